@@ -1,0 +1,193 @@
+"""Use case of a spoke account: its AWS Budgets follow its parameters, and the result goes home."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from typing import Final
+
+from finops.budgets.documents import BudgetDocument, decode_document
+from finops.budgets.domain import (
+    BudgetKey,
+    Status,
+    Threshold,
+    notification_changes,
+    plain,
+)
+from finops.budgets.ports import (
+    BudgetResult,
+    Budgets,
+    Parameters,
+    Results,
+)
+from finops.shared.errors import ConfigurationError, FinOpsError, RejectedInput, TransientFailure
+
+# A writer that was overtaken writes the newer version again; each round needs another overtaking.
+MAX_ROUNDS: Final = 5
+
+Clock = Callable[[], datetime]
+
+
+class BudgetApplier:
+    """Makes the spoke's AWS Budgets what its parameters say, and reports home."""
+
+    def __init__(
+        self,
+        *,
+        account_id: str,
+        parameters: Parameters,
+        budgets: Budgets,
+        results: Results,
+        topic_arn: str,
+        default_thresholds: Sequence[Threshold],
+        default_emails: Sequence[str],
+        clock: Clock,
+    ) -> None:
+        self._account_id = account_id
+        self._parameters = parameters
+        self._budgets = budgets
+        self._results = results
+        self._topic_arn = topic_arn
+        self._default_thresholds = default_thresholds
+        self._default_emails = default_emails
+        self._clock = clock
+
+    def apply(self, budget_name: str) -> BudgetResult | None:
+        """Apply one parameter as it stands now, whatever event asked, and report the result.
+
+        None where there is no parameter any more. A FAILED result is reported too.
+
+        Raises:
+            TransientFailure: after reporting it; the same event may be tried again.
+            ConfigurationError: when the parameter does not hold a document for this account.
+        """
+        return self._apply(budget_name, quiet=False)
+
+    def apply_all(self, *, report_unchanged: bool = False) -> list[BudgetResult]:
+        """Apply every parameter; results that changed nothing are reported only when asked.
+
+        Raises:
+            FinOpsError: the last one, after all parameters have been tried.
+        """
+        done: list[BudgetResult] = []
+        failure: FinOpsError | None = None
+        for name in self._parameters.names():
+            try:
+                result = self._apply(name, quiet=not report_unchanged)
+            except FinOpsError as error:
+                failure = error
+                continue
+            if result is not None:
+                done.append(result)
+        if failure:
+            raise failure
+        return done
+
+    def remove_all(self) -> list[str]:
+        """Delete the AWS Budgets of all parameters, then the parameters: the end of it all."""
+        names = self._parameters.names()
+        for name in names:
+            self._budgets.delete(name)
+            self._parameters.delete(name)
+        return names
+
+    def _apply(self, budget_name: str, *, quiet: bool) -> BudgetResult | None:
+        found = self._parameters.get(budget_name)
+        if found is None:
+            return None
+        try:
+            document = self._own_document(budget_name, found[1])
+        except RejectedInput as error:
+            raise ConfigurationError(
+                f"parameter of budget {budget_name} cannot be applied: {error.message}",
+                code=error.code,
+                step="read_parameter",
+                remedy=error.remedy,
+            ) from error
+        try:
+            action, document = self._settle(document, found[0])
+        except FinOpsError as error:
+            self._results.report([self._result(document, "failed", error)])
+            if isinstance(error, TransientFailure):
+                raise
+            return self._result(document, "failed", error)
+        result = self._result(document, action)
+        if not (quiet and action == "unchanged"):
+            self._results.report([result])
+        return result
+
+    def _settle(self, document: BudgetDocument, version: int) -> tuple[str, BudgetDocument]:
+        """Apply until the parameter that was applied is the one that stands."""
+        action = self._bring_about(document)
+        for _ in range(MAX_ROUNDS):
+            if action == "unchanged":
+                return action, document
+            latest = self._parameters.get(document.key.budget_name)
+            if latest is None or latest[0] == version:
+                return action, document
+            version = latest[0]
+            document = self._own_document(document.key.budget_name, latest[1])
+            repeated = self._bring_about(document)
+            if repeated == "unchanged":
+                return action, document
+            action = repeated
+        raise TransientFailure(
+            f"parameter of budget {document.key.budget_name} changes faster than it can be applied",
+            code="overtaken",
+            step="apply_budget",
+        )
+
+    def _bring_about(self, document: BudgetDocument) -> str:
+        name = document.key.budget_name
+        actual = self._budgets.get(name)
+        if document.budget is None:
+            if actual is None:
+                return "unchanged"
+            self._budgets.delete(name)
+            return "removed"
+        wanted = document.budget.with_defaults(self._default_thresholds, self._default_emails)
+        if actual is None:
+            self._budgets.create(wanted, self._topic_arn)
+            return "created"
+        action = "unchanged"
+        if not actual.limit_matches(wanted):
+            self._budgets.update_limit(wanted, actual)
+            action = "updated"
+        changes = notification_changes(wanted, actual.notifications, self._topic_arn)
+        if changes:
+            self._budgets.change_notifications(wanted, changes)
+            action = "updated"
+        return action
+
+    def _own_document(self, budget_name: str, text: str) -> BudgetDocument:
+        document = decode_document(text)
+        if document.key != BudgetKey(account_id=self._account_id, budget_name=budget_name):
+            raise RejectedInput(
+                f"it holds budget {document.key.budget_name} of account {document.key.account_id}",
+                code="foreign_document",
+                field="account_id",
+                value=document.key.account_id,
+            )
+        return document
+
+    def _result(
+        self, document: BudgetDocument, action: str, error: FinOpsError | None = None
+    ) -> BudgetResult:
+        done = Status.APPLIED if document.budget else Status.REMOVED
+        now = self._clock()
+        return BudgetResult(
+            key=document.key,
+            version=document.version,
+            request_id=document.request_id,
+            status=Status.FAILED if error else done,
+            action=action,
+            amount=plain(document.budget.amount) if document.budget else "",
+            reported_at=now,
+            latency_ms=_milliseconds(now - document.edited_at) if document.edited_at else None,
+            error=error,
+        )
+
+
+def _milliseconds(duration: timedelta) -> int:
+    """DynamoDB gives the time of an edit to the second, so a latency is exact to a second."""
+    return max(0, round(duration.total_seconds() * 1000))

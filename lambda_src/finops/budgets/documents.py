@@ -1,0 +1,138 @@
+"""The document that carries a budget from the table to the spoke, in a parameter."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Final
+
+from finops.budgets.domain import Budget, BudgetChange, BudgetKey, plain
+from finops.budgets.rows import parse_budget, parse_key
+from finops.shared.errors import RejectedInput
+
+DOCUMENT_SCHEMA: Final = 1
+# A standard parameter holds 4 KB:
+# https://docs.aws.amazon.com/systems-manager/latest/userguide/parameter-store-advanced-parameters.html
+MAX_DOCUMENT_BYTES: Final = 4096
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetDocument:
+    """What the management account publishes to the spoke's parameter: a budget, or its absence.
+
+    `edited_at` is None for a drift repair, whose latency nobody waits for.
+    """
+
+    key: BudgetKey
+    version: str
+    request_id: str
+    edited_at: datetime | None
+    budget: Budget | None
+
+    @property
+    def content_digest(self) -> str:
+        """SHA-256 of what is wanted, whatever version or request asked for it."""
+        return hashlib.sha256(_canonical(_content(self.budget))).hexdigest()
+
+    def encode(self) -> str:
+        """The parameter's value: canonical JSON, equal for equal documents."""
+        return _canonical(
+            {
+                "schema": DOCUMENT_SCHEMA,
+                "account_id": self.key.account_id,
+                "budget_name": self.key.budget_name,
+                "version": self.version,
+                "request_id": self.request_id,
+                "edited_at": self.edited_at.isoformat() if self.edited_at else "",
+                **_content(self.budget),
+            }
+        ).decode()
+
+
+def document_for(change: BudgetChange) -> BudgetDocument:
+    """The document that an edit asks for: the row's budget, or its absence.
+
+    Raises:
+        RejectedInput: where the row breaks a rule, or makes a document that no parameter can hold.
+    """
+    document = BudgetDocument(
+        key=change.key,
+        version=change.version,
+        request_id=change.request_id,
+        edited_at=change.edited_at,
+        budget=None if change.row is None else parse_budget(change.row),
+    )
+    size = len(document.encode().encode())
+    if size > MAX_DOCUMENT_BYTES:
+        raise RejectedInput(
+            f"the budget takes {size} bytes, and a parameter holds {MAX_DOCUMENT_BYTES}",
+            code="budget_too_large",
+            remedy="Use fewer emails or cost filter values, or split it into two budgets",
+        )
+    return document
+
+
+def decode_document(text: str) -> BudgetDocument:
+    """The document in a parameter's value.
+
+    Raises:
+        RejectedInput: when it is not a document of this schema, as after an edit by hand.
+    """
+    try:
+        fields = json.loads(text, parse_float=Decimal)
+    except ValueError as error:
+        raise RejectedInput(
+            f"the parameter does not hold JSON: {error}", code="invalid_document", value=text
+        ) from None
+    if not isinstance(fields, dict) or fields.get("schema") != DOCUMENT_SCHEMA:
+        raise RejectedInput(
+            f"the parameter does not hold a budget document of schema {DOCUMENT_SCHEMA}",
+            code="invalid_document",
+            value=text,
+            remedy="Run `finops budgets drift --repair` to publish the table's row again",
+        )
+    envelope = {
+        name: str(fields.pop(name, ""))
+        for name in ("schema", "version", "request_id", "edited_at", "state")
+    }
+    try:
+        edited_at = envelope["edited_at"]
+        return BudgetDocument(
+            key=parse_key(fields),
+            version=envelope["version"],
+            request_id=envelope["request_id"],
+            edited_at=datetime.fromisoformat(edited_at) if edited_at else None,
+            budget={"present": parse_budget, "absent": _nothing}[envelope["state"]](fields),
+        )
+    except (KeyError, ValueError) as error:
+        raise RejectedInput(
+            f"the parameter's document has no valid {error}", code="invalid_document", value=text
+        ) from None
+
+
+def _nothing(_row: Mapping[str, object]) -> None:
+    return None
+
+
+def _content(budget: Budget | None) -> dict[str, object]:
+    if budget is None:
+        return {"state": "absent"}
+    return {
+        "state": "present",
+        "amount": plain(budget.amount),
+        "currency": budget.currency,
+        "time_unit": budget.time_unit.value,
+        "thresholds": None
+        if budget.thresholds is None
+        else [one.as_document() for one in budget.thresholds],
+        "emails": None if budget.emails is None else list(budget.emails),
+        "cost_filters": {name: list(values) for name, values in budget.cost_filters.items()},
+    }
+
+
+def _canonical(document: Mapping[str, object]) -> bytes:
+    return json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()

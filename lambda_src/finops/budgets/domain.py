@@ -1,0 +1,211 @@
+"""Rules of the budgets flow: what a row may say, which version wins, what must change in AWS.
+
+Pure: no AWS, no I/O, no clock. Amounts are `Decimal` in the row's currency, thresholds are percent
+of the amount, instants are UTC.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from decimal import Decimal
+
+
+class TimeUnit(enum.StrEnum):
+    """How often the budget's spend starts again from zero."""
+
+    MONTHLY = "MONTHLY"
+    QUARTERLY = "QUARTERLY"
+    ANNUALLY = "ANNUALLY"
+
+
+class NotificationType(enum.StrEnum):
+    """Whether a threshold is held against spend so far, or against AWS's forecast."""
+
+    ACTUAL = "ACTUAL"
+    FORECASTED = "FORECASTED"
+
+
+class Status(enum.StrEnum):
+    """Where the newest edit of a budget stands."""
+
+    PENDING = "PENDING"
+    APPLIED = "APPLIED"
+    REJECTED = "REJECTED"
+    FAILED = "FAILED"
+    REMOVED = "REMOVED"
+
+
+class RemovalPolicy(enum.StrEnum):
+    """What happens to the spoke's AWS Budget when its row is removed."""
+
+    KEEP = "keep"
+    DELETE = "delete"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class BudgetKey:
+    """Which budget: the spoke account that it watches, and its name there."""
+
+    account_id: str
+    budget_name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class Threshold:
+    """Notify when spend passes this percentage of the budget's amount."""
+
+    type: NotificationType
+    percent: Decimal
+
+    def as_document(self) -> dict[str, str]:
+        """The JSON form, with the percentage as text."""
+        return {"type": self.type.value, "percent": plain(self.percent)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """What the spoke account's AWS Budget shall be.
+
+    `thresholds` and `emails` are None where the row does not name them: the spoke's defaults hold.
+    """
+
+    key: BudgetKey
+    amount: Decimal
+    currency: str = "USD"
+    time_unit: TimeUnit = TimeUnit.MONTHLY
+    thresholds: tuple[Threshold, ...] | None = None
+    emails: tuple[str, ...] | None = None
+    cost_filters: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def with_defaults(self, thresholds: Sequence[Threshold], emails: Sequence[str]) -> Budget:
+        """The same budget with nothing left to default."""
+        return replace(
+            self,
+            thresholds=tuple(thresholds) if self.thresholds is None else self.thresholds,
+            emails=tuple(emails) if self.emails is None else self.emails,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetChange:
+    """One edit of the table: the row as it is after the edit, or None where it was removed."""
+
+    key: BudgetKey
+    version: str
+    request_id: str
+    edited_at: datetime
+    row: Mapping[str, object] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notification:
+    """One alert of an AWS Budget as it stands: `threshold` None is one that no row can ask for."""
+
+    threshold: Threshold | None
+    subscribers: frozenset[tuple[str, str]]
+    raw: Mapping[str, object] = field(default_factory=dict, compare=False, hash=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActualBudget:
+    """The spoke's AWS Budget as it stands."""
+
+    amount: Decimal | None
+    currency: str
+    time_unit: str
+    cost_filters: Mapping[str, tuple[str, ...]]
+    notifications: tuple[Notification, ...] = ()
+    has_planned_limits: bool = False
+    raw: Mapping[str, object] = field(default_factory=dict, compare=False, hash=False)
+
+    def limit_matches(self, wanted: Budget) -> bool:
+        """Whether amount, period and filters are as wanted ("100" equals "100.0")."""
+        return (
+            self.amount == wanted.amount
+            and self.currency == wanted.currency
+            and self.time_unit == wanted.time_unit
+            and not self.has_planned_limits
+            and _unordered(self.cost_filters) == _unordered(wanted.cost_filters)
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotificationChanges:
+    """Calls that turn the notifications that stand into those that are wanted."""
+
+    create: tuple[Notification, ...] = ()
+    delete: tuple[Notification, ...] = ()
+    subscribe: tuple[tuple[Notification, tuple[str, str]], ...] = ()
+    unsubscribe: tuple[tuple[Notification, tuple[str, str]], ...] = ()
+
+    def __bool__(self) -> bool:
+        """Whether there is anything to do."""
+        return bool(self.create or self.delete or self.subscribe or self.unsubscribe)
+
+
+def edit_version(sequence_number: str) -> str:
+    """The version of an edit: its stream sequence number, padded so that text order is edit order.
+
+    Sequence numbers have up to 40 digits and rise with each change of an item:
+    https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_streams_StreamRecord.html
+    """
+    return f"{sequence_number:0>40}.000000"
+
+
+def repair_version(previous: str | None) -> str:
+    """A version just above `previous`, and below that of any later edit."""
+    sequence, _, repairs = (previous or edit_version("0")).partition(".")
+    return f"{sequence}.{int(repairs or 0) + 1:06d}"
+
+
+def notification_changes(
+    wanted: Budget, actual: Sequence[Notification], topic_arn: str
+) -> NotificationChanges:
+    """What must change so that exactly the wanted alerts stand, each mailed and sent to the topic.
+
+    Subscribers are added before others are taken away, since AWS refuses to remove the last one.
+    """
+    subscribers = wanted_subscribers(wanted, topic_arn)
+    standing = {one.threshold: one for one in actual if one.threshold is not None}
+    thresholds = wanted.thresholds or ()
+    kept = [standing[one] for one in thresholds if one in standing]
+    return NotificationChanges(
+        create=tuple(
+            Notification(threshold=one, subscribers=subscribers)
+            for one in thresholds
+            if one not in standing
+        ),
+        delete=tuple(one for one in actual if one.threshold not in thresholds),
+        subscribe=tuple(
+            (one, subscriber)
+            for one in kept
+            for subscriber in sorted(subscribers - one.subscribers)
+        ),
+        unsubscribe=tuple(
+            (one, subscriber)
+            for one in kept
+            for subscriber in sorted(one.subscribers - subscribers)
+        ),
+    )
+
+
+def wanted_subscribers(wanted: Budget, topic_arn: str) -> frozenset[tuple[str, str]]:
+    """(subscription type, address) of all who are told when a threshold is passed."""
+    return frozenset({("SNS", topic_arn), *(("EMAIL", email) for email in wanted.emails or ())})
+
+
+def plain(number: Decimal) -> str:
+    """A number as digits, never in exponent form: AWS Budgets refuses `1E+3`."""
+    return format(number, "f")
+
+
+def as_number(value: Decimal | float | str) -> Decimal:
+    """A number in its shortest form, so that 80, 80.0 and 8E1 make one and the same document."""
+    return Decimal(plain(Decimal(str(value)).normalize()))
+
+
+def _unordered(filters: Mapping[str, Iterable[str]]) -> dict[str, list[str]]:
+    return {name: sorted(values) for name, values in filters.items()}

@@ -1,0 +1,301 @@
+"""Lambda entry points of the budgets flow, and the only place where it is put together."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from finops.budgets.adapters import (
+    AssumedSpokes,
+    AwsBudgets,
+    DynamoBudgetTable,
+    DynamoStatusTable,
+    EventBridgeResults,
+    SqsDeadlines,
+    SsmParameters,
+    decode_result,
+    from_dynamodb,
+)
+from finops.budgets.applier import BudgetApplier
+from finops.budgets.domain import (
+    BudgetChange,
+    BudgetKey,
+    NotificationType,
+    RemovalPolicy,
+    Threshold,
+    as_number,
+    edit_version,
+)
+from finops.budgets.drift import Drift, DriftRepairer
+from finops.budgets.service import (
+    BudgetPublisher,
+    Publication,
+    ResultRecorder,
+    publish_in_order,
+)
+from finops.shared.aws import AssumedRoles, client
+from finops.shared.errors import RejectedInput
+from finops.shared.observability import MetricUnit, logger, metrics
+
+
+@logger.inject_lambda_context
+@metrics.log_metrics
+def publish_budget(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """DynamoDB stream of the budgets table → parameters of the spokes.
+
+    Returns the stream's partial batch response: the records to deliver again.
+    """
+    changes = [decode_change(record) for record in event["Records"]]
+    done = publish_in_order(
+        changes, _publisher().publish, concurrency=int(os.environ["PUBLISH_CONCURRENCY"])
+    )
+    for change, publication in done:
+        _log_publication(change, publication)
+    published = [one for _, one in done if isinstance(one, Publication)]
+    _deadlines().schedule([one.document for one in published if one.document])
+    failed = {change.version for change, one in done if isinstance(one, Exception)}
+    return {
+        "batchItemFailures": [
+            {"itemIdentifier": record["dynamodb"]["SequenceNumber"]}
+            for record, change in zip(event["Records"], changes, strict=True)
+            if change.version in failed
+        ]
+    }
+
+
+@logger.inject_lambda_context
+@metrics.log_metrics
+def record_budget_result(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """EventBridge "Budget Result" of a spoke → the status table."""
+    result = decode_result(event["detail"])
+    logger.set_correlation_id(result.request_id)
+    recorded = _recorder().record(result, sender=event["account"])
+    if recorded:
+        metrics.add_metric(f"Budgets{result.status.title()}", MetricUnit.Count, 1)
+        if result.latency_ms is not None and result.action != "unchanged":
+            metrics.add_metric("BudgetLatency", MetricUnit.Milliseconds, result.latency_ms)
+    logger.info(
+        "budget result recorded" if recorded else "stale budget result ignored",
+        extra=_about(result.key, status=result.status, action=result.action),
+    )
+    return {"recorded": recorded}
+
+
+@logger.inject_lambda_context
+@metrics.log_metrics
+def expire_pending_budget(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Deadline queue → FAILED for each version whose spoke has not answered.
+
+    Returns the queue's partial batch response: the messages to deliver again.
+    """
+    failures = []
+    for message in event["Records"]:
+        try:
+            due = json.loads(message["body"])
+            key = BudgetKey(account_id=due["account_id"], budget_name=due["budget_name"])
+            if _recorder().expire(key, due["version"]):
+                metrics.add_metric("BudgetsUnanswered", MetricUnit.Count, 1)
+                logger.error("spoke did not answer", extra=_about(key, version=due["version"]))
+        except Exception:
+            logger.exception("deadline could not be checked")
+            failures.append({"itemIdentifier": message["messageId"]})
+    return {"batchItemFailures": failures}
+
+
+@logger.inject_lambda_context
+@metrics.log_metrics
+def repair_budget_drift(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Schedule, or `finops budgets drift` → the drift of every account, repaired when asked.
+
+    Takes {"repair": bool, "account_id": str | absent}, and returns {"drift": [...]}.
+    """
+    logger.set_correlation_id(context.aws_request_id)
+    drift = _repairer().run(
+        repair=bool(event.get("repair")),
+        request_id=context.aws_request_id,
+        account_id=event.get("account_id"),
+    )
+    metrics.add_metric("BudgetsDrifted", MetricUnit.Count, len(drift))
+    metrics.add_metric("BudgetsRepaired", MetricUnit.Count, sum(one.repaired for one in drift))
+    for one in drift:
+        logger.warning("budget has drifted", extra=_about(one.key, **_drift_facts(one)))
+    return {
+        "drift": [
+            {"account_id": one.key.account_id, "name": one.key.budget_name, **_drift_facts(one)}
+            for one in drift
+        ]
+    }
+
+
+@logger.inject_lambda_context
+@metrics.log_metrics
+def apply_budget(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Parameter change, drift schedule or Terraform → the AWS Budgets of this account."""
+    terraform = event.get("tf", {}).get("action")
+    if terraform == "delete":
+        return {"removed": _applier().remove_all()}
+    if terraform:
+        return {"applied": [one.key.budget_name for one in _apply_all(report_unchanged=True)]}
+    if event.get("source") == "finops.drift":
+        return {"applied": [one.key.budget_name for one in _apply_all(report_unchanged=False)]}
+    name = event["detail"]["name"].rpartition("/")[2]
+    result = _applier().apply(name)
+    if result is None:
+        logger.info("parameter is gone", extra={"budget_name": name})
+        return {"applied": []}
+    logger.set_correlation_id(result.request_id)
+    logger.info(
+        "budget applied" if result.effective else "budget could not be applied",
+        extra=_about(result.key, status=result.status, action=result.action),
+    )
+    metrics.add_metric(f"Budgets{result.status.title()}", MetricUnit.Count, 1)
+    return {"applied": [name] if result.effective else []}
+
+
+def _apply_all(*, report_unchanged: bool) -> list[Any]:
+    results = _applier().apply_all(report_unchanged=report_unchanged)
+    for result in results:
+        if result.action != "unchanged":
+            logger.warning("budget had drifted", extra=_about(result.key, action=result.action))
+    return results
+
+
+def decode_change(record: Mapping[str, Any]) -> BudgetChange:
+    """The edit in a stream record (view type NEW_AND_OLD_IMAGES).
+
+    The request is the id that the editor put into the row with this edit, else the record's own.
+    """
+    change = record["dynamodb"]
+    keys = from_dynamodb(change["Keys"])
+    row = from_dynamodb(change["NewImage"]) if "NewImage" in change else None
+    old = from_dynamodb(change.get("OldImage", {}))
+    named = row.get("request_id") if row else None
+    edited_at = change.get("ApproximateCreationDateTime")
+    return BudgetChange(
+        key=BudgetKey(account_id=keys["account_id"], budget_name=keys["budget_name"]),
+        version=edit_version(change["SequenceNumber"]),
+        request_id=str(named)
+        if named and named != old.get("request_id")
+        else record.get("eventID", ""),
+        edited_at=datetime.fromtimestamp(float(edited_at), UTC) if edited_at else _now(),
+        row=row,
+    )
+
+
+@cache
+def _publisher() -> BudgetPublisher:
+    return BudgetPublisher(statuses=_statuses(), spokes=_spokes(), removal=_removal())
+
+
+@cache
+def _recorder() -> ResultRecorder:
+    return ResultRecorder(statuses=_statuses())
+
+
+@cache
+def _repairer() -> DriftRepairer:
+    return DriftRepairer(
+        table=DynamoBudgetTable(_dynamodb(), os.environ["BUDGETS_TABLE"]),
+        statuses=_statuses(),
+        spokes=_spokes(),
+        publisher=_publisher(),
+        deadlines=_deadlines(),
+        removal=_removal(),
+        clock=_now,
+        concurrency=int(os.environ["PUBLISH_CONCURRENCY"]),
+    )
+
+
+@cache
+def _applier() -> BudgetApplier:
+    account_id = os.environ["ACCOUNT_ID"]
+    return BudgetApplier(
+        account_id=account_id,
+        parameters=SsmParameters(client("ssm"), os.environ["PARAMETER_PREFIX"]),
+        budgets=AwsBudgets(client("budgets"), account_id),
+        results=EventBridgeResults(client("events"), os.environ["RESULT_BUS_ARN"]),
+        topic_arn=os.environ["ALERT_TOPIC_ARN"],
+        default_thresholds=_default_thresholds(os.environ["DEFAULT_THRESHOLDS"]),
+        default_emails=json.loads(os.environ["DEFAULT_EMAILS"]),
+        clock=_now,
+    )
+
+
+@cache
+def _statuses() -> DynamoStatusTable:
+    return DynamoStatusTable(_dynamodb(), os.environ["STATUS_TABLE"])
+
+
+@cache
+def _spokes() -> AssumedSpokes:
+    role_name = os.environ["SPOKE_ROLE_NAME"]
+    partition = os.environ.get("AWS_PARTITION", "aws")
+    return AssumedSpokes(
+        AssumedRoles(
+            role_arn=lambda account_id: f"arn:{partition}:iam::{account_id}:role/{role_name}",
+            external_id=os.environ["EXTERNAL_ID"],
+            session_name=os.environ.get("AWS_LAMBDA_FUNCTION_NAME", "finops-budgets"),
+        ),
+        prefix=os.environ["PARAMETER_PREFIX"],
+        role_name=role_name,
+    )
+
+
+@cache
+def _deadlines() -> SqsDeadlines:
+    return SqsDeadlines(client("sqs"), os.environ["DEADLINE_QUEUE_URL"])
+
+
+@cache
+def _dynamodb() -> Any:
+    return client("dynamodb")
+
+
+def _removal() -> RemovalPolicy:
+    return RemovalPolicy(os.environ["REMOVAL_POLICY"])
+
+
+def _default_thresholds(text: str) -> list[Threshold]:
+    return [
+        Threshold(type=NotificationType(one["type"]), percent=as_number(one["percent"]))
+        for one in json.loads(text)
+    ]
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _about(key: BudgetKey, **facts: object) -> dict[str, object]:
+    return {"account_id": key.account_id, "budget_name": key.budget_name, **facts}
+
+
+def _drift_facts(drift: Drift) -> dict[str, object]:
+    return {
+        "wanted": drift.wanted,
+        "actual": drift.actual,
+        "reason": drift.reason,
+        "repaired": drift.repaired,
+        "error": drift.error,
+    }
+
+
+def _log_publication(change: BudgetChange, publication: Publication | Exception) -> None:
+    facts = _about(change.key, version=change.version, correlation_id=change.request_id)
+    if isinstance(publication, Exception):
+        metrics.add_metric("BudgetPublicationsRetried", MetricUnit.Count, 1)
+        logger.error("budget was not published", exc_info=publication, extra=facts)
+        return
+    metrics.add_metric(publication.outcome.value, MetricUnit.Count, 1)
+    error = publication.error
+    if error is None:
+        logger.info(publication.outcome.value, extra=facts)
+    else:
+        level = logger.warning if isinstance(error, RejectedInput) else logger.error
+        level(str(error), extra={**facts, "error_code": error.code})

@@ -1,0 +1,154 @@
+"""What the budgets use cases need from the outside, as Protocols that adapters and fakes fill.
+
+Any call may raise `TransientFailure` (try again later) or `ConfigurationError` (somebody must mend
+the deployment); what else a call raises is said at the call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+from finops.budgets.documents import BudgetDocument
+from finops.budgets.domain import (
+    ActualBudget,
+    Budget,
+    BudgetKey,
+    NotificationChanges,
+    Status,
+)
+from finops.shared.errors import FinOpsError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetStatus:
+    """The row of `budget_status` for one budget: how its newest edit ended, and what stands."""
+
+    key: BudgetKey
+    version: str
+    status: Status
+    request_id: str = ""
+    document: str = ""
+    amount: str = ""
+    applied_amount: str = ""
+    error: str = ""
+    error_code: str = ""
+    error_step: str = ""
+    updated_by: str = ""
+    action: str = ""
+    edited_at: datetime | None = None
+    applied_at: datetime | None = None
+    reported_at: datetime | None = None
+    latency_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetResult:
+    """What the spoke did with one version of a document."""
+
+    key: BudgetKey
+    version: str
+    request_id: str
+    status: Status
+    action: str
+    amount: str
+    reported_at: datetime
+    latency_ms: int | None = None
+    error: FinOpsError | None = None
+
+    @property
+    def effective(self) -> bool:
+        """Whether the spoke's AWS Budget now is as the document wants it."""
+        return self.status in (Status.APPLIED, Status.REMOVED)
+
+
+class BudgetTable(Protocol):
+    """The table that people edit."""
+
+    def rows(self, account_id: str | None = None) -> Iterator[Mapping[str, Any]]:
+        """Every row as it stands, or those of one account."""
+
+
+class StatusTable(Protocol):
+    """How each budget's newest edit stands. A write for an older version changes nothing."""
+
+    def get(self, key: BudgetKey) -> BudgetStatus | None:
+        """The current status, read consistently."""
+
+    def all(self, account_id: str | None = None) -> Iterator[BudgetStatus]:
+        """Every status, or those of one account."""
+
+    def open(self, status: BudgetStatus) -> bool:
+        """Take up a version: write it, unless a newer one, or this one's end, stands there.
+
+        What was applied before stays on record, and so does the last document unless the new
+        status brings one. Returns whether the version is to be worked on; False means stale or a
+        duplicate.
+        """
+
+    def fail(self, key: BudgetKey, version: str, error: FinOpsError) -> bool:
+        """Mark a version that has no end yet as FAILED. Returns whether it was."""
+
+    def close(self, result: BudgetResult) -> bool:
+        """Write what the spoke reported. Returns False where the report is stale."""
+
+
+class Spokes(Protocol):
+    """The spoke accounts, seen from the management account through each one's role."""
+
+    def put_document(self, document: BudgetDocument) -> None:
+        """Write the document to the spoke's parameter, which starts the applier there."""
+
+    def documents(self, account_id: str) -> dict[str, str]:
+        """Parameter values of the account by budget name."""
+
+    def budgets(self, account_id: str) -> dict[str, ActualBudget]:
+        """The account's AWS Budgets by name, without their notifications."""
+
+
+class Deadlines(Protocol):
+    """Asks to be told again about a version that should have ended by then."""
+
+    def schedule(self, documents: Iterable[BudgetDocument]) -> None:
+        """Have `expire_pending_budget` look at each of these versions after the deadline."""
+
+
+class Parameters(Protocol):
+    """The spoke account's own parameters."""
+
+    def get(self, budget_name: str) -> tuple[int, str] | None:
+        """(parameter version, value), or None where there is none."""
+
+    def names(self) -> list[str]:
+        """The names of all budgets that have a parameter."""
+
+    def delete(self, budget_name: str) -> None:
+        """Remove the parameter; none there is fine."""
+
+
+class Budgets(Protocol):
+    """The spoke account's AWS Budgets."""
+
+    def get(self, budget_name: str) -> ActualBudget | None:
+        """The budget with its notifications, or None where there is none."""
+
+    def create(self, budget: Budget, topic_arn: str) -> None:
+        """Make the budget and its notifications in one call."""
+
+    def update_limit(self, budget: Budget, actual: ActualBudget) -> None:
+        """Set amount, period and filters, and keep all else of the budget."""
+
+    def change_notifications(self, budget: Budget, changes: NotificationChanges) -> None:
+        """Carry out the changes, in the order that AWS accepts."""
+
+    def delete(self, budget_name: str) -> None:
+        """Remove the budget; none there is fine."""
+
+
+class Results(Protocol):
+    """The way home for what the spoke did."""
+
+    def report(self, results: Sequence[BudgetResult]) -> None:
+        """Send the results to the management account."""

@@ -1,0 +1,209 @@
+"""Use cases of the management account: publish edits of the table, and record what spokes report.
+
+Every step compares before it writes and looks again afterwards, so that it can be killed after any
+side effect and run again, and so that of two runs at once the newer version stands.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Final
+
+from finops.budgets.documents import BudgetDocument, decode_document, document_for
+from finops.budgets.domain import (
+    BudgetChange,
+    BudgetKey,
+    RemovalPolicy,
+    Status,
+    plain,
+)
+from finops.budgets.ports import (
+    BudgetResult,
+    BudgetStatus,
+    Spokes,
+    StatusTable,
+)
+from finops.shared.errors import ConfigurationError, FinOpsError, RejectedInput, TransientFailure
+
+# A writer that was overtaken writes the newer version again; each round needs another overtaking.
+MAX_ROUNDS: Final = 5
+
+
+class Outcome(enum.StrEnum):
+    """What became of one edit in the publisher; also the name of its metric."""
+
+    PUBLISHED = "BudgetsPublished"
+    REJECTED = "BudgetsRejected"
+    FAILED = "BudgetsFailed"
+    SKIPPED = "BudgetsSkipped"
+    KEPT = "BudgetsKept"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Publication:
+    """An edit's outcome, with the document that now waits for the spoke's answer."""
+
+    outcome: Outcome
+    document: BudgetDocument | None = None
+    error: FinOpsError | None = None
+
+
+class BudgetPublisher:
+    """Brings edits of the table to the spokes' parameters."""
+
+    def __init__(self, *, statuses: StatusTable, spokes: Spokes, removal: RemovalPolicy) -> None:
+        self._statuses = statuses
+        self._spokes = spokes
+        self._removal = removal
+
+    def publish(self, change: BudgetChange) -> Publication:
+        """Validate an edit and publish it, unless a newer one is known.
+
+        Raises:
+            TransientFailure: after marking the edit as FAILED; the same edit may be tried again.
+        """
+        if change.row is None and (kept := self._reason_to_keep(change.key)):
+            taken = self._statuses.open(opening_status(change, Status.REMOVED, action=kept))
+            return Publication(outcome=Outcome.KEPT if taken else Outcome.SKIPPED)
+        try:
+            document = document_for(change)
+        except RejectedInput as error:
+            taken = self._statuses.open(opening_status(change, Status.REJECTED, error=error))
+            return Publication(outcome=Outcome.REJECTED if taken else Outcome.SKIPPED, error=error)
+        if not self._statuses.open(opening_status(change, Status.PENDING, document=document)):
+            return Publication(outcome=Outcome.SKIPPED)
+        return self.put(document)
+
+    def put(self, document: BudgetDocument) -> Publication:
+        """Write an opened document, and whatever newer one was opened meanwhile.
+
+        Parameter Store has no conditional write: a slow writer may land on top of a newer version.
+        So each writer looks at the status afterwards, and puts the newer document back.
+        """
+        try:
+            for _ in range(MAX_ROUNDS):
+                self._spokes.put_document(document)
+                current = self._statuses.get(document.key)
+                newest = decode_document(current.document) if current else document
+                if newest.version <= document.version:
+                    return Publication(outcome=Outcome.PUBLISHED, document=document)
+                document = newest
+        except ConfigurationError as error:
+            self._statuses.fail(document.key, document.version, error)
+            return Publication(outcome=Outcome.FAILED, error=error)
+        except TransientFailure as error:
+            self._statuses.fail(document.key, document.version, error)
+            raise
+        raise TransientFailure(
+            f"budget {document.key.budget_name} of {document.key.account_id} is edited faster than"
+            " it can be published",
+            code="overtaken",
+            step="put_parameter",
+        )
+
+    def _reason_to_keep(self, key: BudgetKey) -> str:
+        """Why a removed row leaves the spoke untouched; empty where the spoke must remove too."""
+        if self._removal is RemovalPolicy.KEEP:
+            return "kept"
+        status = self._statuses.get(key)
+        if status is None or not status.document:
+            return "never_published"
+        unreached = status.status is Status.FAILED and status.error_step == "assume_role"
+        return "never_published" if unreached and not status.applied_amount else ""
+
+
+class ResultRecorder:
+    """Closes the loop: what the spokes report becomes the status that people read."""
+
+    def __init__(self, *, statuses: StatusTable) -> None:
+        self._statuses = statuses
+
+    def record(self, result: BudgetResult, *, sender: str) -> bool:
+        """Write a result down. Returns False where it is stale.
+
+        Raises:
+            RejectedInput: when `sender`, the account that AWS says sent it, reports for another.
+        """
+        if sender != result.key.account_id:
+            raise RejectedInput(
+                f"account {sender} reported a budget of account {result.key.account_id}",
+                code="foreign_result",
+                field="account_id",
+                value=result.key.account_id,
+                step="record_result",
+            )
+        return self._statuses.close(result)
+
+    def expire(self, key: BudgetKey, version: str) -> bool:
+        """Mark a version as FAILED if its spoke has not answered; a late answer still wins."""
+        return self._statuses.fail(
+            key,
+            version,
+            ConfigurationError(
+                f"account {key.account_id} did not report what became of this edit",
+                code="no_answer",
+                step="apply_budget",
+                remedy="Look at the log and the failure queue of its apply-budget function, and at"
+                " the EventBridge rule that starts it; the drift schedule tries again",
+            ),
+        )
+
+
+def publish_in_order(
+    changes: Iterable[BudgetChange],
+    publish: Callable[[BudgetChange], Publication],
+    *,
+    concurrency: int,
+) -> list[tuple[BudgetChange, Publication | Exception]]:
+    """Publish a batch: budgets side by side, edits of the same budget one after the other.
+
+    After a failure the later edits of that budget are not tried, so that the event source, which
+    delivers them all again, finds them in order.
+    """
+    lanes: dict[BudgetKey, list[BudgetChange]] = defaultdict(list)
+    for change in changes:
+        lanes[change.key].append(change)
+
+    def work(lane: list[BudgetChange]) -> list[tuple[BudgetChange, Publication | Exception]]:
+        done: list[tuple[BudgetChange, Publication | Exception]] = []
+        for change in lane:
+            try:
+                done.append((change, publish(change)))
+            except Exception as error:
+                done.extend((later, error) for later in lane[len(done) :])
+                break
+        return done
+
+    with ThreadPoolExecutor(max(1, min(concurrency, len(lanes)))) as pool:
+        return [pair for lane in pool.map(work, lanes.values()) for pair in lane]
+
+
+def opening_status(
+    change: BudgetChange,
+    status: Status,
+    *,
+    document: BudgetDocument | None = None,
+    error: FinOpsError | None = None,
+    action: str = "",
+) -> BudgetStatus:
+    """The status with which a change is taken up."""
+    row = change.row or {}
+    budget = document.budget if document else None
+    return BudgetStatus(
+        key=change.key,
+        version=change.version,
+        status=status,
+        request_id=change.request_id,
+        document=document.encode() if document else "",
+        amount=plain(budget.amount) if budget else str(row.get("amount", "")),
+        error=str(error or ""),
+        error_code=error.code if error else "",
+        error_step=error.step if error else "",
+        updated_by=str(row.get("updated_by", "")),
+        action=action,
+        edited_at=change.edited_at,
+    )

@@ -1,0 +1,1 @@
+"""What every flow shares: errors, AWS access and observability."""

@@ -1,0 +1,15 @@
+"""Structured logs and metrics, the same in every function (Powertools for AWS Lambda).
+
+Settings come from the function's environment: POWERTOOLS_SERVICE_NAME, POWERTOOLS_LOG_LEVEL and
+POWERTOOLS_METRICS_NAMESPACE.
+"""
+
+from __future__ import annotations
+
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.metrics import MetricUnit
+
+__all__ = ["MetricUnit", "logger", "metrics"]
+
+logger = Logger()
+metrics = Metrics()
