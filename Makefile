@@ -1,0 +1,68 @@
+# Each target sets up what it needs and does nothing that is already done.
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+SHELL := /bin/bash
+PY := .venv/bin/python
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: cloud-ready ## Set up everything, run the flows on real input, leave the local cloud up
+	@$(PY) scripts/demo.py
+
+test: cloud-ready ## Run every suite, on its own ports and state (ARGS="-k budgets" selects)
+	@$(PY) -m pytest $(ARGS)
+
+bench: cloud-ready ## Measure latency, throughput and import times
+	@$(PY) -m pytest tests/benchmarks -m benchmark -s $(ARGS)
+
+up: cloud-ready ## Start the local cloud and deploy environments/local to it
+	@$(PY) -m localcloud up
+	@$(PY) -m localcloud.terraform apply local
+
+down: dev-ready ## Stop the local cloud
+	@$(PY) -m localcloud down
+
+status: dev-ready ## Show what of the local cloud runs
+	@$(PY) -m localcloud status
+
+lint: ## Check style, types, layers and Terraform code (what pre-commit and CI run)
+	@scripts/bootstrap dev checkov terraform
+	@scripts/lint
+
+fmt: dev-ready ## Format Python and Terraform code
+	@.venv/bin/ruff check --quiet --fix-only . && .venv/bin/ruff format --quiet .
+	@terraform fmt -recursive
+
+build: dev-ready ## Build the Lambda packages for AWS and for the local cloud
+	@$(PY) scripts/build_lambdas.py --target lambda
+	@$(PY) scripts/build_lambdas.py --target local
+
+plan: deploy-ready ## Plan a deployment: make plan ENV=dev/management
+	@$(PY) -m localcloud.terraform plan $(ENV)
+
+apply: deploy-ready ## Apply a deployment: make apply ENV=dev/management
+	@$(PY) -m localcloud.terraform apply $(ENV)
+
+lock: ## Pin the newest dependencies again (ARGS="--upgrade-package boto3" for one)
+	@scripts/lock $(ARGS)
+
+clean: ## Stop the local cloud, remove environments, packages, state and caches
+	@if [[ -x $(PY) ]]; then $(PY) -m localcloud down; fi
+	rm -rf .venv .local build .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info
+
+dev-ready:
+	@scripts/bootstrap dev
+
+cloud-ready:
+	@scripts/bootstrap terraform database emulator dev
+	@$(PY) scripts/build_lambdas.py --target local --quiet
+
+deploy-ready:
+	@[[ -d "environments/$(ENV)" && -n "$(ENV)" ]] || \
+		{ echo "usage: make $(MAKECMDGOALS) ENV=dev/management (a folder of environments/)" >&2; exit 2; }
+	@scripts/bootstrap terraform dev
+	@$(PY) scripts/build_lambdas.py --target $(if $(filter local,$(ENV)),local,lambda) --quiet
+
+.PHONY: help demo test bench up down status lint fmt build plan apply lock clean \
+	dev-ready cloud-ready deploy-ready
