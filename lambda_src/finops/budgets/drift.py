@@ -6,12 +6,13 @@ import json
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from finops.budgets.documents import BudgetDocument, decode_document
 from finops.budgets.domain import (
+    ActualBudget,
     Budget,
     BudgetChange,
     BudgetKey,
@@ -139,9 +140,9 @@ class DriftRepairer:
         for key in sorted([*budgets, *removed]):
             budget, status = budgets.get(key), statuses.get(key)
             standing = actual.get(key.budget_name)
-            reason = _drift_reason(
-                key, budget, status, documents.get(key.budget_name), standing, self._clock()
-            )
+            if status and _on_its_way(status, self._clock()):
+                continue
+            reason = _drift_reason(budget, status, documents.get(key.budget_name), standing)
             if reason is None:
                 continue
             trouble = ""
@@ -211,32 +212,27 @@ class DriftRepairer:
         self._statuses.open(opening_status(change, Status.REJECTED, error=error))
 
 
-def _drift_reason(
-    key: BudgetKey,
-    budget: Budget | None,
-    status: BudgetStatus | None,
-    parameter: str | None,
-    actual: Any,
-    now: datetime,
-) -> str | None:
-    """Why a budget needs publishing again, or None where it stands or is on its way."""
-    on_its_way = (
-        status is not None
-        and status.status is Status.PENDING
+def _on_its_way(status: BudgetStatus, now: datetime) -> bool:
+    return (
+        status.status is Status.PENDING
         and status.edited_at is not None
         and now - status.edited_at < IN_FLIGHT
     )
-    if on_its_way:
-        return None
+
+
+def _drift_reason(
+    budget: Budget | None,
+    status: BudgetStatus | None,
+    parameter: str | None,
+    actual: ActualBudget | None,
+) -> str | None:
+    """Why a budget needs publishing again, or None where it stands as its row says."""
     if budget is None:
         return "not_removed"
     if status is None or not status.document:
         return "edit_not_seen"
     expected = decode_document(status.document)
-    wanted = BudgetDocument(
-        key=key, version=expected.version, request_id="", edited_at=None, budget=budget
-    )
-    if wanted.content_digest != expected.content_digest:
+    if replace(expected, budget=budget).content_digest != expected.content_digest:
         return "edit_not_seen"
     if parameter is None:
         return "parameter_missing"

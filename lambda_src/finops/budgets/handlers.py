@@ -46,7 +46,7 @@ from finops.shared.observability import MetricUnit, logger, metrics
 
 @logger.inject_lambda_context
 @metrics.log_metrics
-def publish_budget(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
+def publish_budget(event: Mapping[str, Any], _context: LambdaContext) -> dict[str, Any]:
     """DynamoDB stream of the budgets table → parameters of the spokes.
 
     Returns the stream's partial batch response: the records to deliver again.
@@ -71,7 +71,7 @@ def publish_budget(event: Mapping[str, Any], context: LambdaContext) -> dict[str
 
 @logger.inject_lambda_context
 @metrics.log_metrics
-def record_budget_result(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
+def record_budget_result(event: Mapping[str, Any], _context: LambdaContext) -> dict[str, Any]:
     """EventBridge "Budget Result" of a spoke → the status table."""
     result = decode_result(event["detail"])
     logger.set_correlation_id(result.request_id)
@@ -89,7 +89,7 @@ def record_budget_result(event: Mapping[str, Any], context: LambdaContext) -> di
 
 @logger.inject_lambda_context
 @metrics.log_metrics
-def expire_pending_budget(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
+def expire_pending_budget(event: Mapping[str, Any], _context: LambdaContext) -> dict[str, Any]:
     """Deadline queue → FAILED for each version whose spoke has not answered.
 
     Returns the queue's partial batch response: the messages to deliver again.
@@ -102,7 +102,7 @@ def expire_pending_budget(event: Mapping[str, Any], context: LambdaContext) -> d
             if _recorder().expire(key, due["version"]):
                 metrics.add_metric("BudgetsUnanswered", MetricUnit.Count, 1)
                 logger.error("spoke did not answer", extra=_about(key, version=due["version"]))
-        except Exception:
+        except Exception:  # noqa: BLE001 - one message must not fail its neighbours
             logger.exception("deadline could not be checked")
             failures.append({"itemIdentifier": message["messageId"]})
     return {"batchItemFailures": failures}
@@ -135,7 +135,7 @@ def repair_budget_drift(event: Mapping[str, Any], context: LambdaContext) -> dic
 
 @logger.inject_lambda_context
 @metrics.log_metrics
-def apply_budget(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
+def apply_budget(event: Mapping[str, Any], _context: LambdaContext) -> dict[str, Any]:
     """Parameter change, drift schedule or Terraform → the AWS Budgets of this account."""
     terraform = event.get("tf", {}).get("action")
     if terraform == "delete":

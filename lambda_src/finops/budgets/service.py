@@ -173,7 +173,7 @@ def publish_in_order(
         for change in lane:
             try:
                 done.append((change, publish(change)))
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - one edit must not fail its neighbours
                 done.extend((later, error) for later in lane[len(done) :])
                 break
         return done

@@ -143,7 +143,8 @@ class AssumedRoles:
         session = botocore.session.get_session()
         # Parsing the service models again for each account would cost more than the calls.
         session.register_component("data_loader", self._home.get_component("data_loader"))
-        session._credentials = DeferredRefreshableCredentials(
+        # botocore has no public way to give a session credentials that refresh themselves.
+        session._credentials = DeferredRefreshableCredentials(  # noqa: SLF001
             refresh_using=assume, method="assume-role"
         )
         return session

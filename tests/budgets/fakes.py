@@ -1,0 +1,317 @@
+"""In-memory ports of the budgets flow: they keep state and rules, and fail where a test says so."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from finops.budgets.documents import BudgetDocument, decode_document
+from finops.budgets.domain import (
+    ActualBudget,
+    Budget,
+    BudgetChange,
+    BudgetKey,
+    Notification,
+    NotificationChanges,
+    Status,
+    edit_version,
+    wanted_subscribers,
+)
+from finops.budgets.ports import BudgetResult, BudgetStatus
+from finops.shared.errors import ConfigurationError, FinOpsError
+
+ACCOUNT = "222222222222"
+TOPIC = "arn:aws:sns:us-east-1:222222222222:finops-budget-alerts"
+NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
+
+
+class Crash(BaseException):
+    """The process ends here: nothing catches it, as nothing catches SIGKILL."""
+
+
+class Fallible:
+    """Calls go through `_step`, where a test may crash the process or make AWS fail."""
+
+    def __init__(self) -> None:
+        self.before: Callable[[str], None] = lambda name: None
+        self.after: Callable[[str], None] = lambda name: None
+        self.calls: list[str] = []
+
+    def _step(self, name: str, effect: Callable[[], Any]) -> Any:
+        self.calls.append(name)
+        self.before(name)
+        answer = effect()
+        self.after(name)
+        return answer
+
+
+class FakeTable:
+    def __init__(self, *rows: dict[str, Any]) -> None:
+        self.items = {(row["account_id"], row["budget_name"]): row for row in rows}
+
+    def rows(self, account_id: str | None = None) -> Iterator[Mapping[str, Any]]:
+        return (row for key, row in self.items.items() if account_id in (None, key[0]))
+
+
+class FakeStatuses(Fallible):
+    def __init__(self) -> None:
+        super().__init__()
+        self.items: dict[BudgetKey, BudgetStatus] = {}
+
+    def get(self, key: BudgetKey) -> BudgetStatus | None:
+        return self._step("get_status", lambda: self.items.get(key))
+
+    def all(self, account_id: str | None = None) -> Iterator[BudgetStatus]:
+        return iter(
+            [one for one in self.items.values() if account_id in (None, one.key.account_id)]
+        )
+
+    def open(self, status: BudgetStatus) -> bool:
+        def effect() -> bool:
+            standing = self.items.get(status.key)
+            if standing and not (
+                standing.version < status.version
+                or (
+                    standing.version == status.version
+                    and standing.status in (Status.PENDING, Status.FAILED)
+                )
+            ):
+                return False
+            if standing:
+                kept = replace(
+                    status,
+                    applied_amount=standing.applied_amount,
+                    applied_at=standing.applied_at,
+                    latency_ms=standing.latency_ms,
+                    document=status.document or standing.document,
+                )
+            self.items[status.key] = kept if standing else status
+            return True
+
+        return bool(self._step("open", effect))
+
+    def fail(self, key: BudgetKey, version: str, error: FinOpsError) -> bool:
+        def effect() -> bool:
+            standing = self.items.get(key)
+            if not standing or standing.version != version or standing.status != Status.PENDING:
+                return False
+            self.items[key] = replace(
+                standing,
+                status=Status.FAILED,
+                error=str(error),
+                error_code=error.code,
+                error_step=error.step,
+            )
+            return True
+
+        return bool(self._step("fail", effect))
+
+    def close(self, result: BudgetResult) -> bool:
+        def effect() -> bool:
+            standing = self.items.get(result.key)
+            if not standing or standing.version != result.version:
+                return False
+            if standing.reported_at and standing.reported_at > result.reported_at:
+                return False
+            self.items[result.key] = replace(
+                standing,
+                status=result.status,
+                action=result.action,
+                reported_at=result.reported_at,
+                error=str(result.error or ""),
+                applied_amount=result.amount if result.effective else standing.applied_amount,
+            )
+            return True
+
+        return bool(self._step("close", effect))
+
+
+class FakeParameters(Fallible):
+    """One account's parameters: {name: (version, value)}."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.items: dict[str, tuple[int, str]] = {}
+
+    def put(self, name: str, value: str) -> None:
+        self.items[name] = (self.items.get(name, (0, ""))[0] + 1, value)
+
+    def get(self, budget_name: str) -> tuple[int, str] | None:
+        return self._step("get_parameter", lambda: self.items.get(budget_name))
+
+    def names(self) -> list[str]:
+        return sorted(self.items)
+
+    def delete(self, budget_name: str) -> None:
+        self._step("delete_parameter", lambda: self.items.pop(budget_name, None))
+
+
+class FakeSpokes(Fallible):
+    def __init__(self, *accounts: str) -> None:
+        super().__init__()
+        self.parameters = {account: FakeParameters() for account in accounts}
+        self.actual: dict[str, FakeBudgets] = {account: FakeBudgets() for account in accounts}
+
+    def put_document(self, document: BudgetDocument) -> None:
+        def effect() -> None:
+            self._reach(document.key.account_id).put(document.key.budget_name, document.encode())
+
+        self._step("put_document", effect)
+
+    def documents(self, account_id: str) -> dict[str, str]:
+        return self._step(
+            "documents",
+            lambda: {name: value for name, (_, value) in self._reach(account_id).items.items()},
+        )
+
+    def budgets(self, account_id: str) -> dict[str, ActualBudget]:
+        return self._step("budgets", lambda: dict(self.actual[account_id].items))
+
+    def _reach(self, account_id: str) -> FakeParameters:
+        if account_id not in self.parameters:
+            raise ConfigurationError(
+                "AssumeRole was refused",
+                code="AccessDenied",
+                step="assume_role",
+                remedy="Deploy the spoke",
+            )
+        return self.parameters[account_id]
+
+    def published(self, account_id: str = ACCOUNT, name: str = "monthly-total") -> BudgetDocument:
+        return decode_document(self.parameters[account_id].items[name][1])
+
+
+class FakeDeadlines:
+    def __init__(self) -> None:
+        self.scheduled: list[BudgetDocument] = []
+
+    def schedule(self, documents: Iterable[BudgetDocument]) -> None:
+        self.scheduled.extend(documents)
+
+
+class FakeBudgets(Fallible):
+    """One account's AWS Budgets. A step is one API call, so that a crash can fall between any."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.items: dict[str, ActualBudget] = {}
+
+    def get(self, budget_name: str) -> ActualBudget | None:
+        return self._step("get_budget", lambda: self.items.get(budget_name))
+
+    def create(self, budget: Budget, topic_arn: str) -> None:
+        self._step(
+            "create_budget",
+            lambda: self.items.__setitem__(
+                budget.key.budget_name,
+                _limits(budget, _notifications(budget, topic_arn)),
+            ),
+        )
+
+    def update_limit(self, budget: Budget, actual: ActualBudget) -> None:
+        name = budget.key.budget_name
+        self._step(
+            "update_budget",
+            lambda: self.items.__setitem__(name, _limits(budget, self.items[name].notifications)),
+        )
+
+    def change_notifications(self, budget: Budget, changes: NotificationChanges) -> None:
+        name = budget.key.budget_name
+        for one in changes.delete:
+            self._step("delete_notification", lambda one=one: self._keep(name, lambda n: n != one))
+        for one in changes.create:
+            self._step("create_notification", lambda one=one: self._add(name, one))
+        for one, subscriber in changes.subscribe:
+            self._step(
+                "create_subscriber",
+                lambda one=one, subscriber=subscriber: self._subscribe(
+                    name, one, lambda standing: standing | {subscriber}
+                ),
+            )
+        for one, subscriber in changes.unsubscribe:
+            self._step(
+                "delete_subscriber",
+                lambda one=one, subscriber=subscriber: self._subscribe(
+                    name, one, lambda standing: standing - {subscriber}
+                ),
+            )
+
+    def delete(self, budget_name: str) -> None:
+        self._step("delete_budget", lambda: self.items.pop(budget_name, None))
+
+    def _keep(self, name: str, wanted: Callable[[Notification], bool]) -> None:
+        standing = self.items[name]
+        self.items[name] = replace(
+            standing, notifications=tuple(filter(wanted, standing.notifications))
+        )
+
+    def _add(self, name: str, one: Notification) -> None:
+        standing = self.items[name]
+        self.items[name] = replace(standing, notifications=(*standing.notifications, one))
+
+    def _subscribe(
+        self,
+        name: str,
+        one: Notification,
+        change: Callable[[frozenset[tuple[str, str]]], frozenset[tuple[str, str]]],
+    ) -> None:
+        standing = self.items[name]
+        self.items[name] = replace(
+            standing,
+            notifications=tuple(
+                replace(each, subscribers=change(each.subscribers))
+                if each.threshold == one.threshold
+                else each
+                for each in standing.notifications
+            ),
+        )
+
+
+class FakeResults(Fallible):
+    def __init__(self) -> None:
+        super().__init__()
+        self.reported: list[BudgetResult] = []
+
+    def report(self, results: Sequence[BudgetResult]) -> None:
+        self._step("report", lambda: self.reported.extend(results))
+
+
+def change(
+    amount: object = Decimal(100), *, sequence: int = 1, account_id: str = ACCOUNT, **row: object
+) -> BudgetChange:
+    """An edit that sets the amount; `amount=None` is the removal of the row."""
+    key = BudgetKey(account_id=account_id, budget_name=str(row.pop("budget_name", "monthly-total")))
+    return BudgetChange(
+        key=key,
+        version=edit_version(str(sequence)),
+        request_id=f"request-{sequence}",
+        edited_at=NOW,
+        row=None
+        if amount is None
+        else {
+            "account_id": key.account_id,
+            "budget_name": key.budget_name,
+            "amount": amount,
+            **row,
+        },
+    )
+
+
+def _limits(budget: Budget, notifications: tuple[Notification, ...]) -> ActualBudget:
+    return ActualBudget(
+        amount=budget.amount,
+        currency=budget.currency,
+        time_unit=budget.time_unit.value,
+        cost_filters=dict(budget.cost_filters),
+        notifications=notifications,
+    )
+
+
+def _notifications(budget: Budget, topic_arn: str) -> tuple[Notification, ...]:
+    return tuple(
+        Notification(threshold=one, subscribers=wanted_subscribers(budget, topic_arn))
+        for one in budget.thresholds or ()
+    )

@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+from decimal import Decimal
+
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.budgets.fakes import ACCOUNT, TOPIC
+
+from finops.budgets.domain import (
+    ActualBudget,
+    Budget,
+    BudgetKey,
+    Notification,
+    NotificationType,
+    Threshold,
+    edit_version,
+    notification_changes,
+    repair_version,
+)
+
+KEY = BudgetKey(account_id=ACCOUNT, budget_name="monthly-total")
+SNS = ("SNS", TOPIC)
+thresholds = st.builds(
+    Threshold,
+    type=st.sampled_from(NotificationType),
+    percent=st.integers(1, 12).map(Decimal),
+)
+emails = st.sampled_from(["a@example.com", "b@example.com", "c@example.com"])
+notifications = st.builds(
+    Notification,
+    threshold=thresholds | st.none(),
+    subscribers=st.frozensets(emails.map(lambda one: ("EMAIL", one)) | st.just(SNS), min_size=1),
+)
+
+
+@given(st.integers(0, 10**21), st.integers(0, 10**21))
+def test_versions_order_as_their_sequence_numbers_do(first: int, second: int) -> None:
+    assert (edit_version(str(first)) < edit_version(str(second))) == (first < second)
+
+
+@given(st.integers(0, 10**39), st.integers(1, 50))
+def test_a_repair_lies_between_its_edit_and_the_next(sequence: int, repairs: int) -> None:
+    version = edit_version(str(sequence))
+    for _ in range(repairs):
+        assert repair_version(version) > version
+        version = repair_version(version)
+    assert version < edit_version(str(sequence + 1))
+
+
+def test_the_first_repair_ever_is_above_what_terraform_seeds() -> None:
+    assert "0" < repair_version(None) < edit_version("1")
+
+
+def test_a_hundred_equals_a_hundred_point_zero() -> None:
+    actual = ActualBudget(
+        amount=Decimal("100.0"),
+        currency="USD",
+        time_unit="MONTHLY",
+        cost_filters={"Service": ("b", "a")},
+    )
+    wanted = Budget(key=KEY, amount=Decimal("100.00"), cost_filters={"Service": ("a", "b")})
+    assert actual.limit_matches(wanted)
+    assert not actual.limit_matches(Budget(key=KEY, amount=Decimal("100.01")))
+
+
+@given(
+    st.lists(thresholds, unique=True, max_size=10),
+    st.lists(emails, unique=True),
+    st.lists(notifications, unique_by=lambda one: one.threshold),
+)
+def test_changes_lead_from_any_alerts_to_the_wanted_ones_and_then_rest(
+    wanted_thresholds: list[Threshold], wanted_emails: list[str], actual: list[Notification]
+) -> None:
+    wanted = Budget(
+        key=KEY,
+        amount=Decimal(1),
+        thresholds=tuple(wanted_thresholds),
+        emails=tuple(wanted_emails),
+    )
+    changes = notification_changes(wanted, actual, TOPIC)
+    standing = {one.threshold: set(one.subscribers) for one in actual if one not in changes.delete}
+    standing |= {one.threshold: set(one.subscribers) for one in changes.create}
+    for one, subscriber in changes.subscribe:
+        standing[one.threshold].add(subscriber)
+    for one, subscriber in changes.unsubscribe:
+        standing[one.threshold].remove(subscriber)
+        assert standing[one.threshold], "AWS refuses to remove the last subscriber"
+    everyone = {SNS, *(("EMAIL", email) for email in wanted_emails)}
+    assert standing == dict.fromkeys(wanted_thresholds, everyone)
+    after = [
+        Notification(threshold=threshold, subscribers=frozenset(subscribers))
+        for threshold, subscribers in standing.items()
+    ]
+    assert not notification_changes(wanted, after, TOPIC)

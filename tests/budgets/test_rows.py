@@ -1,0 +1,217 @@
+from __future__ import annotations
+
+import contextlib
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from finops.budgets.domain import NotificationType, Threshold, TimeUnit
+from finops.budgets.rows import parse_budget
+from finops.shared.errors import RejectedInput
+
+ACCOUNT = "222222222222"
+
+
+def row(**attributes: object) -> dict[str, object]:
+    return {"account_id": ACCOUNT, "amount": Decimal(100), **attributes}
+
+
+@pytest.mark.parametrize(
+    ("typed", "amount"),
+    [
+        (Decimal("100"), "100.00"),
+        (Decimal("1E+3"), "1000.00"),
+        (250, "250.00"),
+        ("250", "250.00"),
+        (" 250.5 ", "250.50"),
+        (".5", "0.50"),
+        ("+7.", "7.00"),
+        ("100.10000", "100.10"),
+        (Decimal("1000000000000"), "1000000000000.00"),
+    ],
+)
+def test_accepts_amounts_as_people_type_them(typed: object, amount: str) -> None:
+    assert str(parse_budget(row(amount=typed)).amount) == amount
+
+
+@pytest.mark.parametrize(
+    ("typed", "code"),
+    [
+        (None, "missing_amount"),
+        ("", "invalid_amount"),
+        ("abc", "invalid_amount"),
+        ("1,000", "invalid_amount"),
+        ("$100", "invalid_amount"),
+        ("1e3", "invalid_amount"),
+        ("NaN", "invalid_amount"),
+        (Decimal("NaN"), "invalid_amount"),
+        (Decimal("Infinity"), "invalid_amount"),
+        (100.0, "invalid_amount"),
+        (True, "invalid_amount"),
+        ([100], "invalid_amount"),
+        (0, "amount_not_positive"),
+        ("-5", "amount_not_positive"),
+        (Decimal("1000000000000.01"), "amount_too_large"),
+        (Decimal("9E+125"), "amount_too_large"),
+        ("9" * 5000, "amount_too_large"),
+        ("100.005", "amount_too_precise"),
+    ],
+)
+def test_refuses_an_amount_with_its_value_and_a_remedy(typed: object, code: str) -> None:
+    with pytest.raises(RejectedInput) as refused:
+        parse_budget(row(amount=typed))
+    assert refused.value.code == code
+    assert refused.value.field == "amount"
+    assert refused.value.value is typed
+    assert "1250.50" in refused.value.remedy
+    assert len(str(refused.value)) < 300
+
+
+def test_fills_in_what_a_row_leaves_out() -> None:
+    budget = parse_budget(row())
+    assert budget.key.budget_name == "monthly-total"
+    assert (budget.currency, budget.time_unit) == ("USD", TimeUnit.MONTHLY)
+    assert budget.thresholds is None
+    assert budget.emails is None
+    assert budget.cost_filters == {}
+
+
+@pytest.mark.parametrize("account", ["", "22", "22222222222a", 222222222222, None, "2" * 13])
+def test_refuses_what_is_no_account_id(account: object) -> None:
+    with pytest.raises(RejectedInput) as refused:
+        parse_budget(row(account_id=account))
+    assert refused.value.code == "invalid_account_id"
+
+
+@pytest.mark.parametrize("name", ["", "a/b", "a b", ".hidden", "x" * 101, 5, "a:b", "Büro"])
+def test_refuses_a_name_that_cannot_be_a_parameter(name: object) -> None:
+    with pytest.raises(RejectedInput) as refused:
+        parse_budget(row(budget_name=name))
+    assert refused.value.code == "invalid_budget_name"
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        [{"type": "ACTUAL", "percent": Decimal(80)}, {"type": "FORECASTED", "percent": 100}],
+        [{"percent": "80.0"}, {"type": "forecasted", "percent": "100"}],
+        ["FORECASTED:100", "actual:80"],
+        "ACTUAL:80, FORECASTED:100",
+        {"ACTUAL:80", "FORECASTED:100", "ACTUAL:80.00"},
+    ],
+)
+def test_reads_thresholds_however_they_are_written(typed: object) -> None:
+    assert parse_budget(row(thresholds=typed)).thresholds == (
+        Threshold(type=NotificationType.ACTUAL, percent=Decimal(80)),
+        Threshold(type=NotificationType.FORECASTED, percent=Decimal(100)),
+    )
+
+
+def test_an_empty_list_of_thresholds_means_no_alerts() -> None:
+    assert parse_budget(row(thresholds=[])).thresholds == ()
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        5,
+        {"type": "ACTUAL", "percent": 80},
+        [80],
+        ["ACTUAL"],
+        ["ACTUAL:eighty"],
+        ["GUESSED:80"],
+        [{"type": "ACTUAL", "percent": 0}],
+        [{"type": "ACTUAL", "percent": -1}],
+        [{"type": "ACTUAL", "percent": 1001}],
+        [{"type": "ACTUAL", "percent": 80, "extra": 1}],
+        [f"ACTUAL:{percent}" for percent in range(1, 12)],
+    ],
+)
+def test_refuses_thresholds_that_aws_would_not_take(typed: object) -> None:
+    with pytest.raises(RejectedInput) as refused:
+        parse_budget(row(thresholds=typed))
+    assert refused.value.code == "invalid_thresholds"
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        ["b@example.com", "a@example.com"],
+        {"a@example.com", "b@example.com"},
+        "a@example.com, b@example.com",
+    ],
+)
+def test_reads_emails_however_they_are_written(typed: object) -> None:
+    assert parse_budget(row(emails=typed)).emails == ("a@example.com", "b@example.com")
+
+
+@pytest.mark.parametrize(
+    "typed", [5, ["not-an-address"], ["a@b"], [5], [f"a{n}@example.com" for n in range(11)]]
+)
+def test_refuses_emails_that_cannot_be_mailed(typed: object) -> None:
+    with pytest.raises(RejectedInput) as refused:
+        parse_budget(row(emails=typed))
+    assert refused.value.code == "invalid_emails"
+
+
+def test_reads_cost_filters_with_one_value_or_many() -> None:
+    budget = parse_budget(row(cost_filters={"Service": "Amazon S3, Glacier", "Region": ["b", "a"]}))
+    assert budget.cost_filters == {"Region": ("a", "b"), "Service": ("Amazon S3, Glacier",)}
+
+
+@pytest.mark.parametrize("typed", [5, [], {"Colour": ["red"]}, {"Region": []}, {"Region": [5]}])
+def test_refuses_cost_filters_that_aws_does_not_know(typed: object) -> None:
+    with pytest.raises(RejectedInput) as refused:
+        parse_budget(row(cost_filters=typed))
+    assert refused.value.code == "invalid_cost_filters"
+
+
+@pytest.mark.parametrize(
+    ("attributes", "code"),
+    [
+        ({"currency": "EUR"}, "unsupported_currency"),
+        ({"currency": 5}, "unsupported_currency"),
+        ({"time_unit": "DAILY"}, "invalid_time_unit"),
+        ({"time_unit": 5}, "invalid_time_unit"),
+        ({"tresholds": []}, "unknown_attribute"),
+        ({"cost_filter": {}}, "unknown_attribute"),
+    ],
+)
+def test_refuses_all_else_with_its_code(attributes: dict[str, object], code: str) -> None:
+    with pytest.raises(RejectedInput) as refused:
+        parse_budget(row(**attributes))
+    assert refused.value.code == code
+
+
+def test_names_the_attribute_that_was_meant() -> None:
+    with pytest.raises(RejectedInput, match="Did you mean 'thresholds'"):
+        parse_budget(row(treshholds=[]))
+
+
+def test_leaves_notes_of_the_editors_own_alone() -> None:
+    assert parse_budget(row(comment="agreed with Ann", ticket="FIN-7")).amount == 100
+
+
+json_like = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.decimals() | st.text() | st.binary(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner) | st.sets(st.text()),
+    max_leaves=8,
+)
+
+
+@given(
+    st.fixed_dictionaries(
+        {"account_id": st.just(ACCOUNT) | json_like, "amount": json_like},
+        optional=dict.fromkeys(
+            ("budget_name", "currency", "time_unit", "thresholds", "emails"), json_like
+        )
+        | {"cost_filters": json_like | st.dictionaries(st.just("Service"), json_like)},
+    )
+)
+def test_any_row_is_either_a_valid_budget_or_refused(attributes: dict[str, object]) -> None:
+    with contextlib.suppress(RejectedInput):
+        budget = parse_budget(attributes)
+        assert 0 < budget.amount <= 10**12
+        assert budget.amount.as_tuple().exponent == -2

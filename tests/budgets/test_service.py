@@ -1,0 +1,545 @@
+"""The flow over fakes: whole, replayed, overtaken, and killed at every call."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+from functools import partial
+
+import pytest
+from tests.budgets.fakes import (
+    ACCOUNT,
+    NOW,
+    TOPIC,
+    Crash,
+    FakeDeadlines,
+    FakeResults,
+    FakeSpokes,
+    FakeStatuses,
+    FakeTable,
+    Fallible,
+    change,
+)
+
+from finops.budgets.applier import BudgetApplier
+from finops.budgets.documents import document_for
+from finops.budgets.domain import (
+    BudgetChange,
+    BudgetKey,
+    NotificationType,
+    RemovalPolicy,
+    Status,
+    Threshold,
+)
+from finops.budgets.drift import Drift, DriftRepairer
+from finops.budgets.service import (
+    BudgetPublisher,
+    Outcome,
+    Publication,
+    ResultRecorder,
+    publish_in_order,
+)
+from finops.shared.errors import ConfigurationError, RejectedInput, TransientFailure
+
+OTHER = "333333333333"
+KEY = BudgetKey(account_id=ACCOUNT, budget_name="monthly-total")
+THROTTLED = TransientFailure("slow down", code="ThrottlingException", step="put_parameter")
+
+
+class World:
+    """Both sides of the flow on fakes, and the events between them delivered by hand."""
+
+    def __init__(self, removal: RemovalPolicy = RemovalPolicy.DELETE) -> None:
+        self.statuses = FakeStatuses()
+        self.spokes = FakeSpokes(ACCOUNT, OTHER)
+        self.parameters = self.spokes.parameters[ACCOUNT]
+        self.budgets = self.spokes.actual[ACCOUNT]
+        self.results = FakeResults()
+        self.deadlines = FakeDeadlines()
+        self.table = FakeTable()
+        self.now = NOW + timedelta(seconds=2)
+        self.publisher = BudgetPublisher(
+            statuses=self.statuses, spokes=self.spokes, removal=removal
+        )
+        self.recorder = ResultRecorder(statuses=self.statuses)
+        self.applier = BudgetApplier(
+            account_id=ACCOUNT,
+            parameters=self.parameters,
+            budgets=self.budgets,
+            results=self.results,
+            topic_arn=TOPIC,
+            default_thresholds=[Threshold(type=NotificationType.ACTUAL, percent=Decimal(80))],
+            default_emails=["finance@example.com"],
+            clock=lambda: self.now,
+        )
+        self.repairer = DriftRepairer(
+            table=self.table,
+            statuses=self.statuses,
+            spokes=self.spokes,
+            publisher=self.publisher,
+            deadlines=self.deadlines,
+            removal=removal,
+            clock=lambda: self.now,
+            concurrency=1,
+        )
+
+    def edit(self, edit: BudgetChange) -> Publication:
+        key = (edit.key.account_id, edit.key.budget_name)
+        if edit.row is None:
+            self.table.items.pop(key, None)
+        else:
+            self.table.items[key] = dict(edit.row)
+        return self.publisher.publish(edit)
+
+    def deliver(self) -> None:
+        """Parameter events to the applier, and its results home."""
+        for name in self.parameters.names():
+            self.applier.apply(name)
+        self.record()
+
+    def record(self) -> None:
+        while self.results.reported:
+            result = self.results.reported[0]
+            self.recorder.record(result, sender=result.key.account_id)
+            self.results.reported.pop(0)
+
+    @property
+    def status(self) -> Status:
+        return self.statuses.items[KEY].status
+
+    @property
+    def amount(self) -> Decimal | None:
+        standing = self.budgets.items.get("monthly-total")
+        return standing.amount if standing else None
+
+    def drift(self, *, repair: bool = False) -> list[Drift]:
+        self.now += timedelta(minutes=15)
+        return self.repairer.run(repair=repair, request_id="drift")
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def test_an_edit_becomes_a_budget_and_the_status_says_so(world: World) -> None:
+    assert world.edit(change("1250.50")).outcome is Outcome.PUBLISHED
+    assert world.status is Status.PENDING
+    world.deliver()
+    assert world.amount == Decimal("1250.50")
+    status = world.statuses.items[KEY]
+    assert (status.status, status.applied_amount, status.action) == (
+        Status.APPLIED,
+        "1250.50",
+        "created",
+    )
+
+
+def test_a_row_without_alerts_gets_the_spokes_defaults_and_the_topic(world: World) -> None:
+    world.edit(change(100))
+    world.deliver()
+    (alert,) = world.budgets.items["monthly-total"].notifications
+    assert alert.threshold == Threshold(type=NotificationType.ACTUAL, percent=Decimal(80))
+    assert alert.subscribers == {("SNS", TOPIC), ("EMAIL", "finance@example.com")}
+
+
+def test_an_unchanged_budget_makes_no_update_call(world: World) -> None:
+    world.edit(change("100"))
+    world.deliver()
+    world.budgets.calls.clear()
+    world.edit(change("100.0", sequence=2))
+    world.deliver()
+    assert world.budgets.calls == ["get_budget"]
+    assert world.status is Status.APPLIED
+
+
+def test_an_edit_changes_limit_and_alerts_and_leaves_one_budget(world: World) -> None:
+    world.edit(change(100, thresholds=["ACTUAL:50", "ACTUAL:90"], emails=["a@example.com"]))
+    world.deliver()
+    world.edit(change(200, sequence=2, thresholds=["ACTUAL:90"], emails=["b@example.com"]))
+    world.deliver()
+    standing = world.budgets.items["monthly-total"]
+    assert standing.amount == 200
+    (alert,) = standing.notifications
+    assert alert.threshold is not None
+    assert alert.threshold.percent == 90
+    assert alert.subscribers == {("SNS", TOPIC), ("EMAIL", "b@example.com")}
+    assert list(world.budgets.items) == ["monthly-total"]
+
+
+def test_a_bad_edit_is_rejected_with_its_reason_and_the_budget_stays(world: World) -> None:
+    world.edit(change(100))
+    world.deliver()
+    assert world.edit(change("abc", sequence=2)).outcome is Outcome.REJECTED
+    world.deliver()
+    status = world.statuses.items[KEY]
+    assert status.status is Status.REJECTED
+    assert "amount 'abc' is not a number" in status.error
+    assert (world.amount, status.applied_amount) == (Decimal(100), "100.00")
+
+
+def test_a_missing_role_fails_the_edit_and_says_what_to_do(world: World) -> None:
+    edit = change(100, account_id="999999999999")
+    assert world.edit(edit).outcome is Outcome.FAILED
+    status = world.statuses.items[edit.key]
+    assert (status.status, status.error_step) == (Status.FAILED, "assume_role")
+    assert "Deploy" in status.error
+    assert world.edit(replace(change(None, sequence=2), key=edit.key)).outcome is Outcome.KEPT
+
+
+def test_a_throttle_is_raised_for_the_stream_to_retry_and_then_succeeds(world: World) -> None:
+    def throttle(_: str) -> None:
+        raise THROTTLED
+
+    world.spokes.before = throttle
+    with pytest.raises(TransientFailure):
+        world.edit(change(100))
+    assert world.status is Status.FAILED
+    world.spokes.before = lambda _: None
+    world.edit(change(100))
+    world.deliver()
+    assert (world.status, world.amount) == (Status.APPLIED, Decimal(100))
+
+
+def test_a_duplicate_record_changes_nothing(world: World) -> None:
+    world.edit(change(100))
+    world.deliver()
+    before = world.parameters.items["monthly-total"]
+    assert world.edit(change(100)).outcome is Outcome.SKIPPED
+    assert world.parameters.items["monthly-total"] == before
+
+
+def test_an_older_image_never_wins(world: World) -> None:
+    world.edit(change(200, sequence=2))
+    assert world.edit(change(100, sequence=1)).outcome is Outcome.SKIPPED
+    assert world.edit(change("abc", sequence=1)).outcome is Outcome.SKIPPED
+    assert world.edit(change(None, sequence=1)).outcome is Outcome.SKIPPED
+    world.deliver()
+    assert (world.status, world.amount) == (Status.APPLIED, Decimal(200))
+
+
+def test_a_slow_writer_puts_back_the_newer_version_it_overwrote(world: World) -> None:
+    def overtake(name: str) -> None:
+        if name == "put_document":
+            world.spokes.before = lambda _: None
+            world.edit(change(200, sequence=2))
+
+    world.spokes.before = overtake
+    world.edit(change(100, sequence=1))
+    document = world.spokes.published()
+    assert document.budget is not None
+    assert document.budget.amount == 200
+    world.deliver()
+    assert (world.status, world.amount) == (Status.APPLIED, Decimal(200))
+
+
+def test_a_slow_applier_applies_the_newer_document_it_missed(world: World) -> None:
+    world.edit(change(100, sequence=1))
+
+    def overtake(name: str) -> None:
+        if name == "create_budget":
+            world.budgets.before = lambda _: None
+            world.edit(change(200, sequence=2))
+
+    world.budgets.before = overtake
+    world.deliver()
+    assert (world.status, world.amount) == (Status.APPLIED, Decimal(200))
+
+
+def test_a_report_of_an_older_version_does_not_end_a_newer_one(world: World) -> None:
+    world.edit(change(100, sequence=1))
+    world.applier.apply("monthly-total")
+    world.edit(change(200, sequence=2))
+    world.record()
+    assert world.status is Status.PENDING
+
+
+def test_an_unanswered_edit_fails_and_a_late_answer_still_counts(world: World) -> None:
+    world.edit(change(100))
+    version = world.statuses.items[KEY].version
+    assert world.recorder.expire(KEY, version)
+    assert world.status is Status.FAILED
+    assert "did not report" in world.statuses.items[KEY].error
+    world.deliver()
+    assert world.status is Status.APPLIED
+    assert not world.recorder.expire(KEY, version)
+
+
+def test_an_account_cannot_report_for_another(world: World) -> None:
+    world.edit(change(100))
+    world.applier.apply("monthly-total")
+    with pytest.raises(RejectedInput) as refused:
+        world.recorder.record(world.results.reported[0], sender=OTHER)
+    assert refused.value.code == "foreign_result"
+    assert world.status is Status.PENDING
+
+
+def test_a_removed_row_removes_the_budget_where_the_setting_says_so(world: World) -> None:
+    world.edit(change(100))
+    world.deliver()
+    world.edit(change(None, sequence=2))
+    world.deliver()
+    assert (world.status, world.amount) == (Status.REMOVED, None)
+    world.edit(change(300, sequence=3))
+    world.deliver()
+    assert (world.status, world.amount) == (Status.APPLIED, Decimal(300))
+
+
+def test_a_removed_row_keeps_the_budget_where_the_setting_says_so() -> None:
+    world = World(RemovalPolicy.KEEP)
+    world.edit(change(100))
+    world.deliver()
+    assert world.edit(change(None, sequence=2)).outcome is Outcome.KEPT
+    world.deliver()
+    assert (world.status, world.amount) == (Status.REMOVED, Decimal(100))
+    assert world.drift(repair=True) == []
+
+
+def test_removing_a_row_that_never_reached_its_spoke_ends_the_matter(world: World) -> None:
+    world.edit(change("abc"))
+    assert world.edit(change(None, sequence=2)).outcome is Outcome.KEPT
+    assert world.status is Status.REMOVED
+    assert world.drift(repair=True) == []
+
+
+def test_a_foreign_document_is_not_applied(world: World) -> None:
+    document = document_for(change(5, account_id=OTHER))
+    world.parameters.put("monthly-total", document.encode())
+    with pytest.raises(ConfigurationError) as refused:
+        world.applier.apply("monthly-total")
+    assert refused.value.code == "foreign_document"
+    assert world.amount is None
+
+
+def test_one_bad_parameter_does_not_keep_the_others_from_the_schedule(world: World) -> None:
+    world.parameters.put("a-broken-one", "not json")
+    world.edit(change(100))
+    with pytest.raises(ConfigurationError):
+        world.applier.apply_all()
+    assert world.amount == 100
+
+
+def test_the_end_of_a_deployment_leaves_nothing(world: World) -> None:
+    for name in ("monthly-total", "storage"):
+        world.edit(change(100, budget_name=name))
+    world.deliver()
+    assert world.applier.remove_all() == ["monthly-total", "storage"]
+    assert world.budgets.items == {}
+    assert world.parameters.items == {}
+
+
+def remove_budget(world: World) -> None:
+    world.budgets.items.clear()
+
+
+def remove_parameter(world: World) -> None:
+    world.parameters.items.clear()
+
+
+def edit_budget(world: World) -> None:
+    standing = world.budgets.items["monthly-total"]
+    world.budgets.items["monthly-total"] = replace(standing, amount=Decimal(1))
+
+
+def edit_parameter(world: World) -> None:
+    world.parameters.put("monthly-total", document_for(change(1, sequence=99)).encode())
+
+
+def garble_parameter(world: World) -> None:
+    world.parameters.put("monthly-total", "oops")
+
+
+def lose_the_record_of_an_edit(world: World) -> None:
+    world.table.items[(ACCOUNT, "monthly-total")]["amount"] = Decimal(100)
+    world.statuses.items.clear()
+    remove_parameter(world)
+    remove_budget(world)
+
+
+def lose_the_event_and_the_answer(world: World) -> None:
+    world.edit(change(100, sequence=5))
+    world.recorder.expire(KEY, world.statuses.items[KEY].version)
+
+
+@pytest.mark.parametrize(
+    ("damage", "reason"),
+    [
+        (remove_budget, "budget_missing"),
+        (edit_budget, "budget_changed"),
+        (remove_parameter, "parameter_missing"),
+        (edit_parameter, "parameter_changed"),
+        (garble_parameter, "parameter_changed"),
+        (lose_the_record_of_an_edit, "edit_not_seen"),
+        (lose_the_event_and_the_answer, "not_confirmed"),
+    ],
+)
+def test_drift_is_found_and_repaired(
+    world: World, damage: Callable[[World], None], reason: str
+) -> None:
+    world.edit(change(100))
+    world.deliver()
+    assert world.drift() == []
+    damage(world)
+    (found,) = world.drift()
+    assert (found.reason, found.wanted, found.repaired) == (reason, "100.00", False)
+    (repaired,) = world.drift(repair=True)
+    assert repaired.repaired
+    assert [one.key for one in world.deadlines.scheduled] == [KEY]
+    world.deliver()
+    assert (world.status, world.amount) == (Status.APPLIED, Decimal(100))
+    assert world.drift() == []
+
+
+def test_the_spokes_own_schedule_repairs_an_edit_by_hand(world: World) -> None:
+    world.edit(change(100))
+    world.deliver()
+    edit_budget(world)
+    assert [one.action for one in world.applier.apply_all()] == ["updated"]
+    assert world.amount == 100
+
+
+def test_the_spokes_schedule_is_quiet_where_nothing_drifted(world: World) -> None:
+    world.edit(change(100))
+    world.deliver()
+    assert [one.action for one in world.applier.apply_all()] == ["unchanged"]
+    assert world.results.reported == []
+
+
+def test_an_edit_on_its_way_is_not_drift(world: World) -> None:
+    world.edit(change(100))
+    assert world.repairer.run(repair=True, request_id="drift") == []
+
+
+def test_a_bad_row_whose_record_was_lost_still_gets_its_reason(world: World) -> None:
+    world.table.items[(ACCOUNT, "monthly-total")] = {
+        "account_id": ACCOUNT,
+        "budget_name": "monthly-total",
+        "amount": "abc",
+    }
+    assert world.drift(repair=True) == []
+    assert world.status is Status.REJECTED
+
+
+def test_a_lost_removal_is_found_and_repaired(world: World) -> None:
+    world.edit(change(100))
+    world.deliver()
+    world.table.items.clear()
+    (found,) = world.drift(repair=True)
+    assert (found.reason, found.wanted, found.actual) == ("not_removed", None, "100.00")
+    world.deliver()
+    assert (world.status, world.amount) == (Status.REMOVED, None)
+
+
+def test_an_edit_that_races_a_repair_wins(world: World) -> None:
+    world.edit(change(100))
+    world.deliver()
+    edit_budget(world)
+
+    def overtake(name: str) -> None:
+        if name == "put_document":
+            world.spokes.before = lambda _: None
+            world.edit(change(300, sequence=7))
+
+    world.spokes.before = overtake
+    world.drift(repair=True)
+    world.deliver()
+    assert (world.status, world.amount) == (Status.APPLIED, Decimal(300))
+
+
+def test_an_unreachable_account_is_reported_and_harms_no_other(world: World) -> None:
+    world.edit(change(100))
+    world.deliver()
+    world.edit(change(5, account_id="999999999999"))
+    remove_budget(world)
+    found = {one.key.account_id: one for one in world.drift(repair=True)}
+    assert found["999999999999"].reason == "unreachable"
+    assert "AssumeRole was refused" in found["999999999999"].error
+    assert found[ACCOUNT].repaired
+
+
+def crashing(places: list[Fallible], *, after: bool, at: int) -> Callable[[], int]:
+    """Crash the process at the `at`-th call of any port; returns how many calls were seen."""
+    seen = itertools.count()
+    count = 0
+
+    def tick(_: str) -> None:
+        nonlocal count
+        count = next(seen) + 1
+        if count == at:
+            raise Crash
+
+    for place in places:
+        place.before = (lambda _: None) if after else tick
+        place.after = tick if after else (lambda _: None)
+    return lambda: count
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+def test_a_kill_at_any_call_and_a_replay_end_in_the_same_state(after: bool) -> None:
+    for at in itertools.count(1):
+        world = World()
+        world.edit(change(100, thresholds=["ACTUAL:50", "ACTUAL:60"], emails=["a@example.com"]))
+        world.deliver()
+        wanted = change(
+            200, sequence=2, thresholds=["ACTUAL:60", "ACTUAL:70"], emails=["b@example.com"]
+        )
+        places: list[Fallible] = [
+            world.statuses,
+            world.spokes,
+            world.parameters,
+            world.budgets,
+            world.results,
+        ]
+        calls = crashing(places, after=after, at=at)
+        crashed = False
+        for step in (
+            partial(world.edit, wanted),
+            partial(world.applier.apply, "monthly-total"),
+            world.record,
+        ):
+            try:
+                step()
+            except Crash:
+                crashed = True
+                step()
+        assert world.status is Status.APPLIED
+        standing = world.budgets.items["monthly-total"]
+        assert standing.amount == 200
+        assert {one.threshold.percent for one in standing.notifications if one.threshold} == {
+            60,
+            70,
+        }
+        assert {one.subscribers for one in standing.notifications} == {
+            frozenset({("SNS", TOPIC), ("EMAIL", "b@example.com")})
+        }
+        if not crashed:
+            assert calls() < at
+            assert at > 10
+            return
+
+
+def test_a_batch_goes_in_order_for_each_budget_and_past_a_failing_one() -> None:
+    order: list[tuple[str, str]] = []
+    edits = [
+        change(number, sequence=number, account_id=account)
+        for number in (1, 2, 3)
+        for account in (ACCOUNT, OTHER)
+    ]
+
+    def publish(edit: BudgetChange) -> Publication:
+        if edit.key.account_id == OTHER and edit.row and edit.row["amount"] == 2:
+            raise THROTTLED
+        order.append((edit.key.account_id, edit.version))
+        return Publication(outcome=Outcome.PUBLISHED)
+
+    done = publish_in_order(edits, publish, concurrency=4)
+    assert [version for account, version in order if account == ACCOUNT] == sorted(
+        edit.version for edit in edits if edit.key.account_id == ACCOUNT
+    )
+    failed = [edit for edit, outcome in done if isinstance(outcome, Exception)]
+    assert [edit.row["amount"] for edit in failed if edit.row] == [2, 3]
+    assert {edit.key.account_id for edit in failed} == {OTHER}
+    assert len(done) == len(edits)
