@@ -1,0 +1,57 @@
+locals {
+  tags     = { project = "finops", environment = "local" }
+  packages = jsondecode(file(var.packages_file))
+
+  module_packages = {
+    code   = merge(local.packages.code, { path = "../../${local.packages.code.path}" })
+    layers = { for name, layer in local.packages.layers : name => merge(layer, { path = "../../${layer.path}" }) }
+  }
+
+  # The local cloud has no X-Ray.
+  function_settings = { tracing = false }
+
+  hub = {
+    role_arns      = module.budgets_management.hub_role_arns
+    external_id    = module.budgets_management.external_id
+    result_bus_arn = module.budgets_management.result_bus_arn
+  }
+}
+
+module "budgets_management" {
+  source    = "../../modules/budgets_management"
+  providers = { aws = aws.management }
+
+  account_id        = "111111111111"
+  region            = var.region
+  spoke_account_ids = setunion(["222222222222", "333333333333"], var.further_spoke_account_ids)
+  external_id       = "finops-local"
+  packages          = local.module_packages
+  removal_policy    = var.removal_policy
+  repair_schedule   = var.repair_schedule
+  tables            = { deletion_protection = false }
+  function_settings = local.function_settings
+}
+
+module "budgets_spoke_222222222222" {
+  source    = "../../modules/budgets_spoke"
+  providers = { aws = aws.spoke_222222222222 }
+
+  account_id        = "222222222222"
+  region            = var.region
+  hub               = local.hub
+  packages          = local.module_packages
+  drift_schedule    = var.repair_schedule
+  function_settings = local.function_settings
+}
+
+module "budgets_spoke_333333333333" {
+  source    = "../../modules/budgets_spoke"
+  providers = { aws = aws.spoke_333333333333 }
+
+  account_id        = "333333333333"
+  region            = var.region
+  hub               = local.hub
+  packages          = local.module_packages
+  drift_schedule    = var.repair_schedule
+  function_settings = local.function_settings
+}

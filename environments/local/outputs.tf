@@ -1,0 +1,21 @@
+output "budgets" {
+  description = "Where the budgets flow lives, for the command line, the demo and the tests."
+  value = {
+    account_id         = "111111111111"
+    region             = var.region
+    budgets_table      = module.budgets_management.budgets_table_name
+    status_table       = module.budgets_management.budget_status_table_name
+    functions          = module.budgets_management.function_names
+    failure_queue_urls = module.budgets_management.failure_queue_urls
+    deadline_queue_url = module.budgets_management.deadline_queue_url
+    hub_role_arns      = module.budgets_management.hub_role_arns
+    external_id        = module.budgets_management.external_id
+    result_bus_arn     = module.budgets_management.result_bus_arn
+    spoke_role_name    = module.budgets_management.spoke_role_name
+    spoke_account_ids  = ["222222222222", "333333333333"]
+    spoke_failure_queues = {
+      "222222222222" = module.budgets_spoke_222222222222.failure_queue_url
+      "333333333333" = module.budgets_spoke_333333333333.failure_queue_url
+    }
+  }
+}

@@ -1,0 +1,41 @@
+variable "endpoint_url" {
+  description = "Endpoint of the local cloud."
+  type        = string
+  default     = "http://127.0.0.1:4566"
+  nullable    = false
+}
+
+variable "region" {
+  description = "Region, in name only."
+  type        = string
+  default     = "us-east-1"
+  nullable    = false
+}
+
+variable "packages_file" {
+  description = "The packages.json of scripts/build_lambdas.py --target local; paths in it start at the repository's root."
+  type        = string
+  default     = "../../build/local/packages.json"
+  nullable    = false
+}
+
+variable "further_spoke_account_ids" {
+  description = "Accounts that the management side serves beside the two deployed here."
+  type        = set(string)
+  default     = []
+  nullable    = false
+}
+
+variable "removal_policy" {
+  description = "What becomes of a spoke's budget when its row is removed: keep or delete."
+  type        = string
+  default     = "delete"
+  nullable    = false
+}
+
+variable "repair_schedule" {
+  description = "How often drift is looked for and repaired."
+  type        = string
+  default     = "rate(1 minute)"
+  nullable    = false
+}

@@ -1,0 +1,132 @@
+# What each function may do; lambda_function adds logs, traces, its failure queue and the key.
+locals {
+  spoke_role_arns = var.organization_id == null ? [
+    for id in sort(var.spoke_account_ids) : "arn:aws:iam::${id}:role/${local.spoke_role_name}"
+  ] : ["arn:aws:iam::*:role/${local.spoke_role_name}"]
+}
+
+data "aws_iam_policy_document" "publish_budget" {
+  source_policy_documents = [data.aws_iam_policy_document.reach_spokes.json]
+
+  statement {
+    sid = "ReadBudgetStream"
+    actions = [
+      "dynamodb:DescribeStream",
+      "dynamodb:GetRecords",
+      "dynamodb:GetShardIterator",
+      "dynamodb:ListStreams",
+    ]
+    resources = ["${local.budgets_table_arn}/stream/*"]
+  }
+
+  statement {
+    sid       = "WriteBudgetStatus"
+    actions   = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"]
+    resources = [local.status_table_arn]
+  }
+}
+
+data "aws_iam_policy_document" "repair_budget_drift" {
+  source_policy_documents = [data.aws_iam_policy_document.reach_spokes.json]
+
+  statement {
+    sid       = "ReadBudgets"
+    actions   = ["dynamodb:GetItem", "dynamodb:Query", "dynamodb:Scan"]
+    resources = [local.budgets_table_arn]
+  }
+
+  statement {
+    sid = "WriteBudgetStatus"
+    actions = [
+      "dynamodb:GetItem",
+      "dynamodb:PutItem",
+      "dynamodb:Query",
+      "dynamodb:Scan",
+      "dynamodb:UpdateItem",
+    ]
+    resources = [local.status_table_arn]
+  }
+}
+
+data "aws_iam_policy_document" "record_budget_result" {
+  statement {
+    sid       = "WriteBudgetStatus"
+    actions   = ["dynamodb:GetItem", "dynamodb:UpdateItem"]
+    resources = [local.status_table_arn]
+  }
+}
+
+data "aws_iam_policy_document" "expire_pending_budget" {
+  statement {
+    sid       = "WriteBudgetStatus"
+    actions   = ["dynamodb:GetItem", "dynamodb:UpdateItem"]
+    resources = [local.status_table_arn]
+  }
+
+  statement {
+    sid       = "ConsumeDeadlines"
+    actions   = ["sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"]
+    resources = [local.deadline_queue_arn]
+  }
+}
+
+# Shared by the two hub roles: the publisher and the repairer.
+data "aws_iam_policy_document" "reach_spokes" {
+  statement {
+    sid       = "AssumeSpokeRoles"
+    actions   = ["sts:AssumeRole"]
+    resources = local.spoke_role_arns
+
+    dynamic "condition" {
+      for_each = var.organization_id[*]
+      content {
+        test     = "StringEquals"
+        variable = "aws:ResourceOrgID"
+        values   = [condition.value]
+      }
+    }
+  }
+
+  statement {
+    sid       = "SetDeadlines"
+    actions   = ["sqs:SendMessage"]
+    resources = [local.deadline_queue_arn]
+  }
+}
+
+# Spokes may report results and nothing else. Who reported is the event's own account field, which AWS sets.
+data "aws_iam_policy_document" "results_bus" {
+  statement {
+    sid       = "SpokesReportResults"
+    actions   = ["events:PutEvents"]
+    resources = [local.result_bus_arn]
+
+    principals {
+      type = "AWS"
+      identifiers = var.organization_id == null ? [
+        for id in sort(var.spoke_account_ids) : "arn:aws:iam::${id}:root"
+      ] : ["*"]
+    }
+
+    condition {
+      test     = "StringEquals"
+      variable = "events:source"
+      values   = [local.result_source]
+    }
+
+    condition {
+      test     = "StringEquals"
+      variable = "events:detail-type"
+      values   = [local.result_type]
+    }
+
+    dynamic "condition" {
+      for_each = var.organization_id[*]
+      content {
+        test     = "StringEquals"
+        variable = "aws:PrincipalOrgID"
+        values   = [condition.value]
+      }
+    }
+  }
+}

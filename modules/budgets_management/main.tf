@@ -1,0 +1,246 @@
+# Names are agreed with budgets_spoke; ARNs are built from them, so that policies are known at plan.
+locals {
+  parameter_prefix = "/finops/budgets"
+  spoke_role_name  = "${var.name_prefix}-budgets-spoke"
+  result_source    = "finops.budgets"
+  result_type      = "Budget Result"
+
+  budgets_table_arn  = "arn:aws:dynamodb:${var.region}:${var.account_id}:table/${var.name_prefix}-budgets"
+  status_table_arn   = "arn:aws:dynamodb:${var.region}:${var.account_id}:table/${var.name_prefix}-budget-status"
+  deadline_queue_arn = "arn:aws:sqs:${var.region}:${var.account_id}:${var.name_prefix}-budget-deadlines"
+  result_bus_arn     = "arn:aws:events:${var.region}:${var.account_id}:event-bus/${var.name_prefix}-budgets"
+
+  publisher_environment = {
+    BUDGETS_TABLE       = aws_dynamodb_table.budgets.name
+    STATUS_TABLE        = aws_dynamodb_table.budget_status.name
+    SPOKE_ROLE_NAME     = local.spoke_role_name
+    EXTERNAL_ID         = var.external_id
+    PARAMETER_PREFIX    = local.parameter_prefix
+    REMOVAL_POLICY      = var.removal_policy
+    DEADLINE_QUEUE_URL  = aws_sqs_queue.deadlines.url
+    PUBLISH_CONCURRENCY = tostring(var.publisher.concurrency)
+  }
+  status_environment = { STATUS_TABLE = aws_dynamodb_table.budget_status.name }
+}
+
+# What finance edits.
+resource "aws_dynamodb_table" "budgets" {
+  #checkov:skip=CKV_AWS_119:a customer managed key is a setting
+  name                        = "${var.name_prefix}-budgets"
+  billing_mode                = "PAY_PER_REQUEST"
+  hash_key                    = "account_id"
+  range_key                   = "budget_name"
+  stream_enabled              = true
+  stream_view_type            = "NEW_AND_OLD_IMAGES"
+  deletion_protection_enabled = var.tables.deletion_protection
+
+  attribute {
+    name = "account_id"
+    type = "S"
+  }
+
+  attribute {
+    name = "budget_name"
+    type = "S"
+  }
+
+  point_in_time_recovery {
+    enabled = var.tables.point_in_time_recovery
+  }
+
+  server_side_encryption {
+    enabled     = var.kms_key_arn != null
+    kms_key_arn = var.kms_key_arn
+  }
+}
+
+# What became of it. A table of its own, so that writing a status wakes no stream.
+resource "aws_dynamodb_table" "budget_status" {
+  #checkov:skip=CKV_AWS_119:a customer managed key is a setting
+  name                        = "${var.name_prefix}-budget-status"
+  billing_mode                = "PAY_PER_REQUEST"
+  hash_key                    = "account_id"
+  range_key                   = "budget_name"
+  deletion_protection_enabled = var.tables.deletion_protection
+
+  attribute {
+    name = "account_id"
+    type = "S"
+  }
+
+  attribute {
+    name = "budget_name"
+    type = "S"
+  }
+
+  point_in_time_recovery {
+    enabled = var.tables.point_in_time_recovery
+  }
+
+  server_side_encryption {
+    enabled     = var.kms_key_arn != null
+    kms_key_arn = var.kms_key_arn
+  }
+}
+
+resource "aws_lambda_layer_version" "core" {
+  layer_name       = "${var.name_prefix}-budgets-core"
+  filename         = var.packages.layers["core"].path
+  source_code_hash = var.packages.layers["core"].sha256_base64
+}
+
+# Publish: an edited row becomes a parameter in its spoke.
+module "publish_budget" {
+  source = "../lambda_function"
+
+  account_id  = var.account_id
+  region      = var.region
+  kms_key_arn = var.kms_key_arn
+  settings    = var.function_settings
+  alarms      = local.function_alarms
+  policy_json = data.aws_iam_policy_document.publish_budget.json
+  package     = var.packages.code
+  layer_arns  = [aws_lambda_layer_version.core.arn]
+  environment = local.publisher_environment
+
+  function = {
+    name            = "${var.name_prefix}-publish-budget"
+    description     = "Writes edited budgets to the spoke accounts' parameters"
+    handler         = "finops.budgets.handlers.publish_budget"
+    memory_mb       = var.publisher.memory_mb
+    timeout_seconds = var.publisher.timeout_seconds
+  }
+}
+
+resource "aws_lambda_event_source_mapping" "publish_budget" {
+  event_source_arn                   = aws_dynamodb_table.budgets.stream_arn
+  function_name                      = module.publish_budget.function_arn
+  starting_position                  = "TRIM_HORIZON"
+  batch_size                         = var.publisher.batch_size
+  parallelization_factor             = var.publisher.parallelization_factor
+  bisect_batch_on_function_error     = true
+  maximum_retry_attempts             = var.publisher.maximum_retries
+  maximum_record_age_in_seconds      = var.publisher.maximum_age_seconds
+  function_response_types            = ["ReportBatchItemFailures"]
+  maximum_batching_window_in_seconds = 0
+
+  destination_config {
+    on_failure {
+      destination_arn = module.publish_budget.failure_queue_arn
+    }
+  }
+}
+
+# Record: what a spoke reports back becomes the row's status.
+resource "aws_cloudwatch_event_bus" "results" {
+  #checkov:skip=CKV_AWS_297:results hold amounts and ids only; EventBridge encrypts them with its own key
+  name = "${var.name_prefix}-budgets"
+}
+
+resource "aws_cloudwatch_event_bus_policy" "results" {
+  event_bus_name = aws_cloudwatch_event_bus.results.name
+  policy         = data.aws_iam_policy_document.results_bus.json
+}
+
+module "record_budget_result" {
+  source = "../lambda_function"
+
+  account_id  = var.account_id
+  region      = var.region
+  kms_key_arn = var.kms_key_arn
+  settings    = var.function_settings
+  alarms      = local.function_alarms
+  policy_json = data.aws_iam_policy_document.record_budget_result.json
+  package     = var.packages.code
+  layer_arns  = [aws_lambda_layer_version.core.arn]
+  environment = local.status_environment
+
+  function = {
+    name        = "${var.name_prefix}-record-budget-result"
+    description = "Records in the status table what the spokes report"
+    handler     = "finops.budgets.handlers.record_budget_result"
+    memory_mb   = 512
+  }
+
+  event_rule = {
+    bus_name = aws_cloudwatch_event_bus.results.name
+    pattern_json = jsonencode({
+      source      = [local.result_source]
+      detail-type = [local.result_type]
+    })
+  }
+}
+
+# Expire: an edit that nobody answered by its deadline ends as failed.
+resource "aws_sqs_queue" "deadlines" {
+  name                       = "${var.name_prefix}-budget-deadlines"
+  visibility_timeout_seconds = 180 # six times the function's timeout, as AWS advises
+  message_retention_seconds  = 86400
+  sqs_managed_sse_enabled    = var.kms_key_arn == null ? true : null
+  kms_master_key_id          = var.kms_key_arn
+}
+
+# Apart from the queue, so that functions need not wait for both queues, one after the other.
+resource "aws_sqs_queue_redrive_policy" "deadlines" {
+  queue_url = aws_sqs_queue.deadlines.url
+  redrive_policy = jsonencode({
+    deadLetterTargetArn = module.expire_pending_budget.failure_queue_arn
+    maxReceiveCount     = 5
+  })
+}
+
+module "expire_pending_budget" {
+  source = "../lambda_function"
+
+  account_id  = var.account_id
+  region      = var.region
+  kms_key_arn = var.kms_key_arn
+  settings    = var.function_settings
+  alarms      = local.function_alarms
+  policy_json = data.aws_iam_policy_document.expire_pending_budget.json
+  package     = var.packages.code
+  layer_arns  = [aws_lambda_layer_version.core.arn]
+  environment = local.status_environment
+
+  function = {
+    name        = "${var.name_prefix}-expire-pending-budget"
+    description = "Marks budgets as failed that no spoke answered for in time"
+    handler     = "finops.budgets.handlers.expire_pending_budget"
+    memory_mb   = 512
+  }
+}
+
+resource "aws_lambda_event_source_mapping" "expire_pending_budget" {
+  event_source_arn        = aws_sqs_queue.deadlines.arn
+  function_name           = module.expire_pending_budget.function_arn
+  batch_size              = 10
+  function_response_types = ["ReportBatchItemFailures"]
+}
+
+# Repair: whatever differs between the table and the spokes is published again.
+module "repair_budget_drift" {
+  source = "../lambda_function"
+
+  account_id  = var.account_id
+  region      = var.region
+  kms_key_arn = var.kms_key_arn
+  settings    = var.function_settings
+  alarms      = local.function_alarms
+  policy_json = data.aws_iam_policy_document.repair_budget_drift.json
+  package     = var.packages.code
+  layer_arns  = [aws_lambda_layer_version.core.arn]
+  environment = local.publisher_environment
+
+  function = {
+    name            = "${var.name_prefix}-repair-budget-drift"
+    description     = "Finds and repairs budgets that differ from the table"
+    handler         = "finops.budgets.handlers.repair_budget_drift"
+    memory_mb       = 512
+    timeout_seconds = 300
+  }
+
+  schedule = {
+    expression = var.repair_schedule
+    input_json = jsonencode({ repair = true })
+  }
+}

@@ -1,0 +1,54 @@
+output "budgets_table_name" {
+  description = "Name of the table that finance edits."
+  value       = aws_dynamodb_table.budgets.name
+}
+
+output "budget_status_table_name" {
+  description = "Name of the table that says what became of each edit."
+  value       = aws_dynamodb_table.budget_status.name
+}
+
+output "hub_role_arns" {
+  description = "ARNs of the roles that reach into the spokes: the publisher's and the repairer's. The spokes trust these and no others."
+  value       = [module.publish_budget.role_arn, module.repair_budget_drift.role_arn]
+}
+
+output "external_id" {
+  description = "External id that the spoke roles must ask for."
+  value       = var.external_id
+}
+
+output "result_bus_arn" {
+  description = "ARN of the event bus that spokes report results to."
+  value       = aws_cloudwatch_event_bus.results.arn
+}
+
+output "spoke_role_name" {
+  description = "Name that the role to assume has in every spoke."
+  value       = local.spoke_role_name
+}
+
+output "function_names" {
+  description = "Names of the functions."
+  value = {
+    publish_budget        = module.publish_budget.function_name
+    record_budget_result  = module.record_budget_result.function_name
+    expire_pending_budget = module.expire_pending_budget.function_name
+    repair_budget_drift   = module.repair_budget_drift.function_name
+  }
+}
+
+output "failure_queue_urls" {
+  description = "URLs of the queues that hold what each function could not do."
+  value = {
+    publish_budget        = module.publish_budget.failure_queue_url
+    record_budget_result  = module.record_budget_result.failure_queue_url
+    expire_pending_budget = module.expire_pending_budget.failure_queue_url
+    repair_budget_drift   = module.repair_budget_drift.failure_queue_url
+  }
+}
+
+output "deadline_queue_url" {
+  description = "URL of the queue of deadlines."
+  value       = aws_sqs_queue.deadlines.url
+}

@@ -1,0 +1,188 @@
+variable "name_prefix" {
+  description = "Starts every name. Management and spokes must agree on it, since roles are named in each other's policies."
+  type        = string
+  default     = "finops"
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{1,19}$", var.name_prefix))
+    error_message = "name_prefix takes 2 to 20 lower-case letters, digits and hyphens, and starts with a letter."
+  }
+}
+
+variable "account_id" {
+  description = "The management account (12 digits)."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[0-9]{12}$", var.account_id))
+    error_message = "account_id must be 12 digits."
+  }
+}
+
+variable "region" {
+  description = "Region of the management account's resources, as in the provider's configuration."
+  type        = string
+  nullable    = false
+}
+
+variable "spoke_account_ids" {
+  description = "Accounts whose budgets are managed. Their ids go into policies, so at most 100: name the organization_id instead beyond that."
+  type        = set(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for id in var.spoke_account_ids : can(regex("^[0-9]{12}$", id))])
+    error_message = "Each of spoke_account_ids must be 12 digits."
+  }
+  validation {
+    condition     = length(var.spoke_account_ids) <= 100
+    error_message = "More than 100 spoke_account_ids do not fit a policy: set organization_id instead."
+  }
+}
+
+variable "organization_id" {
+  description = "Organization whose accounts are all managed (o-…), in place of spoke_account_ids."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.organization_id == null || can(regex("^o-[a-z0-9]{10,32}$", var.organization_id))
+    error_message = "organization_id must read o- and 10 to 32 lower-case letters or digits."
+  }
+  validation {
+    condition     = (var.organization_id == null) == (length(var.spoke_account_ids) > 0)
+    error_message = "Set either spoke_account_ids or organization_id."
+  }
+}
+
+variable "external_id" {
+  description = "External id that the spoke roles ask for. It is an agreement between both sides, not a secret: whoever may read either policy sees it."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[A-Za-z0-9+=,.@:/_-]{2,}$", var.external_id)) && length(var.external_id) <= 1224
+    error_message = "external_id takes 2 to 1224 letters, digits and + = , . @ : / _ -."
+  }
+}
+
+variable "packages" {
+  description = "Code zip and layers from scripts/build_lambdas.py (packages.json), with paths as seen from the root module."
+  type = object({
+    code   = object({ path = string, sha256_base64 = string })
+    layers = map(object({ path = string, sha256_base64 = string }))
+  })
+  nullable = false
+
+  validation {
+    condition     = contains(keys(var.packages.layers), "core")
+    error_message = "packages.layers must hold the layer core."
+  }
+}
+
+variable "publisher" {
+  description = <<-EOT
+    How edits are published: `batch_size` rows a call from each of `parallelization_factor` batches a shard,
+    `concurrency` spokes at once within a call, and what becomes of a row that fails: `maximum_retries`,
+    `maximum_age_seconds`. `memory_mb` in MB, `timeout_seconds` of one call.
+  EOT
+  type = object({
+    batch_size             = optional(number, 100)
+    parallelization_factor = optional(number, 2)
+    concurrency            = optional(number, 16)
+    maximum_retries        = optional(number, 3)
+    maximum_age_seconds    = optional(number, 3600)
+    memory_mb              = optional(number, 512)
+    timeout_seconds        = optional(number, 60)
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = var.publisher.batch_size >= 1 && var.publisher.batch_size <= 10000
+    error_message = "publisher.batch_size must be from 1 to 10000."
+  }
+  validation {
+    condition     = var.publisher.parallelization_factor >= 1 && var.publisher.parallelization_factor <= 10
+    error_message = "publisher.parallelization_factor must be from 1 to 10."
+  }
+  validation {
+    condition     = var.publisher.concurrency >= 1 && var.publisher.concurrency <= 50
+    error_message = "publisher.concurrency must be from 1 to 50."
+  }
+  validation {
+    condition     = var.publisher.maximum_retries >= 0 && var.publisher.maximum_retries <= 10
+    error_message = "publisher.maximum_retries must be from 0 to 10: a row that keeps failing holds up the rows of its batch."
+  }
+  validation {
+    condition     = var.publisher.maximum_age_seconds >= 60 && var.publisher.maximum_age_seconds <= 86400
+    error_message = "publisher.maximum_age_seconds must be from 60 to 86400, as long as a stream keeps records."
+  }
+}
+
+variable "removal_policy" {
+  description = "What becomes of a spoke's budget when its row is removed: keep or delete."
+  type        = string
+  default     = "keep"
+  nullable    = false
+
+  validation {
+    condition     = contains(["keep", "delete"], var.removal_policy)
+    error_message = "removal_policy must be keep or delete."
+  }
+}
+
+variable "repair_schedule" {
+  description = "How often drift is looked for and repaired: rate(…) or cron(…) in UTC."
+  type        = string
+  default     = "rate(15 minutes)"
+  nullable    = false
+}
+
+variable "tables" {
+  description = "Protection of the budgets and status tables: `deletion_protection`, and `point_in_time_recovery` over 35 days."
+  type = object({
+    deletion_protection    = optional(bool, true)
+    point_in_time_recovery = optional(bool, true)
+  })
+  default  = {}
+  nullable = false
+}
+
+variable "kms_key_arn" {
+  description = "Customer managed key for tables, queues, logs and environments; AWS's own keys when null. Its policy must admit logs and events."
+  type        = string
+  default     = null
+}
+
+variable "function_settings" {
+  description = "Settings of every function, as in the module lambda_function: architecture, tracing, log_level, log_retention_days, permissions_boundary_arn."
+  type = object({
+    architecture             = optional(string, "arm64")
+    tracing                  = optional(bool, true)
+    log_level                = optional(string, "INFO")
+    log_retention_days       = optional(number, 30)
+    permissions_boundary_arn = optional(string)
+  })
+  default  = {}
+  nullable = false
+}
+
+variable "alarms" {
+  description = "Alarms, sent to the SNS topics `topic_arns`; `maximum_delay_seconds` is how old an edit or a deadline may get before it alarms."
+  type = object({
+    enabled               = optional(bool, true)
+    topic_arns            = optional(list(string), [])
+    maximum_delay_seconds = optional(number, 300)
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = var.alarms.maximum_delay_seconds >= 60
+    error_message = "alarms.maximum_delay_seconds must be at least 60: a deadline rests for 40 seconds by design."
+  }
+}

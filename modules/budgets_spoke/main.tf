@@ -1,0 +1,168 @@
+# Names are agreed with budgets_management; ARNs are built from them, so that policies are known at plan.
+locals {
+  parameter_prefix = "/finops/budgets"
+  seed_budget_name = "monthly-total"
+
+  parameters_arn  = "arn:aws:ssm:${var.region}:${var.account_id}:parameter${local.parameter_prefix}"
+  budgets_arn     = "arn:aws:budgets::${var.account_id}:budget/*"
+  alert_topic_arn = "arn:aws:sns:${var.region}:${var.account_id}:${var.name_prefix}-budget-alerts"
+
+  # Percentages travel as text: they are compared as decimals.
+  default_thresholds = [
+    for threshold in var.notifications.thresholds : { type = threshold.type, percent = tostring(threshold.percent) }
+  ]
+}
+
+resource "aws_sns_topic" "budget_alerts" {
+  #checkov:skip=CKV_AWS_26:AWS Budgets cannot publish through the key that AWS manages; a customer managed key is a setting
+  name              = "${var.name_prefix}-budget-alerts"
+  kms_master_key_id = var.kms_key_arn
+  policy            = data.aws_iam_policy_document.alert_topic.json
+}
+
+# The budget that stands until finance enters one. Afterwards the applier owns all that it may change.
+resource "aws_budgets_budget" "monthly_total" {
+  account_id   = var.account_id
+  name         = local.seed_budget_name
+  budget_type  = "COST"
+  limit_amount = var.seed_budget.amount
+  limit_unit   = var.seed_budget.currency
+  time_unit    = var.seed_budget.time_unit
+
+  dynamic "notification" {
+    for_each = var.notifications.thresholds
+    content {
+      notification_type          = notification.value.type
+      comparison_operator        = "GREATER_THAN"
+      threshold                  = notification.value.percent
+      threshold_type             = "PERCENTAGE"
+      subscriber_email_addresses = var.notifications.emails
+      subscriber_sns_topic_arns  = [aws_sns_topic.budget_alerts.arn]
+    }
+  }
+
+  lifecycle {
+    ignore_changes = [
+      limit_amount,
+      limit_unit,
+      time_unit,
+      time_period_start,
+      time_period_end,
+      cost_filter,
+      cost_types,
+      notification,
+    ]
+  }
+}
+
+# The same as a document. After the budget, since the parameter's event wakes the applier, which would make it.
+resource "aws_ssm_parameter" "monthly_total" {
+  #checkov:skip=CKV2_AWS_34:a budget is no secret, and finance reads it in the console
+  name        = "${local.parameter_prefix}/${local.seed_budget_name}"
+  description = "Budget ${local.seed_budget_name}, written by the management account"
+  type        = "String"
+  value = jsonencode({
+    schema       = 1
+    account_id   = var.account_id
+    budget_name  = local.seed_budget_name
+    version      = "0"
+    request_id   = "seed"
+    state        = "present"
+    amount       = var.seed_budget.amount
+    currency     = var.seed_budget.currency
+    time_unit    = var.seed_budget.time_unit
+    thresholds   = null
+    emails       = null
+    cost_filters = {}
+  })
+
+  depends_on = [aws_budgets_budget.monthly_total]
+
+  lifecycle {
+    ignore_changes = [value]
+  }
+}
+
+resource "aws_lambda_layer_version" "core" {
+  layer_name       = "${var.name_prefix}-budgets-core"
+  filename         = var.packages.layers["core"].path
+  source_code_hash = var.packages.layers["core"].sha256_base64
+}
+
+# Apply: a changed parameter becomes the AWS budget, and the management account is told.
+module "apply_budget" {
+  source = "../lambda_function"
+
+  account_id  = var.account_id
+  region      = var.region
+  kms_key_arn = var.kms_key_arn
+  settings    = var.function_settings
+  alarms      = var.alarms
+  policy_json = data.aws_iam_policy_document.apply_budget.json
+  package     = var.packages.code
+  layer_arns  = [aws_lambda_layer_version.core.arn]
+
+  environment = {
+    ACCOUNT_ID         = var.account_id
+    PARAMETER_PREFIX   = local.parameter_prefix
+    RESULT_BUS_ARN     = var.hub.result_bus_arn
+    ALERT_TOPIC_ARN    = local.alert_topic_arn
+    DEFAULT_THRESHOLDS = jsonencode(local.default_thresholds)
+    DEFAULT_EMAILS     = jsonencode(var.notifications.emails)
+  }
+
+  function = {
+    name            = "${var.name_prefix}-apply-budget"
+    description     = "Makes the account's AWS Budgets what their parameters say"
+    handler         = "finops.budgets.handlers.apply_budget"
+    memory_mb       = 512
+    timeout_seconds = 120
+  }
+
+  event_rule = {
+    pattern_json = jsonencode({
+      source      = ["aws.ssm"]
+      detail-type = ["Parameter Store Change"]
+      detail = {
+        name      = [{ prefix = "${local.parameter_prefix}/" }]
+        operation = ["Create", "Update"]
+      }
+    })
+  }
+
+  schedule = {
+    expression = var.drift_schedule
+    input_json = jsonencode({ source = "finops.drift" })
+  }
+}
+
+# Parameters that were here first are applied at once, new defaults too; destroying removes the budgets
+# and parameters that Terraform did not make.
+resource "aws_lambda_invocation" "reconcile" {
+  function_name   = module.apply_budget.function_name
+  lifecycle_scope = "CRUD"
+  input           = jsonencode({ source = "finops.terraform" })
+  triggers = {
+    thresholds = jsonencode(local.default_thresholds)
+    emails     = jsonencode(var.notifications.emails)
+  }
+
+  depends_on = [module.apply_budget, aws_ssm_parameter.monthly_total]
+}
+
+# What the management account assumes. Last to be made and first to go: nothing is written to a spoke
+# that is half there.
+resource "aws_iam_role" "spoke" {
+  name                 = "${var.name_prefix}-budgets-spoke"
+  description          = "Lets the management account write this account's budget parameters"
+  assume_role_policy   = data.aws_iam_policy_document.spoke_trust.json
+  permissions_boundary = var.function_settings.permissions_boundary_arn
+
+  depends_on = [aws_lambda_invocation.reconcile]
+}
+
+resource "aws_iam_role_policy" "spoke" {
+  name   = "${var.name_prefix}-budgets-spoke"
+  role   = aws_iam_role.spoke.name
+  policy = data.aws_iam_policy_document.spoke.json
+}

@@ -1,0 +1,19 @@
+output "spoke_role_arn" {
+  description = "ARN of the role that the management account assumes."
+  value       = aws_iam_role.spoke.arn
+}
+
+output "alert_topic_arn" {
+  description = "ARN of the topic that budgets alert; subscribe to it what should hear of them."
+  value       = aws_sns_topic.budget_alerts.arn
+}
+
+output "function_name" {
+  description = "Name of the applier."
+  value       = module.apply_budget.function_name
+}
+
+output "failure_queue_url" {
+  description = "URL of the queue that holds what the applier could not do."
+  value       = module.apply_budget.failure_queue_url
+}

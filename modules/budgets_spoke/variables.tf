@@ -1,0 +1,171 @@
+variable "name_prefix" {
+  description = "Starts every name. Management and spokes must agree on it, since roles are named in each other's policies."
+  type        = string
+  default     = "finops"
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{1,19}$", var.name_prefix))
+    error_message = "name_prefix takes 2 to 20 lower-case letters, digits and hyphens, and starts with a letter."
+  }
+}
+
+variable "account_id" {
+  description = "The spoke account (12 digits)."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[0-9]{12}$", var.account_id))
+    error_message = "account_id must be 12 digits."
+  }
+}
+
+variable "region" {
+  description = "Region of the spoke account's resources, as in the provider's configuration."
+  type        = string
+  nullable    = false
+}
+
+variable "hub" {
+  description = <<-EOT
+    The management side, as budgets_management puts it out: the `role_arns` that may assume the spoke role,
+    the `external_id` they must show, and the `result_bus_arn` that results are reported to.
+  EOT
+  type = object({
+    role_arns      = list(string)
+    external_id    = string
+    result_bus_arn = string
+  })
+  nullable = false
+
+  validation {
+    condition = length(var.hub.role_arns) > 0 && alltrue([
+      for arn in var.hub.role_arns : can(regex("^arn:aws:iam::[0-9]{12}:role/[A-Za-z0-9+=,.@/_-]+$", arn))
+    ])
+    error_message = "hub.role_arns must name at least one role by its ARN: no account root, no wildcard."
+  }
+  validation {
+    condition     = can(regex("^[A-Za-z0-9+=,.@:/_-]{2,}$", var.hub.external_id)) && length(var.hub.external_id) <= 1224
+    error_message = "hub.external_id takes 2 to 1224 letters, digits and + = , . @ : / _ -."
+  }
+  validation {
+    condition     = can(regex("^arn:aws:events:[a-z0-9-]+:[0-9]{12}:event-bus/[A-Za-z0-9._-]+$", var.hub.result_bus_arn))
+    error_message = "hub.result_bus_arn must be the ARN of an event bus."
+  }
+}
+
+variable "packages" {
+  description = "Code zip and layers from scripts/build_lambdas.py (packages.json), with paths as seen from the root module."
+  type = object({
+    code   = object({ path = string, sha256_base64 = string })
+    layers = map(object({ path = string, sha256_base64 = string }))
+  })
+  nullable = false
+
+  validation {
+    condition     = contains(keys(var.packages.layers), "core")
+    error_message = "packages.layers must hold the layer core."
+  }
+}
+
+variable "seed_budget" {
+  description = <<-EOT
+    The budget "monthly-total" as it stands until finance enters one: `amount` in `currency` a `time_unit`.
+    Terraform makes it once and leaves its limit alone afterwards.
+  EOT
+  type = object({
+    amount    = optional(string, "100.00")
+    currency  = optional(string, "USD")
+    time_unit = optional(string, "MONTHLY")
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = can(regex("^[0-9]{1,12}(\\.[0-9]{1,2})?$", var.seed_budget.amount)) && try(tonumber(var.seed_budget.amount) > 0, false)
+    error_message = "seed_budget.amount must be a positive decimal number such as \"250.00\"."
+  }
+  validation {
+    condition     = can(regex("^[A-Z]{3}$", var.seed_budget.currency))
+    error_message = "seed_budget.currency must be an ISO 4217 code such as USD."
+  }
+  validation {
+    condition     = contains(["MONTHLY", "QUARTERLY", "ANNUALLY"], var.seed_budget.time_unit)
+    error_message = "seed_budget.time_unit must be MONTHLY, QUARTERLY or ANNUALLY."
+  }
+}
+
+variable "notifications" {
+  description = <<-EOT
+    Whom budgets warn and when, unless a budget's own row says otherwise: `thresholds` in percent of the
+    limit, of `ACTUAL` or `FORECASTED` cost, and `emails`. The alert topic is always told as well.
+  EOT
+  type = object({
+    thresholds = optional(list(object({ type = string, percent = number })), [
+      { type = "ACTUAL", percent = 80 },
+      { type = "ACTUAL", percent = 100 },
+      { type = "FORECASTED", percent = 100 },
+    ])
+    emails = optional(list(string), [])
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition = length(var.notifications.thresholds) >= 1 && length(var.notifications.thresholds) <= 10 && (
+      length(distinct(var.notifications.thresholds)) == length(var.notifications.thresholds)
+    )
+    error_message = "notifications.thresholds takes 1 to 10 different thresholds."
+  }
+  validation {
+    condition     = alltrue([for threshold in var.notifications.thresholds : contains(["ACTUAL", "FORECASTED"], threshold.type)])
+    error_message = "The type of each of notifications.thresholds must be ACTUAL or FORECASTED."
+  }
+  validation {
+    condition     = alltrue([for threshold in var.notifications.thresholds : threshold.percent > 0 && threshold.percent <= 1000])
+    error_message = "The percent of each of notifications.thresholds must be above 0 and at most 1000."
+  }
+  validation {
+    condition = length(var.notifications.emails) <= 10 && alltrue([
+      for email in var.notifications.emails : can(regex("^[^@ ]+@[^@ ]+[.][^@ ]+$", email))
+    ])
+    error_message = "notifications.emails takes at most 10 addresses: with the topic, 11 subscribers are all that AWS allows."
+  }
+}
+
+variable "drift_schedule" {
+  description = "How often the account's budgets are compared with their parameters: rate(…) or cron(…) in UTC."
+  type        = string
+  default     = "rate(15 minutes)"
+  nullable    = false
+}
+
+variable "kms_key_arn" {
+  description = "Customer managed key for the failure queue, logs, environment and alert topic; AWS's own keys when null. Its policy must admit logs, events and budgets."
+  type        = string
+  default     = null
+}
+
+variable "function_settings" {
+  description = "Settings of every function, as in the module lambda_function: architecture, tracing, log_level, log_retention_days, permissions_boundary_arn."
+  type = object({
+    architecture             = optional(string, "arm64")
+    tracing                  = optional(bool, true)
+    log_level                = optional(string, "INFO")
+    log_retention_days       = optional(number, 30)
+    permissions_boundary_arn = optional(string)
+  })
+  default  = {}
+  nullable = false
+}
+
+variable "alarms" {
+  description = "Alarms of the applier, sent to the SNS topics `topic_arns`."
+  type = object({
+    enabled    = optional(bool, true)
+    topic_arns = optional(list(string), [])
+  })
+  default  = {}
+  nullable = false
+}

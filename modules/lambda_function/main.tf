@@ -1,0 +1,82 @@
+# ARNs are built from names: policies are then known at plan, where tests read them whole, and
+# nothing waits for the failure queue, which takes the provider 25 seconds.
+locals {
+  log_group_name     = "/aws/lambda/${var.function.name}"
+  failure_queue_name = "${var.function.name}-failures"
+
+  function_arn      = "arn:aws:lambda:${var.region}:${var.account_id}:function:${var.function.name}"
+  log_group_arn     = "arn:aws:logs:${var.region}:${var.account_id}:log-group:${local.log_group_name}"
+  failure_queue_arn = "arn:aws:sqs:${var.region}:${var.account_id}:${local.failure_queue_name}"
+}
+
+resource "aws_lambda_function" "this" {
+  #checkov:skip=CKV_AWS_117:calls AWS endpoints only; a VPC would add NAT or endpoints and guard nothing
+  #checkov:skip=CKV_AWS_272:packages are built from this repository and pinned by their hash
+  #checkov:skip=CKV_AWS_115:reserved concurrency is a setting; reserving by default would starve the account's pool
+  #checkov:skip=CKV_AWS_116:the failure destination of the event invoke config replaces the dead-letter queue
+  #checkov:skip=CKV_AWS_173:a customer managed key is a setting; the environment holds no secret
+  function_name    = var.function.name
+  description      = var.function.description
+  role             = aws_iam_role.this.arn
+  handler          = var.function.handler
+  runtime          = var.function.runtime
+  architectures    = [var.settings.architecture]
+  filename         = var.package.path
+  source_code_hash = var.package.sha256_base64
+  layers           = var.layer_arns
+  memory_size      = var.function.memory_mb
+  timeout          = var.function.timeout_seconds
+  kms_key_arn      = var.kms_key_arn
+
+  reserved_concurrent_executions = var.function.reserved_concurrency
+
+  environment {
+    variables = merge({
+      POWERTOOLS_SERVICE_NAME      = var.function.name
+      POWERTOOLS_METRICS_NAMESPACE = "FinOps"
+      POWERTOOLS_LOG_LEVEL         = var.settings.log_level
+    }, var.environment)
+  }
+
+  logging_config {
+    log_format            = "JSON"
+    log_group             = aws_cloudwatch_log_group.this.name
+    application_log_level = var.settings.log_level
+  }
+
+  tracing_config {
+    mode = var.settings.tracing ? "Active" : "PassThrough"
+  }
+
+  # The first event may come with the function, and the last one while it is being destroyed.
+  depends_on = [aws_iam_role_policy.this]
+}
+
+resource "aws_cloudwatch_log_group" "this" {
+  #checkov:skip=CKV_AWS_158:a customer managed key is a setting
+  #checkov:skip=CKV_AWS_338:retention is a setting; prod keeps a year
+  name              = local.log_group_name
+  retention_in_days = var.settings.log_retention_days
+  kms_key_id        = var.kms_key_arn
+}
+
+resource "aws_lambda_function_event_invoke_config" "this" {
+  function_name                = aws_lambda_function.this.function_name
+  maximum_retry_attempts       = var.async_invocation.maximum_retries
+  maximum_event_age_in_seconds = var.async_invocation.maximum_age_seconds
+
+  destination_config {
+    on_failure {
+      destination = aws_sqs_queue.failures.arn
+    }
+  }
+}
+
+# Whatever the function could not do, kept as long as SQS keeps anything (14 days).
+resource "aws_sqs_queue" "failures" {
+  name                      = local.failure_queue_name
+  message_retention_seconds = 1209600
+  sqs_managed_sse_enabled   = var.kms_key_arn == null ? true : null
+  kms_master_key_id         = var.kms_key_arn
+  policy                    = one(data.aws_iam_policy_document.failure_queue[*].json)
+}

@@ -1,0 +1,182 @@
+variable "account_id" {
+  description = "Account that the function is deployed to (12 digits)."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[0-9]{12}$", var.account_id))
+    error_message = "account_id must be 12 digits."
+  }
+}
+
+variable "region" {
+  description = "Region that the function is deployed to, as in the provider's configuration."
+  type        = string
+  nullable    = false
+}
+
+variable "function" {
+  description = <<-EOT
+    The function: its `name`, `handler` (module.function) and limits.
+    `memory_mb` is in MB, `timeout_seconds` in seconds; `reserved_concurrency` -1 means unreserved.
+  EOT
+  type = object({
+    name                 = string
+    description          = optional(string, "")
+    handler              = string
+    runtime              = optional(string, "python3.13")
+    memory_mb            = optional(number, 256)
+    timeout_seconds      = optional(number, 30)
+    reserved_concurrency = optional(number, -1)
+  })
+  nullable = false
+
+  validation {
+    condition     = can(regex("^[A-Za-z0-9_-]{1,55}$", var.function.name))
+    error_message = "function.name takes 1 to 55 letters, digits, hyphens and underscores: \"-schedule\" is appended to it, and a role's name ends at 64."
+  }
+  validation {
+    condition     = can(regex("^[A-Za-z0-9_.]+\\.[A-Za-z0-9_]+$", var.function.handler))
+    error_message = "function.handler must read module.function."
+  }
+  validation {
+    condition     = var.function.memory_mb >= 128 && var.function.memory_mb <= 10240
+    error_message = "function.memory_mb must be from 128 to 10240."
+  }
+  validation {
+    condition     = var.function.timeout_seconds >= 1 && var.function.timeout_seconds <= 900
+    error_message = "function.timeout_seconds must be from 1 to 900."
+  }
+  validation {
+    condition     = var.function.reserved_concurrency >= -1
+    error_message = "function.reserved_concurrency must be -1 (unreserved) or more."
+  }
+}
+
+# Apart from `function`: these come from other resources, and whatever needs only the name would wait for them.
+variable "package" {
+  description = "Zip with the code: `path` as seen from the root module, and the hash that tells a new one."
+  type        = object({ path = string, sha256_base64 = string })
+  nullable    = false
+}
+
+variable "layer_arns" {
+  description = "ARNs of the layers' versions, at most 5."
+  type        = list(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = length(var.layer_arns) <= 5
+    error_message = "Lambda takes at most 5 layers."
+  }
+}
+
+variable "environment" {
+  description = "Environment variables, beside those of Powertools."
+  type        = map(string)
+  default     = {}
+  nullable    = false
+}
+
+variable "policy_json" {
+  description = "What the function may do, from one aws_iam_policy_document. Logs, traces, the failure queue and the key are added here."
+  type        = string
+  nullable    = false
+}
+
+variable "settings" {
+  description = <<-EOT
+    What the functions of one deployment share: `architecture` of the packages, `tracing` by X-Ray,
+    `log_level`, `log_retention_days`, and a `permissions_boundary_arn` for the roles.
+  EOT
+  type = object({
+    architecture             = optional(string, "arm64")
+    tracing                  = optional(bool, true)
+    log_level                = optional(string, "INFO")
+    log_retention_days       = optional(number, 30)
+    permissions_boundary_arn = optional(string)
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = contains(["arm64", "x86_64"], var.settings.architecture)
+    error_message = "settings.architecture must be arm64 or x86_64."
+  }
+  validation {
+    condition     = contains(["DEBUG", "INFO", "WARN", "ERROR"], var.settings.log_level)
+    error_message = "settings.log_level must be DEBUG, INFO, WARN or ERROR."
+  }
+  validation {
+    condition = contains(
+      [1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653],
+      var.settings.log_retention_days,
+    )
+    error_message = "settings.log_retention_days must be a retention that CloudWatch Logs offers, such as 30, 90, 365 or 731."
+  }
+}
+
+variable "kms_key_arn" {
+  description = "Customer managed key for the log group, the environment and the failure queue; AWS's own keys when null. Its policy must admit logs and, with an event rule, events."
+  type        = string
+  default     = null
+}
+
+variable "async_invocation" {
+  description = "How long an asynchronous event is retried before it goes to the failure queue: `maximum_retries` (0 to 2) and `maximum_age_seconds` (60 to 21600)."
+  type = object({
+    maximum_retries     = optional(number, 2)
+    maximum_age_seconds = optional(number, 3600)
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = contains([0, 1, 2], var.async_invocation.maximum_retries)
+    error_message = "async_invocation.maximum_retries must be 0, 1 or 2."
+  }
+  validation {
+    condition     = var.async_invocation.maximum_age_seconds >= 60 && var.async_invocation.maximum_age_seconds <= 21600
+    error_message = "async_invocation.maximum_age_seconds must be from 60 to 21600."
+  }
+}
+
+variable "event_rule" {
+  description = "EventBridge rule that invokes the function: `pattern_json` of the events on the bus `bus_name`. Undelivered events go to the failure queue."
+  type = object({
+    pattern_json = string
+    bus_name     = optional(string, "default")
+  })
+  default = null
+}
+
+variable "schedule" {
+  description = "Schedule that invokes the function with `input_json`: `expression` is rate(…) or cron(…) in UTC. Undelivered calls go to the failure queue."
+  type = object({
+    expression = string
+    input_json = string
+  })
+  default = null
+
+  validation {
+    condition     = var.schedule == null || can(regex("^(rate|cron)\\(.+\\)$", var.schedule.expression))
+    error_message = "schedule.expression must read rate(…) or cron(…)."
+  }
+}
+
+variable "alarms" {
+  description = "Alarms on errors, throttles, duration (`duration_percent` of the timeout) and dead letters, sent to `topic_arns`."
+  type = object({
+    enabled          = optional(bool, true)
+    topic_arns       = optional(list(string), [])
+    duration_percent = optional(number, 80)
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = var.alarms.duration_percent > 0 && var.alarms.duration_percent <= 100
+    error_message = "alarms.duration_percent must be above 0 and at most 100."
+  }
+}
