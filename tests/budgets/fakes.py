@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 from finops.budgets.documents import BudgetDocument, decode_document
 from finops.budgets.domain import (
@@ -28,6 +29,9 @@ TOPIC = "arn:aws:sns:us-east-1:222222222222:finops-budget-alerts"
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 
 
+T = TypeVar("T")
+
+
 class Crash(BaseException):
     """The process ends here: nothing catches it, as nothing catches SIGKILL."""
 
@@ -40,7 +44,7 @@ class Fallible:
         self.after: Callable[[str], None] = lambda name: None
         self.calls: list[str] = []
 
-    def _step(self, name: str, effect: Callable[[], Any]) -> Any:
+    def _step(self, name: str, effect: Callable[[], T]) -> T:
         self.calls.append(name)
         self.before(name)
         answer = effect()
@@ -221,32 +225,25 @@ class FakeBudgets(Fallible):
     def change_notifications(self, budget: Budget, changes: NotificationChanges) -> None:
         name = budget.key.budget_name
         for one in changes.delete:
-            self._step("delete_notification", lambda one=one: self._keep(name, lambda n: n != one))
+            self._step("delete_notification", partial(self._drop, name, one))
         for one in changes.create:
-            self._step("create_notification", lambda one=one: self._add(name, one))
+            self._step("create_notification", partial(self._add, name, one))
         for one, subscriber in changes.subscribe:
             self._step(
-                "create_subscriber",
-                lambda one=one, subscriber=subscriber: self._subscribe(
-                    name, one, lambda standing: standing | {subscriber}
-                ),
+                "create_subscriber", partial(self._subscribe, name, one, {subscriber}, set())
             )
         for one, subscriber in changes.unsubscribe:
             self._step(
-                "delete_subscriber",
-                lambda one=one, subscriber=subscriber: self._subscribe(
-                    name, one, lambda standing: standing - {subscriber}
-                ),
+                "delete_subscriber", partial(self._subscribe, name, one, set(), {subscriber})
             )
 
     def delete(self, budget_name: str) -> None:
         self._step("delete_budget", lambda: self.items.pop(budget_name, None))
 
-    def _keep(self, name: str, wanted: Callable[[Notification], bool]) -> None:
+    def _drop(self, name: str, one: Notification) -> None:
         standing = self.items[name]
-        self.items[name] = replace(
-            standing, notifications=tuple(filter(wanted, standing.notifications))
-        )
+        kept = tuple(each for each in standing.notifications if each != one)
+        self.items[name] = replace(standing, notifications=kept)
 
     def _add(self, name: str, one: Notification) -> None:
         standing = self.items[name]
@@ -256,13 +253,14 @@ class FakeBudgets(Fallible):
         self,
         name: str,
         one: Notification,
-        change: Callable[[frozenset[tuple[str, str]]], frozenset[tuple[str, str]]],
+        added: set[tuple[str, str]],
+        removed: set[tuple[str, str]],
     ) -> None:
         standing = self.items[name]
         self.items[name] = replace(
             standing,
             notifications=tuple(
-                replace(each, subscribers=change(each.subscribers))
+                replace(each, subscribers=(each.subscribers | added) - removed)
                 if each.threshold == one.threshold
                 else each
                 for each in standing.notifications

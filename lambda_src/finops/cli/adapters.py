@@ -1,0 +1,155 @@
+"""boto3 for the command line: clients of a deployment's management account."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import boto3
+from boto3.dynamodb.types import TypeSerializer
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from finops.budgets.domain import BudgetKey
+from finops.cli.environment import LOCAL_MANAGEMENT_ACCOUNT, Environment
+from finops.shared.aws import CLIENT_CONFIG, aws_errors
+from finops.shared.errors import ConfigurationError
+
+_serialize = TypeSerializer().serialize
+# A drift run over a thousand accounts may take the function's whole 15 minutes, and must not be
+# started twice.
+_INVOKE_CONFIG = Config(read_timeout=910, retries={"mode": "standard", "total_max_attempts": 1})
+_BATCH = 25
+
+
+class Aws:
+    """Clients of one deployment."""
+
+    def __init__(self, environment: Environment) -> None:
+        self._environment = environment
+        local = (
+            {
+                "aws_access_key_id": LOCAL_MANAGEMENT_ACCOUNT,
+                "aws_secret_access_key": "test",
+                "region_name": "us-east-1",
+            }
+            if environment.endpoint_url
+            else {}
+        )
+        self._session = boto3.Session(**local)
+        self._clients: dict[str, Any] = {}
+
+    def client(self, service: str) -> Any:
+        """A client in the management account."""
+        if service not in self._clients:
+            self._clients[service] = self._session.client(
+                service,
+                endpoint_url=self._environment.endpoint_url,
+                config=CLIENT_CONFIG.merge(_INVOKE_CONFIG)
+                if service == "lambda"
+                else CLIENT_CONFIG,
+            )
+        return self._clients[service]
+
+
+class BudgetRows:
+    """Writes to the budgets table as a person's edit would."""
+
+    def __init__(self, client: Any, table: str) -> None:
+        self._client = client
+        self._table = table
+
+    def merge(self, key: BudgetKey, attributes: Mapping[str, Any]) -> None:
+        """Set these attributes of the row, which need not exist, and keep its others."""
+        with aws_errors("write_budget"):
+            self._client.update_item(
+                TableName=self._table,
+                Key=_key(key),
+                UpdateExpression="SET " + ", ".join(f"#{name} = :{name}" for name in attributes),
+                ExpressionAttributeNames={f"#{name}": name for name in attributes},
+                ExpressionAttributeValues={
+                    f":{name}": _serialize(value) for name, value in attributes.items()
+                },
+            )
+
+    def put_all(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Replace these rows."""
+        waiting = [
+            {"PutRequest": {"Item": {name: _serialize(value) for name, value in row.items()}}}
+            for row in rows
+        ]
+        while waiting:
+            with aws_errors("write_budgets"):
+                answer = self._client.batch_write_item(RequestItems={self._table: waiting[:_BATCH]})
+            waiting = answer.get("UnprocessedItems", {}).get(self._table, []) + waiting[_BATCH:]
+
+    def delete(self, key: BudgetKey) -> bool:
+        """Remove the row. Returns whether there was one."""
+        with aws_errors("delete_budget"):
+            answer = self._client.delete_item(
+                TableName=self._table, Key=_key(key), ReturnValues="ALL_OLD"
+            )
+        return "Attributes" in answer
+
+
+def invoke(client: Any, function: str, payload: Mapping[str, Any]) -> Any:
+    """Call a function and wait for its answer.
+
+    Raises:
+        ConfigurationError: with the function's own error, where it failed.
+    """
+    with aws_errors(f"invoke {function}"):
+        answer = client.invoke(FunctionName=function, Payload=json.dumps(payload).encode())
+        body = json.loads(answer["Payload"].read())
+    if "FunctionError" in answer:
+        raise ConfigurationError(
+            f"{body.get('errorType')}: {body.get('errorMessage')}",
+            code="function_failed",
+            step=function,
+            remedy=f"Look at the log group /aws/lambda/{function}",
+        )
+    return body
+
+
+def table_state(client: Any, table: str) -> str:
+    """The table's status, or why it cannot be read."""
+    return _state(lambda: str(client.describe_table(TableName=table)["Table"]["TableStatus"]))
+
+
+def function_state(client: Any, function: str) -> str:
+    """The function's state, or why it cannot be read."""
+
+    def read() -> str:
+        found = client.get_function_configuration(FunctionName=function)
+        return str(found.get("State", "Active")).upper()
+
+    return _state(read)
+
+
+def queue_depth(client: Any, queue: str) -> str:
+    """How many messages wait in the queue, or why it cannot be read."""
+
+    def read() -> str:
+        url = client.get_queue_url(QueueName=queue)["QueueUrl"]
+        return str(
+            client.get_queue_attributes(
+                QueueUrl=url, AttributeNames=["ApproximateNumberOfMessages"]
+            )["Attributes"]["ApproximateNumberOfMessages"]
+        )
+
+    return _state(read)
+
+
+def _state(read: Any) -> str:
+    try:
+        with aws_errors("status"):
+            return str(read())
+    except ConfigurationError as error:
+        if isinstance(error.__cause__, ClientError):
+            return error.code
+        raise
+
+
+def _key(key: BudgetKey) -> dict[str, dict[str, str]]:
+    return {"account_id": {"S": key.account_id}, "budget_name": {"S": key.budget_name}}

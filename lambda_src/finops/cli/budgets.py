@@ -1,0 +1,417 @@
+"""`finops budgets`: edit the budgets table, and see what became of each edit."""
+
+from __future__ import annotations
+
+import csv
+import getpass
+import json
+import time
+import uuid
+from collections.abc import Callable, Iterable, Mapping
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from finops.budgets.adapters import DynamoBudgetTable, DynamoStatusTable
+from finops.budgets.domain import BudgetKey, Status, TimeUnit, plain
+from finops.budgets.ports import BudgetStatus
+from finops.budgets.rows import DEFAULT_BUDGET_NAME, parse_budget
+from finops.cli.adapters import Aws, BudgetRows, invoke
+from finops.cli.environment import Environment
+from finops.cli.options import common
+from finops.cli.output import Exit, Output
+from finops.shared.errors import RejectedInput
+
+POLL_SECONDS: Final = 0.1
+COLUMNS: Final = ("account_id", "name", "amount", "time_unit", "status", "applied_at", "error")
+
+name_option = click.option("--name", default=DEFAULT_BUDGET_NAME, help="Name of the budget.")
+wait_option = click.option(
+    "--wait", is_flag=True, help="Wait until the spoke account has reported what became of it."
+)
+timeout_option = click.option(
+    "--timeout", default=60.0, metavar="SECONDS", help="How long --wait waits."
+)
+
+
+@click.group()
+def budgets() -> None:
+    """Set, list, import and repair the budgets of spoke accounts."""
+
+
+class Tables:
+    """The two tables of the budgets flow."""
+
+    def __init__(self, environment: Environment) -> None:
+        self.aws = Aws(environment)
+        dynamodb = self.aws.client("dynamodb")
+        self.edits = BudgetRows(dynamodb, environment.budgets_table)
+        self.rows = DynamoBudgetTable(dynamodb, environment.budgets_table)
+        self.statuses = DynamoStatusTable(dynamodb, environment.budget_status_table)
+
+
+@budgets.command("set")
+@click.argument("account")
+@click.argument("amount")
+@name_option
+@click.option(
+    "--time-unit", type=click.Choice([one.value for one in TimeUnit]), help="Period of the amount."
+)
+@click.option("--threshold", multiple=True, metavar="TYPE:PERCENT", help="Such as ACTUAL:80.")
+@click.option("--email", multiple=True, metavar="ADDRESS", help="Whom to mail.")
+@click.option(
+    "--cost-filter", multiple=True, metavar="DIMENSION=VALUE", help="Such as Service=Amazon\\ S3."
+)
+@wait_option
+@timeout_option
+@common
+def set_budget(
+    environment: Environment,
+    out: Output,
+    *,
+    account: str,
+    amount: str,
+    name: str,
+    time_unit: str | None,
+    threshold: tuple[str, ...],
+    email: tuple[str, ...],
+    cost_filter: tuple[str, ...],
+    wait: bool,
+    timeout: float,
+) -> None:
+    """Set ACCOUNT's budget to AMOUNT dollars; what is not named stays as it is."""
+    filters: dict[str, list[str]] = {}
+    for one in cost_filter:
+        dimension, _, value = one.partition("=")
+        filters.setdefault(dimension, []).append(value)
+    given: dict[str, Any] = {
+        "amount": amount,
+        "time_unit": time_unit,
+        "thresholds": list(threshold),
+        "emails": list(email),
+        "cost_filters": filters,
+    }
+    row = {"account_id": account, "budget_name": name} | {
+        field: value for field, value in given.items() if value
+    }
+    row["amount"] = amount
+    try:
+        budget = parse_budget(row)
+    except RejectedInput as error:
+        out.fail(
+            str(error),
+            Exit.REJECTED,
+            account_id=account,
+            name=name,
+            amount=amount,
+            status=Status.REJECTED.value,
+            applied_at=None,
+        )
+    document = _as_attributes(row, budget.amount)
+    request_id = document["request_id"]
+    tables = Tables(environment)
+    tables.edits.merge(
+        budget.key,
+        {k: v for k, v in document.items() if k not in ("account_id", "budget_name")},
+    )
+    if wait:
+        _wait(tables, {budget.key: request_id}, timeout, out)
+    status = tables.statuses.get(budget.key)
+    mine = status if status and status.request_id == request_id else None
+    answer = _described(budget.key, {"amount": budget.amount}, mine)
+    if out.as_json:
+        click.echo(json.dumps(answer, indent=2))
+    else:
+        out.answer({"budgets": [answer]}, rows="budgets", columns=COLUMNS)
+    _exit_by([answer], waited=wait)
+
+
+@budgets.command("list")
+@click.option("--status", "wanted", help="Only budgets in this status, such as FAILED.")
+@common
+def list_budgets(environment: Environment, out: Output, *, wanted: str | None) -> None:
+    """List every budget with its status."""
+    found = _joined(Tables(environment), None)
+    chosen = [one for one in found if wanted is None or one["status"] == wanted.upper()]
+    out.answer({"budgets": chosen}, rows="budgets", columns=COLUMNS)
+
+
+@budgets.command("show")
+@click.argument("account")
+@common
+def show(environment: Environment, out: Output, *, account: str) -> None:
+    """Show the budgets of one ACCOUNT."""
+    found = _joined(Tables(environment), account)
+    out.answer({"budgets": found}, rows="budgets", columns=(*COLUMNS, "latency_ms", "updated_by"))
+    if not found:
+        out.fail(f"account {account} has no budget", Exit.REJECTED)
+
+
+@budgets.command("delete")
+@click.argument("account")
+@name_option
+@wait_option
+@timeout_option
+@common
+def delete(
+    environment: Environment, out: Output, *, account: str, name: str, wait: bool, timeout: float
+) -> None:
+    """Remove the row of ACCOUNT's budget; the deployment's setting says what the spoke does."""
+    tables = Tables(environment)
+    key = BudgetKey(account_id=account, budget_name=name)
+    before = tables.statuses.get(key)
+    if not tables.edits.delete(key):
+        out.fail(f"account {account} has no budget {name}", Exit.REJECTED)
+    if wait:
+        version = before.version if before else ""
+        _poll(
+            lambda: (
+                (found := tables.statuses.get(key)) is not None
+                and found.version > version
+                and found.status is not Status.PENDING
+            ),
+            timeout,
+        )
+    answer = _described(key, {}, tables.statuses.get(key))
+    out.answer(
+        {"budgets": [answer], **answer}, rows="budgets", columns=("account_id", "name", "status")
+    )
+
+
+@budgets.command("import")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@wait_option
+@timeout_option
+@common
+def import_file(
+    environment: Environment, out: Output, *, file: Path, wait: bool, timeout: float
+) -> None:
+    """Set the budgets in a CSV FILE; bad lines are reported, and the others applied.
+
+    Columns are named in the first line: account_id and amount, and if wanted budget_name,
+    time_unit, thresholds (ACTUAL:80;FORECASTED:100), emails (a@example.com;b@example.com),
+    currency and cost_filters (JSON). A line replaces the row of its budget.
+    """
+    rows, rejected = read_budgets(file)
+    tables = Tables(environment)
+    requests = {
+        BudgetKey(account_id=row["account_id"], budget_name=row["budget_name"]): row["request_id"]
+        for row in rows
+    }
+    tables.edits.put_all(rows)
+    if wait:
+        _wait(tables, requests, timeout, out)
+    statuses = {one.key: one for one in tables.statuses.all()}
+    done = []
+    for row in rows:
+        key = BudgetKey(account_id=row["account_id"], budget_name=row["budget_name"])
+        found = statuses.get(key)
+        mine = found if found and found.request_id == requests[key] else None
+        done.append(_described(key, row, mine))
+    if out.as_json:
+        click.echo(json.dumps({"budgets": done, "rejected": rejected}, indent=2))
+    else:
+        out.answer({"rejected": rejected}, rows="rejected", columns=("line", "field", "reason"))
+        out.say(f"{len(done)} budgets set, {len(rejected)} lines rejected")
+    if rejected:
+        raise SystemExit(Exit.REJECTED)
+    _exit_by(done, waited=wait)
+
+
+@budgets.command("drift")
+@click.option("--repair", is_flag=True, help="Publish what has drifted again.")
+@click.option("--account", help="Only this account.")
+@timeout_option
+@common
+def drift(
+    environment: Environment, out: Output, *, repair: bool, account: str | None, timeout: float
+) -> None:
+    """Compare every row with the AWS Budget in its account."""
+    tables = Tables(environment)
+    where = {"account_id": account} if account else {}
+
+    def look(*, repairing: bool) -> list[dict[str, Any]]:
+        found = invoke(
+            tables.aws.client("lambda"), environment.drift_function, {"repair": repairing, **where}
+        )
+        return list(found["drift"])
+
+    found = look(repairing=repair)
+    if repair and found:
+        keys = {(one["account_id"], one["name"]) for one in found if one["repaired"]}
+        _poll(
+            lambda: (
+                not any(
+                    status.status is Status.PENDING
+                    for status in tables.statuses.all(account)
+                    if (status.key.account_id, status.key.budget_name) in keys
+                )
+            ),
+            timeout,
+        )
+        still = {(one["account_id"], one["name"]) for one in look(repairing=False)}
+        for one in found:
+            one["repaired"] = one["repaired"] and (one["account_id"], one["name"]) not in still
+    out.answer(
+        {"drift": found},
+        rows="drift",
+        columns=("account_id", "name", "wanted", "actual", "reason", "repaired", "error"),
+    )
+    if repair and not all(one["repaired"] for one in found):
+        raise SystemExit(Exit.INFRASTRUCTURE)
+
+
+def read_budgets(file: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """The good rows of a CSV file, and why each other line was refused."""
+    rows: dict[BudgetKey, dict[str, Any]] = {}
+    lines: dict[BudgetKey, int] = {}
+    rejected: list[dict[str, Any]] = []
+    with file.open(encoding="utf-8-sig", newline="") as text:
+        reader = csv.DictReader(text, strict=True)
+        missing = {"account_id", "amount"} - set(reader.fieldnames or ())
+        if missing:
+            raise RejectedInput(
+                f"{file}: the first line has no column {' and '.join(sorted(missing))}",
+                code="missing_column",
+                remedy="Name the columns in the first line, such as"
+                " account_id,budget_name,amount,thresholds,emails",
+            )
+        while True:
+            try:
+                record = next(reader, None)
+                if record is None:
+                    break
+                row = _row(record)
+                budget = parse_budget(row)
+                if budget.key in rows:
+                    raise RejectedInput(
+                        f"the budget is set in line {lines[budget.key]} already",
+                        code="duplicate_line",
+                        field="account_id",
+                        value=row["account_id"],
+                    )
+            except RejectedInput as error:
+                rejected.append(_refusal(reader.line_num, error.field, str(error), error.value))
+            except csv.Error as error:
+                rejected.append(_refusal(reader.line_num, "", f"not CSV: {error}", None))
+            else:
+                lines[budget.key] = reader.line_num
+                rows[budget.key] = _as_attributes(
+                    {**row, "budget_name": budget.key.budget_name}, budget.amount
+                )
+    return list(rows.values()), rejected
+
+
+def _row(record: Mapping[str | None, Any]) -> dict[str, Any]:
+    if None in record:
+        raise RejectedInput(
+            f"the line has more fields than the first line names: {record[None]!r}",
+            code="too_many_fields",
+            remedy="Put fields that hold commas in double quotes",
+        )
+    row = {
+        str(name).strip(): value.strip()
+        for name, value in record.items()
+        if value and value.strip()
+    }
+    for name in ("thresholds", "emails"):
+        if name in row:
+            row[name] = row[name].replace(";", ",")
+    if "cost_filters" in row:
+        try:
+            row["cost_filters"] = json.loads(row["cost_filters"])
+        except ValueError as error:
+            raise RejectedInput(
+                f"cost_filters is not JSON: {error}",
+                code="invalid_cost_filters",
+                field="cost_filters",
+                value=row["cost_filters"],
+            ) from None
+    return row
+
+
+def _refusal(line: int, field: str, reason: str, value: object) -> dict[str, Any]:
+    return {
+        "line": line,
+        "field": field,
+        "reason": reason,
+        "value": None if value is None else str(value),
+    }
+
+
+def _as_attributes(row: Mapping[str, Any], amount: Decimal) -> dict[str, Any]:
+    """A row as it is stored: the amount as a number, and who asked."""
+    return {
+        **row,
+        "amount": amount,
+        "updated_by": getpass.getuser(),
+        "request_id": str(uuid.uuid4()),
+    }
+
+
+def _joined(tables: Tables, account: str | None) -> list[dict[str, Any]]:
+    """Rows with their status; a status without a row is shown while it says something."""
+    rows = {
+        BudgetKey(account_id=row["account_id"], budget_name=row["budget_name"]): row
+        for row in tables.rows.rows(account)
+    }
+    statuses = {one.key: one for one in tables.statuses.all(account)}
+    keys = set(rows) | {key for key, one in statuses.items() if one.status is not Status.REMOVED}
+    return [_described(key, rows.get(key, {}), statuses.get(key)) for key in sorted(keys)]
+
+
+def _described(
+    key: BudgetKey, row: Mapping[str, Any], status: BudgetStatus | None
+) -> dict[str, Any]:
+    amount = row.get("amount", status.amount if status else None)
+    return {
+        "account_id": key.account_id,
+        "name": key.budget_name,
+        "amount": plain(amount) if isinstance(amount, Decimal) else amount,
+        "currency": str(row.get("currency", "USD")),
+        "time_unit": str(row.get("time_unit", TimeUnit.MONTHLY.value)),
+        "status": (status.status if status else Status.PENDING).value,
+        "applied_amount": status.applied_amount if status else "",
+        "applied_at": status.applied_at.isoformat() if status and status.applied_at else None,
+        "latency_ms": status.latency_ms if status else None,
+        "error": status.error if status else "",
+        "updated_by": str(row.get("updated_by", "")),
+    }
+
+
+def _wait(tables: Tables, requests: Mapping[BudgetKey, str], timeout: float, out: Output) -> None:
+    """Wait until every one of these requests has ended."""
+    with out.progress("waiting for the spokes", len(requests)) as show_done:
+
+        def finished() -> bool:
+            statuses: Iterable[BudgetStatus | None] = (
+                tables.statuses.all()
+                if len(requests) > 1
+                else [tables.statuses.get(key) for key in requests]
+            )
+            done = sum(
+                one is not None
+                and requests.get(one.key) == one.request_id
+                and one.status is not Status.PENDING
+                for one in statuses
+            )
+            show_done(done)
+            return done == len(requests)
+
+        _poll(finished, timeout)
+
+
+def _poll(condition: Callable[[], bool], timeout: float) -> None:
+    deadline = time.monotonic() + timeout
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(POLL_SECONDS)
+
+
+def _exit_by(found: Iterable[Mapping[str, Any]], *, waited: bool) -> None:
+    statuses = {one["status"] for one in found}
+    if Status.REJECTED in statuses:
+        raise SystemExit(Exit.REJECTED)
+    if Status.FAILED in statuses or (waited and Status.PENDING in statuses):
+        raise SystemExit(Exit.INFRASTRUCTURE)

@@ -1,0 +1,36 @@
+"""Entry point of the `finops` command."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from finops.cli.budgets import budgets
+from finops.cli.output import Exit, output
+from finops.cli.status import status
+from finops.shared.errors import FinOpsError, RejectedInput
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
+@click.version_option(package_name="terraform-aws-finops")
+def finops() -> None:
+    """Budgets of many AWS accounts, kept by one table.
+
+    Exit codes: 0 done, 1 rejected input, 2 wrong usage, 3 AWS or infrastructure failure.
+    """
+
+
+finops.add_command(budgets)
+finops.add_command(status)
+
+
+def main() -> None:
+    """Run the command, and end it with a reason rather than a stack trace."""
+    try:
+        finops()
+    except FinOpsError as error:
+        rejected = isinstance(error, RejectedInput)
+        output(as_json="--json" in sys.argv).fail(
+            str(error), Exit.REJECTED if rejected else Exit.INFRASTRUCTURE, code=error.code
+        )

@@ -1,0 +1,98 @@
+"""What every command prints: one JSON document on stdout, or prose and tables for people."""
+
+from __future__ import annotations
+
+import enum
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+
+class Exit(enum.IntEnum):
+    """Exit codes; 2 is click's own, for wrong usage."""
+
+    DONE = 0
+    REJECTED = 1
+    INFRASTRUCTURE = 3
+
+
+STYLES = {
+    "APPLIED": "green",
+    "PENDING": "yellow",
+    "REJECTED": "red",
+    "FAILED": "bold red",
+    "REMOVED": "dim",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Output:
+    """Where a command's answer goes. Progress and prose are on stderr."""
+
+    as_json: bool
+    stdout: Console
+    stderr: Console
+
+    def answer(self, document: Mapping[str, Any], *, rows: str, columns: Sequence[str]) -> None:
+        """Print the document: as JSON, or its list under `rows` as a table."""
+        if self.as_json:
+            click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+            return
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        for column in columns:
+            table.add_column(
+                column.replace("_", " "),
+                justify="right" if column in ("amount", "wanted", "actual") else "left",
+                overflow="fold",
+            )
+        for row in document[rows]:
+            table.add_row(
+                *(_cell(row.get(column)) for column in columns),
+                style=STYLES.get(str(row.get("status")), ""),
+            )
+        self.stdout.print(table if table.row_count else "[dim]none[/dim]")
+
+    def say(self, message: str) -> None:
+        """Prose for people."""
+        self.stderr.print(message, markup=False, highlight=False)
+
+    def fail(self, message: str, exit_code: Exit, /, **facts: object) -> NoReturn:
+        """End the command with a reason, in JSON too."""
+        if self.as_json:
+            click.echo(json.dumps({"error": message, **facts}, indent=2, ensure_ascii=False))
+        self.stderr.print(f"error: {message}", style="bold red", markup=False, highlight=False)
+        raise SystemExit(exit_code)
+
+    @contextmanager
+    def progress(self, what: str, total: int) -> Iterator[Any]:
+        """A progress bar on a terminal; yields a function that takes how much is done."""
+        with Progress(
+            TextColumn(what),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            console=self.stderr,
+            disable=not self.stderr.is_terminal,
+        ) as bar:
+            task = bar.add_task(what, total=total)
+            yield lambda done: bar.update(task, completed=done)
+
+
+def output(*, as_json: bool) -> Output:
+    """The terminal's output."""
+    return Output(as_json=as_json, stdout=Console(), stderr=Console(stderr=True))
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return str(value)

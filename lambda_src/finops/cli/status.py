@@ -1,0 +1,75 @@
+"""`finops status`: one row a service and flow."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import click
+
+from finops.budgets.adapters import DynamoStatusTable
+from finops.budgets.domain import Status
+from finops.cli.adapters import Aws, function_state, queue_depth, table_state
+from finops.cli.environment import Environment
+from finops.cli.options import common
+from finops.cli.output import Exit, Output
+
+
+@click.command()
+@common
+def status(environment: Environment, out: Output) -> None:
+    """Show whether each service is there, and where each flow stands.
+
+    Exit code 3 where something needs a person.
+    """
+    aws = Aws(environment)
+    rows = [*_tables(aws, environment), *_functions(aws, environment), *_queues(aws, environment)]
+    rows.append(_budgets(aws, environment))
+    ok = all(row["ok"] for row in rows)
+    out.answer(
+        {"status": rows, "ok": ok}, rows="status", columns=("name", "kind", "ok", "state", "detail")
+    )
+    if not ok:
+        raise SystemExit(Exit.INFRASTRUCTURE)
+
+
+def _tables(aws: Aws, environment: Environment) -> list[dict[str, Any]]:
+    states = {
+        name: table_state(aws.client("dynamodb"), name)
+        for name in (environment.budgets_table, environment.budget_status_table)
+    }
+    return [_row(name, "table", state, state == "ACTIVE") for name, state in states.items()]
+
+
+def _functions(aws: Aws, environment: Environment) -> list[dict[str, Any]]:
+    states = {
+        name: function_state(aws.client("lambda"), name)
+        for name in environment.management_functions
+    }
+    return [_row(name, "function", state, state == "ACTIVE") for name, state in states.items()]
+
+
+def _queues(aws: Aws, environment: Environment) -> list[dict[str, Any]]:
+    rows = []
+    for name in environment.failure_queues:
+        depth = queue_depth(aws.client("sqs"), name)
+        detail = "" if depth == "0" else "look at its messages, mend the cause, then redrive it"
+        state = f"{depth} messages" if depth.isdigit() else depth
+        rows.append(_row(name, "failure queue", state, depth == "0", detail))
+    return rows
+
+
+def _budgets(aws: Aws, environment: Environment) -> dict[str, Any]:
+    if table_state(aws.client("dynamodb"), environment.budget_status_table) != "ACTIVE":
+        return _row("budgets", "flow", "NOT DEPLOYED", False, "run `make up` or terraform apply")
+    table = DynamoStatusTable(aws.client("dynamodb"), environment.budget_status_table)
+    counts = Counter(one.status for one in table.all())
+    detail = ", ".join(f"{counts[one]} {one.lower()}" for one in Status if counts[one])
+    failed = counts[Status.FAILED]
+    if failed:
+        detail += "; see `finops budgets list --status FAILED`"
+    return _row("budgets", "flow", "FAILING" if failed else "RUNNING", not failed, detail)
+
+
+def _row(name: str, kind: str, state: str, ok: bool, detail: str = "") -> dict[str, Any]:
+    return {"name": name, "kind": kind, "state": state, "ok": ok, "detail": detail}
