@@ -1,0 +1,241 @@
+"""Build the Lambda packages: one small code package, and layers of what it imports.
+
+The same sources give the same bytes wherever and whenever they are built, so that Terraform sees
+a change only where there is one: names are sorted, dates and modes fixed, and nothing that an
+installer or an interpreter leaves behind is packed. Entries are stored, not deflated, because
+zlib's output differs between its versions and forks; functions start no slower for it.
+
+A layer is a file `requirements/layer-NAME.txt` of pinned and hashed requirements.
+
+    python scripts/build_lambdas.py --target lambda
+
+writes `build/lambda/finops.zip`, `build/lambda/layers/NAME.zip`, and `build/lambda/packages.json`
+with the path (from the root of the repository) and hash of each, which Terraform reads.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import hashlib
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+CODE = REPOSITORY / "lambda_src" / "finops"
+NOT_FOR_LAMBDA = {"cli"}
+
+#: The largest zip that CreateFunction and PublishLayerVersion take as an upload
+#: (https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html).
+LARGEST_UPLOAD = 50 * 1024 * 1024
+
+#: Data of a library that no function serves: 40% of the core layer.
+UNUSED_FOLDERS = {"swagger_ui"}
+
+#: What of a distribution's metadata is worth shipping: its version, and its license.
+KEPT_METADATA = ("METADATA", "LICENSE", "LICENCE", "COPYING", "NOTICE", "licenses")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """Where packages run: decides which wheels a layer holds."""
+
+    name: str
+    runtime: str
+    pip_options: tuple[str, ...]
+
+
+TARGETS = {
+    "lambda": Target(
+        name="lambda",
+        runtime="cp313 linux aarch64",
+        pip_options=(
+            "--implementation=cp",
+            "--python-version=3.13",
+            "--platform=manylinux2014_aarch64",
+            "--platform=manylinux_2_28_aarch64",  # Amazon Linux 2023 has glibc 2.34
+            "--only-binary=:all:",
+        ),
+    ),
+    "local": Target(
+        name="local",
+        runtime=f"{sys.implementation.cache_tag} {sys.platform} {platform.machine()}",
+        pip_options=("--only-binary=:all:",),
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Package:
+    """A zip on disk, and whether this run had to write it."""
+
+    path: Path
+    sha256: bytes
+    size: int
+    rebuilt: bool
+
+    def describe(self) -> str:
+        """Return one line for a person: what, how big, and whether it is new."""
+        state = "built" if self.rebuilt else "unchanged"
+        return f"{state:9} {relative_to_repository(self.path)} ({self.size / 1024:,.0f} KiB)"
+
+
+def relative_to_repository(path: Path) -> str:
+    """Return `path` from the root of the repository, with forward slashes."""
+    return Path(os.path.relpath(path, REPOSITORY)).as_posix()
+
+
+def source_files(folder: Path) -> Iterator[Path]:
+    """Yield the files below `folder` that belong in a package, in no particular order."""
+    for path in folder.rglob("*"):
+        parts = path.relative_to(folder).parts
+        if path.is_file() and not any(p == "__pycache__" or p.startswith(".") for p in parts):
+            yield path
+
+
+def layer_files(site_packages: Path) -> Iterator[Path]:
+    """Yield what functions import from an installed layer, and the licenses that go with it."""
+    for path in source_files(site_packages):
+        top, *rest = path.relative_to(site_packages).parts
+        if top == "bin" or path.suffix == ".pyi" or UNUSED_FOLDERS.intersection(rest):
+            continue
+        if top.endswith(".dist-info") and not (rest and rest[0].startswith(KEPT_METADATA)):
+            continue
+        yield path
+
+
+def archive(files: Iterable[Path], *, base: Path, prefix: str) -> bytes:
+    """Return a zip of `files`, each named from `base` and under `prefix`."""
+    named = sorted((prefix + path.relative_to(base).as_posix(), path) for path in files)
+    buffer = BytesIO()
+    with zipfile.ZipFile(buffer, "w", compression=zipfile.ZIP_STORED) as package:
+        for name, path in named:
+            entry = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
+            entry.create_system = 3  # Unix, also when built elsewhere
+            entry.external_attr = 0o100644 << 16
+            package.writestr(entry, path.read_bytes())
+    return buffer.getvalue()
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Replace `path` in one step, since a deployment may be reading it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def write_package(path: Path, content: bytes) -> Package:
+    """Write a zip unless it is there already, byte for byte."""
+    if len(content) > LARGEST_UPLOAD:
+        sys.exit(f"{relative_to_repository(path)}: {len(content):,} bytes is too big for Lambda")
+    rebuilt = not path.exists() or path.read_bytes() != content
+    if rebuilt:
+        write_atomically(path, content)
+    digest = hashlib.sha256(content).digest()
+    return Package(path=path, sha256=digest, size=len(content), rebuilt=rebuilt)
+
+
+def build_code(source: Path, path: Path) -> Package:
+    """Pack the `finops` package without what only people run."""
+    files = (
+        file
+        for file in source_files(source)
+        if file.relative_to(source).parts[0] not in NOT_FOR_LAMBDA
+    )
+    return write_package(path, archive(files, base=source.parent, prefix=""))
+
+
+def build_layer(requirements: Path, target: Target, path: Path) -> Package:
+    """Pack the wheels that `requirements` name for `target`.
+
+    Fetching them takes seconds, so the inputs' hash is kept beside the zip and an unchanged layer
+    is left alone.
+    """
+    stamp = path.with_suffix(".inputs")
+    recipe = [requirements.read_bytes(), target.runtime.encode(), Path(__file__).read_bytes()]
+    inputs = hashlib.sha256(b"\0".join(recipe)).hexdigest()
+    if path.exists():
+        content = path.read_bytes()
+        digest = hashlib.sha256(content)
+        if stamp.exists() and stamp.read_text() == f"{inputs} {digest.hexdigest()}":
+            return Package(path=path, sha256=digest.digest(), size=len(content), rebuilt=False)
+
+    with tempfile.TemporaryDirectory() as folder:
+        install(requirements, target, Path(folder))
+        content = archive(layer_files(Path(folder)), base=Path(folder), prefix="python/")
+    package = write_package(path, content)
+    write_atomically(stamp, f"{inputs} {package.sha256.hex()}".encode())
+    return package
+
+
+def install(requirements: Path, target: Target, folder: Path) -> None:
+    """Unpack the wheels that `requirements` name into `folder`."""
+    print(f"fetching  {requirements.name} for {target.runtime} ...", file=sys.stderr)
+    command = [sys.executable, "-m", "pip", "install", "-qq", "--disable-pip-version-check"]
+    command += ["--no-input", "--no-deps", "--no-compile", "--require-hashes"]
+    command += [*target.pip_options, f"--target={folder}", f"--requirement={requirements}"]
+    subprocess.run(command, check=True)
+
+
+def build(target: Target, output: Path, *, source: Path = CODE) -> list[Package]:
+    """Build every package for `target` below `output`, and the list that Terraform reads."""
+    folder = output / target.name
+    code = build_code(source, folder / "finops.zip")
+    layers = {
+        requirements.stem.removeprefix("layer-"): build_layer(
+            requirements,
+            target,
+            folder / "layers" / f"{requirements.stem.removeprefix('layer-')}.zip",
+        )
+        for requirements in sorted((REPOSITORY / "requirements").glob("layer-*.txt"))
+    }
+    listing = {
+        "code": reference(code),
+        "layers": {name: reference(package) for name, package in layers.items()},
+    }
+    write_atomically(folder / "packages.json", (json.dumps(listing, indent=2) + "\n").encode())
+    return [code, *layers.values()]
+
+
+def reference(package: Package) -> dict[str, str]:
+    """Return what Terraform needs of a package: its path, and its hash as Lambda reports it."""
+    return {
+        "path": relative_to_repository(package.path),
+        "sha256_base64": base64.b64encode(package.sha256).decode(),
+    }
+
+
+def main() -> None:
+    """Build for one target."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--target", choices=sorted(TARGETS), required=True)
+    parser.add_argument("--output", type=Path, default=REPOSITORY / "build", metavar="FOLDER")
+    parser.add_argument("--quiet", action="store_true", help="say only what was built")
+    arguments = parser.parse_args()
+    try:
+        packages = build(TARGETS[arguments.target], arguments.output.resolve())
+    except subprocess.CalledProcessError as error:
+        sys.exit(f"pip could not fetch the wheels of a layer (exit {error.returncode})")
+    for package in packages:
+        if package.rebuilt or not arguments.quiet:
+            print(package.describe(), file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,365 @@
+"""Run Terraform on a root module, the same way for the demo, the tests and `make plan`.
+
+As a command it plans, applies or destroys a folder of `environments/`:
+
+    python -m localcloud.terraform apply dev/management
+
+A real environment is run as one would by hand, questions included. `local` is applied at once to
+the endpoint of the local cloud, with its state under the local folder.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from localcloud.endpoints import endpoint_url
+from localcloud.settings import REPOSITORY, LocalCloudError, Settings
+
+ENVIRONMENTS = REPOSITORY / "environments"
+
+#: Most of an apply is spent waiting for queues, so far more than Terraform's ten run side by side.
+PARALLELISM = 30
+
+_PROVIDER = Path("registry.terraform.io", "hashicorp", "aws")
+
+
+class TerraformError(Exception):
+    """Terraform refused or failed.
+
+    Attributes:
+        command: What was run, as "apply".
+        log: The file with all that it said.
+    """
+
+    def __init__(self, command: str, reason: str, log: Path) -> None:
+        super().__init__(f"terraform {command} failed (log: {log})\n{reason}".rstrip())
+        self.command = command
+        self.log = log
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far an apply or destroy has come.
+
+    Attributes:
+        done: Resources created, changed or destroyed so far.
+        total: Resources to create, change or destroy.
+        resource: Address of the one just finished; empty at the start.
+    """
+
+    done: int
+    total: int
+    resource: str = ""
+
+
+ProgressCallback = Callable[[Progress], None]
+
+
+def provider_mirror(environ: Mapping[str, str], parent: Path = Path("/opt")) -> Path | None:
+    """Find an unpacked or packed mirror of the AWS provider that Terraform would not find itself.
+
+    Terraform looks into its implied mirrors, as ~/.terraform.d/plugins, without being told
+    (https://developer.hashicorp.com/terraform/cli/config/config-file#implied-local-mirrors).
+
+    Raises:
+        ValueError: `FINOPS_TF_MIRROR` names a folder that holds no AWS provider.
+    """
+    if named := environ.get("FINOPS_TF_MIRROR"):
+        if not (Path(named) / _PROVIDER).is_dir():
+            raise ValueError(f"FINOPS_TF_MIRROR={named} holds no folder {_PROVIDER.as_posix()}")
+        return Path(named).resolve()
+    found = (path for path in sorted(parent.glob("*")) if (path / _PROVIDER).is_dir())
+    return next(found, None)
+
+
+def terraform_environment(folder: Path, environ: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return the environment for Terraform, with a CLI configuration written where one helps.
+
+    A `TF_CLI_CONFIG_FILE` that exists is the user's choice and stays; one that does not exist is
+    dropped, because Terraform would only complain of it.
+
+    Args:
+        folder: Where `terraform.rc` is written when a mirror is found.
+        environ: The environment to start from; the process's own by default.
+    """
+    environment = dict(os.environ if environ is None else environ)
+    environment |= {"TF_IN_AUTOMATION": "1", "CHECKPOINT_DISABLE": "1"}
+    chosen = environment.get("TF_CLI_CONFIG_FILE", "")
+    if chosen and Path(chosen).is_file() and "FINOPS_TF_MIRROR" not in environment:
+        return environment
+    environment.pop("TF_CLI_CONFIG_FILE", None)
+    if mirror := provider_mirror(environment):
+        folder.mkdir(parents=True, exist_ok=True)
+        configuration = folder / "terraform.rc"
+        configuration.write_text(_mirror_configuration(mirror))
+        environment["TF_CLI_CONFIG_FILE"] = str(configuration)
+    return environment
+
+
+def _mirror_configuration(mirror: Path) -> str:
+    return f"""\
+provider_installation {{
+  filesystem_mirror {{
+    path    = {json.dumps(str(mirror))}
+    include = ["registry.terraform.io/hashicorp/aws"]
+  }}
+  direct {{
+    exclude = ["registry.terraform.io/hashicorp/aws"]
+  }}
+}}
+"""
+
+
+@dataclass(slots=True, kw_only=True)
+class Terraform:
+    """A root module with its own state and data folder, so that two of the same root never meet.
+
+    Attributes:
+        root: The root module; it must have `backend "local" {}`.
+        folder: Where state, plugins and log are kept.
+        variables: Input variables; strings as they are, anything else as JSON.
+        environ: Environment variables on top of the process's own.
+    """
+
+    root: Path
+    folder: Path
+    variables: Mapping[str, object] = field(default_factory=dict)
+    environ: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def state(self) -> Path:
+        """The state file."""
+        return self.folder / "terraform.tfstate"
+
+    @property
+    def log(self) -> Path:
+        """The file to which every command appends what it says."""
+        return self.folder / "terraform.log"
+
+    def init(self) -> None:
+        """Install the provider and choose the state file; quick when that was done before."""
+        self._run("init", "-input=false", "-reconfigure", f"-backend-config=path={self.state}")
+
+    def validate(self) -> None:
+        """Check the root and the modules it calls, without a backend."""
+        self._run("init", "-input=false", "-backend=false")
+        self._run("validate")
+
+    def plan(self) -> list[str]:
+        """Return the addresses that an apply would create, change or destroy."""
+        changes: list[str] = []
+        for event in self._stream("plan", "-detailed-exitcode", allowed=(0, 2)):
+            if event["type"] == "planned_change":
+                changes.append(event["change"]["resource"]["addr"])
+            elif event["type"] == "outputs":
+                changes += [
+                    f"output.{name}"
+                    for name, output in event["outputs"].items()
+                    if output.get("action", "noop") != "noop"
+                ]
+        return changes
+
+    def apply(self, on_progress: ProgressCallback | None = None) -> int:
+        """Bring the resources to what the root says, and return how many that touched."""
+        return self._change("apply", on_progress)
+
+    def destroy(self, on_progress: ProgressCallback | None = None) -> int:
+        """Remove every resource, and return how many there were."""
+        return self._change("destroy", on_progress)
+
+    def output(self) -> dict[str, Any]:
+        """Return the outputs of the last apply by name."""
+        outputs = json.loads(self._run("output", "-json", f"-state={self.state}"))
+        return {name: output["value"] for name, output in outputs.items()}
+
+    def _change(self, command: str, on_progress: ProgressCallback | None) -> int:
+        report = on_progress or (lambda _: None)
+        done = total = 0
+        arguments = ("-auto-approve", f"-parallelism={PARALLELISM}")
+        for event in self._stream(command, *arguments):
+            if event["type"] == "change_summary" and event["changes"]["operation"] == "plan":
+                total = sum(event["changes"][kind] for kind in ("add", "change", "remove"))
+                report(Progress(done=0, total=total))
+            elif event["type"] == "apply_complete" and event["hook"]["action"] != "read":
+                done += 1
+                report(Progress(done=done, total=total, resource=event["hook"]["resource"]["addr"]))
+        return done
+
+    def _arguments(self) -> list[str]:
+        text = {k: v if isinstance(v, str) else json.dumps(v) for k, v in self.variables.items()}
+        return ["-input=false", *(f"-var={name}={value}" for name, value in text.items())]
+
+    def _environment(self) -> dict[str, str]:
+        environment = terraform_environment(self.folder, {**os.environ, **self.environ})
+        return environment | {"TF_DATA_DIR": str(self.folder / "data")}
+
+    def _run(self, command: str, *arguments: str) -> str:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        result = subprocess.run(
+            ["terraform", command, "-no-color", *arguments],
+            cwd=self.root,
+            env=self._environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        with self.log.open("a") as log:
+            log.write(f"# terraform {command}\n{result.stderr}")
+            if command != "output":  # outputs may be sensitive
+                log.write(result.stdout)
+        if result.returncode:
+            raise TerraformError(command, result.stderr, self.log)
+        return result.stdout
+
+    def _stream(
+        self, command: str, *arguments: str, allowed: tuple[int, ...] = (0,)
+    ) -> Iterator[dict[str, Any]]:
+        """Yield the events of Terraform's machine-readable output, and log them as text.
+
+        The format: https://developer.hashicorp.com/terraform/internals/machine-readable-ui.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        complaints: list[str] = []
+        process = subprocess.Popen(
+            ["terraform", command, "-json", *self._arguments(), *arguments],
+            cwd=self.root,
+            env=self._environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        try:
+            with self.log.open("a") as log, process:
+                log.write(f"# terraform {command}\n")
+                for line in process.stdout or ():
+                    event = _event(line)
+                    log.write(event["@message"] + "\n")
+                    log.flush()
+                    if event["type"] == "text" or event["@level"] == "error":
+                        complaints.append(_complaint(event))
+                        log.write(complaints[-1] + "\n")
+                    yield event
+        except BaseException:
+            # Interrupted: Terraform got the same signal, and saves its state before it ends.
+            process.wait()
+            raise
+        if process.returncode not in allowed:
+            raise TerraformError(command, "\n".join(complaints), self.log)
+
+
+def _event(line: str) -> dict[str, Any]:
+    try:
+        event: dict[str, Any] = json.loads(line)
+    except json.JSONDecodeError:
+        return {"type": "text", "@level": "info", "@message": line.rstrip()}
+    return event
+
+
+def _complaint(event: Mapping[str, Any]) -> str:
+    diagnostic = event.get("diagnostic")
+    if not diagnostic:
+        return str(event["@message"])
+    where = diagnostic.get("address") or diagnostic.get("range", {}).get("filename", "")
+    summary = f"{where}: {diagnostic['summary']}" if where else diagnostic["summary"]
+    return f"{summary}\n{diagnostic.get('detail', '')}".rstrip()
+
+
+def local_environment(
+    settings: Settings,
+    *,
+    packages_file: Path = REPOSITORY / "build" / "local" / "packages.json",
+    **variables: object,
+) -> Terraform:
+    """Return `environments/local` for the local cloud of `settings`, with its state beside it.
+
+    Args:
+        settings: Of a cloud that is up.
+        packages_file: What `build_lambdas.py --target local` wrote.
+        variables: Further input variables of the root.
+    """
+    return Terraform(
+        root=ENVIRONMENTS / "local",
+        folder=settings.local_dir.absolute() / "terraform" / "local",
+        variables={
+            "endpoint_url": endpoint_url(settings),
+            "packages_file": str(packages_file),
+            **variables,
+        },
+    )
+
+
+def _run_local(command: str) -> None:
+    terraform = local_environment(Settings.from_environment())
+    terraform.init()
+    if command == "plan":
+        print("\n".join(terraform.plan()) or "No changes.")
+        return
+    change = terraform.apply if command == "apply" else terraform.destroy
+    count = change(lambda p: print(f"  {p.done:3}/{p.total} {p.resource}", file=sys.stderr))
+    print(f"terraform {command}: {count} resources", file=sys.stderr)
+
+
+def _validate(root: Path) -> str:
+    name = root.relative_to(ENVIRONMENTS)
+    folder = Settings.from_environment().local_dir.absolute() / "terraform" / "validate" / name
+    try:
+        Terraform(root=root, folder=folder).validate()
+    except TerraformError as error:
+        return f"environments/{name}: {error}"
+    return ""
+
+
+def _validate_all() -> int:
+    roots = sorted(path.parent for path in ENVIRONMENTS.rglob("versions.tf"))
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        complaints = [complaint for complaint in pool.map(_validate, roots) if complaint]
+    print("\n".join(complaints) or f"valid: {len(roots)}")
+    return 1 if complaints else 0
+
+
+def _run_deployed(command: str, root: Path, arguments: list[str]) -> int:
+    environment = terraform_environment(Settings.from_environment().local_dir)
+    backend = root / "backend.hcl"
+    init = ["terraform", "init", "-input=false"]
+    init += [f"-backend-config={backend}"] if backend.exists() else []
+    return (
+        subprocess.run(init, cwd=root, env=environment, check=False).returncode
+        or subprocess.run(
+            ["terraform", command, *arguments], cwd=root, env=environment, check=False
+        ).returncode
+    )
+
+
+def main() -> int:
+    """Run a command on a folder of `environments/`."""
+    parser = argparse.ArgumentParser(prog="python -m localcloud.terraform")
+    parser.add_argument("command", choices=("plan", "apply", "destroy", "validate"))
+    parser.add_argument("environment", nargs="?", help="as local, or dev/management; validate: all")
+    parser.add_argument("arguments", nargs=argparse.REMAINDER, help="passed on to Terraform")
+    given = parser.parse_args()
+    if given.command == "validate":
+        return _validate_all()
+    root = ENVIRONMENTS / (given.environment or "")
+    if not (root / "main.tf").exists():
+        parser.error(f"environments/{given.environment} is no root module")
+    if given.environment != "local":
+        return _run_deployed(given.command, root, given.arguments)
+    try:
+        _run_local(given.command)
+    except (TerraformError, LocalCloudError, ValueError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
