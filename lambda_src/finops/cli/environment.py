@@ -53,14 +53,7 @@ class Environment:
     @property
     def failure_queues(self) -> tuple[str, ...]:
         """Queues that hold something only after a failure that needs a person."""
-        return tuple(
-            f"{self.prefix}-{name}"
-            for name in (
-                "publish-budget-failures",
-                "record-budget-result-failures",
-                "budget-deadlines-failures",
-            )
-        )
+        return tuple(f"{name}-failures" for name in self.management_functions)
 
 
 def environment(name: str) -> Environment:

@@ -1,0 +1,462 @@
+"""The adapters against moto where it knows the call, and botocore's Stubber where it does not."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import boto3
+import pytest
+from botocore.stub import Stubber
+from moto import mock_aws
+from tests.budgets.fakes import ACCOUNT, NOW, TOPIC, change
+
+from finops.budgets.adapters import (
+    AssumedSpokes,
+    AwsBudgets,
+    DynamoBudgetTable,
+    DynamoStatusTable,
+    EventBridgeResults,
+    SqsDeadlines,
+    SsmParameters,
+    decode_result,
+)
+from finops.budgets.documents import document_for
+from finops.budgets.domain import (
+    BudgetKey,
+    NotificationType,
+    Status,
+    Threshold,
+    edit_version,
+    notification_changes,
+)
+from finops.budgets.ports import BudgetResult, BudgetStatus
+from finops.budgets.rows import parse_budget
+from finops.shared.aws import AssumedRoles, aws_errors
+from finops.shared.errors import ConfigurationError, TransientFailure
+
+KEY = BudgetKey(account_id=ACCOUNT, budget_name="monthly-total")
+PREFIX = "/finops/budgets"
+ACTUAL_80 = {
+    "NotificationType": "ACTUAL",
+    "ComparisonOperator": "GREATER_THAN",
+    "Threshold": 80.0,
+    "ThresholdType": "PERCENTAGE",
+}
+
+
+@pytest.fixture(autouse=True)
+def credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL", "AWS_SESSION_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+
+
+@pytest.fixture
+def dynamodb() -> Iterator[Any]:
+    with mock_aws():
+        client = boto3.client("dynamodb")
+        for table in ("budgets", "status"):
+            client.create_table(
+                TableName=table,
+                BillingMode="PAY_PER_REQUEST",
+                AttributeDefinitions=[
+                    {"AttributeName": name, "AttributeType": "S"}
+                    for name in ("account_id", "budget_name")
+                ],
+                KeySchema=[
+                    {"AttributeName": "account_id", "KeyType": "HASH"},
+                    {"AttributeName": "budget_name", "KeyType": "RANGE"},
+                ],
+            )
+        yield client
+
+
+@pytest.fixture
+def statuses(dynamodb: Any) -> DynamoStatusTable:
+    return DynamoStatusTable(dynamodb, "status")
+
+
+def opened(sequence: int = 1, **facts: Any) -> BudgetStatus:
+    return BudgetStatus(
+        key=KEY,
+        version=edit_version(str(sequence)),
+        status=facts.pop("status", Status.PENDING),
+        edited_at=NOW,
+        **facts,
+    )
+
+
+def reported(sequence: int = 1, **facts: Any) -> BudgetResult:
+    defaults: dict[str, Any] = {
+        "request_id": "r",
+        "status": Status.APPLIED,
+        "action": "updated",
+        "amount": "100.00",
+        "reported_at": NOW + timedelta(seconds=1),
+        "latency_ms": 1000,
+    }
+    return BudgetResult(key=KEY, version=edit_version(str(sequence)), **(defaults | facts))
+
+
+def test_a_status_survives_the_table(statuses: DynamoStatusTable) -> None:
+    wanted = opened(request_id="r", document="{}", amount="100.00", updated_by="ann")
+    assert statuses.open(wanted)
+    assert statuses.get(KEY) == wanted
+    assert list(statuses.all()) == [wanted]
+    assert list(statuses.all(ACCOUNT)) == [wanted]
+    assert list(statuses.all("999999999999")) == []
+
+
+def test_an_older_version_is_not_opened(statuses: DynamoStatusTable) -> None:
+    assert statuses.open(opened(9))
+    assert not statuses.open(opened(8))
+    assert statuses.open(opened(10))
+
+
+def test_a_version_is_opened_again_until_it_has_ended(statuses: DynamoStatusTable) -> None:
+    assert statuses.open(opened())
+    assert statuses.open(opened())
+    assert statuses.fail(KEY, edit_version("1"), TransientFailure("x", code="x"))
+    assert statuses.open(opened())
+    assert statuses.close(reported())
+    assert not statuses.open(opened())
+
+
+def test_only_a_pending_version_fails(statuses: DynamoStatusTable) -> None:
+    error = ConfigurationError("gone", code="no_answer", step="apply_budget", remedy="Look")
+    statuses.open(opened(2))
+    assert not statuses.fail(KEY, edit_version("1"), error)
+    assert statuses.fail(KEY, edit_version("2"), error)
+    found = statuses.get(KEY)
+    assert found is not None
+    assert (found.status, found.error_code) == (Status.FAILED, "no_answer")
+    assert found.error == "gone (step apply_budget). Look"
+    assert not statuses.fail(KEY, edit_version("2"), error)
+
+
+def test_a_report_ends_its_own_version_only(statuses: DynamoStatusTable) -> None:
+    assert not statuses.close(reported(1))
+    statuses.open(opened(2))
+    assert not statuses.close(reported(1))
+    assert statuses.close(reported(2))
+    found = statuses.get(KEY)
+    assert found is not None
+    assert (found.status, found.applied_amount, found.latency_ms) == (
+        Status.APPLIED,
+        "100.00",
+        1000,
+    )
+
+
+def test_reports_that_arrive_out_of_order_leave_the_last(statuses: DynamoStatusTable) -> None:
+    statuses.open(opened())
+    failed = reported(status=Status.FAILED, error=TransientFailure("x", code="x"))
+    assert statuses.close(reported(reported_at=NOW + timedelta(seconds=2)))
+    assert not statuses.close(failed)
+    found = statuses.get(KEY)
+    assert found is not None
+    assert found.status is Status.APPLIED
+
+
+def test_a_rejected_edit_keeps_what_was_applied_and_published(statuses: DynamoStatusTable) -> None:
+    statuses.open(opened(1, document="{}"))
+    statuses.close(reported(1))
+    statuses.open(opened(2, status=Status.REJECTED, error="no", amount="abc"))
+    found = statuses.get(KEY)
+    assert found is not None
+    assert (found.status, found.amount) == (Status.REJECTED, "abc")
+    assert (found.applied_amount, found.document) == ("100.00", "{}")
+
+
+def test_reads_all_rows_over_pages(dynamodb: Any) -> None:
+    for number in range(30):
+        dynamodb.put_item(
+            TableName="budgets",
+            Item={
+                "account_id": {"S": f"{number:012d}"},
+                "budget_name": {"S": "monthly-total"},
+                "amount": {"N": "100.5"},
+                "comment": {"S": "x" * 60_000},
+            },
+        )
+    rows = list(DynamoBudgetTable(dynamodb, "budgets").rows())
+    assert {row["account_id"] for row in rows} == {f"{number:012d}" for number in range(30)}
+    assert rows[0]["amount"] == Decimal("100.5")
+
+
+def test_parameters_are_read_listed_and_deleted() -> None:
+    with mock_aws():
+        client = boto3.client("ssm")
+        parameters = SsmParameters(client, PREFIX)
+        assert parameters.get("monthly-total") is None
+        parameters.delete("monthly-total")
+        for number in range(12):
+            client.put_parameter(Name=f"{PREFIX}/b{number:02d}", Value="x", Type="String")
+        client.put_parameter(Name=f"{PREFIX}/b00", Value="y", Type="String", Overwrite=True)
+        assert parameters.get("b00") == (2, "y")
+        assert parameters.names() == [f"b{number:02d}" for number in range(12)]
+        parameters.delete("b00")
+        assert parameters.get("b00") is None
+
+
+def test_documents_reach_the_spoke_through_one_role_session_an_account() -> None:
+    with mock_aws():
+        calls: list[str] = []
+        roles = AssumedRoles(
+            role_arn=lambda account_id: f"arn:aws:iam::{account_id}:role/spoke",
+            external_id="finops",
+            session_name="test",
+        )
+        roles._sts.meta.events.register(
+            "provide-client-params.sts.AssumeRole",
+            lambda params, **_: calls.append(params["RoleArn"] + params["ExternalId"]),
+        )
+        spokes = AssumedSpokes(roles, prefix=PREFIX, role_name="spoke")
+        for account_id in (ACCOUNT, "333333333333"):
+            for sequence in (1, 2):
+                spokes.put_document(
+                    document_for(change(5, sequence=sequence, account_id=account_id))
+                )
+            assert list(spokes.documents(account_id)) == ["monthly-total"]
+            assert json.loads(spokes.documents(account_id)["monthly-total"])[
+                "version"
+            ] == edit_version("2")
+        assert calls == [
+            f"arn:aws:iam::{account}:role/spokefinops" for account in (ACCOUNT, "333333333333")
+        ]
+
+
+def test_deadlines_are_sent_in_batches_of_ten() -> None:
+    with mock_aws():
+        client = boto3.client("sqs")
+        url = client.create_queue(QueueName="deadlines")["QueueUrl"]
+        SqsDeadlines(client, url).schedule(
+            document_for(change(5, sequence=number)) for number in range(23)
+        )
+        seen = []
+        while messages := client.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get(
+            "Messages"
+        ):
+            seen += [json.loads(one["Body"])["version"] for one in messages]
+        assert sorted(seen) == [edit_version(str(number)) for number in range(23)]
+
+
+@pytest.fixture
+def budgets() -> Iterator[tuple[AwsBudgets, Stubber]]:
+    client = boto3.client("budgets")
+    with Stubber(client) as stub:
+        yield AwsBudgets(client, ACCOUNT), stub
+        stub.assert_no_pending_responses()
+
+
+def test_reads_a_budget_with_its_alerts(budgets: tuple[AwsBudgets, Stubber]) -> None:
+    adapter, stub = budgets
+    by_hand = ACTUAL_80 | {"ThresholdType": "ABSOLUTE_VALUE", "Threshold": 500.0}
+    stub.add_response(
+        "describe_budget",
+        {
+            "Budget": {
+                "BudgetName": "monthly-total",
+                "BudgetType": "COST",
+                "TimeUnit": "MONTHLY",
+                "BudgetLimit": {"Amount": "100.0", "Unit": "USD"},
+                "CostFilters": {"Service": ["Amazon S3"]},
+            }
+        },
+    )
+    stub.add_response(
+        "describe_notifications_for_budget",
+        {"Notifications": [ACTUAL_80 | {"NotificationState": "ALARM"}, by_hand]},
+    )
+    for notification in (ACTUAL_80, by_hand):
+        stub.add_response(
+            "describe_subscribers_for_notification",
+            {"Subscribers": [{"SubscriptionType": "SNS", "Address": TOPIC}]},
+            {"AccountId": ACCOUNT, "BudgetName": "monthly-total", "Notification": notification},
+        )
+    found = adapter.get("monthly-total")
+    assert found is not None
+    assert found.amount == 100
+    assert found.cost_filters == {"Service": ("Amazon S3",)}
+    known, unknown = found.notifications
+    assert known.threshold == Threshold(type=NotificationType.ACTUAL, percent=Decimal(80))
+    assert known.subscribers == {("SNS", TOPIC)}
+    assert unknown.threshold is None
+
+
+def test_a_budget_that_is_not_there_is_none(budgets: tuple[AwsBudgets, Stubber]) -> None:
+    adapter, stub = budgets
+    stub.add_client_error("describe_budget", "NotFoundException")
+    assert adapter.get("monthly-total") is None
+    stub.add_client_error("delete_budget", "NotFoundException")
+    adapter.delete("monthly-total")
+
+
+def test_creates_a_budget_and_its_alerts_in_one_call(budgets: tuple[AwsBudgets, Stubber]) -> None:
+    adapter, stub = budgets
+    wanted = parse_budget(
+        change(
+            1000,
+            time_unit="QUARTERLY",
+            thresholds=["ACTUAL:80"],
+            emails=["a@example.com"],
+            cost_filters={"Region": "eu-west-1"},
+        ).row
+        or {}
+    )
+    stub.add_response(
+        "create_budget",
+        {},
+        {
+            "AccountId": ACCOUNT,
+            "Budget": {
+                "BudgetName": "monthly-total",
+                "BudgetType": "COST",
+                "BudgetLimit": {"Amount": "1000.00", "Unit": "USD"},
+                "TimeUnit": "QUARTERLY",
+                "CostFilters": {"Region": ["eu-west-1"]},
+            },
+            "NotificationsWithSubscribers": [
+                {
+                    "Notification": ACTUAL_80,
+                    "Subscribers": [
+                        {"SubscriptionType": "EMAIL", "Address": "a@example.com"},
+                        {"SubscriptionType": "SNS", "Address": TOPIC},
+                    ],
+                }
+            ],
+        },
+    )
+    adapter.create(wanted, TOPIC)
+    stub.add_client_error("create_budget", "DuplicateRecordException")
+    with pytest.raises(TransientFailure, match="another run"):
+        adapter.create(wanted, TOPIC)
+
+
+def test_an_update_sends_back_what_it_does_not_change(budgets: tuple[AwsBudgets, Stubber]) -> None:
+    adapter, stub = budgets
+    standing = {
+        "BudgetName": "monthly-total",
+        "BudgetType": "COST",
+        "TimeUnit": "MONTHLY",
+        "BudgetLimit": {"Amount": "100.0", "Unit": "USD"},
+        "CostTypes": {"IncludeTax": False},
+        "TimePeriod": {"Start": NOW, "End": NOW},
+        "CalculatedSpend": {"ActualSpend": {"Amount": "7", "Unit": "USD"}},
+    }
+    stub.add_response("describe_budget", {"Budget": standing})
+    stub.add_response("describe_notifications_for_budget", {"Notifications": []})
+    actual = adapter.get("monthly-total")
+    assert actual is not None
+    sent = {
+        "BudgetName": "monthly-total",
+        "BudgetType": "COST",
+        "TimeUnit": "MONTHLY",
+        "BudgetLimit": {"Amount": "250.00", "Unit": "USD"},
+        "CostFilters": {},
+        "CostTypes": {"IncludeTax": False},
+        "TimePeriod": {"Start": NOW, "End": NOW},
+    }
+    stub.add_response("update_budget", {}, {"AccountId": ACCOUNT, "NewBudget": sent})
+    wanted = parse_budget(change(250).row or {})
+    adapter.update_limit(wanted, actual)
+    quarterly = {**sent, "TimeUnit": "QUARTERLY"}
+    del quarterly["TimePeriod"]
+    stub.add_response("update_budget", {}, {"AccountId": ACCOUNT, "NewBudget": quarterly})
+    adapter.update_limit(replace(wanted, time_unit=type(wanted.time_unit).QUARTERLY), actual)
+
+
+def test_changes_alerts_with_additions_first(budgets: tuple[AwsBudgets, Stubber]) -> None:
+    adapter, stub = budgets
+    stub.add_response(
+        "describe_budget",
+        {"Budget": {"BudgetName": "monthly-total", "BudgetType": "COST", "TimeUnit": "MONTHLY"}},
+    )
+    old = ACTUAL_80 | {"Threshold": 50.0}
+    stub.add_response("describe_notifications_for_budget", {"Notifications": [ACTUAL_80, old]})
+    old_mail = {"SubscriptionType": "EMAIL", "Address": "old@example.com"}
+    for _ in range(2):
+        stub.add_response("describe_subscribers_for_notification", {"Subscribers": [old_mail]})
+    actual = adapter.get("monthly-total")
+    assert actual is not None
+    wanted = parse_budget(
+        change(5, thresholds=["ACTUAL:80", "ACTUAL:90"], emails=["new@example.com"]).row or {}
+    )
+    new_mail = {"SubscriptionType": "EMAIL", "Address": "new@example.com"}
+    topic = {"SubscriptionType": "SNS", "Address": TOPIC}
+    where = {"AccountId": ACCOUNT, "BudgetName": "monthly-total"}
+    stub.add_response("delete_notification", {}, {**where, "Notification": old})
+    stub.add_response(
+        "create_notification",
+        {},
+        {
+            **where,
+            "Notification": ACTUAL_80 | {"Threshold": 90.0},
+            "Subscribers": [new_mail, topic],
+        },
+    )
+    for one in (new_mail, topic):
+        stub.add_response(
+            "create_subscriber", {}, {**where, "Notification": ACTUAL_80, "Subscriber": one}
+        )
+    stub.add_response(
+        "delete_subscriber", {}, {**where, "Notification": ACTUAL_80, "Subscriber": old_mail}
+    )
+    changes = notification_changes(wanted, actual.notifications, TOPIC)
+    adapter.change_notifications(wanted, changes)
+
+
+def test_a_result_survives_the_bus_and_a_refused_entry_is_raised() -> None:
+    client = boto3.client("events")
+    result = reported(
+        status=Status.FAILED,
+        error=ConfigurationError("no", code="AccessDenied", step="update_budget", remedy="Allow"),
+    )
+    with Stubber(client) as stub:
+        sent: list[dict[str, Any]] = []
+        client.meta.events.register(
+            "provide-client-params.events.PutEvents",
+            lambda params, **_: sent.extend(params["Entries"]),
+        )
+        results = EventBridgeResults(client, "arn:aws:events:us-east-1:111111111111:event-bus/b")
+        stub.add_response("put_events", {"FailedEntryCount": 0, "Entries": [{"EventId": "1"}]})
+        results.report([result])
+        read = decode_result(json.loads(sent[0]["Detail"]))
+        assert (sent[0]["Source"], sent[0]["DetailType"]) == ("finops.budgets", "Budget Result")
+        assert str(read.error) == str(result.error)
+        assert replace(read, error=None) == replace(result, error=None)
+        stub.add_response(
+            "put_events",
+            {"FailedEntryCount": 1, "Entries": [{"ErrorCode": "ThrottlingException"}]},
+        )
+        with pytest.raises(TransientFailure, match="ThrottlingException"):
+            results.report([result])
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        ("ThrottlingException", TransientFailure),
+        ("TooManyUpdates", TransientFailure),
+        ("InternalServerError", TransientFailure),
+        ("ExpiredTokenException", TransientFailure),
+        ("AccessDeniedException", ConfigurationError),
+        ("ValidationException", ConfigurationError),
+    ],
+)
+def test_aws_errors_become_ours_by_what_to_do_next(code: str, kind: type[Exception]) -> None:
+    client = boto3.client("ssm")
+    with Stubber(client) as stub:
+        stub.add_client_error("get_parameter", code, "because")
+        with (
+            pytest.raises(kind, match=f"GetParameter was refused: {code}: because"),
+            aws_errors("read_parameter", remedy="Allow it"),
+        ):
+            client.get_parameter(Name="/x")
