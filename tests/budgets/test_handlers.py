@@ -1,0 +1,197 @@
+"""The Lambda entry points, fed with events as AWS sends them and composed over fakes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.budgets.fakes import (
+    ACCOUNT,
+    NOW,
+    TOPIC,
+    FakeDeadlines,
+    FakeResults,
+    FakeSpokes,
+    FakeStatuses,
+    FakeTable,
+    change,
+)
+
+from finops.budgets import handlers
+from finops.budgets.applier import BudgetApplier
+from finops.budgets.domain import BudgetKey, NotificationType, RemovalPolicy, Status, Threshold
+from finops.budgets.drift import DriftRepairer
+from finops.budgets.ports import BudgetStatus
+from finops.budgets.service import BudgetPublisher, ResultRecorder
+from finops.shared.errors import RejectedInput, TransientFailure
+from finops.shared.observability import metrics
+
+EVENTS = Path(__file__).parent / "events"
+KEY = BudgetKey(account_id=ACCOUNT, budget_name="monthly-total")
+
+
+@dataclass
+class Context:
+    function_name: str = "finops-test"
+    memory_limit_in_mb: int = 128
+    invoked_function_arn: str = "arn:aws:lambda:us-east-1:111111111111:function:finops-test"
+    aws_request_id: str = "request"
+
+
+class Wired:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.statuses = FakeStatuses()
+        self.spokes = FakeSpokes(ACCOUNT, "333333333333", "444444444444")
+        self.deadlines = FakeDeadlines()
+        self.table = FakeTable()
+        self.results = FakeResults()
+        publisher = BudgetPublisher(
+            statuses=self.statuses, spokes=self.spokes, removal=RemovalPolicy.DELETE
+        )
+        repairer = DriftRepairer(
+            table=self.table,
+            statuses=self.statuses,
+            spokes=self.spokes,
+            publisher=publisher,
+            deadlines=self.deadlines,
+            removal=RemovalPolicy.DELETE,
+            clock=lambda: NOW,
+        )
+        applier = BudgetApplier(
+            account_id=ACCOUNT,
+            parameters=self.spokes.parameters[ACCOUNT],
+            budgets=self.spokes.actual[ACCOUNT],
+            results=self.results,
+            topic_arn=TOPIC,
+            default_thresholds=[Threshold(type=NotificationType.ACTUAL, percent=Decimal(80))],
+            default_emails=[],
+            clock=lambda: NOW,
+        )
+        for name, built in (
+            ("_publisher", publisher),
+            ("_deadlines", self.deadlines),
+            ("_recorder", ResultRecorder(statuses=self.statuses)),
+            ("_repairer", repairer),
+            ("_applier", applier),
+        ):
+            monkeypatch.setattr(handlers, name, lambda built=built: built)
+        monkeypatch.setenv("PUBLISH_CONCURRENCY", "4")
+        monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "FinOps")
+        monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "test")
+
+
+@pytest.fixture
+def wired(monkeypatch: pytest.MonkeyPatch) -> Iterator[Wired]:
+    metrics.clear_metrics()
+    metrics.namespace = "FinOps"
+    yield Wired(monkeypatch)
+    metrics.clear_metrics()
+
+
+def event(name: str) -> dict[str, Any]:
+    loaded: dict[str, Any] = json.loads((EVENTS / f"{name}.json").read_text())
+    return loaded
+
+
+def call(handler: Any, payload: Any) -> Any:
+    return handler(payload, Context())
+
+
+def test_a_stream_batch_is_published_rejected_and_removed(wired: Wired) -> None:
+    assert call(handlers.publish_budget, event("stream")) == {"batchItemFailures": []}
+    found = {key.account_id: one for key, one in wired.statuses.items.items()}
+    assert found[ACCOUNT].status is Status.PENDING
+    assert found["333333333333"].status is Status.REJECTED
+    assert found["444444444444"].status is Status.REMOVED
+    document = wired.spokes.published()
+    assert document.budget is not None
+    assert str(document.budget.amount) == "1250.50"
+    assert document.budget.emails == ("finance@example.com",)
+    assert document.request_id == "7de3041dd709b024af6f29e4fa13d34c"
+    assert found["333333333333"].request_id == "second-request"
+    assert [one.key for one in wired.deadlines.scheduled] == [KEY]
+
+
+def test_a_request_id_left_from_an_earlier_edit_is_not_taken_for_this_one() -> None:
+    record = event("stream")["Records"][1]
+    record["dynamodb"]["OldImage"]["request_id"] = {"S": "second-request"}
+    assert handlers.decode_change(record).request_id == record["eventID"]
+
+
+def test_only_the_throttled_record_comes_again(wired: Wired) -> None:
+    def throttle(name: str) -> None:
+        if name == "put_document":
+            raise TransientFailure("slow down", code="ThrottlingException")
+
+    wired.spokes.before = throttle
+    sent = event("stream")
+    assert call(handlers.publish_budget, sent) == {
+        "batchItemFailures": [{"itemIdentifier": "4421584500000000017450439091"}]
+    }
+    wired.spokes.before = lambda _: None
+    assert call(handlers.publish_budget, sent) == {"batchItemFailures": []}
+    assert wired.statuses.items[KEY].status is Status.PENDING
+
+
+def test_a_parameter_change_is_applied_and_reported(wired: Wired) -> None:
+    call(handlers.publish_budget, event("stream"))
+    assert call(handlers.apply_budget, event("parameter_change")) == {"applied": ["monthly-total"]}
+    assert [one.status for one in wired.results.reported] == [Status.APPLIED]
+
+
+def test_a_parameter_that_is_gone_is_no_error(wired: Wired) -> None:
+    assert call(handlers.apply_budget, event("parameter_change")) == {"applied": []}
+
+
+def test_terraform_applies_what_is_there_and_removes_it_at_the_end(wired: Wired) -> None:
+    call(handlers.publish_budget, event("stream"))
+    created = call(handlers.apply_budget, {"tf": {"action": "create"}})
+    assert created == {"applied": ["monthly-total"]}
+    assert call(handlers.apply_budget, {"source": "finops.drift"}) == {"applied": ["monthly-total"]}
+    assert len(wired.results.reported) == 1
+    removed = call(handlers.apply_budget, {"tf": {"action": "delete"}})
+    assert removed == {"removed": ["monthly-total"]}
+    assert wired.spokes.actual[ACCOUNT].items == {}
+
+
+def test_a_result_is_recorded_for_its_sender_only(wired: Wired) -> None:
+    wired.statuses.open(_pending())
+    assert call(handlers.record_budget_result, event("budget_result")) == {"recorded": True}
+    assert wired.statuses.items[KEY].status is Status.APPLIED
+    with pytest.raises(RejectedInput, match="333333333333 reported"):
+        call(handlers.record_budget_result, event("budget_result") | {"account": "333333333333"})
+
+
+def test_a_deadline_fails_what_is_pending_and_only_bad_messages_come_again(wired: Wired) -> None:
+    wired.statuses.open(_pending())
+    assert call(handlers.expire_pending_budget, event("deadlines")) == {
+        "batchItemFailures": [{"itemIdentifier": "2e1424d4-f796-459a-8184-9c92662be6da"}]
+    }
+    assert wired.statuses.items[KEY].status is Status.FAILED
+
+
+def test_drift_is_answered_in_the_command_lines_words(wired: Wired) -> None:
+    wired.table.items[(ACCOUNT, "monthly-total")] = dict(change(5).row or {})
+    expected = {
+        "account_id": ACCOUNT,
+        "name": "monthly-total",
+        "wanted": "5.00",
+        "actual": None,
+        "reason": "edit_not_seen",
+        "repaired": False,
+        "error": "",
+    }
+    assert call(handlers.repair_budget_drift, {}) == {"drift": [expected]}
+    assert call(handlers.repair_budget_drift, {"repair": True, "account_id": ACCOUNT}) == {
+        "drift": [expected | {"repaired": True}]
+    }
+    assert wired.spokes.published().request_id == "request"
+
+
+def _pending() -> BudgetStatus:
+    return BudgetStatus(key=KEY, version=change(sequence=1).version, status=Status.PENDING)
