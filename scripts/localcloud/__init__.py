@@ -1,0 +1,1 @@
+"""The local cloud: MiniStack with what it lacks, and the program that supervises it."""

@@ -1,0 +1,35 @@
+"""What MiniStack 1.5.33 lacks or does otherwise than AWS, one small module a gap.
+
+Each module names the AWS page that it follows and has an ``install()``. An extension
+replaces functions of the emulator by name, so a release that moved one fails at start,
+not in the middle of a flow.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+
+EXTENSIONS = (
+    "health",
+    "lambda_workers",
+    "lambda_async_invoke",
+    "stream_positions",
+    "stream_mappings",
+    "service_permissions",
+    "ssm_change_events",
+    "eventbridge_targets",
+    "cross_account_bus",
+    "budgets_iam",
+    "budgets_validation",
+    "alarms",
+)
+
+
+def install_all() -> None:
+    """Install every extension; call once, before the emulator serves."""
+    names = list(EXTENSIONS)
+    if os.environ.get("FINOPS_DATABASE_SOCKET"):
+        names.append("rds_data_api")
+    for name in names:
+        importlib.import_module(f"{__name__}.{name}").install()

@@ -1,0 +1,180 @@
+"""Budgets refuses what AWS refuses, and answers amounts in AWS's form.
+
+AWS: "Budget", "Spend", "Notification", "Subscriber", "NotificationWithSubscribers"
+https://docs.aws.amazon.com/aws-cost-management/latest/APIReference/API_budgets_Budget.html,
+API_budgets_Spend.html, API_budgets_Notification.html, API_budgets_Subscriber.html
+
+* an amount is ``([0-9]*\\.)?[0-9]+``, and a cost or usage budget's is above zero;
+* exactly one of a limit, planned limits and auto-adjustment, except for RI and Savings Plans;
+* a notification has at most one SNS topic and ten addresses, none twice, each of its kind's form;
+* a request names the caller's own account; a page token is one that was given out.
+
+MiniStack stores any amount ("abc", "-5"), budgets without a limit and any address, and answers
+the amount as it was written. AWS writes "100.0" for "100" and fills in the cost types.
+"""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable
+from decimal import Decimal
+from typing import Any
+
+from ministack.core.responses import error_response_json, get_account_id
+from ministack.services import budgets
+
+Request = dict[str, Any]
+Response = tuple[int, dict[str, str], bytes]
+Operation = Callable[[Request], Response]
+
+_AMOUNT = re.compile(r"([0-9]*\.)?[0-9]+")
+_ADDRESS = {
+    "EMAIL": re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+"),
+    "SNS": re.compile(r"arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:[A-Za-z0-9_.-]+"),
+}
+_SUBSCRIBER_LIMITS = {"SNS": 1, "EMAIL": 10}
+_LIMITED_TYPES = ("COST", "USAGE")
+_COST_TYPES = {
+    "IncludeTax": True,
+    "IncludeSubscription": True,
+    "UseBlended": False,
+    "IncludeRefund": True,
+    "IncludeCredit": True,
+    "IncludeUpfront": True,
+    "IncludeRecurring": True,
+    "IncludeOtherSubscription": True,
+    "IncludeSupport": True,
+    "IncludeDiscount": True,
+    "UseAmortized": False,
+}
+
+
+class _Refused(Exception):
+    """The request breaks a rule of the API."""
+
+    def __init__(self, message: str, code: str = "InvalidParameterException") -> None:
+        super().__init__(message)
+        self.code = code
+
+
+def _check_budget(budget: Any) -> None:
+    if not isinstance(budget, dict):
+        return  # the emulator's own answer is right
+    limit, planned = budget.get("BudgetLimit"), budget.get("PlannedBudgetLimits")
+    given = [name for name, value in (("limit", limit), ("planned limits", planned)) if value]
+    if len(given) > 1:
+        raise _Refused("Only one of BudgetLimit or PlannedBudgetLimits can be present.")
+    needed = budget.get("BudgetType") in _LIMITED_TYPES
+    if needed and not given and not budget.get("AutoAdjustData"):
+        raise _Refused("One of BudgetLimit, PlannedBudgetLimits and AutoAdjustData is required.")
+    for spend in _spends(budget):
+        amount, unit = spend.get("Amount"), spend.get("Unit")
+        if not isinstance(amount, str) or not _AMOUNT.fullmatch(amount):
+            raise _Refused(
+                f"1 validation error detected: Value '{amount}' at 'budget.budgetLimit.amount' "
+                "failed to satisfy constraint: Member must satisfy regular expression pattern: "
+                rf"{_AMOUNT.pattern}"
+            )
+        if not isinstance(unit, str) or not unit:
+            raise _Refused("The unit of a limit is required.")
+        if needed and not Decimal(amount):
+            raise _Refused("The limit of a budget must be greater than 0.")
+
+
+def _spends(budget: dict[str, Any]) -> list[dict[str, Any]]:
+    limit = budget.get("BudgetLimit")
+    return [*([limit] if limit else []), *(budget.get("PlannedBudgetLimits") or {}).values()]
+
+
+def _check_subscribers(subscribers: Any) -> None:
+    if not isinstance(subscribers, list):
+        return
+    counts: Counter[str] = Counter()
+    seen = set()
+    for subscriber in subscribers:
+        kind, address = subscriber.get("SubscriptionType"), subscriber.get("Address")
+        form = _ADDRESS.get(kind)
+        if form and not form.fullmatch(address or ""):
+            raise _Refused(f"The address of the {kind} subscriber is invalid.")
+        if (kind, address) in seen:
+            raise _Refused("A subscriber is named twice.", "DuplicateRecordException")
+        seen.add((kind, address))
+        counts[kind] += 1
+        if counts[kind] > _SUBSCRIBER_LIMITS.get(kind, 11):
+            raise _Refused(
+                f"A notification can have at most {_SUBSCRIBER_LIMITS[kind]} {kind} subscribers.",
+                "CreationLimitExceededException",
+            )
+
+
+def _subscribers_after(request: Request) -> Iterable[dict[str, Any]]:
+    """The notification's subscribers as CreateSubscriber or UpdateSubscriber would leave them."""
+    entry = budgets._find_notification_entry(
+        request.get("BudgetName"), request.get("Notification") or {}
+    )
+    added = request.get("Subscriber") or request.get("NewSubscriber")
+    replaced = budgets._subscriber_key(request.get("OldSubscriber") or {})
+    present = [
+        subscriber
+        for subscriber in (entry or {}).get("subscribers", [])
+        if budgets._subscriber_key(subscriber) not in (replaced, budgets._subscriber_key(added))
+    ]
+    return [*present, added]
+
+
+def _check(operation: str, request: Request) -> None:
+    account = request.get("AccountId")
+    if account and account != get_account_id():
+        raise _Refused(
+            f"Account {get_account_id()} may not use the budgets of {account}.",
+            "AccessDeniedException",
+        )
+    if operation == "CreateBudget":
+        _check_budget(request.get("Budget"))
+        for entry in request.get("NotificationsWithSubscribers") or []:
+            _check_subscribers(entry.get("Subscribers"))
+    elif operation == "UpdateBudget":
+        _check_budget(request.get("NewBudget"))
+    elif operation == "CreateNotification":
+        _check_subscribers(request.get("Subscribers"))
+    elif operation in ("CreateSubscriber", "UpdateSubscriber"):
+        _check_subscribers(_subscribers_after(request))
+    elif "NextToken" in request and not str(request["NextToken"]).isdigit():
+        raise _Refused("The pagination token is invalid.", "InvalidNextTokenException")
+
+
+def _as_stored(budget: dict[str, Any]) -> dict[str, Any]:
+    """The budget as AWS answers it later."""
+    budget = copy.deepcopy(budget)
+    for spend in _spends(budget):
+        amount = Decimal(spend["Amount"])
+        whole = amount == amount.to_integral_value()
+        spend["Amount"] = f"{amount:.1f}" if whole else f"{amount.normalize():f}"
+    if "FilterExpression" not in budget:
+        budget.setdefault("CostFilters", {})
+        budget["CostTypes"] = {**_COST_TYPES, **(budget.get("CostTypes") or {})}
+    return budget
+
+
+def _checked(name: str, original: Operation) -> Operation:
+    def operation(request: Request) -> Response:
+        try:
+            _check(name, request)
+        except _Refused as error:
+            return error_response_json(  # type: ignore[no-any-return]
+                error.code, str(error), 400
+            )
+        for key in ("Budget", "NewBudget"):
+            if isinstance(request.get(key), dict):
+                request = {**request, key: _as_stored(request[key])}
+        return original(request)
+
+    return operation
+
+
+def install() -> None:
+    """Check each request before the emulator stores it."""
+    for name, operation in list(budgets._DISPATCH.items()):
+        budgets._DISPATCH[name] = _checked(name, operation)

@@ -1,0 +1,168 @@
+"""Python functions fail, log and start as on Lambda, without fixed waits.
+
+AWS: "Python function exceptions" https://docs.aws.amazon.com/lambda/latest/dg/python-exceptions.html,
+"Log and monitor Python functions" https://docs.aws.amazon.com/lambda/latest/dg/python-logging.html and
+"Lambda execution environment" https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html
+
+MiniStack reports every exception as ``Runtime.HandlerError`` (so no Retry or Catch by name
+matches), replaces the process after one, has no root log handler, waits 50 ms for a first log
+line, gives functions the environment and packages of the emulator, and unpacks (and so compiles)
+code and layers again for each process. Here the runtime is ``lambda_worker.py``; code is unpacked
+once and shared by the processes of a function.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import queue
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import uuid
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ministack.core import lambda_runtime
+from ministack.services import lambda_svc
+
+from localcloud import lambda_worker
+from localcloud.extensions._patch import wrap
+
+Outcome = dict[str, Any]
+
+_INHERITED = ("PATH", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "SYSTEMROOT")
+_LOG_WAIT_SECONDS = 1.0  # only ever waited in full when a process died without its last line
+
+_unpack_lock = threading.Lock()
+
+
+def _unpacked(archive: bytes) -> Path:
+    """The folder with the archive's files; the same bytes are unpacked once."""
+    root = Path(tempfile.gettempdir()) / "lambda-code"
+    folder = root / hashlib.sha256(archive).hexdigest()[:32]
+    with _unpack_lock:
+        if not folder.is_dir():
+            partial = root / f"{folder.name}.{uuid.uuid4().hex}"
+            with zipfile.ZipFile(io.BytesIO(archive)) as files:
+                files.extractall(partial)
+            try:
+                partial.rename(folder)
+            except OSError:
+                shutil.rmtree(partial)
+                if not folder.is_dir():
+                    raise
+    return folder
+
+
+class PythonWorker(lambda_runtime.Worker):  # type: ignore[misc]  # the emulator has no types
+    """An execution environment: a process that has loaded the function."""
+
+    def _spawn(self) -> None:
+        code = _unpacked(self.code_zip)
+        path = [code]
+        for layer in self.config.get("Layers") or []:
+            archive = lambda_svc._resolve_layer_zip(layer)
+            if archive:
+                path.append(_unpacked(archive) / "python")
+        self._proc = subprocess.Popen(
+            [sys.executable, lambda_worker.__file__],
+            cwd=code,
+            env=self._environment(code, path),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            bufsize=1,
+        )
+        self._stderr_queue = queue.Queue()
+        self._stderr_thread = threading.Thread(target=self._read_stderr, daemon=True)
+        self._stderr_thread.start()
+        self._proc.stdin.write(json.dumps({"handler": self.config["Handler"]}) + "\n")
+        self._proc.stdin.flush()
+        if not self._proc.stdout.readline():
+            raise RuntimeError(f"the runtime of {self.func_name} ended: {self._drain_stderr()}")
+        self._start_time = time.time()
+
+    def _environment(self, code: Path, path: list[Path]) -> dict[str, str]:
+        config = self.config
+        arn = config["FunctionArn"]
+        region = arn.split(":")[3]
+        version = config.get("Version", "$LATEST")
+        own = {
+            key: str(value)
+            for key, value in (config.get("Environment") or {}).get("Variables", {}).items()
+            if key not in lambda_runtime._RESERVED_RUNTIME_ENV_VARS
+        }
+        group = (config.get("LoggingConfig") or {}).get("LogGroup")
+        return {
+            **{key: os.environ[key] for key in _INHERITED if key in os.environ},
+            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{os.environ.get('GATEWAY_PORT', '4566')}",
+            # Some services' host prefixes do not resolve on the emulator's address.
+            lambda_runtime.HOST_PREFIX_ENV: "true",
+            **own,
+            **lambda_runtime.execution_credentials(config),
+            "AWS_REGION": region,
+            "AWS_DEFAULT_REGION": region,
+            "AWS_EXECUTION_ENV": f"AWS_Lambda_{config.get('Runtime', 'python3.13')}",
+            "AWS_LAMBDA_FUNCTION_NAME": config["FunctionName"],
+            "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(config.get("MemorySize", 128)),
+            "AWS_LAMBDA_FUNCTION_VERSION": version,
+            "AWS_LAMBDA_LOG_GROUP_NAME": group or f"/aws/lambda/{config['FunctionName']}",
+            "AWS_LAMBDA_LOG_STREAM_NAME": f"{time.strftime('%Y/%m/%d')}/[{version}]{uuid.uuid4().hex}",
+            "_HANDLER": config["Handler"],
+            "LAMBDA_TASK_ROOT": str(code),
+            "PYTHONUNBUFFERED": "1",
+            "LOCALCLOUD_PATH": os.pathsep.join(str(folder) for folder in path),
+        }
+
+    def _read_stderr(self) -> None:
+        super()._read_stderr()
+        self._stderr_queue.put(lambda_worker.END_OF_LOG)  # the process ended: no more lines
+
+    def _drain_stderr_bounded(self) -> str:
+        lines: list[str] = []
+        deadline = time.monotonic() + _LOG_WAIT_SECONDS
+        while (left := deadline - time.monotonic()) > 0:
+            try:
+                line = self._stderr_queue.get(timeout=left)
+            except queue.Empty:
+                break
+            if line == lambda_worker.END_OF_LOG:
+                break
+            lines.append(line)
+        return "\n".join(lines)
+
+
+def _worker_class(original: Callable[[Any], type], config: dict[str, Any]) -> type:
+    runtime = str(config.get("Runtime", "python"))
+    return PythonWorker if runtime.startswith("python") else original(config)
+
+
+def _execute(
+    original: Callable[..., Outcome], function: dict[str, Any], event: Any, request_id: str
+) -> Outcome:
+    outcome = original(function, event, request_id)
+    body = outcome.get("body")
+    if isinstance(body, dict) and lambda_worker.UNHANDLED in body:
+        return {**outcome, "body": body[lambda_worker.UNHANDLED], "error": True}
+    if outcome.get("error") and isinstance(body, dict):
+        if body.get("errorMessage") == "Worker process died":
+            body["errorType"] = "Runtime.ExitError"
+            body["errorMessage"] = f"RequestId: {request_id} Error: Runtime exited"
+        elif body.get("errorType") == "Sandbox.Timedout":
+            body["errorMessage"] = f"RequestId: {request_id} Error: {body['errorMessage']}"
+    return outcome
+
+
+def install() -> None:
+    """Run Python functions in this project's runtime."""
+    wrap(lambda_runtime, "_worker_class_for", _worker_class)
+    wrap(lambda_svc, "_execute_function_warm", _execute)
