@@ -101,7 +101,7 @@ def terraform_environment(folder: Path, environ: Mapping[str, str] | None = None
         folder.mkdir(parents=True, exist_ok=True)
         configuration = folder / "terraform.rc"
         configuration.write_text(_mirror_configuration(mirror))
-        environment["TF_CLI_CONFIG_FILE"] = str(configuration)
+        environment["TF_CLI_CONFIG_FILE"] = str(configuration.absolute())
     return environment
 
 

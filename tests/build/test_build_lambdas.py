@@ -1,0 +1,199 @@
+"""The Lambda packages: the same bytes anywhere, and whole."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from importlib.metadata import distribution
+from pathlib import Path
+
+import pytest
+
+import build_lambdas
+from build_lambdas import CODE, REPOSITORY, TARGETS, build, build_code
+
+HANDLERS = sorted(
+    ".".join(path.relative_to(CODE.parent).with_suffix("").parts)
+    for path in CODE.glob("*/handlers.py")
+)
+
+
+@pytest.fixture(scope="module")
+def outputs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("build")
+    for target in TARGETS.values():
+        build(target, folder)
+    return {name: folder / name for name in TARGETS}
+
+
+@pytest.fixture(params=sorted(TARGETS))
+def output(request: pytest.FixtureRequest, outputs: dict[str, Path]) -> Path:
+    return outputs[str(request.param)]
+
+
+def zips(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.rglob("*.zip")}
+
+
+def copy_with_other_circumstances(source: Path, destination: Path) -> None:
+    """Copy as another checkout would: other dates, modes, order and leftovers."""
+    files = sorted((path for path in source.rglob("*") if path.is_file()), reverse=True)
+    for number, path in enumerate(files):
+        if "__pycache__" in path.parts:
+            continue
+        copy = destination / path.relative_to(source)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_bytes(path.read_bytes())
+        os.utime(copy, (number * 86_400, number * 86_400 + 10**9))
+        copy.chmod(0o600 if number % 2 else 0o755)
+    cache = destination / "__pycache__"
+    cache.mkdir()
+    (cache / "left.cpython-311.pyc").write_bytes(b"over")
+
+
+def test_rebuilds_nothing_when_nothing_changed(output: Path) -> None:
+    before = {path: path.stat().st_mtime_ns for path in output.rglob("*.zip")}
+    packages = build(TARGETS[output.name], output.parent)
+    assert not any(package.rebuilt for package in packages)
+    assert {path: path.stat().st_mtime_ns for path in output.rglob("*.zip")} == before
+
+
+def test_gives_the_same_bytes_in_another_folder_under_another_umask(
+    output: Path, tmp_path: Path
+) -> None:
+    source = tmp_path / "checkout" / "finops"
+    copy_with_other_circumstances(CODE, source)
+    umask = os.umask(0o077)
+    try:
+        build(TARGETS[output.name], tmp_path, source=source)
+    finally:
+        os.umask(umask)
+    assert zips(tmp_path / output.name) == zips(output)
+
+
+def test_changes_only_the_code_when_a_source_file_changes(output: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "build" / output.name
+    shutil.copytree(output, copy)
+    source = tmp_path / "finops"
+    copy_with_other_circumstances(CODE, source)
+    touched = source / "shared" / "errors.py"
+    touched.write_text(touched.read_text() + "# touched\n")
+
+    packages = build(TARGETS[output.name], copy.parent, source=source)
+
+    assert [package.path.name for package in packages if package.rebuilt] == ["finops.zip"]
+    before, after = (json.loads((f / "packages.json").read_text()) for f in (output, copy))
+    assert before["code"]["sha256_base64"] != after["code"]["sha256_base64"]
+    hashes = [{n: x["sha256_base64"] for n, x in y["layers"].items()} for y in (before, after)]
+    assert hashes[0] == hashes[1]
+
+
+def test_replaces_a_layer_that_somebody_damaged(output: Path, tmp_path: Path) -> None:
+    copy = tmp_path / output.name
+    shutil.copytree(output, copy)
+    (copy / "layers" / "core.zip").write_bytes(b"damaged")
+    build(TARGETS[output.name], tmp_path)
+    assert zips(copy) == zips(output)
+
+
+def test_lists_each_package_with_its_path_and_hash(output: Path) -> None:
+    listing = json.loads((output / "packages.json").read_text())
+    assert list(listing["layers"]) == ["core"]
+    for package in (listing["code"], *listing["layers"].values()):
+        content = (REPOSITORY / package["path"]).read_bytes()
+        digest = base64.b64encode(hashlib.sha256(content).digest()).decode()
+        assert package["sha256_base64"] == digest
+
+
+def test_entries_are_sorted_with_fixed_dates_and_modes(output: Path) -> None:
+    for path in output.rglob("*.zip"):
+        entries = zipfile.ZipFile(path).infolist()
+        names = [entry.filename for entry in entries]
+        assert names == sorted(names)
+        assert {entry.date_time for entry in entries} == {(1980, 1, 1, 0, 0, 0)}
+        assert {entry.external_attr >> 16 for entry in entries} == {0o100644}
+        assert not [
+            n for n in names if re.search(r"__pycache__|\.pyc$|RECORD|INSTALLER|direct_url", n)
+        ]
+
+
+def test_code_package_leaves_the_command_line_out(tmp_path: Path) -> None:
+    names = zipfile.ZipFile(build_code(CODE, tmp_path / "code.zip").path).namelist()
+    assert "finops/shared/errors.py" in names
+    assert not [name for name in names if name.startswith("finops/cli/")]
+
+
+def test_layers_leave_boto3_to_the_runtime(output: Path) -> None:
+    for path in (output / "layers").glob("*.zip"):
+        tops = {name.split("/")[1] for name in zipfile.ZipFile(path).namelist()}
+        assert tops.isdisjoint({"boto3", "botocore", "s3transfer", "urllib3"})
+
+
+def test_lambda_layers_hold_only_wheels_for_python_3_13_on_arm64(
+    outputs: dict[str, Path],
+) -> None:
+    native = [
+        (name, package.read(name))
+        for package in map(zipfile.ZipFile, (outputs["lambda"] / "layers").glob("*.zip"))
+        for name in package.namelist()
+        if name.endswith(".so")
+    ]
+    assert native
+    for name, content in native:
+        assert name.endswith((".cpython-313-aarch64-linux-gnu.so", ".abi3.so"))
+        assert content[:5] == b"\x7fELF\x02"
+        assert int.from_bytes(content[18:20], "little") == 183  # EM_AARCH64
+
+
+def test_refuses_a_package_that_lambda_would_refuse(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(build_lambdas, "LARGEST_UPLOAD", 1000)
+    with pytest.raises(SystemExit, match="too big for Lambda"):
+        build_code(CODE, tmp_path / "code.zip")
+
+
+@pytest.fixture(scope="module")
+def runtime(outputs: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """The folders that a function sees: its code, its layers, and the boto3 of the runtime."""
+    folder = tmp_path_factory.mktemp("runtime")
+    for path in outputs["local"].rglob("*.zip"):
+        zipfile.ZipFile(path).extractall(folder)
+    provided = folder / "runtime"
+    provided.mkdir()
+    for name in (
+        "boto3",
+        "botocore",
+        "jmespath",
+        "python-dateutil",
+        "s3transfer",
+        "six",
+        "urllib3",
+    ):
+        package = distribution(name)
+        for top in {file.parts[0] for file in package.files or [] if file.parts[0] != ".."}:
+            if top != "__pycache__":
+                (provided / top).symlink_to(Path(str(package.locate_file(top))))
+    return [folder, folder / "python", provided]
+
+
+@pytest.mark.parametrize("module", HANDLERS)
+def test_handlers_import_with_nothing_but_code_layers_and_boto3(
+    module: str, runtime: list[Path]
+) -> None:
+    program = f"import sys; sys.path[:0] = {[str(path) for path in runtime]}; import {module}"
+    result = subprocess.run(
+        [sys.executable, "-I", "-S", "-B", "-c", program],
+        env={"AWS_DEFAULT_REGION": "us-east-1", "AWS_LAMBDA_FUNCTION_NAME": "finops"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
