@@ -1,4 +1,5 @@
-# Names are agreed with budgets_spoke; ARNs are built from them, so that policies are known at plan.
+# Names are agreed with budgets_spoke; ARNs are built from them, so that policies are known at plan and
+# nothing waits for a queue, which takes the provider 25 seconds.
 locals {
   parameter_prefix = "/finops/budgets"
   spoke_role_name  = "${var.name_prefix}-budgets-spoke"
@@ -17,7 +18,7 @@ locals {
     EXTERNAL_ID         = var.external_id
     PARAMETER_PREFIX    = local.parameter_prefix
     REMOVAL_POLICY      = var.removal_policy
-    DEADLINE_QUEUE_URL  = aws_sqs_queue.deadlines.url
+    DEADLINE_QUEUE_URL  = "https://sqs.${var.region}.amazonaws.com/${var.account_id}/${var.name_prefix}-budget-deadlines"
     PUBLISH_CONCURRENCY = tostring(var.publisher.concurrency)
   }
   status_environment = { STATUS_TABLE = aws_dynamodb_table.budget_status.name }
@@ -129,6 +130,9 @@ resource "aws_lambda_event_source_mapping" "publish_budget" {
       destination_arn = module.publish_budget.failure_queue_arn
     }
   }
+
+  # The publisher sets a deadline for all it writes.
+  depends_on = [aws_sqs_queue.deadlines]
 }
 
 # Record: what a spoke reports back becomes the row's status.
@@ -178,11 +182,7 @@ resource "aws_sqs_queue" "deadlines" {
   message_retention_seconds  = 86400
   sqs_managed_sse_enabled    = var.kms_key_arn == null ? true : null
   kms_master_key_id          = var.kms_key_arn
-}
 
-# Apart from the queue, so that functions need not wait for both queues, one after the other.
-resource "aws_sqs_queue_redrive_policy" "deadlines" {
-  queue_url = aws_sqs_queue.deadlines.url
   redrive_policy = jsonencode({
     deadLetterTargetArn = module.expire_pending_budget.failure_queue_arn
     maxReceiveCount     = 5
