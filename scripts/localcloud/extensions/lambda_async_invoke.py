@@ -109,7 +109,7 @@ class Queue:
                     invocation = heapq.heappop(self._later)[2]
                     self._ready.setdefault(invocation.function_arn, deque()).append(invocation)
                 for arn, waiting in self._ready.items():
-                    if self._running[arn] < CONCURRENCY:
+                    if self._running[arn] < _concurrency(arn):
                         invocation = waiting.popleft()
                         self._ready.move_to_end(arn)
                         if not waiting:
@@ -119,6 +119,15 @@ class Queue:
                 self._idle += 1
                 self._changed.wait(self._later[0][0] - now if self._later else None)
                 self._idle -= 1
+
+
+def _concurrency(function_arn: str) -> int:
+    """How many events the function takes at a time; one that is cut off takes them to fail."""
+    account, region = lambda_svc._lambda_function_account_region_from_arn(function_arn)
+    name, _ = lambda_svc._resolve_name_and_qualifier(function_arn)
+    record = lambda_svc._functions.get_scoped(account, region, name) or {}
+    reserved = lambda_svc._reserved_concurrency(record, record.get("config") or {})
+    return CONCURRENCY if not reserved else min(CONCURRENCY, int(reserved))
 
 
 queue = Queue()
