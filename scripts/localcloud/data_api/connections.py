@@ -1,0 +1,152 @@
+"""Connections to the server: pooled by login, and limited as Aurora's are."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import pymysql
+import pymysql.converters
+
+from localcloud.data_api.errors import DataApiError, bad_request
+from localcloud.data_api.values import DECODERS
+
+_POOLED_SECONDS = 60.0
+_ACCESS_DENIED, _NO_DATABASE_ACCESS, _UNKNOWN_DATABASE = 1045, 1044, 1049
+_CONVERSIONS: dict[Any, Any] = {**pymysql.converters.encoders, **DECODERS}
+
+Connection = Any  # the driver has no types
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """Who connects, and to what."""
+
+    user: str
+    password: str
+    database: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What AWS allows; shorter in tests.
+
+    Attributes:
+        statement_seconds: A statement ends after this long, unless it may go on.
+        idle_seconds: A transaction ends when no call used it for this long.
+        transaction_seconds: A transaction ends after this long in any case.
+    """
+
+    statement_seconds: float = 45
+    idle_seconds: float = 180
+    transaction_seconds: float = 24 * 3600
+
+
+class Connections:
+    """The pool of one server."""
+
+    def __init__(self, socket_path: str, limits: Limits) -> None:
+        self._socket_path = socket_path
+        self._limits = limits
+        self._lock = threading.Lock()
+        self._idle: dict[Login, list[tuple[float, Connection]]] = {}
+        self._provision_lock = threading.Lock()
+        self._provisioned: set[tuple[str, Login]] = set()
+
+    def take(self, login: Login) -> Connection:
+        """A connection in autocommit mode, to be given back or closed.
+
+        Raises:
+            DataApiError: The server refuses the login, or is not there.
+        """
+        newest = time.monotonic() - _POOLED_SECONDS
+        with self._lock:
+            pooled = self._idle.setdefault(login, [])
+            connection = pooled.pop()[1] if pooled and pooled[-1][0] > newest else None
+            stale, pooled[:] = (
+                [c for at, c in pooled if at <= newest],
+                [entry for entry in pooled if entry[0] > newest],
+            )
+        for old in stale:
+            old.close()
+        return connection or self._connect(login)
+
+    def give_back(self, login: Login, connection: Connection) -> None:
+        """Keep a connection that holds no transaction and no session state for the next call."""
+        with self._lock:
+            self._idle.setdefault(login, []).append((time.monotonic(), connection))
+
+    def provision(self, cluster: str, login: Login, database: str | None) -> None:
+        """Make the server accept the master user of a cluster, and have its first database."""
+        key = (cluster, Login(login.user, login.password, database))
+        with self._provision_lock:
+            if key in self._provisioned:
+                return
+            administrator = self._open(Login("root", "", None))
+            try:
+                with administrator.cursor() as cursor:
+                    account = (login.user, login.password)
+                    cursor.execute("CREATE USER IF NOT EXISTS %s@'%%' IDENTIFIED BY %s", account)
+                    cursor.execute("ALTER USER %s@'%%' IDENTIFIED BY %s", account)
+                    cursor.execute("GRANT ALL ON *.* TO %s@'%%' WITH GRANT OPTION", (login.user,))
+                    if database:
+                        name = database.replace("`", "``").replace("%", "%%")
+                        cursor.execute(f"CREATE DATABASE IF NOT EXISTS `{name}`")
+            finally:
+                administrator.close()
+            # Another cluster's master user of this name has another password from now on.
+            self._provisioned = {
+                (other, known) for other, known in self._provisioned if known.user != login.user
+            } | {key}
+
+    def forget_everything(self) -> None:
+        """Drop all databases and users that a caller made; the last cluster is gone."""
+        with self._lock:
+            connections = [connection for pool in self._idle.values() for _, connection in pool]
+            self._idle.clear()
+        for connection in connections:
+            connection.close()
+        with self._provision_lock:
+            self._provisioned.clear()
+            administrator = self._open(Login("root", "", None))
+            try:
+                with administrator.cursor() as cursor:
+                    cursor.execute("SET lock_wait_timeout = 5")
+                    cursor.execute(
+                        "SELECT CONCAT('DROP DATABASE `', REPLACE(schema_name, '`', '``'), '`')"
+                        " FROM information_schema.schemata WHERE schema_name NOT IN"
+                        " ('mysql', 'information_schema', 'performance_schema', 'sys')"
+                        " UNION ALL SELECT CONCAT('DROP USER ', QUOTE(user), '@', QUOTE(host))"
+                        " FROM mysql.user WHERE user NOT IN ('root', 'mariadb.sys')"
+                    )
+                    for (statement,) in cursor.fetchall():
+                        cursor.execute(statement)
+            finally:
+                administrator.close()
+
+    def _connect(self, login: Login) -> Connection:
+        try:
+            return self._open(login)
+        except pymysql.err.OperationalError as error:
+            if error.args[0] in {_ACCESS_DENIED, _NO_DATABASE_ACCESS, _UNKNOWN_DATABASE}:
+                raise bad_request(str(error.args[1])) from None
+            raise DataApiError(
+                "DatabaseUnavailableException", f"The database does not answer: {error.args[1]}"
+            ) from None
+
+    def _open(self, login: Login) -> Connection:
+        return pymysql.connect(
+            unix_socket=self._socket_path,
+            user=login.user,
+            password=login.password,
+            database=login.database,
+            charset="utf8mb4",
+            collation="utf8mb4_unicode_520_ci",
+            autocommit=True,
+            conv=_CONVERSIONS,
+            # The server keeps these limits itself, also over a connection nobody looks at.
+            init_command=f"SET max_statement_time = {self._limits.statement_seconds},"
+            f" idle_transaction_timeout = {int(self._limits.idle_seconds)}",
+        )

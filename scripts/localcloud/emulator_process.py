@@ -1,0 +1,176 @@
+"""The emulator as the keeper sees it: a program to start on a port, ask and end."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import urllib.request
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from localcloud.processes import ProcessRecord, spawn, wait_until
+from localcloud.settings import SCRIPTS, LocalCloudError, Settings
+
+HOST = "127.0.0.1"
+_START_SECONDS = 60.0
+_STOP_SECONDS = 15.0
+_FREE_PORT_ATTEMPTS = 5
+
+# All that the emulator, and so a function on it, sees of this machine's environment.
+_INHERITED = ("PATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL")
+
+
+class PortTakenError(LocalCloudError):
+    """Another program listens on the port."""
+
+    def __init__(self, port: int) -> None:
+        super().__init__(
+            f"Port {port} of {HOST} is in use by another program. Stop that program, or choose"
+            f" another port: FINOPS_PORT={port + 1} (FINOPS_PORT=0 takes any free one)."
+        )
+
+
+class EmulatorProcess:
+    """The emulator of one local cloud."""
+
+    def __init__(self, settings: Settings, database_socket: Path) -> None:
+        self._settings = settings
+        self._database_socket = database_socket
+        self._folder = settings.local_dir / "emulator"
+        self._cloud_id = uuid.uuid4().hex
+        self.log = settings.logs / "emulator.log"
+        self.port = settings.port
+
+    @property
+    def endpoint_url(self) -> str:
+        """Where it answers."""
+        return f"http://{HOST}:{self.port}"
+
+    def start(self, record: Callable[[ProcessRecord], None]) -> None:
+        """Start it and wait until it serves.
+
+        ``record`` learns of the process at once, so that it can be ended at any time.
+
+        Raises:
+            PortTakenError: Somebody else has the port.
+            LocalCloudError: It did not come up; the message names the log.
+        """
+        for attempts_left in reversed(range(_FREE_PORT_ATTEMPTS)):
+            self.port = self._settings.port or _free_port()
+            try:
+                return self._start_once(record)
+            except PortTakenError:
+                if self._settings.port or not attempts_left:
+                    raise
+
+    def stop(self, record: ProcessRecord) -> None:
+        """End it, its functions and whatever else it started."""
+        record.end(_STOP_SECONDS if self._settings.persist else 2)
+        if not self._settings.persist:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _start_once(self, record: Callable[[ProcessRecord], None]) -> None:
+        if _listens(self.port):
+            raise PortTakenError(self.port)
+        server = spawn(
+            [self._settings.emulator_python, "-m", "localcloud.emulator"],
+            environment=self._environment(),
+            folder=self._folder,
+            log=self.log,
+            # A graceful end saves the state.
+            on_parent_death=signal.SIGTERM if self._settings.persist else signal.SIGKILL,
+        )
+        started = ProcessRecord.of(server.pid)
+        record(started)
+        if self._serves_before_deadline(server):
+            return
+        ended = server.poll()
+        started.end(0)
+        if _listens(self.port):
+            raise PortTakenError(self.port)
+        what = "did not answer in time" if ended is None else f"ended with status {ended}"
+        raise LocalCloudError(f"The emulator {what}; its log is {self.log}{_tail(self.log)}")
+
+    def _serves_before_deadline(self, server: subprocess.Popen[bytes]) -> bool:
+        wait_until(lambda: server.poll() is not None or self._is_ours(), _START_SECONDS)
+        return server.poll() is None and self._is_ours()
+
+    def _is_ours(self) -> bool:
+        """Whether it answers, and is not another cloud that won a race for the port."""
+        with contextlib.suppress(OSError, ValueError):
+            return bool(health(self.endpoint_url).get("finops", {}).get("cloud") == self._cloud_id)
+        return False
+
+    def _environment(self) -> dict[str, str]:
+        folders = {
+            "STATE_DIR": self._folder / "state",
+            "S3_DATA_DIR": self._folder / "s3",
+            "TMPDIR": self._folder / "tmp",
+            "HOME": self._folder / "home",
+        }
+        shutil.rmtree(folders["TMPDIR"], ignore_errors=True)
+        for folder in folders.values():
+            folder.mkdir(parents=True, exist_ok=True)
+        return {
+            **{name: os.environ[name] for name in _INHERITED if name in os.environ},
+            **{name: str(folder) for name, folder in folders.items()},
+            "TZ": "UTC",
+            "PYTHONPATH": str(SCRIPTS),
+            # Nobody's real account is reachable from here.
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+            "AWS_DEFAULT_REGION": "us-east-1",
+            "AWS_CONFIG_FILE": os.devnull,
+            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+            "AWS_EC2_METADATA_DISABLED": "true",
+            # MiniStack would use a Docker daemon for databases if it found one.
+            "DOCKER_HOST": "unix:///nonexistent/docker.sock",
+            "GATEWAY_PORT": str(self.port),
+            "BIND_HOST": HOST,
+            "SFTP_ENABLED": "0",
+            "IOT_MTLS_ENABLED": "0",
+            "AUTH": str(self._settings.auth).lower(),
+            "PERSIST_STATE": str(int(self._settings.persist)),
+            "S3_PERSIST": str(int(self._settings.persist)),
+            "FINOPS_LOCAL_CLOUD_ID": self._cloud_id,
+            "FINOPS_DATABASE_SOCKET": str(self._database_socket),
+            **self._settings.emulator_environment,
+        }
+
+
+def health(endpoint_url: str, timeout: float = 5) -> dict[str, Any]:
+    """The health document of a LocalStack-compatible endpoint.
+
+    Raises:
+        OSError: Nobody answers.
+        ValueError: What answers is something else.
+    """
+    with urllib.request.urlopen(f"{endpoint_url}/_localstack/health", timeout=timeout) as response:
+        document = json.load(response)
+    if not isinstance(document, dict):
+        raise TypeError(f"{endpoint_url} answers, but is no LocalStack-compatible endpoint")
+    return document
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        return int(probe.getsockname()[1])
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex((HOST, port)) == 0
+
+
+def _tail(log: Path, lines: int = 8) -> str:
+    text = log.read_text(errors="replace").splitlines()[-lines:] if log.exists() else []
+    return "".join(f"\n    {line}" for line in text)
