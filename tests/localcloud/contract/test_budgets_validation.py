@@ -1,0 +1,272 @@
+"""https://docs.aws.amazon.com/aws-cost-management/latest/APIReference/API_Operations_AWS_Budgets.html."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from tests.localcloud.contract.aws import Account, error_code, unique
+
+EMAIL = {"SubscriptionType": "EMAIL", "Address": "finance@example.com"}
+
+
+def topic(name: str) -> dict[str, str]:
+    return {"SubscriptionType": "SNS", "Address": f"arn:aws:sns:us-east-1:222222222222:{name}"}
+
+
+def notification(threshold: float, kind: str = "ACTUAL") -> dict[str, Any]:
+    return {
+        "NotificationType": kind,
+        "ComparisonOperator": "GREATER_THAN",
+        "Threshold": threshold,
+        "ThresholdType": "PERCENTAGE",
+    }
+
+
+class Budgets:
+    """The API for one account, one budget at a time."""
+
+    def __init__(self, account: Account) -> None:
+        self.account, self.api, self.name = account, account.client("budgets"), unique("contract")
+
+    def budget(self, amount: str | None = "100", **fields: Any) -> dict[str, Any]:
+        limit = {} if amount is None else {"BudgetLimit": {"Amount": amount, "Unit": "USD"}}
+        return {
+            "BudgetName": self.name,
+            "BudgetType": "COST",
+            "TimeUnit": "MONTHLY",
+            **limit,
+            **fields,
+        }
+
+    def call(self, operation: str, **request: Any) -> dict[str, Any]:
+        return dict(getattr(self.api, operation)(AccountId=self.account.id, **request))
+
+    def create(self, amount: str | None = "100", **fields: Any) -> None:
+        self.call("create_budget", Budget=self.budget(amount, **fields))
+
+    def describe(self) -> dict[str, Any]:
+        return dict(self.call("describe_budget", BudgetName=self.name)["Budget"])
+
+    def thresholds(self) -> list[float]:
+        answer = self.call("describe_notifications_for_budget", BudgetName=self.name)
+        return sorted(item["Threshold"] for item in answer["Notifications"])
+
+    def subscribers(self, of: dict[str, Any]) -> set[str]:
+        answer = self.call(
+            "describe_subscribers_for_notification", BudgetName=self.name, Notification=of
+        )
+        return {item["Address"] for item in answer["Subscribers"]}
+
+
+@pytest.fixture
+def budgets(spoke: Account) -> Budgets:
+    return Budgets(spoke)
+
+
+@pytest.mark.parametrize("amount", ["abc", "-5", "1e3", "1,000", " 1", "5.", "0", "0.00", "٣"])
+def test_an_amount_that_is_no_positive_number_is_refused(budgets: Budgets, amount: str) -> None:
+    assert error_code(lambda: budgets.create(amount)) == "InvalidParameterException"
+    budgets.create("1")
+    update = {"NewBudget": budgets.budget(amount)}
+    refused = error_code(lambda: budgets.call("update_budget", **update))
+    assert refused == "InvalidParameterException"
+    assert Decimal(budgets.describe()["BudgetLimit"]["Amount"]) == 1
+
+
+@pytest.mark.parametrize("amount", ["100", "100.5", ".5", "0100.00", "123456789012.123456"])
+def test_an_amount_keeps_its_value_and_not_its_form(budgets: Budgets, amount: str) -> None:
+    budgets.create(amount)
+    assert Decimal(budgets.describe()["BudgetLimit"]["Amount"]) == Decimal(amount)
+
+
+def test_a_cost_budget_needs_a_limit(budgets: Budgets) -> None:
+    assert error_code(lambda: budgets.create(None)) == "InvalidParameterException"
+
+
+def test_limit_and_planned_limits_exclude_each_other(budgets: Budgets) -> None:
+    planned = {"1767225600": {"Amount": "1", "Unit": "USD"}}
+    code = error_code(lambda: budgets.create("1", PlannedBudgetLimits=planned))
+    assert code == "InvalidParameterException"
+
+
+def test_a_budget_exists_once(budgets: Budgets) -> None:
+    budgets.create()
+    assert error_code(budgets.create) == "DuplicateRecordException"
+
+
+def test_a_missing_budget_is_not_found(budgets: Budgets) -> None:
+    name = budgets.name
+    for call in (
+        budgets.describe,
+        lambda: budgets.call("update_budget", NewBudget=budgets.budget()),
+        lambda: budgets.call("delete_budget", BudgetName=name),
+        lambda: budgets.call("describe_notifications_for_budget", BudgetName=name),
+        lambda: budgets.call(
+            "create_notification",
+            BudgetName=name,
+            Notification=notification(80),
+            Subscribers=[EMAIL],
+        ),
+        lambda: budgets.call(
+            "describe_subscribers_for_notification",
+            BudgetName=name,
+            Notification=notification(80),
+        ),
+    ):
+        assert error_code(call) == "NotFoundException"
+
+
+def test_another_accounts_budgets_are_denied(budgets: Budgets, foreign: Account) -> None:
+    budgets.create()
+    code = error_code(
+        lambda: foreign.client("budgets").describe_budget(
+            AccountId=budgets.account.id, BudgetName=budgets.name
+        )
+    )
+    assert code == "AccessDeniedException"
+
+
+def test_update_replaces_the_budget_and_keeps_its_notifications(budgets: Budgets) -> None:
+    budgets.call(
+        "create_budget",
+        Budget=budgets.budget("100", CostFilters={"Service": ["Amazon EC2"]}),
+        NotificationsWithSubscribers=[
+            {"Notification": notification(80), "Subscribers": [EMAIL, topic("alerts")]}
+        ],
+    )
+    budgets.call("update_budget", NewBudget=budgets.budget("250.5", TimeUnit="QUARTERLY"))
+    described = budgets.describe()
+    assert Decimal(described["BudgetLimit"]["Amount"]) == Decimal("250.5")
+    assert described["TimeUnit"] == "QUARTERLY"
+    assert not described.get("CostFilters"), "what the update left out is gone"
+    assert budgets.thresholds() == [80.0]
+    assert budgets.subscribers(notification(80)) == {EMAIL["Address"], topic("alerts")["Address"]}
+
+
+def test_more_than_ten_notifications_are_refused(budgets: Budgets) -> None:
+    entries = [
+        {"Notification": notification(threshold), "Subscribers": [EMAIL]}
+        for threshold in range(10, 21)
+    ]
+    create = {"Budget": budgets.budget(), "NotificationsWithSubscribers": entries}
+    refused = error_code(lambda: budgets.call("create_budget", **create))
+    assert refused in ("CreationLimitExceededException", "InvalidParameterException")
+    create["NotificationsWithSubscribers"] = entries[:10]
+    budgets.call("create_budget", **create)
+    code = error_code(
+        lambda: budgets.call(
+            "create_notification",
+            BudgetName=budgets.name,
+            Notification=notification(99),
+            Subscribers=[EMAIL],
+        )
+    )
+    assert code == "CreationLimitExceededException"
+
+
+@pytest.mark.parametrize(
+    ("subscribers", "code"),
+    [
+        ([topic("a"), topic("b")], "CreationLimitExceededException"),
+        (
+            [{**EMAIL, "Address": f"a{n}@example.com"} for n in range(11)],
+            "CreationLimitExceededException",
+        ),
+        ([EMAIL, EMAIL], "DuplicateRecordException"),
+        ([{**EMAIL, "Address": "not an address"}], "InvalidParameterException"),
+        ([{**topic("a"), "Address": "finance@example.com"}], "InvalidParameterException"),
+    ],
+)
+def test_subscribers_beyond_the_rules_are_refused(
+    budgets: Budgets, subscribers: list[dict[str, str]], code: str
+) -> None:
+    entries = [{"Notification": notification(80), "Subscribers": subscribers}]
+    refused = error_code(
+        lambda: budgets.call(
+            "create_budget", Budget=budgets.budget(), NotificationsWithSubscribers=entries
+        )
+    )
+    assert refused == code
+    assert error_code(budgets.describe) == "NotFoundException", "nothing is left half made"
+
+
+def test_one_topic_and_ten_addresses_are_taken(budgets: Budgets) -> None:
+    ten = [{**EMAIL, "Address": f"a{n}@example.com"} for n in range(10)]
+    entries = [{"Notification": notification(80), "Subscribers": [topic("a"), *ten]}]
+    budgets.call("create_budget", Budget=budgets.budget(), NotificationsWithSubscribers=entries)
+    assert len(budgets.subscribers(notification(80))) == 11
+
+
+def test_notifications_are_created_updated_and_deleted_by_their_identity(
+    budgets: Budgets,
+) -> None:
+    budgets.create()
+    one = {"BudgetName": budgets.name, "Notification": notification(80)}
+    budgets.call("create_notification", **one, Subscribers=[EMAIL])
+    assert (
+        error_code(lambda: budgets.call("create_notification", **one, Subscribers=[EMAIL]))
+        == "DuplicateRecordException"
+    )
+    budgets.call(
+        "update_notification",
+        BudgetName=budgets.name,
+        OldNotification=notification(80),
+        NewNotification=notification(90, "FORECASTED"),
+    )
+    assert budgets.thresholds() == [90.0]
+    assert budgets.subscribers(notification(90, "FORECASTED")) == {EMAIL["Address"]}
+    assert error_code(lambda: budgets.call("delete_notification", **one)) == "NotFoundException"
+    one["Notification"] = notification(90, "FORECASTED")
+    budgets.call("delete_notification", **one)
+    assert budgets.thresholds() == []
+
+
+def test_subscribers_are_created_updated_and_deleted(budgets: Budgets) -> None:
+    budgets.create()
+    one = {"BudgetName": budgets.name, "Notification": notification(80)}
+    other = {**EMAIL, "Address": "cfo@example.com"}
+    budgets.call("create_notification", **one, Subscribers=[topic("a")])
+    budgets.call("create_subscriber", **one, Subscriber=EMAIL)
+    for subscriber, code in (
+        (EMAIL, "DuplicateRecordException"),
+        (topic("b"), "CreationLimitExceededException"),
+    ):
+        create = {**one, "Subscriber": subscriber}
+        assert error_code(lambda c=create: budgets.call("create_subscriber", **c)) == code
+    budgets.call("update_subscriber", **one, OldSubscriber=EMAIL, NewSubscriber=other)
+    budgets.call("update_subscriber", **one, OldSubscriber=topic("a"), NewSubscriber=topic("b"))
+    assert budgets.subscribers(notification(80)) == {other["Address"], topic("b")["Address"]}
+    budgets.call("delete_subscriber", **one, Subscriber=other)
+    budgets.call("delete_subscriber", **one, Subscriber=topic("b"))
+    assert budgets.thresholds() == [], "a notification goes with its last subscriber"
+
+
+def test_lists_come_in_pages(budgets: Budgets, spoke: Account) -> None:
+    names = {budgets.name}
+    budgets.create()
+    for _ in range(2):
+        another = Budgets(spoke)
+        another.create()
+        names.add(another.name)
+    pages = budgets.api.get_paginator("describe_budgets").paginate(
+        AccountId=spoke.id, PaginationConfig={"PageSize": 1}
+    )
+    listed = [item["BudgetName"] for page in pages for item in page["Budgets"]]
+    assert names <= set(listed)
+    assert len(listed) == len(set(listed))
+    code = error_code(lambda: budgets.call("describe_budgets", NextToken="never given out"))
+    assert code == "InvalidNextTokenException"
+
+
+def test_a_described_budget_has_what_aws_fills_in(budgets: Budgets) -> None:
+    budgets.create()
+    described = budgets.describe()
+    assert described["CostTypes"]["IncludeTax"] is True
+    assert described["CostTypes"]["UseBlended"] is False
+    assert described["TimePeriod"]["End"].year == 2087
+    assert described["TimePeriod"]["Start"].day == 1
+    assert Decimal(described["CalculatedSpend"]["ActualSpend"]["Amount"]) == 0
+    assert described["LastUpdatedTime"]
