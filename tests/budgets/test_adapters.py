@@ -13,7 +13,6 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 from moto import mock_aws
-from tests.budgets.fakes import ACCOUNT, NOW, TOPIC, change
 
 from finops.budgets.adapters import (
     AssumedSpokes,
@@ -38,6 +37,7 @@ from finops.budgets.ports import BudgetResult, BudgetStatus
 from finops.budgets.rows import parse_budget
 from finops.shared.aws import AssumedRoles, aws_errors
 from finops.shared.errors import ConfigurationError, TransientFailure
+from tests.budgets.fakes import ACCOUNT, NOW, TOPIC, change
 
 KEY = BudgetKey(account_id=ACCOUNT, budget_name="monthly-total")
 PREFIX = "/finops/budgets"
@@ -233,19 +233,22 @@ def test_documents_reach_the_spoke_through_one_role_session_an_account() -> None
         ]
 
 
-def test_deadlines_are_sent_in_batches_of_ten() -> None:
+def test_deadlines_are_sent_in_batches_of_ten_and_within_the_minute() -> None:
     with mock_aws():
         client = boto3.client("sqs")
         url = client.create_queue(QueueName="deadlines")["QueueUrl"]
+        sent: list[dict[str, Any]] = []
+        client.meta.events.register(
+            "provide-client-params.sqs.SendMessageBatch",
+            lambda params, **_: sent.extend(params["Entries"]),
+        )
         SqsDeadlines(client, url).schedule(
             document_for(change(5, sequence=number)) for number in range(23)
         )
-        seen = []
-        while messages := client.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get(
-            "Messages"
-        ):
-            seen += [json.loads(one["Body"])["version"] for one in messages]
-        assert sorted(seen) == [edit_version(str(number)) for number in range(23)]
+        assert [json.loads(one["MessageBody"])["version"] for one in sent] == [
+            edit_version(str(number)) for number in range(23)
+        ]
+        assert {one["DelaySeconds"] for one in sent} == {40}
 
 
 @pytest.fixture

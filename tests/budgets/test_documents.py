@@ -6,10 +6,10 @@ from decimal import Decimal
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.budgets.fakes import change
 
 from finops.budgets.documents import decode_document, document_for
 from finops.shared.errors import RejectedInput
+from tests.budgets.fakes import change
 
 
 def test_a_document_survives_its_encoding() -> None:

@@ -4,7 +4,6 @@ from decimal import Decimal
 
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.budgets.fakes import ACCOUNT, TOPIC
 
 from finops.budgets.domain import (
     ActualBudget,
@@ -17,6 +16,7 @@ from finops.budgets.domain import (
     notification_changes,
     repair_version,
 )
+from tests.budgets.fakes import ACCOUNT, TOPIC
 
 KEY = BudgetKey(account_id=ACCOUNT, budget_name="monthly-total")
 SNS = ("SNS", TOPIC)

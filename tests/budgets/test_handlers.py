@@ -10,6 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from finops.budgets import handlers
+from finops.budgets.applier import BudgetApplier
+from finops.budgets.domain import BudgetKey, NotificationType, RemovalPolicy, Status, Threshold
+from finops.budgets.drift import DriftRepairer
+from finops.budgets.ports import BudgetStatus
+from finops.budgets.service import BudgetPublisher, ResultRecorder
+from finops.shared.errors import RejectedInput, TransientFailure
+from finops.shared.observability import metrics
 from tests.budgets.fakes import (
     ACCOUNT,
     NOW,
@@ -21,15 +30,6 @@ from tests.budgets.fakes import (
     FakeTable,
     change,
 )
-
-from finops.budgets import handlers
-from finops.budgets.applier import BudgetApplier
-from finops.budgets.domain import BudgetKey, NotificationType, RemovalPolicy, Status, Threshold
-from finops.budgets.drift import DriftRepairer
-from finops.budgets.ports import BudgetStatus
-from finops.budgets.service import BudgetPublisher, ResultRecorder
-from finops.shared.errors import RejectedInput, TransientFailure
-from finops.shared.observability import metrics
 
 EVENTS = Path(__file__).parent / "events"
 KEY = BudgetKey(account_id=ACCOUNT, budget_name="monthly-total")

@@ -10,19 +10,6 @@ from decimal import Decimal
 from functools import partial
 
 import pytest
-from tests.budgets.fakes import (
-    ACCOUNT,
-    NOW,
-    TOPIC,
-    Crash,
-    FakeDeadlines,
-    FakeResults,
-    FakeSpokes,
-    FakeStatuses,
-    FakeTable,
-    Fallible,
-    change,
-)
 
 from finops.budgets.applier import BudgetApplier
 from finops.budgets.documents import document_for
@@ -43,6 +30,19 @@ from finops.budgets.service import (
     publish_in_order,
 )
 from finops.shared.errors import ConfigurationError, RejectedInput, TransientFailure
+from tests.budgets.fakes import (
+    ACCOUNT,
+    NOW,
+    TOPIC,
+    Crash,
+    FakeDeadlines,
+    FakeResults,
+    FakeSpokes,
+    FakeStatuses,
+    FakeTable,
+    Fallible,
+    change,
+)
 
 OTHER = "333333333333"
 KEY = BudgetKey(account_id=ACCOUNT, budget_name="monthly-total")

@@ -30,6 +30,8 @@ from finops.shared.errors import ConfigurationError, FinOpsError, TransientFailu
 
 RESULT_SOURCE: Final = "finops.budgets"
 RESULT_DETAIL_TYPE: Final = "Budget Result"
+# Every edit has an end within a minute; one takes a second where all is well.
+DEADLINE_SECONDS: Final = 40
 
 _deserialize: Final = TypeDeserializer().deserialize
 _serialize: Final = TypeSerializer().serialize
@@ -229,12 +231,13 @@ class SqsDeadlines:
         self._queue_url = queue_url
 
     def schedule(self, documents: Iterable[BudgetDocument]) -> None:
-        """Have `expire_pending_budget` look at each of these versions after the queue's delay."""
+        """Have `expire_pending_budget` look at each of these versions after the deadline."""
         waiting = list(documents)
         for start in range(0, len(waiting), 10):
             entries = [
                 {
                     "Id": str(index),
+                    "DelaySeconds": DEADLINE_SECONDS,
                     "MessageBody": json.dumps(
                         {
                             "account_id": document.key.account_id,

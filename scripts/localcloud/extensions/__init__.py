@@ -18,6 +18,8 @@ EXTENSIONS = (
     "stream_mappings",
     "service_permissions",
     "ssm_change_events",
+    "ssm_iam",
+    "sqs_iam",
     "eventbridge_targets",
     "cross_account_bus",
     "budgets_iam",
