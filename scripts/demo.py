@@ -121,6 +121,10 @@ def wait(what: str, look: Callable[[], T | None]) -> tuple[T, float]:
     )
 
 
+def _usd(amount: Decimal | None) -> str:
+    return "none" if amount is None else f"{amount:,.2f} USD"
+
+
 def heading(title: str) -> None:
     """What comes now."""
     console.print(f"\n[bold]{title}[/bold]")
@@ -134,6 +138,9 @@ def deploy(settings: Settings) -> dict[str, Any]:
     heading("terraform apply environments/local")
     console.print("  three accounts: management 111111111111, spokes 222222222222, 333333333333")
     terraform = local_environment(settings)
+    if terraform.is_applied() and _stands(cloud.endpoint_url):
+        console.print("  nothing changed since the last apply (`make plan ENV=local` looks again)")
+        return dict(terraform.output()["budgets"])
     terraform.init()
     with ProgressBar(
         TextColumn("  resources"),
@@ -153,6 +160,12 @@ def deploy(settings: Settings) -> dict[str, Any]:
         bar.update(task, total=max(changed, 1), completed=max(changed, 1))
     console.print(f"  {changed} resources changed" if changed else "  nothing to change")
     return dict(terraform.output()["budgets"])
+
+
+def _stands(url: str) -> bool:
+    """Whether the cloud still holds what was applied: somebody may have emptied its folder."""
+    tables = account_session(url=url).client("dynamodb").list_tables()["TableNames"]
+    return "finops-budgets" in tables
 
 
 def set_budgets(demo: Demo) -> None:
@@ -179,7 +192,7 @@ def set_budgets(demo: Demo) -> None:
         demo.wait_for_status(account_id, "APPLIED")
         demo.note(
             f"{SPOKES[account_id]} ({account_id})",
-            f"AWS Budget {before if before is not None else 'none'} → {amount} USD, status APPLIED",
+            f"AWS Budget {_usd(before)} → {_usd(amount)}, status APPLIED",
             f"{seconds:.2f} s",
         )
 
@@ -193,7 +206,7 @@ def refuse_a_bad_edit(demo: Demo) -> None:
         raise DemoError("the refused edit changed the AWS Budget")
     demo.note(
         "amount 'twelve hundred'",
-        f"REJECTED, and the budget stays {before} USD\n      {status['error']}",
+        f"REJECTED, and the budget stays {_usd(before)}\n      {status['error']}",
         f"{seconds:.2f} s",
     )
     demo.edit("222222222222", Decimal("1350.75"))
@@ -235,7 +248,7 @@ def repair_drift(demo: Demo) -> None:
         # The deployment's own schedule may have come first.
         reason = found[account_id]["reason"] if account_id in found else "by the schedule"
         demo.note(
-            f"drift in {account_id}", f"{reason}, repaired to {amount} USD", f"{seconds:.2f} s"
+            f"drift in {account_id}", f"{reason}, repaired to {_usd(amount)}", f"{seconds:.2f} s"
         )
     console.print("  by `finops budgets drift --repair`; every 15 minutes a schedule does the same")
 

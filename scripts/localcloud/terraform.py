@@ -11,6 +11,7 @@ the endpoint of the local cloud, with its state under the local folder.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import os
 import subprocess
@@ -25,6 +26,7 @@ from localcloud.endpoints import endpoint_url
 from localcloud.settings import REPOSITORY, LocalCloudError, Settings
 
 ENVIRONMENTS = REPOSITORY / "environments"
+MODULES = REPOSITORY / "modules"
 
 #: Most of an apply is spent waiting for queues, so far more than Terraform's ten run side by side.
 PARALLELISM = 30
@@ -172,6 +174,13 @@ class Terraform:
         """Bring the resources to what the root says, and return how many that touched."""
         return self._change("apply", on_progress)
 
+    def is_applied(self) -> bool:
+        """Whether nothing that an apply would read has changed since the last one.
+
+        A plan that finds nothing takes 20 seconds, most of them to start the provider.
+        """
+        return self._stamp.exists() and self._stamp.read_text() == self._digest()
+
     def destroy(self, on_progress: ProgressCallback | None = None) -> int:
         """Remove every resource, and return how many there were."""
         return self._change("destroy", on_progress)
@@ -192,7 +201,27 @@ class Terraform:
             elif event["type"] == "apply_complete" and event["hook"]["action"] != "read":
                 done += 1
                 report(Progress(done=done, total=total, resource=event["hook"]["resource"]["addr"]))
+        self._stamp.write_text(self._digest())
         return done
+
+    @property
+    def _stamp(self) -> Path:
+        return self.folder / "applied.sha256"
+
+    def _digest(self) -> str:
+        """SHA-256 of all that decides the next plan: code, variables, packages and state."""
+        named = (Path(str(value)) for value in self.variables.values())
+        files = [
+            *sorted(self.root.glob("*.tf")),
+            *sorted(path for path in MODULES.rglob("*") if path.is_file()),
+            *(path for path in named if path.is_absolute() and path.is_file()),
+            self.state,
+        ]
+        digest = hashlib.sha256(json.dumps(dict(self.variables), sort_keys=True).encode())
+        for path in files:
+            if path.is_file():
+                digest.update(str(path).encode() + b"\0" + path.read_bytes())
+        return digest.hexdigest()
 
     def _arguments(self) -> list[str]:
         text = {k: v if isinstance(v, str) else json.dumps(v) for k, v in self.variables.items()}
