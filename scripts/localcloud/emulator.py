@@ -18,9 +18,9 @@ def main() -> None:
     sys.path = [scripts, *(folder for folder in sys.path if folder != f"{scripts}/localcloud")]
     os.environ.pop("PYTHONPATH", None)  # functions must not see the emulator's packages
 
-    import ministack.app  # noqa: PLC0415 - needs the path above
+    import ministack.app
 
-    from localcloud import extensions  # noqa: PLC0415
+    from localcloud import extensions
 
     extensions.install_all()
     ministack.app.main()

@@ -128,7 +128,7 @@ def set_variable(name: str, value: object | None) -> None:
 def carry_invoke_depth() -> None:
     """Let SDK calls carry the depth by which the emulator stops functions that loop."""
     try:
-        import botocore.handlers  # noqa: PLC0415 - the function's own botocore, if it has one
+        import botocore.handlers
     except ImportError:
         return
 

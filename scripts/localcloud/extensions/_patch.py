@@ -6,6 +6,10 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
+Request = dict[str, Any]
+Response = Any  # (status, headers, body), of which the emulator declares nothing
+Operation = Callable[[Request], Response]
+
 
 def wrap(owner: Any, name: str, wrapper: Callable[..., Any]) -> None:
     """Replace ``owner.name`` by ``wrapper``, which gets the original as its first argument."""

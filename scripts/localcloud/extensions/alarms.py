@@ -1,23 +1,22 @@
-"""DescribeAlarms tells all of an alarm in the Query protocol, too.
+"""DescribeAlarms tells all of an alarm, and nothing that it was not given.
 
 AWS: "MetricAlarm" https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_MetricAlarm.html
-MiniStack's XML answer leaves out dimensions, actions, period, statistic and more, so Terraform
-would change every alarm at every plan. Its JSON answer is complete; this writes that as XML.
+MiniStack's XML answer leaves out dimensions, actions, period, statistic and more, and gives an
+alarm on a percentile or an expression a statistic and a period, so Terraform would change alarms
+at every plan. Its JSON answer is complete; this writes that as XML.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Any
 from xml.sax.saxutils import escape
 
 from ministack.services import cloudwatch
 
-from localcloud.extensions._patch import wrap
-
-Response = tuple[int, dict[str, str], bytes]
+from localcloud.extensions._patch import Response, wrap
 
 _LISTS = ("AlarmNames", "AlarmTypes")
 _TEXTS = (
@@ -29,6 +28,20 @@ _TEXTS = (
     "MaxRecords",
     "NextToken",
 )
+
+
+def _put_metric_alarm(
+    original: Callable[..., Response], params: dict[str, Any], data: Any, *protocol: bool
+) -> Response:
+    response = original(params, data, *protocol)
+    name = (data or {}).get("AlarmName") or cloudwatch._p(params, "AlarmName")
+    alarm = cloudwatch._alarms.get(name, {})
+    if not alarm.get("MetricName"):  # an expression over metrics, which have their own
+        alarm.pop("Statistic", None)
+        alarm.pop("Period", None)
+    elif alarm.get("ExtendedStatistic"):
+        alarm.pop("Statistic", None)
+    return response
 
 
 def _describe_alarms(
@@ -44,7 +57,7 @@ def _describe_alarms(
     if response[0] != 200:
         return original(params, data, is_cbor, is_json)
     alarms = json.loads(response[2])
-    return cloudwatch._xml(  # type: ignore[no-any-return]
+    return cloudwatch._xml(
         200,
         "DescribeAlarmsResponse",
         f"<DescribeAlarmsResult>{''.join(map(_element, alarms, alarms.values()))}"
@@ -78,10 +91,11 @@ def _content(name: str, value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if name.endswith("Timestamp") and isinstance(value, (int, float)):
-        return datetime.fromtimestamp(value, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return datetime.fromtimestamp(value, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     return escape(str(value))
 
 
 def install() -> None:
-    """Answer DescribeAlarms in XML with every field."""
+    """Keep what an alarm was given, and answer all of it."""
+    wrap(cloudwatch, "_put_metric_alarm", _put_metric_alarm)
     wrap(cloudwatch, "_describe_alarms", _describe_alarms)

@@ -1,10 +1,10 @@
-"""Budgets refuses what AWS refuses, and answers amounts in AWS's form.
+r"""Budgets refuses what AWS refuses, and answers amounts in AWS's form.
 
 AWS: "Budget", "Spend", "Notification", "Subscriber", "NotificationWithSubscribers"
 https://docs.aws.amazon.com/aws-cost-management/latest/APIReference/API_budgets_Budget.html,
 API_budgets_Spend.html, API_budgets_Notification.html, API_budgets_Subscriber.html
 
-* an amount is ``([0-9]*\\.)?[0-9]+``, and a cost or usage budget's is above zero;
+* an amount is ``([0-9]*\.)?[0-9]+``, and a cost or usage budget's is above zero;
 * exactly one of a limit, planned limits and auto-adjustment, except for RI and Savings Plans;
 * a notification has at most one SNS topic and ten addresses, none twice, each of its kind's form;
 * a request names the caller's own account; a page token is one that was given out.
@@ -18,16 +18,14 @@ from __future__ import annotations
 import copy
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
 from ministack.core.responses import error_response_json, get_account_id
 from ministack.services import budgets
 
-Request = dict[str, Any]
-Response = tuple[int, dict[str, str], bytes]
-Operation = Callable[[Request], Response]
+from localcloud.extensions._patch import Operation, Request, Response
 
 _AMOUNT = re.compile(r"([0-9]*\.)?[0-9]+")
 _ADDRESS = {
@@ -163,9 +161,7 @@ def _checked(name: str, original: Operation) -> Operation:
         try:
             _check(name, request)
         except _Refused as error:
-            return error_response_json(  # type: ignore[no-any-return]
-                error.code, str(error), 400
-            )
+            return error_response_json(error.code, str(error), 400)
         for key in ("Budget", "NewBudget"):
             if isinstance(request.get(key), dict):
                 request = {**request, key: _as_stored(request[key])}

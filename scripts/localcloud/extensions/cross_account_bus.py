@@ -29,9 +29,7 @@ from ministack.core.responses import (
 )
 from ministack.services import eventbridge, organizations
 
-from localcloud.extensions._patch import wrap
-
-Response = tuple[int, dict[str, str], bytes]
+from localcloud.extensions._patch import Response, wrap
 
 
 def _put_events(

@@ -32,6 +32,7 @@ from localcloud.extensions._permissions import resource_allows, role_allows
 
 logger = logging.getLogger("localcloud.eventbridge")
 
+
 @dataclass(frozen=True, slots=True)
 class _Delivery:
     """What a rule or schedule asked for."""

@@ -29,7 +29,7 @@ import threading
 import time
 from collections import Counter, OrderedDict, deque
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Any
 
 from ministack.core.responses import new_uuid
@@ -225,7 +225,7 @@ def _record(
     version = config.get("Version", "$LATEST")
     record: dict[str, Any] = {
         "version": "1.0",
-        "timestamp": datetime.now(timezone.utc).isoformat(timespec="milliseconds")[:-6] + "Z",
+        "timestamp": datetime.now(UTC).isoformat(timespec="milliseconds")[:-6] + "Z",
         "requestContext": {
             "requestId": invocation.request_id,
             "functionArn": f"{config['FunctionArn'].split(':function:')[0]}:function:"

@@ -1,8 +1,8 @@
 """Python functions fail, log and start as on Lambda, without fixed waits.
 
-AWS: "Python function exceptions" https://docs.aws.amazon.com/lambda/latest/dg/python-exceptions.html,
-"Log and monitor Python functions" https://docs.aws.amazon.com/lambda/latest/dg/python-logging.html and
-"Lambda execution environment" https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html
+AWS: https://docs.aws.amazon.com/lambda/latest/dg/python-exceptions.html,
+https://docs.aws.amazon.com/lambda/latest/dg/python-logging.html and
+https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html
 
 MiniStack reports every exception as ``Runtime.HandlerError`` (so no Retry or Catch by name
 matches), replaces the process after one, has no root log handler, waits 50 ms for a first log
@@ -72,7 +72,7 @@ class PythonWorker(lambda_runtime.Worker):  # type: ignore[misc]  # the emulator
             archive = lambda_svc._resolve_layer_zip(layer)
             if archive:
                 path.append(_unpacked(archive) / "python")
-        self._proc = subprocess.Popen(
+        process = subprocess.Popen(
             [sys.executable, lambda_worker.__file__],
             cwd=code,
             env=self._environment(code, path),
@@ -82,12 +82,15 @@ class PythonWorker(lambda_runtime.Worker):  # type: ignore[misc]  # the emulator
             text=True,
             bufsize=1,
         )
-        self._stderr_queue = queue.Queue()
+        self._proc = process
+        self._stderr_queue: queue.Queue[str] = queue.Queue()
         self._stderr_thread = threading.Thread(target=self._read_stderr, daemon=True)
         self._stderr_thread.start()
-        self._proc.stdin.write(json.dumps({"handler": self.config["Handler"]}) + "\n")
-        self._proc.stdin.flush()
-        if not self._proc.stdout.readline():
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(json.dumps({"handler": self.config["Handler"]}) + "\n")
+        process.stdin.flush()
+        if not process.stdout.readline():
             raise RuntimeError(f"the runtime of {self.func_name} ended: {self._drain_stderr()}")
         self._start_time = time.time()
 
@@ -96,6 +99,7 @@ class PythonWorker(lambda_runtime.Worker):  # type: ignore[misc]  # the emulator
         arn = config["FunctionArn"]
         region = arn.split(":")[3]
         version = config.get("Version", "$LATEST")
+        day = time.strftime("%Y/%m/%d", time.gmtime())
         own = {
             key: str(value)
             for key, value in (config.get("Environment") or {}).get("Variables", {}).items()
@@ -116,7 +120,7 @@ class PythonWorker(lambda_runtime.Worker):  # type: ignore[misc]  # the emulator
             "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(config.get("MemorySize", 128)),
             "AWS_LAMBDA_FUNCTION_VERSION": version,
             "AWS_LAMBDA_LOG_GROUP_NAME": group or f"/aws/lambda/{config['FunctionName']}",
-            "AWS_LAMBDA_LOG_STREAM_NAME": f"{time.strftime('%Y/%m/%d')}/[{version}]{uuid.uuid4().hex}",
+            "AWS_LAMBDA_LOG_STREAM_NAME": f"{day}/[{version}]{uuid.uuid4().hex}",
             "_HANDLER": config["Handler"],
             "LAMBDA_TASK_ROOT": str(code),
             "PYTHONUNBUFFERED": "1",

@@ -9,17 +9,12 @@ effort. MiniStack changes parameters silently, and refuses events with an ``aws.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from typing import Any
 
 from ministack.core.responses import get_account_id, get_region
 from ministack.services import eventbridge, ssm
 
-from localcloud.extensions._patch import wrap
-
-Request = dict[str, Any]
-Response = tuple[int, dict[str, str], bytes]
-Operation = Callable[[Request], Response]
+from localcloud.extensions._patch import Operation, Request, Response, wrap
 
 
 def _publish(operation: str, name: str, parameter: dict[str, Any]) -> None:

@@ -27,7 +27,7 @@ import zlib
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Any
 
 from ministack.core.responses import get_account_id, get_region, new_uuid, request_scope
@@ -41,6 +41,14 @@ logger = logging.getLogger("localcloud.streams")
 
 RETRY_SECONDS = float(os.environ.get("FINOPS_STREAM_RETRY_SECONDS", "0.2"))
 READ_ACTIONS = ("dynamodb:GetRecords", "dynamodb:GetShardIterator", "dynamodb:DescribeStream")
+DEFAULTS = {
+    "BatchSize": 100,
+    "BisectBatchOnFunctionError": False,
+    "DestinationConfig": {"OnFailure": {}},
+    "MaximumRecordAgeInSeconds": -1,
+    "MaximumRetryAttempts": -1,
+    "ParallelizationFactor": 1,
+}
 
 Record = dict[str, Any]
 
@@ -126,7 +134,9 @@ class Lane(threading.Thread):
         role = config.get("Role", "")
         if all(role_allows(role, action, self.stream_arn) for action in READ_ACTIONS):
             return True
-        self.mapping["LastProcessingResult"] = "PROBLEM: Lambda is not authorized to read the stream"
+        self.mapping["LastProcessingResult"] = (
+            "PROBLEM: Lambda is not authorized to read the stream"
+        )
         return False
 
     def _read(self) -> Batch | None:
@@ -201,7 +211,7 @@ class Lane(threading.Thread):
         return RETRY_SECONDS * min(2.0 ** (attempts - 1), 25.0)
 
     def _failed_at(self, batch: Batch, outcome: dict[str, Any]) -> int | None:
-        """Index of the first record that failed, or None; an answer Lambda cannot read fails all."""
+        """Index of the first record that failed, or None; an unreadable answer fails all."""
         if outcome.get("error"):
             return 0
         if "ReportBatchItemFailures" not in (self.mapping.get("FunctionResponseTypes") or []):
@@ -292,7 +302,7 @@ def _arrival(record: Record) -> float:
 
 
 def _iso(seconds: float, precision: str = "seconds") -> str:
-    moment = datetime.fromtimestamp(seconds, timezone.utc)
+    moment = datetime.fromtimestamp(seconds, UTC)
     return moment.isoformat(timespec=precision)[:-6] + "Z"
 
 
@@ -316,6 +326,8 @@ def _start_lanes() -> bool:
 
 
 def _create_mapping(original: Callable[..., Any], request: dict[str, Any]) -> Any:
+    if ":dynamodb:" in request.get("EventSourceArn", ""):
+        request = {**DEFAULTS, **request}
     response = original(request)
     _start_lanes()
     return response

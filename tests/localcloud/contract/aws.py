@@ -102,6 +102,17 @@ class Queue:
         eventually(enough, within=within)
         return found
 
+    def bodies_until(self, enough: Callable[[list[Any]], bool]) -> list[Any]:
+        """The JSON documents of all messages until there are ``enough``."""
+        found: list[Any] = []
+
+        def collect() -> bool:
+            found.extend(json.loads(message["Body"]) for message in self.messages())
+            return enough(found)
+
+        eventually(collect, within=40)
+        return found
+
     def bodies(self, count: int, *, within: float = 20.0) -> list[Any]:
         """The next ``count`` messages' JSON documents."""
         return [json.loads(message["Body"]) for message in self.take(count, within=within)]

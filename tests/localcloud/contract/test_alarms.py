@@ -82,3 +82,14 @@ def test_both_protocols_answer_the_same_alarm(management: Account) -> None:
     cloudwatch.put_metric_alarm(AlarmName=name, **ALARM)
     (alarm,) = cloudwatch.describe_alarms(AlarmNames=[name])["MetricAlarms"]
     assert {key: alarm[key] for key in ALARM} == ALARM
+
+
+def test_a_percentile_has_no_statistic(management: Account) -> None:
+    name = unique("contract")
+    cloudwatch = management.client("cloudwatch")
+    percentile = {key: value for key, value in ALARM.items() if key != "Statistic"}
+    cloudwatch.put_metric_alarm(AlarmName=name, **percentile, ExtendedStatistic="p95")
+    (alarm,) = cloudwatch.describe_alarms(AlarmNames=[name])["MetricAlarms"]
+    assert alarm["ExtendedStatistic"] == "p95"
+    assert not alarm.get("Statistic")
+    assert "<Statistic>" not in query_describe(management, name)

@@ -9,7 +9,7 @@ import json
 import time
 from typing import Any
 
-from tests.localcloud.contract.aws import Account, allow, eventually
+from tests.localcloud.contract.aws import Account, allow
 
 FLAKY = """
 def handler(event, context):
@@ -34,9 +34,7 @@ def send(account: Account, function: str, event: object) -> None:
 def test_an_event_is_tried_three_times_and_recorded_with_its_error(management: Account) -> None:
     calls, failures = management.queue(), management.queue()
     function = management.function(FLAKY, allow("sqs:SendMessage", failures.arn), calls=calls)
-    configure(
-        management, function, DestinationConfig={"OnFailure": {"Destination": failures.arn}}
-    )
+    configure(management, function, DestinationConfig={"OnFailure": {"Destination": failures.arn}})
     send(management, function, {"fail": True})
 
     (record,) = failures.bodies(1)
@@ -55,9 +53,7 @@ def test_an_event_is_tried_three_times_and_recorded_with_its_error(management: A
 def test_a_success_goes_to_its_destination(management: Account) -> None:
     calls, successes = management.queue(), management.queue()
     function = management.function(FLAKY, allow("sqs:SendMessage", successes.arn), calls=calls)
-    configure(
-        management, function, DestinationConfig={"OnSuccess": {"Destination": successes.arn}}
-    )
+    configure(management, function, DestinationConfig={"OnSuccess": {"Destination": successes.arn}})
     send(management, function, {"fail": False})
     (record,) = successes.bodies(1)
     assert record["requestContext"]["condition"] == "Success"
@@ -112,9 +108,7 @@ def test_a_destination_that_the_role_may_not_write_to_gets_nothing(management: A
 def test_no_concurrency_left_sends_events_to_the_destination_at_once(management: Account) -> None:
     calls, failures = management.queue(), management.queue()
     function = management.function(FLAKY, allow("sqs:SendMessage", failures.arn), calls=calls)
-    configure(
-        management, function, DestinationConfig={"OnFailure": {"Destination": failures.arn}}
-    )
+    configure(management, function, DestinationConfig={"OnFailure": {"Destination": failures.arn}})
     management.client("lambda").put_function_concurrency(
         FunctionName=function, ReservedConcurrentExecutions=0
     )
@@ -152,6 +146,6 @@ def test_a_burst_of_events_all_runs(management: Account) -> None:
     for number in range(100):
         send(management, function, number)
     accepted = time.monotonic() - started
-    seen: set[int] = set()
-    eventually(lambda: seen.update(calls.bodies(1)) or len(seen) == 100, within=40)
+    seen = calls.bodies_until(lambda found: len(found) >= 100)
+    assert sorted(seen) == list(range(100))
     assert accepted < 5, "the caller does not wait for the function"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import pytest
@@ -234,8 +235,8 @@ def test_subscribers_are_created_updated_and_deleted(budgets: Budgets) -> None:
         (EMAIL, "DuplicateRecordException"),
         (topic("b"), "CreationLimitExceededException"),
     ):
-        create = {**one, "Subscriber": subscriber}
-        assert error_code(lambda c=create: budgets.call("create_subscriber", **c)) == code
+        create = partial(budgets.call, "create_subscriber", **one, Subscriber=subscriber)
+        assert error_code(create) == code
     budgets.call("update_subscriber", **one, OldSubscriber=EMAIL, NewSubscriber=other)
     budgets.call("update_subscriber", **one, OldSubscriber=topic("a"), NewSubscriber=topic("b"))
     assert budgets.subscribers(notification(80)) == {other["Address"], topic("b")["Address"]}

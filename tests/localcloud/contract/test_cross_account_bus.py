@@ -59,9 +59,7 @@ def root(account: Account) -> dict[str, str]:
     return {"AWS": f"arn:aws:iam::{account.id}:root"}
 
 
-def test_a_permitted_account_delivers_with_its_own_account_number(
-    bus: Bus, spoke: Account
-) -> None:
+def test_a_permitted_account_delivers_with_its_own_account_number(bus: Bus, spoke: Account) -> None:
     bus.permit(root(spoke))
     assert bus.send(spoke)["EventId"]
     (event,) = bus.queue.bodies(1)
@@ -83,9 +81,7 @@ def test_a_bus_without_a_policy_takes_nothing_from_others(bus: Bus, spoke: Accou
     assert bus.send(spoke)["ErrorCode"] == "AccessDeniedException"
 
 
-def test_conditions_hold_the_sender_to_its_source_and_detail_type(
-    bus: Bus, spoke: Account
-) -> None:
+def test_conditions_hold_the_sender_to_its_source_and_detail_type(bus: Bus, spoke: Account) -> None:
     bus.permit(
         root(spoke),
         {
@@ -101,10 +97,18 @@ def test_conditions_hold_the_sender_to_its_source_and_detail_type(
     assert len(bus.queue.take(1)) == 1
 
 
-def test_an_organization_may_send_and_others_may_not(
-    bus: Bus, management: Account, spoke: Account
-) -> None:
-    bus.permit("*", {"StringEquals": {"aws:PrincipalOrgID": "o-elsewhere00"}})
+def test_an_organizations_accounts_may_send_and_others_may_not(bus: Bus, spoke: Account) -> None:
+    manager = Account("444444444444", spoke.endpoint_url)
+    organizations = manager.client("organizations")
+    organization = organizations.describe_organization()["Organization"]["Id"]
+    status = organizations.create_account(
+        Email=f"{unique('contract')}@example.com", AccountName="spoke"
+    )["CreateAccountStatus"]
+    member = Account(status["AccountId"], spoke.endpoint_url)
+
+    bus.permit("*", {"StringEquals": {"aws:PrincipalOrgID": organization}})
+    assert "EventId" in bus.send(member)
+    assert "EventId" in bus.send(manager)
     assert bus.send(spoke)["ErrorCode"] == "AccessDeniedException"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 
 from tests.localcloud.contract.aws import (
     Account,
@@ -34,12 +35,12 @@ def test_a_mapping_is_refused_when_the_role_lacks_any_action(management: Account
     for missing in READ:
         granted = allow([action for action in READ if action != missing], source.arn)
         function = management.function("def handler(e, c): pass", granted)
-        code = error_code(
-            lambda f=function: functions.create_event_source_mapping(
-                FunctionName=f, EventSourceArn=source.arn
-            )
+        create = partial(
+            functions.create_event_source_mapping,
+            FunctionName=function,
+            EventSourceArn=source.arn,
         )
-        assert code == "InvalidParameterValueException"
+        assert error_code(create) == "InvalidParameterValueException"
 
 
 def test_logs_are_written_only_if_the_role_may(management: Account) -> None:

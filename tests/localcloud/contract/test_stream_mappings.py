@@ -16,7 +16,6 @@ from tests.localcloud.contract.aws import (
     Statement,
     allow,
     error_code,
-    eventually,
     unique,
 )
 
@@ -103,8 +102,7 @@ def test_a_partial_failure_resumes_at_its_lowest_sequence_number(
     discarded = failures.bodies(2)
     table.put("last", 9)
 
-    batches = []
-    eventually(lambda: batches.extend(calls.bodies(1)) or batches[-1] == ["last/9"])
+    batches = calls.bodies_until(lambda found: ["last/9"] in found)
     assert batches[0] == ["k0/0", "k1/1", "k2/2", "k3/3", "k4/4"]
     assert not any("k0/0" in batch or "k1/1" in batch for batch in batches[1:])
     assert ["k4/4"] in batches or ["k3/3", "k4/4"] in batches
@@ -121,8 +119,7 @@ def test_a_poison_record_is_isolated_by_bisecting(management: Account, table: Ta
     (discarded,) = failures.bodies(1)
     table.put("last", 9)
 
-    batches = []
-    eventually(lambda: batches.extend(calls.bodies(1)) or batches[-1] == ["last/9"])
+    batches = calls.bodies_until(lambda found: ["last/9"] in found)
     succeeded = [key for batch in batches if "k5/5" not in batch for key in batch]
     assert succeeded == [f"k{n}/{n}" for n in range(8) if n != 5] + ["last/9"]
     assert discarded["DDBStreamBatchInfo"]["batchSize"] == 1
@@ -153,15 +150,12 @@ def test_a_batch_that_exhausted_its_retries_is_described_to_the_destination(
     assert "NewImage" not in json.dumps(record)
 
 
-def test_records_behind_a_discarded_batch_are_delivered(
-    management: Account, table: Table
-) -> None:
+def test_records_behind_a_discarded_batch_are_delivered(management: Account, table: Table) -> None:
     calls, failures, _ = connect(management, table, BATCHES, MaximumRetryAttempts=0)
     table.put("a", 1, "raise")
     failures.next()
     table.put("b", 2)
-    delivered = []
-    eventually(lambda: delivered.extend(calls.bodies(1)) or delivered[-1] == ["b/2"])
+    assert calls.bodies_until(lambda found: ["b/2"] in found)
 
 
 def test_changes_of_one_item_stay_in_order_with_parallel_lanes(
@@ -178,15 +172,10 @@ def handler(event, context):
     for number in range(30):
         table.put(f"k{number % 5}", number)
 
-    seen: list[tuple[float, str, int]] = []
-
-    def all_seen() -> bool:
-        seen.extend(tuple(item) for batch in calls.bodies(1) for item in batch)
-        return len(seen) >= 30
-
-    eventually(all_seen)
+    batches = calls.bodies_until(lambda found: sum(map(len, found)) >= 30)
+    seen = sorted(tuple(item) for batch in batches for item in batch)
     for key in range(5):
-        numbers = [number for _, name, number in sorted(seen) if name == f"k{key}"]
+        numbers = [number for _, name, number in seen if name == f"k{key}"]
         assert numbers == list(range(key, 30, 5))
 
 
@@ -219,6 +208,18 @@ def test_latest_starts_with_the_first_change_after_creation(
     )
     table.put("after")
     assert calls.bodies(1) == [["after/0"]]
+
+
+def test_a_mapping_that_sets_nothing_has_lambdas_defaults(
+    management: Account, table: Table
+) -> None:
+    _, _, mapping = connect(management, table, BATCHES)
+    described = management.client("lambda").get_event_source_mapping(UUID=mapping)
+    assert described["BatchSize"] == 100
+    assert described["MaximumRetryAttempts"] == -1
+    assert described["MaximumRecordAgeInSeconds"] == -1
+    assert described["BisectBatchOnFunctionError"] is False
+    assert described["ParallelizationFactor"] == 1
 
 
 def test_a_role_that_cannot_read_the_stream_is_refused(management: Account, table: Table) -> None:
