@@ -358,6 +358,9 @@ def _validate_all() -> int:
 def _run_deployed(command: str, root: Path, arguments: list[str]) -> int:
     environment = terraform_environment(Settings.from_environment().local_dir)
     backend = root / "backend.hcl"
+    if not backend.exists() and (root / "backend.hcl.example").exists():
+        print(f"Copy {backend}.example to backend.hcl, and name your bucket in it", file=sys.stderr)
+        return 2
     init = ["terraform", "init", "-input=false"]
     init += [f"-backend-config={backend}"] if backend.exists() else []
     return (
