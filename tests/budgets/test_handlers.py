@@ -138,6 +138,22 @@ def test_only_the_throttled_record_comes_again(wired: Wired) -> None:
     assert wired.statuses.items[KEY].status is Status.PENDING
 
 
+def test_a_record_that_cannot_be_read_fails_alone(wired: Wired) -> None:
+    sent = event("stream")
+    sent["Records"][1]["dynamodb"]["NewImage"]["amount"] = {"?": "1"}
+    assert call(handlers.publish_budget, sent) == {
+        "batchItemFailures": [{"itemIdentifier": "4421584500000000017450439092"}]
+    }
+    assert wired.statuses.items[KEY].status is Status.PENDING
+
+
+def test_a_number_of_more_digits_than_boto3_reads_is_refused_like_any_other(wired: Wired) -> None:
+    sent = event("stream")
+    sent["Records"][0]["dynamodb"]["NewImage"]["amount"] = {"N": "9" + "0" * 120}
+    assert call(handlers.publish_budget, sent) == {"batchItemFailures": []}
+    assert wired.statuses.items[KEY].error_code == "amount_too_large"
+
+
 def test_a_parameter_change_is_applied_and_reported(wired: Wired) -> None:
     call(handlers.publish_budget, event("stream"))
     assert call(handlers.apply_budget, event("parameter_change")) == {"applied": ["monthly-total"]}

@@ -33,7 +33,15 @@ RESULT_DETAIL_TYPE: Final = "Budget Result"
 # Every edit has an end within a minute; one takes a second where all is well.
 DEADLINE_SECONDS: Final = 40
 
-_deserialize: Final = TypeDeserializer().deserialize
+
+class _ExactDeserializer(TypeDeserializer):
+    """boto3's own refuses numbers of over 38 digits, and would make them poison."""
+
+    def _deserialize_n(self, value: str) -> Decimal:
+        return Decimal(value)
+
+
+_deserialize: Final = _ExactDeserializer().deserialize
 _serialize: Final = TypeSerializer().serialize
 
 

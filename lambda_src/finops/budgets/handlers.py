@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
@@ -51,7 +51,7 @@ def publish_budget(event: Mapping[str, Any], _context: LambdaContext) -> dict[st
 
     Returns the stream's partial batch response: the records to deliver again.
     """
-    changes = [decode_change(record) for record in event["Records"]]
+    changes, unreadable = _decode_changes(event["Records"])
     done = publish_in_order(
         changes, _publisher().publish, concurrency=int(os.environ["PUBLISH_CONCURRENCY"])
     )
@@ -59,12 +59,11 @@ def publish_budget(event: Mapping[str, Any], _context: LambdaContext) -> dict[st
         _log_publication(change, publication)
     published = [one for _, one in done if isinstance(one, Publication)]
     _deadlines().schedule([one.document for one in published if one.document])
-    failed = {change.version for change, one in done if isinstance(one, Exception)}
+    failed = {change.version for change, one in done if isinstance(one, Exception)} | unreadable
+    sequence_numbers = [record["dynamodb"]["SequenceNumber"] for record in event["Records"]]
     return {
         "batchItemFailures": [
-            {"itemIdentifier": record["dynamodb"]["SequenceNumber"]}
-            for record, change in zip(event["Records"], changes, strict=True)
-            if change.version in failed
+            {"itemIdentifier": one} for one in sequence_numbers if edit_version(one) in failed
         ]
     }
 
@@ -164,6 +163,21 @@ def _apply_all(*, report_unchanged: bool) -> list[Any]:
         if result.action != "unchanged":
             logger.warning("budget had drifted", extra=_about(result.key, action=result.action))
     return results
+
+
+def _decode_changes(
+    records: Sequence[Mapping[str, Any]],
+) -> tuple[list[BudgetChange], set[str]]:
+    """The edits in a batch, and the versions of records that are none: poison, for the queue."""
+    changes: list[BudgetChange] = []
+    unreadable: set[str] = set()
+    for record in records:
+        try:
+            changes.append(decode_change(record))
+        except Exception:  # noqa: BLE001 - one record must not fail its neighbours
+            logger.exception("stream record cannot be read", extra={"record": record})
+            unreadable.add(edit_version(record["dynamodb"]["SequenceNumber"]))
+    return changes, unreadable
 
 
 def decode_change(record: Mapping[str, Any]) -> BudgetChange:

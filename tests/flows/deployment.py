@@ -1,0 +1,273 @@
+"""The budgets flow as Terraform deployed it, and the ways in that its users have."""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any, TypeVar
+
+import pytest
+from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
+from botocore.exceptions import ClientError
+
+from localcloud.endpoints import MANAGEMENT_ACCOUNT, REGION, AccountSession, account_session
+
+Answer = TypeVar("Answer")
+
+SPOKE, OTHER_SPOKE = "222222222222", "333333333333"
+PARAMETERS = "/finops/budgets"
+_serialize, _deserialize = TypeSerializer().serialize, TypeDeserializer().deserialize
+
+
+def eventually(
+    probe: Callable[[], Answer | None], *, within: float = 30.0, what: str = ""
+) -> Answer:
+    """The first true answer of the probe; the test fails when none comes in time."""
+    deadline = time.monotonic() + within
+    while not (answer := probe()):
+        if time.monotonic() > deadline:
+            pytest.fail(f"not within {within} s: {what or probe}")
+        time.sleep(0.02)
+    return answer
+
+
+@dataclass
+class Deployment:
+    """Accounts, names and clients of one deployment on the local cloud."""
+
+    url: str
+    outputs: Mapping[str, Any]
+    _sessions: dict[str, AccountSession] = field(default_factory=dict)
+    _clients: dict[tuple[str, str], Any] = field(default_factory=dict)
+
+    def client(self, service: str, account_id: str = MANAGEMENT_ACCOUNT) -> Any:
+        """A client as root of the account."""
+        if account_id not in self._sessions:
+            self._sessions[account_id] = account_session(account_id, self.url)
+        key = (service, account_id)
+        if key not in self._clients:
+            self._clients[key] = self._sessions[account_id].client(service)
+        return self._clients[key]
+
+    def edit(self, account_id: str, amount: Any, name: str = "monthly-total", **row: Any) -> None:
+        """Put a row into the table, as a person does in the DynamoDB console."""
+        item = {"account_id": account_id, "budget_name": name, **row}
+        if amount is not None:
+            item["amount"] = amount
+        self.client("dynamodb").put_item(
+            TableName=self.outputs["budgets_table"],
+            Item={key: _serialize(value) for key, value in item.items()},
+        )
+
+    def edit_all(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Put many rows, as an import does."""
+        requests = [
+            {"PutRequest": {"Item": {key: _serialize(value) for key, value in row.items()}}}
+            for row in rows
+        ]
+        for start in range(0, len(requests), 25):
+            batch = requests[start : start + 25]
+            answer = self.client("dynamodb").batch_write_item(
+                RequestItems={self.outputs["budgets_table"]: batch}
+            )
+            assert not answer["UnprocessedItems"]
+
+    def remove(self, account_id: str, name: str = "monthly-total") -> None:
+        """Remove a row."""
+        self.client("dynamodb").delete_item(
+            TableName=self.outputs["budgets_table"],
+            Key={"account_id": {"S": account_id}, "budget_name": {"S": name}},
+        )
+
+    def status(self, account_id: str, name: str = "monthly-total") -> dict[str, Any]:
+        """The row of the status table; empty where there is none."""
+        found = self.client("dynamodb").get_item(
+            TableName=self.outputs["status_table"],
+            Key={"account_id": {"S": account_id}, "budget_name": {"S": name}},
+            ConsistentRead=True,
+        )
+        return {key: _deserialize(value) for key, value in found.get("Item", {}).items()}
+
+    def statuses(self) -> list[dict[str, Any]]:
+        """Every row of the status table."""
+        pages = (
+            self.client("dynamodb")
+            .get_paginator("scan")
+            .paginate(TableName=self.outputs["status_table"], ConsistentRead=True)
+        )
+        return [
+            {key: _deserialize(value) for key, value in item.items()}
+            for page in pages
+            for item in page["Items"]
+        ]
+
+    def budget(self, account_id: str, name: str = "monthly-total") -> dict[str, Any] | None:
+        """The AWS Budget in the account."""
+        budgets = self.client("budgets", account_id)
+        with suppress(budgets.exceptions.NotFoundException):
+            found = budgets.describe_budget(AccountId=account_id, BudgetName=name)
+            return dict(found["Budget"])
+        return None
+
+    def amount(self, account_id: str, name: str = "monthly-total") -> Decimal | None:
+        """The amount of the AWS Budget in the account, USD."""
+        found = self.budget(account_id, name)
+        return Decimal(found["BudgetLimit"]["Amount"]) if found else None
+
+    def alerts(self, account_id: str, name: str) -> dict[tuple[str, float], set[str]]:
+        """Subscribers' addresses by (type, percent) of each notification."""
+        budgets, where = (
+            self.client("budgets", account_id),
+            {"AccountId": account_id, "BudgetName": name},
+        )
+        found = budgets.describe_notifications_for_budget(**where)["Notifications"]
+        alerts = {}
+        for one in found:
+            one.pop("NotificationState", None)
+            subscribers = budgets.describe_subscribers_for_notification(Notification=one, **where)
+            alerts[(one["NotificationType"], one["Threshold"])] = {
+                each["Address"] for each in subscribers["Subscribers"]
+            }
+        return alerts
+
+    def await_status(
+        self, account_id: str, status: str, name: str = "monthly-total", within: float = 30.0
+    ) -> dict[str, Any]:
+        """Wait until the newest edit stands so."""
+
+        def look() -> dict[str, Any] | None:
+            found = self.status(account_id, name)
+            return found if found.get("status") == status else None
+
+        return eventually(look, within=within, what=f"{status} of {account_id}/{name}")
+
+    def await_amount(
+        self, account_id: str, amount: Any, name: str = "monthly-total", within: float = 30.0
+    ) -> None:
+        """Wait until the AWS Budget has this amount; None waits until there is none."""
+        wanted = None if amount is None else Decimal(str(amount))
+        eventually(
+            lambda: self.amount(account_id, name) == wanted,
+            within=within,
+            what=f"{amount} in {account_id}/{name}",
+        )
+
+    def invoke(self, function: str, payload: Any, account_id: str = MANAGEMENT_ACCOUNT) -> Any:
+        """Call a function and return its answer; a failure of its own fails the test."""
+        answer = self.client("lambda", account_id).invoke(
+            FunctionName=function, Payload=json.dumps(payload).encode()
+        )
+        body = json.loads(answer["Payload"].read())
+        assert "FunctionError" not in answer, body
+        return body
+
+    def drift(self, *, repair: bool, account_id: str = SPOKE) -> list[dict[str, Any]]:
+        """What the drift function finds in one account."""
+        found = self.invoke(
+            "finops-repair-budget-drift", {"repair": repair, "account_id": account_id}
+        )
+        return list(found["drift"])
+
+    def messages(self, queue_url: str, account_id: str = MANAGEMENT_ACCOUNT) -> list[str]:
+        """Take what waits in a queue."""
+        sqs = self.client("sqs", account_id)
+        taken = sqs.receive_message(QueueUrl=queue_url, MaxNumberOfMessages=10).get("Messages", [])
+        for one in taken:
+            sqs.delete_message(QueueUrl=queue_url, ReceiptHandle=one["ReceiptHandle"])
+        return [one["Body"] for one in taken]
+
+    def deploy_spoke(self, account_id: str) -> None:
+        """Copy the deployed spoke to another account: what Terraform made there, without Terraform.
+
+        Roles, policies, function, rule and permission are read from `SPOKE` and written again with
+        the account's id in place of that one.
+        """
+        iam, lambdas, events = (
+            self.client(service, SPOKE) for service in ("iam", "lambda", "events")
+        )
+        moved = _Moved(account_id)
+        for role in ("finops-apply-budget", "finops-budgets-spoke"):
+            trust = iam.get_role(RoleName=role)["Role"]["AssumeRolePolicyDocument"]
+            to_iam = self.client("iam", account_id)
+            to_iam.create_role(RoleName=role, AssumeRolePolicyDocument=moved(trust))
+            for name in iam.list_role_policies(RoleName=role)["PolicyNames"]:
+                document = iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
+                to_iam.put_role_policy(
+                    RoleName=role, PolicyName=name, PolicyDocument=moved(document)
+                )
+        name = "finops-apply-budget"
+        function = lambdas.get_function(FunctionName=name)
+        settings = function["Configuration"]
+        layers = [self._copied_layer(one["Arn"], account_id) for one in settings["Layers"]]
+        made = self.client("lambda", account_id).create_function(
+            FunctionName=name,
+            Role=moved.text(settings["Role"]),
+            Handler=settings["Handler"],
+            Runtime=settings["Runtime"],
+            Timeout=settings["Timeout"],
+            MemorySize=settings["MemorySize"],
+            Layers=layers,
+            Environment={"Variables": json.loads(moved(settings["Environment"]["Variables"]))},
+            Code={"ZipFile": _download(function["Code"]["Location"])},
+        )
+        rule = events.describe_rule(Name=name)
+        to_events = self.client("events", account_id)
+        rule_arn = to_events.put_rule(Name=name, EventPattern=rule["EventPattern"])["RuleArn"]
+        self.client("lambda", account_id).add_permission(
+            FunctionName=name,
+            StatementId=uuid.uuid4().hex,
+            Action="lambda:InvokeFunction",
+            Principal="events.amazonaws.com",
+            SourceArn=rule_arn,
+        )
+        to_events.put_targets(Rule=name, Targets=[{"Id": "function", "Arn": made["FunctionArn"]}])
+
+    def deploy_spokes(self, account_ids: Iterable[str]) -> None:
+        """Copy the deployed spoke to many accounts."""
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(self.deploy_spoke, account_ids))
+
+    def _copied_layer(self, arn: str, account_id: str) -> str:
+        found = self.client("lambda", SPOKE).get_layer_version_by_arn(Arn=arn)
+        return str(
+            self.client("lambda", account_id).publish_layer_version(
+                LayerName=arn.split(":")[6],
+                Content={"ZipFile": _download(found["Content"]["Location"])},
+            )["LayerVersionArn"]
+        )
+
+
+class _Moved:
+    """Documents of `SPOKE`, as they read in another account."""
+
+    def __init__(self, account_id: str) -> None:
+        self._account_id = account_id
+
+    def text(self, text: str) -> str:
+        return text.replace(SPOKE, self._account_id)
+
+    def __call__(self, document: Any) -> str:
+        return self.text(document if isinstance(document, str) else json.dumps(document))
+
+
+def _download(url: str) -> bytes:
+    import urllib.request
+
+    with urllib.request.urlopen(url, timeout=30) as answer:
+        return bytes(answer.read())
+
+
+def refused(call: Callable[[], Any]) -> str:
+    """The error code with which AWS refuses a call; fails when it does not."""
+    with pytest.raises(ClientError) as error:
+        call()
+    return str(error.value.response["Error"]["Code"])
+
+
+__all__ = ["OTHER_SPOKE", "PARAMETERS", "REGION", "SPOKE", "Deployment", "eventually", "refused"]

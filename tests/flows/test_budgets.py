@@ -1,0 +1,355 @@
+"""Budgets from the table to the spokes, through everything that Terraform deployed."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from tests.flows.conftest import FURTHER_SPOKES
+from tests.flows.deployment import (
+    OTHER_SPOKE,
+    PARAMETERS,
+    SPOKE,
+    Deployment,
+    eventually,
+)
+
+pytestmark = [pytest.mark.flow, pytest.mark.xdist_group("budgets")]
+TOPIC = f"arn:aws:sns:us-east-1:{SPOKE}:finops-budget-alerts"
+
+
+def test_an_edit_arrives_and_its_status_says_when(deployment: Deployment, budget_name: str) -> None:
+    deployment.edit(SPOKE, Decimal("1250.5"), budget_name, updated_by="ann")
+    status = deployment.await_status(SPOKE, "APPLIED", budget_name)
+    assert deployment.amount(SPOKE, budget_name) == Decimal("1250.5")
+    assert (status["amount"], status["applied_amount"]) == ("1250.50", "1250.50")
+    assert status["updated_by"] == "ann"
+    assert 0 <= status["latency_ms"] < 10_000
+    assert status["error"] == ""
+
+
+def test_accounts_and_budgets_do_not_mix(deployment: Deployment, budget_name: str) -> None:
+    deployment.edit(SPOKE, 1, budget_name)
+    deployment.edit(OTHER_SPOKE, 2, budget_name)
+    deployment.edit(SPOKE, 3, "beside-it")
+    deployment.await_amount(SPOKE, 1, budget_name)
+    deployment.await_amount(OTHER_SPOKE, 2, budget_name)
+    deployment.await_amount(SPOKE, 3, "beside-it")
+    assert deployment.budget(OTHER_SPOKE, "beside-it") is None
+    deployment.remove(SPOKE, "beside-it")
+
+
+def test_all_that_a_row_can_say_reaches_the_budget(
+    deployment: Deployment, budget_name: str
+) -> None:
+    deployment.edit(
+        SPOKE,
+        "900",
+        budget_name,
+        time_unit="quarterly",
+        thresholds=[{"type": "ACTUAL", "percent": 80}, {"type": "FORECASTED", "percent": 100}],
+        emails=["a@example.com", "b@example.com"],
+        cost_filters={"Service": ["Amazon Simple Storage Service"]},
+    )
+    deployment.await_status(SPOKE, "APPLIED", budget_name)
+    budget = deployment.budget(SPOKE, budget_name) or {}
+    assert budget["TimeUnit"] == "QUARTERLY"
+    assert budget["CostFilters"] == {"Service": ["Amazon Simple Storage Service"]}
+    everyone = {TOPIC, "a@example.com", "b@example.com"}
+    assert deployment.alerts(SPOKE, budget_name) == {
+        ("ACTUAL", 80.0): everyone,
+        ("FORECASTED", 100.0): everyone,
+    }
+    deployment.edit(
+        SPOKE, 900, budget_name, thresholds="ACTUAL:80, ACTUAL:95", emails={"c@example.com"}
+    )
+    everyone = {TOPIC, "c@example.com"}
+    eventually(
+        lambda: (
+            deployment.alerts(SPOKE, budget_name)
+            == {("ACTUAL", 80.0): everyone, ("ACTUAL", 95.0): everyone}
+        )
+    )
+    deployment.await_status(SPOKE, "APPLIED", budget_name)
+    budget = deployment.budget(SPOKE, budget_name) or {}
+    assert (budget["TimeUnit"], budget.get("CostFilters") or {}) == ("MONTHLY", {})
+
+
+def test_a_row_without_alerts_gets_the_spokes_defaults(
+    deployment: Deployment, budget_name: str
+) -> None:
+    deployment.edit(SPOKE, 5, budget_name)
+    deployment.await_status(SPOKE, "APPLIED", budget_name)
+    alerts = deployment.alerts(SPOKE, budget_name)
+    assert alerts
+    assert all(TOPIC in subscribers for subscribers in alerts.values())
+
+
+@pytest.mark.parametrize(
+    ("amount", "reason"),
+    [
+        ("twelve hundred", "not a number"),
+        (Decimal(-5), "not above zero"),
+        (0, "not above zero"),
+        (Decimal("9E+120"), "is above 1000000000000"),
+        (None, "missing"),
+        ([1], "not a number"),
+    ],
+)
+def test_a_bad_edit_is_rejected_with_its_reason_and_harms_nothing(
+    deployment: Deployment, budget_name: str, amount: Any, reason: str
+) -> None:
+    deployment.edit(SPOKE, 77, budget_name)
+    deployment.await_status(SPOKE, "APPLIED", budget_name)
+    deployment.edit(SPOKE, amount, budget_name)
+    status = deployment.await_status(SPOKE, "REJECTED", budget_name)
+    assert reason in status["error"]
+    assert deployment.amount(SPOKE, budget_name) == 77
+    assert status["applied_amount"] == "77.00"
+    deployment.edit(SPOKE, 78, budget_name)
+    deployment.await_amount(SPOKE, 78, budget_name)
+
+
+def test_a_good_edit_behind_bad_ones_is_not_held_up(
+    deployment: Deployment, budget_name: str
+) -> None:
+    rows: list[dict[str, Any]] = [
+        {"account_id": SPOKE, "budget_name": f"bad-{number}", "amount": "x"} for number in range(20)
+    ]
+    good = {"account_id": SPOKE, "budget_name": budget_name, "amount": 41}
+    deployment.edit_all([*rows, good])
+    deployment.await_status(SPOKE, "APPLIED", budget_name, within=10)
+    for number in range(20):
+        deployment.await_status(SPOKE, "REJECTED", f"bad-{number}")
+        deployment.remove(SPOKE, f"bad-{number}")
+
+
+def test_an_account_without_a_spoke_fails_with_what_to_do(deployment: Deployment) -> None:
+    account_id = FURTHER_SPOKES[0]
+    deployment.edit(account_id, 5)
+    status = deployment.await_status(account_id, "FAILED")
+    assert status["error_step"] == "assume_role"
+    assert f"Deploy modules/budgets_spoke to account {account_id}" in status["error"]
+    deployment.remove(account_id)
+    deployment.await_status(account_id, "REMOVED")
+
+
+def test_an_account_that_the_hub_may_not_reach_fails_with_what_to_do(
+    deployment: Deployment,
+) -> None:
+    deployment.edit("999999999999", 5)
+    status = deployment.await_status("999999999999", "FAILED")
+    assert status["error_step"] == "assume_role"
+    assert "Deploy modules/budgets_spoke" in status["error"]
+    deployment.remove("999999999999")
+
+
+def test_a_spoke_deployed_after_the_edit_gets_its_budget(deployment: Deployment) -> None:
+    account_id = FURTHER_SPOKES[1]
+    deployment.edit(account_id, 64)
+    deployment.await_status(account_id, "FAILED")
+    deployment.deploy_spoke(account_id)
+    (found,) = deployment.drift(repair=True, account_id=account_id)
+    assert (found["reason"], found["wanted"]) == ("parameter_missing", "64.00")
+    deployment.await_status(account_id, "APPLIED")
+    assert deployment.amount(account_id) == 64
+    assert deployment.drift(repair=False, account_id=account_id) == []
+
+
+def test_a_removed_row_removes_the_budget(deployment: Deployment, budget_name: str) -> None:
+    deployment.edit(SPOKE, 5, budget_name)
+    deployment.await_status(SPOKE, "APPLIED", budget_name)
+    deployment.remove(SPOKE, budget_name)
+    deployment.await_status(SPOKE, "REMOVED", budget_name)
+    assert deployment.budget(SPOKE, budget_name) is None
+    deployment.edit(SPOKE, 6, budget_name)
+    deployment.await_amount(SPOKE, 6, budget_name)
+
+
+def test_an_unchanged_budget_makes_no_call(deployment: Deployment, budget_name: str) -> None:
+    deployment.edit(SPOKE, 100, budget_name)
+    deployment.await_status(SPOKE, "APPLIED", budget_name)
+    before = (deployment.budget(SPOKE, budget_name) or {})["LastUpdatedTime"]
+    first = deployment.status(SPOKE, budget_name)["version"]
+    deployment.edit(SPOKE, "100.0", budget_name, comment="the same in other words")
+    eventually(
+        lambda: (
+            (found := deployment.status(SPOKE, budget_name))["version"] > first
+            and found["status"] == "APPLIED"
+        )
+    )
+    assert deployment.status(SPOKE, budget_name)["action"] == "unchanged"
+    assert (deployment.budget(SPOKE, budget_name) or {})["LastUpdatedTime"] == before
+
+
+def change_budget(deployment: Deployment, name: str) -> None:
+    deployment.client("budgets", SPOKE).update_budget(
+        AccountId=SPOKE,
+        NewBudget={
+            "BudgetName": name,
+            "BudgetType": "COST",
+            "TimeUnit": "MONTHLY",
+            "BudgetLimit": {"Amount": "1", "Unit": "USD"},
+        },
+    )
+
+
+def delete_budget(deployment: Deployment, name: str) -> None:
+    deployment.client("budgets", SPOKE).delete_budget(AccountId=SPOKE, BudgetName=name)
+
+
+def delete_parameter(deployment: Deployment, name: str) -> None:
+    deployment.client("ssm", SPOKE).delete_parameter(Name=f"{PARAMETERS}/{name}")
+
+
+def change_parameter(deployment: Deployment, name: str) -> None:
+    deployment.client("ssm", SPOKE).put_parameter(
+        Name=f"{PARAMETERS}/{name}", Value="5000 dollars please", Overwrite=True
+    )
+
+
+@pytest.mark.parametrize(
+    ("damage", "reason"),
+    [
+        (change_budget, "budget_changed"),
+        (delete_budget, "budget_missing"),
+        (delete_parameter, "parameter_missing"),
+        (change_parameter, "parameter_changed"),
+    ],
+)
+def test_drift_is_found_and_repaired(
+    deployment: Deployment, budget_name: str, damage: Any, reason: str
+) -> None:
+    deployment.edit(SPOKE, 321, budget_name)
+    deployment.await_status(SPOKE, "APPLIED", budget_name)
+    damage(deployment, budget_name)
+
+    def mine(*, repair: bool) -> list[dict[str, Any]]:
+        return [one for one in deployment.drift(repair=repair) if one["name"] == budget_name]
+
+    (found,) = mine(repair=False)
+    assert (found["reason"], found["wanted"]) == (reason, "321.00")
+    (repaired,) = mine(repair=True)
+    assert repaired["repaired"]
+    deployment.await_status(SPOKE, "APPLIED", budget_name)
+    deployment.await_amount(SPOKE, 321, budget_name)
+    assert mine(repair=False) == []
+
+
+def test_an_edit_whose_event_never_came_is_failed_then_repaired(
+    deployment: Deployment, budget_name: str
+) -> None:
+    events = deployment.client("events", SPOKE)
+    events.disable_rule(Name="finops-apply-budget")
+    try:
+        deployment.edit(SPOKE, 12, budget_name)
+        status = deployment.await_status(SPOKE, "FAILED", budget_name, within=60)
+        assert "did not report what became of this edit" in status["error"]
+        assert deployment.budget(SPOKE, budget_name) is None
+    finally:
+        events.enable_rule(Name="finops-apply-budget")
+    # What the spoke's own schedule sends.
+    deployment.invoke("finops-apply-budget", {"source": "finops.drift"}, SPOKE)
+    deployment.await_amount(SPOKE, 12, budget_name)
+    deployment.await_status(SPOKE, "APPLIED", budget_name)
+
+
+def test_schedules_repair_what_nobody_asks_for(deployment: Deployment, budget_name: str) -> None:
+    deployment.edit(SPOKE, 55, budget_name)
+    deployment.await_status(SPOKE, "APPLIED", budget_name)
+    delete_parameter(deployment, budget_name)
+    delete_budget(deployment, budget_name)
+    scheduler = deployment.client("scheduler")
+    found = scheduler.get_schedule(Name="finops-repair-budget-drift")
+    kept = {
+        key: found[key] for key in ("Name", "FlexibleTimeWindow", "Target", "ScheduleExpression")
+    }
+    scheduler.update_schedule(**kept | {"ScheduleExpression": "rate(1 minute)"})
+    try:
+        deployment.await_amount(SPOKE, 55, budget_name, within=90)
+    finally:
+        scheduler.update_schedule(**kept)
+
+
+def test_the_command_line_sees_and_does_the_same(
+    deployment: Deployment, budget_name: str, finops: Any
+) -> None:
+    code, answer = finops("budgets", "set", SPOKE, "640.25", "--name", budget_name, "--wait")
+    assert (code, answer["status"], answer["amount"]) == (0, "APPLIED", "640.25")
+    assert answer["applied_at"]
+    assert deployment.amount(SPOKE, budget_name) == Decimal("640.25")
+
+    code, answer = finops("budgets", "set", SPOKE, "-5", "--name", budget_name)
+    assert (code, answer["status"]) == (1, "REJECTED")
+    assert "not above zero" in answer["error"]
+
+    code, answer = finops("budgets", "set", FURTHER_SPOKES[2], "5", "--wait")
+    assert (code, answer["status"]) == (3, "FAILED")
+    assert "Deploy modules/budgets_spoke" in answer["error"]
+    deployment.remove(FURTHER_SPOKES[2])
+
+    code, answer = finops("budgets", "show", SPOKE)
+    mine = [one for one in answer["budgets"] if one["name"] == budget_name]
+    assert [(one["status"], one["amount"]) for one in mine] == [("APPLIED", "640.25")]
+
+    change_budget(deployment, budget_name)
+    code, answer = finops("budgets", "drift", "--account", SPOKE, "--repair")
+    (repaired,) = [one for one in answer["drift"] if one["name"] == budget_name]
+    assert (code, repaired["repaired"], repaired["actual"]) == (0, True, "1.0")
+    assert deployment.amount(SPOKE, budget_name) == Decimal("640.25")
+
+    code, answer = finops("budgets", "delete", SPOKE, "--name", budget_name, "--wait")
+    assert (code, answer["status"]) == (0, "REMOVED")
+
+    _, answer = finops("status")
+    rows = {one["name"]: one for one in answer["status"]}
+    assert rows["finops-budgets"]["ok"]
+    assert rows["finops-publish-budget"]["state"] == "ACTIVE"
+
+
+def test_an_import_applies_the_good_lines_and_names_the_bad(
+    deployment: Deployment, finops: Any, tmp_path: Any
+) -> None:
+    file = tmp_path / "budgets.csv"
+    lines = ["account_id,budget_name,amount,thresholds,emails"]
+    lines += [
+        f"{SPOKE},import-{number},{number}.50,ACTUAL:80;FORECASTED:100," for number in range(1, 9)
+    ]
+    lines += [f"{SPOKE},import-bad,abc,,", "22,import-bad,5,,", f"{SPOKE},import-1,7,,"]
+    lines += [f"{SPOKE},import-bad,5,,nobody"]
+    file.write_text("\n".join(lines))
+    code, answer = finops("budgets", "import", str(file), "--wait")
+    assert code == 1
+    assert {one["status"] for one in answer["budgets"]} == {"APPLIED"}
+    assert [(one["line"], one["field"]) for one in answer["rejected"]] == [
+        (10, "amount"),
+        (11, "account_id"),
+        (12, "account_id"),
+        (13, "emails"),
+    ]
+    for number in range(1, 9):
+        assert deployment.amount(SPOKE, f"import-{number}") == Decimal(f"{number}.50")
+        deployment.remove(SPOKE, f"import-{number}")
+
+
+def test_nothing_secret_and_every_step_is_in_the_logs(
+    deployment: Deployment, budget_name: str
+) -> None:
+    deployment.edit(SPOKE, 5, budget_name, request_id="request-to-follow")
+    deployment.await_status(SPOKE, "APPLIED", budget_name)
+    for account_id, function in (
+        ("111111111111", "finops-publish-budget"),
+        (SPOKE, "finops-apply-budget"),
+        ("111111111111", "finops-record-budget-result"),
+    ):
+        logs = deployment.client("logs", account_id)
+
+        def told(logs: Any = logs, function: str = function) -> bool:
+            found = logs.filter_log_events(logGroupName=f"/aws/lambda/{function}")["events"]
+            lines = [one["message"] for one in found if "request-to-follow" in one["message"]]
+            return any(json.loads(one).get("correlation_id") for one in lines)
+
+        eventually(told, what=f"request in the log of {function}")
