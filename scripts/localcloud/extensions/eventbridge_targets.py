@@ -11,8 +11,8 @@ https://docs.aws.amazon.com/scheduler/latest/UserGuide/configuring-schedule-dlq.
 EventBridge has delivered once Lambda accepts the event; an error of the function is then Lambda's
 to retry. A missing function or permission is not retried: the event goes to the target's queue at
 once. What a retry policy covers (throttled or failing endpoints) does not happen here.
-MiniStack invokes the function once in its own thread, without permission checks, and ignores the
-retry policy and the dead-letter queue.
+MiniStack invokes the function once in its own thread, without permission checks, ignores the
+retry policy and the dead-letter queue, and looks at schedules every 10 s; here, every second.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from ministack.services import eventbridge, lambda_svc, sqs
+from ministack.services import eventbridge, lambda_svc, scheduler, sqs
 
 from localcloud.extensions._delivery import send
 from localcloud.extensions._patch import replace, wrap
@@ -149,3 +149,9 @@ def install() -> None:
     """Deliver to functions as EventBridge does."""
     wrap(eventbridge, "_invoke_target", _invoke_target)
     replace(eventbridge, "_dispatch_to_lambda", _dispatch_to_lambda)
+    for module, interval in (
+        (scheduler, "_SCHEDULE_TICK_INTERVAL"),
+        (eventbridge, "_SCHEDULER_TICK_INTERVAL"),
+    ):
+        getattr(module, interval)
+        setattr(module, interval, 1)

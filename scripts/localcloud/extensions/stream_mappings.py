@@ -87,7 +87,10 @@ class Lane(threading.Thread):
     @property
     def checkpoint(self) -> int:
         """The place of the first record that is not dealt with."""
-        return self.waiting[0].positions[0] if self.waiting else self.position
+        try:
+            return self.waiting[0].positions[0]
+        except IndexError:
+            return self.position
 
     def run(self) -> None:
         """Process until the mapping is deleted."""
@@ -113,12 +116,8 @@ class Lane(threading.Thread):
         )
         if function is None or not self.mapping.get("Enabled", True) or not self._readable(config):
             return 1.0
-        if not self.waiting:
-            batch = self._read()
-            if batch is None:
-                return 60.0
-            self.waiting.append(batch)
-            self._save()
+        if not self.waiting and not self._read():
+            return 60.0
         batch = self.waiting[0]
         if self._expired(batch):
             self._discard(batch, config, "RecordAgeExceeded", None)
@@ -139,7 +138,8 @@ class Lane(threading.Thread):
         )
         return False
 
-    def _read(self) -> Batch | None:
+    def _read(self) -> bool:
+        """Take the next batch from the stream, when there is one."""
         size = int(self.mapping.get("BatchSize", 100))
         window = float(self.mapping.get("MaximumBatchingWindowInSeconds") or 0)
         deadline: float | None = None
@@ -150,17 +150,20 @@ class Lane(threading.Thread):
                 deadline = deadline or time.monotonic() + window
                 left = deadline - time.monotonic()
             if left <= 0:
-                self.position = position
-                if batch.records:
-                    return batch
-                self._save()
-                return None
+                break
             self.wake.wait(left)
             self.wake.clear()
+        if batch.records:  # before the position moves on, for the checkpoint's sake
+            self.waiting.append(batch)
+        self.position = position
+        self._save()
+        return bool(batch.records)
 
     def _peek(self, size: int) -> tuple[Batch, int]:
         """Up to ``size`` records of this lane that pass the filter, and the place after them."""
-        position = max(self.position, dynamodb.stream_start_position(self.table))
+        # A restored position may lie past records that were written while the state was saved.
+        position = min(self.position, dynamodb.stream_end_position(self.table))
+        position = max(position, dynamodb.stream_start_position(self.table))
         batch = Batch([], [])
         for record in dynamodb.stream_records_since(self.table, position, 10_000):
             if self._is_mine(record) and lambda_svc._apply_filter_criteria([record], self.mapping):

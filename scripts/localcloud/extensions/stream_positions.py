@@ -27,10 +27,10 @@ def _get_state(original: Callable[[], dict[str, Any]]) -> dict[str, Any]:
 
 
 def _restore_state(original: Callable[[Any], None], data: dict[str, Any] | None) -> None:
-    original(data)
-    for name in _SAVED:
+    for name in _SAVED:  # before the tables, which readers wait for
         getattr(dynamodb, name).update((data or {}).get(name, {}))
     dynamodb._stream_seq_counter = (data or {}).get(_COUNTER, 0)
+    original(data)
 
 
 def install() -> None:
