@@ -121,7 +121,7 @@ class Deployment:
         return Decimal(found["BudgetLimit"]["Amount"]) if found else None
 
     def alerts(self, account_id: str, name: str) -> dict[tuple[str, float], set[str]]:
-        """Subscribers' addresses by (type, percent) of each notification."""
+        """Subscribers' addresses by (type, percent) of each notification that stands."""
         budgets, where = (
             self.client("budgets", account_id),
             {"AccountId": account_id, "BudgetName": name},
@@ -130,10 +130,13 @@ class Deployment:
         alerts = {}
         for one in found:
             one.pop("NotificationState", None)
-            subscribers = budgets.describe_subscribers_for_notification(Notification=one, **where)
-            alerts[(one["NotificationType"], one["Threshold"])] = {
-                each["Address"] for each in subscribers["Subscribers"]
-            }
+            with suppress(budgets.exceptions.NotFoundException):
+                subscribers = budgets.describe_subscribers_for_notification(
+                    Notification=one, **where
+                )
+                alerts[(one["NotificationType"], one["Threshold"])] = {
+                    each["Address"] for each in subscribers["Subscribers"]
+                }
         return alerts
 
     def await_status(

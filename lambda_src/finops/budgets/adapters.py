@@ -34,7 +34,7 @@ RESULT_DETAIL_TYPE: Final = "Budget Result"
 DEADLINE_SECONDS: Final = 40
 
 
-class _ExactDeserializer(TypeDeserializer):
+class _ExactDeserializer(TypeDeserializer):  # type: ignore[misc]  # boto3 has no types
     """boto3's own refuses numbers of over 38 digits, and would make them poison."""
 
     def _deserialize_n(self, value: str) -> Decimal:

@@ -52,7 +52,8 @@ class Tables:
         self.statuses = DynamoStatusTable(dynamodb, environment.budget_status_table)
 
 
-@budgets.command("set")
+# An amount such as -5 is to be refused as an amount, not as an unknown option.
+@budgets.command("set", context_settings={"ignore_unknown_options": True})
 @click.argument("account")
 @click.argument("amount")
 @name_option
