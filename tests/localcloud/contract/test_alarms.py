@@ -6,11 +6,14 @@ import re
 import urllib.request
 from typing import Any
 
+import pytest
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
 from tests.localcloud.contract.aws import REGION, Account, unique
+
+pytestmark = pytest.mark.needs("alarms")
 
 ALARM: dict[str, Any] = {
     "AlarmDescription": "Messages <wait> & age",

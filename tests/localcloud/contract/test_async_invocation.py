@@ -9,7 +9,11 @@ import json
 import time
 from typing import Any
 
+import pytest
+
 from tests.localcloud.contract.aws import Account, allow
+
+pytestmark = pytest.mark.needs("lambda_async_invoke")
 
 FLAKY = """
 def handler(event, context):

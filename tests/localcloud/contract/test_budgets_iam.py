@@ -8,6 +8,8 @@ import pytest
 
 from tests.localcloud.contract.aws import Account, allow, error_code, unique
 
+pytestmark = pytest.mark.needs("budgets_iam")
+
 
 def budget(name: str) -> dict[str, Any]:
     return {

@@ -10,6 +10,8 @@ import pytest
 
 from tests.localcloud.contract.aws import Account, error_code, unique
 
+pytestmark = pytest.mark.needs("budgets_validation")
+
 EMAIL = {"SubscriptionType": "EMAIL", "Address": "finance@example.com"}
 
 

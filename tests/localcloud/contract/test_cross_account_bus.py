@@ -9,6 +9,8 @@ import pytest
 
 from tests.localcloud.contract.aws import REGION, Account, Queue, allow, policy, unique
 
+pytestmark = pytest.mark.needs("cross_account_bus")
+
 
 class Bus:
     """A bus of the management account, whose events go to a queue."""

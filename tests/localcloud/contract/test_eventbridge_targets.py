@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from tests.localcloud.contract.aws import REGION, Account, allow, unique
+
+pytestmark = pytest.mark.needs("eventbridge_targets")
 
 ECHO = "def handler(event, context): record(event)"
 

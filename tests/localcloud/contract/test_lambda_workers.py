@@ -12,6 +12,8 @@ import pytest
 
 from tests.localcloud.contract.aws import Account
 
+pytestmark = pytest.mark.needs("lambda_workers")
+
 
 def invoke(account: Account, arn: str, event: object = None) -> tuple[Any, str, str | None]:
     """The function's answer, the end of its log, and the kind of error."""

@@ -7,7 +7,11 @@ from __future__ import annotations
 
 from functools import partial
 
+import pytest
+
 from tests.localcloud.contract.aws import REGION, Account, allow, error_code, unique
+
+pytestmark = pytest.mark.needs("ssm_iam", "sqs_iam")
 
 
 def test_reading_by_path_needs_the_paths_own_arn(spoke: Account) -> None:

@@ -9,7 +9,11 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
+
 from tests.localcloud.contract.aws import Account, Queue, allow, unique
+
+pytestmark = pytest.mark.needs("eventbridge_targets")
 
 ECHO = "def handler(event, context): record(event)"
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from functools import partial
 
+import pytest
+
 from tests.localcloud.contract.aws import (
     Account,
     allow,
@@ -12,6 +14,8 @@ from tests.localcloud.contract.aws import (
     eventually,
     policy,
 )
+
+pytestmark = pytest.mark.needs("service_permissions")
 
 READ = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"]
 

@@ -8,6 +8,8 @@ import pytest
 
 from tests.localcloud.contract.aws import REGION, Account, Queue, unique
 
+pytestmark = pytest.mark.needs("ssm_change_events")
+
 
 def watch(account: Account, prefix: str) -> Queue:
     queue = account.queue(may_send="events.amazonaws.com")

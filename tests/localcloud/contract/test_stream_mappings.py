@@ -19,6 +19,8 @@ from tests.localcloud.contract.aws import (
     unique,
 )
 
+pytestmark = pytest.mark.needs("stream_mappings")
+
 # Records each batch's keys, and fails where the item's `fail` says so.
 BATCHES = """
 def handler(event, context):
