@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import getpass
+import io
 import json
 import time
 import uuid
@@ -269,7 +270,7 @@ def read_budgets(file: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]
     rows: dict[BudgetKey, dict[str, Any]] = {}
     lines: dict[BudgetKey, int] = {}
     rejected: list[dict[str, Any]] = []
-    with file.open(encoding="utf-8-sig", newline="") as text:
+    with io.StringIO(_text(file), newline="") as text:
         reader = csv.DictReader(text, strict=True)
         missing = {"account_id", "amount"} - set(reader.fieldnames or ())
         if missing:
@@ -303,6 +304,17 @@ def read_budgets(file: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]
                     {**row, "budget_name": budget.key.budget_name}, budget.amount
                 )
     return list(rows.values()), rejected
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise RejectedInput(
+            f"{file} is not UTF-8 text: byte {error.start} is {error.object[error.start]:#04x}",
+            code="not_utf8",
+            remedy="Save it as 'CSV UTF-8'",
+        ) from None
 
 
 def _row(record: Mapping[str | None, Any]) -> dict[str, Any]:

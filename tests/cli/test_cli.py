@@ -1,0 +1,232 @@
+"""The command line over moto's tables: what it writes, prints, and how it ends."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from finops.budgets.adapters import DynamoStatusTable
+from finops.budgets.domain import BudgetKey, Status, edit_version
+from finops.budgets.ports import BudgetStatus
+from finops.cli.main import main
+
+ACCOUNT = "222222222222"
+Finops = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def tables(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL", "AWS_SESSION_TOKEN", "LOCALSTACK_HOST"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    monkeypatch.setenv("FINOPS_ENV", "test")
+    with mock_aws():
+        client = boto3.client("dynamodb")
+        for table in ("finops-budgets", "finops-budget-status"):
+            client.create_table(
+                TableName=table,
+                BillingMode="PAY_PER_REQUEST",
+                AttributeDefinitions=[
+                    {"AttributeName": name, "AttributeType": "S"}
+                    for name in ("account_id", "budget_name")
+                ],
+                KeySchema=[
+                    {"AttributeName": "account_id", "KeyType": "HASH"},
+                    {"AttributeName": "budget_name", "KeyType": "RANGE"},
+                ],
+            )
+        yield boto3.resource("dynamodb").Table("finops-budgets")
+
+
+@pytest.fixture
+def finops(
+    tables: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Finops:
+    def run(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr("sys.argv", ["finops", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        printed = capsys.readouterr()
+        return int(ended.value.code or 0), printed.out, printed.err
+
+    return run
+
+
+def answer(tables: Any, status: Status, **facts: Any) -> None:
+    """End the newest edit of the account's budget, as the flow would."""
+    row = tables.get_item(Key={"account_id": ACCOUNT, "budget_name": "monthly-total"})["Item"]
+    DynamoStatusTable(boto3.client("dynamodb"), "finops-budget-status").open(
+        BudgetStatus(
+            key=BudgetKey(account_id=ACCOUNT, budget_name="monthly-total"),
+            version=edit_version("1"),
+            status=status,
+            request_id=row["request_id"],
+            **facts,
+        )
+    )
+
+
+def test_set_writes_a_row_as_a_person_would(finops: Finops, tables: Any) -> None:
+    code, out, _ = finops(
+        "budgets", "set", ACCOUNT, "1500.50", "--threshold", "ACTUAL:80", "--email",
+        "a@example.com", "--time-unit", "QUARTERLY", "--cost-filter", "Service=Amazon S3", "--json",
+    )  # fmt: skip
+    assert code == 0
+    document = json.loads(out)
+    assert {"account_id", "name", "amount", "status", "error", "applied_at"} <= set(document)
+    assert (document["amount"], document["status"]) == ("1500.50", "PENDING")
+    row = tables.get_item(Key={"account_id": ACCOUNT, "budget_name": "monthly-total"})["Item"]
+    assert row["amount"] == Decimal("1500.50")
+    assert row["thresholds"] == ["ACTUAL:80"]
+    assert row["cost_filters"] == {"Service": ["Amazon S3"]}
+    assert row["updated_by"]
+
+
+def test_set_keeps_what_it_does_not_name(finops: Finops, tables: Any) -> None:
+    finops("budgets", "set", ACCOUNT, "100", "--email", "a@example.com")
+    finops("budgets", "set", ACCOUNT, "200")
+    row = tables.get_item(Key={"account_id": ACCOUNT, "budget_name": "monthly-total"})["Item"]
+    assert (row["amount"], row["emails"]) == (200, ["a@example.com"])
+
+
+@pytest.mark.parametrize("amount", ["-5", "0", "abc", "1,000"])
+def test_set_refuses_a_bad_amount_without_writing(finops: Finops, tables: Any, amount: str) -> None:
+    code, out, err = finops("budgets", "set", ACCOUNT, amount, "--json")
+    assert code == 1
+    assert json.loads(out)["status"] == "REJECTED"
+    assert "1250.50" in err
+    assert tables.scan()["Items"] == []
+
+
+@pytest.mark.parametrize(
+    ("status", "code"), [(Status.APPLIED, 0), (Status.REJECTED, 1), (Status.FAILED, 3)]
+)
+def test_set_waits_for_its_own_edit_and_ends_by_it(
+    finops: Finops, tables: Any, monkeypatch: pytest.MonkeyPatch, status: Status, code: int
+) -> None:
+    polled: list[float] = []
+
+    def reply(seconds: float) -> None:
+        polled.append(seconds)
+        answer(tables, status, error="because")
+
+    monkeypatch.setattr("finops.cli.budgets.time.sleep", reply)
+    ended, out, _ = finops("budgets", "set", ACCOUNT, "5", "--wait", "--json")
+    assert ended == code
+    assert json.loads(out)["status"] == status
+    assert len(polled) == 1
+
+
+def test_an_answer_that_does_not_come_in_time_is_a_failure(finops: Finops) -> None:
+    code, out, _ = finops("budgets", "set", ACCOUNT, "5", "--wait", "--timeout", "0.2", "--json")
+    assert code == 3
+    assert json.loads(out)["status"] == "PENDING"
+
+
+def test_list_and_show_join_rows_with_their_status(finops: Finops, tables: Any) -> None:
+    finops("budgets", "set", ACCOUNT, "5")
+    answer(tables, Status.REJECTED, error="no such thing", amount="5.00")
+    code, out, _ = finops("budgets", "list", "--json")
+    (found,) = json.loads(out)["budgets"]
+    assert code == 0
+    assert (found["status"], found["error"]) == ("REJECTED", "no such thing")
+    assert Decimal(found["amount"]) == 5
+    assert json.loads(finops("budgets", "list", "--status", "applied", "--json")[1]) == {
+        "budgets": []
+    }
+    assert "no such thing" in finops("budgets", "show", ACCOUNT)[1]
+    code, _, err = finops("budgets", "show", "999999999999")
+    assert code == 1
+    assert "has no budget" in err
+
+
+def test_delete_removes_the_row_and_says_when_there_is_none(finops: Finops, tables: Any) -> None:
+    finops("budgets", "set", ACCOUNT, "5")
+    assert finops("budgets", "delete", ACCOUNT, "--json")[0] == 0
+    assert tables.scan()["Items"] == []
+    code, _, err = finops("budgets", "delete", ACCOUNT)
+    assert code == 1
+    assert "has no budget monthly-total" in err
+
+
+def test_import_reports_each_bad_line_and_applies_a_thousand_others(
+    finops: Finops, tables: Any, tmp_path: Path
+) -> None:
+    lines = ["\ufeffaccount_id,amount,thresholds,emails,cost_filters"]
+    lines += [f"{number:012d},{number + 1}.25,ACTUAL:80;ACTUAL:100,," for number in range(1000)]
+    lines[501] = "000000000500,five hundred,,,"
+    lines[601] = "600,5,,,"
+    lines[701] = "000000000700,5,,,{broken"
+    lines[801] = "000000000800,5,,,,,"
+    lines[901] = "000000000001,5,,,"
+    file = tmp_path / "budgets.csv"
+    file.write_text("\r\n".join(lines), encoding="utf-8")
+    code, out, _ = finops("budgets", "import", str(file), "--json")
+    document = json.loads(out)
+    assert code == 1
+    assert [one["line"] for one in document["rejected"]] == [502, 602, 702, 802, 902]
+    assert [one["field"] for one in document["rejected"]] == [
+        "amount",
+        "account_id",
+        "cost_filters",
+        "",
+        "account_id",
+    ]
+    assert "line 3 already" in document["rejected"][4]["reason"]
+    assert len(document["budgets"]) == 995
+    row = tables.get_item(Key={"account_id": "000000000007", "budget_name": "monthly-total"})
+    assert row["Item"]["amount"] == Decimal("8.25")
+    assert row["Item"]["thresholds"] == "ACTUAL:80,ACTUAL:100"
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("", "no column account_id and amount"),
+        ("account_id\n222222222222\n", "no column amount"),
+        ("account_id,amount\n\xff\n", "not UTF-8"),
+    ],
+)
+def test_import_refuses_a_file_it_cannot_understand(
+    finops: Finops, tables: Any, tmp_path: Path, text: str, reason: str
+) -> None:
+    file = tmp_path / "budgets.csv"
+    file.write_text(text, encoding="latin-1")
+    code, out, err = finops("budgets", "import", str(file), "--json")
+    assert code == 1
+    assert reason in err
+    assert "error" in json.loads(out)
+    assert tables.scan()["Items"] == []
+
+
+def test_status_names_what_is_not_deployed(finops: Finops, tables: Any) -> None:
+    code, out, _ = finops("status", "--json")
+    rows = {one["name"]: one for one in json.loads(out)["status"]}
+    assert code == 3
+    assert rows["finops-budgets"]["ok"]
+    assert rows["finops-publish-budget"]["state"] == "ResourceNotFoundException"
+    assert not rows["finops-publish-budget-failures"]["ok"]
+
+
+def test_an_aws_failure_ends_with_a_reason_and_not_a_stack_trace(
+    finops: Finops, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FINOPS_NAME_PREFIX", "elsewhere")
+    code, out, err = finops("budgets", "list", "--json")
+    assert code == 3
+    assert json.loads(out)["code"] == "ResourceNotFoundException"
+    assert "Traceback" not in err
+
+
+def test_wrong_usage_ends_with_two(finops: Finops) -> None:
+    assert finops("budgets", "set")[0] == 2
+    assert finops("budgets", "set", ACCOUNT, "5", "--colour", "red")[0] == 2
