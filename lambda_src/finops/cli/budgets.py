@@ -18,7 +18,7 @@ import click
 from finops.budgets.adapters import DynamoBudgetTable, DynamoStatusTable
 from finops.budgets.domain import BudgetKey, Status, TimeUnit, plain
 from finops.budgets.ports import BudgetStatus
-from finops.budgets.rows import DEFAULT_BUDGET_NAME, parse_budget
+from finops.budgets.rows import DEFAULT_BUDGET_NAME, MAX_AMOUNT, parse_budget
 from finops.cli.adapters import Aws, BudgetRows, invoke
 from finops.cli.environment import Environment
 from finops.cli.options import common
@@ -382,7 +382,7 @@ def _described(
     return {
         "account_id": key.account_id,
         "name": key.budget_name,
-        "amount": plain(amount) if isinstance(amount, Decimal) else amount,
+        "amount": _shown(amount),
         "currency": str(row.get("currency", "USD")),
         "time_unit": str(row.get("time_unit", TimeUnit.MONTHLY.value)),
         "status": (status.status if status else Status.PENDING).value,
@@ -392,6 +392,14 @@ def _described(
         "error": status.error if status else "",
         "updated_by": str(row.get("updated_by", "")),
     }
+
+
+def _shown(amount: object) -> str | None:
+    """An amount with its cents; whatever else was typed, as it is."""
+    if not isinstance(amount, Decimal):
+        return None if amount is None else str(amount)
+    # Adding no cents gives a number its two decimals, and takes none away.
+    return plain(amount + Decimal("0.00") if amount < MAX_AMOUNT else amount)
 
 
 def _wait(tables: Tables, requests: Mapping[BudgetKey, str], timeout: float, out: Output) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,6 +24,11 @@ class Exit(enum.IntEnum):
     INFRASTRUCTURE = 3
 
 
+#: Wide enough that a pipe gets one line a row.
+UNWRAPPED = 1000
+#: Columns that may take several lines.
+PROSE = ("error", "detail", "reason")
+
 STYLES = {
     "APPLIED": "green",
     "PENDING": "yellow",
@@ -30,6 +36,9 @@ STYLES = {
     "FAILED": "bold red",
     "REMOVED": "dim",
 }
+
+
+_INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?\+00:00")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +60,7 @@ class Output:
                 column.replace("_", " "),
                 justify="right" if column in ("amount", "wanted", "actual") else "left",
                 overflow="fold",
+                no_wrap=column not in PROSE,
             )
         for row in document[rows]:
             table.add_row(
@@ -87,7 +97,10 @@ class Output:
 
 def output(*, as_json: bool) -> Output:
     """The terminal's output."""
-    return Output(as_json=as_json, stdout=Console(), stderr=Console(stderr=True))
+    stdout = Console()
+    if not stdout.is_terminal:
+        stdout.width = UNWRAPPED
+    return Output(as_json=as_json, stdout=stdout, stderr=Console(stderr=True))
 
 
 def _cell(value: object) -> str:
@@ -95,4 +108,6 @@ def _cell(value: object) -> str:
         return ""
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, str) and _INSTANT.fullmatch(value):
+        return f"{value[:10]} {value[11:19]} UTC"
     return str(value)
