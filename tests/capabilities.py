@@ -1,0 +1,135 @@
+"""What an endpoint can do: asked of our own emulator, found out of any other.
+
+Our emulator lists its extensions in the health document. Another endpoint (LocalStack, a
+MiniStack without them) is tried where a small try tells; a capability without a try is believed
+where the services that it is about are there, and its contract test says the rest.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from localcloud.emulator_process import health
+from localcloud.endpoints import MANAGEMENT_ACCOUNT, REGION, AccountSession, account_session
+
+SERVICES: Mapping[str, tuple[str, ...]] = {
+    "lambda_workers": ("lambda", "logs"),
+    "lambda_async_invoke": ("lambda", "sqs"),
+    "stream_positions": ("lambda", "dynamodb"),
+    "stream_mappings": ("lambda", "dynamodb", "sqs"),
+    "service_permissions": ("iam", "sts", "lambda"),
+    "ssm_change_events": ("ssm", "events", "sqs"),
+    "eventbridge_targets": ("events", "lambda", "sqs"),
+    "cross_account_bus": ("events", "sqs"),
+    "budgets_iam": ("budgets", "iam", "sts"),
+    "budgets_validation": ("budgets",),
+    "alarms": ("cloudwatch",),
+    "rds_data_api": ("rds", "rds-data", "secretsmanager"),
+}
+
+
+class Capabilities:
+    """The capabilities of one endpoint."""
+
+    def __init__(self, endpoint_url: str) -> None:
+        self._endpoint_url = endpoint_url
+        self._health = health(endpoint_url)
+        self.lacking = functools.lru_cache(maxsize=None)(self._lacking)
+
+    def _lacking(self, capability: str) -> str | None:
+        """Why the endpoint lacks a capability, or None when it has it."""
+        ours = self._health.get("finops")
+        if ours:
+            return None if capability in ours["extensions"] else "it is not installed"
+        services = self._health.get("services", {})
+        for service in SERVICES.get(capability, (capability,)):
+            if services.get(service) not in {"available", "running"}:
+                return f"it has no {service}"
+        tried = _TRIES.get(capability)
+        if tried is None:
+            return None
+        try:
+            return tried(account_session(MANAGEMENT_ACCOUNT, self._endpoint_url))
+        except (BotoCoreError, ClientError) as error:
+            return str(error)
+
+
+def _ssm_change_events(session: AccountSession) -> str | None:
+    name = f"capability-{uuid.uuid4().hex[:8]}"
+    sqs, events, ssm = (session.client(service) for service in ("sqs", "events", "ssm"))
+    arn = f"arn:aws:sqs:{REGION}:{MANAGEMENT_ACCOUNT}:{name}"
+    url = sqs.create_queue(QueueName=name)["QueueUrl"]
+    pattern = {"source": ["aws.ssm"], "detail": {"name": [f"/{name}"]}}
+    events.put_rule(Name=name, EventPattern=json.dumps(pattern))
+    events.put_targets(Rule=name, Targets=[{"Id": "queue", "Arn": arn}])
+    try:
+        ssm.put_parameter(Name=f"/{name}", Value="x", Type="String")
+        arrived = _within(
+            5, lambda: sqs.receive_message(QueueUrl=url, WaitTimeSeconds=1).get("Messages")
+        )
+        return None if arrived else "a changed parameter makes no event"
+    finally:
+        ssm.delete_parameter(Name=f"/{name}")
+        events.remove_targets(Rule=name, Ids=["queue"])
+        events.delete_rule(Name=name)
+        sqs.delete_queue(QueueUrl=url)
+
+
+def _budgets_validation(session: AccountSession) -> str | None:
+    budgets = session.client("budgets")
+    name = f"capability-{uuid.uuid4().hex[:8]}"
+    budget = {
+        "BudgetName": name,
+        "BudgetType": "COST",
+        "TimeUnit": "MONTHLY",
+        "BudgetLimit": {"Amount": "-5", "Unit": "USD"},
+    }
+    try:
+        budgets.create_budget(AccountId=MANAGEMENT_ACCOUNT, Budget=budget)
+    except ClientError:
+        return None
+    budgets.delete_budget(AccountId=MANAGEMENT_ACCOUNT, BudgetName=name)
+    return "it takes a negative budget"
+
+
+def _alarms(session: AccountSession) -> str | None:
+    cloudwatch = session.client("cloudwatch")
+    name = f"capability-{uuid.uuid4().hex[:8]}"
+    cloudwatch.put_metric_alarm(
+        AlarmName=name,
+        Namespace="capability",
+        MetricName="none",
+        Statistic="Sum",
+        Period=60,
+        EvaluationPeriods=1,
+        Threshold=1,
+        ComparisonOperator="GreaterThanThreshold",
+        TreatMissingData="notBreaching",
+    )
+    try:
+        found = cloudwatch.describe_alarms(AlarmNames=[name])["MetricAlarms"][0]
+        complete = found.get("TreatMissingData") == "notBreaching"
+        return None if complete else "alarms are described in part"
+    finally:
+        cloudwatch.delete_alarms(AlarmNames=[name])
+
+
+_TRIES: Mapping[str, Callable[[AccountSession], str | None]] = {
+    "ssm_change_events": _ssm_change_events,
+    "budgets_validation": _budgets_validation,
+    "alarms": _alarms,
+}
+
+
+def _within(seconds: float, ask: Callable[[], Any]) -> bool:
+    deadline = time.monotonic() + seconds
+    while not (answer := ask()) and time.monotonic() < deadline:
+        pass
+    return bool(answer)

@@ -1,0 +1,105 @@
+"""The local cloud of a test run, or the endpoint that LOCALSTACK_HOST names."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from localcloud.endpoints import MANAGEMENT_ACCOUNT, REGION, AccountSession, account_session
+from localcloud.settings import Settings
+from localcloud.supervisor import LocalCloud
+from tests.capabilities import Capabilities
+
+# Retries as AWS makes them, without AWS's minutes between them.
+QUICK_RETRIES = {"FINOPS_ASYNC_RETRY_SECONDS": "0.1", "FINOPS_STREAM_RETRY_SECONDS": "0.05"}
+
+
+class CloudUnderTest:
+    """A running endpoint and the ways to call it."""
+
+    def __init__(self, cloud: LocalCloud) -> None:
+        self.settings = cloud.settings
+        self.endpoint_url = cloud.endpoint_url
+        self.capabilities = Capabilities(self.endpoint_url)
+
+    def account_session(self, account_id: str = MANAGEMENT_ACCOUNT) -> AccountSession:
+        """A session as root of an account."""
+        return account_session(account_id, self.endpoint_url)
+
+    def environment(self, account_id: str = MANAGEMENT_ACCOUNT) -> Mapping[str, str]:
+        """Variables by which an AWS SDK, the AWS CLI and Terraform use this endpoint only."""
+        return {
+            "AWS_ENDPOINT_URL": self.endpoint_url,
+            "AWS_ACCESS_KEY_ID": account_id,
+            "AWS_SECRET_ACCESS_KEY": "test",
+            "AWS_DEFAULT_REGION": REGION,
+            "AWS_REGION": REGION,
+            "AWS_CONFIG_FILE": os.devnull,
+            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+            "AWS_EC2_METADATA_DISABLED": "true",
+        }
+
+
+@pytest.fixture
+def local_settings() -> Iterator[Settings]:
+    """Settings of a cloud of this test's own: a fresh folder and any free port."""
+    with _fresh_settings() as settings:
+        yield settings
+
+
+@pytest.fixture(scope="session")
+def local_cloud() -> Iterator[CloudUnderTest]:
+    """One running cloud for the session (for each worker, under pytest-xdist).
+
+    It ends with the session, however that ends. With LOCALSTACK_HOST nothing is started.
+    """
+    with _fresh_settings() as fresh:
+        settings = replace(fresh, external=os.environ.get("LOCALSTACK_HOST") or None)
+        with LocalCloud(settings) as cloud:
+            yield CloudUnderTest(cloud)
+
+
+@pytest.fixture
+def aws_environment(local_cloud: CloudUnderTest, monkeypatch: pytest.MonkeyPatch) -> CloudUnderTest:
+    """The cloud, to which this process's own SDK calls go while the test runs."""
+    for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in local_cloud.environment().items():
+        monkeypatch.setenv(name, value)
+    return local_cloud
+
+
+@pytest.fixture(autouse=True)
+def _needed_capabilities(request: pytest.FixtureRequest) -> None:
+    """Skip a test by the name of the capability that the endpoint lacks."""
+    for marker in request.node.iter_markers("needs"):
+        for capability in marker.args:
+            cloud: CloudUnderTest = request.getfixturevalue("local_cloud")
+            if reason := cloud.capabilities.lacking(capability):
+                pytest.skip(f"{cloud.endpoint_url} lacks {capability}: {reason}")
+
+
+@contextmanager
+def _fresh_settings() -> Iterator[Settings]:
+    # A path short enough for sockets, and open to the database's user.
+    folder = Path(tempfile.mkdtemp(prefix="finops-"))
+    folder.chmod(0o755)
+    configured = Settings.from_environment()
+    try:
+        yield replace(
+            configured,
+            local_dir=folder,
+            port=0,
+            persist=False,
+            external=None,
+            emulator_environment={**QUICK_RETRIES, **configured.emulator_environment},
+        )
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
