@@ -11,7 +11,7 @@ demo: cloud-ready ## Set up everything, run the flows on real input, leave the l
 	@$(PY) scripts/demo.py
 
 test: cloud-ready ## Run every suite, on its own ports and state (ARGS="-k budgets" selects)
-	@$(PY) -m pytest $(ARGS)
+	@$(PY) -m pytest -n auto --maxprocesses 4 --dist loadgroup $(ARGS)
 
 bench: cloud-ready ## Measure latency, throughput and import times
 	@$(PY) -m pytest tests/benchmarks -m benchmark -s $(ARGS)

@@ -52,9 +52,10 @@ class ProcessRecord:
                 os.killpg(self.pid, signal.SIGKILL)
 
     def end(self, grace_seconds: float) -> None:
-        """Ask the process to end, then kill what is left of its group."""
-        self.signal(signal.SIGTERM)
-        wait_until(lambda: not self.is_running(), grace_seconds)
+        """Ask the process to end, if it is given time, then kill what is left of its group."""
+        if grace_seconds:
+            self.signal(signal.SIGTERM)
+            wait_until(lambda: not self.is_running(), grace_seconds)
         self.kill_group()
         wait_until(lambda: not self.is_running(), 5)
 

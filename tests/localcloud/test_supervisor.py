@@ -314,7 +314,7 @@ def test_uses_the_endpoint_that_localstack_host_names(cloud: LocalCloud) -> None
 
 
 def test_says_so_when_localstack_host_does_not_answer(local_settings: Settings) -> None:
-    with pytest.raises(LocalCloudError, match="LOCALSTACK_HOST names http://127.0.0.1:1"):
+    with pytest.raises(LocalCloudError, match=r"LOCALSTACK_HOST names http://127\.0\.0\.1:1"):
         LocalCloud(replace(local_settings, external="127.0.0.1:1")).start()
 
 
