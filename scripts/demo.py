@@ -250,7 +250,9 @@ def repair_drift(demo: Demo) -> None:
         demo.note(
             f"drift in {account_id}", f"{reason}, repaired to {_usd(amount)}", f"{seconds:.2f} s"
         )
-    console.print("  by `finops budgets drift --repair`; a schedule does the same, here every minute")
+    console.print(
+        "  by `finops budgets drift --repair`; a schedule does the same, here every minute"
+    )
 
 
 def summarise(demo: Demo) -> None:

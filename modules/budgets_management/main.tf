@@ -26,6 +26,7 @@ locals {
 
 # What finance edits.
 resource "aws_dynamodb_table" "budgets" {
+  #checkov:skip=CKV_AWS_28:recovery is on unless a setting turns it off; checkov reads no optional() default
   #checkov:skip=CKV_AWS_119:a customer managed key is a setting
   name                        = "${var.name_prefix}-budgets"
   billing_mode                = "PAY_PER_REQUEST"
@@ -57,6 +58,7 @@ resource "aws_dynamodb_table" "budgets" {
 
 # What became of it. A table of its own, so that writing a status wakes no stream.
 resource "aws_dynamodb_table" "budget_status" {
+  #checkov:skip=CKV_AWS_28:recovery is on unless a setting turns it off; checkov reads no optional() default
   #checkov:skip=CKV_AWS_119:a customer managed key is a setting
   name                        = "${var.name_prefix}-budget-status"
   billing_mode                = "PAY_PER_REQUEST"

@@ -14,6 +14,7 @@ resource "aws_lambda_function" "this" {
   #checkov:skip=CKV_AWS_272:packages are built from this repository and pinned by their hash
   #checkov:skip=CKV_AWS_115:reserved concurrency is a setting; reserving by default would starve the account's pool
   #checkov:skip=CKV_AWS_116:the failure destination of the event invoke config replaces the dead-letter queue
+  #checkov:skip=CKV_AWS_50:tracing is on unless a setting turns it off; checkov reads no optional() default
   #checkov:skip=CKV_AWS_173:a customer managed key is a setting; the environment holds no secret
   function_name    = var.function.name
   description      = var.function.description

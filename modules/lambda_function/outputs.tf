@@ -20,7 +20,7 @@ output "role_name" {
 
 output "policy_json" {
   description = "The whole policy of the execution role."
-  value       = data.aws_iam_policy_document.this.json
+  value       = aws_iam_role_policy.this.policy
 }
 
 output "failure_queue_arn" {

@@ -1,0 +1,21 @@
+# Built by make build; paths in it start at the repository's root.
+locals {
+  built = jsondecode(file("../../../build/lambda/packages.json"))
+  packages = {
+    code   = merge(local.built.code, { path = "../../../${local.built.code.path}" })
+    layers = { for name, layer in local.built.layers : name => merge(layer, { path = "../../../${layer.path}" }) }
+  }
+}
+
+module "budgets_management" {
+  source = "../../../modules/budgets_management"
+
+  account_id        = var.account_id
+  region            = var.region
+  spoke_account_ids = var.spoke_account_ids
+  organization_id   = var.organization_id
+  external_id       = var.external_id
+  packages          = local.packages
+  tables            = { deletion_protection = false }
+  alarms            = { topic_arns = var.alarm_topic_arns }
+}

@@ -1,0 +1,14 @@
+output "budgets" {
+  description = "The budgets flow: what the command line needs and what the spokes are given."
+  value = {
+    account_id         = var.account_id
+    region             = var.region
+    budgets_table      = module.budgets_management.budgets_table_name
+    status_table       = module.budgets_management.budget_status_table_name
+    functions          = module.budgets_management.function_names
+    failure_queue_urls = module.budgets_management.failure_queue_urls
+    hub_role_arns      = module.budgets_management.hub_role_arns
+    external_id        = module.budgets_management.external_id
+    result_bus_arn     = module.budgets_management.result_bus_arn
+  }
+}

@@ -1,0 +1,28 @@
+# Built by make build; paths in it start at the repository's root.
+locals {
+  built = jsondecode(file("../../../build/lambda/packages.json"))
+  packages = {
+    code   = merge(local.built.code, { path = "../../../${local.built.code.path}" })
+    layers = { for name, layer in local.built.layers : name => merge(layer, { path = "../../../${layer.path}" }) }
+  }
+}
+
+module "budgets_spoke" {
+  source = "../../../modules/budgets_spoke"
+
+  account_id    = var.account_id
+  region        = var.region
+  packages      = local.packages
+  notifications = { emails = var.budget_emails }
+  alarms        = { topic_arns = var.alarm_topic_arns }
+
+  # What the management root puts out; its names are fixed, so no state is read across accounts.
+  hub = {
+    external_id    = var.external_id
+    result_bus_arn = "arn:aws:events:${var.region}:${var.management_account_id}:event-bus/finops-budgets"
+    role_arns = [
+      "arn:aws:iam::${var.management_account_id}:role/finops-publish-budget",
+      "arn:aws:iam::${var.management_account_id}:role/finops-repair-budget-drift",
+    ]
+  }
+}

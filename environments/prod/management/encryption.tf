@@ -1,0 +1,57 @@
+# One key for tables, queues, logs and environments. The account's own policies say who may use it; the
+# two services that act for nobody are admitted here.
+resource "aws_kms_key" "finops" {
+  description         = "FinOps data of the management account"
+  enable_key_rotation = true
+  policy              = data.aws_iam_policy_document.key.json
+}
+
+resource "aws_kms_alias" "finops" {
+  name          = "alias/finops"
+  target_key_id = aws_kms_key.finops.key_id
+}
+
+data "aws_iam_policy_document" "key" {
+  #checkov:skip=CKV_AWS_109:a key's policy names the key as *; this is AWS's default statement
+  #checkov:skip=CKV_AWS_111:a key's policy names the key as *; this is AWS's default statement
+  #checkov:skip=CKV_AWS_356:a key's policy names the key as *
+  statement {
+    sid       = "AccountDecides"
+    actions   = ["kms:*"]
+    resources = ["*"]
+
+    principals {
+      type        = "AWS"
+      identifiers = ["arn:aws:iam::${var.account_id}:root"]
+    }
+  }
+
+  statement {
+    sid       = "LogsEncrypt"
+    actions   = ["kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey*", "kms:ReEncrypt*"]
+    resources = ["*"]
+
+    principals {
+      type        = "Service"
+      identifiers = ["logs.${var.region}.amazonaws.com"]
+    }
+
+    condition {
+      test     = "ArnLike"
+      variable = "kms:EncryptionContext:aws:logs:arn"
+      values   = ["arn:aws:logs:${var.region}:${var.account_id}:log-group:/aws/lambda/finops-*"]
+    }
+  }
+
+  # Event rules put what they could not deliver into the encrypted failure queues.
+  statement {
+    sid       = "EventsSendUndelivered"
+    actions   = ["kms:Decrypt", "kms:GenerateDataKey"]
+    resources = ["*"]
+
+    principals {
+      type        = "Service"
+      identifiers = ["events.amazonaws.com"]
+    }
+  }
+}

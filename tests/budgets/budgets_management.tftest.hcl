@@ -1,0 +1,454 @@
+# Plans only, with a real provider and invented credentials: policies are compared whole, so that a
+# statement that is missing, wider or new fails here.
+
+provider "aws" {
+  region                      = "eu-west-1"
+  access_key                  = "000000000000"
+  secret_key                  = "test"
+  skip_credentials_validation = true
+  skip_metadata_api_check     = true
+  skip_requesting_account_id  = true
+}
+
+variables {
+  account_id        = "111111111111"
+  region            = "eu-west-1"
+  spoke_account_ids = ["333333333333", "222222222222"]
+  external_id       = "finops-test"
+  packages = {
+    code   = { path = "finops.zip", sha256_base64 = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=" }
+    layers = { core = { path = "core.zip", sha256_base64 = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=" } }
+  }
+}
+
+run "publish_budget_policy" {
+  command = plan
+  module { source = "../../modules/budgets_management" }
+
+  assert {
+    condition = jsonencode({
+      for s in jsondecode(module.publish_budget.policy_json).Statement :
+      s.Sid => [s.Effect, sort(flatten([s.Action])), sort(flatten([s.Resource])), try(s.Condition, null)]
+      }) == jsonencode({
+      AssumeSpokeRoles = ["Allow", ["sts:AssumeRole"], [
+        "arn:aws:iam::222222222222:role/finops-budgets-spoke",
+        "arn:aws:iam::333333333333:role/finops-budgets-spoke",
+      ], null]
+      ReadBudgetStream = ["Allow", [
+        "dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator", "dynamodb:ListStreams",
+      ], ["arn:aws:dynamodb:eu-west-1:111111111111:table/finops-budgets/stream/*"], null]
+      SendFailures = ["Allow", ["sqs:SendMessage"], ["arn:aws:sqs:eu-west-1:111111111111:finops-publish-budget-failures"], null]
+      SetDeadlines = ["Allow", ["sqs:SendMessage"], ["arn:aws:sqs:eu-west-1:111111111111:finops-budget-deadlines"], null]
+      WriteBudgetStatus = ["Allow", ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"], [
+        "arn:aws:dynamodb:eu-west-1:111111111111:table/finops-budget-status",
+      ], null]
+      WriteLogs   = ["Allow", ["logs:CreateLogStream", "logs:PutLogEvents"], ["arn:aws:logs:eu-west-1:111111111111:log-group:/aws/lambda/finops-publish-budget:*"], null]
+      WriteTraces = ["Allow", ["xray:PutTelemetryRecords", "xray:PutTraceSegments"], ["*"], null]
+    })
+    error_message = "The publisher reads the stream, writes statuses, sets deadlines and assumes the spokes' roles."
+  }
+}
+
+run "repair_budget_drift_policy" {
+  command = plan
+  module { source = "../../modules/budgets_management" }
+
+  assert {
+    condition = jsonencode({
+      for s in jsondecode(module.repair_budget_drift.policy_json).Statement :
+      s.Sid => [s.Effect, sort(flatten([s.Action])), sort(flatten([s.Resource])), try(s.Condition, null)]
+      }) == jsonencode({
+      AssumeSpokeRoles = ["Allow", ["sts:AssumeRole"], [
+        "arn:aws:iam::222222222222:role/finops-budgets-spoke",
+        "arn:aws:iam::333333333333:role/finops-budgets-spoke",
+      ], null]
+      ReadBudgets = ["Allow", ["dynamodb:GetItem", "dynamodb:Query", "dynamodb:Scan"], [
+        "arn:aws:dynamodb:eu-west-1:111111111111:table/finops-budgets",
+      ], null]
+      SendFailures = ["Allow", ["sqs:SendMessage"], ["arn:aws:sqs:eu-west-1:111111111111:finops-repair-budget-drift-failures"], null]
+      SetDeadlines = ["Allow", ["sqs:SendMessage"], ["arn:aws:sqs:eu-west-1:111111111111:finops-budget-deadlines"], null]
+      WriteBudgetStatus = ["Allow", [
+        "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:Scan", "dynamodb:UpdateItem",
+      ], ["arn:aws:dynamodb:eu-west-1:111111111111:table/finops-budget-status"], null]
+      WriteLogs   = ["Allow", ["logs:CreateLogStream", "logs:PutLogEvents"], ["arn:aws:logs:eu-west-1:111111111111:log-group:/aws/lambda/finops-repair-budget-drift:*"], null]
+      WriteTraces = ["Allow", ["xray:PutTelemetryRecords", "xray:PutTraceSegments"], ["*"], null]
+    })
+    error_message = "The repairer reads both tables, writes statuses, sets deadlines and assumes the spokes' roles."
+  }
+}
+
+run "record_budget_result_policy" {
+  command = plan
+  module { source = "../../modules/budgets_management" }
+
+  assert {
+    condition = jsonencode({
+      for s in jsondecode(module.record_budget_result.policy_json).Statement :
+      s.Sid => [s.Effect, sort(flatten([s.Action])), sort(flatten([s.Resource])), try(s.Condition, null)]
+      }) == jsonencode({
+      SendFailures      = ["Allow", ["sqs:SendMessage"], ["arn:aws:sqs:eu-west-1:111111111111:finops-record-budget-result-failures"], null]
+      WriteBudgetStatus = ["Allow", ["dynamodb:GetItem", "dynamodb:UpdateItem"], ["arn:aws:dynamodb:eu-west-1:111111111111:table/finops-budget-status"], null]
+      WriteLogs         = ["Allow", ["logs:CreateLogStream", "logs:PutLogEvents"], ["arn:aws:logs:eu-west-1:111111111111:log-group:/aws/lambda/finops-record-budget-result:*"], null]
+      WriteTraces       = ["Allow", ["xray:PutTelemetryRecords", "xray:PutTraceSegments"], ["*"], null]
+    })
+    error_message = "The recorder writes statuses and nothing else."
+  }
+}
+
+run "expire_pending_budget_policy" {
+  command = plan
+  module { source = "../../modules/budgets_management" }
+
+  assert {
+    condition = jsonencode({
+      for s in jsondecode(module.expire_pending_budget.policy_json).Statement :
+      s.Sid => [s.Effect, sort(flatten([s.Action])), sort(flatten([s.Resource])), try(s.Condition, null)]
+      }) == jsonencode({
+      ConsumeDeadlines  = ["Allow", ["sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"], ["arn:aws:sqs:eu-west-1:111111111111:finops-budget-deadlines"], null]
+      SendFailures      = ["Allow", ["sqs:SendMessage"], ["arn:aws:sqs:eu-west-1:111111111111:finops-expire-pending-budget-failures"], null]
+      WriteBudgetStatus = ["Allow", ["dynamodb:GetItem", "dynamodb:UpdateItem"], ["arn:aws:dynamodb:eu-west-1:111111111111:table/finops-budget-status"], null]
+      WriteLogs         = ["Allow", ["logs:CreateLogStream", "logs:PutLogEvents"], ["arn:aws:logs:eu-west-1:111111111111:log-group:/aws/lambda/finops-expire-pending-budget:*"], null]
+      WriteTraces       = ["Allow", ["xray:PutTelemetryRecords", "xray:PutTraceSegments"], ["*"], null]
+    })
+    error_message = "The expirer takes deadlines and writes statuses."
+  }
+}
+
+run "result_bus" {
+  command = plan
+  module { source = "../../modules/budgets_management" }
+
+  assert {
+    condition = jsonencode([
+      for s in jsondecode(aws_cloudwatch_event_bus_policy.results.policy).Statement :
+      [s.Sid, s.Effect, sort(flatten([s.Principal.AWS])), s.Action, s.Resource, s.Condition]
+      ]) == jsonencode([[
+        "SpokesReportResults", "Allow",
+        ["arn:aws:iam::222222222222:root", "arn:aws:iam::333333333333:root"],
+        "events:PutEvents", "arn:aws:events:eu-west-1:111111111111:event-bus/finops-budgets",
+        { StringEquals = { "events:detail-type" = "Budget Result", "events:source" = "finops.budgets" } },
+    ]])
+    error_message = "The listed spokes may put budget results on the bus, and nothing else."
+  }
+
+  assert {
+    condition     = aws_cloudwatch_event_bus.results.name == "finops-budgets"
+    error_message = "The spokes know the bus by its name."
+  }
+}
+
+run "organization" {
+  command = plan
+  module { source = "../../modules/budgets_management" }
+
+  variables {
+    spoke_account_ids = []
+    organization_id   = "o-a1b2c3d4e5"
+  }
+
+  assert {
+    condition = jsonencode([
+      for role in [module.publish_budget.policy_json, module.repair_budget_drift.policy_json] : [
+        for s in jsondecode(role).Statement : [s.Resource, s.Condition] if s.Sid == "AssumeSpokeRoles"
+      ]
+      ]) == jsonencode([
+      for hub in range(2) : [["arn:aws:iam::*:role/finops-budgets-spoke", { StringEquals = { "aws:ResourceOrgID" = "o-a1b2c3d4e5" } }]]
+    ])
+    error_message = "The hub may assume the spoke role in accounts of the organization only."
+  }
+
+  assert {
+    condition = jsonencode([
+      for s in jsondecode(aws_cloudwatch_event_bus_policy.results.policy).Statement : [s.Principal, s.Condition]
+      ]) == jsonencode([[{ AWS = "*" }, { StringEquals = {
+        "aws:PrincipalOrgID" = "o-a1b2c3d4e5"
+        "events:detail-type" = "Budget Result"
+        "events:source"      = "finops.budgets"
+    } }]])
+    error_message = "Accounts of the organization only may report results."
+  }
+}
+
+run "tables" {
+  command = plan
+  module { source = "../../modules/budgets_management" }
+
+  assert {
+    condition = alltrue([
+      for table in [aws_dynamodb_table.budgets, aws_dynamodb_table.budget_status] :
+      table.hash_key == "account_id" && table.range_key == "budget_name" && table.billing_mode == "PAY_PER_REQUEST"
+      && table.deletion_protection_enabled && table.point_in_time_recovery[0].enabled
+    ])
+    error_message = "Both tables have the same keys, are protected, and can be restored."
+  }
+
+  assert {
+    condition     = aws_dynamodb_table.budgets.stream_enabled && aws_dynamodb_table.budgets.stream_view_type == "NEW_AND_OLD_IMAGES"
+    error_message = "The stream carries the row before and after."
+  }
+
+  assert {
+    condition     = aws_dynamodb_table.budget_status.stream_enabled != true
+    error_message = "A status wakes nobody."
+  }
+}
+
+run "stream_mapping" {
+  command = plan
+  module { source = "../../modules/budgets_management" }
+
+  variables {
+    publisher = { batch_size = 25, parallelization_factor = 3, concurrency = 8 }
+  }
+
+  assert {
+    condition = (
+      aws_lambda_event_source_mapping.publish_budget.batch_size == 25
+      && aws_lambda_event_source_mapping.publish_budget.parallelization_factor == 3
+      && aws_lambda_event_source_mapping.publish_budget.starting_position == "TRIM_HORIZON"
+      && aws_lambda_event_source_mapping.publish_budget.bisect_batch_on_function_error
+      && aws_lambda_event_source_mapping.publish_budget.maximum_retry_attempts == 3
+      && aws_lambda_event_source_mapping.publish_budget.maximum_record_age_in_seconds == 3600
+      && aws_lambda_event_source_mapping.publish_budget.function_response_types == toset(["ReportBatchItemFailures"])
+      && length(aws_lambda_event_source_mapping.publish_budget.destination_config[0].on_failure) == 1
+    )
+    error_message = "A poison row is isolated, retried three times and sent to the failure queue."
+  }
+
+  assert {
+    condition     = local.publisher_environment["PUBLISH_CONCURRENCY"] == "8"
+    error_message = "The publisher works on as many spokes at once as it was told to."
+  }
+}
+
+run "deadlines" {
+  command = plan
+  module { source = "../../modules/budgets_management" }
+
+  assert {
+    condition = (
+      aws_sqs_queue.deadlines.name == "finops-budget-deadlines"
+      && aws_sqs_queue.deadlines.visibility_timeout_seconds == 180
+      && aws_sqs_queue.deadlines.sqs_managed_sse_enabled
+      && aws_lambda_event_source_mapping.expire_pending_budget.function_response_types == toset(["ReportBatchItemFailures"])
+    )
+    error_message = "Deadlines are encrypted, and one that fails does not repeat its neighbours."
+  }
+}
+
+run "environment_and_outputs" {
+  command = plan
+  module { source = "../../modules/budgets_management" }
+
+  variables {
+    name_prefix    = "acme"
+    removal_policy = "delete"
+  }
+
+  assert {
+    condition = local.publisher_environment == {
+      BUDGETS_TABLE       = "acme-budgets"
+      STATUS_TABLE        = "acme-budget-status"
+      SPOKE_ROLE_NAME     = "acme-budgets-spoke"
+      EXTERNAL_ID         = "finops-test"
+      PARAMETER_PREFIX    = "/finops/budgets"
+      REMOVAL_POLICY      = "delete"
+      DEADLINE_QUEUE_URL  = "https://sqs.eu-west-1.amazonaws.com/111111111111/acme-budget-deadlines"
+      PUBLISH_CONCURRENCY = "16"
+    }
+    error_message = "Publisher and repairer are told where everything is."
+  }
+
+  assert {
+    condition = (
+      output.budgets_table_name == "acme-budgets"
+      && output.budget_status_table_name == "acme-budget-status"
+      && output.spoke_role_name == "acme-budgets-spoke"
+      && output.external_id == "finops-test"
+      && length(output.hub_role_arns) == 2
+    )
+    error_message = "Outputs say what the spokes must be given."
+  }
+
+  assert {
+    condition = jsonencode({ for name, alarm in aws_cloudwatch_metric_alarm.delay : name => [alarm.metric_name, alarm.threshold, alarm.dimensions] }) == jsonencode({
+      deadline-delay = ["ApproximateAgeOfOldestMessage", 300, { QueueName = "acme-budget-deadlines" }]
+      publish-delay  = ["IteratorAge", 300000, { FunctionName = "acme-publish-budget" }]
+    })
+    error_message = "Edits and deadlines that wait for more than 5 minutes alarm."
+  }
+}
+
+run "unprotected_without_alarms" {
+  command = plan
+  module { source = "../../modules/budgets_management" }
+
+  variables {
+    tables      = { deletion_protection = false, point_in_time_recovery = false }
+    alarms      = { enabled = false }
+    kms_key_arn = "arn:aws:kms:eu-west-1:111111111111:key/11111111-2222-3333-4444-555555555555"
+  }
+
+  assert {
+    condition = alltrue([
+      for table in [aws_dynamodb_table.budgets, aws_dynamodb_table.budget_status] :
+      !table.deletion_protection_enabled && !table.point_in_time_recovery[0].enabled
+      && table.server_side_encryption[0].kms_key_arn == var.kms_key_arn
+    ]) && length(aws_cloudwatch_metric_alarm.delay) == 0 && aws_sqs_queue.deadlines.kms_master_key_id == var.kms_key_arn
+    error_message = "Protection and alarms are settings, and the key encrypts tables and queue."
+  }
+}
+
+run "refuses_name_prefix" {
+  command = plan
+  module { source = "../../modules/budgets_management" }
+  variables {
+    name_prefix = "Fin_Ops"
+  }
+  expect_failures = [var.name_prefix]
+}
+
+run "refuses_account_id" {
+  command = plan
+  module { source = "../../modules/budgets_management" }
+  variables {
+    account_id = "1111"
+  }
+  expect_failures = [var.account_id]
+}
+
+run "refuses_spoke_account_id" {
+  command = plan
+  module { source = "../../modules/budgets_management" }
+  variables {
+    spoke_account_ids = ["22222222222"]
+  }
+  expect_failures = [var.spoke_account_ids]
+}
+
+run "refuses_more_spokes_than_fit_a_policy" {
+  command = plan
+  module { source = "../../modules/budgets_management" }
+  variables {
+    spoke_account_ids = [for n in range(101) : tostring(100000000000 + n)]
+  }
+  expect_failures = [var.spoke_account_ids]
+}
+
+run "refuses_organization_id" {
+  command = plan
+  module { source = "../../modules/budgets_management" }
+  variables {
+    spoke_account_ids = []
+    organization_id   = "organization"
+  }
+  expect_failures = [var.organization_id]
+}
+
+run "refuses_both_spokes_and_organization" {
+  command = plan
+  module { source = "../../modules/budgets_management" }
+  variables {
+    organization_id = "o-a1b2c3d4e5"
+  }
+  expect_failures = [var.organization_id]
+}
+
+run "refuses_neither_spokes_nor_organization" {
+  command = plan
+  module { source = "../../modules/budgets_management" }
+  variables {
+    spoke_account_ids = []
+  }
+  expect_failures = [var.organization_id]
+}
+
+run "refuses_external_id" {
+  command = plan
+  module { source = "../../modules/budgets_management" }
+  variables {
+    external_id = "not allowed"
+  }
+  expect_failures = [var.external_id]
+}
+
+run "refuses_long_external_id" {
+  command = plan
+  module { source = "../../modules/budgets_management" }
+  variables {
+    external_id = join("", [for n in range(1225) : "x"])
+  }
+  expect_failures = [var.external_id]
+}
+
+run "refuses_packages_without_core" {
+  command = plan
+  module { source = "../../modules/budgets_management" }
+  variables {
+    packages = { code = { path = "a", sha256_base64 = "b" }, layers = {} }
+  }
+  expect_failures = [var.packages]
+}
+
+run "refuses_batch_size" {
+  command = plan
+  module { source = "../../modules/budgets_management" }
+  variables {
+    publisher = { batch_size = 10001 }
+  }
+  expect_failures = [var.publisher]
+}
+
+run "refuses_parallelization_factor" {
+  command = plan
+  module { source = "../../modules/budgets_management" }
+  variables {
+    publisher = { parallelization_factor = 11 }
+  }
+  expect_failures = [var.publisher]
+}
+
+run "refuses_concurrency" {
+  command = plan
+  module { source = "../../modules/budgets_management" }
+  variables {
+    publisher = { concurrency = 0 }
+  }
+  expect_failures = [var.publisher]
+}
+
+run "refuses_unbounded_retries" {
+  command = plan
+  module { source = "../../modules/budgets_management" }
+  variables {
+    publisher = { maximum_retries = -1 }
+  }
+  expect_failures = [var.publisher]
+}
+
+run "refuses_record_age" {
+  command = plan
+  module { source = "../../modules/budgets_management" }
+  variables {
+    publisher = { maximum_age_seconds = 86401 }
+  }
+  expect_failures = [var.publisher]
+}
+
+run "refuses_removal_policy" {
+  command = plan
+  module { source = "../../modules/budgets_management" }
+  variables {
+    removal_policy = "retain"
+  }
+  expect_failures = [var.removal_policy]
+}
+
+run "refuses_delay" {
+  command = plan
+  module { source = "../../modules/budgets_management" }
+  variables {
+    alarms = { maximum_delay_seconds = 30 }
+  }
+  expect_failures = [var.alarms]
+}

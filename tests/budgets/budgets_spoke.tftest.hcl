@@ -1,0 +1,350 @@
+# Plans only, with a real provider and invented credentials: policies are compared whole, so that a
+# statement that is missing, wider or new fails here.
+
+provider "aws" {
+  region                      = "eu-west-1"
+  access_key                  = "000000000000"
+  secret_key                  = "test"
+  skip_credentials_validation = true
+  skip_metadata_api_check     = true
+  skip_requesting_account_id  = true
+}
+
+variables {
+  account_id = "222222222222"
+  region     = "eu-west-1"
+  hub = {
+    role_arns = [
+      "arn:aws:iam::111111111111:role/finops-publish-budget",
+      "arn:aws:iam::111111111111:role/finops-repair-budget-drift",
+    ]
+    external_id    = "finops-test"
+    result_bus_arn = "arn:aws:events:us-east-1:111111111111:event-bus/finops-budgets"
+  }
+  packages = {
+    code   = { path = "finops.zip", sha256_base64 = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=" }
+    layers = { core = { path = "core.zip", sha256_base64 = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=" } }
+  }
+}
+
+run "spoke_role" {
+  command = plan
+  module { source = "../../modules/budgets_spoke" }
+
+  assert {
+    condition = jsonencode([
+      for s in jsondecode(aws_iam_role.spoke.assume_role_policy).Statement :
+      [s.Sid, s.Effect, s.Action, sort(flatten([s.Principal.AWS])), s.Condition, keys(s.Principal)]
+      ]) == jsonencode([[
+        "HubAssumes", "Allow", "sts:AssumeRole",
+        ["arn:aws:iam::111111111111:role/finops-publish-budget", "arn:aws:iam::111111111111:role/finops-repair-budget-drift"],
+        { StringEquals = { "sts:ExternalId" = "finops-test" } },
+        ["AWS"],
+    ]])
+    error_message = "The two hub roles, showing the external id, and nobody else may assume the spoke role."
+  }
+
+  assert {
+    condition = jsonencode({
+      for s in jsondecode(aws_iam_role_policy.spoke.policy).Statement :
+      s.Sid => [s.Effect, sort(flatten([s.Action])), sort(flatten([s.Resource])), try(s.Condition, null)]
+      }) == jsonencode({
+      ListBudgetParameters = ["Allow", ["ssm:GetParametersByPath"], [
+        "arn:aws:ssm:eu-west-1:222222222222:parameter/finops/budgets",
+        "arn:aws:ssm:eu-west-1:222222222222:parameter/finops/budgets/*",
+      ], null]
+      ReadBudgets           = ["Allow", ["budgets:ViewBudget"], ["arn:aws:budgets::222222222222:budget/*"], null]
+      WriteBudgetParameters = ["Allow", ["ssm:GetParameter", "ssm:PutParameter"], ["arn:aws:ssm:eu-west-1:222222222222:parameter/finops/budgets/*"], null]
+    })
+    error_message = "The hub may write budget parameters, and see parameters and budgets."
+  }
+
+  assert {
+    condition     = aws_iam_role.spoke.name == "finops-budgets-spoke"
+    error_message = "The management account knows the role by its name."
+  }
+}
+
+run "apply_budget_policy" {
+  command = plan
+  module { source = "../../modules/budgets_spoke" }
+
+  assert {
+    condition = jsonencode({
+      for s in jsondecode(module.apply_budget.policy_json).Statement :
+      s.Sid => [s.Effect, sort(flatten([s.Action])), sort(flatten([s.Resource])), try(s.Condition, null)]
+      }) == jsonencode({
+      ListBudgetParameters = ["Allow", ["ssm:GetParametersByPath"], [
+        "arn:aws:ssm:eu-west-1:222222222222:parameter/finops/budgets",
+        "arn:aws:ssm:eu-west-1:222222222222:parameter/finops/budgets/*",
+      ], null]
+      ManageBudgets        = ["Allow", ["budgets:ModifyBudget", "budgets:ViewBudget"], ["arn:aws:budgets::222222222222:budget/*"], null]
+      ReadBudgetParameters = ["Allow", ["ssm:DeleteParameter", "ssm:GetParameter"], ["arn:aws:ssm:eu-west-1:222222222222:parameter/finops/budgets/*"], null]
+      ReportResults        = ["Allow", ["events:PutEvents"], ["arn:aws:events:us-east-1:111111111111:event-bus/finops-budgets"], null]
+      SendFailures         = ["Allow", ["sqs:SendMessage"], ["arn:aws:sqs:eu-west-1:222222222222:finops-apply-budget-failures"], null]
+      WriteLogs            = ["Allow", ["logs:CreateLogStream", "logs:PutLogEvents"], ["arn:aws:logs:eu-west-1:222222222222:log-group:/aws/lambda/finops-apply-budget:*"], null]
+      WriteTraces          = ["Allow", ["xray:PutTelemetryRecords", "xray:PutTraceSegments"], ["*"], null]
+    })
+    error_message = "The applier reads parameters, changes budgets and reports home."
+  }
+}
+
+run "alert_topic" {
+  command = plan
+  module { source = "../../modules/budgets_spoke" }
+
+  assert {
+    condition = jsonencode([
+      for s in jsondecode(aws_sns_topic.budget_alerts.policy).Statement :
+      [s.Sid, s.Effect, s.Principal, s.Action, s.Resource, s.Condition]
+      ]) == jsonencode([[
+        "BudgetsPublish", "Allow", { Service = "budgets.amazonaws.com" }, "sns:Publish",
+        "arn:aws:sns:eu-west-1:222222222222:finops-budget-alerts",
+        {
+          ArnLike      = { "aws:SourceArn" = "arn:aws:budgets::222222222222:*" }
+          StringEquals = { "aws:SourceAccount" = "222222222222" }
+        },
+    ]])
+    error_message = "AWS Budgets, for this account, may publish to the alert topic: nobody else."
+  }
+}
+
+run "seed_budget" {
+  command = plan
+  module { source = "../../modules/budgets_spoke" }
+
+  variables {
+    seed_budget   = { amount = "250.50", time_unit = "QUARTERLY" }
+    notifications = { thresholds = [{ type = "ACTUAL", percent = 75.5 }, { type = "FORECASTED", percent = 100 }], emails = ["finops@example.com"] }
+  }
+
+  assert {
+    condition = (
+      aws_budgets_budget.monthly_total.name == "monthly-total"
+      && aws_budgets_budget.monthly_total.account_id == "222222222222"
+      && aws_budgets_budget.monthly_total.budget_type == "COST"
+      && aws_budgets_budget.monthly_total.limit_amount == "250.50"
+      && aws_budgets_budget.monthly_total.limit_unit == "USD"
+      && aws_budgets_budget.monthly_total.time_unit == "QUARTERLY"
+    )
+    error_message = "The seed budget is as set."
+  }
+
+  assert {
+    condition = jsonencode(sort([
+      for n in aws_budgets_budget.monthly_total.notification :
+      join(" ", concat([n.notification_type, n.comparison_operator, tostring(n.threshold), n.threshold_type], sort(n.subscriber_email_addresses)))
+      ])) == jsonencode([
+      "ACTUAL GREATER_THAN 75.5 PERCENTAGE finops@example.com",
+      "FORECASTED GREATER_THAN 100 PERCENTAGE finops@example.com",
+    ])
+    error_message = "It warns at the thresholds and addresses that were set."
+  }
+
+  assert {
+    condition = nonsensitive(aws_ssm_parameter.monthly_total.value) == jsonencode({
+      schema       = 1
+      account_id   = "222222222222"
+      budget_name  = "monthly-total"
+      version      = "0"
+      request_id   = "seed"
+      state        = "present"
+      amount       = "250.50"
+      currency     = "USD"
+      time_unit    = "QUARTERLY"
+      thresholds   = null
+      emails       = null
+      cost_filters = {}
+    }) && aws_ssm_parameter.monthly_total.name == "/finops/budgets/monthly-total" && aws_ssm_parameter.monthly_total.type == "String"
+    error_message = "The seed parameter says the same, in version 0, which any edit is newer than."
+  }
+
+  assert {
+    condition = (
+      jsonencode(local.default_thresholds) == jsonencode([{ percent = "75.5", type = "ACTUAL" }, { percent = "100", type = "FORECASTED" }])
+      && aws_lambda_invocation.reconcile.triggers["emails"] == "[\"finops@example.com\"]"
+    )
+    error_message = "The applier gets the same defaults, and applies them again when they change."
+  }
+}
+
+run "reconcile_on_deployment" {
+  command = plan
+  module { source = "../../modules/budgets_spoke" }
+
+  assert {
+    condition     = aws_lambda_invocation.reconcile.lifecycle_scope == "CRUD" && aws_lambda_invocation.reconcile.terraform_key == "tf"
+    error_message = "Terraform calls the applier on create, update and destroy."
+  }
+}
+
+run "refuses_name_prefix" {
+  command = plan
+  module { source = "../../modules/budgets_spoke" }
+  variables {
+    name_prefix = "Fin_Ops"
+  }
+  expect_failures = [var.name_prefix]
+}
+
+run "refuses_account_id" {
+  command = plan
+  module { source = "../../modules/budgets_spoke" }
+  variables {
+    account_id = "2222"
+  }
+  expect_failures = [var.account_id]
+}
+
+run "refuses_trust_in_nobody" {
+  command = plan
+  module { source = "../../modules/budgets_spoke" }
+  variables {
+    hub = { role_arns = [], external_id = "finops-test", result_bus_arn = "arn:aws:events:us-east-1:111111111111:event-bus/finops-budgets" }
+  }
+  expect_failures = [var.hub]
+}
+
+run "refuses_trust_in_a_whole_account" {
+  command = plan
+  module { source = "../../modules/budgets_spoke" }
+  variables {
+    hub = { role_arns = ["arn:aws:iam::111111111111:root"], external_id = "finops-test", result_bus_arn = "arn:aws:events:us-east-1:111111111111:event-bus/finops-budgets" }
+  }
+  expect_failures = [var.hub]
+}
+
+run "refuses_trust_in_any_role" {
+  command = plan
+  module { source = "../../modules/budgets_spoke" }
+  variables {
+    hub = { role_arns = ["arn:aws:iam::111111111111:role/*"], external_id = "finops-test", result_bus_arn = "arn:aws:events:us-east-1:111111111111:event-bus/finops-budgets" }
+  }
+  expect_failures = [var.hub]
+}
+
+run "refuses_external_id" {
+  command = plan
+  module { source = "../../modules/budgets_spoke" }
+  variables {
+    hub = { role_arns = ["arn:aws:iam::111111111111:role/finops-publish-budget"], external_id = "", result_bus_arn = "arn:aws:events:us-east-1:111111111111:event-bus/finops-budgets" }
+  }
+  expect_failures = [var.hub]
+}
+
+run "refuses_bus" {
+  command = plan
+  module { source = "../../modules/budgets_spoke" }
+  variables {
+    hub = { role_arns = ["arn:aws:iam::111111111111:role/finops-publish-budget"], external_id = "finops-test", result_bus_arn = "finops-budgets" }
+  }
+  expect_failures = [var.hub]
+}
+
+run "refuses_packages_without_core" {
+  command = plan
+  module { source = "../../modules/budgets_spoke" }
+  variables {
+    packages = { code = { path = "a", sha256_base64 = "b" }, layers = {} }
+  }
+  expect_failures = [var.packages]
+}
+
+run "refuses_zero_amount" {
+  command = plan
+  module { source = "../../modules/budgets_spoke" }
+  variables {
+    seed_budget = { amount = "0.00" }
+  }
+  expect_failures = [var.seed_budget]
+}
+
+run "refuses_amount_in_words" {
+  command = plan
+  module { source = "../../modules/budgets_spoke" }
+  variables {
+    seed_budget = { amount = "abc" }
+  }
+  expect_failures = [var.seed_budget]
+}
+
+run "refuses_currency" {
+  command = plan
+  module { source = "../../modules/budgets_spoke" }
+  variables {
+    seed_budget = { currency = "usd" }
+  }
+  expect_failures = [var.seed_budget]
+}
+
+run "refuses_time_unit" {
+  command = plan
+  module { source = "../../modules/budgets_spoke" }
+  variables {
+    seed_budget = { time_unit = "WEEKLY" }
+  }
+  expect_failures = [var.seed_budget]
+}
+
+run "refuses_no_thresholds" {
+  command = plan
+  module { source = "../../modules/budgets_spoke" }
+  variables {
+    notifications = { thresholds = [] }
+  }
+  expect_failures = [var.notifications]
+}
+
+run "refuses_eleven_thresholds" {
+  command = plan
+  module { source = "../../modules/budgets_spoke" }
+  variables {
+    notifications = { thresholds = [for n in range(11) : { type = "ACTUAL", percent = n + 1 }] }
+  }
+  expect_failures = [var.notifications]
+}
+
+run "refuses_same_threshold_twice" {
+  command = plan
+  module { source = "../../modules/budgets_spoke" }
+  variables {
+    notifications = { thresholds = [{ type = "ACTUAL", percent = 80 }, { type = "ACTUAL", percent = 80 }] }
+  }
+  expect_failures = [var.notifications]
+}
+
+run "refuses_threshold_type" {
+  command = plan
+  module { source = "../../modules/budgets_spoke" }
+  variables {
+    notifications = { thresholds = [{ type = "SPENT", percent = 80 }] }
+  }
+  expect_failures = [var.notifications]
+}
+
+run "refuses_threshold_percent" {
+  command = plan
+  module { source = "../../modules/budgets_spoke" }
+  variables {
+    notifications = { thresholds = [{ type = "ACTUAL", percent = 0 }] }
+  }
+  expect_failures = [var.notifications]
+}
+
+run "refuses_email" {
+  command = plan
+  module { source = "../../modules/budgets_spoke" }
+  variables {
+    notifications = { emails = ["finops"] }
+  }
+  expect_failures = [var.notifications]
+}
+
+run "refuses_eleven_emails" {
+  command = plan
+  module { source = "../../modules/budgets_spoke" }
+  variables {
+    notifications = { emails = [for n in range(11) : "finops${n}@example.com"] }
+  }
+  expect_failures = [var.notifications]
+}
