@@ -55,6 +55,7 @@ class Database:
 
     def __init__(self, settings: Settings) -> None:
         self._log = settings.logs / "database.log"
+        self._persist = settings.persist
         # MariaDB does not run as root. Root hands the folder to the user of the package.
         self._user = "mysql" if os.geteuid() == 0 else None
         self.folder = _folder_for(settings.local_dir, self._user)
@@ -80,6 +81,8 @@ class Database:
         if self.socket.parent != self.folder:
             self._own(self.socket.parent)
         self.socket.unlink(missing_ok=True)
+        if not self._persist:
+            shutil.rmtree(self._data, ignore_errors=True)
         if not self._data.exists():
             self._install(record)
         server = spawn(
@@ -104,8 +107,10 @@ class Database:
 
     def stop(self, record: ProcessRecord) -> None:
         """End the server and remove its socket."""
-        record.end(_STOP_SECONDS)
+        record.end(_STOP_SECONDS if self._persist else 0)
         self.socket.unlink(missing_ok=True)
+        if not self._persist:
+            shutil.rmtree(self._data, ignore_errors=True)
         if self.socket.parent != self.folder and self.socket.parent.is_dir():
             self.socket.parent.rmdir()
 

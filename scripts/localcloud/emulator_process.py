@@ -72,7 +72,7 @@ class EmulatorProcess:
 
     def stop(self, record: ProcessRecord) -> None:
         """End it, its functions and whatever else it started."""
-        record.end(_STOP_SECONDS if self._settings.persist else 2)
+        record.end(_STOP_SECONDS if self._settings.persist else 0)
         if not self._settings.persist:
             shutil.rmtree(self._folder, ignore_errors=True)
 
@@ -115,7 +115,8 @@ class EmulatorProcess:
             "TMPDIR": self._folder / "tmp",
             "HOME": self._folder / "home",
         }
-        shutil.rmtree(folders["TMPDIR"], ignore_errors=True)
+        stale = folders["TMPDIR"] if self._settings.persist else self._folder
+        shutil.rmtree(stale, ignore_errors=True)
         for folder in folders.values():
             folder.mkdir(parents=True, exist_ok=True)
         return {

@@ -12,7 +12,14 @@ SCRIPTS = Path(__file__).resolve().parents[1]
 REPOSITORY = SCRIPTS.parent
 
 DEFAULT_PORT = 4566
-PASSED_THROUGH = "FINOPS_DATA_API_"
+_OWN = {
+    "FINOPS_LOCAL_DIR",
+    "FINOPS_PORT",
+    "FINOPS_AUTH",
+    "FINOPS_DATABASE",
+    "FINOPS_PERSIST",
+    "FINOPS_EMULATOR_PYTHON",
+}
 
 _WORDS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 
@@ -30,10 +37,10 @@ class Settings:
         port: Port of the emulator on 127.0.0.1; 0 takes a free one.
         auth: Enforce IAM policies.
         database: Run a private MariaDB behind the RDS Data API.
-        persist: Keep the emulator's state over a stop and start.
+        persist: Keep all state over a stop and start; else each start is a fresh one.
         emulator_python: Interpreter that has MiniStack installed.
         external: ``host`` or ``host:port`` of an endpoint already running, used instead.
-        emulator_environment: ``FINOPS_DATA_API_*`` variables handed on to the emulator.
+        emulator_environment: Other ``FINOPS_*`` variables, which the extensions may know.
     """
 
     local_dir: Path = REPOSITORY / ".local"
@@ -68,7 +75,9 @@ class Settings:
             emulator_python=folder("FINOPS_EMULATOR_PYTHON", default.emulator_python),
             external=given.get("LOCALSTACK_HOST"),
             emulator_environment={
-                key: value for key, value in given.items() if key.startswith(PASSED_THROUGH)
+                key: value
+                for key, value in given.items()
+                if key.startswith("FINOPS_") and key not in _OWN
             },
         )
 

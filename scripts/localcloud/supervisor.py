@@ -101,9 +101,7 @@ class LocalCloud:
         if not wait_until(lambda: not self._lock.is_held(), _STOP_SECONDS) and keeper:
             keeper.signal(signal.SIGKILL)
             wait_until(lambda: not self._lock.is_held(), 5)
-        if self._keeper:
-            self._keeper.communicate()
-            self._keeper = None
+        self._forget_keeper()
         self._end_leftovers()
 
     def status(self) -> Status:
@@ -152,7 +150,14 @@ class LocalCloud:
     def _is_ready(self) -> bool:
         return self._lock.is_held() and self.settings.ready_file.exists()
 
+    def _forget_keeper(self) -> None:
+        """Wait for our keeper's end, which something else has brought about."""
+        if self._keeper:
+            self._keeper.communicate()
+            self._keeper = None
+
     def _start_keeper(self, progress: Progress) -> None:
+        self._forget_keeper()
         self.settings.logs.mkdir(parents=True, exist_ok=True)
         log = self.settings.logs / "supervisor.log"
         command = [sys.executable, "-m", "localcloud", "keep"]
@@ -172,12 +177,10 @@ class LocalCloud:
             state = self._follow(keeper, progress)
         except BaseException:
             keeper.terminate()
-            keeper.communicate()
-            self._keeper = None
+            self._forget_keeper()
             raise
         if state != "ready":
-            keeper.communicate()
-            self._keeper = None
+            self._forget_keeper()
         if state is None:
             raise LocalCloudError(f"The local cloud did not start; its log is {log}")
 

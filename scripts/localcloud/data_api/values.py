@@ -100,31 +100,29 @@ def parameters(given: Sequence[Document] | None) -> dict[str, Value]:
 
 def _parameter(name: str, parameter: Document) -> Value:
     field = parameter.get("value")
-    if not isinstance(field, Mapping) or len(field) != 1:
+    if not isinstance(field, dict) or len(field) != 1:
         raise bad_request(f"Parameter {name} must have exactly one value")
-    kind: str
-    value: Any
     ((kind, value),) = field.items()
+    return _value(name, kind, value, parameter.get("typeHint"))
+
+
+def _value(name: str, kind: str, value: Any, hint: str | None) -> Value:
     if kind == "isNull":
         if value is not True:
             raise bad_request(f"Parameter {name}: isNull must be true")
         return None
     if kind == "arrayValue":
         raise bad_request("Array parameters are not supported.")
-    if (
-        kind not in _KINDS
-        or not isinstance(value, _KINDS[kind])
-        or (isinstance(value, bool) and kind != "booleanValue")
-    ):
+    if not _fits(kind, value):
         raise bad_request(f"Parameter {name} has an invalid {kind}")
     if kind == "blobValue":
         try:
             return base64.b64decode(value, validate=True)
         except binascii.Error:
             raise bad_request(f"Parameter {name} has an invalid blobValue") from None
-    hint = parameter.get("typeHint")
     if hint is None:
-        return float(value) if kind == "doubleValue" else value
+        found: Value = float(value) if kind == "doubleValue" else value
+        return found
     if kind != "stringValue":
         raise bad_request(f"Parameter {name}: a type hint needs a stringValue")
     if hint not in _HINTS:
@@ -133,6 +131,12 @@ def _parameter(name: str, parameter: Document) -> Value:
         return _HINTS[hint](value)
     except ValueError:
         raise bad_request(f"Parameter {name}: {value[:100]!r} is no {hint}") from None
+
+
+def _fits(kind: str, value: object) -> bool:
+    if isinstance(value, bool):
+        return kind == "booleanValue"
+    return isinstance(value, _KINDS.get(kind, ()))
 
 
 # MySQL's column type codes and flags, as its protocol gives them.
@@ -250,7 +254,7 @@ class Column:
 
 
 def _boolean_field(value: Any) -> dict[str, Any]:
-    return {"booleanValue": value != b"\0" and value != 0}
+    return {"booleanValue": value not in {0, b"\0"}}
 
 
 def _blob_field(value: bytes) -> dict[str, Any]:

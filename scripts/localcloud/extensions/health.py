@@ -23,9 +23,12 @@ def _health(original: Any, path: str, request_id: str) -> Any:
         return None
     status, headers, body = response
     document = json.loads(body)
+    installed = [*extensions.EXTENSIONS]
+    if os.environ.get("FINOPS_DATABASE_SOCKET"):
+        installed.append("rds_data_api")
     document["finops"] = {
         "cloud": os.environ.get("FINOPS_LOCAL_CLOUD_ID"),
-        "extensions": [*extensions.EXTENSIONS, "rds_data_api"],
+        "extensions": installed,
     }
     return status, headers, json.dumps(document).encode()
 
