@@ -21,7 +21,7 @@ data "aws_iam_policy_document" "publish_budget" {
 
   statement {
     sid       = "WriteBudgetStatus"
-    actions   = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"]
+    actions   = ["dynamodb:GetItem", "dynamodb:UpdateItem"]
     resources = [local.status_table_arn]
   }
 }
@@ -31,7 +31,7 @@ data "aws_iam_policy_document" "repair_budget_drift" {
 
   statement {
     sid       = "ReadBudgets"
-    actions   = ["dynamodb:GetItem", "dynamodb:Query", "dynamodb:Scan"]
+    actions   = ["dynamodb:Query", "dynamodb:Scan"]
     resources = [local.budgets_table_arn]
   }
 
@@ -39,7 +39,6 @@ data "aws_iam_policy_document" "repair_budget_drift" {
     sid = "WriteBudgetStatus"
     actions = [
       "dynamodb:GetItem",
-      "dynamodb:PutItem",
       "dynamodb:Query",
       "dynamodb:Scan",
       "dynamodb:UpdateItem",
@@ -51,7 +50,7 @@ data "aws_iam_policy_document" "repair_budget_drift" {
 data "aws_iam_policy_document" "record_budget_result" {
   statement {
     sid       = "WriteBudgetStatus"
-    actions   = ["dynamodb:GetItem", "dynamodb:UpdateItem"]
+    actions   = ["dynamodb:UpdateItem"]
     resources = [local.status_table_arn]
   }
 }
@@ -59,7 +58,7 @@ data "aws_iam_policy_document" "record_budget_result" {
 data "aws_iam_policy_document" "expire_pending_budget" {
   statement {
     sid       = "WriteBudgetStatus"
-    actions   = ["dynamodb:GetItem", "dynamodb:UpdateItem"]
+    actions   = ["dynamodb:UpdateItem"]
     resources = [local.status_table_arn]
   }
 

@@ -19,7 +19,7 @@ data "aws_iam_policy_document" "spoke_trust" {
 data "aws_iam_policy_document" "spoke" {
   statement {
     sid       = "WriteBudgetParameters"
-    actions   = ["ssm:GetParameter", "ssm:PutParameter"]
+    actions   = ["ssm:PutParameter"]
     resources = ["${local.parameters_arn}/*"]
   }
 

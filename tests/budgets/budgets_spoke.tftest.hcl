@@ -54,7 +54,7 @@ run "spoke_role" {
         "arn:aws:ssm:eu-west-1:222222222222:parameter/finops/budgets/*",
       ], null]
       ReadBudgets           = ["Allow", ["budgets:ViewBudget"], ["arn:aws:budgets::222222222222:budget/*"], null]
-      WriteBudgetParameters = ["Allow", ["ssm:GetParameter", "ssm:PutParameter"], ["arn:aws:ssm:eu-west-1:222222222222:parameter/finops/budgets/*"], null]
+      WriteBudgetParameters = ["Allow", ["ssm:PutParameter"], ["arn:aws:ssm:eu-west-1:222222222222:parameter/finops/budgets/*"], null]
     })
     error_message = "The hub may write budget parameters, and see parameters and budgets."
   }
