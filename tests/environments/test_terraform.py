@@ -1,0 +1,159 @@
+"""Terraform's own tests of each module, and plans of the real environments without an account."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import stat
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from localcloud.settings import REPOSITORY
+from localcloud.terraform import terraform_environment
+
+# All that the provider would ask AWS for is left out; policies and names are computed for real.
+OFFLINE_PROVIDER = """
+provider "aws" {
+  region                      = var.region
+  access_key                  = "test"
+  secret_key                  = "test"
+  skip_credentials_validation = true
+  skip_metadata_api_check     = true
+  skip_requesting_account_id  = true
+}
+"""
+LOCAL_BACKEND = 'terraform {\n  backend "local" {}\n}\n'
+
+
+def terraform(folder: Path, work: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run Terraform with its data under `work`, so that nothing is left in the folder."""
+    environment = terraform_environment(work, os.environ) | {"TF_DATA_DIR": str(work / "data")}
+    return subprocess.run(
+        ["terraform", *arguments],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def copied(work: Path, *folders: str) -> Path:
+    """A copy of parts of the repository, where overrides and lock files may be written."""
+    for folder in folders:
+        shutil.copytree(
+            REPOSITORY / folder,
+            work / folder,
+            ignore=shutil.ignore_patterns(".terraform*", "*.py", "__pycache__"),
+        )
+    return work
+
+
+@pytest.mark.parametrize("suite", ["lambda_function", "budgets"])
+def test_modules_hold_what_their_terraform_tests_say(suite: str, tmp_path: Path) -> None:
+    folder = copied(tmp_path / "copy", "modules", f"tests/{suite}") / "tests" / suite
+    started = terraform(folder, tmp_path, "init", "-input=false", "-no-color")
+    assert started.returncode == 0, started.stderr
+    tested = terraform(folder, tmp_path, "test", "-no-color")
+    assert tested.returncode == 0, f"{tested.stdout}\n{tested.stderr}"
+    assert "0 failed" in tested.stdout
+
+
+@pytest.mark.parametrize("environment", ["dev", "prod"])
+@pytest.mark.parametrize("root", ["management", "spoke"])
+def test_a_real_environment_plans_from_its_examples(
+    environment: str, root: str, tmp_path: Path
+) -> None:
+    copy = copied(tmp_path / "copy", "modules", f"environments/{environment}/{root}")
+    folder = copy / "environments" / environment / root
+    (folder / "providers.tf").write_text(OFFLINE_PROVIDER)
+    (folder / "backend_override.tf").write_text(LOCAL_BACKEND)
+    (folder / "terraform.tfvars").write_text((folder / "terraform.tfvars.example").read_text())
+    built = {"path": "build/lambda/finops.zip", "sha256_base64": "x" * 44}
+    packages = copy / "build" / "lambda" / "packages.json"
+    packages.parent.mkdir(parents=True)
+    packages.write_text(json.dumps({"code": built, "layers": {"core": built}}))
+    (copy / built["path"]).touch()
+
+    started = terraform(folder, tmp_path, "init", "-input=false", "-no-color")
+    assert started.returncode == 0, started.stderr
+    given = ["-var=account_id=222222222222"] if root == "spoke" else []
+    planned = terraform(folder, tmp_path, "plan", "-input=false", "-no-color", *given)
+    assert planned.returncode == 0, planned.stderr
+    assert " to add, 0 to change, 0 to destroy." in planned.stdout
+    protected = "deletion_protection_enabled = true" in " ".join(planned.stdout.split())
+    assert protected == (environment == "prod" and root == "management")
+    refused = terraform(folder, tmp_path, "plan", "-input=false", "-no-color", "-var=account_id=22")
+    assert refused.returncode == 1
+    assert "12 digits" in refused.stderr
+
+
+class Deploy:
+    """`deploy_spokes.sh` on a copy of the environment, with a Terraform that notes its calls."""
+
+    def __init__(self, work: Path) -> None:
+        self.root = copied(work, "environments/dev/spoke", "scripts") / "environments/dev/spoke"
+        shutil.copy2(REPOSITORY / "scripts" / "deploy_spokes.sh", work / "scripts")
+        self.script = work / "scripts" / "deploy_spokes.sh"
+        self.calls = work / "calls"
+        (self.root / "backend.hcl").write_text('bucket = "state"\n')
+        fake = work / "bin" / "terraform"
+        fake.parent.mkdir()
+        fake.write_text(
+            '#!/bin/sh\necho "$@" >> "$CALLS"\ncase "$*" in *"apply"*444444444444*) exit 1;; esac\n'
+        )
+        fake.chmod(fake.stat().st_mode | stat.S_IXUSR)
+        self.environment = {
+            "PATH": f"{fake.parent}:{os.environ['PATH']}",
+            "CALLS": str(self.calls),
+            "PARALLEL": "1",
+        }
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [str(self.script), *arguments],
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+
+@pytest.fixture
+def deploy(tmp_path: Path) -> Deploy:
+    return Deploy(tmp_path)
+
+
+def test_every_spoke_is_deployed_with_a_state_of_its_own(deploy: Deploy) -> None:
+    (deploy.root / "accounts.csv").write_text(
+        'account_id,name\r\n222222222222,shop\r\n"333333333333",data\r\n'
+    )
+    (deploy.root / "accounts").mkdir()
+    (deploy.root / "accounts" / "333333333333.tfvars").write_text("")
+    ran = deploy.run("apply", "dev")
+    assert ran.returncode == 0, ran.stderr
+    calls = deploy.calls.read_text().splitlines()
+    for account_id in ("222222222222", "333333333333"):
+        assert any(f"key=finops/dev/spoke/{account_id}.tfstate" in call for call in calls)
+    (own,) = [call for call in calls if "333333333333" in call and call.startswith("apply")]
+    assert "-var-file=accounts/333333333333.tfvars" in own
+
+
+def test_a_spoke_that_fails_stops_no_other_and_is_named(deploy: Deploy) -> None:
+    (deploy.root / "accounts.csv").write_text("account_id\n444444444444\n555555555555\n")
+    ran = deploy.run("apply", "dev")
+    assert ran.returncode == 1
+    assert "444444444444 FAILED" in ran.stdout
+    assert "555555555555 ok" in ran.stdout
+
+
+def test_what_is_no_account_id_is_refused_before_anything_runs(deploy: Deploy) -> None:
+    (deploy.root / "accounts.csv").write_text("account_id\n22222222222\n555555555555\n")
+    ran = deploy.run("apply", "dev")
+    assert ran.returncode == 2
+    assert "22222222222" in ran.stderr
+    assert not deploy.calls.exists()
+    assert deploy.run("explode", "dev").returncode == 2
