@@ -1,0 +1,488 @@
+"""Nothing is granted that the flow does not need, and nobody else gets in.
+
+Each statement of each policy that Terraform deployed is taken away in turn: the part of the flow
+that needs it must then fail, and work again once it is back.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+
+from tests.flows.deployment import OTHER_SPOKE, SPOKE, Deployment, eventually, refused
+
+pytestmark = [
+    pytest.mark.flow,
+    pytest.mark.xdist_group("budgets"),
+    pytest.mark.needs("service_permissions", "cross_account_bus"),
+]
+
+HUB = "111111111111"
+#: Long enough for what works (a second at most), short enough to wait for what does not.
+SOON = 4.0
+
+
+def happens(probe: Callable[[], Any], within: float = SOON) -> bool:
+    """Whether something comes about in time."""
+    deadline = time.monotonic() + within
+    while not (there := bool(probe())) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return there
+
+
+def applied(d: Deployment, name: str) -> None:
+    d.edit(SPOKE, 10, name)
+    d.await_status(SPOKE, "APPLIED", name)
+
+
+def answers(d: Deployment, function: str, payload: Any, account_id: str = HUB) -> bool:
+    answer = d.client("lambda", account_id).invoke(
+        FunctionName=function, Payload=json.dumps(payload).encode()
+    )
+    return "FunctionError" not in answer
+
+
+def edit_is_applied(d: Deployment, name: str) -> bool:
+    d.edit(SPOKE, 11, name)
+    return happens(
+        lambda: d.status(SPOKE, name).get("status") == "APPLIED" and d.amount(SPOKE, name) == 11
+    )
+
+
+def delayed(d: Deployment) -> int:
+    found = d.client("sqs").get_queue_attributes(
+        QueueUrl=d.outputs["deadline_queue_url"], AttributeNames=["All"]
+    )
+    return int(found["Attributes"]["ApproximateNumberOfMessagesDelayed"])
+
+
+def edit_sets_a_deadline(d: Deployment, name: str) -> bool:
+    d.client("sqs").purge_queue(QueueUrl=d.outputs["deadline_queue_url"])
+    d.edit(SPOKE, 12, name)
+    return happens(lambda: delayed(d))
+
+
+def drift_is_repaired(d: Deployment, name: str) -> bool:
+    applied(d, name)
+    d.client("budgets", SPOKE).delete_budget(AccountId=SPOKE, BudgetName=name)
+    d.client("sqs").purge_queue(QueueUrl=d.outputs["deadline_queue_url"])
+    return (
+        answers(d, "finops-repair-budget-drift", {"repair": True, "account_id": SPOKE})
+        and happens(lambda: d.amount(SPOKE, name) == 10)
+        and happens(lambda: delayed(d))
+    )
+
+
+def all_accounts_are_compared(d: Deployment, name: str) -> bool:
+    applied(d, name)
+    return answers(d, "finops-repair-budget-drift", {"repair": False})
+
+
+def spoke_finds_its_drift(d: Deployment, name: str) -> bool:
+    applied(d, name)
+    d.client("budgets", SPOKE).delete_budget(AccountId=SPOKE, BudgetName=name)
+    return answers(d, "finops-apply-budget", {"source": "finops.drift"}, SPOKE) and happens(
+        lambda: d.amount(SPOKE, name) == 10
+    )
+
+
+def silence_is_noticed(d: Deployment, name: str) -> bool:
+    key = {"account_id": {"S": SPOKE}, "budget_name": {"S": name}}
+    pending = {"version": {"S": "1"}, "status": {"S": "PENDING"}}
+    d.client("dynamodb").put_item(TableName=d.outputs["status_table"], Item=key | pending)
+    d.client("sqs").send_message(
+        QueueUrl=d.outputs["deadline_queue_url"],
+        MessageBody=json.dumps({"account_id": SPOKE, "budget_name": name, "version": "1"}),
+    )
+    return happens(lambda: d.status(SPOKE, name)["status"] == "FAILED")
+
+
+def failures_queue(d: Deployment, function: str, account_id: str) -> str:
+    found = d.client("sqs", account_id).get_queue_url(QueueName=f"{function}-failures")
+    return str(found["QueueUrl"])
+
+
+#: No function can make sense of this event.
+SENSELESS = {"Records": [{}], "account_id": 5}
+
+
+def failure_is_kept(function: str, account_id: str) -> Callable[[Deployment, str], bool]:
+    def probe(d: Deployment, _: str) -> bool:
+        queue = failures_queue(d, function, account_id)
+        d.client("sqs", account_id).purge_queue(QueueUrl=queue)
+        d.client("lambda", account_id).invoke(
+            FunctionName=function,
+            InvocationType="Event",
+            Payload=json.dumps(SENSELESS).encode(),
+        )
+        return happens(lambda: d.messages(queue, account_id))
+
+    return probe
+
+
+def log_is_written(function: str, account_id: str) -> Callable[[Deployment, str], bool]:
+    def probe(d: Deployment, _: str) -> bool:
+        logs = d.client("logs", account_id)
+
+        def lines() -> int:
+            pages = logs.get_paginator("filter_log_events").paginate(
+                logGroupName=f"/aws/lambda/{function}"
+            )
+            return sum(len(page["events"]) for page in pages)
+
+        before = lines()
+        answers(d, function, SENSELESS, account_id)
+        return happens(lambda: lines() > before)
+
+    return probe
+
+
+@contextmanager
+def schedule(d: Deployment, name: str, account_id: str, **target: Any) -> Iterator[None]:
+    """A copy of the deployed schedule that is due in a moment, once."""
+    scheduler = d.client("scheduler", account_id)
+    deployed = scheduler.get_schedule(Name=name)["Target"]
+    copy = f"{name}-{uuid.uuid4().hex[:8]}"
+    due = datetime.now(UTC) + timedelta(seconds=1)
+    scheduler.create_schedule(
+        Name=copy,
+        ScheduleExpression=f"at({due:%Y-%m-%dT%H:%M:%S})",
+        FlexibleTimeWindow={"Mode": "OFF"},
+        Target=deployed | target,
+    )
+    try:
+        yield
+    finally:
+        scheduler.delete_schedule(Name=copy)
+
+
+def schedule_fires(function: str, account_id: str) -> Callable[[Deployment, str], bool]:
+    def probe(d: Deployment, name: str) -> bool:
+        applied(d, name)
+        d.client("budgets", SPOKE).delete_budget(AccountId=SPOKE, BudgetName=name)
+        with schedule(d, function, account_id):
+            return happens(lambda: d.amount(SPOKE, name) == 10, within=1 + SOON)
+
+    return probe
+
+
+def undelivered_is_kept(function: str, account_id: str) -> Callable[[Deployment, str], bool]:
+    def probe(d: Deployment, _: str) -> bool:
+        queue = failures_queue(d, function, account_id)
+        d.client("sqs", account_id).purge_queue(QueueUrl=queue)
+        nowhere = f"arn:aws:lambda:us-east-1:{account_id}:function:not-there"
+        with schedule(d, function, account_id, Arn=nowhere):
+            return happens(lambda: d.messages(queue, account_id), within=1 + SOON)
+
+    return probe
+
+
+PUBLISH, RECORD = "finops-publish-budget", "finops-record-budget-result"
+EXPIRE, REPAIR = "finops-expire-pending-budget", "finops-repair-budget-drift"
+APPLY, ROLE = "finops-apply-budget", "finops-budgets-spoke"
+
+#: (account, role, statement) → what cannot work without it.
+NEEDED: dict[tuple[str, str, str], Callable[[Deployment, str], bool]] = {
+    (HUB, PUBLISH, "AssumeSpokeRoles"): edit_is_applied,
+    (HUB, PUBLISH, "ReadBudgetStream"): edit_is_applied,
+    (HUB, PUBLISH, "SetDeadlines"): edit_sets_a_deadline,
+    (HUB, PUBLISH, "WriteBudgetStatus"): edit_is_applied,
+    (HUB, RECORD, "WriteBudgetStatus"): edit_is_applied,
+    (HUB, EXPIRE, "ConsumeDeadlines"): silence_is_noticed,
+    (HUB, EXPIRE, "WriteBudgetStatus"): silence_is_noticed,
+    (HUB, REPAIR, "AssumeSpokeRoles"): drift_is_repaired,
+    (HUB, REPAIR, "ReadBudgets"): all_accounts_are_compared,
+    (HUB, REPAIR, "SetDeadlines"): drift_is_repaired,
+    (HUB, REPAIR, "WriteBudgetStatus"): drift_is_repaired,
+    (HUB, f"{REPAIR}-schedule", "InvokeFunction"): schedule_fires(REPAIR, HUB),
+    (HUB, f"{REPAIR}-schedule", "SendUndelivered"): undelivered_is_kept(REPAIR, HUB),
+    (SPOKE, APPLY, "ListBudgetParameters"): spoke_finds_its_drift,
+    (SPOKE, APPLY, "ManageBudgets"): edit_is_applied,
+    (SPOKE, APPLY, "ReadBudgetParameters"): edit_is_applied,
+    (SPOKE, APPLY, "ReportResults"): edit_is_applied,
+    (SPOKE, f"{APPLY}-schedule", "InvokeFunction"): schedule_fires(APPLY, SPOKE),
+    (SPOKE, f"{APPLY}-schedule", "SendUndelivered"): undelivered_is_kept(APPLY, SPOKE),
+    (SPOKE, ROLE, "ListBudgetParameters"): drift_is_repaired,
+    (SPOKE, ROLE, "ReadBudgets"): drift_is_repaired,
+    (SPOKE, ROLE, "WriteBudgetParameters"): edit_is_applied,
+    **{
+        (account_id, function, "SendFailures"): failure_is_kept(function, account_id)
+        for account_id, function in (
+            (HUB, PUBLISH),
+            (HUB, RECORD),
+            (HUB, EXPIRE),
+            (HUB, REPAIR),
+            (SPOKE, APPLY),
+        )
+    },
+    **{
+        (account_id, function, "WriteLogs"): log_is_written(function, account_id)
+        for account_id, function in (
+            (HUB, PUBLISH),
+            (HUB, RECORD),
+            (HUB, EXPIRE),
+            (HUB, REPAIR),
+            (SPOKE, APPLY),
+        )
+    },
+}
+
+
+def policies(d: Deployment, account_id: str) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """(role, policy name, document) of every inline policy of the deployment."""
+    iam = d.client("iam", account_id)
+    for page in iam.get_paginator("list_roles").paginate():
+        for role in page["Roles"]:
+            name = role["RoleName"]
+            if not name.startswith("finops-"):
+                continue
+            for policy in iam.list_role_policies(RoleName=name)["PolicyNames"]:
+                found = iam.get_role_policy(RoleName=name, PolicyName=policy)
+                yield name, policy, found["PolicyDocument"]
+
+
+@contextmanager
+def without(d: Deployment, account_id: str, role: str, sid: str) -> Iterator[None]:
+    """The role without one statement."""
+    iam = d.client("iam", account_id)
+    ((name, policy, document),) = [one for one in policies(d, account_id) if one[0] == role]
+    kept = [one for one in document["Statement"] if one["Sid"] != sid]
+    assert len(kept) == len(document["Statement"]) - 1
+    # A policy needs a statement; this one allows nothing that anybody does.
+    nothing = {"Sid": "None", "Effect": "Deny", "Action": "s3:ListAllMyBuckets", "Resource": "*"}
+    kept = kept or [nothing]
+
+    def put(statements: list[dict[str, Any]]) -> None:
+        iam.put_role_policy(
+            RoleName=name,
+            PolicyName=policy,
+            PolicyDocument=json.dumps(document | {"Statement": statements}),
+        )
+
+    put(kept)
+    try:
+        if sid == "AssumeSpokeRoles":
+            forget_sessions(d, role)
+        yield
+    finally:
+        put(document["Statement"])
+
+
+def forget_sessions(d: Deployment, function: str, **environment: str) -> dict[str, str]:
+    """Replace the function's workers, which hold role sessions; returns the settings before."""
+    functions = d.client("lambda")
+    found = functions.get_function_configuration(FunctionName=function)
+    before: dict[str, str] = found["Environment"]["Variables"]
+    functions.update_function_configuration(
+        FunctionName=function,
+        Environment={"Variables": before | {"RESTARTED": uuid.uuid4().hex} | environment},
+    )
+    functions.get_waiter("function_updated_v2").wait(
+        FunctionName=function, WaiterConfig={"Delay": 0.1, "MaxAttempts": 100}
+    )
+    return before
+
+
+@pytest.fixture
+def name(deployment: Deployment) -> Iterator[str]:
+    """A budget name that no other probe has seen."""
+    names = f"privilege-{uuid.uuid4().hex[:8]}"
+    yield names
+    for suffix in ("", "-again"):
+        deployment.remove(SPOKE, names + suffix)
+
+
+def test_every_statement_that_is_deployed_is_needed_by_something(deployment: Deployment) -> None:
+    deployed = {
+        (account_id, role, statement["Sid"])
+        for account_id in (HUB, SPOKE)
+        for role, _, document in policies(deployment, account_id)
+        for statement in document["Statement"]
+    }
+    assert deployed == set(NEEDED)
+
+
+@pytest.mark.parametrize(
+    ("account_id", "role", "sid"), sorted(NEEDED), ids=[f"{r}-{s}" for _, r, s in sorted(NEEDED)]
+)
+def test_without_one_statement_something_fails(
+    deployment: Deployment, name: str, account_id: str, role: str, sid: str
+) -> None:
+    works = NEEDED[(account_id, role, sid)]
+    with without(deployment, account_id, role, sid):
+        assert not works(deployment, name)
+    assert works(deployment, f"{name}-again")
+
+
+def role_of_no_concern(d: Deployment, account_id: str) -> dict[str, str]:
+    """Credentials of a role that may assume anything, but is nobody to the spokes."""
+    iam, role = d.client("iam", account_id), f"bystander-{uuid.uuid4().hex[:8]}"
+    trust = {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Effect": "Allow",
+                "Principal": {"AWS": f"arn:aws:iam::{account_id}:root"},
+                "Action": "sts:AssumeRole",
+            }
+        ],
+    }
+    arn = iam.create_role(RoleName=role, AssumeRolePolicyDocument=json.dumps(trust))["Role"]["Arn"]
+    iam.put_role_policy(
+        RoleName=role,
+        PolicyName="everything",
+        PolicyDocument=json.dumps(
+            {
+                "Version": "2012-10-17",
+                "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}],
+            }
+        ),
+    )
+    return credentials(d.client("sts", account_id).assume_role(RoleArn=arn, RoleSessionName="test"))
+
+
+def credentials(answer: Any) -> dict[str, str]:
+    found = answer["Credentials"]
+    return {
+        "aws_access_key_id": found["AccessKeyId"],
+        "aws_secret_access_key": found["SecretAccessKey"],
+        "aws_session_token": found["SessionToken"],
+    }
+
+
+def client_of(d: Deployment, keys: dict[str, str], service: str) -> Any:
+    return boto3.client(service, endpoint_url=d.url, region_name="us-east-1", **keys)
+
+
+def spoke_role(account_id: str = SPOKE) -> str:
+    return f"arn:aws:iam::{account_id}:role/finops-budgets-spoke"
+
+
+@pytest.mark.parametrize("account_id", [OTHER_SPOKE, "999999999999", HUB])
+def test_who_is_not_the_hub_cannot_assume_the_spokes_role(
+    deployment: Deployment, account_id: str
+) -> None:
+    sts = client_of(deployment, role_of_no_concern(deployment, account_id), "sts")
+    assert (
+        refused(
+            lambda: sts.assume_role(
+                RoleArn=spoke_role(),
+                RoleSessionName="test",
+                ExternalId=deployment.outputs["external_id"],
+            )
+        )
+        == "AccessDenied"
+    )
+
+
+@pytest.fixture
+def hub(deployment: Deployment) -> Iterator[dict[str, str]]:
+    """Credentials of the publisher, which a change of its trust lends to the test."""
+    iam = deployment.client("iam")
+    trust = iam.get_role(RoleName=PUBLISH)["Role"]["AssumeRolePolicyDocument"]
+    open_trust = json.loads(json.dumps(trust))
+    open_trust["Statement"][0]["Principal"]["AWS"] = f"arn:aws:iam::{HUB}:root"
+    iam.update_assume_role_policy(RoleName=PUBLISH, PolicyDocument=json.dumps(open_trust))
+    try:
+        yield credentials(
+            deployment.client("sts").assume_role(
+                RoleArn=f"arn:aws:iam::{HUB}:role/{PUBLISH}", RoleSessionName="test"
+            )
+        )
+    finally:
+        iam.update_assume_role_policy(RoleName=PUBLISH, PolicyDocument=json.dumps(trust))
+
+
+def test_the_hub_needs_the_external_id_and_gets_no_further(
+    deployment: Deployment, hub: dict[str, str]
+) -> None:
+    sts = client_of(deployment, hub, "sts")
+
+    def assume(**given: str) -> Any:
+        return sts.assume_role(RoleArn=spoke_role(), RoleSessionName="test", **given)
+
+    assert refused(assume) == "AccessDenied"
+    assert refused(lambda: assume(ExternalId="another")) == "AccessDenied"
+    keys = credentials(assume(ExternalId=deployment.outputs["external_id"]))
+    ssm = client_of(deployment, keys, "ssm")
+    for path in ("/finops/other", "/finops/budgets"):
+        call = partial(ssm.put_parameter, Name=path, Value="x", Type="String")
+        assert "AccessDenied" in refused(call)
+    budgets = client_of(deployment, keys, "budgets")
+    assert "AccessDenied" in refused(
+        lambda: budgets.delete_budget(AccountId=SPOKE, BudgetName="monthly-total")
+    )
+
+
+def test_a_wrong_external_id_fails_the_edit_with_what_to_do(
+    deployment: Deployment, name: str
+) -> None:
+    before = forget_sessions(deployment, PUBLISH, EXTERNAL_ID="another")
+    try:
+        deployment.edit(SPOKE, 5, name)
+        status = deployment.await_status(SPOKE, "FAILED", name)
+        assert status["error_step"] == "assume_role"
+        assert "external id" in status["error"]
+    finally:
+        forget_sessions(deployment, PUBLISH, **before)
+    deployment.edit(SPOKE, 6, name)
+    deployment.await_status(SPOKE, "APPLIED", name)
+
+
+def entry(d: Deployment, detail: dict[str, Any], **changes: str) -> dict[str, str]:
+    return {
+        "EventBusName": d.outputs["result_bus_arn"],
+        "Source": "finops.budgets",
+        "DetailType": "Budget Result",
+        "Detail": json.dumps(detail),
+    } | changes
+
+
+def is_taken(d: Deployment, account_id: str, one: dict[str, str]) -> bool:
+    events = d.client("events", account_id)
+    with suppress(ClientError):
+        return bool(events.put_events(Entries=[one])["FailedEntryCount"] == 0)
+    return False
+
+
+def test_the_bus_takes_results_of_spokes_and_nothing_else(deployment: Deployment) -> None:
+    assert is_taken(deployment, SPOKE, entry(deployment, {}))
+    assert not is_taken(deployment, SPOKE, entry(deployment, {}, Source="finops.other"))
+    assert not is_taken(deployment, SPOKE, entry(deployment, {}, DetailType="Other"))
+    assert not is_taken(deployment, "999999999999", entry(deployment, {}))
+
+
+def test_a_spoke_that_reports_for_another_is_refused_and_kept_for_a_person(
+    deployment: Deployment, name: str
+) -> None:
+    deployment.edit(OTHER_SPOKE, 5, name)
+    version = deployment.await_status(OTHER_SPOKE, "APPLIED", name)["version"]
+    forged = {
+        "account_id": OTHER_SPOKE,
+        "budget_name": name,
+        "version": version,
+        "request_id": "forged",
+        "status": "REMOVED",
+        "action": "removed",
+        "amount": "",
+        "reported_at": "2099-01-01T00:00:00.000000+00:00",
+        "latency_ms": None,
+        "error": None,
+    }
+    assert is_taken(deployment, SPOKE, entry(deployment, forged))
+    queue = failures_queue(deployment, RECORD, HUB)
+    eventually(
+        lambda: any("forged" in one for one in deployment.messages(queue)), what="the refusal"
+    )
+    assert deployment.status(OTHER_SPOKE, name)["status"] == "APPLIED"
+    deployment.remove(OTHER_SPOKE, name)
