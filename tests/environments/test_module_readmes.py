@@ -1,0 +1,100 @@
+"""A module's README: its tables are the module's own, and its call can be pasted."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+import document_modules
+from document_modules import BEGIN, END, MODULES, UndocumentedError, documented, reference
+from localcloud.terraform import terraform_environment
+
+MODULE_NAMES = sorted(path.parent.name for path in MODULES.glob("*/versions.tf"))
+
+
+@pytest.fixture
+def module(tmp_path: Path) -> Path:
+    """A module with one input of each kind and a README that says nothing of them yet."""
+    folder = tmp_path / "example"
+    folder.mkdir()
+    (folder / "variables.tf").write_text(
+        'variable "names" {\n'
+        '  description = <<-EOT\n    The `a|b`\n    of "names".\n  EOT\n'
+        '  type        = object({ first = optional(string, "x") })\n  default     = {}\n}\n'
+        'variable "id" {\n  description = "An id."\n  type        = string\n}\n'
+    )
+    (folder / "outputs.tf").write_text(
+        'output "id" {\n  description = "It."\n  value = var.id\n}\n'
+    )
+    (folder / "README.md").write_text(f"# example\n\nWords.\n\n{BEGIN}\n{END}\nMore words.\n")
+    return folder
+
+
+@pytest.mark.parametrize("name", MODULE_NAMES)
+def test_tables_say_what_the_module_says(name: str) -> None:
+    readme = (MODULES / name / "README.md").read_text()
+    assert documented(readme, reference(MODULES / name)) == readme
+
+
+def test_tables_are_written_between_the_markers_only(module: Path) -> None:
+    assert document_modules.main([str(module)]) == 0
+    readme = (module / "README.md").read_text()
+    assert readme.startswith("# example\n\nWords.\n")
+    assert readme.endswith("\nMore words.\n")
+    assert (
+        '| `names` | The `a\\|b` of "names". | `object({first = optional(string, "x")})` | `{}` |'
+    ) in readme
+    assert readme.index("| `id` | An id. | `string` | **required** |") < readme.index("`names`")
+    assert "| `id` | It. |" in readme
+    assert document_modules.main(["--check", str(module)]) == 0
+
+
+def test_a_readme_behind_its_module_fails_the_check_and_stays_as_it_is(
+    module: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = (module / "README.md").read_text()
+    assert document_modules.main(["--check", str(module)]) == 1
+    assert "run python scripts/document_modules.py" in capsys.readouterr().err
+    assert (module / "README.md").read_text() == before
+
+
+def test_an_input_without_a_description_is_refused(module: Path) -> None:
+    (module / "more.tf").write_text('variable "bare" {\n  type = string\n}\n')
+    with pytest.raises(UndocumentedError, match="bare has no description"):
+        reference(module)
+
+
+def test_a_readme_without_markers_is_refused() -> None:
+    with pytest.raises(UndocumentedError, match="lacks the lines"):
+        documented("# example\n", "")
+
+
+@pytest.mark.parametrize("name", MODULE_NAMES)
+def test_the_call_in_the_readme_is_valid(name: str, tmp_path: Path) -> None:
+    (call,) = re.findall(r"```hcl\n(.*?)```", (MODULES / name / "README.md").read_text(), re.DOTALL)
+    call, sources = re.subn(r'"github.com/\S+//modules/', '"../modules/', call)
+    assert sources == 1
+    shutil.copytree(MODULES, tmp_path / "modules", ignore=shutil.ignore_patterns(".terraform*"))
+    root = tmp_path / "root"
+    (root / "build" / "lambda").mkdir(parents=True)
+    (root / "main.tf").write_text(call)
+    (root / "build" / "rates.zip").touch()
+    package = {"path": "build/lambda/finops.zip", "sha256_base64": "x" * 44}
+    packages = {"code": package, "layers": {"core": package}}
+    (root / "build" / "lambda" / "packages.json").write_text(json.dumps(packages))
+    for arguments in (["init", "-backend=false", "-input=false"], ["validate"]):
+        ran = subprocess.run(
+            ["terraform", *arguments, "-no-color"],
+            cwd=root,
+            env=terraform_environment(tmp_path, os.environ),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert ran.returncode == 0, ran.stderr
