@@ -14,6 +14,7 @@ from botocore.credentials import DeferredRefreshableCredentials
 from botocore.exceptions import BotoCoreError, ClientError
 
 from finops.shared.errors import ConfigurationError, FinOpsError, TransientFailure
+from finops.shared.observability import logger
 
 # Standard mode, since legacy never retries some services' throttles. Six attempts take 15 s on
 # average and 31 s at worst, so that an edit has its answer within a minute:
@@ -133,6 +134,7 @@ class AssumedRoles:
                 RoleSessionName=self._session_name,
                 ExternalId=self._external_id,
             )["Credentials"]
+            logger.info("role assumed", extra={"account_id": account_id})
             return {
                 "access_key": credentials["AccessKeyId"],
                 "secret_key": credentials["SecretAccessKey"],
