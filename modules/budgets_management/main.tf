@@ -139,7 +139,6 @@ resource "aws_lambda_event_source_mapping" "publish_budget" {
 
 # Record: what a spoke reports back becomes the row's status.
 resource "aws_cloudwatch_event_bus" "results" {
-  #checkov:skip=CKV_AWS_297:results hold amounts and ids only; EventBridge encrypts them with its own key
   name = "${var.name_prefix}-budgets"
 }
 

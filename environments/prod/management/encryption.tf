@@ -12,9 +12,6 @@ resource "aws_kms_alias" "finops" {
 }
 
 data "aws_iam_policy_document" "key" {
-  #checkov:skip=CKV_AWS_109:a key's policy names the key as *; this is AWS's default statement
-  #checkov:skip=CKV_AWS_111:a key's policy names the key as *; this is AWS's default statement
-  #checkov:skip=CKV_AWS_356:a key's policy names the key as *
   statement {
     sid       = "AccountDecides"
     actions   = ["kms:*"]
