@@ -50,7 +50,7 @@ class CloudUnderTest:
 @pytest.fixture
 def local_settings() -> Iterator[Settings]:
     """Settings of a cloud of this test's own: a fresh folder and any free port."""
-    with _fresh_settings() as settings:
+    with fresh_settings() as settings:
         yield settings
 
 
@@ -60,7 +60,7 @@ def local_cloud() -> Iterator[CloudUnderTest]:
 
     It ends with the session, however that ends. With LOCALSTACK_HOST nothing is started.
     """
-    with _fresh_settings() as fresh:
+    with fresh_settings() as fresh:
         settings = replace(fresh, external=os.environ.get("LOCALSTACK_HOST") or None)
         with LocalCloud(settings) as cloud:
             yield CloudUnderTest(cloud)
@@ -87,7 +87,8 @@ def _needed_capabilities(request: pytest.FixtureRequest) -> None:
 
 
 @contextmanager
-def _fresh_settings() -> Iterator[Settings]:
+def fresh_settings() -> Iterator[Settings]:
+    """Settings of a cloud in a fresh folder, on any free port."""
     # A path short enough for sockets, and open to the database's user.
     folder = Path(tempfile.mkdtemp(prefix="finops-"))
     folder.chmod(0o755)

@@ -1,0 +1,155 @@
+"""A deployment from its first apply to its destruction, on a cloud of its own."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from typing import Any
+
+import psutil
+import pytest
+
+from localcloud.endpoints import account_session
+from localcloud.supervisor import LocalCloud
+from localcloud.terraform import Terraform, local_environment
+from tests.conftest import fresh_settings
+from tests.flows.deployment import OTHER_SPOKE, SPOKE, Deployment
+
+pytestmark = [pytest.mark.flow, pytest.mark.xdist_group("lifecycle")]
+
+HUB = "111111111111"
+
+
+@pytest.fixture(scope="module")
+def cloud() -> Iterator[LocalCloud]:
+    with fresh_settings() as settings, LocalCloud(settings) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def terraform(cloud: LocalCloud) -> Terraform:
+    made = local_environment(cloud.settings, repair_schedule="rate(12 hours)")
+    made.variables = {**made.variables, "endpoint_url": cloud.endpoint_url}
+    made.init()
+    return made
+
+
+def names(client: Any, operation: str, *path: str, **arguments: Any) -> list[str]:
+    """Names from every page of a listing."""
+    pages = client.get_paginator(operation).paginate(**arguments)
+    found = [one for page in pages for one in page.get(path[0]) or []]
+    return [str(one[path[1]] if len(path) > 1 else one) for one in found]
+
+
+#: What a deployment makes, and how to list it: AWS's own defaults are left out.
+LISTINGS: dict[str, Callable[[Any, str], list[str]]] = {
+    "lambda functions": lambda s, _: names(
+        s("lambda"), "list_functions", "Functions", "FunctionName"
+    ),
+    "lambda layers": lambda s, _: names(s("lambda"), "list_layers", "Layers", "LayerName"),
+    "event source mappings": lambda s, _: names(
+        s("lambda"), "list_event_source_mappings", "EventSourceMappings", "UUID"
+    ),
+    "tables": lambda s, _: names(s("dynamodb"), "list_tables", "TableNames"),
+    "queues": lambda s, _: names(s("sqs"), "list_queues", "QueueUrls"),
+    "topics": lambda s, _: names(s("sns"), "list_topics", "Topics", "TopicArn"),
+    "parameters": lambda s, _: names(s("ssm"), "describe_parameters", "Parameters", "Name"),
+    "budgets": lambda s, account_id: names(
+        s("budgets"), "describe_budgets", "Budgets", "BudgetName", AccountId=account_id
+    ),
+    "roles": lambda s, _: names(s("iam"), "list_roles", "Roles", "RoleName"),
+    "rules": lambda s, _: names(s("events"), "list_rules", "Rules", "Name"),
+    "event buses": lambda s, _: [
+        one["Name"]
+        for one in s("events").list_event_buses()["EventBuses"]
+        if one["Name"] != "default"
+    ],
+    "schedules": lambda s, _: names(s("scheduler"), "list_schedules", "Schedules", "Name"),
+    "log groups": lambda s, _: names(s("logs"), "describe_log_groups", "logGroups", "logGroupName"),
+    "alarms": lambda s, _: names(s("cloudwatch"), "describe_alarms", "MetricAlarms", "AlarmName"),
+}
+
+
+def inventory(url: str) -> dict[str, list[str]]:
+    """All that is there, by account and kind."""
+    found = {}
+    for account_id in (HUB, SPOKE, OTHER_SPOKE):
+        session = account_session(account_id, url)
+        for kind, listing in LISTINGS.items():
+            if there := listing(session.client, account_id):
+                found[f"{account_id} {kind}"] = there
+    return found
+
+
+def test_a_deployment_from_an_interrupted_apply_to_a_destroy_that_leaves_nothing(
+    cloud: LocalCloud, terraform: Terraform
+) -> None:
+    """One story, since each apply takes the provider a minute."""
+    interrupted(terraform)
+    terraform.apply()
+    kinds = {one.partition(" ")[2] for one in inventory(cloud.endpoint_url)}
+    assert kinds == set(LISTINGS), "a listing that finds nothing now would prove nothing later"
+    assert terraform.plan() == []
+
+    deployment = Deployment(url=cloud.endpoint_url, outputs=terraform.output()["budgets"])
+    edit_and_damage(deployment)
+    assert terraform.plan() == []
+    assert terraform.is_applied()
+
+    terraform.destroy()
+    assert inventory(cloud.endpoint_url) == {}
+
+
+def edit_and_damage(deployment: Deployment) -> None:
+    """Everything that people and the flow may change behind Terraform's back."""
+    deployment.edit(
+        SPOKE, 500, thresholds=["ACTUAL:50"], emails=["a@example.com"], time_unit="ANNUALLY"
+    )
+    deployment.edit(SPOKE, 5, "a-new-one")
+    deployment.edit(OTHER_SPOKE, 700, cost_filters={"Region": ["eu-west-1"]})
+    for account_id, name in (
+        (SPOKE, "monthly-total"),
+        (SPOKE, "a-new-one"),
+        (OTHER_SPOKE, "monthly-total"),
+    ):
+        deployment.await_status(account_id, "APPLIED", name)
+    deployment.client("budgets", OTHER_SPOKE).delete_budget(
+        AccountId=OTHER_SPOKE, BudgetName="monthly-total"
+    )
+    deployment.client("ssm", OTHER_SPOKE).delete_parameter(Name="/finops/budgets/monthly-total")
+    deployment.drift(repair=True, account_id=OTHER_SPOKE)
+    deployment.await_amount(OTHER_SPOKE, 700)
+    deployment.await_status(OTHER_SPOKE, "APPLIED")
+
+
+def interrupted(terraform: Terraform) -> None:
+    """An apply that is killed when half of it is there."""
+    code = (
+        "import json, sys\n"
+        "from pathlib import Path\n"
+        "from localcloud.terraform import Terraform\n"
+        "given = json.loads(sys.argv[1])\n"
+        "Terraform(root=Path(given['root']), folder=Path(given['folder']),"
+        " variables=given['variables']).apply(lambda p: print(p.done, flush=True))\n"
+    )
+    given = {
+        "root": str(terraform.root),
+        "folder": str(terraform.folder),
+        "variables": dict(terraform.variables),
+    }
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, json.dumps(given)], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout
+    for line in process.stdout:
+        if int(line) >= 40:
+            break
+    for one in psutil.Process(process.pid).children():
+        with suppress(psutil.NoSuchProcess):
+            one.send_signal(signal.SIGINT)
+    process.communicate(timeout=120)
+    assert process.returncode != 0
