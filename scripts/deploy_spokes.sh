@@ -18,13 +18,13 @@ accounts=$(realpath "${3:-$root/accounts.csv}")
 [[ -f $root/backend.hcl ]] || { echo "no $root/backend.hcl: copy backend.hcl.example" >&2; exit 2; }
 
 deploy() {
-  local account=$1 arguments=(-input=false "-var=account_id=$1")
+  local account=$1 arguments=(-input=false -no-color "-var=account_id=$1")
   [[ $action == plan ]] || arguments+=(-auto-approve)
   [[ -f accounts/$account.tfvars ]] && arguments+=("-var-file=accounts/$account.tfvars")
   export TF_DATA_DIR=$root/.terraform/accounts/$account TF_IN_AUTOMATION=1
   mkdir -p "$TF_DATA_DIR"
   {
-    terraform init -input=false -lockfile=readonly -reconfigure -backend-config=backend.hcl \
+    terraform init -input=false -no-color -lockfile=readonly -reconfigure -backend-config=backend.hcl \
       "-backend-config=key=finops/$environment/spoke/$account.tfstate" &&
       terraform "$action" "${arguments[@]}"
   } >"$TF_DATA_DIR/$action.log" 2>&1 && echo "$account ok" && return

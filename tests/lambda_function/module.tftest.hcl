@@ -132,6 +132,7 @@ run "settings" {
     }
     async_invocation = { maximum_retries = 0, maximum_age_seconds = 60 }
     alarms           = { topic_arns = ["arn:aws:sns:eu-west-1:123456789012:operators"] }
+    schedule         = { expression = "rate(1 hour)", input_json = "{}" }
   }
 
   assert {
@@ -145,6 +146,18 @@ run "settings" {
       UseEncryptionKey = ["Allow", ["kms:Decrypt", "kms:GenerateDataKey"], ["arn:aws:kms:eu-west-1:123456789012:key/11111111-2222-3333-4444-555555555555"], null]
     })
     error_message = "Without tracing there is no right to trace; with a key, the right to use that key."
+  }
+
+  assert {
+    condition = jsonencode({
+      for s in jsondecode(aws_iam_role_policy.schedule[0].policy).Statement :
+      s.Sid => [s.Effect, sort(flatten([s.Action])), sort(flatten([s.Resource])), try(s.Condition, null)]
+      }) == jsonencode({
+      InvokeFunction   = ["Allow", ["lambda:InvokeFunction"], ["arn:aws:lambda:eu-west-1:123456789012:function:finops-example"], null]
+      SendUndelivered  = ["Allow", ["sqs:SendMessage"], ["arn:aws:sqs:eu-west-1:123456789012:finops-example-failures"], null]
+      UseEncryptionKey = ["Allow", ["kms:Decrypt", "kms:GenerateDataKey"], ["arn:aws:kms:eu-west-1:123456789012:key/11111111-2222-3333-4444-555555555555"], null]
+    })
+    error_message = "The scheduler may use the key too, since the failure queue is encrypted by it."
   }
 
   assert {
