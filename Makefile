@@ -30,8 +30,9 @@ lint: ## Check style, types, layers and Terraform code (what pre-commit and CI r
 	@scripts/bootstrap dev checkov terraform
 	@scripts/lint
 
-fmt: dev-ready ## Format Python and Terraform code
+fmt: dev-ready ## Format Python and Terraform code, and write the modules' inputs and outputs
 	@.venv/bin/ruff check --quiet --fix-only . && .venv/bin/ruff format --quiet .
+	@$(PY) scripts/document_modules.py
 	@terraform fmt -recursive
 
 build: dev-ready ## Build the Lambda packages for AWS and for the local cloud
