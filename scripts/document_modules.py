@@ -1,80 +1,121 @@
 """Write each module's inputs and outputs into its README, between two markers.
 
-`make fmt` writes them; with `--check`, as `make lint` runs it, the exit status is 1 where a README is
-out of date.
+    python scripts/document_modules.py [--check] [MODULE…]
+
+`--check` writes nothing, and fails when a README does not say what the module's files say. A
+variable or output without a description fails either way.
 """
 
 from __future__ import annotations
 
 import argparse
-import re
+import json
 import sys
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import hcl2
 
 MODULES = Path(__file__).resolve().parent.parent / "modules"
-BEGIN, END = "<!-- generated: make fmt -->", "<!-- end generated -->"
+BEGIN = "<!-- inputs and outputs: written by scripts/document_modules.py -->"
+END = "<!-- end of inputs and outputs -->"
+
+_AS_WRITTEN = hcl2.SerializationOptions(
+    strip_string_quotes=True, preserve_heredocs=False, explicit_blocks=False, with_comments=False
+)
 
 
-def blocks(module: Path, kind: str) -> dict[str, dict[str, Any]]:
-    """The module's blocks of one kind, by name."""
-    found: dict[str, dict[str, Any]] = {}
+class UndocumentedError(Exception):
+    """A module cannot be documented as it stands; the text says why."""
+
+
+def reference(module: Path) -> str:
+    """Return the inputs and outputs of a module as Markdown tables.
+
+    Raises:
+        UndocumentedError: A variable or an output has no description.
+    """
+    inputs = [
+        (f"`{name}`", _described(module, name, of), _code(of.get("type", "any")), _default(of))
+        for name, of in sorted(_blocks(module, "variable"), key=lambda block: "default" in block[1])
+    ]
+    outputs = [
+        (f"`{name}`", _described(module, name, of)) for name, of in _blocks(module, "output")
+    ]
+    return "\n\n".join(
+        [
+            "## Inputs",
+            _table(("name", "what it is", "type", "default"), inputs),
+            "## Outputs",
+            _table(("name", "what it is"), outputs),
+        ]
+    )
+
+
+def documented(readme: str, tables: str) -> str:
+    """Return a README with the part between its markers replaced.
+
+    Raises:
+        UndocumentedError: The README lacks a marker.
+    """
+    before, begin, rest = readme.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not (begin and end):
+        raise UndocumentedError(f"lacks the lines {BEGIN} and {END}")
+    return f"{before}{BEGIN}\n\n{tables}\n\n{END}{after}"
+
+
+def _blocks(module: Path, kind: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
     for path in sorted(module.glob("*.tf")):
-        with path.open(encoding="utf-8") as text:
-            for block in hcl2.load(text).get(kind, []):
-                found |= {name.strip('"'): body for name, body in block.items()}
-    return found
+        with path.open() as file:
+            content = hcl2.load(file, serialization_options=_AS_WRITTEN)
+        for block in content.get(kind, []):
+            yield from block.items()
 
 
-def plain(value: Any) -> str:
-    """A description in one line, as a table's cell takes it."""
-    text = str(value).strip().strip('"')
-    text = re.sub(r"^<<-?\w+\n|\n\s*\w+$", "", text)
-    return re.sub(r"\s+", " ", text).strip().replace("|", "\\|").replace('\\"', '"')
+def _described(module: Path, name: str, block: Mapping[str, Any]) -> str:
+    text = " ".join(str(block.get("description", "")).replace('\\"', '"').split())
+    if not text:
+        raise UndocumentedError(f"{module.name}: {name} has no description")
+    return text.replace("|", "\\|")
 
 
-def default(variable: dict[str, Any]) -> str:
-    """What holds when the caller leaves the input out."""
-    if "default" not in variable:
-        return "required"
-    value = variable["default"]
-    if value is None or value == "null":
-        return "`null`"
-    return f"`{plain(value) or chr(34) * 2}`"
+def _default(variable: Mapping[str, Any]) -> str:
+    return _code(json.dumps(variable["default"])) if "default" in variable else "**required**"
 
 
-def documented(module: Path) -> str:
-    """The generated part of the README."""
-    lines = [BEGIN, "", "## Inputs", "", "| name | what | default |", "| --- | --- | --- |"]
-    for name, variable in blocks(module, "variable").items():
-        lines.append(f"| `{name}` | {plain(variable['description'])} | {default(variable)} |")
-    lines += ["", "## Outputs", "", "| name | what |", "| --- | --- |"]
-    for name, output in blocks(module, "output").items():
-        lines.append(f"| `{name}` | {plain(output['description'])} |")
-    return "\n".join([*lines, "", END])
+def _code(expression: str) -> str:
+    text = expression.removeprefix("${").removesuffix("}") if "${" in expression else expression
+    return f"`{text}`".replace("|", "\\|")
 
 
-def main() -> int:
-    """Write or check every module's README."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--check", action="store_true", help="change nothing")
-    check = parser.parse_args().check
-    stale = []
-    for module in sorted(path for path in MODULES.iterdir() if path.is_dir()):
+def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    lines = [head, ("---",) * len(head), *rows]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Write or check the READMEs, and return the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
+    parser.add_argument("--check", action="store_true", help="write nothing; fail on a difference")
+    parser.add_argument("modules", nargs="*", type=Path, help="module folders (default: all)")
+    options = parser.parse_args(arguments)
+    complaints = []
+    for module in options.modules or sorted(path.parent for path in MODULES.glob("*/versions.tf")):
         readme = module / "README.md"
-        text = readme.read_text(encoding="utf-8")
-        head, _, rest = text.partition(BEGIN)
-        written = f"{head}{documented(module)}{rest.partition(END)[2]}"
-        if written == text:
+        try:
+            text = readme.read_text() if readme.exists() else ""
+            wanted = documented(text, reference(module))
+        except UndocumentedError as error:
+            complaints.append(f"{readme}: {error}")
             continue
-        stale.append(readme.relative_to(MODULES.parent))
-        if not check:
-            readme.write_text(written, encoding="utf-8")
-    if check and stale:
-        print("run scripts/document_modules.py for:", *stale, sep="\n  ")
-    return 1 if check and stale else 0
+        if options.check and wanted != text:
+            complaints.append(f"{readme}: run python scripts/document_modules.py")
+        elif wanted != text:
+            readme.write_text(wanted)
+    print("\n".join(complaints), file=sys.stderr, end="\n" if complaints else "")
+    return 1 if complaints else 0
 
 
 if __name__ == "__main__":

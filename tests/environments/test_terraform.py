@@ -71,24 +71,6 @@ def write_packages(root: Path) -> None:
     (root / built["path"]).touch()
 
 
-@pytest.mark.parametrize("module", ["lambda_function", "budgets_management", "budgets_spoke"])
-def test_a_modules_readme_can_be_pasted_from(module: str, tmp_path: Path) -> None:
-    copy = copied(tmp_path / "copy", "modules")
-    text = (copy / "modules" / module / "README.md").read_text()
-    pasted = text.partition("```hcl\n")[2].partition("```")[0]
-    source = f'"github.com/OWNER/terraform-aws-finops//modules/{module}"'
-    assert source in pasted
-    (copy / "main.tf").write_text(pasted.replace(source, f'"./modules/{module}"'))
-    (copy / "providers.tf").write_text(OFFLINE_PROVIDER.replace("var.region", '"us-east-1"'))
-    write_packages(copy)
-    (copy / "report.zip").touch()
-    started = terraform(copy, tmp_path, "init", "-input=false", "-no-color")
-    assert started.returncode == 0, started.stderr
-    planned = terraform(copy, tmp_path, "plan", "-input=false", "-no-color")
-    assert planned.returncode == 0, planned.stderr
-    assert " to add, 0 to change, 0 to destroy." in planned.stdout
-
-
 @pytest.mark.parametrize("environment", ["dev", "prod"])
 @pytest.mark.parametrize("root", ["management", "spoke"])
 def test_a_real_environment_plans_from_its_examples(
