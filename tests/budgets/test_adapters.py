@@ -339,7 +339,7 @@ def test_creates_a_budget_and_its_alerts_in_one_call(budgets: tuple[AwsBudgets, 
     )
     adapter.create(wanted, TOPIC)
     stub.add_client_error("create_budget", "DuplicateRecordException")
-    with pytest.raises(TransientFailure, match="another run"):
+    with pytest.raises(TransientFailure, match="DuplicateRecordException"):
         adapter.create(wanted, TOPIC)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+import zipfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -79,9 +81,6 @@ def run(settings: Settings, *arguments: str) -> tuple[int, str]:
 
 def invoke_sleeper(url: str) -> None:
     """Leave a function running in the emulator."""
-    import io
-    import zipfile
-
     session = account_session("111111111111", url)
     role = session.client("iam").create_role(RoleName="sleeper", AssumeRolePolicyDocument="{}")
     archive = io.BytesIO()
@@ -96,7 +95,9 @@ def invoke_sleeper(url: str) -> None:
         Timeout=900,
         Code={"ZipFile": archive.getvalue()},
     )
-    functions.get_waiter("function_active_v2").wait(FunctionName="sleeper")
+    functions.get_waiter("function_active_v2").wait(
+        FunctionName="sleeper", WaiterConfig={"Delay": 0.1, "MaxAttempts": 200}
+    )
     functions.invoke(FunctionName="sleeper", InvocationType="Event")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
@@ -336,24 +337,19 @@ class AwsBudgets:
     def create(self, budget: Budget, topic_arn: str) -> None:
         """Make the budget and its notifications in one call."""
         subscribers = _subscribers(wanted_subscribers(budget, topic_arn))
-        with aws_errors("create_budget"):
-            try:
-                self._client.create_budget(
-                    AccountId=self._account_id,
-                    Budget={
-                        "BudgetName": budget.key.budget_name,
-                        "BudgetType": "COST",
-                        **_limit(budget),
-                    },
-                    NotificationsWithSubscribers=[
-                        {"Notification": _notification(one), "Subscribers": subscribers}
-                        for one in budget.thresholds or ()
-                    ],
-                )
-            except self._client.exceptions.DuplicateRecordException as error:
-                raise TransientFailure(
-                    "another run made the budget first", code="overtaken", step="create_budget"
-                ) from error
+        with _looking_again_if_overtaken("create_budget"):
+            self._client.create_budget(
+                AccountId=self._account_id,
+                Budget={
+                    "BudgetName": budget.key.budget_name,
+                    "BudgetType": "COST",
+                    **_limit(budget),
+                },
+                NotificationsWithSubscribers=[
+                    {"Notification": _notification(one), "Subscribers": subscribers}
+                    for one in budget.thresholds or ()
+                ],
+            )
 
     def update_limit(self, budget: Budget, actual: ActualBudget) -> None:
         """Set amount, period and filters, and keep all else of the budget.
@@ -368,7 +364,7 @@ class AwsBudgets:
         if actual.time_unit != budget.time_unit:
             # A period that starts in the middle of the new unit is refused.
             kept.pop("TimePeriod", None)
-        with aws_errors("update_budget"):
+        with _looking_again_if_overtaken("update_budget"):
             self._client.update_budget(
                 AccountId=self._account_id, NewBudget={**kept, **_limit(budget)}
             )
@@ -376,7 +372,7 @@ class AwsBudgets:
     def change_notifications(self, budget: Budget, changes: NotificationChanges) -> None:
         """Carry out the changes: additions first, since AWS keeps the last subscriber."""
         where = {"AccountId": self._account_id, "BudgetName": budget.key.budget_name}
-        with aws_errors("change_notifications"):
+        with _looking_again_if_overtaken("change_notifications"):
             for one in changes.delete:
                 self._client.delete_notification(Notification=_raw(one), **where)
             for one in changes.create:
@@ -493,6 +489,22 @@ def _result_detail(result: BudgetResult) -> dict[str, Any]:
         if error
         else None,
     }
+
+
+@contextmanager
+def _looking_again_if_overtaken(step: str) -> Iterator[None]:
+    """What is there already, or gone already, was changed since it was read.
+
+    By another run, by hand, or by this very call, whose answer was lost before botocore repeated
+    it. The next try reads again and finds what is left to do.
+    """
+    try:
+        with aws_errors(step):
+            yield
+    except ConfigurationError as error:
+        if error.code in ("DuplicateRecordException", "NotFoundException"):
+            raise TransientFailure(error.message, code="overtaken", step=step) from error
+        raise
 
 
 def _items(client: Any, table: str, account_id: str | None) -> Iterator[dict[str, Any]]:

@@ -1,0 +1,169 @@
+"""A proxy between one function and AWS that throttles, loses answers, or kills the caller."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, urlparse
+
+import psutil
+
+#: Service identifiers by which botocore takes an endpoint from the environment.
+SERVICES = ("SSM", "STS", "BUDGETS", "EVENTBRIDGE", "DYNAMODB", "SQS")
+#: Headers that the proxy sets itself.
+PER_CONNECTION = ("content-length", "transfer-encoding", "connection", "date", "server")
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request of the function."""
+
+    operation: str
+    body: str
+
+
+class Killed(BaseException):
+    """The caller is gone, and needs no answer."""
+
+
+#: What to do with a call: forward it by calling `forward`, and answer (status, headers, body).
+Answer = tuple[int, dict[str, str], bytes]
+Fault = Callable[[Call, Callable[[], Answer], Callable[[], None]], Answer]
+
+
+def pass_on(_: Call, forward: Callable[[], Answer], __: Callable[[], None]) -> Answer:
+    """No fault."""
+    return forward()
+
+
+def refusal(code: str, status: int = 400) -> Answer:
+    """An error as the JSON protocols of AWS answer it."""
+    body = {"__type": code, "message": "made by the test", "Message": "made by the test"}
+    headers = {"Content-Type": "application/x-amz-json-1.1", "x-amzn-ErrorType": code}
+    return status, headers, json.dumps(body).encode()
+
+
+class FaultProxy:
+    """Forwards to `target` as `fault` says, and keeps what passed."""
+
+    def __init__(self, target: str) -> None:
+        parsed = urlparse(target)
+        self._target = (parsed.hostname or "127.0.0.1", parsed.port or 80)
+        self.fault: Fault = pass_on
+        self.calls: list[Call] = []
+        proxy = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self) -> None:
+                proxy._serve(self)
+
+            def log_message(self, *_: Any) -> None:
+                """Say nothing: every call is kept anyway."""
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self.port = int(self._server.server_address[1])
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Variables that send a function's calls through here."""
+        return {f"AWS_ENDPOINT_URL_{one}": f"http://127.0.0.1:{self.port}" for one in SERVICES}
+
+    @contextmanager
+    def faulty(self, fault: Fault) -> Iterator[None]:
+        """Apply the fault for a while."""
+        self.fault = fault
+        try:
+            yield
+        finally:
+            self.fault = pass_on
+
+    def close(self) -> None:
+        """Stop serving."""
+        self._server.shutdown()
+        self._server.server_close()
+
+    def _serve(self, request: BaseHTTPRequestHandler) -> None:
+        body = request.rfile.read(int(request.headers.get("content-length") or 0))
+        target = request.headers.get("x-amz-target", "").rpartition(".")[2]
+        action = parse_qs(body.decode(errors="replace")).get("Action", [""])[0]
+        call = Call(operation=target or action, body=body.decode(errors="replace"))
+        self.calls.append(call)
+
+        def forward() -> Answer:
+            connection = http.client.HTTPConnection(*self._target, timeout=30)
+            # Unchanged, the Host too: it is part of what is signed.
+            connection.request("POST", request.path, body, dict(request.headers.items()))
+            answer = connection.getresponse()
+            found = (answer.status, dict(answer.getheaders()), answer.read())
+            connection.close()
+            return found
+
+        def kill() -> None:
+            os.kill(self._caller(request.client_address[1]), signal.SIGKILL)
+            raise Killed
+
+        try:
+            status, headers, content = self.fault(call, forward, kill)
+        except Killed:
+            request.close_connection = True
+            return
+        request.send_response(status)
+        for name, value in headers.items():
+            if name.lower() not in PER_CONNECTION:
+                request.send_header(name, value)
+        request.send_header("Content-Length", str(len(content)))
+        request.end_headers()
+        request.wfile.write(content)
+
+    def _caller(self, port: int) -> int:
+        """The process at the other end of a connection."""
+        for one in psutil.net_connections(kind="tcp"):
+            if one.laddr and one.laddr.port == port and one.raddr and one.raddr.port == self.port:
+                assert one.pid
+                return int(one.pid)
+        raise AssertionError(f"nobody is at port {port}")
+
+
+def once(operation: str, fault: Fault) -> tuple[Fault, Callable[[], bool]]:
+    """The fault at the first call of the operation; and whether it came to that."""
+    lock, struck = threading.Lock(), threading.Event()
+
+    def at_first(call: Call, forward: Callable[[], Answer], kill: Callable[[], None]) -> Answer:
+        with lock:
+            mine = call.operation == operation and not struck.is_set()
+            if mine:
+                struck.set()
+        return (fault if mine else pass_on)(call, forward, kill)
+
+    return at_first, struck.is_set
+
+
+def kill_before(_: Call, forward: Callable[[], Answer], kill: Callable[[], None]) -> Answer:
+    """The function dies before its call has an effect."""
+    kill()
+    return forward()
+
+
+def kill_after(_: Call, forward: Callable[[], Answer], kill: Callable[[], None]) -> Answer:
+    """The function dies when its call has had its effect, and before it knows."""
+    answer = forward()
+    kill()
+    return answer
+
+
+def lose_answer(_: Call, forward: Callable[[], Answer], __: Callable[[], None]) -> Answer:
+    """The call has its effect, and the connection breaks."""
+    forward()
+    raise Killed
