@@ -111,8 +111,7 @@ class Keeper:
         self._lock.release()
 
     def _end_what_a_crash_left(self) -> None:
-        self._settings.ready_file.unlink(missing_ok=True)
-        end_leftovers(self._lock)
+        end_leftovers(self._settings, self._lock)
         self._lock.write({"keeper": ProcessRecord.of(os.getpid())})
 
     def _record(self, name: str, record: ProcessRecord) -> None:
@@ -120,11 +119,15 @@ class Keeper:
         self._lock.write({"keeper": ProcessRecord.of(os.getpid()), **self._processes})
 
 
-def end_leftovers(lock: CloudLock) -> None:
-    """End the processes of a cloud whose keeper was killed; hold the lock, or know it dead."""
-    for name, record in lock.read().items():
-        if name != "keeper":
-            record.end(5)
+def end_leftovers(settings: Settings, lock: CloudLock) -> None:
+    """Clear away a cloud whose keeper was killed; for the holder of the lock."""
+    settings.ready_file.unlink(missing_ok=True)
+    processes = lock.read()
+    database = Database(settings)
+    if record := processes.get("emulator"):
+        EmulatorProcess(settings, database.socket).stop(record)
+    if record := processes.get("database"):
+        database.stop(record)
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:

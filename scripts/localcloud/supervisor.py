@@ -199,8 +199,7 @@ class LocalCloud:
     def _end_leftovers(self) -> None:
         """After a keeper that could not clean up itself."""
         if self._lock.read() and self._lock.acquire(1):
-            end_leftovers(self._lock)
-            self.settings.ready_file.unlink(missing_ok=True)
+            end_leftovers(self.settings, self._lock)
             self._lock.release()
 
     def _require_external(self) -> None:
