@@ -44,6 +44,10 @@ class Limits:
     transaction_seconds: float = 24 * 3600
 
 
+# The server's folder lets nobody else near its socket.
+_ADMINISTRATOR = Login("root", "", None)
+
+
 class Connections:
     """The pool of one server."""
 
@@ -84,7 +88,7 @@ class Connections:
         with self._provision_lock:
             if key in self._provisioned:
                 return
-            administrator = self._open(Login("root", "", None))
+            administrator = self._connect(_ADMINISTRATOR)
             try:
                 with administrator.cursor() as cursor:
                     account = (login.user, login.password)
@@ -110,7 +114,7 @@ class Connections:
             connection.close()
         with self._provision_lock:
             self._provisioned.clear()
-            administrator = self._open(Login("root", "", None))
+            administrator = self._connect(_ADMINISTRATOR)
             try:
                 with administrator.cursor() as cursor:
                     cursor.execute("SET lock_wait_timeout = 5")

@@ -222,9 +222,7 @@ class Column:
         if self.type_code == _BIT or (self.type_code in _BINARIES and not self._is_text()):
             return _blob_field
         if self.type_code in _INTEGERS:
-            if options.get("longReturnType") == "STRING" and self.type_code == _LONGLONG:
-                return _string_field
-            return _long_field
+            return _string_field if options.get("longReturnType") == "STRING" else _long_field
         if self.type_code in {_FLOAT, _DOUBLE}:
             return _double_field
         if self.type_code == _NEWDECIMAL and options.get("decimalReturnType") == "DOUBLE_OR_LONG":
