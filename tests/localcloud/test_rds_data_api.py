@@ -21,9 +21,11 @@ IMPATIENT = {"FINOPS_DATA_API_STATEMENT_SECONDS": "1", "FINOPS_DATA_API_IDLE_SEC
 @pytest.fixture(scope="module")
 def impatient() -> Iterator[Cluster]:
     """A cluster whose limits are a second or two."""
-    with fresh_settings() as settings:
-        with LocalCloud(replace(settings, emulator_environment=IMPATIENT)) as cloud:
-            yield make_cluster(Account(MANAGEMENT, cloud.endpoint_url))
+    with (
+        fresh_settings() as settings,
+        LocalCloud(replace(settings, emulator_environment=IMPATIENT)) as cloud,
+    ):
+        yield make_cluster(Account(MANAGEMENT, cloud.endpoint_url))
 
 
 def test_a_long_statement_is_ended(impatient: Cluster) -> None:
