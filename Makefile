@@ -28,6 +28,8 @@ status: dev-ready ## Show what of the local cloud runs
 
 lint: ## Check style, types, layers and Terraform code (what pre-commit and CI run)
 	@scripts/bootstrap dev checkov terraform
+	@$(PY) scripts/build_lambdas.py --target lambda --quiet # the environments are valid with packages only
+	@$(PY) scripts/build_lambdas.py --target local --quiet
 	@scripts/lint
 
 fmt: dev-ready ## Format Python and Terraform code, and write the modules' inputs and outputs
