@@ -161,10 +161,11 @@ class LocalCloud:
         self.settings.logs.mkdir(parents=True, exist_ok=True)
         log = self.settings.logs / "supervisor.log"
         command = [sys.executable, "-m", "localcloud", "keep"]
+        path = os.pathsep.join(filter(None, [str(SCRIPTS), os.environ.get("PYTHONPATH")]))
         with log.open("a") as errors:
             keeper = subprocess.Popen(
                 command if self._detached else [*command, "--lifeline"],
-                env={**os.environ, **self.settings.to_environment(), "PYTHONPATH": str(SCRIPTS)},
+                env={**os.environ, **self.settings.to_environment(), "PYTHONPATH": path},
                 # The lifeline: however this process ends, the keeper reads the end of it.
                 stdin=subprocess.DEVNULL if self._detached else subprocess.PIPE,
                 stdout=subprocess.PIPE,
