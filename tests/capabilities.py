@@ -1,8 +1,8 @@
 """What an endpoint can do: asked of our own emulator, found out of any other.
 
-Our emulator lists its extensions in the health document. Another endpoint (LocalStack, a
-MiniStack without them) is tried where a small try tells; a capability without a try is believed
-where the services that it is about are there, and its contract test says the rest.
+Our emulator lists its extensions in the health document, and a MiniStack that lists none has none.
+Another endpoint (LocalStack, say) is tried where a small try tells; a capability without a try is
+believed where the services that it is about are there, and its contract test says the rest.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ SERVICES: Mapping[str, tuple[str, ...]] = {
     "stream_mappings": ("lambda", "dynamodb", "sqs"),
     "service_permissions": ("iam", "sts", "lambda"),
     "ssm_change_events": ("ssm", "events", "sqs"),
+    "ssm_iam": ("ssm", "iam", "sts"),
+    "sqs_iam": ("sqs", "iam", "sts"),
     "eventbridge_targets": ("events", "lambda", "sqs"),
     "cross_account_bus": ("events", "sqs"),
     "budgets_iam": ("budgets", "iam", "sts"),
@@ -33,6 +35,9 @@ SERVICES: Mapping[str, tuple[str, ...]] = {
     "alarms": ("cloudwatch",),
     "rds_data_api": ("rds", "rds-data", "secretsmanager"),
 }
+
+# Where emulators name a service otherwise than its client.
+_ALIASES = {"cloudwatch": "monitoring", "stepfunctions": "states", "events": "eventbridge"}
 
 
 class Capabilities:
@@ -48,11 +53,14 @@ class Capabilities:
         ours = self._health.get("finops")
         if ours:
             return None if capability in ours["extensions"] else "it is not installed"
+        if "iot_mtls" in self._health:
+            return "it is a MiniStack without this project's extensions"
         services = self._health.get("services", {})
         for service in SERVICES.get(capability, (capability,)):
-            if services.get(service) not in {"available", "running"}:
+            known = {services.get(service), services.get(_ALIASES.get(service, service))}
+            if not known & {"available", "running"}:
                 return f"it has no {service}"
-        tried = _TRIES.get(capability)
+        tried = TRIES.get(capability)
         if tried is None:
             return None
         try:
@@ -121,7 +129,39 @@ def _alarms(session: AccountSession) -> str | None:
         cloudwatch.delete_alarms(AlarmNames=[name])
 
 
-_TRIES: Mapping[str, Callable[[AccountSession], str | None]] = {
+def _enforced_iam(session: AccountSession) -> str | None:
+    name = f"capability-{uuid.uuid4().hex[:8]}"
+    iam = session.client("iam")
+    trust = {
+        "Version": "2012-10-17",
+        "Statement": {
+            "Effect": "Allow",
+            "Principal": {"AWS": f"arn:aws:iam::{MANAGEMENT_ACCOUNT}:root"},
+            "Action": "sts:AssumeRole",
+        },
+    }
+    role = iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(trust))["Role"]
+    try:
+        keys = session.client("sts").assume_role(RoleArn=role["Arn"], RoleSessionName=name)
+        found = keys["Credentials"]
+        session.client(
+            "sqs",
+            aws_access_key_id=found["AccessKeyId"],
+            aws_secret_access_key=found["SecretAccessKey"],
+            aws_session_token=found["SessionToken"],
+        ).list_queues()
+    except ClientError:
+        return None
+    finally:
+        iam.delete_role(RoleName=name)
+    return "a role without a policy may do anything"
+
+
+TRIES: Mapping[str, Callable[[AccountSession], str | None]] = {
+    "service_permissions": _enforced_iam,
+    "ssm_iam": _enforced_iam,
+    "sqs_iam": _enforced_iam,
+    "budgets_iam": _enforced_iam,
     "ssm_change_events": _ssm_change_events,
     "budgets_validation": _budgets_validation,
     "alarms": _alarms,
