@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.localcloud.contract.aws import Account, allow, error_code
+
+pytestmark = pytest.mark.needs("sqs_iam")
 
 
 def test_a_batch_is_allowed_by_the_single_operation(spoke: Account) -> None:

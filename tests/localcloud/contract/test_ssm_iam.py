@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.localcloud.contract.aws import REGION, Account, allow, error_code, unique
+
+pytestmark = pytest.mark.needs("ssm_iam")
 
 
 def test_reading_by_path_is_allowed_on_the_path_alone(spoke: Account) -> None:
