@@ -85,13 +85,13 @@ variable "packages" {
 
 variable "publisher" {
   description = <<-EOT
-    How edits are published: `batch_size` rows a call from each of `parallelization_factor` batches a shard,
+    How edits are published: `batch_size` rows a call from each of `parallelization_factor` batches a shard (each assumes the roles itself),
     `concurrency` spokes at once within a call, and what becomes of a row that fails: `maximum_retries`,
     `maximum_age_seconds`. `memory_mb` in MB, `timeout_seconds` of one call.
   EOT
   type = object({
     batch_size             = optional(number, 100)
-    parallelization_factor = optional(number, 2)
+    parallelization_factor = optional(number, 1)
     concurrency            = optional(number, 16)
     maximum_retries        = optional(number, 3)
     maximum_age_seconds    = optional(number, 3600)

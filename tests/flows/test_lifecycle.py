@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-import json
-import signal
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from typing import Any
 
-import psutil
 import pytest
 
 from localcloud.endpoints import account_session
@@ -85,11 +79,10 @@ def inventory(url: str) -> dict[str, list[str]]:
     return found
 
 
-def test_a_deployment_from_an_interrupted_apply_to_a_destroy_that_leaves_nothing(
+def test_a_deployment_from_its_apply_to_a_destroy_that_leaves_nothing(
     cloud: LocalCloud, terraform: Terraform
 ) -> None:
     """One story, since each apply takes the provider a minute."""
-    interrupted(terraform)
     terraform.apply()
     kinds = {one.partition(" ")[2] for one in inventory(cloud.endpoint_url)}
     assert kinds == set(LISTINGS), "a listing that finds nothing now would prove nothing later"
@@ -124,32 +117,3 @@ def edit_and_damage(deployment: Deployment) -> None:
     deployment.drift(repair=True, account_id=OTHER_SPOKE)
     deployment.await_amount(OTHER_SPOKE, 700)
     deployment.await_status(OTHER_SPOKE, "APPLIED")
-
-
-def interrupted(terraform: Terraform) -> None:
-    """An apply that is killed when half of it is there."""
-    code = (
-        "import json, sys\n"
-        "from pathlib import Path\n"
-        "from localcloud.terraform import Terraform\n"
-        "given = json.loads(sys.argv[1])\n"
-        "Terraform(root=Path(given['root']), folder=Path(given['folder']),"
-        " variables=given['variables']).apply(lambda p: print(p.done, flush=True))\n"
-    )
-    given = {
-        "root": str(terraform.root),
-        "folder": str(terraform.folder),
-        "variables": dict(terraform.variables),
-    }
-    process = subprocess.Popen(
-        [sys.executable, "-c", code, json.dumps(given)], stdout=subprocess.PIPE, text=True
-    )
-    assert process.stdout
-    for line in process.stdout:
-        if int(line) >= 40:
-            break
-    for one in psutil.Process(process.pid).children():
-        with suppress(psutil.NoSuchProcess):
-            one.send_signal(signal.SIGINT)
-    process.communicate(timeout=120)
-    assert process.returncode != 0
