@@ -112,11 +112,12 @@ def stands(d: Deployment, name: str, amount: int, percents: set[float]) -> None:
     assert d.alerts(SPOKE, name) == {("ACTUAL", percent): everyone for percent in percents}
 
 
-def operations(d: Deployment, proxy: FaultProxy, name: str) -> list[str]:
-    """What a warm function calls for an edit, in order, each once."""
+def operations(d: Deployment, proxy: FaultProxy, name: str, effects: set[str]) -> list[str]:
+    """What a warm function calls for an edit, in order, each once, these effects among it."""
     stands(d, name, *change(d, name))
     proxy.calls.clear()
     stands(d, name, *change(d, name))
+    eventually(lambda: effects <= {call.operation for call in proxy.calls}, what=f"{effects}")
     return [one for one in dict.fromkeys(call.operation for call in proxy.calls) if one != ASSUME]
 
 
@@ -130,7 +131,7 @@ def test_a_function_that_dies_or_hears_nothing_at_any_call_loses_nothing(
     fault: Fault,
 ) -> None:
     proxy = proxied(function)
-    found = operations(deployment, proxy, budget_name)
+    found = operations(deployment, proxy, budget_name, EFFECTS[function])
     struck_at = set()
     # A session is cached: AssumeRole is called only by a worker that a kill has replaced.
     for operation in [*found, ASSUME]:
