@@ -15,7 +15,10 @@ from localcloud.extensions import EXTENSIONS
 from tests.capabilities import SERVICES, TRIES, Capabilities
 from tests.conftest import CloudUnderTest
 
-NAMED = [*(name for name in EXTENSIONS if name != "health"), "rds_data_api"]
+NAMED = [
+    *(name for name in EXTENSIONS if name not in {"health", "idle_connections"}),
+    "rds_data_api",
+]
 
 
 @contextmanager

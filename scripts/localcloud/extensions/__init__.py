@@ -12,6 +12,7 @@ import os
 
 EXTENSIONS = (
     "health",
+    "idle_connections",
     "lambda_workers",
     "lambda_async_invoke",
     "stream_positions",
