@@ -26,14 +26,14 @@ _serialize, _deserialize = TypeSerializer().serialize, TypeDeserializer().deseri
 
 
 def eventually(
-    probe: Callable[[], Answer | None], *, within: float = 30.0, what: str = ""
+    probe: Callable[[], Answer | None], *, within: float = 30.0, every: float = 0.02, what: str = ""
 ) -> Answer:
     """The first true answer of the probe; the test fails when none comes in time."""
     deadline = time.monotonic() + within
     while not (answer := probe()):
         if time.monotonic() > deadline:
             pytest.fail(f"not within {within} s: {what or probe}")
-        time.sleep(0.02)
+        time.sleep(every)
     return answer
 
 
