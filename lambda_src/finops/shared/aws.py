@@ -40,26 +40,37 @@ _ACCESS_DENIED: Final = frozenset(
 _TRANSIENT: Final = frozenset(
     {
         "ConcurrentModificationException",
+        "DatabaseResumingException",
+        "DatabaseUnavailableException",
         "InternalErrorException",
         "InternalServerError",
+        "InternalServerErrorException",
         "LimitExceededException",
         "ProvisionedThroughputExceededException",
         "RequestLimitExceeded",
         "RequestTimeout",
         "ServiceUnavailable",
+        "ServiceUnavailableError",
         "SlowDown",
+        "StatementTimeoutException",
         "Throttling",
         "ThrottlingException",
         "TooManyRequestsException",
         "TooManyUpdates",
         "TransactionConflictException",
+        "TransactionNotFoundException",
     }
 )
 
 
-def client(service: str) -> Any:
-    """A boto3 client of this account, with the project's retries and timeouts."""
-    return boto3.client(service, config=CLIENT_CONFIG)
+def client(service: str, **settings: Any) -> Any:
+    """A boto3 client of this account, with the project's retries and timeouts.
+
+    Args:
+        service: As boto3 names it.
+        settings: Of botocore's Config, where this service needs others.
+    """
+    return boto3.client(service, config=CLIENT_CONFIG.merge(Config(**settings)))
 
 
 @contextmanager

@@ -1,0 +1,137 @@
+"""Rows on their way to the database: as many as one Data API request may carry."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Final
+
+import msgspec
+
+from finops.billing.domain import Sums
+from finops.billing.rows import Row
+from finops.billing.schemas import Schema
+from finops.shared.money import EXACT
+
+#: 4 MiB is the Data API's limit for a request; the rest is for the statement and its other values:
+#: https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/data-api.limitations.html
+LARGEST_DOCUMENT: Final = (4 << 20) - (64 << 10)
+#: Line numbers of so many rows fit an answer, of which 1 MiB is the limit.
+MOST_ROWS: Final = 30_000
+_PART: Final = 250
+
+_encode = msgspec.json.Encoder().encode
+
+
+@dataclass(slots=True)
+class Sent:
+    """A row in a batch, for when the database finds its id in this file already."""
+
+    line: int
+    raw: str
+    row: Row
+
+
+@dataclass(slots=True)
+class Batch:
+    """Rows of one request: what the database needs, and what is known of them here.
+
+    Attributes:
+        document: A JSON list of rows; see `Batches.COLUMNS`.
+        sums: Amounts by original currency.
+    """
+
+    document: str
+    rows: list[Sent]
+    sums: Sums
+
+
+@dataclass(slots=True)
+class _Part:
+    text: str
+    sent: int
+    rows: list[Sent]
+
+
+@dataclass(slots=True)
+class Batches:
+    """Collects rows into batches, counting bytes as boto3 will send them.
+
+    A row is a JSON list: line, rate, rate date, USD amounts, then the schema's columns.
+    """
+
+    schema: Schema
+    _waiting: list[Sent] = field(default_factory=list)
+    _parts: list[_Part] = field(default_factory=list)
+    _keys: set[str] = field(default_factory=set)
+    _size: int = 2
+    _count: int = 0
+
+    def holds(self, key: str) -> bool:
+        """Whether a row of this key waits in the batch that is being collected."""
+        return key in self._keys
+
+    def add(self, line: int, raw: str, row: Row) -> Iterator[Batch]:
+        """Take a row; yields a batch where one is full."""
+        if row.key:
+            self._keys.add(row.key)
+        self._waiting.append(Sent(line, raw, row))
+        if len(self._waiting) == _PART:
+            yield from self._close_part()
+
+    def rest(self) -> Iterator[Batch]:
+        """Yields what has been collected since the last full batch."""
+        if self._waiting:
+            yield from self._close_part()
+        if self._parts:
+            yield self._take()
+
+    def _close_part(self) -> Iterator[Batch]:
+        rows, self._waiting = self._waiting, []
+        part = self._part(rows)
+        if part.sent > LARGEST_DOCUMENT:
+            # Wide rows, such as charges with long tags: one at a time still fits.
+            for one in rows:
+                yield from self._append(self._part([one]))
+        else:
+            yield from self._append(part)
+
+    def _append(self, part: _Part) -> Iterator[Batch]:
+        if self._parts and (
+            self._size + part.sent > LARGEST_DOCUMENT or self._count + len(part.rows) > MOST_ROWS
+        ):
+            yield self._take()
+        self._parts.append(part)
+        self._size += part.sent
+        self._count += len(part.rows)
+        # A batch was taken: its keys went with it, and the database knows them from now on.
+        if len(self._parts) == 1:
+            self._keys = {sent.row.key for sent in part.rows if sent.row.key}
+
+    def _part(self, rows: list[Sent]) -> _Part:
+        encoded = _encode([_values(sent) for sent in rows])
+        text = encoded[1:-1].decode()
+        return _Part(text, len(json.dumps(text)) - 1, rows)
+
+    def _take(self) -> Batch:
+        parts, self._parts, self._size, self._count = self._parts, [], 2, 0
+        rows = [sent for part in parts for sent in part.rows]
+        sums: Sums = {}
+        for sent in rows:
+            row = sent.row
+            sums[row.currency] = EXACT.add(sums.get(row.currency, Decimal(0)), row.amount)
+        return Batch(f"[{','.join(part.text for part in parts)}]", rows, sums)
+
+
+def _values(sent: Sent) -> list[object]:
+    row = sent.row
+    rate = row.rate
+    return [
+        sent.line,
+        f"{rate.usd_per_unit:f}",
+        rate.rate_date.isoformat(),
+        *[f"{usd:f}" for usd in row.usd],
+        *row.values,
+    ]

@@ -1,0 +1,220 @@
+"""The rules of billing files: what identifies one, which version counts, and how counts add up."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
+from enum import StrEnum
+from pathlib import PurePosixPath
+from typing import Final
+
+from finops.shared.errors import RejectedInput
+from finops.shared.money import EXACT
+
+BILLING_PREFIX: Final = "billing/"
+RATES_PREFIX: Final = "rates/"
+
+
+class FileStatus(StrEnum):
+    """What became of a file.
+
+    RECEIVED and LOADING are on their way; FAILED is tried again when its event comes again; a
+    SUPERSEDED file was replaced by a newer version of the same object, or came after it.
+    """
+
+    RECEIVED = "RECEIVED"
+    LOADING = "LOADING"
+    LOADED = "LOADED"
+    LOADED_WITH_REJECTS = "LOADED_WITH_REJECTS"
+    REJECTED = "REJECTED"
+    FAILED = "FAILED"
+    SUPERSEDED = "SUPERSEDED"
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the same event, delivered again, has nothing left to do."""
+        return self not in (FileStatus.RECEIVED, FileStatus.LOADING, FileStatus.FAILED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceObject:
+    """One version of an S3 object.
+
+    Attributes:
+        version_id: Of a versioned bucket, else empty.
+        etag: As S3 gave it, without quotes; tells versions apart in a bucket without versioning.
+        size: Bytes.
+        order: Sorts versions of an object, and files of a dataset, by when S3 finished them: the
+            event's time, then its sequencer
+            (https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html).
+    """
+
+    bucket: str
+    key: str
+    version_id: str
+    etag: str
+    size: int
+    order: str
+
+    @property
+    def file_id(self) -> str:
+        """The same for every delivery of the same version: 32 hexadecimal digits."""
+        named = "\0".join((self.bucket, self.key, self.version_id or self.etag))
+        return hashlib.sha256(named.encode()).hexdigest()[:32]
+
+    @property
+    def key_hash(self) -> str:
+        """The same for every version of the object."""
+        return hashlib.sha256(f"{self.bucket}/{self.key}".encode()).hexdigest()
+
+    @property
+    def dataset(self) -> str:
+        """What its record ids are unique in."""
+        return dataset_of(self.key)
+
+    @property
+    def uri(self) -> str:
+        """As people and the AWS command line write it."""
+        return f"s3://{self.bucket}/{self.key}"
+
+
+def version_order(event_time: str, sequencer: str) -> str:
+    """Sorts as S3 wrote: the event's time, then the sequencer, which S3 pads on the left.
+
+    A sequencer alone compares only events of one key, and files of a dataset have many.
+    """
+    return f"{event_time}/{sequencer.zfill(32)}"[:64]
+
+
+def dataset_of(key: str) -> str:
+    """The dataset of an object: its folder, else its name without suffixes.
+
+    `billing/acme/march.csv` is of dataset acme, `billing/march.csv.gz` of dataset march. Folders
+    that name a partition (`BILLING_PERIOD=2026-01`, as AWS Data Exports writes) do not count.
+
+    Raises:
+        RejectedInput: the name is too long, or there is none.
+    """
+    path = PurePosixPath(key.removeprefix(BILLING_PREFIX).removeprefix(RATES_PREFIX))
+    folders = [one for one in path.parts[:-1] if "=" not in one]
+    name = "/".join(folders) or path.name.split(".")[0]
+    if not name or len(name) > 128:
+        raise RejectedInput(
+            f"the key {key!r} names no dataset of 1 to 128 characters",
+            code="invalid_dataset",
+            field="key",
+            value=key,
+            remedy="Put the file into a folder such as billing/acme/",
+        )
+    return name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rate:
+    """What one unit of a currency was worth in USD on a day.
+
+    Attributes:
+        usd_per_unit: USD for one unit of the currency.
+        source: Where it is from, such as `ECB` or `static`.
+    """
+
+    currency: str
+    rate_date: date
+    usd_per_unit: Decimal
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quarantined:
+    """A row that was not loaded.
+
+    Attributes:
+        line: Physical line on which it begins, from 1.
+        reason: A stable, snake_case name.
+        field: The column at fault, or empty.
+        value: What stood there.
+        message: What is wrong and what would be right.
+        raw: The text as it stands in the file.
+    """
+
+    line: int
+    reason: str
+    field: str
+    value: str
+    message: str
+    raw: str
+
+
+Sums = dict[str, Decimal]
+
+
+def add(sums: Sums, further: Mapping[str, Decimal]) -> None:
+    """Add amounts by currency, exactly."""
+    for currency, amount in further.items():
+        sums[currency] = EXACT.add(sums.get(currency, Decimal(0)), amount)
+
+
+@dataclass(slots=True, kw_only=True)
+class Tally:
+    """Counts of rows, and exact sums of their amounts by original currency.
+
+    Attributes:
+        superseded: Of the unchanged ones: rows that a newer file had written already.
+        read_sums: Amounts as read from the file, of all rows that could be read.
+        stored_sums: Amounts as the database holds them, of the rows inserted or updated.
+        kept_sums: Amounts of rows that stay as they were.
+        quarantined_sums: Amounts of rows that could be read and were quarantined all the same.
+        amount_usd: USD of the rows inserted, updated or unchanged, as the database holds them.
+    """
+
+    read: int = 0
+    inserted: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    superseded: int = 0
+    quarantined: int = 0
+    read_sums: Sums = field(default_factory=dict)
+    stored_sums: Sums = field(default_factory=dict)
+    kept_sums: Sums = field(default_factory=dict)
+    quarantined_sums: Sums = field(default_factory=dict)
+    amount_usd: Decimal = Decimal(0)
+
+    def add(self, other: Tally) -> None:
+        """Add what another part of the file counted."""
+        self.read += other.read
+        self.inserted += other.inserted
+        self.updated += other.updated
+        self.unchanged += other.unchanged
+        self.superseded += other.superseded
+        self.quarantined += other.quarantined
+        self.amount_usd = EXACT.add(self.amount_usd, other.amount_usd)
+        add(self.read_sums, other.read_sums)
+        add(self.stored_sums, other.stored_sums)
+        add(self.kept_sums, other.kept_sums)
+        add(self.quarantined_sums, other.quarantined_sums)
+
+    def imbalance(self) -> str:
+        """What does not add up, or an empty text."""
+        accounted = self.inserted + self.updated + self.unchanged + self.quarantined
+        if accounted != self.read:
+            return (
+                f"{self.read} rows were read, but {accounted} accounted for: inserted "
+                f"{self.inserted}, updated {self.updated}, unchanged {self.unchanged}, "
+                f"quarantined {self.quarantined}"
+            )
+        held: Sums = {}
+        for sums in (self.stored_sums, self.kept_sums, self.quarantined_sums):
+            add(held, sums)
+        for currency in sorted(held.keys() | self.read_sums.keys()):
+            read, found = self.read_sums.get(currency, 0), held.get(currency, 0)
+            if read != found:
+                return f"{currency} {read} was read, but {found} is held"
+        return ""
+
+    @property
+    def status(self) -> FileStatus:
+        """What the file is once this is committed."""
+        return FileStatus.LOADED_WITH_REJECTS if self.quarantined else FileStatus.LOADED

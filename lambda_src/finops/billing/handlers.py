@@ -1,0 +1,234 @@
+"""Lambda entry points of the billing flow, and the only place where it is put together."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from functools import cache
+from typing import Any, Final
+from urllib.parse import unquote_plus
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from finops.billing.adapters import S3Objects, S3Quarantine, StepFunctionsWorkflow
+from finops.billing.database import AuroraBillingStore
+from finops.billing.domain import (
+    RATES_PREFIX,
+    FileStatus,
+    SourceObject,
+    Tally,
+    version_order,
+)
+from finops.billing.parts import FileFinisher, FilePlanner, PartLoader
+from finops.billing.ports import FileEntry
+from finops.billing.rates_loader import RatesLoader
+from finops.billing.rows import DatasetFormat
+from finops.billing.schema_migrations import migrate
+from finops.billing.service import FileLoader, Settings
+from finops.shared.aws import client
+from finops.shared.data_api import DataApi, data_api_client
+from finops.shared.errors import FinOpsError
+from finops.shared.observability import MetricUnit, logger, metrics
+
+#: Seconds until a file that could not be loaded is tried again: three times longer each time.
+_FIRST_PAUSE: Final = 10
+
+
+@logger.inject_lambda_context
+@metrics.log_metrics
+def load_billing_file(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Queue of S3 events → files of bills and of rates in the database.
+
+    Returns the queue's partial batch response: the messages to deliver again.
+    """
+    failures = []
+    for message in event["Records"]:
+        try:
+            for source in sources(json.loads(message["body"])):
+                logger.set_correlation_id(source.file_id)
+                if source.key.startswith(RATES_PREFIX):
+                    entry = _rates_loader().load(source)
+                else:
+                    entry = _file_loader(context).load(source)
+                _log_file(entry)
+        except Exception:  # noqa: BLE001 - the message comes back
+            logger.exception("file could not be loaded, and will be tried again")
+            _soon_again(message)
+            failures.append({"itemIdentifier": message["messageId"]})
+    return {"batchItemFailures": failures}
+
+
+@logger.inject_lambda_context
+def plan_billing_chunks(event: Mapping[str, Any], _context: LambdaContext) -> dict[str, Any]:
+    """Workflow, {"load_id"} → the list of parts in S3: {"bucket", "plan_key", "chunks"}."""
+    planner = FilePlanner(
+        store=_store(), objects=_objects(), part_bytes=int(os.environ["CHUNK_BYTES"])
+    )
+    return planner.plan(int(event["load_id"]))
+
+
+@logger.inject_lambda_context
+@metrics.log_metrics
+def load_billing_chunk(event: Mapping[str, Any], _context: LambdaContext) -> dict[str, Any]:
+    """Workflow, one item of the plan → its rows in the database: {"number", "rows"}."""
+    loader = PartLoader(
+        store=_store(), objects=_objects(), quarantine=_quarantine, settings=_settings()
+    )
+    return loader.load(event)
+
+
+@logger.inject_lambda_context
+@metrics.log_metrics
+def finish_billing_file(event: Mapping[str, Any], _context: LambdaContext) -> dict[str, Any]:
+    """Workflow, {"load_id"} → the file marked loaded: {"load_id", "status"}."""
+    entry = FileFinisher(store=_store()).finish(int(event["load_id"]))
+    _log_file(entry)
+    return {"load_id": entry.load_id, "status": entry.status.value}
+
+
+@logger.inject_lambda_context
+@metrics.log_metrics
+def fail_billing_file(event: Mapping[str, Any], _context: LambdaContext) -> dict[str, Any]:
+    """Workflow, {"load_id", "step", "error", "cause"} → the file marked FAILED with its reason."""
+    load_id = int(event["load_id"])
+    error = FinOpsError(_cause(event), code=str(event["error"]), step=str(event["step"]))
+    _store().mark(load_id, FileStatus.FAILED, error)
+    entry = _store().find(load_id)
+    _log_file(entry)
+    return {"load_id": load_id, "status": entry.status.value}
+
+
+@logger.inject_lambda_context
+def migrate_billing_database(_event: Mapping[str, Any], _context: LambdaContext) -> dict[str, Any]:
+    """Terraform, at each deploy of new code → the database's schema: {"applied": [names]}."""
+    return {"applied": migrate(_database())}
+
+
+def sources(event: Mapping[str, Any]) -> Iterator[SourceObject]:
+    """The objects that an S3 notification tells of; its test event tells of none.
+
+    Keys are URL-encoded in events, and as they are everywhere else.
+    """
+    for record in event.get("Records", ()):
+        if not record["eventName"].startswith("ObjectCreated:"):
+            continue
+        stored = record["s3"]
+        found = stored["object"]
+        yield SourceObject(
+            bucket=stored["bucket"]["name"],
+            key=unquote_plus(found["key"]),
+            version_id=found.get("versionId", ""),
+            etag=found.get("eTag", "").strip('"'),
+            size=int(found.get("size", 0)),
+            order=version_order(record["eventTime"], found.get("sequencer", "")),
+        )
+
+
+def _cause(event: Mapping[str, Any]) -> str:
+    """The message of the function's error within what Step Functions says of it."""
+    cause = str(event["cause"])
+    try:
+        return str(json.loads(cause)["errorMessage"])
+    except (ValueError, KeyError, TypeError):
+        return cause[:2000] or "the workflow says no more"
+
+
+def _soon_again(message: Mapping[str, Any]) -> None:
+    """Let the message come back soon: the queue hides it for as long as a load may take."""
+    tries = int(message["attributes"]["ApproximateReceiveCount"])
+    try:
+        client("sqs").change_message_visibility(
+            QueueUrl=os.environ["QUEUE_URL"],
+            ReceiptHandle=message["receiptHandle"],
+            VisibilityTimeout=min(_FIRST_PAUSE * 3 ** (tries - 1), 900),
+        )
+    except Exception:  # noqa: BLE001 - the load's own failure counts
+        logger.exception("the message comes back when its visibility timeout ends")
+
+
+def _file_loader(context: LambdaContext) -> FileLoader:
+    return FileLoader(
+        store=_store(),
+        objects=_objects(),
+        workflow=StepFunctionsWorkflow(client("stepfunctions"), os.environ["WORKFLOW_ARN"]),
+        quarantine=_quarantine,
+        settings=_settings(),
+        remaining_seconds=lambda: context.get_remaining_time_in_millis() / 1000,
+    )
+
+
+def _rates_loader() -> RatesLoader:
+    return RatesLoader(store=_store(), objects=_objects(), quarantine=_quarantine)
+
+
+@cache
+def _store() -> AuroraBillingStore:
+    return AuroraBillingStore(_database())
+
+
+@cache
+def _database() -> DataApi:
+    return DataApi(
+        data_api_client(),
+        cluster_arn=os.environ["DATABASE_ARN"],
+        secret_arn=os.environ["DATABASE_SECRET_ARN"],
+        database=os.environ["DATABASE_NAME"],
+    )
+
+
+@cache
+def _objects() -> S3Objects:
+    return S3Objects(_s3(), os.environ["BUCKET"])
+
+
+@cache
+def _s3() -> Any:
+    return client("s3")
+
+
+def _quarantine(entry: FileEntry, number: int | None = None) -> S3Quarantine:
+    return S3Quarantine.open(_s3(), os.environ["BUCKET"], entry, number)
+
+
+@cache
+def _settings() -> Settings:
+    return Settings(
+        large_file_bytes=int(os.environ["LARGE_FILE_BYTES"]),
+        max_rate_age_days=int(os.environ["MAX_RATE_AGE_DAYS"]),
+        static_rates={
+            code: Decimal(rate) for code, rate in json.loads(os.environ["STATIC_RATES"]).items()
+        },
+        formats={
+            name: DatasetFormat.from_document(name, document)
+            for name, document in json.loads(os.environ["DATASETS"]).items()
+        },
+    )
+
+
+def _log_file(entry: FileEntry) -> None:
+    tally: Tally = entry.tally
+    for name, count in {
+        "BillingRowsLoaded": tally.inserted + tally.updated,
+        "BillingRowsUnchanged": tally.unchanged,
+        "BillingRowsQuarantined": tally.quarantined,
+    }.items():
+        metrics.add_metric(name, MetricUnit.Count, count)
+    metrics.add_metric(f"BillingFiles{_pascal(entry.status)}", MetricUnit.Count, 1)
+    facts = {
+        "load_id": entry.load_id,
+        "object_key": entry.source.key,
+        "dataset": entry.dataset,
+        "status": entry.status.value,
+        "rows_read": tally.read,
+        "rows_quarantined": tally.quarantined,
+    }
+    if entry.error:
+        logger.warning(entry.error, extra={**facts, "error_code": entry.error_code})
+    else:
+        logger.info("billing file", extra=facts)
+
+
+def _pascal(status: FileStatus) -> str:
+    return "".join(word.title() for word in status.value.split("_"))

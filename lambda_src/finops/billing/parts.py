@@ -1,0 +1,234 @@
+"""Loading a large file in parts: the steps of the workflow `load_billing_file`.
+
+Each part is one transaction, and known to the ledger by its number: a step that is run again does
+nothing twice, and a part that failed takes none of the others along.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, BinaryIO, Final
+
+from finops.billing.domain import FileStatus, SourceObject, Tally
+from finops.billing.planner import Part, plan_parts
+from finops.billing.ports import BillingStore, FileEntry, Objects, Quarantine
+from finops.billing.reader import CsvTable, Format, Readable, open_csv, open_part, plain_bytes
+from finops.billing.schemas import SCHEMAS, Recognition, recognise
+from finops.billing.service import (
+    HashingStream,
+    RecordLoader,
+    Settings,
+    enter_result,
+    is_outdated,
+    refuse_copy,
+    row_parser,
+)
+from finops.shared.errors import FinOpsError, RejectedInput, TransientFailure
+
+CHUNKS_PREFIX: Final = "chunks/"
+_MISSING_SHOWN: Final = 20
+
+
+class ChunksMissing(FinOpsError):
+    """Some parts of a file were not loaded; run the workflow again for these."""
+
+
+def plan_key(load_id: int) -> str:
+    """Where the list of parts is."""
+    return f"{CHUNKS_PREFIX}{load_id}/plan.json"
+
+
+@dataclass(slots=True)
+class FilePlanner:
+    """Writes the list of a file's parts, for the Distributed Map to read."""
+
+    store: BillingStore
+    objects: Objects
+    part_bytes: int
+
+    def plan(self, load_id: int) -> dict[str, Any]:
+        """Plan a file. Returns {"load_id", "bucket", "plan_key", "chunks"}.
+
+        A file that is refused has an empty plan: the last step says so.
+        """
+        entry = self.store.find(load_id)
+        answer = {
+            "load_id": load_id,
+            "bucket": entry.source.bucket,
+            "plan_key": plan_key(load_id),
+            "chunks": 0,
+        }
+        items: list[dict[str, Any]] = []
+        if not entry.status.is_final:
+            try:
+                items = self._items(entry)
+            except RejectedInput as error:
+                self.store.mark(load_id, FileStatus.REJECTED, error)
+        self.objects.write(plan_key(load_id), [json.dumps(items).encode()])
+        return answer | {"chunks": len(items)}
+
+    def _items(self, entry: FileEntry) -> list[dict[str, Any]]:
+        stream = HashingStream(self.objects.open(entry.source))
+        table = open_csv(stream, recognise, sizes=True)
+        schema = table.recognition.schema
+        parts = list(plan_parts(table, self.part_bytes))
+        stream.exhaust()
+        with self.store.transaction() as transaction:
+            if is_outdated(transaction, entry, schema):
+                transaction.finish(
+                    entry, FileStatus.SUPERSEDED, Tally(), schema=schema.name, quarantine_uri=""
+                )
+                return []
+            refuse_copy(transaction.claim_content(entry, stream.hexdigest()), entry, schema)
+        self.store.mark(entry.load_id, FileStatus.LOADING, schema_name=schema.name)
+        if table.format.compressed:
+            self._write_plain(entry, parts)
+        self.store.plan_chunks(entry.load_id, [part.number for part in parts])
+        common = {
+            "load_id": entry.load_id,
+            "format": table.format.to_document(),
+            "header": table.header,
+        }
+        return [common | asdict(part) for part in parts]
+
+    def _write_plain(self, entry: FileEntry, parts: list[Part]) -> None:
+        """A compressed file cannot be read from its middle: write its parts, not compressed."""
+        plain = plain_bytes(self.objects.open(entry.source))
+        skip(plain, parts[0].start)
+        for part in parts:
+            length = None if part.end is None else part.end - part.start
+            self.objects.write(part_key(entry.load_id, part.number), pieces(plain, length))
+
+
+def part_key(load_id: int, number: int) -> str:
+    """Where a part of a compressed file is."""
+    return f"{CHUNKS_PREFIX}{load_id}/{number:05}"
+
+
+def skip(stream: Readable, count: int) -> None:
+    """Read so many bytes away."""
+    for _ in pieces(stream, count):
+        pass
+
+
+def pieces(stream: Readable, count: int | None) -> Iterator[bytes]:
+    """So many bytes of the stream, or all that is left, in small pieces."""
+    left = count
+    while left is None or left > 0:
+        piece = stream.read(1 << 20 if left is None else min(left, 1 << 20))
+        if not piece:
+            return
+        if left is not None:
+            left -= len(piece)
+        yield piece
+
+
+@dataclass(slots=True)
+class PartLoader:
+    """Loads one part in one transaction."""
+
+    store: BillingStore
+    objects: Objects
+    quarantine: Callable[[FileEntry, int | None], Quarantine]
+    settings: Settings
+
+    def load(self, item: Mapping[str, Any]) -> dict[str, Any]:
+        """Load the part that an item of the plan names. Returns {"load_id", "number", "rows"}.
+
+        Raises:
+            TransientFailure: to be tried again.
+        """
+        load_id, number = int(item["load_id"]), int(item["number"])
+        entry = self.store.find(load_id)
+        form = Format.from_document(item["format"])
+        quarantine = self.quarantine(entry, number)
+        try:
+            with self.store.transaction() as transaction:
+                if transaction.chunk_is_loaded(load_id, number):
+                    return {"load_id": load_id, "number": number, "rows": 0}
+                table: CsvTable[Recognition] = open_part(
+                    self._stream(entry, form, item),
+                    form,
+                    item["header"],
+                    recognise,
+                    int(item["first_line"]),
+                )
+                records = RecordLoader(
+                    transaction=transaction,
+                    entry=entry,
+                    parser=row_parser(self.store, self.settings, entry.dataset, table.recognition),
+                    schema=table.recognition.schema,
+                    quarantine=quarantine,
+                    check=lambda: None,
+                )
+                tally = records.load(table, item["last_line"])
+                transaction.enter_chunk(load_id, number, tally, quarantine.close())
+        except BaseException:
+            quarantine.abandon()
+            raise
+        return {"load_id": load_id, "number": number, "rows": tally.read}
+
+    def _stream(self, entry: FileEntry, form: Format, item: Mapping[str, Any]) -> BinaryIO:
+        if not form.compressed:
+            return self.objects.open(entry.source, item["start"], item["end"])
+        part = SourceObject(
+            bucket=entry.source.bucket,
+            key=part_key(entry.load_id, int(item["number"])),
+            version_id="",
+            etag="",
+            size=0,
+            order="",
+        )
+        return self.objects.open(part)
+
+
+@dataclass(slots=True)
+class FileFinisher:
+    """Marks a file loaded once all its parts are, and what they counted adds up."""
+
+    store: BillingStore
+
+    def finish(self, load_id: int) -> FileEntry:
+        """Finish a file.
+
+        Raises:
+            ChunksMissing: parts are not loaded.
+            TransientFailure: what the database holds is not what the parts counted.
+        """
+        entry = self.store.find(load_id)
+        if entry.status.is_final:
+            return entry
+        with self.store.transaction() as transaction:
+            entry = transaction.lock(load_id)
+            planned, missing, tally, folder = transaction.chunks(load_id)
+            if missing or not planned:
+                shown = ", ".join(map(str, missing[:_MISSING_SHOWN]))
+                raise ChunksMissing(
+                    f"{len(missing)} of {planned} parts of {entry.source.uri} are not loaded: "
+                    f"{shown}",
+                    code="chunks_missing",
+                    step="finish_file",
+                    remedy="Mend the cause, then `finops billing retry` the file: parts that are "
+                    "loaded stay",
+                )
+            schema = next(one for one in SCHEMAS if one.name == entry.schema)
+            stored = transaction.stored(entry, schema, 0, None)
+            problem = tally.imbalance()
+            if stored.rows != tally.inserted + tally.updated or stored.sums != tally.stored_sums:
+                problem = f"its parts wrote {tally.stored_sums}, the database holds {stored.sums}"
+            if problem:
+                raise TransientFailure(
+                    f"{entry.source.uri} does not add up: {problem}",
+                    code="imbalance",
+                    step="finish_file",
+                )
+            if is_outdated(transaction, entry, schema):
+                transaction.finish(
+                    entry, FileStatus.SUPERSEDED, tally, schema=schema.name, quarantine_uri=folder
+                )
+            else:
+                enter_result(transaction, entry, schema, tally, folder)
+        self.store.purge_superseded(schema)
+        return self.store.find(load_id)

@@ -1,0 +1,52 @@
+"""Cuts a large file into parts at the boundaries of records, with the reader that loads them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from finops.billing.reader import CsvTable, Match
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """Consecutive records of a file.
+
+    Attributes:
+        number: From 1.
+        start: First byte, in the file as it is before compression.
+        end: Byte after the last one; None at the end of the file.
+        first_line: Physical line of the first record.
+        last_line: Line after the last one; None at the end of the file.
+    """
+
+    number: int
+    start: int
+    end: int | None
+    first_line: int
+    last_line: int | None
+
+
+def plan_parts(table: CsvTable[Match], part_bytes: int) -> Iterator[Part]:
+    """Parts of at least so many bytes, in order; the last may be smaller.
+
+    Boundaries are where the reader itself begins a record, so that quoted line breaks and
+    malformed lines are read in parts exactly as in one piece.
+
+    Args:
+        table: Opened with `sizes=True`; its records are read to the end.
+        part_bytes: Bytes.
+    """
+    number, start, first_line = 1, table.next_offset, table.next_line
+    for _ in table.records():
+        if table.next_offset - start >= part_bytes:
+            yield Part(
+                number=number,
+                start=start,
+                end=table.next_offset,
+                first_line=first_line,
+                last_line=table.next_line,
+            )
+            number, start, first_line = number + 1, table.next_offset, table.next_line
+    if number == 1 or table.next_offset > start:
+        yield Part(number=number, start=start, end=None, first_line=first_line, last_line=None)

@@ -1,0 +1,60 @@
+"""Loading files of exchange rates."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from finops.billing.domain import FileStatus, Quarantined, SourceObject, Tally
+from finops.billing.ports import BillingStore, FileEntry, Objects
+from finops.billing.rates import read_rates
+from finops.billing.service import QuarantineFactory
+from finops.shared.errors import FinOpsError, RejectedInput
+
+RATES_DATASET = "fx_rates"
+
+
+@dataclass(slots=True)
+class RatesLoader:
+    """Loads a file of rates. Bills that are loaded already keep the rates that they had."""
+
+    store: BillingStore
+    objects: Objects
+    quarantine: QuarantineFactory
+
+    def load(self, source: SourceObject) -> FileEntry:
+        """Load a version of an object; its ledger row counts rates as rows.
+
+        Raises:
+            TransientFailure: to be tried again.
+        """
+        entry = self.store.receive(source, RATES_DATASET)
+        if entry.status.is_final:
+            return entry
+        quarantine = self.quarantine(entry)
+        rejected = Tally()
+
+        def reject(row: Quarantined) -> None:
+            rejected.read += 1
+            rejected.quarantined += 1
+            quarantine.put(row)
+
+        try:
+            # Writing rates twice changes nothing, so the ledger's row can follow by itself.
+            tally = self.store.put_rates(read_rates(self.objects.open(source), reject))
+            tally.add(rejected)
+            uri = quarantine.close()
+            with self.store.transaction() as transaction:
+                entry = transaction.lock(entry.load_id)
+                if not entry.status.is_final:
+                    transaction.finish(
+                        entry, tally.status, tally, schema=RATES_DATASET, quarantine_uri=uri
+                    )
+        except RejectedInput as error:
+            quarantine.abandon()
+            self.store.mark(entry.load_id, FileStatus.REJECTED, error)
+        except FinOpsError as error:
+            quarantine.abandon()
+            if error.code != "file_is_busy":
+                self.store.mark(entry.load_id, FileStatus.FAILED, error)
+            raise
+        return self.store.find(entry.load_id)

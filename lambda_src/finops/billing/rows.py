@@ -1,0 +1,379 @@
+"""Rules of a row: the texts of a record become what the table holds, or a reason why not."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from decimal import Context, Decimal
+from typing import Any, Final
+
+from finops.billing.domain import Rate
+from finops.billing.schemas import Column, Kind, Recognition
+from finops.shared.errors import RejectedInput
+from finops.shared.money import is_currency, product
+
+#: Looks up the rate of a currency on a day; None where there is none that may be used.
+RateLookup = Callable[[str, date], Rate | None]
+
+_PLAIN = re.compile(r"[+-]?\d+(?:\.\d+)?", re.ASCII)
+_EXPONENT = re.compile(r"[+-]?\d+(?:\.\d+)?(?:[eE][+-]?\d{1,3})?", re.ASCII)
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_ISO_DAY = re.compile(r"(\d{4})([-/])(\d{2})\2(\d{2})", re.ASCII)
+_YEARS: Final = range(1970, 2101)
+_CACHED: Final = 10_000
+_WIDE = Context(prec=120)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatasetFormat:
+    """How a dataset writes what is otherwise not guessed.
+
+    Attributes:
+        date_formats: As of strptime, tried in order after the ISO forms, such as `%d/%m/%Y`.
+        decimal_comma: Whether 1,50 is one and a half.
+        thousands: The mark between thousands, such as `.`, an apostrophe or a space; none if empty.
+    """
+
+    date_formats: tuple[str, ...] = ()
+    decimal_comma: bool = False
+    thousands: str = ""
+
+    @classmethod
+    def from_document(cls, name: str, document: Mapping[str, Any]) -> DatasetFormat:
+        """Read a dataset's entry in the module's setting `datasets`.
+
+        Raises:
+            RejectedInput: a setting is unknown, or both marks are the same.
+        """
+        unknown = document.keys() - {"date_formats", "decimal_comma", "thousands"}
+        if unknown:
+            raise RejectedInput(
+                f"dataset {name} has the unknown settings {', '.join(sorted(unknown))}",
+                code="invalid_dataset_format",
+            )
+        found = cls(
+            date_formats=tuple(document.get("date_formats") or ()),
+            decimal_comma=bool(document.get("decimal_comma")),
+            thousands=str(document.get("thousands") or ""),
+        )
+        if found.thousands == ("," if found.decimal_comma else "."):
+            raise RejectedInput(
+                f"dataset {name} has {found.thousands!r} for both marks of its numbers",
+                code="invalid_dataset_format",
+            )
+        return found
+
+
+class RowProblem(Exception):
+    """A row that is quarantined, with the column and value at fault."""
+
+    def __init__(self, reason: str, message: str, field: str = "", value: str = "") -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.message = message
+        self.field = field
+        self.value = value
+
+
+@dataclass(slots=True)
+class Row:
+    """A row as the table takes it.
+
+    Attributes:
+        values: The schema's columns, in order, as texts; None for no value.
+        key: What identifies it in its dataset; empty in a schema without a key.
+        amount: In the original currency.
+        rate: The rate that converted it.
+        usd: Each converted amount, in the order of the schema.
+    """
+
+    values: list[str | None]
+    key: str
+    currency: str
+    amount: Decimal
+    rate: Rate
+    usd: list[Decimal]
+
+
+Read = Callable[[str], "str | None"]
+
+
+class RowParser:
+    """Reads the records of one file.
+
+    Args:
+        match: Where the header says that each column is.
+        style: How the dataset writes dates and numbers.
+        rates: The rates to convert with.
+        max_rate_age_days: For the message of a row without a rate.
+    """
+
+    def __init__(
+        self, match: Recognition, style: DatasetFormat, rates: RateLookup, max_rate_age_days: int
+    ) -> None:
+        schema = match.schema
+        names = [column.name for column in schema.columns]
+        self._schema = schema
+        self._rates = rates
+        self._max_age = max_rate_age_days
+        self._known: dict[tuple[str | None, str | None], Rate] = {}
+        self._key = names.index(schema.key) if schema.key else -1
+        self._amount = names.index(schema.amount)
+        self._currency = names.index(schema.currency)
+        self._day = names.index(schema.day)
+        self._usd = [names.index(amount) for amount, _ in schema.usd]
+        self._readers = [
+            (cell, column, self._reader(column, style))
+            for cell, column in zip(match.cells, schema.columns, strict=True)
+        ]
+
+    def parse(self, fields: Sequence[str]) -> Row:
+        """The row of a record.
+
+        Raises:
+            RowProblem: a value breaks a rule, or no rate converts it.
+        """
+        nulls = self._schema.nulls
+        values: list[str | None] = []
+        for cell, column, read in self._readers:
+            text = "" if cell is None else fields[cell].strip()
+            if not text or text in nulls:
+                if column.filled:
+                    raise RowProblem("missing_value", f"{column.title} is empty", column.title)
+                values.append(None)
+                continue
+            values.append(read(text))
+        rate = self._rate(values)
+        amount = Decimal(values[self._amount] or 0)
+        digits, per_unit = self._schema.decimals, rate.usd_per_unit
+        return Row(
+            values,
+            (values[self._key] or "") if self._key >= 0 else "",
+            rate.currency,
+            amount,
+            rate,
+            [product(Decimal(values[one] or 0), per_unit, digits) for one in self._usd],
+        )
+
+    def _rate(self, values: list[str | None]) -> Rate:
+        currency, moment = values[self._currency], values[self._day]
+        day = moment[:10] if moment else None
+        known = self._known.get((currency, day))
+        if known is not None:
+            return known
+        assert currency is not None  # noqa: S101 - both are filled, or the row was refused
+        assert day is not None  # noqa: S101
+        rate = self._rates(currency, date.fromisoformat(day))
+        if rate is None:
+            title = next(c.title for c in self._schema.columns if c.kind is Kind.CURRENCY)
+            raise RowProblem(
+                "no_rate",
+                f"no rate of {currency} is known for {day} or the {self._max_age} days before: "
+                "load one with `finops fx load`, then load this file again",
+                title,
+                currency,
+            )
+        if len(self._known) >= _CACHED:
+            self._known.clear()
+        self._known[currency, day] = rate
+        return rate
+
+    def _reader(self, column: Column, style: DatasetFormat) -> Read:
+        match column.kind:
+            case Kind.TEXT:
+                return _text(column)
+            case Kind.CURRENCY:
+                return _cached(_currency(column))
+            case Kind.DATE:
+                return _cached(_day(column, style))
+            case Kind.TIMESTAMP:
+                return _cached(_moment(column, style))
+            case Kind.JSON:
+                return _json(column)
+            case Kind.DECIMAL:
+                schema = self._schema
+                return _number(
+                    column, style, schema.digits, schema.decimals, exponents=schema.exponents
+                )
+
+
+def _cached(read: Read) -> Read:
+    seen: dict[str, str | None] = {}
+
+    def cached(text: str) -> str | None:
+        found = seen.get(text)
+        if found is None:
+            found = read(text)
+            if len(seen) >= _CACHED:
+                seen.clear()
+            seen[text] = found
+        return found
+
+    return cached
+
+
+def _text(column: Column) -> Read:
+    length, title = column.length, column.title
+
+    def read(text: str) -> str:
+        if len(text) > length:
+            raise RowProblem(
+                "too_long",
+                f"{title} has {len(text)} characters, and {length} fit",
+                title,
+                f"{text[:100]}…",
+            )
+        if not text.isprintable() and _CONTROL.search(text):
+            raise RowProblem("control_character", f"{title} holds control characters", title, text)
+        return text
+
+    return read
+
+
+def _currency(column: Column) -> Read:
+    def read(text: str) -> str:
+        code = text.upper()
+        if not is_currency(code):
+            raise RowProblem(
+                "unknown_currency",
+                f"{text!r} is no ISO 4217 currency code",
+                column.title,
+                text,
+            )
+        return code
+
+    return read
+
+
+def _day(column: Column, style: DatasetFormat) -> Read:
+    def read(text: str) -> str:
+        iso = _ISO_DAY.fullmatch(text)
+        found: date | None = None
+        if iso:
+            found = _date_or_none(int(iso[1]), int(iso[3]), int(iso[4]))
+        else:
+            for form in style.date_formats:
+                found = _by_format(text, form)
+                if found:
+                    break
+        if found is None or found.year not in _YEARS:
+            forms = ["YYYY-MM-DD", "YYYY/MM/DD", *style.date_formats]
+            raise RowProblem(
+                "invalid_date",
+                f"{text!r} is no date from 1970 to 2100 in a form of this dataset: "
+                f"{', '.join(forms)}",
+                column.title,
+                text,
+            )
+        return found.isoformat()
+
+    return read
+
+
+def _moment(column: Column, style: DatasetFormat) -> Read:
+    day = _day(column, style)
+
+    def read(text: str) -> str:
+        if _ISO_DAY.fullmatch(text):
+            return f"{day(text)} 00:00:00"
+        try:
+            found = datetime.fromisoformat(text)
+            # FOCUS's date/time format is UTC, and its sample data omits the Z.
+            found = found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+            if found.year not in _YEARS:
+                raise ValueError
+        except (ValueError, OverflowError):
+            raise RowProblem(
+                "invalid_date",
+                f"{text!r} is no UTC time in ISO 8601, such as 2026-01-31T00:00:00Z",
+                column.title,
+                text,
+            ) from None
+        return f"{found:%Y-%m-%d %H:%M:%S}"
+
+    return read
+
+
+def _json(column: Column) -> Read:
+    def read(text: str) -> str:
+        try:
+            found = json.loads(text)
+        except (ValueError, RecursionError):
+            found = None
+        if not isinstance(found, dict):
+            raise RowProblem(
+                "invalid_json", f"{column.title} is no JSON object", column.title, text[:200]
+            )
+        shortest = json.dumps(found, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+        if len(shortest.encode("utf-8", "surrogatepass")) > column.length:
+            raise RowProblem("too_long", f"{column.title} is too long", column.title, text[:100])
+        return shortest
+
+    return read
+
+
+def _number(
+    column: Column, style: DatasetFormat, digits: int, decimals: int, *, exponents: bool
+) -> Read:
+    title = column.title
+    pattern = _EXPONENT if exponents else _PLAIN
+    limit = Decimal(10) ** digits
+    point = "," if style.decimal_comma else "."
+    thousands = style.thousands
+    grouped = (
+        re.compile(rf"[+-]?\d{{1,3}}(?:{re.escape(thousands)}\d{{3}})+(?:{re.escape(point)}\d+)?")
+        if thousands
+        else None
+    )
+
+    def problem(text: str, message: str, reason: str = "invalid_amount") -> RowProblem:
+        return RowProblem(reason, f"{title} {text!r} {message}", title, text)
+
+    def read(text: str) -> str:
+        plain = text
+        if grouped is not None and grouped.fullmatch(text):
+            plain = plain.replace(thousands, "")
+        if style.decimal_comma:
+            if "." in plain:
+                raise problem(text, "has a point, but this dataset writes a decimal comma")
+            plain = plain.replace(",", ".", 1)
+        if not pattern.fullmatch(plain):
+            raise problem(
+                text,
+                "is no number with a decimal comma"
+                if style.decimal_comma
+                else "is no plain number such as -1234.56; other marks need the dataset's format",
+            )
+        number = Decimal(plain)
+        if abs(number) >= limit:
+            raise problem(text, f"has more than {digits} digits before the point", "out_of_range")
+        exponent = number.as_tuple().exponent
+        assert isinstance(exponent, int)  # noqa: S101 - the pattern knows no NaN
+        if -exponent > decimals:
+            number = number.normalize(_WIDE)
+            exponent = number.as_tuple().exponent
+            assert isinstance(exponent, int)  # noqa: S101
+            if -exponent > decimals:
+                raise problem(
+                    text, f"has more than {decimals} digits after the point", "too_precise"
+                )
+        return f"{number:f}"
+
+    return read
+
+
+def _date_or_none(year: int, month: int, day: int) -> date | None:
+    try:
+        return date(year, month, day)
+    except ValueError:
+        return None
+
+
+def _by_format(text: str, form: str) -> date | None:
+    try:
+        return datetime.strptime(text, form).date()  # noqa: DTZ007 - a day has no time zone
+    except ValueError:
+        return None

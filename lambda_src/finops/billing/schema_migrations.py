@@ -1,0 +1,88 @@
+"""Numbered SQL files, applied once each and in order.
+
+The libraries of the field (Alembic, yoyo, Flyway) need a driver's connection; there is none to a
+database that is reached through the Data API only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator
+from importlib.resources import files
+from typing import Final
+
+from finops.shared.data_api import DataApi
+from finops.shared.errors import ConfigurationError
+
+_LOCK: Final = "finops_schema_migrations"
+_NAME: Final = re.compile(r"(\d{4})_[a-z0-9_]+\.sql")
+
+
+def migrate(database: DataApi) -> list[str]:
+    """Apply what has not been applied. Returns the names of the files that were.
+
+    Each statement must bear being run twice, since DDL commits by itself: a run that was killed
+    between a statement and its record runs it again.
+
+    Raises:
+        ConfigurationError: a file was changed after it had been applied.
+    """
+    database.execute(
+        "CREATE TABLE IF NOT EXISTS schema_migrations (name VARCHAR(255) NOT NULL PRIMARY KEY,"
+        " sha256 CHAR(64) NOT NULL, applied_at DATETIME NOT NULL DEFAULT CURRENT_TIMESTAMP)"
+        " CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
+    )
+    done = []
+    # A transaction is one session, which is what holds the lock.
+    with database.transaction() as session:
+        locked = database.execute(
+            "SELECT GET_LOCK(:name, 30) AS locked", {"name": _LOCK}, transaction=session
+        ).rows[0]["locked"]
+        if locked != 1:
+            raise ConfigurationError(
+                "another migration holds the database", code="migration_is_busy", step="migrate"
+            )
+        applied = {
+            row["name"]: row["sha256"]
+            for row in database.execute(
+                "SELECT name, sha256 FROM schema_migrations", transaction=session
+            ).rows
+        }
+        for name, text in numbered_files():
+            sha256 = hashlib.sha256(text.encode()).hexdigest()
+            if name in applied:
+                if applied[name] != sha256:
+                    raise ConfigurationError(
+                        f"{name} was changed after it had been applied",
+                        code="migration_changed",
+                        step="migrate",
+                        remedy="Restore it, and write the change as a file of the next number",
+                    )
+                continue
+            for statement in statements(text):
+                database.execute(statement, transaction=session)
+            database.execute(
+                "INSERT INTO schema_migrations (name, sha256) VALUES (:name, :sha256)",
+                {"name": name, "sha256": sha256},
+                transaction=session,
+            )
+            done.append(name)
+        database.execute("DO RELEASE_LOCK(:name)", {"name": _LOCK}, transaction=session)
+    return done
+
+
+def numbered_files() -> Iterator[tuple[str, str]]:
+    """(name, text) of each migration, in order."""
+    folder = files("finops.billing") / "migrations"
+    for one in sorted(folder.iterdir(), key=lambda found: found.name):
+        if _NAME.fullmatch(one.name):
+            yield one.name, one.read_text(encoding="utf-8")
+
+
+def statements(text: str) -> Iterator[str]:
+    """The statements of a file: each ends with a semicolon at the end of a line."""
+    code = re.sub(r"^\s*--.*$", "", text, flags=re.MULTILINE)
+    for statement in re.split(r";[ \t]*$", code, flags=re.MULTILINE):
+        if statement.strip():
+            yield statement.strip()

@@ -1,0 +1,267 @@
+"""The shapes of files that can be loaded, declared once: reading, writing and tables follow.
+
+`BILLING` is this project's own; `FOCUS` takes what versions 1.0 to 1.2 of the FinOps Open Cost and
+Usage Specification (https://focus.finops.org/focus-specification/) have in common and what this
+project uses of the rest.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum, auto
+from functools import cached_property
+from typing import Final
+
+
+class Kind(Enum):
+    """What a column holds."""
+
+    TEXT = auto()
+    DATE = auto()
+    TIMESTAMP = auto()
+    DECIMAL = auto()
+    CURRENCY = auto()
+    JSON = auto()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Column:
+    """A column of a file, and of the table that it is loaded into.
+
+    Attributes:
+        name: In the table.
+        header: In the file, as its standard spells it; `name` where empty.
+        aliases: Other headers that mean the same.
+        in_header: Whether a file without it is refused.
+        filled: Whether a row without a value is quarantined.
+        length: Characters that fit, of a text.
+    """
+
+    name: str
+    kind: Kind = Kind.TEXT
+    header: str = ""
+    aliases: tuple[str, ...] = ()
+    in_header: bool = True
+    filled: bool = False
+    length: int = 255
+
+    @property
+    def title(self) -> str:
+        """The header that a person is told to write."""
+        return self.header or self.name
+
+
+@dataclass(frozen=True, kw_only=True)
+class Schema:
+    """One kind of file and its table.
+
+    Attributes:
+        table: The table that rows go to.
+        key: The column that identifies a row in its dataset; where it is empty, a file replaces
+            the earlier version of itself, since its rows have no identity.
+        amount: The column that sums are checked by, in the currency of `currency`.
+        day: The column whose day chooses the rate.
+        usd: (column, its USD column) of each amount that is converted; the first is `amount`.
+        digits: Digits before the point that the table's amounts have.
+        decimals: Digits after it.
+        nulls: What stands for no value, beside an empty cell.
+        exponents: Whether 1.5E-7 is a number, as FOCUS allows.
+    """
+
+    name: str
+    table: str
+    columns: tuple[Column, ...]
+    key: str = ""
+    amount: str
+    currency: str
+    day: str
+    usd: tuple[tuple[str, str], ...]
+    digits: int
+    decimals: int
+    nulls: frozenset[str] = frozenset()
+    exponents: bool = False
+
+    @cached_property
+    def by_header(self) -> dict[str, int]:
+        """Position of a column by each of its headers, spelt alike."""
+        return {
+            spelling: index
+            for index, column in enumerate(self.columns)
+            for spelling in map(_spelt_alike, (column.title, column.name, *column.aliases))
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Recognition:
+    """How a header fits the schemas.
+
+    Attributes:
+        schema: The one that fits best.
+        cells: For each column of it, which cell of a record holds it; None where it has none.
+        score: How many columns were found.
+        problem: Why no file with this header can be loaded, or empty.
+        code: A stable name of the problem.
+        remedy: What to do about it.
+    """
+
+    schema: Schema
+    cells: tuple[int | None, ...]
+    score: int
+    problem: str = ""
+    code: str = ""
+    remedy: str = ""
+
+
+BILLING: Final = Schema(
+    name="billing",
+    table="billing_rows",
+    key="record_id",
+    amount="bill_amount",
+    currency="currency",
+    day="bill_date",
+    usd=(("bill_amount", "amount_usd"),),
+    digits=14,
+    decimals=6,
+    columns=(
+        Column(name="record_id", aliases=("id", "record"), filled=True, length=128),
+        Column(name="company_name", aliases=("company", "customer", "customer_name")),
+        Column(name="country"),
+        Column(name="city"),
+        Column(name="product_line", aliases=("product",)),
+        Column(name="item", aliases=("item_name", "description")),
+        Column(name="bill_date", kind=Kind.DATE, aliases=("date", "billing_date"), filled=True),
+        Column(name="currency", kind=Kind.CURRENCY, aliases=("currency_code", "ccy"), filled=True),
+        Column(
+            name="bill_amount", kind=Kind.DECIMAL, aliases=("amount", "billed_amount"), filled=True
+        ),
+    ),
+)
+
+_TITLE = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+
+
+def _focus(
+    header: str,
+    kind: Kind = Kind.TEXT,
+    *,
+    needed: bool = False,
+    filled: bool = False,
+    length: int = 255,
+) -> Column:
+    name = _TITLE.sub("_", header).lower()
+    return Column(
+        name=name, header=header, kind=kind, in_header=needed, filled=filled, length=length
+    )
+
+
+FOCUS: Final = Schema(
+    name="focus",
+    table="focus_charges",
+    amount="billed_cost",
+    currency="billing_currency",
+    day="charge_period_start",
+    usd=(("billed_cost", "billed_cost_usd"), ("effective_cost", "effective_cost_usd")),
+    digits=18,
+    decimals=18,
+    # The sample data that FOCUS publishes writes NULL.
+    nulls=frozenset({"NULL", "null"}),
+    exponents=True,
+    columns=(
+        _focus("BilledCost", Kind.DECIMAL, needed=True, filled=True),
+        _focus("EffectiveCost", Kind.DECIMAL, needed=True, filled=True),
+        _focus("ListCost", Kind.DECIMAL, needed=True, filled=True),
+        _focus("ContractedCost", Kind.DECIMAL, needed=True, filled=True),
+        _focus("BillingCurrency", Kind.CURRENCY, needed=True, filled=True),
+        _focus("BillingPeriodStart", Kind.TIMESTAMP, needed=True, filled=True),
+        _focus("BillingPeriodEnd", Kind.TIMESTAMP, needed=True, filled=True),
+        _focus("ChargePeriodStart", Kind.TIMESTAMP, needed=True, filled=True),
+        _focus("ChargePeriodEnd", Kind.TIMESTAMP, needed=True, filled=True),
+        _focus("BillingAccountId", needed=True, filled=True),
+        _focus("BillingAccountName"),
+        _focus("SubAccountId"),
+        _focus("SubAccountName"),
+        _focus("ServiceName", needed=True, filled=True),
+        _focus("ServiceCategory"),
+        _focus("ServiceSubcategory"),
+        _focus("ChargeCategory", needed=True, filled=True),
+        _focus("ChargeClass"),
+        _focus("ChargeDescription", length=1024),
+        _focus("ChargeFrequency"),
+        _focus("ProviderName"),
+        _focus("PublisherName"),
+        _focus("InvoiceIssuerName"),
+        _focus("InvoiceId"),
+        _focus("RegionId"),
+        _focus("ResourceId", length=1024),
+        _focus("ResourceName", length=1024),
+        _focus("SkuId"),
+        _focus("PricingCategory"),
+        _focus("CommitmentDiscountId", length=1024),
+        _focus("CommitmentDiscountStatus"),
+        _focus("ConsumedQuantity", Kind.DECIMAL),
+        _focus("ConsumedUnit"),
+        _focus("Tags", Kind.JSON, length=65_535),
+    ),
+)
+
+SCHEMAS: Final = (BILLING, FOCUS)
+
+
+def recognise(header: Sequence[str]) -> Recognition:
+    """Which schema a file's header means, and where its columns are.
+
+    Columns may come in any order, in any case, with spaces, hyphens or underscores; columns that
+    no schema knows are left alone.
+    """
+    return max((_match(schema, header) for schema in SCHEMAS), key=_fit)
+
+
+def _fit(match: Recognition) -> tuple[bool, float]:
+    return not match.problem, match.score / len(match.schema.columns)
+
+
+def _match(schema: Schema, header: Sequence[str]) -> Recognition:
+    cells: list[int | None] = [None] * len(schema.columns)
+    twice = []
+    for cell, spelling in enumerate(header):
+        index = schema.by_header.get(_spelt_alike(spelling))
+        if index is None:
+            continue
+        if cells[index] is not None:
+            twice.append(schema.columns[index].title)
+        cells[index] = cell
+    score = sum(cell is not None for cell in cells)
+    missing = [
+        column.title
+        for column, cell in zip(schema.columns, cells, strict=True)
+        if column.in_header and cell is None
+    ]
+    problem = code = remedy = ""
+    if not score:
+        code = "no_header"
+        problem = f"no column is known: {_quoted(header)}"
+        remedy = f"The first line must name the columns: {', '.join(_titles(BILLING))}"
+    elif missing:
+        code = "missing_columns"
+        problem = f"the header of a {schema.name} file lacks {', '.join(missing)}"
+        remedy = f"It reads {_quoted(header)}; name the columns {', '.join(_titles(schema))}"
+    elif twice:
+        code = "ambiguous_header"
+        problem = f"more than one column means {', '.join(twice)}"
+        remedy = "Remove or rename all but one"
+    return Recognition(schema, tuple(cells), score, problem, code, remedy)
+
+
+def _titles(schema: Schema) -> list[str]:
+    return [column.title for column in schema.columns if column.in_header]
+
+
+def _quoted(header: Sequence[str]) -> str:
+    text = ", ".join(header)
+    return repr(text if len(text) <= 200 else f"{text[:200]}…")
+
+
+def _spelt_alike(header: str) -> str:
+    return re.sub(r"[\s_-]+", "", header).casefold()
