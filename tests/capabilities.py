@@ -33,6 +33,7 @@ SERVICES: Mapping[str, tuple[str, ...]] = {
     "budgets_iam": ("budgets", "iam", "sts"),
     "budgets_validation": ("budgets",),
     "alarms": ("cloudwatch",),
+    "rds_clusters": ("rds",),
     "rds_data_api": ("rds", "rds-data", "secretsmanager"),
 }
 

@@ -55,3 +55,37 @@ module "budgets_spoke_333333333333" {
   drift_schedule    = var.repair_schedule
   function_settings = local.function_settings
 }
+
+module "billing_database" {
+  source    = "../../modules/billing_database"
+  providers = { aws = aws.management }
+
+  account_id = "111111111111"
+  region     = var.region
+  deletion   = { protection = false, final_snapshot = false }
+}
+
+module "billing" {
+  source    = "../../modules/billing"
+  providers = { aws = aws.management }
+
+  account_id        = "111111111111"
+  region            = var.region
+  packages          = local.module_packages
+  function_settings = local.function_settings
+  bucket            = { force_destroy = true }
+  loading           = var.billing_loading
+
+  database = {
+    cluster_arn = module.billing_database.cluster_arn
+    secret_arn  = module.billing_database.secret_arn
+    name        = module.billing_database.database_name
+  }
+
+  # For the demo: rates are loaded there, and these stand in where none is. Nobody's books depend on it.
+  rates = { static = { CAD = "0.79", MXN = "0.05" } }
+
+  datasets = {
+    werke = { date_formats = ["%d.%m.%Y"], decimal_comma = true, thousands = "." }
+  }
+}

@@ -19,3 +19,19 @@ output "budgets" {
     }
   }
 }
+
+output "billing" {
+  description = "Where the billing flow lives, for the command line, the demo and the tests."
+  value = {
+    account_id          = "111111111111"
+    region              = var.region
+    bucket              = module.billing.bucket_name
+    queue_url           = module.billing.queue_url
+    workflow_arn        = module.billing.workflow_arn
+    functions           = module.billing.function_names
+    failure_queue_urls  = module.billing.failure_queue_urls
+    database_arn        = module.billing_database.cluster_arn
+    database_secret_arn = module.billing_database.secret_arn
+    database_name       = module.billing_database.database_name
+  }
+}

@@ -20,11 +20,16 @@ provider "aws" {
     cloudwatch     = var.endpoint_url
     cloudwatchlogs = var.endpoint_url
     dynamodb       = var.endpoint_url
+    ec2            = var.endpoint_url
     events         = var.endpoint_url
     iam            = var.endpoint_url
     kms            = var.endpoint_url
     lambda         = var.endpoint_url
+    rds            = var.endpoint_url
+    s3             = var.endpoint_url
     scheduler      = var.endpoint_url
+    secretsmanager = var.endpoint_url
+    sfn            = var.endpoint_url
     sns            = var.endpoint_url
     sqs            = var.endpoint_url
     ssm            = var.endpoint_url

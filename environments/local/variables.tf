@@ -39,3 +39,16 @@ variable "repair_schedule" {
   default     = "rate(1 minute)"
   nullable    = false
 }
+
+variable "billing_loading" {
+  description = "How billing files are loaded, as in the module billing."
+  type = object({
+    large_file_bytes    = optional(number)
+    chunk_bytes         = optional(number)
+    chunk_concurrency   = optional(number, 2)
+    maximum_concurrency = optional(number, 2)
+    timeout_seconds     = optional(number)
+  })
+  default  = {}
+  nullable = false
+}

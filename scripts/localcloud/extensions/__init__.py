@@ -26,6 +26,7 @@ EXTENSIONS = (
     "budgets_iam",
     "budgets_validation",
     "alarms",
+    "rds_clusters",
 )
 
 

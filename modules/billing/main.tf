@@ -1,0 +1,194 @@
+# ARNs are built from names: policies are then known at plan, and nothing waits for a queue, which takes
+# the provider 25 seconds.
+locals {
+  bucket_name = coalesce(var.bucket.name, "${var.name_prefix}-billing-${var.account_id}-${var.region}")
+  bucket_arn  = "arn:aws:s3:::${local.bucket_name}"
+  queue_name  = "${var.name_prefix}-billing-files"
+  queue_arn   = "arn:aws:sqs:${var.region}:${var.account_id}:${local.queue_name}"
+
+  workflow_name = "${var.name_prefix}-load-large-billing-file"
+  workflow_arn  = "arn:aws:states:${var.region}:${var.account_id}:stateMachine:${local.workflow_name}"
+
+  database_environment = {
+    DATABASE_ARN        = var.database.cluster_arn
+    DATABASE_SECRET_ARN = var.database.secret_arn
+    DATABASE_NAME       = var.database.name
+  }
+  loading_environment = merge(local.database_environment, {
+    BUCKET            = local.bucket_name
+    LARGE_FILE_BYTES  = tostring(var.loading.large_file_bytes)
+    CHUNK_BYTES       = tostring(var.loading.chunk_bytes)
+    MAX_RATE_AGE_DAYS = tostring(var.rates.maximum_age_days)
+    STATIC_RATES      = jsonencode(var.rates.static)
+    DATASETS          = jsonencode(var.datasets)
+  })
+
+  # The functions that share everything but their handler, policy and limits.
+  functions = {
+    load-billing-file = {
+      description = "Loads files of bills and of exchange rates into the database"
+      handler     = "load_billing_file"
+      policy      = data.aws_iam_policy_document.load_billing_file.json
+      memory_mb   = var.loading.memory_mb
+      timeout     = var.loading.timeout_seconds
+      environment = merge(local.loading_environment, {
+        WORKFLOW_ARN = local.workflow_arn
+        QUEUE_URL    = "https://sqs.${var.region}.amazonaws.com/${var.account_id}/${local.queue_name}"
+      })
+    }
+    plan-billing-chunks = {
+      description = "Finds the parts of a large billing file"
+      handler     = "plan_billing_chunks"
+      policy      = data.aws_iam_policy_document.plan_billing_chunks.json
+      memory_mb   = var.loading.memory_mb
+      timeout     = 900
+      environment = local.loading_environment
+    }
+    load-billing-chunk = {
+      description = "Loads one part of a large billing file"
+      handler     = "load_billing_chunk"
+      policy      = data.aws_iam_policy_document.load_billing_chunk.json
+      memory_mb   = var.loading.memory_mb
+      timeout     = 900
+      environment = local.loading_environment
+    }
+    finish-billing-file = {
+      description = "Marks a large billing file as loaded once its parts add up"
+      handler     = "finish_billing_file"
+      policy      = data.aws_iam_policy_document.use_database.json
+      memory_mb   = 512
+      timeout     = 300
+      environment = local.database_environment
+    }
+    fail-billing-file = {
+      description = "Marks a large billing file as failed, with the step and the reason"
+      handler     = "fail_billing_file"
+      policy      = data.aws_iam_policy_document.use_database.json
+      memory_mb   = 512
+      timeout     = 120
+      environment = local.database_environment
+    }
+    migrate-billing-database = {
+      description = "Brings the database's tables and views up to date"
+      handler     = "migrate_billing_database"
+      policy      = data.aws_iam_policy_document.use_database.json
+      memory_mb   = 512
+      timeout     = 300
+      environment = local.database_environment
+    }
+  }
+}
+
+resource "aws_lambda_layer_version" "this" {
+  for_each = toset(["core", "billing"])
+
+  layer_name       = "${var.name_prefix}-billing-${each.key}"
+  filename         = var.packages.layers[each.key].path
+  source_code_hash = var.packages.layers[each.key].sha256_base64
+}
+
+module "function" {
+  source   = "../lambda_function"
+  for_each = local.functions
+
+  account_id  = var.account_id
+  region      = var.region
+  kms_key_arn = var.kms_key_arn
+  settings    = var.function_settings
+  alarms      = { enabled = var.alarms.enabled, topic_arns = var.alarms.topic_arns }
+  policy_json = each.value.policy
+  package     = var.packages.code
+  layer_arns  = [for layer in aws_lambda_layer_version.this : layer.arn]
+  environment = each.value.environment
+
+  function = {
+    name            = "${var.name_prefix}-${each.key}"
+    description     = each.value.description
+    handler         = "finops.billing.handlers.${each.value.handler}"
+    memory_mb       = each.value.memory_mb
+    timeout_seconds = each.value.timeout
+  }
+}
+
+# Files wait here: S3 tells the queue, the queue wakes the loader.
+resource "aws_sqs_queue" "files" {
+  name                       = local.queue_name
+  visibility_timeout_seconds = 6 * var.loading.timeout_seconds # as AWS advises; the loader asks for less when it fails
+  message_retention_seconds  = 1209600
+  sqs_managed_sse_enabled    = var.kms_key_arn == null ? true : null
+  kms_master_key_id          = var.kms_key_arn
+  policy                     = data.aws_iam_policy_document.queue.json
+
+  redrive_policy = jsonencode({
+    deadLetterTargetArn = module.function["load-billing-file"].failure_queue_arn
+    maxReceiveCount     = var.loading.maximum_tries
+  })
+}
+
+resource "aws_lambda_event_source_mapping" "files" {
+  event_source_arn        = aws_sqs_queue.files.arn
+  function_name           = module.function["load-billing-file"].function_arn
+  batch_size              = 1
+  function_response_types = ["ReportBatchItemFailures"]
+
+  scaling_config {
+    maximum_concurrency = var.loading.maximum_concurrency
+  }
+
+  # The first file finds its tables.
+  depends_on = [aws_lambda_invocation.migrate]
+}
+
+# Tables first, at every deploy of other code: the function does nothing when there is nothing to do.
+resource "aws_lambda_invocation" "migrate" {
+  function_name = module.function["migrate-billing-database"].function_name
+  input         = jsonencode({})
+  triggers      = { code = var.packages.code.sha256_base64 }
+}
+
+resource "aws_sfn_state_machine" "this" {
+  #checkov:skip=CKV_AWS_284:tracing is on unless a setting turns it off; checkov reads no optional() default
+  #checkov:skip=CKV_AWS_285:logging is on, of errors; executions keep their own history for 90 days
+  name     = local.workflow_name
+  type     = "STANDARD"
+  role_arn = aws_iam_role.workflow.arn
+
+  definition = templatefile("${path.module}/load_large_billing_file.asl.json", {
+    plan_function_arn   = module.function["plan-billing-chunks"].function_arn
+    load_function_arn   = module.function["load-billing-chunk"].function_arn
+    finish_function_arn = module.function["finish-billing-file"].function_arn
+    fail_function_arn   = module.function["fail-billing-file"].function_arn
+    maximum_concurrency = var.loading.chunk_concurrency
+    retry = jsonencode([{
+      ErrorEquals = [
+        "Lambda.AWSLambdaException", "Lambda.SdkClientException", "Lambda.ServiceException",
+        "Lambda.TooManyRequestsException", "TransientFailure",
+      ]
+      IntervalSeconds = 2
+      BackoffRate     = 2
+      MaxAttempts     = 5
+      MaxDelaySeconds = 60
+      JitterStrategy  = "FULL"
+    }])
+  })
+
+  logging_configuration {
+    log_destination        = "${aws_cloudwatch_log_group.workflow.arn}:*"
+    include_execution_data = false
+    level                  = "ERROR"
+  }
+
+  tracing_configuration {
+    enabled = var.function_settings.tracing
+  }
+
+  depends_on = [aws_iam_role_policy.workflow]
+}
+
+resource "aws_cloudwatch_log_group" "workflow" {
+  #checkov:skip=CKV_AWS_158:a customer managed key is a setting
+  #checkov:skip=CKV_AWS_338:retention is a setting; prod keeps a year
+  name              = "/aws/vendedlogs/states/${local.workflow_name}"
+  retention_in_days = var.function_settings.log_retention_days
+  kms_key_id        = var.kms_key_arn
+}

@@ -1,0 +1,32 @@
+output "bucket_name" {
+  description = "Bucket to drop files into: bills under billing/, exchange rates under rates/."
+  value       = aws_s3_bucket.this.bucket
+}
+
+output "workflow_arn" {
+  description = "ARN of the workflow that loads large files."
+  value       = aws_sfn_state_machine.this.arn
+}
+
+output "queue_url" {
+  description = "URL of the queue of files."
+  value       = aws_sqs_queue.files.url
+}
+
+output "function_names" {
+  description = "Names of the functions."
+  value       = { for name, function in module.function : replace(name, "-", "_") => function.function_name }
+}
+
+output "failure_queue_urls" {
+  description = "URLs of the queues that hold what each function could not do."
+  value       = { for name, function in module.function : replace(name, "-", "_") => function.failure_queue_url }
+}
+
+output "policy_json" {
+  description = "The whole policy of each function's role, and of the workflow's."
+  value = merge(
+    { for name, function in module.function : replace(name, "-", "_") => function.policy_json },
+    { workflow = aws_iam_role_policy.workflow.policy },
+  )
+}

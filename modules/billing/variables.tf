@@ -1,0 +1,182 @@
+variable "account_id" {
+  description = "Account that the flow is deployed to (12 digits)."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[0-9]{12}$", var.account_id))
+    error_message = "account_id must be 12 digits."
+  }
+}
+
+variable "region" {
+  description = "Region that the flow is deployed to, as in the provider's configuration."
+  type        = string
+  nullable    = false
+}
+
+variable "name_prefix" {
+  description = "Starts every name."
+  type        = string
+  default     = "finops"
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{0,19}$", var.name_prefix))
+    error_message = "name_prefix takes 1 to 20 lower-case letters, digits and hyphens, a letter first."
+  }
+}
+
+variable "packages" {
+  description = "Code zip and layers from scripts/build_lambdas.py (packages.json), with paths as seen from the root module."
+  type = object({
+    code   = object({ path = string, sha256_base64 = string })
+    layers = map(object({ path = string, sha256_base64 = string }))
+  })
+  nullable = false
+
+  validation {
+    condition     = alltrue([for name in ["core", "billing"] : contains(keys(var.packages.layers), name)])
+    error_message = "packages.layers must hold the layers core and billing."
+  }
+}
+
+variable "database" {
+  description = "The module billing_database's cluster_arn, secret_arn and database_name (as `name`)."
+  type        = object({ cluster_arn = string, secret_arn = string, name = string })
+  nullable    = false
+}
+
+variable "bucket" {
+  description = <<-EOT
+    The bucket: its `name` (made of prefix, account and region when null), days that replaced versions
+    (`noncurrent_days`) and bad rows (`quarantine_days`) are kept, and whether destroying takes its objects along.
+  EOT
+  type = object({
+    name            = optional(string)
+    noncurrent_days = optional(number, 365)
+    quarantine_days = optional(number, 365)
+    force_destroy   = optional(bool, false)
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = var.bucket.noncurrent_days >= 1 && var.bucket.quarantine_days >= 1
+    error_message = "bucket.noncurrent_days and bucket.quarantine_days must be at least 1."
+  }
+}
+
+variable "loading" {
+  description = <<-EOT
+    How files are loaded: from `large_file_bytes` on in parts of `chunk_bytes`, `chunk_concurrency` at once; smaller ones whole,
+    by `maximum_concurrency` loaders of `memory_mb` and `timeout_seconds` each, `maximum_tries` times before a file is given up.
+  EOT
+  type = object({
+    large_file_bytes    = optional(number, 134217728)
+    chunk_bytes         = optional(number, 33554432)
+    chunk_concurrency   = optional(number, 8)
+    maximum_concurrency = optional(number, 5)
+    maximum_tries       = optional(number, 5)
+    memory_mb           = optional(number, 1024)
+    timeout_seconds     = optional(number, 600)
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = var.loading.large_file_bytes >= 1024 && var.loading.chunk_bytes >= 1024
+    error_message = "loading.large_file_bytes and loading.chunk_bytes must be at least 1024."
+  }
+  validation {
+    condition     = var.loading.chunk_concurrency >= 1 && var.loading.chunk_concurrency <= 100
+    error_message = "loading.chunk_concurrency must be from 1 to 100."
+  }
+  validation {
+    condition     = var.loading.maximum_concurrency >= 2 && var.loading.maximum_concurrency <= 100
+    error_message = "loading.maximum_concurrency must be from 2 (SQS's own least) to 100."
+  }
+  validation {
+    condition     = var.loading.maximum_tries >= 3 && var.loading.maximum_tries <= 20
+    error_message = "loading.maximum_tries must be from 3 to 20: an event may come twice while its file is being loaded."
+  }
+  validation {
+    condition     = var.loading.memory_mb >= 256 && var.loading.memory_mb <= 10240
+    error_message = "loading.memory_mb must be from 256 to 10240."
+  }
+  validation {
+    condition     = var.loading.timeout_seconds >= 120 && var.loading.timeout_seconds <= 900
+    error_message = "loading.timeout_seconds must be from 120 to 900: a database at rest takes up to a minute to come back."
+  }
+}
+
+variable "rates" {
+  description = <<-EOT
+    Which exchange rate converts a bill: the last one on or before its date, at most `maximum_age_days` old. `static` names
+    USD for one unit of a currency where there is none, such as { CAD = "0.79" }; leave it empty where finance relies on it.
+  EOT
+  type = object({
+    maximum_age_days = optional(number, 7)
+    static           = optional(map(string), {})
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = var.rates.maximum_age_days >= 0 && var.rates.maximum_age_days <= 366
+    error_message = "rates.maximum_age_days must be from 0 to 366."
+  }
+  validation {
+    condition     = alltrue([for code, rate in var.rates.static : can(regex("^[A-Z]{3}$", code)) && try(tonumber(rate) > 0, false)])
+    error_message = "rates.static takes ISO 4217 codes and rates above 0."
+  }
+}
+
+variable "datasets" {
+  description = <<-EOT
+    How datasets (folders under billing/) write what is otherwise not guessed: `date_formats` as of strptime (such as %d/%m/%Y),
+    `decimal_comma`, and the mark between `thousands`.
+  EOT
+  type = map(object({
+    date_formats  = optional(list(string), [])
+    decimal_comma = optional(bool, false)
+    thousands     = optional(string, "")
+  }))
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = alltrue([for one in var.datasets : one.thousands != (one.decimal_comma ? "," : ".")])
+    error_message = "A dataset's thousands mark must differ from its decimal mark."
+  }
+}
+
+variable "kms_key_arn" {
+  description = "Customer managed key for bucket, queues, logs and environments; AWS's own keys when null. Its policy must admit s3, logs and sqs."
+  type        = string
+  default     = null
+}
+
+variable "function_settings" {
+  description = "Settings of every function, as in the module lambda_function: architecture, tracing, log_level, log_retention_days, permissions_boundary_arn."
+  type = object({
+    architecture             = optional(string, "arm64")
+    tracing                  = optional(bool, true)
+    log_level                = optional(string, "INFO")
+    log_retention_days       = optional(number, 30)
+    permissions_boundary_arn = optional(string)
+  })
+  default  = {}
+  nullable = false
+}
+
+variable "alarms" {
+  description = "Alarms, sent to the SNS topics `topic_arns`; `maximum_delay_seconds` is how long a file may wait before it alarms."
+  type = object({
+    enabled               = optional(bool, true)
+    topic_arns            = optional(list(string), [])
+    maximum_delay_seconds = optional(number, 1800)
+  })
+  default  = {}
+  nullable = false
+}

@@ -1,0 +1,173 @@
+variable "account_id" {
+  description = "Account that the database is deployed to (12 digits)."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[0-9]{12}$", var.account_id))
+    error_message = "account_id must be 12 digits."
+  }
+}
+
+variable "region" {
+  description = "Region that the database is deployed to, as in the provider's configuration."
+  type        = string
+  nullable    = false
+}
+
+variable "name_prefix" {
+  description = "Starts every name."
+  type        = string
+  default     = "finops"
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{0,19}$", var.name_prefix))
+    error_message = "name_prefix takes 1 to 20 lower-case letters, digits and hyphens, a letter first."
+  }
+}
+
+variable "database_name" {
+  description = "Schema that the tables are in."
+  type        = string
+  default     = "billing"
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9_]{0,63}$", var.database_name))
+    error_message = "database_name takes up to 64 lower-case letters, digits and underscores, a letter first."
+  }
+}
+
+variable "engine_version" {
+  description = "Aurora MySQL version: 3.08 or later, for a capacity of 0."
+  type        = string
+  default     = "8.0.mysql_aurora.3.08.0"
+  nullable    = false
+
+  validation {
+    condition = can(regex("^8\\.0\\.mysql_aurora\\.3\\.(\\d+)\\.\\d+$", var.engine_version)) && try(
+      tonumber(regex("^8\\.0\\.mysql_aurora\\.3\\.(\\d+)\\.", var.engine_version)[0]) >= 8, false
+    )
+    error_message = "engine_version must be 8.0.mysql_aurora.3.08.0 or later."
+  }
+}
+
+variable "capacity" {
+  description = <<-EOT
+    Aurora capacity units (about 2 GiB of memory each): from `minimum` (0 pauses the database when nobody used it for
+    `pause_after_seconds`; the first statement after that waits about 15 s) to `maximum`.
+  EOT
+  type = object({
+    minimum             = optional(number, 0)
+    maximum             = optional(number, 8)
+    pause_after_seconds = optional(number, 900)
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = var.capacity.minimum >= 0 && var.capacity.minimum <= var.capacity.maximum && floor(var.capacity.minimum * 2) == var.capacity.minimum * 2
+    error_message = "capacity.minimum must be from 0 to capacity.maximum, in steps of 0.5."
+  }
+  validation {
+    condition     = var.capacity.maximum >= 1 && var.capacity.maximum <= 256 && floor(var.capacity.maximum * 2) == var.capacity.maximum * 2
+    error_message = "capacity.maximum must be from 1 to 256, in steps of 0.5."
+  }
+  validation {
+    condition     = var.capacity.pause_after_seconds >= 300 && var.capacity.pause_after_seconds <= 86400
+    error_message = "capacity.pause_after_seconds must be from 300 to 86400."
+  }
+}
+
+variable "instances" {
+  description = "Instances of the cluster: 2 in different zones survive the loss of one."
+  type        = number
+  default     = 1
+  nullable    = false
+
+  validation {
+    condition     = var.instances >= 1 && var.instances <= 16
+    error_message = "instances must be from 1 to 16."
+  }
+}
+
+variable "network" {
+  description = "VPC and private subnets, in two zones at least; one without any way out is made when null."
+  type        = object({ vpc_id = string, subnet_ids = list(string) })
+  default     = null
+
+  validation {
+    condition     = var.network == null ? true : length(var.network.subnet_ids) >= 2
+    error_message = "network.subnet_ids must name two subnets at least."
+  }
+}
+
+variable "allowed_cidr_blocks" {
+  description = "Networks from which BI tools may connect (IPv4 CIDR); nobody by default. The flows need none: they use the Data API."
+  type        = set(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for one in var.allowed_cidr_blocks : can(cidrhost(one, 0)) && !endswith(one, "/0")])
+    error_message = "Each of allowed_cidr_blocks must be a network such as 10.0.0.0/16, and not the whole internet."
+  }
+}
+
+variable "allowed_security_group_ids" {
+  description = "Security groups from which BI tools may connect."
+  type        = set(string)
+  default     = []
+  nullable    = false
+}
+
+variable "backups" {
+  description = "Days that backups are kept (1 to 35), and when they are made (UTC, hh:mm-hh:mm)."
+  type = object({
+    retention_days = optional(number, 14)
+    window         = optional(string, "03:00-04:00")
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = var.backups.retention_days >= 1 && var.backups.retention_days <= 35
+    error_message = "backups.retention_days must be from 1 to 35."
+  }
+}
+
+variable "deletion" {
+  description = "Whether the cluster is protected against deletion, and leaves a final snapshot."
+  type = object({
+    protection     = optional(bool, true)
+    final_snapshot = optional(bool, true)
+  })
+  default  = {}
+  nullable = false
+}
+
+variable "log_exports" {
+  description = "Logs that go to CloudWatch: audit, error, general, slowquery. None may be an empty set."
+  type        = set(string)
+  default     = ["error", "slowquery"]
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for one in var.log_exports : contains(["audit", "error", "general", "slowquery"], one)])
+    error_message = "log_exports takes audit, error, general and slowquery."
+  }
+}
+
+variable "performance_insights" {
+  description = "Whether Performance Insights keeps a week of what the database does, free of charge."
+  type        = bool
+  default     = true
+  nullable    = false
+}
+
+variable "kms_key_arn" {
+  description = "Customer managed key for storage and the password's secret; AWS's own keys when null."
+  type        = string
+  default     = null
+}
