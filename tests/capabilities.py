@@ -35,6 +35,7 @@ SERVICES: Mapping[str, tuple[str, ...]] = {
     "alarms": ("cloudwatch",),
     "rds_clusters": ("rds",),
     "rds_data_api": ("rds", "rds-data", "secretsmanager"),
+    "state_machine_tracing": ("stepfunctions",),
 }
 
 # Where emulators name a service otherwise than its client.

@@ -1,4 +1,4 @@
-"""Loading a large file in parts: the steps of the workflow `load_billing_file`.
+"""Loading a large file in parts: the steps of the workflow `load_large_billing_file`.
 
 Each part is one transaction, and known to the ledger by its number: a step that is run again does
 nothing twice, and a part that failed takes none of the others along.

@@ -13,6 +13,7 @@ import re
 import zlib
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Generic, Protocol, TypeVar
 
@@ -119,15 +120,16 @@ def open_csv(
         number, text = _first_line(lines, number)
     matches = []
     for delimiter in (asked[1],) if asked else _DELIMITERS:
-        try:
+        # A quoted header can be read with its own delimiter only.
+        with suppress(csv.Error):
             header = next(csv.reader([text], delimiter=delimiter, strict=True))
-        except csv.Error:
-            raise _rejected(
-                "stray_quote",
-                f"line {number}: a quotation mark in the header does not close: {text[:80]!r}",
-                "Remove the stray mark; the header must stand on one line",
-            ) from None
-        matches.append((delimiter, header, recognise(header)))
+            matches.append((delimiter, header, recognise(header)))
+    if not matches:
+        raise _rejected(
+            "stray_quote",
+            f"line {number}: a quotation mark in the header does not close: {text[:80]!r}",
+            "Remove the stray mark; the header must stand on one line",
+        )
     delimiter, header, match = max(matches, key=lambda one: (not one[2].problem, one[2].score))
     if match.problem:
         raise _rejected(match.code, f"line {number}: {match.problem}", match.remedy)

@@ -239,7 +239,7 @@ def _currency(column: Column) -> Read:
         if not is_currency(code):
             raise RowProblem(
                 "unknown_currency",
-                f"{text!r} is no ISO 4217 currency code",
+                f"{column.title} {text!r} is no ISO 4217 currency code",
                 column.title,
                 text,
             )
@@ -263,7 +263,7 @@ def _day(column: Column, style: DatasetFormat) -> Read:
             forms = ["YYYY-MM-DD", "YYYY/MM/DD", *style.date_formats]
             raise RowProblem(
                 "invalid_date",
-                f"{text!r} is no date from 1970 to 2100 in a form of this dataset: "
+                f"{column.title} {text!r} is no date from 1970 to 2100 in a form of this dataset: "
                 f"{', '.join(forms)}",
                 column.title,
                 text,
@@ -288,7 +288,7 @@ def _moment(column: Column, style: DatasetFormat) -> Read:
         except (ValueError, OverflowError):
             raise RowProblem(
                 "invalid_date",
-                f"{text!r} is no UTC time in ISO 8601, such as 2026-01-31T00:00:00Z",
+                f"{column.title} {text!r} is no UTC time in ISO 8601, such as 2026-01-31T00:00:00Z",
                 column.title,
                 text,
             ) from None

@@ -27,6 +27,7 @@ EXTENSIONS = (
     "budgets_validation",
     "alarms",
     "rds_clusters",
+    "state_machine_tracing",
 )
 
 

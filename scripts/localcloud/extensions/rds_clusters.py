@@ -64,7 +64,7 @@ def _modify(original: Callable[[Any], Response], params: Any) -> Response:
 
 
 def _members(params: Any, name: str) -> list[str]:
-    found = []
+    found: list[str] = []
     while value := rds._p(params, f"{name}.member.{len(found) + 1}"):
         found.append(value)
     return found
