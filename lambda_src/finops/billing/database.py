@@ -7,7 +7,7 @@ them a request than parameter sets carry, in one statement.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -17,15 +17,18 @@ from typing import Any, Final
 
 from finops.billing.batches import Batch
 from finops.billing.domain import FileStatus, Rate, SourceObject, Sums, Tally
-from finops.billing.ports import FileEntry, Stored, Written
+from finops.billing.ports import FileEntry, Reconversion, Stored, Written
 from finops.billing.schemas import Column, Kind, Schema
 from finops.shared.data_api import DataApi, Value
 from finops.shared.errors import ConfigurationError, FinOpsError, TransientFailure
+from finops.shared.money import EXACT
 
 _LOADED: Final = f"('{FileStatus.LOADED}', '{FileStatus.LOADED_WITH_REJECTS}')"
 _OPEN: Final = f"('{FileStatus.RECEIVED}', '{FileStatus.LOADING}', '{FileStatus.FAILED}')"
 _RATES_AT_ONCE: Final = 20_000
 _PURGED_AT_ONCE: Final = 20_000
+#: An answer holds 1 MiB, and a row of it may take 400 bytes.
+_RECONVERTED_AT_ONCE: Final = 2_000
 
 
 class Statements:
@@ -308,8 +311,8 @@ class AuroraBillingStore:
 
     def receive(self, source: SourceObject, dataset: str) -> FileEntry:
         """See the port."""
-        found = self._by_file_id(source.file_id)
-        if not found:
+        entry = self.by_file_id(source.file_id)
+        if entry is None:
             self._database.execute(
                 "INSERT IGNORE INTO billing_files (file_id, bucket, object_key, key_hash,"
                 " version_id, etag, version_order, size_bytes, dataset, received_at) VALUES"
@@ -328,13 +331,21 @@ class AuroraBillingStore:
                     "received_at": _now(),
                 },
             )
-            found = self._by_file_id(source.file_id)
-        return _entry(found, 0)
+            entry = self.by_file_id(source.file_id)
+        if entry is None:
+            raise TransientFailure(
+                f"{source.uri} could not be entered into the ledger",
+                code="not_entered",
+                step="receive_file",
+            )
+        return entry
 
-    def _by_file_id(self, file_id: str) -> list[dict[str, Any]]:
-        return self._database.execute(
+    def by_file_id(self, file_id: str) -> FileEntry | None:
+        """The ledger's row of a version of an object."""
+        found = self._database.execute(
             "SELECT * FROM billing_files WHERE file_id = :file_id", {"file_id": file_id}
         ).rows
+        return _entry(found, 0) if found else None
 
     def find(self, load_id: int) -> FileEntry:
         """See the port."""
@@ -344,17 +355,32 @@ class AuroraBillingStore:
         return _entry(found.rows, load_id)
 
     def files(
-        self, *, key: str = "", dataset: str = "", status: str = "", limit: int = 100
+        self, *, ending: str = "", dataset: str = "", status: str = "", limit: int = 100
     ) -> list[FileEntry]:
-        """The newest files of the ledger, newest first."""
-        wanted: dict[str, Value] = {"object_key": key, "dataset": dataset, "status": status}
-        wanted = {name: value for name, value in wanted.items() if value}
-        where = " AND ".join(f"{name} = :{name}" for name in wanted) or "1 = 1"
+        """The newest files of the ledger, newest first.
+
+        Args:
+            ending: How the key ends, such as a file's name.
+            dataset: Of this dataset only.
+            status: In this status only.
+            limit: At most so many.
+        """
+        given: dict[str, Value] = {"ending": ending, "dataset": dataset, "status": status}
+        wanted = {name: value for name, value in given.items() if value}
+        columns = {"ending": "RIGHT(object_key, CHAR_LENGTH(:ending)) = :ending"}
+        where = " AND ".join(columns.get(name, f"{name} = :{name}") for name in wanted) or "1 = 1"
         found = self._database.execute(
             f"SELECT * FROM billing_files WHERE {where} ORDER BY load_id DESC LIMIT {limit:d}",
             wanted,
         )
         return [_entry([row], 0) for row in found.rows]
+
+    def count_by_status(self) -> dict[FileStatus, int]:
+        """How many files of the ledger are in each status."""
+        found = self._database.execute(
+            "SELECT status, COUNT(*) AS counted FROM billing_files GROUP BY status"
+        )
+        return {FileStatus(row["status"]): row["counted"] for row in found.rows}
 
     @contextmanager
     def transaction(self) -> Iterator[AuroraTransaction]:
@@ -408,6 +434,97 @@ class AuroraBillingStore:
             ).changed:
                 removed += changed
         return removed
+
+    def reconvert(
+        self,
+        dataset: str,
+        first: date,
+        last: date,
+        convert: Callable[[str, date, Decimal], tuple[Rate, Decimal] | None],
+        *,
+        requested_by: str,
+        reason: str,
+    ) -> Reconversion:
+        """Convert the bills of a dataset again, in one transaction with its audit entry.
+
+        Args:
+            dataset: Of which the bills are.
+            first: First bill date.
+            last: Last bill date, included.
+            convert: (currency, bill date, amount) → (rate, USD); None keeps what stands.
+            requested_by: Who asked for it.
+            reason: Why.
+        """
+        changed, before, after = 0, Decimal(0), Decimal(0)
+        with self._database.transaction() as transaction:
+            position = ""
+            while True:
+                rows = self._database.execute(
+                    "SELECT record_id, currency, bill_date, bill_amount, amount_usd, rate,"
+                    " rate_date FROM billing_rows WHERE dataset = :dataset"
+                    " AND record_id > :position AND bill_date BETWEEN :first AND :last"
+                    f" ORDER BY record_id LIMIT {_RECONVERTED_AT_ONCE} FOR UPDATE",
+                    {
+                        "dataset": dataset,
+                        "position": position,
+                        "first": first.isoformat(),
+                        "last": last.isoformat(),
+                    },
+                    transaction=transaction,
+                ).rows
+                if not rows:
+                    break
+                position = rows[-1]["record_id"]
+                edits = []
+                for row in rows:
+                    amount, old_usd = Decimal(row["bill_amount"]), Decimal(row["amount_usd"])
+                    day = date.fromisoformat(row["bill_date"])
+                    found = convert(row["currency"], day, amount)
+                    if found is None:
+                        continue
+                    rate, usd = found
+                    same_day = rate.rate_date.isoformat() == row["rate_date"]
+                    if same_day and rate.usd_per_unit == Decimal(row["rate"]):
+                        continue
+                    before, after = EXACT.add(before, old_usd), EXACT.add(after, usd)
+                    changed += 1
+                    edits.append(
+                        [
+                            row["record_id"],
+                            f"{usd:f}",
+                            f"{rate.usd_per_unit:f}",
+                            rate.rate_date.isoformat(),
+                        ]
+                    )
+                if edits:
+                    self._database.execute(
+                        "UPDATE billing_rows t JOIN JSON_TABLE(:edits, '$[*]' COLUMNS ("
+                        "record_id VARCHAR(128) PATH '$[0]', amount_usd DECIMAL(20,6) PATH '$[1]',"
+                        " rate DECIMAL(30,15) PATH '$[2]', rate_date DATE PATH '$[3]')) j"
+                        " ON t.dataset = :dataset AND t.record_id = j.record_id"
+                        " SET t.amount_usd = j.amount_usd, t.rate = j.rate,"
+                        " t.rate_date = j.rate_date",
+                        {"edits": json.dumps(edits), "dataset": dataset},
+                        transaction=transaction,
+                    )
+            self._database.execute(
+                "INSERT INTO billing_reconversions (requested_by, requested_at, reason, dataset,"
+                " first_day, last_day, rows_changed, usd_before, usd_after) VALUES (:requested_by,"
+                " :now, :reason, :dataset, :first, :last, :changed, :before, :after)",
+                {
+                    "requested_by": requested_by[:255],
+                    "now": _now(),
+                    "reason": reason[:1024],
+                    "dataset": dataset,
+                    "first": first.isoformat(),
+                    "last": last.isoformat(),
+                    "changed": changed,
+                    "before": before,
+                    "after": after,
+                },
+                transaction=transaction,
+            )
+        return Reconversion(rows_changed=changed, usd_before=before, usd_after=after)
 
     def rates(self, currency: str, first: date, last: date) -> list[Rate]:
         """See the port."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping
-from decimal import Decimal
 from functools import cache
 from typing import Any, Final
 from urllib.parse import unquote_plus
@@ -24,7 +23,6 @@ from finops.billing.domain import (
 from finops.billing.parts import FileFinisher, FilePlanner, PartLoader
 from finops.billing.ports import FileEntry
 from finops.billing.rates_loader import RatesLoader
-from finops.billing.rows import DatasetFormat
 from finops.billing.schema_migrations import migrate
 from finops.billing.service import FileLoader, Settings
 from finops.shared.aws import client
@@ -194,17 +192,7 @@ def _quarantine(entry: FileEntry, number: int | None = None) -> S3Quarantine:
 
 @cache
 def _settings() -> Settings:
-    return Settings(
-        large_file_bytes=int(os.environ["LARGE_FILE_BYTES"]),
-        max_rate_age_days=int(os.environ["MAX_RATE_AGE_DAYS"]),
-        static_rates={
-            code: Decimal(rate) for code, rate in json.loads(os.environ["STATIC_RATES"]).items()
-        },
-        formats={
-            name: DatasetFormat.from_document(name, document)
-            for name, document in json.loads(os.environ["DATASETS"]).items()
-        },
-    )
+    return Settings.from_variables(os.environ)
 
 
 def _log_file(entry: FileEntry) -> None:

@@ -74,6 +74,15 @@ class Stored:
     amount_usd: Decimal
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reconversion:
+    """What converting again changed: rows, and their USD before and after."""
+
+    rows_changed: int
+    usd_before: Decimal
+    usd_after: Decimal
+
+
 class LoadTransaction(Protocol):
     """One transaction on the database: all of it is kept, or nothing."""
 

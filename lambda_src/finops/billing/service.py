@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -60,6 +61,21 @@ class Settings:
     max_rate_age_days: int
     static_rates: Mapping[str, Decimal]
     formats: Mapping[str, DatasetFormat]
+
+    @classmethod
+    def from_variables(cls, variables: Mapping[str, str]) -> Settings:
+        """Read the environment that Terraform gives the functions."""
+        return cls(
+            large_file_bytes=int(variables["LARGE_FILE_BYTES"]),
+            max_rate_age_days=int(variables["MAX_RATE_AGE_DAYS"]),
+            static_rates={
+                code: Decimal(rate) for code, rate in json.loads(variables["STATIC_RATES"]).items()
+            },
+            formats={
+                name: DatasetFormat.from_document(name, document)
+                for name, document in json.loads(variables["DATASETS"]).items()
+            },
+        )
 
     def format_of(self, dataset: str) -> DatasetFormat:
         """The dataset's format, or the strict one."""

@@ -38,6 +38,16 @@ class Environment:
         return f"{self.prefix}-repair-budget-drift"
 
     @property
+    def billing_loader(self) -> str:
+        """The function that loads billing files; its settings name the flow's resources."""
+        return f"{self.prefix}-load-billing-file"
+
+    @property
+    def billing_queue(self) -> str:
+        """The queue of S3 events."""
+        return f"{self.prefix}-billing-files"
+
+    @property
     def management_functions(self) -> tuple[str, ...]:
         """Every function of the management account."""
         return tuple(
@@ -47,6 +57,12 @@ class Environment:
                 "record-budget-result",
                 "expire-pending-budget",
                 "repair-budget-drift",
+                "load-billing-file",
+                "plan-billing-chunks",
+                "load-billing-chunk",
+                "finish-billing-file",
+                "fail-billing-file",
+                "migrate-billing-database",
             )
         )
 

@@ -7,12 +7,15 @@ from typing import Any
 
 import click
 
+from finops.billing.domain import FileStatus
 from finops.budgets.adapters import DynamoStatusTable
 from finops.budgets.domain import Status
 from finops.cli.adapters import Aws, function_state, queue_depth, table_state
+from finops.cli.billing_adapters import BillingDeployment
 from finops.cli.environment import Environment
 from finops.cli.options import common
 from finops.cli.output import Exit, Output
+from finops.shared.errors import ConfigurationError
 
 
 @click.command()
@@ -24,7 +27,7 @@ def status(environment: Environment, out: Output) -> None:
     """
     aws = Aws(environment)
     rows = [*_tables(aws, environment), *_functions(aws, environment), *_queues(aws, environment)]
-    rows.append(_budgets(aws, environment))
+    rows += [_budgets(aws, environment), _billing(environment)]
     ok = all(row["ok"] for row in rows)
     out.answer(
         {"status": rows, "ok": ok}, rows="status", columns=("name", "kind", "ok", "state", "detail")
@@ -69,6 +72,18 @@ def _budgets(aws: Aws, environment: Environment) -> dict[str, Any]:
     if failed:
         detail += "; see `finops budgets list --status FAILED`"
     return _row("budgets", "flow", "FAILING" if failed else "RUNNING", not failed, detail)
+
+
+def _billing(environment: Environment) -> dict[str, Any]:
+    try:
+        counts = BillingDeployment(environment).store.count_by_status()
+    except ConfigurationError as error:
+        return _row("billing", "flow", "NOT DEPLOYED", False, str(error))
+    detail = ", ".join(f"{counts[one]} {one.lower()}" for one in FileStatus if counts.get(one))
+    failed = counts.get(FileStatus.FAILED, 0)
+    if failed:
+        detail += "; see `finops billing files --status FAILED`"
+    return _row("billing", "flow", "FAILING" if failed else "RUNNING", not failed, detail)
 
 
 def _row(name: str, kind: str, state: str, ok: bool, detail: str = "") -> dict[str, Any]:

@@ -1,0 +1,276 @@
+"""`finops billing`: drop files, and see what became of each of them and of its rows."""
+
+from __future__ import annotations
+
+import getpass
+import time
+from collections.abc import Mapping
+from datetime import date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from finops.billing.domain import BILLING_PREFIX, FileStatus, Rate
+from finops.billing.ports import FileEntry
+from finops.billing.service import StoredRates
+from finops.cli.billing_adapters import BillingDeployment
+from finops.cli.environment import Environment
+from finops.cli.options import common
+from finops.cli.output import Exit, Output
+from finops.shared.errors import RejectedInput
+from finops.shared.money import product
+
+POLL_SECONDS: Final = 0.2
+COLUMNS: Final = (
+    "file",
+    "status",
+    "rows_read",
+    "rows_inserted",
+    "rows_updated",
+    "rows_unchanged",
+    "rows_quarantined",
+    "amount_usd",
+    "error",
+)
+
+wait_option = click.option("--wait", is_flag=True, help="Wait until the files are loaded.")
+timeout_option = click.option(
+    "--timeout", default=900.0, metavar="SECONDS", help="How long --wait waits."
+)
+
+
+@click.group()
+def billing() -> None:
+    """Load billing files, and see what became of them."""
+
+
+@billing.command("load")
+@click.argument(
+    "paths",
+    metavar="FILE...",
+    nargs=-1,
+    required=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+)
+@click.option("--dataset", help="What the record ids are unique in; else each file's own name.")
+@wait_option
+@timeout_option
+@common
+def load(
+    environment: Environment,
+    out: Output,
+    *,
+    paths: tuple[Path, ...],
+    dataset: str | None,
+    wait: bool,
+    timeout: float,
+) -> None:
+    """Drop CSV files of bills (or FOCUS exports) into the bucket."""
+    deployment = BillingDeployment(environment)
+    folder = f"{BILLING_PREFIX}{dataset}/" if dataset else BILLING_PREFIX
+    uploaded = upload(deployment, out, paths, folder)
+    finish(deployment, out, uploaded, timeout=timeout if wait else 0)
+
+
+@billing.command("files")
+@click.option("--dataset", default="", help="Only this dataset.")
+@click.option("--status", default="", help="Only this status, such as REJECTED.")
+@click.option("--limit", default=50, help="At most so many, the newest first.")
+@common
+def files(environment: Environment, out: Output, *, dataset: str, status: str, limit: int) -> None:
+    """List the newest files of the ledger."""
+    found = BillingDeployment(environment).store.files(
+        dataset=dataset, status=status.upper(), limit=limit
+    )
+    described = [describe(one) for one in found]
+    out.answer(
+        {"files": described}, rows="files", columns=("load_id", "received_at", "dataset", *COLUMNS)
+    )
+
+
+@billing.command("quarantine")
+@click.argument("file")
+@common
+def quarantine(environment: Environment, out: Output, *, file: str) -> None:
+    """Show the rows of FILE (its name, key or load id) that were not loaded, and why."""
+    deployment = BillingDeployment(environment)
+    entry = find(deployment, file)
+    rows = list(deployment.quarantined(entry))
+    out.answer(
+        {"file": entry.source.key, "load_id": entry.load_id, "rows": rows},
+        rows="rows",
+        columns=("line", "reason", "field", "message", "raw"),
+    )
+    if entry.status is FileStatus.REJECTED:
+        out.say(f"the whole file was refused: {entry.error}")
+
+
+@billing.command("retry")
+@click.argument("file")
+@wait_option
+@timeout_option
+@common
+def retry(environment: Environment, out: Output, *, file: str, wait: bool, timeout: float) -> None:
+    """Load FILE again that FAILED; parts of it that are loaded stay."""
+    deployment = BillingDeployment(environment)
+    entry = find(deployment, file)
+    if entry.status.is_final:
+        out.fail(f"{entry.source.key} is {entry.status}: nothing is left to do", Exit.REJECTED)
+    deployment.deliver_again(entry)
+    finish(
+        deployment, out, {entry.source.key: entry.source.file_id}, timeout=timeout if wait else 0
+    )
+
+
+@billing.command("reconvert")
+@click.option("--dataset", required=True, help="Whose bills.")
+@click.option("--from", "first", required=True, metavar="DATE", help="First bill date.")
+@click.option("--to", "last", required=True, metavar="DATE", help="Last bill date, included.")
+@click.option("--reason", required=True, help="Why; kept with who and when.")
+@common
+def reconvert(
+    environment: Environment, out: Output, *, dataset: str, first: str, last: str, reason: str
+) -> None:
+    """Convert bills again with the rates that are known now. Nothing else ever does."""
+    deployment = BillingDeployment(environment)
+    rates = StoredRates(deployment.store, deployment.settings)
+
+    def convert(currency: str, day: date, amount: Decimal) -> tuple[Rate, Decimal] | None:
+        rate = rates.rate_on(currency, day)
+        return (rate, product(amount, rate.usd_per_unit, 6)) if rate else None
+
+    done = deployment.store.reconvert(
+        dataset,
+        as_day(first),
+        as_day(last),
+        convert,
+        requested_by=getpass.getuser(),
+        reason=reason,
+    )
+    answer = {
+        "dataset": dataset,
+        "rows_changed": done.rows_changed,
+        "usd_before": f"{done.usd_before:f}",
+        "usd_after": f"{done.usd_after:f}",
+    }
+    out.answer({"reconversions": [answer], **answer}, rows="reconversions", columns=tuple(answer))
+
+
+def upload(
+    deployment: BillingDeployment, out: Output, paths: tuple[Path, ...], folder: str
+) -> dict[str, str]:
+    """Upload files under a bar that counts bytes. Returns their ids by name."""
+    done = 0
+    ids = {}
+    total = sum(path.stat().st_size for path in paths)
+    with out.progress("bytes sent", total) as show:
+
+        def sent(count: int) -> None:
+            nonlocal done
+            done += count
+            show(done)
+
+        for path in paths:
+            ids[str(path)] = deployment.upload(path, f"{folder}{path.name}", sent)
+    return ids
+
+
+def finish(
+    deployment: BillingDeployment, out: Output, ids: Mapping[str, str], *, timeout: float
+) -> None:
+    """Wait for the files, print what became of them, and exit by that."""
+    deadline = time.monotonic() + timeout
+    entries: dict[str, FileEntry] = {}
+    with out.progress("files loaded", len(ids)) as show:
+        while True:
+            for name, file_id in ids.items():
+                if name not in entries or not _ended(entries[name]):
+                    found = deployment.store.by_file_id(file_id)
+                    if found:
+                        entries[name] = found
+            open_ = [name for name in ids if name not in entries or not _ended(entries[name])]
+            show(len(ids) - len(open_))
+            if not open_ or time.monotonic() >= deadline:
+                break
+            time.sleep(POLL_SECONDS)
+    answers = [
+        describe(entries[name]) | {"file": name}
+        if name in entries
+        else {"file": name, "status": FileStatus.RECEIVED.value}
+        for name in ids
+    ]
+    out.answer({"files": answers}, rows="files", columns=COLUMNS)
+    statuses = {one["status"] for one in answers}
+    if timeout and open_:
+        out.fail(f"not loaded within {timeout:.0f} s: {', '.join(open_)}", Exit.INFRASTRUCTURE)
+    if FileStatus.FAILED in statuses:
+        raise SystemExit(Exit.INFRASTRUCTURE)
+    if statuses & {FileStatus.REJECTED, FileStatus.LOADED_WITH_REJECTS}:
+        raise SystemExit(Exit.REJECTED)
+
+
+def _ended(entry: FileEntry) -> bool:
+    return entry.status.is_final or entry.status is FileStatus.FAILED
+
+
+def find(deployment: BillingDeployment, name: str) -> FileEntry:
+    """The newest file of this name, key or load id.
+
+    Raises:
+        RejectedInput: there is none.
+    """
+    if name.isdigit():
+        return deployment.store.find(int(name))
+    found = deployment.store.files(ending=Path(name).name if "/" not in name else name, limit=1)
+    if not found:
+        raise RejectedInput(
+            f"the ledger has no file {name}",
+            code="unknown_file",
+            step="find_file",
+            remedy="See `finops billing files`",
+        )
+    return found[0]
+
+
+def describe(entry: FileEntry) -> dict[str, Any]:
+    """A file as the command line prints it; amounts are texts."""
+    tally = entry.tally
+    return {
+        "load_id": entry.load_id,
+        "file": entry.source.key,
+        "dataset": entry.dataset,
+        "status": entry.status.value,
+        "rows_read": tally.read,
+        "rows_inserted": tally.inserted,
+        "rows_updated": tally.updated,
+        "rows_unchanged": tally.unchanged,
+        "rows_superseded": tally.superseded,
+        "rows_quarantined": tally.quarantined,
+        "amount_usd": None if entry.amount_usd is None else f"{entry.amount_usd:.6f}",
+        "amounts": {currency: f"{amount:f}" for currency, amount in entry.amounts.items()},
+        "quarantine_uri": entry.quarantine_uri or None,
+        "error": entry.error or None,
+        "error_code": entry.error_code or None,
+        "received_at": _instant(entry.received_at),
+        "finished_at": _instant(entry.finished_at),
+    }
+
+
+def _instant(moment: datetime | None) -> str | None:
+    return moment.isoformat() if moment else None
+
+
+def as_day(text: str) -> date:
+    """A date that a person typed.
+
+    Raises:
+        RejectedInput: it is none.
+    """
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise RejectedInput(
+            f"{text!r} is no date as YYYY-MM-DD", code="invalid_date", value=text
+        ) from None

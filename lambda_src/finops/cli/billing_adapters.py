@@ -1,0 +1,142 @@
+"""The billing flow's resources, for the command line: found through the loader's own settings."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote_plus
+
+from botocore.exceptions import ClientError
+
+from finops.billing.adapters import S3Objects
+from finops.billing.database import AuroraBillingStore
+from finops.billing.domain import SourceObject
+from finops.billing.ports import FileEntry
+from finops.billing.service import Settings
+from finops.cli.adapters import Aws
+from finops.cli.environment import Environment
+from finops.shared.aws import aws_errors
+from finops.shared.data_api import DataApi
+from finops.shared.errors import ConfigurationError
+from finops.shared.spreadsheets import unguard
+
+
+class BillingDeployment:
+    """Bucket, database and queue of one deployment."""
+
+    def __init__(self, environment: Environment) -> None:
+        self._aws = Aws(environment)
+        self._environment = environment
+
+    @cached_property
+    def variables(self) -> Mapping[str, str]:
+        """The loader's environment, as Terraform set it."""
+        name = self._environment.billing_loader
+        try:
+            with aws_errors("find_deployment"):
+                found = self._aws.client("lambda").get_function_configuration(FunctionName=name)
+        except ConfigurationError as error:
+            said = error.__cause__
+            if isinstance(said, ClientError) and (
+                said.response["Error"]["Code"] == "ResourceNotFoundException"
+            ):
+                raise ConfigurationError(
+                    f"there is no function {name}",
+                    code="not_deployed",
+                    step="find_deployment",
+                    remedy="Deploy the module billing first: `make up`, or terraform apply",
+                ) from error
+            raise
+        return dict(found["Environment"]["Variables"])
+
+    @property
+    def settings(self) -> Settings:
+        """How the deployment loads files."""
+        return Settings.from_variables(self.variables)
+
+    @cached_property
+    def store(self) -> AuroraBillingStore:
+        """The database."""
+        return AuroraBillingStore(self.database)
+
+    @cached_property
+    def database(self) -> DataApi:
+        """The database, for statements of one's own."""
+        return DataApi(
+            self._aws.client("rds-data"),
+            cluster_arn=self.variables["DATABASE_ARN"],
+            secret_arn=self.variables["DATABASE_SECRET_ARN"],
+            database=self.variables["DATABASE_NAME"],
+        )
+
+    @cached_property
+    def objects(self) -> S3Objects:
+        """The bucket."""
+        return S3Objects(self._aws.client("s3"), self.variables["BUCKET"])
+
+    def upload(self, path: Path, key: str, sent: Callable[[int], None]) -> str:
+        """Drop a file into the bucket. Returns the id that the ledger will know it by.
+
+        Args:
+            path: The file.
+            key: Where to.
+            sent: Is called with the number of bytes just sent.
+        """
+        s3, bucket = self._aws.client("s3"), self.variables["BUCKET"]
+        with aws_errors("upload_file"):
+            s3.upload_file(str(path), bucket, key, Callback=sent)
+            head = s3.head_object(Bucket=bucket, Key=key)
+        return SourceObject(
+            bucket=bucket,
+            key=key,
+            version_id=head.get("VersionId", ""),
+            etag=head["ETag"].strip('"'),
+            size=head["ContentLength"],
+            order="",
+        ).file_id
+
+    def deliver_again(self, entry: FileEntry) -> None:
+        """Put the file's event into the queue once more, as S3 wrote it."""
+        event_time, _, sequencer = entry.source.order.partition("/")
+        record = {
+            "eventVersion": "2.1",
+            "eventSource": "aws:s3",
+            "eventName": "ObjectCreated:Put",
+            "eventTime": event_time or datetime.now(UTC).isoformat(),
+            "s3": {
+                "bucket": {"name": entry.source.bucket},
+                "object": {
+                    "key": quote_plus(entry.source.key, safe="/"),
+                    "size": entry.source.size,
+                    "eTag": entry.source.etag,
+                    "versionId": entry.source.version_id,
+                    "sequencer": sequencer.lstrip("0"),
+                },
+            },
+        }
+        sqs = self._aws.client("sqs")
+        with aws_errors("send_event"):
+            url = sqs.get_queue_url(QueueName=self._environment.billing_queue)["QueueUrl"]
+            sqs.send_message(QueueUrl=url, MessageBody=json.dumps({"Records": [record]}))
+
+    def quarantined(self, entry: FileEntry) -> Iterator[dict[str, Any]]:
+        """The rows of a file that were not loaded, in the order of its parts."""
+        key = entry.quarantine_uri.split("/", 3)[-1]
+        keys = self.objects.keys(key) if key.endswith("/") else [key] if key else []
+        for one in keys:
+            text = b"".join(self.objects.read(one)).decode("utf-8-sig")
+            for row in csv.DictReader(io.StringIO(text, newline="")):
+                yield {
+                    "line": int(row["line"]),
+                    "reason": row["reason"],
+                    "field": row["field"],
+                    "value": unguard(row["value"]),
+                    "message": unguard(row["message"]),
+                    "raw": unguard(row["raw"]),
+                }

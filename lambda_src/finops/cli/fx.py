@@ -1,0 +1,68 @@
+"""`finops fx`: exchange rates."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from finops.billing.domain import RATES_PREFIX
+from finops.billing.service import StoredRates
+from finops.cli.billing import as_day, finish, timeout_option, upload, wait_option
+from finops.cli.billing_adapters import BillingDeployment
+from finops.cli.environment import Environment
+from finops.cli.options import common
+from finops.cli.output import Exit, Output
+from finops.shared.money import is_currency
+
+
+@click.group()
+def fx() -> None:
+    """Load exchange rates, and look them up."""
+
+
+@fx.command("load")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@wait_option
+@timeout_option
+@common
+def load(environment: Environment, out: Output, *, file: Path, wait: bool, timeout: float) -> None:
+    """Load the ECB's eurofxref-hist, or a CSV of currency, rate_date and usd_per_unit.
+
+    Bills that are loaded keep the rates that they had.
+    """
+    deployment = BillingDeployment(environment)
+    uploaded = upload(deployment, out, (file,), RATES_PREFIX)
+    finish(deployment, out, uploaded, timeout=timeout if wait else 0)
+
+
+@fx.command("rate")
+@click.argument("currency")
+@click.argument("day", metavar="DATE")
+@common
+def rate(environment: Environment, out: Output, *, currency: str, day: str) -> None:
+    """Show the rate that converts a bill in CURRENCY of this DATE: USD for one unit."""
+    code = currency.upper()
+    if not is_currency(code):
+        out.fail(f"{currency!r} is no ISO 4217 currency code", Exit.REJECTED)
+    deployment = BillingDeployment(environment)
+    settings = deployment.settings
+    found = StoredRates(deployment.store, settings).rate_on(code, as_day(day))
+    if found is None:
+        out.fail(
+            f"no rate of {code} is known for {day} or the {settings.max_rate_age_days} days "
+            "before: load one with `finops fx load`",
+            Exit.REJECTED,
+            currency=code,
+        )
+    answer = {
+        "currency": code,
+        "rate": f"{found.usd_per_unit.normalize():f}",
+        "rate_date": found.rate_date.isoformat(),
+        "source": found.source,
+    }
+    if out.as_json:
+        click.echo(json.dumps(answer, indent=2))
+    else:
+        out.answer({"rates": [answer]}, rows="rates", columns=tuple(answer))
