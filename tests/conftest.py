@@ -17,8 +17,12 @@ from localcloud.settings import Settings
 from localcloud.supervisor import LocalCloud
 from tests.capabilities import Capabilities
 
-# Retries as AWS makes them, without AWS's minutes between them.
-QUICK_RETRIES = {"FINOPS_ASYNC_RETRY_SECONDS": "0.1", "FINOPS_STREAM_RETRY_SECONDS": "0.05"}
+# Retries as AWS makes them, and transactions that a killed function leaves, without AWS's minutes.
+QUICK_RETRIES = {
+    "FINOPS_ASYNC_RETRY_SECONDS": "0.1",
+    "FINOPS_STREAM_RETRY_SECONDS": "0.05",
+    "FINOPS_DATA_API_IDLE_SECONDS": "4",
+}
 
 
 class CloudUnderTest:

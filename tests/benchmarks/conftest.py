@@ -1,5 +1,5 @@
 """Benchmarks run on a deployment like the flow tests' own."""
 
-from tests.flows.conftest import deployment
+from tests.flows.conftest import billing, deployment, outputs
 
-__all__ = ["deployment"]
+__all__ = ["billing", "deployment", "outputs"]

@@ -11,12 +11,16 @@ import pytest
 from finops.cli.main import main
 from localcloud.terraform import local_environment
 from tests.conftest import CloudUnderTest
+from tests.flows.billing import BillingFlow
 from tests.flows.deployment import OTHER_SPOKE, SPOKE, Deployment
 
 # Accounts that a test may deploy a spoke to: none is there at first.
 FURTHER_SPOKES = tuple(f"4{number:011d}" for number in range(60))
 
-# What the budgets flow cannot do without.
+# Small, so that files of some size go through the workflow.
+LARGE_FILE_BYTES = 300_000
+
+# What the flows cannot do without.
 NEEDED = (
     "ssm_change_events",
     "stream_mappings",
@@ -25,11 +29,15 @@ NEEDED = (
     "budgets_iam",
     "budgets_validation",
     "alarms",
+    "rds_data_api",
+    "rds_clusters",
+    "state_machine_tracing",
+    "distributed_map",
 )
 
 
 @pytest.fixture(scope="session")
-def deployment(local_cloud: CloudUnderTest) -> Deployment:
+def outputs(local_cloud: CloudUnderTest) -> dict[str, Any]:
     """Management account and two spokes, deployed by Terraform; drift is looked for on request.
 
     Flows are skipped by the name of what the endpoint lacks for them.
@@ -41,11 +49,27 @@ def deployment(local_cloud: CloudUnderTest) -> Deployment:
         local_cloud.settings,
         repair_schedule="rate(12 hours)",
         further_spoke_account_ids=list(FURTHER_SPOKES),
+        billing_loading={"large_file_bytes": LARGE_FILE_BYTES, "chunk_bytes": 100_000},
     )
     terraform.variables = {**terraform.variables, "endpoint_url": local_cloud.endpoint_url}
     terraform.init()
     terraform.apply()
-    return Deployment(url=local_cloud.endpoint_url, outputs=terraform.output()["budgets"])
+    return terraform.output()
+
+
+@pytest.fixture(scope="session")
+def deployment(local_cloud: CloudUnderTest, outputs: dict[str, Any]) -> Deployment:
+    """The budgets flow."""
+    return Deployment(url=local_cloud.endpoint_url, outputs=outputs["budgets"])
+
+
+@pytest.fixture(scope="session")
+def billing(deployment: Deployment, outputs: dict[str, Any]) -> BillingFlow:
+    """The billing flow, with dollars for a euro and for a yen."""
+    flow = BillingFlow(deployment, outputs["billing"])
+    rates = b"currency,rate_date,usd_per_unit\nEUR,2026-03-04,1.25\nJPY,2026-03-05,0.007\n"
+    assert flow.drop("rates/first.csv", rates).tally.inserted == 2
+    return flow
 
 
 @pytest.fixture

@@ -28,6 +28,7 @@ EXTENSIONS = (
     "alarms",
     "rds_clusters",
     "state_machine_tracing",
+    "distributed_map",
 )
 
 

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.localcloud.contract.aws import Account, unique
+from tests.localcloud.contract.aws import Account, allow, unique
 
 pytestmark = pytest.mark.needs("state_machine_tracing")
 
@@ -17,7 +17,9 @@ def test_the_tracing_configuration_is_kept_and_changed(management: Account) -> N
     arn = states.create_state_machine(
         name=unique("traced"),
         definition=json.dumps(definition),
-        roleArn=f"arn:aws:iam::{management.id}:role/any",
+        roleArn=management.role(
+            allow(["s3:GetObject", "states:StartExecution"]), service="states.amazonaws.com"
+        ),
         tracingConfiguration={"enabled": True},
     )["stateMachineArn"]
     try:

@@ -1,0 +1,379 @@
+"""Billing files from the bucket to the database: complete, exact, once."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from finops.billing.domain import FileStatus
+from tests.flows.billing import HEADER, BillingFlow, as_csv, bill, many_bills
+from tests.flows.conftest import LARGE_FILE_BYTES
+from tests.flows.deployment import eventually
+
+pytestmark = [pytest.mark.flow, pytest.mark.xdist_group("billing")]
+
+Finops = Callable[..., tuple[int, Any]]
+
+
+@pytest.fixture
+def dataset(request: pytest.FixtureRequest) -> str:
+    """A dataset of the test's own."""
+    return "".join(one if one.isalnum() else "-" for one in request.node.name)[:100]
+
+
+def test_a_file_lands_with_every_row_loaded_or_quarantined(
+    billing: BillingFlow, dataset: str
+) -> None:
+    rows = [
+        bill("a", currency="EUR", bill_amount="10.50", item="Crème, brûlée"),
+        bill("b", currency="JPY", bill_amount="-300"),
+        bill("c", bill_amount="=1+1"),
+        bill("d", bill_date="2026-02-30"),
+        bill("e", currency="EUR", bill_date="2026-03-20"),
+        bill("a", bill_amount="99"),
+    ]
+    entry = billing.drop(f"billing/{dataset}/march.csv", as_csv(rows))
+    assert entry.status is FileStatus.LOADED_WITH_REJECTS
+    assert (entry.tally.read, entry.tally.inserted, entry.tally.quarantined) == (6, 2, 4)
+    assert entry.amount_usd == Decimal("10.50") * Decimal("1.25") - Decimal(300) * Decimal("0.007")
+    stored = billing.rows(dataset)
+    assert set(stored) == {"a", "b"}
+    assert stored["a"]["item"] == "Crème, brûlée"
+    assert Decimal(stored["a"]["amount_usd"]) == Decimal("13.125")
+    assert (stored["a"]["rate_date"], Decimal(stored["a"]["rate"])) == (
+        "2026-03-04",
+        Decimal("1.25"),
+    )
+    reasons = {row["line"]: row["reason"] for row in billing.quarantined(entry)}
+    assert reasons == {
+        "4": "invalid_amount",
+        "5": "invalid_date",
+        "6": "no_rate",
+        "7": "duplicate_record_id",
+    }
+
+
+def test_the_same_file_again_changes_nothing_and_a_corrected_one_what_changed(
+    billing: BillingFlow, dataset: str
+) -> None:
+    key = f"billing/{dataset}/bills.csv"
+    rows = [bill(number) for number in range(10)]
+    first = billing.drop(key, as_csv(rows))
+    before = billing.rows(dataset)
+    again = billing.drop(key, as_csv(rows))
+    assert (again.status, again.tally.unchanged) == (FileStatus.LOADED, 10)
+    assert again.amount_usd == first.amount_usd == Decimal(105)
+    rows[3]["bill_amount"], rows[4]["city"] = "-1", "berlin"
+    corrected = billing.drop(key, as_csv([*rows, bill(10)]))
+    tally = corrected.tally
+    assert (tally.inserted, tally.updated, tally.unchanged) == (1, 2, 8)
+    assert corrected.amount_usd == Decimal("104")
+    after = billing.rows(dataset)
+    kept = [id_ for id_ in before if id_ not in ("3", "4")]
+    ignored = {"seen_load_id": 0}
+    assert [before[one] | ignored for one in kept] == [after[one] | ignored for one in kept]
+    assert {after[one]["load_id"] for one in ("3", "4", "10")} == {corrected.load_id}
+
+
+def test_content_under_another_key_counts_once(billing: BillingFlow, dataset: str) -> None:
+    body = as_csv([bill(number, item=dataset) for number in range(5)])
+    billing.drop(f"billing/{dataset}/one.csv", body)
+    same_dataset = billing.drop(f"billing/{dataset}/two.csv", body)
+    assert (same_dataset.status, same_dataset.tally.unchanged) == (FileStatus.LOADED, 5)
+    other_dataset = billing.drop(f"billing/{dataset}-other/one.csv", body)
+    assert (other_dataset.status, other_dataset.error_code) == (
+        FileStatus.REJECTED,
+        "duplicate_content",
+    )
+    assert f"billing/{dataset}/one.csv" in other_dataset.error
+    assert billing.rows(f"{dataset}-other") == {}
+
+
+def test_files_in_any_order_leave_the_newest_rows(billing: BillingFlow, dataset: str) -> None:
+    with billing.by_hand():
+        versions = [
+            billing.put(
+                f"billing/{dataset}/bills.csv",
+                as_csv([bill("same"), bill("changed", bill_amount=f"{day}"), bill(f"only-{day}")]),
+            )
+            for day in (1, 2, 3)
+        ]
+        for day in (2, 3, 1):
+            assert billing.deliver(versions[day - 1], f"2026-04-0{day}T00:00:00.000Z")
+    rows = billing.rows(dataset)
+    assert Decimal(rows["changed"]["bill_amount"]) == 3
+    assert set(rows) == {"same", "changed", "only-1", "only-2", "only-3"}
+    late = billing.ended(versions[0])
+    assert (late.tally.inserted, late.tally.unchanged, late.tally.superseded) == (1, 2, 2)
+
+
+def test_one_event_three_times_at_once_is_one_load(billing: BillingFlow, dataset: str) -> None:
+    with billing.by_hand():
+        source = billing.put(f"billing/{dataset}/bills.csv", as_csv(many_bills(2000)))
+        with ThreadPoolExecutor(3) as pool:
+            answers = list(pool.map(billing.deliver, [source] * 3))
+        assert any(answers)
+        # What was told to come again comes again.
+        assert billing.deliver(source)
+    files = billing.query("SELECT * FROM billing_files WHERE dataset = :dataset", dataset=dataset)
+    assert [(one["status"], one["rows_read"]) for one in files] == [("LOADED_WITH_REJECTS", 2000)]
+    assert files[0]["rows_inserted"] + files[0]["rows_quarantined"] == 2000
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (b"", "empty_file"),
+        (b'"\n' + as_csv([bill(1)]), "stray_quote"),
+        (as_csv([bill(1)]).partition(b"\n")[2], "no_header"),
+        (b"PK\x03\x04" + bytes(100), "spreadsheet"),
+        (as_csv([bill(1)]).replace(b",bill_amount", b""), "missing_columns"),
+        (gzip.compress(as_csv([bill(one) for one in range(99)]))[:-20], "corrupt_gzip"),
+    ],
+    ids=lambda one: one if isinstance(one, str) else "",
+)
+def test_a_file_that_cannot_be_understood_is_refused_whole(
+    billing: BillingFlow, dataset: str, body: bytes, code: str
+) -> None:
+    entry = billing.drop(f"billing/{dataset}/bad.csv", body)
+    assert (entry.status, entry.error_code) == (FileStatus.REJECTED, code)
+    assert entry.error.rstrip().count(".") >= 1
+    assert billing.rows(dataset) == {}
+
+
+def test_an_object_that_is_gone_is_refused(billing: BillingFlow, dataset: str) -> None:
+    with billing.by_hand():
+        source = billing.put(f"billing/{dataset}/gone.csv", as_csv([bill(1)]))
+        billing.deployment.client("s3").delete_object(
+            Bucket=source.bucket, Key=source.key, VersionId=source.version_id
+        )
+        assert billing.deliver(source)
+    assert billing.ended(source).error_code == "object_is_gone"
+
+
+def totals(billing: BillingFlow, dataset: str) -> list[dict[str, Any]]:
+    return billing.query(
+        "SELECT month, currency, COUNT(*) AS bills, SUM(bill_amount) AS amount,"
+        " SUM(amount_usd) AS usd, SUM(CRC32(CONCAT_WS('|', record_id, company_name, item))) AS crc"
+        " FROM billing WHERE dataset = :dataset GROUP BY month, currency ORDER BY month, currency",
+        dataset=dataset,
+    )
+
+
+@pytest.mark.parametrize("compressed", [False, True], ids=["plain", "gzip"])
+def test_a_large_file_in_parts_is_what_it_is_in_one_piece(
+    billing: BillingFlow, dataset: str, compressed: bool
+) -> None:
+    body = as_csv(many_bills(25_000 if compressed else 6_000))
+    whole = body + b"\n"
+    if compressed:
+        body, whole = gzip.compress(body, 1), gzip.compress(whole, 1)
+    assert len(body) > LARGE_FILE_BYTES
+    entry = billing.drop(f"billing/{dataset}/large.csv", body, within=120)
+    assert entry.status is FileStatus.LOADED_WITH_REJECTS, entry.error
+    assert entry.execution == 1
+    parts = billing.query(
+        "SELECT COUNT(*) AS parts FROM billing_chunks WHERE load_id = :load_id",
+        load_id=entry.load_id,
+    )
+    assert parts[0]["parts"] > 3
+    with billing.by_hand():
+        source = billing.put(f"billing/{dataset}-whole/large.csv", whole)
+        # The loader decides by the size in the event.
+        small = json.loads(json.dumps(billing.event(source, "2026-04-01T00:00:00.000Z")))
+        message = json.loads(small["Records"][0]["body"])
+        message["Records"][0]["s3"]["object"]["size"] = 1
+        small["Records"][0]["body"] = json.dumps(message)
+        assert billing.deployment.invoke("finops-load-billing-file", small) == {
+            "batchItemFailures": []
+        }
+    one_piece = billing.ended(source)
+    assert one_piece.execution == 0
+    assert (entry.tally, entry.amounts, entry.amount_usd) == (
+        one_piece.tally,
+        one_piece.amounts,
+        one_piece.amount_usd,
+    )
+    assert totals(billing, dataset) == totals(billing, f"{dataset}-whole")
+
+
+def test_a_part_that_fails_loses_and_doubles_nothing_and_a_retry_loads_it(
+    billing: BillingFlow, dataset: str, finops: Finops
+) -> None:
+    functions = billing.deployment.client("lambda")
+    name = "finops-load-billing-chunk"
+    before = functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
+
+    def configure(variables: dict[str, str]) -> None:
+        functions.update_function_configuration(
+            FunctionName=name, Environment={"Variables": variables}
+        )
+        functions.get_waiter("function_updated_v2").wait(
+            FunctionName=name, WaiterConfig={"Delay": 0.1, "MaxAttempts": 100}
+        )
+
+    rows = many_bills(6000, seed=5)
+    for number, row in enumerate(rows):
+        # Bad rows in the last part only, which then cannot write its quarantine.
+        row["bill_date"] = "2026-03-05" if number < 5990 else "never"
+    configure(before | {"BUCKET": "nobodys-bucket"})
+    try:
+        entry = billing.drop(f"billing/{dataset}/large.csv", as_csv(rows), within=120)
+    finally:
+        configure(before)
+    assert entry.status is FileStatus.FAILED
+    assert entry.error_code == "ChunksMissing"
+    assert "1 of " in entry.error
+    loaded = billing.query(
+        "SELECT COUNT(*) AS counted FROM billing_rows WHERE dataset = :dataset", dataset=dataset
+    )
+    assert 0 < loaded[0]["counted"] < 5990
+    assert totals(billing, dataset) == []
+    code, answer = finops("billing", "retry", str(entry.load_id), "--wait", "--timeout", "60")
+    assert (code, answer["files"][0]["status"]) == (1, "LOADED_WITH_REJECTS")
+    assert answer["files"][0]["rows_inserted"] == 5990
+    assert answer["files"][0]["rows_quarantined"] == 10
+    assert sum(one["bills"] for one in totals(billing, dataset)) == 5990
+    _, quarantine = finops("billing", "quarantine", str(entry.load_id))
+    assert {row["reason"] for row in quarantine["rows"]} == {"invalid_date"}
+    assert len(quarantine["rows"]) == 10
+
+
+def focus(cost: str, count: int = 3) -> bytes:
+    header = (
+        "BilledCost,EffectiveCost,ListCost,ContractedCost,BillingCurrency,BillingPeriodStart,"
+        "BillingPeriodEnd,ChargePeriodStart,ChargePeriodEnd,BillingAccountId,ServiceName,"
+        "ChargeCategory,Tags,x_Own"
+    )
+    line = (
+        f"{cost},{cost},1E-7,{cost},EUR,2026-03-01T00:00:00Z,2026-04-01T00:00:00Z,"
+        '2026-03-05T00:00:00Z,2026-03-06T00:00:00Z,1234,AmazonS3,Usage,"{""team"": ""a""}",x'
+    )
+    return "\n".join([header, *[line] * count]).encode()
+
+
+def test_a_focus_file_replaces_the_earlier_version_of_itself(
+    billing: BillingFlow, dataset: str
+) -> None:
+    with billing.by_hand():
+        old, new, older = (
+            billing.put(f"billing/{dataset}/focus.csv", focus(cost))
+            for cost in ("0.000000000123", "2", "7")
+        )
+        assert billing.deliver(old, "2026-04-02T00:00:00.000Z")
+        first = billing.query("SELECT * FROM focus WHERE dataset = :dataset", dataset=dataset)
+        assert [Decimal(one["billed_cost"]) for one in first] == [Decimal("1.23E-10")] * 3
+        assert Decimal(first[0]["billed_cost_usd"]) == Decimal("1.5375E-10")
+        assert json.loads(first[0]["tags"]) == {"team": "a"}
+        assert billing.deliver(new, "2026-04-03T00:00:00.000Z")
+        assert billing.deliver(older, "2026-04-01T00:00:00.000Z")
+    found = billing.query("SELECT * FROM focus WHERE dataset = :dataset", dataset=dataset)
+    assert [Decimal(one["billed_cost"]) for one in found] == [Decimal(2)] * 3
+    assert [billing.ended(one).status for one in (old, new, older)] == [
+        FileStatus.SUPERSEDED,
+        FileStatus.LOADED,
+        FileStatus.SUPERSEDED,
+    ]
+    table = billing.query(
+        "SELECT COUNT(*) AS counted FROM focus_charges WHERE dataset = :dataset", dataset=dataset
+    )
+    assert table[0]["counted"] == 3
+
+
+def test_rates_change_loaded_rows_on_request_only(
+    billing: BillingFlow, dataset: str, finops: Finops, tmp_path: Path
+) -> None:
+    rates = tmp_path / "rates.csv"
+    rates.write_text("currency,rate_date,usd_per_unit\nCHF,2026-03-05,1.1\n")
+    assert finops("fx", "load", str(rates), "--wait")[0] == 0
+    file = tmp_path / "bills.csv"
+    file.write_bytes(as_csv([bill(1, currency="CHF", bill_amount="100"), bill(2)]))
+    code, answer = finops("billing", "load", str(file), "--dataset", dataset, "--wait")
+    assert (code, answer["files"][0]["amount_usd"]) == (0, "120.500000")
+    rates.write_text("currency,rate_date,usd_per_unit\nCHF,2026-03-05,1.2\n")
+    assert finops("fx", "load", str(rates), "--wait")[1]["files"][0]["rows_updated"] == 1
+    assert finops("fx", "rate", "chf", "2026-03-07")[1] == {
+        "currency": "CHF",
+        "rate": "1.2",
+        "rate_date": "2026-03-05",
+        "source": "csv",
+    }
+    assert Decimal(billing.rows(dataset)["1"]["amount_usd"]) == 110
+    arguments = ("--dataset", dataset, "--from", "2026-03-01", "--to", "2026-03-31")
+    code, changed = finops("billing", "reconvert", *arguments, "--reason", "wrong rate")
+    assert code == 0
+    assert (changed["rows_changed"], Decimal(changed["usd_after"])) == (1, Decimal(120))
+    assert Decimal(billing.rows(dataset)["1"]["amount_usd"]) == 120
+    (audit,) = billing.query(
+        "SELECT * FROM billing_reconversions WHERE dataset = :dataset", dataset=dataset
+    )
+    assert (audit["reason"], audit["rows_changed"]) == ("wrong rate", 1)
+    assert audit["requested_by"]
+
+
+def test_the_command_line_answers_for_each_file(
+    billing: BillingFlow, dataset: str, finops: Finops, tmp_path: Path
+) -> None:
+    good, bad, refused = (tmp_path / f"{dataset}-{one}.csv" for one in ("good", "bad", "refused"))
+    good.write_bytes(as_csv([bill(1)], delimiter=";"))
+    bad.write_bytes(as_csv([bill(1), bill(2, bill_amount="much")]))
+    refused.write_bytes(b"")
+    code, answer = finops("billing", "load", str(good), str(bad), str(refused), "--wait")
+    assert code == 1
+    assert [one["status"] for one in answer["files"]] == [
+        "LOADED",
+        "LOADED_WITH_REJECTS",
+        "REJECTED",
+    ]
+    code, quarantine = finops("billing", "quarantine", bad.name)
+    assert code == 0
+    (row,) = quarantine["rows"]
+    assert {key: row[key] for key in ("line", "reason", "field", "value")} == {
+        "line": 3,
+        "reason": "invalid_amount",
+        "field": "bill_amount",
+        "value": "much",
+    }
+    assert row["raw"].startswith("2,Acme")
+    code, listed = finops("billing", "files", "--status", "rejected")
+    assert refused.name in [Path(one["file"]).name for one in listed["files"]]
+    code, status = finops("status")
+    assert "billing" in [one["name"] for one in status["status"]]
+
+
+def test_a_message_that_is_none_comes_again_and_harms_no_other(
+    billing: BillingFlow, dataset: str
+) -> None:
+    good = billing.event(
+        billing.put(f"billing/{dataset}/good.csv", as_csv([bill(1)])), "2026-04-01T00:00:00.000Z"
+    )["Records"][0]
+    poison = good | {"messageId": "poison", "body": "no JSON"}
+    answer = billing.deployment.invoke("finops-load-billing-file", {"Records": [poison, good]})
+    assert {"itemIdentifier": "poison"} in answer["batchItemFailures"]
+    eventually(lambda: "1" in billing.rows(dataset), what="the good file")
+
+
+def test_the_tables_have_the_columns_that_are_declared(billing: BillingFlow) -> None:
+    from finops.billing.schemas import BILLING, FOCUS
+
+    for schema in (BILLING, FOCUS):
+        found = billing.query(
+            "SELECT LOWER(column_name) AS name FROM information_schema.columns"
+            " WHERE table_name = :table_name AND table_schema = DATABASE()",
+            table_name=schema.table,
+        )
+        names = {row["name"] for row in found}
+        assert {column.name for column in schema.columns} <= names
+        assert {usd for _, usd in schema.usd} <= names
+    assert tuple(column.name for column in BILLING.columns) == HEADER
+
+
+def test_migrations_are_safe_to_run_again(billing: BillingFlow) -> None:
+    assert billing.deployment.invoke("finops-migrate-billing-database", {}) == {"applied": []}
