@@ -190,10 +190,15 @@ data "aws_iam_policy_document" "workflow" {
     resources = [local.workflow_arn]
   }
 
+  # As AWS asks for (…:*), and as the children are named (…/LABEL:*):
+  # https://docs.aws.amazon.com/step-functions/latest/dg/iam-policies-eg-dist-map.html
   statement {
-    sid       = "FollowMapRuns"
-    actions   = ["states:DescribeExecution", "states:StopExecution"]
-    resources = ["${replace(local.workflow_arn, ":stateMachine:", ":execution:")}/*"]
+    sid     = "FollowMapRuns"
+    actions = ["states:DescribeExecution", "states:StopExecution"]
+    resources = [
+      for separator in ["/", ":"] :
+      "${replace(local.workflow_arn, ":stateMachine:", ":execution:")}${separator}*"
+    ]
   }
 
   # https://docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html
