@@ -52,6 +52,7 @@ resource "aws_s3_bucket_policy" "this" {
   depends_on = [aws_s3_bucket_public_access_block.this]
 }
 
+# In a versioned bucket what expires is kept as a replaced version: those of the flow's own files end a day later.
 resource "aws_s3_bucket_lifecycle_configuration" "this" {
   bucket = aws_s3_bucket.this.id
 
@@ -81,6 +82,10 @@ resource "aws_s3_bucket_lifecycle_configuration" "this" {
     expiration {
       days = 14
     }
+
+    noncurrent_version_expiration {
+      noncurrent_days = 1
+    }
   }
 
   rule {
@@ -93,6 +98,10 @@ resource "aws_s3_bucket_lifecycle_configuration" "this" {
 
     expiration {
       days = var.bucket.quarantine_days
+    }
+
+    noncurrent_version_expiration {
+      noncurrent_days = 1
     }
   }
 
