@@ -139,11 +139,15 @@ resource "aws_lambda_event_source_mapping" "files" {
   depends_on = [aws_lambda_invocation.migrate]
 }
 
-# Tables first, at every deploy of other code: the function does nothing when there is nothing to do.
+# Tables first, at every deploy of other code or to another database: where there is nothing to do, nothing is done.
 resource "aws_lambda_invocation" "migrate" {
   function_name = module.function["migrate-billing-database"].function_name
   input         = jsonencode({})
-  triggers      = { code = var.packages.code.sha256_base64 }
+
+  triggers = {
+    code     = var.packages.code.sha256_base64
+    database = "${var.database.cluster_arn}/${var.database.name}"
+  }
 }
 
 resource "aws_sfn_state_machine" "this" {
