@@ -12,18 +12,22 @@ import io
 import re
 import zlib
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from typing import Any, Final, Generic, Protocol, TypeVar
+from itertools import accumulate, chain
+from typing import Any, Final, Generic, Protocol, Self, TypeVar
 
 from finops.shared.errors import RejectedInput
 
 #: Characters of a record, over all its lines; no longer one is one.
 LONGEST_RECORD: Final = 256 * 1024
 _PIECE: Final = 64 * 1024
+#: Bytes that hold more characters than a record may have, in UTF-8.
+_SURELY_TOO_LONG: Final = 4 * LONGEST_RECORD + 1
 _DELIMITERS: Final = (",", ";", "\t")
-_SEPARATOR_LINE = re.compile(r"sep=(.)\s*", re.IGNORECASE)
+#: As spreadsheets write it; a letter, a digit or a quotation mark is no delimiter.
+_SEPARATOR_LINE = re.compile(r"sep=(\t|[^\w\s\"])\s*", re.IGNORECASE)
 _SPREADSHEET = "Open it in the spreadsheet program and save it as CSV (UTF-8)"
 #: How files begin that are no text: https://en.wikipedia.org/wiki/List_of_file_signatures
 _SIGNATURES: Final = (
@@ -33,6 +37,7 @@ _SIGNATURES: Final = (
     (b"\x89PNG", "binary_file", "is an image", "Drop invoices into the invoices bucket"),
     (b"\xff\xd8\xff", "binary_file", "is an image", "Drop invoices into the invoices bucket"),
     (b"PAR1", "binary_file", "is a Parquet file", "Export it as CSV"),
+    (b"\x1f\x8b", "binary_file", "is compressed twice", "Compress it once, or not at all"),
     (b"BZh", "binary_file", "is compressed by bzip2", "Compress it with gzip, or not at all"),
     (b"\xfd7zXZ", "binary_file", "is compressed by xz", "Compress it with gzip, or not at all"),
     (b"\x28\xb5\x2f\xfd", "binary_file", "is compressed by zstd", "Compress it with gzip"),
@@ -109,33 +114,36 @@ def open_csv(
     """
     plain, compressed = _inflated(stream)
     head = plain.peek(_PIECE)
-    if not head.strip():
+    if not head:
         raise _rejected("empty_file", "the file is empty", "Export it again")
     encoding, mark = _encoding(head)
     plain.read(mark)
-    lines = _Lines(plain, encoding, sizes=sizes)
-    number, text = _first_line(lines, 0)
+    lines = _Lines(plain, encoding, first_line=1, offset=mark if sizes else None)
+    text = _next_text(lines)
     asked = _SEPARATOR_LINE.fullmatch(text)
     if asked:
-        number, text = _first_line(lines, number)
+        text = _next_text(lines)
+    line = lines.done - 1
     matches = []
-    for delimiter in (asked[1],) if asked else _DELIMITERS:
+    delimiters = (asked[1],) if asked else _DELIMITERS
+    for delimiter in delimiters:
         # A quoted header can be read with its own delimiter only.
         with suppress(csv.Error):
-            header = next(csv.reader([text], delimiter=delimiter, strict=True))
-            matches.append((delimiter, header, recognise(header)))
-    if not matches:
+            header = _cells([text], delimiter)
+            matches.append((recognise(header), header, delimiter))
+    matches.sort(key=lambda one: (not one[0].problem, one[0].score, len(one[1])))
+    is_cut = any(len(header) > 1 or not match.problem for match, header, _ in matches)
+    if not is_cut and len(matches) < len(delimiters):
         raise _rejected(
             "stray_quote",
-            f"line {number}: a quotation mark in the header does not close: {text[:80]!r}",
+            f"line {line}: a quotation mark in the header does not close: {text[:80]!r}",
             "Remove the stray mark; the header must stand on one line",
         )
-    delimiter, header, match = max(matches, key=lambda one: (not one[2].problem, one[2].score))
+    match, header, delimiter = matches[-1]
     if match.problem:
-        raise _rejected(match.code, f"line {number}: {match.problem}", match.remedy)
+        raise _rejected(match.code, f"line {line}: {match.problem}", match.remedy)
     form = Format(encoding=encoding, delimiter=delimiter, compressed=compressed)
-    before = mark + lines.offset
-    return CsvTable(lines, form, header, match, first_line=number + 1, offset=before)
+    return CsvTable(lines, form, header, match)
 
 
 def open_part(
@@ -146,8 +154,8 @@ def open_part(
     first_line: int,
 ) -> CsvTable[Match]:
     """Read a part of a file that begins at a record: plain bytes in the file's encoding."""
-    lines = _Lines(_Peekable(stream), form.encoding, sizes=False)
-    return CsvTable(lines, form, list(header), recognise(header), first_line=first_line, offset=0)
+    lines = _Lines(_Peekable(stream), form.encoding, first_line=first_line)
+    return CsvTable(lines, form, list(header), recognise(header))
 
 
 class CsvTable(Generic[Match]):
@@ -160,41 +168,33 @@ class CsvTable(Generic[Match]):
         problem: (reason, message) of the last record that could not be read.
     """
 
-    def __init__(
-        self,
-        lines: _Lines,
-        form: Format,
-        header: list[str],
-        recognition: Match,
-        *,
-        first_line: int,
-        offset: int,
-    ) -> None:
+    def __init__(self, lines: _Lines, form: Format, header: list[str], recognition: Match) -> None:
         self.format = form
         self.header = header
         self.recognition = recognition
-        self.first_line = first_line
+        self.first_line = lines.done
         self.problem = ("", "")
         self._lines = lines
-        self._line = first_line
-        self._offset = offset
-        self._taken = lines.taken
-        self._bad_raw = ""
+        self._start = lines.done
 
     @property
     def raw(self) -> str:
         """The text of the last record, with the line ends within it."""
-        return self._bad_raw or "".join(self._taken).rstrip("\r\n")
+        texts = self._lines.between(self._start, self._lines.done)
+        if len(texts) != 1:
+            return "".join(texts).rstrip("\r\n")
+        text = texts[0]
+        return text.raw if isinstance(text, _Unreadable) else text.rstrip("\r\n")
 
     @property
     def next_line(self) -> int:
         """Physical line after the last record."""
-        return self._line
+        return self._lines.done
 
     @property
     def next_offset(self) -> int:
         """Byte after the last record, in the file as it is before compression."""
-        return self._offset
+        return self._lines.offset()
 
     def records(self) -> Iterator[tuple[int, list[str] | None]]:
         """(physical line, cells) of each record; None for one that cannot be read.
@@ -202,196 +202,336 @@ class CsvTable(Generic[Match]):
         Blank lines are none. Where a record runs over several lines and is malformed, only its
         first line is: a stray quotation mark takes none of the lines after it along.
         """
-        lines, taken, width = self._lines, self._taken, len(self.header)
+        lines, width = self._lines, len(self.header)
         while True:
-            reader = csv.reader(lines, delimiter=self.format.delimiter, strict=True)
-            reason = ""
-            taken.clear()
+            first = lines.done
+            reader = csv.reader(lines.rest(), delimiter=self.format.delimiter, strict=True)
             try:
                 for fields in reader:
-                    if len(fields) != width or lines.suspect:
-                        reason = self._fault(fields)
-                        if reason:
-                            break
-                        self._advance(len(taken))
+                    self._start = start = lines.done
+                    lines.done = end = first + reader.line_num
+                    if end - start == 1:
+                        if len(fields) == width:
+                            yield start, fields
+                        elif self._is_malformed(fields):
+                            yield start, None
+                    elif len(fields) == width and lines.length(start, end) <= LONGEST_RECORD:
+                        yield start, fields
                     else:
-                        line = self._line
-                        self._advance(len(taken))
-                        yield line, fields
-                    taken.clear()
+                        lines.done = start
+                        break
                 else:
                     return
             except csv.Error:
-                reason = "bad_quoting"
+                end = first + reader.line_num
             except _TooLongError:
-                reason = "too_long" if len(taken) == 1 else "bad_quoting"
-            if not taken:
-                return
-            line = self._line
-            self._refuse_first(reason)
-            yield line, None
-            self._bad_raw = ""
+                end = lines.read
+            yield from self._recovered(end)
 
-    def _fault(self, fields: list[str]) -> str:
-        """Why these are not the cells of a record; empty where the line is blank."""
-        if len(self._taken) > 1:
-            return "bad_quoting" if len(fields) != len(self.header) else "invalid_encoding"
-        if self._lines.suspect:
-            return "invalid_encoding"
-        return "wrong_column_count" if any(map(str.strip, fields)) else ""
+    def _recovered(self, end: int) -> Iterator[tuple[int, list[str] | None]]:
+        """Records up to line `end`, where the first one is malformed.
 
-    def _refuse_first(self, reason: str) -> None:
-        """Give all lines but the first back, and say what is wrong with that."""
-        taken = self._taken
-        self._bad_raw = taken[0].rstrip("\r\n") or " "
-        if reason == "wrong_column_count":
-            found = next(csv.reader([taken[0]], delimiter=self.format.delimiter))
-            message = f"{len(found)} columns, but the header has {len(self.header)}"
+        They are those that `records` would find if it began anew after each malformed line. That
+        would read lines again and again; this looks at a line twice at most, once as the first of
+        a record and once within quotation marks.
+        """
+        lines, delimiter = self._lines, self.format.delimiter
+        quoted = _Quoted(lines, delimiter, len(self.header))
+        while lines.done < end:
+            self._start = start = lines.done
+            fields = None
+            text = lines.text(start)
+            assert text is not None  # noqa: S101 - it was read before
+            after = 0
+            if effect := _effect(text, delimiter):
+                cells, is_open = effect
+                after = quoted.end(start, len(text), cells) if is_open else start + 1
+            if after:
+                fields = _cells(lines.between(start, after), delimiter)
+            lines.done = after or start + 1
+            if fields is not None and len(fields) == len(self.header):
+                yield start, fields
+            elif self._is_malformed(fields):
+                yield start, None
+
+    def _is_malformed(self, fields: list[str] | None) -> bool:
+        """Say what is wrong with a line that is no record, unless it is blank."""
+        text = self._lines.text(self._start) or ""
+        if isinstance(text, _Unreadable):
+            reason, message = text.reason, _MESSAGES[text.reason]
+        elif fields is None:
+            reason, message = "bad_quoting", _MESSAGES["bad_quoting"]
+        elif not text.strip():
+            return False
         else:
-            message = _MESSAGES[reason]
+            reason = "wrong_column_count"
+            message = f"{len(fields)} columns, but the header has {len(self.header)}"
         self.problem = (reason, message)
-        self._lines.give_back(taken[1:])
-        self._advance(1)
-
-    def _advance(self, count: int) -> None:
-        self._line += count
-        if self._lines.sizes is not None:
-            for _ in range(count):
-                self._offset += self._lines.sizes.popleft()
+        return True
 
 
 _MESSAGES: Final = {
-    "bad_quoting": "a quotation mark opens or closes where none may, or never closes; a mark "
-    'within a quoted text is written twice ("")',
+    "bad_quoting": "a quotation mark opens or closes where none may, or does not close within "
+    f'{LONGEST_RECORD:,} characters; a mark within a quoted text is written twice ("")',
     "invalid_encoding": "bytes that are no text in the file's encoding; save the file as UTF-8",
     "too_long": f"longer than {LONGEST_RECORD:,} characters",
 }
+
+
+def _cells(texts: Iterable[str], delimiter: str) -> list[str]:
+    """The cells of one record."""
+    return next(csv.reader(texts, delimiter=delimiter, strict=True))
+
+
+def _effect(text: str, delimiter: str) -> tuple[int, bool] | None:
+    """(cells that end on a line, whether the line ends within quotation marks).
+
+    None where it is malformed whatever follows: at its end, a reader that is strict is outside of
+    quotation marks or within, and nothing else.
+    """
+    for closing in ("", '"'):
+        with suppress(csv.Error):
+            return len(_cells([text + closing], delimiter)) - len(closing), bool(closing)
+    return None
+
+
+class _Quoted:
+    """Lines that begin within quotation marks, up to the one where the record ends.
+
+    Records that begin on different lines, and are open when they come to the same line, have all
+    further lines in common.
+    """
+
+    def __init__(self, lines: _Lines, delimiter: str, width: int) -> None:
+        self._lines = lines
+        self._delimiter = delimiter
+        self._width = width
+        self._first = 0
+        # Characters and cells of each line that ends within quotation marks too, and their sums.
+        self._open: deque[tuple[int, int]] = deque()
+        self._length = 0
+        self._cells = 0
+        # Of the line after these, once it is known.
+        self._last: tuple[int, int] | None = None
+
+    def end(self, start: int, length: int, cells: int) -> int:
+        """Line after the record whose first line is open at its end; 0 where it is malformed.
+
+        Args:
+            start: Its first line; none is asked for before an earlier one.
+            length: Characters of that line.
+            cells: Cells that end on it.
+        """
+        self._forget_before(start + 1)
+        while self._last is None and length + self._length <= LONGEST_RECORD:
+            self._look_at(self._first + len(self._open))
+        if self._last is None:
+            return 0
+        length += self._length + self._last[0]
+        cells += self._cells + self._last[1]
+        if length > LONGEST_RECORD or cells != self._width:
+            return 0
+        return self._first + len(self._open) + 1
+
+    def _look_at(self, number: int) -> None:
+        text = self._lines.text(number)
+        effect = None if text is None else _effect(f'"{text}', self._delimiter)
+        if text is None or effect is None:
+            self._last = (LONGEST_RECORD + 1, 0)  # no record may have this line
+        elif effect[1]:
+            self._open.append((len(text), effect[0]))
+            self._length += len(text)
+            self._cells += effect[0]
+        else:
+            self._last = (len(text), effect[0])
+
+    def _forget_before(self, number: int) -> None:
+        while self._first < number and self._open:
+            length, cells = self._open.popleft()
+            self._length -= length
+            self._cells -= cells
+            self._first += 1
+        if self._first < number:
+            self._first, self._last = number, None
 
 
 class _TooLongError(Exception):
     """The lines of a record are more than one may have."""
 
 
-class _Lines:
-    """Physical lines, each with its line end, of which some can be given back.
+class _Unreadable(str):
+    """Stands for a line that is too long, or no text: to the csv module, it is bad quoting.
 
-    Attributes:
-        taken: Lines given out since the caller last cleared the list.
-        suspect: Whether one of them is no text in the encoding.
-        sizes: Bytes of each line that was read and not yet counted, if sizes are wanted.
-        offset: Bytes of lines given out before the caller began to count.
+    That is so within quotation marks and outside of them.
     """
 
-    def __init__(self, stream: _Peekable, encoding: str, *, sizes: bool) -> None:
-        self.taken: list[str] = []
-        self.suspect = False
-        self.sizes: deque[int] | None = deque() if sizes else None
-        self.offset = 0
-        self._given_back: deque[str] = deque()
-        self._source = (
-            self._wide(stream, encoding) if encoding.startswith("utf-16") else self._narrow(stream)
-        )
-        self._fallback = encoding == "utf-8"
+    def __new__(cls, reason: str, raw: str) -> Self:
+        """Stand for the line."""
+        line = super().__new__(cls, '"x"x\n')
+        line.reason = reason
+        line.raw = raw.rstrip("\r\n")[:LONGEST_RECORD]
+        return line
 
-    def __iter__(self) -> Iterator[str]:
-        taken, given_back, source = self.taken, self._given_back, self._source
-        length = 0
+    reason: str
+    raw: str
+
+
+class _Lines:
+    """Physical lines, each with its line end, by their numbers.
+
+    Lines from `done` on are held, and some before it.
+
+    Attributes:
+        done: Number of the first line that belongs to no record yet.
+    """
+
+    def __init__(
+        self, stream: _Peekable, encoding: str, *, first_line: int, offset: int | None = None
+    ) -> None:
+        self.done = first_line
+        self._first = first_line
+        self._held: list[str] = []
+        is_wide = encoding.startswith("utf-16")
+        self._size: Callable[[bytes], int] = _size_in_utf16 if is_wide else len
+        self._blocks = _blocks(_AsUtf8(stream, encoding) if is_wide else stream, self._size)
+        self._may_be_cp1252 = encoding == "utf-8"
+        # Where each held line begins, and where the last one ends; unknown if no offset is.
+        self._offsets = None if offset is None else [offset]
+
+    @property
+    def read(self) -> int:
+        """Number of the line that is read next."""
+        return self._first + len(self._held)
+
+    def text(self, number: int) -> str | None:
+        """A line that is held or comes next; None after the end."""
+        while number >= self.read:
+            if not self._read_more():
+                return None
+        return self._held[number - self._first]
+
+    def between(self, start: int, end: int) -> list[str]:
+        """Lines that are held, without the last one."""
+        return self._held[start - self._first : end - self._first]
+
+    def length(self, start: int, end: int) -> int:
+        """Characters of lines that are held."""
+        return sum(map(len, self.between(start, end)))
+
+    def offset(self) -> int:
+        """Byte at which line `done` begins."""
+        assert self._offsets is not None  # noqa: S101 - asked for when the file was opened
+        return self._offsets[self.done - self._first]
+
+    def rest(self) -> Iterator[str]:
+        """Lines from `done` on. Nothing is called for each of them: that is what makes it quick.
+
+        Raises:
+            _TooLongError: those that belong to no record yet are longer than one may be.
+        """
+        return chain.from_iterable(self._groups())
+
+    def _groups(self) -> Iterator[Iterator[str]]:
+        number = self.done
         while True:
-            line = given_back.popleft() if given_back else next(source, None)
-            if line is None:
-                return
-            if taken:
-                length += len(line)
-            else:
-                length = len(line)
-                self.suspect = False
-            taken.append(line)
-            if not line.isascii() and not _is_text(line):
-                self.suspect = True
-            if length > LONGEST_RECORD:
+            held = self._held
+            yield map(held.__getitem__, range(number - self._first, len(held)))
+            number = self.read
+            if self.length(self.done, number) > LONGEST_RECORD:
                 raise _TooLongError
-            yield line
+            if not self._read_more():
+                return
 
-    def give_back(self, lines: Sequence[str]) -> None:
-        """Give these out again, first of all."""
-        self._given_back.extendleft(reversed(lines))
+    def _read_more(self) -> bool:
+        block, left_out = next(self._blocks, (b"", 0))
+        if not block:
+            return False
+        past = self.done - self._first
+        self._held = [*self._held[past:], *self._texts(block)]
+        self._first = self.done
+        if self._offsets is not None:
+            sizes = [*map(self._size, block.splitlines(keepends=True))]
+            sizes[0] += left_out
+            *before, end = self._offsets[past:]
+            self._offsets = [*before, *accumulate(sizes, initial=end)]
+        return True
 
-    def _narrow(self, stream: _Peekable) -> Iterator[str]:
-        """Lines of UTF-8 or, line by line, cp1252."""
-        for block in _blocks(stream):
-            if self.sizes is not None:
-                self.sizes.extend(map(len, block.splitlines(keepends=True)))
-            try:
-                text = block.decode()
-            except UnicodeDecodeError:
-                yield from map(self._line_by_line, block.splitlines(keepends=True))
-            else:
-                yield from io.StringIO(text, newline="")
+    def _texts(self, block: bytes) -> list[str]:
+        try:
+            texts = [*io.StringIO(block.decode(), newline="")]
+        except UnicodeDecodeError:
+            texts = [self._text(line) for line in block.splitlines(keepends=True)]
+        if len(block) > LONGEST_RECORD:
+            texts = [
+                _Unreadable("too_long", one) if len(one) > LONGEST_RECORD else one for one in texts
+            ]
+        return texts
 
-    def _line_by_line(self, line: bytes) -> str:
+    def _text(self, line: bytes) -> str:
+        if len(line) > _SURELY_TOO_LONG:
+            return line[:_SURELY_TOO_LONG].decode("utf-8", "backslashreplace")
         try:
             return line.decode()
         except UnicodeDecodeError:
-            if self._fallback:
-                try:
+            if self._may_be_cp1252:
+                with suppress(UnicodeDecodeError):
                     return line.decode("cp1252")
-                except UnicodeDecodeError:
-                    pass
-        return line.decode("utf-8", "surrogateescape")
-
-    def _wide(self, stream: _Peekable, encoding: str) -> Iterator[str]:
-        """Lines of UTF-16; halves of characters stay in the text, where they are noticed."""
-        decoder = codecs.getincrementaldecoder(encoding)("surrogatepass")
-        rest = ""
-        while piece := stream.read(_PIECE):
-            rest += decoder.decode(piece)
-            # A carriage return at the end may be half of a line end.
-            *complete, rest = [*io.StringIO(rest, newline="")] or [""]
-            if rest.endswith("\n"):
-                complete.append(rest)
-                rest = ""
-            for line in complete:
-                yield self._sized(line, encoding)
-            if len(rest) > 2 * LONGEST_RECORD:
-                yield self._sized(rest, encoding)
-                rest = ""
-        try:
-            rest += decoder.decode(b"", final=True)
-        except UnicodeDecodeError:
-            rest += "\udcff"
-        for line in io.StringIO(rest, newline=""):
-            yield self._sized(line, encoding)
-
-    def _sized(self, line: str, encoding: str) -> str:
-        if self.sizes is not None:
-            self.sizes.append(len(line.encode(encoding, "surrogatepass")))
-        return line
+        return _Unreadable("invalid_encoding", line.decode("utf-8", "backslashreplace"))
 
 
-def _is_text(line: str) -> bool:
-    try:
-        line.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+def _blocks(stream: Readable, size: Callable[[bytes], int]) -> Iterator[tuple[bytes, int]]:
+    """Pieces that end where lines do.
 
-
-def _blocks(stream: _Peekable) -> Iterator[bytes]:
-    """Pieces that end where lines do, unless a line is longer than a record may be."""
-    rest = b""
+    Of a line that is too long only the beginning is there; the size of what was left out of the
+    piece's first line is given beside it.
+    """
+    rest, left_out = b"", 0
     while piece := stream.read(_PIECE):
         whole = rest + piece
-        cut = whole.rfind(b"\n") + 1
-        if not cut:
-            # Lines may end in carriage returns alone; the last may be half of a line end.
-            cut = whole.rfind(b"\r", 0, -1) + 1
-        if not cut and len(whole) > 4 * LONGEST_RECORD:
-            cut = len(whole)
+        # Lines may end in carriage returns alone; the last of these may be half of a line end.
+        cut = whole.rfind(b"\n") + 1 or whole.rfind(b"\r", 0, -1) + 1
         if cut:
-            yield whole[:cut]
+            yield whole[:cut], left_out
+            left_out = 0
         rest = whole[cut:]
+        if len(rest) > _SURELY_TOO_LONG + 2:
+            left_out += size(rest[_SURELY_TOO_LONG + 1 : -1])
+            rest = rest[: _SURELY_TOO_LONG + 1] + rest[-1:]
     if rest:
-        yield rest
+        yield rest, left_out
+
+
+#: Bytes of UTF-8 that begin no character, and those that begin one of two units in UTF-16.
+_FURTHER: Final = bytes(range(0x80, 0xC0))
+_ASTRAL: Final = bytes(range(0xF0, 0xF8))
+
+
+def _size_in_utf16(text: bytes) -> int:
+    """Bytes that text in UTF-8 has in UTF-16; also of text that begins or ends in a character."""
+    units = len(text.translate(None, _FURTHER)) + len(text) - len(text.translate(None, _ASTRAL))
+    return 2 * units
+
+
+class _AsUtf8:
+    """UTF-16 as UTF-8; what is no text in the one is none in the other."""
+
+    def __init__(self, stream: Readable, encoding: str) -> None:
+        self._stream = stream
+        self._decoder = codecs.getincrementaldecoder(encoding)("surrogatepass")
+
+    def read(self, size: int, /) -> bytes:
+        """As many characters as so many bytes hold, or fewer."""
+        text, is_end = "", False
+        while not text and not is_end:
+            piece = self._stream.read(size)
+            is_end = not piece
+            try:
+                text = self._decoder.decode(piece, is_end)
+            except UnicodeDecodeError:
+                # Half a unit is left of a file that was cut off.
+                self._decoder.reset()
+                return b"\xff"
+        return text.encode("utf-8", "surrogatepass")
 
 
 class _Peekable:
@@ -403,19 +543,18 @@ class _Peekable:
 
     def peek(self, size: int) -> bytes:
         """Up to so many bytes, which stay to be read."""
-        while len(self._head) < size:
-            piece = self._stream.read(size - len(self._head))
-            if not piece:
-                break
-            self._head += piece
+        pieces, held = [self._head], len(self._head)
+        while held < size and (piece := self._stream.read(size - held)):
+            pieces.append(piece)
+            held += len(piece)
+        self._head = b"".join(pieces)
         return self._head[:size]
 
     def read(self, size: int, /) -> bytes:
-        """Up to so many bytes."""
-        if self._head:
-            piece, self._head = self._head[:size], self._head[size:]
-            return piece
-        return self._stream.read(size)
+        """So many bytes, or what is left."""
+        piece = self.peek(size)
+        self._head = self._head[size:]
+        return piece
 
 
 class _Inflating:
@@ -435,10 +574,12 @@ class _Inflating:
         try:
             while True:
                 if self._inflater.eof:
-                    rest = self._inflater.unused_data.lstrip(b"\0") or self._stream.read(_PIECE)
-                    rest = rest.lstrip(b"\0")  # tape padding, as gzip allows it
-                    if not rest:
-                        return b""
+                    rest = self._inflater.unused_data.lstrip(b"\0")
+                    while not rest:  # zeros after the end are padding, as gzip allows it
+                        piece = self._stream.read(_PIECE)
+                        if not piece:
+                            return b""
+                        rest = piece.lstrip(b"\0")
                     self._inflater = zlib.decompressobj(wbits=31)
                     self._waiting = rest
                 if not self._waiting:
@@ -483,14 +624,13 @@ def _encoding(head: bytes) -> tuple[str, int]:
     ):
         if head.startswith(mark):
             return encoding, len(mark)
+    # Without a mark, a header in UTF-16 shows by its letters: every other byte is NUL.
     sample = head[:512]
-    nulls = sample.count(0)
-    if nulls:
-        even, odd = sample[::2].count(0), sample[1::2].count(0)
-        if odd > len(sample) // 4 and not even:
-            return "utf-16-le", 0
-        if even > len(sample) // 4 and not odd:
-            return "utf-16-be", 0
+    even, odd = sample[::2].count(0), sample[1::2].count(0)
+    if odd > len(sample) // 8 and odd > 2 * even:
+        return "utf-16-le", 0
+    if even > len(sample) // 8 and even > 2 * odd:
+        return "utf-16-be", 0
     if 0 in head:
         raise _rejected(
             "binary_file", "the file is no text: it holds NUL bytes", "Export it as CSV (UTF-8)"
@@ -498,27 +638,18 @@ def _encoding(head: bytes) -> tuple[str, int]:
     return "utf-8", 0
 
 
-def _first_line(lines: _Lines, number: int) -> tuple[int, str]:
-    """The first line that is not blank, after the one of this number."""
-    try:
-        for text in lines:
-            number += 1
-            if lines.sizes is not None:
-                lines.offset += lines.sizes.popleft()
-            bad = lines.suspect
-            lines.taken.clear()
-            if bad:
-                raise _rejected(
-                    "invalid_encoding",
-                    f"line {number} is no text in the file's encoding",
-                    "Save the file as CSV (UTF-8)",
-                )
-            if text.strip():
-                return number, text
-    except _TooLongError:
-        raise _rejected(
-            "no_header", f"line {number + 1} is longer than a header can be", "Export it as CSV"
-        ) from None
+def _next_text(lines: _Lines) -> str:
+    """The next line that is not blank."""
+    while (text := lines.text(lines.done)) is not None:
+        if isinstance(text, _Unreadable):
+            raise _rejected(
+                "no_header" if text.reason == "too_long" else text.reason,
+                f"line {lines.done} is no header: {_MESSAGES[text.reason]}",
+                "Save the file as CSV (UTF-8)",
+            )
+        lines.done += 1
+        if text.strip():
+            return text
     raise _rejected("empty_file", "the file holds blank lines only", "Export it again")
 
 
