@@ -62,6 +62,10 @@ variable "bucket" {
   nullable = false
 
   validation {
+    condition     = var.bucket.name == null || can(regex("^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", var.bucket.name))
+    error_message = "bucket.name takes 3 to 63 lower-case letters, digits, dots and hyphens."
+  }
+  validation {
     condition     = var.bucket.noncurrent_days >= 1 && var.bucket.quarantine_days >= 1
     error_message = "bucket.noncurrent_days and bucket.quarantine_days must be at least 1."
   }
@@ -152,7 +156,7 @@ variable "datasets" {
 }
 
 variable "kms_key_arn" {
-  description = "Customer managed key for bucket, queues, logs and environments; AWS's own keys when null. Its policy must admit s3, logs and sqs."
+  description = "Customer managed key for bucket, queues, logs and environments; AWS's own keys when null. Its policy must admit logs, and s3, which tells the queue of files."
   type        = string
   default     = null
 }
@@ -179,4 +183,9 @@ variable "alarms" {
   })
   default  = {}
   nullable = false
+
+  validation {
+    condition     = var.alarms.maximum_delay_seconds >= 60
+    error_message = "alarms.maximum_delay_seconds must be at least 60."
+  }
 }

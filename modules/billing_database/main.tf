@@ -7,11 +7,12 @@ locals {
 }
 
 resource "aws_rds_cluster" "this" {
-  #checkov:skip=CKV_AWS_162:IAM authentication is on unless a setting turns it off; checkov reads no optional() default
   #checkov:skip=CKV_AWS_327:a customer managed key is a setting
   #checkov:skip=CKV_AWS_326:backtracking is not offered for Aurora Serverless v2
   #checkov:skip=CKV_AWS_139:deletion protection is on unless a setting turns it off; checkov reads no optional() default
   #checkov:skip=CKV_AWS_324:log exports are a setting, on by default
+  #checkov:skip=CKV_AWS_325:the audit log costs by the statement; a setting exports it
+  #checkov:skip=CKV_AWS_133:backups are kept for as long as a setting says, a day at least; checkov reads no optional() default
   #checkov:skip=CKV2_AWS_8:backups are Aurora's own, for as long as a setting says; AWS Backup is the organization's choice
   cluster_identifier = local.name
   engine             = "aurora-mysql"
@@ -64,6 +65,8 @@ resource "aws_rds_cluster_instance" "this" {
   publicly_accessible          = false
   performance_insights_enabled = var.performance_insights
   apply_immediately            = true
+
+  performance_insights_kms_key_id = var.performance_insights ? var.kms_key_arn : null
 }
 
 resource "aws_rds_cluster_parameter_group" "this" {

@@ -135,6 +135,10 @@ variable "backups" {
     condition     = var.backups.retention_days >= 1 && var.backups.retention_days <= 35
     error_message = "backups.retention_days must be from 1 to 35."
   }
+  validation {
+    condition     = can(regex("^([01]\\d|2[0-3]):[0-5]\\d-([01]\\d|2[0-3]):[0-5]\\d$", var.backups.window))
+    error_message = "backups.window must read hh:mm-hh:mm."
+  }
 }
 
 variable "deletion" {
@@ -167,7 +171,7 @@ variable "performance_insights" {
 }
 
 variable "kms_key_arn" {
-  description = "Customer managed key for storage and the password's secret; AWS's own keys when null."
+  description = "Customer managed key for storage, Performance Insights and the password's secret; AWS's own keys when null."
   type        = string
   default     = null
 }
