@@ -4,6 +4,19 @@ locals {
   own_network = var.network == null
   vpc_id      = local.own_network ? one(aws_vpc.this[*].id) : var.network.vpc_id
   subnet_ids  = local.own_network ? aws_subnet.private[*].id : var.network.subnet_ids
+
+  # Aurora writes only its error log unasked, and exports what it writes:
+  # https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/AuroraMySQL.Integrating.CloudWatch.html
+  log_parameters = {
+    audit     = { server_audit_logging = "1", server_audit_events = "CONNECT,QUERY_DCL,QUERY_DDL" }
+    error     = {}
+    general   = { general_log = "1" }
+    slowquery = { slow_query_log = "1" }
+  }
+  parameters = merge(
+    { character_set_server = "utf8mb4", require_secure_transport = "ON" },
+    [for log in var.log_exports : local.log_parameters[log]]...
+  )
 }
 
 resource "aws_rds_cluster" "this" {
@@ -11,7 +24,7 @@ resource "aws_rds_cluster" "this" {
   #checkov:skip=CKV_AWS_326:backtracking is not offered for Aurora Serverless v2
   #checkov:skip=CKV_AWS_139:deletion protection is on unless a setting turns it off; checkov reads no optional() default
   #checkov:skip=CKV_AWS_324:log exports are a setting, on by default
-  #checkov:skip=CKV_AWS_325:the audit log costs by the statement; a setting exports it
+  #checkov:skip=CKV_AWS_325:the audit log is a setting, off by default
   #checkov:skip=CKV_AWS_133:backups are kept for as long as a setting says, a day at least; checkov reads no optional() default
   #checkov:skip=CKV2_AWS_8:backups are Aurora's own, for as long as a setting says; AWS Backup is the organization's choice
   cluster_identifier = local.name
@@ -74,14 +87,12 @@ resource "aws_rds_cluster_parameter_group" "this" {
   family      = "aurora-mysql8.0"
   description = "TLS is required, and texts are of any language"
 
-  parameter {
-    name  = "require_secure_transport"
-    value = "ON"
-  }
-
-  parameter {
-    name  = "character_set_server"
-    value = "utf8mb4"
+  dynamic "parameter" {
+    for_each = local.parameters
+    content {
+      name  = parameter.key
+      value = parameter.value
+    }
   }
 }
 

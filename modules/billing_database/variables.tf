@@ -152,7 +152,7 @@ variable "deletion" {
 }
 
 variable "log_exports" {
-  description = "Logs that go to CloudWatch: audit, error, general, slowquery. None may be an empty set."
+  description = "Logs that are written and go to CloudWatch: audit (logins and changes of tables and rights), error, general, slowquery."
   type        = set(string)
   default     = ["error", "slowquery"]
   nullable    = false
