@@ -1,0 +1,428 @@
+# Plans only, with a real provider and invented credentials.
+
+provider "aws" {
+  region                      = "eu-west-1"
+  access_key                  = "000000000000"
+  secret_key                  = "test"
+  skip_credentials_validation = true
+  skip_metadata_api_check     = true
+  skip_requesting_account_id  = true
+}
+
+variables {
+  account_id = "111111111111"
+  region     = "eu-west-1"
+}
+
+run "defaults" {
+  command = plan
+  module { source = "../../modules/billing_database" }
+
+  assert {
+    condition = (
+      aws_rds_cluster.this.cluster_identifier == "finops-billing"
+      && aws_rds_cluster.this.engine == "aurora-mysql"
+      && aws_rds_cluster.this.engine_version == "8.0.mysql_aurora.3.08.0"
+      && aws_rds_cluster.this.database_name == "billing"
+      && aws_rds_cluster.this.enable_http_endpoint
+    )
+    error_message = "The database is Aurora MySQL 3.08, and answers the Data API."
+  }
+
+  assert {
+    condition = jsonencode([
+      for one in aws_rds_cluster.this.serverlessv2_scaling_configuration :
+      [one.min_capacity, one.max_capacity, one.seconds_until_auto_pause]
+    ]) == jsonencode([[0, 8, 900]])
+    error_message = "The database pauses after 15 minutes without use, and grows to 8 units."
+  }
+
+  assert {
+    condition = (
+      aws_rds_cluster.this.master_username == "finops"
+      && aws_rds_cluster.this.manage_master_user_password
+      && aws_rds_cluster.this.master_password == null
+      && aws_rds_cluster.this.iam_database_authentication_enabled
+    )
+    error_message = "RDS keeps the password; Terraform never knows it."
+  }
+
+  assert {
+    condition     = aws_rds_cluster.this.storage_encrypted && length(aws_rds_cluster_instance.this) == 1
+    error_message = "Storage is encrypted, and one instance is enough."
+  }
+
+  assert {
+    condition = (
+      aws_rds_cluster.this.deletion_protection
+      && !aws_rds_cluster.this.skip_final_snapshot
+      && aws_rds_cluster.this.final_snapshot_identifier == "finops-billing-final"
+      && aws_rds_cluster.this.copy_tags_to_snapshot
+      && aws_rds_cluster.this.backup_retention_period == 14
+      && aws_rds_cluster.this.preferred_backup_window == "03:00-04:00"
+    )
+    error_message = "The cluster is protected, backed up for 14 days, and leaves a last snapshot."
+  }
+
+  assert {
+    condition = alltrue([
+      for one in aws_rds_cluster_instance.this :
+      one.instance_class == "db.serverless" && !one.publicly_accessible && one.performance_insights_enabled && one.auto_minor_version_upgrade
+    ])
+    error_message = "Instances are serverless and have no public address."
+  }
+
+  assert {
+    condition = aws_rds_cluster_parameter_group.this.family == "aurora-mysql8.0" && jsonencode({
+      for one in aws_rds_cluster_parameter_group.this.parameter : one.name => one.value
+      }) == jsonencode({
+      character_set_server     = "utf8mb4"
+      require_secure_transport = "ON"
+      slow_query_log           = "1"
+    })
+    error_message = "Connections need TLS, and slow queries are logged."
+  }
+
+  assert {
+    condition     = aws_rds_cluster.this.enabled_cloudwatch_logs_exports == toset(["error", "slowquery"])
+    error_message = "Errors and slow queries go to CloudWatch."
+  }
+}
+
+run "own_network" {
+  command = plan
+  module { source = "../../modules/billing_database" }
+
+  assert {
+    condition = (
+      length(aws_vpc.this) == 1 && length(aws_default_security_group.this) == 1
+      && aws_vpc.this[0].cidr_block == "10.79.0.0/24"
+      && jsonencode([for one in aws_subnet.private : [one.cidr_block, one.availability_zone]]) == jsonencode([
+        ["10.79.0.0/26", "eu-west-1a"], ["10.79.0.64/26", "eu-west-1b"],
+      ])
+      && alltrue([for one in aws_subnet.private : one.map_public_ip_on_launch != true])
+    )
+    error_message = "Without a network, one of two private subnets is made."
+  }
+
+  assert {
+    condition = (
+      length(aws_vpc_security_group_ingress_rule.cidr) == 0
+      && length(aws_vpc_security_group_ingress_rule.security_group) == 0
+    )
+    error_message = "Nobody connects by default."
+  }
+}
+
+run "given_network_with_bi_tools" {
+  command = plan
+  module { source = "../../modules/billing_database" }
+
+  variables {
+    network = {
+      vpc_id     = "vpc-11111111111111111"
+      subnet_ids = ["subnet-11111111111111111", "subnet-22222222222222222"]
+    }
+    allowed_cidr_blocks        = ["10.0.0.0/16"]
+    allowed_security_group_ids = ["sg-11111111111111111"]
+  }
+
+  assert {
+    condition     = length(aws_vpc.this) == 0 && length(aws_subnet.private) == 0 && length(aws_default_security_group.this) == 0
+    error_message = "A given network is used as it is."
+  }
+
+  assert {
+    condition = (
+      aws_db_subnet_group.this.subnet_ids == toset(var.network.subnet_ids)
+      && aws_security_group.this.vpc_id == "vpc-11111111111111111"
+    )
+    error_message = "Database and security group are in the given network."
+  }
+
+  assert {
+    condition = jsonencode([
+      for one in concat(values(aws_vpc_security_group_ingress_rule.cidr), values(aws_vpc_security_group_ingress_rule.security_group)) :
+      [one.cidr_ipv4, one.referenced_security_group_id, one.ip_protocol, one.from_port, one.to_port]
+      ]) == jsonencode([
+      ["10.0.0.0/16", null, "tcp", 3306, 3306],
+      [null, "sg-11111111111111111", "tcp", 3306, 3306],
+    ])
+    error_message = "The named networks and groups reach MySQL, and no other port."
+  }
+}
+
+run "always_on_with_key" {
+  command = plan
+  module { source = "../../modules/billing_database" }
+
+  variables {
+    name_prefix   = "acme"
+    database_name = "books"
+    capacity      = { minimum = 0.5, maximum = 16 }
+    instances     = 2
+    kms_key_arn   = "arn:aws:kms:eu-west-1:111111111111:key/11111111-2222-3333-4444-555555555555"
+  }
+
+  assert {
+    condition = jsonencode([
+      for one in aws_rds_cluster.this.serverlessv2_scaling_configuration : [one.min_capacity, one.max_capacity]
+    ]) == jsonencode([[0.5, 16]])
+    error_message = "A database that keeps half a unit never pauses."
+  }
+
+  assert {
+    condition = (
+      aws_rds_cluster.this.kms_key_id == var.kms_key_arn
+      && aws_rds_cluster.this.master_user_secret_kms_key_id == var.kms_key_arn
+      && alltrue([for one in aws_rds_cluster_instance.this : one.performance_insights_kms_key_id == var.kms_key_arn])
+    )
+    error_message = "The key encrypts storage, the secret and Performance Insights."
+  }
+
+  assert {
+    condition     = jsonencode([for one in aws_rds_cluster_instance.this : one.identifier]) == jsonencode(["acme-billing-1", "acme-billing-2"])
+    error_message = "Two instances are told apart."
+  }
+
+  assert {
+    condition = (
+      aws_rds_cluster.this.database_name == "books" && output.database_name == "books"
+      && output.cluster_identifier == "acme-billing"
+      && aws_rds_cluster.this.final_snapshot_identifier == "acme-billing-final"
+    )
+    error_message = "Names begin with the prefix."
+  }
+}
+
+run "unprotected_and_quiet" {
+  command = plan
+  module { source = "../../modules/billing_database" }
+
+  variables {
+    deletion             = { protection = false, final_snapshot = false }
+    backups              = { retention_days = 1 }
+    log_exports          = []
+    performance_insights = false
+  }
+
+  assert {
+    condition = (
+      !aws_rds_cluster.this.deletion_protection && aws_rds_cluster.this.skip_final_snapshot
+      && aws_rds_cluster.this.final_snapshot_identifier == null
+      && aws_rds_cluster.this.backup_retention_period == 1
+    )
+    error_message = "Protection, snapshot and backups are settings."
+  }
+
+  assert {
+    condition = (
+      aws_rds_cluster.this.enabled_cloudwatch_logs_exports == null
+      && toset([for one in aws_rds_cluster_parameter_group.this.parameter : one.name]) == toset(["character_set_server", "require_secure_transport"])
+      && alltrue([for one in aws_rds_cluster_instance.this : !one.performance_insights_enabled])
+    )
+    error_message = "Nothing is logged that was not asked for."
+  }
+}
+
+run "every_log" {
+  command = plan
+  module { source = "../../modules/billing_database" }
+
+  variables {
+    log_exports = ["audit", "error", "general", "slowquery"]
+  }
+
+  assert {
+    condition = jsonencode({
+      for one in aws_rds_cluster_parameter_group.this.parameter : one.name => one.value
+      if !contains(["character_set_server", "require_secure_transport"], one.name)
+      }) == jsonencode({
+      general_log          = "1"
+      server_audit_events  = "CONNECT,QUERY_DCL,QUERY_DDL"
+      server_audit_logging = "1"
+      slow_query_log       = "1"
+    })
+    error_message = "Aurora writes what is exported."
+  }
+}
+
+run "refuses_account_id" {
+  command = plan
+  module { source = "../../modules/billing_database" }
+  variables {
+    account_id = "1111"
+  }
+  expect_failures = [var.account_id]
+}
+
+run "refuses_name_prefix" {
+  command = plan
+  module { source = "../../modules/billing_database" }
+  variables {
+    name_prefix = "Fin_Ops"
+  }
+  expect_failures = [var.name_prefix]
+}
+
+run "refuses_database_name" {
+  command = plan
+  module { source = "../../modules/billing_database" }
+  variables {
+    database_name = "Billing-Rows"
+  }
+  expect_failures = [var.database_name]
+}
+
+run "refuses_engine_that_cannot_pause" {
+  command = plan
+  module { source = "../../modules/billing_database" }
+  variables {
+    engine_version = "8.0.mysql_aurora.3.07.1"
+  }
+  expect_failures = [var.engine_version]
+}
+
+run "refuses_other_engine" {
+  command = plan
+  module { source = "../../modules/billing_database" }
+  variables {
+    engine_version = "5.7.mysql_aurora.2.12.0"
+  }
+  expect_failures = [var.engine_version]
+}
+
+run "refuses_least_capacity_above_the_most" {
+  command = plan
+  module { source = "../../modules/billing_database" }
+  variables {
+    capacity = { minimum = 4, maximum = 2 }
+  }
+  expect_failures = [var.capacity]
+}
+
+run "refuses_capacity_between_steps" {
+  command = plan
+  module { source = "../../modules/billing_database" }
+  variables {
+    capacity = { minimum = 0.7 }
+  }
+  expect_failures = [var.capacity]
+}
+
+run "refuses_most_capacity_below_1" {
+  command = plan
+  module { source = "../../modules/billing_database" }
+  variables {
+    capacity = { maximum = 0.5 }
+  }
+  expect_failures = [var.capacity]
+}
+
+run "refuses_most_capacity_above_256" {
+  command = plan
+  module { source = "../../modules/billing_database" }
+  variables {
+    capacity = { maximum = 257 }
+  }
+  expect_failures = [var.capacity]
+}
+
+run "refuses_pause_too_soon" {
+  command = plan
+  module { source = "../../modules/billing_database" }
+  variables {
+    capacity = { pause_after_seconds = 60 }
+  }
+  expect_failures = [var.capacity]
+}
+
+run "refuses_pause_too_late" {
+  command = plan
+  module { source = "../../modules/billing_database" }
+  variables {
+    capacity = { pause_after_seconds = 86401 }
+  }
+  expect_failures = [var.capacity]
+}
+
+run "refuses_no_instance" {
+  command = plan
+  module { source = "../../modules/billing_database" }
+  variables {
+    instances = 0
+  }
+  expect_failures = [var.instances]
+}
+
+run "refuses_more_instances_than_a_cluster_has" {
+  command = plan
+  module { source = "../../modules/billing_database" }
+  variables {
+    instances = 17
+  }
+  expect_failures = [var.instances]
+}
+
+run "refuses_one_subnet" {
+  command = plan
+  module { source = "../../modules/billing_database" }
+  variables {
+    network = { vpc_id = "vpc-11111111111111111", subnet_ids = ["subnet-11111111111111111"] }
+  }
+  expect_failures = [var.network]
+}
+
+run "refuses_what_is_no_network" {
+  command = plan
+  module { source = "../../modules/billing_database" }
+  variables {
+    allowed_cidr_blocks = ["10.0.0.1"]
+  }
+  expect_failures = [var.allowed_cidr_blocks]
+}
+
+run "refuses_whole_internet" {
+  command = plan
+  module { source = "../../modules/billing_database" }
+  variables {
+    allowed_cidr_blocks = ["0.0.0.0/0"]
+  }
+  expect_failures = [var.allowed_cidr_blocks]
+}
+
+run "refuses_no_backups" {
+  command = plan
+  module { source = "../../modules/billing_database" }
+  variables {
+    backups = { retention_days = 0 }
+  }
+  expect_failures = [var.backups]
+}
+
+run "refuses_backups_too_old" {
+  command = plan
+  module { source = "../../modules/billing_database" }
+  variables {
+    backups = { retention_days = 36 }
+  }
+  expect_failures = [var.backups]
+}
+
+run "refuses_backup_window" {
+  command = plan
+  module { source = "../../modules/billing_database" }
+  variables {
+    backups = { window = "3am-4am" }
+  }
+  expect_failures = [var.backups]
+}
+
+run "refuses_unknown_log" {
+  command = plan
+  module { source = "../../modules/billing_database" }
+  variables {
+    log_exports = ["binlog"]
+  }
+  expect_failures = [var.log_exports]
+}
