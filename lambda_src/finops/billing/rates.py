@@ -7,12 +7,17 @@ https://www.ecb.europa.eu/stats/policy_and_exchange_rates/euro_reference_exchang
 from __future__ import annotations
 
 import io
+import lzma
+import re
+import struct
 import zipfile
+import zlib
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Context, Decimal
-from typing import Final
+from typing import IO, Final
 
 from finops.billing.domain import Quarantined, Rate
 from finops.billing.reader import CsvTable, Readable, open_csv
@@ -21,10 +26,29 @@ from finops.shared.money import is_currency, rounded
 
 #: Digits after the point of a stored rate; the smallest currencies are worth some 0.00001 USD.
 DIGITS: Final = 15
-_LARGEST: Final = 64 << 20
+#: Bytes of a zip file, which is held, and of the CSV in it, which is not. ECB's have 0.7 and 2 MB.
+_LARGEST_ZIP: Final = 8 << 20
+_LARGEST_CSV: Final = 64 << 20
+#: What zipfile raises, as it turns out, for files that are damaged or made to be.
+_ZIP_ERRORS: Final = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    struct.error,
+    EOFError,
+    KeyError,
+    OSError,
+    OverflowError,
+    RuntimeError,
+    ValueError,
+)
 _NO_RATE: Final = frozenset({"", "N/A", "-"})
+_CODE = re.compile(r"[a-z]{3}")
+_DAY = re.compile(r"(\d{4})([-/])(\d\d)\2(\d\d)", re.ASCII)
+_NUMBER = re.compile(r"\d{1,15}(\.\d{1,30})?|\.\d{1,30}", re.ASCII)
+_REMEDY = "Use the ECB's eurofxref-hist file, or columns currency,rate_date,usd_per_unit"
 _SIMPLE: Final = {
-    "currency": ("currency", "currencycode", "code"),
+    "currency": ("currency", "currencycode", "code", "ccy"),
     "rate_date": ("ratedate", "date", "day"),
     "usd_per_unit": ("usdperunit", "rate", "usd"),
 }
@@ -60,9 +84,7 @@ def read_rates(stream: Readable, reject: Reject) -> Iterator[Rate]:
 
 
 def _recognise(header: Sequence[str]) -> _RateHeader:
-    names = ["".join(one.split()).replace("_", "").casefold() for one in header]
-    if names[0] == "date" and "usd" in names and sum(len(one) == 3 for one in names) > 2:
-        return _RateHeader("ECB", (), len(names))
+    names = _spelt_alike(header)
     cells = [
         next((names.index(one) for one in spellings if one in names), -1)
         for spellings in _SIMPLE.values()
@@ -70,19 +92,32 @@ def _recognise(header: Sequence[str]) -> _RateHeader:
     missing = [name for name, cell in zip(_SIMPLE, cells, strict=True) if cell < 0]
     if not missing:
         return _RateHeader("csv", tuple(cells), len(cells))
+    codes = [one for one in names[1:] if one]
+    if names[0] == "date" and len(codes) > 1 and all(map(_CODE.fullmatch, codes)):
+        twice = [one.upper() for one, count in Counter(["eur", *codes]).items() if count > 1]
+        problem = code = ""
+        if "usd" not in codes:
+            code, problem = "missing_columns", "rates per euro need a column USD"
+        elif twice:
+            code, problem = "ambiguous_header", f"{', '.join(twice)} is there more than once"
+        return _RateHeader("ECB", (), len(names), problem, code, _REMEDY)
     return _RateHeader(
         "csv",
         (),
-        3 - len(missing),
+        len(_SIMPLE) - len(missing),
         problem=f"this is no file of rates: {', '.join(missing)} is missing",
-        code="no_header" if len(missing) == 3 else "missing_columns",
-        remedy="Use the ECB's eurofxref-hist file, or columns currency,rate_date,usd_per_unit",
+        code="no_header" if len(missing) == len(_SIMPLE) else "missing_columns",
+        remedy=_REMEDY,
     )
+
+
+def _spelt_alike(header: Sequence[str]) -> list[str]:
+    return ["".join(one.split()).replace("_", "").casefold() for one in header]
 
 
 def _ecb(table: CsvTable[_RateHeader], reject: Reject) -> Iterator[Rate]:
     """Cross rates through the euro: USD for one unit is USD per EUR over units per EUR."""
-    codes = [one.strip().upper() for one in table.header]
+    codes = [one.upper() for one in _spelt_alike(table.header)]
     dollar = codes.index("USD")
     for line, fields in table.records():
         if fields is None:
@@ -93,26 +128,21 @@ def _ecb(table: CsvTable[_RateHeader], reject: Reject) -> Iterator[Rate]:
             reject(_problem(line, table.raw, "invalid_date", "is no date", "Date", fields[0]))
             continue
         usd_per_eur = _positive(fields[dollar])
-        if usd_per_eur is None:
+        per_eur = usd_per_eur and _stored(usd_per_eur)
+        if not usd_per_eur or not per_eur:
             message = "every rate of the day needs the dollar's"
             reject(_problem(line, table.raw, "no_dollar_rate", message, "USD", fields[dollar]))
             continue
-        yield Rate(
-            currency="EUR",
-            rate_date=day,
-            usd_per_unit=rounded(usd_per_eur, DIGITS),
-            source="ECB",
-        )
+        yield Rate(currency="EUR", rate_date=day, usd_per_unit=per_eur, source="ECB")
         for code, text in zip(codes[1:], fields[1:], strict=True):
             if not code or code == "USD" or text.strip() in _NO_RATE:
                 continue
             units_per_eur = _positive(text)
-            if units_per_eur is None:
-                reject(_problem(line, table.raw, "invalid_rate", "is no rate", code, text))
-                continue
-            usd = rounded(_WIDE.divide(usd_per_eur, units_per_eur), DIGITS)
+            usd = units_per_eur and _stored(_WIDE.divide(usd_per_eur, units_per_eur))
             if usd:
                 yield Rate(currency=code, rate_date=day, usd_per_unit=usd, source="ECB")
+            else:
+                reject(_problem(line, table.raw, "invalid_rate", "is no rate", code, text))
 
 
 def _simple(table: CsvTable[_RateHeader], reject: Reject) -> Iterator[Rate]:
@@ -123,20 +153,19 @@ def _simple(table: CsvTable[_RateHeader], reject: Reject) -> Iterator[Rate]:
             continue
         code, day_text, rate_text = (fields[cell].strip() for cell in cells)
         code = code.upper()
-        day, usd = _day(day_text), _positive(rate_text)
+        day, given = _day(day_text), _positive(rate_text)
+        usd = given and _stored(given)
         if not is_currency(code):
             message = "is no ISO 4217 currency code"
             reject(_problem(line, table.raw, "unknown_currency", message, "currency", code))
         elif day is None:
             message = "is no date as YYYY-MM-DD"
             reject(_problem(line, table.raw, "invalid_date", message, "rate_date", day_text))
-        elif usd is None or not rounded(usd, DIGITS) or usd >= 10**DIGITS:
-            message = "is no rate above 0"
+        elif not usd or (code == "USD" and usd != 1):
+            message = f"is no number of USD for one {code}, such as 1.0842"
             reject(_problem(line, table.raw, "invalid_rate", message, "usd_per_unit", rate_text))
         else:
-            yield Rate(
-                currency=code, rate_date=day, usd_per_unit=rounded(usd, DIGITS), source="csv"
-            )
+            yield Rate(currency=code, rate_date=day, usd_per_unit=usd, source="csv")
 
 
 def _problem(
@@ -149,22 +178,23 @@ def _problem(
 
 
 def _day(text: str) -> date | None:
+    found = _DAY.fullmatch(text.strip())
     try:
-        found = date.fromisoformat(text.strip().replace("/", "-"))
+        day = date(int(found[1]), int(found[3]), int(found[4])) if found else None
     except ValueError:
         return None
-    return found if 1970 <= found.year <= 2100 else None
+    return day if day and 1970 <= day.year <= 2100 else None
 
 
 def _positive(text: str) -> Decimal | None:
     plain = text.strip()
-    if not plain.isascii() or len(plain) > 40 or plain.strip("0123456789.") or "." in plain[-1:]:
-        return None
-    try:
-        found = Decimal(plain)
-    except ArithmeticError:
-        return None
-    return found if 0 < found < 10**DIGITS else None
+    return (Decimal(plain) or None) if _NUMBER.fullmatch(plain) else None
+
+
+def _stored(rate: Decimal) -> Decimal | None:
+    """The rate as the table holds it; None for one that is too large or too small."""
+    kept = rounded(rate, DIGITS)
+    return kept if 0 < kept < 10**DIGITS else None
 
 
 def _unzipped(stream: Readable) -> Readable:
@@ -179,25 +209,14 @@ def _unzipped(stream: Readable) -> Readable:
     archive = bytearray()
     while piece := rest.read(1 << 20):
         archive += piece
-        if len(archive) > _LARGEST:
-            raise _bad_zip(f"it is larger than {_LARGEST >> 20} MiB")
+        if len(archive) > _LARGEST_ZIP:
+            raise _bad_zip(f"it is larger than {_LARGEST_ZIP >> 20} MiB")
     try:
-        with zipfile.ZipFile(io.BytesIO(archive)) as found:
-            for member in found.infolist():
-                if member.filename.lower().endswith(".csv"):
-                    if member.file_size > _LARGEST:
-                        raise _bad_zip(f"{member.filename} is larger than {_LARGEST >> 20} MiB")
-                    with found.open(member) as file:
-                        # A header may lie about the size: what is read counts.
-                        content = file.read(_LARGEST + 1)
-                    if len(content) > _LARGEST:
-                        raise _bad_zip(f"{member.filename} is too large")
-                    return io.BytesIO(content)
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError) as error:
-        raise _bad_zip(str(error)) from None
-    except Exception as error:
-        if isinstance(error, RejectedInput):
-            raise
+        found = zipfile.ZipFile(io.BytesIO(archive))
+        for member in found.infolist():
+            if member.filename.lower().endswith(".csv"):
+                return _Member(found.open(member))
+    except _ZIP_ERRORS as error:
         raise _bad_zip(str(error)) from None
     raise _bad_zip("it holds no CSV file")
 
@@ -224,3 +243,26 @@ class _After:
             piece, self._head = self._head[:size], self._head[size:]
             return piece
         return self._stream.read(size)
+
+
+class _Member:
+    """A file in a zip file, as far as it may reach: what it says of its size is not believed."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self._left = _LARGEST_CSV
+
+    def read(self, size: int, /) -> bytes:
+        """Up to so many bytes.
+
+        Raises:
+            RejectedInput: it is damaged or too large.
+        """
+        try:
+            piece = self._file.read(size)
+        except _ZIP_ERRORS as error:
+            raise _bad_zip(str(error)) from None
+        self._left -= len(piece)
+        if self._left < 0:
+            raise _bad_zip(f"its content is larger than {_LARGEST_CSV >> 20} MiB")
+        return piece

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Context, Decimal, Inexact, InvalidOperation
 from functools import cache
@@ -14,18 +15,19 @@ ROUNDING: Final = ROUND_HALF_UP
 #: Sums and products are exact: a result that would be rounded is an error instead.
 EXACT: Final = Context(prec=120, traps=[Inexact, InvalidOperation])
 _WIDE: Final = Context(prec=120)
+_PLAIN = re.compile(r"[+-]?\d{1,40}(\.\d{1,40})?", re.ASCII)
 
 
 @cache
-def minor_units() -> dict[str, int]:
+def minor_units() -> dict[str, int | None]:
     """Digits after the point of each active currency by its code: JPY 0, USD 2, KWD 3.
 
-    Codes without minor units (XAU, XXX) have 0. The list is the library's: it takes 20 ms to
-    read, so functions without currencies never do.
+    Codes to which the standard gives no minor units (XAU, XXX) have None. The list is the
+    library's: it takes 20 ms to read, so functions without currencies never do.
     """
     from iso4217 import Currency
 
-    return {one.code: one.exponent or 0 for one in Currency}
+    return {one.code: one.exponent for one in Currency}
 
 
 def is_currency(code: str) -> bool:
@@ -77,16 +79,14 @@ class Money:
         """
         if not isinstance(text, str):
             raise TypeError(f"an amount is parsed from text, not {type(text).__name__}")
-        try:
-            return cls(Decimal(text), currency)
-        except InvalidOperation:
-            raise RejectedInput(
-                f"{text!r} is no amount", code="invalid_amount", value=text
-            ) from None
+        if not _PLAIN.fullmatch(text):
+            raise RejectedInput(f"{text!r} is no amount", code="invalid_amount", value=text)
+        return cls(Decimal(text), currency)
 
     def rounded(self) -> Money:
-        """In whole minor units of the currency."""
-        return Money(rounded(self.amount, minor_units()[self.currency]), self.currency)
+        """In whole minor units of the currency; as it is, where the currency has none."""
+        digits = minor_units()[self.currency]
+        return self if digits is None else Money(rounded(self.amount, digits), self.currency)
 
     def __add__(self, other: Money) -> Money:
         """The exact sum.
