@@ -37,6 +37,7 @@ SERVICES: Mapping[str, tuple[str, ...]] = {
     "rds_data_api": ("rds", "rds-data", "secretsmanager"),
     "state_machine_tracing": ("stepfunctions",),
     "distributed_map": ("stepfunctions", "s3"),
+    "s3_version_ranges": ("s3",),
 }
 
 # Where emulators name a service otherwise than its client.

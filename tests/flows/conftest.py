@@ -33,6 +33,7 @@ NEEDED = (
     "rds_clusters",
     "state_machine_tracing",
     "distributed_map",
+    "s3_version_ranges",
 )
 
 

@@ -16,7 +16,7 @@ from urllib3.exceptions import HTTPError
 from finops.billing.domain import FileStatus, Quarantined, SourceObject
 from finops.billing.ports import FileEntry
 from finops.shared.aws import aws_errors
-from finops.shared.errors import RejectedInput, TransientFailure
+from finops.shared.errors import ConfigurationError, RejectedInput, TransientFailure
 from finops.shared.spreadsheets import guard
 
 #: S3's smallest part is 5 MiB: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
@@ -42,7 +42,14 @@ class S3Objects:
             request["Range"] = f"bytes={start}-{'' if end is None else end - 1}"
         try:
             with aws_errors("read_object"):
-                return _Body(self._s3.get_object(**request)["Body"])  # type: ignore[return-value]
+                answer = self._s3.get_object(**request)
+            if "Range" in request and "ContentRange" not in answer:
+                raise ConfigurationError(
+                    f"S3 answered all of {source.uri} in place of {request['Range']}",
+                    code="range_ignored",
+                    step="read_object",
+                )
+            return _Body(answer["Body"])  # type: ignore[return-value]
         except Exception as error:
             said = error.__cause__
             if isinstance(said, ClientError) and said.response["Error"]["Code"] in _GONE:
