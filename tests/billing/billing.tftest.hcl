@@ -1,0 +1,948 @@
+# Plans only, with a real provider and invented credentials: policies are compared whole, so that a
+# statement that is missing, wider or new fails here.
+
+provider "aws" {
+  region                      = "eu-west-1"
+  access_key                  = "000000000000"
+  secret_key                  = "test"
+  skip_credentials_validation = true
+  skip_metadata_api_check     = true
+  skip_requesting_account_id  = true
+}
+
+variables {
+  account_id = "111111111111"
+  region     = "eu-west-1"
+  database = {
+    cluster_arn = "arn:aws:rds:eu-west-1:111111111111:cluster:finops-billing"
+    secret_arn  = "arn:aws:secretsmanager:eu-west-1:111111111111:secret:billing-a1b2c3"
+    name        = "billing"
+  }
+  packages = {
+    code = { path = "finops.zip", sha256_base64 = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=" }
+    layers = {
+      billing = { path = "billing.zip", sha256_base64 = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=" }
+      core    = { path = "core.zip", sha256_base64 = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=" }
+    }
+  }
+}
+
+# What AWS answers, where another document names it: the plan then holds these documents whole.
+override_resource {
+  target          = module.function["load-billing-file"].aws_sqs_queue.failures
+  override_during = plan
+  values          = { arn = "arn:aws:sqs:eu-west-1:111111111111:finops-load-billing-file-failures" }
+}
+
+override_resource {
+  target          = aws_sqs_queue.files
+  override_during = plan
+  values          = { arn = "arn:aws:sqs:eu-west-1:111111111111:finops-billing-files" }
+}
+
+override_resource {
+  target          = module.function["fail-billing-file"].aws_lambda_function.this
+  override_during = plan
+  values          = { arn = "arn:aws:lambda:eu-west-1:111111111111:function:finops-fail-billing-file" }
+}
+
+override_resource {
+  target          = module.function["finish-billing-file"].aws_lambda_function.this
+  override_during = plan
+  values          = { arn = "arn:aws:lambda:eu-west-1:111111111111:function:finops-finish-billing-file" }
+}
+
+override_resource {
+  target          = module.function["load-billing-chunk"].aws_lambda_function.this
+  override_during = plan
+  values          = { arn = "arn:aws:lambda:eu-west-1:111111111111:function:finops-load-billing-chunk" }
+}
+
+override_resource {
+  target          = module.function["plan-billing-chunks"].aws_lambda_function.this
+  override_during = plan
+  values          = { arn = "arn:aws:lambda:eu-west-1:111111111111:function:finops-plan-billing-chunks" }
+}
+
+override_resource {
+  target          = module.function["load-billing-file"].aws_lambda_function.this
+  override_during = plan
+  values          = { arn = "arn:aws:lambda:eu-west-1:111111111111:function:finops-load-billing-file" }
+}
+
+# The provider would ask AWS whether the definition is valid.
+override_resource {
+  target          = aws_sfn_state_machine.this
+  override_during = plan
+  values          = { arn = "arn:aws:states:eu-west-1:111111111111:stateMachine:finops-load-large-billing-file" }
+}
+
+run "load_billing_file_policy" {
+  command = plan
+  module { source = "../../modules/billing" }
+
+  assert {
+    condition = jsonencode({
+      for s in jsondecode(output.policy_json.load_billing_file).Statement :
+      s.Sid => [s.Effect, sort(flatten([s.Action])), sort(flatten([s.Resource])), try(s.Condition, null)]
+      }) == jsonencode({
+      ConsumeFiles = ["Allow", [
+        "sqs:ChangeMessageVisibility",
+        "sqs:DeleteMessage",
+        "sqs:GetQueueAttributes",
+        "sqs:ReceiveMessage",
+      ], ["arn:aws:sqs:eu-west-1:111111111111:finops-billing-files"], null]
+      QuarantineRows     = ["Allow", ["s3:AbortMultipartUpload", "s3:PutObject"], ["arn:aws:s3:::finops-billing-111111111111-eu-west-1/quarantine/*"], null]
+      ReadDatabaseSecret = ["Allow", ["secretsmanager:GetSecretValue"], ["arn:aws:secretsmanager:eu-west-1:111111111111:secret:billing-a1b2c3"], null]
+      ReadFiles = ["Allow", ["s3:GetObject", "s3:GetObjectVersion"], [
+        "arn:aws:s3:::finops-billing-111111111111-eu-west-1/billing/*",
+        "arn:aws:s3:::finops-billing-111111111111-eu-west-1/rates/*",
+      ], null]
+      RunStatements = ["Allow", [
+        "rds-data:BeginTransaction",
+        "rds-data:CommitTransaction",
+        "rds-data:ExecuteStatement",
+        "rds-data:RollbackTransaction",
+      ], ["arn:aws:rds:eu-west-1:111111111111:cluster:finops-billing"], null]
+      SeeWorkflow   = ["Allow", ["states:DescribeExecution"], ["arn:aws:states:eu-west-1:111111111111:execution:finops-load-large-billing-file:*"], null]
+      SendFailures  = ["Allow", ["sqs:SendMessage"], ["arn:aws:sqs:eu-west-1:111111111111:finops-load-billing-file-failures"], null]
+      StartWorkflow = ["Allow", ["states:StartExecution"], ["arn:aws:states:eu-west-1:111111111111:stateMachine:finops-load-large-billing-file"], null]
+      WriteLogs     = ["Allow", ["logs:CreateLogStream", "logs:PutLogEvents"], ["arn:aws:logs:eu-west-1:111111111111:log-group:/aws/lambda/finops-load-billing-file:*"], null]
+      WriteTraces   = ["Allow", ["xray:PutTelemetryRecords", "xray:PutTraceSegments"], ["*"], null]
+    })
+    error_message = "The loader reads files and rates, writes bad rows and the database, and starts the workflow."
+  }
+}
+
+run "plan_billing_chunks_policy" {
+  command = plan
+  module { source = "../../modules/billing" }
+
+  assert {
+    condition = jsonencode({
+      for s in jsondecode(output.policy_json.plan_billing_chunks).Statement :
+      s.Sid => [s.Effect, sort(flatten([s.Action])), sort(flatten([s.Resource])), try(s.Condition, null)]
+      }) == jsonencode({
+      ReadDatabaseSecret = ["Allow", ["secretsmanager:GetSecretValue"], ["arn:aws:secretsmanager:eu-west-1:111111111111:secret:billing-a1b2c3"], null]
+      ReadFiles          = ["Allow", ["s3:GetObject", "s3:GetObjectVersion"], ["arn:aws:s3:::finops-billing-111111111111-eu-west-1/billing/*"], null]
+      RunStatements = ["Allow", [
+        "rds-data:BeginTransaction",
+        "rds-data:CommitTransaction",
+        "rds-data:ExecuteStatement",
+        "rds-data:RollbackTransaction",
+      ], ["arn:aws:rds:eu-west-1:111111111111:cluster:finops-billing"], null]
+      SendFailures = ["Allow", ["sqs:SendMessage"], ["arn:aws:sqs:eu-west-1:111111111111:finops-plan-billing-chunks-failures"], null]
+      WriteChunks  = ["Allow", ["s3:AbortMultipartUpload", "s3:PutObject"], ["arn:aws:s3:::finops-billing-111111111111-eu-west-1/chunks/*"], null]
+      WriteLogs    = ["Allow", ["logs:CreateLogStream", "logs:PutLogEvents"], ["arn:aws:logs:eu-west-1:111111111111:log-group:/aws/lambda/finops-plan-billing-chunks:*"], null]
+      WriteTraces  = ["Allow", ["xray:PutTelemetryRecords", "xray:PutTraceSegments"], ["*"], null]
+    })
+    error_message = "The planner reads files and writes chunks."
+  }
+}
+
+run "load_billing_chunk_policy" {
+  command = plan
+  module { source = "../../modules/billing" }
+
+  assert {
+    condition = jsonencode({
+      for s in jsondecode(output.policy_json.load_billing_chunk).Statement :
+      s.Sid => [s.Effect, sort(flatten([s.Action])), sort(flatten([s.Resource])), try(s.Condition, null)]
+      }) == jsonencode({
+      QuarantineRows     = ["Allow", ["s3:AbortMultipartUpload", "s3:PutObject"], ["arn:aws:s3:::finops-billing-111111111111-eu-west-1/quarantine/*"], null]
+      ReadDatabaseSecret = ["Allow", ["secretsmanager:GetSecretValue"], ["arn:aws:secretsmanager:eu-west-1:111111111111:secret:billing-a1b2c3"], null]
+      ReadFiles = ["Allow", ["s3:GetObject", "s3:GetObjectVersion"], [
+        "arn:aws:s3:::finops-billing-111111111111-eu-west-1/billing/*",
+        "arn:aws:s3:::finops-billing-111111111111-eu-west-1/chunks/*",
+      ], null]
+      RunStatements = ["Allow", [
+        "rds-data:BeginTransaction",
+        "rds-data:CommitTransaction",
+        "rds-data:ExecuteStatement",
+        "rds-data:RollbackTransaction",
+      ], ["arn:aws:rds:eu-west-1:111111111111:cluster:finops-billing"], null]
+      SendFailures = ["Allow", ["sqs:SendMessage"], ["arn:aws:sqs:eu-west-1:111111111111:finops-load-billing-chunk-failures"], null]
+      WriteLogs    = ["Allow", ["logs:CreateLogStream", "logs:PutLogEvents"], ["arn:aws:logs:eu-west-1:111111111111:log-group:/aws/lambda/finops-load-billing-chunk:*"], null]
+      WriteTraces  = ["Allow", ["xray:PutTelemetryRecords", "xray:PutTraceSegments"], ["*"], null]
+    })
+    error_message = "The loader of parts reads files and chunks, and writes bad rows and the database."
+  }
+}
+
+run "finish_billing_file_policy" {
+  command = plan
+  module { source = "../../modules/billing" }
+
+  assert {
+    condition = jsonencode({
+      for s in jsondecode(output.policy_json.finish_billing_file).Statement :
+      s.Sid => [s.Effect, sort(flatten([s.Action])), sort(flatten([s.Resource])), try(s.Condition, null)]
+      }) == jsonencode({
+      ReadDatabaseSecret = ["Allow", ["secretsmanager:GetSecretValue"], ["arn:aws:secretsmanager:eu-west-1:111111111111:secret:billing-a1b2c3"], null]
+      RunStatements = ["Allow", [
+        "rds-data:BeginTransaction",
+        "rds-data:CommitTransaction",
+        "rds-data:ExecuteStatement",
+        "rds-data:RollbackTransaction",
+      ], ["arn:aws:rds:eu-west-1:111111111111:cluster:finops-billing"], null]
+      SendFailures = ["Allow", ["sqs:SendMessage"], ["arn:aws:sqs:eu-west-1:111111111111:finops-finish-billing-file-failures"], null]
+      WriteLogs    = ["Allow", ["logs:CreateLogStream", "logs:PutLogEvents"], ["arn:aws:logs:eu-west-1:111111111111:log-group:/aws/lambda/finops-finish-billing-file:*"], null]
+      WriteTraces  = ["Allow", ["xray:PutTelemetryRecords", "xray:PutTraceSegments"], ["*"], null]
+    })
+    error_message = "The function that finishes needs the database and nothing else."
+  }
+}
+
+run "fail_billing_file_policy" {
+  command = plan
+  module { source = "../../modules/billing" }
+
+  assert {
+    condition = jsonencode({
+      for s in jsondecode(output.policy_json.fail_billing_file).Statement :
+      s.Sid => [s.Effect, sort(flatten([s.Action])), sort(flatten([s.Resource])), try(s.Condition, null)]
+      }) == jsonencode({
+      ReadDatabaseSecret = ["Allow", ["secretsmanager:GetSecretValue"], ["arn:aws:secretsmanager:eu-west-1:111111111111:secret:billing-a1b2c3"], null]
+      RunStatements = ["Allow", [
+        "rds-data:BeginTransaction",
+        "rds-data:CommitTransaction",
+        "rds-data:ExecuteStatement",
+        "rds-data:RollbackTransaction",
+      ], ["arn:aws:rds:eu-west-1:111111111111:cluster:finops-billing"], null]
+      SendFailures = ["Allow", ["sqs:SendMessage"], ["arn:aws:sqs:eu-west-1:111111111111:finops-fail-billing-file-failures"], null]
+      WriteLogs    = ["Allow", ["logs:CreateLogStream", "logs:PutLogEvents"], ["arn:aws:logs:eu-west-1:111111111111:log-group:/aws/lambda/finops-fail-billing-file:*"], null]
+      WriteTraces  = ["Allow", ["xray:PutTelemetryRecords", "xray:PutTraceSegments"], ["*"], null]
+    })
+    error_message = "The function that fails needs the database and nothing else."
+  }
+}
+
+run "migrate_billing_database_policy" {
+  command = plan
+  module { source = "../../modules/billing" }
+
+  assert {
+    condition = jsonencode({
+      for s in jsondecode(output.policy_json.migrate_billing_database).Statement :
+      s.Sid => [s.Effect, sort(flatten([s.Action])), sort(flatten([s.Resource])), try(s.Condition, null)]
+      }) == jsonencode({
+      ReadDatabaseSecret = ["Allow", ["secretsmanager:GetSecretValue"], ["arn:aws:secretsmanager:eu-west-1:111111111111:secret:billing-a1b2c3"], null]
+      RunStatements = ["Allow", [
+        "rds-data:BeginTransaction",
+        "rds-data:CommitTransaction",
+        "rds-data:ExecuteStatement",
+        "rds-data:RollbackTransaction",
+      ], ["arn:aws:rds:eu-west-1:111111111111:cluster:finops-billing"], null]
+      SendFailures = ["Allow", ["sqs:SendMessage"], ["arn:aws:sqs:eu-west-1:111111111111:finops-migrate-billing-database-failures"], null]
+      WriteLogs    = ["Allow", ["logs:CreateLogStream", "logs:PutLogEvents"], ["arn:aws:logs:eu-west-1:111111111111:log-group:/aws/lambda/finops-migrate-billing-database:*"], null]
+      WriteTraces  = ["Allow", ["xray:PutTelemetryRecords", "xray:PutTraceSegments"], ["*"], null]
+    })
+    error_message = "The function that migrates needs the database and nothing else."
+  }
+}
+
+run "workflow_policy" {
+  command = plan
+  module { source = "../../modules/billing" }
+
+  assert {
+    condition = jsonencode({
+      for s in jsondecode(output.policy_json.workflow).Statement :
+      s.Sid => [s.Effect, sort(flatten([s.Action])), sort(flatten([s.Resource])), try(s.Condition, null)]
+      }) == jsonencode({
+      DeliverLogs = ["Allow", [
+        "logs:CreateLogDelivery",
+        "logs:DeleteLogDelivery",
+        "logs:DescribeLogGroups",
+        "logs:DescribeResourcePolicies",
+        "logs:GetLogDelivery",
+        "logs:ListLogDeliveries",
+        "logs:PutResourcePolicy",
+        "logs:UpdateLogDelivery",
+      ], ["*"], null]
+      FollowMapRuns = ["Allow", ["states:DescribeExecution", "states:StopExecution"], [
+        "arn:aws:states:eu-west-1:111111111111:execution:finops-load-large-billing-file/*",
+        "arn:aws:states:eu-west-1:111111111111:execution:finops-load-large-billing-file:*",
+      ], null]
+      InvokeFunctions = ["Allow", ["lambda:InvokeFunction"], [
+        "arn:aws:lambda:eu-west-1:111111111111:function:finops-fail-billing-file",
+        "arn:aws:lambda:eu-west-1:111111111111:function:finops-finish-billing-file",
+        "arn:aws:lambda:eu-west-1:111111111111:function:finops-load-billing-chunk",
+        "arn:aws:lambda:eu-west-1:111111111111:function:finops-plan-billing-chunks",
+      ], null]
+      ReadPlans    = ["Allow", ["s3:GetObject"], ["arn:aws:s3:::finops-billing-111111111111-eu-west-1/chunks/*"], null]
+      StartMapRuns = ["Allow", ["states:StartExecution"], ["arn:aws:states:eu-west-1:111111111111:stateMachine:finops-load-large-billing-file"], null]
+      WriteTraces  = ["Allow", ["xray:GetSamplingRules", "xray:GetSamplingTargets", "xray:PutTelemetryRecords", "xray:PutTraceSegments"], ["*"], null]
+    })
+    error_message = "The workflow calls its four functions, reads plans, runs its map, and writes logs and traces."
+  }
+
+  assert {
+    condition = jsonencode([
+      for s in jsondecode(aws_iam_role.workflow.assume_role_policy).Statement : [s.Effect, s.Action, s.Principal, s.Condition]
+      ]) == jsonencode([[
+        "Allow", "sts:AssumeRole", { Service = "states.amazonaws.com" }, { StringEquals = { "aws:SourceAccount" = "111111111111" } },
+    ]])
+    error_message = "Step Functions alone, and for this account alone, may assume the workflow's role."
+  }
+
+  assert {
+    condition = sort(keys(output.policy_json)) == sort([
+      "fail_billing_file", "finish_billing_file", "load_billing_chunk", "load_billing_file",
+      "migrate_billing_database", "plan_billing_chunks", "workflow",
+    ])
+    error_message = "Every role is looked at above."
+  }
+}
+
+run "bucket" {
+  command = plan
+  module { source = "../../modules/billing" }
+
+  assert {
+    condition     = aws_s3_bucket.this.bucket == "finops-billing-111111111111-eu-west-1" && !aws_s3_bucket.this.force_destroy
+    error_message = "The bucket's name is the account's and region's own, and it is not destroyed with what it holds."
+  }
+
+  assert {
+    condition = jsonencode([
+      for s in jsondecode(aws_s3_bucket_policy.this.policy).Statement :
+      [s.Sid, s.Effect, s.Principal, s.Action, sort(flatten([s.Resource])), s.Condition]
+      ]) == jsonencode([[
+        "DenyWithoutTls", "Deny", { AWS = "*" }, "s3:*",
+        ["arn:aws:s3:::finops-billing-111111111111-eu-west-1", "arn:aws:s3:::finops-billing-111111111111-eu-west-1/*"],
+        { Bool = { "aws:SecureTransport" = "false" } },
+    ]])
+    error_message = "The bucket's policy refuses whoever comes without TLS, and grants nothing."
+  }
+
+  assert {
+    condition = (
+      aws_s3_bucket_public_access_block.this.block_public_acls
+      && aws_s3_bucket_public_access_block.this.block_public_policy
+      && aws_s3_bucket_public_access_block.this.ignore_public_acls
+      && aws_s3_bucket_public_access_block.this.restrict_public_buckets
+      && aws_s3_bucket_ownership_controls.this.rule[0].object_ownership == "BucketOwnerEnforced"
+    )
+    error_message = "Nothing in the bucket is ever public, and no ACL counts."
+  }
+
+  assert {
+    condition     = aws_s3_bucket_versioning.this.versioning_configuration[0].status == "Enabled"
+    error_message = "A file that is replaced stays readable: the ledger names its version."
+  }
+
+  assert {
+    condition = jsonencode([
+      for one in aws_s3_bucket_server_side_encryption_configuration.this.rule :
+      [one.bucket_key_enabled, one.apply_server_side_encryption_by_default[0].sse_algorithm]
+    ]) == jsonencode([[false, "AES256"]])
+    error_message = "Objects are encrypted with S3's own key."
+  }
+
+  assert {
+    condition = jsonencode({
+      for one in aws_s3_bucket_lifecycle_configuration.this.rule : one.id => [
+        one.status, one.filter[0].prefix, one.expiration[*].days, one.noncurrent_version_expiration[*].noncurrent_days,
+        one.abort_incomplete_multipart_upload[*].days_after_initiation,
+      ]
+      }) == jsonencode({
+      chunks     = ["Enabled", "chunks/", [14], [1], []]
+      quarantine = ["Enabled", "quarantine/", [365], [1], []]
+      uploads    = ["Enabled", "", [], [365], [2]]
+    })
+    error_message = "Bills and rates are never removed; what was replaced, chunks, bad rows and broken uploads are."
+  }
+
+  assert {
+    condition = jsonencode({
+      for one in aws_s3_bucket_notification.this.queue : one.filter_prefix => [one.id, one.events, one.queue_arn, one.filter_suffix]
+      }) == jsonencode({
+      "billing/" = ["billing", ["s3:ObjectCreated:*"], "arn:aws:sqs:eu-west-1:111111111111:finops-billing-files", null]
+      "rates/"   = ["rates", ["s3:ObjectCreated:*"], "arn:aws:sqs:eu-west-1:111111111111:finops-billing-files", null]
+    })
+    error_message = "Bills and rates wake the loader; bad rows and chunks wake nobody."
+  }
+}
+
+run "queue" {
+  command = plan
+  module { source = "../../modules/billing" }
+
+  assert {
+    condition = jsonencode([
+      for s in jsondecode(aws_sqs_queue.files.policy).Statement :
+      [s.Sid, s.Effect, s.Principal, s.Action, s.Resource, s.Condition]
+      ]) == jsonencode([[
+        "BucketTellsOfFiles", "Allow", { Service = "s3.amazonaws.com" }, "sqs:SendMessage",
+        "arn:aws:sqs:eu-west-1:111111111111:finops-billing-files",
+        {
+          ArnEquals    = { "aws:SourceArn" = "arn:aws:s3:::finops-billing-111111111111-eu-west-1" }
+          StringEquals = { "aws:SourceAccount" = "111111111111" }
+        },
+    ]])
+    error_message = "This bucket of this account, and nothing else, puts events into the queue."
+  }
+
+  assert {
+    condition = (
+      aws_sqs_queue.files.name == "finops-billing-files"
+      && aws_sqs_queue.files.visibility_timeout_seconds == 3600
+      && aws_sqs_queue.files.message_retention_seconds == 1209600
+      && aws_sqs_queue.files.sqs_managed_sse_enabled
+    )
+    error_message = "Events are encrypted, kept for 14 days, and hidden for six times the loader's timeout."
+  }
+
+  assert {
+    condition = jsonencode(jsondecode(aws_sqs_queue.files.redrive_policy)) == jsonencode({
+      deadLetterTargetArn = "arn:aws:sqs:eu-west-1:111111111111:finops-load-billing-file-failures"
+      maxReceiveCount     = 5
+    })
+    error_message = "A file that failed five times waits in the loader's failure queue."
+  }
+
+  assert {
+    condition = (
+      aws_lambda_event_source_mapping.files.event_source_arn == "arn:aws:sqs:eu-west-1:111111111111:finops-billing-files"
+      && aws_lambda_event_source_mapping.files.function_name == "arn:aws:lambda:eu-west-1:111111111111:function:finops-load-billing-file"
+      && aws_lambda_event_source_mapping.files.batch_size == 1
+      && aws_lambda_event_source_mapping.files.function_response_types == toset(["ReportBatchItemFailures"])
+      && aws_lambda_event_source_mapping.files.scaling_config[0].maximum_concurrency == 5
+    )
+    error_message = "Five loaders take a file each."
+  }
+}
+
+run "loading_settings" {
+  command = plan
+  module { source = "../../modules/billing" }
+
+  variables {
+    loading = {
+      large_file_bytes    = 2048
+      chunk_bytes         = 1024
+      chunk_concurrency   = 3
+      maximum_concurrency = 2
+      maximum_tries       = 7
+      memory_mb           = 512
+      timeout_seconds     = 120
+    }
+  }
+
+  assert {
+    condition = (
+      aws_sqs_queue.files.visibility_timeout_seconds == 720
+      && jsondecode(aws_sqs_queue.files.redrive_policy).maxReceiveCount == 7
+      && aws_lambda_event_source_mapping.files.scaling_config[0].maximum_concurrency == 2
+      && jsondecode(aws_sfn_state_machine.this.definition).States.LoadBillingChunks.MaxConcurrency == 3
+    )
+    error_message = "Queue, mapping and map follow the settings."
+  }
+
+  assert {
+    condition = (
+      local.functions["load-billing-file"].environment["LARGE_FILE_BYTES"] == "2048"
+      && local.functions["plan-billing-chunks"].environment["CHUNK_BYTES"] == "1024"
+    )
+    error_message = "Sizes are what was asked for."
+  }
+
+  assert {
+    condition = jsonencode({ for name, one in local.functions : name => [one.memory_mb, one.timeout] }) == jsonencode({
+      fail-billing-file        = [512, 120]
+      finish-billing-file      = [512, 300]
+      load-billing-chunk       = [512, 900]
+      load-billing-file        = [512, 120]
+      migrate-billing-database = [512, 300]
+      plan-billing-chunks      = [512, 900]
+    })
+    error_message = "Loaders have the memory and time that was asked for; the workflow's steps have all that Lambda gives."
+  }
+}
+
+run "functions" {
+  command = plan
+  module { source = "../../modules/billing" }
+
+  variables {
+    rates    = { maximum_age_days = 3, static = { CAD = "0.79" } }
+    datasets = { werke = { date_formats = ["%d.%m.%Y"], decimal_comma = true, thousands = "." } }
+  }
+
+  assert {
+    condition = jsonencode(local.functions["load-billing-file"].environment) == jsonencode({
+      BUCKET              = "finops-billing-111111111111-eu-west-1"
+      CHUNK_BYTES         = "33554432"
+      DATABASE_ARN        = "arn:aws:rds:eu-west-1:111111111111:cluster:finops-billing"
+      DATABASE_NAME       = "billing"
+      DATABASE_SECRET_ARN = "arn:aws:secretsmanager:eu-west-1:111111111111:secret:billing-a1b2c3"
+      DATASETS            = "{\"werke\":{\"date_formats\":[\"%d.%m.%Y\"],\"decimal_comma\":true,\"thousands\":\".\"}}"
+      LARGE_FILE_BYTES    = "134217728"
+      MAX_RATE_AGE_DAYS   = "3"
+      QUEUE_URL           = "https://sqs.eu-west-1.amazonaws.com/111111111111/finops-billing-files"
+      STATIC_RATES        = "{\"CAD\":\"0.79\"}"
+      WORKFLOW_ARN        = "arn:aws:states:eu-west-1:111111111111:stateMachine:finops-load-large-billing-file"
+    })
+    error_message = "The loader is told where everything is and how files are read."
+  }
+
+  assert {
+    condition = jsonencode({ for name, one in local.functions : name => sort(keys(one.environment)) }) == jsonencode({
+      for name, own in {
+        fail-billing-file        = []
+        finish-billing-file      = []
+        load-billing-chunk       = ["BUCKET", "CHUNK_BYTES", "DATASETS", "LARGE_FILE_BYTES", "MAX_RATE_AGE_DAYS", "STATIC_RATES"]
+        load-billing-file        = ["BUCKET", "CHUNK_BYTES", "DATASETS", "LARGE_FILE_BYTES", "MAX_RATE_AGE_DAYS", "QUEUE_URL", "STATIC_RATES", "WORKFLOW_ARN"]
+        migrate-billing-database = []
+        plan-billing-chunks      = ["BUCKET", "CHUNK_BYTES", "DATASETS", "LARGE_FILE_BYTES", "MAX_RATE_AGE_DAYS", "STATIC_RATES"]
+      } : name => sort(concat(["DATABASE_ARN", "DATABASE_NAME", "DATABASE_SECRET_ARN"], own))
+    })
+    error_message = "Each function is told what it uses."
+  }
+
+  assert {
+    condition = jsonencode({ for name, one in local.functions : name => one.handler }) == jsonencode({
+      for name, one in local.functions : name => replace(name, "-", "_")
+    })
+    error_message = "A function's handler has its name."
+  }
+
+  assert {
+    condition = jsonencode({
+      for name, one in aws_lambda_layer_version.this : name => [one.layer_name, one.filename, one.source_code_hash]
+      }) == jsonencode({
+      billing = ["finops-billing-billing", "billing.zip", "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="]
+      core    = ["finops-billing-core", "core.zip", "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="]
+    })
+    error_message = "The functions share two layers."
+  }
+
+  assert {
+    condition = (
+      aws_lambda_invocation.migrate.function_name == "finops-migrate-billing-database"
+      && aws_lambda_invocation.migrate.triggers == tomap({
+        code     = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="
+        database = "arn:aws:rds:eu-west-1:111111111111:cluster:finops-billing/billing"
+      })
+    )
+    error_message = "Tables are brought up to date for new code and for a new database."
+  }
+}
+
+run "workflow" {
+  command = plan
+  module { source = "../../modules/billing" }
+
+  assert {
+    condition = (
+      aws_sfn_state_machine.this.name == "finops-load-large-billing-file"
+      && aws_sfn_state_machine.this.type == "STANDARD"
+      && jsondecode(aws_sfn_state_machine.this.definition).QueryLanguage == "JSONata"
+      && jsondecode(aws_sfn_state_machine.this.definition).StartAt == "PlanBillingChunks"
+    )
+    error_message = "The workflow is a standard one, in JSONata."
+  }
+
+  assert {
+    condition = jsonencode({
+      for name, state in jsondecode(aws_sfn_state_machine.this.definition).States : name => [
+        state.Type, try(state.Next, null), try(state.Arguments.FunctionName, null),
+        sort(flatten([for one in try(state.Catch, []) : one.ErrorEquals])),
+        distinct([for one in try(state.Catch, []) : [one.Next, one.Output.step]]),
+      ]
+      }) == jsonencode({
+      FailBillingFile   = ["Task", "Failed", "arn:aws:lambda:eu-west-1:111111111111:function:finops-fail-billing-file", [], []]
+      Failed            = ["Fail", null, null, [], []]
+      FinishBillingFile = ["Task", null, "arn:aws:lambda:eu-west-1:111111111111:function:finops-finish-billing-file", ["States.ALL"], [["FailBillingFile", "FinishBillingFile"]]]
+      LoadBillingChunks = ["Map", "FinishBillingFile", null, ["States.ALL", "States.DataLimitExceeded"], [["FailBillingFile", "LoadBillingChunks"]]]
+      PlanBillingChunks = ["Task", "LoadBillingChunks", "arn:aws:lambda:eu-west-1:111111111111:function:finops-plan-billing-chunks", ["States.ALL"], [["FailBillingFile", "PlanBillingChunks"]]]
+    })
+    error_message = "Whichever step fails, the ledger is told which, and why."
+  }
+
+  assert {
+    condition = jsonencode([
+      for retry in concat(
+        [for state in jsondecode(aws_sfn_state_machine.this.definition).States : state.Retry if state.Type == "Task"],
+        [jsondecode(aws_sfn_state_machine.this.definition).States.LoadBillingChunks.ItemProcessor.States.LoadBillingChunk.Retry],
+      ) : retry
+      ]) == jsonencode([for call in range(4) : [{
+        ErrorEquals = [
+          "Lambda.AWSLambdaException", "Lambda.SdkClientException", "Lambda.ServiceException",
+          "Lambda.TooManyRequestsException", "TransientFailure",
+        ]
+        IntervalSeconds = 2
+        BackoffRate     = 2
+        MaxAttempts     = 5
+        MaxDelaySeconds = 60
+        JitterStrategy  = "FULL"
+    }]])
+    error_message = "Every call is tried again where it may help: after Lambda's own errors and transient failures."
+  }
+
+  assert {
+    condition = jsonencode([
+      for map in [jsondecode(aws_sfn_state_machine.this.definition).States.LoadBillingChunks] : [
+        map.MaxConcurrency, map.ToleratedFailurePercentage, map.Label, map.ItemReader.Resource, map.ItemReader.ReaderConfig,
+        map.ItemProcessor.ProcessorConfig, map.ItemProcessor.States.LoadBillingChunk.Arguments.FunctionName,
+      ]
+      ]) == jsonencode([[
+        8, 100, "LoadBillingChunks", "arn:aws:states:::s3:getObject", { InputType = "JSON" },
+        { ExecutionType = "STANDARD", Mode = "DISTRIBUTED" }, "arn:aws:lambda:eu-west-1:111111111111:function:finops-load-billing-chunk",
+    ]])
+    error_message = "Eight parts at once are read from the plan; one that fails stops no other, and the last step names it."
+  }
+
+  assert {
+    condition = (
+      aws_sfn_state_machine.this.tracing_configuration[0].enabled
+      && aws_sfn_state_machine.this.logging_configuration[0].level == "ERROR"
+      && !aws_sfn_state_machine.this.logging_configuration[0].include_execution_data
+      && aws_cloudwatch_log_group.workflow.name == "/aws/vendedlogs/states/finops-load-large-billing-file"
+      && aws_cloudwatch_log_group.workflow.retention_in_days == 30
+    )
+    error_message = "Errors are logged for 30 days, without the data."
+  }
+}
+
+run "alarms" {
+  command = plan
+  module { source = "../../modules/billing" }
+
+  variables {
+    alarms = { topic_arns = ["arn:aws:sns:eu-west-1:111111111111:finops-operators"] }
+  }
+
+  assert {
+    condition = alltrue([for alarm in aws_cloudwatch_metric_alarm.flow : (
+      toset(alarm.alarm_actions) == toset(var.alarms.topic_arns) && toset(alarm.ok_actions) == toset(var.alarms.topic_arns)
+      && alarm.comparison_operator == "GreaterThanOrEqualToThreshold" && alarm.treat_missing_data == "notBreaching"
+      && alarm.period == 60 && alarm.evaluation_periods == 1
+    )])
+    error_message = "Alarms go to the topics within a minute."
+  }
+
+  assert {
+    condition = jsonencode({
+      for name, alarm in aws_cloudwatch_metric_alarm.flow :
+      name => [alarm.alarm_name, alarm.namespace, alarm.metric_name, alarm.statistic, alarm.threshold, alarm.dimensions]
+      }) == jsonencode({
+      files-delay = ["finops-billing-files-delay", "AWS/SQS", "ApproximateAgeOfOldestMessage", "Maximum", 1800, { QueueName = "finops-billing-files" }]
+      workflow-failures = ["finops-billing-workflow-failures", "AWS/States", "ExecutionsFailed", "Sum", 1, {
+        StateMachineArn = "arn:aws:states:eu-west-1:111111111111:stateMachine:finops-load-large-billing-file"
+      }]
+    })
+    error_message = "Files that wait for half an hour alarm, and a workflow that failed."
+  }
+}
+
+run "key_and_names" {
+  command = plan
+  module { source = "../../modules/billing" }
+
+  variables {
+    name_prefix = "acme"
+    kms_key_arn = "arn:aws:kms:eu-west-1:111111111111:key/11111111-2222-3333-4444-555555555555"
+    bucket      = { name = "acme-bills", noncurrent_days = 30, quarantine_days = 90, force_destroy = true }
+    alarms      = { enabled = false }
+    function_settings = {
+      tracing                  = false
+      log_retention_days       = 365
+      permissions_boundary_arn = "arn:aws:iam::111111111111:policy/boundary"
+    }
+  }
+
+  assert {
+    condition = alltrue([
+      for name, policy in output.policy_json : jsonencode([
+        for s in jsondecode(policy).Statement : [sort(flatten([s.Action])), s.Resource] if s.Sid == "UseEncryptionKey"
+      ]) == jsonencode([[["kms:Decrypt", "kms:GenerateDataKey"], var.kms_key_arn]])
+    ])
+    error_message = "Every role may use the key, and no other."
+  }
+
+  assert {
+    condition = (
+      aws_sqs_queue.files.kms_master_key_id == var.kms_key_arn
+      && aws_cloudwatch_log_group.workflow.kms_key_id == var.kms_key_arn
+      && jsonencode([
+        for one in aws_s3_bucket_server_side_encryption_configuration.this.rule : [
+          one.bucket_key_enabled, one.apply_server_side_encryption_by_default[0].sse_algorithm,
+          one.apply_server_side_encryption_by_default[0].kms_master_key_id,
+        ]
+      ]) == jsonencode([[true, "aws:kms", var.kms_key_arn]])
+    )
+    error_message = "The key encrypts bucket, queue and logs."
+  }
+
+  assert {
+    condition = (
+      output.bucket_name == "acme-bills" && aws_s3_bucket.this.force_destroy
+      && jsonencode({
+        for one in aws_s3_bucket_lifecycle_configuration.this.rule : one.id => [
+          one.expiration[*].days, one.noncurrent_version_expiration[*].noncurrent_days,
+        ]
+      }) == jsonencode({ chunks = [[14], [1]], quarantine = [[90], [1]], uploads = [[], [30]] })
+    )
+    error_message = "The bucket's name, times and destruction are settings."
+  }
+
+  assert {
+    condition = alltrue([
+      for policy in output.policy_json : length([for s in jsondecode(policy).Statement : s if s.Sid == "WriteTraces"]) == 0
+    ]) && !aws_sfn_state_machine.this.tracing_configuration[0].enabled
+    error_message = "Without tracing nobody may write traces."
+  }
+
+  assert {
+    condition = (
+      length(aws_cloudwatch_metric_alarm.flow) == 0
+      && aws_cloudwatch_log_group.workflow.retention_in_days == 365
+      && aws_iam_role.workflow.permissions_boundary == "arn:aws:iam::111111111111:policy/boundary"
+      && jsonencode(output.function_names) == jsonencode({
+        fail_billing_file        = "acme-fail-billing-file"
+        finish_billing_file      = "acme-finish-billing-file"
+        load_billing_chunk       = "acme-load-billing-chunk"
+        load_billing_file        = "acme-load-billing-file"
+        migrate_billing_database = "acme-migrate-billing-database"
+        plan_billing_chunks      = "acme-plan-billing-chunks"
+      })
+    )
+    error_message = "Alarms are a setting, and all names begin with the prefix."
+  }
+}
+
+run "refuses_account_id" {
+  command = plan
+  module { source = "../../modules/billing" }
+  variables {
+    account_id = "1111"
+  }
+  expect_failures = [var.account_id]
+}
+
+run "refuses_name_prefix" {
+  command = plan
+  module { source = "../../modules/billing" }
+  variables {
+    name_prefix = "Fin_Ops"
+  }
+  expect_failures = [var.name_prefix]
+}
+
+run "refuses_packages_without_the_billing_layer" {
+  command = plan
+  module { source = "../../modules/billing" }
+  variables {
+    packages = { code = { path = "a", sha256_base64 = "b" }, layers = { core = { path = "a", sha256_base64 = "b" } } }
+  }
+  expect_failures = [var.packages]
+}
+
+run "refuses_bucket_name" {
+  command = plan
+  module { source = "../../modules/billing" }
+  variables {
+    bucket = { name = "Bills_Of_Acme" }
+  }
+  expect_failures = [var.bucket]
+}
+
+run "refuses_replaced_versions_for_no_day" {
+  command = plan
+  module { source = "../../modules/billing" }
+  variables {
+    bucket = { noncurrent_days = 0 }
+  }
+  expect_failures = [var.bucket]
+}
+
+run "refuses_bad_rows_for_no_day" {
+  command = plan
+  module { source = "../../modules/billing" }
+  variables {
+    bucket = { quarantine_days = 0 }
+  }
+  expect_failures = [var.bucket]
+}
+
+run "refuses_tiny_large_files" {
+  command = plan
+  module { source = "../../modules/billing" }
+  variables {
+    loading = { large_file_bytes = 1023 }
+  }
+  expect_failures = [var.loading]
+}
+
+run "refuses_tiny_chunks" {
+  command = plan
+  module { source = "../../modules/billing" }
+  variables {
+    loading = { chunk_bytes = 1023 }
+  }
+  expect_failures = [var.loading]
+}
+
+run "refuses_no_chunk_at_once" {
+  command = plan
+  module { source = "../../modules/billing" }
+  variables {
+    loading = { chunk_concurrency = 0 }
+  }
+  expect_failures = [var.loading]
+}
+
+run "refuses_too_many_chunks_at_once" {
+  command = plan
+  module { source = "../../modules/billing" }
+  variables {
+    loading = { chunk_concurrency = 101 }
+  }
+  expect_failures = [var.loading]
+}
+
+run "refuses_one_loader" {
+  command = plan
+  module { source = "../../modules/billing" }
+  variables {
+    loading = { maximum_concurrency = 1 }
+  }
+  expect_failures = [var.loading]
+}
+
+run "refuses_too_many_loaders" {
+  command = plan
+  module { source = "../../modules/billing" }
+  variables {
+    loading = { maximum_concurrency = 101 }
+  }
+  expect_failures = [var.loading]
+}
+
+run "refuses_too_few_tries" {
+  command = plan
+  module { source = "../../modules/billing" }
+  variables {
+    loading = { maximum_tries = 2 }
+  }
+  expect_failures = [var.loading]
+}
+
+run "refuses_too_many_tries" {
+  command = plan
+  module { source = "../../modules/billing" }
+  variables {
+    loading = { maximum_tries = 21 }
+  }
+  expect_failures = [var.loading]
+}
+
+run "refuses_too_little_memory" {
+  command = plan
+  module { source = "../../modules/billing" }
+  variables {
+    loading = { memory_mb = 128 }
+  }
+  expect_failures = [var.loading]
+}
+
+run "refuses_too_much_memory" {
+  command = plan
+  module { source = "../../modules/billing" }
+  variables {
+    loading = { memory_mb = 10241 }
+  }
+  expect_failures = [var.loading]
+}
+
+run "refuses_too_little_time" {
+  command = plan
+  module { source = "../../modules/billing" }
+  variables {
+    loading = { timeout_seconds = 60 }
+  }
+  expect_failures = [var.loading]
+}
+
+run "refuses_more_time_than_a_function_has" {
+  command = plan
+  module { source = "../../modules/billing" }
+  variables {
+    loading = { timeout_seconds = 901 }
+  }
+  expect_failures = [var.loading]
+}
+
+run "refuses_rates_of_the_future" {
+  command = plan
+  module { source = "../../modules/billing" }
+  variables {
+    rates = { maximum_age_days = -1 }
+  }
+  expect_failures = [var.rates]
+}
+
+run "refuses_rates_too_old" {
+  command = plan
+  module { source = "../../modules/billing" }
+  variables {
+    rates = { maximum_age_days = 367 }
+  }
+  expect_failures = [var.rates]
+}
+
+run "refuses_unknown_currency" {
+  command = plan
+  module { source = "../../modules/billing" }
+  variables {
+    rates = { static = { cad = "0.79" } }
+  }
+  expect_failures = [var.rates]
+}
+
+run "refuses_rate_of_zero" {
+  command = plan
+  module { source = "../../modules/billing" }
+  variables {
+    rates = { static = { CAD = "0" } }
+  }
+  expect_failures = [var.rates]
+}
+
+run "refuses_rate_that_is_no_number" {
+  command = plan
+  module { source = "../../modules/billing" }
+  variables {
+    rates = { static = { CAD = "0,79" } }
+  }
+  expect_failures = [var.rates]
+}
+
+run "refuses_point_for_thousands_and_decimals" {
+  command = plan
+  module { source = "../../modules/billing" }
+  variables {
+    datasets = { acme = { thousands = "." } }
+  }
+  expect_failures = [var.datasets]
+}
+
+run "refuses_comma_for_thousands_and_decimals" {
+  command = plan
+  module { source = "../../modules/billing" }
+  variables {
+    datasets = { werke = { decimal_comma = true, thousands = "," } }
+  }
+  expect_failures = [var.datasets]
+}
+
+run "refuses_delay" {
+  command = plan
+  module { source = "../../modules/billing" }
+  variables {
+    alarms = { maximum_delay_seconds = 59 }
+  }
+  expect_failures = [var.alarms]
+}
