@@ -31,7 +31,12 @@ def _get(
         refusal = s3._xml_body(s3._range_error_xml(bucket, key))
         return 416, {"Content-Type": "application/xml"}, refusal
     first, last = found
-    answered = {name: value for name, value in answered.items() if name.lower() != "content-length"}
+    # Checksums are of the whole object.
+    answered = {
+        name: value
+        for name, value in answered.items()
+        if name.lower() != "content-length" and not name.lower().startswith("x-amz-checksum-")
+    }
     answered["Content-Range"] = f"bytes {first}-{last}/{len(body)}"
     answered["Content-Length"] = str(last - first + 1)
     return 206, answered, body[first : last + 1]
