@@ -210,6 +210,13 @@ class AuroraTransaction:
             load_id=entry.load_id,
             dataset=entry.dataset,
         )
+        # A load that failed or hangs has no claim; one that ends meanwhile is waited for.
+        self._execute(
+            "UPDATE billing_files SET original_sha256 = NULL WHERE original_sha256 = :sha256"
+            f" AND load_id <> :load_id AND status NOT IN {_LOADED}",
+            sha256=sha256,
+            load_id=entry.load_id,
+        )
         self._execute(
             "UPDATE billing_files SET content_sha256 = :sha256, original_sha256 = :original"
             " WHERE load_id = :load_id",

@@ -15,7 +15,7 @@ from finops.billing.domain import FileStatus, SourceObject, Tally
 from finops.billing.planner import Part, plan_parts
 from finops.billing.ports import BillingStore, FileEntry, Objects, Quarantine
 from finops.billing.reader import CsvTable, Format, Readable, open_csv, open_part, plain_bytes
-from finops.billing.schemas import SCHEMAS, Recognition, recognise
+from finops.billing.schemas import SCHEMAS, Recognition, Schema, recognise
 from finops.billing.service import (
     HashingStream,
     RecordLoader,
@@ -200,6 +200,15 @@ class FileFinisher:
         entry = self.store.find(load_id)
         if entry.status.is_final:
             return entry
+        try:
+            schema = self._finish(load_id)
+        except RejectedInput as error:
+            self.store.mark(load_id, FileStatus.REJECTED, error)
+        else:
+            self.store.purge_superseded(schema)
+        return self.store.find(load_id)
+
+    def _finish(self, load_id: int) -> Schema:
         with self.store.transaction() as transaction:
             entry = transaction.lock(load_id)
             planned, missing, tally, folder = transaction.chunks(load_id)
@@ -229,6 +238,8 @@ class FileFinisher:
                     entry, FileStatus.SUPERSEDED, tally, schema=schema.name, quarantine_uri=folder
                 )
             else:
+                # A copy may have been loaded since the file was planned.
+                copied = transaction.claim_content(entry, entry.content_sha256)
+                refuse_copy(copied, entry, schema)
                 enter_result(transaction, entry, schema, tally, folder)
-        self.store.purge_superseded(schema)
-        return self.store.find(load_id)
+        return schema
