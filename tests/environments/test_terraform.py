@@ -52,7 +52,7 @@ def copied(work: Path, *folders: str) -> Path:
     return work
 
 
-@pytest.mark.parametrize("suite", ["lambda_function", "budgets"])
+@pytest.mark.parametrize("suite", ["lambda_function", "budgets", "billing"])
 def test_modules_hold_what_their_terraform_tests_say(suite: str, tmp_path: Path) -> None:
     folder = copied(tmp_path / "copy", "modules", f"tests/{suite}") / "tests" / suite
     started = terraform(folder, tmp_path, "init", "-input=false", "-no-color")
@@ -67,8 +67,15 @@ def write_packages(root: Path) -> None:
     built = {"path": "build/lambda/finops.zip", "sha256_base64": "x" * 44}
     packages = root / "build" / "lambda" / "packages.json"
     packages.parent.mkdir(parents=True)
-    packages.write_text(json.dumps({"code": built, "layers": {"core": built}}))
+    packages.write_text(json.dumps({"code": built, "layers": {"core": built, "billing": built}}))
     (root / built["path"]).touch()
+
+
+#: A plan's words for what differs: dev sleeps and may go at any time, prod does neither.
+DATABASE_SETTINGS = {
+    "dev": ("deletion_protection = false", "min_capacity = 0", "skip_final_snapshot = true"),
+    "prod": ("deletion_protection = true", "min_capacity = 0.5", "skip_final_snapshot = false"),
+}
 
 
 @pytest.mark.parametrize("environment", ["dev", "prod"])
@@ -89,8 +96,12 @@ def test_a_real_environment_plans_from_its_examples(
     planned = terraform(folder, tmp_path, "plan", "-input=false", "-no-color", *given)
     assert planned.returncode == 0, planned.stderr
     assert " to add, 0 to change, 0 to destroy." in planned.stdout
-    protected = "deletion_protection_enabled = true" in " ".join(planned.stdout.split())
+    said = " ".join(planned.stdout.split())
+    protected = "deletion_protection_enabled = true" in said
     assert protected == (environment == "prod" and root == "management")
+    if root == "management":
+        for setting in DATABASE_SETTINGS[environment]:
+            assert f" {setting} " in said
     refused = terraform(folder, tmp_path, "plan", "-input=false", "-no-color", "-var=account_id=22")
     assert refused.returncode == 1
     assert "12 digits" in refused.stderr

@@ -19,3 +19,33 @@ module "budgets_management" {
   tables            = { deletion_protection = false }
   alarms            = { topic_arns = var.alarm_topic_arns }
 }
+
+module "billing_database" {
+  source = "../../../modules/billing_database"
+
+  account_id                 = var.account_id
+  region                     = var.region
+  network                    = var.database_access.network
+  allowed_cidr_blocks        = var.database_access.cidr_blocks
+  allowed_security_group_ids = var.database_access.security_group_ids
+  capacity                   = { minimum = 0, maximum = 4 }
+  backups                    = { retention_days = 1 }
+  deletion                   = { protection = false, final_snapshot = false }
+}
+
+module "billing" {
+  source = "../../../modules/billing"
+
+  account_id = var.account_id
+  region     = var.region
+  packages   = local.packages
+  datasets   = var.billing_datasets
+  bucket     = { noncurrent_days = 30, quarantine_days = 30, force_destroy = true }
+  alarms     = { topic_arns = var.alarm_topic_arns }
+
+  database = {
+    cluster_arn = module.billing_database.cluster_arn
+    secret_arn  = module.billing_database.secret_arn
+    name        = module.billing_database.database_name
+  }
+}

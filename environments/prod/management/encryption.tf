@@ -1,5 +1,5 @@
-# One key for tables, queues, logs and environments. The account's own policies say who may use it; the
-# two services that act for nobody are admitted here.
+# One key for tables, the database, files, queues, logs and environments. The account's own policies say who may
+# use it; the three services that act for nobody are admitted here.
 resource "aws_kms_key" "finops" {
   description         = "FinOps data of the management account"
   enable_key_rotation = true
@@ -36,7 +36,10 @@ data "aws_iam_policy_document" "key" {
     condition {
       test     = "ArnLike"
       variable = "kms:EncryptionContext:aws:logs:arn"
-      values   = ["arn:aws:logs:${var.region}:${var.account_id}:log-group:/aws/lambda/finops-*"]
+      values = [
+        "arn:aws:logs:${var.region}:${var.account_id}:log-group:/aws/lambda/finops-*",
+        "arn:aws:logs:${var.region}:${var.account_id}:log-group:/aws/vendedlogs/states/finops-*",
+      ]
     }
   }
 
@@ -49,6 +52,24 @@ data "aws_iam_policy_document" "key" {
     principals {
       type        = "Service"
       identifiers = ["events.amazonaws.com"]
+    }
+  }
+
+  # The bucket of bills tells the encrypted queue of files.
+  statement {
+    sid       = "BucketTellsOfFiles"
+    actions   = ["kms:Decrypt", "kms:GenerateDataKey"]
+    resources = ["*"]
+
+    principals {
+      type        = "Service"
+      identifiers = ["s3.amazonaws.com"]
+    }
+
+    condition {
+      test     = "StringEquals"
+      variable = "aws:SourceAccount"
+      values   = [var.account_id]
     }
   }
 }

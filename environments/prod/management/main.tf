@@ -21,3 +21,38 @@ module "budgets_management" {
   function_settings = { log_retention_days = 365 }
   alarms            = { topic_arns = var.alarm_topic_arns }
 }
+
+# Half a unit at least: nobody waits for a database that wakes up.
+module "billing_database" {
+  source = "../../../modules/billing_database"
+
+  account_id                 = var.account_id
+  region                     = var.region
+  network                    = var.database_access.network
+  allowed_cidr_blocks        = var.database_access.cidr_blocks
+  allowed_security_group_ids = var.database_access.security_group_ids
+  capacity                   = { minimum = 0.5, maximum = 16 }
+  backups                    = { retention_days = 35 }
+  deletion                   = { protection = true, final_snapshot = true }
+  log_exports                = ["audit", "error", "slowquery"]
+  kms_key_arn                = aws_kms_key.finops.arn
+}
+
+# No static rates: a bill without a rate of its day is quarantined.
+module "billing" {
+  source = "../../../modules/billing"
+
+  account_id        = var.account_id
+  region            = var.region
+  packages          = local.packages
+  datasets          = var.billing_datasets
+  kms_key_arn       = aws_kms_key.finops.arn
+  function_settings = { log_retention_days = 365 }
+  alarms            = { topic_arns = var.alarm_topic_arns }
+
+  database = {
+    cluster_arn = module.billing_database.cluster_arn
+    secret_arn  = module.billing_database.secret_arn
+    name        = module.billing_database.database_name
+  }
+}

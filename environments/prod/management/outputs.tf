@@ -12,3 +12,20 @@ output "budgets" {
     result_bus_arn     = module.budgets_management.result_bus_arn
   }
 }
+
+output "billing" {
+  description = "The billing flow: where to drop files, and what BI tools and the command line need."
+  value = {
+    account_id          = var.account_id
+    region              = var.region
+    bucket              = module.billing.bucket_name
+    queue_url           = module.billing.queue_url
+    workflow_arn        = module.billing.workflow_arn
+    functions           = module.billing.function_names
+    failure_queue_urls  = module.billing.failure_queue_urls
+    database_arn        = module.billing_database.cluster_arn
+    database_secret_arn = module.billing_database.secret_arn
+    database_name       = module.billing_database.database_name
+    database_cluster    = module.billing_database.cluster_identifier
+  }
+}

@@ -35,3 +35,25 @@ variable "alarm_topic_arns" {
   type        = list(string)
   nullable    = false
 }
+
+variable "billing_datasets" {
+  description = "How datasets (folders under billing/) write dates and amounts, as in the module billing."
+  type = map(object({
+    date_formats  = optional(list(string), [])
+    decimal_comma = optional(bool, false)
+    thousands     = optional(string, "")
+  }))
+  default  = {}
+  nullable = false
+}
+
+variable "database_access" {
+  description = "For BI tools: the `network` that the database is in, and who connects to it (`cidr_blocks`, `security_group_ids`). Nobody by default."
+  type = object({
+    network            = optional(object({ vpc_id = string, subnet_ids = list(string) }))
+    cidr_blocks        = optional(set(string), [])
+    security_group_ids = optional(set(string), [])
+  })
+  default  = {}
+  nullable = false
+}
