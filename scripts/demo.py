@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsed
 from rich.progress import Progress as ProgressBar
 from rich.table import Table
 
+import demo_billing
+from finops.shared.errors import FinOpsError
 from localcloud.endpoints import account_session
 from localcloud.settings import LocalCloudError, Settings
 from localcloud.supervisor import LocalCloud
@@ -276,6 +279,9 @@ def summarise(demo: Demo) -> None:
         "  .venv/bin/finops budgets set 222222222222 1500 --threshold ACTUAL:90 --wait\n"
         "  .venv/bin/finops budgets list\n"
         "  .venv/bin/finops budgets set 222222222222 -5          # refused, with its reason\n"
+        "  .venv/bin/finops billing load my-bills.csv --dataset acme --wait\n"
+        "  .venv/bin/finops billing files      # and: billing quarantine FILE\n"
+        "  .venv/bin/finops fx rate EUR 2026-03-07\n"
         "  .venv/bin/finops status\n"
         f"  aws --endpoint-url {demo.url} dynamodb scan --table-name"
         f" {demo.outputs['budgets_table']}   # with AWS_ACCESS_KEY_ID=111111111111\n"
@@ -296,8 +302,14 @@ def main() -> int:
         refuse_a_bad_edit(demo)
         heading("Drift is repaired")
         repair_drift(demo)
+        heading("Billing: CSV files dropped into S3 land in Aurora, checked and converted to USD")
+        demo_billing.load_files(console)
+        demo_billing.show_quarantine(console)
+        with tempfile.TemporaryDirectory() as folder:
+            demo_billing.refuse_a_spreadsheet(console, Path(folder))
+        demo_billing.show_totals(console)
         summarise(demo)
-    except (DemoError, LocalCloudError, TerraformError) as error:
+    except (DemoError, FinOpsError, LocalCloudError, RuntimeError, TerraformError) as error:
         console.print(f"[bold red]{error}[/bold red]", soft_wrap=True)
         return 3
     return 0

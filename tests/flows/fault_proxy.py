@@ -17,7 +17,7 @@ from urllib.parse import parse_qs, urlparse
 import psutil
 
 #: Service identifiers by which botocore takes an endpoint from the environment.
-SERVICES = ("SSM", "STS", "BUDGETS", "EVENTBRIDGE", "DYNAMODB", "SQS")
+SERVICES = ("SSM", "STS", "BUDGETS", "EVENTBRIDGE", "DYNAMODB", "SQS", "RDS_DATA")
 #: Headers that the proxy sets itself.
 PER_CONNECTION = ("content-length", "transfer-encoding", "connection", "date", "server")
 
@@ -98,7 +98,8 @@ class FaultProxy:
         body = request.rfile.read(int(request.headers.get("content-length") or 0))
         target = request.headers.get("x-amz-target", "").rpartition(".")[2]
         action = parse_qs(body.decode(errors="replace")).get("Action", [""])[0]
-        call = Call(operation=target or action, body=body.decode(errors="replace"))
+        operation = target or action or request.path.strip("/")
+        call = Call(operation=operation, body=body.decode(errors="replace"))
         self.calls.append(call)
 
         def forward() -> Answer:

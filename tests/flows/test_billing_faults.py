@@ -1,0 +1,157 @@
+"""The loader is killed, or hears nothing, at each of its calls: nothing is lost or doubled."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from finops.billing.batches import MOST_ROWS
+from finops.billing.domain import FileStatus, SourceObject
+from tests.flows.billing import LOADER, BillingFlow, as_csv, bill
+from tests.flows.deployment import eventually
+from tests.flows.fault_proxy import (
+    Answer,
+    Call,
+    Fault,
+    FaultProxy,
+    kill_after,
+    kill_before,
+    lose_answer,
+    pass_on,
+    refusal,
+)
+
+pytestmark = [
+    pytest.mark.flow,
+    pytest.mark.xdist_group("billing"),
+    # Workers are processes of this machine only on our own cloud.
+    pytest.mark.needs("lambda_workers"),
+]
+
+#: Enough for two batches.
+ROWS = MOST_ROWS + 500
+runs = itertools.count()
+
+
+@pytest.fixture(scope="module")
+def proxy(billing: BillingFlow) -> Iterator[FaultProxy]:
+    """Between the loader and the Data API."""
+    functions = billing.deployment.client("lambda")
+    before = functions.get_function_configuration(FunctionName=LOADER)["Environment"]["Variables"]
+    made = FaultProxy(billing.deployment.url)
+
+    def configure(variables: dict[str, str]) -> None:
+        functions.update_function_configuration(
+            FunctionName=LOADER, Environment={"Variables": variables}
+        )
+        functions.get_waiter("function_updated_v2").wait(
+            FunctionName=LOADER, WaiterConfig={"Delay": 0.1, "MaxAttempts": 100}
+        )
+
+    configure(before | made.environment)
+    with billing.by_hand():
+        yield made
+    configure(before)
+    made.close()
+
+
+def put(billing: BillingFlow) -> SourceObject:
+    """A file that no other test has, in a dataset of its own, loaded in one piece."""
+    run = next(runs)
+    body = as_csv([bill(number, item=f"run {run}") for number in range(ROWS)])
+    return replace(billing.put(f"billing/killed-{run}/bills.csv", body), size=1)
+
+
+def at_call(position: int, fault: Fault) -> tuple[Fault, Callable[[], str]]:
+    """The fault at the call of this position; and what that was."""
+    lock, count, struck = threading.Lock(), itertools.count(), []
+
+    def one(call: Call, forward: Callable[[], Answer], kill: Callable[[], None]) -> Answer:
+        with lock:
+            mine = next(count) == position
+        if mine:
+            struck.append(call.operation)
+        return (fault if mine else pass_on)(call, forward, kill)
+
+    return one, lambda: struck[0] if struck else ""
+
+
+def stands_once(billing: BillingFlow, source: SourceObject) -> None:
+    """Every row is there once, and the ledger says so once."""
+    dataset = source.dataset
+    (stored,) = billing.query(
+        "SELECT COUNT(*) AS counted, SUM(amount_usd) AS usd FROM billing WHERE dataset = :dataset",
+        dataset=dataset,
+    )
+    assert (stored["counted"], Decimal(stored["usd"])) == (ROWS, ROWS * Decimal("10.5"))
+    files = billing.query("SELECT * FROM billing_files WHERE dataset = :dataset", dataset=dataset)
+    assert [(one["status"], one["rows_inserted"]) for one in files] == [("LOADED", ROWS)]
+    assert Decimal(files[0]["amount_usd"]) == ROWS * Decimal("10.5")
+
+
+def calls_of_a_load(billing: BillingFlow, proxy: FaultProxy) -> list[str]:
+    proxy.calls.clear()
+    source = put(billing)
+    assert billing.deliver(source)
+    stands_once(billing, source)
+    return [call.operation for call in proxy.calls]
+
+
+@pytest.mark.parametrize("fault", [kill_before, kill_after, lose_answer])
+def test_a_loader_that_dies_or_hears_nothing_at_any_call_loads_once(
+    billing: BillingFlow, proxy: FaultProxy, fault: Fault
+) -> None:
+    calls = calls_of_a_load(billing, proxy)
+    assert {"BeginTransaction", "Execute", "CommitTransaction"} <= set(calls)
+    # What only reads, before and after the transaction, is like any other of its kind.
+    begin, commit = calls.index("BeginTransaction"), calls.index("CommitTransaction")
+    positions = range(begin, commit + 1) if fault is not lose_answer else (begin + 2, commit)
+    for position in positions:
+        faulty, struck = at_call(position, fault)
+        source = put(billing)
+        with proxy.faulty(faulty):
+            billing.deliver(source)
+        assert struck() == calls[position]
+        # As the queue does, until the dead loader's transaction is over.
+        eventually(lambda s=source: billing.deliver(s), within=30, every=0.3, what=struck())  # type: ignore[misc]
+        stands_once(billing, source)
+
+
+def test_a_database_that_comes_back_from_its_rest_is_waited_for(
+    billing: BillingFlow, proxy: FaultProxy
+) -> None:
+    asleep = itertools.count()
+
+    def resuming(_: Call, forward: Callable[[], Answer], __: Callable[[], None]) -> Answer:
+        return refusal("DatabaseResumingException") if next(asleep) < 2 else forward()
+
+    source = put(billing)
+    with proxy.faulty(resuming):
+        assert billing.deliver(source)
+    assert next(asleep) > 2
+    stands_once(billing, source)
+
+
+def test_what_does_not_end_is_failed_with_its_reason_and_loads_when_it_comes_again(
+    billing: BillingFlow, proxy: FaultProxy
+) -> None:
+    def refuse(call: Call, forward: Callable[[], Answer], _: Callable[[], None]) -> Answer:
+        if "JSON_TABLE" in call.body:
+            message: dict[str, Any] = {"code": "DatabaseErrorException"}
+            return refusal(message["code"])
+        return forward()
+
+    source = put(billing)
+    with proxy.faulty(refuse):
+        assert not billing.deliver(source)
+    entry = billing.ended(source)
+    assert entry.status is FileStatus.FAILED
+    assert "DatabaseErrorException" in entry.error
+    assert billing.deliver(source)
+    stands_once(billing, source)
