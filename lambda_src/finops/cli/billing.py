@@ -118,6 +118,7 @@ def retry(environment: Environment, out: Output, *, file: str, wait: bool, timeo
     entry = find(deployment, file)
     if entry.status.is_final:
         out.fail(f"{entry.source.key} is {entry.status}: nothing is left to do", Exit.REJECTED)
+    deployment.store.mark(entry.load_id, FileStatus.RECEIVED)
     deployment.deliver_again(entry)
     finish(
         deployment, out, {entry.source.key: entry.source.file_id}, timeout=timeout if wait else 0
