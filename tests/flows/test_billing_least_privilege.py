@@ -1,0 +1,189 @@
+"""Each statement that the billing flow is granted is taken away in turn, as for budgets."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from finops.billing.domain import FileStatus
+from tests.flows.billing import LOADER, BillingFlow, as_csv, bill, many_bills
+from tests.flows.test_least_privilege import (
+    HUB,
+    answers,
+    deployed,
+    failure_is_kept,
+    failures_queue,
+    happens,
+    is_of_billing,
+    log_is_written,
+    without,
+)
+
+pytestmark = [
+    pytest.mark.flow,
+    pytest.mark.xdist_group("billing"),
+    pytest.mark.needs("service_permissions"),
+]
+
+Probe = Callable[[BillingFlow, str], bool]
+PLAN, CHUNK = "finops-plan-billing-chunks", "finops-load-billing-chunk"
+FINISH, FAIL = "finops-finish-billing-file", "finops-fail-billing-file"
+MIGRATE, WORKFLOW = "finops-migrate-billing-database", "finops-load-large-billing-file"
+FUNCTIONS = (LOADER, PLAN, CHUNK, FINISH, FAIL, MIGRATE)
+
+
+def becomes_loaded(billing: BillingFlow, key: str, body: bytes) -> bool:
+    """Whether the file ends loaded; an earlier end counts as well as none in time."""
+    source = billing.put(key, body)
+
+    def status() -> FileStatus | None:
+        found = billing.store.by_file_id(source.file_id)
+        ended = found and (found.status.is_final or found.status is FileStatus.FAILED)
+        return found.status if found and ended else None
+
+    return happens(status) and status() in (FileStatus.LOADED, FileStatus.LOADED_WITH_REJECTS)
+
+
+def file_is_loaded(billing: BillingFlow, name: str) -> bool:
+    return becomes_loaded(billing, f"billing/{name}/a.csv", as_csv([bill(1, item=name)]))
+
+
+def bad_row_is_kept(billing: BillingFlow, name: str) -> bool:
+    rows = [bill(1, item=name), bill(2, bill_amount="much")]
+    return becomes_loaded(billing, f"billing/{name}/a.csv", as_csv(rows))
+
+
+def large_file_is_loaded(billing: BillingFlow, name: str) -> bool:
+    rows = many_bills(5000)
+    rows[0]["item"] = name
+    return becomes_loaded(billing, f"billing/{name}/large.csv", as_csv(rows))
+
+
+def hanging_load_is_taken_up(billing: BillingFlow, name: str) -> bool:
+    """A file whose workflow ended without a word is looked into, and started again."""
+    rows = [bill(number, item=name) for number in range(5000)]
+    source = billing.put(f"billing/{name}/large.csv", as_csv(rows))
+    billing.ended(source)
+    billing.query(
+        "UPDATE billing_files SET status = 'LOADING' WHERE file_id = :file_id",
+        file_id=source.file_id,
+    )
+    with billing.by_hand():
+        return billing.deliver(source)
+
+
+def loaded_file(billing: BillingFlow, name: str) -> int:
+    return billing.drop(f"billing/{name}/b.csv", as_csv([bill(2, item=name)])).load_id
+
+
+def finished_file_is_found(billing: BillingFlow, name: str) -> bool:
+    return answers(billing.deployment, FINISH, {"load_id": loaded_file(billing, name)})
+
+
+def failure_is_recorded(billing: BillingFlow, name: str) -> bool:
+    payload = {"load_id": loaded_file(billing, name), "step": "s", "error": "e", "cause": "c"}
+    return answers(billing.deployment, FAIL, payload)
+
+
+def database_is_migrated(billing: BillingFlow, _: str) -> bool:
+    return answers(billing.deployment, MIGRATE, {})
+
+
+def failed_migration_is_kept(billing: BillingFlow, _: str) -> bool:
+    """Nothing in its event makes the migration fail; a database that is none does."""
+    d = billing.deployment
+    functions = d.client("lambda")
+    before = functions.get_function_configuration(FunctionName=MIGRATE)["Environment"]["Variables"]
+
+    def configure(variables: dict[str, str]) -> None:
+        functions.update_function_configuration(
+            FunctionName=MIGRATE, Environment={"Variables": variables}
+        )
+        functions.get_waiter("function_updated_v2").wait(
+            FunctionName=MIGRATE, WaiterConfig={"Delay": 0.1, "MaxAttempts": 100}
+        )
+
+    queue = failures_queue(d, MIGRATE, HUB)
+    d.client("sqs").purge_queue(QueueUrl=queue)
+    configure(before | {"DATABASE_NAME": "nowhere"})
+    try:
+        functions.invoke(FunctionName=MIGRATE, InvocationType="Event", Payload=json.dumps({}))
+        return happens(lambda: d.messages(queue))
+    finally:
+        configure(before)
+
+
+def of_function(probe: Callable[..., bool]) -> Probe:
+    return lambda billing, name: probe(billing.deployment, name)
+
+
+DATABASE: dict[str, Probe] = {
+    LOADER: file_is_loaded,
+    PLAN: large_file_is_loaded,
+    CHUNK: large_file_is_loaded,
+    FINISH: finished_file_is_found,
+    FAIL: failure_is_recorded,
+    MIGRATE: database_is_migrated,
+}
+
+#: (role, statement) → what cannot work without it.
+NEEDED: dict[tuple[str, str], Probe] = {
+    (LOADER, "ConsumeFiles"): file_is_loaded,
+    (LOADER, "ReadFiles"): file_is_loaded,
+    (LOADER, "QuarantineRows"): bad_row_is_kept,
+    (LOADER, "StartWorkflow"): large_file_is_loaded,
+    (LOADER, "SeeWorkflow"): hanging_load_is_taken_up,
+    (PLAN, "ReadFiles"): large_file_is_loaded,
+    (PLAN, "WriteChunks"): large_file_is_loaded,
+    (CHUNK, "ReadFiles"): large_file_is_loaded,
+    (CHUNK, "QuarantineRows"): large_file_is_loaded,
+    **{(one, "RunStatements"): probe for one, probe in DATABASE.items()},
+    **{(one, "ReadDatabaseSecret"): probe for one, probe in DATABASE.items()},
+    **{
+        (one, "SendFailures"): of_function(failure_is_kept(one, HUB))
+        for one in FUNCTIONS
+        if one != MIGRATE
+    },
+    (MIGRATE, "SendFailures"): failed_migration_is_kept,
+    **{(one, "WriteLogs"): of_function(log_is_written(one, HUB)) for one in FUNCTIONS},
+}
+#: The emulator does not ask what a state machine's own role may do; the plan tests hold these.
+NOT_ENFORCED = {
+    (WORKFLOW, sid)
+    for sid in ("InvokeFunctions", "ReadPlans", "StartMapRuns", "FollowMapRuns", "DeliverLogs")
+}
+
+
+@pytest.fixture
+def name() -> str:
+    """A dataset that no other probe has seen."""
+    return f"privilege-{uuid.uuid4().hex[:8]}"
+
+
+@contextmanager
+def left_alone(billing: BillingFlow) -> Iterator[None]:
+    """What could not be loaded is not loaded behind the test's back later on."""
+    yield
+    billing.deployment.client("sqs").purge_queue(QueueUrl=billing.outputs["queue_url"])
+
+
+def test_every_statement_that_is_deployed_is_needed_by_something(billing: BillingFlow) -> None:
+    found = {(role, sid) for _, role, sid in deployed(billing.deployment) if is_of_billing(role)}
+    assert found == set(NEEDED) | NOT_ENFORCED
+
+
+@pytest.mark.parametrize(
+    ("role", "sid"), sorted(NEEDED), ids=[f"{role}-{sid}" for role, sid in sorted(NEEDED)]
+)
+def test_without_one_statement_something_fails(
+    billing: BillingFlow, name: str, role: str, sid: str
+) -> None:
+    works = NEEDED[(role, sid)]
+    with left_alone(billing):
+        with without(billing.deployment, HUB, role, sid):
+            assert not works(billing, name)
+        assert works(billing, f"{name}-again")
