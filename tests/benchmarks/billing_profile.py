@@ -1,0 +1,85 @@
+"""Each part of a load alone, in rows a second, as JSON: run by test_billing.py."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator
+from datetime import date
+from decimal import Decimal
+from itertools import islice
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from finops.billing.batches import Batch, Batches
+from finops.billing.database import AuroraBillingStore
+from finops.billing.domain import Rate, SourceObject
+from finops.billing.reader import open_csv
+from finops.billing.rows import DatasetFormat, RowParser
+from finops.billing.schemas import BILLING, recognise
+from finops.shared.data_api import DataApi, data_api_client
+from tests.benchmarks.test_billing import lines
+from tests.flows.billing import HEADER
+
+
+def rate(currency: str, day: date) -> Rate:
+    return Rate(currency=currency, rate_date=day, usd_per_unit=Decimal("1.25"), source="profile")
+
+
+def main(rows: int) -> dict[str, float]:
+    content = (",".join(HEADER) + "\n" + "".join(islice(lines(0), rows))).encode()
+
+    def read() -> None:
+        for _ in open_csv(io.BytesIO(content), recognise).records():
+            pass
+
+    def batches() -> Iterator[Batch]:
+        table = open_csv(io.BytesIO(content), recognise)
+        parser = RowParser(table.recognition, DatasetFormat(), rate, 7)
+        collected = Batches(BILLING)
+        for line, fields in table.records():
+            assert fields is not None
+            yield from collected.add(line, table.raw, parser.parse(fields))
+        yield from collected.rest()
+
+    def prepare() -> None:
+        for _ in batches():
+            pass
+
+    found = {"read the CSV": rows / timed(read)}
+    found["read, check, convert, encode"] = rows / timed(prepare)
+    store = AuroraBillingStore(
+        DataApi(
+            data_api_client(),
+            cluster_arn=os.environ["DATABASE_ARN"],
+            secret_arn=os.environ["DATABASE_SECRET_ARN"],
+            database=os.environ["DATABASE_NAME"],
+        )
+    )
+    source = SourceObject(
+        bucket="profile", key="billing/profile/a", version_id="1", etag="", size=0, order="1"
+    )
+    entry = store.receive(source, "profile")
+    some = list(islice(batches(), 8))
+    count = sum(len(one.rows) for one in some)
+    with store.transaction() as transaction:
+        start = time.perf_counter()
+        for one in some:
+            transaction.write(entry, BILLING, one)
+        found["Data API and database, batches made before"] = count / (time.perf_counter() - start)
+    return found
+
+
+def timed(action: object) -> float:
+    assert callable(action)
+    start = time.perf_counter()
+    action()
+    return time.perf_counter() - start
+
+
+if __name__ == "__main__":
+    print(json.dumps(main(int(sys.argv[1]))))

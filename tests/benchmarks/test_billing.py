@@ -1,0 +1,324 @@
+"""How fast billing files load, beside what is usual and what is possible, and in how much memory.
+
+Every way writes the same columns into a table like the flow's own, in one run, through the same
+local Data API; LOAD DATA goes past it, straight into the same server. A second pass adds the 15 ms
+that a call takes on AWS.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+from rich.table import Table
+
+from finops.billing.domain import FileStatus, SourceObject
+from finops.billing.ports import FileEntry
+from localcloud.database import Database
+from localcloud.settings import REPOSITORY
+from localcloud.supervisor import LocalCloud
+from localcloud.terraform import local_environment
+from tests.benchmarks.test_budgets import timed
+from tests.conftest import fresh_settings
+from tests.flows.billing import HEADER, LOADER, BillingFlow
+from tests.flows.deployment import Deployment, eventually
+
+pytestmark = pytest.mark.benchmark
+
+console = Console(width=110, highlight=False)
+ROWS = int(os.environ.get("FINOPS_BENCH_ROWS", "1000000"))
+ALONE, BATCHED, BATCH = 2_000, 50_000, 1_000
+MIB = 1 << 20
+#: Sizes of the files whose loader's memory is measured.
+SIZES = [
+    int(one) * MIB for one in os.environ.get("FINOPS_BENCH_MIB", "10,100,1024").split(",") if one
+]
+
+
+@contextmanager
+def deployed(latency_ms: int) -> Iterator[tuple[BillingFlow, LocalCloud]]:
+    """The flow on a cloud of its own, whose Data API takes so much longer a call."""
+    with fresh_settings() as fresh:
+        slow = {"FINOPS_DATA_API_LATENCY_MS": str(latency_ms)}
+        settings = replace(fresh, emulator_environment={**fresh.emulator_environment, **slow})
+        with LocalCloud(settings) as cloud:
+            terraform = local_environment(
+                settings, repair_schedule="rate(12 hours)", billing_loading={"chunk_concurrency": 2}
+            )
+            terraform.variables = {**terraform.variables, "endpoint_url": cloud.endpoint_url}
+            terraform.init()
+            terraform.apply()
+            outputs = terraform.output()
+            flow = BillingFlow(
+                Deployment(url=cloud.endpoint_url, outputs=outputs["budgets"]), outputs["billing"]
+            )
+            rates = b"currency,rate_date,usd_per_unit\nEUR,2026-03-01,1.25\n"
+            flow.drop("rates/first.csv", rates)
+            yield flow, cloud
+
+
+def lines(first: int, item: str = "Croissant") -> Iterator[str]:
+    """Lines of a billing file, without end."""
+    number = first
+    while True:
+        number += 1
+        yield (
+            f"{number},Acme {number % 5000} GmbH,DE,Berlin,Bakery,{item},"
+            f"2026-03-0{1 + number % 7},{'EUR' if number % 2 else 'USD'},{number % 9973}.25\n"
+        )
+
+
+def as_values(line: str) -> dict[str, str]:
+    return dict(zip(HEADER, line.rstrip("\n").split(","), strict=True))
+
+
+INSERT = (
+    "INSERT INTO bench_rows (dataset, record_id, company_name, country, city, product_line, item,"
+    " bill_date, currency, bill_amount, amount_usd, rate, rate_date, load_id, seen_load_id, line,"
+    " version_order) VALUES (:dataset, :record_id, :company_name, :country, :city, :product_line,"
+    " :item, :bill_date, :currency, :bill_amount, :amount_usd, :rate, :rate_date, :load_id,"
+    " :load_id, :line, :version_order)"
+)
+
+
+def parameters(dataset: str, number: int, line: str) -> list[dict[str, Any]]:
+    row: dict[str, Any] = as_values(line) | {
+        "dataset": dataset,
+        "amount_usd": "1.25",
+        "rate": "1.25",
+        "rate_date": "2026-03-01",
+        "version_order": "x",
+        "load_id": 1,
+        "line": number,
+    }
+    return [
+        {"name": name, "value": {"longValue" if isinstance(value, int) else "stringValue": value}}
+        for name, value in row.items()
+    ]
+
+
+def rates_of_all(flow: BillingFlow, cloud: LocalCloud, folder: Path) -> dict[str, float]:
+    """Rows a second of each way."""
+    flow.query("CREATE TABLE IF NOT EXISTS bench_rows LIKE billing_rows")
+    client = flow.deployment.client("rds-data")
+    where = {
+        "resourceArn": flow.outputs["database_arn"],
+        "secretArn": flow.outputs["database_secret_arn"],
+        "database": flow.outputs["database_name"],
+    }
+    some = list(islice(lines(0), BATCHED))
+
+    def one_by_one() -> None:
+        for number, line in enumerate(some[:ALONE]):
+            client.execute_statement(
+                sql=INSERT, parameters=parameters("alone", number, line), **where
+            )
+
+    def batched() -> None:
+        for start in range(0, BATCHED, BATCH):
+            client.batch_execute_statement(
+                sql=INSERT,
+                parameterSets=[
+                    parameters("batched", start + number, line)
+                    for number, line in enumerate(some[start : start + BATCH])
+                ],
+                **where,
+            )
+
+    file = folder / "infile.tsv"
+    with file.open("w") as out:
+        for number, line in enumerate(islice(lines(0), ROWS)):
+            values = line.rstrip("\n").split(",")
+            out.write("\t".join(["infile", *values, "1.25", "1.25", "2026-03-01", "1", "1"]))
+            out.write(f"\t{number}\tx\n")
+    names = "dataset, " + ", ".join(HEADER) + ", amount_usd, rate, rate_date, load_id,"
+    statement = (
+        f"LOAD DATA LOCAL INFILE '{file}' INTO TABLE bench_rows CHARACTER SET utf8mb4"
+        f" ({names} seen_load_id, line, version_order)"
+    )
+
+    def infile() -> None:
+        subprocess.run(
+            [
+                "mariadb",
+                "--no-defaults",
+                "--local-infile=1",
+                f"--socket={Database(cloud.settings).socket}",
+                "--user=root",
+                flow.outputs["database_name"],
+                f"--execute={statement}",
+            ],
+            check=True,
+        )
+
+    body = (",".join(HEADER) + "\n" + "".join(islice(lines(0), ROWS))).encode()
+    ended: list[FileEntry] = []
+    flow.drop("billing/warm/up.csv", body[: body.index(b"\n", 10_000)])
+    found = {
+        "one execute_statement a row": ALONE / timed(one_by_one),
+        "batch_execute_statement of 1,000": BATCHED / timed(batched),
+        "LOAD DATA LOCAL INFILE": ROWS / timed(infile),
+        "PutObject to LOADED": ROWS
+        / timed(lambda: ended.append(flow.drop("billing/bench/rows.csv", body, 900))),
+    }
+    assert [(one.status, one.tally.inserted) for one in ended] == [(FileStatus.LOADED, ROWS)]
+    return found
+
+
+def test_rows_a_second(tmp_path: Path) -> None:
+    table = Table(title=f"\n{ROWS:,} rows  (load {os.getloadavg()[0]:.1f})", box=None)
+    for column in ("way", "rows/s", "ours is", "rows/s, 15 ms a call", "ours is", "goal"):
+        table.add_column(column, justify="left" if column == "way" else "right")
+    columns = []
+    for latency_ms in (0, 15):
+        with deployed(latency_ms) as (flow, cloud):
+            columns.append(rates_of_all(flow, cloud, tmp_path))
+            if not latency_ms:
+                profile(flow, columns[0]["PutObject to LOADED"])
+    goals = {"one": "100", "batch": "8", "LOAD": "0.5", "PutObject": ""}
+    ours = [column["PutObject to LOADED"] for column in columns]
+    for way in columns[0]:
+        cells = []
+        for found, own in zip(columns, ours, strict=True):
+            cells += [f"{found[way]:,.0f}", f"{own / found[way]:.2f} times"]
+        table.add_row(way, *cells, goals[way.split("_")[0].split()[0]])
+    console.print(table)
+
+
+def profile(flow: BillingFlow, whole: float) -> None:
+    """Where the time of a load goes: each part alone, in rows a second."""
+    code = Path(__file__).with_name("billing_profile.py")
+    answer = subprocess.run(
+        [sys.executable, str(code), str(ROWS)],
+        env=os.environ | function_environment(flow),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert answer.returncode == 0, answer.stderr
+    table = Table(title="\nEach part of a load alone, rows/s", box=None)
+    table.add_column("part")
+    table.add_column("rows/s", justify="right")
+    for name, rate in json.loads(answer.stdout).items():
+        table.add_row(name, f"{rate:,.0f}")
+    table.add_row("all of it, side by side", f"{whole:,.0f}")
+    console.print(table)
+
+
+def function_environment(flow: BillingFlow) -> dict[str, str]:
+    """What the loader sees, as root of its account."""
+    found = flow.deployment.client("lambda").get_function_configuration(FunctionName=LOADER)
+    return {
+        **found["Environment"]["Variables"],
+        "AWS_ENDPOINT_URL": flow.deployment.url,
+        "AWS_ACCESS_KEY_ID": "111111111111",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "PYTHONPATH": str(REPOSITORY / "lambda_src"),
+    }
+
+
+MEMORY = """
+import json, resource, sys, types
+from finops.billing import handlers
+context = types.SimpleNamespace(
+    function_name="bench", memory_limit_in_mb=512, aws_request_id="1",
+    invoked_function_arn="arn:aws:lambda:us-east-1:111111111111:function:bench",
+    get_remaining_time_in_millis=lambda: 10**9)
+answer = handlers.load_billing_file(json.load(open(sys.argv[1])), context)
+assert answer == {"batchItemFailures": []}, answer
+with open(sys.argv[2], "w") as out:
+    out.write(str(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss))
+"""
+
+
+def write_large(path: Path, size: int) -> int:
+    """A file of so many bytes with quoted line breaks and long texts. Returns its rows."""
+    text = "a long text that goes on and on, " * 8
+    count = 0
+    with path.open("w") as out:
+        out.write(",".join(HEADER) + "\n")
+        for line in lines(size, f'"{text}\nand on the next line"'):
+            out.write(line)
+            count += 1
+            if count % 1000 == 0 and out.tell() >= size:
+                return count
+    return count
+
+
+def test_memory_and_parts(tmp_path: Path) -> None:
+    """The loader's peak memory by size, and the same totals when the largest goes in parts."""
+    table = Table(title="\nA file with quoted line breaks, in one piece and in parts", box=None)
+    for column in ("MiB", "rows", "one piece, s", "peak memory of the loader, MB", "in parts, s"):
+        table.add_column(column, justify="right")
+    with deployed(0) as (flow, _):
+        for size in SIZES:
+            file = tmp_path / "large.csv"
+            rows = write_large(file, size)
+            took, memory, whole = in_one_piece(flow, file, size, tmp_path)
+            cells = [f"{size // MIB:,}", f"{rows:,}", f"{took:.0f}", f"{memory / 1024:.0f}"]
+            if size == max(SIZES):
+                with file.open("a") as out:
+                    out.write("\n")  # a blank line: other content, the same rows
+                start = time.perf_counter()
+                parts = upload(flow, file, "billing/parts/large.csv")
+                entry = flow.ended(parts, within=1800)
+                assert entry.status is FileStatus.LOADED, entry.error
+                assert (entry.tally, entry.amounts, entry.amount_usd) == (
+                    whole.tally,
+                    whole.amounts,
+                    whole.amount_usd,
+                )
+                cells.append(f"{time.perf_counter() - start:.0f}")
+            table.add_row(*cells)
+            file.unlink()
+    console.print(table)
+
+
+def upload(flow: BillingFlow, file: Path, key: str) -> SourceObject:
+    s3 = flow.deployment.client("s3")
+    s3.upload_file(str(file), flow.outputs["bucket"], key)
+    head = s3.head_object(Bucket=flow.outputs["bucket"], Key=key)
+    return SourceObject(
+        bucket=flow.outputs["bucket"],
+        key=key,
+        version_id=head["VersionId"],
+        etag=head["ETag"].strip('"'),
+        size=head["ContentLength"],
+        order="",
+    )
+
+
+def in_one_piece(
+    flow: BillingFlow, file: Path, size: int, folder: Path
+) -> tuple[float, int, FileEntry]:
+    """Load a file by the handler in a process of its own: (seconds, peak KiB, ledger row)."""
+    event, peak = folder / "event.json", folder / "peak"
+    with flow.by_hand():
+        source = upload(flow, file, f"billing/whole-{size}/large.csv")
+        event.write_text(json.dumps(flow.event(replace(source, size=1), "2026-04-01T00:00:00Z")))
+        environment = os.environ | function_environment(flow)
+
+        def load() -> None:
+            subprocess.run(
+                [sys.executable, "-c", MEMORY, str(event), str(peak)],
+                env=environment,
+                check=True,
+                stdout=subprocess.DEVNULL,
+            )
+
+        took = timed(load)
+        entry = eventually(lambda: flow.store.by_file_id(source.file_id), what="the ledger")
+    assert entry.status is FileStatus.LOADED, entry.error
+    return took, int(peak.read_text()), entry
