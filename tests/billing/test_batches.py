@@ -1,0 +1,96 @@
+"""Batches carry as much as a request may, and nothing is lost on the way."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from datetime import date
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from finops.billing import batches as module
+from finops.billing.batches import LARGEST_DOCUMENT, MOST_ROWS, Batch, Batches
+from finops.billing.domain import Rate
+from finops.billing.rows import Row
+from finops.billing.schemas import BILLING
+
+RATE = Rate(currency="USD", rate_date=date(2026, 3, 5), usd_per_unit=Decimal("1E+1"), source="test")
+
+
+def row(key: str, item: str = "x", amount: str = "0.1") -> Row:
+    values: list[str | None] = [key, "A", "B", "C", None, item, "2026-03-05", "USD", amount]
+    return Row(values, key, "USD", Decimal(amount), RATE, [Decimal(amount)])
+
+
+def collected(rows: Iterable[Row]) -> list[Batch]:
+    collector = Batches(BILLING)
+    found = []
+    for line, one in enumerate(rows, 2):
+        found += list(collector.add(line, f"raw {line}", one))
+    return [*found, *collector.rest()]
+
+
+def as_sent(batch: Batch) -> int:
+    return len(json.dumps(batch.document))
+
+
+def test_a_row_travels_with_its_line_and_rate() -> None:
+    (batch,) = collected([row("a", "é")])
+    assert json.loads(batch.document) == [
+        [2, "10", "2026-03-05", "0.1", "a", "A", "B", "C", None, "é", "2026-03-05", "USD", "0.1"]
+    ]
+    assert batch.sums == {"USD": Decimal("0.1")}
+    assert batch.rows[0].raw == "raw 2"
+
+
+@pytest.mark.parametrize("item", ["x", "😀" * 60, '"\\' * 100, "é" * 255])
+def test_what_boto3_sends_stays_under_the_limit_and_comes_near_it(item: str) -> None:
+    count = 45_000
+    found = collected(row(str(number), item) for number in range(count))
+    assert len(found) > 1
+    assert all(as_sent(one) <= LARGEST_DOCUMENT + 2 for one in found)
+    assert all(len(one.rows) <= MOST_ROWS for one in found)
+    for one in found[:-1]:
+        assert as_sent(one) > 0.9 * LARGEST_DOCUMENT or len(one.rows) > MOST_ROWS - 300
+    assert [sent.line for one in found for sent in one.rows] == list(range(2, count + 2))
+    assert sum((one.sums["USD"] for one in found), Decimal(0)) == Decimal("0.1") * count
+
+
+def test_very_wide_rows_go_one_by_one() -> None:
+    wide = "😀" * 10_000
+    found = collected(row(str(number), wide) for number in range(300))
+    assert all(as_sent(one) <= LARGEST_DOCUMENT + 2 for one in found)
+    assert [sent.row.key for one in found for sent in one.rows] == [str(n) for n in range(300)]
+
+
+@given(st.lists(st.text(max_size=20), max_size=40))
+def test_any_text_arrives_as_it_was(items: list[str]) -> None:
+    texts = [one for one in items if one.isprintable()]
+    found = [
+        cells[9]
+        for batch in collected(row(str(n), text) for n, text in enumerate(texts))
+        for cells in json.loads(batch.document)
+    ]
+    assert found == texts
+
+
+def test_a_waiting_key_is_known_until_its_batch_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MOST_ROWS", 500)
+    collector = Batches(BILLING)
+    gone: list[Batch] = []
+    for number in range(500):
+        gone += list(collector.add(number, "", row(str(number))))
+    assert not gone
+    assert collector.holds("0")
+    for number in range(500, 750):
+        gone += list(collector.add(number, "", row(str(number))))
+    assert [len(one.rows) for one in gone] == [500]
+    assert not collector.holds("0")
+    assert collector.holds("700")
+
+
+def test_no_rows_make_no_batch() -> None:
+    assert collected([]) == []

@@ -1,0 +1,234 @@
+"""The rules of a row."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from decimal import ROUND_HALF_UP, Context, Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from finops.billing.domain import Rate
+from finops.billing.rows import DatasetFormat, Row, RowParser, RowProblem
+from finops.billing.schemas import BILLING, FOCUS, Schema, recognise
+from finops.shared.errors import RejectedInput
+
+HEADER = [column.title for column in BILLING.columns]
+FOCUS_HEADER = [column.title for column in FOCUS.columns]
+GOOD = {
+    "record_id": "7",
+    "company_name": "Acme",
+    "country": "DE",
+    "city": "Köln",
+    "product_line": "Bakery",
+    "item": "Roll",
+    "bill_date": "2026-03-05",
+    "currency": "EUR",
+    "bill_amount": "-10.50",
+}
+CHARGE = dict.fromkeys(FOCUS_HEADER, "") | {
+    "BilledCost": "1.5E-7",
+    "EffectiveCost": "0",
+    "ListCost": "2",
+    "ContractedCost": "2",
+    "BillingCurrency": "USD",
+    "BillingPeriodStart": "2026-03-01T00:00:00Z",
+    "BillingPeriodEnd": "2026-04-01 00:00:00",
+    "ChargePeriodStart": "2026-03-05T02:00:00+02:00",
+    "ChargePeriodEnd": "2026-03-06",
+    "BillingAccountId": "123",
+    "ServiceName": "AmazonS3",
+    "ChargeCategory": "Usage",
+    "Tags": '{"b": 1, "a": "x"}',
+    "RegionId": "NULL",
+}
+
+
+def rate(currency: str, day: date) -> Rate | None:
+    if currency == "CHF":
+        return None
+    usd = Decimal("1.25") if currency == "EUR" else Decimal(1)
+    return Rate(currency=currency, rate_date=day, usd_per_unit=usd, source="test")
+
+
+def parse(schema: Schema = BILLING, style: DatasetFormat | None = None, **cells: str) -> Row:
+    good, header = (GOOD, HEADER) if schema is BILLING else (CHARGE, FOCUS_HEADER)
+    parser = RowParser(recognise(header), style or DatasetFormat(), rate, 7)
+    return parser.parse([(good | cells)[name] for name in header])
+
+
+def refused(schema: Schema = BILLING, style: DatasetFormat | None = None, **cells: str) -> str:
+    with pytest.raises(RowProblem) as problem:
+        parse(schema, style, **cells)
+    (column,) = cells
+    assert problem.value.field == column
+    assert column in problem.value.message or problem.value.reason == "no_rate"
+    return problem.value.reason
+
+
+def value(row: Row, name: str, schema: Schema = BILLING) -> str | None:
+    return row.values[[column.title for column in schema.columns].index(name)]
+
+
+def test_a_row_is_converted_with_its_rate() -> None:
+    row = parse()
+    assert row.key == "7"
+    assert (row.amount, row.usd) == (Decimal("-10.50"), [Decimal("-13.125000")])
+    assert row.rate.rate_date == date(2026, 3, 5)
+
+
+@pytest.mark.parametrize(
+    ("text", "iso"),
+    [("2026-03-05", "2026-03-05"), ("2026/03/05", "2026-03-05"), (" 2024-02-29 ", "2024-02-29")],
+)
+def test_iso_dates_are_read(text: str, iso: str) -> None:
+    assert value(parse(bill_date=text), "bill_date") == iso
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["05.03.2026", "03/05/2026", "2026-3-5", "2026-02-30", "2026-03/05", "20260305", "1969-12-31",
+     "2101-01-01", "٢٠٢٦-03-05", "2026-03-05T00:00:00"],
+)  # fmt: skip
+def test_other_dates_are_not_guessed(text: str) -> None:
+    assert refused(bill_date=text) == "invalid_date"
+
+
+def test_a_dataset_says_which_dates_it_writes() -> None:
+    style = DatasetFormat(date_formats=("%d.%m.%Y", "%d %b %Y"))
+    assert value(parse(style=style, bill_date="05.03.2026"), "bill_date") == "2026-03-05"
+    assert value(parse(style=style, bill_date="5 Mar 2026"), "bill_date") == "2026-03-05"
+    assert refused(style=style, bill_date="31.02.2026") == "invalid_date"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["1,50", "1.234,50", "1,234.50", "$5", "5 EUR", "(5)", "5-", "--5", "NaN", "Infinity", "1e3",
+     "0x1F", "1_000", "٣", ".5", "5.", "=1+1", "1 000"],
+)  # fmt: skip
+def test_amounts_in_other_forms_are_not_guessed(text: str) -> None:
+    assert refused(bill_amount=text) == "invalid_amount"
+
+
+@pytest.mark.parametrize(
+    ("text", "amount"),
+    [("1.234.567,89", "1234567.89"), ("1,5", "1.5"), ("-0,01", "-0.01"), ("12", "12")],
+)
+def test_a_dataset_says_which_marks_it_writes(text: str, amount: str) -> None:
+    style = DatasetFormat(decimal_comma=True, thousands=".")
+    assert parse(style=style, bill_amount=text).amount == Decimal(amount)
+
+
+@pytest.mark.parametrize("text", ["1.23", "1.2345,6", "1,2,3", "12.34,5"])
+def test_marks_in_odd_places_are_refused(text: str) -> None:
+    style = DatasetFormat(decimal_comma=True, thousands=".")
+    assert refused(style=style, bill_amount=text) == "invalid_amount"
+
+
+def test_both_marks_cannot_be_the_same() -> None:
+    with pytest.raises(RejectedInput):
+        DatasetFormat.from_document("d", {"decimal_comma": True, "thousands": ","})
+    with pytest.raises(RejectedInput):
+        DatasetFormat.from_document("d", {"decimal_coma": True})
+
+
+def test_amounts_that_do_not_fit_are_refused() -> None:
+    assert refused(bill_amount="1" + "0" * 14) == "out_of_range"
+    assert refused(bill_amount="0.0000001") == "too_precise"
+    assert parse(bill_amount="1.1000000000").amount == Decimal("1.1")
+
+
+@pytest.mark.parametrize(
+    ("cells", "reason"),
+    [
+        ({"record_id": " "}, "missing_value"),
+        ({"bill_amount": ""}, "missing_value"),
+        ({"currency": "EURO"}, "unknown_currency"),
+        ({"currency": "XYZ"}, "unknown_currency"),
+        ({"currency": "CHF"}, "no_rate"),
+        ({"record_id": "x" * 129}, "too_long"),
+        ({"item": "a\x00b"}, "control_character"),
+    ],
+)
+def test_bad_values_are_refused_by_name(cells: dict[str, str], reason: str) -> None:
+    assert refused(BILLING, None, **cells) == reason
+
+
+def test_what_may_be_empty_is_no_value() -> None:
+    assert value(parse(city=" ", item=""), "city") is None
+
+
+def test_a_currency_in_small_letters_is_the_currency() -> None:
+    assert parse(currency="eur").currency == "EUR"
+
+
+@given(st.decimals(min_value=-(10**13), max_value=10**13, places=6))
+def test_amounts_are_exact_and_converted_once(amount: Decimal) -> None:
+    row = parse(bill_amount=f"{amount:f}")
+    assert row.amount == amount
+    exact = Context(prec=60).multiply(amount, Decimal("1.25"))
+    assert row.usd == [exact.quantize(Decimal("0.000001"), ROUND_HALF_UP, Context(prec=60))]
+
+
+@given(st.text(max_size=40))
+def test_any_text_is_an_amount_or_refused(text: str) -> None:
+    try:
+        row = parse(bill_amount=text)
+    except RowProblem:
+        return
+    assert row.amount == Decimal(text.strip())
+
+
+@given(st.text(max_size=30))
+def test_any_text_is_a_date_or_refused(text: str) -> None:
+    style = DatasetFormat(date_formats=("%d.%m.%y", "%Y%m%d"))
+    try:
+        found = value(parse(style=style, bill_date=text), "bill_date")
+    except RowProblem:
+        return
+    assert found is not None
+    date.fromisoformat(found)
+
+
+def test_a_focus_charge_is_read() -> None:
+    row = parse(FOCUS)
+    assert row.key == ""
+    assert row.amount == Decimal("1.5E-7")
+    assert value(row, "BilledCost", FOCUS) == "0.00000015"
+    assert value(row, "ChargePeriodStart", FOCUS) == "2026-03-05 00:00:00"
+    assert value(row, "ChargePeriodEnd", FOCUS) == "2026-03-06 00:00:00"
+    assert value(row, "Tags", FOCUS) == '{"a":"x","b":1}'
+    assert value(row, "RegionId", FOCUS) is None
+
+
+@pytest.mark.parametrize(
+    ("cells", "reason"),
+    [
+        ({"Tags": "[1]"}, "invalid_json"),
+        ({"Tags": "{"}, "invalid_json"),
+        ({"BilledCost": "1E-19"}, "too_precise"),
+        ({"BilledCost": "1E400"}, "out_of_range"),
+        ({"BilledCost": "NULL"}, "missing_value"),
+        ({"ChargePeriodStart": "yesterday"}, "invalid_date"),
+        ({"ChargePeriodStart": "0001-01-01T00:00:00+23:00"}, "invalid_date"),
+    ],
+)
+def test_bad_charges_are_refused_by_name(cells: dict[str, str], reason: str) -> None:
+    assert refused(FOCUS, None, **cells) == reason
+
+
+def test_rates_are_asked_for_once_a_currency_and_day() -> None:
+    asked: list[Any] = []
+
+    def counted(currency: str, day: date) -> Rate | None:
+        asked.append((currency, day))
+        return rate(currency, day)
+
+    parser = RowParser(recognise(HEADER), DatasetFormat(), counted, 7)
+    for number in range(10):
+        day = date(2026, 3, 1) + timedelta(days=number % 2)
+        row = GOOD | {"record_id": str(number), "bill_date": day.isoformat()}
+        parser.parse([row[name] for name in HEADER])
+    assert len(asked) == 2

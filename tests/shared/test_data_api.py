@@ -1,0 +1,138 @@
+"""The Data API's client: values, transactions, a database that sleeps, conflicts."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from finops.shared.data_api import DataApi
+from finops.shared.errors import ConfigurationError, TransientFailure
+
+
+class FakeClient:
+    """Answers, or fails with the errors that it was given, and keeps its calls."""
+
+    def __init__(self, *errors: tuple[str, str]) -> None:
+        self.errors = list(errors)
+        self.calls: list[tuple[str, dict[str, Any]]] = []
+        self.answer: dict[str, Any] = {"numberOfRecordsUpdated": 0}
+
+    def _call(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
+        self.calls.append((operation, request))
+        if self.errors:
+            code, message = self.errors.pop(0)
+            raise ClientError(
+                {
+                    "Error": {"Code": code, "Message": message},
+                    "ResponseMetadata": {"HTTPStatusCode": 400},
+                },
+                operation,
+            )
+        return self.answer | {"transactionId": "t"}
+
+    def execute_statement(self, **request: Any) -> dict[str, Any]:
+        return self._call("ExecuteStatement", request)
+
+    def begin_transaction(self, **request: Any) -> dict[str, Any]:
+        return self._call("BeginTransaction", request)
+
+    def commit_transaction(self, **request: Any) -> dict[str, Any]:
+        return self._call("CommitTransaction", request)
+
+    def rollback_transaction(self, **request: Any) -> dict[str, Any]:
+        return self._call("RollbackTransaction", request)
+
+    def operations(self) -> list[str]:
+        return [operation for operation, _ in self.calls]
+
+
+def database(client: FakeClient) -> tuple[DataApi, list[float]]:
+    slept: list[float] = []
+    return (
+        DataApi(client, cluster_arn="c", secret_arn="s", database="d", sleep=slept.append),
+        slept,
+    )
+
+
+def test_values_travel_by_their_type() -> None:
+    client = FakeClient()
+    api, _ = database(client)
+    api.execute("SELECT :a", {"a": None, "b": 1, "c": "x", "d": Decimal("1E+2"), "e": True})
+    sent = {one["name"]: one for one in client.calls[0][1]["parameters"]}
+    assert [sent[name]["value"] for name in "abce"] == [
+        {"isNull": True},
+        {"longValue": 1},
+        {"stringValue": "x"},
+        {"booleanValue": True},
+    ]
+    assert sent["d"] == {"name": "d", "value": {"stringValue": "100"}, "typeHint": "DECIMAL"}
+
+
+def test_rows_are_told_by_column() -> None:
+    client = FakeClient()
+    client.answer = {
+        "columnMetadata": [{"label": "a"}, {"label": "b"}],
+        "records": [[{"stringValue": "1.10"}, {"isNull": True}]],
+        "generatedFields": [{"longValue": 9}],
+        "numberOfRecordsUpdated": 3,
+    }
+    api, _ = database(client)
+    found = api.execute("SELECT 1")
+    assert found.rows == [{"a": "1.10", "b": None}]
+    assert (found.changed, found.generated) == (3, 9)
+
+
+def test_a_database_at_rest_is_waited_for_a_minute() -> None:
+    client = FakeClient(*[("DatabaseResumingException", "resuming")] * 5)
+    api, slept = database(client)
+    api.execute("SELECT 1")
+    assert slept == [1, 2, 4, 8, 8]
+    client = FakeClient(*[("DatabaseResumingException", "resuming")] * 99)
+    api, slept = database(client)
+    with pytest.raises(TransientFailure):
+        api.execute("SELECT 1")
+    assert 60 <= sum(slept) < 75
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(1213, "deadlock"), (1205, "lock_timeout"), (1062, "duplicate_key")]
+)
+def test_what_another_transaction_caused_may_be_tried_again(number: int, code: str) -> None:
+    said = ("DatabaseErrorException", f"Database error code: {number}. Message: no")
+    api, _ = database(FakeClient(said))
+    with pytest.raises(TransientFailure) as failure:
+        api.execute("UPDATE t SET a = 1")
+    assert failure.value.code == code
+
+
+def test_a_wrong_statement_needs_a_person() -> None:
+    said = ("DatabaseErrorException", "Database error code: 1146. Message: no table")
+    api, _ = database(FakeClient(said))
+    with pytest.raises(ConfigurationError, match="no table"):
+        api.execute("SELECT 1")
+
+
+def test_a_transaction_commits_at_its_end() -> None:
+    client = FakeClient()
+    api, _ = database(client)
+    with api.transaction() as identifier:
+        api.execute("SELECT 1", transaction=identifier)
+    assert client.operations() == ["BeginTransaction", "ExecuteStatement", "CommitTransaction"]
+    assert client.calls[1][1]["transactionId"] == "t"
+
+
+def test_a_transaction_is_rolled_back_by_what_goes_wrong_in_it() -> None:
+    client = FakeClient()
+    api, _ = database(client)
+
+    def fail() -> None:
+        with api.transaction():
+            client.errors.append(("ServiceUnavailableError", "rollback fails, too"))
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail()
+    assert client.operations() == ["BeginTransaction", "RollbackTransaction"]
