@@ -91,7 +91,12 @@ class Statements:
             f" SUM(CASE WHEN {newer} THEN 0 ELSE t.{usd[0]} END) AS amount_usd"
             f" FROM {there} WHERE t.seen_load_id <> :load_id GROUP BY j.{currency}"
         )
-        self.see = f"UPDATE {there} SET t.seen_load_id = :load_id WHERE t.seen_load_id <> :load_id"
+        # What an older file says of the row no longer counts from now on.
+        self.see = (
+            f"UPDATE {there} SET t.seen_load_id = :load_id,"
+            " t.version_order = GREATEST(t.version_order, :version_order)"
+            " WHERE t.seen_load_id <> :load_id"
+        )
 
 
 def _sql_type(column: Column, money: str) -> str:
@@ -173,7 +178,7 @@ class AuroraTransaction:
         kept: Sequence[Mapping[str, Any]] = ()
         if inserted + updated + len(lines) < total:
             kept = self._execute(sql.kept, **values).rows
-            self._execute(sql.see, **unordered)
+            self._execute(sql.see, **values)
         return Written(
             inserted=inserted,
             updated=updated,

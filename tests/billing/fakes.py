@@ -1,0 +1,315 @@
+"""The billing ports in memory: they keep state, and roll it back."""
+
+from __future__ import annotations
+
+import copy
+import io
+import json
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import date
+from decimal import Decimal
+from typing import Any, BinaryIO
+
+from finops.billing.batches import Batch
+from finops.billing.domain import FileStatus, Quarantined, Rate, SourceObject, Sums, Tally
+from finops.billing.ports import FileEntry, Stored, Written
+from finops.billing.schemas import Schema
+from finops.shared.errors import FinOpsError, RejectedInput
+
+LOADED = (FileStatus.LOADED, FileStatus.LOADED_WITH_REJECTS)
+
+
+class FakeStore:
+    """The database: ledger, rows by dataset and key, charges by load and line."""
+
+    def __init__(self) -> None:
+        self.files: dict[int, FileEntry] = {}
+        self.rows: dict[tuple[str, str], dict[str, Any]] = {}
+        self.charges: dict[tuple[int, int], dict[str, Any]] = {}
+        self.chunks: dict[tuple[int, int], tuple[Tally, str] | None] = {}
+        self.known_rates: list[Rate] = []
+        self.asked_rates: list[tuple[str, date, date]] = []
+        #: Raised by the next writes, in turn.
+        self.failures: list[FinOpsError] = []
+        #: Rows that a faulty database drops from each batch.
+        self.dropped = 0
+        self.begun = 0
+
+    def receive(self, source: SourceObject, dataset: str) -> FileEntry:
+        for entry in self.files.values():
+            if entry.source.file_id == source.file_id:
+                return entry
+        entry = FileEntry(
+            load_id=len(self.files) + 1,
+            source=source,
+            dataset=dataset,
+            status=FileStatus.RECEIVED,
+            tally=Tally(),
+            amounts={},
+        )
+        self.files[entry.load_id] = entry
+        return entry
+
+    def find(self, load_id: int) -> FileEntry:
+        return self.files[load_id]
+
+    @contextmanager
+    def transaction(self) -> Iterator[FakeTransaction]:
+        self.begun += 1
+        parts = ("files", "rows", "charges", "chunks")
+        before = {name: copy.deepcopy(getattr(self, name)) for name in parts}
+        try:
+            yield FakeTransaction(self)
+        except BaseException:
+            for name, value in before.items():
+                setattr(self, name, value)
+            raise
+
+    def mark(
+        self, load_id: int, status: FileStatus, error: FinOpsError | None = None, **facts: Any
+    ) -> None:
+        if self.files[load_id].status.is_final:
+            return
+        if "schema_name" in facts:
+            facts["schema"] = facts.pop("schema_name")
+        self.files[load_id] = replace(
+            self.files[load_id],
+            status=status,
+            error=str(error) if error else "",
+            error_code=error.code if error else "",
+            **facts,
+        )
+
+    def plan_chunks(self, load_id: int, numbers: Iterable[int]) -> None:
+        for number in numbers:
+            self.chunks.setdefault((load_id, number), None)
+
+    def purge_superseded(self, schema: Schema) -> int:
+        old = [key for key in self.charges if self.files[key[0]].status is FileStatus.SUPERSEDED]
+        for key in old:
+            del self.charges[key]
+        return len(old)
+
+    def rates(self, currency: str, first: date, last: date) -> list[Rate]:
+        self.asked_rates.append((currency, first, last))
+        return [
+            one
+            for one in sorted(self.known_rates, key=lambda rate: rate.rate_date)
+            if one.currency == currency and first <= one.rate_date <= last
+        ]
+
+    def put_rates(self, rates: Iterable[Rate]) -> Tally:
+        tally = Tally()
+        for rate in rates:
+            self.known_rates.append(rate)
+            tally.read += 1
+            tally.inserted += 1
+        return tally
+
+
+class FakeTransaction:
+    """All of it stays, or nothing: the store sees to that."""
+
+    def __init__(self, store: FakeStore) -> None:
+        self._store = store
+
+    def lock(self, load_id: int) -> FileEntry:
+        return self._store.files[load_id]
+
+    def newer_version(self, entry: FileEntry) -> FileEntry | None:
+        newer = [
+            one
+            for one in self._versions(entry)
+            if one.source.order > entry.source.order and one.status in LOADED
+        ]
+        return newer[0] if newer else None
+
+    def write(self, entry: FileEntry, schema: Schema, batch: Batch) -> Written:
+        if self._store.failures:
+            raise self._store.failures.pop(0)
+        names = ["line", "rate", "rate_date", *(usd for _, usd in schema.usd)]
+        names += [column.name for column in schema.columns]
+        rows = [dict(zip(names, values, strict=True)) for values in json.loads(batch.document)]
+        rows = rows[self._store.dropped :]
+        if not schema.key:
+            for row in rows:
+                self._store.charges[entry.load_id, row["line"]] = row
+            return Written(inserted=len(batch.rows), updated=0, kept_sums={})
+        inserted = updated = unchanged = superseded = 0
+        kept: Sums = {}
+        kept_usd = Decimal(0)
+        duplicates = []
+        columns = [column.name for column in schema.columns]
+        for row in rows:
+            key = (entry.dataset, row[schema.key])
+            mine = {"load": entry.load_id, "seen": entry.load_id, "order": entry.source.order}
+            there = self._store.rows.get(key)
+            if there is None:
+                self._store.rows[key] = row | mine
+                inserted += 1
+            elif there["seen"] == entry.load_id:
+                duplicates.append(row["line"])
+            elif there["order"] > entry.source.order:
+                there["seen"] = entry.load_id
+                unchanged, superseded = unchanged + 1, superseded + 1
+                currency = row[schema.currency]
+                kept[currency] = kept.get(currency, Decimal(0)) + Decimal(row[schema.amount])
+            elif all(there[one] == row[one] for one in columns):
+                there.update(seen=entry.load_id, order=entry.source.order)
+                unchanged += 1
+                currency = row[schema.currency]
+                kept[currency] = kept.get(currency, Decimal(0)) + Decimal(row[schema.amount])
+                kept_usd += Decimal(there[schema.usd[0][1]])
+            else:
+                self._store.rows[key] = row | mine
+                updated += 1
+        return Written(
+            inserted=inserted + self._store.dropped,
+            updated=updated,
+            unchanged=unchanged,
+            superseded=superseded,
+            kept_sums=kept,
+            kept_usd=kept_usd,
+            duplicates=duplicates,
+        )
+
+    def stored(self, entry: FileEntry, schema: Schema, first: int, last: int | None) -> Stored:
+        table: Iterable[dict[str, Any]]
+        if schema.key:
+            table = [one for one in self._store.rows.values() if one["load"] == entry.load_id]
+        else:
+            table = [one for key, one in self._store.charges.items() if key[0] == entry.load_id]
+        mine = [one for one in table if first <= one["line"] and (not last or one["line"] < last)]
+        sums: Sums = {}
+        for one in mine:
+            currency = one[schema.currency]
+            sums[currency] = sums.get(currency, Decimal(0)) + Decimal(one[schema.amount])
+        usd = sum((Decimal(one[schema.usd[0][1]]) for one in mine), Decimal(0))
+        return Stored(rows=len(mine), sums=sums, amount_usd=usd)
+
+    def claim_content(self, entry: FileEntry, sha256: str) -> FileEntry | None:
+        files = self._store.files
+        files[entry.load_id] = replace(files[entry.load_id], content_sha256=sha256)
+        same = [
+            one
+            for one in files.values()
+            if one.content_sha256 == sha256
+            and one.status in LOADED
+            and one.load_id != entry.load_id
+        ]
+        same.sort(key=lambda one: one.dataset != entry.dataset)
+        return same[0] if same else None
+
+    def supersede_older(self, entry: FileEntry) -> None:
+        for one in self._versions(entry):
+            if one.source.order < entry.source.order and one.status in LOADED:
+                self._store.files[one.load_id] = replace(one, status=FileStatus.SUPERSEDED)
+
+    def finish(
+        self,
+        entry: FileEntry,
+        status: FileStatus,
+        tally: Tally,
+        *,
+        schema: str,
+        quarantine_uri: str,
+    ) -> None:
+        self._store.files[entry.load_id] = replace(
+            self._store.files[entry.load_id],
+            status=status,
+            tally=tally,
+            schema=schema,
+            amounts=dict(tally.read_sums),
+            amount_usd=tally.amount_usd,
+            quarantine_uri=quarantine_uri,
+            error="",
+        )
+
+    def chunk_is_loaded(self, load_id: int, number: int) -> bool:
+        return self._store.chunks[load_id, number] is not None
+
+    def enter_chunk(self, load_id: int, number: int, tally: Tally, quarantine_uri: str) -> None:
+        self._store.chunks[load_id, number] = (tally, quarantine_uri)
+
+    def chunks(self, load_id: int) -> tuple[int, list[int], Tally, str]:
+        mine = {key[1]: one for key, one in self._store.chunks.items() if key[0] == load_id}
+        total = Tally()
+        for one in mine.values():
+            if one:
+                total.add(one[0])
+        return len(mine), [number for number, one in mine.items() if not one], total, ""
+
+    def _versions(self, entry: FileEntry) -> list[FileEntry]:
+        return [
+            one
+            for one in self._store.files.values()
+            if one.source.key_hash == entry.source.key_hash
+        ]
+
+
+class FakeObjects:
+    """The bucket."""
+
+    def __init__(self) -> None:
+        self.content: dict[tuple[str, str], bytes] = {}
+        self._versions = 0
+
+    def put(self, key: str, body: bytes, order: str = "") -> SourceObject:
+        self._versions += 1
+        version = f"v{self._versions}"
+        self.content[key, version] = body
+        return SourceObject(
+            bucket="bucket",
+            key=key,
+            version_id=version,
+            etag="",
+            size=len(body),
+            order=order or f"{self._versions:04}",
+        )
+
+    def open(self, source: SourceObject, start: int = 0, end: int | None = None) -> BinaryIO:
+        found = self.content.get((source.key, source.version_id))
+        if found is None:
+            raise RejectedInput(f"{source.uri} is gone", code="object_is_gone")
+        return io.BytesIO(found[start:end])
+
+    def write(self, key: str, pieces: Iterable[bytes]) -> None:
+        self.content[key, ""] = b"".join(pieces)
+
+    def read(self, key: str) -> Iterator[bytes]:
+        yield self.content[key, ""]
+
+
+class FakeQuarantine:
+    """Rows that were not loaded."""
+
+    def __init__(self) -> None:
+        self.rows: list[Quarantined] = []
+        self.closed = self.abandoned = False
+
+    def put(self, row: Quarantined) -> None:
+        self.rows.append(row)
+
+    def close(self) -> str:
+        self.closed = True
+        return "s3://bucket/quarantine/rows.csv" if self.rows else ""
+
+    def abandon(self) -> None:
+        self.abandoned = True
+
+
+class FakeWorkflow:
+    """Executions that were started."""
+
+    def __init__(self) -> None:
+        self.started: list[tuple[int, int]] = []
+        self.running = False
+
+    def is_running(self, entry: FileEntry) -> bool:
+        return self.running
+
+    def start(self, entry: FileEntry, execution: int) -> None:
+        self.started.append((entry.load_id, execution))
+        self.running = True

@@ -1,0 +1,346 @@
+"""The use cases of billing over ports in memory."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field, replace
+from datetime import date, timedelta
+from decimal import Decimal
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from finops.billing.domain import FileStatus, Rate, SourceObject
+from finops.billing.parts import ChunksMissing, FileFinisher, FilePlanner, PartLoader, plan_key
+from finops.billing.ports import FileEntry
+from finops.billing.rates_loader import RatesLoader
+from finops.billing.rows import DatasetFormat
+from finops.billing.service import FileLoader, Settings, StoredRates
+from finops.shared.errors import ConfigurationError, FinOpsError, TransientFailure
+from tests.billing.fakes import FakeObjects, FakeQuarantine, FakeStore, FakeWorkflow
+
+HEADER = "id,company_name,country,city,product_line,item,bill_date,currency,bill_amount\n"
+SETTINGS = Settings(large_file_bytes=10**6, max_rate_age_days=7, static_rates={}, formats={})
+
+
+def bills(*rows: tuple[object, object], currency: str = "USD") -> bytes:
+    lines = (f"{key},A,B,C,D,E,2026-03-05,{currency},{amount}\n" for key, amount in rows)
+    return (HEADER + "".join(lines)).encode()
+
+
+@dataclass
+class Flow:
+    """The use cases over one set of fakes."""
+
+    settings: Settings = SETTINGS
+    store: FakeStore = field(default_factory=FakeStore)
+    objects: FakeObjects = field(default_factory=FakeObjects)
+    workflow: FakeWorkflow = field(default_factory=FakeWorkflow)
+    quarantines: list[FakeQuarantine] = field(default_factory=list)
+    seconds_left: float = 600.0
+
+    def quarantine(self, entry: FileEntry, number: int | None = None) -> FakeQuarantine:
+        self.quarantines.append(FakeQuarantine())
+        return self.quarantines[-1]
+
+    def load(self, source: SourceObject) -> FileEntry:
+        return FileLoader(
+            store=self.store,
+            objects=self.objects,
+            workflow=self.workflow,
+            quarantine=self.quarantine,
+            settings=self.settings,
+            remaining_seconds=lambda: self.seconds_left,
+        ).load(source)
+
+    def run_workflow(self, load_id: int, part_bytes: int = 1) -> FileEntry:
+        FilePlanner(store=self.store, objects=self.objects, part_bytes=part_bytes).plan(load_id)
+        items = json.loads(b"".join(self.objects.read(plan_key(load_id))))
+        for item in items:
+            self.load_part(item)
+        return FileFinisher(store=self.store).finish(load_id)
+
+    def load_part(self, item: dict[str, object]) -> None:
+        PartLoader(
+            store=self.store,
+            objects=self.objects,
+            quarantine=self.quarantine,
+            settings=self.settings,
+        ).load(item)
+
+
+@pytest.fixture
+def flow() -> Flow:
+    return Flow()
+
+
+def test_a_file_is_loaded_and_bad_rows_are_kept(flow: Flow) -> None:
+    entry = flow.load(flow.objects.put("billing/acme/a.csv", bills(("a", 1), ("b", "x"), ("a", 3))))
+    assert entry.status is FileStatus.LOADED_WITH_REJECTS
+    assert (entry.tally.read, entry.tally.inserted, entry.tally.quarantined) == (3, 1, 2)
+    assert entry.amount_usd == Decimal(1)
+    (quarantine,) = flow.quarantines
+    assert [(row.line, row.reason) for row in quarantine.rows] == [
+        (3, "invalid_amount"),
+        (4, "duplicate_record_id"),
+    ]
+    assert quarantine.rows[0].raw == "b,A,B,C,D,E,2026-03-05,USD,x"
+    assert quarantine.closed
+
+
+def test_the_same_event_again_does_nothing(flow: Flow) -> None:
+    source = flow.objects.put("billing/acme/a.csv", bills(("a", 1)))
+    first = flow.load(source)
+    begun = flow.store.begun
+    assert flow.load(source) == first
+    assert flow.store.begun == begun
+
+
+def test_a_file_that_is_refused_leaves_no_row_and_no_quarantine(flow: Flow) -> None:
+    entry = flow.load(flow.objects.put("billing/acme/a.csv", b"PK\x03\x04"))
+    assert (entry.status, entry.error_code) == (FileStatus.REJECTED, "spreadsheet")
+    assert not flow.store.rows
+    assert flow.quarantines[0].abandoned
+
+
+def test_a_conflict_with_another_load_is_tried_again_at_once(flow: Flow) -> None:
+    flow.store.failures = [TransientFailure("no", code="deadlock")] * 2
+    entry = flow.load(flow.objects.put("billing/acme/a.csv", bills(("a", 1))))
+    assert entry.status is FileStatus.LOADED
+    assert flow.store.begun == 3
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        TransientFailure("throttled", code="ThrottlingException"),
+        ConfigurationError("no table", code="DatabaseErrorException"),
+    ],
+)
+def test_what_fails_is_said_and_comes_again(flow: Flow, failure: FinOpsError) -> None:
+    source = flow.objects.put("billing/acme/a.csv", bills(("a", 1)))
+    flow.store.failures = [failure]
+    with pytest.raises(type(failure)):
+        flow.load(source)
+    entry = flow.store.find(1)
+    assert (entry.status, entry.error_code) == (FileStatus.FAILED, failure.code)
+    assert flow.load(source).status is FileStatus.LOADED
+
+
+def test_a_file_that_another_loader_holds_is_not_said_to_have_failed(flow: Flow) -> None:
+    flow.store.failures = [TransientFailure("held", code="file_is_busy")]
+    with pytest.raises(TransientFailure):
+        flow.load(flow.objects.put("billing/acme/a.csv", bills(("a", 1))))
+    assert flow.store.find(1).status is FileStatus.RECEIVED
+
+
+def test_a_database_that_loses_a_row_is_found_out(flow: Flow) -> None:
+    flow.store.dropped = 1
+    with pytest.raises(TransientFailure, match="does not add up"):
+        flow.load(flow.objects.put("billing/acme/a.csv", bills(("a", 1), ("b", 2))))
+    assert not flow.store.rows
+    assert flow.store.find(1).status is FileStatus.FAILED
+
+
+def test_a_large_file_goes_to_the_workflow_once(flow: Flow) -> None:
+    flow.settings = replace(SETTINGS, large_file_bytes=10)
+    source = flow.objects.put("billing/acme/a.csv", bills(("a", 1)))
+    assert flow.load(source).status is FileStatus.LOADING
+    assert flow.load(source).status is FileStatus.LOADING
+    assert flow.workflow.started == [(1, 1)]
+    flow.workflow.running = False
+    flow.load(source)
+    assert flow.workflow.started == [(1, 1), (1, 2)]
+
+
+def test_a_file_that_takes_too_long_goes_to_the_workflow(flow: Flow) -> None:
+    flow.seconds_left = 30
+    entry = flow.load(flow.objects.put("billing/acme/a.csv", bills(("a", 1))))
+    assert entry.status is FileStatus.LOADING
+    assert flow.workflow.started == [(1, 1)]
+    assert not flow.store.rows
+
+
+def large(flow: Flow, body: bytes) -> FileEntry:
+    flow.settings = replace(SETTINGS, large_file_bytes=1)
+    return flow.load(flow.objects.put("billing/parts/a.csv", body))
+
+
+def test_a_part_that_is_missing_is_named_and_loaded_later(flow: Flow) -> None:
+    entry = large(flow, bills(("a", 1), ("b", 2), ("c", 3)))
+    flow.store.failures = [TransientFailure("no", code="throttled")]
+    with pytest.raises(TransientFailure):
+        flow.run_workflow(entry.load_id)
+    with pytest.raises(ChunksMissing, match="3 of 3"):
+        FileFinisher(store=flow.store).finish(entry.load_id)
+    assert flow.run_workflow(entry.load_id).tally.inserted == 3
+    assert flow.run_workflow(entry.load_id).tally.inserted == 3
+
+
+def test_a_large_file_that_is_refused_is_refused_at_the_plan(flow: Flow) -> None:
+    entry = large(flow, b"no,header\n1,2\n")
+    assert flow.run_workflow(entry.load_id).status is FileStatus.REJECTED
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    rows=st.lists(
+        st.tuples(st.integers(0, 30), st.sampled_from(["1", "-2.5", "x", '"3\n4"', '"', "7,7"])),
+        max_size=30,
+    ),
+    part_bytes=st.integers(1, 400),
+)
+def test_a_file_in_parts_counts_what_it_does_whole(
+    rows: list[tuple[int, str]], part_bytes: int
+) -> None:
+    body = bills(*rows)
+    in_parts, whole = Flow(), Flow()
+    entry = large(in_parts, body)
+    parts = in_parts.run_workflow(entry.load_id, part_bytes)
+    one_piece = whole.load(whole.objects.put("billing/parts/a.csv", body))
+    assert parts.status == one_piece.status
+    assert (parts.tally, parts.amounts) == (one_piece.tally, one_piece.amounts)
+    assert [
+        (row.line, row.reason, row.raw) for one in in_parts.quarantines for row in one.rows
+    ] == [(row.line, row.reason, row.raw) for one in whole.quarantines for row in one.rows]
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.permutations(range(4)), st.data())
+def test_files_in_any_order_leave_what_they_leave_in_order(
+    order: list[int], data: st.DataObject
+) -> None:
+    versions = [
+        bills(*data.draw(st.dictionaries(st.sampled_from("abcde"), st.integers(0, 3))).items())
+        for _ in range(4)
+    ]
+    ordered, shuffled = Flow(), Flow()
+    for flow, sequence in ((ordered, range(4)), (shuffled, order)):
+        sources = [flow.objects.put("billing/d/a.csv", one) for one in versions]
+        for number in sequence:
+            assert flow.load(sources[number]).tally.imbalance() == ""
+    amounts = [
+        {key: Decimal(row["bill_amount"]) for key, row in flow.store.rows.items()}
+        for flow in (ordered, shuffled)
+    ]
+    assert amounts[0] == amounts[1]
+
+
+FOCUS = (
+    b"BilledCost,EffectiveCost,ListCost,ContractedCost,BillingCurrency,BillingPeriodStart,"
+    b"BillingPeriodEnd,ChargePeriodStart,ChargePeriodEnd,BillingAccountId,ServiceName,"
+    b"ChargeCategory\n"
+)
+
+
+def charges(*costs: int) -> bytes:
+    days = "2026-03-01,2026-04-01,2026-03-05,2026-03-06"
+    return FOCUS + b"".join(f"{one},1,1,1,USD,{days},1,S3,Usage\n".encode() for one in costs)
+
+
+def test_a_focus_file_replaces_its_earlier_version_and_a_late_one_nothing(flow: Flow) -> None:
+    old = flow.objects.put("billing/f/a.csv", charges(1, 1), "2026-04-02")
+    new = flow.objects.put("billing/f/a.csv", charges(5), "2026-04-03")
+    late = flow.objects.put("billing/f/a.csv", charges(9), "2026-04-01")
+    flow.load(old)
+    assert [one["billed_cost"] for one in flow.store.charges.values()] == ["1", "1"]
+    flow.load(new)
+    flow.load(late)
+    assert [one["billed_cost"] for one in flow.store.charges.values()] == ["5"]
+    statuses = [one.status for one in flow.store.files.values()]
+    assert statuses == [FileStatus.SUPERSEDED, FileStatus.LOADED, FileStatus.SUPERSEDED]
+
+
+def test_content_that_would_count_twice_is_refused(flow: Flow) -> None:
+    flow.load(flow.objects.put("billing/a/1.csv", bills(("a", 1))))
+    same = flow.load(flow.objects.put("billing/a/2.csv", bills(("a", 1))))
+    other = flow.load(flow.objects.put("billing/b/1.csv", bills(("a", 1))))
+    assert (same.status, same.tally.unchanged) == (FileStatus.LOADED, 1)
+    assert (other.status, other.error_code) == (FileStatus.REJECTED, "duplicate_content")
+    flow.load(flow.objects.put("billing/f/1.csv", charges(1)))
+    copy = flow.load(flow.objects.put("billing/f/2.csv", charges(1)))
+    assert copy.error_code == "duplicate_content"
+
+
+DAY = date(2026, 1, 3)
+
+
+def rates(store: FakeStore, static: dict[str, Decimal] | None = None) -> StoredRates:
+    return StoredRates(store, replace(SETTINGS, static_rates=static or {}))
+
+
+def known(days_before: int, usd: str = "2") -> Rate:
+    day = DAY - timedelta(days=days_before)
+    return Rate(currency="EUR", rate_date=day, usd_per_unit=Decimal(usd), source="test")
+
+
+@pytest.mark.parametrize(
+    ("ages", "used"),
+    [([0], 0), ([7], 7), ([8], None), ([-1], None), ([7, 3, 5], 3), ([-1, 2], 2), ([], None)],
+)
+def test_the_last_rate_within_a_week_is_used_and_none_of_a_later_day(
+    ages: list[int], used: int | None
+) -> None:
+    store = FakeStore()
+    store.known_rates = [known(age) for age in ages]
+    found = rates(store).rate_on("EUR", DAY)
+    assert found == (None if used is None else known(used))
+
+
+def test_a_dollar_is_a_dollar() -> None:
+    found = rates(FakeStore()).rate_on("USD", DAY)
+    assert found is not None
+    assert found.usd_per_unit == 1
+
+
+def test_a_static_rate_stands_in_where_no_dated_one_may_be_used() -> None:
+    store = FakeStore()
+    static = {"EUR": Decimal("1.1")}
+    found = rates(store, static).rate_on("EUR", DAY)
+    assert found is not None
+    assert (found.usd_per_unit, found.source) == (Decimal("1.1"), "static")
+    store.known_rates = [known(1)]
+    assert rates(store, static).rate_on("EUR", DAY) == known(1)
+
+
+def test_rates_are_read_once_a_currency_and_year() -> None:
+    store = FakeStore()
+    store.known_rates = [known(1)]
+    found = rates(store)
+    for day in range(1, 20):
+        found.rate_on("EUR", date(2026, 6, day))
+    assert len(store.asked_rates) == 1
+
+
+def test_a_dataset_has_its_own_format(flow: Flow) -> None:
+    flow.settings = replace(SETTINGS, formats={"de": DatasetFormat(decimal_comma=True)})
+    body = bills(("a", '"1,50"'))
+    assert flow.load(flow.objects.put("billing/de/a.csv", body)).amount_usd == Decimal("1.5")
+    strict = flow.load(flow.objects.put("billing/us/a.csv", bills(("b", '"1,50"'))))
+    assert strict.tally.quarantined == 1
+
+
+def test_settings_are_read_as_terraform_writes_them() -> None:
+    found = Settings.from_variables(
+        {
+            "LARGE_FILE_BYTES": "5",
+            "MAX_RATE_AGE_DAYS": "7",
+            "STATIC_RATES": '{"CAD":"0.79"}',
+            "DATASETS": '{"de":{"date_formats":["%d.%m.%Y"],"decimal_comma":true,"thousands":"."}}',
+        }
+    )
+    assert found.static_rates == {"CAD": Decimal("0.79")}
+    assert found.format_of("de").thousands == "."
+    assert found.format_of("other") == DatasetFormat()
+
+
+def test_a_file_of_rates_is_entered_as_well(flow: Flow) -> None:
+    loader = RatesLoader(store=flow.store, objects=flow.objects, quarantine=flow.quarantine)
+    body = b"currency,rate_date,usd_per_unit\nEUR,2026-03-05,1.1\nEUR,never,1\n"
+    source = flow.objects.put("rates/a.csv", body)
+    entry = loader.load(source)
+    assert entry.status is FileStatus.LOADED_WITH_REJECTS
+    assert (entry.tally.inserted, entry.tally.quarantined) == (1, 1)
+    assert loader.load(source) == entry
+    assert loader.load(flow.objects.put("rates/b.csv", b"a,b\n")).status is FileStatus.REJECTED
