@@ -1,0 +1,197 @@
+"""S3 and Step Functions behind the ports."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+from moto import mock_aws
+
+from finops.billing import adapters
+from finops.billing.adapters import S3Objects, S3Quarantine, StepFunctionsWorkflow
+from finops.billing.domain import FileStatus, Quarantined, SourceObject, Tally
+from finops.billing.ports import FileEntry
+from finops.billing.schema_migrations import numbered_files, statements
+from finops.shared.errors import ConfigurationError, RejectedInput
+from finops.shared.spreadsheets import unguard
+
+BUCKET = "billing-bucket"
+
+
+@pytest.fixture
+def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL", "AWS_SESSION_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    with mock_aws():
+        client = boto3.client("s3", region_name="us-east-1")
+        client.create_bucket(Bucket=BUCKET)
+        client.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
+        yield client
+
+
+def source(s3: Any, body: bytes) -> SourceObject:
+    put = s3.put_object(Bucket=BUCKET, Key="billing/d/a.csv", Body=body)
+    return SourceObject(
+        bucket=BUCKET,
+        key="billing/d/a.csv",
+        version_id=put["VersionId"],
+        etag="",
+        size=len(body),
+        order="1",
+    )
+
+
+def entry(load_id: int = 7, **facts: Any) -> FileEntry:
+    found = SourceObject(bucket=BUCKET, key="k", version_id="v", etag="", size=1, order="1")
+    return FileEntry(
+        load_id=load_id,
+        source=found,
+        dataset="acme",
+        status=facts.pop("status", FileStatus.RECEIVED),
+        tally=Tally(),
+        amounts={},
+        **facts,
+    )
+
+
+def test_a_version_is_read_though_a_newer_one_is_there(s3: Any) -> None:
+    old = source(s3, b"0123456789")
+    source(s3, b"newer")
+    objects = S3Objects(s3, BUCKET)
+    assert objects.open(old).read(100) == b"0123456789"
+    assert objects.open(old, 2, 5).read(100) == b"234"
+    assert objects.open(old, 7).read(100) == b"789"
+
+
+def test_a_version_that_is_gone_is_refused(s3: Any) -> None:
+    found = source(s3, b"x")
+    s3.delete_object(Bucket=BUCKET, Key=found.key, VersionId=found.version_id)
+    with pytest.raises(RejectedInput) as refusal:
+        S3Objects(s3, BUCKET).open(replace(found, version_id="", key="billing/none.csv"))
+    assert refusal.value.code == "object_is_gone"
+
+
+def test_a_missing_bucket_needs_a_person(s3: Any) -> None:
+    with pytest.raises(ConfigurationError):
+        S3Objects(s3, BUCKET).open(replace(source(s3, b"x"), bucket="none", version_id=""))
+
+
+@pytest.mark.parametrize("pieces", [0, 1, 40])
+def test_an_object_is_written_piece_by_piece(
+    s3: Any, monkeypatch: pytest.MonkeyPatch, pieces: int
+) -> None:
+    monkeypatch.setattr(adapters, "_PART", 5 << 20)
+    objects = S3Objects(s3, BUCKET)
+    objects.write("chunks/1/00001", (bytes([n]) * 400_000 for n in range(pieces)))
+    found = b"".join(objects.read("chunks/1/00001"))
+    assert found == b"".join(bytes([n]) * 400_000 for n in range(pieces))
+    assert list(objects.keys("chunks/")) == ["chunks/1/00001"]
+
+
+def test_an_object_that_fails_half_way_is_not_there(s3: Any) -> None:
+    def failing() -> Iterator[bytes]:
+        yield bytes(9 << 20)
+        raise KeyError
+
+    with pytest.raises(KeyError):
+        S3Objects(s3, BUCKET).write("chunks/1/00001", failing())
+    assert "Contents" not in s3.list_objects_v2(Bucket=BUCKET)
+    assert not s3.list_multipart_uploads(Bucket=BUCKET).get("Uploads")
+
+
+def quarantined(line: int, raw: str, value: str = "") -> Quarantined:
+    return Quarantined(
+        line=line, reason="invalid_amount", field="amount", value=value, message="no", raw=raw
+    )
+
+
+def test_quarantine_is_a_table_that_no_spreadsheet_runs(s3: Any) -> None:
+    quarantine = S3Quarantine.open(s3, BUCKET, entry())
+    rows = [("=1+1", '=1+1,"two\nlines"'), ("-5", "-5,x"), ("é😀", "bad \udc81 byte")]
+    for line, (value, raw) in enumerate(rows, 2):
+        quarantine.put(quarantined(line, raw, value))
+    uri = quarantine.close()
+    assert uri == f"s3://{BUCKET}/quarantine/acme/7/rows.csv"
+    body = s3.get_object(Bucket=BUCKET, Key="quarantine/acme/7/rows.csv")["Body"].read()
+    assert body.startswith(b"\xef\xbb\xbf")
+    found = list(csv.DictReader(io.StringIO(body.decode("utf-8-sig"), newline="")))
+    assert [row["value"] for row in found] == ["'=1+1", "-5", "é😀"]
+    assert found[0]["raw"].startswith("'=")
+    assert unguard(found[0]["raw"]) == rows[0][1]
+    assert found[2]["raw"] == "bad \\udc81 byte"
+
+
+def test_no_bad_rows_make_no_file(s3: Any) -> None:
+    assert S3Quarantine.open(s3, BUCKET, entry(), 3).close() == ""
+    assert "Contents" not in s3.list_objects_v2(Bucket=BUCKET)
+
+
+def test_a_large_quarantine_goes_in_parts_and_leaves_nothing_when_abandoned(s3: Any) -> None:
+    quarantine = S3Quarantine.open(s3, BUCKET, entry(), 3)
+    for line in range(100):
+        quarantine.put(quarantined(line, "x" * 100_000))
+    assert s3.list_multipart_uploads(Bucket=BUCKET)["Uploads"]
+    quarantine.abandon()
+    assert not s3.list_multipart_uploads(Bucket=BUCKET).get("Uploads")
+
+
+class FakeStates:
+    """Step Functions that knows one execution."""
+
+    def __init__(self, status: str = "RUNNING", refusal: str = "") -> None:
+        self.status = status
+        self.refusal = refusal
+        self.calls: list[dict[str, Any]] = []
+
+    def start_execution(self, **request: Any) -> dict[str, Any]:
+        self.calls.append(request)
+        if self.refusal:
+            raise ClientError({"Error": {"Code": self.refusal}}, "StartExecution")
+        return {}
+
+    def describe_execution(self, **request: Any) -> dict[str, Any]:
+        self.calls.append(request)
+        return {"status": self.status}
+
+
+ARN = "arn:aws:states:us-east-1:1:stateMachine:load"
+
+
+def test_an_execution_is_named_by_its_file_and_number() -> None:
+    states = FakeStates()
+    StepFunctionsWorkflow(states, ARN).start(entry(), 2)
+    assert states.calls[0]["name"] == f"{entry().source.file_id}-2"
+    assert '"load_id": 7' in states.calls[0]["input"]
+
+
+def test_an_execution_that_another_delivery_started_is_left_alone() -> None:
+    StepFunctionsWorkflow(FakeStates(refusal="ExecutionAlreadyExists"), ARN).start(entry(), 1)
+    with pytest.raises(ConfigurationError):
+        StepFunctionsWorkflow(FakeStates(refusal="StateMachineDoesNotExist"), ARN).start(entry(), 1)
+
+
+@pytest.mark.parametrize("status", ["RUNNING", "FAILED", "SUCCEEDED"])
+def test_only_a_running_execution_is_on_its_way(status: str) -> None:
+    states = FakeStates(status)
+    loading = entry(status=FileStatus.LOADING, execution=1)
+    assert StepFunctionsWorkflow(states, ARN).is_running(loading) is (status == "RUNNING")
+    assert states.calls[0]["executionArn"].startswith("arn:aws:states:us-east-1:1:execution:load:")
+    assert not StepFunctionsWorkflow(FakeStates(), ARN).is_running(entry())
+
+
+def test_migrations_are_numbered_without_a_gap_and_can_run_twice() -> None:
+    found = list(numbered_files())
+    assert [int(name[:4]) for name, _ in found] == list(range(1, len(found) + 1))
+    for name, text in found:
+        for statement in statements(text):
+            again = ("CREATE TABLE IF NOT EXISTS", "CREATE OR REPLACE VIEW")
+            assert statement.startswith(again), f"{name}: {statement[:60]}"
+            assert "--" not in statement

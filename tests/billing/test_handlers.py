@@ -1,0 +1,63 @@
+"""What S3 and Step Functions hand to the functions."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from finops.billing import handlers
+from finops.billing.domain import SourceObject
+from finops.billing.handlers import sources
+
+EVENTS = Path(__file__).parent / "events"
+
+
+def event(name: str) -> dict[str, Any]:
+    return dict(json.loads((EVENTS / name).read_text()))
+
+
+def test_an_event_names_a_version_of_an_object_by_its_real_key() -> None:
+    assert list(sources(event("s3_put.json"))) == [
+        SourceObject(
+            bucket="finops-billing-111111111111-us-east-1",
+            key="billing/café chain/märz +1.csv",
+            version_id="096fKKXTRTtl3on89fVO.nfljtsv6qko",
+            etag="d41d8cd98f00b204e9800998ecf8427e-2",
+            size=1024,
+            order="2026-03-05T08:15:30.123Z/000000000000000055AED6DCD90281E5"[:64],
+        )
+    ]
+
+
+def test_the_test_event_names_none() -> None:
+    assert list(sources(event("s3_test.json"))) == []
+
+
+def test_a_removal_is_no_file() -> None:
+    removal = event("s3_put.json")
+    removal["Records"][0]["eventName"] = "ObjectRemoved:DeleteMarkerCreated"
+    assert list(sources(removal)) == []
+
+
+def test_a_bucket_without_versions_has_none() -> None:
+    plain = event("s3_put.json")
+    del plain["Records"][0]["s3"]["object"]["versionId"]
+    (source,) = sources(plain)
+    assert source.version_id == ""
+    assert len(source.file_id) == 32
+
+
+@pytest.mark.parametrize(
+    ("cause", "message"),
+    [
+        ('{"errorType": "ChunksMissing", "errorMessage": "2 of 9 parts"}', "2 of 9 parts"),
+        ("Task timed out", "Task timed out"),
+        ("", "the workflow says no more"),
+        ("[1]", "[1]"),
+    ],
+)
+def test_the_reason_is_found_in_what_the_workflow_says(cause: str, message: str) -> None:
+    assert handlers._cause({"cause": cause}) == message
