@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from datetime import date
 from decimal import Decimal
 
 import pytest
@@ -13,16 +12,13 @@ from hypothesis import strategies as st
 
 from finops.billing import batches as module
 from finops.billing.batches import LARGEST_DOCUMENT, MOST_ROWS, Batch, Batches
-from finops.billing.domain import Rate
 from finops.billing.rows import Row
 from finops.billing.schemas import BILLING
-
-RATE = Rate(currency="USD", rate_date=date(2026, 3, 5), usd_per_unit=Decimal("1E+1"), source="test")
 
 
 def row(key: str, item: str = "x", amount: str = "0.1") -> Row:
     values: list[str | None] = [key, "A", "B", "C", None, item, "2026-03-05", "USD", amount]
-    return Row(values, key, "USD", Decimal(amount), RATE, [Decimal(amount)])
+    return Row(["10", "2026-03-05", amount, *values], key, "USD", Decimal(amount))
 
 
 def collected(rows: Iterable[Row]) -> list[Batch]:

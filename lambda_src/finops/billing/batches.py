@@ -39,7 +39,7 @@ class Batch:
     """Rows of one request: what the database needs, and what is known of them here.
 
     Attributes:
-        document: A JSON list of rows; see `Batches.COLUMNS`.
+        document: A JSON list of rows.
         sums: Amounts by original currency.
     """
 
@@ -59,7 +59,7 @@ class _Part:
 class Batches:
     """Collects rows into batches, counting bytes as boto3 will send them.
 
-    A row is a JSON list: line, rate, rate date, USD amounts, then the schema's columns.
+    A row is a JSON list: its line, then the values of `finops.billing.rows.Row`.
     """
 
     schema: Schema
@@ -111,7 +111,7 @@ class Batches:
             self._keys = {sent.row.key for sent in part.rows if sent.row.key}
 
     def _part(self, rows: list[Sent]) -> _Part:
-        encoded = _encode([_values(sent) for sent in rows])
+        encoded = _encode([[sent.line, *sent.row.values] for sent in rows])
         text = encoded[1:-1].decode()
         return _Part(text, len(json.dumps(text)) - 1, rows)
 
@@ -123,15 +123,3 @@ class Batches:
             row = sent.row
             sums[row.currency] = EXACT.add(sums.get(row.currency, Decimal(0)), row.amount)
         return Batch(f"[{','.join(part.text for part in parts)}]", rows, sums)
-
-
-def _values(sent: Sent) -> list[object]:
-    row = sent.row
-    rate = row.rate
-    return [
-        sent.line,
-        f"{rate.usd_per_unit:f}",
-        rate.rate_date.isoformat(),
-        *[f"{usd:f}" for usd in row.usd],
-        *row.values,
-    ]

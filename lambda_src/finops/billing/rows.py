@@ -83,19 +83,24 @@ class Row:
     """A row as the table takes it.
 
     Attributes:
-        values: The schema's columns, in order, as texts; None for no value.
+        values: Rate, rate date, USD of each converted amount, then the schema's columns, in order:
+            texts, or None for no value.
         key: What identifies it in its dataset; empty in a schema without a key.
         amount: In the original currency.
-        rate: The rate that converted it.
-        usd: Each converted amount, in the order of the schema.
     """
 
     values: list[str | None]
     key: str
     currency: str
     amount: Decimal
-    rate: Rate
-    usd: list[Decimal]
+
+
+@dataclass(frozen=True, slots=True)
+class _KnownRate:
+    """A rate, and its texts."""
+
+    usd_per_unit: Decimal
+    texts: tuple[str, str]
 
 
 Read = Callable[[str], "str | None"]
@@ -119,7 +124,7 @@ class RowParser:
         self._schema = schema
         self._rates = rates
         self._max_age = max_rate_age_days
-        self._known: dict[tuple[str | None, str | None], Rate] = {}
+        self._known: dict[tuple[str, str], _KnownRate] = {}
         self._key = names.index(schema.key) if schema.key else -1
         self._amount = names.index(schema.amount)
         self._currency = names.index(schema.currency)
@@ -146,26 +151,21 @@ class RowParser:
                 values.append(None)
                 continue
             values.append(read(text))
-        rate = self._rate(values)
-        amount = Decimal(values[self._amount] or 0)
-        digits, per_unit = self._schema.decimals, rate.usd_per_unit
-        return Row(
-            values,
-            (values[self._key] or "") if self._key >= 0 else "",
-            rate.currency,
-            amount,
-            rate,
-            [product(Decimal(values[one] or 0), per_unit, digits) for one in self._usd],
-        )
-
-    def _rate(self, values: list[str | None]) -> Rate:
         currency, moment = values[self._currency], values[self._day]
-        day = moment[:10] if moment else None
-        known = self._known.get((currency, day))
-        if known is not None:
-            return known
-        assert currency is not None  # noqa: S101 - both are filled, or the row was refused
-        assert day is not None  # noqa: S101
+        # Both are filled, or the row was refused.
+        assert currency is not None and moment is not None  # noqa: S101, PT018
+        day = moment[:10]
+        rate = self._known.get((currency, day)) or self._find_rate(currency, day)
+        per_unit, digits = rate.usd_per_unit, self._schema.decimals
+        amount = Decimal(values[self._amount] or 0)
+        wire: list[str | None] = [*rate.texts]
+        for one in self._usd:
+            cost = amount if one == self._amount else Decimal(values[one] or 0)
+            wire.append(f"{product(cost, per_unit, digits):f}")
+        wire += values
+        return Row(wire, (values[self._key] or "") if self._key >= 0 else "", currency, amount)
+
+    def _find_rate(self, currency: str, day: str) -> _KnownRate:
         rate = self._rates(currency, date.fromisoformat(day))
         if rate is None:
             title = next(c.title for c in self._schema.columns if c.kind is Kind.CURRENCY)
@@ -178,8 +178,11 @@ class RowParser:
             )
         if len(self._known) >= _CACHED:
             self._known.clear()
-        self._known[currency, day] = rate
-        return rate
+        known = _KnownRate(
+            rate.usd_per_unit, (f"{rate.usd_per_unit:f}", rate.rate_date.isoformat())
+        )
+        self._known[currency, day] = known
+        return known
 
     def _reader(self, column: Column, style: DatasetFormat) -> Read:
         match column.kind:

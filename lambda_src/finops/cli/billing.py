@@ -97,7 +97,7 @@ def quarantine(environment: Environment, out: Output, *, file: str) -> None:
     """Show the rows of FILE (its name, key or load id) that were not loaded, and why."""
     deployment = BillingDeployment(environment)
     entry = find(deployment, file)
-    rows = list(deployment.quarantined(entry))
+    rows = sorted(deployment.quarantined(entry), key=lambda row: int(row["line"]))
     out.answer(
         {"file": entry.source.key, "load_id": entry.load_id, "rows": rows},
         rows="rows",
