@@ -37,6 +37,7 @@ SERVICES: Mapping[str, tuple[str, ...]] = {
     "rds_data_api": ("rds", "rds-data", "secretsmanager"),
     "state_machine_tracing": ("stepfunctions",),
     "distributed_map": ("stepfunctions", "s3"),
+    "state_machine_permissions": ("stepfunctions", "iam", "lambda", "s3"),
     "s3_version_ranges": ("s3",),
 }
 
@@ -165,6 +166,7 @@ TRIES: Mapping[str, Callable[[AccountSession], str | None]] = {
     "service_permissions": _enforced_iam,
     "ssm_iam": _enforced_iam,
     "sqs_iam": _enforced_iam,
+    "state_machine_permissions": _enforced_iam,
     "budgets_iam": _enforced_iam,
     "ssm_change_events": _ssm_change_events,
     "budgets_validation": _budgets_validation,

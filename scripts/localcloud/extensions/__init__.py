@@ -29,6 +29,7 @@ EXTENSIONS = (
     "rds_clusters",
     "state_machine_tracing",
     "distributed_map",
+    "state_machine_permissions",
     "s3_version_ranges",
 )
 
