@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
+from botocore.exceptions import ClientError
 
 from finops.billing.domain import FileStatus
 from tests.flows.billing import LOADER, BillingFlow, as_csv, bill, many_bills
@@ -26,7 +27,7 @@ from tests.flows.test_least_privilege import (
 pytestmark = [
     pytest.mark.flow,
     pytest.mark.xdist_group("billing"),
-    pytest.mark.needs("service_permissions"),
+    pytest.mark.needs("service_permissions", "state_machine_permissions"),
 ]
 
 Probe = Callable[[BillingFlow, str], bool]
@@ -93,6 +94,19 @@ def database_is_migrated(billing: BillingFlow, _: str) -> bool:
     return answers(billing.deployment, MIGRATE, {})
 
 
+def workflow_can_be_changed(billing: BillingFlow, _: str) -> bool:
+    """Who sets up logs is asked whether the role may deliver them."""
+    states, arn = billing.deployment.client("stepfunctions"), billing.outputs["workflow_arn"]
+    found = states.describe_state_machine(stateMachineArn=arn)
+    try:
+        states.update_state_machine(
+            stateMachineArn=arn, loggingConfiguration=found["loggingConfiguration"]
+        )
+    except ClientError:
+        return False
+    return True
+
+
 def failed_migration_is_kept(billing: BillingFlow, _: str) -> bool:
     """Nothing in its event makes the migration fail; a database that is none does."""
     d = billing.deployment
@@ -141,6 +155,10 @@ NEEDED: dict[tuple[str, str], Probe] = {
     (PLAN, "WriteChunks"): large_file_is_loaded,
     (CHUNK, "ReadFiles"): large_file_is_loaded,
     (CHUNK, "QuarantineRows"): large_file_is_loaded,
+    (WORKFLOW, "InvokeFunctions"): large_file_is_loaded,
+    (WORKFLOW, "ReadPlans"): large_file_is_loaded,
+    (WORKFLOW, "StartMapRuns"): large_file_is_loaded,
+    (WORKFLOW, "DeliverLogs"): workflow_can_be_changed,
     **{(one, "RunStatements"): probe for one, probe in DATABASE.items()},
     **{(one, "ReadDatabaseSecret"): probe for one, probe in DATABASE.items()},
     **{
@@ -151,11 +169,8 @@ NEEDED: dict[tuple[str, str], Probe] = {
     (MIGRATE, "SendFailures"): failed_migration_is_kept,
     **{(one, "WriteLogs"): of_function(log_is_written(one, HUB)) for one in FUNCTIONS},
 }
-#: The emulator does not ask what a state machine's own role may do; the plan tests hold these.
-NOT_ENFORCED = {
-    (WORKFLOW, sid)
-    for sid in ("InvokeFunctions", "ReadPlans", "StartMapRuns", "FollowMapRuns", "DeliverLogs")
-}
+#: The emulator follows its map runs without asking; a plan test holds this one.
+NOT_ENFORCED = {(WORKFLOW, "FollowMapRuns")}
 
 
 @pytest.fixture
