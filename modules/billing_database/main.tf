@@ -32,7 +32,7 @@ resource "aws_rds_cluster" "this" {
   engine_version     = var.engine_version
   database_name      = var.database_name
 
-  # RDS makes the password, keeps it in Secrets Manager, and changes it every seven days.
+  # RDS makes the password, keeps it in Secrets Manager, and changes it.
   master_username               = "finops"
   manage_master_user_password   = true
   master_user_secret_kms_key_id = var.kms_key_arn
@@ -67,6 +67,7 @@ resource "aws_rds_cluster_instance" "this" {
   #checkov:skip=CKV_AWS_118:enhanced monitoring costs by the second and is a setting of the account
   #checkov:skip=CKV_AWS_354:a customer managed key is a setting
   #checkov:skip=CKV_AWS_353:Performance Insights is a setting, on by default
+  #checkov:skip=CKV_AWS_226:engine_version is a setting; AWS advises against leaving a long-term version unasked
   count = var.instances
 
   identifier                   = "${local.name}-${count.index + 1}"
@@ -74,12 +75,24 @@ resource "aws_rds_cluster_instance" "this" {
   engine                       = aws_rds_cluster.this.engine
   engine_version               = aws_rds_cluster.this.engine_version
   instance_class               = "db.serverless"
-  auto_minor_version_upgrade   = true
+  auto_minor_version_upgrade   = false
   publicly_accessible          = false
   performance_insights_enabled = var.performance_insights
   apply_immediately            = true
 
   performance_insights_kms_key_id = var.performance_insights ? var.kms_key_arn : null
+}
+
+# RDS itself changes the password: no function is needed, and none is named.
+resource "aws_secretsmanager_secret_rotation" "this" {
+  count = var.password_rotation_days == null ? 0 : 1
+
+  secret_id          = aws_rds_cluster.this.master_user_secret[0].secret_arn
+  rotate_immediately = false
+
+  rotation_rules {
+    automatically_after_days = var.password_rotation_days
+  }
 }
 
 resource "aws_rds_cluster_parameter_group" "this" {
@@ -111,7 +124,7 @@ resource "aws_security_group" "this" {
 }
 
 resource "aws_vpc_security_group_ingress_rule" "cidr" {
-  for_each = var.allowed_cidr_blocks
+  for_each = var.access.cidr_blocks
 
   security_group_id = aws_security_group.this.id
   description       = "MySQL from ${each.value}"
@@ -122,7 +135,7 @@ resource "aws_vpc_security_group_ingress_rule" "cidr" {
 }
 
 resource "aws_vpc_security_group_ingress_rule" "security_group" {
-  for_each = var.allowed_security_group_ids
+  for_each = var.access.security_group_ids
 
   security_group_id            = aws_security_group.this.id
   description                  = "MySQL from ${each.value}"

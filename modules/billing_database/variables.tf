@@ -40,9 +40,9 @@ variable "database_name" {
 }
 
 variable "engine_version" {
-  description = "Aurora MySQL version: 3.08 or later, for a capacity of 0."
+  description = "Aurora MySQL version: 3.08 or later, for a capacity of 0. AWS supports 3.10 for at least three years, others for about one."
   type        = string
-  default     = "8.0.mysql_aurora.3.08.0"
+  default     = "8.0.mysql_aurora.3.10.4"
   nullable    = false
 
   validation {
@@ -103,23 +103,33 @@ variable "network" {
   }
 }
 
-variable "allowed_cidr_blocks" {
-  description = "Networks from which BI tools may connect (IPv4 CIDR); nobody by default. The flows need none: they use the Data API."
-  type        = set(string)
-  default     = []
-  nullable    = false
+variable "access" {
+  description = <<-EOT
+    From where BI tools may connect: networks (`cidr_blocks`, IPv4) and `security_group_ids`. Nobody by default; the flows need
+    none, since they use the Data API.
+  EOT
+  type = object({
+    cidr_blocks        = optional(set(string), [])
+    security_group_ids = optional(set(string), [])
+  })
+  default  = {}
+  nullable = false
 
   validation {
-    condition     = alltrue([for one in var.allowed_cidr_blocks : can(cidrhost(one, 0)) && !endswith(one, "/0")])
-    error_message = "Each of allowed_cidr_blocks must be a network such as 10.0.0.0/16, and not the whole internet."
+    condition     = alltrue([for one in var.access.cidr_blocks : can(cidrhost(one, 0)) && !endswith(one, "/0")])
+    error_message = "Each of access.cidr_blocks must be a network such as 10.0.0.0/16, and not the whole internet."
   }
 }
 
-variable "allowed_security_group_ids" {
-  description = "Security groups from which BI tools may connect."
-  type        = set(string)
-  default     = []
-  nullable    = false
+variable "password_rotation_days" {
+  description = "Days after which RDS changes the password; every 7, as RDS does unasked, when null."
+  type        = number
+  default     = null
+
+  validation {
+    condition     = var.password_rotation_days == null ? true : var.password_rotation_days >= 1 && var.password_rotation_days <= 365
+    error_message = "password_rotation_days must be from 1 to 365."
+  }
 }
 
 variable "backups" {

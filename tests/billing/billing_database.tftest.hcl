@@ -22,11 +22,11 @@ run "defaults" {
     condition = (
       aws_rds_cluster.this.cluster_identifier == "finops-billing"
       && aws_rds_cluster.this.engine == "aurora-mysql"
-      && aws_rds_cluster.this.engine_version == "8.0.mysql_aurora.3.08.0"
+      && aws_rds_cluster.this.engine_version == "8.0.mysql_aurora.3.10.4"
       && aws_rds_cluster.this.database_name == "billing"
       && aws_rds_cluster.this.enable_http_endpoint
     )
-    error_message = "The database is Aurora MySQL 3.08, and answers the Data API."
+    error_message = "The database is Aurora MySQL 3.10, which AWS supports longest, and answers the Data API."
   }
 
   assert {
@@ -43,8 +43,9 @@ run "defaults" {
       && aws_rds_cluster.this.manage_master_user_password
       && aws_rds_cluster.this.master_password == null
       && aws_rds_cluster.this.iam_database_authentication_enabled
+      && length(aws_secretsmanager_secret_rotation.this) == 0
     )
-    error_message = "RDS keeps the password; Terraform never knows it."
+    error_message = "RDS keeps the password, and changes it as it will; Terraform never knows it."
   }
 
   assert {
@@ -67,9 +68,9 @@ run "defaults" {
   assert {
     condition = alltrue([
       for one in aws_rds_cluster_instance.this :
-      one.instance_class == "db.serverless" && !one.publicly_accessible && one.performance_insights_enabled && one.auto_minor_version_upgrade
+      one.instance_class == "db.serverless" && !one.publicly_accessible && one.performance_insights_enabled && !one.auto_minor_version_upgrade
     ])
-    error_message = "Instances are serverless and have no public address."
+    error_message = "Instances are serverless, have no public address, and keep their version."
   }
 
   assert {
@@ -123,8 +124,7 @@ run "given_network_with_bi_tools" {
       vpc_id     = "vpc-11111111111111111"
       subnet_ids = ["subnet-11111111111111111", "subnet-22222222222222222"]
     }
-    allowed_cidr_blocks        = ["10.0.0.0/16"]
-    allowed_security_group_ids = ["sg-11111111111111111"]
+    access = { cidr_blocks = ["10.0.0.0/16"], security_group_ids = ["sg-11111111111111111"] }
   }
 
   assert {
@@ -222,6 +222,32 @@ run "unprotected_and_quiet" {
       && alltrue([for one in aws_rds_cluster_instance.this : !one.performance_insights_enabled])
     )
     error_message = "Nothing is logged that was not asked for."
+  }
+}
+
+run "password_rotation" {
+  command = plan
+  module { source = "../../modules/billing_database" }
+
+  variables {
+    password_rotation_days = 30
+  }
+
+  # RDS answers with the secret once the cluster is there.
+  override_resource {
+    target          = aws_rds_cluster.this
+    override_during = plan
+    values = {
+      master_user_secret = [{ secret_arn = "arn:aws:secretsmanager:eu-west-1:111111111111:secret:rds!cluster-a1b2c3" }]
+    }
+  }
+
+  assert {
+    condition = jsonencode([
+      for one in aws_secretsmanager_secret_rotation.this :
+      [one.secret_id, one.rotation_lambda_arn, one.rotate_immediately, one.rotation_rules[0].automatically_after_days]
+    ]) == jsonencode([["arn:aws:secretsmanager:eu-west-1:111111111111:secret:rds!cluster-a1b2c3", null, false, 30]])
+    error_message = "RDS changes the password every 30 days, without a function and not at once."
   }
 }
 
@@ -377,18 +403,18 @@ run "refuses_what_is_no_network" {
   command = plan
   module { source = "../../modules/billing_database" }
   variables {
-    allowed_cidr_blocks = ["10.0.0.1"]
+    access = { cidr_blocks = ["10.0.0.1"] }
   }
-  expect_failures = [var.allowed_cidr_blocks]
+  expect_failures = [var.access]
 }
 
 run "refuses_whole_internet" {
   command = plan
   module { source = "../../modules/billing_database" }
   variables {
-    allowed_cidr_blocks = ["0.0.0.0/0"]
+    access = { cidr_blocks = ["0.0.0.0/0"] }
   }
-  expect_failures = [var.allowed_cidr_blocks]
+  expect_failures = [var.access]
 }
 
 run "refuses_no_backups" {
@@ -425,4 +451,22 @@ run "refuses_unknown_log" {
     log_exports = ["binlog"]
   }
   expect_failures = [var.log_exports]
+}
+
+run "refuses_rotation_too_soon" {
+  command = plan
+  module { source = "../../modules/billing_database" }
+  variables {
+    password_rotation_days = 0
+  }
+  expect_failures = [var.password_rotation_days]
+}
+
+run "refuses_rotation_too_late" {
+  command = plan
+  module { source = "../../modules/billing_database" }
+  variables {
+    password_rotation_days = 366
+  }
+  expect_failures = [var.password_rotation_days]
 }

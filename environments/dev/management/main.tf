@@ -23,14 +23,13 @@ module "budgets_management" {
 module "billing_database" {
   source = "../../../modules/billing_database"
 
-  account_id                 = var.account_id
-  region                     = var.region
-  network                    = var.database_access.network
-  allowed_cidr_blocks        = var.database_access.cidr_blocks
-  allowed_security_group_ids = var.database_access.security_group_ids
-  capacity                   = { minimum = 0, maximum = 4 }
-  backups                    = { retention_days = 1 }
-  deletion                   = { protection = false, final_snapshot = false }
+  account_id = var.account_id
+  region     = var.region
+  network    = var.database_access.network
+  access     = { cidr_blocks = var.database_access.cidr_blocks, security_group_ids = var.database_access.security_group_ids }
+  capacity   = { minimum = 0, maximum = 4 }
+  backups    = { retention_days = 1 }
+  deletion   = { protection = false, final_snapshot = false }
 }
 
 module "billing" {

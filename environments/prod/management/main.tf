@@ -26,16 +26,15 @@ module "budgets_management" {
 module "billing_database" {
   source = "../../../modules/billing_database"
 
-  account_id                 = var.account_id
-  region                     = var.region
-  network                    = var.database_access.network
-  allowed_cidr_blocks        = var.database_access.cidr_blocks
-  allowed_security_group_ids = var.database_access.security_group_ids
-  capacity                   = { minimum = 0.5, maximum = 16 }
-  backups                    = { retention_days = 35 }
-  deletion                   = { protection = true, final_snapshot = true }
-  log_exports                = ["audit", "error", "slowquery"]
-  kms_key_arn                = aws_kms_key.finops.arn
+  account_id  = var.account_id
+  region      = var.region
+  network     = var.database_access.network
+  access      = { cidr_blocks = var.database_access.cidr_blocks, security_group_ids = var.database_access.security_group_ids }
+  capacity    = { minimum = 0.5, maximum = 16 }
+  backups     = { retention_days = 35 }
+  deletion    = { protection = true, final_snapshot = true }
+  log_exports = ["audit", "error", "slowquery"]
+  kms_key_arn = aws_kms_key.finops.arn
 }
 
 # No static rates: a bill without a rate of its day is quarantined.
