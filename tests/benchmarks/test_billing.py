@@ -207,9 +207,9 @@ def profile(flow: BillingFlow, whole: float) -> None:
         check=False,
     )
     assert answer.returncode == 0, answer.stderr
-    table = Table(title="\nEach part of a load alone, rows/s", box=None)
+    table = Table(title="\nEach part of a load alone, rows/s; and what is sent", box=None)
     table.add_column("part")
-    table.add_column("rows/s", justify="right")
+    table.add_column("", justify="right")
     for name, rate in json.loads(answer.stdout).items():
         table.add_row(name, f"{rate:,.0f}")
     table.add_row("all of it, side by side", f"{whole:,.0f}")
