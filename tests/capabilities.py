@@ -34,6 +34,7 @@ SERVICES: Mapping[str, tuple[str, ...]] = {
     "budgets_validation": ("budgets",),
     "alarms": ("cloudwatch",),
     "rds_clusters": ("rds",),
+    "secret_rotation": ("secretsmanager",),
     "rds_data_api": ("rds", "rds-data", "secretsmanager"),
     "state_machine_tracing": ("stepfunctions",),
     "distributed_map": ("stepfunctions", "s3"),

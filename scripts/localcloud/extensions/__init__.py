@@ -27,6 +27,7 @@ EXTENSIONS = (
     "budgets_validation",
     "alarms",
     "rds_clusters",
+    "secret_rotation",
     "state_machine_tracing",
     "distributed_map",
     "state_machine_permissions",
