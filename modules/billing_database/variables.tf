@@ -127,8 +127,8 @@ variable "password_rotation_days" {
   default     = null
 
   validation {
-    condition     = var.password_rotation_days == null ? true : var.password_rotation_days >= 1 && var.password_rotation_days <= 365
-    error_message = "password_rotation_days must be from 1 to 365."
+    condition     = var.password_rotation_days == null ? true : var.password_rotation_days >= 1 && var.password_rotation_days <= 90
+    error_message = "password_rotation_days must be from 1 to 90."
   }
 }
 

@@ -466,7 +466,7 @@ run "refuses_rotation_too_late" {
   command = plan
   module { source = "../../modules/billing_database" }
   variables {
-    password_rotation_days = 366
+    password_rotation_days = 91
   }
   expect_failures = [var.password_rotation_days]
 }
