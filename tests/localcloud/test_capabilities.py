@@ -16,7 +16,7 @@ from tests.capabilities import SERVICES, TRIES, Capabilities
 from tests.conftest import CloudUnderTest
 
 NAMED = [
-    *(name for name in EXTENSIONS if name not in {"health", "idle_connections"}),
+    *(name for name in EXTENSIONS if name not in {"health", "idle_connections", "repeated_calls"}),
     "rds_data_api",
 ]
 

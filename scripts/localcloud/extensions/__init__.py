@@ -13,6 +13,7 @@ import os
 EXTENSIONS = (
     "health",
     "idle_connections",
+    "repeated_calls",
     "lambda_workers",
     "lambda_async_invoke",
     "stream_positions",
