@@ -205,6 +205,10 @@ def test_a_focus_charge_is_read() -> None:
     assert value(row, "RegionId", FOCUS) is None
 
 
+def test_a_charge_without_a_contracted_cost_is_a_charge_all_the_same() -> None:
+    assert value(parse(FOCUS, ContractedCost="NULL"), "ContractedCost", FOCUS) is None
+
+
 @pytest.mark.parametrize(
     ("cells", "reason"),
     [

@@ -171,8 +171,10 @@ FOCUS: Final = Schema(
     columns=(
         _focus("BilledCost", Kind.DECIMAL, needed=True, filled=True),
         _focus("EffectiveCost", Kind.DECIMAL, needed=True, filled=True),
-        _focus("ListCost", Kind.DECIMAL, needed=True, filled=True),
-        _focus("ContractedCost", Kind.DECIMAL, needed=True, filled=True),
+        # FOCUS wants these two filled as well; its own sample data leaves some empty, and a charge
+        # that was billed is not left out for that.
+        _focus("ListCost", Kind.DECIMAL, needed=True),
+        _focus("ContractedCost", Kind.DECIMAL, needed=True),
         _focus("BillingCurrency", Kind.CURRENCY, needed=True, filled=True),
         _focus("BillingPeriodStart", Kind.TIMESTAMP, needed=True, filled=True),
         _focus("BillingPeriodEnd", Kind.TIMESTAMP, needed=True, filled=True),
