@@ -1,0 +1,1 @@
+"""Invoices: documents and JSON become checked, numbered and announced invoices."""
