@@ -263,9 +263,13 @@ def invoice_id(document_id: str, number: int) -> str:
 
 #: Legal forms say nothing about who the vendor is: "ACME GmbH" and "Acme" are one.
 _LEGAL_FORMS: Final = frozenset(
-    "ab ag aps as asa bv bvba co company corp corporation ek eirl eurl gbr gmbh inc incorporated "
-    "kg kgaa limited llc llp lp ltd ltda mbh nv ohg oy oyj plc pte pty pvt sa sae sarl sas sasu "
-    "se sl slu spa sprl srl srls ug vof".split()
+    {
+        *("ab", "ag", "aps", "as", "asa", "bv", "bvba", "co", "company", "corp", "corporation"),
+        *("ek", "eirl", "eurl", "gbr", "gmbh", "inc", "incorporated", "kg", "kgaa", "limited"),
+        *("llc", "llp", "lp", "ltd", "ltda", "mbh", "nv", "ohg", "oy", "oyj", "plc", "pte", "pty"),
+        *("pvt", "sa", "sae", "sarl", "sas", "sasu", "se", "sl", "slu", "spa", "sprl", "srl"),
+        *("srls", "ug", "vof"),
+    }
 )
 _WORDS = re.compile(r"[^\W_]+")
 
