@@ -245,7 +245,7 @@ with open(sys.argv[2], "w") as out:
 
 def write_large(path: Path, size: int) -> int:
     """A file of so many bytes with quoted line breaks and long texts. Returns its rows."""
-    text = "a long text that goes on and on, " * 8
+    text = "a long text that goes on and on, " * 6  # an item has 255 characters at most
     count = 0
     with path.open("w") as out:
         out.write(",".join(HEADER) + "\n")
