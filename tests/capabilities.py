@@ -39,6 +39,8 @@ SERVICES: Mapping[str, tuple[str, ...]] = {
     "state_machine_tracing": ("stepfunctions",),
     "distributed_map": ("stepfunctions", "s3"),
     "state_machine_permissions": ("stepfunctions", "iam", "lambda", "s3"),
+    "state_machine_callbacks": ("stepfunctions", "iam", "lambda"),
+    "state_machine_redrive": ("stepfunctions", "lambda"),
     "s3_version_ranges": ("s3",),
 }
 

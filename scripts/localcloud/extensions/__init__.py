@@ -32,6 +32,8 @@ EXTENSIONS = (
     "state_machine_tracing",
     "distributed_map",
     "state_machine_permissions",
+    "state_machine_callbacks",
+    "state_machine_redrive",
     "s3_version_ranges",
 )
 
