@@ -311,12 +311,14 @@ def in_one_piece(
         environment = os.environ | function_environment(flow)
 
         def load() -> None:
-            subprocess.run(
+            ran = subprocess.run(
                 [sys.executable, "-c", MEMORY, str(event), str(peak)],
                 env=environment,
-                check=True,
-                stdout=subprocess.DEVNULL,
+                check=False,
+                capture_output=True,
+                text=True,
             )
+            assert ran.returncode == 0, f"{ran.stdout[-4000:]}\n{ran.stderr}"
 
         took = timed(load)
         entry = eventually(lambda: flow.store.by_file_id(source.file_id), what="the ledger")
