@@ -1,0 +1,1 @@
+"""The audit trail: who did what, when, and to what, in chains that show any change."""

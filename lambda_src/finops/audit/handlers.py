@@ -1,0 +1,137 @@
+"""Lambda entry points of the audit trail, and the only place where it is put together."""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any, Final
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from finops.audit.adapters import KmsSigner, S3TrailStore, decode_message
+from finops.audit.service import EntryAppender, HeadWriter
+from finops.shared.aws import client
+from finops.shared.errors import RejectedInput
+from finops.shared.observability import MetricUnit, logger, metrics
+
+#: Seconds until entries that could not be written are tried again: three times longer each time.
+_FIRST_PAUSE: Final = 5
+_LONGEST_PAUSE: Final = 900
+#: S3 answers soon or is away; then the queue keeps the entries.
+_S3_SETTINGS: Final[Mapping[str, Any]] = {
+    "connect_timeout": 2,
+    "read_timeout": 5,
+    "retries": {"mode": "standard", "total_max_attempts": 3},
+}
+
+
+@logger.inject_lambda_context
+@metrics.log_metrics
+def append_audit_entries(event: Mapping[str, Any], _context: LambdaContext) -> dict[str, Any]:
+    """Queue of entries → the trail.
+
+    Returns the queue's partial batch response: the messages to deliver again. They are all of a
+    stream or none, so that its order stays.
+    """
+    streams: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
+    for message in event["Records"]:
+        streams[message["attributes"]["MessageGroupId"]].append(message)
+    failed: list[Mapping[str, Any]] = []
+    for stream, messages in streams.items():
+        try:
+            documents = [one for message in messages if (one := _document(stream, message))]
+            appended = _appender().append(stream, documents)
+            metrics.add_metric("AuditEntriesAppended", MetricUnit.Count, appended)
+            metrics.add_metric("AuditEntriesRepeated", MetricUnit.Count, len(documents) - appended)
+        except Exception:  # noqa: BLE001 - the messages come back
+            logger.exception("audit entries could not be written", extra={"stream": stream})
+            failed.extend(messages)
+    for message in failed:
+        _soon_again(message)
+    return {"batchItemFailures": [{"itemIdentifier": one["messageId"]} for one in failed]}
+
+
+@logger.inject_lambda_context
+@metrics.log_metrics
+def write_audit_head(_event: Mapping[str, Any], _context: LambdaContext) -> dict[str, Any]:
+    """Schedule → what is new verified, and a head written: {"head", "streams", "problems"}."""
+    key_arn = os.environ.get("SIGNING_KEY_ARN", "")
+    signer = KmsSigner(client("kms"), key_arn) if key_arn else None
+    head = HeadWriter(_store(), signer, _now).write()
+    for problem in head.problems:
+        logger.error(
+            f"audit trail: {problem.message}",
+            extra={
+                "stream": problem.stream,
+                "sequence": problem.sequence,
+                "kind": problem.kind.value,
+                "object_key": problem.key,
+            },
+        )
+    metrics.add_metric("AuditHeadsWritten", MetricUnit.Count, 1)
+    metrics.add_metric("AuditProblems", MetricUnit.Count, len(head.problems))
+    return {"head": head.sequence, "streams": head.streams, "problems": len(head.problems)}
+
+
+def _document(stream: str, message: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The entry in a message, with who sent it by SQS's own account; None if it is no entry.
+
+    What is no entry waits in the failure queue with its reason, and holds up no other.
+    """
+    try:
+        document = decode_message(message["body"])
+        if document["stream"] != stream:
+            raise RejectedInput(
+                f"an entry of stream {document['stream']} came as one of {stream}",
+                code="invalid_audit_entry",
+                field="stream",
+                value=document["stream"],
+            )
+    except RejectedInput as error:
+        logger.error("message is no audit entry", extra={"reason": str(error)})
+        metrics.add_metric("AuditEntriesRejected", MetricUnit.Count, 1)
+        client("sqs").send_message(
+            QueueUrl=os.environ["REJECTED_QUEUE_URL"],
+            MessageBody=message["body"],
+            MessageAttributes={
+                "reason": {"DataType": "String", "StringValue": str(error)[:1000]},
+                "sender": {"DataType": "String", "StringValue": _sender(message)},
+            },
+        )
+        return None
+    return {**document, "sender": _sender(message)}
+
+
+def _sender(message: Mapping[str, Any]) -> str:
+    return str(message["attributes"].get("SenderId") or "unknown")
+
+
+def _soon_again(message: Mapping[str, Any]) -> None:
+    """Let the message come back soon, and later each time."""
+    tries = int(message["attributes"]["ApproximateReceiveCount"])
+    pause = min(_FIRST_PAUSE * 3 ** min(tries - 1, 10), _LONGEST_PAUSE)
+    try:
+        client("sqs").change_message_visibility(
+            QueueUrl=os.environ["QUEUE_URL"],
+            ReceiptHandle=message["receiptHandle"],
+            VisibilityTimeout=pause,
+        )
+    except Exception:  # noqa: BLE001 - the messages' own failure counts
+        logger.exception("the message comes back when its visibility timeout ends")
+
+
+@cache
+def _appender() -> EntryAppender:
+    return EntryAppender(_store(), _now)
+
+
+@cache
+def _store() -> S3TrailStore:
+    return S3TrailStore(client("s3", **_S3_SETTINGS), os.environ["BUCKET"])
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

@@ -1,0 +1,237 @@
+"""Finding what was done to a chain: each entry is known by its hash before it is read.
+
+A chain is read from its newest entry to its oldest. The heads say what the newest ones must be, and
+each entry says what the one before it must be, so that a difference names the entry at fault.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from finops.audit.domain import GENESIS, DamagedEntry, Link, key_sequence, lines_of, read_entry
+from finops.audit.ports import StoredObject
+
+
+class Kind(StrEnum):
+    """What was found.
+
+    - CHANGED: an entry's bytes are not those that were written.
+    - REPLACED: a sound entry is not the one that the next entry, or a head, was linked to.
+    - MISSING, TRUNCATED: entries are not there, before others or at the end.
+    - REORDERED, REPEATED, INSERTED: an entry stands where another one belongs, is there twice, or
+      does not belong there at all.
+    - OVERWRITTEN, DELETED: S3 has further versions of an object, or hides it; the first counts.
+    - UNSIGNED, FORGED, STALE: the newest head's signature is missing, or is not the key's; or a
+      newer head should be there.
+    """
+
+    CHANGED = "changed"
+    REPLACED = "replaced"
+    MISSING = "missing"
+    TRUNCATED = "truncated"
+    REORDERED = "reordered"
+    REPEATED = "repeated"
+    INSERTED = "inserted"
+    OVERWRITTEN = "overwritten"
+    DELETED = "deleted"
+    UNSIGNED = "unsigned"
+    FORGED = "forged"
+    STALE = "stale"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """Something that is not as it was written.
+
+    Attributes:
+        sequence: The entry, or the first of those that are at fault.
+        key: The object, where there is one.
+    """
+
+    stream: str
+    sequence: int
+    kind: Kind
+    message: str
+    key: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """What a head says of a stream's entry.
+
+    Attributes:
+        head: The head's own number.
+        written_at: When it was written.
+    """
+
+    hash: str
+    head: int
+    written_at: str
+
+
+class ChainCheck:
+    """Checks one chain, object by object, the newest first, in memory that does not grow.
+
+    Args:
+        stream: Whose chain.
+        claims: What heads say of it, by sequence.
+        report: Takes each problem, the newest entry's first.
+        repeats: Takes an entry's id and number; returns the number that had this id before, if any.
+        until: The oldest entry to be checked, 1 for all.
+    """
+
+    def __init__(
+        self,
+        stream: str,
+        *,
+        claims: Mapping[int, Claim],
+        report: Callable[[Problem], None],
+        repeats: Callable[[str, int], int | None] = lambda _id, _sequence: None,
+        until: int = 1,
+    ) -> None:
+        self._stream = stream
+        self._claims = claims
+        self._report = report
+        self._repeats = repeats
+        self._until = until
+        #: The number that the next entry must have, and its hash where that is known.
+        self._next: int | None = None
+        self._hash: str | None = None
+        self._key = ""
+        self.entries = 0
+        self.newest: Link | None = None
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the oldest entry to be checked was met."""
+        return self._next is not None and self._next < self._until
+
+    def check(self, found: StoredObject, body: bytes) -> list[dict[str, Any]]:
+        """Check the next object. Returns its sound entries, the newest first."""
+        self._key = found.key
+        first = key_sequence(self._stream, found.key)
+        if first is None or first < 1:
+            self._problem(self._next or 0, Kind.INSERTED, "this object is no part of the trail")
+            return []
+        if found.versions > 1:
+            times = found.versions - 1
+            self._problem(first, Kind.OVERWRITTEN, f"the object was overwritten {times} times")
+        if found.deleted:
+            self._problem(first, Kind.DELETED, "the object was deleted: S3 hides it")
+        lines = lines_of(body)
+        if self._next is None:
+            self._start(first, lines)
+        sound = [entry for line in reversed(lines) if (entry := self._line(line, first))]
+        if self._next is None:
+            raise AssertionError("_start sets it")
+        if self._next >= first:
+            self._missing(first, self._next)
+        elif self._next < first - 1:
+            self._problem(first, Kind.INSERTED, "the object holds more entries than belong there")
+            self._hash = None
+        self._next = first - 1
+        self.entries += len(sound)
+        return sound
+
+    def close(self) -> None:
+        """Report what should have come and did not."""
+        self._key = ""
+        if self._next is None:
+            self._truncated(0)
+        elif self._next >= self._until:
+            self._missing(self._until, self._next)
+        elif self._next == 0 and self._hash not in (None, GENESIS.hash):
+            self._problem(1, Kind.REPLACED, "it says that an entry was before it")
+
+    def _start(self, first: int, lines: list[bytes]) -> None:
+        """Find the newest entry's number: its own, where it can be read."""
+        newest = first + max(len(lines), 1) - 1
+        if lines:
+            try:
+                entry = read_entry(lines[-1])
+                newest = max(entry["sequence"], first)
+                self.newest = Link(sequence=newest, hash=entry["hash"])
+            except DamagedEntry:
+                pass
+        self._next = newest
+        self._truncated(newest)
+
+    def _truncated(self, newest: int) -> None:
+        known = max(self._claims, default=0)
+        if known > newest:
+            claim = self._claims[known]
+            self._problem(
+                newest + 1,
+                Kind.TRUNCATED,
+                f"the trail ends at entry {newest}, head {claim.head} of {claim.written_at} has "
+                f"seen entry {known}",
+            )
+
+    def _line(self, line: bytes, first: int) -> dict[str, Any] | None:
+        expected = self._next or 0
+        # A line that was cut in two leaves one line too many.
+        place = max(expected, first)
+        try:
+            entry = read_entry(line)
+        except DamagedEntry as damage:
+            self._problem(place, Kind.CHANGED, f"the entry {damage}")
+            self._went(expected, None)
+            return None
+        sequence = entry["sequence"]
+        if entry.get("stream") != self._stream:
+            what = f"an entry of {entry.get('stream')} stands here"
+            self._problem(place, Kind.INSERTED, what)
+            self._went(expected, None)
+            return None
+        if sequence > expected:
+            self._problem(
+                sequence, Kind.REORDERED, f"it stands where entry {expected} belongs, or once more"
+            )
+            self._hash = None
+            return None
+        if sequence < first:
+            self._problem(place, Kind.REORDERED, f"entry {sequence} stands here")
+            self._went(expected, None)
+            return None
+        if sequence < expected:
+            self._missing(sequence + 1, expected)
+        self._went(sequence, entry["previous"] if self._is_the_one(entry) else None)
+        newer = self._repeats(entry["entry_id"], sequence) if "entry_id" in entry else None
+        if newer is not None:
+            self._problem(newer, Kind.REPEATED, f"it has the id of entry {sequence}")
+        return entry
+
+    def _is_the_one(self, entry: Mapping[str, Any]) -> bool:
+        sequence, found = entry["sequence"], entry["hash"]
+        if self._hash not in (None, found):
+            what = f"entry {sequence + 1} was linked to another one with hash {self._hash}"
+            self._problem(sequence, Kind.REPLACED, what)
+            return False
+        claim = self._claims.get(sequence)
+        if claim is not None and claim.hash != found:
+            self._problem(
+                sequence,
+                Kind.REPLACED,
+                f"head {claim.head} of {claim.written_at} has seen another one with hash "
+                f"{claim.hash}: it, or one between it and the head before, was rewritten",
+            )
+            return False
+        return True
+
+    def _went(self, sequence: int, previous: str | None) -> None:
+        self._next, self._hash = sequence - 1, previous
+
+    def _missing(self, first: int, last: int) -> None:
+        which = f"entries {first} to {last} are" if last > first else f"entry {first} is"
+        self._problem(first, Kind.MISSING, f"{which} missing")
+        self._hash = None
+
+    def _problem(self, sequence: int, kind: Kind, message: str) -> None:
+        self._report(
+            Problem(
+                stream=self._stream, sequence=sequence, kind=kind, message=message, key=self._key
+            )
+        )

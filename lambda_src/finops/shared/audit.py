@@ -1,0 +1,152 @@
+"""What a flow tells the audit trail, and how that is written as bytes.
+
+A service takes an `AuditRecorder` and calls `record` once a thing is done. Handlers give it
+`finops.audit.adapters.audit_recorder()`; tests give it `MemoryRecorder`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from typing import Any, Final, Protocol
+
+#: Details beyond this many bytes are left out of an entry, which then holds their digest.
+DETAILS_LIMIT: Final = 16_384
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditEvent:
+    """One thing that a flow did.
+
+    Attributes:
+        stream: The flow: budgets, billing, invoices, reconciliation or console.
+        action: What was done to what, such as `billing_file.loaded`.
+        actor: Who wanted it: an IAM principal, a user's name, or `schedule`.
+        subject: Id of the thing, such as a load id, an S3 URI or ACCOUNT/BUDGET.
+        version: Tells this time from other times that the same was done to the same subject, and
+            is the same whenever the flow is replayed: a sequence number, an execution's name.
+        occurred_at: UTC.
+        input_sha256: Digest of what came in (see `digest`), or empty.
+        output_sha256: Digest of what was written, or empty.
+        counts: Such as rows_read; whole numbers.
+        correlation_id: The id that the flow's log lines have.
+        details: Small facts such as `before` and `after`. What JSON has no word for, such as a
+            Decimal, is written as its text; floats too.
+    """
+
+    stream: str
+    action: str
+    actor: str
+    subject: str
+    version: str
+    occurred_at: datetime
+    input_sha256: str = ""
+    output_sha256: str = ""
+    counts: Mapping[str, int] = field(default_factory=dict)
+    correlation_id: str = ""
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def entry_id(self) -> str:
+        """The same for every replay: 32 hexadecimal digits."""
+        return entry_id(self.stream, self.action, self.subject, self.version)
+
+    def document(self, code_version: str) -> dict[str, Any]:
+        """The message to the trail."""
+        details = plain(self.details)
+        written = canonical(details)
+        if len(written) > DETAILS_LIMIT:
+            details = {"omitted_bytes": len(written), "omitted_sha256": digest(written)}
+        return {
+            "entry_id": self.entry_id,
+            "stream": plain(self.stream),
+            "action": plain(self.action),
+            "actor": plain(self.actor),
+            "subject": plain(self.subject),
+            "version": plain(self.version),
+            "occurred_at": rfc3339(self.occurred_at),
+            "input_sha256": self.input_sha256,
+            "output_sha256": self.output_sha256,
+            "counts": plain(self.counts),
+            "correlation_id": plain(self.correlation_id),
+            "code_version": code_version,
+            "details": details,
+        }
+
+
+class AuditRecorder(Protocol):
+    """Takes what a flow did. It never raises, and never keeps a flow for more than seconds."""
+
+    def record(self, *events: AuditEvent) -> None:
+        """Send these, in this order for each stream."""
+
+
+class NoAudit:
+    """Where the module audit is not deployed."""
+
+    def record(self, *events: AuditEvent) -> None:
+        """Forget them."""
+
+
+class MemoryRecorder:
+    """Keeps events, for tests of the flows."""
+
+    def __init__(self) -> None:
+        self.events: list[AuditEvent] = []
+
+    def record(self, *events: AuditEvent) -> None:
+        """Keep them."""
+        self.events.extend(events)
+
+
+def entry_id(stream: str, action: str, subject: str, version: str) -> str:
+    """Id of what was done: 32 hexadecimal digits."""
+    return digest([plain(part) for part in (stream, action, subject, version)])[:32]
+
+
+def digest(content: bytes | str | Mapping[str, Any] | list[Any]) -> str:
+    """SHA-256 in hexadecimal: of bytes, of text as UTF-8, or of a document's canonical form."""
+    if isinstance(content, str):
+        content = content.encode("utf-8", "backslashreplace")
+    elif not isinstance(content, bytes):
+        content = canonical(plain(content))
+    return hashlib.sha256(content).hexdigest()
+
+
+def canonical(document: Any) -> bytes:
+    """The one way to write a JSON document: sorted keys, no spaces, ASCII only.
+
+    ASCII, so that neither SQS, which refuses some characters, nor an editor changes a byte.
+    """
+    return json.dumps(
+        document, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False
+    ).encode("ascii")
+
+
+def plain(value: Any) -> Any:
+    """The value in JSON's own types, without floats: text in place of what JSON has no word for."""
+    if value is None or isinstance(value, int):
+        return value
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, Mapping):
+        return {plain(str(name)): plain(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(one) for one in value]
+    if isinstance(value, AbstractSet):
+        return sorted((plain(one) for one in value), key=canonical)
+    if isinstance(value, datetime):
+        return rfc3339(value)
+    if isinstance(value, date):
+        return value.isoformat()
+    return plain(str(value))
+
+
+def rfc3339(moment: datetime) -> str:
+    """UTC with microseconds, so that texts sort as moments do; a moment without a zone is UTC."""
+    known = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return known.astimezone(UTC).isoformat(timespec="microseconds")
