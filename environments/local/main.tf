@@ -89,3 +89,28 @@ module "billing" {
     werke = { date_formats = ["%d.%m.%Y"], decimal_comma = true, thousands = "." }
   }
 }
+
+module "invoices" {
+  source    = "../../modules/invoices"
+  providers = { aws = aws.management }
+
+  account_id        = "111111111111"
+  region            = var.region
+  packages          = local.module_packages
+  function_settings = local.function_settings
+  bucket            = { force_destroy = true }
+  table             = { deletion_protection = false }
+  intake            = { maximum_concurrency = 2 }
+  extraction        = var.invoice_extraction
+  review            = var.invoice_review
+  mail_sender       = "invoices@example.com"
+
+  validation = {
+    rules = [{
+      name       = "large_amount"
+      expression = "currency == 'USD' and total > 50000"
+      message    = "above 50,000 USD a second person looks"
+      field      = "total"
+    }]
+  }
+}

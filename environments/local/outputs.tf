@@ -35,3 +35,18 @@ output "billing" {
     database_name       = module.billing_database.database_name
   }
 }
+
+output "invoices" {
+  description = "Where the invoice flow lives, for the command line, the demo and the tests."
+  value = {
+    account_id         = "111111111111"
+    region             = var.region
+    bucket             = module.invoices.bucket_name
+    table              = module.invoices.table_name
+    queue_urls         = module.invoices.queue_urls
+    workflow_arn       = module.invoices.workflow_arn
+    topic_arns         = module.invoices.topic_arns
+    functions          = module.invoices.function_names
+    failure_queue_urls = module.invoices.failure_queue_urls
+  }
+}

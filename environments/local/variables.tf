@@ -52,3 +52,25 @@ variable "billing_loading" {
   default  = {}
   nullable = false
 }
+
+variable "invoice_extraction" {
+  description = "How documents are read, as in the module invoices."
+  type = object({
+    engine          = optional(string, "textract")
+    trusted_vendors = optional(list(string), [])
+    shadow          = optional(bool, false)
+    timeout_seconds = optional(number)
+  })
+  default  = {}
+  nullable = false
+}
+
+variable "invoice_review" {
+  description = "How long an invoice waits for a person, as in the module invoices."
+  type = object({
+    days                = optional(number)
+    maximum_escalations = optional(number)
+  })
+  default  = {}
+  nullable = false
+}

@@ -48,3 +48,16 @@ module "billing" {
     name        = module.billing_database.database_name
   }
 }
+
+module "invoices" {
+  source = "../../../modules/invoices"
+
+  account_id  = var.account_id
+  region      = var.region
+  packages    = local.packages
+  validation  = var.invoice_validation
+  mail_sender = var.invoice_mail_sender
+  bucket      = { noncurrent_days = 30, force_destroy = true }
+  table       = { deletion_protection = false }
+  alarms      = { topic_arns = var.alarm_topic_arns }
+}

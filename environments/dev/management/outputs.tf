@@ -29,3 +29,18 @@ output "billing" {
     database_cluster    = module.billing_database.cluster_identifier
   }
 }
+
+output "invoices" {
+  description = "The invoice flow: where to drop documents, what to subscribe to, and what the command line needs."
+  value = {
+    account_id         = var.account_id
+    region             = var.region
+    bucket             = module.invoices.bucket_name
+    table              = module.invoices.table_name
+    queue_urls         = module.invoices.queue_urls
+    workflow_arn       = module.invoices.workflow_arn
+    topic_arns         = module.invoices.topic_arns
+    functions          = module.invoices.function_names
+    failure_queue_urls = module.invoices.failure_queue_urls
+  }
+}

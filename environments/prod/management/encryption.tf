@@ -1,5 +1,5 @@
 # One key for tables, the database, files, queues, logs and environments. The account's own policies say who may
-# use it; the three services that act for nobody are admitted here.
+# use it; the four services that act for nobody are admitted here.
 resource "aws_kms_key" "finops" {
   description         = "FinOps data of the management account"
   enable_key_rotation = true
@@ -55,15 +55,15 @@ data "aws_iam_policy_document" "key" {
     }
   }
 
-  # The bucket of bills tells the encrypted queue of files.
+  # Buckets tell encrypted queues of files, and a topic its queue of documents that are read.
   statement {
-    sid       = "BucketTellsOfFiles"
+    sid       = "BucketsAndTopicsTellQueues"
     actions   = ["kms:Decrypt", "kms:GenerateDataKey"]
     resources = ["*"]
 
     principals {
       type        = "Service"
-      identifiers = ["s3.amazonaws.com"]
+      identifiers = ["s3.amazonaws.com", "sns.amazonaws.com"]
     }
 
     condition {

@@ -55,3 +55,16 @@ module "billing" {
     name        = module.billing_database.database_name
   }
 }
+
+module "invoices" {
+  source = "../../../modules/invoices"
+
+  account_id        = var.account_id
+  region            = var.region
+  packages          = local.packages
+  validation        = var.invoice_validation
+  mail_sender       = var.invoice_mail_sender
+  kms_key_arn       = aws_kms_key.finops.arn
+  function_settings = { log_retention_days = 365 }
+  alarms            = { topic_arns = var.alarm_topic_arns }
+}

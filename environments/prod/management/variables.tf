@@ -57,3 +57,28 @@ variable "database_access" {
   default  = {}
   nullable = false
 }
+
+variable "invoice_validation" {
+  description = "What is asked of invoices, as in the module invoices: confidence, tolerance, refuse_past_due, json_currency and your own rules."
+  type = object({
+    confidence      = optional(map(number))
+    tolerance       = optional(number)
+    refuse_past_due = optional(bool)
+    json_currency   = optional(string)
+    rules = optional(list(object({
+      name       = string
+      expression = string
+      message    = string
+      severity   = optional(string)
+      field      = optional(string)
+    })))
+  })
+  default  = {}
+  nullable = false
+}
+
+variable "invoice_mail_sender" {
+  description = "Address from which customers are told that their invoice is processed; SES must have verified it. Nobody is told when null."
+  type        = string
+  default     = null
+}

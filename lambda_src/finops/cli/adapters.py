@@ -52,6 +52,29 @@ class Aws:
             )
         return self._clients[service]
 
+    def function_variables(self, name: str, *, module: str) -> Mapping[str, str]:
+        """A function's environment as Terraform set it: what the flow's resources are called.
+
+        Raises:
+            ConfigurationError: with code `not_deployed`, where there is no such function.
+        """
+        try:
+            with aws_errors("find_deployment"):
+                found = self.client("lambda").get_function_configuration(FunctionName=name)
+        except ConfigurationError as error:
+            said = error.__cause__
+            if isinstance(said, ClientError) and (
+                said.response["Error"]["Code"] == "ResourceNotFoundException"
+            ):
+                raise ConfigurationError(
+                    f"there is no function {name}",
+                    code="not_deployed",
+                    step="find_deployment",
+                    remedy=f"Deploy the module {module} first: `make up`, or terraform apply",
+                ) from error
+            raise
+        return dict(found["Environment"]["Variables"])
+
 
 class BudgetRows:
     """Writes to the budgets table as a person's edit would."""

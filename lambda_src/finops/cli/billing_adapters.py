@@ -12,8 +12,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote_plus
 
-from botocore.exceptions import ClientError
-
 from finops.billing.adapters import S3Objects
 from finops.billing.database import AuroraBillingStore
 from finops.billing.domain import SourceObject
@@ -23,7 +21,6 @@ from finops.cli.adapters import Aws
 from finops.cli.environment import Environment
 from finops.shared.aws import aws_errors
 from finops.shared.data_api import DataApi
-from finops.shared.errors import ConfigurationError
 from finops.shared.spreadsheets import unguard
 
 
@@ -37,23 +34,7 @@ class BillingDeployment:
     @cached_property
     def variables(self) -> Mapping[str, str]:
         """The loader's environment, as Terraform set it."""
-        name = self._environment.billing_loader
-        try:
-            with aws_errors("find_deployment"):
-                found = self._aws.client("lambda").get_function_configuration(FunctionName=name)
-        except ConfigurationError as error:
-            said = error.__cause__
-            if isinstance(said, ClientError) and (
-                said.response["Error"]["Code"] == "ResourceNotFoundException"
-            ):
-                raise ConfigurationError(
-                    f"there is no function {name}",
-                    code="not_deployed",
-                    step="find_deployment",
-                    remedy="Deploy the module billing first: `make up`, or terraform apply",
-                ) from error
-            raise
-        return dict(found["Environment"]["Variables"])
+        return self._aws.function_variables(self._environment.billing_loader, module="billing")
 
     @property
     def settings(self) -> Settings:

@@ -48,6 +48,11 @@ class Environment:
         return f"{self.prefix}-billing-files"
 
     @property
+    def invoice_intake(self) -> str:
+        """The function that takes invoices in; its settings name the flow's resources."""
+        return f"{self.prefix}-receive-invoices"
+
+    @property
     def management_functions(self) -> tuple[str, ...]:
         """Every function of the management account."""
         return tuple(
@@ -63,6 +68,14 @@ class Environment:
                 "finish-billing-file",
                 "fail-billing-file",
                 "migrate-billing-database",
+                "receive-invoices",
+                "extract-invoice",
+                "finish-extraction",
+                "validate-invoice",
+                "review-invoice",
+                "process-invoice",
+                "notify-invoice",
+                "fail-invoice",
             )
         )
 

@@ -9,6 +9,7 @@ import click
 from finops.cli.billing import billing
 from finops.cli.budgets import budgets
 from finops.cli.fx import fx
+from finops.cli.invoices import invoices
 from finops.cli.output import Exit, output
 from finops.cli.status import status
 from finops.shared.errors import FinOpsError, RejectedInput
@@ -17,7 +18,7 @@ from finops.shared.errors import FinOpsError, RejectedInput
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
 @click.version_option(package_name="terraform-aws-finops")
 def finops() -> None:
-    """Cloud finance: budgets of many AWS accounts, and billing files in one database.
+    """Cloud finance: budgets of many AWS accounts, billing files in one database, and invoices.
 
     Exit codes: 0 done, 1 rejected input, 2 wrong usage, 3 AWS or infrastructure failure.
     """
@@ -26,6 +27,7 @@ def finops() -> None:
 finops.add_command(budgets)
 finops.add_command(billing)
 finops.add_command(fx)
+finops.add_command(invoices)
 finops.add_command(status)
 
 

@@ -11,6 +11,7 @@ from decimal import Decimal
 from enum import StrEnum
 from functools import cached_property
 from hashlib import sha256
+from itertools import groupby
 from typing import Final
 from urllib.parse import quote
 
@@ -277,29 +278,32 @@ _WORDS = re.compile(r"[^\W_]+")
 def vendor_key(name: str) -> str:
     """The vendor as compared with others: no accents, case, punctuation or legal form."""
     plain = unicodedata.normalize("NFKD", name.replace("ß", "ss")).casefold()
-    plain = "".join(c for c in plain if not unicodedata.combining(c))
-    # "B.V." and "S. r. l." are one word each.
-    plain = re.sub(r"\b((?:\w\.\s?){2,})", lambda m: re.sub(r"[.\s]", "", m[0]) + " ", plain)
-    words = _WORDS.findall(plain)
-    kept = [word for word in words if word not in _LEGAL_FORMS]
-    return "".join(kept or words)
+    words = _WORDS.findall("".join(c for c in plain if not unicodedata.combining(c)))
+    # "B.V." and "S. à r. l." are one word each.
+    joined = [
+        text
+        for single, run in groupby(words, key=lambda word: len(word) == 1)
+        for text in (["".join(run)] if single else run)
+    ]
+    kept = [word for word in joined if word not in _LEGAL_FORMS]
+    return "".join(kept or joined) or plain.strip()
 
 
 def number_key(number: str) -> str:
     """The invoice number as compared with others: letters and digits only, in capitals."""
     plain = unicodedata.normalize("NFKC", number).upper()
-    return "".join(_WORDS.findall(plain))
+    return "".join(_WORDS.findall(plain)) or plain.strip()
 
 
 def duplicate_key(invoice: Invoice) -> str:
     """The same for two invoices that are one: vendor, number and year."""
-    year = (invoice.date("invoice_date") or date.min).year
+    dated = invoice.date("invoice_date") or invoice.date("due_date") or date.min
     return "|".join(
         quote(part, safe="")
         for part in (
             vendor_key(invoice.text("vendor")),
             number_key(invoice.text("invoice_number")),
-            str(year),
+            f"{dated:%Y}",
         )
     )
 
@@ -313,7 +317,7 @@ def near_match_key(invoice: Invoice) -> str:
             vendor_key(invoice.text("vendor")),
             f"{total.normalize():f}",
             invoice.text("currency"),
-            invoice.text("invoice_date"),
+            invoice.text("invoice_date") or invoice.text("due_date"),
         )
     )
 
@@ -328,13 +332,13 @@ class Review:
     """What a person decided about an invoice.
 
     Attributes:
-        approved: None where only values were corrected.
+        decision: APPROVED, CORRECTED or REJECTED.
         before: Values of the corrected fields as they were; `after` as they are.
     """
 
     reviewer: str
     at: datetime
-    approved: bool
+    decision: str
     reason: str = ""
     before: Mapping[str, str] = field(default_factory=dict)
     after: Mapping[str, str] = field(default_factory=dict)

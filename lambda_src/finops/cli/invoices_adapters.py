@@ -1,0 +1,81 @@
+"""The invoice flow's resources, for the command line: found through the intake's own settings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+
+from finops.cli.adapters import Aws
+from finops.cli.environment import Environment
+from finops.invoices.adapters import DynamoInvoices, S3Documents, StepFunctionsWorkflow
+from finops.invoices.domain import JSON_PREFIX, RAW_PREFIX, SourceDocument
+from finops.invoices.reviewing import Reviewing
+from finops.shared.aws import aws_errors
+
+
+class InvoiceDeployment:
+    """Bucket, table and workflow of one deployment."""
+
+    def __init__(self, environment: Environment) -> None:
+        self._aws = Aws(environment)
+        self._environment = environment
+
+    @cached_property
+    def variables(self) -> Mapping[str, str]:
+        """The intake's environment, as Terraform set it."""
+        return self._aws.function_variables(self._environment.invoice_intake, module="invoices")
+
+    @cached_property
+    def objects(self) -> S3Documents:
+        """The bucket."""
+        return S3Documents(self._aws.client("s3"), self.variables["BUCKET"])
+
+    @cached_property
+    def store(self) -> DynamoInvoices:
+        """The table."""
+        return DynamoInvoices(self._aws.client("dynamodb"), self.variables["TABLE"], self.objects)
+
+    @cached_property
+    def workflow(self) -> StepFunctionsWorkflow:
+        """The workflow."""
+        return StepFunctionsWorkflow(
+            self._aws.client("stepfunctions"), self.variables["WORKFLOW_ARN"]
+        )
+
+    @property
+    def reviewing(self) -> Reviewing:
+        """What people decide."""
+        return Reviewing(store=self.store, workflow=self.workflow, clock=lambda: datetime.now(UTC))
+
+    def upload(self, path: Path, owner: str, sent: Callable[[int], None]) -> str:
+        """Drop a file into the bucket: JSON under json/, anything else under raw/.
+
+        Args:
+            path: The file.
+            owner: Who submits it.
+            sent: Is called with the number of bytes just sent.
+
+        Returns:
+            The id that the invoice will be known by.
+        """
+        s3, bucket = self._aws.client("s3"), self.variables["BUCKET"]
+        prefix = JSON_PREFIX if path.suffix.lower() == ".json" else RAW_PREFIX
+        key = f"{prefix}{path.name}"
+        with aws_errors("upload_file"):
+            s3.upload_file(
+                str(path),
+                bucket,
+                key,
+                Callback=sent,
+                ExtraArgs={"Metadata": {"submitted-by": owner}},
+            )
+            head = s3.head_object(Bucket=bucket, Key=key)
+        return SourceDocument(
+            bucket=bucket,
+            key=key,
+            version_id=head.get("VersionId", ""),
+            etag=head["ETag"].strip('"'),
+            size=head["ContentLength"],
+        ).document_id

@@ -1,0 +1,234 @@
+"""People look at what could not be read or does not add up, correct it, and decide."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from finops.invoices.domain import REQUIRED, InvoiceStatus, Issue, Review, Severity
+from finops.invoices.ports import InvoiceRecord, InvoiceStore, Workflow
+from finops.invoices.service import Clock
+from finops.invoices.validation import canonical
+from finops.shared.errors import RejectedInput
+
+
+class Decision(StrEnum):
+    """What a person decided; each is also what the workflow is told."""
+
+    APPROVED = "APPROVED"
+    CORRECTED = "CORRECTED"
+    REJECTED = "REJECTED"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """The workflow's side: it waits for a person, and reminds when nobody comes."""
+
+    store: InvoiceStore
+    workflow: Workflow
+    clock: Clock
+    maximum_escalations: int
+
+    def ask(self, invoice: str, task_token: str) -> InvoiceRecord:
+        """Wait for a decision; one that was made while nobody waited is taken at once."""
+        record = self.store.find(invoice)
+        record = self.store.save(
+            replace(
+                record,
+                status=record.status if record.status.is_final else InvoiceStatus.NEEDS_REVIEW,
+                task_token=task_token,
+                updated_at=self.clock(),
+            )
+        )
+        if record.decision:
+            self.workflow.resume(task_token, {"outcome": record.decision})
+        return record
+
+    def escalate(self, invoice: str) -> bool:
+        """Note that nobody came; False when waiting has to end, and the invoice with it."""
+        record = self.store.find(invoice)
+        if record.decision:
+            return True
+        now = self.clock()
+        if record.escalations < self.maximum_escalations:
+            self.store.save(replace(record, escalations=record.escalations + 1, updated_at=now))
+            return True
+        issue = Issue(
+            code="not_reviewed",
+            severity=Severity.ERROR,
+            message=f"nobody decided, though {record.escalations} reminders were sent",
+        )
+        self.store.save(
+            replace(
+                record,
+                status=InvoiceStatus.VALIDATION_FAILED,
+                issues=(*record.issues, issue),
+                updated_at=now,
+            )
+        )
+        return False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reviewing:
+    """The person's side.
+
+    Attributes:
+        own_invoices: Whether who submitted an invoice may approve it.
+    """
+
+    store: InvoiceStore
+    workflow: Workflow
+    clock: Clock
+    own_invoices: bool = True
+
+    def decide(
+        self,
+        invoice: str,
+        reviewer: str,
+        *,
+        corrections: Mapping[str, str] | None = None,
+        approve: bool = False,
+        reject: bool = False,
+        reason: str = "",
+    ) -> InvoiceRecord:
+        """Correct values, and approve or reject; the workflow goes on from there.
+
+        With corrections alone the invoice is checked again, and comes back when something is still
+        wrong. Without anything, a decision that was made already is handed to the workflow again.
+
+        Args:
+            invoice: Its id.
+            reviewer: Who decides, as the trail shall name them.
+            corrections: Values by field, as people write them; an empty one clears the field.
+            approve: Take it as it is, whatever was asked to be looked at.
+            reject: Refuse it for good.
+            reason: Why; needed to reject.
+
+        Raises:
+            RejectedInput: it waits for nobody, or the decision cannot be.
+        """
+        record = self.store.find(invoice)
+        if record.decision and not (corrections or approve or reject):
+            return self._tell(record)
+        self._may_decide(record, reviewer, approve=approve, reject=reject, reason=reason)
+        changed = self._corrected(record, corrections or {})
+        if not (corrections or approve or reject):
+            raise RejectedInput(
+                f"nothing is decided about {invoice}",
+                code="no_decision",
+                remedy="Correct a value, approve or reject it",
+            )
+        if approve:
+            _can_be_approved(changed)
+        decision = Decision.REJECTED if reject else Decision.CORRECTED
+        if approve:
+            decision = Decision.APPROVED
+        return self._tell(self._save(record, changed, reviewer, decision, reason))
+
+    def _may_decide(
+        self, record: InvoiceRecord, reviewer: str, *, approve: bool, reject: bool, reason: str
+    ) -> None:
+        if approve and reject:
+            raise RejectedInput("it is approved or rejected, not both", code="contradiction")
+        if record.status is not InvoiceStatus.NEEDS_REVIEW:
+            raise RejectedInput(
+                f"{record.id} is {record.status}, and waits for no review",
+                code="not_in_review",
+                value=record.status.value,
+            )
+        if record.decision:
+            raise RejectedInput(
+                f"{record.id} was {record.decision.lower()} by {record.reviews[-1].reviewer} just "
+                "now",
+                code="decided_already",
+                remedy="Look at it again",
+            )
+        if reject and not reason.strip():
+            raise RejectedInput(
+                "a rejection needs a reason", code="no_reason", field="reason", remedy="Say why"
+            )
+        if approve and not self.own_invoices and reviewer == record.submitted_by:
+            raise RejectedInput(
+                f"{reviewer} submitted {record.id}, and somebody else must approve it",
+                code="own_invoice",
+            )
+
+    def _corrected(self, record: InvoiceRecord, corrections: Mapping[str, str]) -> InvoiceRecord:
+        if record.invoice is None:
+            raise RejectedInput(f"{record.id} was not read", code="not_read")
+        currency = record.invoice.text("currency")
+        values = {name: canonical(name, text, currency) for name, text in corrections.items()}
+        return replace(record, invoice=record.invoice.corrected(values))
+
+    def _save(
+        self,
+        record: InvoiceRecord,
+        changed: InvoiceRecord,
+        reviewer: str,
+        decision: Decision,
+        reason: str,
+    ) -> InvoiceRecord:
+        now = self.clock()
+        before, after = _differences(record, changed)
+        review = Review(
+            reviewer=reviewer,
+            at=now,
+            decision=decision.value,
+            reason=reason.strip(),
+            before=before,
+            after=after,
+        )
+        changed = replace(
+            changed,
+            decision=decision.value,
+            approved=decision is Decision.APPROVED,
+            reviews=(*record.reviews, review),
+            updated_at=now,
+        )
+        if decision is Decision.REJECTED:
+            issue = Issue(
+                code="rejected_by_reviewer",
+                severity=Severity.ERROR,
+                message=f"{reviewer} rejected it: {reason.strip()}",
+            )
+            changed = replace(
+                changed,
+                status=InvoiceStatus.VALIDATION_FAILED,
+                issues=(*changed.issues, issue),
+            )
+        return self.store.save(changed)
+
+    def _tell(self, record: InvoiceRecord) -> InvoiceRecord:
+        # Where the workflow waits no longer, it is about to ask again, and finds the decision.
+        if record.task_token:
+            self.workflow.resume(record.task_token, {"outcome": record.decision})
+        return record
+
+
+def _differences(
+    before: InvoiceRecord, after: InvoiceRecord
+) -> tuple[dict[str, str], dict[str, str]]:
+    if before.invoice is None or after.invoice is None:
+        return {}, {}
+    names = sorted({*before.invoice.readings, *after.invoice.readings})
+    changed = [n for n in names if before.invoice.text(n) != after.invoice.text(n)]
+    return (
+        {name: before.invoice.text(name) for name in changed},
+        {name: after.invoice.text(name) for name in changed},
+    )
+
+
+def _can_be_approved(record: InvoiceRecord) -> None:
+    """Only what a person may judge is approved; what is missing must be entered."""
+    if record.invoice is None:
+        return
+    missing = [name for name in REQUIRED if not record.invoice.text(name)]
+    if missing:
+        raise RejectedInput(
+            f"{record.id} cannot be approved without {', '.join(missing)}",
+            code="still_missing",
+            field=missing[0],
+            remedy="Set what is missing as well",
+        )

@@ -1,0 +1,343 @@
+"""The steps of an invoice, from the dropped file to its number; each can be killed and run again.
+
+A step reads the invoice's record, does its work and writes the record, refused where another was
+quicker. What it did before a kill it finds done: answers of the engine lie in the bucket, and the
+record says how far the invoice has come.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from decimal import Decimal
+from typing import Final
+
+from finops.invoices.domain import (
+    JSON_PREFIX,
+    Invoice,
+    InvoiceStatus,
+    Issue,
+    Severity,
+    SourceDocument,
+    invoice_id,
+)
+from finops.invoices.expense import read_expense
+from finops.invoices.json_invoice import read_json
+from finops.invoices.ports import (
+    Announcer,
+    Failure,
+    InvoiceRecord,
+    InvoiceStore,
+    Objects,
+    Workflow,
+)
+from finops.invoices.validation import Checks, Outcome, check, outcome
+from finops.shared.errors import FinOpsError, RejectedInput
+
+Clock = Callable[[], datetime]
+
+#: A JSON invoice is a page of text at most; what is larger is something else.
+LARGEST_JSON: Final = 1 << 20
+
+
+class InvoiceFailed(FinOpsError):
+    """Ends an execution, after its failure was recorded, so that it can be redriven."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intake:
+    """Dropped files become records, and executions of the workflow."""
+
+    store: InvoiceStore
+    workflow: Workflow
+    clock: Clock
+
+    def receive(self, document: SourceDocument) -> InvoiceRecord:
+        """Enter a dropped file and start its workflow, once however often the event comes."""
+        now = self.clock()
+        record = self.store.create(
+            InvoiceRecord(
+                id=document.document_id,
+                document=document,
+                status=InvoiceStatus.RECEIVED,
+                received_at=now,
+                updated_at=now,
+            )
+        )
+        kind = "JSON" if document.key.startswith(JSON_PREFIX) else "DOCUMENT"
+        self.workflow.start(record.id, {"invoice_id": record.id, "kind": kind})
+        return record
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checking:
+    """What was extracted becomes invoices, and these are checked."""
+
+    store: InvoiceStore
+    objects: Objects
+    workflow: Workflow
+    checks: Callable[[], Checks]
+    json_currency: str
+    clock: Clock
+
+    def validate(self, invoice: str) -> Outcome:
+        """Read the invoice where that is still to be done, and check it."""
+        record = self.store.find(invoice)
+        if record.status.is_final and record.status is not InvoiceStatus.PROCESSING_FAILED:
+            return _outcome_of(record)
+        if record.invoice is None:
+            try:
+                record = self._read(record)
+            except RejectedInput as error:
+                return _outcome_of(self._refuse(record, error))
+        return self._check(record)
+
+    def _read(self, record: InvoiceRecord) -> InvoiceRecord:
+        if record.document.key.startswith(JSON_PREFIX):
+            if record.document.size > LARGEST_JSON:
+                raise RejectedInput(
+                    f"{record.file} has {record.document.size:,} bytes, and a JSON invoice at most "
+                    f"{LARGEST_JSON:,}",
+                    code="too_large",
+                )
+            with self.objects.open(record.document) as file:
+                content = file.read(LARGEST_JSON + 1)
+            owner = self.objects.owner(record.document)
+            found = [read_json(content, currency=self.json_currency)]
+            return replace(record, invoice=found[0], engine="json", pages=1, submitted_by=owner)
+        answer = self.objects.read_json(record.response_key) if record.response_key else None
+        if answer is None:
+            raise RejectedInput(
+                f"{record.file} has no answer of an engine", code="not_extracted", step="extract"
+            )
+        found = read_expense(answer, source=record.engine)
+        if not found:
+            raise RejectedInput(
+                f"{record.file} holds no invoice that could be read",
+                code="no_invoice",
+                step="read",
+                remedy="See whether it is an invoice at all, and whether it can be read by eye",
+            )
+        for number, part in enumerate(found[1:], 2):
+            self._split(record, number, part)
+        return replace(record, invoice=found[0])
+
+    def _split(self, record: InvoiceRecord, number: int, part: Invoice) -> None:
+        """Another invoice of the same document goes its own way."""
+        part_id = invoice_id(record.document.document_id, number)
+        self.store.create(
+            replace(
+                record,
+                id=part_id,
+                revision=0,
+                status=InvoiceStatus.RECEIVED,
+                invoice=part,
+                issues=(),
+                # The document was charged for once.
+                cost_usd=Decimal(0),
+                failure=None,
+                announced=(),
+            )
+        )
+        self.workflow.start(part_id, {"invoice_id": part_id, "kind": "INVOICE"})
+
+    def _check(self, record: InvoiceRecord) -> Outcome:
+        if record.invoice is None:
+            raise ValueError(f"{record.id} has not been read")
+        now = self.clock()
+        issues = check(record.invoice, self.checks(), now.date())
+        if record.duplicate_of and not record.approved:
+            issues += (near_match(record.duplicate_of),)
+        found = outcome(record.invoice, issues, approved=record.approved)
+        status = {
+            Outcome.VALID: InvoiceStatus.VALIDATING,
+            Outcome.REVIEW: InvoiceStatus.NEEDS_REVIEW,
+            Outcome.INVALID: InvoiceStatus.VALIDATION_FAILED,
+        }[found]
+        self.store.save(replace(record, issues=issues, status=status, decision="", updated_at=now))
+        return found
+
+    def _refuse(self, record: InvoiceRecord, error: RejectedInput) -> InvoiceRecord:
+        status = (
+            InvoiceStatus.VALIDATION_FAILED
+            if record.document.key.startswith(JSON_PREFIX)
+            else InvoiceStatus.REJECTED
+        )
+        return self.store.save(rejected(record, error, status, self.clock()))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Processing:
+    """Checked invoices are numbered and filed, unless they are there already."""
+
+    store: InvoiceStore
+    clock: Clock
+
+    def process(self, invoice: str) -> InvoiceStatus:
+        """File the invoice: PROCESSED, DUPLICATE, or NEEDS_REVIEW where it nearly matches one."""
+        record = self.store.find(invoice)
+        if record.status.is_final and record.status is not InvoiceStatus.PROCESSING_FAILED:
+            return record.status
+        now = self.clock()
+        filed = self.store.file(
+            replace(
+                record,
+                status=InvoiceStatus.PROCESSED,
+                processed_at=now,
+                updated_at=now,
+                duplicate_of="",
+            ),
+            now.year,
+            # Who approved it saw which invoice it resembles.
+            accepted_match=record.duplicate_of if record.approved else "",
+        )
+        if filed.record:
+            return filed.record.status
+        if filed.duplicate_of:
+            other = filed.duplicate_of
+            issue = Issue(
+                code="duplicate",
+                severity=Severity.ERROR,
+                field="invoice_number",
+                message=f"vendor, number and year are those of {other}, which is processed",
+            )
+            changed = replace(
+                record,
+                status=InvoiceStatus.DUPLICATE,
+                duplicate_of=other,
+                issues=(*(one for one in record.issues if one.code != "near_match"), issue),
+                updated_at=now,
+            )
+        else:
+            other = filed.nearly_matches
+            changed = replace(
+                record,
+                status=InvoiceStatus.NEEDS_REVIEW,
+                duplicate_of=other,
+                approved=False,
+                issues=(*record.issues, near_match(other)),
+                updated_at=now,
+            )
+        return self.store.save(changed).status
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Announcing:
+    """What became of an invoice is said to those who asked for it."""
+
+    store: InvoiceStore
+    announcer: Announcer
+    clock: Clock
+
+    def announce(self, invoice: str, event: str = "") -> InvoiceStatus:
+        """Say how the invoice stands, once a status.
+
+        A kill between saying and noting it makes it said again, never not at all.
+
+        Args:
+            invoice: Its id.
+            event: What is said where it is not the status, such as REVIEW_ESCALATED.
+        """
+        record = self.store.find(invoice)
+        event = event or record.status.value
+        if event in record.announced:
+            return record.status
+        self.announcer.announce(record, event)
+        self.store.save(
+            replace(record, announced=(*record.announced, event), updated_at=self.clock())
+        )
+        return record.status
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failing:
+    """A step that failed is recorded; a redrive of the execution goes on from it."""
+
+    store: InvoiceStore
+    announcer: Announcer
+    clock: Clock
+
+    def record(self, invoice: str, failure: Failure) -> str:
+        """Record a failure, or say which step a redriven execution goes on with.
+
+        Step Functions redrives from the state that failed, which is the one that calls this: the
+        first call fails the execution, the call after a redrive does not
+        (https://docs.aws.amazon.com/step-functions/latest/dg/redrive-executions.html).
+
+        Returns:
+            The step to go on with.
+
+        Raises:
+            InvoiceFailed: the failure is recorded, and the execution shall end.
+        """
+        record = self.store.find(invoice)
+        known = record.failure
+        if known is None or known.entered != failure.entered:
+            resumed = (
+                known is not None
+                and not known.resumed
+                and known.step == failure.step
+                and failure.redrive > known.redrive
+            )
+            known = replace(failure, resumed=resumed)
+            record = self._save(record, known)
+        if known.resumed:
+            return known.step
+        if "PROCESSING_FAILED" not in record.announced:
+            self.announcer.announce(record, "PROCESSING_FAILED")
+            self.store.save(replace(record, announced=(*record.announced, "PROCESSING_FAILED")))
+        raise InvoiceFailed(
+            f"{known.step} failed: {known.cause}",
+            code="invoice_failed",
+            remedy=f"Mend the cause, then: finops invoices retry {invoice}",
+        )
+
+    def _save(self, record: InvoiceRecord, failure: Failure) -> InvoiceRecord:
+        # What is processed stays so, when only the news of it could not be sent.
+        status = record.status
+        if failure.resumed:
+            if status is InvoiceStatus.PROCESSING_FAILED:
+                status = InvoiceStatus.VALIDATING if record.invoice else InvoiceStatus.EXTRACTING
+        elif not status.is_final:
+            status = InvoiceStatus.PROCESSING_FAILED
+        announced = record.announced
+        if failure.resumed:
+            announced = tuple(one for one in announced if one != "PROCESSING_FAILED")
+        return self.store.save(
+            replace(
+                record,
+                status=status,
+                failure=failure,
+                announced=announced,
+                updated_at=self.clock(),
+            )
+        )
+
+
+def near_match(other: str) -> Issue:
+    """The issue of an invoice that another one resembles."""
+    return Issue(
+        code="near_match",
+        severity=Severity.REVIEW,
+        field="invoice_number",
+        message=f"vendor, total and date are those of {other}, under another number",
+    )
+
+
+def rejected(
+    record: InvoiceRecord, error: RejectedInput, status: InvoiceStatus, now: datetime
+) -> InvoiceRecord:
+    """The record with a refusal's reason."""
+    issue = Issue(
+        code=error.code,
+        severity=Severity.ERROR,
+        field=error.field or "document",
+        message=str(error),
+    )
+    return replace(record, status=status, issues=(issue,), updated_at=now)
+
+
+def _outcome_of(record: InvoiceRecord) -> Outcome:
+    """Where an invoice goes that is at its end: it is announced."""
+    return Outcome.VALID if record.status is InvoiceStatus.PROCESSED else Outcome.INVALID

@@ -1,0 +1,293 @@
+"""What is checked of an invoice, and what each finding means."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
+from enum import StrEnum
+from typing import Final
+
+from finops.invoices.domain import (
+    AMOUNTS,
+    DATES,
+    FIELDS,
+    REQUIRED,
+    Invoice,
+    InvoiceKind,
+    Issue,
+    Severity,
+)
+from finops.invoices.rules import Rule
+from finops.shared.errors import RejectedInput
+from finops.shared.money import EXACT, Money, is_currency, minor_units
+
+_LABELS: Final = {name: name.replace("_", " ") for name in FIELDS}
+
+
+class Outcome(StrEnum):
+    """Where an invoice goes from here."""
+
+    VALID = "VALID"
+    REVIEW = "REVIEW"
+    INVALID = "INVALID"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checks:
+    """What an environment asks of invoices.
+
+    Attributes:
+        confidence: Percent that a field must have been read with, by field; `default` is for the
+            required fields and amounts that are not named.
+        refuse_past_due: Refuse invoices whose due date has passed, which else are flagged.
+        tolerance: How much sums may differ, in minor units of the currency (cents).
+        rules: The environment's own.
+    """
+
+    confidence: Mapping[str, float] = field(default_factory=lambda: {"default": 80.0})
+    refuse_past_due: bool = False
+    tolerance: int = 1
+    rules: tuple[Rule, ...] = ()
+
+
+def check(invoice: Invoice, checks: Checks, today: date) -> tuple[Issue, ...]:
+    """All that is wrong with an invoice, in the order of its fields.
+
+    Args:
+        invoice: As read and corrected.
+        checks: What this environment asks.
+        today: In UTC.
+    """
+    return (
+        *_missing(invoice),
+        *_doubts(invoice, checks),
+        *_amounts(invoice),
+        *_sums(invoice, checks.tolerance),
+        *_dates(invoice, checks, today),
+        *(issue for rule in checks.rules if (issue := rule.check(invoice, today))),
+    )
+
+
+def outcome(invoice: Invoice, issues: tuple[Issue, ...], *, approved: bool) -> Outcome:
+    """Whether the invoice can be processed, must be looked at, or is refused.
+
+    A JSON invoice with an error is refused, because whoever sent it can send it again; a document
+    goes to a person, who can correct what was read.
+    """
+    if any(issue.severity is Severity.ERROR for issue in issues):
+        return Outcome.INVALID if is_json(invoice) else Outcome.REVIEW
+    if any(issue.severity is Severity.REVIEW for issue in issues) and not approved:
+        return Outcome.REVIEW
+    return Outcome.VALID
+
+
+def is_json(invoice: Invoice) -> bool:
+    """Whether it was sent as JSON rather than read from a document."""
+    return any(reading.source == "json" for reading in invoice.readings.values())
+
+
+def canonical(name: str, text: str, currency: str = "") -> str:
+    """What a person entered for a field, in the field's canonical form; empty clears it.
+
+    Raises:
+        RejectedInput: no such field, or no such value.
+    """
+    text = text.strip()
+    if name not in FIELDS:
+        raise RejectedInput(
+            f"an invoice has no field {name!r}",
+            code="unknown_field",
+            field=name,
+            remedy=f"Name one of {', '.join(FIELDS)}",
+        )
+    if not text:
+        return ""
+    if name in AMOUNTS:
+        try:
+            return str(Money.parse(text, currency or "XXX").amount)
+        except RejectedInput as error:
+            raise RejectedInput(
+                f"{_LABELS[name]}: {text!r} is no amount",
+                code="invalid_amount",
+                field=name,
+                value=text,
+                remedy="Write a plain number with a point, such as -1234.50",
+            ) from error
+    if name in DATES:
+        try:
+            return date.fromisoformat(text).isoformat()
+        except ValueError as error:
+            raise RejectedInput(
+                f"{_LABELS[name]}: {text!r} is no date",
+                code="invalid_date",
+                field=name,
+                value=text,
+                remedy="Write it as 2026-03-31",
+            ) from error
+    if name == "currency":
+        text = text.upper()
+        if not is_currency(text):
+            raise RejectedInput(
+                f"{text!r} is no ISO 4217 currency code",
+                code="unknown_currency",
+                field=name,
+                value=text,
+                remedy="Write a code such as USD or EUR",
+            )
+    return " ".join(text.split())
+
+
+def _missing(invoice: Invoice) -> Iterator[Issue]:
+    for name in REQUIRED:
+        if invoice.text(name):
+            continue
+        # JSON invoices are not asked for their date: they are known by the day they are due.
+        if name == "invoice_date" and is_json(invoice) and invoice.text("due_date"):
+            continue
+        reading = invoice.readings.get(name)
+        if reading is None:
+            yield _error("missing", name, f"the {_LABELS[name]} was not found")
+        else:
+            why = f": {reading.doubt}" if reading.doubt else ""
+            yield _error(
+                "not_understood",
+                name,
+                f"the {_LABELS[name]} {reading.text!r} could not be understood{why}",
+            )
+    if (code := invoice.text("currency")) and not is_currency(code):
+        yield _error("unknown_currency", "currency", f"{code!r} is no ISO 4217 currency code")
+
+
+def _doubts(invoice: Invoice, checks: Checks) -> Iterator[Issue]:
+    for name in FIELDS:
+        reading = invoice.readings.get(name)
+        if reading is None:
+            continue
+        if reading.value and reading.doubt:
+            yield _review("ambiguous", name, f"the {_LABELS[name]} is uncertain: {reading.doubt}")
+        elif not reading.value and name not in REQUIRED:
+            yield _review(
+                "not_understood",
+                name,
+                f"the {_LABELS[name]} {reading.text!r} could not be understood"
+                + (f": {reading.doubt}" if reading.doubt else ""),
+            )
+        judged = name in checks.confidence or name in REQUIRED or name in AMOUNTS or name in DATES
+        asked = checks.confidence.get(name, checks.confidence.get("default", 0.0))
+        if judged and reading.value and reading.confidence < asked:
+            yield _review(
+                "low_confidence",
+                name,
+                f"the {_LABELS[name]} {reading.value!r} was read with a confidence of "
+                f"{reading.confidence:.1f}%, below the {asked:g}% that are asked",
+            )
+
+
+def _amounts(invoice: Invoice) -> Iterator[Issue]:
+    total = invoice.amount("total")
+    if total is None:
+        return
+    if invoice.kind is InvoiceKind.INVOICE and total <= 0:
+        said = "zero" if total == 0 else "negative"
+        message = f"the total {total} is {said}, and this is no credit note"
+        if is_json(invoice):
+            yield _error("total_not_positive", "total", message)
+        else:
+            yield _review("total_not_positive", "total", message)
+    digits = minor_units().get(invoice.text("currency"))
+    if digits is None:
+        return
+    for name in ("subtotal", "tax", "total"):
+        amount = invoice.amount(name)
+        if amount is not None and -_exponent(amount) > digits:
+            yield _review(
+                "too_many_digits",
+                name,
+                f"the {_LABELS[name]} {amount} has more digits than {invoice.text('currency')} has",
+            )
+
+
+def _sums(invoice: Invoice, tolerance: int) -> Iterator[Issue]:
+    digits = minor_units().get(invoice.text("currency"))
+    allowed = Decimal(tolerance).scaleb(-(2 if digits is None else digits))
+    subtotal, tax, total = (invoice.amount(name) for name in ("subtotal", "tax", "total"))
+    shipping = invoice.amount("shipping") or Decimal(0)
+    discount = abs(invoice.amount("discount") or Decimal(0))
+    if subtotal is not None and total is not None:
+        base = EXACT.add(subtotal, tax or Decimal(0))
+        # Freight and discounts stand before or after the subtotal, and the document says not which.
+        sums = {
+            EXACT.add(base, by)
+            for by in (Decimal(0), shipping, -discount, EXACT.subtract(shipping, discount))
+        }
+        if all(abs(EXACT.subtract(one, total)) > allowed for one in sums):
+            said = f"subtotal {subtotal} + tax {tax or 0}"
+            if shipping or discount:
+                said += f" (shipping {shipping}, discount {discount})"
+            yield _review("total_is_not_the_sum", "total", f"{said} = {base}, but total is {total}")
+    lines = [item.amount for item in invoice.line_items]
+    amounts = [amount for amount in lines if amount is not None]
+    if amounts and len(amounts) == len(lines):
+        added = Decimal(0)
+        for amount in amounts:
+            added = EXACT.add(added, amount)
+        candidates = [one for one in (subtotal, total) if one is not None]
+        if total is not None and tax is not None:
+            candidates.append(EXACT.subtract(total, tax))
+        # Lines are rounded one by one.
+        slack = allowed * max(1, len(amounts))
+        near = (
+            abs(EXACT.subtract(added, one + by)) <= slack
+            for one in candidates
+            for by in (Decimal(0), discount, -shipping, discount - shipping)
+        )
+        if candidates and not any(near):
+            yield _review(
+                "lines_are_not_the_sum",
+                "line_items",
+                f"the {len(amounts)} line items add up to {added}, which is neither "
+                + " nor ".join(f"{one}" for one in candidates),
+            )
+    for number, item in enumerate(invoice.line_items, 1):
+        if item.quantity is None or item.unit_price is None or item.amount is None:
+            continue
+        product = item.quantity * item.unit_price
+        if abs(product - item.amount) > max(allowed, abs(item.quantity) * allowed):
+            yield Issue(
+                code="line_is_not_the_product",
+                severity=Severity.FLAG,
+                field="line_items",
+                message=f"line {number}: {item.quantity} times {item.unit_price} is {product}, "
+                f"but {item.amount} is charged",
+            )
+
+
+def _dates(invoice: Invoice, checks: Checks, today: date) -> Iterator[Issue]:
+    issued, due = invoice.date("invoice_date"), invoice.date("due_date")
+    if issued and issued > today:
+        yield _review("dated_in_the_future", "invoice_date", f"it is dated {issued}, after today")
+    if issued and due and due < issued:
+        yield _review(
+            "due_before_issued", "due_date", f"it is due on {due}, before its date {issued}"
+        )
+    if due and due < today and invoice.kind is InvoiceKind.INVOICE:
+        message = f"it was due on {due}"
+        if checks.refuse_past_due:
+            yield _error("past_due", "due_date", message)
+        else:
+            yield Issue(code="past_due", severity=Severity.FLAG, field="due_date", message=message)
+
+
+def _exponent(amount: Decimal) -> int:
+    exponent = amount.normalize().as_tuple().exponent
+    return exponent if isinstance(exponent, int) else 0
+
+
+def _error(code: str, name: str, message: str) -> Issue:
+    return Issue(code=code, severity=Severity.ERROR, field=name, message=message)
+
+
+def _review(code: str, name: str, message: str) -> Issue:
+    return Issue(code=code, severity=Severity.REVIEW, field=name, message=message)

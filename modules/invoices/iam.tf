@@ -1,0 +1,289 @@
+# What each function may do; lambda_function adds logs, traces, its failure queue and the key.
+data "aws_iam_policy_document" "use_table" {
+  statement {
+    sid       = "UseTable"
+    actions   = ["dynamodb:GetItem", "dynamodb:PutItem"]
+    resources = [local.table_arn]
+  }
+
+  # Records too large for the table.
+  statement {
+    sid       = "KeepRecords"
+    actions   = ["s3:GetObject", "s3:PutObject"]
+    resources = ["${local.bucket_arn}/textract/*"]
+  }
+}
+
+data "aws_iam_policy_document" "receive_invoices" {
+  source_policy_documents = [data.aws_iam_policy_document.use_table.json]
+
+  statement {
+    sid = "ConsumeFiles"
+    actions = [
+      "sqs:DeleteMessage",
+      "sqs:GetQueueAttributes",
+      "sqs:ReceiveMessage",
+    ]
+    resources = [local.queue_arns["files"]]
+  }
+
+  statement {
+    sid       = "StartWorkflow"
+    actions   = ["states:StartExecution"]
+    resources = [local.workflow_arn]
+  }
+}
+
+data "aws_iam_policy_document" "extract_invoice" {
+  #checkov:skip=CKV_AWS_356:Textract has no resources to name
+  #checkov:skip=CKV_AWS_111:Textract has no resources to name
+  source_policy_documents = [data.aws_iam_policy_document.use_table.json]
+
+  statement {
+    sid       = "ReadDocuments"
+    actions   = ["s3:GetObject", "s3:GetObjectVersion"]
+    resources = ["${local.bucket_arn}/raw/*"]
+  }
+
+  statement {
+    sid = "ReadByTextract"
+    actions = [
+      "textract:AnalyzeExpense",
+      "textract:GetExpenseAnalysis",
+      "textract:StartExpenseAnalysis",
+    ]
+    resources = ["*"]
+  }
+
+  statement {
+    sid       = "LetTextractTellOfCompletions"
+    actions   = ["iam:PassRole"]
+    resources = ["arn:aws:iam::${var.account_id}:role/${local.completion_role_name}"]
+
+    condition {
+      test     = "StringEquals"
+      variable = "iam:PassedToService"
+      values   = ["textract.amazonaws.com"]
+    }
+  }
+
+  statement {
+    sid       = "ResumeWorkflow"
+    actions   = ["states:SendTaskSuccess"]
+    resources = [local.workflow_arn]
+  }
+}
+
+data "aws_iam_policy_document" "finish_extraction" {
+  #checkov:skip=CKV_AWS_356:Textract has no resources to name
+  #checkov:skip=CKV_AWS_111:Textract has no resources to name
+  source_policy_documents = [data.aws_iam_policy_document.use_table.json]
+
+  statement {
+    sid       = "ReadDocuments"
+    actions   = ["s3:GetObject", "s3:GetObjectVersion"]
+    resources = ["${local.bucket_arn}/raw/*"]
+  }
+
+  statement {
+    sid = "ConsumeCompletions"
+    actions = [
+      "sqs:DeleteMessage",
+      "sqs:GetQueueAttributes",
+      "sqs:ReceiveMessage",
+    ]
+    resources = [local.queue_arns["extractions"]]
+  }
+
+  statement {
+    sid       = "CollectFromTextract"
+    actions   = ["textract:GetExpenseAnalysis"]
+    resources = ["*"]
+  }
+
+  statement {
+    sid       = "ResumeWorkflow"
+    actions   = ["states:SendTaskSuccess"]
+    resources = [local.workflow_arn]
+  }
+}
+
+data "aws_iam_policy_document" "validate_invoice" {
+  source_policy_documents = [data.aws_iam_policy_document.use_table.json]
+
+  statement {
+    sid       = "ReadJsonInvoices"
+    actions   = ["s3:GetObject", "s3:GetObjectVersion"]
+    resources = ["${local.bucket_arn}/json/*"]
+  }
+
+  statement {
+    sid       = "ReadRules"
+    actions   = ["s3:GetObject"]
+    resources = ["${local.bucket_arn}/${local.rules_key}"]
+  }
+
+  # Further invoices of the same document go their own way.
+  statement {
+    sid       = "StartWorkflow"
+    actions   = ["states:StartExecution"]
+    resources = [local.workflow_arn]
+  }
+}
+
+data "aws_iam_policy_document" "review_invoice" {
+  source_policy_documents = [data.aws_iam_policy_document.use_table.json]
+
+  statement {
+    sid       = "ResumeWorkflow"
+    actions   = ["states:SendTaskSuccess"]
+    resources = [local.workflow_arn]
+  }
+}
+
+data "aws_iam_policy_document" "process_invoice" {
+  source_policy_documents = [data.aws_iam_policy_document.use_table.json]
+
+  # In one transaction: the number, the claims and the invoice.
+  statement {
+    sid       = "NumberInvoices"
+    actions   = ["dynamodb:UpdateItem"]
+    resources = [local.table_arn]
+  }
+}
+
+data "aws_iam_policy_document" "tell" {
+  source_policy_documents = [data.aws_iam_policy_document.use_table.json]
+
+  statement {
+    sid       = "TellSubscribers"
+    actions   = ["sns:Publish"]
+    resources = [for name in ["failure", "review", "success"] : local.topic_arns[name]]
+  }
+}
+
+data "aws_iam_policy_document" "notify_invoice" {
+  source_policy_documents = [data.aws_iam_policy_document.tell.json]
+
+  dynamic "statement" {
+    for_each = var.mail_sender[*]
+    content {
+      sid       = "MailCustomers"
+      actions   = ["ses:SendEmail"]
+      resources = ["arn:aws:ses:${var.region}:${var.account_id}:identity/*"]
+
+      condition {
+        test     = "StringEquals"
+        variable = "ses:FromAddress"
+        values   = [statement.value]
+      }
+    }
+  }
+}
+
+data "aws_iam_policy_document" "fail_invoice" {
+  source_policy_documents = [data.aws_iam_policy_document.use_table.json]
+
+  statement {
+    sid       = "TellSubscribers"
+    actions   = ["sns:Publish"]
+    resources = [local.topic_arns["failure"]]
+  }
+}
+
+data "aws_iam_policy_document" "bucket" {
+  statement {
+    sid       = "DenyWithoutTls"
+    effect    = "Deny"
+    actions   = ["s3:*"]
+    resources = [local.bucket_arn, "${local.bucket_arn}/*"]
+
+    principals {
+      type        = "AWS"
+      identifiers = ["*"]
+    }
+
+    condition {
+      test     = "Bool"
+      variable = "aws:SecureTransport"
+      values   = ["false"]
+    }
+  }
+}
+
+# The workflow.
+resource "aws_iam_role" "workflow" {
+  name                 = local.workflow_name
+  description          = "Lets the workflow ${local.workflow_name} call its functions"
+  assume_role_policy   = data.aws_iam_policy_document.workflow_trust.json
+  permissions_boundary = var.function_settings.permissions_boundary_arn
+}
+
+data "aws_iam_policy_document" "workflow_trust" {
+  statement {
+    sid     = "StepFunctionsAssumes"
+    actions = ["sts:AssumeRole"]
+
+    principals {
+      type        = "Service"
+      identifiers = ["states.amazonaws.com"]
+    }
+
+    condition {
+      test     = "StringEquals"
+      variable = "aws:SourceAccount"
+      values   = [var.account_id]
+    }
+  }
+}
+
+resource "aws_iam_role_policy" "workflow" {
+  name   = local.workflow_name
+  role   = aws_iam_role.workflow.name
+  policy = data.aws_iam_policy_document.workflow.json
+}
+
+data "aws_iam_policy_document" "workflow" {
+  #checkov:skip=CKV_AWS_356:log delivery and X-Ray have no resources to name
+  #checkov:skip=CKV_AWS_111:log delivery and X-Ray have no resources to name
+  #checkov:skip=CKV_AWS_109:log delivery has no resources to name
+  statement {
+    sid     = "InvokeFunctions"
+    actions = ["lambda:InvokeFunction"]
+    resources = [
+      for name in [
+        "extract-invoice", "fail-invoice", "notify-invoice", "process-invoice", "review-invoice", "validate-invoice",
+      ] : "arn:aws:lambda:${var.region}:${var.account_id}:function:${var.name_prefix}-${name}"
+    ]
+  }
+
+  # https://docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html
+  statement {
+    sid = "DeliverLogs"
+    actions = [
+      "logs:CreateLogDelivery",
+      "logs:DeleteLogDelivery",
+      "logs:DescribeLogGroups",
+      "logs:DescribeResourcePolicies",
+      "logs:GetLogDelivery",
+      "logs:ListLogDeliveries",
+      "logs:PutResourcePolicy",
+      "logs:UpdateLogDelivery",
+    ]
+    resources = ["*"]
+  }
+
+  dynamic "statement" {
+    for_each = var.function_settings.tracing ? ["xray"] : []
+    content {
+      sid = "WriteTraces"
+      actions = [
+        "xray:GetSamplingRules",
+        "xray:GetSamplingTargets",
+        "xray:PutTelemetryRecords",
+        "xray:PutTraceSegments",
+      ]
+      resources = ["*"]
+    }
+  }
+}

@@ -1,0 +1,196 @@
+# ARNs are built from names: policies are then known at plan, and nothing waits for a queue, which takes
+# the provider 25 seconds.
+locals {
+  bucket_name = coalesce(var.bucket.name, "${var.name_prefix}-invoices-${var.account_id}-${var.region}")
+  bucket_arn  = "arn:aws:s3:::${local.bucket_name}"
+  table_name  = "${var.name_prefix}-invoices"
+  table_arn   = "arn:aws:dynamodb:${var.region}:${var.account_id}:table/${local.table_name}"
+
+  workflow_name = "${var.name_prefix}-invoice-workflow"
+  workflow_arn  = "arn:aws:states:${var.region}:${var.account_id}:stateMachine:${local.workflow_name}"
+
+  rules_key  = "config/rules.json"
+  topics     = { for name in ["success", "failure", "review", "extractions"] : name => "${var.name_prefix}-invoices-${name}" }
+  topic_arns = { for name, topic in local.topics : name => "arn:aws:sns:${var.region}:${var.account_id}:${topic}" }
+
+  table_environment = {
+    BUCKET = local.bucket_name
+    TABLE  = local.table_name
+  }
+  workflow_environment = merge(local.table_environment, {
+    WORKFLOW_ARN = local.workflow_arn
+  })
+  topics_environment = merge(local.table_environment, {
+    SUCCESS_TOPIC_ARN = local.topic_arns["success"]
+    FAILURE_TOPIC_ARN = local.topic_arns["failure"]
+    REVIEW_TOPIC_ARN  = local.topic_arns["review"]
+    MAIL_SENDER       = var.mail_sender == null ? "" : var.mail_sender
+  })
+  extraction_environment = merge(local.workflow_environment, {
+    COMPLETION_TOPIC_ARN = local.topic_arns["extractions"]
+    COMPLETION_ROLE_ARN  = "arn:aws:iam::${var.account_id}:role/${local.completion_role_name}"
+    ENGINE               = var.extraction.engine
+    TRUSTED_VENDORS      = jsonencode(var.extraction.trusted_vendors)
+    SHADOW               = tostring(var.extraction.shadow)
+    PRICE_PER_PAGE       = tostring(var.extraction.price_per_page)
+  })
+
+  # The functions that share everything but their handler, policy and limits.
+  functions = {
+    receive-invoices = {
+      description = "Takes dropped invoices in, and starts a workflow for each"
+      handler     = "receive_invoices"
+      policy      = data.aws_iam_policy_document.receive_invoices.json
+      layers      = ["core", "invoices"]
+      timeout     = 60
+      environment = local.workflow_environment
+    }
+    extract-invoice = {
+      description = "Has a document read by Amazon Textract"
+      handler     = "extract_invoice"
+      policy      = data.aws_iam_policy_document.extract_invoice.json
+      layers      = ["core", "invoices", "documents"]
+      timeout     = 300
+      environment = local.extraction_environment
+    }
+    finish-extraction = {
+      description = "Collects what Amazon Textract read of a long document"
+      handler     = "finish_extraction"
+      policy      = data.aws_iam_policy_document.finish_extraction.json
+      layers      = ["core", "invoices", "documents"]
+      timeout     = local.collecting_seconds
+      environment = local.extraction_environment
+    }
+    validate-invoice = {
+      description = "Makes an invoice of what was read, and checks it"
+      handler     = "validate_invoice"
+      policy      = data.aws_iam_policy_document.validate_invoice.json
+      layers      = ["core", "invoices"]
+      timeout     = 120
+      environment = merge(local.workflow_environment, {
+        JSON_CURRENCY = var.validation.json_currency
+        RULES_KEY     = local.rules_key
+        CHECKS = jsonencode({
+          confidence      = var.validation.confidence
+          refuse_past_due = var.validation.refuse_past_due
+          tolerance       = var.validation.tolerance
+        })
+      })
+    }
+    review-invoice = {
+      description = "Waits for a person to decide about an invoice"
+      handler     = "review_invoice"
+      policy      = data.aws_iam_policy_document.review_invoice.json
+      layers      = ["core", "invoices"]
+      timeout     = 60
+      environment = merge(local.workflow_environment, {
+        MAXIMUM_ESCALATIONS = tostring(var.review.maximum_escalations)
+      })
+    }
+    process-invoice = {
+      description = "Numbers an invoice, unless it is there already"
+      handler     = "process_invoice"
+      policy      = data.aws_iam_policy_document.process_invoice.json
+      layers      = ["core", "invoices"]
+      timeout     = 60
+      environment = local.table_environment
+    }
+    notify-invoice = {
+      description = "Says what became of an invoice"
+      handler     = "notify_invoice"
+      policy      = data.aws_iam_policy_document.notify_invoice.json
+      layers      = ["core", "invoices"]
+      timeout     = 60
+      environment = local.topics_environment
+    }
+    fail-invoice = {
+      description = "Records which step of an invoice failed, and why"
+      handler     = "fail_invoice"
+      policy      = data.aws_iam_policy_document.fail_invoice.json
+      layers      = ["core", "invoices"]
+      timeout     = 60
+      environment = local.topics_environment
+    }
+  }
+}
+
+resource "aws_lambda_layer_version" "this" {
+  for_each = toset(["core", "invoices", "documents"])
+
+  layer_name       = "${var.name_prefix}-invoices-${each.key}"
+  filename         = var.packages.layers[each.key].path
+  source_code_hash = var.packages.layers[each.key].sha256_base64
+}
+
+module "function" {
+  source   = "../lambda_function"
+  for_each = local.functions
+
+  account_id  = var.account_id
+  region      = var.region
+  kms_key_arn = var.kms_key_arn
+  settings    = var.function_settings
+  alarms      = { enabled = var.alarms.enabled, topic_arns = var.alarms.topic_arns }
+  policy_json = each.value.policy
+  package     = var.packages.code
+  layer_arns  = [for name in each.value.layers : aws_lambda_layer_version.this[name].arn]
+  environment = each.value.environment
+
+  function = {
+    name            = "${var.name_prefix}-${each.key}"
+    description     = each.value.description
+    handler         = "finops.invoices.handlers.${each.value.handler}"
+    memory_mb       = var.extraction.memory_mb
+    timeout_seconds = each.value.timeout
+  }
+}
+
+# Invoices by id, beside the claims that make each unique and the last number of each year.
+resource "aws_dynamodb_table" "invoices" {
+  #checkov:skip=CKV_AWS_119:a customer managed key is a setting
+  #checkov:skip=CKV2_AWS_16:on demand, which scales by itself
+  name                        = local.table_name
+  billing_mode                = "PAY_PER_REQUEST"
+  hash_key                    = "id"
+  deletion_protection_enabled = var.table.deletion_protection
+
+  dynamic "attribute" {
+    for_each = ["id", "received_at", "received_month", "status"]
+    content {
+      name = attribute.value
+      type = "S"
+    }
+  }
+
+  global_secondary_index {
+    name            = "by_status"
+    hash_key        = "status"
+    range_key       = "received_at"
+    projection_type = "ALL"
+  }
+
+  global_secondary_index {
+    name            = "by_month"
+    hash_key        = "received_month"
+    range_key       = "received_at"
+    projection_type = "ALL"
+  }
+
+  point_in_time_recovery {
+    enabled = true
+  }
+
+  server_side_encryption {
+    enabled     = true
+    kms_key_arn = var.kms_key_arn
+  }
+}
+
+# The environment's own checks, read at a function's start.
+resource "aws_s3_object" "rules" {
+  bucket       = aws_s3_bucket.this.id
+  key          = local.rules_key
+  content      = jsonencode(var.validation.rules)
+  content_type = "application/json"
+  kms_key_id   = var.kms_key_arn
+}

@@ -1,0 +1,42 @@
+output "bucket_name" {
+  description = "Bucket to drop invoices into: documents under raw/, JSON under json/."
+  value       = aws_s3_bucket.this.bucket
+}
+
+output "table_name" {
+  description = "Table of the invoices."
+  value       = aws_dynamodb_table.invoices.name
+}
+
+output "workflow_arn" {
+  description = "ARN of the workflow."
+  value       = aws_sfn_state_machine.this.arn
+}
+
+output "topic_arns" {
+  description = "ARNs of the topics to subscribe to: success, failure and review."
+  value       = { for name in ["success", "failure", "review"] : name => aws_sns_topic.this[name].arn }
+}
+
+output "queue_urls" {
+  description = "URLs of the queues of files and of extractions."
+  value       = { for name, queue in aws_sqs_queue.this : name => queue.url }
+}
+
+output "function_names" {
+  description = "Names of the functions."
+  value       = { for name, function in module.function : replace(name, "-", "_") => function.function_name }
+}
+
+output "failure_queue_urls" {
+  description = "URLs of the queues that hold what each function could not do."
+  value       = { for name, function in module.function : replace(name, "-", "_") => function.failure_queue_url }
+}
+
+output "policy_json" {
+  description = "The whole policy of each function's role, of the workflow's, and of the one that Textract assumes."
+  value = merge(
+    { for name, function in module.function : replace(name, "-", "_") => function.policy_json },
+    { workflow = aws_iam_role_policy.workflow.policy, completion = aws_iam_role_policy.completion.policy },
+  )
+}

@@ -1,0 +1,69 @@
+locals {
+  # What may succeed when it is tried again; a function says TransientFailure of throttles and the like.
+  transient_errors = [
+    "Lambda.AWSLambdaException", "Lambda.SdkClientException", "Lambda.ServiceException",
+    "Lambda.TooManyRequestsException", "TransientFailure",
+  ]
+  retry = {
+    IntervalSeconds = 2
+    BackoffRate     = 2
+    MaxAttempts     = 8
+    MaxDelaySeconds = 60
+    JitterStrategy  = "FULL"
+  }
+
+  # States.ALL does not catch States.DataLimitExceeded.
+  catch = {
+    for step in [
+      "ExtractInvoice", "AwaitExtraction", "ValidateInvoice", "NotifyReview", "ReviewInvoice",
+      "EscalateReview", "NotifyEscalation", "ProcessInvoice", "NotifyInvoice",
+      ] : step => jsonencode([
+        for error in ["States.DataLimitExceeded", "States.ALL"] : {
+          ErrorEquals = [error]
+          Output = {
+            step  = step
+            error = "{% $states.errorOutput.Error %}"
+            cause = "{% $states.errorOutput.Cause ? $states.errorOutput.Cause : '' %}"
+          }
+          Next = "FailInvoice"
+        }
+    ])
+  }
+}
+
+resource "aws_sfn_state_machine" "this" {
+  #checkov:skip=CKV_AWS_284:tracing is on unless a setting turns it off; checkov reads no optional() default
+  #checkov:skip=CKV_AWS_285:logging is on, of errors; executions keep their own history for 90 days
+  name     = local.workflow_name
+  type     = "STANDARD"
+  role_arn = aws_iam_role.workflow.arn
+
+  definition = templatefile("${path.module}/invoice_workflow.asl.json", {
+    functions          = { for name, function in module.function : replace(name, "-", "_") => function.function_arn }
+    catch              = local.catch
+    retry              = jsonencode([merge({ ErrorEquals = local.transient_errors }, local.retry)])
+    extraction_retry   = jsonencode([merge({ ErrorEquals = concat(local.transient_errors, ["States.Timeout"]) }, local.retry)])
+    extraction_seconds = var.extraction.timeout_seconds
+    review_seconds     = floor(var.review.days * 86400)
+  })
+
+  logging_configuration {
+    log_destination        = "${aws_cloudwatch_log_group.workflow.arn}:*"
+    include_execution_data = false
+    level                  = "ERROR"
+  }
+
+  tracing_configuration {
+    enabled = var.function_settings.tracing
+  }
+
+  depends_on = [aws_iam_role_policy.workflow]
+}
+
+resource "aws_cloudwatch_log_group" "workflow" {
+  #checkov:skip=CKV_AWS_158:a customer managed key is a setting
+  #checkov:skip=CKV_AWS_338:retention is a setting; prod keeps a year
+  name              = "/aws/vendedlogs/states/${local.workflow_name}"
+  retention_in_days = var.function_settings.log_retention_days
+  kms_key_id        = var.kms_key_arn
+}
