@@ -247,9 +247,9 @@ class TrailVerifier:
         problems = _Problems()
         claims: dict[str, dict[int, Claim]] = {}
         heads, last_head = self._verify_heads(claims, problems.add)
-        if last_head and oldest_head and last_head["written_at"] < rfc3339(oldest_head):
+        if last_head and oldest_head and _written_at(last_head) < rfc3339(oldest_head):
             what = (
-                f"the newest head is of {last_head['written_at']}: newer ones were cut off, or "
+                f"the newest head is of {_written_at(last_head)}: newer ones were cut off, or "
                 "none was written"
             )
             problems.add(_head_problem(last_head, Kind.STALE, what))
@@ -331,11 +331,12 @@ class Selection:
         """Whether the entry is wanted."""
         for name in ("subject", "actor", "action"):
             pattern = getattr(self, name)
-            if pattern is not None and not fnmatchcase(entry[name], pattern):
+            if pattern is not None and not fnmatchcase(str(entry.get(name, "")), pattern):
                 return False
-        if self.since is not None and entry["occurred_at"] < rfc3339(self.since):
+        occurred_at = str(entry.get("occurred_at", ""))
+        if self.since is not None and occurred_at < rfc3339(self.since):
             return False
-        return self.until is None or entry["occurred_at"] < rfc3339(self.until)
+        return self.until is None or occurred_at < rfc3339(self.until)
 
 
 class TrailReader:
@@ -354,7 +355,7 @@ class TrailReader:
             for stream in streams
             if selection.stream in (None, stream)
         ]
-        return heapq.merge(*chains, key=lambda entry: str(entry["received_at"]), reverse=True)
+        return heapq.merge(*chains, key=_received_at, reverse=True)
 
     def _chain(self, stream: str, selection: Selection) -> Iterator[Mapping[str, Any]]:
         since = selection.since and rfc3339(selection.since - _CLOCK_SKEW)
@@ -365,7 +366,7 @@ class TrailReader:
                 except DamagedEntry:
                     self.damaged += 1
                     continue
-                if since and entry["received_at"] < since:
+                if since and _received_at(entry) < since:
                     return
                 if selection.takes(entry):
                     yield entry
@@ -418,16 +419,25 @@ def gather_claims(
     report: Callable[[Problem], None],
 ) -> None:
     """Add what a head says to what newer heads have said; where they disagree, the newer counts."""
-    for stream, end in head["streams"].items():
-        if not end["sequence"]:
+    try:
+        written_at = str(head["written_at"])
+        ends = [
+            Link(sequence=int(end["sequence"]), hash=str(end["hash"]))
+            for end in head["streams"].values()
+        ]
+    except (AttributeError, KeyError, TypeError, ValueError):
+        report(_head_problem(head, Kind.CHANGED, "the head does not say what heads say"))
+        return
+    for stream, end in zip(head["streams"], ends, strict=True):
+        if end.sequence < 1:
             continue
-        claim = Claim(hash=end["hash"], head=head["sequence"], written_at=head["written_at"])
-        newer = claims.setdefault(stream, {}).setdefault(end["sequence"], claim)
+        claim = Claim(hash=end.hash, head=head["sequence"], written_at=written_at)
+        newer = claims.setdefault(stream, {}).setdefault(end.sequence, claim)
         if newer.hash != claim.hash:
             report(
                 Problem(
                     stream=stream,
-                    sequence=end["sequence"],
+                    sequence=end.sequence,
                     kind=Kind.REPLACED,
                     message=f"heads {claim.head} and {newer.head} have seen two different ones",
                 )
@@ -456,6 +466,14 @@ def first_version(store: TrailStore, key: str) -> bytes | None:
         if found.key == key:
             return store.read(found)
     return None
+
+
+def _received_at(entry: Mapping[str, Any]) -> str:
+    return str(entry.get("received_at", ""))
+
+
+def _written_at(head: Mapping[str, Any]) -> str:
+    return str(head.get("written_at", ""))
 
 
 def _head_problem(head: Mapping[str, Any], kind: Kind, message: str) -> Problem:

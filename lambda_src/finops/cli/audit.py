@@ -187,7 +187,7 @@ def describe(verdict: Verdict, *, signed: bool) -> dict[str, Any]:
         ],
         "heads": {
             "count": verdict.heads,
-            "last_at": verdict.last_head["written_at"] if verdict.last_head else None,
+            "last_at": verdict.last_head.get("written_at") if verdict.last_head else None,
             "signed": signed,
         },
     }
@@ -196,7 +196,7 @@ def describe(verdict: Verdict, *, signed: bool) -> dict[str, Any]:
 def _sealed(verdict: Verdict) -> str:
     if verdict.last_head is None:
         return "no head has sealed them yet"
-    return f"the newest of {verdict.heads} heads is of {verdict.last_head['written_at']}"
+    return f"the newest of {verdict.heads} heads is of {verdict.last_head.get('written_at')}"
 
 
 def _name(problem: Problem) -> str:

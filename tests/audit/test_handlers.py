@@ -1,0 +1,207 @@
+"""The Lambda entry points, fed with events as SQS and the schedule send them."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from finops.audit import handlers
+from finops.audit.adapters import decode_message
+from finops.audit.domain import HEADS, lines_of, object_key, read_entry
+from finops.audit.service import EntryAppender
+from finops.shared.audit import canonical
+from finops.shared.errors import TransientFailure
+from finops.shared.observability import metrics
+from tests.audit.fakes import Clock, FakeStore, message
+
+EVENTS = Path(__file__).parent / "events"
+
+
+@dataclass
+class Context:
+    function_name: str = "finops-test"
+    memory_limit_in_mb: int = 128
+    invoked_function_arn: str = "arn:aws:lambda:us-east-1:111111111111:function:finops-test"
+    aws_request_id: str = "request"
+
+
+class Wired:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.store = FakeStore()
+        self.sqs = boto3.client("sqs")
+        self.rejected = self.sqs.create_queue(QueueName="rejected")["QueueUrl"]
+        self.hidden: dict[str, int] = {}
+        monkeypatch.setenv("REJECTED_QUEUE_URL", self.rejected)
+        monkeypatch.setenv("QUEUE_URL", "audit.fifo")
+        appender = EntryAppender(self.store, Clock())
+        monkeypatch.setattr(handlers, "_store", lambda: self.store)
+        monkeypatch.setattr(handlers, "_appender", lambda: appender)
+        monkeypatch.setattr(handlers, "client", lambda _service: self)
+
+    def send_message(self, **request: Any) -> None:
+        self.sqs.send_message(**request)
+
+    def change_message_visibility(self, **request: Any) -> None:
+        self.hidden[request["ReceiptHandle"]] = request["VisibilityTimeout"]
+
+    def append(self, *records: dict[str, Any]) -> list[str]:
+        """Handle messages. Returns the ids of those that come back."""
+        answer = handlers.append_audit_entries({"Records": list(records)}, Context())  # type: ignore[arg-type]
+        return [one["itemIdentifier"] for one in answer["batchItemFailures"]]
+
+    def entries(self, stream: str = "billing") -> list[dict[str, Any]]:
+        keys = sorted(
+            (k for k in self.store.bodies if k.startswith(f"trail/{stream}/")), reverse=True
+        )
+        return [read_entry(line) for key in keys for line in lines_of(self.store.bodies[key])]
+
+    @property
+    def rejects(self) -> list[Any]:
+        answer = self.sqs.receive_message(
+            QueueUrl=self.rejected, MaxNumberOfMessages=10, MessageAttributeNames=["All"]
+        )
+        return list(answer.get("Messages", ()))
+
+
+@pytest.fixture
+def wired(monkeypatch: pytest.MonkeyPatch) -> Iterator[Wired]:
+    for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL", "AWS_SESSION_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "FinOps")
+    monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "test")
+    metrics.namespace = "FinOps"
+    metrics.service = "test"
+    with mock_aws():
+        yield Wired(monkeypatch)
+
+
+def template() -> dict[str, Any]:
+    return dict(json.loads((EVENTS / "sqs.json").read_text())["Records"][0])
+
+
+def record(document: dict[str, Any] | str, message_id: str, *, tries: int = 1) -> dict[str, Any]:
+    found = copy.deepcopy(template())
+    found["messageId"] = message_id
+    found["receiptHandle"] = f"handle of {message_id}"
+    found["attributes"]["ApproximateReceiveCount"] = str(tries)
+    if isinstance(document, dict):
+        found["body"] = canonical(document).decode()
+        found["attributes"]["MessageGroupId"] = document["stream"]
+    else:
+        found["body"] = document
+    return found
+
+
+def test_the_event_is_as_sqs_sends_it() -> None:
+    found = template()
+    assert decode_message(found["body"])["subject"] == "s3://bucket/billing/acme/march.csv"
+
+
+def test_messages_become_entries_with_the_sender_that_sqs_names(wired: Wired) -> None:
+    assert wired.append(template()) == []
+    (entry,) = wired.entries()
+    assert entry["sender"] == "AROAEXAMPLE:finops-load-billing-file"
+    assert entry["actor"] == "AWS:AIDAEXAMPLE"
+    assert entry["counts"] == {"rows_inserted": 9, "rows_quarantined": 1, "rows_read": 10}
+    assert wired.append(template()) == []
+    assert len(wired.entries()) == 1
+
+
+def test_a_batch_of_two_streams_is_two_objects(wired: Wired) -> None:
+    assert (
+        wired.append(
+            record(message(1), "a"),
+            record(message(1, "budgets"), "b"),
+            record(message(2), "c"),
+        )
+        == []
+    )
+    assert [one["subject"] for one in wired.entries()] == ["load/1", "load/2"]
+    assert len([key for key in wired.store.bodies if key.startswith("trail/")]) == 2
+
+
+def test_a_stream_that_fails_comes_back_whole_and_others_do_not(wired: Wired) -> None:
+    wired.store.failures = [None, None, TransientFailure("S3 is away", code="SlowDown")]
+    assert wired.append(
+        record(message(1), "a", tries=3),
+        record(message(1, "budgets"), "b"),
+        record(message(2), "c"),
+    ) == ["a", "c"]
+    assert wired.hidden == {"handle of a": 45, "handle of c": 5}
+    assert wired.entries() == []
+    assert len(wired.entries("budgets")) == 1
+    assert wired.append(record(message(1), "a"), record(message(2), "c")) == []
+    assert [one["subject"] for one in wired.entries()] == ["load/1", "load/2"]
+
+
+def test_the_pause_ends_at_a_quarter_of_an_hour(wired: Wired) -> None:
+    wired.store.failures = [TransientFailure("S3 is away", code="SlowDown")]
+    wired.append(record(message(1), "a", tries=400))
+    assert wired.hidden == {"handle of a": 900}
+
+
+def test_what_is_no_entry_waits_with_its_reason_and_holds_up_nobody(wired: Wired) -> None:
+    assert wired.append(record("nonsense", "a"), record(message(1), "b")) == []
+    assert [one["subject"] for one in wired.entries()] == ["load/1"]
+    (reject,) = wired.rejects
+    assert reject["Body"] == "nonsense"
+    assert "is no audit entry" in reject["MessageAttributes"]["reason"]["StringValue"]
+    assert reject["MessageAttributes"]["sender"]["StringValue"].startswith("AROAEXAMPLE")
+
+
+def test_an_entry_under_another_streams_name_is_rejected(wired: Wired) -> None:
+    sneaked = record(message(1, "budgets"), "a")
+    sneaked["attributes"]["MessageGroupId"] = "billing"
+    assert wired.append(sneaked) == []
+    assert wired.entries() == wired.entries("budgets") == []
+    assert len(wired.rejects) == 1
+
+
+def test_a_head_is_written_and_its_problems_are_counted(
+    wired: Wired, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wired.append(record(message(1), "a"))
+    assert handlers.write_audit_head({}, Context()) == {"head": 1, "streams": 1, "problems": 0}  # type: ignore[arg-type]
+    key = object_key("billing", 1)
+    wired.store.versions[key] = [wired.store.bodies[key].replace(b"load/1", b"load/2")]
+    capsys.readouterr()
+    answer = handlers.write_audit_head({}, Context())  # type: ignore[arg-type]
+    assert answer == {"head": 2, "streams": 1, "problems": 1}
+    printed = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    (counted,) = [one for one in printed if "_aws" in one]
+    assert counted["AuditProblems"] == [1.0]
+    assert counted["AuditHeadsWritten"] == [1.0]
+    assert read_entry(wired.store.bodies[object_key(HEADS, 2)])["problems"] == 1
+
+
+def test_the_functions_are_put_together_from_their_environment(
+    wired: Wired, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With S3 and KMS themselves in place of fakes."""
+    monkeypatch.undo()
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    monkeypatch.setenv("BUCKET", "trail")
+    boto3.client("s3").create_bucket(Bucket="trail", ObjectLockEnabledForBucket=True)
+    key = boto3.client("kms").create_key(KeySpec="ECC_NIST_P256", KeyUsage="SIGN_VERIFY")
+    monkeypatch.setenv("SIGNING_KEY_ARN", key["KeyMetadata"]["Arn"])
+    for cached in (handlers._store, handlers._appender):
+        cached.cache_clear()
+    handlers.append_audit_entries({"Records": [template()]}, Context())  # type: ignore[arg-type]
+    assert handlers.write_audit_head({}, Context())["head"] == 1  # type: ignore[arg-type]
+    body = boto3.client("s3").get_object(Bucket="trail", Key=object_key(HEADS, 1))["Body"].read()
+    head = read_entry(body)
+    assert head["signing_key"] == key["KeyMetadata"]["Arn"]
+    assert head["signature"]
+    for cached in (handlers._store, handlers._appender):
+        cached.cache_clear()
