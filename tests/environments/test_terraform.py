@@ -25,6 +25,7 @@ provider "aws" {
   skip_requesting_account_id  = true
 }
 """
+REQUIREMENTS = REPOSITORY / "requirements"
 LOCAL_BACKEND = 'terraform {\n  backend "local" {}\n}\n'
 
 
@@ -52,7 +53,7 @@ def copied(work: Path, *folders: str) -> Path:
     return work
 
 
-@pytest.mark.parametrize("suite", ["lambda_function", "budgets", "billing"])
+@pytest.mark.parametrize("suite", ["lambda_function", "budgets", "billing", "invoices"])
 def test_modules_hold_what_their_terraform_tests_say(suite: str, tmp_path: Path) -> None:
     folder = copied(tmp_path / "copy", "modules", f"tests/{suite}") / "tests" / suite
     started = terraform(folder, tmp_path, "init", "-input=false", "-no-color")
@@ -67,7 +68,8 @@ def write_packages(root: Path) -> None:
     built = {"path": "build/lambda/finops.zip", "sha256_base64": "x" * 44}
     packages = root / "build" / "lambda" / "packages.json"
     packages.parent.mkdir(parents=True)
-    packages.write_text(json.dumps({"code": built, "layers": {"core": built, "billing": built}}))
+    layers = {path.stem.removeprefix("layer-"): built for path in REQUIREMENTS.glob("layer-*.in")}
+    packages.write_text(json.dumps({"code": built, "layers": layers}))
     (root / built["path"]).touch()
 
 

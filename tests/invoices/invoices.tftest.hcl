@@ -1,0 +1,557 @@
+# Plans only, with a real provider and invented credentials: policies are compared whole, so that a
+# statement that is missing, wider or new fails here.
+
+provider "aws" {
+  region                      = "eu-west-1"
+  access_key                  = "000000000000"
+  secret_key                  = "test"
+  skip_credentials_validation = true
+  skip_metadata_api_check     = true
+  skip_requesting_account_id  = true
+}
+
+variables {
+  account_id = "111111111111"
+  region     = "eu-west-1"
+  packages = {
+    code = { path = "finops.zip", sha256_base64 = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=" }
+    layers = {
+      core      = { path = "core.zip", sha256_base64 = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=" }
+      documents = { path = "documents.zip", sha256_base64 = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=" }
+      invoices  = { path = "invoices.zip", sha256_base64 = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=" }
+    }
+  }
+}
+
+# What AWS answers, where another document names it: the plan then holds these documents whole.
+override_resource {
+  target          = module.function["extract-invoice"].aws_lambda_function.this
+  override_during = plan
+  values          = { arn = "arn:aws:lambda:eu-west-1:111111111111:function:finops-extract-invoice" }
+}
+
+override_resource {
+  target          = module.function["fail-invoice"].aws_lambda_function.this
+  override_during = plan
+  values          = { arn = "arn:aws:lambda:eu-west-1:111111111111:function:finops-fail-invoice" }
+}
+
+override_resource {
+  target          = module.function["finish-extraction"].aws_lambda_function.this
+  override_during = plan
+  values          = { arn = "arn:aws:lambda:eu-west-1:111111111111:function:finops-finish-extraction" }
+}
+
+override_resource {
+  target          = module.function["notify-invoice"].aws_lambda_function.this
+  override_during = plan
+  values          = { arn = "arn:aws:lambda:eu-west-1:111111111111:function:finops-notify-invoice" }
+}
+
+override_resource {
+  target          = module.function["process-invoice"].aws_lambda_function.this
+  override_during = plan
+  values          = { arn = "arn:aws:lambda:eu-west-1:111111111111:function:finops-process-invoice" }
+}
+
+override_resource {
+  target          = module.function["receive-invoices"].aws_lambda_function.this
+  override_during = plan
+  values          = { arn = "arn:aws:lambda:eu-west-1:111111111111:function:finops-receive-invoices" }
+}
+
+override_resource {
+  target          = module.function["review-invoice"].aws_lambda_function.this
+  override_during = plan
+  values          = { arn = "arn:aws:lambda:eu-west-1:111111111111:function:finops-review-invoice" }
+}
+
+override_resource {
+  target          = module.function["validate-invoice"].aws_lambda_function.this
+  override_during = plan
+  values          = { arn = "arn:aws:lambda:eu-west-1:111111111111:function:finops-validate-invoice" }
+}
+
+override_resource {
+  target          = module.function["receive-invoices"].aws_sqs_queue.failures
+  override_during = plan
+  values          = { arn = "arn:aws:sqs:eu-west-1:111111111111:finops-receive-invoices-failures" }
+}
+
+override_resource {
+  target          = module.function["finish-extraction"].aws_sqs_queue.failures
+  override_during = plan
+  values          = { arn = "arn:aws:sqs:eu-west-1:111111111111:finops-finish-extraction-failures" }
+}
+
+override_resource {
+  target          = aws_sqs_queue.this["files"]
+  override_during = plan
+  values          = { arn = "arn:aws:sqs:eu-west-1:111111111111:finops-invoice-files" }
+}
+
+override_resource {
+  target          = aws_sqs_queue.this["extractions"]
+  override_during = plan
+  values          = { arn = "arn:aws:sqs:eu-west-1:111111111111:finops-invoice-extractions" }
+}
+
+# The provider would ask AWS whether the definition is valid.
+override_resource {
+  target          = aws_sfn_state_machine.this
+  override_during = plan
+  values          = { arn = "arn:aws:states:eu-west-1:111111111111:stateMachine:finops-invoice-workflow" }
+}
+
+run "receive_invoices_policy" {
+  command = plan
+  module { source = "../../modules/invoices" }
+
+  assert {
+    condition = jsonencode({
+      for s in jsondecode(output.policy_json.receive_invoices).Statement :
+      s.Sid => [s.Effect, sort(flatten([s.Action])), sort(flatten([s.Resource])), try(s.Condition, null)]
+      }) == jsonencode({
+      ConsumeFiles  = ["Allow", ["sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"], ["arn:aws:sqs:eu-west-1:111111111111:finops-invoice-files"], null]
+      KeepRecords   = ["Allow", ["s3:GetObject", "s3:PutObject"], ["arn:aws:s3:::finops-invoices-111111111111-eu-west-1/textract/*"], null]
+      SendFailures  = ["Allow", ["sqs:SendMessage"], ["arn:aws:sqs:eu-west-1:111111111111:finops-receive-invoices-failures"], null]
+      StartWorkflow = ["Allow", ["states:StartExecution"], ["arn:aws:states:eu-west-1:111111111111:stateMachine:finops-invoice-workflow"], null]
+      UseTable      = ["Allow", ["dynamodb:GetItem", "dynamodb:PutItem"], ["arn:aws:dynamodb:eu-west-1:111111111111:table/finops-invoices"], null]
+      WriteLogs     = ["Allow", ["logs:CreateLogStream", "logs:PutLogEvents"], ["arn:aws:logs:eu-west-1:111111111111:log-group:/aws/lambda/finops-receive-invoices:*"], null]
+      WriteTraces   = ["Allow", ["xray:PutTelemetryRecords", "xray:PutTraceSegments"], ["*"], null]
+    })
+    error_message = "The intake reads its queue and starts the workflow."
+  }
+}
+
+run "extract_invoice_policy" {
+  command = plan
+  module { source = "../../modules/invoices" }
+
+  assert {
+    condition = jsonencode({
+      for s in jsondecode(output.policy_json.extract_invoice).Statement :
+      s.Sid => [s.Effect, sort(flatten([s.Action])), sort(flatten([s.Resource])), try(s.Condition, null)]
+      }) == jsonencode({
+      KeepRecords                  = ["Allow", ["s3:GetObject", "s3:PutObject"], ["arn:aws:s3:::finops-invoices-111111111111-eu-west-1/textract/*"], null]
+      LetTextractTellOfCompletions = ["Allow", ["iam:PassRole"], ["arn:aws:iam::111111111111:role/finops-invoice-extractions"], { StringEquals = { "iam:PassedToService" = "textract.amazonaws.com" } }]
+      ReadByTextract               = ["Allow", ["textract:AnalyzeExpense", "textract:GetExpenseAnalysis", "textract:StartExpenseAnalysis"], ["*"], null]
+      ReadDocuments                = ["Allow", ["s3:GetObject", "s3:GetObjectVersion"], ["arn:aws:s3:::finops-invoices-111111111111-eu-west-1/raw/*"], null]
+      ResumeWorkflow               = ["Allow", ["states:SendTaskSuccess"], ["arn:aws:states:eu-west-1:111111111111:stateMachine:finops-invoice-workflow"], null]
+      SendFailures                 = ["Allow", ["sqs:SendMessage"], ["arn:aws:sqs:eu-west-1:111111111111:finops-extract-invoice-failures"], null]
+      UseTable                     = ["Allow", ["dynamodb:GetItem", "dynamodb:PutItem"], ["arn:aws:dynamodb:eu-west-1:111111111111:table/finops-invoices"], null]
+      WriteLogs                    = ["Allow", ["logs:CreateLogStream", "logs:PutLogEvents"], ["arn:aws:logs:eu-west-1:111111111111:log-group:/aws/lambda/finops-extract-invoice:*"], null]
+      WriteTraces                  = ["Allow", ["xray:PutTelemetryRecords", "xray:PutTraceSegments"], ["*"], null]
+    })
+    error_message = "The extraction reads documents, has Textract read them, and says when that is done at once."
+  }
+}
+
+run "finish_extraction_policy" {
+  command = plan
+  module { source = "../../modules/invoices" }
+
+  assert {
+    condition = jsonencode({
+      for s in jsondecode(output.policy_json.finish_extraction).Statement :
+      s.Sid => [s.Effect, sort(flatten([s.Action])), sort(flatten([s.Resource])), try(s.Condition, null)]
+      }) == jsonencode({
+      CollectFromTextract = ["Allow", ["textract:GetExpenseAnalysis"], ["*"], null]
+      ConsumeCompletions  = ["Allow", ["sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"], ["arn:aws:sqs:eu-west-1:111111111111:finops-invoice-extractions"], null]
+      KeepRecords         = ["Allow", ["s3:GetObject", "s3:PutObject"], ["arn:aws:s3:::finops-invoices-111111111111-eu-west-1/textract/*"], null]
+      ReadDocuments       = ["Allow", ["s3:GetObject", "s3:GetObjectVersion"], ["arn:aws:s3:::finops-invoices-111111111111-eu-west-1/raw/*"], null]
+      ResumeWorkflow      = ["Allow", ["states:SendTaskSuccess"], ["arn:aws:states:eu-west-1:111111111111:stateMachine:finops-invoice-workflow"], null]
+      SendFailures        = ["Allow", ["sqs:SendMessage"], ["arn:aws:sqs:eu-west-1:111111111111:finops-finish-extraction-failures"], null]
+      UseTable            = ["Allow", ["dynamodb:GetItem", "dynamodb:PutItem"], ["arn:aws:dynamodb:eu-west-1:111111111111:table/finops-invoices"], null]
+      WriteLogs           = ["Allow", ["logs:CreateLogStream", "logs:PutLogEvents"], ["arn:aws:logs:eu-west-1:111111111111:log-group:/aws/lambda/finops-finish-extraction:*"], null]
+      WriteTraces         = ["Allow", ["xray:PutTelemetryRecords", "xray:PutTraceSegments"], ["*"], null]
+    })
+    error_message = "The collector reads its queue and Textract's answers."
+  }
+}
+
+run "validate_invoice_policy" {
+  command = plan
+  module { source = "../../modules/invoices" }
+
+  assert {
+    condition = jsonencode({
+      for s in jsondecode(output.policy_json.validate_invoice).Statement :
+      s.Sid => [s.Effect, sort(flatten([s.Action])), sort(flatten([s.Resource])), try(s.Condition, null)]
+      }) == jsonencode({
+      KeepRecords      = ["Allow", ["s3:GetObject", "s3:PutObject"], ["arn:aws:s3:::finops-invoices-111111111111-eu-west-1/textract/*"], null]
+      ReadJsonInvoices = ["Allow", ["s3:GetObject", "s3:GetObjectVersion"], ["arn:aws:s3:::finops-invoices-111111111111-eu-west-1/json/*"], null]
+      ReadRules        = ["Allow", ["s3:GetObject"], ["arn:aws:s3:::finops-invoices-111111111111-eu-west-1/config/rules.json"], null]
+      SendFailures     = ["Allow", ["sqs:SendMessage"], ["arn:aws:sqs:eu-west-1:111111111111:finops-validate-invoice-failures"], null]
+      StartWorkflow    = ["Allow", ["states:StartExecution"], ["arn:aws:states:eu-west-1:111111111111:stateMachine:finops-invoice-workflow"], null]
+      UseTable         = ["Allow", ["dynamodb:GetItem", "dynamodb:PutItem"], ["arn:aws:dynamodb:eu-west-1:111111111111:table/finops-invoices"], null]
+      WriteLogs        = ["Allow", ["logs:CreateLogStream", "logs:PutLogEvents"], ["arn:aws:logs:eu-west-1:111111111111:log-group:/aws/lambda/finops-validate-invoice:*"], null]
+      WriteTraces      = ["Allow", ["xray:PutTelemetryRecords", "xray:PutTraceSegments"], ["*"], null]
+    })
+    error_message = "The validator reads JSON invoices and rules, and starts workflows of further invoices."
+  }
+}
+
+run "review_invoice_policy" {
+  command = plan
+  module { source = "../../modules/invoices" }
+
+  assert {
+    condition = jsonencode({
+      for s in jsondecode(output.policy_json.review_invoice).Statement :
+      s.Sid => [s.Effect, sort(flatten([s.Action])), sort(flatten([s.Resource])), try(s.Condition, null)]
+      }) == jsonencode({
+      KeepRecords    = ["Allow", ["s3:GetObject", "s3:PutObject"], ["arn:aws:s3:::finops-invoices-111111111111-eu-west-1/textract/*"], null]
+      ResumeWorkflow = ["Allow", ["states:SendTaskSuccess"], ["arn:aws:states:eu-west-1:111111111111:stateMachine:finops-invoice-workflow"], null]
+      SendFailures   = ["Allow", ["sqs:SendMessage"], ["arn:aws:sqs:eu-west-1:111111111111:finops-review-invoice-failures"], null]
+      UseTable       = ["Allow", ["dynamodb:GetItem", "dynamodb:PutItem"], ["arn:aws:dynamodb:eu-west-1:111111111111:table/finops-invoices"], null]
+      WriteLogs      = ["Allow", ["logs:CreateLogStream", "logs:PutLogEvents"], ["arn:aws:logs:eu-west-1:111111111111:log-group:/aws/lambda/finops-review-invoice:*"], null]
+      WriteTraces    = ["Allow", ["xray:PutTelemetryRecords", "xray:PutTraceSegments"], ["*"], null]
+    })
+    error_message = "The review says what was decided before it asked."
+  }
+}
+
+run "process_invoice_policy" {
+  command = plan
+  module { source = "../../modules/invoices" }
+
+  assert {
+    condition = jsonencode({
+      for s in jsondecode(output.policy_json.process_invoice).Statement :
+      s.Sid => [s.Effect, sort(flatten([s.Action])), sort(flatten([s.Resource])), try(s.Condition, null)]
+      }) == jsonencode({
+      KeepRecords    = ["Allow", ["s3:GetObject", "s3:PutObject"], ["arn:aws:s3:::finops-invoices-111111111111-eu-west-1/textract/*"], null]
+      NumberInvoices = ["Allow", ["dynamodb:UpdateItem"], ["arn:aws:dynamodb:eu-west-1:111111111111:table/finops-invoices"], null]
+      SendFailures   = ["Allow", ["sqs:SendMessage"], ["arn:aws:sqs:eu-west-1:111111111111:finops-process-invoice-failures"], null]
+      UseTable       = ["Allow", ["dynamodb:GetItem", "dynamodb:PutItem"], ["arn:aws:dynamodb:eu-west-1:111111111111:table/finops-invoices"], null]
+      WriteLogs      = ["Allow", ["logs:CreateLogStream", "logs:PutLogEvents"], ["arn:aws:logs:eu-west-1:111111111111:log-group:/aws/lambda/finops-process-invoice:*"], null]
+      WriteTraces    = ["Allow", ["xray:PutTelemetryRecords", "xray:PutTraceSegments"], ["*"], null]
+    })
+    error_message = "The function that processes has the table to itself and nothing else."
+  }
+}
+
+run "notify_invoice_policy" {
+  command = plan
+  module { source = "../../modules/invoices" }
+
+  assert {
+    condition = jsonencode({
+      for s in jsondecode(output.policy_json.notify_invoice).Statement :
+      s.Sid => [s.Effect, sort(flatten([s.Action])), sort(flatten([s.Resource])), try(s.Condition, null)]
+      }) == jsonencode({
+      KeepRecords     = ["Allow", ["s3:GetObject", "s3:PutObject"], ["arn:aws:s3:::finops-invoices-111111111111-eu-west-1/textract/*"], null]
+      SendFailures    = ["Allow", ["sqs:SendMessage"], ["arn:aws:sqs:eu-west-1:111111111111:finops-notify-invoice-failures"], null]
+      TellSubscribers = ["Allow", ["sns:Publish"], ["arn:aws:sns:eu-west-1:111111111111:finops-invoices-failure", "arn:aws:sns:eu-west-1:111111111111:finops-invoices-review", "arn:aws:sns:eu-west-1:111111111111:finops-invoices-success"], null]
+      UseTable        = ["Allow", ["dynamodb:GetItem", "dynamodb:PutItem"], ["arn:aws:dynamodb:eu-west-1:111111111111:table/finops-invoices"], null]
+      WriteLogs       = ["Allow", ["logs:CreateLogStream", "logs:PutLogEvents"], ["arn:aws:logs:eu-west-1:111111111111:log-group:/aws/lambda/finops-notify-invoice:*"], null]
+      WriteTraces     = ["Allow", ["xray:PutTelemetryRecords", "xray:PutTraceSegments"], ["*"], null]
+    })
+    error_message = "The announcer publishes to three topics, and mails nobody unless a sender is set."
+  }
+}
+
+run "fail_invoice_policy" {
+  command = plan
+  module { source = "../../modules/invoices" }
+
+  assert {
+    condition = jsonencode({
+      for s in jsondecode(output.policy_json.fail_invoice).Statement :
+      s.Sid => [s.Effect, sort(flatten([s.Action])), sort(flatten([s.Resource])), try(s.Condition, null)]
+      }) == jsonencode({
+      KeepRecords     = ["Allow", ["s3:GetObject", "s3:PutObject"], ["arn:aws:s3:::finops-invoices-111111111111-eu-west-1/textract/*"], null]
+      SendFailures    = ["Allow", ["sqs:SendMessage"], ["arn:aws:sqs:eu-west-1:111111111111:finops-fail-invoice-failures"], null]
+      TellSubscribers = ["Allow", ["sns:Publish"], ["arn:aws:sns:eu-west-1:111111111111:finops-invoices-failure"], null]
+      UseTable        = ["Allow", ["dynamodb:GetItem", "dynamodb:PutItem"], ["arn:aws:dynamodb:eu-west-1:111111111111:table/finops-invoices"], null]
+      WriteLogs       = ["Allow", ["logs:CreateLogStream", "logs:PutLogEvents"], ["arn:aws:logs:eu-west-1:111111111111:log-group:/aws/lambda/finops-fail-invoice:*"], null]
+      WriteTraces     = ["Allow", ["xray:PutTelemetryRecords", "xray:PutTraceSegments"], ["*"], null]
+    })
+    error_message = "Failures are published to their own topic."
+  }
+}
+
+run "mailing_policy" {
+  command = plan
+  module { source = "../../modules/invoices" }
+
+  variables {
+    mail_sender = "invoices@example.com"
+  }
+
+  assert {
+    condition = jsonencode([
+      for s in jsondecode(output.policy_json.notify_invoice).Statement : [s.Action, s.Resource, s.Condition] if s.Sid == "MailCustomers"
+      ]) == jsonencode([[
+        "ses:SendEmail", "arn:aws:ses:eu-west-1:111111111111:identity/*", { StringEquals = { "ses:FromAddress" = "invoices@example.com" } },
+    ]])
+    error_message = "With a sender, mail goes out from that address alone."
+  }
+}
+
+run "other_roles" {
+  command = plan
+  module { source = "../../modules/invoices" }
+
+  assert {
+    condition = jsonencode({
+      for s in jsondecode(output.policy_json.workflow).Statement :
+      s.Sid => [s.Effect, sort(flatten([s.Action])), sort(flatten([s.Resource])), try(s.Condition, null)]
+      }) == jsonencode({
+      DeliverLogs = ["Allow", [
+        "logs:CreateLogDelivery",
+        "logs:DeleteLogDelivery",
+        "logs:DescribeLogGroups",
+        "logs:DescribeResourcePolicies",
+        "logs:GetLogDelivery",
+        "logs:ListLogDeliveries",
+        "logs:PutResourcePolicy",
+        "logs:UpdateLogDelivery",
+      ], ["*"], null]
+      InvokeFunctions = ["Allow", ["lambda:InvokeFunction"], [
+        "arn:aws:lambda:eu-west-1:111111111111:function:finops-extract-invoice",
+        "arn:aws:lambda:eu-west-1:111111111111:function:finops-fail-invoice",
+        "arn:aws:lambda:eu-west-1:111111111111:function:finops-notify-invoice",
+        "arn:aws:lambda:eu-west-1:111111111111:function:finops-process-invoice",
+        "arn:aws:lambda:eu-west-1:111111111111:function:finops-review-invoice",
+        "arn:aws:lambda:eu-west-1:111111111111:function:finops-validate-invoice",
+      ], null]
+      WriteTraces = ["Allow", ["xray:GetSamplingRules", "xray:GetSamplingTargets", "xray:PutTelemetryRecords", "xray:PutTraceSegments"], ["*"], null]
+    })
+    error_message = "The workflow calls its six functions, and writes logs and traces."
+  }
+
+  assert {
+    condition = jsonencode({
+      for s in jsondecode(output.policy_json.completion).Statement :
+      s.Sid => [s.Effect, sort(flatten([s.Action])), sort(flatten([s.Resource])), try(s.Condition, null)]
+    }) == jsonencode({ TellOfCompletions = ["Allow", ["sns:Publish"], ["arn:aws:sns:eu-west-1:111111111111:finops-invoices-extractions"], null] })
+    error_message = "Textract may say that a document is read, and nothing else."
+  }
+
+  assert {
+    condition = jsonencode({
+      for name, role in { workflow = aws_iam_role.workflow, completion = aws_iam_role.completion } : name => [
+        for s in jsondecode(role.assume_role_policy).Statement : [s.Effect, s.Action, s.Principal, s.Condition]
+      ]
+      }) == jsonencode({
+      for name, service in { workflow = "states", completion = "textract" } : name => [[
+        "Allow", "sts:AssumeRole", { Service = "${service}.amazonaws.com" }, { StringEquals = { "aws:SourceAccount" = "111111111111" } },
+      ]]
+    })
+    error_message = "Step Functions and Textract alone, and for this account alone, may assume these roles."
+  }
+
+  assert {
+    condition = sort(keys(output.policy_json)) == sort([
+      "completion", "extract_invoice", "fail_invoice", "finish_extraction", "notify_invoice", "process_invoice",
+      "receive_invoices", "review_invoice", "validate_invoice", "workflow",
+    ])
+    error_message = "Every role is looked at above."
+  }
+}
+
+run "bucket" {
+  command = plan
+  module { source = "../../modules/invoices" }
+
+  assert {
+    condition     = aws_s3_bucket.this.bucket == "finops-invoices-111111111111-eu-west-1" && !aws_s3_bucket.this.force_destroy
+    error_message = "The bucket's name is the account's and region's own, and it is not destroyed with what it holds."
+  }
+
+  assert {
+    condition = jsonencode([
+      for s in jsondecode(aws_s3_bucket_policy.this.policy).Statement :
+      [s.Sid, s.Effect, s.Principal, s.Action, sort(flatten([s.Resource])), s.Condition]
+      ]) == jsonencode([[
+        "DenyWithoutTls", "Deny", { AWS = "*" }, "s3:*", ["arn:aws:s3:::finops-invoices-111111111111-eu-west-1", "arn:aws:s3:::finops-invoices-111111111111-eu-west-1/*"], { Bool = { "aws:SecureTransport" = "false" } },
+    ]])
+    error_message = "The bucket's policy refuses whoever comes without TLS, and grants nothing."
+  }
+
+  assert {
+    condition = (
+      aws_s3_bucket_public_access_block.this.block_public_acls
+      && aws_s3_bucket_public_access_block.this.block_public_policy
+      && aws_s3_bucket_public_access_block.this.ignore_public_acls
+      && aws_s3_bucket_public_access_block.this.restrict_public_buckets
+      && aws_s3_bucket_ownership_controls.this.rule[0].object_ownership == "BucketOwnerEnforced"
+      && aws_s3_bucket_versioning.this.versioning_configuration[0].status == "Enabled"
+    )
+    error_message = "Nothing in the bucket is ever public, and what is replaced stays readable."
+  }
+
+  assert {
+    condition = jsonencode({
+      for one in aws_s3_bucket_notification.this.queue : one.filter_prefix => [one.id, one.events, one.queue_arn]
+      }) == jsonencode({
+      "json/" = ["json", ["s3:ObjectCreated:*"], "arn:aws:sqs:eu-west-1:111111111111:finops-invoice-files"]
+      "raw/"  = ["raw", ["s3:ObjectCreated:*"], "arn:aws:sqs:eu-west-1:111111111111:finops-invoice-files"]
+    })
+    error_message = "Documents and JSON wake the intake; what the flow itself writes wakes nobody."
+  }
+}
+
+run "queues" {
+  command = plan
+  module { source = "../../modules/invoices" }
+
+  assert {
+    condition = jsonencode({
+      for name, queue in aws_sqs_queue.this : name => [
+        for s in jsondecode(queue.policy).Statement : [s.Effect, s.Principal, s.Action, s.Resource, s.Condition]
+      ]
+      }) == jsonencode({
+      extractions = [["Allow", { Service = "sns.amazonaws.com" }, "sqs:SendMessage", "arn:aws:sqs:eu-west-1:111111111111:finops-invoice-extractions", {
+        ArnEquals    = { "aws:SourceArn" = "arn:aws:sns:eu-west-1:111111111111:finops-invoices-extractions" }
+        StringEquals = { "aws:SourceAccount" = "111111111111" }
+      }]]
+      files = [["Allow", { Service = "s3.amazonaws.com" }, "sqs:SendMessage", "arn:aws:sqs:eu-west-1:111111111111:finops-invoice-files", {
+        ArnEquals    = { "aws:SourceArn" = "arn:aws:s3:::finops-invoices-111111111111-eu-west-1" }
+        StringEquals = { "aws:SourceAccount" = "111111111111" }
+      }]]
+    })
+    error_message = "This bucket and this topic, and nothing else, put messages into the queues."
+  }
+
+  assert {
+    condition = jsonencode({
+      for name, queue in aws_sqs_queue.this : name => [
+        queue.visibility_timeout_seconds, queue.message_retention_seconds, queue.sqs_managed_sse_enabled, jsondecode(queue.redrive_policy),
+      ]
+      }) == jsonencode({
+      extractions = [3600, 1209600, true, { deadLetterTargetArn = "arn:aws:sqs:eu-west-1:111111111111:finops-finish-extraction-failures", maxReceiveCount = 5 }]
+      files       = [360, 1209600, true, { deadLetterTargetArn = "arn:aws:sqs:eu-west-1:111111111111:finops-receive-invoices-failures", maxReceiveCount = 5 }]
+    })
+    error_message = "Messages are encrypted, kept for 14 days, and after five failures wait in the function's failure queue."
+  }
+
+  assert {
+    condition = alltrue([
+      for mapping in aws_lambda_event_source_mapping.this : mapping.function_response_types == toset(["ReportBatchItemFailures"])
+    ])
+    error_message = "One bad message of a batch fails alone."
+  }
+}
+
+run "table" {
+  command = plan
+  module { source = "../../modules/invoices" }
+
+  assert {
+    condition = (
+      aws_dynamodb_table.invoices.name == "finops-invoices"
+      && aws_dynamodb_table.invoices.deletion_protection_enabled
+      && aws_dynamodb_table.invoices.point_in_time_recovery[0].enabled
+      && aws_dynamodb_table.invoices.server_side_encryption[0].enabled
+    )
+    error_message = "The table is encrypted, protected and can be restored."
+  }
+}
+
+run "workflow" {
+  command = plan
+  module { source = "../../modules/invoices" }
+
+  variables {
+    review     = { days = 2 }
+    extraction = { timeout_seconds = 900 }
+  }
+
+  assert {
+    condition = jsonencode({
+      for name, state in jsondecode(aws_sfn_state_machine.this.definition).States : name => try(state.TimeoutSeconds, null)
+      if endswith(try(state.Resource, ""), ".waitForTaskToken")
+    }) == jsonencode({ AwaitExtraction = 900, ReviewInvoice = 172800 })
+    error_message = "What waits for others does not wait for ever."
+  }
+
+  assert {
+    condition = alltrue([
+      for name, state in jsondecode(aws_sfn_state_machine.this.definition).States :
+      state.Retry[0].MaxAttempts == 8 && !contains(state.Retry[0].ErrorEquals, "States.ALL") && !contains(state.Retry[0].ErrorEquals, "States.TaskFailed")
+      if state.Type == "Task"
+    ])
+    error_message = "Only what may succeed later is tried again."
+  }
+
+  assert {
+    condition = jsonencode([
+      for name, state in jsondecode(aws_sfn_state_machine.this.definition).States : name
+      if state.Type == "Task" && try(state.Catch[length(state.Catch) - 1].Next, "") != "FailInvoice"
+    ]) == jsonencode(["FailInvoice"])
+    error_message = "A step that fails is recorded."
+  }
+
+  assert {
+    condition = toset([
+      for choice in jsondecode(aws_sfn_state_machine.this.definition).States.WhereToGoOn.Choices : choice.Next
+      ]) == toset([
+      for name, state in jsondecode(aws_sfn_state_machine.this.definition).States : name
+      if state.Type == "Task" && !contains(["ExtractInvoice", "FailInvoice"], name)
+    ])
+    error_message = "A redriven execution goes on with any step."
+  }
+}
+
+run "settings_that_cannot_be" {
+  command = plan
+  module { source = "../../modules/invoices" }
+
+  variables {
+    account_id  = "11"
+    name_prefix = "Fin"
+    bucket      = { name = "A" }
+    intake      = { maximum_concurrency = 1 }
+    extraction  = { engine = "guess" }
+    validation  = { json_currency = "dollars" }
+    review      = { days = 0 }
+    alarms      = { maximum_delay_seconds = 1 }
+  }
+
+  expect_failures = [
+    var.account_id, var.name_prefix, var.bucket, var.intake, var.extraction, var.validation, var.review, var.alarms,
+  ]
+}
+
+run "rules_that_cannot_be" {
+  command = plan
+  module { source = "../../modules/invoices" }
+
+  variables {
+    validation = {
+      rules = [
+        { name = "a", expression = "total > 1", message = "m", severity = "WORSE" },
+        { name = "a", expression = "total > 2", message = "m" },
+      ]
+    }
+  }
+
+  expect_failures = [var.validation]
+}
+
+run "alarms" {
+  command = plan
+  module { source = "../../modules/invoices" }
+
+  assert {
+    condition     = sort(keys(aws_cloudwatch_metric_alarm.flow)) == sort(["extractions-delay", "files-delay", "workflow-failures"])
+    error_message = "Messages that wait and executions that fail raise an alarm."
+  }
+}
+
+run "no_alarms" {
+  command = plan
+  module { source = "../../modules/invoices" }
+
+  variables {
+    alarms = { enabled = false }
+  }
+
+  assert {
+    condition     = length(aws_cloudwatch_metric_alarm.flow) == 0
+    error_message = "Alarms can be left to others."
+  }
+}
