@@ -69,7 +69,7 @@ def test_an_object_is_created_once(store: S3TrailStore) -> None:
 def test_another_writer_at_the_same_moment_is_no_failure(store: S3TrailStore, s3: Any) -> None:
     def conflict(**_request: Any) -> None:
         said = {"Error": {"Code": "ConditionalRequestConflict", "Message": "concurrent"}}
-        raise ClientError(said, "PutObject")  # type: ignore[arg-type]
+        raise ClientError(said, "PutObject")
 
     s3.put_object = conflict
     assert not store.create("trail/billing/a", b"x")

@@ -54,7 +54,7 @@ class Wired:
 
     def append(self, *records: dict[str, Any]) -> list[str]:
         """Handle messages. Returns the ids of those that come back."""
-        answer = handlers.append_audit_entries({"Records": list(records)}, Context())  # type: ignore[arg-type]
+        answer = handlers.append_audit_entries({"Records": list(records)}, Context())
         return [one["itemIdentifier"] for one in answer["batchItemFailures"]]
 
     def entries(self, stream: str = "billing") -> list[dict[str, Any]]:
@@ -172,11 +172,11 @@ def test_a_head_is_written_and_its_problems_are_counted(
     wired: Wired, capsys: pytest.CaptureFixture[str]
 ) -> None:
     wired.append(record(message(1), "a"))
-    assert handlers.write_audit_head({}, Context()) == {"head": 1, "streams": 1, "problems": 0}  # type: ignore[arg-type]
+    assert handlers.write_audit_head({}, Context()) == {"head": 1, "streams": 1, "problems": 0}
     key = object_key("billing", 1)
     wired.store.versions[key] = [wired.store.bodies[key].replace(b"load/1", b"load/2")]
     capsys.readouterr()
-    answer = handlers.write_audit_head({}, Context())  # type: ignore[arg-type]
+    answer = handlers.write_audit_head({}, Context())
     assert answer == {"head": 2, "streams": 1, "problems": 1}
     printed = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     (counted,) = [one for one in printed if "_aws" in one]
@@ -197,8 +197,8 @@ def test_the_functions_are_put_together_from_their_environment(
     monkeypatch.setenv("SIGNING_KEY_ARN", key["KeyMetadata"]["Arn"])
     for cached in (handlers._store, handlers._appender):
         cached.cache_clear()
-    handlers.append_audit_entries({"Records": [template()]}, Context())  # type: ignore[arg-type]
-    assert handlers.write_audit_head({}, Context())["head"] == 1  # type: ignore[arg-type]
+    handlers.append_audit_entries({"Records": [template()]}, Context())
+    assert handlers.write_audit_head({}, Context())["head"] == 1
     body = boto3.client("s3").get_object(Bucket="trail", Key=object_key(HEADS, 1))["Body"].read()
     head = read_entry(body)
     assert head["signing_key"] == key["KeyMetadata"]["Arn"]

@@ -1,0 +1,143 @@
+# What each function may do; lambda_function adds logs, traces, its failure queue and the key.
+data "aws_iam_policy_document" "append_audit_entries" {
+  statement {
+    sid       = "AppendEntries"
+    actions   = ["s3:PutObject"]
+    resources = local.entries_arns
+  }
+
+  statement {
+    sid       = "ReadEntries"
+    actions   = ["s3:GetObject", "s3:GetObjectVersion"]
+    resources = local.entries_arns
+  }
+
+  statement {
+    sid       = "ListTrail"
+    actions   = ["s3:ListBucketVersions"]
+    resources = [local.bucket_arn]
+  }
+
+  statement {
+    sid = "ConsumeEntries"
+    actions = [
+      "sqs:ChangeMessageVisibility",
+      "sqs:DeleteMessage",
+      "sqs:GetQueueAttributes",
+      "sqs:ReceiveMessage",
+    ]
+    resources = [local.queue_arn]
+  }
+}
+
+data "aws_iam_policy_document" "write_audit_head" {
+  statement {
+    sid       = "WriteHeads"
+    actions   = ["s3:PutObject"]
+    resources = ["${local.bucket_arn}/heads/*"]
+  }
+
+  statement {
+    sid       = "ReadTrail"
+    actions   = ["s3:GetObject", "s3:GetObjectVersion"]
+    resources = ["${local.bucket_arn}/heads/*", "${local.bucket_arn}/trail/*"]
+  }
+
+  statement {
+    sid       = "ListTrail"
+    actions   = ["s3:ListBucketVersions"]
+    resources = [local.bucket_arn]
+  }
+
+  dynamic "statement" {
+    for_each = var.heads.signing_key_arn[*]
+    content {
+      sid       = "SignHeads"
+      actions   = ["kms:Sign"]
+      resources = [statement.value]
+    }
+  }
+}
+
+# For the flows' functions.
+data "aws_iam_policy_document" "send" {
+  statement {
+    sid       = "RecordAuditEntries"
+    actions   = ["sqs:SendMessage"]
+    resources = [local.queue_arn]
+  }
+}
+
+locals {
+  entries_arns = ["${local.bucket_arn}/ids/*", "${local.bucket_arn}/trail/*"]
+
+  # The one role that may write each part, and its sessions, which some AWS-compatible clouds name in its place.
+  writers = {
+    Entries = { role = local.appender_name, resources = local.entries_arns }
+    Heads   = { role = local.head_writer_name, resources = ["${local.bucket_arn}/heads/*"] }
+  }
+}
+
+data "aws_iam_policy_document" "bucket" {
+  statement {
+    sid       = "DenyWithoutTls"
+    effect    = "Deny"
+    actions   = ["s3:*"]
+    resources = [local.bucket_arn, "${local.bucket_arn}/*"]
+
+    principals {
+      type        = "AWS"
+      identifiers = ["*"]
+    }
+
+    condition {
+      test     = "Bool"
+      variable = "aws:SecureTransport"
+      values   = ["false"]
+    }
+  }
+
+  dynamic "statement" {
+    for_each = local.writers
+    content {
+      sid       = "DenyOtherWritersOf${statement.key}"
+      effect    = "Deny"
+      actions   = ["s3:PutObject"]
+      resources = statement.value.resources
+
+      principals {
+        type        = "AWS"
+        identifiers = ["*"]
+      }
+
+      condition {
+        test     = "ArnNotLike"
+        variable = "aws:PrincipalArn"
+        values = [
+          "arn:aws:iam::${var.account_id}:role/${statement.value.role}",
+          "arn:aws:sts::${var.account_id}:assumed-role/${statement.value.role}/*",
+        ]
+      }
+    }
+  }
+
+  dynamic "statement" {
+    for_each = var.bucket.force_destroy ? [] : ["kept"]
+    content {
+      sid    = "DenyRemoval"
+      effect = "Deny"
+      actions = [
+        "s3:BypassGovernanceRetention",
+        "s3:DeleteObject",
+        "s3:DeleteObjectVersion",
+        "s3:PutLifecycleConfiguration",
+      ]
+      resources = [local.bucket_arn, "${local.bucket_arn}/*"]
+
+      principals {
+        type        = "AWS"
+        identifiers = ["*"]
+      }
+    }
+  }
+}

@@ -1,0 +1,111 @@
+# ARNs are built from names: policies are then known at plan, and nothing waits for a queue, which takes
+# the provider 25 seconds.
+locals {
+  bucket_name = coalesce(var.bucket.name, "${var.name_prefix}-audit-${var.account_id}-${var.region}")
+  bucket_arn  = "arn:aws:s3:::${local.bucket_name}"
+  queue_name  = "${var.name_prefix}-audit-entries.fifo"
+  queue_arn   = "arn:aws:sqs:${var.region}:${var.account_id}:${local.queue_name}"
+  queues_url  = "https://sqs.${var.region}.amazonaws.com/${var.account_id}"
+  queue_url   = "${local.queues_url}/${local.queue_name}"
+
+  appender_name    = "${var.name_prefix}-append-audit-entries"
+  head_writer_name = "${var.name_prefix}-write-audit-head"
+
+  functions = {
+    append-audit-entries = {
+      description = "Appends what the flows did to the audit trail"
+      policy      = data.aws_iam_policy_document.append_audit_entries.json
+      memory_mb   = var.appending.memory_mb
+      timeout     = var.appending.timeout_seconds
+      schedule    = null
+      environment = {
+        BUCKET             = local.bucket_name
+        QUEUE_URL          = local.queue_url
+        REJECTED_QUEUE_URL = "${local.queues_url}/${local.appender_name}-failures"
+      }
+    }
+    write-audit-head = {
+      description = "Verifies what is new in the audit trail, and writes down how far it has come"
+      policy      = data.aws_iam_policy_document.write_audit_head.json
+      memory_mb   = 512
+      timeout     = 900
+      schedule    = { expression = var.heads.schedule_expression, input_json = jsonencode({}) }
+      environment = merge(
+        { BUCKET = local.bucket_name },
+        var.heads.signing_key_arn == null ? {} : { SIGNING_KEY_ARN = var.heads.signing_key_arn },
+      )
+    }
+  }
+}
+
+resource "aws_lambda_layer_version" "core" {
+  layer_name       = "${var.name_prefix}-audit-core"
+  filename         = var.packages.layers["core"].path
+  source_code_hash = var.packages.layers["core"].sha256_base64
+}
+
+module "function" {
+  source   = "../lambda_function"
+  for_each = local.functions
+
+  account_id  = var.account_id
+  region      = var.region
+  kms_key_arn = var.kms_key_arn
+  settings    = var.function_settings
+  alarms      = { enabled = var.alarms.enabled, topic_arns = var.alarms.topic_arns }
+  policy_json = each.value.policy
+  package     = var.packages.code
+  layer_arns  = [aws_lambda_layer_version.core.arn]
+  environment = each.value.environment
+  schedule    = each.value.schedule
+
+  function = {
+    name            = "${var.name_prefix}-${each.key}"
+    description     = each.value.description
+    handler         = "finops.audit.handlers.${replace(each.key, "-", "_")}"
+    memory_mb       = each.value.memory_mb
+    timeout_seconds = each.value.timeout
+  }
+}
+
+# What the flows send waits here, in the order of each stream, for as long as S3 is away.
+resource "aws_sqs_queue" "entries" {
+  name                       = local.queue_name
+  fifo_queue                 = true
+  deduplication_scope        = "messageGroup"
+  fifo_throughput_limit      = "perMessageGroupId"
+  visibility_timeout_seconds = 6 * var.appending.timeout_seconds # as AWS advises; the appender asks for less when it fails
+  message_retention_seconds  = 1209600
+  sqs_managed_sse_enabled    = var.kms_key_arn == null ? true : null
+  kms_master_key_id          = var.kms_key_arn
+
+  redrive_policy = jsonencode({
+    deadLetterTargetArn = aws_sqs_queue.failures.arn
+    maxReceiveCount     = var.appending.maximum_tries
+  })
+}
+
+# What could not be written for days is kept for another 14: a FIFO queue counts them from when it takes a message.
+resource "aws_sqs_queue" "failures" {
+  name                      = "${var.name_prefix}-audit-entries-failures.fifo"
+  fifo_queue                = true
+  deduplication_scope       = "messageGroup"
+  fifo_throughput_limit     = "perMessageGroupId"
+  message_retention_seconds = 1209600
+  sqs_managed_sse_enabled   = var.kms_key_arn == null ? true : null
+  kms_master_key_id         = var.kms_key_arn
+}
+
+resource "aws_lambda_event_source_mapping" "entries" {
+  event_source_arn        = aws_sqs_queue.entries.arn
+  function_name           = module.function["append-audit-entries"].function_arn
+  batch_size              = 10
+  function_response_types = ["ReportBatchItemFailures"]
+
+  scaling_config {
+    maximum_concurrency = var.appending.maximum_concurrency
+  }
+
+  # No entry is written without a lock.
+  depends_on = [aws_s3_bucket_object_lock_configuration.this]
+}

@@ -1,0 +1,37 @@
+output "bucket_name" {
+  description = "Bucket of the trail."
+  value       = aws_s3_bucket.this.bucket
+}
+
+output "queue_url" {
+  description = "URL of the queue that flows send entries to: their AUDIT_QUEUE_URL."
+  value       = local.queue_url
+}
+
+output "queue_arn" {
+  description = "ARN of the queue that flows send entries to."
+  value       = local.queue_arn
+}
+
+output "sender_policy_json" {
+  description = "Policy that lets a flow's function send entries; with kms_key_arn it needs to use the key as well."
+  value       = data.aws_iam_policy_document.send.json
+}
+
+output "function_names" {
+  description = "Names of the functions."
+  value       = { for name, function in module.function : replace(name, "-", "_") => function.function_name }
+}
+
+output "failure_queue_urls" {
+  description = "URLs of the queues that hold what each function could not do, and of the entries that could not be written (`entries`)."
+  value = merge(
+    { for name, function in module.function : replace(name, "-", "_") => function.failure_queue_url },
+    { entries = aws_sqs_queue.failures.url },
+  )
+}
+
+output "policy_json" {
+  description = "The whole policy of each function's role."
+  value       = { for name, function in module.function : replace(name, "-", "_") => function.policy_json }
+}

@@ -1,0 +1,165 @@
+variable "account_id" {
+  description = "Account that the trail is deployed to (12 digits)."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[0-9]{12}$", var.account_id))
+    error_message = "account_id must be 12 digits."
+  }
+}
+
+variable "region" {
+  description = "Region that the trail is deployed to, as in the provider's configuration."
+  type        = string
+  nullable    = false
+}
+
+variable "name_prefix" {
+  description = "Starts every name."
+  type        = string
+  default     = "finops"
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{0,19}$", var.name_prefix))
+    error_message = "name_prefix takes 1 to 20 lower-case letters, digits and hyphens, a letter first."
+  }
+}
+
+variable "packages" {
+  description = "Code zip and layers from scripts/build_lambdas.py (packages.json), with paths as seen from the root module."
+  type = object({
+    code   = object({ path = string, sha256_base64 = string })
+    layers = map(object({ path = string, sha256_base64 = string }))
+  })
+  nullable = false
+
+  validation {
+    condition     = contains(keys(var.packages.layers), "core")
+    error_message = "packages.layers must hold the layer core."
+  }
+}
+
+variable "bucket" {
+  description = <<-EOT
+    The bucket: its `name` (made of prefix, account and region when null), and how each object is locked: for `lock_days`, in
+    `lock_mode` COMPLIANCE (nobody can remove it) or GOVERNANCE (nobody without s3:BypassGovernanceRetention). With `force_destroy`
+    destroying takes the trail along, which GOVERNANCE only allows.
+  EOT
+  type = object({
+    name          = optional(string)
+    lock_mode     = optional(string, "GOVERNANCE")
+    lock_days     = optional(number, 365)
+    force_destroy = optional(bool, false)
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = var.bucket.name == null || can(regex("^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", var.bucket.name))
+    error_message = "bucket.name takes 3 to 63 lower-case letters, digits, dots and hyphens."
+  }
+  validation {
+    condition     = contains(["COMPLIANCE", "GOVERNANCE"], var.bucket.lock_mode)
+    error_message = "bucket.lock_mode must be COMPLIANCE or GOVERNANCE."
+  }
+  validation {
+    condition     = var.bucket.lock_days >= 1 && var.bucket.lock_days <= 36500
+    error_message = "bucket.lock_days must be from 1 to 36500."
+  }
+  validation {
+    condition     = !(var.bucket.force_destroy && var.bucket.lock_mode == "COMPLIANCE")
+    error_message = "bucket.force_destroy cannot be with COMPLIANCE: nobody can remove what is locked so."
+  }
+}
+
+variable "appending" {
+  description = <<-EOT
+    How entries are written: by at most `maximum_concurrency` functions of `memory_mb` and `timeout_seconds`, a stream by one at a
+    time; `maximum_tries` times before an entry is given up, at most 15 minutes apart, so 500 are five days.
+  EOT
+  type = object({
+    maximum_concurrency = optional(number, 5)
+    maximum_tries       = optional(number, 500)
+    memory_mb           = optional(number, 256)
+    timeout_seconds     = optional(number, 120)
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = var.appending.maximum_concurrency >= 2 && var.appending.maximum_concurrency <= 100
+    error_message = "appending.maximum_concurrency must be from 2 (SQS's own least) to 100."
+  }
+  validation {
+    condition     = var.appending.maximum_tries >= 3 && var.appending.maximum_tries <= 1000
+    error_message = "appending.maximum_tries must be from 3 to 1000: more would outlast the 14 days that the queue keeps an entry."
+  }
+  validation {
+    condition     = var.appending.memory_mb >= 128 && var.appending.memory_mb <= 10240
+    error_message = "appending.memory_mb must be from 128 to 10240."
+  }
+  validation {
+    condition     = var.appending.timeout_seconds >= 60 && var.appending.timeout_seconds <= 900
+    error_message = "appending.timeout_seconds must be from 60 to 900."
+  }
+}
+
+variable "heads" {
+  description = <<-EOT
+    How often heads are written (`schedule_expression`): what came after the last one could be cut off without a trace, were it not
+    locked. `signing_key_arn` is an asymmetric KMS key (ECC_NIST_P256, SIGN_VERIFY) that signs them; unsigned when null.
+  EOT
+  type = object({
+    schedule_expression = optional(string, "rate(1 hour)")
+    signing_key_arn     = optional(string)
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = can(regex("^(rate|cron)\\(.+\\)$", var.heads.schedule_expression))
+    error_message = "heads.schedule_expression must read rate(…) or cron(…)."
+  }
+}
+
+variable "kms_key_arn" {
+  description = "Customer managed key for bucket, queues, logs and environments; AWS's own keys when null. Its policy must admit logs. Flows that send entries must use the same key."
+  type        = string
+  default     = null
+}
+
+variable "function_settings" {
+  description = "Settings of every function, as in the module lambda_function: architecture, tracing, log_level, log_retention_days, permissions_boundary_arn."
+  type = object({
+    architecture             = optional(string, "arm64")
+    tracing                  = optional(bool, true)
+    log_level                = optional(string, "INFO")
+    log_retention_days       = optional(number, 30)
+    permissions_boundary_arn = optional(string)
+  })
+  default  = {}
+  nullable = false
+}
+
+variable "alarms" {
+  description = "Alarms, sent to the SNS topics `topic_arns`: `maximum_delay_seconds` is how long an entry may wait, `maximum_head_age_hours` how old the newest head may be."
+  type = object({
+    enabled                = optional(bool, true)
+    topic_arns             = optional(list(string), [])
+    maximum_delay_seconds  = optional(number, 900)
+    maximum_head_age_hours = optional(number, 3)
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = var.alarms.maximum_delay_seconds >= 60
+    error_message = "alarms.maximum_delay_seconds must be at least 60."
+  }
+  validation {
+    condition     = var.alarms.maximum_head_age_hours >= 1 && var.alarms.maximum_head_age_hours <= 24
+    error_message = "alarms.maximum_head_age_hours must be from 1 to 24."
+  }
+}
