@@ -9,12 +9,12 @@ locals {
       dimensions  = { QueueName = local.queue_name }
     }
     entries-failures = {
-      description = "Audit entries could not be written for days: mend the cause, then redrive ${aws_sqs_queue.failures.name}."
+      description = "Audit entries could not be written for days: mend the cause, then redrive ${local.failures_name}."
       namespace   = "AWS/SQS"
       metric      = "ApproximateNumberOfMessagesVisible"
       statistic   = "Maximum"
       threshold   = 1
-      dimensions  = { QueueName = aws_sqs_queue.failures.name }
+      dimensions  = { QueueName = local.failures_name }
     }
     problems = {
       description = "The audit trail is not as it was written: see the log of ${local.head_writer_name}, and finops audit verify."

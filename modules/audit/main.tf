@@ -1,12 +1,13 @@
 # ARNs are built from names: policies are then known at plan, and nothing waits for a queue, which takes
 # the provider 25 seconds.
 locals {
-  bucket_name = coalesce(var.bucket.name, "${var.name_prefix}-audit-${var.account_id}-${var.region}")
-  bucket_arn  = "arn:aws:s3:::${local.bucket_name}"
-  queue_name  = "${var.name_prefix}-audit-entries.fifo"
-  queue_arn   = "arn:aws:sqs:${var.region}:${var.account_id}:${local.queue_name}"
-  queues_url  = "https://sqs.${var.region}.amazonaws.com/${var.account_id}"
-  queue_url   = "${local.queues_url}/${local.queue_name}"
+  bucket_name   = coalesce(var.bucket.name, "${var.name_prefix}-audit-${var.account_id}-${var.region}")
+  bucket_arn    = "arn:aws:s3:::${local.bucket_name}"
+  queue_name    = "${var.name_prefix}-audit-entries.fifo"
+  queue_arn     = "arn:aws:sqs:${var.region}:${var.account_id}:${local.queue_name}"
+  failures_name = "${var.name_prefix}-audit-entries-failures.fifo"
+  queues_url    = "https://sqs.${var.region}.amazonaws.com/${var.account_id}"
+  queue_url     = "${local.queues_url}/${local.queue_name}"
 
   appender_name    = "${var.name_prefix}-append-audit-entries"
   head_writer_name = "${var.name_prefix}-write-audit-head"
@@ -87,7 +88,7 @@ resource "aws_sqs_queue" "entries" {
 
 # What could not be written for days is kept for another 14: a FIFO queue counts them from when it takes a message.
 resource "aws_sqs_queue" "failures" {
-  name                      = "${var.name_prefix}-audit-entries-failures.fifo"
+  name                      = local.failures_name
   fifo_queue                = true
   deduplication_scope       = "messageGroup"
   fifo_throughput_limit     = "perMessageGroupId"

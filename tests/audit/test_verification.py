@@ -12,6 +12,8 @@ from itertools import combinations
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from finops.audit.domain import (
     GENESIS,
@@ -332,3 +334,19 @@ def test_versions_and_delete_markers_show_though_the_first_version_is_sound(
         (Kind.DELETED, 7),
     ]
     assert check.is_done
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data())
+def test_whatever_else_is_done_to_what_a_head_has_seen_is_found(
+    bodies: Bodies, data: st.DataObject
+) -> None:
+    """Any bytes in the place of any others, in one or more objects at once."""
+    changed = dict(bodies)
+    sealed = [*trail_keys(bodies)[:-1], *(key for key in bodies if key.startswith("heads/"))]
+    for key in data.draw(st.sets(st.sampled_from(sealed), min_size=1)):
+        body = bodies[key]
+        ends = sorted(data.draw(st.tuples(st.integers(0, len(body)), st.integers(0, len(body)))))
+        other = data.draw(st.binary(max_size=20) | st.sampled_from(lines_of(body)))
+        changed[key] = body[: ends[0]] + other + body[ends[1] :]
+    assert (verified(changed) == []) == (changed == bodies)

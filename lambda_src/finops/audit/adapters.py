@@ -1,15 +1,11 @@
-"""SQS, S3, KMS and a temporary table behind the audit ports."""
+"""S3, KMS and a temporary table behind the audit ports, and the flows' messages."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
 import json
-import os
-import sqlite3
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cache
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Final, NoReturn
 
 import msgspec
@@ -19,21 +15,10 @@ from urllib3.exceptions import HTTPError
 
 from finops.audit.domain import HEADS
 from finops.audit.ports import StoredObject
-from finops.shared.audit import AuditEvent, AuditRecorder, NoAudit, canonical, entry_id
-from finops.shared.aws import aws_errors, client
+from finops.shared.audit import entry_id
+from finops.shared.aws import aws_errors
 from finops.shared.errors import RejectedInput, TransientFailure
-from finops.shared.observability import logger
 
-#: What SQS takes at once: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessageBatch.html
-SEND_BATCH: Final = 10
-#: Seconds for which a flow does not try again after the queue failed.
-_PAUSE: Final = 60.0
-#: A flow waits for the queue at most twice three seconds.
-_SEND_SETTINGS: Final[Mapping[str, Any]] = {
-    "connect_timeout": 1,
-    "read_timeout": 2,
-    "retries": {"mode": "standard", "total_max_attempts": 2},
-}
 #: Another writer's object is there, or is just being written.
 _TAKEN: Final = frozenset({"PreconditionFailed", "ConditionalRequestConflict"})
 _SIGNING_ALGORITHM: Final = "ECDSA_SHA_256"
@@ -86,89 +71,6 @@ def decode_message(body: str) -> dict[str, Any]:
             value=message.entry_id,
         )
     return dict(document)
-
-
-class SqsAuditRecorder:
-    """`AuditRecorder` over a FIFO queue.
-
-    What the queue does not take is written to the log in full, from where `finops audit recover`
-    sends it again. After a failure the queue is left alone for a minute, so that a flow that
-    records much is not kept by each entry.
-    """
-
-    def __init__(
-        self,
-        sqs: Any,
-        queue_url: str,
-        *,
-        code_version: str,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._sqs = sqs
-        self._queue_url = queue_url
-        self._code_version = code_version
-        self._clock = clock
-        self._closed_until = float("-inf")
-
-    def record(self, *events: AuditEvent) -> None:
-        """See the port."""
-        documents = []
-        for event in events:
-            try:
-                documents.append(event.document(self._code_version))
-            except Exception:  # noqa: BLE001 - a flow never fails for its audit entry
-                logger.exception("audit entry could not be written", extra={"event": repr(event)})
-        for start in range(0, len(documents), SEND_BATCH):
-            self._send_or_log(documents[start : start + SEND_BATCH])
-
-    def _send_or_log(self, documents: Sequence[Mapping[str, Any]]) -> None:
-        unsent: Sequence[tuple[Mapping[str, Any], str]]
-        if self._clock() < self._closed_until:
-            unsent = [(document, "the queue failed a moment ago") for document in documents]
-        else:
-            try:
-                unsent = self.send(documents)
-            except Exception as error:  # noqa: BLE001 - a flow never fails for its audit entry
-                self._closed_until = self._clock() + _PAUSE
-                unsent = [(document, str(error)) for document in documents]
-        for document, reason in unsent:
-            logger.error(
-                "audit entry could not be sent: `finops audit recover` sends it again",
-                extra={"audit_entry": dict(document), "reason": reason},
-            )
-
-    def send(self, documents: Sequence[Mapping[str, Any]]) -> list[tuple[Mapping[str, Any], str]]:
-        """Send at most ten entries. Returns those that SQS refused one by one, with the reason."""
-        with aws_errors("send_audit_entries"):
-            answer = self._sqs.send_message_batch(
-                QueueUrl=self._queue_url,
-                Entries=[
-                    {
-                        "Id": str(number),
-                        "MessageBody": canonical(document).decode(),
-                        "MessageGroupId": document["stream"],
-                        "MessageDeduplicationId": document["entry_id"],
-                    }
-                    for number, document in enumerate(documents)
-                ],
-            )
-        return [
-            (documents[int(one["Id"])], f"{one['Code']}: {one.get('Message', '')}")
-            for one in answer.get("Failed", ())
-        ]
-
-
-@cache
-def audit_recorder() -> AuditRecorder:
-    """The recorder of this function, by its environment: AUDIT_QUEUE_URL and CODE_SHA256."""
-    queue_url = os.environ.get("AUDIT_QUEUE_URL", "")
-    if not queue_url:
-        return NoAudit()
-    return SqsAuditRecorder(
-        client("sqs", **_SEND_SETTINGS),
-        queue_url,
-        code_version=os.environ.get("CODE_SHA256", ""),
-    )
 
 
 class S3TrailStore:
@@ -298,6 +200,8 @@ class SeenIds:
     """Which entry ids were met, in a temporary table on disk: a trail may hold millions."""
 
     def __init__(self) -> None:
+        import sqlite3  # which no function uses
+
         self._table = sqlite3.connect("", isolation_level=None)
         self._table.execute("PRAGMA journal_mode = OFF")
         self._table.execute(

@@ -34,8 +34,8 @@ from finops.audit.verification import ChainCheck, Claim, Kind, Problem
 from finops.shared.audit import canonical, rfc3339
 
 Clock = Callable[[], datetime]
-#: Objects that are read at once.
-_READERS: Final = 16
+#: Calls to the bucket at once.
+_CALLS: Final = 16
 #: Problems that are kept: those found last, so the oldest entries'.
 _KEPT_PROBLEMS: Final = 1000
 #: How much earlier than a flow says its entry may have been received: clocks differ.
@@ -61,11 +61,9 @@ class EntryAppender:
         unique: dict[str, Mapping[str, Any]] = {}
         for document in documents:
             unique.setdefault(document["entry_id"], document)
-        waiting = [
-            document
-            for entry_id, document in unique.items()
-            if not self._holds(stream, entry_id, end)
-        ]
+        with ThreadPoolExecutor(_CALLS) as pool:
+            held = pool.map(lambda entry_id: self._holds(stream, entry_id, end), unique)
+            waiting = [one for one, there in zip(unique.values(), held, strict=True) if not there]
         while waiting:
             now = rfc3339(self._clock())
             body, after = written(end, ({**one, "received_at": now} for one in waiting))
@@ -399,12 +397,12 @@ def walk(store: TrailStore, stream: str, check: ChainCheck) -> Iterator[list[dic
 
 def bodies(store: TrailStore, prefix: str) -> Iterator[tuple[StoredObject, bytes]]:
     """Objects with what they hold, in order; some are read ahead."""
-    pool = ThreadPoolExecutor(_READERS, thread_name_prefix="audit-reader")
+    pool = ThreadPoolExecutor(_CALLS, thread_name_prefix="audit-reader")
     try:
         waiting: deque[tuple[StoredObject, Future[bytes]]] = deque()
         for found in store.objects(prefix):
             waiting.append((found, pool.submit(store.read, found)))
-            if len(waiting) > 2 * _READERS:
+            if len(waiting) > 2 * _CALLS:
                 first, body = waiting.popleft()
                 yield first, body.result()
         for found, body in waiting:

@@ -14,13 +14,12 @@ from typing import IO, Any, Final
 import click
 
 from finops.audit.adapters import (
-    SEND_BATCH,
     KmsSigner,
     S3TrailStore,
     SeenIds,
-    SqsAuditRecorder,
     decode_message,
 )
+from finops.audit.recorder import SEND_BATCH, SqsAuditRecorder
 from finops.audit.service import Selection, TrailReader, TrailVerifier, Verdict
 from finops.audit.verification import Problem
 from finops.cli.adapters import Aws

@@ -1,7 +1,7 @@
 """What a flow tells the audit trail, and how that is written as bytes.
 
 A service takes an `AuditRecorder` and calls `record` once a thing is done. Handlers give it
-`finops.audit.adapters.audit_recorder()`; tests give it `MemoryRecorder`.
+`finops.audit.recorder.audit_recorder()`; tests give it `MemoryRecorder`.
 """
 
 from __future__ import annotations
