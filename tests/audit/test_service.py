@@ -213,6 +213,25 @@ def test_many_appenders_at_once_write_one_chain_with_each_entry_once(store: Fake
         assert own == loads(*(number + 1000 * pair for number in range(60)))
 
 
+def test_a_claim_that_another_is_just_writing_is_nothing_to_look_for(store: FakeStore) -> None:
+    """S3 answers ConditionalRequestConflict, and the object is not there yet."""
+    EntryAppender(store, Clock()).append("billing", messages(1, 2, 3))
+    create, conflicts = store.create, 1
+
+    def conflicting(key: str, body: bytes) -> bool:
+        nonlocal conflicts
+        if key.startswith("ids/") and conflicts:
+            conflicts -= 1
+            return False
+        return create(key, body)
+
+    store.create = conflicting  # type: ignore[method-assign]
+    store.reads = 0
+    assert EntryAppender(store, Clock()).append("billing", messages(4)) == 1
+    assert store.reads == 1
+    assert subjects(store) == loads(1, 2, 3, 4)
+
+
 def test_a_damaged_end_does_not_stop_the_trail(store: FakeStore, appender: EntryAppender) -> None:
     appender.append("billing", messages(1))
     store.versions[object_key("billing", 2)] = [b"garbage\nmore"]

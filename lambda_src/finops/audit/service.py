@@ -83,8 +83,11 @@ class EntryAppender:
         key = claim_key(stream, entry_id)
         if self._store.create(key, str(end.sequence + 1).encode()):
             return False
-        claim = first_version(self._store, key) or b""
-        sequence = int(claim) if claim.isdigit() else 1
+        claim = first_version(self._store, key)
+        if claim is None:
+            # Somebody is claiming it at this moment, and has not written its entry yet.
+            return False
+        sequence = int(claim) if claim.isdigit() else 0
         while sequence <= end.sequence:
             body = first_version(self._store, object_key(stream, sequence))
             if body is None:
