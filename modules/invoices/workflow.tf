@@ -1,8 +1,10 @@
 locals {
-  # What may succeed when it is tried again; a function says TransientFailure of throttles and the like.
+  # What may succeed when it is tried again: a function says TransientFailure of throttles and the like, and
+  # Step Functions says the last three of one that died.
   transient_errors = [
     "Lambda.AWSLambdaException", "Lambda.SdkClientException", "Lambda.ServiceException",
     "Lambda.TooManyRequestsException", "TransientFailure",
+    "Lambda.Unknown", "Runtime.ExitError", "Sandbox.Timedout",
   ]
   retry = {
     IntervalSeconds = 2

@@ -17,7 +17,10 @@ from urllib.parse import parse_qs, urlparse
 import psutil
 
 #: Service identifiers by which botocore takes an endpoint from the environment.
-SERVICES = ("SSM", "STS", "BUDGETS", "EVENTBRIDGE", "DYNAMODB", "SQS", "RDS_DATA")
+SERVICES = (
+    *("SSM", "STS", "BUDGETS", "EVENTBRIDGE", "DYNAMODB", "SQS", "RDS_DATA"),
+    *("S3", "SFN", "SNS", "TEXTRACT"),
+)
 #: Headers that the proxy sets itself.
 PER_CONNECTION = ("content-length", "transfer-encoding", "connection", "date", "server")
 
@@ -67,6 +70,8 @@ class FaultProxy:
             def do_POST(self) -> None:
                 proxy._serve(self)
 
+            do_GET = do_HEAD = do_PUT = do_POST  # noqa: N815 - the server looks for these names
+
             def log_message(self, *_: Any) -> None:
                 """Say nothing: every call is kept anyway."""
 
@@ -98,14 +103,16 @@ class FaultProxy:
         body = request.rfile.read(int(request.headers.get("content-length") or 0))
         target = request.headers.get("x-amz-target", "").rpartition(".")[2]
         action = parse_qs(body.decode(errors="replace")).get("Action", [""])[0]
-        operation = target or action or request.path.strip("/")
+        # S3's operations are methods.
+        path = request.path.strip("/") if request.command == "POST" else request.command
+        operation = target or action or path
         call = Call(operation=operation, body=body.decode(errors="replace"))
         self.calls.append(call)
 
         def forward() -> Answer:
             connection = http.client.HTTPConnection(*self._target, timeout=30)
             # Unchanged, the Host too: it is part of what is signed.
-            connection.request("POST", request.path, body, dict(request.headers.items()))
+            connection.request(request.command, request.path, body, dict(request.headers.items()))
             answer = connection.getresponse()
             found = (answer.status, dict(answer.getheaders()), answer.read())
             connection.close()
@@ -124,7 +131,10 @@ class FaultProxy:
         for name, value in headers.items():
             if name.lower() not in PER_CONNECTION:
                 request.send_header(name, value)
-        request.send_header("Content-Length", str(len(content)))
+        length = str(len(content))
+        if request.command == "HEAD":
+            length = {name.lower(): value for name, value in headers.items()}["content-length"]
+        request.send_header("Content-Length", length)
         request.end_headers()
         request.wfile.write(content)
 

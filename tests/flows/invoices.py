@@ -1,0 +1,245 @@
+"""The invoice flow as Terraform deployed it, and the ways in that its users have."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from finops.invoices.adapters import DynamoInvoices, S3Documents, StepFunctionsWorkflow
+from finops.invoices.domain import InvoiceStatus, SourceDocument
+from finops.invoices.ports import InvoiceRecord
+from finops.invoices.reviewing import Reviewing
+from finops.shared.errors import RejectedInput
+from tests.flows.deployment import Deployment, eventually
+from tests.invoices.fakes import FakeClock
+
+STEPS = {
+    "receive": "finops-receive-invoices",
+    "extract": "finops-extract-invoice",
+    "finish": "finops-finish-extraction",
+    "validate": "finops-validate-invoice",
+    "review": "finops-review-invoice",
+    "process": "finops-process-invoice",
+    "notify": "finops-notify-invoice",
+    "fail": "finops-fail-invoice",
+}
+ENDED = frozenset({"SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED"})
+
+
+def json_invoice(number: str, **changes: Any) -> bytes:
+    """A JSON invoice in the shape of the contract."""
+    invoice = {
+        "invoiceId": number,
+        "customerId": f"C-{number}",
+        "customerEmail": "bill@example.com",
+        "amount": "120.50",
+        "dueDate": "2099-12-31",
+        "description": "Bread",
+        "items": [{"description": "Bread", "quantity": 10, "rate": "12.05"}],
+    }
+    return json.dumps({"invoice": invoice | changes}).encode()
+
+
+def unique(prefix: str) -> str:
+    return f"{prefix}-{uuid.uuid4().hex[:8]}"
+
+
+def document(*invoices: dict[str, str], pages: int = 1) -> bytes:
+    """A PDF with a text layer: for each invoice so many pages, the sums on the last."""
+    from fpdf import FPDF
+
+    pdf = FPDF()
+    pdf.set_font("Helvetica", size=11)
+    for one in invoices:
+        for number in range(1, pages + 1):
+            pdf.add_page()
+            pdf.set_font("Helvetica", "B", 18)
+            pdf.text(15, 20, one["vendor"])
+            pdf.set_font("Helvetica", size=11)
+            pdf.text(15, 27, "12 Mill Lane, London W1A 1AA")
+            pdf.text(15, 60, "Bill to:")
+            pdf.text(15, 66, "Harbour Foods Ltd")
+            pdf.set_font("Helvetica", "B", 16)
+            pdf.text(140, 40, "INVOICE")
+            pdf.set_font("Helvetica", size=11)
+            facts = {
+                "Invoice number:": one["number"],
+                "Invoice date:": one.get("date", "2026-03-31"),
+                "Due date:": one.get("due", "2099-12-31"),
+                "Page:": f"{number} of {pages}",
+            }
+            for line, (label, value) in enumerate(facts.items()):
+                pdf.text(120, 60 + 6 * line, label)
+                pdf.text(160, 60 + 6 * line, value)
+            for column, text in (
+                (15, "Description"),
+                (110, "Qty"),
+                (130, "Unit price"),
+                (170, "Amount"),
+            ):
+                pdf.text(column, 100, text)
+            pdf.text(15, 108, "Bread")
+            pdf.text(110, 108, "1")
+            pdf.text(130, 108, one["subtotal"])
+            pdf.text(170, 108, one["subtotal"])
+            if number == pages:
+                sums = {
+                    "Subtotal": one["subtotal"],
+                    "VAT 20%": one["tax"],
+                    "Total EUR": one["total"],
+                }
+                for line, (label, value) in enumerate(sums.items()):
+                    pdf.text(130, 130 + 7 * line, label)
+                    pdf.text(170, 130 + 7 * line, value)
+    return bytes(pdf.output())
+
+
+def paper(number: str, **changes: str) -> dict[str, str]:
+    """What stands on an invoice whose sums are right."""
+    return {
+        "vendor": f"Bakers {number} Ltd",
+        "number": number,
+        "subtotal": "100.00",
+        "tax": "20.00",
+        "total": "120.00",
+    } | changes
+
+
+@dataclass
+class InvoiceFlow:
+    """Bucket, table, workflow and functions of the deployed flow."""
+
+    deployment: Deployment
+    outputs: dict[str, Any]
+
+    @cached_property
+    def objects(self) -> S3Documents:
+        return S3Documents(self.deployment.client("s3"), self.outputs["bucket"])
+
+    @cached_property
+    def store(self) -> DynamoInvoices:
+        return DynamoInvoices(
+            self.deployment.client("dynamodb"), self.outputs["table"], self.objects
+        )
+
+    @cached_property
+    def workflow(self) -> StepFunctionsWorkflow:
+        return StepFunctionsWorkflow(
+            self.deployment.client("stepfunctions"), self.outputs["workflow_arn"]
+        )
+
+    @property
+    def reviewing(self) -> Reviewing:
+        return Reviewing(store=self.store, workflow=self.workflow, clock=FakeClock())
+
+    def put(self, key: str, body: bytes, **metadata: str) -> SourceDocument:
+        """Drop a file. Returns the version that S3 made of it."""
+        put = self.deployment.client("s3").put_object(
+            Bucket=self.outputs["bucket"], Key=key, Body=body, Metadata=metadata
+        )
+        return SourceDocument(
+            bucket=self.outputs["bucket"],
+            key=key,
+            version_id=put["VersionId"],
+            etag=put["ETag"].strip('"'),
+            size=len(body),
+        )
+
+    def found(self, invoice: str) -> InvoiceRecord | None:
+        try:
+            return self.store.find(invoice)
+        except RejectedInput:
+            return None
+
+    def until(
+        self, invoice: str, wanted: Callable[[InvoiceRecord], object], within: float = 60
+    ) -> InvoiceRecord:
+        """The invoice's record once it is as wanted."""
+
+        def look() -> InvoiceRecord | None:
+            found = self.found(invoice)
+            return found if found and wanted(found) else None
+
+        return eventually(look, within=within, every=0.05, what=f"{invoice}: {self.found(invoice)}")
+
+    def ended(self, invoice: str, within: float = 60) -> InvoiceRecord:
+        """The invoice once it is through and announced, or waits for a person."""
+
+        def through(record: InvoiceRecord) -> bool:
+            if record.status is InvoiceStatus.NEEDS_REVIEW:
+                return bool(record.task_token) and not record.decision
+            announced = any(one.startswith(record.status.value) for one in record.announced)
+            return record.status.is_final and announced
+
+        return self.until(invoice, through, within)
+
+    def drop(self, key: str, body: bytes, within: float = 60, **metadata: str) -> InvoiceRecord:
+        """Drop a file and wait for its end."""
+        return self.ended(self.put(key, body, **metadata).document_id, within)
+
+    def execution(self, invoice: str) -> dict[str, Any]:
+        arn = self.outputs["workflow_arn"].replace(":stateMachine:", ":execution:")
+        states = self.deployment.client("stepfunctions")
+        return dict(states.describe_execution(executionArn=f"{arn}:{invoice}"))
+
+    def executed(self, invoice: str) -> str:
+        """How the invoice's execution ended."""
+
+        def look() -> str | None:
+            status = str(self.execution(invoice)["status"])
+            return status if status in ENDED else None
+
+        return eventually(look, every=0.05, what=f"the end of the execution {invoice}")
+
+    def event(self, source: SourceDocument) -> dict[str, Any]:
+        """The event of a version as its queue hands it to the intake."""
+        record = {
+            "eventName": "ObjectCreated:Put",
+            "s3": {
+                "bucket": {"name": source.bucket},
+                "object": {
+                    "key": source.key,
+                    "size": source.size,
+                    "eTag": source.etag,
+                    "versionId": source.version_id,
+                },
+            },
+        }
+        return {
+            "Records": [{"messageId": source.version_id, "body": json.dumps({"Records": [record]})}]
+        }
+
+    @contextmanager
+    def listening(self, topic: str) -> Iterator[Callable[[int], list[dict[str, Any]]]]:
+        """A queue on one of the topics: gives a function that awaits so many messages."""
+        sqs, sns = self.deployment.client("sqs"), self.deployment.client("sns")
+        url = sqs.create_queue(QueueName=unique("listening"))["QueueUrl"]
+        arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"][
+            "QueueArn"
+        ]
+        subscription = sns.subscribe(
+            TopicArn=self.outputs["topic_arns"][topic],
+            Protocol="sqs",
+            Endpoint=arn,
+            ReturnSubscriptionArn=True,
+        )["SubscriptionArn"]
+        heard: list[dict[str, Any]] = []
+
+        def listen(count: int) -> list[dict[str, Any]]:
+            def enough() -> bool:
+                heard.extend(json.loads(one) for one in self.deployment.messages(url))
+                return len(heard) >= count
+
+            eventually(enough, what=f"{count} messages on {topic}")
+            return heard
+
+        try:
+            yield listen
+        finally:
+            sns.unsubscribe(SubscriptionArn=subscription)
+            sqs.delete_queue(QueueUrl=url)

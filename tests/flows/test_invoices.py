@@ -1,0 +1,317 @@
+"""Invoices from the dropped file to the announced number, on the local cloud with IAM enforced."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from finops.invoices.domain import InvoiceStatus
+from finops.shared.errors import FinOpsError, RejectedInput
+from tests.flows.deployment import eventually
+from tests.flows.invoices import STEPS, InvoiceFlow, document, json_invoice, paper, unique
+
+pytestmark = [pytest.mark.flow, pytest.mark.xdist_group("invoices")]
+
+PROCESSED, DUPLICATE = InvoiceStatus.PROCESSED, InvoiceStatus.DUPLICATE
+Finops = Callable[..., tuple[int, Any]]
+
+
+@pytest.fixture
+def number() -> str:
+    """An invoice number that no other test has."""
+    return unique("N").upper()
+
+
+class TestDocuments:
+    def test_a_page_is_read_checked_numbered_and_announced(
+        self, invoices: InvoiceFlow, number: str
+    ) -> None:
+        with invoices.listening("success") as heard:
+            done = invoices.drop(
+                f"raw/a {number} ü.pdf", document(paper(number)), **{"submitted-by": "ann"}
+            )
+            (message,) = heard(1)
+        assert done.status is PROCESSED, done.issues
+        assert done.invoice
+        assert {
+            name: done.invoice.text(name) for name in ("vendor", "invoice_number", "total")
+        } == {
+            "vendor": f"Bakers {number} Ltd",
+            "invoice_number": number,
+            "total": "120.00",
+        }
+        assert (done.submitted_by, done.engine, done.pages) == ("ann", "textract", 1)
+        assert done.cost_usd == Decimal("0.01")
+        assert done.serial_number.startswith("INV-")
+        assert invoices.objects.read_json(done.response_key)
+        assert json.loads(message["Message"])["id"] == done.id
+        assert message["MessageAttributes"]["status"]["Value"] == "PROCESSED"
+        assert invoices.executed(done.id) == "SUCCEEDED"
+
+    def test_many_pages_are_a_job_that_says_when_it_is_done(
+        self, invoices: InvoiceFlow, number: str
+    ) -> None:
+        done = invoices.drop(f"raw/{number}.pdf", document(paper(number), pages=3))
+        assert (done.status, done.pages) == (PROCESSED, 3), done.issues
+        assert done.cost_usd == Decimal("0.03")
+
+    def test_two_invoices_of_one_document_go_their_own_ways(
+        self, invoices: InvoiceFlow, number: str
+    ) -> None:
+        body = document(paper(f"{number}A"), paper(f"{number}B", total="125.00"))
+        first = invoices.drop(f"raw/{number}.pdf", body)
+        second = invoices.ended(f"{first.id}-2")
+        assert first.status is PROCESSED, first.issues
+        assert second.status is InvoiceStatus.NEEDS_REVIEW
+        assert [one.code for one in second.issues if one.code != "low_confidence"] == [
+            "total_is_not_the_sum",
+            "lines_are_not_the_sum",
+        ][: len([one for one in second.issues if one.code != "low_confidence"])]
+        invoices.reviewing.decide(second.id, "bea", reject=True, reason="a test's")
+        assert invoices.ended(second.id).status is InvoiceStatus.VALIDATION_FAILED
+
+    @pytest.mark.parametrize(
+        ("name", "body", "code"),
+        [
+            ("empty.pdf", b"", "empty_file"),
+            ("text.pdf", b"Dear Sir or Madam", "unsupported_type"),
+            ("broken.pdf", b"%PDF-1.7\nno more of it", "corrupt_file"),
+            ("broken.png", b"\x89PNG\r\n\x1a\n" + bytes(40), "corrupt_file"),
+            ("word.pdf", b"PK\x03\x04" + bytes(60), "unsupported_type"),
+        ],
+    )
+    def test_what_cannot_be_read_is_rejected_with_its_reason(
+        self, invoices: InvoiceFlow, number: str, name: str, body: bytes, code: str
+    ) -> None:
+        with invoices.listening("failure") as heard:
+            done = invoices.drop(f"raw/{number}-{name}", body)
+            heard(1)
+        assert done.status is InvoiceStatus.REJECTED
+        (issue,) = done.issues
+        assert issue.code == code
+        assert name in issue.message or "." in issue.message
+        assert invoices.executed(done.id) == "SUCCEEDED"
+
+    def test_the_name_of_a_file_says_nothing(self, invoices: InvoiceFlow, number: str) -> None:
+        done = invoices.drop(f"raw/{number}.jpg", document(paper(number)))
+        assert done.status is PROCESSED, done.issues
+        assert done.media_type == "application/pdf"
+
+
+class TestJson:
+    def test_an_invoice_as_json_needs_no_engine(self, invoices: InvoiceFlow, number: str) -> None:
+        done = invoices.drop(f"json/{number}.json", json_invoice(number))
+        assert done.status is PROCESSED, done.issues
+        assert (done.engine, done.cost_usd) == ("json", 0)
+        assert done.invoice
+        assert done.invoice.amount("total") == Decimal("120.50")
+
+    def test_the_customer_is_told_by_mail(self, invoices: InvoiceFlow, number: str) -> None:
+        import urllib.request
+
+        address = f"{number.lower()}@example.com"
+        invoices.deployment.client("sesv2").create_email_identity(
+            EmailIdentity="invoices@example.com"
+        ) if not _identity(invoices) else None
+        invoices.drop(f"json/{number}.json", json_invoice(number, customerEmail=address))
+
+        def mailed() -> bool:
+            url = f"{invoices.deployment.url}/_ministack/ses/messages"
+            with urllib.request.urlopen(url, timeout=10) as answer:
+                return address in answer.read().decode()
+
+        eventually(mailed, what=f"a mail to {address}")
+
+    def test_a_bad_one_has_failed_and_says_why(self, invoices: InvoiceFlow, number: str) -> None:
+        done = invoices.drop(f"json/{number}.json", json_invoice(number, amount="-3"))
+        assert done.status is InvoiceStatus.VALIDATION_FAILED
+        assert any("-3" in one.message for one in done.issues)
+
+    def test_the_environments_own_rule_asks_for_a_person(
+        self, invoices: InvoiceFlow, number: str
+    ) -> None:
+        large = json_invoice(
+            number,
+            amount="50000.01",
+            items=[{"description": "Bread", "quantity": 1, "rate": "50000.01"}],
+        )
+        waiting = invoices.drop(f"json/{number}.json", large)
+        assert waiting.status is InvoiceStatus.NEEDS_REVIEW
+        assert [one.code for one in waiting.issues] == ["large_amount"]
+        invoices.reviewing.decide(waiting.id, "bea", approve=True)
+        done = invoices.ended(waiting.id)
+        assert done.status is PROCESSED
+        assert [one.decision for one in done.reviews] == ["APPROVED"]
+
+
+class TestOnce:
+    def test_the_same_event_three_times_at_once(self, invoices: InvoiceFlow, number: str) -> None:
+        source = invoices.put(f"json/{number}.json", json_invoice(number))
+        with ThreadPoolExecutor(3) as pool:
+            list(
+                pool.map(
+                    lambda _: invoices.deployment.invoke(STEPS["receive"], invoices.event(source)),
+                    range(3),
+                )
+            )
+        done = invoices.ended(source.document_id)
+        assert done.status is PROCESSED
+        again = invoices.deployment.invoke(STEPS["receive"], invoices.event(source))
+        assert again == {"batchItemFailures": []}
+        assert invoices.found(source.document_id) == done
+
+    @pytest.mark.parametrize("kind", ["json", "pdf"])
+    def test_twenty_at_once_are_one_and_nineteen_duplicates(
+        self, invoices: InvoiceFlow, number: str, kind: str
+    ) -> None:
+        body = json_invoice(number) if kind == "json" else document(paper(number))
+        folder = "json" if kind == "json" else "raw"
+        with ThreadPoolExecutor(20) as pool:
+            sources = list(
+                pool.map(lambda n: invoices.put(f"{folder}/{number}-{n}.{kind}", body), range(20))
+            )
+        found = [invoices.ended(one.document_id, within=180) for one in sources]
+        assert Counter(one.status for one in found) == {PROCESSED: 1, DUPLICATE: 19}
+        (first,) = (one for one in found if one.status is PROCESSED)
+        assert {one.duplicate_of for one in found} == {"", first.id}
+
+    def test_numbers_of_a_year_have_no_gaps(self, invoices: InvoiceFlow, number: str) -> None:
+        with ThreadPoolExecutor(10) as pool:
+            sources = list(
+                pool.map(
+                    lambda n: invoices.put(
+                        f"json/{number}-{n}.json", json_invoice(f"{number}-{n}")
+                    ),
+                    range(10),
+                )
+            )
+        for one in sources:
+            assert invoices.ended(one.document_id, within=120).status is PROCESSED
+        serials = sorted(
+            int(one.serial_number.rsplit("-", 1)[1])
+            for one in invoices.store.all(status=PROCESSED.value)
+        )
+        assert serials == list(range(1, len(serials) + 1))
+
+    def test_a_resemblance_waits_for_a_person(self, invoices: InvoiceFlow, number: str) -> None:
+        first = invoices.drop(f"json/{number}.json", json_invoice(number))
+        alike = json_invoice(f"{number}-2", customerId=f"C-{number}")
+        other = invoices.drop(f"json/{number}-2.json", alike)
+        assert (other.status, other.duplicate_of) == (InvoiceStatus.NEEDS_REVIEW, first.id)
+        invoices.reviewing.decide(other.id, "bea", reject=True, reason="sent twice")
+        assert invoices.ended(other.id).status is InvoiceStatus.VALIDATION_FAILED
+
+
+class TestReview:
+    def test_a_wrong_sum_is_corrected_on_the_command_line(
+        self, invoices: InvoiceFlow, finops: Finops, number: str, tmp_path: Path
+    ) -> None:
+        file = tmp_path / f"{number}.pdf"
+        file.write_bytes(document(paper(number, total="125.00")))
+        with invoices.listening("review") as heard:
+            code, answer = finops("invoices", "submit", str(file), "--wait")
+            heard(1)
+        (found,) = answer["invoices"]
+        assert (code, found["status"]) == (0, "NEEDS_REVIEW")
+        assert "total_is_not_the_sum" in {one["code"] for one in found["issues"]}
+
+        code, refused = finops("invoices", "review", found["id"], "--set", "total=much")
+        assert (code, refused["code"]) == (1, "invalid_amount")
+        code, answer = finops(
+            "invoices", "review", found["id"], "--set", "total=120.00", "--approve", "--wait"
+        )
+        (done,) = answer["invoices"]
+        assert (code, done["status"], done["total"]) == (0, "PROCESSED", "120.00")
+        code, answer = finops("invoices", "show", done["serial_number"])
+        (shown,) = answer["invoices"]
+        (review,) = shown["reviews"]
+        assert (review["before"], review["after"]) == ({"total": "125.00"}, {"total": "120.00"})
+        assert next(one for one in shown["fields"] if one["field"] == "total")["source"] == "review"
+
+    def test_exports_hold_what_the_list_shows(
+        self, invoices: InvoiceFlow, finops: Finops, number: str, tmp_path: Path
+    ) -> None:
+        done = invoices.drop(f"json/{number}.json", json_invoice(number))
+        path = tmp_path / "export.json"
+        code, _ = finops("invoices", "export", done.id, "--format", "json", "--output", str(path))
+        assert code == 0
+        (exported,) = json.loads(path.read_text())["invoices"]
+        code, answer = finops("invoices", "list", "--status", "PROCESSED", "--limit", "1000")
+        (listed,) = (one for one in answer["invoices"] if one["id"] == done.id)
+        assert exported.items() <= listed.items()
+        for form in ("xlsx", "csv"):
+            path = tmp_path / f"export.{form}"
+            code, answer = finops(
+                "invoices", "export", done.id, "--format", form, "--output", str(path)
+            )
+            assert (code, answer["invoices"]) == (0, 1)
+            assert path.stat().st_size > 100
+
+    def test_two_reviewers_at_once_decide_once(self, invoices: InvoiceFlow, number: str) -> None:
+        waiting = invoices.drop(f"raw/{number}.pdf", document(paper(number, total="125.00")))
+
+        def decide(reviewer: str) -> str:
+            try:
+                invoices.reviewing.decide(waiting.id, reviewer, approve=True)
+            except FinOpsError as error:
+                return error.code
+            return "decided"
+
+        with ThreadPoolExecutor(4) as pool:
+            said = list(pool.map(decide, ["ann", "bea", "cem", "dan"]))
+        assert Counter(said)["decided"] == 1
+        assert set(said) <= {"decided", "decided_already", "changed_meanwhile", "not_in_review"}
+        assert len(invoices.ended(waiting.id).reviews) == 1
+
+
+class TestFailures:
+    def test_a_failed_step_is_recorded_and_redriven(
+        self, invoices: InvoiceFlow, finops: Finops, number: str
+    ) -> None:
+        functions = invoices.deployment.client("lambda")
+        name = STEPS["process"]
+        before = functions.get_function_configuration(FunctionName=name)["Environment"]
+
+        def configure(variables: dict[str, str]) -> None:
+            functions.update_function_configuration(
+                FunctionName=name, Environment={"Variables": variables}
+            )
+            functions.get_waiter("function_updated_v2").wait(
+                FunctionName=name, WaiterConfig={"Delay": 0.1, "MaxAttempts": 100}
+            )
+
+        configure(before["Variables"] | {"TABLE": "nowhere"})
+        try:
+            with invoices.listening("failure") as heard:
+                failed = invoices.drop(f"json/{number}.json", json_invoice(number))
+                heard(1)
+        finally:
+            configure(before["Variables"])
+        assert failed.status is InvoiceStatus.PROCESSING_FAILED
+        assert failed.failure
+        assert failed.failure.step == "ProcessInvoice"
+        assert "nowhere" in failed.failure.cause or "refused" in failed.failure.cause
+        assert invoices.executed(failed.id) == "FAILED"
+        code, answer = finops("invoices", "retry", failed.id, "--wait")
+        assert (code, answer["invoices"][0]["status"]) == (0, "PROCESSED")
+        assert invoices.executed(failed.id) == "SUCCEEDED"
+        code, answer = finops("invoices", "retry", failed.id)
+        assert (code, answer["code"]) == (1, "not_redrivable")
+
+    def test_an_unknown_invoice_is_named(self, invoices: InvoiceFlow, finops: Finops) -> None:
+        code, answer = finops("invoices", "show", "INV-1999-000001")
+        assert (code, answer["code"]) == (1, "unknown_invoice")
+        with pytest.raises(RejectedInput):
+            invoices.store.find("claim#x")
+
+
+def _identity(invoices: InvoiceFlow) -> bool:
+    found = invoices.deployment.client("sesv2").list_email_identities()["EmailIdentities"]
+    return any(one["IdentityName"] == "invoices@example.com" for one in found)

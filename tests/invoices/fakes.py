@@ -1,0 +1,192 @@
+"""The invoice ports in memory, with the guarantees of the real ones; each can be made to fail."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, BinaryIO
+
+from finops.invoices.domain import (
+    InvoiceStatus,
+    SourceDocument,
+    duplicate_key,
+    near_match_key,
+    serial_number,
+)
+from finops.invoices.ports import Filed, InvoiceRecord
+from finops.shared.errors import RejectedInput, TransientFailure
+
+
+class Killed(BaseException):
+    """The function ends here, as by a kill."""
+
+
+@dataclass
+class Calls:
+    """What was called; the n-th call is followed (or preceded) by a kill."""
+
+    made: list[str] = field(default_factory=list)
+    kill_after: int = 0
+    kill_before: int = 0
+
+    def __call__(self, name: str, act: Callable[[], Any]) -> Any:
+        self.made.append(name)
+        if len(self.made) == self.kill_before:
+            raise Killed(name)
+        result = act()
+        if len(self.made) == self.kill_after:
+            raise Killed(name)
+        return result
+
+
+@dataclass
+class FakeStore:
+    calls: Calls = field(default_factory=Calls)
+    records: dict[str, InvoiceRecord] = field(default_factory=dict)
+    claims: dict[str, str] = field(default_factory=dict)
+    serials: dict[int, int] = field(default_factory=dict)
+
+    def create(self, record: InvoiceRecord) -> InvoiceRecord:
+        return self.calls("create", lambda: self.records.setdefault(record.id, record))  # type: ignore[no-any-return]
+
+    def find(self, invoice_id: str) -> InvoiceRecord:
+        if invoice_id not in self.records:
+            raise RejectedInput(f"no {invoice_id}", code="unknown_invoice")
+        return self.records[invoice_id]
+
+    def save(self, record: InvoiceRecord) -> InvoiceRecord:
+        return self.calls("save", lambda: self._save(record))  # type: ignore[no-any-return]
+
+    def file(self, record: InvoiceRecord, year: int, *, accepted_match: str) -> Filed:
+        return self.calls("file", lambda: self._file(record, year, accepted_match))  # type: ignore[no-any-return]
+
+    def _save(self, record: InvoiceRecord) -> InvoiceRecord:
+        if self.records[record.id].revision != record.revision:
+            raise TransientFailure("changed", code="changed_meanwhile")
+        self.records[record.id] = replace(record, revision=record.revision + 1)
+        return self.records[record.id]
+
+    def _file(self, record: InvoiceRecord, year: int, accepted_match: str) -> Filed:
+        assert record.invoice
+        claim, match = duplicate_key(record.invoice), f"~{near_match_key(record.invoice)}"
+        if (holder := self.claims.get(claim, record.id)) != record.id:
+            return Filed(duplicate_of=holder)
+        if (holder := self.claims.get(match, record.id)) not in {record.id, accepted_match}:
+            return Filed(nearly_matches=holder)
+        serial = self.serials.get(year, 0) + 1
+        saved = self._save(replace(record, serial_number=serial_number(year, serial)))
+        self.serials[year] = serial
+        self.claims[claim] = record.id
+        self.claims.setdefault(match, record.id)
+        return Filed(record=saved)
+
+
+@dataclass
+class FakeObjects:
+    calls: Calls = field(default_factory=Calls)
+    objects: dict[str, bytes] = field(default_factory=dict)
+    submitter: str = "ann"
+
+    def open(self, document: SourceDocument) -> BinaryIO:
+        return io.BytesIO(self.objects[document.key])
+
+    def owner(self, document: SourceDocument) -> str:
+        return self.submitter
+
+    def write_json(self, key: str, content: Mapping[str, Any]) -> None:
+        def write() -> None:
+            self.objects[key] = json.dumps(content).encode()
+
+        self.calls("write_json", write)
+
+    def read_json(self, key: str) -> dict[str, Any] | None:
+        return dict(json.loads(self.objects[key])) if key in self.objects else None
+
+
+@dataclass
+class FakeWorkflow:
+    calls: Calls = field(default_factory=Calls)
+    started: dict[str, dict[str, Any]] = field(default_factory=dict)
+    waiting: set[str] = field(default_factory=set)
+    resumed: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+
+    def start(self, name: str, request: Mapping[str, Any]) -> None:
+        self.calls("start", lambda: self.started.setdefault(name, dict(request)))
+
+    def resume(self, task_token: str, output: Mapping[str, Any]) -> bool:
+        return self.calls("resume", lambda: self._resume(task_token, output))  # type: ignore[no-any-return]
+
+    def redrive(self, name: str) -> None:
+        raise NotImplementedError
+
+    def _resume(self, task_token: str, output: Mapping[str, Any]) -> bool:
+        if task_token not in self.waiting:
+            return False
+        self.waiting.remove(task_token)
+        self.resumed.append((task_token, dict(output)))
+        return True
+
+
+@dataclass
+class FakeEngine:
+    answers: dict[str, Any] = field(default_factory=dict)
+    analyzed: list[str] = field(default_factory=list)
+    jobs: dict[str, str] = field(default_factory=dict)
+    unfinished: set[str] = field(default_factory=set)
+
+    def analyze(self, document: SourceDocument) -> dict[str, Any]:
+        self.analyzed.append(document.key)
+        return self._answer(document.key)
+
+    def start(self, document: SourceDocument, invoice_id: str) -> str:
+        self.jobs[f"job-{invoice_id}"] = document.key
+        return f"job-{invoice_id}"
+
+    def collect(self, job_id: str) -> dict[str, Any] | None:
+        return None if job_id in self.unfinished else self._answer(self.jobs[job_id])
+
+    def _answer(self, key: str) -> dict[str, Any]:
+        answer = self.answers[key]
+        if isinstance(answer, Exception):
+            raise answer
+        return dict(answer)
+
+
+@dataclass
+class FakeAnnouncer:
+    calls: Calls = field(default_factory=Calls)
+    said: list[tuple[str, str]] = field(default_factory=list)
+
+    def announce(self, record: InvoiceRecord, event: str) -> None:
+        self.calls("announce", lambda: self.said.append((record.id, event)))
+
+
+@dataclass
+class FakeClock:
+    now: datetime = datetime(2026, 4, 1, 12, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        self.now += timedelta(seconds=1)
+        return self.now
+
+
+def document(key: str, size: int = 100, version: str = "v1") -> SourceDocument:
+    return SourceDocument(bucket="b", key=key, version_id=version, size=size)
+
+
+def record(key: str = "raw/a.pdf", **facts: Any) -> InvoiceRecord:
+    source = facts.pop("document", document(key))
+    moment = datetime(2026, 4, 1, tzinfo=UTC)
+    return InvoiceRecord(
+        **{
+            "id": source.document_id,
+            "document": source,
+            "status": InvoiceStatus.RECEIVED,
+            "received_at": moment,
+            "updated_at": moment,
+        }
+        | facts
+    )

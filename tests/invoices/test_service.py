@@ -1,0 +1,514 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+from finops.invoices.document_files import DocumentFile
+
+from finops.invoices.domain import InvoiceStatus
+from finops.invoices.extraction import EngineSettings, Extracted, Extraction
+from finops.invoices.ports import Failure, InvoiceRecord
+from finops.invoices.reviewing import Decision, Reviewing, Waiting
+from finops.invoices.service import (
+    Announcing,
+    Checking,
+    Failing,
+    Intake,
+    InvoiceFailed,
+    Processing,
+)
+from finops.invoices.validation import Checks, Outcome
+from finops.shared.errors import RejectedInput, TransientFailure
+from tests.invoices.fakes import (
+    Calls,
+    FakeAnnouncer,
+    FakeClock,
+    FakeEngine,
+    FakeObjects,
+    FakeStore,
+    FakeWorkflow,
+    Killed,
+    document,
+)
+from tests.invoices.responses import GOOD, answer
+
+PDF = DocumentFile(kind="PDF", media_type="application/pdf", pages=1, size=100)
+
+
+@dataclass
+class Flow:
+    """The flow with its steps called in the workflow's order."""
+
+    pages: int = 1
+    settings: EngineSettings = field(default_factory=EngineSettings)
+    text_layer: dict[str, Any] | None = None
+    checks: Checks = field(default_factory=Checks)
+    own_invoices: bool = True
+
+    def __post_init__(self) -> None:
+        self.calls = Calls()
+        self.clock = FakeClock()
+        self.store = FakeStore(self.calls)
+        self.objects = FakeObjects(self.calls)
+        self.workflow = FakeWorkflow(self.calls)
+        self.engine = FakeEngine()
+        self.announcer = FakeAnnouncer(self.calls)
+        self.intake = Intake(store=self.store, workflow=self.workflow, clock=self.clock)
+        self.checking = Checking(
+            store=self.store,
+            objects=self.objects,
+            workflow=self.workflow,
+            checks=lambda: self.checks,
+            json_currency="USD",
+            clock=self.clock,
+        )
+        self.processing = Processing(store=self.store, clock=self.clock)
+        self.announcing = Announcing(store=self.store, announcer=self.announcer, clock=self.clock)
+        self.failing = Failing(store=self.store, announcer=self.announcer, clock=self.clock)
+        self.waiting = Waiting(
+            store=self.store, workflow=self.workflow, clock=self.clock, maximum_escalations=2
+        )
+        self.reviewing = Reviewing(
+            store=self.store,
+            workflow=self.workflow,
+            clock=self.clock,
+            own_invoices=self.own_invoices,
+        )
+
+    @property
+    def extraction(self) -> Extraction:
+        return Extraction(
+            store=self.store,
+            objects=self.objects,
+            engine=self.engine,
+            workflow=self.workflow,
+            inspect=lambda file, size: replace(PDF, pages=self.pages, size=size),
+            text_layer=lambda file: self.text_layer,
+            clock=self.clock,
+            settings=self.settings,
+        )
+
+    def drop(self, key: str, content: Any = None, version: str = "v1") -> str:
+        """A document whose pages read so, or a JSON invoice."""
+        if key.startswith("json/"):
+            self.objects.objects[key] = content if isinstance(content, bytes) else b""
+        else:
+            self.objects.objects[key] = b"%PDF"
+            self.engine.answers[key] = answer(GOOD) if content is None else content
+        return self.intake.receive(document(key, version=version)).id
+
+    def run(self, invoice: str) -> InvoiceRecord:
+        """What the workflow does until it waits or ends."""
+        kind = self.workflow.started[invoice]["kind"]
+        if kind == "DOCUMENT":
+            extracted = self.extraction.extract(invoice)
+            if extracted is Extracted.ASYNCHRONOUS:
+                self.workflow.waiting.add(f"extract-{invoice}")
+                self.extraction.begin(invoice, f"extract-{invoice}")
+                extracted = Extracted(self.workflow.resumed[-1][1]["outcome"])
+            if extracted is Extracted.REJECTED:
+                return self.end(invoice)
+        return self.check(invoice)
+
+    def check(self, invoice: str) -> InvoiceRecord:
+        outcome = self.checking.validate(invoice)
+        if outcome is Outcome.VALID:
+            if self.processing.process(invoice) is not InvoiceStatus.NEEDS_REVIEW:
+                return self.end(invoice)
+            outcome = Outcome.REVIEW
+        if outcome is Outcome.REVIEW:
+            self.announcing.announce(invoice)
+            self.workflow.waiting.add(f"review-{invoice}")
+            self.waiting.ask(invoice, f"review-{invoice}")
+            return self.store.find(invoice)
+        return self.end(invoice)
+
+    def end(self, invoice: str) -> InvoiceRecord:
+        self.announcing.announce(invoice)
+        return self.store.find(invoice)
+
+
+@pytest.fixture
+def flow() -> Flow:
+    return Flow()
+
+
+def json_invoice(**changes: Any) -> bytes:
+    invoice = {
+        "invoiceId": "J-1",
+        "customerId": "C-9",
+        "customerEmail": "bill@example.com",
+        "amount": 100,
+        "dueDate": "2026-04-30",
+        "description": "Bread",
+        "items": [{"description": "Bread", "quantity": 10, "rate": 10}],
+    }
+    return json.dumps({"invoice": invoice | changes}).encode()
+
+
+def issues(record: InvoiceRecord) -> list[str]:
+    return [issue.code for issue in record.issues]
+
+
+class TestProcessing:
+    def test_a_document_is_read_checked_numbered_and_announced(self, flow: Flow) -> None:
+        done = flow.run(flow.drop("raw/a.pdf"))
+        assert done.status is InvoiceStatus.PROCESSED
+        assert done.serial_number == "INV-2026-000001"
+        assert done.invoice
+        assert done.invoice.text("vendor") == "Acme GmbH"
+        assert done.submitted_by == "ann"
+        assert (done.engine, str(done.cost_usd)) == ("textract", "0.01")
+        assert flow.announcer.said == [(done.id, "PROCESSED")]
+
+    def test_a_json_invoice_skips_extraction(self, flow: Flow) -> None:
+        done = flow.run(flow.drop("json/a.json", json_invoice()))
+        assert done.status is InvoiceStatus.PROCESSED, done.issues
+        assert done.engine == "json"
+        assert flow.engine.analyzed == []
+
+    def test_an_event_that_comes_again_starts_nothing(self, flow: Flow) -> None:
+        first = flow.run(flow.drop("raw/a.pdf"))
+        assert flow.drop("raw/a.pdf") == first.id
+        assert len(flow.workflow.started) == 1
+        assert flow.store.find(first.id).status is InvoiceStatus.PROCESSED
+
+    def test_a_long_document_waits_for_its_job(self, flow: Flow) -> None:
+        flow.pages = 3
+        done = flow.run(flow.drop("raw/a.pdf"))
+        assert done.status is InvoiceStatus.PROCESSED
+        assert str(done.cost_usd) == "0.03"
+        assert flow.engine.analyzed == []
+
+    def test_two_invoices_in_one_document_go_their_own_ways(self, flow: Flow) -> None:
+        flow.pages = 2
+        second = GOOD | {"invoice_number": "R-78", "total": "EUR 1.00"}
+        first = flow.run(flow.drop("raw/a.pdf", answer(GOOD, second)))
+        other = flow.store.find(f"{first.id}-2")
+        assert first.status is InvoiceStatus.PROCESSED
+        assert flow.run(other.id).status is InvoiceStatus.NEEDS_REVIEW  # 100 + 19 is not 1
+        assert other.cost_usd == 0
+
+    def test_the_same_invoice_again_is_a_duplicate(self, flow: Flow) -> None:
+        first = flow.run(flow.drop("raw/a.pdf"))
+        again = flow.run(flow.drop("raw/other name.pdf"))
+        once_more = flow.run(flow.drop("raw/a.pdf", version="v2"))
+        for one in (again, once_more):
+            assert (one.status, one.duplicate_of) == (InvoiceStatus.DUPLICATE, first.id)
+            assert one.serial_number == ""
+        assert (
+            flow.run(
+                flow.drop(
+                    "raw/next.pdf", answer(GOOD | {"invoice_number": "R-79", "total": "EUR 118.99"})
+                )
+            ).serial_number
+            == "INV-2026-000002"
+        )
+
+    def test_a_resemblance_goes_to_a_person(self, flow: Flow) -> None:
+        first = flow.run(flow.drop("raw/a.pdf"))
+        other = flow.run(flow.drop("raw/b.pdf", answer(GOOD | {"invoice_number": "R-99"})))
+        assert (other.status, other.duplicate_of) == (InvoiceStatus.NEEDS_REVIEW, first.id)
+        assert issues(other) == ["near_match"]
+        flow.reviewing.decide(other.id, "bea", approve=True)
+        done = flow.check(other.id)
+        assert (done.status, done.serial_number) == (
+            InvoiceStatus.PROCESSED,
+            "INV-2026-000002",
+        )
+
+    def test_an_approval_does_not_cover_what_was_found_later(self, flow: Flow) -> None:
+        faint = answer(GOOD | {"invoice_number": "R-99"}, confidence=50.0)
+        waiting = flow.run(flow.drop("raw/b.pdf", faint))
+        assert set(issues(waiting)) == {"low_confidence"}
+        first = flow.run(flow.drop("raw/a.pdf"))
+        flow.reviewing.decide(waiting.id, "bea", approve=True)
+        again = flow.check(waiting.id)
+        assert (again.status, again.duplicate_of) == (InvoiceStatus.NEEDS_REVIEW, first.id)
+        assert "near_match" in issues(again)
+
+
+class TestRefusals:
+    def test_a_document_that_cannot_be_read_is_rejected(self, flow: Flow) -> None:
+        refusal = RejectedInput("it is encrypted", code="encrypted_pdf", remedy="Remove it")
+        done = flow.run(flow.drop("raw/a.pdf", refusal))
+        assert done.status is InvoiceStatus.REJECTED
+        assert issues(done) == ["encrypted_pdf"]
+        assert flow.announcer.said == [(done.id, "REJECTED")]
+
+    def test_a_job_that_failed_is_a_rejection(self, flow: Flow) -> None:
+        flow.pages = 2
+        done = flow.run(flow.drop("raw/a.pdf", RejectedInput("no", code="unreadable")))
+        assert done.status is InvoiceStatus.REJECTED
+
+    def test_a_document_without_an_invoice_is_rejected(self, flow: Flow) -> None:
+        empty = {"DocumentMetadata": {"Pages": 1}, "ExpenseDocuments": []}
+        assert flow.run(flow.drop("raw/a.pdf", empty)).status in {
+            InvoiceStatus.REJECTED,
+            InvoiceStatus.NEEDS_REVIEW,
+        }
+
+    @pytest.mark.parametrize(
+        "content",
+        [b"", b"[]", b"{", json_invoice(amount="many"), json_invoice(amount=-5)],
+    )
+    def test_a_json_invoice_with_a_fault_has_failed(self, flow: Flow, content: bytes) -> None:
+        done = flow.run(flow.drop("json/a.json", content))
+        assert done.status is InvoiceStatus.VALIDATION_FAILED
+        assert done.issues[0].message
+
+    def test_a_past_due_json_invoice_is_refused_only_where_that_is_asked(self) -> None:
+        late = json_invoice(dueDate="2026-03-01")
+        lenient, strict = Flow(), Flow(checks=Checks(refuse_past_due=True))
+        assert lenient.run(lenient.drop("json/a.json", late)).status is InvoiceStatus.PROCESSED
+        refused = strict.run(strict.drop("json/a.json", late))
+        assert refused.status is InvoiceStatus.VALIDATION_FAILED
+
+
+class TestReviews:
+    @pytest.fixture
+    def waiting(self, flow: Flow) -> InvoiceRecord:
+        wrong = answer(GOOD | {"total": "EUR 129.00"})
+        found = flow.run(flow.drop("raw/a.pdf", wrong))
+        assert issues(found) == ["total_is_not_the_sum"]
+        assert found.status is InvoiceStatus.NEEDS_REVIEW
+        return found
+
+    def test_a_correction_is_checked_again(self, flow: Flow, waiting: InvoiceRecord) -> None:
+        flow.reviewing.decide(waiting.id, "bea", corrections={"total": "119.00"})
+        assert flow.workflow.resumed[-1] == (f"review-{waiting.id}", {"outcome": "CORRECTED"})
+        done = flow.check(waiting.id)
+        assert done.status is InvoiceStatus.PROCESSED
+        (review,) = done.reviews
+        assert (review.reviewer, review.decision) == ("bea", "CORRECTED")
+        assert (review.before, review.after) == ({"total": "129.00"}, {"total": "119.00"})
+
+    def test_a_correction_that_is_wrong_comes_back(
+        self, flow: Flow, waiting: InvoiceRecord
+    ) -> None:
+        flow.reviewing.decide(waiting.id, "bea", corrections={"total": "120.00"})
+        assert flow.check(waiting.id).status is InvoiceStatus.NEEDS_REVIEW
+        flow.reviewing.decide(waiting.id, "bea", corrections={"total": "119.00"})
+        assert flow.check(waiting.id).status is InvoiceStatus.PROCESSED
+
+    def test_what_is_approved_is_taken_as_it_is(self, flow: Flow, waiting: InvoiceRecord) -> None:
+        flow.reviewing.decide(waiting.id, "bea", approve=True, reason="the vendor rounds so")
+        done = flow.check(waiting.id)
+        assert done.status is InvoiceStatus.PROCESSED
+        assert issues(done) == ["total_is_not_the_sum"]  # it stays to be seen
+
+    def test_what_is_rejected_has_failed(self, flow: Flow, waiting: InvoiceRecord) -> None:
+        flow.reviewing.decide(waiting.id, "bea", reject=True, reason="not ours")
+        assert flow.workflow.resumed[-1][1] == {"outcome": "REJECTED"}
+        done = flow.end(waiting.id)
+        assert done.status is InvoiceStatus.VALIDATION_FAILED
+        assert "bea rejected it: not ours" in done.issues[-1].message
+        assert flow.announcer.said[-1] == (waiting.id, "VALIDATION_FAILED")
+
+    @pytest.mark.parametrize(
+        ("decision", "code"),
+        [
+            ({"approve": True, "reject": True}, "contradiction"),
+            ({"reject": True}, "no_reason"),
+            ({}, "no_decision"),
+            ({"corrections": {"vendor": ""}, "approve": True}, "still_missing"),
+            ({"corrections": {"total": "much"}}, "invalid_amount"),
+        ],
+    )
+    def test_what_is_no_decision_is_refused(
+        self, flow: Flow, waiting: InvoiceRecord, decision: dict[str, Any], code: str
+    ) -> None:
+        with pytest.raises(RejectedInput) as refused:
+            flow.reviewing.decide(waiting.id, "bea", **decision)
+        assert refused.value.code == code
+        assert flow.store.find(waiting.id) == flow.store.records[waiting.id]
+        assert flow.store.find(waiting.id).reviews == ()
+
+    def test_two_reviewers_do_not_overwrite_each_other(
+        self, flow: Flow, waiting: InvoiceRecord
+    ) -> None:
+        flow.reviewing.decide(waiting.id, "bea", approve=True)
+        with pytest.raises(RejectedInput) as refused:
+            flow.reviewing.decide(waiting.id, "cem", reject=True, reason="no")
+        assert refused.value.code == "decided_already"
+        assert "bea" in str(refused.value)
+
+    def test_nobody_reviews_what_is_through(self, flow: Flow) -> None:
+        done = flow.run(flow.drop("raw/a.pdf"))
+        with pytest.raises(RejectedInput) as refused:
+            flow.reviewing.decide(done.id, "bea", approve=True)
+        assert refused.value.code == "not_in_review"
+
+    def test_who_submitted_it_does_not_approve_it_where_that_is_asked(self) -> None:
+        flow = Flow(own_invoices=False)
+        found = flow.run(flow.drop("raw/a.pdf", answer(GOOD | {"total": "EUR 129.00"})))
+        with pytest.raises(RejectedInput) as refused:
+            flow.reviewing.decide(found.id, "ann", approve=True)
+        assert refused.value.code == "own_invoice"
+        flow.reviewing.decide(found.id, "bea", approve=True)
+
+    def test_a_decision_made_while_nobody_waited_is_taken_when_somebody_does(
+        self, flow: Flow, waiting: InvoiceRecord
+    ) -> None:
+        flow.workflow.waiting.clear()  # it timed out a moment ago
+        flow.reviewing.decide(waiting.id, "bea", approve=True)
+        assert flow.workflow.resumed == []
+        assert flow.waiting.escalate(waiting.id)
+        flow.workflow.waiting.add("second")
+        flow.waiting.ask(waiting.id, "second")
+        assert flow.workflow.resumed == [("second", {"outcome": "APPROVED"})]
+        assert flow.check(waiting.id).status is InvoiceStatus.PROCESSED
+
+    def test_a_decision_whose_news_got_lost_is_told_again(
+        self, flow: Flow, waiting: InvoiceRecord
+    ) -> None:
+        flow.calls.kill_before = len(flow.calls.made) + 2
+        with pytest.raises(Killed):
+            flow.reviewing.decide(waiting.id, "bea", approve=True)
+        assert flow.workflow.resumed == []
+        flow.reviewing.decide(waiting.id, "bea")
+        assert flow.workflow.resumed[-1][1] == {"outcome": Decision.APPROVED.value}
+
+    def test_reminders_end(self, flow: Flow, waiting: InvoiceRecord) -> None:
+        assert [flow.waiting.escalate(waiting.id) for _ in range(3)] == [True, True, False]
+        done = flow.end(waiting.id)
+        assert done.status is InvoiceStatus.VALIDATION_FAILED
+        assert issues(done)[-1] == "not_reviewed"
+
+
+class TestEngines:
+    def trusted(self, **changes: Any) -> Flow:
+        settings = EngineSettings(engine="text-layer", trusted_vendors=("ACME",))
+        return Flow(settings=settings, text_layer=answer(GOOD | changes))
+
+    def test_a_text_layer_is_read_where_all_speaks_for_it(self) -> None:
+        flow = self.trusted()
+        done = flow.run(flow.drop("raw/a.pdf"))
+        assert (done.status, done.engine, done.cost_usd) == (
+            InvoiceStatus.PROCESSED,
+            "text-layer",
+            0,
+        )
+        assert flow.engine.analyzed == []
+
+    @pytest.mark.parametrize(
+        "changes",
+        [
+            {"vendor": "Somebody"},
+            {"total": "EUR 119.01"},
+            {"invoice_date": ""},
+            {"tax": ""},
+        ],
+    )
+    def test_textract_reads_what_is_not_safe(self, changes: dict[str, str]) -> None:
+        flow = self.trusted(**changes)
+        assert flow.run(flow.drop("raw/a.pdf")).engine == "textract"
+
+    def test_textract_reads_what_has_no_text(self) -> None:
+        flow = self.trusted()
+        flow.text_layer = None
+        assert flow.run(flow.drop("raw/a.pdf")).engine == "textract"
+
+    def test_the_shadow_tells_whether_both_agree(self) -> None:
+        flow = Flow(
+            settings=EngineSettings(shadow=True), text_layer=answer(GOOD | {"vendor": "Bank"})
+        )
+        done = flow.run(flow.drop("raw/a.pdf"))
+        assert done.engine == "textract"
+        assert done.agreement == {
+            "vendor": False,
+            "invoice_number": True,
+            "invoice_date": True,
+            "currency": True,
+            "total": True,
+        }
+
+
+class TestFailures:
+    def failure(self, entered: str, redrive: int = 0, step: str = "ProcessInvoice") -> Failure:
+        return Failure(step=step, error="E", cause="it broke", entered=entered, redrive=redrive)
+
+    def test_a_failure_is_recorded_announced_and_ends_the_execution(self, flow: Flow) -> None:
+        invoice = flow.drop("raw/a.pdf")
+        for _ in range(2):  # the second is a replay
+            with pytest.raises(InvoiceFailed, match="ProcessInvoice failed: it broke"):
+                flow.failing.record(invoice, self.failure("10:00"))
+        found = flow.store.find(invoice)
+        assert found.status is InvoiceStatus.PROCESSING_FAILED
+        assert flow.announcer.said == [(invoice, "PROCESSING_FAILED")]
+
+    def test_a_redrive_goes_on_with_the_step_that_failed(self, flow: Flow) -> None:
+        invoice = flow.drop("raw/a.pdf")
+        with pytest.raises(InvoiceFailed):
+            flow.failing.record(invoice, self.failure("10:00"))
+        for _ in range(2):
+            resumed = flow.failing.record(invoice, self.failure("11:00", redrive=1))
+            assert resumed == "ProcessInvoice"
+        assert flow.store.find(invoice).status is InvoiceStatus.EXTRACTING
+        # It fails again, and once more is redriven.
+        with pytest.raises(InvoiceFailed):
+            flow.failing.record(invoice, self.failure("11:01", redrive=1))
+        assert flow.failing.record(invoice, self.failure("12:00", redrive=2)) == "ProcessInvoice"
+        # Another step fails in the same redrive.
+        with pytest.raises(InvoiceFailed):
+            flow.failing.record(invoice, self.failure("12:01", redrive=2, step="NotifyInvoice"))
+        assert flow.announcer.said == [(invoice, "PROCESSING_FAILED")] * 3
+
+    def test_what_is_processed_stays_so_when_its_news_fails(self, flow: Flow) -> None:
+        done = flow.run(flow.drop("raw/a.pdf"))
+        with pytest.raises(InvoiceFailed):
+            flow.failing.record(done.id, self.failure("10:00", step="NotifyInvoice"))
+        assert flow.store.find(done.id).status is InvoiceStatus.PROCESSED
+
+
+def outcomes(flow: Flow) -> list[tuple[str, str, str]]:
+    return sorted(
+        (one.file, one.status.value, one.serial_number) for one in flow.store.records.values()
+    )
+
+
+def scenario(flow: Flow, again: Callable[[Callable[[], Any]], Any]) -> None:
+    """Three documents, one of two invoices, one a duplicate; each step by `again`."""
+    flow.pages = 2
+    second = GOOD | {"invoice_number": "R-78", "subtotal": "EUR 1.00", "total": "EUR 20.00"}
+    for key, pages in (
+        ("raw/a.pdf", answer(GOOD, second)),
+        ("raw/b.pdf", answer(GOOD)),
+        ("raw/c.pdf", answer(GOOD | {"total": "EUR 7.00"})),
+    ):
+        invoice = again(lambda key=key, pages=pages: flow.drop(key, pages))  # type: ignore[misc]
+        again(lambda invoice=invoice: flow.run(invoice))  # type: ignore[misc]
+        if f"{invoice}-2" in flow.workflow.started:
+            again(lambda invoice=invoice: flow.run(f"{invoice}-2"))  # type: ignore[misc]
+
+
+def test_a_kill_before_or_after_any_effect_changes_nothing_in_the_end() -> None:
+    whole = Flow()
+    scenario(whole, lambda act: act())
+    expected = outcomes(whole)
+    assert [status for _, status, _ in expected] == [
+        "PROCESSED",
+        "PROCESSED",
+        "DUPLICATE",
+        "DUPLICATE",
+    ]
+    effects = len(whole.calls.made)
+    assert effects > 20
+    for moment in range(1, effects + 1):
+        for when in ("kill_before", "kill_after"):
+            flow = Flow()
+            setattr(flow.calls, when, moment)
+
+            def again(act: Callable[[], Any]) -> Any:
+                for _ in range(3):
+                    try:
+                        return act()
+                    except (Killed, TransientFailure):
+                        continue
+                return act()
+
+            scenario(flow, again)
+            assert outcomes(flow) == expected, f"{when} {moment}: {flow.calls.made[moment - 1]}"
