@@ -42,6 +42,7 @@ SERVICES: Mapping[str, tuple[str, ...]] = {
     "state_machine_callbacks": ("stepfunctions", "iam", "lambda"),
     "state_machine_redrive": ("stepfunctions", "lambda"),
     "s3_version_ranges": ("s3",),
+    "textract": ("textract", "s3", "sns"),
 }
 
 # Where emulators name a service otherwise than its client.

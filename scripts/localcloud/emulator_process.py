@@ -9,6 +9,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import urllib.request
 import uuid
 from collections.abc import Callable
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from localcloud.processes import ProcessRecord, spawn, wait_until
-from localcloud.settings import SCRIPTS, LocalCloudError, Settings
+from localcloud.settings import REPOSITORY, SCRIPTS, LocalCloudError, Settings
 
 HOST = "127.0.0.1"
 _START_SECONDS = 60.0
@@ -142,6 +143,11 @@ class EmulatorProcess:
             "S3_PERSIST": str(int(self._settings.persist)),
             "FINOPS_LOCAL_CLOUD_ID": self._cloud_id,
             "FINOPS_DATABASE_SOCKET": str(self._database_socket),
+            # What reads documents needs packages that functions must not find by chance.
+            "FINOPS_READER_PYTHON": sys.executable,
+            "FINOPS_READER_PATH": os.pathsep.join(
+                str(one) for one in (SCRIPTS, REPOSITORY / "lambda_src")
+            ),
             **self._settings.emulator_environment,
         }
 

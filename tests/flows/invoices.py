@@ -137,10 +137,13 @@ class InvoiceFlow:
     def reviewing(self) -> Reviewing:
         return Reviewing(store=self.store, workflow=self.workflow, clock=FakeClock())
 
-    def put(self, key: str, body: bytes, **metadata: str) -> SourceDocument:
+    def put(self, key: str, body: bytes, owner: str = "") -> SourceDocument:
         """Drop a file. Returns the version that S3 made of it."""
         put = self.deployment.client("s3").put_object(
-            Bucket=self.outputs["bucket"], Key=key, Body=body, Metadata=metadata
+            Bucket=self.outputs["bucket"],
+            Key=key,
+            Body=body,
+            Metadata={"submitted-by": owner} if owner else {},
         )
         return SourceDocument(
             bucket=self.outputs["bucket"],
@@ -178,9 +181,9 @@ class InvoiceFlow:
 
         return self.until(invoice, through, within)
 
-    def drop(self, key: str, body: bytes, within: float = 60, **metadata: str) -> InvoiceRecord:
+    def drop(self, key: str, body: bytes, within: float = 60, owner: str = "") -> InvoiceRecord:
         """Drop a file and wait for its end."""
-        return self.ended(self.put(key, body, **metadata).document_id, within)
+        return self.ended(self.put(key, body, owner).document_id, within)
 
     def execution(self, invoice: str) -> dict[str, Any]:
         arn = self.outputs["workflow_arn"].replace(":stateMachine:", ":execution:")

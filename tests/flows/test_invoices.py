@@ -34,9 +34,7 @@ class TestDocuments:
         self, invoices: InvoiceFlow, number: str
     ) -> None:
         with invoices.listening("success") as heard:
-            done = invoices.drop(
-                f"raw/a {number} ü.pdf", document(paper(number)), **{"submitted-by": "ann"}
-            )
+            done = invoices.drop(f"raw/a {number} ü.pdf", document(paper(number)), owner="ann")
             (message,) = heard(1)
         assert done.status is PROCESSED, done.issues
         assert done.invoice
@@ -109,7 +107,7 @@ class TestJson:
     def test_an_invoice_as_json_needs_no_engine(self, invoices: InvoiceFlow, number: str) -> None:
         done = invoices.drop(f"json/{number}.json", json_invoice(number))
         assert done.status is PROCESSED, done.issues
-        assert (done.engine, done.cost_usd) == ("json", 0)
+        assert (done.engine, done.cost_usd) == ("json", Decimal(0))
         assert done.invoice
         assert done.invoice.amount("total") == Decimal("120.50")
 

@@ -18,8 +18,8 @@ from finops.cli.environment import Environment
 from finops.cli.invoices_adapters import InvoiceDeployment
 from finops.cli.options import common
 from finops.cli.output import Exit, Output
-from finops.invoices import export
 from finops.invoices.domain import InvoiceStatus, invoice_id
+from finops.invoices.export import as_json, write_csv, write_json, write_xlsx
 from finops.invoices.ports import InvoiceRecord
 from finops.invoices.rules import parse_rules
 from finops.shared.errors import ConfigurationError, RejectedInput
@@ -218,7 +218,7 @@ def export_(
     found: Iterable[InvoiceRecord] = (
         [find(deployment, one) for one in chosen] if chosen else select(deployment, status, month)
     )
-    write = {"xlsx": export.write_xlsx, "csv": export.write_csv, "json": export.write_json}[form]
+    write = {"xlsx": write_xlsx, "csv": write_csv, "json": write_json}[form]
     if path is None and form == "xlsx":
         path = Path("invoices.xlsx")
     if path is None:
@@ -377,7 +377,7 @@ def describe(record: InvoiceRecord) -> dict[str, Any]:
     reasons = [issue.message for issue in record.issues if issue.severity != "FLAG"]
     if record.failure and not record.failure.resumed:
         reasons.append(f"{record.failure.step} failed: {record.failure.cause}")
-    return export.as_json(record) | {
+    return as_json(record) | {
         "reason": "; ".join(reasons) or None,
         "failed_step": record.failure.step if record.failure else None,
         "submitted_by": record.submitted_by or None,

@@ -35,6 +35,7 @@ EXTENSIONS = (
     "state_machine_callbacks",
     "state_machine_redrive",
     "s3_version_ranges",
+    "textract",
 )
 
 

@@ -1,0 +1,160 @@
+"""What a file is, by its bytes and never by its name; and why it cannot be read, where it cannot.
+
+Limits are Textract's: https://docs.aws.amazon.com/textract/latest/dg/limits-document.html
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import BinaryIO, Final
+
+from finops.shared.errors import RejectedInput
+
+_MIB: Final = 1 << 20
+LARGEST_IMAGE: Final = 10 * _MIB
+LARGEST_DOCUMENT: Final = 500 * _MIB
+MOST_PAGES: Final = 3000
+MOST_PIXELS_A_SIDE: Final = 10_000
+
+_REMEDY: Final = "Save it as PDF, PNG, JPEG or TIFF"
+#: Beginnings of files that people take for documents.
+_OTHERS: Final = (
+    (b"PK\x03\x04", "an Office document or another zip archive"),
+    (b"\xd0\xcf\x11\xe0", "an old Office document"),
+    (b"GIF8", "a GIF image"),
+    (b"BM", "a BMP image"),
+    (b"{\\rtf", "an RTF document"),
+    (b"<", "a web page or XML"),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DocumentFile:
+    """A file that can be read.
+
+    Attributes:
+        kind: PDF, PNG, JPEG or TIFF.
+        pages: How many.
+        size: Bytes.
+    """
+
+    kind: str
+    media_type: str
+    pages: int
+    size: int
+
+
+def inspect(file: BinaryIO, size: int) -> DocumentFile:
+    """Look into a document; reads what is needed to count its pages.
+
+    Args:
+        file: Seekable.
+        size: Of the file in bytes.
+
+    Raises:
+        RejectedInput: it cannot be read; with code `empty_file`, `unsupported_type`,
+            `encrypted_pdf`, `corrupt_file`, `too_large`, `too_many_pages` or `image_too_large`.
+    """
+    if size == 0:
+        raise _refused("empty_file", "the file is empty", "Send it again")
+    file.seek(0)
+    start = file.read(1024)
+    file.seek(0)
+    if b"%PDF-" in start:
+        return _pdf(file, size)
+    for kind, marks in (
+        ("PNG", (b"\x89PNG\r\n\x1a\n",)),
+        ("JPEG", (b"\xff\xd8\xff",)),
+        ("TIFF", (b"II*\x00", b"MM\x00*")),
+    ):
+        if start.startswith(marks):
+            return _image(file, size, kind)
+    raise _refused("unsupported_type", f"the file is {_looks_like(start)}", _REMEDY)
+
+
+def _pdf(file: BinaryIO, size: int) -> DocumentFile:
+    import pypdfium2
+
+    if size > LARGEST_DOCUMENT:
+        raise _too_large(size, LARGEST_DOCUMENT)
+    try:
+        document = pypdfium2.PdfDocument(file)
+    except pypdfium2.PdfiumError as error:
+        if "password" in str(error).lower():
+            raise _refused(
+                "encrypted_pdf",
+                "the PDF is protected by a password",
+                "Save it without a password",
+            ) from error
+        raise _refused(
+            "corrupt_file", f"the PDF is damaged: {error}", "Save or scan it again"
+        ) from error
+    with document:
+        pages = len(document)
+    if pages == 0:
+        raise _refused("corrupt_file", "the PDF has no pages", "Save or scan it again")
+    return _counted("PDF", "application/pdf", pages, size)
+
+
+def _image(file: BinaryIO, size: int, kind: str) -> DocumentFile:
+    from PIL import Image, UnidentifiedImageError
+
+    largest = LARGEST_DOCUMENT if kind == "TIFF" else LARGEST_IMAGE
+    if size > largest:
+        raise _too_large(size, largest)
+    try:
+        with Image.open(file, formats=[kind]) as image:
+            width, height = image.size
+            pages = getattr(image, "n_frames", 1)
+            image.verify()
+    except Image.DecompressionBombError as error:
+        raise _refused("image_too_large", str(error), "Scan it at a lower resolution") from error
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, EOFError) as error:
+        raise _refused(
+            "corrupt_file", f"the {kind} image is damaged: {error}", "Save or scan it again"
+        ) from error
+    if max(width, height) > MOST_PIXELS_A_SIDE:
+        raise _refused(
+            "image_too_large",
+            f"the image has {width:,} by {height:,} pixels, and at most "
+            f"{MOST_PIXELS_A_SIDE:,} a side are read",
+            "Scan it at a lower resolution",
+        )
+    return _counted(kind, f"image/{kind.lower()}", pages, size)
+
+
+def _counted(kind: str, media_type: str, pages: int, size: int) -> DocumentFile:
+    if pages > MOST_PAGES:
+        raise _refused(
+            "too_many_pages",
+            f"the document has {pages:,} pages, and at most {MOST_PAGES:,} are read",
+            "Split it",
+        )
+    return DocumentFile(kind=kind, media_type=media_type, pages=pages, size=size)
+
+
+def _looks_like(start: bytes) -> str:
+    for mark, what in _OTHERS:
+        if start.startswith(mark):
+            return what
+    if start[4:8] == b"ftyp":
+        return "a HEIC image or a video"
+    if start[:4] == b"RIFF" and start[8:12] == b"WEBP":
+        return "a WebP image"
+    try:
+        start.decode("utf-8")
+    except UnicodeDecodeError:
+        return "of a kind that is not known"
+    return "plain text"
+
+
+def _too_large(size: int, largest: int) -> RejectedInput:
+    return _refused(
+        "too_large",
+        f"the file has {size / _MIB:,.1f} MiB, and at most {largest // _MIB} are read",
+        "Split it, or scan it at a lower resolution",
+    )
+
+
+def _refused(code: str, message: str, remedy: str) -> RejectedInput:
+    return RejectedInput(message, code=code, field="document", step="inspect", remedy=remedy)

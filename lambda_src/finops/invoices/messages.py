@@ -1,0 +1,205 @@
+"""What is said of an invoice: to people in prose, to programs as facts."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+from finops.invoices.domain import Invoice, InvoiceStatus, Issue, Severity
+
+#: https://docs.aws.amazon.com/sns/latest/api/API_Publish.html: at most 100 ASCII characters.
+_SUBJECT: Final = 100
+#: Issues and texts beyond are in the table; a message has 256 KB at most.
+_MOST_ISSUES: Final = 50
+_LONGEST: Final = 500
+
+_HEADLINES: Final = {
+    "PROCESSED": "Invoice processed",
+    "DUPLICATE": "Duplicate invoice",
+    "REJECTED": "Document rejected",
+    "VALIDATION_FAILED": "Invoice refused",
+    "PROCESSING_FAILED": "Invoice could not be processed",
+    "NEEDS_REVIEW": "Invoice needs review",
+    "REVIEW_ESCALATED": "Invoice still needs review",
+}
+
+
+class Announced(Protocol):
+    """What is told of an invoice's record."""
+
+    @property
+    def id(self) -> str:
+        """The invoice's id."""
+
+    @property
+    def file(self) -> str:
+        """The file's name."""
+
+    @property
+    def status(self) -> InvoiceStatus:
+        """How it stands."""
+
+    @property
+    def serial_number(self) -> str:
+        """Our own number."""
+
+    @property
+    def duplicate_of(self) -> str:
+        """The id of the invoice that it repeats or resembles."""
+
+    @property
+    def invoice(self) -> Invoice | None:
+        """What was read."""
+
+    @property
+    def issues(self) -> Sequence[Issue]:
+        """What is wrong."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """A notification.
+
+    Attributes:
+        subject: For mails, at most 100 ASCII characters.
+        text: For people.
+        data: For programs; JSON.
+        attributes: To filter subscriptions by.
+    """
+
+    subject: str
+    text: str
+    data: Mapping[str, Any]
+    attributes: Mapping[str, str]
+
+
+def message(record: Announced, event: str) -> Message:
+    """What is said of a record when this happens to it."""
+    named = _named(record)
+    headline = _HEADLINES.get(event, event)
+    lines = [f"{headline}: {named}", "", *_facts(record)]
+    issues = [issue for issue in record.issues if issue.severity is not Severity.FLAG]
+    if issues:
+        lines += ["", "What is wrong:"]
+        lines += [f"- {_short(issue.message)}" for issue in issues[:_MOST_ISSUES]]
+        if len(issues) > _MOST_ISSUES:
+            lines.append(f"- and {len(issues) - _MOST_ISSUES} more")
+    if flags := [issue for issue in record.issues if issue.severity is Severity.FLAG]:
+        lines += ["", "To be noted:"]
+        lines += [f"- {_short(issue.message)}" for issue in flags[:_MOST_ISSUES]]
+    lines += ["", *_what_next(record, event)]
+    read = record.invoice
+    return Message(
+        subject=_ascii(f"{headline}: {named}"),
+        text="\n".join(lines) + "\n",
+        data={
+            "event": event,
+            "id": record.id,
+            "file": record.file,
+            "status": record.status.value,
+            "serial_number": record.serial_number or None,
+            "duplicate_of": record.duplicate_of or None,
+            **{
+                name: (_short(read.text(name)) if read else "") or None
+                for name in (
+                    *("vendor", "invoice_number", "invoice_date", "due_date"),
+                    *("currency", "subtotal", "tax", "total"),
+                )
+            },
+            "issues": [
+                {
+                    "code": issue.code,
+                    "severity": issue.severity.value,
+                    "field": issue.field,
+                    "message": _short(issue.message),
+                }
+                for issue in record.issues[:_MOST_ISSUES]
+            ],
+        },
+        attributes={
+            "status": record.status.value,
+            "event": event,
+            **{
+                name: _short(read.text(name))
+                for name in ("vendor", "currency")
+                if read and read.text(name)
+            },
+        },
+    )
+
+
+def customer_mail(record: Announced) -> tuple[str, str]:
+    """(subject, text) of the mail to the customer of a processed invoice."""
+    read = record.invoice
+    if read is None:
+        raise ValueError(f"{record.id} was not read")
+    number = read.text("invoice_number")
+    due = read.text("due_date")
+    lines = [
+        f"Your invoice {number} over {read.text('total')} {read.text('currency')} is processed.",
+        "",
+        f"Our reference: {record.serial_number}",
+        *([f"Due date: {due}"] if due else []),
+        *([f"Description: {read.text('description')}"] if read.text("description") else []),
+    ]
+    return f"Invoice {number} is processed", "\n".join(lines) + "\n"
+
+
+def _named(record: Announced) -> str:
+    read = record.invoice
+    if read is None:
+        return record.file
+    amount = f"{read.text('total')} {read.text('currency')}".strip()
+    parts = [read.text("vendor"), read.text("invoice_number"), amount]
+    return ", ".join(_short(part) for part in parts if part) or record.file
+
+
+def _facts(record: Announced) -> list[str]:
+    read = record.invoice
+    known = {
+        "File": record.file,
+        "Status": record.status.value,
+        "Our number": record.serial_number,
+        **(
+            {
+                "Vendor": read.text("vendor"),
+                "Invoice number": read.text("invoice_number"),
+                "Invoice date": read.text("invoice_date"),
+                "Due date": read.text("due_date"),
+                "Total": f"{read.text('total')} {read.text('currency')}".strip(),
+            }
+            if read
+            else {}
+        ),
+    }
+    return [f"{name}: {_short(value)}" for name, value in known.items() if value]
+
+
+def _what_next(record: Announced, event: str) -> list[str]:
+    show = f"Look at it: finops invoices show {record.id}"
+    if event in {"NEEDS_REVIEW", "REVIEW_ESCALATED"}:
+        return [
+            show,
+            f"Correct it: finops invoices review {record.id} --set FIELD=VALUE",
+            f"Approve it: finops invoices review {record.id} --approve",
+            f'Reject it:  finops invoices review {record.id} --reject --reason "..."',
+        ]
+    if event == "DUPLICATE":
+        return [show, f"The first one: finops invoices show {record.duplicate_of}"]
+    if event == "PROCESSING_FAILED":
+        return [show, f"Mend the cause, then: finops invoices retry {record.id}"]
+    if event in {"REJECTED", "VALIDATION_FAILED"}:
+        return [show, "Mend the document and drop it again."]
+    return [show]
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
+
+
+def _ascii(text: str) -> str:
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
+    plain = " ".join(plain.split())
+    return plain if len(plain) <= _SUBJECT else f"{plain[: _SUBJECT - 3]}..."

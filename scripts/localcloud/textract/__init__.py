@@ -1,0 +1,1 @@
+"""The local Textract: real documents are really read, by their text or by optical recognition."""

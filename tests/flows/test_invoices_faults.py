@@ -1,0 +1,187 @@
+"""Every function of the invoice flow is killed at each of its calls: each invoice ends once."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from finops.invoices.domain import InvoiceStatus, SourceDocument
+from tests.flows.deployment import eventually
+from tests.flows.fault_proxy import (
+    Answer,
+    Call,
+    Fault,
+    FaultProxy,
+    kill_after,
+    kill_before,
+    pass_on,
+    refusal,
+)
+from tests.flows.invoices import STEPS, InvoiceFlow, document, json_invoice, paper, unique
+
+pytestmark = [
+    pytest.mark.flow,
+    pytest.mark.xdist_group("invoices"),
+    # Workers are processes of this machine only on our own cloud.
+    pytest.mark.needs("lambda_workers"),
+]
+
+
+@dataclass
+class FaultPlan:
+    """At which call of which invoice what shall happen; calls name the invoice they are about."""
+
+    faults: dict[str, tuple[int, Fault]] = field(default_factory=dict)
+    counts: dict[str, itertools.count[int]] = field(default_factory=dict)
+    struck: dict[str, str] = field(default_factory=dict)
+    seen: dict[str, list[str]] = field(default_factory=dict)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def watch(self, invoice: str, position: int = -1, fault: Fault = pass_on) -> None:
+        with self.lock:
+            self.seen[invoice] = []
+            self.counts[invoice] = itertools.count()
+            self.faults[invoice] = (position, fault)
+
+    def __call__(
+        self, call: Call, forward: Callable[[], Answer], kill: Callable[[], None]
+    ) -> Answer:
+        fault: Fault = pass_on
+        with self.lock:
+            for invoice, (position, planned) in self.faults.items():
+                if invoice in call.body:
+                    self.seen[invoice].append(call.operation)
+                    if next(self.counts[invoice]) == position:
+                        fault = planned
+                        self.struck[invoice] = call.operation
+                    break
+        return fault(call, forward, kill)
+
+
+@pytest.fixture(scope="module")
+def plan(invoices: InvoiceFlow) -> Iterator[FaultPlan]:
+    """Between every function and AWS; S3's events are delivered by the tests."""
+    functions = invoices.deployment.client("lambda")
+    made, plan = FaultProxy(invoices.deployment.url), FaultPlan()
+    before = {
+        name: functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
+        for name in STEPS.values()
+    }
+
+    def configure(name: str, variables: dict[str, str]) -> None:
+        functions.update_function_configuration(
+            FunctionName=name, Environment={"Variables": variables}
+        )
+        functions.get_waiter("function_updated_v2").wait(
+            FunctionName=name, WaiterConfig={"Delay": 0.1, "MaxAttempts": 100}
+        )
+
+    for name, variables in before.items():
+        configure(name, variables | made.environment)
+    (mapping,) = functions.list_event_source_mappings(FunctionName=STEPS["receive"])[
+        "EventSourceMappings"
+    ]
+    functions.update_event_source_mapping(UUID=mapping["UUID"], Enabled=False)
+    with made.faulty(plan):
+        yield plan
+    for name, variables in before.items():
+        configure(name, variables)
+    invoices.deployment.client("sqs").purge_queue(QueueUrl=invoices.outputs["queue_urls"]["files"])
+    functions.update_event_source_mapping(UUID=mapping["UUID"], Enabled=True)
+    made.close()
+
+
+def put(invoices: InvoiceFlow, kind: str) -> SourceDocument:
+    number = unique("K").upper()
+    if kind == "json":
+        return invoices.put(f"json/{number}.json", json_invoice(number))
+    pages = 2 if kind == "job" else 1
+    return invoices.put(f"raw/{number}.pdf", document(paper(number), pages=pages))
+
+
+def deliver(invoices: InvoiceFlow, source: SourceDocument) -> None:
+    """As the queue does: again, until the intake says that it has it."""
+    functions = invoices.deployment.client("lambda")
+
+    def delivered() -> bool:
+        import json
+
+        answer = functions.invoke(
+            FunctionName=STEPS["receive"], Payload=json.dumps(invoices.event(source)).encode()
+        )
+        body = json.loads(answer["Payload"].read())
+        return "FunctionError" not in answer and not body["batchItemFailures"]
+
+    eventually(delivered, every=0.2, what=f"the intake of {source.key}")
+
+
+def run(
+    invoices: InvoiceFlow, plan: FaultPlan, kind: str, position: int, fault: Fault
+) -> tuple[str, Any]:
+    """What the fault struck, and how the invoice ended."""
+    source = put(invoices, kind)
+    plan.watch(source.document_id, position, fault)
+    deliver(invoices, source)
+    done = invoices.ended(source.document_id, within=120)
+    return plan.struck.get(source.document_id, ""), (
+        done.status,
+        bool(done.serial_number),
+        invoices.executed(source.document_id),
+    )
+
+
+@pytest.mark.parametrize("kind", ["json", "page", "job"])
+@pytest.mark.parametrize("fault", [kill_before, kill_after])
+def test_a_function_that_dies_at_any_call_leaves_one_processed_invoice(
+    invoices: InvoiceFlow, plan: FaultPlan, kind: str, fault: Fault
+) -> None:
+    whole = put(invoices, kind)
+    plan.watch(whole.document_id)
+    deliver(invoices, whole)
+    assert invoices.ended(whole.document_id).status is InvoiceStatus.PROCESSED
+    invoices.executed(whole.document_id)
+    calls = plan.seen[whole.document_id]
+    effects = {"PutItem", "StartExecution", "TransactWriteItems", "Publish"}
+    assert effects <= set(calls), calls
+    with ThreadPoolExecutor(6) as pool:
+        found = list(pool.map(lambda n: run(invoices, plan, kind, n, fault), range(len(calls))))
+    for position, (struck, ended) in enumerate(found):
+        assert struck, f"nothing was struck at {position} of {calls}"
+        assert ended == (InvoiceStatus.PROCESSED, True, "SUCCEEDED"), (position, struck)
+    serials = sorted(
+        int(one.serial_number.rsplit("-", 1)[1])
+        for one in invoices.store.all(status=InvoiceStatus.PROCESSED.value)
+    )
+    assert serials == list(range(1, len(serials) + 1))
+
+
+def test_throttling_is_waited_for(invoices: InvoiceFlow, plan: FaultPlan) -> None:
+    refusals = itertools.count()
+
+    def throttle(call: Call, forward: Callable[[], Answer], _: Callable[[], None]) -> Answer:
+        return refusal("ProvisionedThroughputExceededException")
+
+    source = put(invoices, "page")
+    asked = threading.Event()
+
+    def first_three(call: Call, forward: Callable[[], Answer], kill: Callable[[], None]) -> Answer:
+        if call.operation == "AnalyzeExpense" and next(refusals) < 3:
+            asked.set()
+            return throttle(call, forward, kill)
+        return forward()
+
+    proxy_plan = plan.__class__.__call__
+    try:
+        plan.__class__.__call__ = lambda _, *given: first_three(*given)  # type: ignore[method-assign]
+        deliver(invoices, source)
+        assert invoices.ended(source.document_id).status is InvoiceStatus.PROCESSED
+    finally:
+        plan.__class__.__call__ = proxy_plan  # type: ignore[method-assign]
+    assert asked.is_set()
+    assert next(refusals) >= 4

@@ -1,0 +1,464 @@
+"""DynamoDB, S3, Textract and Step Functions behind the ports."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import boto3
+import pytest
+from botocore.stub import Stubber
+from moto import mock_aws
+
+from finops.invoices.adapters import (
+    DynamoInvoices,
+    S3Documents,
+    StepFunctionsWorkflow,
+    Textract,
+    Topics,
+    TopicsAndMail,
+)
+from finops.invoices.domain import InvoiceStatus, LineItem, SourceDocument
+from finops.invoices.ports import InvoiceRecord
+from finops.shared.errors import ConfigurationError, RejectedInput, TransientFailure
+from tests.invoices.fakes import record
+from tests.invoices.test_domain import invoice
+
+BUCKET, TABLE = "invoices-bucket", "finops-invoices"
+WORKFLOW = "arn:aws:states:us-east-1:111111111111:stateMachine:finops-invoice-workflow"
+TOPIC = "arn:aws:sns:us-east-1:111111111111:topic"
+ROLE = "arn:aws:iam::111111111111:role/telling"
+PROCESSED = InvoiceStatus.PROCESSED
+
+
+@pytest.fixture(autouse=True)
+def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL", "AWS_SESSION_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    monkeypatch.setattr("finops.invoices.adapters.time.sleep", lambda _: None)
+    with mock_aws():
+        yield
+
+
+@pytest.fixture
+def s3() -> Any:
+    client = boto3.client("s3")
+    client.create_bucket(Bucket=BUCKET)
+    client.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
+    return client
+
+
+@pytest.fixture
+def store(s3: Any) -> DynamoInvoices:
+    client = boto3.client("dynamodb")
+    keys = {"by_status": "status", "by_month": "received_month"}
+    client.create_table(
+        TableName=TABLE,
+        BillingMode="PAY_PER_REQUEST",
+        KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+        AttributeDefinitions=[
+            {"AttributeName": name, "AttributeType": "S"}
+            for name in ("id", "received_at", *keys.values())
+        ],
+        GlobalSecondaryIndexes=[
+            {
+                "IndexName": name,
+                "KeySchema": [
+                    {"AttributeName": key, "KeyType": "HASH"},
+                    {"AttributeName": "received_at", "KeyType": "RANGE"},
+                ],
+                "Projection": {"ProjectionType": "ALL"},
+            }
+            for name, key in keys.items()
+        ],
+    )
+    return DynamoInvoices(client, TABLE, S3Documents(s3, BUCKET))
+
+
+def checked(key: str = "raw/a.pdf", **values: str) -> InvoiceRecord:
+    return record(key, status=InvoiceStatus.VALIDATING, invoice=invoice(**values))
+
+
+def filed(store: DynamoInvoices, one: InvoiceRecord, accepted: str = "", year: int = 2026) -> Any:
+    saved = store.create(one)
+    return store.file(replace(saved, status=PROCESSED), year, accepted_match=accepted)
+
+
+class TestTable:
+    def test_a_record_is_kept_whole(self, store: DynamoInvoices) -> None:
+        one = checked()
+        assert store.create(one) == one
+        assert store.find(one.id) == one
+        assert store.create(replace(one, submitted_by="other")) == one
+
+    def test_what_is_unknown_is_refused(self, store: DynamoInvoices) -> None:
+        filed(store, checked())
+        for name in ("unknown", "serial#2026"):
+            with pytest.raises(RejectedInput) as refused:
+                store.find(name)
+            assert refused.value.code == "unknown_invoice"
+
+    def test_who_has_not_seen_the_last_write_does_not_write(self, store: DynamoInvoices) -> None:
+        one = store.create(checked())
+        saved = store.save(replace(one, submitted_by="ann"))
+        assert saved.revision == one.revision + 1
+        with pytest.raises(TransientFailure) as refused:
+            store.save(replace(one, submitted_by="bea"))
+        assert refused.value.code == "changed_meanwhile"
+        assert store.find(one.id).submitted_by == "ann"
+
+    def test_a_record_too_large_for_an_item_lies_in_the_bucket(self, store: DynamoInvoices) -> None:
+        lines = tuple(LineItem(description="x" * 500, text="y" * 500) for _ in range(1000))
+        one = store.create(replace(checked(), invoice=replace(invoice(), line_items=lines)))
+        assert store.find(one.id) == one
+        again = store.save(replace(one, submitted_by="ann"))
+        assert store.find(one.id) == again
+        assert [found.id for found in store.all(status="VALIDATING")] == [one.id]
+
+    def test_lists_are_newest_first_by_status_and_month(self, store: DynamoInvoices) -> None:
+        for number in range(5):
+            one = record(f"raw/{number}.pdf")
+            store.create(
+                replace(
+                    one, received_at=one.received_at.replace(month=1 + number % 2, day=1 + number)
+                )
+            )
+        assert [one.file for one in store.all(status="RECEIVED")] == [
+            "3.pdf",
+            "1.pdf",
+            "4.pdf",
+            "2.pdf",
+            "0.pdf",
+        ]
+        assert [one.file for one in store.all(months=["2026-02"])] == ["3.pdf", "1.pdf"]
+        first, more = store.page(status="RECEIVED", limit=2)
+        assert more
+        rest, end = store.page(status="RECEIVED", limit=100, start=more)
+        assert len(first) + len(rest) == 5
+        assert end is None
+
+
+class TestFiling:
+    def test_numbers_and_claims_are_taken_together(self, store: DynamoInvoices) -> None:
+        done = filed(store, checked()).record
+        assert done.serial_number == "INV-2026-000001"
+        assert store.find(done.id) == done
+        other = filed(store, checked("raw/b.pdf", invoice_number="B", total="7")).record
+        assert other.serial_number == "INV-2026-000002"
+        assert filed(store, checked("raw/c.pdf")).duplicate_of == done.id
+        assert filed(store, checked("raw/d.pdf", invoice_number="D")).nearly_matches == done.id
+        accepted = filed(store, checked("raw/e.pdf", invoice_number="E"), accepted=done.id)
+        assert accepted.record.serial_number == "INV-2026-000003"
+        later = filed(store, checked("raw/f.pdf", invoice_number="F", total="8"), year=2027)
+        assert later.record.serial_number == "INV-2027-000001"
+
+    def test_who_is_late_with_its_record_takes_no_number(self, store: DynamoInvoices) -> None:
+        one = store.create(checked())
+        store.save(replace(one, submitted_by="ann"))
+        with pytest.raises(TransientFailure) as refused:
+            store.file(replace(one, status=PROCESSED), 2026, accepted_match="")
+        assert refused.value.code == "changed_meanwhile"
+        assert filed(store, checked("raw/b.pdf")).record.serial_number == "INV-2026-000001"
+
+    def test_who_loses_a_number_takes_the_next(
+        self, store: DynamoInvoices, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        quicker = store.create(checked("raw/b.pdf", invoice_number="B", total="7"))
+        last_serial = store._last_serial
+
+        def overtaken(year: int) -> int:
+            found = last_serial(year)
+            monkeypatch.setattr(store, "_last_serial", last_serial)
+            store.file(replace(quicker, status=PROCESSED), year, accepted_match="")
+            return found
+
+        monkeypatch.setattr(store, "_last_serial", overtaken)
+        assert filed(store, checked()).record.serial_number == "INV-2026-000002"
+        assert store.find(quicker.id).serial_number == "INV-2026-000001"
+
+    def test_who_loses_its_identity_is_a_duplicate(
+        self, store: DynamoInvoices, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        quicker = store.create(checked("raw/b.pdf"))
+        last_serial = store._last_serial
+
+        def overtaken(year: int) -> int:
+            monkeypatch.setattr(store, "_last_serial", last_serial)
+            store.file(replace(quicker, status=PROCESSED), year, accepted_match="")
+            return last_serial(year)
+
+        monkeypatch.setattr(store, "_last_serial", overtaken)
+        assert filed(store, checked()).duplicate_of == quicker.id
+        assert last_serial(2026) == 1
+
+    def test_a_transaction_that_keeps_losing_is_given_back(
+        self, store: DynamoInvoices, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        one = store.create(checked())
+        monkeypatch.setattr(store, "_commit", lambda *_: False)
+        with pytest.raises(TransientFailure) as refused:
+            store.file(replace(one, status=PROCESSED), 2026, accepted_match="")
+        assert refused.value.code == "too_busy"
+
+
+class TestBucket:
+    def put(self, s3: Any, body: bytes, **metadata: str) -> SourceDocument:
+        put = s3.put_object(Bucket=BUCKET, Key="raw/a.pdf", Body=body, Metadata=metadata)
+        return SourceDocument(
+            bucket=BUCKET, key="raw/a.pdf", version_id=put["VersionId"], size=len(body)
+        )
+
+    def test_a_version_is_read_in_pieces_from_anywhere(self, s3: Any) -> None:
+        content = bytes(range(256)) * 4096
+        old = self.put(s3, content)
+        self.put(s3, b"newer")
+        with S3Documents(s3, BUCKET).open(old) as file:
+            assert file.read(4) == content[:4]
+            file.seek(-5, 2)
+            assert file.read() == content[-5:]
+            file.seek(300_000)
+            assert file.read(300_000) == content[300_000:600_000]
+            assert file.seek(0) == 0
+            assert file.read() == content
+            assert file.read() == b""
+
+    def test_an_object_that_is_gone_is_refused(self, s3: Any) -> None:
+        gone = replace(self.put(s3, b"x"), key="raw/none.pdf", version_id="")
+        with pytest.raises(RejectedInput) as refused, S3Documents(s3, BUCKET).open(gone) as file:
+            file.read(1)
+        assert refused.value.code == "object_is_gone"
+
+    def test_who_submitted_it_is_in_its_metadata(self, s3: Any) -> None:
+        objects = S3Documents(s3, BUCKET)
+        assert objects.owner(self.put(s3, b"x", **{"submitted-by": "ann"})) == "ann"
+        assert objects.owner(self.put(s3, b"x")) == ""
+
+    def test_documents_of_ours_come_back(self, s3: Any) -> None:
+        objects = S3Documents(s3, BUCKET)
+        assert objects.read_json("textract/a.json") is None
+        objects.write_json("textract/a.json", {"a": ["ü"]})
+        assert objects.read_json("textract/a.json") == {"a": ["ü"]}
+
+
+class TestTextract:
+    @pytest.fixture
+    def textract(self) -> Iterator[tuple[Any, Stubber]]:
+        client = boto3.client("textract")
+        with Stubber(client) as stub:
+            yield Textract(client, topic_arn=TOPIC, role_arn=ROLE), stub
+            stub.assert_no_pending_responses()
+
+    @pytest.fixture
+    def source(self) -> SourceDocument:
+        return SourceDocument(bucket=BUCKET, key="raw/a.pdf", version_id="v1", size=9)
+
+    def test_one_page_is_asked_for_by_its_version(
+        self, textract: tuple[Textract, Stubber], source: SourceDocument
+    ) -> None:
+        engine, stub = textract
+        s3_object = {"Bucket": BUCKET, "Name": "raw/a.pdf", "Version": "v1"}
+        answer = {"DocumentMetadata": {"Pages": 1}, "ExpenseDocuments": [{"ExpenseIndex": 1}]}
+        stub.add_response("analyze_expense", answer, {"Document": {"S3Object": s3_object}})
+        assert engine.analyze(source) == answer
+
+    @pytest.mark.parametrize(
+        ("code", "ours"),
+        [
+            ("BadDocumentException", "corrupt_file"),
+            ("UnsupportedDocumentException", "unsupported_type"),
+            ("DocumentTooLargeException", "too_large"),
+        ],
+    )
+    def test_a_document_that_it_cannot_read_is_refused(
+        self, textract: tuple[Textract, Stubber], source: SourceDocument, code: str, ours: str
+    ) -> None:
+        engine, stub = textract
+        stub.add_client_error("analyze_expense", code, "bad")
+        with pytest.raises(RejectedInput) as refused:
+            engine.analyze(source)
+        assert refused.value.code == ours
+        assert refused.value.remedy
+        stub.add_client_error("start_expense_analysis", code, "bad")
+        with pytest.raises(RejectedInput):
+            engine.start(source, "abc")
+
+    def test_throttles_come_again_and_missing_rights_do_not(
+        self, textract: tuple[Textract, Stubber], source: SourceDocument
+    ) -> None:
+        engine, stub = textract
+        stub.add_client_error("analyze_expense", "AccessDeniedException", "no")
+        with pytest.raises(ConfigurationError):
+            engine.analyze(source)
+        for code in ("LimitExceededException", "ProvisionedThroughputExceededException"):
+            for _ in range(5):  # botocore's own tries
+                stub.add_client_error(
+                    "start_expense_analysis", code, "slow down", http_status_code=400
+                )
+            with pytest.raises(TransientFailure):
+                engine.start(source, "abc")
+            stub._queue.clear()
+
+    def test_a_job_is_the_same_for_the_same_version(
+        self, textract: tuple[Textract, Stubber], source: SourceDocument
+    ) -> None:
+        engine, stub = textract
+        stub.add_response(
+            "start_expense_analysis",
+            {"JobId": "job"},
+            {
+                "DocumentLocation": {
+                    "S3Object": {"Bucket": BUCKET, "Name": "raw/a.pdf", "Version": "v1"}
+                },
+                "ClientRequestToken": source.document_id,
+                "JobTag": "abc",
+                "NotificationChannel": {
+                    "SNSTopicArn": TOPIC,
+                    "RoleArn": ROLE,
+                },
+            },
+        )
+        assert engine.start(source, "abc") == "job"
+
+    def test_a_jobs_pages_are_put_together(self, textract: tuple[Textract, Stubber]) -> None:
+        engine, stub = textract
+        for number, token in ((1, "next"), (2, None)):
+            stub.add_response(
+                "get_expense_analysis",
+                {
+                    "JobStatus": "SUCCEEDED",
+                    "DocumentMetadata": {"Pages": 2},
+                    "ExpenseDocuments": [{"ExpenseIndex": number}],
+                    **({"NextToken": token} if token else {}),
+                },
+            )
+        found = engine.collect("job")
+        assert found == {
+            "DocumentMetadata": {"Pages": 2},
+            "ExpenseDocuments": [{"ExpenseIndex": 1}, {"ExpenseIndex": 2}],
+        }
+
+    @pytest.mark.parametrize(
+        ("status", "said", "error"),
+        [
+            ("FAILED", "INVALID_IMAGE_TYPE", RejectedInput),
+            ("FAILED", "INTERNAL_SERVER_ERROR", TransientFailure),
+        ],
+    )
+    def test_a_job_that_failed(
+        self, textract: tuple[Textract, Stubber], status: str, said: str, error: type[Exception]
+    ) -> None:
+        engine, stub = textract
+        stub.add_response("get_expense_analysis", {"JobStatus": status, "StatusMessage": said})
+        with pytest.raises(error, match=said):
+            engine.collect("job")
+
+    def test_a_job_that_works_still(self, textract: tuple[Textract, Stubber]) -> None:
+        engine, stub = textract
+        stub.add_response("get_expense_analysis", {"JobStatus": "IN_PROGRESS"})
+        assert engine.collect("job") is None
+
+
+class TestWorkflow:
+    @pytest.fixture
+    def workflow(self) -> Iterator[tuple[StepFunctionsWorkflow, Stubber]]:
+        client = boto3.client("stepfunctions")
+        with Stubber(client) as stub:
+            yield StepFunctionsWorkflow(client, WORKFLOW), stub
+            stub.assert_no_pending_responses()
+
+    def test_an_execution_is_started_once(
+        self, workflow: tuple[StepFunctionsWorkflow, Stubber]
+    ) -> None:
+        states, stub = workflow
+        asked = {"stateMachineArn": WORKFLOW, "name": "abc", "input": '{"invoice_id": "abc"}'}
+        stub.add_response(
+            "start_execution", {"executionArn": "arn", "startDate": "2026-01-01T00:00:00Z"}, asked
+        )
+        stub.add_client_error("start_execution", "ExecutionAlreadyExists", expected_params=asked)
+        for _ in range(2):
+            states.start("abc", {"invoice_id": "abc"})
+
+    @pytest.mark.parametrize("code", ["TaskTimedOut", "TaskDoesNotExist"])
+    def test_who_waits_no_longer_is_no_failure(
+        self, workflow: tuple[StepFunctionsWorkflow, Stubber], code: str
+    ) -> None:
+        states, stub = workflow
+        stub.add_response("send_task_success", {})
+        stub.add_client_error("send_task_success", code)
+        assert states.resume("token", {"outcome": "APPROVED"})
+        assert not states.resume("token", {"outcome": "APPROVED"})
+
+    def test_what_cannot_go_on_is_refused(
+        self, workflow: tuple[StepFunctionsWorkflow, Stubber]
+    ) -> None:
+        states, stub = workflow
+        arn = WORKFLOW.replace("stateMachine", "execution") + ":abc"
+        stub.add_response(
+            "redrive_execution", {"redriveDate": "2026-01-01T00:00:00Z"}, {"executionArn": arn}
+        )
+        stub.add_client_error("redrive_execution", "ExecutionNotRedrivable", "it runs")
+        states.redrive("abc")
+        with pytest.raises(RejectedInput) as refused:
+            states.redrive("abc")
+        assert refused.value.code == "not_redrivable"
+
+
+class TestAnnouncements:
+    TOPICS = Topics(success="arn:s", failure="arn:f", review="arn:r")
+
+    @pytest.mark.parametrize(
+        ("event", "topic"),
+        [
+            ("PROCESSED", "arn:s"),
+            ("NEEDS_REVIEW", "arn:r"),
+            ("REVIEW_ESCALATED", "arn:r"),
+            ("DUPLICATE", "arn:f"),
+            ("REJECTED", "arn:f"),
+            ("VALIDATION_FAILED", "arn:f"),
+            ("PROCESSING_FAILED", "arn:f"),
+        ],
+    )
+    def test_each_event_has_its_topic(self, event: str, topic: str) -> None:
+        assert self.TOPICS.of(event) == topic
+
+    def test_subscribers_get_facts_and_mails_get_prose(self) -> None:
+        sent: list[dict[str, Any]] = []
+
+        class Sns:
+            def publish(self, **request: Any) -> None:
+                sent.append(request)
+
+        one = replace(checked(), status=PROCESSED, serial_number="INV-2026-000001")
+        TopicsAndMail(Sns(), self.TOPICS).announce(one, "PROCESSED")
+        (request,) = sent
+        assert request["TopicArn"] == "arn:s"
+        assert len(request["Subject"]) <= 100
+        bodies = json.loads(request["Message"])
+        assert json.loads(bodies["default"])["id"] == one.id
+        assert "Acme GmbH" in bodies["email"]
+        assert request["MessageAttributes"]["status"]["StringValue"] == "PROCESSED"
+
+    def test_the_customer_is_mailed_of_what_is_processed(self) -> None:
+        sent: list[dict[str, Any]] = []
+
+        class Mail:
+            def publish(self, **_: Any) -> None:
+                """Somebody else's."""
+
+            def send_email(self, **request: Any) -> None:
+                sent.append(request)
+
+        told = TopicsAndMail(Mail(), self.TOPICS, ses=Mail(), sender="us@example.com")
+        addressed = replace(checked(customer_email="bill@example.com"), status=PROCESSED)
+        told.announce(addressed, "DUPLICATE")
+        told.announce(checked(), "PROCESSED")
+        assert sent == []
+        told.announce(addressed, "PROCESSED")
+        (mail,) = sent
+        assert mail["FromEmailAddress"] == "us@example.com"
+        assert mail["Destination"] == {"ToAddresses": ["bill@example.com"]}
