@@ -139,6 +139,10 @@ class EmulatorProcess:
             "SFTP_ENABLED": "0",
             "IOT_MTLS_ENABLED": "0",
             "AUTH": str(self._settings.auth).lower(),
+            # Waits between the tries of a state machine's tasks; tests have them short.
+            "SFN_WAIT_SCALE": self._settings.emulator_environment.get(
+                "FINOPS_STATE_RETRY_SCALE", "1"
+            ),
             "PERSIST_STATE": str(int(self._settings.persist)),
             "S3_PERSIST": str(int(self._settings.persist)),
             "FINOPS_LOCAL_CLOUD_ID": self._cloud_id,

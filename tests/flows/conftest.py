@@ -13,6 +13,7 @@ from localcloud.terraform import local_environment
 from tests.conftest import CloudUnderTest
 from tests.flows.billing import BillingFlow
 from tests.flows.deployment import OTHER_SPOKE, SPOKE, Deployment
+from tests.flows.invoices import InvoiceFlow
 
 # Accounts that a test may deploy a spoke to: none is there at first.
 FURTHER_SPOKES = tuple(f"4{number:011d}" for number in range(60))
@@ -34,6 +35,9 @@ NEEDED = (
     "state_machine_tracing",
     "distributed_map",
     "s3_version_ranges",
+    "state_machine_callbacks",
+    "state_machine_redrive",
+    "textract",
 )
 
 
@@ -71,6 +75,12 @@ def billing(deployment: Deployment, outputs: dict[str, Any]) -> BillingFlow:
     rates = b"currency,rate_date,usd_per_unit\nEUR,2026-03-04,1.25\nJPY,2026-03-05,0.007\n"
     assert flow.drop("rates/first.csv", rates).tally.inserted == 2
     return flow
+
+
+@pytest.fixture(scope="session")
+def invoices(deployment: Deployment, outputs: dict[str, Any]) -> InvoiceFlow:
+    """The invoice flow."""
+    return InvoiceFlow(deployment, outputs["invoices"])
 
 
 @pytest.fixture

@@ -83,10 +83,10 @@ def document(*invoices: dict[str, str], pages: int = 1) -> bytes:
                 (170, "Amount"),
             ):
                 pdf.text(column, 100, text)
-            pdf.text(15, 108, "Bread")
-            pdf.text(110, 108, "1")
-            pdf.text(130, 108, one["subtotal"])
-            pdf.text(170, 108, one["subtotal"])
+            if number == 1:
+                for column, text in ((15, "Bread"), (110, "1"), (130, one["subtotal"])):
+                    pdf.text(column, 108, text)
+                pdf.text(170, 108, one["subtotal"])
             if number == pages:
                 sums = {
                     "Subtotal": one["subtotal"],

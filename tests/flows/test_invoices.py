@@ -35,8 +35,8 @@ class TestDocuments:
     ) -> None:
         with invoices.listening("success") as heard:
             done = invoices.drop(f"raw/a {number} ü.pdf", document(paper(number)), owner="ann")
+            assert done.status is PROCESSED, done.issues
             (message,) = heard(1)
-        assert done.status is PROCESSED, done.issues
         assert done.invoice
         assert {
             name: done.invoice.text(name) for name in ("vendor", "invoice_number", "total")

@@ -138,8 +138,8 @@ def test_corrections_are_a_persons_readings() -> None:
     assert corrected.text("due_date") == "2026-04-30"
     assert "currency" not in corrected.readings
     assert read.amount("total") == Decimal("119.00")
-    assert corrected.confidence == 0  # a required field is gone
-    assert read.confidence == 95
+    assert read.confidence == corrected.confidence == 95
+    assert Invoice(readings={}).confidence == 0
 
 
 def test_what_is_through_stays_so() -> None:

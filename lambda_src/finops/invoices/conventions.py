@@ -58,7 +58,7 @@ _DAY_BEFORE_MONTH: Final = frozenset(
     )
 )
 _UNITED_STATES = re.compile(
-    r"\bUSA\b|\bU\.S\.A|\bUnited States\b|\bUS\$|\bUSD\b|\b[A-Z]{2}[ ,]+\d{5}(?:-\d{4})?\b"
+    r"\bUSA\b|\bU\.S\.A|\bUnited States\b|\b[A-Z]{2}[ ,]+\d{5}(?:-\d{4})?\b"
 )
 
 

@@ -196,9 +196,9 @@ class Invoice:
 
     @cached_property
     def confidence(self) -> float:
-        """The least confidence of the required fields that are there; 0 where one is missing."""
-        found = [self.readings.get(name) for name in REQUIRED]
-        return min((one.confidence if one and one.value else 0.0) for one in found)
+        """The least confidence of the required fields that are there; 0 where none is."""
+        found = [self.readings[name] for name in REQUIRED if name in self.readings]
+        return min((one.confidence for one in found if one.value), default=0.0)
 
     def corrected(self, values: Mapping[str, str]) -> Invoice:
         """With these canonical values, as a person read them; an empty value clears a field."""

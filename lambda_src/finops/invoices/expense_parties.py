@@ -82,13 +82,26 @@ def vendor_of(pages: Sequence[Sequence[Line]]) -> dict[int, Party]:
                 key = vendor_key(piece.text)
                 if not key or id(piece.words[0]) in received:
                     continue
-                found = _points(piece, usual, domains, holders, key)
-                points[key] = max(points.get(key, 0.0), found)
+                score = _points(piece, usual, domains, holders, key)
+                points[key] = max(points.get(key, 0.0), score)
                 seen.setdefault(key, []).append((number, piece, lines, at))
     for key, places in seen.items():
         heights = {round(piece.top, 1) for _, piece, _, _ in places}
         if len(heights) > 1:
             points[key] += 1.5
+    found = _best(points, seen)
+    if len(pages) > 1:
+        # A document may hold invoices of several vendors.
+        for number, lines in enumerate(pages, 1):
+            if number not in found and (alone := vendor_of([lines])):
+                found[number] = alone[1]
+    return found
+
+
+def _best(
+    points: dict[str, float], seen: dict[str, list[tuple[int, Piece, Sequence[Line], int]]]
+) -> dict[int, Party]:
+    """The name with the most points, as it stands on each page; none where none has enough."""
     if not points:
         return {}
     ranked = sorted(points, key=lambda key: -points[key])

@@ -16,6 +16,8 @@ _NUMBERS: Final = frozenset({"QUANTITY", "UNIT_PRICE", "PRICE", "TAX", "DISCOUNT
 _TYPES: Final = frozenset({"ITEM", "QUANTITY", "UNIT_PRICE", "PRICE", "PRODUCT_CODE"})
 #: A row further below than this many heights is of something else.
 _FAR: Final = 7.0
+#: What goes on with an item stands close below it.
+_NEAR: Final = 2.6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,9 +97,9 @@ def _rows(
     for at in range(header + 1, len(lines)):
         line = lines[at]
         gap = (line.top - bottom) / height
-        if gap > _FAR:
+        if gap > (_NEAR if rows and not _has_price(line, columns) else _FAR):
             break
-        if _is_sum(line):
+        if _is_sum(line) and not _fills(line, columns):
             if _ends_table(line):
                 break
             waiting = []
@@ -115,6 +117,12 @@ def _rows(
     if rows and waiting:
         rows[-1] += [line for line in waiting if line.top - rows[-1][0].top < 12 * height]
     return rows, end
+
+
+def _fills(line: Line, columns: Sequence[_Column]) -> bool:
+    """Whether a line has a name, a count and a price, as "Freight 1 20.00" has."""
+    kinds = {kind for kind, _, _ in _cells([line], columns)}
+    return "PRICE" in kinds and bool(kinds & {"QUANTITY", "UNIT_PRICE"}) and "ITEM" in kinds
 
 
 def _is_sum(line: Line) -> bool:
