@@ -58,7 +58,7 @@ dev-ready:
 	@scripts/bootstrap dev
 
 cloud-ready:
-	@scripts/bootstrap terraform database emulator dev
+	@scripts/bootstrap terraform database ocr emulator dev
 	@$(PY) scripts/build_lambdas.py --target local --quiet
 
 deploy-ready:

@@ -23,6 +23,7 @@ from rich.progress import Progress as ProgressBar
 from rich.table import Table
 
 import demo_billing
+import demo_invoices
 from finops.shared.errors import FinOpsError
 from localcloud.endpoints import account_session
 from localcloud.settings import LocalCloudError, Settings
@@ -282,6 +283,7 @@ def summarise(demo: Demo) -> None:
         "  .venv/bin/finops billing load my-bills.csv --dataset acme --wait\n"
         "  .venv/bin/finops billing files      # and: billing quarantine FILE\n"
         "  .venv/bin/finops fx rate EUR 2026-03-07\n"
+        "  .venv/bin/finops invoices submit my-invoice.pdf --wait   # and: list, show, review\n"
         "  .venv/bin/finops status\n"
         f"  aws --endpoint-url {demo.url} dynamodb scan --table-name"
         f" {demo.outputs['budgets_table']}   # with AWS_ACCESS_KEY_ID=111111111111\n"
@@ -308,6 +310,11 @@ def main() -> int:
         with tempfile.TemporaryDirectory() as folder:
             demo_billing.refuse_a_spreadsheet(console, Path(folder))
         demo_billing.show_totals(console)
+        heading("Invoices: documents dropped into S3 are read, checked, numbered and announced")
+        with tempfile.TemporaryDirectory() as folder:
+            demo_invoices.drop_all(console, Path(folder))
+            demo_invoices.review(console)
+            demo_invoices.export(console)
         summarise(demo)
     except (DemoError, FinOpsError, LocalCloudError, RuntimeError, TerraformError) as error:
         console.print(f"[bold red]{error}[/bold red]", soft_wrap=True)

@@ -221,9 +221,19 @@ class InvoiceFlow:
     def listening(self, topic: str) -> Iterator[Callable[[int], list[dict[str, Any]]]]:
         """A queue on one of the topics: gives a function that awaits so many messages."""
         sqs, sns = self.deployment.client("sqs"), self.deployment.client("sns")
-        url = sqs.create_queue(QueueName=unique("listening"))["QueueUrl"]
-        arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"][
-            "QueueArn"
+        name = unique("listening")
+        arn = f"arn:aws:sqs:{self.outputs['region']}:{self.outputs['account_id']}:{name}"
+        policy = {
+            "Version": "2012-10-17",
+            "Statement": {
+                "Effect": "Allow",
+                "Principal": {"Service": "sns.amazonaws.com"},
+                "Action": "sqs:SendMessage",
+                "Resource": arn,
+            },
+        }
+        url = sqs.create_queue(QueueName=name, Attributes={"Policy": json.dumps(policy)})[
+            "QueueUrl"
         ]
         subscription = sns.subscribe(
             TopicArn=self.outputs["topic_arns"][topic],

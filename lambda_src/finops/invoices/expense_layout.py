@@ -262,7 +262,7 @@ def _summary_field(one: Summary, page: int, code: str) -> dict[str, Any]:
             {"Types": [one.group], "Id": str(uuid5(_BLOCKS, f"{page} {one.group}"))}
         ]
     if code and one.type in AMOUNT_TYPES:
-        found["Currency"] = {"Code": code, "Confidence": one.sure}
+        found["Currency"] = {"Code": code}
     return found
 
 

@@ -37,6 +37,8 @@ _ADDRESS: Final = re.compile(
     r"\bcalle\b|\bvia\b|\brua\b|box \d|suite|floor|p\.?o\.? box",
     re.IGNORECASE,
 )
+#: Percent.
+_NOISE: Final = 60.0
 _BANK: Final = re.compile(r"\bbank|sparkasse|banque|\biban\b|\bbic\b|swift", re.IGNORECASE)
 
 
@@ -159,7 +161,11 @@ def _names(line: Line) -> Iterator[Piece]:
 def _first_part(piece: Piece) -> Piece:
     """What stands before a dash: "Acme AG - Street 1 - City" is Acme AG."""
     first = _SPLIT.split(piece.text)[0]
-    return Piece(piece.words[: max(1, len(first.split()))])
+    words = list(piece.words[: max(1, len(first.split()))])
+    # A logo beside the name is recognized as signs that nobody wrote.
+    while len(words) > 1 and words[0].confidence < _NOISE:
+        del words[0]
+    return Piece(tuple(words))
 
 
 def receiver_of(lines: Sequence[Line]) -> Party | None:
@@ -186,7 +192,7 @@ def _received(lines: Sequence[Line]) -> set[int]:
                 found |= {id(one.words[0]) for one in _below(lines, at, piece)}
     for at, line in enumerate(lines):
         first = line.pieces[0]
-        if not 0.13 <= first.top <= 0.26 or first.left > 0.6 or _first_part(first) != first:
+        if not 0.13 <= first.top <= 0.26 or first.left > 0.6 or len(_SPLIT.split(first.text)) > 1:
             continue
         block = [first, *_below(lines, at, first)]
         apart = at == 0 or first.top - lines[at - 1].bottom > 1.2 * first.height

@@ -248,7 +248,7 @@ def _sums(invoice: Invoice, tolerance: int) -> Iterator[Issue]:
                 "lines_are_not_the_sum",
                 "line_items",
                 f"the {len(amounts)} line items add up to {added}, which is neither "
-                + " nor ".join(f"{one}" for one in candidates),
+                + " nor ".join(dict.fromkeys(f"{one}" for one in candidates)),
             )
     for number, item in enumerate(invoice.line_items, 1):
         if item.quantity is None or item.unit_price is None or item.amount is None:

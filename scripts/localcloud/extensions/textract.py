@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import ministack.app
-from ministack.core import iam_evaluator, router
+from ministack.core import iam_actions, iam_evaluator, router
 from ministack.core.responses import get_account_id, get_region, json_response
 from ministack.core.router import extract_access_key_id
 from ministack.services import s3, sns
@@ -111,4 +111,5 @@ def install() -> None:
         "target_prefixes": ["Textract."],
         "credential_scope": "textract",
     }
+    iam_actions.SERVICE_TO_IAM_NAMESPACE["textract"] = "textract"
     ministack.app.SERVICE_HANDLERS["textract"] = _Endpoint(service).handle_request

@@ -1,0 +1,251 @@
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from finops.invoices.domain import Invoice, InvoiceKind
+from finops.invoices.expense import read_expense
+from tests.invoices.responses import GOOD, TYPES, answer, page
+
+
+def read(*pages: dict[str, str], **more: Any) -> Invoice:
+    (found,) = read_expense(answer(*pages, **more))
+    return found
+
+
+def values(found: Invoice) -> dict[str, str]:
+    return {name: one.value for name, one in found.readings.items()}
+
+
+def labelled(kind: str, text: str, label: str = "", number: int = 1, sure: float = 99.0) -> Any:
+    return {
+        "Type": {"Text": kind, "Confidence": sure},
+        "LabelDetection": {"Text": label, "Confidence": sure},
+        "ValueDetection": {"Text": text, "Confidence": sure},
+        "PageNumber": number,
+    }
+
+
+def response(*pages: list[Any]) -> dict[str, Any]:
+    return {
+        "DocumentMetadata": {"Pages": len(pages)},
+        "ExpenseDocuments": [
+            {"ExpenseIndex": n, "SummaryFields": fields, "LineItemGroups": []}
+            for n, fields in enumerate(pages, 1)
+        ],
+    }
+
+
+def test_fields_are_read_in_canonical_form() -> None:
+    assert values(read(GOOD)) == {
+        "vendor": "Acme GmbH",
+        "invoice_number": "R-77",
+        "invoice_date": "2026-03-31",
+        "currency": "EUR",
+        "subtotal": "100.00",
+        "tax": "19.00",
+        "total": "119.00",
+    }
+
+
+def test_pages_of_one_number_are_one_invoice() -> None:
+    first = {name: GOOD[name] for name in ("vendor", "invoice_number", "invoice_date")}
+    found = read(first, {"total": GOOD["total"]}, {"invoice_number": "r 77", "tax": "EUR 19.00"})
+    assert found.pages == (1, 2, 3)
+    assert values(found)["total"] == "119.00"
+    assert [one.reason for one in found.other] == ["repeated"]
+
+
+def test_another_number_begins_another_invoice() -> None:
+    found = read_expense(answer(GOOD, {"total": "EUR 1.00"}, GOOD | {"invoice_number": "R-78"}))
+    assert [one.pages for one in found] == [(1, 2), (3,)]
+    assert [one.text("invoice_number") for one in found] == ["R-77", "R-78"]
+
+
+def test_a_later_page_says_that_it_is_one_though_its_number_was_misread() -> None:
+    pages = [
+        [labelled("INVOICE_RECEIPT_ID", "R-77"), labelled("OTHER", "1 of 2", "Page")],
+        [
+            labelled("INVOICE_RECEIPT_ID", "R-77l", number=2, sure=80),
+            labelled("OTHER", "2 of 2", "Page", 2),
+        ],
+    ]
+    (found,) = read_expense(response(*pages))
+    assert found.text("invoice_number") == "R-77"
+    assert "R-77l as well" in found.readings["invoice_number"].doubt
+
+
+def test_page_one_begins_another_invoice() -> None:
+    one = [labelled("TOTAL", "EUR 1.00"), labelled("OTHER", "1 of 1", "Page")]
+    assert len(read_expense(response(one, one))) == 2
+
+
+def test_the_grand_total_of_the_last_page_counts() -> None:
+    fields = [
+        [labelled("TOTAL", "EUR 50.00", "Carried over")],
+        [
+            labelled("TOTAL", "EUR 70.00", "Total", 2),
+            labelled("TOTAL", "EUR 84.00", "Grand total", 2),
+        ],
+    ]
+    (found,) = read_expense(response(*fields))
+    total = found.readings["total"]
+    assert total.value == "84.00"
+    assert "50.00" in total.doubt
+    assert "70.00" in total.doubt
+
+
+def test_the_total_that_adds_up_is_right_whatever_else_stands_there() -> None:
+    fields = [
+        labelled("TOTAL", "EUR 500.00", "Total points"),
+        labelled("TOTAL", "EUR 119.00", "Total", sure=70),
+        labelled("SUBTOTAL", "EUR 100.00"),
+        labelled("TAX", "EUR 19.00"),
+    ]
+    (found,) = read_expense(response(fields))
+    assert (found.text("total"), found.readings["total"].doubt) == ("119.00", "")
+    assert [(one.text, one.reason) for one in found.other] == [("EUR 500.00", "contradicts")]
+
+
+def test_taxes_at_several_rates_are_added_up() -> None:
+    fields = [
+        labelled("TOTAL", "126.00 EUR"),
+        labelled("SUBTOTAL", "100.00 EUR"),
+        labelled("TAX", "19.00 EUR", "VAT 19%"),
+        labelled("TAX", "7.00 EUR", "VAT 7%"),
+    ]
+    (found,) = read_expense(response(fields))
+    assert found.text("tax") == "26.00"
+
+
+def test_an_amount_due_stands_in_for_a_total_with_a_doubt() -> None:
+    (found,) = read_expense(response([labelled("AMOUNT_DUE", "EUR 5.00")]))
+    assert found.text("total") == "5.00"
+    assert found.readings["total"].doubt
+
+
+def test_a_vendor_that_is_the_customer_is_in_doubt() -> None:
+    fields = [labelled("VENDOR_NAME", "Acme Ltd"), labelled("RECEIVER_NAME", "ACME")]
+    (found,) = read_expense(response(fields))
+    assert found.readings["vendor"].doubt
+
+
+def test_what_is_not_understood_is_kept_as_it_stands() -> None:
+    found = read(GOOD | {"total": "1.2.3 EUR", "invoice_date": "soon"})
+    for name, text in (("total", "1.2.3 EUR"), ("invoice_date", "soon")):
+        assert (found.text(name), found.readings[name].text) == ("", text)
+
+
+@pytest.mark.parametrize(
+    "title", ["Credit note", "GUTSCHRIFT Nr. 5", "Avoir", "Creditnota", "Nota de crédito"]
+)
+def test_a_credit_note_is_known_by_its_title(title: str) -> None:
+    made = answer(GOOD)
+    made["ExpenseDocuments"][0]["Blocks"] = [{"BlockType": "LINE", "Text": title}]
+    (found,) = read_expense(made)
+    assert found.kind is InvoiceKind.CREDIT_NOTE
+    assert read(GOOD).kind is InvoiceKind.INVOICE
+
+
+def test_items_have_their_cells() -> None:
+    made = answer(GOOD)
+    cells = [
+        ("ITEM", "", "Bread,\nsliced"),
+        ("PRODUCT_CODE", "", "B-1"),
+        ("QUANTITY", "", "2"),
+        ("UNIT_PRICE", "", "1.234,50"),
+        ("PRICE", "", "2.469,00 €"),
+        ("OTHER", "VAT", "19%"),
+        ("OTHER", "VAT", "469,11"),
+        ("EXPENSE_ROW", "", "Bread 2"),
+    ]
+    made["ExpenseDocuments"][0]["LineItemGroups"] = [
+        {
+            "LineItems": [
+                {
+                    "LineItemExpenseFields": [
+                        {
+                            "Type": {"Text": kind},
+                            "LabelDetection": {"Text": label},
+                            "ValueDetection": {"Text": text, "Confidence": 90.0},
+                        }
+                        for kind, label, text in cells
+                    ]
+                }
+            ]
+        }
+    ]
+    (item,) = read_expense(made)[0].line_items
+    assert (item.description, item.product_code) == ("Bread, sliced", "B-1")
+    assert [f"{one}" for one in (item.quantity, item.unit_price, item.amount, item.tax)] == [
+        "2",
+        "1234.50",
+        "2469.00",
+        "469.11",
+    ]
+    assert item.other == {"VAT": "19%"}
+    assert (item.confidence, item.text) == (90.0, "Bread 2")
+
+
+def test_nothing_that_was_found_is_lost() -> None:
+    made = answer(GOOD, GOOD | {"total": "EUR 7.00"})
+    made["ExpenseDocuments"][0]["SummaryFields"].append(labelled("VENDOR_PHONE", "555"))
+    accounted(made)
+
+
+def accounted(made: dict[str, Any]) -> None:
+    """Every field is a reading or kept beside them, every row an item."""
+    found = read_expense(made)
+    fields = sum(len(one["SummaryFields"]) for one in made["ExpenseDocuments"])
+    readings = sum(len(set(one.readings) - {"currency"}) for one in found)
+    assert readings + sum(len(one.other) for one in found) == fields
+    rows = sum(
+        len(group["LineItems"])
+        for one in made["ExpenseDocuments"]
+        for group in one["LineItemGroups"]
+    )
+    assert sum(len(one.line_items) for one in found) == rows
+
+
+REAL = {
+    "expense_async_two_pages.json": {
+        "invoice_number": "00000135",
+        "invoice_date": "2020-03-12",
+        "due_date": "2020-03-26",
+        "total": "5715.00",
+        "currency": "USD",
+        "vendor": "META",
+        "purchase_order": "F0016",
+    },
+    "expense_invoice.json": {
+        "invoice_number": "123PQR456",
+        "invoice_date": "2021-01-01",
+        "due_date": "2021-01-31",
+        "subtotal": "6169.40",
+        "tax": "61.69",
+        "total": "6231.09",
+        "currency": "USD",
+        "customer": "XZY Company",
+    },
+    "expense_sample1.json": {"total": "50.00"},
+}
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_real_answers_are_read_whole(name: str) -> None:
+    folder = os.environ.get("FINOPS_CORPUS")
+    if not folder:
+        pytest.skip("FINOPS_CORPUS names no folder of real files")
+    made = json.loads((Path(folder) / "textract" / name).read_text())
+    accounted(made)
+    (found,) = read_expense(made)
+    assert REAL[name].items() <= values(found).items()
+
+
+def test_every_field_of_ours_has_a_type() -> None:
+    assert set(TYPES) <= set(values(read(GOOD))) | {"due_date"}
+    assert page(GOOD)["SummaryFields"]
