@@ -5,6 +5,7 @@ Limits are Textract's: https://docs.aws.amazon.com/textract/latest/dg/limits-doc
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import BinaryIO, Final
 
@@ -103,7 +104,8 @@ def _image(file: BinaryIO, size: int, kind: str) -> DocumentFile:
     if size > largest:
         raise _too_large(size, largest)
     try:
-        with Image.open(file, formats=[kind]) as image:
+        # Damage is judged by what can be read, not by what Pillow says of it on the way.
+        with warnings.catch_warnings(action="ignore"), Image.open(file, formats=[kind]) as image:
             width, height = image.size
             pages = getattr(image, "n_frames", 1)
             image.verify()

@@ -46,8 +46,11 @@ def _words(page: Any) -> PageWords | None:
 
     if page.get_rotation():
         return None
-    left, bottom, right, top = page.get_cropbox()
-    width, height = right - left, top - bottom
+    width, height = page.get_size()
+    # Boxes that a page inherits are not found here: its size is right all the same.
+    found = page.get_cropbox(fallback_ok=False) or page.get_mediabox(fallback_ok=False)
+    left, bottom = found[:2] if found else (0.0, 0.0)
+    right, top = left + width, bottom + height
     text_page = page.get_textpage()
     try:
         text = text_page.get_text_range()

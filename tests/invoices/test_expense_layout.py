@@ -1,0 +1,189 @@
+"""What is found on the samples, and on real invoices where there are some."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import botocore.session
+import pytest
+from botocore.validate import ParamValidator
+
+import sample_invoices
+from finops.invoices.domain import Invoice, vendor_key
+from finops.invoices.expense import read_expense
+from finops.invoices.expense_layout import analyze_expense
+from finops.invoices.text_layer import analyze_text_layer
+from finops.invoices.words import PageWords, Word, lines_of
+from sample_invoices import Sample
+
+SAMPLES = {one.name: one for one in sample_invoices.samples()}
+READ = [one for one in SAMPLES.values() if one.fields and one.name.endswith(".pdf")]
+
+
+def read(content: bytes) -> list[Invoice]:
+    found = analyze_text_layer(io.BytesIO(content))
+    assert found
+    return read_expense(found, source="text-layer")
+
+
+def lines(*texts: tuple[float, float, str], size: float = 0.012) -> PageWords:
+    """A page with these texts at (left, top)."""
+
+    def words() -> Iterator[Word]:
+        for left, top, text in texts:
+            at = left
+            for word in text.split():
+                right = at + 0.009 * len(word)
+                yield Word(text=word, left=at, top=top, right=right, bottom=top + size)
+                at = right + 0.006
+
+    return PageWords(words=tuple(words()))
+
+
+def found(*texts: tuple[float, float, str]) -> dict[str, str]:
+    answer = analyze_expense([lines(*texts)])
+    return {
+        one["Type"]["Text"]: one["ValueDetection"]["Text"]
+        for one in answer["ExpenseDocuments"][0]["SummaryFields"]
+    }
+
+
+def test_samples_are_the_same_bytes_every_time() -> None:
+    assert sample_invoices.samples() == list(SAMPLES.values())
+
+
+@pytest.mark.parametrize("sample", READ, ids=[one.name for one in READ])
+def test_samples_are_read_to_the_letter(sample: Sample) -> None:
+    (invoice,) = read(sample.content)
+    assert {name: invoice.text(name) for name in sample.fields} == dict(sample.fields)
+    assert all(not one.doubt for one in invoice.readings.values())
+    subtotal = sum((item.amount or Decimal(0) for item in invoice.line_items), Decimal(0))
+    assert subtotal == Decimal(sample.fields["subtotal"])
+
+
+def test_the_answer_is_one_that_textracts_model_describes() -> None:
+    answer = analyze_text_layer(io.BytesIO(SAMPLES["gracht.pdf"].content))
+    assert answer
+    model = botocore.session.get_session().get_service_model("textract")
+    shape = model.operation_model("AnalyzeExpense").output_shape
+    report = ParamValidator().validate(answer, shape)
+    assert not report.has_errors(), report.generate_report()
+
+
+def test_two_invoices_of_one_file_are_two() -> None:
+    first, second = read(SAMPLES["two-invoices.pdf"].content)
+    assert (first.text("invoice_number"), second.text("invoice_number")) == (
+        "RE-88300",
+        "RE-88301",
+    )
+
+
+def test_an_unclear_date_is_in_doubt() -> None:
+    (invoice,) = read(SAMPLES["unclear-date.pdf"].content)
+    assert invoice.readings["invoice_date"].doubt
+
+
+@pytest.mark.parametrize(
+    ("texts", "kind", "value"),
+    [
+        ([(0.1, 0.2, "Invoice No: 77-A")], "INVOICE_RECEIPT_ID", "77-A"),
+        ([(0.1, 0.2, "Invoice No"), (0.5, 0.2, "77-A")], "INVOICE_RECEIPT_ID", "77-A"),
+        ([(0.1, 0.2, "Invoice No"), (0.1, 0.22, "77-A")], "INVOICE_RECEIPT_ID", "77-A"),
+        ([(0.1, 0.2, "Rechnungs-Nr.: RE 2026/7")], "INVOICE_RECEIPT_ID", "RE 2026/7"),
+        ([(0.1, 0.2, "N° de facture : F-1")], "INVOICE_RECEIPT_ID", "F-1"),
+        ([(0.1, 0.2, "Fakturanummer 5512")], "INVOICE_RECEIPT_ID", "5512"),
+        ([(0.1, 0.2, "Due date: 30 April 2026")], "DUE_DATE", "30 April 2026"),
+        ([(0.1, 0.2, "Vencimiento"), (0.5, 0.2, "30/04/2026")], "DUE_DATE", "30/04/2026"),
+        ([(0.1, 0.2, "Grand Total"), (0.8, 0.2, "$ 1,234.00")], "TOTAL", "$ 1,234.00"),
+        ([(0.1, 0.2, "Totaal incl. btw"), (0.8, 0.2, "12,00")], "TOTAL", "12,00"),
+        ([(0.1, 0.2, "Att betala"), (0.8, 0.2, "100,00 kr")], "AMOUNT_DUE", "100,00 kr"),
+        ([(0.1, 0.2, "MwSt. 19%"), (0.8, 0.2, "19,00")], "TAX", "19,00"),
+        ([(0.1, 0.2, "IVA 22%"), (0.8, 0.2, "22,00")], "TAX", "22,00"),
+        ([(0.1, 0.2, "USt-IdNr. DE123456789")], "VENDOR_VAT_NUMBER", "DE123456789"),
+        ([(0.1, 0.2, "Phone: 555-123")], "OTHER", "555-123"),
+    ],
+)
+def test_a_value_stands_beside_or_below_its_label(
+    texts: list[tuple[float, float, str]], kind: str, value: str
+) -> None:
+    assert found(*texts)[kind] == value
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        [(0.1, 0.2, "Invoice address: 5 Mill Lane")],
+        [(0.1, 0.2, "Total pages"), (0.8, 0.2, "of this order")],
+        [(0.1, 0.2, "Invoice"), (0.1, 0.6, "77-A")],
+    ],
+)
+def test_what_only_looks_like_a_label_names_nothing(texts: list[tuple[float, float, str]]) -> None:
+    assert not {"INVOICE_RECEIPT_ID", "TOTAL"} & set(found(*texts))
+
+
+def test_the_receiver_is_not_the_vendor() -> None:
+    page = [
+        (0.1, 0.05, "Acme Ltd"),
+        (0.1, 0.2, "Bill to:"),
+        (0.1, 0.215, "Somebody Else Ltd"),
+        (0.1, 0.23, "5 Mill Lane"),
+        (0.1, 0.9, "Acme Ltd"),
+    ]
+    assert found(*page)["VENDOR_NAME"] == "Acme Ltd"
+    assert found(*page)["RECEIVER_NAME"] == "Somebody Else Ltd"
+
+
+def test_a_mail_address_bears_out_a_name() -> None:
+    page = [
+        (0.1, 0.05, "The best of all wholesalers"),
+        (0.1, 0.08, "Azure Interior"),
+        (0.1, 0.9, "sales@azure-interior.test"),
+    ]
+    assert found(*page)["VENDOR_NAME"] == "Azure Interior"
+
+
+def test_words_make_lines_from_the_top_and_pieces_from_the_left() -> None:
+    page = lines((0.5, 0.3, "right"), (0.1, 0.3, "left one"), (0.1, 0.1, "first"))
+    assert [[piece.text for piece in line.pieces] for line in lines_of(page)] == [
+        ["first"],
+        ["left one", "right"],
+    ]
+
+
+#: Our field by the truth's key.
+TRUTH = {
+    "issuer": "vendor",
+    "invoice_number": "invoice_number",
+    "date": "invoice_date",
+    "date_due": "due_date",
+    "currency": "currency",
+    "amount_untaxed": "subtotal",
+    "amount_tax": "tax",
+    "amount": "total",
+}
+
+
+def agrees(name: str, ours: str, truth: Any) -> bool:
+    if name in {"subtotal", "tax", "total"}:
+        return bool(ours) and Decimal(ours) == Decimal(str(truth))
+    return vendor_key(ours) == vendor_key(truth) if name == "vendor" else ours == str(truth)
+
+
+def test_no_real_invoice_has_a_wrong_field_that_nobody_is_asked_about() -> None:
+    folder = os.environ.get("FINOPS_CORPUS")
+    if not folder:
+        pytest.skip("FINOPS_CORPUS names no folder of real files")
+    for path in sorted((Path(folder) / "invoices").glob("*.pdf")):
+        (truth,) = json.loads(path.with_suffix(".json").read_text())
+        (invoice,) = read(path.read_bytes())
+        for key, name in TRUTH.items():
+            reading = invoice.readings.get(name)
+            if key not in truth or reading is None or agrees(name, reading.value, truth[key]):
+                continue
+            assert reading.confidence < 80 or reading.doubt, (path.name, name, reading, truth[key])
