@@ -90,6 +90,12 @@ module "billing" {
   }
 }
 
+# Whoever sends mail is known to SES; here nothing leaves the machine.
+resource "aws_sesv2_email_identity" "invoices" {
+  provider       = aws.management
+  email_identity = "invoices@example.com"
+}
+
 module "invoices" {
   source    = "../../modules/invoices"
   providers = { aws = aws.management }
@@ -103,7 +109,7 @@ module "invoices" {
   intake            = { maximum_concurrency = 2 }
   extraction        = var.invoice_extraction
   review            = var.invoice_review
-  mail_sender       = "invoices@example.com"
+  mail_sender       = aws_sesv2_email_identity.invoices.email_identity
 
   validation = {
     rules = [{

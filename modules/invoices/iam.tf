@@ -168,15 +168,13 @@ data "aws_iam_policy_document" "notify_invoice" {
   dynamic "statement" {
     for_each = var.mail_sender[*]
     content {
-      sid       = "MailCustomers"
-      actions   = ["ses:SendEmail"]
-      resources = ["arn:aws:ses:${var.region}:${var.account_id}:identity/*"]
-
-      condition {
-        test     = "StringEquals"
-        variable = "ses:FromAddress"
-        values   = [statement.value]
-      }
+      sid     = "MailCustomers"
+      actions = ["ses:SendEmail"]
+      # SES may know the address, or its whole domain.
+      resources = [
+        for identity in [statement.value, split("@", statement.value)[1]] :
+        "arn:aws:ses:${var.region}:${var.account_id}:identity/${identity}"
+      ]
     }
   }
 }

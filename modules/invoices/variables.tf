@@ -194,6 +194,11 @@ variable "mail_sender" {
   description = "Address from which the customer named in an invoice is told by SES that it is processed; nobody is when null. SES must have verified it."
   type        = string
   default     = null
+
+  validation {
+    condition     = var.mail_sender == null || can(regex("^[^@[:space:]]+@[^@[:space:]]+$", var.mail_sender))
+    error_message = "mail_sender must be an address such as invoices@example.com."
+  }
 }
 
 variable "kms_key_arn" {

@@ -22,6 +22,7 @@ EXTENSIONS = (
     "ssm_change_events",
     "ssm_iam",
     "sqs_iam",
+    "ses_iam",
     "eventbridge_targets",
     "cross_account_bus",
     "budgets_iam",
