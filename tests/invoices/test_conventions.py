@@ -117,8 +117,8 @@ def test_day_and_month_are_told_apart_by_the_rest_of_the_document() -> None:
         ("01.02.2024",): european,
     }.items():
         assert Conventions.of(texts).date("03/04/2026") == (day, ""), texts
-    for texts in (["13/02/2024", "02/13/2024"], ["USA", "IBAN"]):
-        assert Conventions.of(texts).date("03/04/2026")[1]
+    for contrary in (["13/02/2024", "02/13/2024"], ["USA", "IBAN"]):
+        assert Conventions.of(contrary).date("03/04/2026")[1]
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,11 @@ def test_the_contracts_shape_is_read() -> None:
         "due_date": "2026-04-30",
     }
     (item,) = found.line_items
-    assert (item.quantity, item.unit_price, item.amount) == (10, Decimal("12.05"), Decimal("120.5"))
+    assert (item.quantity, item.unit_price, item.amount) == (
+        Decimal(10),
+        Decimal("12.05"),
+        Decimal("120.5"),
+    )
 
 
 def test_more_may_be_said() -> None:
