@@ -91,9 +91,9 @@ module "billing" {
 }
 
 # Whoever sends mail is known to SES; here nothing leaves the machine.
-resource "aws_sesv2_email_identity" "invoices" {
-  provider       = aws.management
-  email_identity = "invoices@example.com"
+resource "aws_ses_email_identity" "invoices" {
+  provider = aws.management
+  email    = "invoices@example.com"
 }
 
 module "invoices" {
@@ -109,7 +109,7 @@ module "invoices" {
   intake            = { maximum_concurrency = 2 }
   extraction        = var.invoice_extraction
   review            = var.invoice_review
-  mail_sender       = aws_sesv2_email_identity.invoices.email_identity
+  mail_sender       = aws_ses_email_identity.invoices.email
 
   validation = {
     rules = [{

@@ -29,7 +29,7 @@ provider "aws" {
     s3             = var.endpoint_url
     scheduler      = var.endpoint_url
     secretsmanager = var.endpoint_url
-    sesv2          = var.endpoint_url
+    ses            = var.endpoint_url
     sfn            = var.endpoint_url
     sns            = var.endpoint_url
     sqs            = var.endpoint_url

@@ -79,10 +79,14 @@ data "aws_iam_policy_document" "finish_extraction" {
   #checkov:skip=CKV_AWS_111:Textract has no resources to name
   source_policy_documents = [data.aws_iam_policy_document.use_table.json]
 
-  statement {
-    sid       = "ReadDocuments"
-    actions   = ["s3:GetObject", "s3:GetObjectVersion"]
-    resources = ["${local.bucket_arn}/raw/*"]
+  # To compare with what the text layer reads.
+  dynamic "statement" {
+    for_each = var.extraction.shadow ? ["shadow"] : []
+    content {
+      sid       = "ReadDocuments"
+      actions   = ["s3:GetObject", "s3:GetObjectVersion"]
+      resources = ["${local.bucket_arn}/raw/*"]
+    }
   }
 
   statement {

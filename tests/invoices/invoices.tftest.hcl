@@ -159,7 +159,6 @@ run "finish_extraction_policy" {
       CollectFromTextract = ["Allow", ["textract:GetExpenseAnalysis"], ["*"], null]
       ConsumeCompletions  = ["Allow", ["sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"], ["arn:aws:sqs:eu-west-1:111111111111:finops-invoice-extractions"], null]
       KeepRecords         = ["Allow", ["s3:GetObject", "s3:PutObject"], ["arn:aws:s3:::finops-invoices-111111111111-eu-west-1/textract/*"], null]
-      ReadDocuments       = ["Allow", ["s3:GetObject", "s3:GetObjectVersion"], ["arn:aws:s3:::finops-invoices-111111111111-eu-west-1/raw/*"], null]
       ResumeWorkflow      = ["Allow", ["states:SendTaskSuccess"], ["arn:aws:states:eu-west-1:111111111111:stateMachine:finops-invoice-workflow"], null]
       SendFailures        = ["Allow", ["sqs:SendMessage"], ["arn:aws:sqs:eu-west-1:111111111111:finops-finish-extraction-failures"], null]
       UseTable            = ["Allow", ["dynamodb:GetItem", "dynamodb:PutItem"], ["arn:aws:dynamodb:eu-west-1:111111111111:table/finops-invoices"], null]
@@ -269,6 +268,24 @@ run "fail_invoice_policy" {
       WriteTraces     = ["Allow", ["xray:PutTelemetryRecords", "xray:PutTraceSegments"], ["*"], null]
     })
     error_message = "Failures are published to their own topic."
+  }
+}
+
+run "shadow_policy" {
+  command = plan
+  module { source = "../../modules/invoices" }
+
+  variables {
+    extraction = { shadow = true }
+  }
+
+  assert {
+    condition = jsonencode([
+      for s in jsondecode(output.policy_json.finish_extraction).Statement : [s.Action, s.Resource] if s.Sid == "ReadDocuments"
+      ]) == jsonencode([[
+        ["s3:GetObjectVersion", "s3:GetObject"], "arn:aws:s3:::finops-invoices-111111111111-eu-west-1/raw/*",
+    ]])
+    error_message = "Who compares both engines reads the document once more."
   }
 }
 

@@ -41,20 +41,25 @@ class _Caller:
     access_key: str
     context: contextvars.Context
 
+    def _may(self, action: str, resource: str, **context: str) -> bool:
+        if not ministack.app.AUTH:
+            return True
+        denied = self.context.copy().run(
+            iam_evaluator.enforce,
+            self.access_key,
+            action,
+            action.partition(":")[0],
+            self.region,
+            resource_arn=resource,
+            service_context=context,
+        )
+        return not denied
+
     def object(self, bucket: str, key: str, version: str) -> bytes:
         action = "s3:GetObjectVersion" if version else "s3:GetObject"
-        if ministack.app.AUTH:
-            arn = f"arn:aws:s3:::{bucket}/{key}"
-            denied = self.context.copy().run(
-                iam_evaluator.enforce, self.access_key, action, "s3", self.region, resource_arn=arn
-            )
-            if denied:
-                raise TextractError(
-                    "InvalidS3ObjectException",
-                    "Unable to get object metadata from S3. Check object key, region and/or "
-                    "access permissions.",
-                )
-        content = self.context.copy().run(s3._get_object_data, bucket, key, version or None)
+        content = None
+        if self._may(action, f"arn:aws:s3:::{bucket}/{key}"):
+            content = self.context.copy().run(s3._get_object_data, bucket, key, version or None)
         if content is None:
             raise TextractError(
                 "InvalidS3ObjectException",
@@ -62,6 +67,13 @@ class _Caller:
                 "permissions.",
             )
         return bytes(content)
+
+    def pass_role(self, role_arn: str) -> None:
+        context = {"iam:passedtoservice": "textract.amazonaws.com"}
+        if not self._may("iam:PassRole", role_arn, **context):
+            raise TextractError(
+                "AccessDeniedException", f"not authorized to perform: iam:PassRole on {role_arn}"
+            )
 
     def publish(self, topic_arn: str, role_arn: str, message: str) -> None:
         def publish() -> None:

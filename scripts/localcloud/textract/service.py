@@ -39,6 +39,13 @@ class Surroundings(Protocol):
             TextractError: there is none, or they may not.
         """
 
+    def pass_role(self, role_arn: str) -> None:
+        """Hand the service a role.
+
+        Raises:
+            TextractError: the caller may not.
+        """
+
     def publish(self, topic_arn: str, role_arn: str, message: str) -> None:
         """Tell a topic as the role."""
 
@@ -119,6 +126,8 @@ class Textract:
 
     def _start(self, request: dict[str, Any], around: Surroundings) -> dict[str, Any]:
         content = _object(request["DocumentLocation"].get("S3Object", {}), around)
+        if channel := request.get("NotificationChannel"):
+            around.pass_role(channel["RoleArn"])
         token = request.get("ClientRequestToken")
         asked = json.dumps(request, sort_keys=True)
         with self._lock:

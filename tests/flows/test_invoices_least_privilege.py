@@ -1,0 +1,274 @@
+"""Each statement that the invoice flow is granted is taken away in turn, as for budgets."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from finops.invoices.domain import InvoiceStatus
+from finops.invoices.reviewing import Reviewing
+from tests.flows.invoices import STEPS, InvoiceFlow, document, json_invoice, paper
+from tests.flows.test_least_privilege import (
+    HUB,
+    answers,
+    deployed,
+    failure_is_kept,
+    flow_of,
+    happens,
+    log_is_written,
+    without,
+)
+from tests.invoices.fakes import FakeClock
+
+pytestmark = [
+    pytest.mark.flow,
+    pytest.mark.xdist_group("invoices"),
+    pytest.mark.needs("service_permissions", "state_machine_permissions", "textract", "ses_iam"),
+]
+
+Probe = Callable[[InvoiceFlow, str], bool]
+WORKFLOW, COMPLETION = "finops-invoice-workflow", "finops-invoice-extractions"
+PROCESSED, REVIEW = InvoiceStatus.PROCESSED, InvoiceStatus.NEEDS_REVIEW
+STUCK = frozenset({InvoiceStatus.PROCESSING_FAILED, InvoiceStatus.VALIDATION_FAILED})
+
+
+def becomes(flow: InvoiceFlow, invoice: str, wanted: InvoiceStatus = PROCESSED) -> bool:
+    """Whether the invoice ends so and that is announced; another end counts as none in time."""
+
+    def ended() -> bool:
+        found = flow.found(invoice)
+        if found is None:
+            return False
+        announced = any(one.startswith(wanted.value) for one in found.announced)
+        return (found.status is wanted and announced) or found.status in STUCK
+
+    if not happens(ended):
+        return False
+    found = flow.found(invoice)
+    return bool(found and found.status is wanted)
+
+
+def json_is_processed(flow: InvoiceFlow, name: str) -> bool:
+    return becomes(flow, flow.put(f"json/{name}.json", json_invoice(name)).document_id)
+
+
+def page_is_processed(flow: InvoiceFlow, name: str) -> bool:
+    return becomes(flow, flow.put(f"raw/{name}.pdf", document(paper(name))).document_id)
+
+
+def job_is_processed(flow: InvoiceFlow, name: str) -> bool:
+    body = document(paper(name), pages=2)
+    return becomes(flow, flow.put(f"raw/{name}.pdf", body).document_id)
+
+
+def both_invoices_are_processed(flow: InvoiceFlow, name: str) -> bool:
+    body = document(paper(f"{name}A"), paper(f"{name}B", total="120.00"))
+    first = flow.put(f"raw/{name}.pdf", body).document_id
+    return becomes(flow, first) and becomes(flow, f"{first}-2", REVIEW)
+
+
+def large(name: str, amount: str = "6000.00") -> bytes:
+    """An invoice whose record is too large for an item of the table."""
+    items = [{"description": "x" * 150, "quantity": 1, "rate": "2.00"} for _ in range(3000)]
+    return json_invoice(name, amount=amount, items=items)
+
+
+def large_invoice_is_processed(flow: InvoiceFlow, name: str) -> bool:
+    return becomes(flow, flow.put(f"json/{name}.json", large(name)).document_id)
+
+
+def large_invoice_is_reviewed(flow: InvoiceFlow, name: str) -> bool:
+    invoice = flow.put(f"json/{name}.json", large(name, "60000.00")).document_id
+    return becomes(flow, invoice, REVIEW) and happens(lambda: flow.store.find(invoice).task_token)
+
+
+def large_invoice_is_known_again(flow: InvoiceFlow, name: str) -> bool:
+    source = flow.put(f"json/{name}.json", large(name))
+    flow.ended(source.document_id)
+    answer = flow.deployment.invoke(STEPS["receive"], flow.event(source))
+    return bool(answer == {"batchItemFailures": []})
+
+
+def cold_start(flow: InvoiceFlow, step: str) -> None:
+    """What a function keeps between events is forgotten."""
+    functions = flow.deployment.client("lambda")
+    name = STEPS[step]
+    found = functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
+    functions.update_function_configuration(
+        FunctionName=name, Environment={"Variables": {**found, "COLD": uuid.uuid4().hex}}
+    )
+    functions.get_waiter("function_updated_v2").wait(
+        FunctionName=name, WaiterConfig={"Delay": 0.1, "MaxAttempts": 100}
+    )
+
+
+def rules_are_read(flow: InvoiceFlow, name: str) -> bool:
+    cold_start(flow, "validate")
+    return json_is_processed(flow, name)
+
+
+def finished_job_is_taken_up(flow: InvoiceFlow, name: str) -> bool:
+    """Another execution comes to a job that has ended: it is not announced again."""
+    invoice = flow.put(f"raw/{name}.pdf", document(paper(name), pages=2)).document_id
+    done = flow.ended(invoice)
+    assert done.status is PROCESSED
+    flow.store.save(
+        replace(
+            done,
+            status=InvoiceStatus.RECEIVED,
+            response_key="",
+            invoice=None,
+            serial_number="",
+            announced=(),
+        )
+    )
+    flow.workflow.start(f"{name}-again", {"invoice_id": invoice, "kind": "DOCUMENT"})
+    return becomes(flow, invoice)
+
+
+@dataclass
+class Silent:
+    """A workflow that hears nothing."""
+
+    def start(self, name: str, request: Mapping[str, Any]) -> None:
+        """Hear nothing."""
+
+    def resume(self, task_token: str, output: Mapping[str, Any]) -> bool:
+        """Hear nothing."""
+        return False
+
+    def redrive(self, name: str) -> None:
+        """Hear nothing."""
+
+
+def asked(flow: InvoiceFlow, name: str) -> str:
+    """An invoice that waits for a person."""
+    body = document(paper(name, total="125.00"))
+    invoice = flow.drop(f"raw/{name}.pdf", body)
+    assert invoice.status is REVIEW
+    return invoice.id
+
+
+def earlier_decision_is_told(flow: InvoiceFlow, name: str) -> bool:
+    invoice = asked(flow, name)
+    reviewing = Reviewing(store=flow.store, workflow=Silent(), clock=FakeClock())
+    decided = reviewing.decide(invoice, "bea", approve=True)
+    payload = {"invoice_id": invoice, "task_token": decided.task_token}
+    told = answers(flow.deployment, STEPS["review"], payload)
+    return told and becomes(flow, invoice)
+
+
+def review_is_asked_for(flow: InvoiceFlow, name: str) -> bool:
+    invoice = flow.put(f"raw/{name}.pdf", document(paper(name, total="125.00"))).document_id
+    return becomes(flow, invoice, REVIEW) and happens(lambda: flow.store.find(invoice).task_token)
+
+
+def failure_is_recorded_and_told(flow: InvoiceFlow, name: str) -> bool:
+    return _failure_is_told(flow, flow.put(f"json/{name}.json", json_invoice(name)).document_id)
+
+
+def failure_of_a_large_invoice_is_told(flow: InvoiceFlow, name: str) -> bool:
+    return _failure_is_told(flow, flow.put(f"json/{name}.json", large(name)).document_id)
+
+
+def _failure_is_told(flow: InvoiceFlow, invoice: str) -> bool:
+    flow.ended(invoice)
+    facts = {"step": "NotifyInvoice", "error": "E", "cause": "c", "entered": "now", "redrive": 0}
+    answers(flow.deployment, STEPS["fail"], {"invoice_id": invoice, **facts})
+    found = flow.store.find(invoice)
+    return bool(found.failure) and "PROCESSING_FAILED" in found.announced
+
+
+def workflow_can_be_changed(flow: InvoiceFlow, _: str) -> bool:
+    """Who sets up logs is asked whether the role may deliver them."""
+    states, arn = flow.deployment.client("stepfunctions"), flow.outputs["workflow_arn"]
+    found = states.describe_state_machine(stateMachineArn=arn)
+    try:
+        states.update_state_machine(
+            stateMachineArn=arn, loggingConfiguration=found["loggingConfiguration"]
+        )
+    except ClientError:
+        return False
+    return True
+
+
+def of_function(probe: Callable[..., bool]) -> Probe:
+    return lambda flow, name: probe(flow.deployment, name)
+
+
+#: (step of the flow, statement) → what cannot work without it.
+_STEPS: dict[tuple[str, str], Probe] = {
+    ("receive", "ConsumeFiles"): json_is_processed,
+    ("receive", "StartWorkflow"): json_is_processed,
+    ("receive", "UseTable"): json_is_processed,
+    ("receive", "KeepRecords"): large_invoice_is_known_again,
+    ("extract", "ReadDocuments"): page_is_processed,
+    ("extract", "ReadByTextract"): page_is_processed,
+    ("extract", "UseTable"): page_is_processed,
+    ("extract", "KeepRecords"): page_is_processed,
+    ("extract", "LetTextractTellOfCompletions"): job_is_processed,
+    ("extract", "ResumeWorkflow"): finished_job_is_taken_up,
+    ("finish", "ConsumeCompletions"): job_is_processed,
+    ("finish", "CollectFromTextract"): job_is_processed,
+    ("finish", "UseTable"): job_is_processed,
+    ("finish", "KeepRecords"): job_is_processed,
+    ("finish", "ResumeWorkflow"): job_is_processed,
+    ("validate", "UseTable"): json_is_processed,
+    ("validate", "KeepRecords"): page_is_processed,
+    ("validate", "ReadJsonInvoices"): json_is_processed,
+    ("validate", "ReadRules"): rules_are_read,
+    ("validate", "StartWorkflow"): both_invoices_are_processed,
+    ("review", "UseTable"): review_is_asked_for,
+    ("review", "KeepRecords"): large_invoice_is_reviewed,
+    ("review", "ResumeWorkflow"): earlier_decision_is_told,
+    ("process", "UseTable"): json_is_processed,
+    ("process", "NumberInvoices"): json_is_processed,
+    ("process", "KeepRecords"): large_invoice_is_processed,
+    ("notify", "UseTable"): json_is_processed,
+    ("notify", "TellSubscribers"): json_is_processed,
+    ("notify", "MailCustomers"): json_is_processed,
+    ("notify", "KeepRecords"): large_invoice_is_processed,
+    ("fail", "UseTable"): failure_is_recorded_and_told,
+    ("fail", "TellSubscribers"): failure_is_recorded_and_told,
+    ("fail", "KeepRecords"): failure_of_a_large_invoice_is_told,
+}
+NEEDED: dict[tuple[str, str], Probe] = {
+    **{(STEPS[step], sid): probe for (step, sid), probe in _STEPS.items()},
+    **{(one, "SendFailures"): of_function(failure_is_kept(one, HUB)) for one in STEPS.values()},
+    **{(one, "WriteLogs"): of_function(log_is_written(one, HUB)) for one in STEPS.values()},
+    (WORKFLOW, "InvokeFunctions"): json_is_processed,
+    (WORKFLOW, "DeliverLogs"): workflow_can_be_changed,
+    (COMPLETION, "TellOfCompletions"): job_is_processed,
+}
+
+
+@pytest.fixture
+def name() -> str:
+    """A number that no other probe has seen."""
+    return f"P{uuid.uuid4().hex[:10]}".upper()
+
+
+def test_every_statement_that_is_deployed_is_needed_by_something(invoices: InvoiceFlow) -> None:
+    found = {
+        (role, sid) for _, role, sid in deployed(invoices.deployment) if flow_of(role) == "invoices"
+    }
+    assert found == set(NEEDED)
+
+
+@pytest.mark.parametrize(
+    ("role", "sid"), sorted(NEEDED), ids=[f"{role}-{sid}" for role, sid in sorted(NEEDED)]
+)
+def test_without_one_statement_something_fails(
+    invoices: InvoiceFlow, name: str, role: str, sid: str
+) -> None:
+    works = NEEDED[(role, sid)]
+    with without(invoices.deployment, HUB, role, sid):
+        assert not works(invoices, name)
+    for queue in invoices.outputs["queue_urls"].values():
+        invoices.deployment.client("sqs").purge_queue(QueueUrl=queue)
+    assert works(invoices, f"{name}X")
