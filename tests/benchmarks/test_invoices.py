@@ -1,0 +1,158 @@
+"""What our own code takes of a document beside Textract, and two hundred documents at once.
+
+make bench ARGS="-k invoices"
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import statistics
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+from rich.table import Table
+
+import sample_invoices
+from finops.invoices.document_files import inspect
+from finops.invoices.expense import read_expense
+from finops.invoices.messages import message
+from finops.invoices.text_layer import analyze_text_layer
+from finops.invoices.validation import Checks, check, outcome
+from localcloud.supervisor import LocalCloud
+from localcloud.terraform import local_environment
+from tests.conftest import fresh_settings
+from tests.flows.deployment import Deployment
+from tests.flows.invoices import InvoiceFlow, document, paper, unique
+from tests.invoices.fakes import record
+from tests.invoices.test_expense_layout import TRUTH, agrees
+
+pytestmark = pytest.mark.benchmark
+
+console = Console(width=110, highlight=False)
+DOCUMENTS = int(os.environ.get("FINOPS_BENCH_DOCUMENTS", "200"))
+#: What Textract allows in the smaller regions; calls beyond are refused.
+TPS = os.environ.get("FINOPS_BENCH_TPS", "5")
+REPEATS = 20
+
+
+def milliseconds(act: Callable[[], object]) -> float:
+    """The median of several runs."""
+    taken = []
+    for _ in range(REPEATS):
+        start = time.perf_counter()
+        act()
+        taken.append(time.perf_counter() - start)
+    return 1000 * statistics.median(taken)
+
+
+def test_invoices_overhead() -> None:
+    """Each part of our own work on a document, AWS's calls aside."""
+    table = Table(title="\nOur own code a document, ms", box=None)
+    parts = ("look at the file", "read the answer", "check", "message", "together")
+    for column in ("document", *parts):
+        table.add_column(column, justify="left" if column == "document" else "right")
+    checks, today = Checks(), date(2026, 4, 1)
+    for sample in sample_invoices.samples():
+        if not sample.fields or not sample.name.endswith(".pdf"):
+            continue
+        answer = analyze_text_layer(io.BytesIO(sample.content))
+        assert answer
+        (invoice,) = read_expense(answer)
+        told = record(invoice=invoice, issues=check(invoice, checks, today))
+        taken = [
+            milliseconds(lambda s=sample: inspect(io.BytesIO(s.content), len(s.content))),  # type: ignore[misc]
+            milliseconds(lambda a=answer: read_expense(a)),  # type: ignore[misc]
+            milliseconds(lambda i=invoice: check(i, checks, today)),  # type: ignore[misc]
+            milliseconds(lambda t=told: message(t, "PROCESSED")),  # type: ignore[misc]
+        ]
+        table.add_row(sample.name, *(f"{one:.2f}" for one in (*taken, sum(taken))))
+        assert sum(taken) < 50
+    console.print(table)
+
+
+def test_invoices_accuracy() -> None:
+    """Real invoices with their truth, as the local Textract reads those that have text."""
+    folder = os.environ.get("FINOPS_CORPUS")
+    if not folder:
+        pytest.skip("FINOPS_CORPUS names no folder of real files")
+    counts = {name: Counter[str]() for name in TRUTH.values()}
+    ends = Counter[str]()
+    for path in sorted((Path(folder) / "invoices").glob("*.pdf")):
+        (truth,) = json.loads(path.with_suffix(".json").read_text())
+        answer = analyze_text_layer(io.BytesIO(path.read_bytes()))
+        assert answer
+        (invoice,) = read_expense(answer)
+        issues = check(invoice, Checks(), date(2026, 4, 1))
+        end = outcome(invoice, issues, approved=False).value
+        ends[end] += 1
+        for key, name in TRUTH.items():
+            reading = invoice.readings.get(name)
+            if key not in truth:
+                continue
+            if reading is None or not reading.value:
+                counts[name]["not found"] += 1
+            elif agrees(name, reading.value, truth[key]):
+                counts[name]["right"] += 1
+            else:
+                counts[name]["wrong, in review" if end == "REVIEW" else "wrong, unseen"] += 1
+    table = Table(title="\nReal invoices", box=None)
+    kinds = ("right", "not found", "wrong, in review", "wrong, unseen")
+    for column in ("field", *kinds):
+        table.add_column(column, justify="left" if column == "field" else "right")
+    for name, found in counts.items():
+        table.add_row(name, *(str(found[kind]) for kind in kinds))
+    console.print(table)
+    console.print(f"outcomes: {dict(ends)}")
+
+
+@contextmanager
+def deployed() -> Iterator[InvoiceFlow]:
+    """The flow on a cloud of its own whose Textract takes so many calls a second."""
+    with fresh_settings() as fresh:
+        throttled = {"FINOPS_TEXTRACT_TPS": TPS}
+        settings = replace(fresh, emulator_environment={**fresh.emulator_environment, **throttled})
+        with LocalCloud(settings) as cloud:
+            terraform = local_environment(settings, repair_schedule="rate(12 hours)")
+            terraform.variables = {**terraform.variables, "endpoint_url": cloud.endpoint_url}
+            terraform.init()
+            terraform.apply()
+            outputs = terraform.output()
+            deployment = Deployment(url=cloud.endpoint_url, outputs=outputs["budgets"])
+            yield InvoiceFlow(deployment, outputs["invoices"])
+
+
+def test_invoices_at_once() -> None:
+    """Documents dropped at once, with a Textract that refuses most calls at first."""
+    numbers = [unique("B").upper() for _ in range(DOCUMENTS)]
+    bodies = [document(paper(number)) for number in numbers]
+    with deployed() as flow:
+        alone = time.perf_counter()
+        flow.drop("raw/first.pdf", document(paper(unique("B").upper())))
+        alone = time.perf_counter() - alone
+        start = time.perf_counter()
+        with ThreadPoolExecutor(8) as pool:
+            sources = list(
+                pool.map(
+                    lambda one: flow.put(f"raw/{one[0]}.pdf", one[1]),
+                    zip(numbers, bodies, strict=True),
+                )
+            )
+        found = [flow.ended(one.document_id, within=1200) for one in sources]
+        took = time.perf_counter() - start
+    statuses = Counter(one.status.value for one in found)
+    bound = DOCUMENTS / float(TPS)
+    console.print(
+        f"\n{DOCUMENTS} documents at once, Textract at {TPS} calls a second: {dict(statuses)} in "
+        f"{took:.0f} s, {took / bound:.2f} times what the rate alone takes; one alone {alone:.1f} s"
+    )
+    assert statuses == {"PROCESSED": DOCUMENTS}
