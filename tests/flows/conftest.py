@@ -21,6 +21,9 @@ FURTHER_SPOKES = tuple(f"4{number:011d}" for number in range(60))
 # Small, so that files of some size go through the workflow.
 LARGE_FILE_BYTES = 300_000
 
+# An invoice waits so long for a person, is reminded of, and as long again later is given up.
+REVIEW_SECONDS = 15.5
+
 # What the flows cannot do without.
 NEEDED = (
     "ssm_change_events",
@@ -55,6 +58,7 @@ def outputs(local_cloud: CloudUnderTest) -> dict[str, Any]:
         repair_schedule="rate(12 hours)",
         further_spoke_account_ids=list(FURTHER_SPOKES),
         billing_loading={"large_file_bytes": LARGE_FILE_BYTES, "chunk_bytes": 100_000},
+        invoice_review={"days": REVIEW_SECONDS / 86400, "maximum_escalations": 1},
     )
     terraform.variables = {**terraform.variables, "endpoint_url": local_cloud.endpoint_url}
     terraform.init()

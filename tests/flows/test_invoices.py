@@ -264,6 +264,18 @@ class TestReview:
         assert set(said) <= {"decided", "decided_already", "changed_meanwhile", "not_in_review"}
         assert len(invoices.ended(waiting.id).reviews) == 1
 
+    def test_nobody_comes_and_a_reminder_goes_out_before_it_is_given_up(
+        self, invoices: InvoiceFlow, number: str
+    ) -> None:
+        with invoices.listening("review") as heard:
+            waiting = invoices.drop(f"raw/{number}.pdf", document(paper(number, total="125.00")))
+            mine = [one for one in heard(2) if waiting.id in one["Message"]]
+            events = [json.loads(one["Message"])["event"] for one in mine]
+        assert events == ["NEEDS_REVIEW", "REVIEW_ESCALATED"]
+        done = invoices.until(waiting.id, lambda one: one.status is InvoiceStatus.VALIDATION_FAILED)
+        assert done.issues[-1].code == "not_reviewed"
+        assert invoices.executed(waiting.id) == "SUCCEEDED"
+
 
 class TestFailures:
     def test_a_failed_step_is_recorded_and_redriven(

@@ -135,6 +135,8 @@ class TestTable:
             "2.pdf",
             "0.pdf",
         ]
+        assert store.count(InvoiceStatus.RECEIVED) == 5
+        assert store.count(PROCESSED) == 0
         assert [one.file for one in store.all(months=["2026-02"])] == ["3.pdf", "1.pdf"]
         first, more = store.page(status="RECEIVED", limit=2)
         assert more

@@ -48,6 +48,11 @@ class Environment:
         return f"{self.prefix}-billing-files"
 
     @property
+    def invoices_table(self) -> str:
+        """The table of invoices."""
+        return f"{self.prefix}-invoices"
+
+    @property
     def invoice_intake(self) -> str:
         """The function that takes invoices in; its settings name the flow's resources."""
         return f"{self.prefix}-receive-invoices"

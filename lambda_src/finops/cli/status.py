@@ -13,8 +13,10 @@ from finops.budgets.domain import Status
 from finops.cli.adapters import Aws, function_state, queue_depth, table_state
 from finops.cli.billing_adapters import BillingDeployment
 from finops.cli.environment import Environment
+from finops.cli.invoices_adapters import InvoiceDeployment
 from finops.cli.options import common
 from finops.cli.output import Exit, Output
+from finops.invoices.domain import InvoiceStatus
 from finops.shared.errors import ConfigurationError
 
 
@@ -27,7 +29,7 @@ def status(environment: Environment, out: Output) -> None:
     """
     aws = Aws(environment)
     rows = [*_tables(aws, environment), *_functions(aws, environment), *_queues(aws, environment)]
-    rows += [_budgets(aws, environment), _billing(environment)]
+    rows += [_budgets(aws, environment), _billing(environment), _invoices(environment)]
     ok = all(row["ok"] for row in rows)
     out.answer(
         {"status": rows, "ok": ok}, rows="status", columns=("name", "kind", "ok", "state", "detail")
@@ -39,7 +41,11 @@ def status(environment: Environment, out: Output) -> None:
 def _tables(aws: Aws, environment: Environment) -> list[dict[str, Any]]:
     states = {
         name: table_state(aws.client("dynamodb"), name)
-        for name in (environment.budgets_table, environment.budget_status_table)
+        for name in (
+            environment.budgets_table,
+            environment.budget_status_table,
+            environment.invoices_table,
+        )
     }
     return [_row(name, "table", state, state == "ACTIVE") for name, state in states.items()]
 
@@ -84,6 +90,19 @@ def _billing(environment: Environment) -> dict[str, Any]:
     if failed:
         detail += "; see `finops billing files --status FAILED`"
     return _row("billing", "flow", "FAILING" if failed else "RUNNING", not failed, detail)
+
+
+def _invoices(environment: Environment) -> dict[str, Any]:
+    try:
+        store = InvoiceDeployment(environment).store
+    except ConfigurationError as error:
+        return _row("invoices", "flow", "NOT DEPLOYED", False, str(error))
+    counts = {one: store.count(one) for one in InvoiceStatus}
+    detail = ", ".join(f"{count} {one.lower()}" for one, count in counts.items() if count)
+    failed = counts[InvoiceStatus.PROCESSING_FAILED]
+    if failed:
+        detail += "; see `finops invoices list --status PROCESSING_FAILED`"
+    return _row("invoices", "flow", "FAILING" if failed else "RUNNING", not failed, detail)
 
 
 def _row(name: str, kind: str, state: str, ok: bool, detail: str = "") -> dict[str, Any]:

@@ -162,6 +162,19 @@ class DynamoInvoices:
                 if not start:
                     break
 
+    def count(self, status: InvoiceStatus) -> int:
+        """How many invoices have this status."""
+        with aws_errors("count_invoices"):
+            pages = self._dynamodb.get_paginator("query").paginate(
+                TableName=self._table,
+                IndexName="by_status",
+                Select="COUNT",
+                KeyConditionExpression="#status = :status",
+                ExpressionAttributeNames={"#status": "status"},
+                ExpressionAttributeValues={":status": {"S": status.value}},
+            )
+            return sum(int(page["Count"]) for page in pages)
+
     def _commit(
         self,
         record: InvoiceRecord,
