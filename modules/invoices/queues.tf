@@ -1,6 +1,6 @@
 # What waits for a function: dropped files, and Textract's completions of long documents.
 locals {
-  collecting_seconds = 600
+  collecting_seconds = 300
 
   queues = {
     files = {

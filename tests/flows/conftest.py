@@ -58,6 +58,8 @@ def outputs(local_cloud: CloudUnderTest) -> dict[str, Any]:
         repair_schedule="rate(12 hours)",
         further_spoke_account_ids=list(FURTHER_SPOKES),
         billing_loading={"large_file_bytes": LARGE_FILE_BYTES, "chunk_bytes": 100_000},
+        # Whoever waits for a job that is lost asks again after this long.
+        invoice_extraction={"timeout_seconds": 60},
         invoice_review={"days": REVIEW_SECONDS / 86400, "maximum_escalations": 1},
     )
     terraform.variables = {**terraform.variables, "endpoint_url": local_cloud.endpoint_url}

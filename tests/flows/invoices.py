@@ -218,8 +218,8 @@ class InvoiceFlow:
         }
 
     @contextmanager
-    def listening(self, topic: str) -> Iterator[Callable[[int], list[dict[str, Any]]]]:
-        """A queue on one of the topics: gives a function that awaits so many messages."""
+    def listening(self, topic: str) -> Iterator[Callable[[int, str], list[dict[str, Any]]]]:
+        """A queue on one of the topics: gives a function that awaits messages about an invoice."""
         sqs, sns = self.deployment.client("sqs"), self.deployment.client("sns")
         name = unique("listening")
         arn = f"arn:aws:sqs:{self.outputs['region']}:{self.outputs['account_id']}:{name}"
@@ -243,13 +243,13 @@ class InvoiceFlow:
         )["SubscriptionArn"]
         heard: list[dict[str, Any]] = []
 
-        def listen(count: int) -> list[dict[str, Any]]:
-            def enough() -> bool:
+        def listen(count: int, invoice: str) -> list[dict[str, Any]]:
+            def about() -> list[dict[str, Any]]:
                 heard.extend(json.loads(one) for one in self.deployment.messages(url))
-                return len(heard) >= count
+                return [one for one in heard if invoice in one["Message"]]
 
-            eventually(enough, what=f"{count} messages on {topic}")
-            return heard
+            eventually(lambda: len(about()) >= count, what=f"{count} messages on {topic}")
+            return about()
 
         try:
             yield listen

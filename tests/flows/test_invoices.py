@@ -37,7 +37,7 @@ class TestDocuments:
         with invoices.listening("success") as heard:
             done = invoices.drop(f"raw/a {number} ü.pdf", document(paper(number)), owner="ann")
             assert done.status is PROCESSED, done.issues
-            (message,) = heard(1)
+            (message,) = heard(1, done.id)
         assert done.invoice
         assert {
             name: done.invoice.text(name) for name in ("vendor", "invoice_number", "total")
@@ -91,7 +91,7 @@ class TestDocuments:
     ) -> None:
         with invoices.listening("failure") as heard:
             done = invoices.drop(f"raw/{number}-{name}", body)
-            heard(1)
+            heard(1, done.id)
         assert done.status is InvoiceStatus.REJECTED
         (issue,) = done.issues
         assert issue.code == code
@@ -211,8 +211,8 @@ class TestReview:
         file.write_bytes(document(paper(number, total="125.00")))
         with invoices.listening("review") as heard:
             code, answer = finops("invoices", "submit", str(file), "--wait")
-            heard(1)
-        (found,) = answer["invoices"]
+            (found,) = answer["invoices"]
+            heard(1, found["id"])
         assert (code, found["status"]) == (0, "NEEDS_REVIEW")
         assert "total_is_not_the_sum" in {one["code"] for one in found["issues"]}
 
@@ -269,8 +269,7 @@ class TestReview:
     ) -> None:
         with invoices.listening("review") as heard:
             waiting = invoices.drop(f"raw/{number}.pdf", document(paper(number, total="125.00")))
-            mine = [one for one in heard(2) if waiting.id in one["Message"]]
-            events = [json.loads(one["Message"])["event"] for one in mine]
+            events = [json.loads(one["Message"])["event"] for one in heard(2, waiting.id)]
         assert events == ["NEEDS_REVIEW", "REVIEW_ESCALATED"]
         done = invoices.until(waiting.id, lambda one: one.status is InvoiceStatus.VALIDATION_FAILED)
         assert done.issues[-1].code == "not_reviewed"
@@ -297,7 +296,7 @@ class TestFailures:
         try:
             with invoices.listening("failure") as heard:
                 failed = invoices.drop(f"json/{number}.json", json_invoice(number))
-                heard(1)
+                heard(1, failed.id)
         finally:
             configure(before["Variables"])
         assert failed.status is InvoiceStatus.PROCESSING_FAILED

@@ -138,7 +138,7 @@ def run(
     source = put(invoices, kind)
     plan.watch(source.document_id, position, fault)
     deliver(invoices, source)
-    done = invoices.ended(source.document_id, within=120)
+    done = invoices.ended(source.document_id, within=180)
     return plan.struck.get(source.document_id, ""), (
         done.status,
         bool(done.serial_number),

@@ -443,7 +443,7 @@ run "queues" {
         queue.visibility_timeout_seconds, queue.message_retention_seconds, queue.sqs_managed_sse_enabled, jsondecode(queue.redrive_policy),
       ]
       }) == jsonencode({
-      extractions = [3600, 1209600, true, { deadLetterTargetArn = "arn:aws:sqs:eu-west-1:111111111111:finops-finish-extraction-failures", maxReceiveCount = 5 }]
+      extractions = [1800, 1209600, true, { deadLetterTargetArn = "arn:aws:sqs:eu-west-1:111111111111:finops-finish-extraction-failures", maxReceiveCount = 5 }]
       files       = [360, 1209600, true, { deadLetterTargetArn = "arn:aws:sqs:eu-west-1:111111111111:finops-receive-invoices-failures", maxReceiveCount = 5 }]
     })
     error_message = "Messages are encrypted, kept for 14 days, and after five failures wait in the function's failure queue."

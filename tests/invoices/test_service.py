@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 from finops.invoices.document_files import DocumentFile
-from finops.invoices.domain import InvoiceStatus
+from finops.invoices.domain import InvoiceStatus, Severity
 from finops.invoices.extraction import EngineSettings, Extracted, Extraction
 from finops.invoices.ports import Failure, InvoiceRecord
 from finops.invoices.reviewing import Decision, Reviewing, Waiting
+from finops.invoices.rules import Rule
 from finops.invoices.service import (
     Announcing,
     Checking,
@@ -378,6 +379,14 @@ class TestReviews:
         done = flow.end(waiting.id)
         assert done.status is InvoiceStatus.VALIDATION_FAILED
         assert issues(done)[-1] == "not_reviewed"
+
+    def test_a_json_invoice_is_approved_without_a_date(self) -> None:
+        rule = Rule(name="own", expression="total > 1", severity=Severity.REVIEW, message="large")
+        flow = Flow(checks=Checks(rules=(rule,)))
+        waiting = flow.run(flow.drop("json/a.json", json_invoice()))
+        assert waiting.status is InvoiceStatus.NEEDS_REVIEW
+        flow.reviewing.decide(waiting.id, "bea", approve=True)
+        assert flow.check(waiting.id).status is InvoiceStatus.PROCESSED
 
 
 class TestEngines:

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from finops.invoices.domain import REQUIRED, InvoiceStatus, Issue, Review, Severity
+from finops.invoices.domain import InvoiceStatus, Issue, Review, Severity
 from finops.invoices.ports import InvoiceRecord, InvoiceStore, Workflow
 from finops.invoices.service import Clock
-from finops.invoices.validation import canonical
+from finops.invoices.validation import canonical, missing
 from finops.shared.errors import RejectedInput
 
 
@@ -224,11 +224,10 @@ def _can_be_approved(record: InvoiceRecord) -> None:
     """Only what a person may judge is approved; what is missing must be entered."""
     if record.invoice is None:
         return
-    missing = [name for name in REQUIRED if not record.invoice.text(name)]
-    if missing:
+    if lacking := missing(record.invoice):
         raise RejectedInput(
-            f"{record.id} cannot be approved without {', '.join(missing)}",
+            f"{record.id} cannot be approved without {', '.join(lacking)}",
             code="still_missing",
-            field=missing[0],
+            field=lacking[0],
             remedy="Set what is missing as well",
         )

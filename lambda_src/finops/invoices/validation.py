@@ -139,13 +139,17 @@ def canonical(name: str, text: str, currency: str = "") -> str:
     return " ".join(text.split())
 
 
+def missing(invoice: Invoice) -> tuple[str, ...]:
+    """The required fields that the invoice lacks.
+
+    JSON invoices are not asked for their date: they are known by the day they are due.
+    """
+    spared = {"invoice_date"} if is_json(invoice) and invoice.text("due_date") else set()
+    return tuple(one for one in REQUIRED if not invoice.text(one) and one not in spared)
+
+
 def _missing(invoice: Invoice) -> Iterator[Issue]:
-    for name in REQUIRED:
-        if invoice.text(name):
-            continue
-        # JSON invoices are not asked for their date: they are known by the day they are due.
-        if name == "invoice_date" and is_json(invoice) and invoice.text("due_date"):
-            continue
+    for name in missing(invoice):
         reading = invoice.readings.get(name)
         if reading is None:
             yield _error("missing", name, f"the {_LABELS[name]} was not found")
