@@ -31,6 +31,8 @@ class Paper:
     Attributes:
         words: Its labels in its language.
         mark: Its decimal mark.
+        layout: Where dates and numbers stand: `beside` their labels, or `below` them in a row, with
+            the vendor at the right.
     """
 
     vendor: str
@@ -49,6 +51,7 @@ class Paper:
     footer: str = ""
     colour: tuple[int, int, int] = (31, 58, 95)
     rows_a_page: int = 22
+    layout: str = "beside"
 
     def amount(self, value: Decimal) -> str:
         """An amount as the document writes it."""
@@ -177,6 +180,7 @@ RIVIERE = Paper(
     mark=",",
     footer="Papeterie Rivière SARL - TVA FR12345678901",
     colour=(20, 90, 70),
+    layout="below",
 )
 GRACHT = Paper(
     vendor="Gracht Logistiek B.V.",
@@ -209,6 +213,7 @@ SUNRISE = Paper(
     words={**ENGLISH, "tax": "Sales tax", "total": "Total (USD)"},
     footer="Sunrise Cloud Inc. - Terms: net 30",
     colour=(200, 110, 20),
+    layout="below",
 )
 SAKURA = Paper(
     vendor="Sakura Trading K.K.",
@@ -411,34 +416,37 @@ def _draw(made: FPDF, paper: Paper) -> None:
 
 
 def _letterhead(made: FPDF, paper: Paper) -> None:
+    left = 15 if paper.layout == "beside" else 110
     made.set_fill_color(*paper.colour)
-    made.rect(15, 14, 9, 9, style="F")
-    made.ellipse(18, 17, 9, 9, style="F")
+    made.rect(left, 14, 9, 9, style="F")
+    made.ellipse(left + 3, 17, 9, 9, style="F")
     made.set_text_color(*paper.colour)
-    made.set_font("Helvetica", "B", 17)
-    made.set_xy(30, 14)
-    made.cell(120, 9, paper.vendor)
+    made.set_font("Helvetica", "B", 17 if paper.layout == "beside" else 13)
+    made.set_xy(left + 15, 14)
+    made.cell(80, 9, paper.vendor)
     made.set_font("Helvetica", size=9)
     made.set_text_color(80, 80, 80)
     for row, text in enumerate(paper.address):
-        made.set_xy(30, 23 + 4.5 * row)
-        made.cell(120, 4.5, text)
+        made.set_xy(left + 15, 23 + 4.5 * row)
+        made.cell(80, 4.5, text)
 
 
 def _facts(made: FPDF, paper: Paper) -> None:
     words = paper.words
+    beside = paper.layout == "beside"
     made.set_text_color(0, 0, 0)
     made.set_font("Helvetica", "B", 20)
-    made.set_xy(120, 44)
-    made.cell(75, 10, words["title"], align="R")
+    made.set_xy(*((120, 44) if beside else (15, 14)))
+    made.cell(75, 10, words["title"], align="R" if beside else "L")
+    at = 56 if beside else 38
     made.set_font("Helvetica", "B", 9)
-    made.set_xy(15, 56)
+    made.set_xy(15, at)
     made.cell(60, 5, f"{words['to']}:")
     made.set_font("Helvetica", size=10)
     for row, text in enumerate(paper.receiver):
-        made.set_xy(15, 61 + 5 * row)
+        made.set_xy(15, at + 5 + 5 * row)
         made.cell(80, 5, text)
-    for row, (label, value) in enumerate(
+    for place, (label, value) in enumerate(
         (
             (words["number"], paper.number),
             (words["date"], paper.date),
@@ -446,10 +454,19 @@ def _facts(made: FPDF, paper: Paper) -> None:
         )
     ):
         made.set_font("Helvetica", size=10)
-        made.set_xy(115, 60 + 6 * row)
-        made.cell(40, 6, f"{label}:")
+        if beside:
+            made.set_xy(115, 60 + 6 * place)
+            made.cell(40, 6, f"{label}:")
+            made.set_font("Helvetica", "B", 10)
+            made.cell(40, 6, value, align="R")
+            continue
+        made.set_draw_color(*paper.colour)
+        made.line(15 + 60 * place, 70, 70 + 60 * place, 70)
+        made.set_xy(15 + 60 * place, 72)
+        made.cell(55, 5, label)
         made.set_font("Helvetica", "B", 10)
-        made.cell(40, 6, value, align="R")
+        made.set_xy(15 + 60 * place, 78)
+        made.cell(55, 5, value)
 
 
 _COLUMNS = (

@@ -31,6 +31,7 @@ class Call:
 
     operation: str
     body: str
+    path: str = ""
 
 
 class Killed(BaseException):
@@ -106,7 +107,7 @@ class FaultProxy:
         # S3's operations are methods.
         path = request.path.strip("/") if request.command == "POST" else request.command
         operation = target or action or path
-        call = Call(operation=operation, body=body.decode(errors="replace"))
+        call = Call(operation=operation, body=body.decode(errors="replace"), path=request.path)
         self.calls.append(call)
 
         def forward() -> Answer:

@@ -67,7 +67,7 @@ class FaultPlan:
         fault = self.common
         with self.lock:
             for invoice, (position, planned) in self.faults.items():
-                if invoice in call.body:
+                if invoice in call.body or invoice in call.path:
                     self.seen[invoice].append(call.operation)
                     if next(self.counts[invoice]) == position:
                         fault = planned
