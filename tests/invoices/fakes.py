@@ -141,9 +141,9 @@ class FakeEngine:
         self.analyzed.append(document.key)
         return self._answer(document.key)
 
-    def start(self, document: SourceDocument, invoice_id: str) -> str:
-        self.jobs[f"job-{invoice_id}"] = document.key
-        return f"job-{invoice_id}"
+    def start(self, document: SourceDocument, invoice_id: str, attempt: int) -> str:
+        self.jobs[f"job-{invoice_id}-{attempt}"] = document.key
+        return f"job-{invoice_id}-{attempt}"
 
     def collect(self, job_id: str) -> dict[str, Any] | None:
         return None if job_id in self.unfinished else self._answer(self.jobs[job_id])

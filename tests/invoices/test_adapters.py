@@ -287,7 +287,7 @@ class TestTextract:
         assert refused.value.remedy
         stub.add_client_error("start_expense_analysis", code, "bad")
         with pytest.raises(RejectedInput):
-            engine.start(source, "abc")
+            engine.start(source, "abc", 0)
 
     def test_throttles_come_again_and_missing_rights_do_not(
         self, textract: tuple[Textract, Stubber], source: SourceDocument
@@ -302,7 +302,7 @@ class TestTextract:
                     "start_expense_analysis", code, "slow down", http_status_code=400
                 )
             with pytest.raises(TransientFailure):
-                engine.start(source, "abc")
+                engine.start(source, "abc", 0)
             stub._queue.clear()
 
     def test_a_job_is_the_same_for_the_same_version(
@@ -316,7 +316,7 @@ class TestTextract:
                 "DocumentLocation": {
                     "S3Object": {"Bucket": BUCKET, "Name": "raw/a.pdf", "Version": "v1"}
                 },
-                "ClientRequestToken": source.document_id,
+                "ClientRequestToken": f"{source.document_id}-0",
                 "JobTag": "abc",
                 "NotificationChannel": {
                     "SNSTopicArn": TOPIC,
@@ -324,7 +324,7 @@ class TestTextract:
                 },
             },
         )
-        assert engine.start(source, "abc") == "job"
+        assert engine.start(source, "abc", 0) == "job"
 
     def test_a_jobs_pages_are_put_together(self, textract: tuple[Textract, Stubber]) -> None:
         engine, stub = textract

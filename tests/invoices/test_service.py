@@ -232,6 +232,27 @@ class TestProcessing:
         assert (again.status, again.duplicate_of) == (InvoiceStatus.NEEDS_REVIEW, first.id)
         assert "near_match" in issues(again)
 
+    def test_a_correction_may_end_a_resemblance(self, flow: Flow) -> None:
+        flow.run(flow.drop("raw/a.pdf"))
+        other = flow.run(flow.drop("raw/b.pdf", answer(GOOD | {"invoice_number": "R-99"})))
+        flow.reviewing.decide(other.id, "bea", corrections={"invoice_date": "2026-03-30"})
+        done = flow.check(other.id)
+        assert (done.status, done.duplicate_of, issues(done)) == (
+            InvoiceStatus.PROCESSED,
+            "",
+            [],
+        )
+
+    def test_a_correction_that_leaves_a_resemblance_comes_back_and_is_said_again(
+        self, flow: Flow
+    ) -> None:
+        flow.run(flow.drop("raw/a.pdf"))
+        other = flow.run(flow.drop("raw/b.pdf", answer(GOOD | {"invoice_number": "R-99"})))
+        flow.reviewing.decide(other.id, "bea", corrections={"purchase_order": "7"})
+        again = flow.check(other.id)
+        assert (again.status, issues(again)) == (InvoiceStatus.NEEDS_REVIEW, ["near_match"])
+        assert flow.announcer.said.count((other.id, "NEEDS_REVIEW")) == 2
+
 
 class TestRefusals:
     def test_a_document_that_cannot_be_read_is_rejected(self, flow: Flow) -> None:

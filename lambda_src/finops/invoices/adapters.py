@@ -384,12 +384,12 @@ class Textract:
             answer = self._textract.analyze_expense(Document={"S3Object": _s3_object(document)})
         return _content(answer)
 
-    def start(self, document: SourceDocument, invoice_id: str) -> str:
+    def start(self, document: SourceDocument, invoice_id: str, attempt: int) -> str:
         """See the port."""
         with _readable(document), aws_errors("start_expense_analysis"):
             answer = self._textract.start_expense_analysis(
                 DocumentLocation={"S3Object": _s3_object(document)},
-                ClientRequestToken=document.document_id,
+                ClientRequestToken=f"{document.document_id}-{attempt}",
                 JobTag=invoice_id,
                 NotificationChannel=self._channel,
             )

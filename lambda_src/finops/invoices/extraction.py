@@ -88,7 +88,9 @@ class Extraction:
         record = self.store.find(invoice)
         record = self.store.save(replace(record, task_token=task_token))
         try:
-            job = self.engine.start(record.document, record.id)
+            # A job that failed stays so: whoever redrives the workflow gets another.
+            attempt = record.failure.redrive if record.failure else 0
+            job = self.engine.start(record.document, record.id, attempt)
             answer = self.engine.collect(job)
         except RejectedInput as error:
             self._end_rejected(record, error)

@@ -49,7 +49,7 @@ class InvoiceRecord:
         decision: What a person decided and the workflow has not seen yet: APPROVED, CORRECTED or
             REJECTED; empty otherwise.
         task_token: By which the workflow is told; only while it waits.
-        announced: The statuses that were announced.
+        announced: What was said of it: a status or event, and after how many reviews and reminders.
     """
 
     id: str
@@ -157,8 +157,13 @@ class ExpenseEngine(Protocol):
             RejectedInput: the engine cannot read it.
         """
 
-    def start(self, document: SourceDocument, invoice_id: str) -> str:
-        """Begin with a document of many pages; the same job for the same version of an object.
+    def start(self, document: SourceDocument, invoice_id: str, attempt: int) -> str:
+        """Begin with a document of many pages.
+
+        Args:
+            document: The version of an object.
+            invoice_id: By which the completion will name it.
+            attempt: The same job comes of the same document and attempt.
 
         Returns:
             The job's id.

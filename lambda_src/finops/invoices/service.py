@@ -143,13 +143,17 @@ class Checking:
         self.workflow.start(part_id, {"invoice_id": part_id, "kind": "INVOICE"})
 
     def _check(self, record: InvoiceRecord) -> Outcome:
-        if record.invoice is None:
+        read = record.invoice
+        if read is None:
             raise ValueError(f"{record.id} has not been read")
         now = self.clock()
-        issues = check(record.invoice, self.checks(), now.date())
-        if record.duplicate_of and not record.approved:
+        issues = check(read, self.checks(), now.date())
+        if record.duplicate_of and record.approved:
             issues += (near_match(record.duplicate_of),)
-        found = outcome(record.invoice, issues, approved=record.approved)
+        elif record.duplicate_of:
+            # It may resemble nothing any more; whoever files it looks again.
+            record = replace(record, duplicate_of="")
+        found = outcome(read, issues, approved=record.approved)
         status = {
             Outcome.VALID: InvoiceStatus.VALIDATING,
             Outcome.REVIEW: InvoiceStatus.NEEDS_REVIEW,
@@ -194,29 +198,29 @@ class Processing:
         )
         if filed.record:
             return filed.record.status
+        known = [issue for issue in record.issues if issue.code != "near_match"]
         if filed.duplicate_of:
-            other = filed.duplicate_of
             issue = Issue(
                 code="duplicate",
                 severity=Severity.ERROR,
                 field="invoice_number",
-                message=f"vendor, number and year are those of {other}, which is processed",
+                message="vendor, number and year are those of "
+                f"{filed.duplicate_of}, which is processed",
             )
             changed = replace(
                 record,
                 status=InvoiceStatus.DUPLICATE,
-                duplicate_of=other,
-                issues=(*(one for one in record.issues if one.code != "near_match"), issue),
+                duplicate_of=filed.duplicate_of,
+                issues=(*known, issue),
                 updated_at=now,
             )
         else:
-            other = filed.nearly_matches
             changed = replace(
                 record,
                 status=InvoiceStatus.NEEDS_REVIEW,
-                duplicate_of=other,
+                duplicate_of=filed.nearly_matches,
                 approved=False,
-                issues=(*record.issues, near_match(other)),
+                issues=(*known, near_match(filed.nearly_matches)),
                 updated_at=now,
             )
         return self.store.save(changed).status
@@ -231,7 +235,7 @@ class Announcing:
     clock: Clock
 
     def announce(self, invoice: str, event: str = "") -> InvoiceStatus:
-        """Say how the invoice stands, once a status.
+        """Say how the invoice stands, once for each time that it comes to stand so.
 
         A kill between saying and noting it makes it said again, never not at all.
 
@@ -241,11 +245,13 @@ class Announcing:
         """
         record = self.store.find(invoice)
         event = event or record.status.value
-        if event in record.announced:
+        # A review that is needed again, or still, is said again.
+        said = f"{event} {len(record.reviews)}.{record.escalations}"
+        if said in record.announced:
             return record.status
         self.announcer.announce(record, event)
         self.store.save(
-            replace(record, announced=(*record.announced, event), updated_at=self.clock())
+            replace(record, announced=(*record.announced, said), updated_at=self.clock())
         )
         return record.status
 
