@@ -13,6 +13,7 @@ import pytest
 
 import document_modules
 from document_modules import BEGIN, END, MODULES, UndocumentedError, documented, reference
+from localcloud.settings import REPOSITORY
 from localcloud.terraform import terraform_environment
 
 MODULE_NAMES = sorted(path.parent.name for path in MODULES.glob("*/versions.tf"))
@@ -86,7 +87,11 @@ def test_the_call_in_the_readme_is_valid(name: str, tmp_path: Path) -> None:
     (root / "main.tf").write_text(call)
     (root / "build" / "rates.zip").touch()
     package = {"path": "build/lambda/finops.zip", "sha256_base64": "x" * 44}
-    packages = {"code": package, "layers": {"core": package, "billing": package}}
+    layers = {
+        path.stem.removeprefix("layer-"): package
+        for path in (REPOSITORY / "requirements").glob("layer-*.in")
+    }
+    packages = {"code": package, "layers": layers}
     (root / "build" / "lambda" / "packages.json").write_text(json.dumps(packages))
     for arguments in (["init", "-backend=false", "-input=false"], ["validate"]):
         ran = subprocess.run(
