@@ -44,7 +44,8 @@ resource "aws_sfn_state_machine" "this" {
     functions          = { for name, function in module.function : replace(name, "-", "_") => function.function_arn }
     catch              = local.catch
     retry              = jsonencode([merge({ ErrorEquals = local.transient_errors }, local.retry)])
-    extraction_retry   = jsonencode([merge({ ErrorEquals = concat(local.transient_errors, ["States.Timeout"]) }, local.retry)])
+    # Many documents at once wait for their turn: Textract takes a few a second.
+    extraction_retry   = jsonencode([merge({ ErrorEquals = concat(local.transient_errors, ["States.Timeout"]) }, local.retry, { MaxAttempts = 30 })])
     extraction_seconds = var.extraction.timeout_seconds
     review_seconds     = floor(var.review.days * 86400)
   })

@@ -119,7 +119,7 @@ def test_invoices_accuracy() -> None:
 def deployed() -> Iterator[InvoiceFlow]:
     """The flow on a cloud of its own whose Textract takes so many calls a second."""
     with fresh_settings() as fresh:
-        throttled = {"FINOPS_TEXTRACT_TPS": TPS}
+        throttled = {"FINOPS_TEXTRACT_TPS": TPS, "FINOPS_STATE_RETRY_SCALE": "1"}
         settings = replace(fresh, emulator_environment={**fresh.emulator_environment, **throttled})
         with LocalCloud(settings) as cloud:
             terraform = local_environment(settings, repair_schedule="rate(12 hours)")

@@ -492,7 +492,7 @@ run "workflow" {
   assert {
     condition = alltrue([
       for name, state in jsondecode(aws_sfn_state_machine.this.definition).States :
-      state.Retry[0].MaxAttempts == 8 && !contains(state.Retry[0].ErrorEquals, "States.ALL") && !contains(state.Retry[0].ErrorEquals, "States.TaskFailed")
+      state.Retry[0].MaxAttempts == (contains(["AwaitExtraction", "ExtractInvoice"], name) ? 30 : 8) && !contains(state.Retry[0].ErrorEquals, "States.ALL") && !contains(state.Retry[0].ErrorEquals, "States.TaskFailed")
       if state.Type == "Task"
     ])
     error_message = "Only what may succeed later is tried again."
