@@ -41,9 +41,9 @@ resource "aws_sfn_state_machine" "this" {
   role_arn = aws_iam_role.workflow.arn
 
   definition = templatefile("${path.module}/invoice_workflow.asl.json", {
-    functions          = { for name, function in module.function : replace(name, "-", "_") => function.function_arn }
-    catch              = local.catch
-    retry              = jsonencode([merge({ ErrorEquals = local.transient_errors }, local.retry)])
+    functions = { for name, function in module.function : replace(name, "-", "_") => function.function_arn }
+    catch     = local.catch
+    retry     = jsonencode([merge({ ErrorEquals = local.transient_errors }, local.retry)])
     # Many documents at once wait for their turn: Textract takes a few a second.
     extraction_retry   = jsonencode([merge({ ErrorEquals = concat(local.transient_errors, ["States.Timeout"]) }, local.retry, { MaxAttempts = 30 })])
     extraction_seconds = var.extraction.timeout_seconds
