@@ -262,7 +262,7 @@ class Sample:
 
 def samples() -> list[Sample]:
     """All samples, in the order in which they are dropped."""
-    wrong = _with(MILLER, number="MS-2026-0413", total="1558.20")
+    wrong = _with(MILLER, number="MS-2026-0413", date="28 March 2026", total="1558.20")
     return [
         _sample("miller.pdf", pdf(MILLER), "English, pounds", MILLER),
         _sample("nordhafen.pdf", pdf(WERKE), "German, decimal commas", WERKE),
