@@ -14,7 +14,8 @@ from finops.shared.errors import RejectedInput
 ROUNDING: Final = ROUND_HALF_UP
 #: Sums and products are exact: a result that would be rounded is an error instead.
 EXACT: Final = Context(prec=120, traps=[Inexact, InvalidOperation])
-_WIDE: Final = Context(prec=120)
+#: Wide enough that only a quotient is ever rounded.
+WIDE: Final = Context(prec=120)
 _PLAIN = re.compile(r"[+-]?\d{1,40}(\.\d{1,40})?", re.ASCII)
 
 
@@ -37,12 +38,12 @@ def is_currency(code: str) -> bool:
 
 def rounded(amount: Decimal, digits: int) -> Decimal:
     """The amount with so many digits after the point."""
-    return amount.quantize(Decimal(1).scaleb(-digits), ROUNDING, _WIDE)
+    return amount.quantize(Decimal(1).scaleb(-digits), ROUNDING, WIDE)
 
 
 def product(amount: Decimal, factor: Decimal, digits: int) -> Decimal:
     """The product, rounded once, at so many digits after the point."""
-    return rounded(_WIDE.multiply(amount, factor), digits)
+    return rounded(WIDE.multiply(amount, factor), digits)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,1 @@
+"""Costs of all payer accounts by business unit, against budgets and invoices."""

@@ -1,0 +1,210 @@
+"""Charges as every source gives them, and how costs are compared with what was planned."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import ROUND_FLOOR, Decimal
+from enum import StrEnum
+from typing import Final
+
+from finops.shared.money import WIDE, rounded
+
+#: The row of costs that no rule of the mapping claims: shown as a business unit of its own.
+UNMAPPED: Final = "Unmapped"
+
+
+class ChargeCategory(StrEnum):
+    """What a charge is for: FOCUS's ChargeCategory, and refunds, which AWS tells from credits.
+
+    https://focus.finops.org/focus-specification/v1-2/#chargecategory
+    """
+
+    USAGE = "Usage"
+    PURCHASE = "Purchase"
+    CREDIT = "Credit"
+    REFUND = "Refund"
+    TAX = "Tax"
+    ADJUSTMENT = "Adjustment"
+
+
+#: AWS's record types (Cost Explorer's RECORD_TYPE, CUR's line_item_line_item_type), without spaces
+#: and case: https://docs.aws.amazon.com/cur/latest/userguide/Lineitem-columns.html
+_CATEGORY_OF_RECORD_TYPE: Final = {
+    "usage": ChargeCategory.USAGE,
+    "discountedusage": ChargeCategory.USAGE,
+    "savingsplancoveredusage": ChargeCategory.USAGE,
+    "savingsplannegation": ChargeCategory.USAGE,
+    "support": ChargeCategory.USAGE,
+    "fee": ChargeCategory.PURCHASE,
+    "rifee": ChargeCategory.PURCHASE,
+    "recurring": ChargeCategory.PURCHASE,
+    "upfront": ChargeCategory.PURCHASE,
+    "savingsplanrecurringfee": ChargeCategory.PURCHASE,
+    "savingsplanupfrontfee": ChargeCategory.PURCHASE,
+    "credit": ChargeCategory.CREDIT,
+    "refund": ChargeCategory.REFUND,
+    "tax": ChargeCategory.TAX,
+}
+
+
+def category_of_record_type(record_type: str) -> ChargeCategory:
+    """The category of one of AWS's record types; discounts and all that is new are adjustments."""
+    spelt = "".join(record_type.split()).replace("_", "").casefold()
+    return _CATEGORY_OF_RECORD_TYPE.get(spelt, ChargeCategory.ADJUSTMENT)
+
+
+class Metric(StrEnum):
+    """Which of a charge's costs is compared.
+
+    `BILLED` is what the invoice says (FOCUS's BilledCost, unblended cost for AWS). `AMORTISED`
+    spreads upfront and recurring fees over the usage that they pay for (EffectiveCost).
+    """
+
+    BILLED = "billed"
+    AMORTISED = "amortised"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Charge:
+    """Costs of one payer's account, service and category in a period, in one currency.
+
+    Attributes:
+        payer_account: The account that pays (FOCUS's BillingAccountId).
+        linked_account: The account that caused the costs (SubAccountId).
+        service: As its source names it; empty where the query did not ask for services.
+        period_start: First day, UTC; a month's first, or a day.
+        unblended: In `currency`, tax in charges of its own.
+        billed: What the invoice says of it.
+        currency: ISO 4217.
+        invoice_id: Empty where the source does not know it, as Cost Explorer.
+        issuer: Who sends the invoice, where the source knows it.
+        tag_rule: The name of the first tag rule that the charge fulfils, or empty.
+    """
+
+    payer_account: str
+    linked_account: str
+    linked_account_name: str = ""
+    service: str
+    period_start: date
+    category: ChargeCategory
+    unblended: Decimal
+    amortised: Decimal
+    billed: Decimal
+    currency: str
+    invoice_id: str = ""
+    issuer: str = ""
+    tag_rule: str = ""
+
+    def cost(self, metric: Metric) -> Decimal:
+        """The cost that is compared."""
+        return self.amortised if metric is Metric.AMORTISED else self.billed
+
+
+class UnitStatus(StrEnum):
+    """How a business unit stands against its budget."""
+
+    OVERRUN = "OVERRUN"
+    UNDERRUN = "UNDERRUN"
+    ON_TRACK = "ON_TRACK"
+    NO_BUDGET = "NO_BUDGET"
+    NO_SPEND = "NO_SPEND"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnitBudget:
+    """What a business unit may spend in a month.
+
+    Attributes:
+        monthly_target: In `currency`.
+        alert_threshold_pct: How far, in percent of the target, costs may be above or below it.
+        origin: Where it stands, such as a file or a table.
+    """
+
+    monthly_target: Decimal
+    currency: str = "USD"
+    alert_threshold_pct: Decimal = Decimal(10)
+    origin: str = ""
+
+
+def unit_status(spent: Decimal, budget: Decimal | None, threshold_pct: Decimal) -> UnitStatus:
+    """How costs stand against a budget; both in one currency.
+
+    A budget is overrun when costs are above it by more than the threshold, underrun when they are
+    below it by more. Costs of nothing are NO_SPEND where money was planned.
+    """
+    if budget is None:
+        return UnitStatus.NO_BUDGET
+    if not spent and budget:
+        return UnitStatus.NO_SPEND
+    allowed = WIDE.divide(WIDE.multiply(abs(budget), threshold_pct), Decimal(100))
+    if WIDE.subtract(spent, budget) > allowed:
+        return UnitStatus.OVERRUN
+    if WIDE.subtract(budget, spent) > allowed:
+        return UnitStatus.UNDERRUN
+    return UnitStatus.ON_TRACK
+
+
+def percent(part: Decimal, whole: Decimal) -> Decimal | None:
+    """`part` in percent of `whole`, to a tenth; None of nothing."""
+    if not whole:
+        return None
+    return rounded(WIDE.divide(WIDE.multiply(part, Decimal(100)), abs(whole)), 1)
+
+
+def total(amounts: Iterable[Decimal]) -> Decimal:
+    """The exact sum."""
+    result = Decimal(0)
+    for amount in amounts:
+        result = WIDE.add(result, amount)
+    return result
+
+
+def rounded_to_sum(
+    amounts: Sequence[Decimal], digits: int, whole: Decimal | None = None
+) -> list[Decimal]:
+    """The amounts, rounded so that they add up to the rounded sum.
+
+    By largest remainders, so that none is off by a whole unit of the last digit.
+
+    Args:
+        amounts: Exact.
+        digits: After the point.
+        whole: The rounded sum, where it is set already; it differs from the amounts' sum by less
+            than their number of units.
+    """
+    unit = Decimal(1).scaleb(-digits)
+    lower = [amount.quantize(unit, ROUND_FLOOR, WIDE) for amount in amounts]
+    if whole is None:
+        whole = rounded(total(amounts), digits)
+    missing = int(WIDE.divide(WIDE.subtract(whole, total(lower)), unit))
+    order = sorted(
+        range(len(amounts)), key=lambda at: (WIDE.subtract(lower[at], amounts[at]), at)
+    )
+    # Ties go to the first, so that the same amounts are rounded alike in every run.
+    for at in order[:missing]:
+        lower[at] = WIDE.add(lower[at], unit)
+    return lower
+
+
+def shared_out(amount: Decimal, weights: Sequence[Decimal]) -> list[Decimal]:
+    """The amount by weights, exactly: the parts add up to it. Even where no weight is positive."""
+    positive = [max(weight, Decimal(0)) for weight in weights]
+    whole = total(positive)
+    if not whole:
+        positive, whole = [Decimal(1)] * len(weights), Decimal(len(weights))
+    digits = max(_SHARE_DIGITS, -_exponent(amount))
+    parts = [
+        WIDE.divide(WIDE.multiply(amount, weight), whole) for weight in positive
+    ]
+    return rounded_to_sum(parts, digits, amount)
+
+
+#: Parts of a shared cost are as fine as Cost Explorer's own amounts.
+_SHARE_DIGITS: Final = 10
+
+
+def _exponent(amount: Decimal) -> int:
+    exponent = amount.as_tuple().exponent
+    return exponent if isinstance(exponent, int) else 0

@@ -1,0 +1,220 @@
+"""Which business unit bears a charge."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal, localcontext
+from enum import StrEnum
+from functools import cached_property
+from typing import NamedTuple
+
+from finops.reconciliation.domain import UNMAPPED, Charge, ChargeCategory, shared_out
+from finops.shared.money import WIDE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ownership:
+    """Who answers for costs."""
+
+    business_unit: str
+    cost_centre: str = ""
+    owner: str = ""
+    environment: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """An account as the mapping knows it; it may be known and yet belong to nobody."""
+
+    id: str
+    name: str = ""
+    ownership: Ownership | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TagRule:
+    """Charges of resources whose tag has one of these values belong to `ownership`."""
+
+    key: str
+    values: tuple[str, ...]
+    ownership: Ownership
+
+    @property
+    def name(self) -> str:
+        """By which charges name it."""
+        return f"{self.key}={'|'.join(self.values)}"
+
+
+class Split(StrEnum):
+    """How a shared cost is divided between business units."""
+
+    PROPORTIONAL = "proportional"
+    """By what they spend themselves in the month."""
+    EVEN = "even"
+    FIXED = "fixed"
+    """By set shares."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SharedCost:
+    """Costs that several business units bear together.
+
+    Attributes:
+        services, accounts, categories: Which charges; an empty one stands for all. Accounts are
+            linked accounts.
+        units: Who bears them; all units with costs of their own where it is empty.
+        shares: Of each unit, for a FIXED split; they need not add up to 100.
+    """
+
+    name: str
+    services: frozenset[str] = frozenset()
+    accounts: frozenset[str] = frozenset()
+    categories: frozenset[ChargeCategory] = frozenset()
+    split: Split = Split.PROPORTIONAL
+    units: tuple[str, ...] = ()
+    shares: Mapping[str, Decimal] = field(default_factory=dict)
+
+    def covers(self, charge: Charge) -> bool:
+        """Whether the charge is shared by this rule."""
+        return (
+            (not self.services or charge.service in self.services)
+            and (not self.accounts or charge.linked_account in self.accounts)
+            and (not self.categories or charge.category in self.categories)
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class CostMapping:
+    """The rules, in the order in which they are asked: shared costs, tags, accounts.
+
+    Attributes:
+        payers: The payer accounts by id. A payer's ownership holds for all of its linked accounts
+            where the mapping names no linked account at all, else for its own costs only.
+        linked: Linked accounts by id; they come before payers.
+    """
+
+    payers: Mapping[str, Account] = field(default_factory=dict)
+    linked: Mapping[str, Account] = field(default_factory=dict)
+    tag_rules: tuple[TagRule, ...] = ()
+    shared_costs: tuple[SharedCost, ...] = ()
+
+    @cached_property
+    def _by_tag_rule(self) -> dict[str, Ownership]:
+        return {rule.name: rule.ownership for rule in self.tag_rules}
+
+    def ownership(self, charge: Charge) -> Ownership | None:
+        """Who answers for the charge; None where no rule says."""
+        if charge.tag_rule:
+            return self._by_tag_rule[charge.tag_rule]
+        account = self.linked.get(charge.linked_account)
+        if account and account.ownership:
+            return account.ownership
+        payer = self.payers.get(charge.payer_account)
+        if payer and (charge.linked_account == payer.id or not self.linked):
+            return payer.ownership
+        return None
+
+    def account_name(self, account_id: str) -> str:
+        """As people call it, or an empty text."""
+        for accounts in (self.linked, self.payers):
+            if account_id in accounts and accounts[account_id].name:
+                return accounts[account_id].name
+        return ""
+
+    @cached_property
+    def units(self) -> tuple[str, ...]:
+        """Every business unit that a rule names, sorted."""
+        named = {rule.ownership.business_unit for rule in self.tag_rules}
+        for account in (*self.payers.values(), *self.linked.values()):
+            if account.ownership:
+                named.add(account.ownership.business_unit)
+        for shared in self.shared_costs:
+            named.update(shared.units)
+            named.update(shared.shares)
+        return tuple(sorted(named))
+
+    def ownership_of_unit(self, unit: str) -> Ownership:
+        """What the unit's accounts agree on; what they differ in is empty."""
+        found = [
+            account.ownership
+            for account in (*self.payers.values(), *self.linked.values())
+            if account.ownership and account.ownership.business_unit == unit
+        ] + [rule.ownership for rule in self.tag_rules if rule.ownership.business_unit == unit]
+
+        def agreed(name: str) -> str:
+            values = {getattr(one, name) for one in found}
+            return values.pop() if len(values) == 1 else ""
+
+        return Ownership(
+            business_unit=unit,
+            cost_centre=agreed("cost_centre"),
+            owner=agreed("owner"),
+            environment=agreed("environment"),
+        )
+
+
+class Allocated(NamedTuple):
+    """A charge, or a unit's part of it, in the currency of the report.
+
+    Attributes:
+        unit: The business unit, or `Unmapped`.
+        shared: The name of the rule by which it was divided, or empty.
+    """
+
+    unit: str
+    charge: Charge
+    amount: Decimal
+    shared: str = ""
+
+
+def allocate(
+    charges: Iterable[Charge], mapping: CostMapping, amount: Callable[[Charge], Decimal]
+) -> list[Allocated]:
+    """Every charge with the business unit that bears it; what is shared, in parts.
+
+    The parts of all charges add up to the charges, exactly. Shared costs are divided month by
+    month, by what the units spend themselves in that month.
+
+    Args:
+        charges: In any order.
+        mapping: The rules.
+        amount: A charge's cost in the currency of the report.
+    """
+    allocated = []
+    shared: list[tuple[SharedCost, Charge]] = []
+    with localcontext(WIDE):
+        for charge in charges:
+            rule = next((one for one in mapping.shared_costs if one.covers(charge)), None)
+            if rule:
+                shared.append((rule, charge))
+                continue
+            ownership = mapping.ownership(charge)
+            unit = ownership.business_unit if ownership else UNMAPPED
+            allocated.append(Allocated(unit, charge, amount(charge)))
+        if shared:
+            own: dict[object, dict[str, Decimal]] = defaultdict(lambda: defaultdict(Decimal))
+            for one in allocated:
+                own[one.charge.period_start][one.unit] += one.amount
+            for rule, charge in shared:
+                parts = _divide(rule, amount(charge), own[charge.period_start])
+                allocated.extend(Allocated(unit, charge, part, rule.name) for unit, part in parts)
+    return allocated
+
+
+def _divide(
+    rule: SharedCost, amount: Decimal, own: Mapping[str, Decimal]
+) -> Iterator[tuple[str, Decimal]]:
+    if rule.split is Split.FIXED:
+        weights = dict(rule.shares)
+    else:
+        units = rule.units or tuple(unit for unit in own if unit != UNMAPPED)
+        weights = {
+            unit: own.get(unit, Decimal(0)) if rule.split is Split.PROPORTIONAL else Decimal(1)
+            for unit in sorted(units)
+        }
+    if not weights:
+        yield UNMAPPED, amount
+        return
+    yield from zip(weights, shared_out(amount, list(weights.values())), strict=True)

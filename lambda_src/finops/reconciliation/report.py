@@ -1,0 +1,320 @@
+"""The one model that every report is written from.
+
+Amounts are in the report's currency and already rounded to its minor units, so that each table
+adds up to its total in every format. Everything is in a fixed order.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, is_dataclass
+from datetime import date
+from decimal import Decimal
+from enum import Enum, StrEnum
+from typing import Any
+
+from finops.reconciliation.domain import UnitStatus
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Driver:
+    """A service of an account that moved a unit's costs.
+
+    Attributes:
+        now: In the month (for an open month, up to now).
+        before: In the month before, or by plan: its share of the budget, by what it cost in
+            the three months before.
+        change: `now` less `before`.
+    """
+
+    service: str
+    account: str
+    account_name: str
+    now: Decimal
+    before: Decimal
+    change: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unit:
+    """A business unit's line; `Unmapped` is one too.
+
+    Attributes:
+        actual: Costs of the month (or so far), without what is shown apart.
+        apart: Costs of the categories that are shown apart; not in `actual`.
+        budget: None where none is set; so are the variances then.
+        variance: `actual` less `budget`.
+        forecast: Of the whole month, in an open month only.
+        status: By `forecast` in an open month, else by `actual`.
+        drivers: Of the change against the month before, the largest first.
+        plan_drivers: Of the variance from the budget.
+    """
+
+    name: str
+    cost_centre: str
+    owner: str
+    environment: str
+    actual: Decimal
+    apart: Decimal
+    previous: Decimal
+    change: Decimal
+    change_pct: Decimal | None
+    budget: Decimal | None
+    budget_origin: str
+    alert_threshold_pct: Decimal | None
+    variance: Decimal | None
+    variance_pct: Decimal | None
+    forecast: Decimal | None
+    status: UnitStatus
+    drivers: tuple[Driver, ...]
+    plan_drivers: tuple[Driver, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Totals:
+    """All units together; fields as theirs.
+
+    Attributes:
+        unmapped: Of `actual`, what no rule claims.
+    """
+
+    actual: Decimal
+    apart: Decimal
+    previous: Decimal
+    change: Decimal
+    change_pct: Decimal | None
+    budget: Decimal
+    variance: Decimal
+    variance_pct: Decimal | None
+    forecast: Decimal | None
+    unmapped: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnmappedAccount:
+    """An account, part of whose costs no rule claims."""
+
+    account: str
+    name: str
+    payer: str
+    amount: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountLine:
+    """Costs of a linked account, all categories. The last line may hold the rest together."""
+
+    account: str
+    name: str
+    payer: str
+    units: tuple[str, ...]
+    amount: Decimal
+    previous: Decimal
+    change: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceLine:
+    """Costs of a service, all categories. What is below the threshold is one line together."""
+
+    service: str
+    amount: Decimal
+    previous: Decimal
+    change: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CategoryLine:
+    """Costs of a charge category.
+
+    Attributes:
+        apart: Whether it is left out of the units' `actual` and shown by itself.
+    """
+
+    category: str
+    amount: Decimal
+    apart: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trend:
+    """A unit's costs of up to twelve months, the report's month last; None where none are known."""
+
+    unit: str
+    amounts: tuple[Decimal | None, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DailyCost:
+    """Costs of a day, all categories."""
+
+    day: date
+    amount: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Anomaly:
+    """Usage that is not what the days before let expect.
+
+    Attributes:
+        scope: `account` or `service`.
+        subject: The account's id, or the service.
+        last: Its last day, inclusive.
+        expected: What these days would have cost, and `actual` what they cost.
+        score: By how many robust deviations the worst day is off.
+        evidence: In words: what was expected, and from which days.
+        services: What drove it, the largest first (of an account).
+    """
+
+    scope: str
+    subject: str
+    name: str
+    units: tuple[str, ...]
+    first: date
+    last: date
+    actual: Decimal
+    expected: Decimal
+    impact: Decimal
+    score: Decimal
+    services: tuple[str, ...]
+    evidence: str
+
+
+class Agreement(StrEnum):
+    """How an amount compares with another one of the same thing."""
+
+    AGREES = "AGREES"
+    EXPLAINED = "EXPLAINED"
+    """Differs, and something known makes just this difference."""
+    DIFFERS = "DIFFERS"
+    MISSING = "MISSING"
+    """There is nothing to compare with."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InvoiceLine:
+    """Charges held against an invoice.
+
+    Attributes:
+        payer: The payer account.
+        invoice_id: AWS's number of it; where the source knows no ids, empty, and the line holds
+            all charges of the payer and issuer.
+        charged: What the charges add up to in `currency`; None where there are none.
+        invoiced: What AWS's Invoicing API says the invoice comes to, in `currency`.
+        processed: What the invoices flow read from the document, in `currency`.
+        difference: `charged` less what it is compared with.
+        reason: The likely reason of a difference: credit, tax, rounding, currency, late_data.
+        explanation: In words.
+    """
+
+    payer: str
+    invoice_id: str
+    issuer: str
+    currency: str
+    charged: Decimal | None
+    invoiced: Decimal | None
+    processed: Decimal | None
+    difference: Decimal | None
+    agreement: Agreement
+    reason: str
+    explanation: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """Two amounts that must be one.
+
+    Attributes:
+        rule: What must hold, in words.
+        holds: None where it could not be checked; `note` says why.
+    """
+
+    name: str
+    rule: str
+    holds: bool | None
+    expected: Decimal | None
+    found: Decimal | None
+    note: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RateUsed:
+    """By which an amount was converted into the report's currency."""
+
+    currency: str
+    rate: Decimal
+    rate_date: date
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """What differs from the revision before: an amount of a line that is in both, or in one."""
+
+    table: str
+    line: str
+    before: Decimal | None
+    after: Decimal | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """A month reconciled.
+
+    Attributes:
+        month: Such as `2026-10`.
+        source: Where charges are from: `ce`, `focus` or `ledger`; `source_name` for people.
+        metric: Which cost is compared: `billed` or `amortised`.
+        is_open: Whether the month still goes on, or its costs are not final.
+        known_until: For an open month the first day of which nothing is known yet.
+        revision: 0 until the month is closed; then it counts its closed versions from 1.
+        trend_months: The months of `trends`, such as `2025-11`.
+        trends: The first one is of everything.
+        notes: What a reader must know to judge the numbers, in words.
+    """
+
+    month: str
+    currency: str
+    source: str
+    source_name: str
+    metric: str
+    is_open: bool
+    known_until: date | None
+    revision: int
+    totals: Totals
+    units: tuple[Unit, ...]
+    unmapped: tuple[UnmappedAccount, ...]
+    categories: tuple[CategoryLine, ...]
+    accounts: tuple[AccountLine, ...]
+    services: tuple[ServiceLine, ...]
+    daily: tuple[DailyCost, ...]
+    trend_months: tuple[str, ...]
+    trends: tuple[Trend, ...]
+    anomalies: tuple[Anomaly, ...]
+    invoices: tuple[InvoiceLine, ...]
+    checks: tuple[Check, ...]
+    rates: tuple[RateUsed, ...]
+    changes: tuple[Change, ...]
+    notes: tuple[str, ...]
+
+
+def as_document(report: Report) -> dict[str, Any]:
+    """The report in JSON's types: amounts are texts, dates ISO 8601, null what is not there."""
+    document = _plain(report)
+    assert isinstance(document, dict)
+    return document
+
+
+def _plain(value: Any) -> Any:
+    if value is None or isinstance(value, bool | int):
+        return value
+    if isinstance(value, Decimal):
+        return f"{value:f}"
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, tuple):
+        return [_plain(one) for one in value]
+    if is_dataclass(value):
+        return {one.name: _plain(getattr(value, one.name)) for one in fields(value)}
+    return str(value)

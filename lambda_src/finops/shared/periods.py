@@ -1,0 +1,72 @@
+"""Billing periods: calendar months in UTC, as AWS bills them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from finops.shared.errors import RejectedInput
+
+_MONTH = re.compile(r"(\d{4})-(0[1-9]|1[0-2])", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Month:
+    """A calendar month, UTC."""
+
+    first: date
+
+    @classmethod
+    def parse(cls, text: str) -> Month:
+        """A month from `2026-10`.
+
+        Raises:
+            RejectedInput: the text is none.
+        """
+        found = _MONTH.fullmatch(text)
+        if not found or found[1] == "0000":
+            raise RejectedInput(
+                f"{text!r} is no month", code="invalid_month", value=text, remedy="Write YYYY-MM"
+            )
+        return cls(date(int(found[1]), int(found[2]), 1))
+
+    @classmethod
+    def of(cls, day: date) -> Month:
+        """The month that a day is in."""
+        return cls(day.replace(day=1))
+
+    @property
+    def end(self) -> date:
+        """The first day after it: ends are exclusive, as Cost Explorer's are."""
+        return (self.first + timedelta(days=32)).replace(day=1)
+
+    @property
+    def last(self) -> date:
+        """Its last day."""
+        return self.end - timedelta(days=1)
+
+    @property
+    def days(self) -> tuple[date, ...]:
+        """Every day of it."""
+        return tuple(days_between(self.first, self.end))
+
+    def plus(self, months: int) -> Month:
+        """So many months later, or earlier."""
+        number = self.first.year * 12 + self.first.month - 1 + months
+        return Month(date(number // 12, number % 12 + 1, 1))
+
+    def back(self, count: int) -> tuple[Month, ...]:
+        """The last `count` months up to this one, the oldest first."""
+        return tuple(self.plus(-number) for number in range(count - 1, -1, -1))
+
+    def __str__(self) -> str:
+        """Such as `2026-10`."""
+        return f"{self.first:%Y-%m}"
+
+
+def days_between(first: date, end: date) -> Iterator[date]:
+    """Every day from `first` to before `end`."""
+    for number in range((end - first).days):
+        yield first + timedelta(days=number)
