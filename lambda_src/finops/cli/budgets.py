@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import csv
 import getpass
-import io
 import json
 import time
-import uuid
 from collections.abc import Callable, Iterable, Mapping
-from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
 import click
 
-from finops.budgets.adapters import DynamoBudgetTable, DynamoStatusTable
-from finops.budgets.domain import BudgetKey, Status, TimeUnit, plain
+from finops.budgets.domain import BudgetKey, Status, TimeUnit
+from finops.budgets.editing import as_edit, described, joined, read_budgets
 from finops.budgets.ports import BudgetStatus
-from finops.budgets.rows import DEFAULT_BUDGET_NAME, MAX_AMOUNT, parse_budget
-from finops.cli.adapters import Aws, BudgetRows, invoke
+from finops.budgets.rows import DEFAULT_BUDGET_NAME, parse_budget
+from finops.cli.adapters import invoke
+from finops.cli.budgets_adapters import Tables
 from finops.cli.environment import Environment
 from finops.cli.options import common
 from finops.cli.output import Exit, Output
@@ -40,17 +37,6 @@ timeout_option = click.option(
 @click.group()
 def budgets() -> None:
     """Set, list, import and repair the budgets of spoke accounts."""
-
-
-class Tables:
-    """The two tables of the budgets flow."""
-
-    def __init__(self, environment: Environment) -> None:
-        self.aws = Aws(environment)
-        dynamodb = self.aws.client("dynamodb")
-        self.edits = BudgetRows(dynamodb, environment.budgets_table)
-        self.rows = DynamoBudgetTable(dynamodb, environment.budgets_table)
-        self.statuses = DynamoStatusTable(dynamodb, environment.budget_status_table)
 
 
 # An amount such as -5 is to be refused as an amount, not as an unknown option.
@@ -111,7 +97,7 @@ def set_budget(
             status=Status.REJECTED.value,
             applied_at=None,
         )
-    document = _as_attributes(row, budget.amount)
+    document = as_edit(row, budget.amount, getpass.getuser())
     request_id = document["request_id"]
     tables = Tables(environment)
     tables.edits.merge(
@@ -122,7 +108,7 @@ def set_budget(
         _wait(tables, {budget.key: request_id}, timeout, out)
     status = tables.statuses.get(budget.key)
     mine = status if status and status.request_id == request_id else None
-    answer = _described(budget.key, {"amount": budget.amount}, mine)
+    answer = described(budget.key, {"amount": budget.amount}, mine)
     if out.as_json:
         click.echo(json.dumps(answer, indent=2))
     else:
@@ -135,7 +121,7 @@ def set_budget(
 @common
 def list_budgets(environment: Environment, out: Output, *, wanted: str | None) -> None:
     """List every budget with its status."""
-    found = _joined(Tables(environment), None)
+    found = _listed(Tables(environment), None)
     chosen = [one for one in found if wanted is None or one["status"] == wanted.upper()]
     out.answer({"budgets": chosen}, rows="budgets", columns=COLUMNS)
 
@@ -145,7 +131,7 @@ def list_budgets(environment: Environment, out: Output, *, wanted: str | None) -
 @common
 def show(environment: Environment, out: Output, *, account: str) -> None:
     """Show the budgets of one ACCOUNT."""
-    found = _joined(Tables(environment), account)
+    found = _listed(Tables(environment), account)
     out.answer({"budgets": found}, rows="budgets", columns=(*COLUMNS, "latency_ms", "updated_by"))
     if not found:
         out.fail(f"account {account} has no budget", Exit.REJECTED)
@@ -176,7 +162,7 @@ def delete(
             ),
             timeout,
         )
-    answer = _described(key, {}, tables.statuses.get(key))
+    answer = described(key, {}, tables.statuses.get(key))
     out.answer(
         {"budgets": [answer], **answer}, rows="budgets", columns=("account_id", "name", "status")
     )
@@ -196,7 +182,7 @@ def import_file(
     time_unit, thresholds (ACTUAL:80;FORECASTED:100), emails (a@example.com;b@example.com),
     currency and cost_filters (JSON). A line replaces the row of its budget.
     """
-    rows, rejected = read_budgets(file)
+    rows, rejected = read_budgets(file.read_bytes(), name=str(file), editor=getpass.getuser())
     tables = Tables(environment)
     requests = {
         BudgetKey(account_id=row["account_id"], budget_name=row["budget_name"]): row["request_id"]
@@ -211,7 +197,7 @@ def import_file(
         key = BudgetKey(account_id=row["account_id"], budget_name=row["budget_name"])
         found = statuses.get(key)
         mine = found if found and found.request_id == requests[key] else None
-        done.append(_described(key, row, mine))
+        done.append(described(key, row, mine))
     if out.as_json:
         click.echo(json.dumps({"budgets": done, "rejected": rejected}, indent=2))
     else:
@@ -265,141 +251,8 @@ def drift(
         raise SystemExit(Exit.INFRASTRUCTURE)
 
 
-def read_budgets(file: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """The good rows of a CSV file, and why each other line was refused."""
-    rows: dict[BudgetKey, dict[str, Any]] = {}
-    lines: dict[BudgetKey, int] = {}
-    rejected: list[dict[str, Any]] = []
-    with io.StringIO(_text(file), newline="") as text:
-        reader = csv.DictReader(text, strict=True)
-        missing = {"account_id", "amount"} - set(reader.fieldnames or ())
-        if missing:
-            raise RejectedInput(
-                f"{file}: the first line has no column {' and '.join(sorted(missing))}",
-                code="missing_column",
-                remedy="Name the columns in the first line, such as"
-                " account_id,budget_name,amount,thresholds,emails",
-            )
-        while True:
-            try:
-                record = next(reader, None)
-                if record is None:
-                    break
-                row = _row(record)
-                budget = parse_budget(row)
-                if budget.key in rows:
-                    raise RejectedInput(
-                        f"the budget is set in line {lines[budget.key]} already",
-                        code="duplicate_line",
-                        field="account_id",
-                        value=row["account_id"],
-                    )
-            except RejectedInput as error:
-                rejected.append(_refusal(reader.line_num, error.field, str(error), error.value))
-            except csv.Error as error:
-                rejected.append(_refusal(reader.line_num, "", f"not CSV: {error}", None))
-            else:
-                lines[budget.key] = reader.line_num
-                rows[budget.key] = _as_attributes(
-                    {**row, "budget_name": budget.key.budget_name}, budget.amount
-                )
-    return list(rows.values()), rejected
-
-
-def _text(file: Path) -> str:
-    try:
-        return file.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise RejectedInput(
-            f"{file} is not UTF-8 text: byte {error.start} is {error.object[error.start]:#04x}",
-            code="not_utf8",
-            remedy="Save it as 'CSV UTF-8'",
-        ) from None
-
-
-def _row(record: Mapping[str | None, Any]) -> dict[str, Any]:
-    if None in record:
-        raise RejectedInput(
-            f"the line has more fields than the first line names: {record[None]!r}",
-            code="too_many_fields",
-            remedy="Put fields that hold commas in double quotes",
-        )
-    row = {
-        str(name).strip(): value.strip()
-        for name, value in record.items()
-        if value and value.strip()
-    }
-    for name in ("thresholds", "emails"):
-        if name in row:
-            row[name] = row[name].replace(";", ",")
-    if "cost_filters" in row:
-        try:
-            row["cost_filters"] = json.loads(row["cost_filters"])
-        except ValueError as error:
-            raise RejectedInput(
-                f"cost_filters is not JSON: {error}",
-                code="invalid_cost_filters",
-                field="cost_filters",
-                value=row["cost_filters"],
-            ) from None
-    return row
-
-
-def _refusal(line: int, field: str, reason: str, value: object) -> dict[str, Any]:
-    return {
-        "line": line,
-        "field": field,
-        "reason": reason,
-        "value": None if value is None else str(value),
-    }
-
-
-def _as_attributes(row: Mapping[str, Any], amount: Decimal) -> dict[str, Any]:
-    """A row as it is stored: the amount as a number, and who asked."""
-    return {
-        **row,
-        "amount": amount,
-        "updated_by": getpass.getuser(),
-        "request_id": str(uuid.uuid4()),
-    }
-
-
-def _joined(tables: Tables, account: str | None) -> list[dict[str, Any]]:
-    """Rows with their status; a status without a row is shown while it says something."""
-    rows = {
-        BudgetKey(account_id=row["account_id"], budget_name=row["budget_name"]): row
-        for row in tables.rows.rows(account)
-    }
-    statuses = {one.key: one for one in tables.statuses.all(account)}
-    keys = set(rows) | {key for key, one in statuses.items() if one.status is not Status.REMOVED}
-    return [_described(key, rows.get(key, {}), statuses.get(key)) for key in sorted(keys)]
-
-
-def _described(
-    key: BudgetKey, row: Mapping[str, Any], status: BudgetStatus | None
-) -> dict[str, Any]:
-    amount = row.get("amount", status.amount if status else None)
-    return {
-        "account_id": key.account_id,
-        "name": key.budget_name,
-        "amount": _shown(amount),
-        "currency": str(row.get("currency", "USD")),
-        "time_unit": str(row.get("time_unit", TimeUnit.MONTHLY.value)),
-        "status": (status.status if status else Status.PENDING).value,
-        "applied_amount": status.applied_amount if status else "",
-        "applied_at": status.applied_at.isoformat() if status and status.applied_at else None,
-        "latency_ms": status.latency_ms if status else None,
-        "error": status.error if status else "",
-        "updated_by": str(row.get("updated_by", "")),
-    }
-
-
-def _shown(amount: object) -> str | None:
-    """An amount with its cents; whatever else was typed, as it is."""
-    if not isinstance(amount, Decimal):
-        return None if amount is None else str(amount)
-    # Adding no cents gives a number its two decimals, and takes none away.
-    return plain(amount + Decimal("0.00") if amount < MAX_AMOUNT else amount)
+def _listed(tables: Tables, account: str | None) -> list[dict[str, Any]]:
+    return joined(tables.rows.rows(account), tables.statuses.all(account))
 
 
 def _wait(tables: Tables, requests: Mapping[BudgetKey, str], timeout: float, out: Output) -> None:

@@ -1,0 +1,162 @@
+"""Edits of the budgets table as people make them, and how each stands: for every front end."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import uuid
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from typing import Any
+
+from finops.budgets.domain import BudgetKey, Status, TimeUnit, plain
+from finops.budgets.ports import BudgetStatus
+from finops.budgets.rows import MAX_AMOUNT, parse_budget
+from finops.shared.errors import RejectedInput
+
+
+def as_edit(row: Mapping[str, Any], amount: Decimal, editor: str) -> dict[str, Any]:
+    """A row as it is stored: the amount as a number, and who asked."""
+    return {**row, "amount": amount, "updated_by": editor, "request_id": str(uuid.uuid4())}
+
+
+def read_budgets(
+    content: bytes, *, name: str, editor: str
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """The good rows of a CSV file as they are stored, and why each other line was refused.
+
+    Args:
+        content: The file's bytes.
+        name: The file's name.
+        editor: Who asks for these budgets.
+
+    Raises:
+        RejectedInput: no line can be read.
+    """
+    rows: dict[BudgetKey, dict[str, Any]] = {}
+    lines: dict[BudgetKey, int] = {}
+    rejected: list[dict[str, Any]] = []
+    with io.StringIO(_text(content, name), newline="") as text:
+        reader = csv.DictReader(text, strict=True)
+        missing = {"account_id", "amount"} - set(reader.fieldnames or ())
+        if missing:
+            raise RejectedInput(
+                f"{name}: the first line has no column {' and '.join(sorted(missing))}",
+                code="missing_column",
+                remedy="Name the columns in the first line, such as"
+                " account_id,budget_name,amount,thresholds,emails",
+            )
+        while True:
+            try:
+                record = next(reader, None)
+                if record is None:
+                    break
+                row = _row(record)
+                budget = parse_budget(row)
+                if budget.key in rows:
+                    raise RejectedInput(
+                        f"the budget is set in line {lines[budget.key]} already",
+                        code="duplicate_line",
+                        field="account_id",
+                        value=row["account_id"],
+                    )
+            except RejectedInput as error:
+                rejected.append(_refusal(reader.line_num, error.field, str(error), error.value))
+            except csv.Error as error:
+                rejected.append(_refusal(reader.line_num, "", f"not CSV: {error}", None))
+            else:
+                lines[budget.key] = reader.line_num
+                rows[budget.key] = as_edit(
+                    {**row, "budget_name": budget.key.budget_name}, budget.amount, editor
+                )
+    return list(rows.values()), rejected
+
+
+def _text(content: bytes, name: str) -> str:
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise RejectedInput(
+            f"{name} is not UTF-8 text: byte {error.start} is {error.object[error.start]:#04x}",
+            code="not_utf8",
+            remedy="Save it as 'CSV UTF-8'",
+        ) from None
+
+
+def _row(record: Mapping[str | None, Any]) -> dict[str, Any]:
+    if None in record:
+        raise RejectedInput(
+            f"the line has more fields than the first line names: {record[None]!r}",
+            code="too_many_fields",
+            remedy="Put fields that hold commas in double quotes",
+        )
+    row = {
+        str(name).strip(): value.strip()
+        for name, value in record.items()
+        if value and value.strip()
+    }
+    for name in ("thresholds", "emails"):
+        if name in row:
+            row[name] = row[name].replace(";", ",")
+    if "cost_filters" in row:
+        try:
+            row["cost_filters"] = json.loads(row["cost_filters"])
+        except ValueError as error:
+            raise RejectedInput(
+                f"cost_filters is not JSON: {error}",
+                code="invalid_cost_filters",
+                field="cost_filters",
+                value=row["cost_filters"],
+            ) from None
+    return row
+
+
+def _refusal(line: int, field: str, reason: str, value: object) -> dict[str, Any]:
+    return {
+        "line": line,
+        "field": field,
+        "reason": reason,
+        "value": None if value is None else str(value),
+    }
+
+
+def joined(
+    found: Iterable[Mapping[str, Any]], known: Iterable[BudgetStatus]
+) -> list[dict[str, Any]]:
+    """Rows with their status; a status without a row is shown while it says something."""
+    rows = {
+        BudgetKey(account_id=row["account_id"], budget_name=row["budget_name"]): row
+        for row in found
+    }
+    statuses = {one.key: one for one in known}
+    keys = set(rows) | {key for key, one in statuses.items() if one.status is not Status.REMOVED}
+    return [described(key, rows.get(key, {}), statuses.get(key)) for key in sorted(keys)]
+
+
+def described(
+    key: BudgetKey, row: Mapping[str, Any], status: BudgetStatus | None
+) -> dict[str, Any]:
+    """A budget as people and scripts read it: the amount is a text."""
+    amount = row.get("amount", status.amount if status else None)
+    return {
+        "account_id": key.account_id,
+        "name": key.budget_name,
+        "amount": _shown(amount),
+        "currency": str(row.get("currency", "USD")),
+        "time_unit": str(row.get("time_unit", TimeUnit.MONTHLY.value)),
+        "status": (status.status if status else Status.PENDING).value,
+        "applied_amount": status.applied_amount if status else "",
+        "applied_at": status.applied_at.isoformat() if status and status.applied_at else None,
+        "latency_ms": status.latency_ms if status else None,
+        "error": status.error if status else "",
+        "updated_by": str(row.get("updated_by", "")),
+    }
+
+
+def _shown(amount: object) -> str | None:
+    """An amount with its cents; whatever else was typed, as it is."""
+    if not isinstance(amount, Decimal):
+        return None if amount is None else str(amount)
+    # Adding no cents gives a number its two decimals, and takes none away.
+    return plain(amount + Decimal("0.00") if amount < MAX_AMOUNT else amount)
