@@ -10,6 +10,8 @@ locals {
   # The local cloud has no X-Ray.
   function_settings = { tracing = false }
 
+  audit = { queue_url = module.audit.queue_url, queue_arn = module.audit.queue_arn }
+
   hub = {
     role_arns      = module.budgets_management.hub_role_arns
     external_id    = module.budgets_management.external_id
@@ -29,7 +31,21 @@ module "budgets_management" {
   removal_policy    = var.removal_policy
   repair_schedule   = var.repair_schedule
   tables            = { deletion_protection = false }
+  audit             = local.audit
   function_settings = local.function_settings
+}
+
+# Anything else could not be destroyed on the same day.
+module "audit" {
+  source    = "../../modules/audit"
+  providers = { aws = aws.management }
+
+  account_id        = "111111111111"
+  region            = var.region
+  packages          = local.module_packages
+  function_settings = local.function_settings
+  bucket            = { lock_days = 1, force_destroy = true }
+  appending         = { maximum_concurrency = 2 }
 }
 
 module "budgets_spoke_222222222222" {
@@ -72,6 +88,7 @@ module "billing" {
   account_id        = "111111111111"
   region            = var.region
   packages          = local.module_packages
+  audit             = local.audit
   function_settings = local.function_settings
   bucket            = { force_destroy = true }
   loading           = var.billing_loading
@@ -103,6 +120,7 @@ module "invoices" {
   account_id        = "111111111111"
   region            = var.region
   packages          = local.module_packages
+  audit             = local.audit
   function_settings = local.function_settings
   bucket            = { force_destroy = true }
   table             = { deletion_protection = false }

@@ -50,3 +50,15 @@ output "invoices" {
     failure_queue_urls = module.invoices.failure_queue_urls
   }
 }
+
+output "audit" {
+  description = "Where the audit trail lives, for the command line and the tests."
+  value = {
+    account_id         = "111111111111"
+    region             = var.region
+    bucket             = module.audit.bucket_name
+    queue_url          = module.audit.queue_url
+    functions          = module.audit.function_names
+    failure_queue_urls = module.audit.failure_queue_urls
+  }
+}

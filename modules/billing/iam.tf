@@ -29,7 +29,10 @@ data "aws_iam_policy_document" "quarantine_rows" {
 }
 
 data "aws_iam_policy_document" "load_billing_file" {
-  source_policy_documents = [data.aws_iam_policy_document.quarantine_rows.json]
+  source_policy_documents = [
+    data.aws_iam_policy_document.quarantine_rows.json,
+    data.aws_iam_policy_document.record_audit_entries.json,
+  ]
 
   statement {
     sid       = "ReadFiles"
@@ -84,6 +87,26 @@ data "aws_iam_policy_document" "load_billing_chunk" {
     sid       = "ReadFiles"
     actions   = ["s3:GetObject", "s3:GetObjectVersion"]
     resources = ["${local.bucket_arn}/billing/*", "${local.bucket_arn}/chunks/*"]
+  }
+}
+
+# For the last steps of the workflow, which say how a file ended.
+data "aws_iam_policy_document" "end_billing_file" {
+  source_policy_documents = [
+    data.aws_iam_policy_document.use_database.json,
+    data.aws_iam_policy_document.record_audit_entries.json,
+  ]
+}
+
+# For the functions that record what they did.
+data "aws_iam_policy_document" "record_audit_entries" {
+  dynamic "statement" {
+    for_each = var.audit[*]
+    content {
+      sid       = "RecordAuditEntries"
+      actions   = ["sqs:SendMessage"]
+      resources = [statement.value.queue_arn]
+    }
   }
 }
 

@@ -9,6 +9,8 @@ locals {
   workflow_name = "${var.name_prefix}-load-large-billing-file"
   workflow_arn  = "arn:aws:states:${var.region}:${var.account_id}:stateMachine:${local.workflow_name}"
 
+  audit_environment = { for queue in var.audit[*] : "AUDIT_QUEUE_URL" => queue.queue_url }
+
   database_environment = {
     DATABASE_ARN        = var.database.cluster_arn
     DATABASE_SECRET_ARN = var.database.secret_arn
@@ -31,7 +33,7 @@ locals {
       policy      = data.aws_iam_policy_document.load_billing_file.json
       memory_mb   = var.loading.memory_mb
       timeout     = var.loading.timeout_seconds
-      environment = merge(local.loading_environment, {
+      environment = merge(local.loading_environment, local.audit_environment, {
         WORKFLOW_ARN = local.workflow_arn
         QUEUE_URL    = "https://sqs.${var.region}.amazonaws.com/${var.account_id}/${local.queue_name}"
       })
@@ -55,18 +57,18 @@ locals {
     finish-billing-file = {
       description = "Marks a large billing file as loaded once its parts add up"
       handler     = "finish_billing_file"
-      policy      = data.aws_iam_policy_document.use_database.json
+      policy      = data.aws_iam_policy_document.end_billing_file.json
       memory_mb   = 512
       timeout     = 300
-      environment = local.database_environment
+      environment = merge(local.database_environment, local.audit_environment)
     }
     fail-billing-file = {
       description = "Marks a large billing file as failed, with the step and the reason"
       handler     = "fail_billing_file"
-      policy      = data.aws_iam_policy_document.use_database.json
+      policy      = data.aws_iam_policy_document.end_billing_file.json
       memory_mb   = 512
       timeout     = 120
-      environment = local.database_environment
+      environment = merge(local.database_environment, local.audit_environment)
     }
     migrate-billing-database = {
       description = "Brings the database's tables and views up to date"

@@ -155,6 +155,12 @@ variable "datasets" {
   }
 }
 
+variable "audit" {
+  description = "Queue of the audit trail that the flow records in what it did: the outputs `queue_url` and `queue_arn` of the module audit. Nothing is recorded when null."
+  type        = object({ queue_url = string, queue_arn = string })
+  default     = null
+}
+
 variable "kms_key_arn" {
   description = "Customer managed key for bucket, queues, logs and environments; AWS's own keys when null. Its policy must admit logs, and s3, which tells the queue of files."
   type        = string

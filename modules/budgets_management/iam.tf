@@ -6,7 +6,10 @@ locals {
 }
 
 data "aws_iam_policy_document" "publish_budget" {
-  source_policy_documents = [data.aws_iam_policy_document.reach_spokes.json]
+  source_policy_documents = [
+    data.aws_iam_policy_document.reach_spokes.json,
+    data.aws_iam_policy_document.record_audit_entries.json,
+  ]
 
   statement {
     sid = "ReadBudgetStream"
@@ -27,7 +30,10 @@ data "aws_iam_policy_document" "publish_budget" {
 }
 
 data "aws_iam_policy_document" "repair_budget_drift" {
-  source_policy_documents = [data.aws_iam_policy_document.reach_spokes.json]
+  source_policy_documents = [
+    data.aws_iam_policy_document.reach_spokes.json,
+    data.aws_iam_policy_document.record_audit_entries.json,
+  ]
 
   statement {
     sid       = "ReadBudgets"
@@ -48,6 +54,8 @@ data "aws_iam_policy_document" "repair_budget_drift" {
 }
 
 data "aws_iam_policy_document" "record_budget_result" {
+  source_policy_documents = [data.aws_iam_policy_document.record_audit_entries.json]
+
   statement {
     sid       = "WriteBudgetStatus"
     actions   = ["dynamodb:UpdateItem"]
@@ -56,6 +64,8 @@ data "aws_iam_policy_document" "record_budget_result" {
 }
 
 data "aws_iam_policy_document" "expire_pending_budget" {
+  source_policy_documents = [data.aws_iam_policy_document.record_audit_entries.json]
+
   statement {
     sid       = "WriteBudgetStatus"
     actions   = ["dynamodb:UpdateItem"]
@@ -66,6 +76,18 @@ data "aws_iam_policy_document" "expire_pending_budget" {
     sid       = "ConsumeDeadlines"
     actions   = ["sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"]
     resources = [local.deadline_queue_arn]
+  }
+}
+
+# For the functions that record what they did.
+data "aws_iam_policy_document" "record_audit_entries" {
+  dynamic "statement" {
+    for_each = var.audit[*]
+    content {
+      sid       = "RecordAuditEntries"
+      actions   = ["sqs:SendMessage"]
+      resources = [statement.value.queue_arn]
+    }
   }
 }
 

@@ -11,7 +11,9 @@ locals {
   deadline_queue_arn = "arn:aws:sqs:${var.region}:${var.account_id}:${var.name_prefix}-budget-deadlines"
   result_bus_arn     = "arn:aws:events:${var.region}:${var.account_id}:event-bus/${var.name_prefix}-budgets"
 
-  publisher_environment = {
+  audit_environment = { for queue in var.audit[*] : "AUDIT_QUEUE_URL" => queue.queue_url }
+
+  publisher_environment = merge(local.audit_environment, {
     BUDGETS_TABLE       = aws_dynamodb_table.budgets.name
     STATUS_TABLE        = aws_dynamodb_table.budget_status.name
     SPOKE_ROLE_NAME     = local.spoke_role_name
@@ -20,8 +22,8 @@ locals {
     REMOVAL_POLICY      = var.removal_policy
     DEADLINE_QUEUE_URL  = "https://sqs.${var.region}.amazonaws.com/${var.account_id}/${var.name_prefix}-budget-deadlines"
     PUBLISH_CONCURRENCY = tostring(var.publisher.concurrency)
-  }
-  status_environment = { STATUS_TABLE = aws_dynamodb_table.budget_status.name }
+  })
+  status_environment = merge(local.audit_environment, { STATUS_TABLE = aws_dynamodb_table.budget_status.name })
 }
 
 # What finance edits.

@@ -1,5 +1,7 @@
 # What each function may do; lambda_function adds logs, traces, its failure queue and the key.
 data "aws_iam_policy_document" "use_table" {
+  source_policy_documents = [data.aws_iam_policy_document.record_audit_entries.json]
+
   statement {
     sid       = "UseTable"
     actions   = ["dynamodb:GetItem", "dynamodb:PutItem"]
@@ -11,6 +13,18 @@ data "aws_iam_policy_document" "use_table" {
     sid       = "KeepRecords"
     actions   = ["s3:GetObject", "s3:PutObject"]
     resources = ["${local.bucket_arn}/textract/*"]
+  }
+}
+
+# Each function records what it did.
+data "aws_iam_policy_document" "record_audit_entries" {
+  dynamic "statement" {
+    for_each = var.audit[*]
+    content {
+      sid       = "RecordAuditEntries"
+      actions   = ["sqs:SendMessage"]
+      resources = [statement.value.queue_arn]
+    }
   }
 }
 

@@ -13,10 +13,12 @@ locals {
   topics     = { for name in ["success", "failure", "review", "extractions"] : name => "${var.name_prefix}-invoices-${name}" }
   topic_arns = { for name, topic in local.topics : name => "arn:aws:sns:${var.region}:${var.account_id}:${topic}" }
 
-  table_environment = {
+  audit_environment = { for queue in var.audit[*] : "AUDIT_QUEUE_URL" => queue.queue_url }
+
+  table_environment = merge(local.audit_environment, {
     BUCKET = local.bucket_name
     TABLE  = local.table_name
-  }
+  })
   workflow_environment = merge(local.table_environment, {
     WORKFLOW_ARN = local.workflow_arn
   })

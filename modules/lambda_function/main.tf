@@ -36,6 +36,7 @@ resource "aws_lambda_function" "this" {
       POWERTOOLS_SERVICE_NAME      = var.function.name
       POWERTOOLS_METRICS_NAMESPACE = "FinOps"
       POWERTOOLS_LOG_LEVEL         = var.settings.log_level
+      CODE_SHA256                  = var.package.sha256_base64
     }, var.environment)
   }
 

@@ -73,7 +73,7 @@ variable "layer_arns" {
 }
 
 variable "environment" {
-  description = "Environment variables, beside those of Powertools."
+  description = "Environment variables, beside those of Powertools and CODE_SHA256, the hash of the code."
   type        = map(string)
   default     = {}
   nullable    = false

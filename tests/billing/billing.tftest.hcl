@@ -295,6 +295,40 @@ run "workflow_policy" {
   }
 }
 
+run "audited" {
+  command = plan
+  module { source = "../../modules/billing" }
+
+  variables {
+    audit = {
+      queue_url = "https://sqs.eu-west-1.amazonaws.com/111111111111/finops-audit-entries.fifo"
+      queue_arn = "arn:aws:sqs:eu-west-1:111111111111:finops-audit-entries.fifo"
+    }
+  }
+
+  assert {
+    condition = jsonencode({
+      for name, policy in output.policy_json : name => [for s in jsondecode(policy).Statement : [s.Effect, s.Action, s.Resource] if s.Sid == "RecordAuditEntries"]
+      }) == jsonencode({
+      for name, policy in output.policy_json : name => [
+        for grant in [["Allow", "sqs:SendMessage", "arn:aws:sqs:eu-west-1:111111111111:finops-audit-entries.fifo"]] : grant if contains(
+          ["fail_billing_file", "finish_billing_file", "load_billing_file"], name
+        )
+      ]
+    })
+    error_message = "The functions that say how a file ended may send to the trail's queue, and nobody to another."
+  }
+
+  assert {
+    condition = alltrue([
+      for name, one in local.functions : lookup(one.environment, "AUDIT_QUEUE_URL", "") == (
+        contains(["fail_billing_file", "finish_billing_file", "load_billing_file"], replace(name, "-", "_")) ? var.audit.queue_url : ""
+      )
+    ])
+    error_message = "Who may send is told where to."
+  }
+}
+
 run "bucket" {
   command = plan
   module { source = "../../modules/billing" }

@@ -279,6 +279,37 @@ run "environment_and_outputs" {
   }
 }
 
+run "audited" {
+  command = plan
+  module { source = "../../modules/budgets_management" }
+
+  variables {
+    audit = {
+      queue_url = "https://sqs.eu-west-1.amazonaws.com/111111111111/finops-audit-entries.fifo"
+      queue_arn = "arn:aws:sqs:eu-west-1:111111111111:finops-audit-entries.fifo"
+    }
+  }
+
+  assert {
+    condition = alltrue([
+      for policy in [
+        module.publish_budget.policy_json, module.record_budget_result.policy_json,
+        module.expire_pending_budget.policy_json, module.repair_budget_drift.policy_json,
+        ] : jsonencode(
+        [for s in jsondecode(policy).Statement : [s.Effect, s.Action, s.Resource] if s.Sid == "RecordAuditEntries"]
+      ) == jsonencode([["Allow", "sqs:SendMessage", "arn:aws:sqs:eu-west-1:111111111111:finops-audit-entries.fifo"]])
+    ])
+    error_message = "Each function may send to the trail's queue, and to that queue alone."
+  }
+
+  assert {
+    condition = alltrue([
+      for variables in [local.publisher_environment, local.status_environment] : variables["AUDIT_QUEUE_URL"] == var.audit.queue_url
+    ])
+    error_message = "Each function is told where the trail is."
+  }
+}
+
 run "unprotected_without_alarms" {
   command = plan
   module { source = "../../modules/budgets_management" }

@@ -79,6 +79,9 @@ DATABASE_SETTINGS = {
     "prod": ("deletion_protection = true", "min_capacity = 0.5", "skip_final_snapshot = false"),
 }
 
+#: Who could remove entries of the audit trail: nobody for seven years, or, in dev, who destroys it.
+AUDIT_LOCKS = {"dev": 'days = 1 + mode = "GOVERNANCE"', "prod": 'days = 2557 + mode = "COMPLIANCE"'}
+
 
 @pytest.mark.parametrize("environment", ["dev", "prod"])
 @pytest.mark.parametrize("root", ["management", "spoke"])
@@ -104,6 +107,9 @@ def test_a_real_environment_plans_from_its_examples(
     if root == "management":
         for setting in DATABASE_SETTINGS[environment]:
             assert f" {setting} " in said
+        assert AUDIT_LOCKS[environment] in said
+        # Of the budgets flow four functions, of invoices eight; billing's wait for the database.
+        assert said.count('"AUDIT_QUEUE_URL" = "https://sqs.') == 12
     refused = terraform(folder, tmp_path, "plan", "-input=false", "-no-color", "-var=account_id=22")
     assert refused.returncode == 1
     assert "12 digits" in refused.stderr

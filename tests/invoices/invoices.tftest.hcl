@@ -373,6 +373,46 @@ run "other_roles" {
   }
 }
 
+run "audited" {
+  command = plan
+  module { source = "../../modules/invoices" }
+
+  variables {
+    audit = {
+      queue_url = "https://sqs.eu-west-1.amazonaws.com/111111111111/finops-audit-entries.fifo"
+      queue_arn = "arn:aws:sqs:eu-west-1:111111111111:finops-audit-entries.fifo"
+    }
+  }
+
+  assert {
+    condition = jsonencode({
+      for name, policy in output.policy_json : name => [for s in jsondecode(policy).Statement : [s.Effect, s.Action, s.Resource] if s.Sid == "RecordAuditEntries"]
+      }) == jsonencode({
+      for name, policy in output.policy_json : name => [
+        for grant in [["Allow", "sqs:SendMessage", "arn:aws:sqs:eu-west-1:111111111111:finops-audit-entries.fifo"]] : grant if contains(
+          [
+        "extract_invoice", "fail_invoice", "finish_extraction", "notify_invoice", "process_invoice", "receive_invoices",
+        "review_invoice", "validate_invoice",
+      ], name
+        )
+      ]
+    })
+    error_message = "The flow's functions, and not the roles of its workflow and of Textract, may send to the trail's queue, and nobody to another."
+  }
+
+  assert {
+    condition = alltrue([
+      for name, one in local.functions : lookup(one.environment, "AUDIT_QUEUE_URL", "") == (
+        contains([
+        "extract_invoice", "fail_invoice", "finish_extraction", "notify_invoice", "process_invoice", "receive_invoices",
+        "review_invoice", "validate_invoice",
+      ], replace(name, "-", "_")) ? var.audit.queue_url : ""
+      )
+    ])
+    error_message = "Who may send is told where to."
+  }
+}
+
 run "bucket" {
   command = plan
   module { source = "../../modules/invoices" }

@@ -63,8 +63,9 @@ run "defaults" {
       POWERTOOLS_SERVICE_NAME      = "finops-example"
       POWERTOOLS_METRICS_NAMESPACE = "FinOps"
       POWERTOOLS_LOG_LEVEL         = "INFO"
+      CODE_SHA256                  = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="
     })
-    error_message = "Powertools is told the service, the namespace and the log level."
+    error_message = "Powertools is told the service, the namespace and the log level, and audit entries which code wrote them."
   }
 
   assert {

@@ -5,6 +5,8 @@ locals {
     code   = merge(local.built.code, { path = "../../../${local.built.code.path}" })
     layers = { for name, layer in local.built.layers : name => merge(layer, { path = "../../../${layer.path}" }) }
   }
+
+  audit = { queue_url = module.audit.queue_url, queue_arn = module.audit.queue_arn }
 }
 
 module "budgets_management" {
@@ -16,6 +18,7 @@ module "budgets_management" {
   organization_id   = var.organization_id
   external_id       = var.external_id
   packages          = local.packages
+  audit             = local.audit
   tables            = { deletion_protection = false }
   alarms            = { topic_arns = var.alarm_topic_arns }
 }
@@ -38,6 +41,7 @@ module "billing" {
   account_id = var.account_id
   region     = var.region
   packages   = local.packages
+  audit      = local.audit
   datasets   = var.billing_datasets
   bucket     = { noncurrent_days = 30, quarantine_days = 30, force_destroy = true }
   alarms     = { topic_arns = var.alarm_topic_arns }
@@ -55,9 +59,20 @@ module "invoices" {
   account_id  = var.account_id
   region      = var.region
   packages    = local.packages
+  audit       = local.audit
   validation  = var.invoice_validation
   mail_sender = var.invoice_mail_sender
   bucket      = { noncurrent_days = 30, force_destroy = true }
   table       = { deletion_protection = false }
   alarms      = { topic_arns = var.alarm_topic_arns }
+}
+
+module "audit" {
+  source = "../../../modules/audit"
+
+  account_id = var.account_id
+  region     = var.region
+  packages   = local.packages
+  bucket     = { lock_days = 1, force_destroy = true }
+  alarms     = { topic_arns = var.alarm_topic_arns }
 }

@@ -5,6 +5,8 @@ locals {
     code   = merge(local.built.code, { path = "../../../${local.built.code.path}" })
     layers = { for name, layer in local.built.layers : name => merge(layer, { path = "../../../${layer.path}" }) }
   }
+
+  audit = { queue_url = module.audit.queue_url, queue_arn = module.audit.queue_arn }
 }
 
 module "budgets_management" {
@@ -16,6 +18,7 @@ module "budgets_management" {
   organization_id   = var.organization_id
   external_id       = var.external_id
   packages          = local.packages
+  audit             = local.audit
   kms_key_arn       = aws_kms_key.finops.arn
   tables            = { deletion_protection = true, point_in_time_recovery = true }
   function_settings = { log_retention_days = 365 }
@@ -44,6 +47,7 @@ module "billing" {
   account_id        = var.account_id
   region            = var.region
   packages          = local.packages
+  audit             = local.audit
   datasets          = var.billing_datasets
   kms_key_arn       = aws_kms_key.finops.arn
   function_settings = { log_retention_days = 365 }
@@ -62,8 +66,22 @@ module "invoices" {
   account_id        = var.account_id
   region            = var.region
   packages          = local.packages
+  audit             = local.audit
   validation        = var.invoice_validation
   mail_sender       = var.invoice_mail_sender
+  kms_key_arn       = aws_kms_key.finops.arn
+  function_settings = { log_retention_days = 365 }
+  alarms            = { topic_arns = var.alarm_topic_arns }
+}
+
+# Nobody removes an entry for seven years: not even the account's root, nor this root's destroy.
+module "audit" {
+  source = "../../../modules/audit"
+
+  account_id        = var.account_id
+  region            = var.region
+  packages          = local.packages
+  bucket            = { lock_mode = "COMPLIANCE", lock_days = 2557 }
   kms_key_arn       = aws_kms_key.finops.arn
   function_settings = { log_retention_days = 365 }
   alarms            = { topic_arns = var.alarm_topic_arns }

@@ -44,3 +44,15 @@ output "invoices" {
     failure_queue_urls = module.invoices.failure_queue_urls
   }
 }
+
+output "audit" {
+  description = "The audit trail: what the command line needs, and where what could not be written waits."
+  value = {
+    account_id         = var.account_id
+    region             = var.region
+    bucket             = module.audit.bucket_name
+    queue_url          = module.audit.queue_url
+    functions          = module.audit.function_names
+    failure_queue_urls = module.audit.failure_queue_urls
+  }
+}
