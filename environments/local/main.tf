@@ -10,6 +10,9 @@ locals {
   # The local cloud has no X-Ray.
   function_settings = { tracing = false }
 
+  # The console runs on this machine, on any port.
+  console_origins = ["http://127.0.0.1:*", "http://localhost:*"]
+
   audit = { queue_url = module.audit.queue_url, queue_arn = module.audit.queue_arn }
 
   hub = {
@@ -90,7 +93,7 @@ module "billing" {
   packages          = local.module_packages
   audit             = local.audit
   function_settings = local.function_settings
-  bucket            = { force_destroy = true }
+  bucket            = { force_destroy = true, upload_origins = local.console_origins }
   loading           = var.billing_loading
 
   database = {
@@ -122,7 +125,7 @@ module "invoices" {
   packages          = local.module_packages
   audit             = local.audit
   function_settings = local.function_settings
-  bucket            = { force_destroy = true }
+  bucket            = { force_destroy = true, upload_origins = local.console_origins }
   table             = { deletion_protection = false }
   intake            = { maximum_concurrency = 2 }
   extraction        = var.invoice_extraction

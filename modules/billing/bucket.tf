@@ -108,6 +108,20 @@ resource "aws_s3_bucket_lifecycle_configuration" "this" {
   depends_on = [aws_s3_bucket_versioning.this]
 }
 
+# Whoever uploads by a form that the console signed does it from the console's own page.
+resource "aws_s3_bucket_cors_configuration" "this" {
+  count  = length(var.bucket.upload_origins) > 0 ? 1 : 0
+  bucket = aws_s3_bucket.this.id
+
+  cors_rule {
+    allowed_methods = ["POST"]
+    allowed_origins = var.bucket.upload_origins
+    allowed_headers = ["*"]
+    expose_headers  = ["ETag", "x-amz-version-id"]
+    max_age_seconds = 3600
+  }
+}
+
 resource "aws_s3_bucket_notification" "this" {
   bucket = aws_s3_bucket.this.id
 

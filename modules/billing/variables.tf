@@ -50,13 +50,15 @@ variable "database" {
 variable "bucket" {
   description = <<-EOT
     The bucket: its `name` (made of prefix, account and region when null), days that replaced versions
-    (`noncurrent_days`) and bad rows (`quarantine_days`) are kept, and whether destroying takes its objects along.
+    (`noncurrent_days`) and bad rows (`quarantine_days`) are kept, whether destroying takes its objects along, and
+    from which web pages (`upload_origins`, such as `https://finops.example.com`) browsers may upload.
   EOT
   type = object({
     name            = optional(string)
     noncurrent_days = optional(number, 365)
     quarantine_days = optional(number, 365)
     force_destroy   = optional(bool, false)
+    upload_origins  = optional(list(string), [])
   })
   default  = {}
   nullable = false
@@ -68,6 +70,10 @@ variable "bucket" {
   validation {
     condition     = var.bucket.noncurrent_days >= 1 && var.bucket.quarantine_days >= 1
     error_message = "bucket.noncurrent_days and bucket.quarantine_days must be at least 1."
+  }
+  validation {
+    condition     = alltrue([for origin in var.bucket.upload_origins : can(regex("^https?://[^/]+$", origin))])
+    error_message = "bucket.upload_origins are origins such as https://finops.example.com, without a path."
   }
 }
 

@@ -44,12 +44,14 @@ variable "packages" {
 variable "bucket" {
   description = <<-EOT
     The bucket: its `name` (made of prefix, account and region when null), days that replaced versions are kept
-    (`noncurrent_days`), and whether destroying takes its objects along.
+    (`noncurrent_days`), whether destroying takes its objects along, and from which web pages (`upload_origins`, such
+    as `https://finops.example.com`) browsers may upload.
   EOT
   type = object({
     name            = optional(string)
     noncurrent_days = optional(number, 365)
     force_destroy   = optional(bool, false)
+    upload_origins  = optional(list(string), [])
   })
   default  = {}
   nullable = false
@@ -61,6 +63,10 @@ variable "bucket" {
   validation {
     condition     = var.bucket.noncurrent_days >= 1
     error_message = "bucket.noncurrent_days must be at least 1."
+  }
+  validation {
+    condition     = alltrue([for origin in var.bucket.upload_origins : can(regex("^https?://[^/]+$", origin))])
+    error_message = "bucket.upload_origins are origins such as https://finops.example.com, without a path."
   }
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -20,7 +21,11 @@ _serialize = TypeSerializer().serialize
 # A drift run over a thousand accounts may take the function's whole 15 minutes, and must not be
 # started twice.
 _INVOKE_CONFIG = Config(read_timeout=910, retries={"mode": "standard", "total_max_attempts": 1})
+# Forms by which browsers upload name the bucket's own region: another one's answer would redirect.
+_FORM_CONFIG = Config(signature_version="s3v4", s3={"addressing_style": "virtual"})
+_CONFIGS = {"lambda": _INVOKE_CONFIG, "s3": _FORM_CONFIG}
 _BATCH = 25
+_FORM_SECONDS = 900
 
 
 class Aws:
@@ -39,18 +44,18 @@ class Aws:
         )
         self._session = boto3.Session(**local)
         self._clients: dict[str, Any] = {}
+        self._lock = threading.Lock()
 
     def client(self, service: str) -> Any:
         """A client in the management account."""
-        if service not in self._clients:
-            self._clients[service] = self._session.client(
-                service,
-                endpoint_url=self._environment.endpoint_url,
-                config=CLIENT_CONFIG.merge(_INVOKE_CONFIG)
-                if service == "lambda"
-                else CLIENT_CONFIG,
-            )
-        return self._clients[service]
+        with self._lock:
+            if service not in self._clients:
+                self._clients[service] = self._session.client(
+                    service,
+                    endpoint_url=self._environment.endpoint_url,
+                    config=CLIENT_CONFIG.merge(_CONFIGS.get(service, Config())),
+                )
+            return self._clients[service]
 
     def function_variables(self, name: str, *, module: str) -> Mapping[str, str]:
         """A function's environment as Terraform set it: what the flow's resources are called.
@@ -114,6 +119,42 @@ class BudgetRows:
                 TableName=self._table, Key=_key(key), ReturnValues="ALL_OLD"
             )
         return "Attributes" in answer
+
+
+def upload_form(
+    s3: Any,
+    bucket: str,
+    prefix: str,
+    *,
+    largest: int,
+    metadata: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
+    """What a browser needs to send files to S3 itself: an address, and the fields of a form.
+
+    For a quarter of an hour it takes files below the prefix and up to a size, with these metadata
+    and no others.
+
+    Args:
+        s3: The client that signs.
+        bucket: Where to.
+        prefix: How the files' keys must begin.
+        largest: Bytes of a file.
+        metadata: Of the objects.
+    """
+    fields = {f"x-amz-meta-{name}": value for name, value in (metadata or {}).items()}
+    with aws_errors("sign_upload"):
+        return dict(
+            s3.generate_presigned_post(
+                bucket,
+                f"{prefix}${{filename}}",
+                Fields=fields,
+                Conditions=[
+                    *({name: value} for name, value in fields.items()),
+                    ["content-length-range", 1, largest],
+                ],
+                ExpiresIn=_FORM_SECONDS,
+            )
+        )
 
 
 def invoke(client: Any, function: str, payload: Mapping[str, Any]) -> Any:

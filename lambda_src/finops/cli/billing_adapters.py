@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 from urllib.parse import quote_plus
 
 from finops.billing.adapters import S3Objects
@@ -17,11 +17,14 @@ from finops.billing.database import AuroraBillingStore
 from finops.billing.domain import SourceObject
 from finops.billing.ports import FileEntry
 from finops.billing.service import Settings
-from finops.cli.adapters import Aws
+from finops.cli.adapters import Aws, upload_form
 from finops.cli.environment import Environment
 from finops.shared.aws import aws_errors
 from finops.shared.data_api import DataApi
 from finops.shared.spreadsheets import unguard
+
+#: What S3 takes in one request: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
+LARGEST_FORM: Final = 5 << 30
 
 
 class BillingDeployment:
@@ -72,7 +75,24 @@ class BillingDeployment:
         s3, bucket = self._aws.client("s3"), self.variables["BUCKET"]
         with aws_errors("upload_file"):
             s3.upload_file(str(path), bucket, key, Callback=sent)
-            head = s3.head_object(Bucket=bucket, Key=key)
+        return self.source(key).file_id
+
+    def upload_form(self, prefix: str) -> dict[str, Any]:
+        """By which a browser drops files into the bucket.
+
+        Args:
+            prefix: How their keys begin, such as `billing/` and the dataset.
+        """
+        return upload_form(
+            self._aws.client("s3"), self.variables["BUCKET"], prefix, largest=LARGEST_FORM
+        )
+
+    def source(self, key: str, version_id: str = "") -> SourceObject:
+        """A version of an object in the bucket, the newest where none is named."""
+        bucket = self.variables["BUCKET"]
+        where = {"Bucket": bucket, "Key": key} | ({"VersionId": version_id} if version_id else {})
+        with aws_errors("read_object"):
+            head = self._aws.client("s3").head_object(**where)
         return SourceObject(
             bucket=bucket,
             key=key,
@@ -80,7 +100,7 @@ class BillingDeployment:
             etag=head["ETag"].strip('"'),
             size=head["ContentLength"],
             order="",
-        ).file_id
+        )
 
     def deliver_again(self, entry: FileEntry) -> None:
         """Put the file's event into the queue once more, as S3 wrote it."""

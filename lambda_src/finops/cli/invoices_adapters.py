@@ -6,10 +6,12 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
-from finops.cli.adapters import Aws
+from finops.cli.adapters import Aws, upload_form
 from finops.cli.environment import Environment
 from finops.invoices.adapters import DynamoInvoices, S3Documents, StepFunctionsWorkflow
+from finops.invoices.document_files import LARGEST_DOCUMENT
 from finops.invoices.domain import JSON_PREFIX, RAW_PREFIX, SourceDocument
 from finops.invoices.reviewing import Reviewing
 from finops.shared.aws import aws_errors
@@ -71,11 +73,28 @@ class InvoiceDeployment:
                 Callback=sent,
                 ExtraArgs={"Metadata": {"submitted-by": owner}},
             )
-            head = s3.head_object(Bucket=bucket, Key=key)
+        return self.document(key).document_id
+
+    def upload_form(self, owner: str) -> dict[str, Any]:
+        """By which a browser drops documents into the bucket in this person's name."""
+        return upload_form(
+            self._aws.client("s3"),
+            self.variables["BUCKET"],
+            RAW_PREFIX,
+            largest=LARGEST_DOCUMENT,
+            metadata={"submitted-by": owner},
+        )
+
+    def document(self, key: str, version_id: str = "") -> SourceDocument:
+        """A version of an object in the bucket, the newest where none is named."""
+        bucket = self.variables["BUCKET"]
+        where = {"Bucket": bucket, "Key": key} | ({"VersionId": version_id} if version_id else {})
+        with aws_errors("read_object"):
+            head = self._aws.client("s3").head_object(**where)
         return SourceDocument(
             bucket=bucket,
             key=key,
             version_id=head.get("VersionId", ""),
             etag=head["ETag"].strip('"'),
             size=head["ContentLength"],
-        ).document_id
+        )
