@@ -179,9 +179,7 @@ def rounded_to_sum(
     if whole is None:
         whole = rounded(total(amounts), digits)
     missing = int(WIDE.divide(WIDE.subtract(whole, total(lower)), unit))
-    order = sorted(
-        range(len(amounts)), key=lambda at: (WIDE.subtract(lower[at], amounts[at]), at)
-    )
+    order = sorted(range(len(amounts)), key=lambda at: (WIDE.subtract(lower[at], amounts[at]), at))
     # Ties go to the first, so that the same amounts are rounded alike in every run.
     for at in order[:missing]:
         lower[at] = WIDE.add(lower[at], unit)
@@ -195,9 +193,7 @@ def shared_out(amount: Decimal, weights: Sequence[Decimal]) -> list[Decimal]:
     if not whole:
         positive, whole = [Decimal(1)] * len(weights), Decimal(len(weights))
     digits = max(_SHARE_DIGITS, -_exponent(amount))
-    parts = [
-        WIDE.divide(WIDE.multiply(amount, weight), whole) for weight in positive
-    ]
+    parts = [WIDE.divide(WIDE.multiply(amount, weight), whole) for weight in positive]
     return rounded_to_sum(parts, digits, amount)
 
 

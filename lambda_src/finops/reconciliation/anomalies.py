@@ -1,0 +1,197 @@
+"""Days on which costs were not what the days before let expect, and what a month will come to.
+
+The method, in the terms of robust statistics (Huber and Ronchetti, Robust Statistics, 2nd ed.):
+
+1. A day is expected to cost the series' level times the factor of its weekday. The level is the
+   median of the 28 days before it, each divided by its weekday's factor. The factor of a weekday is
+   the median, over the whole weeks before the month, of the day's share of its week's median.
+2. What comes back on the same day of each month (a subscription, say) is expected too: the least
+   excess of that day of the months before.
+3. A day's deviation is divided by the series' own scatter: 1.4826 times the median absolute
+   deviation of all days that are looked back at, at least 1% of the level. A day is unusual beyond `DEVIATIONS`
+   of it.
+4. It is an anomaly when it is also worth a person's time: at least `LEAST_SHARE` of what was
+   expected and `LEAST_AMOUNT`. Unusual days one after another are one anomaly.
+
+Medians forgive every second day, so that an earlier anomaly hides no later one, and a change of
+level is reported for some two weeks and then is the level. How often noise alone raises an alarm is
+measured by tests/reconciliation/test_anomalies.py: see docs/decisions/0011.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from decimal import Decimal
+from statistics import median
+from typing import Final
+
+from finops.shared.periods import Month, days_between
+
+#: Days of the past that are looked at: eight weeks, and the two months' days that recur.
+HISTORY_DAYS: Final = 62
+#: Fewer known days than this say nothing.
+_LEAST_HISTORY: Final = 21
+_LEVEL_DAYS: Final = 28
+#: Robust deviations beyond which a day is unusual.
+DEVIATIONS: Final = 7.0
+LEAST_SHARE: Final = 0.2
+#: In the report's currency, a day.
+LEAST_AMOUNT: Final = 10.0
+_MAD_TO_DEVIATION: Final = 1.4826
+_LEAST_SCATTER: Final = 0.01
+
+Series = Mapping[date, Decimal]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unusual:
+    """Days, one after another, that cost more or less than expected.
+
+    Attributes:
+        last: Inclusive.
+        score: Robust deviations of the worst day; negative where it cost less.
+        days_before: How many days the expectation was made from.
+    """
+
+    first: date
+    last: date
+    actual: Decimal
+    expected: Decimal
+    score: Decimal
+    days_before: int
+
+
+def unusual_days(series: Series, month: Month, known_until: date | None = None) -> list[Unusual]:
+    """The anomalies of a month, the earliest first.
+
+    Args:
+        series: Costs by day; a day without costs may be missing. From the first day on that it
+            names, every day counts.
+        month: Which is looked at.
+        known_until: The first day of which nothing is known yet.
+    """
+    end = min(month.end, known_until or month.end)
+    if not series or min(series) >= end:
+        return []
+    costs = {
+        day: float(series.get(day, 0))
+        for day in days_between(max(min(series), month.first - timedelta(days=HISTORY_DAYS)), end)
+    }
+    factors = _weekday_factors(costs, month.first)
+    found: list[_Day] = []
+    for day in days_between(month.first, end):
+        judged = _judge(costs, factors, day) if day in costs else None
+        if judged:
+            found.append(judged)
+            # What is unusual is no measure for the days after it.
+            costs[day] = judged.expected
+    return [_joined(run) for run in _runs(found)]
+
+
+def expected_rest(series: Series, first: date, end: date) -> Decimal:
+    """What the days from `first` to before `end` will cost, by the 28 days before them.
+
+    Each weekday costs the median of its four last, so that one expensive day changes nothing.
+    Nothing is known of a series that begins within the last week.
+    """
+    if not series:
+        return Decimal(0)
+    start = max(min(series), first - timedelta(days=_LEVEL_DAYS))
+    known = list(days_between(start, first))
+    if len(known) < 7:
+        return Decimal(0)
+    by_weekday = {
+        weekday: median(series.get(day, Decimal(0)) for day in known if day.weekday() == weekday)
+        for weekday in range(7)
+    }
+    return sum((by_weekday[day.weekday()] for day in days_between(first, end)), Decimal(0))
+
+
+@dataclass(frozen=True, slots=True)
+class _Day:
+    day: date
+    actual: float
+    expected: float
+    score: float
+    before: int
+
+
+def _judge(costs: Mapping[date, float], factors: Sequence[float], day: date) -> _Day | None:
+    before = [one for one in days_between(day - timedelta(days=HISTORY_DAYS), day) if one in costs]
+    if len(before) < _LEAST_HISTORY:
+        return None
+    # Days on which next to nothing runs say nothing of the level.
+    levels = [costs[one] / factors[one.weekday()] for one in before if factors[one.weekday()] > 0.1]
+    level = median(levels[-_LEVEL_DAYS:])
+    factor = factors[day.weekday()]
+    expected = level * factor + _recurring(costs, factors, level, day)
+    scatter = _MAD_TO_DEVIATION * median(abs(one - level) for one in levels)
+    scale = max(scatter, _LEAST_SCATTER * abs(level), 1e-9) * max(factor, 0.1)
+    off = costs[day] - expected
+    score = off / scale
+    worth = max(LEAST_AMOUNT, LEAST_SHARE * abs(expected))
+    if abs(score) < DEVIATIONS or abs(off) < worth:
+        return None
+    return _Day(day, costs[day], expected, score, len(before))
+
+
+def _weekday_factors(costs: Mapping[date, float], until: date) -> list[float]:
+    """How each weekday compares with the median day of its week; 1 where too little is known."""
+    shares: list[list[float]] = [[] for _ in range(7)]
+    for weeks in range(1, HISTORY_DAYS // 7 + 1):
+        week = [until - timedelta(days=7 * weeks - offset) for offset in range(7)]
+        if not all(day in costs for day in week):
+            break
+        middle = median(costs[day] for day in week)
+        if middle <= 0:
+            continue
+        for day in week:
+            shares[day.weekday()].append(costs[day] / middle)
+    return [max(median(one), 0.0) if len(one) >= 3 else 1.0 for one in shares]
+
+
+def _recurring(
+    costs: Mapping[date, float], factors: Sequence[float], level: float, day: date
+) -> float:
+    """What was beyond the level on this day of the months before, and on each of them."""
+    month = Month.of(day)
+    excesses = []
+    for back in (1, 2):
+        earlier = month.plus(-back)
+        same = earlier.first + timedelta(days=day.day - 1)
+        if same in costs and same < earlier.end:
+            excesses.append(costs[same] - level * factors[same.weekday()])
+    if not excesses or min(excesses) < 0 < max(excesses):
+        return 0.0
+    least = min(excesses, key=abs)
+    return least if abs(least) >= LEAST_SHARE * abs(level) else 0.0
+
+
+def _runs(days: Sequence[_Day]) -> list[list[_Day]]:
+    runs: list[list[_Day]] = []
+    for one in days:
+        last = runs[-1][-1] if runs else None
+        if last and one.day - last.day == timedelta(days=1) and one.score * last.score > 0:
+            runs[-1].append(one)
+        else:
+            runs.append([one])
+    return runs
+
+
+def _joined(run: Sequence[_Day]) -> Unusual:
+    worst = max(run, key=lambda one: abs(one.score))
+    return Unusual(
+        first=run[0].day,
+        last=run[-1].day,
+        actual=_amount(sum(one.actual for one in run)),
+        expected=_amount(sum(one.expected for one in run)),
+        score=Decimal(f"{worst.score:.1f}"),
+        days_before=worst.before,
+    )
+
+
+def _amount(value: float) -> Decimal:
+    """An estimate is no money: to the cent is more than it knows."""
+    return Decimal(f"{value:.2f}")

@@ -1,0 +1,319 @@
+"""What people write about a reconciliation, as YAML: accounts, rules, budgets and rates.
+
+Every scalar is read as text, so that an account id keeps its leading zeros and an amount its
+digits, whether quoted or not.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Hashable, Iterator
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
+from functools import cached_property
+from typing import Annotated, Any
+
+import msgspec
+import yaml
+
+from finops.reconciliation.domain import UNMAPPED, ChargeCategory, Metric, UnitBudget
+from finops.reconciliation.mapping import (
+    Account,
+    CostMapping,
+    Ownership,
+    SharedCost,
+    Split,
+    TagRule,
+)
+from finops.shared.errors import RejectedInput
+from finops.shared.money import is_currency
+
+_Text = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+
+
+class _AccountEntry(msgspec.Struct, forbid_unknown_fields=True):
+    id: _Text
+    name: str = ""
+    business_unit: str = ""
+    cost_centre: str = ""
+    owner: str = ""
+    environment: str = ""
+
+
+class _TagEntry(msgspec.Struct, forbid_unknown_fields=True):
+    tag: _Text
+    business_unit: _Text
+    values: Annotated[list[_Text], msgspec.Meta(min_length=1)]
+    cost_centre: str = ""
+    owner: str = ""
+    environment: str = ""
+
+
+class _SharedEntry(msgspec.Struct, forbid_unknown_fields=True):
+    name: _Text
+    services: list[_Text] = []
+    accounts: list[_Text] = []
+    categories: list[ChargeCategory] = []
+    split: Split = Split.PROPORTIONAL
+    units: list[_Text] = []
+    shares: dict[str, Decimal] = {}
+
+
+class _BudgetEntry(msgspec.Struct, forbid_unknown_fields=True):
+    monthly_target: Decimal
+    alert_threshold_pct: Decimal = Decimal(10)
+    currency: str = ""
+
+
+class _RateEntry(msgspec.Struct, forbid_unknown_fields=True):
+    currency: str
+    date: date
+    usd_per_unit: Decimal
+    source: str = "configuration"
+
+
+class OrganizationTags(msgspec.Struct, forbid_unknown_fields=True):
+    """Keys of the tags of accounts in AWS Organizations that say who answers for them."""
+
+    business_unit: _Text
+    cost_centre: str = ""
+    owner: str = ""
+    environment: str = ""
+
+
+class _Document(msgspec.Struct, forbid_unknown_fields=True):
+    currency: str = "USD"
+    metric: Metric = Metric.BILLED
+    payer_accounts: list[_AccountEntry] = []
+    linked_accounts: list[_AccountEntry] = []
+    organization_tags: OrganizationTags | None = None
+    tag_rules: list[_TagEntry] = []
+    shared_costs: list[_SharedEntry] = []
+    shown_apart: list[ChargeCategory] = []
+    smallest_line: Decimal = Decimal(1)
+    budgets: dict[str, _BudgetEntry] = {}
+    rates: list[_RateEntry] = []
+
+
+@dataclass(frozen=True, slots=True)
+class DatedRate:
+    """What one unit of a currency is worth in USD from a day on."""
+
+    currency: str
+    rate_date: date
+    usd_per_unit: Decimal
+    source: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Configuration:
+    """What a reconciliation goes by.
+
+    Attributes:
+        currency: Of the report.
+        apart: Categories that are left out of the units' costs, and shown by themselves.
+        smallest_line: Accounts and services of less are summed into one line, in `currency`.
+        organization_tags: Set where Organizations' tags complete the mapping.
+    """
+
+    currency: str = "USD"
+    metric: Metric = Metric.BILLED
+    mapping: CostMapping = field(default_factory=CostMapping)
+    organization_tags: OrganizationTags | None = None
+    apart: frozenset[ChargeCategory] = frozenset()
+    smallest_line: Decimal = Decimal(1)
+    budgets: dict[str, UnitBudget] = field(default_factory=dict)
+    rates: tuple[DatedRate, ...] = ()
+
+    @cached_property
+    def warnings(self) -> tuple[str, ...]:
+        """What is allowed and yet probably not meant."""
+        return tuple(self._warnings())
+
+    def _warnings(self) -> Iterator[str]:
+        if not self.mapping.payers:
+            yield "payer_accounts is empty: Cost Explorer is asked for the own account only"
+        for unit, budget in self.budgets.items():
+            if budget.alert_threshold_pct >= 50:
+                yield (
+                    f"budgets.{unit}.alert_threshold_pct is {budget.alert_threshold_pct}: costs"
+                    f" may be {budget.alert_threshold_pct}% above or below the target, unalarmed"
+                )
+            if unit not in self.mapping.units and not self.organization_tags:
+                yield f"budgets.{unit} has a budget, but no account or rule belongs to {unit}"
+        for unit in self.mapping.units:
+            if unit not in self.budgets:
+                yield f"{unit} has no budget here; without one in the budgets table it is NO_BUDGET"
+        for account in self.mapping.linked.values():
+            if not account.ownership:
+                yield f"linked account {account.id} is listed without a business_unit: unmapped"
+
+
+def parse(text: str, *, name: str = "the configuration") -> Configuration:
+    """A configuration from its YAML.
+
+    Args:
+        text: The document.
+        name: Of the file, for messages.
+
+    Raises:
+        RejectedInput: `invalid_configuration`, which says where and what.
+    """
+    try:
+        raw = yaml.load(text, Loader=_Loader)  # noqa: S506 - a BaseLoader makes texts only
+        document = msgspec.convert(raw or {}, _Document, strict=False)
+    except yaml.YAMLError as error:
+        raise _invalid(f"{name} is no YAML: {error}") from None
+    except msgspec.ValidationError as error:
+        raise _invalid(f"{name}: {error}") from None
+    problems = list(_problems(document))
+    if problems:
+        raise _invalid(f"{name}: {'; '.join(problems)}")
+    return Configuration(
+        currency=document.currency,
+        metric=document.metric,
+        mapping=CostMapping(
+            payers={entry.id: _account(entry) for entry in document.payer_accounts},
+            linked={entry.id: _account(entry) for entry in document.linked_accounts},
+            tag_rules=tuple(
+                TagRule(key=entry.tag, values=tuple(entry.values), ownership=_ownership(entry))
+                for entry in document.tag_rules
+            ),
+            shared_costs=tuple(_shared(entry) for entry in document.shared_costs),
+        ),
+        organization_tags=document.organization_tags,
+        apart=frozenset(document.shown_apart),
+        smallest_line=document.smallest_line,
+        budgets={
+            unit: UnitBudget(
+                monthly_target=entry.monthly_target,
+                alert_threshold_pct=entry.alert_threshold_pct,
+                currency=entry.currency or document.currency,
+                origin=name,
+            )
+            for unit, entry in document.budgets.items()
+        },
+        rates=tuple(
+            DatedRate(entry.currency, entry.date, entry.usd_per_unit, entry.source)
+            for entry in document.rates
+        ),
+    )
+
+
+def _problems(document: _Document) -> Iterator[str]:
+    """What the form of the document cannot say."""
+    for name in ("payer_accounts", "linked_accounts"):
+        entries: list[_AccountEntry] = getattr(document, name)
+        for account, count in Counter(entry.id for entry in entries).items():
+            if count > 1:
+                yield f"{name} lists {account} {count} times"
+    named = _units(document)
+    if UNMAPPED in named:
+        yield f"{UNMAPPED} cannot be the name of a business unit"
+    rules = Counter(
+        (entry.tag, value) for entry in document.tag_rules for value in set(entry.values)
+    )
+    for (tag, value), count in rules.items():
+        if count > 1:
+            yield f"tag_rules give {tag}={value} to more than one rule"
+    for shared in document.shared_costs:
+        strangers = set() if document.organization_tags else _bearers(shared) - named
+        yield from _shared_problems(shared, strangers)
+    for where, amount, least in _amounts(document):
+        if not amount.is_finite() or amount < least:
+            yield f"{where} is {amount}, and cannot be"
+    for where, currency in _currencies(document):
+        if not is_currency(currency):
+            yield f"{where} {currency!r} is no ISO 4217 code"
+
+
+def _units(document: _Document) -> set[str]:
+    """The business units that the document names, but for shared costs."""
+    entries = (*document.payer_accounts, *document.linked_accounts, *document.tag_rules)
+    return {*(entry.business_unit for entry in entries), *document.budgets} - {""}
+
+
+def _bearers(shared: _SharedEntry) -> set[str]:
+    return {*shared.units, *shared.shares}
+
+
+def _shared_problems(shared: _SharedEntry, strangers: set[str]) -> Iterator[str]:
+    where = f"shared_costs {shared.name!r}"
+    if not (shared.services or shared.accounts or shared.categories):
+        yield f"{where} says neither services, accounts nor categories: it would take all costs"
+    if (shared.split is Split.FIXED) != bool(shared.shares):
+        yield f"{where}: shares go with split fixed, and only with it"
+    for unit in sorted(strangers):
+        yield f"{where} names {unit!r}, which is no business unit of this file"
+
+
+def _currencies(document: _Document) -> Iterator[tuple[str, str]]:
+    yield "currency", document.currency
+    for unit, budget in document.budgets.items():
+        if budget.currency:
+            yield f"budgets.{unit}.currency", budget.currency
+    for rate in document.rates:
+        yield "rates: currency", rate.currency
+
+
+def _amounts(document: _Document) -> Iterator[tuple[str, Decimal, Decimal]]:
+    """(where, amount, the least that it may be) of every amount."""
+    nothing, something = Decimal(0), Decimal("1e-15")
+    yield "smallest_line", document.smallest_line, nothing
+    for unit, budget in document.budgets.items():
+        yield f"budgets.{unit}.monthly_target", budget.monthly_target, nothing
+        yield f"budgets.{unit}.alert_threshold_pct", budget.alert_threshold_pct, nothing
+    for entry in document.shared_costs:
+        for unit, share in entry.shares.items():
+            yield f"shared_costs {entry.name!r}: the share of {unit}", share, something
+    for rate in document.rates:
+        yield f"rates: {rate.currency} of {rate.date}", rate.usd_per_unit, something
+
+
+def _account(entry: _AccountEntry) -> Account:
+    return Account(
+        id=entry.id, name=entry.name, ownership=_ownership(entry) if entry.business_unit else None
+    )
+
+
+def _ownership(entry: _AccountEntry | _TagEntry) -> Ownership:
+    return Ownership(
+        business_unit=entry.business_unit,
+        cost_centre=entry.cost_centre,
+        owner=entry.owner,
+        environment=entry.environment,
+    )
+
+
+def _shared(entry: _SharedEntry) -> SharedCost:
+    return SharedCost(
+        name=entry.name,
+        services=frozenset(entry.services),
+        accounts=frozenset(entry.accounts),
+        categories=frozenset(entry.categories),
+        split=entry.split,
+        units=tuple(entry.units),
+        shares=entry.shares,
+    )
+
+
+def _invalid(message: str) -> RejectedInput:
+    return RejectedInput(message, code="invalid_configuration", field="configuration")
+
+
+class _Loader(yaml.BaseLoader):
+    """Texts only, and no key twice: PyYAML would keep the last one and say nothing."""
+
+
+def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Hashable, Any]:
+    keys = Counter(loader.construct_scalar(key) for key, _ in node.value)
+    twice = [str(key) for key, count in keys.items() if count > 1]
+    if twice:
+        raise yaml.constructor.ConstructorError(
+            None, None, f"{', '.join(twice)} is there more than once", node.start_mark
+        )
+    return loader.construct_mapping(node, deep=True)
+
+
+_Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)

@@ -1,0 +1,158 @@
+"""What raises an alarm, what does not, and how often noise does."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable
+from datetime import date, timedelta
+from decimal import Decimal
+
+import pytest
+
+from finops.reconciliation.anomalies import HISTORY_DAYS, expected_rest, unusual_days
+from finops.shared.periods import Month, days_between
+
+MONTH = Month.parse("2026-10")
+START = MONTH.first - timedelta(days=HISTORY_DAYS)
+Costs = dict[date, Decimal]
+
+
+def made(cost: Callable[[date], float]) -> Costs:
+    return {day: Decimal(f"{cost(day):.6f}") for day in days_between(START, MONTH.end)}
+
+
+def office(rng: random.Random, *, noise: float = 0.05, weekend: float = 0.6) -> Costs:
+    """Weekdays and weekends, growth, and noise around them."""
+    base = rng.uniform(50, 5_000)
+    growth = rng.uniform(-0.001, 0.002)
+    return made(
+        lambda day: (
+            base
+            * (weekend if day.weekday() >= 5 else 1)
+            * (1 + growth * (day - START).days)
+            * rng.gauss(1, noise)
+        )
+    )
+
+
+def test_finds_a_spike_with_its_days_and_cost() -> None:
+    costs = office(random.Random(1))
+    day = date(2026, 10, 14)
+    usual = costs[day] + costs[day + timedelta(days=1)]
+    costs[day] *= 3
+    costs[day + timedelta(days=1)] *= 3
+    [found] = unusual_days(costs, MONTH)
+    assert (found.first, found.last) == (day, date(2026, 10, 15))
+    assert found.actual == pytest.approx(usual * 3, abs=Decimal("0.01"))
+    assert abs(found.expected - usual) < usual * Decimal("0.15")
+    assert found.score > 6
+
+
+def test_finds_what_stopped() -> None:
+    costs = office(random.Random(2))
+    for day in days_between(date(2026, 10, 20), date(2026, 10, 23)):
+        costs[day] = Decimal(0)
+    [found] = unusual_days(costs, MONTH)
+    assert (found.first, found.last, found.score < 0) == (
+        date(2026, 10, 20),
+        date(2026, 10, 22),
+        True,
+    )
+
+
+def test_a_weekend_is_no_anomaly_even_where_nothing_runs_then() -> None:
+    costs = made(lambda day: 0 if day.weekday() >= 5 else 1000)
+    assert unusual_days(costs, MONTH) == []
+
+
+def test_what_comes_every_month_is_expected_and_what_comes_once_is_not() -> None:
+    def subscription(day: date) -> float:
+        return 100 + (249 if day.day == 1 else 0)
+
+    assert unusual_days(made(subscription), MONTH) == []
+
+    def once(day: date) -> float:
+        return 100 + (249 if day == MONTH.first else 0)
+
+    [found] = unusual_days(made(once), MONTH)
+    assert found.first == MONTH.first
+
+
+def test_an_anomaly_of_last_month_does_not_hide_this_ones() -> None:
+    costs = office(random.Random(3))
+    for day in days_between(date(2026, 9, 12), date(2026, 9, 19)):
+        costs[day] *= 4
+    costs[date(2026, 10, 8)] *= 2
+    assert [one.first for one in unusual_days(costs, MONTH)] == [date(2026, 10, 8)]
+
+
+def test_small_amounts_are_not_worth_a_persons_time() -> None:
+    costs = made(lambda day: 1.0)
+    costs[date(2026, 10, 8)] = Decimal(9)
+    assert unusual_days(costs, MONTH) == []
+
+
+def test_says_nothing_without_three_weeks_of_history() -> None:
+    costs = {day: Decimal(100) for day in days_between(date(2026, 9, 25), MONTH.end)}
+    costs[date(2026, 10, 5)] = Decimal(900)
+    assert unusual_days(costs, MONTH) == []
+    costs[date(2026, 10, 28)] = Decimal(900)
+    assert [one.first for one in unusual_days(costs, MONTH)] == [date(2026, 10, 28)]
+    assert unusual_days({}, MONTH) == []
+
+
+def test_looks_only_at_days_that_are_known() -> None:
+    costs = office(random.Random(4))
+    known = {day: cost for day, cost in costs.items() if day < date(2026, 10, 12)}
+    assert unusual_days(known, MONTH, date(2026, 10, 12)) == []
+
+
+@pytest.mark.parametrize("noise", [0.02, 0.05, 0.10, 0.20])
+def test_noise_raises_less_than_one_alarm_in_two_thousand_days(noise: float) -> None:
+    """Gaussian noise around weekdays, growth and levels that differ: 400 series of a month."""
+    alarms = sum(
+        len(unusual_days(office(random.Random(f"{noise}{seed}"), noise=noise), MONTH))
+        for seed in range(400)
+    )
+    assert alarms / (400 * 31) < 1 / 2000
+
+
+def test_noise_with_heavy_tails_raises_less_than_one_alarm_in_two_hundred_days() -> None:
+    """Log-normal noise, skewed as real costs are."""
+
+    def skewed(seed: int) -> Costs:
+        rng = random.Random(f"skewed{seed}")
+        return made(
+            lambda day: 800 * (0.7 if day.weekday() >= 5 else 1) * rng.lognormvariate(0, 0.25)
+        )
+
+    alarms = sum(len(unusual_days(skewed(seed), MONTH)) for seed in range(300))
+    assert alarms / (300 * 31) < 1 / 200
+
+
+def test_finds_nine_in_ten_days_at_twice_their_cost() -> None:
+    found = 0
+    for seed in range(200):
+        rng = random.Random(f"spike{seed}")
+        costs = office(rng)
+        day = MONTH.first + timedelta(days=rng.randrange(31))
+        costs[day] *= 2
+        found += any(one.first <= day <= one.last for one in unusual_days(costs, MONTH))
+    assert found >= 180
+
+
+def test_rest_of_the_month_follows_weekdays_and_forgives_a_spike() -> None:
+    costs = made(lambda day: 60 if day.weekday() >= 5 else 100)
+    costs[date(2026, 10, 7)] = Decimal(5000)
+    known = {day: cost for day, cost in costs.items() if day < date(2026, 10, 15)}
+    rest = expected_rest(known, date(2026, 10, 15), MONTH.end)
+    weekdays = sum(day.weekday() < 5 for day in days_between(date(2026, 10, 15), MONTH.end))
+    assert rest == 100 * weekdays + 60 * (17 - weekdays)
+
+
+def test_nothing_is_foretold_of_less_than_a_week() -> None:
+    known = {day: Decimal(5) for day in days_between(date(2026, 10, 1), date(2026, 10, 5))}
+    assert expected_rest(known, date(2026, 10, 5), MONTH.end) == 0
+    assert expected_rest({}, date(2026, 10, 5), MONTH.end) == 0
+    assert math.isfinite(float(expected_rest(known, date(2026, 10, 12), MONTH.end)))
