@@ -445,6 +445,16 @@ def gather_claims(
             )
 
 
+def newest_head(store: TrailStore) -> Mapping[str, Any] | None:
+    """The newest head, unverified; None before the first one, or where it is damaged."""
+    found = newest_object(store, HEADS)
+    lines = lines_of(store.read(found)) if found else []
+    try:
+        return read_entry(lines[-1]) if lines else None
+    except DamagedEntry:
+        return None
+
+
 def chain_end(store: TrailStore, stream: str) -> Link:
     """Where a chain ends, by its newest object."""
     found = newest_object(store, stream)

@@ -27,8 +27,7 @@ from finops.cli.environment import Environment
 from finops.cli.options import common
 from finops.cli.output import Exit, Output
 from finops.shared.audit import canonical
-from finops.shared.aws import aws_errors
-from finops.shared.errors import ConfigurationError, RejectedInput
+from finops.shared.errors import RejectedInput
 
 COLUMNS: Final = ("occurred_at", "stream", "sequence", "action", "subject", "actor")
 STREAM_COLUMNS: Final = ("stream", "entries", "last_sequence", "sealed_sequence", "problems")
@@ -59,20 +58,7 @@ class AuditDeployment:
         return SqsAuditRecorder(self._aws.client("sqs"), queue_url, code_version="")
 
     def _variables(self, function: str) -> Mapping[str, str]:
-        name = f"{self._prefix}-{function}"
-        try:
-            with aws_errors("find_deployment"):
-                found = self._aws.client("lambda").get_function_configuration(FunctionName=name)
-        except ConfigurationError as error:
-            if error.code != "ResourceNotFoundException":
-                raise
-            raise ConfigurationError(
-                f"there is no function {name}",
-                code="not_deployed",
-                step="find_deployment",
-                remedy="Deploy the module audit first: `make up`, or terraform apply",
-            ) from error
-        return dict(found["Environment"]["Variables"])
+        return self._aws.function_variables(f"{self._prefix}-{function}", module="audit")
 
 
 @click.group()

@@ -58,6 +58,11 @@ class Environment:
         return f"{self.prefix}-receive-invoices"
 
     @property
+    def audit_queue(self) -> str:
+        """The queue of entries that are on their way into the audit trail."""
+        return f"{self.prefix}-audit-entries.fifo"
+
+    @property
     def management_functions(self) -> tuple[str, ...]:
         """Every function of the management account."""
         return tuple(
@@ -81,13 +86,18 @@ class Environment:
                 "process-invoice",
                 "notify-invoice",
                 "fail-invoice",
+                "append-audit-entries",
+                "write-audit-head",
             )
         )
 
     @property
     def failure_queues(self) -> tuple[str, ...]:
         """Queues that hold something only after a failure that needs a person."""
-        return tuple(f"{name}-failures" for name in self.management_functions)
+        return (
+            *(f"{name}-failures" for name in self.management_functions),
+            f"{self.prefix}-audit-entries-failures.fifo",
+        )
 
 
 def environment(name: str) -> Environment:

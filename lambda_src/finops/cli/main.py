@@ -6,6 +6,7 @@ import sys
 
 import click
 
+from finops.cli.audit import audit
 from finops.cli.billing import billing
 from finops.cli.budgets import budgets
 from finops.cli.fx import fx
@@ -28,6 +29,7 @@ finops.add_command(budgets)
 finops.add_command(billing)
 finops.add_command(fx)
 finops.add_command(invoices)
+finops.add_command(audit)
 finops.add_command(status)
 
 

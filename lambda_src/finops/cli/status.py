@@ -7,10 +7,12 @@ from typing import Any
 
 import click
 
+from finops.audit.service import newest_head
 from finops.billing.domain import FileStatus
 from finops.budgets.adapters import DynamoStatusTable
 from finops.budgets.domain import Status
 from finops.cli.adapters import Aws, function_state, queue_depth, table_state
+from finops.cli.audit import AuditDeployment
 from finops.cli.billing_adapters import BillingDeployment
 from finops.cli.environment import Environment
 from finops.cli.invoices_adapters import InvoiceDeployment
@@ -30,6 +32,7 @@ def status(environment: Environment, out: Output) -> None:
     aws = Aws(environment)
     rows = [*_tables(aws, environment), *_functions(aws, environment), *_queues(aws, environment)]
     rows += [_budgets(aws, environment), _billing(environment), _invoices(environment)]
+    rows += [_audit(aws, environment)]
     ok = all(row["ok"] for row in rows)
     out.answer(
         {"status": rows, "ok": ok}, rows="status", columns=("name", "kind", "ok", "state", "detail")
@@ -103,6 +106,23 @@ def _invoices(environment: Environment) -> dict[str, Any]:
     if failed:
         detail += "; see `finops invoices list --status PROCESSING_FAILED`"
     return _row("invoices", "flow", "FAILING" if failed else "RUNNING", not failed, detail)
+
+
+def _audit(aws: Aws, environment: Environment) -> dict[str, Any]:
+    try:
+        head = newest_head(AuditDeployment(environment).store)
+    except ConfigurationError as error:
+        return _row("audit", "flow", "NOT DEPLOYED", False, str(error))
+    detail = f"{queue_depth(aws.client('sqs'), environment.audit_queue)} entries are on their way"
+    if head is None:
+        return _row("audit", "flow", "RUNNING", True, f"no head is written yet; {detail}")
+    sealed = sum(one["sequence"] for one in head["streams"].values())
+    detail = f"{sealed} entries sealed at {head['written_at']}; {detail}"
+    if head["problems"]:
+        detail += "; see `finops audit verify`"
+    return _row(
+        "audit", "flow", "FAILING" if head["problems"] else "RUNNING", not head["problems"], detail
+    )
 
 
 def _row(name: str, kind: str, state: str, ok: bool, detail: str = "") -> dict[str, Any]:
