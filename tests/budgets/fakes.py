@@ -100,7 +100,10 @@ class FakeStatuses(Fallible):
     def fail(self, key: BudgetKey, version: str, error: FinOpsError) -> bool:
         def effect() -> bool:
             standing = self.items.get(key)
-            if not standing or standing.version != version or standing.status != Status.PENDING:
+            if not standing or standing.version != version:
+                return False
+            failed_so = standing.status is Status.FAILED and standing.error_code == error.code
+            if standing.status is not Status.PENDING and not failed_so:
                 return False
             self.items[key] = replace(
                 standing,

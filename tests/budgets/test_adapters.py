@@ -138,7 +138,10 @@ def test_only_a_pending_version_fails(statuses: DynamoStatusTable) -> None:
     assert found is not None
     assert (found.status, found.error_code) == (Status.FAILED, "no_answer")
     assert found.error == "gone (step apply_budget). Look"
-    assert not statuses.fail(KEY, edit_version("2"), error)
+    # Whoever was killed before saying so finds it as it left it; another reason comes too late.
+    assert statuses.fail(KEY, edit_version("2"), error)
+    assert not statuses.fail(KEY, edit_version("2"), TransientFailure("x", code="x"))
+    assert statuses.get(KEY) == found
 
 
 def test_a_report_ends_its_own_version_only(statuses: DynamoStatusTable) -> None:

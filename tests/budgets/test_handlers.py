@@ -17,6 +17,7 @@ from finops.budgets.domain import BudgetKey, NotificationType, RemovalPolicy, St
 from finops.budgets.drift import DriftRepairer
 from finops.budgets.ports import BudgetStatus
 from finops.budgets.service import BudgetPublisher, ResultRecorder
+from finops.shared.audit import MemoryRecorder
 from finops.shared.errors import RejectedInput, TransientFailure
 from finops.shared.observability import metrics
 from tests.budgets.fakes import (
@@ -50,8 +51,12 @@ class Wired:
         self.deadlines = FakeDeadlines()
         self.table = FakeTable()
         self.results = FakeResults()
+        self.audit = MemoryRecorder()
         publisher = BudgetPublisher(
-            statuses=self.statuses, spokes=self.spokes, removal=RemovalPolicy.DELETE
+            statuses=self.statuses,
+            spokes=self.spokes,
+            removal=RemovalPolicy.DELETE,
+            audit=self.audit,
         )
         repairer = DriftRepairer(
             table=self.table,
@@ -60,6 +65,7 @@ class Wired:
             publisher=publisher,
             deadlines=self.deadlines,
             removal=RemovalPolicy.DELETE,
+            audit=self.audit,
             clock=lambda: NOW,
         )
         applier = BudgetApplier(
@@ -75,7 +81,10 @@ class Wired:
         for name, built in (
             ("_publisher", publisher),
             ("_deadlines", self.deadlines),
-            ("_recorder", ResultRecorder(statuses=self.statuses)),
+            (
+                "_recorder",
+                ResultRecorder(statuses=self.statuses, audit=self.audit, clock=lambda: NOW),
+            ),
             ("_repairer", repairer),
             ("_applier", applier),
         ):
@@ -115,6 +124,22 @@ def test_a_stream_batch_is_published_rejected_and_removed(wired: Wired) -> None:
     assert document.request_id == "7de3041dd709b024af6f29e4fa13d34c"
     assert found["333333333333"].request_id == "second-request"
     assert [one.key for one in wired.deadlines.scheduled] == [KEY]
+
+
+def test_a_stream_batch_is_audited_and_delivered_again_gives_the_same_entries(
+    wired: Wired,
+) -> None:
+    for _ in range(2):
+        call(handlers.publish_budget, event("stream"))
+    first, again = wired.audit.events[:3], wired.audit.events[3:]
+    assert [one.action for one in first] == ["budget.published", "budget.rejected", "budget.kept"]
+    assert [one.entry_id for one in first] == [one.entry_id for one in again]
+
+
+def test_who_asks_for_a_repair_is_audited(wired: Wired) -> None:
+    wired.table.items[(ACCOUNT, "monthly-total")] = dict(change(5).row or {})
+    call(handlers.repair_budget_drift, {"repair": True, "requested_by": "bea"})
+    assert [(one.action, one.actor) for one in wired.audit.events] == [("drift.repaired", "bea")]
 
 
 def test_a_request_id_left_from_an_earlier_edit_is_not_taken_for_this_one() -> None:

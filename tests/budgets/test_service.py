@@ -29,6 +29,7 @@ from finops.budgets.service import (
     ResultRecorder,
     publish_in_order,
 )
+from finops.shared.audit import MemoryRecorder, digest
 from finops.shared.errors import ConfigurationError, RejectedInput, TransientFailure
 from tests.budgets.fakes import (
     ACCOUNT,
@@ -61,10 +62,13 @@ class World:
         self.deadlines = FakeDeadlines()
         self.table = FakeTable()
         self.now = NOW + timedelta(seconds=2)
+        self.audit = MemoryRecorder()
         self.publisher = BudgetPublisher(
-            statuses=self.statuses, spokes=self.spokes, removal=removal
+            statuses=self.statuses, spokes=self.spokes, removal=removal, audit=self.audit
         )
-        self.recorder = ResultRecorder(statuses=self.statuses)
+        self.recorder = ResultRecorder(
+            statuses=self.statuses, audit=self.audit, clock=lambda: self.now
+        )
         self.applier = BudgetApplier(
             account_id=ACCOUNT,
             parameters=self.parameters,
@@ -82,6 +86,7 @@ class World:
             publisher=self.publisher,
             deadlines=self.deadlines,
             removal=removal,
+            audit=self.audit,
             clock=lambda: self.now,
             concurrency=1,
         )
@@ -92,7 +97,18 @@ class World:
             self.table.items.pop(key, None)
         else:
             self.table.items[key] = dict(edit.row)
-        return self.publisher.publish(edit)
+        try:
+            done = self.publisher.publish(edit)
+        except Exception as error:
+            self.publisher.record([(edit, error)])
+            raise
+        self.publisher.record([(edit, done)])
+        return done
+
+    @property
+    def audited(self) -> list[str]:
+        """What was done, each thing once, as the trail keeps it."""
+        return list({one.entry_id: one.action for one in self.audit.events}.values())
 
     def deliver(self) -> None:
         """Parameter events to the applier, and its results home."""
@@ -506,6 +522,8 @@ def test_a_kill_at_any_call_and_a_replay_end_in_the_same_state(after: bool) -> N
                 crashed = True
                 step()
         assert world.status == "APPLIED"
+        told = {one.action for one in world.audit.events if one.version.startswith(wanted.version)}
+        assert told == {"budget.published", "budget.applied"}
         standing = world.budgets.items["monthly-total"]
         assert standing.amount == 200
         assert {one.threshold.percent for one in standing.notifications if one.threshold} == {
@@ -519,6 +537,176 @@ def test_a_kill_at_any_call_and_a_replay_end_in_the_same_state(after: bool) -> N
             assert calls() < at
             assert at > 10
             return
+
+
+def test_an_edit_and_its_result_are_audited_with_who_and_before_and_after(world: World) -> None:
+    world.edit(change(100, updated_by="ann"))
+    world.deliver()
+    edit = change(200, sequence=2, updated_by="bea", emails=["a@example.com"])
+    world.edit(replace(edit, previous={"amount": Decimal(100), "updated_by": "ann"}))
+    world.deliver()
+    published, applied = world.audit.events[2:]
+    assert (published.stream, published.action) == ("budgets", "budget.published")
+    assert published.subject == f"{ACCOUNT}/monthly-total"
+    assert (published.actor, published.version) == ("bea", edit.version)
+    assert published.occurred_at == NOW
+    assert published.correlation_id == applied.correlation_id == "request-2"
+    assert published.input_sha256 == digest(edit.row or {})
+    assert published.output_sha256 == digest(world.spokes.published().encode())
+    assert published.details == {
+        "before": {"amount": Decimal(100)},
+        "after": {"amount": Decimal(200)},
+    }
+    assert (applied.action, applied.actor) == ("budget.applied", "apply-budget")
+    assert applied.details == {"action": "updated", "amount": "200.00"}
+    assert "example.com" not in str([one.document("") for one in world.audit.events])
+
+
+def test_a_replay_gives_the_same_audit_entries(world: World) -> None:
+    for edit in (change(100), change("abc", sequence=2), change(300, sequence=3)):
+        world.edit(edit)
+        world.edit(edit)
+        world.deliver()
+    ids = [one.entry_id for one in world.audit.events]
+    assert world.audited == [
+        "budget.published", "budget.applied", "budget.rejected", "budget.published",
+        "budget.applied",
+    ]  # fmt: skip
+    assert ids == [ids[0], ids[0], ids[2], ids[3], ids[3], *ids[5:]]
+
+
+def test_an_edit_that_was_overtaken_is_not_audited(world: World) -> None:
+    world.edit(change(200, sequence=2))
+    world.edit(change(100, sequence=1))
+    assert [one.version for one in world.audit.events] == [change(sequence=2).version]
+
+
+def test_a_refusal_is_audited_with_its_reason(world: World) -> None:
+    world.edit(change("abc"))
+    (refused,) = world.audit.events
+    assert (refused.action, refused.output_sha256) == ("budget.rejected", "")
+    assert refused.details["error_code"] == "invalid_amount"
+    assert refused.actor == "publish-budget"
+
+
+def test_a_failed_edit_is_audited_once_for_each_way_to_fail(world: World) -> None:
+    def throttle(name: str) -> None:
+        if name == "put_document":
+            raise THROTTLED
+
+    world.spokes.before = throttle
+    for _ in range(2):
+        with pytest.raises(TransientFailure):
+            world.edit(change(100))
+    assert world.audited == ["budget.failed"]
+    world.spokes.before = lambda _: None
+    world.edit(change(100, account_id="999999999999"))
+    assert [one.details["error_step"] for one in world.audit.events] == [
+        "put_parameter",
+        "put_parameter",
+        "assume_role",
+    ]
+
+
+def test_later_edits_that_were_not_tried_are_not_audited(world: World) -> None:
+    edits = [change(1), change(2, sequence=2)]
+    world.publisher.record([(one, THROTTLED) for one in edits])
+    assert [one.version.split()[0] for one in world.audit.events] == [edits[0].version]
+
+
+def test_a_removal_is_audited_as_what_becomes_of_the_budget() -> None:
+    for removal, action in ((RemovalPolicy.KEEP, "kept"), (RemovalPolicy.DELETE, "published")):
+        world = World(removal)
+        world.edit(change(100, updated_by="ann"))
+        world.deliver()
+        gone = replace(change(None, sequence=2), previous={"amount": 100, "updated_by": "ann"})
+        world.edit(gone)
+        world.edit(gone)
+        world.deliver()
+        first, again = world.audit.events[2:4]
+        assert first.action == f"budget.{action}"
+        assert first.entry_id == again.entry_id
+        # Nobody knows who removed it.
+        assert first.actor == "publish-budget"
+        assert first.details["before"] == {"amount": 100}
+        assert first.details["after"] is None
+        last = "budget.kept" if removal is RemovalPolicy.KEEP else "budget.removed"
+        assert world.audited[-1] == last
+
+
+def test_silence_is_audited_however_often_it_is_noticed(world: World) -> None:
+    world.edit(change(100))
+    version = world.statuses.items[KEY].version
+    for _ in range(2):
+        world.recorder.expire(KEY, version)
+        world.now += timedelta(seconds=1)
+    silent = world.audit.events[1:]
+    assert [one.action for one in silent] == ["budget.failed"] * 2
+    assert len({one.entry_id for one in silent}) == 1
+    assert silent[0].details["error_code"] == "no_answer"
+    world.deliver()
+    world.recorder.expire(KEY, version)
+    assert world.audited == ["budget.published", "budget.failed", "budget.applied"]
+
+
+def test_a_stale_result_is_audited_all_the_same(world: World) -> None:
+    world.edit(change(100))
+    world.applier.apply("monthly-total")
+    world.edit(change(200, sequence=2))
+    world.record()
+    assert world.status == "PENDING"
+    assert world.audited == ["budget.published", "budget.published", "budget.applied"]
+
+
+def test_a_foreign_result_is_audited_as_an_attempt(world: World) -> None:
+    world.edit(change(100))
+    world.applier.apply("monthly-total")
+    with pytest.raises(RejectedInput):
+        world.recorder.record(world.results.reported[0], sender=OTHER)
+    attempt = world.audit.events[-1]
+    assert (attempt.action, attempt.actor) == ("budget_result.refused", f"account {OTHER}")
+
+
+def test_a_repair_is_audited_with_what_had_drifted_and_who_asked(world: World) -> None:
+    world.edit(change(100))
+    world.deliver()
+    edit_budget(world)
+    world.drift()
+    world.drift(repair=True)
+    repaired = world.audit.events[-1]
+    assert (repaired.action, repaired.actor) == ("drift.repaired", "schedule")
+    assert repaired.version == world.statuses.items[KEY].version
+    assert repaired.details == {
+        "drift": "budget_changed",
+        "before": {"amount": "1"},
+        "after": {"amount": "100.00"},
+    }
+    world.deliver()
+    edit_budget(world)
+    world.now += timedelta(minutes=15)
+    world.repairer.run(repair=True, request_id="r", requested_by="bea")
+    assert world.audit.events[-1].actor == "bea"
+    assert len(set(world.audited)) == 3
+
+
+def test_a_repair_that_fails_and_a_bad_row_that_nobody_saw_are_audited(world: World) -> None:
+    world.table.items[(ACCOUNT, "monthly-total")] = {
+        "account_id": ACCOUNT,
+        "budget_name": "monthly-total",
+        "amount": "abc",
+    }
+    world.drift(repair=True)
+    world.drift(repair=True)
+    assert world.audited == ["budget.rejected"]
+    world.table.items[(ACCOUNT, "monthly-total")]["amount"] = 5
+
+    def throttle(name: str) -> None:
+        if name == "put_document":
+            raise THROTTLED
+
+    world.spokes.before = throttle
+    world.drift(repair=True)
+    assert world.audited == ["budget.rejected", "drift.failed"]
 
 
 def test_a_batch_goes_in_order_for_each_budget_and_past_a_failing_one() -> None:

@@ -108,7 +108,7 @@ class DynamoStatusTable:
         )
 
     def fail(self, key: BudgetKey, version: str, error: FinOpsError) -> bool:
-        """Mark a version that has no end yet as FAILED."""
+        """Mark a version that has no end yet as FAILED; once more for the same reason is fine."""
         return self._update(
             key,
             {
@@ -117,7 +117,8 @@ class DynamoStatusTable:
                 "error_code": error.code,
                 "error_step": error.step,
             },
-            "#version = :at AND #status = :pending",
+            "#version = :at AND (#status = :pending OR"
+            " (#status = :status AND #error_code = :error_code))",
             {":at": version, ":pending": Status.PENDING.value},
             names={"#version": "version"},
         )

@@ -91,13 +91,17 @@ class Budget:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BudgetChange:
-    """One edit of the table: the row as it is after the edit, or None where it was removed."""
+    """One edit of the table: the row as it is after the edit, or None where it was removed.
+
+    `previous` is the row before the edit, None where there was none.
+    """
 
     key: BudgetKey
     version: str
     request_id: str
     edited_at: datetime
     row: Mapping[str, object] | None
+    previous: Mapping[str, object] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

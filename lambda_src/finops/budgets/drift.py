@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from finops.budgets.audit_events import SCHEDULE, repair_event, unseen_rejection_event
 from finops.budgets.documents import BudgetDocument, decode_document
 from finops.budgets.domain import (
     ActualBudget,
@@ -30,6 +31,7 @@ from finops.budgets.ports import (
 )
 from finops.budgets.rows import parse_budget
 from finops.budgets.service import BudgetPublisher, Outcome, Publication, opening_status
+from finops.shared.audit import AuditRecorder
 from finops.shared.errors import FinOpsError, RejectedInput, TransientFailure
 
 IN_FLIGHT: Final = timedelta(seconds=60)
@@ -61,6 +63,7 @@ class DriftRepairer:
         publisher: BudgetPublisher,
         deadlines: Deadlines,
         removal: RemovalPolicy,
+        audit: AuditRecorder,
         clock: Clock,
         concurrency: int = 8,
     ) -> None:
@@ -70,13 +73,22 @@ class DriftRepairer:
         self._publisher = publisher
         self._deadlines = deadlines
         self._removal = removal
+        self._audit = audit
         self._clock = clock
         self._concurrency = concurrency
 
-    def run(self, *, repair: bool, request_id: str, account_id: str | None = None) -> list[Drift]:
+    def run(
+        self,
+        *,
+        repair: bool,
+        request_id: str,
+        account_id: str | None = None,
+        requested_by: str = SCHEDULE,
+    ) -> list[Drift]:
         """All differences, and with `repair` the versions that were published to end them.
 
-        An edit younger than a minute is on its way, and not drift.
+        An edit younger than a minute is on its way, and not drift. Who asked for it goes into the
+        audit trail.
         """
         wanted: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
         for row in self._table.rows(account_id):
@@ -87,7 +99,9 @@ class DriftRepairer:
         accounts = sorted({*wanted, *known})
 
         def work(account: str) -> list[Drift]:
-            return self._account(account, wanted[account], known[account], repair, request_id)
+            return self._account(
+                account, wanted[account], known[account], repair, request_id, requested_by
+            )
 
         with ThreadPoolExecutor(self._concurrency) as pool:
             return [drift for found in pool.map(work, accounts) for drift in found]
@@ -99,6 +113,7 @@ class DriftRepairer:
         statuses: Mapping[BudgetKey, BudgetStatus],
         repair: bool,
         request_id: str,
+        requested_by: str,
     ) -> list[Drift]:
         budgets: dict[BudgetKey, Budget] = {}
         refused: set[BudgetKey] = set()
@@ -146,16 +161,29 @@ class DriftRepairer:
             if reason is None:
                 continue
             trouble = ""
+            amount = plain(standing.amount) if standing and standing.amount else None
             if repair:
-                publication = self._republish(key, budget, status, request_id)
+                document = _repair_document(key, budget, status, request_id)
+                publication = self._republish(document, status)
                 trouble = str(publication.error or "")
+                if publication.outcome is not Outcome.SKIPPED:
+                    self._audit.record(
+                        repair_event(
+                            document,
+                            reason=reason,
+                            actual=amount,
+                            actor=requested_by,
+                            now=self._clock(),
+                            error=publication.error,
+                        )
+                    )
                 if publication.document:
                     published.append(publication.document)
             found.append(
                 Drift(
                     key=key,
                     wanted=plain(budget.amount) if budget else None,
-                    actual=plain(standing.amount) if standing and standing.amount else None,
+                    actual=amount,
                     reason=reason,
                     repaired=repair and not trouble,
                     error=trouble,
@@ -164,24 +192,11 @@ class DriftRepairer:
         self._deadlines.schedule(published)
         return found
 
-    def _republish(
-        self,
-        key: BudgetKey,
-        budget: Budget | None,
-        status: BudgetStatus | None,
-        request_id: str,
-    ) -> Publication:
-        document = BudgetDocument(
-            key=key,
-            version=repair_version(status.version if status else None),
-            request_id=request_id,
-            edited_at=None,
-            budget=budget,
-        )
+    def _republish(self, document: BudgetDocument, status: BudgetStatus | None) -> Publication:
         change = BudgetChange(
-            key=key,
+            key=document.key,
             version=document.version,
-            request_id=request_id,
+            request_id=document.request_id,
             edited_at=self._clock(),
             row={"updated_by": status.updated_by if status else ""},
         )
@@ -209,7 +224,21 @@ class DriftRepairer:
             edited_at=self._clock(),
             row={},
         )
-        self._statuses.open(opening_status(change, Status.REJECTED, error=error))
+        rejection = opening_status(change, Status.REJECTED, error=error)
+        if self._statuses.open(rejection):
+            self._audit.record(unseen_rejection_event(rejection, error, change.edited_at))
+
+
+def _repair_document(
+    key: BudgetKey, budget: Budget | None, status: BudgetStatus | None, request_id: str
+) -> BudgetDocument:
+    return BudgetDocument(
+        key=key,
+        version=repair_version(status.version if status else None),
+        request_id=request_id,
+        edited_at=None,
+        budget=budget,
+    )
 
 
 def _on_its_way(status: BudgetStatus, now: datetime) -> bool:

@@ -11,6 +11,7 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from finops.audit.recorder import audit_recorder
 from finops.budgets.adapters import (
     AssumedSpokes,
     AwsBudgets,
@@ -23,6 +24,7 @@ from finops.budgets.adapters import (
     from_dynamodb,
 )
 from finops.budgets.applier import BudgetApplier
+from finops.budgets.audit_events import SCHEDULE
 from finops.budgets.domain import (
     BudgetChange,
     BudgetKey,
@@ -57,6 +59,7 @@ def publish_budget(event: Mapping[str, Any], _context: LambdaContext) -> dict[st
     )
     for change, publication in done:
         _log_publication(change, publication)
+    _publisher().record(done)
     published = [one for _, one in done if isinstance(one, Publication)]
     _deadlines().schedule([one.document for one in published if one.document])
     failed = {change.version for change, one in done if isinstance(one, Exception)} | unreadable
@@ -112,13 +115,15 @@ def expire_pending_budget(event: Mapping[str, Any], _context: LambdaContext) -> 
 def repair_budget_drift(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Schedule, or `finops budgets drift` → the drift of every account, repaired when asked.
 
-    Takes {"repair": bool, "account_id": str | absent}, and returns {"drift": [...]}.
+    Takes {"repair": bool, "account_id": str | absent, "requested_by": str | absent}, and returns
+    {"drift": [...]}.
     """
     logger.set_correlation_id(context.aws_request_id)
     drift = _repairer().run(
         repair=bool(event.get("repair")),
         request_id=context.aws_request_id,
         account_id=event.get("account_id"),
+        requested_by=str(event.get("requested_by") or SCHEDULE),
     )
     metrics.add_metric("BudgetsDrifted", MetricUnit.Count, len(drift))
     metrics.add_metric("BudgetsRepaired", MetricUnit.Count, sum(one.repaired for one in drift))
@@ -188,28 +193,31 @@ def decode_change(record: Mapping[str, Any]) -> BudgetChange:
     change = record["dynamodb"]
     keys = from_dynamodb(change["Keys"])
     row = from_dynamodb(change["NewImage"]) if "NewImage" in change else None
-    old = from_dynamodb(change.get("OldImage", {}))
+    old = from_dynamodb(change["OldImage"]) if "OldImage" in change else None
     named = row.get("request_id") if row else None
     edited_at = change.get("ApproximateCreationDateTime")
     return BudgetChange(
         key=BudgetKey(account_id=keys["account_id"], budget_name=keys["budget_name"]),
         version=edit_version(change["SequenceNumber"]),
         request_id=str(named)
-        if named and named != old.get("request_id")
+        if named and named != (old or {}).get("request_id")
         else record.get("eventID", ""),
         edited_at=datetime.fromtimestamp(float(edited_at), UTC) if edited_at else _now(),
         row=row,
+        previous=old,
     )
 
 
 @cache
 def _publisher() -> BudgetPublisher:
-    return BudgetPublisher(statuses=_statuses(), spokes=_spokes(), removal=_removal())
+    return BudgetPublisher(
+        statuses=_statuses(), spokes=_spokes(), removal=_removal(), audit=audit_recorder()
+    )
 
 
 @cache
 def _recorder() -> ResultRecorder:
-    return ResultRecorder(statuses=_statuses())
+    return ResultRecorder(statuses=_statuses(), audit=audit_recorder(), clock=_now)
 
 
 @cache
@@ -221,6 +229,7 @@ def _repairer() -> DriftRepairer:
         publisher=_publisher(),
         deadlines=_deadlines(),
         removal=_removal(),
+        audit=audit_recorder(),
         clock=_now,
         concurrency=int(os.environ["PUBLISH_CONCURRENCY"]),
     )

@@ -89,7 +89,7 @@ class StatusTable(Protocol):
         """
 
     def fail(self, key: BudgetKey, version: str, error: FinOpsError) -> bool:
-        """Mark a version that has no end yet as FAILED. Returns whether it was."""
+        """Mark a version that has no end yet as FAILED. Returns whether it is, for this reason."""
 
     def close(self, result: BudgetResult) -> bool:
         """Write what the spoke reported. Returns False where the report is stale."""

@@ -8,11 +8,18 @@ from __future__ import annotations
 
 import enum
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
+from finops.budgets.audit_events import (
+    edit_event,
+    foreign_result_event,
+    result_event,
+    unanswered_event,
+)
 from finops.budgets.documents import BudgetDocument, decode_document, document_for
 from finops.budgets.domain import (
     BudgetChange,
@@ -27,10 +34,13 @@ from finops.budgets.ports import (
     Spokes,
     StatusTable,
 )
+from finops.shared.audit import AuditEvent, AuditRecorder
 from finops.shared.errors import ConfigurationError, FinOpsError, RejectedInput, TransientFailure
 
 # A writer that was overtaken writes the newer version again; each round needs another overtaking.
 MAX_ROUNDS: Final = 5
+
+Clock = Callable[[], datetime]
 
 
 class Outcome(enum.StrEnum):
@@ -52,13 +62,32 @@ class Publication:
     error: FinOpsError | None = None
 
 
+#: What an outcome is called in the audit trail.
+_ACTIONS: Final = {
+    Outcome.PUBLISHED: "published",
+    Outcome.REJECTED: "rejected",
+    Outcome.FAILED: "failed",
+    Outcome.KEPT: "kept",
+}
+_KEPT: Final = "kept"
+_NEVER_PUBLISHED: Final = "never_published"
+
+
 class BudgetPublisher:
     """Brings edits of the table to the spokes' parameters."""
 
-    def __init__(self, *, statuses: StatusTable, spokes: Spokes, removal: RemovalPolicy) -> None:
+    def __init__(
+        self,
+        *,
+        statuses: StatusTable,
+        spokes: Spokes,
+        removal: RemovalPolicy,
+        audit: AuditRecorder,
+    ) -> None:
         self._statuses = statuses
         self._spokes = spokes
         self._removal = removal
+        self._audit = audit
 
     def publish(self, change: BudgetChange) -> Publication:
         """Validate an edit and publish it, unless a newer one is known.
@@ -105,22 +134,47 @@ class BudgetPublisher:
             step="put_parameter",
         )
 
+    def record(self, done: Sequence[tuple[BudgetChange, Publication | Exception]]) -> None:
+        """Tell the audit trail what became of a batch, at once."""
+        events: list[AuditEvent] = []
+        failures: list[Exception] = []
+        for change, found in done:
+            if isinstance(found, Publication):
+                if action := _ACTIONS.get(found.outcome) or self._earlier_action(change, found):
+                    events.append(edit_event(action, change, found.error))
+            elif isinstance(found, FinOpsError) and found not in failures:
+                # Later edits of the same budget bear the same failure, and were not tried.
+                failures.append(found)
+                events.append(edit_event("failed", change, found))
+        self._audit.record(*events)
+
+    def _earlier_action(self, change: BudgetChange, skipped: Publication) -> str:
+        """What another run made of this very edit: it may have been killed before it said so."""
+        known = self._statuses.get(change.key)
+        if known is None or known.version != change.version:
+            return ""
+        if skipped.error:
+            return "rejected"
+        return "kept" if known.action in (_KEPT, _NEVER_PUBLISHED) else "published"
+
     def _reason_to_keep(self, key: BudgetKey) -> str:
         """Why a removed row leaves the spoke untouched; empty where the spoke must remove too."""
         if self._removal is RemovalPolicy.KEEP:
-            return "kept"
+            return _KEPT
         status = self._statuses.get(key)
         if status is None or not status.document:
-            return "never_published"
+            return _NEVER_PUBLISHED
         unreached = status.status is Status.FAILED and status.error_step == "assume_role"
-        return "never_published" if unreached and not status.applied_amount else ""
+        return _NEVER_PUBLISHED if unreached and not status.applied_amount else ""
 
 
 class ResultRecorder:
     """Closes the loop: what the spokes report becomes the status that people read."""
 
-    def __init__(self, *, statuses: StatusTable) -> None:
+    def __init__(self, *, statuses: StatusTable, audit: AuditRecorder, clock: Clock) -> None:
         self._statuses = statuses
+        self._audit = audit
+        self._clock = clock
 
     def record(self, result: BudgetResult, *, sender: str) -> bool:
         """Write a result down. Returns False where it is stale.
@@ -129,28 +183,33 @@ class ResultRecorder:
             RejectedInput: when `sender`, the account that AWS says sent it, reports for another.
         """
         if sender != result.key.account_id:
-            raise RejectedInput(
+            error = RejectedInput(
                 f"account {sender} reported a budget of account {result.key.account_id}",
                 code="foreign_result",
                 field="account_id",
                 value=result.key.account_id,
                 step="record_result",
             )
-        return self._statuses.close(result)
+            self._audit.record(foreign_result_event(result, sender, error))
+            raise error
+        closed = self._statuses.close(result)
+        # A stale result is no status any more, but the spoke did it.
+        self._audit.record(result_event(result))
+        return closed
 
     def expire(self, key: BudgetKey, version: str) -> bool:
         """Mark a version as FAILED if its spoke has not answered; a late answer still wins."""
-        return self._statuses.fail(
-            key,
-            version,
-            ConfigurationError(
-                f"account {key.account_id} did not report what became of this edit",
-                code="no_answer",
-                step="apply_budget",
-                remedy="Look at the log and the failure queue of its apply-budget function, and at"
-                " the EventBridge rule that starts it; the drift schedule tries again",
-            ),
+        error = ConfigurationError(
+            f"account {key.account_id} did not report what became of this edit",
+            code="no_answer",
+            step="apply_budget",
+            remedy="Look at the log and the failure queue of its apply-budget function, and at"
+            " the EventBridge rule that starts it; the drift schedule tries again",
         )
+        failed = self._statuses.fail(key, version, error)
+        if failed:
+            self._audit.record(unanswered_event(key, version, error, self._clock()))
+        return failed
 
 
 def publish_in_order(

@@ -219,10 +219,11 @@ def drift(
     """Compare every row with the AWS Budget in its account."""
     tables = Tables(environment)
     where = {"account_id": account} if account else {}
+    asked = {"requested_by": getpass.getuser(), **where}
 
     def look(*, repairing: bool) -> list[dict[str, Any]]:
         found = invoke(
-            tables.aws.client("lambda"), environment.drift_function, {"repair": repairing, **where}
+            tables.aws.client("lambda"), environment.drift_function, {"repair": repairing, **asked}
         )
         return list(found["drift"])
 
