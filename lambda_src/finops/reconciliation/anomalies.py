@@ -8,8 +8,8 @@ The method, in the terms of robust statistics (Huber and Ronchetti, Robust Stati
 2. What comes back on the same day of each month (a subscription, say) is expected too: the least
    excess of that day of the months before.
 3. A day's deviation is divided by the series' own scatter: 1.4826 times the median absolute
-   deviation of all days that are looked back at, at least 1% of the level. A day is unusual beyond `DEVIATIONS`
-   of it.
+   deviation of all days that are looked back at, at least 1% of the level. A day is
+   unusual beyond `DEVIATIONS` of it.
 4. It is an anomaly when it is also worth a person's time: at least `LEAST_SHARE` of what was
    expected and `LEAST_AMOUNT`. Unusual days one after another are one anomaly.
 

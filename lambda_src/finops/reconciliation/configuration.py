@@ -230,7 +230,11 @@ def _problems(document: _Document) -> Iterator[str]:
 
 def _units(document: _Document) -> set[str]:
     """The business units that the document names, but for shared costs."""
-    entries = (*document.payer_accounts, *document.linked_accounts, *document.tag_rules)
+    entries: tuple[_AccountEntry | _TagEntry, ...] = (
+        *document.payer_accounts,
+        *document.linked_accounts,
+        *document.tag_rules,
+    )
     return {*(entry.business_unit for entry in entries), *document.budgets} - {""}
 
 

@@ -1,0 +1,386 @@
+"""Charges of many payer accounts from Cost Explorer, in parallel under one rate limit.
+
+An account, a service and a category are three groupings, and Cost Explorer allows two: so it is
+asked which record types there are, and then for accounts and services of each category. The first
+answer is the control total of the others.
+
+https://docs.aws.amazon.com/aws-cost-management/latest/APIReference/API_GetCostAndUsage.html
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from functools import partial
+from typing import Any, Final, Protocol
+
+from finops.reconciliation.domain import Charge, ChargeCategory, category_of_record_type, total
+from finops.reconciliation.mapping import TagRule
+from finops.reconciliation.ports import AnswerCache, ChargeQuery, ControlTotal, Detail
+from finops.shared.errors import RejectedInput, TransientFailure
+from finops.shared.periods import Month
+
+#: USD a page of an answer: https://aws.amazon.com/aws-cost-management/aws-cost-explorer/pricing/
+PRICE: Final = Decimal("0.01")
+#: Whole months before the running one that Cost Explorer keeps unless an account asks for more.
+KEPT_MONTHS: Final = 13
+#: Days after which AWS has metered a day: https://docs.aws.amazon.com/cost-management/latest/userguide/ce-what-is.html
+_METERED_AFTER: Final = timedelta(days=1)
+#: Costs of a month still change for so long after its end; later answers are kept for good.
+_FINAL_AFTER: Final = timedelta(days=15)
+_METRICS: Final = ("UnblendedCost", "AmortizedCost")
+_ATTEMPTS: Final = 8
+_LONGEST_PAUSE: Final = 20.0
+
+
+class CostExplorer(Protocol):
+    """Cost Explorer of the payer accounts."""
+
+    def page(self, payer: str, request: Mapping[str, Any]) -> Mapping[str, Any]:
+        """One page of an answer to GetCostAndUsage.
+
+        Raises:
+            TransientFailure: also with code `LimitExceededException`.
+        """
+
+
+class RateLimit:
+    """Lets callers of many threads through, so many a second and no more.
+
+    Args:
+        per_second: Calls.
+        clock: Seconds that only go up.
+        sleep: Waits so many seconds.
+    """
+
+    def __init__(
+        self,
+        per_second: float,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._interval = 1 / per_second
+        self._clock = clock
+        self._sleep = sleep
+        self._next = float("-inf")
+        self._lock = threading.Lock()
+
+    def wait(self) -> None:
+        """Wait for the next turn."""
+        with self._lock:
+            now = self._clock()
+            turn = max(now, self._next)
+            self._next = turn + self._interval
+        if turn > now:
+            self._sleep(turn - now)
+
+
+@dataclass(slots=True)
+class Usage:
+    """What asking came to.
+
+    Attributes:
+        calls: Pages that Cost Explorer was asked for, each at `PRICE`.
+        throttled: Of them, refused by its rate limit.
+        cached: Answers that cost nothing.
+    """
+
+    calls: int = 0
+    throttled: int = 0
+    cached: int = 0
+
+    @property
+    def cost_usd(self) -> Decimal:
+        """What AWS charges for it; refused calls are free."""
+        return PRICE * (self.calls - self.throttled)
+
+
+class CostExplorerCosts:
+    """`CostSource` over Cost Explorer.
+
+    Args:
+        api: Cost Explorer of each payer.
+        payers: The payer accounts.
+        cache: Of answers.
+        limit: One for all payers.
+        now: The moment of the reconciliation, UTC.
+        open_answers_for: How long an answer about days that still change is good for.
+        workers: Payers that are asked at once.
+    """
+
+    def __init__(
+        self,
+        api: CostExplorer,
+        *,
+        payers: Sequence[str],
+        cache: AnswerCache,
+        limit: RateLimit,
+        now: datetime,
+        open_answers_for: timedelta = timedelta(hours=12),
+        workers: int = 32,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._api = api
+        self._payers = sorted(set(payers))
+        self._cache = cache
+        self._limit = limit
+        self._now = now
+        self._open_answers_for = open_answers_for
+        self._workers = workers
+        self._sleep = sleep
+        self._lock = threading.Lock()
+        self._notes: set[str] = set()
+        self.usage = Usage()
+
+    @property
+    def name(self) -> str:
+        """See the port."""
+        count = len(self._payers)
+        return f"Cost Explorer of {count} payer {'account' if count == 1 else 'accounts'}"
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """See the port."""
+        return sorted(self._notes)
+
+    def known_until(self, month: Month) -> date:
+        """See the port: what is metered."""
+        return max(month.first, min(month.end, self._now.date() - _METERED_AFTER))
+
+    def charges(self, query: ChargeQuery) -> Iterator[Charge]:
+        """See the port.
+
+        Raises:
+            RejectedInput: `too_long_ago`.
+        """
+        period = self._period(query)
+        if period is None:
+            return
+        ask = partial(self._charges_of, query=query, period=period)
+        with ThreadPoolExecutor(max(1, min(self._workers, len(self._payers)))) as pool:
+            for charges in pool.map(ask, self._payers):
+                yield from charges
+
+    def control_totals(self, month: Month) -> list[ControlTotal]:
+        """All charges of the month, as Cost Explorer adds them up itself.
+
+        It is the query that names the record types: it costs nothing more.
+        """
+        end = min(month.end, self._today + timedelta(days=1))
+        sums: dict[str, Decimal] = defaultdict(Decimal)
+        for payer in self._payers:
+            for group in self._by_record_type(payer, end):
+                if group.start == month.first:
+                    sums[group.currency] = total((sums[group.currency], group.unblended))
+        rule = "Charges by account, service and category add up to what Cost Explorer says in all."
+        return [
+            ControlTotal(f"Cost Explorer, {currency}", rule, amount, currency)
+            for currency, amount in sorted(sums.items())
+        ]
+
+    @property
+    def _today(self) -> date:
+        return self._now.date()
+
+    @property
+    def _earliest(self) -> date:
+        return Month.of(self._today).plus(-KEPT_MONTHS).first
+
+    def _period(self, query: ChargeQuery) -> tuple[date, date] | None:
+        """The part of the period that Cost Explorer has; None where nothing of it has begun.
+
+        `End` is exclusive, so that today is asked for up to tomorrow: on the first of a month a
+        range up to today would be empty, which Cost Explorer refuses.
+        """
+        end = min(query.end, self._today + timedelta(days=1))
+        if query.first >= end:
+            return None
+        if end <= self._earliest:
+            raise RejectedInput(
+                f"Cost Explorer keeps costs from {self._earliest} on, and nothing of {query.first}",
+                code="too_long_ago",
+                remedy="Reconcile this month from a FOCUS or CUR export: --source focus",
+            )
+        return max(query.first, self._earliest), end
+
+    def _charges_of(
+        self, payer: str, *, query: ChargeQuery, period: tuple[date, date]
+    ) -> list[Charge]:
+        by_category = self._record_types(payer, period[1])
+        if query.detail is not Detail.MONTHS:
+            by_category = {
+                category: types
+                for category, types in by_category.items()
+                if category is ChargeCategory.USAGE
+            }
+        granularity = "MONTHLY" if query.detail is Detail.MONTHS else "DAILY"
+        keys = {
+            Detail.MONTHS: ["LINKED_ACCOUNT", "SERVICE"],
+            Detail.ACCOUNT_DAYS: ["LINKED_ACCOUNT"],
+            Detail.SERVICE_DAYS: ["SERVICE"],
+        }[query.detail]
+        charges: list[Charge] = []
+        for category, types in by_category.items():
+            for rule, tagged in _tag_filters(query.tag_rules):
+                wanted = [_dimension("RECORD_TYPE", types), *tagged]
+                if query.accounts:
+                    wanted.append(_dimension("LINKED_ACCOUNT", query.accounts))
+                answer = self._ask(payer, _request(*period, granularity, keys, _all(wanted)))
+                charges += (
+                    Charge(
+                        payer_account=payer,
+                        linked_account=group.keys.get("LINKED_ACCOUNT", ""),
+                        linked_account_name=group.account_name,
+                        service=group.keys.get("SERVICE", ""),
+                        period_start=group.start.replace(day=1)
+                        if query.detail is Detail.MONTHS
+                        else group.start,
+                        category=category,
+                        unblended=group.unblended,
+                        billed=group.unblended,
+                        amortised=group.amortised,
+                        currency=group.currency,
+                        tag_rule=rule,
+                    )
+                    for group in _groups(answer, keys)
+                )
+        return charges
+
+    def _record_types(self, payer: str, end: date) -> dict[ChargeCategory, list[str]]:
+        """The payer's record types by category, in a fixed order."""
+        found: dict[ChargeCategory, list[str]] = defaultdict(list)
+        for name in sorted(
+            {group.keys["RECORD_TYPE"] for group in self._by_record_type(payer, end)}
+        ):
+            found[category_of_record_type(name)].append(name)
+        return {category: found[category] for category in ChargeCategory if category in found}
+
+    def _by_record_type(self, payer: str, end: date) -> list[_Group]:
+        """Of all months that are kept, so that every query of a reconciliation shares it."""
+        keys = ["RECORD_TYPE"]
+        return list(_groups(self._ask(payer, _request(self._earliest, end, "MONTHLY", keys)), keys))
+
+    def _ask(self, payer: str, request: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The whole answer, from the cache where it is still good."""
+        text = json.dumps({"payer": payer, **request}, sort_keys=True)
+        key = f"{payer}/{hashlib.sha256(text.encode()).hexdigest()}"
+        end = date.fromisoformat(request["TimePeriod"]["End"])
+        kept = self._cache.get(key)
+        if kept and self._is_good(datetime.fromisoformat(kept["asked_at"]), end):
+            with self._lock:
+                self.usage.cached += 1
+            answer: Mapping[str, Any] = kept["answer"]
+        else:
+            answer = self._pages(payer, request)
+            self._cache.put(
+                key,
+                {"asked_at": self._now.isoformat(), "request": {**request}, "answer": answer},
+            )
+        if any(one.get("Estimated") for one in answer["ResultsByTime"]):
+            self._notes.add("Cost Explorer calls some of these costs estimated: they may change.")
+        return answer
+
+    def _is_good(self, asked_at: datetime, end: date) -> bool:
+        if asked_at.date() >= end + _FINAL_AFTER:
+            return True
+        return timedelta(0) <= self._now - asked_at < self._open_answers_for
+
+    def _pages(self, payer: str, request: Mapping[str, Any]) -> dict[str, Any]:
+        results: list[Any] = []
+        names: dict[str, str] = {}
+        token = None
+        while True:
+            page = self._page(payer, {**request, "NextPageToken": token} if token else request)
+            results += page["ResultsByTime"]
+            for value in page.get("DimensionValueAttributes", ()):
+                names[value["Value"]] = value.get("Attributes", {}).get("description", "")
+            token = page.get("NextPageToken")
+            if not token:
+                return {"ResultsByTime": results, "names": names}
+
+    def _page(self, payer: str, request: Mapping[str, Any]) -> Mapping[str, Any]:
+        for attempt in range(1, _ATTEMPTS + 1):
+            self._limit.wait()
+            with self._lock:
+                self.usage.calls += 1
+            try:
+                return self._api.page(payer, request)
+            except TransientFailure as error:
+                if error.code == "LimitExceededException":
+                    with self._lock:
+                        self.usage.throttled += 1
+                if attempt == _ATTEMPTS:
+                    raise
+                pause = min(0.25 * 2**attempt, _LONGEST_PAUSE)
+                self._sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - spreads callers only
+        raise AssertionError("unreachable")
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    start: date
+    keys: Mapping[str, str]
+    unblended: Decimal
+    amortised: Decimal
+    currency: str
+    account_name: str
+
+
+def _request(
+    first: date,
+    end: date,
+    granularity: str,
+    keys: Sequence[str],
+    wanted: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    request: dict[str, Any] = {
+        "TimePeriod": {"Start": first.isoformat(), "End": end.isoformat()},
+        "Granularity": granularity,
+        "Metrics": list(_METRICS),
+        "GroupBy": [{"Type": "DIMENSION", "Key": key} for key in keys],
+    }
+    return {**request, "Filter": wanted} if wanted else request
+
+
+def _groups(answer: Mapping[str, Any], names: Sequence[str]) -> Iterator[_Group]:
+    """The groups of an answer to a query that was grouped by these names."""
+    for result in answer["ResultsByTime"]:
+        for group in result["Groups"]:
+            keys = dict(zip(names, group["Keys"], strict=True))
+            unblended, amortised = (group["Metrics"][metric] for metric in _METRICS)
+            yield _Group(
+                start=date.fromisoformat(result["TimePeriod"]["Start"]),
+                keys=keys,
+                unblended=Decimal(unblended["Amount"]),
+                amortised=Decimal(amortised["Amount"]),
+                currency=unblended["Unit"],
+                account_name=answer["names"].get(keys.get("LINKED_ACCOUNT", ""), ""),
+            )
+
+
+def _tag_filters(rules: Sequence[TagRule]) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """(rule's name, filter) of charges that fulfil each rule and none before, and of the rest."""
+    before: list[dict[str, Any]] = []
+    for rule in rules:
+        mine = {"Tags": {"Key": rule.key, "Values": list(rule.values), "MatchOptions": ["EQUALS"]}}
+        yield rule.name, [mine, *before]
+        before.append({"Not": mine})
+    yield "", before
+
+
+def _dimension(key: str, values: Iterable[str]) -> dict[str, Any]:
+    return {"Dimensions": {"Key": key, "Values": list(values), "MatchOptions": ["EQUALS"]}}
+
+
+def _all(wanted: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    return wanted[0] if len(wanted) == 1 else {"And": list(wanted)}

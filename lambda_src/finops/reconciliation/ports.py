@@ -1,0 +1,187 @@
+"""What a reconciliation needs from the outside, as Protocols that adapters and fakes fill.
+
+Any call may raise `TransientFailure` (try again later) or `ConfigurationError` (somebody must mend
+the deployment); what else a call raises is said at the call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any, Protocol
+
+from finops.reconciliation.configuration import DatedRate, OrganizationTags
+from finops.reconciliation.domain import Charge, UnitBudget
+from finops.reconciliation.mapping import Account, TagRule
+from finops.reconciliation.report import Report
+from finops.shared.periods import Month
+
+
+class Detail(StrEnum):
+    """How finely a source is asked for charges."""
+
+    MONTHS = "months"
+    """By month, with service, category, invoice and issuer."""
+    ACCOUNT_DAYS = "account_days"
+    """By day and linked account, usage only: services and invoices are empty."""
+    SERVICE_DAYS = "service_days"
+    """By day and service, usage only: linked accounts and invoices are empty."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChargeQuery:
+    """Which charges, summed how.
+
+    Attributes:
+        first: First day, UTC.
+        end: The day after the last.
+        tag_rules: Charges are told apart by the first of these that they fulfil.
+        accounts: Of these linked accounts only; all where it is empty.
+    """
+
+    first: date
+    end: date
+    detail: Detail
+    tag_rules: tuple[TagRule, ...] = ()
+    accounts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ControlTotal:
+    """What a source says all charges of a month come to, asked apart from them."""
+
+    name: str
+    rule: str
+    amount: Decimal
+    currency: str
+
+
+class CostSource(Protocol):
+    """Where charges come from."""
+
+    @property
+    def name(self) -> str:
+        """For people, such as `Cost Explorer of 3 payer accounts`."""
+
+    def charges(self, query: ChargeQuery) -> Iterable[Charge]:
+        """The charges, each combination of its keys once, in any order.
+
+        Raises:
+            RejectedInput: the source holds what cannot be read.
+        """
+
+    def known_until(self, month: Month) -> date:
+        """The first day of the month of which nothing is known yet; its end where all is."""
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """What a reader must know about what was read, once it was."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IssuedInvoice:
+    """An invoice as AWS's Invoicing API lists it, or as the invoices flow read its document.
+
+    Attributes:
+        payer: The payer account; empty where the document does not say.
+        number: The issuer's number.
+        amount: What is to be paid, tax included, in `currency`.
+        tax: Of `amount`, None where it is not said.
+        base_amount, base_currency: What it comes to before it was converted for payment.
+        exchange_rate: Payment currency for one unit of the base currency, or None.
+    """
+
+    payer: str
+    number: str
+    issuer: str
+    amount: Decimal
+    currency: str
+    tax: Decimal | None = None
+    base_amount: Decimal | None = None
+    base_currency: str = ""
+    exchange_rate: Decimal | None = None
+    issued_on: date | None = None
+
+
+class IssuedInvoices(Protocol):
+    """AWS's own list of invoices, of every payer."""
+
+    def of_month(self, month: Month) -> Sequence[IssuedInvoice]:
+        """The invoices of a billing period, of all payers."""
+
+
+class ProcessedInvoices(Protocol):
+    """What the invoices flow processed."""
+
+    def numbered(self, numbers: Iterable[str], month: Month) -> Sequence[IssuedInvoice]:
+        """Those of these numbers, and those of cloud vendors that were dated in the two months."""
+
+
+class Directory(Protocol):
+    """AWS Organizations: who answers for which account."""
+
+    def accounts(self, tags: OrganizationTags) -> Sequence[Account]:
+        """Every account of the organization with what its tags say."""
+
+
+class BudgetRows(Protocol):
+    """The budgets table."""
+
+    def monthly(self) -> Mapping[str, Sequence[UnitBudget]]:
+        """The monthly budgets of each account that cover all of its costs."""
+
+
+class Rates(Protocol):
+    """Dated rates beside those of the configuration."""
+
+    def rate(self, currency: str, day: date) -> DatedRate | None:
+        """The last one on or before the day."""
+
+
+class AnswerCache(Protocol):
+    """Answers of Cost Explorer, each of which costs money."""
+
+    def get(self, key: str) -> Mapping[str, Any] | None:
+        """A stored answer."""
+
+    def put(self, key: str, answer: Mapping[str, Any]) -> None:
+        """Keep an answer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    """A report as it lies in its store.
+
+    Attributes:
+        revision: 0 of an open month.
+        document: The report as `as_document` gives it.
+        locations: Of each format: a path or an S3 URI.
+    """
+
+    revision: int
+    document: Mapping[str, Any]
+    locations: Mapping[str, str]
+
+
+class ReportStore(Protocol):
+    """Where reports lie: a folder or a bucket."""
+
+    def newest(self, month: str) -> Stored | None:
+        """The newest revision of a closed month, None while it is open."""
+
+    def write(self, report: Report, files: Mapping[str, bytes]) -> Stored | None:
+        """Keep a report: revision 0 replaces the one before, others are written once.
+
+        Returns:
+            None where another run has written this revision meanwhile.
+        """
+
+
+class Announcer(Protocol):
+    """Topics, mail, and webhooks."""
+
+    def announce(self, report: Report, stored: Stored) -> None:
+        """Tell people of a report; a channel that fails does not keep the others from it."""
