@@ -27,14 +27,19 @@ from typing import Any
 import ministack.app
 from ministack.core import iam_actions, router
 from ministack.core.responses import get_account_id
+from ministack.services import s3
 
 from localcloud.costs.contract import Service
 from localcloud.costs.errors import CostsError, invalid
 from localcloud.costs.explorer import CostExplorer, Settings
+from localcloud.costs.exports import DataExports
 from localcloud.costs.invoicing import Invoicing
+from localcloud.extensions._patch import wrap
+from localcloud.extensions._permissions import resource_allows
 
 Response = tuple[int, dict[str, str], bytes]
 _THREADS = 8
+_EXPORTS = "arn:aws:bcm-data-exports:us-east-1:{}:export"
 
 
 class _Endpoint:
@@ -92,6 +97,35 @@ def _number(variable: str, otherwise: float) -> float:
     return float(os.environ.get(variable) or otherwise)
 
 
+def _may_write(bucket: str, prefix: str, account: str) -> bool:
+    """Whether the bucket's policy lets the service in, as CreateExport has it checked.
+
+    https://docs.aws.amazon.com/cur/latest/userguide/dataexports-s3-bucket.html
+    """
+    owner = s3._bucket_owner_account(bucket)
+    return owner is not None and resource_allows(
+        s3._bucket_policies.get_scoped(owner, None, bucket),
+        service="bcm-data-exports.amazonaws.com",
+        action="s3:PutObject",
+        resource=f"arn:aws:s3:::{bucket}/{prefix}/export",
+        source_arn=f"{_EXPORTS.format(account)}/*",
+    )
+
+
+def _export_arn(original: Callable[..., str], service: str, *args: Any) -> str:
+    """The export that a request is about, which policies may name."""
+    if service != "bcm-data-exports":
+        return original(service, *args)
+    body, account = args[3], args[6]
+    try:
+        request = _parse(body)
+    except CostsError:
+        return "*"
+    name = (request.get("Export") or {}).get("Name", "*")
+    otherwise = f"{_EXPORTS.format(account)}/{name}"
+    return str(request.get("ExportArn") or request.get("ResourceArn") or otherwise)
+
+
 def _register(name: str, target_prefix: str, handle: Callable[..., Any]) -> None:
     router.SERVICE_PATTERNS[name] = {
         "target_prefixes": [f"{target_prefix}."],
@@ -111,7 +145,15 @@ def install() -> None:
     )
     latency = _number("FINOPS_COST_EXPLORER_LATENCY_MS", 0) / 1000
     threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="costs")
-    explorer = Service("ce", CostExplorer(_today, settings).operations)
-    invoicing = Service("invoicing", Invoicing(_today, settings.accounts).operations)
-    _register("ce", "AWSInsightsIndexService", _Endpoint(explorer, threads, latency).handle_request)
-    _register("invoicing", "Invoicing", _Endpoint(invoicing, threads).handle_request)
+    exports = DataExports(_may_write)
+    for name, target_prefix, operations, seconds in (
+        ("ce", "AWSInsightsIndexService", CostExplorer(_today, settings).operations, latency),
+        ("invoicing", "Invoicing", Invoicing(_today, settings.accounts).operations, 0),
+        ("bcm-data-exports", "AWSBillingAndCostManagementDataExports", exports.operations, 0),
+    ):
+        endpoint = _Endpoint(Service(name, operations), threads, seconds)
+        _register(name, target_prefix, endpoint.handle_request)
+    wrap(iam_actions, "extract_resource_arn", _export_arn)
+    # Definitions of exports outlive a stop, as the emulator's own resources do.
+    ministack.app._state_map["costs"] = "costs"
+    ministack.app._loaded_modules["costs"] = exports
