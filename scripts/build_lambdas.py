@@ -10,7 +10,8 @@ A layer is a file `requirements/layer-NAME.txt` of pinned and hashed requirement
     python scripts/build_lambdas.py --target lambda
 
 writes `build/lambda/finops.zip`, `build/lambda/layers/NAME.zip`, and `build/lambda/packages.json`
-with the path (from the root of the repository) and hash of each, which Terraform reads.
+with the path (from the root of the repository) and hash of each, which Terraform reads, and the way
+it takes to Lambda: `direct`, or through `s3` when it is too big for that.
 """
 
 from __future__ import annotations
@@ -37,6 +38,10 @@ NOT_FOR_LAMBDA = {"cli"}
 #: The largest zip that CreateFunction and PublishLayerVersion take as an upload
 #: (https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html).
 LARGEST_UPLOAD = 50 * 1024 * 1024
+
+#: The most that a function and its layers may hold together, unpacked (same page). Entries are
+#: stored, so a zip is no smaller than what it holds.
+LARGEST_UNPACKED = 250 * 1024 * 1024
 
 #: Data of a library that no function serves: 40% of the core layer.
 UNUSED_FOLDERS = {"swagger_ui"}
@@ -82,6 +87,11 @@ class Package:
     sha256: bytes
     size: int
     rebuilt: bool
+
+    @property
+    def upload(self) -> str:
+        """How the zip comes to Lambda: `direct`, or `s3`, where Terraform puts it before."""
+        return "direct" if self.size <= LARGEST_UPLOAD else "s3"
 
     def describe(self) -> str:
         """Return one line for a person: what, how big, and whether it is new."""
@@ -142,7 +152,7 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 def write_package(path: Path, content: bytes) -> Package:
     """Write a zip unless it is there already, byte for byte."""
-    if len(content) > LARGEST_UPLOAD:
+    if len(content) > LARGEST_UNPACKED:
         sys.exit(f"{relative_to_repository(path)}: {len(content):,} bytes is too big for Lambda")
     rebuilt = not path.exists() or path.read_bytes() != content
     if rebuilt:
@@ -214,10 +224,11 @@ def build(target: Target, output: Path, *, source: Path = CODE) -> list[Package]
 
 
 def reference(package: Package) -> dict[str, str]:
-    """Return what Terraform needs of a package: its path, and its hash as Lambda reports it."""
+    """Return what Terraform needs of a package: path, hash as Lambda reports it, and its way."""
     return {
         "path": relative_to_repository(package.path),
         "sha256_base64": base64.b64encode(package.sha256).decode(),
+        "upload": package.upload,
     }
 
 

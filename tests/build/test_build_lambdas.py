@@ -17,7 +17,15 @@ from pathlib import Path
 import pytest
 
 import build_lambdas
-from build_lambdas import CODE, REPOSITORY, TARGETS, build, build_code
+from build_lambdas import (
+    CODE,
+    LARGEST_UNPACKED,
+    LARGEST_UPLOAD,
+    REPOSITORY,
+    TARGETS,
+    build,
+    build_code,
+)
 
 HANDLERS = sorted(
     ".".join(path.relative_to(CODE.parent).with_suffix("").parts)
@@ -105,11 +113,35 @@ def test_replaces_a_layer_that_somebody_damaged(output: Path, tmp_path: Path) ->
 
 def test_lists_each_package_with_its_path_and_hash(output: Path) -> None:
     listing = json.loads((output / "packages.json").read_text())
-    assert list(listing["layers"]) == ["billing", "core", "documents", "invoices"]
+    assert list(listing["layers"]) == [
+        "billing",
+        "core",
+        "documents",
+        "duckdb",
+        "invoices",
+        "reports",
+    ]
     for package in (listing["code"], *listing["layers"].values()):
         content = (REPOSITORY / package["path"]).read_bytes()
         digest = base64.b64encode(hashlib.sha256(content).digest()).decode()
         assert package["sha256_base64"] == digest
+
+
+def test_sends_what_is_too_big_for_an_upload_through_s3(output: Path) -> None:
+    listing = json.loads((output / "packages.json").read_text())
+    packages = {"code": listing["code"], **listing["layers"]}
+    through_s3 = {name for name, package in packages.items() if package["upload"] == "s3"}
+    assert through_s3 == {"duckdb"}
+    for name, package in packages.items():
+        size = (REPOSITORY / package["path"]).stat().st_size
+        assert (size > LARGEST_UPLOAD) == (name in through_s3)
+
+
+def test_the_heaviest_function_stays_below_what_lambda_unpacks(output: Path) -> None:
+    zips = [output / "finops.zip"]
+    zips += [output / "layers" / f"{name}.zip" for name in ("core", "reports", "duckdb")]
+    unpacked = sum(e.file_size for path in zips for e in zipfile.ZipFile(path).infolist())
+    assert unpacked < LARGEST_UNPACKED / 2
 
 
 def test_entries_are_sorted_with_fixed_dates_and_modes(output: Path) -> None:
@@ -156,7 +188,7 @@ def test_lambda_layers_hold_only_wheels_for_python_3_13_on_arm64(
 def test_refuses_a_package_that_lambda_would_refuse(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(build_lambdas, "LARGEST_UPLOAD", 1000)
+    monkeypatch.setattr(build_lambdas, "LARGEST_UNPACKED", 1000)
     with pytest.raises(SystemExit, match="too big for Lambda"):
         build_code(CODE, tmp_path / "code.zip")
 
