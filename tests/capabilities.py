@@ -44,6 +44,7 @@ SERVICES: Mapping[str, tuple[str, ...]] = {
     "state_machine_redrive": ("stepfunctions", "lambda"),
     "s3_version_ranges": ("s3",),
     "textract": ("textract", "s3", "sns"),
+    "costs": ("ce", "invoicing", "bcm-data-exports"),
 }
 
 # Where emulators name a service otherwise than its client.
