@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any, BinaryIO
 
@@ -18,6 +18,8 @@ from finops.billing.ports import FileEntry, Stored, Written
 from finops.billing.schemas import Schema
 from finops.shared.errors import FinOpsError, RejectedInput
 
+#: When a file is loaded, by the database's clock.
+FINISHED = datetime(2026, 4, 1, 12, tzinfo=UTC)
 LOADED = (FileStatus.LOADED, FileStatus.LOADED_WITH_REJECTS)
 
 
@@ -225,6 +227,7 @@ class FakeTransaction:
             amount_usd=tally.amount_usd,
             quarantine_uri=quarantine_uri,
             error="",
+            finished_at=FINISHED,
         )
 
     def chunk_is_loaded(self, load_id: int, number: int) -> bool:

@@ -28,6 +28,7 @@ def test_an_event_names_a_version_of_an_object_by_its_real_key() -> None:
             etag="d41d8cd98f00b204e9800998ecf8427e-2",
             size=1024,
             order="2026-03-05T08:15:30.123Z/000000000000000055AED6DCD90281E5"[:64],
+            principal="AWS:AIDAEXAMPLE",
         )
     ]
 

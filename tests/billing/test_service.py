@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field, replace
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -17,8 +17,9 @@ from finops.billing.ports import FileEntry
 from finops.billing.rates_loader import RatesLoader
 from finops.billing.rows import DatasetFormat
 from finops.billing.service import FileLoader, Settings, StoredRates
+from finops.shared.audit import MemoryRecorder, digest
 from finops.shared.errors import ConfigurationError, FinOpsError, TransientFailure
-from tests.billing.fakes import FakeObjects, FakeQuarantine, FakeStore, FakeWorkflow
+from tests.billing.fakes import FINISHED, FakeObjects, FakeQuarantine, FakeStore, FakeWorkflow
 
 HEADER = "id,company_name,country,city,product_line,item,bill_date,currency,bill_amount\n"
 SETTINGS = Settings(large_file_bytes=10**6, max_rate_age_days=7, static_rates={}, formats={})
@@ -39,6 +40,8 @@ class Flow:
     workflow: FakeWorkflow = field(default_factory=FakeWorkflow)
     quarantines: list[FakeQuarantine] = field(default_factory=list)
     seconds_left: float = 600.0
+    audit: MemoryRecorder = field(default_factory=MemoryRecorder)
+    now: datetime = FINISHED
 
     def quarantine(self, entry: FileEntry, number: int | None = None) -> FakeQuarantine:
         self.quarantines.append(FakeQuarantine())
@@ -52,14 +55,33 @@ class Flow:
             quarantine=self.quarantine,
             settings=self.settings,
             remaining_seconds=lambda: self.seconds_left,
+            audit=self.audit,
+            clock=self.clock,
         ).load(source)
+
+    def load_rates(self, source: SourceObject) -> FileEntry:
+        return RatesLoader(
+            store=self.store,
+            objects=self.objects,
+            quarantine=self.quarantine,
+            audit=self.audit,
+            clock=self.clock,
+        ).load(source)
+
+    @property
+    def finisher(self) -> FileFinisher:
+        return FileFinisher(store=self.store, audit=self.audit, clock=self.clock)
+
+    def clock(self) -> datetime:
+        self.now += timedelta(seconds=1)
+        return self.now
 
     def run_workflow(self, load_id: int, part_bytes: int = 1) -> FileEntry:
         FilePlanner(store=self.store, objects=self.objects, part_bytes=part_bytes).plan(load_id)
         items = json.loads(b"".join(self.objects.read(plan_key(load_id))))
         for item in items:
             self.load_part(item)
-        return FileFinisher(store=self.store).finish(load_id)
+        return self.finisher.finish(load_id)
 
     def load_part(self, item: dict[str, object]) -> None:
         PartLoader(
@@ -173,7 +195,7 @@ def test_a_part_that_is_missing_is_named_and_loaded_later(flow: Flow) -> None:
     with pytest.raises(TransientFailure):
         flow.run_workflow(entry.load_id)
     with pytest.raises(ChunksMissing, match="3 of 3"):
-        FileFinisher(store=flow.store).finish(entry.load_id)
+        flow.finisher.finish(entry.load_id)
     assert flow.run_workflow(entry.load_id).tally.inserted == 3
     assert flow.run_workflow(entry.load_id).tally.inserted == 3
 
@@ -338,11 +360,120 @@ def test_settings_are_read_as_terraform_writes_them() -> None:
 
 
 def test_a_file_of_rates_is_entered_as_well(flow: Flow) -> None:
-    loader = RatesLoader(store=flow.store, objects=flow.objects, quarantine=flow.quarantine)
     body = b"currency,rate_date,usd_per_unit\nEUR,2026-03-05,1.1\nEUR,never,1\n"
     source = flow.objects.put("rates/a.csv", body)
-    entry = loader.load(source)
+    entry = flow.load_rates(source)
     assert entry.status is FileStatus.LOADED_WITH_REJECTS
     assert (entry.tally.inserted, entry.tally.quarantined) == (1, 1)
-    assert loader.load(source) == entry
-    assert loader.load(flow.objects.put("rates/b.csv", b"a,b\n")).status is FileStatus.REJECTED
+    assert flow.load_rates(source) == entry
+    assert flow.load_rates(flow.objects.put("rates/b.csv", b"a,b\n")).status is FileStatus.REJECTED
+
+
+def test_a_loaded_file_is_audited_with_its_counts_digests_and_who_dropped_it(flow: Flow) -> None:
+    body = bills(("a", 1), ("b", "x"))
+    source = replace(flow.objects.put("billing/acme/a.csv", body), principal="AWS:AIDAEXAMPLE")
+    entry = flow.load(source)
+    (loaded,) = flow.audit.events
+    assert (loaded.stream, loaded.action) == ("billing", "billing_file.loaded")
+    assert (loaded.actor, loaded.subject) == ("AWS:AIDAEXAMPLE", source.uri)
+    assert loaded.occurred_at == FINISHED
+    assert loaded.input_sha256 == digest(body)
+    assert len(loaded.output_sha256) == 64
+    assert loaded.correlation_id == source.file_id
+    assert loaded.counts == {
+        "rows_read": 2,
+        "rows_inserted": 1,
+        "rows_updated": 0,
+        "rows_unchanged": 0,
+        "rows_superseded": 0,
+        "rows_quarantined": 1,
+    }
+    assert loaded.details["dataset"] == "acme"
+    assert loaded.details["amounts"] == {"USD": "1"}
+    assert loaded.details["load_id"] == entry.load_id
+
+
+def test_an_event_that_comes_again_gives_the_same_audit_entry(flow: Flow) -> None:
+    source = flow.objects.put("billing/acme/a.csv", bills(("a", 1)))
+    flow.load(source)
+    # As after a kill between the commit and the entry: whoever comes next says it.
+    flow.load(source)
+    first, again = flow.audit.events
+    assert first.entry_id == again.entry_id
+    assert first.document("") == again.document("")
+
+
+def test_a_refused_file_is_audited_with_its_reason(flow: Flow) -> None:
+    source = flow.objects.put("billing/acme/a.csv", b"PK\x03\x04")
+    flow.load(source)
+    flow.load(source)
+    assert {one.entry_id for one in flow.audit.events} == {flow.audit.events[0].entry_id}
+    refused = flow.audit.events[0]
+    assert (refused.action, refused.actor) == ("billing_file.rejected", "load-billing-file")
+    assert refused.details["error_code"] == "spreadsheet"
+    assert refused.output_sha256 == ""
+
+
+def test_each_failed_attempt_is_audited_and_then_the_load(flow: Flow) -> None:
+    source = flow.objects.put("billing/acme/a.csv", bills(("a", 1)))
+    flow.store.failures = [ConfigurationError("no", code="AccessDenied", step="database")] * 2
+    for _ in range(2):
+        with pytest.raises(ConfigurationError):
+            flow.load(source)
+    flow.load(source)
+    assert [one.action for one in flow.audit.events] == [
+        "billing_file.failed",
+        "billing_file.failed",
+        "billing_file.loaded",
+    ]
+    assert len({one.entry_id for one in flow.audit.events}) == 3
+    assert flow.audit.events[0].details["error_step"] == "database"
+
+
+def test_a_file_that_is_busy_elsewhere_is_not_audited_as_failed(flow: Flow) -> None:
+    flow.store.failures = [TransientFailure("held", code="file_is_busy")]
+    with pytest.raises(TransientFailure):
+        flow.load(flow.objects.put("billing/acme/a.csv", bills(("a", 1))))
+    assert flow.audit.events == []
+
+
+def test_a_large_file_is_audited_once_it_is_finished(flow: Flow) -> None:
+    body = bills(("a", 1), ("b", 2))
+    entry = large(flow, body)
+    assert flow.audit.events == []
+    for _ in range(2):
+        flow.run_workflow(entry.load_id)
+    first, again = flow.audit.events
+    assert (first.action, first.counts["rows_inserted"]) == ("billing_file.loaded", 2)
+    assert first.input_sha256 == digest(body)
+    assert first.entry_id == again.entry_id
+
+
+def test_a_workflow_that_gives_up_is_audited_once_for_each_run(flow: Flow) -> None:
+    entry = large(flow, bills(("a", 1)))
+    error = FinOpsError("2 of 9", code="ChunksMissing", step="finish_file")
+    for _ in range(2):
+        assert flow.finisher.fail(entry.load_id, error).status is FileStatus.FAILED
+    assert [one.action for one in flow.audit.events] == ["billing_file.failed"] * 2
+    assert len({one.entry_id for one in flow.audit.events}) == 1
+    flow.run_workflow(entry.load_id)
+    flow.audit.events.clear()
+    assert flow.finisher.fail(entry.load_id, error).status is FileStatus.LOADED
+    assert flow.audit.events == []
+
+
+def test_rates_are_audited_by_a_name_of_their_own(flow: Flow) -> None:
+    body = b"currency,rate_date,usd_per_unit\nEUR,2026-03-05,1.1\nEUR,never,1\n"
+    source = flow.objects.put("rates/a.csv", body)
+    flow.load_rates(source)
+    flow.load_rates(source)
+    flow.load_rates(flow.objects.put("rates/b.csv", b"a,b\n"))
+    assert [one.action for one in flow.audit.events] == [
+        "rates.loaded",
+        "rates.loaded",
+        "rates.rejected",
+    ]
+    loaded, again, _ = flow.audit.events
+    assert loaded.entry_id == again.entry_id
+    assert loaded.input_sha256 == digest(body)
+    assert (loaded.counts["rows_inserted"], loaded.counts["rows_quarantined"]) == (1, 1)

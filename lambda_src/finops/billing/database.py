@@ -327,9 +327,9 @@ class AuroraBillingStore:
         if entry is None:
             self._database.execute(
                 "INSERT IGNORE INTO billing_files (file_id, bucket, object_key, key_hash,"
-                " version_id, etag, version_order, size_bytes, dataset, received_at) VALUES"
-                " (:file_id, :bucket, :object_key, :key_hash, :version_id, :etag, :version_order,"
-                " :size_bytes, :dataset, :received_at)",
+                " version_id, etag, version_order, size_bytes, dataset, principal, received_at)"
+                " VALUES (:file_id, :bucket, :object_key, :key_hash, :version_id, :etag,"
+                " :version_order, :size_bytes, :dataset, :principal, :received_at)",
                 {
                     "file_id": source.file_id,
                     "bucket": source.bucket,
@@ -340,6 +340,7 @@ class AuroraBillingStore:
                     "version_order": source.order,
                     "size_bytes": source.size,
                     "dataset": dataset,
+                    "principal": source.principal[:256],
                     "received_at": _now(),
                 },
             )
@@ -468,6 +469,7 @@ class AuroraBillingStore:
             reason: Why.
         """
         changed, before, after = 0, Decimal(0), Decimal(0)
+        requested_at = datetime.now(UTC)
         with self._database.transaction() as transaction:
             position = ""
             while True:
@@ -525,7 +527,7 @@ class AuroraBillingStore:
                 " :now, :reason, :dataset, :first, :last, :changed, :before, :after)",
                 {
                     "requested_by": requested_by[:255],
-                    "now": _now(),
+                    "now": _datetime(requested_at),
                     "reason": reason[:1024],
                     "dataset": dataset,
                     "first": first.isoformat(),
@@ -536,7 +538,9 @@ class AuroraBillingStore:
                 },
                 transaction=transaction,
             )
-        return Reconversion(rows_changed=changed, usd_before=before, usd_after=after)
+        return Reconversion(
+            requested_at=requested_at, rows_changed=changed, usd_before=before, usd_after=after
+        )
 
     def rates(self, currency: str, first: date, last: date) -> list[Rate]:
         """See the port."""
@@ -625,6 +629,7 @@ def _entry(rows: Sequence[Mapping[str, Any]], load_id: int) -> FileEntry:
             etag=row["etag"],
             size=row["size_bytes"],
             order=row["version_order"],
+            principal=row["principal"],
         ),
         dataset=row["dataset"],
         status=FileStatus(row["status"]),
@@ -686,7 +691,11 @@ def _sums(document: Mapping[str, str]) -> Sums:
 
 
 def _now() -> str:
-    return datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
+    return _datetime(datetime.now(UTC))
+
+
+def _datetime(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
 
 
 def _moment(text: str | None) -> datetime | None:

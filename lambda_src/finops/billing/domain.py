@@ -50,6 +50,7 @@ class SourceObject:
         order: Sorts versions of an object, and files of a dataset, by when S3 finished them: the
             event's time, then its sequencer
             (https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html).
+        principal: Who put it there, as the same event says.
     """
 
     bucket: str
@@ -58,6 +59,7 @@ class SourceObject:
     etag: str
     size: int
     order: str
+    principal: str = ""
 
     @property
     def file_id(self) -> str:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from functools import cache
 from typing import Any, Final
 from urllib.parse import unquote_plus
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from finops.audit.recorder import audit_recorder
 from finops.billing.adapters import S3Objects, S3Quarantine, StepFunctionsWorkflow
 from finops.billing.database import AuroraBillingStore
 from finops.billing.domain import (
@@ -81,7 +83,7 @@ def load_billing_chunk(event: Mapping[str, Any], _context: LambdaContext) -> dic
 @metrics.log_metrics
 def finish_billing_file(event: Mapping[str, Any], _context: LambdaContext) -> dict[str, Any]:
     """Workflow, {"load_id"} → the file marked loaded: {"load_id", "status"}."""
-    entry = FileFinisher(store=_store()).finish(int(event["load_id"]))
+    entry = _finisher().finish(int(event["load_id"]))
     _log_file(entry)
     return {"load_id": entry.load_id, "status": entry.status.value}
 
@@ -92,8 +94,7 @@ def fail_billing_file(event: Mapping[str, Any], _context: LambdaContext) -> dict
     """Workflow, {"load_id", "step", "error", "cause"} → the file marked FAILED with its reason."""
     load_id = int(event["load_id"])
     error = FinOpsError(_cause(event), code=str(event["error"]), step=str(event["step"]))
-    _store().mark(load_id, FileStatus.FAILED, error)
-    entry = _store().find(load_id)
+    entry = _finisher().fail(load_id, error)
     _log_file(entry)
     return {"load_id": load_id, "status": entry.status.value}
 
@@ -121,6 +122,7 @@ def sources(event: Mapping[str, Any]) -> Iterator[SourceObject]:
             etag=found.get("eTag", "").strip('"'),
             size=int(found.get("size", 0)),
             order=version_order(record["eventTime"], found.get("sequencer", "")),
+            principal=record.get("userIdentity", {}).get("principalId", ""),
         )
 
 
@@ -154,11 +156,27 @@ def _file_loader(context: LambdaContext) -> FileLoader:
         quarantine=_quarantine,
         settings=_settings(),
         remaining_seconds=lambda: context.get_remaining_time_in_millis() / 1000,
+        audit=audit_recorder(),
+        clock=_now,
     )
 
 
 def _rates_loader() -> RatesLoader:
-    return RatesLoader(store=_store(), objects=_objects(), quarantine=_quarantine)
+    return RatesLoader(
+        store=_store(),
+        objects=_objects(),
+        quarantine=_quarantine,
+        audit=audit_recorder(),
+        clock=_now,
+    )
+
+
+def _finisher() -> FileFinisher:
+    return FileFinisher(store=_store(), audit=audit_recorder(), clock=_now)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 @cache

@@ -11,20 +11,24 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, BinaryIO, Final
 
+from finops.billing.audit_events import failed_event
 from finops.billing.domain import FileStatus, SourceObject, Tally
 from finops.billing.planner import Part, plan_parts
 from finops.billing.ports import BillingStore, FileEntry, Objects, Quarantine
 from finops.billing.reader import CsvTable, Format, Readable, open_csv, open_part, plain_bytes
 from finops.billing.schemas import SCHEMAS, Recognition, Schema, recognise
 from finops.billing.service import (
+    Clock,
     HashingStream,
     RecordLoader,
     Settings,
     enter_result,
     is_outdated,
+    record_end,
     refuse_copy,
     row_parser,
 )
+from finops.shared.audit import AuditRecorder
 from finops.shared.errors import FinOpsError, RejectedInput, TransientFailure
 
 CHUNKS_PREFIX: Final = "chunks/"
@@ -189,6 +193,8 @@ class FileFinisher:
     """Marks a file loaded once all its parts are, and what they counted adds up."""
 
     store: BillingStore
+    audit: AuditRecorder
+    clock: Clock
 
     def finish(self, load_id: int) -> FileEntry:
         """Finish a file.
@@ -198,8 +204,21 @@ class FileFinisher:
             TransientFailure: what the database holds is not what the parts counted.
         """
         entry = self.store.find(load_id)
-        if entry.status.is_final:
-            return entry
+        if not entry.status.is_final:
+            entry = self._finished(load_id)
+        record_end(self.audit, entry, self.clock())
+        return entry
+
+    def fail(self, load_id: int, error: FinOpsError) -> FileEntry:
+        """Mark a file that a step of the workflow gave up, unless it has ended otherwise."""
+        self.store.mark(load_id, FileStatus.FAILED, error)
+        entry = self.store.find(load_id)
+        if entry.status is FileStatus.FAILED:
+            attempt = f"execution {entry.execution}"
+            self.audit.record(failed_event(entry, error, self.clock(), attempt))
+        return entry
+
+    def _finished(self, load_id: int) -> FileEntry:
         try:
             schema = self._finish(load_id)
         except RejectedInput as error:

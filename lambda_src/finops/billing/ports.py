@@ -78,6 +78,7 @@ class Stored:
 class Reconversion:
     """What converting again changed: rows, and their USD before and after."""
 
+    requested_at: datetime
     rows_changed: int
     usd_before: Decimal
     usd_after: Decimal

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from finops.billing.audit_events import failed_event
 from finops.billing.domain import FileStatus, Quarantined, SourceObject, Tally
 from finops.billing.ports import BillingStore, FileEntry, Objects
 from finops.billing.rates import read_rates
-from finops.billing.service import QuarantineFactory
+from finops.billing.service import Clock, HashingStream, QuarantineFactory, record_end
+from finops.shared.audit import AuditRecorder
 from finops.shared.errors import FinOpsError, RejectedInput
 
 RATES_DATASET = "fx_rates"
@@ -20,6 +22,8 @@ class RatesLoader:
     store: BillingStore
     objects: Objects
     quarantine: QuarantineFactory
+    audit: AuditRecorder
+    clock: Clock
 
     def load(self, source: SourceObject) -> FileEntry:
         """Load a version of an object; its ledger row counts rates as rows.
@@ -28,8 +32,12 @@ class RatesLoader:
             TransientFailure: to be tried again.
         """
         entry = self.store.receive(source, RATES_DATASET)
-        if entry.status.is_final:
-            return entry
+        if not entry.status.is_final:
+            entry = self._load(entry)
+        record_end(self.audit, entry, self.clock())
+        return entry
+
+    def _load(self, entry: FileEntry) -> FileEntry:
         quarantine = self.quarantine(entry)
         rejected = Tally()
 
@@ -40,12 +48,15 @@ class RatesLoader:
 
         try:
             # Writing rates twice changes nothing, so the ledger's row can follow by itself.
-            tally = self.store.put_rates(read_rates(self.objects.open(source), reject))
+            stream = HashingStream(self.objects.open(entry.source))
+            tally = self.store.put_rates(read_rates(stream, reject))
             tally.add(rejected)
+            stream.exhaust()
             uri = quarantine.close()
             with self.store.transaction() as transaction:
                 entry = transaction.lock(entry.load_id)
                 if not entry.status.is_final:
+                    transaction.claim_content(entry, stream.hexdigest())
                     transaction.finish(
                         entry, tally.status, tally, schema=RATES_DATASET, quarantine_uri=uri
                     )
@@ -56,5 +67,6 @@ class RatesLoader:
             quarantine.abandon()
             if error.code != "file_is_busy":
                 self.store.mark(entry.load_id, FileStatus.FAILED, error)
+                self.audit.record(failed_event(entry, error, self.clock()))
             raise
         return self.store.find(entry.load_id)

@@ -17,6 +17,9 @@ from finops.shared.errors import ConfigurationError
 
 _LOCK: Final = "finops_schema_migrations"
 _NAME: Final = re.compile(r"(\d{4})_[a-z0-9_]+\.sql")
+#: MySQL adds no column "if not exists"; a run that was killed may have added it:
+#: https://dev.mysql.com/doc/mysql-errors/8.0/en/server-error-reference.html#error_er_dup_fieldname
+_COLUMN_IS_THERE: Final = "Database error code: 1060"
 
 
 def migrate(database: DataApi) -> list[str]:
@@ -61,7 +64,7 @@ def migrate(database: DataApi) -> list[str]:
                     )
                 continue
             for statement in statements(text):
-                database.execute(statement, transaction=session)
+                _apply(database, statement, session)
             database.execute(
                 "INSERT INTO schema_migrations (name, sha256) VALUES (:name, :sha256)",
                 {"name": name, "sha256": sha256},
@@ -70,6 +73,14 @@ def migrate(database: DataApi) -> list[str]:
             done.append(name)
         database.execute("DO RELEASE_LOCK(:name)", {"name": _LOCK}, transaction=session)
     return done
+
+
+def _apply(database: DataApi, statement: str, session: str) -> None:
+    try:
+        database.execute(statement, transaction=session)
+    except ConfigurationError as error:
+        if _COLUMN_IS_THERE not in error.message:
+            raise
 
 
 def numbered_files() -> Iterator[tuple[str, str]]:

@@ -8,10 +8,11 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import BinaryIO, Final, Protocol
 
+from finops.billing.audit_events import ended_event, failed_event
 from finops.billing.batches import Batch, Batches
 from finops.billing.domain import (
     FileStatus,
@@ -33,6 +34,7 @@ from finops.billing.ports import (
 from finops.billing.reader import CsvTable, open_csv
 from finops.billing.rows import DatasetFormat, RowParser, RowProblem
 from finops.billing.schemas import Recognition, Schema, recognise
+from finops.shared.audit import AuditRecorder
 from finops.shared.errors import FinOpsError, RejectedInput, TransientFailure
 from finops.shared.money import EXACT
 
@@ -41,6 +43,9 @@ _ATTEMPTS: Final = 4
 _CONFLICTS: Final = frozenset({"deadlock", "duplicate_key", "lock_timeout"})
 #: What is left of a function's time when a load that runs in one piece gives up.
 RESERVE_SECONDS: Final = 45.0
+
+
+Clock = Callable[[], datetime]
 
 
 class OutOfTime(Exception):
@@ -104,6 +109,8 @@ class FileLoader:
     quarantine: QuarantineFactory
     settings: Settings
     remaining_seconds: Callable[[], float]
+    audit: AuditRecorder
+    clock: Clock
 
     def load(self, source: SourceObject) -> FileEntry:
         """Load a version of an object, once, however often its event comes.
@@ -112,10 +119,14 @@ class FileLoader:
             TransientFailure: to be tried again; the ledger says FAILED until then.
         """
         entry = self.store.receive(source, source.dataset)
-        if entry.status.is_final:
-            return entry
+        if not entry.status.is_final:
+            entry = self._load(entry)
+        record_end(self.audit, entry, self.clock())
+        return entry
+
+    def _load(self, entry: FileEntry) -> FileEntry:
         try:
-            if source.size >= self.settings.large_file_bytes:
+            if entry.source.size >= self.settings.large_file_bytes:
                 return self._in_parts(entry)
             try:
                 return self._with_retries(entry)
@@ -127,6 +138,7 @@ class FileLoader:
             # Another loader's file is not this one's to mark.
             if error.code != "file_is_busy":
                 self.store.mark(entry.load_id, FileStatus.FAILED, error)
+                self.audit.record(failed_event(entry, error, self.clock()))
             raise
         return self.store.find(entry.load_id)
 
@@ -187,6 +199,12 @@ class FileLoader:
     def _check_time(self) -> None:
         if self.remaining_seconds() < RESERVE_SECONDS:
             raise OutOfTime
+
+
+def record_end(audit: AuditRecorder, entry: FileEntry, now: datetime) -> None:
+    """Tell the audit trail how a file ended; again where it had ended, since that may be lost."""
+    if event := ended_event(entry, now):
+        audit.record(event)
 
 
 def is_outdated(transaction: LoadTransaction, entry: FileEntry, schema: Schema) -> bool:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import getpass
 import time
 from collections.abc import Mapping
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
 import click
 
+from finops.billing.audit_events import reconverted_event, retried_event
 from finops.billing.domain import BILLING_PREFIX, FileStatus, Rate
 from finops.billing.ports import FileEntry
 from finops.billing.service import StoredRates
@@ -119,6 +120,7 @@ def retry(environment: Environment, out: Output, *, file: str, wait: bool, timeo
     if entry.status.is_final:
         out.fail(f"{entry.source.key} is {entry.status}: nothing is left to do", Exit.REJECTED)
     deployment.store.mark(entry.load_id, FileStatus.RECEIVED)
+    deployment.audit.record(retried_event(entry, getpass.getuser(), datetime.now(UTC)))
     deployment.deliver_again(entry)
     finish(
         deployment, out, {entry.source.key: entry.source.file_id}, timeout=timeout if wait else 0
@@ -142,14 +144,9 @@ def reconvert(
         rate = rates.rate_on(currency, day)
         return (rate, product(amount, rate.usd_per_unit, 6)) if rate else None
 
-    done = deployment.store.reconvert(
-        dataset,
-        as_day(first),
-        as_day(last),
-        convert,
-        requested_by=getpass.getuser(),
-        reason=reason,
-    )
+    days, who = (as_day(first), as_day(last)), getpass.getuser()
+    done = deployment.store.reconvert(dataset, *days, convert, requested_by=who, reason=reason)
+    deployment.audit.record(reconverted_event(dataset, *days, done, actor=who, reason=reason))
     answer = {
         "dataset": dataset,
         "rows_changed": done.rows_changed,

@@ -18,6 +18,7 @@ from finops.billing.domain import SourceObject
 from finops.billing.ports import FileEntry
 from finops.billing.service import Settings
 from finops.cli.adapters import Aws, upload_form
+from finops.cli.auditing import CommandRecorder
 from finops.cli.environment import Environment
 from finops.shared.aws import aws_errors
 from finops.shared.data_api import DataApi
@@ -48,6 +49,11 @@ class BillingDeployment:
     def store(self) -> AuroraBillingStore:
         """The database."""
         return AuroraBillingStore(self.database)
+
+    @cached_property
+    def audit(self) -> CommandRecorder:
+        """The audit trail that the flow records in."""
+        return CommandRecorder(self._aws.client("sqs"), self.variables.get("AUDIT_QUEUE_URL", ""))
 
     @cached_property
     def database(self) -> DataApi:
@@ -110,6 +116,7 @@ class BillingDeployment:
             "eventSource": "aws:s3",
             "eventName": "ObjectCreated:Put",
             "eventTime": event_time or datetime.now(UTC).isoformat(),
+            "userIdentity": {"principalId": entry.source.principal},
             "s3": {
                 "bucket": {"name": entry.source.bucket},
                 "object": {

@@ -1,0 +1,129 @@
+"""What the billing flow tells the audit trail."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Any, Final
+
+from finops.billing.domain import RATES_PREFIX, FileStatus
+from finops.billing.ports import FileEntry, Reconversion
+from finops.shared.audit import AuditEvent, digest, rfc3339
+from finops.shared.errors import FinOpsError
+
+STREAM: Final = "billing"
+#: Who did what S3 names nobody for.
+LOADER: Final = "load-billing-file"
+
+_ACTIONS: Final = {
+    FileStatus.LOADED: "loaded",
+    FileStatus.LOADED_WITH_REJECTS: "loaded",
+    FileStatus.REJECTED: "rejected",
+    FileStatus.SUPERSEDED: "superseded",
+}
+
+
+def ended_event(entry: FileEntry, now: datetime) -> AuditEvent | None:
+    """A file was `loaded`, `rejected` or `superseded`; None while it is on its way."""
+    action = _ACTIONS.get(entry.status)
+    if action is None:
+        return None
+    tally = entry.tally
+    counts = {
+        "rows_read": tally.read,
+        "rows_inserted": tally.inserted,
+        "rows_updated": tally.updated,
+        "rows_unchanged": tally.unchanged,
+        "rows_superseded": tally.superseded,
+        "rows_quarantined": tally.quarantined,
+    }
+    written = {
+        "dataset": entry.dataset,
+        "schema": entry.schema,
+        "amounts": {currency: f"{amount:f}" for currency, amount in entry.amounts.items()},
+        "amount_usd": None if entry.amount_usd is None else f"{entry.amount_usd:f}",
+        "quarantine_uri": entry.quarantine_uri,
+    }
+    return _event(
+        entry,
+        action,
+        version=entry.source.file_id,
+        occurred_at=entry.finished_at or now,
+        output_sha256=digest(counts | written) if action == "loaded" else "",
+        counts=counts,
+        details=written | {"error": entry.error, "error_code": entry.error_code},
+    )
+
+
+def failed_event(
+    entry: FileEntry, error: FinOpsError, now: datetime, attempt: str = ""
+) -> AuditEvent:
+    """An attempt to load a file failed; the one of this moment, unless it has a name."""
+    return _event(
+        entry,
+        "failed",
+        version=f"{entry.source.file_id} {attempt or rfc3339(now)}",
+        occurred_at=now,
+        details={"error": str(error), "error_code": error.code, "error_step": error.step},
+    )
+
+
+def retried_event(entry: FileEntry, actor: str, now: datetime) -> AuditEvent:
+    """A person had a failed file loaded again."""
+    return _event(
+        entry,
+        "retried",
+        actor=actor,
+        version=f"{entry.source.file_id} {rfc3339(now)}",
+        occurred_at=now,
+        details={"status": entry.status.value, "error_code": entry.error_code},
+    )
+
+
+def reconverted_event(
+    dataset: str, first: date, last: date, done: Reconversion, *, actor: str, reason: str
+) -> AuditEvent:
+    """A person had bills converted again, with other rates."""
+    written = {
+        "first_day": first,
+        "last_day": last,
+        "usd_before": f"{done.usd_before:f}",
+        "usd_after": f"{done.usd_after:f}",
+    }
+    return AuditEvent(
+        stream=STREAM,
+        action="bills.reconverted",
+        actor=actor,
+        subject=dataset,
+        version=rfc3339(done.requested_at),
+        occurred_at=done.requested_at,
+        counts={"rows_changed": done.rows_changed},
+        details=written | {"reason": reason},
+    )
+
+
+def _event(
+    entry: FileEntry,
+    action: str,
+    *,
+    actor: str = "",
+    details: dict[str, Any],
+    **facts: Any,
+) -> AuditEvent:
+    source = entry.source
+    kind = "rates" if source.key.startswith(RATES_PREFIX) else "billing_file"
+    return AuditEvent(
+        stream=STREAM,
+        action=f"{kind}.{action}",
+        actor=actor or source.principal or LOADER,
+        subject=source.uri,
+        input_sha256=entry.content_sha256,
+        correlation_id=source.file_id,
+        details={
+            "load_id": entry.load_id,
+            "version_id": source.version_id,
+            "etag": source.etag,
+            "size_bytes": source.size,
+        }
+        | {name: value for name, value in details.items() if value not in (None, "")},
+        **facts,
+    )

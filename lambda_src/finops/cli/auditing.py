@@ -1,0 +1,43 @@
+"""What the command line itself does goes into the audit trail, too."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import click
+
+from finops.audit.recorder import SqsAuditRecorder
+from finops.shared.audit import AuditEvent
+from finops.shared.errors import FinOpsError
+
+
+class CommandRecorder:
+    """`AuditRecorder` of a person's own command.
+
+    An entry that cannot be sent is printed for `finops audit recover`: the command is done, and
+    does not fail for it.
+
+    Args:
+        sqs: A client.
+        queue_url: Of the trail, as the flow's functions are told; empty where there is none.
+    """
+
+    def __init__(self, sqs: Any, queue_url: str) -> None:
+        self._queue_url = queue_url
+        self._queue = SqsAuditRecorder(sqs, queue_url, code_version="")
+
+    def record(self, *events: AuditEvent) -> None:
+        """See the port."""
+        if not self._queue_url:
+            return
+        for event in events:
+            document = event.document(code_version="")
+            try:
+                refused = [reason for _, reason in self._queue.send([document])]
+            except FinOpsError as error:
+                refused = [str(error)]
+            for reason in refused:
+                # Never on stdout, which is for answers.
+                click.echo(f"the audit trail did not take this entry: {reason}", err=True)
+                click.echo(json.dumps({"audit_entry": document}), err=True)
