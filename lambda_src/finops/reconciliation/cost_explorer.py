@@ -182,9 +182,8 @@ class CostExplorerCosts:
             for group in self._by_record_type(payer, end):
                 if group.start == month.first:
                     sums[group.currency] = total((sums[group.currency], group.unblended))
-        rule = "Charges by account, service and category add up to what Cost Explorer says in all."
         return [
-            ControlTotal(f"Cost Explorer, {currency}", rule, amount, currency)
+            ControlTotal(f"Cost Explorer in all, {currency}", amount, currency)
             for currency, amount in sorted(sums.items())
         ]
 

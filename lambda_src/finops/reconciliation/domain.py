@@ -102,6 +102,31 @@ class Charge:
         return self.amortised if metric is Metric.AMORTISED else self.billed
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IssuedInvoice:
+    """An invoice as AWS's Invoicing API lists it, or as the invoices flow read its document.
+
+    Attributes:
+        payer: The payer account; empty where the document does not say.
+        number: The issuer's number.
+        amount: What is to be paid, tax included, in `currency`.
+        tax: Of `amount`, None where it is not said.
+        base_amount, base_currency: What it comes to before it was converted for payment.
+        exchange_rate: Payment currency for one unit of the base currency, or None.
+    """
+
+    payer: str
+    number: str
+    issuer: str
+    amount: Decimal
+    currency: str
+    tax: Decimal | None = None
+    base_amount: Decimal | None = None
+    base_currency: str = ""
+    exchange_rate: Decimal | None = None
+    issued_on: date | None = None
+
+
 class UnitStatus(StrEnum):
     """How a business unit stands against its budget."""
 
@@ -179,10 +204,14 @@ def rounded_to_sum(
     if whole is None:
         whole = rounded(total(amounts), digits)
     missing = int(WIDE.divide(WIDE.subtract(whole, total(lower)), unit))
-    order = sorted(range(len(amounts)), key=lambda at: (WIDE.subtract(lower[at], amounts[at]), at))
-    # Ties go to the first, so that the same amounts are rounded alike in every run.
-    for at in order[:missing]:
-        lower[at] = WIDE.add(lower[at], unit)
+    step = unit if missing > 0 else -unit
+    # The largest remainders are rounded up first, the least down; ties go to the first, so that
+    # the same amounts are rounded alike in every run.
+    order = sorted(
+        range(len(amounts)), key=lambda at: (step * WIDE.subtract(lower[at], amounts[at]), at)
+    )
+    for at in order[: abs(missing)]:
+        lower[at] = WIDE.add(lower[at], step)
     return lower
 
 

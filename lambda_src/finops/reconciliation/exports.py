@@ -17,7 +17,7 @@ import duckdb
 
 from finops.reconciliation.domain import Charge, ChargeCategory, category_of_record_type
 from finops.reconciliation.mapping import TagRule
-from finops.reconciliation.ports import ChargeQuery, Detail
+from finops.reconciliation.ports import ChargeQuery, ControlTotal, Detail
 from finops.shared.errors import RejectedInput
 from finops.shared.periods import Month
 
@@ -184,6 +184,20 @@ class ExportedCosts:
         last: date | None = found[0] if found else None
         return date.fromordinal(last.toordinal() + 1) if last else month.first
 
+    def control_totals(self, month: Month) -> list[ControlTotal]:
+        """See the port: one sum over all rows, grouped by nothing but the currency."""
+        sql = (
+            "SELECT currency, sum(billed) FROM charges"
+            " WHERE billing_period >= ? AND billing_period < ? GROUP BY 1 ORDER BY 1"
+        )
+        try:
+            found = self._database.execute(sql, [month.first, month.end]).fetchall()
+        except duckdb.Error as error:
+            raise self._unreadable(error) from None
+        return [
+            ControlTotal(f"All rows of the export, {one}", amount, one) for one, amount in found
+        ]
+
     def _charge(self, row: Sequence[object]) -> Charge:
         payer, linked, service, start, category, charge_class, currency, invoice, issuer, rule = (
             row[:10]
@@ -296,8 +310,10 @@ class ExportedCosts:
             for field, column in self._columns.items()
             if field not in {"billing_period", "charge_period", "billed", "amortised", "tags"}
         ]
-        for period in ("billing_period", "charge_period"):
-            fields.append(f"CAST({_quoted(self._columns[period])} AS TIMESTAMP) AS {period}")
+        fields += [
+            f"CAST({_quoted(self._columns[period])} AS TIMESTAMP) AS {period}"
+            for period in ("billing_period", "charge_period")
+        ]
         billed = self._money(self._columns["billed"])
         fields += [f"{billed} AS billed", f"{self._amortised(billed)} AS amortised"]
         if "charge_class" not in self._columns:

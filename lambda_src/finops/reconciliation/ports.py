@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 from finops.reconciliation.configuration import DatedRate, OrganizationTags
-from finops.reconciliation.domain import Charge, UnitBudget
+from finops.reconciliation.domain import Charge, IssuedInvoice, UnitBudget
 from finops.reconciliation.mapping import Account, TagRule
 from finops.reconciliation.report import Report
 from finops.shared.periods import Month
@@ -51,10 +51,9 @@ class ChargeQuery:
 
 @dataclass(frozen=True, slots=True)
 class ControlTotal:
-    """What a source says all charges of a month come to, asked apart from them."""
+    """What a source says all charges of a month are billed at, asked apart from them."""
 
     name: str
-    rule: str
     amount: Decimal
     currency: str
 
@@ -76,34 +75,12 @@ class CostSource(Protocol):
     def known_until(self, month: Month) -> date:
         """The first day of the month of which nothing is known yet; its end where all is."""
 
+    def control_totals(self, month: Month) -> Sequence[ControlTotal]:
+        """What all charges of the month come to, by currency."""
+
     @property
     def notes(self) -> Sequence[str]:
         """What a reader must know about what was read, once it was."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IssuedInvoice:
-    """An invoice as AWS's Invoicing API lists it, or as the invoices flow read its document.
-
-    Attributes:
-        payer: The payer account; empty where the document does not say.
-        number: The issuer's number.
-        amount: What is to be paid, tax included, in `currency`.
-        tax: Of `amount`, None where it is not said.
-        base_amount, base_currency: What it comes to before it was converted for payment.
-        exchange_rate: Payment currency for one unit of the base currency, or None.
-    """
-
-    payer: str
-    number: str
-    issuer: str
-    amount: Decimal
-    currency: str
-    tax: Decimal | None = None
-    base_amount: Decimal | None = None
-    base_currency: str = ""
-    exchange_rate: Decimal | None = None
-    issued_on: date | None = None
 
 
 class IssuedInvoices(Protocol):
