@@ -37,6 +37,7 @@ EXTENSIONS = (
     "state_machine_redrive",
     "s3_version_ranges",
     "textract",
+    "costs",
 )
 
 
