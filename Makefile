@@ -10,7 +10,7 @@ help: ## Show this list
 demo: cloud-ready ## Set up everything, run the flows on real input, leave the local cloud up
 	@$(PY) scripts/demo.py
 
-test: cloud-ready ## Run every suite, on its own ports and state (ARGS="-k budgets" selects)
+test: cloud-ready browser-ready ## Run every suite, on its own ports and state (ARGS="-k budgets" selects)
 	@$(PY) -m pytest -n auto --maxprocesses 4 --dist loadgroup $(ARGS)
 
 bench: cloud-ready ## Measure latency, throughput and import times
@@ -37,6 +37,11 @@ fmt: dev-ready ## Format Python and Terraform code, and write the modules' input
 	@$(PY) scripts/document_modules.py
 	@terraform fmt -recursive
 
+console: cloud-ready ## Start the local cloud and the web console on it (http://127.0.0.1:8501)
+	@$(PY) -m localcloud up
+	@$(PY) -m localcloud.terraform apply local
+	@$(PY) -m console
+
 build: dev-ready ## Build the Lambda packages for AWS and for the local cloud
 	@$(PY) scripts/build_lambdas.py --target lambda
 	@$(PY) scripts/build_lambdas.py --target local
@@ -57,6 +62,9 @@ clean: ## Stop the local cloud, remove environments, packages, state and caches
 dev-ready:
 	@scripts/bootstrap dev
 
+browser-ready:
+	@scripts/bootstrap browser
+
 cloud-ready:
 	@scripts/bootstrap terraform database ocr emulator dev
 	@$(PY) scripts/build_lambdas.py --target local --quiet
@@ -67,5 +75,6 @@ deploy-ready:
 	@scripts/bootstrap terraform dev
 	@$(PY) scripts/build_lambdas.py --target $(if $(filter local,$(ENV)),local,lambda) --quiet
 
-.PHONY: help demo test bench up down status lint fmt build plan apply lock clean \
-	dev-ready cloud-ready deploy-ready
+# A folder is called console, too.
+.PHONY: help demo test bench up down status lint fmt console build plan apply lock clean \
+	dev-ready browser-ready cloud-ready deploy-ready

@@ -143,6 +143,24 @@ class TestTable:
         rest, end = store.page(status="RECEIVED", limit=100, start=more)
         assert len(first) + len(rest) == 5
         assert end is None
+        oldest, _ = store.page(status="RECEIVED", month="2026-01", newest_first=False)
+        assert [one.file for one in oldest] == ["0.pdf", "2.pdf", "4.pdf"]
+
+    def test_what_people_know_of_an_invoice_finds_it(self, store: DynamoInvoices) -> None:
+        for number in range(3):
+            store.create(checked(f"raw/Scan {number}.pdf", vendor=f"Straße {number} GmbH"))
+        filed(store, checked("raw/other.pdf", vendor="Ænima A/S", invoice_number="RE-77"))
+
+        def found(text: str) -> list[str]:
+            month = f"{checked().received_at:%Y-%m}"
+            page, _ = store.page(month=month, search=text, limit=2)
+            return sorted(one.file for one in page)
+
+        assert found("SCAN 1") == ["Scan 1.pdf"]
+        assert found("strasse 2") == ["Scan 2.pdf"]
+        assert found("re-77") == found("inv-2026-000001") == found("ÆNIMA") == ["other.pdf"]
+        assert found("scan") == ["Scan 0.pdf", "Scan 1.pdf", "Scan 2.pdf"]
+        assert found("nobody") == []
 
 
 class TestFiling:

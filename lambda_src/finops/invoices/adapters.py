@@ -23,12 +23,15 @@ from finops.invoices.domain import (
 )
 from finops.invoices.messages import customer_mail, message
 from finops.invoices.ports import Filed, InvoiceRecord
+from finops.shared.audit import digest
 from finops.shared.aws import aws_errors
 from finops.shared.errors import RejectedInput, TransientFailure
 
 #: DynamoDB's largest item is 400 KB, with the attributes beside the record.
 _LARGEST_RECORD: Final = 300_000
 _TRIES: Final = 12
+#: By what else than id and file people look for an invoice.
+_SEARCHED: Final = ("serial_number", "vendor", "invoice_number")
 
 
 class DynamoInvoices:
@@ -126,10 +129,20 @@ class DynamoInvoices:
         *,
         status: str = "",
         month: str = "",
+        search: str = "",
+        newest_first: bool = True,
         limit: int = 100,
         start: Mapping[str, Any] | None = None,
     ) -> tuple[list[InvoiceRecord], Mapping[str, Any] | None]:
-        """Invoices of a status or of a month in which they were received, newest first.
+        """Invoices of a status or of a month in which they were received.
+
+        Args:
+            status: This one; the month counts then as well, where one is given.
+            month: As YYYY-MM.
+            search: What the file's name, the vendor or a number holds, in whatever case.
+            newest_first: Else the oldest.
+            limit: So many, and a few more where they are searched for.
+            start: Where the last page ended.
 
         Returns:
             A page of them, and where the next one starts.
@@ -143,14 +156,26 @@ class DynamoInvoices:
             "KeyConditionExpression": "#key = :value",
             "ExpressionAttributeNames": {"#key": name},
             "ExpressionAttributeValues": {":value": {"S": value}},
-            "ScanIndexForward": False,
-            "Limit": limit,
+            "ScanIndexForward": not newest_first,
         }
-        if start:
-            request["ExclusiveStartKey"] = start
-        with aws_errors("list_invoices"):
-            answer = self._dynamodb.query(**request)
-        return [self._record(item) for item in answer["Items"]], answer.get("LastEvaluatedKey")
+        if status and month:
+            request["KeyConditionExpression"] += " AND begins_with(received_at, :month)"
+            request["ExpressionAttributeValues"][":month"] = {"S": month}
+        if search:
+            request["FilterExpression"] = "contains(searched, :search)"
+            request["ExpressionAttributeValues"][":search"] = {"S": search.casefold()}
+        else:
+            request["Limit"] = limit
+        found: list[InvoiceRecord] = []
+        while True:
+            if start:
+                request["ExclusiveStartKey"] = start
+            with aws_errors("list_invoices"):
+                answer = self._dynamodb.query(**request)
+            found += [self._record(item) for item in answer["Items"]]
+            start = answer.get("LastEvaluatedKey")
+            if not start or not search or len(found) >= limit:
+                return found, start
 
     def all(self, *, status: str = "", months: list[str] | None = None) -> Iterator[InvoiceRecord]:
         """All invoices of a status or of these months, newest first."""
@@ -258,6 +283,8 @@ class DynamoInvoices:
             for name in ("vendor", "invoice_number", "invoice_date", "currency", "total"):
                 shown[name] = record.invoice.text(name)
         item |= {name: {"S": value} for name, value in shown.items() if value}
+        names = (record.id, record.file, *(shown.get(one, "") for one in _SEARCHED))
+        item["searched"] = {"S": "\n".join(names).casefold()}
         if len(text) <= _LARGEST_RECORD:
             return item | {"record": {"S": text}}
         key = f"textract/{record.id}/record-{record.revision}.json"
@@ -289,9 +316,11 @@ class S3Documents:
             answer = self._s3.head_object(**_where(document))
         return str(answer.get("Metadata", {}).get("submitted-by", ""))
 
-    def write_json(self, key: str, content: Mapping[str, Any]) -> None:
+    def write_json(self, key: str, content: Mapping[str, Any]) -> str:
         """See the port."""
-        self.write_text(key, json.dumps(content, separators=(",", ":")))
+        text = json.dumps(content, separators=(",", ":"))
+        self.write_text(key, text)
+        return digest(text)
 
     def read_json(self, key: str) -> dict[str, Any] | None:
         """See the port."""

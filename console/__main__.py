@@ -1,0 +1,91 @@
+"""Start the console: `python -m console`, on the local cloud or in its container.
+
+Anywhere but on the local cloud it needs Cognito's settings, and ends where one is missing:
+CONSOLE_URL, OIDC_METADATA_URL, OIDC_CLIENT_ID, OIDC_CLIENT_SECRET and COOKIE_SECRET.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from console.identity import allows_development_login
+from finops.cli.environment import LOCAL, environment
+
+DEFAULT_PORT: Final = 8501
+REQUIRED: Final = (
+    "CONSOLE_URL",
+    "OIDC_METADATA_URL",
+    "OIDC_CLIENT_ID",
+    "OIDC_CLIENT_SECRET",
+    "COOKIE_SECRET",
+)
+
+
+class MissingSetting(Exception):
+    """The login is not set up; the message names what is missing."""
+
+
+def login_settings(variables: Mapping[str, str]) -> str:
+    """Streamlit's secrets.toml for its OIDC login.
+
+    Raises:
+        MissingSetting: a variable is not set.
+    """
+    if missing := [name for name in REQUIRED if not variables.get(name)]:
+        raise MissingSetting(
+            f"{', '.join(missing)} must be set: outside the local cloud everybody signs in by OIDC"
+        )
+    settings = {
+        "redirect_uri": f"{variables['CONSOLE_URL'].rstrip('/')}/oauth2callback",
+        "cookie_secret": variables["COOKIE_SECRET"],
+        "client_id": variables["OIDC_CLIENT_ID"],
+        "client_secret": variables["OIDC_CLIENT_SECRET"],
+        "server_metadata_url": variables["OIDC_METADATA_URL"],
+        "client_kwargs": {"scope": "openid email"},
+    }
+    # TOML takes JSON's strings as they are.
+    lines = ["[auth]", *(f"{name} = {_toml(value)}" for name, value in settings.items())]
+    return "\n".join(lines) + "\n"
+
+
+def _toml(value: object) -> str:
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{name} = {_toml(one)}" for name, one in value.items()) + " }"
+    return json.dumps(value)
+
+
+def command(port: int, variables: Mapping[str, str]) -> list[str]:
+    """The command that runs the pages; on the local cloud only this machine reaches them.
+
+    Raises:
+        MissingSetting: the login is not set up.
+    """
+    app = Path(__file__).with_name("app.py")
+    started = [sys.executable, "-m", "streamlit", "run", str(app), f"--server.port={port}"]
+    if allows_development_login(environment(variables.get("FINOPS_ENV", LOCAL))):
+        return [*started, "--server.address=127.0.0.1"]
+    folder = Path(tempfile.mkdtemp(prefix="console-"))
+    secrets = folder / "secrets.toml"
+    secrets.touch(mode=0o600)
+    secrets.write_text(login_settings(variables))
+    return [*started, "--server.address=0.0.0.0", f"--secrets.files={secrets}"]
+
+
+def main() -> None:
+    """Replace this process by the server."""
+    try:
+        arguments = command(int(os.environ.get("CONSOLE_PORT", DEFAULT_PORT)), os.environ)
+    except MissingSetting as error:
+        sys.exit(f"console: {error}")
+    os.chdir(Path(__file__).parents[1])
+    os.execv(arguments[0], arguments)
+
+
+if __name__ == "__main__":
+    main()

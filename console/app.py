@@ -1,0 +1,60 @@
+"""The console's frame: who is here, and the pages that they can open."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+
+import streamlit as st
+
+from console import identity, ui
+from console.services import services
+from console.views import invoices
+from finops.cli.environment import LOCAL, environment
+
+st.set_page_config(
+    page_title="FinOps console",
+    page_icon=str(Path(__file__).with_name("icon.png")),
+    layout="wide",
+)
+
+PAGES = ((invoices, "Invoices", ":material/receipt_long:"),)
+
+deployment = environment(os.environ.get("FINOPS_ENV", LOCAL))
+user = identity.current(deployment)
+
+
+def page(view: ModuleType) -> Callable[[], None]:
+    """What is run when the page is opened by somebody who may."""
+    return lambda: view.show(services(deployment), user)
+
+
+# Also before somebody has signed in: an address with a page in it leads there afterwards.
+opened = st.navigation(
+    ui.know_pages(
+        {
+            title: st.Page(
+                page(view),
+                title=title,
+                icon=icon,
+                url_path=title.lower(),
+                default=view is PAGES[0][0],
+            )
+            for view, title, icon in PAGES
+        }
+    ),
+    position="sidebar" if user else "hidden",
+)
+if user is None:
+    identity.sign_in(deployment)
+    st.stop()
+with st.sidebar:
+    st.markdown(f"**{ui.plain(user.name)}**  \n{user.role.capitalize()} · `{deployment.name}`")
+    st.caption("All times are UTC.")
+    if st.button("Sign out", icon=":material/logout:"):
+        identity.sign_out(deployment)
+        st.rerun()
+ui.show_flash()
+opened.run()

@@ -1,0 +1,24 @@
+// A page of a document, with a box where each value was found; values and boxes point at each other.
+export default function page({ parentElement, data, setTriggerValue }) {
+  const image = parentElement.querySelector("img");
+  const sheet = parentElement.querySelector(".sheet");
+  image.src = data.image;
+  image.alt = data.alt;
+  sheet.querySelectorAll(".box").forEach((box) => box.remove());
+  for (const one of data.boxes) {
+    const box = document.createElement("button");
+    box.type = "button";
+    box.className = `box ${one.level}`;
+    const percent = (share) => `${100 * share}%`;
+    box.style.left = percent(one.left);
+    box.style.top = percent(one.top);
+    box.style.width = percent(one.width);
+    box.style.height = percent(one.height);
+    box.title = one.title;
+    box.setAttribute("aria-label", one.title);
+    const name = document.createElement("span");
+    name.textContent = one.title;
+    box.append(name);
+    sheet.append(box);
+  }
+}

@@ -1,0 +1,132 @@
+"""Who uses the console, and what they may do.
+
+In AWS that is whoever Streamlit's own OIDC login let in, with the roles that their Cognito groups
+name. On the local cloud, and nowhere else, anybody may say who they are: such a session's calls are
+signed with the local cloud's own keys, so it reaches no AWS account.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final
+
+import streamlit as st
+
+from finops.cli.environment import LOCAL, Environment
+
+GROUPS_CLAIM: Final = "cognito:groups"
+_SESSION_KEY: Final = "development_user"
+
+
+class Role(StrEnum):
+    """What a person may do; each role may do what the ones before it may."""
+
+    VIEWER = "viewer"
+    EDITOR = "editor"
+    APPROVER = "approver"
+
+
+_ORDER: Final = tuple(Role)
+MEANING: Final = {
+    Role.VIEWER: "sees everything and changes nothing",
+    Role.EDITOR: "uploads files, corrects invoices, edits budgets",
+    Role.APPROVER: "approves and rejects invoices as well",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class User:
+    """A person, by the name that the audit trail shall have."""
+
+    name: str
+    role: Role
+
+    def may(self, role: Role) -> bool:
+        """Whether this person may do what the role may."""
+        return _ORDER.index(self.role) >= _ORDER.index(role)
+
+
+def allows_development_login(environment: Environment) -> bool:
+    """Whether anybody may say who they are: on the local cloud only."""
+    return environment.name == LOCAL and environment.endpoint_url is not None
+
+
+def from_claims(claims: Mapping[str, Any], *, prefix: str, now: float) -> User | None:
+    """The person whom Cognito's id token names.
+
+    Args:
+        claims: Of the token.
+        prefix: Of the groups' names, such as `finops` of `finops-editor`.
+        now: Seconds since 1970.
+
+    Returns:
+        None where the token has ended, or its person is in none of the console's groups.
+    """
+    if float(claims.get("exp", 0)) <= now:
+        return None
+    groups = claims.get(GROUPS_CLAIM) or ()
+    roles = [role for role in _ORDER if f"{prefix}-{role}" in groups]
+    verified = claims.get("email_verified") in (True, "true")
+    name = (claims.get("email") if verified else None) or claims.get("cognito:username")
+    if not roles or not name:
+        return None
+    return User(name=str(name), role=roles[-1])
+
+
+def current(environment: Environment) -> User | None:
+    """The person of this session, None where nobody with a role has signed in."""
+    if allows_development_login(environment):
+        user: User | None = st.session_state.get(_SESSION_KEY)
+        return user
+    if not st.user.is_logged_in:
+        return None
+    return from_claims(st.user.to_dict(), prefix=environment.prefix, now=time.time())
+
+
+def sign_in(environment: Environment) -> None:
+    """Show the way in."""
+    st.title("FinOps console")
+    if allows_development_login(environment):
+        st.write("This is the local cloud: say who you are. Nothing here reaches AWS.")
+        _say_who_you_are()
+    elif st.user.is_logged_in:
+        groups = ", ".join(f"`{environment.prefix}-{role}`" for role in _ORDER)
+        st.warning(
+            f"Your session has ended, or you are in none of the console's groups ({groups}). "
+            "Sign in again, or ask whoever runs the console.",
+            icon=":material/lock:",
+        )
+        st.button("Sign in again", type="primary", on_click=st.logout)
+    else:
+        st.write("Sign in with your organization's account.")
+        st.button("Sign in", type="primary", icon=":material/login:", on_click=st.login)
+
+
+def sign_out(environment: Environment) -> None:
+    """End the session."""
+    if allows_development_login(environment):
+        st.session_state.clear()
+    else:
+        st.logout()
+
+
+def _say_who_you_are() -> None:
+    with st.form("sign-in", width=420):
+        name = st.text_input(
+            "Name", value="anna", max_chars=60, help="As the audit trail names you."
+        )
+        role = st.radio(
+            "Role",
+            _ORDER,
+            index=_ORDER.index(Role.APPROVER),
+            format_func=str.capitalize,
+            captions=[MEANING[one].capitalize() for one in _ORDER],
+        )
+        if st.form_submit_button("Sign in", type="primary"):
+            if name.strip():
+                st.session_state[_SESSION_KEY] = User(name=name.strip(), role=role)
+                st.rerun()
+            st.error("A name is needed.")

@@ -1,0 +1,88 @@
+"""The deployment's services, as the functions and the command line have them."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+import streamlit as st
+
+from console.identity import User
+from finops.cli.audit import AuditDeployment
+from finops.cli.billing_adapters import BillingDeployment
+from finops.cli.budgets_adapters import Tables
+from finops.cli.environment import Environment
+from finops.cli.invoices_adapters import InvoiceDeployment
+from finops.invoices.reviewing import Reviewing
+from finops.shared.audit import AuditEvent, AuditRecorder, NoAudit
+from finops.shared.errors import ConfigurationError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Services:
+    """Everything that a page may ask."""
+
+    environment: Environment
+    budgets: Tables
+    billing: BillingDeployment
+    invoices: InvoiceDeployment
+    audit: AuditDeployment
+    own_invoices: bool = False
+    """Whether who submitted an invoice may approve it."""
+
+    @property
+    def reviewing(self) -> Reviewing:
+        """What people decide about invoices."""
+        return replace(self.invoices.reviewing, own_invoices=self.own_invoices)
+
+    @property
+    def recorder(self) -> AuditRecorder:
+        """The audit trail, where one is deployed."""
+        try:
+            return self.audit.recorder
+        except ConfigurationError as error:
+            if error.code == "not_deployed":
+                return NoAudit()
+            raise
+
+    def record(
+        self, user: User, action: str, subject: str, version: str = "", **details: Any
+    ) -> None:
+        """Tell the audit trail what this person did.
+
+        Args:
+            user: Who.
+            action: Such as `budget.edited`.
+            subject: The thing's id.
+            version: Tells this time from others; made up where the thing has none.
+            details: Small facts.
+        """
+        facts: Mapping[str, Any] = details
+        self.recorder.record(
+            AuditEvent(
+                stream="console",
+                action=action,
+                actor=user.name,
+                subject=subject,
+                version=version or uuid.uuid4().hex,
+                occurred_at=datetime.now(UTC),
+                details={"role": user.role.value, **facts},
+            )
+        )
+
+
+@st.cache_resource(ttl="10m", show_spinner=False)
+def services(environment: Environment) -> Services:
+    """The services of a deployment, one set for every session."""
+    return Services(
+        environment=environment,
+        budgets=Tables(environment),
+        billing=BillingDeployment(environment),
+        invoices=InvoiceDeployment(environment),
+        audit=AuditDeployment(environment),
+        own_invoices=os.environ.get("CONSOLE_OWN_INVOICES", "") == "true",
+    )

@@ -1,0 +1,113 @@
+"""Who may use the console, and how it is started."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from console.__main__ import REQUIRED, MissingSetting, command, login_settings
+from console.identity import Role, User, allows_development_login, from_claims
+from finops.cli.environment import Environment, environment
+
+NOW = 1_800_000_000.0
+CLAIMS = {
+    "exp": NOW + 60,
+    "email": "anna@example.com",
+    "email_verified": True,
+    "cognito:username": "a1b2",
+    "cognito:groups": ["finops-editor", "others-approver"],
+}
+VARIABLES = {name: f"https://{name.lower()}.example.com" for name in REQUIRED}
+
+
+def user(**changes: Any) -> User | None:
+    return from_claims(CLAIMS | changes, prefix="finops", now=NOW)
+
+
+def test_the_groups_of_this_deployment_give_the_role() -> None:
+    assert user() == User(name="anna@example.com", role=Role.EDITOR)
+
+
+def test_of_several_roles_the_highest_counts() -> None:
+    found = user(**{"cognito:groups": ["finops-approver", "finops-viewer"]})
+    assert found
+    assert found.role is Role.APPROVER
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"cognito:groups": []},
+        {"cognito:groups": None},
+        {"cognito:groups": ["prod-approver", "approver"]},
+        {"exp": NOW},
+        {"exp": 0},
+        {"email_verified": False, "cognito:username": ""},
+    ],
+    ids=["no group", "none", "other groups", "just ended", "no end", "no name"],
+)
+def test_nobody_comes_in_without_role_name_and_a_session_that_lasts(
+    changes: dict[str, Any],
+) -> None:
+    assert user(**changes) is None
+
+
+def test_an_address_that_was_not_verified_is_nobodys_name() -> None:
+    found = user(email_verified=False)
+    assert found
+    assert found.name == "a1b2"
+
+
+def test_each_role_may_what_the_ones_before_it_may() -> None:
+    allowed = {
+        role: [wanted for wanted in Role if User(name="x", role=role).may(wanted)] for role in Role
+    }
+    assert allowed == {
+        Role.VIEWER: [Role.VIEWER],
+        Role.EDITOR: [Role.VIEWER, Role.EDITOR],
+        Role.APPROVER: [Role.VIEWER, Role.EDITOR, Role.APPROVER],
+    }
+
+
+def test_people_say_who_they_are_on_the_local_cloud_only() -> None:
+    assert allows_development_login(environment("local"))
+    assert not allows_development_login(environment("prod"))
+    assert not allows_development_login(Environment(name="local", prefix="finops"))
+    assert not allows_development_login(
+        Environment(name="prod", prefix="finops", endpoint_url="http://127.0.0.1:4566")
+    )
+
+
+@pytest.mark.parametrize("missing", REQUIRED)
+def test_outside_the_local_cloud_nothing_starts_without_the_login(missing: str) -> None:
+    with pytest.raises(MissingSetting, match=missing):
+        command(8501, VARIABLES | {"FINOPS_ENV": "prod", missing: ""})
+
+
+def test_the_local_console_answers_this_machine_only() -> None:
+    assert "--server.address=127.0.0.1" in command(8501, {})
+
+
+def test_the_login_is_handed_over_in_a_file_that_nobody_else_reads() -> None:
+    started = command(8501, VARIABLES | {"FINOPS_ENV": "prod"})
+    secrets = Path(next(one for one in started if "secrets" in one).partition("=")[2])
+    try:
+        assert secrets.stat().st_mode & 0o777 == 0o600
+        assert tomllib.loads(secrets.read_text()) == tomllib.loads(login_settings(VARIABLES))
+    finally:
+        secrets.unlink()
+        secrets.parent.rmdir()
+
+
+def test_the_login_comes_back_to_this_console() -> None:
+    secret = 'a "quoted" \\ secret'
+    found = tomllib.loads(
+        login_settings(
+            VARIABLES | {"CONSOLE_URL": "https://finops.example.com/", "OIDC_CLIENT_SECRET": secret}
+        )
+    )["auth"]
+    assert found["redirect_uri"] == "https://finops.example.com/oauth2callback"
+    assert found["client_secret"] == secret
