@@ -17,6 +17,7 @@ from finops.invoices.domain import (
     serial_number,
 )
 from finops.invoices.ports import Filed, InvoiceRecord
+from finops.shared.audit import digest
 from finops.shared.errors import RejectedInput, TransientFailure
 
 
@@ -96,11 +97,12 @@ class FakeObjects:
     def owner(self, document: SourceDocument) -> str:
         return self.submitter
 
-    def write_json(self, key: str, content: Mapping[str, Any]) -> None:
+    def write_json(self, key: str, content: Mapping[str, Any]) -> str:
         def write() -> None:
             self.objects[key] = json.dumps(content).encode()
 
         self.calls("write_json", write)
+        return digest(self.objects[key])
 
     def read_json(self, key: str) -> dict[str, Any] | None:
         return dict(json.loads(self.objects[key])) if key in self.objects else None

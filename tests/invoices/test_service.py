@@ -23,6 +23,7 @@ from finops.invoices.service import (
     Processing,
 )
 from finops.invoices.validation import Checks, Outcome
+from finops.shared.audit import AuditEvent, MemoryRecorder, digest
 from finops.shared.errors import RejectedInput, TransientFailure
 from tests.invoices.fakes import (
     Calls,
@@ -53,12 +54,15 @@ class Flow:
     def __post_init__(self) -> None:
         self.calls = Calls()
         self.clock = FakeClock()
+        self.audit = MemoryRecorder()
         self.store = FakeStore(self.calls)
         self.objects = FakeObjects(self.calls)
         self.workflow = FakeWorkflow(self.calls)
         self.engine = FakeEngine()
         self.announcer = FakeAnnouncer(self.calls)
-        self.intake = Intake(store=self.store, workflow=self.workflow, clock=self.clock)
+        self.intake = Intake(
+            store=self.store, workflow=self.workflow, clock=self.clock, audit=self.audit
+        )
         self.checking = Checking(
             store=self.store,
             objects=self.objects,
@@ -66,12 +70,21 @@ class Flow:
             checks=lambda: self.checks,
             json_currency="USD",
             clock=self.clock,
+            audit=self.audit,
         )
-        self.processing = Processing(store=self.store, clock=self.clock)
-        self.announcing = Announcing(store=self.store, announcer=self.announcer, clock=self.clock)
-        self.failing = Failing(store=self.store, announcer=self.announcer, clock=self.clock)
+        self.processing = Processing(store=self.store, clock=self.clock, audit=self.audit)
+        self.announcing = Announcing(
+            store=self.store, announcer=self.announcer, clock=self.clock, audit=self.audit
+        )
+        self.failing = Failing(
+            store=self.store, announcer=self.announcer, clock=self.clock, audit=self.audit
+        )
         self.waiting = Waiting(
-            store=self.store, workflow=self.workflow, clock=self.clock, maximum_escalations=2
+            store=self.store,
+            workflow=self.workflow,
+            clock=self.clock,
+            audit=self.audit,
+            maximum_escalations=2,
         )
         self.reviewing = Reviewing(
             store=self.store,
@@ -90,6 +103,7 @@ class Flow:
             inspect=lambda file, size: replace(PDF, pages=self.pages, size=size),
             text_layer=lambda file: self.text_layer,
             clock=self.clock,
+            audit=self.audit,
             settings=self.settings,
         )
 
@@ -495,6 +509,137 @@ class TestFailures:
         assert flow.store.find(done.id).status is InvoiceStatus.PROCESSED
 
 
+class TestAudit:
+    def told(self, flow: Flow) -> list[tuple[str, str]]:
+        """(action, actor) of each thing, once."""
+        found: dict[str, tuple[str, str]] = {}
+        for one in flow.audit.events:
+            found.setdefault(one.entry_id, (one.action, one.actor))
+        return [(action.removeprefix("invoice."), actor) for action, actor in found.values()]
+
+    def event(self, flow: Flow, action: str) -> AuditEvent:
+        return next(one for one in flow.audit.events if one.action == f"invoice.{action}")
+
+    def test_each_step_of_a_document_is_told_with_its_digests(self, flow: Flow) -> None:
+        done = flow.run(flow.drop("raw/a.pdf"))
+        assert self.told(flow) == [
+            ("received", "receive-invoices"),
+            ("extracted", "ann"),
+            ("validated", "ann"),
+            ("processed", "ann"),
+            ("notified", "notify-invoice"),
+        ]
+        assert {one.subject for one in flow.audit.events} == {done.id}
+        extracted, processed = self.event(flow, "extracted"), self.event(flow, "processed")
+        assert extracted.input_sha256 == processed.input_sha256 == digest(b"%PDF")
+        assert extracted.output_sha256 == digest(flow.objects.objects[done.response_key])
+        assert processed.version == "INV-2026-000001"
+        assert processed.details["vendor"] == "Acme GmbH"
+        assert processed.output_sha256 == self.event(flow, "validated").output_sha256
+
+    def test_who_dropped_it_is_known_by_s3_where_nobody_says_so(self, flow: Flow) -> None:
+        flow.objects.submitter = ""
+        flow.objects.objects["raw/a.pdf"] = b"%PDF"
+        flow.engine.answers["raw/a.pdf"] = answer(GOOD)
+        dropped = replace(document("raw/a.pdf"), principal="AWS:AIDAEXAMPLE")
+        flow.run(flow.intake.receive(dropped).id)
+        assert self.event(flow, "received").actor == "AWS:AIDAEXAMPLE"
+        assert self.event(flow, "processed").actor == "AWS:AIDAEXAMPLE"
+
+    def test_every_step_that_is_run_again_gives_the_same_entries(self, flow: Flow) -> None:
+        invoice = flow.drop("raw/a.pdf")
+        flow.run(invoice)
+        before = self.told(flow)
+        flow.drop("raw/a.pdf")
+        flow.run(invoice)
+        flow.extraction.finish(invoice, "job")
+        assert self.told(flow) == before
+        assert len(flow.audit.events) > len(before)
+
+    def test_a_json_invoice_has_the_digest_of_its_text(self, flow: Flow) -> None:
+        flow.run(flow.drop("json/a.json", json_invoice()))
+        assert self.event(flow, "processed").input_sha256 == digest(json_invoice())
+
+    def test_further_invoices_of_a_document_are_told_of(self, flow: Flow) -> None:
+        flow.pages = 2
+        second = GOOD | {"invoice_number": "R-78"}
+        first = flow.run(flow.drop("raw/a.pdf", answer(GOOD, second)))
+        part = flow.audit.events[2]
+        assert (part.action, part.subject) == ("invoice.received", f"{first.id}-2")
+        assert part.details["part_of"] == first.id
+
+    @pytest.mark.parametrize("pages", [1, 2])
+    def test_a_document_that_cannot_be_read_is_told_with_its_reason(
+        self, flow: Flow, pages: int
+    ) -> None:
+        flow.pages = pages
+        invoice = flow.drop("raw/a.pdf", RejectedInput("it is locked", code="encrypted_pdf"))
+        for _ in range(2):
+            flow.run(invoice)
+        assert [action for action, _ in self.told(flow)] == ["received", "rejected", "notified"]
+        assert "encrypted_pdf" in str(self.event(flow, "rejected").details["issues"])
+
+    def test_a_refused_json_invoice_is_told_however_often_it_is_looked_at(self, flow: Flow) -> None:
+        invoice = flow.drop("json/a.json", b"{")
+        for _ in range(2):
+            flow.run(invoice)
+        assert [action for action, _ in self.told(flow)] == ["received", "validated", "notified"]
+        assert self.event(flow, "validated").details["outcome"] == "INVALID"
+
+    def test_a_review_is_told_under_the_reviewers_name(self, flow: Flow) -> None:
+        waiting = flow.run(flow.drop("raw/a.pdf", answer(GOOD | {"total": "EUR 129.00"})))
+        flow.reviewing.decide(waiting.id, "bea", corrections={"total": "120.00"})
+        flow.check(waiting.id)
+        flow.reviewing.decide(waiting.id, "cem", corrections={"total": "119.00"})
+        flow.check(waiting.id)
+        assert [one for one in self.told(flow) if one[0] in {"reviewed", "validated"}] == [
+            ("validated", "ann"),
+            ("reviewed", "bea"),
+            ("validated", "ann"),
+            ("reviewed", "cem"),
+            ("validated", "ann"),
+        ]
+        reviewed = self.event(flow, "reviewed")
+        assert reviewed.details == {
+            "decision": "CORRECTED",
+            "before": {"total": "129.00"},
+            "after": {"total": "120.00"},
+        }
+        assert reviewed.occurred_at == flow.store.find(waiting.id).reviews[0].at
+
+    def test_a_rejection_by_a_person_is_told(self, flow: Flow) -> None:
+        waiting = flow.run(flow.drop("raw/a.pdf", answer(GOOD | {"total": "EUR 129.00"})))
+        flow.reviewing.decide(waiting.id, "bea", reject=True, reason="not ours")
+        flow.end(waiting.id)
+        assert ("reviewed", "bea") in self.told(flow)
+        assert self.event(flow, "reviewed").details["reason"] == "not ours"
+
+    def test_duplicates_and_resemblances_are_told_with_the_other_one(self, flow: Flow) -> None:
+        first = flow.run(flow.drop("raw/a.pdf"))
+        flow.run(flow.drop("raw/again.pdf"))
+        flow.run(flow.drop("raw/b.pdf", answer(GOOD | {"invoice_number": "R-99"})))
+        assert self.event(flow, "duplicate").details["duplicate_of"] == first.id
+        assert self.event(flow, "resembles_another").details["duplicate_of"] == first.id
+
+    def test_a_failure_and_going_on_are_told_each_once(self, flow: Flow) -> None:
+        invoice = flow.drop("raw/a.pdf")
+        failure = Failure(step="ProcessInvoice", error="E", cause="it broke", entered="10:00")
+        for _ in range(2):
+            with pytest.raises(InvoiceFailed):
+                flow.failing.record(invoice, failure)
+        for _ in range(2):
+            flow.failing.record(invoice, replace(failure, entered="11:00", redrive=1))
+        assert self.told(flow)[1:] == [("failed", "fail-invoice"), ("resumed", "fail-invoice")]
+        assert self.event(flow, "failed").details["cause"] == "it broke"
+
+    def test_giving_up_is_told(self, flow: Flow) -> None:
+        waiting = flow.run(flow.drop("raw/a.pdf", answer(GOOD | {"total": "EUR 129.00"})))
+        while flow.waiting.escalate(waiting.id):
+            pass
+        assert self.told(flow)[-1] == ("given_up", "review-invoice")
+        assert flow.audit.events[-1].counts == {"reminders": 2}
+
+
 def outcomes(flow: Flow) -> list[tuple[str, str, str]]:
     return sorted(
         (one.file, one.status.value, one.serial_number) for one in flow.store.records.values()
@@ -520,6 +665,7 @@ def test_a_kill_before_or_after_any_effect_changes_nothing_in_the_end() -> None:
     whole = Flow()
     scenario(whole, lambda act: act())
     expected = outcomes(whole)
+    audited = {one.entry_id for one in whole.audit.events}
     assert [status for _, status, _ in expected] == [
         "PROCESSED",
         "PROCESSED",
@@ -543,3 +689,5 @@ def test_a_kill_before_or_after_any_effect_changes_nothing_in_the_end() -> None:
 
             scenario(flow, again)
             assert outcomes(flow) == expected, f"{when} {moment}: {flow.calls.made[moment - 1]}"
+            found = {one.entry_id for one in flow.audit.events}
+            assert found == audited, f"{when} {moment}: {flow.calls.made[moment - 1]}"

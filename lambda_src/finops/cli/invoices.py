@@ -18,6 +18,7 @@ from finops.cli.environment import Environment
 from finops.cli.invoices_adapters import InvoiceDeployment
 from finops.cli.options import common
 from finops.cli.output import Exit, Output
+from finops.invoices.audit_events import retried_event
 from finops.invoices.domain import InvoiceStatus, invoice_id
 from finops.invoices.export import as_json, write_csv, write_json, write_xlsx
 from finops.invoices.ports import InvoiceRecord
@@ -186,6 +187,7 @@ def retry(
     deployment = InvoiceDeployment(environment)
     record = find(deployment, invoice)
     deployment.workflow.redrive(record.id)
+    deployment.audit.record(retried_event(record, getpass.getuser(), datetime.now(UTC)))
     finish(deployment, out, {record.file: record.id}, timeout=timeout if wait else 0, since=record)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from finops.cli.adapters import Aws, upload_form
+from finops.cli.auditing import CommandRecorder
 from finops.cli.environment import Environment
 from finops.invoices.adapters import DynamoInvoices, S3Documents, StepFunctionsWorkflow
 from finops.invoices.document_files import LARGEST_DOCUMENT
@@ -45,6 +46,11 @@ class InvoiceDeployment:
         return StepFunctionsWorkflow(
             self._aws.client("stepfunctions"), self.variables["WORKFLOW_ARN"]
         )
+
+    @cached_property
+    def audit(self) -> CommandRecorder:
+        """The audit trail that the flow records in."""
+        return CommandRecorder(self._aws.client("sqs"), self.variables.get("AUDIT_QUEUE_URL", ""))
 
     @property
     def reviewing(self) -> Reviewing:

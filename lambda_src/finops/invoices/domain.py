@@ -232,13 +232,18 @@ class Issue:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceDocument:
-    """An object in the bucket that holds a document, or a JSON invoice."""
+    """An object in the bucket that holds a document, or a JSON invoice.
+
+    Attributes:
+        principal: Who put it there, by S3's word.
+    """
 
     bucket: str
     key: str
     version_id: str
     size: int
     etag: str = ""
+    principal: str = ""
 
     @property
     def uri(self) -> str:

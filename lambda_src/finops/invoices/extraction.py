@@ -6,8 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from enum import StrEnum
+from hashlib import sha256
 from typing import Any, BinaryIO, Final
 
+from finops.invoices.audit_events import extracted_event, rejected_event
 from finops.invoices.document_files import DocumentFile
 from finops.invoices.domain import (
     TEXTRACT_PREFIX,
@@ -18,6 +20,7 @@ from finops.invoices.domain import (
 from finops.invoices.expense import read_expense
 from finops.invoices.ports import ExpenseEngine, InvoiceRecord, InvoiceStore, Objects, Workflow
 from finops.invoices.service import Clock, rejected
+from finops.shared.audit import AuditRecorder
 from finops.shared.errors import RejectedInput
 from finops.shared.money import EXACT
 
@@ -64,19 +67,19 @@ class Extraction:
     inspect: Callable[[BinaryIO, int], DocumentFile]
     text_layer: Callable[[BinaryIO], dict[str, Any] | None]
     clock: Clock
+    audit: AuditRecorder
     settings: EngineSettings = field(default_factory=EngineSettings)
 
     def extract(self, invoice: str) -> Extracted:
         """Look at the document and read it, where that can be done at once."""
         record = self.store.find(invoice)
-        if record.status is InvoiceStatus.REJECTED:
-            return Extracted.REJECTED
-        if record.response_key:
-            return Extracted.EXTRACTED
+        if record.status is InvoiceStatus.REJECTED or record.response_key:
+            self._record(record)
+            return _result(record)
         try:
             return self._extract(record)
         except RejectedInput as error:
-            self.store.save(rejected(record, error, InvoiceStatus.REJECTED, self.clock()))
+            self._reject(record, error)
             return Extracted.REJECTED
 
     def begin(self, invoice: str, task_token: str) -> None:
@@ -93,7 +96,7 @@ class Extraction:
             job = self.engine.start(record.document, record.id, attempt)
             answer = self.engine.collect(job)
         except RejectedInput as error:
-            self._end_rejected(record, error)
+            self._tell(self._reject(record, error))
             return
         if answer is not None:
             self._end(record, answer)
@@ -102,12 +105,13 @@ class Extraction:
         """Collect a job whose completion was announced."""
         record = self.store.find(invoice)
         if record.response_key or record.status is InvoiceStatus.REJECTED:
+            self._record(record)
             self._tell(record)
             return
         try:
             answer = self.engine.collect(job)
         except RejectedInput as error:
-            self._end_rejected(record, error)
+            self._tell(self._reject(record, error))
             return
         if answer is not None:
             self._end(record, answer)
@@ -121,6 +125,7 @@ class Extraction:
                 media_type=found.media_type,
                 pages=found.pages,
                 submitted_by=self.objects.owner(record.document),
+                content_sha256=_sha256(file) if found.size <= SYNCHRONOUS_BYTES else "",
                 updated_at=self.clock(),
             )
             if self.settings.engine == "text-layer" and found.kind == "PDF":
@@ -138,20 +143,23 @@ class Extraction:
     def _end(self, record: InvoiceRecord, answer: dict[str, Any]) -> None:
         self._tell(self._keep(record, answer, "textract"))
 
-    def _end_rejected(self, record: InvoiceRecord, error: RejectedInput) -> None:
-        self._tell(self.store.save(rejected(record, error, InvoiceStatus.REJECTED, self.clock())))
+    def _reject(self, record: InvoiceRecord, error: RejectedInput) -> InvoiceRecord:
+        record = self.store.save(rejected(record, error, InvoiceStatus.REJECTED, self.clock()))
+        self._record(record)
+        return record
 
     def _tell(self, record: InvoiceRecord) -> None:
         if not record.task_token:
             return
-        result = (
-            Extracted.REJECTED if record.status is InvoiceStatus.REJECTED else Extracted.EXTRACTED
-        )
-        self.workflow.resume(record.task_token, {"outcome": result.value})
+        self.workflow.resume(record.task_token, {"outcome": _result(record).value})
+
+    def _record(self, record: InvoiceRecord) -> None:
+        event = rejected_event if record.status is InvoiceStatus.REJECTED else extracted_event
+        self.audit.record(event(record, self.clock()))
 
     def _keep(self, record: InvoiceRecord, answer: dict[str, Any], engine: str) -> InvoiceRecord:
         key = f"{TEXTRACT_PREFIX}{record.document.document_id}/response.json"
-        self.objects.write_json(key, answer)
+        written = self.objects.write_json(key, answer)
         pages = max(record.pages, 1)
         charged = Decimal(0)
         agreement = record.agreement
@@ -159,16 +167,19 @@ class Extraction:
             charged = self.settings.price_per_page * pages
             if self.settings.shadow:
                 agreement = self._compare(record, answer)
-        return self.store.save(
+        record = self.store.save(
             replace(
                 record,
                 response_key=key,
+                response_sha256=written,
                 engine=engine,
                 cost_usd=charged,
                 agreement=agreement,
                 updated_at=self.clock(),
             )
         )
+        self._record(record)
+        return record
 
     def _is_safe(self, answer: dict[str, Any]) -> bool:
         """Whether nothing speaks against a text layer's reading.
@@ -193,6 +204,20 @@ class Extraction:
             name: [one.text(name) for one in ours] == [one.text(name) for one in theirs]
             for name in COMPARED
         }
+
+
+def _result(record: InvoiceRecord) -> Extracted:
+    if record.status is InvoiceStatus.REJECTED:
+        return Extracted.REJECTED
+    return Extracted.EXTRACTED
+
+
+def _sha256(file: BinaryIO) -> str:
+    file.seek(0)
+    found = sha256()
+    while piece := file.read(1 << 20):
+        found.update(piece)
+    return found.hexdigest()
 
 
 def _adds_up(invoice: Invoice, trusted: set[str]) -> bool:

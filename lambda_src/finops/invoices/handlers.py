@@ -13,6 +13,7 @@ from urllib.parse import unquote_plus
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from finops.audit.recorder import audit_recorder
 from finops.invoices.adapters import (
     DynamoInvoices,
     S3Documents,
@@ -36,7 +37,7 @@ from finops.shared.observability import MetricUnit, logger, metrics
 @metrics.log_metrics
 def receive_invoices(event: Mapping[str, Any], _context: LambdaContext) -> dict[str, Any]:
     """Queue of S3 events → records and executions. Returns the messages to deliver again."""
-    intake = Intake(store=_store(), workflow=_workflow(), clock=_now)
+    intake = Intake(store=_store(), workflow=_workflow(), clock=_now, audit=audit_recorder())
     failures = []
     for message in event["Records"]:
         try:
@@ -92,6 +93,7 @@ def validate_invoice(event: Mapping[str, Any], _context: LambdaContext) -> dict[
         checks=_checks,
         json_currency=os.environ["JSON_CURRENCY"],
         clock=_now,
+        audit=audit_recorder(),
     ).validate(invoice)
     logger.info("invoice checked", extra=_facts(invoice, outcome=outcome.value))
     return {"outcome": outcome.value}
@@ -108,6 +110,7 @@ def review_invoice(event: Mapping[str, Any], _context: LambdaContext) -> dict[st
         store=_store(),
         workflow=_workflow(),
         clock=_now,
+        audit=audit_recorder(),
         maximum_escalations=int(os.environ["MAXIMUM_ESCALATIONS"]),
     )
     if token := event.get("task_token"):
@@ -123,7 +126,7 @@ def review_invoice(event: Mapping[str, Any], _context: LambdaContext) -> dict[st
 def process_invoice(event: Mapping[str, Any], _context: LambdaContext) -> dict[str, Any]:
     """Workflow, {"invoice_id"} → {"outcome": PROCESSED, DUPLICATE or NEEDS_REVIEW}."""
     invoice = _invoice_of(event)
-    status = Processing(store=_store(), clock=_now).process(invoice)
+    status = Processing(store=_store(), clock=_now, audit=audit_recorder()).process(invoice)
     logger.info("invoice filed", extra=_facts(invoice, outcome=status.value))
     return {"outcome": status.value}
 
@@ -133,9 +136,9 @@ def process_invoice(event: Mapping[str, Any], _context: LambdaContext) -> dict[s
 def notify_invoice(event: Mapping[str, Any], _context: LambdaContext) -> dict[str, Any]:
     """Workflow, {"invoice_id", "event"?} → its subscribers told: {"status"}."""
     invoice = _invoice_of(event)
-    status = Announcing(store=_store(), announcer=_announcer(), clock=_now).announce(
-        invoice, str(event.get("event", ""))
-    )
+    status = Announcing(
+        store=_store(), announcer=_announcer(), clock=_now, audit=audit_recorder()
+    ).announce(invoice, str(event.get("event", "")))
     metrics.add_metric(f"Invoices{_pascal(status)}", MetricUnit.Count, 1)
     return {"status": status.value}
 
@@ -156,7 +159,7 @@ def fail_invoice(event: Mapping[str, Any], _context: LambdaContext) -> dict[str,
         entered=str(event["entered"]),
         redrive=int(event["redrive"]),
     )
-    failing = Failing(store=_store(), announcer=_announcer(), clock=_now)
+    failing = Failing(store=_store(), announcer=_announcer(), clock=_now, audit=audit_recorder())
     return {"resume": failing.record(invoice, failure)}
 
 
@@ -179,6 +182,7 @@ def documents(event: Mapping[str, Any]) -> Iterator[SourceDocument]:
             version_id=found.get("versionId", ""),
             etag=found.get("eTag", "").strip('"'),
             size=int(found.get("size", 0)),
+            principal=record.get("userIdentity", {}).get("principalId", ""),
         )
 
 
@@ -254,6 +258,7 @@ def _extraction() -> Extraction:
         inspect=inspect,
         text_layer=analyze_text_layer,
         clock=_now,
+        audit=audit_recorder(),
         settings=EngineSettings(
             engine=os.environ["ENGINE"],
             trusted_vendors=tuple(json.loads(os.environ["TRUSTED_VENDORS"])),

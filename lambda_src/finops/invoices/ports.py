@@ -40,7 +40,9 @@ class InvoiceRecord:
     Attributes:
         revision: Counts the writes; who writes must have seen the last one.
         invoice: As read and corrected; None before the document is read.
-        response_key: Where in the bucket the engine's whole answer is.
+        content_sha256: Of the document's bytes; empty where it is too large to be read here.
+        response_key: Where in the bucket the engine's whole answer is; `response_sha256` is of its
+            bytes.
         cost_usd: What the engine charged for the document, by the price a page that is set.
         agreement: In shadow mode, by field whether both engines read the same.
         serial_number: Our own number, such as INV-2026-000123; empty until it is processed.
@@ -61,8 +63,10 @@ class InvoiceRecord:
     submitted_by: str = ""
     media_type: str = ""
     pages: int = 0
+    content_sha256: str = ""
     engine: str = ""
     response_key: str = ""
+    response_sha256: str = ""
     cost_usd: Decimal = Decimal(0)
     agreement: Mapping[str, bool] = field(default_factory=dict)
     invoice: Invoice | None = None
@@ -140,8 +144,8 @@ class Objects(Protocol):
     def owner(self, document: SourceDocument) -> str:
         """Who submitted it, as its metadata say; an empty text where they say nothing."""
 
-    def write_json(self, key: str, content: Mapping[str, Any]) -> None:
-        """Keep a document of ours."""
+    def write_json(self, key: str, content: Mapping[str, Any]) -> str:
+        """Keep a document of ours. Returns the SHA-256 of its bytes."""
 
     def read_json(self, key: str) -> dict[str, Any] | None:
         """A document of ours, None where there is none."""

@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from finops.invoices.audit_events import given_up_event
 from finops.invoices.domain import InvoiceStatus, Issue, Review, Severity
 from finops.invoices.ports import InvoiceRecord, InvoiceStore, Workflow
 from finops.invoices.service import Clock
 from finops.invoices.validation import canonical, missing
+from finops.shared.audit import AuditRecorder
 from finops.shared.errors import RejectedInput
 
 
@@ -28,6 +30,7 @@ class Waiting:
     store: InvoiceStore
     workflow: Workflow
     clock: Clock
+    audit: AuditRecorder
     maximum_escalations: int
 
     def ask(self, invoice: str, task_token: str) -> InvoiceRecord:
@@ -59,7 +62,7 @@ class Waiting:
             severity=Severity.ERROR,
             message=f"nobody decided, though {record.escalations} reminders were sent",
         )
-        self.store.save(
+        record = self.store.save(
             replace(
                 record,
                 status=InvoiceStatus.VALIDATION_FAILED,
@@ -67,6 +70,7 @@ class Waiting:
                 updated_at=now,
             )
         )
+        self.audit.record(given_up_event(record, now))
         return False
 
 

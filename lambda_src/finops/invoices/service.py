@@ -13,6 +13,14 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Final
 
+from finops.invoices.audit_events import (
+    checked_event,
+    failed_event,
+    filed_event,
+    notified_event,
+    received_event,
+    reviewed_events,
+)
 from finops.invoices.domain import (
     JSON_PREFIX,
     Invoice,
@@ -33,12 +41,14 @@ from finops.invoices.ports import (
     Workflow,
 )
 from finops.invoices.validation import Checks, Outcome, check, outcome
+from finops.shared.audit import AuditRecorder, digest
 from finops.shared.errors import FinOpsError, RejectedInput
 
 Clock = Callable[[], datetime]
 
 #: A JSON invoice is a page of text at most; what is larger is something else.
 LARGEST_JSON: Final = 1 << 20
+_REFUSED: Final = frozenset({InvoiceStatus.REJECTED, InvoiceStatus.VALIDATION_FAILED})
 
 
 class InvoiceFailed(FinOpsError):
@@ -52,6 +62,7 @@ class Intake:
     store: InvoiceStore
     workflow: Workflow
     clock: Clock
+    audit: AuditRecorder
 
     def receive(self, document: SourceDocument) -> InvoiceRecord:
         """Enter a dropped file and start its workflow, once however often the event comes."""
@@ -67,6 +78,7 @@ class Intake:
         )
         kind = "JSON" if document.key.startswith(JSON_PREFIX) else "DOCUMENT"
         self.workflow.start(record.id, {"invoice_id": record.id, "kind": kind})
+        self.audit.record(received_event(record))
         return record
 
 
@@ -80,18 +92,29 @@ class Checking:
     checks: Callable[[], Checks]
     json_currency: str
     clock: Clock
+    audit: AuditRecorder
 
     def validate(self, invoice: str) -> Outcome:
         """Read the invoice where that is still to be done, and check it."""
         record = self.store.find(invoice)
+        # The person's own command may not write to the trail; the flow that obeys it does.
+        self.audit.record(*reviewed_events(record))
         if record.status.is_final and record.status is not InvoiceStatus.PROCESSING_FAILED:
+            if record.status in _REFUSED:
+                self._recorded(record, Outcome.INVALID)
+            elif event := filed_event(record, self.clock()):
+                self.audit.record(event)
             return _outcome_of(record)
         if record.invoice is None:
             try:
                 record = self._read(record)
             except RejectedInput as error:
-                return _outcome_of(self._refuse(record, error))
-        return self._check(record)
+                return self._recorded(self._refuse(record, error), Outcome.INVALID)
+        return self._recorded(*self._check(record))
+
+    def _recorded(self, record: InvoiceRecord, found: Outcome) -> Outcome:
+        self.audit.record(checked_event(record, found.value, self.clock()))
+        return found
 
     def _read(self, record: InvoiceRecord) -> InvoiceRecord:
         if record.document.key.startswith(JSON_PREFIX):
@@ -105,7 +128,14 @@ class Checking:
                 content = file.read(LARGEST_JSON + 1)
             owner = self.objects.owner(record.document)
             found = [read_json(content, currency=self.json_currency)]
-            return replace(record, invoice=found[0], engine="json", pages=1, submitted_by=owner)
+            return replace(
+                record,
+                invoice=found[0],
+                engine="json",
+                pages=1,
+                submitted_by=owner,
+                content_sha256=digest(content),
+            )
         answer = self.objects.read_json(record.response_key) if record.response_key else None
         if answer is None:
             raise RejectedInput(
@@ -126,7 +156,7 @@ class Checking:
     def _split(self, record: InvoiceRecord, number: int, part: Invoice) -> None:
         """Another invoice of the same document goes its own way."""
         part_id = invoice_id(record.document.document_id, number)
-        self.store.create(
+        created = self.store.create(
             replace(
                 record,
                 id=part_id,
@@ -141,8 +171,9 @@ class Checking:
             )
         )
         self.workflow.start(part_id, {"invoice_id": part_id, "kind": "INVOICE"})
+        self.audit.record(received_event(created))
 
-    def _check(self, record: InvoiceRecord) -> Outcome:
+    def _check(self, record: InvoiceRecord) -> tuple[InvoiceRecord, Outcome]:
         read = record.invoice
         if read is None:
             raise ValueError(f"{record.id} has not been read")
@@ -159,8 +190,8 @@ class Checking:
             Outcome.REVIEW: InvoiceStatus.NEEDS_REVIEW,
             Outcome.INVALID: InvoiceStatus.VALIDATION_FAILED,
         }[found]
-        self.store.save(replace(record, issues=issues, status=status, decision="", updated_at=now))
-        return found
+        record = replace(record, issues=issues, status=status, decision="", updated_at=now)
+        return self.store.save(record), found
 
     def _refuse(self, record: InvoiceRecord, error: RejectedInput) -> InvoiceRecord:
         status = (
@@ -177,12 +208,18 @@ class Processing:
 
     store: InvoiceStore
     clock: Clock
+    audit: AuditRecorder
 
     def process(self, invoice: str) -> InvoiceStatus:
         """File the invoice: PROCESSED, DUPLICATE, or NEEDS_REVIEW where it nearly matches one."""
         record = self.store.find(invoice)
-        if record.status.is_final and record.status is not InvoiceStatus.PROCESSING_FAILED:
-            return record.status
+        if not record.status.is_final or record.status is InvoiceStatus.PROCESSING_FAILED:
+            record = self._file(record)
+        if event := filed_event(record, self.clock()):
+            self.audit.record(event)
+        return record.status
+
+    def _file(self, record: InvoiceRecord) -> InvoiceRecord:
         now = self.clock()
         filed = self.store.file(
             replace(
@@ -197,7 +234,7 @@ class Processing:
             accepted_match=record.duplicate_of if record.approved else "",
         )
         if filed.record:
-            return filed.record.status
+            return filed.record
         known = [issue for issue in record.issues if issue.code != "near_match"]
         if filed.duplicate_of:
             issue = Issue(
@@ -223,7 +260,7 @@ class Processing:
                 issues=(*known, near_match(filed.nearly_matches)),
                 updated_at=now,
             )
-        return self.store.save(changed).status
+        return self.store.save(changed)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -233,6 +270,7 @@ class Announcing:
     store: InvoiceStore
     announcer: Announcer
     clock: Clock
+    audit: AuditRecorder
 
     def announce(self, invoice: str, event: str = "") -> InvoiceStatus:
         """Say how the invoice stands, once for each time that it comes to stand so.
@@ -247,11 +285,15 @@ class Announcing:
         event = event or record.status.value
         # A review that is needed again, or still, is said again.
         said = f"{event} {len(record.reviews)}.{record.escalations}"
-        if said in record.announced:
-            return record.status
-        self.announcer.announce(record, event)
-        self.store.save(
-            replace(record, announced=(*record.announced, said), updated_at=self.clock())
+        if said not in record.announced:
+            self.announcer.announce(record, event)
+            self.store.save(
+                replace(record, announced=(*record.announced, said), updated_at=self.clock())
+            )
+        self.audit.record(
+            # What a person rejected comes here straight from the review.
+            *reviewed_events(record),
+            notified_event(record, event, said, self.clock()),
         )
         return record.status
 
@@ -263,6 +305,7 @@ class Failing:
     store: InvoiceStore
     announcer: Announcer
     clock: Clock
+    audit: AuditRecorder
 
     def record(self, invoice: str, failure: Failure) -> str:
         """Record a failure, or say which step a redriven execution goes on with.
@@ -288,6 +331,7 @@ class Failing:
             )
             known = replace(failure, resumed=resumed)
             record = self._save(record, known)
+        self.audit.record(failed_event(record, known, self.clock()))
         if known.resumed:
             return known.step
         if "PROCESSING_FAILED" not in record.announced:
