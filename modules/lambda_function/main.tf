@@ -40,6 +40,10 @@ resource "aws_lambda_function" "this" {
     }, var.environment)
   }
 
+  ephemeral_storage {
+    size = var.function.ephemeral_storage_mb
+  }
+
   logging_config {
     log_format            = "JSON"
     log_group             = aws_cloudwatch_log_group.this.name

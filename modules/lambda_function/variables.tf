@@ -18,7 +18,8 @@ variable "region" {
 variable "function" {
   description = <<-EOT
     The function: its `name`, `handler` (module.function) and limits.
-    `memory_mb` is in MB, `timeout_seconds` in seconds; `reserved_concurrency` -1 means unreserved.
+    `memory_mb` and `ephemeral_storage_mb` (of `/tmp`) are in MB, `timeout_seconds` in seconds;
+    `reserved_concurrency` -1 means unreserved.
   EOT
   type = object({
     name                 = string
@@ -26,6 +27,7 @@ variable "function" {
     handler              = string
     runtime              = optional(string, "python3.13")
     memory_mb            = optional(number, 256)
+    ephemeral_storage_mb = optional(number, 512)
     timeout_seconds      = optional(number, 30)
     reserved_concurrency = optional(number, -1)
   })
@@ -42,6 +44,10 @@ variable "function" {
   validation {
     condition     = var.function.memory_mb >= 128 && var.function.memory_mb <= 10240
     error_message = "function.memory_mb must be from 128 to 10240."
+  }
+  validation {
+    condition     = var.function.ephemeral_storage_mb >= 512 && var.function.ephemeral_storage_mb <= 10240
+    error_message = "function.ephemeral_storage_mb must be from 512 to 10240."
   }
   validation {
     condition     = var.function.timeout_seconds >= 1 && var.function.timeout_seconds <= 900

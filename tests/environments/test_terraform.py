@@ -53,7 +53,9 @@ def copied(work: Path, *folders: str) -> Path:
     return work
 
 
-@pytest.mark.parametrize("suite", ["lambda_function", "budgets", "billing", "invoices", "audit"])
+@pytest.mark.parametrize(
+    "suite", ["lambda_function", "budgets", "billing", "invoices", "reconciliation", "audit"]
+)
 def test_modules_hold_what_their_terraform_tests_say(suite: str, tmp_path: Path) -> None:
     folder = copied(tmp_path / "copy", "modules", f"tests/{suite}") / "tests" / suite
     started = terraform(folder, tmp_path, "init", "-input=false", "-no-color")

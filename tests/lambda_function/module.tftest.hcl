@@ -50,6 +50,7 @@ run "defaults" {
       aws_lambda_function.this.runtime == "python3.13"
       && tolist(aws_lambda_function.this.architectures) == tolist(["arm64"])
       && aws_lambda_function.this.memory_size == 256
+      && aws_lambda_function.this.ephemeral_storage[0].size == 512
       && aws_lambda_function.this.timeout == 60
       && aws_lambda_function.this.reserved_concurrent_executions == -1
       && aws_lambda_function.this.tracing_config[0].mode == "Active"
@@ -121,6 +122,7 @@ run "settings" {
       name                 = "finops-example"
       handler              = "finops.example.handlers.run"
       reserved_concurrency = 5
+      ephemeral_storage_mb = 1024
     }
     environment = { TABLE = "rows" }
     kms_key_arn = "arn:aws:kms:eu-west-1:123456789012:key/11111111-2222-3333-4444-555555555555"
@@ -134,6 +136,11 @@ run "settings" {
     async_invocation = { maximum_retries = 0, maximum_age_seconds = 60 }
     alarms           = { topic_arns = ["arn:aws:sns:eu-west-1:123456789012:operators"] }
     schedule         = { expression = "rate(1 hour)", input_json = "{}" }
+  }
+
+  assert {
+    condition     = aws_lambda_function.this.ephemeral_storage[0].size == 1024
+    error_message = "The function has as much of /tmp as it was given."
   }
 
   assert {
@@ -305,6 +312,13 @@ run "refuses_memory" {
   command = plan
   module { source = "../../modules/lambda_function" }
   variables { function = { name = "a", handler = "a.b", memory_mb = 64 } }
+  expect_failures = [var.function]
+}
+
+run "refuses_ephemeral_storage" {
+  command = plan
+  module { source = "../../modules/lambda_function" }
+  variables { function = { name = "a", handler = "a.b", ephemeral_storage_mb = 256 } }
   expect_failures = [var.function]
 }
 

@@ -1,0 +1,114 @@
+# ARNs are built from names: policies are then known at plan, and nothing waits for a queue, which takes
+# the provider 25 seconds.
+locals {
+  bucket_name = coalesce(var.bucket.name, "${var.name_prefix}-reconciliation-${var.account_id}-${var.region}")
+  bucket_arn  = "arn:aws:s3:::${local.bucket_name}"
+
+  function_name   = "${var.name_prefix}-reconcile-month"
+  payer_role_name = "${var.name_prefix}-cost-reader"
+  topic_name      = "${var.name_prefix}-reconciliation-reports"
+  topic_arn       = "arn:aws:sns:${var.region}:${var.account_id}:${local.topic_name}"
+
+  configuration_key = "config/reconciliation.yaml"
+  configuration     = yamldecode(var.configuration)
+
+  audit_environment = { for queue in var.audit[*] : "AUDIT_QUEUE_URL" => queue.queue_url }
+  database_environment = merge([
+    for database in var.database[*] : {
+      DATABASE_ARN        = database.cluster_arn
+      DATABASE_SECRET_ARN = database.secret_arn
+      DATABASE_NAME       = database.name
+    }
+  ]...)
+
+  environment = merge(local.audit_environment, local.database_environment, {
+    BUCKET             = local.bucket_name
+    CONFIGURATION_KEY  = local.configuration_key
+    ACCOUNT_ID         = var.account_id
+    SOURCE             = var.costs.source
+    EXPORTS_URI        = join(",", var.costs.exports_uris)
+    CALLS_PER_SECOND   = tostring(var.costs.calls_per_second)
+    PAYER_ROLE_NAME    = local.payer_role_name
+    EXTERNAL_ID        = var.external_id == null ? "" : var.external_id
+    BUDGETS_TABLE      = var.budgets_table_name == null ? "" : var.budgets_table_name
+    INVOICES_TABLE     = var.invoices_table_name == null ? "" : var.invoices_table_name
+    CLOSE_DAY          = tostring(var.reporting.close_day)
+    WATCH_UNTIL_DAY    = tostring(var.reporting.watch_until_day)
+    FORMATS            = join(",", var.reporting.formats)
+    LINK_SECONDS       = tostring(var.reporting.link_seconds)
+    TOPIC_ARN          = local.topic_arn
+    MAIL_SENDER        = var.notifications.mail_sender == null ? "" : var.notifications.mail_sender
+    MAIL_RECIPIENTS    = join(",", var.notifications.mail_recipients)
+    WEBHOOK_SECRET_ARN = var.notifications.webhook_secret_arn == null ? "" : var.notifications.webhook_secret_arn
+  })
+
+  layers = ["core", "reports", "duckdb"]
+  # Too big for an upload: Lambda fetches them from the bucket.
+  layers_in_bucket = { for name in local.layers : name => var.packages.layers[name] if var.packages.layers[name].upload == "s3" }
+}
+
+module "reconcile_month" {
+  source = "../lambda_function"
+
+  account_id  = var.account_id
+  region      = var.region
+  kms_key_arn = var.kms_key_arn
+  settings    = var.function_settings
+  alarms      = { enabled = var.alarms.enabled, topic_arns = var.alarms.topic_arns }
+  policy_json = data.aws_iam_policy_document.reconcile_month.json
+  package     = var.packages.code
+  layer_arns  = [for name in local.layers : aws_lambda_layer_version.this[name].arn]
+  schedule    = { expression = var.reporting.schedule_expression, input_json = jsonencode({}) }
+
+  function = {
+    name                 = local.function_name
+    description          = "Reconciles a month's costs with budgets and invoices, and reports"
+    handler              = "finops.reconciliation.handlers.reconcile_month"
+    memory_mb            = var.reporting.memory_mb
+    ephemeral_storage_mb = var.reporting.ephemeral_storage_mb
+    timeout_seconds      = 900
+  }
+
+  environment = local.environment
+}
+
+resource "aws_lambda_layer_version" "this" {
+  for_each = toset(local.layers)
+
+  layer_name        = "${var.name_prefix}-reconciliation-${each.key}"
+  source_code_hash  = var.packages.layers[each.key].sha256_base64
+  filename          = contains(keys(local.layers_in_bucket), each.key) ? null : var.packages.layers[each.key].path
+  s3_bucket         = try(aws_s3_object.layer[each.key].bucket, null)
+  s3_key            = try(aws_s3_object.layer[each.key].key, null)
+  s3_object_version = try(aws_s3_object.layer[each.key].version_id, null)
+}
+
+resource "aws_s3_object" "layer" {
+  for_each = local.layers_in_bucket
+
+  bucket      = aws_s3_bucket.this.id
+  key         = "layers/${each.key}-${replace(substr(each.value.sha256_base64, 0, 16), "/[^A-Za-z0-9]/", "-")}.zip"
+  source      = each.value.path
+  source_hash = each.value.sha256_base64
+  kms_key_id  = var.kms_key_arn
+
+  depends_on = [aws_s3_bucket_versioning.this]
+}
+
+# Accounts, rules and budgets, read at each run.
+resource "aws_s3_object" "configuration" {
+  bucket       = aws_s3_bucket.this.id
+  key          = local.configuration_key
+  content      = var.configuration
+  content_type = "application/yaml"
+  kms_key_id   = var.kms_key_arn
+
+  depends_on = [aws_s3_bucket_versioning.this]
+}
+
+# Subscribe to it whoever should hear of reports; mail and chat are settings of the function.
+resource "aws_sns_topic" "reports" {
+  #checkov:skip=CKV_AWS_26:a customer managed key is a setting
+  name              = local.topic_name
+  kms_master_key_id = var.kms_key_arn
+}

@@ -1,0 +1,277 @@
+variable "account_id" {
+  description = "Account that the flow is deployed to (12 digits)."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[0-9]{12}$", var.account_id))
+    error_message = "account_id must be 12 digits."
+  }
+}
+
+variable "region" {
+  description = "Region that the flow is deployed to, as in the provider's configuration."
+  type        = string
+  nullable    = false
+}
+
+variable "name_prefix" {
+  description = "Starts every name. Management and payers must agree on it, since roles are named in each other's policies."
+  type        = string
+  default     = "finops"
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{0,19}$", var.name_prefix))
+    error_message = "name_prefix takes 1 to 20 lower-case letters, digits and hyphens, a letter first."
+  }
+}
+
+variable "packages" {
+  description = "Code zip and layers from scripts/build_lambdas.py (packages.json), with paths as seen from the root module. Layers whose `upload` is `s3` go through the bucket."
+  type = object({
+    code   = object({ path = string, sha256_base64 = string })
+    layers = map(object({ path = string, sha256_base64 = string, upload = optional(string, "direct") }))
+  })
+  nullable = false
+
+  validation {
+    condition     = alltrue([for name in ["core", "reports", "duckdb"] : contains(keys(var.packages.layers), name)])
+    error_message = "packages.layers must hold the layers core, reports and duckdb."
+  }
+}
+
+variable "configuration" {
+  description = <<-EOT
+    Which account belongs to which business unit, what is shared, and budgets: YAML, such as `file("reconciliation.yaml")`.
+    Where it has `organization_tags`, the function may list the organization's accounts.
+  EOT
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(keys(yamldecode(var.configuration)))
+    error_message = "configuration must be a YAML mapping."
+  }
+}
+
+variable "payers" {
+  description = "Payer accounts beside the own one, in which the module reconciliation_payer makes the role to assume."
+  type        = set(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for payer in var.payers : can(regex("^[0-9]{12}$", payer)) && payer != var.account_id])
+    error_message = "payers must be account ids of 12 digits, without the own one."
+  }
+  validation {
+    condition = length(setsubtract(
+      toset([for payer in try(yamldecode(var.configuration).payer_accounts, []) : try(format("%012d", payer.id), "")]),
+      setunion(var.payers, [var.account_id]),
+    )) == 0
+    error_message = "payers must name each of the configuration's payer_accounts but the own account."
+  }
+}
+
+variable "external_id" {
+  description = "External id that the payers' roles ask for; needed where there are payers."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.external_id == null ? length(var.payers) == 0 : can(regex("^[A-Za-z0-9+=,.@:/_-]{2,}$", var.external_id)) && length(var.external_id) <= 1224
+    error_message = "external_id, which payers need, takes 2 to 1224 letters, digits and + = , . @ : / _ -."
+  }
+}
+
+variable "costs" {
+  description = <<-EOT
+    Where costs come from. `source` is `ce` (Cost Explorer of the payers), `focus` (FOCUS or CUR exports under `exports_uris`,
+    each `s3://bucket/prefix`), or `ledger` (the billing flow's, in `database`). `calls_per_second` is how often Cost Explorer
+    is asked, all payers together.
+  EOT
+  type = object({
+    source           = optional(string, "ce")
+    exports_uris     = optional(list(string), [])
+    calls_per_second = optional(number, 5)
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = contains(["ce", "focus", "ledger"], var.costs.source)
+    error_message = "costs.source must be ce, focus or ledger."
+  }
+  validation {
+    condition     = alltrue([for uri in var.costs.exports_uris : can(regex("^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[^,*?$]*)?$", uri))])
+    error_message = "costs.exports_uris must read s3://bucket/prefix."
+  }
+  validation {
+    condition     = var.costs.source != "focus" || length(var.costs.exports_uris) > 0
+    error_message = "costs.source focus needs costs.exports_uris."
+  }
+  validation {
+    condition     = var.costs.source != "ledger" || var.database != null
+    error_message = "costs.source ledger needs database."
+  }
+  validation {
+    condition     = var.costs.calls_per_second > 0 && var.costs.calls_per_second <= 100
+    error_message = "costs.calls_per_second must be above 0 and at most 100."
+  }
+}
+
+variable "reporting" {
+  description = <<-EOT
+    How months are reported. Each run of `schedule_expression` (UTC) reports the open month; the one before is looked at again
+    until `watch_until_day`, and is closed from `close_day` on: what changes then becomes a new revision. `formats` are of html,
+    csv, json and xlsx. Links in messages work for `link_seconds`, at most as long as the function's own credentials.
+  EOT
+  type = object({
+    schedule_expression  = optional(string, "cron(0 6 * * ? *)")
+    close_day            = optional(number, 5)
+    watch_until_day      = optional(number, 15)
+    formats              = optional(list(string), ["html", "csv", "json", "xlsx"])
+    link_seconds         = optional(number, 21600)
+    memory_mb            = optional(number, 2048)
+    ephemeral_storage_mb = optional(number, 2048)
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = 2 <= var.reporting.close_day && var.reporting.close_day <= var.reporting.watch_until_day && var.reporting.watch_until_day <= 28
+    error_message = "reporting.close_day must be from 2 on, and not after watch_until_day, which is at most 28."
+  }
+  validation {
+    condition = length(var.reporting.formats) > 0 && length(distinct(var.reporting.formats)) == length(var.reporting.formats) && alltrue([
+      for format in var.reporting.formats : contains(["html", "csv", "json", "xlsx"], format)
+    ])
+    error_message = "reporting.formats must be of html, csv, json and xlsx, each once."
+  }
+  validation {
+    condition     = var.reporting.link_seconds >= 60 && var.reporting.link_seconds <= 43200
+    error_message = "reporting.link_seconds must be from 60 to 43200: longer than 12 hours no credentials of a function last."
+  }
+  validation {
+    condition     = var.reporting.memory_mb >= 512
+    error_message = "reporting.memory_mb must be at least 512."
+  }
+}
+
+variable "notifications" {
+  description = <<-EOT
+    Who is told of a report, beside the topic's subscribers: `mail_recipients`, by SES from `mail_sender`, which SES must have
+    verified, and a Slack-compatible webhook whose URL is the value of the Secrets Manager secret `webhook_secret_arn`.
+  EOT
+  type = object({
+    mail_sender        = optional(string)
+    mail_recipients    = optional(list(string), [])
+    webhook_secret_arn = optional(string)
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition = alltrue([
+      for address in concat(var.notifications.mail_sender[*], var.notifications.mail_recipients) :
+      can(regex("^[^@,[:space:]]+@[^@,[:space:]]+$", address))
+    ])
+    error_message = "notifications.mail_sender and mail_recipients must be addresses such as finops@example.com."
+  }
+  validation {
+    condition     = (var.notifications.mail_sender == null) == (length(var.notifications.mail_recipients) == 0)
+    error_message = "notifications.mail_sender and mail_recipients need each other."
+  }
+  validation {
+    condition     = var.notifications.webhook_secret_arn == null || can(regex("^arn:aws:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:[^*?]+$", var.notifications.webhook_secret_arn))
+    error_message = "notifications.webhook_secret_arn must be the whole ARN of a secret."
+  }
+}
+
+variable "budgets_table_name" {
+  description = "The budgets table, the output `budgets_table_name` of the module budgets_management; budgets are the configuration's alone when null."
+  type        = string
+  default     = null
+}
+
+variable "invoices_table_name" {
+  description = "The invoices table, the output `table_name` of the module invoices; AWS's own list is compared alone when null."
+  type        = string
+  default     = null
+}
+
+variable "database" {
+  description = "The billing flow's database, for costs from its ledger and for its rates: `cluster_arn`, `secret_arn` and `name`, outputs of the module billing_database."
+  type        = object({ cluster_arn = string, secret_arn = string, name = string })
+  default     = null
+}
+
+variable "bucket" {
+  description = <<-EOT
+    The bucket: its `name` (made of prefix, account and region when null), days after which provisional reports go
+    (`provisional_days`), reports move to STANDARD_IA (`archive_days`) and replaced versions go (`noncurrent_days`), and whether
+    destroying takes its objects along.
+  EOT
+  type = object({
+    name             = optional(string)
+    provisional_days = optional(number, 60)
+    archive_days     = optional(number, 90)
+    noncurrent_days  = optional(number, 365)
+    force_destroy    = optional(bool, false)
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = var.bucket.name == null || can(regex("^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", var.bucket.name))
+    error_message = "bucket.name takes 3 to 63 lower-case letters, digits, dots and hyphens."
+  }
+  validation {
+    condition     = var.bucket.provisional_days >= 45
+    error_message = "bucket.provisional_days must be at least 45, longer than a month is open."
+  }
+  validation {
+    condition     = var.bucket.archive_days >= 30
+    error_message = "bucket.archive_days must be at least 30: S3 moves nothing to STANDARD_IA before."
+  }
+  validation {
+    condition     = var.bucket.noncurrent_days >= 1
+    error_message = "bucket.noncurrent_days must be at least 1."
+  }
+}
+
+variable "audit" {
+  description = "Queue of the audit trail that the flow records in what it did: the outputs `queue_url` and `queue_arn` of the module audit. Nothing is recorded when null."
+  type        = object({ queue_url = string, queue_arn = string })
+  default     = null
+}
+
+variable "kms_key_arn" {
+  description = "Customer managed key for bucket, topic, failure queue, logs and environment; AWS's own keys when null. Its policy must admit logs."
+  type        = string
+  default     = null
+}
+
+variable "function_settings" {
+  description = "Settings of the function, as in the module lambda_function: architecture, tracing, log_level, log_retention_days, permissions_boundary_arn."
+  type = object({
+    architecture             = optional(string, "arm64")
+    tracing                  = optional(bool, true)
+    log_level                = optional(string, "INFO")
+    log_retention_days       = optional(number, 30)
+    permissions_boundary_arn = optional(string)
+  })
+  default  = {}
+  nullable = false
+}
+
+variable "alarms" {
+  description = "Alarms, sent to the SNS topics `topic_arns`."
+  type = object({
+    enabled    = optional(bool, true)
+    topic_arns = optional(list(string), [])
+  })
+  default  = {}
+  nullable = false
+}

@@ -1,0 +1,17 @@
+output "role_arn" {
+  description = "ARN of the role that the management account assumes."
+  value       = aws_iam_role.cost_reader.arn
+}
+
+output "export_uri" {
+  description = "Where the export lies, for `costs.exports_uris` of the module reconciliation; null without one."
+  value       = one([for export in local.exports : "s3://${local.bucket_name}/${export.prefix}/${local.export_name}/data"])
+}
+
+output "policy_json" {
+  description = "The whole policies: of the role, who may assume it (`trust`), and of the bucket of exports where there is one."
+  value = merge(
+    { cost_reader = data.aws_iam_policy_document.cost_reader.json, trust = data.aws_iam_policy_document.trust.json },
+    { for key, document in data.aws_iam_policy_document.exports : "exports" => document.json },
+  )
+}

@@ -1,0 +1,82 @@
+variable "account_id" {
+  description = "The payer account (12 digits)."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[0-9]{12}$", var.account_id))
+    error_message = "account_id must be 12 digits."
+  }
+}
+
+variable "region" {
+  description = "Region of the provider: us-east-1 where there is a `focus_export`, for Data Exports is nowhere else."
+  type        = string
+  default     = "us-east-1"
+  nullable    = false
+}
+
+variable "name_prefix" {
+  description = "Starts every name. Management and payers must agree on it, since roles are named in each other's policies."
+  type        = string
+  default     = "finops"
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{0,19}$", var.name_prefix))
+    error_message = "name_prefix takes 1 to 20 lower-case letters, digits and hyphens, a letter first."
+  }
+}
+
+variable "hub" {
+  description = "The management side, the output `hub` of the module reconciliation: the `role_arn` that may assume the role here, and the `external_id` that it must show."
+  type        = object({ role_arn = string, external_id = string })
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^arn:aws:iam::[0-9]{12}:role/[A-Za-z0-9+=,.@/_-]+$", var.hub.role_arn))
+    error_message = "hub.role_arn must be the ARN of a role: no account root, no wildcard."
+  }
+  validation {
+    condition     = can(regex("^[A-Za-z0-9+=,.@:/_-]{2,}$", var.hub.external_id)) && length(var.hub.external_id) <= 1224
+    error_message = "hub.external_id takes 2 to 1224 letters, digits and + = , . @ : / _ -."
+  }
+}
+
+variable "focus_export" {
+  description = <<-EOT
+    Set (to `{}` for the defaults), it makes an export of all costs as FOCUS 1.2, by day in Parquet, into a bucket of its own:
+    its `bucket_name` (made of prefix and account when null), the `prefix` in it, days that exports are kept (`keep_days`), and
+    whether destroying takes them along.
+  EOT
+  type = object({
+    bucket_name   = optional(string)
+    prefix        = optional(string, "exports")
+    keep_days     = optional(number, 800)
+    force_destroy = optional(bool, false)
+  })
+  default = null
+
+  validation {
+    condition     = var.focus_export == null || var.region == "us-east-1"
+    error_message = "focus_export needs region us-east-1: Data Exports is nowhere else."
+  }
+  validation {
+    condition     = try(var.focus_export.bucket_name, null) == null || can(regex("^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", var.focus_export.bucket_name))
+    error_message = "focus_export.bucket_name takes 3 to 63 lower-case letters, digits, dots and hyphens."
+  }
+  validation {
+    condition     = var.focus_export == null || can(regex("^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*$", var.focus_export.prefix))
+    error_message = "focus_export.prefix takes letters, digits, hyphens and underscores, in parts between slashes."
+  }
+  validation {
+    condition     = var.focus_export == null || try(var.focus_export.keep_days >= 400, false)
+    error_message = "focus_export.keep_days must be at least 400: reports look back for twelve months."
+  }
+}
+
+variable "permissions_boundary_arn" {
+  description = "Permissions boundary of the role."
+  type        = string
+  default     = null
+}

@@ -1,0 +1,432 @@
+# Plans only, with a real provider and invented credentials: policies are compared whole, so that a
+# statement that is missing, wider or new fails here.
+
+provider "aws" {
+  region                      = "eu-west-1"
+  access_key                  = "000000000000"
+  secret_key                  = "test"
+  skip_credentials_validation = true
+  skip_metadata_api_check     = true
+  skip_requesting_account_id  = true
+}
+
+variables {
+  account_id = "111111111111"
+  region     = "eu-west-1"
+  packages = {
+    code = { path = "finops.zip", sha256_base64 = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=" }
+    layers = {
+      core    = { path = "core.zip", sha256_base64 = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=", upload = "direct" }
+      duckdb  = { path = "duckdb.zip", sha256_base64 = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=", upload = "s3" }
+      reports = { path = "reports.zip", sha256_base64 = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=" }
+    }
+  }
+  configuration = <<-EOT
+    currency: USD
+    payer_accounts:
+      - {id: "111111111111", name: Example Holding, business_unit: Corporate IT}
+  EOT
+}
+
+run "own_account_alone" {
+  command = plan
+  module { source = "../../modules/reconciliation" }
+
+  assert {
+    condition = jsonencode({
+      for s in jsondecode(output.policy_json).Statement :
+      s.Sid => [s.Effect, sort(flatten([s.Action])), sort(flatten([s.Resource])), try(s.Condition, null)]
+      }) == jsonencode({
+      KeepReports       = ["Allow", ["s3:GetObject", "s3:PutObject"], ["arn:aws:s3:::finops-reconciliation-111111111111-eu-west-1/cache/*", "arn:aws:s3:::finops-reconciliation-111111111111-eu-west-1/provisional/*", "arn:aws:s3:::finops-reconciliation-111111111111-eu-west-1/reports/*"], null]
+      ListReports       = ["Allow", ["s3:ListBucket"], ["arn:aws:s3:::finops-reconciliation-111111111111-eu-west-1"], { StringLike = { "s3:prefix" = ["cache/*", "provisional/*", "reports/*"] } }]
+      ReadConfiguration = ["Allow", ["s3:GetObject"], ["arn:aws:s3:::finops-reconciliation-111111111111-eu-west-1/config/reconciliation.yaml"], null]
+      ReadOwnCosts      = ["Allow", ["ce:GetCostAndUsage", "invoicing:ListInvoiceSummaries"], ["*"], null]
+      SendFailures      = ["Allow", ["sqs:SendMessage"], ["arn:aws:sqs:eu-west-1:111111111111:finops-reconcile-month-failures"], null]
+      TellSubscribers   = ["Allow", ["sns:Publish"], ["arn:aws:sns:eu-west-1:111111111111:finops-reconciliation-reports"], null]
+      WriteLogs         = ["Allow", ["logs:CreateLogStream", "logs:PutLogEvents"], ["arn:aws:logs:eu-west-1:111111111111:log-group:/aws/lambda/finops-reconcile-month:*"], null]
+      WriteTraces       = ["Allow", ["xray:PutTelemetryRecords", "xray:PutTraceSegments"], ["*"], null]
+    })
+    error_message = "Without settings the function reads the own account's costs, and keeps and tells of reports."
+  }
+
+  assert {
+    condition = alltrue([
+      aws_s3_bucket_public_access_block.this.block_public_acls,
+      aws_s3_bucket_public_access_block.this.block_public_policy,
+      aws_s3_bucket_public_access_block.this.ignore_public_acls,
+      aws_s3_bucket_public_access_block.this.restrict_public_buckets,
+      aws_s3_bucket_versioning.this.versioning_configuration[0].status == "Enabled",
+      aws_s3_bucket_ownership_controls.this.rule[0].object_ownership == "BucketOwnerEnforced",
+      one(aws_s3_bucket_server_side_encryption_configuration.this.rule).apply_server_side_encryption_by_default[0].sse_algorithm == "AES256",
+      !aws_s3_bucket.this.force_destroy,
+    ])
+    error_message = "The bucket is private, versioned, encrypted, and stays."
+  }
+
+  assert {
+    condition = jsonencode([
+      for s in jsondecode(data.aws_iam_policy_document.bucket.json).Statement : [s.Sid, s.Effect, s.Principal, s.Action, s.Condition]
+    ]) == jsonencode([["DenyWithoutTls", "Deny", { AWS = "*" }, "s3:*", { Bool = { "aws:SecureTransport" = "false" } }]])
+    error_message = "The bucket is reached by TLS only."
+  }
+
+  assert {
+    condition = {
+      for rule in aws_s3_bucket_lifecycle_configuration.this.rule : rule.id => [
+        try(rule.filter[0].prefix, ""), try(rule.expiration[0].days, 0),
+        try(one(rule.transition).days, 0), try(rule.noncurrent_version_expiration[0].noncurrent_days, 0),
+      ]
+      } == {
+      replaced    = ["", 0, 0, 365]
+      provisional = ["provisional/", 60, 0, 0]
+      reports     = ["reports/", 0, 90, 0]
+      cache       = ["cache/", 400, 0, 0]
+    }
+    error_message = "Provisional reports and cached answers go, reports move, replaced versions go."
+  }
+
+  assert {
+    condition     = aws_s3_object.configuration.key == "config/reconciliation.yaml" && aws_s3_object.configuration.content == var.configuration
+    error_message = "The configuration lies where the function reads it."
+  }
+
+  assert {
+    condition = (
+      keys(aws_s3_object.layer) == ["duckdb"]
+      && aws_s3_object.layer["duckdb"].key == "layers/duckdb-47DEQpj8HBSa--TI.zip"
+      && aws_lambda_layer_version.this["duckdb"].s3_key == "layers/duckdb-47DEQpj8HBSa--TI.zip"
+      && aws_lambda_layer_version.this["duckdb"].filename == null
+      && aws_lambda_layer_version.this["core"].filename == "core.zip"
+      && aws_lambda_layer_version.this["core"].s3_key == null
+      && aws_lambda_layer_version.this["reports"].filename == "reports.zip"
+    )
+    error_message = "Lambda fetches from the bucket the layer that is too big for an upload, and no other."
+  }
+
+  assert {
+    condition = (
+      aws_cloudwatch_metric_alarm.reports_missing[0].evaluation_periods * aws_cloudwatch_metric_alarm.reports_missing[0].period == 172800
+      && aws_cloudwatch_metric_alarm.reports_missing[0].treat_missing_data == "breaching"
+      && one(values(aws_cloudwatch_metric_alarm.reports_missing[0].dimensions)) == "finops-reconcile-month"
+    )
+    error_message = "Two days without a report alarm."
+  }
+}
+
+run "everything_set" {
+  command = plan
+  module { source = "../../modules/reconciliation" }
+
+  variables {
+    payers              = ["555555555555", "666666666666"]
+    external_id         = "finops-example"
+    budgets_table_name  = "finops-budgets"
+    invoices_table_name = "finops-invoices"
+    kms_key_arn         = "arn:aws:kms:eu-west-1:111111111111:key/00000000-0000-0000-0000-000000000000"
+    audit               = { queue_url = "https://sqs.eu-west-1.amazonaws.com/111111111111/finops-audit-entries.fifo", queue_arn = "arn:aws:sqs:eu-west-1:111111111111:finops-audit-entries.fifo" }
+
+    configuration = <<-EOT
+      payer_accounts:
+        - {id: "111111111111", name: Example Holding, business_unit: Corporate IT}
+        - {id: 555555555555, name: Example GmbH, business_unit: Werke}
+      organization_tags: {business_unit: unit}
+    EOT
+
+    costs = {
+      source           = "focus"
+      exports_uris     = ["s3://finops-focus-555555555555/exports/finops-focus/data/", "s3://exports"]
+      calls_per_second = 2
+    }
+    database = {
+      cluster_arn = "arn:aws:rds:eu-west-1:111111111111:cluster:finops"
+      secret_arn  = "arn:aws:secretsmanager:eu-west-1:111111111111:secret:rds-AbCdEf"
+      name        = "finops"
+    }
+    notifications = {
+      mail_sender        = "finops@example.com"
+      mail_recipients    = ["cfo@example.com", "it@example.com"]
+      webhook_secret_arn = "arn:aws:secretsmanager:eu-west-1:111111111111:secret:chat-AbCdEf"
+    }
+    reporting         = { formats = ["html", "xlsx"], close_day = 7, watch_until_day = 20, link_seconds = 3600, memory_mb = 3008, schedule_expression = "rate(12 hours)" }
+    function_settings = { tracing = false }
+    alarms            = { enabled = false }
+  }
+
+  assert {
+    condition = jsonencode({
+      for s in jsondecode(output.policy_json).Statement :
+      s.Sid => [s.Effect, sort(flatten([s.Action])), sort(flatten([s.Resource])), try(s.Condition, null)]
+      }) == jsonencode({
+      AssumePayerRoles   = ["Allow", ["sts:AssumeRole"], ["arn:aws:iam::555555555555:role/finops-cost-reader", "arn:aws:iam::666666666666:role/finops-cost-reader"], null]
+      KeepReports        = ["Allow", ["s3:GetObject", "s3:PutObject"], ["arn:aws:s3:::finops-reconciliation-111111111111-eu-west-1/cache/*", "arn:aws:s3:::finops-reconciliation-111111111111-eu-west-1/provisional/*", "arn:aws:s3:::finops-reconciliation-111111111111-eu-west-1/reports/*"], null]
+      ListExports0       = ["Allow", ["s3:ListBucket"], ["arn:aws:s3:::finops-focus-555555555555"], { StringLike = { "s3:prefix" = "exports/finops-focus/data/*" } }]
+      ListExports1       = ["Allow", ["s3:ListBucket"], ["arn:aws:s3:::exports"], { StringLike = { "s3:prefix" = "*" } }]
+      ListReports        = ["Allow", ["s3:ListBucket"], ["arn:aws:s3:::finops-reconciliation-111111111111-eu-west-1"], { StringLike = { "s3:prefix" = ["cache/*", "provisional/*", "reports/*"] } }]
+      MailReports        = ["Allow", ["ses:SendEmail", "ses:SendRawEmail"], ["arn:aws:ses:eu-west-1:111111111111:identity/example.com", "arn:aws:ses:eu-west-1:111111111111:identity/finops@example.com"], null]
+      ReadBudgets        = ["Allow", ["dynamodb:Query", "dynamodb:Scan"], ["arn:aws:dynamodb:eu-west-1:111111111111:table/finops-budgets"], null]
+      ReadConfiguration  = ["Allow", ["s3:GetObject"], ["arn:aws:s3:::finops-reconciliation-111111111111-eu-west-1/config/reconciliation.yaml"], null]
+      ReadDatabaseSecret = ["Allow", ["secretsmanager:GetSecretValue"], ["arn:aws:secretsmanager:eu-west-1:111111111111:secret:rds-AbCdEf"], null]
+      ReadExports        = ["Allow", ["s3:GetObject"], ["arn:aws:s3:::exports/*", "arn:aws:s3:::finops-focus-555555555555/exports/finops-focus/data/*"], null]
+      ReadInvoices       = ["Allow", ["dynamodb:Query", "dynamodb:Scan"], ["arn:aws:dynamodb:eu-west-1:111111111111:table/finops-invoices", "arn:aws:dynamodb:eu-west-1:111111111111:table/finops-invoices/index/by_month", "arn:aws:dynamodb:eu-west-1:111111111111:table/finops-invoices/index/by_status"], null]
+      ReadLedger         = ["Allow", ["rds-data:ExecuteStatement"], ["arn:aws:rds:eu-west-1:111111111111:cluster:finops"], null]
+      ReadOrganization   = ["Allow", ["organizations:ListAccounts", "organizations:ListTagsForResource"], ["*"], null]
+      ReadOwnCosts       = ["Allow", ["ce:GetCostAndUsage", "invoicing:ListInvoiceSummaries"], ["*"], null]
+      ReadWebhook        = ["Allow", ["secretsmanager:GetSecretValue"], ["arn:aws:secretsmanager:eu-west-1:111111111111:secret:chat-AbCdEf"], null]
+      RecordAuditEntries = ["Allow", ["sqs:SendMessage"], ["arn:aws:sqs:eu-west-1:111111111111:finops-audit-entries.fifo"], null]
+      SendFailures       = ["Allow", ["sqs:SendMessage"], ["arn:aws:sqs:eu-west-1:111111111111:finops-reconcile-month-failures"], null]
+      TellSubscribers    = ["Allow", ["sns:Publish"], ["arn:aws:sns:eu-west-1:111111111111:finops-reconciliation-reports"], null]
+      UseEncryptionKey   = ["Allow", ["kms:Decrypt", "kms:GenerateDataKey"], ["arn:aws:kms:eu-west-1:111111111111:key/00000000-0000-0000-0000-000000000000"], null]
+      WriteLogs          = ["Allow", ["logs:CreateLogStream", "logs:PutLogEvents"], ["arn:aws:logs:eu-west-1:111111111111:log-group:/aws/lambda/finops-reconcile-month:*"], null]
+    })
+    error_message = "Each setting lets the function do what it needs for it, and no more."
+  }
+
+  assert {
+    condition = output.environment == {
+      BUCKET              = "finops-reconciliation-111111111111-eu-west-1"
+      CONFIGURATION_KEY   = "config/reconciliation.yaml"
+      ACCOUNT_ID          = "111111111111"
+      SOURCE              = "focus"
+      EXPORTS_URI         = "s3://finops-focus-555555555555/exports/finops-focus/data/,s3://exports"
+      CALLS_PER_SECOND    = "2"
+      PAYER_ROLE_NAME     = "finops-cost-reader"
+      EXTERNAL_ID         = "finops-example"
+      BUDGETS_TABLE       = "finops-budgets"
+      INVOICES_TABLE      = "finops-invoices"
+      DATABASE_ARN        = "arn:aws:rds:eu-west-1:111111111111:cluster:finops"
+      DATABASE_SECRET_ARN = "arn:aws:secretsmanager:eu-west-1:111111111111:secret:rds-AbCdEf"
+      DATABASE_NAME       = "finops"
+      CLOSE_DAY           = "7"
+      WATCH_UNTIL_DAY     = "20"
+      FORMATS             = "html,xlsx"
+      LINK_SECONDS        = "3600"
+      TOPIC_ARN           = "arn:aws:sns:eu-west-1:111111111111:finops-reconciliation-reports"
+      MAIL_SENDER         = "finops@example.com"
+      MAIL_RECIPIENTS     = "cfo@example.com,it@example.com"
+      WEBHOOK_SECRET_ARN  = "arn:aws:secretsmanager:eu-west-1:111111111111:secret:chat-AbCdEf"
+      AUDIT_QUEUE_URL     = "https://sqs.eu-west-1.amazonaws.com/111111111111/finops-audit-entries.fifo"
+    }
+    error_message = "The function is told all settings."
+  }
+
+  assert {
+    condition = (
+      aws_sns_topic.reports.kms_master_key_id == var.kms_key_arn
+      && aws_s3_object.configuration.kms_key_id == var.kms_key_arn
+      && one(aws_s3_bucket_server_side_encryption_configuration.this.rule).apply_server_side_encryption_by_default[0].kms_master_key_id == var.kms_key_arn
+      && length(aws_cloudwatch_metric_alarm.reports_missing) == 0
+    )
+    error_message = "The key encrypts bucket, objects and topic; alarms can be off."
+  }
+}
+
+run "refuses_an_account_id_of_eleven_digits" {
+  command = plan
+  module { source = "../../modules/reconciliation" }
+  variables {
+    account_id = "11111111111"
+  }
+  expect_failures = [var.account_id]
+}
+
+run "refuses_a_name_prefix_in_capitals" {
+  command = plan
+  module { source = "../../modules/reconciliation" }
+  variables {
+    name_prefix = "FinOps"
+  }
+  expect_failures = [var.name_prefix]
+}
+
+run "refuses_packages_without_the_layer_duckdb" {
+  command = plan
+  module { source = "../../modules/reconciliation" }
+  variables {
+    packages = {
+      code   = { path = "finops.zip", sha256_base64 = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=" }
+      layers = { core = { path = "core.zip", sha256_base64 = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=" }, reports = { path = "reports.zip", sha256_base64 = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=" } }
+    }
+  }
+  expect_failures = [var.packages]
+}
+
+run "refuses_a_configuration_that_is_no_mapping" {
+  command = plan
+  module { source = "../../modules/reconciliation" }
+  variables {
+    configuration = "- one\n- two\n"
+  }
+  expect_failures = [var.configuration]
+}
+
+run "refuses_the_own_account_as_another_payer" {
+  command = plan
+  module { source = "../../modules/reconciliation" }
+  variables {
+    payers      = ["111111111111"]
+    external_id = "finops-example"
+  }
+  expect_failures = [var.payers]
+}
+
+run "refuses_a_payer_of_the_configuration_that_no_role_is_assumed_in" {
+  command = plan
+  module { source = "../../modules/reconciliation" }
+  variables {
+    configuration = "payer_accounts: [{id: 555555555555}]"
+  }
+  expect_failures = [var.payers]
+}
+
+run "refuses_payers_without_an_external_id" {
+  command = plan
+  module { source = "../../modules/reconciliation" }
+  variables {
+    payers = ["555555555555"]
+  }
+  expect_failures = [var.external_id]
+}
+
+run "refuses_an_external_id_with_a_space" {
+  command = plan
+  module { source = "../../modules/reconciliation" }
+  variables {
+    external_id = "fin ops"
+  }
+  expect_failures = [var.external_id]
+}
+
+run "refuses_a_source_that_is_unknown" {
+  command = plan
+  module { source = "../../modules/reconciliation" }
+  variables {
+    costs = { source = "cur" }
+  }
+  expect_failures = [var.costs]
+}
+
+run "refuses_exports_that_are_nowhere" {
+  command = plan
+  module { source = "../../modules/reconciliation" }
+  variables {
+    costs = { source = "focus" }
+  }
+  expect_failures = [var.costs]
+}
+
+run "refuses_an_exports_uri_with_a_wildcard" {
+  command = plan
+  module { source = "../../modules/reconciliation" }
+  variables {
+    costs = { source = "focus", exports_uris = ["s3://exports/*"] }
+  }
+  expect_failures = [var.costs]
+}
+
+run "refuses_a_ledger_without_its_database" {
+  command = plan
+  module { source = "../../modules/reconciliation" }
+  variables {
+    costs = { source = "ledger" }
+  }
+  expect_failures = [var.costs]
+}
+
+run "refuses_to_ask_cost_explorer_never" {
+  command = plan
+  module { source = "../../modules/reconciliation" }
+  variables {
+    costs = { calls_per_second = 0 }
+  }
+  expect_failures = [var.costs]
+}
+
+run "refuses_to_close_a_month_after_it_is_watched" {
+  command = plan
+  module { source = "../../modules/reconciliation" }
+  variables {
+    reporting = { close_day = 16 }
+  }
+  expect_failures = [var.reporting]
+}
+
+run "refuses_a_format_twice" {
+  command = plan
+  module { source = "../../modules/reconciliation" }
+  variables {
+    reporting = { formats = ["csv", "csv"] }
+  }
+  expect_failures = [var.reporting]
+}
+
+run "refuses_a_format_that_is_unknown" {
+  command = plan
+  module { source = "../../modules/reconciliation" }
+  variables {
+    reporting = { formats = ["pdf"] }
+  }
+  expect_failures = [var.reporting]
+}
+
+run "refuses_links_that_outlive_credentials" {
+  command = plan
+  module { source = "../../modules/reconciliation" }
+  variables {
+    reporting = { link_seconds = 86400 }
+  }
+  expect_failures = [var.reporting]
+}
+
+run "refuses_too_little_memory" {
+  command = plan
+  module { source = "../../modules/reconciliation" }
+  variables {
+    reporting = { memory_mb = 256 }
+  }
+  expect_failures = [var.reporting]
+}
+
+run "refuses_recipients_without_a_sender" {
+  command = plan
+  module { source = "../../modules/reconciliation" }
+  variables {
+    notifications = { mail_recipients = ["cfo@example.com"] }
+  }
+  expect_failures = [var.notifications]
+}
+
+run "refuses_what_is_no_address" {
+  command = plan
+  module { source = "../../modules/reconciliation" }
+  variables {
+    notifications = { mail_sender = "finops", mail_recipients = ["cfo@example.com"] }
+  }
+  expect_failures = [var.notifications]
+}
+
+run "refuses_a_webhook_url_in_place_of_a_secret" {
+  command = plan
+  module { source = "../../modules/reconciliation" }
+  variables {
+    notifications = { webhook_secret_arn = "https://hooks.example.com/1" }
+  }
+  expect_failures = [var.notifications]
+}
+
+run "refuses_to_drop_the_reports_of_an_open_month" {
+  command = plan
+  module { source = "../../modules/reconciliation" }
+  variables {
+    bucket = { provisional_days = 30 }
+  }
+  expect_failures = [var.bucket]
+}
+
+run "refuses_to_archive_before_s3_does" {
+  command = plan
+  module { source = "../../modules/reconciliation" }
+  variables {
+    bucket = { archive_days = 29 }
+  }
+  expect_failures = [var.bucket]
+}

@@ -1,0 +1,180 @@
+# Plans only, with a real provider and invented credentials: policies are compared whole.
+
+provider "aws" {
+  region                      = "us-east-1"
+  access_key                  = "000000000000"
+  secret_key                  = "test"
+  skip_credentials_validation = true
+  skip_metadata_api_check     = true
+  skip_requesting_account_id  = true
+}
+
+variables {
+  account_id = "555555555555"
+  hub        = { role_arn = "arn:aws:iam::111111111111:role/finops-reconcile-month", external_id = "finops-example" }
+}
+
+run "role_alone" {
+  command = plan
+  module { source = "../../modules/reconciliation_payer" }
+
+  assert {
+    condition = jsonencode([
+      for s in jsondecode(output.policy_json.trust).Statement : [s.Effect, s.Action, s.Principal, s.Condition]
+      ]) == jsonencode([[
+        "Allow", "sts:AssumeRole", { AWS = "arn:aws:iam::111111111111:role/finops-reconcile-month" },
+        { StringEquals = { "sts:ExternalId" = "finops-example" } },
+    ]])
+    error_message = "The function of the management account alone may assume the role, with the external id."
+  }
+
+  assert {
+    condition = jsonencode([
+      for s in jsondecode(output.policy_json.cost_reader).Statement : [s.Effect, sort(s.Action), s.Resource]
+      ]) == jsonencode([[
+        "Allow", ["ce:GetCostAndUsage", "ce:GetDimensionValues", "invoicing:ListInvoiceSummaries"], "*",
+    ]])
+    error_message = "The role reads costs and invoices, and nothing else."
+  }
+
+  assert {
+    condition = (
+      aws_iam_role.cost_reader.name == "finops-cost-reader"
+      && keys(output.policy_json) == ["cost_reader", "trust"]
+      && length(aws_s3_bucket.exports) + length(aws_bcmdataexports_export.focus) == 0
+      && output.export_uri == null
+    )
+    error_message = "Without the setting there is no export."
+  }
+}
+
+run "with_an_export" {
+  command = plan
+  module { source = "../../modules/reconciliation_payer" }
+  variables {
+    focus_export = {}
+  }
+
+  assert {
+    condition = jsonencode({
+      for s in jsondecode(output.policy_json.exports).Statement :
+      s.Sid => [s.Effect, s.Principal, flatten([s.Action]), flatten([s.Resource]), try(s.Condition, null)]
+      }) == jsonencode({
+      DataExportsWrite = [
+        "Allow", { Service = ["billingreports.amazonaws.com", "bcm-data-exports.amazonaws.com"] },
+        ["s3:PutObject", "s3:GetBucketPolicy"],
+        ["arn:aws:s3:::finops-focus-555555555555/*", "arn:aws:s3:::finops-focus-555555555555"],
+        {
+          ArnLike      = { "aws:SourceArn" = ["arn:aws:bcm-data-exports:us-east-1:555555555555:export/*", "arn:aws:cur:us-east-1:555555555555:definition/*"] }
+          StringEquals = { "aws:SourceAccount" = "555555555555" }
+        },
+      ]
+      DenyWithoutTls = [
+        "Deny", { AWS = "*" }, ["s3:*"],
+        ["arn:aws:s3:::finops-focus-555555555555/*", "arn:aws:s3:::finops-focus-555555555555"],
+        { Bool = { "aws:SecureTransport" = "false" } },
+      ]
+      HubLists = [
+        "Allow", { AWS = "arn:aws:iam::111111111111:role/finops-reconcile-month" }, ["s3:ListBucket"],
+        ["arn:aws:s3:::finops-focus-555555555555"],
+        { StringLike = { "s3:prefix" = "exports/*" } },
+      ]
+      HubReads = [
+        "Allow", { AWS = "arn:aws:iam::111111111111:role/finops-reconcile-month" }, ["s3:GetObject"],
+        ["arn:aws:s3:::finops-focus-555555555555/exports/*"], null,
+      ]
+    })
+    error_message = "Data Exports writes for this account's exports, the management's function reads them, all by TLS."
+  }
+
+  assert {
+    condition = alltrue([
+      for export in aws_bcmdataexports_export.focus["focus"].export : alltrue([
+        export.name == "finops-focus",
+        endswith(export.data_query[0].query_statement, " FROM FOCUS_1_2_AWS"),
+        alltrue([
+          for column in [
+            "BilledCost", "BillingAccountId", "BillingCurrency", "BillingPeriodStart", "ChargeCategory", "ChargeClass",
+            "ChargePeriodStart", "EffectiveCost", "InvoiceId", "InvoiceIssuerName", "ServiceName", "SubAccountId",
+            "SubAccountName", "Tags",
+          ] : contains(split(", ", trimsuffix(trimprefix(export.data_query[0].query_statement, "SELECT "), " FROM FOCUS_1_2_AWS")), column)
+        ]),
+        export.data_query[0].table_configurations["FOCUS_1_2_AWS"]["TIME_GRANULARITY"] == "DAILY",
+        export.destination_configurations[0].s3_destination[0].s3_bucket == "finops-focus-555555555555",
+        export.destination_configurations[0].s3_destination[0].s3_prefix == "exports",
+        export.destination_configurations[0].s3_destination[0].s3_output_configurations[0].format == "PARQUET",
+        export.destination_configurations[0].s3_destination[0].s3_output_configurations[0].overwrite == "OVERWRITE_REPORT",
+        export.refresh_cadence[0].frequency == "SYNCHRONOUS",
+      ])
+    ])
+    error_message = "The export is FOCUS 1.2 by day, with each column that the flow reads."
+  }
+
+  assert {
+    condition = alltrue([
+      aws_s3_bucket_public_access_block.exports["focus"].restrict_public_buckets,
+      aws_s3_bucket_public_access_block.exports["focus"].block_public_policy,
+      aws_s3_bucket_versioning.exports["focus"].versioning_configuration[0].status == "Enabled",
+      aws_s3_bucket_ownership_controls.exports["focus"].rule[0].object_ownership == "BucketOwnerEnforced",
+      one(aws_s3_bucket_lifecycle_configuration.exports["focus"].rule).expiration[0].days == 800,
+      !aws_s3_bucket.exports["focus"].force_destroy,
+      output.export_uri == "s3://finops-focus-555555555555/exports/finops-focus/data",
+    ])
+    error_message = "The bucket is private, versioned, and keeps what reports look back to."
+  }
+}
+
+run "refuses_an_account_id_of_thirteen_digits" {
+  command = plan
+  module { source = "../../modules/reconciliation_payer" }
+  variables {
+    account_id = "5555555555555"
+  }
+  expect_failures = [var.account_id]
+}
+
+run "refuses_to_trust_a_whole_account" {
+  command = plan
+  module { source = "../../modules/reconciliation_payer" }
+  variables {
+    hub = { role_arn = "arn:aws:iam::111111111111:root", external_id = "finops-example" }
+  }
+  expect_failures = [var.hub]
+}
+
+run "refuses_an_external_id_of_one_letter" {
+  command = plan
+  module { source = "../../modules/reconciliation_payer" }
+  variables {
+    hub = { role_arn = "arn:aws:iam::111111111111:role/finops-reconcile-month", external_id = "f" }
+  }
+  expect_failures = [var.hub]
+}
+
+run "refuses_an_export_from_another_region" {
+  command = plan
+  module { source = "../../modules/reconciliation_payer" }
+  variables {
+    region       = "eu-west-1"
+    focus_export = {}
+  }
+  expect_failures = [var.focus_export]
+}
+
+run "refuses_a_prefix_that_ends_in_a_slash" {
+  command = plan
+  module { source = "../../modules/reconciliation_payer" }
+  variables {
+    focus_export = { prefix = "exports/" }
+  }
+  expect_failures = [var.focus_export]
+}
+
+run "refuses_exports_that_go_within_a_year" {
+  command = plan
+  module { source = "../../modules/reconciliation_payer" }
+  variables {
+    focus_export = { keep_days = 365 }
+  }
+  expect_failures = [var.focus_export]
+}
