@@ -14,6 +14,7 @@ from botocore.exceptions import ClientError
 
 from finops.budgets.domain import BudgetKey
 from finops.cli.environment import LOCAL_MANAGEMENT_ACCOUNT, Environment
+from finops.reconciliation.cost_explorer import CLIENT_SETTINGS
 from finops.shared.aws import CLIENT_CONFIG, aws_errors
 from finops.shared.errors import ConfigurationError
 
@@ -23,7 +24,12 @@ _serialize = TypeSerializer().serialize
 _INVOKE_CONFIG = Config(read_timeout=910, retries={"mode": "standard", "total_max_attempts": 1})
 # Forms by which browsers upload name the bucket's own region: another one's answer would redirect.
 _FORM_CONFIG = Config(signature_version="s3v4", s3={"addressing_style": "virtual"})
-_CONFIGS = {"lambda": _INVOKE_CONFIG, "s3": _FORM_CONFIG}
+_CONFIGS = {
+    "lambda": _INVOKE_CONFIG,
+    "s3": _FORM_CONFIG,
+    "ce": Config(**CLIENT_SETTINGS),
+    "invoicing": Config(**CLIENT_SETTINGS),
+}
 _BATCH = 25
 _FORM_SECONDS = 900
 

@@ -63,6 +63,11 @@ class Environment:
         return f"{self.prefix}-audit-entries.fifo"
 
     @property
+    def reconcile_function(self) -> str:
+        """The function that reconciles a month; its settings name the flow's resources."""
+        return f"{self.prefix}-reconcile-month"
+
+    @property
     def management_functions(self) -> tuple[str, ...]:
         """Every function of the management account."""
         return tuple(
@@ -86,6 +91,7 @@ class Environment:
                 "process-invoice",
                 "notify-invoice",
                 "fail-invoice",
+                "reconcile-month",
                 "append-audit-entries",
                 "write-audit-head",
             )

@@ -12,6 +12,7 @@ from finops.cli.budgets import budgets
 from finops.cli.fx import fx
 from finops.cli.invoices import invoices
 from finops.cli.output import Exit, output
+from finops.cli.reconcile import reconcile
 from finops.cli.status import status
 from finops.shared.errors import FinOpsError, RejectedInput
 
@@ -30,6 +31,7 @@ finops.add_command(billing)
 finops.add_command(fx)
 finops.add_command(invoices)
 finops.add_command(audit)
+finops.add_command(reconcile)
 finops.add_command(status)
 
 

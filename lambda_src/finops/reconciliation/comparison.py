@@ -324,7 +324,7 @@ class _Comparison:
     # Forecast
 
     def _rest_of_month(self) -> dict[str, Decimal]:
-        """What the days that are not known yet will add to each unit, less what is known of them."""
+        """What the days that are not known yet will add to each unit."""
         given = self._given
         if not self._runs:
             return {}

@@ -42,6 +42,13 @@ _ATTEMPTS: Final = 8
 _LONGEST_PAUSE: Final = 20.0
 
 
+#: Of botocore's Config: what the rate limit refuses is asked again here, where the limit is kept.
+CLIENT_SETTINGS: Final[Mapping[str, Any]] = {
+    "retries": {"mode": "standard", "total_max_attempts": 1},
+    "max_pool_connections": 64,
+}
+
+
 class CostExplorer(Protocol):
     """Cost Explorer of the payer accounts."""
 

@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Final
 
 from finops.shared.money import WIDE, rounded
+from finops.shared.periods import Month
 
 #: The row of costs that no rule of the mapping claims: shown as a business unit of its own.
 UNMAPPED: Final = "Unmapped"
@@ -53,6 +54,16 @@ def category_of_record_type(record_type: str) -> ChargeCategory:
     """The category of one of AWS's record types; discounts and all that is new are adjustments."""
     spelt = "".join(record_type.split()).replace("_", "").casefold()
     return _CATEGORY_OF_RECORD_TYPE.get(spelt, ChargeCategory.ADJUSTMENT)
+
+
+def category_of_focus(category: str, charge_class: str) -> ChargeCategory:
+    """The category of a FOCUS charge. FOCUS has no refunds: they are corrections of charges."""
+    try:
+        found = ChargeCategory(category)
+    except ValueError:
+        return ChargeCategory.ADJUSTMENT
+    corrects = charge_class == "Correction" and found is ChargeCategory.CREDIT
+    return ChargeCategory.REFUND if corrects else found
 
 
 class Metric(StrEnum):
@@ -111,7 +122,7 @@ class IssuedInvoice:
         number: The issuer's number.
         amount: What is to be paid, tax included, in `currency`.
         tax: Of `amount`, None where it is not said.
-        base_amount, base_currency: What it comes to before it was converted for payment.
+        base_amount, base_currency, base_tax: The same before it was converted for payment.
         exchange_rate: Payment currency for one unit of the base currency, or None.
     """
 
@@ -123,6 +134,7 @@ class IssuedInvoice:
     tax: Decimal | None = None
     base_amount: Decimal | None = None
     base_currency: str = ""
+    base_tax: Decimal | None = None
     exchange_rate: Decimal | None = None
     issued_on: date | None = None
 
@@ -169,6 +181,19 @@ def unit_status(spent: Decimal, budget: Decimal | None, threshold_pct: Decimal) 
     if WIDE.subtract(budget, spent) > allowed:
         return UnitStatus.UNDERRUN
     return UnitStatus.ON_TRACK
+
+
+def months_due(today: date, *, close_day: int, watch_until_day: int) -> list[tuple[Month, bool]]:
+    """(month, whether it is to be closed) of what a daily run reconciles.
+
+    The running month; and the one before, which is closed on `close_day` or, where that day's run
+    failed, on the next, and looked at for late corrections up to `watch_until_day`.
+    """
+    running = Month.of(today)
+    due = [(running, False)]
+    if today.day <= watch_until_day:
+        due.insert(0, (running.plus(-1), today.day >= close_day))
+    return due
 
 
 def percent(part: Decimal, whole: Decimal) -> Decimal | None:

@@ -15,11 +15,16 @@ from typing import Final
 
 import duckdb
 
-from finops.reconciliation.domain import Charge, ChargeCategory, category_of_record_type
+from finops.reconciliation.domain import (
+    Charge,
+    ChargeCategory,
+    category_of_focus,
+    category_of_record_type,
+)
 from finops.reconciliation.mapping import TagRule
 from finops.reconciliation.ports import ChargeQuery, ControlTotal, Detail
 from finops.shared.errors import RejectedInput
-from finops.shared.periods import Month
+from finops.shared.periods import Month, month_end
 
 _SUFFIXES: Final = (".parquet", ".csv.gz", ".csv")
 _ROWS_AT_ONCE: Final = 10_000
@@ -147,7 +152,7 @@ class ExportedCosts:
         where = ["billing_period >= $first_month", "billing_period < $end_month"]
         values |= {
             "first_month": Month.of(query.first).first,
-            "end_month": _month_end(query.end),
+            "end_month": month_end(query.end),
         }
         if by_month:
             del values["first"], values["end"]
@@ -222,13 +227,7 @@ class ExportedCosts:
     def _category(self, text: str, charge_class: str) -> ChargeCategory:
         if self._is_cur:
             return category_of_record_type(text)
-        try:
-            category = ChargeCategory(text)
-        except ValueError:
-            return ChargeCategory.ADJUSTMENT
-        # FOCUS has no refunds: they are corrections of earlier charges.
-        corrects = charge_class == "Correction" and category is ChargeCategory.CREDIT
-        return ChargeCategory.REFUND if corrects else category
+        return category_of_focus(text, charge_class)
 
     def _text(self, field: str) -> str:
         return field if field in self._columns else "''"
@@ -400,11 +399,6 @@ def _tag_rule(rules: Sequence[TagRule], *, has_tags: bool) -> str:
         for number in range(len(rules))
     )
     return f"CASE {cases} ELSE '' END"
-
-
-def _month_end(end: date) -> date:
-    """The first day of a month on or after the day: a part of a month asks for all of it."""
-    return end if end.day == 1 else Month.of(end).end
 
 
 def _quoted(column: str) -> str:

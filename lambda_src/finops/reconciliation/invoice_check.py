@@ -281,7 +281,8 @@ def _explanations(
 ) -> Iterator[tuple[str, str]]:
     """(reason, explanation) of what by itself makes just this difference."""
     unit = Decimal(1).scaleb(-cents)
-    taxes = total(one.tax for one in invoices if one.tax is not None)
+    found = [one.tax if one.currency == group.currency else one.base_tax for one in invoices]
+    taxes = total(tax for tax in found if tax is not None)
     charged_tax = total(one.billed for one in group.charges if one.category is ChargeCategory.TAX)
     off = WIDE.subtract(difference, WIDE.subtract(charged_tax, taxes))
     if WIDE.subtract(charged_tax, taxes) and abs(off) <= unit:

@@ -17,6 +17,7 @@ from finops.reconciliation.configuration import DatedRate, OrganizationTags
 from finops.reconciliation.domain import Charge, IssuedInvoice, UnitBudget
 from finops.reconciliation.mapping import Account, TagRule
 from finops.reconciliation.report import Report
+from finops.shared.errors import TransientFailure
 from finops.shared.periods import Month
 
 
@@ -143,17 +144,21 @@ class Stored:
     locations: Mapping[str, str]
 
 
+class RevisionTaken(TransientFailure):
+    """Another run has written this revision of the month meanwhile."""
+
+
 class ReportStore(Protocol):
     """Where reports lie: a folder or a bucket."""
 
     def newest(self, month: str) -> Stored | None:
         """The newest revision of a closed month, None while it is open."""
 
-    def write(self, report: Report, files: Mapping[str, bytes]) -> Stored | None:
+    def write(self, report: Report, files: Mapping[str, bytes]) -> Stored:
         """Keep a report: revision 0 replaces the one before, others are written once.
 
-        Returns:
-            None where another run has written this revision meanwhile.
+        Raises:
+            RevisionTaken: another run has written this revision meanwhile.
         """
 
 

@@ -145,7 +145,7 @@ class Trend:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DailyCost:
-    """Costs of a day, all categories."""
+    """Usage of a day: what is charged once a month, such as tax, is not in it."""
 
     day: date
     amount: Decimal

@@ -114,14 +114,33 @@ class AssumedRoles:
     """Clients in other accounts, each through a role whose session is cached and refreshed.
 
     One AssumeRole call an account and hour, however many clients and threads ask.
+
+    Args:
+        role_arn: Of an account.
+        external_id: That the roles ask for.
+        session_name: By which CloudTrail names the caller.
+        sts: The client that assumes; one of this account by default.
+        endpoint_url: Of every client, where it is not AWS's own.
+        settings: Of botocore's Config, where the clients need others.
     """
 
-    def __init__(self, *, role_arn: Callable[[str], str], external_id: str, session_name: str):
+    def __init__(
+        self,
+        *,
+        role_arn: Callable[[str], str],
+        external_id: str,
+        session_name: str,
+        sts: Any = None,
+        endpoint_url: str | None = None,
+        **settings: Any,
+    ) -> None:
+        self._endpoint_url = endpoint_url
+        self._config = CLIENT_CONFIG.merge(Config(**settings))
         self._role_arn = role_arn
         self._external_id = external_id
         self._session_name = session_name
         self._home = botocore.session.get_session()
-        self._sts = client("sts")
+        self._sts = sts or client("sts")
         self._clients: dict[tuple[str, str], Any] = {}
         self._locks: dict[str, threading.Lock] = {}
         self._lock = threading.Lock()
@@ -134,7 +153,7 @@ class AssumedRoles:
             key = (service, account_id)
             if key not in self._clients:
                 self._clients[key] = self._session(account_id).create_client(
-                    service, config=CLIENT_CONFIG
+                    service, config=self._config, endpoint_url=self._endpoint_url
                 )
             return self._clients[key]
 

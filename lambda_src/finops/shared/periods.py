@@ -70,3 +70,8 @@ def days_between(first: date, end: date) -> Iterator[date]:
     """Every day from `first` to before `end`."""
     for number in range((end - first).days):
         yield first + timedelta(days=number)
+
+
+def month_end(end: date) -> date:
+    """The first day of a month on or after this one: a part of a month asks for all of it."""
+    return end if end.day == 1 else Month.of(end).end

@@ -1,0 +1,176 @@
+"""`finops reconcile`: a month's costs by business unit, against budgets and invoices."""
+
+from __future__ import annotations
+
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from finops.cli.environment import Environment
+from finops.cli.options import common
+from finops.cli.output import Output
+from finops.cli.reconcile_adapters import ReconciliationDeployment
+from finops.reconciliation.composition import SOURCES
+from finops.reconciliation.configuration import Configuration, parse
+from finops.reconciliation.cost_explorer import CostExplorerCosts
+from finops.reconciliation.messages import headline
+from finops.reconciliation.rendering import FORMATS
+from finops.reconciliation.report import as_document
+from finops.reconciliation.service import Outcome
+from finops.reconciliation.stores import Folder, Reports
+from finops.shared.errors import ConfigurationError
+from finops.shared.periods import Month
+
+_COLUMNS = (
+    *("name", "actual", "budget", "variance", "variance_pct", "status", "previous", "forecast"),
+)
+
+
+@click.group(invoke_without_command=True)
+@click.option("--month", help="YYYY-MM, UTC.", metavar="YYYY-MM")
+@click.option("--source", type=click.Choice(SOURCES), default="ce", help="Where charges are from.")
+@click.option(
+    "--input", "inputs", multiple=True, metavar="PATH", help="An export: file, folder or s3:// URI."
+)
+@click.option(
+    "--config",
+    "configuration",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Accounts, rules, budgets and rates (YAML); else the deployment's.",
+)
+@click.option(
+    "--format", "formats", default=",".join(FORMATS), help="Comma separated.", metavar="FORMATS"
+)
+@click.option(
+    "--output",
+    "folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("reconciliation"),
+    help="Folder of the reports.",
+)
+@click.option("--close", is_flag=True, help="Close the month: later runs make revisions.")
+@click.pass_context
+@common
+def reconcile(
+    environment: Environment,
+    out: Output,
+    *,
+    month: str | None,
+    source: str,
+    inputs: tuple[str, ...],
+    configuration: Path | None,
+    formats: str,
+    folder: Path,
+    close: bool,
+) -> None:
+    """Reconcile a month: costs of all payer accounts, budgets and invoices, in one report."""
+    if click.get_current_context().invoked_subcommand:
+        return
+    if not month:
+        raise click.UsageError("Missing option '--month'.")
+    wanted = [one.strip() for one in formats.split(",") if one.strip()]
+    for one in wanted:
+        if one not in FORMATS:
+            raise click.UsageError(f"--format {one!r} is none of {', '.join(FORMATS)}.")
+    with tempfile.TemporaryDirectory() as scratch:
+        deployed = ReconciliationDeployment(environment)
+        deployment = deployed.deployment(
+            _configuration(deployed, out, configuration, source=source, inputs=inputs),
+            now=datetime.now(UTC),
+            scratch=Path(scratch),
+        )
+        reconciler = deployment.reconciler(
+            source,
+            month=Month.parse(month),
+            inputs=inputs,
+            store=Reports(Folder(folder)),
+            formats=wanted,
+        )
+        outcome = reconciler.run(Month.parse(month), now=deployment.now, close=close)
+        _answer(out, outcome, reconciler.source)
+
+
+@reconcile.command("check")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@common
+def check(_environment: Environment, out: Output, *, file: Path) -> None:
+    """Validate FILE, a reconciliation's settings, and show which account belongs to whom."""
+    found = parse(file.read_text(encoding="utf-8"), name=str(file))
+    rows = [
+        {
+            "account": account.id,
+            "kind": kind,
+            "name": account.name,
+            "business_unit": account.ownership.business_unit if account.ownership else None,
+            "cost_centre": account.ownership.cost_centre if account.ownership else None,
+            "owner": account.ownership.owner if account.ownership else None,
+            "environment": account.ownership.environment if account.ownership else None,
+        }
+        for kind, accounts in (
+            ("payer", found.mapping.payers),
+            ("linked", found.mapping.linked),
+        )
+        for account in accounts.values()
+    ]
+    document = {
+        "file": str(file),
+        "ok": True,
+        "accounts": rows,
+        "units": list(found.mapping.units),
+        "warnings": list(found.warnings),
+    }
+    columns = ("account", "kind", "name", "business_unit", "cost_centre", "owner", "environment")
+    out.answer(document, rows="accounts", columns=columns)
+    for warning in found.warnings:
+        out.say(f"warning: {warning}")
+
+
+def _configuration(
+    deployed: ReconciliationDeployment,
+    out: Output,
+    file: Path | None,
+    *,
+    source: str,
+    inputs: tuple[str, ...],
+) -> Configuration:
+    if file:
+        return parse(file.read_text(encoding="utf-8"), name=str(file))
+    try:
+        return deployed.configuration
+    except ConfigurationError as error:
+        if error.code != "not_deployed" or source != "focus" or not inputs:
+            raise
+        out.say("No --config and no deployment: every account is Unmapped, and nothing is budgeted")
+        return Configuration()
+
+
+def _answer(out: Output, outcome: Outcome, source: object) -> None:
+    report = outcome.report
+    document: dict[str, Any] = {**as_document(report), "reports": dict(outcome.stored.locations)}
+    document["is_new"] = outcome.is_new
+    if isinstance(source, CostExplorerCosts):
+        usage = source.usage
+        document["cost_explorer"] = {
+            "calls": usage.calls,
+            "throttled": usage.throttled,
+            "from_cache": usage.cached,
+            "cost_usd": f"{usage.cost_usd:f}",
+        }
+        out.say(
+            f"Cost Explorer: {usage.calls} calls, {usage.cached} answers from the cache,"
+            f" USD {usage.cost_usd:f}"
+        )
+    if not out.as_json:
+        for line in headline(report):
+            out.stdout.print(line, markup=False, highlight=False)
+        out.stdout.print()
+    out.answer(document, rows="units", columns=_COLUMNS)
+    if not out.as_json:
+        out.stdout.print()
+        for kind, place in outcome.stored.locations.items():
+            out.stdout.print(f"{kind}: {place}", markup=False, highlight=False)
+    if not outcome.is_new:
+        out.say(f"{report.month} is closed, and its numbers stand: revision {report.revision}")

@@ -1,0 +1,81 @@
+"""The reconciliation flow's resources, for the command line: found through its function's settings."""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import Mapping
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+
+from finops.cli.adapters import Aws
+from finops.cli.auditing import CommandRecorder
+from finops.cli.environment import Environment
+from finops.reconciliation.adapters import S3AnswerCache, S3Files
+from finops.reconciliation.composition import Deployment, payer_roles
+from finops.reconciliation.configuration import Configuration, parse
+from finops.reconciliation.cost_explorer import CLIENT_SETTINGS
+from finops.reconciliation.ports import AnswerCache
+from finops.reconciliation.stores import FolderCache
+from finops.shared.errors import ConfigurationError
+
+
+class ReconciliationDeployment:
+    """Settings, cache and clients of one deployment."""
+
+    def __init__(self, environment: Environment) -> None:
+        self._aws = Aws(environment)
+        self._environment = environment
+
+    @cached_property
+    def variables(self) -> Mapping[str, str]:
+        """The function's environment, as Terraform set it."""
+        return self._aws.function_variables(
+            self._environment.reconcile_function, module="reconciliation"
+        )
+
+    @cached_property
+    def configuration(self) -> Configuration:
+        """Accounts, rules, budgets and rates as they are deployed.
+
+        Raises:
+            ConfigurationError: `not_deployed`.
+        """
+        key = self.variables["CONFIGURATION_KEY"]
+        files = S3Files(self._aws.client("s3"), self.variables["BUCKET"])
+        return parse(files.read(key).decode(), name=key)
+
+    def deployment(
+        self, configuration: Configuration, *, now: datetime, scratch: Path
+    ) -> Deployment:
+        """What reconciliations are made of; of an export alone where nothing is deployed."""
+        try:
+            variables = self.variables
+        except ConfigurationError as error:
+            if error.code != "not_deployed":
+                raise
+            variables = {}
+        return Deployment(
+            variables=variables,
+            client=self._aws.client,
+            roles=payer_roles(
+                variables,
+                session_name="finops-reconcile",
+                sts=self._aws.client("sts"),
+                endpoint_url=self._environment.endpoint_url,
+                **CLIENT_SETTINGS,
+            )
+            if variables
+            else None,
+            configuration=configuration,
+            cache=self._cache(variables, scratch),
+            now=now,
+            scratch=scratch,
+            audit=CommandRecorder(self._aws.client("sqs"), variables.get("AUDIT_QUEUE_URL", "")),
+            actor=getpass.getuser(),
+        )
+
+    def _cache(self, variables: Mapping[str, str], scratch: Path) -> AnswerCache:
+        if variables:
+            return S3AnswerCache(self._aws.client("s3"), variables["BUCKET"])
+        return FolderCache(scratch / "cache")

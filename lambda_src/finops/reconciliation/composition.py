@@ -1,0 +1,211 @@
+"""How a reconciliation is put together, for the function and for the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final
+
+from finops.billing.database import AuroraBillingStore
+from finops.budgets.adapters import DynamoBudgetTable
+from finops.invoices.domain import number_key, vendor_key
+from finops.reconciliation.adapters import (
+    AwsCostExplorer,
+    AwsInvoices,
+    DynamoProcessedInvoices,
+    OrganizationsDirectory,
+    PayerAccounts,
+    StoredRates,
+    TableBudgets,
+    download_export,
+)
+from finops.reconciliation.comparison import TREND_MONTHS
+from finops.reconciliation.configuration import Configuration
+from finops.reconciliation.cost_explorer import CostExplorerCosts, RateLimit
+from finops.reconciliation.exports import ExportedCosts
+from finops.reconciliation.ledger import LedgerCosts
+from finops.reconciliation.ports import AnswerCache, CostSource, ReportStore
+from finops.reconciliation.rendering import render
+from finops.reconciliation.service import Reconciler
+from finops.shared.audit import AuditRecorder, NoAudit
+from finops.shared.aws import AssumedRoles
+from finops.shared.data_api import DataApi
+from finops.shared.errors import RejectedInput
+from finops.shared.periods import Month
+
+SOURCES: Final = ("ce", "focus", "ledger")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deployment:
+    """What a reconciliation is made of in one deployment.
+
+    Attributes:
+        variables: The function's environment, as Terraform set it.
+        client: Makes clients of the management account.
+        roles: Of the other payer accounts; None where nothing is asked of AWS.
+        configuration: Accounts, rules, budgets and rates.
+        cache: Of Cost Explorer's answers.
+        now: UTC.
+        scratch: A folder for exports.
+    """
+
+    variables: Mapping[str, str]
+    client: Callable[[str], Any]
+    roles: AssumedRoles | None
+    configuration: Configuration
+    cache: AnswerCache
+    now: datetime
+    scratch: Path
+    audit: AuditRecorder = field(default_factory=NoAudit)
+    actor: str = "schedule"
+    correlation_id: str = ""
+
+    def reconciler(
+        self,
+        source: str,
+        *,
+        month: Month,
+        inputs: Sequence[str] = (),
+        store: ReportStore,
+        formats: Sequence[str],
+    ) -> Reconciler:
+        """The use case.
+
+        Args:
+            source: `ce`, `focus` or `ledger`.
+            month: That will be reconciled.
+            inputs: Paths and S3 URIs of an export; the deployment's own where empty.
+            store: Where reports go.
+            formats: Of the report.
+        """
+        on_aws = bool(self.variables)
+        return Reconciler(
+            source_key=source,
+            source=self.source(source, month, inputs),
+            configuration=self.configuration,
+            store=store,
+            render=render,
+            formats=formats,
+            number_key=number_key,
+            issued=self._issued if on_aws and source == "ce" else None,
+            processed=self._processed if on_aws else None,
+            directory=OrganizationsDirectory(self.client("organizations"))
+            if on_aws and self.configuration.organization_tags
+            else None,
+            budget_rows=self._budget_rows if on_aws else None,
+            rates=StoredRates(AuroraBillingStore(self._database).rates)
+            if self.variables.get("DATABASE_ARN")
+            else None,
+            audit=self.audit,
+            actor=self.actor,
+            correlation_id=self.correlation_id,
+        )
+
+    def source(self, source: str, month: Month, inputs: Sequence[str]) -> CostSource:
+        """Where charges come from.
+
+        Raises:
+            RejectedInput: there is no such source, or it lacks what it needs.
+        """
+        if source == "ce":
+            return self.cost_explorer
+        if source == "focus":
+            return ExportedCosts(self._exports(month, inputs), scratch=self.scratch)
+        if source == "ledger":
+            return LedgerCosts(self._database)
+        raise RejectedInput(
+            f"there is no source {source!r}",
+            code="unknown_source",
+            value=source,
+            remedy=f"It is one of {', '.join(SOURCES)}",
+        )
+
+    @cached_property
+    def cost_explorer(self) -> CostExplorerCosts:
+        """Cost Explorer of every payer; it also counts what asking came to."""
+        return CostExplorerCosts(
+            AwsCostExplorer(self._accounts, role_name=self._role_name),
+            payers=self.payers,
+            cache=self.cache,
+            limit=RateLimit(float(self.variables.get("CALLS_PER_SECOND") or 5)),
+            now=self.now,
+        )
+
+    @property
+    def payers(self) -> list[str]:
+        """The payer accounts: those of the configuration, else the own one."""
+        return sorted(self.configuration.mapping.payers) or [self.variables["ACCOUNT_ID"]]
+
+    @property
+    def _role_name(self) -> str:
+        return self.variables.get("PAYER_ROLE_NAME", "")
+
+    @cached_property
+    def _accounts(self) -> PayerAccounts:
+        return PayerAccounts(self.variables["ACCOUNT_ID"], self.client, self.roles)
+
+    @property
+    def _issued(self) -> AwsInvoices:
+        return AwsInvoices(self._accounts, self.payers, role_name=self._role_name)
+
+    @property
+    def _processed(self) -> DynamoProcessedInvoices | None:
+        table = self.variables.get("INVOICES_TABLE")
+        if not table:
+            return None
+        return DynamoProcessedInvoices(
+            self.client("dynamodb"), table, number_key=number_key, vendor_key=vendor_key
+        )
+
+    @property
+    def _budget_rows(self) -> TableBudgets | None:
+        table = self.variables.get("BUDGETS_TABLE")
+        return TableBudgets(DynamoBudgetTable(self.client("dynamodb"), table)) if table else None
+
+    @cached_property
+    def _database(self) -> DataApi:
+        if not self.variables.get("DATABASE_ARN"):
+            raise RejectedInput(
+                "this deployment has no billing ledger",
+                code="no_ledger",
+                remedy="Set `database` of modules/reconciliation, or name another source",
+            )
+        return DataApi(
+            self.client("rds-data"),
+            cluster_arn=self.variables["DATABASE_ARN"],
+            secret_arn=self.variables["DATABASE_SECRET_ARN"],
+            database=self.variables["DATABASE_NAME"],
+        )
+
+    def _exports(self, month: Month, inputs: Sequence[str]) -> list[Path]:
+        wanted = inputs or [uri for uri in self.variables.get("EXPORTS_URI", "").split(",") if uri]
+        if not wanted:
+            raise RejectedInput(
+                "no export is named",
+                code="no_export",
+                remedy="Name a file, folder or s3:// URI: --input",
+            )
+        paths = []
+        for one in wanted:
+            if one.startswith("s3://"):
+                months = month.back(TREND_MONTHS)
+                paths += download_export(self.client("s3"), one, months, self.scratch)
+            else:
+                paths.append(Path(one))
+        return paths
+
+
+def payer_roles(
+    variables: Mapping[str, str], *, session_name: str, **settings: Any
+) -> AssumedRoles:
+    """The roles of the payer accounts, as modules/reconciliation_payer names them."""
+    return AssumedRoles(
+        role_arn=lambda account: f"arn:aws:iam::{account}:role/{variables['PAYER_ROLE_NAME']}",
+        external_id=variables["EXTERNAL_ID"],
+        session_name=session_name,
+        **settings,
+    )

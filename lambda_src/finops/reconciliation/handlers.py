@@ -1,0 +1,170 @@
+"""Lambda entry point of the reconciliation flow."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from finops.audit.recorder import audit_recorder
+from finops.reconciliation.adapters import S3AnswerCache, S3Files
+from finops.reconciliation.composition import Deployment, payer_roles
+from finops.reconciliation.configuration import parse
+from finops.reconciliation.cost_explorer import CLIENT_SETTINGS
+from finops.reconciliation.delivery import (
+    Delivery,
+    MailChannel,
+    TopicChannel,
+    WebhookChannel,
+)
+from finops.reconciliation.domain import months_due
+from finops.reconciliation.service import Outcome
+from finops.reconciliation.stores import Reports
+from finops.shared.aws import client
+from finops.shared.errors import FinOpsError
+from finops.shared.observability import MetricUnit, logger, metrics
+from finops.shared.periods import Month
+
+#: Clients that wait for Cost Explorer by themselves.
+_COST_CLIENTS: Final = frozenset({"ce", "invoicing"})
+
+
+@logger.inject_lambda_context
+@metrics.log_metrics
+def reconcile_month(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """The schedule, {} → the running month, and the one before while it may change.
+
+    By hand, {"month": "2026-10", "close": false} → that month.
+
+    Returns:
+        {"months": [{month, revision, actual, budget, currency, reports, is_new}]}.
+    """
+    now = datetime.now(UTC)
+    logger.set_correlation_id(context.aws_request_id)
+    with tempfile.TemporaryDirectory() as scratch:
+        deployment = _deployment(now, Path(scratch), context.aws_request_id)
+        done, failed = [], []
+        for month, close in _months(event, now):
+            try:
+                done.append(_reconcile(deployment, month, close=close))
+            except FinOpsError as error:
+                logger.exception(
+                    "month could not be reconciled",
+                    extra={"billing_period": str(month), "error_code": error.code},
+                )
+                failed.append(error)
+        _log_usage(deployment)
+    if failed:
+        raise failed[0]
+    return {"months": done}
+
+
+def _months(event: Mapping[str, Any], now: datetime) -> list[tuple[Month, bool]]:
+    if "month" in event:
+        return [(Month.parse(str(event["month"])), event.get("close") is True)]
+    return months_due(
+        now.date(),
+        close_day=int(os.environ["CLOSE_DAY"]),
+        watch_until_day=int(os.environ["WATCH_UNTIL_DAY"]),
+    )
+
+
+def _reconcile(deployment: Deployment, month: Month, *, close: bool) -> dict[str, Any]:
+    files = S3Files(deployment.client("s3"), os.environ["BUCKET"])
+    reconciler = deployment.reconciler(
+        os.environ["SOURCE"],
+        month=month,
+        store=Reports(files),
+        formats=os.environ["FORMATS"].split(","),
+    )
+    outcome = reconciler.run(month, now=deployment.now, close=close)
+    if outcome.report.revision:
+        _delivery(files).announce(outcome.report, outcome.stored)
+    return _described(outcome)
+
+
+def _described(outcome: Outcome) -> dict[str, Any]:
+    report = outcome.report
+    broken = [check.name for check in report.checks if check.holds is False]
+    metrics.add_metric("MonthsReconciled", MetricUnit.Count, 1)
+    metrics.add_metric("ReconciliationChecksBroken", MetricUnit.Count, len(broken))
+    logger.info(
+        "month reconciled",
+        extra={
+            "billing_period": report.month,
+            "revision": report.revision,
+            "is_new": outcome.is_new,
+            "unmapped_accounts": len(report.unmapped),
+            "anomalies": len(report.anomalies),
+            "broken_checks": broken,
+        },
+    )
+    return {
+        "month": report.month,
+        "revision": report.revision,
+        "actual": f"{report.totals.actual:f}",
+        "budget": f"{report.totals.budget:f}",
+        "currency": report.currency,
+        "reports": dict(outcome.stored.locations),
+        "is_new": outcome.is_new,
+    }
+
+
+def _deployment(now: datetime, scratch: Path, correlation_id: str) -> Deployment:
+    s3 = client("s3")
+    files = S3Files(s3, os.environ["BUCKET"])
+    key = os.environ["CONFIGURATION_KEY"]
+    return Deployment(
+        variables=os.environ,
+        client=_client,
+        roles=payer_roles(os.environ, session_name="reconcile-month", **CLIENT_SETTINGS),
+        configuration=parse(files.read(key).decode(), name=key),
+        cache=S3AnswerCache(s3, os.environ["BUCKET"]),
+        now=now,
+        scratch=scratch,
+        audit=audit_recorder(),
+        correlation_id=correlation_id,
+    )
+
+
+def _client(service: str) -> Any:
+    settings = CLIENT_SETTINGS if service in _COST_CLIENTS else {}
+    return client(service, **settings)
+
+
+def _delivery(files: S3Files) -> Delivery:
+    channels: dict[str, Any] = {
+        "topic": TopicChannel(client("sns"), os.environ["TOPIC_ARN"]),
+    }
+    recipients = [one for one in os.environ["MAIL_RECIPIENTS"].split(",") if one]
+    if recipients:
+        channels["mail"] = MailChannel(client("ses"), os.environ["MAIL_SENDER"], recipients)
+    if os.environ["WEBHOOK_SECRET_ARN"]:
+        channels["webhook"] = WebhookChannel(
+            client("secretsmanager"), os.environ["WEBHOOK_SECRET_ARN"]
+        )
+    seconds = int(os.environ["LINK_SECONDS"])
+    return Delivery(
+        marks=files, link=lambda location: files.link(location, seconds), channels=channels
+    )
+
+
+def _log_usage(deployment: Deployment) -> None:
+    if os.environ["SOURCE"] != "ce":
+        return
+    usage = deployment.cost_explorer.usage
+    metrics.add_metric("CostExplorerCalls", MetricUnit.Count, usage.calls)
+    logger.info(
+        "Cost Explorer was asked",
+        extra={
+            "calls": usage.calls,
+            "throttled": usage.throttled,
+            "from_cache": usage.cached,
+            "cost_usd": f"{usage.cost_usd:f}",
+        },
+    )

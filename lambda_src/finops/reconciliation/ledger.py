@@ -1,0 +1,228 @@
+"""`CostSource` over the billing database: FOCUS charges, and bills of companies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import Any, Final
+
+from finops.reconciliation.domain import Charge, ChargeCategory, category_of_focus
+from finops.reconciliation.mapping import TagRule
+from finops.reconciliation.ports import ChargeQuery, ControlTotal, Detail
+from finops.shared.data_api import DataApi, Value
+from finops.shared.periods import Month, month_end
+
+#: An answer holds 1 MiB, and a row of it may take 500 bytes.
+_ROWS_AT_ONCE: Final = 1_500
+
+_LOADED: Final = "f.status IN ('LOADED', 'LOADED_WITH_REJECTS')"
+_FOCUS_LINKED: Final = "COALESCE(NULLIF(c.sub_account_id, ''), c.billing_account_id)"
+#: A charge is of its billing period, whenever it arose.
+_FOCUS_DAY: Final = (
+    "GREATEST(LEAST(DATE(c.charge_period_start), LAST_DAY(c.billing_period_start)),"
+    " DATE(c.billing_period_start))"
+)
+
+
+class LedgerCosts:
+    """Charges of the ledger.
+
+    A FOCUS charge is what it says. A bill has no accounts: its dataset stands for the payer
+    account, its company for the linked account, its product line for the service; a negative one
+    is a credit.
+    """
+
+    def __init__(self, database: DataApi) -> None:
+        self._database = database
+
+    @property
+    def name(self) -> str:
+        """See the port."""
+        return "Billing ledger"
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """See the port."""
+        return ()
+
+    def known_until(self, month: Month) -> date:
+        """See the port: the day after the last one with a charge or bill."""
+        sql = (
+            f"SELECT MAX(day) AS day FROM (SELECT MAX({_FOCUS_DAY}) AS day FROM focus_charges c"
+            f" JOIN billing_files f ON f.load_id = c.load_id WHERE {_LOADED}"
+            " AND c.billing_period_start >= :first AND c.billing_period_start < :end"
+            " UNION ALL SELECT MAX(r.bill_date) FROM billing_rows r"
+            f" JOIN billing_files f ON f.load_id = r.load_id WHERE {_LOADED}"
+            " AND r.bill_date >= :first AND r.bill_date < :end) d"
+        )
+        [row] = self._database.execute(sql, _period(month.first, month.end)).rows
+        return _date(row["day"]) + timedelta(days=1) if row["day"] else month.first
+
+    def control_totals(self, month: Month) -> list[ControlTotal]:
+        """See the port."""
+        sql = (
+            "SELECT currency, SUM(amount) AS amount FROM ("
+            " SELECT c.billing_currency AS currency, SUM(c.billed_cost) AS amount"
+            " FROM focus_charges c"
+            f" JOIN billing_files f ON f.load_id = c.load_id WHERE {_LOADED}"
+            " AND c.billing_period_start >= :first AND c.billing_period_start < :end"
+            " GROUP BY c.billing_currency"
+            " UNION ALL SELECT r.currency, SUM(r.bill_amount) FROM billing_rows r"
+            f" JOIN billing_files f ON f.load_id = r.load_id WHERE {_LOADED}"
+            " AND r.bill_date >= :first AND r.bill_date < :end GROUP BY r.currency"
+            ") t GROUP BY currency ORDER BY currency"
+        )
+        return [
+            ControlTotal(
+                f"The ledger in all, {row['currency']}", _money(row["amount"]), row["currency"]
+            )
+            for row in self._database.execute(sql, _period(month.first, month.end)).rows
+        ]
+
+    def charges(self, query: ChargeQuery) -> Iterator[Charge]:
+        """See the port."""
+        yield from self._focus(query)
+        yield from self._bills(query)
+
+    def _focus(self, query: ChargeQuery) -> Iterator[Charge]:
+        by_month = query.detail is Detail.MONTHS
+        keys = {
+            "payer": "c.billing_account_id",
+            "linked": "''" if query.detail is Detail.SERVICE_DAYS else _FOCUS_LINKED,
+            "service": "''" if query.detail is Detail.ACCOUNT_DAYS else "c.service_name",
+            "start": "DATE_FORMAT(c.billing_period_start, '%Y-%m-01')" if by_month else _FOCUS_DAY,
+            "category": "c.charge_category",
+            "class": "COALESCE(c.charge_class, '')",
+            "currency": "c.billing_currency",
+            "invoice": "COALESCE(c.invoice_id, '')" if by_month else "''",
+            "issuer": "COALESCE(c.invoice_issuer_name, '')" if by_month else "''",
+        }
+        values = _period(Month.of(query.first).first, month_end(query.end))
+        keys["tag"] = _tag_rule(query.tag_rules, values)
+        where = ["c.billing_period_start >= :first", "c.billing_period_start < :end"]
+        if not by_month:
+            where += [f"{_FOCUS_DAY} >= :day", f"{_FOCUS_DAY} < :until"]
+            where.append("c.charge_category = 'Usage'")
+            values |= {"day": query.first.isoformat(), "until": query.end.isoformat()}
+        where += _accounts(query, _FOCUS_LINKED, values)
+        name = "''" if query.detail is Detail.SERVICE_DAYS else "MAX(c.sub_account_name)"
+        for row in self._rows(
+            "focus_charges c JOIN billing_files f ON f.load_id = c.load_id",
+            keys,
+            f"SUM(c.billed_cost) AS billed, SUM(c.effective_cost) AS amortised, {name} AS name",
+            where,
+            values,
+        ):
+            yield Charge(
+                payer_account=row["payer"],
+                linked_account=row["linked"],
+                linked_account_name=row["name"] or "",
+                service=row["service"],
+                period_start=_date(row["start"]),
+                category=category_of_focus(row["category"], row["class"]),
+                unblended=_money(row["billed"]),
+                billed=_money(row["billed"]),
+                amortised=_money(row["amortised"]),
+                currency=row["currency"],
+                invoice_id=row["invoice"],
+                issuer=row["issuer"],
+                tag_rule=row["tag"],
+            )
+
+    def _bills(self, query: ChargeQuery) -> Iterator[Charge]:
+        by_month = query.detail is Detail.MONTHS
+        linked = "COALESCE(NULLIF(r.company_name, ''), r.dataset)"
+        keys = {
+            "payer": "r.dataset",
+            "linked": "''" if query.detail is Detail.SERVICE_DAYS else linked,
+            "service": "''"
+            if query.detail is Detail.ACCOUNT_DAYS
+            else "COALESCE(NULLIF(r.product_line, ''), 'Other')",
+            "start": "DATE_FORMAT(r.bill_date, '%Y-%m-01')" if by_month else "r.bill_date",
+            "category": "IF(r.bill_amount < 0, 'Credit', 'Usage')",
+            "currency": "r.currency",
+        }
+        values = _period(query.first, query.end)
+        where = ["r.bill_date >= :first", "r.bill_date < :end"]
+        if not by_month:
+            where.append("r.bill_amount >= 0")
+        where += _accounts(query, linked, values)
+        for row in self._rows(
+            "billing_rows r JOIN billing_files f ON f.load_id = r.load_id",
+            keys,
+            "SUM(r.bill_amount) AS billed",
+            where,
+            values,
+        ):
+            billed = _money(row["billed"])
+            yield Charge(
+                payer_account=row["payer"],
+                linked_account=row["linked"],
+                service=row["service"],
+                period_start=_date(row["start"]),
+                category=ChargeCategory(row["category"]),
+                unblended=billed,
+                billed=billed,
+                amortised=billed,
+                currency=row["currency"],
+            )
+
+    def _rows(
+        self,
+        tables: str,
+        keys: Mapping[str, str],
+        sums: str,
+        where: Sequence[str],
+        values: Mapping[str, Value],
+    ) -> Iterator[Mapping[str, Any]]:
+        """Groups, page by page, in the order of their keys."""
+        selected = ", ".join(f"{expression} AS `{name}`" for name, expression in keys.items())
+        order = ", ".join(str(at) for at in range(1, len(keys) + 1))
+        names = ", ".join(f"`{name}`" for name in keys)
+        offset = 0
+        while True:
+            rows = self._database.execute(
+                f"SELECT {selected}, {sums} FROM {tables} WHERE {' AND '.join([_LOADED, *where])}"
+                f" GROUP BY {names} ORDER BY {order} LIMIT {_ROWS_AT_ONCE} OFFSET {offset}",
+                values,
+            ).rows
+            yield from rows
+            if len(rows) < _ROWS_AT_ONCE:
+                return
+            offset += _ROWS_AT_ONCE
+
+
+def _accounts(query: ChargeQuery, linked: str, values: dict[str, Value]) -> list[str]:
+    if not query.accounts:
+        return []
+    names = [f"account_{number}" for number in range(len(query.accounts))]
+    values |= dict(zip(names, query.accounts, strict=True))
+    return [f"{linked} IN ({', '.join(f':{name}' for name in names)})"]
+
+
+def _tag_rule(rules: Sequence[TagRule], values: dict[str, Value]) -> str:
+    """The name of the first rule that a charge fulfils."""
+    cases = []
+    for number, rule in enumerate(rules):
+        names = [f"tag_{number}_value_{at}" for at in range(len(rule.values))]
+        values |= dict(zip(names, rule.values, strict=True))
+        values[f"tag_{number}_path"] = '$."' + rule.key.replace('"', '\\"') + '"'
+        values[f"tag_{number}_name"] = rule.name
+        cases.append(
+            f"WHEN JSON_UNQUOTE(JSON_EXTRACT(c.tags, :tag_{number}_path))"
+            f" IN ({', '.join(f':{name}' for name in names)}) THEN :tag_{number}_name"
+        )
+    return f"CASE {' '.join(cases)} ELSE '' END" if cases else "''"
+
+
+def _period(first: date, end: date) -> dict[str, Value]:
+    return {"first": first.isoformat(), "end": end.isoformat()}
+
+
+def _money(text: Any) -> Decimal:
+    return Decimal(str(text or 0))
+
+
+def _date(text: str) -> date:
+    return date.fromisoformat(str(text)[:10])

@@ -1,0 +1,106 @@
+"""What is said of a reconciled month: a headline for people, and the same for a webhook."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+from finops.reconciliation.domain import UnitStatus
+from finops.reconciliation.report import Agreement, Report
+
+_ALARMING = (UnitStatus.OVERRUN, UnitStatus.UNDERRUN, UnitStatus.NO_BUDGET, UnitStatus.NO_SPEND)
+
+
+def subject(report: Report) -> str:
+    """One line of at most 100 ASCII characters, as SNS wants it."""
+    state = "so far" if report.is_open else "closed"
+    if report.revision > 1:
+        state = f"revision {report.revision}"
+    return f"Cloud costs {report.month} {state}: {report.currency} {report.totals.actual:,f}"[:100]
+
+
+def headline(report: Report) -> list[str]:
+    """The month in a few lines."""
+    totals, currency = report.totals, report.currency
+    lines = [_against_budget(report)]
+    if totals.forecast is not None and report.known_until:
+        known = report.known_until - timedelta(days=1)
+        lines.append(
+            f"Forecast for the whole month: {currency} {totals.forecast:,f}"
+            f" (costs known up to {known.isoformat()} UTC)."
+        )
+    counts = Counter(unit.status for unit in report.units if unit.name != "Unmapped")
+    lines.append(
+        "Business units: "
+        + ", ".join(f"{counts[status]} {status.value}" for status in UnitStatus if counts[status])
+        + "."
+    )
+    lines += [
+        f"{unit.name}: {unit.status.value}, {currency} {unit.actual:,f}"
+        + (f" of {unit.budget:,f}" if unit.budget is not None else "")
+        for unit in report.units
+        if unit.status in _ALARMING and unit.name != "Unmapped"
+    ]
+    if totals.unmapped or report.unmapped:
+        count = len(report.unmapped)
+        lines.append(f"Unmapped: {currency} {totals.unmapped:,f} of {_counted(count, 'account')}.")
+    differing = [line for line in report.invoices if line.agreement is Agreement.DIFFERS]
+    broken = [check.name for check in report.checks if check.holds is False]
+    lines.append(
+        f"Invoices: {len(report.invoices)} looked at, {len(differing)} differ without a reason."
+    )
+    if report.anomalies:
+        lines.append(f"{_counted(len(report.anomalies), 'anomaly', 'anomalies')} of daily usage.")
+    if broken:
+        lines.append(f"CHECKS THAT DO NOT HOLD: {', '.join(broken)}.")
+    if report.changes:
+        lines.append(
+            f"Revision {report.revision} changes {_counted(len(report.changes), 'amount')} of the"
+            " one before."
+        )
+    return lines
+
+
+def webhook_message(report: Report, link: str) -> dict[str, Any]:
+    """As Slack's incoming webhooks take it, and what is compatible with them.
+
+    https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks
+    """
+    text = "\n".join(_escaped(line) for line in headline(report))
+    return {
+        "text": _escaped(subject(report)),
+        "blocks": [
+            {"type": "header", "text": {"type": "plain_text", "text": subject(report)}},
+            {"type": "section", "text": {"type": "mrkdwn", "text": text[:2900]}},
+            {"type": "section", "text": {"type": "mrkdwn", "text": f"<{link}|Open the report>"}},
+        ],
+    }
+
+
+def _against_budget(report: Report) -> str:
+    totals = report.totals
+    spent = f"{report.currency} {totals.actual:,f} spent in {report.month}"
+    if report.is_open:
+        spent += " so far"
+    if not totals.budget:
+        return f"{spent}; no budget is set."
+    side = "above" if totals.variance > 0 else "below"
+    return (
+        f"{spent}, {abs(totals.variance):,f} {side} the budget of {totals.budget:,f}"
+        f" ({_signed(totals.variance_pct)}%)."
+    )
+
+
+def _signed(value: Decimal | None) -> str:
+    return "n/a" if value is None else f"{value:+f}"
+
+
+def _counted(count: int, one: str, many: str = "") -> str:
+    return f"{count} {one if count == 1 else many or f'{one}s'}"
+
+
+def _escaped(text: str) -> str:
+    """Slack reads these three as markup."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
