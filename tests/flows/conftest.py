@@ -11,6 +11,7 @@ import pytest
 from finops.cli.main import main
 from localcloud.terraform import local_environment
 from tests.conftest import CloudUnderTest
+from tests.flows.audit import AuditTrail
 from tests.flows.billing import BillingFlow
 from tests.flows.deployment import OTHER_SPOKE, SPOKE, Deployment
 from tests.flows.invoices import InvoiceFlow
@@ -87,6 +88,12 @@ def billing(deployment: Deployment, outputs: dict[str, Any]) -> BillingFlow:
 def invoices(deployment: Deployment, outputs: dict[str, Any]) -> InvoiceFlow:
     """The invoice flow."""
     return InvoiceFlow(deployment, outputs["invoices"])
+
+
+@pytest.fixture(scope="session")
+def trail(deployment: Deployment, outputs: dict[str, Any]) -> AuditTrail:
+    """The audit trail."""
+    return AuditTrail(deployment, outputs["audit"])
 
 
 @pytest.fixture

@@ -10,7 +10,8 @@ from contextlib import contextmanager
 import pytest
 from botocore.exceptions import ClientError
 
-from finops.billing.domain import FileStatus
+from finops.billing.domain import FileStatus, SourceObject
+from tests.flows.audit import is_told
 from tests.flows.billing import LOADER, BillingFlow, as_csv, bill, many_bills
 from tests.flows.test_least_privilege import (
     HUB,
@@ -90,6 +91,38 @@ def failure_is_recorded(billing: BillingFlow, name: str) -> bool:
     return answers(billing.deployment, FAIL, payload)
 
 
+def end_is_audited(billing: BillingFlow, source: SourceObject) -> bool:
+    return happens(
+        lambda: is_told(billing.deployment, "billing", source.uri, "billing_file.loaded")
+    )
+
+
+def load_is_audited(billing: BillingFlow, name: str) -> bool:
+    source = billing.put(f"billing/{name}/b.csv", as_csv([bill(3, item=name)]))
+    billing.ended(source)
+    return end_is_audited(billing, source)
+
+
+def large_load_is_audited(billing: BillingFlow, name: str) -> bool:
+    rows = many_bills(5000)
+    rows[0]["item"] = name
+    source = billing.put(f"billing/{name}/large.csv", as_csv(rows))
+    billing.ended(source)
+    return end_is_audited(billing, source)
+
+
+def failure_is_audited(billing: BillingFlow, name: str) -> bool:
+    entry = billing.drop(f"billing/{name}/b.csv", as_csv([bill(4, item=name)]))
+    billing.query(
+        "UPDATE billing_files SET status = 'LOADING' WHERE load_id = :load_id",
+        load_id=entry.load_id,
+    )
+    payload = {"load_id": entry.load_id, "step": "s", "error": "e", "cause": "c"}
+    assert answers(billing.deployment, FAIL, payload)
+    uri = entry.source.uri
+    return happens(lambda: is_told(billing.deployment, "billing", uri, "billing_file.failed"))
+
+
 def database_is_migrated(billing: BillingFlow, _: str) -> bool:
     return answers(billing.deployment, MIGRATE, {})
 
@@ -151,6 +184,9 @@ NEEDED: dict[tuple[str, str], Probe] = {
     (LOADER, "QuarantineRows"): bad_row_is_kept,
     (LOADER, "StartWorkflow"): large_file_is_loaded,
     (LOADER, "SeeWorkflow"): hanging_load_is_taken_up,
+    (LOADER, "RecordAuditEntries"): load_is_audited,
+    (FINISH, "RecordAuditEntries"): large_load_is_audited,
+    (FAIL, "RecordAuditEntries"): failure_is_audited,
     (PLAN, "ReadFiles"): large_file_is_loaded,
     (PLAN, "WriteChunks"): large_file_is_loaded,
     (CHUNK, "ReadFiles"): large_file_is_loaded,

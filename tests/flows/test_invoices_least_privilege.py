@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from finops.invoices.domain import InvoiceStatus
+from finops.invoices.domain import InvoiceStatus, SourceDocument
 from finops.invoices.reviewing import Reviewing
+from tests.flows.audit import is_told
 from tests.flows.invoices import STEPS, InvoiceFlow, document, json_invoice, paper
 from tests.flows.test_least_privilege import (
     HUB,
@@ -184,6 +185,39 @@ def _failure_is_told(flow: InvoiceFlow, invoice: str) -> bool:
     return bool(found.failure) and "PROCESSING_FAILED" in found.announced
 
 
+def is_audited(flow: InvoiceFlow, invoice: str, action: str) -> bool:
+    return happens(lambda: is_told(flow.deployment, "invoices", invoice, f"invoice.{action}"))
+
+
+def audited(works: Probe, key: str, action: str) -> Probe:
+    """What works without the trail, and is in it as well."""
+
+    def probe(flow: InvoiceFlow, name: str) -> bool:
+        assert works(flow, name)
+        version = flow.deployment.client("s3").head_object(
+            Bucket=flow.outputs["bucket"], Key=key.format(name)
+        )["VersionId"]
+        source = SourceDocument(
+            bucket=flow.outputs["bucket"], key=key.format(name), version_id=version, size=0
+        )
+        return is_audited(flow, source.document_id, action)
+
+    return probe
+
+
+def failure_is_audited(flow: InvoiceFlow, name: str) -> bool:
+    invoice = flow.put(f"json/{name}.json", json_invoice(name)).document_id
+    return _failure_is_told(flow, invoice) and is_audited(flow, invoice, "failed")
+
+
+def giving_up_is_audited(flow: InvoiceFlow, name: str) -> bool:
+    invoice = asked(flow, name)
+    outcome = "WAIT"
+    while outcome == "WAIT":
+        outcome = flow.deployment.invoke(STEPS["review"], {"invoice_id": invoice})["outcome"]
+    return is_audited(flow, invoice, "given_up")
+
+
 def workflow_can_be_changed(flow: InvoiceFlow, _: str) -> bool:
     """Who sets up logs is asked whether the role may deliver them."""
     states, arn = flow.deployment.client("stepfunctions"), flow.outputs["workflow_arn"]
@@ -206,6 +240,14 @@ _STEPS: dict[tuple[str, str], Probe] = {
     ("receive", "ConsumeFiles"): json_is_processed,
     ("receive", "StartWorkflow"): json_is_processed,
     ("receive", "UseTable"): json_is_processed,
+    ("receive", "RecordAuditEntries"): audited(json_is_processed, "json/{}.json", "received"),
+    ("extract", "RecordAuditEntries"): audited(page_is_processed, "raw/{}.pdf", "extracted"),
+    ("finish", "RecordAuditEntries"): audited(job_is_processed, "raw/{}.pdf", "extracted"),
+    ("validate", "RecordAuditEntries"): audited(json_is_processed, "json/{}.json", "validated"),
+    ("process", "RecordAuditEntries"): audited(json_is_processed, "json/{}.json", "processed"),
+    ("notify", "RecordAuditEntries"): audited(json_is_processed, "json/{}.json", "notified"),
+    ("review", "RecordAuditEntries"): giving_up_is_audited,
+    ("fail", "RecordAuditEntries"): failure_is_audited,
     ("receive", "KeepRecords"): large_invoice_is_known_again,
     ("extract", "ReadDocuments"): page_is_processed,
     ("extract", "ReadByTextract"): page_is_processed,

@@ -19,6 +19,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
+from tests.flows.audit import is_told
 from tests.flows.deployment import OTHER_SPOKE, SPOKE, Deployment, eventually, refused
 
 pytestmark = [
@@ -107,6 +108,28 @@ def silence_is_noticed(d: Deployment, name: str) -> bool:
         MessageBody=json.dumps({"account_id": SPOKE, "budget_name": name, "version": "1"}),
     )
     return happens(lambda: d.status(SPOKE, name)["status"] == "FAILED")
+
+
+def is_audited(d: Deployment, name: str, action: str) -> bool:
+    return happens(lambda: is_told(d, "budgets", f"{SPOKE}/{name}", action))
+
+
+def edit_is_audited(d: Deployment, name: str) -> bool:
+    applied(d, name)
+    return is_audited(d, name, "budget.published")
+
+
+def result_is_audited(d: Deployment, name: str) -> bool:
+    applied(d, name)
+    return is_audited(d, name, "budget.applied")
+
+
+def silence_is_audited(d: Deployment, name: str) -> bool:
+    return silence_is_noticed(d, name) and is_audited(d, name, "budget.failed")
+
+
+def repair_is_audited(d: Deployment, name: str) -> bool:
+    return drift_is_repaired(d, name) and is_audited(d, name, "drift.repaired")
 
 
 def failures_queue(d: Deployment, function: str, account_id: str) -> str:
@@ -206,6 +229,10 @@ NEEDED: dict[tuple[str, str, str], Callable[[Deployment, str], bool]] = {
     (HUB, REPAIR, "ReadBudgets"): all_accounts_are_compared,
     (HUB, REPAIR, "SetDeadlines"): drift_is_repaired,
     (HUB, REPAIR, "WriteBudgetStatus"): drift_is_repaired,
+    (HUB, PUBLISH, "RecordAuditEntries"): edit_is_audited,
+    (HUB, RECORD, "RecordAuditEntries"): result_is_audited,
+    (HUB, EXPIRE, "RecordAuditEntries"): silence_is_audited,
+    (HUB, REPAIR, "RecordAuditEntries"): repair_is_audited,
     (HUB, f"{REPAIR}-schedule", "InvokeFunction"): schedule_fires(REPAIR, HUB),
     (HUB, f"{REPAIR}-schedule", "SendUndelivered"): undelivered_is_kept(REPAIR, HUB),
     (SPOKE, APPLY, "ListBudgetParameters"): spoke_finds_its_drift,
@@ -253,6 +280,10 @@ def policies(d: Deployment, account_id: str) -> Iterator[tuple[str, str, dict[st
                 yield name, policy, found["PolicyDocument"]
 
 
+#: What workers remember of: role sessions, and a trail that failed a moment ago.
+_REMEMBERED = ("AssumeSpokeRoles", "RecordAuditEntries")
+
+
 @contextmanager
 def without(d: Deployment, account_id: str, role: str, sid: str) -> Iterator[None]:
     """The role without one statement."""
@@ -273,13 +304,15 @@ def without(d: Deployment, account_id: str, role: str, sid: str) -> Iterator[Non
 
     put(kept)
     try:
-        if sid == "AssumeSpokeRoles":
+        if sid in _REMEMBERED:
             forget_sessions(d, role)
         patience.append(IMPATIENT)
         yield
     finally:
         patience[:] = [PATIENT]
         put(document["Statement"])
+        if sid == "RecordAuditEntries":
+            forget_sessions(d, role)
 
 
 def forget_sessions(d: Deployment, function: str, **environment: str) -> dict[str, str]:
@@ -319,6 +352,7 @@ def deployed(d: Deployment) -> set[tuple[str, str, str]]:
 def flow_of(role: str) -> str:
     """Which flow a role belongs to; the statements of each have tests of their own."""
     for word, flow in {
+        "audit": "audit",
         "billing": "billing",
         "invoice": "invoices",
         "extraction": "invoices",

@@ -1,0 +1,129 @@
+"""The audit trail as Terraform deployed it, and what its readers see."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from finops.audit.adapters import S3TrailStore, SeenIds
+from finops.audit.domain import chain_prefix
+from finops.audit.ports import StoredObject
+from finops.audit.service import Selection, TrailReader, TrailVerifier, Verdict
+from finops.shared.audit import AuditEvent, canonical
+from localcloud.endpoints import MANAGEMENT_ACCOUNT, REGION
+from tests.flows.deployment import Deployment, eventually
+
+APPENDER, HEAD_WRITER = "finops-append-audit-entries", "finops-write-audit-head"
+
+
+def is_told(d: Deployment, stream: str, subject: str, action: str) -> bool:
+    """Whether the trail of this deployment holds such an entry by now."""
+    store = S3TrailStore(d.client("s3"), f"finops-audit-{MANAGEMENT_ACCOUNT}-{REGION}")
+    selection = Selection(stream=stream, subject=subject, action=action)
+    return any(TrailReader(store).entries(selection))
+
+
+@dataclass
+class AuditTrail:
+    """Bucket, queue and functions of the deployed trail."""
+
+    deployment: Deployment
+    outputs: dict[str, Any]
+
+    @cached_property
+    def store(self) -> S3TrailStore:
+        return S3TrailStore(self.deployment.client("s3"), self.outputs["bucket"])
+
+    def entries(self, stream: str, subject: str, action: str = "*") -> list[Mapping[str, Any]]:
+        """What the trail says of a subject, the oldest first; * stands for anything."""
+        selection = Selection(stream=stream, subject=subject, action=action)
+        return list(TrailReader(self.store).entries(selection))[::-1]
+
+    def told(
+        self, stream: str, subject: str, *actions: str, within: float = 30.0
+    ) -> list[Mapping[str, Any]]:
+        """The entries of a subject once all these actions are among them."""
+
+        def look() -> list[Mapping[str, Any]] | None:
+            found = self.entries(stream, subject)
+            return found if {*actions} <= {one["action"] for one in found} else None
+
+        return eventually(
+            look, within=within, every=0.2, what=f"{actions} of {subject} in the trail"
+        )
+
+    def verified(self) -> Verdict:
+        return TrailVerifier(self.store, None, SeenIds().repeats).verify()
+
+    def send(self, *events: AuditEvent) -> None:
+        """Put entries into the queue, as a flow's recorder does."""
+        for event in events:
+            document = event.document("")
+            self.deployment.client("sqs").send_message(
+                QueueUrl=self.outputs["queue_url"],
+                MessageBody=canonical(document).decode(),
+                MessageGroupId=event.stream,
+                MessageDeduplicationId=event.entry_id,
+            )
+
+    def append(self, *events: AuditEvent) -> bool:
+        """Hand entries to the function as its queue does. Returns whether none must come again."""
+        records = [
+            {
+                "messageId": event.entry_id,
+                "receiptHandle": "none",
+                "body": canonical(event.document("")).decode(),
+                "attributes": {
+                    "MessageGroupId": event.stream,
+                    "SenderId": "test",
+                    "ApproximateReceiveCount": "1",
+                },
+            }
+            for event in events
+        ]
+        answer = self.deployment.client("lambda").invoke(
+            FunctionName=APPENDER, Payload=json.dumps({"Records": records}).encode()
+        )
+        body = json.loads(answer["Payload"].read())
+        return "FunctionError" not in answer and not body["batchItemFailures"]
+
+    def waiting(self) -> int:
+        """Entries that are in the queue, or are just being written."""
+        found = self.deployment.client("sqs").get_queue_attributes(
+            QueueUrl=self.outputs["queue_url"], AttributeNames=["All"]
+        )["Attributes"]
+        names = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible")
+        return sum(int(found[name]) for name in names)
+
+    def settle(self) -> None:
+        """Wait until nothing is on its way."""
+        eventually(lambda: self.waiting() == 0, within=60, every=0.2, what="an empty queue")
+
+    def newest_object(self, stream: str) -> StoredObject:
+        return next(iter(self.store.objects(chain_prefix(stream))))
+
+    @contextmanager
+    def rewritten(self, found: StoredObject, body: bytes) -> Iterator[None]:
+        """Somebody got past the lock: an object is removed for good and written anew."""
+        s3, where = self.deployment.client("s3"), {"Bucket": self.outputs["bucket"]}
+        before = self.store.read(found)
+
+        def write(content: bytes) -> None:
+            for one in s3.list_object_versions(**where, Prefix=found.key)["Versions"]:
+                s3.delete_object(
+                    **where,
+                    Key=found.key,
+                    VersionId=one["VersionId"],
+                    BypassGovernanceRetention=True,
+                )
+            s3.put_object(**where, Key=found.key, Body=content)
+
+        write(body)
+        try:
+            yield
+        finally:
+            write(before)
