@@ -26,6 +26,10 @@ class Exit(enum.IntEnum):
 
 #: Wide enough that a pipe gets one line a row.
 UNWRAPPED = 1000
+#: Columns of numbers.
+NUMBERS = frozenset(
+    {"amount", "wanted", "actual", "budget", "variance", "variance_pct", "previous", "forecast"}
+)
 #: Columns that may take several lines.
 PROSE = ("error", "detail", "reason")
 
@@ -58,7 +62,7 @@ class Output:
         for column in columns:
             table.add_column(
                 column.replace("_", " "),
-                justify="right" if column in ("amount", "wanted", "actual") else "left",
+                justify="right" if column in NUMBERS else "left",
                 overflow="fold",
                 no_wrap=column not in PROSE,
             )

@@ -21,7 +21,6 @@ from finops.reconciliation.rendering import FORMATS
 from finops.reconciliation.report import as_document
 from finops.reconciliation.service import Outcome
 from finops.reconciliation.stores import Folder, Reports
-from finops.shared.errors import ConfigurationError
 from finops.shared.periods import Month
 
 _COLUMNS = (
@@ -52,7 +51,6 @@ _COLUMNS = (
     help="Folder of the reports.",
 )
 @click.option("--close", is_flag=True, help="Close the month: later runs make revisions.")
-@click.pass_context
 @common
 def reconcile(
     environment: Environment,
@@ -75,10 +73,12 @@ def reconcile(
     for one in wanted:
         if one not in FORMATS:
             raise click.UsageError(f"--format {one!r} is none of {', '.join(FORMATS)}.")
+    deployed = ReconciliationDeployment(environment, alone=source == "focus" and bool(inputs))
+    if not deployed.variables:
+        out.say("Nothing is deployed: budgets are the configuration's, and no invoice is compared")
     with tempfile.TemporaryDirectory() as scratch:
-        deployed = ReconciliationDeployment(environment)
         deployment = deployed.deployment(
-            _configuration(deployed, out, configuration, source=source, inputs=inputs),
+            _configuration(deployed, out, configuration),
             now=datetime.now(UTC),
             scratch=Path(scratch),
         )
@@ -129,22 +129,14 @@ def check(_environment: Environment, out: Output, *, file: Path) -> None:
 
 
 def _configuration(
-    deployed: ReconciliationDeployment,
-    out: Output,
-    file: Path | None,
-    *,
-    source: str,
-    inputs: tuple[str, ...],
+    deployed: ReconciliationDeployment, out: Output, file: Path | None
 ) -> Configuration:
     if file:
         return parse(file.read_text(encoding="utf-8"), name=str(file))
-    try:
-        return deployed.configuration
-    except ConfigurationError as error:
-        if error.code != "not_deployed" or source != "focus" or not inputs:
-            raise
-        out.say("No --config and no deployment: every account is Unmapped, and nothing is budgeted")
+    if not deployed.variables:
+        out.say("No --config: every account is Unmapped, and nothing is budgeted")
         return Configuration()
+    return deployed.configuration
 
 
 def _answer(out: Output, outcome: Outcome, source: object) -> None:

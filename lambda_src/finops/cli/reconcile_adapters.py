@@ -1,4 +1,4 @@
-"""The reconciliation flow's resources, for the command line: found through its function's settings."""
+"""The reconciliation flow for the command line: found through its function's settings."""
 
 from __future__ import annotations
 
@@ -17,30 +17,37 @@ from finops.reconciliation.configuration import Configuration, parse
 from finops.reconciliation.cost_explorer import CLIENT_SETTINGS
 from finops.reconciliation.ports import AnswerCache
 from finops.reconciliation.stores import FolderCache
-from finops.shared.errors import ConfigurationError
+from finops.shared.errors import FinOpsError
 
 
 class ReconciliationDeployment:
-    """Settings, cache and clients of one deployment."""
+    """Settings, cache and clients of one deployment.
 
-    def __init__(self, environment: Environment) -> None:
+    Args:
+        environment: Which.
+        alone: Whether a reconciliation does without it, where it is not there.
+    """
+
+    def __init__(self, environment: Environment, *, alone: bool) -> None:
         self._aws = Aws(environment)
         self._environment = environment
+        self._alone = alone
 
     @cached_property
     def variables(self) -> Mapping[str, str]:
-        """The function's environment, as Terraform set it."""
-        return self._aws.function_variables(
-            self._environment.reconcile_function, module="reconciliation"
-        )
+        """The function's environment, as Terraform set it; empty where nothing is deployed."""
+        try:
+            return self._aws.function_variables(
+                self._environment.reconcile_function, module="reconciliation"
+            )
+        except FinOpsError:
+            if self._alone:
+                return {}
+            raise
 
     @cached_property
     def configuration(self) -> Configuration:
-        """Accounts, rules, budgets and rates as they are deployed.
-
-        Raises:
-            ConfigurationError: `not_deployed`.
-        """
+        """Accounts, rules, budgets and rates as they are deployed."""
         key = self.variables["CONFIGURATION_KEY"]
         files = S3Files(self._aws.client("s3"), self.variables["BUCKET"])
         return parse(files.read(key).decode(), name=key)
@@ -49,12 +56,7 @@ class ReconciliationDeployment:
         self, configuration: Configuration, *, now: datetime, scratch: Path
     ) -> Deployment:
         """What reconciliations are made of; of an export alone where nothing is deployed."""
-        try:
-            variables = self.variables
-        except ConfigurationError as error:
-            if error.code != "not_deployed":
-                raise
-            variables = {}
+        variables = self.variables
         return Deployment(
             variables=variables,
             client=self._aws.client,

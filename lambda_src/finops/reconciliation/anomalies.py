@@ -41,6 +41,7 @@ LEAST_SHARE: Final = 0.2
 LEAST_AMOUNT: Final = 10.0
 _MAD_TO_DEVIATION: Final = 1.4826
 _LEAST_SCATTER: Final = 0.01
+_LEAST_FACTOR: Final = 0.1
 
 Series = Mapping[date, Decimal]
 
@@ -75,18 +76,14 @@ def unusual_days(series: Series, month: Month, known_until: date | None = None) 
     end = min(month.end, known_until or month.end)
     if not series or min(series) >= end:
         return []
-    costs = {
-        day: float(series.get(day, 0))
-        for day in days_between(max(min(series), month.first - timedelta(days=HISTORY_DAYS)), end)
-    }
-    factors = _weekday_factors(costs, month.first)
+    past = _Past(series, max(min(series), month.first - timedelta(days=HISTORY_DAYS)), month)
     found: list[_Day] = []
-    for day in days_between(month.first, end):
-        judged = _judge(costs, factors, day) if day in costs else None
+    for day in days_between(max(past.start, month.first), end):
+        judged = past.judge(day)
         if judged:
             found.append(judged)
             # What is unusual is no measure for the days after it.
-            costs[day] = judged.expected
+            past.forgive(judged)
     return [_joined(run) for run in _runs(found)]
 
 
@@ -118,55 +115,72 @@ class _Day:
     before: int
 
 
-def _judge(costs: Mapping[date, float], factors: Sequence[float], day: date) -> _Day | None:
-    before = [one for one in days_between(day - timedelta(days=HISTORY_DAYS), day) if one in costs]
-    if len(before) < _LEAST_HISTORY:
-        return None
-    # Days on which next to nothing runs say nothing of the level.
-    levels = [costs[one] / factors[one.weekday()] for one in before if factors[one.weekday()] > 0.1]
-    level = median(levels[-_LEVEL_DAYS:])
-    factor = factors[day.weekday()]
-    expected = level * factor + _recurring(costs, factors, level, day)
-    scatter = _MAD_TO_DEVIATION * median(abs(one - level) for one in levels)
-    scale = max(scatter, _LEAST_SCATTER * abs(level), 1e-9) * max(factor, 0.1)
-    off = costs[day] - expected
-    score = off / scale
-    worth = max(LEAST_AMOUNT, LEAST_SHARE * abs(expected))
-    if abs(score) < DEVIATIONS or abs(off) < worth:
-        return None
-    return _Day(day, costs[day], expected, score, len(before))
+class _Past:
+    """A series as the days after it are judged by it. Positions count days from `start`."""
 
+    def __init__(self, series: Series, start: date, month: Month) -> None:
+        self.start = start
+        self._costs = [float(series.get(day, 0)) for day in days_between(start, month.end)]
+        self._factors = self._weekday_factors((month.first - start).days)
+        self._levels = [self._level(at) for at in range(len(self._costs))]
 
-def _weekday_factors(costs: Mapping[date, float], until: date) -> list[float]:
-    """How each weekday compares with the median day of its week; 1 where too little is known."""
-    shares: list[list[float]] = [[] for _ in range(7)]
-    for weeks in range(1, HISTORY_DAYS // 7 + 1):
-        week = [until - timedelta(days=7 * weeks - offset) for offset in range(7)]
-        if not all(day in costs for day in week):
-            break
-        middle = median(costs[day] for day in week)
-        if middle <= 0:
-            continue
-        for day in week:
-            shares[day.weekday()].append(costs[day] / middle)
-    return [max(median(one), 0.0) if len(one) >= 3 else 1.0 for one in shares]
+    def judge(self, day: date) -> _Day | None:
+        """The day, where it is unusual."""
+        at = (day - self.start).days
+        before = min(at, HISTORY_DAYS)
+        if before < _LEAST_HISTORY:
+            return None
+        levels = [one for one in self._levels[at - before : at] if one is not None]
+        level = median(levels[-_LEVEL_DAYS:])
+        factor = self._factor(at)
+        cost = self._costs[at]
+        expected = level * factor + self._recurring(level, day)
+        off = cost - expected
+        if abs(off) < max(LEAST_AMOUNT, LEAST_SHARE * abs(expected)):
+            return None
+        scatter = _MAD_TO_DEVIATION * median(abs(one - level) for one in levels)
+        scale = max(scatter, _LEAST_SCATTER * abs(level), 1e-9) * max(factor, _LEAST_FACTOR)
+        score = off / scale
+        return _Day(day, cost, expected, score, before) if abs(score) >= DEVIATIONS else None
 
+    def forgive(self, unusual: _Day) -> None:
+        """From now on, the day cost what was expected of it."""
+        at = (unusual.day - self.start).days
+        self._costs[at] = unusual.expected
+        self._levels[at] = self._level(at)
 
-def _recurring(
-    costs: Mapping[date, float], factors: Sequence[float], level: float, day: date
-) -> float:
-    """What was beyond the level on this day of the months before, and on each of them."""
-    month = Month.of(day)
-    excesses = []
-    for back in (1, 2):
-        earlier = month.plus(-back)
-        same = earlier.first + timedelta(days=day.day - 1)
-        if same in costs and same < earlier.end:
-            excesses.append(costs[same] - level * factors[same.weekday()])
-    if not excesses or min(excesses) < 0 < max(excesses):
-        return 0.0
-    least = min(excesses, key=abs)
-    return least if abs(least) >= LEAST_SHARE * abs(level) else 0.0
+    def _factor(self, at: int) -> float:
+        return self._factors[(self.start.weekday() + at) % 7]
+
+    def _level(self, at: int) -> float | None:
+        """The cost without its weekday; None of days on which next to nothing runs."""
+        factor = self._factor(at)
+        return self._costs[at] / factor if factor > _LEAST_FACTOR else None
+
+    def _weekday_factors(self, until: int) -> list[float]:
+        """How each weekday compares with the median day of its week; 1 where little is known."""
+        shares: list[list[float]] = [[] for _ in range(7)]
+        for first in range(until - 7, -1, -7):
+            week = self._costs[first : first + 7]
+            middle = median(week)
+            if middle > 0:
+                for at, cost in enumerate(week, first):
+                    shares[(self.start.weekday() + at) % 7].append(cost / middle)
+        return [max(median(one), 0.0) if len(one) >= 3 else 1.0 for one in shares]
+
+    def _recurring(self, level: float, day: date) -> float:
+        """What was beyond the level on this day of the months before, and on each of them."""
+        excesses = []
+        for back in (1, 2):
+            earlier = Month.of(day).plus(-back)
+            same = earlier.first + timedelta(days=day.day - 1)
+            at = (same - self.start).days
+            if at >= 0 and same < earlier.end:
+                excesses.append(self._costs[at] - level * self._factor(at))
+        if not excesses or min(excesses) < 0 < max(excesses):
+            return 0.0
+        least = min(excesses, key=abs)
+        return least if abs(least) >= LEAST_SHARE * abs(level) else 0.0
 
 
 def _runs(days: Sequence[_Day]) -> list[list[_Day]]:

@@ -7,7 +7,7 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
-from finops.reconciliation.domain import UnitStatus
+from finops.reconciliation.domain import UNMAPPED, UnitStatus
 from finops.reconciliation.report import Agreement, Report
 
 _ALARMING = (UnitStatus.OVERRUN, UnitStatus.UNDERRUN, UnitStatus.NO_BUDGET, UnitStatus.NO_SPEND)
@@ -15,7 +15,7 @@ _ALARMING = (UnitStatus.OVERRUN, UnitStatus.UNDERRUN, UnitStatus.NO_BUDGET, Unit
 
 def subject(report: Report) -> str:
     """One line of at most 100 ASCII characters, as SNS wants it."""
-    state = "so far" if report.is_open else "closed"
+    state = "so far" if report.known_until else "not closed" if report.is_open else "closed"
     if report.revision > 1:
         state = f"revision {report.revision}"
     return f"Cloud costs {report.month} {state}: {report.currency} {report.totals.actual:,f}"[:100]
@@ -31,17 +31,22 @@ def headline(report: Report) -> list[str]:
             f"Forecast for the whole month: {currency} {totals.forecast:,f}"
             f" (costs known up to {known.isoformat()} UTC)."
         )
-    counts = Counter(unit.status for unit in report.units if unit.name != "Unmapped")
+    counts = Counter(unit.status for unit in report.units if unit.name != UNMAPPED)
+    units = sum(counts.values())
     lines.append(
-        "Business units: "
-        + ", ".join(f"{counts[status]} {status.value}" for status in UnitStatus if counts[status])
+        ", ".join(
+            [
+                _counted(units, "business unit"),
+                *(f"{counts[status]} {status.value}" for status in UnitStatus if counts[status]),
+            ]
+        )
         + "."
     )
     lines += [
         f"{unit.name}: {unit.status.value}, {currency} {unit.actual:,f}"
         + (f" of {unit.budget:,f}" if unit.budget is not None else "")
         for unit in report.units
-        if unit.status in _ALARMING and unit.name != "Unmapped"
+        if unit.status in _ALARMING and unit.name != UNMAPPED
     ]
     if totals.unmapped or report.unmapped:
         count = len(report.unmapped)
@@ -82,7 +87,7 @@ def webhook_message(report: Report, link: str) -> dict[str, Any]:
 def _against_budget(report: Report) -> str:
     totals = report.totals
     spent = f"{report.currency} {totals.actual:,f} spent in {report.month}"
-    if report.is_open:
+    if report.known_until:
         spent += " so far"
     if not totals.budget:
         return f"{spent}; no budget is set."
