@@ -43,6 +43,7 @@ SERVICES: Mapping[str, tuple[str, ...]] = {
     "state_machine_callbacks": ("stepfunctions", "iam", "lambda"),
     "state_machine_redrive": ("stepfunctions", "lambda"),
     "s3_version_ranges": ("s3",),
+    "s3_multipart_tags": ("s3",),
     "textract": ("textract", "s3", "sns"),
     "costs": ("ce", "invoicing", "bcm-data-exports"),
 }

@@ -36,6 +36,7 @@ EXTENSIONS = (
     "state_machine_callbacks",
     "state_machine_redrive",
     "s3_version_ranges",
+    "s3_multipart_tags",
     "textract",
     "costs",
 )

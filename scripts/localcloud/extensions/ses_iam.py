@@ -11,6 +11,7 @@ import json
 from collections.abc import Callable
 from email.utils import parseaddr
 from typing import Any
+from urllib.parse import parse_qsl
 
 from ministack.core import iam_actions
 
@@ -29,13 +30,19 @@ def _resource(
     account: str,
 ) -> str:
     found = original(service, method, path, headers, body, query, region, account)
-    if service not in {"ses", "sesv2"} or not path.endswith("/outbound-emails"):
-        return found
+    sender = _sender(path, body) if service in {"ses", "sesv2"} else ""
+    return f"arn:aws:ses:{region}:{account}:identity/{sender}" if sender else found
+
+
+def _sender(path: str, body: bytes) -> str:
+    """Whom a message is from, empty for other requests: JSON in version 2, a form in version 1."""
+    if not path.endswith("/outbound-emails"):
+        form = dict(parse_qsl(body.decode(errors="replace")))
+        return parseaddr(form.get("Source", ""))[1] if form.get("Action") == "SendEmail" else ""
     try:
-        sender = parseaddr(json.loads(body)["FromEmailAddress"])[1]
+        return parseaddr(json.loads(body)["FromEmailAddress"])[1]
     except (ValueError, KeyError, TypeError):
-        return found
-    return f"arn:aws:ses:{region}:{account}:identity/{sender}"
+        return ""
 
 
 def install() -> None:

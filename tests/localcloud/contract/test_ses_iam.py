@@ -36,3 +36,21 @@ def test_mail_is_sent_only_from_an_identity_that_the_role_may_use(management: Ac
     send(identity)
     other = partial(send, f"{identity}.other")
     assert error_code(other) == "AccessDeniedException"
+
+
+def test_so_it_is_in_the_first_version_of_the_api(management: Account) -> None:
+    sender = f"{unique('sender')}@example.com"
+    management.client("ses").verify_email_identity(EmailAddress=sender)
+    identity = f"arn:aws:ses:{REGION}:{MANAGEMENT}:identity/{sender}"
+
+    def send(resource: str) -> None:
+        role = management.role(allow("ses:SendEmail", resource))
+        management.client("ses", management.assume(role)).send_email(
+            Source=f"Reports <{sender}>",
+            Destination={"ToAddresses": ["somebody@example.com"]},
+            Message={"Subject": {"Data": "s"}, "Body": {"Text": {"Data": "t"}}},
+        )
+
+    send(identity)
+    other = partial(send, f"{identity}.other")
+    assert error_code(other) == "AccessDenied"
