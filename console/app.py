@@ -11,7 +11,7 @@ import streamlit as st
 
 from console import identity, ui
 from console.services import services
-from console.views import invoices
+from console.views import audit, billing, budgets, invoices, overview, reports
 from finops.cli.environment import LOCAL, environment
 
 st.set_page_config(
@@ -20,7 +20,14 @@ st.set_page_config(
     layout="wide",
 )
 
-PAGES = ((invoices, "Invoices", ":material/receipt_long:"),)
+PAGES = (
+    (overview, "Overview", ":material/space_dashboard:"),
+    (invoices, "Invoices", ":material/receipt_long:"),
+    (budgets, "Budgets", ":material/savings:"),
+    (billing, "Billing", ":material/table_view:"),
+    (reports, "Reports", ":material/query_stats:"),
+    (audit, "Audit", ":material/verified_user:"),
+)
 
 deployment = environment(os.environ.get("FINOPS_ENV", LOCAL))
 user = identity.current(deployment)
@@ -40,7 +47,7 @@ opened = st.navigation(
                 title=title,
                 icon=icon,
                 url_path=title.lower(),
-                default=view is PAGES[0][0],
+                default=view is overview,
             )
             for view, title, icon in PAGES
         }
@@ -57,4 +64,5 @@ with st.sidebar:
         identity.sign_out(deployment)
         st.rerun()
 ui.show_flash()
-opened.run()
+with ui.failures("This page cannot be shown"):
+    opened.run()

@@ -12,6 +12,8 @@ from typing import Any
 import streamlit as st
 
 from console.identity import User
+from console.reports import ReportShelf
+from finops.cli.adapters import Aws
 from finops.cli.audit import AuditDeployment
 from finops.cli.billing_adapters import BillingDeployment
 from finops.cli.budgets_adapters import Tables
@@ -31,6 +33,7 @@ class Services:
     billing: BillingDeployment
     invoices: InvoiceDeployment
     audit: AuditDeployment
+    reports: ReportShelf
     own_invoices: bool = False
     """Whether who submitted an invoice may approve it."""
 
@@ -84,5 +87,6 @@ def services(environment: Environment) -> Services:
         billing=BillingDeployment(environment),
         invoices=InvoiceDeployment(environment),
         audit=AuditDeployment(environment),
+        reports=ReportShelf(environment, Aws(environment)),
         own_invoices=os.environ.get("CONSOLE_OWN_INVOICES", "") == "true",
     )

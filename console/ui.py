@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import pandas as pd
 import streamlit as st
 
 from finops.shared.errors import ConfigurationError, FinOpsError, RejectedInput, TransientFailure
 from finops.shared.money import minor_units, rounded
+from finops.shared.observability import logger
 
 #: Colours of statuses, by what they ask of a person: green nothing, orange a look, red to act.
 STATUS_COLOURS: Final[Mapping[str, str]] = {
@@ -82,6 +84,14 @@ def failures(what: str) -> Iterator[None]:
         yield
     except FinOpsError as error:
         show_failure(what, error)
+    except Exception:  # noqa: BLE001 - what nobody thought of is for the log, not for the page
+        number = uuid.uuid4().hex[:8]
+        logger.exception("page failed", extra={"number": number})
+        st.error(
+            f"**{what}.** Something is wrong here: tell whoever runs the console, with the "
+            f"number {number}.",
+            icon=":material/error:",
+        )
 
 
 def show_failure(what: str, error: FinOpsError) -> None:
@@ -163,6 +173,11 @@ def _formatter(digits: int) -> Callable[[float], str]:
 def money_column(label: str, **settings: Any) -> Any:
     """A column of amounts, at the right."""
     return st.column_config.NumberColumn(label, alignment="right", **settings)
+
+
+def height(rows: int, most: int = 15) -> int | Literal["content"]:
+    """Of a table, in pixels: all rows where they are few, else as many as are seen at once."""
+    return "content" if rows <= most else 38 + 35 * most
 
 
 def day(text: str | None) -> date | None:

@@ -190,7 +190,7 @@ def _grid(records: Sequence[InvoiceRecord]) -> list[InvoiceRecord]:
     event = st.dataframe(
         ui.money_table(rows, ("total",)),
         hide_index=True,
-        height=min(38 + 35 * len(rows), 600),
+        height=ui.height(len(rows)),
         placeholder="",
         on_select="rerun",
         selection_mode="multi-row",

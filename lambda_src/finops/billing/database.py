@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from enum import StrEnum
 from functools import cache
 from itertools import islice
 from typing import Any, Final
@@ -115,6 +116,23 @@ def _of(table: str, names: Iterable[str]) -> str:
 
 
 _statements = cache(Statements)
+
+
+class Dimension(StrEnum):
+    """By what bills are added up."""
+
+    MONTH = "month"
+    PRODUCT_LINE = "product_line"
+    COUNTRY = "country"
+    CURRENCY = "currency"
+
+
+_TOTALS: Final = {
+    Dimension.MONTH: ("billing_by_month", "month"),
+    Dimension.PRODUCT_LINE: ("billing_by_product_line", "product_line"),
+    Dimension.COUNTRY: ("billing_by_country", "country"),
+    Dimension.CURRENCY: ("billing_by_month", "currency"),
+}
 
 
 class AuroraTransaction:
@@ -394,6 +412,26 @@ class AuroraBillingStore:
             "SELECT status, COUNT(*) AS counted FROM billing_files GROUP BY status"
         )
         return {FileStatus(row["status"]): row["counted"] for row in found.rows}
+
+    def totals(self, by: Dimension, month: str = "") -> list[dict[str, Any]]:
+        """What the loaded bills add up to, by a dimension and currency, the largest first.
+
+        Args:
+            by: What is told apart.
+            month: Bills of this one only, as YYYY-MM.
+
+        Returns:
+            `name`, `currency`, `bills`, and as texts `amount` and `amount_usd`; at most a thousand.
+        """
+        view, column = _TOTALS[by]
+        found = self._database.execute(
+            f"SELECT COALESCE({column}, '') AS name, currency, SUM(bills) AS bills,"
+            " SUM(bill_amount) AS amount, SUM(amount_usd) AS amount_usd"
+            f" FROM {view} WHERE :month IN ('', month) GROUP BY {column}, currency"
+            " ORDER BY SUM(amount_usd) DESC LIMIT 1000",
+            {"month": month},
+        )
+        return [{**row, "bills": int(row["bills"])} for row in found.rows]
 
     @contextmanager
     def transaction(self) -> Iterator[AuroraTransaction]:

@@ -16,6 +16,8 @@ from finops.billing.adapters import S3Objects
 from finops.billing.database import AuroraBillingStore
 from finops.billing.domain import SourceObject
 from finops.billing.ports import FileEntry
+from finops.billing.reader import open_csv
+from finops.billing.schemas import recognise
 from finops.billing.service import Settings
 from finops.cli.adapters import Aws, upload_form
 from finops.cli.auditing import CommandRecorder
@@ -148,3 +150,16 @@ class BillingDeployment:
                     "message": unguard(row["message"]),
                     "raw": unguard(row["raw"]),
                 }
+
+    def mendable(self, entry: FileEntry) -> bytes:
+        """The rows of a file that were not loaded, below its header, to be mended and dropped.
+
+        Raises:
+            RejectedInput: the file is gone, or has no header.
+        """
+        table = open_csv(self.objects.open(entry.source), recognise)
+        text = io.StringIO(newline="")
+        csv.writer(text, delimiter=table.format.delimiter).writerow(table.header)
+        for row in sorted(self.quarantined(entry), key=lambda one: int(one["line"])):
+            text.write(f"{row['raw']}\r\n")
+        return text.getvalue().encode("utf-8-sig")

@@ -1,0 +1,69 @@
+"""Reports as the reconciliation stored them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Final
+
+from finops.cli.adapters import Aws, invoke
+from finops.cli.environment import Environment
+from finops.reconciliation.adapters import S3Files
+from finops.reconciliation.stores import Reports
+
+#: Seconds for which a link to a report opens.
+LINK_SECONDS: Final = 900
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredReport:
+    """A month's report, as its JSON document, and where each format of it lies."""
+
+    document: Mapping[str, Any]
+    locations: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class ReportShelf:
+    """The reports of one deployment."""
+
+    environment: Environment
+    aws: Aws = field(repr=False)
+
+    @cached_property
+    def variables(self) -> Mapping[str, str]:
+        """The function's environment, as Terraform set it."""
+        return self.aws.function_variables(
+            self.environment.reconcile_function, module="reconciliation"
+        )
+
+    @cached_property
+    def files(self) -> S3Files:
+        """The bucket."""
+        return S3Files(self.aws.client("s3"), self.variables["BUCKET"])
+
+    def newest(self, month: str) -> StoredReport | None:
+        """The closed report of a month, else the provisional one; None where there is neither."""
+        closed = Reports(self.files).newest(month)
+        if closed:
+            return StoredReport(document=closed.document, locations=closed.locations)
+        stem = f"provisional/{month}/reconciliation-{month}."
+        kinds = {name.removeprefix(stem): name for name in self.files.names(stem)}
+        if "json" not in kinds:
+            return None
+        return StoredReport(
+            document=json.loads(self.files.read(kinds["json"])),
+            locations={kind: self.files.location(name) for kind, name in kinds.items()},
+        )
+
+    def run(self, month: str, *, close: bool) -> Mapping[str, Any]:
+        """Reconcile a month, as the schedule does."""
+        answer = invoke(
+            self.aws.client("lambda"),
+            self.environment.reconcile_function,
+            {"month": month, "close": close},
+        )
+        (done,) = answer["months"]
+        return dict(done)

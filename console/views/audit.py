@@ -1,0 +1,168 @@
+"""Audit: who did what and when, and whether the trail of it is whole."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime, time, timedelta
+from itertools import islice
+from typing import Any, Final
+
+import streamlit as st
+
+from console import ui
+from console.identity import User
+from console.services import Services
+from finops.audit.adapters import SeenIds
+from finops.audit.service import Selection, TrailReader, TrailVerifier
+from finops.cli.audit import describe
+
+LIMIT: Final = 200
+STREAMS: Final = ("budgets", "billing", "invoices", "reconciliation", "console")
+_VERDICT: Final = "audit_verdict"
+
+
+def show(services: Services, _user: User) -> None:
+    """The page."""
+    st.title("Audit")
+    with ui.failures("The audit trail cannot be read"):
+        _verify(services)
+        _search(services)
+
+
+def _verify(services: Services) -> None:
+    with st.container(border=True):
+        st.markdown(
+            "Every entry holds the hash of the one before it, in a bucket that lets nothing be "
+            "overwritten. Verifying reads them all."
+        )
+        if st.button("Verify the trail", icon=":material/verified_user:"):
+            bar = st.progress(0.0, "Reading …")
+
+            def shown(done: int, known: int) -> None:
+                bar.progress(min(done / known, 1.0) if known else 1.0, f"{done:,} entries read")
+
+            store, signer = services.audit.store, services.audit.signer
+            verdict = TrailVerifier(store, signer, SeenIds().repeats).verify(progress=shown)
+            bar.empty()
+            answer = describe(verdict, signed=signer is not None)
+            st.session_state[_VERDICT] = (datetime.now(UTC), answer)
+        if _VERDICT in st.session_state:
+            _result(*st.session_state[_VERDICT])
+
+
+def _result(at: datetime, verdict: Mapping[str, Any]) -> None:
+    if verdict["ok"]:
+        st.success(
+            f"All {verdict['entries']:,} entries are as they were written "
+            f"(looked at {ui.moment(at)}).",
+            icon=":material/verified:",
+        )
+    else:
+        first = verdict["first_bad"]
+        st.error(
+            f"{verdict['problem_count']:,} problems, the first with {first['stream']} "
+            f"{first['sequence']}: {ui.plain(first['message'])}",
+            icon=":material/gpp_bad:",
+        )
+        st.dataframe(verdict["problems"], hide_index=True, placeholder="", alt="Problems")
+    st.dataframe(
+        verdict["streams"],
+        hide_index=True,
+        placeholder="",
+        height="content",
+        alt="Streams of the trail",
+        column_order=("stream", "entries", "last_sequence", "sealed_sequence", "problems"),
+        column_config={
+            "stream": "Stream",
+            "entries": st.column_config.NumberColumn("Entries", format="localized"),
+            "last_sequence": st.column_config.NumberColumn("Newest", format="localized"),
+            "sealed_sequence": st.column_config.NumberColumn("Sealed up to", format="localized"),
+            "problems": "Problems",
+        },
+    )
+
+
+def _search(services: Services) -> None:
+    stream, actor, subject, action, since = st.columns([1.5, 1.8, 1.8, 1.8, 2.4])
+    chosen = stream.selectbox(
+        "Stream", ["", *STREAMS], format_func=lambda one: one.capitalize() or "Any"
+    )
+    hint = "* stands for anything."
+    who = actor.text_input("Who", placeholder="anna*", help=hint)
+    what = subject.text_input("What", placeholder="222222222222/*", help=hint)
+    done = action.text_input("Done", placeholder="budget.*", help=hint)
+    today = datetime.now(UTC).date()
+    days = since.date_input("Days (UTC)", (today - timedelta(days=30), today), format="YYYY-MM-DD")
+    first, last = _span(days, today)
+    with st.skeleton(height=300):
+        entries, damaged = found(
+            services,
+            services.environment.name,
+            Selection(
+                stream=chosen or None,
+                actor=who.strip() or None,
+                subject=what.strip() or None,
+                action=done.strip() or None,
+                since=first,
+                until=last,
+            ),
+        )
+    if damaged:
+        st.error(f"{damaged} entries are damaged: verify the trail.", icon=":material/gpp_bad:")
+    if not entries:
+        ui.empty("Nothing was recorded that is like that.")
+        return
+    event = st.dataframe(
+        [_row(one) for one in entries],
+        hide_index=True,
+        height=ui.height(len(entries)),
+        placeholder="",
+        on_select="rerun",
+        selection_mode="single-row",
+        key="audit_grid",
+        alt="Entries of the audit trail, the newest first",
+        column_config={
+            "occurred_at": st.column_config.DatetimeColumn(
+                "When (UTC)", format="YYYY-MM-DD HH:mm:ss", timezone="UTC"
+            ),
+            "stream": "Stream",
+            "action": st.column_config.TextColumn("Done", width="medium"),
+            "subject": st.column_config.TextColumn("What", width="large"),
+            "actor": st.column_config.TextColumn("Who", width="medium"),
+            "sequence": st.column_config.NumberColumn("No.", format="localized", width="small"),
+        },
+    )
+    if len(entries) == LIMIT:
+        st.caption(f"The newest {LIMIT} are shown: narrow the search for older ones.")
+    for number in event["selection"]["rows"]:
+        if number < len(entries):
+            st.code(json.dumps(entries[number], indent=2, ensure_ascii=False), language="json")
+
+
+def _span(days: Any, today: date) -> tuple[datetime, datetime]:
+    """From the first day's begin to the last day's end, UTC; half a choice goes on to today."""
+    chosen: Sequence[date] = days if isinstance(days, Sequence) else (days,)
+    first = chosen[0] if chosen else today
+    last = chosen[1] if len(chosen) > 1 else today
+    return (
+        datetime.combine(first, time.min, UTC),
+        datetime.combine(last + timedelta(days=1), time.min, UTC),
+    )
+
+
+@st.cache_data(ttl=10, max_entries=50, show_spinner=False)
+def found(
+    _services: Services, _deployment: str, selection: Selection
+) -> tuple[list[Mapping[str, Any]], int]:
+    """The newest entries that are wanted, and how many damaged ones were met."""
+    reader = TrailReader(_services.audit.store)
+    entries = list(islice(reader.entries(selection), LIMIT))
+    return entries, reader.damaged
+
+
+def _row(entry: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "occurred_at": datetime.fromisoformat(str(entry["occurred_at"])),
+        **{name: entry.get(name) for name in ("stream", "action", "subject", "actor", "sequence")},
+    }
