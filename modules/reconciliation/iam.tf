@@ -2,11 +2,11 @@ locals {
   tables_arn       = "arn:aws:dynamodb:${var.region}:${var.account_id}:table"
   written_prefixes = ["cache", "provisional", "reports"]
 
-  # Of each URI: the bucket, and where the exports start in it.
+  # Of each URI: the bucket, and the folder in it that the exports are in.
   exports = [
-    for uri in var.costs.exports_uris : {
-      bucket_arn = "arn:aws:s3:::${split("/", trimprefix(uri, "s3://"))[0]}"
-      prefix     = trimprefix("${trimsuffix(join("/", slice(split("/", uri), 3, length(split("/", uri)))), "/")}/", "/")
+    for parts in [for uri in var.costs.exports_uris : split("/", trimsuffix(trimprefix(uri, "s3://"), "/"))] : {
+      bucket_arn = "arn:aws:s3:::${parts[0]}"
+      folder     = join("/", slice(parts, 1, length(parts)))
     }
   ]
 }
@@ -52,16 +52,11 @@ data "aws_iam_policy_document" "reconcile_month" {
     resources = [for prefix in local.written_prefixes : "${local.bucket_arn}/${prefix}/*"]
   }
 
+  # Of the whole bucket: who may not list it is told AccessDenied of what is not there, such as an answer not cached yet.
   statement {
     sid       = "ListReports"
     actions   = ["s3:ListBucket"]
     resources = [local.bucket_arn]
-
-    condition {
-      test     = "StringLike"
-      variable = "s3:prefix"
-      values   = [for prefix in local.written_prefixes : "${prefix}/*"]
-    }
   }
 
   dynamic "statement" {
@@ -69,7 +64,7 @@ data "aws_iam_policy_document" "reconcile_month" {
     content {
       sid       = "ReadExports"
       actions   = ["s3:GetObject"]
-      resources = [for export in local.exports : "${export.bucket_arn}/${export.prefix}*"]
+      resources = [for export in local.exports : join("/", compact([export.bucket_arn, export.folder, "*"]))]
     }
   }
 
@@ -83,7 +78,7 @@ data "aws_iam_policy_document" "reconcile_month" {
       condition {
         test     = "StringLike"
         variable = "s3:prefix"
-        values   = ["${statement.value.prefix}*"]
+        values   = statement.value.folder == "" ? ["*"] : [statement.value.folder, "${statement.value.folder}/*"]
       }
     }
   }
@@ -92,7 +87,7 @@ data "aws_iam_policy_document" "reconcile_month" {
     for_each = var.budgets_table_name[*]
     content {
       sid       = "ReadBudgets"
-      actions   = ["dynamodb:Query", "dynamodb:Scan"]
+      actions   = ["dynamodb:Scan"]
       resources = ["${local.tables_arn}/${statement.value}"]
     }
   }
@@ -100,13 +95,9 @@ data "aws_iam_policy_document" "reconcile_month" {
   dynamic "statement" {
     for_each = var.invoices_table_name[*]
     content {
-      sid     = "ReadInvoices"
-      actions = ["dynamodb:Query", "dynamodb:Scan"]
-      resources = [
-        "${local.tables_arn}/${statement.value}",
-        "${local.tables_arn}/${statement.value}/index/by_month",
-        "${local.tables_arn}/${statement.value}/index/by_status",
-      ]
+      sid       = "ReadInvoices"
+      actions   = ["dynamodb:Query"]
+      resources = ["${local.tables_arn}/${statement.value}/index/by_month"]
     }
   }
 
@@ -138,7 +129,7 @@ data "aws_iam_policy_document" "reconcile_month" {
     for_each = var.notifications.mail_sender[*]
     content {
       sid     = "MailReports"
-      actions = ["ses:SendEmail", "ses:SendRawEmail"]
+      actions = ["ses:SendEmail"]
       # SES may know the address, or its whole domain.
       resources = [
         for identity in [statement.value, split("@", statement.value)[1]] :

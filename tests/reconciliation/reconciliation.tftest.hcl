@@ -38,7 +38,7 @@ run "own_account_alone" {
       s.Sid => [s.Effect, sort(flatten([s.Action])), sort(flatten([s.Resource])), try(s.Condition, null)]
       }) == jsonencode({
       KeepReports       = ["Allow", ["s3:GetObject", "s3:PutObject"], ["arn:aws:s3:::finops-reconciliation-111111111111-eu-west-1/cache/*", "arn:aws:s3:::finops-reconciliation-111111111111-eu-west-1/provisional/*", "arn:aws:s3:::finops-reconciliation-111111111111-eu-west-1/reports/*"], null]
-      ListReports       = ["Allow", ["s3:ListBucket"], ["arn:aws:s3:::finops-reconciliation-111111111111-eu-west-1"], { StringLike = { "s3:prefix" = ["cache/*", "provisional/*", "reports/*"] } }]
+      ListReports       = ["Allow", ["s3:ListBucket"], ["arn:aws:s3:::finops-reconciliation-111111111111-eu-west-1"], null]
       ReadConfiguration = ["Allow", ["s3:GetObject"], ["arn:aws:s3:::finops-reconciliation-111111111111-eu-west-1/config/reconciliation.yaml"], null]
       ReadOwnCosts      = ["Allow", ["ce:GetCostAndUsage", "invoicing:ListInvoiceSummaries"], ["*"], null]
       SendFailures      = ["Allow", ["sqs:SendMessage"], ["arn:aws:sqs:eu-west-1:111111111111:finops-reconcile-month-failures"], null]
@@ -105,11 +105,12 @@ run "own_account_alone" {
 
   assert {
     condition = (
-      aws_cloudwatch_metric_alarm.reports_missing[0].evaluation_periods * aws_cloudwatch_metric_alarm.reports_missing[0].period == 172800
-      && aws_cloudwatch_metric_alarm.reports_missing[0].treat_missing_data == "breaching"
-      && one(values(aws_cloudwatch_metric_alarm.reports_missing[0].dimensions)) == "finops-reconcile-month"
+      aws_cloudwatch_metric_alarm.flow["reports-missing"].evaluation_periods * aws_cloudwatch_metric_alarm.flow["reports-missing"].period == 172800
+      && aws_cloudwatch_metric_alarm.flow["reports-missing"].treat_missing_data == "breaching"
+      && aws_cloudwatch_metric_alarm.flow["checks-broken"].metric_name == "ReconciliationChecksBroken"
+      && alltrue([for alarm in aws_cloudwatch_metric_alarm.flow : alarm.dimensions == tomap({ service = "finops-reconcile-month" })])
     )
-    error_message = "Two days without a report alarm."
+    error_message = "Two days without a report alarm, and reports that do not add up."
   }
 }
 
@@ -159,15 +160,15 @@ run "everything_set" {
       }) == jsonencode({
       AssumePayerRoles   = ["Allow", ["sts:AssumeRole"], ["arn:aws:iam::555555555555:role/finops-cost-reader", "arn:aws:iam::666666666666:role/finops-cost-reader"], null]
       KeepReports        = ["Allow", ["s3:GetObject", "s3:PutObject"], ["arn:aws:s3:::finops-reconciliation-111111111111-eu-west-1/cache/*", "arn:aws:s3:::finops-reconciliation-111111111111-eu-west-1/provisional/*", "arn:aws:s3:::finops-reconciliation-111111111111-eu-west-1/reports/*"], null]
-      ListExports0       = ["Allow", ["s3:ListBucket"], ["arn:aws:s3:::finops-focus-555555555555"], { StringLike = { "s3:prefix" = "exports/finops-focus/data/*" } }]
+      ListExports0       = ["Allow", ["s3:ListBucket"], ["arn:aws:s3:::finops-focus-555555555555"], { StringLike = { "s3:prefix" = ["exports/finops-focus/data", "exports/finops-focus/data/*"] } }]
       ListExports1       = ["Allow", ["s3:ListBucket"], ["arn:aws:s3:::exports"], { StringLike = { "s3:prefix" = "*" } }]
-      ListReports        = ["Allow", ["s3:ListBucket"], ["arn:aws:s3:::finops-reconciliation-111111111111-eu-west-1"], { StringLike = { "s3:prefix" = ["cache/*", "provisional/*", "reports/*"] } }]
-      MailReports        = ["Allow", ["ses:SendEmail", "ses:SendRawEmail"], ["arn:aws:ses:eu-west-1:111111111111:identity/example.com", "arn:aws:ses:eu-west-1:111111111111:identity/finops@example.com"], null]
-      ReadBudgets        = ["Allow", ["dynamodb:Query", "dynamodb:Scan"], ["arn:aws:dynamodb:eu-west-1:111111111111:table/finops-budgets"], null]
+      ListReports        = ["Allow", ["s3:ListBucket"], ["arn:aws:s3:::finops-reconciliation-111111111111-eu-west-1"], null]
+      MailReports        = ["Allow", ["ses:SendEmail"], ["arn:aws:ses:eu-west-1:111111111111:identity/example.com", "arn:aws:ses:eu-west-1:111111111111:identity/finops@example.com"], null]
+      ReadBudgets        = ["Allow", ["dynamodb:Scan"], ["arn:aws:dynamodb:eu-west-1:111111111111:table/finops-budgets"], null]
       ReadConfiguration  = ["Allow", ["s3:GetObject"], ["arn:aws:s3:::finops-reconciliation-111111111111-eu-west-1/config/reconciliation.yaml"], null]
       ReadDatabaseSecret = ["Allow", ["secretsmanager:GetSecretValue"], ["arn:aws:secretsmanager:eu-west-1:111111111111:secret:rds-AbCdEf"], null]
       ReadExports        = ["Allow", ["s3:GetObject"], ["arn:aws:s3:::exports/*", "arn:aws:s3:::finops-focus-555555555555/exports/finops-focus/data/*"], null]
-      ReadInvoices       = ["Allow", ["dynamodb:Query", "dynamodb:Scan"], ["arn:aws:dynamodb:eu-west-1:111111111111:table/finops-invoices", "arn:aws:dynamodb:eu-west-1:111111111111:table/finops-invoices/index/by_month", "arn:aws:dynamodb:eu-west-1:111111111111:table/finops-invoices/index/by_status"], null]
+      ReadInvoices       = ["Allow", ["dynamodb:Query"], ["arn:aws:dynamodb:eu-west-1:111111111111:table/finops-invoices/index/by_month"], null]
       ReadLedger         = ["Allow", ["rds-data:ExecuteStatement"], ["arn:aws:rds:eu-west-1:111111111111:cluster:finops"], null]
       ReadOrganization   = ["Allow", ["organizations:ListAccounts", "organizations:ListTagsForResource"], ["*"], null]
       ReadOwnCosts       = ["Allow", ["ce:GetCostAndUsage", "invoicing:ListInvoiceSummaries"], ["*"], null]
@@ -214,7 +215,7 @@ run "everything_set" {
       aws_sns_topic.reports.kms_master_key_id == var.kms_key_arn
       && aws_s3_object.configuration.kms_key_id == var.kms_key_arn
       && one(aws_s3_bucket_server_side_encryption_configuration.this.rule).apply_server_side_encryption_by_default[0].kms_master_key_id == var.kms_key_arn
-      && length(aws_cloudwatch_metric_alarm.reports_missing) == 0
+      && length(aws_cloudwatch_metric_alarm.flow) == 0
     )
     error_message = "The key encrypts bucket, objects and topic; alarms can be off."
   }
