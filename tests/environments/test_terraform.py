@@ -86,7 +86,7 @@ AUDIT_LOCKS = {"dev": 'days = 1 + mode = "GOVERNANCE"', "prod": 'days = 2557 + m
 
 
 @pytest.mark.parametrize("environment", ["dev", "prod"])
-@pytest.mark.parametrize("root", ["management", "spoke"])
+@pytest.mark.parametrize("root", ["management", "spoke", "payer"])
 def test_a_real_environment_plans_from_its_examples(
     environment: str, root: str, tmp_path: Path
 ) -> None:
@@ -110,7 +110,8 @@ def test_a_real_environment_plans_from_its_examples(
         for setting in DATABASE_SETTINGS[environment]:
             assert f" {setting} " in said
         assert AUDIT_LOCKS[environment] in said
-        # Of the budgets flow four functions, of invoices eight; billing's wait for the database.
+        # Of the budgets flow four functions, of invoices eight; those of billing and
+        # reconciliation wait for the database.
         assert said.count('"AUDIT_QUEUE_URL" = "https://sqs.') == 12
     refused = terraform(folder, tmp_path, "plan", "-input=false", "-no-color", "-var=account_id=22")
     assert refused.returncode == 1

@@ -67,6 +67,31 @@ module "invoices" {
   alarms      = { topic_arns = var.alarm_topic_arns }
 }
 
+# Payers beside this account have the root ../payer, which is deployed after this one.
+module "reconciliation" {
+  source = "../../../modules/reconciliation"
+
+  account_id          = var.account_id
+  region              = var.region
+  packages            = local.packages
+  audit               = local.audit
+  configuration       = file(var.reconciliation.configuration_file)
+  payers              = var.reconciliation.payers
+  external_id         = var.external_id
+  costs               = var.reconciliation.costs
+  notifications       = var.reconciliation.notifications
+  budgets_table_name  = module.budgets_management.budgets_table_name
+  invoices_table_name = module.invoices.table_name
+  bucket              = { noncurrent_days = 30, force_destroy = true }
+  alarms              = { topic_arns = var.alarm_topic_arns }
+
+  database = {
+    cluster_arn = module.billing_database.cluster_arn
+    secret_arn  = module.billing_database.secret_arn
+    name        = module.billing_database.database_name
+  }
+}
+
 module "audit" {
   source = "../../../modules/audit"
 

@@ -45,6 +45,20 @@ output "invoices" {
   }
 }
 
+output "reconciliation" {
+  description = "The reconciliation flow: where reports lie, what to subscribe to, what payers are given, and what the command line needs."
+  value = {
+    account_id         = var.account_id
+    region             = var.region
+    bucket             = module.reconciliation.bucket_name
+    topic_arn          = module.reconciliation.topic_arn
+    functions          = { reconcile_month = module.reconciliation.function_name }
+    failure_queue_urls = { reconcile_month = module.reconciliation.failure_queue_url }
+    hub                = module.reconciliation.hub
+    environment        = module.reconciliation.environment
+  }
+}
+
 output "audit" {
   description = "The audit trail: what the command line needs, and where what could not be written waits."
   value = {

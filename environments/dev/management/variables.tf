@@ -83,3 +83,26 @@ variable "invoice_mail_sender" {
   type        = string
   default     = null
 }
+
+variable "reconciliation" {
+  description = <<-EOT
+    Costs by business unit: the `configuration_file` with accounts, units and budgets, the `payers` beside this account, and `costs`
+    and `notifications` as in the module reconciliation.
+  EOT
+  type = object({
+    configuration_file = optional(string, "reconciliation.yaml")
+    payers             = optional(set(string), [])
+    costs = optional(object({
+      source           = optional(string)
+      exports_uris     = optional(list(string))
+      calls_per_second = optional(number)
+    }), {})
+    notifications = optional(object({
+      mail_sender        = optional(string)
+      mail_recipients    = optional(list(string))
+      webhook_secret_arn = optional(string)
+    }), {})
+  })
+  default  = {}
+  nullable = false
+}

@@ -74,6 +74,32 @@ module "invoices" {
   alarms            = { topic_arns = var.alarm_topic_arns }
 }
 
+# Payers beside this account have the root ../payer, which is deployed after this one.
+module "reconciliation" {
+  source = "../../../modules/reconciliation"
+
+  account_id          = var.account_id
+  region              = var.region
+  packages            = local.packages
+  audit               = local.audit
+  configuration       = file(var.reconciliation.configuration_file)
+  payers              = var.reconciliation.payers
+  external_id         = var.external_id
+  costs               = var.reconciliation.costs
+  notifications       = var.reconciliation.notifications
+  budgets_table_name  = module.budgets_management.budgets_table_name
+  invoices_table_name = module.invoices.table_name
+  kms_key_arn         = aws_kms_key.finops.arn
+  function_settings   = { log_retention_days = 365 }
+  alarms              = { topic_arns = var.alarm_topic_arns }
+
+  database = {
+    cluster_arn = module.billing_database.cluster_arn
+    secret_arn  = module.billing_database.secret_arn
+    name        = module.billing_database.database_name
+  }
+}
+
 # Nobody removes an entry for seven years: not even the account's root, nor this root's destroy.
 module "audit" {
   source = "../../../modules/audit"
