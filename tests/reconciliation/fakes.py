@@ -1,0 +1,168 @@
+"""Charges made by hand, and what a reconciliation talks to."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import Any
+
+from finops.reconciliation.domain import Charge, ChargeCategory, IssuedInvoice, UnitBudget
+from finops.reconciliation.ports import ChargeQuery, ControlTotal, Detail, RevisionTaken, Stored
+from finops.reconciliation.report import Report, as_document
+from finops.shared.periods import Month
+
+PAYER = "111111111111"
+PAYMENTS = "222222222222"
+PLATFORM = "333333333333"
+STRANGER = "444444444444"
+OCTOBER = Month.parse("2026-10")
+
+
+def charge(
+    cost: str | Decimal,
+    *,
+    account: str = PAYMENTS,
+    service: str = "Amazon EC2",
+    start: date = OCTOBER.first,
+    category: ChargeCategory = ChargeCategory.USAGE,
+    payer: str = PAYER,
+    currency: str = "USD",
+    amortised: str | None = None,
+    invoice: str = "",
+    tag_rule: str = "",
+    name: str = "",
+) -> Charge:
+    """A charge of October, if nothing else is said."""
+    amount = Decimal(cost)
+    return Charge(
+        payer_account=payer,
+        linked_account=account,
+        linked_account_name=name,
+        service=service,
+        period_start=start,
+        category=category,
+        unblended=amount,
+        billed=amount,
+        amortised=amount if amortised is None else Decimal(amortised),
+        currency=currency,
+        invoice_id=invoice,
+        tag_rule=tag_rule,
+    )
+
+
+class FakeSource:
+    """`CostSource` over daily charges."""
+
+    name = "Charges made by hand"
+    notes: Sequence[str] = ()
+
+    def __init__(self, charges: Iterable[Charge], *, known_until: date | None = None) -> None:
+        self.daily = list(charges)
+        self.known = known_until
+        self.queries: list[ChargeQuery] = []
+
+    def charges(self, query: ChargeQuery) -> Iterator[Charge]:
+        self.queries.append(query)
+        sums: dict[tuple[Any, ...], Charge] = {}
+        for one in self.daily:
+            if not query.first <= one.period_start < query.end:
+                continue
+            if query.accounts and one.linked_account not in query.accounts:
+                continue
+            shown = one
+            if query.detail is Detail.MONTHS:
+                shown = replace(one, period_start=one.period_start.replace(day=1))
+            elif one.category is not ChargeCategory.USAGE:
+                continue
+            elif query.detail is Detail.ACCOUNT_DAYS:
+                shown = replace(one, service="", invoice_id="")
+            else:
+                shown = replace(one, linked_account="", linked_account_name="", invoice_id="")
+            nothing = replace(shown, billed=Decimal(0), unblended=Decimal(0), amortised=Decimal(0))
+            key = tuple(
+                getattr(nothing, name) for name in Charge.__dataclass_fields__ if name != "notes"
+            )
+            before = sums.get(key, nothing)
+            sums[key] = replace(
+                shown,
+                billed=before.billed + shown.billed,
+                unblended=before.unblended + shown.unblended,
+                amortised=before.amortised + shown.amortised,
+            )
+        return iter(sums.values())
+
+    def known_until(self, month: Month) -> date:
+        return self.known or month.end
+
+    def control_totals(self, month: Month) -> list[ControlTotal]:
+        sums: dict[str, Decimal] = defaultdict(Decimal)
+        for one in self.daily:
+            if Month.of(one.period_start) == month:
+                sums[one.currency] += one.billed
+        return [ControlTotal(f"By hand, {name}", sums[name], name) for name in sorted(sums)]
+
+
+class FakeStore:
+    """`ReportStore` in memory."""
+
+    def __init__(self) -> None:
+        self.provisional: dict[str, Stored] = {}
+        self.revisions: dict[tuple[str, int], Stored] = {}
+        self.files: dict[tuple[str, int], Mapping[str, bytes]] = {}
+        #: Written by another run just before the next write.
+        self.meanwhile: list[Report] = []
+
+    def newest(self, month: str) -> Stored | None:
+        numbers = [number for one, number in self.revisions if one == month]
+        return self.revisions[month, max(numbers)] if numbers else None
+
+    def write(self, report: Report, files: Mapping[str, bytes]) -> Stored:
+        if self.meanwhile:
+            other = self.meanwhile.pop()
+            self.write(other, {})
+        stored = Stored(
+            revision=report.revision,
+            document=as_document(report),
+            locations={kind: f"memory/{report.month}/{kind}" for kind in files},
+        )
+        if not report.revision:
+            self.provisional[report.month] = stored
+            return stored
+        key = (report.month, report.revision)
+        if key in self.revisions:
+            raise RevisionTaken("taken", code="revision_taken")
+        self.revisions[key] = stored
+        self.files[key] = files
+        return stored
+
+
+class FakeIssued:
+    """`IssuedInvoices` and `ProcessedInvoices` by hand."""
+
+    def __init__(self, *invoices: IssuedInvoice) -> None:
+        self.invoices = invoices
+
+    def of_month(self, month: Month) -> Sequence[IssuedInvoice]:
+        return self.invoices
+
+    def numbered(self, numbers: Iterable[str], month: Month) -> Sequence[IssuedInvoice]:
+        wanted = set(numbers)
+        return [one for one in self.invoices if one.number in wanted]
+
+
+class FakeBudgetRows:
+    """`BudgetRows` by hand."""
+
+    def __init__(self, rows: Mapping[str, Sequence[UnitBudget]]) -> None:
+        self.rows = rows
+
+    def monthly(self) -> Mapping[str, Sequence[UnitBudget]]:
+        return self.rows
+
+
+def days(first: date, end: date) -> list[date]:
+    """Every day of a range."""
+    return [first + timedelta(days=number) for number in range((end - first).days)]

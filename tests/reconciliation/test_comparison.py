@@ -1,0 +1,341 @@
+"""From charges to a report: sums that agree, drivers, forecasts, checks, revisions."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import date, timedelta
+from decimal import Decimal
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from finops.reconciliation.comparison import Evidence, compare, differences
+from finops.reconciliation.configuration import parse
+from finops.reconciliation.domain import (
+    UNMAPPED,
+    Charge,
+    ChargeCategory,
+    Metric,
+    UnitBudget,
+    UnitStatus,
+    total,
+)
+from finops.reconciliation.report import RateUsed, as_document
+from finops.shared.money import rounded
+from finops.shared.periods import Month
+from tests.reconciliation.fakes import (
+    OCTOBER,
+    PAYER,
+    PAYMENTS,
+    PLATFORM,
+    STRANGER,
+    charge,
+    days,
+)
+
+MAPPING = parse(
+    """
+payer_accounts: [{id: "111111111111", name: Holding, business_unit: Corporate IT}]
+linked_accounts:
+  - {id: "222222222222", name: payments, business_unit: Payments, owner: p@example.com}
+  - {id: "333333333333", name: platform, business_unit: Platform}
+shared_costs: [{name: Support, services: [Support], split: proportional}]
+"""
+).mapping
+SEPTEMBER = OCTOBER.plus(-1).first
+EURO = Decimal("1.15")
+
+
+def rate(currency: str, month: Month) -> RateUsed | None:
+    worth = {"USD": Decimal(1), "EUR": EURO}.get(currency)
+    if worth is None:
+        return None
+    return RateUsed(currency=currency, rate=worth, rate_date=month.last, source="ECB")
+
+
+def evidence(charges: Sequence[Charge], **facts: object) -> Evidence:
+    made = Evidence(
+        month=OCTOBER,
+        currency="USD",
+        metric=Metric.BILLED,
+        source="focus",
+        source_name="by hand",
+        mapping=MAPPING,
+        apart=frozenset(),
+        smallest_line=Decimal(1),
+        charges=charges,
+        account_days=(),
+        service_days=(),
+        rate=rate,
+        budgets={},
+        known_until=OCTOBER.end,
+    )
+    return replace(made, **facts)  # type: ignore[arg-type]  # tests name what they change
+
+
+def budget(target: str, currency: str = "USD") -> UnitBudget:
+    return UnitBudget(monthly_target=Decimal(target), currency=currency, origin="test")
+
+
+def test_units_stand_against_budget_and_month_before() -> None:
+    report = compare(
+        evidence(
+            [
+                charge("1200"),
+                charge("1000", start=SEPTEMBER),
+                charge("50", account=PLATFORM),
+                charge("7", account=STRANGER),
+            ],
+            budgets={"Payments": budget("1000"), "Platform": budget("51"), "Lab": budget("5")},
+        )
+    )
+    found: dict[str, object] = {
+        one.name: (one.actual, one.previous, one.variance, one.variance_pct, one.status)
+        for one in report.units
+    }
+    assert found == {
+        "Corporate IT": (0, 0, None, None, UnitStatus.NO_BUDGET),
+        "Lab": (0, 0, -5, Decimal("-100.0"), UnitStatus.NO_SPEND),
+        "Payments": (1200, 1000, 200, Decimal("20.0"), UnitStatus.OVERRUN),
+        "Platform": (50, 0, -1, Decimal("-2.0"), UnitStatus.ON_TRACK),
+        UNMAPPED: (7, 0, None, None, UnitStatus.NO_BUDGET),
+    }
+    assert [one.account for one in report.unmapped] == [STRANGER]
+    assert report.totals.unmapped == 7
+    assert report.units[-1].name == UNMAPPED
+
+
+def test_drivers_are_the_largest_changes_and_add_up_to_the_units_own() -> None:
+    now = [charge(str(100 + number), service=f"Service {number}") for number in range(9)]
+    before = [charge("100", service=f"Service {number}", start=SEPTEMBER) for number in range(1, 9)]
+    before.append(charge("40", service="Gone", start=SEPTEMBER))
+    report = compare(evidence([*now, *before], budgets={"Payments": budget("500")}))
+    found = report.units[1]
+    assert found.name == "Payments"
+    assert [(one.service, str(one.change)) for one in found.drivers[:3]] == [
+        ("Service 0", "100.00"),
+        ("Gone", "-40.00"),
+        ("Service 8", "8.00"),
+    ]
+    assert total(one.change for one in found.drivers) == found.change
+    assert total(one.change for one in found.plan_drivers) == found.variance
+    assert found.drivers[0].account_name == "payments"
+
+
+def test_what_is_shown_apart_is_in_no_unit_and_not_lost() -> None:
+    charges = [
+        charge("100"),
+        charge("19", service="Tax", category=ChargeCategory.TAX),
+        charge("-30", category=ChargeCategory.CREDIT),
+    ]
+    kept = compare(evidence(charges))
+    apart = compare(evidence(charges, apart=frozenset({ChargeCategory.TAX, ChargeCategory.CREDIT})))
+    assert [kept.totals.actual, kept.totals.apart] == [89, 0]
+    assert [apart.totals.actual, apart.totals.apart] == [100, -11]
+    assert [(one.category, str(one.amount), one.apart) for one in apart.categories] == [
+        ("Usage", "100.00", False),
+        ("Credit", "-30.00", True),
+        ("Tax", "19.00", True),
+    ]
+    assert all(check.holds for check in apart.checks)
+
+
+def test_small_lines_are_summed_and_never_dropped() -> None:
+    charges = [charge("100"), *(charge("0.004", service=f"s{number}") for number in range(50))]
+    report = compare(evidence(charges))
+    assert [(one.service, one.amount) for one in report.services] == [
+        ("Amazon EC2", Decimal("100.00")),
+        ("50 services below 1.00 USD", Decimal("0.20")),
+    ]
+
+
+def test_currencies_are_converted_by_the_months_rate_and_named() -> None:
+    report = compare(
+        evidence(
+            [charge("100", currency="EUR"), charge("10")],
+            budgets={"Payments": budget("100", "EUR")},
+        )
+    )
+    payments = report.units[1]
+    assert (payments.actual, payments.budget) == (Decimal("125.00"), Decimal("115.00"))
+    assert [(one.currency, one.rate) for one in report.rates] == [("EUR", EURO)]
+
+
+def test_months_before_without_a_rate_are_left_out_of_trends_and_said() -> None:
+    report = compare(
+        evidence([charge("100"), charge("9", currency="GBP", start=OCTOBER.plus(-5).first)])
+    )
+    assert any("GBP of 2026-05 are left out" in note for note in report.notes)
+    assert report.trends[0].amounts[-6:] == (None, None, None, None, None, Decimal("100.00"))
+
+
+def test_an_open_month_is_judged_by_its_forecast() -> None:
+    known = date(2026, 10, 11)
+    daily = [charge("10", start=day) for day in days(date(2026, 8, 30), known)]
+    monthly = [
+        charge("310", start=SEPTEMBER),
+        charge("100"),
+        charge("5", service="Support", account=PAYER),
+    ]
+    report = compare(
+        evidence(
+            monthly,
+            account_days=daily,
+            known_until=known,
+            budgets={"Payments": budget("300")},
+        )
+    )
+    payments = report.units[1]
+    assert payments.actual == Decimal("105.00")
+    assert payments.forecast == Decimal("315.00")
+    assert payments.status is UnitStatus.ON_TRACK
+    assert report.totals.forecast == Decimal("315.00")
+    assert report.known_until == known
+    assert [one.day for one in report.daily] == days(OCTOBER.first, known)
+
+
+def test_what_is_partly_known_is_not_counted_twice() -> None:
+    known = date(2026, 10, 11)
+    daily = [charge("10", start=day) for day in days(date(2026, 9, 1), known)]
+    partly = charge("4", start=known)
+    report = compare(evidence([charge("104")], account_days=[*daily, partly], known_until=known))
+    assert report.totals.forecast == Decimal("310.00")
+
+
+def test_amortised_costs_are_compared_where_that_is_set() -> None:
+    charges = [charge("1200", amortised="100", category=ChargeCategory.PURCHASE)]
+    assert compare(evidence(charges)).totals.actual == 1200
+    assert compare(evidence(charges, metric=Metric.AMORTISED)).totals.actual == 100
+
+
+def test_a_source_that_lost_something_is_said() -> None:
+    report = compare(evidence([charge("100")], control_totals=[("it", Decimal("100.02"), "USD")]))
+    [broken] = [check for check in report.checks if not check.holds]
+    assert (broken.name, broken.expected, broken.found) == (
+        "source_total",
+        Decimal("100.02"),
+        Decimal("100.00"),
+    )
+
+
+def test_days_that_do_not_add_up_are_said() -> None:
+    daily = [charge("10", start=day) for day in OCTOBER.days]
+    held = compare(evidence([charge("310")], account_days=daily))
+    broken = compare(evidence([charge("300")], account_days=daily))
+    assert [one.holds for one in held.checks if one.name == "days_add_up"] == [True]
+    assert [one.holds for one in broken.checks if one.name == "days_add_up"] == [False]
+
+
+def test_anomalies_name_account_units_and_services() -> None:
+    spike = date(2026, 10, 14)
+    daily = [
+        charge("500" if day == spike else "100", start=day)
+        for day in days(OCTOBER.first - timedelta(days=62), OCTOBER.end)
+    ]
+    report = compare(
+        evidence(
+            [charge("3500")],
+            account_days=[replace(one, service="") for one in daily],
+            service_days=[replace(one, linked_account="") for one in daily],
+            anomaly_services=lambda account, found: ["Amazon EC2"],
+        )
+    )
+    [found] = report.anomalies
+    assert (found.scope, found.subject, found.name) == ("account", PAYMENTS, "payments")
+    assert found.units == ("Payments",)
+    assert (found.first, found.last, found.impact) == (spike, spike, Decimal("400.00"))
+    assert found.services == ("Amazon EC2",)
+    assert "100.00 USD" in found.evidence
+
+
+def test_revisions_name_the_amounts_that_changed() -> None:
+    before = compare(evidence([charge("100"), charge("5", service="S3")]))
+    after = compare(evidence([charge("100"), charge("5", service="S3"), charge("-25")]))
+    changes = {
+        (one.table, one.line): (one.before, one.after)
+        for one in differences(as_document(before), as_document(after))
+    }
+    assert changes[("units", "Payments: actual")] == (Decimal("105.00"), Decimal("80.00"))
+    assert changes[("services", "Amazon EC2")] == (Decimal("100.00"), Decimal("75.00"))
+    assert ("services", "S3") not in changes
+    assert not differences(as_document(before), as_document(before))
+
+
+COSTS = st.tuples(
+    st.decimals(-5000, 5000, places=10, allow_nan=False),
+    st.sampled_from([PAYER, PAYMENTS, PLATFORM, STRANGER]),
+    st.sampled_from(["Amazon EC2", "S3", "Support", "dust"]),
+    st.sampled_from(list(ChargeCategory)),
+    st.sampled_from(["USD", "EUR"]),
+    st.sampled_from([OCTOBER.first, SEPTEMBER]),
+)
+
+
+def made(costs: Sequence[tuple[Decimal, str, str, ChargeCategory, str, date]]) -> list[Charge]:
+    found: dict[tuple[object, ...], Charge] = {}
+    for cost, account, service, category, currency, start in costs:
+        key = (account, service, category, currency, start)
+        before = found[key].billed if key in found else Decimal(0)
+        found[key] = charge(
+            cost + before,
+            account=account,
+            service=service,
+            category=category,
+            currency=currency,
+            start=start,
+        )
+    return list(found.values())
+
+
+@given(
+    st.lists(COSTS, min_size=1, max_size=30),
+    st.sets(st.sampled_from(list(ChargeCategory))),
+)
+@settings(max_examples=60, deadline=None)
+def test_totals_by_any_grouping_agree_to_the_cent(
+    costs: list[tuple[Decimal, str, str, ChargeCategory, str, date]],
+    apart: set[ChargeCategory],
+) -> None:
+    charges = made(costs)
+    report = compare(evidence(charges, apart=frozenset(apart)))
+    whole = report.totals.actual + report.totals.apart
+    exact = total(
+        one.billed * (EURO if one.currency == "EUR" else 1)
+        for one in charges
+        if one.period_start == OCTOBER.first
+    )
+    assert abs(whole - rounded(exact, 2)) <= Decimal("0.01")
+    assert total(one.actual for one in report.units) == report.totals.actual
+    assert total(one.apart for one in report.units) == report.totals.apart
+    assert total(one.amount for one in report.accounts) == whole
+    assert total(one.amount for one in report.services) == whole
+    assert total(one.amount for one in report.categories) == whole
+    assert total(one.amount for one in report.unmapped) == report.totals.unmapped
+    assert report.trends[0].amounts[-1] in {report.totals.actual, None}
+    assert all(check.holds for check in report.checks)
+
+
+@given(st.lists(COSTS, min_size=1, max_size=20), st.randoms(use_true_random=False))
+@settings(max_examples=40, deadline=None)
+def test_the_order_of_charges_changes_nothing(
+    costs: list[tuple[Decimal, str, str, ChargeCategory, str, date]], rng: random.Random
+) -> None:
+    charges = made(costs)
+    shuffled = list(charges)
+    rng.shuffle(shuffled)
+    one, other = (
+        compare(evidence(each, budgets={"Payments": budget("10", "EUR")}))
+        for each in (charges, shuffled)
+    )
+    assert as_document(one) == as_document(other)
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_sign_never_changes_a_sum(sign: int) -> None:
+    report = compare(
+        evidence([charge(sign * Decimal("0.015")), charge(sign * Decimal("0.015"), service="b")])
+    )
+    assert report.totals.actual == sign * Decimal("0.03")

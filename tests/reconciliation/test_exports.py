@@ -1,0 +1,275 @@
+"""FOCUS and CUR exports: sums, categories, amortised costs, tags, and what cannot be read."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import json
+import os
+from collections.abc import Mapping, Sequence
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from finops.reconciliation.domain import ChargeCategory, total
+from finops.reconciliation.exports import ExportedCosts
+from finops.reconciliation.mapping import Ownership, TagRule
+from finops.reconciliation.ports import ChargeQuery, Detail
+from finops.shared.errors import RejectedInput
+from finops.shared.periods import Month
+from tests.reconciliation.fakes import OCTOBER
+
+Row = Mapping[str, str]
+
+
+def focus(cost: str, **cells: str) -> Row:
+    return {
+        "BillingAccountId": "111111111111",
+        "SubAccountId": "222222222222",
+        "SubAccountName": "payments",
+        "ServiceName": "Amazon EC2",
+        "BillingPeriodStart": "2026-10-01 00:00:00",
+        "BillingPeriodEnd": "2026-11-01 00:00:00",
+        "ChargePeriodStart": "2026-10-05 13:00:00",
+        "ChargeCategory": "Usage",
+        "ChargeClass": "",
+        "BilledCost": cost,
+        "EffectiveCost": cost,
+        "BillingCurrency": "USD",
+        "InvoiceId": "INV-1",
+        "InvoiceIssuerName": "Amazon Web Services, Inc.",
+        "Tags": '{"team": "fraud"}',
+        **cells,
+    }
+
+
+def write(path: Path, rows: Sequence[Row]) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with gzip.open(path, "wt") if path.suffix == ".gz" else path.open("w") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    return path
+
+
+def query(detail: Detail = Detail.MONTHS, **facts: object) -> ChargeQuery:
+    return ChargeQuery(
+        first=OCTOBER.first,
+        end=OCTOBER.end,
+        detail=detail,
+        **facts,  # type: ignore[arg-type]
+    )
+
+
+def test_sums_a_gzipped_csv_exactly_by_invoice_and_category(tmp_path: Path) -> None:
+    rows = [
+        focus("0.1"),
+        focus("0.2", ChargePeriodStart="2026-10-31T23:00:00Z"),
+        focus("1e-7", ServiceName="Dust"),
+        focus("-0.3", ChargeCategory="Credit", ChargeClass="Correction", EffectiveCost="0"),
+        focus("5", SubAccountId="", BillingPeriodStart="2026-09-01 00:00:00"),
+    ]
+    source = ExportedCosts([write(tmp_path / "focus.csv.gz", rows)])
+    found = {(one.service, one.category): one for one in source.charges(query())}
+    assert {key: one.billed.normalize() for key, one in found.items()} == {
+        ("Amazon EC2", ChargeCategory.USAGE): Decimal("0.3"),
+        ("Dust", ChargeCategory.USAGE): Decimal("1E-7"),
+        ("Amazon EC2", ChargeCategory.REFUND): Decimal("-0.3"),
+    }
+    one = found["Amazon EC2", ChargeCategory.USAGE]
+    assert (one.payer_account, one.linked_account, one.invoice_id, one.period_start) == (
+        "111111111111",
+        "222222222222",
+        "INV-1",
+        OCTOBER.first,
+    )
+    assert source.known_until(OCTOBER) == date(2026, 11, 1)
+    [control] = source.control_totals(OCTOBER)
+    assert control.amount == Decimal("1E-7")
+
+
+def test_a_charge_without_sub_account_is_the_payers(tmp_path: Path) -> None:
+    path = write(tmp_path / "f.csv", [focus("5", SubAccountId="NULL")])
+    [found] = ExportedCosts([path]).charges(query())
+    assert found.linked_account == "111111111111"
+
+
+def test_days_are_of_the_billing_period_and_agree_with_months(tmp_path: Path) -> None:
+    rows = [
+        focus("1", ChargePeriodStart="2026-09-28 00:00:00"),
+        focus("2"),
+        focus("4", ChargePeriodStart="2026-11-02 00:00:00"),
+        focus("8", ChargeCategory="Tax"),
+    ]
+    source = ExportedCosts([write(tmp_path / "f.csv", rows)])
+    daily = {
+        one.period_start: (one.billed, one.linked_account, one.service)
+        for one in source.charges(query(Detail.ACCOUNT_DAYS))
+    }
+    assert daily == {
+        date(2026, 10, 1): (Decimal(1), "222222222222", ""),
+        date(2026, 10, 5): (Decimal(2), "222222222222", ""),
+        date(2026, 10, 31): (Decimal(4), "222222222222", ""),
+    }
+    by_service = list(source.charges(query(Detail.SERVICE_DAYS, accounts=("222222222222",))))
+    assert total(one.billed for one in by_service) == 7
+    assert {one.linked_account for one in by_service} == {""}
+
+
+def test_tag_rules_tell_charges_apart_in_csv_and_in_parquet(tmp_path: Path) -> None:
+    rules = (
+        TagRule(key="team", values=("fraud", "risk"), ownership=Ownership(business_unit="R")),
+        TagRule(key="env: it's", values=("prod",), ownership=Ownership(business_unit="P")),
+    )
+    rows = [
+        focus("1"),
+        focus("2", Tags='{"team": "web", "env: it\'s": "prod"}'),
+        focus("4", Tags="NULL"),
+        focus("8", Tags=""),
+    ]
+    path = write(tmp_path / "f.csv", rows)
+    parquet = tmp_path / "parquet" / "f.parquet"
+    parquet.parent.mkdir()
+    duckdb.execute(
+        "COPY (SELECT * REPLACE (CAST(BilledCost AS DOUBLE) AS BilledCost,"
+        " CAST(json_transform(Tags, '\"MAP(VARCHAR, VARCHAR)\"')"
+        " AS MAP(VARCHAR, VARCHAR)) AS Tags)"
+        f" FROM read_csv('{path}', all_varchar = true, nullstr = ['', 'NULL']))"
+        f" TO '{parquet}' (FORMAT parquet)"
+    )
+    for one in (path, parquet.parent):
+        found = ExportedCosts([one]).charges(query(tag_rules=rules))
+        assert {each.tag_rule: each.billed for each in found} == {
+            "team=fraud|risk": 1,
+            "env: it's=prod": 2,
+            "": 12,
+        }
+
+
+def test_doubles_in_parquet_are_the_decimals_that_they_were(tmp_path: Path) -> None:
+    duckdb.execute(
+        "COPY (SELECT '1' AS BillingAccountId, 'S3' AS ServiceName,"
+        " TIMESTAMP '2026-10-01' AS BillingPeriodStart,"
+        " TIMESTAMP '2026-10-02' AS ChargePeriodStart,"
+        " 'Usage' AS ChargeCategory, CAST(0.1 AS DOUBLE) AS BilledCost, 'USD' AS BillingCurrency"
+        f" FROM range(1000)) TO '{tmp_path / 'f.parquet'}' (FORMAT parquet)"
+    )
+    [found] = ExportedCosts([tmp_path]).charges(query())
+    assert found.billed == 100
+    assert found.amortised == 100
+
+
+def test_cur_is_amortised_by_awss_own_rule(tmp_path: Path) -> None:
+    def cur(item: str, cost: str, **cells: str) -> Row:
+        return {
+            "bill_payer_account_id": "111111111111",
+            "bill_invoice_id": "42",
+            "bill_billing_period_start_date": "2026-10-01T00:00:00.000Z",
+            "line_item_usage_account_id": "222222222222",
+            "line_item_usage_start_date": "2026-10-03T00:00:00.000Z",
+            "line_item_line_item_type": item,
+            "line_item_product_code": "AmazonEC2",
+            "line_item_unblended_cost": cost,
+            "line_item_currency_code": "USD",
+            "savings_plan_savings_plan_effective_cost": "",
+            "savings_plan_total_commitment_to_date": "",
+            "savings_plan_used_commitment": "",
+            "reservation_effective_cost": "",
+            "reservation_unused_amortized_upfront_fee_for_billing_period": "",
+            "reservation_unused_recurring_fee": "",
+            "reservation_reservation_a_r_n": "",
+            **cells,
+        }
+
+    rows = [
+        cur("Usage", "10"),
+        cur("SavingsPlanCoveredUsage", "40", savings_plan_savings_plan_effective_cost="30"),
+        cur("SavingsPlanNegation", "-40"),
+        cur(
+            "SavingsPlanRecurringFee",
+            "33",
+            savings_plan_total_commitment_to_date="33",
+            savings_plan_used_commitment="30",
+        ),
+        cur("DiscountedUsage", "0", reservation_effective_cost="4"),
+        cur("Fee", "1460", reservation_reservation_a_r_n="arn:aws:rds:::ri"),
+        cur(
+            "RIFee",
+            "7",
+            reservation_unused_amortized_upfront_fee_for_billing_period="1",
+            reservation_unused_recurring_fee="2",
+        ),
+        cur("Tax", "5"),
+    ]
+    source = ExportedCosts([write(tmp_path / "cur.csv.gz", rows)])
+    charges = list(source.charges(query()))
+    assert total(one.billed for one in charges) == 1515
+    assert total(one.amortised for one in charges) == 10 + 30 + 3 + 4 + 3 + 5
+    assert {one.category.value for one in charges} == {"Usage", "Purchase", "Tax"}
+    assert source.name == "CUR 2.0 export (1 file)"
+    assert {one.invoice_id for one in charges} == {"42"}
+
+
+@pytest.mark.parametrize(
+    ("rows", "code", "said"),
+    [
+        ([{"BilledCost": "1", "ServiceName": "S3"}], "missing_columns", "BillingAccountId"),
+        ([focus("abc")], "unreadable_export", "abc"),
+        ([focus("1", BillingPeriodStart="soon")], "unreadable_export", "soon"),
+    ],
+)
+def test_refuses_what_it_cannot_read_with_the_reason(
+    tmp_path: Path, rows: list[Row], code: str, said: str
+) -> None:
+    source = ExportedCosts([write(tmp_path / "f.csv", rows)])
+    with pytest.raises(RejectedInput) as refused:
+        list(source.charges(query()))
+    assert refused.value.code == code
+    assert said in str(refused.value)
+
+
+def test_refuses_a_folder_without_exports_and_one_with_two_forms(tmp_path: Path) -> None:
+    with pytest.raises(RejectedInput, match="is not there"):
+        ExportedCosts([tmp_path / "nothing"])
+    with pytest.raises(RejectedInput, match="holds no export"):
+        ExportedCosts([tmp_path])
+    write(tmp_path / "a.csv", [focus("1")])
+    (tmp_path / "b.parquet").write_bytes(b"PAR1")
+    with pytest.raises(RejectedInput, match="counted twice"):
+        ExportedCosts([tmp_path])
+
+
+@pytest.mark.skipif(
+    "FINOPS_CORPUS" not in os.environ, reason="FINOPS_CORPUS does not name the real files"
+)
+def test_the_real_focus_sample_adds_up_to_an_independent_sum() -> None:
+    path = Path(os.environ["FINOPS_CORPUS"]) / "focus" / "focus_1_0_sample.csv"
+    with path.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    source = ExportedCosts([path])
+    for month in ("2024-09", "2024-10"):
+        wanted = Month.parse(month)
+        mine = [row for row in rows if row["BillingPeriodStart"].startswith(month)]
+        charges = list(
+            source.charges(ChargeQuery(first=wanted.first, end=wanted.end, detail=Detail.MONTHS))
+        )
+        assert total(one.billed for one in charges) == total(
+            Decimal(row["BilledCost"]) for row in mine
+        )
+        assert total(one.amortised for one in charges) == total(
+            Decimal(row["EffectiveCost"]) for row in mine if row["EffectiveCost"] != "NULL"
+        )
+        rule = TagRule(
+            key="business_unit", values=("ViennaAI",), ownership=Ownership(business_unit="V")
+        )
+        tagged = source.charges(
+            ChargeQuery(first=wanted.first, end=wanted.end, detail=Detail.MONTHS, tag_rules=(rule,))
+        )
+        assert total(one.billed for one in tagged if one.tag_rule) == total(
+            Decimal(row["BilledCost"])
+            for row in mine
+            if row["Tags"] != "NULL" and json.loads(row["Tags"]).get("business_unit") == "ViennaAI"
+        )
