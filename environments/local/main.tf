@@ -141,3 +141,57 @@ module "invoices" {
     }]
   }
 }
+
+resource "aws_ses_email_identity" "reports" {
+  provider = aws.management
+  email    = "finops@example.com"
+}
+
+module "reconciliation" {
+  source    = "../../modules/reconciliation"
+  providers = { aws = aws.management }
+
+  account_id          = "111111111111"
+  region              = var.region
+  packages            = local.module_packages
+  configuration       = file("reconciliation.yaml")
+  payers              = ["555555555555", "666666666666"]
+  external_id         = "finops-local"
+  costs               = var.reconciliation_costs
+  budgets_table_name  = module.budgets_management.budgets_table_name
+  invoices_table_name = module.invoices.table_name
+  audit               = local.audit
+  function_settings   = local.function_settings
+  bucket              = { force_destroy = true }
+
+  database = {
+    cluster_arn = module.billing_database.cluster_arn
+    secret_arn  = module.billing_database.secret_arn
+    name        = module.billing_database.database_name
+  }
+
+  notifications = {
+    mail_sender        = aws_ses_email_identity.reports.email
+    mail_recipients    = ["finance@example.com"]
+    webhook_secret_arn = var.reconciliation_webhook_secret_arn
+  }
+}
+
+module "reconciliation_payer_555555555555" {
+  source    = "../../modules/reconciliation_payer"
+  providers = { aws = aws.payer_555555555555 }
+
+  account_id   = "555555555555"
+  region       = var.region
+  hub          = module.reconciliation.hub
+  focus_export = { force_destroy = true }
+}
+
+module "reconciliation_payer_666666666666" {
+  source    = "../../modules/reconciliation_payer"
+  providers = { aws = aws.payer_666666666666 }
+
+  account_id = "666666666666"
+  region     = var.region
+  hub        = module.reconciliation.hub
+}

@@ -51,6 +51,20 @@ output "invoices" {
   }
 }
 
+output "reconciliation" {
+  description = "Where reconciliation lives, for the command line, the demo and the tests."
+  value = {
+    account_id         = "111111111111"
+    region             = var.region
+    bucket             = module.reconciliation.bucket_name
+    topic_arn          = module.reconciliation.topic_arn
+    functions          = { reconcile_month = module.reconciliation.function_name }
+    failure_queue_urls = { reconcile_month = module.reconciliation.failure_queue_url }
+    environment        = module.reconciliation.environment
+    exports_uris       = [module.reconciliation_payer_555555555555.export_uri]
+  }
+}
+
 output "audit" {
   description = "Where the audit trail lives, for the command line and the tests."
   value = {

@@ -103,3 +103,51 @@ provider "aws" {
     sts            = var.endpoint_url
   }
 }
+
+provider "aws" {
+  alias  = "payer_555555555555"
+  region = var.region
+
+  access_key                  = "555555555555"
+  secret_key                  = "test"
+  skip_credentials_validation = true
+  skip_metadata_api_check     = true
+  skip_region_validation      = true
+  skip_requesting_account_id  = true
+  s3_use_path_style           = true
+
+  default_tags {
+    tags = local.tags
+  }
+
+  endpoints {
+    bcmdataexports = var.endpoint_url
+    iam            = var.endpoint_url
+    s3             = var.endpoint_url
+    sts            = var.endpoint_url
+  }
+}
+
+provider "aws" {
+  alias  = "payer_666666666666"
+  region = var.region
+
+  access_key                  = "666666666666"
+  secret_key                  = "test"
+  skip_credentials_validation = true
+  skip_metadata_api_check     = true
+  skip_region_validation      = true
+  skip_requesting_account_id  = true
+  s3_use_path_style           = true
+
+  default_tags {
+    tags = local.tags
+  }
+
+  endpoints {
+    bcmdataexports = var.endpoint_url
+    iam            = var.endpoint_url
+    s3             = var.endpoint_url
+    sts            = var.endpoint_url
+  }
+}

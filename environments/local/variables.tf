@@ -74,3 +74,20 @@ variable "invoice_review" {
   default  = {}
   nullable = false
 }
+
+variable "reconciliation_costs" {
+  description = "Where reconciled costs come from, as in the module reconciliation."
+  type = object({
+    source           = optional(string, "ce")
+    exports_uris     = optional(list(string), [])
+    calls_per_second = optional(number, 5)
+  })
+  default  = {}
+  nullable = false
+}
+
+variable "reconciliation_webhook_secret_arn" {
+  description = "Secret with the URL of a webhook that is told of reports."
+  type        = string
+  default     = null
+}

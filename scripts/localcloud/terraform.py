@@ -213,7 +213,7 @@ class Terraform:
         """SHA-256 of all that decides the next plan: code, variables, packages and state."""
         named = (Path(str(value)) for value in self.variables.values())
         files = [
-            *sorted(self.root.glob("*.tf")),
+            *sorted(path for kind in ("*.tf", "*.yaml") for path in self.root.glob(kind)),
             *sorted(path for path in MODULES.rglob("*") if path.is_file()),
             *(path for path in named if path.is_absolute() and path.is_file()),
             self.state,
