@@ -142,6 +142,7 @@ class WebhookChannel:
             with urllib.request.urlopen(request, timeout=_WEBHOOK_SECONDS):  # noqa: S310
                 return
         except urllib.error.HTTPError as error:
+            error.close()
             kind = TransientFailure if error.code in {429, *range(500, 600)} else ConfigurationError
             # The URL is a secret, and so is not named.
             raise kind(

@@ -1,0 +1,295 @@
+"""A month reconciled: gathered, compared, closed, and revised."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from finops.invoices.domain import number_key
+from finops.reconciliation.configuration import DatedRate, OrganizationTags, parse
+from finops.reconciliation.domain import Charge, ChargeCategory, IssuedInvoice, UnitBudget
+from finops.reconciliation.mapping import Account, Ownership
+from finops.reconciliation.messages import headline, subject, webhook_message
+from finops.reconciliation.ports import Detail
+from finops.reconciliation.report import Agreement, Report, as_document
+from finops.reconciliation.service import Reconciler
+from finops.shared.audit import MemoryRecorder
+from finops.shared.errors import ConfigurationError, RejectedInput
+from tests.reconciliation.fakes import (
+    OCTOBER,
+    PAYER,
+    PAYMENTS,
+    PLATFORM,
+    STRANGER,
+    FakeBudgetRows,
+    FakeIssued,
+    FakeSource,
+    FakeStore,
+    charge,
+    days,
+)
+
+NOW = datetime(2026, 11, 20, 9, tzinfo=UTC)
+SETTINGS = parse(
+    """
+payer_accounts: [{id: "111111111111", name: Holding, business_unit: Corporate IT}]
+linked_accounts:
+  - {id: "222222222222", business_unit: Payments}
+  - {id: "333333333333", business_unit: Platform}
+budgets: {Payments: {monthly_target: 1000}}
+"""
+)
+
+
+def reconciler(charges: Iterable[Charge], **facts: Any) -> Reconciler:
+    made: dict[str, Any] = {
+        "source_key": "focus",
+        "source": FakeSource(charges),
+        "configuration": SETTINGS,
+        "store": FakeStore(),
+        "render": lambda report, kind: f"{kind} of {report.month}".encode(),
+        "formats": ("html", "json"),
+        "number_key": number_key,
+        "audit": MemoryRecorder(),
+        **facts,
+    }
+    return Reconciler(**made)
+
+
+def usual() -> list[Charge]:
+    return [
+        charge("10", start=day, account=account)
+        for day in days(date(2026, 7, 1), OCTOBER.end)
+        for account in (PAYMENTS, PLATFORM)
+    ]
+
+
+def test_an_open_month_has_one_report_that_each_run_replaces() -> None:
+    store = FakeStore()
+    for extra in ("0", "5"):
+        outcome = reconciler([*usual(), charge(extra)], store=store).run(OCTOBER, now=NOW)
+        assert (outcome.is_new, outcome.stored.revision, outcome.report.is_open) == (True, 0, True)
+    assert not store.revisions
+    assert store.provisional["2026-10"].document["totals"]["actual"] == "625.00"
+
+
+def test_a_closed_month_is_revised_only_when_its_numbers_change() -> None:
+    store, audit = FakeStore(), MemoryRecorder()
+    first = reconciler(usual(), store=store, audit=audit).run(OCTOBER, now=NOW, close=True)
+    same = reconciler(usual(), store=store, audit=audit).run(OCTOBER, now=NOW + timedelta(days=1))
+    late = charge("-25", category=ChargeCategory.CREDIT)
+    other = reconciler([*usual(), late], store=store, audit=audit).run(OCTOBER, now=NOW)
+    assert [one.report.revision for one in (first, same, other)] == [1, 1, 2]
+    assert [one.is_new for one in (first, same, other)] == [True, False, True]
+    assert same.stored is store.revisions["2026-10", 1]
+    changes = {one.line: (one.before, one.after) for one in other.report.changes}
+    assert changes["Payments: actual"] == (Decimal("310.00"), Decimal("285.00"))
+    assert changes["Credit"] == (None, Decimal("-25.00"))
+    assert [event.action for event in audit.events] == ["month.closed", "month.reconciled"]
+    assert audit.events[1].details["revision"] == 2
+    assert "Revision 2 changes" in "\n".join(headline(other.report))
+
+
+def test_two_runs_that_close_at_once_make_one_revision() -> None:
+    store = FakeStore()
+    mine = reconciler(usual(), store=store)
+    store.meanwhile.append(reconciler(usual()).run(OCTOBER, now=NOW, close=True).report)
+    outcome = mine.run(OCTOBER, now=NOW, close=True)
+    assert (outcome.report.revision, outcome.is_new, len(store.revisions)) == (1, False, 1)
+
+
+def test_a_run_that_found_other_numbers_becomes_the_next_revision() -> None:
+    store = FakeStore()
+    other = reconciler([*usual(), charge("7")]).run(OCTOBER, now=NOW, close=True).report
+    store.meanwhile.append(other)
+    outcome = reconciler(usual(), store=store).run(OCTOBER, now=NOW, close=True)
+    assert (outcome.report.revision, len(store.revisions)) == (2, 2)
+    assert outcome.report.changes
+
+
+def test_the_same_inputs_are_audited_as_one() -> None:
+    audit = MemoryRecorder()
+    for _ in range(2):
+        reconciler(usual(), audit=audit, store=FakeStore()).run(OCTOBER, now=NOW)
+    assert len({event.entry_id for event in audit.events}) == 1
+    assert audit.events[0].counts["units"] == 3
+
+
+@pytest.mark.parametrize(
+    ("month", "close", "code"),
+    [(1, False, ""), (2, False, "invalid_month"), (1, True, "closed_too_early")],
+)
+def test_refuses_months_that_have_not_begun_or_are_not_over(
+    month: int, close: bool, code: str
+) -> None:
+    run = reconciler(usual())
+    if not code:
+        run.run(OCTOBER.plus(month), now=NOW)
+        return
+    with pytest.raises(RejectedInput) as refused:
+        run.run(OCTOBER.plus(month), now=NOW, close=close)
+    assert refused.value.code == code
+
+
+def test_refuses_a_source_that_holds_nothing_of_the_year() -> None:
+    with pytest.raises(RejectedInput) as refused:
+        reconciler([]).run(OCTOBER, now=NOW)
+    assert refused.value.code == "no_charges"
+
+
+def test_a_currency_without_a_rate_is_refused_and_an_old_rate_is_used() -> None:
+    euros = [charge("100", currency="EUR")]
+    with pytest.raises(RejectedInput) as refused:
+        reconciler(euros).run(OCTOBER, now=NOW)
+    assert refused.value.code == "no_rate"
+    assert "finops fx load" in str(refused.value)
+
+    class Loaded:
+        def rate(self, currency: str, day: date) -> DatedRate | None:
+            assert day == OCTOBER.last
+            return DatedRate("EUR", date(2026, 10, 30), Decimal("1.2"), "ECB")
+
+    older = parse("rates: [{currency: EUR, date: 2026-09-01, usd_per_unit: 1.1}]")
+    later = parse("rates: [{currency: EUR, date: 2026-11-01, usd_per_unit: 1.3}]")
+    for configuration, rates, actual in (
+        (older, None, "110.00"),
+        (older, Loaded(), "120.00"),
+        (later, Loaded(), "120.00"),
+    ):
+        report = (
+            reconciler(euros, configuration=configuration, rates=rates).run(OCTOBER, now=NOW).report
+        )
+        assert str(report.totals.actual) == actual
+        assert report.rates[0].currency == "EUR"
+
+
+def test_reports_in_another_currency_than_charges() -> None:
+    settings = parse(
+        "currency: EUR\nrates: [{currency: EUR, date: 2026-10-30, usd_per_unit: 1.25}]"
+    )
+    report = reconciler([charge("100")], configuration=settings).run(OCTOBER, now=NOW).report
+    assert (report.currency, str(report.totals.actual)) == ("EUR", "80.00")
+    assert (str(report.rates[0].rate), report.rates[0].source) == (
+        "0.800000000000000",
+        "configuration",
+    )
+
+
+def test_budgets_of_the_table_are_summed_for_units_that_have_none() -> None:
+    rows = FakeBudgetRows(
+        {
+            PAYMENTS: [UnitBudget(monthly_target=Decimal(9))],
+            PLATFORM: [
+                UnitBudget(monthly_target=Decimal(300)),
+                UnitBudget(monthly_target=Decimal(1)),
+            ],
+            STRANGER: [UnitBudget(monthly_target=Decimal(5))],
+        }
+    )
+    report = reconciler(usual(), budget_rows=rows).run(OCTOBER, now=NOW).report
+    found = {one.name: (one.budget, one.budget_origin) for one in report.units}
+    assert found["Payments"] == (Decimal("1000.00"), "the configuration")
+    assert found["Platform"] == (Decimal("301.00"), "budgets table, 2 accounts")
+
+
+def test_organizations_tags_complete_the_mapping() -> None:
+    class Directory:
+        def accounts(self, tags: OrganizationTags) -> list[Account]:
+            assert tags.business_unit == "unit"
+            return [
+                Account(id=PAYMENTS, name="pay", ownership=Ownership(business_unit="Other")),
+                Account(id=STRANGER, name="lab", ownership=Ownership(business_unit="Lab")),
+            ]
+
+    settings = parse(
+        'linked_accounts: [{id: "222222222222", business_unit: Payments}]\n'
+        "organization_tags: {business_unit: unit}"
+    )
+    charges = [charge("1"), charge("2", account=STRANGER), charge("4", account=PLATFORM)]
+    report = (
+        reconciler(charges, configuration=settings, directory=Directory())
+        .run(OCTOBER, now=NOW)
+        .report
+    )
+    assert {one.name: int(one.actual) for one in report.units} == {
+        "Lab": 2,
+        "Payments": 1,
+        "Unmapped": 4,
+    }
+    assert {one.account: one.name for one in report.accounts}[PAYMENTS] == "pay"
+
+
+def test_invoices_are_checked_against_aws_and_the_documents() -> None:
+    issued = IssuedInvoice(
+        payer=PAYER, number="E-1", issuer="AWS", amount=Decimal(100), currency="USD"
+    )
+    report = (
+        reconciler(
+            [charge("100", invoice="E-1")], issued=FakeIssued(issued), processed=FakeIssued(issued)
+        )
+        .run(OCTOBER, now=NOW)
+        .report
+    )
+    [line] = report.invoices
+    assert (line.agreement, line.processed) == (Agreement.AGREES, Decimal(100))
+    assert next(one for one in report.checks if one.name == "focus_invoice_totals").holds
+
+
+def test_an_anomaly_names_the_service_that_drove_it() -> None:
+    spike = date(2026, 10, 14)
+    source = FakeSource(
+        [
+            *usual(),
+            *(charge("30", service="S3", start=day) for day in days(date(2026, 7, 1), OCTOBER.end)),
+            charge("200", service="S3", start=spike),
+        ]
+    )
+    report = reconciler([], source=source).run(OCTOBER, now=NOW).report
+    [found] = report.anomalies
+    assert (found.scope, found.services, found.impact) == ("account", ("S3",), Decimal("200.00"))
+    asked = [query for query in source.queries if query.accounts]
+    assert [(query.accounts, query.detail) for query in asked] == [
+        ((PAYMENTS,), Detail.SERVICE_DAYS)
+    ]
+
+
+def test_what_is_said_of_a_month_fits_its_channel() -> None:
+    report = (
+        reconciler([*usual(), charge("9999", account=STRANGER, service="<b>&")])
+        .run(OCTOBER, now=NOW, close=True)
+        .report
+    )
+    said = "\n".join(headline(report))
+    assert "USD 10,619.00 spent in 2026-10" in said
+    assert "Unmapped: USD 9,999.00 of 1 account." in said
+    assert subject(report) == "Cloud costs 2026-10 closed: USD 10,619.00"
+    assert subject(report).isascii()
+    message = webhook_message(report, "https://example.com/?a=1&b=2")
+    assert message["blocks"][2]["text"]["text"] == (
+        "<https://example.com/?a=1&b=2|Open the report>"
+    )
+
+
+def test_reports_are_the_same_for_the_same_inputs_whatever_the_day() -> None:
+    reports: list[Report] = [
+        reconciler(usual()).run(OCTOBER, now=now, close=True).report
+        for now in (NOW, NOW + timedelta(days=7))
+    ]
+    assert as_document(reports[0]) == as_document(reports[1])
+
+
+def test_gives_up_when_others_keep_writing() -> None:
+    store = FakeStore()
+    store.meanwhile = [
+        reconciler([*usual(), charge(str(number))]).run(OCTOBER, now=NOW, close=True).report
+        for number in range(1, 8)
+    ]
+    for number, report in enumerate(store.meanwhile):
+        object.__setattr__(report, "revision", len(store.meanwhile) - number)
+    with pytest.raises(ConfigurationError) as refused:
+        reconciler(usual(), store=store).run(OCTOBER, now=NOW, close=True)
+    assert refused.value.code == "contended"

@@ -1,0 +1,226 @@
+"""Where reports lie: a folder, and a bucket; and who is told of them."""
+
+from __future__ import annotations
+
+import http.server
+import json
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, ClassVar
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from finops.reconciliation.adapters import S3AnswerCache, S3Files, download_export
+from finops.reconciliation.delivery import Delivery, MailChannel, TopicChannel, WebhookChannel
+from finops.reconciliation.ports import RevisionTaken, Stored
+from finops.reconciliation.report import Report
+from finops.reconciliation.stores import Folder, Reports
+from finops.shared.errors import ConfigurationError, RejectedInput, TransientFailure
+from finops.shared.periods import Month
+from tests.reconciliation.fakes import OCTOBER
+from tests.reconciliation.test_service import reconciler, usual
+
+BUCKET = "reports-of-tests"
+FILES = {"html": b"<p>", "json": b"{}"}
+
+
+@pytest.fixture
+def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    with mock_aws():
+        client = boto3.client("s3", region_name="us-east-1")
+        client.create_bucket(Bucket=BUCKET)
+        yield client
+
+
+@pytest.fixture(params=["folder", "bucket"])
+def reports(request: pytest.FixtureRequest, tmp_path: Path) -> Reports:
+    if request.param == "folder":
+        return Reports(Folder(tmp_path))
+    return Reports(S3Files(request.getfixturevalue("s3"), BUCKET))
+
+
+@pytest.fixture(scope="module")
+def report() -> Report:
+    return (
+        reconciler(usual()).run(OCTOBER, now=datetime(2026, 11, 20, tzinfo=UTC), close=True).report
+    )
+
+
+def test_an_open_months_report_is_replaced(reports: Reports, report: Report) -> None:
+    opened = replace(report, revision=0)
+    first = reports.write(opened, FILES)
+    second = reports.write(opened, FILES)
+    assert first.locations == second.locations
+    assert first.locations["html"].endswith("provisional/2026-10/reconciliation-2026-10.html")
+    assert reports.newest("2026-10") is None
+
+
+def test_a_revision_is_written_once_and_read_back(reports: Reports, report: Report) -> None:
+    written = reports.write(report, FILES)
+    with pytest.raises(RevisionTaken):
+        reports.write(report, FILES)
+    other = replace(report, revision=2, changes=())
+    reports.write(other, FILES)
+    newest = reports.newest("2026-10")
+    assert newest
+    assert newest.revision == 2
+    assert newest.document == json.loads(json.dumps({**written.document, "revision": 2}))
+    assert reports.newest("2026-09") is None
+    for number in range(3, 12):
+        reports.write(replace(report, revision=number), FILES)
+    last = reports.newest("2026-10")
+    assert last
+    assert last.revision == 11
+
+
+def test_a_run_that_was_killed_before_its_revision_leaves_it_to_the_next(
+    reports: Reports, report: Report, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(reports._files, "create", lambda *_: (_ for _ in ()).throw(SystemExit))
+        with pytest.raises(SystemExit):
+            reports.write(report, FILES)
+    assert reports.newest("2026-10") is None
+    assert reports.write(report, FILES).revision == 1
+
+
+def test_answers_are_kept_in_the_bucket(s3: Any) -> None:
+    cache = S3AnswerCache(s3, BUCKET)
+    assert cache.get("1/a") is None
+    cache.put("1/a", {"answer": {"x": "1"}})
+    assert cache.get("1/a") == {"answer": {"x": "1"}}
+
+
+def test_only_the_periods_of_an_export_that_are_wanted_are_fetched(s3: Any, tmp_path: Path) -> None:
+    for key in (
+        "focus/data/BILLING_PERIOD=2026-10/a.parquet",
+        "focus/data/BILLING_PERIOD=2026-09/a.parquet",
+        "focus/data/BILLING_PERIOD=2020-01/a.parquet",
+        "focus/metadata/BILLING_PERIOD=2026-10/manifest.json",
+    ):
+        s3.put_object(Bucket=BUCKET, Key=key, Body=key.encode())
+    months = [Month.parse("2026-09"), OCTOBER]
+    paths = download_export(s3, f"s3://{BUCKET}/focus", months, tmp_path)
+    assert sorted(path.parent.name for path in paths) == [
+        "BILLING_PERIOD=2026-09",
+        "BILLING_PERIOD=2026-10",
+    ]
+    with pytest.raises(RejectedInput, match="holds no export"):
+        download_export(s3, f"s3://{BUCKET}/other", months, tmp_path)
+
+
+class Told(list[tuple[str, str]]):
+    """A channel that remembers, and may fail."""
+
+    failing = False
+
+    def __call__(self, report: Report, link: str) -> None:
+        if self.failing:
+            raise TransientFailure("away", code="away")
+        self.append((report.month, link))
+
+
+def test_each_channel_is_told_once_of_a_revision_and_again_after_a_failure(
+    s3: Any, report: Report
+) -> None:
+    good, bad = Told(), Told()
+    bad.failing = True
+    files = S3Files(s3, BUCKET)
+    stored = Reports(files).write(report, FILES)
+    delivery = Delivery(
+        marks=files,
+        link=lambda location: files.link(location, 600),
+        channels={"good": good, "bad": bad},
+    )
+    with pytest.raises(TransientFailure, match="bad: away"):
+        delivery.announce(report, stored)
+    bad.failing = False
+    delivery.announce(report, stored)
+    delivery.announce(report, stored)
+    assert (len(good), len(bad)) == (1, 1)
+    [(_, link)] = good
+    assert f"/{stored.locations['html'].partition(BUCKET + '/')[2]}?" in link
+    delivery.announce(replace(report, revision=2), stored)
+    assert len(good) == 2
+
+
+def test_topic_and_mail_carry_headline_and_link(report: Report) -> None:
+    sent: dict[str, Any] = {}
+
+    class Client:
+        def publish(self, **request: Any) -> None:
+            sent["topic"] = request
+
+        def send_email(self, **request: Any) -> None:
+            sent["mail"] = request
+
+    TopicChannel(Client(), "arn:aws:sns:us-east-1:111111111111:t")(report, "https://link")
+    MailChannel(Client(), "from@example.com", ["to@example.com"])(report, "https://link")
+    assert sent["topic"]["Subject"] == "Cloud costs 2026-10 closed: USD 620.00"
+    assert "https://link" in sent["topic"]["Message"]
+    assert sent["mail"]["Destination"] == {"ToAddresses": ["to@example.com"]}
+    assert "620.00" in sent["mail"]["Message"]["Body"]["Text"]["Data"]
+
+
+class Webhook(http.server.BaseHTTPRequestHandler):
+    """Answers with the status that its path names."""
+
+    posted: ClassVar[list[dict[str, Any]]] = []
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.posted.append(json.loads(body))
+        self.send_response(int(self.path.strip("/")))
+        self.end_headers()
+
+    def log_message(self, *_: Any) -> None:
+        """Quiet."""
+
+
+@pytest.fixture
+def webhook() -> Iterator[str]:
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Webhook)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+class Secrets:
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def get_secret_value(self, SecretId: str) -> dict[str, str]:  # noqa: N803 - boto3's name
+        return {"SecretString": self.text}
+
+
+def test_a_webhook_is_posted_to_and_its_url_never_told(webhook: str, report: Report) -> None:
+    WebhookChannel(Secrets(json.dumps({"url": f"{webhook}/200"})), "s")(report, "https://link")
+    assert Webhook.posted[-1]["text"].startswith("Cloud costs 2026-10")
+    for status, kind in (
+        (503, TransientFailure),
+        (429, TransientFailure),
+        (404, ConfigurationError),
+    ):
+        with pytest.raises(kind) as refused:
+            WebhookChannel(Secrets(f"{webhook}/{status}"), "s")(report, "https://link")
+        assert str(status) in str(refused.value)
+        assert webhook not in str(refused.value)
+    with pytest.raises(TransientFailure, match="could not be reached"):
+        WebhookChannel(Secrets("http://127.0.0.1:1/200"), "s")(report, "https://link")
+    with pytest.raises(ConfigurationError, match="holds no URL"):
+        WebhookChannel(Secrets('{"uri": "x"}'), "s")(report, "https://link")
+
+
+def test_what_is_stored_says_its_type(s3: Any, report: Report) -> None:
+    stored: Stored = Reports(S3Files(s3, BUCKET)).write(report, FILES)
+    key = stored.locations["html"].partition(f"{BUCKET}/")[2]
+    assert s3.head_object(Bucket=BUCKET, Key=key)["ContentType"].startswith("text/html")
