@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import ROUND_FLOOR, Decimal
 from enum import StrEnum
+from itertools import cycle, islice
 from typing import Final
 
 from finops.shared.money import WIDE, rounded
@@ -235,7 +236,7 @@ def rounded_to_sum(
     order = sorted(
         range(len(amounts)), key=lambda at: (step * WIDE.subtract(lower[at], amounts[at]), at)
     )
-    for at in order[: abs(missing)]:
+    for at in islice(cycle(order), abs(missing)):
         lower[at] = WIDE.add(lower[at], step)
     return lower
 
