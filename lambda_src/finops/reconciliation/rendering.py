@@ -1,0 +1,42 @@
+"""A report in each of its formats. The same report gives the same bytes, wherever and whenever."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from finops.reconciliation.html_report import write_html
+from finops.reconciliation.report import Report, as_document
+from finops.reconciliation.tables import write_csv
+from finops.reconciliation.workbook import write_xlsx
+
+MEDIA_TYPES: Final = {
+    "html": "text/html; charset=utf-8",
+    "csv": "text/csv; charset=utf-8",
+    "json": "application/json",
+    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+}
+FORMATS: Final = tuple(MEDIA_TYPES)
+
+
+def render(report: Report, kind: str) -> bytes:
+    """The report as a file.
+
+    Args:
+        report: The model.
+        kind: One of `FORMATS`.
+    """
+    return _WRITERS[kind](report)
+
+
+def _write_json(report: Report) -> bytes:
+    return (json.dumps(as_document(report), indent=2, ensure_ascii=False) + "\n").encode()
+
+
+_WRITERS: Final[Mapping[str, Callable[[Report], bytes]]] = {
+    "html": write_html,
+    "csv": write_csv,
+    "json": _write_json,
+    "xlsx": write_xlsx,
+}
