@@ -83,6 +83,7 @@ def main() -> None:
         arguments = command(int(os.environ.get("CONSOLE_PORT", DEFAULT_PORT)), os.environ)
     except MissingSetting as error:
         sys.exit(f"console: {error}")
+    os.environ.setdefault("POWERTOOLS_SERVICE_NAME", "finops-console")
     os.chdir(Path(__file__).parents[1])
     os.execv(arguments[0], arguments)
 

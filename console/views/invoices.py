@@ -130,7 +130,7 @@ def _uploaded(name: str, record: InvoiceRecord | None) -> None:
     reason = str(describe(record)["reason"] or "") if record else ""
     left, right = st.columns([7, 1], vertical_alignment="center")
     left.markdown(f"{ui.badge(status)} **{ui.plain(name)}** {ui.plain(reason)}")
-    if record and record.invoice and right.button("Open", key=f"open-{record.id}"):
+    if record and record.invoice and right.button("Show", key=f"open-{record.id}"):
         open_invoice(record.id)
         st.rerun()
 
@@ -238,7 +238,7 @@ def _actions(records: Sequence[InvoiceRecord], chosen: Sequence[InvoiceRecord]) 
     what = f"{len(chosen)} chosen" if chosen else f"all {len(records)} on this page"
     with st.container(horizontal=True, vertical_alignment="center"):
         st.button(
-            "Open",
+            "Open invoice",
             type="primary",
             icon=":material/open_in_new:",
             disabled=len(chosen) != 1,

@@ -1,0 +1,128 @@
+"""The page of budgets: what an edit writes, and what it does not."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+import streamlit as st
+
+from console.identity import Role
+from console.views import budgets
+from finops.budgets.domain import BudgetKey, Status
+from finops.budgets.ports import BudgetStatus
+from finops.shared.errors import RejectedInput
+from tests.console.conftest import Stage, user
+
+KEY = BudgetKey(account_id="222222222222", budget_name="monthly-total")
+ROW = {
+    "account_id": KEY.account_id,
+    "budget_name": KEY.budget_name,
+    "amount": Decimal("100.00"),
+    "emails": ["a@example.com"],
+    "note": "ours",
+}
+EDITOR = user(Role.EDITOR)
+
+
+@pytest.fixture(autouse=True)
+def session(monkeypatch: pytest.MonkeyPatch) -> dict[object, object]:
+    state: dict[object, object] = {}
+    monkeypatch.setattr(st, "session_state", state)
+    return state
+
+
+@pytest.fixture
+def kept(stage: Stage) -> Stage:
+    stage.budgets.rows.items[KEY.account_id, KEY.budget_name] = dict(ROW)
+    return stage
+
+
+def row(stage: Stage) -> dict[str, object]:
+    return stage.budgets.rows.items[KEY.account_id, KEY.budget_name]
+
+
+def test_an_edit_changes_what_was_edited_and_says_who(kept: Stage) -> None:
+    budgets.edit(
+        kept.services, EDITOR, KEY, {"amount": 1234.56, "thresholds": "ACTUAL:80, FORECASTED:100"}
+    )
+    found = row(kept)
+    assert found["amount"] == Decimal("1234.56")
+    assert found["thresholds"] == ["ACTUAL:80", "FORECASTED:100"]
+    assert (found["note"], found["emails"]) == ("ours", ["a@example.com"])
+    assert found["updated_by"] == "the editor"
+    (event,) = kept.audit.recorder.events
+    assert (event.actor, event.action, event.subject, event.version) == (
+        "the editor",
+        "budget.edited",
+        "222222222222/monthly-total",
+        found["request_id"],
+    )
+    assert event.details["before"] == {"amount": Decimal("100.00"), "thresholds": None}
+
+
+def test_an_edit_is_waited_for_by_its_own_request(
+    kept: Stage, session: dict[object, object]
+) -> None:
+    budgets.edit(kept.services, EDITOR, KEY, {"amount": "5"})
+    request = str(row(kept)["request_id"])
+    waiting = {KEY: request}
+    assert session == {"budget_requests": waiting}
+    for known, answer in ((request, Status.APPLIED), ("another", Status.PENDING)):
+        kept.budgets.statuses.items[KEY] = BudgetStatus(
+            key=KEY, version="1", status=Status.APPLIED, request_id=known
+        )
+        assert budgets._answers(kept.services, waiting) == {KEY: (answer, "")}
+
+
+@pytest.mark.parametrize(
+    ("changed", "field"),
+    [
+        ({"amount": -5}, "amount"),
+        ({"amount": "1.234"}, "amount"),
+        ({"amount": None}, "amount"),
+        ({"thresholds": "ACTUAL:lots"}, "thresholds"),
+        ({"emails": "nobody"}, "emails"),
+        ({"time_unit": "DAILY"}, "time_unit"),
+    ],
+)
+def test_what_would_be_no_budget_is_not_written(
+    kept: Stage, changed: dict[str, object], field: str
+) -> None:
+    with pytest.raises(RejectedInput) as refused:
+        budgets.edit(kept.services, EDITOR, KEY, changed)
+    assert refused.value.field == field
+    assert row(kept) == ROW
+    assert not kept.recorded()
+
+
+def test_what_is_emptied_goes_back_to_the_defaults(kept: Stage) -> None:
+    budgets.edit(kept.services, EDITOR, KEY, {"emails": " "})
+    assert row(kept)["emails"] is None
+
+
+def test_a_viewer_writes_nothing(kept: Stage) -> None:
+    viewer = user(Role.VIEWER)
+    with pytest.raises(RejectedInput, match="role"):
+        budgets.edit(kept.services, viewer, KEY, {"amount": "5"})
+    with pytest.raises(RejectedInput, match="role"):
+        budgets.put(kept.services, viewer, [ROW], "budgets.csv")
+    assert row(kept) == ROW
+
+
+def test_rows_are_listed_as_people_write_them(kept: Stage) -> None:
+    row(kept)["thresholds"] = [{"type": "ACTUAL", "percent": Decimal(80)}, "FORECASTED:100"]
+    (one,) = budgets.listed(kept.services, "test")
+    assert one["thresholds"] == "ACTUAL:80, FORECASTED:100"
+    assert one["emails"] == "a@example.com"
+    assert one["status"] == "PENDING"
+
+
+def test_the_page_shows_every_budget_to_a_viewer_and_edits_none(
+    kept: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.undo()
+    app = kept.page("budgets")
+    assert not app.exception
+    assert [one.label for one in app.button] == ["Compare now"]
+    assert kept.page("budgets", Role.EDITOR).button[0].label == "New budget"

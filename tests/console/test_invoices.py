@@ -1,0 +1,184 @@
+"""The page of invoices, and of one: who sees what, and what a decision does."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from console.identity import Role
+from console.rendering import page_image
+from console.views import invoices
+from finops.invoices.domain import InvoiceStatus
+from finops.shared.errors import RejectedInput
+from tests.console.conftest import Stage, put, user, waiting
+from tests.flows.invoices import document, paper
+
+
+@pytest.fixture
+def shown(stage: Stage) -> Stage:
+    """An invoice waits for a person."""
+    one = waiting()
+    put(stage, one)
+    stage.invoices.objects.objects[one.document.key] = document(paper("RE-7"))
+    return stage
+
+
+def of(stage: Stage, role: Role) -> AppTest:
+    (one,) = stage.invoices.store.records.values()
+    return stage.page("invoices", role, invoice=one.id)
+
+
+def label(app: AppTest, begin: str) -> Any:
+    return next(one for one in app.text_input if one.label.startswith(begin))
+
+
+def button(app: AppTest, name: str) -> Any:
+    return next((one for one in app.button if one.label == name), None)
+
+
+def test_the_newest_are_listed_and_can_be_taken_away(shown: Stage) -> None:
+    app = shown.page("invoices")
+    assert not app.exception
+    table = app.dataframe[0].value
+    assert table["file"].tolist() == ["march.pdf"]
+    assert table["total"].tolist() == [1200.0]
+    assert table["status"].tolist() == [["Needs review"]]
+
+
+def test_where_there_are_none_the_page_says_so(stage: Stage) -> None:
+    app = stage.page("invoices")
+    assert not app.dataframe
+    assert any("No invoice has been dropped" in one.value for one in app.markdown)
+
+
+def test_one_that_is_unknown_is_said_to_be(stage: Stage) -> None:
+    app = stage.page("invoices", invoice="nothing")
+    assert "The invoice cannot be shown" in app.warning[0].value
+
+
+def test_an_approver_corrects_and_approves(shown: Stage) -> None:
+    app = of(shown, Role.APPROVER)
+    assert not app.exception
+    label(app, "Total").set_value("1190.00")
+    label(app, "Reason").set_value("the vendor confirmed it")
+    button(app, "Approve").click()
+    app.run()
+    assert not app.exception
+    (one,) = shown.invoices.store.records.values()
+    (review,) = one.reviews
+    assert (review.reviewer, review.decision, review.reason) == (
+        "the approver",
+        "APPROVED",
+        "the vendor confirmed it",
+    )
+    assert dict(review.before) == {"total": "1200.00"}
+    assert dict(review.after) == {"total": "1190.00"}
+    assert shown.invoices.workflow.resumed == [("token", {"outcome": "APPROVED"})]
+    assert shown.recorded() == [("the approver", "invoice.approved", one.id)]
+
+
+def test_a_rejection_takes_a_reason_and_no_corrections(shown: Stage) -> None:
+    app = of(shown, Role.APPROVER)
+    label(app, "Total").set_value("1.00")
+    button(app, "Reject").click()
+    app.run()
+    assert "needs a reason" in app.warning[-1].value
+    assert not shown.recorded()
+    label(app, "Reason").set_value("ordered twice")
+    button(app, "Reject").click()
+    app.run()
+    (one,) = shown.invoices.store.records.values()
+    assert one.status is InvoiceStatus.VALIDATION_FAILED
+    assert one.reviews[0].after == {}
+
+
+def test_an_editor_corrects_but_does_not_decide(shown: Stage) -> None:
+    app = of(shown, Role.EDITOR)
+    assert button(app, "Approve").disabled
+    assert button(app, "Reject").disabled
+    label(app, "Total").set_value("1190.00")
+    button(app, "Save corrections").click()
+    app.run()
+    (one,) = shown.invoices.store.records.values()
+    assert [review.decision for review in one.reviews] == ["CORRECTED"]
+
+
+@pytest.mark.parametrize("what", ["approve", "reject"])
+def test_a_decision_that_gets_past_a_button_that_is_off_is_refused(shown: Stage, what: str) -> None:
+    def script(*arguments: object) -> None:
+        from console.views import invoice
+
+        *who_and_what, chosen = arguments
+        decision = {"approve": False, "reject": False, chosen: True}
+        invoice.decide(*who_and_what, corrections={}, reason="because", **decision)  # type: ignore[arg-type]
+
+    (one,) = shown.invoices.store.records.values()
+    arguments = (shown.services, user(Role.EDITOR), one, what)
+    app = AppTest.from_function(script, args=arguments).run()
+    assert "Your role does not allow that" in app.error[0].value
+    assert shown.invoices.store.records == {one.id: one}
+    assert not shown.recorded()
+
+
+def test_a_viewer_sees_the_fields_and_no_form(shown: Stage) -> None:
+    app = of(shown, Role.VIEWER)
+    assert not app.exception
+    assert not app.text_input
+    assert button(app, "Approve") is None
+    fields = app.dataframe[0].value
+    assert dict(zip(fields["field"], fields["value"], strict=True))["Total"] == "1,200.00 EUR"
+
+
+def test_who_submitted_it_approves_it_only_where_that_is_set(shown: Stage) -> None:
+    (one,) = shown.invoices.store.records.values()
+    put(shown, replace(one, submitted_by="the approver"))
+    app = of(shown, Role.APPROVER)
+    button(app, "Approve").click()
+    app.run()
+    assert "somebody else must approve it" in app.warning[-1].value
+    assert not shown.recorded()
+    shown.settings["own_invoices"] = True
+    app = of(shown, Role.APPROVER)
+    button(app, "Approve").click()
+    app.run()
+    assert shown.recorded() == [("the approver", "invoice.approved", one.id)]
+
+
+def test_pages_go_from_month_to_month_until_they_are_full(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(invoices, "PAGE_ROWS", 4)
+    now = datetime.now(UTC)
+    days = [timedelta(days=20 * number) for number in range(10)]
+    put(
+        stage,
+        *(
+            replace(waiting(f"raw/{number}.pdf"), received_at=now - ago, task_token="")
+            for number, ago in enumerate(days)
+        ),
+    )
+    for newest_first in (True, False):
+        start, seen = None, []
+        while True:
+            found, start = invoices.listed(
+                stage.services, "test", invoices.Filters(newest_first=newest_first), start
+            )
+            assert len(found) <= 4
+            seen += [int(one.file.removesuffix(".pdf")) for one in found]
+            if start is None:
+                break
+        assert seen == sorted(range(10), reverse=not newest_first)
+
+
+@pytest.mark.parametrize("page", [0, 2])
+def test_a_page_that_is_not_there_is_refused(page: int) -> None:
+    import io
+
+    file = io.BytesIO(document(paper("RE-7")))
+    assert page_image(file, "application/pdf", 1).startswith("data:image/jpeg;base64,")
+    with pytest.raises(RejectedInput, match="no page"):
+        page_image(file, "application/pdf", page)

@@ -1,0 +1,22 @@
+"""The overview: what waits, and what cannot be known."""
+
+from __future__ import annotations
+
+from tests.console.conftest import Stage, put, waiting
+
+
+def test_what_waits_is_counted_and_what_cannot_be_read_says_so(stage: Stage) -> None:
+    put(stage, waiting("raw/a.pdf"), waiting("raw/b.pdf"))
+    app = stage.page("overview")
+    assert not app.exception
+    shown = {one.label: one.value for one in app.metric}
+    assert shown == {
+        "Invoices to review": "2",
+        "Invoices that failed": "0",
+        "Billing files with rejects": "—",
+        "Billing files that failed": "—",
+        "Budgets refused": "0",
+        "Budgets that failed": "0",
+    }
+    assert sum("Nothing to do" in one.value for one in app.markdown) == 3
+    assert any("Not deployed here" in one.value for one in app.info)

@@ -1,0 +1,132 @@
+"""How amounts, statuses, texts of others and failures are shown."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+from decimal import Decimal
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from console import ui
+from finops.billing.domain import FileStatus
+from finops.budgets.domain import Status
+from finops.invoices.domain import InvoiceStatus
+
+
+@pytest.mark.parametrize(
+    ("value", "currency", "shown"),
+    [
+        ("1234.5", "EUR", "1,234.50 EUR"),
+        ("-1234567.891", "USD", "-1,234,567.891 USD"),
+        ("5000", "JPY", "5,000 JPY"),
+        ("1.5", "KWD", "1.500 KWD"),
+        (Decimal("0.1"), "", "0.10"),
+        ("lots", "USD", "lots"),
+        ("", "USD", ""),
+        (None, "USD", ""),
+    ],
+)
+def test_amounts_have_thousands_marks_and_their_currencys_digits(
+    value: Decimal | str | None, currency: str, shown: str
+) -> None:
+    assert ui.amount(value, currency) == shown
+
+
+def test_moments_are_in_utc_and_say_so() -> None:
+    local = datetime(2026, 3, 1, 1, 30, tzinfo=timezone(timedelta(hours=2)))
+    assert ui.moment(local) == "2026-02-28 23:30 UTC"
+    assert ui.moment(None) == ""
+
+
+@pytest.mark.parametrize("statuses", [InvoiceStatus, FileStatus, Status])
+def test_every_status_has_a_colour(statuses: type) -> None:
+    assert {one.value for one in statuses} <= set(ui.STATUS_COLOURS)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "**bold**",
+        "[a](http://b)",
+        "![i](x.png)",
+        ":red[x]",
+        "<b>x</b>",
+        "$x$",
+        "# x",
+        "`x`",
+        "a_b_",
+    ],
+)
+def test_texts_of_others_are_no_markdown(text: str) -> None:
+    shown = ui.plain(text)
+    assert shown.replace("\\", "") == text
+    assert all(shown[at - 1] == "\\" for at, c in enumerate(shown) if c in "*[]()!:<>$#`_")
+
+
+def test_text_of_several_lines_stays_on_one() -> None:
+    assert ui.plain("a\n\n# b\r\nc") == "a  \\# b  c"
+
+
+def failing(kind: str) -> AppTest:
+    def script(kind: str) -> None:
+        import streamlit as st
+
+        from console import ui
+        from finops.shared import errors
+
+        with ui.failures("It cannot be read"):
+            if kind == "unforeseen":
+                raise KeyError("secret detail")
+            raise getattr(errors, kind)("the *reason*", code="code", remedy="Do this")
+        st.write("the rest of the page")
+
+    return AppTest.from_function(script, args=(kind,)).run()
+
+
+@pytest.mark.parametrize(
+    ("kind", "shown_as"),
+    [
+        ("RejectedInput", "warning"),
+        ("TransientFailure", "warning"),
+        ("ConfigurationError", "error"),
+    ],
+)
+def test_a_failure_is_said_in_words_and_the_page_goes_on(kind: str, shown_as: str) -> None:
+    app = failing(kind)
+    (said,) = getattr(app, shown_as)
+    assert "the \\*reason\\*" in said.value
+    assert "Do this" in said.value
+    assert app.markdown[-1].value == "the rest of the page"
+    assert not app.exception
+
+
+def test_what_nobody_thought_of_is_not_shown_but_can_be_found(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    app = failing("unforeseen")
+    (said,) = app.error
+    assert "secret" not in said.value
+    number = said.value.rstrip(".").rsplit(" ", 1)[1]
+    assert [getattr(one, "number", "") for one in caplog.records if one.exc_info] == [number]
+    assert app.markdown[-1].value == "the rest of the page"
+
+
+def test_a_table_keeps_numbers_and_shows_each_currencys_digits() -> None:
+    table = ui.money_table(
+        [
+            {"total": "1234.5", "currency": "EUR"},
+            {"total": "5000", "currency": "JPY"},
+            {"total": None, "currency": ""},
+        ],
+        ("total",),
+    )
+    assert table.data["total"].tolist()[:2] == [1234.5, 5000.0]
+    html = table.to_html()
+    assert ">1,234.50<" in html
+    assert ">5,000<" in html
+
+
+def test_tables_of_few_rows_are_whole() -> None:
+    assert ui.height(3) == "content"
+    assert ui.height(100) == ui.height(16)
