@@ -7,6 +7,9 @@ locals {
     layers = { for name, layer in local.packages.layers : name => merge(layer, { path = "../../${layer.path}" }) }
   }
 
+  # Whoever runs `finops` here is the account itself.
+  command_line = ["arn:aws:iam::111111111111:root"]
+
   # The local cloud has no X-Ray.
   function_settings = { tracing = false }
 
@@ -184,6 +187,7 @@ module "reconciliation_payer_555555555555" {
   account_id   = "555555555555"
   region       = var.region
   hub          = module.reconciliation.hub
+  reader_arns  = local.command_line
   focus_export = { force_destroy = true }
 }
 
@@ -191,7 +195,8 @@ module "reconciliation_payer_666666666666" {
   source    = "../../modules/reconciliation_payer"
   providers = { aws = aws.payer_666666666666 }
 
-  account_id = "666666666666"
-  region     = var.region
-  hub        = module.reconciliation.hub
+  account_id  = "666666666666"
+  region      = var.region
+  hub         = module.reconciliation.hub
+  reader_arns = local.command_line
 }

@@ -38,7 +38,7 @@ data "aws_iam_policy_document" "trust" {
 
     principals {
       type        = "AWS"
-      identifiers = [var.hub.role_arn]
+      identifiers = concat([var.hub.role_arn], var.reader_arns)
     }
 
     condition {

@@ -43,6 +43,18 @@ variable "hub" {
   }
 }
 
+variable "reader_arns" {
+  description = "Further principals that may assume the role with the same external id, such as the role of people who run `finops reconcile` themselves."
+  type        = list(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for arn in var.reader_arns : can(regex("^arn:aws:iam::[0-9]{12}:(root|(role|user)/[A-Za-z0-9+=,.@/_-]+)$", arn))])
+    error_message = "reader_arns must be ARNs of roles, users or an account's root: no wildcard."
+  }
+}
+
 variable "focus_export" {
   description = <<-EOT
     Set (to `{}` for the defaults), it makes an export of all costs as FOCUS 1.2, by day in Parquet, into a bucket of its own:

@@ -142,6 +142,31 @@ run "refuses_to_trust_a_whole_account" {
   expect_failures = [var.hub]
 }
 
+run "people_may_read_too_where_they_are_named" {
+  command = plan
+  module { source = "../../modules/reconciliation_payer" }
+  variables {
+    reader_arns = ["arn:aws:iam::111111111111:role/finance"]
+  }
+
+  assert {
+    condition = jsonencode(jsondecode(output.policy_json.trust).Statement[0].Principal) == jsonencode({
+      AWS = ["arn:aws:iam::111111111111:role/finance", "arn:aws:iam::111111111111:role/finops-reconcile-month"]
+    })
+    error_message = "Those who are named may assume the role, with the same external id."
+  }
+}
+
+run "refuses_readers_by_wildcard" {
+  command = plan
+  module { source = "../../modules/reconciliation_payer" }
+  variables {
+    reader_arns = ["arn:aws:iam::111111111111:role/*"]
+  }
+
+  expect_failures = [var.reader_arns]
+}
+
 run "refuses_an_external_id_of_one_letter" {
   command = plan
   module { source = "../../modules/reconciliation_payer" }

@@ -15,6 +15,7 @@ from finops.cli.output import Exit, output
 from finops.cli.reconcile import reconcile
 from finops.cli.status import status
 from finops.shared.errors import FinOpsError, RejectedInput
+from finops.shared.observability import logger
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
@@ -37,6 +38,8 @@ finops.add_command(status)
 
 def main() -> None:
     """Run the command, and end it with a reason rather than a stack trace."""
+    # What functions log is not for a terminal, whose stdout is for answers.
+    logger.setLevel("CRITICAL")
     try:
         finops()
     except FinOpsError as error:

@@ -153,7 +153,10 @@ class AssumedRoles:
             key = (service, account_id)
             if key not in self._clients:
                 self._clients[key] = self._session(account_id).create_client(
-                    service, config=self._config, endpoint_url=self._endpoint_url
+                    service,
+                    region_name=self._sts.meta.region_name,
+                    config=self._config,
+                    endpoint_url=self._endpoint_url,
                 )
             return self._clients[key]
 
