@@ -387,7 +387,8 @@ class _Comparison:
         given = self._given
         units: dict[str, set[str]] = defaultdict(set)
         for one in self._current:
-            units[one.charge.linked_account].add(one.unit)
+            if not one.shared:
+                units[one.charge.linked_account].add(one.unit)
         found = []
         for (_, account), series in sorted(self._account_series.items()):
             for days in unusual_days(series, given.month, given.known_until):
@@ -490,7 +491,8 @@ class _Comparison:
     def _accounts(self, totals: Totals) -> tuple[AccountLine, ...]:
         units: dict[tuple[str, str], set[str]] = defaultdict(set)
         for one in self._current:
-            units[_account_key(one.charge)].add(one.unit)
+            if not one.shared:
+                units[_account_key(one.charge)].add(one.unit)
         return tuple(
             AccountLine(
                 account=key[1] if key else f"{count} accounts below {self._least}",

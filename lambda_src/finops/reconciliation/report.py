@@ -101,7 +101,11 @@ class UnmappedAccount:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountLine:
-    """Costs of a linked account, all categories. The last line may hold the rest together."""
+    """Costs of a linked account, all categories. The last line may hold the rest together.
+
+    Attributes:
+        units: That bear its costs, but for what is shared by a rule.
+    """
 
     account: str
     name: str
