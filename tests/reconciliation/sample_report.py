@@ -203,7 +203,9 @@ def _account(at: int, names: Sequence[str], digits: int, chance: random.Random) 
     before = int(base * chance.uniform(0.8, 1.15))
     if at == _REFUNDED:
         now = -before // 8
-    return _Account(at, unit, [Decimal(one).scaleb(-digits) for one in (now, -(now // 40), before)])
+    return _Account(
+        at, unit, [Decimal(one).scaleb(-digits) for one in (now, abs(now) // 40, before)]
+    )
 
 
 def _unit_name(at: int) -> str:
@@ -229,7 +231,7 @@ def _unit(at: int, name: str, lines: Sequence[_Account], *, is_open: bool) -> Un
         name=name,
         cost_centre="" if name == UNMAPPED else f"CC-{4100 + at}",
         owner="" if name == UNMAPPED else _OWNERS[at % len(_OWNERS)],
-        environment="production" if at % 2 else "",
+        environment="production" if at % 2 and name != UNMAPPED else "",
         actual=actual,
         apart=total(one.apart for one in lines),
         previous=previous,
@@ -389,7 +391,7 @@ def _anomalies(lines: Sequence[_Account], digits: int, *, hostile: bool) -> tupl
 def _invoices(totals: Totals, currency: str, *, hostile: bool) -> tuple[InvoiceLine, ...]:
     digits = minor_units()[currency] or 0
     half = (totals.actual / 2).quantize(Decimal(1).scaleb(-digits))
-    tax = Decimal(-totals.apart)
+    tax = totals.apart
     rows = (
         ("111111111111", "EUINGB26-7001", half, half, half, Agreement.AGREES, "", "agrees"),
         (

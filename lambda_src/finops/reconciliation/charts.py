@@ -1,4 +1,8 @@
-"""Geometry of the report's charts, in the units of each one's SVG view box."""
+"""Geometry of the report's charts: pure numbers, which the page's template draws as SVG.
+
+Coordinates are texts with one digit after the point, so that the same amounts are drawn by the
+same bytes. Amounts become floats here and nowhere else: a pixel is not money.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +12,12 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 _TICKS = 4
-_BAR_SHARE = 0.7
+_BAR_SHARE = 0.72
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bar:
-    """A bar of a chart; a value of None has none, and is said to be missing."""
+    """A bar; a value of None is not known, and has none."""
 
     x: str
     y: str
@@ -35,12 +39,11 @@ class Tick:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BarChart:
-    """Vertical bars over a scale that holds nought."""
+    """Upright bars over a scale that holds nought."""
 
     width: int
     height: int
     left: int
-    bottom: str
     baseline: str
     bars: tuple[Bar, ...]
     ticks: tuple[Tick, ...]
@@ -49,12 +52,14 @@ class BarChart:
 def bar_chart(
     values: Sequence[tuple[str, Decimal | None, bool]],
     *,
-    width: int = 720,
-    height: int = 220,
-    left: int = 64,
+    width: int = 1040,
+    height: int = 240,
+    left: int = 56,
+    top: int = 22,
+    below: int = 28,
 ) -> BarChart:
-    """Bars of (label, value, marked)."""
-    top, bottom = 12.0, height - 26.0
+    """Bars of (label, value, marked), with room for the scale at the left and labels below."""
+    bottom = float(height - below)
     known = [float(value) for _, value, _ in values if value is not None]
     scale = _scale(min([0.0, *known]), max([0.0, *known]))
     low, high = scale[0], scale[-1]
@@ -62,17 +67,17 @@ def bar_chart(
     def y(value: float) -> float:
         return bottom - (value - low) / (high - low) * (bottom - top)
 
-    step = (width - left - 8) / max(len(values), 1)
+    step = (width - left) / max(len(values), 1)
     bars = []
     for at, (label, value, marked) in enumerate(values):
         centre = left + step * (at + 0.5)
-        ends = sorted((y(float(value or 0)), y(0)))
+        upper, lower = sorted((y(float(value or 0)), y(0)))
         bars.append(
             Bar(
                 x=_text(centre - step * _BAR_SHARE / 2),
-                y=_text(ends[0]),
+                y=_text(upper),
                 width=_text(step * _BAR_SHARE),
-                height=_text(ends[1] - ends[0]),
+                height=_text(lower - upper),
                 centre=_text(centre),
                 label=label,
                 value=value,
@@ -83,61 +88,109 @@ def bar_chart(
         width=width,
         height=height,
         left=left,
-        bottom=_text(bottom),
         baseline=_text(y(0)),
         bars=tuple(bars),
         ticks=tuple(Tick(y=_text(y(one)), value=Decimal(f"{one:.10g}")) for one in scale),
     )
 
 
+def small_bars(amounts: Sequence[Decimal | None]) -> BarChart:
+    """The same without scale and labels, the last bar marked: one of many beside each other."""
+    last = len(amounts) - 1
+    return bar_chart(
+        [("", amount, at == last) for at, amount in enumerate(amounts)],
+        width=180,
+        height=44,
+        left=0,
+        top=2,
+        below=2,
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bullet:
-    """Costs as a bar, with the budget as a mark and the forecast as a paler bar."""
+    """Costs as a bar, their forecast as a paler one, the budget as a mark; in percent of the width.
 
-    bar: str
+    Attributes:
+        low: From where on costs are on track, for the width of `band`.
+        excess: By how much the bar is longer than the budget; empty where it is not.
+    """
+
+    actual: str
     forecast: str
-    mark: str
-    width: int = 120
+    budget: str
+    low: str
+    band: str
+    excess: str
 
 
 def bullet(
-    actual: Decimal, budget: Decimal | None, forecast: Decimal | None, largest: Decimal
-) -> Bullet:
-    """One line of a table, on the scale of all of its lines.
+    actual: Decimal,
+    budget: Decimal,
+    forecast: Decimal | None,
+    *,
+    full: Decimal,
+    threshold_pct: Decimal | None = None,
+) -> Bullet | None:
+    """A bullet chart (Stephen Few's); None where there is no scale.
 
     Args:
         actual: Costs; what is below nought has no bar.
-        budget: Where the mark stands; None for none.
+        budget: Where the mark stands.
         forecast: Of the whole month; None for none.
-        largest: What fills the width.
+        full: The amount that fills the width.
+        threshold_pct: How far from the budget costs are on track, in percent of it.
     """
+    if full <= 0:
+        return None
 
-    def at(value: Decimal | None) -> str:
-        if value is None or largest <= 0:
-            return ""
-        return _text(max(0.0, float(value / largest)) * 118)
+    def at(value: Decimal) -> float:
+        return 100 * min(1.0, max(0.0, float(value / full)))
 
-    return Bullet(bar=at(actual) or "0", forecast=at(forecast), mark=at(budget))
-
-
-def sparkline(amounts: Sequence[Decimal | None], *, width: int = 96, height: int = 22) -> str:
-    """The points of a polyline, of the months that are known."""
-    known = [(at, float(one)) for at, one in enumerate(amounts) if one is not None]
-    if len(known) < 2:
-        return ""
-    low, high = min(one for _, one in known), max(one for _, one in known)
-    span = high - low or 1.0
-    step = (width - 4) / (len(amounts) - 1)
-    return " ".join(
-        f"{_text(2 + at * step)},{_text(height - 3 - (one - low) / span * (height - 6))}"
-        for at, one in known
+    margin = budget * (threshold_pct or 0) / 100
+    low, excess = at(budget - margin), at(actual) - at(budget)
+    return Bullet(
+        actual=_text(at(actual)),
+        forecast="" if forecast is None else _text(at(forecast)),
+        budget=_text(at(budget)),
+        low=_text(low),
+        band=_text(at(budget + margin) - low),
+        excess=_text(excess) if excess > 0 and budget else "",
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Strip:
+    """A lying bar beside an amount, in percent of the width; nought is at `zero`."""
+
+    x: str
+    width: str
+    zero: str
+    negative: bool
+
+
+def strips(amounts: Sequence[Decimal]) -> list[Strip]:
+    """A bar for each amount, all on one scale that holds nought."""
+    low, high = float(min([Decimal(0), *amounts])), float(max([Decimal(0), *amounts]))
+    span = (high - low) or 1.0
+
+    def at(value: float) -> float:
+        return (value - low) / span * 100
+
+    return [
+        Strip(
+            x=_text(at(min(0.0, float(one)))),
+            width=_text(abs(float(one)) / span * 100),
+            zero=_text(at(0.0)),
+            negative=one < 0,
+        )
+        for one in amounts
+    ]
 
 
 def _scale(low: float, high: float) -> list[float]:
     """Round numbers around the values, nought among them."""
-    span = (high - low) or 1.0
-    rough = span / _TICKS
+    rough = ((high - low) or 1.0) / _TICKS
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(one * power for one in (1, 2, 2.5, 5, 10) if one * power >= rough)
     first, last = math.floor(low / step), math.ceil(high / step)
@@ -145,4 +198,4 @@ def _scale(low: float, high: float) -> list[float]:
 
 
 def _text(value: float) -> str:
-    return f"{value:.1f}"
+    return f"{value + 0.0:.1f}"

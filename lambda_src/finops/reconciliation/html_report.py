@@ -1,88 +1,112 @@
-"""A report as one HTML page that needs nothing else: no network, no script, no font."""
+"""A report as one HTML page that needs nothing else: no network, no script, no font.
+
+Long tables are cut, with a line that holds the rest, so that the page stays below a megabyte
+whatever the month holds; the other formats have every line. Amounts have an ASCII minus, so that
+a table that is copied into a spreadsheet arrives as numbers.
+"""
 
 from __future__ import annotations
 
-from datetime import date
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache
-from typing import Any
+from typing import Any, Final, Generic, TypeVar
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
-from finops.reconciliation.charts import bar_chart, bullet, sparkline
-from finops.reconciliation.domain import UNMAPPED, UnitStatus
+from finops.reconciliation.anomalies import HISTORY_DAYS
+from finops.reconciliation.charts import Bullet, bar_chart, bullet, small_bars, strips
+from finops.reconciliation.domain import UNMAPPED, UnitStatus, percent, total
 from finops.reconciliation.report import Agreement, Report, Unit
 from finops.shared.money import minor_units
 
-_WORDS = {
-    UnitStatus.OVERRUN: "Overrun",
-    UnitStatus.UNDERRUN: "Underrun",
-    UnitStatus.ON_TRACK: "On track",
-    UnitStatus.NO_BUDGET: "No budget",
-    UnitStatus.NO_SPEND: "No spend",
-    Agreement.AGREES: "Agrees",
-    Agreement.EXPLAINED: "Explained",
-    Agreement.DIFFERS: "Differs",
-    Agreement.MISSING: "Nothing to compare",
+_WORDS: Final = {
+    UnitStatus.OVERRUN: ("Overrun", "bad"),
+    UnitStatus.UNDERRUN: ("Underrun", "warn"),
+    UnitStatus.ON_TRACK: ("On track", "good"),
+    UnitStatus.NO_BUDGET: ("No budget", "mute"),
+    UnitStatus.NO_SPEND: ("No spend", "mute"),
+    Agreement.DIFFERS: ("Differs", "bad"),
+    Agreement.MISSING: ("Not comparable", "mute"),
+    Agreement.EXPLAINED: ("Explained", "warn"),
+    Agreement.AGREES: ("Agrees", "good"),
+    True: ("Holds", "good"),
+    False: ("Broken", "bad"),
+    None: ("Not checked", "mute"),
 }
-_TONES = {
-    UnitStatus.OVERRUN: "bad",
-    UnitStatus.UNDERRUN: "warn",
-    UnitStatus.ON_TRACK: "good",
-    UnitStatus.NO_BUDGET: "mute",
-    UnitStatus.NO_SPEND: "mute",
-    Agreement.AGREES: "good",
-    Agreement.EXPLAINED: "warn",
-    Agreement.DIFFERS: "bad",
-    Agreement.MISSING: "mute",
-}
-#: As typesetters write them: a minus as wide as a plus, and a dash.
-_MINUS = "\u2212"
-_NOTHING = "\u2013"
-_MONTHS = (
+_MONTHS: Final = (
     *("January", "February", "March", "April", "May", "June", "July"),
     *("August", "September", "October", "November", "December"),
 )
+#: A unit's bullet ends at so much of its budget.
+_FULL: Final = Decimal("1.5")
+_MOST_ROWS: Final = {"unmapped": 100, "accounts": 60, "services": 30, "invoices": 200}
+_MOST_FINDINGS: Final = 200
+_MOST_NAMED: Final = 4
+_MOST_OPENED: Final = 3
+_NOTHING: Final = "\N{EN DASH}"
+
+Row = TypeVar("Row")
 
 
 def write_html(report: Report) -> bytes:
-    """The page."""
-    digits = minor_units().get(report.currency) or 0
+    """The page, UTF-8."""
     units = [unit for unit in report.units if unit.name != UNMAPPED]
-    anomalous = {
-        day.day
-        for day in report.daily
-        for one in report.anomalies
-        if one.first <= day.day <= one.last
-    }
-    page: str = _template().render(
-        report=report,
-        digits=digits,
-        title=_month(report.month),
-        units=units,
-        statuses=[(status, sum(unit.status is status for unit in units)) for status in UnitStatus],
-        bullets={unit.name: _bullet(unit, report) for unit in report.units},
-        movers=[unit for unit in report.units if unit.drivers],
-        planned=[unit for unit in report.units if unit.plan_drivers],
-        monthly=bar_chart(
-            [
-                (month, amount, month == report.month)
-                for month, amount in zip(report.trend_months, report.trends[0].amounts, strict=True)
-            ]
-        ),
-        daily=bar_chart(
-            [(str(one.day.day), one.amount, one.day in anomalous) for one in report.daily]
-        ),
-        sparklines={one.unit: sparkline(one.amounts) for one in report.trends},
-        differing=[one for one in report.invoices if one.agreement is Agreement.DIFFERS],
-        broken=[one for one in report.checks if one.holds is False],
-        unmapped_name=UNMAPPED,
+    known = [one for one in (report.trends[0].amounts if report.trends else ()) if one is not None]
+    cuts = {name: _cut(getattr(report, name), most) for name, most in _MOST_ROWS.items()}
+    order = list(_WORDS)
+    cuts["invoices"] = _cut(
+        sorted(report.invoices, key=lambda one: order.index(one.agreement)), _MOST_ROWS["invoices"]
     )
-    return page.encode()
+    return (
+        _template()
+        .render(
+            report=report,
+            totals=report.totals,
+            all_costs=report.totals.actual + report.totals.apart,
+            currency=report.currency,
+            digits=_digits(report.currency),
+            title=_month(report.month),
+            state=_state(report),
+            units=units,
+            unmapped_name=UNMAPPED,
+            statuses=_counted(unit.status for unit in units),
+            agreements=_counted(one.agreement for one in report.invoices),
+            attention=list(_attention(report, units)),
+            budgeted=sum(unit.budget is not None for unit in units),
+            whole=_whole_bullet(report),
+            bullets={unit.name: _unit_bullet(unit) for unit in report.units},
+            moved=[unit for unit in report.units if unit.drivers or unit.plan_drivers],
+            opened=_opened(report.units),
+            cuts=cuts,
+            anomalies=_cut(report.anomalies, _MOST_FINDINGS),
+            changes=_cut(report.changes, _MOST_FINDINGS),
+            history_days=HISTORY_DAYS,
+            daily=bar_chart(
+                [(str(one.day.day), one.amount, one.day in _odd(report)) for one in report.daily]
+            ),
+            monthly=bar_chart(
+                [
+                    (month, amount, month == report.month)
+                    for month, amount in zip(
+                        report.trend_months, report.trends[0].amounts, strict=True
+                    )
+                ]
+                if report.trends
+                else []
+            ),
+            known_months=len(known),
+            small={one.unit: small_bars(one.amounts) for one in report.trends[1:]},
+            service_strips=strips([one.amount for one in cuts["services"].rows]),
+            category_strips=strips([one.amount for one in report.categories]),
+        )
+        .encode()
+    )
 
 
 @cache
-def _template() -> Any:
+def _template() -> Template:
     environment = Environment(
         loader=PackageLoader("finops.reconciliation"),
         autoescape=True,
@@ -92,57 +116,165 @@ def _template() -> Any:
     )
     environment.filters |= {
         "money": _money,
-        "short": _short,
         "signed": _signed,
+        "short": _short,
         "percent": _percent,
-        "day": _day,
-        "word": lambda value: _WORDS[value],
-        "tone": lambda value: _TONES[value],
-        "month": _month,
+        "share": percent,
+        "decimal": lambda value: f"{value.normalize():f}",
+        "digits_of": _digits,
+        "word": lambda value: _WORDS[value][0],
+        "tone": lambda value: _WORDS[value][1],
+        "direction": lambda value: "up" if value > 0 else "down" if value < 0 else "",
     }
     return environment.get_template("report.html.j2")
 
 
-def _bullet(unit: Unit, report: Report) -> Any:
-    largest = max(
-        (
-            amount
-            for one in report.units
-            for amount in (one.actual, one.budget, one.forecast)
-            if amount is not None
-        ),
-        default=Decimal(0),
+@dataclass(frozen=True, slots=True)
+class _Cut(Generic[Row]):
+    """The first rows of a table, and the rest, which is one line."""
+
+    rows: Sequence[Row]
+    rest: Sequence[Row]
+
+    def sum_of_rest(self, name: str) -> Decimal:
+        return total(getattr(row, name) for row in self.rest)
+
+
+def _cut(rows: Sequence[Row], most: int) -> _Cut[Row]:
+    return _Cut(rows[:most], rows[most:])
+
+
+@dataclass(frozen=True, slots=True)
+class _Point:
+    """Something to look at before the report is passed on, and where it stands."""
+
+    tone: str
+    target: str
+    title: str
+    text: str
+
+
+def _attention(report: Report, units: Sequence[Unit]) -> Iterator[_Point]:
+    """What a reader must not miss, the gravest first."""
+
+    def money(amount: Decimal) -> str:
+        return f"{_money(amount, _digits(report.currency))} {report.currency}"
+
+    broken = [one for one in report.checks if one.holds is False]
+    if broken:
+        rules = " ".join(one.rule for one in broken)
+        yield _Point("bad", "checks", _count(len(broken), "check fails", "checks fail"), rules)
+    differing = [one for one in report.invoices if one.agreement is Agreement.DIFFERS]
+    if differing:
+        title = _count(len(differing), "invoice differs", "invoices differ")
+        names = _named([one.invoice_id or f"payer {one.payer}" for one in differing])
+        yield _Point("bad", "invoices", title, f"No known reason makes the difference: {names}.")
+    over = [unit for unit in units if unit.status is UnitStatus.OVERRUN]
+    if over:
+        how = "will be over budget" if report.known_until else "over budget"
+        title = f"{_count(len(over), 'unit', 'units')} {how}"
+        yield _Point("bad", "units", title, f"{_named([one.name for one in over])}.")
+    if report.unmapped:
+        share = percent(report.totals.unmapped, report.totals.actual)
+        title = f"{money(report.totals.unmapped)} unmapped"
+        text = f"{_count(len(report.unmapped), 'account belongs', 'accounts belong')} to no unit"
+        text += "." if share is None else f": {share}% of all costs."
+        yield _Point("warn", "unmapped", title, text)
+    if report.anomalies:
+        first = report.anomalies[0]
+        title = _count(len(report.anomalies), "anomaly", "anomalies")
+        where = first.name or first.subject
+        text = f"The largest: {where}, {_signed(first.impact, _digits(report.currency))} from"
+        yield _Point("warn", "anomalies", title, f"{text} {first.first.isoformat()} on.")
+    under = [unit for unit in units if unit.status is UnitStatus.UNDERRUN]
+    if under:
+        title = f"{_count(len(under), 'unit', 'units')} far below budget"
+        yield _Point("mute", "units", title, f"{_named([one.name for one in under])}.")
+    if report.changes:
+        title = f"Revision {report.revision} is a correction"
+        text = f"{_count(len(report.changes), 'amount differs', 'amounts differ')} from the"
+        yield _Point("mute", "changes", title, f"{text} revision before.")
+
+
+def _count(number: int, one: str, many: str) -> str:
+    return f"{number:,} {one if number == 1 else many}"
+
+
+def _named(names: Sequence[str]) -> str:
+    rest = len(names) - _MOST_NAMED
+    return ", ".join(names[:_MOST_NAMED]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def _counted(found: Iterator[Any]) -> list[tuple[Any, int]]:
+    counts: dict[Any, int] = {}
+    for one in found:
+        counts[one] = counts.get(one, 0) + 1
+    return [(one, counts[one]) for one in _WORDS if one in counts]
+
+
+def _state(report: Report) -> tuple[str, str]:
+    """(tone, words) of how final the numbers are."""
+    if report.revision:
+        return "good", f"Closed, revision {report.revision}"
+    return "warn", "Month still open" if report.known_until else "Month over, not closed yet"
+
+
+def _opened(units: Sequence[Unit]) -> set[str]:
+    """Whose drivers are shown at once: the units that are furthest over their budgets."""
+    over = [unit for unit in units if unit.status is UnitStatus.OVERRUN]
+    over.sort(key=lambda unit: (-(unit.forecast or unit.actual) + (unit.budget or 0), unit.name))
+    return {unit.name for unit in over[:_MOST_OPENED]}
+
+
+def _odd(report: Report) -> set[Any]:
+    return {
+        one.day
+        for one in report.daily
+        if any(found.first <= one.day <= found.last for found in report.anomalies)
+    }
+
+
+def _unit_bullet(unit: Unit) -> Bullet | None:
+    if unit.budget is None:
+        return None
+    return bullet(
+        unit.actual,
+        unit.budget,
+        unit.forecast,
+        full=unit.budget * _FULL,
+        threshold_pct=unit.alert_threshold_pct,
     )
-    return bullet(unit.actual, unit.budget, unit.forecast, largest)
+
+
+def _whole_bullet(report: Report) -> Bullet | None:
+    totals = report.totals
+    most = max(totals.actual, totals.budget, totals.forecast or Decimal(0))
+    return bullet(totals.actual, totals.budget, totals.forecast, full=most * Decimal("1.1"))
+
+
+def _digits(currency: str) -> int:
+    return minor_units().get(currency) or 0
 
 
 def _money(value: Decimal | None, digits: int) -> str:
-    """With thousands marks and a real minus; a dash for nothing."""
-    if value is None:
-        return _NOTHING
-    return f"{value:,.{digits}f}".replace("-", _MINUS)
+    """With thousands marks, to at least so many digits; a dash for what is not there."""
+    return _NOTHING if value is None else f"{value:,.{digits}f}"
 
 
 def _signed(value: Decimal | None, digits: int) -> str:
-    if value is None:
-        return _NOTHING
-    return f"{value:+,.{digits}f}".replace("-", _MINUS) if value else f"{value:,.{digits}f}"
+    return f"{value:+,.{digits}f}" if value else _money(value, digits)
 
 
 def _short(value: Decimal) -> str:
     """For a scale: 12k, 1.5M."""
     for size, mark in ((Decimal(10**9), "G"), (Decimal(10**6), "M"), (Decimal(1000), "k")):
         if abs(value) >= size:
-            return f"{(value / size).normalize():f}{mark}".replace("-", _MINUS)
-    return f"{value.normalize():f}".replace("-", _MINUS)
+            return f"{(value / size).normalize():f}{mark}"
+    return f"{value.normalize():f}"
 
 
 def _percent(value: Decimal | None) -> str:
-    return _NOTHING if value is None else f"{value:+,f}%".replace("-", _MINUS)
-
-
-def _day(value: date) -> str:
-    return value.isoformat()
+    return _NOTHING if value is None else f"{value:+,f}%"
 
 
 def _month(text: str) -> str:
