@@ -1,13 +1,16 @@
 """Start the console: `python -m console`, on the local cloud or in its container.
 
 Anywhere but on the local cloud it needs Cognito's settings, and ends where one is missing:
-CONSOLE_URL, OIDC_METADATA_URL, OIDC_CLIENT_ID, OIDC_CLIENT_SECRET and COOKIE_SECRET.
+CONSOLE_URL, OIDC_METADATA_URL and OIDC_CLIENT_ID. OIDC_CLIENT_SECRET is for providers that want
+one; else the client is a public one, and its codes are bound to their sessions by PKCE.
+COOKIE_SECRET signs sessions, and is made up where it is not set: they then end with the server.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import secrets
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -18,13 +21,7 @@ from console.identity import allows_development_login
 from finops.cli.environment import LOCAL, environment
 
 DEFAULT_PORT: Final = 8501
-REQUIRED: Final = (
-    "CONSOLE_URL",
-    "OIDC_METADATA_URL",
-    "OIDC_CLIENT_ID",
-    "OIDC_CLIENT_SECRET",
-    "COOKIE_SECRET",
-)
+REQUIRED: Final = ("CONSOLE_URL", "OIDC_METADATA_URL", "OIDC_CLIENT_ID")
 
 
 class MissingSetting(Exception):
@@ -41,13 +38,19 @@ def login_settings(variables: Mapping[str, str]) -> str:
         raise MissingSetting(
             f"{', '.join(missing)} must be set: outside the local cloud everybody signs in by OIDC"
         )
+    secret = variables.get("OIDC_CLIENT_SECRET", "")
     settings = {
         "redirect_uri": f"{variables['CONSOLE_URL'].rstrip('/')}/oauth2callback",
-        "cookie_secret": variables["COOKIE_SECRET"],
+        "cookie_secret": variables.get("COOKIE_SECRET") or secrets.token_urlsafe(48),
         "client_id": variables["OIDC_CLIENT_ID"],
-        "client_secret": variables["OIDC_CLIENT_SECRET"],
+        # Streamlit wants one, and this says that it is not sent.
+        "client_secret": secret or "none",
         "server_metadata_url": variables["OIDC_METADATA_URL"],
-        "client_kwargs": {"scope": "openid email"},
+        "client_kwargs": {
+            "scope": "openid email",
+            "code_challenge_method": "S256",
+            "token_endpoint_auth_method": "client_secret_basic" if secret else "none",
+        },
     }
     # TOML takes JSON's strings as they are.
     lines = ["[auth]", *(f"{name} = {_toml(value)}" for name, value in settings.items())]
@@ -71,10 +74,10 @@ def command(port: int, variables: Mapping[str, str]) -> list[str]:
     if allows_development_login(environment(variables.get("FINOPS_ENV", LOCAL))):
         return [*started, "--server.address=127.0.0.1"]
     folder = Path(tempfile.mkdtemp(prefix="console-"))
-    secrets = folder / "secrets.toml"
-    secrets.touch(mode=0o600)
-    secrets.write_text(login_settings(variables))
-    return [*started, "--server.address=0.0.0.0", f"--secrets.files={secrets}"]
+    login = folder / "secrets.toml"
+    login.touch(mode=0o600)
+    login.write_text(login_settings(variables))
+    return [*started, "--server.address=0.0.0.0", f"--secrets.files={login}"]
 
 
 def main() -> None:

@@ -1,0 +1,73 @@
+# Nobody signs up: an administrator makes people, or a directory is connected to the pool.
+resource "aws_cognito_user_pool" "this" {
+  name                     = local.name
+  mfa_configuration        = var.multi_factor
+  deletion_protection      = var.deletion_protection ? "ACTIVE" : "INACTIVE"
+  username_attributes      = ["email"]
+  auto_verified_attributes = ["email"]
+
+  admin_create_user_config {
+    allow_admin_create_user_only = true
+  }
+
+  password_policy {
+    minimum_length                   = 14
+    require_lowercase                = true
+    require_uppercase                = true
+    require_numbers                  = true
+    require_symbols                  = true
+    temporary_password_validity_days = 3
+  }
+
+  dynamic "software_token_mfa_configuration" {
+    for_each = var.multi_factor == "OFF" ? [] : ["totp"]
+    content {
+      enabled = true
+    }
+  }
+
+  account_recovery_setting {
+    recovery_mechanism {
+      name     = "verified_email"
+      priority = 1
+    }
+  }
+}
+
+resource "aws_cognito_user_pool_domain" "this" {
+  domain       = var.login_domain
+  user_pool_id = aws_cognito_user_pool.this.id
+}
+
+# Without a secret, which would lie in the state: the code is bound to its session by PKCE.
+resource "aws_cognito_user_pool_client" "console" {
+  name                                 = local.name
+  user_pool_id                         = aws_cognito_user_pool.this.id
+  generate_secret                      = false
+  allowed_oauth_flows_user_pool_client = true
+  allowed_oauth_flows                  = ["code"]
+  allowed_oauth_scopes                 = ["email", "openid"]
+  supported_identity_providers         = ["COGNITO"]
+  callback_urls                        = ["${local.url}/oauth2callback"]
+  logout_urls                          = [local.url]
+  prevent_user_existence_errors        = "ENABLED"
+  enable_token_revocation              = true
+
+  # A session of the console ends with the id token: roles are looked up again every morning.
+  id_token_validity      = 10
+  access_token_validity  = 1
+  refresh_token_validity = 1
+
+  token_validity_units {
+    id_token      = "hours"
+    access_token  = "hours"
+    refresh_token = "days"
+  }
+}
+
+resource "aws_cognito_user_group" "this" {
+  for_each     = local.roles
+  name         = "${var.name_prefix}-${each.key}"
+  description  = each.value
+  user_pool_id = aws_cognito_user_pool.this.id
+}

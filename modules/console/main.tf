@@ -1,0 +1,140 @@
+locals {
+  name = "${var.name_prefix}-console"
+  port = 8501
+  url  = "https://${var.domain_name}"
+
+  roles = {
+    viewer   = "Sees everything and changes nothing."
+    editor   = "Uploads files, corrects invoices, edits budgets."
+    approver = "Approves and rejects invoices as well."
+  }
+
+  settings = {
+    AWS_REGION              = var.region
+    CONSOLE_OWN_INVOICES    = tostring(var.own_invoices)
+    CONSOLE_URL             = local.url
+    FINOPS_ENV              = var.environment
+    FINOPS_NAME_PREFIX      = var.name_prefix
+    OIDC_CLIENT_ID          = aws_cognito_user_pool_client.console.id
+    OIDC_METADATA_URL       = "https://cognito-idp.${var.region}.amazonaws.com/${aws_cognito_user_pool.this.id}/.well-known/openid-configuration"
+    POWERTOOLS_SERVICE_NAME = local.name
+  }
+}
+
+resource "aws_ecs_cluster" "this" {
+  name = local.name
+
+  setting {
+    name  = "containerInsights"
+    value = "enabled"
+  }
+}
+
+resource "aws_cloudwatch_log_group" "this" {
+  #checkov:skip=CKV_AWS_158:a customer managed key is a setting
+  #checkov:skip=CKV_AWS_338:how long logs are kept is a setting
+  name              = "/ecs/${local.name}"
+  retention_in_days = var.log_retention_days
+  kms_key_id        = var.log_kms_key_arn
+}
+
+resource "aws_ecs_task_definition" "this" {
+  family                   = local.name
+  requires_compatibilities = ["FARGATE"]
+  network_mode             = "awsvpc"
+  cpu                      = var.container.cpu
+  memory                   = var.container.memory
+  execution_role_arn       = aws_iam_role.execution.arn
+  task_role_arn            = aws_iam_role.task.arn
+
+  runtime_platform {
+    operating_system_family = "LINUX"
+    cpu_architecture        = var.container.architecture
+  }
+
+  # The one place that can be written: the login's settings while it runs.
+  volume {
+    name = "tmp"
+  }
+
+  container_definitions = jsonencode([{
+    name                   = "console"
+    image                  = var.image
+    essential              = true
+    readonlyRootFilesystem = true
+    environment            = [for name, value in local.settings : { name = name, value = value }]
+    portMappings           = [{ containerPort = local.port, protocol = "tcp" }]
+    mountPoints            = [{ sourceVolume = "tmp", containerPath = "/tmp", readOnly = false }]
+    linuxParameters        = { initProcessEnabled = true }
+
+    logConfiguration = {
+      logDriver = "awslogs"
+      options = {
+        awslogs-group         = aws_cloudwatch_log_group.this.name
+        awslogs-region        = var.region
+        awslogs-stream-prefix = "console"
+      }
+    }
+  }])
+}
+
+resource "aws_ecs_service" "this" {
+  name                              = local.name
+  cluster                           = aws_ecs_cluster.this.id
+  task_definition                   = aws_ecs_task_definition.this.arn
+  desired_count                     = var.container.desired_count
+  launch_type                       = "FARGATE"
+  health_check_grace_period_seconds = 60
+  propagate_tags                    = "SERVICE"
+
+  deployment_circuit_breaker {
+    enable   = true
+    rollback = true
+  }
+
+  network_configuration {
+    subnets          = var.network.private_subnet_ids
+    security_groups  = [aws_security_group.service.id]
+    assign_public_ip = false
+  }
+
+  load_balancer {
+    target_group_arn = aws_lb_target_group.this.arn
+    container_name   = "console"
+    container_port   = local.port
+  }
+
+  depends_on = [aws_lb_listener.https, aws_iam_role_policy.execution, aws_iam_role_policy.task]
+}
+
+resource "aws_cloudwatch_metric_alarm" "unhealthy" {
+  alarm_name          = "${local.name}-unhealthy"
+  alarm_description   = "No console answers: see the events of the ECS service ${local.name} and the log ${aws_cloudwatch_log_group.this.name}."
+  namespace           = "AWS/ApplicationELB"
+  metric_name         = "HealthyHostCount"
+  dimensions          = { LoadBalancer = aws_lb.this.arn_suffix, TargetGroup = aws_lb_target_group.this.arn_suffix }
+  statistic           = "Minimum"
+  period              = 60
+  evaluation_periods  = 5
+  comparison_operator = "LessThanThreshold"
+  threshold           = 1
+  treat_missing_data  = "breaching"
+  alarm_actions       = var.alarm_topic_arns
+  ok_actions          = var.alarm_topic_arns
+}
+
+resource "aws_cloudwatch_metric_alarm" "errors" {
+  alarm_name          = "${local.name}-errors"
+  alarm_description   = "The console answers with errors: see the log ${aws_cloudwatch_log_group.this.name}."
+  namespace           = "AWS/ApplicationELB"
+  metric_name         = "HTTPCode_Target_5XX_Count"
+  dimensions          = { LoadBalancer = aws_lb.this.arn_suffix, TargetGroup = aws_lb_target_group.this.arn_suffix }
+  statistic           = "Sum"
+  period              = 300
+  evaluation_periods  = 1
+  comparison_operator = "GreaterThanOrEqualToThreshold"
+  threshold           = 5
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = var.alarm_topic_arns
+  ok_actions          = var.alarm_topic_arns
+}

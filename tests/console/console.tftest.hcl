@@ -1,0 +1,200 @@
+# Plans only, with a real provider and invented credentials: what the container may do is compared whole, so that a
+# statement that is missing, wider or new fails here.
+
+provider "aws" {
+  region                      = "eu-west-1"
+  access_key                  = "000000000000"
+  secret_key                  = "test"
+  skip_credentials_validation = true
+  skip_metadata_api_check     = true
+  skip_requesting_account_id  = true
+}
+
+variables {
+  account_id      = "111111111111"
+  region          = "eu-west-1"
+  environment     = "prod"
+  image           = "111111111111.dkr.ecr.eu-west-1.amazonaws.com/finops-console:1"
+  domain_name     = "finops.example.com"
+  certificate_arn = "arn:aws:acm:eu-west-1:111111111111:certificate/1b7c"
+  login_domain    = "example-finops"
+  network = {
+    vpc_id             = "vpc-0a1b"
+    public_subnet_ids  = ["subnet-0a", "subnet-0b"]
+    private_subnet_ids = ["subnet-1a"]
+    ingress_cidrs      = ["203.0.113.0/24", "198.51.100.0/24"]
+  }
+  flows = {
+    invoices_bucket     = "inv"
+    billing_bucket      = "bil"
+    database_arn        = "arn:aws:rds:eu-west-1:111111111111:cluster:finops"
+    database_secret_arn = "arn:aws:secretsmanager:eu-west-1:111111111111:secret:db"
+  }
+}
+
+run "what_the_container_may_do" {
+  command = plan
+  module { source = "../../modules/console" }
+
+  assert {
+    condition = jsonencode({
+      for s in jsondecode(output.policy_json).Statement :
+      s.Sid => [s.Effect, sort(flatten([s.Action])), sort(flatten([s.Resource])), try(s.Condition, null)]
+      }) == jsonencode({
+      FindFlows = ["Allow", ["lambda:GetFunctionConfiguration"], [
+        for name in ["append-audit-entries", "load-billing-file", "receive-invoices", "reconcile-month", "write-audit-head"] :
+        "arn:aws:lambda:eu-west-1:111111111111:function:finops-${name}"
+      ], null]
+      RunFunctions = ["Allow", ["lambda:InvokeFunction"], [
+        "arn:aws:lambda:eu-west-1:111111111111:function:finops-reconcile-month",
+        "arn:aws:lambda:eu-west-1:111111111111:function:finops-repair-budget-drift",
+      ], null]
+      EditBudgets = ["Allow", [
+        "dynamodb:BatchWriteItem", "dynamodb:DeleteItem", "dynamodb:PutItem",
+        "dynamodb:Query", "dynamodb:Scan", "dynamodb:UpdateItem",
+      ], ["arn:aws:dynamodb:eu-west-1:111111111111:table/finops-budgets"], null]
+      ReadBudgetStatus = ["Allow", ["dynamodb:GetItem", "dynamodb:Query", "dynamodb:Scan"],
+      ["arn:aws:dynamodb:eu-west-1:111111111111:table/finops-budget-status"], null]
+      ReviewInvoices = ["Allow", ["dynamodb:GetItem", "dynamodb:PutItem"],
+      ["arn:aws:dynamodb:eu-west-1:111111111111:table/finops-invoices"], null]
+      ListInvoices = ["Allow", ["dynamodb:Query"], [
+        "arn:aws:dynamodb:eu-west-1:111111111111:table/finops-invoices/index/by_month",
+        "arn:aws:dynamodb:eu-west-1:111111111111:table/finops-invoices/index/by_status",
+      ], null]
+      ReadDocuments = ["Allow", ["s3:GetObject", "s3:GetObjectVersion"],
+      ["arn:aws:s3:::inv/json/*", "arn:aws:s3:::inv/raw/*", "arn:aws:s3:::inv/textract/*"], null]
+      WriteDocuments = ["Allow", ["s3:PutObject"], ["arn:aws:s3:::inv/raw/*", "arn:aws:s3:::inv/textract/*"], null]
+      ResumeWorkflow = ["Allow", ["states:SendTaskSuccess"],
+      ["arn:aws:states:eu-west-1:111111111111:stateMachine:finops-invoice-workflow"], null]
+      RedriveWorkflow = ["Allow", ["states:RedriveExecution"],
+      ["arn:aws:states:eu-west-1:111111111111:execution:finops-invoice-workflow:*"], null]
+      ReadBillingFiles = ["Allow", ["s3:GetObject", "s3:GetObjectVersion"],
+      ["arn:aws:s3:::bil/billing/*", "arn:aws:s3:::bil/quarantine/*", "arn:aws:s3:::bil/rates/*"], null]
+      WriteBillingFiles = ["Allow", ["s3:PutObject"], ["arn:aws:s3:::bil/billing/*", "arn:aws:s3:::bil/rates/*"], null]
+      ListRefusedRows = ["Allow", ["s3:ListBucket"], ["arn:aws:s3:::bil"],
+      { StringLike = { "s3:prefix" = "quarantine/*" } }]
+      LoadFilesAgain = ["Allow", ["sqs:GetQueueUrl", "sqs:SendMessage"],
+      ["arn:aws:sqs:eu-west-1:111111111111:finops-billing-files"], null]
+      AskDatabase = ["Allow", ["rds-data:ExecuteStatement"],
+      ["arn:aws:rds:eu-west-1:111111111111:cluster:finops"], null]
+      ReadDatabaseSecret = ["Allow", ["secretsmanager:GetSecretValue"],
+      ["arn:aws:secretsmanager:eu-west-1:111111111111:secret:db"], null]
+    })
+    error_message = "The container's policy has changed: ${output.policy_json}"
+  }
+}
+
+run "trail_and_reports_are_added_where_they_are_deployed" {
+  command = plan
+  module { source = "../../modules/console" }
+
+  variables {
+    flows = {
+      invoices_bucket       = "inv"
+      billing_bucket        = "bil"
+      database_arn          = "arn:aws:rds:eu-west-1:111111111111:cluster:finops"
+      database_secret_arn   = "arn:aws:secretsmanager:eu-west-1:111111111111:secret:db"
+      reports_bucket        = "rep"
+      audit_bucket          = "aud"
+      audit_signing_key_arn = "arn:aws:kms:eu-west-1:111111111111:key/sign"
+      kms_key_arns          = ["arn:aws:kms:eu-west-1:111111111111:key/data"]
+    }
+  }
+
+  assert {
+    condition = jsonencode({
+      for s in jsondecode(output.policy_json).Statement : s.Sid => [sort(flatten([s.Action])), sort(flatten([s.Resource]))]
+      if contains(["ListReports", "ReadReports", "ListTrail", "ReadTrail", "RecordWhatPeopleDo", "VerifyTrail", "UseKeys"], s.Sid)
+      }) == jsonencode({
+      ListReports        = [["s3:ListBucket"], ["arn:aws:s3:::rep"]]
+      ReadReports        = [["s3:GetObject"], ["arn:aws:s3:::rep/provisional/*", "arn:aws:s3:::rep/reports/*"]]
+      ListTrail          = [["s3:ListBucket", "s3:ListBucketVersions"], ["arn:aws:s3:::aud"]]
+      ReadTrail          = [["s3:GetObject", "s3:GetObjectVersion"], ["arn:aws:s3:::aud/*"]]
+      RecordWhatPeopleDo = [["sqs:SendMessage"], ["arn:aws:sqs:eu-west-1:111111111111:finops-audit-entries.fifo"]]
+      VerifyTrail        = [["kms:Verify"], ["arn:aws:kms:eu-west-1:111111111111:key/sign"]]
+      UseKeys            = [["kms:Decrypt", "kms:GenerateDataKey"], ["arn:aws:kms:eu-west-1:111111111111:key/data"]]
+    })
+    error_message = "What is added for the trail, the reports and keys has changed: ${output.policy_json}"
+  }
+}
+
+run "people_come_in_by_https_and_cognito_only" {
+  command = plan
+  module { source = "../../modules/console" }
+
+  assert {
+    condition     = aws_lb_listener.https.protocol == "HTTPS" && startswith(aws_lb_listener.https.ssl_policy, "ELBSecurityPolicy-TLS13")
+    error_message = "The console is not behind TLS 1.2 and 1.3."
+  }
+  assert {
+    condition     = aws_lb_listener.http.default_action[0].type == "redirect"
+    error_message = "Port 80 does more than redirect."
+  }
+  assert {
+    condition     = aws_cognito_user_pool.this.admin_create_user_config[0].allow_admin_create_user_only
+    error_message = "People can sign up by themselves."
+  }
+  assert {
+    condition     = aws_cognito_user_pool.this.mfa_configuration == "ON"
+    error_message = "A second factor is not asked for."
+  }
+  assert {
+    condition     = !aws_cognito_user_pool_client.console.generate_secret
+    error_message = "The client has a secret, which would lie in the state."
+  }
+  assert {
+    condition     = aws_cognito_user_pool_client.console.callback_urls == toset(["https://finops.example.com/oauth2callback"])
+    error_message = "The login leads elsewhere."
+  }
+  assert {
+    condition     = { for role, group in aws_cognito_user_group.this : role => group.name } == { approver = "finops-approver", editor = "finops-editor", viewer = "finops-viewer" }
+    error_message = "The groups are not those that the console knows."
+  }
+  assert {
+    condition     = length(aws_vpc_security_group_ingress_rule.browsers) == 4
+    error_message = "Browsers come from elsewhere than from ingress_cidrs, or by other ports than 80 and 443."
+  }
+  assert {
+    condition     = !aws_ecs_service.this.network_configuration[0].assign_public_ip
+    error_message = "The container has a public address."
+  }
+  assert {
+    condition     = one(aws_lb_target_group.this.stickiness).type == "lb_cookie"
+    error_message = "A session does not stay with its container."
+  }
+}
+
+run "nobody_says_who_they_are_outside_the_local_cloud" {
+  command = plan
+  module { source = "../../modules/console" }
+  variables { environment = "local" }
+  expect_failures = [var.environment]
+}
+
+run "an_image_without_a_tag_is_refused" {
+  command = plan
+  module { source = "../../modules/console" }
+  variables { image = "finops-console" }
+  expect_failures = [var.image]
+}
+
+run "a_host_name_is_wanted" {
+  command = plan
+  module { source = "../../modules/console" }
+  variables { domain_name = "https://finops.example.com/" }
+  expect_failures = [var.domain_name]
+}
+
+run "a_load_balancer_needs_two_subnets" {
+  command = plan
+  module { source = "../../modules/console" }
+  variables {
+    network = {
+      vpc_id             = "vpc-0a1b"
+      public_subnet_ids  = ["subnet-0a"]
+      private_subnet_ids = ["subnet-1a"]
+      ingress_cidrs      = []
+    }
+  }
+  expect_failures = [var.network]
+}
