@@ -15,6 +15,7 @@ from tests.flows.audit import AuditTrail
 from tests.flows.billing import BillingFlow
 from tests.flows.deployment import OTHER_SPOKE, SPOKE, Deployment
 from tests.flows.invoices import InvoiceFlow
+from tests.flows.reconciliation import ReconciliationFlow
 
 # Accounts that a test may deploy a spoke to: none is there at first.
 FURTHER_SPOKES = tuple(f"4{number:011d}" for number in range(60))
@@ -42,6 +43,8 @@ NEEDED = (
     "state_machine_callbacks",
     "state_machine_redrive",
     "textract",
+    "costs",
+    "s3_multipart_tags",
 )
 
 
@@ -94,6 +97,12 @@ def invoices(deployment: Deployment, outputs: dict[str, Any]) -> InvoiceFlow:
 def trail(deployment: Deployment, outputs: dict[str, Any]) -> AuditTrail:
     """The audit trail."""
     return AuditTrail(deployment, outputs["audit"])
+
+
+@pytest.fixture(scope="session")
+def reconciliation(deployment: Deployment, outputs: dict[str, Any]) -> ReconciliationFlow:
+    """The reconciliation flow."""
+    return ReconciliationFlow(deployment, outputs["reconciliation"])
 
 
 @pytest.fixture

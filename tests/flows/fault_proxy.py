@@ -19,7 +19,7 @@ import psutil
 #: Service identifiers by which botocore takes an endpoint from the environment.
 SERVICES = (
     *("SSM", "STS", "BUDGETS", "EVENTBRIDGE", "DYNAMODB", "SQS", "RDS_DATA"),
-    *("S3", "SFN", "SNS", "TEXTRACT"),
+    *("S3", "SES", "SFN", "SNS", "TEXTRACT"),
 )
 #: Headers that the proxy sets itself.
 PER_CONNECTION = ("content-length", "transfer-encoding", "connection", "date", "server")

@@ -356,6 +356,8 @@ def flow_of(role: str) -> str:
         "billing": "billing",
         "invoice": "invoices",
         "extraction": "invoices",
+        "reconcile": "reconciliation",
+        "cost-reader": "reconciliation",
     }.items():
         if word in role:
             return flow

@@ -26,7 +26,7 @@ from finops.reconciliation.domain import months_due
 from finops.reconciliation.service import Outcome
 from finops.reconciliation.stores import Reports
 from finops.shared.aws import client
-from finops.shared.errors import FinOpsError
+from finops.shared.errors import FinOpsError, RejectedInput
 from finops.shared.observability import MetricUnit, logger, metrics
 from finops.shared.periods import Month
 
@@ -46,10 +46,11 @@ def reconcile_month(event: Mapping[str, Any], context: LambdaContext) -> dict[st
     """
     now = datetime.now(UTC)
     logger.set_correlation_id(context.aws_request_id)
+    months = _months(event, now)
     with tempfile.TemporaryDirectory() as scratch:
         deployment = _deployment(now, Path(scratch), context.aws_request_id)
         done, failed = [], []
-        for month, close in _months(event, now):
+        for month, close in months:
             try:
                 done.append(_reconcile(deployment, month, close=close))
             except FinOpsError as error:
@@ -65,6 +66,13 @@ def reconcile_month(event: Mapping[str, Any], context: LambdaContext) -> dict[st
 
 
 def _months(event: Mapping[str, Any], now: datetime) -> list[tuple[Month, bool]]:
+    unknown = sorted(event.keys() - {"month", "close"})
+    if unknown:
+        raise RejectedInput(
+            f"the event holds {', '.join(unknown)}",
+            code="unknown_event",
+            remedy='Send {} for the months that are due, or {"month": "2026-10", "close": false}',
+        )
     if "month" in event:
         return [(Month.parse(str(event["month"])), event.get("close") is True)]
     return months_due(

@@ -1,0 +1,130 @@
+"""Each statement that reconciliation is granted is taken away in turn, as for budgets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.flows.audit import is_told
+from tests.flows.deployment import Deployment
+from tests.flows.reconciliation import (
+    FUNCTION,
+    PAYER_ROLE,
+    PAYERS,
+    ReconciliationFlow,
+    months_ago,
+)
+from tests.flows.test_least_privilege import (
+    HUB,
+    deployed,
+    failure_is_kept,
+    flow_of,
+    forget_sessions,
+    happens,
+    log_is_written,
+    policies,
+    schedule,
+    undelivered_is_kept,
+    without,
+)
+
+pytestmark = [
+    pytest.mark.flow,
+    pytest.mark.xdist_group("reconciliation"),
+    pytest.mark.needs("service_permissions", "costs"),
+]
+
+Probe = Callable[[ReconciliationFlow], bool]
+MONTH = months_ago(6)
+SCHEDULE = f"{FUNCTION}-schedule"
+
+
+def is_reconciled(flow: ReconciliationFlow) -> bool:
+    """From cached answers."""
+    return "errorMessage" not in flow.run(MONTH)
+
+
+def is_asked_anew(flow: ReconciliationFlow) -> bool:
+    """By new sessions, and with nothing cached."""
+    forget_sessions(flow.deployment, FUNCTION)
+    flow.forget("cache/")
+    return is_reconciled(flow)
+
+
+def is_told_of(flow: ReconciliationFlow) -> bool:
+    with flow.reopened(MONTH):
+        return "errorMessage" not in flow.run(MONTH, close=True)
+
+
+def is_audited(flow: ReconciliationFlow) -> bool:
+    """In an entry of its own: what is the same is told once."""
+    month = next(flow_months)
+    flow.run(month)
+    return happens(
+        lambda: is_told(flow.deployment, "reconciliation", str(month), "month.reconciled")
+    )
+
+
+flow_months = iter([months_ago(number) for number in (7, 8, 9, 10)])
+
+
+def schedule_fires(flow: ReconciliationFlow) -> bool:
+    running = months_ago(0)
+    flow.forget(f"provisional/{running}/")
+    with schedule(flow.deployment, FUNCTION, HUB):
+        return happens(lambda: flow.keys(f"provisional/{running}/"))
+
+
+def of_deployment(probe: Callable[[Deployment, str], bool]) -> Probe:
+    return lambda flow: probe(flow.deployment, "")
+
+
+#: (account, role, statement) → what cannot work without it.
+NEEDED: dict[tuple[str, str, str], Probe] = {
+    (HUB, FUNCTION, "AssumePayerRoles"): is_asked_anew,
+    (HUB, FUNCTION, "ReadOwnCosts"): is_asked_anew,
+    (HUB, FUNCTION, "ReadConfiguration"): is_reconciled,
+    (HUB, FUNCTION, "KeepReports"): is_reconciled,
+    (HUB, FUNCTION, "ListReports"): is_reconciled,
+    (HUB, FUNCTION, "ReadBudgets"): is_reconciled,
+    (HUB, FUNCTION, "ReadInvoices"): is_reconciled,
+    (HUB, FUNCTION, "ReadLedger"): is_reconciled,
+    (HUB, FUNCTION, "ReadDatabaseSecret"): is_reconciled,
+    (HUB, FUNCTION, "TellSubscribers"): is_told_of,
+    (HUB, FUNCTION, "MailReports"): is_told_of,
+    (HUB, FUNCTION, "RecordAuditEntries"): is_audited,
+    (HUB, FUNCTION, "SendFailures"): of_deployment(failure_is_kept(FUNCTION, HUB)),
+    (HUB, FUNCTION, "WriteLogs"): of_deployment(log_is_written(FUNCTION, HUB)),
+    (HUB, SCHEDULE, "InvokeFunction"): schedule_fires,
+    (HUB, SCHEDULE, "SendUndelivered"): of_deployment(undelivered_is_kept(FUNCTION, HUB)),
+    **{(payer, PAYER_ROLE, "ReadCosts"): is_asked_anew for payer in PAYERS[1:]},
+}
+
+
+def test_every_statement_that_is_deployed_is_needed_by_something(
+    reconciliation: ReconciliationFlow,
+) -> None:
+    d = reconciliation.deployment
+    found = {one for one in deployed(d) if flow_of(one[1]) == "reconciliation"}
+    found |= {
+        (payer, role, statement["Sid"])
+        for payer in PAYERS[1:]
+        for role, _, document in policies(d, payer)
+        for statement in document["Statement"]
+    }
+    assert found == set(NEEDED)
+
+
+@pytest.mark.parametrize(
+    ("account_id", "role", "sid"),
+    sorted(NEEDED),
+    ids=[f"{account}-{role}-{sid}" for account, role, sid in sorted(NEEDED)],
+)
+def test_without_one_statement_something_fails(
+    reconciliation: ReconciliationFlow, account_id: str, role: str, sid: str
+) -> None:
+    works = NEEDED[(account_id, role, sid)]
+    with without(reconciliation.deployment, account_id, role, sid):
+        assert not works(reconciliation)
+    assert works(reconciliation)
