@@ -186,6 +186,10 @@ def _attention(report: Report, units: Sequence[Unit]) -> Iterator[_Point]:
         where = first.name or first.subject
         text = f"The largest: {where}, {_signed(first.impact, _digits(report.currency))} from"
         yield _Point("warn", "anomalies", title, f"{text} {first.first.isoformat()} on.")
+    idle = [unit for unit in units if unit.status is UnitStatus.NO_SPEND]
+    if idle:
+        title = f"{_count(len(idle), 'unit has', 'units have')} a budget and no costs"
+        yield _Point("mute", "units", title, f"{_named([one.name for one in idle])}.")
     under = [unit for unit in units if unit.status is UnitStatus.UNDERRUN]
     if under:
         title = f"{_count(len(under), 'unit', 'units')} far below budget"

@@ -1,159 +1,199 @@
-"""A report as CSV: one header, a line for every amount, so that any spreadsheet can pivot it.
+"""A report as one CSV table, which opens in a spreadsheet as it is, and which scripts can filter.
 
-`table` says what the line is of (`unit`, `driver`, `plan_driver`, `unmapped`, `category`,
-`account`, `service`, `day`, `trend`, `anomaly`, `invoice`, `check`, `change`, `total`); `measure`
-says what the amount is, such as `actual`, `budget` or `variance`; `currency` is that of the
-amount. Texts are guarded against being read as formulas; amounts never are.
+Everything that a report tells is an amount held against another one, so every line of every table
+fits the same columns:
+
+    table       which table the line is of (below); filter by it before adding anything up
+    unit …      what the line is about; empty where the table does not tell it
+    item        a charge category, an invoice's number, a check, a currency, or what changed
+    from, to    the first and last day that the amount is of, UTC
+    amount      in `currency`
+    against     what it is held against: budget, forecast, month before, plan, expected, invoice …
+    reference   that amount
+    difference  amount less reference
+    status      OVERRUN …, AGREES …, HOLDS or BROKEN
+    note        evidence, reason or explanation
+
+Tables, in this order: `units` (actual against budget, Unmapped last), `total`; for an open month
+`forecast` and `forecast total`, against budget; `units by month` and `total by month`, against the
+month before; `drivers` and `plan drivers` of each unit; `unmapped`; `apart` (by unit, what
+`actual` leaves out); `categories`; `services`; `accounts`; `days`; `trends`; `anomalies`;
+`invoices`, `documents` (what the invoices flow read); `checks`; `rates`; `changes`; `notes`.
+
+Texts are guarded against being run as formulas; numbers are plain, with a point and no thousands
+marks. RFC 4180, UTF-8, with the mark by which spreadsheets know it.
 """
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from datetime import date
 from decimal import Decimal
 from typing import Final
 
-from finops.reconciliation.report import Driver, Report, Unit
+from finops.reconciliation.report import Driver, InvoiceLine, Report, Totals, Unit
+from finops.shared.periods import Month
 from finops.shared.spreadsheets import guard
 
 COLUMNS: Final = (
-    *("month", "table", "unit", "payer", "account", "account_name", "service", "period"),
-    *("measure", "amount", "currency", "status", "note"),
+    *("month", "table", "unit", "cost_centre", "owner", "payer", "account", "account_name"),
+    *("service", "item", "from", "to", "currency", "amount", "against", "reference", "difference"),
+    *("status", "note"),
 )
+Line = dict[str, object]
 
 
 def write_csv(report: Report) -> bytes:
-    """The report as RFC 4180 has it, with the mark by which spreadsheets know UTF-8."""
+    """The report as a file."""
     text = io.StringIO(newline="")
     writer = csv.writer(text)
     writer.writerow(COLUMNS)
+    month = Month.parse(report.month)
+    common = {"month": report.month, "currency": report.currency}
+    period = {"from": month.first, "to": month.last}
     for line in _lines(report):
-        cells = {"month": report.month, "currency": report.currency, **line}
-        writer.writerow(
-            [
-                cells.get(name, "") if name == "amount" else guard(str(cells.get(name, "")))
-                for name in COLUMNS
-            ]
-        )
+        cells = common | period | line
+        writer.writerow([_cell(cells.get(name)) for name in COLUMNS])
     return b"\xef\xbb\xbf" + text.getvalue().encode()
 
 
-_Line = Mapping[str, object]
+def _cell(value: object) -> str:
+    match value:
+        case None:
+            return ""
+        case Decimal():
+            return f"{value:f}"
+        case date():
+            return value.isoformat()
+        case _:
+            return guard(str(value))
 
 
-def _lines(report: Report) -> Iterator[_Line]:
+def _lines(report: Report) -> Iterator[Line]:
+    yield from _units(report.units, report.totals)
     for unit in report.units:
-        yield from _unit(unit)
-    totals = report.totals
-    yield from _measures(
-        {"table": "total"},
-        actual=totals.actual,
-        apart=totals.apart,
-        previous=totals.previous,
-        budget=totals.budget,
-        variance=totals.variance,
-        forecast=totals.forecast,
-        unmapped=totals.unmapped,
-    )
+        yield from _drivers("drivers", "month before", unit.name, unit.drivers)
+        yield from _drivers("plan drivers", "plan", unit.name, unit.plan_drivers)
     for one in report.unmapped:
         where = {"payer": one.payer, "account": one.account, "account_name": one.name}
-        yield from _measures({"table": "unmapped", **where}, actual=one.amount)
+        yield {"table": "unmapped", **where, "amount": one.amount}
+    for unit in report.units:
+        if unit.apart:
+            yield {"table": "apart", **_who(unit), "amount": unit.apart}
     for category in report.categories:
         note = "shown apart" if category.apart else ""
-        line = {"table": "category", "service": category.category, "note": note}
-        yield from _measures(line, actual=category.amount)
+        line = {"table": "categories", "item": category.category}
+        yield {**line, "amount": category.amount, "note": note}
+    for service in report.services:
+        held = _held(service.amount, "month before", service.previous)
+        yield {"table": "services", "service": service.service, **held}
     for account in report.accounts:
         where = {"payer": account.payer, "account": account.account, "account_name": account.name}
-        line = {"table": "account", "unit": _listed(account.units), **where}
-        yield from _measures(line, actual=account.amount, previous=account.previous)
-    for service in report.services:
-        line = {"table": "service", "service": service.service}
-        yield from _measures(line, actual=service.amount, previous=service.previous)
+        held = _held(account.amount, "month before", account.previous)
+        yield {"table": "accounts", "unit": _listed(account.units), **where, **held}
     for day in report.daily:
-        yield from _measures({"table": "day", "period": day.day.isoformat()}, usage=day.amount)
+        yield {"table": "days", "from": day.day, "to": day.day, "amount": day.amount}
     for trend in report.trends:
         for month, amount in zip(report.trend_months, trend.amounts, strict=True):
-            line = {"table": "trend", "unit": trend.unit, "period": month}
-            yield from _measures(line, actual=amount)
+            if amount is not None:
+                of = Month.parse(month)
+                yield {
+                    "table": "trends",
+                    "unit": trend.unit,
+                    "from": of.first,
+                    "to": of.last,
+                    "amount": amount,
+                }
     yield from _findings(report)
 
 
-def _findings(report: Report) -> Iterator[_Line]:
+def _units(units: Sequence[Unit], totals: Totals) -> Iterator[Line]:
+    for one in units:
+        held = _held(one.actual, "budget", one.budget)
+        yield {"table": "units", **_who(one), **held, "status": one.status.value}
+    yield {"table": "total", **_held(totals.actual, "budget", totals.budget)}
+    if totals.forecast is not None:
+        for one in units:
+            held = _held(one.forecast, "budget", one.budget)
+            yield {"table": "forecast", **_who(one), **held, "status": one.status.value}
+        yield {"table": "forecast total", **_held(totals.forecast, "budget", totals.budget)}
+    for one in units:
+        held = _held(one.actual, "month before", one.previous)
+        yield {"table": "units by month", **_who(one), **held}
+    yield {"table": "total by month", **_held(totals.actual, "month before", totals.previous)}
+
+
+def _findings(report: Report) -> Iterator[Line]:
     for one in report.anomalies:
         subject = {"account": one.subject} if one.scope == "account" else {"service": one.subject}
-        line: dict[str, object] = {
-            "table": "anomaly",
+        yield {
+            "table": "anomalies",
             "unit": _listed(one.units),
             "account_name": one.name,
-            "service": _listed(one.services),
-            "period": f"{one.first.isoformat()}/{one.last.isoformat()}",
-            "note": one.evidence,
             **subject,
+            "from": one.first,
+            "to": one.last,
+            **_held(one.actual, "expected", one.expected),
+            "note": _listed([one.evidence, *one.services]),
         }
-        yield from _measures(line, actual=one.actual, expected=one.expected, impact=one.impact)
     for invoice in report.invoices:
-        line = {
-            "table": "invoice",
-            "payer": invoice.payer,
-            "service": invoice.issuer,
-            "period": invoice.invoice_id,
-            "currency": invoice.currency,
-            "status": invoice.agreement.value,
-            "note": ": ".join(filter(None, (invoice.reason, invoice.explanation))),
-        }
-        yield from _measures(
-            line,
-            charged=invoice.charged,
-            invoiced=invoice.invoiced,
-            processed=invoice.processed,
-            difference=invoice.difference,
-        )
+        yield from _invoice(invoice)
     for check in report.checks:
-        status = {True: "HOLDS", False: "BROKEN", None: "NOT CHECKED"}[check.holds]
-        line = {"table": "check", "service": check.name, "status": status, "note": check.note}
-        yield from _measures(line, expected=check.expected, found=check.found)
-    for change in report.changes:
-        line = {"table": "change", "service": change.line, "note": change.table}
-        yield from _measures(line, before=change.before, after=change.after)
-
-
-def _unit(unit: Unit) -> Iterator[_Line]:
-    line = {
-        "table": "unit",
-        "unit": unit.name,
-        "status": unit.status.value,
-        "note": _listed([unit.cost_centre, unit.owner, unit.environment]),
-    }
-    yield from _measures(
-        line,
-        actual=unit.actual,
-        apart=unit.apart,
-        previous=unit.previous,
-        budget=unit.budget,
-        variance=unit.variance,
-        forecast=unit.forecast,
-    )
-    yield from _drivers("driver", unit.name, unit.drivers)
-    yield from _drivers("plan_driver", unit.name, unit.plan_drivers)
-
-
-def _drivers(table: str, unit: str, drivers: Sequence[Driver]) -> Iterator[_Line]:
-    for one in drivers:
-        line = {
-            "table": table,
-            "unit": unit,
-            "account": one.account,
-            "account_name": one.account_name,
-            "service": one.service,
+        yield {
+            "table": "checks",
+            "item": check.name,
+            **_held(check.found, "expected", check.expected),
+            "status": {True: "HOLDS", False: "BROKEN", None: "NOT CHECKED"}[check.holds],
+            "note": f"{check.rule} {check.note}".strip(),
         }
-        yield from _measures(line, now=one.now, before=one.before, change=one.change)
+    for rate in report.rates:
+        day = {"from": rate.rate_date, "to": rate.rate_date}
+        yield {
+            "table": "rates",
+            "item": rate.currency,
+            **day,
+            "amount": rate.rate,
+            "note": rate.source,
+        }
+    for change in report.changes:
+        held = _held(change.after, "revision before", change.before)
+        yield {"table": "changes", "item": change.line, **held, "note": change.table}
+    for note in report.notes:
+        yield {"table": "notes", "currency": "", "note": note}
 
 
-def _measures(line: Mapping[str, object], **amounts: Decimal | None) -> Iterator[_Line]:
-    for measure, amount in amounts.items():
-        if amount is not None:
-            yield {**line, "measure": measure, "amount": f"{amount:f}"}
+def _invoice(one: InvoiceLine) -> Iterator[Line]:
+    line: Line = {
+        "payer": one.payer,
+        "item": one.invoice_id,
+        "currency": one.currency,
+        "status": one.agreement.value,
+        "note": _listed([one.issuer, one.reason, one.explanation]),
+    }
+    held = {"amount": one.charged, "against": "invoice", "reference": one.invoiced}
+    yield {"table": "invoices", **line, **held, "difference": one.difference}
+    if one.processed is not None:
+        yield {"table": "documents", **line, **_held(one.processed, "invoice", one.invoiced)}
+
+
+def _drivers(table: str, against: str, unit: str, drivers: Sequence[Driver]) -> Iterator[Line]:
+    for one in drivers:
+        where = {"account": one.account, "account_name": one.account_name, "service": one.service}
+        yield {"table": table, "unit": unit, **where, **_held(one.now, against, one.before)}
+
+
+def _who(unit: Unit) -> Line:
+    return {"unit": unit.name, "cost_centre": unit.cost_centre, "owner": unit.owner}
+
+
+def _held(amount: Decimal | None, against: str, reference: Decimal | None) -> Line:
+    """An amount, what it is held against, and the difference, where both are known."""
+    if reference is None:
+        return {"amount": amount}
+    difference = None if amount is None else amount - reference
+    return {"amount": amount, "against": against, "reference": reference, "difference": difference}
 
 
 def _listed(values: Sequence[str]) -> str:

@@ -1,9 +1,14 @@
-"""A report as an Excel workbook: a sheet a table, with its sum as a formula."""
+"""A report as an Excel workbook: a sheet a table, with filters, and its sums as formulas.
+
+Each formula's value is kept beside it, so that a reader that does not calculate sees the same.
+Numbers are doubles, as a spreadsheet's always are: an amount that a double cannot hold is text.
+"""
 
 from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any, Final
@@ -14,24 +19,41 @@ from finops.shared.money import minor_units
 
 #: The same bytes for the same report.
 _CREATED: Final = datetime(2000, 1, 1, tzinfo=UTC).replace(tzinfo=None)
-_COLOURS: Final = {
-    "OVERRUN": ("#FBDFDD", "#8C1D18"),
-    "UNDERRUN": ("#FFF1CC", "#7A5200"),
-    "ON_TRACK": ("#DDF3E4", "#18603A"),
-    "NO_BUDGET": ("#E8E8EC", "#44444F"),
-    "NO_SPEND": ("#E8E8EC", "#44444F"),
-    "AGREES": ("#DDF3E4", "#18603A"),
-    "EXPLAINED": ("#FFF1CC", "#7A5200"),
-    "DIFFERS": ("#FBDFDD", "#8C1D18"),
-    "MISSING": ("#E8E8EC", "#44444F"),
-    "HOLDS": ("#DDF3E4", "#18603A"),
-    "BROKEN": ("#FBDFDD", "#8C1D18"),
-    "NOT CHECKED": ("#E8E8EC", "#44444F"),
-}
-_WIDE: Final = frozenset(
-    {"rule", "note", "evidence", "explanation", "line", "service", "services", "units", "unit"}
+_GOOD, _WARN, _BAD, _MUTE = (
+    *(("#DDF3E4", "#18603A"), ("#FFF1CC", "#7A5200")),
+    *(("#FBDFDD", "#8C1D18"), ("#E8E8EC", "#44444F")),
 )
-Cell = Decimal | str | date | int | None
+_COLOURS: Final = {
+    "OVERRUN": _BAD,
+    "UNDERRUN": _WARN,
+    "ON_TRACK": _GOOD,
+    "NO_BUDGET": _MUTE,
+    "NO_SPEND": _MUTE,
+    "AGREES": _GOOD,
+    "EXPLAINED": _WARN,
+    "DIFFERS": _BAD,
+    "MISSING": _MUTE,
+    "HOLDS": _GOOD,
+    "BROKEN": _BAD,
+    "NOT CHECKED": _MUTE,
+}
+_WIDTHS: Final = {
+    **dict.fromkeys(("Business unit", "Business units", "Service", "Services", "Line"), 34),
+    **dict.fromkeys(("Rule", "Note", "Evidence", "Explanation"), 70),
+    **dict.fromkeys(("Account name", "Issuer", "Owner", "Budget from", "Source"), 28),
+    **dict.fromkeys(("Status", "Currency", "Days", "First day", "Last day"), 13),
+}
+#: A spreadsheet's numbers are doubles: beyond so many digits they are not what was read.
+_EXACT_DIGITS: Final = 15
+_CHARTED_UNITS: Final = 25
+Cell = Decimal | str | date | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Share:
+    """A percentage, as it is told."""
+
+    percent: Decimal | None
 
 
 def write_xlsx(report: Report) -> bytes:
@@ -41,8 +63,10 @@ def write_xlsx(report: Report) -> bytes:
     file = io.BytesIO()
     book = xlsxwriter.Workbook(file, {"in_memory": True})
     book.set_properties({"title": f"Cloud costs {report.month}", "created": _CREATED})
-    sheets = _Sheets(book, report.currency)
-    _summary(sheets, report)
+    sheets = _Sheets(book, report)
+    summary = sheets.add("Summary")
+    units = _units(sheets, report)
+    _summary(sheets, summary, report, units)
     _costs(sheets, report)
     _findings(sheets, report)
     book.close()
@@ -50,110 +74,214 @@ def write_xlsx(report: Report) -> bytes:
 
 
 class _Sheets:
-    def __init__(self, book: Any, currency: str) -> None:
-        self._book = book
-        self._head = book.add_format(
-            {"bold": True, "bg_color": "#1F3A5F", "font_color": "#FFFFFF", "valign": "vcenter"}
-        )
-        self._date = book.add_format({"num_format": "yyyy-mm-dd"})
-        digits = minor_units().get(currency) or 0
-        number = "#,##0" + (f".{'0' * digits}" if digits else "")
-        style = {"num_format": f"{number};[Red]-{number}"}
-        self._money = book.add_format(style)
-        self._sum = book.add_format({**style, "bold": True, "top": 1})
-        self._total = book.add_format({"bold": True, "top": 1})
+    """The workbook, and the formats of its cells."""
+
+    def __init__(self, book: Any, report: Report) -> None:
+        self.book = book
+        self._report = report
+        head = {"bold": True, "bg_color": "#1F3A5F", "font_color": "#FFFFFF", "valign": "vcenter"}
+        self._head = book.add_format({**head, "text_wrap": True})
+        self._number_head = book.add_format({**head, "text_wrap": True, "align": "right"})
+        self.title = book.add_format({"bold": True, "font_size": 16, "font_color": "#1F3A5F"})
+        self.label = book.add_format({"font_color": "#52606D", "valign": "top"})
+        self.prose = book.add_format({"text_wrap": True, "valign": "top"})
+        self._date = book.add_format({"num_format": "yyyy-mm-dd", "align": "left"})
+        self._percent = book.add_format({"num_format": "+0.0%;[Red]-0.0%;0.0%"})
+        self.total = book.add_format({"bold": True, "top": 1})
         self._statuses = {
             status: book.add_format({"bg_color": back, "font_color": front})
             for status, (back, front) in _COLOURS.items()
         }
+        self._money: dict[tuple[int, bool], Any] = {}
+
+    def add(self, name: str) -> Any:
+        """A sheet that prints on as many pages as it needs, each as wide as the paper."""
+        sheet = self.book.add_worksheet(name)
+        sheet.set_landscape()
+        sheet.set_paper(9)  # A4
+        sheet.fit_to_pages(1, 0)
+        sheet.set_footer(f"&L{self._report.month} {name}&RPage &P of &N")
+        return sheet
+
+    def money(self, value: Decimal = Decimal(0), *, bold: bool = False) -> Any:
+        """Digits of the currency, more where the amount has more; negative ones are red."""
+        digits = minor_units().get(self._report.currency) or 0
+        exponent = value.as_tuple().exponent
+        digits = max(digits, -exponent if isinstance(exponent, int) else 0)
+        if (digits, bold) not in self._money:
+            number = "#,##0" + (f".{'0' * digits}" if digits else "")
+            style = {"bold": True, "top": 1} if bold else {}
+            form = {**style, "num_format": f"{number};[Red]-{number}"}
+            self._money[digits, bold] = self.book.add_format(form)
+        return self._money[digits, bold]
 
     def table(
         self,
         name: str,
         columns: Sequence[str],
-        rows: Iterable[Sequence[Cell]],
+        rows: Iterable[Sequence[Cell | _Share]],
         *,
         sums: Sequence[str] = (),
-    ) -> None:
-        """A sheet with a filter, a frozen header, and sums of some columns below."""
-        sheet = self._book.add_worksheet(name)
-        sheet.freeze_panes(1, 0)
-        sheet.set_row(0, 20)
-        written = [list(row) for row in rows]
+    ) -> tuple[Any, int]:
+        """A sheet with a filter, a header that stays, and sums below; and the number of rows."""
+        sheet, written = self.add(name), [list(row) for row in rows]
+        sheet.freeze_panes(1, 1)
+        sheet.set_row(0, 32)
+        sheet.repeat_rows(0)
+        numeric = {
+            at for row in written for at, cell in enumerate(row) if isinstance(cell, Decimal)
+        }
         for at, column in enumerate(columns):
-            sheet.set_column(at, at, 44 if column in _WIDE else 17)
-            sheet.write_string(0, at, column.replace("_", " "), self._head)
+            sheet.set_column(at, at, _WIDTHS.get(column, 17))
+            sheet.write_string(0, at, column, self._number_head if at in numeric else self._head)
         for row, cells in enumerate(written, 1):
             for at, cell in enumerate(cells):
-                self._write(sheet, row, at, cell)
+                self.write(sheet, row, at, cell)
         sheet.autofilter(0, 0, max(len(written), 1), len(columns) - 1)
         if sums and written:
-            last = len(written) + 1
-            sheet.write_string(last, 0, "Sum", self._total)
+            below = len(written) + 1
+            sheet.write_string(below, 0, "Total", self.total)
             for column in sums:
                 at = columns.index(column)
-                letter = chr(ord("A") + at)
-                value = total(cell for row in written if isinstance(cell := row[at], Decimal))
-                formula = f"=SUM({letter}2:{letter}{last})"
-                sheet.write_formula(last, at, formula, self._sum, float(value))
+                amounts = [row[at] for row in written]
+                value = total(one for one in amounts if isinstance(one, Decimal))
+                # Of all rows, whichever the filter shows.
+                formula = f"=SUM({_cell(1, at)}:{_cell(len(written), at)})"
+                sheet.write_formula(below, at, formula, self.money(bold=True), float(value))
+        return sheet, len(written)
 
-    def _write(self, sheet: Any, row: int, at: int, cell: Cell) -> None:
+    def write(self, sheet: Any, row: int, at: int, cell: Cell | _Share) -> None:
+        """One cell, by its type; never a formula."""
         match cell:
-            case None | "":
+            case None | "" | _Share(None):
                 return
+            case _Share(Decimal() as percent):
+                sheet.write_number(row, at, float(percent / 100), self._percent)
+            case Decimal() if len(cell.as_tuple().digits) <= _EXACT_DIGITS:
+                sheet.write_number(row, at, float(cell), self.money(cell))
             case Decimal():
-                sheet.write_number(row, at, float(cell), self._money)
+                sheet.write_string(row, at, f"{cell:f}")
             case date():
                 sheet.write_datetime(row, at, cell, self._date)
-            case int():
-                sheet.write_number(row, at, cell)
-            case _:
+            case str():
                 sheet.write_string(row, at, cell, self._statuses.get(cell))
 
 
-def _summary(sheets: _Sheets, report: Report) -> None:
+def _units(sheets: _Sheets, report: Report) -> int:
+    _, count = sheets.table(
+        "Units",
+        (
+            *("Business unit", "Status", "Actual", "Budget", "Variance", "Variance %"),
+            *("Forecast", "Month before", "Change", "Change %", "Shown apart"),
+            *("Cost centre", "Owner", "Environment", "Alert threshold %", "Budget from"),
+        ),
+        [
+            (
+                *(one.name, one.status.value, one.actual, one.budget, one.variance),
+                *(_Share(one.variance_pct), one.forecast, one.previous, one.change),
+                *(_Share(one.change_pct), one.apart, one.cost_centre, one.owner, one.environment),
+                *(one.alert_threshold_pct, one.budget_origin),
+            )
+            for one in report.units
+        ],
+        sums=("Actual", "Budget", "Forecast", "Month before", "Change", "Shown apart")
+        if report.totals.forecast is not None
+        else ("Actual", "Budget", "Month before", "Change", "Shown apart"),
+    )
+    return count
+
+
+def _summary(sheets: _Sheets, sheet: Any, report: Report, units: int) -> None:
+    """What matters, calculated from the sheet of units."""
     totals = report.totals
-    state = f"closed, revision {report.revision}" if report.revision else "not closed"
-    rows: list[tuple[str, Cell]] = [
-        ("Month", report.month),
+    sheet.hide_gridlines(2)
+    sheet.set_column(0, 0, 30)
+    sheet.set_column(1, 1, 22)
+    sheet.set_column(2, 2, 70)
+    sheet.write_string(0, 0, f"Cloud costs {report.month}", sheets.title)
+    if report.revision:
+        state = f"Closed, revision {report.revision}"
+    else:
+        state = "Month still open" if report.known_until else "Month over, not closed yet"
+    facts: list[tuple[str, Cell]] = [
         ("State", state),
         ("Costs known before (UTC)", report.known_until),
         ("Source", report.source_name),
         ("Cost", report.metric),
-        ("Currency", report.currency),
-        ("Actual", totals.actual),
-        ("Shown apart", totals.apart),
-        ("Budget", totals.budget),
-        ("Variance", totals.variance),
-        ("Forecast of the whole month", totals.forecast),
-        ("Month before", totals.previous),
-        ("Change", totals.change),
-        ("Unmapped", totals.unmapped),
-        *(("Note", note) for note in report.notes),
+        ("Currency of all sheets", report.currency),
     ]
-    sheets.table("Summary", ("line", "note"), [row for row in rows if row[1] is not None])
+    row = 1
+    for label, value in facts:
+        if value is not None:
+            row += 1
+            sheet.write_string(row, 0, label, sheets.label)
+            sheets.write(sheet, row, 1, value)
+    row += 1
+
+    def of_units(column: int) -> str:
+        return f"=Units!{_cell(units + 1, column)}" if units else ""
+
+    actual = row + 1
+    for label, formula, amount, note in (
+        ("Actual", of_units(2), totals.actual, "Without what is shown apart"),
+        ("Budget", of_units(3), totals.budget, "Of the units that have one"),
+        (
+            *("Variance", f"={_cell(actual, 1)}-{_cell(actual + 1, 1)}", totals.variance),
+            "Actual less budget",
+        ),
+        (
+            *("Forecast, month still open", of_units(6), totals.forecast),
+            "An estimate of the whole month; statuses go by it",
+        ),
+        ("Month before", of_units(7), totals.previous, ""),
+        ("Change", of_units(8), totals.change, "Actual less month before"),
+        ("Unmapped", "", totals.unmapped, "Of actual: costs that no rule of the mapping claims"),
+        ("Shown apart", of_units(10), totals.apart, "In no unit's actual"),
+    ):
+        if amount is None:
+            continue
+        row += 1
+        sheet.write_string(row, 0, label, sheets.label)
+        sheet.write_string(row, 2, note, sheets.label)
+        if formula:
+            sheet.write_formula(row, 1, formula, sheets.money(), float(amount))
+        else:
+            sheets.write(sheet, row, 1, amount)
+    row += 1
+    for note in report.notes:
+        row += 1
+        sheet.write_string(row, 0, "Note", sheets.label)
+        sheet.merge_range(row, 1, row, 2, "", sheets.prose)
+        sheet.write_string(row, 1, note, sheets.prose)
+        sheet.set_row(row, 15 * (1 + len(note) // 95))
+    if report.units:
+        chart = sheets.book.add_chart({"type": "bar"})
+        last = min(len(report.units), _CHARTED_UNITS)
+        for name, column, colour in (("Budget", 3, "#B9C6D6"), ("Actual", 2, "#1F4E8C")):
+            chart.add_series(
+                {
+                    "name": name,
+                    "categories": ["Units", 1, 0, last, 0],
+                    "values": ["Units", 1, column, last, column],
+                    "fill": {"color": colour},
+                    "gap": 60,
+                }
+            )
+        chart.set_title({"name": f"Actual against budget, {report.currency}"})
+        chart.set_y_axis({"reverse": True})
+        chart.set_x_axis({"num_format": "#,##0", "major_gridlines": {"visible": True}})
+        chart.set_legend({"position": "bottom"})
+        chart.set_size({"width": 900, "height": 140 + 34 * last})
+        sheet.insert_chart(row + 2, 0, chart)
 
 
 def _costs(sheets: _Sheets, report: Report) -> None:
     sheets.table(
-        "Units",
-        (
-            *("unit", "status", "actual", "apart", "budget", "variance", "variance_pct"),
-            *("forecast", "previous", "change", "cost_centre", "owner", "environment", "budget_of"),
-        ),
-        [
-            (
-                *(one.name, one.status.value, one.actual, one.apart, one.budget, one.variance),
-                *(_percent(one.variance_pct), one.forecast, one.previous, one.change),
-                *(one.cost_centre, one.owner, one.environment, one.budget_origin),
-            )
-            for one in report.units
-        ],
-        sums=("actual", "apart", "budget", "forecast", "previous", "change"),
-    )
-    sheets.table(
         "Drivers",
-        ("unit", "against", "service", "account", "account_name", "now", "before", "change"),
+        (
+            *("Business unit", "Against", "Service", "Account", "Account name"),
+            *("Actual", "Before or plan", "Change"),
+        ),
         [
             (
                 *(unit.name, against, one.service, one.account, one.account_name),
@@ -166,58 +294,84 @@ def _costs(sheets: _Sheets, report: Report) -> None:
     )
     sheets.table(
         "Unmapped",
-        ("payer", "account", "account_name", "amount"),
-        [(one.payer, one.account, one.name, one.amount) for one in report.unmapped],
-        sums=("amount",),
+        ("Account", "Account name", "Payer", "Actual"),
+        [(one.account, one.name, one.payer, one.amount) for one in report.unmapped],
+        sums=("Actual",),
     )
     sheets.table(
         "Accounts",
-        ("payer", "account", "account_name", "units", "amount", "previous", "change"),
+        ("Account", "Account name", "Payer", "Business units", "Costs", "Month before", "Change"),
         [
             (
-                *(one.payer, one.account, one.name, "; ".join(one.units)),
+                *(one.account, one.name, one.payer, "; ".join(one.units)),
                 *(one.amount, one.previous, one.change),
             )
             for one in report.accounts
         ],
-        sums=("amount", "previous", "change"),
+        sums=("Costs", "Month before", "Change"),
     )
     sheets.table(
         "Services",
-        ("service", "amount", "previous", "change"),
+        ("Service", "Costs", "Month before", "Change"),
         [(one.service, one.amount, one.previous, one.change) for one in report.services],
-        sums=("amount", "previous", "change"),
+        sums=("Costs", "Month before", "Change"),
     )
     sheets.table(
         "Categories",
-        ("category", "amount", "shown"),
+        ("Category", "Costs", "Shown"),
         [
             (one.category, one.amount, "apart" if one.apart else "in units")
             for one in report.categories
         ],
-        sums=("amount",),
+        sums=("Costs",),
     )
+    _trends(sheets, report)
     sheets.table(
+        "Days", ("Day", "Usage"), [(one.day, one.amount) for one in report.daily], sums=("Usage",)
+    )
+
+
+def _trends(sheets: _Sheets, report: Report) -> None:
+    sheet, count = sheets.table(
         "Trends",
-        ("unit", *report.trend_months),
+        ("Business unit", *report.trend_months),
         [(one.unit, *one.amounts) for one in report.trends],
     )
-    sheets.table(
-        "Days", ("day", "usage"), [(one.day, one.amount) for one in report.daily], sums=("usage",)
+    if not count:
+        return
+    last = len(report.trend_months)
+    chart = sheets.book.add_chart({"type": "column"})
+    chart.add_series(
+        {
+            "name": ["Trends", 1, 0],
+            "categories": ["Trends", 0, 1, 0, last],
+            "values": ["Trends", 1, 1, 1, last],
+            "fill": {"color": "#1F4E8C"},
+            "gap": 50,
+        }
     )
+    chart.set_title({"name": f"All costs by month, {report.currency}"})
+    chart.set_y_axis({"num_format": "#,##0", "min": 0 if _none_negative(report) else None})
+    chart.set_legend({"none": True})
+    chart.set_size({"width": 900, "height": 320})
+    sheet.insert_chart(count + 2, 0, chart)
+
+
+def _none_negative(report: Report) -> bool:
+    return all(one is None or one >= 0 for one in report.trends[0].amounts)
 
 
 def _findings(sheets: _Sheets, report: Report) -> None:
     sheets.table(
         "Anomalies",
         (
-            *("scope", "subject", "name", "units", "first", "last", "actual", "expected"),
-            *("impact", "services", "evidence"),
+            *("Account or service", "Account name", "Business units", "First day", "Last day"),
+            *("Actual", "Expected", "Impact", "Services", "Evidence"),
         ),
         [
             (
-                *(one.scope, one.subject, one.name, "; ".join(one.units), one.first, one.last),
-                *(one.actual, one.expected, one.impact, "; ".join(one.services), one.evidence),
+                *(one.subject, one.name, "; ".join(one.units), one.first, one.last, one.actual),
+                *(one.expected, one.impact, "; ".join(one.services), one.evidence),
             )
             for one in report.anomalies
         ],
@@ -225,33 +379,33 @@ def _findings(sheets: _Sheets, report: Report) -> None:
     sheets.table(
         "Invoices",
         (
-            *("payer", "invoice_id", "issuer", "currency", "charged", "invoiced", "processed"),
-            *("difference", "agreement", "reason", "explanation"),
+            *("Invoice", "Payer", "Issuer", "Status", "Currency", "Charged", "Invoiced"),
+            *("Document", "Difference", "Reason", "Explanation"),
         ),
         [
             (
-                *(one.payer, one.invoice_id, one.issuer, one.currency, one.charged, one.invoiced),
-                *(one.processed, one.difference, one.agreement.value, one.reason),
-                one.explanation,
+                *(one.invoice_id or "all of the payer", one.payer, one.issuer),
+                *(one.agreement.value, one.currency, one.charged, one.invoiced, one.processed),
+                *(one.difference, one.reason, one.explanation),
             )
             for one in report.invoices
         ],
     )
     sheets.table(
         "Checks",
-        ("name", "holds", "rule", "expected", "found", "note"),
+        ("Rule", "Status", "Expected", "Found", "Note"),
         [
             (
-                one.name,
+                one.rule,
                 {True: "HOLDS", False: "BROKEN", None: "NOT CHECKED"}[one.holds],
-                *(one.rule, one.expected, one.found, one.note),
+                *(one.expected, one.found, one.note),
             )
             for one in report.checks
         ],
     )
     sheets.table(
         "Rates",
-        ("currency", "rate", "rate_date", "source"),
+        ("Currency", f"{report.currency} for one", "Rate of", "Source"),
         [
             (one.currency, f"{one.rate.normalize():f}", one.rate_date, one.source)
             for one in report.rates
@@ -260,10 +414,11 @@ def _findings(sheets: _Sheets, report: Report) -> None:
     if report.changes:
         sheets.table(
             "Changes",
-            ("table", "line", "before", "after"),
-            [(one.table, one.line, one.before, one.after) for one in report.changes],
+            ("Line", "Table", "Before", "After"),
+            [(one.line, one.table, one.before, one.after) for one in report.changes],
         )
 
 
-def _percent(value: Decimal | None) -> str:
-    return "" if value is None else f"{value:+f}%"
+def _cell(row: int, column: int) -> str:
+    """As a formula names it, both counted from nought."""
+    return f"{chr(ord('A') + column)}{row + 1}"
