@@ -1,0 +1,125 @@
+"""How long the console's pages take with 10,000 invoices and 1,000 budgets.
+
+make bench ARGS="-k console"
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import expect
+from rich.console import Console
+from rich.table import Table
+
+from finops.invoices.adapters import DynamoInvoices
+from finops.invoices.domain import InvoiceStatus
+from finops.invoices.ports import InvoiceRecord
+from tests.console.conftest import waiting
+from tests.flows.console import PATIENCE, Visitor, running_browser, running_console
+from tests.flows.deployment import SPOKE, Deployment, eventually
+from tests.flows.invoices import InvoiceFlow
+from tests.invoices.fakes import document
+
+pytestmark = pytest.mark.benchmark
+
+console = Console(width=110, highlight=False)
+INVOICES, BUDGETS = 10_000, 1_000
+LIMIT_SECONDS = 1.0
+
+
+def test_console_pages(deployment: Deployment, outputs: dict[str, Any], tmp_path: Path) -> None:
+    """Each page from a click in the menu until it is drawn, at first and once more."""
+    flow = InvoiceFlow(deployment, outputs["invoices"])
+    put_invoices(flow.store)
+    put_budgets(deployment)
+    table = Table(title=f"\n{INVOICES:,} invoices, {BUDGETS:,} budgets: seconds", box=None)
+    for column in ("page", "first visit", "again"):
+        table.add_column(column, justify="left" if column == "page" else "right")
+    taken: dict[str, tuple[float, float]] = {}
+    with (
+        running_console(deployment.url, tmp_path) as url,
+        running_browser() as browser,
+    ):
+        # Whoever comes first waits for the server's own imports.
+        Visitor.come(browser, url, name="first", role="Viewer").leave()
+        visitor = Visitor.come(browser, url, name="bench", role="Approver", path="audit")
+        for title in ("Overview", "Invoices", "Budgets", "Billing", "Reports"):
+            taken[title] = (visit(visitor, title), 0.0)
+        for title, (first, _) in taken.items():
+            taken[title] = (first, visit(visitor, title))
+        visitor.go("Invoices")
+        taken["Invoices, searched: one hit"] = (search(visitor, "scan 7777"), 0.0)
+        taken["Invoices, searched: no hit"] = (search(visitor, "nowhere", rows=0), 0.0)
+        visitor.leave()
+    for title, (first, again) in taken.items():
+        table.add_row(title, f"{first:.2f}", f"{again:.2f}" if again else "")
+    console.print(table)
+    slow = {title: first for title, (first, _) in taken.items() if first > LIMIT_SECONDS}
+    assert not {title for title in slow if "searched" not in title}, slow
+
+
+def visit(visitor: Visitor, title: str) -> float:
+    """Seconds from a click until the page is there."""
+    start = time.perf_counter()
+    visitor.go(title)
+    return time.perf_counter() - start
+
+
+def search(visitor: Visitor, text: str, rows: int = 1) -> float:
+    """Seconds from Enter until what is found is there."""
+    start = time.perf_counter()
+    visitor.enter("Search", text)
+    if rows:
+        visitor.sees_rows(rows)
+    else:
+        expect(visitor.page.get_by_text("No invoice is like that")).to_be_visible(timeout=PATIENCE)
+    return time.perf_counter() - start
+
+
+def put_invoices(store: DynamoInvoices) -> None:
+    """Invoices of the last ten months, a hundred of which wait for a person."""
+    now = datetime.now(UTC)
+
+    def one(number: int) -> InvoiceRecord:
+        source = document(f"raw/Scan {number:05}.pdf")
+        record = waiting(source.key, document=source)
+        processed = number % 100 > 0
+        return replace(
+            record,
+            received_at=now - timedelta(minutes=44 * number),
+            status=InvoiceStatus.PROCESSED if processed else InvoiceStatus.NEEDS_REVIEW,
+            serial_number=f"INV-2026-{number:06}" if processed else "",
+            task_token="",
+        )
+
+    with ThreadPoolExecutor(4) as pool:
+        for _ in pool.map(store.create, map(one, range(INVOICES))):
+            pass
+
+
+def put_budgets(deployment: Deployment) -> None:
+    """Rows without an amount: each ends with its status, and none reaches an account."""
+    rows: Iterable[dict[str, Any]] = (
+        {
+            "account_id": SPOKE,
+            "budget_name": f"team-{number:04}",
+            "emails": ["team@example.com"],
+            "thresholds": ["ACTUAL:80", "FORECASTED:100"],
+            "updated_by": "bench",
+        }
+        for number in range(BUDGETS)
+    )
+    deployment.edit_all(rows)
+    eventually(
+        lambda: sum(one["status"] == "REJECTED" for one in deployment.statuses()) >= BUDGETS,
+        within=300,
+        every=1,
+        what="answers to all budgets",
+    )
