@@ -281,6 +281,8 @@ class ExportedCosts:
             settings["temp_directory"] = str(self._scratch)
         connection = duckdb.connect(":memory:", config=settings)
         connection.execute("SET TimeZone = 'UTC'")
+        # It draws on stdout, which is for answers.
+        connection.execute("SET enable_progress_bar = false")
         return connection
 
     @cached_property
