@@ -287,6 +287,7 @@ def summarise(demo: Demo) -> None:
         "  .venv/bin/finops status\n"
         f"  aws --endpoint-url {demo.url} dynamodb scan --table-name"
         f" {demo.outputs['budgets_table']}   # with AWS_ACCESS_KEY_ID=111111111111\n"
+        "  make console     # all of it in a browser: http://127.0.0.1:8501\n"
         "  make test        # beside this cloud, on ports of its own\n"
         "  make down        # stop the local cloud; make demo brings it back"
     )
