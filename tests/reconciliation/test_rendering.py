@@ -364,7 +364,7 @@ def test_month_without_findings_says_what_was_looked_at() -> None:
     text = render(REPORTS["empty"], "html").decode()
     for words in (
         *("None found.", "no usage by day", "None to compare.", "Every account, and every charge"),
-        *("No rate was used.", "1 unit has a budget and no costs", "0.00 USD"),
+        *("No rate was used.", "1 unit without costs", "0.00 USD"),
     ):
         assert words in text
 
@@ -442,6 +442,7 @@ def test_bullet_is_in_percent_of_what_fills_it() -> None:
     assert drawn is not None
     assert (drawn.actual, drawn.budget, drawn.forecast) == ("80.0", "66.7", "100.0")
     assert (drawn.low, drawn.band, drawn.excess) == ("60.0", "13.3", "13.3")
+    assert not drawn.beyond
     assert bullet(Decimal(0), Decimal(0), None, full=Decimal(0)) is None
 
 

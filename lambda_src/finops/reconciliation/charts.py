@@ -114,6 +114,7 @@ class Bullet:
     Attributes:
         low: From where on costs are on track, for the width of `band`.
         excess: By how much the bar is longer than the budget; empty where it is not.
+        beyond: Whether the bar ends before its amount does.
     """
 
     actual: str
@@ -122,6 +123,7 @@ class Bullet:
     low: str
     band: str
     excess: str
+    beyond: bool
 
 
 def bullet(
@@ -156,6 +158,7 @@ def bullet(
         low=_text(low),
         band=_text(at(budget + margin) - low),
         excess=_text(excess) if excess > 0 and budget else "",
+        beyond=actual > full,
     )
 
 

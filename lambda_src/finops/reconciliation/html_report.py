@@ -41,7 +41,7 @@ _MONTHS: Final = (
 )
 #: A unit's bullet ends at so much of its budget.
 _FULL: Final = Decimal("1.5")
-_MOST_ROWS: Final = {"unmapped": 100, "accounts": 60, "services": 30, "invoices": 200}
+_MOST_ROWS: Final = {"unmapped": 25, "accounts": 60, "services": 30, "invoices": 200}
 _MOST_FINDINGS: Final = 200
 _MOST_NAMED: Final = 4
 _MOST_OPENED: Final = 3
@@ -52,6 +52,7 @@ Row = TypeVar("Row")
 
 def write_html(report: Report) -> bytes:
     """The page, UTF-8."""
+    totals = report.totals
     units = [unit for unit in report.units if unit.name != UNMAPPED]
     known = [one for one in (report.trends[0].amounts if report.trends else ()) if one is not None]
     cuts = {name: _cut(getattr(report, name), most) for name, most in _MOST_ROWS.items()}
@@ -63,8 +64,7 @@ def write_html(report: Report) -> bytes:
         _template()
         .render(
             report=report,
-            totals=report.totals,
-            all_costs=report.totals.actual + report.totals.apart,
+            totals=totals,
             currency=report.currency,
             digits=_digits(report.currency),
             title=_month(report.month),
@@ -97,6 +97,7 @@ def write_html(report: Report) -> bytes:
                 else []
             ),
             known_months=len(known),
+            before_known=bool(totals.previous) or _month_before(report) is not None,
             small={one.unit: small_bars(one.amounts) for one in report.trends[1:]},
             service_strips=strips([one.amount for one in cuts["services"].rows]),
             category_strips=strips([one.amount for one in report.categories]),
@@ -188,8 +189,9 @@ def _attention(report: Report, units: Sequence[Unit]) -> Iterator[_Point]:
         yield _Point("warn", "anomalies", title, f"{text} {first.first.isoformat()} on.")
     idle = [unit for unit in units if unit.status is UnitStatus.NO_SPEND]
     if idle:
-        title = f"{_count(len(idle), 'unit has', 'units have')} a budget and no costs"
-        yield _Point("mute", "units", title, f"{_named([one.name for one in idle])}.")
+        title = f"{_count(len(idle), 'unit', 'units')} without costs"
+        names = _named([one.name for one in idle])
+        yield _Point("mute", "units", title, f"A budget is set, and nothing was spent: {names}.")
     under = [unit for unit in units if unit.status is UnitStatus.UNDERRUN]
     if under:
         title = f"{_count(len(under), 'unit', 'units')} far below budget"
@@ -228,6 +230,11 @@ def _opened(units: Sequence[Unit]) -> set[str]:
     over = [unit for unit in units if unit.status is UnitStatus.OVERRUN]
     over.sort(key=lambda unit: (-(unit.forecast or unit.actual) + (unit.budget or 0), unit.name))
     return {unit.name for unit in over[:_MOST_OPENED]}
+
+
+def _month_before(report: Report) -> Decimal | None:
+    """All its costs, None where nothing is known."""
+    return report.trends[0].amounts[-2] if report.trends and len(report.trend_months) > 1 else None
 
 
 def _odd(report: Report) -> set[Any]:
