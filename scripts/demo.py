@@ -24,6 +24,7 @@ from rich.table import Table
 
 import demo_billing
 import demo_invoices
+import demo_reconciliation
 from finops.shared.errors import FinOpsError
 from localcloud.endpoints import account_session
 from localcloud.settings import LocalCloudError, Settings
@@ -140,7 +141,9 @@ def deploy(settings: Settings) -> dict[str, Any]:
     cloud = LocalCloud(settings, detached=True).start(lambda text: console.print(f"  {text}"))
     console.print(f"  up at {cloud.endpoint_url}, with IAM enforcement on")
     heading("terraform apply environments/local")
-    console.print("  three accounts: management 111111111111, spokes 222222222222, 333333333333")
+    console.print(
+        "  management 111111111111, spokes 222222222222 and 333333333333, two more payers"
+    )
     terraform = local_environment(settings)
     if terraform.is_applied() and _stands(cloud.endpoint_url):
         console.print("  nothing changed since the last apply (`make plan ENV=local` looks again)")
@@ -284,6 +287,8 @@ def summarise(demo: Demo) -> None:
         "  .venv/bin/finops billing files      # and: billing quarantine FILE\n"
         "  .venv/bin/finops fx rate EUR 2026-03-07\n"
         "  .venv/bin/finops invoices submit my-invoice.pdf --wait   # and: list, show, review\n"
+        "  .venv/bin/finops reconcile --month 2026-01 --format html,xlsx   # any of 13 months\n"
+        "  .venv/bin/finops audit show --stream invoices\n"
         "  .venv/bin/finops status\n"
         f"  aws --endpoint-url {demo.url} dynamodb scan --table-name"
         f" {demo.outputs['budgets_table']}   # with AWS_ACCESS_KEY_ID=111111111111\n"
@@ -316,6 +321,12 @@ def main() -> int:
             demo_invoices.drop_all(console, Path(folder))
             demo_invoices.review(console)
             demo_invoices.export(console)
+        heading(
+            "Reconciliation: costs of three payers, by business unit, against plan and invoices"
+        )
+        demo_reconciliation.reconcile(console)
+        heading("Audit: what all of this left behind")
+        demo_reconciliation.verify(console)
         summarise(demo)
     except (DemoError, FinOpsError, LocalCloudError, RuntimeError, TerraformError) as error:
         console.print(f"[bold red]{error}[/bold red]", soft_wrap=True)
