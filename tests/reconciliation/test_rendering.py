@@ -12,6 +12,7 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from decimal import Decimal
 from html.parser import HTMLParser
 from pathlib import Path
@@ -369,6 +370,17 @@ def test_month_without_findings_says_what_was_looked_at() -> None:
         assert words in text
 
 
+def test_month_before_that_is_not_known_is_said_to_be_so() -> None:
+    first, *rest = REPORTS["closed"].trends
+    alone = replace(first, amounts=(None,) * 11 + first.amounts[-1:])
+    totals = replace(REPORTS["closed"].totals, previous=Decimal(0))
+    report = replace(REPORTS["closed"], totals=totals, trends=(alone, *rest))
+    text = render(report, "html").decode()
+    assert "no data of the month before" in text
+    assert "the month before</dd>" in render(REPORTS["closed"], "html").decode()
+    assert "no data of the month before" not in render(REPORTS["closed"], "html").decode()
+
+
 def test_large_report_stays_below_a_megabyte() -> None:
     report = sample_report(units=60, accounts=1000, services=60, is_open=True)
     content = render(report, "html")
@@ -433,6 +445,13 @@ def test_bars_stand_on_nought_and_hang_from_it() -> None:
     assert float(up.height) == pytest.approx(2 * float(down.height), abs=0.2)
     assert nothing.value is None
     assert Decimal(0) in [tick.value for tick in chart.ticks]
+
+
+def test_bullet_says_where_its_bar_is_cut() -> None:
+    drawn = bullet(Decimal(160), Decimal(100), None, full=Decimal(150))
+    assert drawn is not None
+    assert drawn.actual == "100.0"
+    assert drawn.beyond
 
 
 def test_bullet_is_in_percent_of_what_fills_it() -> None:
