@@ -147,6 +147,7 @@ def _filters() -> Filters:
         search=search.text_input(
             "Search",
             key="invoice_search",
+            persist_state="page",
             placeholder="File, vendor or number",
             icon=":material/search:",
         ).strip(),
@@ -158,9 +159,15 @@ def _filters() -> Filters:
             format_func=lambda one: ui.words(one) if one else "Any",
         ),
         month=month.selectbox(
-            "Received", months, key="invoice_month", format_func=lambda one: one or "Any month"
+            "Received",
+            months,
+            key="invoice_month",
+            persist_state="page",
+            format_func=lambda one: one or "Any month",
         ),
-        newest_first=order.selectbox("Order", ["Newest first", "Oldest first"], key="invoice_order")
+        newest_first=order.selectbox(
+            "Order", ["Newest first", "Oldest first"], key="invoice_order", persist_state="page"
+        )
         == "Newest first",
     )
 

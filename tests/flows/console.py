@@ -1,0 +1,197 @@
+"""The console as a browser shows it, and the ways of its users into it."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.error import URLError
+
+from playwright.sync_api import Browser, FilePayload, Locator, Page, expect, sync_playwright
+
+from localcloud.settings import REPOSITORY
+from tests.flows.deployment import eventually
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+#: Milliseconds for which a page may be at work.
+PATIENCE = 30_000
+_HEADER, _ROW = 36, 35
+
+
+@contextmanager
+def running_console(endpoint_url: str, folder: Path) -> Iterator[str]:
+    """The console of the local cloud at this endpoint; gives its address."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    url = f"http://127.0.0.1:{port}"
+    environment = os.environ | {
+        "LOCALSTACK_HOST": endpoint_url.removeprefix("http://"),
+        "CONSOLE_PORT": str(port),
+        "FINOPS_ENV": "local",
+    }
+    with (folder / "console.log").open("wb") as log:
+        server = subprocess.Popen(
+            [sys.executable, "-m", "console"],
+            cwd=REPOSITORY,
+            env=environment,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        eventually(lambda: _answers(f"{url}/_stcore/health"), every=0.1, what=f"console at {url}")
+        yield url
+    finally:
+        server.terminate()
+        server.wait(10)
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url) as answer:
+            return bool(answer.status == 200)
+    except URLError:
+        return False
+
+
+@contextmanager
+def running_browser() -> Iterator[Browser]:
+    """Chromium, without a window."""
+    program = next(filter(None, map(shutil.which, BROWSERS)), None)
+    assert program, f"none of {', '.join(BROWSERS)} is installed: scripts/bootstrap browser"
+    with sync_playwright() as playwright:
+        # Containers run tests as root, for whom Chromium has no sandbox.
+        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+@dataclass
+class Visitor:
+    """A person with a browser of their own.
+
+    Attributes:
+        page: The tab.
+        problems: What the pages' scripts complained of.
+    """
+
+    page: Page
+    url: str
+    problems: list[str] = field(default_factory=list)
+
+    @classmethod
+    def come(
+        cls, browser: Browser, url: str, *, name: str, role: str, path: str = "", **settings: Any
+    ) -> Visitor:
+        """Open the console at a path, and sign in."""
+        visitor = cls(browser.new_context(locale="en-GB", **settings).new_page(), url)
+        visitor.page.set_default_timeout(PATIENCE)
+        visitor.page.on("pageerror", lambda error: visitor.problems.append(str(error)))
+        visitor.page.goto(f"{url}/{path}")
+        visitor.page.get_by_role("textbox", name="Name").fill(name)
+        visitor.page.get_by_text(role, exact=True).click()
+        visitor.page.get_by_role("button", name="Sign in").click()
+        expect(visitor.page.get_by_text("All times are UTC")).to_be_attached(timeout=PATIENCE)
+        visitor.settle()
+        return visitor
+
+    def go(self, title: str) -> None:
+        """Open a page by the menu."""
+        self.page.get_by_test_id("stSidebarNav").get_by_role("link", name=title).click()
+        expect(self.page.get_by_role("heading", name=title, level=1)).to_be_visible(
+            timeout=PATIENCE
+        )
+        self.settle()
+
+    def settle(self) -> None:
+        """Wait until the page has been drawn."""
+        self.page.wait_for_function(
+            "document.querySelector('[data-testid=stApp]')"
+            ".getAttribute('data-test-script-state') === 'notRunning'"
+            " && !document.querySelector('[data-testid=stSkeleton]')"
+        )
+
+    def drop(self, **files: bytes) -> None:
+        """Choose files in the first place that takes some; `__` in a name stands for a point."""
+        chosen: list[FilePayload] = [
+            {
+                "name": name.replace("__", "."),
+                "mimeType": "application/octet-stream",
+                "buffer": content,
+            }
+            for name, content in files.items()
+        ]
+        self.page.locator(".zone input").first.set_input_files(chosen)
+
+    def sees(self, text: str) -> None:
+        """The text is, or comes, on the page."""
+        # Tables hold their texts for screen readers as well, where nobody sees them.
+        found = self.page.get_by_text(text).filter(visible=True)
+        expect(found.first).to_be_visible(timeout=PATIENCE)
+
+    def sees_rows(self, count: int) -> None:
+        """The page's first table has, or gets, so many rows."""
+        grid = self.page.get_by_test_id("stDataFrame").first.locator("[role=grid]")
+        expect(grid).to_have_attribute("aria-rowcount", str(count + 1), timeout=PATIENCE)
+        self.settle()
+
+    def sees_no(self, text: str) -> None:
+        """The text is not on the page."""
+        expect(self.page.get_by_text(text)).to_have_count(0)
+
+    def button(self, name: str) -> Locator:
+        """A button by its label."""
+        return self.page.get_by_role("button", name=name, exact=True)
+
+    def field(self, name: str) -> Locator:
+        """A text field by the begin of its label."""
+        return self.page.get_by_role("textbox", name=re.compile(f"^{name}( |$)"))
+
+    def enter(self, name: str, text: str) -> None:
+        """Type into a field, and press Enter."""
+        self.field(name).fill(text)
+        self.page.keyboard.press("Enter")
+
+    def choose_row(self, number: int = 0) -> None:
+        """Choose a row of the page's first table by the box at its left."""
+        grid = self.page.get_by_test_id("stDataFrame").first
+        grid.scroll_into_view_if_needed()
+        # Tables are painted: there is no element to click.
+        grid.click(position={"x": 16, "y": _HEADER + _ROW * (number + 0.5)})
+        self.settle()
+
+    def type_into(self, column: int, text: str, row: int = 0) -> None:
+        """Type into a cell of the page's first table, whose columns are counted from 0."""
+        grid = self.page.get_by_test_id("stDataFrame").first
+        grid.scroll_into_view_if_needed()
+        grid.click(position={"x": 40, "y": _HEADER + _ROW * (row + 0.5)})
+        for at in range(column + 1):
+            if at:
+                self.page.keyboard.press("ArrowRight")
+            cell = grid.get_by_test_id(f"glide-cell-{at}-{row}")
+            expect(cell).to_have_attribute("aria-selected", "true", timeout=PATIENCE)
+        self.page.keyboard.press("Enter")
+        self.page.locator("input.gdg-input").fill(text)
+        self.page.keyboard.press("Enter")
+
+    def download(self, name: str) -> bytes:
+        """What a button gives."""
+        with self.page.expect_download() as given:
+            self.page.get_by_role("button", name=name).click()
+        return Path(given.value.path()).read_bytes()
+
+    def leave(self) -> None:
+        """Close the browser's tab, and hold it against the pages if a script failed."""
+        self.page.context.close()
+        assert not self.problems

@@ -1,0 +1,283 @@
+"""The console in a real browser on the local cloud, as finance people use it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from finops.billing.domain import FileStatus
+from finops.invoices.domain import InvoiceStatus
+from tests.flows.billing import BillingFlow, as_csv, bill
+from tests.flows.console import PATIENCE, Visitor, running_browser, running_console
+from tests.flows.deployment import SPOKE, Deployment, eventually
+from tests.flows.invoices import InvoiceFlow, document, paper, unique
+from tests.invoices.test_export import sheet
+
+pytestmark = [pytest.mark.flow, pytest.mark.xdist_group("console")]
+
+PAGES = ("Overview", "Invoices", "Budgets", "Billing", "Reports", "Audit")
+Come = Callable[..., Visitor]
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    with running_browser() as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def console_url(deployment: Deployment, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with running_console(deployment.url, tmp_path_factory.mktemp("console")) as url:
+        yield url
+
+
+@pytest.fixture
+def come(browser: Browser, console_url: str) -> Iterator[Come]:
+    """People come to the console, each with a browser of their own."""
+    visitors: list[Visitor] = []
+
+    def arrive(role: str, name: str = "", **settings: Any) -> Visitor:
+        visitors.append(
+            Visitor.come(browser, console_url, name=name or role, role=role, **settings)
+        )
+        return visitors[-1]
+
+    yield arrive
+    for visitor in visitors:
+        visitor.leave()
+
+
+def test_an_invoice_is_uploaded_reviewed_by_another_and_taken_away_as_excel(
+    come: Come, invoices: InvoiceFlow
+) -> None:
+    number = unique("R")
+    editor = come("Editor", "edda")
+    editor.go("Invoices")
+    editor.drop(**{f"{number}__pdf": document(paper(number, total="130.00"))})
+    editor.sees("1 of 1 through")
+    editor.sees("but total is 130.00")
+    editor.button("Show").click()
+    expect(editor.button("Approve")).to_be_disabled(timeout=PATIENCE)
+    expect(editor.button("Reject")).to_be_disabled()
+    expect(editor.page.get_by_role("button", name="Total: 130.00")).to_be_visible()
+
+    approver = come("Approver", "anna")
+    approver.page.get_by_role("link", name="Review them").click()
+    approver.enter("Search", number.lower())
+    approver.sees_rows(1)
+    approver.choose_row()
+    approver.button("Open invoice").click()
+    total = approver.field("Total")
+    expect(total).to_have_value("130.00", timeout=PATIENCE)
+    total.fill("120.00")
+    approver.field("Reason").fill("a slip of the pen")
+    approver.button("Approve").click()
+    approver.sees("our number")
+    (record,) = [
+        one for one in invoices.store.all(status="PROCESSED") if one.file == f"{number}.pdf"
+    ]
+    assert record.submitted_by == "edda"
+    assert [(one.reviewer, one.decision, one.reason) for one in record.reviews] == [
+        ("anna", "APPROVED", "a slip of the pen")
+    ]
+    approver.button("All invoices").click()
+    approver.sees("Received")
+    approver.settle()
+    approver.page.get_by_role("combobox", name="Status").click()
+    approver.page.get_by_role("option", name="Any").click()
+    approver.sees_rows(1)
+    book = approver.download("Excel:")
+    head, row, *others = sheet(book, 1)
+    assert head[:3] == ["id", "file", "status"]
+    assert not others
+    assert row[:3] == [record.id, f"{number}.pdf", "PROCESSED"]
+    assert 120.0 in row
+    assert number in row
+    lines = sheet(book, 2)
+    assert lines[1][0] == record.id
+    assert 100.0 in lines[1]
+
+
+def test_nobody_approves_what_they_submitted(come: Come) -> None:
+    number = unique("O")
+    visitor = come("Approver", "otto")
+    visitor.go("Invoices")
+    visitor.drop(**{f"{number}__pdf": document(paper(number, total="130.00"))})
+    visitor.sees("1 of 1 through")
+    visitor.button("Show").click()
+    visitor.field("Total").fill("120.00")
+    visitor.button("Approve").click()
+    visitor.sees("somebody else must approve it")
+    visitor.field("Reason").fill("ordered twice")
+    visitor.button("Reject").click()
+    visitor.sees("Validation failed")
+
+
+def test_files_that_are_no_invoices_are_refused_before_and_after_they_are_sent(
+    come: Come, invoices: InvoiceFlow
+) -> None:
+    name = unique("broken")
+    visitor = come("Editor")
+    visitor.go("Invoices")
+    visitor.drop(
+        notes__txt=b"hello",
+        renamed__pdf=b"hello",
+        empty__pdf=b"",
+        **{f"{name}__pdf": b"%PDF-1.7 and then nothing"},
+    )
+    visitor.sees("notes.txt is of another kind")
+    visitor.sees("renamed.pdf is no PDF, whatever its name says")
+    visitor.sees("empty.pdf is empty")
+    visitor.sees("1 of 1 through")
+    visitor.sees("the PDF is damaged")
+    found = [one.file for one in invoices.store.all(status=InvoiceStatus.REJECTED.value)]
+    assert f"{name}.pdf" in found
+    assert not {"notes.txt", "renamed.pdf", "empty.pdf"} & set(found)
+
+
+def test_a_budget_is_edited_in_the_table_and_applied_in_its_account(
+    come: Come, deployment: Deployment, budget_name: str
+) -> None:
+    deployment.edit(SPOKE, "100", budget_name, note="stays", updated_by="before")
+    deployment.await_status(SPOKE, "APPLIED", budget_name)
+    visitor = come("Editor", "edda")
+    visitor.go("Budgets")
+    visitor.enter("Search", budget_name)
+    visitor.sees_rows(1)
+    visitor.type_into(3, "1234.56")
+    visitor.button("Apply 1 change").click()
+    visitor.sees("1 of 1 answered")
+    assert deployment.amount(SPOKE, budget_name) == Decimal("1234.56")
+    assert deployment.status(SPOKE, budget_name)["updated_by"] == "edda"
+
+
+def test_budgets_are_imported_and_bad_lines_are_named(
+    come: Come, deployment: Deployment, budget_name: str
+) -> None:
+    visitor = come("Editor", "edda")
+    visitor.go("Budgets")
+    visitor.button("Import CSV").click()
+    lines = f"account_id,budget_name,amount\n{SPOKE},{budget_name},77.10\n{SPOKE},other,lots\n"
+    visitor.page.locator("[data-testid=stFileUploader] input").set_input_files(
+        {"name": "budgets.csv", "mimeType": "text/csv", "buffer": lines.encode()}
+    )
+    visitor.sees("1 lines cannot be taken")
+    visitor.button("Set 1 budgets").click()
+    visitor.sees("1 of 1 answered")
+    assert deployment.amount(SPOKE, budget_name) == Decimal("77.10")
+
+
+def test_rows_of_a_billing_file_are_refused_mended_and_dropped_again(
+    come: Come, billing: BillingFlow
+) -> None:
+    dataset = unique("console")
+    rows = [
+        bill("a"),
+        bill("b", bill_amount="ten"),
+        bill("c", bill_date="2026-02-30"),
+    ]
+    visitor = come("Editor")
+    visitor.go("Billing")
+    visitor.enter("Dataset", dataset)
+    visitor.drop(march__csv=as_csv(rows))
+    visitor.sees("1 of 1 loaded or refused")
+    visitor.sees("3 rows read, 1 loaded, 2 refused")
+    visitor.enter("Of dataset", dataset)
+    visitor.sees_rows(1)
+    visitor.choose_row()
+    visitor.sees("2 rows were refused")
+    bad = visitor.download("Rows to mend").decode("utf-8-sig")
+    assert bad.splitlines()[0] == ",".join(as_csv([]).decode().strip().split(","))
+    assert len(bad.splitlines()) == 3
+    mended = bad.replace("ten", "10.00").replace("2026-02-30", "2026-02-28").encode()
+    visitor.page.locator(".zone input").last.set_input_files(
+        {"name": "march-mended.csv", "mimeType": "text/csv", "buffer": mended}
+    )
+    visitor.sees("2 rows read, 2 loaded, 0 refused")
+    assert set(billing.rows(dataset)) == {"a", "b", "c"}
+    statuses = {one.source.key: one.status for one in billing.store.files(dataset=dataset)}
+    assert statuses == {
+        f"billing/{dataset}/march.csv": FileStatus.LOADED_WITH_REJECTS,
+        f"billing/{dataset}/march-mended.csv": FileStatus.LOADED,
+    }
+
+
+def test_who_may_only_look_finds_nothing_to_change(
+    come: Come, deployment: Deployment, invoices: InvoiceFlow, billing: BillingFlow
+) -> None:
+    waiting = invoices.drop(
+        f"raw/{unique('V')}.pdf", document(paper(unique("V"), total="130.00")), owner="edda"
+    )
+    visitor = come("Viewer", path=f"invoices?invoice={waiting.id}")
+    visitor.sees("It waits for a person who may correct or approve it.")
+    for label in ("Approve", "Reject", "Save corrections"):
+        expect(visitor.button(label)).to_have_count(0)
+    for title in ("Invoices", "Billing"):
+        visitor.go(title)
+        expect(visitor.page.locator(".zone")).to_have_count(0)
+    visitor.go("Budgets")
+    for label in ("New budget", "Import CSV", "Remove"):
+        expect(visitor.button(label)).to_have_count(0)
+    visitor.go("Reports")
+    expect(visitor.button("Reconcile now")).to_have_count(0)
+
+
+def test_what_people_do_is_in_the_trail_with_their_name(
+    come: Come, deployment: Deployment, budget_name: str
+) -> None:
+    name = unique("edda")
+    visitor = come("Editor", name)
+    visitor.go("Budgets")
+    visitor.button("New budget").click()
+    visitor.field("Account").fill(SPOKE)
+    visitor.field("Name").fill(budget_name)
+    visitor.field("Amount").fill("12.50")
+    visitor.button("Add").click()
+    visitor.sees("1 of 1 answered")
+
+    def recorded() -> bool:
+        visitor.go("Overview")
+        visitor.go("Audit")
+        visitor.enter("Done", "budget.edited")
+        visitor.enter("Who", f"{name[:-1]}*")
+        visitor.settle()
+        return visitor.page.get_by_test_id("stDataFrame").count() > 0
+
+    eventually(recorded, within=60, what="the entry")
+    visitor.sees_rows(1)
+    visitor.choose_row()
+    visitor.sees(f"{SPOKE}/{budget_name}")
+    visitor.sees("budget.edited")
+    visitor.button("Verify the trail").click()
+    visitor.sees("are as they were written")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1400, 390], ids=["desk", "phone"])
+def test_every_page_is_whole_on_desk_and_phone(come: Come, scheme: str, width: int) -> None:
+    visitor = come("Approver", color_scheme=scheme, viewport={"width": width, "height": 900})
+    for title in PAGES:
+        if width < 800:
+            visitor.page.get_by_test_id("stExpandSidebarButton").click()
+        visitor.go(title)
+        if width < 800:
+            visitor.page.get_by_test_id("stSidebarCollapseButton").get_by_role("button").click()
+        visitor.sees_no("Something is wrong here")
+        visitor.sees_no("cannot be read")
+        overflow = visitor.page.evaluate(
+            "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+        )
+        assert overflow <= 0, title
+        unnamed = visitor.page.evaluate(
+            "[...document.querySelectorAll('[data-testid=stMain] button,"
+            ' [data-testid=stMain] input:not([type=hidden], [tabindex="-1"])\')]'
+            ".filter(one => one.offsetParent && !one.disabled && !(one.ariaLabel"
+            " || one.title || one.innerText || one.labels?.length"
+            " || one.getAttribute('aria-labelledby') || one.placeholder))"
+            ".map(one => one.outerHTML.slice(0, 200))"
+        )
+        assert unnamed == [], title
