@@ -78,7 +78,7 @@ def write_html(report: Report) -> bytes:
             whole=_whole_bullet(report),
             bullets={unit.name: _unit_bullet(unit) for unit in report.units},
             moved=[unit for unit in report.units if unit.drivers or unit.plan_drivers],
-            opened=_opened(report.units),
+            opened=[unit.name for unit in _overrun(units)[:_MOST_OPENED]],
             cuts=cuts,
             anomalies=_cut(report.anomalies, _MOST_FINDINGS),
             changes=_cut(report.changes, _MOST_FINDINGS),
@@ -170,7 +170,7 @@ def _attention(report: Report, units: Sequence[Unit]) -> Iterator[_Point]:
         title = _count(len(differing), "invoice differs", "invoices differ")
         names = _named([one.invoice_id or f"payer {one.payer}" for one in differing])
         yield _Point("bad", "invoices", title, f"No known reason makes the difference: {names}.")
-    over = [unit for unit in units if unit.status is UnitStatus.OVERRUN]
+    over = _overrun(units)
     if over:
         how = "will be over budget" if report.known_until else "over budget"
         title = f"{_count(len(over), 'unit', 'units')} {how}"
@@ -225,11 +225,16 @@ def _state(report: Report) -> tuple[str, str]:
     return "warn", "Month still open" if report.known_until else "Month over, not closed yet"
 
 
-def _opened(units: Sequence[Unit]) -> set[str]:
-    """Whose drivers are shown at once: the units that are furthest over their budgets."""
-    over = [unit for unit in units if unit.status is UnitStatus.OVERRUN]
-    over.sort(key=lambda unit: (-(unit.forecast or unit.actual) + (unit.budget or 0), unit.name))
-    return {unit.name for unit in over[:_MOST_OPENED]}
+def _overrun(units: Sequence[Unit]) -> list[Unit]:
+    """The units over their budgets, the furthest first. Their drivers are shown at once."""
+
+    def left(unit: Unit) -> Decimal:
+        return (unit.budget or Decimal(0)) - (
+            unit.actual if unit.forecast is None else unit.forecast
+        )
+
+    over = (unit for unit in units if unit.status is UnitStatus.OVERRUN)
+    return sorted(over, key=lambda unit: (left(unit), unit.name))
 
 
 def _month_before(report: Report) -> Decimal | None:
