@@ -21,7 +21,7 @@ from finops.shared.observability import logger
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
 @click.version_option(package_name="terraform-aws-finops")
 def finops() -> None:
-    """Cloud finance: budgets of many AWS accounts, billing files in one database, and invoices.
+    """Cloud finance: budgets, billing files, invoices and reconciliation of many AWS accounts.
 
     Exit codes: 0 done, 1 rejected input, 2 wrong usage, 3 AWS or infrastructure failure.
     """
