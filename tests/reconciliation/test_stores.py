@@ -72,6 +72,8 @@ def test_a_revision_is_written_once_and_read_back(reports: Reports, report: Repo
     assert newest.revision == 2
     assert newest.document == json.loads(json.dumps({**written.document, "revision": 2}))
     assert reports.newest("2026-09") is None
+    reports.write(replace(report, month="2026-11", revision=0), FILES)
+    assert reports.months() == {"2026-10": 2, "2026-11": 0}
     for number in range(3, 12):
         reports.write(replace(report, revision=number), FILES)
     last = reports.newest("2026-10")

@@ -16,7 +16,7 @@ from finops.reconciliation.composition import Deployment, payer_roles
 from finops.reconciliation.configuration import Configuration, parse
 from finops.reconciliation.cost_explorer import CLIENT_SETTINGS
 from finops.reconciliation.ports import AnswerCache
-from finops.reconciliation.stores import FolderCache
+from finops.reconciliation.stores import FolderCache, Reports
 from finops.shared.errors import FinOpsError
 
 
@@ -51,6 +51,11 @@ class ReconciliationDeployment:
         key = self.variables["CONFIGURATION_KEY"]
         files = S3Files(self._aws.client("s3"), self.variables["BUCKET"])
         return parse(files.read(key).decode(), name=key)
+
+    @property
+    def reports(self) -> Reports:
+        """The function's own reports."""
+        return Reports(S3Files(self._aws.client("s3"), self.variables["BUCKET"]))
 
     def deployment(
         self, configuration: Configuration, *, now: datetime, scratch: Path

@@ -18,8 +18,11 @@ from finops.cli.environment import Environment
 from finops.cli.invoices_adapters import InvoiceDeployment
 from finops.cli.options import common
 from finops.cli.output import Exit, Output
+from finops.cli.reconcile_adapters import ReconciliationDeployment
 from finops.invoices.domain import InvoiceStatus
 from finops.shared.errors import ConfigurationError
+
+_MONTHS_SHOWN = 3
 
 
 @click.command()
@@ -32,7 +35,7 @@ def status(environment: Environment, out: Output) -> None:
     aws = Aws(environment)
     rows = [*_tables(aws, environment), *_functions(aws, environment), *_queues(aws, environment)]
     rows += [_budgets(aws, environment), _billing(environment), _invoices(environment)]
-    rows += [_audit(aws, environment)]
+    rows += [_reconciliation(environment), _audit(aws, environment)]
     ok = all(row["ok"] for row in rows)
     out.answer(
         {"status": rows, "ok": ok}, rows="status", columns=("name", "kind", "ok", "state", "detail")
@@ -106,6 +109,19 @@ def _invoices(environment: Environment) -> dict[str, Any]:
     if failed:
         detail += "; see `finops invoices list --status PROCESSING_FAILED`"
     return _row("invoices", "flow", "FAILING" if failed else "RUNNING", not failed, detail)
+
+
+def _reconciliation(environment: Environment) -> dict[str, Any]:
+    try:
+        months = ReconciliationDeployment(environment, alone=False).reports.months()
+    except ConfigurationError as error:
+        return _row("reconciliation", "flow", "NOT DEPLOYED", False, str(error))
+    newest = list(months.items())[-_MONTHS_SHOWN:]
+    detail = ", ".join(
+        f"{month} {f'closed, revision {revision}' if revision else 'open'}"
+        for month, revision in newest
+    )
+    return _row("reconciliation", "flow", "RUNNING", True, detail or "no month yet")
 
 
 def _audit(aws: Aws, environment: Environment) -> dict[str, Any]:

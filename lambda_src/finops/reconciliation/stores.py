@@ -61,6 +61,15 @@ class Reports:
             revision=kept["revision"], document=kept["document"], locations=kept["locations"]
         )
 
+    def months(self) -> dict[str, int]:
+        """Every month that has a report, with its newest revision; 0 of one that is open."""
+        found = {name.split("/")[1]: 0 for name in self._files.names("provisional/")}
+        for name in self._files.names("reports/"):
+            _, month, rest = name.split("/", 2)
+            if revision := _REVISION.fullmatch(rest):
+                found[month] = max(found.get(month, 0), int(revision[1]))
+        return dict(sorted(found.items()))
+
     def write(self, report: Report, files: Mapping[str, bytes]) -> Stored:
         """See the port."""
         document = as_document(report)
@@ -113,8 +122,9 @@ class Folder:
 
     def names(self, prefix: str) -> Iterator[str]:
         """See the protocol."""
-        for path in sorted((self._folder / prefix).glob("*")):
-            yield path.relative_to(self._folder).as_posix()
+        for path in sorted((self._folder / prefix).rglob("*")):
+            if path.is_file():
+                yield path.relative_to(self._folder).as_posix()
 
     def read(self, name: str) -> bytes:
         """See the protocol."""
