@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from finops.invoices.domain import InvoiceStatus, SourceDocument
+from tests.flows.audit import AuditTrail
 from tests.flows.deployment import eventually
 from tests.flows.fault_proxy import (
     Answer,
@@ -133,23 +134,22 @@ def deliver(invoices: InvoiceFlow, source: SourceDocument) -> None:
 
 def run(
     invoices: InvoiceFlow, plan: FaultPlan, kind: str, position: int, fault: Fault
-) -> tuple[str, Any]:
-    """What the fault struck, and how the invoice ended."""
+) -> tuple[str, str, Any]:
+    """The invoice, what the fault struck, and how it ended."""
     source = put(invoices, kind)
     plan.watch(source.document_id, position, fault)
     deliver(invoices, source)
     done = invoices.ended(source.document_id, within=180)
-    return plan.struck.get(source.document_id, ""), (
-        done.status,
-        bool(done.serial_number),
-        invoices.executed(source.document_id),
-    )
+    # The last call, to the audit trail, comes when the invoice is through.
+    executed = invoices.executed(source.document_id)
+    struck = plan.struck.get(source.document_id, "")
+    return done.id, struck, (done.status, bool(done.serial_number), executed)
 
 
 @pytest.mark.parametrize("kind", ["json", "page", "job"])
 @pytest.mark.parametrize("fault", [kill_before, kill_after])
 def test_a_function_that_dies_at_any_call_leaves_one_processed_invoice(
-    invoices: InvoiceFlow, plan: FaultPlan, kind: str, fault: Fault
+    invoices: InvoiceFlow, trail: AuditTrail, plan: FaultPlan, kind: str, fault: Fault
 ) -> None:
     whole = put(invoices, kind)
     plan.watch(whole.document_id)
@@ -161,9 +161,12 @@ def test_a_function_that_dies_at_any_call_leaves_one_processed_invoice(
     assert effects <= set(calls), calls
     with ThreadPoolExecutor(6) as pool:
         found = list(pool.map(lambda n: run(invoices, plan, kind, n, fault), range(len(calls))))
-    for position, (struck, ended) in enumerate(found):
+    told = [one["action"] for one in trail.told("invoices", whole.document_id, "invoice.notified")]
+    for position, (invoice, struck, ended) in enumerate(found):
         assert struck, f"nothing was struck at {position} of {calls}"
         assert ended == (InvoiceStatus.PROCESSED, True, "SUCCEEDED"), (position, struck)
+        audited = [one["action"] for one in trail.told("invoices", invoice, *told)]
+        assert sorted(audited) == sorted(told), (position, struck)
     serials = sorted(
         int(one.serial_number.rsplit("-", 1)[1])
         for one in invoices.store.all(status=InvoiceStatus.PROCESSED.value)
