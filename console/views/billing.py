@@ -352,7 +352,7 @@ def _totals(services: Services) -> None:
         {
             **one,
             "name": one["name"] or "not named",
-            "amount_usd": f"{Decimal(one['amount_usd']):.2f}",
+            "amount_usd": ui.amount(f"{Decimal(one['amount_usd']):.2f}"),
         }
         for one in found
     ]

@@ -77,7 +77,7 @@ def _waiting(services: Services) -> None:
         for column, (label, doing, count, title, query) in zip(
             columns, cards[start : start + 3], strict=True
         ):
-            with column, st.container(border=True):
+            with column, st.container(border=True, height="stretch"):
                 _card(label, doing, count, title, query)
 
 

@@ -14,11 +14,17 @@ from console.identity import Role, User
 from console.reports import LINK_SECONDS, StoredReport
 from console.services import Services
 from finops.cli.invoices import last_months
+from finops.reconciliation.domain import UnitStatus
 from finops.reconciliation.rendering import MEDIA_TYPES
 from finops.shared.errors import FinOpsError
 
 _FORMAT_NAMES: Final = {"html": "HTML", "xlsx": "Excel", "csv": "CSV", "json": "JSON"}
-_STATUS_COLOURS: Final = {"OVER": "red", "ALERT": "orange", "WITHIN": "green"}
+_STATUS_COLOURS: Final = {
+    UnitStatus.OVERRUN.value: "red",
+    UnitStatus.ON_TRACK.value: "green",
+    UnitStatus.UNDERRUN.value: "blue",
+    UnitStatus.NO_BUDGET.value: "orange",
+}
 
 
 def show(services: Services, user: User) -> None:
@@ -102,24 +108,30 @@ def _downloads(services: Services, report: StoredReport) -> None:
 def totals(document: Mapping[str, Any]) -> None:
     """What the month cost against what it was to cost."""
     currency, found = document["currency"], document["totals"]
+    over = not found["variance"].startswith("-")
+    # Part of a month says nothing beside a whole one.
+    change = None if document["is_open"] else _percent(found["change_pct"], "the month before")
     shown: list[tuple[str, str, str | None]] = [
+        ("Actual", found["actual"], change),
+        ("Budget", found["budget"], None),
         (
-            "Actual",
-            ui.amount(found["actual"], currency),
-            _percent(found["change_pct"], "last month"),
-        ),
-        ("Budget", ui.amount(found["budget"], currency), None),
-        (
-            "Over budget" if found["variance"][:1] != "-" else "Under budget",
-            ui.amount(found["variance"].lstrip("-"), currency),
+            "Over budget" if over else "Below budget",
+            found["variance"].lstrip("-"),
             _percent(found["variance_pct"], "budget"),
         ),
     ]
     if found["forecast"] is not None:
-        shown.append(("Forecast", ui.amount(found["forecast"], currency), None))
+        shown.append(("Forecast", found["forecast"], None))
     columns = st.columns(len(shown))
-    for column, (label, value, change) in zip(columns, shown, strict=True):
-        column.metric(label, value, delta=change, delta_color="inverse", border=True)
+    for column, (label, value, against) in zip(columns, shown, strict=True):
+        column.metric(
+            f"{label} ({currency})",
+            ui.amount(value, currency).removesuffix(currency).rstrip(),
+            delta=against,
+            delta_color="inverse",
+            border=True,
+            height="stretch",
+        )
 
 
 def _percent(text: str | None, against: str) -> str | None:
@@ -162,8 +174,8 @@ def units(document: Mapping[str, Any]) -> None:
             "status": st.column_config.MultiselectColumn(
                 "Status",
                 options=[ui.words(one) for one in known],
-                color=[_colour(one) for one in known],
-                width="small",
+                color=[_STATUS_COLOURS.get(one, "gray") for one in known],
+                width=110,
             ),
             "name": st.column_config.TextColumn("Business unit", width="medium"),
             "actual": ui.money_column("Actual"),
@@ -178,10 +190,6 @@ def units(document: Mapping[str, Any]) -> None:
             "owner": "Owner",
         },
     )
-
-
-def _colour(status: str) -> str:
-    return next((one for name, one in _STATUS_COLOURS.items() if name in status), "gray")
 
 
 def _used(unit: Mapping[str, Any]) -> float | None:
@@ -206,7 +214,10 @@ def _trends(document: Mapping[str, Any]) -> None:
         for month, amount in zip(document["trend_months"], trend["amounts"], strict=True)
         if amount is not None
     ]
-    daily = [{"day": one["day"], "amount": float(one["amount"])} for one in document["daily"]]
+    daily = [
+        {"day": pd.Timestamp(one["day"]), "amount": float(one["amount"])}
+        for one in document["daily"]
+    ]
     left, right = st.columns(2)
     with left:
         if rows:
