@@ -272,7 +272,10 @@ def _drivers(lines: Sequence[_Account], now: Decimal, before: Decimal) -> tuple[
 def _totals(units: Sequence[Unit], *, is_open: bool) -> Totals:
     actual = total(one.actual for one in units)
     previous = total(one.previous for one in units)
-    budget = total(one.budget for one in units if one.budget is not None)
+    planned = [one for one in units if one.budget is not None]
+    budget = total(one.budget or Decimal(0) for one in planned)
+    variance = total(one.actual for one in planned) - budget
+    foreseen = total(one.forecast or Decimal(0) for one in planned) - budget
     return Totals(
         actual=actual,
         apart=total(one.apart for one in units),
@@ -280,9 +283,11 @@ def _totals(units: Sequence[Unit], *, is_open: bool) -> Totals:
         change=actual - previous,
         change_pct=percent(actual - previous, previous),
         budget=budget,
-        variance=actual - budget,
-        variance_pct=percent(actual - budget, budget),
+        unbudgeted=actual - variance - budget,
+        variance=variance,
+        variance_pct=percent(variance, budget),
         forecast=total(one.forecast or Decimal(0) for one in units) if is_open else None,
+        forecast_variance=foreseen if is_open else None,
         unmapped=total(one.actual for one in units if one.name == UNMAPPED),
     )
 

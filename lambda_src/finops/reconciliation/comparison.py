@@ -445,7 +445,10 @@ class _Comparison:
     def _totals(self, units: Sequence[Unit]) -> Totals:
         actual = total(unit.actual for unit in units)
         previous = total(unit.previous for unit in units)
-        budget = total(unit.budget for unit in units if unit.budget is not None)
+        planned = [unit for unit in units if unit.budget is not None]
+        budget = total(unit.budget or Decimal(0) for unit in planned)
+        variance = total(unit.actual for unit in planned) - budget
+        foreseen = total(unit.forecast or Decimal(0) for unit in planned) - budget
         return Totals(
             actual=actual,
             apart=total(unit.apart for unit in units),
@@ -453,9 +456,11 @@ class _Comparison:
             change=actual - previous,
             change_pct=percent(actual - previous, previous),
             budget=budget,
-            variance=actual - budget,
-            variance_pct=percent(actual - budget, budget),
+            unbudgeted=total(unit.actual for unit in units if unit.budget is None),
+            variance=variance,
+            variance_pct=percent(variance, budget),
             forecast=total(unit.forecast or Decimal(0) for unit in units) if self._runs else None,
+            forecast_variance=foreseen if self._runs else None,
             unmapped=total(unit.actual for unit in units if unit.name == UNMAPPED),
         )
 

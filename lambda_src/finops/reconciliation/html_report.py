@@ -263,9 +263,14 @@ def _unit_bullet(unit: Unit) -> Bullet | None:
 
 
 def _whole_bullet(report: Report) -> Bullet | None:
+    """Of the units with a budget; None where none has one."""
     totals = report.totals
-    most = max(totals.actual, totals.budget, totals.forecast or Decimal(0))
-    return bullet(totals.actual, totals.budget, totals.forecast, full=most * Decimal("1.1"))
+    if not totals.budget:
+        return None
+    off = totals.forecast_variance
+    actual, forecast = totals.budget + totals.variance, None if off is None else totals.budget + off
+    most = max(actual, totals.budget, forecast or Decimal(0))
+    return bullet(actual, totals.budget, forecast, full=most * Decimal("1.1"))
 
 
 def _digits(currency: str) -> int:

@@ -92,10 +92,11 @@ def _against_budget(report: Report) -> str:
     if not totals.budget:
         return f"{spent}; no budget is set."
     side = "above" if totals.variance > 0 else "below"
-    return (
-        f"{spent}, {abs(totals.variance):,f} {side} the budget of {totals.budget:,f}"
-        f" ({_signed(totals.variance_pct)}%)."
+    said = (
+        f"{spent}. Units with a budget are {abs(totals.variance):,f} {side} their"
+        f" {totals.budget:,f} ({_signed(totals.variance_pct)}%)"
     )
+    return said + (f"; {totals.unbudgeted:,f} has no budget." if totals.unbudgeted else ".")
 
 
 def _signed(value: Decimal | None) -> str:

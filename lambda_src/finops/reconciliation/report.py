@@ -74,6 +74,9 @@ class Totals:
     """All units together; fields as theirs.
 
     Attributes:
+        unbudgeted: Of `actual`, what units without a budget cost, Unmapped among them.
+        variance: The sum of the units' own: costs of units with a budget, less their budgets.
+        forecast_variance: The same by forecast, in an open month only.
         unmapped: Of `actual`, what no rule claims.
     """
 
@@ -83,9 +86,11 @@ class Totals:
     change: Decimal
     change_pct: Decimal | None
     budget: Decimal
+    unbudgeted: Decimal
     variance: Decimal
     variance_pct: Decimal | None
     forecast: Decimal | None
+    forecast_variance: Decimal | None
     unmapped: Decimal
 
 

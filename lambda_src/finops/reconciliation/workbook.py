@@ -184,9 +184,9 @@ def _units(sheets: _Sheets, report: Report) -> int:
             )
             for one in report.units
         ],
-        sums=("Actual", "Budget", "Forecast", "Month before", "Change", "Shown apart")
+        sums=("Actual", "Budget", "Variance", "Forecast", "Month before", "Change", "Shown apart")
         if report.totals.forecast is not None
-        else ("Actual", "Budget", "Month before", "Change", "Shown apart"),
+        else ("Actual", "Budget", "Variance", "Month before", "Change", "Shown apart"),
     )
     return count
 
@@ -221,14 +221,11 @@ def _summary(sheets: _Sheets, sheet: Any, report: Report, units: int) -> None:
     def of_units(column: int) -> str:
         return f"=Units!{_cell(units + 1, column)}" if units else ""
 
-    actual = row + 1
     for label, formula, amount, note in (
         ("Actual", of_units(2), totals.actual, "Without what is shown apart"),
         ("Budget", of_units(3), totals.budget, "Of the units that have one"),
-        (
-            *("Variance", f"={_cell(actual, 1)}-{_cell(actual + 1, 1)}", totals.variance),
-            "Actual less budget",
-        ),
+        ("Variance", of_units(4), totals.variance, "Of units with a budget, from their budgets"),
+        ("Without a budget", "", totals.unbudgeted, "Of actual: units without one, and unmapped"),
         (
             *("Forecast, month still open", of_units(6), totals.forecast),
             "An estimate of the whole month; statuses go by it",
