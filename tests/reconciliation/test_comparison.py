@@ -197,6 +197,19 @@ def test_an_open_month_is_judged_by_its_forecast() -> None:
     assert [one.day for one in report.daily] == days(OCTOBER.first, known)
 
 
+def test_tax_and_discounts_go_with_the_usage_that_is_coming() -> None:
+    known = date(2026, 10, 11)
+    daily = [charge("10", start=day) for day in days(date(2026, 9, 1), known)]
+    charges = [
+        charge("100"),
+        charge("19", service="Tax", category=ChargeCategory.TAX),
+        charge("-5", category=ChargeCategory.ADJUSTMENT),
+        charge("50", category=ChargeCategory.PURCHASE),
+    ]
+    report = compare(evidence(charges, account_days=daily, known_until=known))
+    assert str(report.totals.forecast) == "403.40"  # 310 of usage, 14% of it, and the fee once
+
+
 def test_what_is_partly_known_is_not_counted_twice() -> None:
     known = date(2026, 10, 11)
     daily = [charge("10", start=day) for day in days(date(2026, 9, 1), known)]

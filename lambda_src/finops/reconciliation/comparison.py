@@ -324,7 +324,10 @@ class _Comparison:
     # Forecast
 
     def _rest_of_month(self) -> dict[str, Decimal]:
-        """What the days that are not known yet will add to each unit."""
+        """What the days that are not known yet will add to each unit.
+
+        Fees and credits are taken as they are by now.
+        """
         given = self._given
         if not self._runs:
             return {}
@@ -336,7 +339,16 @@ class _Comparison:
             coming = expected_rest(known, given.known_until, given.month.end) - partly
             for unit, share in shares.get(account, {UNMAPPED: Decimal(1)}).items():
                 rest[unit] += coming * share
-        return rest
+        return {unit: coming + self._follows(unit, coming) for unit, coming in rest.items()}
+
+    def _follows(self, unit: str, coming: Decimal) -> Decimal:
+        """What goes with coming usage as it went with usage so far: tax, and agreed discounts."""
+        mine = [one for one in self._compared(self._current) if one.unit == unit]
+        usage = total(one.amount for one in mine if one.charge.category is ChargeCategory.USAGE)
+        if usage <= 0:
+            return Decimal(0)
+        follows = (ChargeCategory.TAX, ChargeCategory.ADJUSTMENT)
+        return total(one.amount for one in mine if one.charge.category in follows) * coming / usage
 
     def _shares(self) -> dict[tuple[str, str], dict[str, Decimal]]:
         """Which part of each account's usage each unit bears, by the newest month with usage."""

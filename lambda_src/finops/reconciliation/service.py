@@ -298,7 +298,8 @@ class Reconciler:
                 f"{month} is open: costs are known up to {known_until - timedelta(days=1)} (UTC),"
                 " changes compare them with whole months, and statuses go by the forecast. The"
                 " forecast adds to what is known, for each day to come, the median cost of the"
-                " same weekday in the four weeks before."
+                " same weekday in the four weeks before, and the tax and discounts that go with it;"
+                " fees and credits are taken as they are by now."
             )
         return tuple(notes)
 
