@@ -11,7 +11,7 @@ import streamlit as st
 
 from console import identity, ui
 from console.services import services
-from console.views import audit, billing, budgets, invoices, overview, reports
+from console.views import audit, billing, budgets, invoice, invoices, overview, reports
 from finops.cli.environment import LOCAL, environment
 
 st.set_page_config(
@@ -23,6 +23,7 @@ st.set_page_config(
 PAGES = (
     (overview, "Overview", ":material/space_dashboard:"),
     (invoices, "Invoices", ":material/receipt_long:"),
+    (invoice, "Invoice", ":material/receipt_long:"),
     (budgets, "Budgets", ":material/savings:"),
     (billing, "Billing", ":material/table_view:"),
     (reports, "Reports", ":material/query_stats:"),
@@ -48,6 +49,7 @@ opened = st.navigation(
                 icon=icon,
                 url_path=title.lower(),
                 default=view is overview,
+                visibility="hidden" if view is invoice else "visible",
             )
             for view, title, icon in PAGES
         }

@@ -196,3 +196,8 @@ def link(title: str, label: str, **query: str) -> None:
     known = st.session_state.get("pages", {})
     if title in known:
         st.page_link(known[title], label=label, query_params=query or None)
+
+
+def open_page(title: str, **query: str) -> None:
+    """Go to another page of this console, in this session."""
+    st.switch_page(st.session_state["pages"][title], query_params=query)

@@ -9,6 +9,9 @@ export default function page({ parentElement, data, setTriggerValue }) {
     const box = document.createElement("button");
     box.type = "button";
     box.className = `box ${one.level}`;
+    // What is said of a box stays on the sheet.
+    box.classList.toggle("rightwards", one.left < 0.5);
+    box.classList.toggle("upwards", one.top > 0.9);
     const percent = (share) => `${100 * share}%`;
     box.style.left = percent(one.left);
     box.style.top = percent(one.top);

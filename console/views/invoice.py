@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 import streamlit as st
@@ -26,10 +26,15 @@ def rests(record: InvoiceRecord) -> bool:
     return record.status.is_final or waits
 
 
-def show(services: Services, user: User, identifier: str, on_close: Callable[[], None]) -> None:
-    """The invoice's page; it keeps itself up to date while the workflow is at work."""
-    record = services.invoices.store.find(identifier)
-    st.button("All invoices", icon=":material/arrow_back:", type="tertiary", on_click=on_close)
+def show(services: Services, user: User) -> None:
+    """The page of the invoice that the address names; up to date while the workflow is at work."""
+    if st.button("All invoices", icon=":material/arrow_back:", type="tertiary"):
+        ui.open_page("Invoices")
+    with ui.failures("The invoice cannot be shown"):
+        _show(services, user, services.invoices.store.find(st.query_params.get("id", "")))
+
+
+def _show(services: Services, user: User, record: InvoiceRecord) -> None:
     _head(record)
     if not rests(record):
         _watch(services, record)

@@ -47,22 +47,13 @@ class Filters:
 
 
 def show(services: Services, user: User) -> None:
-    """One invoice where the address names it, else all of them."""
-    if chosen := st.query_params.get("invoice"):
-        with ui.failures("The invoice cannot be shown"):
-            invoice.show(services, user, chosen, on_close=close)
-        return
+    """The page."""
     st.title("Invoices")
     with ui.failures("The invoices cannot be read"):
         if user.may(Role.EDITOR):
             drop(services, user)
             follow(services)
         table(services, _filters())
-
-
-def close() -> None:
-    """Back to the table."""
-    st.query_params.pop("invoice", None)
 
 
 @st.fragment(run_every="10m")  # a form is good for a quarter of an hour
@@ -131,13 +122,7 @@ def _uploaded(name: str, record: InvoiceRecord | None) -> None:
     left, right = st.columns([7, 1], vertical_alignment="center")
     left.markdown(f"{ui.badge(status)} **{ui.plain(name)}** {ui.plain(reason)}")
     if record and record.invoice and right.button("Show", key=f"open-{record.id}"):
-        open_invoice(record.id)
-        st.rerun()
-
-
-def open_invoice(identifier: str) -> None:
-    """Show this one."""
-    st.query_params["invoice"] = identifier
+        ui.open_page("Invoice", id=record.id)
 
 
 def _filters() -> Filters:
@@ -147,7 +132,7 @@ def _filters() -> Filters:
         search=search.text_input(
             "Search",
             key="invoice_search",
-            persist_state="page",
+            persist_state="session",
             placeholder="File, vendor or number",
             icon=":material/search:",
         ).strip(),
@@ -162,11 +147,11 @@ def _filters() -> Filters:
             "Received",
             months,
             key="invoice_month",
-            persist_state="page",
+            persist_state="session",
             format_func=lambda one: one or "Any month",
         ),
         newest_first=order.selectbox(
-            "Order", ["Newest first", "Oldest first"], key="invoice_order", persist_state="page"
+            "Order", ["Newest first", "Oldest first"], key="invoice_order", persist_state="session"
         )
         == "Newest first",
     )
@@ -244,15 +229,15 @@ def _row(record: InvoiceRecord) -> dict[str, Any]:
 def _actions(records: Sequence[InvoiceRecord], chosen: Sequence[InvoiceRecord]) -> None:
     what = f"{len(chosen)} chosen" if chosen else f"all {len(records)} on this page"
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.button(
+        pressed = st.button(
             "Open invoice",
             type="primary",
             icon=":material/open_in_new:",
             disabled=len(chosen) != 1,
             help="Choose one invoice by the box at its left.",
-            on_click=open_invoice,
-            args=(chosen[0].id,) if len(chosen) == 1 else None,
         )
+        if pressed and len(chosen) == 1:
+            ui.open_page("Invoice", id=chosen[0].id)
         for name in FORMATS:
             download(chosen or records, name, f"{name}: {what}")
 

@@ -157,7 +157,7 @@ def _next_reviews(services: Services) -> None:
             waits = (datetime.now(UTC) - record.received_at).days
             since = f"for {waits} days" if waits > 1 else f"since {ui.moment(record.received_at)}"
             ui.link(
-                "Invoices",
+                "Invoice",
                 f"**{ui.plain(vendor or record.file)}** {ui.plain(amount)} waits {since}",
-                invoice=record.id,
+                id=record.id,
             )

@@ -29,7 +29,7 @@ def shown(stage: Stage) -> Stage:
 
 def of(stage: Stage, role: Role) -> AppTest:
     (one,) = stage.invoices.store.records.values()
-    return stage.page("invoices", role, invoice=one.id)
+    return stage.page("invoice", role, id=one.id)
 
 
 def label(app: AppTest, begin: str) -> Any:
@@ -56,7 +56,7 @@ def test_where_there_are_none_the_page_says_so(stage: Stage) -> None:
 
 
 def test_one_that_is_unknown_is_said_to_be(stage: Stage) -> None:
-    app = stage.page("invoices", invoice="nothing")
+    app = stage.page("invoice", id="nothing")
     assert "The invoice cannot be shown" in app.warning[0].value
 
 

@@ -206,13 +206,11 @@ def test_rows_of_a_billing_file_are_refused_mended_and_dropped_again(
     }
 
 
-def test_who_may_only_look_finds_nothing_to_change(
-    come: Come, deployment: Deployment, invoices: InvoiceFlow, billing: BillingFlow
-) -> None:
+def test_who_may_only_look_finds_nothing_to_change(come: Come, invoices: InvoiceFlow) -> None:
     waiting = invoices.drop(
         f"raw/{unique('V')}.pdf", document(paper(unique("V"), total="130.00")), owner="edda"
     )
-    visitor = come("Viewer", path=f"invoices?invoice={waiting.id}")
+    visitor = come("Viewer", path=f"invoice?id={waiting.id}")
     visitor.sees("It waits for a person who may correct or approve it.")
     for label in ("Approve", "Reject", "Save corrections"):
         expect(visitor.button(label)).to_have_count(0)
