@@ -27,17 +27,24 @@ PATIENCE = 30_000
 _HEADER, _ROW = 36, 35
 
 
-@contextmanager
-def running_console(endpoint_url: str, folder: Path) -> Iterator[str]:
-    """The console of the local cloud at this endpoint; gives its address."""
+def free_address() -> str:
+    """Where a console may be started."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    url = f"http://127.0.0.1:{port}"
+        return f"http://127.0.0.1:{free.getsockname()[1]}"
+
+
+@contextmanager
+def running_console(
+    endpoint_url: str, folder: Path, *, url: str = "", **variables: str
+) -> Iterator[str]:
+    """The console of the local cloud at this endpoint; gives its address."""
+    url = url or free_address()
     environment = os.environ | {
         "LOCALSTACK_HOST": endpoint_url.removeprefix("http://"),
-        "CONSOLE_PORT": str(port),
+        "CONSOLE_PORT": url.rpartition(":")[2],
         "FINOPS_ENV": "local",
+        **variables,
     }
     with (folder / "console.log").open("wb") as log:
         server = subprocess.Popen(

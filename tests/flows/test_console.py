@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,8 +12,9 @@ from playwright.sync_api import Browser, expect
 
 from finops.billing.domain import FileStatus
 from finops.invoices.domain import InvoiceStatus
+from localcloud.endpoints import MANAGEMENT_ACCOUNT, REGION
 from tests.flows.billing import BillingFlow, as_csv, bill
-from tests.flows.console import PATIENCE, Visitor, running_browser, running_console
+from tests.flows.console import PATIENCE, Visitor, free_address, running_browser, running_console
 from tests.flows.deployment import SPOKE, Deployment, eventually
 from tests.flows.invoices import InvoiceFlow, document, paper, unique
 from tests.invoices.test_export import sheet
@@ -252,6 +254,79 @@ def test_what_people_do_is_in_the_trail_with_their_name(
     visitor.sees("budget.edited")
     visitor.button("Verify the trail").click()
     visitor.sees("are as they were written")
+
+
+def test_outside_the_local_cloud_cognito_says_who_it_is_and_its_groups_what_they_may(
+    browser: Browser, deployment: Deployment, tmp_path: Path
+) -> None:
+    url = free_address()
+    password = f"Secret-{unique('pw')}"
+    people = {"editor@example.com": "finops-editor", "stranger@example.com": "others-editor"}
+    pool, client = user_pool(deployment, url, people, password)
+    settings = {
+        "FINOPS_ENV": "prod",
+        "CONSOLE_URL": url,
+        "OIDC_CLIENT_ID": client,
+        "OIDC_METADATA_URL": f"{deployment.url}/{pool}/.well-known/openid-configuration",
+        "AWS_ENDPOINT_URL": deployment.url,
+        "AWS_ACCESS_KEY_ID": MANAGEMENT_ACCOUNT,
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_REGION": REGION,
+        "AWS_DEFAULT_REGION": REGION,
+    }
+    with running_console(deployment.url, tmp_path, url=url, **settings):
+        for person, welcome in (
+            ("editor@example.com", "Waiting for somebody"),
+            ("stranger@example.com", "you are in none of the console's groups"),
+        ):
+            page = browser.new_context().new_page()
+            page.goto(url)
+            way_in = page.get_by_role("button", name="Sign in")
+            expect(way_in).to_be_visible(timeout=PATIENCE)
+            expect(page.get_by_role("textbox")).to_have_count(0)
+            way_in.click()
+            page.locator("input[name=username]").fill(person)
+            page.locator("input[name=password]").fill(password)
+            page.get_by_role("button", name="Sign in").click()
+            expect(page.get_by_text(welcome)).to_be_visible(timeout=PATIENCE)
+            is_in = page.get_by_text("Editor · prod").count() == 1
+            assert is_in == (person == "editor@example.com")
+            page.context.close()
+
+
+def user_pool(
+    deployment: Deployment, url: str, people: Mapping[str, str], password: str
+) -> tuple[str, str]:
+    """A pool of people by their groups, and a client of it as modules/console makes one."""
+    cognito = deployment.client("cognito-idp")
+    pool = cognito.create_user_pool(
+        PoolName=unique("console"),
+        UsernameAttributes=["email"],
+        AdminCreateUserConfig={"AllowAdminCreateUserOnly": True},
+    )["UserPool"]["Id"]
+    cognito.create_user_pool_domain(Domain=unique("console"), UserPoolId=pool)
+    client = cognito.create_user_pool_client(
+        UserPoolId=pool,
+        ClientName="console",
+        GenerateSecret=False,
+        AllowedOAuthFlowsUserPoolClient=True,
+        AllowedOAuthFlows=["code"],
+        AllowedOAuthScopes=["openid", "email"],
+        SupportedIdentityProviders=["COGNITO"],
+        CallbackURLs=[f"{url}/oauth2callback"],
+    )["UserPoolClient"]["ClientId"]
+    for person, group in people.items():
+        attributes = {"email": person, "email_verified": "true"}
+        where = {"UserPoolId": pool, "Username": person}
+        cognito.admin_create_user(
+            **where,
+            UserAttributes=[{"Name": k, "Value": v} for k, v in attributes.items()],
+            MessageAction="SUPPRESS",
+        )
+        cognito.admin_set_user_password(**where, Password=password, Permanent=True)
+        cognito.create_group(GroupName=group, UserPoolId=pool)
+        cognito.admin_add_user_to_group(**where, GroupName=group)
+    return str(pool), str(client)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
