@@ -77,7 +77,8 @@ def _drop(services: Services, user: User) -> None:
         "upload-billing",
         prefix,
         label=f"Drop {what.lower()} here, or choose files",
-        hint="CSV, also compressed as .gz. They go from your browser straight to S3.",
+        hint="CSV, also compressed as .gz. They go from your browser straight to S3"
+        + (f", into the dataset {folder}." if folder else "."),
     )
 
 
@@ -99,7 +100,8 @@ def receive(
         return
     tracked: dict[str, str] = st.session_state.setdefault(_TRACKED, {})
     for one in ended:
-        if one.error or not one.key.startswith(prefix):
+        # The dataset may have been changed while the file was on its way.
+        if one.error or not one.key.startswith((BILLING_PREFIX, RATES_PREFIX)):
             continue
         source = services.billing.source(one.key, one.version_id)
         tracked[source.file_id] = one.name

@@ -185,6 +185,7 @@ def test_rows_of_a_billing_file_are_refused_mended_and_dropped_again(
     visitor = come("Editor")
     visitor.go("Billing")
     visitor.enter("Dataset", dataset)
+    visitor.sees(f"into the dataset {dataset}")
     visitor.drop(march__csv=as_csv(rows))
     visitor.sees("1 of 1 loaded or refused")
     visitor.sees("3 rows read, 1 loaded, 2 refused")
