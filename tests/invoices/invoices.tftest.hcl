@@ -391,9 +391,9 @@ run "audited" {
       for name, policy in output.policy_json : name => [
         for grant in [["Allow", "sqs:SendMessage", "arn:aws:sqs:eu-west-1:111111111111:finops-audit-entries.fifo"]] : grant if contains(
           [
-        "extract_invoice", "fail_invoice", "finish_extraction", "notify_invoice", "process_invoice", "receive_invoices",
-        "review_invoice", "validate_invoice",
-      ], name
+            "extract_invoice", "fail_invoice", "finish_extraction", "notify_invoice", "process_invoice", "receive_invoices",
+            "review_invoice", "validate_invoice",
+          ], name
         )
       ]
     })
@@ -404,9 +404,9 @@ run "audited" {
     condition = alltrue([
       for name, one in local.functions : lookup(one.environment, "AUDIT_QUEUE_URL", "") == (
         contains([
-        "extract_invoice", "fail_invoice", "finish_extraction", "notify_invoice", "process_invoice", "receive_invoices",
-        "review_invoice", "validate_invoice",
-      ], replace(name, "-", "_")) ? var.audit.queue_url : ""
+          "extract_invoice", "fail_invoice", "finish_extraction", "notify_invoice", "process_invoice", "receive_invoices",
+          "review_invoice", "validate_invoice",
+        ], replace(name, "-", "_")) ? var.audit.queue_url : ""
       )
     ])
     error_message = "Who may send is told where to."
