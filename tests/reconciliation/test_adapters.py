@@ -1,0 +1,238 @@
+"""AWS behind the ports: its invoices, processed documents, budgets, and accounts with tags."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+
+import boto3
+import pytest
+from botocore.stub import Stubber
+from moto import mock_aws
+
+from finops.budgets.adapters import DynamoBudgetTable
+from finops.invoices.domain import number_key, vendor_key
+from finops.reconciliation.adapters import (
+    AwsCostExplorer,
+    AwsInvoices,
+    DynamoProcessedInvoices,
+    OrganizationsDirectory,
+    PayerAccounts,
+    StoredRates,
+    TableBudgets,
+)
+from finops.reconciliation.configuration import OrganizationTags
+from finops.reconciliation.domain import UnitBudget
+from finops.shared.errors import ConfigurationError, TransientFailure
+from tests.reconciliation.fakes import OCTOBER, PAYER
+
+KEYS = {"aws_access_key_id": "1", "aws_secret_access_key": "1", "region_name": "us-east-1"}
+
+
+def payers(client: Any) -> PayerAccounts:
+    return PayerAccounts(PAYER, lambda _: client, None)
+
+
+def summary(number: str, total: str, kind: str = "INVOICE") -> dict[str, Any]:
+    def amount(value: str, currency: str) -> dict[str, Any]:
+        return {
+            "TotalAmount": value,
+            "CurrencyCode": currency,
+            "AmountBreakdown": {"Taxes": {"TotalAmount": "1.90"}},
+        }
+
+    paid = amount(total, "EUR") | {
+        "CurrencyExchangeDetails": {
+            "SourceCurrencyCode": "USD",
+            "TargetCurrencyCode": "EUR",
+            "Rate": "0.9",
+        }
+    }
+    return {
+        "AccountId": PAYER,
+        "InvoiceId": number,
+        "InvoiceType": kind,
+        "IssuedDate": datetime(2026, 11, 3, tzinfo=UTC),
+        "Entity": {"InvoicingEntity": "Amazon Web Services EMEA SARL"},
+        "BaseCurrencyAmount": amount("11.90", "USD"),
+        "PaymentCurrencyAmount": paid,
+    }
+
+
+def test_invoices_come_page_by_page_memos_are_negative_and_receipts_none() -> None:
+    client = boto3.client("invoicing", **KEYS)
+    asked = {
+        "Selector": {"ResourceType": "ACCOUNT_ID", "Value": PAYER},
+        "Filter": {"BillingPeriod": {"Month": 10, "Year": 2026}},
+        "MaxResults": 100,
+    }
+    with Stubber(client) as stub:
+        stub.add_response(
+            "list_invoice_summaries",
+            {"InvoiceSummaries": [summary("A", "10.71")], "NextToken": "more"},
+            asked,
+        )
+        stub.add_response(
+            "list_invoice_summaries",
+            {
+                "InvoiceSummaries": [
+                    summary("B", "5", "CREDIT_MEMO"),
+                    summary("C", "5", "PAYMENT_RECEIPT"),
+                ]
+            },
+            asked | {"NextToken": "more"},
+        )
+        found = AwsInvoices(payers(client), [PAYER], role_name="reader").of_month(OCTOBER)
+    assert [(one.number, str(one.amount), str(one.base_amount)) for one in found] == [
+        ("A", "10.71", "11.90"),
+        ("B", "-5", "-11.90"),
+    ]
+    assert (found[0].currency, found[0].base_currency, found[0].exchange_rate) == (
+        "EUR",
+        "USD",
+        Decimal("0.9"),
+    )
+    assert found[0].issued_on == date(2026, 11, 3)
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [("LimitExceededException", TransientFailure), ("AccessDeniedException", ConfigurationError)],
+)
+def test_what_cost_explorer_refuses_is_told_apart(code: str, kind: type[Exception]) -> None:
+    client = boto3.client("ce", **KEYS)
+    request = {
+        "TimePeriod": {"Start": "2026-10-01", "End": "2026-11-01"},
+        "Metrics": ["UnblendedCost"],
+        "Granularity": "MONTHLY",
+    }
+    with Stubber(client) as stub:
+        stub.add_client_error("get_cost_and_usage", code, "no")
+        with pytest.raises(kind) as refused:
+            AwsCostExplorer(payers(client), role_name="reader").page(PAYER, request)
+    if kind is ConfigurationError:
+        assert "modules/reconciliation_payer" in str(refused.value)
+
+
+@pytest.fixture
+def dynamodb() -> Iterator[Any]:
+    with mock_aws():
+        yield boto3.client("dynamodb", **KEYS)
+
+
+def test_processed_documents_are_found_by_number_and_by_cloud_vendor(dynamodb: Any) -> None:
+    dynamodb.create_table(
+        TableName="invoices",
+        BillingMode="PAY_PER_REQUEST",
+        KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+        AttributeDefinitions=[
+            {"AttributeName": name, "AttributeType": "S"} for name in ("id", "received_month")
+        ],
+        GlobalSecondaryIndexes=[
+            {
+                "IndexName": "by_month",
+                "KeySchema": [{"AttributeName": "received_month", "KeyType": "HASH"}],
+                "Projection": {"ProjectionType": "ALL"},
+            }
+        ],
+    )
+
+    def put(number: str, vendor: str, dated: str, received: str, status: str = "PROCESSED") -> None:
+        item = {
+            "id": number,
+            "status": status,
+            "received_month": received,
+            "vendor": vendor,
+            "invoice_number": number,
+            "invoice_date": dated,
+            "currency": "USD",
+            "total": "100.00",
+        }
+        dynamodb.put_item(
+            TableName="invoices", Item={name: {"S": value} for name, value in item.items()}
+        )
+
+    put("EUINV-1", "Somebody", "2026-11-03", "2026-11")
+    put("EUINV-2", "Amazon Web Services, Inc.", "2026-11-03", "2026-12")
+    put("EUINV-3", "Amazon Web Services, Inc.", "2026-12-03", "2026-12")
+    put("EUINV-4", "Bakery", "2026-11-03", "2026-11")
+    put("EUINV-5", "Amazon Web Services, Inc.", "2026-11-03", "2026-11", "NEEDS_REVIEW")
+    found = DynamoProcessedInvoices(
+        dynamodb, "invoices", number_key=number_key, vendor_key=vendor_key
+    ).numbered(["euinv 1"], OCTOBER)
+    assert sorted(one.number for one in found) == ["EUINV-1", "EUINV-2"]
+    assert found[0].amount == Decimal("100.00")
+
+
+def test_only_monthly_budgets_of_all_costs_count_and_bad_rows_do_not(dynamodb: Any) -> None:
+    dynamodb.create_table(
+        TableName="budgets",
+        BillingMode="PAY_PER_REQUEST",
+        KeySchema=[
+            {"AttributeName": "account_id", "KeyType": "HASH"},
+            {"AttributeName": "budget_name", "KeyType": "RANGE"},
+        ],
+        AttributeDefinitions=[
+            {"AttributeName": name, "AttributeType": "S"} for name in ("account_id", "budget_name")
+        ],
+    )
+    for name, attributes in {
+        "monthly-total": {"amount": {"S": "100.50"}},
+        "yearly": {"amount": {"N": "1200"}, "time_unit": {"S": "ANNUALLY"}},
+        "s3": {"amount": {"N": "5"}, "cost_filters": {"M": {"Service": {"L": [{"S": "S3"}]}}}},
+        "broken": {"amount": {"S": "a lot"}},
+    }.items():
+        key = {"account_id": {"S": PAYER}, "budget_name": {"S": name}}
+        dynamodb.put_item(TableName="budgets", Item=key | attributes)
+    found = TableBudgets(DynamoBudgetTable(dynamodb, "budgets")).monthly()
+    assert found == {PAYER: [UnitBudget(monthly_target=Decimal("100.50"), origin="budgets table")]}
+
+
+def test_accounts_of_an_organization_with_what_their_tags_say() -> None:
+    with mock_aws():
+        client = boto3.client("organizations", **KEYS)
+        client.create_organization(FeatureSet="ALL")
+        made = {}
+        for name in ("payments", "sandbox"):
+            status = client.create_account(AccountName=name, Email=f"{name}@example.com")
+            made[name] = status["CreateAccountStatus"]["AccountId"]
+        client.tag_resource(
+            ResourceId=made["payments"],
+            Tags=[
+                {"Key": "unit", "Value": "Payments"},
+                {"Key": "cc", "Value": "CC-1"},
+                {"Key": "other", "Value": "x"},
+            ],
+        )
+        tags = OrganizationTags(business_unit="unit", cost_centre="cc", owner="owner")
+        found = {one.id: one for one in OrganizationsDirectory(client).accounts(tags)}
+    paid = found[made["payments"]]
+    assert paid.name == "payments"
+    assert paid.ownership
+    assert (paid.ownership.business_unit, paid.ownership.cost_centre, paid.ownership.owner) == (
+        "Payments",
+        "CC-1",
+        "",
+    )
+    assert found[made["sandbox"]].ownership is None
+
+
+def test_the_newest_stored_rate_within_a_month_counts() -> None:
+    from finops.billing.domain import Rate
+
+    asked = []
+
+    def rates(currency: str, first: date, last: date) -> list[Rate]:
+        asked.append((currency, first, last))
+        return [
+            Rate(currency=currency, rate_date=day, usd_per_unit=Decimal("1.1"), source="ECB")
+            for day in (date(2026, 10, 28), date(2026, 10, 30))
+        ]
+
+    found = StoredRates(rates).rate("EUR", date(2026, 10, 31))
+    assert found
+    assert (found.rate_date, found.source) == (date(2026, 10, 30), "ECB")
+    assert asked == [("EUR", date(2026, 9, 30), date(2026, 10, 31))]
+    assert StoredRates(lambda *_: []).rate("EUR", date(2026, 10, 31)) is None
