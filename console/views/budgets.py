@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
+from datetime import datetime
 from typing import Any, Final
 
 import pandas as pd
@@ -106,14 +106,17 @@ def _table(services: Services, user: User, found: Sequence[dict[str, Any]]) -> N
         ui.empty("No budget is like that.")
         return
     may_edit = user.may(Role.EDITOR)
+    frame = pd.DataFrame([_row(one) for one in rows])
+    # A column without any value has no type of its own.
+    frame = frame.astype({"amount": float, "applied": float, "applied_at": "datetime64[us, UTC]"})
     st.data_editor(
-        pd.DataFrame([_row(one) for one in rows]),
+        frame,
         key=_EDITOR,
         hide_index=True,
         height=ui.height(len(rows)),
         placeholder="",
         alt="Budgets: status, account, name, amount, period, alerts, addresses and errors",
-        disabled=[name for name in _row(rows[0]) if not may_edit or name not in EDITABLE],
+        disabled=[name for name in frame.columns if not may_edit or name not in EDITABLE],
         column_config={
             "status": ui.status_column(list(Status)),
             "account_id": st.column_config.TextColumn("Account"),
@@ -157,15 +160,22 @@ def _row(one: Mapping[str, Any]) -> dict[str, Any]:
         "status": [ui.words(one["status"])],
         "account_id": one["account_id"],
         "name": one["name"],
-        "amount": pd.to_numeric(one["amount"], errors="coerce"),
-        "applied": pd.to_numeric(one["applied_amount"] or None, errors="coerce"),
+        "amount": _number(one["amount"]),
+        "applied": _number(one["applied_amount"]),
         "time_unit": str(one["time_unit"]).upper(),
         "thresholds": one["thresholds"],
         "emails": one["emails"],
-        "applied_at": pd.to_datetime(one["applied_at"], utc=True, format="ISO8601"),
+        "applied_at": datetime.fromisoformat(one["applied_at"]) if one["applied_at"] else None,
         "updated_by": one["updated_by"],
         "error": one["error"],
     }
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        return float(text) if text else None
+    except ValueError:
+        return None  # whatever else was typed: the error says so
 
 
 def _key(one: Mapping[str, Any]) -> BudgetKey:
@@ -450,15 +460,3 @@ def compare(services: Services, *, repair: bool) -> list[dict[str, Any]]:
             {"repair": repair},
         )
     return list(answer["drift"])
-
-
-def total(found: Sequence[Mapping[str, Any]]) -> Decimal:
-    """What the monthly budgets in force add up to, USD."""
-    return sum(
-        (
-            Decimal(one["applied_amount"])
-            for one in found
-            if one["applied_amount"] and one["time_unit"] == TimeUnit.MONTHLY.value
-        ),
-        Decimal(0),
-    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -32,6 +33,7 @@ FORMATS: Final = {
     "CSV": (write_csv, "csv", "text/csv"),
     "JSON": (write_json, "json", "application/json"),
 }
+_Page = tuple[list[InvoiceRecord], Mapping[str, Any] | None]
 _TRACKED: Final = "tracked_invoices"
 _STARTS: Final = "invoice_page_starts"
 
@@ -289,24 +291,38 @@ def listed(
     months = [filters.month] if filters.month or filters.status else last_months(datetime.now(UTC))
     if not filters.newest_first:
         months.reverse()
-    begin = months.index(start.pop("month")) if "month" in start else 0
-    found: list[InvoiceRecord] = []
-    for number in range(begin, len(months)):
-        more, after = _services.invoices.store.page(
+    months = months[months.index(start.pop("month")) if "month" in start else 0 :]
+
+    def page(month: str, start: Mapping[str, Any] | None, limit: int) -> _Page:
+        return _services.invoices.store.page(
             status=filters.status,
-            month=months[number],
+            month=month,
             search=filters.search,
             newest_first=filters.newest_first,
-            limit=PAGE_ROWS - len(found),
+            limit=limit,
             start=start or None,
         )
-        found += more
-        start = {}
-        if after:
-            return found, {**after, "month": months[number]}
-        if len(found) >= PAGE_ROWS:
-            ended = number + 1 == len(months)
-            return found, None if ended else {"month": months[number + 1]}
+
+    with ThreadPoolExecutor(len(months)) as pool:
+        # What is searched for may be in any month: all of them are asked at once.
+        asked = {
+            month: pool.submit(page, month, None, PAGE_ROWS)
+            for month in (months[1:] if filters.search else ())
+        }
+        found: list[InvoiceRecord] = []
+        for number, month in enumerate(months):
+            more, after = (
+                asked[month].result()
+                if month in asked
+                else page(month, start, PAGE_ROWS - len(found))
+            )
+            found += more
+            start = {}
+            if after:
+                return found, {**after, "month": month}
+            if len(found) >= PAGE_ROWS:
+                ended = number + 1 == len(months)
+                return found, None if ended else {"month": months[number + 1]}
     return found, None
 
 
