@@ -178,12 +178,13 @@ def test_only_monthly_budgets_of_all_costs_count_and_bad_rows_do_not(dynamodb: A
             {"AttributeName": name, "AttributeType": "S"} for name in ("account_id", "budget_name")
         ],
     )
-    for name, attributes in {
+    rows: dict[str, dict[str, Any]] = {
         "monthly-total": {"amount": {"S": "100.50"}},
         "yearly": {"amount": {"N": "1200"}, "time_unit": {"S": "ANNUALLY"}},
         "s3": {"amount": {"N": "5"}, "cost_filters": {"M": {"Service": {"L": [{"S": "S3"}]}}}},
         "broken": {"amount": {"S": "a lot"}},
-    }.items():
+    }
+    for name, attributes in rows.items():
         key = {"account_id": {"S": PAYER}, "budget_name": {"S": name}}
         dynamodb.put_item(TableName="budgets", Item=key | attributes)
     found = TableBudgets(DynamoBudgetTable(dynamodb, "budgets")).monthly()
