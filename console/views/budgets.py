@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import pandas as pd
@@ -106,9 +106,11 @@ def _table(services: Services, user: User, found: Sequence[dict[str, Any]]) -> N
         ui.empty("No budget is like that.")
         return
     may_edit = user.may(Role.EDITOR)
-    frame = pd.DataFrame([_row(one) for one in rows])
+    spent = spent_this_month(services, services.environment.name)
+    frame = pd.DataFrame([_row(one, spent) for one in rows])
     # A column without any value has no type of its own.
-    frame = frame.astype({"amount": float, "applied": float, "applied_at": "datetime64[us, UTC]"})
+    numbers = dict.fromkeys(("amount", "applied", "spent"), float)
+    frame = frame.astype({**numbers, "applied_at": "datetime64[us, UTC]"})
     st.data_editor(
         frame,
         key=_EDITOR,
@@ -125,6 +127,11 @@ def _table(services: Services, user: User, found: Sequence[dict[str, Any]]) -> N
                 "Amount (USD)", format="dollar", min_value=0.01, step=0.01, required=True
             ),
             "applied": st.column_config.NumberColumn("In force (USD)", format="dollar"),
+            "spent": st.column_config.NumberColumn(
+                "Account's costs this month (USD)",
+                format="dollar",
+                help="All costs of the account, as the month's newest report has them.",
+            ),
             "time_unit": st.column_config.SelectboxColumn(
                 "Period", options=[one.value for one in TimeUnit]
             ),
@@ -155,13 +162,26 @@ def _table(services: Services, user: User, found: Sequence[dict[str, Any]]) -> N
         st.caption("Columns with a pen are edited in place: click twice, or press Enter on a cell.")
 
 
-def _row(one: Mapping[str, Any]) -> dict[str, Any]:
+@st.cache_data(ttl=60, max_entries=4, show_spinner=False)
+def spent_this_month(_services: Services, _deployment: str) -> dict[str, float]:
+    """The costs of each account, USD, by the report of this month; empty where there is none."""
+    try:
+        report = _services.reports.newest(f"{datetime.now(UTC):%Y-%m}")
+    except FinOpsError:
+        return {}
+    if report is None or report.document["currency"] != "USD":
+        return {}
+    return {one["account"]: float(one["amount"]) for one in report.document["accounts"]}
+
+
+def _row(one: Mapping[str, Any], spent: Mapping[str, float]) -> dict[str, Any]:
     return {
         "status": [ui.words(one["status"])],
         "account_id": one["account_id"],
         "name": one["name"],
         "amount": _number(one["amount"]),
         "applied": _number(one["applied_amount"]),
+        "spent": spent.get(one["account_id"]),
         "time_unit": str(one["time_unit"]).upper(),
         "thresholds": one["thresholds"],
         "emails": one["emails"],
