@@ -21,7 +21,8 @@ from finops.shared.errors import FinOpsError
 def show(services: Services, _user: User) -> None:
     """The page."""
     st.title("Overview")
-    _waiting(services)
+    # What arrives is shown without being asked for.
+    st.fragment(run_every="15s")(_waiting)(services)
     _money(services)
     _next_reviews(services)
 

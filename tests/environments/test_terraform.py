@@ -54,7 +54,8 @@ def copied(work: Path, *folders: str) -> Path:
 
 
 @pytest.mark.parametrize(
-    "suite", ["lambda_function", "budgets", "billing", "invoices", "reconciliation", "audit"]
+    "suite",
+    ["lambda_function", "budgets", "billing", "invoices", "reconciliation", "audit", "console"],
 )
 def test_modules_hold_what_their_terraform_tests_say(suite: str, tmp_path: Path) -> None:
     folder = copied(tmp_path / "copy", "modules", f"tests/{suite}") / "tests" / suite

@@ -80,7 +80,7 @@ class TestFlows:
     def test_a_file_with_its_counts_once_however_often_its_event_comes(
         self, billing: BillingFlow, trail: AuditTrail
     ) -> None:
-        body = as_csv([bill(1), bill(2, bill_amount="much")])
+        body = as_csv([bill(1, item="audited"), bill(2, bill_amount="much")])
         source = billing.put(f"billing/{unique('audit')}/a.csv", body)
         entry = billing.ended(source)
         for _ in range(2):

@@ -151,7 +151,7 @@ run "people_may_read_too_where_they_are_named" {
 
   assert {
     condition = jsonencode(jsondecode(output.policy_json.trust).Statement[0].Principal) == jsonencode({
-      AWS = ["arn:aws:iam::111111111111:role/finance", "arn:aws:iam::111111111111:role/finops-reconcile-month"]
+      AWS = ["arn:aws:iam::111111111111:role/finops-reconcile-month", "arn:aws:iam::111111111111:role/finance"]
     })
     error_message = "Those who are named may assume the role, with the same external id."
   }
