@@ -94,7 +94,8 @@ class TestFlows:
     def test_a_large_file_by_the_workflow_that_finishes_it(
         self, billing: BillingFlow, trail: AuditTrail
     ) -> None:
-        source = billing.put(f"billing/{unique('audit')}/large.csv", as_csv(many_bills(5000, seed=7)))
+        body = as_csv(many_bills(5000, seed=7))
+        source = billing.put(f"billing/{unique('audit')}/large.csv", body)
         entry = billing.ended(source)
         (loaded,) = trail.told("billing", source.uri, "billing_file.loaded")
         assert loaded["counts"]["rows_read"] == entry.tally.read == 5000
