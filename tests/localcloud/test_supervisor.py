@@ -32,6 +32,14 @@ from localcloud.supervisor import LocalCloud
 SLEEPER = "import time\ndef handler(event, context):\n    time.sleep(600)\n"
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Children heed SIGINT from their first moment, also below a shell's background job."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def describe(settings: Settings) -> dict[str, Any]:
     described: dict[str, Any] = json.loads(settings.ready_file.read_text())
     return described
@@ -201,6 +209,7 @@ def test_refuses_a_port_that_somebody_else_has(local_settings: Settings) -> None
     assert not local_settings.ready_file.exists()
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_interrupt_in_the_foreground_leaves_nothing(local_settings: Settings) -> None:
     with command(local_settings, "run") as process:
         assert wait_until(local_settings.ready_file.exists, 60)
@@ -211,6 +220,7 @@ def test_interrupt_in_the_foreground_leaves_nothing(local_settings: Settings) ->
     assert nothing_left(local_settings, sessions)
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_interrupt_while_starting_leaves_nothing(local_settings: Settings) -> None:
     for delay in (0.2, 0.5, 0.8):
         with command(local_settings, "run") as process:
