@@ -33,7 +33,7 @@ def drop_all(console: Console, folder: Path) -> None:
         shown = {one.name: one.what for one in batch}
         for one in answer["invoices"]:
             name = Path(one["file"]).name
-            style = STYLES.get(one["status"], "")
+            style = STYLES.get(one["status"], "yellow")
             found = " ".join(filter(None, (one["serial_number"], _money(one))))
             console.print(
                 f"  {name:18} {shown.pop(name, 'its second invoice')}: "

@@ -6,7 +6,8 @@ import getpass
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
@@ -318,16 +319,15 @@ def finish(
 ) -> None:
     """Wait for invoices, print what became of them, and exit by that."""
     deadline = time.monotonic() + timeout
-    known: dict[str, InvoiceRecord] = {}
+    known: dict[str, list[InvoiceRecord]] = {}
     with out.progress("invoices", len(ids)) as show_done:
         while True:
             for name, one in ids.items():
-                if name not in known or not _ended(known[name], since):
-                    try:
-                        known[name] = deployment.store.find(one)
-                    except RejectedInput:
-                        continue
-            open_ = [name for name in ids if name not in known or not _ended(known[name], since)]
+                if not _through(known.get(name), since):
+                    with suppress(RejectedInput):
+                        first = deployment.store.find(one)
+                        known[name] = [first, *_further(deployment, first)]
+            open_ = [name for name in ids if not _through(known.get(name), since)]
             show_done(len(ids) - len(open_))
             if not open_ or time.monotonic() >= deadline:
                 break
@@ -337,8 +337,7 @@ def finish(
         if name not in known:
             answers.append({"id": one, "file": name, "status": InvoiceStatus.RECEIVED.value})
             continue
-        parts = [known[name], *_further(deployment, known[name])]
-        answers += [describe(part) | {"file": name} for part in parts]
+        answers += [describe(part) | {"file": name} for part in known[name]]
     out.answer({"invoices": answers}, rows="invoices", columns=COLUMNS)
     statuses = {one["status"] for one in answers}
     if timeout and open_:
@@ -358,6 +357,14 @@ def _further(deployment: InvoiceDeployment, first: InvoiceRecord) -> Iterator[In
         except RejectedInput:
             return
         number += 1
+
+
+def _through(parts: Sequence[InvoiceRecord] | None, since: InvoiceRecord | None) -> bool:
+    """Whether a document's invoices, as far as they are known, have all come to an end."""
+    if not parts:
+        return False
+    first, *further = parts
+    return _ended(first, since) and all(_ended(one, None) for one in further)
 
 
 def _ended(record: InvoiceRecord, since: InvoiceRecord | None) -> bool:
