@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from finops.reconciliation.comparison import Evidence, compare, differences
+from finops.reconciliation.comparison import Evidence, compare
 from finops.reconciliation.configuration import parse
 from finops.reconciliation.domain import (
     UNMAPPED,
@@ -24,6 +24,7 @@ from finops.reconciliation.domain import (
     total,
 )
 from finops.reconciliation.report import RateUsed, as_document
+from finops.reconciliation.revisions import differences
 from finops.shared.money import rounded
 from finops.shared.periods import Month
 from tests.reconciliation.fakes import (

@@ -27,7 +27,6 @@ from finops.reconciliation.report import (
     AccountLine,
     Anomaly,
     CategoryLine,
-    Change,
     Check,
     DailyCost,
     Driver,
@@ -47,14 +46,6 @@ TREND_MONTHS: Final = 12
 _DRIVERS: Final = 5
 _PLAN_MONTHS: Final = 3
 _REST: Final = "Everything else"
-#: Amounts of these tables tell one revision from another.
-_REVISED_TABLES: Final[Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
-    "units": (("name",), ("actual", "apart", "budget")),
-    "categories": (("category",), ("amount",)),
-    "accounts": (("payer", "account"), ("amount",)),
-    "services": (("service",), ("amount",)),
-    "invoices": (("payer", "invoice_id", "currency"), ("charged", "invoiced", "processed")),
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -660,30 +651,6 @@ class _Comparison:
         # Either side was rounded once.
         holds = abs(wanted - got) <= Decimal(1).scaleb(-self._digits)
         return Check(name=name, rule=rule, holds=holds, expected=wanted, found=got, note=note)
-
-
-def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[Change, ...]:
-    """The amounts in which two reports differ, each as `as_document` gives it."""
-    changes = []
-    for table, (keys, amounts) in _REVISED_TABLES.items():
-        old, new = (
-            {" ".join(filter(None, (row[key] for key in keys))): row for row in one[table]}
-            for one in (before, after)
-        )
-        for line in sorted(old.keys() | new.keys()):
-            for name in amounts:
-                values = [_amount(rows.get(line), name) for rows in (old, new)]
-                if values[0] != values[1]:
-                    title = line if len(amounts) == 1 else f"{line}: {name}"
-                    changes.append(
-                        Change(table=table, line=title, before=values[0], after=values[1])
-                    )
-    return tuple(changes)
-
-
-def _amount(row: Mapping[str, Any] | None, name: str) -> Decimal | None:
-    text = row.get(name) if row else None
-    return None if text is None else Decimal(text)
 
 
 def _account_key(charge: Charge) -> tuple[str, str]:

@@ -10,7 +10,7 @@ from statistics import median
 from typing import Final
 
 from finops.reconciliation.anomalies import HISTORY_DAYS, Unusual
-from finops.reconciliation.comparison import TREND_MONTHS, Evidence, compare, differences
+from finops.reconciliation.comparison import TREND_MONTHS, Evidence, compare
 from finops.reconciliation.configuration import Configuration, DatedRate
 from finops.reconciliation.domain import Charge, UnitBudget, total
 from finops.reconciliation.invoice_check import check_invoices, focus_rule
@@ -29,6 +29,7 @@ from finops.reconciliation.ports import (
     Stored,
 )
 from finops.reconciliation.report import Check, InvoiceLine, RateUsed, Report, as_document
+from finops.reconciliation.revisions import differences
 from finops.shared.audit import AuditEvent, AuditRecorder, NoAudit, digest
 from finops.shared.errors import ConfigurationError, RejectedInput
 from finops.shared.money import WIDE, rounded

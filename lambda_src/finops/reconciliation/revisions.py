@@ -1,0 +1,42 @@
+"""What tells one revision of a closed month from the one before."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any, Final
+
+from finops.reconciliation.report import Change
+
+#: Of each table: what names a line, and the amounts that count.
+_REVISED_TABLES: Final[Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
+    "units": (("name",), ("actual", "apart", "budget")),
+    "categories": (("category",), ("amount",)),
+    "accounts": (("payer", "account"), ("amount",)),
+    "services": (("service",), ("amount",)),
+    "invoices": (("payer", "invoice_id", "currency"), ("charged", "invoiced", "processed")),
+}
+
+
+def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[Change, ...]:
+    """The amounts in which two reports differ, each as `as_document` gives it."""
+    changes = []
+    for table, (keys, amounts) in _REVISED_TABLES.items():
+        old, new = (
+            {" ".join(filter(None, (row[key] for key in keys))): row for row in one[table]}
+            for one in (before, after)
+        )
+        for line in sorted(old.keys() | new.keys()):
+            for name in amounts:
+                values = [_amount(rows.get(line), name) for rows in (old, new)]
+                if values[0] != values[1]:
+                    title = line if len(amounts) == 1 else f"{line}: {name}"
+                    changes.append(
+                        Change(table=table, line=title, before=values[0], after=values[1])
+                    )
+    return tuple(changes)
+
+
+def _amount(row: Mapping[str, Any] | None, name: str) -> Decimal | None:
+    text = row.get(name) if row else None
+    return None if text is None else Decimal(text)
