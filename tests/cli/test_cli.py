@@ -16,6 +16,7 @@ from finops.budgets.adapters import DynamoStatusTable
 from finops.budgets.domain import BudgetKey, Status, edit_version
 from finops.budgets.ports import BudgetStatus
 from finops.cli.main import main
+from finops.shared.observability import logger
 
 ACCOUNT = "222222222222"
 Finops = Callable[..., tuple[int, str, str]]
@@ -230,3 +231,11 @@ def test_an_aws_failure_ends_with_a_reason_and_not_a_stack_trace(
 def test_wrong_usage_ends_with_two(finops: Finops) -> None:
     assert finops("budgets", "set")[0] == 2
     assert finops("budgets", "set", ACCOUNT, "5", "--colour", "red")[0] == 2
+
+
+def test_a_command_leaves_the_log_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = logger.log_level
+    monkeypatch.setattr("sys.argv", ["finops", "--version"])
+    with pytest.raises(SystemExit):
+        main()
+    assert logger.log_level == before

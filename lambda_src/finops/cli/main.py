@@ -39,6 +39,7 @@ finops.add_command(status)
 def main() -> None:
     """Run the command, and end it with a reason rather than a stack trace."""
     # What functions log is not for a terminal, whose stdout is for answers.
+    before = logger.log_level
     logger.setLevel("CRITICAL")
     try:
         finops()
@@ -47,3 +48,5 @@ def main() -> None:
         output(as_json="--json" in sys.argv).fail(
             str(error), Exit.REJECTED if rejected else Exit.INFRASTRUCTURE, code=error.code
         )
+    finally:
+        logger.setLevel(before)
