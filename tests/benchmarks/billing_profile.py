@@ -22,7 +22,8 @@ from finops.billing.reader import open_csv
 from finops.billing.rows import DatasetFormat, RowParser
 from finops.billing.schemas import BILLING, recognise
 from finops.shared.data_api import DataApi, data_api_client
-from tests.benchmarks.test_billing import lines
+from tests.benchmarks.billing_files import lines
+from tests.benchmarks.measuring import timed
 from tests.flows.billing import HEADER
 
 
@@ -76,13 +77,6 @@ def main(rows: int) -> dict[str, float]:
     found["requests with rows"] = len(sent)
     found["MiB sent in them"] = sum(sent) / (1 << 20)
     return found
-
-
-def timed(action: object) -> float:
-    assert callable(action)
-    start = time.perf_counter()
-    action()
-    return time.perf_counter() - start
 
 
 if __name__ == "__main__":

@@ -29,7 +29,8 @@ from localcloud.database import Database
 from localcloud.settings import REPOSITORY
 from localcloud.supervisor import LocalCloud
 from localcloud.terraform import local_environment
-from tests.benchmarks.test_budgets import timed
+from tests.benchmarks.billing_files import lines
+from tests.benchmarks.measuring import timed
 from tests.conftest import fresh_settings
 from tests.flows.billing import HEADER, LOADER, BillingFlow
 from tests.flows.deployment import Deployment, eventually
@@ -66,17 +67,6 @@ def deployed(latency_ms: int) -> Iterator[tuple[BillingFlow, LocalCloud]]:
             rates = b"currency,rate_date,usd_per_unit\nEUR,2026-03-01,1.25\n"
             flow.drop("rates/first.csv", rates)
             yield flow, cloud
-
-
-def lines(first: int, item: str = "Croissant") -> Iterator[str]:
-    """Lines of a billing file, without end."""
-    number = first
-    while True:
-        number += 1
-        yield (
-            f"{number},Acme {number % 5000} GmbH,DE,Berlin,Bakery,{item},"
-            f"2026-03-0{1 + number % 7},{'EUR' if number % 2 else 'USD'},{number % 9973}.25\n"
-        )
 
 
 def as_values(line: str) -> dict[str, str]:

@@ -9,9 +9,7 @@ import json
 import os
 import statistics
 import subprocess
-import time
 import zipfile
-from collections.abc import Callable
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
@@ -21,9 +19,9 @@ from rich.console import Console
 from rich.table import Table
 
 from localcloud.settings import REPOSITORY, Settings
+from tests.benchmarks.measuring import percentile, timed
 from tests.flows.conftest import FURTHER_SPOKES
-from tests.flows.deployment import SPOKE, Deployment, eventually
-from tests.flows.test_load import assumed_roles
+from tests.flows.deployment import SPOKE, Deployment, assumed_roles, eventually
 
 pytestmark = pytest.mark.benchmark
 
@@ -41,16 +39,6 @@ def show(title: str, *rows: tuple[str, str, str]) -> None:
     for row in rows:
         table.add_row(*row)
     console.print(table)
-
-
-def timed(action: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    action()
-    return time.perf_counter() - start
-
-
-def percentile(seconds: list[float], percent: int) -> float:
-    return statistics.quantiles(seconds, n=100, method="inclusive")[percent - 1]
 
 
 def test_latency_of_an_edit(deployment: Deployment) -> None:

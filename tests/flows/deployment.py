@@ -274,3 +274,14 @@ def refused(call: Callable[[], Any]) -> str:
 
 
 __all__ = ["OTHER_SPOKE", "PARAMETERS", "REGION", "SPOKE", "Deployment", "eventually", "refused"]
+
+
+def assumed_roles(deployment: Deployment, account_ids: set[str]) -> int:
+    """How often the publisher assumed a role in these accounts, by its own log."""
+    pages = (
+        deployment.client("logs")
+        .get_paginator("filter_log_events")
+        .paginate(logGroupName="/aws/lambda/finops-publish-budget", filterPattern='"role assumed"')
+    )
+    lines = [event["message"] for page in pages for event in page["events"]]
+    return sum(any(one in line for one in account_ids) for line in lines)

@@ -21,7 +21,7 @@ from tests.flows.audit import APPENDER, HEAD_WRITER, AuditTrail
 from tests.flows.billing import BillingFlow, as_csv, bill, many_bills
 from tests.flows.deployment import SPOKE, Deployment, eventually, refused
 from tests.flows.invoices import InvoiceFlow, document, paper, unique
-from tests.flows.test_least_privilege import HUB, without
+from tests.flows.privileges import HUB, without
 
 pytestmark = [
     pytest.mark.flow,

@@ -12,7 +12,7 @@ import pytest
 from finops.audit.service import newest_head
 from finops.shared.audit import AuditEvent
 from tests.flows.audit import APPENDER, HEAD_WRITER, AuditTrail
-from tests.flows.test_least_privilege import (
+from tests.flows.privileges import (
     HUB,
     answers,
     deployed,

@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 from finops.billing.domain import FileStatus, SourceObject
 from tests.flows.audit import is_told
 from tests.flows.billing import LOADER, BillingFlow, as_csv, bill, many_bills
-from tests.flows.test_least_privilege import (
+from tests.flows.privileges import (
     HUB,
     answers,
     deployed,

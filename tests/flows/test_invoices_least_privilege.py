@@ -14,7 +14,7 @@ from finops.invoices.domain import InvoiceStatus, SourceDocument
 from finops.invoices.reviewing import Reviewing
 from tests.flows.audit import is_told
 from tests.flows.invoices import STEPS, InvoiceFlow, document, json_invoice, paper
-from tests.flows.test_least_privilege import (
+from tests.flows.privileges import (
     HUB,
     answers,
     deployed,

@@ -7,11 +7,9 @@ that needs it must then fail, and work again once it is back.
 from __future__ import annotations
 
 import json
-import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from datetime import UTC, datetime, timedelta
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -21,6 +19,20 @@ from botocore.exceptions import ClientError
 
 from tests.flows.audit import is_told
 from tests.flows.deployment import OTHER_SPOKE, SPOKE, Deployment, eventually, refused
+from tests.flows.privileges import (
+    HUB,
+    answers,
+    deployed,
+    failure_is_kept,
+    failures_queue,
+    flow_of,
+    forget_sessions,
+    happens,
+    log_is_written,
+    schedule,
+    undelivered_is_kept,
+    without,
+)
 
 pytestmark = [
     pytest.mark.flow,
@@ -28,31 +40,10 @@ pytestmark = [
     pytest.mark.needs("service_permissions", "cross_account_bus"),
 ]
 
-HUB = "111111111111"
-#: What works takes a second, and longer where the machine is busy; what does not is not waited for
-#: as long.
-PATIENT, IMPATIENT = 30.0, 4.0
-patience = [PATIENT]
-
-
-def happens(probe: Callable[[], Any]) -> bool:
-    """Whether something comes about in time."""
-    deadline = time.monotonic() + patience[-1]
-    while not (there := bool(probe())) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    return there
-
 
 def applied(d: Deployment, name: str) -> None:
     d.edit(SPOKE, 10, name)
     d.await_status(SPOKE, "APPLIED", name)
-
-
-def answers(d: Deployment, function: str, payload: Any, account_id: str = HUB) -> bool:
-    answer = d.client("lambda", account_id).invoke(
-        FunctionName=function, Payload=json.dumps(payload).encode()
-    )
-    return "FunctionError" not in answer
 
 
 def edit_is_applied(d: Deployment, name: str) -> bool:
@@ -132,82 +123,12 @@ def repair_is_audited(d: Deployment, name: str) -> bool:
     return drift_is_repaired(d, name) and is_audited(d, name, "drift.repaired")
 
 
-def failures_queue(d: Deployment, function: str, account_id: str) -> str:
-    found = d.client("sqs", account_id).get_queue_url(QueueName=f"{function}-failures")
-    return str(found["QueueUrl"])
-
-
-#: No function can make sense of this event.
-SENSELESS = {"Records": [{}], "account_id": 5}
-
-
-def failure_is_kept(function: str, account_id: str) -> Callable[[Deployment, str], bool]:
-    def probe(d: Deployment, _: str) -> bool:
-        queue = failures_queue(d, function, account_id)
-        d.client("sqs", account_id).purge_queue(QueueUrl=queue)
-        d.client("lambda", account_id).invoke(
-            FunctionName=function,
-            InvocationType="Event",
-            Payload=json.dumps(SENSELESS).encode(),
-        )
-        return happens(lambda: d.messages(queue, account_id))
-
-    return probe
-
-
-def log_is_written(function: str, account_id: str) -> Callable[[Deployment, str], bool]:
-    def probe(d: Deployment, _: str) -> bool:
-        logs = d.client("logs", account_id)
-
-        def lines() -> int:
-            pages = logs.get_paginator("filter_log_events").paginate(
-                logGroupName=f"/aws/lambda/{function}"
-            )
-            return sum(len(page["events"]) for page in pages)
-
-        before = lines()
-        answers(d, function, SENSELESS, account_id)
-        return happens(lambda: lines() > before)
-
-    return probe
-
-
-@contextmanager
-def schedule(d: Deployment, name: str, account_id: str, **target: Any) -> Iterator[None]:
-    """A copy of the deployed schedule that is due in a moment, once."""
-    scheduler = d.client("scheduler", account_id)
-    deployed = scheduler.get_schedule(Name=name)["Target"]
-    copy = f"{name}-{uuid.uuid4().hex[:8]}"
-    due = datetime.now(UTC) + timedelta(seconds=1)
-    scheduler.create_schedule(
-        Name=copy,
-        ScheduleExpression=f"at({due:%Y-%m-%dT%H:%M:%S})",
-        FlexibleTimeWindow={"Mode": "OFF"},
-        Target=deployed | target,
-    )
-    try:
-        yield
-    finally:
-        scheduler.delete_schedule(Name=copy)
-
-
 def schedule_fires(function: str, account_id: str) -> Callable[[Deployment, str], bool]:
     def probe(d: Deployment, name: str) -> bool:
         applied(d, name)
         d.client("budgets", SPOKE).delete_budget(AccountId=SPOKE, BudgetName=name)
         with schedule(d, function, account_id):
             return happens(lambda: d.amount(SPOKE, name) == 10)
-
-    return probe
-
-
-def undelivered_is_kept(function: str, account_id: str) -> Callable[[Deployment, str], bool]:
-    def probe(d: Deployment, _: str) -> bool:
-        queue = failures_queue(d, function, account_id)
-        d.client("sqs", account_id).purge_queue(QueueUrl=queue)
-        nowhere = f"arn:aws:lambda:us-east-1:{account_id}:function:not-there"
-        with schedule(d, function, account_id, Arn=nowhere):
-            return happens(lambda: d.messages(queue, account_id))
 
     return probe
 
@@ -267,69 +188,6 @@ NEEDED: dict[tuple[str, str, str], Callable[[Deployment, str], bool]] = {
 }
 
 
-def policies(d: Deployment, account_id: str) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    """(role, policy name, document) of every inline policy of the deployment."""
-    iam = d.client("iam", account_id)
-    for page in iam.get_paginator("list_roles").paginate():
-        for role in page["Roles"]:
-            name = role["RoleName"]
-            if not name.startswith("finops-"):
-                continue
-            for policy in iam.list_role_policies(RoleName=name)["PolicyNames"]:
-                found = iam.get_role_policy(RoleName=name, PolicyName=policy)
-                yield name, policy, found["PolicyDocument"]
-
-
-#: What workers remember of: role sessions, and a trail that failed a moment ago.
-_REMEMBERED = ("AssumeSpokeRoles", "RecordAuditEntries")
-
-
-@contextmanager
-def without(d: Deployment, account_id: str, role: str, sid: str) -> Iterator[None]:
-    """The role without one statement."""
-    iam = d.client("iam", account_id)
-    ((name, policy, document),) = [one for one in policies(d, account_id) if one[0] == role]
-    kept = [one for one in document["Statement"] if one["Sid"] != sid]
-    assert len(kept) == len(document["Statement"]) - 1
-    # A policy needs a statement; this one allows nothing that anybody does.
-    nothing = {"Sid": "None", "Effect": "Deny", "Action": "s3:ListAllMyBuckets", "Resource": "*"}
-    kept = kept or [nothing]
-
-    def put(statements: list[dict[str, Any]]) -> None:
-        iam.put_role_policy(
-            RoleName=name,
-            PolicyName=policy,
-            PolicyDocument=json.dumps(document | {"Statement": statements}),
-        )
-
-    put(kept)
-    try:
-        if sid in _REMEMBERED:
-            forget_sessions(d, role)
-        patience.append(IMPATIENT)
-        yield
-    finally:
-        patience[:] = [PATIENT]
-        put(document["Statement"])
-        if sid == "RecordAuditEntries":
-            forget_sessions(d, role)
-
-
-def forget_sessions(d: Deployment, function: str, **environment: str) -> dict[str, str]:
-    """Replace the function's workers, which hold role sessions; returns the settings before."""
-    functions = d.client("lambda")
-    found = functions.get_function_configuration(FunctionName=function)
-    before: dict[str, str] = found["Environment"]["Variables"]
-    functions.update_function_configuration(
-        FunctionName=function,
-        Environment={"Variables": before | {"RESTARTED": uuid.uuid4().hex} | environment},
-    )
-    functions.get_waiter("function_updated_v2").wait(
-        FunctionName=function, WaiterConfig={"Delay": 0.1, "MaxAttempts": 100}
-    )
-    return before
-
-
 @pytest.fixture
 def name(deployment: Deployment) -> Iterator[str]:
     """A budget name that no other probe has seen."""
@@ -337,31 +195,6 @@ def name(deployment: Deployment) -> Iterator[str]:
     yield names
     for suffix in ("", "-again"):
         deployment.remove(SPOKE, names + suffix)
-
-
-def deployed(d: Deployment) -> set[tuple[str, str, str]]:
-    """(account, role, statement) of every statement of the deployment."""
-    return {
-        (account_id, role, statement["Sid"])
-        for account_id in (HUB, SPOKE)
-        for role, _, document in policies(d, account_id)
-        for statement in document["Statement"]
-    }
-
-
-def flow_of(role: str) -> str:
-    """Which flow a role belongs to; the statements of each have tests of their own."""
-    for word, flow in {
-        "audit": "audit",
-        "billing": "billing",
-        "invoice": "invoices",
-        "extraction": "invoices",
-        "reconcile": "reconciliation",
-        "cost-reader": "reconciliation",
-    }.items():
-        if word in role:
-            return flow
-    return "budgets"
 
 
 def test_every_statement_that_is_deployed_is_needed_by_something(deployment: Deployment) -> None:

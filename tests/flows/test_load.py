@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.flows.conftest import FURTHER_SPOKES
-from tests.flows.deployment import SPOKE, Deployment, eventually
+from tests.flows.deployment import SPOKE, Deployment, assumed_roles, eventually
 
 pytestmark = [pytest.mark.flow, pytest.mark.xdist_group("budgets")]
 
@@ -78,17 +78,6 @@ def test_a_thousand_edits_over_fifty_accounts_each_find_their_end(
     assert assumed_roles(deployment, set(spokes)) <= len(spokes)
     for url in queues:
         assert deployment.messages(url) == []
-
-
-def assumed_roles(deployment: Deployment, account_ids: set[str]) -> int:
-    """How often the publisher assumed a role in these accounts, by its own log."""
-    pages = (
-        deployment.client("logs")
-        .get_paginator("filter_log_events")
-        .paginate(logGroupName="/aws/lambda/finops-publish-budget", filterPattern='"role assumed"')
-    )
-    lines = [event["message"] for page in pages for event in page["events"]]
-    return sum(any(one in line for one in account_ids) for line in lines)
 
 
 def record(name: str, amount: int, sequence: int) -> dict[str, Any]:

@@ -8,14 +8,7 @@ import pytest
 
 from tests.flows.audit import is_told
 from tests.flows.deployment import Deployment
-from tests.flows.reconciliation import (
-    FUNCTION,
-    PAYER_ROLE,
-    PAYERS,
-    ReconciliationFlow,
-    months_ago,
-)
-from tests.flows.test_least_privilege import (
+from tests.flows.privileges import (
     HUB,
     deployed,
     failure_is_kept,
@@ -27,6 +20,13 @@ from tests.flows.test_least_privilege import (
     schedule,
     undelivered_is_kept,
     without,
+)
+from tests.flows.reconciliation import (
+    FUNCTION,
+    PAYER_ROLE,
+    PAYERS,
+    ReconciliationFlow,
+    months_ago,
 )
 
 pytestmark = [

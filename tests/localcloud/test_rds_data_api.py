@@ -13,7 +13,7 @@ from localcloud.settings import Settings
 from localcloud.supervisor import LocalCloud
 from tests.conftest import fresh_settings
 from tests.localcloud.contract.aws import MANAGEMENT, Account, error_code
-from tests.localcloud.contract.test_rds_data_api import Cluster, make_cluster
+from tests.localcloud.contract.clusters import Cluster, make_cluster
 
 IMPATIENT = {"FINOPS_DATA_API_STATEMENT_SECONDS": "1", "FINOPS_DATA_API_IDLE_SECONDS": "2"}
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 from localcloud.settings import Settings
 from localcloud.supervisor import LocalCloud
 from tests.localcloud.contract.aws import MANAGEMENT, Account, Queue
-from tests.localcloud.contract.test_stream_mappings import BATCHES, connect, make_table
+from tests.localcloud.contract.streams import BATCHES, connect, make_table
 
 
 def test_a_restart_delivers_each_change_once(local_settings: Settings) -> None:
