@@ -1,0 +1,75 @@
+"""Find phrases that this project does not write, and say what to write instead.
+
+    python scripts/check_phrases.py [FILE…]
+
+Without files every tracked text file is read. scripts/phrases.txt lists the phrases; add to it
+whatever a reader stumbles over.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+PHRASES = REPOSITORY / "scripts" / "phrases.txt"
+SUFFIXES = (".md", ".py", ".tf", ".hcl", ".html", ".j2", ".sh", ".yaml", ".yml")
+# A phrase may go on in the next line: of a comment, or of a string in the source code.
+_GAP = r"(?:\s|#|f?[\"'](?=\s)|(?<=\s)f?[\"'])+"
+
+Phrase = tuple[re.Pattern[str], str]
+
+
+def phrases(text: str) -> list[Phrase]:
+    """Read lines of `PATTERN -> BETTER`; a space in a pattern also matches a line break.
+
+    Raises:
+        ValueError: a line has no arrow.
+    """
+    found = []
+    for line in text.splitlines():
+        if not line.strip() or line.startswith("#"):
+            continue
+        pattern, arrow, better = line.partition(" -> ")
+        if not arrow:
+            raise ValueError(f"not `PATTERN -> BETTER`: {line}")
+        spaced = pattern.strip().replace(" ", _GAP)
+        found.append((re.compile(rf"(?<!\w){spaced}", re.IGNORECASE), better.strip()))
+    return found
+
+
+def problems(text: str, known: list[Phrase]) -> Iterator[str]:
+    """Yield `LINE: "what is written": write "BETTER"` for each phrase found in a text."""
+    for pattern, better in known:
+        for match in pattern.finditer(text):
+            line = text.count("\n", 0, match.start()) + 1
+            written = " ".join(match.group().split())
+            yield f'{line}: "{written}": write "{better}"'
+
+
+def tracked_files() -> list[Path]:
+    """Every text file that git tracks, except the tests of this check."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=REPOSITORY, capture_output=True, text=True, check=True
+    ).stdout
+    paths = (REPOSITORY / name for name in listed.split("\0") if name.endswith(SUFFIXES))
+    return [path for path in paths if path.name != "test_phrases.py" and path.is_file()]
+
+
+def main(arguments: list[str]) -> int:
+    """Check the given files, or all of them; 1 where a phrase was found."""
+    known = phrases(PHRASES.read_text(encoding="utf-8"))
+    found = [
+        f"{path}:{problem}"
+        for path in map(Path, arguments or tracked_files())
+        for problem in problems(path.read_text(encoding="utf-8"), known)
+    ]
+    print("\n".join(found), end="\n" if found else "")
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
