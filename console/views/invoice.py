@@ -12,8 +12,15 @@ from console.identity import Role, User
 from console.rendering import page_image
 from console.services import Services
 from finops.cli.invoices import describe, reviews
-from finops.invoices.domain import AMOUNTS, FIELDS, REQUIRED, InvoiceStatus, Reading, Severity
-from finops.invoices.ports import InvoiceRecord
+from finops.invoices.domain import (
+    AMOUNTS,
+    FIELDS,
+    REQUIRED,
+    InvoiceRecord,
+    InvoiceStatus,
+    Reading,
+    Severity,
+)
 from finops.shared.errors import FinOpsError
 
 #: Percent below which people look twice.

@@ -17,9 +17,8 @@ from console.services import Services
 from console.views import invoice
 from finops.cli.invoices import describe, last_months
 from finops.invoices.document_files import LARGEST_DOCUMENT
-from finops.invoices.domain import RAW_PREFIX, InvoiceStatus
+from finops.invoices.domain import RAW_PREFIX, InvoiceRecord, InvoiceStatus
 from finops.invoices.export import write_csv, write_json, write_xlsx
-from finops.invoices.ports import InvoiceRecord
 from finops.shared.errors import RejectedInput
 
 PAGE_ROWS: Final = 100

@@ -19,8 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 from finops.invoices.adapters import DynamoInvoices
-from finops.invoices.domain import InvoiceStatus
-from finops.invoices.ports import InvoiceRecord
+from finops.invoices.domain import InvoiceRecord, InvoiceStatus
 from tests.console.conftest import waiting
 from tests.flows.console import PATIENCE, Visitor, running_browser, running_console
 from tests.flows.deployment import SPOKE, Deployment, eventually

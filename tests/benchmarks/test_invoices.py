@@ -24,9 +24,9 @@ from rich.table import Table
 
 import sample_invoices
 from finops.invoices.document_files import inspect
-from finops.invoices.expense import read_expense
 from finops.invoices.messages import message
-from finops.invoices.text_layer import analyze_text_layer
+from finops.invoices.text_layer.pdf import analyze_text_layer
+from finops.invoices.textract_response import read_expense
 from finops.invoices.validation import Checks, check, outcome
 from localcloud.supervisor import LocalCloud
 from localcloud.terraform import local_environment
@@ -34,7 +34,7 @@ from tests.conftest import fresh_settings
 from tests.flows.deployment import Deployment
 from tests.flows.invoices import InvoiceFlow, document, paper, unique
 from tests.invoices.fakes import record
-from tests.invoices.test_expense_layout import TRUTH, agrees
+from tests.invoices.text_layer.test_layout import TRUTH, agrees
 
 pytestmark = pytest.mark.benchmark
 

@@ -15,8 +15,15 @@ from console.identity import Role, User
 from console.services import Services
 from finops.budgets.domain import BudgetKey
 from finops.cli.environment import Environment
-from finops.invoices.domain import Invoice, InvoiceStatus, Issue, Place, Reading, Severity
-from finops.invoices.ports import InvoiceRecord
+from finops.invoices.domain import (
+    Invoice,
+    InvoiceRecord,
+    InvoiceStatus,
+    Issue,
+    Place,
+    Reading,
+    Severity,
+)
 from finops.invoices.reviewing import Reviewing
 from finops.shared.audit import MemoryRecorder
 from finops.shared.errors import ConfigurationError

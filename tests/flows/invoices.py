@@ -11,8 +11,7 @@ from functools import cached_property
 from typing import Any
 
 from finops.invoices.adapters import DynamoInvoices, S3Documents, StepFunctionsWorkflow
-from finops.invoices.domain import InvoiceStatus, SourceDocument
-from finops.invoices.ports import InvoiceRecord
+from finops.invoices.domain import InvoiceRecord, InvoiceStatus, SourceDocument
 from finops.invoices.reviewing import Reviewing
 from finops.shared.errors import RejectedInput
 from tests.flows.deployment import Deployment, eventually

@@ -9,14 +9,9 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, BinaryIO
 
-from finops.invoices.domain import (
-    InvoiceStatus,
-    SourceDocument,
-    duplicate_key,
-    near_match_key,
-    serial_number,
-)
-from finops.invoices.ports import Filed, InvoiceRecord
+from finops.invoices.domain import InvoiceRecord, InvoiceStatus, SourceDocument, serial_number
+from finops.invoices.identity import duplicate_key, near_match_key
+from finops.invoices.ports import Filed
 from finops.shared.audit import digest
 from finops.shared.errors import RejectedInput, TransientFailure
 

@@ -20,8 +20,7 @@ from finops.invoices.adapters import (
     Topics,
     TopicsAndMail,
 )
-from finops.invoices.domain import InvoiceStatus, LineItem, SourceDocument
-from finops.invoices.ports import InvoiceRecord
+from finops.invoices.domain import InvoiceRecord, InvoiceStatus, LineItem, SourceDocument
 from finops.shared.errors import ConfigurationError, RejectedInput, TransientFailure
 from tests.invoices.fakes import record
 from tests.invoices.test_domain import invoice

@@ -10,7 +10,7 @@ from PIL import Image
 
 from finops.invoices import document_files
 from finops.invoices.document_files import inspect
-from finops.invoices.text_layer import analyze_text_layer, pages_of
+from finops.invoices.text_layer.pdf import analyze_text_layer, pages_of
 from finops.shared.errors import RejectedInput
 
 

@@ -11,13 +11,10 @@ from finops.invoices.domain import (
     InvoiceStatus,
     Reading,
     SourceDocument,
-    duplicate_key,
     invoice_id,
-    near_match_key,
-    number_key,
     serial_number,
-    vendor_key,
 )
+from finops.invoices.identity import duplicate_key, near_match_key, number_key, vendor_key
 
 READ = {
     "vendor": "Acme GmbH",

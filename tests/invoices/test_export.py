@@ -12,10 +12,9 @@ from decimal import Decimal
 from typing import Any
 from xml.etree import ElementTree
 
-from finops.invoices.domain import InvoiceStatus, Issue, LineItem, Severity
+from finops.invoices.domain import InvoiceRecord, InvoiceStatus, Issue, LineItem, Severity
 from finops.invoices.export import as_json, write_csv, write_json, write_xlsx
 from finops.invoices.messages import customer_mail, message
-from finops.invoices.ports import InvoiceRecord
 from tests.invoices.fakes import record
 from tests.invoices.test_domain import invoice
 

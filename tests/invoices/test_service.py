@@ -9,9 +9,8 @@ from typing import Any
 import pytest
 
 from finops.invoices.document_files import DocumentFile
-from finops.invoices.domain import InvoiceStatus, Severity
+from finops.invoices.domain import Failure, InvoiceRecord, InvoiceStatus, Severity
 from finops.invoices.extraction import EngineSettings, Extracted, Extraction
-from finops.invoices.ports import Failure, InvoiceRecord
 from finops.invoices.reviewing import Decision, Reviewing, Waiting
 from finops.invoices.rules import Rule
 from finops.invoices.service import (

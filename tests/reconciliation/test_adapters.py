@@ -13,7 +13,7 @@ from botocore.stub import Stubber
 from moto import mock_aws
 
 from finops.budgets.adapters import DynamoBudgetTable
-from finops.invoices.domain import number_key, vendor_key
+from finops.invoices.identity import number_key, vendor_key
 from finops.reconciliation.adapters import (
     AwsCostExplorer,
     AwsInvoices,

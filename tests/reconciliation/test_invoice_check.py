@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from finops.invoices.domain import number_key
+from finops.invoices.identity import number_key
 from finops.reconciliation.domain import Charge, ChargeCategory, IssuedInvoice
 from finops.reconciliation.invoice_check import check_invoices, focus_rule
 from finops.reconciliation.report import Agreement, InvoiceLine

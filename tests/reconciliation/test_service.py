@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from finops.invoices.domain import number_key
+from finops.invoices.identity import number_key
 from finops.reconciliation.configuration import DatedRate, OrganizationTags, parse
 from finops.reconciliation.domain import Charge, ChargeCategory, IssuedInvoice, UnitBudget
 from finops.reconciliation.mapping import Account, Ownership

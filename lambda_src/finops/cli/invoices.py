@@ -20,9 +20,8 @@ from finops.cli.invoices_adapters import InvoiceDeployment
 from finops.cli.options import common
 from finops.cli.output import Exit, Output
 from finops.invoices.audit_events import retried_event
-from finops.invoices.domain import InvoiceStatus, invoice_id
+from finops.invoices.domain import InvoiceRecord, InvoiceStatus, invoice_id
 from finops.invoices.export import as_json, write_csv, write_json, write_xlsx
-from finops.invoices.ports import InvoiceRecord
 from finops.invoices.rules import parse_rules
 from finops.shared.errors import ConfigurationError, RejectedInput
 

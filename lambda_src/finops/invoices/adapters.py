@@ -14,15 +14,10 @@ from typing import Any, BinaryIO, Final
 import msgspec
 from botocore.exceptions import ClientError
 
-from finops.invoices.domain import (
-    InvoiceStatus,
-    SourceDocument,
-    duplicate_key,
-    near_match_key,
-    serial_number,
-)
+from finops.invoices.domain import InvoiceRecord, InvoiceStatus, SourceDocument, serial_number
+from finops.invoices.identity import duplicate_key, near_match_key
 from finops.invoices.messages import customer_mail, message
-from finops.invoices.ports import Filed, InvoiceRecord
+from finops.invoices.ports import Filed
 from finops.shared.audit import digest
 from finops.shared.aws import aws_errors
 from finops.shared.errors import RejectedInput, TransientFailure

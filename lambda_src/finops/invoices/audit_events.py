@@ -6,8 +6,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Final
 
-from finops.invoices.domain import Invoice, InvoiceStatus, Severity
-from finops.invoices.ports import Failure, InvoiceRecord
+from finops.invoices.domain import Failure, Invoice, InvoiceRecord, InvoiceStatus, Severity
 from finops.shared.audit import AuditEvent, digest, rfc3339
 
 STREAM: Final = "invoices"

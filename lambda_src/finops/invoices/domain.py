@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
@@ -11,9 +9,7 @@ from decimal import Decimal
 from enum import StrEnum
 from functools import cached_property
 from hashlib import sha256
-from itertools import groupby
 from typing import Final
-from urllib.parse import quote
 
 #: Where documents and JSON invoices are dropped, and where answers of the engines are kept.
 RAW_PREFIX: Final = "raw/"
@@ -267,66 +263,6 @@ def invoice_id(document_id: str, number: int) -> str:
     return document_id if number == 1 else f"{document_id}-{number}"
 
 
-#: Legal forms say nothing about who the vendor is: "ACME GmbH" and "Acme" are one.
-_LEGAL_FORMS: Final = frozenset(
-    {
-        *("ab", "ag", "aps", "as", "asa", "bv", "bvba", "co", "company", "corp", "corporation"),
-        *("ek", "eirl", "eurl", "gbr", "gmbh", "inc", "incorporated", "kg", "kgaa", "limited"),
-        *("llc", "llp", "lp", "ltd", "ltda", "mbh", "nv", "ohg", "oy", "oyj", "plc", "pte", "pty"),
-        *("pvt", "sa", "sae", "sarl", "sas", "sasu", "se", "sl", "slu", "spa", "sprl", "srl"),
-        *("srls", "ug", "vof"),
-    }
-)
-_WORDS = re.compile(r"[^\W_]+")
-
-
-def vendor_key(name: str) -> str:
-    """The vendor as compared with others: no accents, case, punctuation or legal form."""
-    plain = unicodedata.normalize("NFKD", name.replace("ß", "ss")).casefold()
-    words = _WORDS.findall("".join(c for c in plain if not unicodedata.combining(c)))
-    # "B.V." and "S. à r. l." are one word each.
-    joined = [
-        text
-        for single, run in groupby(words, key=lambda word: len(word) == 1)
-        for text in (["".join(run)] if single else run)
-    ]
-    kept = [word for word in joined if word not in _LEGAL_FORMS]
-    return "".join(kept or joined) or plain.strip()
-
-
-def number_key(number: str) -> str:
-    """The invoice number as compared with others: letters and digits only, in capitals."""
-    plain = unicodedata.normalize("NFKC", number).upper()
-    return "".join(_WORDS.findall(plain)) or plain.strip()
-
-
-def duplicate_key(invoice: Invoice) -> str:
-    """The same for two invoices that are one: vendor, number and year."""
-    dated = invoice.date("invoice_date") or invoice.date("due_date") or date.min
-    return "|".join(
-        quote(part, safe="")
-        for part in (
-            vendor_key(invoice.text("vendor")),
-            number_key(invoice.text("invoice_number")),
-            f"{dated:%Y}",
-        )
-    )
-
-
-def near_match_key(invoice: Invoice) -> str:
-    """The same for two invoices that may be one: vendor, total and date, whatever the number."""
-    total = invoice.amount("total") or Decimal(0)
-    return "|".join(
-        quote(part, safe="")
-        for part in (
-            vendor_key(invoice.text("vendor")),
-            f"{total.normalize():f}",
-            invoice.text("currency"),
-            invoice.text("invoice_date") or invoice.text("due_date"),
-        )
-    )
-
-
 def serial_number(year: int, serial: int, prefix: str = "INV") -> str:
     """Our own number of an invoice, such as `INV-2026-000123`: assigned once, without gaps."""
     return f"{prefix}-{year}-{serial:06}"
@@ -347,3 +283,76 @@ class Review:
     reason: str = ""
     before: Mapping[str, str] = field(default_factory=dict)
     after: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """A step of the workflow that failed.
+
+    Attributes:
+        entered: When the workflow came to record it: tells a replay from another failure.
+        redrive: How many times the execution had been redriven.
+        resumed: Whether a redrive has gone on from it.
+    """
+
+    step: str
+    error: str
+    cause: str
+    entered: str = ""
+    redrive: int = 0
+    resumed: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InvoiceRecord:
+    """An invoice as the table holds it.
+
+    Attributes:
+        revision: Counts the writes; who writes must have seen the last one.
+        invoice: As read and corrected; None before the document is read.
+        content_sha256: Of the document's bytes; empty where it is too large to be read here.
+        response_key: Where in the bucket the engine's whole answer is; `response_sha256` is of its
+            bytes.
+        cost_usd: What the engine charged for the document, by the price a page that is set.
+        agreement: In shadow mode, by field whether both engines read the same.
+        serial_number: Our own number, such as INV-2026-000123; empty until it is processed.
+        duplicate_of: The id of the invoice that this one repeats, or may repeat.
+        approved: A person approved it as it is.
+        decision: What a person decided and the workflow has not seen yet: APPROVED, CORRECTED or
+            REJECTED; empty otherwise.
+        task_token: By which the workflow is told; only while it waits.
+        announced: What was said of it: a status or event, and after how many reviews and reminders.
+    """
+
+    id: str
+    document: SourceDocument
+    status: InvoiceStatus
+    revision: int = 0
+    received_at: datetime
+    updated_at: datetime
+    submitted_by: str = ""
+    media_type: str = ""
+    pages: int = 0
+    content_sha256: str = ""
+    engine: str = ""
+    response_key: str = ""
+    response_sha256: str = ""
+    cost_usd: Decimal = Decimal(0)
+    agreement: Mapping[str, bool] = field(default_factory=dict)
+    invoice: Invoice | None = None
+    issues: tuple[Issue, ...] = ()
+    serial_number: str = ""
+    duplicate_of: str = ""
+    processed_at: datetime | None = None
+    approved: bool = False
+    decision: str = ""
+    reviews: tuple[Review, ...] = ()
+    task_token: str = ""
+    escalations: int = 0
+    failure: Failure | None = None
+    announced: tuple[str, ...] = ()
+
+    @property
+    def file(self) -> str:
+        """The file's name as its owner knows it."""
+        return self.document.file

@@ -11,15 +11,11 @@ from typing import Any, BinaryIO, Final
 
 from finops.invoices.audit_events import extracted_event, rejected_event
 from finops.invoices.document_files import DocumentFile
-from finops.invoices.domain import (
-    TEXTRACT_PREFIX,
-    Invoice,
-    InvoiceStatus,
-    vendor_key,
-)
-from finops.invoices.expense import read_expense
-from finops.invoices.ports import ExpenseEngine, InvoiceRecord, InvoiceStore, Objects, Workflow
+from finops.invoices.domain import TEXTRACT_PREFIX, Invoice, InvoiceRecord, InvoiceStatus
+from finops.invoices.identity import vendor_key
+from finops.invoices.ports import ExpenseEngine, InvoiceStore, Objects, Workflow
 from finops.invoices.service import Clock, rejected
+from finops.invoices.textract_response import read_expense
 from finops.shared.audit import AuditRecorder
 from finops.shared.errors import RejectedInput
 from finops.shared.money import EXACT

@@ -22,9 +22,8 @@ from finops.invoices.adapters import (
     Topics,
     TopicsAndMail,
 )
-from finops.invoices.domain import InvoiceStatus, SourceDocument
+from finops.invoices.domain import Failure, InvoiceStatus, SourceDocument
 from finops.invoices.extraction import EngineSettings, Extraction
-from finops.invoices.ports import Failure
 from finops.invoices.reviewing import Waiting
 from finops.invoices.rules import parse_rules
 from finops.invoices.service import Announcing, Checking, Failing, Intake, Processing
@@ -242,7 +241,7 @@ def _announcer() -> TopicsAndMail:
 @cache
 def _extraction() -> Extraction:
     from finops.invoices.document_files import inspect
-    from finops.invoices.text_layer import analyze_text_layer
+    from finops.invoices.text_layer.pdf import analyze_text_layer
 
     # Textract's own limits are low, and a second's wait is the cure.
     textract = client("textract", retries={"mode": "standard", "total_max_attempts": 8})

@@ -7,85 +7,10 @@ the deployment); what else a call raises is said at the call.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
-from decimal import Decimal
+from dataclasses import dataclass
 from typing import Any, BinaryIO, Protocol
 
-from finops.invoices.domain import Invoice, InvoiceStatus, Issue, Review, SourceDocument
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Failure:
-    """A step of the workflow that failed.
-
-    Attributes:
-        entered: When the workflow came to record it: tells a replay from another failure.
-        redrive: How many times the execution had been redriven.
-        resumed: Whether a redrive has gone on from it.
-    """
-
-    step: str
-    error: str
-    cause: str
-    entered: str = ""
-    redrive: int = 0
-    resumed: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InvoiceRecord:
-    """An invoice as the table holds it.
-
-    Attributes:
-        revision: Counts the writes; who writes must have seen the last one.
-        invoice: As read and corrected; None before the document is read.
-        content_sha256: Of the document's bytes; empty where it is too large to be read here.
-        response_key: Where in the bucket the engine's whole answer is; `response_sha256` is of its
-            bytes.
-        cost_usd: What the engine charged for the document, by the price a page that is set.
-        agreement: In shadow mode, by field whether both engines read the same.
-        serial_number: Our own number, such as INV-2026-000123; empty until it is processed.
-        duplicate_of: The id of the invoice that this one repeats, or may repeat.
-        approved: A person approved it as it is.
-        decision: What a person decided and the workflow has not seen yet: APPROVED, CORRECTED or
-            REJECTED; empty otherwise.
-        task_token: By which the workflow is told; only while it waits.
-        announced: What was said of it: a status or event, and after how many reviews and reminders.
-    """
-
-    id: str
-    document: SourceDocument
-    status: InvoiceStatus
-    revision: int = 0
-    received_at: datetime
-    updated_at: datetime
-    submitted_by: str = ""
-    media_type: str = ""
-    pages: int = 0
-    content_sha256: str = ""
-    engine: str = ""
-    response_key: str = ""
-    response_sha256: str = ""
-    cost_usd: Decimal = Decimal(0)
-    agreement: Mapping[str, bool] = field(default_factory=dict)
-    invoice: Invoice | None = None
-    issues: tuple[Issue, ...] = ()
-    serial_number: str = ""
-    duplicate_of: str = ""
-    processed_at: datetime | None = None
-    approved: bool = False
-    decision: str = ""
-    reviews: tuple[Review, ...] = ()
-    task_token: str = ""
-    escalations: int = 0
-    failure: Failure | None = None
-    announced: tuple[str, ...] = ()
-
-    @property
-    def file(self) -> str:
-        """The file's name as its owner knows it."""
-        return self.document.file
+from finops.invoices.domain import InvoiceRecord, SourceDocument
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

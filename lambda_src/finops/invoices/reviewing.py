@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from finops.invoices.audit_events import given_up_event
-from finops.invoices.domain import InvoiceStatus, Issue, Review, Severity
-from finops.invoices.ports import InvoiceRecord, InvoiceStore, Workflow
+from finops.invoices.domain import InvoiceRecord, InvoiceStatus, Issue, Review, Severity
+from finops.invoices.ports import InvoiceStore, Workflow
 from finops.invoices.service import Clock
 from finops.invoices.validation import canonical, missing
 from finops.shared.audit import AuditRecorder

@@ -16,16 +16,8 @@ from typing import Any, Final
 
 from simpleeval import EvalWithCompoundTypes, InvalidExpression
 
-from finops.invoices.domain import (
-    AMOUNTS,
-    DATES,
-    FIELDS,
-    Invoice,
-    Issue,
-    Severity,
-    number_key,
-    vendor_key,
-)
+from finops.invoices.domain import AMOUNTS, DATES, FIELDS, Invoice, Issue, Severity
+from finops.invoices.identity import number_key, vendor_key
 from finops.shared.errors import ConfigurationError
 
 _FUNCTIONS: Final = {

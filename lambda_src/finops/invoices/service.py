@@ -23,23 +23,18 @@ from finops.invoices.audit_events import (
 )
 from finops.invoices.domain import (
     JSON_PREFIX,
+    Failure,
     Invoice,
+    InvoiceRecord,
     InvoiceStatus,
     Issue,
     Severity,
     SourceDocument,
     invoice_id,
 )
-from finops.invoices.expense import read_expense
 from finops.invoices.json_invoice import read_json
-from finops.invoices.ports import (
-    Announcer,
-    Failure,
-    InvoiceRecord,
-    InvoiceStore,
-    Objects,
-    Workflow,
-)
+from finops.invoices.ports import Announcer, InvoiceStore, Objects, Workflow
+from finops.invoices.textract_response import read_expense
 from finops.invoices.validation import Checks, Outcome, check, outcome
 from finops.shared.audit import AuditRecorder, digest
 from finops.shared.errors import FinOpsError, RejectedInput

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from finops.billing.database import AuroraBillingStore
 from finops.budgets.adapters import DynamoBudgetTable
-from finops.invoices.domain import number_key, vendor_key
+from finops.invoices.identity import number_key, vendor_key
 from finops.reconciliation.adapters import (
     AwsCostExplorer,
     AwsInvoices,

@@ -25,9 +25,9 @@ from typing import Any, BinaryIO
 from PIL import Image, ImageOps
 
 from finops.invoices.document_files import DocumentFile, inspect
-from finops.invoices.expense_layout import analyze_expense
-from finops.invoices.text_layer import pages_of
-from finops.invoices.words import PageWords, Word
+from finops.invoices.text_layer.layout import analyze_expense
+from finops.invoices.text_layer.pdf import pages_of
+from finops.invoices.text_layer.words import PageWords, Word
 from finops.shared.errors import RejectedInput
 
 #: Dots per inch at which a page without text is looked at, as a scanner would.

@@ -15,11 +15,12 @@ import pytest
 from botocore.validate import ParamValidator
 
 import sample_invoices
-from finops.invoices.domain import Invoice, vendor_key
-from finops.invoices.expense import read_expense
-from finops.invoices.expense_layout import analyze_expense
-from finops.invoices.text_layer import analyze_text_layer
-from finops.invoices.words import PageWords, Word, lines_of
+from finops.invoices.domain import Invoice
+from finops.invoices.identity import vendor_key
+from finops.invoices.text_layer.layout import analyze_expense
+from finops.invoices.text_layer.pdf import analyze_text_layer
+from finops.invoices.text_layer.words import PageWords, Word, lines_of
+from finops.invoices.textract_response import read_expense
 from sample_invoices import Sample
 
 SAMPLES = {one.name: one for one in sample_invoices.samples()}

@@ -15,7 +15,7 @@ from typing import Any, Final
 from uuid import UUID, uuid5
 
 from finops.invoices.currencies import currency_of
-from finops.invoices.expense_labels import (
+from finops.invoices.text_layer.labels import (
     AMOUNT,
     AMOUNT_TYPES,
     DATE,
@@ -23,9 +23,9 @@ from finops.invoices.expense_labels import (
     ID_TYPES,
     LABELS,
 )
-from finops.invoices.expense_parties import Party, receiver_of, vendor_of
-from finops.invoices.expense_tables import Item, items_of
-from finops.invoices.words import Line, PageWords, Piece, Word, lines_of
+from finops.invoices.text_layer.parties import Party, receiver_of, vendor_of
+from finops.invoices.text_layer.tables import Item, items_of
+from finops.invoices.text_layer.words import Line, PageWords, Piece, Word, lines_of
 
 _BLOCKS: Final = UUID("6ba7b812-9dad-11d1-80b4-00c04fd430c8")
 #: How far below its label a value may stand, in heights of the label.

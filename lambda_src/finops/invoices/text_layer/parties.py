@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Final
 
-from finops.invoices.domain import vendor_key
-from finops.invoices.expense_labels import (
+from finops.invoices.identity import vendor_key
+from finops.invoices.text_layer.labels import (
     ACCOUNT_HOLDER,
     AMOUNT,
     DATE,
@@ -17,7 +17,7 @@ from finops.invoices.expense_labels import (
     LEGAL_FORM,
     RECEIVER,
 )
-from finops.invoices.words import Line, Piece
+from finops.invoices.text_layer.words import Line, Piece
 
 _DOMAIN: Final = re.compile(
     r"(?:@|www\.|https?://)(?:www\.)?([a-z0-9-]+(?:\.[a-z0-9-]+)*)\.[a-z]{2,}", re.IGNORECASE

@@ -23,9 +23,8 @@ from finops.invoices.domain import (
     OtherField,
     Place,
     Reading,
-    number_key,
-    vendor_key,
 )
+from finops.invoices.identity import number_key, vendor_key
 from finops.shared.money import EXACT, minor_units
 
 #: Our field by Textract's type (and the party that it is of), the surer types first.

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, BinaryIO, Final
 
-from finops.invoices.expense_layout import analyze_expense
-from finops.invoices.words import PageWords, Word
+from finops.invoices.text_layer.layout import analyze_expense
+from finops.invoices.text_layer.words import PageWords, Word
 
 #: A page with fewer characters is an image with, perhaps, a stamp.
 _FEWEST: Final = 30

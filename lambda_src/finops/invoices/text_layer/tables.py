@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from finops.invoices.expense_labels import AMOUNT, AMOUNT_TYPES, COLUMNS, LABELS
-from finops.invoices.words import Line, Piece, Word
+from finops.invoices.text_layer.labels import AMOUNT, AMOUNT_TYPES, COLUMNS, LABELS
+from finops.invoices.text_layer.words import Line, Piece, Word
 
 #: Columns that hold numbers, and so are aligned at their right.
 _NUMBERS: Final = frozenset({"QUANTITY", "UNIT_PRICE", "PRICE", "TAX", "DISCOUNT"})

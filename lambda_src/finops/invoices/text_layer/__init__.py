@@ -1,0 +1,1 @@
+"""The engine that reads PDFs that have text, without Textract."""
