@@ -13,7 +13,7 @@ demo: cloud-ready ## Set up everything, run the flows on real input, leave the l
 test: cloud-ready browser-ready ## Run every suite, on its own ports and state (ARGS="-k budgets" selects)
 	@$(PY) -m pytest -n auto --maxprocesses 4 --dist loadgroup $(ARGS)
 
-bench: cloud-ready browser-ready ## Measure latency, throughput and import times
+bench: cloud-ready browser-ready ## Measure speed and memory against goals (ARGS=--strict fails where one is missed)
 	@$(PY) -m pytest tests/benchmarks -m benchmark -s $(ARGS)
 
 up: cloud-ready ## Start the local cloud and deploy environments/local to it

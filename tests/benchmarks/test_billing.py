@@ -20,8 +20,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rich.console import Console
-from rich.table import Table
 
 from finops.billing.domain import FileStatus, SourceObject
 from finops.billing.ports import FileEntry
@@ -30,15 +28,16 @@ from localcloud.settings import REPOSITORY
 from localcloud.supervisor import LocalCloud
 from localcloud.terraform import local_environment
 from tests.benchmarks.billing_files import lines
-from tests.benchmarks.measuring import timed
+from tests.benchmarks.goals import Goals
+from tests.benchmarks.measuring import show, timed
 from tests.conftest import fresh_settings
 from tests.flows.billing import HEADER, LOADER, BillingFlow
 from tests.flows.deployment import Deployment, eventually
 
 pytestmark = pytest.mark.benchmark
 
-console = Console(width=110, highlight=False)
 ROWS = int(os.environ.get("FINOPS_BENCH_ROWS", "1000000"))
+FLOW = "PutObject to LOADED"
 ALONE, BATCHED, BATCH = 2_000, 50_000, 1_000
 MIB = 1 << 20
 #: Sizes of the files whose loader's memory is measured.
@@ -159,31 +158,39 @@ def rates_of_all(flow: BillingFlow, cloud: LocalCloud, folder: Path) -> dict[str
         "one execute_statement a row": ALONE / timed(one_by_one),
         "batch_execute_statement of 1,000": BATCHED / timed(batched),
         "LOAD DATA LOCAL INFILE": ROWS / timed(lambda: run(statement)),
-        "PutObject to LOADED": ROWS
-        / timed(lambda: ended.append(flow.drop("billing/bench/rows.csv", body, 900))),
+        FLOW: ROWS / timed(lambda: ended.append(flow.drop("billing/bench/rows.csv", body, 900))),
     }
     assert [(one.status, one.tally.inserted) for one in ended] == [(FileStatus.LOADED, ROWS)]
     return found
 
 
-def test_rows_a_second(tmp_path: Path) -> None:
-    table = Table(title=f"\n{ROWS:,} rows  (load {os.getloadavg()[0]:.1f})", box=None)
-    for column in ("way", "rows/s", "ours is", "rows/s, 15 ms a call", "ours is", "goal"):
-        table.add_column(column, justify="left" if column == "way" else "right")
-    columns = []
+#: How many times the rows a second of each other way `PutObject` to `LOADED` should reach.
+GOALS = {
+    "one execute_statement a row": 100,
+    "batch_execute_statement of 1,000": 8,
+    "LOAD DATA LOCAL INFILE": 0.5,
+}
+
+
+def test_rows_a_second(tmp_path: Path, goals: Goals) -> None:
+    measured = {}
     for latency_ms in (0, 15):
         with deployed(latency_ms) as (flow, cloud):
-            columns.append(rates_of_all(flow, cloud, tmp_path))
+            measured[latency_ms] = rates_of_all(flow, cloud, tmp_path)
             if not latency_ms:
-                profile(flow, columns[0]["PutObject to LOADED"])
-    goals = {"one": "100", "batch": "8", "LOAD": "0.5", "PutObject": ""}
-    ours = [column["PutObject to LOADED"] for column in columns]
-    for way in columns[0]:
+                profile(flow, measured[latency_ms][FLOW])
+    rows = []
+    for way in measured[0]:
         cells = []
-        for found, own in zip(columns, ours, strict=True):
-            cells += [f"{found[way]:,.0f}", f"{own / found[way]:.2f} times"]
-        table.add_row(way, *cells, goals[way.split("_")[0].split()[0]])
-    console.print(table)
+        for latency_ms, found in measured.items():
+            ratio = found[FLOW] / found[way]
+            cells += [f"{found[way]:,.0f}", f"{ratio:.2f} times"]
+            if way in GOALS:
+                name = f"billing: rows/s beside {way}, {latency_ms} ms more a call"
+                goals.at_least(name, GOALS[way], ratio, "times")
+        rows.append((way, *cells))
+    columns = ("way", "rows/s", "ours is", "rows/s, 15 ms more a call", "ours is")
+    show(f"{ROWS:,} rows", columns, rows)
 
 
 def profile(flow: BillingFlow, whole: float) -> None:
@@ -197,13 +204,9 @@ def profile(flow: BillingFlow, whole: float) -> None:
         check=False,
     )
     assert answer.returncode == 0, answer.stderr
-    table = Table(title="\nEach part of a load alone, rows/s; and what is sent", box=None)
-    table.add_column("part")
-    table.add_column("", justify="right")
-    for name, rate in json.loads(answer.stdout).items():
-        table.add_row(name, f"{rate:,.0f}")
-    table.add_row("all of it, side by side", f"{whole:,.0f}")
-    console.print(table)
+    parts = json.loads(answer.stdout) | {"all of it, side by side": whole}
+    rows = [(name, f"{rate:,.0f}") for name, rate in parts.items()]
+    show("Each part of a load alone, rows/s; and what is sent", ("part", ""), rows)
 
 
 def function_environment(flow: BillingFlow) -> dict[str, str]:
@@ -247,17 +250,17 @@ def write_large(path: Path, size: int) -> int:
     return count
 
 
-def test_memory_and_parts(tmp_path: Path) -> None:
+def test_memory_and_parts(tmp_path: Path, goals: Goals) -> None:
     """The loader's peak memory by size, and the same totals when the largest goes in parts."""
-    table = Table(title="\nA file with quoted line breaks, in one piece and in parts", box=None)
-    for column in ("MiB", "rows", "one piece, s", "peak memory of the loader, MB", "in parts, s"):
-        table.add_column(column, justify="right")
+    table = []
     with deployed(0) as (flow, _):
         for size in SIZES:
             file = tmp_path / "large.csv"
             rows = write_large(file, size)
             took, memory, whole = in_one_piece(flow, file, size, tmp_path)
             cells = [f"{size // MIB:,}", f"{rows:,}", f"{took:.0f}", f"{memory / 1024:.0f}"]
+            name = f"billing: peak memory of the loader, file of {size // MIB:,} MiB"
+            goals.at_most(name, 150, memory / 1024, "MB")
             if size == max(SIZES):
                 with file.open("a") as out:
                     out.write("\n")  # a blank line: other content, the same rows
@@ -271,9 +274,10 @@ def test_memory_and_parts(tmp_path: Path) -> None:
                     whole.amount_usd,
                 )
                 cells.append(f"{time.perf_counter() - start:.0f}")
-            table.add_row(*cells)
+            table.append(cells)
             file.unlink()
-    console.print(table)
+    columns = ("MiB", "rows", "one piece, s", "peak memory of the loader, MB", "in parts, s")
+    show("A file with quoted line breaks, in one piece and in parts", columns, table)
 
 
 def upload(flow: BillingFlow, file: Path, key: str) -> SourceObject:
