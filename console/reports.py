@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from finops.cli.adapters import Aws, invoke
 from finops.cli.environment import Environment
-from finops.reconciliation.adapters import S3Files
+from finops.reconciliation.adapters.s3 import S3Files
 from finops.reconciliation.stores import Reports
 
 #: Seconds for which a link to a report opens.

@@ -20,9 +20,10 @@ from typing import Any
 import duckdb
 import pytest
 
-from finops.reconciliation.cost_explorer import CostExplorerCosts, RateLimit
+from finops.reconciliation.adapters.folder import FolderCache
+from finops.reconciliation.cost_explorer import CostExplorerCosts
 from finops.reconciliation.ports import ChargeQuery, Detail
-from finops.reconciliation.stores import FolderCache
+from finops.reconciliation.rate_limit import RateLimit
 from finops.shared.periods import Month
 from tests.benchmarks.goals import Goals
 from tests.benchmarks.measuring import show
@@ -39,10 +40,11 @@ import json, resource, sys, time
 from datetime import UTC, datetime
 from pathlib import Path
 started = time.perf_counter()
+from finops.reconciliation.adapters.folder import Folder, FolderCache
 from finops.reconciliation.composition import Deployment
 from finops.reconciliation.configuration import parse
 from finops.reconciliation.rendering import FORMATS
-from finops.reconciliation.stores import Folder, FolderCache, Reports
+from finops.reconciliation.stores import Reports
 from finops.shared.periods import Month
 folder = Path(sys.argv[1])
 deployment = Deployment(

@@ -9,9 +9,14 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
+from finops.invoices.identity import number_key
+from finops.reconciliation.collection import EvidenceCollector
+from finops.reconciliation.configuration import parse
 from finops.reconciliation.domain import Charge, ChargeCategory, IssuedInvoice, UnitBudget
 from finops.reconciliation.ports import ChargeQuery, ControlTotal, Detail, RevisionTaken, Stored
 from finops.reconciliation.report import Report, as_document
+from finops.reconciliation.service import Reconciler
+from finops.shared.audit import MemoryRecorder
 from finops.shared.periods import Month
 
 PAYER = "111111111111"
@@ -19,6 +24,15 @@ PAYMENTS = "222222222222"
 PLATFORM = "333333333333"
 STRANGER = "444444444444"
 OCTOBER = Month.parse("2026-10")
+SETTINGS = parse(
+    """
+payer_accounts: [{id: "111111111111", name: Holding, business_unit: Corporate IT}]
+linked_accounts:
+  - {id: "222222222222", business_unit: Payments}
+  - {id: "333333333333", business_unit: Platform}
+budgets: {Payments: {monthly_target: 1000}}
+"""
+)
 
 
 def charge(
@@ -168,3 +182,31 @@ class FakeBudgetRows:
 def days(first: date, end: date) -> list[date]:
     """Every day of a range."""
     return [first + timedelta(days=number) for number in range((end - first).days)]
+
+
+def reconciler(charges: Iterable[Charge], **facts: Any) -> Reconciler:
+    """The use case over charges and fakes; facts replace what it is made of."""
+    run: dict[str, Any] = {
+        "store": FakeStore(),
+        "render": lambda report, kind: f"{kind} of {report.month}".encode(),
+        "formats": ("html", "json"),
+        "audit": MemoryRecorder(),
+    }
+    evidence: dict[str, Any] = {
+        "source_key": "focus",
+        "source": FakeSource(charges),
+        "configuration": SETTINGS,
+        "number_key": number_key,
+    }
+    for name, value in facts.items():
+        (run if name in run else evidence)[name] = value
+    return Reconciler(evidence=EvidenceCollector(**evidence), **run)
+
+
+def usual() -> list[Charge]:
+    """10 USD a day of two accounts, from July to October."""
+    return [
+        charge("10", start=day, account=account)
+        for day in days(date(2026, 7, 1), OCTOBER.end)
+        for account in (PAYMENTS, PLATFORM)
+    ]

@@ -14,15 +14,13 @@ from moto import mock_aws
 
 from finops.budgets.adapters import DynamoBudgetTable
 from finops.invoices.identity import number_key, vendor_key
-from finops.reconciliation.adapters import (
-    AwsCostExplorer,
-    AwsInvoices,
-    DynamoProcessedInvoices,
-    OrganizationsDirectory,
-    PayerAccounts,
-    StoredRates,
-    TableBudgets,
-)
+from finops.reconciliation.adapters.budgets import TableBudgets
+from finops.reconciliation.adapters.cost_explorer import AwsCostExplorer
+from finops.reconciliation.adapters.invoicing import AwsInvoices
+from finops.reconciliation.adapters.organizations import OrganizationsDirectory
+from finops.reconciliation.adapters.payers import PayerAccounts
+from finops.reconciliation.adapters.processed_invoices import DynamoProcessedInvoices
+from finops.reconciliation.adapters.rates import StoredRates
 from finops.reconciliation.configuration import OrganizationTags
 from finops.reconciliation.domain import UnitBudget
 from finops.shared.errors import ConfigurationError, TransientFailure

@@ -10,7 +10,8 @@ from decimal import Decimal
 
 import pytest
 
-from finops.reconciliation.anomalies import HISTORY_DAYS, expected_rest, unusual_days
+from finops.reconciliation.anomalies import HISTORY_DAYS, unusual_days
+from finops.reconciliation.comparison.forecast import expected_rest
 from finops.shared.periods import Month, days_between
 
 MONTH = Month.parse("2026-10")

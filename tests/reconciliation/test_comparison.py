@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from finops.reconciliation.comparison import Evidence, compare
+from finops.reconciliation.comparison.evidence import Evidence
+from finops.reconciliation.comparison.report import compare
 from finops.reconciliation.configuration import parse
 from finops.reconciliation.domain import (
     UNMAPPED,

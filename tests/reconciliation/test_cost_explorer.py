@@ -12,11 +12,12 @@ from typing import Any
 
 import pytest
 
-from finops.reconciliation.cost_explorer import CostExplorerCosts, RateLimit
+from finops.reconciliation.adapters.folder import FolderCache
+from finops.reconciliation.cost_explorer import CostExplorerCosts
 from finops.reconciliation.domain import ChargeCategory, total
 from finops.reconciliation.mapping import Ownership, TagRule
 from finops.reconciliation.ports import ChargeQuery, Detail
-from finops.reconciliation.stores import FolderCache
+from finops.reconciliation.rate_limit import RateLimit
 from finops.shared.errors import ConfigurationError, RejectedInput, TransientFailure
 from tests.reconciliation.fakes import OCTOBER, PAYER, PAYMENTS
 

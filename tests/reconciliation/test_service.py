@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from typing import Any
 
 import pytest
 
-from finops.invoices.identity import number_key
 from finops.reconciliation.configuration import DatedRate, OrganizationTags, parse
-from finops.reconciliation.domain import Charge, ChargeCategory, IssuedInvoice, UnitBudget
+from finops.reconciliation.domain import ChargeCategory, IssuedInvoice, UnitBudget
 from finops.reconciliation.mapping import Account, Ownership
 from finops.reconciliation.messages import headline, subject, webhook_message
 from finops.reconciliation.ports import Detail
 from finops.reconciliation.report import Agreement, Report, as_document
-from finops.reconciliation.service import Reconciler
 from finops.shared.audit import MemoryRecorder
 from finops.shared.errors import ConfigurationError, RejectedInput
 from tests.reconciliation.fakes import (
@@ -31,41 +27,11 @@ from tests.reconciliation.fakes import (
     FakeStore,
     charge,
     days,
+    reconciler,
+    usual,
 )
 
 NOW = datetime(2026, 11, 20, 9, tzinfo=UTC)
-SETTINGS = parse(
-    """
-payer_accounts: [{id: "111111111111", name: Holding, business_unit: Corporate IT}]
-linked_accounts:
-  - {id: "222222222222", business_unit: Payments}
-  - {id: "333333333333", business_unit: Platform}
-budgets: {Payments: {monthly_target: 1000}}
-"""
-)
-
-
-def reconciler(charges: Iterable[Charge], **facts: Any) -> Reconciler:
-    made: dict[str, Any] = {
-        "source_key": "focus",
-        "source": FakeSource(charges),
-        "configuration": SETTINGS,
-        "store": FakeStore(),
-        "render": lambda report, kind: f"{kind} of {report.month}".encode(),
-        "formats": ("html", "json"),
-        "number_key": number_key,
-        "audit": MemoryRecorder(),
-        **facts,
-    }
-    return Reconciler(**made)
-
-
-def usual() -> list[Charge]:
-    return [
-        charge("10", start=day, account=account)
-        for day in days(date(2026, 7, 1), OCTOBER.end)
-        for account in (PAYMENTS, PLATFORM)
-    ]
 
 
 def test_an_open_month_has_one_report_that_each_run_replaces() -> None:

@@ -15,15 +15,18 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from finops.reconciliation.adapters import S3AnswerCache, S3Files, download_export
-from finops.reconciliation.delivery import Delivery, MailChannel, TopicChannel, WebhookChannel
+from finops.reconciliation.adapters.folder import Folder
+from finops.reconciliation.adapters.s3 import S3AnswerCache, S3Files, download_export
+from finops.reconciliation.adapters.ses import MailChannel
+from finops.reconciliation.adapters.sns import TopicChannel
+from finops.reconciliation.adapters.webhook import WebhookChannel
+from finops.reconciliation.delivery import Delivery
 from finops.reconciliation.ports import RevisionTaken, Stored
 from finops.reconciliation.report import Report
-from finops.reconciliation.stores import Folder, Reports
+from finops.reconciliation.stores import Reports
 from finops.shared.errors import ConfigurationError, RejectedInput, TransientFailure
 from finops.shared.periods import Month
-from tests.reconciliation.fakes import OCTOBER
-from tests.reconciliation.test_service import reconciler, usual
+from tests.reconciliation.fakes import OCTOBER, reconciler, usual
 
 BUCKET = "reports-of-tests"
 FILES = {"html": b"<p>", "json": b"{}"}

@@ -13,6 +13,7 @@ from finops.cli.environment import Environment
 from finops.cli.options import common
 from finops.cli.output import Output
 from finops.cli.reconcile_adapters import ReconciliationDeployment
+from finops.reconciliation.adapters.folder import Folder
 from finops.reconciliation.composition import SOURCES
 from finops.reconciliation.configuration import Configuration, parse
 from finops.reconciliation.cost_explorer import CostExplorerCosts
@@ -20,7 +21,7 @@ from finops.reconciliation.messages import headline
 from finops.reconciliation.rendering import FORMATS
 from finops.reconciliation.report import as_document
 from finops.reconciliation.service import Outcome
-from finops.reconciliation.stores import Folder, Reports
+from finops.reconciliation.stores import Reports
 from finops.shared.periods import Month
 
 _COLUMNS = (
@@ -90,7 +91,7 @@ def reconcile(
             formats=wanted,
         )
         outcome = reconciler.run(Month.parse(month), now=deployment.now, close=close)
-        _answer(out, outcome, reconciler.source)
+        _answer(out, outcome, reconciler.evidence.source)
 
 
 @reconcile.command("check")

@@ -11,12 +11,13 @@ from pathlib import Path
 from finops.cli.adapters import Aws
 from finops.cli.auditing import CommandRecorder
 from finops.cli.environment import Environment
-from finops.reconciliation.adapters import S3AnswerCache, S3Files
+from finops.reconciliation.adapters.folder import FolderCache
+from finops.reconciliation.adapters.s3 import S3AnswerCache, S3Files
 from finops.reconciliation.composition import Deployment, payer_roles
 from finops.reconciliation.configuration import Configuration, parse
 from finops.reconciliation.cost_explorer import CLIENT_SETTINGS
 from finops.reconciliation.ports import AnswerCache
-from finops.reconciliation.stores import FolderCache, Reports
+from finops.reconciliation.stores import Reports
 from finops.shared.errors import FinOpsError
 
 

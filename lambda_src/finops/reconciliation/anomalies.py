@@ -1,4 +1,4 @@
-"""Days on which costs were not what the days before let expect, and what a month will come to.
+"""Days on which costs were not what the days before let expect.
 
 The method, in the terms of robust statistics (Huber and Ronchetti, Robust Statistics, 2nd ed.):
 
@@ -85,25 +85,6 @@ def unusual_days(series: Series, month: Month, known_until: date | None = None) 
             # What is unusual is no measure for the days after it.
             past.forgive(judged)
     return [_joined(run) for run in _runs(found)]
-
-
-def expected_rest(series: Series, first: date, end: date) -> Decimal:
-    """What the days from `first` to before `end` will cost, by the 28 days before them.
-
-    Each weekday costs the median of its four last, so that one expensive day changes nothing.
-    Nothing is known of a series that begins within the last week.
-    """
-    if not series:
-        return Decimal(0)
-    start = max(min(series), first - timedelta(days=_LEVEL_DAYS))
-    known = list(days_between(start, first))
-    if len(known) < 7:
-        return Decimal(0)
-    by_weekday = {
-        weekday: median(series.get(day, Decimal(0)) for day in known if day.weekday() == weekday)
-        for weekday in range(7)
-    }
-    return sum((by_weekday[day.weekday()] for day in days_between(first, end)), Decimal(0))
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,22 +12,22 @@ from typing import Any, Final
 from finops.billing.database import AuroraBillingStore
 from finops.budgets.adapters import DynamoBudgetTable
 from finops.invoices.identity import number_key, vendor_key
-from finops.reconciliation.adapters import (
-    AwsCostExplorer,
-    AwsInvoices,
-    DynamoProcessedInvoices,
-    OrganizationsDirectory,
-    PayerAccounts,
-    StoredRates,
-    TableBudgets,
-    download_export,
-)
-from finops.reconciliation.comparison import TREND_MONTHS
+from finops.reconciliation.adapters.budgets import TableBudgets
+from finops.reconciliation.adapters.cost_explorer import AwsCostExplorer
+from finops.reconciliation.adapters.invoicing import AwsInvoices
+from finops.reconciliation.adapters.organizations import OrganizationsDirectory
+from finops.reconciliation.adapters.payers import PayerAccounts
+from finops.reconciliation.adapters.processed_invoices import DynamoProcessedInvoices
+from finops.reconciliation.adapters.rates import StoredRates
+from finops.reconciliation.adapters.s3 import download_export
+from finops.reconciliation.collection import EvidenceCollector
+from finops.reconciliation.comparison.breakdowns import TREND_MONTHS
 from finops.reconciliation.configuration import Configuration
-from finops.reconciliation.cost_explorer import CostExplorerCosts, RateLimit
+from finops.reconciliation.cost_explorer import CostExplorerCosts
 from finops.reconciliation.exports import ExportedCosts
 from finops.reconciliation.ledger import LedgerCosts
 from finops.reconciliation.ports import AnswerCache, CostSource, ReportStore
+from finops.reconciliation.rate_limit import RateLimit
 from finops.reconciliation.rendering import render
 from finops.reconciliation.service import Reconciler
 from finops.shared.audit import AuditRecorder, NoAudit
@@ -82,14 +82,22 @@ class Deployment:
             store: Where reports go.
             formats: Of the report.
         """
-        on_aws = bool(self.variables)
         return Reconciler(
-            source_key=source,
-            source=self.source(source, month, inputs),
-            configuration=self.configuration,
+            evidence=self._evidence(source, month, inputs),
             store=store,
             render=render,
             formats=formats,
+            audit=self.audit,
+            actor=self.actor,
+            correlation_id=self.correlation_id,
+        )
+
+    def _evidence(self, source: str, month: Month, inputs: Sequence[str]) -> EvidenceCollector:
+        on_aws = bool(self.variables)
+        return EvidenceCollector(
+            source_key=source,
+            source=self.source(source, month, inputs),
+            configuration=self.configuration,
             number_key=number_key,
             issued=self._issued if on_aws and source == "ce" else None,
             processed=self._processed if on_aws else None,
@@ -100,9 +108,6 @@ class Deployment:
             rates=StoredRates(AuroraBillingStore(self._database).rates)
             if self.variables.get("DATABASE_ARN")
             else None,
-            audit=self.audit,
-            actor=self.actor,
-            correlation_id=self.correlation_id,
         )
 
     def source(self, source: str, month: Month, inputs: Sequence[str]) -> CostSource:

@@ -23,9 +23,16 @@ from decimal import Decimal
 from functools import partial
 from typing import Any, Final, Protocol
 
-from finops.reconciliation.domain import Charge, ChargeCategory, category_of_record_type, total
+from finops.reconciliation.domain import (
+    FINAL_AFTER,
+    Charge,
+    ChargeCategory,
+    category_of_record_type,
+    total,
+)
 from finops.reconciliation.mapping import TagRule
 from finops.reconciliation.ports import AnswerCache, ChargeQuery, ControlTotal, Detail
+from finops.reconciliation.rate_limit import RateLimit
 from finops.shared.errors import RejectedInput, TransientFailure
 from finops.shared.periods import Month
 
@@ -35,8 +42,6 @@ PRICE: Final = Decimal("0.01")
 KEPT_MONTHS: Final = 13
 #: Days after which AWS has metered a day: https://docs.aws.amazon.com/cost-management/latest/userguide/ce-what-is.html
 _METERED_AFTER: Final = timedelta(days=1)
-#: Costs of a month still change for so long after its end; later answers are kept for good.
-_FINAL_AFTER: Final = timedelta(days=15)
 _METRICS: Final = ("UnblendedCost", "AmortizedCost")
 _ATTEMPTS: Final = 8
 _LONGEST_PAUSE: Final = 20.0
@@ -58,38 +63,6 @@ class CostExplorer(Protocol):
         Raises:
             TransientFailure: also with code `LimitExceededException`.
         """
-
-
-class RateLimit:
-    """Lets callers of many threads through, so many a second and no more.
-
-    Args:
-        per_second: Calls.
-        clock: Seconds that only go up.
-        sleep: Waits so many seconds.
-    """
-
-    def __init__(
-        self,
-        per_second: float,
-        *,
-        clock: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], None] = time.sleep,
-    ) -> None:
-        self._interval = 1 / per_second
-        self._clock = clock
-        self._sleep = sleep
-        self._next = float("-inf")
-        self._lock = threading.Lock()
-
-    def wait(self) -> None:
-        """Wait for the next turn."""
-        with self._lock:
-            now = self._clock()
-            turn = max(now, self._next)
-            self._next = turn + self._interval
-        if turn > now:
-            self._sleep(turn - now)
 
 
 @dataclass(slots=True)
@@ -297,7 +270,7 @@ class CostExplorerCosts:
         return answer
 
     def _is_good(self, asked_at: datetime, end: date) -> bool:
-        if asked_at.date() >= end + _FINAL_AFTER:
+        if asked_at.date() >= end + FINAL_AFTER:
             return True
         return timedelta(0) <= self._now - asked_at < self._open_answers_for
 

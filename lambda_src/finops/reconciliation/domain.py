@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from decimal import ROUND_FLOOR, Decimal
 from enum import StrEnum
 from itertools import cycle, islice
@@ -15,6 +15,9 @@ from finops.shared.periods import Month
 
 #: The row of costs that no rule of the mapping claims: shown as a business unit of its own.
 UNMAPPED: Final = "Unmapped"
+#: A month's costs may still change for so long after its end:
+#: https://docs.aws.amazon.com/cost-management/latest/userguide/ce-what-is.html
+FINAL_AFTER: Final = timedelta(days=15)
 
 
 class ChargeCategory(StrEnum):

@@ -12,16 +12,14 @@ from typing import Any, Final
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from finops.audit.recorder import audit_recorder
-from finops.reconciliation.adapters import S3AnswerCache, S3Files
+from finops.reconciliation.adapters.s3 import S3AnswerCache, S3Files
+from finops.reconciliation.adapters.ses import MailChannel
+from finops.reconciliation.adapters.sns import TopicChannel
+from finops.reconciliation.adapters.webhook import WebhookChannel
 from finops.reconciliation.composition import Deployment, payer_roles
 from finops.reconciliation.configuration import parse
 from finops.reconciliation.cost_explorer import CLIENT_SETTINGS
-from finops.reconciliation.delivery import (
-    Delivery,
-    MailChannel,
-    TopicChannel,
-    WebhookChannel,
-)
+from finops.reconciliation.delivery import Delivery
 from finops.reconciliation.domain import months_due
 from finops.reconciliation.service import Outcome
 from finops.reconciliation.stores import Reports

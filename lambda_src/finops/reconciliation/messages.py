@@ -68,6 +68,11 @@ def headline(report: Report) -> list[str]:
     return lines
 
 
+def body(report: Report, link: str) -> str:
+    """The headline and where the report opens, as text."""
+    return "\n".join([*headline(report), "", f"Report: {link}", ""])
+
+
 def webhook_message(report: Report, link: str) -> dict[str, Any]:
     """As Slack's incoming webhooks take it, and what is compatible with them.
 

@@ -6,7 +6,7 @@ the deployment); what else a call raises is said at the call.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -146,6 +146,25 @@ class Stored:
 
 class RevisionTaken(TransientFailure):
     """Another run has written this revision of the month meanwhile."""
+
+
+class ReportFiles(Protocol):
+    """Files by name, in a folder or under a prefix."""
+
+    def names(self, prefix: str) -> Iterator[str]:
+        """The names that begin so."""
+
+    def read(self, name: str) -> bytes:
+        """A file."""
+
+    def write(self, name: str, content: bytes) -> None:
+        """Write or replace a file, in one step."""
+
+    def create(self, name: str, content: bytes) -> bool:
+        """Write a file unless there is one; whether it was written."""
+
+    def location(self, name: str) -> str:
+        """By which people and programs find it."""
 
 
 class ReportStore(Protocol):

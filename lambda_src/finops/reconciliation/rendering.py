@@ -6,9 +6,9 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from finops.reconciliation.csv_report import write_csv
 from finops.reconciliation.html_report import write_html
 from finops.reconciliation.report import Report, as_document
-from finops.reconciliation.tables import write_csv
 from finops.reconciliation.workbook import write_xlsx
 
 MEDIA_TYPES: Final = {

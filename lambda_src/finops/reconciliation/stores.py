@@ -9,42 +9,20 @@ and a run that was killed before leaves files that nothing names.
 from __future__ import annotations
 
 import json
-import os
 import re
-from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
-from typing import Any, Protocol
+from collections.abc import Mapping
 
-from finops.reconciliation.ports import RevisionTaken, Stored
+from finops.reconciliation.ports import ReportFiles, RevisionTaken, Stored
 from finops.reconciliation.report import Report, as_document
 from finops.shared.audit import digest
 
 _REVISION = re.compile(r"revision-(\d+)\.json")
 
 
-class _Files(Protocol):
-    """Files by name, in a folder or under a prefix."""
-
-    def names(self, prefix: str) -> Iterator[str]:
-        """The names that begin so."""
-
-    def read(self, name: str) -> bytes:
-        """A file."""
-
-    def write(self, name: str, content: bytes) -> None:
-        """Write or replace a file, in one step."""
-
-    def create(self, name: str, content: bytes) -> bool:
-        """Write a file unless there is one; whether it was written."""
-
-    def location(self, name: str) -> str:
-        """By which people and programs find it."""
-
-
 class Reports:
     """`ReportStore` over files."""
 
-    def __init__(self, files: _Files) -> None:
+    def __init__(self, files: ReportFiles) -> None:
         self._files = files
 
     def newest(self, month: str) -> Stored | None:
@@ -112,66 +90,3 @@ def _written(stored: Stored) -> bytes:
         },
         separators=(",", ":"),
     ).encode()
-
-
-class Folder:
-    """Files in a folder of this machine."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-
-    def names(self, prefix: str) -> Iterator[str]:
-        """See the protocol."""
-        for path in sorted((self._folder / prefix).rglob("*")):
-            if path.is_file():
-                yield path.relative_to(self._folder).as_posix()
-
-    def read(self, name: str) -> bytes:
-        """See the protocol."""
-        return (self._folder / name).read_bytes()
-
-    def write(self, name: str, content: bytes) -> None:
-        """See the protocol."""
-        self._whole(name, content, lambda temporary, path: temporary.replace(path))
-
-    def create(self, name: str, content: bytes) -> bool:
-        """See the protocol."""
-        try:
-            # A link is made whole, and never over another file.
-            self._whole(name, content, lambda temporary, path: path.hardlink_to(temporary))
-        except FileExistsError:
-            return False
-        return True
-
-    def location(self, name: str) -> str:
-        """See the protocol."""
-        return str(self._folder / name)
-
-    def _whole(self, name: str, content: bytes, put: Callable[[Path, Path], Any]) -> None:
-        path = self._folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}")
-        try:
-            temporary.write_bytes(content)
-            put(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
-
-
-class FolderCache:
-    """`AnswerCache` in a folder of this machine."""
-
-    def __init__(self, folder: Path) -> None:
-        self._files = Folder(folder)
-
-    def get(self, key: str) -> Mapping[str, Any] | None:
-        """See the port. An answer that cannot be read is asked again."""
-        try:
-            answer: Mapping[str, Any] = json.loads(self._files.read(f"{key}.json"))
-        except (FileNotFoundError, ValueError):
-            return None
-        return answer
-
-    def put(self, key: str, answer: Mapping[str, Any]) -> None:
-        """See the port."""
-        self._files.write(f"{key}.json", json.dumps(answer, separators=(",", ":")).encode())

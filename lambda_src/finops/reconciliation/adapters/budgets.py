@@ -1,0 +1,34 @@
+"""The budgets flow's table."""
+
+from __future__ import annotations
+
+from finops.budgets.adapters import DynamoBudgetTable
+from finops.budgets.domain import TimeUnit
+from finops.budgets.rows import parse_budget
+from finops.reconciliation.domain import UnitBudget
+from finops.shared.errors import RejectedInput
+
+
+class TableBudgets:
+    """`BudgetRows` in the budgets flow's table. A row that the flow would refuse is no budget."""
+
+    def __init__(self, table: DynamoBudgetTable) -> None:
+        self._table = table
+
+    def monthly(self) -> dict[str, list[UnitBudget]]:
+        """See the port."""
+        found: dict[str, list[UnitBudget]] = {}
+        for row in self._table.rows():
+            try:
+                budget = parse_budget(row)
+            except RejectedInput:
+                continue
+            if budget.time_unit is TimeUnit.MONTHLY and not budget.cost_filters:
+                found.setdefault(budget.key.account_id, []).append(
+                    UnitBudget(
+                        monthly_target=budget.amount,
+                        currency=budget.currency,
+                        origin="budgets table",
+                    )
+                )
+        return found

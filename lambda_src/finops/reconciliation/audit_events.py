@@ -1,0 +1,41 @@
+"""What the reconciliation flow tells the audit trail."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from finops.reconciliation.ports import Stored
+from finops.reconciliation.report import Report, as_document
+from finops.shared.audit import AuditEvent, digest
+
+
+def reconciled_event(
+    report: Report, stored: Stored, now: datetime, *, actor: str, correlation_id: str = ""
+) -> AuditEvent:
+    """A month was closed by its first revision, else reconciled."""
+    document = digest(as_document(report))
+    return AuditEvent(
+        stream="reconciliation",
+        action="month.closed" if report.revision == 1 else "month.reconciled",
+        actor=actor,
+        subject=report.month,
+        version=f"{report.revision}/{document}",
+        occurred_at=now,
+        output_sha256=document,
+        counts={
+            "units": len(report.units),
+            "unmapped_accounts": len(report.unmapped),
+            "anomalies": len(report.anomalies),
+            "invoices": len(report.invoices),
+            "changes": len(report.changes),
+        },
+        correlation_id=correlation_id,
+        details={
+            "source": report.source,
+            "revision": report.revision,
+            "actual": report.totals.actual,
+            "budget": report.totals.budget,
+            "currency": report.currency,
+            "reports": dict(stored.locations),
+        },
+    )

@@ -1,0 +1,203 @@
+"""The evidence of a month, gathered from every source."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+
+from finops.reconciliation.anomalies import HISTORY_DAYS, Unusual
+from finops.reconciliation.anomaly_services import DAYS_BEFORE, driving_services
+from finops.reconciliation.comparison.breakdowns import TREND_MONTHS
+from finops.reconciliation.comparison.evidence import Evidence
+from finops.reconciliation.configuration import Configuration
+from finops.reconciliation.domain import FINAL_AFTER, Charge, UnitBudget, total
+from finops.reconciliation.invoice_check import check_invoices, focus_rule
+from finops.reconciliation.mapping import Account, CostMapping, Ownership
+from finops.reconciliation.month_rates import MonthRates
+from finops.reconciliation.ports import (
+    BudgetRows,
+    ChargeQuery,
+    CostSource,
+    Detail,
+    Directory,
+    IssuedInvoices,
+    ProcessedInvoices,
+    Rates,
+)
+from finops.reconciliation.report import Check, InvoiceLine
+from finops.shared.errors import RejectedInput
+from finops.shared.money import WIDE
+from finops.shared.periods import Month
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvidenceCollector:
+    """Gathers what a month's report is made from. What is None is not compared.
+
+    Attributes:
+        number_key: An invoice number as it is compared with others.
+    """
+
+    source_key: str
+    source: CostSource
+    configuration: Configuration
+    number_key: Callable[[str], str]
+    issued: IssuedInvoices | None = None
+    processed: ProcessedInvoices | None = None
+    directory: Directory | None = None
+    budget_rows: BudgetRows | None = None
+    rates: Rates | None = None
+
+    def collect(self, month: Month, today: date) -> Evidence:
+        """Ask for everything; services of anomalies are asked for when the report is made.
+
+        Raises:
+            RejectedInput: the source has no charges, or no rate is known for a currency.
+        """
+        mapping = self._mapping()
+        charges = list(
+            self.source.charges(self._query(mapping, month.plus(1 - TREND_MONTHS).first, month))
+        )
+        if not charges:
+            raise RejectedInput(
+                f"{self.source.name} has no charge of {month} or the year before",
+                code="no_charges",
+                value=str(month),
+                remedy="Look at the month, the input and the payer accounts",
+            )
+        first_day = month.first - timedelta(days=HISTORY_DAYS)
+        rates = MonthRates(self.configuration, self.rates, today)
+        current = [one for one in charges if Month.of(one.period_start) == month]
+        rates.require({one.currency for one in current}, month)
+        known_until = self.source.known_until(month)
+        lines, rule = self._invoices(current, month, today)
+        return Evidence(
+            month=month,
+            currency=self.configuration.currency,
+            metric=self.configuration.metric,
+            source=self.source_key,
+            source_name=self.source.name,
+            mapping=mapping,
+            apart=self.configuration.apart,
+            smallest_line=self.configuration.smallest_line,
+            charges=charges,
+            account_days=list(
+                self.source.charges(self._query(mapping, first_day, month, Detail.ACCOUNT_DAYS))
+            ),
+            service_days=list(
+                self.source.charges(self._query(mapping, first_day, month, Detail.SERVICE_DAYS))
+            ),
+            rate=rates.rate,
+            budgets=self._budgets(mapping, rates, month),
+            known_until=known_until,
+            control_totals=[
+                (one.name, one.amount, one.currency) for one in self.source.control_totals(month)
+            ],
+            invoices=lines,
+            invoice_rule=rule,
+            anomaly_services=lambda account, days: self._drivers_of(account, days, first_day),
+            notes=self._notes(month, known_until),
+        )
+
+    def _query(
+        self, mapping: CostMapping, first: date, month: Month, detail: Detail = Detail.MONTHS
+    ) -> ChargeQuery:
+        return ChargeQuery(first=first, end=month.end, detail=detail, tag_rules=mapping.tag_rules)
+
+    def _mapping(self) -> CostMapping:
+        """The configuration's rules; accounts that it does not name, by Organizations' tags."""
+        mapping = self.configuration.mapping
+        tags = self.configuration.organization_tags
+        if not (tags and self.directory):
+            return mapping
+        found = {account.id: account for account in self.directory.accounts(tags)}
+        linked = {**found, **{one.id: _named(one, found) for one in mapping.linked.values()}}
+        return replace(mapping, linked=linked)
+
+    def _budgets(
+        self, mapping: CostMapping, rates: MonthRates, month: Month
+    ) -> dict[str, UnitBudget]:
+        """The configuration's; of units that it does not name, the sums of their accounts' rows."""
+        budgets = dict(self.configuration.budgets)
+        rows = self.budget_rows.monthly() if self.budget_rows else {}
+        currency = self.configuration.currency
+        found: dict[str, list[UnitBudget]] = {}
+        for account, of_account in sorted(rows.items()):
+            ownership = _ownership_of_account(mapping, account)
+            if ownership and ownership.business_unit not in budgets:
+                found.setdefault(ownership.business_unit, []).extend(of_account)
+        for unit, parts in found.items():
+            rates.require({one.currency for one in parts}, month)
+            count = len(parts)
+            budgets[unit] = UnitBudget(
+                monthly_target=total(
+                    WIDE.multiply(one.monthly_target, rates.required(one.currency, month))
+                    for one in parts
+                ),
+                currency=currency,
+                origin=f"budgets table, {count} {'account' if count == 1 else 'accounts'}",
+            )
+        rates.require({one.currency for one in budgets.values()}, month)
+        return budgets
+
+    def _invoices(
+        self, current: Sequence[Charge], month: Month, today: date
+    ) -> tuple[list[InvoiceLine], Check]:
+        issued = self.issued.of_month(month) if self.issued else None
+        numbers = {one.invoice_id for one in current if one.invoice_id}
+        numbers |= {one.number for one in issued or ()}
+        processed = self.processed.numbered(sorted(numbers), month) if self.processed else ()
+        every = {*numbers, *(one.number for one in processed)}
+        lines = check_invoices(
+            current,
+            issued,
+            processed,
+            is_open=today < month.end + FINAL_AFTER,
+            number_key={number: self.number_key(number) for number in every},
+        )
+        return lines, focus_rule(lines)
+
+    def _drivers_of(self, account: str, days: Unusual, first_day: date) -> list[str]:
+        """The services of an account that moved most on some days, the largest first."""
+        last = days.last + timedelta(days=1)
+        charges = self.source.charges(
+            ChargeQuery(
+                first=max(first_day, days.first - timedelta(days=DAYS_BEFORE)),
+                end=last,
+                detail=Detail.SERVICE_DAYS,
+                accounts=(account,),
+            )
+        )
+        return driving_services(charges, days)
+
+    def _notes(self, month: Month, known_until: date) -> tuple[str, ...]:
+        notes = []
+        if known_until < month.end:
+            notes.append(
+                f"{month} is open: costs are known up to {known_until - timedelta(days=1)} (UTC),"
+                " changes compare them with whole months, and statuses go by the forecast. The"
+                " forecast adds to what is known, for each day to come, the median cost of the"
+                " same weekday in the four weeks before, and the tax and discounts that go with it;"
+                " fees and credits are taken as they are by now."
+            )
+        return tuple(notes)
+
+
+def _named(account: Account, found: Mapping[str, Account]) -> Account:
+    """An account of the configuration, with what Organizations says where it says nothing."""
+    other = found.get(account.id)
+    if other is None:
+        return account
+    return Account(
+        id=account.id,
+        name=account.name or other.name,
+        ownership=account.ownership or other.ownership,
+    )
+
+
+def _ownership_of_account(mapping: CostMapping, account: str) -> Ownership | None:
+    for accounts in (mapping.linked, mapping.payers):
+        if account in accounts:
+            return accounts[account].ownership
+    return None

@@ -1,0 +1,1 @@
+"""From charges to a report: one file for each part of it."""

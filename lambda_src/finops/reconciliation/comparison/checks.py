@@ -1,0 +1,91 @@
+"""What must hold: pairs of amounts that must be equal, tested in every run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from decimal import Decimal
+
+from finops.reconciliation.comparison.costs import Costs
+from finops.reconciliation.domain import Charge, ChargeCategory, total
+from finops.reconciliation.mapping import Allocated
+from finops.reconciliation.report import Check, Totals
+from finops.shared.periods import Month
+
+
+def checks_of(costs: Costs, totals: Totals) -> Iterator[Check]:
+    """The report's checks, those of the invoices last."""
+    yield _units_add_up(costs, totals)
+    yield from _source_totals(costs)
+    if costs.account_series:
+        yield _days_add_up(costs)
+    if costs.evidence.invoice_rule:
+        yield costs.evidence.invoice_rule
+
+
+def _units_add_up(costs: Costs, totals: Totals) -> Check:
+    charged = total(costs.converted(charge) for charge in _each_once(costs.current))
+    return _check(
+        costs,
+        "units_add_up",
+        "Every charge is in exactly one business unit, or in Unmapped.",
+        charged,
+        totals.actual + totals.apart,
+        "All charges against all units, with what is shown apart.",
+    )
+
+
+def _source_totals(costs: Costs) -> Iterator[Check]:
+    given = costs.evidence
+    for name, amount, currency in given.control_totals:
+        billed = total(
+            charge.billed
+            for charge in given.charges
+            if charge.currency == currency and Month.of(charge.period_start) == given.month
+        )
+        yield _check(
+            costs,
+            "source_total",
+            "Nothing is lost on the way: all charges add up to the source's own sum.",
+            amount,
+            billed,
+            f"{name}: its own sum of billed costs against that of all charges, {currency}.",
+        )
+
+
+def _days_add_up(costs: Costs) -> Check:
+    month = costs.evidence.month
+    usage = total(
+        one.amount for one in costs.current if one.charge.category is ChargeCategory.USAGE
+    )
+    days = total(
+        amount
+        for series in costs.account_series.values()
+        for day, amount in series.items()
+        if month.first <= day < month.end
+    )
+    return _check(
+        costs,
+        "days_add_up",
+        "Usage by day adds up to usage by month.",
+        usage,
+        days,
+        "Two queries of the same charges.",
+    )
+
+
+def _each_once(allocated: Iterable[Allocated]) -> Iterator[Charge]:
+    """Each charge once, whole, even if a rule divided it."""
+    seen: set[int] = set()
+    for one in allocated:
+        if id(one.charge) not in seen:
+            seen.add(id(one.charge))
+            yield one.charge
+
+
+def _check(
+    costs: Costs, name: str, rule: str, expected: Decimal, found: Decimal, note: str
+) -> Check:
+    wanted, got = costs.rounded(expected), costs.rounded(found)
+    # Either side was rounded once.
+    holds = abs(wanted - got) <= Decimal(1).scaleb(-costs.digits)
+    return Check(name=name, rule=rule, holds=holds, expected=wanted, found=got, note=note)

@@ -1,0 +1,171 @@
+"""Charges in the report's currency, each with the business unit that bears it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from datetime import date
+from decimal import Decimal
+from functools import cached_property
+from typing import TypeVar
+
+from finops.reconciliation.comparison.evidence import Evidence
+from finops.reconciliation.domain import Charge, rounded_to_sum
+from finops.reconciliation.mapping import Allocated, allocate
+from finops.reconciliation.report import RateUsed
+from finops.shared.money import minor_units, rounded
+from finops.shared.periods import Month
+
+_Key = TypeVar("_Key")
+AccountKey = tuple[str, str]
+DailyCosts = dict[date, Decimal]
+
+
+class Costs:
+    """What the parts of a report share: amounts converted, allocated and summed.
+
+    Attributes:
+        digits: Of the report's currency, after the point.
+        notes: What a reader must know of charges that could not be converted.
+    """
+
+    def __init__(self, evidence: Evidence) -> None:
+        self.evidence = evidence
+        self.digits = minor_units().get(evidence.currency) or 0
+        self.notes: list[str] = []
+        self._rates: dict[tuple[str, date], RateUsed | None] = {}
+
+    # Money
+
+    def rate(self, currency: str, month: Month) -> RateUsed | None:
+        """The rate into the report's currency, None if none is known."""
+        key = (currency, month.first)
+        if key not in self._rates:
+            self._rates[key] = self.evidence.rate(currency, month)
+        return self._rates[key]
+
+    @property
+    def rates_used(self) -> list[RateUsed]:
+        """The rates by which amounts of the month were converted, by currency."""
+        used = {
+            rate
+            for (currency, first), rate in self._rates.items()
+            if rate and first == self.evidence.month.first and currency != self.evidence.currency
+        }
+        return sorted(used, key=lambda rate: rate.currency)
+
+    def converted(self, charge: Charge) -> Decimal:
+        """The charge's cost in the report's currency, not rounded."""
+        rate = self.rate(charge.currency, Month.of(charge.period_start))
+        return charge.cost(self.evidence.metric) * (rate.rate if rate else 0)
+
+    def rounded(self, amount: Decimal) -> Decimal:
+        """The amount in the report's minor units."""
+        return rounded(amount, self.digits)
+
+    def rounded_lines(
+        self, amounts: Sequence[Decimal], whole: Decimal | None = None
+    ) -> list[Decimal]:
+        """The amounts, rounded so that they add up to their rounded sum, or to `whole`."""
+        return rounded_to_sum(amounts, self.digits, whole)
+
+    # Charges
+
+    @property
+    def current(self) -> list[Allocated]:
+        """Of the month."""
+        return self.of_month(self.evidence.month)
+
+    @property
+    def previous(self) -> list[Allocated]:
+        """Of the month before."""
+        return self.of_month(self.evidence.month.plus(-1))
+
+    def of_month(self, month: Month) -> list[Allocated]:
+        """In a fixed order."""
+        return self._allocated.get(month.first, [])
+
+    def compared(self, allocated: Iterable[Allocated]) -> list[Allocated]:
+        """Without what is shown apart."""
+        apart = self.evidence.apart
+        return [one for one in allocated if one.charge.category not in apart]
+
+    @cached_property
+    def _allocated(self) -> dict[date, list[Allocated]]:
+        found: dict[date, list[Allocated]] = defaultdict(list)
+        known = self._convertible(self.evidence.charges)
+        for one in allocate(known, self.evidence.mapping, self.converted):
+            found[Month.of(one.charge.period_start).first].append(one)
+        return found
+
+    def _convertible(self, charges: Iterable[Charge]) -> list[Charge]:
+        """Without charges of months before for whose currency no rate is known; a note says so."""
+        known = []
+        for charge in charges:
+            month = Month.of(charge.period_start)
+            if self.rate(charge.currency, month) is None:
+                self.notes.append(
+                    f"Charges in {charge.currency} of {month} are left out of trends: no rate of"
+                    " that month or the days before is known."
+                )
+            else:
+                known.append(charge)
+        return known
+
+    # Days
+
+    @cached_property
+    def account_series(self) -> dict[AccountKey, DailyCosts]:
+        """Usage by day of each account."""
+        return self._series(self.evidence.account_days, account_key)
+
+    @cached_property
+    def service_series(self) -> dict[str, DailyCosts]:
+        """Usage by day of each service."""
+        return self._series(self.evidence.service_days, lambda charge: charge.service)
+
+    def _series(
+        self, charges: Iterable[Charge], key: Callable[[Charge], _Key]
+    ) -> dict[_Key, DailyCosts]:
+        series: dict[_Key, DailyCosts] = defaultdict(lambda: defaultdict(Decimal))
+        for charge in self._convertible(charges):
+            series[key(charge)][charge.period_start] += self.converted(charge)
+        return series
+
+    # Accounts
+
+    def account_name(self, account: str) -> str:
+        """By the mapping, else by the newest charge; empty if neither has one."""
+        return self.evidence.mapping.account_name(account) or self._names.get(account, "")
+
+    @cached_property
+    def _names(self) -> dict[str, str]:
+        return {
+            charge.linked_account: charge.linked_account_name
+            for charge in sorted(
+                self.evidence.charges, key=lambda one: (one.period_start, one.linked_account_name)
+            )
+            if charge.linked_account_name
+        }
+
+    @cached_property
+    def units_of_account(self) -> dict[AccountKey, set[str]]:
+        """The business units that bear an account's costs of the month, but for shared costs."""
+        units: dict[AccountKey, set[str]] = defaultdict(set)
+        for one in self.current:
+            if not one.shared:
+                units[account_key(one.charge)].add(one.unit)
+        return units
+
+
+def account_key(charge: Charge) -> AccountKey:
+    """The charge's payer and linked account."""
+    return charge.payer_account, charge.linked_account
+
+
+def sum_by(allocated: Iterable[Allocated], key: Callable[[Allocated], _Key]) -> dict[_Key, Decimal]:
+    """The exact sums of the amounts that have the same key."""
+    sums: dict[_Key, Decimal] = defaultdict(Decimal)
+    for one in allocated:
+        sums[key(one)] += one.amount
+    return dict(sums)

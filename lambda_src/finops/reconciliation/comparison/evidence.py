@@ -1,0 +1,58 @@
+"""Everything that a report is made from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+
+from finops.reconciliation.anomalies import Unusual
+from finops.reconciliation.domain import Charge, ChargeCategory, Metric, UnitBudget
+from finops.reconciliation.mapping import CostMapping
+from finops.reconciliation.report import Check, InvoiceLine, RateUsed
+from finops.shared.periods import Month
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """Everything that a report is made from.
+
+    Attributes:
+        charges: By month, of the month and of those before that the source has.
+        account_days: Usage by day and linked account, of the month and some weeks before.
+        service_days: The same by service.
+        rate: The rate into the report's currency at the end of a month, None if none is known.
+        budgets: By business unit, each in its own currency.
+        known_until: The first day of the month without known costs.
+        control_totals: (name, amount, currency) of all billed charges of the month.
+        invoices: The lines of the invoice check.
+        invoice_rule: The invoice check's invariant.
+        anomaly_services: The services that drove an account's unusual days.
+    """
+
+    month: Month
+    currency: str
+    metric: Metric
+    source: str
+    source_name: str
+    mapping: CostMapping
+    apart: frozenset[ChargeCategory]
+    smallest_line: Decimal
+    charges: Sequence[Charge]
+    account_days: Sequence[Charge]
+    service_days: Sequence[Charge]
+    rate: Callable[[str, Month], RateUsed | None]
+    budgets: Mapping[str, UnitBudget]
+    known_until: date
+    control_totals: Sequence[tuple[str, Decimal, str]] = ()
+    invoices: Sequence[InvoiceLine] = ()
+    invoice_rule: Check | None = None
+    anomaly_services: Callable[[str, Unusual], Sequence[str]] = lambda _account, _days: ()
+    is_open: bool = True
+    notes: tuple[str, ...] = ()
+
+    @property
+    def is_running(self) -> bool:
+        """Whether days of the month are still to come, or not known yet."""
+        return self.known_until < self.month.end

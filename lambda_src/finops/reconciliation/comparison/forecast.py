@@ -1,0 +1,87 @@
+"""What the rest of a running month will cost."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from datetime import date, timedelta
+from decimal import Decimal
+from statistics import median
+from typing import Final
+
+from finops.reconciliation.comparison.costs import AccountKey, Costs, account_key
+from finops.reconciliation.domain import UNMAPPED, ChargeCategory, total
+from finops.shared.periods import days_between
+
+#: Days by which the days to come are forecast.
+_DAYS_BEFORE: Final = 28
+#: Categories that go with usage: tax, and agreed discounts.
+_FOLLOW_USAGE: Final = (ChargeCategory.TAX, ChargeCategory.ADJUSTMENT)
+
+
+def rest_of_month(costs: Costs) -> dict[str, Decimal]:
+    """What the days that are not known yet will add to each business unit, not rounded.
+
+    Fees and credits are taken as they are by now.
+    """
+    given = costs.evidence
+    if not given.is_running:
+        return {}
+    shares = _unit_shares(costs)
+    rest: dict[str, Decimal] = defaultdict(Decimal)
+    for account, series in sorted(costs.account_series.items()):
+        coming = _rest_of_account(series, given.known_until, given.month.end)
+        for unit, share in shares.get(account, {UNMAPPED: Decimal(1)}).items():
+            rest[unit] += coming * share
+    return {unit: coming + _follows(costs, unit, coming) for unit, coming in rest.items()}
+
+
+def expected_rest(series: Mapping[date, Decimal], first: date, end: date) -> Decimal:
+    """What the days from `first` to before `end` will cost, by the 28 days before them.
+
+    Each weekday costs the median of its four last, so that one expensive day changes nothing.
+    Nothing is known of a series that begins within the last week.
+    """
+    if not series:
+        return Decimal(0)
+    start = max(min(series), first - timedelta(days=_DAYS_BEFORE))
+    known = list(days_between(start, first))
+    if len(known) < 7:
+        return Decimal(0)
+    by_weekday = {
+        weekday: median(series.get(day, Decimal(0)) for day in known if day.weekday() == weekday)
+        for weekday in range(7)
+    }
+    return sum((by_weekday[day.weekday()] for day in days_between(first, end)), Decimal(0))
+
+
+def _rest_of_account(series: Mapping[date, Decimal], known_until: date, end: date) -> Decimal:
+    known = {day: cost for day, cost in series.items() if day < known_until}
+    partly_known = total(cost for day, cost in series.items() if day >= known_until)
+    return expected_rest(known, known_until, end) - partly_known
+
+
+def _follows(costs: Costs, unit: str, coming: Decimal) -> Decimal:
+    """The tax and discounts that go with coming usage, as they went with usage so far."""
+    mine = [one for one in costs.compared(costs.current) if one.unit == unit]
+    usage = total(one.amount for one in mine if one.charge.category is ChargeCategory.USAGE)
+    if usage <= 0:
+        return Decimal(0)
+    return (
+        total(one.amount for one in mine if one.charge.category in _FOLLOW_USAGE) * coming / usage
+    )
+
+
+def _unit_shares(costs: Costs) -> dict[AccountKey, dict[str, Decimal]]:
+    """Which part of each account's usage each unit bears, by the newest month with usage."""
+    shares: dict[AccountKey, dict[str, Decimal]] = {}
+    for allocated in (costs.previous, costs.current):
+        by_account: dict[AccountKey, dict[str, Decimal]] = defaultdict(lambda: defaultdict(Decimal))
+        for one in allocated:
+            if one.charge.category is ChargeCategory.USAGE:
+                by_account[account_key(one.charge)][one.unit] += one.amount
+        for account, amounts in by_account.items():
+            whole = total(amounts.values())
+            if whole > 0 and all(amount >= 0 for amount in amounts.values()):
+                shares[account] = {unit: part / whole for unit, part in amounts.items()}
+    return shares

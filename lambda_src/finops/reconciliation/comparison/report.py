@@ -1,0 +1,60 @@
+"""The report of a month, from its parts."""
+
+from __future__ import annotations
+
+from decimal import localcontext
+
+from finops.reconciliation.comparison.breakdowns import (
+    account_lines,
+    category_lines,
+    service_lines,
+    trend_lines,
+    trend_months,
+    unmapped_accounts,
+)
+from finops.reconciliation.comparison.checks import checks_of
+from finops.reconciliation.comparison.costs import Costs
+from finops.reconciliation.comparison.days import anomaly_lines, daily_costs
+from finops.reconciliation.comparison.evidence import Evidence
+from finops.reconciliation.comparison.forecast import rest_of_month
+from finops.reconciliation.comparison.units import totals_of, unit_lines
+from finops.reconciliation.report import Report
+from finops.shared.money import WIDE
+
+
+def compare(evidence: Evidence) -> Report:
+    """The report. The same evidence in any order gives the same report."""
+    with localcontext(WIDE):
+        return _report(Costs(evidence))
+
+
+def _report(costs: Costs) -> Report:
+    given = costs.evidence
+    units = unit_lines(costs, rest_of_month(costs))
+    totals = totals_of(units, is_running=given.is_running)
+    return Report(
+        month=str(given.month),
+        currency=given.currency,
+        source=given.source,
+        source_name=given.source_name,
+        metric=given.metric.value,
+        is_open=given.is_open,
+        known_until=given.known_until if given.is_running else None,
+        revision=0,
+        totals=totals,
+        units=units,
+        unmapped=unmapped_accounts(costs, totals),
+        categories=category_lines(costs, totals),
+        accounts=account_lines(costs, totals),
+        services=service_lines(costs, totals),
+        daily=daily_costs(costs),
+        trend_months=tuple(str(month) for month in trend_months(given.month)),
+        trends=trend_lines(costs, [unit.name for unit in units]),
+        anomalies=anomaly_lines(costs),
+        invoices=tuple(given.invoices),
+        checks=tuple(checks_of(costs, totals)),
+        # By now every charge and budget has been converted.
+        rates=tuple(costs.rates_used),
+        changes=(),
+        notes=tuple(dict.fromkeys((*given.notes, *costs.notes))),
+    )

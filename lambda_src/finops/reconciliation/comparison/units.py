@@ -1,0 +1,177 @@
+"""Each business unit against its budget and the month before, and what drove the difference."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from typing import Final
+
+from finops.reconciliation.comparison.costs import Costs, sum_by
+from finops.reconciliation.domain import UNMAPPED, UnitBudget, percent, total, unit_status
+from finops.reconciliation.mapping import Allocated
+from finops.reconciliation.report import Driver, Totals, Unit
+from finops.shared.money import product
+
+_DRIVERS: Final = 5
+_PLAN_MONTHS: Final = 3
+_REST: Final = "Everything else"
+
+#: Amounts by service and linked account.
+_Mix = Mapping[tuple[str, str], Decimal]
+
+
+def unit_lines(costs: Costs, rest: Mapping[str, Decimal]) -> tuple[Unit, ...]:
+    """A line for each business unit by name, `Unmapped` last.
+
+    Args:
+        costs: Of the month and those before.
+        rest: What the rest of a running month will add to each unit.
+    """
+    given = costs.evidence
+    current, before = costs.compared(costs.current), costs.compared(costs.previous)
+    actual, previous = sum_by(current, _unit), sum_by(before, _unit)
+    apart = sum_by((one for one in costs.current if one.charge.category in given.apart), _unit)
+    names = sorted({*actual, *previous, *apart, *given.budgets, *given.mapping.units} - {UNMAPPED})
+    if UNMAPPED in actual or UNMAPPED in previous or UNMAPPED in apart:
+        names.append(UNMAPPED)
+    zero = Decimal(0)
+    actuals = costs.rounded_lines([actual.get(name, zero) for name in names])
+    aparts = costs.rounded_lines([apart.get(name, zero) for name in names])
+    befores = costs.rounded_lines([previous.get(name, zero) for name in names])
+    forecasts = costs.rounded_lines(
+        [actual.get(name, zero) + rest.get(name, zero) for name in names]
+    )
+    mix, mix_before, mix_by_plan = _mixes(current), _mixes(before), _plan_mixes(costs)
+    units = []
+    for at, name in enumerate(names):
+        budget = given.budgets.get(name)
+        target = _target(costs, budget) if budget else None
+        threshold = budget.alert_threshold_pct if budget else None
+        owner = given.mapping.ownership_of_unit(name)
+        variance = None if target is None else actuals[at] - target
+        spent = forecasts[at] if given.is_running else actuals[at]
+        units.append(
+            Unit(
+                name=name,
+                cost_centre=owner.cost_centre,
+                owner=owner.owner,
+                environment=owner.environment,
+                actual=actuals[at],
+                apart=aparts[at],
+                previous=befores[at],
+                change=actuals[at] - befores[at],
+                change_pct=percent(actuals[at] - befores[at], befores[at]),
+                budget=target,
+                budget_origin=budget.origin if budget else "",
+                alert_threshold_pct=threshold,
+                variance=variance,
+                variance_pct=None
+                if variance is None or target is None
+                else percent(variance, target),
+                forecast=forecasts[at] if given.is_running else None,
+                status=unit_status(spent, target, threshold or Decimal(0)),
+                drivers=_drivers(
+                    costs, mix.get(name, {}), mix_before.get(name, {}), actuals[at], befores[at]
+                ),
+                plan_drivers=()
+                if target is None or name not in mix_by_plan
+                else _drivers(
+                    costs,
+                    mix.get(name, {}),
+                    _scaled(mix_by_plan[name], target),
+                    actuals[at],
+                    target,
+                ),
+            )
+        )
+    return tuple(units)
+
+
+def totals_of(units: Iterable[Unit], *, is_running: bool) -> Totals:
+    """All units together."""
+    units = tuple(units)
+    actual = total(unit.actual for unit in units)
+    previous = total(unit.previous for unit in units)
+    planned = [unit for unit in units if unit.budget is not None]
+    budget = total(unit.budget or Decimal(0) for unit in planned)
+    variance = total(unit.actual for unit in planned) - budget
+    foreseen = total(unit.forecast or Decimal(0) for unit in planned) - budget
+    return Totals(
+        actual=actual,
+        apart=total(unit.apart for unit in units),
+        previous=previous,
+        change=actual - previous,
+        change_pct=percent(actual - previous, previous),
+        budget=budget,
+        unbudgeted=total(unit.actual for unit in units if unit.budget is None),
+        variance=variance,
+        variance_pct=percent(variance, budget),
+        forecast=total(unit.forecast or Decimal(0) for unit in units) if is_running else None,
+        forecast_variance=foreseen if is_running else None,
+        unmapped=total(unit.actual for unit in units if unit.name == UNMAPPED),
+    )
+
+
+def _unit(one: Allocated) -> str:
+    return one.unit
+
+
+def _target(costs: Costs, budget: UnitBudget) -> Decimal:
+    rate = costs.rate(budget.currency, costs.evidence.month)
+    return product(budget.monthly_target, rate.rate if rate else Decimal(0), costs.digits)
+
+
+def _drivers(
+    costs: Costs, now: _Mix, before: _Mix, whole_now: Decimal, whole_before: Decimal
+) -> tuple[Driver, ...]:
+    """The largest changes, and a line of all others, which add up to the unit's own change."""
+    zero = Decimal(0)
+    keys = sorted(
+        now.keys() | before.keys(),
+        key=lambda key: (-abs(now.get(key, zero) - before.get(key, zero)), key),
+    )
+    drivers = []
+    for service, account in keys[:_DRIVERS]:
+        new = costs.rounded(now.get((service, account), zero))
+        old = costs.rounded(before.get((service, account), zero))
+        if new != old:
+            drivers.append(_driver(costs, service, account, new, old))
+    new = whole_now - total(one.now for one in drivers)
+    old = whole_before - total(one.before for one in drivers)
+    if drivers and (new or old):
+        drivers.append(_driver(costs, _REST, "", new, old))
+    return tuple(drivers)
+
+
+def _driver(costs: Costs, service: str, account: str, now: Decimal, before: Decimal) -> Driver:
+    return Driver(
+        service=service,
+        account=account,
+        account_name=costs.account_name(account),
+        now=now,
+        before=before,
+        change=now - before,
+    )
+
+
+def _mixes(allocated: Iterable[Allocated]) -> dict[str, dict[tuple[str, str], Decimal]]:
+    """By unit, the amounts by service and account."""
+    found: dict[str, dict[tuple[str, str], Decimal]] = defaultdict(lambda: defaultdict(Decimal))
+    for one in allocated:
+        found[one.unit][one.charge.service, one.charge.linked_account] += one.amount
+    return found
+
+
+def _plan_mixes(costs: Costs) -> dict[str, dict[tuple[str, str], Decimal]]:
+    """By unit, the amounts by service and account over the three months before."""
+    months = [costs.evidence.month.plus(-back) for back in range(1, _PLAN_MONTHS + 1)]
+    return _mixes(one for month in months for one in costs.compared(costs.of_month(month)))
+
+
+def _scaled(amounts: _Mix, whole: Decimal) -> dict[tuple[str, str], Decimal]:
+    """The amounts, scaled to add up to the whole."""
+    present = total(amounts.values())
+    if present <= 0:
+        return {}
+    return {key: amount * whole / present for key, amount in amounts.items()}
