@@ -18,7 +18,8 @@ from console.views import invoice
 from finops.cli.invoices import describe, last_months
 from finops.invoices.document_files import LARGEST_DOCUMENT
 from finops.invoices.domain import RAW_PREFIX, InvoiceRecord, InvoiceStatus
-from finops.invoices.export import write_csv, write_json, write_xlsx
+from finops.invoices.export import write_csv, write_json
+from finops.invoices.workbook import write_xlsx
 from finops.shared.errors import RejectedInput
 
 PAGE_ROWS: Final = 100

@@ -13,8 +13,9 @@ from typing import Any
 from xml.etree import ElementTree
 
 from finops.invoices.domain import InvoiceRecord, InvoiceStatus, Issue, LineItem, Severity
-from finops.invoices.export import as_json, write_csv, write_json, write_xlsx
+from finops.invoices.export import as_json, write_csv, write_json
 from finops.invoices.messages import customer_mail, message
+from finops.invoices.workbook import write_xlsx
 from tests.invoices.fakes import record
 from tests.invoices.test_domain import invoice
 

@@ -21,8 +21,9 @@ from finops.cli.options import common
 from finops.cli.output import Exit, Output
 from finops.invoices.audit_events import retried_event
 from finops.invoices.domain import InvoiceRecord, InvoiceStatus, invoice_id
-from finops.invoices.export import as_json, write_csv, write_json, write_xlsx
+from finops.invoices.export import as_json, write_csv, write_json
 from finops.invoices.rules import parse_rules
+from finops.invoices.workbook import write_xlsx
 from finops.shared.errors import ConfigurationError, RejectedInput
 
 POLL_SECONDS: Final = 0.3

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
-from finops.invoices.domain import Invoice, InvoiceStatus, Issue, Severity
+from finops.invoices.domain import InvoiceRecord, Severity
 
 #: https://docs.aws.amazon.com/sns/latest/api/API_Publish.html: at most 100 ASCII characters.
 _SUBJECT: Final = 100
@@ -24,38 +24,6 @@ _HEADLINES: Final = {
     "NEEDS_REVIEW": "Invoice needs review",
     "REVIEW_ESCALATED": "Invoice still needs review",
 }
-
-
-class Announced(Protocol):
-    """What is told of an invoice's record."""
-
-    @property
-    def id(self) -> str:
-        """The invoice's id."""
-
-    @property
-    def file(self) -> str:
-        """The file's name."""
-
-    @property
-    def status(self) -> InvoiceStatus:
-        """How it stands."""
-
-    @property
-    def serial_number(self) -> str:
-        """Our own number."""
-
-    @property
-    def duplicate_of(self) -> str:
-        """The id of the invoice that it repeats or resembles."""
-
-    @property
-    def invoice(self) -> Invoice | None:
-        """What was read."""
-
-    @property
-    def issues(self) -> Sequence[Issue]:
-        """What is wrong."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +43,7 @@ class Message:
     attributes: Mapping[str, str]
 
 
-def message(record: Announced, event: str) -> Message:
+def message(record: InvoiceRecord, event: str) -> Message:
     """What is said of a record when this happens to it."""
     named = _named(record)
     headline = _HEADLINES.get(event, event)
@@ -130,7 +98,7 @@ def message(record: Announced, event: str) -> Message:
     )
 
 
-def customer_mail(record: Announced) -> tuple[str, str]:
+def customer_mail(record: InvoiceRecord) -> tuple[str, str]:
     """(subject, text) of the mail to the customer of a processed invoice."""
     read = record.invoice
     if read is None:
@@ -147,7 +115,7 @@ def customer_mail(record: Announced) -> tuple[str, str]:
     return f"Invoice {number} is processed", "\n".join(lines) + "\n"
 
 
-def _named(record: Announced) -> str:
+def _named(record: InvoiceRecord) -> str:
     read = record.invoice
     if read is None:
         return record.file
@@ -156,7 +124,7 @@ def _named(record: Announced) -> str:
     return ", ".join(_short(part) for part in parts if part) or record.file
 
 
-def _facts(record: Announced) -> list[str]:
+def _facts(record: InvoiceRecord) -> list[str]:
     read = record.invoice
     known = {
         "File": record.file,
@@ -177,7 +145,7 @@ def _facts(record: Announced) -> list[str]:
     return [f"{name}: {_short(value)}" for name, value in known.items() if value]
 
 
-def _what_next(record: Announced, event: str) -> list[str]:
+def _what_next(record: InvoiceRecord, event: str) -> list[str]:
     show = f"Look at it: finops invoices show {record.id}"
     if event in {"NEEDS_REVIEW", "REVIEW_ESCALATED"}:
         return [
