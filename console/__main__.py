@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from console.identity import allows_development_login
-from finops.cli.environment import LOCAL, environment
+from finops.deployment.environment import LOCAL, environment
 
 DEFAULT_PORT: Final = 8501
 REQUIRED: Final = ("CONSOLE_URL", "OIDC_METADATA_URL", "OIDC_CLIENT_ID")

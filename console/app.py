@@ -12,7 +12,7 @@ import streamlit as st
 from console import identity, ui
 from console.services import services
 from console.views import audit, billing, budgets, invoice, invoices, overview, reports
-from finops.cli.environment import LOCAL, environment
+from finops.deployment.environment import LOCAL, environment
 
 st.set_page_config(
     page_title="FinOps console",

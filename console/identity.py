@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import streamlit as st
 
-from finops.cli.environment import LOCAL, Environment
+from finops.deployment.environment import LOCAL, Environment
 
 GROUPS_CLAIM: Final = "cognito:groups"
 _SESSION_KEY: Final = "development_user"

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final
 
-from finops.cli.adapters import Aws, invoke
-from finops.cli.environment import Environment
+from finops.deployment.clients import Aws
+from finops.deployment.environment import Environment
+from finops.deployment.functions import invoke
 from finops.reconciliation.adapters.s3 import S3Files
 from finops.reconciliation.stores import Reports
 

@@ -13,12 +13,12 @@ import streamlit as st
 
 from console.identity import User
 from console.reports import ReportShelf
-from finops.cli.adapters import Aws
-from finops.cli.audit import AuditDeployment
-from finops.cli.billing_adapters import BillingDeployment
-from finops.cli.budgets_adapters import Tables
-from finops.cli.environment import Environment
-from finops.cli.invoices_adapters import InvoiceDeployment
+from finops.deployment.audit import AuditDeployment
+from finops.deployment.billing import BillingDeployment
+from finops.deployment.budgets import BudgetDeployment
+from finops.deployment.clients import Aws
+from finops.deployment.environment import Environment
+from finops.deployment.invoices import InvoiceDeployment
 from finops.invoices.reviewing import Reviewing
 from finops.shared.audit import AuditEvent, AuditRecorder, NoAudit
 from finops.shared.errors import ConfigurationError
@@ -29,7 +29,7 @@ class Services:
     """Everything that a page may ask."""
 
     environment: Environment
-    budgets: Tables
+    budgets: BudgetDeployment
     billing: BillingDeployment
     invoices: InvoiceDeployment
     audit: AuditDeployment
@@ -83,7 +83,7 @@ def services(environment: Environment) -> Services:
     """The services of a deployment, one set for every session."""
     return Services(
         environment=environment,
-        budgets=Tables(environment),
+        budgets=BudgetDeployment(environment),
         billing=BillingDeployment(environment),
         invoices=InvoiceDeployment(environment),
         audit=AuditDeployment(environment),

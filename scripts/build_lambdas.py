@@ -33,7 +33,7 @@ from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 CODE = REPOSITORY / "lambda_src" / "finops"
-NOT_FOR_LAMBDA = {"cli"}
+NOT_FOR_LAMBDA = {"cli", "deployment"}
 
 #: The largest zip that CreateFunction and PublishLayerVersion take as an upload
 #: (https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html).

@@ -12,8 +12,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from finops.cli.billing_adapters import BillingDeployment
-from finops.cli.environment import environment
+from finops.deployment.billing import BillingDeployment
+from finops.deployment.environment import environment
 
 SAMPLES = Path(__file__).parent / "samples"
 REJECTED = 1

@@ -15,7 +15,7 @@ from console.identity import User
 from console.services import Services
 from finops.audit.adapters import SeenIds
 from finops.audit.service import Selection, TrailReader, TrailVerifier
-from finops.cli.audit import describe
+from finops.deployment.descriptions import verdict_document
 
 LIMIT: Final = 200
 STREAMS: Final = ("budgets", "billing", "invoices", "reconciliation", "console")
@@ -45,7 +45,7 @@ def _verify(services: Services) -> None:
             store, signer = services.audit.store, services.audit.signer
             verdict = TrailVerifier(store, signer, SeenIds().repeats).verify(progress=shown)
             bar.empty()
-            answer = describe(verdict, signed=signer is not None)
+            answer = verdict_document(verdict, signed=signer is not None)
             st.session_state[_VERDICT] = (datetime.now(UTC), answer)
         if _VERDICT in st.session_state:
             _result(*st.session_state[_VERDICT])

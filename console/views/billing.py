@@ -19,10 +19,10 @@ from console.services import Services
 from finops.billing.database import Dimension
 from finops.billing.domain import BILLING_PREFIX, RATES_PREFIX, FileStatus
 from finops.billing.ports import FileEntry
-from finops.cli.billing import describe
-from finops.cli.billing_adapters import LARGEST_FORM
-from finops.cli.invoices import last_months
+from finops.deployment.descriptions import file_document
+from finops.deployment.uploads import LARGEST_FORM
 from finops.shared.errors import RejectedInput
+from finops.shared.periods import last_months
 from finops.shared.spreadsheets import guard
 
 KINDS: Final = ("csv", "txt", "tsv", "gz")
@@ -231,7 +231,7 @@ def _row(entry: FileEntry) -> dict[str, Any]:
 
 def _file(services: Services, user: User, entry: FileEntry) -> None:
     st.subheader(entry.source.key.rpartition("/")[2])
-    shown = describe(entry)
+    shown = file_document(entry)
     amounts = " · ".join(ui.amount(one, code) for code, one in shown["amounts"].items())
     st.markdown(f"{_state(entry.source.key, entry)}  \n{amounts}")
     if entry.status is FileStatus.FAILED and user.may(Role.EDITOR):

@@ -15,7 +15,7 @@ from console.services import Services
 from finops.budgets.domain import BudgetKey, Status, TimeUnit
 from finops.budgets.editing import as_edit, joined, read_budgets
 from finops.budgets.rows import DEFAULT_BUDGET_NAME, parse_budget
-from finops.cli.adapters import invoke
+from finops.deployment.functions import invoke
 from finops.shared.errors import FinOpsError, RejectedInput
 
 #: What is edited in the table, by the row's own names.

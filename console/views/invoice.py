@@ -11,7 +11,7 @@ from console import components, ui
 from console.identity import Role, User
 from console.rendering import page_image
 from console.services import Services
-from finops.cli.invoices import describe, reviews
+from finops.deployment.descriptions import invoice_document, invoice_reviews
 from finops.invoices.domain import (
     AMOUNTS,
     FIELDS,
@@ -304,7 +304,7 @@ def _line_items(record: InvoiceRecord) -> None:
         return
     st.subheader("Line items")
     currency = record.invoice.text("currency")
-    rows = [one | {"currency": currency} for one in describe(record)["line_items"]]
+    rows = [one | {"currency": currency} for one in invoice_document(record)["line_items"]]
     amounts = ("unit_price", "amount", "tax")
     st.dataframe(
         ui.money_table(rows, amounts),
@@ -339,7 +339,7 @@ def _history(record: InvoiceRecord) -> None:
                 for name, before in review.before.items()
             ),
         }
-        for review, shown in zip(record.reviews, reviews(record), strict=True)
+        for review, shown in zip(record.reviews, invoice_reviews(record), strict=True)
     ]
     st.dataframe(
         rows,

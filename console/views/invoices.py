@@ -15,12 +15,13 @@ from console import components, ui
 from console.identity import Role, User
 from console.services import Services
 from console.views import invoice
-from finops.cli.invoices import describe, last_months
+from finops.deployment.descriptions import invoice_document
 from finops.invoices.document_files import LARGEST_DOCUMENT
 from finops.invoices.domain import RAW_PREFIX, InvoiceRecord, InvoiceStatus
 from finops.invoices.export import write_csv, write_json
 from finops.invoices.workbook import write_xlsx
 from finops.shared.errors import RejectedInput
+from finops.shared.periods import last_months
 
 PAGE_ROWS: Final = 100
 KINDS: Final = ("pdf", "png", "jpg", "jpeg", "tif", "tiff")
@@ -120,7 +121,7 @@ def follow(services: Services) -> None:
 
 def _uploaded(name: str, record: InvoiceRecord | None) -> None:
     status = (record.status if record else InvoiceStatus.RECEIVED).value
-    reason = str(describe(record)["reason"] or "") if record else ""
+    reason = str(invoice_document(record)["reason"] or "") if record else ""
     left, right = st.columns([7, 1], vertical_alignment="center")
     left.markdown(f"{ui.badge(status)} **{ui.plain(name)}** {ui.plain(reason)}")
     if record and record.invoice and right.button("Show", key=f"open-{record.id}"):
@@ -211,7 +212,7 @@ def _grid(records: Sequence[InvoiceRecord]) -> list[InvoiceRecord]:
 
 
 def _row(record: InvoiceRecord) -> dict[str, Any]:
-    shown = describe(record)
+    shown = invoice_document(record)
     return {
         "status": [ui.words(record.status.value)],
         "file": record.file,

@@ -13,10 +13,10 @@ from console import ui
 from console.identity import Role, User
 from console.reports import LINK_SECONDS, StoredReport
 from console.services import Services
-from finops.cli.invoices import last_months
 from finops.reconciliation.domain import UnitStatus
 from finops.reconciliation.rendering import MEDIA_TYPES
 from finops.shared.errors import FinOpsError
+from finops.shared.periods import last_months
 
 _FORMAT_NAMES: Final = {"html": "HTML", "xlsx": "Excel", "csv": "CSV", "json": "JSON"}
 _STATUS_COLOURS: Final = {

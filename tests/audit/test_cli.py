@@ -15,9 +15,9 @@ from moto import mock_aws
 from finops.audit.adapters import S3TrailStore, decode_message
 from finops.audit.domain import object_key
 from finops.audit.service import EntryAppender, HeadWriter
-from finops.cli import audit as cli
 from finops.cli.audit import audit
-from finops.cli.environment import Environment
+from finops.deployment.audit import AuditDeployment
+from finops.deployment.environment import Environment
 from finops.shared.errors import ConfigurationError, RejectedInput
 from tests.audit.fakes import Clock, message
 
@@ -47,7 +47,7 @@ def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
             "finops-append-audit-entries": {"QUEUE_URL": queue["QueueUrl"]},
         }
         monkeypatch.setattr(
-            cli.AuditDeployment, "_variables", lambda self, name: settings[f"finops-{name}"]
+            AuditDeployment, "_variables", lambda self, name: settings[f"finops-{name}"]
         )
         yield client
 
@@ -61,7 +61,7 @@ def trail(s3: Any) -> S3TrailStore:
     for number in range(1, 4):
         appender.append("billing", [message(number)])
     appender.append("budgets", [message(1, "budgets", actor="alice"), message(2, "budgets")])
-    HeadWriter(store, cli.AuditDeployment(_environment()).signer, clock).write()
+    HeadWriter(store, AuditDeployment(_environment()).signer, clock).write()
     return store
 
 

@@ -17,7 +17,7 @@ from finops.audit.adapters import decode_message
 from finops.billing.audit_events import reconverted_event
 from finops.billing.ports import Reconversion
 from finops.cli.audit import _logged_entries
-from finops.cli.auditing import CommandRecorder
+from finops.deployment.recorder import CommandRecorder
 
 EVENT = reconverted_event(
     "acme",

@@ -14,7 +14,7 @@ from streamlit.testing.v1 import AppTest
 from console.identity import Role, User
 from console.services import Services
 from finops.budgets.domain import BudgetKey
-from finops.cli.environment import Environment
+from finops.deployment.environment import Environment
 from finops.invoices.domain import (
     Invoice,
     InvoiceRecord,

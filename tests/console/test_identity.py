@@ -10,7 +10,7 @@ import pytest
 
 from console.__main__ import REQUIRED, MissingSetting, command, login_settings
 from console.identity import Role, User, allows_development_login, from_claims
-from finops.cli.environment import Environment, environment
+from finops.deployment.environment import Environment, environment
 
 NOW = 1_800_000_000.0
 CLAIMS = {

@@ -5,60 +5,26 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
-from functools import cached_property
 from itertools import islice
 from typing import IO, Any, Final
 
 import click
 
-from finops.audit.adapters import (
-    KmsSigner,
-    S3TrailStore,
-    SeenIds,
-    decode_message,
-)
-from finops.audit.recorder import SEND_BATCH, SqsAuditRecorder
+from finops.audit.adapters import SeenIds, decode_message
+from finops.audit.recorder import SEND_BATCH
 from finops.audit.service import Selection, TrailReader, TrailVerifier, Verdict
 from finops.audit.verification import Problem
-from finops.cli.adapters import Aws
-from finops.cli.environment import Environment
 from finops.cli.options import common
 from finops.cli.output import Exit, Output
+from finops.deployment.audit import AuditDeployment
+from finops.deployment.descriptions import verdict_document
+from finops.deployment.environment import Environment
 from finops.shared.audit import canonical
 from finops.shared.errors import RejectedInput
 
 COLUMNS: Final = ("occurred_at", "stream", "sequence", "action", "subject", "actor")
 STREAM_COLUMNS: Final = ("stream", "entries", "last_sequence", "sealed_sequence", "problems")
-
-
-class AuditDeployment:
-    """Bucket, queue and key of one deployment, found through its functions' own settings."""
-
-    def __init__(self, environment: Environment) -> None:
-        self._aws = Aws(environment)
-        self._prefix = environment.prefix
-
-    @cached_property
-    def store(self) -> S3TrailStore:
-        """The bucket."""
-        return S3TrailStore(self._aws.client("s3"), self._variables("write-audit-head")["BUCKET"])
-
-    @cached_property
-    def signer(self) -> KmsSigner | None:
-        """The key that heads are signed by, if any."""
-        key_arn = self._variables("write-audit-head").get("SIGNING_KEY_ARN")
-        return KmsSigner(self._aws.client("kms"), key_arn) if key_arn else None
-
-    @cached_property
-    def recorder(self) -> SqsAuditRecorder:
-        """The queue."""
-        queue_url = self._variables("append-audit-entries")["QUEUE_URL"]
-        return SqsAuditRecorder(self._aws.client("sqs"), queue_url, code_version="")
-
-    def _variables(self, function: str) -> Mapping[str, str]:
-        return self._aws.function_variables(f"{self._prefix}-{function}", module="audit")
 
 
 @click.group()
@@ -117,7 +83,7 @@ def verify(environment: Environment, out: Output, *, max_head_age: float | None)
             progress=lambda done, known: bar(100 * done // known if known else 100),
             oldest_head=datetime.now(UTC) - timedelta(hours=max_head_age) if max_head_age else None,
         )
-    answer = describe(verdict, signed=deployment.signer is not None)
+    answer = verdict_document(verdict, signed=deployment.signer is not None)
     out.answer(answer, rows="streams", columns=STREAM_COLUMNS)
     if verdict.ok:
         out.say(f"{verdict.entries} entries are as they were written; {_sealed(verdict)}")
@@ -148,34 +114,6 @@ def recover(environment: Environment, out: Output, *, log: IO[str]) -> None:
     out.answer(
         {"entries": len(documents), "streams": rows}, rows="streams", columns=("stream", "entries")
     )
-
-
-def describe(verdict: Verdict, *, signed: bool) -> dict[str, Any]:
-    """A verdict as the command line prints it."""
-    found = Counter(problem.stream for problem in verdict.problems)
-    return {
-        "entries": verdict.entries,
-        "ok": verdict.ok,
-        "first_bad": asdict(verdict.first_bad) if verdict.first_bad else None,
-        "problems": [asdict(problem) for problem in verdict.problems],
-        "problem_count": verdict.problem_count,
-        "streams": [
-            {
-                "stream": one.stream,
-                "entries": one.entries,
-                "last_sequence": one.end.sequence if one.end else None,
-                "last_hash": one.end.hash if one.end else None,
-                "sealed_sequence": one.sealed,
-                "problems": found[one.stream],
-            }
-            for one in verdict.streams
-        ],
-        "heads": {
-            "count": verdict.heads,
-            "last_at": verdict.last_head.get("written_at") if verdict.last_head else None,
-            "signed": signed,
-        },
-    }
 
 
 def _sealed(verdict: Verdict) -> str:

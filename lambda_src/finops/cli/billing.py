@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import click
 
@@ -16,10 +16,11 @@ from finops.billing.audit_events import reconverted_event, retried_event
 from finops.billing.domain import BILLING_PREFIX, FileStatus, Rate
 from finops.billing.ports import FileEntry
 from finops.billing.service import StoredRates
-from finops.cli.billing_adapters import BillingDeployment
-from finops.cli.environment import Environment
 from finops.cli.options import common
 from finops.cli.output import Exit, Output
+from finops.deployment.billing import BillingDeployment
+from finops.deployment.descriptions import file_document
+from finops.deployment.environment import Environment
 from finops.shared.errors import RejectedInput
 from finops.shared.money import product
 
@@ -85,7 +86,7 @@ def files(environment: Environment, out: Output, *, dataset: str, status: str, l
     found = BillingDeployment(environment).store.files(
         dataset=dataset, status=status.upper(), limit=limit
     )
-    described = [describe(one) for one in found]
+    described = [file_document(one) for one in found]
     out.answer(
         {"files": described}, rows="files", columns=("load_id", "received_at", "dataset", *COLUMNS)
     )
@@ -194,7 +195,7 @@ def finish(
                 break
             time.sleep(POLL_SECONDS)
     answers = [
-        describe(entries[name]) | {"file": name}
+        file_document(entries[name]) | {"file": name}
         if name in entries
         else {"file": name, "status": FileStatus.RECEIVED.value}
         for name in ids
@@ -230,34 +231,6 @@ def find(deployment: BillingDeployment, name: str) -> FileEntry:
             remedy="See `finops billing files`",
         )
     return found[0]
-
-
-def describe(entry: FileEntry) -> dict[str, Any]:
-    """A file as the command line prints it; amounts are texts."""
-    tally = entry.tally
-    return {
-        "load_id": entry.load_id,
-        "file": entry.source.key,
-        "dataset": entry.dataset,
-        "status": entry.status.value,
-        "rows_read": tally.read,
-        "rows_inserted": tally.inserted,
-        "rows_updated": tally.updated,
-        "rows_unchanged": tally.unchanged,
-        "rows_superseded": tally.superseded,
-        "rows_quarantined": tally.quarantined,
-        "amount_usd": None if entry.amount_usd is None else f"{entry.amount_usd:.6f}",
-        "amounts": {currency: f"{amount:f}" for currency, amount in entry.amounts.items()},
-        "quarantine_uri": entry.quarantine_uri or None,
-        "error": entry.error or None,
-        "error_code": entry.error_code or None,
-        "received_at": _instant(entry.received_at),
-        "finished_at": _instant(entry.finished_at),
-    }
-
-
-def _instant(moment: datetime | None) -> str | None:
-    return moment.isoformat() if moment else None
 
 
 def as_day(text: str) -> date:

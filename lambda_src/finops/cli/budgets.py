@@ -15,11 +15,11 @@ from finops.budgets.domain import BudgetKey, Status, TimeUnit
 from finops.budgets.editing import as_edit, described, joined, read_budgets
 from finops.budgets.ports import BudgetStatus
 from finops.budgets.rows import DEFAULT_BUDGET_NAME, parse_budget
-from finops.cli.adapters import invoke
-from finops.cli.budgets_adapters import Tables
-from finops.cli.environment import Environment
 from finops.cli.options import common
 from finops.cli.output import Exit, Output
+from finops.deployment.budgets import BudgetDeployment
+from finops.deployment.environment import Environment
+from finops.deployment.functions import invoke
 from finops.shared.errors import RejectedInput
 
 POLL_SECONDS: Final = 0.1
@@ -99,7 +99,7 @@ def set_budget(
         )
     document = as_edit(row, budget.amount, getpass.getuser())
     request_id = document["request_id"]
-    tables = Tables(environment)
+    tables = BudgetDeployment(environment)
     tables.edits.merge(
         budget.key,
         {k: v for k, v in document.items() if k not in ("account_id", "budget_name")},
@@ -121,7 +121,7 @@ def set_budget(
 @common
 def list_budgets(environment: Environment, out: Output, *, wanted: str | None) -> None:
     """List every budget with its status."""
-    found = _listed(Tables(environment), None)
+    found = _listed(BudgetDeployment(environment), None)
     chosen = [one for one in found if wanted is None or one["status"] == wanted.upper()]
     out.answer({"budgets": chosen}, rows="budgets", columns=COLUMNS)
 
@@ -131,7 +131,7 @@ def list_budgets(environment: Environment, out: Output, *, wanted: str | None) -
 @common
 def show(environment: Environment, out: Output, *, account: str) -> None:
     """Show the budgets of one ACCOUNT."""
-    found = _listed(Tables(environment), account)
+    found = _listed(BudgetDeployment(environment), account)
     out.answer({"budgets": found}, rows="budgets", columns=(*COLUMNS, "latency_ms", "updated_by"))
     if not found:
         out.fail(f"account {account} has no budget", Exit.REJECTED)
@@ -147,7 +147,7 @@ def delete(
     environment: Environment, out: Output, *, account: str, name: str, wait: bool, timeout: float
 ) -> None:
     """Remove the row of ACCOUNT's budget; the deployment's setting says what the spoke does."""
-    tables = Tables(environment)
+    tables = BudgetDeployment(environment)
     key = BudgetKey(account_id=account, budget_name=name)
     before = tables.statuses.get(key)
     if not tables.edits.delete(key):
@@ -183,7 +183,7 @@ def import_file(
     currency and cost_filters (JSON). A line replaces the row of its budget.
     """
     rows, rejected = read_budgets(file.read_bytes(), name=str(file), editor=getpass.getuser())
-    tables = Tables(environment)
+    tables = BudgetDeployment(environment)
     requests = {
         BudgetKey(account_id=row["account_id"], budget_name=row["budget_name"]): row["request_id"]
         for row in rows
@@ -217,7 +217,7 @@ def drift(
     environment: Environment, out: Output, *, repair: bool, account: str | None, timeout: float
 ) -> None:
     """Compare every row with the AWS Budget in its account."""
-    tables = Tables(environment)
+    tables = BudgetDeployment(environment)
     where = {"account_id": account} if account else {}
     asked = {"requested_by": getpass.getuser(), **where}
 
@@ -252,11 +252,13 @@ def drift(
         raise SystemExit(Exit.INFRASTRUCTURE)
 
 
-def _listed(tables: Tables, account: str | None) -> list[dict[str, Any]]:
+def _listed(tables: BudgetDeployment, account: str | None) -> list[dict[str, Any]]:
     return joined(tables.rows.rows(account), tables.statuses.all(account))
 
 
-def _wait(tables: Tables, requests: Mapping[BudgetKey, str], timeout: float, out: Output) -> None:
+def _wait(
+    tables: BudgetDeployment, requests: Mapping[BudgetKey, str], timeout: float, out: Output
+) -> None:
     """Wait until every one of these requests has ended."""
     with out.progress("waiting for the spokes", len(requests)) as show_done:
 

@@ -10,10 +10,10 @@ import click
 from finops.billing.domain import RATES_PREFIX
 from finops.billing.service import StoredRates
 from finops.cli.billing import as_day, finish, timeout_option, upload, wait_option
-from finops.cli.billing_adapters import BillingDeployment
-from finops.cli.environment import Environment
 from finops.cli.options import common
 from finops.cli.output import Exit, Output
+from finops.deployment.billing import BillingDeployment
+from finops.deployment.environment import Environment
 from finops.shared.money import is_currency
 
 

@@ -15,16 +15,18 @@ from typing import Any, Final
 
 import click
 
-from finops.cli.environment import Environment
-from finops.cli.invoices_adapters import InvoiceDeployment
 from finops.cli.options import common
 from finops.cli.output import Exit, Output
+from finops.deployment.descriptions import invoice_document, invoice_fields, invoice_reviews
+from finops.deployment.environment import Environment
+from finops.deployment.invoices import InvoiceDeployment
 from finops.invoices.audit_events import retried_event
 from finops.invoices.domain import InvoiceRecord, InvoiceStatus, invoice_id
-from finops.invoices.export import as_json, write_csv, write_json
+from finops.invoices.export import write_csv, write_json
 from finops.invoices.rules import parse_rules
 from finops.invoices.workbook import write_xlsx
 from finops.shared.errors import ConfigurationError, RejectedInput
+from finops.shared.periods import last_months
 
 POLL_SECONDS: Final = 0.3
 COLUMNS: Final = (
@@ -116,7 +118,10 @@ def list_(environment: Environment, out: Output, *, status: str, month: str, lim
 def show(environment: Environment, out: Output, *, invoice: str) -> None:
     """Show INVOICE (its id or our number) with its fields, line items, issues and reviews."""
     record = find(InvoiceDeployment(environment), invoice)
-    described = describe(record) | {"fields": fields(record), "reviews": reviews(record)}
+    described = invoice_document(record) | {
+        "fields": invoice_fields(record),
+        "reviews": invoice_reviews(record),
+    }
     if out.as_json:
         out.answer({"invoices": [described]}, rows="invoices", columns=COLUMNS)
         return
@@ -288,12 +293,6 @@ def select(deployment: InvoiceDeployment, status: str, month: str) -> Iterator[I
     return deployment.store.all(months=[month] if month else last_months(datetime.now(UTC)))
 
 
-def last_months(now: datetime, count: int = 12) -> list[str]:
-    """The last months, this one first."""
-    first = now.year * 12 + now.month - 1
-    return [f"{one // 12:04}-{one % 12 + 1:02}" for one in range(first, first - count, -1)]
-
-
 def find(deployment: InvoiceDeployment, name: str) -> InvoiceRecord:
     """The invoice of this id or number of ours.
 
@@ -337,7 +336,7 @@ def finish(
         if name not in known:
             answers.append({"id": one, "file": name, "status": InvoiceStatus.RECEIVED.value})
             continue
-        answers += [describe(part) | {"file": name} for part in known[name]]
+        answers += [invoice_document(part) | {"file": name} for part in known[name]]
     out.answer({"invoices": answers}, rows="invoices", columns=COLUMNS)
     statuses = {one["status"] for one in answers}
     if timeout and open_:
@@ -378,62 +377,9 @@ def _ended(record: InvoiceRecord, since: InvoiceRecord | None) -> bool:
 
 def print_all(out: Output, found: Iterable[InvoiceRecord]) -> None:
     """Print invoices, one a row."""
-    out.answer({"invoices": [describe(one) for one in found]}, rows="invoices", columns=COLUMNS)
-
-
-def describe(record: InvoiceRecord) -> dict[str, Any]:
-    """An invoice as the command line prints it; amounts are texts."""
-    reasons = [issue.message for issue in record.issues if issue.severity != "FLAG"]
-    if record.failure and not record.failure.resumed:
-        reasons.append(f"{record.failure.step} failed: {record.failure.cause}")
-    return as_json(record) | {
-        "reason": "; ".join(reasons) or None,
-        "failed_step": record.failure.step if record.failure else None,
-        "submitted_by": record.submitted_by or None,
-        "cost_usd": f"{record.cost_usd:f}",
-    }
-
-
-def fields(record: InvoiceRecord) -> list[dict[str, Any]]:
-    """Each field with where and how surely it was read."""
-    if record.invoice is None:
-        return []
-    return [
-        {
-            "field": name,
-            "value": one.value,
-            "text": one.text,
-            "label": one.label,
-            "confidence": f"{one.confidence:.1f}",
-            "page": one.place.page if one.place else None,
-            "place": None
-            if one.place is None
-            else {
-                "left": one.place.left,
-                "top": one.place.top,
-                "width": one.place.width,
-                "height": one.place.height,
-            },
-            "source": one.source,
-            "reason": one.doubt or None,
-        }
-        for name, one in record.invoice.readings.items()
-    ]
-
-
-def reviews(record: InvoiceRecord) -> list[dict[str, Any]]:
-    """Who decided what, and when."""
-    return [
-        {
-            "at": one.at.isoformat(),
-            "reviewer": one.reviewer,
-            "decision": one.decision,
-            "reason": one.reason or None,
-            "before": dict(one.before),
-            "after": dict(one.after),
-        }
-        for one in record.reviews
-    ]
+    out.answer(
+        {"invoices": [invoice_document(one) for one in found]}, rows="invoices", columns=COLUMNS
+    )
 
 
 def _correction(text: str) -> tuple[str, str]:

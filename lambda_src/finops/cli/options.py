@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
-from finops.cli.environment import LOCAL, Environment, environment
 from finops.cli.output import Output, output
+from finops.deployment.environment import LOCAL, Environment, environment
 
 
 def common(command: Callable[..., Any]) -> Callable[..., Any]:

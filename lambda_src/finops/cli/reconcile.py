@@ -9,10 +9,10 @@ from typing import Any
 
 import click
 
-from finops.cli.environment import Environment
 from finops.cli.options import common
 from finops.cli.output import Output
-from finops.cli.reconcile_adapters import ReconciliationDeployment
+from finops.deployment.environment import Environment
+from finops.deployment.reconciliation import ReconciliationDeployment
 from finops.reconciliation.adapters.folder import Folder
 from finops.reconciliation.composition import SOURCES
 from finops.reconciliation.configuration import Configuration, parse

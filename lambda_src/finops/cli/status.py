@@ -11,14 +11,15 @@ from finops.audit.service import newest_head
 from finops.billing.domain import FileStatus
 from finops.budgets.adapters import DynamoStatusTable
 from finops.budgets.domain import Status
-from finops.cli.adapters import Aws, function_state, queue_depth, table_state
-from finops.cli.audit import AuditDeployment
-from finops.cli.billing_adapters import BillingDeployment
-from finops.cli.environment import Environment
-from finops.cli.invoices_adapters import InvoiceDeployment
 from finops.cli.options import common
 from finops.cli.output import Exit, Output
-from finops.cli.reconcile_adapters import ReconciliationDeployment
+from finops.deployment.audit import AuditDeployment
+from finops.deployment.billing import BillingDeployment
+from finops.deployment.clients import Aws
+from finops.deployment.environment import Environment
+from finops.deployment.invoices import InvoiceDeployment
+from finops.deployment.reconciliation import ReconciliationDeployment
+from finops.deployment.states import function_state, queue_depth, table_state
 from finops.invoices.domain import InvoiceStatus
 from finops.shared.errors import ConfigurationError
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 
 from finops.shared.errors import RejectedInput
 
@@ -64,6 +64,11 @@ class Month:
     def __str__(self) -> str:
         """Such as `2026-10`."""
         return f"{self.first:%Y-%m}"
+
+
+def last_months(now: datetime, count: int = 12) -> list[str]:
+    """The last months as `2026-10`, this one first."""
+    return [str(month) for month in reversed(Month.of(now.date()).back(count))]
 
 
 def days_between(first: date, end: date) -> Iterator[date]:

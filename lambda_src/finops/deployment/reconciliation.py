@@ -8,9 +8,9 @@ from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 
-from finops.cli.adapters import Aws
-from finops.cli.auditing import CommandRecorder
-from finops.cli.environment import Environment
+from finops.deployment.clients import Aws
+from finops.deployment.environment import Environment
+from finops.deployment.recorder import CommandRecorder
 from finops.reconciliation.adapters.folder import FolderCache
 from finops.reconciliation.adapters.s3 import S3AnswerCache, S3Files
 from finops.reconciliation.composition import Deployment, payer_roles

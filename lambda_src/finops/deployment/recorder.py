@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import Any
-
-import click
 
 from finops.audit.recorder import SqsAuditRecorder
 from finops.shared.audit import AuditEvent
@@ -39,5 +38,5 @@ class CommandRecorder:
                 refused = [str(error)]
             for reason in refused:
                 # Never on stdout, which is for answers.
-                click.echo(f"the audit trail did not take this entry: {reason}", err=True)
-                click.echo(json.dumps({"audit_entry": document}), err=True)
+                sys.stderr.write(f"the audit trail did not take this entry: {reason}\n")
+                sys.stderr.write(json.dumps({"audit_entry": document}) + "\n")

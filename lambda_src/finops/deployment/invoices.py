@@ -8,9 +8,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from finops.cli.adapters import Aws, upload_form
-from finops.cli.auditing import CommandRecorder
-from finops.cli.environment import Environment
+from finops.deployment.clients import Aws
+from finops.deployment.environment import Environment
+from finops.deployment.recorder import CommandRecorder
+from finops.deployment.uploads import upload_form
 from finops.invoices.adapters import DynamoInvoices, S3Documents, StepFunctionsWorkflow
 from finops.invoices.document_files import LARGEST_DOCUMENT
 from finops.invoices.domain import JSON_PREFIX, RAW_PREFIX, SourceDocument

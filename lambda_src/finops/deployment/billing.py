@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 from urllib.parse import quote_plus
 
 from finops.billing.adapters import S3Objects
@@ -19,15 +19,13 @@ from finops.billing.ports import FileEntry
 from finops.billing.reader import open_csv
 from finops.billing.schemas import recognise
 from finops.billing.service import Settings
-from finops.cli.adapters import Aws, upload_form
-from finops.cli.auditing import CommandRecorder
-from finops.cli.environment import Environment
+from finops.deployment.clients import Aws
+from finops.deployment.environment import Environment
+from finops.deployment.recorder import CommandRecorder
+from finops.deployment.uploads import LARGEST_FORM, upload_form
 from finops.shared.aws import aws_errors
 from finops.shared.data_api import DataApi
 from finops.shared.spreadsheets import unguard
-
-#: What S3 takes in one request: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
-LARGEST_FORM: Final = 5 << 30
 
 
 class BillingDeployment:

@@ -1,0 +1,39 @@
+"""The audit trail of a deployment, found through its functions' own settings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+
+from finops.audit.adapters import KmsSigner, S3TrailStore
+from finops.audit.recorder import SqsAuditRecorder
+from finops.deployment.clients import Aws
+from finops.deployment.environment import Environment
+
+
+class AuditDeployment:
+    """Bucket, queue and key of one deployment, found through its functions' own settings."""
+
+    def __init__(self, environment: Environment) -> None:
+        self._aws = Aws(environment)
+        self._prefix = environment.prefix
+
+    @cached_property
+    def store(self) -> S3TrailStore:
+        """The bucket."""
+        return S3TrailStore(self._aws.client("s3"), self._variables("write-audit-head")["BUCKET"])
+
+    @cached_property
+    def signer(self) -> KmsSigner | None:
+        """The key that heads are signed by, if any."""
+        key_arn = self._variables("write-audit-head").get("SIGNING_KEY_ARN")
+        return KmsSigner(self._aws.client("kms"), key_arn) if key_arn else None
+
+    @cached_property
+    def recorder(self) -> SqsAuditRecorder:
+        """The queue."""
+        queue_url = self._variables("append-audit-entries")["QUEUE_URL"]
+        return SqsAuditRecorder(self._aws.client("sqs"), queue_url, code_version="")
+
+    def _variables(self, function: str) -> Mapping[str, str]:
+        return self._aws.function_variables(f"{self._prefix}-{function}", module="audit")

@@ -1,0 +1,73 @@
+"""The budgets flow's tables, for whoever edits them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from boto3.dynamodb.types import TypeSerializer
+
+from finops.budgets.adapters import DynamoBudgetTable, DynamoStatusTable
+from finops.budgets.domain import BudgetKey
+from finops.deployment.clients import Aws
+from finops.deployment.environment import Environment
+from finops.shared.aws import aws_errors
+
+_serialize: Final = TypeSerializer().serialize
+#: Rows in one request: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchWriteItem.html
+_BATCH: Final = 25
+
+
+class BudgetDeployment:
+    """The two tables of the budgets flow."""
+
+    def __init__(self, environment: Environment) -> None:
+        self.aws = Aws(environment)
+        dynamodb = self.aws.client("dynamodb")
+        self.edits = BudgetRows(dynamodb, environment.budgets_table)
+        self.rows = DynamoBudgetTable(dynamodb, environment.budgets_table)
+        self.statuses = DynamoStatusTable(dynamodb, environment.budget_status_table)
+
+
+class BudgetRows:
+    """Writes to the budgets table as a person's edit would."""
+
+    def __init__(self, client: Any, table: str) -> None:
+        self._client = client
+        self._table = table
+
+    def merge(self, key: BudgetKey, attributes: Mapping[str, Any]) -> None:
+        """Set these attributes of the row, which need not exist, and keep its others."""
+        with aws_errors("write_budget"):
+            self._client.update_item(
+                TableName=self._table,
+                Key=_key(key),
+                UpdateExpression="SET " + ", ".join(f"#{name} = :{name}" for name in attributes),
+                ExpressionAttributeNames={f"#{name}": name for name in attributes},
+                ExpressionAttributeValues={
+                    f":{name}": _serialize(value) for name, value in attributes.items()
+                },
+            )
+
+    def put_all(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Replace these rows."""
+        waiting = [
+            {"PutRequest": {"Item": {name: _serialize(value) for name, value in row.items()}}}
+            for row in rows
+        ]
+        while waiting:
+            with aws_errors("write_budgets"):
+                answer = self._client.batch_write_item(RequestItems={self._table: waiting[:_BATCH]})
+            waiting = answer.get("UnprocessedItems", {}).get(self._table, []) + waiting[_BATCH:]
+
+    def delete(self, key: BudgetKey) -> bool:
+        """Remove the row. Returns whether there was one."""
+        with aws_errors("delete_budget"):
+            answer = self._client.delete_item(
+                TableName=self._table, Key=_key(key), ReturnValues="ALL_OLD"
+            )
+        return "Attributes" in answer
+
+
+def _key(key: BudgetKey) -> dict[str, dict[str, str]]:
+    return {"account_id": {"S": key.account_id}, "budget_name": {"S": key.budget_name}}

@@ -1,0 +1,127 @@
+"""Files, invoices and verdicts as JSON documents: what the command line and the console show.
+
+Amounts are texts, instants ISO 8601 with their zone, and what is not known is null.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from finops.audit.service import Verdict
+from finops.billing.ports import FileEntry
+from finops.invoices.domain import InvoiceRecord
+from finops.invoices.export import as_json
+
+
+def file_document(entry: FileEntry) -> dict[str, Any]:
+    """A file of the billing ledger."""
+    tally = entry.tally
+    return {
+        "load_id": entry.load_id,
+        "file": entry.source.key,
+        "dataset": entry.dataset,
+        "status": entry.status.value,
+        "rows_read": tally.read,
+        "rows_inserted": tally.inserted,
+        "rows_updated": tally.updated,
+        "rows_unchanged": tally.unchanged,
+        "rows_superseded": tally.superseded,
+        "rows_quarantined": tally.quarantined,
+        "amount_usd": None if entry.amount_usd is None else f"{entry.amount_usd:.6f}",
+        "amounts": {currency: f"{amount:f}" for currency, amount in entry.amounts.items()},
+        "quarantine_uri": entry.quarantine_uri or None,
+        "error": entry.error or None,
+        "error_code": entry.error_code or None,
+        "received_at": _instant(entry.received_at),
+        "finished_at": _instant(entry.finished_at),
+    }
+
+
+def _instant(moment: datetime | None) -> str | None:
+    return moment.isoformat() if moment else None
+
+
+def invoice_document(record: InvoiceRecord) -> dict[str, Any]:
+    """An invoice, as it is exported, with where it stands."""
+    reasons = [issue.message for issue in record.issues if issue.severity != "FLAG"]
+    if record.failure and not record.failure.resumed:
+        reasons.append(f"{record.failure.step} failed: {record.failure.cause}")
+    return as_json(record) | {
+        "reason": "; ".join(reasons) or None,
+        "failed_step": record.failure.step if record.failure else None,
+        "submitted_by": record.submitted_by or None,
+        "cost_usd": f"{record.cost_usd:f}",
+    }
+
+
+def invoice_fields(record: InvoiceRecord) -> list[dict[str, Any]]:
+    """Each field with where and how surely it was read."""
+    if record.invoice is None:
+        return []
+    return [
+        {
+            "field": name,
+            "value": one.value,
+            "text": one.text,
+            "label": one.label,
+            "confidence": f"{one.confidence:.1f}",
+            "page": one.place.page if one.place else None,
+            "place": None
+            if one.place is None
+            else {
+                "left": one.place.left,
+                "top": one.place.top,
+                "width": one.place.width,
+                "height": one.place.height,
+            },
+            "source": one.source,
+            "reason": one.doubt or None,
+        }
+        for name, one in record.invoice.readings.items()
+    ]
+
+
+def invoice_reviews(record: InvoiceRecord) -> list[dict[str, Any]]:
+    """Who decided what, and when."""
+    return [
+        {
+            "at": one.at.isoformat(),
+            "reviewer": one.reviewer,
+            "decision": one.decision,
+            "reason": one.reason or None,
+            "before": dict(one.before),
+            "after": dict(one.after),
+        }
+        for one in record.reviews
+    ]
+
+
+def verdict_document(verdict: Verdict, *, signed: bool) -> dict[str, Any]:
+    """What a verification of the audit trail found."""
+    found = Counter(problem.stream for problem in verdict.problems)
+    return {
+        "entries": verdict.entries,
+        "ok": verdict.ok,
+        "first_bad": asdict(verdict.first_bad) if verdict.first_bad else None,
+        "problems": [asdict(problem) for problem in verdict.problems],
+        "problem_count": verdict.problem_count,
+        "streams": [
+            {
+                "stream": one.stream,
+                "entries": one.entries,
+                "last_sequence": one.end.sequence if one.end else None,
+                "last_hash": one.end.hash if one.end else None,
+                "sealed_sequence": one.sealed,
+                "problems": found[one.stream],
+            }
+            for one in verdict.streams
+        ],
+        "heads": {
+            "count": verdict.heads,
+            "last_at": verdict.last_head.get("written_at") if verdict.last_head else None,
+            "signed": signed,
+        },
+    }
