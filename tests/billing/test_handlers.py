@@ -1,4 +1,4 @@
-"""What S3 and Step Functions hand to the functions."""
+"""The files that S3 reports to the functions."""
 
 from __future__ import annotations
 
@@ -6,13 +6,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-from finops.billing import handlers
 from finops.billing.domain import SourceObject
-from finops.billing.handlers import sources
+from finops.billing.handlers import source_objects
 
-EVENTS = Path(__file__).parent / "events"
+EVENTS = Path(__file__).parent.parent / "shared" / "events"
 
 
 def event(name: str) -> dict[str, Any]:
@@ -20,7 +17,7 @@ def event(name: str) -> dict[str, Any]:
 
 
 def test_an_event_names_a_version_of_an_object_by_its_real_key() -> None:
-    assert list(sources(event("s3_put.json"))) == [
+    assert list(source_objects(event("s3_put.json"))) == [
         SourceObject(
             bucket="finops-billing-111111111111-us-east-1",
             key="billing/café chain/märz +1.csv",
@@ -33,32 +30,9 @@ def test_an_event_names_a_version_of_an_object_by_its_real_key() -> None:
     ]
 
 
-def test_the_test_event_names_none() -> None:
-    assert list(sources(event("s3_test.json"))) == []
-
-
-def test_a_removal_is_no_file() -> None:
-    removal = event("s3_put.json")
-    removal["Records"][0]["eventName"] = "ObjectRemoved:DeleteMarkerCreated"
-    assert list(sources(removal)) == []
-
-
 def test_a_bucket_without_versions_has_none() -> None:
     plain = event("s3_put.json")
     del plain["Records"][0]["s3"]["object"]["versionId"]
-    (source,) = sources(plain)
+    (source,) = source_objects(plain)
     assert source.version_id == ""
     assert len(source.file_id) == 32
-
-
-@pytest.mark.parametrize(
-    ("cause", "message"),
-    [
-        ('{"errorType": "ChunksMissing", "errorMessage": "2 of 9 parts"}', "2 of 9 parts"),
-        ("Task timed out", "Task timed out"),
-        ("", "the workflow says no more"),
-        ("[1]", "[1]"),
-    ],
-)
-def test_the_reason_is_found_in_what_the_workflow_says(cause: str, message: str) -> None:
-    assert handlers._cause({"cause": cause}) == message

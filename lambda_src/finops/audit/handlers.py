@@ -15,11 +15,11 @@ from finops.audit.adapters import KmsSigner, S3TrailStore, decode_message
 from finops.audit.service import EntryAppender, HeadWriter
 from finops.shared.aws import client
 from finops.shared.errors import RejectedInput
+from finops.shared.events import batch_response, retry_soon
 from finops.shared.observability import MetricUnit, logger, metrics
 
-#: Seconds until entries that could not be written are tried again: three times longer each time.
-_FIRST_PAUSE: Final = 5
-_LONGEST_PAUSE: Final = 900
+#: Seconds until entries that could not be written are retried.
+_FIRST_RETRY_DELAY: Final = 5
 #: S3 answers soon or is away; then the queue keeps the entries.
 _S3_SETTINGS: Final[Mapping[str, Any]] = {
     "connect_timeout": 2,
@@ -50,8 +50,8 @@ def append_audit_entries(event: Mapping[str, Any], _context: LambdaContext) -> d
             logger.exception("audit entries could not be written", extra={"stream": stream})
             failed.extend(messages)
     for message in failed:
-        _soon_again(message)
-    return {"batchItemFailures": [{"itemIdentifier": one["messageId"]} for one in failed]}
+        retry_soon(client("sqs"), os.environ["QUEUE_URL"], message, first_delay=_FIRST_RETRY_DELAY)
+    return batch_response(one["messageId"] for one in failed)
 
 
 @logger.inject_lambda_context
@@ -107,20 +107,6 @@ def _document(stream: str, message: Mapping[str, Any]) -> dict[str, Any] | None:
 
 def _sender(message: Mapping[str, Any]) -> str:
     return str(message["attributes"].get("SenderId") or "unknown")
-
-
-def _soon_again(message: Mapping[str, Any]) -> None:
-    """Let the message come back soon, and later each time."""
-    tries = int(message["attributes"]["ApproximateReceiveCount"])
-    pause = min(_FIRST_PAUSE * 3 ** min(tries - 1, 10), _LONGEST_PAUSE)
-    try:
-        client("sqs").change_message_visibility(
-            QueueUrl=os.environ["QUEUE_URL"],
-            ReceiptHandle=message["receiptHandle"],
-            VisibilityTimeout=pause,
-        )
-    except Exception:  # noqa: BLE001 - the messages' own failure counts
-        logger.exception("the message comes back when its visibility timeout ends")
 
 
 @cache

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any, Final
-from urllib.parse import unquote_plus
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
@@ -17,7 +15,6 @@ from finops.billing.adapters import S3Objects, S3Quarantine, StepFunctionsWorkfl
 from finops.billing.database import AuroraBillingStore
 from finops.billing.domain import (
     RATES_PREFIX,
-    FileStatus,
     SourceObject,
     Tally,
     version_order,
@@ -30,10 +27,16 @@ from finops.billing.service import FileLoader, Settings
 from finops.shared.aws import client
 from finops.shared.data_api import DataApi, data_api_client
 from finops.shared.errors import FinOpsError
-from finops.shared.observability import MetricUnit, logger, metrics
+from finops.shared.events import (
+    created_objects,
+    handle_messages,
+    retry_soon,
+    workflow_error_message,
+)
+from finops.shared.observability import MetricUnit, logger, metrics, status_metric
 
-#: Seconds until a file that could not be loaded is tried again: three times longer each time.
-_FIRST_PAUSE: Final = 10
+#: Seconds. The queue itself hides a message for as long as a load may take.
+_FIRST_RETRY_DELAY: Final = 10
 
 
 @logger.inject_lambda_context
@@ -43,21 +46,24 @@ def load_billing_file(event: Mapping[str, Any], context: LambdaContext) -> dict[
 
     Returns the queue's partial batch response: the messages to deliver again.
     """
-    failures = []
-    for message in event["Records"]:
-        try:
-            for source in sources(json.loads(message["body"])):
-                logger.set_correlation_id(source.file_id)
-                if source.key.startswith(RATES_PREFIX):
-                    entry = _rates_loader().load(source)
-                else:
-                    entry = _file_loader(context).load(source)
-                _log_file(entry)
-        except Exception:  # noqa: BLE001 - the message comes back
-            logger.exception("file could not be loaded, and will be tried again")
-            _soon_again(message)
-            failures.append({"itemIdentifier": message["messageId"]})
-    return {"batchItemFailures": failures}
+
+    def load(notification: Mapping[str, Any]) -> None:
+        for source in source_objects(notification):
+            logger.set_correlation_id(source.file_id)
+            if source.key.startswith(RATES_PREFIX):
+                entry = _rates_loader().load(source)
+            else:
+                entry = _file_loader(context).load(source)
+            _log_file(entry)
+
+    return handle_messages(
+        event,
+        load,
+        failure="the file could not be loaded and will be retried",
+        on_failure=lambda message: retry_soon(
+            client("sqs"), os.environ["QUEUE_URL"], message, first_delay=_FIRST_RETRY_DELAY
+        ),
+    )
 
 
 @logger.inject_lambda_context
@@ -93,7 +99,11 @@ def finish_billing_file(event: Mapping[str, Any], _context: LambdaContext) -> di
 def fail_billing_file(event: Mapping[str, Any], _context: LambdaContext) -> dict[str, Any]:
     """Workflow, {"load_id", "step", "error", "cause"} → the file marked FAILED with its reason."""
     load_id = int(event["load_id"])
-    error = FinOpsError(_cause(event), code=str(event["error"]), step=str(event["step"]))
+    error = FinOpsError(
+        workflow_error_message(str(event["cause"])),
+        code=str(event["error"]),
+        step=str(event["step"]),
+    )
     entry = _finisher().fail(load_id, error)
     _log_file(entry)
     return {"load_id": load_id, "status": entry.status.value}
@@ -105,47 +115,18 @@ def migrate_billing_database(_event: Mapping[str, Any], _context: LambdaContext)
     return {"applied": migrate(_database())}
 
 
-def sources(event: Mapping[str, Any]) -> Iterator[SourceObject]:
-    """The objects that an S3 notification tells of; its test event tells of none.
-
-    Keys are URL-encoded in events, and as they are everywhere else.
-    """
-    for record in event.get("Records", ()):
-        if not record["eventName"].startswith("ObjectCreated:"):
-            continue
-        stored = record["s3"]
-        found = stored["object"]
+def source_objects(notification: Mapping[str, Any]) -> Iterator[SourceObject]:
+    """The files that an S3 notification reports."""
+    for created in created_objects(notification):
         yield SourceObject(
-            bucket=stored["bucket"]["name"],
-            key=unquote_plus(found["key"]),
-            version_id=found.get("versionId", ""),
-            etag=found.get("eTag", "").strip('"'),
-            size=int(found.get("size", 0)),
-            order=version_order(record["eventTime"], found.get("sequencer", "")),
-            principal=record.get("userIdentity", {}).get("principalId", ""),
+            bucket=created.bucket,
+            key=created.key,
+            version_id=created.version_id,
+            etag=created.etag,
+            size=created.size,
+            order=version_order(created.event_time, created.sequencer),
+            principal=created.principal,
         )
-
-
-def _cause(event: Mapping[str, Any]) -> str:
-    """The message of the function's error within what Step Functions says of it."""
-    cause = str(event["cause"])
-    try:
-        return str(json.loads(cause)["errorMessage"])
-    except (ValueError, KeyError, TypeError):
-        return cause[:2000] or "the workflow says no more"
-
-
-def _soon_again(message: Mapping[str, Any]) -> None:
-    """Let the message come back soon: the queue hides it for as long as a load may take."""
-    tries = int(message["attributes"]["ApproximateReceiveCount"])
-    try:
-        client("sqs").change_message_visibility(
-            QueueUrl=os.environ["QUEUE_URL"],
-            ReceiptHandle=message["receiptHandle"],
-            VisibilityTimeout=min(_FIRST_PAUSE * 3 ** (tries - 1), 900),
-        )
-    except Exception:  # noqa: BLE001 - the load's own failure counts
-        logger.exception("the message comes back when its visibility timeout ends")
 
 
 def _file_loader(context: LambdaContext) -> FileLoader:
@@ -221,7 +202,7 @@ def _log_file(entry: FileEntry) -> None:
         "BillingRowsQuarantined": tally.quarantined,
     }.items():
         metrics.add_metric(name, MetricUnit.Count, count)
-    metrics.add_metric(f"BillingFiles{_pascal(entry.status)}", MetricUnit.Count, 1)
+    metrics.add_metric(status_metric("BillingFiles", entry.status), MetricUnit.Count, 1)
     facts = {
         "load_id": entry.load_id,
         "object_key": entry.source.key,
@@ -234,7 +215,3 @@ def _log_file(entry: FileEntry) -> None:
         logger.warning(entry.error, extra={**facts, "error_code": entry.error_code})
     else:
         logger.info("billing file", extra=facts)
-
-
-def _pascal(status: FileStatus) -> str:
-    return "".join(word.title() for word in status.value.split("_"))

@@ -43,7 +43,8 @@ from finops.budgets.service import (
 )
 from finops.shared.aws import AssumedRoles, client
 from finops.shared.errors import RejectedInput
-from finops.shared.observability import MetricUnit, logger, metrics
+from finops.shared.events import batch_response, handle_messages
+from finops.shared.observability import MetricUnit, logger, metrics, status_metric
 
 
 @logger.inject_lambda_context
@@ -64,11 +65,7 @@ def publish_budget(event: Mapping[str, Any], _context: LambdaContext) -> dict[st
     _deadlines().schedule([one.document for one in published if one.document])
     failed = {change.version for change, one in done if isinstance(one, Exception)} | unreadable
     sequence_numbers = [record["dynamodb"]["SequenceNumber"] for record in event["Records"]]
-    return {
-        "batchItemFailures": [
-            {"itemIdentifier": one} for one in sequence_numbers if edit_version(one) in failed
-        ]
-    }
+    return batch_response(one for one in sequence_numbers if edit_version(one) in failed)
 
 
 @logger.inject_lambda_context
@@ -79,7 +76,7 @@ def record_budget_result(event: Mapping[str, Any], _context: LambdaContext) -> d
     logger.set_correlation_id(result.request_id)
     recorded = _recorder().record(result, sender=event["account"])
     if recorded:
-        metrics.add_metric(f"Budgets{result.status.title()}", MetricUnit.Count, 1)
+        metrics.add_metric(status_metric("Budgets", result.status), MetricUnit.Count, 1)
         if result.latency_ms is not None and result.action != "unchanged":
             metrics.add_metric("BudgetLatency", MetricUnit.Milliseconds, result.latency_ms)
     logger.info(
@@ -96,18 +93,14 @@ def expire_pending_budget(event: Mapping[str, Any], _context: LambdaContext) -> 
 
     Returns the queue's partial batch response: the messages to deliver again.
     """
-    failures = []
-    for message in event["Records"]:
-        try:
-            due = json.loads(message["body"])
-            key = BudgetKey(account_id=due["account_id"], budget_name=due["budget_name"])
-            if _recorder().expire(key, due["version"]):
-                metrics.add_metric("BudgetsUnanswered", MetricUnit.Count, 1)
-                logger.error("spoke did not answer", extra=_about(key, version=due["version"]))
-        except Exception:  # noqa: BLE001 - one message must not fail its neighbours
-            logger.exception("deadline could not be checked")
-            failures.append({"itemIdentifier": message["messageId"]})
-    return {"batchItemFailures": failures}
+
+    def expire(due: Mapping[str, str]) -> None:
+        key = BudgetKey(account_id=due["account_id"], budget_name=due["budget_name"])
+        if _recorder().expire(key, due["version"]):
+            metrics.add_metric("BudgetsUnanswered", MetricUnit.Count, 1)
+            logger.error("spoke did not answer", extra=_about(key, version=due["version"]))
+
+    return handle_messages(event, expire, failure="the deadline could not be checked")
 
 
 @logger.inject_lambda_context
@@ -158,7 +151,7 @@ def apply_budget(event: Mapping[str, Any], _context: LambdaContext) -> dict[str,
         "budget applied" if result.effective else "budget could not be applied",
         extra=_about(result.key, status=result.status, action=result.action),
     )
-    metrics.add_metric(f"Budgets{result.status.title()}", MetricUnit.Count, 1)
+    metrics.add_metric(status_metric("Budgets", result.status), MetricUnit.Count, 1)
     return {"applied": [name] if result.effective else []}
 
 

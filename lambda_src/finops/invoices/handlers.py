@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from functools import cache
 from typing import Any
-from urllib.parse import unquote_plus
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
@@ -22,14 +21,15 @@ from finops.invoices.adapters import (
     Topics,
     TopicsAndMail,
 )
-from finops.invoices.domain import Failure, InvoiceStatus, SourceDocument
+from finops.invoices.domain import Failure, SourceDocument
 from finops.invoices.extraction import EngineSettings, Extraction
 from finops.invoices.reviewing import Waiting
 from finops.invoices.rules import parse_rules
 from finops.invoices.service import Announcing, Checking, Failing, Intake, Processing
 from finops.invoices.validation import Checks
 from finops.shared.aws import client
-from finops.shared.observability import MetricUnit, logger, metrics
+from finops.shared.events import created_objects, handle_messages, workflow_error_message
+from finops.shared.observability import MetricUnit, logger, metrics, status_metric
 
 
 @logger.inject_lambda_context
@@ -37,18 +37,17 @@ from finops.shared.observability import MetricUnit, logger, metrics
 def receive_invoices(event: Mapping[str, Any], _context: LambdaContext) -> dict[str, Any]:
     """Queue of S3 events → records and executions. Returns the messages to deliver again."""
     intake = Intake(store=_store(), workflow=_workflow(), clock=_now, audit=audit_recorder())
-    failures = []
-    for message in event["Records"]:
-        try:
-            for document in documents(json.loads(message["body"])):
-                logger.set_correlation_id(document.document_id)
-                record = intake.receive(document)
-                metrics.add_metric("InvoicesReceived", MetricUnit.Count, 1)
-                logger.info("invoice received", extra=_facts(record.id, object_key=document.key))
-        except Exception:  # noqa: BLE001 - the message comes back
-            logger.exception("a dropped file could not be taken in, and will be tried again")
-            failures.append({"itemIdentifier": message["messageId"]})
-    return {"batchItemFailures": failures}
+
+    def receive(notification: Mapping[str, Any]) -> None:
+        for document in source_documents(notification):
+            logger.set_correlation_id(document.document_id)
+            record = intake.receive(document)
+            metrics.add_metric("InvoicesReceived", MetricUnit.Count, 1)
+            logger.info("invoice received", extra=_facts(record.id, object_key=document.key))
+
+    return handle_messages(
+        event, receive, failure="the document could not be received and will be retried"
+    )
 
 
 @logger.inject_lambda_context
@@ -68,16 +67,15 @@ def extract_invoice(event: Mapping[str, Any], _context: LambdaContext) -> dict[s
 @metrics.log_metrics
 def finish_extraction(event: Mapping[str, Any], _context: LambdaContext) -> dict[str, Any]:
     """Queue of Textract's completions → answers collected. Returns what to deliver again."""
-    failures = []
-    for message in event["Records"]:
-        try:
-            said = json.loads(json.loads(message["body"])["Message"])
-            logger.set_correlation_id(said["JobTag"])
-            _extraction().finish(said["JobTag"], said["JobId"])
-        except Exception:  # noqa: BLE001 - the message comes back
-            logger.exception("a finished job could not be collected, and will be tried again")
-            failures.append({"itemIdentifier": message["messageId"]})
-    return {"batchItemFailures": failures}
+
+    def finish(notification: Mapping[str, Any]) -> None:
+        job = json.loads(notification["Message"])
+        logger.set_correlation_id(job["JobTag"])
+        _extraction().finish(job["JobTag"], job["JobId"])
+
+    return handle_messages(
+        event, finish, failure="Textract's results could not be read and will be retried"
+    )
 
 
 @logger.inject_lambda_context
@@ -138,7 +136,7 @@ def notify_invoice(event: Mapping[str, Any], _context: LambdaContext) -> dict[st
     status = Announcing(
         store=_store(), announcer=_announcer(), clock=_now, audit=audit_recorder()
     ).announce(invoice, str(event.get("event", "")))
-    metrics.add_metric(f"Invoices{_pascal(status)}", MetricUnit.Count, 1)
+    metrics.add_metric(status_metric("Invoices", status), MetricUnit.Count, 1)
     return {"status": status.value}
 
 
@@ -154,7 +152,7 @@ def fail_invoice(event: Mapping[str, Any], _context: LambdaContext) -> dict[str,
     failure = Failure(
         step=str(event["step"]),
         error=str(event["error"]),
-        cause=_cause(event),
+        cause=workflow_error_message(str(event["cause"])),
         entered=str(event["entered"]),
         redrive=int(event["redrive"]),
     )
@@ -162,26 +160,16 @@ def fail_invoice(event: Mapping[str, Any], _context: LambdaContext) -> dict[str,
     return {"resume": failing.record(invoice, failure)}
 
 
-def documents(event: Mapping[str, Any]) -> Iterator[SourceDocument]:
-    """The objects that an S3 notification tells of; its test event tells of none.
-
-    Keys are URL-encoded in events, and as they are everywhere else.
-    """
-    for record in event.get("Records", ()):
-        if not record["eventName"].startswith("ObjectCreated:"):
-            continue
-        stored = record["s3"]
-        found = stored["object"]
-        key = unquote_plus(found["key"])
-        if key.endswith("/"):  # what a console makes of a new folder
-            continue
+def source_documents(notification: Mapping[str, Any]) -> Iterator[SourceDocument]:
+    """The documents that an S3 notification reports."""
+    for created in created_objects(notification):
         yield SourceDocument(
-            bucket=stored["bucket"]["name"],
-            key=key,
-            version_id=found.get("versionId", ""),
-            etag=found.get("eTag", "").strip('"'),
-            size=int(found.get("size", 0)),
-            principal=record.get("userIdentity", {}).get("principalId", ""),
+            bucket=created.bucket,
+            key=created.key,
+            version_id=created.version_id,
+            etag=created.etag,
+            size=created.size,
+            principal=created.principal,
         )
 
 
@@ -189,15 +177,6 @@ def _invoice_of(event: Mapping[str, Any]) -> str:
     invoice = str(event["invoice_id"])
     logger.set_correlation_id(invoice)
     return invoice
-
-
-def _cause(event: Mapping[str, Any]) -> str:
-    """The message of the function's error within what Step Functions says of it."""
-    cause = str(event["cause"])
-    try:
-        return str(json.loads(cause)["errorMessage"])
-    except (ValueError, KeyError, TypeError):
-        return cause[:2000] or "the workflow says no more"
 
 
 def _facts(invoice: str, **facts: str) -> dict[str, str]:
@@ -277,7 +256,3 @@ def _checks() -> Checks:
         tolerance=settings["tolerance"],
         rules=parse_rules(rules) if rules else (),
     )
-
-
-def _pascal(status: InvoiceStatus) -> str:
-    return "".join(word.title() for word in status.value.split("_"))

@@ -11,10 +11,15 @@ import warnings
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
-__all__ = ["MetricUnit", "logger", "metrics"]
+__all__ = ["MetricUnit", "logger", "metrics", "status_metric"]
 
 # An event that counts nothing is no news.
 warnings.filterwarnings("ignore", message="No application metrics to publish")
 
 logger = Logger()
 metrics = Metrics()
+
+
+def status_metric(counted: str, status: str) -> str:
+    """The metric that counts things by status: `Invoices`, `NEEDS_REVIEW` → InvoicesNeedsReview."""
+    return counted + "".join(word.title() for word in status.split("_"))
