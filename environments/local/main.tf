@@ -7,6 +7,9 @@ locals {
     layers = { for name, layer in local.packages.layers : name => merge(layer, { path = "../../${layer.path}" }) }
   }
 
+  # For the demo, bills and reports of a currency without a dated rate are converted by these.
+  rates = { static = { CAD = "0.79", MXN = "0.05" } }
+
   # Whoever runs `finops` here is the account itself.
   command_line = ["arn:aws:iam::111111111111:root"]
 
@@ -98,15 +101,13 @@ module "billing" {
   function_settings = local.function_settings
   bucket            = { force_destroy = true, upload_origins = local.console_origins }
   loading           = var.billing_loading
+  rates             = local.rates
 
   database = {
     cluster_arn = module.billing_database.cluster_arn
     secret_arn  = module.billing_database.secret_arn
     name        = module.billing_database.database_name
   }
-
-  # For the demo: rates are loaded there, and these stand in where none is. Nobody's books depend on it.
-  rates = { static = { CAD = "0.79", MXN = "0.05" } }
 
   datasets = {
     werke = { date_formats = ["%d.%m.%Y"], decimal_comma = true, thousands = "." }
@@ -161,6 +162,7 @@ module "reconciliation" {
   payers              = ["555555555555", "666666666666"]
   external_id         = "finops-local"
   costs               = var.reconciliation_costs
+  rates               = local.rates
   budgets_table_name  = module.budgets_management.budgets_table_name
   invoices_table_name = module.invoices.table_name
   audit               = local.audit

@@ -122,8 +122,9 @@ variable "loading" {
 
 variable "rates" {
   description = <<-EOT
-    Which exchange rate converts a bill: the last one on or before its date, at most `maximum_age_days` old. `static` names
-    USD for one unit of a currency where there is none, such as { CAD = "0.79" }; leave it empty where finance relies on it.
+    Which exchange rate converts an amount, in the modules billing and reconciliation alike: the last one on or before its date,
+    at most `maximum_age_days` older. `static` names USD for one unit of a currency where there is none, such as
+    { CAD = "0.79" }; leave it empty where finance relies on the amounts. Give both modules the same.
   EOT
   type = object({
     maximum_age_days = optional(number, 7)

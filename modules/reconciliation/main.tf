@@ -28,6 +28,8 @@ locals {
     SOURCE             = var.costs.source
     EXPORTS_URI        = join(",", var.costs.exports_uris)
     CALLS_PER_SECOND   = tostring(var.costs.calls_per_second)
+    MAX_RATE_AGE_DAYS  = tostring(var.rates.maximum_age_days)
+    STATIC_RATES       = jsonencode(var.rates.static)
     PAYER_ROLE_NAME    = local.payer_role_name
     EXTERNAL_ID        = var.external_id == null ? "" : var.external_id
     BUDGETS_TABLE      = var.budgets_table_name == null ? "" : var.budgets_table_name

@@ -121,6 +121,29 @@ variable "costs" {
   }
 }
 
+variable "rates" {
+  description = <<-EOT
+    Which exchange rate converts an amount, in the modules billing and reconciliation alike: the last one on or before its date,
+    at most `maximum_age_days` older. `static` names USD for one unit of a currency where there is none, such as
+    { CAD = "0.79" }; leave it empty where finance relies on the amounts. Give both modules the same.
+  EOT
+  type = object({
+    maximum_age_days = optional(number, 7)
+    static           = optional(map(string), {})
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = var.rates.maximum_age_days >= 0 && var.rates.maximum_age_days <= 366
+    error_message = "rates.maximum_age_days must be from 0 to 366."
+  }
+  validation {
+    condition     = alltrue([for code, rate in var.rates.static : can(regex("^[A-Z]{3}$", code)) && try(tonumber(rate) > 0, false)])
+    error_message = "rates.static takes ISO 4217 codes and rates above 0."
+  }
+}
+
 variable "reporting" {
   description = <<-EOT
     How months are reported. Each run of `schedule_expression` (UTC) reports the open month; the one before is looked at again

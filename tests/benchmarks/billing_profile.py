@@ -8,7 +8,6 @@ import os
 import sys
 import time
 from collections.abc import Iterator
-from datetime import date
 from decimal import Decimal
 from itertools import islice
 from pathlib import Path
@@ -17,22 +16,22 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from finops.billing.batches import Batch, Batches
 from finops.billing.database import AuroraBillingStore
-from finops.billing.domain import Rate, SourceObject
+from finops.billing.domain import SourceObject
 from finops.billing.reader import open_csv
 from finops.billing.rows import DatasetFormat, RowParser
 from finops.billing.schemas import BILLING, recognise
 from finops.shared.data_api import DataApi, data_api_client
+from finops.shared.rates import ExchangeRates, RatePolicy
 from tests.benchmarks.billing_files import lines
 from tests.benchmarks.measuring import timed
 from tests.flows.billing import HEADER
 
 
-def rate(currency: str, day: date) -> Rate:
-    return Rate(currency=currency, rate_date=day, usd_per_unit=Decimal("1.25"), source="profile")
-
-
 def main(rows: int) -> dict[str, float]:
     content = (",".join(HEADER) + "\n" + "".join(islice(lines(0), rows))).encode()
+
+    static = {code: Decimal("1.25") for code in ("EUR", "JPY")}
+    rates = ExchangeRates(RatePolicy(static=static))
 
     def read() -> None:
         for _ in open_csv(io.BytesIO(content), recognise).records():
@@ -40,7 +39,7 @@ def main(rows: int) -> dict[str, float]:
 
     def batches() -> Iterator[Batch]:
         table = open_csv(io.BytesIO(content), recognise)
-        parser = RowParser(table.recognition, DatasetFormat(), rate, 7)
+        parser = RowParser(table.recognition, DatasetFormat(), rates)
         collected = Batches(BILLING)
         for line, fields in table.records():
             assert fields is not None

@@ -13,10 +13,11 @@ from decimal import Decimal
 from typing import Any, BinaryIO
 
 from finops.billing.batches import Batch
-from finops.billing.domain import FileStatus, Quarantined, Rate, SourceObject, Sums, Tally
+from finops.billing.domain import FileStatus, Quarantined, SourceObject, Sums, Tally
 from finops.billing.ports import FileEntry, Stored, Written
 from finops.billing.schemas import Schema
 from finops.shared.errors import FinOpsError, RejectedInput
+from finops.shared.rates import Rate
 
 #: When a file is loaded, by the database's clock.
 FINISHED = datetime(2026, 4, 1, 12, tzinfo=UTC)

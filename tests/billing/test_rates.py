@@ -15,9 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from finops.billing import rates
-from finops.billing.domain import Quarantined, Rate
+from finops.billing.domain import Quarantined
 from finops.billing.rates import read_rates
 from finops.shared.errors import RejectedInput
+from finops.shared.rates import Rate
 
 CORPUS = os.environ.get("FINOPS_CORPUS", "")
 ECB = """\

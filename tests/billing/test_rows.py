@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 from decimal import ROUND_HALF_UP, Context, Decimal
-from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from finops.billing.domain import Rate
 from finops.billing.rows import DatasetFormat, Row, RowParser, RowProblem
 from finops.billing.schemas import BILLING, FOCUS, Schema, recognise
 from finops.shared.errors import RejectedInput
+from finops.shared.rates import ExchangeRates, Rate, RatePolicy
 
 HEADER = [column.title for column in BILLING.columns]
 FOCUS_HEADER = [column.title for column in FOCUS.columns]
@@ -46,16 +45,24 @@ CHARGE = dict.fromkeys(FOCUS_HEADER, "") | {
 }
 
 
-def rate(currency: str, day: date) -> Rate | None:
-    if currency == "CHF":
-        return None
-    usd = Decimal("1.25") if currency == "EUR" else Decimal(1)
-    return Rate(currency=currency, rate_date=day, usd_per_unit=usd, source="test")
+class DailyRates(ExchangeRates):
+    """A rate of every day, but none of CHF."""
+
+    def __init__(self) -> None:
+        super().__init__(RatePolicy())
+        self.asked: list[tuple[str, date]] = []
+
+    def rate_on(self, currency: str, day: date) -> Rate | None:
+        self.asked.append((currency, day))
+        if currency == "CHF":
+            return None
+        usd = Decimal("1.25") if currency == "EUR" else Decimal(1)
+        return Rate(currency=currency, rate_date=day, usd_per_unit=usd, source="test")
 
 
 def parse(schema: Schema = BILLING, style: DatasetFormat | None = None, **cells: str) -> Row:
     good, header = (GOOD, HEADER) if schema is BILLING else (CHARGE, FOCUS_HEADER)
-    parser = RowParser(recognise(header), style or DatasetFormat(), rate, 7)
+    parser = RowParser(recognise(header), style or DatasetFormat(), DailyRates())
     return parser.parse([(good | cells)[name] for name in header])
 
 
@@ -226,15 +233,10 @@ def test_bad_charges_are_refused_by_name(cells: dict[str, str], reason: str) -> 
 
 
 def test_rates_are_asked_for_once_a_currency_and_day() -> None:
-    asked: list[Any] = []
-
-    def counted(currency: str, day: date) -> Rate | None:
-        asked.append((currency, day))
-        return rate(currency, day)
-
-    parser = RowParser(recognise(HEADER), DatasetFormat(), counted, 7)
+    rates = DailyRates()
+    parser = RowParser(recognise(HEADER), DatasetFormat(), rates)
     for number in range(10):
         day = date(2026, 3, 1) + timedelta(days=number % 2)
         row = GOOD | {"record_id": str(number), "bill_date": day.isoformat()}
         parser.parse([row[name] for name in HEADER])
-    assert len(asked) == 2
+    assert len(rates.asked) == 2

@@ -4,25 +4,26 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from finops.billing.domain import FileStatus, Rate, SourceObject
+from finops.billing.domain import FileStatus, SourceObject
 from finops.billing.parts import ChunksMissing, FileFinisher, FilePlanner, PartLoader, plan_key
 from finops.billing.ports import FileEntry
 from finops.billing.rates_loader import RatesLoader
 from finops.billing.rows import DatasetFormat
-from finops.billing.service import FileLoader, Settings, StoredRates
+from finops.billing.service import FileLoader, Settings
 from finops.shared.audit import MemoryRecorder, digest
 from finops.shared.errors import ConfigurationError, FinOpsError, TransientFailure
+from finops.shared.rates import RatePolicy
 from tests.billing.fakes import FINISHED, FakeObjects, FakeQuarantine, FakeStore, FakeWorkflow
 
 HEADER = "id,company_name,country,city,product_line,item,bill_date,currency,bill_amount\n"
-SETTINGS = Settings(large_file_bytes=10**6, max_rate_age_days=7, static_rates={}, formats={})
+SETTINGS = Settings(large_file_bytes=10**6, rates=RatePolicy(), formats={})
 
 
 def bills(*rows: tuple[object, object], currency: str = "USD") -> bytes:
@@ -287,56 +288,6 @@ def test_content_that_would_count_twice_is_refused(flow: Flow) -> None:
     assert copy.error_code == "duplicate_content"
 
 
-DAY = date(2026, 1, 3)
-
-
-def rates(store: FakeStore, static: dict[str, Decimal] | None = None) -> StoredRates:
-    return StoredRates(store, replace(SETTINGS, static_rates=static or {}))
-
-
-def known(days_before: int, usd: str = "2") -> Rate:
-    day = DAY - timedelta(days=days_before)
-    return Rate(currency="EUR", rate_date=day, usd_per_unit=Decimal(usd), source="test")
-
-
-@pytest.mark.parametrize(
-    ("ages", "used"),
-    [([0], 0), ([7], 7), ([8], None), ([-1], None), ([7, 3, 5], 3), ([-1, 2], 2), ([], None)],
-)
-def test_the_last_rate_within_a_week_is_used_and_none_of_a_later_day(
-    ages: list[int], used: int | None
-) -> None:
-    store = FakeStore()
-    store.known_rates = [known(age) for age in ages]
-    found = rates(store).rate_on("EUR", DAY)
-    assert found == (None if used is None else known(used))
-
-
-def test_a_dollar_is_a_dollar() -> None:
-    found = rates(FakeStore()).rate_on("USD", DAY)
-    assert found is not None
-    assert found.usd_per_unit == 1
-
-
-def test_a_static_rate_stands_in_where_no_dated_one_may_be_used() -> None:
-    store = FakeStore()
-    static = {"EUR": Decimal("1.1")}
-    found = rates(store, static).rate_on("EUR", DAY)
-    assert found is not None
-    assert (found.usd_per_unit, found.source) == (Decimal("1.1"), "static")
-    store.known_rates = [known(1)]
-    assert rates(store, static).rate_on("EUR", DAY) == known(1)
-
-
-def test_rates_are_read_once_a_currency_and_year() -> None:
-    store = FakeStore()
-    store.known_rates = [known(1)]
-    found = rates(store)
-    for day in range(1, 20):
-        found.rate_on("EUR", date(2026, 6, day))
-    assert len(store.asked_rates) == 1
-
-
 def test_a_dataset_has_its_own_format(flow: Flow) -> None:
     flow.settings = replace(SETTINGS, formats={"de": DatasetFormat(decimal_comma=True)})
     body = bills(("a", '"1,50"'))
@@ -349,12 +300,12 @@ def test_settings_are_read_as_terraform_writes_them() -> None:
     found = Settings.from_variables(
         {
             "LARGE_FILE_BYTES": "5",
-            "MAX_RATE_AGE_DAYS": "7",
+            "MAX_RATE_AGE_DAYS": "3",
             "STATIC_RATES": '{"CAD":"0.79"}',
             "DATASETS": '{"de":{"date_formats":["%d.%m.%Y"],"decimal_comma":true,"thousands":"."}}',
         }
     )
-    assert found.static_rates == {"CAD": Decimal("0.79")}
+    assert found.rates == RatePolicy(max_age_days=3, static={"CAD": Decimal("0.79")})
     assert found.format_of("de").thousands == "."
     assert found.format_of("other") == DatasetFormat()
 

@@ -133,6 +133,7 @@ run "everything_set" {
       organization_tags: {business_unit: unit}
     EOT
 
+    rates = { maximum_age_days = 3, static = { CAD = "0.79" } }
     costs = {
       source           = "focus"
       exports_uris     = ["s3://finops-focus-555555555555/exports/finops-focus/data/", "s3://exports"]
@@ -190,6 +191,8 @@ run "everything_set" {
       SOURCE              = "focus"
       EXPORTS_URI         = "s3://finops-focus-555555555555/exports/finops-focus/data/,s3://exports"
       CALLS_PER_SECOND    = "2"
+      MAX_RATE_AGE_DAYS   = "3"
+      STATIC_RATES        = "{\"CAD\":\"0.79\"}"
       PAYER_ROLE_NAME     = "finops-cost-reader"
       EXTERNAL_ID         = "finops-example"
       BUDGETS_TABLE       = "finops-budgets"
@@ -219,6 +222,24 @@ run "everything_set" {
     )
     error_message = "The key encrypts bucket, objects and topic; alarms can be off."
   }
+}
+
+run "refuses_rates_of_the_future" {
+  command = plan
+  module { source = "../../modules/reconciliation" }
+  variables {
+    rates = { maximum_age_days = -1 }
+  }
+  expect_failures = [var.rates]
+}
+
+run "refuses_a_rate_of_zero" {
+  command = plan
+  module { source = "../../modules/reconciliation" }
+  variables {
+    rates = { static = { CAD = "0" } }
+  }
+  expect_failures = [var.rates]
 }
 
 run "refuses_an_account_id_of_eleven_digits" {

@@ -20,7 +20,6 @@ from finops.reconciliation.adapters.invoicing import AwsInvoices
 from finops.reconciliation.adapters.organizations import OrganizationsDirectory
 from finops.reconciliation.adapters.payers import PayerAccounts
 from finops.reconciliation.adapters.processed_invoices import DynamoProcessedInvoices
-from finops.reconciliation.adapters.rates import StoredRates
 from finops.reconciliation.configuration import OrganizationTags
 from finops.reconciliation.domain import UnitBudget
 from finops.shared.errors import ConfigurationError, TransientFailure
@@ -216,22 +215,3 @@ def test_accounts_of_an_organization_with_what_their_tags_say() -> None:
         "",
     )
     assert found[made["sandbox"]].ownership is None
-
-
-def test_the_newest_stored_rate_within_a_month_counts() -> None:
-    from finops.billing.domain import Rate
-
-    asked = []
-
-    def rates(currency: str, first: date, last: date) -> list[Rate]:
-        asked.append((currency, first, last))
-        return [
-            Rate(currency=currency, rate_date=day, usd_per_unit=Decimal("1.1"), source="ECB")
-            for day in (date(2026, 10, 28), date(2026, 10, 30))
-        ]
-
-    found = StoredRates(rates).rate("EUR", date(2026, 10, 31))
-    assert found
-    assert (found.rate_date, found.source) == (date(2026, 10, 30), "ECB")
-    assert asked == [("EUR", date(2026, 9, 30), date(2026, 10, 31))]
-    assert StoredRates(lambda *_: []).rate("EUR", date(2026, 10, 31)) is None

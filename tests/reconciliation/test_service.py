@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from finops.reconciliation.configuration import DatedRate, OrganizationTags, parse
+from finops.reconciliation.configuration import OrganizationTags, parse
 from finops.reconciliation.domain import ChargeCategory, IssuedInvoice, UnitBudget
 from finops.reconciliation.mapping import Account, Ownership
 from finops.reconciliation.messages import headline, subject, webhook_message
@@ -15,6 +15,7 @@ from finops.reconciliation.ports import Detail
 from finops.reconciliation.report import Agreement, Report, as_document
 from finops.shared.audit import MemoryRecorder
 from finops.shared.errors import ConfigurationError, RejectedInput
+from finops.shared.rates import Rate
 from tests.reconciliation.fakes import (
     OCTOBER,
     PAYER,
@@ -107,30 +108,38 @@ def test_refuses_a_source_that_holds_nothing_of_the_year() -> None:
     assert refused.value.code == "no_charges"
 
 
-def test_a_currency_without_a_rate_is_refused_and_an_old_rate_is_used() -> None:
-    euros = [charge("100", currency="EUR")]
+def test_a_currency_without_a_rate_is_refused() -> None:
     with pytest.raises(RejectedInput) as refused:
-        reconciler(euros).run(OCTOBER, now=NOW)
+        reconciler([charge("100", currency="EUR")]).run(OCTOBER, now=NOW)
     assert refused.value.code == "no_rate"
     assert "finops fx load" in str(refused.value)
 
-    class Loaded:
-        def rate(self, currency: str, day: date) -> DatedRate | None:
-            assert day == OCTOBER.last
-            return DatedRate("EUR", date(2026, 10, 30), Decimal("1.2"), "ECB")
 
-    older = parse("rates: [{currency: EUR, date: 2026-09-01, usd_per_unit: 1.1}]")
-    later = parse("rates: [{currency: EUR, date: 2026-11-01, usd_per_unit: 1.3}]")
-    for configuration, rates, actual in (
-        (older, None, "110.00"),
-        (older, Loaded(), "120.00"),
-        (later, Loaded(), "120.00"),
-    ):
-        report = (
-            reconciler(euros, configuration=configuration, rates=rates).run(OCTOBER, now=NOW).report
-        )
-        assert str(report.totals.actual) == actual
-        assert report.rates[0].currency == "EUR"
+@pytest.mark.parametrize(
+    ("written", "loaded", "actual"),
+    [
+        ("2026-10-25", None, "110.00"),
+        ("2026-10-25", "2026-10-30", "120.00"),
+        ("2026-10-30", "2026-10-25", "110.00"),
+        ("2026-10-30", "2026-10-30", "110.00"),
+        ("2026-11-01", "2026-10-30", "120.00"),
+    ],
+)
+def test_the_newest_rate_counts_and_the_configurations_where_two_are_of_one_day(
+    written: str, loaded: str | None, actual: str
+) -> None:
+    def rates(currency: str, first: date, last: date) -> list[Rate]:
+        if not loaded or currency != "EUR":
+            return []
+        day = date.fromisoformat(loaded)
+        rate = Rate(currency="EUR", rate_date=day, usd_per_unit=Decimal("1.2"), source="ECB")
+        return [rate] if first <= day <= last else []
+
+    settings = parse(f"rates: [{{currency: EUR, date: {written}, usd_per_unit: 1.1}}]")
+    made = reconciler([charge("100", currency="EUR")], configuration=settings, rates=rates)
+    report = made.run(OCTOBER, now=NOW).report
+    assert str(report.totals.actual) == actual
+    assert report.rates[0].currency == "EUR"
 
 
 def test_reports_in_another_currency_than_charges() -> None:

@@ -17,12 +17,13 @@ from itertools import islice
 from typing import Any, Final
 
 from finops.billing.batches import Batch
-from finops.billing.domain import FileStatus, Rate, SourceObject, Sums, Tally
+from finops.billing.domain import FileStatus, SourceObject, Sums, Tally
 from finops.billing.ports import FileEntry, Reconversion, Stored, Written
 from finops.billing.schemas import Column, Kind, Schema
 from finops.shared.data_api import DataApi, Value
 from finops.shared.errors import ConfigurationError, FinOpsError, TransientFailure
 from finops.shared.money import EXACT
+from finops.shared.rates import Rate
 
 _LOADED: Final = f"('{FileStatus.LOADED}', '{FileStatus.LOADED_WITH_REJECTS}')"
 _OPEN: Final = f"('{FileStatus.RECEIVED}', '{FileStatus.LOADING}', '{FileStatus.FAILED}')"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date
 from decimal import Decimal
 from enum import StrEnum
 from pathlib import PurePosixPath
@@ -112,21 +111,6 @@ def dataset_of(key: str) -> str:
             remedy="Put the file into a folder such as billing/acme/",
         )
     return name
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rate:
-    """What one unit of a currency was worth in USD on a day.
-
-    Attributes:
-        usd_per_unit: USD for one unit of the currency.
-        source: Where it is from, such as `ECB` or `static`.
-    """
-
-    currency: str
-    rate_date: date
-    usd_per_unit: Decimal
-    source: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

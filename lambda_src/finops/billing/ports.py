@@ -14,9 +14,10 @@ from decimal import Decimal
 from typing import Any, BinaryIO, Protocol
 
 from finops.billing.batches import Batch
-from finops.billing.domain import FileStatus, Quarantined, Rate, SourceObject, Sums, Tally
+from finops.billing.domain import FileStatus, Quarantined, SourceObject, Sums, Tally
 from finops.billing.schemas import Schema
 from finops.shared.errors import FinOpsError
+from finops.shared.rates import Rate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,10 +19,11 @@ from datetime import date
 from decimal import Context, Decimal
 from typing import IO, Final
 
-from finops.billing.domain import Quarantined, Rate
+from finops.billing.domain import Quarantined
 from finops.billing.reader import CsvTable, Readable, open_csv
 from finops.shared.errors import RejectedInput
 from finops.shared.money import is_currency, rounded
+from finops.shared.rates import Rate
 
 #: Digits after the point of a stored rate; the smallest currencies are worth some 0.00001 USD.
 DIGITS: Final = 15

@@ -10,13 +10,10 @@ from datetime import UTC, date, datetime
 from decimal import Context, Decimal
 from typing import Any, Final
 
-from finops.billing.domain import Rate
 from finops.billing.schemas import Column, Kind, Recognition
 from finops.shared.errors import RejectedInput
 from finops.shared.money import is_currency, product
-
-#: Looks up the rate of a currency on a day; None where there is none that may be used.
-RateLookup = Callable[[str, date], Rate | None]
+from finops.shared.rates import ExchangeRates
 
 _PLAIN = re.compile(r"[+-]?\d+(?:\.\d+)?", re.ASCII)
 _EXPONENT = re.compile(r"[+-]?\d+(?:\.\d+)?(?:[eE][+-]?\d{1,3})?", re.ASCII)
@@ -113,17 +110,13 @@ class RowParser:
         match: Where the header says that each column is.
         style: How the dataset writes dates and numbers.
         rates: The rates to convert with.
-        max_rate_age_days: For the message of a row without a rate.
     """
 
-    def __init__(
-        self, match: Recognition, style: DatasetFormat, rates: RateLookup, max_rate_age_days: int
-    ) -> None:
+    def __init__(self, match: Recognition, style: DatasetFormat, rates: ExchangeRates) -> None:
         schema = match.schema
         names = [column.name for column in schema.columns]
         self._schema = schema
         self._rates = rates
-        self._max_age = max_rate_age_days
         self._known: dict[tuple[str, str], _KnownRate] = {}
         self._key = names.index(schema.key) if schema.key else -1
         self._amount = names.index(schema.amount)
@@ -166,12 +159,13 @@ class RowParser:
         return Row(wire, (values[self._key] or "") if self._key >= 0 else "", currency, amount)
 
     def _find_rate(self, currency: str, day: str) -> _KnownRate:
-        rate = self._rates(currency, date.fromisoformat(day))
+        on = date.fromisoformat(day)
+        rate = self._rates.rate_on(currency, on)
         if rate is None:
             title = next(c.title for c in self._schema.columns if c.kind is Kind.CURRENCY)
             raise RowProblem(
                 "no_rate",
-                f"no rate of {currency} is known for {day} or the {self._max_age} days before: "
+                f"{self._rates.policy.refusal(currency, on)}: "
                 "load one with `finops fx load`, then load this file again",
                 title,
                 currency,

@@ -8,8 +8,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
-from decimal import Decimal
+from datetime import datetime
 from typing import BinaryIO, Final, Protocol
 
 from finops.billing.audit_events import ended_event, failed_event
@@ -17,7 +16,6 @@ from finops.billing.batches import Batch, Batches
 from finops.billing.domain import (
     FileStatus,
     Quarantined,
-    Rate,
     SourceObject,
     Tally,
     add,
@@ -37,6 +35,7 @@ from finops.billing.schemas import Recognition, Schema, recognise
 from finops.shared.audit import AuditRecorder
 from finops.shared.errors import FinOpsError, RejectedInput, TransientFailure
 from finops.shared.money import EXACT
+from finops.shared.rates import ExchangeRates, RatePolicy
 
 #: Conflicts with other loads of the same dataset end by themselves: try again at once.
 _ATTEMPTS: Final = 4
@@ -58,14 +57,12 @@ class Settings:
 
     Attributes:
         large_file_bytes: Files of this size and more are loaded in parts.
-        max_rate_age_days: How many days before the bill's date a rate may be from.
-        static_rates: USD per unit where no dated rate may be used; for trying things out.
+        rates: Which rate converts a bill.
         formats: How datasets write what is otherwise not guessed.
     """
 
     large_file_bytes: int
-    max_rate_age_days: int
-    static_rates: Mapping[str, Decimal]
+    rates: RatePolicy
     formats: Mapping[str, DatasetFormat]
 
     @classmethod
@@ -73,10 +70,7 @@ class Settings:
         """Read the environment that Terraform gives the functions."""
         return cls(
             large_file_bytes=int(variables["LARGE_FILE_BYTES"]),
-            max_rate_age_days=int(variables["MAX_RATE_AGE_DAYS"]),
-            static_rates={
-                code: Decimal(rate) for code, rate in json.loads(variables["STATIC_RATES"]).items()
-            },
+            rates=RatePolicy.from_variables(variables),
             formats={
                 name: DatasetFormat.from_document(name, document)
                 for name, document in json.loads(variables["DATASETS"]).items()
@@ -250,40 +244,7 @@ def row_parser(
     store: BillingStore, settings: Settings, dataset: str, match: Recognition
 ) -> RowParser:
     """A parser with the dataset's format, and rates read from the store as they are met."""
-    rates = StoredRates(store, settings)
-    return RowParser(match, settings.format_of(dataset), rates.rate_on, settings.max_rate_age_days)
-
-
-class StoredRates:
-    """The rule of dated rates over the store: currencies are read when they are first met."""
-
-    def __init__(self, store: BillingStore, settings: Settings) -> None:
-        self._store = store
-        self._settings = settings
-        self._years: dict[tuple[str, int], list[Rate]] = {}
-
-    def rate_on(self, currency: str, day: date) -> Rate | None:
-        """The last rate on or before the day, within the set age; else the static one."""
-        if currency == "USD":
-            return Rate(currency="USD", rate_date=day, usd_per_unit=Decimal(1), source="identity")
-        oldest = day - timedelta(days=self._settings.max_rate_age_days)
-        for year in range(day.year, oldest.year - 1, -1):
-            for rate in reversed(self._year(currency, year)):
-                if rate.rate_date <= day:
-                    if rate.rate_date >= oldest:
-                        return rate
-                    break
-        static = self._settings.static_rates.get(currency)
-        if static is None:
-            return None
-        return Rate(currency=currency, rate_date=day, usd_per_unit=static, source="static")
-
-    def _year(self, currency: str, year: int) -> list[Rate]:
-        found = self._years.get((currency, year))
-        if found is None:
-            found = self._store.rates(currency, date(year, 1, 1), date(year, 12, 31))
-            self._years[currency, year] = found
-        return found
+    return RowParser(match, settings.format_of(dataset), ExchangeRates(settings.rates, store.rates))
 
 
 @dataclass(slots=True)

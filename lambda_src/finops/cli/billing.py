@@ -13,9 +13,8 @@ from typing import Final
 import click
 
 from finops.billing.audit_events import reconverted_event, retried_event
-from finops.billing.domain import BILLING_PREFIX, FileStatus, Rate
+from finops.billing.domain import BILLING_PREFIX, FileStatus
 from finops.billing.ports import FileEntry
-from finops.billing.service import StoredRates
 from finops.cli.options import common
 from finops.cli.output import Exit, Output
 from finops.deployment.billing import BillingDeployment
@@ -23,6 +22,7 @@ from finops.deployment.descriptions import file_document
 from finops.deployment.environment import Environment
 from finops.shared.errors import RejectedInput
 from finops.shared.money import product
+from finops.shared.rates import ExchangeRates, Rate
 
 POLL_SECONDS: Final = 0.2
 COLUMNS: Final = (
@@ -139,7 +139,7 @@ def reconvert(
 ) -> None:
     """Convert bills again with the rates that are known now. Nothing else ever does."""
     deployment = BillingDeployment(environment)
-    rates = StoredRates(deployment.store, deployment.settings)
+    rates = ExchangeRates(deployment.settings.rates, deployment.store.rates)
 
     def convert(currency: str, day: date, amount: Decimal) -> tuple[Rate, Decimal] | None:
         rate = rates.rate_on(currency, day)

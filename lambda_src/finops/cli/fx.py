@@ -8,13 +8,13 @@ from pathlib import Path
 import click
 
 from finops.billing.domain import RATES_PREFIX
-from finops.billing.service import StoredRates
 from finops.cli.billing import as_day, finish, timeout_option, upload, wait_option
 from finops.cli.options import common
 from finops.cli.output import Exit, Output
 from finops.deployment.billing import BillingDeployment
 from finops.deployment.environment import Environment
 from finops.shared.money import is_currency
+from finops.shared.rates import ExchangeRates
 
 
 @click.group()
@@ -47,12 +47,11 @@ def rate(environment: Environment, out: Output, *, currency: str, day: str) -> N
     if not is_currency(code):
         out.fail(f"{currency!r} is no ISO 4217 currency code", Exit.REJECTED)
     deployment = BillingDeployment(environment)
-    settings = deployment.settings
-    found = StoredRates(deployment.store, settings).rate_on(code, as_day(day))
+    policy, on = deployment.settings.rates, as_day(day)
+    found = ExchangeRates(policy, deployment.store.rates).rate_on(code, on)
     if found is None:
         out.fail(
-            f"no rate of {code} is known for {day} or the {settings.max_rate_age_days} days "
-            "before: load one with `finops fx load`",
+            f"{policy.refusal(code, on)}: load one with `finops fx load`",
             Exit.REJECTED,
             currency=code,
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 
 from finops.reconciliation.anomalies import HISTORY_DAYS, Unusual
@@ -23,12 +23,12 @@ from finops.reconciliation.ports import (
     Directory,
     IssuedInvoices,
     ProcessedInvoices,
-    Rates,
 )
 from finops.reconciliation.report import Check, InvoiceLine
 from finops.shared.errors import RejectedInput
 from finops.shared.money import WIDE
 from finops.shared.periods import Month
+from finops.shared.rates import DatedRates, ExchangeRates, RatePolicy
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +37,8 @@ class EvidenceCollector:
 
     Attributes:
         number_key: An invoice number as it is compared with others.
+        rates: Those of the billing database; of two of one day, the configuration's counts.
+        rate_policy: Which rate converts: the billing flow is given the same.
     """
 
     source_key: str
@@ -47,7 +49,8 @@ class EvidenceCollector:
     processed: ProcessedInvoices | None = None
     directory: Directory | None = None
     budget_rows: BudgetRows | None = None
-    rates: Rates | None = None
+    rates: DatedRates | None = None
+    rate_policy: RatePolicy = field(default_factory=RatePolicy)
 
     def collect(self, month: Month, today: date) -> Evidence:
         """Ask for everything; services of anomalies are asked for when the report is made.
@@ -67,7 +70,7 @@ class EvidenceCollector:
                 remedy="Look at the month, the input and the payer accounts",
             )
         first_day = month.first - timedelta(days=HISTORY_DAYS)
-        rates = MonthRates(self.configuration, self.rates, today)
+        rates = MonthRates(self.configuration.currency, self._exchange_rates(), today)
         current = [one for one in charges if Month.of(one.period_start) == month]
         rates.require({one.currency for one in current}, month)
         known_until = self.source.known_until(month)
@@ -99,6 +102,11 @@ class EvidenceCollector:
             anomaly_services=lambda account, days: self._drivers_of(account, days, first_day),
             notes=self._notes(month, known_until),
         )
+
+    def _exchange_rates(self) -> ExchangeRates:
+        policy = self.rate_policy.with_static(self.configuration.static_rates)
+        loaded = (self.rates,) if self.rates else ()
+        return ExchangeRates(policy, *loaded, self.configuration.dated_rates)
 
     def _query(
         self, mapping: CostMapping, first: date, month: Month, detail: Detail = Detail.MONTHS

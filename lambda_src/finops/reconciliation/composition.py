@@ -18,7 +18,6 @@ from finops.reconciliation.adapters.invoicing import AwsInvoices
 from finops.reconciliation.adapters.organizations import OrganizationsDirectory
 from finops.reconciliation.adapters.payers import PayerAccounts
 from finops.reconciliation.adapters.processed_invoices import DynamoProcessedInvoices
-from finops.reconciliation.adapters.rates import StoredRates
 from finops.reconciliation.adapters.s3 import download_export
 from finops.reconciliation.collection import EvidenceCollector
 from finops.reconciliation.comparison.breakdowns import TREND_MONTHS
@@ -35,6 +34,7 @@ from finops.shared.aws import AssumedRoles
 from finops.shared.data_api import DataApi
 from finops.shared.errors import RejectedInput
 from finops.shared.periods import Month
+from finops.shared.rates import RatePolicy
 
 SOURCES: Final = ("ce", "focus", "ledger")
 
@@ -105,9 +105,10 @@ class Deployment:
             if on_aws and self.configuration.organization_tags
             else None,
             budget_rows=self._budget_rows if on_aws else None,
-            rates=StoredRates(AuroraBillingStore(self._database).rates)
+            rates=AuroraBillingStore(self._database).rates
             if self.variables.get("DATABASE_ARN")
             else None,
+            rate_policy=RatePolicy.from_variables(self.variables),
         )
 
     def source(self, source: str, month: Month, inputs: Sequence[str]) -> CostSource:

@@ -28,6 +28,7 @@ from finops.reconciliation.mapping import (
 )
 from finops.shared.errors import RejectedInput
 from finops.shared.money import is_currency
+from finops.shared.rates import Rate
 
 _Text = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 
@@ -94,16 +95,7 @@ class _Document(msgspec.Struct, forbid_unknown_fields=True):
     smallest_line: Decimal = Decimal(1)
     budgets: dict[str, _BudgetEntry] = {}
     rates: list[_RateEntry] = []
-
-
-@dataclass(frozen=True, slots=True)
-class DatedRate:
-    """What one unit of a currency is worth in USD from a day on."""
-
-    currency: str
-    rate_date: date
-    usd_per_unit: Decimal
-    source: str
+    static_rates: dict[str, Decimal] = {}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,6 +107,8 @@ class Configuration:
         apart: Categories that are left out of the units' costs, and shown by themselves.
         smallest_line: Accounts and services of less are summed into one line, in `currency`.
         organization_tags: Set where Organizations' tags complete the mapping.
+        rates: Dated rates, beside those of the billing database.
+        static_rates: USD per unit of currencies for which no dated rate may be used.
     """
 
     currency: str = "USD"
@@ -124,7 +118,14 @@ class Configuration:
     apart: frozenset[ChargeCategory] = frozenset()
     smallest_line: Decimal = Decimal(1)
     budgets: dict[str, UnitBudget] = field(default_factory=dict)
-    rates: tuple[DatedRate, ...] = ()
+    rates: tuple[Rate, ...] = ()
+    static_rates: dict[str, Decimal] = field(default_factory=dict)
+
+    def dated_rates(self, currency: str, first: date, last: date) -> list[Rate]:
+        """The rates of a currency from `first` to `last`, both included."""
+        return [
+            one for one in self.rates if one.currency == currency and first <= one.rate_date <= last
+        ]
 
     @cached_property
     def warnings(self) -> tuple[str, ...]:
@@ -195,9 +196,15 @@ def parse(text: str, *, name: str = "the configuration") -> Configuration:
             for unit, entry in document.budgets.items()
         },
         rates=tuple(
-            DatedRate(entry.currency, entry.date, entry.usd_per_unit, entry.source)
+            Rate(
+                currency=entry.currency,
+                rate_date=entry.date,
+                usd_per_unit=entry.usd_per_unit,
+                source=entry.source,
+            )
             for entry in document.rates
         ),
+        static_rates=document.static_rates,
     )
 
 
@@ -259,6 +266,8 @@ def _currencies(document: _Document) -> Iterator[tuple[str, str]]:
             yield f"budgets.{unit}.currency", budget.currency
     for rate in document.rates:
         yield "rates: currency", rate.currency
+    for currency in document.static_rates:
+        yield "static_rates: currency", currency
 
 
 def _amounts(document: _Document) -> Iterator[tuple[str, Decimal, Decimal]]:
@@ -273,6 +282,8 @@ def _amounts(document: _Document) -> Iterator[tuple[str, Decimal, Decimal]]:
             yield f"shared_costs {entry.name!r}: the share of {unit}", share, something
     for rate in document.rates:
         yield f"rates: {rate.currency} of {rate.date}", rate.usd_per_unit, something
+    for currency, usd_per_unit in document.static_rates.items():
+        yield f"static_rates: {currency}", usd_per_unit, something
 
 
 def _account(entry: _AccountEntry) -> Account:

@@ -13,7 +13,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Protocol
 
-from finops.reconciliation.configuration import DatedRate, OrganizationTags
+from finops.reconciliation.configuration import OrganizationTags
 from finops.reconciliation.domain import Charge, IssuedInvoice, UnitBudget
 from finops.reconciliation.mapping import Account, TagRule
 from finops.reconciliation.report import Report
@@ -110,13 +110,6 @@ class BudgetRows(Protocol):
 
     def monthly(self) -> Mapping[str, Sequence[UnitBudget]]:
         """The monthly budgets of each account that cover all of its costs."""
-
-
-class Rates(Protocol):
-    """Dated rates beside those of the configuration."""
-
-    def rate(self, currency: str, day: date) -> DatedRate | None:
-        """The last one on or before the day."""
 
 
 class AnswerCache(Protocol):
