@@ -19,7 +19,7 @@ from finops.deployment.budgets import BudgetDeployment
 from finops.deployment.clients import Aws
 from finops.deployment.environment import Environment
 from finops.deployment.invoices import InvoiceDeployment
-from finops.invoices.reviewing import Reviewing
+from finops.invoices.review import ReviewDesk
 from finops.shared.audit import AuditEvent, AuditRecorder, NoAudit
 from finops.shared.errors import ConfigurationError
 
@@ -38,9 +38,9 @@ class Services:
     """Whether who submitted an invoice may approve it."""
 
     @property
-    def reviewing(self) -> Reviewing:
+    def review_desk(self) -> ReviewDesk:
         """What people decide about invoices."""
-        return replace(self.invoices.reviewing, own_invoices=self.own_invoices)
+        return replace(self.invoices.review_desk, own_invoices=self.own_invoices)
 
     @property
     def recorder(self) -> AuditRecorder:

@@ -263,7 +263,7 @@ def decide(
         st.error("Your role does not allow that.", icon=":material/lock:")
         return
     try:
-        decided = services.reviewing.decide(
+        decided = services.review_desk.decide(
             record.id,
             user.name,
             corrections=corrections,

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import expect
 
-from finops.invoices.adapters import DynamoInvoices
+from finops.invoices.adapters.dynamodb import DynamoInvoices
 from finops.invoices.domain import InvoiceRecord, InvoiceStatus
 from tests.benchmarks.goals import Goals
 from tests.benchmarks.measuring import show, timed

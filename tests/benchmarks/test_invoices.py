@@ -24,7 +24,7 @@ from finops.invoices.document_files import inspect
 from finops.invoices.messages import message
 from finops.invoices.text_layer.pdf import analyze_text_layer
 from finops.invoices.textract_response import read_expense
-from finops.invoices.validation import Checks, check, outcome
+from finops.invoices.validation import ValidationSettings, check, outcome
 from localcloud.supervisor import LocalCloud
 from localcloud.terraform import local_environment
 from tests.benchmarks.goals import Goals
@@ -51,7 +51,7 @@ def test_invoices_overhead(goals: Goals) -> None:
     """Each part of our own work on a document, AWS's calls aside."""
     rows = []
     slowest = 0.0
-    checks, today = Checks(), date(2026, 4, 1)
+    checks, today = ValidationSettings(), date(2026, 4, 1)
     for sample in sample_invoices.samples():
         if not sample.fields or not sample.name.endswith(".pdf"):
             continue
@@ -84,7 +84,7 @@ def test_invoices_accuracy() -> None:
         answer = analyze_text_layer(io.BytesIO(path.read_bytes()))
         assert answer
         (invoice,) = read_expense(answer)
-        issues = check(invoice, Checks(), date(2026, 4, 1))
+        issues = check(invoice, ValidationSettings(), date(2026, 4, 1))
         end = outcome(invoice, issues, approved=False).value
         ends[end] += 1
         for key, name in TRUTH.items():

@@ -24,7 +24,7 @@ from finops.invoices.domain import (
     Reading,
     Severity,
 )
-from finops.invoices.reviewing import Reviewing
+from finops.invoices.review import ReviewDesk
 from finops.shared.audit import MemoryRecorder
 from finops.shared.errors import ConfigurationError
 from tests.budgets.fakes import FakeStatuses, FakeTable
@@ -103,8 +103,8 @@ class Invoices:
     workflow: FakeWorkflow = field(default_factory=FakeWorkflow)
 
     @property
-    def reviewing(self) -> Reviewing:
-        return Reviewing(store=self.store, workflow=self.workflow, clock=FakeClock())
+    def review_desk(self) -> ReviewDesk:
+        return ReviewDesk(store=self.store, workflow=self.workflow, clock=FakeClock())
 
     def upload_form(self, owner: str) -> dict[str, Any]:
         return {"url": "http://bucket", "fields": {"x-amz-meta-submitted-by": owner}}

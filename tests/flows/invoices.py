@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from finops.invoices.adapters import DynamoInvoices, S3Documents, StepFunctionsWorkflow
+from finops.invoices.adapters.dynamodb import DynamoInvoices
+from finops.invoices.adapters.s3 import S3Documents
+from finops.invoices.adapters.step_functions import StepFunctionsWorkflow
 from finops.invoices.domain import InvoiceRecord, InvoiceStatus, SourceDocument
-from finops.invoices.reviewing import Reviewing
+from finops.invoices.review import ReviewDesk
 from finops.shared.errors import RejectedInput
 from tests.flows.deployment import Deployment, eventually
 from tests.invoices.fakes import FakeClock
@@ -133,8 +135,8 @@ class InvoiceFlow:
         )
 
     @property
-    def reviewing(self) -> Reviewing:
-        return Reviewing(store=self.store, workflow=self.workflow, clock=FakeClock())
+    def review_desk(self) -> ReviewDesk:
+        return ReviewDesk(store=self.store, workflow=self.workflow, clock=FakeClock())
 
     def put(self, key: str, body: bytes, owner: str = "") -> SourceDocument:
         """Drop a file. Returns the version that S3 made of it."""

@@ -73,7 +73,7 @@ class TestDocuments:
             "total_is_not_the_sum",
             "lines_are_not_the_sum",
         ][: len([one for one in second.issues if one.code != "low_confidence"])]
-        invoices.reviewing.decide(second.id, "bea", reject=True, reason="a test's")
+        invoices.review_desk.decide(second.id, "bea", reject=True, reason="a test's")
         assert invoices.ended(second.id).status is InvoiceStatus.VALIDATION_FAILED
 
     @pytest.mark.parametrize(
@@ -139,7 +139,7 @@ class TestJson:
         waiting = invoices.drop(f"json/{number}.json", large)
         assert waiting.status is InvoiceStatus.NEEDS_REVIEW
         assert [one.code for one in waiting.issues] == ["large_amount"]
-        invoices.reviewing.decide(waiting.id, "bea", approve=True)
+        invoices.review_desk.decide(waiting.id, "bea", approve=True)
         done = invoices.ended(waiting.id)
         assert done.status is PROCESSED
         assert [one.decision for one in done.reviews] == ["APPROVED"]
@@ -199,7 +199,7 @@ class TestOnce:
         alike = json_invoice(f"{number}-2", customerId=f"C-{number}")
         other = invoices.drop(f"json/{number}-2.json", alike)
         assert (other.status, other.duplicate_of) == (InvoiceStatus.NEEDS_REVIEW, first.id)
-        invoices.reviewing.decide(other.id, "bea", reject=True, reason="sent twice")
+        invoices.review_desk.decide(other.id, "bea", reject=True, reason="sent twice")
         assert invoices.ended(other.id).status is InvoiceStatus.VALIDATION_FAILED
 
 
@@ -253,7 +253,7 @@ class TestReview:
 
         def decide(reviewer: str) -> str:
             try:
-                invoices.reviewing.decide(waiting.id, reviewer, approve=True)
+                invoices.review_desk.decide(waiting.id, reviewer, approve=True)
             except FinOpsError as error:
                 return error.code
             return "decided"

@@ -11,7 +11,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from finops.invoices.domain import InvoiceStatus, SourceDocument
-from finops.invoices.reviewing import Reviewing
+from finops.invoices.review import ReviewDesk
 from tests.flows.audit import is_told
 from tests.flows.invoices import STEPS, InvoiceFlow, document, json_invoice, paper
 from tests.flows.privileges import (
@@ -157,7 +157,7 @@ def asked(flow: InvoiceFlow, name: str) -> str:
 
 def earlier_decision_is_told(flow: InvoiceFlow, name: str) -> bool:
     invoice = asked(flow, name)
-    reviewing = Reviewing(store=flow.store, workflow=Silent(), clock=FakeClock())
+    reviewing = ReviewDesk(store=flow.store, workflow=Silent(), clock=FakeClock())
     decided = reviewing.decide(invoice, "bea", approve=True)
     payload = {"invoice_id": invoice, "task_token": decided.task_token}
     told = answers(flow.deployment, STEPS["review"], payload)

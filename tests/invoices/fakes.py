@@ -153,12 +153,12 @@ class FakeEngine:
 
 
 @dataclass
-class FakeAnnouncer:
+class FakeChannel:
     calls: Calls = field(default_factory=Calls)
-    said: list[tuple[str, str]] = field(default_factory=list)
+    sent: list[tuple[str, str]] = field(default_factory=list)
 
-    def announce(self, record: InvoiceRecord, event: str) -> None:
-        self.calls("announce", lambda: self.said.append((record.id, event)))
+    def send(self, record: InvoiceRecord, event: str) -> None:
+        self.calls("send", lambda: self.sent.append((record.id, event)))
 
 
 @dataclass

@@ -12,14 +12,12 @@ import pytest
 from botocore.stub import Stubber
 from moto import mock_aws
 
-from finops.invoices.adapters import (
-    DynamoInvoices,
-    S3Documents,
-    StepFunctionsWorkflow,
-    Textract,
-    Topics,
-    TopicsAndMail,
-)
+from finops.invoices.adapters.dynamodb import DynamoInvoices
+from finops.invoices.adapters.s3 import S3Documents
+from finops.invoices.adapters.ses import SesCustomerMail
+from finops.invoices.adapters.sns import SnsNotifications, Topics
+from finops.invoices.adapters.step_functions import StepFunctionsWorkflow
+from finops.invoices.adapters.textract import Textract
 from finops.invoices.domain import InvoiceRecord, InvoiceStatus, LineItem, SourceDocument
 from finops.shared.errors import ConfigurationError, RejectedInput, TransientFailure
 from tests.invoices.fakes import record
@@ -39,7 +37,7 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    monkeypatch.setattr("finops.invoices.adapters.time.sleep", lambda _: None)
+    monkeypatch.setattr("finops.invoices.adapters.dynamodb.time.sleep", lambda _: None)
     with mock_aws():
         yield
 
@@ -453,7 +451,7 @@ class TestAnnouncements:
                 sent.append(request)
 
         one = replace(checked(), status=PROCESSED, serial_number="INV-2026-000001")
-        TopicsAndMail(Sns(), self.TOPICS).announce(one, "PROCESSED")
+        SnsNotifications(Sns(), self.TOPICS).send(one, "PROCESSED")
         (request,) = sent
         assert request["TopicArn"] == "arn:s"
         assert len(request["Subject"]) <= 100
@@ -466,18 +464,15 @@ class TestAnnouncements:
         sent: list[dict[str, Any]] = []
 
         class Mail:
-            def publish(self, **_: Any) -> None:
-                """Somebody else's."""
-
             def send_email(self, **request: Any) -> None:
                 sent.append(request)
 
-        told = TopicsAndMail(Mail(), self.TOPICS, ses=Mail(), sender="us@example.com")
+        mail_channel = SesCustomerMail(Mail(), "us@example.com")
         addressed = replace(checked(customer_email="bill@example.com"), status=PROCESSED)
-        told.announce(addressed, "DUPLICATE")
-        told.announce(checked(), "PROCESSED")
+        mail_channel.send(addressed, "DUPLICATE")
+        mail_channel.send(checked(), "PROCESSED")
         assert sent == []
-        told.announce(addressed, "PROCESSED")
+        mail_channel.send(addressed, "PROCESSED")
         (mail,) = sent
         assert mail["FromEmailAddress"] == "us@example.com"
         assert mail["Destination"] == {"ToAddresses": ["bill@example.com"]}

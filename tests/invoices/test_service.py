@@ -10,23 +10,23 @@ import pytest
 
 from finops.invoices.document_files import DocumentFile
 from finops.invoices.domain import Failure, InvoiceRecord, InvoiceStatus, Severity
-from finops.invoices.extraction import EngineSettings, Extracted, Extraction
-from finops.invoices.reviewing import Decision, Reviewing, Waiting
+from finops.invoices.extraction import EngineSettings, ExtractionOutcome, InvoiceExtractor
+from finops.invoices.review import Decision, ReviewDesk, ReviewRequests
 from finops.invoices.rules import Rule
 from finops.invoices.service import (
-    Announcing,
-    Checking,
-    Failing,
-    Intake,
+    FailureRecorder,
     InvoiceFailed,
-    Processing,
+    InvoiceIntake,
+    InvoiceNotifier,
+    InvoiceProcessor,
+    InvoiceValidator,
 )
-from finops.invoices.validation import Checks, Outcome
+from finops.invoices.validation import Outcome, ValidationSettings
 from finops.shared.audit import AuditEvent, MemoryRecorder, digest
 from finops.shared.errors import RejectedInput, TransientFailure
 from tests.invoices.fakes import (
     Calls,
-    FakeAnnouncer,
+    FakeChannel,
     FakeClock,
     FakeEngine,
     FakeObjects,
@@ -47,7 +47,7 @@ class Flow:
     pages: int = 1
     settings: EngineSettings = field(default_factory=EngineSettings)
     text_layer: dict[str, Any] | None = None
-    checks: Checks = field(default_factory=Checks)
+    checks: ValidationSettings = field(default_factory=ValidationSettings)
     own_invoices: bool = True
 
     def __post_init__(self) -> None:
@@ -58,34 +58,34 @@ class Flow:
         self.objects = FakeObjects(self.calls)
         self.workflow = FakeWorkflow(self.calls)
         self.engine = FakeEngine()
-        self.announcer = FakeAnnouncer(self.calls)
-        self.intake = Intake(
+        self.channel = FakeChannel(self.calls)
+        self.intake = InvoiceIntake(
             store=self.store, workflow=self.workflow, clock=self.clock, audit=self.audit
         )
-        self.checking = Checking(
+        self.validator = InvoiceValidator(
             store=self.store,
             objects=self.objects,
             workflow=self.workflow,
-            checks=lambda: self.checks,
+            settings=lambda: self.checks,
             json_currency="USD",
             clock=self.clock,
             audit=self.audit,
         )
-        self.processing = Processing(store=self.store, clock=self.clock, audit=self.audit)
-        self.announcing = Announcing(
-            store=self.store, announcer=self.announcer, clock=self.clock, audit=self.audit
+        self.processor = InvoiceProcessor(store=self.store, clock=self.clock, audit=self.audit)
+        self.notifier = InvoiceNotifier(
+            store=self.store, channels=(self.channel,), clock=self.clock, audit=self.audit
         )
-        self.failing = Failing(
-            store=self.store, announcer=self.announcer, clock=self.clock, audit=self.audit
+        self.failure_recorder = FailureRecorder(
+            store=self.store, channels=(self.channel,), clock=self.clock, audit=self.audit
         )
-        self.waiting = Waiting(
+        self.review_requests = ReviewRequests(
             store=self.store,
             workflow=self.workflow,
             clock=self.clock,
             audit=self.audit,
             maximum_escalations=2,
         )
-        self.reviewing = Reviewing(
+        self.review_desk = ReviewDesk(
             store=self.store,
             workflow=self.workflow,
             clock=self.clock,
@@ -93,8 +93,8 @@ class Flow:
         )
 
     @property
-    def extraction(self) -> Extraction:
-        return Extraction(
+    def extractor(self) -> InvoiceExtractor:
+        return InvoiceExtractor(
             store=self.store,
             objects=self.objects,
             engine=self.engine,
@@ -119,30 +119,30 @@ class Flow:
         """What the workflow does until it waits or ends."""
         kind = self.workflow.started[invoice]["kind"]
         if kind == "DOCUMENT":
-            extracted = self.extraction.extract(invoice)
-            if extracted is Extracted.ASYNCHRONOUS:
+            extracted = self.extractor.extract(invoice)
+            if extracted is ExtractionOutcome.ASYNCHRONOUS:
                 self.workflow.waiting.add(f"extract-{invoice}")
-                self.extraction.begin(invoice, f"extract-{invoice}")
-                extracted = Extracted(self.workflow.resumed[-1][1]["outcome"])
-            if extracted is Extracted.REJECTED:
+                self.extractor.begin(invoice, f"extract-{invoice}")
+                extracted = ExtractionOutcome(self.workflow.resumed[-1][1]["outcome"])
+            if extracted is ExtractionOutcome.REJECTED:
                 return self.end(invoice)
         return self.check(invoice)
 
     def check(self, invoice: str) -> InvoiceRecord:
-        outcome = self.checking.validate(invoice)
+        outcome = self.validator.validate(invoice)
         if outcome is Outcome.VALID:
-            if self.processing.process(invoice) is not InvoiceStatus.NEEDS_REVIEW:
+            if self.processor.process(invoice) is not InvoiceStatus.NEEDS_REVIEW:
                 return self.end(invoice)
             outcome = Outcome.REVIEW
         if outcome is Outcome.REVIEW:
-            self.announcing.announce(invoice)
+            self.notifier.notify(invoice)
             self.workflow.waiting.add(f"review-{invoice}")
-            self.waiting.ask(invoice, f"review-{invoice}")
+            self.review_requests.ask(invoice, f"review-{invoice}")
             return self.store.find(invoice)
         return self.end(invoice)
 
     def end(self, invoice: str) -> InvoiceRecord:
-        self.announcing.announce(invoice)
+        self.notifier.notify(invoice)
         return self.store.find(invoice)
 
 
@@ -177,7 +177,7 @@ class TestProcessing:
         assert done.invoice.text("vendor") == "Acme GmbH"
         assert done.submitted_by == "ann"
         assert (done.engine, str(done.cost_usd)) == ("textract", "0.01")
-        assert flow.announcer.said == [(done.id, "PROCESSED")]
+        assert flow.channel.sent == [(done.id, "PROCESSED")]
 
     def test_a_json_invoice_skips_extraction(self, flow: Flow) -> None:
         done = flow.run(flow.drop("json/a.json", json_invoice()))
@@ -228,7 +228,7 @@ class TestProcessing:
         other = flow.run(flow.drop("raw/b.pdf", answer(GOOD | {"invoice_number": "R-99"})))
         assert (other.status, other.duplicate_of) == (InvoiceStatus.NEEDS_REVIEW, first.id)
         assert issues(other) == ["near_match"]
-        flow.reviewing.decide(other.id, "bea", approve=True)
+        flow.review_desk.decide(other.id, "bea", approve=True)
         done = flow.check(other.id)
         assert (done.status, done.serial_number) == (
             InvoiceStatus.PROCESSED,
@@ -240,7 +240,7 @@ class TestProcessing:
         waiting = flow.run(flow.drop("raw/b.pdf", faint))
         assert set(issues(waiting)) == {"low_confidence"}
         first = flow.run(flow.drop("raw/a.pdf"))
-        flow.reviewing.decide(waiting.id, "bea", approve=True)
+        flow.review_desk.decide(waiting.id, "bea", approve=True)
         again = flow.check(waiting.id)
         assert (again.status, again.duplicate_of) == (InvoiceStatus.NEEDS_REVIEW, first.id)
         assert "near_match" in issues(again)
@@ -248,7 +248,7 @@ class TestProcessing:
     def test_a_correction_may_end_a_resemblance(self, flow: Flow) -> None:
         flow.run(flow.drop("raw/a.pdf"))
         other = flow.run(flow.drop("raw/b.pdf", answer(GOOD | {"invoice_number": "R-99"})))
-        flow.reviewing.decide(other.id, "bea", corrections={"invoice_date": "2026-03-30"})
+        flow.review_desk.decide(other.id, "bea", corrections={"invoice_date": "2026-03-30"})
         done = flow.check(other.id)
         assert (done.status, done.duplicate_of, issues(done)) == (
             InvoiceStatus.PROCESSED,
@@ -261,10 +261,10 @@ class TestProcessing:
     ) -> None:
         flow.run(flow.drop("raw/a.pdf"))
         other = flow.run(flow.drop("raw/b.pdf", answer(GOOD | {"invoice_number": "R-99"})))
-        flow.reviewing.decide(other.id, "bea", corrections={"purchase_order": "7"})
+        flow.review_desk.decide(other.id, "bea", corrections={"purchase_order": "7"})
         again = flow.check(other.id)
         assert (again.status, issues(again)) == (InvoiceStatus.NEEDS_REVIEW, ["near_match"])
-        assert flow.announcer.said.count((other.id, "NEEDS_REVIEW")) == 2
+        assert flow.channel.sent.count((other.id, "NEEDS_REVIEW")) == 2
 
 
 class TestRefusals:
@@ -273,7 +273,7 @@ class TestRefusals:
         done = flow.run(flow.drop("raw/a.pdf", refusal))
         assert done.status is InvoiceStatus.REJECTED
         assert issues(done) == ["encrypted_pdf"]
-        assert flow.announcer.said == [(done.id, "REJECTED")]
+        assert flow.channel.sent == [(done.id, "REJECTED")]
 
     def test_a_job_that_failed_is_a_rejection(self, flow: Flow) -> None:
         flow.pages = 2
@@ -298,7 +298,7 @@ class TestRefusals:
 
     def test_a_past_due_json_invoice_is_refused_only_where_that_is_asked(self) -> None:
         late = json_invoice(dueDate="2026-03-01")
-        lenient, strict = Flow(), Flow(checks=Checks(refuse_past_due=True))
+        lenient, strict = Flow(), Flow(checks=ValidationSettings(refuse_past_due=True))
         assert lenient.run(lenient.drop("json/a.json", late)).status is InvoiceStatus.PROCESSED
         refused = strict.run(strict.drop("json/a.json", late))
         assert refused.status is InvoiceStatus.VALIDATION_FAILED
@@ -314,7 +314,7 @@ class TestReviews:
         return found
 
     def test_a_correction_is_checked_again(self, flow: Flow, waiting: InvoiceRecord) -> None:
-        flow.reviewing.decide(waiting.id, "bea", corrections={"total": "119.00"})
+        flow.review_desk.decide(waiting.id, "bea", corrections={"total": "119.00"})
         assert flow.workflow.resumed[-1] == (f"review-{waiting.id}", {"outcome": "CORRECTED"})
         done = flow.check(waiting.id)
         assert done.status is InvoiceStatus.PROCESSED
@@ -325,24 +325,24 @@ class TestReviews:
     def test_a_correction_that_is_wrong_comes_back(
         self, flow: Flow, waiting: InvoiceRecord
     ) -> None:
-        flow.reviewing.decide(waiting.id, "bea", corrections={"total": "120.00"})
+        flow.review_desk.decide(waiting.id, "bea", corrections={"total": "120.00"})
         assert flow.check(waiting.id).status is InvoiceStatus.NEEDS_REVIEW
-        flow.reviewing.decide(waiting.id, "bea", corrections={"total": "119.00"})
+        flow.review_desk.decide(waiting.id, "bea", corrections={"total": "119.00"})
         assert flow.check(waiting.id).status is InvoiceStatus.PROCESSED
 
     def test_what_is_approved_is_taken_as_it_is(self, flow: Flow, waiting: InvoiceRecord) -> None:
-        flow.reviewing.decide(waiting.id, "bea", approve=True, reason="the vendor rounds so")
+        flow.review_desk.decide(waiting.id, "bea", approve=True, reason="the vendor rounds so")
         done = flow.check(waiting.id)
         assert done.status is InvoiceStatus.PROCESSED
         assert issues(done) == ["total_is_not_the_sum"]  # it stays to be seen
 
     def test_what_is_rejected_has_failed(self, flow: Flow, waiting: InvoiceRecord) -> None:
-        flow.reviewing.decide(waiting.id, "bea", reject=True, reason="not ours")
+        flow.review_desk.decide(waiting.id, "bea", reject=True, reason="not ours")
         assert flow.workflow.resumed[-1][1] == {"outcome": "REJECTED"}
         done = flow.end(waiting.id)
         assert done.status is InvoiceStatus.VALIDATION_FAILED
         assert "bea rejected it: not ours" in done.issues[-1].message
-        assert flow.announcer.said[-1] == (waiting.id, "VALIDATION_FAILED")
+        assert flow.channel.sent[-1] == (waiting.id, "VALIDATION_FAILED")
 
     @pytest.mark.parametrize(
         ("decision", "code"),
@@ -358,7 +358,7 @@ class TestReviews:
         self, flow: Flow, waiting: InvoiceRecord, decision: dict[str, Any], code: str
     ) -> None:
         with pytest.raises(RejectedInput) as refused:
-            flow.reviewing.decide(waiting.id, "bea", **decision)
+            flow.review_desk.decide(waiting.id, "bea", **decision)
         assert refused.value.code == code
         assert flow.store.find(waiting.id) == flow.store.records[waiting.id]
         assert flow.store.find(waiting.id).reviews == ()
@@ -366,35 +366,35 @@ class TestReviews:
     def test_two_reviewers_do_not_overwrite_each_other(
         self, flow: Flow, waiting: InvoiceRecord
     ) -> None:
-        flow.reviewing.decide(waiting.id, "bea", approve=True)
+        flow.review_desk.decide(waiting.id, "bea", approve=True)
         with pytest.raises(RejectedInput) as refused:
-            flow.reviewing.decide(waiting.id, "cem", reject=True, reason="no")
+            flow.review_desk.decide(waiting.id, "cem", reject=True, reason="no")
         assert refused.value.code == "decided_already"
         assert "bea" in str(refused.value)
 
     def test_nobody_reviews_what_is_through(self, flow: Flow) -> None:
         done = flow.run(flow.drop("raw/a.pdf"))
         with pytest.raises(RejectedInput) as refused:
-            flow.reviewing.decide(done.id, "bea", approve=True)
+            flow.review_desk.decide(done.id, "bea", approve=True)
         assert refused.value.code == "not_in_review"
 
     def test_who_submitted_it_does_not_approve_it_where_that_is_asked(self) -> None:
         flow = Flow(own_invoices=False)
         found = flow.run(flow.drop("raw/a.pdf", answer(GOOD | {"total": "EUR 129.00"})))
         with pytest.raises(RejectedInput) as refused:
-            flow.reviewing.decide(found.id, "ann", approve=True)
+            flow.review_desk.decide(found.id, "ann", approve=True)
         assert refused.value.code == "own_invoice"
-        flow.reviewing.decide(found.id, "bea", approve=True)
+        flow.review_desk.decide(found.id, "bea", approve=True)
 
     def test_a_decision_made_while_nobody_waited_is_taken_when_somebody_does(
         self, flow: Flow, waiting: InvoiceRecord
     ) -> None:
         flow.workflow.waiting.clear()  # it timed out a moment ago
-        flow.reviewing.decide(waiting.id, "bea", approve=True)
+        flow.review_desk.decide(waiting.id, "bea", approve=True)
         assert flow.workflow.resumed == []
-        assert flow.waiting.escalate(waiting.id)
+        assert flow.review_requests.escalate(waiting.id)
         flow.workflow.waiting.add("second")
-        flow.waiting.ask(waiting.id, "second")
+        flow.review_requests.ask(waiting.id, "second")
         assert flow.workflow.resumed == [("second", {"outcome": "APPROVED"})]
         assert flow.check(waiting.id).status is InvoiceStatus.PROCESSED
 
@@ -403,23 +403,23 @@ class TestReviews:
     ) -> None:
         flow.calls.kill_before = len(flow.calls.made) + 2
         with pytest.raises(Killed):
-            flow.reviewing.decide(waiting.id, "bea", approve=True)
+            flow.review_desk.decide(waiting.id, "bea", approve=True)
         assert flow.workflow.resumed == []
-        flow.reviewing.decide(waiting.id, "bea")
+        flow.review_desk.decide(waiting.id, "bea")
         assert flow.workflow.resumed[-1][1] == {"outcome": Decision.APPROVED.value}
 
     def test_reminders_end(self, flow: Flow, waiting: InvoiceRecord) -> None:
-        assert [flow.waiting.escalate(waiting.id) for _ in range(3)] == [True, True, False]
+        assert [flow.review_requests.escalate(waiting.id) for _ in range(3)] == [True, True, False]
         done = flow.end(waiting.id)
         assert done.status is InvoiceStatus.VALIDATION_FAILED
         assert issues(done)[-1] == "not_reviewed"
 
     def test_a_json_invoice_is_approved_without_a_date(self) -> None:
         rule = Rule(name="own", expression="total > 1", severity=Severity.REVIEW, message="large")
-        flow = Flow(checks=Checks(rules=(rule,)))
+        flow = Flow(checks=ValidationSettings(rules=(rule,)))
         waiting = flow.run(flow.drop("json/a.json", json_invoice()))
         assert waiting.status is InvoiceStatus.NEEDS_REVIEW
-        flow.reviewing.decide(waiting.id, "bea", approve=True)
+        flow.review_desk.decide(waiting.id, "bea", approve=True)
         assert flow.check(waiting.id).status is InvoiceStatus.PROCESSED
 
 
@@ -479,32 +479,37 @@ class TestFailures:
         invoice = flow.drop("raw/a.pdf")
         for _ in range(2):  # the second is a replay
             with pytest.raises(InvoiceFailed, match="ProcessInvoice failed: it broke"):
-                flow.failing.record(invoice, self.failure("10:00"))
+                flow.failure_recorder.record(invoice, self.failure("10:00"))
         found = flow.store.find(invoice)
         assert found.status is InvoiceStatus.PROCESSING_FAILED
-        assert flow.announcer.said == [(invoice, "PROCESSING_FAILED")]
+        assert flow.channel.sent == [(invoice, "PROCESSING_FAILED")]
 
     def test_a_redrive_goes_on_with_the_step_that_failed(self, flow: Flow) -> None:
         invoice = flow.drop("raw/a.pdf")
         with pytest.raises(InvoiceFailed):
-            flow.failing.record(invoice, self.failure("10:00"))
+            flow.failure_recorder.record(invoice, self.failure("10:00"))
         for _ in range(2):
-            resumed = flow.failing.record(invoice, self.failure("11:00", redrive=1))
+            resumed = flow.failure_recorder.record(invoice, self.failure("11:00", redrive=1))
             assert resumed == "ProcessInvoice"
         assert flow.store.find(invoice).status is InvoiceStatus.EXTRACTING
         # It fails again, and once more is redriven.
         with pytest.raises(InvoiceFailed):
-            flow.failing.record(invoice, self.failure("11:01", redrive=1))
-        assert flow.failing.record(invoice, self.failure("12:00", redrive=2)) == "ProcessInvoice"
+            flow.failure_recorder.record(invoice, self.failure("11:01", redrive=1))
+        assert (
+            flow.failure_recorder.record(invoice, self.failure("12:00", redrive=2))
+            == "ProcessInvoice"
+        )
         # Another step fails in the same redrive.
         with pytest.raises(InvoiceFailed):
-            flow.failing.record(invoice, self.failure("12:01", redrive=2, step="NotifyInvoice"))
-        assert flow.announcer.said == [(invoice, "PROCESSING_FAILED")] * 3
+            flow.failure_recorder.record(
+                invoice, self.failure("12:01", redrive=2, step="NotifyInvoice")
+            )
+        assert flow.channel.sent == [(invoice, "PROCESSING_FAILED")] * 3
 
     def test_what_is_processed_stays_so_when_its_news_fails(self, flow: Flow) -> None:
         done = flow.run(flow.drop("raw/a.pdf"))
         with pytest.raises(InvoiceFailed):
-            flow.failing.record(done.id, self.failure("10:00", step="NotifyInvoice"))
+            flow.failure_recorder.record(done.id, self.failure("10:00", step="NotifyInvoice"))
         assert flow.store.find(done.id).status is InvoiceStatus.PROCESSED
 
 
@@ -551,7 +556,7 @@ class TestAudit:
         before = self.told(flow)
         flow.drop("raw/a.pdf")
         flow.run(invoice)
-        flow.extraction.finish(invoice, "job")
+        flow.extractor.finish(invoice, "job")
         assert self.told(flow) == before
         assert len(flow.audit.events) > len(before)
 
@@ -587,9 +592,9 @@ class TestAudit:
 
     def test_a_review_is_told_under_the_reviewers_name(self, flow: Flow) -> None:
         waiting = flow.run(flow.drop("raw/a.pdf", answer(GOOD | {"total": "EUR 129.00"})))
-        flow.reviewing.decide(waiting.id, "bea", corrections={"total": "120.00"})
+        flow.review_desk.decide(waiting.id, "bea", corrections={"total": "120.00"})
         flow.check(waiting.id)
-        flow.reviewing.decide(waiting.id, "cem", corrections={"total": "119.00"})
+        flow.review_desk.decide(waiting.id, "cem", corrections={"total": "119.00"})
         flow.check(waiting.id)
         assert [one for one in self.told(flow) if one[0] in {"reviewed", "validated"}] == [
             ("validated", "ann"),
@@ -608,7 +613,7 @@ class TestAudit:
 
     def test_a_rejection_by_a_person_is_told(self, flow: Flow) -> None:
         waiting = flow.run(flow.drop("raw/a.pdf", answer(GOOD | {"total": "EUR 129.00"})))
-        flow.reviewing.decide(waiting.id, "bea", reject=True, reason="not ours")
+        flow.review_desk.decide(waiting.id, "bea", reject=True, reason="not ours")
         flow.end(waiting.id)
         assert ("reviewed", "bea") in self.told(flow)
         assert self.event(flow, "reviewed").details["reason"] == "not ours"
@@ -625,15 +630,15 @@ class TestAudit:
         failure = Failure(step="ProcessInvoice", error="E", cause="it broke", entered="10:00")
         for _ in range(2):
             with pytest.raises(InvoiceFailed):
-                flow.failing.record(invoice, failure)
+                flow.failure_recorder.record(invoice, failure)
         for _ in range(2):
-            flow.failing.record(invoice, replace(failure, entered="11:00", redrive=1))
+            flow.failure_recorder.record(invoice, replace(failure, entered="11:00", redrive=1))
         assert self.told(flow)[1:] == [("failed", "fail-invoice"), ("resumed", "fail-invoice")]
         assert self.event(flow, "failed").details["cause"] == "it broke"
 
     def test_giving_up_is_told(self, flow: Flow) -> None:
         waiting = flow.run(flow.drop("raw/a.pdf", answer(GOOD | {"total": "EUR 129.00"})))
-        while flow.waiting.escalate(waiting.id):
+        while flow.review_requests.escalate(waiting.id):
             pass
         assert self.told(flow)[-1] == ("given_up", "review-invoice")
         assert flow.audit.events[-1].counts == {"reminders": 2}

@@ -10,15 +10,15 @@ from hypothesis import strategies as st
 
 from finops.invoices.domain import Invoice, InvoiceKind, LineItem, Reading, Severity
 from finops.invoices.rules import parse_rules
-from finops.invoices.validation import Checks, Outcome, canonical, check, outcome
+from finops.invoices.validation import Outcome, ValidationSettings, canonical, check, outcome
 from finops.shared.errors import ConfigurationError, RejectedInput
 from tests.invoices.test_domain import invoice
 
 TODAY = date(2026, 4, 1)
-CHECKS = Checks()
+CHECKS = ValidationSettings()
 
 
-def codes(found: Invoice, checks: Checks = CHECKS) -> list[str]:
+def codes(found: Invoice, checks: ValidationSettings = CHECKS) -> list[str]:
     return [issue.code for issue in check(found, checks, TODAY)]
 
 
@@ -86,10 +86,16 @@ def test_doubts_and_low_confidence_ask_for_a_person() -> None:
 
 def test_confidence_is_asked_by_field() -> None:
     read = invoice(purchase_order="77")
-    assert codes(read, Checks(confidence={"default": 95.0})) == []
-    assert codes(read, Checks(confidence={"default": 80.0, "vendor": 96.0})) == ["low_confidence"]
-    assert codes(read, Checks(confidence={"purchase_order": 96.0})) == ["low_confidence"]
-    assert len(codes(read, Checks(confidence={"default": 96.0}))) == 5  # not the order's number
+    assert codes(read, ValidationSettings(confidence={"default": 95.0})) == []
+    assert codes(read, ValidationSettings(confidence={"default": 80.0, "vendor": 96.0})) == [
+        "low_confidence"
+    ]
+    assert codes(read, ValidationSettings(confidence={"purchase_order": 96.0})) == [
+        "low_confidence"
+    ]
+    assert (
+        len(codes(read, ValidationSettings(confidence={"default": 96.0}))) == 5
+    )  # not the order's number
 
 
 @pytest.mark.parametrize("total", ["0", "-5.00"])
@@ -154,7 +160,9 @@ def test_due_dates() -> None:
     assert codes(invoice(due_date="2026-04-01")) == []
     (late,) = check(invoice(due_date="2026-03-31"), CHECKS, TODAY)
     assert (late.code, late.severity) == ("past_due", Severity.FLAG)
-    (strict,) = check(invoice(due_date="2026-03-31"), Checks(refuse_past_due=True), TODAY)
+    (strict,) = check(
+        invoice(due_date="2026-03-31"), ValidationSettings(refuse_past_due=True), TODAY
+    )
     assert (strict.code, strict.severity) == ("past_due", Severity.ERROR)
     assert "due_before_issued" in codes(invoice(due_date="2026-03-30"))
     assert codes(invoice(invoice_date="2026-04-02")) == ["dated_in_the_future"]
@@ -212,7 +220,7 @@ class TestRules:
             f'[{{"name": "own", "expression": "{expression}", "severity": "{severity}",'
             ' "message": "said", "field": "total"}]'
         )
-        found = check(invoice(**values), Checks(rules=(rule,)), TODAY)
+        found = check(invoice(**values), ValidationSettings(rules=(rule,)), TODAY)
         return [f"{one.severity}: {one.message}" for one in found if one.code == "own"]
 
     @pytest.mark.parametrize(

@@ -167,7 +167,7 @@ def review(
     """Correct INVOICE, approve or reject it; with corrections alone it is checked again."""
     deployment = InvoiceDeployment(environment)
     record = find(deployment, invoice)
-    decided = deployment.reviewing.decide(
+    decided = deployment.review_desk.decide(
         record.id,
         getpass.getuser(),
         corrections=dict(_correction(one) for one in corrections),

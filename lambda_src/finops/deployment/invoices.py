@@ -12,10 +12,12 @@ from finops.deployment.clients import Aws
 from finops.deployment.environment import Environment
 from finops.deployment.recorder import CommandRecorder
 from finops.deployment.uploads import upload_form
-from finops.invoices.adapters import DynamoInvoices, S3Documents, StepFunctionsWorkflow
+from finops.invoices.adapters.dynamodb import DynamoInvoices
+from finops.invoices.adapters.s3 import S3Documents
+from finops.invoices.adapters.step_functions import StepFunctionsWorkflow
 from finops.invoices.document_files import LARGEST_DOCUMENT
 from finops.invoices.domain import JSON_PREFIX, RAW_PREFIX, SourceDocument
-from finops.invoices.reviewing import Reviewing
+from finops.invoices.review import ReviewDesk
 from finops.shared.aws import aws_errors
 
 
@@ -54,9 +56,9 @@ class InvoiceDeployment:
         return CommandRecorder(self._aws.client("sqs"), self.variables.get("AUDIT_QUEUE_URL", ""))
 
     @property
-    def reviewing(self) -> Reviewing:
+    def review_desk(self) -> ReviewDesk:
         """What people decide."""
-        return Reviewing(store=self.store, workflow=self.workflow, clock=lambda: datetime.now(UTC))
+        return ReviewDesk(store=self.store, workflow=self.workflow, clock=lambda: datetime.now(UTC))
 
     def upload(self, path: Path, owner: str, sent: Callable[[int], None]) -> str:
         """Drop a file into the bucket: JSON under json/, anything else under raw/.

@@ -26,7 +26,7 @@ SYNCHRONOUS_BYTES: Final = 10 << 20
 COMPARED: Final = ("vendor", "invoice_number", "invoice_date", "currency", "total")
 
 
-class Extracted(StrEnum):
+class ExtractionOutcome(StrEnum):
     """What the workflow does next."""
 
     EXTRACTED = "EXTRACTED"
@@ -53,7 +53,7 @@ class EngineSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Extraction:
+class InvoiceExtractor:
     """Documents become answers of an engine, kept in the bucket."""
 
     store: InvoiceStore
@@ -66,7 +66,7 @@ class Extraction:
     audit: AuditRecorder
     settings: EngineSettings = field(default_factory=EngineSettings)
 
-    def extract(self, invoice: str) -> Extracted:
+    def extract(self, invoice: str) -> ExtractionOutcome:
         """Look at the document and read it, where that can be done at once."""
         record = self.store.find(invoice)
         if record.status is InvoiceStatus.REJECTED or record.response_key:
@@ -76,7 +76,7 @@ class Extraction:
             return self._extract(record)
         except RejectedInput as error:
             self._reject(record, error)
-            return Extracted.REJECTED
+            return ExtractionOutcome.REJECTED
 
     def begin(self, invoice: str, task_token: str) -> None:
         """Begin a job, and have the workflow told when it ends.
@@ -112,7 +112,7 @@ class Extraction:
         if answer is not None:
             self._end(record, answer)
 
-    def _extract(self, record: InvoiceRecord) -> Extracted:
+    def _extract(self, record: InvoiceRecord) -> ExtractionOutcome:
         with self.objects.open(record.document) as file:
             found = self.inspect(file, record.document.size)
             record = replace(
@@ -129,12 +129,12 @@ class Extraction:
                 answer = self.text_layer(file)
                 if answer is not None and self._is_safe(answer):
                     self._keep(record, answer, "text-layer")
-                    return Extracted.EXTRACTED
+                    return ExtractionOutcome.EXTRACTED
         if found.pages > 1 or found.size > SYNCHRONOUS_BYTES:
             self.store.save(record)
-            return Extracted.ASYNCHRONOUS
+            return ExtractionOutcome.ASYNCHRONOUS
         self._keep(record, self.engine.analyze(record.document), "textract")
-        return Extracted.EXTRACTED
+        return ExtractionOutcome.EXTRACTED
 
     def _end(self, record: InvoiceRecord, answer: dict[str, Any]) -> None:
         self._tell(self._keep(record, answer, "textract"))
@@ -202,10 +202,10 @@ class Extraction:
         }
 
 
-def _result(record: InvoiceRecord) -> Extracted:
+def _result(record: InvoiceRecord) -> ExtractionOutcome:
     if record.status is InvoiceStatus.REJECTED:
-        return Extracted.REJECTED
-    return Extracted.EXTRACTED
+        return ExtractionOutcome.REJECTED
+    return ExtractionOutcome.EXTRACTED
 
 
 def _sha256(file: BinaryIO) -> str:

@@ -13,20 +13,25 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from finops.audit.recorder import audit_recorder
-from finops.invoices.adapters import (
-    DynamoInvoices,
-    S3Documents,
-    StepFunctionsWorkflow,
-    Textract,
-    Topics,
-    TopicsAndMail,
-)
+from finops.invoices.adapters.dynamodb import DynamoInvoices
+from finops.invoices.adapters.s3 import S3Documents
+from finops.invoices.adapters.ses import SesCustomerMail
+from finops.invoices.adapters.sns import SnsNotifications, Topics
+from finops.invoices.adapters.step_functions import StepFunctionsWorkflow
+from finops.invoices.adapters.textract import Textract
 from finops.invoices.domain import Failure, SourceDocument
-from finops.invoices.extraction import EngineSettings, Extraction
-from finops.invoices.reviewing import Waiting
+from finops.invoices.extraction import EngineSettings, InvoiceExtractor
+from finops.invoices.ports import NotificationChannel
+from finops.invoices.review import ReviewRequests
 from finops.invoices.rules import parse_rules
-from finops.invoices.service import Announcing, Checking, Failing, Intake, Processing
-from finops.invoices.validation import Checks
+from finops.invoices.service import (
+    FailureRecorder,
+    InvoiceIntake,
+    InvoiceNotifier,
+    InvoiceProcessor,
+    InvoiceValidator,
+)
+from finops.invoices.validation import ValidationSettings
 from finops.shared.aws import client
 from finops.shared.events import created_objects, handle_messages, workflow_error_message
 from finops.shared.observability import MetricUnit, logger, metrics, status_metric
@@ -36,7 +41,7 @@ from finops.shared.observability import MetricUnit, logger, metrics, status_metr
 @metrics.log_metrics
 def receive_invoices(event: Mapping[str, Any], _context: LambdaContext) -> dict[str, Any]:
     """Queue of S3 events → records and executions. Returns the messages to deliver again."""
-    intake = Intake(store=_store(), workflow=_workflow(), clock=_now, audit=audit_recorder())
+    intake = InvoiceIntake(store=_store(), workflow=_workflow(), clock=_now, audit=audit_recorder())
 
     def receive(notification: Mapping[str, Any]) -> None:
         for document in source_documents(notification):
@@ -56,9 +61,9 @@ def extract_invoice(event: Mapping[str, Any], _context: LambdaContext) -> dict[s
     """Workflow, {"invoice_id", "task_token"?} → {"outcome"}; with a token, the job is begun."""
     invoice = _invoice_of(event)
     if token := event.get("task_token"):
-        _extraction().begin(invoice, str(token))
+        _extractor().begin(invoice, str(token))
         return {}
-    outcome = _extraction().extract(invoice)
+    outcome = _extractor().extract(invoice)
     logger.info("document looked at", extra=_facts(invoice, outcome=outcome.value))
     return {"outcome": outcome.value}
 
@@ -71,7 +76,7 @@ def finish_extraction(event: Mapping[str, Any], _context: LambdaContext) -> dict
     def finish(notification: Mapping[str, Any]) -> None:
         job = json.loads(notification["Message"])
         logger.set_correlation_id(job["JobTag"])
-        _extraction().finish(job["JobTag"], job["JobId"])
+        _extractor().finish(job["JobTag"], job["JobId"])
 
     return handle_messages(
         event, finish, failure="Textract's results could not be read and will be retried"
@@ -83,11 +88,11 @@ def finish_extraction(event: Mapping[str, Any], _context: LambdaContext) -> dict
 def validate_invoice(event: Mapping[str, Any], _context: LambdaContext) -> dict[str, Any]:
     """Workflow, {"invoice_id"} → {"outcome": VALID, REVIEW or INVALID}."""
     invoice = _invoice_of(event)
-    outcome = Checking(
+    outcome = InvoiceValidator(
         store=_store(),
         objects=_objects(),
         workflow=_workflow(),
-        checks=_checks,
+        settings=_validation_settings,
         json_currency=os.environ["JSON_CURRENCY"],
         clock=_now,
         audit=audit_recorder(),
@@ -103,7 +108,7 @@ def review_invoice(event: Mapping[str, Any], _context: LambdaContext) -> dict[st
     Without, nobody came in time → {"outcome": WAIT or GIVE_UP}.
     """
     invoice = _invoice_of(event)
-    waiting = Waiting(
+    requests = ReviewRequests(
         store=_store(),
         workflow=_workflow(),
         clock=_now,
@@ -111,9 +116,9 @@ def review_invoice(event: Mapping[str, Any], _context: LambdaContext) -> dict[st
         maximum_escalations=int(os.environ["MAXIMUM_ESCALATIONS"]),
     )
     if token := event.get("task_token"):
-        waiting.ask(invoice, str(token))
+        requests.ask(invoice, str(token))
         return {}
-    if waiting.escalate(invoice):
+    if requests.escalate(invoice):
         return {"outcome": "WAIT"}
     return {"outcome": "GIVE_UP"}
 
@@ -123,7 +128,7 @@ def review_invoice(event: Mapping[str, Any], _context: LambdaContext) -> dict[st
 def process_invoice(event: Mapping[str, Any], _context: LambdaContext) -> dict[str, Any]:
     """Workflow, {"invoice_id"} → {"outcome": PROCESSED, DUPLICATE or NEEDS_REVIEW}."""
     invoice = _invoice_of(event)
-    status = Processing(store=_store(), clock=_now, audit=audit_recorder()).process(invoice)
+    status = InvoiceProcessor(store=_store(), clock=_now, audit=audit_recorder()).process(invoice)
     logger.info("invoice filed", extra=_facts(invoice, outcome=status.value))
     return {"outcome": status.value}
 
@@ -133,9 +138,9 @@ def process_invoice(event: Mapping[str, Any], _context: LambdaContext) -> dict[s
 def notify_invoice(event: Mapping[str, Any], _context: LambdaContext) -> dict[str, Any]:
     """Workflow, {"invoice_id", "event"?} → its subscribers told: {"status"}."""
     invoice = _invoice_of(event)
-    status = Announcing(
-        store=_store(), announcer=_announcer(), clock=_now, audit=audit_recorder()
-    ).announce(invoice, str(event.get("event", "")))
+    status = InvoiceNotifier(
+        store=_store(), channels=_channels(), clock=_now, audit=audit_recorder()
+    ).notify(invoice, str(event.get("event", "")))
     metrics.add_metric(status_metric("Invoices", status), MetricUnit.Count, 1)
     return {"status": status.value}
 
@@ -156,8 +161,10 @@ def fail_invoice(event: Mapping[str, Any], _context: LambdaContext) -> dict[str,
         entered=str(event["entered"]),
         redrive=int(event["redrive"]),
     )
-    failing = Failing(store=_store(), announcer=_announcer(), clock=_now, audit=audit_recorder())
-    return {"resume": failing.record(invoice, failure)}
+    recorder = FailureRecorder(
+        store=_store(), channels=_channels(), clock=_now, audit=audit_recorder()
+    )
+    return {"resume": recorder.record(invoice, failure)}
 
 
 def source_documents(notification: Mapping[str, Any]) -> Iterator[SourceDocument]:
@@ -203,28 +210,27 @@ def _workflow() -> StepFunctionsWorkflow:
 
 
 @cache
-def _announcer() -> TopicsAndMail:
-    sender = os.environ.get("MAIL_SENDER", "")
-    return TopicsAndMail(
+def _channels() -> tuple[NotificationChannel, ...]:
+    topics = SnsNotifications(
         client("sns"),
         Topics(
             success=os.environ["SUCCESS_TOPIC_ARN"],
             failure=os.environ["FAILURE_TOPIC_ARN"],
             review=os.environ["REVIEW_TOPIC_ARN"],
         ),
-        ses=client("sesv2") if sender else None,
-        sender=sender,
     )
+    sender = os.environ.get("MAIL_SENDER")
+    return (topics, SesCustomerMail(client("sesv2"), sender)) if sender else (topics,)
 
 
 @cache
-def _extraction() -> Extraction:
+def _extractor() -> InvoiceExtractor:
     from finops.invoices.document_files import inspect
     from finops.invoices.text_layer.pdf import analyze_text_layer
 
     # Textract's own limits are low, and a second's wait is the cure.
     textract = client("textract", retries={"mode": "standard", "total_max_attempts": 8})
-    return Extraction(
+    return InvoiceExtractor(
         store=_store(),
         objects=_objects(),
         engine=Textract(
@@ -247,10 +253,10 @@ def _extraction() -> Extraction:
 
 
 @cache
-def _checks() -> Checks:
+def _validation_settings() -> ValidationSettings:
     settings = json.loads(os.environ["CHECKS"])
     rules = _objects().read_text(os.environ["RULES_KEY"])
-    return Checks(
+    return ValidationSettings(
         confidence=settings["confidence"],
         refuse_past_due=settings["refuse_past_due"],
         tolerance=settings["tolerance"],

@@ -123,8 +123,13 @@ class Workflow(Protocol):
         """
 
 
-class Announcer(Protocol):
-    """Topics and mail."""
+class NotificationChannel(Protocol):
+    """A way to tell people about invoices: topics, or e-mail to customers."""
 
-    def announce(self, record: InvoiceRecord, event: str) -> None:
-        """Tell the subscribers, and by mail the customer where that is set."""
+    def send(self, record: InvoiceRecord, event: str) -> None:
+        """Send what this channel says about an event, if anything.
+
+        Args:
+            record: The invoice.
+            event: Its status, or another event such as `REVIEW_ESCALATED`.
+        """

@@ -7,7 +7,7 @@ record says how far the invoice has come.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
@@ -33,9 +33,9 @@ from finops.invoices.domain import (
     invoice_id,
 )
 from finops.invoices.json_invoice import read_json
-from finops.invoices.ports import Announcer, InvoiceStore, Objects, Workflow
+from finops.invoices.ports import InvoiceStore, NotificationChannel, Objects, Workflow
 from finops.invoices.textract_response import read_expense
-from finops.invoices.validation import Checks, Outcome, check, outcome
+from finops.invoices.validation import Outcome, ValidationSettings, check, outcome
 from finops.shared.audit import AuditRecorder, digest
 from finops.shared.errors import FinOpsError, RejectedInput
 
@@ -51,7 +51,7 @@ class InvoiceFailed(FinOpsError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Intake:
+class InvoiceIntake:
     """Dropped files become records, and executions of the workflow."""
 
     store: InvoiceStore
@@ -78,13 +78,13 @@ class Intake:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Checking:
+class InvoiceValidator:
     """What was extracted becomes invoices, and these are checked."""
 
     store: InvoiceStore
     objects: Objects
     workflow: Workflow
-    checks: Callable[[], Checks]
+    settings: Callable[[], ValidationSettings]
     json_currency: str
     clock: Clock
     audit: AuditRecorder
@@ -173,7 +173,7 @@ class Checking:
         if read is None:
             raise ValueError(f"{record.id} has not been read")
         now = self.clock()
-        issues = check(read, self.checks(), now.date())
+        issues = check(read, self.settings(), now.date())
         if record.duplicate_of and record.approved:
             issues += (near_match(record.duplicate_of),)
         elif record.duplicate_of:
@@ -198,7 +198,7 @@ class Checking:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Processing:
+class InvoiceProcessor:
     """Checked invoices are numbered and filed, unless they are there already."""
 
     store: InvoiceStore
@@ -259,15 +259,15 @@ class Processing:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Announcing:
+class InvoiceNotifier:
     """What became of an invoice is said to those who asked for it."""
 
     store: InvoiceStore
-    announcer: Announcer
+    channels: Sequence[NotificationChannel]
     clock: Clock
     audit: AuditRecorder
 
-    def announce(self, invoice: str, event: str = "") -> InvoiceStatus:
+    def notify(self, invoice: str, event: str = "") -> InvoiceStatus:
         """Say how the invoice stands, once for each time that it comes to stand so.
 
         A kill between saying and noting it makes it said again, never not at all.
@@ -281,7 +281,8 @@ class Announcing:
         # A review that is needed again, or still, is said again.
         said = f"{event} {len(record.reviews)}.{record.escalations}"
         if said not in record.announced:
-            self.announcer.announce(record, event)
+            for channel in self.channels:
+                channel.send(record, event)
             self.store.save(
                 replace(record, announced=(*record.announced, said), updated_at=self.clock())
             )
@@ -294,11 +295,11 @@ class Announcing:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Failing:
+class FailureRecorder:
     """A step that failed is recorded; a redrive of the execution goes on from it."""
 
     store: InvoiceStore
-    announcer: Announcer
+    channels: Sequence[NotificationChannel]
     clock: Clock
     audit: AuditRecorder
 
@@ -330,7 +331,8 @@ class Failing:
         if known.resumed:
             return known.step
         if "PROCESSING_FAILED" not in record.announced:
-            self.announcer.announce(record, "PROCESSING_FAILED")
+            for channel in self.channels:
+                channel.send(record, "PROCESSING_FAILED")
             self.store.save(replace(record, announced=(*record.announced, "PROCESSING_FAILED")))
         raise InvoiceFailed(
             f"{known.step} failed: {known.cause}",

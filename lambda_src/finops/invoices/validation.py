@@ -35,7 +35,7 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Checks:
+class ValidationSettings:
     """What an environment asks of invoices.
 
     Attributes:
@@ -52,21 +52,21 @@ class Checks:
     rules: tuple[Rule, ...] = ()
 
 
-def check(invoice: Invoice, checks: Checks, today: date) -> tuple[Issue, ...]:
+def check(invoice: Invoice, settings: ValidationSettings, today: date) -> tuple[Issue, ...]:
     """All that is wrong with an invoice, in the order of its fields.
 
     Args:
         invoice: As read and corrected.
-        checks: What this environment asks.
+        settings: What this environment asks of invoices.
         today: In UTC.
     """
     return (
         *_missing(invoice),
-        *_doubts(invoice, checks),
+        *_doubts(invoice, settings),
         *_amounts(invoice),
-        *_sums(invoice, checks.tolerance),
-        *_dates(invoice, checks, today),
-        *(issue for rule in checks.rules if (issue := rule.check(invoice, today))),
+        *_sums(invoice, settings.tolerance),
+        *_dates(invoice, settings, today),
+        *(issue for rule in settings.rules if (issue := rule.check(invoice, today))),
     )
 
 
@@ -164,7 +164,7 @@ def _missing(invoice: Invoice) -> Iterator[Issue]:
         yield _error("unknown_currency", "currency", f"{code!r} is no ISO 4217 currency code")
 
 
-def _doubts(invoice: Invoice, checks: Checks) -> Iterator[Issue]:
+def _doubts(invoice: Invoice, settings: ValidationSettings) -> Iterator[Issue]:
     for name in FIELDS:
         reading = invoice.readings.get(name)
         if reading is None:
@@ -178,8 +178,8 @@ def _doubts(invoice: Invoice, checks: Checks) -> Iterator[Issue]:
                 f"the {_LABELS[name]} {reading.text!r} could not be understood"
                 + (f": {reading.doubt}" if reading.doubt else ""),
             )
-        judged = name in checks.confidence or name in REQUIRED or name in AMOUNTS or name in DATES
-        asked = checks.confidence.get(name, checks.confidence.get("default", 0.0))
+        judged = name in settings.confidence or name in REQUIRED or name in AMOUNTS or name in DATES
+        asked = settings.confidence.get(name, settings.confidence.get("default", 0.0))
         if judged and reading.value and reading.confidence < asked:
             yield _review(
                 "low_confidence",
@@ -268,7 +268,7 @@ def _sums(invoice: Invoice, tolerance: int) -> Iterator[Issue]:
             )
 
 
-def _dates(invoice: Invoice, checks: Checks, today: date) -> Iterator[Issue]:
+def _dates(invoice: Invoice, settings: ValidationSettings, today: date) -> Iterator[Issue]:
     issued, due = invoice.date("invoice_date"), invoice.date("due_date")
     if issued and issued > today:
         yield _review("dated_in_the_future", "invoice_date", f"it is dated {issued}, after today")
@@ -278,7 +278,7 @@ def _dates(invoice: Invoice, checks: Checks, today: date) -> Iterator[Issue]:
         )
     if due and due < today and invoice.kind is InvoiceKind.INVOICE:
         message = f"it was due on {due}"
-        if checks.refuse_past_due:
+        if settings.refuse_past_due:
             yield _error("past_due", "due_date", message)
         else:
             yield Issue(code="past_due", severity=Severity.FLAG, field="due_date", message=message)

@@ -24,7 +24,7 @@ class Decision(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Waiting:
+class ReviewRequests:
     """The workflow's side: it waits for a person, and reminds when nobody comes."""
 
     store: InvoiceStore
@@ -75,7 +75,7 @@ class Waiting:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reviewing:
+class ReviewDesk:
     """The person's side.
 
     Attributes:

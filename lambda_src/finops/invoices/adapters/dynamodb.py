@@ -1,0 +1,299 @@
+"""The table of invoices."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+import msgspec
+from botocore.exceptions import ClientError
+
+from finops.invoices.adapters.s3 import S3Documents
+from finops.invoices.domain import InvoiceRecord, InvoiceStatus, serial_number
+from finops.invoices.identity import duplicate_key, near_match_key
+from finops.invoices.ports import Filed
+from finops.shared.aws import aws_errors
+from finops.shared.errors import FinOpsError, RejectedInput, TransientFailure
+
+#: DynamoDB's largest item is 400 KB, with the attributes beside the record.
+_LARGEST_RECORD: Final = 300_000
+_TRIES: Final = 12
+#: What people search for besides id and file name.
+_SEARCHED: Final = ("serial_number", "vendor", "invoice_number")
+
+
+class DynamoInvoices:
+    """`InvoiceStore` in one table, which also holds the claims that keep an invoice unique.
+
+    Items by `id`: the invoice itself; `claim#…` for a processed invoice's vendor, number and year;
+    `match#…` for its vendor, total and date; `serial#YEAR` for the last serial number of that year.
+    A record that is too large for an item is kept in the bucket.
+    """
+
+    def __init__(self, dynamodb: Any, table: str, objects: S3Documents) -> None:
+        self._dynamodb = dynamodb
+        self._table = table
+        self._objects = objects
+
+    def create(self, record: InvoiceRecord) -> InvoiceRecord:
+        try:
+            with aws_errors("write_invoice"):
+                self._dynamodb.put_item(
+                    TableName=self._table,
+                    Item=self._item(record),
+                    ConditionExpression="attribute_not_exists(id)",
+                )
+        except FinOpsError as error:
+            if error.code == "ConditionalCheckFailedException":
+                return self.find(record.id)
+            raise
+        return record
+
+    def find(self, invoice_id: str) -> InvoiceRecord:
+        with aws_errors("read_invoice"):
+            item = self._dynamodb.get_item(
+                TableName=self._table, Key={"id": {"S": invoice_id}}, ConsistentRead=True
+            ).get("Item")
+        if not item or "record" not in item:
+            raise RejectedInput(
+                f"there is no invoice {invoice_id!r}",
+                code="unknown_invoice",
+                value=invoice_id,
+                remedy="List the invoices: finops invoices list",
+            )
+        return self._record(item)
+
+    def save(self, record: InvoiceRecord) -> InvoiceRecord:
+        changed = replace(record, revision=record.revision + 1)
+        try:
+            with aws_errors("write_invoice"):
+                self._dynamodb.put_item(
+                    TableName=self._table,
+                    Item=self._item(changed),
+                    **self._seen(record),
+                )
+        except FinOpsError as error:
+            if error.code == "ConditionalCheckFailedException":
+                raise _changed_meanwhile(record) from error
+            raise
+        return changed
+
+    def file(self, record: InvoiceRecord, year: int, *, accepted_match: str) -> Filed:
+        """One transaction writes the next serial number, the claims and the record.
+
+        It is tried again when another invoice was filed at the same moment.
+        """
+        if record.invoice is None:
+            raise ValueError(f"{record.id} has not been read")
+        claim = f"claim#{duplicate_key(record.invoice)}"
+        match = f"match#{near_match_key(record.invoice)}"
+        for attempt in range(_TRIES):
+            if (holder := self._holder(claim)) not in {"", record.id}:
+                return Filed(duplicate_of=holder)
+            resembled = self._holder(match)
+            if resembled not in {"", record.id, accepted_match}:
+                return Filed(nearly_matches=resembled)
+            last = self._last_serial(year)
+            changed = replace(
+                record,
+                revision=record.revision + 1,
+                serial_number=serial_number(year, last + 1),
+            )
+            if self._commit(record, changed, year, last, claim, "" if resembled else match):
+                return Filed(record=changed)
+            time.sleep(random.uniform(0.02, 0.05 * 2 ** min(attempt, 5)))  # noqa: S311
+        raise TransientFailure(
+            f"{record.id} could not be numbered: other invoices came first {_TRIES} times",
+            code="too_busy",
+            step="file_invoice",
+        )
+
+    def page(
+        self,
+        *,
+        status: str = "",
+        month: str = "",
+        search: str = "",
+        newest_first: bool = True,
+        limit: int = 100,
+        start: Mapping[str, Any] | None = None,
+    ) -> tuple[list[InvoiceRecord], Mapping[str, Any] | None]:
+        """One page of the invoices with a status, or received in a month.
+
+        Args:
+            status: Only invoices with this status, in the month if one is given.
+            month: Only invoices received in this month, as YYYY-MM.
+            search: A part of the id, the file name, the vendor or a number, in any case.
+            newest_first: By time of receipt; otherwise the oldest come first.
+            limit: How many; a search may return a few more.
+            start: What the call for the previous page returned.
+
+        Returns:
+            The invoices, and where the next page starts: None on the last page.
+        """
+        index, name, value = (
+            ("by_status", "status", status) if status else ("by_month", "received_month", month)
+        )
+        request: dict[str, Any] = {
+            "TableName": self._table,
+            "IndexName": index,
+            "KeyConditionExpression": "#key = :value",
+            "ExpressionAttributeNames": {"#key": name},
+            "ExpressionAttributeValues": {":value": {"S": value}},
+            "ScanIndexForward": not newest_first,
+        }
+        if status and month:
+            request["KeyConditionExpression"] += " AND begins_with(received_at, :month)"
+            request["ExpressionAttributeValues"][":month"] = {"S": month}
+        if search:
+            request["FilterExpression"] = "contains(searched, :search)"
+            request["ExpressionAttributeValues"][":search"] = {"S": search.casefold()}
+        else:
+            request["Limit"] = limit
+        found: list[InvoiceRecord] = []
+        while True:
+            if start:
+                request["ExclusiveStartKey"] = start
+            with aws_errors("list_invoices"):
+                answer = self._dynamodb.query(**request)
+            found += [self._record(item) for item in answer["Items"]]
+            start = answer.get("LastEvaluatedKey")
+            if not start or not search or len(found) >= limit:
+                return found, start
+
+    def all(self, *, status: str = "", months: list[str] | None = None) -> Iterator[InvoiceRecord]:
+        """All invoices with a status, or received in these months, newest first."""
+        for month in months or [""]:
+            start: Mapping[str, Any] | None = None
+            while True:
+                found, start = self.page(status=status, month=month, start=start)
+                yield from found
+                if not start:
+                    break
+
+    def count(self, status: InvoiceStatus) -> int:
+        """The number of invoices with this status."""
+        with aws_errors("count_invoices"):
+            pages = self._dynamodb.get_paginator("query").paginate(
+                TableName=self._table,
+                IndexName="by_status",
+                Select="COUNT",
+                KeyConditionExpression="#status = :status",
+                ExpressionAttributeNames={"#status": "status"},
+                ExpressionAttributeValues={":status": {"S": status.value}},
+            )
+            return sum(int(page["Count"]) for page in pages)
+
+    def _commit(
+        self,
+        record: InvoiceRecord,
+        changed: InvoiceRecord,
+        year: int,
+        last: int,
+        claim: str,
+        match: str,
+    ) -> bool:
+        counter = {
+            "TableName": self._table,
+            "Key": {"id": {"S": f"serial#{year}"}},
+            "UpdateExpression": "SET serial = :next",
+            "ConditionExpression": "serial = :last" if last else "attribute_not_exists(serial)",
+            "ExpressionAttributeValues": {":next": {"N": str(last + 1)}}
+            | ({":last": {"N": str(last)}} if last else {}),
+        }
+        claims = [
+            {
+                "TableName": self._table,
+                "Item": {"id": {"S": key}, "invoice_id": {"S": record.id}},
+                "ConditionExpression": "attribute_not_exists(id) OR invoice_id = :me",
+                "ExpressionAttributeValues": {":me": {"S": record.id}},
+            }
+            for key in (claim, match)
+            if key
+        ]
+        put = {"TableName": self._table, "Item": self._item(changed), **self._seen(record)}
+        try:
+            with aws_errors("file_invoice"):
+                self._dynamodb.transact_write_items(
+                    TransactItems=[
+                        {"Put": put},
+                        {"Update": counter},
+                        *({"Put": one} for one in claims),
+                    ]
+                )
+        except FinOpsError as error:
+            if error.code != "TransactionCanceledException":
+                raise
+            reasons = _cancellation_reasons(error)
+            if reasons and reasons[0] == "ConditionalCheckFailed":
+                raise _changed_meanwhile(record) from error
+            return False
+        return True
+
+    def _holder(self, key: str) -> str:
+        with aws_errors("read_claim"):
+            item = self._dynamodb.get_item(
+                TableName=self._table, Key={"id": {"S": key}}, ConsistentRead=True
+            ).get("Item", {})
+        return str(item.get("invoice_id", {}).get("S", ""))
+
+    def _last_serial(self, year: int) -> int:
+        with aws_errors("read_serial"):
+            item = self._dynamodb.get_item(
+                TableName=self._table, Key={"id": {"S": f"serial#{year}"}}, ConsistentRead=True
+            ).get("Item", {})
+        return int(item.get("serial", {}).get("N", "0"))
+
+    def _seen(self, record: InvoiceRecord) -> dict[str, Any]:
+        return {
+            "ConditionExpression": "revision = :seen",
+            "ExpressionAttributeValues": {":seen": {"N": str(record.revision)}},
+        }
+
+    def _item(self, record: InvoiceRecord) -> dict[str, Any]:
+        text = msgspec.json.encode(record).decode()
+        item = {
+            "id": {"S": record.id},
+            "status": {"S": record.status.value},
+            "revision": {"N": str(record.revision)},
+            "received_at": {"S": record.received_at.isoformat()},
+            "received_month": {"S": f"{record.received_at:%Y-%m}"},
+            "updated_at": {"S": record.updated_at.isoformat()},
+            "file": {"S": record.file},
+        }
+        # Copies for people who look at the table; the code reads only the record.
+        shown = {"serial_number": record.serial_number, "duplicate_of": record.duplicate_of}
+        if record.invoice:
+            for name in ("vendor", "invoice_number", "invoice_date", "currency", "total"):
+                shown[name] = record.invoice.text(name)
+        item |= {name: {"S": value} for name, value in shown.items() if value}
+        names = (record.id, record.file, *(shown.get(one, "") for one in _SEARCHED))
+        item["searched"] = {"S": "\n".join(names).casefold()}
+        if len(text) <= _LARGEST_RECORD:
+            return item | {"record": {"S": text}}
+        key = f"textract/{record.id}/record-{record.revision}.json"
+        self._objects.write_text(key, text)
+        return item | {"record": {"S": ""}, "record_key": {"S": key}}
+
+    def _record(self, item: Mapping[str, Any]) -> InvoiceRecord:
+        text = item["record"]["S"]
+        if "record_key" in item:
+            text = self._objects.read_text(item["record_key"]["S"]) or ""
+        return msgspec.json.decode(text, type=InvoiceRecord)
+
+
+def _cancellation_reasons(error: FinOpsError) -> list[str]:
+    """The reason for each item of a cancelled transaction, in their order."""
+    cause = error.__cause__
+    if not isinstance(cause, ClientError):
+        return []
+    return [str(one.get("Code", "")) for one in cause.response.get("CancellationReasons", [])]
+
+
+def _changed_meanwhile(record: InvoiceRecord) -> TransientFailure:
+    return TransientFailure(
+        f"{record.id} was changed in the meantime", code="changed_meanwhile", step="write_invoice"
+    )
