@@ -14,16 +14,12 @@ import pytest
 from botocore.stub import Stubber
 from moto import mock_aws
 
-from finops.budgets.adapters import (
-    AssumedSpokes,
-    AwsBudgets,
-    DynamoBudgetTable,
-    DynamoStatusTable,
-    EventBridgeResults,
-    SqsDeadlines,
-    SsmParameters,
-    decode_result,
-)
+from finops.budgets.adapters.budgets import AwsBudgets
+from finops.budgets.adapters.dynamodb import DynamoBudgetTable, DynamoStatusTable
+from finops.budgets.adapters.eventbridge import EventBridgeResults, decode_result
+from finops.budgets.adapters.spokes import AssumedSpokes
+from finops.budgets.adapters.sqs import SqsDeadlines
+from finops.budgets.adapters.ssm import SsmParameters
 from finops.budgets.documents import document_for
 from finops.budgets.domain import (
     BudgetKey,

@@ -12,7 +12,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from finops.budgets.adapters import DynamoStatusTable
+from finops.budgets.adapters.dynamodb import DynamoStatusTable
 from finops.budgets.domain import BudgetKey, Status, edit_version
 from finops.budgets.ports import BudgetStatus
 from finops.cli.main import main

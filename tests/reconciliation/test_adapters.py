@@ -12,7 +12,7 @@ import pytest
 from botocore.stub import Stubber
 from moto import mock_aws
 
-from finops.budgets.adapters import DynamoBudgetTable
+from finops.budgets.adapters.dynamodb import DynamoBudgetTable
 from finops.invoices.identity import number_key, vendor_key
 from finops.reconciliation.adapters.budgets import TableBudgets
 from finops.reconciliation.adapters.cost_explorer import AwsCostExplorer

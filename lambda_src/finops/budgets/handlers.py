@@ -12,17 +12,12 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from finops.audit.recorder import audit_recorder
-from finops.budgets.adapters import (
-    AssumedSpokes,
-    AwsBudgets,
-    DynamoBudgetTable,
-    DynamoStatusTable,
-    EventBridgeResults,
-    SqsDeadlines,
-    SsmParameters,
-    decode_result,
-    from_dynamodb,
-)
+from finops.budgets.adapters.budgets import AwsBudgets
+from finops.budgets.adapters.dynamodb import DynamoBudgetTable, DynamoStatusTable, from_dynamodb
+from finops.budgets.adapters.eventbridge import EventBridgeResults, decode_result
+from finops.budgets.adapters.spokes import AssumedSpokes
+from finops.budgets.adapters.sqs import SqsDeadlines
+from finops.budgets.adapters.ssm import SsmParameters
 from finops.budgets.applier import BudgetApplier
 from finops.budgets.audit_events import SCHEDULE
 from finops.budgets.domain import (

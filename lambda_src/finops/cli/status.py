@@ -9,7 +9,7 @@ import click
 
 from finops.audit.service import newest_head
 from finops.billing.domain import FileStatus
-from finops.budgets.adapters import DynamoStatusTable
+from finops.budgets.adapters.dynamodb import DynamoStatusTable
 from finops.budgets.domain import Status
 from finops.cli.options import common
 from finops.cli.output import Exit, Output

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from boto3.dynamodb.types import TypeSerializer
 
-from finops.budgets.adapters import DynamoBudgetTable, DynamoStatusTable
+from finops.budgets.adapters.dynamodb import DynamoBudgetTable, DynamoStatusTable
 from finops.budgets.domain import BudgetKey
 from finops.deployment.clients import Aws
 from finops.deployment.environment import Environment

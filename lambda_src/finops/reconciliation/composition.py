@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from finops.billing.database import AuroraBillingStore
-from finops.budgets.adapters import DynamoBudgetTable
+from finops.budgets.adapters.dynamodb import DynamoBudgetTable
 from finops.invoices.identity import number_key, vendor_key
 from finops.reconciliation.adapters.budgets import TableBudgets
 from finops.reconciliation.adapters.cost_explorer import AwsCostExplorer

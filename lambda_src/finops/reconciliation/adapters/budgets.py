@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from finops.budgets.adapters import DynamoBudgetTable
+from finops.budgets.adapters.dynamodb import DynamoBudgetTable
 from finops.budgets.domain import TimeUnit
 from finops.budgets.rows import parse_budget
 from finops.reconciliation.domain import UnitBudget

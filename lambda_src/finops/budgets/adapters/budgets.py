@@ -1,0 +1,193 @@
+"""AWS Budgets of this account."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from decimal import Decimal
+from typing import Any
+
+from finops.budgets.domain import (
+    ActualBudget,
+    Budget,
+    Notification,
+    NotificationChanges,
+    NotificationType,
+    Threshold,
+    as_number,
+    plain,
+    wanted_subscribers,
+)
+from finops.shared.aws import aws_errors
+from finops.shared.errors import ConfigurationError, TransientFailure
+
+
+class AwsBudgets:
+    """This account's AWS Budgets."""
+
+    def __init__(self, client: Any, account_id: str) -> None:
+        self._client = client
+        self._account_id = account_id
+
+    def get(self, budget_name: str) -> ActualBudget | None:
+        where = {"AccountId": self._account_id, "BudgetName": budget_name}
+        try:
+            with aws_errors("read_budget"):
+                budget = self._client.describe_budget(**where)["Budget"]
+                notifications = [
+                    self._notification(where, raw)
+                    for page in self._client.get_paginator(
+                        "describe_notifications_for_budget"
+                    ).paginate(**where)
+                    for raw in page.get("Notifications", [])
+                ]
+        except ConfigurationError as error:
+            if error.code == "NotFoundException":
+                return None
+            raise
+        return actual_budget(budget, notifications)
+
+    def create(self, budget: Budget, topic_arn: str) -> None:
+        subscribers = _subscribers(wanted_subscribers(budget, topic_arn))
+        with _looking_again_if_overtaken("create_budget"):
+            self._client.create_budget(
+                AccountId=self._account_id,
+                Budget={
+                    "BudgetName": budget.key.budget_name,
+                    "BudgetType": "COST",
+                    **_limit(budget),
+                },
+                NotificationsWithSubscribers=[
+                    {"Notification": _notification(one), "Subscribers": subscribers}
+                    for one in budget.thresholds or ()
+                ],
+            )
+
+    def update_limit(self, budget: Budget, actual: ActualBudget) -> None:
+        """Set amount, period and filters, and keep all else of the budget.
+
+        UpdateBudget replaces the whole budget, so it is sent back as it was described.
+        """
+        kept = {
+            name: value
+            for name, value in actual.raw.items()
+            if name in ("BudgetName", "BudgetType", "CostTypes", "TimePeriod", "BillingViewArn")
+        }
+        if actual.time_unit != budget.time_unit:
+            # A period that starts in the middle of the new unit is refused.
+            kept.pop("TimePeriod", None)
+        with _looking_again_if_overtaken("update_budget"):
+            self._client.update_budget(
+                AccountId=self._account_id, NewBudget={**kept, **_limit(budget)}
+            )
+
+    def change_notifications(self, budget: Budget, changes: NotificationChanges) -> None:
+        """Carry out the changes: additions first, since AWS keeps the last subscriber."""
+        where = {"AccountId": self._account_id, "BudgetName": budget.key.budget_name}
+        with _looking_again_if_overtaken("change_notifications"):
+            for one in changes.delete:
+                self._client.delete_notification(Notification=_raw(one), **where)
+            for one in changes.create:
+                self._client.create_notification(
+                    Notification=_raw(one), Subscribers=_subscribers(one.subscribers), **where
+                )
+            for one, subscriber in changes.subscribe:
+                self._client.create_subscriber(
+                    Notification=_raw(one), Subscriber=_subscribers([subscriber])[0], **where
+                )
+            for one, subscriber in changes.unsubscribe:
+                self._client.delete_subscriber(
+                    Notification=_raw(one), Subscriber=_subscribers([subscriber])[0], **where
+                )
+
+    def delete(self, budget_name: str) -> None:
+        try:
+            with aws_errors("delete_budget"):
+                self._client.delete_budget(AccountId=self._account_id, BudgetName=budget_name)
+        except ConfigurationError as error:
+            if error.code != "NotFoundException":
+                raise
+
+    def _notification(self, where: Mapping[str, str], raw: Mapping[str, Any]) -> Notification:
+        # NotificationState is an answer only; a request that holds it may be refused.
+        identity = {name: value for name, value in raw.items() if name != "NotificationState"}
+        subscribers = frozenset(
+            (subscriber["SubscriptionType"], subscriber["Address"])
+            for page in self._client.get_paginator(
+                "describe_subscribers_for_notification"
+            ).paginate(Notification=identity, **where)
+            for subscriber in page.get("Subscribers", [])
+        )
+        expressible = (
+            raw.get("ComparisonOperator") == "GREATER_THAN"
+            and raw.get("ThresholdType", "PERCENTAGE") == "PERCENTAGE"
+        )
+        return Notification(
+            threshold=Threshold(
+                type=NotificationType(raw["NotificationType"]),
+                percent=as_number(raw["Threshold"]),
+            )
+            if expressible
+            else None,
+            subscribers=subscribers,
+            raw=identity,
+        )
+
+
+@contextmanager
+def _looking_again_if_overtaken(step: str) -> Iterator[None]:
+    """What is there already, or gone already, was changed since it was read.
+
+    By another run, by hand, or by this very call, whose answer was lost before botocore repeated
+    it. The next try reads again and finds what is left to do.
+    """
+    try:
+        with aws_errors(step):
+            yield
+    except ConfigurationError as error:
+        if error.code in ("DuplicateRecordException", "NotFoundException"):
+            raise TransientFailure(error.message, code="overtaken", step=step) from error
+        raise
+
+
+def actual_budget(budget: Mapping[str, Any], notifications: Iterable[Notification]) -> ActualBudget:
+    """The budget in an answer of DescribeBudget or DescribeBudgets."""
+    limit = budget.get("BudgetLimit") or {}
+    return ActualBudget(
+        amount=Decimal(limit["Amount"]) if "Amount" in limit else None,
+        currency=limit.get("Unit", ""),
+        time_unit=budget.get("TimeUnit", ""),
+        cost_filters={
+            name: tuple(values) for name, values in (budget.get("CostFilters") or {}).items()
+        },
+        notifications=tuple(notifications),
+        has_planned_limits=bool(budget.get("PlannedBudgetLimits")),
+        raw=budget,
+    )
+
+
+def _limit(budget: Budget) -> dict[str, Any]:
+    return {
+        "BudgetLimit": {"Amount": plain(budget.amount), "Unit": budget.currency},
+        "TimeUnit": budget.time_unit.value,
+        "CostFilters": {name: list(values) for name, values in budget.cost_filters.items()},
+    }
+
+
+def _notification(threshold: Threshold) -> dict[str, Any]:
+    return {
+        "NotificationType": threshold.type.value,
+        "ComparisonOperator": "GREATER_THAN",
+        "Threshold": float(threshold.percent),
+        "ThresholdType": "PERCENTAGE",
+    }
+
+
+def _raw(notification: Notification) -> Mapping[str, Any]:
+    if notification.raw or notification.threshold is None:
+        return notification.raw
+    return _notification(notification.threshold)
+
+
+def _subscribers(subscribers: Iterable[tuple[str, str]]) -> list[dict[str, str]]:
+    return [{"SubscriptionType": kind, "Address": address} for kind, address in sorted(subscribers)]

@@ -1,0 +1,211 @@
+"""The tables of budgets and of their statuses in DynamoDB."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Final
+
+from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
+
+from finops.budgets.domain import BudgetKey, Status
+from finops.budgets.ports import BudgetResult, BudgetStatus
+from finops.shared.aws import aws_errors
+from finops.shared.errors import ConfigurationError, FinOpsError
+
+
+class _ExactDeserializer(TypeDeserializer):  # type: ignore[misc]  # boto3 has no types
+    """boto3's own refuses numbers of over 38 digits, and would make them poison."""
+
+    def _deserialize_n(self, value: str) -> Decimal:
+        return Decimal(value)
+
+
+_deserialize: Final = _ExactDeserializer().deserialize
+_serialize: Final = TypeSerializer().serialize
+
+
+def from_dynamodb(item: Mapping[str, Any]) -> dict[str, Any]:
+    """A DynamoDB item, or a stream image, as plain Python values; numbers are `Decimal`."""
+    return {name: _deserialize(value) for name, value in item.items()}
+
+
+class DynamoBudgetTable:
+    """The `budgets` table."""
+
+    def __init__(self, client: Any, table: str) -> None:
+        self._client = client
+        self._table = table
+
+    def rows(self, account_id: str | None = None) -> Iterator[Mapping[str, Any]]:
+        """Every row, or those of one account, read consistently."""
+        return _items(self._client, self._table, account_id)
+
+
+class DynamoStatusTable:
+    """The `budget_status` table: conditional writes keep an older version from winning."""
+
+    def __init__(self, client: Any, table: str) -> None:
+        self._client = client
+        self._table = table
+
+    def get(self, key: BudgetKey) -> BudgetStatus | None:
+        with aws_errors("read_status"):
+            item = self._client.get_item(
+                TableName=self._table, Key=_key(key), ConsistentRead=True
+            ).get("Item")
+        return _status(from_dynamodb(item)) if item else None
+
+    def all(self, account_id: str | None = None) -> Iterator[BudgetStatus]:
+        return (_status(row) for row in _items(self._client, self._table, account_id))
+
+    def open(self, status: BudgetStatus) -> bool:
+        """Take up a version unless a newer one, or this one's end, stands there."""
+        values = {
+            "version": status.version,
+            "status": status.status.value,
+            "request_id": status.request_id,
+            "amount": status.amount,
+            "error": status.error,
+            "error_code": status.error_code,
+            "error_step": status.error_step,
+            "updated_by": status.updated_by,
+            "action": status.action,
+            "edited_at": _text(status.edited_at),
+        }
+        if status.document:
+            values["document"] = status.document
+        return self._update(
+            status.key,
+            values,
+            "attribute_not_exists(#version) OR #version < :version"
+            " OR (#version = :version AND #status IN (:pending, :failed))",
+            {":pending": Status.PENDING.value, ":failed": Status.FAILED.value},
+            remove=("reported_at",),
+        )
+
+    def fail(self, key: BudgetKey, version: str, error: FinOpsError) -> bool:
+        """Mark a version that has no end yet as FAILED; once more for the same reason is fine."""
+        return self._update(
+            key,
+            {
+                "status": Status.FAILED.value,
+                "error": str(error),
+                "error_code": error.code,
+                "error_step": error.step,
+            },
+            "#version = :at AND (#status = :pending OR"
+            " (#status = :status AND #error_code = :error_code))",
+            {":at": version, ":pending": Status.PENDING.value},
+            names={"#version": "version"},
+        )
+
+    def close(self, result: BudgetResult) -> bool:
+        """Write what the spoke reported, unless the report is stale."""
+        reported_at = _text(result.reported_at)
+        error = result.error
+        values: dict[str, Any] = {
+            "status": result.status.value,
+            "action": result.action,
+            "reported_at": reported_at,
+            "error": str(error or ""),
+            "error_code": error.code if error else "",
+            "error_step": error.step if error else "",
+        }
+        if result.effective:
+            values |= {"applied_amount": result.amount, "applied_at": reported_at}
+            if result.latency_ms is not None and result.action != "unchanged":
+                values["latency_ms"] = result.latency_ms
+        return self._update(
+            result.key,
+            values,
+            "#version = :at AND (attribute_not_exists(#reported_at) OR"
+            " #reported_at <= :reported_at)",
+            {":at": result.version},
+            names={"#version": "version"},
+        )
+
+    def _update(
+        self,
+        key: BudgetKey,
+        values: Mapping[str, Any],
+        condition: str,
+        condition_values: Mapping[str, Any],
+        *,
+        names: Mapping[str, str] | None = None,
+        remove: Sequence[str] = (),
+    ) -> bool:
+        expression = "SET " + ", ".join(f"#{name} = :{name}" for name in values)
+        if remove:
+            expression += " REMOVE " + ", ".join(f"#{name}" for name in remove)
+        try:
+            with aws_errors("write_status"):
+                self._client.update_item(
+                    TableName=self._table,
+                    Key=_key(key),
+                    UpdateExpression=expression,
+                    ConditionExpression=condition,
+                    ExpressionAttributeNames={
+                        **{f"#{name}": name for name in (*values, *remove)},
+                        **(names or {}),
+                    },
+                    ExpressionAttributeValues={
+                        **{f":{name}": _serialize(value) for name, value in values.items()},
+                        **{name: _serialize(value) for name, value in condition_values.items()},
+                    },
+                )
+        except ConfigurationError as error:
+            if error.code == "ConditionalCheckFailedException":
+                return False
+            raise
+        return True
+
+
+def _items(client: Any, table: str, account_id: str | None) -> Iterator[dict[str, Any]]:
+    reading: dict[str, Any] = {"TableName": table, "ConsistentRead": True}
+    if account_id:
+        reading |= {
+            "KeyConditionExpression": "account_id = :account_id",
+            "ExpressionAttributeValues": {":account_id": {"S": account_id}},
+        }
+    with aws_errors("read_table"):
+        for page in client.get_paginator("query" if account_id else "scan").paginate(**reading):
+            for item in page["Items"]:
+                yield from_dynamodb(item)
+
+
+def _key(key: BudgetKey) -> dict[str, dict[str, str]]:
+    return {"account_id": {"S": key.account_id}, "budget_name": {"S": key.budget_name}}
+
+
+def _status(row: Mapping[str, Any]) -> BudgetStatus:
+    def instant(name: str) -> datetime | None:
+        return datetime.fromisoformat(row[name]) if row.get(name) else None
+
+    texts = (
+        "request_id",
+        "document",
+        "amount",
+        "applied_amount",
+        "error",
+        "error_code",
+        "error_step",
+        "updated_by",
+        "action",
+    )
+    return BudgetStatus(
+        key=BudgetKey(account_id=row["account_id"], budget_name=row["budget_name"]),
+        version=row["version"],
+        status=Status(row["status"]),
+        edited_at=instant("edited_at"),
+        applied_at=instant("applied_at"),
+        reported_at=instant("reported_at"),
+        latency_ms=int(row["latency_ms"]) if row.get("latency_ms") is not None else None,
+        **{name: row.get(name, "") for name in texts},
+    )
+
+
+def _text(instant: datetime | None) -> str:
+    """An instant as text whose order is that of time: UTC with microseconds, always."""
+    return instant.isoformat(timespec="microseconds") if instant else ""

@@ -1,0 +1,44 @@
+"""Parameter Store of this account."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from finops.shared.aws import aws_errors
+from finops.shared.errors import ConfigurationError
+
+
+class SsmParameters:
+    """This account's parameters under the prefix."""
+
+    def __init__(self, client: Any, prefix: str) -> None:
+        self._client = client
+        self._prefix = prefix
+
+    def get(self, budget_name: str) -> tuple[int, str] | None:
+        try:
+            with aws_errors("read_parameter"):
+                found = self._client.get_parameter(Name=f"{self._prefix}/{budget_name}")
+        except ConfigurationError as error:
+            if error.code == "ParameterNotFound":
+                return None
+            raise
+        return found["Parameter"]["Version"], found["Parameter"]["Value"]
+
+    def names(self) -> list[str]:
+        with aws_errors("read_parameters"):
+            return sorted(
+                parameter["Name"].rpartition("/")[2]
+                for page in self._client.get_paginator("get_parameters_by_path").paginate(
+                    Path=self._prefix
+                )
+                for parameter in page["Parameters"]
+            )
+
+    def delete(self, budget_name: str) -> None:
+        try:
+            with aws_errors("delete_parameter"):
+                self._client.delete_parameter(Name=f"{self._prefix}/{budget_name}")
+        except ConfigurationError as error:
+            if error.code != "ParameterNotFound":
+                raise
