@@ -24,7 +24,7 @@ from tests.console.conftest import waiting
 from tests.flows.console import PATIENCE, Visitor, running_browser, running_console
 from tests.flows.deployment import SPOKE, Deployment, eventually
 from tests.flows.invoices import InvoiceFlow
-from tests.invoices.fakes import document
+from tests.invoices.builders import document
 
 pytestmark = pytest.mark.benchmark
 

@@ -15,7 +15,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date
-from pathlib import Path
 
 import pytest
 
@@ -32,8 +31,8 @@ from tests.benchmarks.measuring import median, show
 from tests.conftest import fresh_settings
 from tests.flows.deployment import Deployment
 from tests.flows.invoices import InvoiceFlow, document, paper, unique
-from tests.invoices.fakes import record
-from tests.invoices.text_layer.test_layout import TRUTH, agrees
+from tests.invoices.builders import record
+from tests.invoices.corpus import TRUTH, agrees, corpus
 
 pytestmark = pytest.mark.benchmark
 
@@ -74,12 +73,9 @@ def test_invoices_overhead(goals: Goals) -> None:
 
 def test_invoices_accuracy() -> None:
     """Real invoices with their truth, as the local Textract reads those that have text."""
-    folder = os.environ.get("FINOPS_CORPUS")
-    if not folder:
-        pytest.skip("FINOPS_CORPUS names no folder of real files")
     counts = {name: Counter[str]() for name in TRUTH.values()}
     ends = Counter[str]()
-    for path in sorted((Path(folder) / "invoices").glob("*.pdf")):
+    for path in sorted(corpus("invoices").glob("*.pdf")):
         (truth,) = json.loads(path.with_suffix(".json").read_text())
         answer = analyze_text_layer(io.BytesIO(path.read_bytes()))
         assert answer

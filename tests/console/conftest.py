@@ -28,7 +28,8 @@ from finops.invoices.review import ReviewDesk
 from finops.shared.audit import MemoryRecorder
 from finops.shared.errors import ConfigurationError
 from tests.budgets.fakes import FakeStatuses, FakeTable
-from tests.invoices.fakes import FakeClock, FakeObjects, FakeStore, FakeWorkflow, record
+from tests.invoices.builders import record
+from tests.invoices.fakes import FakeClock, FakeObjects, FakeStore, FakeWorkflow
 
 PLACE = Place(page=1, left=0.1, top=0.2, width=0.3, height=0.02)
 READINGS = {

@@ -17,7 +17,7 @@ from tests.flows.billing import BillingFlow, as_csv, bill
 from tests.flows.console import PATIENCE, Visitor, free_address, running_browser, running_console
 from tests.flows.deployment import SPOKE, Deployment, eventually
 from tests.flows.invoices import InvoiceFlow, document, paper, unique
-from tests.invoices.test_export import sheet
+from tests.workbooks import sheet
 
 pytestmark = [pytest.mark.flow, pytest.mark.xdist_group("console")]
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, BinaryIO
 
-from finops.invoices.domain import InvoiceRecord, InvoiceStatus, SourceDocument, serial_number
+from finops.invoices.domain import InvoiceRecord, SourceDocument, serial_number
 from finops.invoices.identity import duplicate_key, near_match_key
 from finops.invoices.ports import Filed
 from finops.shared.audit import digest
@@ -168,22 +168,3 @@ class FakeClock:
     def __call__(self) -> datetime:
         self.now += timedelta(seconds=1)
         return self.now
-
-
-def document(key: str, size: int = 100, version: str = "v1") -> SourceDocument:
-    return SourceDocument(bucket="b", key=key, version_id=version, size=size)
-
-
-def record(key: str = "raw/a.pdf", **facts: Any) -> InvoiceRecord:
-    source = facts.pop("document", document(key))
-    moment = datetime(2026, 4, 1, tzinfo=UTC)
-    return InvoiceRecord(
-        **{
-            "id": source.document_id,
-            "document": source,
-            "status": InvoiceStatus.RECEIVED,
-            "received_at": moment,
-            "updated_at": moment,
-        }
-        | facts
-    )

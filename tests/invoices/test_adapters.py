@@ -20,8 +20,7 @@ from finops.invoices.adapters.step_functions import StepFunctionsWorkflow
 from finops.invoices.adapters.textract import Textract
 from finops.invoices.domain import InvoiceRecord, InvoiceStatus, LineItem, SourceDocument
 from finops.shared.errors import ConfigurationError, RejectedInput, TransientFailure
-from tests.invoices.fakes import record
-from tests.invoices.test_domain import invoice
+from tests.invoices.builders import invoice, record
 
 BUCKET, TABLE = "invoices-bucket", "finops-invoices"
 WORKFLOW = "arn:aws:states:us-east-1:111111111111:stateMachine:finops-invoice-workflow"

@@ -9,30 +9,12 @@ from hypothesis import strategies as st
 from finops.invoices.domain import (
     Invoice,
     InvoiceStatus,
-    Reading,
     SourceDocument,
     invoice_id,
     serial_number,
 )
 from finops.invoices.identity import duplicate_key, near_match_key, number_key, vendor_key
-
-READ = {
-    "vendor": "Acme GmbH",
-    "invoice_number": "R-2026/001",
-    "invoice_date": "2026-03-31",
-    "currency": "EUR",
-    "total": "119.00",
-}
-
-
-def invoice(**values: str) -> Invoice:
-    return Invoice(
-        readings={
-            name: Reading(value=value, confidence=95.0)
-            for name, value in (READ | values).items()
-            if value
-        }
-    )
+from tests.invoices.builders import invoice
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ from finops.invoices.service import (
 from finops.invoices.validation import Outcome, ValidationSettings
 from finops.shared.audit import AuditEvent, MemoryRecorder, digest
 from finops.shared.errors import RejectedInput, TransientFailure
+from tests.invoices.builders import document
 from tests.invoices.fakes import (
     Calls,
     FakeChannel,
@@ -33,7 +34,6 @@ from tests.invoices.fakes import (
     FakeStore,
     FakeWorkflow,
     Killed,
-    document,
 )
 from tests.invoices.responses import GOOD, answer
 

@@ -1,14 +1,13 @@
 from __future__ import annotations
 
 import json
-import os
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from finops.invoices.domain import Invoice, InvoiceKind
 from finops.invoices.textract_response import read_expense
+from tests.invoices.corpus import corpus
 from tests.invoices.responses import GOOD, TYPES, answer, page
 
 
@@ -237,10 +236,7 @@ REAL = {
 
 @pytest.mark.parametrize("name", REAL)
 def test_real_answers_are_read_whole(name: str) -> None:
-    folder = os.environ.get("FINOPS_CORPUS")
-    if not folder:
-        pytest.skip("FINOPS_CORPUS names no folder of real files")
-    made = json.loads((Path(folder) / "textract" / name).read_text())
+    made = json.loads((corpus("textract") / name).read_text())
     accounted(made)
     (found,) = read_expense(made)
     assert REAL[name].items() <= values(found).items()

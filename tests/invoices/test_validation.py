@@ -12,7 +12,7 @@ from finops.invoices.domain import Invoice, InvoiceKind, LineItem, Reading, Seve
 from finops.invoices.rules import parse_rules
 from finops.invoices.validation import Outcome, ValidationSettings, canonical, check, outcome
 from finops.shared.errors import ConfigurationError, RejectedInput
-from tests.invoices.test_domain import invoice
+from tests.invoices.builders import invoice
 
 TODAY = date(2026, 4, 1)
 CHECKS = ValidationSettings()

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import io
 import json
-import os
 from collections.abc import Iterator
 from decimal import Decimal
-from pathlib import Path
-from typing import Any
 
 import botocore.session
 import pytest
@@ -16,12 +13,12 @@ from botocore.validate import ParamValidator
 
 import sample_invoices
 from finops.invoices.domain import Invoice
-from finops.invoices.identity import vendor_key
 from finops.invoices.text_layer.layout import analyze_expense
 from finops.invoices.text_layer.pdf import analyze_text_layer
 from finops.invoices.text_layer.words import PageWords, Word, lines_of
 from finops.invoices.textract_response import read_expense
 from sample_invoices import Sample
+from tests.invoices.corpus import TRUTH, agrees, corpus
 
 SAMPLES = {one.name: one for one in sample_invoices.samples()}
 READ = [one for one in SAMPLES.values() if one.fields and one.name.endswith(".pdf")]
@@ -157,30 +154,8 @@ def test_words_make_lines_from_the_top_and_pieces_from_the_left() -> None:
     ]
 
 
-#: Our field by the truth's key.
-TRUTH = {
-    "issuer": "vendor",
-    "invoice_number": "invoice_number",
-    "date": "invoice_date",
-    "date_due": "due_date",
-    "currency": "currency",
-    "amount_untaxed": "subtotal",
-    "amount_tax": "tax",
-    "amount": "total",
-}
-
-
-def agrees(name: str, ours: str, truth: Any) -> bool:
-    if name in {"subtotal", "tax", "total"}:
-        return bool(ours) and Decimal(ours) == Decimal(str(truth))
-    return vendor_key(ours) == vendor_key(truth) if name == "vendor" else ours == str(truth)
-
-
 def test_no_real_invoice_has_a_wrong_field_that_nobody_is_asked_about() -> None:
-    folder = os.environ.get("FINOPS_CORPUS")
-    if not folder:
-        pytest.skip("FINOPS_CORPUS names no folder of real files")
-    for path in sorted((Path(folder) / "invoices").glob("*.pdf")):
+    for path in sorted(corpus("invoices").glob("*.pdf")):
         (truth,) = json.loads(path.with_suffix(".json").read_text())
         (invoice,) = read(path.read_bytes())
         for key, name in TRUTH.items():

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import uuid
 from collections.abc import Iterator
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import botocore.session
@@ -17,6 +15,7 @@ from botocore.validate import ParamValidator
 from fpdf import FPDF
 from PIL import Image, ImageDraw, ImageFont
 
+from tests.invoices.corpus import corpus
 from tests.localcloud.contract.aws import (
     Account,
     Queue,
@@ -118,12 +117,9 @@ def test_what_stands_there_is_found_with_its_place(management: Account, body: by
 
 
 def test_the_structure_is_that_of_real_answers(management: Account) -> None:
-    folder = os.environ.get("FINOPS_CORPUS")
-    if not folder:
-        pytest.skip("FINOPS_CORPUS names no folder of real files")
     answer = management.client("textract").analyze_expense(Document={"Bytes": document()})
     known: dict[str, set[str]] = {}
-    for real in sorted((Path(folder) / "textract").glob("*.json")):
+    for real in sorted((corpus("textract")).glob("*.json")):
         _collect(json.loads(real.read_text()), "", known)
     ours: dict[str, set[str]] = {}
     _collect(answer["ExpenseDocuments"], "/ExpenseDocuments", ours)

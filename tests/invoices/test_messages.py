@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+from finops.invoices.domain import InvoiceStatus, Issue, Severity
+from finops.invoices.messages import customer_mail, message
+from tests.invoices.builders import processed, record
+
+EMPTY = record("raw/empty.pdf", status=InvoiceStatus.REJECTED)
+
+
+def test_a_processed_invoice_is_told_in_prose_and_as_facts() -> None:
+    said = message(processed(), "PROCESSED")
+    assert said.subject == "Invoice processed: Acme GmbH, R-2026/001, 119.00 EUR"
+    assert "Our number: INV-2026-000001" in said.text
+    assert said.data["total"] == "119.00"
+    assert said.attributes["status"] == "PROCESSED"
+
+
+def test_a_review_says_what_to_do() -> None:
+    wrong = Issue(code="x", severity=Severity.REVIEW, message="the sum is wrong")
+    one = replace(processed(), status=InvoiceStatus.NEEDS_REVIEW, issues=(wrong,))
+    said = message(one, "NEEDS_REVIEW")
+    assert "the sum is wrong" in said.text
+    assert f"finops invoices review {one.id} --approve" in said.text
+
+
+def test_subjects_are_what_sns_takes() -> None:
+    said = message(processed(vendor="Größe 日本 " + "x" * 200), "DUPLICATE")
+    assert len(said.subject) <= 100
+    assert said.subject.isascii()
+    assert "\n" not in said.subject
+
+
+def test_a_message_is_never_too_large() -> None:
+    issues = tuple(
+        Issue(code="x", severity=Severity.REVIEW, message="y" * 10_000) for _ in range(500)
+    )
+    said = message(replace(processed(vendor="z" * 100_000), issues=issues), "NEEDS_REVIEW")
+    assert len(json.dumps({"email": said.text, "default": json.dumps(said.data)})) < 200_000
+    assert "450 more" in said.text
+
+
+def test_what_was_not_read_is_told_by_its_file() -> None:
+    assert message(EMPTY, "REJECTED").subject == "Document rejected: empty.pdf"
+
+
+def test_the_customers_mail_names_number_and_amount() -> None:
+    subject, text = customer_mail(processed(description="March"))
+    assert subject == "Invoice R-2026/001 is processed"
+    for part in ("119.00 EUR", "INV-2026-000001", "2026-04-30", "March"):
+        assert part in text

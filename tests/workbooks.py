@@ -1,0 +1,28 @@
+"""What stands in the cells of an Excel workbook."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from typing import Any
+from xml.etree import ElementTree
+
+MAIN = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
+
+
+def sheet(content: bytes, number: int) -> list[list[Any]]:
+    """The cells of a sheet: numbers as floats, texts as texts."""
+    with zipfile.ZipFile(io.BytesIO(content)) as book:
+        tree = ElementTree.fromstring(book.read(f"xl/worksheets/sheet{number}.xml"))
+    rows = []
+    for row in tree.iter(f"{MAIN}row"):
+        cells: list[Any] = []
+        for cell in row:
+            value = cell.find(f"{MAIN}v")
+            inline = cell.find(f"{MAIN}is/{MAIN}t")
+            if inline is not None:
+                cells.append(inline.text)
+            elif value is not None:
+                cells.append(float(value.text or "nan"))
+        rows.append(cells)
+    return rows
