@@ -3,6 +3,8 @@
 .NOTPARALLEL:
 SHELL := /bin/bash
 PY := .venv/bin/python
+# The local cloud has its own way; AWS is deployed to by plain Terraform.
+run_terraform = $(if $(filter local,$(ENV)),$(PY) -m localcloud.terraform $1 local,scripts/deploy.sh $1 $(ENV))
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,10 +49,10 @@ build: dev-ready ## Build the Lambda packages for AWS and for the local cloud
 	@$(PY) scripts/build_lambdas.py --target local
 
 plan: deploy-ready ## Plan a deployment: make plan ENV=dev/management
-	@$(PY) -m localcloud.terraform plan $(ENV)
+	@$(call run_terraform,plan)
 
 apply: deploy-ready ## Apply a deployment: make apply ENV=dev/management
-	@$(PY) -m localcloud.terraform apply $(ENV)
+	@$(call run_terraform,apply)
 
 lock: ## Pin the newest dependencies again (ARGS="--upgrade-package boto3" for one)
 	@scripts/lock $(ARGS)

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from console.identity import allows_development_login
-from finops.deployment.environment import LOCAL, environment
+from finops.deployment.environment import LOCAL, named_environment
 
 DEFAULT_PORT: Final = 8501
 REQUIRED: Final = ("CONSOLE_URL", "OIDC_METADATA_URL", "OIDC_CLIENT_ID")
@@ -71,7 +71,7 @@ def command(port: int, variables: Mapping[str, str]) -> list[str]:
     """
     app = Path(__file__).with_name("app.py")
     started = [sys.executable, "-m", "streamlit", "run", str(app), f"--server.port={port}"]
-    if allows_development_login(environment(variables.get("FINOPS_ENV", LOCAL))):
+    if allows_development_login(named_environment(variables.get("FINOPS_ENV", LOCAL), variables)):
         return [*started, "--server.address=127.0.0.1"]
     folder = Path(tempfile.mkdtemp(prefix="console-"))
     login = folder / "secrets.toml"

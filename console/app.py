@@ -12,7 +12,7 @@ import streamlit as st
 from console import identity, ui
 from console.services import services
 from console.views import audit, billing, budgets, invoice, invoices, overview, reports
-from finops.deployment.environment import LOCAL, environment
+from finops.deployment.environment import LOCAL, named_environment
 
 st.set_page_config(
     page_title="FinOps console",
@@ -30,7 +30,7 @@ PAGES = (
     (audit, "Audit", ":material/verified_user:"),
 )
 
-deployment = environment(os.environ.get("FINOPS_ENV", LOCAL))
+deployment = named_environment(os.environ.get("FINOPS_ENV", LOCAL))
 user = identity.current(deployment)
 
 

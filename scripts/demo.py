@@ -7,6 +7,7 @@ read from the spoke accounts' AWS Budgets. A second run finds everything in plac
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -139,6 +140,7 @@ def deploy(settings: Settings) -> dict[str, Any]:
     """Start the cloud and apply `environments/local`; quick where both are there already."""
     heading("Local cloud")
     cloud = LocalCloud(settings, detached=True).start(lambda text: console.print(f"  {text}"))
+    os.environ["AWS_ENDPOINT_URL"] = cloud.endpoint_url  # for `finops`, which knows no local cloud
     console.print(f"  up at {cloud.endpoint_url}, with IAM enforcement on")
     heading("terraform apply environments/local")
     console.print(

@@ -1,11 +1,11 @@
-"""Run Terraform on a root module, the same way for the demo, the tests and `make plan`.
+"""Run Terraform on a root module for the local cloud, the same way for the demo and the tests.
 
-As a command it plans, applies or destroys a folder of `environments/`:
+As a command it plans, applies or destroys `environments/local`, without a question and with the
+state under the local folder:
 
-    python -m localcloud.terraform apply dev/management
+    python -m localcloud.terraform apply local
 
-A real environment is run as one would by hand, questions included. `local` is applied at once to
-the endpoint of the local cloud, with its state under the local folder.
+`validate` checks every folder of `environments/`. `scripts/deploy.sh` deploys to AWS.
 """
 
 from __future__ import annotations
@@ -356,36 +356,14 @@ def _validate_all() -> int:
     return 1 if complaints else 0
 
 
-def _run_deployed(command: str, root: Path, arguments: list[str]) -> int:
-    environment = terraform_environment(Settings.from_environment().local_dir)
-    backend = root / "backend.hcl"
-    if not backend.exists() and (root / "backend.hcl.example").exists():
-        print(f"Copy {backend}.example to backend.hcl, and name your bucket in it", file=sys.stderr)
-        return 2
-    init = ["terraform", "init", "-input=false"]
-    init += [f"-backend-config={backend}"] if backend.exists() else []
-    return (
-        subprocess.run(init, cwd=root, env=environment, check=False).returncode
-        or subprocess.run(
-            ["terraform", command, *arguments], cwd=root, env=environment, check=False
-        ).returncode
-    )
-
-
 def main() -> int:
-    """Run a command on a folder of `environments/`."""
+    """Run a command on `environments/local`, or validate every environment."""
     parser = argparse.ArgumentParser(prog="python -m localcloud.terraform")
     parser.add_argument("command", choices=("plan", "apply", "destroy", "validate"))
-    parser.add_argument("environment", nargs="?", help="as local, or dev/management; validate: all")
-    parser.add_argument("arguments", nargs=argparse.REMAINDER, help="passed on to Terraform")
+    parser.add_argument("environment", nargs="?", default="local", choices=("local",))
     given = parser.parse_args()
     if given.command == "validate":
         return _validate_all()
-    root = ENVIRONMENTS / (given.environment or "")
-    if not (root / "main.tf").exists():
-        parser.error(f"environments/{given.environment} is no root module")
-    if given.environment != "local":
-        return _run_deployed(given.command, root, given.arguments)
     try:
         _run_local(given.command)
     except (TerraformError, LocalCloudError, ValueError) as error:

@@ -31,7 +31,7 @@ def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    monkeypatch.setenv("FINOPS_ENV", "test")
+    monkeypatch.setenv("FINOPS_ENV", "aws")
     with mock_aws():
         client = boto3.client("s3")
         client.create_bucket(Bucket="trail", ObjectLockEnabledForBucket=True)
@@ -167,7 +167,7 @@ def test_without_the_module_there_is_a_reason(
 ) -> None:
     monkeypatch.undo()
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    monkeypatch.setenv("FINOPS_ENV", "test")
+    monkeypatch.setenv("FINOPS_ENV", "aws")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
     with pytest.raises(ConfigurationError, match="Deploy the module audit first"):

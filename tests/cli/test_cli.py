@@ -29,7 +29,7 @@ def tables(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    monkeypatch.setenv("FINOPS_ENV", "test")
+    monkeypatch.setenv("FINOPS_ENV", "aws")
     with mock_aws():
         client = boto3.client("dynamodb")
         for table in ("finops-budgets", "finops-budget-status"):

@@ -10,7 +10,7 @@ import pytest
 
 from console.__main__ import REQUIRED, MissingSetting, command, login_settings
 from console.identity import Role, User, allows_development_login, from_claims
-from finops.deployment.environment import Environment, environment
+from finops.deployment.environment import Environment, named_environment
 
 NOW = 1_800_000_000.0
 CLAIMS = {
@@ -73,8 +73,8 @@ def test_each_role_may_what_the_ones_before_it_may() -> None:
 
 
 def test_people_say_who_they_are_on_the_local_cloud_only() -> None:
-    assert allows_development_login(environment("local"))
-    assert not allows_development_login(environment("prod"))
+    assert allows_development_login(named_environment("local"))
+    assert not allows_development_login(named_environment("prod"))
     assert not allows_development_login(Environment(name="local", prefix="finops"))
     assert not allows_development_login(
         Environment(name="prod", prefix="finops", endpoint_url="http://127.0.0.1:4566")

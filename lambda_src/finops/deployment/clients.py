@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import threading
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
+from urllib.parse import urlsplit
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from finops.deployment.environment import LOCAL_MANAGEMENT_ACCOUNT, Environment
 from finops.reconciliation.cost_explorer import CLIENT_SETTINGS
@@ -27,29 +30,30 @@ _CONFIGS = {
     "invoicing": Config(**CLIENT_SETTINGS),
 }
 
+_SIGN_IN: Final = (
+    "Set AWS_PROFILE (and sign in to it, as by `aws sso login`), or AWS_ACCESS_KEY_ID and"
+    " AWS_SECRET_ACCESS_KEY"
+)
+
 
 class Aws:
-    """Clients of one deployment."""
+    """Clients of one deployment; the first one asked for signs in."""
 
     def __init__(self, environment: Environment) -> None:
         self._environment = environment
-        local = (
-            {
-                "aws_access_key_id": LOCAL_MANAGEMENT_ACCOUNT,
-                "aws_secret_access_key": "test",
-                "region_name": "us-east-1",
-            }
-            if environment.endpoint_url
-            else {}
-        )
-        self._session = boto3.Session(**local)
+        self._session: boto3.Session | None = None
         self._clients: dict[str, Any] = {}
         self._lock = threading.Lock()
 
     def client(self, service: str) -> Any:
-        """A client in the management account."""
+        """A client in the management account.
+
+        Raises:
+            ConfigurationError: there is no region, are no credentials, or no local cloud is up.
+        """
         with self._lock:
             if service not in self._clients:
+                self._session = self._session or _signed_in(self._environment)
                 self._clients[service] = self._session.client(
                     service,
                     endpoint_url=self._environment.endpoint_url,
@@ -79,3 +83,51 @@ class Aws:
                 ) from error
             raise
         return dict(found["Environment"]["Variables"])
+
+
+def _signed_in(environment: Environment) -> boto3.Session:
+    if environment.endpoint_url:
+        _require_answer(environment.endpoint_url)
+        return boto3.Session(
+            # On LocalStack and MiniStack a 12-digit access key is that account's root.
+            aws_access_key_id=LOCAL_MANAGEMENT_ACCOUNT,
+            aws_secret_access_key="test",
+            region_name=environment.region,
+        )
+    try:
+        session = boto3.Session(
+            profile_name=environment.profile,
+            # boto3 knows AWS_DEFAULT_REGION only; every other SDK knows AWS_REGION.
+            region_name=environment.region or os.environ.get("AWS_REGION") or None,
+        )
+        credentials = session.get_credentials()
+        if credentials is not None:
+            credentials.get_frozen_credentials()
+    except (BotoCoreError, ClientError) as error:
+        raise ConfigurationError(
+            f"AWS sign-in failed: {error}", code=type(error).__name__, remedy=_SIGN_IN
+        ) from error
+    if credentials is None:
+        raise ConfigurationError(
+            "no AWS credentials were found", code="no_credentials", remedy=_SIGN_IN
+        )
+    if not session.region_name:
+        raise ConfigurationError(
+            "no AWS region is set", code="no_region", remedy="Set AWS_REGION, such as eu-central-1"
+        )
+    return session
+
+
+def _require_answer(endpoint_url: str) -> None:
+    """Refuse at once what retries would take half a minute to refuse."""
+    where = urlsplit(endpoint_url)
+    try:
+        port = where.port or {"https": 443}.get(where.scheme, 80)
+        socket.create_connection((where.hostname or "", port), timeout=5).close()
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(
+            f"the local cloud does not answer at {endpoint_url}",
+            code="no_local_cloud",
+            remedy="Is the local cloud up? Start it with `make up`; AWS_ENDPOINT_URL names another"
+            " address, and `--env aws` is the account of your AWS credentials",
+        ) from error

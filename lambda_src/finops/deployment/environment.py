@@ -1,26 +1,54 @@
-"""Which deployment the command line talks to, and what its resources are called there."""
+"""Which deployment a person's tools talk to, and what its resources are called there.
+
+Two environments are always known: `local`, the local cloud on this machine, and `aws`, the account
+of your AWS credentials. Others stand in a TOML file, one table an environment:
+
+    [prod]
+    region = "eu-central-1"      # else AWS_REGION, or your AWS configuration
+    profile = "finance-prod"     # of your AWS configuration; else AWS_PROFILE
+    name_prefix = "finops"       # as in Terraform; else FINOPS_NAME_PREFIX, or finops
+"""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Final
+
+from finops.shared.errors import RejectedInput
 
 LOCAL: Final = "local"
+AWS: Final = "aws"
 LOCAL_MANAGEMENT_ACCOUNT: Final = "111111111111"
+LOCAL_REGION: Final = "us-east-1"
+#: As LocalStack and its like: https://docs.localstack.cloud/aws/capabilities/networking/
+LOCAL_PORT: Final = 4566
+
+_FILE: Final = "finops.toml"
+_USER_FILE: Final = Path("finops", "environments.toml")
+_SETTINGS: Final = ("region", "profile", "name_prefix")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Environment:
     """Names of one deployment. Terraform makes them from the same prefix.
 
-    `endpoint_url` is None on AWS, where credentials and region come from the usual AWS settings
-    (AWS_PROFILE, AWS_REGION, …).
+    Attributes:
+        name: As `--env` takes it.
+        prefix: Begins the name of each resource.
+        endpoint_url: None on AWS.
+        region: None for the one of the usual AWS settings (AWS_REGION, the profile's).
+        profile: None for the usual credentials.
     """
 
     name: str
     prefix: str
     endpoint_url: str | None = None
+    region: str | None = None
+    profile: str | None = None
 
     @property
     def budgets_table(self) -> str:
@@ -106,11 +134,115 @@ class Environment:
         )
 
 
-def environment(name: str) -> Environment:
-    """The deployment called `name`; "local" is the local cloud of this checkout."""
-    prefix = os.environ.get("FINOPS_NAME_PREFIX", "finops")
+def environment(name: str, variables: Mapping[str, str] = os.environ) -> Environment:
+    """The deployment called `name`.
+
+    Raises:
+        RejectedInput: with code `unknown_environment` where no file names it, and
+            `invalid_environments` where the file cannot be read.
+    """
+    if name in {LOCAL, AWS}:
+        return named_environment(name, variables)
+    file = environments_file(variables)
+    known = _read(file) if file else {}
+    if name not in known:
+        raise _unknown(name, [LOCAL, AWS, *known], file)
+    settings = known[name]
+    return Environment(
+        name=name,
+        prefix=settings.get("name_prefix") or _prefix(variables),
+        region=settings.get("region"),
+        profile=settings.get("profile"),
+    )
+
+
+def named_environment(name: str, variables: Mapping[str, str] = os.environ) -> Environment:
+    """The deployment of this process's own variables, for a container that Terraform set up.
+
+    Args:
+        name: What to call it; `local` stands for the local cloud.
+        variables: FINOPS_NAME_PREFIX and, on the local cloud, where it answers.
+    """
+    prefix = _prefix(variables)
     if name != LOCAL:
         return Environment(name=name, prefix=prefix)
-    from localcloud.endpoints import endpoint_url
+    return Environment(
+        name=name, prefix=prefix, endpoint_url=local_endpoint(variables), region=LOCAL_REGION
+    )
 
-    return Environment(name=name, prefix=prefix, endpoint_url=endpoint_url())
+
+def local_endpoint(variables: Mapping[str, str]) -> str:
+    """Where the local cloud answers.
+
+    By AWS_ENDPOINT_URL, else LOCALSTACK_HOST (`host` or `host:port`), else FINOPS_PORT on this
+    machine, else port 4566.
+    """
+    if url := variables.get("AWS_ENDPOINT_URL"):
+        return url
+    if named := variables.get("LOCALSTACK_HOST"):
+        host, _, port = named.partition(":")
+        return f"http://{host or 'localhost'}:{port or LOCAL_PORT}"
+    return f"http://127.0.0.1:{variables.get('FINOPS_PORT') or LOCAL_PORT}"
+
+
+def environments_file(variables: Mapping[str, str] = os.environ) -> Path | None:
+    """The file that names environments, if there is one.
+
+    FINOPS_ENVIRONMENTS names it; else it is `finops.toml` in this folder or the nearest one above,
+    else `~/.config/finops/environments.toml` (XDG_CONFIG_HOME is honoured).
+    """
+    if named := variables.get("FINOPS_ENVIRONMENTS"):
+        return Path(named)
+    folder = Path.cwd()
+    configuration = variables.get("XDG_CONFIG_HOME") or Path.home() / ".config"
+    places = [one / _FILE for one in (folder, *folder.parents)]
+    return next((one for one in [*places, configuration / _USER_FILE] if one.is_file()), None)
+
+
+def _prefix(variables: Mapping[str, str]) -> str:
+    return variables.get("FINOPS_NAME_PREFIX") or "finops"
+
+
+def _read(file: Path) -> Mapping[str, Mapping[str, str]]:
+    import tomllib
+
+    try:
+        found: dict[str, Any] = tomllib.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise _invalid(file, str(error)) from error
+    for name, settings in found.items():
+        if name in {LOCAL, AWS}:
+            raise _invalid(file, f"{name} is built in: choose another name")
+        if not isinstance(settings, dict):
+            raise _invalid(file, f"{name} is not a table: write [environment] above it")
+        for key, value in settings.items():
+            if key not in _SETTINGS:
+                raise _invalid(
+                    file, f"[{name}] has no setting {key}: it takes {', '.join(_SETTINGS)}"
+                )
+            if not isinstance(value, str):
+                raise _invalid(file, f"{key} of [{name}] is not text: put it in quotation marks")
+    return found
+
+
+def _invalid(file: Path, reason: str) -> RejectedInput:
+    return RejectedInput(
+        f"the environments in {file} cannot be read: {reason}",
+        code="invalid_environments",
+        step="",
+    )
+
+
+def _unknown(name: str, known: list[str], file: Path | None) -> RejectedInput:
+    close = get_close_matches(name, known, n=1)
+    return RejectedInput(
+        f"there is no environment {name!r}",
+        code="unknown_environment",
+        value=name,
+        step="",
+        remedy=(
+            f"Did you mean {close[0]}?"
+            if close
+            else f"Known are {', '.join(known)}; add a table [{name}] to {file or _FILE}"
+        ),
+    )

@@ -18,6 +18,7 @@ from finops.reconciliation.configuration import Configuration, parse
 from finops.reconciliation.cost_explorer import CLIENT_SETTINGS
 from finops.reconciliation.ports import AnswerCache
 from finops.reconciliation.stores import Reports
+from finops.shared.audit import AuditRecorder, NoAudit
 from finops.shared.errors import FinOpsError
 
 
@@ -79,9 +80,13 @@ class ReconciliationDeployment:
             cache=self._cache(variables, scratch),
             now=now,
             scratch=scratch,
-            audit=CommandRecorder(self._aws.client("sqs"), variables.get("AUDIT_QUEUE_URL", "")),
+            audit=self._audit(variables),
             actor=getpass.getuser(),
         )
+
+    def _audit(self, variables: Mapping[str, str]) -> AuditRecorder:
+        queue_url = variables.get("AUDIT_QUEUE_URL", "")
+        return CommandRecorder(self._aws.client("sqs"), queue_url) if queue_url else NoAudit()
 
     def _cache(self, variables: Mapping[str, str], scratch: Path) -> AnswerCache:
         if variables:
