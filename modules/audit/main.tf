@@ -107,6 +107,6 @@ resource "aws_lambda_event_source_mapping" "entries" {
     maximum_concurrency = var.appending.maximum_concurrency
   }
 
-  # No entry is written without a lock.
-  depends_on = [aws_s3_bucket_object_lock_configuration.this]
+  # No entry is written before the bucket locks it.
+  depends_on = [module.bucket]
 }

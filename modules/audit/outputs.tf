@@ -1,6 +1,6 @@
 output "bucket_name" {
   description = "Bucket of the trail."
-  value       = aws_s3_bucket.this.bucket
+  value       = module.bucket.bucket_name
 }
 
 output "queue_url" {

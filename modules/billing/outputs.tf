@@ -1,6 +1,6 @@
 output "bucket_name" {
   description = "Bucket to drop files into: bills under billing/, exchange rates under rates/."
-  value       = aws_s3_bucket.this.bucket
+  value       = module.bucket.bucket_name
 }
 
 output "workflow_arn" {

@@ -190,7 +190,7 @@ resource "aws_dynamodb_table" "invoices" {
 
 # The environment's own checks, read at a function's start.
 resource "aws_s3_object" "rules" {
-  bucket       = aws_s3_bucket.this.id
+  bucket       = module.bucket.ready_bucket_name
   key          = local.rules_key
   content      = jsonencode(var.validation.rules)
   content_type = "application/json"

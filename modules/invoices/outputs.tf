@@ -1,6 +1,6 @@
 output "bucket_name" {
   description = "Bucket to drop invoices into: documents under raw/, JSON under json/."
-  value       = aws_s3_bucket.this.bucket
+  value       = module.bucket.bucket_name
 }
 
 output "table_name" {

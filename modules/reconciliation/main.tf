@@ -88,24 +88,20 @@ resource "aws_lambda_layer_version" "this" {
 resource "aws_s3_object" "layer" {
   for_each = local.layers_in_bucket
 
-  bucket      = aws_s3_bucket.this.id
+  bucket      = module.bucket.ready_bucket_name
   key         = "layers/${each.key}-${replace(substr(each.value.sha256_base64, 0, 16), "/[^A-Za-z0-9]/", "-")}.zip"
   source      = each.value.path
   source_hash = each.value.sha256_base64
   kms_key_id  = var.kms_key_arn
-
-  depends_on = [aws_s3_bucket_versioning.this]
 }
 
 # Accounts, rules and budgets, read at each run.
 resource "aws_s3_object" "configuration" {
-  bucket       = aws_s3_bucket.this.id
+  bucket       = module.bucket.ready_bucket_name
   key          = local.configuration_key
   content      = var.configuration
   content_type = "application/yaml"
   kms_key_id   = var.kms_key_arn
-
-  depends_on = [aws_s3_bucket_versioning.this]
 }
 
 # Subscribe to it whoever should hear of reports; mail and chat are settings of the function.

@@ -1,6 +1,6 @@
 output "bucket_name" {
   description = "Bucket of the reports: reports/ (closed months) and provisional/ (open ones)."
-  value       = aws_s3_bucket.this.bucket
+  value       = module.bucket.bucket_name
 }
 
 output "topic_arn" {

@@ -15,7 +15,7 @@ resource "aws_bcmdataexports_export" "focus" {
 
     destination_configurations {
       s3_destination {
-        s3_bucket = local.bucket_name
+        s3_bucket = module.exports[each.key].ready_bucket_name # Data Exports checks that it may write there
         s3_prefix = each.value.prefix
         s3_region = var.region
 
@@ -32,116 +32,24 @@ resource "aws_bcmdataexports_export" "focus" {
       frequency = "SYNCHRONOUS"
     }
   }
-
-  # Data Exports tries whether it may write.
-  depends_on = [aws_s3_bucket_policy.exports]
 }
 
-resource "aws_s3_bucket" "exports" {
-  #checkov:skip=CKV_AWS_144:what is lost, Data Exports writes again
-  #checkov:skip=CKV_AWS_18:access logs are the organization's choice, as CloudTrail data events are
-  #checkov:skip=CKV_AWS_145:the management account reads it, and would need the key too
-  #checkov:skip=CKV2_AWS_62:nobody waits for exports
+module "exports" {
+  source   = "../private_bucket"
   for_each = local.exports
 
-  bucket        = local.bucket_name
+  name          = local.bucket_name
   force_destroy = each.value.force_destroy
-}
+  policy_json   = data.aws_iam_policy_document.exports[each.key].json
 
-resource "aws_s3_bucket_versioning" "exports" {
-  for_each = local.exports
-  bucket   = aws_s3_bucket.exports[each.key].id
-
-  versioning_configuration {
-    status = "Enabled"
-  }
-}
-
-resource "aws_s3_bucket_server_side_encryption_configuration" "exports" {
-  for_each = local.exports
-  bucket   = aws_s3_bucket.exports[each.key].id
-
-  rule {
-    apply_server_side_encryption_by_default {
-      sse_algorithm = "AES256"
-    }
-  }
-}
-
-resource "aws_s3_bucket_ownership_controls" "exports" {
-  for_each = local.exports
-  bucket   = aws_s3_bucket.exports[each.key].id
-
-  rule {
-    object_ownership = "BucketOwnerEnforced"
-  }
-}
-
-resource "aws_s3_bucket_public_access_block" "exports" {
-  for_each = local.exports
-  bucket   = aws_s3_bucket.exports[each.key].id
-
-  block_public_acls       = true
-  block_public_policy     = true
-  ignore_public_acls      = true
-  restrict_public_buckets = true
-}
-
-resource "aws_s3_bucket_policy" "exports" {
-  for_each = local.exports
-  bucket   = aws_s3_bucket.exports[each.key].id
-  policy   = data.aws_iam_policy_document.exports[each.key].json
-
-  depends_on = [aws_s3_bucket_public_access_block.exports]
-}
-
-# Each refresh writes a month's files again.
-resource "aws_s3_bucket_lifecycle_configuration" "exports" {
-  for_each = local.exports
-  bucket   = aws_s3_bucket.exports[each.key].id
-
-  rule {
-    id     = "exports"
-    status = "Enabled"
-
-    filter {}
-
-    abort_incomplete_multipart_upload {
-      days_after_initiation = 2
-    }
-
-    expiration {
-      days = each.value.keep_days
-    }
-
-    noncurrent_version_expiration {
-      noncurrent_days = 7
-    }
-  }
-
-  depends_on = [aws_s3_bucket_versioning.exports]
+  # Each refresh writes the files of a month again.
+  lifecycle_rules = [
+    { id = "exports", abort_upload_days = 2, expiration_days = each.value.keep_days, noncurrent_days = 7 },
+  ]
 }
 
 data "aws_iam_policy_document" "exports" {
   for_each = local.exports
-
-  statement {
-    sid       = "DenyWithoutTls"
-    effect    = "Deny"
-    actions   = ["s3:*"]
-    resources = [local.bucket_arn, "${local.bucket_arn}/*"]
-
-    principals {
-      type        = "AWS"
-      identifiers = ["*"]
-    }
-
-    condition {
-      test     = "Bool"
-      variable = "aws:SecureTransport"
-      values   = ["false"]
-    }
-  }
 
   # https://docs.aws.amazon.com/cur/latest/userguide/dataexports-s3-bucket.html
   statement {

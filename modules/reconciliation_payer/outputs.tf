@@ -12,6 +12,6 @@ output "policy_json" {
   description = "The whole policies: of the role, who may assume it (`trust`), and of the bucket of exports where there is one."
   value = merge(
     { cost_reader = data.aws_iam_policy_document.cost_reader.json, trust = data.aws_iam_policy_document.trust.json },
-    { for key, document in data.aws_iam_policy_document.exports : "exports" => document.json },
+    { for bucket in module.exports : "exports" => bucket.policy_json },
   )
 }
