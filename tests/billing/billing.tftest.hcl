@@ -77,10 +77,11 @@ override_resource {
   values          = { arn = "arn:aws:states:eu-west-1:111111111111:stateMachine:finops-load-large-billing-file" }
 }
 
-run "load_billing_file_policy" {
+run "defaults" {
   command = plan
   module { source = "../../modules/billing" }
 
+  # load billing file policy
   assert {
     condition = jsonencode({
       for s in jsondecode(output.policy_json.load_billing_file).Statement :
@@ -112,12 +113,8 @@ run "load_billing_file_policy" {
     })
     error_message = "The loader reads files and rates, writes bad rows and the database, and starts the workflow."
   }
-}
 
-run "plan_billing_chunks_policy" {
-  command = plan
-  module { source = "../../modules/billing" }
-
+  # plan billing chunks policy
   assert {
     condition = jsonencode({
       for s in jsondecode(output.policy_json.plan_billing_chunks).Statement :
@@ -138,12 +135,8 @@ run "plan_billing_chunks_policy" {
     })
     error_message = "The planner reads files and writes chunks."
   }
-}
 
-run "load_billing_chunk_policy" {
-  command = plan
-  module { source = "../../modules/billing" }
-
+  # load billing chunk policy
   assert {
     condition = jsonencode({
       for s in jsondecode(output.policy_json.load_billing_chunk).Statement :
@@ -167,12 +160,8 @@ run "load_billing_chunk_policy" {
     })
     error_message = "The loader of parts reads files and chunks, and writes bad rows and the database."
   }
-}
 
-run "finish_billing_file_policy" {
-  command = plan
-  module { source = "../../modules/billing" }
-
+  # finish billing file policy
   assert {
     condition = jsonencode({
       for s in jsondecode(output.policy_json.finish_billing_file).Statement :
@@ -191,12 +180,8 @@ run "finish_billing_file_policy" {
     })
     error_message = "The function that finishes needs the database and nothing else."
   }
-}
 
-run "fail_billing_file_policy" {
-  command = plan
-  module { source = "../../modules/billing" }
-
+  # fail billing file policy
   assert {
     condition = jsonencode({
       for s in jsondecode(output.policy_json.fail_billing_file).Statement :
@@ -215,12 +200,8 @@ run "fail_billing_file_policy" {
     })
     error_message = "The function that fails needs the database and nothing else."
   }
-}
 
-run "migrate_billing_database_policy" {
-  command = plan
-  module { source = "../../modules/billing" }
-
+  # migrate billing database policy
   assert {
     condition = jsonencode({
       for s in jsondecode(output.policy_json.migrate_billing_database).Statement :
@@ -239,12 +220,8 @@ run "migrate_billing_database_policy" {
     })
     error_message = "The function that migrates needs the database and nothing else."
   }
-}
 
-run "workflow_policy" {
-  command = plan
-  module { source = "../../modules/billing" }
-
+  # workflow policy
   assert {
     condition = jsonencode({
       for s in jsondecode(output.policy_json.workflow).Statement :
@@ -293,54 +270,16 @@ run "workflow_policy" {
     ])
     error_message = "Every role is looked at above."
   }
-}
 
-run "audited" {
-  command = plan
-  module { source = "../../modules/billing" }
-
-  variables {
-    audit = {
-      queue_url = "https://sqs.eu-west-1.amazonaws.com/111111111111/finops-audit-entries.fifo"
-      queue_arn = "arn:aws:sqs:eu-west-1:111111111111:finops-audit-entries.fifo"
-    }
-  }
-
+  # bucket
   assert {
-    condition = jsonencode({
-      for name, policy in output.policy_json : name => [for s in jsondecode(policy).Statement : [s.Effect, s.Action, s.Resource] if s.Sid == "RecordAuditEntries"]
-      }) == jsonencode({
-      for name, policy in output.policy_json : name => [
-        for grant in [["Allow", "sqs:SendMessage", "arn:aws:sqs:eu-west-1:111111111111:finops-audit-entries.fifo"]] : grant if contains(
-          ["fail_billing_file", "finish_billing_file", "load_billing_file"], name
-        )
-      ]
-    })
-    error_message = "The functions that say how a file ended may send to the trail's queue, and nobody to another."
-  }
-
-  assert {
-    condition = alltrue([
-      for name, one in local.functions : lookup(one.environment, "AUDIT_QUEUE_URL", "") == (
-        contains(["fail_billing_file", "finish_billing_file", "load_billing_file"], replace(name, "-", "_")) ? var.audit.queue_url : ""
-      )
-    ])
-    error_message = "Who may send is told where to."
-  }
-}
-
-run "bucket" {
-  command = plan
-  module { source = "../../modules/billing" }
-
-  assert {
-    condition     = aws_s3_bucket.this.bucket == "finops-billing-111111111111-eu-west-1" && !aws_s3_bucket.this.force_destroy
+    condition     = output.bucket_name == "finops-billing-111111111111-eu-west-1" && !module.bucket.settings.force_destroy
     error_message = "The bucket's name is the account's and region's own, and it is not destroyed with what it holds."
   }
 
   assert {
     condition = jsonencode([
-      for s in jsondecode(aws_s3_bucket_policy.this.policy).Statement :
+      for s in jsondecode(module.bucket.policy_json).Statement :
       [s.Sid, s.Effect, s.Principal, s.Action, sort(flatten([s.Resource])), s.Condition]
       ]) == jsonencode([[
         "DenyWithoutTls", "Deny", { AWS = "*" }, "s3:*",
@@ -351,39 +290,18 @@ run "bucket" {
   }
 
   assert {
-    condition = (
-      aws_s3_bucket_public_access_block.this.block_public_acls
-      && aws_s3_bucket_public_access_block.this.block_public_policy
-      && aws_s3_bucket_public_access_block.this.ignore_public_acls
-      && aws_s3_bucket_public_access_block.this.restrict_public_buckets
-      && aws_s3_bucket_ownership_controls.this.rule[0].object_ownership == "BucketOwnerEnforced"
-    )
-    error_message = "Nothing in the bucket is ever public, and no ACL counts."
-  }
-
-  assert {
-    condition     = aws_s3_bucket_versioning.this.versioning_configuration[0].status == "Enabled"
-    error_message = "A file that is replaced stays readable: the ledger names its version."
-  }
-
-  assert {
-    condition = jsonencode([
-      for one in aws_s3_bucket_server_side_encryption_configuration.this.rule :
-      [one.bucket_key_enabled, one.apply_server_side_encryption_by_default[0].sse_algorithm]
-    ]) == jsonencode([[false, "AES256"]])
+    condition     = module.bucket.settings.kms_key_arn == null
     error_message = "Objects are encrypted with S3's own key."
   }
 
   assert {
     condition = jsonencode({
-      for one in aws_s3_bucket_lifecycle_configuration.this.rule : one.id => [
-        one.status, one.filter[0].prefix, one.expiration[*].days, one.noncurrent_version_expiration[*].noncurrent_days,
-        one.abort_incomplete_multipart_upload[*].days_after_initiation,
-      ]
+      for id, rule in module.bucket.settings.lifecycle_rules :
+      id => [rule.prefix, rule.expiration_days, rule.archive_days, rule.noncurrent_days, rule.abort_upload_days]
       }) == jsonencode({
-      chunks     = ["Enabled", "chunks/", [14], [1], []]
-      quarantine = ["Enabled", "quarantine/", [365], [1], []]
-      uploads    = ["Enabled", "", [], [365], [2]]
+      chunks     = ["chunks/", 14, null, 1, null]
+      quarantine = ["quarantine/", 365, null, 1, null]
+      uploads    = ["", null, null, 365, 2]
     })
     error_message = "Bills and rates are never removed; what was replaced, chunks, bad rows and broken uploads are."
   }
@@ -397,12 +315,8 @@ run "bucket" {
     })
     error_message = "Bills and rates wake the loader; bad rows and chunks wake nobody."
   }
-}
 
-run "queue" {
-  command = plan
-  module { source = "../../modules/billing" }
-
+  # queue
   assert {
     condition = jsonencode([
       for s in jsondecode(aws_sqs_queue.files.policy).Statement :
@@ -445,6 +359,112 @@ run "queue" {
       && aws_lambda_event_source_mapping.files.scaling_config[0].maximum_concurrency == 5
     )
     error_message = "Five loaders take a file each."
+  }
+
+  # workflow
+  assert {
+    condition = (
+      aws_sfn_state_machine.this.name == "finops-load-large-billing-file"
+      && aws_sfn_state_machine.this.type == "STANDARD"
+      && jsondecode(aws_sfn_state_machine.this.definition).QueryLanguage == "JSONata"
+      && jsondecode(aws_sfn_state_machine.this.definition).StartAt == "PlanBillingChunks"
+    )
+    error_message = "The workflow is a standard one, in JSONata."
+  }
+
+  assert {
+    condition = jsonencode({
+      for name, state in jsondecode(aws_sfn_state_machine.this.definition).States : name => [
+        state.Type, try(state.Next, null), try(state.Arguments.FunctionName, null),
+        sort(flatten([for one in try(state.Catch, []) : one.ErrorEquals])),
+        distinct([for one in try(state.Catch, []) : [one.Next, one.Output.step]]),
+      ]
+      }) == jsonencode({
+      FailBillingFile   = ["Task", "Failed", "arn:aws:lambda:eu-west-1:111111111111:function:finops-fail-billing-file", [], []]
+      Failed            = ["Fail", null, null, [], []]
+      FinishBillingFile = ["Task", null, "arn:aws:lambda:eu-west-1:111111111111:function:finops-finish-billing-file", ["States.ALL"], [["FailBillingFile", "FinishBillingFile"]]]
+      LoadBillingChunks = ["Map", "FinishBillingFile", null, ["States.ALL", "States.DataLimitExceeded"], [["FailBillingFile", "LoadBillingChunks"]]]
+      PlanBillingChunks = ["Task", "LoadBillingChunks", "arn:aws:lambda:eu-west-1:111111111111:function:finops-plan-billing-chunks", ["States.ALL"], [["FailBillingFile", "PlanBillingChunks"]]]
+    })
+    error_message = "Whichever step fails, the ledger is told which, and why."
+  }
+
+  assert {
+    condition = jsonencode([
+      for retry in concat(
+        [for state in jsondecode(aws_sfn_state_machine.this.definition).States : state.Retry if state.Type == "Task"],
+        [jsondecode(aws_sfn_state_machine.this.definition).States.LoadBillingChunks.ItemProcessor.States.LoadBillingChunk.Retry],
+      ) : retry
+      ]) == jsonencode([for call in range(4) : [{
+        ErrorEquals = [
+          "Lambda.AWSLambdaException", "Lambda.SdkClientException", "Lambda.ServiceException",
+          "Lambda.TooManyRequestsException", "TransientFailure",
+        ]
+        IntervalSeconds = 2
+        BackoffRate     = 2
+        MaxAttempts     = 5
+        MaxDelaySeconds = 60
+        JitterStrategy  = "FULL"
+    }]])
+    error_message = "Every call is tried again where it may help: after Lambda's own errors and transient failures."
+  }
+
+  assert {
+    condition = jsonencode([
+      for map in [jsondecode(aws_sfn_state_machine.this.definition).States.LoadBillingChunks] : [
+        map.MaxConcurrency, map.ToleratedFailurePercentage, map.Label, map.ItemReader.Resource, map.ItemReader.ReaderConfig,
+        map.ItemProcessor.ProcessorConfig, map.ItemProcessor.States.LoadBillingChunk.Arguments.FunctionName,
+      ]
+      ]) == jsonencode([[
+        8, 100, "LoadBillingChunks", "arn:aws:states:::s3:getObject", { InputType = "JSON" },
+        { ExecutionType = "STANDARD", Mode = "DISTRIBUTED" }, "arn:aws:lambda:eu-west-1:111111111111:function:finops-load-billing-chunk",
+    ]])
+    error_message = "Eight parts at once are read from the plan; one that fails stops no other, and the last step names it."
+  }
+
+  assert {
+    condition = (
+      aws_sfn_state_machine.this.tracing_configuration[0].enabled
+      && aws_sfn_state_machine.this.logging_configuration[0].level == "ERROR"
+      && !aws_sfn_state_machine.this.logging_configuration[0].include_execution_data
+      && aws_cloudwatch_log_group.workflow.name == "/aws/vendedlogs/states/finops-load-large-billing-file"
+      && aws_cloudwatch_log_group.workflow.retention_in_days == 30
+    )
+    error_message = "Errors are logged for 30 days, without the data."
+  }
+}
+
+run "audited" {
+  command = plan
+  module { source = "../../modules/billing" }
+
+  variables {
+    audit = {
+      queue_url = "https://sqs.eu-west-1.amazonaws.com/111111111111/finops-audit-entries.fifo"
+      queue_arn = "arn:aws:sqs:eu-west-1:111111111111:finops-audit-entries.fifo"
+    }
+  }
+
+  assert {
+    condition = jsonencode({
+      for name, policy in output.policy_json : name => [for s in jsondecode(policy).Statement : [s.Effect, s.Action, s.Resource] if s.Sid == "RecordAuditEntries"]
+      }) == jsonencode({
+      for name, policy in output.policy_json : name => [
+        for grant in [["Allow", "sqs:SendMessage", "arn:aws:sqs:eu-west-1:111111111111:finops-audit-entries.fifo"]] : grant if contains(
+          ["fail_billing_file", "finish_billing_file", "load_billing_file"], name
+        )
+      ]
+    })
+    error_message = "The functions that say how a file ended may send to the trail's queue, and nobody to another."
+  }
+
+  assert {
+    condition = alltrue([
+      for name, one in local.functions : lookup(one.environment, "AUDIT_QUEUE_URL", "") == (
+        contains(["fail_billing_file", "finish_billing_file", "load_billing_file"], replace(name, "-", "_")) ? var.audit.queue_url : ""
+      )
+    ])
+    error_message = "Who may send is told where to."
   }
 }
 
@@ -564,82 +584,6 @@ run "functions" {
   }
 }
 
-run "workflow" {
-  command = plan
-  module { source = "../../modules/billing" }
-
-  assert {
-    condition = (
-      aws_sfn_state_machine.this.name == "finops-load-large-billing-file"
-      && aws_sfn_state_machine.this.type == "STANDARD"
-      && jsondecode(aws_sfn_state_machine.this.definition).QueryLanguage == "JSONata"
-      && jsondecode(aws_sfn_state_machine.this.definition).StartAt == "PlanBillingChunks"
-    )
-    error_message = "The workflow is a standard one, in JSONata."
-  }
-
-  assert {
-    condition = jsonencode({
-      for name, state in jsondecode(aws_sfn_state_machine.this.definition).States : name => [
-        state.Type, try(state.Next, null), try(state.Arguments.FunctionName, null),
-        sort(flatten([for one in try(state.Catch, []) : one.ErrorEquals])),
-        distinct([for one in try(state.Catch, []) : [one.Next, one.Output.step]]),
-      ]
-      }) == jsonencode({
-      FailBillingFile   = ["Task", "Failed", "arn:aws:lambda:eu-west-1:111111111111:function:finops-fail-billing-file", [], []]
-      Failed            = ["Fail", null, null, [], []]
-      FinishBillingFile = ["Task", null, "arn:aws:lambda:eu-west-1:111111111111:function:finops-finish-billing-file", ["States.ALL"], [["FailBillingFile", "FinishBillingFile"]]]
-      LoadBillingChunks = ["Map", "FinishBillingFile", null, ["States.ALL", "States.DataLimitExceeded"], [["FailBillingFile", "LoadBillingChunks"]]]
-      PlanBillingChunks = ["Task", "LoadBillingChunks", "arn:aws:lambda:eu-west-1:111111111111:function:finops-plan-billing-chunks", ["States.ALL"], [["FailBillingFile", "PlanBillingChunks"]]]
-    })
-    error_message = "Whichever step fails, the ledger is told which, and why."
-  }
-
-  assert {
-    condition = jsonencode([
-      for retry in concat(
-        [for state in jsondecode(aws_sfn_state_machine.this.definition).States : state.Retry if state.Type == "Task"],
-        [jsondecode(aws_sfn_state_machine.this.definition).States.LoadBillingChunks.ItemProcessor.States.LoadBillingChunk.Retry],
-      ) : retry
-      ]) == jsonencode([for call in range(4) : [{
-        ErrorEquals = [
-          "Lambda.AWSLambdaException", "Lambda.SdkClientException", "Lambda.ServiceException",
-          "Lambda.TooManyRequestsException", "TransientFailure",
-        ]
-        IntervalSeconds = 2
-        BackoffRate     = 2
-        MaxAttempts     = 5
-        MaxDelaySeconds = 60
-        JitterStrategy  = "FULL"
-    }]])
-    error_message = "Every call is tried again where it may help: after Lambda's own errors and transient failures."
-  }
-
-  assert {
-    condition = jsonencode([
-      for map in [jsondecode(aws_sfn_state_machine.this.definition).States.LoadBillingChunks] : [
-        map.MaxConcurrency, map.ToleratedFailurePercentage, map.Label, map.ItemReader.Resource, map.ItemReader.ReaderConfig,
-        map.ItemProcessor.ProcessorConfig, map.ItemProcessor.States.LoadBillingChunk.Arguments.FunctionName,
-      ]
-      ]) == jsonencode([[
-        8, 100, "LoadBillingChunks", "arn:aws:states:::s3:getObject", { InputType = "JSON" },
-        { ExecutionType = "STANDARD", Mode = "DISTRIBUTED" }, "arn:aws:lambda:eu-west-1:111111111111:function:finops-load-billing-chunk",
-    ]])
-    error_message = "Eight parts at once are read from the plan; one that fails stops no other, and the last step names it."
-  }
-
-  assert {
-    condition = (
-      aws_sfn_state_machine.this.tracing_configuration[0].enabled
-      && aws_sfn_state_machine.this.logging_configuration[0].level == "ERROR"
-      && !aws_sfn_state_machine.this.logging_configuration[0].include_execution_data
-      && aws_cloudwatch_log_group.workflow.name == "/aws/vendedlogs/states/finops-load-large-billing-file"
-      && aws_cloudwatch_log_group.workflow.retention_in_days == 30
-    )
-    error_message = "Errors are logged for 30 days, without the data."
-  }
-}
-
 run "alarms" {
   command = plan
   module { source = "../../modules/billing" }
@@ -700,24 +644,17 @@ run "key_and_names" {
     condition = (
       aws_sqs_queue.files.kms_master_key_id == var.kms_key_arn
       && aws_cloudwatch_log_group.workflow.kms_key_id == var.kms_key_arn
-      && jsonencode([
-        for one in aws_s3_bucket_server_side_encryption_configuration.this.rule : [
-          one.bucket_key_enabled, one.apply_server_side_encryption_by_default[0].sse_algorithm,
-          one.apply_server_side_encryption_by_default[0].kms_master_key_id,
-        ]
-      ]) == jsonencode([[true, "aws:kms", var.kms_key_arn]])
+      && module.bucket.settings.kms_key_arn == var.kms_key_arn
     )
     error_message = "The key encrypts bucket, queue and logs."
   }
 
   assert {
     condition = (
-      output.bucket_name == "acme-bills" && aws_s3_bucket.this.force_destroy
+      output.bucket_name == "acme-bills" && module.bucket.settings.force_destroy
       && jsonencode({
-        for one in aws_s3_bucket_lifecycle_configuration.this.rule : one.id => [
-          one.expiration[*].days, one.noncurrent_version_expiration[*].noncurrent_days,
-        ]
-      }) == jsonencode({ chunks = [[14], [1]], quarantine = [[90], [1]], uploads = [[], [30]] })
+        for id, rule in module.bucket.settings.lifecycle_rules : id => [rule.expiration_days, rule.noncurrent_days]
+      }) == jsonencode({ chunks = [14, 1], quarantine = [90, 1], uploads = [null, 30] })
     )
     error_message = "The bucket's name, times and destruction are settings."
   }
@@ -745,238 +682,4 @@ run "key_and_names" {
     )
     error_message = "Alarms are a setting, and all names begin with the prefix."
   }
-}
-
-run "refuses_account_id" {
-  command = plan
-  module { source = "../../modules/billing" }
-  variables {
-    account_id = "1111"
-  }
-  expect_failures = [var.account_id]
-}
-
-run "refuses_name_prefix" {
-  command = plan
-  module { source = "../../modules/billing" }
-  variables {
-    name_prefix = "Fin_Ops"
-  }
-  expect_failures = [var.name_prefix]
-}
-
-run "refuses_packages_without_the_billing_layer" {
-  command = plan
-  module { source = "../../modules/billing" }
-  variables {
-    packages = { code = { path = "a", sha256_base64 = "b" }, layers = { core = { path = "a", sha256_base64 = "b" } } }
-  }
-  expect_failures = [var.packages]
-}
-
-run "refuses_bucket_name" {
-  command = plan
-  module { source = "../../modules/billing" }
-  variables {
-    bucket = { name = "Bills_Of_Acme" }
-  }
-  expect_failures = [var.bucket]
-}
-
-run "refuses_replaced_versions_for_no_day" {
-  command = plan
-  module { source = "../../modules/billing" }
-  variables {
-    bucket = { noncurrent_days = 0 }
-  }
-  expect_failures = [var.bucket]
-}
-
-run "refuses_bad_rows_for_no_day" {
-  command = plan
-  module { source = "../../modules/billing" }
-  variables {
-    bucket = { quarantine_days = 0 }
-  }
-  expect_failures = [var.bucket]
-}
-
-run "refuses_tiny_large_files" {
-  command = plan
-  module { source = "../../modules/billing" }
-  variables {
-    loading = { large_file_bytes = 1023 }
-  }
-  expect_failures = [var.loading]
-}
-
-run "refuses_tiny_chunks" {
-  command = plan
-  module { source = "../../modules/billing" }
-  variables {
-    loading = { chunk_bytes = 1023 }
-  }
-  expect_failures = [var.loading]
-}
-
-run "refuses_no_chunk_at_once" {
-  command = plan
-  module { source = "../../modules/billing" }
-  variables {
-    loading = { chunk_concurrency = 0 }
-  }
-  expect_failures = [var.loading]
-}
-
-run "refuses_too_many_chunks_at_once" {
-  command = plan
-  module { source = "../../modules/billing" }
-  variables {
-    loading = { chunk_concurrency = 101 }
-  }
-  expect_failures = [var.loading]
-}
-
-run "refuses_one_loader" {
-  command = plan
-  module { source = "../../modules/billing" }
-  variables {
-    loading = { maximum_concurrency = 1 }
-  }
-  expect_failures = [var.loading]
-}
-
-run "refuses_too_many_loaders" {
-  command = plan
-  module { source = "../../modules/billing" }
-  variables {
-    loading = { maximum_concurrency = 101 }
-  }
-  expect_failures = [var.loading]
-}
-
-run "refuses_too_few_tries" {
-  command = plan
-  module { source = "../../modules/billing" }
-  variables {
-    loading = { maximum_tries = 2 }
-  }
-  expect_failures = [var.loading]
-}
-
-run "refuses_too_many_tries" {
-  command = plan
-  module { source = "../../modules/billing" }
-  variables {
-    loading = { maximum_tries = 21 }
-  }
-  expect_failures = [var.loading]
-}
-
-run "refuses_too_little_memory" {
-  command = plan
-  module { source = "../../modules/billing" }
-  variables {
-    loading = { memory_mb = 128 }
-  }
-  expect_failures = [var.loading]
-}
-
-run "refuses_too_much_memory" {
-  command = plan
-  module { source = "../../modules/billing" }
-  variables {
-    loading = { memory_mb = 10241 }
-  }
-  expect_failures = [var.loading]
-}
-
-run "refuses_too_little_time" {
-  command = plan
-  module { source = "../../modules/billing" }
-  variables {
-    loading = { timeout_seconds = 60 }
-  }
-  expect_failures = [var.loading]
-}
-
-run "refuses_more_time_than_a_function_has" {
-  command = plan
-  module { source = "../../modules/billing" }
-  variables {
-    loading = { timeout_seconds = 901 }
-  }
-  expect_failures = [var.loading]
-}
-
-run "refuses_rates_of_the_future" {
-  command = plan
-  module { source = "../../modules/billing" }
-  variables {
-    rates = { maximum_age_days = -1 }
-  }
-  expect_failures = [var.rates]
-}
-
-run "refuses_rates_too_old" {
-  command = plan
-  module { source = "../../modules/billing" }
-  variables {
-    rates = { maximum_age_days = 367 }
-  }
-  expect_failures = [var.rates]
-}
-
-run "refuses_unknown_currency" {
-  command = plan
-  module { source = "../../modules/billing" }
-  variables {
-    rates = { static = { cad = "0.79" } }
-  }
-  expect_failures = [var.rates]
-}
-
-run "refuses_rate_of_zero" {
-  command = plan
-  module { source = "../../modules/billing" }
-  variables {
-    rates = { static = { CAD = "0" } }
-  }
-  expect_failures = [var.rates]
-}
-
-run "refuses_rate_that_is_no_number" {
-  command = plan
-  module { source = "../../modules/billing" }
-  variables {
-    rates = { static = { CAD = "0,79" } }
-  }
-  expect_failures = [var.rates]
-}
-
-run "refuses_point_for_thousands_and_decimals" {
-  command = plan
-  module { source = "../../modules/billing" }
-  variables {
-    datasets = { acme = { thousands = "." } }
-  }
-  expect_failures = [var.datasets]
-}
-
-run "refuses_comma_for_thousands_and_decimals" {
-  command = plan
-  module { source = "../../modules/billing" }
-  variables {
-    datasets = { werke = { decimal_comma = true, thousands = "," } }
-  }
-  expect_failures = [var.datasets]
-}
-
-run "refuses_delay" {
-  command = plan
-  module { source = "../../modules/billing" }
-  variables {
-    alarms = { maximum_delay_seconds = 59 }
-  }
-  expect_failures = [var.alarms]
 }

@@ -21,10 +21,11 @@ variables {
   }
 }
 
-run "publish_budget_policy" {
+run "defaults" {
   command = plan
   module { source = "../../modules/budgets_management" }
 
+  # publish budget policy
   assert {
     condition = jsonencode({
       for s in jsondecode(module.publish_budget.policy_json).Statement :
@@ -47,12 +48,8 @@ run "publish_budget_policy" {
     })
     error_message = "The publisher reads the stream, writes statuses, sets deadlines and assumes the spokes' roles."
   }
-}
 
-run "repair_budget_drift_policy" {
-  command = plan
-  module { source = "../../modules/budgets_management" }
-
+  # repair budget drift policy
   assert {
     condition = jsonencode({
       for s in jsondecode(module.repair_budget_drift.policy_json).Statement :
@@ -75,12 +72,8 @@ run "repair_budget_drift_policy" {
     })
     error_message = "The repairer reads both tables, writes statuses, sets deadlines and assumes the spokes' roles."
   }
-}
 
-run "record_budget_result_policy" {
-  command = plan
-  module { source = "../../modules/budgets_management" }
-
+  # record budget result policy
   assert {
     condition = jsonencode({
       for s in jsondecode(module.record_budget_result.policy_json).Statement :
@@ -93,12 +86,8 @@ run "record_budget_result_policy" {
     })
     error_message = "The recorder writes statuses and nothing else."
   }
-}
 
-run "expire_pending_budget_policy" {
-  command = plan
-  module { source = "../../modules/budgets_management" }
-
+  # expire pending budget policy
   assert {
     condition = jsonencode({
       for s in jsondecode(module.expire_pending_budget.policy_json).Statement :
@@ -112,12 +101,8 @@ run "expire_pending_budget_policy" {
     })
     error_message = "The expirer takes deadlines and writes statuses."
   }
-}
 
-run "result_bus" {
-  command = plan
-  module { source = "../../modules/budgets_management" }
-
+  # result bus
   assert {
     condition = jsonencode([
       for s in jsondecode(aws_cloudwatch_event_bus_policy.results.policy).Statement :
@@ -134,6 +119,37 @@ run "result_bus" {
   assert {
     condition     = aws_cloudwatch_event_bus.results.name == "finops-budgets"
     error_message = "The spokes know the bus by its name."
+  }
+
+  # tables
+  assert {
+    condition = alltrue([
+      for table in [aws_dynamodb_table.budgets, aws_dynamodb_table.budget_status] :
+      table.hash_key == "account_id" && table.range_key == "budget_name" && table.billing_mode == "PAY_PER_REQUEST"
+      && table.deletion_protection_enabled && table.point_in_time_recovery[0].enabled
+    ])
+    error_message = "Both tables have the same keys, are protected, and can be restored."
+  }
+
+  assert {
+    condition     = aws_dynamodb_table.budgets.stream_enabled && aws_dynamodb_table.budgets.stream_view_type == "NEW_AND_OLD_IMAGES"
+    error_message = "The stream carries the row before and after."
+  }
+
+  assert {
+    condition     = aws_dynamodb_table.budget_status.stream_enabled != true
+    error_message = "A status wakes nobody."
+  }
+
+  # deadlines
+  assert {
+    condition = (
+      aws_sqs_queue.deadlines.name == "finops-budget-deadlines"
+      && aws_sqs_queue.deadlines.visibility_timeout_seconds == 180
+      && aws_sqs_queue.deadlines.sqs_managed_sse_enabled
+      && aws_lambda_event_source_mapping.expire_pending_budget.function_response_types == toset(["ReportBatchItemFailures"])
+    )
+    error_message = "Deadlines are encrypted, and one that fails does not repeat its neighbours."
   }
 }
 
@@ -169,30 +185,6 @@ run "organization" {
   }
 }
 
-run "tables" {
-  command = plan
-  module { source = "../../modules/budgets_management" }
-
-  assert {
-    condition = alltrue([
-      for table in [aws_dynamodb_table.budgets, aws_dynamodb_table.budget_status] :
-      table.hash_key == "account_id" && table.range_key == "budget_name" && table.billing_mode == "PAY_PER_REQUEST"
-      && table.deletion_protection_enabled && table.point_in_time_recovery[0].enabled
-    ])
-    error_message = "Both tables have the same keys, are protected, and can be restored."
-  }
-
-  assert {
-    condition     = aws_dynamodb_table.budgets.stream_enabled && aws_dynamodb_table.budgets.stream_view_type == "NEW_AND_OLD_IMAGES"
-    error_message = "The stream carries the row before and after."
-  }
-
-  assert {
-    condition     = aws_dynamodb_table.budget_status.stream_enabled != true
-    error_message = "A status wakes nobody."
-  }
-}
-
 run "stream_mapping" {
   command = plan
   module { source = "../../modules/budgets_management" }
@@ -218,21 +210,6 @@ run "stream_mapping" {
   assert {
     condition     = local.publisher_environment["PUBLISH_CONCURRENCY"] == "8"
     error_message = "The publisher works on as many spokes at once as it was told to."
-  }
-}
-
-run "deadlines" {
-  command = plan
-  module { source = "../../modules/budgets_management" }
-
-  assert {
-    condition = (
-      aws_sqs_queue.deadlines.name == "finops-budget-deadlines"
-      && aws_sqs_queue.deadlines.visibility_timeout_seconds == 180
-      && aws_sqs_queue.deadlines.sqs_managed_sse_enabled
-      && aws_lambda_event_source_mapping.expire_pending_budget.function_response_types == toset(["ReportBatchItemFailures"])
-    )
-    error_message = "Deadlines are encrypted, and one that fails does not repeat its neighbours."
   }
 }
 
@@ -328,158 +305,4 @@ run "unprotected_without_alarms" {
     ]) && length(aws_cloudwatch_metric_alarm.delay) == 0 && aws_sqs_queue.deadlines.kms_master_key_id == var.kms_key_arn
     error_message = "Protection and alarms are settings, and the key encrypts tables and queue."
   }
-}
-
-run "refuses_name_prefix" {
-  command = plan
-  module { source = "../../modules/budgets_management" }
-  variables {
-    name_prefix = "Fin_Ops"
-  }
-  expect_failures = [var.name_prefix]
-}
-
-run "refuses_account_id" {
-  command = plan
-  module { source = "../../modules/budgets_management" }
-  variables {
-    account_id = "1111"
-  }
-  expect_failures = [var.account_id]
-}
-
-run "refuses_spoke_account_id" {
-  command = plan
-  module { source = "../../modules/budgets_management" }
-  variables {
-    spoke_account_ids = ["22222222222"]
-  }
-  expect_failures = [var.spoke_account_ids]
-}
-
-run "refuses_more_spokes_than_fit_a_policy" {
-  command = plan
-  module { source = "../../modules/budgets_management" }
-  variables {
-    spoke_account_ids = [for n in range(101) : tostring(100000000000 + n)]
-  }
-  expect_failures = [var.spoke_account_ids]
-}
-
-run "refuses_organization_id" {
-  command = plan
-  module { source = "../../modules/budgets_management" }
-  variables {
-    spoke_account_ids = []
-    organization_id   = "organization"
-  }
-  expect_failures = [var.organization_id]
-}
-
-run "refuses_both_spokes_and_organization" {
-  command = plan
-  module { source = "../../modules/budgets_management" }
-  variables {
-    organization_id = "o-a1b2c3d4e5"
-  }
-  expect_failures = [var.organization_id]
-}
-
-run "refuses_neither_spokes_nor_organization" {
-  command = plan
-  module { source = "../../modules/budgets_management" }
-  variables {
-    spoke_account_ids = []
-  }
-  expect_failures = [var.organization_id]
-}
-
-run "refuses_external_id" {
-  command = plan
-  module { source = "../../modules/budgets_management" }
-  variables {
-    external_id = "not allowed"
-  }
-  expect_failures = [var.external_id]
-}
-
-run "refuses_long_external_id" {
-  command = plan
-  module { source = "../../modules/budgets_management" }
-  variables {
-    external_id = format("%01225d", 0)
-  }
-  expect_failures = [var.external_id]
-}
-
-run "refuses_packages_without_core" {
-  command = plan
-  module { source = "../../modules/budgets_management" }
-  variables {
-    packages = { code = { path = "a", sha256_base64 = "b" }, layers = {} }
-  }
-  expect_failures = [var.packages]
-}
-
-run "refuses_batch_size" {
-  command = plan
-  module { source = "../../modules/budgets_management" }
-  variables {
-    publisher = { batch_size = 10001 }
-  }
-  expect_failures = [var.publisher]
-}
-
-run "refuses_parallelization_factor" {
-  command = plan
-  module { source = "../../modules/budgets_management" }
-  variables {
-    publisher = { parallelization_factor = 11 }
-  }
-  expect_failures = [var.publisher]
-}
-
-run "refuses_concurrency" {
-  command = plan
-  module { source = "../../modules/budgets_management" }
-  variables {
-    publisher = { concurrency = 0 }
-  }
-  expect_failures = [var.publisher]
-}
-
-run "refuses_unbounded_retries" {
-  command = plan
-  module { source = "../../modules/budgets_management" }
-  variables {
-    publisher = { maximum_retries = -1 }
-  }
-  expect_failures = [var.publisher]
-}
-
-run "refuses_record_age" {
-  command = plan
-  module { source = "../../modules/budgets_management" }
-  variables {
-    publisher = { maximum_age_seconds = 86401 }
-  }
-  expect_failures = [var.publisher]
-}
-
-run "refuses_removal_policy" {
-  command = plan
-  module { source = "../../modules/budgets_management" }
-  variables {
-    removal_policy = "retain"
-  }
-  expect_failures = [var.removal_policy]
-}
-
-run "refuses_delay" {
-  command = plan
-  module { source = "../../modules/budgets_management" }
-  variables {
-    alarms = { maximum_delay_seconds = 30 }
-  }
-  expect_failures = [var.alarms]
 }

@@ -27,10 +27,11 @@ variables {
   }
 }
 
-run "spoke_role" {
+run "defaults" {
   command = plan
   module { source = "../../modules/budgets_spoke" }
 
+  # spoke role
   assert {
     condition = jsonencode([
       for s in jsondecode(aws_iam_role.spoke.assume_role_policy).Statement :
@@ -63,12 +64,8 @@ run "spoke_role" {
     condition     = aws_iam_role.spoke.name == "finops-budgets-spoke"
     error_message = "The management account knows the role by its name."
   }
-}
 
-run "apply_budget_policy" {
-  command = plan
-  module { source = "../../modules/budgets_spoke" }
-
+  # apply budget policy
   assert {
     condition = jsonencode({
       for s in jsondecode(module.apply_budget.policy_json).Statement :
@@ -87,12 +84,8 @@ run "apply_budget_policy" {
     })
     error_message = "The applier reads parameters, changes budgets and reports home."
   }
-}
 
-run "alert_topic" {
-  command = plan
-  module { source = "../../modules/budgets_spoke" }
-
+  # alert topic
   assert {
     condition = jsonencode([
       for s in jsondecode(aws_sns_topic.budget_alerts.policy).Statement :
@@ -106,6 +99,12 @@ run "alert_topic" {
         },
     ]])
     error_message = "AWS Budgets, for this account, may publish to the alert topic: nobody else."
+  }
+
+  # reconcile on deployment
+  assert {
+    condition     = aws_lambda_invocation.reconcile.lifecycle_scope == "CRUD" && aws_lambda_invocation.reconcile.terraform_key == "tf"
+    error_message = "Terraform calls the applier on create, update and destroy."
   }
 }
 
@@ -166,185 +165,4 @@ run "seed_budget" {
     )
     error_message = "The applier gets the same defaults, and applies them again when they change."
   }
-}
-
-run "reconcile_on_deployment" {
-  command = plan
-  module { source = "../../modules/budgets_spoke" }
-
-  assert {
-    condition     = aws_lambda_invocation.reconcile.lifecycle_scope == "CRUD" && aws_lambda_invocation.reconcile.terraform_key == "tf"
-    error_message = "Terraform calls the applier on create, update and destroy."
-  }
-}
-
-run "refuses_name_prefix" {
-  command = plan
-  module { source = "../../modules/budgets_spoke" }
-  variables {
-    name_prefix = "Fin_Ops"
-  }
-  expect_failures = [var.name_prefix]
-}
-
-run "refuses_account_id" {
-  command = plan
-  module { source = "../../modules/budgets_spoke" }
-  variables {
-    account_id = "2222"
-  }
-  expect_failures = [var.account_id]
-}
-
-run "refuses_trust_in_nobody" {
-  command = plan
-  module { source = "../../modules/budgets_spoke" }
-  variables {
-    hub = { role_arns = [], external_id = "finops-test", result_bus_arn = "arn:aws:events:us-east-1:111111111111:event-bus/finops-budgets" }
-  }
-  expect_failures = [var.hub]
-}
-
-run "refuses_trust_in_a_whole_account" {
-  command = plan
-  module { source = "../../modules/budgets_spoke" }
-  variables {
-    hub = { role_arns = ["arn:aws:iam::111111111111:root"], external_id = "finops-test", result_bus_arn = "arn:aws:events:us-east-1:111111111111:event-bus/finops-budgets" }
-  }
-  expect_failures = [var.hub]
-}
-
-run "refuses_trust_in_any_role" {
-  command = plan
-  module { source = "../../modules/budgets_spoke" }
-  variables {
-    hub = { role_arns = ["arn:aws:iam::111111111111:role/*"], external_id = "finops-test", result_bus_arn = "arn:aws:events:us-east-1:111111111111:event-bus/finops-budgets" }
-  }
-  expect_failures = [var.hub]
-}
-
-run "refuses_external_id" {
-  command = plan
-  module { source = "../../modules/budgets_spoke" }
-  variables {
-    hub = { role_arns = ["arn:aws:iam::111111111111:role/finops-publish-budget"], external_id = "", result_bus_arn = "arn:aws:events:us-east-1:111111111111:event-bus/finops-budgets" }
-  }
-  expect_failures = [var.hub]
-}
-
-run "refuses_bus" {
-  command = plan
-  module { source = "../../modules/budgets_spoke" }
-  variables {
-    hub = { role_arns = ["arn:aws:iam::111111111111:role/finops-publish-budget"], external_id = "finops-test", result_bus_arn = "finops-budgets" }
-  }
-  expect_failures = [var.hub]
-}
-
-run "refuses_packages_without_core" {
-  command = plan
-  module { source = "../../modules/budgets_spoke" }
-  variables {
-    packages = { code = { path = "a", sha256_base64 = "b" }, layers = {} }
-  }
-  expect_failures = [var.packages]
-}
-
-run "refuses_zero_amount" {
-  command = plan
-  module { source = "../../modules/budgets_spoke" }
-  variables {
-    seed_budget = { amount = "0.00" }
-  }
-  expect_failures = [var.seed_budget]
-}
-
-run "refuses_amount_in_words" {
-  command = plan
-  module { source = "../../modules/budgets_spoke" }
-  variables {
-    seed_budget = { amount = "abc" }
-  }
-  expect_failures = [var.seed_budget]
-}
-
-run "refuses_currency" {
-  command = plan
-  module { source = "../../modules/budgets_spoke" }
-  variables {
-    seed_budget = { currency = "usd" }
-  }
-  expect_failures = [var.seed_budget]
-}
-
-run "refuses_time_unit" {
-  command = plan
-  module { source = "../../modules/budgets_spoke" }
-  variables {
-    seed_budget = { time_unit = "WEEKLY" }
-  }
-  expect_failures = [var.seed_budget]
-}
-
-run "refuses_no_thresholds" {
-  command = plan
-  module { source = "../../modules/budgets_spoke" }
-  variables {
-    notifications = { thresholds = [] }
-  }
-  expect_failures = [var.notifications]
-}
-
-run "refuses_eleven_thresholds" {
-  command = plan
-  module { source = "../../modules/budgets_spoke" }
-  variables {
-    notifications = { thresholds = [for n in range(11) : { type = "ACTUAL", percent = n + 1 }] }
-  }
-  expect_failures = [var.notifications]
-}
-
-run "refuses_same_threshold_twice" {
-  command = plan
-  module { source = "../../modules/budgets_spoke" }
-  variables {
-    notifications = { thresholds = [{ type = "ACTUAL", percent = 80 }, { type = "ACTUAL", percent = 80 }] }
-  }
-  expect_failures = [var.notifications]
-}
-
-run "refuses_threshold_type" {
-  command = plan
-  module { source = "../../modules/budgets_spoke" }
-  variables {
-    notifications = { thresholds = [{ type = "SPENT", percent = 80 }] }
-  }
-  expect_failures = [var.notifications]
-}
-
-run "refuses_threshold_percent" {
-  command = plan
-  module { source = "../../modules/budgets_spoke" }
-  variables {
-    notifications = { thresholds = [{ type = "ACTUAL", percent = 0 }] }
-  }
-  expect_failures = [var.notifications]
-}
-
-run "refuses_email" {
-  command = plan
-  module { source = "../../modules/budgets_spoke" }
-  variables {
-    notifications = { emails = ["finops"] }
-  }
-  expect_failures = [var.notifications]
-}
-
-run "refuses_eleven_emails" {
-  command = plan
-  module { source = "../../modules/budgets_spoke" }
-  variables {
-    notifications = { emails = [for n in range(11) : "finops${n}@example.com"] }
-  }
-  expect_failures = [var.notifications]
 }

@@ -103,10 +103,11 @@ override_resource {
   values          = { arn = "arn:aws:states:eu-west-1:111111111111:stateMachine:finops-invoice-workflow" }
 }
 
-run "receive_invoices_policy" {
+run "defaults" {
   command = plan
   module { source = "../../modules/invoices" }
 
+  # receive invoices policy
   assert {
     condition = jsonencode({
       for s in jsondecode(output.policy_json.receive_invoices).Statement :
@@ -122,12 +123,8 @@ run "receive_invoices_policy" {
     })
     error_message = "The intake reads its queue and starts the workflow."
   }
-}
 
-run "extract_invoice_policy" {
-  command = plan
-  module { source = "../../modules/invoices" }
-
+  # extract invoice policy
   assert {
     condition = jsonencode({
       for s in jsondecode(output.policy_json.extract_invoice).Statement :
@@ -145,12 +142,8 @@ run "extract_invoice_policy" {
     })
     error_message = "The extraction reads documents, has Textract read them, and says when that is done at once."
   }
-}
 
-run "finish_extraction_policy" {
-  command = plan
-  module { source = "../../modules/invoices" }
-
+  # finish extraction policy
   assert {
     condition = jsonencode({
       for s in jsondecode(output.policy_json.finish_extraction).Statement :
@@ -167,12 +160,8 @@ run "finish_extraction_policy" {
     })
     error_message = "The collector reads its queue and Textract's answers."
   }
-}
 
-run "validate_invoice_policy" {
-  command = plan
-  module { source = "../../modules/invoices" }
-
+  # validate invoice policy
   assert {
     condition = jsonencode({
       for s in jsondecode(output.policy_json.validate_invoice).Statement :
@@ -189,12 +178,8 @@ run "validate_invoice_policy" {
     })
     error_message = "The validator reads JSON invoices and rules, and starts workflows of further invoices."
   }
-}
 
-run "review_invoice_policy" {
-  command = plan
-  module { source = "../../modules/invoices" }
-
+  # review invoice policy
   assert {
     condition = jsonencode({
       for s in jsondecode(output.policy_json.review_invoice).Statement :
@@ -209,12 +194,8 @@ run "review_invoice_policy" {
     })
     error_message = "The review says what was decided before it asked."
   }
-}
 
-run "process_invoice_policy" {
-  command = plan
-  module { source = "../../modules/invoices" }
-
+  # process invoice policy
   assert {
     condition = jsonencode({
       for s in jsondecode(output.policy_json.process_invoice).Statement :
@@ -229,12 +210,8 @@ run "process_invoice_policy" {
     })
     error_message = "The function that processes has the table to itself and nothing else."
   }
-}
 
-run "notify_invoice_policy" {
-  command = plan
-  module { source = "../../modules/invoices" }
-
+  # notify invoice policy
   assert {
     condition = jsonencode({
       for s in jsondecode(output.policy_json.notify_invoice).Statement :
@@ -249,12 +226,8 @@ run "notify_invoice_policy" {
     })
     error_message = "The announcer publishes to three topics, and mails nobody unless a sender is set."
   }
-}
 
-run "fail_invoice_policy" {
-  command = plan
-  module { source = "../../modules/invoices" }
-
+  # fail invoice policy
   assert {
     condition = jsonencode({
       for s in jsondecode(output.policy_json.fail_invoice).Statement :
@@ -269,52 +242,8 @@ run "fail_invoice_policy" {
     })
     error_message = "Failures are published to their own topic."
   }
-}
 
-run "shadow_policy" {
-  command = plan
-  module { source = "../../modules/invoices" }
-
-  variables {
-    extraction = { shadow = true }
-  }
-
-  assert {
-    condition = jsonencode([
-      for s in jsondecode(output.policy_json.finish_extraction).Statement : [s.Action, s.Resource] if s.Sid == "ReadDocuments"
-      ]) == jsonencode([[
-        ["s3:GetObjectVersion", "s3:GetObject"], "arn:aws:s3:::finops-invoices-111111111111-eu-west-1/raw/*",
-    ]])
-    error_message = "Who compares both engines reads the document once more."
-  }
-}
-
-run "mailing_policy" {
-  command = plan
-  module { source = "../../modules/invoices" }
-
-  variables {
-    mail_sender = "invoices@example.com"
-  }
-
-  assert {
-    condition = jsonencode([
-      for s in jsondecode(output.policy_json.notify_invoice).Statement : [s.Action, s.Resource] if s.Sid == "MailCustomers"
-      ]) == jsonencode([[
-        "ses:SendEmail",
-        [
-          "arn:aws:ses:eu-west-1:111111111111:identity/invoices@example.com",
-          "arn:aws:ses:eu-west-1:111111111111:identity/example.com",
-        ],
-    ]])
-    error_message = "With a sender, mail goes out from that address alone."
-  }
-}
-
-run "other_roles" {
-  command = plan
-  module { source = "../../modules/invoices" }
-
+  # other roles
   assert {
     condition = jsonencode({
       for s in jsondecode(output.policy_json.workflow).Statement :
@@ -371,6 +300,134 @@ run "other_roles" {
     ])
     error_message = "Every role is looked at above."
   }
+
+  # bucket
+  assert {
+    condition     = output.bucket_name == "finops-invoices-111111111111-eu-west-1" && !module.bucket.settings.force_destroy
+    error_message = "The bucket's name is the account's and region's own, and it is not destroyed with what it holds."
+  }
+
+  assert {
+    condition = jsonencode([
+      for s in jsondecode(module.bucket.policy_json).Statement :
+      [s.Sid, s.Effect, s.Principal, s.Action, sort(flatten([s.Resource])), s.Condition]
+      ]) == jsonencode([[
+        "DenyWithoutTls", "Deny", { AWS = "*" }, "s3:*", ["arn:aws:s3:::finops-invoices-111111111111-eu-west-1", "arn:aws:s3:::finops-invoices-111111111111-eu-west-1/*"], { Bool = { "aws:SecureTransport" = "false" } },
+    ]])
+    error_message = "The bucket's policy refuses whoever comes without TLS, and grants nothing."
+  }
+
+  assert {
+    condition = jsonencode(module.bucket.settings.lifecycle_rules) == jsonencode({
+      uploads = { abort_upload_days = 2, archive_days = null, expiration_days = null, noncurrent_days = 365, prefix = "" }
+    })
+    error_message = "Only replaced versions and unfinished uploads are removed."
+  }
+
+  assert {
+    condition = jsonencode({
+      for one in aws_s3_bucket_notification.this.queue : one.filter_prefix => [one.id, one.events, one.queue_arn]
+      }) == jsonencode({
+      "json/" = ["json", ["s3:ObjectCreated:*"], "arn:aws:sqs:eu-west-1:111111111111:finops-invoice-files"]
+      "raw/"  = ["raw", ["s3:ObjectCreated:*"], "arn:aws:sqs:eu-west-1:111111111111:finops-invoice-files"]
+    })
+    error_message = "Documents and JSON wake the intake; what the flow itself writes wakes nobody."
+  }
+
+  # queues
+  assert {
+    condition = jsonencode({
+      for name, queue in aws_sqs_queue.this : name => [
+        for s in jsondecode(queue.policy).Statement : [s.Effect, s.Principal, s.Action, s.Resource, s.Condition]
+      ]
+      }) == jsonencode({
+      extractions = [["Allow", { Service = "sns.amazonaws.com" }, "sqs:SendMessage", "arn:aws:sqs:eu-west-1:111111111111:finops-invoice-extractions", {
+        ArnEquals    = { "aws:SourceArn" = "arn:aws:sns:eu-west-1:111111111111:finops-invoices-extractions" }
+        StringEquals = { "aws:SourceAccount" = "111111111111" }
+      }]]
+      files = [["Allow", { Service = "s3.amazonaws.com" }, "sqs:SendMessage", "arn:aws:sqs:eu-west-1:111111111111:finops-invoice-files", {
+        ArnEquals    = { "aws:SourceArn" = "arn:aws:s3:::finops-invoices-111111111111-eu-west-1" }
+        StringEquals = { "aws:SourceAccount" = "111111111111" }
+      }]]
+    })
+    error_message = "This bucket and this topic, and nothing else, put messages into the queues."
+  }
+
+  assert {
+    condition = jsonencode({
+      for name, queue in aws_sqs_queue.this : name => [
+        queue.visibility_timeout_seconds, queue.message_retention_seconds, queue.sqs_managed_sse_enabled, jsondecode(queue.redrive_policy),
+      ]
+      }) == jsonencode({
+      extractions = [1800, 1209600, true, { deadLetterTargetArn = "arn:aws:sqs:eu-west-1:111111111111:finops-finish-extraction-failures", maxReceiveCount = 5 }]
+      files       = [360, 1209600, true, { deadLetterTargetArn = "arn:aws:sqs:eu-west-1:111111111111:finops-receive-invoices-failures", maxReceiveCount = 5 }]
+    })
+    error_message = "Messages are encrypted, kept for 14 days, and after five failures wait in the function's failure queue."
+  }
+
+  assert {
+    condition = alltrue([
+      for mapping in aws_lambda_event_source_mapping.this : mapping.function_response_types == toset(["ReportBatchItemFailures"])
+    ])
+    error_message = "One bad message of a batch fails alone."
+  }
+
+  # table
+  assert {
+    condition = (
+      aws_dynamodb_table.invoices.name == "finops-invoices"
+      && aws_dynamodb_table.invoices.deletion_protection_enabled
+      && aws_dynamodb_table.invoices.point_in_time_recovery[0].enabled
+      && aws_dynamodb_table.invoices.server_side_encryption[0].enabled
+    )
+    error_message = "The table is encrypted, protected and can be restored."
+  }
+
+  # alarms
+  assert {
+    condition     = sort(keys(aws_cloudwatch_metric_alarm.flow)) == sort(["extractions-delay", "files-delay", "workflow-failures"])
+    error_message = "Messages that wait and executions that fail raise an alarm."
+  }
+}
+
+run "shadow_policy" {
+  command = plan
+  module { source = "../../modules/invoices" }
+
+  variables {
+    extraction = { shadow = true }
+  }
+
+  assert {
+    condition = jsonencode([
+      for s in jsondecode(output.policy_json.finish_extraction).Statement : [s.Action, s.Resource] if s.Sid == "ReadDocuments"
+      ]) == jsonencode([[
+        ["s3:GetObjectVersion", "s3:GetObject"], "arn:aws:s3:::finops-invoices-111111111111-eu-west-1/raw/*",
+    ]])
+    error_message = "Who compares both engines reads the document once more."
+  }
+}
+
+run "mailing_policy" {
+  command = plan
+  module { source = "../../modules/invoices" }
+
+  variables {
+    mail_sender = "invoices@example.com"
+  }
+
+  assert {
+    condition = jsonencode([
+      for s in jsondecode(output.policy_json.notify_invoice).Statement : [s.Action, s.Resource] if s.Sid == "MailCustomers"
+      ]) == jsonencode([[
+        "ses:SendEmail",
+        [
+          "arn:aws:ses:eu-west-1:111111111111:identity/invoices@example.com",
+          "arn:aws:ses:eu-west-1:111111111111:identity/example.com",
+        ],
+    ]])
+    error_message = "With a sender, mail goes out from that address alone."
+  }
 }
 
 run "audited" {
@@ -410,105 +467,6 @@ run "audited" {
       )
     ])
     error_message = "Who may send is told where to."
-  }
-}
-
-run "bucket" {
-  command = plan
-  module { source = "../../modules/invoices" }
-
-  assert {
-    condition     = aws_s3_bucket.this.bucket == "finops-invoices-111111111111-eu-west-1" && !aws_s3_bucket.this.force_destroy
-    error_message = "The bucket's name is the account's and region's own, and it is not destroyed with what it holds."
-  }
-
-  assert {
-    condition = jsonencode([
-      for s in jsondecode(aws_s3_bucket_policy.this.policy).Statement :
-      [s.Sid, s.Effect, s.Principal, s.Action, sort(flatten([s.Resource])), s.Condition]
-      ]) == jsonencode([[
-        "DenyWithoutTls", "Deny", { AWS = "*" }, "s3:*", ["arn:aws:s3:::finops-invoices-111111111111-eu-west-1", "arn:aws:s3:::finops-invoices-111111111111-eu-west-1/*"], { Bool = { "aws:SecureTransport" = "false" } },
-    ]])
-    error_message = "The bucket's policy refuses whoever comes without TLS, and grants nothing."
-  }
-
-  assert {
-    condition = (
-      aws_s3_bucket_public_access_block.this.block_public_acls
-      && aws_s3_bucket_public_access_block.this.block_public_policy
-      && aws_s3_bucket_public_access_block.this.ignore_public_acls
-      && aws_s3_bucket_public_access_block.this.restrict_public_buckets
-      && aws_s3_bucket_ownership_controls.this.rule[0].object_ownership == "BucketOwnerEnforced"
-      && aws_s3_bucket_versioning.this.versioning_configuration[0].status == "Enabled"
-    )
-    error_message = "Nothing in the bucket is ever public, and what is replaced stays readable."
-  }
-
-  assert {
-    condition = jsonencode({
-      for one in aws_s3_bucket_notification.this.queue : one.filter_prefix => [one.id, one.events, one.queue_arn]
-      }) == jsonencode({
-      "json/" = ["json", ["s3:ObjectCreated:*"], "arn:aws:sqs:eu-west-1:111111111111:finops-invoice-files"]
-      "raw/"  = ["raw", ["s3:ObjectCreated:*"], "arn:aws:sqs:eu-west-1:111111111111:finops-invoice-files"]
-    })
-    error_message = "Documents and JSON wake the intake; what the flow itself writes wakes nobody."
-  }
-}
-
-run "queues" {
-  command = plan
-  module { source = "../../modules/invoices" }
-
-  assert {
-    condition = jsonencode({
-      for name, queue in aws_sqs_queue.this : name => [
-        for s in jsondecode(queue.policy).Statement : [s.Effect, s.Principal, s.Action, s.Resource, s.Condition]
-      ]
-      }) == jsonencode({
-      extractions = [["Allow", { Service = "sns.amazonaws.com" }, "sqs:SendMessage", "arn:aws:sqs:eu-west-1:111111111111:finops-invoice-extractions", {
-        ArnEquals    = { "aws:SourceArn" = "arn:aws:sns:eu-west-1:111111111111:finops-invoices-extractions" }
-        StringEquals = { "aws:SourceAccount" = "111111111111" }
-      }]]
-      files = [["Allow", { Service = "s3.amazonaws.com" }, "sqs:SendMessage", "arn:aws:sqs:eu-west-1:111111111111:finops-invoice-files", {
-        ArnEquals    = { "aws:SourceArn" = "arn:aws:s3:::finops-invoices-111111111111-eu-west-1" }
-        StringEquals = { "aws:SourceAccount" = "111111111111" }
-      }]]
-    })
-    error_message = "This bucket and this topic, and nothing else, put messages into the queues."
-  }
-
-  assert {
-    condition = jsonencode({
-      for name, queue in aws_sqs_queue.this : name => [
-        queue.visibility_timeout_seconds, queue.message_retention_seconds, queue.sqs_managed_sse_enabled, jsondecode(queue.redrive_policy),
-      ]
-      }) == jsonencode({
-      extractions = [1800, 1209600, true, { deadLetterTargetArn = "arn:aws:sqs:eu-west-1:111111111111:finops-finish-extraction-failures", maxReceiveCount = 5 }]
-      files       = [360, 1209600, true, { deadLetterTargetArn = "arn:aws:sqs:eu-west-1:111111111111:finops-receive-invoices-failures", maxReceiveCount = 5 }]
-    })
-    error_message = "Messages are encrypted, kept for 14 days, and after five failures wait in the function's failure queue."
-  }
-
-  assert {
-    condition = alltrue([
-      for mapping in aws_lambda_event_source_mapping.this : mapping.function_response_types == toset(["ReportBatchItemFailures"])
-    ])
-    error_message = "One bad message of a batch fails alone."
-  }
-}
-
-run "table" {
-  command = plan
-  module { source = "../../modules/invoices" }
-
-  assert {
-    condition = (
-      aws_dynamodb_table.invoices.name == "finops-invoices"
-      && aws_dynamodb_table.invoices.deletion_protection_enabled
-      && aws_dynamodb_table.invoices.point_in_time_recovery[0].enabled
-      && aws_dynamodb_table.invoices.server_side_encryption[0].enabled
-    )
-    error_message = "The table is encrypted, protected and can be restored."
   }
 }
 
@@ -554,54 +512,6 @@ run "workflow" {
       if state.Type == "Task" && !contains(["ExtractInvoice", "FailInvoice"], name)
     ])
     error_message = "A redriven execution goes on with any step."
-  }
-}
-
-run "settings_that_cannot_be" {
-  command = plan
-  module { source = "../../modules/invoices" }
-
-  variables {
-    account_id  = "11"
-    name_prefix = "Fin"
-    bucket      = { name = "A" }
-    intake      = { maximum_concurrency = 1 }
-    extraction  = { engine = "guess" }
-    validation  = { json_currency = "dollars" }
-    review      = { days = 0 }
-    alarms      = { maximum_delay_seconds = 1 }
-    mail_sender = "nobody"
-  }
-
-  expect_failures = [
-    var.account_id, var.name_prefix, var.bucket, var.intake, var.extraction, var.validation, var.review, var.alarms,
-    var.mail_sender,
-  ]
-}
-
-run "rules_that_cannot_be" {
-  command = plan
-  module { source = "../../modules/invoices" }
-
-  variables {
-    validation = {
-      rules = [
-        { name = "a", expression = "total > 1", message = "m", severity = "WORSE" },
-        { name = "a", expression = "total > 2", message = "m" },
-      ]
-    }
-  }
-
-  expect_failures = [var.validation]
-}
-
-run "alarms" {
-  command = plan
-  module { source = "../../modules/invoices" }
-
-  assert {
-    condition     = sort(keys(aws_cloudwatch_metric_alarm.flow)) == sort(["extractions-delay", "files-delay", "workflow-failures"])
-    error_message = "Messages that wait and executions that fail raise an alarm."
   }
 }
 

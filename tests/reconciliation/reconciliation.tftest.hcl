@@ -50,38 +50,27 @@ run "own_account_alone" {
   }
 
   assert {
-    condition = alltrue([
-      aws_s3_bucket_public_access_block.this.block_public_acls,
-      aws_s3_bucket_public_access_block.this.block_public_policy,
-      aws_s3_bucket_public_access_block.this.ignore_public_acls,
-      aws_s3_bucket_public_access_block.this.restrict_public_buckets,
-      aws_s3_bucket_versioning.this.versioning_configuration[0].status == "Enabled",
-      aws_s3_bucket_ownership_controls.this.rule[0].object_ownership == "BucketOwnerEnforced",
-      one(aws_s3_bucket_server_side_encryption_configuration.this.rule).apply_server_side_encryption_by_default[0].sse_algorithm == "AES256",
-      !aws_s3_bucket.this.force_destroy,
-    ])
-    error_message = "The bucket is private, versioned, encrypted, and stays."
+    condition     = !module.bucket.settings.force_destroy && module.bucket.settings.kms_key_arn == null
+    error_message = "The bucket is encrypted with S3's own key, and is not destroyed while it holds objects."
   }
 
   assert {
     condition = jsonencode([
-      for s in jsondecode(data.aws_iam_policy_document.bucket.json).Statement : [s.Sid, s.Effect, s.Principal, s.Action, s.Condition]
+      for s in jsondecode(module.bucket.policy_json).Statement : [s.Sid, s.Effect, s.Principal, s.Action, s.Condition]
     ]) == jsonencode([["DenyWithoutTls", "Deny", { AWS = "*" }, "s3:*", { Bool = { "aws:SecureTransport" = "false" } }]])
     error_message = "The bucket is reached by TLS only."
   }
 
   assert {
-    condition = {
-      for rule in aws_s3_bucket_lifecycle_configuration.this.rule : rule.id => [
-        try(rule.filter[0].prefix, ""), try(rule.expiration[0].days, 0),
-        try(one(rule.transition).days, 0), try(rule.noncurrent_version_expiration[0].noncurrent_days, 0),
-      ]
-      } == {
-      replaced    = ["", 0, 0, 365]
-      provisional = ["provisional/", 60, 0, 0]
-      reports     = ["reports/", 0, 90, 0]
-      cache       = ["cache/", 400, 0, 0]
-    }
+    condition = jsonencode({
+      for id, rule in module.bucket.settings.lifecycle_rules :
+      id => [rule.prefix, rule.expiration_days, rule.archive_days, rule.noncurrent_days, rule.abort_upload_days]
+      }) == jsonencode({
+      replaced    = ["", null, null, 365, 2]
+      provisional = ["provisional/", 60, null, null, null]
+      reports     = ["reports/", null, 90, null, null]
+      cache       = ["cache/", 400, null, null, null]
+    })
     error_message = "Provisional reports and cached answers go, reports move, replaced versions go."
   }
 
@@ -217,238 +206,9 @@ run "everything_set" {
     condition = (
       aws_sns_topic.reports.kms_master_key_id == var.kms_key_arn
       && aws_s3_object.configuration.kms_key_id == var.kms_key_arn
-      && one(aws_s3_bucket_server_side_encryption_configuration.this.rule).apply_server_side_encryption_by_default[0].kms_master_key_id == var.kms_key_arn
+      && module.bucket.settings.kms_key_arn == var.kms_key_arn
       && length(aws_cloudwatch_metric_alarm.flow) == 0
     )
     error_message = "The key encrypts bucket, objects and topic; alarms can be off."
   }
-}
-
-run "refuses_rates_of_the_future" {
-  command = plan
-  module { source = "../../modules/reconciliation" }
-  variables {
-    rates = { maximum_age_days = -1 }
-  }
-  expect_failures = [var.rates]
-}
-
-run "refuses_a_rate_of_zero" {
-  command = plan
-  module { source = "../../modules/reconciliation" }
-  variables {
-    rates = { static = { CAD = "0" } }
-  }
-  expect_failures = [var.rates]
-}
-
-run "refuses_an_account_id_of_eleven_digits" {
-  command = plan
-  module { source = "../../modules/reconciliation" }
-  variables {
-    account_id = "11111111111"
-  }
-  expect_failures = [var.account_id]
-}
-
-run "refuses_a_name_prefix_in_capitals" {
-  command = plan
-  module { source = "../../modules/reconciliation" }
-  variables {
-    name_prefix = "FinOps"
-  }
-  expect_failures = [var.name_prefix]
-}
-
-run "refuses_packages_without_the_layer_duckdb" {
-  command = plan
-  module { source = "../../modules/reconciliation" }
-  variables {
-    packages = {
-      code   = { path = "finops.zip", sha256_base64 = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=" }
-      layers = { core = { path = "core.zip", sha256_base64 = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=" }, reports = { path = "reports.zip", sha256_base64 = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=" } }
-    }
-  }
-  expect_failures = [var.packages]
-}
-
-run "refuses_a_configuration_that_is_no_mapping" {
-  command = plan
-  module { source = "../../modules/reconciliation" }
-  variables {
-    configuration = "- one\n- two\n"
-  }
-  expect_failures = [var.configuration]
-}
-
-run "refuses_the_own_account_as_another_payer" {
-  command = plan
-  module { source = "../../modules/reconciliation" }
-  variables {
-    payers      = ["111111111111"]
-    external_id = "finops-example"
-  }
-  expect_failures = [var.payers]
-}
-
-run "refuses_a_payer_of_the_configuration_that_no_role_is_assumed_in" {
-  command = plan
-  module { source = "../../modules/reconciliation" }
-  variables {
-    configuration = "payer_accounts: [{id: 555555555555}]"
-  }
-  expect_failures = [var.payers]
-}
-
-run "refuses_payers_without_an_external_id" {
-  command = plan
-  module { source = "../../modules/reconciliation" }
-  variables {
-    payers = ["555555555555"]
-  }
-  expect_failures = [var.external_id]
-}
-
-run "refuses_an_external_id_with_a_space" {
-  command = plan
-  module { source = "../../modules/reconciliation" }
-  variables {
-    external_id = "fin ops"
-  }
-  expect_failures = [var.external_id]
-}
-
-run "refuses_a_source_that_is_unknown" {
-  command = plan
-  module { source = "../../modules/reconciliation" }
-  variables {
-    costs = { source = "cur" }
-  }
-  expect_failures = [var.costs]
-}
-
-run "refuses_exports_that_are_nowhere" {
-  command = plan
-  module { source = "../../modules/reconciliation" }
-  variables {
-    costs = { source = "focus" }
-  }
-  expect_failures = [var.costs]
-}
-
-run "refuses_an_exports_uri_with_a_wildcard" {
-  command = plan
-  module { source = "../../modules/reconciliation" }
-  variables {
-    costs = { source = "focus", exports_uris = ["s3://exports/*"] }
-  }
-  expect_failures = [var.costs]
-}
-
-run "refuses_a_ledger_without_its_database" {
-  command = plan
-  module { source = "../../modules/reconciliation" }
-  variables {
-    costs = { source = "ledger" }
-  }
-  expect_failures = [var.costs]
-}
-
-run "refuses_to_ask_cost_explorer_never" {
-  command = plan
-  module { source = "../../modules/reconciliation" }
-  variables {
-    costs = { calls_per_second = 0 }
-  }
-  expect_failures = [var.costs]
-}
-
-run "refuses_to_close_a_month_after_it_is_watched" {
-  command = plan
-  module { source = "../../modules/reconciliation" }
-  variables {
-    reporting = { close_day = 16 }
-  }
-  expect_failures = [var.reporting]
-}
-
-run "refuses_a_format_twice" {
-  command = plan
-  module { source = "../../modules/reconciliation" }
-  variables {
-    reporting = { formats = ["csv", "csv"] }
-  }
-  expect_failures = [var.reporting]
-}
-
-run "refuses_a_format_that_is_unknown" {
-  command = plan
-  module { source = "../../modules/reconciliation" }
-  variables {
-    reporting = { formats = ["pdf"] }
-  }
-  expect_failures = [var.reporting]
-}
-
-run "refuses_links_that_outlive_credentials" {
-  command = plan
-  module { source = "../../modules/reconciliation" }
-  variables {
-    reporting = { link_seconds = 86400 }
-  }
-  expect_failures = [var.reporting]
-}
-
-run "refuses_too_little_memory" {
-  command = plan
-  module { source = "../../modules/reconciliation" }
-  variables {
-    reporting = { memory_mb = 256 }
-  }
-  expect_failures = [var.reporting]
-}
-
-run "refuses_recipients_without_a_sender" {
-  command = plan
-  module { source = "../../modules/reconciliation" }
-  variables {
-    notifications = { mail_recipients = ["cfo@example.com"] }
-  }
-  expect_failures = [var.notifications]
-}
-
-run "refuses_what_is_no_address" {
-  command = plan
-  module { source = "../../modules/reconciliation" }
-  variables {
-    notifications = { mail_sender = "finops", mail_recipients = ["cfo@example.com"] }
-  }
-  expect_failures = [var.notifications]
-}
-
-run "refuses_a_webhook_url_in_place_of_a_secret" {
-  command = plan
-  module { source = "../../modules/reconciliation" }
-  variables {
-    notifications = { webhook_secret_arn = "https://hooks.example.com/1" }
-  }
-  expect_failures = [var.notifications]
-}
-
-run "refuses_to_drop_the_reports_of_an_open_month" {
-  command = plan
-  module { source = "../../modules/reconciliation" }
-  variables {
-    bucket = { provisional_days = 30 }
-  }
-  expect_failures = [var.bucket]
-}
-
-run "refuses_to_archive_before_s3_does" {
-  command = plan
-  module { source = "../../modules/reconciliation" }
-  variables {
-    bucket = { archive_days = 29 }
-  }
-  expect_failures = [var.bucket]
 }

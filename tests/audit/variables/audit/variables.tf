@@ -1,0 +1,1 @@
+../../../../modules/audit/variables.tf

@@ -1,0 +1,1 @@
+../../../../modules/billing/variables.tf

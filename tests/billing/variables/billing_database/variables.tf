@@ -1,0 +1,1 @@
+../../../../modules/billing_database/variables.tf

@@ -1,0 +1,1 @@
+../../../../modules/budgets_management/variables.tf

@@ -1,0 +1,54 @@
+# Values that the module refuses, one per run. Its variables alone make a module without a provider, which is quick.
+
+variables {
+  account_id      = "111111111111"
+  region          = "eu-west-1"
+  environment     = "prod"
+  image           = "111111111111.dkr.ecr.eu-west-1.amazonaws.com/finops-console:1"
+  domain_name     = "finops.example.com"
+  certificate_arn = "arn:aws:acm:eu-west-1:111111111111:certificate/1b7c"
+  login_domain    = "example-finops"
+  network = {
+    vpc_id             = "vpc-0a1b"
+    public_subnet_ids  = ["subnet-0a", "subnet-0b"]
+    private_subnet_ids = ["subnet-1a"]
+    ingress_cidrs      = ["203.0.113.0/24", "198.51.100.0/24"]
+  }
+  flows = {
+    invoices_bucket     = "inv"
+    billing_bucket      = "bil"
+    database_arn        = "arn:aws:rds:eu-west-1:111111111111:cluster:finops"
+    database_secret_arn = "arn:aws:secretsmanager:eu-west-1:111111111111:secret:db"
+  }
+}
+
+run "nobody_says_who_they_are_outside_the_local_cloud" {
+  command = plan
+  variables { environment = "local" }
+  expect_failures = [var.environment]
+}
+
+run "an_image_without_a_tag_is_refused" {
+  command = plan
+  variables { image = "finops-console" }
+  expect_failures = [var.image]
+}
+
+run "a_host_name_is_wanted" {
+  command = plan
+  variables { domain_name = "https://finops.example.com/" }
+  expect_failures = [var.domain_name]
+}
+
+run "a_load_balancer_needs_two_subnets" {
+  command = plan
+  variables {
+    network = {
+      vpc_id             = "vpc-0a1b"
+      public_subnet_ids  = ["subnet-0a"]
+      private_subnet_ids = ["subnet-1a"]
+      ingress_cidrs      = []
+    }
+  }
+  expect_failures = [var.network]
+}

@@ -1,0 +1,1 @@
+../../../../modules/invoices/variables.tf

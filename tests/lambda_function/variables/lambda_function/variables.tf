@@ -1,0 +1,1 @@
+../../../../modules/lambda_function/variables.tf

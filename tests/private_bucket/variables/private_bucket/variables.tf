@@ -1,0 +1,1 @@
+../../../../modules/private_bucket/variables.tf

@@ -1,0 +1,1 @@
+../../../../modules/reconciliation/variables.tf

@@ -1,0 +1,1 @@
+../../../../modules/reconciliation_payer/variables.tf
