@@ -13,16 +13,16 @@ from hypothesis import strategies as st
 
 from finops.shared.audit import (
     DETAILS_LIMIT,
-    MemoryRecorder,
     NoAudit,
     canonical,
     digest,
     entry_id,
-    plain,
+    json_value,
     rfc3339,
 )
 from finops.shared.money import Money
 from tests.audit.fakes import event
+from tests.audit.recorders import MemoryRecorder
 
 anything = st.recursive(
     st.none()
@@ -43,10 +43,10 @@ def test_whatever_a_flow_says_is_written_in_one_way_and_read_back_the_same(value
     def refuse(number: str) -> None:
         raise AssertionError(number)
 
-    text = canonical(plain(value))
+    text = canonical(json_value(value))
     read = json.loads(text, parse_float=refuse, parse_constant=refuse)
-    assert read == plain(value)
-    assert canonical(plain(read)) == text
+    assert read == json_value(value)
+    assert canonical(json_value(read)) == text
     assert text.isascii()
     assert not any(byte < 32 for byte in text)
 
@@ -59,13 +59,13 @@ def test_the_order_of_a_document_changes_nothing(document: dict[str, int], rando
 
 
 def test_values_without_a_json_word_are_their_text() -> None:
-    assert plain({"amount": Decimal("1.10"), 7: date(2026, 3, 1), "set": {"b", "a"}}) == {
+    assert json_value({"amount": Decimal("1.10"), 7: date(2026, 3, 1), "set": {"b", "a"}}) == {
         "amount": "1.10",
         "7": "2026-03-01",
         "set": ["a", "b"],
     }
-    assert plain(1.5) == "1.5"
-    assert plain(Money(Decimal("1.5"), "USD")) == str(Money(Decimal("1.5"), "USD"))
+    assert json_value(1.5) == "1.5"
+    assert json_value(Money(Decimal("1.5"), "USD")) == str(Money(Decimal("1.5"), "USD"))
 
 
 @given(st.datetimes(timezones=st.timezones()), st.datetimes(timezones=st.timezones()))

@@ -17,9 +17,10 @@ from finops.billing.ports import FileEntry
 from finops.billing.rates_loader import RatesLoader
 from finops.billing.rows import DatasetFormat
 from finops.billing.service import FileLoader, Settings
-from finops.shared.audit import MemoryRecorder, digest
+from finops.shared.audit import digest
 from finops.shared.errors import ConfigurationError, FinOpsError, TransientFailure
 from finops.shared.rates import RatePolicy
+from tests.audit.recorders import MemoryRecorder
 from tests.billing.fakes import FINISHED, FakeObjects, FakeQuarantine, FakeStore, FakeWorkflow
 
 HEADER = "id,company_name,country,city,product_line,item,bill_date,currency,bill_amount\n"

@@ -17,9 +17,9 @@ from finops.budgets.domain import BudgetKey, NotificationType, RemovalPolicy, St
 from finops.budgets.drift import DriftRepairer
 from finops.budgets.ports import BudgetStatus
 from finops.budgets.service import BudgetPublisher, ResultRecorder
-from finops.shared.audit import MemoryRecorder
 from finops.shared.errors import RejectedInput, TransientFailure
 from finops.shared.observability import metrics
+from tests.audit.recorders import MemoryRecorder
 from tests.budgets.fakes import (
     ACCOUNT,
     NOW,

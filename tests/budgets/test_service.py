@@ -29,8 +29,9 @@ from finops.budgets.service import (
     ResultRecorder,
     publish_in_order,
 )
-from finops.shared.audit import MemoryRecorder, digest
+from finops.shared.audit import digest
 from finops.shared.errors import ConfigurationError, RejectedInput, TransientFailure
+from tests.audit.recorders import MemoryRecorder
 from tests.budgets.fakes import (
     ACCOUNT,
     NOW,

@@ -25,8 +25,8 @@ from finops.invoices.domain import (
     Severity,
 )
 from finops.invoices.review import ReviewDesk
-from finops.shared.audit import MemoryRecorder
 from finops.shared.errors import ConfigurationError
+from tests.audit.recorders import MemoryRecorder
 from tests.budgets.fakes import FakeStatuses, FakeTable
 from tests.invoices.builders import record
 from tests.invoices.fakes import FakeClock, FakeObjects, FakeStore, FakeWorkflow

@@ -22,8 +22,9 @@ from finops.invoices.service import (
     InvoiceValidator,
 )
 from finops.invoices.validation import Outcome, ValidationSettings
-from finops.shared.audit import AuditEvent, MemoryRecorder, digest
+from finops.shared.audit import AuditEvent, digest
 from finops.shared.errors import RejectedInput, TransientFailure
+from tests.audit.recorders import MemoryRecorder
 from tests.invoices.builders import document
 from tests.invoices.fakes import (
     Calls,

@@ -16,8 +16,8 @@ from finops.reconciliation.domain import Charge, ChargeCategory, IssuedInvoice, 
 from finops.reconciliation.ports import ChargeQuery, ControlTotal, Detail, RevisionTaken, Stored
 from finops.reconciliation.report import Report, as_document
 from finops.reconciliation.service import Reconciler
-from finops.shared.audit import MemoryRecorder
 from finops.shared.periods import Month
+from tests.audit.recorders import MemoryRecorder
 
 PAYER = "111111111111"
 PAYMENTS = "222222222222"

@@ -13,9 +13,9 @@ from finops.reconciliation.mapping import Account, Ownership
 from finops.reconciliation.messages import headline, subject, webhook_message
 from finops.reconciliation.ports import Detail
 from finops.reconciliation.report import Agreement, Report, as_document
-from finops.shared.audit import MemoryRecorder
 from finops.shared.errors import ConfigurationError, RejectedInput
 from finops.shared.rates import Rate
+from tests.audit.recorders import MemoryRecorder
 from tests.reconciliation.fakes import (
     OCTOBER,
     PAYER,

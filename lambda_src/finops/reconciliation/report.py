@@ -308,10 +308,10 @@ class Report:
 
 def as_document(report: Report) -> dict[str, Any]:
     """The report in JSON's types: amounts are texts, dates ISO 8601, null what is not there."""
-    return {one.name: _plain(getattr(report, one.name)) for one in fields(report)}
+    return {one.name: _json_value(getattr(report, one.name)) for one in fields(report)}
 
 
-def _plain(value: Any) -> Any:
+def _json_value(value: Any) -> Any:
     if value is None or isinstance(value, bool | int):
         return value
     if isinstance(value, Decimal):
@@ -321,7 +321,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, tuple):
-        return [_plain(one) for one in value]
+        return [_json_value(one) for one in value]
     if is_dataclass(value):
-        return {one.name: _plain(getattr(value, one.name)) for one in fields(value)}
+        return {one.name: _json_value(getattr(value, one.name)) for one in fields(value)}
     return str(value)

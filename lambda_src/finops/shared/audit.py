@@ -1,7 +1,7 @@
 """What a flow tells the audit trail, and how that is written as bytes.
 
 A service takes an `AuditRecorder` and calls `record` once a thing is done. Handlers give it
-`finops.audit.recorder.audit_recorder()`; tests give it `MemoryRecorder`.
+`finops.audit.recorder.audit_recorder()`.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class AuditEvent:
         output_sha256: Digest of what was written, or empty.
         counts: Such as rows_read; whole numbers.
         correlation_id: The id that the flow's log lines have.
-        details: Small facts such as `before` and `after`. What JSON has no word for, such as a
+        details: Small facts such as `before` and `after`. What JSON has no type for, such as a
             Decimal, is written as its text; floats too.
     """
 
@@ -57,22 +57,22 @@ class AuditEvent:
 
     def document(self, code_version: str) -> dict[str, Any]:
         """The message to the trail."""
-        details = plain(self.details)
+        details = json_value(self.details)
         written = canonical(details)
         if len(written) > DETAILS_LIMIT:
             details = {"omitted_bytes": len(written), "omitted_sha256": digest(written)}
         return {
             "entry_id": self.entry_id,
-            "stream": plain(self.stream),
-            "action": plain(self.action),
-            "actor": plain(self.actor),
-            "subject": plain(self.subject),
-            "version": plain(self.version),
+            "stream": json_value(self.stream),
+            "action": json_value(self.action),
+            "actor": json_value(self.actor),
+            "subject": json_value(self.subject),
+            "version": json_value(self.version),
             "occurred_at": rfc3339(self.occurred_at),
             "input_sha256": self.input_sha256,
             "output_sha256": self.output_sha256,
-            "counts": plain(self.counts),
-            "correlation_id": plain(self.correlation_id),
+            "counts": json_value(self.counts),
+            "correlation_id": json_value(self.correlation_id),
             "code_version": code_version,
             "details": details,
         }
@@ -92,20 +92,9 @@ class NoAudit:
         """Forget them."""
 
 
-class MemoryRecorder:
-    """Keeps events, for tests of the flows."""
-
-    def __init__(self) -> None:
-        self.events: list[AuditEvent] = []
-
-    def record(self, *events: AuditEvent) -> None:
-        """Keep them."""
-        self.events.extend(events)
-
-
 def entry_id(stream: str, action: str, subject: str, version: str) -> str:
     """Id of what was done: 32 hexadecimal digits."""
-    return digest([plain(part) for part in (stream, action, subject, version)])[:32]
+    return digest([json_value(part) for part in (stream, action, subject, version)])[:32]
 
 
 def digest(content: bytes | str | Mapping[str, Any] | list[Any]) -> str:
@@ -113,7 +102,7 @@ def digest(content: bytes | str | Mapping[str, Any] | list[Any]) -> str:
     if isinstance(content, str):
         content = content.encode("utf-8", "backslashreplace")
     elif not isinstance(content, bytes):
-        content = canonical(plain(content))
+        content = canonical(json_value(content))
     return hashlib.sha256(content).hexdigest()
 
 
@@ -127,23 +116,23 @@ def canonical(document: Any) -> bytes:
     ).encode("ascii")
 
 
-def plain(value: Any) -> Any:
-    """The value in JSON's own types, without floats: text in place of what JSON has no word for."""
+def json_value(value: Any) -> Any:
+    """The value in JSON's types, without floats: text in place of what JSON has no type for."""
     if value is None or isinstance(value, int):
         return value
     if isinstance(value, str):
         return value.encode("utf-8", "backslashreplace").decode()
     if isinstance(value, Mapping):
-        return {plain(str(name)): plain(one) for name, one in value.items()}
+        return {json_value(str(name)): json_value(one) for name, one in value.items()}
     if isinstance(value, list | tuple):
-        return [plain(one) for one in value]
+        return [json_value(one) for one in value]
     if isinstance(value, AbstractSet):
-        return sorted((plain(one) for one in value), key=canonical)
+        return sorted((json_value(one) for one in value), key=canonical)
     if isinstance(value, datetime):
         return rfc3339(value)
     if isinstance(value, date):
         return value.isoformat()
-    return plain(str(value))
+    return json_value(str(value))
 
 
 def rfc3339(moment: datetime) -> str:
