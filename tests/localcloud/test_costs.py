@@ -132,7 +132,7 @@ def test_groups_and_days_sum_up_to_the_whole() -> None:
             assert answer["GroupDefinitions"] == groups
 
 
-def test_amortised_costs_spread_what_was_paid_up_front() -> None:
+def test_amortized_costs_spread_what_was_paid_up_front() -> None:
     metrics = ("UnblendedCost", "AmortizedCost")
     upfront = only("RECORD_TYPE", "Upfront", "DiscountedUsage")
     paid = costs("2026-01-01", "2026-03-01", metrics=metrics, Filter=upfront)

@@ -44,7 +44,7 @@ def charge(
     category: ChargeCategory = ChargeCategory.USAGE,
     payer: str = PAYER,
     currency: str = "USD",
-    amortised: str | None = None,
+    amortized: str | None = None,
     invoice: str = "",
     tag_rule: str = "",
     name: str = "",
@@ -60,7 +60,7 @@ def charge(
         category=category,
         unblended=amount,
         billed=amount,
-        amortised=amount if amortised is None else Decimal(amortised),
+        amortized=amount if amortized is None else Decimal(amortized),
         currency=currency,
         invoice_id=invoice,
         tag_rule=tag_rule,
@@ -95,7 +95,7 @@ class FakeSource:
                 shown = replace(one, service="", invoice_id="")
             else:
                 shown = replace(one, linked_account="", linked_account_name="", invoice_id="")
-            nothing = replace(shown, billed=Decimal(0), unblended=Decimal(0), amortised=Decimal(0))
+            nothing = replace(shown, billed=Decimal(0), unblended=Decimal(0), amortized=Decimal(0))
             key = tuple(
                 getattr(nothing, name) for name in Charge.__dataclass_fields__ if name != "notes"
             )
@@ -104,7 +104,7 @@ class FakeSource:
                 shown,
                 billed=before.billed + shown.billed,
                 unblended=before.unblended + shown.unblended,
-                amortised=before.amortised + shown.amortised,
+                amortized=before.amortized + shown.amortized,
             )
         return iter(sums.values())
 

@@ -108,11 +108,11 @@ def sample_report(
                 name=one.name,
                 payer=one.payer,
                 units=(one.unit,),
-                amount=one.actual + one.apart,
+                amount=one.actual + one.excluded,
                 previous=one.previous,
-                change=one.actual + one.apart - one.previous,
+                change=one.actual + one.excluded - one.previous,
             )
-            for one in sorted(lines, key=lambda one: -one.actual - one.apart)
+            for one in sorted(lines, key=lambda one: -one.actual - one.excluded)
         ),
         services=_services(totals, services, digits, hostile=hostile),
         daily=_daily(month, 20 if is_open else 31, digits, chance),
@@ -162,7 +162,7 @@ def empty_report() -> Report:
         currency="USD",
         source="ce",
         source_name="Cost Explorer",
-        metric="amortised",
+        metric="amortized",
         is_open=True,
         known_until=None,
         revision=0,
@@ -193,7 +193,7 @@ class _Account:
         self.name = f"{unit.partition(' ')[0].lower()}-{_ENVIRONMENTS[at % 3]}" if at % 7 else ""
         self.payer = ("111111111111", "222222222222", "333333333333")[at % 3]
         self.unit = unit
-        self.actual, self.apart, self.previous = amounts
+        self.actual, self.excluded, self.previous = amounts
 
 
 def _account(at: int, names: Sequence[str], digits: int, chance: random.Random) -> _Account:
@@ -233,7 +233,7 @@ def _unit(at: int, name: str, lines: Sequence[_Account], *, is_open: bool) -> Un
         owner="" if name == UNMAPPED else _OWNERS[at % len(_OWNERS)],
         environment="production" if at % 2 and name != UNMAPPED else "",
         actual=actual,
-        apart=total(one.apart for one in lines),
+        excluded=total(one.excluded for one in lines),
         previous=previous,
         change=actual - previous,
         change_pct=percent(actual - previous, previous),
@@ -278,7 +278,7 @@ def _totals(units: Sequence[Unit], *, is_open: bool) -> Totals:
     foreseen = total(one.forecast or Decimal(0) for one in planned) - budget
     return Totals(
         actual=actual,
-        apart=total(one.apart for one in units),
+        excluded=total(one.excluded for one in units),
         previous=previous,
         change=actual - previous,
         change_pct=percent(actual - previous, previous),
@@ -295,7 +295,7 @@ def _totals(units: Sequence[Unit], *, is_open: bool) -> Totals:
 def _services(totals: Totals, count: int, digits: int, *, hostile: bool) -> tuple[ServiceLine, ...]:
     """Each half of what is left, and the last one all of it."""
     unit = Decimal(1).scaleb(-digits)
-    left, left_before = totals.actual + totals.apart, totals.previous
+    left, left_before = totals.actual + totals.excluded, totals.previous
     lines = []
     for at in range(count):
         share = Decimal("0.3") if at < count - 1 else Decimal(1)
@@ -315,10 +315,10 @@ def _categories(totals: Totals) -> tuple[CategoryLine, ...]:
     credit, refund = Decimal(-1250), Decimal(-310)
     usage = totals.actual - credit - refund
     return (
-        CategoryLine(category="Usage", amount=usage, apart=False),
-        CategoryLine(category="Credit", amount=credit, apart=False),
-        CategoryLine(category="Refund", amount=refund, apart=False),
-        CategoryLine(category="Tax", amount=totals.apart, apart=True),
+        CategoryLine(category="Usage", amount=usage, excluded=False),
+        CategoryLine(category="Credit", amount=credit, excluded=False),
+        CategoryLine(category="Refund", amount=refund, excluded=False),
+        CategoryLine(category="Tax", amount=totals.excluded, excluded=True),
     )
 
 
@@ -396,7 +396,7 @@ def _anomalies(lines: Sequence[_Account], digits: int, *, hostile: bool) -> tupl
 def _invoices(totals: Totals, currency: str, *, hostile: bool) -> tuple[InvoiceLine, ...]:
     digits = minor_units()[currency] or 0
     half = (totals.actual / 2).quantize(Decimal(1).scaleb(-digits))
-    tax = totals.apart
+    tax = totals.excluded
     rows = (
         ("111111111111", "EUINGB26-7001", half, half, half, Agreement.AGREES, "", "agrees"),
         (
@@ -438,7 +438,7 @@ def _invoices(totals: Totals, currency: str, *, hostile: bool) -> tuple[InvoiceL
 
 
 def _checks(totals: Totals) -> tuple[Check, ...]:
-    whole = totals.actual + totals.apart
+    whole = totals.actual + totals.excluded
     return (
         Check(
             name="units_add_up",
@@ -446,7 +446,7 @@ def _checks(totals: Totals) -> tuple[Check, ...]:
             holds=True,
             expected=whole,
             found=whole,
-            note="All charges against all units, with what is shown apart.",
+            note="All charges against all units, with excluded categories.",
         ),
         Check(
             name="focus_invoice_totals",

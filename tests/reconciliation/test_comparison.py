@@ -66,7 +66,7 @@ def evidence(charges: Sequence[Charge], **facts: object) -> Evidence:
         source="focus",
         source_name="by hand",
         mapping=MAPPING,
-        apart=frozenset(),
+        excluded=frozenset(),
         smallest_line=Decimal(1),
         charges=charges,
         account_days=(),
@@ -127,22 +127,24 @@ def test_drivers_are_the_largest_changes_and_add_up_to_the_units_own() -> None:
     assert found.drivers[0].account_name == "payments"
 
 
-def test_what_is_shown_apart_is_in_no_unit_and_not_lost() -> None:
+def test_what_is_excluded_is_in_no_unit_and_not_lost() -> None:
     charges = [
         charge("100"),
         charge("19", service="Tax", category=ChargeCategory.TAX),
         charge("-30", category=ChargeCategory.CREDIT),
     ]
     kept = compare(evidence(charges))
-    apart = compare(evidence(charges, apart=frozenset({ChargeCategory.TAX, ChargeCategory.CREDIT})))
-    assert [kept.totals.actual, kept.totals.apart] == [89, 0]
-    assert [apart.totals.actual, apart.totals.apart] == [100, -11]
-    assert [(one.category, str(one.amount), one.apart) for one in apart.categories] == [
+    excluded = compare(
+        evidence(charges, excluded=frozenset({ChargeCategory.TAX, ChargeCategory.CREDIT}))
+    )
+    assert [kept.totals.actual, kept.totals.excluded] == [89, 0]
+    assert [excluded.totals.actual, excluded.totals.excluded] == [100, -11]
+    assert [(one.category, str(one.amount), one.excluded) for one in excluded.categories] == [
         ("Usage", "100.00", False),
         ("Credit", "-30.00", True),
         ("Tax", "19.00", True),
     ]
-    assert all(check.holds for check in apart.checks)
+    assert all(check.holds for check in excluded.checks)
 
 
 def test_small_lines_are_summed_and_never_dropped() -> None:
@@ -220,10 +222,10 @@ def test_what_is_partly_known_is_not_counted_twice() -> None:
     assert report.totals.forecast == Decimal("310.00")
 
 
-def test_amortised_costs_are_compared_where_that_is_set() -> None:
-    charges = [charge("1200", amortised="100", category=ChargeCategory.PURCHASE)]
+def test_amortized_costs_are_compared_where_that_is_set() -> None:
+    charges = [charge("1200", amortized="100", category=ChargeCategory.PURCHASE)]
     assert compare(evidence(charges)).totals.actual == 1200
-    assert compare(evidence(charges, metric=Metric.AMORTISED)).totals.actual == 100
+    assert compare(evidence(charges, metric=Metric.AMORTIZED)).totals.actual == 100
 
 
 def test_a_source_that_lost_something_is_said() -> None:
@@ -279,6 +281,20 @@ def test_revisions_name_the_amounts_that_changed() -> None:
     assert not differences(as_document(before), as_document(before))
 
 
+def test_a_month_that_a_former_version_closed_has_not_changed() -> None:
+    report = compare(evidence([charge("100")], excluded=frozenset({ChargeCategory.TAX})))
+    document = as_document(report)
+    former = {
+        **document,
+        "units": [
+            {name: value for name, value in unit.items() if name != "excluded"}
+            for unit in document["units"]
+        ],
+    }
+    assert [unit["apart"] for unit in former["units"]] == ["0.00", "0.00", "0.00"]
+    assert not differences(former, document)
+
+
 COSTS = st.tuples(
     st.decimals(-5000, 5000, places=10, allow_nan=False),
     st.sampled_from([PAYER, PAYMENTS, PLATFORM, STRANGER]),
@@ -312,11 +328,11 @@ def made(costs: Sequence[tuple[Decimal, str, str, ChargeCategory, str, date]]) -
 @settings(max_examples=60, deadline=None)
 def test_totals_by_any_grouping_agree_to_the_cent(
     costs: list[tuple[Decimal, str, str, ChargeCategory, str, date]],
-    apart: set[ChargeCategory],
+    excluded: set[ChargeCategory],
 ) -> None:
     charges = made(costs)
-    report = compare(evidence(charges, apart=frozenset(apart)))
-    whole = report.totals.actual + report.totals.apart
+    report = compare(evidence(charges, excluded=frozenset(excluded)))
+    whole = report.totals.actual + report.totals.excluded
     exact = total(
         one.billed * (EURO if one.currency == "EUR" else 1)
         for one in charges
@@ -324,7 +340,7 @@ def test_totals_by_any_grouping_agree_to_the_cent(
     )
     assert abs(whole - rounded(exact, 2)) <= Decimal("0.01")
     assert total(one.actual for one in report.units) == report.totals.actual
-    assert total(one.apart for one in report.units) == report.totals.apart
+    assert total(one.excluded for one in report.units) == report.totals.excluded
     assert total(one.amount for one in report.accounts) == whole
     assert total(one.amount for one in report.services) == whole
     assert total(one.amount for one in report.categories) == whole

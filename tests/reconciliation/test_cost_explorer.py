@@ -142,7 +142,7 @@ def months(**facts: Any) -> ChargeQuery:
 def test_every_category_of_every_account_is_there_once(tmp_path: Path) -> None:
     asked = source(FakeCostExplorer(), tmp_path)
     found = {
-        (one.linked_account, one.service, one.category): (one.billed, one.amortised)
+        (one.linked_account, one.service, one.category): (one.billed, one.amortized)
         for one in asked.charges(months())
     }
     assert found == {

@@ -1,4 +1,4 @@
-"""FOCUS and CUR exports: sums, categories, amortised costs, tags, and what cannot be read."""
+"""FOCUS and CUR exports: sums, categories, amortized costs, tags, and what cannot be read."""
 
 from __future__ import annotations
 
@@ -159,10 +159,10 @@ def test_doubles_in_parquet_are_the_decimals_that_they_were(tmp_path: Path) -> N
     )
     [found] = ExportedCosts([tmp_path]).charges(query())
     assert found.billed == 100
-    assert found.amortised == 100
+    assert found.amortized == 100
 
 
-def test_cur_is_amortised_by_awss_own_rule(tmp_path: Path) -> None:
+def test_cur_is_amortized_by_awss_own_rule(tmp_path: Path) -> None:
     def cur(item: str, cost: str, **cells: str) -> Row:
         return {
             "bill_payer_account_id": "111111111111",
@@ -207,7 +207,7 @@ def test_cur_is_amortised_by_awss_own_rule(tmp_path: Path) -> None:
     source = ExportedCosts([write(tmp_path / "cur.csv.gz", rows)])
     charges = list(source.charges(query()))
     assert total(one.billed for one in charges) == 1515
-    assert total(one.amortised for one in charges) == 10 + 30 + 3 + 4 + 3 + 5
+    assert total(one.amortized for one in charges) == 10 + 30 + 3 + 4 + 3 + 5
     assert {one.category.value for one in charges} == {"Usage", "Purchase", "Tax"}
     assert source.name == "CUR 2.0 export (1 file)"
     assert {one.invoice_id for one in charges} == {"42"}
@@ -259,7 +259,7 @@ def test_the_real_focus_sample_adds_up_to_an_independent_sum() -> None:
         assert total(one.billed for one in charges) == total(
             Decimal(row["BilledCost"]) for row in mine
         )
-        assert total(one.amortised for one in charges) == total(
+        assert total(one.amortized for one in charges) == total(
             Decimal(row["EffectiveCost"]) for row in mine if row["EffectiveCost"] != "NULL"
         )
         rule = TagRule(

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from finops.reconciliation.configuration import Configuration, parse
-from finops.reconciliation.domain import UNMAPPED, Charge, ChargeCategory, total
+from finops.reconciliation.domain import UNMAPPED, Charge, ChargeCategory, Metric, total
 from finops.reconciliation.mapping import Allocated, allocate
 from finops.shared.errors import RejectedInput
 from tests.reconciliation.fakes import PAYER, PAYMENTS, PLATFORM, STRANGER, charge
@@ -151,6 +151,16 @@ def test_refuses_settings_with_the_place_and_the_reason(text: str, said: str) ->
     assert refused.value.code == "invalid_configuration"
     assert said in str(refused.value)
     assert "reconciliation.yaml" in str(refused.value)
+
+
+def test_former_names_and_spellings_are_accepted() -> None:
+    british = "amortized".replace("z", "s")
+    former = parse(f"metric: {british}\nshown_apart: [Tax]")
+    assert former == parse("metric: amortized\nexcluded_categories: [Tax]")
+    assert former.metric is Metric.AMORTIZED
+    assert former.excluded == {ChargeCategory.TAX}
+    with pytest.raises(RejectedInput, match="use only the new one"):
+        parse("shown_apart: [Tax]\nexcluded_categories: [Credit]")
 
 
 def test_warns_of_what_is_probably_not_meant() -> None:

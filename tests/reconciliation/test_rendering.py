@@ -175,7 +175,7 @@ def test_variances_agree_in_all_formats() -> None:
 
 
 def test_accounts_and_services_add_up_in_all_formats(report: Report) -> None:
-    whole = report.totals.actual + report.totals.apart
+    whole = report.totals.actual + report.totals.excluded
     for table, section, rows in (
         ("accounts", "accounts", report.accounts),
         ("services", "services", report.services),

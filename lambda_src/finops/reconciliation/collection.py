@@ -82,7 +82,7 @@ class EvidenceCollector:
             source=self.source_key,
             source_name=self.source.name,
             mapping=mapping,
-            apart=self.configuration.apart,
+            excluded=self.configuration.excluded,
             smallest_line=self.configuration.smallest_line,
             charges=charges,
             account_days=list(

@@ -91,7 +91,8 @@ class _Document(msgspec.Struct, forbid_unknown_fields=True):
     organization_tags: OrganizationTags | None = None
     tag_rules: list[_TagEntry] = []
     shared_costs: list[_SharedEntry] = []
-    shown_apart: list[ChargeCategory] = []
+    excluded_categories: list[ChargeCategory] = []
+    shown_apart: list[ChargeCategory] = []  # former name of excluded_categories
     smallest_line: Decimal = Decimal(1)
     budgets: dict[str, _BudgetEntry] = {}
     rates: list[_RateEntry] = []
@@ -104,7 +105,7 @@ class Configuration:
 
     Attributes:
         currency: Of the report.
-        apart: Categories that are left out of the units' costs, and shown by themselves.
+        excluded: Categories that are left out of the units' costs, and shown separately.
         smallest_line: Accounts and services of less are summed into one line, in `currency`.
         organization_tags: Set where Organizations' tags complete the mapping.
         rates: Dated rates, beside those of the billing database.
@@ -115,7 +116,7 @@ class Configuration:
     metric: Metric = Metric.BILLED
     mapping: CostMapping = field(default_factory=CostMapping)
     organization_tags: OrganizationTags | None = None
-    apart: frozenset[ChargeCategory] = frozenset()
+    excluded: frozenset[ChargeCategory] = frozenset()
     smallest_line: Decimal = Decimal(1)
     budgets: dict[str, UnitBudget] = field(default_factory=dict)
     rates: tuple[Rate, ...] = ()
@@ -184,7 +185,7 @@ def parse(text: str, *, name: str = "the configuration") -> Configuration:
             shared_costs=tuple(_shared(entry) for entry in document.shared_costs),
         ),
         organization_tags=document.organization_tags,
-        apart=frozenset(document.shown_apart),
+        excluded=frozenset(document.excluded_categories or document.shown_apart),
         smallest_line=document.smallest_line,
         budgets={
             unit: UnitBudget(
@@ -215,6 +216,18 @@ def _problems(document: _Document) -> Iterator[str]:
         for account, count in Counter(entry.id for entry in entries).items():
             if count > 1:
                 yield f"{name} lists {account} {count} times"
+    if document.excluded_categories and document.shown_apart:
+        yield "shown_apart is the former name of excluded_categories: use only the new one"
+    yield from _unit_problems(document)
+    for where, amount, least in _amounts(document):
+        if not amount.is_finite() or amount < least:
+            yield f"{where} is {amount}, and cannot be"
+    for where, currency in _currencies(document):
+        if not is_currency(currency):
+            yield f"{where} {currency!r} is no ISO 4217 code"
+
+
+def _unit_problems(document: _Document) -> Iterator[str]:
     named = _units(document)
     if UNMAPPED in named:
         yield f"{UNMAPPED} cannot be the name of a business unit"
@@ -227,12 +240,6 @@ def _problems(document: _Document) -> Iterator[str]:
     for shared in document.shared_costs:
         strangers = set() if document.organization_tags else _bearers(shared) - named
         yield from _shared_problems(shared, strangers)
-    for where, amount, least in _amounts(document):
-        if not amount.is_finite() or amount < least:
-            yield f"{where} is {amount}, and cannot be"
-    for where, currency in _currencies(document):
-        if not is_currency(currency):
-            yield f"{where} {currency!r} is no ISO 4217 code"
 
 
 def _units(document: _Document) -> set[str]:

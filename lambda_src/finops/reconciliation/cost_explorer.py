@@ -227,7 +227,7 @@ class CostExplorerCosts:
                         category=category,
                         unblended=group.unblended,
                         billed=group.unblended,
-                        amortised=group.amortised,
+                        amortized=group.amortized,
                         currency=group.currency,
                         tag_rule=rule,
                     )
@@ -310,7 +310,7 @@ class _Group:
     start: date
     keys: Mapping[str, str]
     unblended: Decimal
-    amortised: Decimal
+    amortized: Decimal
     currency: str
     account_name: str
 
@@ -336,12 +336,12 @@ def _groups(answer: Mapping[str, Any], names: Sequence[str]) -> Iterator[_Group]
     for result in answer["ResultsByTime"]:
         for group in result["Groups"]:
             keys = dict(zip(names, group["Keys"], strict=True))
-            unblended, amortised = (group["Metrics"][metric] for metric in _METRICS)
+            unblended, amortized = (group["Metrics"][metric] for metric in _METRICS)
             yield _Group(
                 start=date.fromisoformat(result["TimePeriod"]["Start"]),
                 keys=keys,
                 unblended=Decimal(unblended["Amount"]),
-                amortised=Decimal(amortised["Amount"]),
+                amortized=Decimal(amortized["Amount"]),
                 currency=unblended["Unit"],
                 account_name=answer["names"].get(keys.get("LINKED_ACCOUNT", ""), ""),
             )

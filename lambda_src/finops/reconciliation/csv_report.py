@@ -16,7 +16,7 @@ fits the same columns:
 
 Tables, in this order: `units` (actual against budget, Unmapped last), `total`; for an open month
 `forecast` and `forecast total`, against budget; `units by month` and `total by month`, against the
-month before; `drivers` and `plan drivers` of each unit; `unmapped`; `apart` (by unit, what
+month before; `drivers` and `plan drivers` of each unit; `unmapped`; `excluded` (by unit, what
 `actual` leaves out); `categories`; `services`; `accounts`; `days`; `trends`; `anomalies`;
 `invoices`, `documents` (what the invoices flow read); `checks`; `rates`; `changes`; `notes`.
 
@@ -80,10 +80,10 @@ def _lines(report: Report) -> Iterator[Line]:
         where = {"payer": one.payer, "account": one.account, "account_name": one.name}
         yield {"table": "unmapped", **where, "amount": one.amount}
     for unit in report.units:
-        if unit.apart:
-            yield {"table": "apart", **_who(unit), "amount": unit.apart}
+        if unit.excluded:
+            yield {"table": "excluded", **_who(unit), "amount": unit.excluded}
     for category in report.categories:
-        note = "shown apart" if category.apart else ""
+        note = "excluded" if category.excluded else ""
         line = {"table": "categories", "item": category.category}
         yield {**line, "amount": category.amount, "note": note}
     for service in report.services:

@@ -73,12 +73,18 @@ def category_of_focus(category: str, charge_class: str) -> ChargeCategory:
 class Metric(StrEnum):
     """Which of a charge's costs is compared.
 
-    `BILLED` is what the invoice says (FOCUS's BilledCost, unblended cost for AWS). `AMORTISED`
+    `BILLED` is what the invoice says (FOCUS's BilledCost, unblended cost for AWS). `AMORTIZED`
     spreads upfront and recurring fees over the usage that they pay for (EffectiveCost).
     """
 
     BILLED = "billed"
-    AMORTISED = "amortised"
+    AMORTIZED = "amortized"
+
+    @classmethod
+    def _missing_(cls, value: object) -> Metric | None:
+        """Former versions spelled it the British way."""
+        spelled = str(value).replace("amortis", "amortiz")
+        return next((one for one in cls if one.value == spelled), None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +111,7 @@ class Charge:
     period_start: date
     category: ChargeCategory
     unblended: Decimal
-    amortised: Decimal
+    amortized: Decimal
     billed: Decimal
     currency: str
     invoice_id: str = ""
@@ -114,7 +120,7 @@ class Charge:
 
     def cost(self, metric: Metric) -> Decimal:
         """The cost that is compared."""
-        return self.amortised if metric is Metric.AMORTISED else self.billed
+        return self.amortized if metric is Metric.AMORTIZED else self.billed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -42,7 +42,7 @@ _FOCUS: Final[Mapping[str, tuple[str, ...]]] = {
     "category": ("ChargeCategory",),
     "charge_class": ("ChargeClass",),
     "billed": ("BilledCost",),
-    "amortised": ("EffectiveCost",),
+    "amortized": ("EffectiveCost",),
     "currency": ("BillingCurrency",),
     "invoice_id": ("InvoiceId", "x_InvoiceId"),
     "issuer": ("InvoiceIssuerName",),
@@ -74,9 +74,9 @@ _NEEDED: Final = frozenset(
     }
 )
 
-#: AWS's own rule for amortised cost:
+#: AWS's own rule for amortized cost:
 #: https://docs.aws.amazon.com/cur/latest/userguide/amortized-reservation.html
-_CUR_AMORTISED: Final = (
+_CUR_AMORTIZED: Final = (
     ("savings_plan_savings_plan_effective_cost", "SavingsPlanCoveredUsage", "{0}"),
     (
         "savings_plan_total_commitment_to_date",
@@ -167,7 +167,7 @@ class ExportedCosts:
         name = f"max({self._text('linked_account_name')})" if with_account else "''"
         selected = ", ".join(f"{expression} AS {key}" for key, expression in keys.items())
         sql = (
-            f"SELECT {selected}, sum(billed) AS billed, sum(amortised) AS amortised,"
+            f"SELECT {selected}, sum(billed) AS billed, sum(amortized) AS amortized,"
             f" {name} AS linked_account_name FROM charges WHERE {' AND '.join(where)}"
             f" GROUP BY {', '.join(str(at) for at in range(1, len(keys) + 1))}"
         )
@@ -207,7 +207,7 @@ class ExportedCosts:
         payer, linked, service, start, category, charge_class, currency, invoice, issuer, rule = (
             row[:10]
         )
-        billed, amortised, name = row[10:]
+        billed, amortized, name = row[10:]
         return Charge(
             payer_account=str(payer),
             linked_account=str(linked),
@@ -217,7 +217,7 @@ class ExportedCosts:
             category=self._category(str(category), str(charge_class or "")),
             unblended=Decimal(str(billed)),
             billed=Decimal(str(billed)),
-            amortised=Decimal(str(amortised)),
+            amortized=Decimal(str(amortized)),
             currency=str(currency),
             invoice_id=str(invoice),
             issuer=str(issuer),
@@ -309,14 +309,14 @@ class ExportedCosts:
         fields = [
             f"coalesce(CAST({_quoted(column)} AS VARCHAR), '') AS {field}"
             for field, column in self._columns.items()
-            if field not in {"billing_period", "charge_period", "billed", "amortised", "tags"}
+            if field not in {"billing_period", "charge_period", "billed", "amortized", "tags"}
         ]
         fields += [
             f"CAST({_quoted(self._columns[period])} AS TIMESTAMP) AS {period}"
             for period in ("billing_period", "charge_period")
         ]
         billed = self._money(self._columns["billed"])
-        fields += [f"{billed} AS billed", f"{self._amortised(billed)} AS amortised"]
+        fields += [f"{billed} AS billed", f"{self._amortized(billed)} AS amortized"]
         if "charge_class" not in self._columns:
             fields.append("'' AS charge_class")
         if "tags" in self._columns:
@@ -343,13 +343,13 @@ class ExportedCosts:
             return f"coalesce(CAST({cell} AS {_MONEY}), 0)"
         return f"coalesce(CAST(CAST({cell} AS VARCHAR) AS {_MONEY}), 0)"
 
-    def _amortised(self, billed: str) -> str:
+    def _amortized(self, billed: str) -> str:
         if not self._is_cur:
-            column = self._columns.get("amortised")
+            column = self._columns.get("amortized")
             return self._money(column) if column else billed
         item = _quoted(self._columns["category"])
         cases = [f"WHEN {item} IN {_CUR_NOTHING} THEN 0"]
-        for column, kind, formula in _CUR_AMORTISED:
+        for column, kind, formula in _CUR_AMORTIZED:
             spelt = self._spelling(column)
             if spelt is None:
                 continue

@@ -110,7 +110,7 @@ class LedgerCosts:
         for row in self._rows(
             "focus_charges c JOIN billing_files f ON f.load_id = c.load_id",
             keys,
-            f"SUM(c.billed_cost) AS billed, SUM(c.effective_cost) AS amortised, {name} AS name",
+            f"SUM(c.billed_cost) AS billed, SUM(c.effective_cost) AS amortized, {name} AS name",
             where,
             values,
         ):
@@ -123,7 +123,7 @@ class LedgerCosts:
                 category=category_of_focus(row["category"], row["class"]),
                 unblended=_money(row["billed"]),
                 billed=_money(row["billed"]),
-                amortised=_money(row["amortised"]),
+                amortized=_money(row["amortized"]),
                 currency=row["currency"],
                 invoice_id=row["invoice"],
                 issuer=row["issuer"],
@@ -164,7 +164,7 @@ class LedgerCosts:
                 category=ChargeCategory(row["category"]),
                 unblended=billed,
                 billed=billed,
-                amortised=billed,
+                amortized=billed,
                 currency=row["currency"],
             )
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from datetime import date
 from decimal import Decimal
 from enum import Enum, StrEnum
-from typing import Any
+from typing import Any, Final
 
 from finops.reconciliation.domain import UnitStatus
 
@@ -39,8 +39,8 @@ class Unit:
     """A business unit's line; `Unmapped` is one too.
 
     Attributes:
-        actual: Costs of the month (or so far), without what is shown apart.
-        apart: Costs of the categories that are shown apart; not in `actual`.
+        actual: Costs of the month (or so far), without excluded categories.
+        excluded: Costs of the excluded categories; not in `actual`.
         budget: None where none is set; so are the variances then.
         variance: `actual` less `budget`.
         forecast: Of the whole month, in an open month only.
@@ -54,7 +54,7 @@ class Unit:
     owner: str
     environment: str
     actual: Decimal
-    apart: Decimal
+    excluded: Decimal
     previous: Decimal
     change: Decimal
     change_pct: Decimal | None
@@ -81,7 +81,7 @@ class Totals:
     """
 
     actual: Decimal
-    apart: Decimal
+    excluded: Decimal
     previous: Decimal
     change: Decimal
     change_pct: Decimal | None
@@ -136,12 +136,12 @@ class CategoryLine:
     """Costs of a charge category.
 
     Attributes:
-        apart: Whether it is left out of the units' `actual` and shown by itself.
+        excluded: Whether it is left out of the units' `actual` and shown separately.
     """
 
     category: str
     amount: Decimal
-    apart: bool
+    excluded: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -272,7 +272,7 @@ class Report:
     Attributes:
         month: Such as `2026-10`.
         source: Where charges are from: `ce`, `focus` or `ledger`; `source_name` for people.
-        metric: Which cost is compared: `billed` or `amortised`.
+        metric: Which cost is compared: `billed` or `amortized`.
         is_open: Whether the month still goes on, or its costs are not final.
         known_until: For an open month the first day of which nothing is known yet.
         revision: 0 until the month is closed; then it counts its closed versions from 1.
@@ -306,9 +306,13 @@ class Report:
     notes: tuple[str, ...]
 
 
+#: Keys of earlier versions, which documents keep beside the new ones for one version.
+FORMER_KEYS: Final = {"excluded": "apart"}
+
+
 def as_document(report: Report) -> dict[str, Any]:
     """The report in JSON's types: amounts are texts, dates ISO 8601, null what is not there."""
-    return {one.name: _json_value(getattr(report, one.name)) for one in fields(report)}
+    return _json_object(report)
 
 
 def _json_value(value: Any) -> Any:
@@ -323,5 +327,11 @@ def _json_value(value: Any) -> Any:
     if isinstance(value, tuple):
         return [_json_value(one) for one in value]
     if is_dataclass(value):
-        return {one.name: _json_value(getattr(value, one.name)) for one in fields(value)}
+        return _json_object(value)
     return str(value)
+
+
+def _json_object(value: Any) -> dict[str, Any]:
+    found = {one.name: _json_value(getattr(value, one.name)) for one in fields(value)}
+    former = {old: found[new] for new, old in FORMER_KEYS.items() if new in found}
+    return found | former

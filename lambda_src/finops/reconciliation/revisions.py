@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, Final
 
-from finops.reconciliation.report import Change
+from finops.reconciliation.report import FORMER_KEYS, Change
 
 #: Of each table: what names a line, and the amounts that count.
 _REVISED_TABLES: Final[Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
-    "units": (("name",), ("actual", "apart", "budget")),
+    "units": (("name",), ("actual", "excluded", "budget")),
     "categories": (("category",), ("amount",)),
     "accounts": (("payer", "account"), ("amount",)),
     "services": (("service",), ("amount",)),
@@ -38,5 +38,6 @@ def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[Ch
 
 
 def _amount(row: Mapping[str, Any] | None, name: str) -> Decimal | None:
-    text = row.get(name) if row else None
+    # A month may have been closed by a version with former keys.
+    text = row.get(name, row.get(FORMER_KEYS.get(name, name))) if row else None
     return None if text is None else Decimal(text)

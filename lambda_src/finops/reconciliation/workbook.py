@@ -172,21 +172,27 @@ def _units(sheets: _Sheets, report: Report) -> int:
         "Units",
         (
             *("Business unit", "Status", "Actual", "Budget", "Variance", "Variance %"),
-            *("Forecast", "Month before", "Change", "Change %", "Shown apart"),
+            *("Forecast", "Month before", "Change", "Change %", "Excluded"),
             *("Cost centre", "Owner", "Environment", "Alert threshold %", "Budget from"),
         ),
         [
             (
                 *(one.name, one.status.value, one.actual, one.budget, one.variance),
                 *(_Share(one.variance_pct), one.forecast, one.previous, one.change),
-                *(_Share(one.change_pct), one.apart, one.cost_centre, one.owner, one.environment),
+                *(
+                    _Share(one.change_pct),
+                    one.excluded,
+                    one.cost_centre,
+                    one.owner,
+                    one.environment,
+                ),
                 *(one.alert_threshold_pct, one.budget_origin),
             )
             for one in report.units
         ],
-        sums=("Actual", "Budget", "Variance", "Forecast", "Month before", "Change", "Shown apart")
+        sums=("Actual", "Budget", "Variance", "Forecast", "Month before", "Change", "Excluded")
         if report.totals.forecast is not None
-        else ("Actual", "Budget", "Variance", "Month before", "Change", "Shown apart"),
+        else ("Actual", "Budget", "Variance", "Month before", "Change", "Excluded"),
     )
     return count
 
@@ -222,7 +228,7 @@ def _summary(sheets: _Sheets, sheet: Any, report: Report, units: int) -> None:
         return f"=Units!{_cell(units + 1, column)}" if units else ""
 
     for label, formula, amount, note in (
-        ("Actual", of_units(2), totals.actual, "Without what is shown apart"),
+        ("Actual", of_units(2), totals.actual, "Without excluded categories"),
         ("Budget", of_units(3), totals.budget, "Of the units that have one"),
         ("Variance", of_units(4), totals.variance, "Of units with a budget, from their budgets"),
         ("Without a budget", "", totals.unbudgeted, "Of actual: units without one, and unmapped"),
@@ -233,7 +239,7 @@ def _summary(sheets: _Sheets, sheet: Any, report: Report, units: int) -> None:
         ("Month before", of_units(7), totals.previous, ""),
         ("Change", of_units(8), totals.change, "Actual less month before"),
         ("Unmapped", "", totals.unmapped, "Of actual: costs that no rule of the mapping claims"),
-        ("Shown apart", of_units(10), totals.apart, "In no unit's actual"),
+        ("Excluded", of_units(10), totals.excluded, "In no unit's actual"),
     ):
         if amount is None:
             continue
@@ -317,7 +323,7 @@ def _costs(sheets: _Sheets, report: Report) -> None:
         "Categories",
         ("Category", "Costs", "Shown"),
         [
-            (one.category, one.amount, "apart" if one.apart else "in units")
+            (one.category, one.amount, "excluded" if one.excluded else "in units")
             for one in report.categories
         ],
         sums=("Costs",),

@@ -7,7 +7,7 @@ is out.
 
 Every month has: weekday and weekend levels, growth of 2% of the level of 2024 a month, noise of
 5%, and one service of one account at three times its level for two days; a Savings Plan (fee,
-covered usage, negation), a reservation paid in January and amortised over the year, credits, an
+covered usage, negation), a reservation paid in January and amortized over the year, credits, an
 agreed discount, support, tax by account and seller, a Marketplace subscription, usage of fractions
 of a cent, and every third month a refund.
 """

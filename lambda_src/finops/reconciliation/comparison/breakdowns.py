@@ -43,17 +43,17 @@ def unmapped_accounts(costs: Costs, totals: Totals) -> tuple[UnmappedAccount, ..
 def category_lines(costs: Costs, totals: Totals) -> tuple[CategoryLine, ...]:
     """Costs by charge category, in FOCUS's order."""
     sums = sum_by(costs.current, lambda one: one.charge.category)
-    shown_apart = costs.evidence.apart
+    excluded = costs.evidence.excluded
+    found = [one for one in ChargeCategory if one in sums]
     lines: dict[ChargeCategory, Decimal] = {}
-    for apart, whole in ((False, totals.actual), (True, totals.apart)):
-        members = [one for one in ChargeCategory if one in sums and (one in shown_apart) is apart]
+    for is_excluded, whole in ((False, totals.actual), (True, totals.excluded)):
+        members = [one for one in found if (one in excluded) is is_excluded]
         if members:
             amounts = costs.rounded_lines([sums[one] for one in members], whole)
             lines |= dict(zip(members, amounts, strict=True))
     return tuple(
-        CategoryLine(category=one.value, amount=lines[one], apart=one in shown_apart)
-        for one in ChargeCategory
-        if one in lines
+        CategoryLine(category=one.value, amount=lines[one], excluded=one in excluded)
+        for one in found
     )
 
 
@@ -134,6 +134,6 @@ def _lines(
     if small:
         rest = [total(sums.get(one, zero) for one in small) for sums in (now, before)]
         rows.append((None, len(small), rest[0], rest[1]))
-    nows = costs.rounded_lines([row[2] for row in rows], totals.actual + totals.apart)
+    nows = costs.rounded_lines([row[2] for row in rows], totals.actual + totals.excluded)
     befores = costs.rounded_lines([row[3] for row in rows])
     return [(row[0], row[1], nows[at], befores[at]) for at, row in enumerate(rows)]

@@ -29,8 +29,8 @@ def _units_add_up(costs: Costs, totals: Totals) -> Check:
         "units_add_up",
         "Every charge is in exactly one business unit, or in Unmapped.",
         charged,
-        totals.actual + totals.apart,
-        "All charges against all units, with what is shown apart.",
+        totals.actual + totals.excluded,
+        "All charges against all units, with excluded categories.",
     )
 
 

@@ -86,9 +86,9 @@ class Costs:
         return self._allocated.get(month.first, [])
 
     def compared(self, allocated: Iterable[Allocated]) -> list[Allocated]:
-        """Without what is shown apart."""
-        apart = self.evidence.apart
-        return [one for one in allocated if one.charge.category not in apart]
+        """Without excluded categories."""
+        excluded = self.evidence.excluded
+        return [one for one in allocated if one.charge.category not in excluded]
 
     @cached_property
     def _allocated(self) -> dict[date, list[Allocated]]:

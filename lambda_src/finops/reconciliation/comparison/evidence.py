@@ -37,7 +37,7 @@ class Evidence:
     source: str
     source_name: str
     mapping: CostMapping
-    apart: frozenset[ChargeCategory]
+    excluded: frozenset[ChargeCategory]
     smallest_line: Decimal
     charges: Sequence[Charge]
     account_days: Sequence[Charge]

@@ -31,13 +31,16 @@ def unit_lines(costs: Costs, rest: Mapping[str, Decimal]) -> tuple[Unit, ...]:
     given = costs.evidence
     current, before = costs.compared(costs.current), costs.compared(costs.previous)
     actual, previous = sum_by(current, _unit), sum_by(before, _unit)
-    apart = sum_by((one for one in costs.current if one.charge.category in given.apart), _unit)
-    names = sorted({*actual, *previous, *apart, *given.budgets, *given.mapping.units} - {UNMAPPED})
-    if UNMAPPED in actual or UNMAPPED in previous or UNMAPPED in apart:
+    excluded = sum_by(
+        (one for one in costs.current if one.charge.category in given.excluded), _unit
+    )
+    with_costs = {*actual, *previous, *excluded}
+    names = sorted({*with_costs, *given.budgets, *given.mapping.units} - {UNMAPPED})
+    if UNMAPPED in with_costs:
         names.append(UNMAPPED)
     zero = Decimal(0)
     actuals = costs.rounded_lines([actual.get(name, zero) for name in names])
-    aparts = costs.rounded_lines([apart.get(name, zero) for name in names])
+    excluded_amounts = costs.rounded_lines([excluded.get(name, zero) for name in names])
     befores = costs.rounded_lines([previous.get(name, zero) for name in names])
     forecasts = costs.rounded_lines(
         [actual.get(name, zero) + rest.get(name, zero) for name in names]
@@ -58,7 +61,7 @@ def unit_lines(costs: Costs, rest: Mapping[str, Decimal]) -> tuple[Unit, ...]:
                 owner=owner.owner,
                 environment=owner.environment,
                 actual=actuals[at],
-                apart=aparts[at],
+                excluded=excluded_amounts[at],
                 previous=befores[at],
                 change=actuals[at] - befores[at],
                 change_pct=percent(actuals[at] - befores[at], befores[at]),
@@ -99,7 +102,7 @@ def totals_of(units: Iterable[Unit], *, is_running: bool) -> Totals:
     foreseen = total(unit.forecast or Decimal(0) for unit in planned) - budget
     return Totals(
         actual=actual,
-        apart=total(unit.apart for unit in units),
+        excluded=total(unit.excluded for unit in units),
         previous=previous,
         change=actual - previous,
         change_pct=percent(actual - previous, previous),
