@@ -10,8 +10,8 @@ A layer is a file `requirements/layer-NAME.txt` of pinned and hashed requirement
     python scripts/build_lambdas.py --target lambda
 
 writes `build/lambda/finops.zip`, `build/lambda/layers/NAME.zip`, and `build/lambda/packages.json`
-with the path (from the root of the repository) and hash of each, which Terraform reads, and the way
-it takes to Lambda: `direct`, or through `s3` when it is too big for that.
+with the path (from the root of the repository) and hash of each, which Terraform reads, and how it
+is uploaded to Lambda: `direct`, or through `s3` when it is too big for that.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ NOT_FOR_LAMBDA = {"cli", "deployment"}
 LARGEST_UPLOAD = 50 * 1024 * 1024
 
 #: The most that a function and its layers may hold together, unpacked (same page). Entries are
-#: stored, so a zip is no smaller than what it holds.
+#: stored, so a zip is as large as its content.
 LARGEST_UNPACKED = 250 * 1024 * 1024
 
 #: Data of a library that no function serves: 40% of the core layer.
@@ -90,7 +90,7 @@ class Package:
 
     @property
     def upload(self) -> str:
-        """How the zip comes to Lambda: `direct`, or `s3`, where Terraform puts it before."""
+        """How the zip reaches Lambda: `direct`, or `s3`, where Terraform uploads it first."""
         return "direct" if self.size <= LARGEST_UPLOAD else "s3"
 
     def describe(self) -> str:
@@ -100,7 +100,7 @@ class Package:
 
 
 def relative_to_repository(path: Path) -> str:
-    """Return `path` from the root of the repository, with forward slashes."""
+    """Return `path` relative to the root of the repository, with forward slashes."""
     return Path(os.path.relpath(path, REPOSITORY)).as_posix()
 
 
@@ -151,7 +151,7 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 
 def write_package(path: Path, content: bytes) -> Package:
-    """Write a zip unless it is there already, byte for byte."""
+    """Write a zip unless the same one is there already, byte for byte."""
     if len(content) > LARGEST_UNPACKED:
         sys.exit(f"{relative_to_repository(path)}: {len(content):,} bytes is too big for Lambda")
     rebuilt = not path.exists() or path.read_bytes() != content
@@ -162,7 +162,7 @@ def write_package(path: Path, content: bytes) -> Package:
 
 
 def build_code(source: Path, path: Path) -> Package:
-    """Pack the `finops` package without what only people run."""
+    """Pack the `finops` package without the command line."""
     files = (
         file
         for file in source_files(source)
@@ -224,7 +224,7 @@ def build(target: Target, output: Path, *, source: Path = CODE) -> list[Package]
 
 
 def reference(package: Package) -> dict[str, str]:
-    """Return what Terraform needs of a package: path, hash as Lambda reports it, and its way."""
+    """Return a package's path, its hash as Lambda reports it, and how it is uploaded."""
     return {
         "path": relative_to_repository(package.path),
         "sha256_base64": base64.b64encode(package.sha256).decode(),

@@ -1,7 +1,7 @@
-"""The main jobs on real input, as a user would do them: what `make demo` runs.
+"""The main jobs on sample data, as a user would do them: `make demo` runs this.
 
-Everything goes through AWS's own APIs: rows are put into the DynamoDB table, and what is shown was
-read from the spoke accounts' AWS Budgets. A second run finds everything in place.
+Everything goes through AWS's own APIs: rows are put into the DynamoDB table, and the amounts shown
+are read from the spoke accounts' AWS Budgets. A second run finds everything in place.
 """
 
 from __future__ import annotations
@@ -41,12 +41,12 @@ console = Console(highlight=False, soft_wrap=True)
 
 
 class DemoError(Exception):
-    """A step did not end as it should; the message says where to look."""
+    """A step failed; the message says where to look."""
 
 
 @dataclass(slots=True)
 class Demo:
-    """The deployment on the local cloud, and the ways of a user into it."""
+    """The deployment on the local cloud, as a user reaches it."""
 
     outputs: dict[str, Any]
     url: str
@@ -96,7 +96,7 @@ class Demo:
         return wait(what, lambda: self.budget(account_id) == amount or None)[1]
 
     def wait_for_status(self, account_id: str, status: str) -> tuple[dict[str, str], float]:
-        """Wait until the newest edit stands so; returns the status row, and the seconds."""
+        """Wait until the newest edit has this status; returns the status row and the seconds."""
 
         def look() -> dict[str, str] | None:
             found = self.status(account_id)
@@ -110,10 +110,10 @@ class Demo:
 
 
 def wait(what: str, look: Callable[[], T | None]) -> tuple[T, float]:
-    """Poll until `look` gives something; returns it and the seconds that took.
+    """Poll until `look` returns something; returns that and the seconds it took.
 
     Raises:
-        DemoError: when nothing came in a minute.
+        DemoError: nothing came within a minute.
     """
     start = time.perf_counter()
     while time.perf_counter() - start < DEADLINE_SECONDS:
@@ -132,7 +132,7 @@ def _usd(amount: Decimal | None) -> str:
 
 
 def heading(title: str) -> None:
-    """What comes now."""
+    """Print the title of the next part."""
     console.print(f"\n[bold]{title}[/bold]")
 
 
@@ -172,13 +172,13 @@ def deploy(settings: Settings) -> dict[str, Any]:
 
 
 def _stands(url: str) -> bool:
-    """Whether the cloud still holds what was applied: somebody may have emptied its folder."""
+    """Whether the cloud still holds what was applied; somebody may have emptied its folder."""
     tables = account_session(url=url).client("dynamodb").list_tables()["TableNames"]
     return "finops-budgets" in tables
 
 
 def set_budgets(demo: Demo) -> None:
-    """Edits of the table arrive in the spokes."""
+    """Edit the table, and wait until each edit has reached its spoke account."""
     edits: list[tuple[str, Decimal, dict[str, Any]]] = [
         ("222222222222", Decimal("1200"), {}),
         (
@@ -207,12 +207,12 @@ def set_budgets(demo: Demo) -> None:
 
 
 def refuse_a_bad_edit(demo: Demo) -> None:
-    """A typing error is refused with its reason, and harms nothing."""
+    """A typing error is rejected with its reason, and changes nothing."""
     before = demo.budget("222222222222")
     demo.edit("222222222222", "twelve hundred")
     status, seconds = demo.wait_for_status("222222222222", "REJECTED")
     if demo.budget("222222222222") != before:
-        raise DemoError("the refused edit changed the AWS Budget")
+        raise DemoError("the rejected edit changed the AWS Budget")
     demo.note(
         "amount 'twelve hundred'",
         f"REJECTED, and the budget stays {_usd(before)}\n      {status['error']}",
@@ -224,7 +224,7 @@ def refuse_a_bad_edit(demo: Demo) -> None:
 
 
 def repair_drift(demo: Demo) -> None:
-    """Somebody edits one AWS Budget by hand and deletes another; both come back."""
+    """Change one AWS Budget by hand and delete another; both are repaired."""
     before = {account_id: demo.budget(account_id) for account_id in SPOKES}
     budgets = demo.client("budgets", "222222222222")
     standing = budgets.describe_budget(AccountId="222222222222", BudgetName="monthly-total")
@@ -265,7 +265,7 @@ def repair_drift(demo: Demo) -> None:
 
 
 def summarise(demo: Demo) -> None:
-    """What stands now, and what to try next."""
+    """Show the budgets as they are now, and what to try next."""
     table = Table(title="\nBudgets now, read from each account", title_justify="left", box=None)
     table.add_column("account", no_wrap=True)
     table.add_column("AWS Budget, USD", justify="right")
@@ -284,7 +284,7 @@ def summarise(demo: Demo) -> None:
         "\n[bold]Try next[/bold]\n"
         "  .venv/bin/finops budgets set 222222222222 1500 --threshold ACTUAL:90 --wait\n"
         "  .venv/bin/finops budgets list\n"
-        "  .venv/bin/finops budgets set 222222222222 -5          # refused, with its reason\n"
+        "  .venv/bin/finops budgets set 222222222222 -5          # rejected, with its reason\n"
         "  .venv/bin/finops billing load my-bills.csv --dataset acme --wait\n"
         "  .venv/bin/finops billing files      # and: billing quarantine FILE\n"
         "  .venv/bin/finops fx rate EUR 2026-03-07\n"
@@ -301,14 +301,14 @@ def summarise(demo: Demo) -> None:
 
 
 def main() -> int:
-    """Run every step; exit 3 where one did not end as it should."""
+    """Run every step; exit 3 where one failed."""
     try:
         settings = Settings.from_environment()
         outputs = deploy(settings)
         demo = Demo(outputs=outputs, url=LocalCloud(settings).endpoint_url)
         heading("Budgets: rows put into the DynamoDB table become AWS Budgets of the spokes")
         set_budgets(demo)
-        heading("A bad edit is refused")
+        heading("A bad edit is rejected")
         refuse_a_bad_edit(demo)
         heading("Drift is repaired")
         repair_drift(demo)

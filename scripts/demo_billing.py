@@ -23,7 +23,7 @@ def finops(*arguments: str) -> dict[str, Any]:
     """The command line, as a user calls it.
 
     Raises:
-        RuntimeError: it failed; rejected rows are no failure here.
+        RuntimeError: the command failed; rejected rows are not a failure here.
     """
     command = [str(Path(sys.executable).with_name("finops")), *arguments, "--json"]
     run = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -33,7 +33,7 @@ def finops(*arguments: str) -> dict[str, Any]:
 
 
 def load_files(console: Console) -> None:
-    """Rates, then two files in five currencies, two encodings and two ways to write numbers."""
+    """Load rates, then two files with five currencies, two encodings and two number formats."""
     rates = finops("fx", "load", str(SAMPLES / "rates-q1.csv"), "--wait")["files"][0]
     console.print(f"  [green]✓[/green] rates-q1.csv: {rates['rows_read']} daily rates")
     found = []
@@ -57,7 +57,7 @@ def load_files(console: Console) -> None:
 
 
 def show_quarantine(console: Console) -> None:
-    """What was not loaded, and why."""
+    """Show the rows that were not loaded, and why."""
     rows = finops("billing", "quarantine", "bakeries-q1.csv")["rows"]
     table = _table("Its quarantine", "line", "reason", "what is wrong")
     for row in rows:
@@ -66,7 +66,7 @@ def show_quarantine(console: Console) -> None:
 
 
 def refuse_a_spreadsheet(console: Console, folder: Path) -> None:
-    """A file that is none is refused whole."""
+    """A spreadsheet named .csv is rejected as a whole."""
     wrong = folder / "march.csv"
     wrong.write_bytes(b"PK\x03\x04" + bytes(60))
     refused = finops("billing", "load", str(wrong), "--wait")["files"][0]

@@ -25,7 +25,7 @@ EXPORT = REPOSITORY / ".local" / "invoices.xlsx"
 
 
 def drop_all(console: Console, folder: Path) -> None:
-    """Every sample is dropped, the first ones before their duplicates; what became of each."""
+    """Drop every sample, originals before their duplicates, and show the outcome of each."""
     samples = sample_invoices.make(folder)
     for batch in (samples[:7], samples[7:]):
         paths = [str(folder / one.name) for one in batch]
@@ -44,7 +44,7 @@ def drop_all(console: Console, folder: Path) -> None:
 
 
 def review(console: Console) -> None:
-    """A person looks at the wrong sum, corrects the total and approves."""
+    """Review the invoice with the wrong sum: correct the total and approve."""
     for one in _waiting():
         if one["file"] != "wrong-sum.pdf":
             continue
@@ -61,7 +61,7 @@ def review(console: Console) -> None:
 
 
 def export(console: Console) -> None:
-    """All invoices as a workbook."""
+    """Export all invoices as a workbook."""
     finops("invoices", "export", "--format", "xlsx", "--output", str(EXPORT))
     console.print(
         f"  [green]✓[/green] exported to {EXPORT.relative_to(REPOSITORY)}: summary, line items, "

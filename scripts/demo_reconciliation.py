@@ -1,4 +1,4 @@
-"""The last part of `make demo`: a month of three payers reconciled, and the trail of it all."""
+"""The last part of `make demo`: reconcile a month of three payers, and verify the audit trail."""
 
 from __future__ import annotations
 
@@ -17,12 +17,13 @@ _STYLES = {"OVERRUN": "red", "UNDERRUN": "yellow", "ON_TRACK": "green"}
 
 
 def reconcile(console: Console) -> None:
-    """Last month: its headline, its business units, and where the reports are."""
+    """Reconcile last month; show its totals, its business units, and where the reports are."""
     month = Month.of(datetime.now(UTC).date()).plus(-1)
     found = finops("reconcile", "--month", str(month), "--output", str(REPORTS))
     totals, currency = found["totals"], found["currency"]
     console.print(
-        f"  {month}: {currency} {_amount(totals['actual'])} spent in {found['source_name']},"
+        f"  {month}: {currency} {_amount(totals['actual'])} spent,"
+        f" from {found['source_name']},"
         f" budgets of {_amount(totals['budget'])},"
         f" unmapped {_amount(totals['unmapped'])}"
     )
@@ -55,7 +56,7 @@ def reconcile(console: Console) -> None:
 
 
 def verify(console: Console) -> None:
-    """The trail of everything that was done."""
+    """Verify the audit trail of everything that was done."""
     found = finops("audit", "verify")
     verdict = "whole" if found["ok"] else f"broken at {found['first_bad']}"
     console.print(f"  {found['entries']} entries of all flows, verified: {verdict}")

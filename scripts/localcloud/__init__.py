@@ -1,1 +1,1 @@
-"""The local cloud: MiniStack with what it lacks, and the program that supervises it."""
+"""The local cloud: MiniStack, what it lacks, and the program that supervises it."""

@@ -55,9 +55,9 @@ def _run(settings: Settings, _options: argparse.Namespace) -> int:
 
     def report(message: dict[str, Any]) -> None:
         text = {
-            "busy": f"A cloud is up in {settings.local_dir} already.",
+            "busy": f"A local cloud is already up in {settings.local_dir}.",
             "starting": f"Starting the {message.get('service')} ...",
-            "ready": f"The local cloud is up: {message.get('endpoint_url')}   (Ctrl-C ends it)",
+            "ready": f"The local cloud is up: {message.get('endpoint_url')}   (Ctrl-C stops it)",
             "failed": message.get("error"),
         }
         _say(str(text[message["state"]]))

@@ -162,7 +162,7 @@ class Database:
         owner = pwd.getpwnam(self._user).pw_uid if self._user else os.geteuid()
         found = folder.lstat()
         if stat.S_ISLNK(found.st_mode) or found.st_uid not in {owner, os.geteuid()}:
-            raise LocalCloudError(f"{folder} belongs to somebody else; remove it or move away.")
+            raise LocalCloudError(f"{folder} belongs to another user; remove it.")
         if found.st_uid != owner:
             os.chown(folder, owner, -1)
 

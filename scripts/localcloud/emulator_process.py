@@ -1,4 +1,4 @@
-"""The emulator as the keeper sees it: a program to start on a port, ask and end."""
+"""The emulator's process: start it on a port, ask whether it serves, stop it."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class EmulatorProcess:
         ``record`` learns of the process at once, so that it can be ended at any time.
 
         Raises:
-            PortTakenError: Somebody else has the port.
+            PortTakenError: Another program has the port.
             LocalCloudError: It did not come up; the message names the log.
         """
         for attempts_left in reversed(range(_FREE_PORT_ATTEMPTS)):
@@ -166,7 +166,7 @@ def health(endpoint_url: str, timeout: float = 5) -> dict[str, Any]:
     with urllib.request.urlopen(f"{endpoint_url}/_localstack/health", timeout=timeout) as response:
         document = json.load(response)
     if not isinstance(document, dict):
-        raise TypeError(f"{endpoint_url} answers, but is no LocalStack-compatible endpoint")
+        raise TypeError(f"{endpoint_url} answers, but is not a LocalStack-compatible endpoint")
     return document
 
 

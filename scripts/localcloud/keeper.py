@@ -33,7 +33,7 @@ class Keeper:
     """Keeps one cloud up from ``run`` until it returns, and leaves no process behind."""
 
     def __init__(self, settings: Settings, report: Report, *, lifeline: bool = False) -> None:
-        """Prepare a keeper that tells its progress to ``report``.
+        """Prepare a keeper that reports its progress to ``report``.
 
         With ``lifeline`` it ends when standard input closes, that is with its parent.
         """

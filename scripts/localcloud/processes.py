@@ -1,4 +1,4 @@
-"""Starting, knowing again and ending processes, without ever touching somebody else's."""
+"""Start, recognize and end processes, without ever touching somebody else's."""
 
 from __future__ import annotations
 
@@ -81,8 +81,8 @@ def spawn(
 ) -> subprocess.Popen[bytes]:
     """Start a program in a session of its own, its output in ``log``.
 
-    On Linux it gets ``on_parent_death`` when this process ends in whatever way; elsewhere
-    the next start in the same folder ends what was left.
+    On Linux it gets ``on_parent_death`` when this process ends, however that happens.
+    Elsewhere the next start in the same folder ends what was left.
     """
     with log.open("ab") as output:
         return subprocess.Popen(

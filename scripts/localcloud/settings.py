@@ -1,4 +1,4 @@
-"""What a local cloud is told: folders, port, and what it runs with."""
+"""Settings of a local cloud: folders, port, and what it runs with."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _WORDS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no"
 
 
 class LocalCloudError(Exception):
-    """The local cloud cannot do what was asked; the message says what to do about it."""
+    """The local cloud cannot do what was asked; the message says what to do."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,10 +37,10 @@ class Settings:
         port: Port of the emulator on 127.0.0.1; 0 takes a free one.
         auth: Enforce IAM policies.
         database: Run a private MariaDB behind the RDS Data API.
-        persist: Keep all state over a stop and start; else each start is a fresh one.
+        persist: Keep all state when it stops; otherwise each start is a fresh one.
         emulator_python: Interpreter that has MiniStack installed.
         external: ``host`` or ``host:port`` of an endpoint already running, used instead.
-        emulator_environment: Other ``FINOPS_*`` variables, which the extensions may know.
+        emulator_environment: Other ``FINOPS_*`` variables, which extensions may read.
     """
 
     local_dir: Path = REPOSITORY / ".local"
@@ -57,7 +57,7 @@ class Settings:
         """Read ``FINOPS_*`` and ``LOCALSTACK_HOST``.
 
         Raises:
-            LocalCloudError: A variable holds what cannot be meant.
+            LocalCloudError: A variable has an invalid value.
         """
         default = cls()
         given = {key: value for key, value in environment.items() if value}
@@ -82,7 +82,7 @@ class Settings:
         )
 
     def to_environment(self) -> dict[str, str]:
-        """The variables from which ``from_environment`` makes these settings again."""
+        """The variables from which ``from_environment`` reads these settings."""
         return {
             "FINOPS_LOCAL_DIR": str(self.local_dir.absolute()),
             "FINOPS_PORT": str(self.port),
@@ -96,7 +96,7 @@ class Settings:
 
     @property
     def lock_file(self) -> Path:
-        """Locked while a cloud runs in this folder; holds the record of its processes."""
+        """Locked while a cloud runs in this folder; records its processes."""
         return self.local_dir / "localcloud.lock"
 
     @property

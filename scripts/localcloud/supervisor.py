@@ -50,9 +50,9 @@ class Status:
 
 
 class LocalCloud:
-    """A local cloud: started where it is not up already, and ended as one.
+    """A local cloud, started unless it is already up, and stopped as a whole.
 
-    As a context manager it ends with the block, and with this process however that ends; a
+    As a context manager it stops with the block, and with this process however that ends. A
     cloud that was up before stays up.
     """
 
@@ -69,7 +69,7 @@ class LocalCloud:
         return endpoint_url(self.settings)
 
     def start(self, progress: Progress = lambda _: None) -> Self:
-        """Bring the cloud up; nothing happens when it is up, here or by ``LOCALSTACK_HOST``.
+        """Start the cloud; does nothing when it is up, here or by ``LOCALSTACK_HOST``.
 
         Raises:
             LocalCloudError: It cannot be started; the message says what to do.
@@ -81,8 +81,8 @@ class LocalCloud:
         while not self._is_ready():
             if time.monotonic() > deadline:
                 raise LocalCloudError(
-                    f"Another start or stop of the cloud in {self.settings.local_dir} does not end;"
-                    f" its log is {self.settings.logs / 'supervisor.log'}"
+                    f"Another start or stop of the cloud in {self.settings.local_dir} does not"
+                    f" finish; its log is {self.settings.logs / 'supervisor.log'}"
                 )
             if self._lock.is_held():
                 time.sleep(0.1)  # somebody starts or stops it
@@ -92,7 +92,7 @@ class LocalCloud:
         return self
 
     def stop(self) -> None:
-        """End the cloud, whoever started it; nothing happens when it is down."""
+        """Stop the cloud, whoever started it; does nothing when it is down."""
         if self.settings.external:
             return
         keeper = self._lock.read().get("keeper")

@@ -33,7 +33,7 @@ class Service:
         """The answer to an account's request.
 
         Raises:
-            CostsError: it is refused, or the answer is none that AWS would give.
+            CostsError: it is refused, or AWS would not give this answer.
         """
         model = self._model.operation_model(operation)
         if problems := _problems(request, model.input_shape):

@@ -59,10 +59,10 @@ def category_value(payer: Organisation, name: str) -> Callable[[Line], str]:
 
 
 def compiled(expression: Mapping[str, Any] | None, payer: Organisation) -> Test:
-    """The test that a filter stands for.
+    """The predicate that a filter stands for.
 
     Raises:
-        CostsError: it is none.
+        CostsError: the filter is invalid.
     """
     if expression is None:
         return lambda _: True

@@ -54,7 +54,7 @@ class Invoicing:
                     resourceType="INVOICE",
                 )
         elif not (len(value) == 12 and value.isascii() and value.isdigit()):
-            raise invalid(f"{value} is no account id")
+            raise invalid(f"{value} is not an account id")
         elif value not in payer.accounts or caller not in {payer.payer, value}:
             raise CostsError("AccessDeniedException", f"Not authorized to see invoices of {value}")
         else:

@@ -130,7 +130,7 @@ def _value(name: str, kind: str, value: Any, hint: str | None) -> Value:
     try:
         return _HINTS[hint](value)
     except ValueError:
-        raise bad_request(f"Parameter {name}: {value[:100]!r} is no {hint}") from None
+        raise bad_request(f"Parameter {name}: {value[:100]!r} is not a valid {hint}") from None
 
 
 def _fits(kind: str, value: object) -> bool:

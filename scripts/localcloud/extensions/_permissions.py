@@ -48,7 +48,7 @@ def resource_allows(
     if not ministack.app.AUTH:
         return True
     context = iam_evaluator.EvalContext(
-        principal_arn="*",  # a service is no principal of the account: grants to it do not count
+        principal_arn="*",  # a service is not a principal of the account: grants to it do not count
         principal_type="Service",
         principal_account="",
         action=action,

@@ -79,7 +79,7 @@ def _parse(body: bytes) -> dict[str, Any]:
     except ValueError:
         request = None
     if not isinstance(request, dict):
-        raise invalid("The request is no JSON document")
+        raise invalid("The request is not a JSON document")
     return request
 
 

@@ -118,7 +118,7 @@ def _parse(body: bytes) -> dict[str, Any]:
     except ValueError:
         request = None
     if not isinstance(request, dict):
-        raise bad_request("The request is no JSON document")
+        raise bad_request("The request is not a JSON document")
     return request
 
 

@@ -6,7 +6,8 @@ and "Retain discarded records" https://docs.aws.amazon.com/lambda/latest/dg/serv
 
 * ``ReportBatchItemFailures``: the lowest sequence number reported is the checkpoint; what comes
   before it is done, the rest is a new batch.
-* ``BisectBatchOnFunctionError``: a batch that fails whole is split in two; a split is no retry.
+* ``BisectBatchOnFunctionError``: a batch that fails whole is split in two; a split is not
+  counted as a retry.
 * ``MaximumRetryAttempts`` and ``MaximumRecordAgeInSeconds``: then the batch is discarded, and its
   description (not its records) goes to the ``OnFailure`` destination.
 * A throttled invocation is tried again and not counted.
