@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,16 +20,9 @@ from finops.shared.audit import canonical
 from finops.shared.errors import TransientFailure
 from finops.shared.observability import metrics
 from tests.audit.fakes import Clock, FakeStore, message
+from tests.lambda_context import Context
 
 EVENTS = Path(__file__).parent / "events"
-
-
-@dataclass
-class Context:
-    function_name: str = "finops-test"
-    memory_limit_in_mb: int = 128
-    invoked_function_arn: str = "arn:aws:lambda:us-east-1:111111111111:function:finops-test"
-    aws_request_id: str = "request"
 
 
 class Wired:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -31,17 +30,10 @@ from tests.budgets.fakes import (
     FakeTable,
     change,
 )
+from tests.lambda_context import Context
 
 EVENTS = Path(__file__).parent / "events"
 KEY = BudgetKey(account_id=ACCOUNT, budget_name="monthly-total")
-
-
-@dataclass
-class Context:
-    function_name: str = "finops-test"
-    memory_limit_in_mb: int = 128
-    invoked_function_arn: str = "arn:aws:lambda:us-east-1:111111111111:function:finops-test"
-    aws_request_id: str = "request"
 
 
 class Wired:

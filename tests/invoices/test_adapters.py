@@ -21,8 +21,8 @@ from finops.invoices.adapters.textract import Textract
 from finops.invoices.domain import InvoiceRecord, InvoiceStatus, LineItem, SourceDocument
 from finops.shared.errors import ConfigurationError, RejectedInput, TransientFailure
 from tests.invoices.builders import invoice, record
+from tests.invoices.resources import BUCKET, TABLE, make_bucket, make_table
 
-BUCKET, TABLE = "invoices-bucket", "finops-invoices"
 WORKFLOW = "arn:aws:states:us-east-1:111111111111:stateMachine:finops-invoice-workflow"
 TOPIC = "arn:aws:sns:us-east-1:111111111111:topic"
 ROLE = "arn:aws:iam::111111111111:role/telling"
@@ -43,37 +43,12 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture
 def s3() -> Any:
-    client = boto3.client("s3")
-    client.create_bucket(Bucket=BUCKET)
-    client.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
-    return client
+    return make_bucket()
 
 
 @pytest.fixture
 def store(s3: Any) -> DynamoInvoices:
-    client = boto3.client("dynamodb")
-    keys = {"by_status": "status", "by_month": "received_month"}
-    client.create_table(
-        TableName=TABLE,
-        BillingMode="PAY_PER_REQUEST",
-        KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
-        AttributeDefinitions=[
-            {"AttributeName": name, "AttributeType": "S"}
-            for name in ("id", "received_at", *keys.values())
-        ],
-        GlobalSecondaryIndexes=[
-            {
-                "IndexName": name,
-                "KeySchema": [
-                    {"AttributeName": key, "KeyType": "HASH"},
-                    {"AttributeName": "received_at", "KeyType": "RANGE"},
-                ],
-                "Projection": {"ProjectionType": "ALL"},
-            }
-            for name, key in keys.items()
-        ],
-    )
-    return DynamoInvoices(client, TABLE, S3Documents(s3, BUCKET))
+    return DynamoInvoices(make_table(), TABLE, S3Documents(s3, BUCKET))
 
 
 def checked(key: str = "raw/a.pdf", **values: str) -> InvoiceRecord:

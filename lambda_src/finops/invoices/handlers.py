@@ -33,6 +33,7 @@ from finops.invoices.service import (
 )
 from finops.invoices.validation import ValidationSettings
 from finops.shared.aws import client
+from finops.shared.errors import RejectedInput
 from finops.shared.events import created_objects, handle_messages, workflow_error_message
 from finops.shared.observability import MetricUnit, logger, metrics, status_metric
 
@@ -181,7 +182,16 @@ def source_documents(notification: Mapping[str, Any]) -> Iterator[SourceDocument
 
 
 def _invoice_of(event: Mapping[str, Any]) -> str:
-    invoice = str(event["invoice_id"])
+    invoice = event.get("invoice_id")
+    if not isinstance(invoice, str) or not invoice:
+        raise RejectedInput(
+            "the event has no invoice_id",
+            code="no_invoice_id",
+            field="invoice_id",
+            value=invoice,
+            step="read_event",
+            remedy="Start the function from the workflow, or send the id of an invoice",
+        )
     logger.set_correlation_id(invoice)
     return invoice
 

@@ -119,7 +119,7 @@ def test_what_stands_there_is_found_with_its_place(management: Account, body: by
 def test_the_structure_is_that_of_real_answers(management: Account) -> None:
     answer = management.client("textract").analyze_expense(Document={"Bytes": document()})
     known: dict[str, set[str]] = {}
-    for real in sorted((corpus("textract")).glob("*.json")):
+    for real in sorted(corpus("textract").glob("*.json")):
         _collect(json.loads(real.read_text()), "", known)
     ours: dict[str, set[str]] = {}
     _collect(answer["ExpenseDocuments"], "/ExpenseDocuments", ours)
