@@ -1,9 +1,9 @@
 """Start the console: `python -m console`, on the local cloud or in its container.
 
-Anywhere but on the local cloud it needs Cognito's settings, and ends where one is missing:
-CONSOLE_URL, OIDC_METADATA_URL and OIDC_CLIENT_ID. OIDC_CLIENT_SECRET is for providers that want
-one; else the client is a public one, and its codes are bound to their sessions by PKCE.
-COOKIE_SECRET signs sessions, and is made up where it is not set: they then end with the server.
+Outside the local cloud it needs the login's settings, and stops where one is missing: CONSOLE_URL,
+OIDC_METADATA_URL and OIDC_CLIENT_ID. Set OIDC_CLIENT_SECRET where the provider needs it; without it
+the client is public and PKCE protects the login. COOKIE_SECRET signs sessions. Where it is not set
+it is random, and sessions end when the server stops.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ def login_settings(variables: Mapping[str, str]) -> str:
     """
     if missing := [name for name in REQUIRED if not variables.get(name)]:
         raise MissingSetting(
-            f"{', '.join(missing)} must be set: outside the local cloud everybody signs in by OIDC"
+            f"set {', '.join(missing)}: outside the local cloud everyone signs in with OIDC"
         )
     secret = variables.get("OIDC_CLIENT_SECRET", "")
     settings = {
         "redirect_uri": f"{variables['CONSOLE_URL'].rstrip('/')}/oauth2callback",
         "cookie_secret": variables.get("COOKIE_SECRET") or secrets.token_urlsafe(48),
         "client_id": variables["OIDC_CLIENT_ID"],
-        # Streamlit wants one, and this says that it is not sent.
+        # Streamlit requires a value; token_endpoint_auth_method says that it is not sent.
         "client_secret": secret or "none",
         "server_metadata_url": variables["OIDC_METADATA_URL"],
         "client_kwargs": {
@@ -52,7 +52,7 @@ def login_settings(variables: Mapping[str, str]) -> str:
             "token_endpoint_auth_method": "client_secret_basic" if secret else "none",
         },
     }
-    # TOML takes JSON's strings as they are.
+    # Strings are written alike in JSON and TOML.
     lines = ["[auth]", *(f"{name} = {_toml(value)}" for name, value in settings.items())]
     return "\n".join(lines) + "\n"
 
@@ -64,7 +64,7 @@ def _toml(value: object) -> str:
 
 
 def command(port: int, variables: Mapping[str, str]) -> list[str]:
-    """The command that runs the pages; on the local cloud only this machine reaches them.
+    """The command that starts the server; on the local cloud it listens on this machine only.
 
     Raises:
         MissingSetting: the login is not set up.
@@ -81,7 +81,7 @@ def command(port: int, variables: Mapping[str, str]) -> list[str]:
 
 
 def main() -> None:
-    """Replace this process by the server."""
+    """Replace this process with the server."""
     try:
         arguments = command(int(os.environ.get("CONSOLE_PORT", DEFAULT_PORT)), os.environ)
     except MissingSetting as error:

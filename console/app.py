@@ -1,4 +1,4 @@
-"""The console's frame: who is here, and the pages that they can open."""
+"""The console's frame: sign-in, navigation and the page that is open."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ user = identity.current(deployment)
 
 
 def page(view: ModuleType) -> Callable[[], None]:
-    """What is run when the page is opened by somebody who may."""
+    """The function that draws a view."""
     return lambda: view.show(services(deployment), user)
 
 
-# Also before somebody has signed in: an address with a page in it leads there afterwards.
+# Defined before sign-in too, so that a link to a page leads there afterwards.
 opened = st.navigation(
-    ui.know_pages(
+    ui.register_pages(
         {
             title: st.Page(
                 page(view),
@@ -60,7 +60,7 @@ if user is None:
     identity.sign_in(deployment)
     st.stop()
 with st.sidebar:
-    st.markdown(f"**{ui.plain(user.name)}**  \n{user.role.capitalize()} · `{deployment.name}`")
+    st.markdown(f"**{ui.escaped(user.name)}**  \n{user.role.capitalize()} · `{deployment.name}`")
     st.caption("All times are UTC.")
     if st.button("Sign out", icon=":material/logout:"):
         identity.sign_out(deployment)

@@ -1,8 +1,8 @@
 """Who uses the console, and what they may do.
 
-In AWS that is whoever Streamlit's own OIDC login let in, with the roles that their Cognito groups
-name. On the local cloud, and nowhere else, anybody may say who they are: such a session's calls are
-signed with the local cloud's own keys, so it reaches no AWS account.
+On AWS, users sign in with Streamlit's OIDC login, and their Cognito groups give them their role.
+Only on the local cloud may anyone choose a name and a role: that session's calls are signed with
+the local cloud's own keys, so it cannot reach an AWS account.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _SESSION_KEY: Final = "development_user"
 
 
 class Role(StrEnum):
-    """What a person may do; each role may do what the ones before it may."""
+    """What a person may do. Each role includes the ones before it."""
 
     VIEWER = "viewer"
     EDITOR = "editor"
@@ -31,39 +31,39 @@ class Role(StrEnum):
 
 _ORDER: Final = tuple(Role)
 MEANING: Final = {
-    Role.VIEWER: "sees everything and changes nothing",
-    Role.EDITOR: "uploads files, corrects invoices, edits budgets",
-    Role.APPROVER: "approves and rejects invoices as well",
+    Role.VIEWER: "can view everything and change nothing",
+    Role.EDITOR: "can also upload files, correct invoices and edit budgets",
+    Role.APPROVER: "can also approve and reject invoices",
 }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class User:
-    """A person, by the name that the audit trail shall have."""
+    """A person, by the name that the audit trail records."""
 
     name: str
     role: Role
 
     def may(self, role: Role) -> bool:
-        """Whether this person may do what the role may."""
+        """Whether this person's role includes that one."""
         return _ORDER.index(self.role) >= _ORDER.index(role)
 
 
 def allows_development_login(environment: Environment) -> bool:
-    """Whether anybody may say who they are: on the local cloud only."""
+    """Whether anyone may choose a name and a role: on the local cloud only."""
     return environment.name == LOCAL and environment.endpoint_url is not None
 
 
 def from_claims(claims: Mapping[str, Any], *, prefix: str, now: float) -> User | None:
-    """The person whom Cognito's id token names.
+    """The person that a Cognito ID token identifies.
 
     Args:
-        claims: Of the token.
-        prefix: Of the groups' names, such as `finops` of `finops-editor`.
+        claims: The token's claims.
+        prefix: How the groups' names begin, such as `finops` in `finops-editor`.
         now: Seconds since 1970.
 
     Returns:
-        None where the token has ended, or its person is in none of the console's groups.
+        None where the token has expired, or the person is in none of the console's groups.
     """
     if float(claims.get("exp", 0)) <= now:
         return None
@@ -77,7 +77,7 @@ def from_claims(claims: Mapping[str, Any], *, prefix: str, now: float) -> User |
 
 
 def current(environment: Environment) -> User | None:
-    """The person of this session, None where nobody with a role has signed in."""
+    """The person of this session; None where nobody with a role has signed in."""
     if allows_development_login(environment):
         user: User | None = st.session_state.get(_SESSION_KEY)
         return user
@@ -87,16 +87,16 @@ def current(environment: Environment) -> User | None:
 
 
 def sign_in(environment: Environment) -> None:
-    """Show the way in."""
+    """Draw the sign-in page."""
     st.title("FinOps console")
     if allows_development_login(environment):
-        st.write("This is the local cloud: say who you are. Nothing here reaches AWS.")
-        _say_who_you_are()
+        st.write("This is the local cloud. Choose a name and a role. Nothing here reaches AWS.")
+        _development_login()
     elif st.user.is_logged_in:
         groups = ", ".join(f"`{environment.prefix}-{role}`" for role in _ORDER)
         st.warning(
-            f"Your session has ended, or you are in none of the console's groups ({groups}). "
-            "Sign in again, or ask whoever runs the console.",
+            f"Your session has ended, or you are not in any of the console's groups ({groups}). "
+            "Sign in again, or ask whoever runs the console for access.",
             icon=":material/lock:",
         )
         st.button("Sign in again", type="primary", on_click=st.logout)
@@ -113,10 +113,10 @@ def sign_out(environment: Environment) -> None:
         st.logout()
 
 
-def _say_who_you_are() -> None:
+def _development_login() -> None:
     with st.form("sign-in", width=420):
         name = st.text_input(
-            "Name", value="anna", max_chars=60, help="As the audit trail names you."
+            "Name", value="anna", max_chars=60, help="The audit trail records this name."
         )
         role = st.radio(
             "Role",
@@ -129,4 +129,4 @@ def _say_who_you_are() -> None:
             if name.strip():
                 st.session_state[_SESSION_KEY] = User(name=name.strip(), role=role)
                 st.rerun()
-            st.error("A name is needed.")
+            st.error("Enter a name.")

@@ -1,4 +1,4 @@
-"""A document's pages as images, for people to look at."""
+"""A document's pages as images."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ def page_image(file: BinaryIO, media_type: str, page: int) -> str:
 
     Args:
         file: The document, seekable.
-        media_type: What the intake found it to be.
+        media_type: Found by the intake from the document's content.
         page: From 1.
 
     Raises:
-        RejectedInput: the document has no such page, or is none that can be shown.
+        RejectedInput: the document has no such page, or is not a PDF or an image.
     """
     if media_type == "application/pdf":
         image = _pdf_page(file, page)
     elif media_type.startswith("image/"):
         image = _frame(file, page)
     else:
-        raise RejectedInput(f"{media_type or 'this'} cannot be shown", code="not_shown")
+        raise RejectedInput(f"{media_type or 'this document'} cannot be shown", code="not_shown")
     image.thumbnail((_LONGER_SIDE, _LONGER_SIDE))
     written = io.BytesIO()
     image.convert("RGB").save(written, "JPEG", quality=82)

@@ -1,4 +1,4 @@
-"""Reports as the reconciliation stored them."""
+"""Reports that the reconciliation has stored."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from finops.deployment.functions import invoke
 from finops.reconciliation.adapters.s3 import S3Files
 from finops.reconciliation.stores import Reports
 
-#: Seconds for which a link to a report opens.
+#: Seconds for which a link to a report works.
 LINK_SECONDS: Final = 900
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredReport:
-    """A month's report, as its JSON document, and where each format of it lies."""
+    """A month's report as its JSON document, and the S3 location of each format."""
 
     document: Mapping[str, Any]
     locations: Mapping[str, str]
@@ -28,7 +28,7 @@ class StoredReport:
 
 @dataclass(frozen=True)
 class ReportShelf:
-    """The reports of one deployment."""
+    """Reads and creates the reports of one deployment."""
 
     environment: Environment
     aws: Aws = field(repr=False)
@@ -42,7 +42,7 @@ class ReportShelf:
 
     @cached_property
     def files(self) -> S3Files:
-        """The bucket."""
+        """The bucket of reports."""
         return S3Files(self.aws.client("s3"), self.variables["BUCKET"])
 
     def newest(self, month: str) -> StoredReport | None:

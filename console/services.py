@@ -1,4 +1,4 @@
-"""The deployment's services, as the functions and the command line have them."""
+"""The deployment's services, which the functions and the command line use too."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from finops.shared.errors import ConfigurationError
 
 @dataclass(frozen=True, kw_only=True)
 class Services:
-    """Everything that a page may ask."""
+    """Everything that a page may use."""
 
     environment: Environment
     budgets: BudgetDeployment
@@ -35,16 +35,16 @@ class Services:
     audit: AuditDeployment
     reports: ReportShelf
     own_invoices: bool = False
-    """Whether who submitted an invoice may approve it."""
+    """Whether people may approve invoices that they have submitted themselves."""
 
     @property
     def review_desk(self) -> ReviewDesk:
-        """What people decide about invoices."""
+        """The review of invoices, with the console's own setting."""
         return replace(self.invoices.review_desk, own_invoices=self.own_invoices)
 
     @property
     def recorder(self) -> AuditRecorder:
-        """The audit trail, where one is deployed."""
+        """The audit trail; one that records nothing where none is deployed."""
         try:
             return self.audit.recorder
         except ConfigurationError as error:
@@ -55,14 +55,14 @@ class Services:
     def record(
         self, user: User, action: str, subject: str, version: str = "", **details: Any
     ) -> None:
-        """Tell the audit trail what this person did.
+        """Record in the audit trail what a person did.
 
         Args:
-            user: Who.
-            action: Such as `budget.edited`.
-            subject: The thing's id.
-            version: Tells this time from others; made up where the thing has none.
-            details: Small facts.
+            user: Who did it.
+            action: What was done, such as `budget.edited`.
+            subject: The id of what was changed.
+            version: Identifies this change of the subject; random where it is left out.
+            details: Further facts, small enough for an audit entry.
         """
         facts: Mapping[str, Any] = details
         self.recorder.record(
@@ -80,7 +80,7 @@ class Services:
 
 @st.cache_resource(ttl="10m", show_spinner=False)
 def services(environment: Environment) -> Services:
-    """The services of a deployment, one set for every session."""
+    """The services of a deployment, shared by all sessions."""
     return Services(
         environment=environment,
         budgets=BudgetDeployment(environment),

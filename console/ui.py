@@ -1,9 +1,9 @@
-"""How the pages show things: amounts, moments and statuses, failures, and what is empty."""
+"""How pages show amounts, times, statuses, tables, failures, and empty lists."""
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
@@ -16,7 +16,7 @@ from finops.shared.errors import ConfigurationError, FinOpsError, RejectedInput,
 from finops.shared.money import minor_units, rounded
 from finops.shared.observability import logger
 
-#: Colours of statuses, by what they ask of a person: green nothing, orange a look, red to act.
+#: Colours of statuses: green is done, blue in progress, orange to check, red to fix.
 STATUS_COLOURS: Final[Mapping[str, str]] = {
     "APPLIED": "green",
     "PROCESSED": "green",
@@ -38,9 +38,16 @@ STATUS_COLOURS: Final[Mapping[str, str]] = {
 }
 
 
-def words(status: str) -> str:
-    """A status as people read it: `NEEDS_REVIEW` is "Needs review"."""
-    return status.replace("_", " ").capitalize()
+def words(name: str) -> str:
+    """A status or field name as people read it: `NEEDS_REVIEW` is "Needs review"."""
+    return name.replace("_", " ").capitalize()
+
+
+def counted(number: int, noun: str) -> str:
+    """A number with its noun: "1 row", "2,000 rows", "2 entries"."""
+    if number != 1:
+        noun = f"{noun.removesuffix('y')}ies" if noun.endswith("y") else f"{noun}s"
+    return f"{number:,} {noun}"
 
 
 def badge(status: str) -> str:
@@ -49,12 +56,15 @@ def badge(status: str) -> str:
 
 
 def moment(at: datetime | None) -> str:
-    """An instant, in UTC and said to be so."""
+    """An instant in UTC, such as "2026-03-31 14:05 UTC"; empty for none."""
     return f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if at else ""
 
 
 def amount(value: Decimal | str | None, currency: str = "") -> str:
-    """An amount with thousands marks and the currency's digits; whatever is none, as it is."""
+    """An amount with thousands separators and its currency's decimals: "1,234.50 EUR".
+
+    Text that is not a number is returned as it is.
+    """
     if value is None or value == "":
         return ""
     try:
@@ -67,68 +77,79 @@ def amount(value: Decimal | str | None, currency: str = "") -> str:
     return f"{rounded(number, min(places, 6)):,f} {currency}".rstrip()
 
 
-def plain(text: str) -> str:
-    """Text of others, with nothing in it that Markdown understands."""
+def escaped(text: str) -> str:
+    """Text from outside, on one line and with every character of Markdown escaped."""
     marks = r"\`*_{}[]()#+-.!|~<>$:&"
     return "".join(f"\\{c}" if c in marks else " " if c in "\r\n" else c for c in text)
 
 
 @contextmanager
 def failures(what: str) -> Iterator[None]:
-    """Show why something could not be done, in words, and go on with the page.
+    """Show a failure in words, and go on with the page.
 
     Args:
-        what: What was to be done, such as "The invoices could not be read".
+        what: What failed, such as "The invoices cannot be read".
     """
     try:
         yield
     except FinOpsError as error:
         show_failure(what, error)
-    except Exception:  # noqa: BLE001 - what nobody thought of is for the log, not for the page
+    except Exception:  # noqa: BLE001 - details of unexpected errors go to the log
         number = uuid.uuid4().hex[:8]
         logger.exception("page failed", extra={"number": number})
         st.error(
-            f"**{what}.** Something is wrong here: tell whoever runs the console, with the "
+            f"**{what}.** Something went wrong. Report it to whoever runs the console, with the "
             f"number {number}.",
             icon=":material/error:",
         )
 
 
 def show_failure(what: str, error: FinOpsError) -> None:
-    """Show why something could not be done."""
+    """Show a failure: what failed, why, and what to do."""
     if isinstance(error, ConfigurationError) and error.code == "not_deployed":
-        st.info(f"**Not deployed here.** {plain(str(error))}", icon=":material/cloud_off:")
+        st.info(f"**Not deployed here.** {escaped(str(error))}", icon=":material/cloud_off:")
     elif isinstance(error, RejectedInput):
-        remedy = f" {plain(error.remedy)}." if error.remedy else ""
-        st.warning(f"**{what}:** {plain(error.message)}.{remedy}", icon=":material/block:")
+        remedy = f" {escaped(error.remedy)}." if error.remedy else ""
+        st.warning(f"**{what}:** {escaped(error.message)}.{remedy}", icon=":material/block:")
     elif isinstance(error, TransientFailure):
         st.warning(
-            f"**{what} just now:** {plain(str(error))}. Try again in a moment.",
+            f"**{what}:** {escaped(str(error))}. Try again in a moment.",
             icon=":material/sync_problem:",
         )
     else:
-        st.error(f"**{what}:** {plain(str(error))}", icon=":material/error:")
+        st.error(f"**{what}:** {escaped(str(error))}", icon=":material/error:")
 
 
 def empty(text: str, icon: str = ":material/inbox:") -> None:
-    """Say that there is nothing, and what would put something there."""
+    """Show that a list is empty, and what to do about it."""
     with st.container(border=True, horizontal_alignment="center"):
         st.markdown(f"{icon} &nbsp; {text}", text_alignment="center")
 
 
 def flash(text: str, icon: str = ":material/check_circle:") -> None:
-    """Say this after the page is drawn anew."""
+    """Show a message after the page is drawn again."""
     st.session_state["flash"] = (text, icon)
 
 
 def show_flash() -> None:
-    """Say what was left to be said."""
-    if said := st.session_state.pop("flash", None):
-        st.toast(said[0], icon=said[1])
+    """Show the message that `flash` left, if any."""
+    if message := st.session_state.pop("flash", None):
+        st.toast(message[0], icon=message[1])
+
+
+def status_filter(statuses: Iterable[str], key: str) -> str:
+    """A box to filter by status, kept in the page's address; empty for any."""
+    return st.selectbox(
+        "Status",
+        ["", *map(str, statuses)],
+        key=key,
+        bind="query-params",
+        format_func=lambda one: words(one) if one else "Any",
+    )
 
 
 def status_column(statuses: Sequence[str], *, label: str = "Status") -> Any:
-    """A column of coloured statuses; its cells are lists of one."""
+    """A column of coloured statuses; each cell is a list of one status."""
     shown = [words(one) for one in statuses]
     return st.column_config.MultiselectColumn(
         label,
@@ -142,12 +163,12 @@ def status_column(statuses: Sequence[str], *, label: str = "Status") -> Any:
 def money_table(
     rows: Sequence[Mapping[str, Any]], money: Sequence[str], *, currency: str = "currency"
 ) -> Any:
-    """A table whose amounts sort as numbers, and are shown with their currency's digits.
+    """A table whose amounts sort as numbers and show their currency's decimals.
 
     Args:
-        rows: With amounts as texts or Decimals.
-        money: Columns that hold amounts.
-        currency: The column that names the currency of its row.
+        rows: The rows, with amounts as text or Decimal.
+        money: The columns that hold amounts.
+        currency: The column that holds each row's currency.
     """
     frame = pd.DataFrame(list(rows))
     if frame.empty:
@@ -171,33 +192,33 @@ def _formatter(digits: int) -> Callable[[float], str]:
 
 
 def money_column(label: str, **settings: Any) -> Any:
-    """A column of amounts, at the right."""
+    """A column of amounts, aligned right."""
     return st.column_config.NumberColumn(label, alignment="right", **settings)
 
 
 def height(rows: int, most: int = 15) -> int | Literal["content"]:
-    """Of a table, in pixels: all rows where they are few, else as many as are seen at once."""
+    """The height of a table in pixels: it shows all its rows, or the first so many and scrolls."""
     return "content" if rows <= most else 38 + 35 * most
 
 
 def day(text: str | None) -> date | None:
-    """A date of a record."""
+    """A date from its ISO 8601 text; None for none."""
     return date.fromisoformat(text) if text else None
 
 
-def know_pages(pages: Mapping[str, Any]) -> list[Any]:
-    """Let every page lead to every other, by its title."""
+def register_pages(pages: Mapping[str, Any]) -> list[Any]:
+    """Let every page link to every other by its title."""
     st.session_state["pages"] = dict(pages)
     return list(pages.values())
 
 
 def link(title: str, label: str, **query: str) -> None:
-    """A link to another page, of this console and in this session."""
+    """A link to another page of the console, in the same session."""
     known = st.session_state.get("pages", {})
     if title in known:
         st.page_link(known[title], label=label, query_params=query or None)
 
 
 def open_page(title: str, **query: str) -> None:
-    """Go to another page of this console, in this session."""
+    """Go to another page of the console, in the same session."""
     st.switch_page(st.session_state["pages"][title], query_params=query)

@@ -1,4 +1,4 @@
-"""Parts of pages that run in the browser."""
+"""Streamlit components: parts of pages that run in the browser."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ _FOLDER = Path(__file__).parent
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Uploaded:
-    """What became of a file that somebody chose.
+    """The result of uploading one file.
 
     Attributes:
-        key: Where it lies in the bucket; empty where it was refused.
-        version_id: Which version of that key it is.
-        error: Why it was refused.
+        name: The file's name.
+        key: Its key in the bucket; empty where the upload failed.
+        version_id: Its version of that key.
+        error: Why the upload failed.
     """
 
     name: str
@@ -31,7 +32,12 @@ class Uploaded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Box:
-    """A place on a page, as ratios of its width and height, and what was found there."""
+    """A box on a page of a document, in ratios of the page's width and height.
+
+    Attributes:
+        title: What was read there.
+        sure: Whether it was read with confidence.
+    """
 
     title: str
     sure: bool
@@ -51,19 +57,19 @@ def upload(
     label: str,
     hint: str,
 ) -> list[Uploaded]:
-    """Where people drop files that their browser sends to S3 itself.
+    """Draw where people drop files, which their browser sends directly to S3.
 
     Args:
-        key: The widget's.
-        form: Address and fields that were signed.
-        prefix: How the files' keys begin; the form takes no others.
-        kinds: Endings that are taken, such as `pdf`.
-        largest: Bytes of a file.
+        key: The widget's key.
+        form: A presigned POST: its URL and fields.
+        prefix: How the files' keys begin; the form accepts no others.
+        kinds: The accepted file extensions, such as `pdf`.
+        largest: The size of the largest accepted file, in bytes.
         label: What to do here.
-        hint: What is taken.
+        hint: What is accepted.
 
     Returns:
-        What became of the files that were just dropped; empty at every other run.
+        The files that were just uploaded; empty at every other run of the page.
     """
     data = {
         "form": dict(form),
@@ -73,7 +79,7 @@ def upload(
         "label": label,
         "hint": hint,
     }
-    ended = _part("upload")(key=key, data=data, on_ended_change=lambda: None).ended
+    uploaded = _component("upload")(key=key, data=data, on_uploaded_change=lambda: None).uploaded
     return [
         Uploaded(
             name=str(one.get("name", "")),
@@ -81,18 +87,18 @@ def upload(
             version_id=str(one.get("version", "")),
             error=str(one.get("error", "")),
         )
-        for one in ended or ()
+        for one in uploaded or ()
     ]
 
 
 def document_page(key: str, image: str, *, alt: str, boxes: Sequence[Box]) -> None:
-    """A page of a document, with what was found on it.
+    """Draw a page of a document with boxes on it.
 
     Args:
-        key: The widget's.
+        key: The widget's key.
         image: The page as a data URL.
-        alt: What the image shows.
-        boxes: Where something was found.
+        alt: What the image shows, for screen readers.
+        boxes: The boxes.
     """
     described = [
         {
@@ -105,10 +111,10 @@ def document_page(key: str, image: str, *, alt: str, boxes: Sequence[Box]) -> No
         }
         for one in boxes
     ]
-    _part("document")(key=key, data={"image": image, "alt": alt, "boxes": described})
+    _component("document")(key=key, data={"image": image, "alt": alt, "boxes": described})
 
 
 @cache
-def _part(name: str) -> Any:
+def _component(name: str) -> Any:
     html, css, js = ((_FOLDER / f"{name}.{kind}").read_text() for kind in ("html", "css", "js"))
     return st.components.v2.component(f"finops_{name}", html=html, css=css, js=js)

@@ -1,4 +1,4 @@
-// A page of a document, with a box where each value was found; values and boxes point at each other.
+// A page of a document, with a box where each value was read.
 export default function page({ parentElement, data, setTriggerValue }) {
   const image = parentElement.querySelector("img");
   const sheet = parentElement.querySelector(".sheet");
@@ -9,7 +9,7 @@ export default function page({ parentElement, data, setTriggerValue }) {
     const box = document.createElement("button");
     box.type = "button";
     box.className = `box ${one.level}`;
-    // What is said of a box stays on the sheet.
+    // Keeps the label of a box within the page.
     box.classList.toggle("rightwards", one.left < 0.5);
     box.classList.toggle("upwards", one.top > 0.9);
     const percent = (share) => `${100 * share}%`;

@@ -1,4 +1,4 @@
-// Sends files from the browser to S3 itself, by a form that the server signed.
+// Sends files from the browser to S3, with a form that the server has signed.
 const MARKS = {
   pdf: [[0x25, 0x50, 0x44, 0x46]],
   png: [[0x89, 0x50, 0x4e, 0x47]],
@@ -14,11 +14,11 @@ const mebibytes = (bytes) => `${(bytes / 1048576).toFixed(1)} MiB`;
 async function refusal(file, rules) {
   const kind = extension(file.name);
   if (!rules.kinds.includes(kind)) {
-    return `is of another kind: ${rules.kinds.join(", ").toUpperCase()} are taken`;
+    return `is not an accepted type: ${rules.kinds.join(", ").toUpperCase()}`;
   }
   if (file.size === 0) return "is empty";
   if (file.size > rules.largest) {
-    return `has ${mebibytes(file.size)}, and at most ${mebibytes(rules.largest)} are taken`;
+    return `is too large: ${mebibytes(file.size)}, at most ${mebibytes(rules.largest)} are accepted`;
   }
   const marks = MARKS[kind];
   if (!marks) return "";
@@ -29,7 +29,7 @@ async function refusal(file, rules) {
   for (let from = 0; from < last; from += 1) {
     if (marks.some((mark) => at(from, mark))) return "";
   }
-  return `is no ${kind.toUpperCase()}, whatever its name says`;
+  return `is not a ${kind.toUpperCase()} file, although its name says so`;
 }
 
 function send(file, data, progress) {
@@ -46,9 +46,9 @@ function send(file, data, progress) {
         return;
       }
       const said = /<Message>([^<]*)</.exec(request.responseText);
-      resolve({ name: file.name, error: `was refused by S3: ${said ? said[1] : request.status}` });
+      resolve({ name: file.name, error: `was rejected by S3: ${said ? said[1] : request.status}` });
     };
-    request.onerror = () => resolve({ name: file.name, error: "did not reach S3: try again" });
+    request.onerror = () => resolve({ name: file.name, error: "did not reach S3. Try again." });
     request.open("POST", data.form.url);
     request.send(form);
   });
@@ -85,7 +85,7 @@ export default function upload({ parentElement, data, setTriggerValue }) {
 
   const take = async (files) => {
     list.replaceChildren();
-    const ended = await Promise.all([...files].map(async (file) => {
+    const uploaded = await Promise.all([...files].map(async (file) => {
       const shown = row(list, file.name);
       const error = await refusal(file, data);
       const answer = error ? { name: file.name, error } : await send(file, data, shown.progress);
@@ -93,9 +93,9 @@ export default function upload({ parentElement, data, setTriggerValue }) {
       return answer;
     }));
     input.value = "";
-    setTriggerValue("ended", ended);
+    setTriggerValue("uploaded", uploaded);
   };
-  // Properties, not listeners: this runs again whenever the page does.
+  // Set as properties, which replace the ones before: this runs at every run of the page.
   input.onchange = () => take(input.files);
   zone.ondragover = (event) => { event.preventDefault(); zone.classList.add("over"); };
   zone.ondragleave = () => zone.classList.remove("over");

@@ -1,4 +1,4 @@
-"""Audit: who did what and when, and whether the trail of it is whole."""
+"""Audit: who did what and when, and whether the trail is intact."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _VERDICT: Final = "audit_verdict"
 
 
 def show(services: Services, _user: User) -> None:
-    """The page."""
+    """Draw the page."""
     st.title("Audit")
     with ui.failures("The audit trail cannot be read"):
         _verify(services)
@@ -33,14 +33,16 @@ def show(services: Services, _user: User) -> None:
 def _verify(services: Services) -> None:
     with st.container(border=True):
         st.markdown(
-            "Every entry holds the hash of the one before it, in a bucket that lets nothing be "
-            "overwritten. Verifying reads them all."
+            "Each entry holds the hash of the one before it, in a bucket where nobody can "
+            "overwrite it. Verifying reads every entry."
         )
         if st.button("Verify the trail", icon=":material/verified_user:"):
             bar = st.progress(0.0, "Reading …")
 
             def shown(done: int, known: int) -> None:
-                bar.progress(min(done / known, 1.0) if known else 1.0, f"{done:,} entries read")
+                bar.progress(
+                    min(done / known, 1.0) if known else 1.0, f"{ui.counted(done, 'entry')} read"
+                )
 
             store, signer = services.audit.store, services.audit.signer
             verdict = TrailVerifier(store, signer, SeenIds().repeats).verify(progress=shown)
@@ -54,15 +56,15 @@ def _verify(services: Services) -> None:
 def _result(at: datetime, verdict: Mapping[str, Any]) -> None:
     if verdict["ok"]:
         st.success(
-            f"All {verdict['entries']:,} entries are as they were written "
-            f"(looked at {ui.moment(at)}).",
+            f"The trail is intact: {ui.counted(verdict['entries'], 'entry')} verified at "
+            f"{ui.moment(at)}.",
             icon=":material/verified:",
         )
     else:
         first = verdict["first_bad"]
         st.error(
-            f"{verdict['problem_count']:,} problems, the first with {first['stream']} "
-            f"{first['sequence']}: {ui.plain(first['message'])}",
+            f"{ui.counted(verdict['problem_count'], 'problem')} found. The first is entry "
+            f"{first['sequence']} of {first['stream']}: {ui.escaped(first['message'])}",
             icon=":material/gpp_bad:",
         )
         st.dataframe(verdict["problems"], hide_index=True, placeholder="", alt="Problems")
@@ -88,15 +90,15 @@ def _search(services: Services) -> None:
     chosen = stream.selectbox(
         "Stream", ["", *STREAMS], format_func=lambda one: one.capitalize() or "Any"
     )
-    hint = "* stands for anything."
+    hint = "* matches any text."
     who = actor.text_input("Who", placeholder="anna*", help=hint)
-    what = subject.text_input("What", placeholder="222222222222/*", help=hint)
-    done = action.text_input("Done", placeholder="budget.*", help=hint)
+    what = subject.text_input("Subject", placeholder="222222222222/*", help=hint)
+    done = action.text_input("Action", placeholder="budget.*", help=hint)
     today = datetime.now(UTC).date()
     days = since.date_input("Days (UTC)", (today - timedelta(days=30), today), format="YYYY-MM-DD")
     first, last = _span(days, today)
     with st.skeleton(height=300):
-        entries, damaged = found(
+        entries, damaged = search_trail(
             services,
             services.environment.name,
             Selection(
@@ -109,9 +111,12 @@ def _search(services: Services) -> None:
             ),
         )
     if damaged:
-        st.error(f"{damaged} entries are damaged: verify the trail.", icon=":material/gpp_bad:")
+        st.error(
+            f"{ui.counted(damaged, 'damaged entry')} found. Verify the trail.",
+            icon=":material/gpp_bad:",
+        )
     if not entries:
-        ui.empty("Nothing was recorded that is like that.")
+        ui.empty("No entries match your filters.")
         return
     event = st.dataframe(
         [_row(one) for one in entries],
@@ -121,27 +126,29 @@ def _search(services: Services) -> None:
         on_select="rerun",
         selection_mode="single-row",
         key="audit_grid",
-        alt="Entries of the audit trail, the newest first",
+        alt="Entries of the audit trail, newest first",
         column_config={
             "occurred_at": st.column_config.DatetimeColumn(
                 "When (UTC)", format="YYYY-MM-DD HH:mm:ss", timezone="UTC"
             ),
             "stream": "Stream",
-            "action": st.column_config.TextColumn("Done", width="medium"),
-            "subject": st.column_config.TextColumn("What", width="large"),
+            "action": st.column_config.TextColumn("Action", width="medium"),
+            "subject": st.column_config.TextColumn("Subject", width="large"),
             "actor": st.column_config.TextColumn("Who", width="medium"),
             "sequence": st.column_config.NumberColumn("No.", format="localized", width="small"),
         },
     )
     if len(entries) == LIMIT:
-        st.caption(f"The newest {LIMIT} are shown: narrow the search for older ones.")
+        st.caption(
+            f"Only the newest {LIMIT} entries are shown. Narrow the search to see older ones."
+        )
     for number in event["selection"]["rows"]:
         if number < len(entries):
             st.code(json.dumps(entries[number], indent=2, ensure_ascii=False), language="json")
 
 
 def _span(days: Any, today: date) -> tuple[datetime, datetime]:
-    """From the first day's begin to the last day's end, UTC; half a choice goes on to today."""
+    """From the start of the first day to the end of the last, UTC; the last may be left out."""
     chosen: Sequence[date] = days if isinstance(days, Sequence) else (days,)
     first = chosen[0] if chosen else today
     last = chosen[1] if len(chosen) > 1 else today
@@ -152,10 +159,10 @@ def _span(days: Any, today: date) -> tuple[datetime, datetime]:
 
 
 @st.cache_data(ttl=10, max_entries=50, show_spinner=False)
-def found(
+def search_trail(
     _services: Services, _deployment: str, selection: Selection
 ) -> tuple[list[Mapping[str, Any]], int]:
-    """The newest entries that are wanted, and how many damaged ones were met."""
+    """The newest entries that match, and how many damaged ones were read on the way."""
     reader = TrailReader(_services.audit.store)
     entries = list(islice(reader.entries(selection), LIMIT))
     return entries, reader.damaged

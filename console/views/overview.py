@@ -1,4 +1,4 @@
-"""Overview: what waits for a person, and where money stands this month."""
+"""Overview: what needs attention, and this month's costs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ import streamlit as st
 from console import ui
 from console.identity import User
 from console.services import Services
-from console.views import invoices, reports
+from console.views.invoices.listing import Filters, list_invoices
+from console.views.reports import read_report, summary
 from finops.billing.domain import FileStatus
 from finops.budgets.domain import Status
 from finops.invoices.domain import InvoiceStatus
@@ -19,11 +20,10 @@ from finops.shared.errors import FinOpsError
 
 
 def show(services: Services, _user: User) -> None:
-    """The page."""
+    """Draw the page."""
     st.title("Overview")
-    # What arrives is shown without being asked for.
     st.fragment(run_every="15s")(_waiting)(services)
-    _money(services)
+    _costs(services)
     _next_reviews(services)
 
 
@@ -37,42 +37,42 @@ def _waiting(services: Services) -> None:
             {"status": ui.words(InvoiceStatus.NEEDS_REVIEW)},
         ),
         (
-            "Invoices that failed",
-            "See them",
+            "Failed invoices",
+            "View them",
             lambda: invoices_in(services, InvoiceStatus.PROCESSING_FAILED),
             "Invoices",
             {"status": ui.words(InvoiceStatus.PROCESSING_FAILED)},
         ),
         (
             "Billing files with rejects",
-            "Mend their rows",
+            "Fix their rows",
             lambda: files_in(services, FileStatus.LOADED_WITH_REJECTS),
             "Billing",
             {"file_status": ui.words(FileStatus.LOADED_WITH_REJECTS)},
         ),
         (
-            "Billing files that failed",
-            "See them",
+            "Failed billing files",
+            "View them",
             lambda: files_in(services, FileStatus.FAILED),
             "Billing",
             {"file_status": ui.words(FileStatus.FAILED)},
         ),
         (
-            "Budgets refused",
+            "Rejected budgets",
             "Correct them",
             lambda: budgets_in(services, Status.REJECTED),
             "Budgets",
             {"budget_status": ui.words(Status.REJECTED)},
         ),
         (
-            "Budgets that failed",
-            "See them",
+            "Failed budgets",
+            "View them",
             lambda: budgets_in(services, Status.FAILED),
             "Budgets",
             {"budget_status": ui.words(Status.FAILED)},
         ),
     )
-    st.subheader("Waiting for somebody")
+    st.subheader("Needs attention")
     for start in (0, 3):
         columns = st.columns(3)
         for column, (label, doing, count, title, query) in zip(
@@ -89,7 +89,7 @@ def _card(
         found = count()
     except FinOpsError as error:
         st.metric(label, "—", help=str(error))
-        st.caption("Cannot be read just now.")
+        st.caption("Cannot be read right now.")
         return
     st.metric(label, f"{found:,}")
     if found:
@@ -124,41 +124,41 @@ def _budget_statuses(_services: Services, _deployment: str) -> Sequence[Status]:
 
 
 def budgets_in(services: Services, status: Status) -> int:
-    """How many budgets' newest edits ended so."""
+    """How many budgets are in a status."""
     return _budget_statuses(services, services.environment.name).count(status)
 
 
-def _money(services: Services) -> None:
+def _costs(services: Services) -> None:
     month = f"{datetime.now(UTC):%Y-%m}"
-    st.subheader(f"Money in {month}")
+    st.subheader(f"Costs in {month}")
     with ui.failures("The report of this month cannot be read"):
-        report = reports.stored(services, services.environment.name, month)
+        report = read_report(services, services.environment.name, month)
         if report is None:
             ui.empty("This month has not been reconciled yet.")
             ui.link("Reports", "Reconcile it", month=month)
             return
-        reports.totals(report.document)
-        reports.units(report.document)
-        ui.link("Reports", "The whole report", month=month)
+        summary.totals(report.document)
+        summary.units(report.document)
+        ui.link("Reports", "Full report", month=month)
 
 
 def _next_reviews(services: Services) -> None:
     with ui.failures("The invoices cannot be read"):
-        filters = invoices.Filters(status=InvoiceStatus.NEEDS_REVIEW.value, newest_first=False)
-        found, _ = invoices.listed(services, services.environment.name, filters, None)
+        filters = Filters(status=InvoiceStatus.NEEDS_REVIEW.value, newest_first=False)
+        found, _ = list_invoices(services, services.environment.name, filters, None)
         if not found:
             return
-        st.subheader("Reviewed next")
+        st.subheader("Next to review")
         for record in found[:5]:
             read = record.invoice
             vendor = read.text("vendor") if read else ""
             amount = ""
             if read and read.text("total"):
                 amount = ui.amount(Decimal(read.text("total")), read.text("currency"))
-            waits = (datetime.now(UTC) - record.received_at).days
-            since = f"for {waits} days" if waits > 1 else f"since {ui.moment(record.received_at)}"
+            days = (datetime.now(UTC) - record.received_at).days
+            since = f"for {days} days" if days > 1 else f"since {ui.moment(record.received_at)}"
             ui.link(
                 "Invoice",
-                f"**{ui.plain(vendor or record.file)}** {ui.plain(amount)} waits {since}",
+                f"**{ui.escaped(vendor or record.file)}** {ui.escaped(amount)} waiting {since}",
                 id=record.id,
             )

@@ -8,7 +8,8 @@ import pytest
 import streamlit as st
 
 from console.identity import Role
-from console.views import budgets
+from console.views.budgets import editing
+from console.views.budgets.listing import list_budgets
 from finops.budgets.domain import BudgetKey, Status
 from finops.budgets.ports import BudgetStatus
 from finops.shared.errors import RejectedInput
@@ -43,7 +44,7 @@ def row(stage: Stage) -> dict[str, object]:
 
 
 def test_an_edit_changes_what_was_edited_and_says_who(kept: Stage) -> None:
-    budgets.edit(
+    editing.edit(
         kept.services, EDITOR, KEY, {"amount": 1234.56, "thresholds": "ACTUAL:80, FORECASTED:100"}
     )
     found = row(kept)
@@ -64,7 +65,7 @@ def test_an_edit_changes_what_was_edited_and_says_who(kept: Stage) -> None:
 def test_an_edit_is_waited_for_by_its_own_request(
     kept: Stage, session: dict[object, object]
 ) -> None:
-    budgets.edit(kept.services, EDITOR, KEY, {"amount": "5"})
+    editing.edit(kept.services, EDITOR, KEY, {"amount": "5"})
     request = str(row(kept)["request_id"])
     waiting = {KEY: request}
     assert session == {"budget_requests": waiting}
@@ -72,7 +73,7 @@ def test_an_edit_is_waited_for_by_its_own_request(
         kept.budgets.statuses.items[KEY] = BudgetStatus(
             key=KEY, version="1", status=Status.APPLIED, request_id=known
         )
-        assert budgets._answers(kept.services, waiting) == {KEY: (answer, "")}
+        assert editing.results(kept.services, waiting) == {KEY: (answer, "")}
 
 
 @pytest.mark.parametrize(
@@ -90,29 +91,29 @@ def test_what_would_be_no_budget_is_not_written(
     kept: Stage, changed: dict[str, object], field: str
 ) -> None:
     with pytest.raises(RejectedInput) as refused:
-        budgets.edit(kept.services, EDITOR, KEY, changed)
+        editing.edit(kept.services, EDITOR, KEY, changed)
     assert refused.value.field == field
     assert row(kept) == ROW
     assert not kept.recorded()
 
 
 def test_what_is_emptied_goes_back_to_the_defaults(kept: Stage) -> None:
-    budgets.edit(kept.services, EDITOR, KEY, {"emails": " "})
+    editing.edit(kept.services, EDITOR, KEY, {"emails": " "})
     assert row(kept)["emails"] is None
 
 
 def test_a_viewer_writes_nothing(kept: Stage) -> None:
     viewer = user(Role.VIEWER)
     with pytest.raises(RejectedInput, match="role"):
-        budgets.edit(kept.services, viewer, KEY, {"amount": "5"})
+        editing.edit(kept.services, viewer, KEY, {"amount": "5"})
     with pytest.raises(RejectedInput, match="role"):
-        budgets.put(kept.services, viewer, [ROW], "budgets.csv")
+        editing.replace_all(kept.services, viewer, [ROW], "budgets.csv")
     assert row(kept) == ROW
 
 
 def test_rows_are_listed_as_people_write_them(kept: Stage) -> None:
     row(kept)["thresholds"] = [{"type": "ACTUAL", "percent": Decimal(80)}, "FORECASTED:100"]
-    (one,) = budgets.listed(kept.services, "test")
+    (one,) = list_budgets(kept.services, "test")
     assert one["thresholds"] == "ACTUAL:80, FORECASTED:100"
     assert one["emails"] == "a@example.com"
     assert one["status"] == "PENDING"

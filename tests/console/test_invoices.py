@@ -11,7 +11,7 @@ from streamlit.testing.v1 import AppTest
 
 from console.identity import Role
 from console.rendering import page_image
-from console.views import invoices
+from console.views.invoices import listing
 from finops.invoices.domain import InvoiceStatus
 from finops.shared.errors import RejectedInput
 from tests.console.conftest import Stage, put, user, waiting
@@ -52,7 +52,7 @@ def test_the_newest_are_listed_and_can_be_taken_away(shown: Stage) -> None:
 def test_where_there_are_none_the_page_says_so(stage: Stage) -> None:
     app = stage.page("invoices")
     assert not app.dataframe
-    assert any("No invoice has been dropped" in one.value for one in app.markdown)
+    assert any("No invoices have been uploaded" in one.value for one in app.markdown)
 
 
 def test_one_that_is_unknown_is_said_to_be(stage: Stage) -> None:
@@ -110,11 +110,11 @@ def test_an_editor_corrects_but_does_not_decide(shown: Stage) -> None:
 @pytest.mark.parametrize("what", ["approve", "reject"])
 def test_a_decision_that_gets_past_a_button_that_is_off_is_refused(shown: Stage, what: str) -> None:
     def script(*arguments: object) -> None:
-        from console.views import invoice
+        from console.views.invoice import review
 
         *who_and_what, chosen = arguments
         decision = {"approve": False, "reject": False, chosen: True}
-        invoice.decide(*who_and_what, corrections={}, reason="because", **decision)  # type: ignore[arg-type]
+        review.decide(*who_and_what, corrections={}, reason="because", **decision)  # type: ignore[arg-type]
 
     (one,) = shown.invoices.store.records.values()
     arguments = (shown.services, user(Role.EDITOR), one, what)
@@ -151,7 +151,7 @@ def test_who_submitted_it_approves_it_only_where_that_is_set(shown: Stage) -> No
 def test_pages_go_from_month_to_month_until_they_are_full(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(invoices, "PAGE_ROWS", 4)
+    monkeypatch.setattr(listing, "PAGE_ROWS", 4)
     now = datetime.now(UTC)
     days = [timedelta(days=20 * number) for number in range(10)]
     put(
@@ -164,8 +164,8 @@ def test_pages_go_from_month_to_month_until_they_are_full(
     for newest_first in (True, False):
         start, seen = None, []
         while True:
-            found, start = invoices.listed(
-                stage.services, "test", invoices.Filters(newest_first=newest_first), start
+            found, start = listing.list_invoices(
+                stage.services, "test", listing.Filters(newest_first=newest_first), start
             )
             assert len(found) <= 4
             seen += [int(one.file.removesuffix(".pdf")) for one in found]

@@ -12,11 +12,11 @@ def test_what_waits_is_counted_and_what_cannot_be_read_says_so(stage: Stage) -> 
     shown = {one.label: one.value for one in app.metric}
     assert shown == {
         "Invoices to review": "2",
-        "Invoices that failed": "0",
+        "Failed invoices": "0",
         "Billing files with rejects": "—",
-        "Billing files that failed": "—",
-        "Budgets refused": "0",
-        "Budgets that failed": "0",
+        "Failed billing files": "—",
+        "Rejected budgets": "0",
+        "Failed budgets": "0",
     }
     assert sum("Nothing to do" in one.value for one in app.markdown) == 3
     assert any("Not deployed here" in one.value for one in app.info)

@@ -59,13 +59,13 @@ def test_every_status_has_a_colour(statuses: type) -> None:
     ],
 )
 def test_texts_of_others_are_no_markdown(text: str) -> None:
-    shown = ui.plain(text)
+    shown = ui.escaped(text)
     assert shown.replace("\\", "") == text
     assert all(shown[at - 1] == "\\" for at, c in enumerate(shown) if c in "*[]()!:<>$#`_")
 
 
 def test_text_of_several_lines_stays_on_one() -> None:
-    assert ui.plain("a\n\n# b\r\nc") == "a  \\# b  c"
+    assert ui.escaped("a\n\n# b\r\nc") == "a  \\# b  c"
 
 
 def failing(kind: str) -> AppTest:

@@ -60,7 +60,7 @@ def test_an_invoice_is_uploaded_reviewed_by_another_and_taken_away_as_excel(
     editor = come("Editor", "edda")
     editor.go("Invoices")
     editor.drop(**{f"{number}__pdf": document(paper(number, total="130.00"))})
-    editor.sees("1 of 1 through")
+    editor.sees("1 of 1 finished")
     editor.sees("but total is 130.00")
     editor.button("Show").click()
     expect(editor.button("Approve")).to_be_disabled(timeout=PATIENCE)
@@ -78,7 +78,7 @@ def test_an_invoice_is_uploaded_reviewed_by_another_and_taken_away_as_excel(
     total.fill("120.00")
     approver.field("Reason").fill("a slip of the pen")
     approver.button("Approve").click()
-    approver.sees("our number")
+    approver.sees("internal number")
     (record,) = [
         one for one in invoices.store.all(status="PROCESSED") if one.file == f"{number}.pdf"
     ]
@@ -109,7 +109,7 @@ def test_nobody_approves_what_they_submitted(come: Come) -> None:
     visitor = come("Approver", "otto")
     visitor.go("Invoices")
     visitor.drop(**{f"{number}__pdf": document(paper(number, total="130.00"))})
-    visitor.sees("1 of 1 through")
+    visitor.sees("1 of 1 finished")
     visitor.button("Show").click()
     visitor.field("Total").fill("120.00")
     visitor.button("Approve").click()
@@ -131,10 +131,10 @@ def test_files_that_are_no_invoices_are_refused_before_and_after_they_are_sent(
         empty__pdf=b"",
         **{f"{name}__pdf": b"%PDF-1.7 and then nothing"},
     )
-    visitor.sees("notes.txt is of another kind")
-    visitor.sees("renamed.pdf is no PDF, whatever its name says")
+    visitor.sees("notes.txt is not an accepted type")
+    visitor.sees("renamed.pdf is not a PDF file, although its name says so")
     visitor.sees("empty.pdf is empty")
-    visitor.sees("1 of 1 through")
+    visitor.sees("1 of 1 finished")
     visitor.sees("the PDF is damaged")
     found = [one.file for one in invoices.store.all(status=InvoiceStatus.REJECTED.value)]
     assert f"{name}.pdf" in found
@@ -152,7 +152,7 @@ def test_a_budget_is_edited_in_the_table_and_applied_in_its_account(
     visitor.sees_rows(1)
     visitor.type_into(3, "1234.56")
     visitor.button("Apply 1 change").click()
-    visitor.sees("1 of 1 answered")
+    visitor.sees("1 of 1 finished")
     assert deployment.amount(SPOKE, budget_name) == Decimal("1234.56")
     assert deployment.status(SPOKE, budget_name)["updated_by"] == "edda"
 
@@ -167,13 +167,13 @@ def test_budgets_are_imported_and_bad_lines_are_named(
     visitor.page.locator("[data-testid=stFileUploader] input").set_input_files(
         {"name": "budgets.csv", "mimeType": "text/csv", "buffer": lines.encode()}
     )
-    visitor.sees("1 lines cannot be taken")
-    visitor.button("Set 1 budgets").click()
-    visitor.sees("1 of 1 answered")
+    visitor.sees("1 line can't be imported")
+    visitor.button("Import 1 budget").click()
+    visitor.sees("1 of 1 finished")
     assert deployment.amount(SPOKE, budget_name) == Decimal("77.10")
 
 
-def test_rows_of_a_billing_file_are_refused_mended_and_dropped_again(
+def test_quarantined_rows_of_a_billing_file_are_fixed_and_loaded(
     come: Come, billing: BillingFlow
 ) -> None:
     dataset = unique("console")
@@ -187,25 +187,25 @@ def test_rows_of_a_billing_file_are_refused_mended_and_dropped_again(
     visitor.enter("Dataset", dataset)
     visitor.sees(f"into the dataset {dataset}")
     visitor.drop(march__csv=as_csv(rows))
-    visitor.sees("1 of 1 loaded or refused")
-    visitor.sees("3 rows read, 1 loaded, 2 refused")
-    visitor.enter("Of dataset", dataset)
+    visitor.sees("1 of 1 finished")
+    visitor.sees("3 rows read, 1 loaded, 2 quarantined")
+    visitor.enter("Filter by dataset", dataset)
     visitor.sees_rows(1)
     visitor.choose_row()
-    visitor.sees("2 rows were refused")
-    bad = visitor.download("Rows to mend").decode("utf-8-sig")
+    visitor.sees("2 rows quarantined")
+    bad = visitor.download("Rows to fix").decode("utf-8-sig")
     assert bad.splitlines()[0] == ",".join(as_csv([]).decode().strip().split(","))
     assert len(bad.splitlines()) == 3
-    mended = bad.replace("ten", "10.00").replace("2026-02-30", "2026-02-28").encode()
+    fixed = bad.replace("ten", "10.00").replace("2026-02-30", "2026-02-28").encode()
     visitor.page.locator(".zone input").last.set_input_files(
-        {"name": "march-mended.csv", "mimeType": "text/csv", "buffer": mended}
+        {"name": "march-fixed.csv", "mimeType": "text/csv", "buffer": fixed}
     )
-    visitor.sees("2 rows read, 2 loaded, 0 refused")
+    visitor.sees("2 rows read, 2 loaded, 0 quarantined")
     assert set(billing.rows(dataset)) == {"a", "b", "c"}
     statuses = {one.source.key: one.status for one in billing.store.files(dataset=dataset)}
     assert statuses == {
         f"billing/{dataset}/march.csv": FileStatus.LOADED_WITH_REJECTS,
-        f"billing/{dataset}/march-mended.csv": FileStatus.LOADED,
+        f"billing/{dataset}/march-fixed.csv": FileStatus.LOADED,
     }
 
 
@@ -214,7 +214,7 @@ def test_who_may_only_look_finds_nothing_to_change(come: Come, invoices: Invoice
         f"raw/{unique('V')}.pdf", document(paper(unique("V"), total="130.00")), owner="edda"
     )
     visitor = come("Viewer", path=f"invoice?id={waiting.id}")
-    visitor.sees("It waits for a person who may correct or approve it.")
+    visitor.sees("This invoice waits for an editor or approver.")
     for label in ("Approve", "Reject", "Save corrections"):
         expect(visitor.button(label)).to_have_count(0)
     for title in ("Invoices", "Billing"):
@@ -238,12 +238,12 @@ def test_what_people_do_is_in_the_trail_with_their_name(
     visitor.field("Name").fill(budget_name)
     visitor.field("Amount").fill("12.50")
     visitor.button("Add").click()
-    visitor.sees("1 of 1 answered")
+    visitor.sees("1 of 1 finished")
 
     def recorded() -> bool:
         visitor.go("Overview")
         visitor.go("Audit")
-        visitor.enter("Done", "budget.edited")
+        visitor.enter("Action", "budget.edited")
         visitor.enter("Who", f"{name[:-1]}*")
         visitor.settle()
         return visitor.page.get_by_test_id("stDataFrame").count() > 0
@@ -254,7 +254,7 @@ def test_what_people_do_is_in_the_trail_with_their_name(
     visitor.sees(f"{SPOKE}/{budget_name}")
     visitor.sees("budget.edited")
     visitor.button("Verify the trail").click()
-    visitor.sees("are as they were written")
+    visitor.sees("The trail is intact")
 
 
 def test_outside_the_local_cloud_cognito_says_who_it_is_and_its_groups_what_they_may(
@@ -277,8 +277,8 @@ def test_outside_the_local_cloud_cognito_says_who_it_is_and_its_groups_what_they
     }
     with running_console(deployment.url, tmp_path, url=url, **settings):
         for person, welcome in (
-            ("editor@example.com", "Waiting for somebody"),
-            ("stranger@example.com", "you are in none of the console's groups"),
+            ("editor@example.com", "Needs attention"),
+            ("stranger@example.com", "you are not in any of the console's groups"),
         ):
             page = browser.new_context().new_page()
             page.goto(url)
@@ -340,7 +340,7 @@ def test_every_page_is_whole_on_desk_and_phone(come: Come, scheme: str, width: i
         visitor.go(title)
         if width < 800:
             visitor.page.get_by_test_id("stSidebarCollapseButton").get_by_role("button").click()
-        visitor.sees_no("Something is wrong here")
+        visitor.sees_no("Something went wrong")
         visitor.sees_no("cannot be read")
         overflow = visitor.page.evaluate(
             "document.documentElement.scrollWidth - document.documentElement.clientWidth"

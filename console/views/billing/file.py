@@ -1,0 +1,118 @@
+"""One billing file: its state, its quarantined rows to download and fix, and the retry."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from itertools import islice
+from typing import Any, Final
+
+import streamlit as st
+
+from console import ui
+from console.identity import Role, User
+from console.services import Services
+from console.views.billing import uploads
+from console.views.billing.listing import list_files, state
+from finops.billing.domain import BILLING_PREFIX, FileStatus
+from finops.billing.ports import FileEntry
+from finops.deployment.descriptions import file_document
+from finops.shared.errors import RejectedInput
+from finops.shared.spreadsheets import guard
+
+#: Quarantined rows that are shown; the downloads hold all of them.
+SHOWN_ROWS: Final = 500
+
+
+def show(services: Services, user: User, entry: FileEntry) -> None:
+    """Draw the file."""
+    st.subheader(entry.source.key.rpartition("/")[2])
+    sums = file_document(entry)["amounts"]
+    amounts = " · ".join(ui.amount(one, currency) for currency, one in sums.items())
+    st.markdown(f"{state(entry.source.key, entry)}  \n{amounts}")
+    if entry.status is FileStatus.FAILED and user.may(Role.EDITOR):
+        _retry(services, user, entry)
+    if not entry.tally.quarantined:
+        return
+    with ui.failures("The quarantined rows cannot be read"):
+        rows = list(islice(services.billing.quarantined(entry), SHOWN_ROWS + 1))
+        _quarantined(entry, rows)
+        _downloads(services, entry)
+        if user.may(Role.EDITOR):
+            uploads.receive(
+                services,
+                user,
+                f"fixed-{entry.load_id}",
+                f"{BILLING_PREFIX}{entry.dataset}/",
+                label="Drop the fixed rows here",
+                hint=f"They are added to the dataset {entry.dataset}, beside the rows that are "
+                "loaded already.",
+            )
+
+
+def _retry(services: Services, user: User, entry: FileEntry) -> None:
+    if not st.button("Load it again", icon=":material/replay:"):
+        return
+    if entry.status.is_final:
+        raise RejectedInput("the file has been processed already", code="ended")
+    services.billing.store.mark(entry.load_id, FileStatus.RECEIVED)
+    services.billing.deliver_again(entry)
+    services.record(user, "billing_file.retried", str(entry.load_id))
+    uploads.track_again(entry)
+    list_files.clear()
+    st.rerun()
+
+
+def _quarantined(entry: FileEntry, rows: Sequence[Mapping[str, Any]]) -> None:
+    st.markdown(f"**{ui.counted(entry.tally.quarantined, 'row')} quarantined**")
+    st.dataframe(
+        rows[:SHOWN_ROWS],
+        hide_index=True,
+        placeholder="",
+        height=ui.height(len(rows), 8),
+        alt="Quarantined rows: line, reason, column, value and the row itself",
+        column_order=("line", "message", "field", "value", "raw"),
+        column_config={
+            "line": st.column_config.NumberColumn("Line", width=70, format="localized"),
+            "message": st.column_config.TextColumn("Reason", width="large"),
+            "field": "Column",
+            "value": "Value",
+            "raw": st.column_config.TextColumn("Row", width="large"),
+        },
+    )
+    if len(rows) > SHOWN_ROWS:
+        st.caption(f"Only the first {SHOWN_ROWS} rows are shown. The downloads hold all of them.")
+
+
+def _downloads(services: Services, entry: FileEntry) -> None:
+    stem = entry.source.key.rpartition("/")[2].split(".")[0]
+    with st.container(horizontal=True):
+        st.download_button(
+            "Rows to fix",
+            data=lambda: services.billing.mendable(entry),
+            file_name=f"{stem}-fixed.csv",
+            mime="text/csv",
+            icon=":material/download:",
+            on_click="ignore",
+            help="The quarantined rows as they are, with the file's header.",
+        )
+        st.download_button(
+            "Rows with reasons",
+            data=lambda: with_reasons(services, entry),
+            file_name=f"{stem}-quarantined.csv",
+            mime="text/csv",
+            icon=":material/download:",
+            on_click="ignore",
+        )
+
+
+def with_reasons(services: Services, entry: FileEntry) -> bytes:
+    """The quarantined rows and their reasons as CSV that a spreadsheet opens safely."""
+    text = io.StringIO(newline="")
+    columns = ("line", "reason", "field", "value", "message", "raw")
+    writer = csv.writer(text)
+    writer.writerow(columns)
+    for row in services.billing.quarantined(entry):
+        writer.writerow([row["line"], *(guard(str(row[name])) for name in columns[1:])])
+    return text.getvalue().encode("utf-8-sig")

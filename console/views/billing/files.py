@@ -1,0 +1,87 @@
+"""The table of billing files, and the file that is selected in it."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import streamlit as st
+
+from console import ui
+from console.identity import User
+from console.services import Services
+from console.views.billing import file
+from console.views.billing.listing import list_files
+from finops.billing.domain import BILLING_PREFIX, FileStatus
+from finops.billing.ports import FileEntry
+
+COUNTS: Final = ("read", "inserted", "updated", "unchanged", "quarantined")
+LIMIT: Final = 200
+
+
+def show(services: Services, user: User) -> None:
+    """Draw the newest files that match the filters, and the selected one."""
+    ending, dataset, status = _filters()
+    with st.skeleton(height=300):
+        found = list_files(services, services.environment.name, ending, dataset, status, LIMIT)
+    if not found:
+        filtered = ending or dataset or status
+        ui.empty("No files match your filters." if filtered else "No files have been uploaded yet.")
+        return
+    selected = _table(found)
+    if selected:
+        file.show(services, user, services.billing.store.find(selected.load_id))
+    else:
+        st.caption("Tick the box to the left of a file to see its quarantined rows.")
+
+
+def _filters() -> tuple[str, str, str]:
+    name, dataset, status = st.columns([3, 2, 2])
+    ending = name.text_input("File name", placeholder="How the name ends", icon=":material/search:")
+    wanted = dataset.text_input("Filter by dataset", placeholder="Any")
+    with status:
+        return ending.strip(), wanted.strip(), ui.status_filter(FileStatus, "file_status")
+
+
+def _table(found: list[FileEntry]) -> FileEntry | None:
+    """Draw the files; returns the one that is selected."""
+    column = st.column_config
+    event = st.dataframe(
+        [_row(one) for one in found],
+        hide_index=True,
+        height=ui.height(len(found), 10),
+        placeholder="",
+        on_select="rerun",
+        selection_mode="single-row",
+        key="billing_grid",
+        alt="Billing files: status, file, dataset, counts of rows, and USD",
+        column_config={
+            "status": ui.status_column(list(FileStatus)),
+            "file": column.TextColumn("File", width="medium"),
+            "dataset": "Dataset",
+            **{
+                one: column.NumberColumn(
+                    f"Rows {one}" if one == "read" else one.capitalize(), format="localized"
+                )
+                for one in COUNTS
+            },
+            "usd": column.NumberColumn("Loaded (USD)", format="dollar"),
+            "received": column.DatetimeColumn(
+                "Received (UTC)", format="YYYY-MM-DD HH:mm", timezone="UTC"
+            ),
+            "error": column.TextColumn("Error", width="large"),
+        },
+    )
+    selected = [found[number] for number in event["selection"]["rows"] if number < len(found)]
+    return selected[0] if selected else None
+
+
+def _row(entry: FileEntry) -> dict[str, Any]:
+    return {
+        "status": [ui.words(entry.status)],
+        "file": entry.source.key.removeprefix(BILLING_PREFIX),
+        "dataset": entry.dataset,
+        **{one: getattr(entry.tally, one) for one in COUNTS},
+        "usd": None if entry.amount_usd is None else float(entry.amount_usd),
+        "received": entry.received_at,
+        "error": entry.error,
+    }

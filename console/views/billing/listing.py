@@ -1,0 +1,49 @@
+"""What the page reads from the ledger of billing files, and how it shows a file's state."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from console import ui
+from console.services import Services
+from finops.billing.database import Dimension
+from finops.billing.domain import FileStatus
+from finops.billing.ports import FileEntry
+
+
+@st.cache_data(ttl=5, max_entries=100, show_spinner=False)
+def list_files(
+    _services: Services, _deployment: str, ending: str, dataset: str, status: str, limit: int
+) -> list[FileEntry]:
+    """The newest files of the ledger that match these filters; an empty filter matches all."""
+    return _services.billing.store.files(ending=ending, dataset=dataset, status=status, limit=limit)
+
+
+@st.cache_data(ttl=60, max_entries=100, show_spinner=False)
+def list_totals(
+    _services: Services, _deployment: str, by: Dimension, month: str
+) -> list[dict[str, Any]]:
+    """The sums of loaded bills by a dimension and currency; of all months where none is given."""
+    return _services.billing.store.totals(by, month)
+
+
+def has_finished(entry: FileEntry | None) -> bool:
+    """Whether nothing more happens to a file by itself."""
+    return entry is not None and (entry.status.is_final or entry.status is FileStatus.FAILED)
+
+
+def state(name: str, entry: FileEntry | None) -> str:
+    """A file's status, counts and error on one line, in Markdown."""
+    if entry is None:
+        return f"{ui.badge(FileStatus.RECEIVED)} **{ui.escaped(name)}**"
+    tally = entry.tally
+    counts = ""
+    if tally.read:
+        loaded = tally.inserted + tally.updated + tally.unchanged
+        counts = (
+            f" {ui.counted(tally.read, 'row')} read, {loaded:,} loaded,"
+            f" {tally.quarantined:,} quarantined"
+        )
+    return f"{ui.badge(entry.status)} **{ui.escaped(name)}**{counts} {ui.escaped(entry.error)}"

@@ -1,0 +1,141 @@
+"""Writes to the budgets table, and the panel that follows them until each has its status."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any, Final
+
+import streamlit as st
+
+from console import tracking, ui
+from console.identity import Role, User
+from console.services import Services
+from console.views.budgets.listing import list_budgets, title
+from finops.budgets.domain import BudgetKey, Status
+from finops.budgets.editing import as_edit
+from finops.budgets.rows import parse_budget
+from finops.shared.errors import RejectedInput
+
+_REQUESTS: Final = "budget_requests"
+
+
+def edit(services: Services, user: User, key: BudgetKey, changed: Mapping[str, Any]) -> None:
+    """Set these attributes of a budget's row, which need not exist, and follow the edit.
+
+    Args:
+        services: The deployment's services.
+        user: Who edits.
+        key: Which budget.
+        changed: The amount in USD as a number or text; lists as comma-separated text, empty for
+            the spoke's defaults.
+
+    Raises:
+        RejectedInput: the role cannot edit, or the row would not be a valid budget.
+    """
+    _check_role(user)
+    names = {"account_id": key.account_id, "budget_name": key.budget_name}
+    before = {row["budget_name"]: row for row in services.budgets.rows.rows(key.account_id)}.get(
+        key.budget_name, {}
+    )
+    wanted = {name: _typed(name, value) for name, value in changed.items()}
+    budget = parse_budget({**before, **names, **wanted})
+    row = as_edit({**names, **wanted}, budget.amount, user.name)
+    request = row["request_id"]
+    services.budgets.edits.merge(
+        budget.key, {name: value for name, value in row.items() if name not in names}
+    )
+    tracking.track(_REQUESTS, budget.key, request)
+    services.record(
+        user,
+        "budget.edited",
+        f"{key.account_id}/{key.budget_name}",
+        version=request,
+        before={name: before.get(name) for name in wanted},
+        after=wanted,
+    )
+
+
+def _typed(name: str, value: Any) -> Any:
+    if value is None or (isinstance(value, str) and not value.strip()):
+        return None
+    if name in ("thresholds", "emails"):
+        return [part.strip() for part in str(value).split(",") if part.strip()]
+    return str(value)
+
+
+def replace_all(
+    services: Services, user: User, rows: Sequence[Mapping[str, Any]], file: str
+) -> None:
+    """Replace these rows as a whole, and follow the edits.
+
+    Raises:
+        RejectedInput: the role cannot edit.
+    """
+    _check_role(user)
+    services.budgets.edits.put_all(rows)
+    for row in rows:
+        key = BudgetKey(account_id=row["account_id"], budget_name=row["budget_name"])
+        tracking.track(_REQUESTS, key, row["request_id"])
+        services.record(
+            user,
+            "budget.imported",
+            f"{key.account_id}/{key.budget_name}",
+            version=row["request_id"],
+            file=file,
+            amount=row["amount"],
+        )
+    list_budgets.clear()
+
+
+def remove(services: Services, user: User, key: BudgetKey) -> None:
+    """Remove a budget's row."""
+    services.budgets.edits.delete(key)
+    services.record(user, "budget.removed", f"{key.account_id}/{key.budget_name}")
+    list_budgets.clear()
+
+
+def _check_role(user: User) -> None:
+    if not user.may(Role.EDITOR):
+        raise RejectedInput("your role cannot edit budgets", code="not_allowed")
+
+
+def follow(services: Services) -> None:
+    """Draw the panel of this session's edits."""
+
+    def look_up(requests: Mapping[BudgetKey, str]) -> list[tracking.Progress]:
+        return [
+            tracking.Progress(
+                finished=status is not Status.PENDING,
+                draw=partial(_draw, key, status, error),
+            )
+            for key, (status, error) in results(services, requests).items()
+        ]
+
+    tracking.follow(
+        _REQUESTS,
+        "Your edits",
+        look_up,
+        seconds=0.7,
+        when_finished=list_budgets.clear,
+        most=20,
+    )
+
+
+def _draw(key: BudgetKey, status: Status, error: str) -> None:
+    st.markdown(f"{ui.badge(status.value)} **{ui.escaped(title(key))}** {ui.escaped(error)}")
+
+
+def results(
+    services: Services, requests: Mapping[BudgetKey, str]
+) -> dict[BudgetKey, tuple[Status, str]]:
+    """The status and error of each edit; PENDING while the status is of another edit."""
+    table = services.budgets.statuses
+    found = table.all() if len(requests) > 5 else filter(None, map(table.get, requests))
+    known = {one.key: one for one in found}
+    answers = {}
+    for key, request in requests.items():
+        one = known.get(key)
+        mine = one is not None and one.request_id == request
+        answers[key] = (one.status, one.error) if one and mine else (Status.PENDING, "")
+    return answers

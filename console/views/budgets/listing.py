@@ -1,0 +1,67 @@
+"""What the page knows of each budget: its row, its status, and what its account has cost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import streamlit as st
+
+from console.services import Services
+from finops.budgets.domain import BudgetKey
+from finops.budgets.editing import joined
+from finops.shared.errors import FinOpsError
+
+
+@st.cache_data(ttl=5, max_entries=4, show_spinner=False)
+def list_budgets(_services: Services, _deployment: str) -> list[dict[str, Any]]:
+    """Every budget with its status; thresholds and emails as comma-separated text."""
+    rows = list(_services.budgets.rows.rows(None))
+    statuses = list(_services.budgets.statuses.all(None))
+    settings = {(row["account_id"], row["budget_name"]): row for row in rows}
+    return [
+        one
+        | {
+            name: as_text(settings.get((one["account_id"], one["name"]), {}).get(name))
+            for name in ("thresholds", "emails")
+        }
+        for one in joined(rows, statuses)
+    ]
+
+
+def as_text(value: object) -> str:
+    """A list in a row as people type it: `ACTUAL:80, FORECASTED:100`; empty for none."""
+    if value is None or isinstance(value, str):
+        return value or ""
+    if not isinstance(value, list | tuple | set | frozenset):
+        return str(value)
+    texts = (
+        f"{one.get('type', 'ACTUAL')}:{one.get('percent')}"
+        if isinstance(one, Mapping)
+        else str(one)
+        for one in value
+    )
+    return ", ".join(texts)
+
+
+@st.cache_data(ttl=60, max_entries=4, show_spinner=False)
+def cost_this_month(_services: Services, _deployment: str) -> dict[str, float]:
+    """Each account's cost in USD from this month's latest report; empty where there is none."""
+    try:
+        report = _services.reports.newest(f"{datetime.now(UTC):%Y-%m}")
+    except FinOpsError:
+        return {}
+    if report is None or report.document["currency"] != "USD":
+        return {}
+    return {one["account"]: float(one["amount"]) for one in report.document["accounts"]}
+
+
+def key_of(budget: Mapping[str, Any]) -> BudgetKey:
+    """The key of a listed budget."""
+    return BudgetKey(account_id=budget["account_id"], budget_name=budget["name"])
+
+
+def title(key: BudgetKey) -> str:
+    """How pages name a budget: `222222222222 / monthly-total`."""
+    return f"{key.account_id} / {key.budget_name}"

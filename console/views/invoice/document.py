@@ -1,0 +1,59 @@
+"""A page of the invoice's document, with a box around each value that was read."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from console import components, ui
+from console.rendering import page_image
+from console.services import Services
+from console.views.invoice.facts import SURE, is_sure
+from finops.invoices.domain import InvoiceRecord
+
+
+def show(services: Services, record: InvoiceRecord) -> None:
+    """Draw the page that is chosen, at first the one where the invoice begins."""
+    pages = max(record.pages, 1)
+    number = 1
+    if pages > 1:
+        number = int(
+            st.number_input("Page", 1, pages, record.invoice.pages[0] if record.invoice else 1)
+        )
+    with ui.failures("The document cannot be shown"):
+        image = rendered(services, record.id, record.document.version_id, number)
+        boxes = _boxes(record, number)
+        components.document_page(
+            f"document-{record.id}",
+            image,
+            alt=f"Page {number} of {record.file}",
+            boxes=boxes,
+        )
+        if boxes:
+            st.caption(
+                f"Green: read with at least {SURE:.0f} % confidence. Orange: please check. Hover "
+                "over a box, or move through the boxes with the Tab key, to see the value."
+            )
+
+
+@st.cache_data(ttl="10m", max_entries=50, show_spinner="Loading the page …")
+def rendered(_services: Services, identifier: str, _version: str, number: int) -> str:
+    """A page of an invoice's document as a data URL; a version of a document never changes."""
+    record = _services.invoices.store.find(identifier)
+    with _services.invoices.objects.open(record.document) as file:
+        return page_image(file, record.media_type, number)
+
+
+def _boxes(record: InvoiceRecord, page: int) -> list[components.Box]:
+    readings = record.invoice.readings if record.invoice else {}
+    return [
+        components.Box(
+            title=f"{ui.words(name)}: {one.value or one.text} ({one.confidence:.0f} %)",
+            sure=is_sure(one),
+            left=one.place.left,
+            top=one.place.top,
+            width=one.place.width,
+            height=one.place.height,
+        )
+        for name, one in readings.items()
+        if one.place and one.place.page == page
+    ]

@@ -1,0 +1,133 @@
+"""The review of an invoice: corrections, approval, rejection, and the retry of a failed one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import streamlit as st
+
+from console import ui
+from console.identity import Role, User
+from console.services import Services
+from console.views.invoice import facts
+from finops.invoices.domain import FIELDS, REQUIRED, InvoiceRecord, Reading
+from finops.shared.errors import FinOpsError
+
+
+def show(services: Services, user: User, record: InvoiceRecord) -> None:
+    """Draw the review form; to those who may not edit, the values only."""
+    if record.invoice is None:
+        return
+    if not user.may(Role.EDITOR):
+        st.info("This invoice waits for an editor or approver.", icon=":material/lock:")
+        facts.fields(record)
+        return
+    st.subheader("Review")
+    is_approver = user.may(Role.APPROVER)
+    with st.form(f"review-{record.id}-{record.revision}"):
+        typed = _inputs(record.invoice.readings)
+        reason = st.text_input("Reason", help="Stored with the decision. A rejection needs one.")
+        with st.container(horizontal=True):
+            approve = st.form_submit_button(
+                "Approve", type="primary", icon=":material/check:", disabled=not is_approver
+            )
+            correct = st.form_submit_button("Save corrections", icon=":material/edit:")
+            reject = st.form_submit_button(
+                "Reject", icon=":material/close:", disabled=not is_approver
+            )
+    if not is_approver:
+        st.caption("You can correct values. Only an approver can approve or reject.")
+    if not (approve or correct or reject):
+        return
+    corrections = {
+        name: value.strip()
+        for name, value in typed.items()
+        if value.strip() != record.invoice.text(name)
+    }
+    decide(
+        services,
+        user,
+        record,
+        corrections={} if reject else corrections,
+        approve=approve,
+        reject=reject,
+        reason=reason,
+    )
+
+
+def _inputs(readings: Mapping[str, Reading]) -> dict[str, str]:
+    always = (*REQUIRED, "due_date", "subtotal", "tax")
+    names = [name for name in FIELDS if name in always or name in readings]
+    columns = st.columns(2)
+    typed = {}
+    for number, name in enumerate(names):
+        with columns[number % 2]:
+            typed[name] = _input(name, readings.get(name))
+    return typed
+
+
+def _input(name: str, reading: Reading | None) -> str:
+    check = not facts.is_sure(reading) if reading else name in REQUIRED
+    confidence = f"{reading.confidence:.0f} %" if reading else "not found"
+    about = ""
+    if reading:
+        text = reading.text and f"in the document: {reading.text}"
+        about = "; ".join(filter(None, (reading.doubt, text)))
+    return st.text_input(
+        f"{ui.words(name)} · {confidence}{' :orange[●]' if check else ''}",
+        value=reading.value if reading else "",
+        help=ui.escaped(about) or None,
+        placeholder="2026-03-31" if name.endswith("date") else None,
+    )
+
+
+def decide(
+    services: Services,
+    user: User,
+    record: InvoiceRecord,
+    *,
+    corrections: Mapping[str, str],
+    approve: bool,
+    reject: bool,
+    reason: str,
+) -> None:
+    """Hand the decision to the workflow, record it in the audit trail, and draw the page again."""
+    # The buttons are disabled for others, but a browser can send what it likes.
+    if not user.may(Role.APPROVER if approve or reject else Role.EDITOR):
+        st.error("Your role does not allow that.", icon=":material/lock:")
+        return
+    try:
+        decided = services.review_desk.decide(
+            record.id,
+            user.name,
+            corrections=corrections,
+            approve=approve,
+            reject=reject,
+            reason=reason,
+        )
+    except FinOpsError as error:
+        ui.show_failure("The decision was not saved", error)
+        return
+    review = decided.reviews[-1]
+    services.record(
+        user,
+        f"invoice.{review.decision.lower()}",
+        decided.id,
+        version=f"{decided.id}/{decided.revision}",
+        before=dict(review.before),
+        after=dict(review.after),
+        reason=review.reason,
+    )
+    ui.flash(f"{record.file}: {review.decision.lower()}")
+    st.rerun()
+
+
+def retry(services: Services, user: User, record: InvoiceRecord) -> None:
+    """Draw the button that runs a failed workflow again from the step that failed."""
+    if user.may(Role.EDITOR) and st.button("Retry the failed step", icon=":material/replay:"):
+        with ui.failures("The step cannot be retried"):
+            services.invoices.workflow.redrive(record.id)
+            services.record(
+                user, "invoice.retried", record.id, version=f"{record.id}/{record.revision}"
+            )
+            st.rerun()

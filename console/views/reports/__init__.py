@@ -1,0 +1,99 @@
+"""Reports: a month reconciled, shown, and downloaded in each of its formats."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import streamlit as st
+
+from console import ui
+from console.identity import Role, User
+from console.reports import LINK_SECONDS, StoredReport
+from console.services import Services
+from console.views.reports import details, summary
+from finops.reconciliation.rendering import MEDIA_TYPES
+from finops.shared.errors import FinOpsError
+from finops.shared.periods import last_months
+
+_FORMAT_NAMES: Final = {"html": "HTML", "xlsx": "Excel", "csv": "CSV", "json": "JSON"}
+
+
+def show(services: Services, user: User) -> None:
+    """Draw the page."""
+    st.title("Reports")
+    known = last_months(datetime.now(UTC), 24)
+    asked = st.query_params.get("month", known[0])
+    month = st.selectbox(
+        "Month", known, index=known.index(asked) if asked in known else 0, width=220
+    )
+    with ui.failures("The report cannot be read"):
+        if user.may(Role.EDITOR):
+            _reconcile(services, user, month)
+        with st.skeleton(height=400):
+            report = read_report(services, services.environment.name, month)
+        if report is None:
+            ui.empty(f"{month} has not been reconciled yet.")
+            return
+        _head(report.document)
+        _downloads(services, report)
+        summary.totals(report.document)
+        summary.units(report.document)
+        details.trends(report.document)
+        details.anomalies(report.document)
+        details.tables(report.document)
+
+
+@st.cache_data(ttl=30, max_entries=50, show_spinner=False)
+def read_report(_services: Services, _deployment: str, month: str) -> StoredReport | None:
+    """The newest report of a month; None where there is none."""
+    return _services.reports.newest(month)
+
+
+def _reconcile(services: Services, user: User, month: str) -> None:
+    with st.container(horizontal=True, vertical_alignment="center"):
+        pressed = st.button("Reconcile now", type="primary", icon=":material/sync_alt:")
+        close = st.checkbox(
+            "Close the month",
+            help="After that, each run creates a revision that lists what has changed.",
+            disabled=not user.may(Role.APPROVER),
+        )
+    if not pressed:
+        return
+    close = close and user.may(Role.APPROVER)
+    with st.status(f"Reconciling {month} …", expanded=False) as state:
+        try:
+            done = services.reports.run(month, close=close)
+        except FinOpsError as error:
+            failed = f"{month} was not reconciled"
+            state.update(label=failed, state="error")
+            ui.show_failure(failed, error)
+            return
+        state.update(label=f"{month} has been reconciled", state="complete")
+    services.record(
+        user, "reconciliation.started", month, closed=close, revision=done.get("revision")
+    )
+    read_report.clear()
+
+
+def _head(document: Mapping[str, Any]) -> None:
+    facts = [f"Costs from {document['source_name']}", f"{document['metric']} cost"]
+    if document["is_open"]:
+        facts.append(f"the month is still open, with costs up to {document['known_until']}")
+    if document["revision"]:
+        facts.append(f"closed, revision {document['revision']}")
+    st.caption(" · ".join(facts) + f" · amounts in {document['currency']}")
+    for note in document["notes"]:
+        st.info(ui.escaped(note), icon=":material/info:")
+
+
+def _downloads(services: Services, report: StoredReport) -> None:
+    with st.container(horizontal=True):
+        for kind, location in sorted(report.locations.items()):
+            if kind in MEDIA_TYPES:
+                st.link_button(
+                    _FORMAT_NAMES.get(kind, kind.upper()),
+                    services.reports.files.link(location, LINK_SECONDS),
+                    icon=":material/download:",
+                )
