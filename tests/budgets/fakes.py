@@ -9,6 +9,7 @@ from decimal import Decimal
 from functools import partial
 from typing import Any, TypeVar
 
+from finops.budgets.attributes import ATTRIBUTES
 from finops.budgets.documents import BudgetDocument, decode_document
 from finops.budgets.domain import (
     ActualBudget,
@@ -214,15 +215,17 @@ class FakeBudgets(Fallible):
             "create_budget",
             lambda: self.items.__setitem__(
                 budget.key.budget_name,
-                _limits(budget, _notifications(budget, topic_arn)),
+                _as_wanted(budget, _notifications(budget, topic_arn)),
             ),
         )
 
-    def update_limit(self, budget: Budget, actual: ActualBudget) -> None:
+    def update_settings(self, budget: Budget, actual: ActualBudget) -> None:
         name = budget.key.budget_name
         self._step(
             "update_budget",
-            lambda: self.items.__setitem__(name, _limits(budget, self.items[name].notifications)),
+            lambda: self.items.__setitem__(
+                name, _as_wanted(budget, self.items[name].notifications)
+            ),
         )
 
     def change_notifications(self, budget: Budget, changes: NotificationChanges) -> None:
@@ -301,12 +304,9 @@ def change(
     )
 
 
-def _limits(budget: Budget, notifications: tuple[Notification, ...]) -> ActualBudget:
+def _as_wanted(budget: Budget, notifications: tuple[Notification, ...]) -> ActualBudget:
     return ActualBudget(
-        amount=budget.amount,
-        currency=budget.currency,
-        time_unit=budget.time_unit.value,
-        cost_filters=dict(budget.cost_filters),
+        settings={one.name: getattr(budget, one.name) for one in ATTRIBUTES if one.aws},
         notifications=notifications,
     )
 

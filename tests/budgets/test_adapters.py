@@ -286,7 +286,7 @@ def test_reads_a_budget_with_its_alerts(budgets: tuple[AwsBudgets, Stubber]) -> 
     found = adapter.get("monthly-total")
     assert found is not None
     assert found.amount == 100
-    assert found.cost_filters == {"Service": ("Amazon S3",)}
+    assert found.settings["cost_filters"] == {"Service": ("Amazon S3",)}
     known, unknown = found.notifications
     assert known.threshold == Threshold(type=NotificationType.ACTUAL, percent=Decimal(80))
     assert known.subscribers == {("SNS", TOPIC)}
@@ -368,11 +368,11 @@ def test_an_update_sends_back_what_it_does_not_change(budgets: tuple[AwsBudgets,
     }
     stub.add_response("update_budget", {}, {"AccountId": ACCOUNT, "NewBudget": sent})
     wanted = parse_budget(change(250).row or {})
-    adapter.update_limit(wanted, actual)
+    adapter.update_settings(wanted, actual)
     quarterly = {**sent, "TimeUnit": "QUARTERLY"}
     del quarterly["TimePeriod"]
     stub.add_response("update_budget", {}, {"AccountId": ACCOUNT, "NewBudget": quarterly})
-    adapter.update_limit(replace(wanted, time_unit=type(wanted.time_unit).QUARTERLY), actual)
+    adapter.update_settings(replace(wanted, time_unit=type(wanted.time_unit).QUARTERLY), actual)
 
 
 def test_changes_alerts_with_additions_first(budgets: tuple[AwsBudgets, Stubber]) -> None:

@@ -5,6 +5,7 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
+from finops.budgets.attributes import settings_in_aws
 from finops.budgets.domain import (
     ActualBudget,
     Budget,
@@ -53,14 +54,17 @@ def test_the_first_repair_ever_is_above_what_terraform_seeds() -> None:
 
 def test_a_hundred_equals_a_hundred_point_zero() -> None:
     actual = ActualBudget(
-        amount=Decimal("100.0"),
-        currency="USD",
-        time_unit="MONTHLY",
-        cost_filters={"Service": ("b", "a")},
+        settings=settings_in_aws(
+            {
+                "BudgetLimit": {"Amount": "100.0", "Unit": "USD"},
+                "TimeUnit": "MONTHLY",
+                "CostFilters": {"Service": ["b", "a"]},
+            }
+        )
     )
     wanted = Budget(key=KEY, amount=Decimal("100.00"), cost_filters={"Service": ("a", "b")})
-    assert actual.limit_matches(wanted)
-    assert not actual.limit_matches(Budget(key=KEY, amount=Decimal("100.01")))
+    assert actual.settings_match(wanted)
+    assert not actual.settings_match(Budget(key=KEY, amount=Decimal("100.01")))
 
 
 @given(

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from finops.budgets import handlers
+from finops.budgets.adapters.dynamodb import decode_change
 from finops.budgets.applier import BudgetApplier
 from finops.budgets.domain import BudgetKey, NotificationType, RemovalPolicy, Status, Threshold
 from finops.budgets.drift import DriftRepairer
@@ -137,7 +138,7 @@ def test_who_asks_for_a_repair_is_audited(wired: Wired) -> None:
 def test_a_request_id_left_from_an_earlier_edit_is_not_taken_for_this_one() -> None:
     record = event("stream")["Records"][1]
     record["dynamodb"]["OldImage"]["request_id"] = {"S": "second-request"}
-    assert handlers.decode_change(record).request_id == record["eventID"]
+    assert decode_change(record).request_id == record["eventID"]
 
 
 def test_only_the_throttled_record_comes_again(wired: Wired) -> None:

@@ -12,6 +12,7 @@ from functools import partial
 import pytest
 
 from finops.budgets.applier import BudgetApplier
+from finops.budgets.comparison import Drift
 from finops.budgets.documents import document_for
 from finops.budgets.domain import (
     BudgetChange,
@@ -21,7 +22,7 @@ from finops.budgets.domain import (
     Status,
     Threshold,
 )
-from finops.budgets.drift import Drift, DriftRepairer
+from finops.budgets.drift import DriftRepairer
 from finops.budgets.service import (
     BudgetPublisher,
     Outcome,
@@ -358,7 +359,9 @@ def remove_parameter(world: World) -> None:
 
 def edit_budget(world: World) -> None:
     standing = world.budgets.items["monthly-total"]
-    world.budgets.items["monthly-total"] = replace(standing, amount=Decimal(1))
+    world.budgets.items["monthly-total"] = replace(
+        standing, settings={**standing.settings, "amount": Decimal(1)}
+    )
 
 
 def edit_parameter(world: World) -> None:

@@ -150,8 +150,8 @@ class BudgetApplier:
             self._budgets.create(wanted, self._topic_arn)
             return "created"
         action = "unchanged"
-        if not actual.limit_matches(wanted):
-            self._budgets.update_limit(wanted, actual)
+        if not actual.settings_match(wanted):
+            self._budgets.update_settings(wanted, actual)
             action = "updated"
         changes = notification_changes(wanted, actual.notifications, self._topic_arn)
         if changes:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
+from finops.budgets.attributes import ATTRIBUTES
 from finops.budgets.documents import BudgetDocument, document_for
 from finops.budgets.domain import BudgetChange, BudgetKey, plain
 from finops.budgets.ports import BudgetResult, BudgetStatus
@@ -22,7 +23,7 @@ APPLIER: Final = "apply-budget"
 EXPIRER: Final = "expire-pending-budget"
 SCHEDULE: Final = "schedule"
 
-_SHOWN: Final = ("amount", "currency", "time_unit")
+_AUDITED: Final = tuple(one.name for one in ATTRIBUTES if one.audited)
 
 
 def edit_event(action: str, change: BudgetChange, error: FinOpsError | None = None) -> AuditEvent:
@@ -139,7 +140,7 @@ def _attempt(version: str, error: FinOpsError | None) -> str:
 
 
 def _shown(row: Mapping[str, object] | None) -> dict[str, object] | None:
-    return None if row is None else {name: row[name] for name in _SHOWN if name in row}
+    return None if row is None else {name: row[name] for name in _AUDITED if name in row}
 
 
 def _reason(error: FinOpsError | None) -> dict[str, Any]:

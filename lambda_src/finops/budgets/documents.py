@@ -10,7 +10,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Final
 
-from finops.budgets.domain import Budget, BudgetChange, BudgetKey, plain
+from finops.budgets.attributes import ATTRIBUTES
+from finops.budgets.domain import Budget, BudgetChange, BudgetKey
 from finops.budgets.rows import parse_budget, parse_key
 from finops.shared.errors import RejectedInput
 
@@ -123,14 +124,12 @@ def _content(budget: Budget | None) -> dict[str, object]:
         return {"state": "absent"}
     return {
         "state": "present",
-        "amount": plain(budget.amount),
-        "currency": budget.currency,
-        "time_unit": budget.time_unit.value,
-        "thresholds": None
-        if budget.thresholds is None
-        else [one.as_document() for one in budget.thresholds],
-        "emails": None if budget.emails is None else list(budget.emails),
-        "cost_filters": {name: list(values) for name, values in budget.cost_filters.items()},
+        **{
+            one.name: one.encode(value)
+            for one in ATTRIBUTES
+            for value in [getattr(budget, one.name)]
+            if not one.omit_default or value != one.parse(None)
+        },
     }
 
 

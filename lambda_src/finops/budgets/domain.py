@@ -7,7 +7,7 @@ of the amount, instants are UTC.
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
@@ -115,24 +115,30 @@ class Notification:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActualBudget:
-    """The spoke's AWS Budget as it stands."""
+    """The spoke's AWS Budget as it stands.
 
-    amount: Decimal | None
-    currency: str
-    time_unit: str
-    cost_filters: Mapping[str, tuple[str, ...]]
+    Attributes:
+        settings: Those attributes of `Budget` that AWS's `Budget` structure holds, by name; None
+            where it holds none.
+        has_planned_limits: Whether it has an amount for each period instead of one.
+        raw: AWS's answer.
+    """
+
+    settings: Mapping[str, object]
     notifications: tuple[Notification, ...] = ()
     has_planned_limits: bool = False
     raw: Mapping[str, object] = field(default_factory=dict, compare=False, hash=False)
 
-    def limit_matches(self, wanted: Budget) -> bool:
-        """Whether amount, period and filters are as wanted ("100" equals "100.0")."""
-        return (
-            self.amount == wanted.amount
-            and self.currency == wanted.currency
-            and self.time_unit == wanted.time_unit
-            and not self.has_planned_limits
-            and _unordered(self.cost_filters) == _unordered(wanted.cost_filters)
+    @property
+    def amount(self) -> Decimal | None:
+        """In the budget's currency; None where it has planned limits instead."""
+        amount = self.settings.get("amount")
+        return amount if isinstance(amount, Decimal) else None
+
+    def settings_match(self, wanted: Budget) -> bool:
+        """Whether all settings are as wanted ("100" equals "100.0"). Notifications are apart."""
+        return not self.has_planned_limits and all(
+            getattr(wanted, name) == value for name, value in self.settings.items()
         )
 
 
@@ -209,7 +215,3 @@ def plain(number: Decimal) -> str:
 def as_number(value: Decimal | float | str) -> Decimal:
     """A number in its shortest form, so that 80, 80.0 and 8E1 make one and the same document."""
     return Decimal(plain(Decimal(str(value)).normalize()))
-
-
-def _unordered(filters: Mapping[str, Iterable[str]]) -> dict[str, list[str]]:
-    return {name: sorted(values) for name, values in filters.items()}

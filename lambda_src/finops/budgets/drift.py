@@ -1,19 +1,18 @@
-"""Drift of the management account: every row held against what really stands in its spoke."""
+"""Use case of the management account: find budgets that are not what their rows say, and repair."""
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
-from typing import Any, Final
+from datetime import datetime
+from typing import Any
 
 from finops.budgets.audit_events import SCHEDULE, repair_event, unseen_rejection_event
-from finops.budgets.documents import BudgetDocument, decode_document
+from finops.budgets.comparison import AccountState, Drift
+from finops.budgets.documents import BudgetDocument
 from finops.budgets.domain import (
-    ActualBudget,
     Budget,
     BudgetChange,
     BudgetKey,
@@ -34,25 +33,20 @@ from finops.budgets.service import BudgetPublisher, Outcome, Publication, openin
 from finops.shared.audit import AuditRecorder
 from finops.shared.errors import FinOpsError, RejectedInput, TransientFailure
 
-IN_FLIGHT: Final = timedelta(seconds=60)
-
 Clock = Callable[[], datetime]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Drift:
-    """One budget that is not what its row says. Amounts are plain numbers of USD, or None."""
+class _Run:
+    """What one run was asked for, and by whom."""
 
-    key: BudgetKey
-    wanted: str | None
-    actual: str | None
-    reason: str
-    repaired: bool = False
-    error: str = ""
+    repair: bool
+    request_id: str
+    requested_by: str
 
 
 class DriftRepairer:
-    """Compares every row with its status, its parameter and its AWS Budget, and mends the rest."""
+    """Compares every row with its status, its parameter and its AWS Budget, and repairs drift."""
 
     def __init__(
         self,
@@ -85,114 +79,97 @@ class DriftRepairer:
         account_id: str | None = None,
         requested_by: str = SCHEDULE,
     ) -> list[Drift]:
-        """All differences, and with `repair` the versions that were published to end them.
+        """The drift of every account, or of one; with `repair`, each is published again.
 
-        An edit younger than a minute is on its way, and not drift. Who asked for it goes into the
-        audit trail.
+        An edit younger than a minute is being published, and is not drift. The audit trail names
+        who asked.
         """
-        wanted: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
+        run = _Run(repair=repair, request_id=request_id, requested_by=requested_by)
+        rows: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
         for row in self._table.rows(account_id):
-            wanted[str(row.get("account_id"))].append(row)
-        known: dict[str, dict[BudgetKey, BudgetStatus]] = defaultdict(dict)
+            rows[str(row.get("account_id"))].append(row)
+        statuses: dict[str, dict[BudgetKey, BudgetStatus]] = defaultdict(dict)
         for status in self._statuses.all(account_id):
-            known[status.key.account_id][status.key] = status
-        accounts = sorted({*wanted, *known})
+            statuses[status.key.account_id][status.key] = status
 
-        def work(account: str) -> list[Drift]:
-            return self._account(
-                account, wanted[account], known[account], repair, request_id, requested_by
-            )
+        def check(account: str) -> list[Drift]:
+            return self._check_account(account, rows[account], statuses[account], run)
 
         with ThreadPoolExecutor(self._concurrency) as pool:
-            return [drift for found in pool.map(work, accounts) for drift in found]
+            checked = pool.map(check, sorted({*rows, *statuses}))
+            return [drift for found in checked for drift in found]
 
-    def _account(
+    def _check_account(
         self,
         account_id: str,
         rows: Sequence[Mapping[str, Any]],
         statuses: Mapping[BudgetKey, BudgetStatus],
-        repair: bool,
-        request_id: str,
-        requested_by: str,
+        run: _Run,
     ) -> list[Drift]:
-        budgets: dict[BudgetKey, Budget] = {}
-        refused: set[BudgetKey] = set()
-        for row in rows:
-            key = BudgetKey(account_id=account_id, budget_name=str(row.get("budget_name")))
-            try:
-                budgets[key] = parse_budget(row)
-            except RejectedInput as error:
-                refused.add(key)
-                if repair:
-                    self._reject_if_unseen(key, error, statuses.get(key), request_id)
-        removed = [
-            key
-            for key, status in statuses.items()
-            if key not in budgets
-            and key not in refused
-            and status.document
-            and status.status is not Status.REMOVED
-            and self._removal is RemovalPolicy.DELETE
-        ]
+        budgets, rejections = _parse_rows(account_id, rows)
+        if run.repair:
+            for key, error in rejections.items():
+                self._reject_if_unseen(key, error, statuses.get(key), run)
+        removed = self._removed(statuses, kept={*budgets, *rejections})
         if not budgets and not removed:
             return []
         try:
-            documents = self._spokes.documents(account_id)
-            actual = self._spokes.budgets(account_id)
-        except FinOpsError as error:
-            return [
-                Drift(
-                    key=key,
-                    wanted=plain(budget.amount),
-                    actual=None,
-                    reason="unreachable",
-                    error=str(error),
-                )
-                for key, budget in budgets.items()
-            ]
-        found: list[Drift] = []
-        published: list[BudgetDocument] = []
-        for key in sorted([*budgets, *removed]):
-            budget, status = budgets.get(key), statuses.get(key)
-            standing = actual.get(key.budget_name)
-            if status and _on_its_way(status, self._clock()):
-                continue
-            reason = _drift_reason(budget, status, documents.get(key.budget_name), standing)
-            if reason is None:
-                continue
-            trouble = ""
-            amount = plain(standing.amount) if standing and standing.amount else None
-            if repair:
-                document = _repair_document(key, budget, status, request_id)
-                publication = self._republish(document, status)
-                trouble = str(publication.error or "")
-                if publication.outcome is not Outcome.SKIPPED:
-                    self._audit.record(
-                        repair_event(
-                            document,
-                            reason=reason,
-                            actual=amount,
-                            actor=requested_by,
-                            now=self._clock(),
-                            error=publication.error,
-                        )
-                    )
-                if publication.document:
-                    published.append(publication.document)
-            found.append(
-                Drift(
-                    key=key,
-                    wanted=plain(budget.amount) if budget else None,
-                    actual=amount,
-                    reason=reason,
-                    repaired=repair and not trouble,
-                    error=trouble,
-                )
+            state = AccountState(
+                wanted={**budgets, **dict.fromkeys(removed)},
+                statuses=statuses,
+                documents=self._spokes.documents(account_id),
+                actual=self._spokes.budgets(account_id),
             )
-        self._deadlines.schedule(published)
-        return found
+        except FinOpsError as error:
+            return [_unreachable(key, budget, error) for key, budget in budgets.items()]
+        found = list(state.drift(self._clock()))
+        return self._repair(found, state, run) if run.repair else found
 
-    def _republish(self, document: BudgetDocument, status: BudgetStatus | None) -> Publication:
+    def _removed(
+        self, statuses: Mapping[BudgetKey, BudgetStatus], *, kept: set[BudgetKey]
+    ) -> list[BudgetKey]:
+        """Published budgets whose row is gone, where the spoke must remove them too."""
+        if self._removal is not RemovalPolicy.DELETE:
+            return []
+        return [
+            key
+            for key, status in statuses.items()
+            if key not in kept and status.document and status.status is not Status.REMOVED
+        ]
+
+    def _repair(self, found: Sequence[Drift], state: AccountState, run: _Run) -> list[Drift]:
+        """Publish each budget again. Returns the drift with what became of it."""
+        repaired: list[Drift] = []
+        waiting: list[BudgetDocument] = []
+        for drift in found:
+            status = state.statuses.get(drift.key)
+            document = BudgetDocument(
+                key=drift.key,
+                version=repair_version(status.version if status else None),
+                request_id=run.request_id,
+                edited_at=None,
+                budget=state.wanted[drift.key],
+            )
+            publication = self._publish_again(document, status)
+            if publication.outcome is not Outcome.SKIPPED:
+                self._audit.record(
+                    repair_event(
+                        document,
+                        reason=drift.reason,
+                        actual=drift.actual,
+                        actor=run.requested_by,
+                        now=self._clock(),
+                        error=publication.error,
+                    )
+                )
+            if publication.document:
+                waiting.append(publication.document)
+            error = str(publication.error or "")
+            repaired.append(replace(drift, repaired=not error, error=error))
+        self._deadlines.schedule(waiting)
+        return repaired
+
+    def _publish_again(self, document: BudgetDocument, status: BudgetStatus | None) -> Publication:
         change = BudgetChange(
             key=document.key,
             version=document.version,
@@ -208,19 +185,15 @@ class DriftRepairer:
             return Publication(outcome=Outcome.FAILED, error=error)
 
     def _reject_if_unseen(
-        self,
-        key: BudgetKey,
-        error: RejectedInput,
-        status: BudgetStatus | None,
-        request_id: str,
+        self, key: BudgetKey, error: RejectedInput, status: BudgetStatus | None, run: _Run
     ) -> None:
-        """A bad row whose stream record was lost still gets its reason."""
+        """Reject a bad row whose stream record was lost, so that its editor learns why."""
         if status is not None and status.status is Status.REJECTED:
             return
         change = BudgetChange(
             key=key,
             version=repair_version(status.version if status else None),
-            request_id=request_id,
+            request_id=run.request_id,
             edited_at=self._clock(),
             row={},
         )
@@ -229,55 +202,26 @@ class DriftRepairer:
             self._audit.record(unseen_rejection_event(rejection, error, change.edited_at))
 
 
-def _repair_document(
-    key: BudgetKey, budget: Budget | None, status: BudgetStatus | None, request_id: str
-) -> BudgetDocument:
-    return BudgetDocument(
+def _parse_rows(
+    account_id: str, rows: Sequence[Mapping[str, Any]]
+) -> tuple[dict[BudgetKey, Budget], dict[BudgetKey, RejectedInput]]:
+    """The budgets of an account's rows, and why each other row is rejected."""
+    budgets: dict[BudgetKey, Budget] = {}
+    rejections: dict[BudgetKey, RejectedInput] = {}
+    for row in rows:
+        key = BudgetKey(account_id=account_id, budget_name=str(row.get("budget_name")))
+        try:
+            budgets[key] = parse_budget(row)
+        except RejectedInput as error:
+            rejections[key] = error
+    return budgets, rejections
+
+
+def _unreachable(key: BudgetKey, budget: Budget, error: FinOpsError) -> Drift:
+    return Drift(
         key=key,
-        version=repair_version(status.version if status else None),
-        request_id=request_id,
-        edited_at=None,
-        budget=budget,
+        wanted=plain(budget.amount),
+        actual=None,
+        reason="unreachable",
+        error=str(error),
     )
-
-
-def _on_its_way(status: BudgetStatus, now: datetime) -> bool:
-    return (
-        status.status is Status.PENDING
-        and status.edited_at is not None
-        and now - status.edited_at < IN_FLIGHT
-    )
-
-
-def _drift_reason(
-    budget: Budget | None,
-    status: BudgetStatus | None,
-    parameter: str | None,
-    actual: ActualBudget | None,
-) -> str | None:
-    """Why a budget needs publishing again, or None where it stands as its row says."""
-    if budget is None:
-        return "not_removed"
-    if status is None or not status.document:
-        return "edit_not_seen"
-    expected = decode_document(status.document)
-    if replace(expected, budget=budget).content_digest != expected.content_digest:
-        return "edit_not_seen"
-    if parameter is None:
-        return "parameter_missing"
-    if not _same_json(parameter, status.document):
-        return "parameter_changed"
-    if actual is None:
-        return "budget_missing"
-    if not actual.limit_matches(budget):
-        return "budget_changed"
-    if status.status is not Status.APPLIED:
-        return "not_confirmed"
-    return None
-
-
-def _same_json(left: str, right: str) -> bool:
-    try:
-        return bool(json.loads(left) == json.loads(right))
-    except ValueError:
-        return False

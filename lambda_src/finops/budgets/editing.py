@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import uuid
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
-from finops.budgets.domain import BudgetKey, Status, TimeUnit, plain
+from finops.budgets.attributes import ATTRIBUTES
+from finops.budgets.domain import BudgetKey, Status
 from finops.budgets.ports import BudgetStatus
-from finops.budgets.rows import MAX_AMOUNT, parse_budget
+from finops.budgets.rows import parse_budget
 from finops.shared.errors import RejectedInput
 
 
@@ -96,20 +96,7 @@ def _row(record: Mapping[str | None, Any]) -> dict[str, Any]:
         for name, value in record.items()
         if value and value.strip()
     }
-    for name in ("thresholds", "emails"):
-        if name in row:
-            row[name] = row[name].replace(";", ",")
-    if "cost_filters" in row:
-        try:
-            row["cost_filters"] = json.loads(row["cost_filters"])
-        except ValueError as error:
-            raise RejectedInput(
-                f"cost_filters is not JSON: {error}",
-                code="invalid_cost_filters",
-                field="cost_filters",
-                value=row["cost_filters"],
-            ) from None
-    return row
+    return row | {one.name: one.read_cell(row[one.name]) for one in ATTRIBUTES if one.name in row}
 
 
 def _refusal(line: int, field: str, reason: str, value: object) -> dict[str, Any]:
@@ -137,14 +124,12 @@ def joined(
 def described(
     key: BudgetKey, row: Mapping[str, Any], status: BudgetStatus | None
 ) -> dict[str, Any]:
-    """A budget as people and scripts read it: the amount is a text."""
-    amount = row.get("amount", status.amount if status else None)
+    """A budget as people and scripts read it: every attribute as text."""
+    values = {"amount": status.amount if status else None, **row}
     return {
         "account_id": key.account_id,
         "name": key.budget_name,
-        "amount": _shown(amount),
-        "currency": str(row.get("currency", "USD")),
-        "time_unit": str(row.get("time_unit", TimeUnit.MONTHLY.value)),
+        **{one.name: one.show(values.get(one.name)) for one in ATTRIBUTES},
         "status": (status.status if status else Status.PENDING).value,
         "applied_amount": status.applied_amount if status else "",
         "applied_at": status.applied_at.isoformat() if status and status.applied_at else None,
@@ -152,11 +137,3 @@ def described(
         "error": status.error if status else "",
         "updated_by": str(row.get("updated_by", "")),
     }
-
-
-def _shown(amount: object) -> str | None:
-    """An amount with its cents; whatever else was typed, as it is."""
-    if not isinstance(amount, Decimal):
-        return None if amount is None else str(amount)
-    # Adding no cents gives a number its two decimals, and takes none away.
-    return plain(amount + Decimal("0.00") if amount < MAX_AMOUNT else amount)

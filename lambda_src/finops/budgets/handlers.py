@@ -13,13 +13,18 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from finops.audit.recorder import audit_recorder
 from finops.budgets.adapters.budgets import AwsBudgets
-from finops.budgets.adapters.dynamodb import DynamoBudgetTable, DynamoStatusTable, from_dynamodb
+from finops.budgets.adapters.dynamodb import (
+    DynamoBudgetTable,
+    DynamoStatusTable,
+    decode_change,
+)
 from finops.budgets.adapters.eventbridge import EventBridgeResults, decode_result
 from finops.budgets.adapters.spokes import AssumedSpokes
 from finops.budgets.adapters.sqs import SqsDeadlines
 from finops.budgets.adapters.ssm import SsmParameters
 from finops.budgets.applier import BudgetApplier
 from finops.budgets.audit_events import SCHEDULE
+from finops.budgets.comparison import Drift
 from finops.budgets.domain import (
     BudgetChange,
     BudgetKey,
@@ -29,7 +34,7 @@ from finops.budgets.domain import (
     as_number,
     edit_version,
 )
-from finops.budgets.drift import Drift, DriftRepairer
+from finops.budgets.drift import DriftRepairer
 from finops.budgets.service import (
     BudgetPublisher,
     Publication,
@@ -171,29 +176,6 @@ def _decode_changes(
             logger.exception("stream record cannot be read", extra={"record": record})
             unreadable.add(edit_version(record["dynamodb"]["SequenceNumber"]))
     return changes, unreadable
-
-
-def decode_change(record: Mapping[str, Any]) -> BudgetChange:
-    """The edit in a stream record (view type NEW_AND_OLD_IMAGES).
-
-    The request is the id that the editor put into the row with this edit, else the record's own.
-    """
-    change = record["dynamodb"]
-    keys = from_dynamodb(change["Keys"])
-    row = from_dynamodb(change["NewImage"]) if "NewImage" in change else None
-    old = from_dynamodb(change["OldImage"]) if "OldImage" in change else None
-    named = row.get("request_id") if row else None
-    edited_at = change.get("ApproximateCreationDateTime")
-    return BudgetChange(
-        key=BudgetKey(account_id=keys["account_id"], budget_name=keys["budget_name"]),
-        version=edit_version(change["SequenceNumber"]),
-        request_id=str(named)
-        if named and named != (old or {}).get("request_id")
-        else record.get("eventID", ""),
-        edited_at=datetime.fromtimestamp(float(edited_at), UTC) if edited_at else _now(),
-        row=row,
-        previous=old,
-    )
 
 
 @cache

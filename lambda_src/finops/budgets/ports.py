@@ -137,8 +137,8 @@ class Budgets(Protocol):
     def create(self, budget: Budget, topic_arn: str) -> None:
         """Make the budget and its notifications in one call."""
 
-    def update_limit(self, budget: Budget, actual: ActualBudget) -> None:
-        """Set amount, period and filters, and keep all else of the budget."""
+    def update_settings(self, budget: Budget, actual: ActualBudget) -> None:
+        """Set what rows decide, and keep the budget's other settings."""
 
     def change_notifications(self, budget: Budget, changes: NotificationChanges) -> None:
         """Carry out the changes, in the order that AWS accepts."""

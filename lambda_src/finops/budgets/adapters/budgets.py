@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from decimal import Decimal
 from typing import Any
 
+from finops.budgets.attributes import aws_settings, settings_in_aws
 from finops.budgets.domain import (
     ActualBudget,
     Budget,
@@ -15,7 +15,6 @@ from finops.budgets.domain import (
     NotificationType,
     Threshold,
     as_number,
-    plain,
     wanted_subscribers,
 )
 from finops.shared.aws import aws_errors
@@ -55,7 +54,7 @@ class AwsBudgets:
                 Budget={
                     "BudgetName": budget.key.budget_name,
                     "BudgetType": "COST",
-                    **_limit(budget),
+                    **aws_settings(budget),
                 },
                 NotificationsWithSubscribers=[
                     {"Notification": _notification(one), "Subscribers": subscribers}
@@ -63,22 +62,19 @@ class AwsBudgets:
                 ],
             )
 
-    def update_limit(self, budget: Budget, actual: ActualBudget) -> None:
-        """Set amount, period and filters, and keep all else of the budget.
-
-        UpdateBudget replaces the whole budget, so it is sent back as it was described.
-        """
+    def update_settings(self, budget: Budget, actual: ActualBudget) -> None:
+        # UpdateBudget replaces the whole budget, so the rest is sent back as it was described.
         kept = {
             name: value
             for name, value in actual.raw.items()
             if name in ("BudgetName", "BudgetType", "CostTypes", "TimePeriod", "BillingViewArn")
         }
-        if actual.time_unit != budget.time_unit:
+        if actual.settings["time_unit"] != budget.time_unit:
             # A period that starts in the middle of the new unit is refused.
             kept.pop("TimePeriod", None)
         with _looking_again_if_overtaken("update_budget"):
             self._client.update_budget(
-                AccountId=self._account_id, NewBudget={**kept, **_limit(budget)}
+                AccountId=self._account_id, NewBudget={**kept, **aws_settings(budget)}
             )
 
     def change_notifications(self, budget: Budget, changes: NotificationChanges) -> None:
@@ -152,26 +148,12 @@ def _looking_again_if_overtaken(step: str) -> Iterator[None]:
 
 def actual_budget(budget: Mapping[str, Any], notifications: Iterable[Notification]) -> ActualBudget:
     """The budget in an answer of DescribeBudget or DescribeBudgets."""
-    limit = budget.get("BudgetLimit") or {}
     return ActualBudget(
-        amount=Decimal(limit["Amount"]) if "Amount" in limit else None,
-        currency=limit.get("Unit", ""),
-        time_unit=budget.get("TimeUnit", ""),
-        cost_filters={
-            name: tuple(values) for name, values in (budget.get("CostFilters") or {}).items()
-        },
+        settings=settings_in_aws(budget),
         notifications=tuple(notifications),
         has_planned_limits=bool(budget.get("PlannedBudgetLimits")),
         raw=budget,
     )
-
-
-def _limit(budget: Budget) -> dict[str, Any]:
-    return {
-        "BudgetLimit": {"Amount": plain(budget.amount), "Unit": budget.currency},
-        "TimeUnit": budget.time_unit.value,
-        "CostFilters": {name: list(values) for name, values in budget.cost_filters.items()},
-    }
 
 
 def _notification(threshold: Threshold) -> dict[str, Any]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Final
 
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 
-from finops.budgets.domain import BudgetKey, Status
+from finops.budgets.domain import BudgetChange, BudgetKey, Status, edit_version
 from finops.budgets.ports import BudgetResult, BudgetStatus
 from finops.shared.aws import aws_errors
 from finops.shared.errors import ConfigurationError, FinOpsError
@@ -29,6 +29,29 @@ _serialize: Final = TypeSerializer().serialize
 def from_dynamodb(item: Mapping[str, Any]) -> dict[str, Any]:
     """A DynamoDB item, or a stream image, as plain Python values; numbers are `Decimal`."""
     return {name: _deserialize(value) for name, value in item.items()}
+
+
+def decode_change(record: Mapping[str, Any]) -> BudgetChange:
+    """The edit in a stream record (view type NEW_AND_OLD_IMAGES).
+
+    The request is the id that the editor put into the row with this edit, else the record's own.
+    """
+    change = record["dynamodb"]
+    keys = from_dynamodb(change["Keys"])
+    row = from_dynamodb(change["NewImage"]) if "NewImage" in change else None
+    old = from_dynamodb(change["OldImage"]) if "OldImage" in change else None
+    named = row.get("request_id") if row else None
+    edited_at = change.get("ApproximateCreationDateTime")
+    return BudgetChange(
+        key=BudgetKey(account_id=keys["account_id"], budget_name=keys["budget_name"]),
+        version=edit_version(change["SequenceNumber"]),
+        request_id=str(named)
+        if named and named != (old or {}).get("request_id")
+        else record.get("eventID", ""),
+        edited_at=datetime.fromtimestamp(float(edited_at), UTC) if edited_at else datetime.now(UTC),
+        row=row,
+        previous=old,
+    )
 
 
 class DynamoBudgetTable:

@@ -1,0 +1,269 @@
+"""The attributes of a budget, declared once in `ATTRIBUTES`.
+
+Rows, the parameter's document, the AWS Budget, the audit trail, CSV files, the command line and the
+console follow the declaration. A new attribute is a field of `domain.Budget` and an entry here.
+"""
+
+from __future__ import annotations
+
+import enum
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Final
+
+from finops.budgets.domain import Budget, NotificationType, TimeUnit, plain
+from finops.budgets.values import (
+    MAX_AMOUNT,
+    parse_amount,
+    parse_cost_filters,
+    parse_currency,
+    parse_emails,
+    parse_thresholds,
+    parse_time_unit,
+)
+from finops.shared.errors import RejectedInput
+
+
+class Form(enum.Enum):
+    """How people write an attribute as one text, and how a command line option repeats."""
+
+    VALUE = enum.auto()
+    #: `ACTUAL:80, FORECASTED:100`; in a CSV file also with semicolons.
+    LIST = enum.auto()
+    #: `{"Service": ["Amazon S3"]}`, which is JSON; as an option `Service=Amazon S3`.
+    MAP = enum.auto()
+
+
+@dataclass(frozen=True, kw_only=True)
+class AwsMember:
+    """A member of AWS's `Budget` structure.
+
+    https://docs.aws.amazon.com/aws-cost-management/latest/APIReference/API_budgets_Budget.html
+
+    Attributes:
+        path: The names that lead to it.
+        read: From its value in an answer, or None where it is absent, to a value that equals the
+            field of `Budget` where both mean the same.
+        write: From the field of `Budget` to its value in a request.
+    """
+
+    path: tuple[str, ...]
+    read: Callable[[Any], object] = lambda value: value
+    write: Callable[[Any], object] = lambda value: value
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attribute:
+    """One attribute of a budget.
+
+    Attributes:
+        name: In the row, in the document, and of the field of `Budget`.
+        parse: From a value of the row or the document, None where it is absent, to the field.
+            Raises `RejectedInput` with the attribute, its value and what to write instead.
+        encode: From the field to JSON of the document, which `parse` reads again.
+        omit_default: Whether the document leaves the attribute out at its default. True for every
+            attribute added later, so that documents already published keep their digest.
+        aws: Where the AWS Budget holds it. None where its notifications do:
+            `domain.notification_changes` compares those.
+        default: What lists show where the row has no value.
+        text: From a value of the row to the text that people write, where `form` is not enough.
+        audited: Whether entries of the audit trail hold it. Addresses of people do not go there.
+        listed: Whether lists on the command line have a column for it.
+        label: Its column in the console; empty where the console does not show it.
+        example: What a person may write.
+        choices: All that may be written, where those are few.
+        option: The command line's option; empty where there is none.
+        metavar: What the option's help calls its value.
+        help: The option's help.
+    """
+
+    name: str
+    parse: Callable[[object], Any]
+    encode: Callable[[Any], object]
+    omit_default: bool = False
+    form: Form = Form.VALUE
+    aws: AwsMember | None = None
+    default: str | None = ""
+    text: Callable[[Any], str] = str
+    audited: bool = False
+    listed: bool = False
+    label: str = ""
+    example: str = ""
+    choices: tuple[str, ...] = ()
+    option: str = ""
+    metavar: str | None = None
+    help: str = ""
+
+    def show(self, value: object) -> str | None:
+        """A value of the row as people write it, whatever was typed there."""
+        if value is None:
+            return self.default
+        if self.form is Form.LIST and isinstance(value, list | tuple | set | frozenset):
+            return ", ".join(
+                map(
+                    self.text,
+                    sorted(value, key=str) if isinstance(value, set | frozenset) else value,
+                )
+            )
+        if self.form is Form.MAP and isinstance(value, Mapping):
+            return self.text(value)
+        return self.text(value) if self.form is Form.VALUE else str(value)
+
+    def read_cell(self, text: str) -> object:
+        """The row's value from a cell of a CSV file.
+
+        Raises:
+            RejectedInput: a map is not JSON.
+        """
+        if self.form is Form.LIST:
+            return text.replace(";", ",")
+        if self.form is Form.VALUE:
+            return text
+        try:
+            return json.loads(text)
+        except ValueError as error:
+            raise RejectedInput(
+                f"{self.name} is not JSON: {error}",
+                code=f"invalid_{self.name}",
+                field=self.name,
+                value=text,
+            ) from None
+
+    def read_options(self, given: tuple[str, ...]) -> object:
+        """The row's value from the options of a command line, each given once or more often."""
+        if self.form is Form.VALUE:
+            return given[-1]
+        if self.form is Form.LIST:
+            return list(given)
+        found: dict[str, list[str]] = {}
+        for one in given:
+            name, _, value = one.partition("=")
+            found.setdefault(name, []).append(value)
+        return found
+
+
+def aws_settings(budget: Budget) -> dict[str, Any]:
+    """The members of AWS's `Budget` structure that a budget decides, for a request."""
+    settings: dict[str, Any] = {}
+    for attribute in ATTRIBUTES:
+        if attribute.aws:
+            *parents, last = attribute.aws.path
+            within = settings
+            for name in parents:
+                within = within.setdefault(name, {})
+            within[last] = attribute.aws.write(getattr(budget, attribute.name))
+    return settings
+
+
+def settings_in_aws(answer: Mapping[str, Any]) -> dict[str, object]:
+    """The attributes that AWS's `Budget` structure holds, by name, from an answer."""
+    settings = {}
+    for attribute in ATTRIBUTES:
+        if attribute.aws:
+            value: Any = answer
+            for name in attribute.aws.path:
+                value = (value or {}).get(name)
+            settings[attribute.name] = attribute.aws.read(value)
+    return settings
+
+
+def _threshold_text(value: object) -> str:
+    if isinstance(value, Mapping):
+        return f"{value.get('type', NotificationType.ACTUAL.value)}:{value.get('percent')}"
+    return str(value)
+
+
+def _amount_text(value: object) -> str:
+    """An amount with its cents; anything else as it was typed."""
+    if not isinstance(value, Decimal):
+        return str(value)
+    # Adding no cents gives a number its two decimals, and takes none away.
+    return plain(value + Decimal("0.00") if value < MAX_AMOUNT else value)
+
+
+def _sorted_filters(filters: Mapping[str, Any] | None) -> dict[str, tuple[str, ...]]:
+    return {name: tuple(sorted(values)) for name, values in (filters or {}).items()}
+
+
+def _listed_filters(filters: Mapping[str, Any]) -> dict[str, list[str]]:
+    return {name: list(values) for name, values in filters.items()}
+
+
+ATTRIBUTES: Final = (
+    Attribute(
+        name="amount",
+        parse=parse_amount,
+        encode=plain,
+        aws=AwsMember(
+            path=("BudgetLimit", "Amount"),
+            read=lambda value: None if value is None else Decimal(value),
+            write=plain,
+        ),
+        default=None,
+        text=_amount_text,
+        audited=True,
+        listed=True,
+        label="Amount (USD)",
+        example="1250.50",
+    ),
+    Attribute(
+        name="currency",
+        parse=parse_currency,
+        encode=str,
+        aws=AwsMember(path=("BudgetLimit", "Unit")),
+        default="USD",
+        audited=True,
+        example="USD",
+    ),
+    Attribute(
+        name="time_unit",
+        parse=parse_time_unit,
+        encode=str,
+        aws=AwsMember(path=("TimeUnit",), write=str),
+        default=TimeUnit.MONTHLY.value,
+        audited=True,
+        listed=True,
+        label="Period",
+        example=TimeUnit.QUARTERLY.value,
+        choices=tuple(one.value for one in TimeUnit),
+        option="--time-unit",
+        help="Period of the amount.",
+    ),
+    Attribute(
+        name="thresholds",
+        form=Form.LIST,
+        parse=parse_thresholds,
+        encode=lambda value: None if value is None else [one.as_document() for one in value],
+        text=_threshold_text,
+        label="Alerts at %",
+        example="ACTUAL:80, FORECASTED:100",
+        option="--threshold",
+        metavar="TYPE:PERCENT",
+        help="Alert at this share of the amount, such as ACTUAL:80.",
+    ),
+    Attribute(
+        name="emails",
+        form=Form.LIST,
+        parse=parse_emails,
+        encode=lambda value: None if value is None else list(value),
+        label="Mail to",
+        example="finance@example.com, cfo@example.com",
+        option="--email",
+        metavar="ADDRESS",
+        help="Address to notify.",
+    ),
+    Attribute(
+        name="cost_filters",
+        form=Form.MAP,
+        parse=parse_cost_filters,
+        encode=_listed_filters,
+        aws=AwsMember(path=("CostFilters",), read=_sorted_filters, write=_listed_filters),
+        text=lambda value: json.dumps(value, default=sorted),
+        example='{"Service": ["Amazon Simple Storage Service"]}',
+        option="--cost-filter",
+        metavar="DIMENSION=VALUE",
+        help="Count only these costs, such as Service=Amazon\\ S3.",
+    ),
+)

@@ -1,0 +1,112 @@
+"""What the table wants of an account's budgets, compared with what the account has.
+
+Pure: no AWS, no I/O, no clock.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from finops.budgets.documents import decode_document
+from finops.budgets.domain import ActualBudget, Budget, BudgetKey, Status, plain
+from finops.budgets.ports import BudgetStatus
+
+#: An edit that is younger has not necessarily arrived, and is not drift.
+PUBLICATION_TIME: Final = timedelta(seconds=60)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drift:
+    """One budget that is not what its row says. Amounts are plain numbers of USD, or None.
+
+    Attributes:
+        reason: Why it counts as drift: a stable word.
+        repaired: Whether its document was published again.
+        error: Why it could not be compared or repaired; empty otherwise.
+    """
+
+    key: BudgetKey
+    wanted: str | None
+    actual: str | None
+    reason: str
+    repaired: bool = False
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountState:
+    """Everything that is known of one account's budgets.
+
+    Attributes:
+        wanted: The budget of each row; None where the row was removed and the budget has to go.
+        statuses: How the newest edit of each budget ended.
+        documents: Parameter values by budget name.
+        actual: AWS Budgets by name.
+    """
+
+    wanted: Mapping[BudgetKey, Budget | None]
+    statuses: Mapping[BudgetKey, BudgetStatus]
+    documents: Mapping[str, str]
+    actual: Mapping[str, ActualBudget]
+
+    def drift(self, now: datetime) -> Iterator[Drift]:
+        """The budgets that are not what their rows say, in the order of their keys."""
+        for key in sorted(self.wanted):
+            budget, status = self.wanted[key], self.statuses.get(key)
+            if status and _is_being_published(status, now):
+                continue
+            actual = self.actual.get(key.budget_name)
+            reason = _drift_reason(budget, status, self.documents.get(key.budget_name), actual)
+            if reason:
+                yield Drift(
+                    key=key,
+                    wanted=plain(budget.amount) if budget else None,
+                    actual=plain(actual.amount) if actual and actual.amount else None,
+                    reason=reason,
+                )
+
+
+def _is_being_published(status: BudgetStatus, now: datetime) -> bool:
+    return (
+        status.status is Status.PENDING
+        and status.edited_at is not None
+        and now - status.edited_at < PUBLICATION_TIME
+    )
+
+
+def _drift_reason(
+    budget: Budget | None,
+    status: BudgetStatus | None,
+    parameter: str | None,
+    actual: ActualBudget | None,
+) -> str:
+    """Why a budget has to be published again; empty where it is as its row says."""
+    if budget is None:
+        return "not_removed"
+    if status is None or not status.document:
+        return "edit_not_seen"
+    published = decode_document(status.document)
+    if replace(published, budget=budget).content_digest != published.content_digest:
+        return "edit_not_seen"
+    if parameter is None:
+        return "parameter_missing"
+    if not _same_json(parameter, status.document):
+        return "parameter_changed"
+    if actual is None:
+        return "budget_missing"
+    if not actual.settings_match(budget):
+        return "budget_changed"
+    if status.status is not Status.APPLIED:
+        return "not_confirmed"
+    return ""
+
+
+def _same_json(left: str, right: str) -> bool:
+    try:
+        return bool(json.loads(left) == json.loads(right))
+    except ValueError:
+        return False

@@ -1,0 +1,236 @@
+"""What the attributes of a budget may hold, and why anything else is rejected.
+
+Each parser takes a value as DynamoDB or JSON gives it, None where it is absent, and raises
+`RejectedInput` with the attribute, its value and what to write instead.
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+from collections.abc import Callable, Mapping
+from decimal import Decimal, InvalidOperation
+from typing import Final, TypeVar
+
+from finops.budgets.domain import NotificationType, Threshold, TimeUnit, as_number, plain
+from finops.shared.errors import RejectedInput
+
+# Quotas: https://docs.aws.amazon.com/cost-management/latest/userguide/management-limits.html
+# and the Budgets API model (NotificationWithSubscribersList, Subscribers).
+MAX_NOTIFICATIONS: Final = 10
+MAX_EMAILS: Final = 10
+MAX_AMOUNT: Final = Decimal("1000000000000")
+MAX_PERCENT: Final = Decimal("1000")
+
+COST_FILTER_DIMENSIONS: Final = frozenset(
+    {
+        "AZ",
+        "BillingEntity",
+        "CostCategory",
+        "InstanceType",
+        "InvoicingEntity",
+        "LegalEntityName",
+        "LinkedAccount",
+        "Operation",
+        "PurchaseType",
+        "Region",
+        "Service",
+        "TagKeyValue",
+        "UsageType",
+        "UsageTypeGroup",
+    }
+)
+
+_PLAIN_NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)")
+_EMAIL = re.compile(r"[^@\s,;<>\"]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
+
+_Member = TypeVar("_Member", bound=enum.StrEnum)
+
+
+def quoted(value: object) -> str:
+    """A value as an error message quotes it: at most 60 characters."""
+    text = plain(value) if isinstance(value, Decimal) and value.is_finite() else repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _number(value: object) -> Decimal | None:
+    """The number in a DynamoDB number or in plain digits; None for all else, floats too."""
+    if isinstance(value, bool | float):
+        return None
+    if isinstance(value, str):
+        value = value.strip()
+        if not _PLAIN_NUMBER.fullmatch(value):
+            return None
+    elif not isinstance(value, int | Decimal):
+        return None
+    try:
+        number = Decimal(value)
+    except InvalidOperation:
+        return None
+    return number if number.is_finite() else None
+
+
+def parse_amount(value: object) -> Decimal:
+    """USD above zero, with at most two decimals; required."""
+
+    def refuse(reason: str, code: str) -> RejectedInput:
+        return RejectedInput(
+            f"amount {quoted(value)} {reason}",
+            code=code,
+            field="amount",
+            value=value,
+            remedy="Write a positive number of USD such as 1250 or 1250.50,"
+            " without currency sign or thousands marks",
+        )
+
+    if value is None:
+        raise refuse("is missing", "missing_amount")
+    amount = _number(value)
+    if amount is None:
+        raise refuse("is not a number", "invalid_amount")
+    if amount <= 0:
+        raise refuse("is not above zero", "amount_not_positive")
+    if amount > MAX_AMOUNT:
+        raise refuse(f"is above {plain(MAX_AMOUNT)}", "amount_too_large")
+    cents = amount.quantize(Decimal("0.01"))
+    if cents != amount:
+        raise refuse("has more than two decimals, and USD has cents", "amount_too_precise")
+    return cents
+
+
+def parse_currency(value: object) -> str:
+    """USD, which is also the default."""
+    if value is None:
+        return "USD"
+    if isinstance(value, str) and value.strip().upper() == "USD":
+        return "USD"
+    raise RejectedInput(
+        f"currency {quoted(value)} is not supported",
+        code="unsupported_currency",
+        field="currency",
+        value=value,
+        remedy="AWS Budgets of these accounts are kept in USD: convert the amount, or leave"
+        " currency out",
+    )
+
+
+def _member(kind: type[_Member], value: object, *, field_name: str) -> _Member:
+    try:
+        return kind(str(value).strip().upper())
+    except ValueError:
+        known = ", ".join(member.value for member in kind)
+        raise RejectedInput(
+            f"{field_name} {quoted(value)} is not one of {known}",
+            code=f"invalid_{field_name.partition('[')[0]}",
+            field=field_name,
+            value=value,
+            remedy=f"Write one of {known}",
+        ) from None
+
+
+def parse_time_unit(value: object) -> TimeUnit:
+    """MONTHLY where it is absent."""
+    return TimeUnit.MONTHLY if value is None else _member(TimeUnit, value, field_name="time_unit")
+
+
+def _items(value: object, refuse: Callable[[str], RejectedInput]) -> list[object]:
+    """The entries of a list or set, or of the comma separated text that people type instead."""
+    if isinstance(value, str):
+        return [part.strip() for part in value.split(",") if part.strip()]
+    if isinstance(value, list | tuple):
+        return list(value)
+    if isinstance(value, set | frozenset):
+        return sorted(value, key=str)
+    raise refuse("is not a list")
+
+
+def parse_thresholds(value: object) -> tuple[Threshold, ...] | None:
+    """Sorted, without repetitions; None where it is absent."""
+
+    def refuse(reason: str) -> RejectedInput:
+        return RejectedInput(
+            f"thresholds {quoted(value)} {reason}",
+            code="invalid_thresholds",
+            field="thresholds",
+            value=value,
+            remedy='Write a list such as [{"type": "ACTUAL", "percent": 80}], or ACTUAL:80',
+        )
+
+    if value is None:
+        return None
+    thresholds = {_threshold(item, refuse) for item in _items(value, refuse)}
+    if len(thresholds) > MAX_NOTIFICATIONS:
+        raise refuse(f"has {len(thresholds)} entries; AWS allows {MAX_NOTIFICATIONS} a budget")
+    return tuple(sorted(thresholds))
+
+
+def _threshold(item: object, refuse: Callable[[str], RejectedInput]) -> Threshold:
+    if isinstance(item, str):
+        kind, _, percent = item.partition(":")
+        item = {"type": kind, "percent": percent}
+    if not isinstance(item, Mapping) or not set(item) <= {"type", "percent"}:
+        raise refuse(f"has the entry {quoted(item)}")
+    number = _number(item.get("percent"))
+    if number is None or not 0 < number <= MAX_PERCENT:
+        raise refuse(
+            f"has the percent {quoted(item.get('percent'))}, which is not between 0 and"
+            f" {MAX_PERCENT}"
+        )
+    kind = item.get("type", NotificationType.ACTUAL)
+    return Threshold(
+        type=_member(NotificationType, kind, field_name="thresholds[].type"),
+        percent=as_number(number),
+    )
+
+
+def parse_emails(value: object) -> tuple[str, ...] | None:
+    """Sorted, without repetitions; None where it is absent."""
+
+    def refuse(reason: str) -> RejectedInput:
+        return RejectedInput(
+            f"emails {quoted(value)} {reason}",
+            code="invalid_emails",
+            field="emails",
+            value=value,
+            remedy=f"Write a list of at most {MAX_EMAILS} addresses such as finance@example.com",
+        )
+
+    if value is None:
+        return None
+    items = _items(value, refuse)
+    for item in items:
+        if not isinstance(item, str) or not _EMAIL.fullmatch(item.strip()):
+            raise refuse(f"has the entry {quoted(item)}, which is not an address")
+    emails = sorted({str(item).strip() for item in items})
+    if len(emails) > MAX_EMAILS:
+        raise refuse(f"has {len(emails)} entries; AWS allows {MAX_EMAILS} a notification")
+    return tuple(emails)
+
+
+def parse_cost_filters(value: object) -> dict[str, tuple[str, ...]]:
+    """Values by dimension, sorted; empty where it is absent."""
+
+    def refuse(reason: str) -> RejectedInput:
+        return RejectedInput(
+            f"cost_filters {quoted(value)} {reason}",
+            code="invalid_cost_filters",
+            field="cost_filters",
+            value=value,
+            remedy='Write a map such as {"Service": ["Amazon Relational Database Service"]}; known'
+            f" dimensions are {', '.join(sorted(COST_FILTER_DIMENSIONS))}",
+        )
+
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        raise refuse("is not a map")
+    filters: dict[str, tuple[str, ...]] = {}
+    for name, given in sorted(value.items()):
+        if name not in COST_FILTER_DIMENSIONS:
+            raise refuse(f"has the unknown dimension {quoted(name)}")
+        # Not split at commas: service names hold them.
+        values = [given] if isinstance(given, str) else _items(given, refuse)
+        if not values or not all(isinstance(one, str) and one for one in values):
+            raise refuse(f"has no text values under {quoted(name)}")
+        filters[name] = tuple(sorted({str(one) for one in values}))
+    return filters
