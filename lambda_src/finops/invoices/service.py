@@ -380,7 +380,7 @@ def rejected(
         code=error.code,
         severity=Severity.ERROR,
         field=error.field or "document",
-        message=str(error),
+        message=error.explanation,
     )
     return replace(record, status=status, issues=(issue,), updated_at=now)
 

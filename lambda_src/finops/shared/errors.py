@@ -25,8 +25,13 @@ class FinOpsError(Exception):
         self.step = step
         self.remedy = remedy
 
+    @property
+    def explanation(self) -> str:
+        """The message and the remedy, as people read them."""
+        return f"{self.message}. {self.remedy}" if self.remedy else self.message
+
     def __str__(self) -> str:
-        """The message, the step and the remedy in one line, as a person reads it in a status."""
+        """The message, the step and the remedy in one line, as logs show them."""
         where = f" (step {self.step})" if self.step else ""
         advice = f". {self.remedy}" if self.remedy else ""
         return f"{self.message}{where}{advice}"
