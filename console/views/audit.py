@@ -13,7 +13,7 @@ import streamlit as st
 from console import ui
 from console.identity import User
 from console.services import Services
-from finops.audit.adapters import SeenIds
+from finops.audit.adapters.sqlite import SeenIds
 from finops.audit.service import Selection, TrailReader, TrailVerifier
 from finops.deployment.descriptions import verdict_document
 

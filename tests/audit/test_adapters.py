@@ -11,13 +11,11 @@ import pytest
 from botocore.exceptions import ClientError
 from moto import mock_aws
 
-from finops.audit.adapters import (
-    KmsSigner,
-    S3TrailStore,
-    SeenIds,
-    decode_message,
-)
+from finops.audit.adapters.kms import KmsSigner
+from finops.audit.adapters.s3 import S3TrailStore
+from finops.audit.adapters.sqlite import SeenIds
 from finops.audit.domain import object_key
+from finops.audit.messages import decode_message
 from finops.audit.ports import StoredObject
 from finops.audit.service import EntryAppender, HeadWriter, TrailVerifier
 from finops.audit.verification import Kind

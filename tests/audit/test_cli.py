@@ -12,8 +12,9 @@ import pytest
 from click.testing import CliRunner
 from moto import mock_aws
 
-from finops.audit.adapters import S3TrailStore, decode_message
+from finops.audit.adapters.s3 import S3TrailStore
 from finops.audit.domain import object_key
+from finops.audit.messages import decode_message
 from finops.audit.service import EntryAppender, HeadWriter
 from finops.cli.audit import audit
 from finops.deployment.audit import AuditDeployment

@@ -13,8 +13,8 @@ import pytest
 from moto import mock_aws
 
 from finops.audit import handlers
-from finops.audit.adapters import decode_message
 from finops.audit.domain import HEADS, lines_of, object_key, read_entry
+from finops.audit.messages import decode_message
 from finops.audit.service import EntryAppender
 from finops.shared.audit import canonical
 from finops.shared.errors import TransientFailure

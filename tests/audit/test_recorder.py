@@ -14,7 +14,7 @@ from botocore.exceptions import EndpointConnectionError
 from moto import mock_aws
 
 from finops.audit import recorder as module
-from finops.audit.adapters import decode_message
+from finops.audit.messages import decode_message
 from finops.audit.recorder import SqsAuditRecorder, audit_recorder
 from finops.shared.audit import NoAudit
 from finops.shared.observability import logger

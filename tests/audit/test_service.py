@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from finops.audit.adapters import SeenIds
+from finops.audit.adapters.sqlite import SeenIds
 from finops.audit.domain import (
     GENESIS,
     HEADS,

@@ -13,7 +13,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from finops.audit.adapters import decode_message
+from finops.audit.messages import decode_message
 from finops.billing.audit_events import reconverted_event
 from finops.billing.ports import Reconversion
 from finops.cli.audit import _logged_entries

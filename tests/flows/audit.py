@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from finops.audit.adapters import S3TrailStore, SeenIds
+from finops.audit.adapters.s3 import S3TrailStore
+from finops.audit.adapters.sqlite import SeenIds
 from finops.audit.domain import chain_prefix
 from finops.audit.ports import StoredObject
 from finops.audit.service import Selection, TrailReader, TrailVerifier, Verdict

@@ -14,8 +14,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from finops.reconciliation.adapters.exports import ExportedCosts
 from finops.reconciliation.domain import ChargeCategory, total
-from finops.reconciliation.exports import ExportedCosts
 from finops.reconciliation.mapping import Ownership, TagRule
 from finops.reconciliation.ports import ChargeQuery, Detail
 from finops.shared.errors import RejectedInput

@@ -11,7 +11,9 @@ from typing import Any, Final
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from finops.audit.adapters import KmsSigner, S3TrailStore, decode_message
+from finops.audit.adapters.kms import KmsSigner
+from finops.audit.adapters.s3 import S3TrailStore
+from finops.audit.messages import decode_message
 from finops.audit.service import EntryAppender, HeadWriter
 from finops.shared.aws import client
 from finops.shared.errors import RejectedInput

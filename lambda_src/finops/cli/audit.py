@@ -11,7 +11,8 @@ from typing import IO, Any, Final
 
 import click
 
-from finops.audit.adapters import SeenIds, decode_message
+from finops.audit.adapters.sqlite import SeenIds
+from finops.audit.messages import decode_message
 from finops.audit.recorder import SEND_BATCH
 from finops.audit.service import Selection, TrailReader, TrailVerifier, Verdict
 from finops.audit.verification import Problem

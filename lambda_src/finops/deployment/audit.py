@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cached_property
 
-from finops.audit.adapters import KmsSigner, S3TrailStore
+from finops.audit.adapters.kms import KmsSigner
+from finops.audit.adapters.s3 import S3TrailStore
 from finops.audit.recorder import SqsAuditRecorder
 from finops.deployment.clients import Aws
 from finops.deployment.environment import Environment

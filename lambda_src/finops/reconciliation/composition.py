@@ -14,7 +14,9 @@ from finops.budgets.adapters.dynamodb import DynamoBudgetTable
 from finops.invoices.identity import number_key, vendor_key
 from finops.reconciliation.adapters.budgets import TableBudgets
 from finops.reconciliation.adapters.cost_explorer import AwsCostExplorer
+from finops.reconciliation.adapters.exports import ExportedCosts
 from finops.reconciliation.adapters.invoicing import AwsInvoices
+from finops.reconciliation.adapters.ledger import LedgerCosts
 from finops.reconciliation.adapters.organizations import OrganizationsDirectory
 from finops.reconciliation.adapters.payers import PayerAccounts
 from finops.reconciliation.adapters.processed_invoices import DynamoProcessedInvoices
@@ -23,8 +25,6 @@ from finops.reconciliation.collection import EvidenceCollector
 from finops.reconciliation.comparison.breakdowns import TREND_MONTHS
 from finops.reconciliation.configuration import Configuration
 from finops.reconciliation.cost_explorer import CostExplorerCosts
-from finops.reconciliation.exports import ExportedCosts
-from finops.reconciliation.ledger import LedgerCosts
 from finops.reconciliation.ports import AnswerCache, CostSource, ReportStore
 from finops.reconciliation.rate_limit import RateLimit
 from finops.reconciliation.rendering import render

@@ -16,7 +16,6 @@ class TableBudgets:
         self._table = table
 
     def monthly(self) -> dict[str, list[UnitBudget]]:
-        """See the port."""
         found: dict[str, list[UnitBudget]] = {}
         for row in self._table.rows():
             try:

@@ -17,7 +17,6 @@ class AwsCostExplorer:
         self._role_name = role_name
 
     def page(self, payer: str, request: Mapping[str, Any]) -> Mapping[str, Any]:
-        """See the port."""
         with aws_errors(f"cost_explorer of {payer}", remedy=payer_remedy(payer, self._role_name)):
             answer: Mapping[str, Any] = self._payers.client("ce", payer).get_cost_and_usage(
                 **request

@@ -16,21 +16,17 @@ class Folder:
         self._folder = folder
 
     def names(self, prefix: str) -> Iterator[str]:
-        """See the protocol."""
         for path in sorted((self._folder / prefix).rglob("*")):
             if path.is_file():
                 yield path.relative_to(self._folder).as_posix()
 
     def read(self, name: str) -> bytes:
-        """See the protocol."""
         return (self._folder / name).read_bytes()
 
     def write(self, name: str, content: bytes) -> None:
-        """See the protocol."""
         self._whole(name, content, lambda temporary, path: temporary.replace(path))
 
     def create(self, name: str, content: bytes) -> bool:
-        """See the protocol."""
         try:
             # A link is made whole, and never over another file.
             self._whole(name, content, lambda temporary, path: path.hardlink_to(temporary))
@@ -39,7 +35,6 @@ class Folder:
         return True
 
     def location(self, name: str) -> str:
-        """See the protocol."""
         return str(self._folder / name)
 
     def _whole(self, name: str, content: bytes, put: Callable[[Path, Path], Any]) -> None:
@@ -68,5 +63,4 @@ class FolderCache:
         return answer
 
     def put(self, key: str, answer: Mapping[str, Any]) -> None:
-        """See the port."""
         self._files.write(f"{key}.json", json.dumps(answer, separators=(",", ":")).encode())

@@ -26,7 +26,6 @@ class AwsInvoices:
         self._role_name = role_name
 
     def of_month(self, month: Month) -> list[IssuedInvoice]:
-        """See the port."""
         return [one for payer in self._payers for one in self._of_payer(payer, month)]
 
     def _of_payer(self, payer: str, month: Month) -> Iterator[IssuedInvoice]:

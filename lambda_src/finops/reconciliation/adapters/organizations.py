@@ -16,7 +16,6 @@ class OrganizationsDirectory:
         self._organizations = organizations
 
     def accounts(self, tags: OrganizationTags) -> list[Account]:
-        """See the port."""
         with aws_errors("list_accounts"):
             pages = self._organizations.get_paginator("list_accounts").paginate()
             found = [account for page in pages for account in page["Accounts"]]

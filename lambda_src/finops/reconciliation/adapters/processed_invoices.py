@@ -39,7 +39,6 @@ class DynamoProcessedInvoices:
         self._vendor_key = vendor_key
 
     def numbered(self, numbers: Iterable[str], month: Month) -> list[IssuedInvoice]:
-        """See the port."""
         wanted = {self._number_key(one) for one in numbers}
         return [
             found

@@ -25,7 +25,6 @@ class S3Files:
         self._bucket = bucket
 
     def names(self, prefix: str) -> Iterator[str]:
-        """See the protocol."""
         with aws_errors("list_reports"):
             for page in self._s3.get_paginator("list_objects_v2").paginate(
                 Bucket=self._bucket, Prefix=prefix
@@ -34,18 +33,15 @@ class S3Files:
                     yield found["Key"]
 
     def read(self, name: str) -> bytes:
-        """See the protocol."""
         with aws_errors("read_report"):
             body: bytes = self._s3.get_object(Bucket=self._bucket, Key=name)["Body"].read()
         return body
 
     def write(self, name: str, content: bytes) -> None:
-        """See the protocol."""
         with aws_errors("write_report"):
             self._s3.put_object(**self._object(name, content))
 
     def create(self, name: str, content: bytes) -> bool:
-        """See the protocol."""
         try:
             with aws_errors("write_report"):
                 self._s3.put_object(**self._object(name, content), IfNoneMatch="*")
@@ -56,7 +52,6 @@ class S3Files:
         return True
 
     def location(self, name: str) -> str:
-        """See the protocol."""
         return f"s3://{self._bucket}/{name}"
 
     def link(self, location: str, seconds: int) -> str:
@@ -90,7 +85,6 @@ class S3AnswerCache:
         self._prefix = prefix
 
     def get(self, key: str) -> Mapping[str, Any] | None:
-        """See the port."""
         with aws_errors("read_cache"):
             try:
                 body = self._s3.get_object(Bucket=self._bucket, Key=f"{self._prefix}{key}.json")
@@ -100,7 +94,6 @@ class S3AnswerCache:
             return answer
 
     def put(self, key: str, answer: Mapping[str, Any]) -> None:
-        """See the port."""
         with aws_errors("write_cache"):
             self._s3.put_object(
                 Bucket=self._bucket,

@@ -119,14 +119,12 @@ class ExportedCosts:
 
     @property
     def name(self) -> str:
-        """See the port."""
         kind = "CUR 2.0" if self._is_cur else "FOCUS"
         count = len(self._files)
         return f"{kind} export ({count} {'file' if count == 1 else 'files'})"
 
     @property
     def notes(self) -> Sequence[str]:
-        """See the port."""
         return self._notes
 
     def charges(self, query: ChargeQuery) -> Iterator[Charge]:

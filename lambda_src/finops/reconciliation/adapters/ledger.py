@@ -38,12 +38,10 @@ class LedgerCosts:
 
     @property
     def name(self) -> str:
-        """See the port."""
         return "Billing ledger"
 
     @property
     def notes(self) -> Sequence[str]:
-        """See the port."""
         return ()
 
     def known_until(self, month: Month) -> date:
@@ -60,7 +58,6 @@ class LedgerCosts:
         return _date(row["day"]) + timedelta(days=1) if row["day"] else month.first
 
     def control_totals(self, month: Month) -> list[ControlTotal]:
-        """See the port."""
         sql = (
             "SELECT currency, SUM(amount) AS amount FROM ("
             " SELECT c.billing_currency AS currency, SUM(c.billed_cost) AS amount"
@@ -81,7 +78,6 @@ class LedgerCosts:
         ]
 
     def charges(self, query: ChargeQuery) -> Iterator[Charge]:
-        """See the port."""
         yield from self._focus(query)
         yield from self._bills(query)
 
