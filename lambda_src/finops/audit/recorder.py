@@ -50,7 +50,7 @@ class SqsAuditRecorder:
         self._closed_until = float("-inf")
 
     def record(self, *events: AuditEvent) -> None:
-        """See the port."""
+        """Send the entries; log those that the queue does not take."""
         documents = []
         for event in events:
             try:

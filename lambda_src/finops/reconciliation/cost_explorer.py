@@ -124,21 +124,21 @@ class CostExplorerCosts:
 
     @property
     def name(self) -> str:
-        """See the port."""
+        """Such as `Cost Explorer of 3 payer accounts`."""
         count = len(self._payers)
         return f"Cost Explorer of {count} payer {'account' if count == 1 else 'accounts'}"
 
     @property
     def notes(self) -> Sequence[str]:
-        """See the port."""
+        """Whether Cost Explorer said that costs are estimated."""
         return sorted(self._notes)
 
     def known_until(self, month: Month) -> date:
-        """See the port: what is metered."""
+        """The first day that AWS has not metered yet."""
         return max(month.first, min(month.end, self._now.date() - _METERED_AFTER))
 
     def charges(self, query: ChargeQuery) -> Iterator[Charge]:
-        """See the port.
+        """The charges of every payer, asked for in parallel.
 
         Raises:
             RejectedInput: `too_long_ago`.

@@ -27,10 +27,10 @@ class Delivery:
     channels: Mapping[str, Callable[[Report, str], None]] = field(default_factory=dict)
 
     def announce(self, report: Report, stored: Stored) -> None:
-        """See the port.
+        """Send the report to every channel that has not had this revision.
 
         Raises:
-            TransientFailure: a channel failed. All others were told; the next run tells this one.
+            TransientFailure: a channel failed. The others were served; the next run tries it again.
         """
         failed = []
         where = stored.locations.get("html") or next(iter(stored.locations.values()), "")

@@ -26,7 +26,7 @@ class Reports:
         self._files = files
 
     def newest(self, month: str) -> Stored | None:
-        """See the port."""
+        """The newest revision of a closed month, None while it is open."""
         numbers = [
             int(found[1])
             for name in self._files.names(f"reports/{month}/")
@@ -49,7 +49,11 @@ class Reports:
         return dict(sorted(found.items()))
 
     def write(self, report: Report, files: Mapping[str, bytes]) -> Stored:
-        """See the port."""
+        """Keep a report: revision 0 replaces the one before, others are written once.
+
+        Raises:
+            RevisionTaken: another run has written this revision meanwhile.
+        """
         document = as_document(report)
         if not report.revision:
             folder, suffix = f"provisional/{report.month}", ""

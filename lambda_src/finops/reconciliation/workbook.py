@@ -9,33 +9,27 @@ from __future__ import annotations
 import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date
 from decimal import Decimal
 from typing import Any, Final
 
 from finops.reconciliation.domain import total
 from finops.reconciliation.report import Report
-from finops.shared.money import minor_units
+from finops.shared.workbook import BAD, CREATED, GOOD, NEUTRAL, WARNING, Styles, is_exact
 
-#: The same bytes for the same report.
-_CREATED: Final = datetime(2000, 1, 1, tzinfo=UTC).replace(tzinfo=None)
-_GOOD, _WARN, _BAD, _MUTE = (
-    *(("#DDF3E4", "#18603A"), ("#FFF1CC", "#7A5200")),
-    *(("#FBDFDD", "#8C1D18"), ("#E8E8EC", "#44444F")),
-)
 _COLOURS: Final = {
-    "OVERRUN": _BAD,
-    "UNDERRUN": _WARN,
-    "ON_TRACK": _GOOD,
-    "NO_BUDGET": _MUTE,
-    "NO_SPEND": _MUTE,
-    "AGREES": _GOOD,
-    "EXPLAINED": _WARN,
-    "DIFFERS": _BAD,
-    "MISSING": _MUTE,
-    "HOLDS": _GOOD,
-    "BROKEN": _BAD,
-    "NOT CHECKED": _MUTE,
+    "OVERRUN": BAD,
+    "UNDERRUN": WARNING,
+    "ON_TRACK": GOOD,
+    "NO_BUDGET": NEUTRAL,
+    "NO_SPEND": NEUTRAL,
+    "AGREES": GOOD,
+    "EXPLAINED": WARNING,
+    "DIFFERS": BAD,
+    "MISSING": NEUTRAL,
+    "HOLDS": GOOD,
+    "BROKEN": BAD,
+    "NOT CHECKED": NEUTRAL,
 }
 _WIDTHS: Final = {
     **dict.fromkeys(("Business unit", "Business units", "Service", "Services", "Line"), 34),
@@ -43,8 +37,6 @@ _WIDTHS: Final = {
     **dict.fromkeys(("Account name", "Issuer", "Owner", "Budget from", "Source"), 28),
     **dict.fromkeys(("Status", "Currency", "Days", "First day", "Last day"), 13),
 }
-#: A spreadsheet's numbers are doubles: beyond so many digits they are not what was read.
-_EXACT_DIGITS: Final = 15
 _CHARTED_UNITS: Final = 25
 Cell = Decimal | str | date | None
 
@@ -62,7 +54,7 @@ def write_xlsx(report: Report) -> bytes:
 
     file = io.BytesIO()
     book = xlsxwriter.Workbook(file, {"in_memory": True})
-    book.set_properties({"title": f"Cloud costs {report.month}", "created": _CREATED})
+    book.set_properties({"title": f"Cloud costs {report.month}", "created": CREATED})
     sheets = _Sheets(book, report)
     summary = sheets.add("Summary")
     units = _units(sheets, report)
@@ -79,20 +71,12 @@ class _Sheets:
     def __init__(self, book: Any, report: Report) -> None:
         self.book = book
         self._report = report
-        head = {"bold": True, "bg_color": "#1F3A5F", "font_color": "#FFFFFF", "valign": "vcenter"}
-        self._head = book.add_format({**head, "text_wrap": True})
-        self._number_head = book.add_format({**head, "text_wrap": True, "align": "right"})
+        self._styles = Styles(book, _COLOURS)
         self.title = book.add_format({"bold": True, "font_size": 16, "font_color": "#1F3A5F"})
         self.label = book.add_format({"font_color": "#52606D", "valign": "top"})
         self.prose = book.add_format({"text_wrap": True, "valign": "top"})
-        self._date = book.add_format({"num_format": "yyyy-mm-dd", "align": "left"})
         self._percent = book.add_format({"num_format": "+0.0%;[Red]-0.0%;0.0%"})
         self.total = book.add_format({"bold": True, "top": 1})
-        self._statuses = {
-            status: book.add_format({"bg_color": back, "font_color": front})
-            for status, (back, front) in _COLOURS.items()
-        }
-        self._money: dict[tuple[int, bool], Any] = {}
 
     def add(self, name: str) -> Any:
         """A sheet that prints on as many pages as it needs, each as wide as the paper."""
@@ -103,17 +87,9 @@ class _Sheets:
         sheet.set_footer(f"&L{self._report.month} {name}&RPage &P of &N")
         return sheet
 
-    def money(self, value: Decimal = Decimal(0), *, bold: bool = False) -> Any:
-        """Digits of the currency, more where the amount has more; negative ones are red."""
-        digits = minor_units().get(self._report.currency) or 0
-        exponent = value.as_tuple().exponent
-        digits = max(digits, -exponent if isinstance(exponent, int) else 0)
-        if (digits, bold) not in self._money:
-            number = "#,##0" + (f".{'0' * digits}" if digits else "")
-            style = {"bold": True, "top": 1} if bold else {}
-            form = {**style, "num_format": f"{number};[Red]-{number}"}
-            self._money[digits, bold] = self.book.add_format(form)
-        return self._money[digits, bold]
+    def money(self, value: Decimal = Decimal(0), *, total: bool = False) -> Any:
+        """The format of an amount in the report's currency."""
+        return self._styles.amount(self._report.currency, value, total=total)
 
     def table(
         self,
@@ -133,7 +109,8 @@ class _Sheets:
         }
         for at, column in enumerate(columns):
             sheet.set_column(at, at, _WIDTHS.get(column, 17))
-            sheet.write_string(0, at, column, self._number_head if at in numeric else self._head)
+            head = self._styles.number_head if at in numeric else self._styles.head
+            sheet.write_string(0, at, column, head)
         for row, cells in enumerate(written, 1):
             for at, cell in enumerate(cells):
                 self.write(sheet, row, at, cell)
@@ -147,7 +124,7 @@ class _Sheets:
                 value = total(one for one in amounts if isinstance(one, Decimal))
                 # Of all rows, whichever the filter shows.
                 formula = f"=SUM({_cell(1, at)}:{_cell(len(written), at)})"
-                sheet.write_formula(below, at, formula, self.money(bold=True), float(value))
+                sheet.write_formula(below, at, formula, self.money(total=True), float(value))
         return sheet, len(written)
 
     def write(self, sheet: Any, row: int, at: int, cell: Cell | _Share) -> None:
@@ -157,14 +134,14 @@ class _Sheets:
                 return
             case _Share(Decimal() as percent):
                 sheet.write_number(row, at, float(percent / 100), self._percent)
-            case Decimal() if len(cell.as_tuple().digits) <= _EXACT_DIGITS:
+            case Decimal() if is_exact(cell):
                 sheet.write_number(row, at, float(cell), self.money(cell))
             case Decimal():
                 sheet.write_string(row, at, f"{cell:f}")
             case date():
-                sheet.write_datetime(row, at, cell, self._date)
+                sheet.write_datetime(row, at, cell, self._styles.date)
             case str():
-                sheet.write_string(row, at, cell, self._statuses.get(cell))
+                sheet.write_string(row, at, cell, self._styles.statuses.get(cell))
 
 
 def _units(sheets: _Sheets, report: Report) -> int:
@@ -179,14 +156,8 @@ def _units(sheets: _Sheets, report: Report) -> int:
             (
                 *(one.name, one.status.value, one.actual, one.budget, one.variance),
                 *(_Share(one.variance_pct), one.forecast, one.previous, one.change),
-                *(
-                    _Share(one.change_pct),
-                    one.excluded,
-                    one.cost_centre,
-                    one.owner,
-                    one.environment,
-                ),
-                *(one.alert_threshold_pct, one.budget_origin),
+                *(_Share(one.change_pct), one.excluded, one.cost_centre, one.owner),
+                *(one.environment, one.alert_threshold_pct, one.budget_origin),
             )
             for one in report.units
         ],

@@ -128,7 +128,7 @@ class ExportedCosts:
         return self._notes
 
     def charges(self, query: ChargeQuery) -> Iterator[Charge]:
-        """See the port. Months are billing periods; days are charge periods within them."""
+        """Months are billing periods; days are charge periods within them."""
         by_month = query.detail is Detail.MONTHS
         with_service = query.detail is not Detail.ACCOUNT_DAYS
         with_account = query.detail is not Detail.SERVICE_DAYS
@@ -178,7 +178,7 @@ class ExportedCosts:
             raise self._unreadable(error) from None
 
     def known_until(self, month: Month) -> date:
-        """See the port: the day after the last one with a charge."""
+        """The day after the last one with a charge."""
         sql = f"SELECT max({_DAY}) FROM charges WHERE billing_period >= ? AND billing_period < ?"
         try:
             found = self._database.execute(sql, [month.first, month.end]).fetchone()
@@ -188,7 +188,7 @@ class ExportedCosts:
         return date.fromordinal(last.toordinal() + 1) if last else month.first
 
     def control_totals(self, month: Month) -> list[ControlTotal]:
-        """See the port: one sum over all rows, grouped by nothing but the currency."""
+        """One sum over all rows, grouped by nothing but the currency."""
         sql = (
             "SELECT currency, sum(billed) FROM charges"
             " WHERE billing_period >= ? AND billing_period < ? GROUP BY 1 ORDER BY 1"

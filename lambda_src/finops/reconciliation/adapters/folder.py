@@ -55,7 +55,7 @@ class FolderCache:
         self._files = Folder(folder)
 
     def get(self, key: str) -> Mapping[str, Any] | None:
-        """See the port. An answer that cannot be read is asked again."""
+        """A stored answer; one that cannot be read is asked for again."""
         try:
             answer: Mapping[str, Any] = json.loads(self._files.read(f"{key}.json"))
         except (FileNotFoundError, ValueError):

@@ -45,7 +45,7 @@ class LedgerCosts:
         return ()
 
     def known_until(self, month: Month) -> date:
-        """See the port: the day after the last one with a charge or bill."""
+        """The day after the last one with a charge or bill."""
         sql = (
             f"SELECT MAX(day) AS day FROM (SELECT MAX({_FOCUS_DAY}) AS day FROM focus_charges c"
             f" JOIN billing_files f ON f.load_id = c.load_id WHERE {_LOADED}"
