@@ -168,13 +168,12 @@ def test_an_attribute_is_read_from_a_csv_file(attribute: Attribute) -> None:
 @pytest.mark.parametrize(
     ("name", "given"),
     [
-        ("time_unit", ("MONTHLY", "QUARTERLY")),
         ("thresholds", ("ACTUAL:80", "FORECASTED:100")),
         ("emails", ("finance@example.com", "cfo@example.com")),
         ("cost_filters", ("Service=Amazon Simple Storage Service",)),
     ],
 )
-def test_an_attribute_is_read_from_options(name: str, given: tuple[str, ...]) -> None:
+def test_an_attribute_is_read_from_repeated_options(name: str, given: tuple[str, ...]) -> None:
     (attribute,) = [one for one in ATTRIBUTES if one.name == name]
     row = edited(attribute)
     assert parse_budget(row | {name: attribute.read_options(given)}) == parse_budget(row)

@@ -13,7 +13,8 @@ from console.services import Services
 from console.views.budgets import editing
 from console.views.budgets.listing import key_of, list_budgets, title
 from console.views.budgets.table import forget_edits
-from finops.budgets.domain import BudgetKey, TimeUnit
+from finops.budgets.attributes import ATTRIBUTES
+from finops.budgets.domain import BudgetKey
 from finops.budgets.editing import read_budgets
 from finops.budgets.rows import DEFAULT_BUDGET_NAME
 from finops.shared.errors import FinOpsError, RejectedInput
@@ -28,14 +29,11 @@ def new(services: Services, user: User) -> None:
             account = st.text_input("Account", placeholder="222222222222", help="12 digits.")
             name = st.text_input("Name", value=DEFAULT_BUDGET_NAME)
             changed = {
-                "amount": st.text_input("Amount (USD)", placeholder="1250.50"),
-                "time_unit": st.selectbox(
-                    "Period", [one.value for one in TimeUnit], format_func=str.capitalize
-                ),
-                "thresholds": st.text_input(
-                    "Alerts at (%)", placeholder="ACTUAL:80, FORECASTED:100"
-                ),
-                "emails": st.text_input("Alert emails", placeholder="finance@example.com"),
+                one.name: st.selectbox(one.label, one.choices, format_func=str.capitalize)
+                if one.choices
+                else st.text_input(one.label, placeholder=one.example)
+                for one in ATTRIBUTES
+                if one.label
             }
             if not st.form_submit_button("Add", type="primary"):
                 return
@@ -68,10 +66,11 @@ def import_csv(services: Services, user: User) -> None:
 
     @st.dialog("Import budgets", width="large")
     def ask() -> None:
+        others = ", ".join(f"`{one.name}`" for one in ATTRIBUTES if one.name != "amount")
         st.write(
             "The first line names the columns. `account_id` and `amount` are required; "
-            "`budget_name`, `time_unit`, `thresholds` (such as `ACTUAL:80;FORECASTED:100`) and "
-            "`emails` are optional. Each line replaces the whole budget."
+            f"`budget_name`, {others} are optional. Write lists as `ACTUAL:80;FORECASTED:100` and "
+            "maps as JSON. Each line replaces the whole budget."
         )
         file = st.file_uploader("CSV file", type="csv")
         if file is None:

@@ -12,6 +12,7 @@ from console import tracking, ui
 from console.identity import Role, User
 from console.services import Services
 from console.views.budgets.listing import list_budgets, title
+from finops.budgets.attributes import ATTRIBUTES, Form
 from finops.budgets.domain import BudgetKey, Status
 from finops.budgets.editing import as_edit
 from finops.budgets.rows import parse_budget
@@ -59,9 +60,10 @@ def edit(services: Services, user: User, key: BudgetKey, changed: Mapping[str, A
 def _typed(name: str, value: Any) -> Any:
     if value is None or (isinstance(value, str) and not value.strip()):
         return None
-    if name in ("thresholds", "emails"):
+    (attribute,) = (one for one in ATTRIBUTES if one.name == name)
+    if attribute.form is Form.LIST:
         return [part.strip() for part in str(value).split(",") if part.strip()]
-    return str(value)
+    return attribute.read_cell(str(value))
 
 
 def replace_all(

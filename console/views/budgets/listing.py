@@ -16,33 +16,9 @@ from finops.shared.errors import FinOpsError
 
 @st.cache_data(ttl=5, max_entries=4, show_spinner=False)
 def list_budgets(_services: Services, _deployment: str) -> list[dict[str, Any]]:
-    """Every budget with its status; thresholds and emails as comma-separated text."""
-    rows = list(_services.budgets.rows.rows(None))
-    statuses = list(_services.budgets.statuses.all(None))
-    settings = {(row["account_id"], row["budget_name"]): row for row in rows}
-    return [
-        one
-        | {
-            name: as_text(settings.get((one["account_id"], one["name"]), {}).get(name))
-            for name in ("thresholds", "emails")
-        }
-        for one in joined(rows, statuses)
-    ]
-
-
-def as_text(value: object) -> str:
-    """A list in a row as people type it: `ACTUAL:80, FORECASTED:100`; empty for none."""
-    if value is None or isinstance(value, str):
-        return value or ""
-    if not isinstance(value, list | tuple | set | frozenset):
-        return str(value)
-    texts = (
-        f"{one.get('type', 'ACTUAL')}:{one.get('percent')}"
-        if isinstance(one, Mapping)
-        else str(one)
-        for one in value
-    )
-    return ", ".join(texts)
+    """Every budget with its status; its attributes as people write them."""
+    budgets = _services.budgets
+    return joined(budgets.rows.rows(None), budgets.statuses.all(None))
 
 
 @st.cache_data(ttl=60, max_entries=4, show_spinner=False)

@@ -14,11 +14,14 @@ from console.identity import Role, User
 from console.services import Services
 from console.views.budgets.editing import edit
 from console.views.budgets.listing import cost_this_month, key_of, list_budgets, title
-from finops.budgets.domain import BudgetKey, Status, TimeUnit
+from finops.budgets.attributes import ATTRIBUTES, Attribute
+from finops.budgets.domain import BudgetKey, Status
 from finops.shared.errors import RejectedInput
 
 #: What can be edited in the table, by the attributes' names in the row.
-EDITABLE: Final = ("amount", "time_unit", "thresholds", "emails")
+EDITABLE: Final = tuple(one.name for one in ATTRIBUTES if one.label)
+#: Those in columns of text. The amount is a number, and has two others beside it.
+_TEXTS: Final = tuple(one for one in ATTRIBUTES if one.label and one.name != "amount")
 _SHOWN: Final = "budgets_shown"
 _EDITOR: Final = "budget_editor"
 
@@ -116,13 +119,15 @@ def _row(one: Budget, costs: Mapping[str, float]) -> dict[str, Any]:
         "amount": _number(one["amount"]),
         "applied": _number(one["applied_amount"]),
         "cost": costs.get(one["account_id"]),
-        "time_unit": str(one["time_unit"]).upper(),
-        "thresholds": one["thresholds"],
-        "emails": one["emails"],
+        **{text.name: _text(text, one[text.name]) for text in _TEXTS},
         "applied_at": datetime.fromisoformat(one["applied_at"]) if one["applied_at"] else None,
         "updated_by": one["updated_by"],
         "error": one["error"],
     }
+
+
+def _text(attribute: Attribute, value: str) -> str:
+    return value.upper() if attribute.choices else value
 
 
 def _number(text: str | None) -> float | None:
@@ -147,14 +152,14 @@ def _columns() -> dict[str, Any]:
             format="dollar",
             help="The account's total cost in this month's latest report.",
         ),
-        "time_unit": column.SelectboxColumn("Period", options=[one.value for one in TimeUnit]),
-        "thresholds": column.TextColumn(
-            "Alerts at (%)",
-            help="For example ACTUAL:80, FORECASTED:100. Leave empty for the defaults.",
-        ),
-        "emails": column.TextColumn(
-            "Alert emails", help="Separated by commas. Leave empty for the defaults."
-        ),
+        **{
+            one.name: column.SelectboxColumn(one.label, options=one.choices)
+            if one.choices
+            else column.TextColumn(
+                one.label, help=f"For example {one.example}. Leave empty for the defaults."
+            )
+            for one in _TEXTS
+        },
         "applied_at": column.DatetimeColumn(
             "Applied at (UTC)", format="YYYY-MM-DD HH:mm:ss", timezone="UTC"
         ),

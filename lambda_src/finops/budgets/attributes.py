@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import enum
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
@@ -100,13 +100,9 @@ class Attribute:
         """A value of the row as people write it, whatever was typed there."""
         if value is None:
             return self.default
-        if self.form is Form.LIST and isinstance(value, list | tuple | set | frozenset):
-            return ", ".join(
-                map(
-                    self.text,
-                    sorted(value, key=str) if isinstance(value, set | frozenset) else value,
-                )
-            )
+        if self.form is Form.LIST and isinstance(value, list | set):
+            members = sorted(value, key=str) if isinstance(value, set) else value
+            return ", ".join(map(self.text, members))
         if self.form is Form.MAP and isinstance(value, Mapping):
             return self.text(value)
         return self.text(value) if self.form is Form.VALUE else str(value)
@@ -131,10 +127,8 @@ class Attribute:
                 value=text,
             ) from None
 
-    def read_options(self, given: tuple[str, ...]) -> object:
-        """The row's value from the options of a command line, each given once or more often."""
-        if self.form is Form.VALUE:
-            return given[-1]
+    def read_options(self, given: Sequence[str]) -> object:
+        """The row's value of a list or map, from what a repeated option gives."""
         if self.form is Form.LIST:
             return list(given)
         found: dict[str, list[str]] = {}
@@ -237,7 +231,7 @@ ATTRIBUTES: Final = (
         parse=parse_thresholds,
         encode=lambda value: None if value is None else [one.as_document() for one in value],
         text=_threshold_text,
-        label="Alerts at %",
+        label="Alerts at (%)",
         example="ACTUAL:80, FORECASTED:100",
         option="--threshold",
         metavar="TYPE:PERCENT",
@@ -248,7 +242,7 @@ ATTRIBUTES: Final = (
         form=Form.LIST,
         parse=parse_emails,
         encode=lambda value: None if value is None else list(value),
-        label="Mail to",
+        label="Alert emails",
         example="finance@example.com, cfo@example.com",
         option="--email",
         metavar="ADDRESS",

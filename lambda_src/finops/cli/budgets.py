@@ -11,7 +11,8 @@ from typing import Any, Final
 
 import click
 
-from finops.budgets.domain import BudgetKey, Status, TimeUnit
+from finops.budgets.attributes import ATTRIBUTES, Form
+from finops.budgets.domain import BudgetKey, Status
 from finops.budgets.editing import as_edit, described, joined, read_budgets
 from finops.budgets.ports import BudgetStatus
 from finops.budgets.rows import DEFAULT_BUDGET_NAME, parse_budget
@@ -23,7 +24,21 @@ from finops.deployment.functions import invoke
 from finops.shared.errors import RejectedInput
 
 POLL_SECONDS: Final = 0.1
-COLUMNS: Final = ("account_id", "name", "amount", "time_unit", "status", "applied_at", "error")
+_STATUS_COLUMNS: Final = ("status", "applied_at", "error")
+COLUMNS: Final = (
+    "account_id",
+    "name",
+    *(one.name for one in ATTRIBUTES if one.listed),
+    *_STATUS_COLUMNS,
+)
+ALL_COLUMNS: Final = (
+    "account_id",
+    "name",
+    *(one.name for one in ATTRIBUTES),
+    *_STATUS_COLUMNS,
+    "latency_ms",
+    "updated_by",
+)
 
 name_option = click.option("--name", default=DEFAULT_BUDGET_NAME, help="Name of the budget.")
 wait_option = click.option(
@@ -32,6 +47,20 @@ wait_option = click.option(
 timeout_option = click.option(
     "--timeout", default=60.0, metavar="SECONDS", help="How long --wait waits."
 )
+
+
+def _attribute_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    for one in reversed(ATTRIBUTES):
+        if one.option:
+            command = click.option(
+                one.option,
+                one.name,
+                multiple=one.form is not Form.VALUE,
+                type=click.Choice(one.choices) if one.choices else str,
+                metavar=one.metavar,
+                help=one.help,
+            )(command)
+    return command
 
 
 @click.group()
@@ -44,14 +73,7 @@ def budgets() -> None:
 @click.argument("account")
 @click.argument("amount")
 @name_option
-@click.option(
-    "--time-unit", type=click.Choice([one.value for one in TimeUnit]), help="Period of the amount."
-)
-@click.option("--threshold", multiple=True, metavar="TYPE:PERCENT", help="Such as ACTUAL:80.")
-@click.option("--email", multiple=True, metavar="ADDRESS", help="Whom to mail.")
-@click.option(
-    "--cost-filter", multiple=True, metavar="DIMENSION=VALUE", help="Such as Service=Amazon\\ S3."
-)
+@_attribute_options
 @wait_option
 @timeout_option
 @common
@@ -62,29 +84,15 @@ def set_budget(
     account: str,
     amount: str,
     name: str,
-    time_unit: str | None,
-    threshold: tuple[str, ...],
-    email: tuple[str, ...],
-    cost_filter: tuple[str, ...],
     wait: bool,
     timeout: float,
+    **attributes: str | tuple[str, ...] | None,
 ) -> None:
-    """Set ACCOUNT's budget to AMOUNT dollars; what is not named stays as it is."""
-    filters: dict[str, list[str]] = {}
-    for one in cost_filter:
-        dimension, _, value = one.partition("=")
-        filters.setdefault(dimension, []).append(value)
-    given: dict[str, Any] = {
-        "amount": amount,
-        "time_unit": time_unit,
-        "thresholds": list(threshold),
-        "emails": list(email),
-        "cost_filters": filters,
-    }
-    row = {"account_id": account, "budget_name": name} | {
-        field: value for field, value in given.items() if value
-    }
-    row["amount"] = amount
+    """Set ACCOUNT's budget to AMOUNT in USD. Attributes that you do not name keep their values."""
+    row: dict[str, Any] = {"account_id": account, "budget_name": name, "amount": amount}
+    for one in ATTRIBUTES:
+        if given := attributes.get(one.name):
+            row[one.name] = given if isinstance(given, str) else one.read_options(given)
     try:
         budget = parse_budget(row)
     except RejectedInput as error:
@@ -100,7 +108,7 @@ def set_budget(
     document = as_edit(row, budget.amount, getpass.getuser())
     request_id = document["request_id"]
     tables = BudgetDeployment(environment)
-    tables.edits.merge(
+    stored = tables.edits.merge(
         budget.key,
         {k: v for k, v in document.items() if k not in ("account_id", "budget_name")},
     )
@@ -108,7 +116,7 @@ def set_budget(
         _wait(tables, {budget.key: request_id}, timeout, out)
     status = tables.statuses.get(budget.key)
     mine = status if status and status.request_id == request_id else None
-    answer = described(budget.key, {"amount": budget.amount}, mine)
+    answer = described(budget.key, stored, mine)
     if out.as_json:
         click.echo(json.dumps(answer, indent=2))
     else:
@@ -132,7 +140,7 @@ def list_budgets(environment: Environment, out: Output, *, wanted: str | None) -
 def show(environment: Environment, out: Output, *, account: str) -> None:
     """Show the budgets of one ACCOUNT."""
     found = _listed(BudgetDeployment(environment), account)
-    out.answer({"budgets": found}, rows="budgets", columns=(*COLUMNS, "latency_ms", "updated_by"))
+    out.answer({"budgets": found}, rows="budgets", columns=ALL_COLUMNS)
     if not found:
         out.fail(f"account {account} has no budget", Exit.REJECTED)
 
@@ -168,7 +176,15 @@ def delete(
     )
 
 
-@budgets.command("import")
+@budgets.command(
+    "import",
+    help=f"""Set the budgets in a CSV FILE. Bad lines are reported; the others are imported.
+
+    The first line names the columns: account_id and amount, and optionally budget_name,
+    {", ".join(one.name for one in ATTRIBUTES if one.name != "amount")}. Lists are written as
+    ACTUAL:80;FORECASTED:100, maps as JSON. Each line replaces the whole budget.
+    """,
+)
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @wait_option
 @timeout_option
@@ -176,12 +192,7 @@ def delete(
 def import_file(
     environment: Environment, out: Output, *, file: Path, wait: bool, timeout: float
 ) -> None:
-    """Set the budgets in a CSV FILE; bad lines are reported, and the others applied.
-
-    Columns are named in the first line: account_id and amount, and if wanted budget_name,
-    time_unit, thresholds (ACTUAL:80;FORECASTED:100), emails (a@example.com;b@example.com),
-    currency and cost_filters (JSON). A line replaces the row of its budget.
-    """
+    """Write the file's rows, and report each line that was rejected."""
     rows, rejected = read_budgets(file.read_bytes(), name=str(file), editor=getpass.getuser())
     tables = BudgetDeployment(environment)
     requests = {

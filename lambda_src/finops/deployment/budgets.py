@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from boto3.dynamodb.types import TypeSerializer
 
-from finops.budgets.adapters.dynamodb import DynamoBudgetTable, DynamoStatusTable
+from finops.budgets.adapters.dynamodb import DynamoBudgetTable, DynamoStatusTable, from_dynamodb
 from finops.budgets.domain import BudgetKey
 from finops.deployment.clients import Aws
 from finops.deployment.environment import Environment
@@ -36,10 +36,10 @@ class BudgetRows:
         self._client = client
         self._table = table
 
-    def merge(self, key: BudgetKey, attributes: Mapping[str, Any]) -> None:
-        """Set these attributes of the row, which need not exist, and keep its others."""
+    def merge(self, key: BudgetKey, attributes: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Set these attributes of the row, which need not exist. Returns the whole row."""
         with aws_errors("write_budget"):
-            self._client.update_item(
+            answer = self._client.update_item(
                 TableName=self._table,
                 Key=_key(key),
                 UpdateExpression="SET " + ", ".join(f"#{name} = :{name}" for name in attributes),
@@ -47,7 +47,9 @@ class BudgetRows:
                 ExpressionAttributeValues={
                     f":{name}": _serialize(value) for name, value in attributes.items()
                 },
+                ReturnValues="ALL_NEW",
             )
+        return from_dynamodb(answer["Attributes"])
 
     def put_all(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Replace these rows."""
