@@ -14,6 +14,7 @@ from console import ui
 from console.services import Services
 from console.views.billing.listing import list_totals
 from finops.billing.database import Dimension
+from finops.shared.money import rounded
 from finops.shared.periods import last_months
 
 _UNNAMED = "unnamed"
@@ -29,7 +30,7 @@ def show(services: Services) -> None:
         return
     total = sum((Decimal(one["amount_usd"]) for one in found), Decimal(0))
     bills = sum(one["bills"] for one in found)
-    st.markdown(f"**{ui.amount(f'{total:.2f}', 'USD')}** in {ui.counted(bills, 'bill')}")
+    st.markdown(f"**{ui.amount(rounded(total, 2), 'USD')}** in {ui.counted(bills, 'bill')}")
     _chart(found, by)
     _table(found, by)
 
@@ -58,7 +59,7 @@ def _table(found: Sequence[Mapping[str, Any]], by: Dimension) -> None:
         {
             **one,
             "name": one["name"] or _UNNAMED,
-            "amount_usd": ui.amount(f"{Decimal(one['amount_usd']):.2f}"),
+            "amount_usd": ui.amount(rounded(Decimal(one["amount_usd"]), 2)),
         }
         for one in found
     ]
