@@ -15,7 +15,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from finops.billing.batches import Batch, Batches
-from finops.billing.database import AuroraBillingStore
+from finops.billing.database.store import AuroraBillingStore
 from finops.billing.domain import SourceObject
 from finops.billing.reader import open_csv
 from finops.billing.rows import DatasetFormat, RowParser

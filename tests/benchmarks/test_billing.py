@@ -21,8 +21,7 @@ from typing import Any
 
 import pytest
 
-from finops.billing.domain import FileStatus, SourceObject
-from finops.billing.ports import FileEntry
+from finops.billing.domain import FileEntry, FileStatus, SourceObject
 from localcloud.database import Database
 from localcloud.settings import REPOSITORY
 from localcloud.supervisor import LocalCloud

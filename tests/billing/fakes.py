@@ -13,8 +13,8 @@ from decimal import Decimal
 from typing import Any, BinaryIO
 
 from finops.billing.batches import Batch
-from finops.billing.domain import FileStatus, Quarantined, SourceObject, Sums, Tally
-from finops.billing.ports import FileEntry, Stored, Written
+from finops.billing.domain import FileEntry, FileStatus, Quarantined, SourceObject, Sums, Tally
+from finops.billing.ports import Stored, Written
 from finops.billing.schemas import Schema
 from finops.shared.errors import FinOpsError, RejectedInput
 from finops.shared.rates import Rate

@@ -14,10 +14,11 @@ import pytest
 from botocore.exceptions import ClientError
 from moto import mock_aws
 
-from finops.billing import adapters
-from finops.billing.adapters import S3Objects, S3Quarantine, StepFunctionsWorkflow
-from finops.billing.domain import FileStatus, Quarantined, SourceObject, Tally
-from finops.billing.ports import FileEntry
+from finops.billing.adapters import s3 as s3_adapter
+from finops.billing.adapters.quarantine import S3Quarantine
+from finops.billing.adapters.s3 import S3Objects
+from finops.billing.adapters.step_functions import StepFunctionsWorkflow
+from finops.billing.domain import FileEntry, FileStatus, Quarantined, SourceObject, Tally
 from finops.billing.schema_migrations import numbered_files, statements
 from finops.shared.errors import ConfigurationError, RejectedInput
 from finops.shared.spreadsheets import unguard
@@ -89,7 +90,7 @@ def test_a_missing_bucket_needs_a_person(s3: Any) -> None:
 def test_an_object_is_written_piece_by_piece(
     s3: Any, monkeypatch: pytest.MonkeyPatch, pieces: int
 ) -> None:
-    monkeypatch.setattr(adapters, "_PART", 5 << 20)
+    monkeypatch.setattr(s3_adapter, "_PART", 5 << 20)
     objects = S3Objects(s3, BUCKET)
     objects.write("chunks/1/00001", (bytes([n]) * 400_000 for n in range(pieces)))
     found = b"".join(objects.read("chunks/1/00001"))

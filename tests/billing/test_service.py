@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from finops.billing.domain import FileStatus, SourceObject
+from finops.billing.domain import FileEntry, FileStatus, SourceObject
 from finops.billing.parts import ChunksMissing, FileFinisher, FilePlanner, PartLoader, plan_key
-from finops.billing.ports import FileEntry
 from finops.billing.rates_loader import RatesLoader
 from finops.billing.rows import DatasetFormat
-from finops.billing.service import FileLoader, Settings
+from finops.billing.service import FileLoader
+from finops.billing.settings import Settings
 from finops.shared.audit import digest
 from finops.shared.errors import ConfigurationError, FinOpsError, TransientFailure
 from finops.shared.rates import RatePolicy
@@ -52,6 +52,7 @@ class Flow:
     def load(self, source: SourceObject) -> FileEntry:
         return FileLoader(
             store=self.store,
+            rates=self.store.rates,
             objects=self.objects,
             workflow=self.workflow,
             quarantine=self.quarantine,
@@ -64,6 +65,7 @@ class Flow:
     def load_rates(self, source: SourceObject) -> FileEntry:
         return RatesLoader(
             store=self.store,
+            rates=self.store,
             objects=self.objects,
             quarantine=self.quarantine,
             audit=self.audit,
@@ -88,6 +90,7 @@ class Flow:
     def load_part(self, item: dict[str, object]) -> None:
         PartLoader(
             store=self.store,
+            rates=self.store.rates,
             objects=self.objects,
             quarantine=self.quarantine,
             settings=self.settings,

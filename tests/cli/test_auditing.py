@@ -15,22 +15,22 @@ from moto import mock_aws
 
 from finops.audit.messages import decode_message
 from finops.billing.audit_events import reconverted_event
-from finops.billing.ports import Reconversion
+from finops.billing.domain import Reconversion
 from finops.cli.audit import _logged_entries
 from finops.deployment.recorder import CommandRecorder
 
 EVENT = reconverted_event(
-    "acme",
-    date(2026, 3, 1),
-    date(2026, 3, 31),
     Reconversion(
+        dataset="acme",
+        first_day=date(2026, 3, 1),
+        last_day=date(2026, 3, 31),
+        requested_by="ann",
+        reason="late rates",
         requested_at=datetime(2026, 4, 1, 12, tzinfo=UTC),
         rows_changed=2,
         usd_before=Decimal("10.50"),
         usd_after=Decimal("11"),
-    ),
-    actor="ann",
-    reason="late rates",
+    )
 )
 
 

@@ -12,9 +12,8 @@ from streamlit.testing.v1 import AppTest
 
 from console.identity import Role
 from console.views.billing.file import with_reasons
-from finops.billing.database import Dimension
-from finops.billing.domain import FileStatus, SourceObject, Tally
-from finops.billing.ports import FileEntry
+from finops.billing.database.totals import Dimension
+from finops.billing.domain import FileEntry, FileStatus, SourceObject, Tally
 from tests.console.conftest import Stage, user
 
 
@@ -73,10 +72,6 @@ class Ledger:
     def mark(self, load_id: int, status: FileStatus) -> None:
         self.marked.append((load_id, status))
 
-    def totals(self, by: Dimension, month: str) -> list[dict[str, Any]]:
-        found = {"name": "2026-03", "currency": "EUR", "bills": 1, "amount": "1200.50"}
-        return [found | {"amount_usd": "1500.625000"}] if by is Dimension.MONTH else []
-
 
 class Billing:
     """As `BillingDeployment`."""
@@ -93,6 +88,10 @@ class Billing:
 
     def deliver_again(self, entry: FileEntry) -> None:
         self.delivered.append(entry)
+
+    def totals(self, by: Dimension, month: str) -> list[dict[str, Any]]:
+        found = {"name": "2026-03", "currency": "EUR", "bills": 1, "amount": "1200.50"}
+        return [found | {"amount_usd": "1500.625000"}] if by is Dimension.MONTH else []
 
 
 @pytest.fixture

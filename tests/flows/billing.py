@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from finops.billing.database import AuroraBillingStore
-from finops.billing.domain import FileStatus, SourceObject
-from finops.billing.ports import FileEntry
+from finops.billing.database.store import AuroraBillingStore
+from finops.billing.domain import FileEntry, FileStatus, SourceObject
 from finops.shared.data_api import DataApi
 from tests.flows.deployment import Deployment, eventually
 

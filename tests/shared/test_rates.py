@@ -11,7 +11,7 @@ import pytest
 
 from finops.billing.rows import DatasetFormat, RowParser, RowProblem
 from finops.billing.schemas import BILLING, FOCUS, Schema, recognise
-from finops.billing.service import Settings
+from finops.billing.settings import Settings
 from finops.reconciliation.adapters.folder import FolderCache
 from finops.reconciliation.composition import Deployment
 from finops.reconciliation.configuration import parse

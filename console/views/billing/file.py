@@ -15,8 +15,7 @@ from console.identity import Role, User
 from console.services import Services
 from console.views.billing import uploads
 from console.views.billing.listing import list_files, state
-from finops.billing.domain import BILLING_PREFIX, FileStatus
-from finops.billing.ports import FileEntry
+from finops.billing.domain import BILLING_PREFIX, FileEntry, FileStatus
 from finops.deployment.descriptions import file_document
 from finops.shared.errors import RejectedInput
 from finops.shared.spreadsheets import guard
@@ -90,7 +89,7 @@ def _downloads(services: Services, entry: FileEntry) -> None:
     with st.container(horizontal=True):
         st.download_button(
             "Rows to fix",
-            data=lambda: services.billing.mendable(entry),
+            data=lambda: services.billing.quarantined_csv(entry),
             file_name=f"{stem}-fixed.csv",
             mime="text/csv",
             icon=":material/download:",

@@ -11,8 +11,7 @@ from console.identity import User
 from console.services import Services
 from console.views.billing import file
 from console.views.billing.listing import list_files
-from finops.billing.domain import BILLING_PREFIX, FileStatus
-from finops.billing.ports import FileEntry
+from finops.billing.domain import BILLING_PREFIX, FileEntry, FileStatus
 
 COUNTS: Final = ("read", "inserted", "updated", "unchanged", "quarantined")
 LIMIT: Final = 200

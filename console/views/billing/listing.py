@@ -8,9 +8,8 @@ import streamlit as st
 
 from console import ui
 from console.services import Services
-from finops.billing.database import Dimension
-from finops.billing.domain import FileStatus
-from finops.billing.ports import FileEntry
+from finops.billing.database.totals import Dimension
+from finops.billing.domain import FileEntry, FileStatus
 
 
 @st.cache_data(ttl=5, max_entries=100, show_spinner=False)
@@ -26,7 +25,7 @@ def list_totals(
     _services: Services, _deployment: str, by: Dimension, month: str
 ) -> list[dict[str, Any]]:
     """The sums of loaded bills by a dimension and currency; of all months where none is given."""
-    return _services.billing.store.totals(by, month)
+    return _services.billing.totals(by, month)
 
 
 def has_finished(entry: FileEntry | None) -> bool:

@@ -13,7 +13,7 @@ import streamlit as st
 from console import ui
 from console.services import Services
 from console.views.billing.listing import list_totals
-from finops.billing.database import Dimension
+from finops.billing.database.totals import Dimension
 from finops.shared.money import rounded
 from finops.shared.periods import last_months
 

@@ -12,8 +12,7 @@ from console import components, tracking
 from console.identity import User
 from console.services import Services
 from console.views.billing.listing import has_finished, list_files, list_totals, state
-from finops.billing.domain import BILLING_PREFIX, RATES_PREFIX
-from finops.billing.ports import FileEntry
+from finops.billing.domain import BILLING_PREFIX, RATES_PREFIX, FileEntry
 from finops.deployment.uploads import LARGEST_FORM
 
 KINDS: Final = ("csv", "txt", "tsv", "gz")

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any, Final
 
-from finops.billing.domain import RATES_PREFIX, FileStatus
-from finops.billing.ports import FileEntry, Reconversion
+from finops.billing.domain import RATES_PREFIX, FileEntry, FileStatus, Reconversion
 from finops.shared.audit import AuditEvent, digest, rfc3339
 from finops.shared.errors import FinOpsError
 
@@ -79,25 +78,23 @@ def retried_event(entry: FileEntry, actor: str, now: datetime) -> AuditEvent:
     )
 
 
-def reconverted_event(
-    dataset: str, first: date, last: date, done: Reconversion, *, actor: str, reason: str
-) -> AuditEvent:
+def reconverted_event(done: Reconversion) -> AuditEvent:
     """A person had bills converted again, with other rates."""
-    written = {
-        "first_day": first,
-        "last_day": last,
-        "usd_before": f"{done.usd_before:f}",
-        "usd_after": f"{done.usd_after:f}",
-    }
     return AuditEvent(
         stream=STREAM,
         action="bills.reconverted",
-        actor=actor,
-        subject=dataset,
+        actor=done.requested_by,
+        subject=done.dataset,
         version=rfc3339(done.requested_at),
         occurred_at=done.requested_at,
         counts={"rows_changed": done.rows_changed},
-        details=written | {"reason": reason},
+        details={
+            "first_day": done.first_day,
+            "last_day": done.last_day,
+            "usd_before": f"{done.usd_before:f}",
+            "usd_after": f"{done.usd_after:f}",
+            "reason": done.reason,
+        },
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
 from pathlib import PurePosixPath
@@ -137,7 +138,7 @@ class Quarantined:
 Sums = dict[str, Decimal]
 
 
-def add(sums: Sums, further: Mapping[str, Decimal]) -> None:
+def add_amounts(sums: Sums, further: Mapping[str, Decimal]) -> None:
     """Add amounts by currency, exactly."""
     for currency, amount in further.items():
         sums[currency] = EXACT.add(sums.get(currency, Decimal(0)), amount)
@@ -177,10 +178,10 @@ class Tally:
         self.superseded += other.superseded
         self.quarantined += other.quarantined
         self.amount_usd = EXACT.add(self.amount_usd, other.amount_usd)
-        add(self.read_sums, other.read_sums)
-        add(self.stored_sums, other.stored_sums)
-        add(self.kept_sums, other.kept_sums)
-        add(self.quarantined_sums, other.quarantined_sums)
+        add_amounts(self.read_sums, other.read_sums)
+        add_amounts(self.stored_sums, other.stored_sums)
+        add_amounts(self.kept_sums, other.kept_sums)
+        add_amounts(self.quarantined_sums, other.quarantined_sums)
 
     def imbalance(self) -> str:
         """What does not add up, or an empty text."""
@@ -193,7 +194,7 @@ class Tally:
             )
         held: Sums = {}
         for sums in (self.stored_sums, self.kept_sums, self.quarantined_sums):
-            add(held, sums)
+            add_amounts(held, sums)
         for currency in sorted(held.keys() | self.read_sums.keys()):
             read, found = self.read_sums.get(currency, 0), held.get(currency, 0)
             if read != found:
@@ -204,3 +205,71 @@ class Tally:
     def status(self) -> FileStatus:
         """What the file is once this is committed."""
         return FileStatus.LOADED_WITH_REJECTS if self.quarantined else FileStatus.LOADED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileEntry:
+    """What the ledger holds of one version of a file.
+
+    Attributes:
+        execution: How many executions of the workflow have been started for it.
+        amounts: Amounts read, by original currency.
+        amount_usd: USD of its rows as the database holds them; None until it is loaded.
+    """
+
+    load_id: int
+    source: SourceObject
+    dataset: str
+    status: FileStatus
+    schema: str = ""
+    execution: int = 0
+    tally: Tally
+    amounts: Sums
+    amount_usd: Decimal | None = None
+    quarantine_uri: str = ""
+    content_sha256: str = ""
+    error: str = ""
+    error_code: str = ""
+    received_at: datetime | None = None
+    finished_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConvertedBill:
+    """A loaded bill with the rate that converted it.
+
+    Attributes:
+        amount: In `currency`.
+        amount_usd: As the database holds it.
+        usd_per_unit: The rate, which is of `rate_date`.
+    """
+
+    record_id: str
+    currency: str
+    bill_date: date
+    amount: Decimal
+    amount_usd: Decimal
+    usd_per_unit: Decimal
+    rate_date: date
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reconversion:
+    """Bills of a dataset that were converted again: who asked, why, and what it changed.
+
+    Attributes:
+        first_day: First bill date.
+        last_day: Last bill date, included.
+        requested_at: UTC.
+        usd_before: Of the bills that changed; `usd_after` likewise.
+    """
+
+    dataset: str
+    first_day: date
+    last_day: date
+    requested_by: str
+    requested_at: datetime
+    reason: str
+    rows_changed: int
+    usd_before: Decimal
+    usd_after: Decimal

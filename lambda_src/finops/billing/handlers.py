@@ -11,19 +11,23 @@ from typing import Any, Final
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from finops.audit.recorder import audit_recorder
-from finops.billing.adapters import S3Objects, S3Quarantine, StepFunctionsWorkflow
-from finops.billing.database import AuroraBillingStore
+from finops.billing.adapters.quarantine import S3Quarantine
+from finops.billing.adapters.s3 import S3Objects
+from finops.billing.adapters.step_functions import StepFunctionsWorkflow
+from finops.billing.database.rates import AuroraRates
+from finops.billing.database.store import AuroraBillingStore
 from finops.billing.domain import (
     RATES_PREFIX,
+    FileEntry,
     SourceObject,
     Tally,
     version_order,
 )
 from finops.billing.parts import FileFinisher, FilePlanner, PartLoader
-from finops.billing.ports import FileEntry
 from finops.billing.rates_loader import RatesLoader
 from finops.billing.schema_migrations import migrate
-from finops.billing.service import FileLoader, Settings
+from finops.billing.service import FileLoader
+from finops.billing.settings import Settings
 from finops.shared.aws import client
 from finops.shared.data_api import DataApi, data_api_client
 from finops.shared.errors import FinOpsError
@@ -80,7 +84,11 @@ def plan_billing_chunks(event: Mapping[str, Any], _context: LambdaContext) -> di
 def load_billing_chunk(event: Mapping[str, Any], _context: LambdaContext) -> dict[str, Any]:
     """Workflow, one item of the plan → its rows in the database: {"number", "rows"}."""
     loader = PartLoader(
-        store=_store(), objects=_objects(), quarantine=_quarantine, settings=_settings()
+        store=_store(),
+        rates=_rates().rates,
+        objects=_objects(),
+        quarantine=_quarantine,
+        settings=_settings(),
     )
     return loader.load(event)
 
@@ -132,6 +140,7 @@ def source_objects(notification: Mapping[str, Any]) -> Iterator[SourceObject]:
 def _file_loader(context: LambdaContext) -> FileLoader:
     return FileLoader(
         store=_store(),
+        rates=_rates().rates,
         objects=_objects(),
         workflow=StepFunctionsWorkflow(client("stepfunctions"), os.environ["WORKFLOW_ARN"]),
         quarantine=_quarantine,
@@ -145,6 +154,7 @@ def _file_loader(context: LambdaContext) -> FileLoader:
 def _rates_loader() -> RatesLoader:
     return RatesLoader(
         store=_store(),
+        rates=_rates(),
         objects=_objects(),
         quarantine=_quarantine,
         audit=audit_recorder(),
@@ -163,6 +173,11 @@ def _now() -> datetime:
 @cache
 def _store() -> AuroraBillingStore:
     return AuroraBillingStore(_database())
+
+
+@cache
+def _rates() -> AuroraRates:
+    return AuroraRates(_database())
 
 
 @cache

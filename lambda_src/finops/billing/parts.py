@@ -7,29 +7,28 @@ nothing twice, and a part that failed takes none of the others along.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, BinaryIO, Final
 
 from finops.billing.audit_events import failed_event
-from finops.billing.domain import FileStatus, SourceObject, Tally
-from finops.billing.planner import Part, plan_parts
-from finops.billing.ports import BillingStore, FileEntry, Objects, Quarantine
-from finops.billing.reader import CsvTable, Format, Readable, open_csv, open_part, plain_bytes
-from finops.billing.schemas import SCHEMAS, Recognition, Schema, recognise
-from finops.billing.service import (
-    Clock,
-    HashingStream,
-    RecordLoader,
-    Settings,
-    enter_result,
-    is_outdated,
-    record_end,
-    refuse_copy,
-    row_parser,
+from finops.billing.domain import FileEntry, FileStatus, SourceObject, Tally
+from finops.billing.ledger_rules import (
+    enter_loaded,
+    is_superseded,
+    record_outcome,
+    refuse_duplicate_content,
 )
+from finops.billing.planner import Part, plan_parts
+from finops.billing.ports import BillingStore, Clock, Objects, QuarantineFactory
+from finops.billing.reader import CsvTable, Format, open_csv, open_part, plain_bytes
+from finops.billing.record_loader import RecordLoader, row_parser
+from finops.billing.schemas import SCHEMAS, Recognition, Schema, recognise
+from finops.billing.settings import Settings
+from finops.billing.streams import HashingStream, pieces, skip
 from finops.shared.audit import AuditRecorder
 from finops.shared.errors import FinOpsError, RejectedInput, TransientFailure
+from finops.shared.rates import DatedRates
 
 CHUNKS_PREFIX: Final = "chunks/"
 _MISSING_SHOWN: Final = 20
@@ -80,12 +79,13 @@ class FilePlanner:
         parts = list(plan_parts(table, self.part_bytes))
         stream.exhaust()
         with self.store.transaction() as transaction:
-            if is_outdated(transaction, entry, schema):
+            if is_superseded(transaction, entry, schema):
                 transaction.finish(
                     entry, FileStatus.SUPERSEDED, Tally(), schema=schema.name, quarantine_uri=""
                 )
                 return []
-            refuse_copy(transaction.claim_content(entry, stream.hexdigest()), entry, schema)
+            first = transaction.claim_content(entry, stream.hexdigest())
+            refuse_duplicate_content(first, entry, schema)
         self.store.mark(entry.load_id, FileStatus.LOADING, schema_name=schema.name)
         if table.format.compressed:
             self._write_plain(entry, parts)
@@ -111,31 +111,14 @@ def part_key(load_id: int, number: int) -> str:
     return f"{CHUNKS_PREFIX}{load_id}/{number:05}"
 
 
-def skip(stream: Readable, count: int) -> None:
-    """Read so many bytes away."""
-    for _ in pieces(stream, count):
-        pass
-
-
-def pieces(stream: Readable, count: int | None) -> Iterator[bytes]:
-    """So many bytes of the stream, or all that is left, in small pieces."""
-    left = count
-    while left is None or left > 0:
-        piece = stream.read(1 << 20 if left is None else min(left, 1 << 20))
-        if not piece:
-            return
-        if left is not None:
-            left -= len(piece)
-        yield piece
-
-
 @dataclass(slots=True)
 class PartLoader:
     """Loads one part in one transaction."""
 
     store: BillingStore
+    rates: DatedRates
     objects: Objects
-    quarantine: Callable[[FileEntry, int | None], Quarantine]
+    quarantine: QuarantineFactory
     settings: Settings
 
     def load(self, item: Mapping[str, Any]) -> dict[str, Any]:
@@ -162,7 +145,7 @@ class PartLoader:
                 records = RecordLoader(
                     transaction=transaction,
                     entry=entry,
-                    parser=row_parser(self.store, self.settings, entry.dataset, table.recognition),
+                    parser=row_parser(self.settings, entry.dataset, table.recognition, self.rates),
                     schema=table.recognition.schema,
                     quarantine=quarantine,
                     check=lambda: None,
@@ -206,7 +189,7 @@ class FileFinisher:
         entry = self.store.find(load_id)
         if not entry.status.is_final:
             entry = self._finished(load_id)
-        record_end(self.audit, entry, self.clock())
+        record_outcome(self.audit, entry, self.clock())
         return entry
 
     def fail(self, load_id: int, error: FinOpsError) -> FileEntry:
@@ -252,13 +235,13 @@ class FileFinisher:
                     code="imbalance",
                     step="finish_file",
                 )
-            if is_outdated(transaction, entry, schema):
+            if is_superseded(transaction, entry, schema):
                 transaction.finish(
                     entry, FileStatus.SUPERSEDED, tally, schema=schema.name, quarantine_uri=folder
                 )
             else:
                 # A copy may have been loaded since the file was planned.
-                copied = transaction.claim_content(entry, entry.content_sha256)
-                refuse_copy(copied, entry, schema)
-                enter_result(transaction, entry, schema, tally, folder)
+                first = transaction.claim_content(entry, entry.content_sha256)
+                refuse_duplicate_content(first, entry, schema)
+                enter_loaded(transaction, entry, schema, tally, folder)
         return schema

@@ -6,7 +6,7 @@ the deployment); what else a call raises is said at the call.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -14,37 +14,22 @@ from decimal import Decimal
 from typing import Any, BinaryIO, Protocol
 
 from finops.billing.batches import Batch
-from finops.billing.domain import FileStatus, Quarantined, SourceObject, Sums, Tally
+from finops.billing.domain import (
+    ConvertedBill,
+    FileEntry,
+    FileStatus,
+    Quarantined,
+    Reconversion,
+    SourceObject,
+    Sums,
+    Tally,
+)
 from finops.billing.schemas import Schema
 from finops.shared.errors import FinOpsError
 from finops.shared.rates import Rate
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FileEntry:
-    """A file's row in the ledger.
-
-    Attributes:
-        execution: How many runs of the workflow have been started for it.
-        amounts: Amounts read, by original currency.
-        amount_usd: USD of its rows as the database holds them; None before it is loaded.
-    """
-
-    load_id: int
-    source: SourceObject
-    dataset: str
-    status: FileStatus
-    schema: str = ""
-    execution: int = 0
-    tally: Tally
-    amounts: Sums
-    amount_usd: Decimal | None = None
-    quarantine_uri: str = ""
-    content_sha256: str = ""
-    error: str = ""
-    error_code: str = ""
-    received_at: datetime | None = None
-    finished_at: datetime | None = None
+#: The time, UTC.
+Clock = Callable[[], datetime]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,16 +58,6 @@ class Stored:
     rows: int
     sums: Sums
     amount_usd: Decimal
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reconversion:
-    """What converting again changed: rows, and their USD before and after."""
-
-    requested_at: datetime
-    rows_changed: int
-    usd_before: Decimal
-    usd_after: Decimal
 
 
 class LoadTransaction(Protocol):
@@ -154,11 +129,38 @@ class BillingStore(Protocol):
     def purge_superseded(self, schema: Schema) -> int:
         """Remove rows of files that newer versions replaced. Returns how many."""
 
+
+class RateStore(Protocol):
+    """The table of exchange rates."""
+
     def rates(self, currency: str, first: date, last: date) -> list[Rate]:
-        """The dated rates of a currency, ascending."""
+        """The rates of a currency from `first` to `last`, both included, ascending."""
 
     def put_rates(self, rates: Iterable[Rate]) -> Tally:
         """Insert or correct rates."""
+
+
+class ReconversionTransaction(Protocol):
+    """One transaction in which bills are converted again: all of it is kept, or nothing."""
+
+    def bills(self, dataset: str, first: date, last: date) -> Iterator[Sequence[ConvertedBill]]:
+        """The bills of a dataset from one bill date to another, both included, in batches.
+
+        A batch is held against others until the transaction ends.
+        """
+
+    def store(self, dataset: str, bills: Sequence[ConvertedBill]) -> None:
+        """Store the USD amount and the rate of these bills."""
+
+    def enter(self, reconversion: Reconversion) -> None:
+        """Record who had what converted again, and why."""
+
+
+class ReconversionStore(Protocol):
+    """The loaded bills, to be converted again."""
+
+    def transaction(self) -> AbstractContextManager[ReconversionTransaction]:
+        """Begin; commits at the end, rolls back on an exception."""
 
 
 class Objects(Protocol):
@@ -189,6 +191,13 @@ class Quarantine(Protocol):
 
     def abandon(self) -> None:
         """Forget the rows: the load is rolled back."""
+
+
+class QuarantineFactory(Protocol):
+    """Opens the quarantine of a load, or of a part of it."""
+
+    def __call__(self, entry: FileEntry, number: int | None = None) -> Quarantine:
+        """Open it."""
 
 
 class Workflow(Protocol):

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from finops.billing.audit_events import failed_event
-from finops.billing.domain import FileStatus, Quarantined, SourceObject, Tally
-from finops.billing.ports import BillingStore, FileEntry, Objects
+from finops.billing.domain import FileEntry, FileStatus, Quarantined, SourceObject, Tally
+from finops.billing.ledger_rules import record_outcome
+from finops.billing.ports import BillingStore, Clock, Objects, QuarantineFactory, RateStore
 from finops.billing.rates import read_rates
-from finops.billing.service import Clock, HashingStream, QuarantineFactory, record_end
+from finops.billing.streams import HashingStream
 from finops.shared.audit import AuditRecorder
 from finops.shared.errors import FinOpsError, RejectedInput
 
@@ -20,6 +21,7 @@ class RatesLoader:
     """Loads a file of rates. Bills that are loaded already keep the rates that they had."""
 
     store: BillingStore
+    rates: RateStore
     objects: Objects
     quarantine: QuarantineFactory
     audit: AuditRecorder
@@ -34,7 +36,7 @@ class RatesLoader:
         entry = self.store.receive(source, RATES_DATASET)
         if not entry.status.is_final:
             entry = self._load(entry)
-        record_end(self.audit, entry, self.clock())
+        record_outcome(self.audit, entry, self.clock())
         return entry
 
     def _load(self, entry: FileEntry) -> FileEntry:
@@ -49,7 +51,7 @@ class RatesLoader:
         try:
             # Writing rates twice changes nothing, so the ledger's row can follow by itself.
             stream = HashingStream(self.objects.open(entry.source))
-            tally = self.store.put_rates(read_rates(stream, reject))
+            tally = self.rates.put_rates(read_rates(stream, reject))
             tally.add(rejected)
             stream.exhaust()
             uri = quarantine.close()

@@ -6,23 +6,19 @@ import getpass
 import time
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
-from decimal import Decimal
 from pathlib import Path
 from typing import Final
 
 import click
 
-from finops.billing.audit_events import reconverted_event, retried_event
-from finops.billing.domain import BILLING_PREFIX, FileStatus
-from finops.billing.ports import FileEntry
+from finops.billing.audit_events import retried_event
+from finops.billing.domain import BILLING_PREFIX, FileEntry, FileStatus
 from finops.cli.options import common
 from finops.cli.output import Exit, Output
 from finops.deployment.billing import BillingDeployment
 from finops.deployment.descriptions import file_document
 from finops.deployment.environment import Environment
 from finops.shared.errors import RejectedInput
-from finops.shared.money import product
-from finops.shared.rates import ExchangeRates, Rate
 
 POLL_SECONDS: Final = 0.2
 COLUMNS: Final = (
@@ -139,15 +135,9 @@ def reconvert(
 ) -> None:
     """Convert bills again with the rates that are known now. Nothing else ever does."""
     deployment = BillingDeployment(environment)
-    rates = ExchangeRates(deployment.settings.rates, deployment.store.rates)
-
-    def convert(currency: str, day: date, amount: Decimal) -> tuple[Rate, Decimal] | None:
-        rate = rates.rate_on(currency, day)
-        return (rate, product(amount, rate.usd_per_unit, 6)) if rate else None
-
-    days, who = (as_day(first), as_day(last)), getpass.getuser()
-    done = deployment.store.reconvert(dataset, *days, convert, requested_by=who, reason=reason)
-    deployment.audit.record(reconverted_event(dataset, *days, done, actor=who, reason=reason))
+    done = deployment.reconverter.reconvert(
+        dataset, as_day(first), as_day(last), requested_by=getpass.getuser(), reason=reason
+    )
     answer = {
         "dataset": dataset,
         "rows_changed": done.rows_changed,

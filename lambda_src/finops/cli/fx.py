@@ -14,7 +14,6 @@ from finops.cli.output import Exit, Output
 from finops.deployment.billing import BillingDeployment
 from finops.deployment.environment import Environment
 from finops.shared.money import is_currency
-from finops.shared.rates import ExchangeRates
 
 
 @click.group()
@@ -47,11 +46,11 @@ def rate(environment: Environment, out: Output, *, currency: str, day: str) -> N
     if not is_currency(code):
         out.fail(f"{currency!r} is no ISO 4217 currency code", Exit.REJECTED)
     deployment = BillingDeployment(environment)
-    policy, on = deployment.settings.rates, as_day(day)
-    found = ExchangeRates(policy, deployment.store.rates).rate_on(code, on)
+    rates, on = deployment.rates, as_day(day)
+    found = rates.rate_on(code, on)
     if found is None:
         out.fail(
-            f"{policy.refusal(code, on)}: load one with `finops fx load`",
+            f"{rates.policy.refusal(code, on)}: load one with `finops fx load`",
             Exit.REJECTED,
             currency=code,
         )

@@ -12,19 +12,23 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote_plus
 
-from finops.billing.adapters import S3Objects
-from finops.billing.database import AuroraBillingStore
-from finops.billing.domain import SourceObject
-from finops.billing.ports import FileEntry
+from finops.billing.adapters.s3 import S3Objects
+from finops.billing.database.rates import AuroraRates
+from finops.billing.database.reconversions import AuroraReconversions
+from finops.billing.database.store import AuroraBillingStore
+from finops.billing.database.totals import Dimension, totals
+from finops.billing.domain import FileEntry, SourceObject
 from finops.billing.reader import open_csv
+from finops.billing.reconversion import Reconverter
 from finops.billing.schemas import recognise
-from finops.billing.service import Settings
+from finops.billing.settings import Settings
 from finops.deployment.clients import Aws
 from finops.deployment.environment import Environment
 from finops.deployment.recorder import CommandRecorder
 from finops.deployment.uploads import LARGEST_FORM, upload_form
 from finops.shared.aws import aws_errors
 from finops.shared.data_api import DataApi
+from finops.shared.rates import ExchangeRates
 from finops.shared.spreadsheets import unguard
 
 
@@ -47,8 +51,27 @@ class BillingDeployment:
 
     @cached_property
     def store(self) -> AuroraBillingStore:
-        """The database."""
+        """The ledger."""
         return AuroraBillingStore(self.database)
+
+    @cached_property
+    def rates(self) -> ExchangeRates:
+        """The rates that convert bills."""
+        return ExchangeRates(self.settings.rates, AuroraRates(self.database).rates)
+
+    @property
+    def reconverter(self) -> Reconverter:
+        """Converts loaded bills again."""
+        return Reconverter(
+            store=AuroraReconversions(self.database),
+            rates=self.rates,
+            audit=self.audit,
+            clock=lambda: datetime.now(UTC),
+        )
+
+    def totals(self, by: Dimension, month: str = "") -> list[dict[str, Any]]:
+        """What the loaded bills add up to; see `finops.billing.database.totals`."""
+        return totals(self.database, by, month)
 
     @cached_property
     def audit(self) -> CommandRecorder:
@@ -149,8 +172,8 @@ class BillingDeployment:
                     "raw": unguard(row["raw"]),
                 }
 
-    def mendable(self, entry: FileEntry) -> bytes:
-        """The rows of a file that were not loaded, below its header, to be mended and dropped.
+    def quarantined_csv(self, entry: FileEntry) -> bytes:
+        """The rows of a file that were not loaded, below its header, to be corrected and dropped.
 
         Raises:
             RejectedInput: the file is gone, or has no header.

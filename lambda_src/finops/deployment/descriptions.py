@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from finops.audit.service import Verdict
-from finops.billing.ports import FileEntry
+from finops.billing.domain import FileEntry
 from finops.invoices.domain import InvoiceRecord
 from finops.invoices.export import as_json
 

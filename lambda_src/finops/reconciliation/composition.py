@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
-from finops.billing.database import AuroraBillingStore
+from finops.billing.database.rates import AuroraRates
 from finops.budgets.adapters.dynamodb import DynamoBudgetTable
 from finops.invoices.identity import number_key, vendor_key
 from finops.reconciliation.adapters.budgets import TableBudgets
@@ -105,9 +105,7 @@ class Deployment:
             if on_aws and self.configuration.organization_tags
             else None,
             budget_rows=self._budget_rows if on_aws else None,
-            rates=AuroraBillingStore(self._database).rates
-            if self.variables.get("DATABASE_ARN")
-            else None,
+            rates=AuroraRates(self._database).rates if self.variables.get("DATABASE_ARN") else None,
             rate_policy=RatePolicy.from_variables(self.variables),
         )
 

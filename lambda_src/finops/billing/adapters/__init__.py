@@ -1,0 +1,1 @@
+"""AWS behind the billing ports, by service."""

@@ -1,0 +1,1 @@
+"""The billing database behind the ports: Aurora MySQL through the RDS Data API."""

@@ -1,0 +1,214 @@
+"""One transaction of a load: the file's rows and its ledger entry, together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+from finops.billing.batches import Batch
+from finops.billing.database.ledger_rows import (
+    LOADED,
+    file_entry,
+    now,
+    sums_text,
+    tally_of,
+    tally_text,
+    unknown_load,
+)
+from finops.billing.database.row_statements import row_statements
+from finops.billing.domain import FileEntry, FileStatus, Tally
+from finops.billing.ports import Stored, Written
+from finops.billing.schemas import Schema
+from finops.shared.data_api import DataApi, Value
+from finops.shared.errors import ConfigurationError, TransientFailure
+
+
+class AuroraLoadTransaction:
+    """`LoadTransaction` on the Data API."""
+
+    def __init__(self, database: DataApi, identifier: str) -> None:
+        self._database = database
+        self._identifier = identifier
+
+    def _execute(self, sql: str, **values: Value) -> Any:
+        return self._database.execute(sql, values, transaction=self._identifier)
+
+    def lock(self, load_id: int) -> FileEntry:
+        try:
+            found = self._execute(
+                "SELECT * FROM billing_files WHERE load_id = :load_id FOR UPDATE NOWAIT",
+                load_id=load_id,
+            )
+        except TransientFailure as error:
+            if error.code in {"busy", "lock_timeout"}:
+                raise TransientFailure(
+                    f"load {load_id} is held by another loader; if that died, its transaction "
+                    "ends within three minutes",
+                    code="file_is_busy",
+                    step="lock_file",
+                ) from error
+            raise
+        if not found.rows:
+            raise unknown_load(load_id)
+        return file_entry(found.rows[0])
+
+    def newer_version(self, entry: FileEntry) -> FileEntry | None:
+        found = self._execute(
+            "SELECT * FROM billing_files WHERE key_hash = :key_hash"
+            f" AND version_order > :version_order AND status IN {LOADED}"
+            " ORDER BY version_order DESC LIMIT 1",
+            key_hash=entry.source.key_hash,
+            version_order=entry.source.order,
+        )
+        return file_entry(found.rows[0]) if found.rows else None
+
+    def write(self, entry: FileEntry, schema: Schema, batch: Batch) -> Written:
+        sql = row_statements(schema)
+        values: dict[str, Value] = {
+            "rows": batch.document,
+            "load_id": entry.load_id,
+            "dataset": entry.dataset,
+        }
+        total = len(batch.rows)
+        if not schema.key:
+            inserted = self._execute(sql.insert, **values).changed
+            return Written(inserted=inserted, updated=0, kept_sums={})
+        values["version_order"] = entry.source.order
+        inserted = self._execute(sql.insert, **values).changed
+        if inserted == total:
+            return Written(inserted=inserted, updated=0, kept_sums={})
+        unordered = {key: value for key, value in values.items() if key != "version_order"}
+        lines = [row["line"] for row in self._execute(sql.duplicates, **unordered).rows]
+        updated = self._execute(sql.update, **values).changed
+        kept: Sequence[Mapping[str, Any]] = ()
+        if inserted + updated + len(lines) < total:
+            kept = self._execute(sql.kept, **values).rows
+            self._execute(sql.see, **values)
+        return Written(
+            inserted=inserted,
+            updated=updated,
+            unchanged=sum(row["kept"] for row in kept),
+            superseded=sum(int(row["superseded"]) for row in kept),
+            kept_sums={row["currency"]: Decimal(row["amount"]) for row in kept},
+            kept_usd=sum((Decimal(row["amount_usd"]) for row in kept), Decimal(0)),
+            duplicates=lines,
+        )
+
+    def stored(self, entry: FileEntry, schema: Schema, first: int, last: int | None) -> Stored:
+        found = self._execute(
+            f"SELECT {schema.currency} AS currency, COUNT(*) AS counted,"
+            f" SUM({schema.amount}) AS amount, SUM({schema.usd[0][1]}) AS amount_usd"
+            f" FROM {schema.table} WHERE load_id = :load_id AND line >= :first"
+            f" AND (:last IS NULL OR line < :last) GROUP BY {schema.currency}",
+            load_id=entry.load_id,
+            first=first,
+            last=last,
+        ).rows
+        return Stored(
+            rows=sum(row["counted"] for row in found),
+            sums={row["currency"]: Decimal(row["amount"]) for row in found},
+            amount_usd=sum((Decimal(row["amount_usd"]) for row in found), Decimal(0)),
+        )
+
+    def claim_content(self, entry: FileEntry, sha256: str) -> FileEntry | None:
+        found = self._execute(
+            f"SELECT * FROM billing_files WHERE content_sha256 = :sha256 AND status IN {LOADED}"
+            " AND load_id <> :load_id ORDER BY (dataset = :dataset) DESC, load_id LIMIT 1",
+            sha256=sha256,
+            load_id=entry.load_id,
+            dataset=entry.dataset,
+        )
+        # A load that failed or hangs has no claim; one that ends meanwhile is waited for.
+        self._execute(
+            "UPDATE billing_files SET original_sha256 = NULL WHERE original_sha256 = :sha256"
+            f" AND load_id <> :load_id AND status NOT IN {LOADED}",
+            sha256=sha256,
+            load_id=entry.load_id,
+        )
+        self._execute(
+            "UPDATE billing_files SET content_sha256 = :sha256, original_sha256 = :original"
+            " WHERE load_id = :load_id",
+            sha256=sha256,
+            original=None if found.rows else sha256,
+            load_id=entry.load_id,
+        )
+        return file_entry(found.rows[0]) if found.rows else None
+
+    def supersede_older(self, entry: FileEntry) -> None:
+        self._execute(
+            f"UPDATE billing_files SET status = '{FileStatus.SUPERSEDED}', original_sha256 = NULL"
+            " WHERE key_hash = :key_hash AND version_order < :version_order"
+            f" AND status IN {LOADED}",
+            key_hash=entry.source.key_hash,
+            version_order=entry.source.order,
+        )
+
+    def finish(
+        self,
+        entry: FileEntry,
+        status: FileStatus,
+        tally: Tally,
+        *,
+        schema: str,
+        quarantine_uri: str,
+    ) -> None:
+        self._execute(
+            "UPDATE billing_files SET status = :status, schema_name = :schema,"
+            " rows_read = :rows_read, rows_inserted = :inserted, rows_updated = :updated,"
+            " rows_unchanged = :unchanged, rows_superseded = :superseded,"
+            " rows_quarantined = :quarantined, amounts = :amounts, amount_usd = :amount_usd,"
+            " quarantine_uri = :quarantine_uri, error = NULL, error_code = '',"
+            " finished_at = :finished_at WHERE load_id = :load_id",
+            status=status.value,
+            schema=schema,
+            rows_read=tally.read,
+            inserted=tally.inserted,
+            updated=tally.updated,
+            unchanged=tally.unchanged,
+            superseded=tally.superseded,
+            quarantined=tally.quarantined,
+            amounts=sums_text(tally.read_sums),
+            amount_usd=tally.amount_usd,
+            quarantine_uri=quarantine_uri,
+            finished_at=now(),
+            load_id=entry.load_id,
+        )
+
+    def chunk_is_loaded(self, load_id: int, number: int) -> bool:
+        found = self._execute(
+            "SELECT loaded_at FROM billing_chunks WHERE load_id = :load_id AND number = :number"
+            " FOR UPDATE",
+            load_id=load_id,
+            number=number,
+        ).rows
+        if not found:
+            raise ConfigurationError(
+                f"load {load_id} has no part {number}", code="unknown_chunk", step="load_chunk"
+            )
+        return found[0]["loaded_at"] is not None
+
+    def enter_chunk(self, load_id: int, number: int, tally: Tally, quarantine_uri: str) -> None:
+        self._execute(
+            "UPDATE billing_chunks SET tally = :tally, quarantine_uri = :uri, loaded_at = :now"
+            " WHERE load_id = :load_id AND number = :number",
+            tally=tally_text(tally),
+            uri=quarantine_uri,
+            now=now(),
+            load_id=load_id,
+            number=number,
+        )
+
+    def chunks(self, load_id: int) -> tuple[int, list[int], Tally, str]:
+        rows = self._execute(
+            "SELECT number, tally, quarantine_uri FROM billing_chunks WHERE load_id = :load_id"
+            " ORDER BY number",
+            load_id=load_id,
+        ).rows
+        tally = Tally()
+        for row in rows:
+            if row["tally"]:
+                tally.add(tally_of(row["tally"]))
+        folders = {row["quarantine_uri"].rpartition("/")[0] for row in rows}
+        folder = next((f"{one}/" for one in sorted(folders) if one), "")
+        return len(rows), [row["number"] for row in rows if not row["tally"]], tally, folder

@@ -1,0 +1,94 @@
+"""Exchange rates in the table `fx_rates`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from datetime import date
+from decimal import Decimal
+from itertools import islice
+from typing import Final
+
+from finops.billing.database.ledger_rows import now
+from finops.billing.domain import Tally
+from finops.shared.data_api import DataApi, Value
+from finops.shared.rates import Rate
+
+#: A row of an answer takes some 100 bytes, and an answer holds 1 MiB.
+_READ_AT_ONCE: Final = 5_000
+_WRITTEN_AT_ONCE: Final = 20_000
+
+
+class AuroraRates:
+    """`RateStore` on the Data API."""
+
+    def __init__(self, database: DataApi) -> None:
+        self._database = database
+
+    def rates(self, currency: str, first: date, last: date) -> list[Rate]:
+        found: list[Rate] = []
+        after = first.isoformat()
+        while True:
+            rows = self._database.execute(
+                "SELECT currency, rate_date, usd_per_unit, source FROM fx_rates"
+                " WHERE currency = :currency AND rate_date >= :first AND rate_date <= :last"
+                f" ORDER BY rate_date LIMIT {_READ_AT_ONCE:d}",
+                {"currency": currency, "first": after, "last": last.isoformat()},
+            ).rows
+            found += [
+                Rate(
+                    currency=row["currency"],
+                    rate_date=date.fromisoformat(row["rate_date"]),
+                    usd_per_unit=Decimal(row["usd_per_unit"]),
+                    source=row["source"],
+                )
+                for row in rows
+                if not found or row["rate_date"] > found[-1].rate_date.isoformat()
+            ]
+            if len(rows) < _READ_AT_ONCE:
+                return found
+            after = rows[-1]["rate_date"]
+
+    def put_rates(self, rates: Iterable[Rate]) -> Tally:
+        total = Tally()
+        source = iter(rates)
+        unpacked = (
+            "JSON_TABLE(:rates, '$[*]' COLUMNS (currency CHAR(3) PATH '$[0]', rate_date DATE PATH"
+            " '$[1]', usd_per_unit DECIMAL(30,15) PATH '$[2]', source VARCHAR(64) PATH '$[3]')) j"
+        )
+        with self._database.transaction() as transaction:
+            while some := list(islice(source, _WRITTEN_AT_ONCE)):
+                values: dict[str, Value] = {
+                    "rates": json.dumps(
+                        [
+                            [
+                                one.currency,
+                                one.rate_date.isoformat(),
+                                f"{one.usd_per_unit:f}",
+                                one.source,
+                            ]
+                            for one in some
+                        ]
+                    ),
+                    "now": now(),
+                }
+                inserted = self._database.execute(
+                    "INSERT IGNORE INTO fx_rates (currency, rate_date, usd_per_unit, source,"
+                    " loaded_at) SELECT j.currency, j.rate_date, j.usd_per_unit, j.source, :now"
+                    f" FROM {unpacked}",
+                    values,
+                    transaction=transaction,
+                ).changed
+                updated = self._database.execute(
+                    f"UPDATE fx_rates t JOIN {unpacked} ON t.currency = j.currency"
+                    " AND t.rate_date = j.rate_date SET t.usd_per_unit = j.usd_per_unit,"
+                    " t.source = j.source, t.loaded_at = :now"
+                    " WHERE t.usd_per_unit <> j.usd_per_unit",
+                    values,
+                    transaction=transaction,
+                ).changed
+                total.read += len(some)
+                total.inserted += inserted
+                total.updated += updated
+                total.unchanged += len(some) - inserted - updated
+        return total

@@ -1,0 +1,98 @@
+"""The SQL that writes rows in bulk.
+
+Rows travel as one JSON document a statement, which JSON_TABLE unpacks: a request carries four to
+five times more rows than it could as parameter sets, in one statement.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cache
+
+from finops.billing.schemas import Column, Kind, Schema
+
+
+class RowStatements:
+    """The statements that write a schema's rows, made from its declaration."""
+
+    def __init__(self, schema: Schema) -> None:
+        usd = [name for _, name in schema.usd]
+        money = f"DECIMAL({schema.digits + schema.decimals},{schema.decimals})"
+        cells = [
+            ("line", "BIGINT UNSIGNED"),
+            ("rate", "DECIMAL(30,15)"),
+            ("rate_date", "DATE"),
+            *((name, money) for name in usd),
+            *((column.name, _sql_type(column, money)) for column in schema.columns),
+        ]
+        unpacked = ", ".join(
+            f"{name} {kind} PATH '$[{position}]'" for position, (name, kind) in enumerate(cells)
+        )
+        names = [name for name, _ in cells]
+        rows = f"JSON_TABLE(:rows, '$[*]' COLUMNS ({unpacked})) j"
+        self.table = schema.table
+        amount, currency = schema.amount, schema.currency
+        if not schema.key:
+            self.insert = (
+                f"INSERT INTO {schema.table} (load_id, dataset, {', '.join(names)})"
+                f" SELECT :load_id, :dataset, {_of('j', names)} FROM {rows}"
+            )
+            return
+        # IGNORE, since what it counts is what it inserted, whichever way a driver counts rows
+        # that were there; values were checked before, and sums are after.
+        self.insert = (
+            f"INSERT IGNORE INTO {schema.table}"
+            f" (dataset, load_id, seen_load_id, version_order, {', '.join(names)})"
+            f" SELECT :dataset, :load_id, :load_id, :version_order, {_of('j', names)} FROM {rows}"
+        )
+        there = (
+            f"{schema.table} t JOIN {rows} ON t.dataset = :dataset"
+            f" AND t.{schema.key} = j.{schema.key}"
+        )
+        same = " AND ".join(
+            f"t.{column.name} <=> j.{column.name}"
+            for column in schema.columns
+            if column.name != schema.key
+        )
+        self.duplicates = (
+            f"SELECT j.line FROM {there} WHERE t.seen_load_id = :load_id"
+            " AND NOT (t.load_id = :load_id AND t.line = j.line)"
+        )
+        self.update = (
+            f"UPDATE {there} SET {', '.join(f't.{name} = j.{name}' for name in names)},"
+            " t.load_id = :load_id, t.seen_load_id = :load_id, t.version_order = :version_order"
+            " WHERE t.seen_load_id <> :load_id AND t.version_order <= :version_order"
+            f" AND NOT ({same})"
+        )
+        newer = "t.version_order > :version_order"
+        self.kept = (
+            f"SELECT j.{currency} AS currency, COUNT(*) AS kept,"
+            f" SUM(CASE WHEN {newer} THEN 1 ELSE 0 END) AS superseded,"
+            f" SUM(CASE WHEN {newer} THEN j.{amount} ELSE t.{amount} END) AS amount,"
+            f" SUM(CASE WHEN {newer} THEN 0 ELSE t.{usd[0]} END) AS amount_usd"
+            f" FROM {there} WHERE t.seen_load_id <> :load_id GROUP BY j.{currency}"
+        )
+        # What an older file says of the row no longer counts from now on.
+        self.see = (
+            f"UPDATE {there} SET t.seen_load_id = :load_id,"
+            " t.version_order = GREATEST(t.version_order, :version_order)"
+            " WHERE t.seen_load_id <> :load_id"
+        )
+
+
+def _sql_type(column: Column, money: str) -> str:
+    return {
+        Kind.TEXT: f"VARCHAR({column.length})",
+        Kind.DATE: "DATE",
+        Kind.TIMESTAMP: "DATETIME",
+        Kind.DECIMAL: money,
+        Kind.CURRENCY: "CHAR(3)",
+        Kind.JSON: "LONGTEXT",
+    }[column.kind]
+
+
+def _of(table: str, names: Iterable[str]) -> str:
+    return ", ".join(f"{table}.{name}" for name in names)
+
+
+row_statements = cache(RowStatements)

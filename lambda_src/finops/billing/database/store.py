@@ -1,0 +1,147 @@
+"""The ledger: which files there are, and what became of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+from finops.billing.database.ledger_rows import OPEN, file_entry, now, unknown_load
+from finops.billing.database.load_transaction import AuroraLoadTransaction
+from finops.billing.domain import FileEntry, FileStatus, SourceObject
+from finops.billing.schemas import Schema
+from finops.shared.data_api import DataApi, Value
+from finops.shared.errors import FinOpsError, TransientFailure
+
+_PURGED_AT_ONCE: Final = 20_000
+
+
+class AuroraBillingStore:
+    """`BillingStore` on the Data API."""
+
+    def __init__(self, database: DataApi) -> None:
+        self._database = database
+
+    def receive(self, source: SourceObject, dataset: str) -> FileEntry:
+        entry = self.by_file_id(source.file_id)
+        if entry is None:
+            self._database.execute(
+                "INSERT IGNORE INTO billing_files (file_id, bucket, object_key, key_hash,"
+                " version_id, etag, version_order, size_bytes, dataset, principal, received_at)"
+                " VALUES (:file_id, :bucket, :object_key, :key_hash, :version_id, :etag,"
+                " :version_order, :size_bytes, :dataset, :principal, :received_at)",
+                {
+                    "file_id": source.file_id,
+                    "bucket": source.bucket,
+                    "object_key": source.key,
+                    "key_hash": source.key_hash,
+                    "version_id": source.version_id,
+                    "etag": source.etag,
+                    "version_order": source.order,
+                    "size_bytes": source.size,
+                    "dataset": dataset,
+                    "principal": source.principal[:256],
+                    "received_at": now(),
+                },
+            )
+            entry = self.by_file_id(source.file_id)
+        if entry is None:
+            raise TransientFailure(
+                f"{source.uri} could not be entered into the ledger",
+                code="not_entered",
+                step="receive_file",
+            )
+        return entry
+
+    def by_file_id(self, file_id: str) -> FileEntry | None:
+        """The ledger's row of a version of an object."""
+        found = self._database.execute(
+            "SELECT * FROM billing_files WHERE file_id = :file_id", {"file_id": file_id}
+        ).rows
+        return file_entry(found[0]) if found else None
+
+    def find(self, load_id: int) -> FileEntry:
+        found = self._database.execute(
+            "SELECT * FROM billing_files WHERE load_id = :load_id", {"load_id": load_id}
+        )
+        if not found.rows:
+            raise unknown_load(load_id)
+        return file_entry(found.rows[0])
+
+    def files(
+        self, *, ending: str = "", dataset: str = "", status: str = "", limit: int = 100
+    ) -> list[FileEntry]:
+        """The newest files of the ledger, newest first.
+
+        Args:
+            ending: How the key ends, such as a file's name.
+            dataset: Of this dataset only.
+            status: In this status only.
+            limit: At most so many.
+        """
+        given: dict[str, Value] = {"ending": ending, "dataset": dataset, "status": status}
+        wanted = {name: value for name, value in given.items() if value}
+        columns = {"ending": "RIGHT(object_key, CHAR_LENGTH(:ending)) = :ending"}
+        where = " AND ".join(columns.get(name, f"{name} = :{name}") for name in wanted) or "1 = 1"
+        found = self._database.execute(
+            f"SELECT * FROM billing_files WHERE {where} ORDER BY load_id DESC LIMIT {limit:d}",
+            wanted,
+        )
+        return [file_entry(row) for row in found.rows]
+
+    def count_by_status(self) -> dict[FileStatus, int]:
+        """How many files of the ledger are in each status."""
+        found = self._database.execute(
+            "SELECT status, COUNT(*) AS counted FROM billing_files GROUP BY status"
+        )
+        return {FileStatus(row["status"]): row["counted"] for row in found.rows}
+
+    @contextmanager
+    def transaction(self) -> Iterator[AuroraLoadTransaction]:
+        with self._database.transaction() as identifier:
+            yield AuroraLoadTransaction(self._database, identifier)
+
+    def mark(
+        self, load_id: int, status: FileStatus, error: FinOpsError | None = None, **facts: Any
+    ) -> None:
+        further = "".join(f", {name} = :{name}" for name in facts)
+        finished = now() if status in (FileStatus.REJECTED, FileStatus.FAILED) else None
+        self._database.execute(
+            "UPDATE billing_files SET status = :status, error = :error, error_code = :code,"
+            f" finished_at = :finished_at{further}"
+            f" WHERE load_id = :load_id AND status IN {OPEN}",
+            {
+                "status": status.value,
+                "error": str(error)[:4000] if error else None,
+                "code": error.code[:64] if error else "",
+                "finished_at": finished,
+                "load_id": load_id,
+                **facts,
+            },
+        )
+
+    def plan_chunks(self, load_id: int, numbers: Iterable[int]) -> None:
+        self._database.execute(
+            "INSERT IGNORE INTO billing_chunks (load_id, number) SELECT :load_id, j.number"
+            " FROM JSON_TABLE(:numbers, '$[*]' COLUMNS (number INT UNSIGNED PATH '$')) j",
+            {"load_id": load_id, "numbers": json.dumps(list(numbers))},
+        )
+
+    def purge_superseded(self, schema: Schema) -> int:
+        if schema.key:
+            return 0
+        removed = 0
+        loads = self._database.execute(
+            f"SELECT load_id FROM billing_files f WHERE status = '{FileStatus.SUPERSEDED}'"
+            " AND schema_name = :schema AND EXISTS"
+            f" (SELECT 1 FROM {schema.table} c WHERE c.load_id = f.load_id)",
+            {"schema": schema.name},
+        ).rows
+        for load in loads:
+            while changed := self._database.execute(
+                f"DELETE FROM {schema.table} WHERE load_id = :load_id LIMIT {_PURGED_AT_ONCE}",
+                {"load_id": load["load_id"]},
+            ).changed:
+                removed += changed
+        return removed

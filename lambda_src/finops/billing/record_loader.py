@@ -1,0 +1,161 @@
+"""Loading the records of a file, or of a part of it, within a transaction."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+from finops.billing.batches import Batch, Batches
+from finops.billing.domain import FileEntry, Quarantined, Tally, add_amounts
+from finops.billing.ports import LoadTransaction, Quarantine, Written
+from finops.billing.reader import CsvTable
+from finops.billing.rows import RowParser, RowProblem
+from finops.billing.schemas import Recognition, Schema
+from finops.billing.settings import Settings
+from finops.shared.errors import TransientFailure
+from finops.shared.money import EXACT
+from finops.shared.rates import DatedRates, ExchangeRates
+
+
+def row_parser(
+    settings: Settings, dataset: str, match: Recognition, rates: DatedRates
+) -> RowParser:
+    """A parser with the dataset's format, and rates that are read as currencies are met."""
+    return RowParser(match, settings.format_of(dataset), ExchangeRates(settings.rates, rates))
+
+
+@dataclass(slots=True)
+class RecordLoader:
+    """Loads the records of a file or of a part of it within a transaction.
+
+    While the database takes a batch, the next one is read: one call is under way at a time.
+    """
+
+    transaction: LoadTransaction
+    entry: FileEntry
+    parser: RowParser
+    schema: Schema
+    quarantine: Quarantine
+    check: Callable[[], None]
+
+    def load(self, table: CsvTable[Recognition], last_line: int | None = None) -> Tally:
+        """Load all records.
+
+        Args:
+            table: The file, or the part of it that begins at a record.
+            last_line: Where the next part begins, None at the end of the file.
+
+        Raises:
+            TransientFailure: with code `imbalance`, where what the database holds is not what
+                was read; nothing of it is committed.
+        """
+        # A batch is a hundred thousand objects without a cycle, which the collector would go
+        # through again and again: without that, two thirds more rows are prepared in a second.
+        gc.set_threshold(200_000, 100, 100)
+        tally = Tally()
+        first_line = table.first_line
+        with ThreadPoolExecutor(1, thread_name_prefix="data-api") as caller:
+            under_way: Future[Written] | None = None
+            waiting: Batch | None = None
+            for batch in self._batches(table, tally):
+                self.check()
+                if under_way is not None and waiting is not None:
+                    self._count(tally, waiting, under_way.result())
+                waiting = batch
+                under_way = caller.submit(self.transaction.write, self.entry, self.schema, batch)
+            if under_way is not None and waiting is not None:
+                self._count(tally, waiting, under_way.result())
+        stored = self.transaction.stored(self.entry, self.schema, first_line, last_line)
+        tally.stored_sums = stored.sums
+        tally.amount_usd = EXACT.add(tally.amount_usd, stored.amount_usd)
+        problem = tally.imbalance()
+        if stored.rows != tally.inserted + tally.updated:
+            problem = (
+                f"{tally.inserted + tally.updated} rows were written, the database holds "
+                f"{stored.rows}"
+            )
+        if problem:
+            raise TransientFailure(
+                f"{self.entry.source.uri} does not add up: {problem}",
+                code="imbalance",
+                step="check_sums",
+            )
+        return tally
+
+    def _batches(self, table: CsvTable[Recognition], tally: Tally) -> Iterator[Batch]:
+        batches = Batches(self.schema)
+        parse, put = self.parser.parse, self.quarantine.put
+        for line, fields in table.records():
+            tally.read += 1
+            if fields is None:
+                tally.quarantined += 1
+                code, message = table.problem
+                put(_quarantined(line, table.raw, code, message))
+                continue
+            try:
+                row = parse(fields)
+                if row.key and batches.holds(row.key):
+                    add_amounts(tally.read_sums, {row.currency: row.amount})
+                    add_amounts(tally.quarantined_sums, {row.currency: row.amount})
+                    raise _twice(self.schema, row.key)
+            except RowProblem as problem:
+                tally.quarantined += 1
+                put(
+                    _quarantined(
+                        line,
+                        table.raw,
+                        problem.reason,
+                        problem.message,
+                        problem.field,
+                        problem.value,
+                    )
+                )
+                continue
+            yield from batches.add(line, table.raw, row)
+        yield from batches.rest()
+
+    def _count(self, tally: Tally, batch: Batch, written: Written) -> None:
+        add_amounts(tally.read_sums, batch.sums)
+        tally.inserted += written.inserted
+        tally.updated += written.updated
+        tally.unchanged += written.unchanged
+        tally.superseded += written.superseded
+        add_amounts(tally.kept_sums, written.kept_sums)
+        tally.amount_usd = EXACT.add(tally.amount_usd, written.kept_usd)
+        if not written.duplicates:
+            return
+        lines = set(written.duplicates)
+        for sent in batch.rows:
+            if sent.line in lines:
+                problem = _twice(self.schema, sent.row.key)
+                tally.quarantined += 1
+                add_amounts(tally.quarantined_sums, {sent.row.currency: sent.row.amount})
+                self.quarantine.put(
+                    _quarantined(
+                        sent.line,
+                        sent.raw,
+                        problem.reason,
+                        problem.message,
+                        problem.field,
+                        problem.value,
+                    )
+                )
+
+
+def _twice(schema: Schema, key: str) -> RowProblem:
+    return RowProblem(
+        "duplicate_record_id",
+        f"{schema.key} {key!r} stands on an earlier line of this file",
+        schema.key,
+        key,
+    )
+
+
+def _quarantined(
+    line: int, raw: str, reason: str, message: str, field: str = "", value: str = ""
+) -> Quarantined:
+    return Quarantined(
+        line=line, reason=reason, field=field, value=value[:1000], message=message, raw=raw
+    )
