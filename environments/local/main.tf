@@ -21,6 +21,12 @@ locals {
 
   audit = { queue_url = module.audit.queue_url, queue_arn = module.audit.queue_arn }
 
+  database = {
+    cluster_arn = module.billing_database.cluster_arn
+    secret_arn  = module.billing_database.secret_arn
+    name        = module.billing_database.database_name
+  }
+
   hub = {
     role_arns      = module.budgets_management.hub_role_arns
     external_id    = module.budgets_management.external_id
@@ -98,16 +104,11 @@ module "billing" {
   region            = var.region
   packages          = local.module_packages
   audit             = local.audit
+  database          = local.database
   function_settings = local.function_settings
   bucket            = { force_destroy = true, upload_origins = local.console_origins }
   loading           = var.billing_loading
   rates             = local.rates
-
-  database = {
-    cluster_arn = module.billing_database.cluster_arn
-    secret_arn  = module.billing_database.secret_arn
-    name        = module.billing_database.database_name
-  }
 
   datasets = {
     werke = { date_formats = ["%d.%m.%Y"], decimal_comma = true, thousands = "." }
@@ -155,24 +156,21 @@ module "reconciliation" {
   source    = "../../modules/reconciliation"
   providers = { aws = aws.management }
 
-  account_id          = "111111111111"
-  region              = var.region
-  packages            = local.module_packages
-  configuration       = file("reconciliation.yaml")
-  payers              = ["555555555555", "666666666666"]
-  external_id         = "finops-local"
-  costs               = var.reconciliation_costs
-  rates               = local.rates
-  budgets_table_name  = module.budgets_management.budgets_table_name
-  invoices_table_name = module.invoices.table_name
-  audit               = local.audit
-  function_settings   = local.function_settings
-  bucket              = { force_destroy = true }
+  account_id        = "111111111111"
+  region            = var.region
+  packages          = local.module_packages
+  configuration     = file("reconciliation.yaml")
+  payers            = { account_ids = ["555555555555", "666666666666"], external_id = "finops-local" }
+  costs             = var.reconciliation_costs
+  rates             = local.rates
+  function_settings = local.function_settings
+  bucket            = { force_destroy = true }
 
-  database = {
-    cluster_arn = module.billing_database.cluster_arn
-    secret_arn  = module.billing_database.secret_arn
-    name        = module.billing_database.database_name
+  flows = {
+    budgets_table_name  = module.budgets_management.budgets_table_name
+    invoices_table_name = module.invoices.table_name
+    database            = local.database
+    audit               = local.audit
   }
 
   notifications = {

@@ -48,7 +48,7 @@ data "aws_iam_policy_document" "execution" {
   }
 
   dynamic "statement" {
-    for_each = var.image_repository_arn == null ? [] : ["ecr"]
+    for_each = var.image.repository_arn == null ? [] : ["ecr"]
     content {
       sid       = "SignInToRegistry"
       actions   = ["ecr:GetAuthorizationToken"]
@@ -57,7 +57,7 @@ data "aws_iam_policy_document" "execution" {
   }
 
   dynamic "statement" {
-    for_each = var.image_repository_arn == null ? [] : [var.image_repository_arn]
+    for_each = var.image.repository_arn == null ? [] : [var.image.repository_arn]
     content {
       sid = "PullImage"
       actions = [

@@ -1,7 +1,7 @@
 # Nobody signs up: an administrator makes people, or a directory is connected to the pool.
 resource "aws_cognito_user_pool" "this" {
   name                     = local.name
-  mfa_configuration        = var.multi_factor
+  mfa_configuration        = var.login.multi_factor
   deletion_protection      = var.deletion_protection ? "ACTIVE" : "INACTIVE"
   username_attributes      = ["email"]
   auto_verified_attributes = ["email"]
@@ -20,7 +20,7 @@ resource "aws_cognito_user_pool" "this" {
   }
 
   dynamic "software_token_mfa_configuration" {
-    for_each = var.multi_factor == "OFF" ? [] : ["totp"]
+    for_each = var.login.multi_factor == "OFF" ? [] : ["totp"]
     content {
       enabled = true
     }
@@ -35,7 +35,7 @@ resource "aws_cognito_user_pool" "this" {
 }
 
 resource "aws_cognito_user_pool_domain" "this" {
-  domain       = var.login_domain
+  domain       = var.login.domain
   user_pool_id = aws_cognito_user_pool.this.id
 }
 

@@ -1,7 +1,7 @@
 locals {
   name = "${var.name_prefix}-console"
   port = 8501
-  url  = "https://${var.domain_name}"
+  url  = "https://${var.address.domain_name}"
 
   roles = {
     viewer   = "Sees everything and changes nothing."
@@ -34,8 +34,8 @@ resource "aws_cloudwatch_log_group" "this" {
   #checkov:skip=CKV_AWS_158:a customer managed key is a setting
   #checkov:skip=CKV_AWS_338:how long logs are kept is a setting
   name              = "/ecs/${local.name}"
-  retention_in_days = var.log_retention_days
-  kms_key_id        = var.log_kms_key_arn
+  retention_in_days = var.log.retention_days
+  kms_key_id        = var.log.kms_key_arn
 }
 
 resource "aws_ecs_task_definition" "this" {
@@ -59,7 +59,7 @@ resource "aws_ecs_task_definition" "this" {
 
   container_definitions = jsonencode([{
     name                   = "console"
-    image                  = var.image
+    image                  = var.image.uri
     essential              = true
     readonlyRootFilesystem = true
     environment            = [for name, value in local.settings : { name = name, value = value }]
@@ -119,8 +119,8 @@ resource "aws_cloudwatch_metric_alarm" "unhealthy" {
   comparison_operator = "LessThanThreshold"
   threshold           = 1
   treat_missing_data  = "breaching"
-  alarm_actions       = var.alarm_topic_arns
-  ok_actions          = var.alarm_topic_arns
+  alarm_actions       = var.alarms.topic_arns
+  ok_actions          = var.alarms.topic_arns
 }
 
 resource "aws_cloudwatch_metric_alarm" "errors" {
@@ -135,6 +135,6 @@ resource "aws_cloudwatch_metric_alarm" "errors" {
   comparison_operator = "GreaterThanOrEqualToThreshold"
   threshold           = 5
   treat_missing_data  = "notBreaching"
-  alarm_actions       = var.alarm_topic_arns
-  ok_actions          = var.alarm_topic_arns
+  alarm_actions       = var.alarms.topic_arns
+  ok_actions          = var.alarms.topic_arns
 }

@@ -41,7 +41,7 @@ resource "aws_lb_listener" "https" {
   port              = 443
   protocol          = "HTTPS"
   ssl_policy        = "ELBSecurityPolicy-TLS13-1-2-2021-06"
-  certificate_arn   = var.certificate_arn
+  certificate_arn   = var.address.certificate_arn
 
   routing_http_response_strict_transport_security_header_value = "max-age=31536000"
   routing_http_response_x_content_type_options_header_value    = "nosniff"

@@ -39,47 +39,48 @@ variable "environment" {
 }
 
 variable "image" {
-  description = "The console's image, best by its digest: built from console/Dockerfile, in a registry that the task may pull from."
-  type        = string
-  nullable    = false
+  description = "The console's image: its `uri` with a tag or, better, a digest, and the ARN of its ECR repository (`repository_arn`), which the task may then pull from. Leave the ARN out for a registry that is open to all."
+  type = object({
+    uri            = string
+    repository_arn = optional(string)
+  })
+  nullable = false
 
   validation {
-    condition     = can(regex("^[a-z0-9].*[:@].+$", var.image))
-    error_message = "image must name a tag or a digest, such as 111111111111.dkr.ecr.us-east-1.amazonaws.com/finops-console@sha256:…"
+    condition     = can(regex("^[a-z0-9].*[:@].+$", var.image.uri))
+    error_message = "image.uri must name a tag or a digest, such as 111111111111.dkr.ecr.us-east-1.amazonaws.com/finops-console@sha256:…"
   }
 }
 
-variable "image_repository_arn" {
-  description = "ARN of the ECR repository of the image; null where it is in another registry that lets everybody pull."
-  type        = string
-  default     = null
-}
-
-variable "domain_name" {
-  description = "Where people open the console, such as `finops.example.com`. Point it at the load balancer (`dns_name`, `zone_id`)."
-  type        = string
+variable "address" {
+  description = "Where people open the console: the `domain_name`, such as `finops.example.com`, and the ARN of its ACM certificate in this region (`certificate_arn`). Point the name at the load balancer (outputs `dns_name` and `zone_id`)."
+  type        = object({ domain_name = string, certificate_arn = string })
   nullable    = false
 
   validation {
-    condition     = can(regex("^([a-z0-9-]+\\.)+[a-z]{2,}$", var.domain_name))
-    error_message = "domain_name must be a host name in lower case."
+    condition     = can(regex("^([a-z0-9-]+\\.)+[a-z]{2,}$", var.address.domain_name))
+    error_message = "address.domain_name must be a host name such as finops.example.com."
   }
 }
 
-variable "certificate_arn" {
-  description = "ARN of the ACM certificate for domain_name, in this region."
-  type        = string
-  nullable    = false
-}
-
-variable "login_domain" {
-  description = "Prefix of the Cognito domain of the login page: unique in the region, such as `example-finops`."
-  type        = string
-  nullable    = false
+variable "login" {
+  description = <<-EOT
+    The login page: the prefix of its Cognito domain (`domain`, unique in the region, such as `example-finops`), and who
+    signs in with a second factor (`multi_factor`): everybody (`ON`), those who want to (`OPTIONAL`) or nobody (`OFF`).
+  EOT
+  type = object({
+    domain       = string
+    multi_factor = optional(string, "ON")
+  })
+  nullable = false
 
   validation {
-    condition     = can(regex("^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$", var.login_domain))
-    error_message = "login_domain takes 1 to 63 lower-case letters, digits and hyphens."
+    condition     = can(regex("^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$", var.login.domain))
+    error_message = "login.domain must be 1 to 63 lower-case letters, digits and hyphens."
+  }
+  validation {
+    condition     = contains(["ON", "OPTIONAL", "OFF"], var.login.multi_factor)
+    error_message = "login.multi_factor must be ON, OPTIONAL or OFF."
   }
 }
 
@@ -150,18 +151,6 @@ variable "own_invoices" {
   nullable    = false
 }
 
-variable "multi_factor" {
-  description = "Whether everybody signs in with a second factor (`ON`), who wants to (`OPTIONAL`), or nobody (`OFF`)."
-  type        = string
-  default     = "ON"
-  nullable    = false
-
-  validation {
-    condition     = contains(["ON", "OPTIONAL", "OFF"], var.multi_factor)
-    error_message = "multi_factor is ON, OPTIONAL or OFF."
-  }
-}
-
 variable "deletion_protection" {
   description = "Whether load balancer and user pool refuse to be destroyed."
   type        = bool
@@ -169,22 +158,19 @@ variable "deletion_protection" {
   nullable    = false
 }
 
-variable "log_retention_days" {
-  description = "Days that the container's log is kept."
-  type        = number
-  default     = 365
-  nullable    = false
+variable "log" {
+  description = "The container's log: days that it is kept (`retention_days`), and the key that encrypts it (`kms_key_arn`; AWS's own key when null)."
+  type = object({
+    retention_days = optional(number, 365)
+    kms_key_arn    = optional(string)
+  })
+  default  = {}
+  nullable = false
 }
 
-variable "log_kms_key_arn" {
-  description = "Key for the log; null uses AWS's own."
-  type        = string
-  default     = null
-}
-
-variable "alarm_topic_arns" {
-  description = "SNS topics that the alarms tell."
-  type        = list(string)
-  default     = []
+variable "alarms" {
+  description = "Alarms, sent to the SNS topics `topic_arns`."
+  type        = object({ topic_arns = optional(list(string), []) })
+  default     = {}
   nullable    = false
 }

@@ -17,11 +17,11 @@ data "aws_iam_policy_document" "reconcile_month" {
   #checkov:skip=CKV_AWS_111:Cost Explorer and Invoicing are read only, and have no resources to name
 
   dynamic "statement" {
-    for_each = length(var.payers) > 0 ? ["payers"] : []
+    for_each = length(var.payers.account_ids) > 0 ? ["payers"] : []
     content {
       sid       = "AssumePayerRoles"
       actions   = ["sts:AssumeRole"]
-      resources = [for payer in sort(var.payers) : "arn:aws:iam::${payer}:role/${local.payer_role_name}"]
+      resources = [for payer in sort(var.payers.account_ids) : "arn:aws:iam::${payer}:role/${local.payer_role_name}"]
     }
   }
 
@@ -84,7 +84,7 @@ data "aws_iam_policy_document" "reconcile_month" {
   }
 
   dynamic "statement" {
-    for_each = var.budgets_table_name[*]
+    for_each = var.flows.budgets_table_name[*]
     content {
       sid       = "ReadBudgets"
       actions   = ["dynamodb:Scan"]
@@ -93,7 +93,7 @@ data "aws_iam_policy_document" "reconcile_month" {
   }
 
   dynamic "statement" {
-    for_each = var.invoices_table_name[*]
+    for_each = var.flows.invoices_table_name[*]
     content {
       sid       = "ReadInvoices"
       actions   = ["dynamodb:Query"]
@@ -102,7 +102,7 @@ data "aws_iam_policy_document" "reconcile_month" {
   }
 
   dynamic "statement" {
-    for_each = var.database[*]
+    for_each = var.flows.database[*]
     content {
       sid       = "ReadLedger"
       actions   = ["rds-data:ExecuteStatement"]
@@ -111,7 +111,7 @@ data "aws_iam_policy_document" "reconcile_month" {
   }
 
   dynamic "statement" {
-    for_each = var.database[*]
+    for_each = var.flows.database[*]
     content {
       sid       = "ReadDatabaseSecret"
       actions   = ["secretsmanager:GetSecretValue"]
@@ -148,7 +148,7 @@ data "aws_iam_policy_document" "reconcile_month" {
   }
 
   dynamic "statement" {
-    for_each = var.audit[*]
+    for_each = var.flows.audit[*]
     content {
       sid       = "RecordAuditEntries"
       actions   = ["sqs:SendMessage"]

@@ -12,9 +12,9 @@ locals {
   configuration_key = "config/reconciliation.yaml"
   configuration     = yamldecode(var.configuration)
 
-  audit_environment = { for queue in var.audit[*] : "AUDIT_QUEUE_URL" => queue.queue_url }
+  audit_environment = { for queue in var.flows.audit[*] : "AUDIT_QUEUE_URL" => queue.queue_url }
   database_environment = merge([
-    for database in var.database[*] : {
+    for database in var.flows.database[*] : {
       DATABASE_ARN        = database.cluster_arn
       DATABASE_SECRET_ARN = database.secret_arn
       DATABASE_NAME       = database.name
@@ -31,9 +31,9 @@ locals {
     MAX_RATE_AGE_DAYS  = tostring(var.rates.maximum_age_days)
     STATIC_RATES       = jsonencode(var.rates.static)
     PAYER_ROLE_NAME    = local.payer_role_name
-    EXTERNAL_ID        = var.external_id == null ? "" : var.external_id
-    BUDGETS_TABLE      = var.budgets_table_name == null ? "" : var.budgets_table_name
-    INVOICES_TABLE     = var.invoices_table_name == null ? "" : var.invoices_table_name
+    EXTERNAL_ID        = var.payers.external_id == null ? "" : var.payers.external_id
+    BUDGETS_TABLE      = var.flows.budgets_table_name == null ? "" : var.flows.budgets_table_name
+    INVOICES_TABLE     = var.flows.invoices_table_name == null ? "" : var.flows.invoices_table_name
     CLOSE_DAY          = tostring(var.reporting.close_day)
     WATCH_UNTIL_DAY    = tostring(var.reporting.watch_until_day)
     FORMATS            = join(",", var.reporting.formats)

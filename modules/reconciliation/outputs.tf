@@ -20,7 +20,7 @@ output "failure_queue_url" {
 
 output "hub" {
   description = "What the module reconciliation_payer is given as `hub` in each payer account."
-  value       = { role_arn = module.reconcile_month.role_arn, external_id = var.external_id }
+  value       = { role_arn = module.reconcile_month.role_arn, external_id = var.payers.external_id }
 }
 
 output "payer_role_name" {

@@ -56,39 +56,46 @@ variable "configuration" {
 }
 
 variable "payers" {
-  description = "Payer accounts beside the own one, in which the module reconciliation_payer makes the role to assume."
-  type        = set(string)
-  default     = []
-  nullable    = false
+  description = <<-EOT
+    Further payer accounts: their `account_ids`, without the own account, and the `external_id` that their roles ask for.
+    Deploy the module reconciliation_payer in each; it makes the role that the function assumes.
+  EOT
+  type = object({
+    account_ids = optional(set(string), [])
+    external_id = optional(string)
+  })
+  default  = {}
+  nullable = false
 
   validation {
-    condition     = alltrue([for payer in var.payers : can(regex("^[0-9]{12}$", payer)) && payer != var.account_id])
-    error_message = "payers must be account ids of 12 digits, without the own one."
+    condition     = alltrue([for payer in var.payers.account_ids : can(regex("^[0-9]{12}$", payer))])
+    error_message = "payers.account_ids must be account IDs of 12 digits."
+  }
+  validation {
+    condition     = !contains(var.payers.account_ids, var.account_id)
+    error_message = "payers.account_ids must not hold account_id: the function reads its own account without a role."
   }
   validation {
     condition = length(setsubtract(
       toset([for payer in try(yamldecode(var.configuration).payer_accounts, []) : try(format("%012d", payer.id), "")]),
-      setunion(var.payers, [var.account_id]),
+      setunion(var.payers.account_ids, [var.account_id]),
     )) == 0
-    error_message = "payers must name each of the configuration's payer_accounts but the own account."
+    error_message = "payers.account_ids must hold all payer_accounts of the configuration, except the own account."
   }
-}
-
-variable "external_id" {
-  description = "External id that the payers' roles ask for; needed where there are payers."
-  type        = string
-  default     = null
-
   validation {
-    condition     = var.external_id == null ? length(var.payers) == 0 : can(regex("^[A-Za-z0-9+=,.@:/_-]{2,}$", var.external_id)) && length(var.external_id) <= 1224
-    error_message = "external_id, which payers need, takes 2 to 1224 letters, digits and + = , . @ : / _ -."
+    condition     = var.payers.external_id != null || length(var.payers.account_ids) == 0
+    error_message = "payers.account_ids needs payers.external_id."
+  }
+  validation {
+    condition     = var.payers.external_id == null || can(regex("^[A-Za-z0-9+=,.@:/_-]{2,}$", var.payers.external_id)) && length(coalesce(var.payers.external_id, "-")) <= 1224
+    error_message = "payers.external_id must be 2 to 1224 letters, digits and + = , . @ : / _ -."
   }
 }
 
 variable "costs" {
   description = <<-EOT
     Where costs come from. `source` is `ce` (Cost Explorer of the payers), `focus` (FOCUS or CUR exports under `exports_uris`,
-    each `s3://bucket/prefix`), or `ledger` (the billing flow's, in `database`). `calls_per_second` is how often Cost Explorer
+    each `s3://bucket/prefix`), or `ledger` (the billing flow's, in `flows.database`). `calls_per_second` is how often Cost Explorer
     is asked, all payers together.
   EOT
   type = object({
@@ -112,8 +119,8 @@ variable "costs" {
     error_message = "costs.source focus needs costs.exports_uris."
   }
   validation {
-    condition     = var.costs.source != "ledger" || var.database != null
-    error_message = "costs.source ledger needs database."
+    condition     = var.costs.source != "ledger" || var.flows.database != null
+    error_message = "costs.source ledger needs flows.database."
   }
   validation {
     condition     = var.costs.calls_per_second > 0 && var.costs.calls_per_second <= 100
@@ -212,22 +219,22 @@ variable "notifications" {
   }
 }
 
-variable "budgets_table_name" {
-  description = "The budgets table, the output `budgets_table_name` of the module budgets_management; budgets are the configuration's alone when null."
-  type        = string
-  default     = null
-}
-
-variable "invoices_table_name" {
-  description = "The invoices table, the output `table_name` of the module invoices; AWS's own list is compared alone when null."
-  type        = string
-  default     = null
-}
-
-variable "database" {
-  description = "The billing flow's database, for costs from its ledger and for its rates: `cluster_arn`, `secret_arn` and `name`, outputs of the module billing_database."
-  type        = object({ cluster_arn = string, secret_arn = string, name = string })
-  default     = null
+variable "flows" {
+  description = <<-EOT
+    The other flows that the function works with, each optional: the budgets (`budgets_table_name` of the module
+    budgets_management), the invoices (`table_name` of the module invoices), the billing `database` for its rows and rates
+    (`cluster_arn`, `secret_arn` and `database_name` of the module billing_database), and the queue of the `audit` trail
+    (`queue_url` and `queue_arn` of the module audit). Without a table, budgets come from the configuration only, and
+    invoices from AWS only. Without `audit`, nothing is recorded.
+  EOT
+  type = object({
+    budgets_table_name  = optional(string)
+    invoices_table_name = optional(string)
+    database            = optional(object({ cluster_arn = string, secret_arn = string, name = string }))
+    audit               = optional(object({ queue_url = string, queue_arn = string }))
+  })
+  default  = {}
+  nullable = false
 }
 
 variable "bucket" {
@@ -262,12 +269,6 @@ variable "bucket" {
     condition     = var.bucket.noncurrent_days >= 1
     error_message = "bucket.noncurrent_days must be at least 1."
   }
-}
-
-variable "audit" {
-  description = "Queue of the audit trail that the flow records in what it did: the outputs `queue_url` and `queue_arn` of the module audit. Nothing is recorded when null."
-  type        = object({ queue_url = string, queue_arn = string })
-  default     = null
 }
 
 variable "kms_key_arn" {

@@ -11,13 +11,15 @@ provider "aws" {
 }
 
 variables {
-  account_id      = "111111111111"
-  region          = "eu-west-1"
-  environment     = "prod"
-  image           = "111111111111.dkr.ecr.eu-west-1.amazonaws.com/finops-console:1"
-  domain_name     = "finops.example.com"
-  certificate_arn = "arn:aws:acm:eu-west-1:111111111111:certificate/1b7c"
-  login_domain    = "example-finops"
+  account_id  = "111111111111"
+  region      = "eu-west-1"
+  environment = "prod"
+  image       = { uri = "111111111111.dkr.ecr.eu-west-1.amazonaws.com/finops-console:1" }
+  address = {
+    domain_name     = "finops.example.com"
+    certificate_arn = "arn:aws:acm:eu-west-1:111111111111:certificate/1b7c"
+  }
+  login = { domain = "example-finops" }
   network = {
     vpc_id             = "vpc-0a1b"
     public_subnet_ids  = ["subnet-0a", "subnet-0b"]

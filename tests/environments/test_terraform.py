@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import stat
 import subprocess
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -73,6 +75,24 @@ def test_modules_hold_what_their_terraform_tests_say(suite: str, tmp_path: Path)
 def test_every_module_has_terraform_tests() -> None:
     tested = {path.name.removesuffix(".tftest.hcl") for path in TESTS.rglob("*.tftest.hcl")}
     assert tested == {path.parent.name for path in (REPOSITORY / "modules").glob("*/versions.tf")}
+
+
+@pytest.mark.parametrize(
+    "refusals", sorted(TESTS.glob("*/variables/*/*.tftest.hcl")), ids=lambda path: path.parent.name
+)
+def test_every_validation_is_broken_by_a_run_of_its_own(refusals: Path) -> None:
+    variables = (refusals.parent / "variables.tf").read_text()
+    validations = {
+        name: len(re.findall(r"^  validation \{", body, re.MULTILINE))
+        for name, body in re.findall(
+            r'^variable "(\w+)" \{\n(.*?)^\}', variables, re.MULTILINE | re.DOTALL
+        )
+    }
+    broken = Counter(
+        re.findall(r"^  expect_failures = \[var\.(\w+)\]$", refusals.read_text(), re.MULTILINE)
+    )
+    assert {name: count for name, count in validations.items() if broken[name] < count} == {}
+    assert broken.total() == len(re.findall(r"^run ", refusals.read_text(), re.MULTILINE))
 
 
 def write_packages(root: Path) -> None:

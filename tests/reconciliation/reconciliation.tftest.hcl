@@ -108,12 +108,21 @@ run "everything_set" {
   module { source = "../../modules/reconciliation" }
 
   variables {
-    payers              = ["555555555555", "666666666666"]
-    external_id         = "finops-example"
-    budgets_table_name  = "finops-budgets"
-    invoices_table_name = "finops-invoices"
-    kms_key_arn         = "arn:aws:kms:eu-west-1:111111111111:key/00000000-0000-0000-0000-000000000000"
-    audit               = { queue_url = "https://sqs.eu-west-1.amazonaws.com/111111111111/finops-audit-entries.fifo", queue_arn = "arn:aws:sqs:eu-west-1:111111111111:finops-audit-entries.fifo" }
+    payers      = { account_ids = ["555555555555", "666666666666"], external_id = "finops-example" }
+    kms_key_arn = "arn:aws:kms:eu-west-1:111111111111:key/00000000-0000-0000-0000-000000000000"
+    flows = {
+      budgets_table_name  = "finops-budgets"
+      invoices_table_name = "finops-invoices"
+      audit = {
+        queue_url = "https://sqs.eu-west-1.amazonaws.com/111111111111/finops-audit-entries.fifo"
+        queue_arn = "arn:aws:sqs:eu-west-1:111111111111:finops-audit-entries.fifo"
+      }
+      database = {
+        cluster_arn = "arn:aws:rds:eu-west-1:111111111111:cluster:finops"
+        secret_arn  = "arn:aws:secretsmanager:eu-west-1:111111111111:secret:rds-AbCdEf"
+        name        = "finops"
+      }
+    }
 
     configuration = <<-EOT
       payer_accounts:
@@ -127,11 +136,6 @@ run "everything_set" {
       source           = "focus"
       exports_uris     = ["s3://finops-focus-555555555555/exports/finops-focus/data/", "s3://exports"]
       calls_per_second = 2
-    }
-    database = {
-      cluster_arn = "arn:aws:rds:eu-west-1:111111111111:cluster:finops"
-      secret_arn  = "arn:aws:secretsmanager:eu-west-1:111111111111:secret:rds-AbCdEf"
-      name        = "finops"
     }
     notifications = {
       mail_sender        = "finops@example.com"

@@ -7,6 +7,12 @@ locals {
   }
 
   audit = { queue_url = module.audit.queue_url, queue_arn = module.audit.queue_arn }
+
+  database = {
+    cluster_arn = module.billing_database.cluster_arn
+    secret_arn  = module.billing_database.secret_arn
+    name        = module.billing_database.database_name
+  }
 }
 
 module "budgets_management" {
@@ -48,16 +54,11 @@ module "billing" {
   region            = var.region
   packages          = local.packages
   audit             = local.audit
+  database          = local.database
   datasets          = var.billing_datasets
   kms_key_arn       = aws_kms_key.finops.arn
   function_settings = { log_retention_days = 365 }
   alarms            = { topic_arns = var.alarm_topic_arns }
-
-  database = {
-    cluster_arn = module.billing_database.cluster_arn
-    secret_arn  = module.billing_database.secret_arn
-    name        = module.billing_database.database_name
-  }
 }
 
 module "invoices" {
@@ -78,25 +79,22 @@ module "invoices" {
 module "reconciliation" {
   source = "../../../modules/reconciliation"
 
-  account_id          = var.account_id
-  region              = var.region
-  packages            = local.packages
-  audit               = local.audit
-  configuration       = file(var.reconciliation.configuration_file)
-  payers              = var.reconciliation.payers
-  external_id         = var.external_id
-  costs               = var.reconciliation.costs
-  notifications       = var.reconciliation.notifications
-  budgets_table_name  = module.budgets_management.budgets_table_name
-  invoices_table_name = module.invoices.table_name
-  kms_key_arn         = aws_kms_key.finops.arn
-  function_settings   = { log_retention_days = 365 }
-  alarms              = { topic_arns = var.alarm_topic_arns }
+  account_id        = var.account_id
+  region            = var.region
+  packages          = local.packages
+  configuration     = file(var.reconciliation.configuration_file)
+  payers            = { account_ids = var.reconciliation.payers, external_id = var.external_id }
+  costs             = var.reconciliation.costs
+  notifications     = var.reconciliation.notifications
+  kms_key_arn       = aws_kms_key.finops.arn
+  function_settings = { log_retention_days = 365 }
+  alarms            = { topic_arns = var.alarm_topic_arns }
 
-  database = {
-    cluster_arn = module.billing_database.cluster_arn
-    secret_arn  = module.billing_database.secret_arn
-    name        = module.billing_database.database_name
+  flows = {
+    budgets_table_name  = module.budgets_management.budgets_table_name
+    invoices_table_name = module.invoices.table_name
+    database            = local.database
+    audit               = local.audit
   }
 }
 

@@ -53,8 +53,80 @@ run "refuses_a_package_without_its_layer" {
   expect_failures = [var.packages]
 }
 
-run "refuses_alarms_that_come_at_once_or_never" {
+run "refuses_an_account_id_of_eleven_digits" {
   command = plan
-  variables { alarms = { maximum_delay_seconds = 1, maximum_head_age_hours = 48 } }
+  variables { account_id = "11111111111" }
+  expect_failures = [var.account_id]
+}
+
+run "refuses_a_name_prefix_in_capitals" {
+  command = plan
+  variables { name_prefix = "FinOps" }
+  expect_failures = [var.name_prefix]
+}
+
+run "refuses_a_bucket_name_in_capitals" {
+  command = plan
+  variables { bucket = { name = "Trail" } }
+  expect_failures = [var.bucket]
+}
+
+run "refuses_a_lock_of_more_than_a_century" {
+  command = plan
+  variables { bucket = { lock_days = 36501 } }
+  expect_failures = [var.bucket]
+}
+
+run "refuses_more_than_100_appenders" {
+  command = plan
+  variables { appending = { maximum_concurrency = 101 } }
+  expect_failures = [var.appending]
+}
+
+run "refuses_too_few_tries" {
+  command = plan
+  variables { appending = { maximum_tries = 2 } }
+  expect_failures = [var.appending]
+}
+
+run "refuses_too_little_memory" {
+  command = plan
+  variables { appending = { memory_mb = 127 } }
+  expect_failures = [var.appending]
+}
+
+run "refuses_too_much_memory" {
+  command = plan
+  variables { appending = { memory_mb = 10241 } }
+  expect_failures = [var.appending]
+}
+
+run "refuses_too_little_time" {
+  command = plan
+  variables { appending = { timeout_seconds = 59 } }
+  expect_failures = [var.appending]
+}
+
+run "refuses_more_time_than_a_function_has" {
+  command = plan
+  variables { appending = { timeout_seconds = 901 } }
+  expect_failures = [var.appending]
+}
+
+run "refuses_an_alarm_within_a_minute" {
+  command = plan
+  variables { alarms = { maximum_delay_seconds = 59 } }
+  expect_failures = [var.alarms]
+}
+
+run "refuses_an_alarm_before_the_first_head" {
+  command = plan
+  variables { alarms = { maximum_head_age_hours = 0 } }
+  expect_failures = [var.alarms]
+}
+
+run "refuses_an_alarm_after_more_than_a_day_without_heads" {
+  command = plan
+  variables { alarms = { maximum_head_age_hours = 25 } }
   expect_failures = [var.alarms]
 }

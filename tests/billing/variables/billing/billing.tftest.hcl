@@ -174,3 +174,15 @@ run "refuses_delay" {
   variables { alarms = { maximum_delay_seconds = 59 } }
   expect_failures = [var.alarms]
 }
+
+run "refuses_packages_without_the_core_layer" {
+  command = plan
+  variables { packages = { code = { path = "a", sha256_base64 = "b" }, layers = { billing = { path = "a", sha256_base64 = "b" } } } }
+  expect_failures = [var.packages]
+}
+
+run "refuses_an_upload_origin_with_a_path" {
+  command = plan
+  variables { bucket = { upload_origins = ["https://finops.example.com/upload"] } }
+  expect_failures = [var.bucket]
+}

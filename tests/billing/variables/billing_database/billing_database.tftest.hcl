@@ -136,3 +136,15 @@ run "refuses_rotation_too_late" {
   variables { password_rotation_days = 91 }
   expect_failures = [var.password_rotation_days]
 }
+
+run "refuses_negative_capacity" {
+  command = plan
+  variables { capacity = { minimum = -1 } }
+  expect_failures = [var.capacity]
+}
+
+run "refuses_most_capacity_between_steps" {
+  command = plan
+  variables { capacity = { maximum = 1.3 } }
+  expect_failures = [var.capacity]
+}

@@ -115,3 +115,33 @@ run "refuses_delay" {
   variables { alarms = { maximum_delay_seconds = 30 } }
   expect_failures = [var.alarms]
 }
+
+run "refuses_empty_batches" {
+  command = plan
+  variables { publisher = { batch_size = 0 } }
+  expect_failures = [var.publisher]
+}
+
+run "refuses_no_parallel_batch" {
+  command = plan
+  variables { publisher = { parallelization_factor = 0 } }
+  expect_failures = [var.publisher]
+}
+
+run "refuses_too_many_publishers" {
+  command = plan
+  variables { publisher = { concurrency = 51 } }
+  expect_failures = [var.publisher]
+}
+
+run "refuses_too_many_retries" {
+  command = plan
+  variables { publisher = { maximum_retries = 11 } }
+  expect_failures = [var.publisher]
+}
+
+run "refuses_records_of_less_than_a_minute" {
+  command = plan
+  variables { publisher = { maximum_age_seconds = 59 } }
+  expect_failures = [var.publisher]
+}

@@ -140,3 +140,21 @@ run "refuses_eleven_emails" {
   variables { notifications = { emails = [for n in range(11) : "finops${n}@example.com"] } }
   expect_failures = [var.notifications]
 }
+
+run "refuses_a_threshold_above_1000_percent" {
+  command = plan
+  variables { notifications = { thresholds = [{ type = "ACTUAL", percent = 1001 }] } }
+  expect_failures = [var.notifications]
+}
+
+run "refuses_a_long_external_id" {
+  command = plan
+  variables {
+    hub = {
+      role_arns      = ["arn:aws:iam::111111111111:role/finops-publish-budget"]
+      external_id    = format("%01225d", 0)
+      result_bus_arn = "arn:aws:events:us-east-1:111111111111:event-bus/finops-budgets"
+    }
+  }
+  expect_failures = [var.hub]
+}

@@ -13,34 +13,189 @@ variables {
   }
 }
 
-run "settings_that_cannot_be" {
+run "refuses_an_account_id_of_two_digits" {
   command = plan
-  variables {
-    account_id  = "11"
-    name_prefix = "Fin"
-    bucket      = { name = "A" }
-    intake      = { maximum_concurrency = 1 }
-    extraction  = { engine = "guess" }
-    validation  = { json_currency = "dollars" }
-    review      = { days = 0 }
-    alarms      = { maximum_delay_seconds = 1 }
-    mail_sender = "nobody"
-  }
-  expect_failures = [
-    var.account_id, var.name_prefix, var.bucket, var.intake, var.extraction, var.validation, var.review, var.alarms,
-    var.mail_sender,
-  ]
+  variables { account_id = "11" }
+  expect_failures = [var.account_id]
 }
 
-run "rules_that_cannot_be" {
+run "refuses_a_name_prefix_in_capitals" {
+  command = plan
+  variables { name_prefix = "Fin" }
+  expect_failures = [var.name_prefix]
+}
+
+run "refuses_packages_without_the_core_layer" {
+  command = plan
+  variables { packages = { code = { path = "a", sha256_base64 = "b" }, layers = { invoices = { path = "a", sha256_base64 = "b" }, documents = { path = "a", sha256_base64 = "b" } } } }
+  expect_failures = [var.packages]
+}
+
+run "refuses_packages_without_the_invoices_layer" {
+  command = plan
+  variables { packages = { code = { path = "a", sha256_base64 = "b" }, layers = { core = { path = "a", sha256_base64 = "b" }, documents = { path = "a", sha256_base64 = "b" } } } }
+  expect_failures = [var.packages]
+}
+
+run "refuses_packages_without_the_documents_layer" {
+  command = plan
+  variables { packages = { code = { path = "a", sha256_base64 = "b" }, layers = { core = { path = "a", sha256_base64 = "b" }, invoices = { path = "a", sha256_base64 = "b" } } } }
+  expect_failures = [var.packages]
+}
+
+run "refuses_a_bucket_name_in_capitals" {
+  command = plan
+  variables { bucket = { name = "Invoices" } }
+  expect_failures = [var.bucket]
+}
+
+run "refuses_to_remove_replaced_versions_at_once" {
+  command = plan
+  variables { bucket = { noncurrent_days = 0 } }
+  expect_failures = [var.bucket]
+}
+
+run "refuses_an_upload_origin_with_a_path" {
+  command = plan
+  variables { bucket = { upload_origins = ["https://finops.example.com/upload"] } }
+  expect_failures = [var.bucket]
+}
+
+run "refuses_a_single_reader_of_the_queue" {
+  command = plan
+  variables { intake = { maximum_concurrency = 1 } }
+  expect_failures = [var.intake]
+}
+
+run "refuses_more_than_100_readers_of_the_queue" {
+  command = plan
+  variables { intake = { maximum_concurrency = 101 } }
+  expect_failures = [var.intake]
+}
+
+run "refuses_too_few_tries" {
+  command = plan
+  variables { intake = { maximum_tries = 2 } }
+  expect_failures = [var.intake]
+}
+
+run "refuses_too_many_tries" {
+  command = plan
+  variables { intake = { maximum_tries = 21 } }
+  expect_failures = [var.intake]
+}
+
+run "refuses_an_unknown_engine" {
+  command = plan
+  variables { extraction = { engine = "guess" } }
+  expect_failures = [var.extraction]
+}
+
+run "refuses_a_negative_price" {
+  command = plan
+  variables { extraction = { price_per_page = -0.01 } }
+  expect_failures = [var.extraction]
+}
+
+run "refuses_too_little_memory" {
+  command = plan
+  variables { extraction = { memory_mb = 255 } }
+  expect_failures = [var.extraction]
+}
+
+run "refuses_too_much_memory" {
+  command = plan
+  variables { extraction = { memory_mb = 10241 } }
+  expect_failures = [var.extraction]
+}
+
+run "refuses_an_extraction_of_less_than_a_minute" {
+  command = plan
+  variables { extraction = { timeout_seconds = 59 } }
+  expect_failures = [var.extraction]
+}
+
+run "refuses_an_extraction_of_more_than_a_day" {
+  command = plan
+  variables { extraction = { timeout_seconds = 86401 } }
+  expect_failures = [var.extraction]
+}
+
+run "refuses_a_confidence_above_100_percent" {
+  command = plan
+  variables { validation = { confidence = { total = 101 } } }
+  expect_failures = [var.validation]
+}
+
+run "refuses_a_negative_confidence" {
+  command = plan
+  variables { validation = { confidence = { total = -1 } } }
+  expect_failures = [var.validation]
+}
+
+run "refuses_a_negative_tolerance" {
+  command = plan
+  variables { validation = { tolerance = -1 } }
+  expect_failures = [var.validation]
+}
+
+run "refuses_a_currency_in_words" {
+  command = plan
+  variables { validation = { json_currency = "dollars" } }
+  expect_failures = [var.validation]
+}
+
+run "refuses_a_rule_of_unknown_severity" {
+  command = plan
+  variables { validation = { rules = [{ name = "a", expression = "total > 1", message = "m", severity = "WORSE" }] } }
+  expect_failures = [var.validation]
+}
+
+run "refuses_two_rules_of_the_same_name" {
   command = plan
   variables {
     validation = {
       rules = [
-        { name = "a", expression = "total > 1", message = "m", severity = "WORSE" },
+        { name = "a", expression = "total > 1", message = "m" },
         { name = "a", expression = "total > 2", message = "m" },
       ]
     }
   }
   expect_failures = [var.validation]
+}
+
+run "refuses_a_review_without_time" {
+  command = plan
+  variables { review = { days = 0 } }
+  expect_failures = [var.review]
+}
+
+run "refuses_a_review_of_more_than_60_days" {
+  command = plan
+  variables { review = { days = 61, maximum_escalations = 1 } }
+  expect_failures = [var.review]
+}
+
+run "refuses_negative_escalations" {
+  command = plan
+  variables { review = { maximum_escalations = -1 } }
+  expect_failures = [var.review]
+}
+
+run "refuses_escalations_that_outlast_a_workflow" {
+  command = plan
+  variables { review = { days = 60, maximum_escalations = 6 } }
+  expect_failures = [var.review]
+}
+
+run "refuses_a_sender_that_is_not_an_address" {
+  command = plan
+  variables { mail_sender = "nobody" }
+  expect_failures = [var.mail_sender]
+}
+
+run "refuses_an_alarm_within_a_minute" {
+  command = plan
+  variables { alarms = { maximum_delay_seconds = 59 } }
+  expect_failures = [var.alarms]
 }

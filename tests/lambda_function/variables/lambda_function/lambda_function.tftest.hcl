@@ -101,3 +101,39 @@ run "refuses_duration_percent" {
   variables { alarms = { duration_percent = 101 } }
   expect_failures = [var.alarms]
 }
+
+run "refuses_too_much_memory" {
+  command = plan
+  variables { function = { name = "a", handler = "a.b", memory_mb = 10241 } }
+  expect_failures = [var.function]
+}
+
+run "refuses_too_much_ephemeral_storage" {
+  command = plan
+  variables { function = { name = "a", handler = "a.b", ephemeral_storage_mb = 10241 } }
+  expect_failures = [var.function]
+}
+
+run "refuses_no_time" {
+  command = plan
+  variables { function = { name = "a", handler = "a.b", timeout_seconds = 0 } }
+  expect_failures = [var.function]
+}
+
+run "refuses_an_event_age_of_more_than_six_hours" {
+  command = plan
+  variables { async_invocation = { maximum_age_seconds = 21601 } }
+  expect_failures = [var.async_invocation]
+}
+
+run "refuses_negative_retries" {
+  command = plan
+  variables { async_invocation = { maximum_retries = -1 } }
+  expect_failures = [var.async_invocation]
+}
+
+run "refuses_a_duration_of_zero_percent" {
+  command = plan
+  variables { alarms = { duration_percent = 0 } }
+  expect_failures = [var.alarms]
+}

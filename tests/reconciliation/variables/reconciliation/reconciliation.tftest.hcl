@@ -47,31 +47,10 @@ run "refuses_a_configuration_that_is_no_mapping" {
   expect_failures = [var.configuration]
 }
 
-run "refuses_the_own_account_as_another_payer" {
-  command = plan
-  variables {
-    payers      = ["111111111111"]
-    external_id = "finops-example"
-  }
-  expect_failures = [var.payers]
-}
-
 run "refuses_a_payer_of_the_configuration_that_no_role_is_assumed_in" {
   command = plan
   variables { configuration = "payer_accounts: [{id: 555555555555}]" }
   expect_failures = [var.payers]
-}
-
-run "refuses_payers_without_an_external_id" {
-  command = plan
-  variables { payers = ["555555555555"] }
-  expect_failures = [var.external_id]
-}
-
-run "refuses_an_external_id_with_a_space" {
-  command = plan
-  variables { external_id = "fin ops" }
-  expect_failures = [var.external_id]
 }
 
 run "refuses_a_source_that_is_unknown" {
@@ -140,12 +119,6 @@ run "refuses_recipients_without_a_sender" {
   expect_failures = [var.notifications]
 }
 
-run "refuses_what_is_no_address" {
-  command = plan
-  variables { notifications = { mail_sender = "finops", mail_recipients = ["cfo@example.com"] } }
-  expect_failures = [var.notifications]
-}
-
 run "refuses_a_webhook_url_in_place_of_a_secret" {
   command = plan
   variables { notifications = { webhook_secret_arn = "https://hooks.example.com/1" } }
@@ -174,4 +147,134 @@ run "refuses_a_rate_of_zero" {
   command = plan
   variables { rates = { static = { CAD = "0" } } }
   expect_failures = [var.rates]
+}
+
+run "refuses_a_payer_id_of_eleven_digits" {
+  command = plan
+  variables { payers = { account_ids = ["55555555555"], external_id = "finops-example" } }
+  expect_failures = [var.payers]
+}
+
+run "refuses_the_own_account_as_another_payer" {
+  command = plan
+  variables { payers = { account_ids = ["111111111111"], external_id = "finops-example" } }
+  expect_failures = [var.payers]
+}
+
+run "refuses_payers_without_an_external_id" {
+  command = plan
+  variables { payers = { account_ids = ["555555555555"] } }
+  expect_failures = [var.payers]
+}
+
+run "refuses_an_external_id_with_a_space" {
+  command = plan
+  variables { payers = { external_id = "fin ops" } }
+  expect_failures = [var.payers]
+}
+
+run "refuses_an_external_id_of_one_letter" {
+  command = plan
+  variables { payers = { external_id = "f" } }
+  expect_failures = [var.payers]
+}
+
+run "refuses_an_external_id_that_is_too_long" {
+  command = plan
+  variables { payers = { external_id = format("%01225d", 0) } }
+  expect_failures = [var.payers]
+}
+
+run "refuses_packages_without_the_layer_reports" {
+  command = plan
+  variables {
+    packages = {
+      code   = { path = "finops.zip", sha256_base64 = "x" }
+      layers = { core = { path = "core.zip", sha256_base64 = "x" }, duckdb = { path = "duckdb.zip", sha256_base64 = "x" } }
+    }
+  }
+  expect_failures = [var.packages]
+}
+
+run "refuses_packages_without_the_layer_core" {
+  command = plan
+  variables {
+    packages = {
+      code   = { path = "finops.zip", sha256_base64 = "x" }
+      layers = { reports = { path = "reports.zip", sha256_base64 = "x" }, duckdb = { path = "duckdb.zip", sha256_base64 = "x" } }
+    }
+  }
+  expect_failures = [var.packages]
+}
+
+run "refuses_to_ask_cost_explorer_more_than_100_times_a_second" {
+  command = plan
+  variables { costs = { calls_per_second = 101 } }
+  expect_failures = [var.costs]
+}
+
+run "refuses_rates_older_than_a_year" {
+  command = plan
+  variables { rates = { maximum_age_days = 367 } }
+  expect_failures = [var.rates]
+}
+
+run "refuses_a_rate_of_an_unknown_currency" {
+  command = plan
+  variables { rates = { static = { cad = "0.79" } } }
+  expect_failures = [var.rates]
+}
+
+run "refuses_to_close_a_month_on_its_first_day" {
+  command = plan
+  variables { reporting = { close_day = 1 } }
+  expect_failures = [var.reporting]
+}
+
+run "refuses_to_watch_a_month_after_the_28th" {
+  command = plan
+  variables { reporting = { watch_until_day = 29 } }
+  expect_failures = [var.reporting]
+}
+
+run "refuses_no_format" {
+  command = plan
+  variables { reporting = { formats = [] } }
+  expect_failures = [var.reporting]
+}
+
+run "refuses_links_for_less_than_a_minute" {
+  command = plan
+  variables { reporting = { link_seconds = 59 } }
+  expect_failures = [var.reporting]
+}
+
+run "refuses_a_sender_that_is_not_an_address" {
+  command = plan
+  variables { notifications = { mail_sender = "finops", mail_recipients = ["cfo@example.com"] } }
+  expect_failures = [var.notifications]
+}
+
+run "refuses_a_recipient_that_is_not_an_address" {
+  command = plan
+  variables { notifications = { mail_sender = "finops@example.com", mail_recipients = ["cfo"] } }
+  expect_failures = [var.notifications]
+}
+
+run "refuses_a_sender_without_recipients" {
+  command = plan
+  variables { notifications = { mail_sender = "finops@example.com" } }
+  expect_failures = [var.notifications]
+}
+
+run "refuses_a_bucket_name_in_capitals" {
+  command = plan
+  variables { bucket = { name = "Reports" } }
+  expect_failures = [var.bucket]
+}
+
+run "refuses_to_remove_replaced_versions_at_once" {
+  command = plan
+  variables { bucket = { noncurrent_days = 0 } }
+  expect_failures = [var.bucket]
 }

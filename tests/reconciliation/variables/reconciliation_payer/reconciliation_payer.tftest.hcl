@@ -49,3 +49,21 @@ run "refuses_exports_that_go_within_a_year" {
   variables { focus_export = { keep_days = 365 } }
   expect_failures = [var.focus_export]
 }
+
+run "refuses_a_name_prefix_in_capitals" {
+  command = plan
+  variables { name_prefix = "FinOps" }
+  expect_failures = [var.name_prefix]
+}
+
+run "refuses_an_external_id_that_is_too_long" {
+  command = plan
+  variables { hub = { role_arn = "arn:aws:iam::111111111111:role/finops-reconcile-month", external_id = format("%01225d", 0) } }
+  expect_failures = [var.hub]
+}
+
+run "refuses_a_bucket_name_in_capitals" {
+  command = plan
+  variables { focus_export = { bucket_name = "Exports" } }
+  expect_failures = [var.focus_export]
+}
