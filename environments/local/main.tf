@@ -2,9 +2,22 @@ locals {
   tags     = { project = "finops", environment = "local" }
   packages = jsondecode(file(var.packages_file))
 
-  module_packages = {
+  # From files in the spokes, which cannot read the management account's bucket.
+  spoke_packages = {
     code   = merge(local.packages.code, { path = "../../${local.packages.code.path}" })
     layers = { for name, layer in local.packages.layers : name => merge(layer, { path = "../../${layer.path}" }) }
+  }
+
+  # From S3: uploaded once, and functions are made side by side.
+  zips = merge(local.packages.layers, { code = local.packages.code })
+  stored = { for name, zip in local.zips : name => {
+    sha256_base64 = zip.sha256_base64
+    s3_bucket     = aws_s3_object.package[name].bucket
+    s3_key        = aws_s3_object.package[name].key
+  } }
+  module_packages = {
+    code   = local.stored.code
+    layers = { for name in keys(local.packages.layers) : name => local.stored[name] }
   }
 
   # For the demo, bills and reports of a currency without a dated rate are converted by these.
@@ -32,6 +45,22 @@ locals {
     external_id    = module.budgets_management.external_id
     result_bus_arn = module.budgets_management.result_bus_arn
   }
+}
+
+resource "aws_s3_bucket" "packages" {
+  provider      = aws.management
+  bucket        = "finops-packages-111111111111"
+  force_destroy = true
+}
+
+resource "aws_s3_object" "package" {
+  provider = aws.management
+  for_each = local.zips
+
+  bucket      = aws_s3_bucket.packages.id
+  key         = "${each.key}-${md5(each.value.sha256_base64)}.zip"
+  source      = "../../${each.value.path}"
+  source_hash = each.value.sha256_base64
 }
 
 module "budgets_management" {
@@ -70,7 +99,7 @@ module "budgets_spoke_222222222222" {
   account_id        = "222222222222"
   region            = var.region
   hub               = local.hub
-  packages          = local.module_packages
+  packages          = local.spoke_packages
   drift_schedule    = var.repair_schedule
   function_settings = local.function_settings
 }
@@ -82,7 +111,7 @@ module "budgets_spoke_333333333333" {
   account_id        = "333333333333"
   region            = var.region
   hub               = local.hub
-  packages          = local.module_packages
+  packages          = local.spoke_packages
   drift_schedule    = var.repair_schedule
   function_settings = local.function_settings
 }

@@ -40,9 +40,12 @@ locals {
 }
 
 resource "aws_lambda_layer_version" "core" {
-  layer_name       = "${var.name_prefix}-audit-core"
-  filename         = var.packages.layers["core"].path
-  source_code_hash = var.packages.layers["core"].sha256_base64
+  layer_name        = "${var.name_prefix}-audit-core"
+  filename          = var.packages.layers["core"].path
+  s3_bucket         = var.packages.layers["core"].s3_bucket
+  s3_key            = var.packages.layers["core"].s3_key
+  s3_object_version = var.packages.layers["core"].s3_object_version
+  source_code_hash  = var.packages.layers["core"].sha256_base64
 }
 
 module "function" {

@@ -25,68 +25,77 @@ locals {
     DATASETS          = jsonencode(var.datasets)
   })
 
-  # The functions that share everything but their handler, policy and limits.
+  # The functions that share everything but their handler, policy, environment and limits.
   functions = {
     load-billing-file = {
       description = "Loads files of bills and of exchange rates into the database"
       handler     = "load_billing_file"
-      policy      = data.aws_iam_policy_document.load_billing_file.json
       memory_mb   = var.loading.memory_mb
       timeout     = var.loading.timeout_seconds
-      environment = merge(local.loading_environment, local.audit_environment, {
-        WORKFLOW_ARN = local.workflow_arn
-        QUEUE_URL    = "https://sqs.${var.region}.amazonaws.com/${var.account_id}/${local.queue_name}"
-      })
     }
     plan-billing-chunks = {
       description = "Finds the parts of a large billing file"
       handler     = "plan_billing_chunks"
-      policy      = data.aws_iam_policy_document.plan_billing_chunks.json
       memory_mb   = var.loading.memory_mb
       timeout     = 900
-      environment = local.loading_environment
     }
     load-billing-chunk = {
       description = "Loads one part of a large billing file"
       handler     = "load_billing_chunk"
-      policy      = data.aws_iam_policy_document.load_billing_chunk.json
       memory_mb   = var.loading.memory_mb
       timeout     = 900
-      environment = local.loading_environment
     }
     finish-billing-file = {
       description = "Marks a large billing file as loaded once its parts add up"
       handler     = "finish_billing_file"
-      policy      = data.aws_iam_policy_document.end_billing_file.json
       memory_mb   = 512
       timeout     = 300
-      environment = merge(local.database_environment, local.audit_environment)
     }
     fail-billing-file = {
       description = "Marks a large billing file as failed, with the step and the reason"
       handler     = "fail_billing_file"
-      policy      = data.aws_iam_policy_document.end_billing_file.json
       memory_mb   = 512
       timeout     = 120
-      environment = merge(local.database_environment, local.audit_environment)
     }
     migrate-billing-database = {
       description = "Brings the database's tables and views up to date"
       handler     = "migrate_billing_database"
-      policy      = data.aws_iam_policy_document.use_database.json
       memory_mb   = 512
       timeout     = 300
-      environment = local.database_environment
     }
+  }
+
+  # Kept apart: whatever goes by the functions' names alone need not wait for the resources that these name.
+  policies = {
+    load-billing-file        = data.aws_iam_policy_document.load_billing_file.json
+    plan-billing-chunks      = data.aws_iam_policy_document.plan_billing_chunks.json
+    load-billing-chunk       = data.aws_iam_policy_document.load_billing_chunk.json
+    finish-billing-file      = data.aws_iam_policy_document.end_billing_file.json
+    fail-billing-file        = data.aws_iam_policy_document.end_billing_file.json
+    migrate-billing-database = data.aws_iam_policy_document.use_database.json
+  }
+  environments = {
+    load-billing-file = merge(local.loading_environment, local.audit_environment, {
+      WORKFLOW_ARN = local.workflow_arn
+      QUEUE_URL    = "https://sqs.${var.region}.amazonaws.com/${var.account_id}/${local.queue_name}"
+    })
+    plan-billing-chunks      = local.loading_environment
+    load-billing-chunk       = local.loading_environment
+    finish-billing-file      = merge(local.database_environment, local.audit_environment)
+    fail-billing-file        = merge(local.database_environment, local.audit_environment)
+    migrate-billing-database = local.database_environment
   }
 }
 
 resource "aws_lambda_layer_version" "this" {
   for_each = toset(["core", "billing"])
 
-  layer_name       = "${var.name_prefix}-billing-${each.key}"
-  filename         = var.packages.layers[each.key].path
-  source_code_hash = var.packages.layers[each.key].sha256_base64
+  layer_name        = "${var.name_prefix}-billing-${each.key}"
+  filename          = var.packages.layers[each.key].path
+  s3_bucket         = var.packages.layers[each.key].s3_bucket
+  s3_key            = var.packages.layers[each.key].s3_key
+  s3_object_version = var.packages.layers[each.key].s3_object_version
+  source_code_hash  = var.packages.layers[each.key].sha256_base64
 }
 
 module "function" {
@@ -98,10 +107,10 @@ module "function" {
   kms_key_arn = var.kms_key_arn
   settings    = var.function_settings
   alarms      = { enabled = var.alarms.enabled, topic_arns = var.alarms.topic_arns }
-  policy_json = each.value.policy
+  policy_json = local.policies[each.key]
   package     = var.packages.code
   layer_arns  = [for layer in aws_lambda_layer_version.this : layer.arn]
-  environment = each.value.environment
+  environment = local.environments[each.key]
 
   function = {
     name            = "${var.name_prefix}-${each.key}"

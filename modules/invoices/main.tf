@@ -37,91 +37,100 @@ locals {
     PRICE_PER_PAGE       = tostring(var.extraction.price_per_page)
   })
 
-  # The functions that share everything but their handler, policy and limits.
+  # The functions that share everything but their handler, policy, environment and limits.
   functions = {
     receive-invoices = {
       description = "Takes dropped invoices in, and starts a workflow for each"
       handler     = "receive_invoices"
-      policy      = data.aws_iam_policy_document.receive_invoices.json
       layers      = ["core", "invoices"]
       timeout     = 60
-      environment = local.workflow_environment
     }
     extract-invoice = {
       description = "Has a document read by Amazon Textract"
       handler     = "extract_invoice"
-      policy      = data.aws_iam_policy_document.extract_invoice.json
       layers      = ["core", "invoices", "documents"]
       timeout     = 300
-      environment = local.extraction_environment
     }
     finish-extraction = {
       description = "Collects what Amazon Textract read of a long document"
       handler     = "finish_extraction"
-      policy      = data.aws_iam_policy_document.finish_extraction.json
       layers      = ["core", "invoices", "documents"]
       timeout     = local.collecting_seconds
-      environment = local.extraction_environment
     }
     validate-invoice = {
       description = "Makes an invoice of what was read, and checks it"
       handler     = "validate_invoice"
-      policy      = data.aws_iam_policy_document.validate_invoice.json
       layers      = ["core", "invoices"]
       timeout     = 120
-      environment = merge(local.workflow_environment, {
-        JSON_CURRENCY = var.validation.json_currency
-        RULES_KEY     = local.rules_key
-        CHECKS = jsonencode({
-          confidence      = var.validation.confidence
-          refuse_past_due = var.validation.refuse_past_due
-          tolerance       = var.validation.tolerance
-        })
-      })
     }
     review-invoice = {
       description = "Waits for a person to decide about an invoice"
       handler     = "review_invoice"
-      policy      = data.aws_iam_policy_document.review_invoice.json
       layers      = ["core", "invoices"]
       timeout     = 60
-      environment = merge(local.workflow_environment, {
-        MAXIMUM_ESCALATIONS = tostring(var.review.maximum_escalations)
-      })
     }
     process-invoice = {
       description = "Numbers an invoice, unless it is there already"
       handler     = "process_invoice"
-      policy      = data.aws_iam_policy_document.process_invoice.json
       layers      = ["core", "invoices"]
       timeout     = 60
-      environment = local.table_environment
     }
     notify-invoice = {
       description = "Says what became of an invoice"
       handler     = "notify_invoice"
-      policy      = data.aws_iam_policy_document.notify_invoice.json
       layers      = ["core", "invoices"]
       timeout     = 60
-      environment = local.topics_environment
     }
     fail-invoice = {
       description = "Records which step of an invoice failed, and why"
       handler     = "fail_invoice"
-      policy      = data.aws_iam_policy_document.fail_invoice.json
       layers      = ["core", "invoices"]
       timeout     = 60
-      environment = local.topics_environment
     }
+  }
+
+  # Kept apart: whatever goes by the functions' names alone need not wait for the resources that these name.
+  policies = {
+    receive-invoices  = data.aws_iam_policy_document.receive_invoices.json
+    extract-invoice   = data.aws_iam_policy_document.extract_invoice.json
+    finish-extraction = data.aws_iam_policy_document.finish_extraction.json
+    validate-invoice  = data.aws_iam_policy_document.validate_invoice.json
+    review-invoice    = data.aws_iam_policy_document.review_invoice.json
+    process-invoice   = data.aws_iam_policy_document.process_invoice.json
+    notify-invoice    = data.aws_iam_policy_document.notify_invoice.json
+    fail-invoice      = data.aws_iam_policy_document.fail_invoice.json
+  }
+  environments = {
+    receive-invoices  = local.workflow_environment
+    extract-invoice   = local.extraction_environment
+    finish-extraction = local.extraction_environment
+    validate-invoice = merge(local.workflow_environment, {
+      JSON_CURRENCY = var.validation.json_currency
+      RULES_KEY     = local.rules_key
+      CHECKS = jsonencode({
+        confidence      = var.validation.confidence
+        refuse_past_due = var.validation.refuse_past_due
+        tolerance       = var.validation.tolerance
+      })
+    })
+    review-invoice = merge(local.workflow_environment, {
+      MAXIMUM_ESCALATIONS = tostring(var.review.maximum_escalations)
+    })
+    process-invoice = local.table_environment
+    notify-invoice  = local.topics_environment
+    fail-invoice    = local.topics_environment
   }
 }
 
 resource "aws_lambda_layer_version" "this" {
   for_each = toset(["core", "invoices", "documents"])
 
-  layer_name       = "${var.name_prefix}-invoices-${each.key}"
-  filename         = var.packages.layers[each.key].path
-  source_code_hash = var.packages.layers[each.key].sha256_base64
+  layer_name        = "${var.name_prefix}-invoices-${each.key}"
+  filename          = var.packages.layers[each.key].path
+  s3_bucket         = var.packages.layers[each.key].s3_bucket
+  s3_key            = var.packages.layers[each.key].s3_key
+  s3_object_version = var.packages.layers[each.key].s3_object_version
+  source_code_hash  = var.packages.layers[each.key].sha256_base64
 }
 
 module "function" {
@@ -133,10 +142,10 @@ module "function" {
   kms_key_arn = var.kms_key_arn
   settings    = var.function_settings
   alarms      = { enabled = var.alarms.enabled, topic_arns = var.alarms.topic_arns }
-  policy_json = each.value.policy
+  policy_json = local.policies[each.key]
   package     = var.packages.code
   layer_arns  = [for name in each.value.layers : aws_lambda_layer_version.this[name].arn]
-  environment = each.value.environment
+  environment = local.environments[each.key]
 
   function = {
     name            = "${var.name_prefix}-${each.key}"

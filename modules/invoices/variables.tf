@@ -28,10 +28,10 @@ variable "name_prefix" {
 }
 
 variable "packages" {
-  description = "Code zip and layers from scripts/build_lambdas.py (packages.json), with paths as seen from the root module."
+  description = "Code zip and layers from scripts/build_lambdas.py (packages.json): each is a file (`path`, as seen from the root module) or an object in S3 (`s3_bucket`, `s3_key` and, with versioning, `s3_object_version`)."
   type = object({
-    code   = object({ path = string, sha256_base64 = string })
-    layers = map(object({ path = string, sha256_base64 = string }))
+    code   = object({ sha256_base64 = string, path = optional(string), s3_bucket = optional(string), s3_key = optional(string), s3_object_version = optional(string) })
+    layers = map(object({ sha256_base64 = string, path = optional(string), s3_bucket = optional(string), s3_key = optional(string), s3_object_version = optional(string) }))
   })
   nullable = false
 

@@ -16,18 +16,21 @@ resource "aws_lambda_function" "this" {
   #checkov:skip=CKV_AWS_116:the failure destination of the event invoke config replaces the dead-letter queue
   #checkov:skip=CKV_AWS_50:tracing is on unless a setting turns it off; checkov reads no optional() default
   #checkov:skip=CKV_AWS_173:a customer managed key is a setting; the environment holds no secret
-  function_name    = var.function.name
-  description      = var.function.description
-  role             = aws_iam_role.this.arn
-  handler          = var.function.handler
-  runtime          = var.function.runtime
-  architectures    = [var.settings.architecture]
-  filename         = var.package.path
-  source_code_hash = var.package.sha256_base64
-  layers           = var.layer_arns
-  memory_size      = var.function.memory_mb
-  timeout          = var.function.timeout_seconds
-  kms_key_arn      = var.kms_key_arn
+  function_name     = var.function.name
+  description       = var.function.description
+  role              = aws_iam_role.this.arn
+  handler           = var.function.handler
+  runtime           = var.function.runtime
+  architectures     = [var.settings.architecture]
+  filename          = var.package.path
+  s3_bucket         = var.package.s3_bucket
+  s3_key            = var.package.s3_key
+  s3_object_version = var.package.s3_object_version
+  source_code_hash  = var.package.sha256_base64
+  layers            = var.layer_arns
+  memory_size       = var.function.memory_mb
+  timeout           = var.function.timeout_seconds
+  kms_key_arn       = var.kms_key_arn
 
   reserved_concurrent_executions = var.function.reserved_concurrency
 

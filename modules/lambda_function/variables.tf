@@ -61,9 +61,24 @@ variable "function" {
 
 # Apart from `function`: these come from other resources, and whatever needs only the name would wait for them.
 variable "package" {
-  description = "Zip with the code: `path` as seen from the root module, and the hash that tells a new one."
-  type        = object({ path = string, sha256_base64 = string })
-  nullable    = false
+  description = <<-EOT
+    Zip with the code and the hash that tells a new one: a file (`path`, as seen from the root module) or an object
+    in S3 (`s3_bucket`, `s3_key` and, with versioning, `s3_object_version`). The provider uploads files one after the
+    other and waits five seconds for each function; functions from S3 are made side by side.
+  EOT
+  type = object({
+    sha256_base64     = string
+    path              = optional(string)
+    s3_bucket         = optional(string)
+    s3_key            = optional(string)
+    s3_object_version = optional(string)
+  })
+  nullable = false
+
+  validation {
+    condition     = (var.package.path == null) != (var.package.s3_bucket == null || var.package.s3_key == null)
+    error_message = "package takes either a path, or an s3_bucket and an s3_key."
+  }
 }
 
 variable "layer_arns" {

@@ -80,9 +80,9 @@ resource "aws_lambda_layer_version" "this" {
   layer_name        = "${var.name_prefix}-reconciliation-${each.key}"
   source_code_hash  = var.packages.layers[each.key].sha256_base64
   filename          = contains(keys(local.layers_in_bucket), each.key) ? null : var.packages.layers[each.key].path
-  s3_bucket         = try(aws_s3_object.layer[each.key].bucket, null)
-  s3_key            = try(aws_s3_object.layer[each.key].key, null)
-  s3_object_version = try(aws_s3_object.layer[each.key].version_id, null)
+  s3_bucket         = try(aws_s3_object.layer[each.key].bucket, var.packages.layers[each.key].s3_bucket)
+  s3_key            = try(aws_s3_object.layer[each.key].key, var.packages.layers[each.key].s3_key)
+  s3_object_version = try(aws_s3_object.layer[each.key].version_id, var.packages.layers[each.key].s3_object_version)
 }
 
 resource "aws_s3_object" "layer" {

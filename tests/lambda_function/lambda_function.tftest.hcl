@@ -286,3 +286,22 @@ run "default_bus" {
     error_message = "The ARN of a rule on the default bus has no bus in it."
   }
 }
+
+run "code_from_s3" {
+  command = plan
+  module { source = "../../modules/lambda_function" }
+
+  variables {
+    package = { sha256_base64 = "x", s3_bucket = "releases", s3_key = "finops.zip", s3_object_version = "v1" }
+  }
+
+  assert {
+    condition = (
+      aws_lambda_function.this.filename == null
+      && aws_lambda_function.this.s3_bucket == "releases"
+      && aws_lambda_function.this.s3_key == "finops.zip"
+      && aws_lambda_function.this.s3_object_version == "v1"
+    )
+    error_message = "A package may be an object in S3."
+  }
+}

@@ -137,3 +137,15 @@ run "refuses_a_duration_of_zero_percent" {
   variables { alarms = { duration_percent = 0 } }
   expect_failures = [var.alarms]
 }
+
+run "refuses_package_in_two_places" {
+  command = plan
+  variables { package = { sha256_base64 = "x", path = "finops.zip", s3_bucket = "releases", s3_key = "finops.zip" } }
+  expect_failures = [var.package]
+}
+
+run "refuses_package_in_no_place" {
+  command = plan
+  variables { package = { sha256_base64 = "x", s3_bucket = "releases" } }
+  expect_failures = [var.package]
+}
