@@ -32,6 +32,7 @@ class CloudUnderTest:
     def __init__(self, cloud: LocalCloud) -> None:
         self.settings = cloud.settings
         self.endpoint_url = cloud.endpoint_url
+        self.port = int(self.endpoint_url.rpartition(":")[2])
         self.capabilities = Capabilities(self.endpoint_url)
 
     def account_session(self, account_id: str = MANAGEMENT_ACCOUNT) -> AccountSession:
@@ -65,10 +66,8 @@ def local_cloud() -> Iterator[CloudUnderTest]:
 
     It ends with the session, however that ends. With LOCALSTACK_HOST nothing is started.
     """
-    with fresh_settings() as fresh:
-        settings = replace(fresh, external=os.environ.get("LOCALSTACK_HOST") or None)
-        with LocalCloud(settings) as cloud:
-            yield CloudUnderTest(cloud)
+    with named_or_fresh_cloud() as cloud:
+        yield cloud
 
 
 @pytest.fixture
@@ -89,6 +88,15 @@ def _needed_capabilities(request: pytest.FixtureRequest) -> None:
             cloud: CloudUnderTest = request.getfixturevalue("local_cloud")
             if reason := cloud.capabilities.lacking(capability):
                 pytest.skip(f"{cloud.endpoint_url} lacks {capability}: {reason}")
+
+
+@contextmanager
+def named_or_fresh_cloud() -> Iterator[CloudUnderTest]:
+    """The endpoint that LOCALSTACK_HOST names, else a fresh cloud of our own."""
+    with fresh_settings() as fresh:
+        settings = replace(fresh, external=os.environ.get("LOCALSTACK_HOST") or None)
+        with LocalCloud(settings) as cloud:
+            yield CloudUnderTest(cloud)
 
 
 @contextmanager

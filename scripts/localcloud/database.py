@@ -15,6 +15,7 @@ from pathlib import Path
 
 from localcloud.processes import ProcessRecord, spawn, wait_until
 from localcloud.settings import LocalCloudError, Settings
+from localcloud.snapshot import Snapshot, copy_tree
 
 # Not always on the path of a user or of a Make target.
 _PROGRAM_FOLDERS = ("/usr/sbin", "/usr/local/sbin", "/usr/local/bin", "/opt/homebrew/bin")
@@ -56,10 +57,11 @@ class Database:
     def __init__(self, settings: Settings) -> None:
         self._log = settings.logs / "database.log"
         self._persist = settings.persist
+        self._snapshot = Snapshot(settings.snapshot) if settings.snapshot else None
         # MariaDB does not run as root. Root hands the folder to the user of the package.
         self._user = "mysql" if os.geteuid() == 0 else None
         self.folder = _folder_for(settings.local_dir, self._user)
-        self._data = self.folder / "data"
+        self.data = self.folder / "data"
 
     @property
     def socket(self) -> Path:
@@ -82,14 +84,17 @@ class Database:
             self._own(self.socket.parent)
         self.socket.unlink(missing_ok=True)
         if not self._persist:
-            shutil.rmtree(self._data, ignore_errors=True)
-        if not self._data.exists():
-            self._install(record)
+            shutil.rmtree(self.data, ignore_errors=True)
+        if not self.data.exists():
+            if self._snapshot:
+                copy_tree(self._snapshot.database, self.data)
+            else:
+                self._install(record)
         server = spawn(
             [
                 program("mariadbd") or "mariadbd",
                 "--no-defaults",
-                f"--datadir={self._data}",
+                f"--datadir={self.data}",
                 f"--socket={self.socket}",
                 f"--pid-file={self.folder / 'mariadb.pid'}",
                 *_OPTIONS,
@@ -110,7 +115,7 @@ class Database:
         record.end(_STOP_SECONDS if self._persist else 0)
         self.socket.unlink(missing_ok=True)
         if not self._persist:
-            shutil.rmtree(self._data, ignore_errors=True)
+            shutil.rmtree(self.data, ignore_errors=True)
         if self.socket.parent != self.folder and self.socket.parent.is_dir():
             self.socket.parent.rmdir()
 
@@ -146,7 +151,7 @@ class Database:
         record(ProcessRecord.of(installer.pid))
         if installer.wait():
             raise LocalCloudError(f"mariadb-install-db failed; its log is {self._log}")
-        fresh.rename(self._data)
+        fresh.rename(self.data)
 
     def _environment(self) -> dict[str, str]:
         return {

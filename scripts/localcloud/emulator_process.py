@@ -18,6 +18,7 @@ from typing import Any
 
 from localcloud.processes import ProcessRecord, spawn, wait_until
 from localcloud.settings import REPOSITORY, SCRIPTS, LocalCloudError, Settings
+from localcloud.snapshot import Snapshot
 
 HOST = "127.0.0.1"
 _START_SECONDS = 60.0
@@ -118,8 +119,12 @@ class EmulatorProcess:
         }
         stale = folders["TMPDIR"] if self._settings.persist else self._folder
         shutil.rmtree(stale, ignore_errors=True)
+        snapshot = self._settings.snapshot
+        if snapshot and not folders["STATE_DIR"].exists():
+            Snapshot(snapshot).restore_emulator(self._settings.local_dir, self.port)
         for folder in folders.values():
             folder.mkdir(parents=True, exist_ok=True)
+        keeps_state = str(int(self._settings.persist or snapshot is not None))
         return {
             **{name: os.environ[name] for name in _INHERITED if name in os.environ},
             **{name: str(folder) for name, folder in folders.items()},
@@ -143,8 +148,8 @@ class EmulatorProcess:
             "SFN_WAIT_SCALE": self._settings.emulator_environment.get(
                 "FINOPS_STATE_RETRY_SCALE", "1"
             ),
-            "PERSIST_STATE": str(int(self._settings.persist)),
-            "S3_PERSIST": str(int(self._settings.persist)),
+            "PERSIST_STATE": keeps_state,
+            "S3_PERSIST": keeps_state,
             "FINOPS_LOCAL_CLOUD_ID": self._cloud_id,
             "FINOPS_DATABASE_SOCKET": str(self._database_socket),
             # What reads documents needs packages that functions must not find by chance.

@@ -19,6 +19,7 @@ _OWN = {
     "FINOPS_DATABASE",
     "FINOPS_PERSIST",
     "FINOPS_EMULATOR_PYTHON",
+    "FINOPS_SNAPSHOT",
 }
 
 _WORDS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
@@ -39,6 +40,8 @@ class Settings:
         database: Run a private MariaDB behind the RDS Data API.
         persist: Keep all state when it stops; otherwise each start is a fresh one.
         emulator_python: Interpreter that has MiniStack installed.
+        snapshot: Folder of a deployment (see ``localcloud.snapshot``) that a cloud without a state
+            of its own starts as a copy of.
         external: ``host`` or ``host:port`` of an endpoint already running, used instead.
         emulator_environment: Other ``FINOPS_*`` variables, which extensions may read.
     """
@@ -49,6 +52,7 @@ class Settings:
     database: bool = True
     persist: bool = True
     emulator_python: Path = REPOSITORY / ".local" / "emulator-venv" / "bin" / "python"
+    snapshot: Path | None = None
     external: str | None = None
     emulator_environment: Mapping[str, str] = field(default_factory=dict)
 
@@ -73,6 +77,7 @@ class Settings:
             database=_switch(given, "FINOPS_DATABASE", otherwise=default.database),
             persist=_switch(given, "FINOPS_PERSIST", otherwise=default.persist),
             emulator_python=folder("FINOPS_EMULATOR_PYTHON", default.emulator_python),
+            snapshot=Path(given["FINOPS_SNAPSHOT"]) if "FINOPS_SNAPSHOT" in given else None,
             external=given.get("LOCALSTACK_HOST"),
             emulator_environment={
                 key: value
@@ -90,6 +95,7 @@ class Settings:
             "FINOPS_DATABASE": str(self.database).lower(),
             "FINOPS_PERSIST": str(self.persist).lower(),
             "FINOPS_EMULATOR_PYTHON": str(self.emulator_python),
+            "FINOPS_SNAPSHOT": str(self.snapshot or ""),
             "LOCALSTACK_HOST": self.external or "",
             **self.emulator_environment,
         }

@@ -28,8 +28,8 @@ from localcloud.settings import REPOSITORY, LocalCloudError, Settings
 ENVIRONMENTS = REPOSITORY / "environments"
 MODULES = REPOSITORY / "modules"
 
-#: Most of an apply is spent waiting for queues, so far more than Terraform's ten run side by side.
-PARALLELISM = 30
+#: Most of an apply is spent waiting for queues: far more than Terraform's ten run side by side.
+PARALLELISM = 100
 
 _PROVIDER = Path("registry.terraform.io", "hashicorp", "aws")
 
@@ -169,6 +169,8 @@ class Terraform:
                     for name, output in event["outputs"].items()
                     if output.get("action", "noop") != "noop"
                 ]
+        if not changes:
+            self._stamp.write_text(self._digest())
         return changes
 
     def apply(self, on_progress: ProgressCallback | None = None) -> int:
@@ -176,7 +178,7 @@ class Terraform:
         return self._change("apply", on_progress)
 
     def is_applied(self) -> bool:
-        """Whether nothing that an apply would read has changed since the last one.
+        """Whether all that a plan reads is as it was when an apply or a plan left nothing to do.
 
         A plan that finds nothing takes 20 seconds, most of them to start the provider.
         """

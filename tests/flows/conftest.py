@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from finops.cli.main import main
+from localcloud.deployed import deployed
+from localcloud.snapshot import Snapshot
+from localcloud.supervisor import LocalCloud
 from localcloud.terraform import local_environment
-from tests.conftest import CloudUnderTest
+from tests.conftest import CloudUnderTest, fresh_settings, named_or_fresh_cloud
 from tests.flows.audit import AuditTrail
 from tests.flows.billing import BillingFlow
 from tests.flows.deployment import OTHER_SPOKE, SPOKE, Deployment
@@ -48,25 +53,46 @@ NEEDED = (
 )
 
 
+#: Terraform's variables for the deployment of the flow tests.
+VARIABLES: dict[str, Any] = {
+    "repair_schedule": "rate(12 hours)",  # drift is looked for on request
+    "further_spoke_account_ids": list(FURTHER_SPOKES),
+    "billing_loading": {"large_file_bytes": LARGE_FILE_BYTES, "chunk_bytes": 100_000},
+    # Whoever waits for a job that is lost asks again after this long.
+    "invoice_extraction": {"timeout_seconds": 60},
+    "invoice_review": {"days": REVIEW_SECONDS / 86400, "maximum_escalations": 1},
+}
+
+
+@pytest.fixture(scope="session")
+def local_cloud() -> Iterator[CloudUnderTest]:
+    """A cloud with management account and two spokes, as Terraform deploys them.
+
+    It starts as a copy of a deployment that is made once for all workers. An endpoint that
+    LOCALSTACK_HOST names is deployed to.
+    """
+    if os.environ.get("LOCALSTACK_HOST"):
+        with named_or_fresh_cloud() as cloud:
+            yield cloud
+        return
+    with fresh_settings() as settings:
+        snapshot = deployed(settings, **VARIABLES).folder
+    with fresh_settings() as settings, LocalCloud(replace(settings, snapshot=snapshot)) as cloud:
+        yield CloudUnderTest(cloud)
+
+
 @pytest.fixture(scope="session")
 def outputs(local_cloud: CloudUnderTest) -> dict[str, Any]:
-    """Management account and two spokes, deployed by Terraform; drift is looked for on request.
+    """Terraform's outputs of the deployment.
 
     Flows are skipped by the name of what the endpoint lacks for them.
     """
     for capability in NEEDED:
         if reason := local_cloud.capabilities.lacking(capability):
             pytest.skip(f"{local_cloud.endpoint_url} lacks {capability}: {reason}")
-    terraform = local_environment(
-        local_cloud.settings,
-        repair_schedule="rate(12 hours)",
-        further_spoke_account_ids=list(FURTHER_SPOKES),
-        billing_loading={"large_file_bytes": LARGE_FILE_BYTES, "chunk_bytes": 100_000},
-        # Whoever waits for a job that is lost asks again after this long.
-        invoice_extraction={"timeout_seconds": 60},
-        invoice_review={"days": REVIEW_SECONDS / 86400, "maximum_escalations": 1},
-    )
-    terraform.variables = {**terraform.variables, "endpoint_url": local_cloud.endpoint_url}
+    if snapshot := local_cloud.settings.snapshot:
+        return Snapshot(snapshot).outputs(local_cloud.port)
+    terraform = local_environment(local_cloud.settings, **VARIABLES)
     terraform.init()
     terraform.apply()
     return terraform.output()

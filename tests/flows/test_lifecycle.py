@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from localcloud.deployed import deployed
 from localcloud.endpoints import account_session
+from localcloud.snapshot import Snapshot
 from localcloud.supervisor import LocalCloud
 from localcloud.terraform import Terraform, local_environment
 from tests.conftest import fresh_settings
+from tests.flows.conftest import VARIABLES
 from tests.flows.deployment import OTHER_SPOKE, SPOKE, Deployment
 
 pytestmark = [pytest.mark.flow, pytest.mark.xdist_group("lifecycle")]
@@ -20,14 +25,22 @@ HUB = "111111111111"
 
 @pytest.fixture(scope="module")
 def cloud() -> Iterator[LocalCloud]:
-    with fresh_settings() as settings, LocalCloud(settings) as running:
-        yield running
+    """A copy of what was applied just now, so that it also shows what a copy is worth."""
+    with fresh_settings() as first:
+        snapshot = deployed(first, again=True, **VARIABLES)
+        with (
+            fresh_settings() as settings,
+            LocalCloud(replace(settings, snapshot=snapshot.folder)) as running,
+        ):
+            yield running
 
 
 @pytest.fixture(scope="module")
 def terraform(cloud: LocalCloud) -> Terraform:
-    made = local_environment(cloud.settings, repair_schedule="rate(12 hours)")
-    made.variables = {**made.variables, "endpoint_url": cloud.endpoint_url}
+    made = local_environment(cloud.settings, **VARIABLES)
+    Snapshot(cloud.settings.snapshot or Path()).restore_terraform(
+        cloud.settings.local_dir, int(cloud.endpoint_url.rpartition(":")[2])
+    )
     made.init()
     return made
 
@@ -83,15 +96,14 @@ def test_a_deployment_from_its_apply_to_a_destroy_that_leaves_nothing(
     cloud: LocalCloud, terraform: Terraform
 ) -> None:
     """One story, since each apply takes the provider a minute."""
-    terraform.apply()
     kinds = {one.partition(" ")[2] for one in inventory(cloud.endpoint_url)}
     assert kinds == set(LISTINGS), "a listing that finds nothing now would prove nothing later"
     assert terraform.plan() == []
 
     deployment = Deployment(url=cloud.endpoint_url, outputs=terraform.output()["budgets"])
     edit_and_damage(deployment)
-    assert terraform.plan() == []
     assert terraform.is_applied()
+    assert terraform.plan() == []
 
     terraform.destroy()
     assert inventory(cloud.endpoint_url) == {}
