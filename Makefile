@@ -3,29 +3,31 @@
 .NOTPARALLEL:
 SHELL := /bin/bash
 PY := .venv/bin/python
+# More than cores: tests of whole flows mostly wait.
+WORKERS := $(shell echo $$(( 2 + 2 * $$(getconf _NPROCESSORS_ONLN) )))
 # The local cloud has its own way; AWS is deployed to by plain Terraform.
 run_terraform = $(if $(filter local,$(ENV)),$(PY) -m localcloud.terraform $1 local,scripts/deploy.sh $1 $(ENV))
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: cloud-ready ## Set up everything, run the flows on real input, leave the local cloud up
+demo: demo-ready ## Set up everything, run the flows on real input, leave the local cloud up
 	@$(PY) scripts/demo.py
 
-test: cloud-ready browser-ready ## Run every suite, on its own ports and state (ARGS="-k budgets" selects)
-	@$(PY) -m pytest -n auto --maxprocesses 4 --dist loadgroup $(ARGS)
+test: test-ready ## Run every suite, on its own ports and state (ARGS="-k budgets" selects)
+	@$(PY) -m pytest -n $(WORKERS) --dist loadgroup $(ARGS)
 
-bench: cloud-ready browser-ready ## Measure speed and memory against goals (ARGS=--strict fails where one is missed)
+bench: test-ready ## Measure speed and memory against goals (ARGS=--strict fails where one is missed)
 	@$(PY) -m pytest tests/benchmarks -m benchmark -s $(ARGS)
 
-up: cloud-ready ## Start the local cloud and deploy environments/local to it
+up: demo-ready ## Start the local cloud and deploy environments/local to it
 	@$(PY) -m localcloud up
 	@$(PY) -m localcloud.terraform apply local
 
-down: dev-ready ## Stop the local cloud
+down: run-ready ## Stop the local cloud
 	@$(PY) -m localcloud down
 
-status: dev-ready ## Show what of the local cloud runs
+status: run-ready ## Show what of the local cloud runs
 	@$(PY) -m localcloud status
 
 lint: ## Check style, types, layers and Terraform code (what pre-commit and CI run)
@@ -39,12 +41,12 @@ fmt: dev-ready ## Format Python and Terraform code, and write the modules' input
 	@$(PY) scripts/document_modules.py
 	@terraform fmt -recursive
 
-console: cloud-ready ## Start the local cloud and the web console on it (http://127.0.0.1:8501)
+console: console-ready ## Start the local cloud and the web console on it (http://127.0.0.1:8501)
 	@$(PY) -m localcloud up
 	@$(PY) -m localcloud.terraform apply local
 	@$(PY) -m console
 
-build: dev-ready ## Build the Lambda packages for AWS and for the local cloud
+build: run-ready ## Build the Lambda packages for AWS and for the local cloud
 	@$(PY) scripts/build_lambdas.py --target lambda
 	@$(PY) scripts/build_lambdas.py --target local
 
@@ -61,22 +63,30 @@ clean: ## Stop the local cloud, remove environments, packages, state and caches
 	@if [[ -x $(PY) ]]; then $(PY) -m localcloud down; fi
 	rm -rf .venv .local build .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info
 
+run-ready:
+	@scripts/bootstrap run
+
 dev-ready:
 	@scripts/bootstrap dev
 
-browser-ready:
-	@scripts/bootstrap browser
+demo-ready:
+	@scripts/bootstrap terraform database ocr emulator run
+	@$(PY) scripts/build_lambdas.py --target local --quiet
 
-cloud-ready:
+test-ready:
+	@scripts/bootstrap terraform database ocr emulator browser dev
+	@$(PY) scripts/build_lambdas.py --target local --quiet
+
+console-ready:
 	@scripts/bootstrap terraform database ocr emulator dev
 	@$(PY) scripts/build_lambdas.py --target local --quiet
 
 deploy-ready:
 	@[[ -d "environments/$(ENV)" && -n "$(ENV)" ]] || \
 		{ echo "usage: make $(MAKECMDGOALS) ENV=dev/management (a folder of environments/)" >&2; exit 2; }
-	@scripts/bootstrap terraform dev
+	@scripts/bootstrap terraform run
 	@$(PY) scripts/build_lambdas.py --target $(if $(filter local,$(ENV)),local,lambda) --quiet
 
 # A folder is called console, too.
 .PHONY: help demo test bench up down status lint fmt console build plan apply lock clean \
-	dev-ready browser-ready cloud-ready deploy-ready
+	run-ready dev-ready demo-ready test-ready console-ready deploy-ready

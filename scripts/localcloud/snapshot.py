@@ -52,7 +52,7 @@ class Snapshot:
     def _moved(self, text: bytes, port: int) -> bytes:
         """Queue URLs and the like name the address at which a cloud answers."""
         taken_at = json.loads(self._description.read_text())["port"]
-        return re.sub(rb"127\.0\.0\.1:%d(?!\d)" % taken_at, b"127.0.0.1:%d" % port, text)
+        return re.sub(rb"(127\.0\.0\.1|localhost):%d(?!\d)" % taken_at, rb"\1:%d" % port, text)
 
     @property
     def _description(self) -> Path:
