@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import csv
-import gzip
 import json
 import os
-from collections.abc import Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -20,39 +18,8 @@ from finops.reconciliation.mapping import Ownership, TagRule
 from finops.reconciliation.ports import ChargeQuery, Detail
 from finops.shared.errors import RejectedInput
 from finops.shared.periods import Month
+from tests.reconciliation.export_files import Row, focus, write
 from tests.reconciliation.fakes import OCTOBER
-
-Row = Mapping[str, str]
-
-
-def focus(cost: str, **cells: str) -> Row:
-    return {
-        "BillingAccountId": "111111111111",
-        "SubAccountId": "222222222222",
-        "SubAccountName": "payments",
-        "ServiceName": "Amazon EC2",
-        "BillingPeriodStart": "2026-10-01 00:00:00",
-        "BillingPeriodEnd": "2026-11-01 00:00:00",
-        "ChargePeriodStart": "2026-10-05 13:00:00",
-        "ChargeCategory": "Usage",
-        "ChargeClass": "",
-        "BilledCost": cost,
-        "EffectiveCost": cost,
-        "BillingCurrency": "USD",
-        "InvoiceId": "INV-1",
-        "InvoiceIssuerName": "Amazon Web Services, Inc.",
-        "Tags": '{"team": "fraud"}',
-        **cells,
-    }
-
-
-def write(path: Path, rows: Sequence[Row]) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with gzip.open(path, "wt") if path.suffix == ".gz" else path.open("w") as file:
-        writer = csv.DictWriter(file, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
-    return path
 
 
 def query(detail: Detail = Detail.MONTHS, **facts: object) -> ChargeQuery:
