@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import uuid
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
 import streamlit as st
 
+from console.audit_events import console_event
 from console.identity import User
 from console.reports import ReportShelf
 from finops.deployment.audit import AuditDeployment
@@ -20,7 +19,7 @@ from finops.deployment.clients import Aws
 from finops.deployment.environment import Environment
 from finops.deployment.invoices import InvoiceDeployment
 from finops.invoices.review import ReviewDesk
-from finops.shared.audit import AuditEvent, AuditRecorder, NoAudit
+from finops.shared.audit import AuditRecorder, NoAudit
 from finops.shared.errors import ConfigurationError
 
 
@@ -64,17 +63,8 @@ class Services:
             version: Identifies this change of the subject; random where it is left out.
             details: Further facts, small enough for an audit entry.
         """
-        facts: Mapping[str, Any] = details
         self.recorder.record(
-            AuditEvent(
-                stream="console",
-                action=action,
-                actor=user.name,
-                subject=subject,
-                version=version or uuid.uuid4().hex,
-                occurred_at=datetime.now(UTC),
-                details={"role": user.role.value, **facts},
-            )
+            console_event(user, action, subject, version, details, datetime.now(UTC))
         )
 
 
