@@ -74,7 +74,7 @@ class FakeStatuses(Fallible):
             [one for one in self.items.values() if account_id in (None, one.key.account_id)]
         )
 
-    def open(self, status: BudgetStatus) -> bool:
+    def begin(self, status: BudgetStatus) -> bool:
         def effect() -> bool:
             standing = self.items.get(status.key)
             if standing and not (
@@ -96,9 +96,9 @@ class FakeStatuses(Fallible):
             self.items[status.key] = kept if standing else status
             return True
 
-        return bool(self._step("open", effect))
+        return bool(self._step("begin", effect))
 
-    def fail(self, key: BudgetKey, version: str, error: FinOpsError) -> bool:
+    def mark_failed(self, key: BudgetKey, version: str, error: FinOpsError) -> bool:
         def effect() -> bool:
             standing = self.items.get(key)
             if not standing or standing.version != version:
@@ -115,9 +115,9 @@ class FakeStatuses(Fallible):
             )
             return True
 
-        return bool(self._step("fail", effect))
+        return bool(self._step("mark_failed", effect))
 
-    def close(self, result: BudgetResult) -> bool:
+    def record_result(self, result: BudgetResult) -> bool:
         def effect() -> bool:
             standing = self.items.get(result.key)
             if not standing or standing.version != result.version:
@@ -134,7 +134,7 @@ class FakeStatuses(Fallible):
             )
             return True
 
-        return bool(self._step("close", effect))
+        return bool(self._step("record_result", effect))
 
 
 class FakeParameters(Fallible):

@@ -103,7 +103,7 @@ def reported(sequence: int = 1, **facts: Any) -> BudgetResult:
 
 def test_a_status_survives_the_table(statuses: DynamoStatusTable) -> None:
     wanted = opened(request_id="r", document="{}", amount="100.00", updated_by="ann")
-    assert statuses.open(wanted)
+    assert statuses.begin(wanted)
     assert statuses.get(KEY) == wanted
     assert list(statuses.all()) == [wanted]
     assert list(statuses.all(ACCOUNT)) == [wanted]
@@ -111,40 +111,40 @@ def test_a_status_survives_the_table(statuses: DynamoStatusTable) -> None:
 
 
 def test_an_older_version_is_not_opened(statuses: DynamoStatusTable) -> None:
-    assert statuses.open(opened(9))
-    assert not statuses.open(opened(8))
-    assert statuses.open(opened(10))
+    assert statuses.begin(opened(9))
+    assert not statuses.begin(opened(8))
+    assert statuses.begin(opened(10))
 
 
 def test_a_version_is_opened_again_until_it_has_ended(statuses: DynamoStatusTable) -> None:
-    assert statuses.open(opened())
-    assert statuses.open(opened())
-    assert statuses.fail(KEY, edit_version("1"), TransientFailure("x", code="x"))
-    assert statuses.open(opened())
-    assert statuses.close(reported())
-    assert not statuses.open(opened())
+    assert statuses.begin(opened())
+    assert statuses.begin(opened())
+    assert statuses.mark_failed(KEY, edit_version("1"), TransientFailure("x", code="x"))
+    assert statuses.begin(opened())
+    assert statuses.record_result(reported())
+    assert not statuses.begin(opened())
 
 
 def test_only_a_pending_version_fails(statuses: DynamoStatusTable) -> None:
     error = ConfigurationError("gone", code="no_answer", step="apply_budget", remedy="Look")
-    statuses.open(opened(2))
-    assert not statuses.fail(KEY, edit_version("1"), error)
-    assert statuses.fail(KEY, edit_version("2"), error)
+    statuses.begin(opened(2))
+    assert not statuses.mark_failed(KEY, edit_version("1"), error)
+    assert statuses.mark_failed(KEY, edit_version("2"), error)
     found = statuses.get(KEY)
     assert found is not None
     assert (found.status, found.error_code) == (Status.FAILED, "no_answer")
     assert found.error == "gone (step apply_budget). Look"
     # Whoever was killed before saying so finds it as it left it; another reason comes too late.
-    assert statuses.fail(KEY, edit_version("2"), error)
-    assert not statuses.fail(KEY, edit_version("2"), TransientFailure("x", code="x"))
+    assert statuses.mark_failed(KEY, edit_version("2"), error)
+    assert not statuses.mark_failed(KEY, edit_version("2"), TransientFailure("x", code="x"))
     assert statuses.get(KEY) == found
 
 
 def test_a_report_ends_its_own_version_only(statuses: DynamoStatusTable) -> None:
-    assert not statuses.close(reported(1))
-    statuses.open(opened(2))
-    assert not statuses.close(reported(1))
-    assert statuses.close(reported(2))
+    assert not statuses.record_result(reported(1))
+    statuses.begin(opened(2))
+    assert not statuses.record_result(reported(1))
+    assert statuses.record_result(reported(2))
     found = statuses.get(KEY)
     assert found is not None
     assert (found.status, found.applied_amount, found.latency_ms) == (
@@ -155,19 +155,19 @@ def test_a_report_ends_its_own_version_only(statuses: DynamoStatusTable) -> None
 
 
 def test_reports_that_arrive_out_of_order_leave_the_last(statuses: DynamoStatusTable) -> None:
-    statuses.open(opened())
+    statuses.begin(opened())
     failed = reported(status=Status.FAILED, error=TransientFailure("x", code="x"))
-    assert statuses.close(reported(reported_at=NOW + timedelta(seconds=2)))
-    assert not statuses.close(failed)
+    assert statuses.record_result(reported(reported_at=NOW + timedelta(seconds=2)))
+    assert not statuses.record_result(failed)
     found = statuses.get(KEY)
     assert found is not None
     assert found.status is Status.APPLIED
 
 
 def test_a_rejected_edit_keeps_what_was_applied_and_published(statuses: DynamoStatusTable) -> None:
-    statuses.open(opened(1, document="{}"))
-    statuses.close(reported(1))
-    statuses.open(opened(2, status=Status.REJECTED, error="no", amount="abc"))
+    statuses.begin(opened(1, document="{}"))
+    statuses.record_result(reported(1))
+    statuses.begin(opened(2, status=Status.REJECTED, error="no", amount="abc"))
     found = statuses.get(KEY)
     assert found is not None
     assert (found.status, found.amount) == (Status.REJECTED, "abc")

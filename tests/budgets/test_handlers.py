@@ -194,7 +194,7 @@ def test_terraform_applies_what_is_there_and_removes_it_at_the_end(wired: Wired)
 
 
 def test_a_result_is_recorded_for_its_sender_only(wired: Wired) -> None:
-    wired.statuses.open(_pending())
+    wired.statuses.begin(_pending())
     assert call(handlers.record_budget_result, event("budget_result")) == {"recorded": True}
     assert wired.statuses.items[KEY].status is Status.APPLIED
     with pytest.raises(RejectedInput, match="333333333333 reported"):
@@ -202,7 +202,7 @@ def test_a_result_is_recorded_for_its_sender_only(wired: Wired) -> None:
 
 
 def test_a_deadline_fails_what_is_pending_and_only_bad_messages_come_again(wired: Wired) -> None:
-    wired.statuses.open(_pending())
+    wired.statuses.begin(_pending())
     assert call(handlers.expire_pending_budget, event("deadlines")) == {
         "batchItemFailures": [{"itemIdentifier": "2e1424d4-f796-459a-8184-9c92662be6da"}]
     }

@@ -102,9 +102,9 @@ class World:
         try:
             done = self.publisher.publish(edit)
         except Exception as error:
-            self.publisher.record([(edit, error)])
+            self.publisher.audit([(edit, error)])
             raise
-        self.publisher.record([(edit, done)])
+        self.publisher.audit([(edit, done)])
         return done
 
     @property
@@ -614,7 +614,7 @@ def test_a_failed_edit_is_audited_once_for_each_way_to_fail(world: World) -> Non
 
 def test_later_edits_that_were_not_tried_are_not_audited(world: World) -> None:
     edits = [change(1), change(2, sequence=2)]
-    world.publisher.record([(one, THROTTLED) for one in edits])
+    world.publisher.audit([(one, THROTTLED) for one in edits])
     assert [one.version.split()[0] for one in world.audit.events] == [edits[0].version]
 
 

@@ -65,7 +65,7 @@ def finops(
 def answer(tables: Any, status: Status, **facts: Any) -> None:
     """End the newest edit of the account's budget, as the flow would."""
     row = tables.get_item(Key={"account_id": ACCOUNT, "budget_name": "monthly-total"})["Item"]
-    DynamoStatusTable(boto3.client("dynamodb"), "finops-budget-status").open(
+    DynamoStatusTable(boto3.client("dynamodb"), "finops-budget-status").begin(
         BudgetStatus(
             key=BudgetKey(account_id=ACCOUNT, budget_name="monthly-total"),
             version=edit_version("1"),

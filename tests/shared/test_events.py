@@ -12,7 +12,7 @@ from finops.shared.events import (
     CreatedObject,
     created_objects,
     handle_messages,
-    retry_soon,
+    shorten_visibility,
     workflow_error_message,
 )
 from finops.shared.observability import status_metric
@@ -98,12 +98,12 @@ def test_only_messages_that_fail_are_delivered_again() -> None:
 def test_a_retry_waits_longer_each_time_up_to_a_quarter_of_an_hour() -> None:
     queue = Queue()
     for deliveries in (1, 2, 3, 400):
-        retry_soon(queue, "queue", message(deliveries), first_delay=10)
+        shorten_visibility(queue, "queue", message(deliveries), first_delay=10)
     assert list(queue.delays.values()) == [10, 30, 90, 900]
 
 
 def test_a_retry_that_cannot_be_hastened_is_no_failure() -> None:
-    retry_soon(object(), "queue", message(1), first_delay=10)
+    shorten_visibility(object(), "queue", message(1), first_delay=10)
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from finops.audit.messages import decode_message
 from finops.audit.service import EntryAppender, HeadWriter
 from finops.shared.aws import client
 from finops.shared.errors import RejectedInput
-from finops.shared.events import batch_response, retry_soon
+from finops.shared.events import batch_response, shorten_visibility
 from finops.shared.observability import MetricUnit, logger, metrics
 
 #: Seconds until entries that could not be written are retried.
@@ -52,7 +52,9 @@ def append_audit_entries(event: Mapping[str, Any], _context: LambdaContext) -> d
             logger.exception("audit entries could not be written", extra={"stream": stream})
             failed.extend(messages)
     for message in failed:
-        retry_soon(client("sqs"), os.environ["QUEUE_URL"], message, first_delay=_FIRST_RETRY_DELAY)
+        shorten_visibility(
+            client("sqs"), os.environ["QUEUE_URL"], message, first_delay=_FIRST_RETRY_DELAY
+        )
     return batch_response(one["messageId"] for one in failed)
 
 

@@ -34,7 +34,7 @@ from finops.shared.errors import FinOpsError
 from finops.shared.events import (
     created_objects,
     handle_messages,
-    retry_soon,
+    shorten_visibility,
     workflow_error_message,
 )
 from finops.shared.observability import MetricUnit, logger, metrics, status_metric
@@ -64,7 +64,7 @@ def load_billing_file(event: Mapping[str, Any], context: LambdaContext) -> dict[
         event,
         load,
         failure="the file could not be loaded and will be retried",
-        on_failure=lambda message: retry_soon(
+        on_failure=lambda message: shorten_visibility(
             client("sqs"), os.environ["QUEUE_URL"], message, first_delay=_FIRST_RETRY_DELAY
         ),
     )

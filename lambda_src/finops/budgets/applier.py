@@ -11,8 +11,8 @@ from finops.budgets.domain import (
     BudgetKey,
     Status,
     Threshold,
+    decimal_text,
     notification_changes,
-    plain,
 )
 from finops.budgets.ports import (
     BudgetResult,
@@ -105,7 +105,7 @@ class BudgetApplier:
                 remedy=error.remedy,
             ) from error
         try:
-            action, document = self._settle(document, found[0])
+            action, document = self._converge_on_latest(document, found[0])
         except FinOpsError as error:
             self._results.report([self._result(document, "failed", error)])
             if isinstance(error, TransientFailure):
@@ -116,9 +116,11 @@ class BudgetApplier:
             self._results.report([result])
         return result
 
-    def _settle(self, document: BudgetDocument, version: int) -> tuple[str, BudgetDocument]:
+    def _converge_on_latest(
+        self, document: BudgetDocument, version: int
+    ) -> tuple[str, BudgetDocument]:
         """Apply until the parameter that was applied is the one that stands."""
-        action = self._bring_about(document)
+        action = self._converge(document)
         for _ in range(MAX_ROUNDS):
             if action == "unchanged":
                 return action, document
@@ -127,7 +129,7 @@ class BudgetApplier:
                 return action, document
             version = latest[0]
             document = self._own_document(document.key.budget_name, latest[1])
-            repeated = self._bring_about(document)
+            repeated = self._converge(document)
             if repeated == "unchanged":
                 return action, document
             action = repeated
@@ -137,7 +139,7 @@ class BudgetApplier:
             step="apply_budget",
         )
 
-    def _bring_about(self, document: BudgetDocument) -> str:
+    def _converge(self, document: BudgetDocument) -> str:
         name = document.key.budget_name
         actual = self._budgets.get(name)
         if document.budget is None:
@@ -181,7 +183,7 @@ class BudgetApplier:
             request_id=document.request_id,
             status=Status.FAILED if error else done,
             action=action,
-            amount=plain(document.budget.amount) if document.budget else "",
+            amount=decimal_text(document.budget.amount) if document.budget else "",
             reported_at=now,
             latency_ms=_milliseconds(now - document.edited_at) if document.edited_at else None,
             error=error,

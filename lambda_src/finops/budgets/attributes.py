@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
 
-from finops.budgets.domain import Budget, NotificationType, TimeUnit, plain
+from finops.budgets.domain import Budget, NotificationType, TimeUnit, decimal_text
 from finops.budgets.values import (
     MAX_AMOUNT,
     parse_amount,
@@ -174,7 +174,7 @@ def _amount_text(value: object) -> str:
     if not isinstance(value, Decimal):
         return str(value)
     # Adding no cents gives a number its two decimals, and takes none away.
-    return plain(value + Decimal("0.00") if value < MAX_AMOUNT else value)
+    return decimal_text(value + Decimal("0.00") if value < MAX_AMOUNT else value)
 
 
 def _sorted_filters(filters: Mapping[str, Any] | None) -> dict[str, tuple[str, ...]]:
@@ -189,11 +189,11 @@ ATTRIBUTES: Final = (
     Attribute(
         name="amount",
         parse=parse_amount,
-        encode=plain,
+        encode=decimal_text,
         aws=AwsMember(
             path=("BudgetLimit", "Amount"),
             read=lambda value: None if value is None else Decimal(value),
-            write=plain,
+            write=decimal_text,
         ),
         default=None,
         text=_amount_text,

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from finops.budgets.attributes import ATTRIBUTES
 from finops.budgets.documents import BudgetDocument, document_for
-from finops.budgets.domain import BudgetChange, BudgetKey, plain
+from finops.budgets.domain import BudgetChange, BudgetKey, decimal_text
 from finops.budgets.ports import BudgetResult, BudgetStatus
 from finops.shared.audit import AuditEvent, digest, rfc3339
 from finops.shared.errors import FinOpsError
@@ -109,7 +109,7 @@ def repair_event(
         details={
             "drift": reason,
             "before": {"amount": actual} if actual else None,
-            "after": {"amount": plain(budget.amount)} if budget else None,
+            "after": {"amount": decimal_text(budget.amount)} if budget else None,
             **_reason(error),
         },
     )

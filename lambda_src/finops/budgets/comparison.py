@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from finops.budgets.documents import decode_document
-from finops.budgets.domain import ActualBudget, Budget, BudgetKey, Status, plain
+from finops.budgets.domain import ActualBudget, Budget, BudgetKey, Status, decimal_text
 from finops.budgets.ports import BudgetStatus
 
 #: An edit that is younger has not necessarily arrived, and is not drift.
@@ -64,8 +64,8 @@ class AccountState:
             if reason:
                 yield Drift(
                     key=key,
-                    wanted=plain(budget.amount) if budget else None,
-                    actual=plain(actual.amount) if actual and actual.amount else None,
+                    wanted=decimal_text(budget.amount) if budget else None,
+                    actual=decimal_text(actual.amount) if actual and actual.amount else None,
                     reason=reason,
                 )
 

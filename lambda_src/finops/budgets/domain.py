@@ -62,7 +62,7 @@ class Threshold:
 
     def as_document(self) -> dict[str, str]:
         """The JSON form, with the percentage as text."""
-        return {"type": self.type.value, "percent": plain(self.percent)}
+        return {"type": self.type.value, "percent": decimal_text(self.percent)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -207,11 +207,11 @@ def wanted_subscribers(wanted: Budget, topic_arn: str) -> frozenset[tuple[str, s
     return frozenset({("SNS", topic_arn), *(("EMAIL", email) for email in wanted.emails or ())})
 
 
-def plain(number: Decimal) -> str:
+def decimal_text(number: Decimal) -> str:
     """A number as digits, never in exponent form: AWS Budgets refuses `1E+3`."""
     return format(number, "f")
 
 
 def as_number(value: Decimal | float | str) -> Decimal:
     """A number in its shortest form, so that 80, 80.0 and 8E1 make one and the same document."""
-    return Decimal(plain(Decimal(str(value)).normalize()))
+    return Decimal(decimal_text(Decimal(str(value)).normalize()))

@@ -18,7 +18,7 @@ from finops.budgets.domain import (
     BudgetKey,
     RemovalPolicy,
     Status,
-    plain,
+    decimal_text,
     repair_version,
 )
 from finops.budgets.ports import (
@@ -29,7 +29,7 @@ from finops.budgets.ports import (
     StatusTable,
 )
 from finops.budgets.rows import parse_budget
-from finops.budgets.service import BudgetPublisher, Outcome, Publication, opening_status
+from finops.budgets.service import BudgetPublisher, Outcome, Publication, initial_status
 from finops.shared.audit import AuditRecorder
 from finops.shared.errors import FinOpsError, RejectedInput, TransientFailure
 
@@ -177,10 +177,10 @@ class DriftRepairer:
             edited_at=self._clock(),
             row={"updated_by": status.updated_by if status else ""},
         )
-        if not self._statuses.open(opening_status(change, Status.PENDING, document=document)):
+        if not self._statuses.begin(initial_status(change, Status.PENDING, document=document)):
             return Publication(outcome=Outcome.SKIPPED)
         try:
-            return self._publisher.put(document)
+            return self._publisher.publish_document(document)
         except TransientFailure as error:
             return Publication(outcome=Outcome.FAILED, error=error)
 
@@ -197,8 +197,8 @@ class DriftRepairer:
             edited_at=self._clock(),
             row={},
         )
-        rejection = opening_status(change, Status.REJECTED, error=error)
-        if self._statuses.open(rejection):
+        rejection = initial_status(change, Status.REJECTED, error=error)
+        if self._statuses.begin(rejection):
             self._audit.record(unseen_rejection_event(rejection, error, change.edited_at))
 
 
@@ -220,7 +220,7 @@ def _parse_rows(
 def _unreachable(key: BudgetKey, budget: Budget, error: FinOpsError) -> Drift:
     return Drift(
         key=key,
-        wanted=plain(budget.amount),
+        wanted=decimal_text(budget.amount),
         actual=None,
         reason="unreachable",
         error=str(error),

@@ -60,7 +60,7 @@ def publish_budget(event: Mapping[str, Any], _context: LambdaContext) -> dict[st
     )
     for change, publication in done:
         _log_publication(change, publication)
-    _publisher().record(done)
+    _publisher().audit(done)
     published = [one for _, one in done if isinstance(one, Publication)]
     _deadlines().schedule([one.document for one in published if one.document])
     failed = {change.version for change, one in done if isinstance(one, Exception)} | unreadable

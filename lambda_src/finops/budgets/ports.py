@@ -80,7 +80,7 @@ class StatusTable(Protocol):
     def all(self, account_id: str | None = None) -> Iterator[BudgetStatus]:
         """Every status, or those of one account."""
 
-    def open(self, status: BudgetStatus) -> bool:
+    def begin(self, status: BudgetStatus) -> bool:
         """Take up a version: write it, unless a newer one, or this one's end, stands there.
 
         What was applied before stays on record, and so does the last document unless the new
@@ -88,10 +88,10 @@ class StatusTable(Protocol):
         duplicate.
         """
 
-    def fail(self, key: BudgetKey, version: str, error: FinOpsError) -> bool:
+    def mark_failed(self, key: BudgetKey, version: str, error: FinOpsError) -> bool:
         """Mark a version that has no end yet as FAILED. Returns whether it is, for this reason."""
 
-    def close(self, result: BudgetResult) -> bool:
+    def record_result(self, result: BudgetResult) -> bool:
         """Write what the spoke reported. Returns False where the report is stale."""
 
 

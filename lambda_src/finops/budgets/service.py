@@ -26,7 +26,7 @@ from finops.budgets.domain import (
     BudgetKey,
     RemovalPolicy,
     Status,
-    plain,
+    decimal_text,
 )
 from finops.budgets.ports import (
     BudgetResult,
@@ -96,18 +96,18 @@ class BudgetPublisher:
             TransientFailure: after marking the edit as FAILED; the same edit may be tried again.
         """
         if change.row is None and (kept := self._reason_to_keep(change.key)):
-            taken = self._statuses.open(opening_status(change, Status.REMOVED, action=kept))
+            taken = self._statuses.begin(initial_status(change, Status.REMOVED, action=kept))
             return Publication(outcome=Outcome.KEPT if taken else Outcome.SKIPPED)
         try:
             document = document_for(change)
         except RejectedInput as error:
-            taken = self._statuses.open(opening_status(change, Status.REJECTED, error=error))
+            taken = self._statuses.begin(initial_status(change, Status.REJECTED, error=error))
             return Publication(outcome=Outcome.REJECTED if taken else Outcome.SKIPPED, error=error)
-        if not self._statuses.open(opening_status(change, Status.PENDING, document=document)):
+        if not self._statuses.begin(initial_status(change, Status.PENDING, document=document)):
             return Publication(outcome=Outcome.SKIPPED)
-        return self.put(document)
+        return self.publish_document(document)
 
-    def put(self, document: BudgetDocument) -> Publication:
+    def publish_document(self, document: BudgetDocument) -> Publication:
         """Write an opened document, and whatever newer one was opened meanwhile.
 
         Parameter Store has no conditional write: a slow writer may land on top of a newer version.
@@ -122,10 +122,10 @@ class BudgetPublisher:
                     return Publication(outcome=Outcome.PUBLISHED, document=document)
                 document = newest
         except ConfigurationError as error:
-            self._statuses.fail(document.key, document.version, error)
+            self._statuses.mark_failed(document.key, document.version, error)
             return Publication(outcome=Outcome.FAILED, error=error)
         except TransientFailure as error:
-            self._statuses.fail(document.key, document.version, error)
+            self._statuses.mark_failed(document.key, document.version, error)
             raise
         raise TransientFailure(
             f"budget {document.key.budget_name} of {document.key.account_id} is edited faster than"
@@ -134,13 +134,15 @@ class BudgetPublisher:
             step="put_parameter",
         )
 
-    def record(self, done: Sequence[tuple[BudgetChange, Publication | Exception]]) -> None:
+    def audit(self, done: Sequence[tuple[BudgetChange, Publication | Exception]]) -> None:
         """Tell the audit trail what became of a batch, at once."""
         events: list[AuditEvent] = []
         failures: list[Exception] = []
         for change, found in done:
             if isinstance(found, Publication):
-                if action := _ACTIONS.get(found.outcome) or self._earlier_action(change, found):
+                if action := _ACTIONS.get(found.outcome) or self._action_of_earlier_run(
+                    change, found
+                ):
                     events.append(edit_event(action, change, found.error))
             elif isinstance(found, FinOpsError) and found not in failures:
                 # Later edits of the same budget bear the same failure, and were not tried.
@@ -148,7 +150,7 @@ class BudgetPublisher:
                 events.append(edit_event("failed", change, found))
         self._audit.record(*events)
 
-    def _earlier_action(self, change: BudgetChange, skipped: Publication) -> str:
+    def _action_of_earlier_run(self, change: BudgetChange, skipped: Publication) -> str:
         """What another run made of this very edit: it may have been killed before it said so."""
         known = self._statuses.get(change.key)
         if known is None or known.version != change.version:
@@ -192,7 +194,7 @@ class ResultRecorder:
             )
             self._audit.record(foreign_result_event(result, sender, error))
             raise error
-        closed = self._statuses.close(result)
+        closed = self._statuses.record_result(result)
         # A stale result is no status any more, but the spoke did it.
         self._audit.record(result_event(result))
         return closed
@@ -206,7 +208,7 @@ class ResultRecorder:
             remedy="Look at the log and the failure queue of its apply-budget function, and at"
             " the EventBridge rule that starts it; the drift schedule tries again",
         )
-        failed = self._statuses.fail(key, version, error)
+        failed = self._statuses.mark_failed(key, version, error)
         if failed:
             self._audit.record(unanswered_event(key, version, error, self._clock()))
         return failed
@@ -241,7 +243,7 @@ def publish_in_order(
         return [pair for lane in pool.map(work, lanes.values()) for pair in lane]
 
 
-def opening_status(
+def initial_status(
     change: BudgetChange,
     status: Status,
     *,
@@ -258,7 +260,7 @@ def opening_status(
         status=status,
         request_id=change.request_id,
         document=document.encode() if document else "",
-        amount=plain(budget.amount) if budget else str(row.get("amount", "")),
+        amount=decimal_text(budget.amount) if budget else str(row.get("amount", "")),
         error=str(error or ""),
         error_code=error.code if error else "",
         error_step=error.step if error else "",

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Final, TypeVar
 
-from finops.budgets.domain import NotificationType, Threshold, TimeUnit, as_number, plain
+from finops.budgets.domain import NotificationType, Threshold, TimeUnit, as_number, decimal_text
 from finops.shared.errors import RejectedInput
 
 # Quotas: https://docs.aws.amazon.com/cost-management/latest/userguide/management-limits.html
@@ -49,7 +49,7 @@ _Member = TypeVar("_Member", bound=enum.StrEnum)
 
 def quoted(value: object) -> str:
     """A value as an error message quotes it: at most 60 characters."""
-    text = plain(value) if isinstance(value, Decimal) and value.is_finite() else repr(value)
+    text = decimal_text(value) if isinstance(value, Decimal) and value.is_finite() else repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
@@ -91,7 +91,7 @@ def parse_amount(value: object) -> Decimal:
     if amount <= 0:
         raise refuse("is not above zero", "amount_not_positive")
     if amount > MAX_AMOUNT:
-        raise refuse(f"is above {plain(MAX_AMOUNT)}", "amount_too_large")
+        raise refuse(f"is above {decimal_text(MAX_AMOUNT)}", "amount_too_large")
     cents = amount.quantize(Decimal("0.01"))
     if cents != amount:
         raise refuse("has more than two decimals, and USD has cents", "amount_too_precise")

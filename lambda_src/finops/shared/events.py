@@ -103,7 +103,9 @@ def batch_response(failed: Iterable[str]) -> dict[str, Any]:
     return {"batchItemFailures": [{"itemIdentifier": one} for one in failed]}
 
 
-def retry_soon(sqs: Any, queue_url: str, message: Mapping[str, Any], *, first_delay: int) -> None:
+def shorten_visibility(
+    sqs: Any, queue_url: str, message: Mapping[str, Any], *, first_delay: int
+) -> None:
     """Make a message visible again before the queue's own visibility timeout ends.
 
     The delay triples with each delivery, up to 15 minutes.

@@ -48,7 +48,7 @@ class AwsBudgets:
 
     def create(self, budget: Budget, topic_arn: str) -> None:
         subscribers = _subscribers(wanted_subscribers(budget, topic_arn))
-        with _looking_again_if_overtaken("create_budget"):
+        with _conflicts_are_transient("create_budget"):
             self._client.create_budget(
                 AccountId=self._account_id,
                 Budget={
@@ -72,7 +72,7 @@ class AwsBudgets:
         if actual.settings["time_unit"] != budget.time_unit:
             # A period that starts in the middle of the new unit is refused.
             kept.pop("TimePeriod", None)
-        with _looking_again_if_overtaken("update_budget"):
+        with _conflicts_are_transient("update_budget"):
             self._client.update_budget(
                 AccountId=self._account_id, NewBudget={**kept, **aws_settings(budget)}
             )
@@ -80,7 +80,7 @@ class AwsBudgets:
     def change_notifications(self, budget: Budget, changes: NotificationChanges) -> None:
         """Carry out the changes: additions first, since AWS keeps the last subscriber."""
         where = {"AccountId": self._account_id, "BudgetName": budget.key.budget_name}
-        with _looking_again_if_overtaken("change_notifications"):
+        with _conflicts_are_transient("change_notifications"):
             for one in changes.delete:
                 self._client.delete_notification(Notification=_raw(one), **where)
             for one in changes.create:
@@ -131,7 +131,7 @@ class AwsBudgets:
 
 
 @contextmanager
-def _looking_again_if_overtaken(step: str) -> Iterator[None]:
+def _conflicts_are_transient(step: str) -> Iterator[None]:
     """What is there already, or gone already, was changed since it was read.
 
     By another run, by hand, or by this very call, whose answer was lost before botocore repeated

@@ -83,7 +83,7 @@ class DynamoStatusTable:
     def all(self, account_id: str | None = None) -> Iterator[BudgetStatus]:
         return (_status(row) for row in _items(self._client, self._table, account_id))
 
-    def open(self, status: BudgetStatus) -> bool:
+    def begin(self, status: BudgetStatus) -> bool:
         """Take up a version unless a newer one, or this one's end, stands there."""
         values = {
             "version": status.version,
@@ -108,7 +108,7 @@ class DynamoStatusTable:
             remove=("reported_at",),
         )
 
-    def fail(self, key: BudgetKey, version: str, error: FinOpsError) -> bool:
+    def mark_failed(self, key: BudgetKey, version: str, error: FinOpsError) -> bool:
         """Mark a version that has no end yet as FAILED; once more for the same reason is fine."""
         return self._update(
             key,
@@ -124,7 +124,7 @@ class DynamoStatusTable:
             names={"#version": "version"},
         )
 
-    def close(self, result: BudgetResult) -> bool:
+    def record_result(self, result: BudgetResult) -> bool:
         """Write what the spoke reported, unless the report is stale."""
         reported_at = _text(result.reported_at)
         error = result.error
