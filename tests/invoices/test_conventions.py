@@ -52,7 +52,7 @@ def test_what_is_no_amount_is_none_and_says_why(text: str) -> None:
 def test_one_mark_before_three_digits_is_two_numbers_unless_the_document_tells() -> None:
     value, doubt = NONE.amount("1.234")
     assert value == 1234
-    assert "1.234 is 1234 or 1.234" in doubt
+    assert "1.234 can mean 1234 or 1.234" in doubt
     assert Conventions.of(["12,50"]).amount("1.234") == (Decimal(1234), "")
     assert Conventions.of(["12.50"]).amount("1.234") == (Decimal("1.234"), "")
     assert Conventions.of(["12.50", "12,50"]).amount("1.234")[1]

@@ -77,7 +77,7 @@ def test_a_file_is_what_its_bytes_say(
         (b"RIFF\x00\x00\x00\x00WEBP", "unsupported_type", "WebP"),
         (b"<html>", "unsupported_type", "web page"),
         (b"Dear Sir", "unsupported_type", "plain text"),
-        (bytes([200] * 20), "unsupported_type", "not known"),
+        (bytes([200] * 20), "unsupported_type", "unknown"),
         (image("PNG", size=(10_001, 2)), "image_too_large", "10,001"),
     ],
 )

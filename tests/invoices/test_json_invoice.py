@@ -80,7 +80,7 @@ def test_numbers_are_exact(amount: Decimal) -> None:
 @pytest.mark.parametrize(
     ("body", "code", "said"),
     [
-        (b"", "invalid_json", "no JSON"),
+        (b"", "invalid_json", "not valid JSON"),
         (b"\xff\xfe", "invalid_json", "UTF-8"),
         (b"[" * 100_000, "invalid_json", ""),
         (b"[]", "invalid_json", '"invoice"'),

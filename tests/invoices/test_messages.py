@@ -48,6 +48,6 @@ def test_what_was_not_read_is_told_by_its_file() -> None:
 
 def test_the_customers_mail_names_number_and_amount() -> None:
     subject, text = customer_mail(processed(description="March"))
-    assert subject == "Invoice R-2026/001 is processed"
+    assert subject == "Invoice R-2026/001 has been processed"
     for part in ("119.00 EUR", "INV-2026-000001", "2026-04-30", "March"):
         assert part in text

@@ -342,7 +342,7 @@ class TestReviews:
         assert flow.workflow.resumed[-1][1] == {"outcome": "REJECTED"}
         done = flow.end(waiting.id)
         assert done.status is InvoiceStatus.VALIDATION_FAILED
-        assert "bea rejected it: not ours" in done.issues[-1].message
+        assert "bea rejected the invoice: not ours" in done.issues[-1].message
         assert flow.channel.sent[-1] == (waiting.id, "VALIDATION_FAILED")
 
     @pytest.mark.parametrize(

@@ -75,7 +75,7 @@ def test_a_later_page_says_that_it_is_one_though_its_number_was_misread() -> Non
     ]
     (found,) = read_expense(response(*pages))
     assert found.text("invoice_number") == "R-77"
-    assert "R-77l as well" in found.readings["invoice_number"].doubt
+    assert "and also R-77l" in found.readings["invoice_number"].doubt
 
 
 def test_page_one_begins_another_invoice() -> None:

@@ -1,4 +1,4 @@
-"""What the invoice flow tells the audit trail."""
+"""The audit events of the invoice flow."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from finops.invoices.domain import Failure, Invoice, InvoiceRecord, InvoiceStatu
 from finops.shared.audit import AuditEvent, digest, rfc3339
 
 STREAM: Final = "invoices"
-#: Who did what nobody is known to have asked for.
+#: The actors of what no person is known to have asked for.
 RECEIVER: Final = "receive-invoices"
 NOTIFIER: Final = "notify-invoice"
 FAILER: Final = "fail-invoice"
@@ -25,7 +25,7 @@ _FILED: Final = {
 
 
 def received_event(record: InvoiceRecord) -> AuditEvent:
-    """A file was dropped, or a further invoice was found in it."""
+    """A file was received, or a further invoice was found in it."""
     document = record.document
     return _event(
         record,
@@ -61,7 +61,7 @@ def extracted_event(record: InvoiceRecord, now: datetime) -> AuditEvent:
 
 
 def rejected_event(record: InvoiceRecord, now: datetime) -> AuditEvent:
-    """The document cannot be read."""
+    """The document could not be read."""
     return _event(
         record,
         "rejected",
@@ -72,7 +72,7 @@ def rejected_event(record: InvoiceRecord, now: datetime) -> AuditEvent:
 
 
 def checked_event(record: InvoiceRecord, outcome: str, now: datetime) -> AuditEvent:
-    """The invoice was checked, once for each review that it had by then."""
+    """The invoice was validated, again after each review."""
     return _event(
         record,
         "validated",
@@ -84,7 +84,7 @@ def checked_event(record: InvoiceRecord, outcome: str, now: datetime) -> AuditEv
 
 
 def reviewed_events(record: InvoiceRecord) -> list[AuditEvent]:
-    """What people decided, each under the reviewer's name."""
+    """The decisions of reviewers, with their names as actors."""
     return [
         _event(
             record,
@@ -104,7 +104,7 @@ def reviewed_events(record: InvoiceRecord) -> list[AuditEvent]:
 
 
 def filed_event(record: InvoiceRecord, now: datetime) -> AuditEvent | None:
-    """The invoice was `processed`, or is another one, or looks like it; None where it is not."""
+    """The invoice was processed, is a duplicate, or resembles another; None in other statuses."""
     action = _FILED.get(record.status)
     if action is None:
         return None
@@ -125,20 +125,20 @@ def filed_event(record: InvoiceRecord, now: datetime) -> AuditEvent | None:
     )
 
 
-def notified_event(record: InvoiceRecord, event: str, said: str, now: datetime) -> AuditEvent:
-    """Subscribers were told how the invoice stands."""
+def notified_event(record: InvoiceRecord, event: str, notice: str, now: datetime) -> AuditEvent:
+    """A notification was sent."""
     return _event(
         record,
         "notified",
         actor=NOTIFIER,
-        version=said,
+        version=notice,
         occurred_at=now,
         details={"event": event},
     )
 
 
 def given_up_event(record: InvoiceRecord, now: datetime) -> AuditEvent:
-    """Nobody came to review the invoice."""
+    """Nobody reviewed the invoice, despite reminders."""
     return _event(
         record,
         "given_up",
@@ -150,7 +150,7 @@ def given_up_event(record: InvoiceRecord, now: datetime) -> AuditEvent:
 
 
 def failed_event(record: InvoiceRecord, failure: Failure, now: datetime) -> AuditEvent:
-    """A step failed, or an execution that was redriven goes on with it."""
+    """A step failed, or a redriven execution continued with it."""
     return _event(
         record,
         "resumed" if failure.resumed else "failed",
@@ -162,7 +162,7 @@ def failed_event(record: InvoiceRecord, failure: Failure, now: datetime) -> Audi
 
 
 def retried_event(record: InvoiceRecord, actor: str, now: datetime) -> AuditEvent:
-    """A person had a failed execution go on."""
+    """A person retried a failed execution."""
     return _event(
         record,
         "retried",
@@ -194,14 +194,14 @@ def _event(
 
 
 def _issues(record: InvoiceRecord) -> list[str]:
-    """Without what is only shown; the first word is the issue's stable name."""
+    """Each issue as `code: message`, without notes."""
     return [
         f"{one.code}: {one.message}" for one in record.issues if one.severity is not Severity.FLAG
     ]
 
 
 def _content(invoice: Invoice | None) -> str:
-    """Digest of the values that count, without how surely they were read."""
+    """Digest of the values, without their confidence."""
     if invoice is None:
         return ""
     return digest(

@@ -1,7 +1,7 @@
-"""How one document writes numbers and dates, decided from all of it and never from one value alone.
+"""How a document writes numbers and dates, decided from the whole document and not from one value.
 
-`1.234` is two numbers and `03/04/2026` two dates. What the document itself does not decide is said
-to be in doubt, and goes to a person.
+`1.234` can be two numbers, and `03/04/2026` two dates. A value that the document leaves open is
+marked as uncertain, and a person decides.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ _MONTH_FIRST = re.compile(
     r"([^\W\d_]{3,12})[\s\-/.,]*(\d{1,2})(?:st|nd|rd|th)?[\s,\-/.]+(\d{4})(?!\d)"
 )
 
-#: Words by which a document shows whose order of day and month it follows.
+#: Words of languages and countries that write the day before the month.
 _DAY_BEFORE_MONTH: Final = frozenset(
     re.findall(
         r"\w+",
@@ -64,12 +64,12 @@ _UNITED_STATES = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conventions:
-    """What a document is known to do.
+    """How a document writes numbers and dates.
 
     Attributes:
-        decimal_mark: `.` or `,`; empty where nothing shows it, or it does both.
-        day_first: Whether a day stands before its month; None where nothing shows it.
-        american: Whether something in it speaks of the United States.
+        decimal_mark: `.` or `,`; empty if the document shows neither, or both.
+        day_first: Whether the day comes before the month; None if the document does not show it.
+        american: Whether the document mentions the United States.
     """
 
     decimal_mark: str = ""
@@ -78,8 +78,8 @@ class Conventions:
 
     @classmethod
     def of(cls, texts: Iterable[str]) -> Conventions:
-        """What these texts, which are all of a document, show together."""
-        known = [_plain(text) for text in texts]
+        """The conventions of a document with these texts."""
+        known = [_normalized(text) for text in texts]
         marks = Counter(mark for text in known for mark in _decimal_marks(text))
         orders = Counter(order for text in known for order in _orders(text))
         american = any(_UNITED_STATES.search(text) for text in known)
@@ -91,40 +91,40 @@ class Conventions:
         )
 
     def amount(self, text: str, digits: int | None = None) -> tuple[Decimal | None, str]:
-        """An amount as it stands in the document.
+        """An amount as the document writes it.
 
         Args:
-            text: With or without currency, marks and sign; `(1.00)`, `1.00-` and `1.00 CR` are
+            text: With or without currency, separators and sign; `(1.00)`, `1.00-` and `1.00 CR` are
                 negative.
-            digits: Minor units of its currency, where that is known: JPY 0, USD 2, KWD 3.
+            digits: Decimals of its currency, if known: JPY 0, USD 2, KWD 3.
 
         Returns:
-            The amount, None where it is none, and why it is not certain.
+            The amount, None if the text is not one, and why it is uncertain (else empty).
         """
-        plain = _plain(text)
-        found = _NUMBER.findall(plain)
+        line = _normalized(text)
+        found = _NUMBER.findall(line)
         if not found:
-            return None, "it holds no number"
+            return None, "it contains no number"
         if len(found) > 1:
-            return None, f"it holds {len(found)} numbers"
-        if "%" in plain:
+            return None, f"it contains {len(found)} numbers"
+        if "%" in line:
             return None, "it is a percentage"
         value, doubt = self._number(found[0].replace("\u2019", "'"), digits)
-        return (-value if value is not None and _is_negative(plain) else value), doubt
+        return (-value if value is not None and _is_negative(line) else value), doubt
 
     def date(self, text: str) -> tuple[dt.date | None, str]:
-        """A date as it stands in the document, and why it is not certain."""
-        plain = _plain(text)
-        if match := _YEAR_FIRST.search(plain):
+        """A date as the document writes it, None if the text has none, and why it is uncertain."""
+        line = _normalized(text)
+        if match := _YEAR_FIRST.search(line):
             return _made(*match.groups())
         for pattern, order in ((_DAY_FIRST, (2, 1, 0)), (_MONTH_FIRST, (2, 0, 1))):
-            for match in pattern.finditer(plain):
+            for match in pattern.finditer(line):
                 year, month, day = (match.groups()[at] for at in order)
                 if number := _MONTH_OF.get(month.casefold().rstrip(".")):
                     return _made(year, str(number), day)
-        if match := _NUMERIC.search(plain):
+        if match := _NUMERIC.search(line):
             return self._numeric(*match.groups())
-        return None, "it holds no date"
+        return None, "it contains no date"
 
     def _numeric(self, first: str, mark: str, second: str, year: str) -> tuple[dt.date | None, str]:
         a, b = int(first), int(second)
@@ -136,13 +136,13 @@ class Conventions:
         found, doubt = _made(year, *((second, first) if guess else (first, second)))
         if day_first is None and found:
             other, _ = _made(year, *((first, second) if guess else (second, first)))
-            doubt = f"{first}{mark}{second}{mark}{year} is {found} or {other}"
+            doubt = f"{first}{mark}{second}{mark}{year} can mean {found} or {other}"
         return found, doubt
 
     def _number(self, body: str, digits: int | None) -> tuple[Decimal | None, str]:
         whole = re.sub(r"[ ']", "", body)
         if whole != body and not re.fullmatch(r"\d{1,3}([ ']\d{3})+([.,]\d+)?", body):
-            return None, f"{body!r} is no number, or two"
+            return None, f"{body!r} is not a number, or is two"
         dots, commas = whole.count("."), whole.count(",")
         if not dots and not commas:
             return Decimal(whole), ""
@@ -151,7 +151,7 @@ class Conventions:
             return _split(whole, decimal)
         mark = "." if dots else ","
         if dots + commas > 1 or whole != body:
-            # One decimal mark at most; after other thousands marks it is one.
+            # A repeated mark separates thousands; one after other separators is decimal.
             return _split(whole, mark if whole != body else "")
         before, _, after = whole.partition(mark)
         if len(after) != 3 or len(before) > 3 or before == "0":
@@ -163,37 +163,37 @@ class Conventions:
         thousands, _ = _split(whole, "")
         as_decimal, _ = _split(whole, mark)
         guess = as_decimal if digits == 3 else thousands
-        return guess, f"{body} is {thousands} or {as_decimal}"
+        return guess, f"{body} can mean {thousands} or {as_decimal}"
 
 
-def _plain(text: str) -> str:
-    """Compatibility forms, spaces and minus signs made the usual ones."""
-    plain = unicodedata.normalize("NFKC", text)
-    return re.sub(r"\s+", " ", re.sub(r"[\u2010-\u2015\u2212]", "-", plain)).strip()
+def _normalized(text: str) -> str:
+    """The text with ordinary characters, spaces and minus signs (Unicode NFKC)."""
+    composed = unicodedata.normalize("NFKC", text)
+    return re.sub(r"\s+", " ", re.sub(r"[\u2010-\u2015\u2212]", "-", composed)).strip()
 
 
 def _split(whole: str, decimal: str) -> tuple[Decimal | None, str]:
-    """The number with this decimal mark; the other marks must part thousands (or lakhs)."""
+    """The number with this decimal mark; the other marks must separate thousands (or lakhs)."""
     before, _, after = whole.rpartition(decimal) if decimal else (whole, "", "")
     groups = re.split(r"[.,]", before)
     in_threes = all(len(one) == 3 for one in groups[1:])
     indian = len(groups) > 2 and len(groups[-1]) == 3 and all(len(one) == 2 for one in groups[1:-1])
     if len(groups) > 1 and not ((in_threes or indian) and 1 <= len(groups[0]) <= 3):
-        return None, f"{whole!r} has marks where no number has them"
+        return None, f"{whole!r} has separators in the wrong places"
     return Decimal("".join(groups) + (f".{after}" if after else "")), ""
 
 
-def _is_negative(plain: str) -> bool:
-    stripped = re.sub(r"[^\d()\-+]", "", plain)
+def _is_negative(text: str) -> bool:
+    stripped = re.sub(r"[^\d()\-+]", "", text)
     return (
         stripped.startswith(("-", "("))
         or stripped.endswith("-")
-        or re.search(r"\d\s*CR\b", plain) is not None
+        or re.search(r"\d\s*CR\b", text) is not None
     )
 
 
 def _decimal_marks(text: str) -> Iterable[str]:
-    """The decimal marks of amounts in a text that can be read in one way only."""
+    """The decimal marks of those amounts in a text that can only be read in one way."""
     for found in _NUMBER.findall(text):
         match = re.fullmatch(r"(?:\d{1,3}(?:[.,' ]\d{3})+|\d+)([.,])\d{2}", found)
         if match and not _NUMERIC.search(text) and not re.search(r"\d[.,]\d+[.,]\d+[.,]", found):
@@ -207,7 +207,7 @@ def _decimal_marks(text: str) -> Iterable[str]:
 
 
 def _orders(text: str) -> Iterable[bool]:
-    """Whether the day is first, of dates that can be read in one way only."""
+    """For each date that can only be read in one way, whether the day comes first."""
     for first, mark, second, _ in _NUMERIC.findall(text):
         if mark == "." or (int(first) > 12 >= int(second) >= 1 and int(first) <= 31):
             yield True
@@ -229,4 +229,4 @@ def _made(year: str, month: str, day: str) -> tuple[dt.date | None, str]:
     try:
         return dt.date(full, int(month), int(day)), ""
     except ValueError:
-        return None, f"there is no day {full:04}-{int(month):02}-{int(day):02}"
+        return None, f"there is no date {full:04}-{int(month):02}-{int(day):02}"

@@ -1,4 +1,4 @@
-"""Which currency a document's amounts are in: by code, by symbol, and by what else it says."""
+"""The currency of a document: by code, by symbol, and by the countries it mentions."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final
 
 from finops.shared.money import is_currency
 
-#: Symbols of one currency, the longer before those they contain.
+#: Symbols of one currency; a longer symbol comes before those it contains.
 _SYMBOLS: Final = (
     ("US$", "USD"),
     ("CA$", "CAD"),
@@ -34,7 +34,7 @@ _SYMBOLS: Final = (
     ("CHF", "CHF"),
     ("SFr", "CHF"),
 )
-#: Symbols of several currencies: (pattern, what it is taken for, what speaks for each).
+#: Symbols that currencies share: (pattern, the default, the signs of each currency).
 _SHARED: Final = (
     (
         re.compile(r"\$"),
@@ -73,13 +73,13 @@ def currency_of(
     """The currency of a document.
 
     Args:
-        amounts: Texts of its amounts.
-        labels: What names them, such as `Total EUR`.
-        lines: All of its text.
-        codes: What the engine says of its amounts.
+        amounts: The texts of its amounts.
+        labels: The labels of the amounts, such as `Total EUR`.
+        lines: The whole text.
+        codes: The currencies that the engine found.
 
     Returns:
-        The ISO 4217 code, empty where nothing tells, and why it is not certain.
+        The ISO 4217 code, empty if there is no sign of any, and why it is uncertain (else empty).
     """
     written = list(amounts)
     stated = {code for code in codes if is_currency(code)}
@@ -99,21 +99,21 @@ def currency_of(
             if is_currency(code := match[1] or match[2])
         } | {code for symbol, code in _SYMBOLS if symbol in text}
         if len(beside) == 1:
-            return beside.pop(), "it stands elsewhere in the document, not beside the total"
+            return beside.pop(), "the document names it, but not next to the total"
         return "", ""
     if len(found) > 1:
         if len(at_amounts & stated) == 1:
-            return (at_amounts & stated).pop(), f"amounts are in {', '.join(sorted(found))}"
+            return (at_amounts & stated).pop(), f"there are amounts in {', '.join(sorted(found))}"
         first = sorted(found)[0]
-        return first, f"amounts are in {', '.join(sorted(found))}"
+        return first, f"there are amounts in {', '.join(sorted(found))}"
     code = next(iter(found))
     if at_amounts and stated and stated != at_amounts:
-        return code, f"{code} stands there, the engine says {', '.join(sorted(stated))}"
+        return code, f"the document says {code}, the engine {', '.join(sorted(stated))}"
     return code, ""
 
 
 def _unshared(text: str) -> Iterable[str]:
-    """Currencies that a text names in one way only."""
+    """The currencies in a text, leaving out symbols that currencies share."""
     for symbol, code in _SYMBOLS:
         if symbol in text:
             yield code
@@ -135,4 +135,4 @@ def _decided(guess: str, signs: dict[str, str], text: str) -> tuple[str, str]:
     if len(spoken) == 1:
         return spoken.pop(), ""
     several = ", ".join(signs)
-    return guess, f"its symbol is that of several currencies ({several}), and nothing tells which"
+    return guess, f"several currencies use its symbol ({several}), and the document names none"

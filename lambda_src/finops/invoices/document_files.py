@@ -1,4 +1,4 @@
-"""What a file is, by its bytes and never by its name; and why it cannot be read, where it cannot.
+"""The type of a file, judged by its content and never by its name, and whether it can be read.
 
 Limits are Textract's: https://docs.aws.amazon.com/textract/latest/dg/limits-document.html
 """
@@ -18,7 +18,7 @@ MOST_PAGES: Final = 3000
 MOST_PIXELS_A_SIDE: Final = 10_000
 
 _REMEDY: Final = "Save it as PDF, PNG, JPEG or TIFF"
-#: Beginnings of files that people take for documents.
+#: First bytes of other files that people send.
 _OTHERS: Final = (
     (b"PK\x03\x04", "an Office document or another zip archive"),
     (b"\xd0\xcf\x11\xe0", "an old Office document"),
@@ -31,11 +31,11 @@ _OTHERS: Final = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DocumentFile:
-    """A file that can be read.
+    """A document that can be read.
 
     Attributes:
         kind: PDF, PNG, JPEG or TIFF.
-        pages: How many.
+        pages: Number of pages.
         size: Bytes.
     """
 
@@ -46,14 +46,14 @@ class DocumentFile:
 
 
 def inspect(file: BinaryIO, size: int) -> DocumentFile:
-    """Look into a document; reads what is needed to count its pages.
+    """Check a document; reads only what is needed to count its pages.
 
     Args:
-        file: Seekable.
-        size: Of the file in bytes.
+        file: The seekable document.
+        size: Bytes.
 
     Raises:
-        RejectedInput: it cannot be read; with code `empty_file`, `unsupported_type`,
+        RejectedInput: the document cannot be read; with code `empty_file`, `unsupported_type`,
             `encrypted_pdf`, `corrupt_file`, `too_large`, `too_many_pages` or `image_too_large`.
     """
     if size == 0:
@@ -84,7 +84,7 @@ def _pdf(file: BinaryIO, size: int) -> DocumentFile:
         if "password" in str(error).lower():
             raise _refused(
                 "encrypted_pdf",
-                "the PDF is protected by a password",
+                "the PDF is protected with a password",
                 "Save it without a password",
             ) from error
         raise _refused(
@@ -104,7 +104,7 @@ def _image(file: BinaryIO, size: int, kind: str) -> DocumentFile:
     if size > largest:
         raise _too_large(size, largest)
     try:
-        # Damage is judged by what can be read, not by what Pillow says of it on the way.
+        # Pillow also warns about damage that does not prevent reading.
         with warnings.catch_warnings(action="ignore"), Image.open(file, formats=[kind]) as image:
             width, height = image.size
             pages = getattr(image, "n_frames", 1)
@@ -118,8 +118,8 @@ def _image(file: BinaryIO, size: int, kind: str) -> DocumentFile:
     if max(width, height) > MOST_PIXELS_A_SIDE:
         raise _refused(
             "image_too_large",
-            f"the image has {width:,} by {height:,} pixels, and at most "
-            f"{MOST_PIXELS_A_SIDE:,} a side are read",
+            f"the image has {width:,} by {height:,} pixels; the limit is "
+            f"{MOST_PIXELS_A_SIDE:,} per side",
             "Scan it at a lower resolution",
         )
     return _counted(kind, f"image/{kind.lower()}", pages, size)
@@ -129,7 +129,7 @@ def _counted(kind: str, media_type: str, pages: int, size: int) -> DocumentFile:
     if pages > MOST_PAGES:
         raise _refused(
             "too_many_pages",
-            f"the document has {pages:,} pages, and at most {MOST_PAGES:,} are read",
+            f"the document has {pages:,} pages; the limit is {MOST_PAGES:,}",
             "Split it",
         )
     return DocumentFile(kind=kind, media_type=media_type, pages=pages, size=size)
@@ -146,14 +146,14 @@ def _looks_like(start: bytes) -> str:
     try:
         start.decode("utf-8")
     except UnicodeDecodeError:
-        return "of a kind that is not known"
+        return "of an unknown type"
     return "plain text"
 
 
 def _too_large(size: int, largest: int) -> RejectedInput:
     return _refused(
         "too_large",
-        f"the file has {size / _MIB:,.1f} MiB, and at most {largest // _MIB} are read",
+        f"the file is {size / _MIB:,.1f} MiB; the limit is {largest // _MIB} MiB",
         "Split it, or scan it at a lower resolution",
     )
 

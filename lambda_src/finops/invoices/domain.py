@@ -1,4 +1,4 @@
-"""Invoices: what is read from a document, what is wrong with it, and what makes two the same."""
+"""Invoices: what is read from a document, and the record of how far each has come."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from functools import cached_property
 from hashlib import sha256
 from typing import Final
 
-#: Where documents and JSON invoices are dropped, and where answers of the engines are kept.
+#: Folders of the bucket: dropped documents, dropped JSON invoices, responses of the engines.
 RAW_PREFIX: Final = "raw/"
 JSON_PREFIX: Final = "json/"
 TEXTRACT_PREFIX: Final = "textract/"
 
-#: What every invoice is asked for, in the order in which people read it.
+#: The fields of an invoice, in the order in which people read them.
 FIELDS: Final = (
     "vendor",
     "invoice_number",
@@ -38,7 +38,7 @@ FIELDS: Final = (
 )
 AMOUNTS: Final = frozenset({"subtotal", "tax", "total", "shipping", "discount", "amount_due"})
 DATES: Final = frozenset({"invoice_date", "due_date"})
-#: Without these an invoice can be neither paid nor told from another.
+#: The fields that every invoice needs to be paid and to be told from others.
 REQUIRED: Final = ("vendor", "invoice_number", "invoice_date", "currency", "total")
 
 
@@ -57,7 +57,7 @@ class InvoiceStatus(StrEnum):
 
     @property
     def is_final(self) -> bool:
-        """Whether nothing more happens by itself; a failed one can be tried again by a person."""
+        """Whether the workflow has ended. A person can still retry a failed invoice."""
         return self in _FINAL
 
 
@@ -73,26 +73,26 @@ _FINAL: Final = frozenset(
 
 
 class InvoiceKind(StrEnum):
-    """What the document asks for: money, or that money be given back."""
+    """Whether the document asks for money or gives money back."""
 
     INVOICE = "INVOICE"
     CREDIT_NOTE = "CREDIT_NOTE"
 
 
 class Severity(StrEnum):
-    """What an issue means for the invoice."""
+    """How serious an issue is."""
 
     FLAG = "FLAG"
-    """Shown, and nothing else."""
+    """A note: the invoice is processed all the same."""
     REVIEW = "REVIEW"
-    """A person must look; may be approved as it is."""
+    """A person must review the invoice, and may approve it as it is."""
     ERROR = "ERROR"
-    """Cannot be processed until it is corrected."""
+    """The invoice must be corrected before it can be processed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """Where on a page something stands, as ratios of the page's width and height (0 to 1)."""
+    """A box on a page, as ratios of the page's width and height (0 to 1)."""
 
     page: int
     left: float
@@ -103,17 +103,17 @@ class Place:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """A value of an invoice, and how it was come by.
+    """A value of an invoice, and where it comes from.
 
     Attributes:
-        value: In canonical form: a date as `2026-03-31`, an amount as `-1234.50` (a point, no
-            thousands marks), a currency as its ISO 4217 code, anything else as a line of text.
-            Empty where `text` could not be understood.
-        text: As it stands in the document.
-        label: The words beside it that name it, as they stand there.
-        confidence: Percent, 0 to 100; the least of what value and field name are given.
+        value: In canonical form: a date as `2026-03-31`, an amount as `-1234.50` (decimal point, no
+            thousands separators), a currency as its ISO 4217 code, anything else as one line of
+            text. Empty if `text` could not be understood.
+        text: As printed in the document.
+        label: The printed label of the field.
+        confidence: Percent, 0 to 100; the lower of the engine's two, for the value and its field.
         source: `textract`, `text-layer`, `json` or `review`.
-        doubt: Why the value is not certain, where it is not; empty otherwise. In words for people.
+        doubt: Why the value is uncertain, in words for people; empty if it is certain.
     """
 
     value: str
@@ -127,11 +127,11 @@ class Reading:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OtherField:
-    """A field of the document that no field of the invoice holds: kept, not judged.
+    """A value of the document that is not used in a field of the invoice; it is only kept.
 
     Attributes:
-        type: The engine's name for it, such as `VENDOR_PHONE` or `OTHER`.
-        reason: `unmapped` (no field of ours), `repeated` (says what the chosen one says) or
+        type: Textract's name for it, such as `VENDOR_PHONE` or `OTHER`.
+        reason: `unmapped` (no such field here), `repeated` (the same value as the field's) or
             `contradicts` (another value for the same field; see the field's `doubt`).
     """
 
@@ -146,11 +146,11 @@ class OtherField:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LineItem:
-    """A line of the invoice. Numbers are None where the document has none that is understood.
+    """A line of the invoice. A number is None if the document has none, or an unclear one.
 
     Attributes:
-        text: The whole row as it stands in the document.
-        other: Further cells of the row by their column's label (or the engine's type).
+        text: The whole row as printed.
+        other: Further cells of the row, by the heading of their column or Textract's type.
     """
 
     description: str
@@ -167,7 +167,7 @@ class LineItem:
 
 @dataclass(frozen=True, kw_only=True)
 class Invoice:
-    """One invoice as it was read from a document, or as a person corrected it."""
+    """One invoice, as read from a document or as corrected by a person."""
 
     kind: InvoiceKind = InvoiceKind.INVOICE
     readings: Mapping[str, Reading]
@@ -176,28 +176,28 @@ class Invoice:
     pages: tuple[int, ...] = (1,)
 
     def text(self, name: str) -> str:
-        """The canonical text of a field, or an empty text."""
+        """The canonical value of a field; empty if it has none."""
         found = self.readings.get(name)
         return found.value if found else ""
 
     def amount(self, name: str) -> Decimal | None:
-        """An amount in the invoice's currency, None where it has none."""
+        """An amount in the invoice's currency; None if the field has no value."""
         found = self.text(name)
         return Decimal(found) if found else None
 
     def date(self, name: str) -> date | None:
-        """A date, None where it has none."""
+        """A date; None if the field has no value."""
         found = self.text(name)
         return date.fromisoformat(found) if found else None
 
     @cached_property
     def confidence(self) -> float:
-        """The least confidence of the required fields that are there; 0 where none is."""
+        """The lowest confidence of the required fields with a value, in percent; 0 without any."""
         found = [self.readings[name] for name in REQUIRED if name in self.readings]
         return min((one.confidence for one in found if one.value), default=0.0)
 
     def corrected(self, values: Mapping[str, str]) -> Invoice:
-        """With these canonical values, as a person read them; an empty value clears a field."""
+        """The invoice with a reviewer's canonical values; an empty one clears its field."""
         readings = dict(self.readings)
         for name, value in values.items():
             before = readings.pop(name, None)
@@ -215,9 +215,9 @@ class Issue:
     """Something that is wrong with an invoice, or may be.
 
     Attributes:
-        code: A stable, snake_case name, such as `total_is_not_the_sum`.
-        field: Which field, or an empty text.
-        message: What was found, with the values.
+        code: A stable name, such as `total_is_not_the_sum`.
+        field: The field; empty if it concerns the whole invoice.
+        message: For people, with the values.
     """
 
     code: str
@@ -228,10 +228,11 @@ class Issue:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceDocument:
-    """An object in the bucket that holds a document, or a JSON invoice.
+    """One version of an object in the bucket: a document or a JSON invoice.
 
     Attributes:
-        principal: Who put it there, by S3's word.
+        size: Bytes.
+        principal: Who wrote the object, as S3 reports it.
     """
 
     bucket: str
@@ -243,38 +244,40 @@ class SourceDocument:
 
     @property
     def uri(self) -> str:
-        """As people and logs name it."""
+        """The object's S3 URI."""
         return f"s3://{self.bucket}/{self.key}"
 
     @property
     def file(self) -> str:
-        """The name of the file as its owner knows it."""
+        """The file name without the folder of the bucket."""
         return self.key.removeprefix(RAW_PREFIX).removeprefix(JSON_PREFIX)
 
     @property
     def document_id(self) -> str:
-        """The same for each event of one version of one object, and for no other."""
+        """An id for this version of this object: every event about it gives the same."""
         text = "\n".join((self.bucket, self.key, self.version_id or self.etag))
         return sha256(text.encode()).hexdigest()[:20]
 
 
 def invoice_id(document_id: str, number: int) -> str:
-    """The id of the n-th invoice (from 1) of a document; the first has the document's own."""
+    """The id of a document's n-th invoice, counted from 1; the first has the document's id."""
     return document_id if number == 1 else f"{document_id}-{number}"
 
 
 def serial_number(year: int, serial: int, prefix: str = "INV") -> str:
-    """Our own number of an invoice, such as `INV-2026-000123`: assigned once, without gaps."""
+    """The serial number of a processed invoice, such as `INV-2026-000123`."""
     return f"{prefix}-{year}-{serial:06}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Review:
-    """What a person decided about an invoice.
+    """What a reviewer decided about an invoice.
 
     Attributes:
+        at: UTC.
         decision: APPROVED, CORRECTED or REJECTED.
-        before: Values of the corrected fields as they were; `after` as they are.
+        before: The values of the corrected fields before the review.
+        after: The values of the corrected fields after the review.
     """
 
     reviewer: str
@@ -287,12 +290,15 @@ class Review:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """A step of the workflow that failed.
+    """A failed step of the workflow.
 
     Attributes:
-        entered: When the workflow came to record it: tells a replay from another failure.
+        step: The state of the workflow, such as `ProcessInvoice`.
+        error: The name of the error.
+        cause: What went wrong.
+        entered: When the workflow started to record it; tells a repeat from another failure.
         redrive: How many times the execution had been redriven.
-        resumed: Whether a redrive has gone on from it.
+        resumed: Whether a redrive has continued with the step.
     """
 
     step: str
@@ -305,23 +311,25 @@ class Failure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InvoiceRecord:
-    """An invoice as the table holds it.
+    """An invoice as it is stored in the table.
 
     Attributes:
-        revision: Counts the writes; who writes must have seen the last one.
+        revision: Number of writes; a write must be based on the latest one.
+        received_at: UTC, as all times.
         invoice: As read and corrected; None before the document is read.
-        content_sha256: Of the document's bytes; empty where it is too large to be read here.
-        response_key: Where in the bucket the engine's whole answer is; `response_sha256` is of its
-            bytes.
-        cost_usd: What the engine charged for the document, by the price a page that is set.
-        agreement: In shadow mode, by field whether both engines read the same.
-        serial_number: Our own number, such as INV-2026-000123; empty until it is processed.
+        content_sha256: Of the document's bytes; empty if it was too large to be hashed.
+        response_key: The object with the engine's complete response.
+        response_sha256: Of that object's bytes.
+        cost_usd: What the engine charged for the document: pages times the configured price.
+        agreement: In shadow mode, for each field whether both engines read the same.
+        serial_number: Such as INV-2026-000123; empty until the invoice is processed.
         duplicate_of: The id of the invoice that this one repeats, or may repeat.
-        approved: A person approved it as it is.
-        decision: What a person decided and the workflow has not seen yet: APPROVED, CORRECTED or
-            REJECTED; empty otherwise.
-        task_token: By which the workflow is told; only while it waits.
-        announced: What was said of it: a status or event, and after how many reviews and reminders.
+        approved: Whether a reviewer approved it as it is.
+        decision: A reviewer's decision that the workflow has not taken up yet: APPROVED, CORRECTED
+            or REJECTED; else empty.
+        task_token: With it a decision or a finished job is reported to the workflow.
+        escalations: Number of reminders to review it.
+        announced: The notifications that were sent, as `STATUS REVIEWS.REMINDERS`.
     """
 
     id: str
@@ -354,5 +362,5 @@ class InvoiceRecord:
 
     @property
     def file(self) -> str:
-        """The file's name as its owner knows it."""
+        """The file name without the folder of the bucket."""
         return self.document.file

@@ -1,4 +1,4 @@
-"""How a document is read: by which engine, at once or as a job, and at what price."""
+"""Reading a document: with which engine, at once or as a job, and at what price."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from finops.shared.audit import AuditRecorder
 from finops.shared.errors import RejectedInput
 from finops.shared.money import EXACT
 
-#: What AnalyzeExpense takes: https://docs.aws.amazon.com/textract/latest/dg/limits-document.html
+#: The most that AnalyzeExpense takes: https://docs.aws.amazon.com/textract/latest/dg/limits-document.html
 SYNCHRONOUS_BYTES: Final = 10 << 20
-#: The fields that both engines must have read alike to agree.
+#: The fields by which two engines' readings are compared.
 COMPARED: Final = ("vendor", "invoice_number", "invoice_date", "currency", "total")
 
 
 class ExtractionOutcome(StrEnum):
-    """What the workflow does next."""
+    """What the workflow does after the extraction."""
 
     EXTRACTED = "EXTRACTED"
     ASYNCHRONOUS = "ASYNCHRONOUS"
@@ -39,11 +39,12 @@ class EngineSettings:
     """Which engine reads documents.
 
     Attributes:
-        engine: `textract`, or `text-layer`, which reads the text of a PDF itself where that is
-            safe, and leaves all else to Textract.
-        trusted_vendors: Whose documents `text-layer` may read.
-        shadow: Also read text layers where Textract is used, and record whether both agree.
-        price_per_page: USD that Textract takes for a page.
+        engine: `textract`, or `text-layer`, which reads the text of a PDF if every check passes
+            and leaves all other documents to Textract.
+        trusted_vendors: The vendors whose documents `text-layer` may read.
+        shadow: Whether to read text layers as well when Textract is used, and record whether both
+            agree.
+        price_per_page: Textract's price in USD.
     """
 
     engine: str = "textract"
@@ -54,7 +55,7 @@ class EngineSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InvoiceExtractor:
-    """Documents become answers of an engine, kept in the bucket."""
+    """Has documents read by an engine, and keeps its responses in the bucket."""
 
     store: InvoiceStore
     objects: Objects
@@ -67,7 +68,7 @@ class InvoiceExtractor:
     settings: EngineSettings = field(default_factory=EngineSettings)
 
     def extract(self, invoice: str) -> ExtractionOutcome:
-        """Look at the document and read it, where that can be done at once."""
+        """Check the document, and read it unless that needs a job."""
         record = self.store.find(invoice)
         if record.status is InvoiceStatus.REJECTED or record.response_key:
             self._record(record)
@@ -79,15 +80,15 @@ class InvoiceExtractor:
             return ExtractionOutcome.REJECTED
 
     def begin(self, invoice: str, task_token: str) -> None:
-        """Begin a job, and have the workflow told when it ends.
+        """Start a job; the workflow gets its outcome when the job ends.
 
-        A job that has ended already, because this is a second try, is collected at once: its
-        completion is announced only once.
+        A job that has already ended, because this is a repeated call, is collected at once:
+        Textract reports a completion only once.
         """
         record = self.store.find(invoice)
         record = self.store.save(replace(record, task_token=task_token))
         try:
-            # A job that failed stays so: whoever redrives the workflow gets another.
+            # Textract repeats the outcome of a failed job, so a redrive starts another one.
             attempt = record.failure.redrive if record.failure else 0
             job = self.engine.start(record.document, record.id, attempt)
             answer = self.engine.collect(job)
@@ -98,7 +99,7 @@ class InvoiceExtractor:
             self._end(record, answer)
 
     def finish(self, invoice: str, job: str) -> None:
-        """Collect a job whose completion was announced."""
+        """Collect a job that Textract reported as completed."""
         record = self.store.find(invoice)
         if record.response_key or record.status is InvoiceStatus.REJECTED:
             self._record(record)
@@ -178,10 +179,10 @@ class InvoiceExtractor:
         return record
 
     def _is_safe(self, answer: dict[str, Any]) -> bool:
-        """Whether nothing speaks against a text layer's reading.
+        """Whether every check of a text layer's reading passes.
 
-        Of real documents whose sums were right, three in eight had a wrong vendor or number: hence
-        the list of vendors whose layout is known to be read well.
+        Of real documents with correct sums, three in eight had a wrong vendor or number: hence the
+        list of vendors whose layout is known to be read well.
         """
         trusted = {vendor_key(name) for name in self.settings.trusted_vendors}
         found = read_expense(answer, source="text-layer")

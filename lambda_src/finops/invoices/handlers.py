@@ -1,4 +1,4 @@
-"""Lambda entry points of the invoice flow, and the only place where it is put together."""
+"""Lambda entry points of the invoice flow, and the only place where it is composed."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ from finops.shared.observability import MetricUnit, logger, metrics, status_metr
 @logger.inject_lambda_context
 @metrics.log_metrics
 def receive_invoices(event: Mapping[str, Any], _context: LambdaContext) -> dict[str, Any]:
-    """Queue of S3 events → records and executions. Returns the messages to deliver again."""
+    """Queue of S3 notifications: enters each file and starts its workflow."""
     intake = InvoiceIntake(store=_store(), workflow=_workflow(), clock=_now, audit=audit_recorder())
 
     def receive(notification: Mapping[str, Any]) -> None:
@@ -59,20 +59,23 @@ def receive_invoices(event: Mapping[str, Any], _context: LambdaContext) -> dict[
 @logger.inject_lambda_context
 @metrics.log_metrics
 def extract_invoice(event: Mapping[str, Any], _context: LambdaContext) -> dict[str, Any]:
-    """Workflow, {"invoice_id", "task_token"?} → {"outcome"}; with a token, the job is begun."""
+    """Workflow step: `{"invoice_id", "task_token"?}` → `{"outcome"}`.
+
+    With a task token it starts a job, whose outcome the workflow gets later.
+    """
     invoice = _invoice_of(event)
     if token := event.get("task_token"):
         _extractor().begin(invoice, str(token))
         return {}
     outcome = _extractor().extract(invoice)
-    logger.info("document looked at", extra=_facts(invoice, outcome=outcome.value))
+    logger.info("document extracted", extra=_facts(invoice, outcome=outcome.value))
     return {"outcome": outcome.value}
 
 
 @logger.inject_lambda_context
 @metrics.log_metrics
 def finish_extraction(event: Mapping[str, Any], _context: LambdaContext) -> dict[str, Any]:
-    """Queue of Textract's completions → answers collected. Returns what to deliver again."""
+    """Queue of Textract's completion messages: collects the response of each job."""
 
     def finish(notification: Mapping[str, Any]) -> None:
         job = json.loads(notification["Message"])
@@ -87,7 +90,7 @@ def finish_extraction(event: Mapping[str, Any], _context: LambdaContext) -> dict
 @logger.inject_lambda_context
 @metrics.log_metrics
 def validate_invoice(event: Mapping[str, Any], _context: LambdaContext) -> dict[str, Any]:
-    """Workflow, {"invoice_id"} → {"outcome": VALID, REVIEW or INVALID}."""
+    """Workflow step: `{"invoice_id"}` → `{"outcome": VALID, REVIEW or INVALID}`."""
     invoice = _invoice_of(event)
     outcome = InvoiceValidator(
         store=_store(),
@@ -98,15 +101,15 @@ def validate_invoice(event: Mapping[str, Any], _context: LambdaContext) -> dict[
         clock=_now,
         audit=audit_recorder(),
     ).validate(invoice)
-    logger.info("invoice checked", extra=_facts(invoice, outcome=outcome.value))
+    logger.info("invoice validated", extra=_facts(invoice, outcome=outcome.value))
     return {"outcome": outcome.value}
 
 
 @logger.inject_lambda_context
 def review_invoice(event: Mapping[str, Any], _context: LambdaContext) -> dict[str, Any]:
-    """Workflow, {"invoice_id", "task_token"?}: with a token, a person is waited for and told.
+    """Workflow step: `{"invoice_id", "task_token"}` waits for a reviewer's decision.
 
-    Without, nobody came in time → {"outcome": WAIT or GIVE_UP}.
+    Without a task token the time for a review is over: `{"outcome": WAIT or GIVE_UP}`.
     """
     invoice = _invoice_of(event)
     requests = ReviewRequests(
@@ -127,7 +130,7 @@ def review_invoice(event: Mapping[str, Any], _context: LambdaContext) -> dict[st
 @logger.inject_lambda_context
 @metrics.log_metrics
 def process_invoice(event: Mapping[str, Any], _context: LambdaContext) -> dict[str, Any]:
-    """Workflow, {"invoice_id"} → {"outcome": PROCESSED, DUPLICATE or NEEDS_REVIEW}."""
+    """Workflow step: `{"invoice_id"}` → `{"outcome": PROCESSED, DUPLICATE or NEEDS_REVIEW}`."""
     invoice = _invoice_of(event)
     status = InvoiceProcessor(store=_store(), clock=_now, audit=audit_recorder()).process(invoice)
     logger.info("invoice filed", extra=_facts(invoice, outcome=status.value))
@@ -137,7 +140,7 @@ def process_invoice(event: Mapping[str, Any], _context: LambdaContext) -> dict[s
 @logger.inject_lambda_context
 @metrics.log_metrics
 def notify_invoice(event: Mapping[str, Any], _context: LambdaContext) -> dict[str, Any]:
-    """Workflow, {"invoice_id", "event"?} → its subscribers told: {"status"}."""
+    """Workflow step: `{"invoice_id", "event"?}` sends notifications → `{"status"}`."""
     invoice = _invoice_of(event)
     status = InvoiceNotifier(
         store=_store(), channels=_channels(), clock=_now, audit=audit_recorder()
@@ -149,9 +152,10 @@ def notify_invoice(event: Mapping[str, Any], _context: LambdaContext) -> dict[st
 @logger.inject_lambda_context
 @metrics.log_metrics
 def fail_invoice(event: Mapping[str, Any], _context: LambdaContext) -> dict[str, Any]:
-    """Workflow, a failed step → its failure recorded, and the execution failed.
+    """Workflow step: records the failure of another step, and fails the execution.
 
-    After a redrive → {"resume": step}.
+    `{"invoice_id", "step", "error", "cause", "entered", "redrive"}`; after a redrive it returns
+    `{"resume": step}`.
     """
     invoice = _invoice_of(event)
     metrics.add_metric("InvoicesProcessingFailed", MetricUnit.Count, 1)
@@ -238,7 +242,7 @@ def _extractor() -> InvoiceExtractor:
     from finops.invoices.document_files import inspect
     from finops.invoices.text_layer.pdf import analyze_text_layer
 
-    # Textract's own limits are low, and a second's wait is the cure.
+    # Textract allows few calls a second; a retry after a second usually succeeds.
     textract = client("textract", retries={"mode": "standard", "total_max_attempts": 8})
     return InvoiceExtractor(
         store=_store(),

@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from finops.invoices.domain import Invoice
 
-#: Legal forms say nothing about who the vendor is: "ACME GmbH" and "Acme" are one.
+#: Legal forms are ignored: "ACME GmbH" and "Acme" are the same vendor.
 _LEGAL_FORMS: Final = frozenset(
     {
         *("ab", "ag", "aps", "as", "asa", "bv", "bvba", "co", "company", "corp", "corporation"),
@@ -26,27 +26,27 @@ _WORDS = re.compile(r"[^\W_]+")
 
 
 def vendor_key(name: str) -> str:
-    """The vendor as compared with others: no accents, case, punctuation or legal form."""
-    plain = unicodedata.normalize("NFKD", name.replace("ß", "ss")).casefold()
-    words = _WORDS.findall("".join(c for c in plain if not unicodedata.combining(c)))
-    # "B.V." and "S. à r. l." are one word each.
+    """A vendor's name for comparison: without accents, case, punctuation and legal form."""
+    folded = unicodedata.normalize("NFKD", name.replace("ß", "ss")).casefold()
+    words = _WORDS.findall("".join(c for c in folded if not unicodedata.combining(c)))
+    # "B.V." and "S. à r. l." count as one word each.
     joined = [
         text
         for single, run in groupby(words, key=lambda word: len(word) == 1)
         for text in (["".join(run)] if single else run)
     ]
     kept = [word for word in joined if word not in _LEGAL_FORMS]
-    return "".join(kept or joined) or plain.strip()
+    return "".join(kept or joined) or folded.strip()
 
 
 def number_key(number: str) -> str:
-    """The invoice number as compared with others: letters and digits only, in capitals."""
-    plain = unicodedata.normalize("NFKC", number).upper()
-    return "".join(_WORDS.findall(plain)) or plain.strip()
+    """An invoice number for comparison: only its letters and digits, in upper case."""
+    upper = unicodedata.normalize("NFKC", number).upper()
+    return "".join(_WORDS.findall(upper)) or upper.strip()
 
 
 def duplicate_key(invoice: Invoice) -> str:
-    """The same for two invoices that are one: vendor, number and year."""
+    """Vendor, number and year: duplicates have the same key."""
     dated = invoice.date("invoice_date") or invoice.date("due_date") or date.min
     return "|".join(
         quote(part, safe="")
@@ -59,7 +59,7 @@ def duplicate_key(invoice: Invoice) -> str:
 
 
 def near_match_key(invoice: Invoice) -> str:
-    """The same for two invoices that may be one: vendor, total and date, whatever the number."""
+    """Vendor, total and date: with the same key, two invoices may be duplicates."""
     total = invoice.amount("total") or Decimal(0)
     return "|".join(
         quote(part, safe="")

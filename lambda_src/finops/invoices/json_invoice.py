@@ -13,7 +13,7 @@ from finops.invoices.domain import Invoice, InvoiceKind, LineItem, Reading
 from finops.shared.errors import RejectedInput
 from finops.shared.money import is_currency
 
-#: Our field by the document's key; what is not here is not read.
+#: Our field for each key of the document. Other keys are ignored.
 _TEXTS: Final = {
     "invoiceId": "invoice_number",
     "vendor": "vendor",
@@ -26,44 +26,46 @@ _TEXTS: Final = {
 _AMOUNTS: Final = {"amount": "total", "subtotal": "subtotal", "tax": "tax"}
 _DATES: Final = {"invoiceDate": "invoice_date", "dueDate": "due_date"}
 _REQUIRED: Final = ("invoiceId", "customerId", "amount", "dueDate")
-_PLAIN = re.compile(r"[+-]?\d{1,24}(\.\d{1,12})?", re.ASCII)
+_DECIMAL = re.compile(r"[+-]?\d{1,24}(\.\d{1,12})?", re.ASCII)
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 
 
 def read_json(content: bytes, *, currency: str) -> Invoice:
     """The invoice of a JSON document.
 
-    Whoever sends JSON may name no vendor: then the invoice is the customer's, known by their id.
+    Without a vendor, the customer's id takes its place.
 
     Args:
-        content: UTF-8; amounts are numbers or plain texts, exact either way.
-        currency: ISO 4217, of an invoice that names none.
+        content: UTF-8. Amounts are numbers or strings; both are read exactly.
+        currency: ISO 4217, for an invoice without a currency.
 
     Raises:
-        RejectedInput: it is no such document; names the key and the value.
+        RejectedInput: the document does not have this shape; gives the key and the value.
     """
     try:
         document = json.loads(
             content.decode("utf-8-sig"), parse_float=Decimal, parse_constant=_no_number
         )
     except UnicodeDecodeError as error:
-        raise _refused("invalid_json", "it is not UTF-8 text", remedy="Save it as UTF-8") from error
+        raise _refused(
+            "invalid_json", "the file is not UTF-8 text", remedy="Save it as UTF-8"
+        ) from error
     except RecursionError as error:
-        raise _refused("invalid_json", "it is nested too deeply") from error
+        raise _refused("invalid_json", "the JSON is nested too deeply") from error
     except ValueError as error:
         raise _refused(
-            "invalid_json", f"it is no JSON: {error}", remedy="Mend it at that place"
+            "invalid_json", f"the file is not valid JSON: {error}", remedy="Fix it at that position"
         ) from error
     found = document.get("invoice") if isinstance(document, Mapping) else None
     if not isinstance(found, Mapping):
         raise _refused(
             "invalid_json",
-            'it has no object under the key "invoice"',
+            'the key "invoice" is missing, or is not an object',
             remedy='Send {"invoice": {"invoiceId": …, "customerId": …, "amount": …, "dueDate": …}}',
         )
     for key in _REQUIRED:
         if found.get(key) in (None, ""):
-            raise _refused("missing", f"it has no {key}", field=key, remedy=f"Add invoice.{key}")
+            raise _refused("missing", f"{key} is missing", field=key, remedy=f"Add invoice.{key}")
     return _invoice(found, currency)
 
 
@@ -78,7 +80,7 @@ def _invoice(found: Mapping[str, Any], currency: str) -> Invoice:
     if not is_currency(values["currency"]):
         raise _refused(
             "unknown_currency",
-            f"currency {values['currency']!r} is no ISO 4217 code",
+            f"currency {values['currency']!r} is not an ISO 4217 code",
             field="currency",
             value=values["currency"],
             remedy="Write a code such as USD",
@@ -87,7 +89,7 @@ def _invoice(found: Mapping[str, Any], currency: str) -> Invoice:
     if address and not _EMAIL.fullmatch(address):
         raise _refused(
             "invalid_email",
-            f"customerEmail {address!r} is no address",
+            f"customerEmail {address!r} is not an e-mail address",
             field="customerEmail",
             value=address,
             remedy="Write it as name@example.com, or leave it out",
@@ -96,13 +98,13 @@ def _invoice(found: Mapping[str, Any], currency: str) -> Invoice:
     if kind not in InvoiceKind.__members__:
         raise _refused(
             "unknown_kind",
-            f"kind {kind!r} is none of {', '.join(InvoiceKind)}",
+            f"kind {kind!r} is not one of {', '.join(InvoiceKind)}",
             field="kind",
             value=kind,
         )
     items = found.get("items") or []
     if not isinstance(items, list):
-        raise _refused("invalid_items", f"items {_shown(items)} is no list", field="items")
+        raise _refused("invalid_items", f"items {_shown(items)} is not a list", field="items")
     return Invoice(
         kind=InvoiceKind(kind),
         readings={
@@ -117,7 +119,7 @@ def _invoice(found: Mapping[str, Any], currency: str) -> Invoice:
 def _item(number: int, item: Any) -> LineItem:
     where = f"items[{number}]"
     if not isinstance(item, Mapping):
-        raise _refused("invalid_items", f"{where} {_shown(item)} is no object", field=where)
+        raise _refused("invalid_items", f"{where} {_shown(item)} is not an object", field=where)
     quantity = _amount(item, "quantity", where)
     rate = _amount(item, "rate", where)
     amount = _amount(item, "amount", where)
@@ -139,7 +141,7 @@ def _text(found: Mapping[str, Any], key: str, where: str = "") -> str:
     if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
         name = f"{where}.{key}".lstrip(".")
         raise _refused(
-            "invalid_text", f"{name} {_shown(value)} is no text", field=name, value=value
+            "invalid_text", f"{name} {_shown(value)} is not a string", field=name, value=value
         )
     return " ".join(str(value).split())
 
@@ -153,16 +155,16 @@ def _amount(found: Mapping[str, Any], key: str, where: str = "") -> str:
     if isinstance(text, int | Decimal) and not isinstance(text, bool):
         text = f"{Decimal(text):f}"
     try:
-        if isinstance(text, str) and _PLAIN.fullmatch(text):
+        if isinstance(text, str) and _DECIMAL.fullmatch(text):
             return f"{Decimal(text):f}"
     except InvalidOperation:
         pass
     raise _refused(
         "invalid_amount",
-        f"{name} {_shown(value)} is no amount",
+        f"{name} {_shown(value)} is not an amount",
         field=name,
         value=value,
-        remedy="Write a plain number with a point, such as 1234.50",
+        remedy="Write digits with a decimal point, such as 1234.50",
     )
 
 
@@ -171,15 +173,15 @@ def _date(found: Mapping[str, Any], key: str) -> str:
     if value is None or value == "":
         return ""
     try:
-        # What follows the day in an instant says nothing about it.
+        # A time of day may follow the date.
         return date.fromisoformat(str(value)[:10]).isoformat()
     except ValueError as error:
         raise _refused(
             "invalid_date",
-            f"{key} {_shown(value)} is no date",
+            f"{key} {_shown(value)} is not a date",
             field=key,
             value=value,
-            remedy="Write it as 2026-03-31",
+            remedy="Write dates as 2026-03-31",
         ) from error
 
 
@@ -189,7 +191,7 @@ def _shown(value: Any) -> str:
 
 
 def _no_number(text: str) -> Decimal:
-    raise _refused("invalid_json", f"{text} is no number", remedy="Write amounts as numbers")
+    raise _refused("invalid_json", f"{text} is not a number", remedy="Write amounts as numbers")
 
 
 def _refused(

@@ -1,4 +1,4 @@
-"""What is said of an invoice: to people in prose, to programs as facts."""
+"""Notifications about invoices: text for people, data for programs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from finops.invoices.domain import InvoiceRecord, Severity
 
 #: https://docs.aws.amazon.com/sns/latest/api/API_Publish.html: at most 100 ASCII characters.
 _SUBJECT: Final = 100
-#: Issues and texts beyond are in the table; a message has 256 KB at most.
+#: SNS takes 256 KB a message; the table has the rest of long issues and texts.
 _MOST_ISSUES: Final = 50
 _LONGEST: Final = 500
 
@@ -19,7 +19,7 @@ _HEADLINES: Final = {
     "PROCESSED": "Invoice processed",
     "DUPLICATE": "Duplicate invoice",
     "REJECTED": "Document rejected",
-    "VALIDATION_FAILED": "Invoice refused",
+    "VALIDATION_FAILED": "Invoice not accepted",
     "PROCESSING_FAILED": "Invoice could not be processed",
     "NEEDS_REVIEW": "Invoice needs review",
     "REVIEW_ESCALATED": "Invoice still needs review",
@@ -31,10 +31,10 @@ class Message:
     """A notification.
 
     Attributes:
-        subject: For mails, at most 100 ASCII characters.
+        subject: At most 100 ASCII characters.
         text: For people.
-        data: For programs; JSON.
-        attributes: To filter subscriptions by.
+        data: For programs, as JSON.
+        attributes: By which subscriptions can filter.
     """
 
     subject: str
@@ -44,18 +44,23 @@ class Message:
 
 
 def message(record: InvoiceRecord, event: str) -> Message:
-    """What is said of a record when this happens to it."""
+    """The notification of an event.
+
+    Args:
+        record: The invoice.
+        event: Its status, or another event such as `REVIEW_ESCALATED`.
+    """
     named = _named(record)
     headline = _HEADLINES.get(event, event)
     lines = [f"{headline}: {named}", "", *_facts(record)]
     issues = [issue for issue in record.issues if issue.severity is not Severity.FLAG]
     if issues:
-        lines += ["", "What is wrong:"]
+        lines += ["", "Problems:"]
         lines += [f"- {_short(issue.message)}" for issue in issues[:_MOST_ISSUES]]
         if len(issues) > _MOST_ISSUES:
             lines.append(f"- and {len(issues) - _MOST_ISSUES} more")
     if flags := [issue for issue in record.issues if issue.severity is Severity.FLAG]:
-        lines += ["", "To be noted:"]
+        lines += ["", "Notes:"]
         lines += [f"- {_short(issue.message)}" for issue in flags[:_MOST_ISSUES]]
     lines += ["", *_what_next(record, event)]
     read = record.invoice
@@ -99,20 +104,20 @@ def message(record: InvoiceRecord, event: str) -> Message:
 
 
 def customer_mail(record: InvoiceRecord) -> tuple[str, str]:
-    """(subject, text) of the mail to the customer of a processed invoice."""
+    """Subject and text of the e-mail to the customer of a processed invoice."""
     read = record.invoice
     if read is None:
-        raise ValueError(f"{record.id} was not read")
+        raise ValueError(f"{record.id} has not been read")
     number = read.text("invoice_number")
     due = read.text("due_date")
     lines = [
-        f"Your invoice {number} over {read.text('total')} {read.text('currency')} is processed.",
+        f"Invoice {number} for {read.text('total')} {read.text('currency')} has been processed.",
         "",
         f"Our reference: {record.serial_number}",
         *([f"Due date: {due}"] if due else []),
         *([f"Description: {read.text('description')}"] if read.text("description") else []),
     ]
-    return f"Invoice {number} is processed", "\n".join(lines) + "\n"
+    return f"Invoice {number} has been processed", "\n".join(lines) + "\n"
 
 
 def _named(record: InvoiceRecord) -> str:
@@ -146,7 +151,7 @@ def _facts(record: InvoiceRecord) -> list[str]:
 
 
 def _what_next(record: InvoiceRecord, event: str) -> list[str]:
-    show = f"Look at it: finops invoices show {record.id}"
+    show = f"View it: finops invoices show {record.id}"
     if event in {"NEEDS_REVIEW", "REVIEW_ESCALATED"}:
         return [
             show,
@@ -155,11 +160,11 @@ def _what_next(record: InvoiceRecord, event: str) -> list[str]:
             f'Reject it:  finops invoices review {record.id} --reject --reason "..."',
         ]
     if event == "DUPLICATE":
-        return [show, f"The first one: finops invoices show {record.duplicate_of}"]
+        return [show, f"View the original: finops invoices show {record.duplicate_of}"]
     if event == "PROCESSING_FAILED":
-        return [show, f"Mend the cause, then: finops invoices retry {record.id}"]
+        return [show, f"Fix the cause, then run: finops invoices retry {record.id}"]
     if event in {"REJECTED", "VALIDATION_FAILED"}:
-        return [show, "Mend the document and drop it again."]
+        return [show, "Correct the document and upload it again."]
     return [show]
 
 
@@ -168,6 +173,6 @@ def _short(text: str) -> str:
 
 
 def _ascii(text: str) -> str:
-    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
-    plain = " ".join(plain.split())
-    return plain if len(plain) <= _SUBJECT else f"{plain[: _SUBJECT - 3]}..."
+    ascii_text = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
+    line = " ".join(ascii_text.split())
+    return line if len(line) <= _SUBJECT else f"{line[: _SUBJECT - 3]}..."

@@ -1,7 +1,7 @@
-"""What the invoice use cases need from the outside, as Protocols that adapters and fakes fill.
+"""What the invoice workflow needs from AWS, as Protocols that adapters and fakes implement.
 
-Any call may raise `TransientFailure` (try again later) or `ConfigurationError` (somebody must mend
-the deployment); what else a call raises is said at the call.
+Any call can raise `TransientFailure` (try again later) or `ConfigurationError` (the deployment must
+be fixed). Each method lists what else it raises.
 """
 
 from __future__ import annotations
@@ -15,10 +15,12 @@ from finops.invoices.domain import InvoiceRecord, SourceDocument
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filed:
-    """What became of an invoice that was to be processed.
+    """The result of numbering an invoice; exactly one attribute is set.
 
-    Exactly one is set: `record` of the processed invoice, the id that it is a `duplicate_of`, or
-    the id that it `nearly_matches`.
+    Attributes:
+        record: The processed invoice.
+        duplicate_of: The id of the invoice that it repeats.
+        nearly_matches: The id of the invoice that it resembles.
     """
 
     record: InvoiceRecord | None = None
@@ -27,79 +29,79 @@ class Filed:
 
 
 class InvoiceStore(Protocol):
-    """The table."""
+    """The table of invoices."""
 
     def create(self, record: InvoiceRecord) -> InvoiceRecord:
-        """Enter a new invoice; returns what the table holds where the id is known already."""
+        """Enter a new invoice; returns the existing one if its id is known already."""
 
     def find(self, invoice_id: str) -> InvoiceRecord:
-        """The invoice.
+        """The invoice with this id.
 
         Raises:
-            RejectedInput: with code `unknown_invoice`.
+            RejectedInput: there is none; with code `unknown_invoice`.
         """
 
     def save(self, record: InvoiceRecord) -> InvoiceRecord:
-        """Write what was found and changed; returns it with its new revision.
+        """Write a record that was read before; returns it with its new revision.
 
         Raises:
-            TransientFailure: with code `changed_meanwhile`, where another was quicker.
+            TransientFailure: the record has changed since; with code `changed_meanwhile`.
         """
 
     def file(self, record: InvoiceRecord, year: int, *, accepted_match: str) -> Filed:
-        """Number an invoice and claim its identity, all or nothing.
+        """Number an invoice and claim its vendor, number and year, all or nothing.
 
         Args:
-            record: With the status PROCESSED, whose serial number the store sets.
-            year: Of the serial number; numbers of a year have no gaps.
-            accepted_match: The id of an invoice that this one may resemble.
+            record: With the status PROCESSED; the store sets the serial number.
+            year: Of the serial number; the numbers of a year have no gaps.
+            accepted_match: The id of an invoice that this one is allowed to resemble.
         """
 
 
 class Objects(Protocol):
-    """The bucket."""
+    """The bucket of documents."""
 
     def open(self, document: SourceDocument) -> BinaryIO:
-        """A seekable file over one version of an object, which reads only what is asked for.
+        """One version of an object as a seekable file, which downloads only what is read.
 
         Raises:
-            RejectedInput: the object is gone.
+            RejectedInput: the object no longer exists.
         """
 
     def owner(self, document: SourceDocument) -> str:
-        """Who submitted it, as its metadata say; an empty text where they say nothing."""
+        """Who submitted the document, by its metadata; empty if they do not say."""
 
     def write_json(self, key: str, content: Mapping[str, Any]) -> str:
-        """Keep a document of ours. Returns the SHA-256 of its bytes."""
+        """Write a JSON document. Returns the SHA-256 of its bytes."""
 
     def read_json(self, key: str) -> dict[str, Any] | None:
-        """A document of ours, None where there is none."""
+        """A JSON document; None if there is no such object."""
 
 
 class ExpenseEngine(Protocol):
-    """What reads documents: Amazon Textract's AnalyzeExpense, or the like."""
+    """What reads documents, such as Amazon Textract's AnalyzeExpense."""
 
     def analyze(self, document: SourceDocument) -> dict[str, Any]:
-        """The answer to a document of one page.
+        """The response for a document of one page.
 
         Raises:
             RejectedInput: the engine cannot read it.
         """
 
     def start(self, document: SourceDocument, invoice_id: str, attempt: int) -> str:
-        """Begin with a document of many pages.
+        """Start a job for a document of many pages.
 
         Args:
-            document: The version of an object.
-            invoice_id: By which the completion will name it.
-            attempt: The same job comes of the same document and attempt.
+            document: The document.
+            invoice_id: The completion message will carry it.
+            attempt: The same document and attempt give the same job.
 
         Returns:
             The job's id.
         """
 
     def collect(self, job_id: str) -> dict[str, Any] | None:
-        """The whole answer of a job, None while it works.
+        """The complete response of a job; None while it is running.
 
         Raises:
             RejectedInput: the job failed.
@@ -110,16 +112,16 @@ class Workflow(Protocol):
     """The Step Functions workflow."""
 
     def start(self, name: str, request: Mapping[str, Any]) -> None:
-        """Start an execution; one of this name is left alone."""
+        """Start an execution, unless one with this name exists."""
 
     def resume(self, task_token: str, output: Mapping[str, Any]) -> bool:
-        """Tell an execution what it waits for; False where it waits no longer."""
+        """Give a waiting execution its result; False if it no longer waits."""
 
     def redrive(self, name: str) -> None:
-        """Go on with a failed execution.
+        """Redrive a failed execution: it continues with the step that failed.
 
         Raises:
-            RejectedInput: it has not failed, or cannot go on any more.
+            RejectedInput: it has not failed, or it is too old to be redriven.
         """
 
 

@@ -1,4 +1,4 @@
-"""People look at what could not be read or does not add up, correct it, and decide."""
+"""Human review of invoices that could not be read with confidence or do not add up."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from finops.shared.errors import RejectedInput
 
 
 class Decision(StrEnum):
-    """What a person decided; each is also what the workflow is told."""
+    """What a reviewer decided; also the outcome that the workflow gets."""
 
     APPROVED = "APPROVED"
     CORRECTED = "CORRECTED"
@@ -25,7 +25,7 @@ class Decision(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReviewRequests:
-    """The workflow's side: it waits for a person, and reminds when nobody comes."""
+    """The workflow's side: it asks for a review, and reminds if nobody decides."""
 
     store: InvoiceStore
     workflow: Workflow
@@ -34,7 +34,7 @@ class ReviewRequests:
     maximum_escalations: int
 
     def ask(self, invoice: str, task_token: str) -> InvoiceRecord:
-        """Wait for a decision; one that was made while nobody waited is taken at once."""
+        """Wait for a decision; a decision that was made before is passed on at once."""
         record = self.store.find(invoice)
         record = self.store.save(
             replace(
@@ -49,7 +49,7 @@ class ReviewRequests:
         return record
 
     def escalate(self, invoice: str) -> bool:
-        """Note that nobody came; False when waiting has to end, and the invoice with it."""
+        """Count a reminder. Returns False after the last one: the invoice has then failed."""
         record = self.store.find(invoice)
         if record.decision:
             return True
@@ -60,7 +60,7 @@ class ReviewRequests:
         issue = Issue(
             code="not_reviewed",
             severity=Severity.ERROR,
-            message=f"nobody decided, though {record.escalations} reminders were sent",
+            message=f"nobody reviewed the invoice after {_reminders(record.escalations)}",
         )
         record = self.store.save(
             replace(
@@ -76,10 +76,10 @@ class ReviewRequests:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReviewDesk:
-    """The person's side.
+    """The reviewer's side.
 
     Attributes:
-        own_invoices: Whether who submitted an invoice may approve it.
+        own_invoices: Whether the submitter of an invoice may approve it.
     """
 
     store: InvoiceStore
@@ -97,21 +97,21 @@ class ReviewDesk:
         reject: bool = False,
         reason: str = "",
     ) -> InvoiceRecord:
-        """Correct values, and approve or reject; the workflow goes on from there.
+        """Correct values, and approve or reject the invoice; the workflow continues.
 
-        With corrections alone the invoice is checked again, and comes back when something is still
-        wrong. Without anything, a decision that was made already is handed to the workflow again.
+        With corrections alone the invoice is checked again, and needs another review if something
+        is still wrong. Without any argument, an earlier decision is sent to the workflow again.
 
         Args:
             invoice: Its id.
-            reviewer: Who decides, as the trail shall name them.
-            corrections: Values by field, as people write them; an empty one clears the field.
-            approve: Take it as it is, whatever was asked to be looked at.
+            reviewer: Who decides, as the audit trail will name them.
+            corrections: Values by field, as people write them; an empty value clears the field.
+            approve: Accept the invoice despite its issues.
             reject: Refuse it for good.
-            reason: Why; needed to reject.
+            reason: Required to reject.
 
         Raises:
-            RejectedInput: it waits for nobody, or the decision cannot be.
+            RejectedInput: the invoice is not waiting for review, or the decision is not valid.
         """
         record = self.store.find(invoice)
         if record.decision and not (corrections or approve or reject):
@@ -120,9 +120,9 @@ class ReviewDesk:
         changed = self._corrected(record, corrections or {})
         if not (corrections or approve or reject):
             raise RejectedInput(
-                f"nothing is decided about {invoice}",
+                f"there is no decision about {invoice}",
                 code="no_decision",
-                remedy="Correct a value, approve or reject it",
+                remedy="Correct a value, approve the invoice, or reject it",
             )
         if approve:
             _can_be_approved(changed)
@@ -135,33 +135,37 @@ class ReviewDesk:
         self, record: InvoiceRecord, reviewer: str, *, approve: bool, reject: bool, reason: str
     ) -> None:
         if approve and reject:
-            raise RejectedInput("it is approved or rejected, not both", code="contradiction")
+            raise RejectedInput(
+                "an invoice cannot be approved and rejected at once", code="contradiction"
+            )
         if record.status is not InvoiceStatus.NEEDS_REVIEW:
             raise RejectedInput(
-                f"{record.id} is {record.status}, and waits for no review",
+                f"{record.id} is {record.status}, so it is not waiting for review",
                 code="not_in_review",
                 value=record.status.value,
             )
         if record.decision:
             raise RejectedInput(
-                f"{record.id} was {record.decision.lower()} by {record.reviews[-1].reviewer} just "
-                "now",
+                f"{record.reviews[-1].reviewer} has already {record.decision.lower()} {record.id}",
                 code="decided_already",
-                remedy="Look at it again",
+                remedy="View it again",
             )
         if reject and not reason.strip():
             raise RejectedInput(
-                "a rejection needs a reason", code="no_reason", field="reason", remedy="Say why"
+                "a rejection needs a reason",
+                code="no_reason",
+                field="reason",
+                remedy="Give the reason",
             )
         if approve and not self.own_invoices and reviewer == record.submitted_by:
             raise RejectedInput(
-                f"{reviewer} submitted {record.id}, and somebody else must approve it",
+                f"{reviewer} submitted {record.id}, so somebody else must approve it",
                 code="own_invoice",
             )
 
     def _corrected(self, record: InvoiceRecord, corrections: Mapping[str, str]) -> InvoiceRecord:
         if record.invoice is None:
-            raise RejectedInput(f"{record.id} was not read", code="not_read")
+            raise RejectedInput(f"{record.id} has not been read", code="not_read")
         currency = record.invoice.text("currency")
         values = {name: canonical(name, text, currency) for name, text in corrections.items()}
         return replace(record, invoice=record.invoice.corrected(values))
@@ -195,7 +199,7 @@ class ReviewDesk:
             issue = Issue(
                 code="rejected_by_reviewer",
                 severity=Severity.ERROR,
-                message=f"{reviewer} rejected it: {reason.strip()}",
+                message=f"{reviewer} rejected the invoice: {reason.strip()}",
             )
             changed = replace(
                 changed,
@@ -205,7 +209,7 @@ class ReviewDesk:
         return self.store.save(changed)
 
     def _tell(self, record: InvoiceRecord) -> InvoiceRecord:
-        # Where the workflow waits no longer, it is about to ask again, and finds the decision.
+        # If the workflow is not waiting, it is about to ask again, and finds the decision.
         if record.task_token:
             self.workflow.resume(record.task_token, {"outcome": record.decision})
         return record
@@ -225,7 +229,7 @@ def _differences(
 
 
 def _can_be_approved(record: InvoiceRecord) -> None:
-    """Only what a person may judge is approved; what is missing must be entered."""
+    """Refuse to approve an invoice that lacks required fields."""
     if record.invoice is None:
         return
     if lacking := missing(record.invoice):
@@ -233,5 +237,9 @@ def _can_be_approved(record: InvoiceRecord) -> None:
             f"{record.id} cannot be approved without {', '.join(lacking)}",
             code="still_missing",
             field=lacking[0],
-            remedy="Set what is missing as well",
+            remedy="Enter the missing values as well",
         )
+
+
+def _reminders(count: int) -> str:
+    return "1 reminder" if count == 1 else f"{count} reminders"

@@ -1,8 +1,9 @@
-"""An environment's own rules: expressions over an invoice, kept in a file and not in the code.
+"""An environment's own rules, which it keeps in a file.
 
-A rule reads `{"name": "large", "expression": "total > 10000", "severity": "REVIEW", "message":
-"above 10,000 a second person looks"}`: where its expression is true, the invoice has the issue.
-Expressions are those of simpleeval: comparisons, arithmetic, `and`, `or`, `not`, `in`, `if else`.
+A rule is `{"name": "large", "expression": "total > 10000", "severity": "REVIEW", "message":
+"amounts over 10,000 need a second approval"}`. An invoice for which the expression is true gets the
+issue. Expressions are those of simpleeval: comparisons, arithmetic, `and`, `or`, `not`, `in` and
+`if else`.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ _FUNCTIONS: Final = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """A rule, known by its name, which is the issue's code."""
+    """A rule; its name is the code of its issue."""
 
     name: str
     expression: str
@@ -44,7 +45,7 @@ class Rule:
     def check(self, invoice: Invoice, today: date) -> Issue | None:
         """The issue that the invoice has by this rule, if any.
 
-        A rule that cannot be worked out, because a field it needs is missing, asks for a review.
+        An expression that cannot be evaluated, because a field is missing, asks for a review.
         """
         try:
             broken = bool(_evaluate(self.expression, _names(invoice, today)))
@@ -53,7 +54,7 @@ class Rule:
                 code=self.name,
                 severity=Severity.REVIEW,
                 field=self.field,
-                message=f"the rule {self.expression!r} could not be worked out: {error}",
+                message=f"the rule {self.expression!r} could not be evaluated: {error}",
             )
         if not broken:
             return None
@@ -64,21 +65,22 @@ def parse_rules(content: str) -> tuple[Rule, ...]:
     """Rules from a JSON list.
 
     Raises:
-        ConfigurationError: it is none, a rule lacks something, or its expression cannot be read.
+        ConfigurationError: the content is not a JSON list, a rule lacks something, or its
+            expression is not valid.
     """
     try:
         listed = json.loads(content)
     except ValueError as error:
-        raise _invalid(f"the rules are no JSON: {error}") from error
+        raise _invalid(f"the rules are not valid JSON: {error}") from error
     if not isinstance(listed, list):
-        raise _invalid("the rules are no list")
+        raise _invalid("the rules are not a list")
     return tuple(_parse(number, one) for number, one in enumerate(listed, 1))
 
 
 def _parse(number: int, one: Any) -> Rule:
     where = f"rule {number}"
     if not isinstance(one, Mapping):
-        raise _invalid(f"{where} is no object")
+        raise _invalid(f"{where} is not an object")
     where += f" ({one['name']!r})" if one.get("name") else ""
     for key in ("name", "expression", "message"):
         if not isinstance(one.get(key), str) or not one[key].strip():
@@ -87,7 +89,7 @@ def _parse(number: int, one: Any) -> Rule:
         raise _invalid(f"{where} has unknown keys: {', '.join(sorted(unknown))}")
     severity = str(one.get("severity", "REVIEW")).upper()
     if severity not in Severity.__members__:
-        raise _invalid(f"{where}: severity {severity!r} is none of {', '.join(Severity)}")
+        raise _invalid(f"{where}: severity {severity!r} is not one of {', '.join(Severity)}")
     rule = Rule(
         name=one["name"],
         expression=one["expression"],
@@ -100,9 +102,9 @@ def _parse(number: int, one: Any) -> Rule:
     except InvalidExpression as error:
         raise _invalid(f"{where}: {error}") from error
     except SyntaxError as error:
-        raise _invalid(f"{where}: {rule.expression!r} is no expression: {error.msg}") from error
+        raise _invalid(f"{where}: {rule.expression!r} is not an expression: {error.msg}") from error
     except (TypeError, ValueError, ArithmeticError, KeyError):
-        pass  # it may hold of other values
+        pass  # with other values it may be fine
     return rule
 
 
@@ -138,5 +140,5 @@ def _invalid(message: str) -> ConfigurationError:
         message,
         code="invalid_rules",
         step="load_rules",
-        remedy="Mend the rules file and apply again",
+        remedy="Fix the rules file and apply again",
     )

@@ -1,8 +1,8 @@
-"""The steps of an invoice, from the dropped file to its number; each can be killed and run again.
+"""The steps of the invoice workflow; each can be interrupted at any point and run again.
 
-A step reads the invoice's record, does its work and writes the record, refused where another was
-quicker. What it did before a kill it finds done: answers of the engine lie in the bucket, and the
-record says how far the invoice has come.
+A step reads the invoice's record, does its work and writes the record; a write fails if the record
+changed in the meantime. What an interrupted run finished is found again: the engine's responses are
+in the bucket, and the record says how far the invoice has come.
 """
 
 from __future__ import annotations
@@ -41,18 +41,18 @@ from finops.shared.errors import FinOpsError, RejectedInput
 
 Clock = Callable[[], datetime]
 
-#: A JSON invoice is a page of text at most; what is larger is something else.
+#: Bytes. A JSON invoice is a page of text; a larger file is something else.
 LARGEST_JSON: Final = 1 << 20
 _REFUSED: Final = frozenset({InvoiceStatus.REJECTED, InvoiceStatus.VALIDATION_FAILED})
 
 
 class InvoiceFailed(FinOpsError):
-    """Ends an execution, after its failure was recorded, so that it can be redriven."""
+    """Fails an execution whose failure was recorded, so that it can be redriven."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InvoiceIntake:
-    """Dropped files become records, and executions of the workflow."""
+    """Enters new files as invoices and starts their workflows."""
 
     store: InvoiceStore
     workflow: Workflow
@@ -60,7 +60,7 @@ class InvoiceIntake:
     audit: AuditRecorder
 
     def receive(self, document: SourceDocument) -> InvoiceRecord:
-        """Enter a dropped file and start its workflow, once however often the event comes."""
+        """Enter a file and start its workflow; a repeated event changes nothing."""
         now = self.clock()
         record = self.store.create(
             InvoiceRecord(
@@ -79,7 +79,7 @@ class InvoiceIntake:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InvoiceValidator:
-    """What was extracted becomes invoices, and these are checked."""
+    """Makes invoices from what was extracted, and checks them."""
 
     store: InvoiceStore
     objects: Objects
@@ -90,9 +90,9 @@ class InvoiceValidator:
     audit: AuditRecorder
 
     def validate(self, invoice: str) -> Outcome:
-        """Read the invoice where that is still to be done, and check it."""
+        """Read the invoice, unless that was done before, and check it."""
         record = self.store.find(invoice)
-        # The person's own command may not write to the trail; the flow that obeys it does.
+        # Reviewers may not write to the audit trail, so the workflow records their decisions.
         self.audit.record(*reviewed_events(record))
         if record.status.is_final and record.status is not InvoiceStatus.PROCESSING_FAILED:
             if record.status in _REFUSED:
@@ -115,8 +115,8 @@ class InvoiceValidator:
         if record.document.key.startswith(JSON_PREFIX):
             if record.document.size > LARGEST_JSON:
                 raise RejectedInput(
-                    f"{record.file} has {record.document.size:,} bytes, and a JSON invoice at most "
-                    f"{LARGEST_JSON:,}",
+                    f"{record.file} is {record.document.size:,} bytes; the limit for a JSON "
+                    f"invoice is {LARGEST_JSON:,}",
                     code="too_large",
                 )
             with self.objects.open(record.document) as file:
@@ -134,22 +134,22 @@ class InvoiceValidator:
         answer = self.objects.read_json(record.response_key) if record.response_key else None
         if answer is None:
             raise RejectedInput(
-                f"{record.file} has no answer of an engine", code="not_extracted", step="extract"
+                f"{record.file} has not been extracted", code="not_extracted", step="extract"
             )
         found = read_expense(answer, source=record.engine)
         if not found:
             raise RejectedInput(
-                f"{record.file} holds no invoice that could be read",
+                f"no invoice was found in {record.file}",
                 code="no_invoice",
                 step="read",
-                remedy="See whether it is an invoice at all, and whether it can be read by eye",
+                remedy="Check that it is an invoice and that people can read it",
             )
         for number, part in enumerate(found[1:], 2):
             self._split(record, number, part)
         return replace(record, invoice=found[0])
 
     def _split(self, record: InvoiceRecord, number: int, part: Invoice) -> None:
-        """Another invoice of the same document goes its own way."""
+        """Start a workflow for a further invoice of the same document."""
         part_id = invoice_id(record.document.document_id, number)
         created = self.store.create(
             replace(
@@ -159,7 +159,7 @@ class InvoiceValidator:
                 status=InvoiceStatus.RECEIVED,
                 invoice=part,
                 issues=(),
-                # The document was charged for once.
+                # The first invoice carries the cost of the document.
                 cost_usd=Decimal(0),
                 failure=None,
                 announced=(),
@@ -177,7 +177,7 @@ class InvoiceValidator:
         if record.duplicate_of and record.approved:
             issues += (near_match(record.duplicate_of),)
         elif record.duplicate_of:
-            # It may resemble nothing any more; whoever files it looks again.
+            # After a correction it may match nothing; the next step looks again.
             record = replace(record, duplicate_of="")
         found = outcome(read, issues, approved=record.approved)
         status = {
@@ -199,14 +199,14 @@ class InvoiceValidator:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InvoiceProcessor:
-    """Checked invoices are numbered and filed, unless they are there already."""
+    """Numbers valid invoices, unless they are duplicates."""
 
     store: InvoiceStore
     clock: Clock
     audit: AuditRecorder
 
     def process(self, invoice: str) -> InvoiceStatus:
-        """File the invoice: PROCESSED, DUPLICATE, or NEEDS_REVIEW where it nearly matches one."""
+        """Number the invoice. Returns PROCESSED, DUPLICATE, or NEEDS_REVIEW for a near match."""
         record = self.store.find(invoice)
         if not record.status.is_final or record.status is InvoiceStatus.PROCESSING_FAILED:
             record = self._file(record)
@@ -225,7 +225,7 @@ class InvoiceProcessor:
                 duplicate_of="",
             ),
             now.year,
-            # Who approved it saw which invoice it resembles.
+            # Whoever approved it saw which invoice it resembles.
             accepted_match=record.duplicate_of if record.approved else "",
         )
         if filed.record:
@@ -236,8 +236,8 @@ class InvoiceProcessor:
                 code="duplicate",
                 severity=Severity.ERROR,
                 field="invoice_number",
-                message="vendor, number and year are those of "
-                f"{filed.duplicate_of}, which is processed",
+                message=f"invoice {filed.duplicate_of}, which is already processed, has the same "
+                "vendor, number and year",
             )
             changed = replace(
                 record,
@@ -260,7 +260,7 @@ class InvoiceProcessor:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InvoiceNotifier:
-    """What became of an invoice is said to those who asked for it."""
+    """Notifies subscribers and customers about invoices."""
 
     store: InvoiceStore
     channels: Sequence[NotificationChannel]
@@ -268,35 +268,38 @@ class InvoiceNotifier:
     audit: AuditRecorder
 
     def notify(self, invoice: str, event: str = "") -> InvoiceStatus:
-        """Say how the invoice stands, once for each time that it comes to stand so.
+        """Send the invoice's status to every channel, once for each time it reaches that status.
 
-        A kill between saying and noting it makes it said again, never not at all.
+        An interruption can send a notification twice, but never lose it.
 
         Args:
             invoice: Its id.
-            event: What is said where it is not the status, such as REVIEW_ESCALATED.
+            event: Sent instead of the status, such as REVIEW_ESCALATED.
+
+        Returns:
+            The invoice's status.
         """
         record = self.store.find(invoice)
         event = event or record.status.value
-        # A review that is needed again, or still, is said again.
-        said = f"{event} {len(record.reviews)}.{record.escalations}"
-        if said not in record.announced:
+        # A further review, or a further reminder, is a notification of its own.
+        notice = f"{event} {len(record.reviews)}.{record.escalations}"
+        if notice not in record.announced:
             for channel in self.channels:
                 channel.send(record, event)
             self.store.save(
-                replace(record, announced=(*record.announced, said), updated_at=self.clock())
+                replace(record, announced=(*record.announced, notice), updated_at=self.clock())
             )
         self.audit.record(
-            # What a person rejected comes here straight from the review.
+            # A rejected invoice comes here without another validation.
             *reviewed_events(record),
-            notified_event(record, event, said, self.clock()),
+            notified_event(record, event, notice, self.clock()),
         )
         return record.status
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailureRecorder:
-    """A step that failed is recorded; a redrive of the execution goes on from it."""
+    """Records a failed step; a redrive of the execution continues with that step."""
 
     store: InvoiceStore
     channels: Sequence[NotificationChannel]
@@ -304,17 +307,17 @@ class FailureRecorder:
     audit: AuditRecorder
 
     def record(self, invoice: str, failure: Failure) -> str:
-        """Record a failure, or say which step a redriven execution goes on with.
+        """Record a failure, or return the step that a redriven execution continues with.
 
         Step Functions redrives from the state that failed, which is the one that calls this: the
         first call fails the execution, the call after a redrive does not
         (https://docs.aws.amazon.com/step-functions/latest/dg/redrive-executions.html).
 
         Returns:
-            The step to go on with.
+            The step to continue with.
 
         Raises:
-            InvoiceFailed: the failure is recorded, and the execution shall end.
+            InvoiceFailed: the failure is recorded; the execution ends.
         """
         record = self.store.find(invoice)
         known = record.failure
@@ -337,11 +340,11 @@ class FailureRecorder:
         raise InvoiceFailed(
             f"{known.step} failed: {known.cause}",
             code="invoice_failed",
-            remedy=f"Mend the cause, then: finops invoices retry {invoice}",
+            remedy=f"Fix the cause, then run: finops invoices retry {invoice}",
         )
 
     def _save(self, record: InvoiceRecord, failure: Failure) -> InvoiceRecord:
-        # What is processed stays so, when only the news of it could not be sent.
+        # A processed invoice stays processed, even if its notification failed.
         status = record.status
         if failure.resumed:
             if status is InvoiceStatus.PROCESSING_FAILED:
@@ -363,19 +366,19 @@ class FailureRecorder:
 
 
 def near_match(other: str) -> Issue:
-    """The issue of an invoice that another one resembles."""
+    """The issue of an invoice that resembles another one."""
     return Issue(
         code="near_match",
         severity=Severity.REVIEW,
         field="invoice_number",
-        message=f"vendor, total and date are those of {other}, under another number",
+        message=f"invoice {other} has the same vendor, total and date, but another number",
     )
 
 
 def rejected(
     record: InvoiceRecord, error: RejectedInput, status: InvoiceStatus, now: datetime
 ) -> InvoiceRecord:
-    """The record with a refusal's reason."""
+    """The record of an invoice that was refused, with the reason as its issue."""
     issue = Issue(
         code=error.code,
         severity=Severity.ERROR,
@@ -386,5 +389,5 @@ def rejected(
 
 
 def _outcome_of(record: InvoiceRecord) -> Outcome:
-    """Where an invoice goes that is at its end: it is announced."""
+    """The outcome of an invoice that is already in a final status: its notification follows."""
     return Outcome.VALID if record.status is InvoiceStatus.PROCESSED else Outcome.INVALID

@@ -1,6 +1,6 @@
-"""Invoices of an AnalyzeExpense answer: every field and line that was found is accounted for.
+"""Invoices from Textract's AnalyzeExpense response; every field and line it found is kept.
 
-The answer's shape is Textract's, whichever engine gave it:
+Each engine answers in Textract's format:
 https://docs.aws.amazon.com/textract/latest/dg/expensedocuments.html
 """
 
@@ -27,7 +27,7 @@ from finops.invoices.domain import (
 from finops.invoices.identity import number_key, vendor_key
 from finops.shared.money import EXACT, minor_units
 
-#: Our field by Textract's type (and the party that it is of), the surer types first.
+#: Our field for each of Textract's types and parties; the more reliable types come first.
 _FIELDS: Final = {
     ("VENDOR_NAME", ""): "vendor",
     ("NAME", "VENDOR"): "vendor",
@@ -47,7 +47,7 @@ _FIELDS: Final = {
     ("PO_NUMBER", ""): "purchase_order",
     ("PAYMENT_TERMS", ""): "payment_terms",
 }
-#: A party's name in a group is as good as the field beside it, and repeats it.
+#: Types whose meaning depends on the party that Textract groups them under.
 _BY_GROUP: Final = frozenset({"NAME"})
 _GRAND: Final = re.compile(
     r"grand|balance due|total due|amount due|to pay|payable|incl|brutto|gesamt|zahl|endbetrag|ttc|"
@@ -66,20 +66,20 @@ _PAGE_MARK: Final = re.compile(
     re.IGNORECASE,
 )
 _TAX_LABEL: Final = re.compile(r"\b(?:tax|vat|mwst|ust|tva|btw|iva|moms|gst)\b", re.IGNORECASE)
-#: What two values of must not be; of the others one is shown, and the rest kept.
+#: Fields where a second value is a contradiction; of other fields the first is used.
 _CRITICAL: Final = AMOUNTS | DATES | {"vendor", "invoice_number"}
-#: Another value read this surely is a contradiction, and not noise.
+#: Percent: other values below this confidence are noise, and no contradiction.
 _NOISE: Final = 50.0
 
 
 def read_expense(response: Mapping[str, Any], *, source: str = "textract") -> list[Invoice]:
-    """The invoices of a document: usually one, none where nothing was found.
+    """The invoices of a document: usually one, none if nothing was found.
 
-    Pages belong to one invoice until another number, or another page one, begins the next.
+    The next invoice starts at a page with another invoice number, or marked as page 1.
 
     Args:
-        response: AnalyzeExpense's answer, its pages put together.
-        source: Who read it, as readings will name it.
+        response: AnalyzeExpense's response, with the pages of a job joined.
+        source: The engine: the `source` of each reading.
     """
     pages = [
         _Page.of(number, one) for number, one in enumerate(response.get("ExpenseDocuments", ()), 1)
@@ -91,7 +91,7 @@ def read_expense(response: Mapping[str, Any], *, source: str = "textract") -> li
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Found:
-    """A summary field of the answer."""
+    """A summary field of the response."""
 
     type: str
     group: str
@@ -142,7 +142,7 @@ class _Page:
 
     @property
     def mark(self) -> int:
-        """Which page of its invoice it says to be; 0 where it says nothing."""
+        """The page number of its invoice that is printed on it; 0 if there is none."""
         for line in self.lines:
             if match := _PAGE_MARK.search(line):
                 return int(match[1])
@@ -157,7 +157,7 @@ def _groups(pages: Sequence[_Page]) -> Iterator[list[_Page]]:
     number = ""
     for page in pages:
         another = bool(number and page.invoice_number and page.invoice_number != number)
-        # A later page of the same invoice says so, though its number was read otherwise.
+        # "Page 2 of 3" belongs to the same invoice, even if its number was misread.
         begins = page.mark == 1 or (another and page.mark <= 1)
         if group and begins and (another or page.mark == 1):
             yield group
@@ -170,7 +170,7 @@ def _groups(pages: Sequence[_Page]) -> Iterator[list[_Page]]:
 
 @dataclass(slots=True)
 class _Candidate:
-    """A found field with what it means."""
+    """A field with its canonical value."""
 
     found: _Found
     value: str
@@ -179,7 +179,7 @@ class _Candidate:
 
 @dataclass(slots=True)
 class _Reader:
-    """Makes one invoice of its pages."""
+    """Makes one invoice from its pages."""
 
     pages: list[_Page]
     source: str
@@ -238,7 +238,7 @@ class _Reader:
         return code
 
     def _read_sums(self, candidates: Mapping[str, list[_Candidate]]) -> None:
-        """Total, subtotal and tax together: what adds up is right, whatever else is there."""
+        """Total, subtotal and tax together: values that add up are right."""
         totals = _by_trust(candidates.get("total", []), _total_rank)
         subtotals = _by_trust(candidates.get("subtotal", []), _confidence)
         taxes = candidates.get("tax", [])
@@ -262,7 +262,7 @@ class _Reader:
             self._choose("total", candidates["total"], _total_rank)
 
     def _add_up(self, parts: list[_Candidate], taxes: list[_Candidate], added: Decimal) -> None:
-        """Taxes at several rates are one tax."""
+        """The tax is the sum of the taxes at several rates."""
         first = parts[0].found
         self.readings["tax"] = Reading(
             value=f"{added:f}",
@@ -275,7 +275,7 @@ class _Reader:
         self.other += [_other(one.found, "repeated") for one in taxes]
 
     def _settle(self, name: str, chosen: _Candidate, found: Iterable[_Candidate]) -> None:
-        """Take a value that others bear out."""
+        """Take a value that other values confirm."""
         self.readings[name] = self._reading(chosen)
         for one in found:
             if one is not chosen:
@@ -301,7 +301,7 @@ class _Reader:
         if against and not reading.doubt and name in _CRITICAL:
             others = sorted({one.value for one in against})
             reading = replace(
-                reading, doubt=f"{chosen.value} stands there, and {' and '.join(others)} as well"
+                reading, doubt=f"the document shows {chosen.value} and also {' and '.join(others)}"
             )
         self.readings[name] = reading
         for one in found:
@@ -358,7 +358,7 @@ def _confidence(one: _Candidate) -> tuple[bool, float, int]:
 
 
 def _total_rank(one: _Candidate) -> tuple[bool, int, bool, float]:
-    """The grand total of the last page, before sums that are carried over."""
+    """Prefers the grand total on the last page to sums that are carried over."""
     sure = one.found.confidence >= _NOISE
     grand = bool(_GRAND.search(one.found.label))
     return (sure, one.found.page, grand, one.found.confidence)
@@ -411,7 +411,7 @@ def _line_item(
 
     quantity = None
     if texts.get("QUANTITY"):
-        # A quantity has no minor units: 1.000 may be one, or a thousand.
+        # A quantity has no minor units: 1.000 can mean one or a thousand.
         quantity, _ = conventions.amount(texts["QUANTITY"], None)
     return LineItem(
         description=texts.get("ITEM", "") or texts.get("PRODUCT_CODE", ""),

@@ -1,4 +1,4 @@
-"""What is checked of an invoice, and what each finding means."""
+"""The checks of an invoice, and how serious each finding is."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _LABELS: Final = {name: name.replace("_", " ") for name in FIELDS}
 
 
 class Outcome(StrEnum):
-    """Where an invoice goes from here."""
+    """What the workflow does with a checked invoice."""
 
     VALID = "VALID"
     REVIEW = "REVIEW"
@@ -39,11 +39,11 @@ class ValidationSettings:
     """What an environment asks of invoices.
 
     Attributes:
-        confidence: Percent that a field must have been read with, by field; `default` is for the
-            required fields and amounts that are not named.
-        refuse_past_due: Refuse invoices whose due date has passed, which else are flagged.
+        confidence: The least confidence of each field, in percent. `default` applies to required
+            fields, amounts and dates that are not listed.
+        refuse_past_due: Whether a past due date is an error; otherwise it is only a note.
         tolerance: How much sums may differ, in minor units of the currency (cents).
-        rules: The environment's own.
+        rules: The environment's own rules.
     """
 
     confidence: Mapping[str, float] = field(default_factory=lambda: {"default": 80.0})
@@ -53,12 +53,12 @@ class ValidationSettings:
 
 
 def check(invoice: Invoice, settings: ValidationSettings, today: date) -> tuple[Issue, ...]:
-    """All that is wrong with an invoice, in the order of its fields.
+    """Everything that is wrong with an invoice, or may be.
 
     Args:
-        invoice: As read and corrected.
+        invoice: As it was read and corrected.
         settings: What this environment asks of invoices.
-        today: In UTC.
+        today: The current date, UTC.
     """
     return (
         *_missing(invoice),
@@ -71,10 +71,10 @@ def check(invoice: Invoice, settings: ValidationSettings, today: date) -> tuple[
 
 
 def outcome(invoice: Invoice, issues: tuple[Issue, ...], *, approved: bool) -> Outcome:
-    """Whether the invoice can be processed, must be looked at, or is refused.
+    """Whether the invoice can be processed, needs a review, or is refused.
 
-    A JSON invoice with an error is refused, because whoever sent it can send it again; a document
-    goes to a person, who can correct what was read.
+    A JSON invoice with an error is refused: its sender can correct it and send it again. A document
+    with an error goes to a reviewer, who can correct what was read.
     """
     if any(issue.severity is Severity.ERROR for issue in issues):
         return Outcome.INVALID if is_json(invoice) else Outcome.REVIEW
@@ -84,15 +84,20 @@ def outcome(invoice: Invoice, issues: tuple[Issue, ...], *, approved: bool) -> O
 
 
 def is_json(invoice: Invoice) -> bool:
-    """Whether it was sent as JSON rather than read from a document."""
+    """Whether the invoice was sent as JSON, and not read from a document."""
     return any(reading.source == "json" for reading in invoice.readings.values())
 
 
 def canonical(name: str, text: str, currency: str = "") -> str:
-    """What a person entered for a field, in the field's canonical form; empty clears it.
+    """The canonical form of what a person entered for a field (see `Reading`).
+
+    Args:
+        name: One of `FIELDS`.
+        text: An empty text clears the field.
+        currency: ISO 4217, of amounts.
 
     Raises:
-        RejectedInput: no such field, or no such value.
+        RejectedInput: there is no such field, or the value does not fit it.
     """
     text = text.strip()
     if name not in FIELDS:
@@ -100,7 +105,7 @@ def canonical(name: str, text: str, currency: str = "") -> str:
             f"an invoice has no field {name!r}",
             code="unknown_field",
             field=name,
-            remedy=f"Name one of {', '.join(FIELDS)}",
+            remedy=f"Use one of: {', '.join(FIELDS)}",
         )
     if not text:
         return ""
@@ -109,28 +114,28 @@ def canonical(name: str, text: str, currency: str = "") -> str:
             return str(Money.parse(text, currency or "XXX").amount)
         except RejectedInput as error:
             raise RejectedInput(
-                f"{_LABELS[name]}: {text!r} is no amount",
+                f"{_LABELS[name]}: {text!r} is not an amount",
                 code="invalid_amount",
                 field=name,
                 value=text,
-                remedy="Write a plain number with a point, such as -1234.50",
+                remedy="Write digits with a decimal point, such as -1234.50",
             ) from error
     if name in DATES:
         try:
             return date.fromisoformat(text).isoformat()
         except ValueError as error:
             raise RejectedInput(
-                f"{_LABELS[name]}: {text!r} is no date",
+                f"{_LABELS[name]}: {text!r} is not a date",
                 code="invalid_date",
                 field=name,
                 value=text,
-                remedy="Write it as 2026-03-31",
+                remedy="Write dates as 2026-03-31",
             ) from error
     if name == "currency":
         text = text.upper()
         if not is_currency(text):
             raise RejectedInput(
-                f"{text!r} is no ISO 4217 currency code",
+                f"{text!r} is not an ISO 4217 currency code",
                 code="unknown_currency",
                 field=name,
                 value=text,
@@ -142,7 +147,7 @@ def canonical(name: str, text: str, currency: str = "") -> str:
 def missing(invoice: Invoice) -> tuple[str, ...]:
     """The required fields that the invoice lacks.
 
-    JSON invoices are not asked for their date: they are known by the day they are due.
+    A JSON invoice with a due date needs no invoice date.
     """
     spared = {"invoice_date"} if is_json(invoice) and invoice.text("due_date") else set()
     return tuple(one for one in REQUIRED if not invoice.text(one) and one not in spared)
@@ -161,7 +166,7 @@ def _missing(invoice: Invoice) -> Iterator[Issue]:
                 f"the {_LABELS[name]} {reading.text!r} could not be understood{why}",
             )
     if (code := invoice.text("currency")) and not is_currency(code):
-        yield _error("unknown_currency", "currency", f"{code!r} is no ISO 4217 currency code")
+        yield _error("unknown_currency", "currency", f"{code!r} is not an ISO 4217 currency code")
 
 
 def _doubts(invoice: Invoice, settings: ValidationSettings) -> Iterator[Issue]:
@@ -185,7 +190,7 @@ def _doubts(invoice: Invoice, settings: ValidationSettings) -> Iterator[Issue]:
                 "low_confidence",
                 name,
                 f"the {_LABELS[name]} {reading.value!r} was read with a confidence of "
-                f"{reading.confidence:.1f}%, below the {asked:g}% that are asked",
+                f"{reading.confidence:.1f}%, below the required {asked:g}%",
             )
 
 
@@ -194,8 +199,8 @@ def _amounts(invoice: Invoice) -> Iterator[Issue]:
     if total is None:
         return
     if invoice.kind is InvoiceKind.INVOICE and total <= 0:
-        said = "zero" if total == 0 else "negative"
-        message = f"the total {total} is {said}, and this is no credit note"
+        sign = "zero" if total == 0 else "negative"
+        message = f"the total {total} is {sign}, but this is not a credit note"
         if is_json(invoice):
             yield _error("total_not_positive", "total", message)
         else:
@@ -209,7 +214,8 @@ def _amounts(invoice: Invoice) -> Iterator[Issue]:
             yield _review(
                 "too_many_digits",
                 name,
-                f"the {_LABELS[name]} {amount} has more digits than {invoice.text('currency')} has",
+                f"the {_LABELS[name]} {amount} has more decimals than "
+                f"{invoice.text('currency')} allows",
             )
 
 
@@ -221,16 +227,17 @@ def _sums(invoice: Invoice, tolerance: int) -> Iterator[Issue]:
     discount = abs(invoice.amount("discount") or Decimal(0))
     if subtotal is not None and total is not None:
         base = EXACT.add(subtotal, tax or Decimal(0))
-        # Freight and discounts stand before or after the subtotal, and the document says not which.
+        # The subtotal may include shipping and discounts or not, and documents do not say which.
         sums = {
             EXACT.add(base, by)
             for by in (Decimal(0), shipping, -discount, EXACT.subtract(shipping, discount))
         }
         if all(abs(EXACT.subtract(one, total)) > allowed for one in sums):
-            said = f"subtotal {subtotal} + tax {tax or 0}"
+            terms = f"subtotal {subtotal} + tax {tax or 0}"
             if shipping or discount:
-                said += f" (shipping {shipping}, discount {discount})"
-            yield _review("total_is_not_the_sum", "total", f"{said} = {base}, but total is {total}")
+                terms += f" (shipping {shipping}, discount {discount})"
+            message = f"{terms} = {base}, but the total is {total}"
+            yield _review("total_is_not_the_sum", "total", message)
     lines = [item.amount for item in invoice.line_items]
     amounts = [amount for amount in lines if amount is not None]
     if amounts and len(amounts) == len(lines):
@@ -240,7 +247,7 @@ def _sums(invoice: Invoice, tolerance: int) -> Iterator[Issue]:
         candidates = [one for one in (subtotal, total) if one is not None]
         if total is not None and tax is not None:
             candidates.append(EXACT.subtract(total, tax))
-        # Lines are rounded one by one.
+        # Each line is rounded by itself.
         slack = allowed * max(1, len(amounts))
         near = (
             abs(EXACT.subtract(added, one + by)) <= slack
@@ -251,8 +258,8 @@ def _sums(invoice: Invoice, tolerance: int) -> Iterator[Issue]:
             yield _review(
                 "lines_are_not_the_sum",
                 "line_items",
-                f"the {len(amounts)} line items add up to {added}, which is neither "
-                + " nor ".join(dict.fromkeys(f"{one}" for one in candidates)),
+                f"the line items add up to {added}, not to "
+                + " or ".join(dict.fromkeys(f"{one}" for one in candidates)),
             )
     for number, item in enumerate(invoice.line_items, 1):
         if item.quantity is None or item.unit_price is None or item.amount is None:
@@ -264,20 +271,20 @@ def _sums(invoice: Invoice, tolerance: int) -> Iterator[Issue]:
                 severity=Severity.FLAG,
                 field="line_items",
                 message=f"line {number}: {item.quantity} times {item.unit_price} is {product}, "
-                f"but {item.amount} is charged",
+                f"but the amount is {item.amount}",
             )
 
 
 def _dates(invoice: Invoice, settings: ValidationSettings, today: date) -> Iterator[Issue]:
     issued, due = invoice.date("invoice_date"), invoice.date("due_date")
     if issued and issued > today:
-        yield _review("dated_in_the_future", "invoice_date", f"it is dated {issued}, after today")
+        message = f"the invoice date {issued} is in the future"
+        yield _review("dated_in_the_future", "invoice_date", message)
     if issued and due and due < issued:
-        yield _review(
-            "due_before_issued", "due_date", f"it is due on {due}, before its date {issued}"
-        )
+        message = f"the due date {due} is before the invoice date {issued}"
+        yield _review("due_before_issued", "due_date", message)
     if due and due < today and invoice.kind is InvoiceKind.INVOICE:
-        message = f"it was due on {due}"
+        message = f"the due date {due} has passed"
         if settings.refuse_past_due:
             yield _error("past_due", "due_date", message)
         else:

@@ -162,7 +162,7 @@ def _fitting(piece: Piece, kind: str) -> Piece | None:
     if kind in AMOUNT_TYPES:
         if not AMOUNT.fullmatch(text.strip(" :")) or not re.search(r"\d", text):
             return None
-        # A rate or a count is no amount of money.
+        # A rate or a count is not an amount of money.
         return (
             piece
             if re.search(r"\d[.,]\d{1,3}(?!\d)|[$€£¥]|[A-Z]{3}|^\W*\d{1,9}\W*$", text)
