@@ -1,4 +1,4 @@
-# The buckets of deployments from before the module private_bucket: their addresses change, the buckets stay.
+# Deployments from before the modules private_bucket and metric_alarms keep their buckets and alarms.
 moved {
   from = aws_s3_bucket.this
   to   = module.bucket.aws_s3_bucket.this
@@ -32,4 +32,14 @@ moved {
 moved {
   from = aws_s3_bucket_object_lock_configuration.this
   to   = module.bucket.aws_s3_bucket_object_lock_configuration.this[0]
+}
+
+moved {
+  from = aws_cloudwatch_metric_alarm.flow
+  to   = module.alarms.aws_cloudwatch_metric_alarm.this
+}
+
+moved {
+  from = aws_cloudwatch_metric_alarm.heads_missing[0]
+  to   = module.alarms.aws_cloudwatch_metric_alarm.this["heads-missing"]
 }

@@ -1,38 +1,23 @@
-locals {
-  flow_alarms = {
+module "alarms" {
+  source = "../metric_alarms"
+
+  name_prefix = "${var.name_prefix}-billing"
+  settings    = { enabled = var.alarms.enabled, topic_arns = var.alarms.topic_arns }
+
+  queue_delays = {
     files-delay = {
-      description = "Billing files wait to be loaded."
-      namespace   = "AWS/SQS"
-      metric      = "ApproximateAgeOfOldestMessage"
-      statistic   = "Maximum"
-      threshold   = var.alarms.maximum_delay_seconds
-      dimensions  = { QueueName = local.queue_name }
+      queue_name      = local.queue_name
+      description     = "Billing files wait to be loaded."
+      maximum_seconds = var.alarms.maximum_delay_seconds
     }
+  }
+
+  metrics = {
     workflow-failures = {
-      description = "The workflow ${local.workflow_name} failed: the ledger says at which step and why."
+      description = "The workflow ${local.workflow_name} failed: the ledger shows the step and the reason."
       namespace   = "AWS/States"
       metric      = "ExecutionsFailed"
-      statistic   = "Sum"
-      threshold   = 1
       dimensions  = { StateMachineArn = local.workflow_arn }
     }
   }
-}
-
-resource "aws_cloudwatch_metric_alarm" "flow" {
-  for_each = { for name, alarm in local.flow_alarms : name => alarm if var.alarms.enabled }
-
-  alarm_name          = "${var.name_prefix}-billing-${each.key}"
-  alarm_description   = each.value.description
-  namespace           = each.value.namespace
-  metric_name         = each.value.metric
-  dimensions          = each.value.dimensions
-  statistic           = each.value.statistic
-  period              = 60
-  evaluation_periods  = 1
-  threshold           = each.value.threshold
-  comparison_operator = "GreaterThanOrEqualToThreshold"
-  treat_missing_data  = "notBreaching"
-  alarm_actions       = var.alarms.topic_arns
-  ok_actions          = var.alarms.topic_arns
 }

@@ -1,42 +1,23 @@
-locals {
-  flow_alarms = merge(
-    {
-      for name, queue in local.queues : "${name}-delay" => {
-        description = "Messages wait in the queue ${queue.name}."
-        namespace   = "AWS/SQS"
-        metric      = "ApproximateAgeOfOldestMessage"
-        statistic   = "Maximum"
-        threshold   = var.alarms.maximum_delay_seconds
-        dimensions  = { QueueName = queue.name }
-      }
-    },
-    {
-      workflow-failures = {
-        description = "The workflow ${local.workflow_name} failed: finops invoices list --status PROCESSING_FAILED says at which step and why."
-        namespace   = "AWS/States"
-        metric      = "ExecutionsFailed"
-        statistic   = "Sum"
-        threshold   = 1
-        dimensions  = { StateMachineArn = local.workflow_arn }
-      }
-    },
-  )
-}
+module "alarms" {
+  source = "../metric_alarms"
 
-resource "aws_cloudwatch_metric_alarm" "flow" {
-  for_each = { for name, alarm in local.flow_alarms : name => alarm if var.alarms.enabled }
+  name_prefix = "${var.name_prefix}-invoices"
+  settings    = { enabled = var.alarms.enabled, topic_arns = var.alarms.topic_arns }
 
-  alarm_name          = "${var.name_prefix}-invoices-${each.key}"
-  alarm_description   = each.value.description
-  namespace           = each.value.namespace
-  metric_name         = each.value.metric
-  dimensions          = each.value.dimensions
-  statistic           = each.value.statistic
-  period              = 60
-  evaluation_periods  = 1
-  threshold           = each.value.threshold
-  comparison_operator = "GreaterThanOrEqualToThreshold"
-  treat_missing_data  = "notBreaching"
-  alarm_actions       = var.alarms.topic_arns
-  ok_actions          = var.alarms.topic_arns
+  queue_delays = {
+    for name, queue in local.queues : "${name}-delay" => {
+      queue_name      = queue.name
+      description     = "Messages wait in the queue ${queue.name}."
+      maximum_seconds = var.alarms.maximum_delay_seconds
+    }
+  }
+
+  metrics = {
+    workflow-failures = {
+      description = "The workflow ${local.workflow_name} failed: finops invoices list --status PROCESSING_FAILED shows the step and the reason."
+      namespace   = "AWS/States"
+      metric      = "ExecutionsFailed"
+      dimensions  = { StateMachineArn = local.workflow_arn }
+    }
+  }
 }

@@ -1,4 +1,4 @@
-# The buckets of deployments from before the module private_bucket: their addresses change, the buckets stay.
+# Deployments from before the modules private_bucket and metric_alarms keep their buckets and alarms.
 moved {
   from = aws_s3_bucket.this
   to   = module.bucket.aws_s3_bucket.this
@@ -37,4 +37,9 @@ moved {
 moved {
   from = aws_s3_bucket_cors_configuration.this
   to   = module.bucket.aws_s3_bucket_cors_configuration.this
+}
+
+moved {
+  from = aws_cloudwatch_metric_alarm.flow
+  to   = module.alarms.aws_cloudwatch_metric_alarm.this
 }

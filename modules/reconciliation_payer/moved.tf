@@ -1,4 +1,4 @@
-# The buckets of deployments from before the module private_bucket: their addresses change, the buckets stay.
+# Deployments from before the module private_bucket keep their bucket.
 moved {
   from = aws_s3_bucket.exports["focus"]
   to   = module.exports["focus"].aws_s3_bucket.this

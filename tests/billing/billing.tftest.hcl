@@ -593,7 +593,7 @@ run "alarms" {
   }
 
   assert {
-    condition = alltrue([for alarm in aws_cloudwatch_metric_alarm.flow : (
+    condition = alltrue([for alarm in module.alarms.alarms : (
       toset(alarm.alarm_actions) == toset(var.alarms.topic_arns) && toset(alarm.ok_actions) == toset(var.alarms.topic_arns)
       && alarm.comparison_operator == "GreaterThanOrEqualToThreshold" && alarm.treat_missing_data == "notBreaching"
       && alarm.period == 60 && alarm.evaluation_periods == 1
@@ -603,7 +603,7 @@ run "alarms" {
 
   assert {
     condition = jsonencode({
-      for name, alarm in aws_cloudwatch_metric_alarm.flow :
+      for name, alarm in module.alarms.alarms :
       name => [alarm.alarm_name, alarm.namespace, alarm.metric_name, alarm.statistic, alarm.threshold, alarm.dimensions]
       }) == jsonencode({
       files-delay = ["finops-billing-files-delay", "AWS/SQS", "ApproximateAgeOfOldestMessage", "Maximum", 1800, { QueueName = "finops-billing-files" }]
@@ -668,7 +668,7 @@ run "key_and_names" {
 
   assert {
     condition = (
-      length(aws_cloudwatch_metric_alarm.flow) == 0
+      length(module.alarms.alarms) == 0
       && aws_cloudwatch_log_group.workflow.retention_in_days == 365
       && aws_iam_role.workflow.permissions_boundary == "arn:aws:iam::111111111111:policy/boundary"
       && jsonencode(output.function_names) == jsonencode({

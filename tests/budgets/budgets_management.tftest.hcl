@@ -248,7 +248,7 @@ run "environment_and_outputs" {
   }
 
   assert {
-    condition = jsonencode({ for name, alarm in aws_cloudwatch_metric_alarm.delay : name => [alarm.metric_name, alarm.threshold, alarm.dimensions] }) == jsonencode({
+    condition = jsonencode({ for name, alarm in module.alarms.alarms : name => [alarm.metric_name, alarm.threshold, alarm.dimensions] }) == jsonencode({
       deadline-delay = ["ApproximateAgeOfOldestMessage", 300, { QueueName = "acme-budget-deadlines" }]
       publish-delay  = ["IteratorAge", 300000, { FunctionName = "acme-publish-budget" }]
     })
@@ -302,7 +302,7 @@ run "unprotected_without_alarms" {
       for table in [aws_dynamodb_table.budgets, aws_dynamodb_table.budget_status] :
       !table.deletion_protection_enabled && !table.point_in_time_recovery[0].enabled
       && table.server_side_encryption[0].kms_key_arn == var.kms_key_arn
-    ]) && length(aws_cloudwatch_metric_alarm.delay) == 0 && aws_sqs_queue.deadlines.kms_master_key_id == var.kms_key_arn
+    ]) && length(module.alarms.alarms) == 0 && aws_sqs_queue.deadlines.kms_master_key_id == var.kms_key_arn
     error_message = "Protection and alarms are settings, and the key encrypts tables and queue."
   }
 }

@@ -385,7 +385,7 @@ run "defaults" {
 
   # alarms
   assert {
-    condition     = sort(keys(aws_cloudwatch_metric_alarm.flow)) == sort(["extractions-delay", "files-delay", "workflow-failures"])
+    condition     = sort(keys(module.alarms.alarms)) == sort(["extractions-delay", "files-delay", "workflow-failures"])
     error_message = "Messages that wait and executions that fail raise an alarm."
   }
 }
@@ -524,7 +524,7 @@ run "no_alarms" {
   }
 
   assert {
-    condition     = length(aws_cloudwatch_metric_alarm.flow) == 0
+    condition     = length(module.alarms.alarms) == 0
     error_message = "Alarms can be left to others."
   }
 }

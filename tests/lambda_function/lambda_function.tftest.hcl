@@ -93,7 +93,7 @@ run "defaults" {
 
   assert {
     condition = jsonencode({
-      for name, alarm in aws_cloudwatch_metric_alarm.this :
+      for name, alarm in module.alarms.alarms :
       name => [alarm.namespace, alarm.metric_name, alarm.dimensions, alarm.statistic, alarm.threshold]
       }) == jsonencode({
       duration  = ["AWS/Lambda", "Duration", { FunctionName = "finops-example" }, "Maximum", 48000]
@@ -195,7 +195,7 @@ run "settings" {
 
   assert {
     condition = alltrue([
-      for alarm in aws_cloudwatch_metric_alarm.this :
+      for alarm in module.alarms.alarms :
       alarm.alarm_actions == toset(["arn:aws:sns:eu-west-1:123456789012:operators"]) && alarm.ok_actions == alarm.alarm_actions
     ])
     error_message = "Alarms tell the operators when they start and when they end."
@@ -268,7 +268,7 @@ run "triggers" {
   }
 
   assert {
-    condition     = length(aws_cloudwatch_metric_alarm.this) == 0
+    condition     = length(module.alarms.alarms) == 0
     error_message = "Alarms can be turned off."
   }
 }

@@ -94,10 +94,10 @@ run "own_account_alone" {
 
   assert {
     condition = (
-      aws_cloudwatch_metric_alarm.flow["reports-missing"].evaluation_periods * aws_cloudwatch_metric_alarm.flow["reports-missing"].period == 172800
-      && aws_cloudwatch_metric_alarm.flow["reports-missing"].treat_missing_data == "breaching"
-      && aws_cloudwatch_metric_alarm.flow["checks-broken"].metric_name == "ReconciliationChecksBroken"
-      && alltrue([for alarm in aws_cloudwatch_metric_alarm.flow : alarm.dimensions == tomap({ service = "finops-reconcile-month" })])
+      module.alarms.alarms["reports-missing"].evaluation_periods * module.alarms.alarms["reports-missing"].period == 172800
+      && module.alarms.alarms["reports-missing"].treat_missing_data == "breaching"
+      && module.alarms.alarms["checks-broken"].metric_name == "ReconciliationChecksBroken"
+      && alltrue([for alarm in module.alarms.alarms : alarm.dimensions == tomap({ service = "finops-reconcile-month" })])
     )
     error_message = "Two days without a report alarm, and reports that do not add up."
   }
@@ -211,7 +211,7 @@ run "everything_set" {
       aws_sns_topic.reports.kms_master_key_id == var.kms_key_arn
       && aws_s3_object.configuration.kms_key_id == var.kms_key_arn
       && module.bucket.settings.kms_key_arn == var.kms_key_arn
-      && length(aws_cloudwatch_metric_alarm.flow) == 0
+      && length(module.alarms.alarms) == 0
     )
     error_message = "The key encrypts bucket, objects and topic; alarms can be off."
   }

@@ -1,0 +1,34 @@
+locals {
+  queue_delays = {
+    for name, delay in var.queue_delays : name => {
+      description         = delay.description
+      namespace           = "AWS/SQS"
+      metric              = "ApproximateAgeOfOldestMessage"
+      dimensions          = { QueueName = delay.queue_name }
+      statistic           = "Maximum"
+      threshold           = delay.maximum_seconds
+      comparison_operator = "GreaterThanOrEqualToThreshold"
+      treat_missing_data  = "notBreaching"
+      period_seconds      = 60
+      evaluation_periods  = 1
+    }
+  }
+}
+
+resource "aws_cloudwatch_metric_alarm" "this" {
+  for_each = { for name, alarm in merge(var.metrics, local.queue_delays) : name => alarm if var.settings.enabled }
+
+  alarm_name          = "${var.name_prefix}-${each.key}"
+  alarm_description   = each.value.description
+  namespace           = each.value.namespace
+  metric_name         = each.value.metric
+  dimensions          = each.value.dimensions
+  statistic           = each.value.statistic
+  period              = each.value.period_seconds
+  evaluation_periods  = each.value.evaluation_periods
+  threshold           = each.value.threshold
+  comparison_operator = each.value.comparison_operator
+  treat_missing_data  = each.value.treat_missing_data
+  alarm_actions       = var.settings.topic_arns
+  ok_actions          = var.settings.topic_arns
+}

@@ -1,0 +1,1 @@
+../../../../modules/metric_alarms/variables.tf
