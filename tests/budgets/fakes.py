@@ -109,7 +109,7 @@ class FakeStatuses(Fallible):
             self.items[key] = replace(
                 standing,
                 status=Status.FAILED,
-                error=str(error),
+                error=error.explanation,
                 error_code=error.code,
                 error_step=error.step,
             )
@@ -129,7 +129,7 @@ class FakeStatuses(Fallible):
                 status=result.status,
                 action=result.action,
                 reported_at=result.reported_at,
-                error=str(result.error or ""),
+                error=result.error.explanation if result.error else "",
                 applied_amount=result.amount if result.effective else standing.applied_amount,
             )
             return True

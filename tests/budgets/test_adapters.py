@@ -133,7 +133,7 @@ def test_only_a_pending_version_fails(statuses: DynamoStatusTable) -> None:
     found = statuses.get(KEY)
     assert found is not None
     assert (found.status, found.error_code) == (Status.FAILED, "no_answer")
-    assert found.error == "gone (step apply_budget). Look"
+    assert found.error == "gone. Look"
     # Whoever was killed before saying so finds it as it left it; another reason comes too late.
     assert statuses.mark_failed(KEY, edit_version("2"), error)
     assert not statuses.mark_failed(KEY, edit_version("2"), TransientFailure("x", code="x"))

@@ -247,7 +247,7 @@ def test_an_edit_whose_event_never_came_is_failed_then_repaired(
     try:
         deployment.edit(SPOKE, 12, budget_name)
         status = deployment.await_status(SPOKE, "FAILED", budget_name, within=60)
-        assert "did not report what became of this edit" in status["error"]
+        assert "did not report whether this edit was applied" in status["error"]
         assert deployment.budget(SPOKE, budget_name) is None
     finally:
         events.enable_rule(Name="finops-apply-budget")

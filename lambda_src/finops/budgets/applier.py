@@ -1,4 +1,4 @@
-"""Use case of a spoke account: its AWS Budgets follow its parameters, and the result goes home."""
+"""Use case of a spoke account: apply its parameters to its AWS Budgets, and report the results."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from finops.budgets.ports import (
 )
 from finops.shared.errors import ConfigurationError, FinOpsError, RejectedInput, TransientFailure
 
-# A writer that was overtaken writes the newer version again; each round needs another overtaking.
+# Each further round needs yet another change of the parameter.
 MAX_ROUNDS: Final = 5
 
 Clock = Callable[[], datetime]
 
 
 class BudgetApplier:
-    """Makes the spoke's AWS Budgets what its parameters say, and reports home."""
+    """Makes the account's AWS Budgets match its parameters, and reports the results."""
 
     def __init__(
         self,
@@ -53,18 +53,18 @@ class BudgetApplier:
         self._clock = clock
 
     def apply(self, budget_name: str) -> BudgetResult | None:
-        """Apply one parameter as it stands now, whatever event asked, and report the result.
+        """Apply the current value of one parameter, and report the result, also a failure.
 
-        None where there is no parameter any more. A FAILED result is reported too.
+        Returns None where the parameter is gone.
 
         Raises:
-            TransientFailure: after reporting it; the same event may be tried again.
+            TransientFailure: after reporting it; the same event can be retried.
             ConfigurationError: when the parameter does not hold a document for this account.
         """
         return self._apply(budget_name, quiet=False)
 
     def apply_all(self, *, report_unchanged: bool = False) -> list[BudgetResult]:
-        """Apply every parameter; results that changed nothing are reported only when asked.
+        """Apply every parameter; those that change nothing are reported only on request.
 
         Raises:
             FinOpsError: the last one, after all parameters have been tried.
@@ -84,7 +84,7 @@ class BudgetApplier:
         return done
 
     def remove_all(self) -> list[str]:
-        """Delete the AWS Budgets of all parameters, then the parameters: the end of it all."""
+        """Delete all parameters and their AWS Budgets. Returns the budgets' names."""
         names = self._parameters.names()
         for name in names:
             self._budgets.delete(name)
@@ -119,7 +119,10 @@ class BudgetApplier:
     def _converge_on_latest(
         self, document: BudgetDocument, version: int
     ) -> tuple[str, BudgetDocument]:
-        """Apply until the parameter that was applied is the one that stands."""
+        """Apply the document, and again while its parameter has changed meanwhile.
+
+        Returns what was done (`created`, `updated`, `removed` or `unchanged`) and the document.
+        """
         action = self._converge(document)
         for _ in range(MAX_ROUNDS):
             if action == "unchanged":

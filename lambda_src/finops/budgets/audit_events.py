@@ -1,6 +1,7 @@
-"""What the budgets flow tells the audit trail.
+"""What the budgets flow records in the audit trail.
 
-Amounts and periods stand in the entries, addresses of people do not: digests vouch for the rest.
+Entries hold the attributes that are declared as audited, never addresses of people; digests prove
+the rest.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from finops.shared.audit import AuditEvent, digest, rfc3339
 from finops.shared.errors import FinOpsError
 
 STREAM: Final = "budgets"
-#: Who did what nobody is known to have asked for.
+#: The actors, where nobody is known to have asked.
 PUBLISHER: Final = "publish-budget"
 APPLIER: Final = "apply-budget"
 EXPIRER: Final = "expire-pending-budget"
@@ -27,7 +28,7 @@ _AUDITED: Final = tuple(one.name for one in ATTRIBUTES if one.audited)
 
 
 def edit_event(action: str, change: BudgetChange, error: FinOpsError | None = None) -> AuditEvent:
-    """An edit of the table was `published`, `rejected`, `kept`, or has `failed` on its way."""
+    """An edit of the table was `published`, `rejected` or `kept`, or its publication `failed`."""
     output = document_for(change).encode() if action == "published" else ""
     row = change.row
     return AuditEvent(
@@ -46,7 +47,7 @@ def edit_event(action: str, change: BudgetChange, error: FinOpsError | None = No
 
 
 def result_event(result: BudgetResult) -> AuditEvent:
-    """A spoke says that a budget was applied or removed, or has failed there."""
+    """A spoke reported that a budget was applied or removed, or that this failed."""
     return AuditEvent(
         stream=STREAM,
         action=f"budget.{result.status.lower()}",
@@ -60,7 +61,7 @@ def result_event(result: BudgetResult) -> AuditEvent:
 
 
 def foreign_result_event(result: BudgetResult, sender: str, error: FinOpsError) -> AuditEvent:
-    """An account reported for another one."""
+    """An account reported a budget of another account."""
     return AuditEvent(
         stream=STREAM,
         action="budget_result.refused",
@@ -74,7 +75,7 @@ def foreign_result_event(result: BudgetResult, sender: str, error: FinOpsError) 
 
 
 def unanswered_event(key: BudgetKey, version: str, error: FinOpsError, now: datetime) -> AuditEvent:
-    """A spoke did not say in time what became of an edit."""
+    """A spoke did not report in time whether an edit was applied."""
     return AuditEvent(
         stream=STREAM,
         action="budget.failed",
@@ -95,7 +96,7 @@ def repair_event(
     now: datetime,
     error: FinOpsError | None,
 ) -> AuditEvent:
-    """A budget that was not as its row says was published again, or could not be."""
+    """A budget that had drifted from its row was published again, or that failed."""
     budget = document.budget
     return AuditEvent(
         stream=STREAM,
@@ -116,7 +117,7 @@ def repair_event(
 
 
 def unseen_rejection_event(status: BudgetStatus, error: FinOpsError, now: datetime) -> AuditEvent:
-    """A bad row whose edit never came was found by the schedule."""
+    """The schedule found a row that is not valid and whose stream record was lost."""
     return AuditEvent(
         stream=STREAM,
         action="budget.rejected",
@@ -130,12 +131,12 @@ def unseen_rejection_event(status: BudgetStatus, error: FinOpsError, now: dateti
 
 
 def subject(key: BudgetKey) -> str:
-    """The budget as entries name it."""
+    """How entries name the budget."""
     return f"{key.account_id}/{key.budget_name}"
 
 
 def _attempt(version: str, error: FinOpsError | None) -> str:
-    """Attempts that fail alike are one entry."""
+    """Attempts that fail for the same reason share one entry."""
     return f"{version} {error.step} {error.code}" if error else version
 
 

@@ -15,7 +15,7 @@ from finops.budgets.documents import decode_document
 from finops.budgets.domain import ActualBudget, Budget, BudgetKey, Status, decimal_text
 from finops.budgets.ports import BudgetStatus
 
-#: An edit that is younger has not necessarily arrived, and is not drift.
+#: A younger edit may still be on its way to the spoke, and does not count as drift.
 PUBLICATION_TIME: Final = timedelta(seconds=60)
 
 

@@ -25,7 +25,7 @@ MAX_DOCUMENT_BYTES: Final = 4096
 class BudgetDocument:
     """What the management account publishes to the spoke's parameter: a budget, or its absence.
 
-    `edited_at` is None for a drift repair, whose latency nobody waits for.
+    `edited_at` is None for a drift repair, whose latency is not measured.
     """
 
     key: BudgetKey
@@ -36,7 +36,7 @@ class BudgetDocument:
 
     @property
     def content_digest(self) -> str:
-        """SHA-256 of what is wanted, whatever version or request asked for it."""
+        """SHA-256 of the wanted budget, whatever the version and the request."""
         return hashlib.sha256(_canonical(_content(self.budget))).hexdigest()
 
     def encode(self) -> str:
@@ -58,7 +58,7 @@ def document_for(change: BudgetChange) -> BudgetDocument:
     """The document that an edit asks for: the row's budget, or its absence.
 
     Raises:
-        RejectedInput: where the row breaks a rule, or makes a document that no parameter can hold.
+        RejectedInput: the row is not valid, or its document does not fit into a parameter.
     """
     document = BudgetDocument(
         key=change.key,
@@ -70,7 +70,7 @@ def document_for(change: BudgetChange) -> BudgetDocument:
     size = len(document.encode().encode())
     if size > MAX_DOCUMENT_BYTES:
         raise RejectedInput(
-            f"the budget takes {size} bytes, and a parameter holds {MAX_DOCUMENT_BYTES}",
+            f"the budget needs {size} bytes, and a parameter holds {MAX_DOCUMENT_BYTES}",
             code="budget_too_large",
             remedy="Use fewer emails or cost filter values, or split it into two budgets",
         )
@@ -81,7 +81,7 @@ def decode_document(text: str) -> BudgetDocument:
     """The document in a parameter's value.
 
     Raises:
-        RejectedInput: when it is not a document of this schema, as after an edit by hand.
+        RejectedInput: it is not a document of this schema, for example after a manual edit.
     """
     try:
         fields = json.loads(text, parse_float=Decimal)
@@ -111,7 +111,7 @@ def decode_document(text: str) -> BudgetDocument:
         )
     except (KeyError, ValueError) as error:
         raise RejectedInput(
-            f"the parameter's document has no valid {error}", code="invalid_document", value=text
+            f"the parameter's document is not valid: {error}", code="invalid_document", value=text
         ) from None
 
 

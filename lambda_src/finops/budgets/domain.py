@@ -1,4 +1,4 @@
-"""Rules of the budgets flow: what a row may say, which version wins, what must change in AWS.
+"""Rules of the budgets flow: which version of an edit wins, and what has to change in AWS.
 
 Pure: no AWS, no I/O, no clock. Amounts are `Decimal` in the row's currency, thresholds are percent
 of the amount, instants are UTC.
@@ -14,7 +14,7 @@ from decimal import Decimal
 
 
 class TimeUnit(enum.StrEnum):
-    """How often the budget's spend starts again from zero."""
+    """The period of the amount, after which the spend starts again from zero."""
 
     MONTHLY = "MONTHLY"
     QUARTERLY = "QUARTERLY"
@@ -22,14 +22,14 @@ class TimeUnit(enum.StrEnum):
 
 
 class NotificationType(enum.StrEnum):
-    """Whether a threshold is held against spend so far, or against AWS's forecast."""
+    """Whether a threshold is compared with the spend so far, or with AWS's forecast."""
 
     ACTUAL = "ACTUAL"
     FORECASTED = "FORECASTED"
 
 
 class Status(enum.StrEnum):
-    """Where the newest edit of a budget stands."""
+    """How the newest edit of a budget ended."""
 
     PENDING = "PENDING"
     APPLIED = "APPLIED"
@@ -55,7 +55,7 @@ class BudgetKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class Threshold:
-    """Notify when spend passes this percentage of the budget's amount."""
+    """Notify when the spend exceeds this percentage of the budget's amount."""
 
     type: NotificationType
     percent: Decimal
@@ -67,9 +67,9 @@ class Threshold:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
-    """What the spoke account's AWS Budget shall be.
+    """What the spoke account's AWS Budget has to be.
 
-    `thresholds` and `emails` are None where the row does not name them: the spoke's defaults hold.
+    `thresholds` and `emails` are None where the row leaves them out: the spoke's defaults apply.
     """
 
     key: BudgetKey
@@ -81,7 +81,7 @@ class Budget:
     cost_filters: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def with_defaults(self, thresholds: Sequence[Threshold], emails: Sequence[str]) -> Budget:
-        """The same budget with nothing left to default."""
+        """The same budget, with the defaults where it leaves something out."""
         return replace(
             self,
             thresholds=tuple(thresholds) if self.thresholds is None else self.thresholds,
@@ -106,7 +106,7 @@ class BudgetChange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notification:
-    """One alert of an AWS Budget as it stands: `threshold` None is one that no row can ask for."""
+    """One alert of an AWS Budget. `threshold` is None for one that no row can ask for."""
 
     threshold: Threshold | None
     subscribers: frozenset[tuple[str, str]]
@@ -115,7 +115,7 @@ class Notification:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActualBudget:
-    """The spoke's AWS Budget as it stands.
+    """The spoke's AWS Budget as it is now.
 
     Attributes:
         settings: Those attributes of `Budget` that AWS's `Budget` structure holds, by name; None
@@ -136,7 +136,7 @@ class ActualBudget:
         return amount if isinstance(amount, Decimal) else None
 
     def settings_match(self, wanted: Budget) -> bool:
-        """Whether all settings are as wanted ("100" equals "100.0"). Notifications are apart."""
+        """Whether all settings are as wanted ("100" equals "100.0"). Ignores notifications."""
         return not self.has_planned_limits and all(
             getattr(wanted, name) == value for name, value in self.settings.items()
         )
@@ -144,7 +144,7 @@ class ActualBudget:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotificationChanges:
-    """Calls that turn the notifications that stand into those that are wanted."""
+    """The API calls that turn a budget's notifications into the wanted ones."""
 
     create: tuple[Notification, ...] = ()
     delete: tuple[Notification, ...] = ()
@@ -174,9 +174,10 @@ def repair_version(previous: str | None) -> str:
 def notification_changes(
     wanted: Budget, actual: Sequence[Notification], topic_arn: str
 ) -> NotificationChanges:
-    """What must change so that exactly the wanted alerts stand, each mailed and sent to the topic.
+    """What has to change so that the budget has exactly the wanted alerts.
 
-    Subscribers are added before others are taken away, since AWS refuses to remove the last one.
+    Each alert goes to all emails and to the topic. Subscribers are added before others are removed,
+    since AWS does not remove the last one.
     """
     subscribers = wanted_subscribers(wanted, topic_arn)
     standing = {one.threshold: one for one in actual if one.threshold is not None}
@@ -203,15 +204,15 @@ def notification_changes(
 
 
 def wanted_subscribers(wanted: Budget, topic_arn: str) -> frozenset[tuple[str, str]]:
-    """(subscription type, address) of all who are told when a threshold is passed."""
+    """(subscription type, address) of everybody who is notified when a threshold is exceeded."""
     return frozenset({("SNS", topic_arn), *(("EMAIL", email) for email in wanted.emails or ())})
 
 
 def decimal_text(number: Decimal) -> str:
-    """A number as digits, never in exponent form: AWS Budgets refuses `1E+3`."""
+    """A number as digits, never in exponent form, which AWS Budgets rejects (`1E+3`)."""
     return format(number, "f")
 
 
 def as_number(value: Decimal | float | str) -> Decimal:
-    """A number in its shortest form, so that 80, 80.0 and 8E1 make one and the same document."""
+    """A number in its shortest form, so that 80, 80.0 and 8E1 give the same document."""
     return Decimal(decimal_text(Decimal(str(value)).normalize()))

@@ -164,7 +164,7 @@ class DriftRepairer:
                 )
             if publication.document:
                 waiting.append(publication.document)
-            error = str(publication.error or "")
+            error = publication.error.explanation if publication.error else ""
             repaired.append(replace(drift, repaired=not error, error=error))
         self._deadlines.schedule(waiting)
         return repaired
@@ -223,5 +223,5 @@ def _unreachable(key: BudgetKey, budget: Budget, error: FinOpsError) -> Drift:
         wanted=decimal_text(budget.amount),
         actual=None,
         reason="unreachable",
-        error=str(error),
+        error=error.explanation,
     )

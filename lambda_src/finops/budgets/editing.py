@@ -1,4 +1,4 @@
-"""Edits of the budgets table as people make them, and how each stands: for every front end."""
+"""Edits of the budgets table, and their status: what command line and console share."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from finops.shared.errors import RejectedInput
 
 
 def as_edit(row: Mapping[str, Any], amount: Decimal, editor: str) -> dict[str, Any]:
-    """A row as it is stored: the amount as a number, and who asked."""
+    """A row as it is stored: the amount as a number, and who edited it."""
     return {**row, "amount": amount, "updated_by": editor, "request_id": str(uuid.uuid4())}
 
 
 def read_budgets(
     content: bytes, *, name: str, editor: str
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """The good rows of a CSV file as they are stored, and why each other line was refused.
+    """The valid rows of a CSV file as they are stored, and why each other line was rejected.
 
     Args:
         content: The file's bytes.
         name: The file's name.
-        editor: Who asks for these budgets.
+        editor: Who edits these budgets.
 
     Raises:
-        RejectedInput: no line can be read.
+        RejectedInput: the file is not UTF-8, or has no column for the account or the amount.
     """
     rows: dict[BudgetKey, dict[str, Any]] = {}
     lines: dict[BudgetKey, int] = {}
@@ -56,15 +56,19 @@ def read_budgets(
                 budget = parse_budget(row)
                 if budget.key in rows:
                     raise RejectedInput(
-                        f"the budget is set in line {lines[budget.key]} already",
+                        f"line {lines[budget.key]} already sets this budget",
                         code="duplicate_line",
                         field="account_id",
                         value=row["account_id"],
                     )
             except RejectedInput as error:
-                rejected.append(_refusal(reader.line_num, error.field, str(error), error.value))
+                rejected.append(
+                    _rejection(reader.line_num, error.field, error.explanation, error.value)
+                )
             except csv.Error as error:
-                rejected.append(_refusal(reader.line_num, "", f"not CSV: {error}", None))
+                rejected.append(
+                    _rejection(reader.line_num, "", f"the line is not valid CSV: {error}", None)
+                )
             else:
                 lines[budget.key] = reader.line_num
                 rows[budget.key] = as_edit(
@@ -87,9 +91,9 @@ def _text(content: bytes, name: str) -> str:
 def _row(record: Mapping[str | None, Any]) -> dict[str, Any]:
     if None in record:
         raise RejectedInput(
-            f"the line has more fields than the first line names: {record[None]!r}",
+            f"the line has more fields than the header: {record[None]!r}",
             code="too_many_fields",
-            remedy="Put fields that hold commas in double quotes",
+            remedy="Put fields that contain commas in double quotes",
         )
     row = {
         str(name).strip(): value.strip()
@@ -99,7 +103,7 @@ def _row(record: Mapping[str | None, Any]) -> dict[str, Any]:
     return row | {one.name: one.read_cell(row[one.name]) for one in ATTRIBUTES if one.name in row}
 
 
-def _refusal(line: int, field: str, reason: str, value: object) -> dict[str, Any]:
+def _rejection(line: int, field: str, reason: str, value: object) -> dict[str, Any]:
     return {
         "line": line,
         "field": field,
@@ -111,7 +115,7 @@ def _refusal(line: int, field: str, reason: str, value: object) -> dict[str, Any
 def joined(
     found: Iterable[Mapping[str, Any]], known: Iterable[BudgetStatus]
 ) -> list[dict[str, Any]]:
-    """Rows with their status; a status without a row is shown while it says something."""
+    """Rows with their status; a status without a row is left out once the budget was removed."""
     rows = {
         BudgetKey(account_id=row["account_id"], budget_name=row["budget_name"]): row
         for row in found

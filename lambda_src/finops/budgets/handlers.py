@@ -1,4 +1,4 @@
-"""Lambda entry points of the budgets flow, and the only place where it is put together."""
+"""Lambda entry points of the budgets flow, and the only place where it is composed."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ from finops.shared.observability import MetricUnit, logger, metrics, status_metr
 def publish_budget(event: Mapping[str, Any], _context: LambdaContext) -> dict[str, Any]:
     """DynamoDB stream of the budgets table → parameters of the spokes.
 
-    Returns the stream's partial batch response: the records to deliver again.
+    Returns the partial batch response: the records that the stream delivers again.
     """
     changes, unreadable = _decode_changes(event["Records"])
     done = publish_in_order(
@@ -80,7 +80,7 @@ def record_budget_result(event: Mapping[str, Any], _context: LambdaContext) -> d
         if result.latency_ms is not None and result.action != "unchanged":
             metrics.add_metric("BudgetLatency", MetricUnit.Milliseconds, result.latency_ms)
     logger.info(
-        "budget result recorded" if recorded else "stale budget result ignored",
+        "budget result recorded" if recorded else "outdated budget result ignored",
         extra=_about(result.key, status=result.status, action=result.action),
     )
     return {"recorded": recorded}
@@ -89,16 +89,16 @@ def record_budget_result(event: Mapping[str, Any], _context: LambdaContext) -> d
 @logger.inject_lambda_context
 @metrics.log_metrics
 def expire_pending_budget(event: Mapping[str, Any], _context: LambdaContext) -> dict[str, Any]:
-    """Deadline queue → FAILED for each version whose spoke has not answered.
+    """Deadline queue → FAILED for each version whose spoke has not reported.
 
-    Returns the queue's partial batch response: the messages to deliver again.
+    Returns the partial batch response: the messages that the queue delivers again.
     """
 
     def expire(due: Mapping[str, str]) -> None:
         key = BudgetKey(account_id=due["account_id"], budget_name=due["budget_name"])
         if _recorder().expire(key, due["version"]):
             metrics.add_metric("BudgetsUnanswered", MetricUnit.Count, 1)
-            logger.error("spoke did not answer", extra=_about(key, version=due["version"]))
+            logger.error("spoke did not report a result", extra=_about(key, version=due["version"]))
 
     return handle_messages(event, expire, failure="the deadline could not be checked")
 
@@ -106,7 +106,7 @@ def expire_pending_budget(event: Mapping[str, Any], _context: LambdaContext) -> 
 @logger.inject_lambda_context
 @metrics.log_metrics
 def repair_budget_drift(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Schedule, or `finops budgets drift` → the drift of every account, repaired when asked.
+    """Schedule, or `finops budgets drift` → the drift of every account, repaired on request.
 
     Takes {"repair": bool, "account_id": str | absent, "requested_by": str | absent}, and returns
     {"drift": [...]}.
@@ -133,7 +133,10 @@ def repair_budget_drift(event: Mapping[str, Any], context: LambdaContext) -> dic
 @logger.inject_lambda_context
 @metrics.log_metrics
 def apply_budget(event: Mapping[str, Any], _context: LambdaContext) -> dict[str, Any]:
-    """Parameter change, drift schedule or Terraform → the AWS Budgets of this account."""
+    """Parameter change, drift schedule or Terraform → the account's AWS Budgets.
+
+    Returns {"applied": [names]}, or when Terraform destroys the spoke {"removed": [names]}.
+    """
     terraform = event.get("tf", {}).get("action")
     if terraform == "delete":
         return {"removed": _applier().remove_all()}
@@ -166,13 +169,13 @@ def _apply_all(*, report_unchanged: bool) -> list[Any]:
 def _decode_changes(
     records: Sequence[Mapping[str, Any]],
 ) -> tuple[list[BudgetChange], set[str]]:
-    """The edits in a batch, and the versions of records that are none: poison, for the queue."""
+    """The edits in a batch, and the versions of records that cannot be read."""
     changes: list[BudgetChange] = []
     unreadable: set[str] = set()
     for record in records:
         try:
             changes.append(decode_change(record))
-        except Exception:  # noqa: BLE001 - one record must not fail its neighbours
+        except Exception:  # noqa: BLE001 - one record must not fail the others
             logger.exception("stream record cannot be read", extra={"record": record})
             unreadable.add(edit_version(record["dynamodb"]["SequenceNumber"]))
     return changes, unreadable

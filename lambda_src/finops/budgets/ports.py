@@ -1,7 +1,7 @@
 """What the budgets use cases need from the outside, as Protocols that adapters and fakes fill.
 
-Any call may raise `TransientFailure` (try again later) or `ConfigurationError` (somebody must mend
-the deployment); what else a call raises is said at the call.
+Any call may raise `TransientFailure` (retry later) or `ConfigurationError` (somebody has to fix the
+deployment).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from finops.shared.errors import FinOpsError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BudgetStatus:
-    """The row of `budget_status` for one budget: how its newest edit ended, and what stands."""
+    """The row of `budget_status` for one budget: how its newest edit ended, and what is applied."""
 
     key: BudgetKey
     version: str
@@ -60,7 +60,7 @@ class BudgetResult:
 
     @property
     def effective(self) -> bool:
-        """Whether the spoke's AWS Budget now is as the document wants it."""
+        """Whether the spoke's AWS Budget now matches the document."""
         return self.status in (Status.APPLIED, Status.REMOVED)
 
 
@@ -68,11 +68,11 @@ class BudgetTable(Protocol):
     """The table that people edit."""
 
     def rows(self, account_id: str | None = None) -> Iterator[Mapping[str, Any]]:
-        """Every row as it stands, or those of one account."""
+        """Every row, or those of one account."""
 
 
 class StatusTable(Protocol):
-    """How each budget's newest edit stands. A write for an older version changes nothing."""
+    """The status of each budget's newest edit. A write for an older version changes nothing."""
 
     def get(self, key: BudgetKey) -> BudgetStatus | None:
         """The current status, read consistently."""
@@ -81,25 +81,24 @@ class StatusTable(Protocol):
         """Every status, or those of one account."""
 
     def begin(self, status: BudgetStatus) -> bool:
-        """Take up a version: write it, unless a newer one, or this one's end, stands there.
+        """Write the first status of a version, unless that is finished or a newer one is known.
 
-        What was applied before stays on record, and so does the last document unless the new
-        status brings one. Returns whether the version is to be worked on; False means stale or a
-        duplicate.
+        What was applied before stays in the row, and so does the last document unless the new
+        status has one. Returns whether to work on the version; False means outdated or a duplicate.
         """
 
     def mark_failed(self, key: BudgetKey, version: str, error: FinOpsError) -> bool:
-        """Mark a version that has no end yet as FAILED. Returns whether it is, for this reason."""
+        """Mark a version that is PENDING as FAILED. Returns whether it is, for this reason."""
 
     def record_result(self, result: BudgetResult) -> bool:
-        """Write what the spoke reported. Returns False where the report is stale."""
+        """Write what the spoke reported. Returns False where the report is outdated."""
 
 
 class Spokes(Protocol):
-    """The spoke accounts, seen from the management account through each one's role."""
+    """The spoke accounts, which the management account reaches through a role in each."""
 
     def put_document(self, document: BudgetDocument) -> None:
-        """Write the document to the spoke's parameter, which starts the applier there."""
+        """Write the document to the spoke's parameter, which invokes the applier there."""
 
     def documents(self, account_id: str) -> dict[str, str]:
         """Parameter values of the account by budget name."""
@@ -109,10 +108,10 @@ class Spokes(Protocol):
 
 
 class Deadlines(Protocol):
-    """Asks to be told again about a version that should have ended by then."""
+    """Checks later whether a version has ended."""
 
     def schedule(self, documents: Iterable[BudgetDocument]) -> None:
-        """Have `expire_pending_budget` look at each of these versions after the deadline."""
+        """Have `expire_pending_budget` check each of these versions after the deadline."""
 
 
 class Parameters(Protocol):
@@ -125,7 +124,7 @@ class Parameters(Protocol):
         """The names of all budgets that have a parameter."""
 
     def delete(self, budget_name: str) -> None:
-        """Remove the parameter; none there is fine."""
+        """Delete the parameter, if there is one."""
 
 
 class Budgets(Protocol):
@@ -135,20 +134,20 @@ class Budgets(Protocol):
         """The budget with its notifications, or None where there is none."""
 
     def create(self, budget: Budget, topic_arn: str) -> None:
-        """Make the budget and its notifications in one call."""
+        """Create the budget and its notifications in one call."""
 
     def update_settings(self, budget: Budget, actual: ActualBudget) -> None:
-        """Set what rows decide, and keep the budget's other settings."""
+        """Set what a row decides, and keep the budget's other settings."""
 
     def change_notifications(self, budget: Budget, changes: NotificationChanges) -> None:
         """Carry out the changes, in the order that AWS accepts."""
 
     def delete(self, budget_name: str) -> None:
-        """Remove the budget; none there is fine."""
+        """Delete the budget, if there is one."""
 
 
 class Results(Protocol):
-    """The way home for what the spoke did."""
+    """Reports to the management account."""
 
     def report(self, results: Sequence[BudgetResult]) -> None:
         """Send the results to the management account."""

@@ -1,4 +1,4 @@
-"""What a row of the budgets table may say, and the reason where it may not."""
+"""The budget that a row of the table asks for, or why the row is rejected."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ _ROW_ATTRIBUTES: Final = (
 def parse_budget(row: Mapping[str, object]) -> Budget:
     """The budget that a table row or a published document asks for.
 
-    Tolerates what a person types: numbers as text, a missing optional attribute, a list given as
-    comma separated text, lower case. Refuses all else.
+    Accepts what a person types: numbers as text, a missing optional attribute, a list given as
+    comma-separated text, lower case. Anything else is rejected.
 
     Raises:
         RejectedInput: with the `field`, its `value`, the reason, and what to write instead.
     """
     key = parse_key(row)
-    _refuse_misspelt_attributes(row)
+    _reject_misspelt_attributes(row)
     return Budget(key=key, **{one.name: one.parse(row.get(one.name)) for one in ATTRIBUTES})
 
 
@@ -44,7 +44,7 @@ def parse_key(row: Mapping[str, object]) -> BudgetKey:
     """The account and budget name of a row; the name defaults to `monthly-total`.
 
     Raises:
-        RejectedInput: when the account is not 12 digits, or the name cannot be a parameter's name.
+        RejectedInput: the account is not 12 digits, or the name does not fit a parameter's name.
     """
     account_id = row.get("account_id")
     if isinstance(account_id, str):
@@ -60,17 +60,17 @@ def parse_key(row: Mapping[str, object]) -> BudgetKey:
     name = row.get("budget_name", DEFAULT_BUDGET_NAME)
     if not isinstance(name, str) or not _BUDGET_NAME.fullmatch(name) or name.startswith("."):
         raise RejectedInput(
-            f"budget_name {quoted(name)} cannot name a budget",
+            f"budget_name {quoted(name)} is not a valid budget name",
             code="invalid_budget_name",
             field="budget_name",
             value=name,
-            remedy="Use 1 to 100 letters, digits, '-', '_' and '.', not beginning with '.'",
+            remedy="Use 1 to 100 letters, digits, '-', '_' or '.', and do not start with '.'",
         )
     return BudgetKey(account_id=account_id, budget_name=name)
 
 
-def _refuse_misspelt_attributes(row: Mapping[str, object]) -> None:
-    """An unknown attribute is a note of somebody's own, unless it nearly is a known one."""
+def _reject_misspelt_attributes(row: Mapping[str, object]) -> None:
+    """Unknown attributes are people's own notes, unless they nearly match a known one."""
     for name in row:
         if name in _ROW_ATTRIBUTES:
             continue

@@ -1,7 +1,7 @@
-"""Use cases of the management account: publish edits of the table, and record what spokes report.
+"""Use cases of the management account: publish edits of the table, and record the spokes' results.
 
-Every step compares before it writes and looks again afterwards, so that it can be killed after any
-side effect and run again, and so that of two runs at once the newer version stands.
+Every step compares before it writes and reads again afterwards. So it can be stopped after any side
+effect and run again, and when two run at once the newer version wins (docs/decisions/0002).
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ from finops.budgets.ports import (
 from finops.shared.audit import AuditEvent, AuditRecorder
 from finops.shared.errors import ConfigurationError, FinOpsError, RejectedInput, TransientFailure
 
-# A writer that was overtaken writes the newer version again; each round needs another overtaking.
+# A writer that finds a newer version publishes that one; each round needs yet another edit.
 MAX_ROUNDS: Final = 5
 
 Clock = Callable[[], datetime]
 
 
 class Outcome(enum.StrEnum):
-    """What became of one edit in the publisher; also the name of its metric."""
+    """How publishing one edit ended; also the name of its metric."""
 
     PUBLISHED = "BudgetsPublished"
     REJECTED = "BudgetsRejected"
@@ -55,7 +55,7 @@ class Outcome(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Publication:
-    """An edit's outcome, with the document that now waits for the spoke's answer."""
+    """An edit's outcome, with the document whose result the spoke has yet to report."""
 
     outcome: Outcome
     document: BudgetDocument | None = None
@@ -74,7 +74,7 @@ _NEVER_PUBLISHED: Final = "never_published"
 
 
 class BudgetPublisher:
-    """Brings edits of the table to the spokes' parameters."""
+    """Publishes edits of the table to the spokes' parameters."""
 
     def __init__(
         self,
@@ -93,7 +93,7 @@ class BudgetPublisher:
         """Validate an edit and publish it, unless a newer one is known.
 
         Raises:
-            TransientFailure: after marking the edit as FAILED; the same edit may be tried again.
+            TransientFailure: after marking the edit as FAILED; the same edit can be retried.
         """
         if change.row is None and (kept := self._reason_to_keep(change.key)):
             taken = self._statuses.begin(initial_status(change, Status.REMOVED, action=kept))
@@ -108,10 +108,10 @@ class BudgetPublisher:
         return self.publish_document(document)
 
     def publish_document(self, document: BudgetDocument) -> Publication:
-        """Write an opened document, and whatever newer one was opened meanwhile.
+        """Write a document whose status is PENDING, or the newer one that replaced it meanwhile.
 
-        Parameter Store has no conditional write: a slow writer may land on top of a newer version.
-        So each writer looks at the status afterwards, and puts the newer document back.
+        Parameter Store has no conditional write, so a slow writer may overwrite a newer version.
+        Each writer therefore reads the status afterwards, and writes the newer document again.
         """
         try:
             for _ in range(MAX_ROUNDS):
@@ -128,14 +128,14 @@ class BudgetPublisher:
             self._statuses.mark_failed(document.key, document.version, error)
             raise
         raise TransientFailure(
-            f"budget {document.key.budget_name} of {document.key.account_id} is edited faster than"
-            " it can be published",
+            f"budget {document.key.budget_name} of account {document.key.account_id} is edited"
+            " faster than it can be published",
             code="overtaken",
             step="put_parameter",
         )
 
     def audit(self, done: Sequence[tuple[BudgetChange, Publication | Exception]]) -> None:
-        """Tell the audit trail what became of a batch, at once."""
+        """Record in the audit trail how each edit of a batch ended."""
         events: list[AuditEvent] = []
         failures: list[Exception] = []
         for change, found in done:
@@ -145,13 +145,13 @@ class BudgetPublisher:
                 ):
                     events.append(edit_event(action, change, found.error))
             elif isinstance(found, FinOpsError) and found not in failures:
-                # Later edits of the same budget bear the same failure, and were not tried.
+                # Later edits of the same budget carry the same error, and were not tried.
                 failures.append(found)
                 events.append(edit_event("failed", change, found))
         self._audit.record(*events)
 
     def _action_of_earlier_run(self, change: BudgetChange, skipped: Publication) -> str:
-        """What another run made of this very edit: it may have been killed before it said so."""
+        """What an earlier run did with this edit; it may have stopped before it recorded that."""
         known = self._statuses.get(change.key)
         if known is None or known.version != change.version:
             return ""
@@ -160,7 +160,7 @@ class BudgetPublisher:
         return "kept" if known.action in (_KEPT, _NEVER_PUBLISHED) else "published"
 
     def _reason_to_keep(self, key: BudgetKey) -> str:
-        """Why a removed row leaves the spoke untouched; empty where the spoke must remove too."""
+        """Why the spoke keeps the budget of a removed row; empty where it has to delete it."""
         if self._removal is RemovalPolicy.KEEP:
             return _KEPT
         status = self._statuses.get(key)
@@ -171,7 +171,7 @@ class BudgetPublisher:
 
 
 class ResultRecorder:
-    """Closes the loop: what the spokes report becomes the status that people read."""
+    """Writes what the spokes report to the status that people read."""
 
     def __init__(self, *, statuses: StatusTable, audit: AuditRecorder, clock: Clock) -> None:
         self._statuses = statuses
@@ -179,10 +179,14 @@ class ResultRecorder:
         self._clock = clock
 
     def record(self, result: BudgetResult, *, sender: str) -> bool:
-        """Write a result down. Returns False where it is stale.
+        """Record a result. Returns False where it is of an older version.
+
+        Args:
+            result: What the spoke reported.
+            sender: The account that sent it, which AWS sets.
 
         Raises:
-            RejectedInput: when `sender`, the account that AWS says sent it, reports for another.
+            RejectedInput: the sender reports a budget of another account.
         """
         if sender != result.key.account_id:
             error = RejectedInput(
@@ -194,19 +198,19 @@ class ResultRecorder:
             )
             self._audit.record(foreign_result_event(result, sender, error))
             raise error
-        closed = self._statuses.record_result(result)
-        # A stale result is no status any more, but the spoke did it.
+        recorded = self._statuses.record_result(result)
+        # The spoke did what an outdated result reports, so the trail has that too.
         self._audit.record(result_event(result))
-        return closed
+        return recorded
 
     def expire(self, key: BudgetKey, version: str) -> bool:
-        """Mark a version as FAILED if its spoke has not answered; a late answer still wins."""
+        """Mark a version as FAILED if its spoke has not reported; a late report still wins."""
         error = ConfigurationError(
-            f"account {key.account_id} did not report what became of this edit",
+            f"account {key.account_id} did not report whether this edit was applied",
             code="no_answer",
             step="apply_budget",
-            remedy="Look at the log and the failure queue of its apply-budget function, and at"
-            " the EventBridge rule that starts it; the drift schedule tries again",
+            remedy="Check the log and the failure queue of its apply-budget function, and the"
+            " EventBridge rule that invokes it. The drift schedule will try again",
         )
         failed = self._statuses.mark_failed(key, version, error)
         if failed:
@@ -220,10 +224,10 @@ def publish_in_order(
     *,
     concurrency: int,
 ) -> list[tuple[BudgetChange, Publication | Exception]]:
-    """Publish a batch: budgets side by side, edits of the same budget one after the other.
+    """Publish a batch: different budgets in parallel, edits of the same budget in order.
 
-    After a failure the later edits of that budget are not tried, so that the event source, which
-    delivers them all again, finds them in order.
+    After a failure the later edits of that budget are not tried: the stream delivers them again,
+    in order.
     """
     lanes: dict[BudgetKey, list[BudgetChange]] = defaultdict(list)
     for change in changes:
@@ -234,7 +238,7 @@ def publish_in_order(
         for change in lane:
             try:
                 done.append((change, publish(change)))
-            except Exception as error:  # noqa: BLE001 - one edit must not fail its neighbours
+            except Exception as error:  # noqa: BLE001 - one edit must not fail the others
                 done.extend((later, error) for later in lane[len(done) :])
                 break
         return done
@@ -251,7 +255,7 @@ def initial_status(
     error: FinOpsError | None = None,
     action: str = "",
 ) -> BudgetStatus:
-    """The status with which a change is taken up."""
+    """The status of an edit before the spoke has reported its result."""
     row = change.row or {}
     budget = document.budget if document else None
     return BudgetStatus(
@@ -261,7 +265,7 @@ def initial_status(
         request_id=change.request_id,
         document=document.encode() if document else "",
         amount=decimal_text(budget.amount) if budget else str(row.get("amount", "")),
-        error=str(error or ""),
+        error=error.explanation if error else "",
         error_code=error.code if error else "",
         error_step=error.step if error else "",
         updated_by=str(row.get("updated_by", "")),

@@ -54,7 +54,7 @@ def quoted(value: object) -> str:
 
 
 def _number(value: object) -> Decimal | None:
-    """The number in a DynamoDB number or in plain digits; None for all else, floats too."""
+    """The number in a DynamoDB number or in digits; None for anything else, also floats."""
     if isinstance(value, bool | float):
         return None
     if isinstance(value, str):
@@ -73,28 +73,28 @@ def _number(value: object) -> Decimal | None:
 def parse_amount(value: object) -> Decimal:
     """USD above zero, with at most two decimals; required."""
 
-    def refuse(reason: str, code: str) -> RejectedInput:
+    def rejection(reason: str, code: str) -> RejectedInput:
         return RejectedInput(
             f"amount {quoted(value)} {reason}",
             code=code,
             field="amount",
             value=value,
-            remedy="Write a positive number of USD such as 1250 or 1250.50,"
-            " without currency sign or thousands marks",
+            remedy="Write a positive amount in USD such as 1250 or 1250.50,"
+            " without a currency sign or thousands separators",
         )
 
     if value is None:
-        raise refuse("is missing", "missing_amount")
+        raise rejection("is missing", "missing_amount")
     amount = _number(value)
     if amount is None:
-        raise refuse("is not a number", "invalid_amount")
+        raise rejection("is not a number", "invalid_amount")
     if amount <= 0:
-        raise refuse("is not above zero", "amount_not_positive")
+        raise rejection("is not above zero", "amount_not_positive")
     if amount > MAX_AMOUNT:
-        raise refuse(f"is above {decimal_text(MAX_AMOUNT)}", "amount_too_large")
+        raise rejection(f"is above {decimal_text(MAX_AMOUNT)}", "amount_too_large")
     cents = amount.quantize(Decimal("0.01"))
     if cents != amount:
-        raise refuse("has more than two decimals, and USD has cents", "amount_too_precise")
+        raise rejection("has more than two decimals", "amount_too_precise")
     return cents
 
 
@@ -109,8 +109,7 @@ def parse_currency(value: object) -> str:
         code="unsupported_currency",
         field="currency",
         value=value,
-        remedy="AWS Budgets of these accounts are kept in USD: convert the amount, or leave"
-        " currency out",
+        remedy="Convert the amount to USD, and leave currency out",
     )
 
 
@@ -133,21 +132,21 @@ def parse_time_unit(value: object) -> TimeUnit:
     return TimeUnit.MONTHLY if value is None else _member(TimeUnit, value, field_name="time_unit")
 
 
-def _items(value: object, refuse: Callable[[str], RejectedInput]) -> list[object]:
-    """The entries of a list or set, or of the comma separated text that people type instead."""
+def _items(value: object, rejection: Callable[[str], RejectedInput]) -> list[object]:
+    """The entries of a list or set, or of comma-separated text."""
     if isinstance(value, str):
         return [part.strip() for part in value.split(",") if part.strip()]
     if isinstance(value, list | tuple):
         return list(value)
     if isinstance(value, set | frozenset):
         return sorted(value, key=str)
-    raise refuse("is not a list")
+    raise rejection("is not a list")
 
 
 def parse_thresholds(value: object) -> tuple[Threshold, ...] | None:
     """Sorted, without repetitions; None where it is absent."""
 
-    def refuse(reason: str) -> RejectedInput:
+    def rejection(reason: str) -> RejectedInput:
         return RejectedInput(
             f"thresholds {quoted(value)} {reason}",
             code="invalid_thresholds",
@@ -158,21 +157,21 @@ def parse_thresholds(value: object) -> tuple[Threshold, ...] | None:
 
     if value is None:
         return None
-    thresholds = {_threshold(item, refuse) for item in _items(value, refuse)}
+    thresholds = {_threshold(item, rejection) for item in _items(value, rejection)}
     if len(thresholds) > MAX_NOTIFICATIONS:
-        raise refuse(f"has {len(thresholds)} entries; AWS allows {MAX_NOTIFICATIONS} a budget")
+        raise rejection(f"has {len(thresholds)} entries; AWS allows {MAX_NOTIFICATIONS} per budget")
     return tuple(sorted(thresholds))
 
 
-def _threshold(item: object, refuse: Callable[[str], RejectedInput]) -> Threshold:
+def _threshold(item: object, rejection: Callable[[str], RejectedInput]) -> Threshold:
     if isinstance(item, str):
         kind, _, percent = item.partition(":")
         item = {"type": kind, "percent": percent}
     if not isinstance(item, Mapping) or not set(item) <= {"type", "percent"}:
-        raise refuse(f"has the entry {quoted(item)}")
+        raise rejection(f"has the entry {quoted(item)}")
     number = _number(item.get("percent"))
     if number is None or not 0 < number <= MAX_PERCENT:
-        raise refuse(
+        raise rejection(
             f"has the percent {quoted(item.get('percent'))}, which is not between 0 and"
             f" {MAX_PERCENT}"
         )
@@ -186,7 +185,7 @@ def _threshold(item: object, refuse: Callable[[str], RejectedInput]) -> Threshol
 def parse_emails(value: object) -> tuple[str, ...] | None:
     """Sorted, without repetitions; None where it is absent."""
 
-    def refuse(reason: str) -> RejectedInput:
+    def rejection(reason: str) -> RejectedInput:
         return RejectedInput(
             f"emails {quoted(value)} {reason}",
             code="invalid_emails",
@@ -197,20 +196,20 @@ def parse_emails(value: object) -> tuple[str, ...] | None:
 
     if value is None:
         return None
-    items = _items(value, refuse)
+    items = _items(value, rejection)
     for item in items:
         if not isinstance(item, str) or not _EMAIL.fullmatch(item.strip()):
-            raise refuse(f"has the entry {quoted(item)}, which is not an address")
+            raise rejection(f"has the entry {quoted(item)}, which is not an email address")
     emails = sorted({str(item).strip() for item in items})
     if len(emails) > MAX_EMAILS:
-        raise refuse(f"has {len(emails)} entries; AWS allows {MAX_EMAILS} a notification")
+        raise rejection(f"has {len(emails)} entries; at most {MAX_EMAILS} are possible")
     return tuple(emails)
 
 
 def parse_cost_filters(value: object) -> dict[str, tuple[str, ...]]:
     """Values by dimension, sorted; empty where it is absent."""
 
-    def refuse(reason: str) -> RejectedInput:
+    def rejection(reason: str) -> RejectedInput:
         return RejectedInput(
             f"cost_filters {quoted(value)} {reason}",
             code="invalid_cost_filters",
@@ -223,14 +222,14 @@ def parse_cost_filters(value: object) -> dict[str, tuple[str, ...]]:
     if value is None:
         return {}
     if not isinstance(value, Mapping):
-        raise refuse("is not a map")
+        raise rejection("is not a map")
     filters: dict[str, tuple[str, ...]] = {}
     for name, given in sorted(value.items()):
         if name not in COST_FILTER_DIMENSIONS:
-            raise refuse(f"has the unknown dimension {quoted(name)}")
+            raise rejection(f"has the unknown dimension {quoted(name)}")
         # Not split at commas: service names hold them.
-        values = [given] if isinstance(given, str) else _items(given, refuse)
+        values = [given] if isinstance(given, str) else _items(given, rejection)
         if not values or not all(isinstance(one, str) and one for one in values):
-            raise refuse(f"has no text values under {quoted(name)}")
+            raise rejection(f"has no text values for {quoted(name)}")
         filters[name] = tuple(sorted({str(one) for one in values}))
     return filters

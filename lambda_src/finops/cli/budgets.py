@@ -97,7 +97,7 @@ def set_budget(
         budget = parse_budget(row)
     except RejectedInput as error:
         out.fail(
-            str(error),
+            error.explanation,
             Exit.REJECTED,
             account_id=account,
             name=name,

@@ -70,7 +70,7 @@ class AwsBudgets:
             if name in ("BudgetName", "BudgetType", "CostTypes", "TimePeriod", "BillingViewArn")
         }
         if actual.settings["time_unit"] != budget.time_unit:
-            # A period that starts in the middle of the new unit is refused.
+            # AWS rejects a period that starts in the middle of the new unit.
             kept.pop("TimePeriod", None)
         with _conflicts_are_transient("update_budget"):
             self._client.update_budget(
@@ -78,7 +78,6 @@ class AwsBudgets:
             )
 
     def change_notifications(self, budget: Budget, changes: NotificationChanges) -> None:
-        """Carry out the changes: additions first, since AWS keeps the last subscriber."""
         where = {"AccountId": self._account_id, "BudgetName": budget.key.budget_name}
         with _conflicts_are_transient("change_notifications"):
             for one in changes.delete:
@@ -87,6 +86,7 @@ class AwsBudgets:
                 self._client.create_notification(
                     Notification=_raw(one), Subscribers=_subscribers(one.subscribers), **where
                 )
+            # Before others are removed, since AWS does not remove the last subscriber.
             for one, subscriber in changes.subscribe:
                 self._client.create_subscriber(
                     Notification=_raw(one), Subscriber=_subscribers([subscriber])[0], **where
@@ -105,7 +105,7 @@ class AwsBudgets:
                 raise
 
     def _notification(self, where: Mapping[str, str], raw: Mapping[str, Any]) -> Notification:
-        # NotificationState is an answer only; a request that holds it may be refused.
+        # AWS may reject a request with NotificationState, which only answers have.
         identity = {name: value for name, value in raw.items() if name != "NotificationState"}
         subscribers = frozenset(
             (subscriber["SubscriptionType"], subscriber["Address"])
@@ -132,10 +132,10 @@ class AwsBudgets:
 
 @contextmanager
 def _conflicts_are_transient(step: str) -> Iterator[None]:
-    """What is there already, or gone already, was changed since it was read.
+    """Treat "already exists" and "not found" as transient: the budget changed since it was read.
 
-    By another run, by hand, or by this very call, whose answer was lost before botocore repeated
-    it. The next try reads again and finds what is left to do.
+    Another run changed it, or a person, or this call itself, whose answer was lost before botocore
+    repeated it. The retry reads the budget again and does what is left.
     """
     try:
         with aws_errors(step):

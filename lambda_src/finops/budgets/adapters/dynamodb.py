@@ -16,7 +16,7 @@ from finops.shared.errors import ConfigurationError, FinOpsError
 
 
 class _ExactDeserializer(TypeDeserializer):  # type: ignore[misc]  # boto3 has no types
-    """boto3's own refuses numbers of over 38 digits, and would make them poison."""
+    """boto3's own raises for numbers of more than 38 digits; here they are rejected like others."""
 
     def _deserialize_n(self, value: str) -> Decimal:
         return Decimal(value)
@@ -34,7 +34,7 @@ def from_dynamodb(item: Mapping[str, Any]) -> dict[str, Any]:
 def decode_change(record: Mapping[str, Any]) -> BudgetChange:
     """The edit in a stream record (view type NEW_AND_OLD_IMAGES).
 
-    The request is the id that the editor put into the row with this edit, else the record's own.
+    The request id is the one that the editor wrote with this edit, else the record's own.
     """
     change = record["dynamodb"]
     keys = from_dynamodb(change["Keys"])
@@ -84,7 +84,6 @@ class DynamoStatusTable:
         return (_status(row) for row in _items(self._client, self._table, account_id))
 
     def begin(self, status: BudgetStatus) -> bool:
-        """Take up a version unless a newer one, or this one's end, stands there."""
         values = {
             "version": status.version,
             "status": status.status.value,
@@ -109,12 +108,11 @@ class DynamoStatusTable:
         )
 
     def mark_failed(self, key: BudgetKey, version: str, error: FinOpsError) -> bool:
-        """Mark a version that has no end yet as FAILED; once more for the same reason is fine."""
         return self._update(
             key,
             {
                 "status": Status.FAILED.value,
-                "error": str(error),
+                "error": error.explanation,
                 "error_code": error.code,
                 "error_step": error.step,
             },
@@ -125,14 +123,13 @@ class DynamoStatusTable:
         )
 
     def record_result(self, result: BudgetResult) -> bool:
-        """Write what the spoke reported, unless the report is stale."""
         reported_at = _text(result.reported_at)
         error = result.error
         values: dict[str, Any] = {
             "status": result.status.value,
             "action": result.action,
             "reported_at": reported_at,
-            "error": str(error or ""),
+            "error": error.explanation if error else "",
             "error_code": error.code if error else "",
             "error_step": error.step if error else "",
         }
@@ -230,5 +227,5 @@ def _status(row: Mapping[str, Any]) -> BudgetStatus:
 
 
 def _text(instant: datetime | None) -> str:
-    """An instant as text whose order is that of time: UTC with microseconds, always."""
+    """An instant as text that sorts by time: UTC, always with microseconds."""
     return instant.isoformat(timespec="microseconds") if instant else ""

@@ -24,7 +24,6 @@ class EventBridgeResults:
         self._bus_arn = bus_arn
 
     def report(self, results: Sequence[BudgetResult]) -> None:
-        """Send the results home."""
         entries = [
             {
                 "EventBusName": self._bus_arn,
@@ -39,7 +38,7 @@ class EventBridgeResults:
         for entry in answer["Entries"]:
             if "ErrorCode" in entry:
                 raise TransientFailure(
-                    f"the result was not taken: {entry['ErrorCode']}: {entry.get('ErrorMessage')}",
+                    f"the result was not sent: {entry['ErrorCode']}: {entry.get('ErrorMessage')}",
                     code=entry["ErrorCode"],
                     step="report_result",
                 )

@@ -9,7 +9,7 @@ from finops.shared.aws import AssumedRoles, aws_errors
 
 
 class AssumedSpokes:
-    """Spoke accounts through the role that `modules/budgets_spoke` makes in each."""
+    """Spoke accounts through the role that `modules/budgets_spoke` creates in each."""
 
     def __init__(self, roles: AssumedRoles, *, prefix: str, role_name: str) -> None:
         self._roles = roles
@@ -49,6 +49,6 @@ class AssumedSpokes:
     def _remedy(self, account_id: str) -> str:
         return (
             f"Deploy modules/budgets_spoke to account {account_id} with this hub's role ARNs and"
-            f" external id, so that role {self._role_name} exists there and trusts it; the drift"
+            f" external id, so that role {self._role_name} exists there and trusts it. The drift"
             " schedule then publishes the budget"
         )

@@ -10,7 +10,7 @@ from finops.budgets.documents import BudgetDocument
 from finops.shared.aws import aws_errors
 from finops.shared.errors import TransientFailure
 
-# Every edit has an end within a minute; one takes a second where all is well.
+# Every edit ends within a minute; usually one takes a second.
 DEADLINE_SECONDS: Final = 40
 
 
@@ -44,7 +44,7 @@ class SqsDeadlines:
                 ).get("Failed")
             if failed:
                 raise TransientFailure(
-                    f"{len(failed)} deadlines were not taken: {failed[0].get('Message')}",
+                    f"{len(failed)} deadlines could not be scheduled: {failed[0].get('Message')}",
                     code=failed[0]["Code"],
                     step="schedule_deadline",
                 )
