@@ -103,7 +103,7 @@ def test_changes_only_the_code_when_a_source_file_changes(output: Path, tmp_path
     assert hashes[0] == hashes[1]
 
 
-def test_replaces_a_layer_that_somebody_damaged(output: Path, tmp_path: Path) -> None:
+def test_replaces_a_damaged_layer(output: Path, tmp_path: Path) -> None:
     copy = tmp_path / output.name
     shutil.copytree(output, copy)
     (copy / "layers" / "core.zip").write_bytes(b"damaged")
@@ -127,7 +127,7 @@ def test_lists_each_package_with_its_path_and_hash(output: Path) -> None:
         assert package["sha256_base64"] == digest
 
 
-def test_sends_what_is_too_big_for_an_upload_through_s3(output: Path) -> None:
+def test_uploads_large_packages_through_s3(output: Path) -> None:
     listing = json.loads((output / "packages.json").read_text())
     packages = {"code": listing["code"], **listing["layers"]}
     through_s3 = {name for name, package in packages.items() if package["upload"] == "s3"}

@@ -45,7 +45,7 @@ def sqs(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         yield boto3.client("sqs")
 
 
-def test_a_command_is_recorded_with_who_gave_it(sqs: Any) -> None:
+def test_a_command_is_recorded_with_its_user(sqs: Any) -> None:
     url = sqs.create_queue(QueueName="a.fifo", Attributes={"FifoQueue": "true"})["QueueUrl"]
     CommandRecorder(sqs, url).record(EVENT)
     (message,) = sqs.receive_message(QueueUrl=url)["Messages"]
@@ -65,7 +65,7 @@ def test_a_command_is_recorded_with_who_gave_it(sqs: Any) -> None:
     }
 
 
-def test_what_the_queue_does_not_take_is_printed_so_that_it_can_be_recovered(
+def test_entries_that_the_queue_does_not_accept_are_printed_for_recovery(
     sqs: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     CommandRecorder(sqs, "https://sqs.us-east-1.amazonaws.com/123456789012/gone.fifo").record(EVENT)

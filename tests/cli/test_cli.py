@@ -111,7 +111,7 @@ def test_set_refuses_a_bad_amount_without_writing(finops: Finops, tables: Any, a
 @pytest.mark.parametrize(
     ("status", "code"), [(Status.APPLIED, 0), (Status.REJECTED, 1), (Status.FAILED, 3)]
 )
-def test_set_waits_for_its_own_edit_and_ends_by_it(
+def test_set_waits_for_its_own_edit_and_exits_by_its_status(
     finops: Finops, tables: Any, monkeypatch: pytest.MonkeyPatch, status: Status, code: int
 ) -> None:
     polled: list[float] = []
@@ -127,7 +127,7 @@ def test_set_waits_for_its_own_edit_and_ends_by_it(
     assert len(polled) == 1
 
 
-def test_an_answer_that_does_not_come_in_time_is_a_failure(finops: Finops) -> None:
+def test_a_status_that_does_not_come_in_time_is_a_failure(finops: Finops) -> None:
     code, out, _ = finops("budgets", "set", ACCOUNT, "5", "--wait", "--timeout", "0.2", "--json")
     assert code == 3
     assert json.loads(out)["status"] == "PENDING"

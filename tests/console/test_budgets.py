@@ -43,7 +43,7 @@ def row(stage: Stage) -> dict[str, object]:
     return stage.budgets.rows.items[KEY.account_id, KEY.budget_name]
 
 
-def test_an_edit_changes_what_was_edited_and_says_who(kept: Stage) -> None:
+def test_an_edit_changes_only_its_attributes_and_records_the_editor(kept: Stage) -> None:
     editing.edit(
         kept.services, EDITOR, KEY, {"amount": 1234.56, "thresholds": "ACTUAL:80, FORECASTED:100"}
     )
@@ -62,7 +62,7 @@ def test_an_edit_changes_what_was_edited_and_says_who(kept: Stage) -> None:
     assert event.details["before"] == {"amount": Decimal("100.00"), "thresholds": None}
 
 
-def test_an_edit_is_waited_for_by_its_own_request(
+def test_the_result_of_an_edit_is_found_by_its_request(
     kept: Stage, session: dict[object, object]
 ) -> None:
     editing.edit(kept.services, EDITOR, KEY, {"amount": "5"})
@@ -87,7 +87,7 @@ def test_an_edit_is_waited_for_by_its_own_request(
         ({"time_unit": "DAILY"}, "time_unit"),
     ],
 )
-def test_what_would_be_no_budget_is_not_written(
+def test_an_invalid_budget_is_not_written(
     kept: Stage, changed: dict[str, object], field: str
 ) -> None:
     with pytest.raises(RejectedInput) as refused:
@@ -97,7 +97,7 @@ def test_what_would_be_no_budget_is_not_written(
     assert not kept.recorded()
 
 
-def test_what_is_emptied_goes_back_to_the_defaults(kept: Stage) -> None:
+def test_an_emptied_attribute_goes_back_to_the_default(kept: Stage) -> None:
     editing.edit(kept.services, EDITOR, KEY, {"emails": " "})
     assert row(kept)["emails"] is None
 
@@ -111,7 +111,7 @@ def test_a_viewer_writes_nothing(kept: Stage) -> None:
     assert row(kept) == ROW
 
 
-def test_rows_are_listed_as_people_write_them(kept: Stage) -> None:
+def test_lists_are_shown_as_comma_separated_text(kept: Stage) -> None:
     row(kept)["thresholds"] = [{"type": "ACTUAL", "percent": Decimal(80)}, "FORECASTED:100"]
     (one,) = list_budgets(kept.services, "test")
     assert one["thresholds"] == "ACTUAL:80, FORECASTED:100"
@@ -119,7 +119,7 @@ def test_rows_are_listed_as_people_write_them(kept: Stage) -> None:
     assert one["status"] == "PENDING"
 
 
-def test_the_page_shows_every_budget_to_a_viewer_and_edits_none(
+def test_a_viewer_sees_every_budget_and_cannot_edit(
     kept: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.undo()

@@ -31,7 +31,7 @@ def test_the_groups_of_this_deployment_give_the_role() -> None:
     assert user() == User(name="anna@example.com", role=Role.EDITOR)
 
 
-def test_of_several_roles_the_highest_counts() -> None:
+def test_the_highest_of_several_roles_counts() -> None:
     found = user(**{"cognito:groups": ["finops-approver", "finops-viewer"]})
     assert found
     assert found.role is Role.APPROVER
@@ -49,19 +49,19 @@ def test_of_several_roles_the_highest_counts() -> None:
     ],
     ids=["no group", "none", "other groups", "just ended", "no end", "no name"],
 )
-def test_nobody_comes_in_without_role_name_and_a_session_that_lasts(
+def test_nobody_signs_in_without_a_role_a_name_and_a_valid_session(
     changes: dict[str, Any],
 ) -> None:
     assert user(**changes) is None
 
 
-def test_an_address_that_was_not_verified_is_nobodys_name() -> None:
+def test_an_unverified_address_is_not_used_as_a_name() -> None:
     found = user(email_verified=False)
     assert found
     assert found.name == "a1b2"
 
 
-def test_each_role_may_what_the_ones_before_it_may() -> None:
+def test_each_role_includes_the_ones_before_it() -> None:
     allowed = {
         role: [wanted for wanted in Role if User(name="x", role=role).may(wanted)] for role in Role
     }
@@ -72,7 +72,7 @@ def test_each_role_may_what_the_ones_before_it_may() -> None:
     }
 
 
-def test_people_say_who_they_are_on_the_local_cloud_only() -> None:
+def test_people_choose_their_name_on_the_local_cloud_only() -> None:
     assert allows_development_login(named_environment("local"))
     assert not allows_development_login(named_environment("prod"))
     assert not allows_development_login(Environment(name="local", prefix="finops"))
@@ -87,11 +87,11 @@ def test_outside_the_local_cloud_nothing_starts_without_the_login(missing: str) 
         command(8501, VARIABLES | {"FINOPS_ENV": "prod", missing: ""})
 
 
-def test_the_local_console_answers_this_machine_only() -> None:
+def test_the_local_console_listens_on_this_machine_only() -> None:
     assert "--server.address=127.0.0.1" in command(8501, {})
 
 
-def test_the_login_is_handed_over_in_a_file_that_nobody_else_reads() -> None:
+def test_the_login_is_in_a_file_that_nobody_else_can_read() -> None:
     started = command(8501, VARIABLES | {"FINOPS_ENV": "prod"})
     secrets = Path(next(one for one in started if "secrets" in one).partition("=")[2])
     try:
@@ -116,7 +116,7 @@ def test_the_login_comes_back_to_this_console() -> None:
     assert found["client_kwargs"]["token_endpoint_auth_method"] == "client_secret_basic"
 
 
-def test_without_a_secret_codes_are_bound_to_their_sessions() -> None:
+def test_without_a_secret_the_login_uses_pkce() -> None:
     found, again = (tomllib.loads(login_settings(VARIABLES))["auth"] for _ in range(2))
     assert found["client_kwargs"]["code_challenge_method"] == "S256"
     assert found["client_kwargs"]["token_endpoint_auth_method"] == "none"

@@ -40,7 +40,7 @@ def button(app: AppTest, name: str) -> Any:
     return next((one for one in app.button if one.label == name), None)
 
 
-def test_the_newest_are_listed_and_can_be_taken_away(shown: Stage) -> None:
+def test_the_newest_invoices_are_listed(shown: Stage) -> None:
     app = shown.page("invoices")
     assert not app.exception
     table = app.dataframe[0].value
@@ -49,13 +49,13 @@ def test_the_newest_are_listed_and_can_be_taken_away(shown: Stage) -> None:
     assert table["status"].tolist() == [["Needs review"]]
 
 
-def test_where_there_are_none_the_page_says_so(stage: Stage) -> None:
+def test_an_empty_list_says_so(stage: Stage) -> None:
     app = stage.page("invoices")
     assert not app.dataframe
     assert any("No invoices have been uploaded" in one.value for one in app.markdown)
 
 
-def test_one_that_is_unknown_is_said_to_be(stage: Stage) -> None:
+def test_an_unknown_invoice_is_said_to_be_unknown(stage: Stage) -> None:
     app = stage.page("invoice", id="nothing")
     assert "The invoice cannot be shown" in app.warning[0].value
 
@@ -81,7 +81,7 @@ def test_an_approver_corrects_and_approves(shown: Stage) -> None:
     assert shown.recorded() == [("the approver", "invoice.approved", one.id)]
 
 
-def test_a_rejection_takes_a_reason_and_no_corrections(shown: Stage) -> None:
+def test_a_rejection_needs_a_reason_and_saves_no_corrections(shown: Stage) -> None:
     app = of(shown, Role.APPROVER)
     label(app, "Total").set_value("1.00")
     button(app, "Reject").click()
@@ -108,7 +108,7 @@ def test_an_editor_corrects_but_does_not_decide(shown: Stage) -> None:
 
 
 @pytest.mark.parametrize("what", ["approve", "reject"])
-def test_a_decision_that_gets_past_a_button_that_is_off_is_refused(shown: Stage, what: str) -> None:
+def test_a_decision_that_bypasses_a_disabled_button_is_refused(shown: Stage, what: str) -> None:
     def script(*arguments: object) -> None:
         from console.views.invoice import review
 
@@ -133,7 +133,7 @@ def test_a_viewer_sees_the_fields_and_no_form(shown: Stage) -> None:
     assert dict(zip(fields["field"], fields["value"], strict=True))["Total"] == "1,200.00 EUR"
 
 
-def test_who_submitted_it_approves_it_only_where_that_is_set(shown: Stage) -> None:
+def test_people_approve_their_own_invoices_only_where_that_is_allowed(shown: Stage) -> None:
     (one,) = shown.invoices.store.records.values()
     put(shown, replace(one, submitted_by="the approver"))
     app = of(shown, Role.APPROVER)
@@ -148,7 +148,7 @@ def test_who_submitted_it_approves_it_only_where_that_is_set(shown: Stage) -> No
     assert shown.recorded() == [("the approver", "invoice.approved", one.id)]
 
 
-def test_pages_go_from_month_to_month_until_they_are_full(
+def test_a_page_reads_month_after_month_until_it_is_full(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(listing, "PAGE_ROWS", 4)
@@ -175,7 +175,7 @@ def test_pages_go_from_month_to_month_until_they_are_full(
 
 
 @pytest.mark.parametrize("page", [0, 2])
-def test_a_page_that_is_not_there_is_refused(page: int) -> None:
+def test_a_page_that_does_not_exist_is_refused(page: int) -> None:
     import io
 
     file = io.BytesIO(document(paper("RE-7")))

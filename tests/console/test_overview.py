@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.console.conftest import Stage, put, waiting
 
 
-def test_what_waits_is_counted_and_what_cannot_be_read_says_so(stage: Stage) -> None:
+def test_open_tasks_are_counted_and_a_flow_that_cannot_be_read_says_so(stage: Stage) -> None:
     put(stage, waiting("raw/a.pdf"), waiting("raw/b.pdf"))
     app = stage.page("overview")
     assert not app.exception

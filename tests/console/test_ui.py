@@ -27,13 +27,13 @@ from finops.invoices.domain import InvoiceStatus
         (None, "USD", ""),
     ],
 )
-def test_amounts_have_thousands_marks_and_their_currencys_digits(
+def test_amounts_have_thousands_separators_and_their_currencys_decimals(
     value: Decimal | str | None, currency: str, shown: str
 ) -> None:
     assert ui.amount(value, currency) == shown
 
 
-def test_moments_are_in_utc_and_say_so() -> None:
+def test_times_are_shown_in_utc() -> None:
     local = datetime(2026, 3, 1, 1, 30, tzinfo=timezone(timedelta(hours=2)))
     assert ui.moment(local) == "2026-02-28 23:30 UTC"
     assert ui.moment(None) == ""
@@ -58,13 +58,13 @@ def test_every_status_has_a_colour(statuses: type) -> None:
         "a_b_",
     ],
 )
-def test_texts_of_others_are_no_markdown(text: str) -> None:
+def test_text_from_outside_is_escaped(text: str) -> None:
     shown = ui.escaped(text)
     assert shown.replace("\\", "") == text
     assert all(shown[at - 1] == "\\" for at, c in enumerate(shown) if c in "*[]()!:<>$#`_")
 
 
-def test_text_of_several_lines_stays_on_one() -> None:
+def test_text_of_several_lines_is_put_on_one() -> None:
     assert ui.escaped("a\n\n# b\r\nc") == "a  \\# b  c"
 
 
@@ -92,7 +92,7 @@ def failing(kind: str) -> AppTest:
         ("ConfigurationError", "error"),
     ],
 )
-def test_a_failure_is_said_in_words_and_the_page_goes_on(kind: str, shown_as: str) -> None:
+def test_a_failure_is_explained_and_the_rest_of_the_page_is_drawn(kind: str, shown_as: str) -> None:
     app = failing(kind)
     (said,) = getattr(app, shown_as)
     assert "the \\*reason\\*" in said.value
@@ -101,7 +101,7 @@ def test_a_failure_is_said_in_words_and_the_page_goes_on(kind: str, shown_as: st
     assert not app.exception
 
 
-def test_what_nobody_thought_of_is_not_shown_but_can_be_found(
+def test_an_unexpected_error_is_logged_under_the_number_that_is_shown(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     app = failing("unforeseen")
@@ -112,7 +112,7 @@ def test_what_nobody_thought_of_is_not_shown_but_can_be_found(
     assert app.markdown[-1].value == "the rest of the page"
 
 
-def test_a_table_keeps_numbers_and_shows_each_currencys_digits() -> None:
+def test_a_table_keeps_numbers_and_shows_each_currencys_decimals() -> None:
     table = ui.money_table(
         [
             {"total": "1234.5", "currency": "EUR"},
@@ -127,6 +127,6 @@ def test_a_table_keeps_numbers_and_shows_each_currencys_digits() -> None:
     assert ">5,000<" in html
 
 
-def test_tables_of_few_rows_are_whole() -> None:
+def test_a_table_of_few_rows_shows_all_of_them() -> None:
     assert ui.height(3) == "content"
     assert ui.height(100) == ui.height(16)

@@ -50,14 +50,14 @@ def test_an_apply_is_terraforms_own_with_the_backend_of_the_environment(work: Pa
     )
 
 
-def test_without_a_backend_nothing_runs_and_the_remedy_is_told(work: Path) -> None:
+def test_without_a_backend_nothing_runs_and_the_remedy_is_named(work: Path) -> None:
     code, said, calls = deploy(work, "plan", "dev/management")
     assert (code, calls) == (2, [])
     assert "copy backend.hcl.example" in said
 
 
 @pytest.mark.parametrize("arguments", [["plan", "nowhere"], ["destroi", "dev/management"], []])
-def test_wrong_usage_is_told(work: Path, arguments: list[str]) -> None:
+def test_wrong_usage_is_explained(work: Path, arguments: list[str]) -> None:
     code, said, calls = deploy(work, *arguments)
     assert (code, calls) == (2, [])
     assert "scripts/deploy.sh plan|apply|destroy" in said

@@ -56,7 +56,7 @@ def test_tables_are_written_between_the_markers_only(module: Path) -> None:
     assert document_modules.main(["--check", str(module)]) == 0
 
 
-def test_a_readme_behind_its_module_fails_the_check_and_stays_as_it_is(
+def test_an_outdated_readme_fails_the_check_and_is_not_changed(
     module: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = (module / "README.md").read_text()

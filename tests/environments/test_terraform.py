@@ -62,7 +62,7 @@ SUITES = sorted({str(path.parent.relative_to(TESTS)) for path in TESTS.rglob("*.
 
 
 @pytest.mark.parametrize("suite", SUITES)
-def test_modules_hold_what_their_terraform_tests_say(suite: str, tmp_path: Path) -> None:
+def test_modules_pass_their_terraform_tests(suite: str, tmp_path: Path) -> None:
     folder = copied(tmp_path / "copy", "modules", f"tests/{suite}") / "tests" / suite
     if (folder / "versions.tf").exists():
         started = terraform(folder, tmp_path, "init", "-input=false", "-no-color")
@@ -199,7 +199,7 @@ def test_every_spoke_is_deployed_with_a_state_of_its_own(deploy: Deploy) -> None
     assert "-var-file=accounts/333333333333.tfvars" in own
 
 
-def test_a_spoke_that_fails_stops_no_other_and_is_named(deploy: Deploy) -> None:
+def test_a_failed_spoke_is_named_and_does_not_stop_the_others(deploy: Deploy) -> None:
     (deploy.root / "accounts.csv").write_text("account_id\n444444444444\n555555555555\n")
     ran = deploy.run("apply", "dev")
     assert ran.returncode == 1
@@ -207,7 +207,7 @@ def test_a_spoke_that_fails_stops_no_other_and_is_named(deploy: Deploy) -> None:
     assert "555555555555 ok" in ran.stdout
 
 
-def test_what_is_no_account_id_is_refused_before_anything_runs(deploy: Deploy) -> None:
+def test_an_invalid_account_id_is_refused_before_anything_runs(deploy: Deploy) -> None:
     (deploy.root / "accounts.csv").write_text("account_id\n22222222222\n555555555555\n")
     ran = deploy.run("apply", "dev")
     assert ran.returncode == 2

@@ -44,7 +44,7 @@ def event(stream: str, number: int) -> AuditEvent:
 
 
 class TestFlows:
-    def test_a_budget_edit_its_result_and_its_refusal(
+    def test_records_a_budget_edit_its_result_and_its_rejection(
         self, deployment: Deployment, trail: AuditTrail, budget_name: str
     ) -> None:
         deployment.edit(SPOKE, 100, budget_name, updated_by="ann")
@@ -69,7 +69,7 @@ class TestFlows:
         packages = json.loads((REPOSITORY / "build" / "local" / "packages.json").read_text())
         assert published["code_version"] == packages["code"]["sha256_base64"]
 
-    def test_a_repair_under_the_name_of_who_asked_for_it(
+    def test_records_a_repair_with_who_asked_for_it(
         self, deployment: Deployment, trail: AuditTrail, budget_name: str, finops: Finops
     ) -> None:
         deployment.edit(SPOKE, 100, budget_name)
@@ -81,7 +81,7 @@ class TestFlows:
         assert repaired["actor"] == getpass.getuser()
         assert repaired["details"]["drift"] == "budget_missing"
 
-    def test_a_file_with_its_counts_once_however_often_its_event_comes(
+    def test_records_a_file_once_with_its_counts_however_often_its_event_comes(
         self, billing: BillingFlow, trail: AuditTrail
     ) -> None:
         body = as_csv([bill(1, item="audited"), bill(2, bill_amount="much")])
@@ -95,7 +95,7 @@ class TestFlows:
         assert loaded["counts"]["rows_inserted"] == loaded["counts"]["rows_quarantined"] == 1
         assert loaded["details"]["load_id"] == entry.load_id
 
-    def test_a_large_file_by_the_workflow_that_finishes_it(
+    def test_records_a_large_file_when_its_workflow_finishes(
         self, billing: BillingFlow, trail: AuditTrail
     ) -> None:
         body = as_csv(many_bills(5000, seed=7))
@@ -104,7 +104,7 @@ class TestFlows:
         (loaded,) = trail.told("billing", source.uri, "billing_file.loaded")
         assert loaded["counts"]["rows_read"] == entry.tally.read == 5000
 
-    def test_what_a_person_converts_again(
+    def test_records_a_reconversion_with_who_asked_for_it(
         self, billing: BillingFlow, trail: AuditTrail, finops: Finops
     ) -> None:
         dataset = unique("audit")
@@ -115,7 +115,7 @@ class TestFlows:
         (done,) = trail.told("billing", dataset, "bills.reconverted")
         assert (done["actor"], done["details"]["reason"]) == (getpass.getuser(), "late rates")
 
-    def test_an_invoice_from_its_file_to_its_number(
+    def test_records_an_invoice_from_its_file_to_its_number(
         self, invoices: InvoiceFlow, trail: AuditTrail
     ) -> None:
         number = unique("A").upper()
@@ -130,7 +130,7 @@ class TestFlows:
         assert processed["input_sha256"] == hashlib.sha256(body).hexdigest()
         assert processed["details"]["serial_number"] == done.serial_number
 
-    def test_a_review_on_the_command_line_is_told_by_the_flow_that_obeys(
+    def test_a_review_on_the_command_line_is_recorded_by_the_flow(
         self, invoices: InvoiceFlow, trail: AuditTrail, finops: Finops
     ) -> None:
         number = unique("A").upper()
@@ -155,7 +155,7 @@ class TestCommands:
         code, answer = finops("audit", "show", "--stream", "tests", "--subject", "tests/1")
         assert [one["action"] for one in answer["entries"]] == ["test.done"]
 
-    def test_status_says_where_the_trail_stands(self, trail: AuditTrail, finops: Finops) -> None:
+    def test_status_shows_the_state_of_the_trail(self, trail: AuditTrail, finops: Finops) -> None:
         trail.deployment.invoke(HEAD_WRITER, {})
         rows = {one["name"]: one for one in finops("status")[1]["status"]}
         assert (rows["audit"]["state"], rows["audit"]["ok"]) == ("RUNNING", True)
@@ -180,7 +180,7 @@ class TestTampering:
             assert (answer["first_bad"]["sequence"], answer["first_bad"]["kind"]) == (2, "changed")
         assert finops("audit", "verify")[0] == 0
 
-    def test_an_entry_that_was_written_anew_with_a_sound_hash_is_found(
+    def test_an_entry_rewritten_with_a_valid_hash_is_found(
         self, trail: AuditTrail, finops: Finops
     ) -> None:
         for number in (1, 2):
@@ -197,9 +197,7 @@ class TestTampering:
             assert answer["first_bad"]["kind"] == Kind.REPLACED
         assert finops("audit", "verify")[0] == 0
 
-    def test_the_lock_and_the_bucket_refuse_whoever_is_not_the_appender(
-        self, trail: AuditTrail
-    ) -> None:
+    def test_lock_and_bucket_policy_deny_everyone_but_the_appender(self, trail: AuditTrail) -> None:
         assert trail.append(event("locked", 1))
         found = trail.newest_object("locked")
         s3, bucket = trail.deployment.client("s3"), trail.outputs["bucket"]
@@ -254,7 +252,7 @@ class TestPromises:
         assert [one["sequence"] for one in found] == list(range(1, 41))
         assert trail.verified().ok
 
-    def test_what_a_flow_could_only_log_is_recovered(
+    def test_entries_that_were_only_logged_are_recovered(
         self,
         trail: AuditTrail,
         deployment: Deployment,

@@ -60,7 +60,7 @@ def test_a_file_lands_with_every_row_loaded_or_quarantined(
     }
 
 
-def test_the_same_file_again_changes_nothing_and_a_corrected_one_what_changed(
+def test_the_same_file_changes_nothing_and_a_corrected_file_only_what_differs(
     billing: BillingFlow, dataset: str
 ) -> None:
     key = f"billing/{dataset}/bills.csv"
@@ -141,7 +141,7 @@ def test_one_event_three_times_at_once_is_one_load(billing: BillingFlow, dataset
     ],
     ids=lambda one: one if isinstance(one, str) else "",
 )
-def test_a_file_that_cannot_be_understood_is_refused_whole(
+def test_a_file_that_cannot_be_read_is_rejected_as_a_whole(
     billing: BillingFlow, dataset: str, body: bytes, code: str
 ) -> None:
     entry = billing.drop(f"billing/{dataset}/bad.csv", body)
@@ -150,7 +150,7 @@ def test_a_file_that_cannot_be_understood_is_refused_whole(
     assert billing.rows(dataset) == {}
 
 
-def test_an_object_that_is_gone_is_refused(billing: BillingFlow, dataset: str) -> None:
+def test_an_object_that_no_longer_exists_is_rejected(billing: BillingFlow, dataset: str) -> None:
     with billing.by_hand():
         source = billing.put(f"billing/{dataset}/gone.csv", as_csv([bill(1)]))
         billing.deployment.client("s3").delete_object(
@@ -170,7 +170,7 @@ def totals(billing: BillingFlow, dataset: str) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("compressed", [False, True], ids=["plain", "gzip"])
-def test_a_large_file_in_parts_is_what_it_is_in_one_piece(
+def test_a_large_file_loads_alike_in_parts_and_in_one_piece(
     billing: BillingFlow, dataset: str, compressed: bool
 ) -> None:
     body = as_csv(many_bills(25_000 if compressed else 6_000))
@@ -320,7 +320,7 @@ def test_rates_change_loaded_rows_on_request_only(
     assert audit["requested_by"]
 
 
-def test_the_command_line_answers_for_each_file(
+def test_the_command_line_reports_each_file(
     billing: BillingFlow, dataset: str, finops: Finops, tmp_path: Path
 ) -> None:
     good, bad, refused = (tmp_path / f"{dataset}-{one}.csv" for one in ("good", "bad", "refused"))
@@ -350,7 +350,7 @@ def test_the_command_line_answers_for_each_file(
     assert "billing" in [one["name"] for one in status["status"]]
 
 
-def test_a_message_that_is_none_comes_again_and_harms_no_other(
+def test_an_invalid_message_is_retried_and_affects_no_other(
     billing: BillingFlow, dataset: str
 ) -> None:
     good = billing.event(

@@ -104,7 +104,7 @@ def calls_of_a_load(billing: BillingFlow, proxy: FaultProxy) -> list[str]:
 
 
 @pytest.mark.parametrize("fault", [kill_before, kill_after, lose_answer])
-def test_a_loader_that_dies_or_hears_nothing_at_any_call_loads_once(
+def test_a_loader_that_is_killed_or_gets_no_answer_at_any_call_loads_once(
     billing: BillingFlow, proxy: FaultProxy, fault: Fault
 ) -> None:
     calls = calls_of_a_load(billing, proxy)
@@ -123,9 +123,7 @@ def test_a_loader_that_dies_or_hears_nothing_at_any_call_loads_once(
         stands_once(billing, source)
 
 
-def test_a_database_that_comes_back_from_its_rest_is_waited_for(
-    billing: BillingFlow, proxy: FaultProxy
-) -> None:
+def test_a_resuming_database_is_waited_for(billing: BillingFlow, proxy: FaultProxy) -> None:
     asleep = itertools.count()
 
     def resuming(_: Call, forward: Callable[[], Answer], __: Callable[[], None]) -> Answer:
@@ -138,7 +136,7 @@ def test_a_database_that_comes_back_from_its_rest_is_waited_for(
     stands_once(billing, source)
 
 
-def test_what_does_not_end_is_failed_with_its_reason_and_loads_when_it_comes_again(
+def test_a_lasting_failure_is_recorded_and_a_retry_loads_the_file(
     billing: BillingFlow, proxy: FaultProxy
 ) -> None:
     def refuse(call: Call, forward: Callable[[], Answer], _: Callable[[], None]) -> Answer:

@@ -42,7 +42,7 @@ def test_accounts_and_budgets_do_not_mix(deployment: Deployment, budget_name: st
     deployment.remove(SPOKE, "beside-it")
 
 
-def test_all_that_a_row_can_say_reaches_the_budget(
+def test_every_attribute_of_a_row_reaches_the_budget(
     deployment: Deployment, budget_name: str
 ) -> None:
     deployment.edit(
@@ -99,7 +99,7 @@ def test_a_row_without_alerts_gets_the_spokes_defaults(
         ([1], "not a number"),
     ],
 )
-def test_a_bad_edit_is_rejected_with_its_reason_and_harms_nothing(
+def test_an_invalid_edit_is_rejected_with_its_reason_and_changes_nothing(
     deployment: Deployment, budget_name: str, amount: Any, reason: str
 ) -> None:
     deployment.edit(SPOKE, 77, budget_name)
@@ -113,7 +113,7 @@ def test_a_bad_edit_is_rejected_with_its_reason_and_harms_nothing(
     deployment.await_amount(SPOKE, 78, budget_name)
 
 
-def test_a_good_edit_behind_bad_ones_is_not_held_up(
+def test_invalid_edits_do_not_block_a_valid_one_behind_them(
     deployment: Deployment, budget_name: str
 ) -> None:
     rows: list[dict[str, Any]] = [
@@ -137,7 +137,7 @@ def test_an_account_without_a_spoke_fails_with_what_to_do(deployment: Deployment
     deployment.await_status(account_id, "REMOVED")
 
 
-def test_an_account_that_the_hub_may_not_reach_fails_with_what_to_do(
+def test_an_account_that_denies_the_hub_fails_with_what_to_do(
     deployment: Deployment,
 ) -> None:
     deployment.edit("999999999999", 5)
@@ -239,7 +239,7 @@ def test_drift_is_found_and_repaired(
     assert mine(repair=False) == []
 
 
-def test_an_edit_whose_event_never_came_is_failed_then_repaired(
+def test_an_edit_whose_event_is_lost_fails_and_is_then_repaired(
     deployment: Deployment, budget_name: str
 ) -> None:
     events = deployment.client("events", SPOKE)
@@ -257,7 +257,7 @@ def test_an_edit_whose_event_never_came_is_failed_then_repaired(
     deployment.await_status(SPOKE, "APPLIED", budget_name)
 
 
-def test_schedules_repair_what_nobody_asks_for(deployment: Deployment, budget_name: str) -> None:
+def test_schedules_repair_drift(deployment: Deployment, budget_name: str) -> None:
     deployment.edit(SPOKE, 55, budget_name)
     deployment.await_status(SPOKE, "APPLIED", budget_name)
     delete_parameter(deployment, budget_name)
@@ -274,7 +274,7 @@ def test_schedules_repair_what_nobody_asks_for(deployment: Deployment, budget_na
         scheduler.update_schedule(**kept)
 
 
-def test_the_command_line_sees_and_does_the_same(
+def test_the_command_line_shows_and_edits_the_same_budgets(
     deployment: Deployment, budget_name: str, finops: Any
 ) -> None:
     code, answer = finops("budgets", "set", SPOKE, "640.25", "--name", budget_name, "--wait")
@@ -310,7 +310,7 @@ def test_the_command_line_sees_and_does_the_same(
     assert rows["finops-publish-budget"]["state"] == "ACTIVE"
 
 
-def test_an_import_applies_the_good_lines_and_names_the_bad(
+def test_an_import_applies_valid_lines_and_names_invalid_ones(
     deployment: Deployment, finops: Any, tmp_path: Any
 ) -> None:
     file = tmp_path / "budgets.csv"
@@ -335,9 +335,7 @@ def test_an_import_applies_the_good_lines_and_names_the_bad(
         deployment.remove(SPOKE, f"import-{number}")
 
 
-def test_nothing_secret_and_every_step_is_in_the_logs(
-    deployment: Deployment, budget_name: str
-) -> None:
+def test_logs_hold_every_step_and_no_secrets(deployment: Deployment, budget_name: str) -> None:
     deployment.edit(SPOKE, 5, budget_name, request_id="request-to-follow")
     deployment.await_status(SPOKE, "APPLIED", budget_name)
     for account_id, function in (

@@ -53,7 +53,7 @@ def come(browser: Browser, console_url: str) -> Iterator[Come]:
         visitor.leave()
 
 
-def test_an_invoice_is_uploaded_reviewed_by_another_and_taken_away_as_excel(
+def test_an_invoice_is_uploaded_reviewed_by_another_person_and_exported_to_excel(
     come: Come, invoices: InvoiceFlow
 ) -> None:
     number = unique("R")
@@ -119,7 +119,7 @@ def test_nobody_approves_what_they_submitted(come: Come) -> None:
     visitor.sees("Validation failed")
 
 
-def test_files_that_are_no_invoices_are_refused_before_and_after_they_are_sent(
+def test_files_that_are_not_invoices_are_rejected_before_or_after_upload(
     come: Come, invoices: InvoiceFlow
 ) -> None:
     name = unique("broken")
@@ -157,7 +157,7 @@ def test_a_budget_is_edited_in_the_table_and_applied_in_its_account(
     assert deployment.status(SPOKE, budget_name)["updated_by"] == "edda"
 
 
-def test_budgets_are_imported_and_bad_lines_are_named(
+def test_budgets_are_imported_and_invalid_lines_are_named(
     come: Come, deployment: Deployment, budget_name: str
 ) -> None:
     visitor = come("Editor", "edda")
@@ -209,7 +209,7 @@ def test_quarantined_rows_of_a_billing_file_are_fixed_and_loaded(
     }
 
 
-def test_who_may_only_look_finds_nothing_to_change(come: Come, invoices: InvoiceFlow) -> None:
+def test_a_viewer_finds_nothing_to_change(come: Come, invoices: InvoiceFlow) -> None:
     waiting = invoices.drop(
         f"raw/{unique('V')}.pdf", document(paper(unique("V"), total="130.00")), owner="edda"
     )
@@ -227,7 +227,7 @@ def test_who_may_only_look_finds_nothing_to_change(come: Come, invoices: Invoice
     expect(visitor.button("Reconcile now")).to_have_count(0)
 
 
-def test_what_people_do_is_in_the_trail_with_their_name(
+def test_every_action_is_in_the_audit_trail_with_the_users_name(
     come: Come, deployment: Deployment, budget_name: str
 ) -> None:
     name = unique("edda")
@@ -257,7 +257,7 @@ def test_what_people_do_is_in_the_trail_with_their_name(
     visitor.sees("The trail is intact")
 
 
-def test_outside_the_local_cloud_cognito_says_who_it_is_and_its_groups_what_they_may(
+def test_outside_the_local_cloud_users_sign_in_with_cognito_and_groups_give_their_role(
     browser: Browser, deployment: Deployment, tmp_path: Path
 ) -> None:
     url = free_address()
@@ -332,7 +332,7 @@ def user_pool(
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1400, 390], ids=["desk", "phone"])
-def test_every_page_is_whole_on_desk_and_phone(come: Come, scheme: str, width: int) -> None:
+def test_every_page_fits_desktop_and_phone(come: Come, scheme: str, width: int) -> None:
     visitor = come("Approver", color_scheme=scheme, viewport={"width": width, "height": 900})
     for title in PAGES:
         if width < 800:

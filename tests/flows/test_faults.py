@@ -123,7 +123,7 @@ def operations(d: Deployment, proxy: FaultProxy, name: str, effects: set[str]) -
 
 @pytest.mark.parametrize("fault", [kill_before, kill_after, lose_answer])
 @pytest.mark.parametrize("function", FUNCTIONS)
-def test_a_function_that_dies_or_hears_nothing_at_any_call_loses_nothing(
+def test_a_function_that_is_killed_or_gets_no_answer_at_any_call_loses_nothing(
     deployment: Deployment,
     budget_name: str,
     proxied: Callable[..., FaultProxy],
@@ -162,7 +162,7 @@ def test_a_function_that_dies_or_hears_nothing_at_any_call_loses_nothing(
         ("finops-record-budget-result", "UpdateItem", "InternalServerError"),
     ],
 )
-def test_a_throttle_is_waited_out(
+def test_throttling_is_waited_out(
     deployment: Deployment,
     budget_name: str,
     proxied: Callable[..., FaultProxy],
@@ -184,7 +184,7 @@ def test_a_throttle_is_waited_out(
     assert next(seen) >= 2
 
 
-def test_a_throttle_that_does_not_end_is_failed_with_its_reason_and_tried_again(
+def test_lasting_throttling_fails_with_its_reason_and_is_retried(
     deployment: Deployment, budget_name: str, proxied: Callable[..., FaultProxy]
 ) -> None:
     proxy = proxied("finops-publish-budget")
@@ -200,7 +200,7 @@ def test_a_throttle_that_does_not_end_is_failed_with_its_reason_and_tried_again(
     stands(deployment, budget_name, amount, percents)
 
 
-def test_a_poison_record_ends_in_the_queue_and_holds_nobody_up(
+def test_a_poison_record_ends_in_the_failure_queue_and_blocks_no_other(
     deployment: Deployment, budget_name: str, proxied: Callable[..., FaultProxy]
 ) -> None:
     proxy = proxied("finops-publish-budget")

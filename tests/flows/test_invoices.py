@@ -31,7 +31,7 @@ def number() -> str:
 
 
 class TestDocuments:
-    def test_a_page_is_read_checked_numbered_and_announced(
+    def test_a_one_page_invoice_is_read_validated_numbered_and_announced(
         self, invoices: InvoiceFlow, number: str
     ) -> None:
         with invoices.listening("success") as heard:
@@ -54,14 +54,14 @@ class TestDocuments:
         assert message["MessageAttributes"]["status"]["Value"] == "PROCESSED"
         assert invoices.executed(done.id) == "SUCCEEDED"
 
-    def test_many_pages_are_a_job_that_says_when_it_is_done(
+    def test_an_invoice_of_many_pages_is_an_asynchronous_job(
         self, invoices: InvoiceFlow, number: str
     ) -> None:
         done = invoices.drop(f"raw/{number}.pdf", document(paper(number), pages=3))
         assert (done.status, done.pages) == (PROCESSED, 3), done.issues
         assert done.cost_usd == Decimal("0.03")
 
-    def test_two_invoices_of_one_document_go_their_own_ways(
+    def test_two_invoices_in_one_document_are_processed_separately(
         self, invoices: InvoiceFlow, number: str
     ) -> None:
         body = document(paper(f"{number}A"), paper(f"{number}B", total="125.00"))
@@ -98,21 +98,23 @@ class TestDocuments:
         assert name in issue.message or "." in issue.message
         assert invoices.executed(done.id) == "SUCCEEDED"
 
-    def test_the_name_of_a_file_says_nothing(self, invoices: InvoiceFlow, number: str) -> None:
+    def test_the_content_of_a_file_counts_and_not_its_name(
+        self, invoices: InvoiceFlow, number: str
+    ) -> None:
         done = invoices.drop(f"raw/{number}.jpg", document(paper(number)))
         assert done.status is PROCESSED, done.issues
         assert done.media_type == "application/pdf"
 
 
 class TestJson:
-    def test_an_invoice_as_json_needs_no_engine(self, invoices: InvoiceFlow, number: str) -> None:
+    def test_a_json_invoice_needs_no_textract(self, invoices: InvoiceFlow, number: str) -> None:
         done = invoices.drop(f"json/{number}.json", json_invoice(number))
         assert done.status is PROCESSED, done.issues
         assert (done.engine, done.cost_usd) == ("json", Decimal(0))
         assert done.invoice
         assert done.invoice.amount("total") == Decimal("120.50")
 
-    def test_the_customer_is_told_by_mail(self, invoices: InvoiceFlow, number: str) -> None:
+    def test_the_customer_is_notified_by_email(self, invoices: InvoiceFlow, number: str) -> None:
         address = f"{number.lower()}@example.com"
         invoices.drop(f"json/{number}.json", json_invoice(number, customerEmail=address))
 
@@ -123,12 +125,14 @@ class TestJson:
 
         eventually(mailed, what=f"a mail to {address}")
 
-    def test_a_bad_one_has_failed_and_says_why(self, invoices: InvoiceFlow, number: str) -> None:
+    def test_an_invalid_invoice_fails_with_its_reason(
+        self, invoices: InvoiceFlow, number: str
+    ) -> None:
         done = invoices.drop(f"json/{number}.json", json_invoice(number, amount="-3"))
         assert done.status is InvoiceStatus.VALIDATION_FAILED
         assert any("-3" in one.message for one in done.issues)
 
-    def test_the_environments_own_rule_asks_for_a_person(
+    def test_a_rule_of_the_environment_sends_an_invoice_to_review(
         self, invoices: InvoiceFlow, number: str
     ) -> None:
         large = json_invoice(
@@ -194,7 +198,7 @@ class TestOnce:
         )
         assert serials == list(range(1, len(serials) + 1))
 
-    def test_a_resemblance_waits_for_a_person(self, invoices: InvoiceFlow, number: str) -> None:
+    def test_a_near_duplicate_waits_for_review(self, invoices: InvoiceFlow, number: str) -> None:
         first = invoices.drop(f"json/{number}.json", json_invoice(number))
         alike = json_invoice(f"{number}-2", customerId=f"C-{number}")
         other = invoices.drop(f"json/{number}-2.json", alike)
@@ -264,7 +268,7 @@ class TestReview:
         assert set(said) <= {"decided", "decided_already", "changed_meanwhile", "not_in_review"}
         assert len(invoices.ended(waiting.id).reviews) == 1
 
-    def test_nobody_comes_and_a_reminder_goes_out_before_it_is_given_up(
+    def test_a_review_that_nobody_does_is_reminded_of_before_it_expires(
         self, invoices: InvoiceFlow, number: str
     ) -> None:
         with invoices.listening("review") as heard:

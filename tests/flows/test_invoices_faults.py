@@ -148,7 +148,7 @@ def run(
 
 @pytest.mark.parametrize("kind", ["json", "page", "job"])
 @pytest.mark.parametrize("fault", [kill_before, kill_after])
-def test_a_function_that_dies_at_any_call_leaves_one_processed_invoice(
+def test_a_function_that_is_killed_at_any_call_leaves_one_processed_invoice(
     invoices: InvoiceFlow, trail: AuditTrail, plan: FaultPlan, kind: str, fault: Fault
 ) -> None:
     whole = put(invoices, kind)

@@ -258,9 +258,7 @@ def spoke_role(account_id: str = SPOKE) -> str:
 
 
 @pytest.mark.parametrize("account_id", [OTHER_SPOKE, "999999999999", HUB])
-def test_who_is_not_the_hub_cannot_assume_the_spokes_role(
-    deployment: Deployment, account_id: str
-) -> None:
+def test_only_the_hub_can_assume_the_spokes_role(deployment: Deployment, account_id: str) -> None:
     sts = client_of(deployment, role_of_no_concern(deployment, account_id), "sts")
     assert (
         refused(
@@ -344,14 +342,14 @@ def is_taken(d: Deployment, account_id: str, one: dict[str, str]) -> bool:
     return False
 
 
-def test_the_bus_takes_results_of_spokes_and_nothing_else(deployment: Deployment) -> None:
+def test_the_bus_accepts_results_of_spokes_and_nothing_else(deployment: Deployment) -> None:
     assert is_taken(deployment, SPOKE, entry(deployment, {}))
     assert not is_taken(deployment, SPOKE, entry(deployment, {}, Source="finops.other"))
     assert not is_taken(deployment, SPOKE, entry(deployment, {}, DetailType="Other"))
     assert not is_taken(deployment, "999999999999", entry(deployment, {}))
 
 
-def test_a_spoke_that_reports_for_another_is_refused_and_kept_for_a_person(
+def test_a_spoke_that_reports_for_another_is_rejected_into_the_failure_queue(
     deployment: Deployment, name: str
 ) -> None:
     deployment.edit(OTHER_SPOKE, 5, name)

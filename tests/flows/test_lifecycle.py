@@ -92,7 +92,7 @@ def inventory(url: str) -> dict[str, list[str]]:
     return found
 
 
-def test_a_deployment_from_its_apply_to_a_destroy_that_leaves_nothing(
+def test_destroying_a_deployment_leaves_nothing_behind(
     cloud: LocalCloud, terraform: Terraform
 ) -> None:
     """One story, since each apply takes the provider a minute."""

@@ -30,7 +30,7 @@ def spokes(deployment: Deployment) -> Iterator[tuple[str, ...]]:
             deployment.remove(account_id, f"load-{number}")
 
 
-def test_a_thousand_edits_over_fifty_accounts_each_find_their_end(
+def test_each_of_a_thousand_edits_over_fifty_accounts_gets_its_final_status(
     deployment: Deployment, spokes: tuple[str, ...]
 ) -> None:
     """Two edits of each of 500 budgets, the second of every tenth of them poison."""

@@ -36,7 +36,7 @@ def reconcile(finops: Finops, folder: Path, *arguments: str) -> tuple[int, Any]:
 
 
 class TestCommand:
-    def test_a_month_of_all_payers_agrees_with_cost_explorers_own_sum(
+    def test_a_month_of_all_payers_agrees_with_cost_explorers_total(
         self, reconciliation: ReconciliationFlow, finops: Finops, tmp_path: Path
     ) -> None:
         month = months_ago(1)
@@ -73,7 +73,7 @@ class TestCommand:
             (("--month", "2026-01", "--source", "focus", "--input", "nowhere"), "is not there"),
         ],
     )
-    def test_bad_input_is_answered_with_the_reason(
+    def test_invalid_input_is_rejected_with_the_reason(
         self, finops: Finops, tmp_path: Path, arguments: tuple[str, ...], said: str
     ) -> None:
         code, found = reconcile(finops, tmp_path, *arguments)
@@ -139,7 +139,7 @@ tag_rules: [{tag: team, values: [fraud], business_unit: Risk}]
 
 
 class TestSources:
-    def test_an_export_and_the_ledger_say_the_same(
+    def test_an_export_and_the_billing_ledger_agree(
         self,
         reconciliation: ReconciliationFlow,
         billing: BillingFlow,
@@ -213,7 +213,7 @@ class TestSources:
 
 
 class TestFunction:
-    def test_a_month_is_closed_once_told_of_and_audited(
+    def test_a_month_is_closed_announced_and_audited_once(
         self, reconciliation: ReconciliationFlow, trail: AuditTrail
     ) -> None:
         month = months_ago(2)
@@ -235,7 +235,7 @@ class TestFunction:
 
             eventually(mailed, what="a mail of the closed month")
 
-    def test_a_link_of_the_mail_opens_without_an_account(
+    def test_a_link_in_the_email_opens_without_an_account(
         self, reconciliation: ReconciliationFlow
     ) -> None:
         url = f"{reconciliation.deployment.url}/_ministack/ses/messages"
@@ -257,7 +257,7 @@ class TestFunction:
             assert {one["revision"] for one in done} == {1}
             assert sum(one["is_new"] for one in done) == 1
 
-    def test_an_event_of_another_kind_is_refused(self, reconciliation: ReconciliationFlow) -> None:
+    def test_an_unknown_event_is_rejected(self, reconciliation: ReconciliationFlow) -> None:
         answer = reconciliation.deployment.client("lambda").invoke(
             FunctionName=FUNCTION, Payload=b'{"months": "2026-10"}'
         )
@@ -285,7 +285,7 @@ def proxy(reconciliation: ReconciliationFlow) -> Iterator[FaultProxy]:
     made.close()
 
 
-def test_a_run_killed_after_any_effect_is_made_good_by_the_next(
+def test_a_run_killed_after_any_effect_is_completed_by_the_next(
     reconciliation: ReconciliationFlow, proxy: FaultProxy
 ) -> None:
     """Whatever it had written, sent or marked: one whole revision, and everybody told."""

@@ -42,19 +42,19 @@ def endpoint(document: dict[str, Any]) -> Iterator[str]:
             server.shutdown()
 
 
-def test_every_extension_says_what_it_is_about() -> None:
+def test_every_extension_names_its_services() -> None:
     assert set(SERVICES) == set(NAMED)
 
 
 @pytest.mark.parametrize("name", NAMED)
-def test_the_local_cloud_has_all(local_cloud: CloudUnderTest, name: str) -> None:
+def test_the_local_cloud_has_every_capability(local_cloud: CloudUnderTest, name: str) -> None:
     if local_cloud.settings.external:
         pytest.skip("another endpoint is under test")
     assert local_cloud.capabilities.lacking(name) is None
 
 
 @pytest.mark.parametrize("name", TRIES)
-def test_a_try_finds_what_is_there(local_cloud: CloudUnderTest, name: str) -> None:
+def test_a_probe_finds_a_capability(local_cloud: CloudUnderTest, name: str) -> None:
     assert TRIES[name](local_cloud.account_session()) is None
 
 

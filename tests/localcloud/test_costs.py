@@ -190,7 +190,7 @@ def test_a_month_is_estimated_until_it_is_invoiced() -> None:
     assert estimated(date(2026, 3, 3)) == [False, False]
 
 
-def test_nothing_is_known_of_today() -> None:
+def test_today_has_no_costs_yet() -> None:
     days = costs("2026-03-16", "2026-03-20", granularity="DAILY")["ResultsByTime"]
     assert [Decimal(one["Total"]["UnblendedCost"]["Amount"]) > 0 for one in days] == [
         True,
@@ -282,7 +282,7 @@ def test_pages_make_the_same_answer() -> None:
         ("2026-02-30", "2026-03-01", "Dates must be of the form yyyy-MM-dd for this granularity"),
     ],
 )
-def test_intervals_that_are_none_are_refused(start: str, end: str, wording: str) -> None:
+def test_invalid_intervals_are_refused(start: str, end: str, wording: str) -> None:
     error = refused(lambda: costs(start, end))
     assert (error.code, str(error)) == ("ValidationException", wording)
 
@@ -349,7 +349,7 @@ def test_dimension_values_are_those_of_the_interval() -> None:
     assert [one["Value"] for one in found] == ["AWS Lambda"]
 
 
-def test_a_forecast_is_near_what_comes() -> None:
+def test_a_forecast_is_near_the_later_costs() -> None:
     asked = {
         "TimePeriod": {"Start": "2026-02-01", "End": "2026-03-01"},
         "Granularity": "MONTHLY",

@@ -97,7 +97,7 @@ def test_blobs_are_decoded(value: bytes) -> None:
 
 
 @given(st.dates())
-def test_dates_are_taken(date: Any) -> None:
+def test_dates_are_accepted(date: Any) -> None:
     assert one({"stringValue": date.isoformat()}, "DATE") == date.isoformat()
 
 
@@ -128,7 +128,7 @@ def test_dates_are_taken(date: Any) -> None:
         ({"stringValue": "[1,"}, "JSON"),
     ],
 )
-def test_refuses_a_value_that_is_none(field: Any, hint: str | None) -> None:
+def test_refuses_a_field_without_a_value(field: Any, hint: str | None) -> None:
     with pytest.raises(DataApiError) as refused:
         one(field, hint)
     assert (refused.value.code, refused.value.status) == ("BadRequestException", 400)

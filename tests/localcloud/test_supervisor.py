@@ -199,7 +199,7 @@ def test_two_clouds_run_side_by_side(cloud: LocalCloud, tmp_path_factory: Any) -
     assert health(cloud.endpoint_url)
 
 
-def test_refuses_a_port_that_somebody_else_has(local_settings: Settings) -> None:
+def test_refuses_a_port_that_is_in_use(local_settings: Settings) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         with pytest.raises(LocalCloudError, match=f"Port {port} .* FINOPS_PORT=") as refused:
@@ -262,7 +262,7 @@ def test_up_leaves_the_cloud_up_with_its_state(local_settings: Settings) -> None
         run(settings, "down")
 
 
-def test_status_has_a_row_a_service(cloud: LocalCloud) -> None:
+def test_status_has_a_row_for_each_service(cloud: LocalCloud) -> None:
     def states() -> dict[str, str]:
         code, output = run(cloud.settings, "status", "--json")
         assert code == 0
@@ -333,7 +333,7 @@ def test_says_so_when_localstack_host_does_not_answer(local_settings: Settings) 
     ("name", "value"),
     [("FINOPS_PORT", "http"), ("FINOPS_PORT", "65536"), ("FINOPS_AUTH", "maybe")],
 )
-def test_refuses_a_setting_that_cannot_be_meant(name: str, value: str) -> None:
+def test_refuses_an_invalid_setting(name: str, value: str) -> None:
     with pytest.raises(LocalCloudError, match=f"{name} is '{value}'"):
         Settings.from_environment({name: value})
 
@@ -352,7 +352,7 @@ def test_settings_survive_the_environment(tmp_path: Path) -> None:
     assert Settings.from_environment(settings.to_environment()) == settings
 
 
-def test_a_pid_that_passed_on_is_left_alone() -> None:
+def test_a_reused_pid_is_left_alone() -> None:
     with subprocess.Popen(["sleep", "60"], start_new_session=True) as stranger:
         ours = ProcessRecord(stranger.pid, "another boot:1")
         assert not ours.is_running()

@@ -57,7 +57,7 @@ def database(client: FakeClient) -> tuple[DataApi, list[float]]:
     )
 
 
-def test_values_travel_by_their_type() -> None:
+def test_values_are_sent_and_returned_by_their_type() -> None:
     client = FakeClient()
     api, _ = database(client)
     api.execute("SELECT :a", {"a": None, "b": 1, "c": "x", "d": Decimal("1E+2"), "e": True})
@@ -71,7 +71,7 @@ def test_values_travel_by_their_type() -> None:
     assert sent["d"] == {"name": "d", "value": {"stringValue": "100"}, "typeHint": "DECIMAL"}
 
 
-def test_rows_are_told_by_column() -> None:
+def test_rows_are_returned_by_column() -> None:
     client = FakeClient()
     client.answer = {
         "columnMetadata": [{"label": "a"}, {"label": "b"}],
@@ -85,7 +85,7 @@ def test_rows_are_told_by_column() -> None:
     assert (found.changed, found.generated) == (3, 9)
 
 
-def test_a_database_at_rest_is_waited_for_a_minute() -> None:
+def test_a_paused_database_is_waited_for_a_minute() -> None:
     client = FakeClient(*[("DatabaseResumingException", "resuming")] * 5)
     api, slept = database(client)
     api.execute("SELECT 1")
@@ -100,7 +100,7 @@ def test_a_database_at_rest_is_waited_for_a_minute() -> None:
 @pytest.mark.parametrize(
     ("number", "code"), [(1213, "deadlock"), (1205, "lock_timeout"), (1062, "duplicate_key")]
 )
-def test_what_another_transaction_caused_may_be_tried_again(number: int, code: str) -> None:
+def test_a_conflict_with_another_transaction_can_be_retried(number: int, code: str) -> None:
     said = ("DatabaseErrorException", f"Database error code: {number}. Message: no")
     api, _ = database(FakeClient(said))
     with pytest.raises(TransientFailure) as failure:
@@ -108,7 +108,7 @@ def test_what_another_transaction_caused_may_be_tried_again(number: int, code: s
     assert failure.value.code == code
 
 
-def test_a_wrong_statement_needs_a_person() -> None:
+def test_an_invalid_statement_is_a_configuration_error() -> None:
     said = ("DatabaseErrorException", "Database error code: 1146. Message: no table")
     api, _ = database(FakeClient(said))
     with pytest.raises(ConfigurationError, match="no table"):
@@ -124,7 +124,7 @@ def test_a_transaction_commits_at_its_end() -> None:
     assert client.calls[1][1]["transactionId"] == "t"
 
 
-def test_a_transaction_is_rolled_back_by_what_goes_wrong_in_it() -> None:
+def test_an_error_rolls_its_transaction_back() -> None:
     client = FakeClient()
     api, _ = database(client)
 

@@ -60,13 +60,13 @@ def test_the_test_event_names_none() -> None:
     assert list(created_objects(event("s3_test.json"))) == []
 
 
-def test_a_removal_is_no_file() -> None:
+def test_a_removed_object_is_ignored() -> None:
     removal = event("s3_put.json")
     removal["Records"][0]["eventName"] = "ObjectRemoved:DeleteMarkerCreated"
     assert list(created_objects(removal)) == []
 
 
-def test_a_folder_made_in_the_console_is_no_file() -> None:
+def test_a_folder_made_in_the_console_is_ignored() -> None:
     folder = event("s3_put.json")
     folder["Records"][0]["s3"]["object"] |= {"key": "billing/acme/", "size": 0}
     assert list(created_objects(folder)) == []
@@ -102,7 +102,7 @@ def test_a_retry_waits_longer_each_time_up_to_a_quarter_of_an_hour() -> None:
     assert list(queue.delays.values()) == [10, 30, 90, 900]
 
 
-def test_a_retry_that_cannot_be_hastened_is_no_failure() -> None:
+def test_a_retry_whose_delay_cannot_be_shortened_is_no_failure() -> None:
     shorten_visibility(object(), "queue", message(1), first_delay=10)
 
 

@@ -37,7 +37,7 @@ def test_rounds_half_up_to_the_minor_units_of_the_currency(
 
 
 @pytest.mark.parametrize("amount", [1.5, 1, "1.5", True, None])
-def test_refuses_floats_and_all_else_that_is_no_decimal(amount: object) -> None:
+def test_refuses_floats_and_everything_else_that_is_not_a_decimal(amount: object) -> None:
     with pytest.raises(TypeError, match="money is a Decimal"):
         Money(amount, "USD")  # type: ignore[arg-type]
 
@@ -66,7 +66,7 @@ def test_parses_text_only(text: object) -> None:
         "9" * 41,
     ],
 )
-def test_refuses_text_that_is_no_plain_number(text: str) -> None:
+def test_refuses_text_that_is_not_a_plain_number(text: str) -> None:
     with pytest.raises(RejectedInput) as refused:
         Money.parse(text, "USD")
     assert refused.value.code == "invalid_amount"
@@ -118,7 +118,7 @@ def test_sums_are_exact(one: Decimal, other: Decimal) -> None:
 
 
 @given(AMOUNTS, st.sampled_from(["JPY", "USD", "KWD"]))
-def test_rounding_moves_by_half_a_unit_at_most_and_only_once(
+def test_rounding_changes_an_amount_by_at_most_half_a_unit_and_only_once(
     amount: Decimal, currency: str
 ) -> None:
     money = Money(amount, currency)

@@ -10,7 +10,7 @@ from finops.shared.spreadsheets import guard, unguard
 
 
 @pytest.mark.parametrize("text", ["=1+1", "+cmd", "-2+3", "@SUM(A1)", "\tx", "\r=1", "'quoted"])
-def test_formulas_are_made_texts(text: str) -> None:
+def test_formulas_become_text(text: str) -> None:
     assert guard(text) == f"'{text}"
 
 
@@ -20,6 +20,6 @@ def test_numbers_and_plain_texts_stay(text: str) -> None:
 
 
 @given(st.text())
-def test_every_text_comes_back(text: str) -> None:
+def test_every_text_is_restored(text: str) -> None:
     assert unguard(guard(text)) == text
     assert not guard(text).startswith(("=", "@", "\t", "\r"))

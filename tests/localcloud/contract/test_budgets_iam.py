@@ -90,7 +90,7 @@ def test_listing_needs_view_budget_on_every_budget(spoke: Account, name: str) ->
     assert name in {item["BudgetName"] for item in listed}
 
 
-def test_operation_names_are_no_actions(spoke: Account, name: str) -> None:
+def test_operation_names_are_not_actions(spoke: Account, name: str) -> None:
     budgets = as_role(spoke, "budgets:DescribeBudget", "*")
     code = error_code(lambda: budgets.describe_budget(AccountId=spoke.id, BudgetName=name))
     assert code == "AccessDeniedException"

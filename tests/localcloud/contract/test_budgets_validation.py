@@ -70,7 +70,7 @@ def budgets(spoke: Account) -> Budgets:
 
 
 @pytest.mark.parametrize("amount", ["abc", "-5", "1e3", "1,000", " 1", "5.", "0", "0.00", "٣"])
-def test_an_amount_that_is_no_positive_number_is_refused(budgets: Budgets, amount: str) -> None:
+def test_an_amount_that_is_not_a_positive_number_is_refused(budgets: Budgets, amount: str) -> None:
     assert error_code(lambda: budgets.create(amount)) == "InvalidParameterException"
     budgets.create("1")
     update = {"NewBudget": budgets.budget(amount)}
@@ -196,7 +196,7 @@ def test_subscribers_beyond_the_rules_are_refused(
     assert error_code(budgets.describe) == "NotFoundException", "nothing is left half made"
 
 
-def test_one_topic_and_ten_addresses_are_taken(budgets: Budgets) -> None:
+def test_one_topic_and_ten_addresses_are_accepted(budgets: Budgets) -> None:
     ten = [{**EMAIL, "Address": f"a{n}@example.com"} for n in range(10)]
     entries = [{"Notification": notification(80), "Subscribers": [topic("a"), *ten]}]
     budgets.call("create_budget", Budget=budgets.budget(), NotificationsWithSubscribers=entries)

@@ -79,7 +79,9 @@ def test_an_account_that_the_policy_does_not_name_is_refused(
     assert bus.queue.messages() == []
 
 
-def test_a_bus_without_a_policy_takes_nothing_from_others(bus: Bus, spoke: Account) -> None:
+def test_a_bus_without_a_policy_accepts_nothing_from_other_accounts(
+    bus: Bus, spoke: Account
+) -> None:
     assert bus.send(spoke)["ErrorCode"] == "AccessDeniedException"
 
 

@@ -82,7 +82,7 @@ def test_a_dead_letter_queue_needs_a_policy_for_eventbridge(spoke: Account) -> N
     assert closed.messages() == []
 
 
-def test_an_error_of_the_function_is_lambdas_to_retry(spoke: Account) -> None:
+def test_an_error_of_the_function_is_retried_by_lambda(spoke: Account) -> None:
     source, calls, failures = unique("contract"), spoke.queue(), spoke.queue()
     dead = spoke.queue(may_send="events.amazonaws.com")
     function = spoke.function(

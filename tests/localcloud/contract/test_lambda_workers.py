@@ -70,7 +70,7 @@ def test_the_environment_survives_an_exception(management: Account, function: st
     assert after == before + 2
 
 
-def test_an_answer_that_is_no_json_is_a_marshal_error(management: Account, function: str) -> None:
+def test_an_answer_that_is_not_json_is_a_marshal_error(management: Account, function: str) -> None:
     error, _, kind = invoke(management, function, "unserializable")
     assert (kind, error["errorType"]) == ("Unhandled", "Runtime.MarshalError")
 

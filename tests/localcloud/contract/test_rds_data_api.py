@@ -63,7 +63,7 @@ def test_one_parameter_may_be_used_often(cluster: Cluster) -> None:
     assert cluster.rows(sql, parameters=given) == [["1", "2", "1"]]
 
 
-def test_colons_in_strings_names_and_comments_are_no_parameters(cluster: Cluster) -> None:
+def test_colons_in_strings_names_and_comments_are_not_parameters(cluster: Cluster) -> None:
     sql = "SELECT ':a', \":a\", 1 AS `:a`, 'it''s :a', '\\':a' /* :a */ # :a\n, :a -- :a"
     assert cluster.rows(sql, parameters=[("a", text("found"))]) == [
         [":a", ":a", 1, "it's :a", "':a", "found"]
@@ -310,7 +310,7 @@ def test_a_session_is_not_carried_to_the_next_call(cluster: Cluster) -> None:
     assert all(cluster.rows(strict) == [[None, 1]] for _ in range(5))
 
 
-def test_a_statement_that_waits_for_a_lock_holds_nobody_else(cluster: Cluster, people: str) -> None:
+def test_a_statement_that_waits_for_a_lock_blocks_no_other(cluster: Cluster, people: str) -> None:
     cluster.execute(f"INSERT INTO {people} (id, name) VALUES (1, 'a')")
     update = f"UPDATE {people} SET name = CONCAT(name, :by) WHERE id = 1"
     transaction = cluster.begin()
@@ -385,13 +385,13 @@ def test_json_records_may_be_larger_than_records(cluster: Cluster) -> None:
 
 
 @pytest.mark.parametrize("sql", ["SELEC 1", "SELECT * FROM no_such_table", "SELECT 1; SELECT 2"])
-def test_an_error_of_the_database_says_what_is_wrong(cluster: Cluster, sql: str) -> None:
+def test_a_database_error_has_its_code_and_message(cluster: Cluster, sql: str) -> None:
     code, message = refused(lambda: cluster.execute(sql))
     assert code == "DatabaseErrorException"
     assert "SQL syntax" in message or "no_such_table" in message
 
 
-def test_strict_mode_refuses_what_would_be_cut(cluster: Cluster) -> None:
+def test_strict_mode_refuses_values_that_would_be_truncated(cluster: Cluster) -> None:
     table = cluster.table("v VARCHAR(3), n DECIMAL(5,2)")
     for values in ("('abcd', 1)", "('a', 12345.6)", "('a', 'x')"):
         sql = f"INSERT INTO {table} VALUES {values}"

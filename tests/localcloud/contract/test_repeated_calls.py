@@ -43,7 +43,7 @@ def create_group(account: Account, name: str, call: str, attempt: int, agent: st
             return error.code
 
 
-def test_an_attempt_of_terraform_that_is_repeated_is_answered_as_the_first(
+def test_a_repeated_attempt_of_terraform_gets_the_first_answer(
     management: Account,
 ) -> None:
     name, call, agent = unique("/repeated"), str(uuid.uuid4()), "APN/1.0 HashiCorp/1.0 Terraform"
@@ -52,7 +52,7 @@ def test_an_attempt_of_terraform_that_is_repeated_is_answered_as_the_first(
     assert create_group(management, name, str(uuid.uuid4()), 1, agent) == 400
 
 
-def test_what_others_repeat_is_another_call(management: Account) -> None:
+def test_a_repeated_call_of_another_client_is_a_new_call(management: Account) -> None:
     name, call = unique("/repeated"), str(uuid.uuid4())
     assert create_group(management, name, call, 1, "Boto3/1") == 200
     assert create_group(management, name, call, 2, "Boto3/1") == 400

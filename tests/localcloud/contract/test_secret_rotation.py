@@ -36,7 +36,7 @@ def test_a_rotation_is_turned_off_again(management: Account) -> None:
     secrets.delete_secret(SecretId=arn, ForceDeleteWithoutRecovery=True)
 
 
-def test_only_who_may_turns_a_rotation_off(management: Account) -> None:
+def test_turning_a_rotation_off_needs_permission(management: Account) -> None:
     secrets = management.client("secretsmanager")
     arn = secrets.create_secret(Name=unique("rotated"), SecretString="s")["ARN"]
     other = f"{arn}-other"

@@ -38,7 +38,7 @@ def test_mail_is_sent_only_from_an_identity_that_the_role_may_use(management: Ac
     assert error_code(other) == "AccessDeniedException"
 
 
-def test_so_it_is_in_the_first_version_of_the_api(management: Account) -> None:
+def test_the_first_version_of_the_api_has_the_same_rule(management: Account) -> None:
     sender = f"{unique('sender')}@example.com"
     management.client("ses").verify_email_identity(EmailAddress=sender)
     identity = f"arn:aws:ses:{REGION}:{MANAGEMENT}:identity/{sender}"

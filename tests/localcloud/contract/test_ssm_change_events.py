@@ -58,7 +58,7 @@ def test_every_change_of_a_parameter_is_an_event_in_its_account(spoke: Account) 
     assert set(create["detail"]) <= {"name", "type", "operation", "description"}  # no value
 
 
-def test_a_refused_change_is_no_event(spoke: Account) -> None:
+def test_a_refused_change_makes_no_event(spoke: Account) -> None:
     prefix = f"/{unique('contract')}"
     queue, ssm = watch(spoke, prefix), spoke.client("ssm")
     ssm.put_parameter(Name=f"{prefix}/x", Value="1", Type="String")

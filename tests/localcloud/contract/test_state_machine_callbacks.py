@@ -90,7 +90,7 @@ def test_a_token_that_has_timed_out_says_so(
     assert error_code(late) == "TaskTimedOut"
 
 
-def test_only_who_may_tell_the_state_machine_is_heard(
+def test_a_callback_needs_permission_for_the_state_machine(
     management: Account, machine: str, tokens: Queue
 ) -> None:
     states = management.client("stepfunctions")

@@ -58,7 +58,7 @@ def passes(management: Account) -> Queue:
     return management.queue()
 
 
-def test_an_execution_goes_on_with_the_state_that_failed(
+def test_a_redriven_execution_continues_with_the_failed_state(
     management: Account, calls: Queue, passes: Queue
 ) -> None:
     states = management.client("stepfunctions")

@@ -95,7 +95,7 @@ def conforms(answer: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("body", [document(), picture()], ids=["text", "pixels"])
-def test_what_stands_there_is_found_with_its_place(management: Account, body: bytes) -> None:
+def test_text_is_found_with_its_place(management: Account, body: bytes) -> None:
     answer = management.client("textract").analyze_expense(Document={"Bytes": body})
     conforms(answer)
     found = fields(answer)
@@ -165,7 +165,7 @@ def test_a_version_of_an_object_is_read_as_its_caller_may(management: Account, b
         (document() + bytes(10 << 20), "DocumentTooLargeException"),
     ],
 )
-def test_what_cannot_be_read_at_once_is_refused(
+def test_a_document_too_large_for_the_synchronous_call_is_refused(
     management: Account, body: bytes, code: str
 ) -> None:
     call = partial(management.client("textract").analyze_expense, Document={"Bytes": body})
@@ -184,7 +184,7 @@ def told(management: Account) -> Iterator[tuple[Queue, dict[str, str]]]:
     sns.delete_topic(TopicArn=topic)
 
 
-def test_a_job_reads_all_pages_and_tells_its_topic_once(
+def test_a_job_reads_all_pages_and_notifies_its_topic_once(
     management: Account, bucket: str, told: tuple[Queue, dict[str, str]]
 ) -> None:
     textract, (queue, channel) = management.client("textract"), told
@@ -217,7 +217,7 @@ def test_a_job_reads_all_pages_and_tells_its_topic_once(
     assert len(few["ExpenseDocuments"]) == 3
 
 
-def test_a_job_that_fails_says_so(management: Account, bucket: str) -> None:
+def test_a_failed_job_reports_its_failure(management: Account, bucket: str) -> None:
     textract = management.client("textract")
     place = put(management, bucket, b"%PDF-1.7 and no more")
     job = textract.start_expense_analysis(DocumentLocation={"S3Object": place})["JobId"]
@@ -231,7 +231,7 @@ def test_a_job_that_fails_says_so(management: Account, bucket: str) -> None:
     assert found["StatusMessage"]
 
 
-def test_a_job_is_its_accounts_own(management: Account, spoke: Account, bucket: str) -> None:
+def test_a_job_belongs_to_its_account(management: Account, spoke: Account, bucket: str) -> None:
     place = put(management, bucket, document())
     job = management.client("textract").start_expense_analysis(
         DocumentLocation={"S3Object": place}
