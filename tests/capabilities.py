@@ -1,8 +1,8 @@
-"""What an endpoint can do: asked of our own emulator, found out of any other.
+"""What an endpoint can do: listed by our own emulator, probed on any other.
 
 Our emulator lists its extensions in the health document, and a MiniStack that lists none has none.
-Another endpoint (LocalStack, say) is tried where a small try tells; a capability without a try is
-believed where the services that it is about are there, and its contract test says the rest.
+Another endpoint, such as LocalStack, is probed where a small probe can tell. A capability without a
+probe is assumed where its services are there; its contract test shows whether that is true.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ SERVICES: Mapping[str, tuple[str, ...]] = {
     "costs": ("ce", "invoicing", "bcm-data-exports"),
 }
 
-# Where emulators name a service otherwise than its client.
+# Services that emulators name differently from boto3.
 _ALIASES = {"cloudwatch": "monitoring", "stepfunctions": "states", "events": "eventbridge"}
 
 

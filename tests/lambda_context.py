@@ -1,4 +1,4 @@
-"""What Lambda hands to a function beside the event."""
+"""The context object that Lambda passes to a function."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What stands in the cells of an Excel workbook."""
+"""Reads the cells of an Excel workbook."""
 
 from __future__ import annotations
 

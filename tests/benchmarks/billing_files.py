@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 
 def lines(first: int, item: str = "Croissant") -> Iterator[str]:
-    """Lines of a billing file, without end."""
+    """Lines of a billing file; the iterator never ends."""
     number = first
     while True:
         number += 1

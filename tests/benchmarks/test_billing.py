@@ -1,7 +1,7 @@
-"""How fast billing files load, beside what is usual and what is possible, and in how much memory.
+"""How fast billing files load beside other ways to write rows, and how much memory that takes.
 
 Every way writes the same columns into a table like the flow's own, in one run, through the same
-local Data API; LOAD DATA goes past it, straight into the same server. A second pass adds the 15 ms
+local Data API; LOAD DATA writes directly to the same server. A second pass adds the 15 ms
 that a call takes on AWS.
 """
 
@@ -209,7 +209,7 @@ def profile(flow: BillingFlow, whole: float) -> None:
 
 
 def function_environment(flow: BillingFlow) -> dict[str, str]:
-    """What the loader sees, as root of its account."""
+    """The loader's environment, with credentials of its account's root."""
     found = flow.deployment.client("lambda").get_function_configuration(FunctionName=LOADER)
     return {
         **found["Environment"]["Variables"],

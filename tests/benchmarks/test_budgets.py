@@ -97,7 +97,7 @@ def test_a_thousand_edits_over_fifty_accounts(deployment: Deployment, goals: Goa
             {"account_id": account_id, "budget_name": name, "amount": amount}
             for (account_id, name), amount in wanted.items()
         )
-        # Looking takes the same processor: every 20 ms cost the flow 15 s of its own time.
+        # Polling takes the same processor: every 20 ms, it cost the flow 15 s.
         eventually(all_applied, within=300, every=1, what="1,000 edits APPLIED")
 
     seconds = timed(edit)

@@ -1,4 +1,4 @@
-"""What our own code takes of a document beside Textract, and two hundred documents at once.
+"""What our own code takes for a document without Textract, and two hundred documents at once.
 
 make bench ARGS="-k invoices"
 """
@@ -72,7 +72,7 @@ def test_invoices_overhead(goals: Goals) -> None:
 
 
 def test_invoices_accuracy() -> None:
-    """Real invoices with their truth, as the local Textract reads those that have text."""
+    """Real invoices with known values, as the local Textract reads those that have text."""
     counts = {name: Counter[str]() for name in TRUTH.values()}
     ends = Counter[str]()
     for path in sorted(corpus("invoices").glob("*.pdf")):

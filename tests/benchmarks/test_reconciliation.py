@@ -66,7 +66,7 @@ print(json.dumps({
     "bytes": {kind: Path(path).stat().st_size for kind, path in outcome.stored.locations.items()},
 }))
 """
-#: What a script without a library would do, of the same rows as CSV.
+#: What a script without a library would do with the same rows as CSV.
 NAIVE = """
 import csv, json, sys, time
 from collections import defaultdict

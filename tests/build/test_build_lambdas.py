@@ -1,4 +1,4 @@
-"""The Lambda packages: the same bytes anywhere, and whole."""
+"""The Lambda packages: complete, and the same bytes on every machine."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def zips(folder: Path) -> dict[str, bytes]:
 
 
 def copy_with_other_circumstances(source: Path, destination: Path) -> None:
-    """Copy as another checkout would: other dates, modes, order and leftovers."""
+    """Copy as another checkout would be: with other dates, modes, order and leftover files."""
     files = sorted((path for path in source.rglob("*") if path.is_file()), reverse=True)
     for number, path in enumerate(files):
         if "__pycache__" in path.parts:
@@ -179,7 +179,7 @@ def test_lambda_layers_hold_only_wheels_for_python_3_13_on_arm64(
     ]
     assert native
     for name, content in native:
-        # Libraries that wheels bring along have no tag.
+        # Libraries that wheels bundle have no tag.
         assert ".cpython-" not in name or ".cpython-313-aarch64-linux-gnu." in name
         assert content[:5] == b"\x7fELF\x02"
         assert int.from_bytes(content[18:20], "little") == 183  # EM_AARCH64

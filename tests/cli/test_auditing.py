@@ -1,4 +1,4 @@
-"""What a command itself did, in the audit trail's queue or on stderr."""
+"""What a command records in the audit trail's queue, or prints to stderr."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command line over moto's tables: what it writes, prints, and how it ends."""
+"""The command line on moto's tables: what it writes and prints, and its exit codes."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def finops(
 
 
 def answer(tables: Any, status: Status, **facts: Any) -> None:
-    """End the newest edit of the account's budget, as the flow would."""
+    """Set the status of the account's newest edit, as the flow would."""
     row = tables.get_item(Key={"account_id": ACCOUNT, "budget_name": "monthly-total"})["Item"]
     DynamoStatusTable(boto3.client("dynamodb"), "finops-budget-status").begin(
         BudgetStatus(

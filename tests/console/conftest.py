@@ -1,4 +1,4 @@
-"""The services that the pages ask, in memory."""
+"""The services that the pages use, in memory."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ READINGS = {
 
 
 def waiting(key: str = "raw/march.pdf", **facts: Any) -> InvoiceRecord:
-    """An invoice that waits for a person, since its sum is wrong."""
+    """An invoice that waits for review, since its total is wrong."""
     readings = {name: Reading(value=value, place=PLACE) for name, value in READINGS.items()}
     return record(
         key,
@@ -125,7 +125,7 @@ class Edits:
 
 @dataclass
 class Budgets:
-    """As `Tables`."""
+    """As `BudgetDeployment`."""
 
     rows: FakeTable = field(default_factory=FakeTable)
     statuses: FakeStatuses = field(default_factory=FakeStatuses)
@@ -136,7 +136,7 @@ class Budgets:
 
 
 class NotDeployed:
-    """A flow whose module is not there."""
+    """A flow whose module is not deployed."""
 
     def __getattr__(self, name: str) -> Any:
         raise ConfigurationError("there is no function", code="not_deployed", remedy="Deploy it")
@@ -180,7 +180,7 @@ class Stage:
         return app.run()
 
     def recorded(self) -> list[tuple[str, str, str]]:
-        """What the trail was told: who, what, of what."""
+        """The recorded events: actor, action and subject."""
         return [(one.actor, one.action, one.subject) for one in self.audit.recorder.events]
 
 

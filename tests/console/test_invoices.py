@@ -1,4 +1,4 @@
-"""The page of invoices, and of one: who sees what, and what a decision does."""
+"""The page of invoices and the page of one: what each role sees, and what a decision does."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.flows.invoices import document, paper
 
 @pytest.fixture
 def shown(stage: Stage) -> Stage:
-    """An invoice waits for a person."""
+    """An invoice that waits for review."""
     one = waiting()
     put(stage, one)
     stage.invoices.objects.objects[one.document.key] = document(paper("RE-7"))

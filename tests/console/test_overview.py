@@ -1,4 +1,4 @@
-"""The overview: what waits, and what cannot be known."""
+"""The overview: open tasks, and flows that cannot be read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How amounts, statuses, texts of others and failures are shown."""
+"""How amounts, statuses, text from outside and failures are shown."""
 
 from __future__ import annotations
 

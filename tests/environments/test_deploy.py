@@ -13,7 +13,7 @@ SCRIPT = Path(__file__).parents[2] / "scripts" / "deploy.sh"
 
 @pytest.fixture
 def work(tmp_path: Path) -> Path:
-    """A copy of the script, and a Terraform that notes its calls."""
+    """A copy of the script, and a fake Terraform that records its calls."""
     (tmp_path / "scripts").mkdir()
     shutil.copy2(SCRIPT, tmp_path / "scripts")
     (tmp_path / "environments" / "dev" / "management").mkdir(parents=True)

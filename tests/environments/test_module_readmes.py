@@ -21,7 +21,7 @@ MODULE_NAMES = sorted(path.parent.name for path in MODULES.glob("*/versions.tf")
 
 @pytest.fixture
 def module(tmp_path: Path) -> Path:
-    """A module with one input of each kind and a README that says nothing of them yet."""
+    """A module with one input of each kind, and a README that does not list them yet."""
     folder = tmp_path / "example"
     folder.mkdir()
     (folder / "variables.tf").write_text(

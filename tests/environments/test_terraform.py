@@ -16,7 +16,7 @@ import pytest
 from localcloud.settings import REPOSITORY
 from localcloud.terraform import terraform_environment
 
-# All that the provider would ask AWS for is left out; policies and names are computed for real.
+# Nothing is asked of AWS; policies and names are computed by the provider.
 OFFLINE_PROVIDER = """
 provider "aws" {
   region                      = var.region
@@ -105,7 +105,7 @@ def write_packages(root: Path) -> None:
     (root / built["path"]).touch()
 
 
-#: A plan's words for what differs: dev sleeps and may go at any time, prod does neither.
+#: What a plan says where they differ: dev pauses and can be destroyed, prod does neither.
 DATABASE_SETTINGS = {
     "dev": ("deletion_protection = false", "min_capacity = 0", "skip_final_snapshot = true"),
     "prod": ("deletion_protection = true", "min_capacity = 0.5", "skip_final_snapshot = false"),
@@ -149,7 +149,7 @@ def test_a_real_environment_plans_from_its_examples(
 
 
 class Deploy:
-    """`deploy_spokes.sh` on a copy of the environment, with a Terraform that notes its calls."""
+    """`deploy_spokes.sh` on a copy of the environment, and a Terraform that records its calls."""
 
     def __init__(self, work: Path) -> None:
         self.root = copied(work, "environments/dev/spoke", "scripts") / "environments/dev/spoke"

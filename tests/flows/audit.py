@@ -40,7 +40,7 @@ class AuditTrail:
         return S3TrailStore(self.deployment.client("s3"), self.outputs["bucket"])
 
     def entries(self, stream: str, subject: str, action: str = "*") -> list[Mapping[str, Any]]:
-        """What the trail says of a subject, the oldest first; * stands for anything."""
+        """The trail's entries of a subject, oldest first; * matches any text."""
         selection = Selection(stream=stream, subject=subject, action=action)
         return list(TrailReader(self.store).entries(selection))[::-1]
 
@@ -72,7 +72,7 @@ class AuditTrail:
             )
 
     def append(self, *events: AuditEvent) -> bool:
-        """Hand entries to the function as its queue does. Returns whether none must come again."""
+        """Hand entries to the function as its queue does. Returns whether none must be retried."""
         records = [
             {
                 "messageId": event.entry_id,
@@ -101,7 +101,7 @@ class AuditTrail:
         return sum(int(found[name]) for name in names)
 
     def settle(self) -> None:
-        """Wait until nothing is on its way."""
+        """Wait until no entry is waiting to be written."""
         eventually(lambda: self.waiting() == 0, within=60, every=0.2, what="an empty queue")
 
     def newest_object(self, stream: str) -> StoredObject:
@@ -109,7 +109,7 @@ class AuditTrail:
 
     @contextmanager
     def rewritten(self, found: StoredObject, body: bytes) -> Iterator[None]:
-        """Somebody got past the lock: an object is removed for good and written anew."""
+        """Delete an object permanently and write it again, as an attacker past the lock would."""
         s3, where = self.deployment.client("s3"), {"Bucket": self.outputs["bucket"]}
         before = self.store.read(found)
 

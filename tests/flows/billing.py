@@ -1,4 +1,4 @@
-"""The billing flow as Terraform deployed it, and the ways in that its users have."""
+"""The billing flow as Terraform deployed it, used as people use it."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ class BillingFlow:
         )
 
     def ended(self, source: SourceObject, within: float = 60) -> FileEntry:
-        """The file's row in the ledger once it is loaded, refused or failed."""
+        """The file's row in the ledger once it is loaded, rejected or failed."""
 
         def look() -> FileEntry | None:
             found = self.store.by_file_id(source.file_id)
@@ -163,7 +163,7 @@ class BillingFlow:
         }
 
     def deliver(self, source: SourceObject, time: str = "2026-04-01T00:00:00.000Z") -> bool:
-        """Hand a version's event to the loader. Returns whether it need not come again."""
+        """Hand a version's event to the loader. Returns whether it need not be retried."""
         answer = self.deployment.client("lambda").invoke(
             FunctionName=LOADER, Payload=json.dumps(self.event(source, time)).encode()
         )
@@ -172,7 +172,7 @@ class BillingFlow:
 
     @contextmanager
     def by_hand(self) -> Iterator[None]:
-        """The queue's events stay away, so that a test can deliver them itself."""
+        """Disable the queue's mapping, so that a test can deliver events itself."""
         functions = self.deployment.client("lambda")
         (mapping,) = functions.list_event_source_mappings(FunctionName=LOADER)[
             "EventSourceMappings"

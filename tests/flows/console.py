@@ -1,4 +1,4 @@
-"""The console as a browser shows it, and the ways of its users into it."""
+"""The console in a browser, used as people use it."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from localcloud.settings import REPOSITORY
 from tests.flows.deployment import eventually
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-#: Milliseconds for which a page may be at work.
+#: Milliseconds that a page may take.
 PATIENCE = 30_000
 _HEADER, _ROW = 36, 35
 
 
 def free_address() -> str:
-    """Where a console may be started."""
+    """A free local address for a console."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return f"http://127.0.0.1:{free.getsockname()[1]}"
@@ -90,7 +90,7 @@ class Visitor:
 
     Attributes:
         page: The tab.
-        problems: What the pages' scripts complained of.
+        problems: Errors of the pages' scripts.
     """
 
     page: Page
@@ -130,7 +130,7 @@ class Visitor:
         )
 
     def drop(self, **files: bytes) -> None:
-        """Choose files in the first place that takes some; `__` in a name stands for a point."""
+        """Choose files in the page's first upload area; `__` in a name stands for a dot."""
         chosen: list[FilePayload] = [
             {
                 "name": name.replace("__", "."),
@@ -143,7 +143,7 @@ class Visitor:
 
     def sees(self, text: str) -> None:
         """The text is, or comes, on the page."""
-        # Tables hold their texts for screen readers as well, where nobody sees them.
+        # Tables repeat their text for screen readers, where it is not visible.
         found = self.page.get_by_text(text).filter(visible=True)
         expect(found.first).to_be_visible(timeout=PATIENCE)
 
@@ -162,7 +162,7 @@ class Visitor:
         return self.page.get_by_role("button", name=name, exact=True)
 
     def field(self, name: str) -> Locator:
-        """A text field by the begin of its label."""
+        """A text field by the start of its label."""
         return self.page.get_by_role("textbox", name=re.compile(f"^{name}( |$)"))
 
     def enter(self, name: str, text: str) -> None:
@@ -171,7 +171,7 @@ class Visitor:
         self.page.keyboard.press("Enter")
 
     def choose_row(self, number: int = 0) -> None:
-        """Choose a row of the page's first table by the box at its left."""
+        """Tick the box to the left of a row in the page's first table."""
         grid = self.page.get_by_test_id("stDataFrame").first
         grid.scroll_into_view_if_needed()
         # Tables are painted: there is no element to click.
@@ -193,12 +193,12 @@ class Visitor:
         self.page.keyboard.press("Enter")
 
     def download(self, name: str) -> bytes:
-        """What a button gives."""
+        """The file that a button downloads."""
         with self.page.expect_download() as given:
             self.page.get_by_role("button", name=name).click()
         return Path(given.value.path()).read_bytes()
 
     def leave(self) -> None:
-        """Close the browser's tab, and hold it against the pages if a script failed."""
+        """Close the browser's tab; fails if a script of a page has failed."""
         self.page.context.close()
         assert not self.problems

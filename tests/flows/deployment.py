@@ -1,4 +1,4 @@
-"""The budgets flow as Terraform deployed it, and the ways in that its users have."""
+"""The budgets flow as Terraform deployed it, used as people use it."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ class Deployment:
         return Decimal(found["BudgetLimit"]["Amount"]) if found else None
 
     def alerts(self, account_id: str, name: str) -> dict[tuple[str, float], set[str]]:
-        """Subscribers' addresses by (type, percent) of each notification that stands."""
+        """Subscribers' addresses of each notification, by (type, percent)."""
         budgets, where = (
             self.client("budgets", account_id),
             {"AccountId": account_id, "BudgetName": name},
@@ -142,7 +142,7 @@ class Deployment:
     def await_status(
         self, account_id: str, status: str, name: str = "monthly-total", within: float = 30.0
     ) -> dict[str, Any]:
-        """Wait until the newest edit stands so."""
+        """Wait until the newest edit has this status."""
 
         def look() -> dict[str, Any] | None:
             found = self.status(account_id, name)
@@ -178,7 +178,7 @@ class Deployment:
         return list(found["drift"])
 
     def messages(self, queue_url: str, account_id: str = MANAGEMENT_ACCOUNT) -> list[str]:
-        """Take what waits in a queue."""
+        """Receive and delete the messages of a queue."""
         sqs = self.client("sqs", account_id)
         taken = sqs.receive_message(QueueUrl=queue_url, MaxNumberOfMessages=10).get("Messages", [])
         for one in taken:

@@ -35,7 +35,7 @@ class Call:
 
 
 class Killed(BaseException):
-    """The caller is gone, and needs no answer."""
+    """The caller was killed, and needs no answer."""
 
 
 #: What to do with a call: forward it by calling `forward`, and answer (status, headers, body).
@@ -56,7 +56,7 @@ def refusal(code: str, status: int = 400) -> Answer:
 
 
 class FaultProxy:
-    """Forwards to `target` as `fault` says, and keeps what passed."""
+    """Forwards to `target` as `fault` says, and keeps every call."""
 
     def __init__(self, target: str) -> None:
         parsed = urlparse(target)
@@ -149,7 +149,7 @@ class FaultProxy:
 
 
 def once(operation: str, fault: Fault) -> tuple[Fault, Callable[[], bool]]:
-    """The fault at the first call of the operation; and whether it came to that."""
+    """The fault at the first call of the operation, and whether that call was made."""
     lock, struck = threading.Lock(), threading.Event()
 
     def at_first(call: Call, forward: Callable[[], Answer], kill: Callable[[], None]) -> Answer:
@@ -163,13 +163,13 @@ def once(operation: str, fault: Fault) -> tuple[Fault, Callable[[], bool]]:
 
 
 def kill_before(_: Call, forward: Callable[[], Answer], kill: Callable[[], None]) -> Answer:
-    """The function dies before its call has an effect."""
+    """The function is killed before its call has an effect."""
     kill()
     return forward()
 
 
 def kill_after(_: Call, forward: Callable[[], Answer], kill: Callable[[], None]) -> Answer:
-    """The function dies when its call has had its effect, and before it knows."""
+    """The function is killed after its call has had its effect, before it gets the answer."""
     answer = forward()
     kill()
     return answer

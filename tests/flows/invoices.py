@@ -1,4 +1,4 @@
-"""The invoice flow as Terraform deployed it, and the ways in that its users have."""
+"""The invoice flow as Terraform deployed it, used as people use it."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def unique(prefix: str) -> str:
 
 
 def document(*invoices: dict[str, str], pages: int = 1) -> bytes:
-    """A PDF with a text layer: for each invoice so many pages, the sums on the last."""
+    """A PDF with a text layer: so many pages for each invoice, the totals on the last."""
     from fpdf import FPDF
 
     pdf = FPDF()
@@ -101,7 +101,7 @@ def document(*invoices: dict[str, str], pages: int = 1) -> bytes:
 
 
 def paper(number: str, **changes: str) -> dict[str, str]:
-    """What stands on an invoice whose sums are right."""
+    """The text of an invoice whose totals add up."""
     return {
         "vendor": f"Bakers {number} Ltd",
         "number": number,
@@ -163,7 +163,7 @@ class InvoiceFlow:
     def until(
         self, invoice: str, wanted: Callable[[InvoiceRecord], object], within: float = 60
     ) -> InvoiceRecord:
-        """The invoice's record once it is as wanted."""
+        """The invoice's record once the condition holds."""
 
         def look() -> InvoiceRecord | None:
             found = self.found(invoice)
@@ -172,7 +172,7 @@ class InvoiceFlow:
         return eventually(look, within=within, every=0.05, what=f"{invoice}: {self.found(invoice)}")
 
     def ended(self, invoice: str, within: float = 60) -> InvoiceRecord:
-        """The invoice once it is through and announced, or waits for a person."""
+        """The invoice once it is final and announced, or waits for review."""
 
         def through(record: InvoiceRecord) -> bool:
             if record.status is InvoiceStatus.NEEDS_REVIEW:

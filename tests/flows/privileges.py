@@ -1,4 +1,4 @@
-"""One statement of a role's policy taken away, and whether what needs it still works."""
+"""Removing one statement of a role's policy, and whether what needs it still works."""
 
 from __future__ import annotations
 
@@ -13,14 +13,13 @@ from typing import Any
 from tests.flows.deployment import SPOKE, Deployment
 
 HUB = "111111111111"
-#: What works takes a second, and longer where the machine is busy; what does not is not waited for
-#: as long.
+#: Seconds to wait for what should work, which is slow on a busy machine, and for what should fail.
 PATIENT, IMPATIENT = 30.0, 4.0
 patience = [PATIENT]
 
 
 def happens(probe: Callable[[], Any]) -> bool:
-    """Whether something comes about in time."""
+    """Whether the probe gets true in time."""
     deadline = time.monotonic() + patience[-1]
     while not (there := bool(probe())) and time.monotonic() < deadline:
         time.sleep(0.02)
@@ -39,7 +38,7 @@ def failures_queue(d: Deployment, function: str, account_id: str) -> str:
     return str(found["QueueUrl"])
 
 
-#: No function can make sense of this event.
+#: An event that no function accepts.
 SENSELESS = {"Records": [{}], "account_id": 5}
 
 
@@ -76,7 +75,7 @@ def log_is_written(function: str, account_id: str) -> Callable[[Deployment, str]
 
 @contextmanager
 def schedule(d: Deployment, name: str, account_id: str, **target: Any) -> Iterator[None]:
-    """A copy of the deployed schedule that is due in a moment, once."""
+    """A copy of the deployed schedule that fires once, in a second."""
     scheduler = d.client("scheduler", account_id)
     deployed = scheduler.get_schedule(Name=name)["Target"]
     copy = f"{name}-{uuid.uuid4().hex[:8]}"
@@ -117,18 +116,18 @@ def policies(d: Deployment, account_id: str) -> Iterator[tuple[str, str, dict[st
                 yield name, policy, found["PolicyDocument"]
 
 
-#: What workers remember of: role sessions, and a trail that failed a moment ago.
+#: Statements whose effect workers cache: role sessions, and a trail that has just failed.
 _REMEMBERED = ("AssumeSpokeRoles", "RecordAuditEntries")
 
 
 @contextmanager
 def without(d: Deployment, account_id: str, role: str, sid: str) -> Iterator[None]:
-    """The role without one statement."""
+    """Remove one statement from the role's policy for a while."""
     iam = d.client("iam", account_id)
     ((name, policy, document),) = [one for one in policies(d, account_id) if one[0] == role]
     kept = [one for one in document["Statement"] if one["Sid"] != sid]
     assert len(kept) == len(document["Statement"]) - 1
-    # A policy needs a statement; this one allows nothing that anybody does.
+    # A policy must have a statement; this one denies an action that nobody uses.
     nothing = {"Sid": "None", "Effect": "Deny", "Action": "s3:ListAllMyBuckets", "Resource": "*"}
     kept = kept or [nothing]
 
@@ -178,7 +177,7 @@ def deployed(d: Deployment) -> set[tuple[str, str, str]]:
 
 
 def flow_of(role: str) -> str:
-    """Which flow a role belongs to; the statements of each have tests of their own."""
+    """The flow that a role belongs to; each flow tests its own statements."""
     for word, flow in {
         "audit": "audit",
         "billing": "billing",

@@ -19,7 +19,7 @@ PAYERS = (MANAGEMENT_ACCOUNT, "555555555555", "666666666666")
 
 
 def months_ago(count: int) -> Month:
-    """A month that is over."""
+    """A past month."""
     return Month.of(datetime.now(UTC).date()).plus(-count)
 
 
@@ -35,7 +35,7 @@ class ReconciliationFlow:
         return str(self.outputs["bucket"])
 
     def run(self, month: Month, *, close: bool = False) -> dict[str, Any]:
-        """What the function answers; a failed one answers with errorMessage."""
+        """The function's answer; where it failed, with errorMessage."""
         answer = self.deployment.client("lambda").invoke(
             FunctionName=FUNCTION,
             Payload=json.dumps({"month": str(month), "close": close}).encode(),
@@ -52,26 +52,26 @@ class ReconciliationFlow:
         return [one["Key"] for page in pages for one in page.get("Contents", ())]
 
     def read(self, location: str) -> bytes:
-        """A report that an answer names."""
+        """The content of a report that an answer names."""
         key = location.partition(f"{self.bucket}/")[2]
         body = self.deployment.client("s3").get_object(Bucket=self.bucket, Key=key)["Body"]
         content: bytes = body.read()
         return content
 
     def forget(self, prefix: str) -> None:
-        """As if nothing had been written there."""
+        """Delete everything below a prefix."""
         for key in self.keys(prefix):
             self.deployment.client("s3").delete_object(Bucket=self.bucket, Key=key)
 
     @contextmanager
     def reopened(self, month: Month) -> Iterator[None]:
-        """The month as if it had never been closed."""
+        """Reopen the month, as if it had never been closed."""
         self.forget(f"reports/{month}/")
         yield
         self.forget(f"reports/{month}/")
 
     def costs(self, month: Month) -> Decimal:
-        """All costs of all payers, by one query of each that tells nothing apart."""
+        """The total cost of all payers, by one query without groups for each."""
         today = datetime.now(UTC).date()
         whole = Decimal(0)
         for payer in PAYERS:

@@ -1,4 +1,4 @@
-"""Every flow leaves its entries in the trail, and the trail proves itself."""
+"""Every flow records its entries in the trail, and the trail can be verified."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class TestFlows:
         deployment.edit(SPOKE, "abc", budget_name, updated_by="bea")
         subject = f"{SPOKE}/{budget_name}"
         actions = ("budget.published", "budget.applied", "budget.rejected")
-        # Functions tell the trail side by side: entries come in whatever order.
+        # Functions record entries in parallel, so their order varies.
         found = trail.told("budgets", subject, *actions)
         told = {one["action"]: one for one in found}
         assert len(found) == len(told) == len(actions)
@@ -216,7 +216,7 @@ class TestPromises:
         with without(deployment, HUB, APPENDER, "AppendEntries"):
             trail.send(*(event("patient", number) for number in range(1, 26)))
             deployment.edit(SPOKE, 100, budget_name)
-            # No flow waits for the trail.
+            # No flow waits for the audit trail.
             deployment.await_status(SPOKE, "APPLIED", budget_name)
 
             def tried() -> bool:
@@ -237,7 +237,7 @@ class TestPromises:
         self, trail: AuditTrail
     ) -> None:
         batches = [[event("crowded", 5 * n + m) for m in range(5)] for n in range(8)]
-        # Each batch comes twice, and by the queue as well.
+        # Each batch is delivered twice, and by the queue too.
         trail.send(*batches[0])
         waiting = batches * 2
 

@@ -1,4 +1,4 @@
-"""Each statement that the audit trail is granted is taken away in turn, as for budgets."""
+"""Each statement of the audit trail's policies is removed in turn, as for budgets."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def is_appended(trail: AuditTrail, name: str) -> bool:
 
 
 def is_appended_after_a_cold_start(trail: AuditTrail, name: str) -> bool:
-    """Who does not know where the chain ends looks it up."""
+    """A new worker has to look up where the chain ends."""
     forget_sessions(trail.deployment, APPENDER)
     return is_appended(trail, name)
 
@@ -82,7 +82,7 @@ def schedule_fires(trail: AuditTrail, _: str) -> bool:
 
 
 def failed_head_is_kept(trail: AuditTrail, _: str) -> bool:
-    """Nothing in its event makes it fail; a bucket that is none does."""
+    """No event makes the function fail, but a bucket that does not exist does."""
     d = trail.deployment
     queue = failures_queue(d, HEAD_WRITER, HUB)
     d.client("sqs").purge_queue(QueueUrl=queue)

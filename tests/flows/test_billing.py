@@ -122,7 +122,7 @@ def test_one_event_three_times_at_once_is_one_load(billing: BillingFlow, dataset
         with ThreadPoolExecutor(3) as pool:
             answers = list(pool.map(billing.deliver, [source] * 3))
         assert any(answers)
-        # What was told to come again comes again.
+        # The queue delivers the message again.
         assert billing.deliver(source)
     files = billing.query("SELECT * FROM billing_files WHERE dataset = :dataset", dataset=dataset)
     assert [(one["status"], one["rows_read"]) for one in files] == [("LOADED_WITH_REJECTS", 2000)]

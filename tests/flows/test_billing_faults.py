@@ -1,4 +1,4 @@
-"""The loader is killed, or hears nothing, at each of its calls: nothing is lost or doubled."""
+"""The loader is killed, or gets no answer, at each of its calls: nothing is lost or doubled."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from tests.flows.fault_proxy import (
 pytestmark = [
     pytest.mark.flow,
     pytest.mark.xdist_group("billing"),
-    # Workers are processes of this machine only on our own cloud.
+    # Only our own local cloud runs workers as processes of this machine.
     pytest.mark.needs("lambda_workers"),
 ]
 
@@ -69,7 +69,7 @@ def put(billing: BillingFlow) -> SourceObject:
 
 
 def at_call(position: int, fault: Fault) -> tuple[Fault, Callable[[], str]]:
-    """The fault at the call of this position; and what that was."""
+    """The fault at the call of this position, and which call that was."""
     lock, count, struck = threading.Lock(), itertools.count(), []
 
     def one(call: Call, forward: Callable[[], Answer], kill: Callable[[], None]) -> Answer:
@@ -83,7 +83,7 @@ def at_call(position: int, fault: Fault) -> tuple[Fault, Callable[[], str]]:
 
 
 def stands_once(billing: BillingFlow, source: SourceObject) -> None:
-    """Every row is there once, and the ledger says so once."""
+    """Every row is loaded once, and the ledger has one entry."""
     dataset = source.dataset
     (stored,) = billing.query(
         "SELECT COUNT(*) AS counted, SUM(amount_usd) AS usd FROM billing WHERE dataset = :dataset",

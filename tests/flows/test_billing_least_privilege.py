@@ -1,4 +1,4 @@
-"""Each statement that the billing flow is granted is taken away in turn, as for budgets."""
+"""Each statement of the billing flow's policies is removed in turn, as for budgets."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ FUNCTIONS = (LOADER, PLAN, CHUNK, FINISH, FAIL, MIGRATE)
 
 
 def becomes_loaded(billing: BillingFlow, key: str, body: bytes) -> bool:
-    """Whether the file ends loaded; an earlier end counts as well as none in time."""
+    """Whether the file is loaded in time; any other final status counts as a failure."""
     source = billing.put(key, body)
 
     def status() -> FileStatus | None:
@@ -66,7 +66,7 @@ def large_file_is_loaded(billing: BillingFlow, name: str) -> bool:
 
 
 def hanging_load_is_taken_up(billing: BillingFlow, name: str) -> bool:
-    """A file whose workflow ended without a word is looked into, and started again."""
+    """A file whose workflow ended unnoticed is found, and started again."""
     rows = [bill(number, item=name) for number in range(5000)]
     source = billing.put(f"billing/{name}/large.csv", as_csv(rows))
     billing.ended(source)
@@ -141,7 +141,7 @@ def workflow_can_be_changed(billing: BillingFlow, _: str) -> bool:
 
 
 def failed_migration_is_kept(billing: BillingFlow, _: str) -> bool:
-    """Nothing in its event makes the migration fail; a database that is none does."""
+    """No event makes the migration fail, but a database that does not exist does."""
     d = billing.deployment
     functions = d.client("lambda")
     before = functions.get_function_configuration(FunctionName=MIGRATE)["Environment"]["Variables"]
@@ -217,7 +217,7 @@ def name() -> str:
 
 @contextmanager
 def left_alone(billing: BillingFlow) -> Iterator[None]:
-    """What could not be loaded is not loaded behind the test's back later on."""
+    """Stops what could not be loaded from being loaded during a later test."""
     yield
     billing.deployment.client("sqs").purge_queue(QueueUrl=billing.outputs["queue_url"])
 

@@ -1,4 +1,4 @@
-"""AWS throttles and loses answers, and functions die between any two calls: nothing is lost."""
+"""AWS throttles and loses answers, and functions are killed between calls: nothing is lost."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.flows.fault_proxy import (
 pytestmark = [
     pytest.mark.flow,
     pytest.mark.xdist_group("budgets"),
-    # Workers are processes of this machine only on our own cloud.
+    # Only our own local cloud runs workers as processes of this machine.
     pytest.mark.needs("lambda_workers"),
 ]
 
@@ -35,7 +35,7 @@ FUNCTIONS = {
     "finops-apply-budget": SPOKE,
     "finops-record-budget-result": HUB,
 }
-#: What each function must be seen to call, lest a test passes because nothing went through.
+#: What each function must call: a test without these calls would show nothing.
 EFFECTS = {
     "finops-publish-budget": {"UpdateItem", "PutParameter", "GetItem", "SendMessageBatch"},
     "finops-apply-budget": {
@@ -100,7 +100,7 @@ def change(d: Deployment, name: str) -> tuple[int, set[float]]:
 
 
 def stands(d: Deployment, name: str, amount: int, percents: set[float]) -> None:
-    """The edit is applied whole, there is one budget of the name, and nobody waits."""
+    """The edit is applied completely, there is one budget of the name, and nothing is pending."""
 
     def ended() -> bool:
         status = d.status(SPOKE, name)
@@ -140,7 +140,7 @@ def test_a_function_that_is_killed_or_gets_no_answer_at_any_call_loses_nothing(
             wanted = change(deployment, budget_name)
             stands(deployment, budget_name, *wanted)
             if operation in found:
-                # Some calls come after the budget stands.
+                # Some calls are made after the budget is applied.
                 eventually(struck, what=f"a call of {operation}")
         stands(deployment, budget_name, *wanted)
         if struck():

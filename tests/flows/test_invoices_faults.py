@@ -31,14 +31,14 @@ from tests.flows.invoices import STEPS, InvoiceFlow, document, json_invoice, pap
 pytestmark = [
     pytest.mark.flow,
     pytest.mark.xdist_group("invoices"),
-    # Workers are processes of this machine only on our own cloud.
+    # Only our own local cloud runs workers as processes of this machine.
     pytest.mark.needs("lambda_workers"),
 ]
 
 
 @dataclass
 class FaultPlan:
-    """At which call of which invoice what shall happen; calls name the invoice they are about."""
+    """Which fault happens at which call for which invoice; calls name their invoice."""
 
     faults: dict[str, tuple[int, Fault]] = field(default_factory=dict)
     counts: dict[str, itertools.count[int]] = field(default_factory=dict)
@@ -49,7 +49,7 @@ class FaultPlan:
 
     @contextmanager
     def all_meet(self, fault: Fault) -> Iterator[None]:
-        """Every call that nothing else is planned for meets this fault for a while."""
+        """Apply this fault for a while to every call that has no other planned."""
         self.common = fault
         try:
             yield
@@ -119,7 +119,7 @@ def put(invoices: InvoiceFlow, kind: str) -> SourceDocument:
 
 
 def deliver(invoices: InvoiceFlow, source: SourceDocument) -> None:
-    """As the queue does: again, until the intake says that it has it."""
+    """Deliver an event as the queue does: again, until the intake accepts it."""
     functions = invoices.deployment.client("lambda")
 
     def delivered() -> bool:
@@ -135,12 +135,12 @@ def deliver(invoices: InvoiceFlow, source: SourceDocument) -> None:
 def run(
     invoices: InvoiceFlow, plan: FaultPlan, kind: str, position: int, fault: Fault
 ) -> tuple[str, str, Any]:
-    """The invoice, what the fault struck, and how it ended."""
+    """The invoice, the call that the fault affected, and how the execution ended."""
     source = put(invoices, kind)
     plan.watch(source.document_id, position, fault)
     deliver(invoices, source)
     done = invoices.ended(source.document_id, within=180)
-    # The last call, to the audit trail, comes when the invoice is through.
+    # The last call, to the audit trail, is made when the invoice is final.
     executed = invoices.executed(source.document_id)
     struck = plan.struck.get(source.document_id, "")
     return done.id, struck, (done.status, bool(done.serial_number), executed)

@@ -1,4 +1,4 @@
-"""Each statement that the invoice flow is granted is taken away in turn, as for budgets."""
+"""Each statement of the invoice flow's policies is removed in turn, as for budgets."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ STUCK = frozenset({InvoiceStatus.PROCESSING_FAILED, InvoiceStatus.VALIDATION_FAI
 
 
 def becomes(flow: InvoiceFlow, invoice: str, wanted: InvoiceStatus = PROCESSED) -> bool:
-    """Whether the invoice ends so and that is announced; another end counts as none in time."""
+    """Whether the invoice gets this status and is announced in time."""
 
     def ended() -> bool:
         found = flow.found(invoice)
@@ -96,7 +96,7 @@ def large_invoice_is_known_again(flow: InvoiceFlow, name: str) -> bool:
 
 
 def cold_start(flow: InvoiceFlow, step: str) -> None:
-    """What a function keeps between events is forgotten."""
+    """Make a function forget what it keeps between events."""
     functions = flow.deployment.client("lambda")
     name = STEPS[step]
     found = functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
@@ -114,7 +114,7 @@ def rules_are_read(flow: InvoiceFlow, name: str) -> bool:
 
 
 def finished_job_is_taken_up(flow: InvoiceFlow, name: str) -> bool:
-    """Another execution comes to a job that has ended: it is not announced again."""
+    """A new execution finds a job that has ended: it is not announced again."""
     invoice = flow.put(f"raw/{name}.pdf", document(paper(name), pages=2)).document_id
     done = flow.ended(invoice)
     assert done.status is PROCESSED
@@ -134,17 +134,17 @@ def finished_job_is_taken_up(flow: InvoiceFlow, name: str) -> bool:
 
 @dataclass
 class Silent:
-    """A workflow that hears nothing."""
+    """A workflow that ignores every call."""
 
     def start(self, name: str, request: Mapping[str, Any]) -> None:
-        """Hear nothing."""
+        """Ignore the call."""
 
     def resume(self, task_token: str, output: Mapping[str, Any]) -> bool:
-        """Hear nothing."""
+        """Ignore the call."""
         return False
 
     def redrive(self, name: str) -> None:
-        """Hear nothing."""
+        """Ignore the call."""
 
 
 def asked(flow: InvoiceFlow, name: str) -> str:
@@ -190,7 +190,7 @@ def is_audited(flow: InvoiceFlow, invoice: str, action: str) -> bool:
 
 
 def audited(works: Probe, key: str, action: str) -> Probe:
-    """What works without the trail, and is in it as well."""
+    """A probe that also needs its entry in the audit trail."""
 
     def probe(flow: InvoiceFlow, name: str) -> bool:
         assert works(flow, name)

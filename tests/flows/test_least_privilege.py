@@ -1,7 +1,7 @@
-"""Nothing is granted that the flow does not need, and nobody else gets in.
+"""The flow has no permission that it does not need, and nobody else has access.
 
-Each statement of each policy that Terraform deployed is taken away in turn: the part of the flow
-that needs it must then fail, and work again once it is back.
+Each statement of each deployed policy is removed in turn: the part of the flow that needs it must
+then fail, and work again once the statement is back.
 """
 
 from __future__ import annotations
@@ -214,7 +214,7 @@ def test_without_one_statement_something_fails(
 
 
 def role_of_no_concern(d: Deployment, account_id: str) -> dict[str, str]:
-    """Credentials of a role that may assume anything, but is nobody to the spokes."""
+    """Credentials of a role that may assume any role, but that the spokes do not trust."""
     iam, role = d.client("iam", account_id), f"bystander-{uuid.uuid4().hex[:8]}"
     trust = {
         "Version": "2012-10-17",

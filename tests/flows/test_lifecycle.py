@@ -82,7 +82,7 @@ LISTINGS: dict[str, Callable[[Any, str], list[str]]] = {
 
 
 def inventory(url: str) -> dict[str, list[str]]:
-    """All that is there, by account and kind."""
+    """Every resource, by account and kind."""
     found = {}
     for account_id in (HUB, SPOKE, OTHER_SPOKE):
         session = account_session(account_id, url)
@@ -95,7 +95,7 @@ def inventory(url: str) -> dict[str, list[str]]:
 def test_destroying_a_deployment_leaves_nothing_behind(
     cloud: LocalCloud, terraform: Terraform
 ) -> None:
-    """One story, since each apply takes the provider a minute."""
+    """One test for all, since each apply takes a minute."""
     kinds = {one.partition(" ")[2] for one in inventory(cloud.endpoint_url)}
     assert kinds == set(LISTINGS), "a listing that finds nothing now would prove nothing later"
     assert terraform.plan() == []

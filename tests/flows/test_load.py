@@ -47,7 +47,7 @@ def test_each_of_a_thousand_edits_over_fifty_accounts_gets_its_final_status(
         last.append(row | ({} if amount is None else {"amount": amount}))
     chance.shuffle(last)
     queues = deployment.outputs["failure_queue_urls"].values()
-    # Other tests of this deployment make functions fail on purpose, and leave what these kept.
+    # Other tests of this deployment make functions fail on purpose, and leave failure messages.
     for url in queues:
         while deployment.messages(url):
             pass

@@ -288,7 +288,7 @@ def proxy(reconciliation: ReconciliationFlow) -> Iterator[FaultProxy]:
 def test_a_run_killed_after_any_effect_is_completed_by_the_next(
     reconciliation: ReconciliationFlow, proxy: FaultProxy
 ) -> None:
-    """Whatever it had written, sent or marked: one whole revision, and everybody told."""
+    """Whatever it has written, sent or marked: one complete revision, every recipient notified."""
     month = months_ago(5)
     reconciliation.run(month)  # answers are cached from here on
     effects = ("PUT", "Publish", "SendEmail")

@@ -1,4 +1,4 @@
-"""Each statement that reconciliation is granted is taken away in turn, as for budgets."""
+"""Each statement of reconciliation's policies is removed in turn, as for budgets."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ SCHEDULE = f"{FUNCTION}-schedule"
 
 
 def is_reconciled(flow: ReconciliationFlow) -> bool:
-    """From cached answers."""
+    """Reconciles from cached answers."""
     return "errorMessage" not in flow.run(MONTH)
 
 
 def is_asked_anew(flow: ReconciliationFlow) -> bool:
-    """By new sessions, and with nothing cached."""
+    """Reconciles with new role sessions and an empty cache."""
     forget_sessions(flow.deployment, FUNCTION)
     flow.forget("cache/")
     return is_reconciled(flow)
@@ -58,7 +58,7 @@ def is_told_of(flow: ReconciliationFlow) -> bool:
 
 
 def is_audited(flow: ReconciliationFlow) -> bool:
-    """In an entry of its own: what is the same is told once."""
+    """Reconciles, and has an audit entry of its own: identical events are recorded once."""
     month = next(flow_months)
     flow.run(month)
     return happens(

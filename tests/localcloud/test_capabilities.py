@@ -1,4 +1,4 @@
-"""What an endpoint lacks is named."""
+"""Capabilities that an endpoint lacks are named."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ NAMED = [
 
 @contextmanager
 def endpoint(document: dict[str, Any]) -> Iterator[str]:
-    """An endpoint that has nothing but a health document."""
+    """An endpoint with only a health document."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:

@@ -1,4 +1,4 @@
-"""The local Data API where AWS's own limits are too long to wait for, and where it has none."""
+"""The local Data API with shorter limits than AWS's, and its own settings."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_an_idle_transaction_ends_and_frees_its_locks(impatient: Cluster) -> Non
     transaction = impatient.begin()
     impatient.execute(f"UPDATE {table} SET name = 'b'", transaction)
     time.sleep(1)
-    impatient.execute("SELECT 1", transaction)  # a call is a sign of life
+    impatient.execute("SELECT 1", transaction)  # a call keeps the transaction open
     time.sleep(1.5)
     impatient.execute("SELECT 1", transaction)
     time.sleep(3.2)

@@ -1,4 +1,4 @@
-"""The supervisor with real processes: whatever happens, nothing stays behind."""
+"""The supervisor with real processes: whatever happens, no process is left behind."""
 
 from __future__ import annotations
 

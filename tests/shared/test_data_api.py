@@ -1,4 +1,4 @@
-"""The Data API's client: values, transactions, a database that sleeps, conflicts."""
+"""The Data API's client: values, transactions, a paused database, conflicts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from finops.shared.errors import ConfigurationError, TransientFailure
 
 
 class FakeClient:
-    """Answers, or fails with the errors that it was given, and keeps its calls."""
+    """Answers, or raises the errors that it was given, and keeps its calls."""
 
     def __init__(self, *errors: tuple[str, str]) -> None:
         self.errors = list(errors)

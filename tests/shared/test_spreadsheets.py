@@ -1,4 +1,4 @@
-"""Texts that a spreadsheet would run are made harmless, and come back."""
+"""Text that a spreadsheet would run is made harmless, and can be restored."""
 
 from __future__ import annotations
 

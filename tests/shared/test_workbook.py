@@ -9,7 +9,7 @@ from finops.shared.workbook import BAD, Styles, is_exact
 
 
 class Book:
-    """What asks xlsxwriter for formats gets its own request back."""
+    """A workbook that returns each requested format as it was requested."""
 
     def add_format(self, properties: dict[str, Any]) -> dict[str, Any]:
         return properties

@@ -1,4 +1,4 @@
-"""What the contract tests need of AWS: accounts, and short ways to make roles, functions, queues.
+"""Helpers of the contract tests: accounts, and short ways to create roles, functions and queues.
 
 Everything goes through boto3 and public API calls.
 """
@@ -76,7 +76,7 @@ class Queue:
     arn: str
 
     def messages(self) -> list[dict[str, Any]]:
-        """Take what is there, with attributes."""
+        """Receive the messages that are there, with attributes."""
         taken = self.sqs.receive_message(
             QueueUrl=self.url,
             MaxNumberOfMessages=10,

@@ -1,4 +1,4 @@
-"""The accounts in which the contract is checked, on the endpoint of the test session."""
+"""The accounts of the contract tests, on the endpoint of the test session."""
 
 from __future__ import annotations
 

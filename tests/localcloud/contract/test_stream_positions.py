@@ -1,4 +1,4 @@
-"""A restart of the endpoint is no event that a stream's reader may see.
+"""A restart of the endpoint is invisible to the readers of a stream.
 
 DynamoDB Streams keeps its records for 24 hours, and a mapping continues where it was:
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Streams.html

@@ -47,7 +47,7 @@ def document(pages: int = 1) -> bytes:
 
 
 def picture() -> bytes:
-    """The same as pixels only."""
+    """The same document as an image only."""
     image = Image.new("L", (1240, 1754), 255)
     draw = ImageDraw.Draw(image)
     for text, top in LINES:
@@ -80,7 +80,7 @@ def fields(answer: dict[str, Any]) -> dict[str, str]:
 
 
 def conforms(answer: dict[str, Any]) -> None:
-    """The answer is one that the service's own model describes."""
+    """Check that the answer matches the service's own model."""
     model = botocore.session.get_session().get_service_model("textract")
     shape = model.operation_model("AnalyzeExpense").output_shape
     said = {name: value for name, value in answer.items() if name != "ResponseMetadata"}
