@@ -4,27 +4,27 @@ output "budgets_table_name" {
 }
 
 output "budget_status_table_name" {
-  description = "Name of the table that says what became of each edit."
+  description = "Name of the table with the status of each edit."
   value       = aws_dynamodb_table.budget_status.name
 }
 
 output "hub_role_arns" {
-  description = "ARNs of the roles that reach into the spokes: the publisher's and the repairer's. The spokes trust these and no others."
+  description = "ARNs of the roles that write to spoke accounts: the publisher's and the repairer's. Spokes trust only these."
   value       = [module.publish_budget.role_arn, module.repair_budget_drift.role_arn]
 }
 
 output "external_id" {
-  description = "External id that the spoke roles must ask for."
+  description = "External id that the spoke roles have to require."
   value       = var.external_id
 }
 
 output "result_bus_arn" {
-  description = "ARN of the event bus that spokes report results to."
+  description = "ARN of the event bus to which spokes report results."
   value       = aws_cloudwatch_event_bus.results.arn
 }
 
 output "spoke_role_name" {
-  description = "Name that the role to assume has in every spoke."
+  description = "Name of the role that is assumed in each spoke."
   value       = local.spoke_role_name
 }
 
@@ -39,7 +39,7 @@ output "function_names" {
 }
 
 output "failure_queue_urls" {
-  description = "URLs of the queues that hold what each function could not do."
+  description = "URLs of the functions' failure queues."
   value = {
     publish_budget        = module.publish_budget.failure_queue_url
     record_budget_result  = module.record_budget_result.failure_queue_url

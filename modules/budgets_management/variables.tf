@@ -1,5 +1,5 @@
 variable "name_prefix" {
-  description = "Starts every name. Management and spokes must agree on it, since roles are named in each other's policies."
+  description = "Prefix of every name. Management account and spokes need the same one, since policies name the other side's roles."
   type        = string
   default     = "finops"
   nullable    = false
@@ -28,7 +28,7 @@ variable "region" {
 }
 
 variable "spoke_account_ids" {
-  description = "Accounts whose budgets are managed. Their ids go into policies, so at most 100: name the organization_id instead beyond that."
+  description = "Accounts whose budgets are managed. Policies list their ids, so at most 100; for more, set organization_id instead."
   type        = set(string)
   default     = []
   nullable    = false
@@ -59,7 +59,7 @@ variable "organization_id" {
 }
 
 variable "external_id" {
-  description = "External id that the spoke roles ask for. It is an agreement between both sides, not a secret: whoever may read either policy sees it."
+  description = "External id that the spoke roles require. Both sides agree on it; it is not a secret, since the policies show it."
   type        = string
   nullable    = false
 
@@ -85,9 +85,9 @@ variable "packages" {
 
 variable "publisher" {
   description = <<-EOT
-    How edits are published: `batch_size` rows a call from each of `parallelization_factor` batches a shard (each assumes the roles itself),
-    `concurrency` spokes at once within a call, and what becomes of a row that fails: `maximum_retries`,
-    `maximum_age_seconds`. `memory_mb` in MB, `timeout_seconds` of one call.
+    How edits are published: `batch_size` rows per invocation, `parallelization_factor` batches per shard at once (each
+    assumes the roles itself), `concurrency` spokes at once within an invocation. A row that fails is retried up to
+    `maximum_retries` times and for `maximum_age_seconds`. `memory_mb` in MB, `timeout_seconds` per invocation.
   EOT
   type = object({
     batch_size             = optional(number, 100)
@@ -124,7 +124,7 @@ variable "publisher" {
 }
 
 variable "removal_policy" {
-  description = "What becomes of a spoke's budget when its row is removed: keep or delete."
+  description = "What happens to the AWS Budget when its row is removed: keep or delete."
   type        = string
   default     = "keep"
   nullable    = false
@@ -136,7 +136,7 @@ variable "removal_policy" {
 }
 
 variable "repair_schedule" {
-  description = "How often drift is looked for and repaired: rate(…) or cron(…) in UTC."
+  description = "When drift is detected and repaired: rate(…) or cron(…) in UTC."
   type        = string
   default     = "rate(15 minutes)"
   nullable    = false
@@ -153,13 +153,13 @@ variable "tables" {
 }
 
 variable "audit" {
-  description = "Queue of the audit trail that the flow records in what it did: the outputs `queue_url` and `queue_arn` of the module audit. Nothing is recorded when null."
+  description = "Queue of the audit trail: the outputs `queue_url` and `queue_arn` of the module audit. Nothing is recorded when null."
   type        = object({ queue_url = string, queue_arn = string })
   default     = null
 }
 
 variable "kms_key_arn" {
-  description = "Customer managed key for tables, queues, logs and environments; AWS's own keys when null. Its policy must admit logs and events."
+  description = "Customer managed key for tables, queues, logs and environments; AWS's own keys when null. Its policy must allow CloudWatch Logs and EventBridge to use it."
   type        = string
   default     = null
 }
@@ -178,7 +178,7 @@ variable "function_settings" {
 }
 
 variable "alarms" {
-  description = "Alarms, sent to the SNS topics `topic_arns`; `maximum_delay_seconds` is how old an edit or a deadline may get before it alarms."
+  description = "Alarms, sent to the SNS topics `topic_arns`; `maximum_delay_seconds` is how long an edit or a deadline may wait before an alarm."
   type = object({
     enabled               = optional(bool, true)
     topic_arns            = optional(list(string), [])

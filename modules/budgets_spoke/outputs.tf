@@ -4,7 +4,7 @@ output "spoke_role_arn" {
 }
 
 output "alert_topic_arn" {
-  description = "ARN of the topic that budgets alert; subscribe to it what should hear of them."
+  description = "ARN of the topic that receives budget alerts; subscribe to it."
   value       = aws_sns_topic.budget_alerts.arn
 }
 
@@ -14,6 +14,6 @@ output "function_name" {
 }
 
 output "failure_queue_url" {
-  description = "URL of the queue that holds what the applier could not do."
+  description = "URL of the applier's failure queue."
   value       = module.apply_budget.failure_queue_url
 }

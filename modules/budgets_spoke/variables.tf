@@ -1,5 +1,5 @@
 variable "name_prefix" {
-  description = "Starts every name. Management and spokes must agree on it, since roles are named in each other's policies."
+  description = "Prefix of every name. Management account and spokes need the same one, since policies name the other side's roles."
   type        = string
   default     = "finops"
   nullable    = false
@@ -29,8 +29,8 @@ variable "region" {
 
 variable "hub" {
   description = <<-EOT
-    The management side, as budgets_management puts it out: the `role_arns` that may assume the spoke role,
-    the `external_id` they must show, and the `result_bus_arn` that results are reported to.
+    The management account, from the outputs of budgets_management: the `role_arns` that may assume the spoke role,
+    the `external_id` that they have to pass, and the `result_bus_arn` to which results are reported.
   EOT
   type = object({
     role_arns      = list(string)
@@ -71,8 +71,8 @@ variable "packages" {
 
 variable "seed_budget" {
   description = <<-EOT
-    The budget "monthly-total" as it stands until finance enters one: `amount` in `currency` a `time_unit`.
-    Terraform makes it once and leaves its limit alone afterwards.
+    The budget "monthly-total" until finance enters one: `amount` in `currency` per `time_unit`.
+    Terraform creates it once and ignores its limit afterwards.
   EOT
   type = object({
     amount    = optional(string, "100.00")
@@ -98,8 +98,8 @@ variable "seed_budget" {
 
 variable "notifications" {
   description = <<-EOT
-    Whom budgets warn and when, unless a budget's own row says otherwise: `thresholds` in percent of the
-    limit, of `ACTUAL` or `FORECASTED` cost, and `emails`. The alert topic is always told as well.
+    The default alerts, for budgets whose row names none: `thresholds` in percent of the limit, for `ACTUAL` or
+    `FORECASTED` cost, and `emails`. The alert topic is always notified too.
   EOT
   type = object({
     thresholds = optional(list(object({ type = string, percent = number })), [
@@ -142,7 +142,7 @@ variable "drift_schedule" {
 }
 
 variable "kms_key_arn" {
-  description = "Customer managed key for the failure queue, logs, environment and alert topic; AWS's own keys when null. Its policy must admit logs, events and budgets."
+  description = "Customer managed key for the failure queue, logs, environment and alert topic; AWS's own keys when null. Its policy must allow CloudWatch Logs, EventBridge and AWS Budgets to use it."
   type        = string
   default     = null
 }

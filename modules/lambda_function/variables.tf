@@ -62,9 +62,9 @@ variable "function" {
 # Apart from `function`: these come from other resources, and whatever needs only the name would wait for them.
 variable "package" {
   description = <<-EOT
-    Zip with the code and the hash that tells a new one: a file (`path`, as seen from the root module) or an object
+    Zip with the code, and its hash by which a change is detected: a file (`path`, as seen from the root module) or an object
     in S3 (`s3_bucket`, `s3_key` and, with versioning, `s3_object_version`). The provider uploads files one after the
-    other and waits five seconds for each function; functions from S3 are made side by side.
+    other and waits five seconds for each function; functions from S3 are created in parallel.
   EOT
   type = object({
     sha256_base64     = string
@@ -94,14 +94,14 @@ variable "layer_arns" {
 }
 
 variable "environment" {
-  description = "Environment variables, beside those of Powertools and CODE_SHA256, the hash of the code."
+  description = "Environment variables, in addition to those of Powertools and to CODE_SHA256, the hash of the code."
   type        = map(string)
   default     = {}
   nullable    = false
 }
 
 variable "policy_json" {
-  description = "What the function may do, from one aws_iam_policy_document. Logs, traces, the failure queue and the key are added here."
+  description = "What the function may do, from one aws_iam_policy_document. The module adds logs, traces, the failure queue and the key."
   type        = string
   nullable    = false
 }
@@ -139,7 +139,7 @@ variable "settings" {
 }
 
 variable "kms_key_arn" {
-  description = "Customer managed key for the log group, the environment and the failure queue; AWS's own keys when null. Its policy must admit logs and, with an event rule, events."
+  description = "Customer managed key for the log group, the environment and the failure queue; AWS's own keys when null. Its policy must allow CloudWatch Logs and, with an event rule, EventBridge to use it."
   type        = string
   default     = null
 }
@@ -173,7 +173,7 @@ variable "event_rule" {
 }
 
 variable "schedule" {
-  description = "Schedule that invokes the function with `input_json`: `expression` is rate(…) or cron(…) in UTC. Undelivered calls go to the failure queue."
+  description = "Schedule that invokes the function with `input_json`: `expression` is rate(…) or cron(…) in UTC. Failed invocations go to the failure queue."
   type = object({
     expression = string
     input_json = string

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import fields, replace
 from datetime import timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -121,6 +122,12 @@ def drift(document: BudgetDocument, wanted: Budget, actual: ActualBudget) -> lis
 
 def test_every_field_of_a_budget_is_declared() -> None:
     assert {one.name for one in fields(Budget)} == {"key", *(one.name for one in ATTRIBUTES)}
+
+
+@each_attribute
+def test_an_attribute_is_documented(attribute: Attribute) -> None:
+    guide = Path(__file__).parents[2] / "docs" / "budgets.md"
+    assert f"| `{attribute.name}` |" in guide.read_text()
 
 
 @each_attribute
