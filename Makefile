@@ -4,18 +4,21 @@
 SHELL := /bin/bash
 PY := .venv/bin/python
 # More than cores: tests of whole flows mostly wait.
-WORKERS := $(shell echo $$(( 2 + 2 * $$(getconf _NPROCESSORS_ONLN) )))
+SIDE_BY_SIDE = -n $$(( 2 + 2 * $$(getconf _NPROCESSORS_ONLN) )) --dist loadgroup --no-loadscope-reorder
 # The local cloud has its own way; AWS is deployed to by plain Terraform.
 run_terraform = $(if $(filter local,$(ENV)),$(PY) -m localcloud.terraform $1 local,scripts/deploy.sh $1 $(ENV))
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: demo-ready ## Set up everything, run the flows on real input, leave the local cloud up
 	@$(PY) scripts/demo.py
 
 test: test-ready ## Run every suite, on its own ports and state (ARGS="-k budgets" selects)
-	@$(PY) -m pytest -n $(WORKERS) --dist loadgroup $(ARGS)
+	@$(PY) -m pytest $(SIDE_BY_SIDE) $(ARGS)
+
+test-quick: test-ready ## Run what needs no deployment: units, contracts, plans (under three minutes)
+	@$(PY) -m pytest $(SIDE_BY_SIDE) -m "not benchmark and not flow" $(ARGS)
 
 bench: test-ready ## Measure speed and memory against goals (ARGS=--strict fails where one is missed)
 	@$(PY) -m pytest tests/benchmarks -m benchmark -s $(ARGS)
@@ -88,5 +91,5 @@ deploy-ready:
 	@$(PY) scripts/build_lambdas.py --target $(if $(filter local,$(ENV)),local,lambda) --quiet
 
 # A folder is called console, too.
-.PHONY: help demo test bench up down status lint fmt console build plan apply lock clean \
+.PHONY: help demo test test-quick bench up down status lint fmt console build plan apply lock clean \
 	run-ready dev-ready demo-ready test-ready console-ready deploy-ready

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 
 from localcloud.endpoints import MANAGEMENT_ACCOUNT, REGION, AccountSession, account_session
-from localcloud.settings import Settings
+from localcloud.settings import REPOSITORY, Settings
 from localcloud.supervisor import LocalCloud
 from tests.capabilities import Capabilities
+from tests.durations import Durations, known, shares
 
 # Retries as AWS makes them, and transactions that a killed function leaves, without AWS's minutes.
 QUICK_RETRIES = {
@@ -24,6 +25,49 @@ QUICK_RETRIES = {
     "FINOPS_DATA_API_IDLE_SECONDS": "4",
     "FINOPS_STATE_RETRY_SCALE": "0.1",
 }
+
+
+# The lifecycle makes the deployment that flows are copied from; plans need none of it.
+FIRST = ("lifecycle", "environments")
+
+_LOGS = REPOSITORY / ".local" / "failed"
+_LINES = 30
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Tell at the end where the time went."""
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Durations())
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what others wait for, then with what takes longest."""
+    seconds = {group: total for group, _, total in shares(known())}
+
+    def rank(item: pytest.Item) -> tuple[int, int, float]:
+        marker = item.get_closest_marker("xdist_group")
+        group = marker.args[0] if marker else item.path.parent.name
+        place = FIRST.index(group) if group in FIRST else len(FIRST)
+        return place, 0 if marker else 1, -seconds.get(group, 0.0)
+
+    items.sort(key=rank)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Keep the logs of the cloud on which a test failed, and show their end."""
+    report = yield
+    cloud = getattr(item, "funcargs", {}).get("local_cloud")
+    if report.failed and isinstance(cloud, CloudUnderTest) and cloud.settings.logs.is_dir():
+        kept = _LOGS / "".join(one if one.isalnum() else "-" for one in item.nodeid)[-150:]
+        shutil.copytree(cloud.settings.logs, kept, dirs_exist_ok=True)
+        log = kept / "emulator.log"
+        lines = log.read_text(errors="replace").splitlines() if log.exists() else []
+        where = kept.relative_to(REPOSITORY)
+        report.sections.append((f"local cloud, logs in {where}", "\n".join(lines[-_LINES:])))
+    return report
 
 
 class CloudUnderTest:
