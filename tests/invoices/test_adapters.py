@@ -61,20 +61,20 @@ def filed(store: DynamoInvoices, one: InvoiceRecord, accepted: str = "", year: i
 
 
 class TestTable:
-    def test_a_record_is_kept_whole(self, store: DynamoInvoices) -> None:
+    def test_a_record_is_stored_completely(self, store: DynamoInvoices) -> None:
         one = checked()
         assert store.create(one) == one
         assert store.find(one.id) == one
         assert store.create(replace(one, submitted_by="other")) == one
 
-    def test_what_is_unknown_is_refused(self, store: DynamoInvoices) -> None:
+    def test_an_unknown_id_is_refused(self, store: DynamoInvoices) -> None:
         filed(store, checked())
         for name in ("unknown", "serial#2026"):
             with pytest.raises(RejectedInput) as refused:
                 store.find(name)
             assert refused.value.code == "unknown_invoice"
 
-    def test_who_has_not_seen_the_last_write_does_not_write(self, store: DynamoInvoices) -> None:
+    def test_a_write_based_on_an_old_revision_fails(self, store: DynamoInvoices) -> None:
         one = store.create(checked())
         saved = store.save(replace(one, submitted_by="ann"))
         assert saved.revision == one.revision + 1
@@ -83,7 +83,9 @@ class TestTable:
         assert refused.value.code == "changed_meanwhile"
         assert store.find(one.id).submitted_by == "ann"
 
-    def test_a_record_too_large_for_an_item_lies_in_the_bucket(self, store: DynamoInvoices) -> None:
+    def test_a_record_too_large_for_an_item_is_stored_in_the_bucket(
+        self, store: DynamoInvoices
+    ) -> None:
         lines = tuple(LineItem(description="x" * 500, text="y" * 500) for _ in range(1000))
         one = store.create(replace(checked(), invoice=replace(invoice(), line_items=lines)))
         assert store.find(one.id) == one
@@ -117,7 +119,7 @@ class TestTable:
         oldest, _ = store.page(status="RECEIVED", month="2026-01", newest_first=False)
         assert [one.file for one in oldest] == ["0.pdf", "2.pdf", "4.pdf"]
 
-    def test_what_people_know_of_an_invoice_finds_it(self, store: DynamoInvoices) -> None:
+    def test_invoices_are_found_by_id_file_vendor_and_number(self, store: DynamoInvoices) -> None:
         for number in range(3):
             store.create(checked(f"raw/Scan {number}.pdf", vendor=f"Straße {number} GmbH"))
         filed(store, checked("raw/other.pdf", vendor="Ænima A/S", invoice_number="RE-77"))
@@ -135,7 +137,7 @@ class TestTable:
 
 
 class TestFiling:
-    def test_numbers_and_claims_are_taken_together(self, store: DynamoInvoices) -> None:
+    def test_numbers_and_claims_are_written_together(self, store: DynamoInvoices) -> None:
         done = filed(store, checked()).record
         assert done.serial_number == "INV-2026-000001"
         assert store.find(done.id) == done
@@ -148,7 +150,7 @@ class TestFiling:
         later = filed(store, checked("raw/f.pdf", invoice_number="F", total="8"), year=2027)
         assert later.record.serial_number == "INV-2027-000001"
 
-    def test_who_is_late_with_its_record_takes_no_number(self, store: DynamoInvoices) -> None:
+    def test_an_old_revision_takes_no_number(self, store: DynamoInvoices) -> None:
         one = store.create(checked())
         store.save(replace(one, submitted_by="ann"))
         with pytest.raises(TransientFailure) as refused:
@@ -156,7 +158,7 @@ class TestFiling:
         assert refused.value.code == "changed_meanwhile"
         assert filed(store, checked("raw/b.pdf")).record.serial_number == "INV-2026-000001"
 
-    def test_who_loses_a_number_takes_the_next(
+    def test_a_lost_race_for_a_number_takes_the_next(
         self, store: DynamoInvoices, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         quicker = store.create(checked("raw/b.pdf", invoice_number="B", total="7"))
@@ -172,7 +174,7 @@ class TestFiling:
         assert filed(store, checked()).record.serial_number == "INV-2026-000002"
         assert store.find(quicker.id).serial_number == "INV-2026-000001"
 
-    def test_who_loses_its_identity_is_a_duplicate(
+    def test_a_lost_race_for_a_claim_is_a_duplicate(
         self, store: DynamoInvoices, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         quicker = store.create(checked("raw/b.pdf"))
@@ -187,7 +189,7 @@ class TestFiling:
         assert filed(store, checked()).duplicate_of == quicker.id
         assert last_serial(2026) == 1
 
-    def test_a_transaction_that_keeps_losing_is_given_back(
+    def test_a_transaction_that_always_loses_fails_as_transient(
         self, store: DynamoInvoices, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         one = store.create(checked())
@@ -218,18 +220,18 @@ class TestBucket:
             assert file.read() == content
             assert file.read() == b""
 
-    def test_an_object_that_is_gone_is_refused(self, s3: Any) -> None:
+    def test_a_missing_object_is_refused(self, s3: Any) -> None:
         gone = replace(self.put(s3, b"x"), key="raw/none.pdf", version_id="")
         with pytest.raises(RejectedInput) as refused, S3Documents(s3, BUCKET).open(gone) as file:
             file.read(1)
         assert refused.value.code == "object_is_gone"
 
-    def test_who_submitted_it_is_in_its_metadata(self, s3: Any) -> None:
+    def test_the_submitter_is_in_the_metadata(self, s3: Any) -> None:
         objects = S3Documents(s3, BUCKET)
         assert objects.owner(self.put(s3, b"x", **{"submitted-by": "ann"})) == "ann"
         assert objects.owner(self.put(s3, b"x")) == ""
 
-    def test_documents_of_ours_come_back(self, s3: Any) -> None:
+    def test_json_documents_are_written_and_read(self, s3: Any) -> None:
         objects = S3Documents(s3, BUCKET)
         assert objects.read_json("textract/a.json") is None
         objects.write_json("textract/a.json", {"a": ["ü"]})
@@ -248,7 +250,7 @@ class TestTextract:
     def source(self) -> SourceDocument:
         return SourceDocument(bucket=BUCKET, key="raw/a.pdf", version_id="v1", size=9)
 
-    def test_one_page_is_asked_for_by_its_version(
+    def test_one_page_is_read_from_its_version(
         self, textract: tuple[Textract, Stubber], source: SourceDocument
     ) -> None:
         engine, stub = textract
@@ -265,7 +267,7 @@ class TestTextract:
             ("DocumentTooLargeException", "too_large"),
         ],
     )
-    def test_a_document_that_it_cannot_read_is_refused(
+    def test_an_unreadable_document_is_refused(
         self, textract: tuple[Textract, Stubber], source: SourceDocument, code: str, ours: str
     ) -> None:
         engine, stub = textract
@@ -278,7 +280,7 @@ class TestTextract:
         with pytest.raises(RejectedInput):
             engine.start(source, "abc", 0)
 
-    def test_throttles_come_again_and_missing_rights_do_not(
+    def test_throttling_is_transient_and_missing_permissions_are_not(
         self, textract: tuple[Textract, Stubber], source: SourceDocument
     ) -> None:
         engine, stub = textract
@@ -315,7 +317,7 @@ class TestTextract:
         )
         assert engine.start(source, "abc", 0) == "job"
 
-    def test_a_jobs_pages_are_put_together(self, textract: tuple[Textract, Stubber]) -> None:
+    def test_the_pages_of_a_job_are_joined(self, textract: tuple[Textract, Stubber]) -> None:
         engine, stub = textract
         for number, token in ((1, "next"), (2, None)):
             stub.add_response(
@@ -340,7 +342,7 @@ class TestTextract:
             ("FAILED", "INTERNAL_SERVER_ERROR", TransientFailure),
         ],
     )
-    def test_a_job_that_failed(
+    def test_a_failed_job_is_refused_or_transient(
         self, textract: tuple[Textract, Stubber], status: str, said: str, error: type[Exception]
     ) -> None:
         engine, stub = textract
@@ -348,7 +350,7 @@ class TestTextract:
         with pytest.raises(error, match=said):
             engine.collect("job")
 
-    def test_a_job_that_works_still(self, textract: tuple[Textract, Stubber]) -> None:
+    def test_a_running_job_has_no_response(self, textract: tuple[Textract, Stubber]) -> None:
         engine, stub = textract
         stub.add_response("get_expense_analysis", {"JobStatus": "IN_PROGRESS"})
         assert engine.collect("job") is None
@@ -375,7 +377,7 @@ class TestWorkflow:
             states.start("abc", {"invoice_id": "abc"})
 
     @pytest.mark.parametrize("code", ["TaskTimedOut", "TaskDoesNotExist"])
-    def test_who_waits_no_longer_is_no_failure(
+    def test_an_expired_task_token_is_not_a_failure(
         self, workflow: tuple[StepFunctionsWorkflow, Stubber], code: str
     ) -> None:
         states, stub = workflow
@@ -384,7 +386,7 @@ class TestWorkflow:
         assert states.resume("token", {"outcome": "APPROVED"})
         assert not states.resume("token", {"outcome": "APPROVED"})
 
-    def test_what_cannot_go_on_is_refused(
+    def test_an_execution_that_cannot_be_redriven_is_refused(
         self, workflow: tuple[StepFunctionsWorkflow, Stubber]
     ) -> None:
         states, stub = workflow
@@ -417,7 +419,7 @@ class TestAnnouncements:
     def test_each_event_has_its_topic(self, event: str, topic: str) -> None:
         assert self.TOPICS.of(event) == topic
 
-    def test_subscribers_get_facts_and_mails_get_prose(self) -> None:
+    def test_subscribers_get_data_and_emails_get_text(self) -> None:
         sent: list[dict[str, Any]] = []
 
         class Sns:
@@ -434,7 +436,7 @@ class TestAnnouncements:
         assert "Acme GmbH" in bodies["email"]
         assert request["MessageAttributes"]["status"]["StringValue"] == "PROCESSED"
 
-    def test_the_customer_is_mailed_of_what_is_processed(self) -> None:
+    def test_customers_get_an_email_only_about_processed_invoices(self) -> None:
         sent: list[dict[str, Any]] = []
 
         class Mail:

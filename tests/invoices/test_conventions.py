@@ -43,13 +43,13 @@ def test_an_amount_that_can_be_read_in_one_way(text: str, value: str) -> None:
 @pytest.mark.parametrize(
     "text", ["", "n/a", "19%", "1.2.3", "1 2", "12 x 3.00", "1,23,4", "1.2345.678"]
 )
-def test_what_is_no_amount_is_none_and_says_why(text: str) -> None:
+def test_a_text_that_is_not_an_amount_gives_the_reason(text: str) -> None:
     value, doubt = NONE.amount(text)
     assert value is None
     assert doubt
 
 
-def test_one_mark_before_three_digits_is_two_numbers_unless_the_document_tells() -> None:
+def test_one_mark_before_three_digits_is_ambiguous_unless_the_document_decides() -> None:
     value, doubt = NONE.amount("1.234")
     assert value == 1234
     assert "1.234 can mean 1234 or 1.234" in doubt
@@ -66,7 +66,7 @@ def test_one_mark_before_three_digits_is_two_numbers_unless_the_document_tells()
     value=st.decimals(-(10**9), 10**9, places=2),
     marks=st.sampled_from([(",", "."), (".", ","), (" ", ","), ("'", "."), ("", "."), ("", ",")]),
 )
-def test_what_is_written_is_read_back(value: Decimal, marks: tuple[str, str]) -> None:
+def test_written_amounts_are_read_back(value: Decimal, marks: tuple[str, str]) -> None:
     thousands, decimal = marks
     text = f"{value:,.2f}".replace(",", "T").replace(".", decimal).replace("T", thousands)
     assert NONE.amount(text) == (value, "")
@@ -98,7 +98,7 @@ def test_a_date_that_can_be_read_in_one_way(text: str, day: date) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "soon", "30/02/2024", "2024-13-01", "32 March 2020"])
-def test_what_is_no_date_is_none_and_says_why(text: str) -> None:
+def test_a_text_that_is_not_a_date_gives_the_reason(text: str) -> None:
     found, doubt = NONE.date(text)
     assert found is None
     assert doubt
@@ -140,7 +140,7 @@ def test_day_and_month_are_told_apart_by_the_rest_of_the_document() -> None:
         (["500 kr"], [], ["Sverige"], [], "SEK"),
     ],
 )
-def test_a_currency_that_is_told(
+def test_a_currency_that_is_certain(
     amounts: list[str], labels: list[str], lines: list[str], codes: list[str], code: str
 ) -> None:
     assert currency_of(amounts, labels, lines, codes) == (code, "")
@@ -158,7 +158,7 @@ def test_a_currency_that_is_told(
         (["5.00"], ["Pay 7.00 EUR"], [], "EUR"),
     ],
 )
-def test_a_currency_that_is_not_certain_says_why(
+def test_an_uncertain_currency_gives_the_reason(
     amounts: list[str], lines: list[str], codes: list[str], code: str
 ) -> None:
     found, doubt = currency_of(amounts, [], lines, codes)
@@ -166,5 +166,5 @@ def test_a_currency_that_is_not_certain_says_why(
     assert doubt
 
 
-def test_words_in_capitals_are_no_currencies() -> None:
+def test_words_in_capitals_are_not_currencies() -> None:
     assert currency_of(["5.00"], ["TOTAL"], ["ALL THE TOP"], []) == ("", "")

@@ -49,7 +49,7 @@ def image(form: str, pages: int = 1, size: tuple[int, int] = (40, 30)) -> bytes:
         (image("TIFF", 3), "TIFF", "image/tiff", 3),
     ],
 )
-def test_a_file_is_what_its_bytes_say(
+def test_the_type_of_a_file_is_that_of_its_content(
     content: bytes, kind: str, media_type: str, pages: int
 ) -> None:
     found = inspect(io.BytesIO(content), len(content))
@@ -81,7 +81,7 @@ def test_a_file_is_what_its_bytes_say(
         (image("PNG", size=(10_001, 2)), "image_too_large", "10,001"),
     ],
 )
-def test_what_cannot_be_read_is_refused_with_a_remedy(content: bytes, code: str, said: str) -> None:
+def test_an_unreadable_file_is_refused_with_a_remedy(content: bytes, code: str, said: str) -> None:
     with pytest.raises(RejectedInput) as refused:
         inspect(io.BytesIO(content), len(content))
     assert refused.value.code == code
@@ -103,12 +103,12 @@ def test_limits_are_those_of_textract(monkeypatch: pytest.MonkeyPatch) -> None:
 @given(
     st.binary(max_size=200), st.sampled_from([b"", b"%PDF-1.7\n", b"\x89PNG\r\n\x1a\n", b"II*\0"])
 )
-def test_whatever_comes_is_refused_and_never_worse(content: bytes, start: bytes) -> None:
+def test_any_content_is_read_or_refused(content: bytes, start: bytes) -> None:
     with pytest.raises(RejectedInput):
         inspect(io.BytesIO(start + content), len(start + content))
 
 
-def test_words_have_their_places() -> None:
+def test_words_have_positions() -> None:
     (page,) = pages_of(io.BytesIO(pdf()))
     assert page
     assert [word.text for word in page.words] == [

@@ -29,9 +29,7 @@ from tests.invoices.builders import invoice
         ("O'Neill Ltd", "O\u2019Neill Limited"),
     ],
 )
-def test_a_vendor_is_known_by_name_whatever_case_accents_and_legal_form(
-    one: str, other: str
-) -> None:
+def test_vendors_are_compared_without_case_accents_and_legal_form(one: str, other: str) -> None:
     assert vendor_key(one) == vendor_key(other) != ""
 
 
@@ -46,11 +44,11 @@ def test_different_vendors_stay_different(one: str, other: str) -> None:
     ("one", "other"),
     [("R-2026/001", "r 2026 001"), ("INV.77", "inv77"), ("№ 5", "NO5")],
 )
-def test_a_number_is_known_by_its_letters_and_digits(one: str, other: str) -> None:
+def test_numbers_are_compared_by_letters_and_digits(one: str, other: str) -> None:
     assert number_key(one) == number_key(other) != ""
 
 
-def test_leading_zeros_tell_numbers_apart() -> None:
+def test_numbers_differ_by_leading_zeros() -> None:
     assert number_key("0012") != number_key("12")
 
 
@@ -61,7 +59,7 @@ def test_the_same_number_in_another_year_is_another_invoice() -> None:
     assert duplicate_key(invoice()) != duplicate_key(invoice(invoice_number="R-2026/002"))
 
 
-def test_without_a_date_the_day_it_is_due_tells_the_year() -> None:
+def test_without_an_invoice_date_the_due_date_gives_the_year() -> None:
     undated = invoice(invoice_date="", due_date="2026-04-30")
     assert duplicate_key(undated) == duplicate_key(invoice())
 
@@ -78,7 +76,7 @@ def test_a_near_match_has_another_number() -> None:
 
 
 @given(st.text(), st.text(), st.text(), st.text())
-def test_keys_never_run_into_each_other(a: str, b: str, c: str, d: str) -> None:
+def test_different_values_never_give_the_same_key(a: str, b: str, c: str, d: str) -> None:
     one = duplicate_key(invoice(vendor=a, invoice_number=b))
     other = duplicate_key(invoice(vendor=c, invoice_number=d))
     same = (vendor_key(a), number_key(b)) == (vendor_key(c), number_key(d))
@@ -97,18 +95,18 @@ def test_an_object_version_has_one_id() -> None:
     assert invoice_id("abc", 3) == "abc-3"
 
 
-def test_a_file_is_named_as_its_owner_knows_it() -> None:
+def test_a_file_name_has_no_folder_of_the_bucket() -> None:
     document = SourceDocument(bucket="b", key="raw/2026/a b.pdf", version_id="1", size=1)
     assert document.file == "2026/a b.pdf"
     assert document.uri == "s3://b/raw/2026/a b.pdf"
 
 
-def test_our_numbers_are_readable() -> None:
+def test_serial_numbers_are_padded() -> None:
     assert serial_number(2026, 123) == "INV-2026-000123"
     assert serial_number(2026, 1_234_567) == "INV-2026-1234567"
 
 
-def test_corrections_are_a_persons_readings() -> None:
+def test_corrections_have_the_source_review() -> None:
     read = invoice()
     corrected = read.corrected({"total": "120.00", "due_date": "2026-04-30", "currency": ""})
     assert corrected.amount("total") == Decimal("120.00")
@@ -121,7 +119,7 @@ def test_corrections_are_a_persons_readings() -> None:
     assert Invoice(readings={}).confidence == 0
 
 
-def test_what_is_through_stays_so() -> None:
+def test_final_statuses_are_final() -> None:
     assert {one for one in InvoiceStatus if not one.is_final} == {
         InvoiceStatus.RECEIVED,
         InvoiceStatus.EXTRACTING,

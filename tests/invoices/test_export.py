@@ -16,7 +16,7 @@ from tests.workbooks import sheet
 EMPTY = record("raw/empty.pdf", status=InvoiceStatus.REJECTED)
 
 
-def test_an_invoice_as_json_has_the_contracts_keys() -> None:
+def test_an_invoice_as_json_has_the_documented_keys() -> None:
     found = as_json(processed())
     assert {
         *("id", "file", "status", "vendor", "invoice_number", "invoice_date", "due_date"),
@@ -39,7 +39,7 @@ def test_json_is_one_document() -> None:
     assert json.loads(file.getvalue()) == {"invoices": []}
 
 
-def test_csv_opens_in_a_spreadsheet_and_runs_nothing() -> None:
+def test_csv_cells_never_run_as_formulas() -> None:
     file = io.BytesIO()
     write_csv([processed(vendor="=cmd|'/c calc'!A1", invoice_number="-7"), EMPTY], file)
     text = file.getvalue().decode("utf-8-sig")

@@ -173,7 +173,7 @@ class TestReceiving:
         assert len(deployed.executions()) == 2
         assert counted(capsys.readouterr().out, "InvoicesReceived") == 2
 
-    def test_a_file_comes_back_while_the_workflow_cannot_be_started(
+    def test_a_file_is_retried_while_the_workflow_cannot_be_started(
         self, deployed: Deployed, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         arn = deployed.states.list_state_machines()["stateMachines"][0]["stateMachineArn"]
@@ -192,7 +192,7 @@ class TestReceiving:
             {"Records": []},
         ],
     )
-    def test_the_test_event_of_s3_is_no_file(
+    def test_the_test_event_of_s3_is_not_a_file(
         self, deployed: Deployed, notification: dict[str, Any]
     ) -> None:
         assert failed(call(handlers.receive_invoices, Records=[message("a", notification)])) == []
@@ -200,7 +200,7 @@ class TestReceiving:
 
 
 class TestSteps:
-    def test_a_json_invoice_goes_from_its_file_to_its_number(
+    def test_a_json_invoice_is_validated_processed_and_notified(
         self,
         deployed: Deployed,
         monkeypatch: pytest.MonkeyPatch,
@@ -227,7 +227,7 @@ class TestSteps:
         assert call(handlers.notify_invoice, invoice_id=one) == {"status": "PROCESSED"}
         assert deployed.published() == []
 
-    def test_without_a_sender_customers_get_no_mail(self, deployed: Deployed) -> None:
+    def test_without_a_sender_customers_get_no_email(self, deployed: Deployed) -> None:
         assert not any(isinstance(one, SesCustomerMail) for one in handlers._channels())
 
     def test_the_environments_rules_are_read_from_the_bucket(self, deployed: Deployed) -> None:
@@ -244,7 +244,7 @@ class TestSteps:
             call(handlers.validate_invoice, invoice_id=one.id)
         assert deployed.store.find(one.id) == one
 
-    def test_an_event_is_notified_beside_the_status(self, deployed: Deployed) -> None:
+    def test_an_event_is_sent_instead_of_the_status(self, deployed: Deployed) -> None:
         one = deployed.store.create(record(invoice=invoice(), status=InvoiceStatus.NEEDS_REVIEW))
         call(handlers.notify_invoice, invoice_id=one.id, event="REVIEW_ESCALATED")
         (said,) = deployed.published()
@@ -327,7 +327,7 @@ class TestExtraction:
         assert call(handlers.extract_invoice, invoice_id=one) == {"outcome": "REJECTED"}
         assert extraction.deployed.only("REJECTED").issues[0].code == "unreadable"
 
-    def test_many_pages_are_a_job_that_the_workflow_awaits(self, extraction: Extraction) -> None:
+    def test_many_pages_are_a_job_that_the_workflow_waits_for(self, extraction: Extraction) -> None:
         extraction.pages = 3
         one = extraction.receive("raw/a.pdf")
         assert call(handlers.extract_invoice, invoice_id=one) == {"outcome": "ASYNCHRONOUS"}
@@ -405,7 +405,7 @@ class TestFailure:
         (said,) = deployed.published()
         assert said["event"] == "PROCESSING_FAILED"
 
-    def test_a_redriven_execution_goes_on_with_the_step(self, deployed: Deployed) -> None:
+    def test_a_redriven_execution_continues_with_the_step(self, deployed: Deployed) -> None:
         one = deployed.store.create(record(invoice=invoice(), status=InvoiceStatus.VALIDATING))
         with pytest.raises(InvoiceFailed):
             call(handlers.fail_invoice, invoice_id=one.id, **self.EVENT)
@@ -415,7 +415,7 @@ class TestFailure:
         }
         assert deployed.only("VALIDATING").id == one.id
 
-    def test_what_is_processed_stays_so(self, deployed: Deployed) -> None:
+    def test_a_processed_invoice_stays_processed(self, deployed: Deployed) -> None:
         one = deployed.store.create(processed())
         with pytest.raises(InvoiceFailed):
             call(

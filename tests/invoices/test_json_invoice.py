@@ -27,7 +27,7 @@ def content(**changes: Any) -> bytes:
     return json.dumps({"invoice": {**WHOLE, **changes}}).encode()
 
 
-def test_the_contracts_shape_is_read() -> None:
+def test_the_documented_shape_is_read() -> None:
     found = read_json(content(), currency="USD")
     assert {name: one.value for name, one in found.readings.items()} == {
         "invoice_number": "J-1",
@@ -47,7 +47,7 @@ def test_the_contracts_shape_is_read() -> None:
     )
 
 
-def test_more_may_be_said() -> None:
+def test_optional_keys_are_read() -> None:
     found = read_json(
         content(
             vendor=" Acme\nLtd ",
@@ -101,7 +101,7 @@ def test_numbers_are_exact(amount: Decimal) -> None:
         (content(kind="debit"), "unknown_kind", "DEBIT"),
     ],
 )
-def test_a_fault_is_named_with_its_key_and_value(body: bytes, code: str, said: str) -> None:
+def test_an_error_gives_the_key_and_the_value(body: bytes, code: str, said: str) -> None:
     with pytest.raises(RejectedInput) as refused:
         read_json(body, currency="USD")
     assert refused.value.code == code
@@ -110,6 +110,6 @@ def test_a_fault_is_named_with_its_key_and_value(body: bytes, code: str, said: s
 
 
 @given(st.binary())
-def test_whatever_comes_is_read_or_refused(body: bytes) -> None:
+def test_any_input_is_read_or_refused(body: bytes) -> None:
     with pytest.raises(RejectedInput):
         read_json(body, currency="USD")

@@ -10,7 +10,7 @@ from tests.invoices.builders import processed, record
 EMPTY = record("raw/empty.pdf", status=InvoiceStatus.REJECTED)
 
 
-def test_a_processed_invoice_is_told_in_prose_and_as_facts() -> None:
+def test_a_notification_has_text_for_people_and_data_for_programs() -> None:
     said = message(processed(), "PROCESSED")
     assert said.subject == "Invoice processed: Acme GmbH, R-2026/001, 119.00 EUR"
     assert "Our number: INV-2026-000001" in said.text
@@ -18,7 +18,7 @@ def test_a_processed_invoice_is_told_in_prose_and_as_facts() -> None:
     assert said.attributes["status"] == "PROCESSED"
 
 
-def test_a_review_says_what_to_do() -> None:
+def test_a_review_request_lists_the_commands() -> None:
     wrong = Issue(code="x", severity=Severity.REVIEW, message="the sum is wrong")
     one = replace(processed(), status=InvoiceStatus.NEEDS_REVIEW, issues=(wrong,))
     said = message(one, "NEEDS_REVIEW")
@@ -26,7 +26,7 @@ def test_a_review_says_what_to_do() -> None:
     assert f"finops invoices review {one.id} --approve" in said.text
 
 
-def test_subjects_are_what_sns_takes() -> None:
+def test_subjects_are_within_the_limits_of_sns() -> None:
     said = message(processed(vendor="Größe 日本 " + "x" * 200), "DUPLICATE")
     assert len(said.subject) <= 100
     assert said.subject.isascii()
@@ -42,11 +42,11 @@ def test_a_message_is_never_too_large() -> None:
     assert "450 more" in said.text
 
 
-def test_what_was_not_read_is_told_by_its_file() -> None:
+def test_a_document_that_was_not_read_is_named_by_its_file() -> None:
     assert message(EMPTY, "REJECTED").subject == "Document rejected: empty.pdf"
 
 
-def test_the_customers_mail_names_number_and_amount() -> None:
+def test_the_customers_email_gives_number_and_amount() -> None:
     subject, text = customer_mail(processed(description="March"))
     assert subject == "Invoice R-2026/001 has been processed"
     for part in ("119.00 EUR", "INV-2026-000001", "2026-04-30", "March"):

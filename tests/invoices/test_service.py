@@ -170,7 +170,7 @@ def issues(record: InvoiceRecord) -> list[str]:
 
 
 class TestProcessing:
-    def test_a_document_is_read_checked_numbered_and_announced(self, flow: Flow) -> None:
+    def test_a_document_is_extracted_validated_numbered_and_notified(self, flow: Flow) -> None:
         done = flow.run(flow.drop("raw/a.pdf"))
         assert done.status is InvoiceStatus.PROCESSED
         assert done.serial_number == "INV-2026-000001"
@@ -186,7 +186,7 @@ class TestProcessing:
         assert done.engine == "json"
         assert flow.engine.analyzed == []
 
-    def test_an_event_that_comes_again_starts_nothing(self, flow: Flow) -> None:
+    def test_a_repeated_event_starts_nothing(self, flow: Flow) -> None:
         first = flow.run(flow.drop("raw/a.pdf"))
         assert flow.drop("raw/a.pdf") == first.id
         assert len(flow.workflow.started) == 1
@@ -199,7 +199,7 @@ class TestProcessing:
         assert str(done.cost_usd) == "0.03"
         assert flow.engine.analyzed == []
 
-    def test_two_invoices_in_one_document_go_their_own_ways(self, flow: Flow) -> None:
+    def test_two_invoices_in_one_document_have_workflows_of_their_own(self, flow: Flow) -> None:
         flow.pages = 2
         second = GOOD | {"invoice_number": "R-78", "total": "EUR 1.00"}
         first = flow.run(flow.drop("raw/a.pdf", answer(GOOD, second)))
@@ -208,7 +208,7 @@ class TestProcessing:
         assert flow.run(other.id).status is InvoiceStatus.NEEDS_REVIEW  # 100 + 19 is not 1
         assert other.cost_usd == 0
 
-    def test_the_same_invoice_again_is_a_duplicate(self, flow: Flow) -> None:
+    def test_a_repeated_invoice_is_a_duplicate(self, flow: Flow) -> None:
         first = flow.run(flow.drop("raw/a.pdf"))
         again = flow.run(flow.drop("raw/other name.pdf"))
         once_more = flow.run(flow.drop("raw/a.pdf", version="v2"))
@@ -224,7 +224,7 @@ class TestProcessing:
             == "INV-2026-000002"
         )
 
-    def test_a_resemblance_goes_to_a_person(self, flow: Flow) -> None:
+    def test_a_near_match_needs_review(self, flow: Flow) -> None:
         first = flow.run(flow.drop("raw/a.pdf"))
         other = flow.run(flow.drop("raw/b.pdf", answer(GOOD | {"invoice_number": "R-99"})))
         assert (other.status, other.duplicate_of) == (InvoiceStatus.NEEDS_REVIEW, first.id)
@@ -246,7 +246,7 @@ class TestProcessing:
         assert (again.status, again.duplicate_of) == (InvoiceStatus.NEEDS_REVIEW, first.id)
         assert "near_match" in issues(again)
 
-    def test_a_correction_may_end_a_resemblance(self, flow: Flow) -> None:
+    def test_a_correction_can_end_a_near_match(self, flow: Flow) -> None:
         flow.run(flow.drop("raw/a.pdf"))
         other = flow.run(flow.drop("raw/b.pdf", answer(GOOD | {"invoice_number": "R-99"})))
         flow.review_desk.decide(other.id, "bea", corrections={"invoice_date": "2026-03-30"})
@@ -257,9 +257,7 @@ class TestProcessing:
             [],
         )
 
-    def test_a_correction_that_leaves_a_resemblance_comes_back_and_is_said_again(
-        self, flow: Flow
-    ) -> None:
+    def test_a_correction_that_leaves_a_near_match_needs_another_review(self, flow: Flow) -> None:
         flow.run(flow.drop("raw/a.pdf"))
         other = flow.run(flow.drop("raw/b.pdf", answer(GOOD | {"invoice_number": "R-99"})))
         flow.review_desk.decide(other.id, "bea", corrections={"purchase_order": "7"})
@@ -276,7 +274,7 @@ class TestRefusals:
         assert issues(done) == ["encrypted_pdf"]
         assert flow.channel.sent == [(done.id, "REJECTED")]
 
-    def test_a_job_that_failed_is_a_rejection(self, flow: Flow) -> None:
+    def test_a_failed_job_rejects_the_document(self, flow: Flow) -> None:
         flow.pages = 2
         done = flow.run(flow.drop("raw/a.pdf", RejectedInput("no", code="unreadable")))
         assert done.status is InvoiceStatus.REJECTED
@@ -292,12 +290,12 @@ class TestRefusals:
         "content",
         [b"", b"[]", b"{", json_invoice(amount="many"), json_invoice(amount=-5)],
     )
-    def test_a_json_invoice_with_a_fault_has_failed(self, flow: Flow, content: bytes) -> None:
+    def test_an_invalid_json_invoice_fails_validation(self, flow: Flow, content: bytes) -> None:
         done = flow.run(flow.drop("json/a.json", content))
         assert done.status is InvoiceStatus.VALIDATION_FAILED
         assert done.issues[0].message
 
-    def test_a_past_due_json_invoice_is_refused_only_where_that_is_asked(self) -> None:
+    def test_a_past_due_json_invoice_is_refused_only_if_configured(self) -> None:
         late = json_invoice(dueDate="2026-03-01")
         lenient, strict = Flow(), Flow(checks=ValidationSettings(refuse_past_due=True))
         assert lenient.run(lenient.drop("json/a.json", late)).status is InvoiceStatus.PROCESSED
@@ -314,7 +312,7 @@ class TestReviews:
         assert found.status is InvoiceStatus.NEEDS_REVIEW
         return found
 
-    def test_a_correction_is_checked_again(self, flow: Flow, waiting: InvoiceRecord) -> None:
+    def test_a_correction_is_validated_again(self, flow: Flow, waiting: InvoiceRecord) -> None:
         flow.review_desk.decide(waiting.id, "bea", corrections={"total": "119.00"})
         assert flow.workflow.resumed[-1] == (f"review-{waiting.id}", {"outcome": "CORRECTED"})
         done = flow.check(waiting.id)
@@ -323,7 +321,7 @@ class TestReviews:
         assert (review.reviewer, review.decision) == ("bea", "CORRECTED")
         assert (review.before, review.after) == ({"total": "129.00"}, {"total": "119.00"})
 
-    def test_a_correction_that_is_wrong_comes_back(
+    def test_a_wrong_correction_needs_another_review(
         self, flow: Flow, waiting: InvoiceRecord
     ) -> None:
         flow.review_desk.decide(waiting.id, "bea", corrections={"total": "120.00"})
@@ -331,13 +329,15 @@ class TestReviews:
         flow.review_desk.decide(waiting.id, "bea", corrections={"total": "119.00"})
         assert flow.check(waiting.id).status is InvoiceStatus.PROCESSED
 
-    def test_what_is_approved_is_taken_as_it_is(self, flow: Flow, waiting: InvoiceRecord) -> None:
+    def test_an_approved_invoice_is_processed_as_it_is(
+        self, flow: Flow, waiting: InvoiceRecord
+    ) -> None:
         flow.review_desk.decide(waiting.id, "bea", approve=True, reason="the vendor rounds so")
         done = flow.check(waiting.id)
         assert done.status is InvoiceStatus.PROCESSED
         assert issues(done) == ["total_is_not_the_sum"]  # it stays to be seen
 
-    def test_what_is_rejected_has_failed(self, flow: Flow, waiting: InvoiceRecord) -> None:
+    def test_a_rejected_invoice_fails_validation(self, flow: Flow, waiting: InvoiceRecord) -> None:
         flow.review_desk.decide(waiting.id, "bea", reject=True, reason="not ours")
         assert flow.workflow.resumed[-1][1] == {"outcome": "REJECTED"}
         done = flow.end(waiting.id)
@@ -355,7 +355,7 @@ class TestReviews:
             ({"corrections": {"total": "much"}}, "invalid_amount"),
         ],
     )
-    def test_what_is_no_decision_is_refused(
+    def test_an_invalid_decision_is_refused(
         self, flow: Flow, waiting: InvoiceRecord, decision: dict[str, Any], code: str
     ) -> None:
         with pytest.raises(RejectedInput) as refused:
@@ -373,13 +373,13 @@ class TestReviews:
         assert refused.value.code == "decided_already"
         assert "bea" in str(refused.value)
 
-    def test_nobody_reviews_what_is_through(self, flow: Flow) -> None:
+    def test_a_processed_invoice_cannot_be_reviewed(self, flow: Flow) -> None:
         done = flow.run(flow.drop("raw/a.pdf"))
         with pytest.raises(RejectedInput) as refused:
             flow.review_desk.decide(done.id, "bea", approve=True)
         assert refused.value.code == "not_in_review"
 
-    def test_who_submitted_it_does_not_approve_it_where_that_is_asked(self) -> None:
+    def test_submitters_cannot_approve_their_own_invoices_if_configured(self) -> None:
         flow = Flow(own_invoices=False)
         found = flow.run(flow.drop("raw/a.pdf", answer(GOOD | {"total": "EUR 129.00"})))
         with pytest.raises(RejectedInput) as refused:
@@ -387,7 +387,7 @@ class TestReviews:
         assert refused.value.code == "own_invoice"
         flow.review_desk.decide(found.id, "bea", approve=True)
 
-    def test_a_decision_made_while_nobody_waited_is_taken_when_somebody_does(
+    def test_a_decision_made_early_is_passed_on_when_the_workflow_waits(
         self, flow: Flow, waiting: InvoiceRecord
     ) -> None:
         flow.workflow.waiting.clear()  # it timed out a moment ago
@@ -399,7 +399,7 @@ class TestReviews:
         assert flow.workflow.resumed == [("second", {"outcome": "APPROVED"})]
         assert flow.check(waiting.id).status is InvoiceStatus.PROCESSED
 
-    def test_a_decision_whose_news_got_lost_is_told_again(
+    def test_a_decision_that_did_not_reach_the_workflow_can_be_sent_again(
         self, flow: Flow, waiting: InvoiceRecord
     ) -> None:
         flow.calls.kill_before = len(flow.calls.made) + 2
@@ -409,13 +409,13 @@ class TestReviews:
         flow.review_desk.decide(waiting.id, "bea")
         assert flow.workflow.resumed[-1][1] == {"outcome": Decision.APPROVED.value}
 
-    def test_reminders_end(self, flow: Flow, waiting: InvoiceRecord) -> None:
+    def test_reminders_end_after_the_last_one(self, flow: Flow, waiting: InvoiceRecord) -> None:
         assert [flow.review_requests.escalate(waiting.id) for _ in range(3)] == [True, True, False]
         done = flow.end(waiting.id)
         assert done.status is InvoiceStatus.VALIDATION_FAILED
         assert issues(done)[-1] == "not_reviewed"
 
-    def test_a_json_invoice_is_approved_without_a_date(self) -> None:
+    def test_a_json_invoice_can_be_approved_without_a_date(self) -> None:
         rule = Rule(name="own", expression="total > 1", severity=Severity.REVIEW, message="large")
         flow = Flow(checks=ValidationSettings(rules=(rule,)))
         waiting = flow.run(flow.drop("json/a.json", json_invoice()))
@@ -429,7 +429,7 @@ class TestEngines:
         settings = EngineSettings(engine="text-layer", trusted_vendors=("ACME",))
         return Flow(settings=settings, text_layer=answer(GOOD | changes))
 
-    def test_a_text_layer_is_read_where_all_speaks_for_it(self) -> None:
+    def test_a_text_layer_is_used_if_every_check_passes(self) -> None:
         flow = self.trusted()
         done = flow.run(flow.drop("raw/a.pdf"))
         assert (done.status, done.engine, done.cost_usd) == (
@@ -448,16 +448,16 @@ class TestEngines:
             {"tax": ""},
         ],
     )
-    def test_textract_reads_what_is_not_safe(self, changes: dict[str, str]) -> None:
+    def test_textract_reads_a_document_if_any_check_fails(self, changes: dict[str, str]) -> None:
         flow = self.trusted(**changes)
         assert flow.run(flow.drop("raw/a.pdf")).engine == "textract"
 
-    def test_textract_reads_what_has_no_text(self) -> None:
+    def test_textract_reads_a_document_without_text(self) -> None:
         flow = self.trusted()
         flow.text_layer = None
         assert flow.run(flow.drop("raw/a.pdf")).engine == "textract"
 
-    def test_the_shadow_tells_whether_both_agree(self) -> None:
+    def test_shadow_mode_records_whether_both_engines_agree(self) -> None:
         flow = Flow(
             settings=EngineSettings(shadow=True), text_layer=answer(GOOD | {"vendor": "Bank"})
         )
@@ -476,7 +476,7 @@ class TestFailures:
     def failure(self, entered: str, redrive: int = 0, step: str = "ProcessInvoice") -> Failure:
         return Failure(step=step, error="E", cause="it broke", entered=entered, redrive=redrive)
 
-    def test_a_failure_is_recorded_announced_and_ends_the_execution(self, flow: Flow) -> None:
+    def test_a_failure_is_recorded_and_notified_and_fails_the_execution(self, flow: Flow) -> None:
         invoice = flow.drop("raw/a.pdf")
         for _ in range(2):  # the second is a replay
             with pytest.raises(InvoiceFailed, match="ProcessInvoice failed: it broke"):
@@ -485,7 +485,7 @@ class TestFailures:
         assert found.status is InvoiceStatus.PROCESSING_FAILED
         assert flow.channel.sent == [(invoice, "PROCESSING_FAILED")]
 
-    def test_a_redrive_goes_on_with_the_step_that_failed(self, flow: Flow) -> None:
+    def test_a_redrive_continues_with_the_failed_step(self, flow: Flow) -> None:
         invoice = flow.drop("raw/a.pdf")
         with pytest.raises(InvoiceFailed):
             flow.failure_recorder.record(invoice, self.failure("10:00"))
@@ -507,7 +507,9 @@ class TestFailures:
             )
         assert flow.channel.sent == [(invoice, "PROCESSING_FAILED")] * 3
 
-    def test_what_is_processed_stays_so_when_its_news_fails(self, flow: Flow) -> None:
+    def test_a_processed_invoice_stays_processed_when_its_notification_fails(
+        self, flow: Flow
+    ) -> None:
         done = flow.run(flow.drop("raw/a.pdf"))
         with pytest.raises(InvoiceFailed):
             flow.failure_recorder.record(done.id, self.failure("10:00", step="NotifyInvoice"))
@@ -525,7 +527,7 @@ class TestAudit:
     def event(self, flow: Flow, action: str) -> AuditEvent:
         return next(one for one in flow.audit.events if one.action == f"invoice.{action}")
 
-    def test_each_step_of_a_document_is_told_with_its_digests(self, flow: Flow) -> None:
+    def test_each_step_of_a_document_is_audited_with_its_digests(self, flow: Flow) -> None:
         done = flow.run(flow.drop("raw/a.pdf"))
         assert self.told(flow) == [
             ("received", "receive-invoices"),
@@ -542,7 +544,7 @@ class TestAudit:
         assert processed.details["vendor"] == "Acme GmbH"
         assert processed.output_sha256 == self.event(flow, "validated").output_sha256
 
-    def test_who_dropped_it_is_known_by_s3_where_nobody_says_so(self, flow: Flow) -> None:
+    def test_the_actor_is_the_principal_of_s3_without_a_submitter(self, flow: Flow) -> None:
         flow.objects.submitter = ""
         flow.objects.objects["raw/a.pdf"] = b"%PDF"
         flow.engine.answers["raw/a.pdf"] = answer(GOOD)
@@ -551,7 +553,7 @@ class TestAudit:
         assert self.event(flow, "received").actor == "AWS:AIDAEXAMPLE"
         assert self.event(flow, "processed").actor == "AWS:AIDAEXAMPLE"
 
-    def test_every_step_that_is_run_again_gives_the_same_entries(self, flow: Flow) -> None:
+    def test_a_repeated_step_gives_the_same_audit_entries(self, flow: Flow) -> None:
         invoice = flow.drop("raw/a.pdf")
         flow.run(invoice)
         before = self.told(flow)
@@ -561,11 +563,11 @@ class TestAudit:
         assert self.told(flow) == before
         assert len(flow.audit.events) > len(before)
 
-    def test_a_json_invoice_has_the_digest_of_its_text(self, flow: Flow) -> None:
+    def test_a_json_invoice_is_audited_with_the_digest_of_its_text(self, flow: Flow) -> None:
         flow.run(flow.drop("json/a.json", json_invoice()))
         assert self.event(flow, "processed").input_sha256 == digest(json_invoice())
 
-    def test_further_invoices_of_a_document_are_told_of(self, flow: Flow) -> None:
+    def test_further_invoices_of_a_document_are_audited(self, flow: Flow) -> None:
         flow.pages = 2
         second = GOOD | {"invoice_number": "R-78"}
         first = flow.run(flow.drop("raw/a.pdf", answer(GOOD, second)))
@@ -574,7 +576,7 @@ class TestAudit:
         assert part.details["part_of"] == first.id
 
     @pytest.mark.parametrize("pages", [1, 2])
-    def test_a_document_that_cannot_be_read_is_told_with_its_reason(
+    def test_an_unreadable_document_is_audited_with_the_reason(
         self, flow: Flow, pages: int
     ) -> None:
         flow.pages = pages
@@ -584,14 +586,14 @@ class TestAudit:
         assert [action for action, _ in self.told(flow)] == ["received", "rejected", "notified"]
         assert "encrypted_pdf" in str(self.event(flow, "rejected").details["issues"])
 
-    def test_a_refused_json_invoice_is_told_however_often_it_is_looked_at(self, flow: Flow) -> None:
+    def test_a_refused_json_invoice_is_audited_at_each_attempt(self, flow: Flow) -> None:
         invoice = flow.drop("json/a.json", b"{")
         for _ in range(2):
             flow.run(invoice)
         assert [action for action, _ in self.told(flow)] == ["received", "validated", "notified"]
         assert self.event(flow, "validated").details["outcome"] == "INVALID"
 
-    def test_a_review_is_told_under_the_reviewers_name(self, flow: Flow) -> None:
+    def test_a_review_is_audited_with_the_reviewer_as_actor(self, flow: Flow) -> None:
         waiting = flow.run(flow.drop("raw/a.pdf", answer(GOOD | {"total": "EUR 129.00"})))
         flow.review_desk.decide(waiting.id, "bea", corrections={"total": "120.00"})
         flow.check(waiting.id)
@@ -612,21 +614,23 @@ class TestAudit:
         }
         assert reviewed.occurred_at == flow.store.find(waiting.id).reviews[0].at
 
-    def test_a_rejection_by_a_person_is_told(self, flow: Flow) -> None:
+    def test_a_rejection_by_a_reviewer_is_audited(self, flow: Flow) -> None:
         waiting = flow.run(flow.drop("raw/a.pdf", answer(GOOD | {"total": "EUR 129.00"})))
         flow.review_desk.decide(waiting.id, "bea", reject=True, reason="not ours")
         flow.end(waiting.id)
         assert ("reviewed", "bea") in self.told(flow)
         assert self.event(flow, "reviewed").details["reason"] == "not ours"
 
-    def test_duplicates_and_resemblances_are_told_with_the_other_one(self, flow: Flow) -> None:
+    def test_duplicates_and_near_matches_are_audited_with_the_other_invoice(
+        self, flow: Flow
+    ) -> None:
         first = flow.run(flow.drop("raw/a.pdf"))
         flow.run(flow.drop("raw/again.pdf"))
         flow.run(flow.drop("raw/b.pdf", answer(GOOD | {"invoice_number": "R-99"})))
         assert self.event(flow, "duplicate").details["duplicate_of"] == first.id
         assert self.event(flow, "resembles_another").details["duplicate_of"] == first.id
 
-    def test_a_failure_and_going_on_are_told_each_once(self, flow: Flow) -> None:
+    def test_a_failure_and_its_retry_are_audited_once_each(self, flow: Flow) -> None:
         invoice = flow.drop("raw/a.pdf")
         failure = Failure(step="ProcessInvoice", error="E", cause="it broke", entered="10:00")
         for _ in range(2):
@@ -637,7 +641,7 @@ class TestAudit:
         assert self.told(flow)[1:] == [("failed", "fail-invoice"), ("resumed", "fail-invoice")]
         assert self.event(flow, "failed").details["cause"] == "it broke"
 
-    def test_giving_up_is_told(self, flow: Flow) -> None:
+    def test_giving_up_is_audited(self, flow: Flow) -> None:
         waiting = flow.run(flow.drop("raw/a.pdf", answer(GOOD | {"total": "EUR 129.00"})))
         while flow.review_requests.escalate(waiting.id):
             pass
@@ -666,7 +670,7 @@ def scenario(flow: Flow, again: Callable[[Callable[[], Any]], Any]) -> None:
             again(lambda invoice=invoice: flow.run(f"{invoice}-2"))  # type: ignore[misc]
 
 
-def test_a_kill_before_or_after_any_effect_changes_nothing_in_the_end() -> None:
+def test_an_interruption_at_any_point_does_not_change_the_result() -> None:
     whole = Flow()
     scenario(whole, lambda act: act())
     expected = outcomes(whole)

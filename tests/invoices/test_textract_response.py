@@ -51,7 +51,7 @@ def test_fields_are_read_in_canonical_form() -> None:
     }
 
 
-def test_pages_of_one_number_are_one_invoice() -> None:
+def test_pages_with_the_same_number_are_one_invoice() -> None:
     first = {name: GOOD[name] for name in ("vendor", "invoice_number", "invoice_date")}
     found = read(first, {"total": GOOD["total"]}, {"invoice_number": "r 77", "tax": "EUR 19.00"})
     assert found.pages == (1, 2, 3)
@@ -59,13 +59,13 @@ def test_pages_of_one_number_are_one_invoice() -> None:
     assert [one.reason for one in found.other] == ["repeated"]
 
 
-def test_another_number_begins_another_invoice() -> None:
+def test_another_number_starts_another_invoice() -> None:
     found = read_expense(answer(GOOD, {"total": "EUR 1.00"}, GOOD | {"invoice_number": "R-78"}))
     assert [one.pages for one in found] == [(1, 2), (3,)]
     assert [one.text("invoice_number") for one in found] == ["R-77", "R-78"]
 
 
-def test_a_later_page_says_that_it_is_one_though_its_number_was_misread() -> None:
+def test_page_two_of_two_belongs_to_the_same_invoice_even_if_its_number_was_misread() -> None:
     pages = [
         [labelled("INVOICE_RECEIPT_ID", "R-77"), labelled("OTHER", "1 of 2", "Page")],
         [
@@ -78,7 +78,7 @@ def test_a_later_page_says_that_it_is_one_though_its_number_was_misread() -> Non
     assert "and also R-77l" in found.readings["invoice_number"].doubt
 
 
-def test_page_one_begins_another_invoice() -> None:
+def test_page_one_starts_another_invoice() -> None:
     one = [labelled("TOTAL", "EUR 1.00"), labelled("OTHER", "1 of 1", "Page")]
     assert len(read_expense(response(one, one))) == 2
 
@@ -98,7 +98,7 @@ def test_the_grand_total_of_the_last_page_counts() -> None:
     assert "70.00" in total.doubt
 
 
-def test_the_total_that_adds_up_is_right_whatever_else_stands_there() -> None:
+def test_the_total_that_adds_up_wins() -> None:
     fields = [
         labelled("TOTAL", "EUR 500.00", "Total points"),
         labelled("TOTAL", "EUR 119.00", "Total", sure=70),
@@ -121,19 +121,19 @@ def test_taxes_at_several_rates_are_added_up() -> None:
     assert found.text("tax") == "26.00"
 
 
-def test_an_amount_due_stands_in_for_a_total_with_a_doubt() -> None:
+def test_an_amount_due_is_used_as_an_uncertain_total() -> None:
     (found,) = read_expense(response([labelled("AMOUNT_DUE", "EUR 5.00")]))
     assert found.text("total") == "5.00"
     assert found.readings["total"].doubt
 
 
-def test_a_vendor_that_is_the_customer_is_in_doubt() -> None:
+def test_a_vendor_with_the_customers_name_is_uncertain() -> None:
     fields = [labelled("VENDOR_NAME", "Acme Ltd"), labelled("RECEIVER_NAME", "ACME")]
     (found,) = read_expense(response(fields))
     assert found.readings["vendor"].doubt
 
 
-def test_what_is_not_understood_is_kept_as_it_stands() -> None:
+def test_a_value_that_is_not_understood_is_kept_as_printed() -> None:
     found = read(GOOD | {"total": "1.2.3 EUR", "invoice_date": "soon"})
     for name, text in (("total", "1.2.3 EUR"), ("invoice_date", "soon")):
         assert (found.text(name), found.readings[name].text) == ("", text)
@@ -142,7 +142,7 @@ def test_what_is_not_understood_is_kept_as_it_stands() -> None:
 @pytest.mark.parametrize(
     "title", ["Credit note", "GUTSCHRIFT Nr. 5", "Avoir", "Creditnota", "Nota de crédito"]
 )
-def test_a_credit_note_is_known_by_its_title(title: str) -> None:
+def test_a_credit_note_is_recognized_by_its_title(title: str) -> None:
     made = answer(GOOD)
     made["ExpenseDocuments"][0]["Blocks"] = [{"BlockType": "LINE", "Text": title}]
     (found,) = read_expense(made)
@@ -150,7 +150,7 @@ def test_a_credit_note_is_known_by_its_title(title: str) -> None:
     assert read(GOOD).kind is InvoiceKind.INVOICE
 
 
-def test_items_have_their_cells() -> None:
+def test_line_items_keep_their_cells() -> None:
     made = answer(GOOD)
     cells = [
         ("ITEM", "", "Bread,\nsliced"),
@@ -235,13 +235,13 @@ REAL = {
 
 
 @pytest.mark.parametrize("name", REAL)
-def test_real_answers_are_read_whole(name: str) -> None:
+def test_real_responses_are_read_completely(name: str) -> None:
     made = json.loads((corpus("textract") / name).read_text())
     accounted(made)
     (found,) = read_expense(made)
     assert REAL[name].items() <= values(found).items()
 
 
-def test_every_field_of_ours_has_a_type() -> None:
+def test_every_field_has_a_type_of_textract() -> None:
     assert set(TYPES) <= set(values(read(GOOD))) | {"due_date"}
     assert page(GOOD)["SummaryFields"]

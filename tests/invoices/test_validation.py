@@ -38,7 +38,7 @@ def item(amount: str, quantity: str = "1", unit_price: str | None = None) -> Lin
     )
 
 
-def test_a_whole_invoice_has_no_issue() -> None:
+def test_a_complete_invoice_has_no_issues() -> None:
     whole = replace(
         invoice(subtotal="100.00", tax="19.00", due_date="2026-04-30"),
         line_items=(item("60.00", "2", "30.00"), item("40.00")),
@@ -48,19 +48,19 @@ def test_a_whole_invoice_has_no_issue() -> None:
 
 
 @pytest.mark.parametrize("name", ["vendor", "invoice_number", "invoice_date", "currency", "total"])
-def test_what_is_required_must_be_there(name: str) -> None:
+def test_required_fields_must_have_a_value(name: str) -> None:
     (issue,) = check(invoice(**{name: ""}), CHECKS, TODAY)
     assert (issue.code, issue.severity, issue.field) == ("missing", Severity.ERROR, name)
     assert outcome(invoice(), (issue,), approved=True) is Outcome.REVIEW
     assert outcome(as_json(), (issue,), approved=True) is Outcome.INVALID
 
 
-def test_a_json_invoice_is_known_by_the_day_it_is_due() -> None:
+def test_a_json_invoice_with_a_due_date_needs_no_invoice_date() -> None:
     assert codes(as_json(invoice_date="", due_date="2026-04-30")) == []
     assert codes(as_json(invoice_date="")) == ["missing"]
 
 
-def test_what_could_not_be_understood_is_shown_as_it_stands() -> None:
+def test_a_value_that_was_not_understood_is_shown_as_printed() -> None:
     read = invoice()
     unclear = Reading(value="", text="1.2.3", confidence=99.0, doubt="it has too many points")
     found = replace(read, readings={**read.readings, "total": unclear})
@@ -70,7 +70,7 @@ def test_what_could_not_be_understood_is_shown_as_it_stands() -> None:
     assert "it has too many points" in issue.message
 
 
-def test_doubts_and_low_confidence_ask_for_a_person() -> None:
+def test_doubts_and_low_confidence_need_review() -> None:
     read = invoice()
     doubtful = replace(read.readings["invoice_date"], doubt="3 April or 4 March")
     faint = replace(read.readings["total"], confidence=79.9)
@@ -84,7 +84,7 @@ def test_doubts_and_low_confidence_ask_for_a_person() -> None:
     assert outcome(found, issues, approved=True) is Outcome.VALID
 
 
-def test_confidence_is_asked_by_field() -> None:
+def test_the_required_confidence_is_set_by_field() -> None:
     read = invoice(purchase_order="77")
     assert codes(read, ValidationSettings(confidence={"default": 95.0})) == []
     assert codes(read, ValidationSettings(confidence={"default": 80.0, "vendor": 96.0})) == [
@@ -99,7 +99,7 @@ def test_confidence_is_asked_by_field() -> None:
 
 
 @pytest.mark.parametrize("total", ["0", "-5.00"])
-def test_only_a_credit_note_may_be_negative(total: str) -> None:
+def test_only_a_credit_note_can_be_negative(total: str) -> None:
     assert codes(invoice(total=total)) == ["total_not_positive"]
     assert codes(replace(invoice(total=total), kind=InvoiceKind.CREDIT_NOTE)) == []
     (issue,) = check(as_json(total=total), CHECKS, TODAY)
@@ -120,7 +120,7 @@ def test_only_a_credit_note_may_be_negative(total: str) -> None:
         ({"tax": "19.00"}, []),
     ],
 )
-def test_subtotal_and_tax_make_the_total(parts: dict[str, str], issue: list[str]) -> None:
+def test_subtotal_and_tax_add_up_to_the_total(parts: dict[str, str], issue: list[str]) -> None:
     assert codes(invoice(**parts)) == issue
 
 
@@ -134,13 +134,13 @@ def test_subtotal_and_tax_make_the_total(parts: dict[str, str], issue: list[str]
         ("JPY", "1000.5", "1000.5", ["too_many_digits", "too_many_digits"]),
     ],
 )
-def test_a_cent_is_the_currencys_own(
+def test_the_tolerance_is_in_minor_units_of_the_currency(
     currency: str, subtotal: str, total: str, issue: list[str]
 ) -> None:
     assert codes(invoice(currency=currency, subtotal=subtotal, total=total)) == issue
 
 
-def test_lines_make_the_subtotal_or_the_total() -> None:
+def test_line_items_add_up_to_the_subtotal_or_the_total() -> None:
     read = invoice(subtotal="100.00", tax="19.00")
     assert codes(replace(read, line_items=(item("60"), item("40")))) == []
     assert codes(replace(read, line_items=(item("79"), item("40")))) == []  # with tax
@@ -149,14 +149,14 @@ def test_lines_make_the_subtotal_or_the_total() -> None:
     assert codes(replace(read, line_items=(item("60"), unknown))) == []
 
 
-def test_a_line_that_is_no_product_is_only_flagged() -> None:
+def test_a_line_whose_amount_is_not_the_product_is_only_a_note() -> None:
     found = replace(invoice(), line_items=(item("119.00", "3", "40.00"),))
     (issue,) = check(found, CHECKS, TODAY)
     assert (issue.code, issue.severity) == ("line_is_not_the_product", Severity.FLAG)
     assert outcome(found, (issue,), approved=False) is Outcome.VALID
 
 
-def test_due_dates() -> None:
+def test_due_dates_are_checked() -> None:
     assert codes(invoice(due_date="2026-04-01")) == []
     (late,) = check(invoice(due_date="2026-03-31"), CHECKS, TODAY)
     assert (late.code, late.severity) == ("past_due", Severity.FLAG)
@@ -173,9 +173,7 @@ def test_due_dates() -> None:
     tax=st.decimals(0, 10**12, places=2),
     off=st.decimals(-10, 10, places=2),
 )
-def test_a_sum_is_right_to_the_cent_and_no_further(
-    subtotal: Decimal, tax: Decimal, off: Decimal
-) -> None:
+def test_sums_are_checked_to_the_cent(subtotal: Decimal, tax: Decimal, off: Decimal) -> None:
     total = subtotal + tax + off
     found = codes(invoice(subtotal=str(subtotal), tax=str(tax), total=str(total)))
     assert ("total_is_not_the_sum" in found) == (abs(off) > Decimal("0.01"))
@@ -191,7 +189,7 @@ def test_a_sum_is_right_to_the_cent_and_no_further(
         ("vendor", " Acme \n GmbH ", "Acme GmbH"),
     ],
 )
-def test_corrections_take_canonical_form(name: str, text: str, value: str) -> None:
+def test_corrections_are_stored_in_canonical_form(name: str, text: str, value: str) -> None:
     assert canonical(name, text) == value
 
 
@@ -205,9 +203,7 @@ def test_corrections_take_canonical_form(name: str, text: str, value: str) -> No
         ("colour", "red", "unknown_field"),
     ],
 )
-def test_corrections_that_are_none_are_refused_with_a_remedy(
-    name: str, text: str, code: str
-) -> None:
+def test_invalid_corrections_are_refused_with_a_remedy(name: str, text: str, code: str) -> None:
     with pytest.raises(RejectedInput) as refused:
         canonical(name, text)
     assert refused.value.code == code
@@ -237,7 +233,7 @@ class TestRules:
             "total * 2 == 238.00 if currency == 'EUR' else False",
         ],
     )
-    def test_hold_where_they_are_true(self, expression: str) -> None:
+    def test_apply_to_invoices_for_which_they_are_true(self, expression: str) -> None:
         assert self.issues(expression) == ["REVIEW: said"]
         assert self.issues(f"not ({expression})") == []
 
@@ -246,7 +242,7 @@ class TestRules:
             "REVIEW: said"
         ]
 
-    def test_a_rule_that_cannot_be_worked_out_asks_for_a_person(self) -> None:
+    def test_a_rule_that_cannot_be_evaluated_needs_review(self) -> None:
         (said,) = self.issues("tax / total > 1", severity="FLAG")
         assert said.startswith("REVIEW: the rule 'tax / total > 1' could not be evaluated")
 
@@ -265,7 +261,7 @@ class TestRules:
             ('[{"name": "a", "message": "m", "expression": "1", "colour": "red"}]', "colour"),
         ],
     )
-    def test_a_rules_file_with_a_fault_names_it(self, content: str, said: str) -> None:
+    def test_an_error_in_a_rules_file_is_named(self, content: str, said: str) -> None:
         with pytest.raises(ConfigurationError) as refused:
             parse_rules(content)
         assert said in str(refused.value)

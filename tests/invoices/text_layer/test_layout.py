@@ -57,7 +57,7 @@ def test_samples_are_the_same_bytes_every_time() -> None:
 
 
 @pytest.mark.parametrize("sample", READ, ids=[one.name for one in READ])
-def test_samples_are_read_to_the_letter(sample: Sample) -> None:
+def test_samples_are_read_exactly(sample: Sample) -> None:
     (invoice,) = read(sample.content)
     assert {name: invoice.text(name) for name in sample.fields} == dict(sample.fields)
     assert all(not one.doubt for one in invoice.readings.values())
@@ -74,7 +74,7 @@ def test_the_answer_is_one_that_textracts_model_describes() -> None:
     assert not report.has_errors(), report.generate_report()
 
 
-def test_two_invoices_of_one_file_are_two() -> None:
+def test_two_invoices_in_one_file_are_two() -> None:
     first, second = read(SAMPLES["two-invoices.pdf"].content)
     assert (first.text("invoice_number"), second.text("invoice_number")) == (
         "RE-88300",
@@ -82,7 +82,7 @@ def test_two_invoices_of_one_file_are_two() -> None:
     )
 
 
-def test_an_unclear_date_is_in_doubt() -> None:
+def test_an_ambiguous_date_is_uncertain() -> None:
     (invoice,) = read(SAMPLES["unclear-date.pdf"].content)
     assert invoice.readings["invoice_date"].doubt
 
@@ -121,7 +121,7 @@ def test_a_value_stands_beside_or_below_its_label(
         [(0.1, 0.2, "Invoice"), (0.1, 0.6, "77-A")],
     ],
 )
-def test_what_only_looks_like_a_label_names_nothing(texts: list[tuple[float, float, str]]) -> None:
+def test_text_that_only_resembles_a_label_is_ignored(texts: list[tuple[float, float, str]]) -> None:
     assert not {"INVOICE_RECEIPT_ID", "TOTAL"} & set(found(*texts))
 
 
@@ -137,7 +137,7 @@ def test_the_receiver_is_not_the_vendor() -> None:
     assert found(*page)["RECEIVER_NAME"] == "Somebody Else Ltd"
 
 
-def test_a_mail_address_bears_out_a_name() -> None:
+def test_an_email_address_confirms_a_name() -> None:
     page = [
         (0.1, 0.05, "The best of all wholesalers"),
         (0.1, 0.08, "Azure Interior"),
@@ -146,7 +146,7 @@ def test_a_mail_address_bears_out_a_name() -> None:
     assert found(*page)["VENDOR_NAME"] == "Azure Interior"
 
 
-def test_words_make_lines_from_the_top_and_pieces_from_the_left() -> None:
+def test_words_form_lines_from_the_top_and_pieces_from_the_left() -> None:
     page = lines((0.5, 0.3, "right"), (0.1, 0.3, "left one"), (0.1, 0.1, "first"))
     assert [[piece.text for piece in line.pieces] for line in lines_of(page)] == [
         ["first"],
@@ -154,7 +154,7 @@ def test_words_make_lines_from_the_top_and_pieces_from_the_left() -> None:
     ]
 
 
-def test_no_real_invoice_has_a_wrong_field_that_nobody_is_asked_about() -> None:
+def test_wrong_fields_of_real_invoices_always_need_review() -> None:
     for path in sorted(corpus("invoices").glob("*.pdf")):
         (truth,) = json.loads(path.with_suffix(".json").read_text())
         (invoice,) = read(path.read_bytes())

@@ -1,4 +1,4 @@
-"""The words by which invoices name their fields and columns, in the languages that are read.
+"""The labels of fields and the headings of columns on invoices.
 
 English, German, French, Dutch, Spanish, Italian, Portuguese and Swedish. Types are Textract's:
 https://docs.aws.amazon.com/textract/latest/dg/invoices-receipts.html
@@ -15,7 +15,7 @@ _INVOICE = (
     r"(?:tax |vat |sales |commercial |proforma |pro-forma )?(?:invoice|bill|receipt|document)"
 )
 
-#: (type, what a label is, how surely), the more particular before the more general.
+#: (type, pattern of the label, confidence in percent); specific labels come before general ones.
 _LABELS: Final = (
     (
         "DUE_DATE",
@@ -142,7 +142,7 @@ AMOUNT_TYPES: Final = frozenset(
         "SHIPPING_HANDLING_CHARGE",
     }
 )
-#: A currency may stand within a label of an amount: "Total EUR", "Total (USD)".
+#: A currency can be part of the label of an amount: "Total EUR", "Total (USD)".
 _CURRENCY = r"\s*(?:\(?(?-i:[A-Z]{3}|US\$|[$€£¥])\)?)?"
 LABELS: Final = tuple(
     (
@@ -196,7 +196,7 @@ ACCOUNT_HOLDER: Final = re.compile(
     re.IGNORECASE,
 )
 
-#: Columns of a table of items by their heading.
+#: (type, pattern of the heading) of the columns of line items.
 COLUMNS: Final = tuple(
     (kind, re.compile(pattern, re.IGNORECASE))
     for kind, pattern in (

@@ -1,8 +1,8 @@
-"""Words with their places become AnalyzeExpense's answer: by labels, columns and parties' looks.
+"""Makes AnalyzeExpense's response from words and their positions.
 
-The answer has the shape of Textract's, Blocks and geometry included. Like Textract this reports
-what stands there and does not interpret it; how sure it is of a field depends on how plainly the
-field is named and how near its value stands.
+The response has Textract's format, including Blocks and geometry. Like Textract's it gives the
+printed text, without interpreting it. The confidence of a field depends on how clear its label is
+and how near its value is.
 https://docs.aws.amazon.com/textract/latest/dg/expensedocuments.html
 """
 
@@ -28,13 +28,13 @@ from finops.invoices.text_layer.tables import Item, items_of
 from finops.invoices.text_layer.words import Line, PageWords, Piece, Word, lines_of
 
 _BLOCKS: Final = UUID("6ba7b812-9dad-11d1-80b4-00c04fd430c8")
-#: How far below its label a value may stand, in heights of the label.
+#: How far below its label a value can be, in heights of the label.
 _BELOW: Final = 3.2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
-    """A summary field: its type, value and label, and how sure the type is."""
+    """A summary field: its type, value and label, and the confidence in percent."""
 
     type: str
     value: Piece
@@ -44,7 +44,7 @@ class Summary:
 
 
 def analyze_expense(pages: Sequence[PageWords]) -> dict[str, Any]:
-    """AnalyzeExpense's answer to a document of these pages."""
+    """AnalyzeExpense's response for a document with these pages."""
     lined = [lines_of(page) for page in pages]
     vendor = vendor_of(lined)
     return {
@@ -77,14 +77,14 @@ def _document(number: int, lines: Sequence[Line], vendor: Party | None) -> dict[
 
 
 def _labelled(lines: Sequence[Line], table: range) -> Iterator[Summary]:
-    """What stands beside or below a label."""
+    """The values beside or below labels."""
     taken: set[int] = set()
     for at, line in enumerate(lines):
         for index, piece in enumerate(line.pieces):
             if id(piece) in taken:
                 continue
             for label, kind, sure in _labels(piece):
-                # What names a column names no field; sums may stand among the rows.
+                # A heading of the table is not a label; but sums can be among the rows.
                 if at in table and (kind not in AMOUNT_TYPES or len(line.pieces) > 2):
                     continue
                 found = _value(lines, at, index, label, kind, below=at not in table)
@@ -100,7 +100,7 @@ def _labelled(lines: Sequence[Line], table: range) -> Iterator[Summary]:
 
 
 def _labels(piece: Piece) -> Iterator[tuple[Piece, str, float]]:
-    """What a piece may be a label of; the words of the label."""
+    """The labels that a piece can start with: words, type and confidence."""
     text = piece.text
     for kind, pattern, sure in LABELS:
         match = pattern.match(text)
@@ -124,14 +124,14 @@ def _is_label(piece: Piece) -> bool:
 def _value(
     lines: Sequence[Line], at: int, index: int, label: Piece, kind: str, *, below: bool
 ) -> tuple[Piece, float] | None:
-    """The value of a label, and how near it stands: in its piece, to its right, or below."""
+    """The value of a label, in its piece, to its right or below, with a confidence by distance."""
     line = lines[at]
     piece = line.pieces[index]
     rest = Piece(piece.words[len(label.words) :]) if len(label.words) < len(piece.words) else None
     if rest and (value := _fitting(rest, kind)):
         return value, 99.0
     if rest and kind not in AMOUNT_TYPES and kind != "PAYMENT_TERMS":
-        # "Date of birth", "Invoice address": it only begins like a label.
+        # "Date of birth", "Invoice address" only start like a label.
         return None
     for far, other in enumerate(line.pieces[index + 1 :]):
         if value := _fitting(other, kind):
@@ -157,7 +157,7 @@ def _names_amount(piece: Piece) -> bool:
 
 
 def _fitting(piece: Piece, kind: str) -> Piece | None:
-    """The part of a piece that can be a value of the type."""
+    """The part of a piece that can be a value of this type."""
     text = piece.text
     if kind in AMOUNT_TYPES:
         if not AMOUNT.fullmatch(text.strip(" :")) or not re.search(r"\d", text):
@@ -192,7 +192,7 @@ def _identifier(piece: Piece) -> Piece | None:
 
 
 def _vat_number(piece: Piece) -> Piece | None:
-    """Letters of a country, then digits, perhaps in groups."""
+    """A country's letters, then digits, possibly in groups."""
     count = 0
     while count < len(piece.words) and re.fullmatch(
         r"[A-Z]{2,3}|[A-Z]{0,3}[\d.\-]+[A-Z\d.\-]*", piece.words[count].text
@@ -212,7 +212,7 @@ def _words_at(piece: Piece, start: int, end: int) -> Piece:
 
 
 def _others(lines: Sequence[Line], taken: set[int]) -> Iterator[Summary]:
-    """Labels that are nobody's, as `Phone: 555`: kept as OTHER."""
+    """Values with any other label, such as `Phone: 555`, as OTHER."""
     for line in lines:
         for index, piece in enumerate(line.pieces):
             text = piece.text
@@ -230,7 +230,7 @@ def _others(lines: Sequence[Line], taken: set[int]) -> Iterator[Summary]:
 
 
 def _party(group: str, party: Party) -> Iterator[Summary]:
-    """A party's name and address, as fields of its group and by themselves."""
+    """A party's name and address, as Textract gives them: in its group and as own types."""
     yield Summary(type="NAME", value=party.name, sure=party.sure, group=group)
     yield Summary(type=f"{group}_NAME", value=party.name, sure=party.sure)
     if party.address:

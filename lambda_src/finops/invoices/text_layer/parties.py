@@ -1,4 +1,4 @@
-"""Who sent an invoice and to whom, by what names of companies look like and where they stand."""
+"""The vendor and the receiver of an invoice, by the look and the position of company names."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from finops.invoices.text_layer.words import Line, Piece
 _DOMAIN: Final = re.compile(
     r"(?:@|www\.|https?://)(?:www\.)?([a-z0-9-]+(?:\.[a-z0-9-]+)*)\.[a-z]{2,}", re.IGNORECASE
 )
-#: Where mail comes from that says nothing about who sent it.
+#: Domains that say nothing about the sender.
 _PROVIDERS: Final = frozenset(
     {"gmail", "outlook", "hotmail", "yahoo", "gmx", "icloud", "example", "mail", "web", "tcpdf"}
 )
@@ -37,14 +37,14 @@ _ADDRESS: Final = re.compile(
     r"\bcalle\b|\bvia\b|\brua\b|box \d|suite|floor|p\.?o\.? box",
     re.IGNORECASE,
 )
-#: Percent.
+#: Percent: words read with less confidence at the start of a name are noise.
 _NOISE: Final = 60.0
 _BANK: Final = re.compile(r"\bbank|sparkasse|banque|\biban\b|\bbic\b|swift", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Party:
-    """A party's name, the lines of its address, and how sure it is that it is this party."""
+    """A party's name, the lines of its address, and the confidence in percent."""
 
     name: Piece
     address: tuple[Piece, ...] = ()
@@ -52,11 +52,11 @@ class Party:
 
 
 def vendor_of(pages: Sequence[Sequence[Line]]) -> dict[int, Party]:
-    """The vendor, by the numbers of the pages on which the name stands.
+    """The vendor for each page, by page number, that shows its name.
 
-    Points are given for a legal form, a name that mail and web addresses or the account holder
-    bear out, large letters at the top, and standing at the top and at the foot. Who receives the
-    invoice gets none.
+    A name gets points for a legal form, for matching an e-mail or web address or the account
+    holder, for large letters at the top, and for appearing at the top and at the bottom. The
+    receiver's name gets none.
     """
     text = "\n".join(line.text for lines in pages for line in lines)
     domains = {
@@ -93,7 +93,7 @@ def vendor_of(pages: Sequence[Sequence[Line]]) -> dict[int, Party]:
             points[key] += 1.5
     found = _best(points, seen)
     if len(pages) > 1:
-        # A document may hold invoices of several vendors.
+        # A document can contain invoices of several vendors.
         for number, lines in enumerate(pages, 1):
             if number not in found and (alone := vendor_of([lines])):
                 found[number] = alone[1]
@@ -103,7 +103,7 @@ def vendor_of(pages: Sequence[Sequence[Line]]) -> dict[int, Party]:
 def _best(
     points: dict[str, float], seen: dict[str, list[tuple[int, Piece, Sequence[Line], int]]]
 ) -> dict[int, Party]:
-    """The name with the most points, as it stands on each page; none where none has enough."""
+    """The name with the most points, on each of its pages; none if no name has enough."""
     if not points:
         return {}
     ranked = sorted(points, key=lambda key: -points[key])
@@ -122,9 +122,9 @@ def _points(piece: Piece, usual: float, domains: set[str], holders: set[str], ke
     found = 0.0
     if LEGAL_FORM.search(piece.text):
         found += 2.5
-    plain = re.sub(r"[^a-z0-9]", "", key)
-    if plain and any(
-        plain in domain or (len(domain) > 4 and domain in plain) for domain in domains
+    letters = re.sub(r"[^a-z0-9]", "", key)
+    if letters and any(
+        letters in domain or (len(domain) > 4 and domain in letters) for domain in domains
     ):
         found += 3.0
     if key in holders:
@@ -141,7 +141,7 @@ def _points(piece: Piece, usual: float, domains: set[str], holders: set[str], ke
 
 
 def _names(line: Line) -> Iterator[Piece]:
-    """Pieces of a line that may be the name of a company."""
+    """The pieces of a line that can be the name of a company."""
     for piece in line.pieces:
         part = _first_part(piece)
         text = part.text
@@ -159,17 +159,17 @@ def _names(line: Line) -> Iterator[Piece]:
 
 
 def _first_part(piece: Piece) -> Piece:
-    """What stands before a dash: "Acme AG - Street 1 - City" is Acme AG."""
+    """The text before a dash: "Acme AG - Street 1 - City" gives Acme AG."""
     first = _SPLIT.split(piece.text)[0]
     words = list(piece.words[: max(1, len(first.split()))])
-    # A logo beside the name is recognized as signs that nobody wrote.
+    # Text recognition makes odd characters of a logo beside the name.
     while len(words) > 1 and words[0].confidence < _NOISE:
         del words[0]
     return Piece(tuple(words))
 
 
 def receiver_of(lines: Sequence[Line]) -> Party | None:
-    """Whom the invoice is for, where a label says so."""
+    """The receiver of the invoice, if a label names it."""
     for at, line in enumerate(lines):
         for index, piece in enumerate(line.pieces):
             label = piece.text.rstrip(": ")
@@ -184,7 +184,7 @@ def receiver_of(lines: Sequence[Line]) -> Party | None:
 
 
 def _received(lines: Sequence[Line]) -> set[int]:
-    """The words of the receivers' blocks, by label or by standing in an envelope's window."""
+    """The first words of the receivers' lines: below a label, or in an envelope's window."""
     found: set[int] = set()
     for at, line in enumerate(lines):
         for piece in line.pieces:
@@ -195,16 +195,16 @@ def _received(lines: Sequence[Line]) -> set[int]:
         if not 0.13 <= first.top <= 0.26 or first.left > 0.6 or len(_SPLIT.split(first.text)) > 1:
             continue
         block = [first, *_below(lines, at, first)]
-        apart = at == 0 or first.top - lines[at - 1].bottom > 1.2 * first.height
+        separate = at == 0 or first.top - lines[at - 1].bottom > 1.2 * first.height
         postcode = any(re.search(r"\b\d{4,6}\b|\b[A-Z]{1,2}\d", one.text) for one in block[1:])
-        if apart and 3 <= len(block) <= 7 and postcode and not _speaks(block):
+        if separate and 3 <= len(block) <= 7 and postcode and not _has_contact(block):
             found |= {id(one.words[0]) for one in block}
             break
     return found
 
 
-def _speaks(block: Sequence[Piece]) -> bool:
-    """Whether a block gives phones, mails or accounts, as only who sends it does."""
+def _has_contact(block: Sequence[Piece]) -> bool:
+    """Whether a block has a phone number, an e-mail address or an account: the sender's."""
     return any(
         re.search(r"@|www\.|tel|phone|fax|iban|vat|tva|btw|ust", one.text, re.IGNORECASE)
         for one in block
@@ -212,7 +212,7 @@ def _speaks(block: Sequence[Piece]) -> bool:
 
 
 def _below(lines: Sequence[Line], at: int, piece: Piece) -> Iterator[Piece]:
-    """What stands below a piece, in a block with its left end."""
+    """The pieces below a piece, in a block aligned with its left end."""
     bottom = piece.bottom
     for line in lines[at + 1 : at + 8]:
         if line.top - bottom > 1.6 * piece.height:

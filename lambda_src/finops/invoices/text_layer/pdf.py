@@ -1,7 +1,6 @@
-"""Reading a PDF's own text, where it has one, without Textract: by the rules of `expense_layout`.
+"""Reads the text of a PDF that has some, without Textract.
 
-The local cloud's Textract reads by the same rules, so there the two agree by construction on
-documents that have text.
+The local cloud's Textract uses the same rules, so both engines agree there on documents with text.
 """
 
 from __future__ import annotations
@@ -12,14 +11,14 @@ from typing import Any, BinaryIO, Final
 from finops.invoices.text_layer.layout import analyze_expense
 from finops.invoices.text_layer.words import PageWords, Word
 
-#: A page with fewer characters is an image with, perhaps, a stamp.
+#: A page with fewer characters is an image, perhaps with a stamp.
 _FEWEST: Final = 30
-#: Fonts without a map to Unicode give these.
+#: The largest share of characters that fonts without a map to Unicode give.
 _UNREADABLE: Final = 0.1
 
 
 def analyze_text_layer(file: BinaryIO) -> dict[str, Any] | None:
-    """AnalyzeExpense's answer from the text of a PDF; None where a page has no real text."""
+    """AnalyzeExpense's response from the text of a PDF; None if a page has no usable text."""
     pages = []
     for page in pages_of(file):
         if page is None:
@@ -29,7 +28,7 @@ def analyze_text_layer(file: BinaryIO) -> dict[str, Any] | None:
 
 
 def pages_of(file: BinaryIO) -> Iterator[PageWords | None]:
-    """The words of each page of a PDF; None for a page without a real text layer."""
+    """The words of each page of a PDF; None for a page without usable text."""
     import pypdfium2
 
     with pypdfium2.PdfDocument(file) as document:
@@ -47,7 +46,7 @@ def _words(page: Any) -> PageWords | None:
     if page.get_rotation():
         return None
     width, height = page.get_size()
-    # Boxes that a page inherits are not found here: its size is right all the same.
+    # pypdfium2 does not find a box that a page inherits; its size is right all the same.
     found = page.get_cropbox(fallback_ok=False) or page.get_mediabox(fallback_ok=False)
     left, bottom = found[:2] if found else (0.0, 0.0)
     right, top = left + width, bottom + height
@@ -89,7 +88,7 @@ def _words(page: Any) -> PageWords | None:
             if x1 <= x0 or x1 < left or x0 > right or y1 < bottom or y0 > top:
                 continue
             size = y1 - y0
-            # Letters far apart, or on another line, are of other words.
+            # Letters far apart, or on another line, belong to different words.
             if letters and (x0 > box[2] + 0.3 * size or x1 < box[0] or abs(y0 - box[1]) > size / 2):
                 end_word()
             if letters:

@@ -1,4 +1,4 @@
-"""Tables of items: a row of headings, and what stands below each of them."""
+"""Tables of line items: a row of headings and the cells below them."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import Final
 from finops.invoices.text_layer.labels import AMOUNT, AMOUNT_TYPES, COLUMNS, LABELS
 from finops.invoices.text_layer.words import Line, Piece, Word
 
-#: Columns that hold numbers, and so are aligned at their right.
+#: Columns of numbers, which are aligned at the right.
 _NUMBERS: Final = frozenset({"QUANTITY", "UNIT_PRICE", "PRICE", "TAX", "DISCOUNT"})
-#: What Textract calls the columns; others are OTHER.
+#: Textract's types of columns; others are OTHER.
 _TYPES: Final = frozenset({"ITEM", "QUANTITY", "UNIT_PRICE", "PRICE", "PRODUCT_CODE"})
-#: A row further below than this many heights is of something else.
+#: A row further below than this many heights does not belong to the table.
 _FAR: Final = 7.0
-#: What goes on with an item stands close below it.
+#: A further line of an item is at most this many heights below it.
 _NEAR: Final = 2.6
 
 
@@ -35,12 +35,12 @@ class _Column:
 
 
 def items_of(lines: Sequence[Line]) -> tuple[list[Item], range]:
-    """The items of a page's first table, and the lines that it goes over."""
+    """The items of a page's first table, and the range of its lines."""
     for at, line in enumerate(lines):
         columns = _columns(line)
         kinds = {column.type for column in columns}
         if "PRICE" not in kinds and "UNIT_PRICE" in kinds:
-            # A single price is the line's.
+            # A single price is the amount of the line.
             last = max(i for i, column in enumerate(columns) if column.type == "UNIT_PRICE")
             columns[last] = _Column("PRICE", columns[last].heading)
             kinds = {column.type for column in columns}
@@ -52,7 +52,7 @@ def items_of(lines: Sequence[Line]) -> tuple[list[Item], range]:
 
 
 def _columns(line: Line) -> list[_Column]:
-    """The headings that a line is made of; none where it holds much else."""
+    """The headings in a line; none if most of the line is something else."""
     words = line.whole.words
     found: list[_Column] = []
     used = at = 0
@@ -73,7 +73,7 @@ def _columns(line: Line) -> list[_Column]:
 
 
 def _distinct(columns: list[_Column]) -> list[_Column]:
-    """The last of several prices is the line's, and a first of two names is the article's code."""
+    """The last of several prices is the line's amount; the first of two names is a product code."""
     names = [i for i, column in enumerate(columns) if column.type == "ITEM"]
     if len(names) > 1 and all(column.type != "PRODUCT_CODE" for column in columns):
         columns[names[0]] = _Column("PRODUCT_CODE", columns[names[0]].heading)
@@ -89,7 +89,7 @@ def _distinct(columns: list[_Column]) -> list[_Column]:
 def _rows(
     lines: Sequence[Line], header: int, columns: Sequence[_Column]
 ) -> tuple[list[list[Line]], int]:
-    """The lines of each item: one with a price, and what goes on below it."""
+    """The lines of each item: one with a price, and its further lines."""
     rows: list[list[Line]] = []
     bottom, height = lines[header].bottom, lines[header].whole.height
     waiting: list[Line] = []
@@ -104,13 +104,13 @@ def _rows(
                 break
             waiting = []
         elif _has_price(line, columns):
-            # What stands close above a price, and far from the last one, begins its item.
+            # Lines directly above the first price belong to its item.
             rows.append([*waiting, line] if not rows else [line])
             if rows and waiting and len(rows) > 1:
                 rows[-2] += waiting
             waiting = []
         elif rows and len(line.pieces) > 2:
-            break  # no description goes over several columns: this is a footer
+            break  # a description has no more than two columns: this is a footer
         elif rows:
             waiting.append(line)
         bottom, end = line.bottom, at + 1
@@ -120,7 +120,7 @@ def _rows(
 
 
 def _fills(line: Line, columns: Sequence[_Column]) -> bool:
-    """Whether a line has a name, a count and a price, as "Freight 1 20.00" has."""
+    """Whether a line has a name, a quantity and a price, such as "Freight 1 20.00"."""
     kinds = {kind for kind, _, _ in _cells([line], columns)}
     return "PRICE" in kinds and bool(kinds & {"QUANTITY", "UNIT_PRICE"}) and "ITEM" in kinds
 
@@ -136,7 +136,7 @@ def _is_sum(line: Line) -> bool:
 
 
 def _ends_table(line: Line) -> bool:
-    """A sum with its amount ends a table, but for sums in between."""
+    """Whether a sum ends the table; a subtotal does not."""
     return not re.match(r"(?:sub|zwischen|sous|del)", line.text.strip(), re.IGNORECASE)
 
 
@@ -171,7 +171,7 @@ def _cells(
 
 
 def _parts(piece: Piece, columns: Sequence[_Column]) -> Iterator[Piece]:
-    """A piece that lies under several headings falls apart where the next one begins."""
+    """Splits a piece under several headings where the next column starts."""
     under = [column for column in columns if column.heading.overlaps(piece)]
     numbers = [column for column in under if column.type in _NUMBERS]
     if len(under) < 2 or not numbers:

@@ -1,4 +1,4 @@
-"""Words on a page, and how they make lines and, in a line, pieces that belong together."""
+"""The words of a page, their lines, and the pieces of a line that belong together."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Final
 
-#: A gap wider than this many heights of a letter parts a line into pieces.
+#: A gap wider than this many letter heights starts another piece.
 _GAP: Final = 1.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Word:
-    """A word and where it stands: ratios of the page's width and height, from its top left."""
+    """A word and its box, as ratios of the page's width and height from the top left."""
 
     text: str
     left: float
@@ -24,7 +24,7 @@ class Word:
 
     @property
     def height(self) -> float:
-        """Of the word's box."""
+        """The height of the box."""
         return self.bottom - self.top
 
     @property
@@ -43,7 +43,7 @@ class PageWords:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Words of a line that stand close together."""
+    """Words of a line that are close together."""
 
     words: tuple[Word, ...]
 
@@ -74,7 +74,7 @@ class Piece:
 
     @property
     def height(self) -> float:
-        """Of its letters."""
+        """The height of its letters."""
         return median(word.height for word in self.words)
 
     @property
@@ -84,11 +84,11 @@ class Piece:
 
     @property
     def confidence(self) -> float:
-        """Of its least sure word."""
+        """The lowest confidence of its words, in percent."""
         return min(word.confidence for word in self.words)
 
     def overlaps(self, other: Piece) -> bool:
-        """Whether the two stand above one another, at least in part."""
+        """Whether one is above the other, at least partly."""
         return min(self.right, other.right) > max(self.left, other.left)
 
 
@@ -100,7 +100,7 @@ class Line:
 
     @property
     def text(self) -> str:
-        """All of it."""
+        """The text of all pieces."""
         return " ".join(piece.text for piece in self.pieces)
 
     @property
