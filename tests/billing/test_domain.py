@@ -94,7 +94,7 @@ def test_a_millionth_that_is_missing_is_said() -> None:
         read_sums={"EUR": Decimal("1.000001")},
         stored_sums={"EUR": Decimal(1)},
     )
-    assert tally.imbalance() == "EUR 1.000001 was read, but 1 is held"
+    assert tally.imbalance() == "EUR 1.000001 was read, but 1 is accounted for"
 
 
 def test_what_is_open_may_be_tried_again() -> None:

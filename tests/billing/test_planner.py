@@ -12,8 +12,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from finops.billing import reader
+from finops.billing.file_bytes import decompressed
 from finops.billing.planner import Part, plan_parts
-from finops.billing.reader import CsvTable, open_csv, open_part, plain_bytes
+from finops.billing.reader import CsvTable, open_csv, open_part
 
 HEADER = "id,name,amount"
 
@@ -114,7 +115,7 @@ def test_a_small_file_is_one_part_to_its_end() -> None:
 def test_a_compressed_file_is_cut_in_what_it_holds(step: int) -> None:
     plain = f"{HEADER}\n".encode() + b"".join(b"%d,name,%d\n" % (n, n) for n in range(500))
     planned = plan(gzip.compress(plain), 1000)
-    stream = plain_bytes(io.BytesIO(gzip.compress(plain)))
+    stream, _ = decompressed(io.BytesIO(gzip.compress(plain)))
     pieces = []
     while piece := stream.read(step):
         pieces.append(piece)

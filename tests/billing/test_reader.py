@@ -19,8 +19,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from finops.billing import reader, schemas
-from finops.billing.reader import CsvTable, Format, Readable, open_csv, open_part
+from finops.billing import file_bytes, reader, schemas
+from finops.billing.file_bytes import Readable
+from finops.billing.reader import CsvTable, Format, open_csv, open_part
 from finops.shared.errors import RejectedInput
 
 HEADER = "id,name,amount"
@@ -86,8 +87,11 @@ def refusal(content: str | bytes) -> RejectedInput:
 @contextmanager
 def limits(*, record: int, piece: int) -> Iterator[None]:
     """Small limits, so that small inputs come to them."""
-    with patch.multiple(
-        reader, LONGEST_RECORD=record, _SURELY_TOO_LONG=4 * record + 1, _PIECE=piece
+    with (
+        patch.multiple(
+            reader, LONGEST_RECORD=record, _SURELY_TOO_LONG=4 * record + 1, _PIECE=piece
+        ),
+        patch.object(file_bytes, "_PIECE", piece),
     ):
         yield
 
@@ -254,7 +258,7 @@ class TestRefusals:
             (b'id,"na"me,amount\n1,a,2\n', "stray_quote", "line 1"),
             (b"id,\x81\n1,2\n", "invalid_encoding", "line 1"),
             (b"id," + b"x" * 300_000 + b"\n", "no_header", "line 1"),
-            (b"\x1f\x8b", "corrupt_gzip", "ends early"),
+            (b"\x1f\x8b", "corrupt_gzip", "is incomplete"),
             (b"\x1f\x8bgarbage", "corrupt_gzip", "damaged"),
         ],
     )

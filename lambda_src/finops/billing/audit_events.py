@@ -1,4 +1,4 @@
-"""What the billing flow tells the audit trail."""
+"""The audit events of the billing flow."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from finops.shared.audit import AuditEvent, digest, rfc3339
 from finops.shared.errors import FinOpsError
 
 STREAM: Final = "billing"
-#: Who did what S3 names nobody for.
+#: The actor where S3 names no principal.
 LOADER: Final = "load-billing-file"
 
 _ACTIONS: Final = {
@@ -22,7 +22,7 @@ _ACTIONS: Final = {
 
 
 def ended_event(entry: FileEntry, now: datetime) -> AuditEvent | None:
-    """A file was `loaded`, `rejected` or `superseded`; None while it is on its way."""
+    """A file was `loaded`, `rejected` or `superseded`; None while it is in progress."""
     action = _ACTIONS.get(entry.status)
     if action is None:
         return None
@@ -56,7 +56,7 @@ def ended_event(entry: FileEntry, now: datetime) -> AuditEvent | None:
 def failed_event(
     entry: FileEntry, error: FinOpsError, now: datetime, attempt: str = ""
 ) -> AuditEvent:
-    """An attempt to load a file failed; the one of this moment, unless it has a name."""
+    """An attempt to load a file failed; `attempt` names it, else the time does."""
     return _event(
         entry,
         "failed",
@@ -79,7 +79,7 @@ def retried_event(entry: FileEntry, actor: str, now: datetime) -> AuditEvent:
 
 
 def reconverted_event(done: Reconversion) -> AuditEvent:
-    """A person had bills converted again, with other rates."""
+    """A person converted bills again, with the rates that are known now."""
     return AuditEvent(
         stream=STREAM,
         action="bills.reconverted",

@@ -1,4 +1,4 @@
-"""Rows on their way to the database: as many as one Data API request may carry."""
+"""Batches of rows: as many as fit one Data API request."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from finops.billing.rows import Row
 from finops.billing.schemas import Schema
 from finops.shared.money import EXACT
 
-#: 4 MiB is the Data API's limit for a request; the rest is for the statement and its other values:
+#: The Data API limits requests to 4 MiB; 64 KiB are left for the statement and its other values:
 #: https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/data-api.limitations.html
 LARGEST_DOCUMENT: Final = (4 << 20) - (64 << 10)
-#: Line numbers of so many rows fit an answer, of which 1 MiB is the limit.
+#: The line numbers of so many rows fit a response, which may have 1 MiB.
 MOST_ROWS: Final = 30_000
 _PART: Final = 250
 
@@ -27,7 +27,7 @@ _encode = msgspec.json.Encoder().encode
 
 @dataclass(slots=True)
 class Sent:
-    """A row in a batch, for when the database finds its id in this file already."""
+    """A row in a batch, kept for the quarantine in case its id is a duplicate."""
 
     line: int
     raw: str
@@ -36,7 +36,7 @@ class Sent:
 
 @dataclass(slots=True)
 class Batch:
-    """Rows of one request: what the database needs, and what is known of them here.
+    """The rows of one request, as the database takes them and as they were read.
 
     Attributes:
         document: A JSON list of rows.
@@ -57,7 +57,7 @@ class _Part:
 
 @dataclass(slots=True)
 class Batches:
-    """Collects rows into batches, counting bytes as boto3 will send them.
+    """Collects rows into batches, by the number of bytes that boto3 will send.
 
     A row is a JSON list: its line, then the values of `finops.billing.rows.Row`.
     """
@@ -70,11 +70,11 @@ class Batches:
     _count: int = 0
 
     def holds(self, key: str) -> bool:
-        """Whether a row of this key waits in the batch that is being collected."""
+        """Whether the batch that is being collected has a row with this key."""
         return key in self._keys
 
     def add(self, line: int, raw: str, row: Row) -> Iterator[Batch]:
-        """Take a row; yields a batch where one is full."""
+        """Add a row. Yields a batch once one is full."""
         if row.key:
             self._keys.add(row.key)
         self._waiting.append(Sent(line, raw, row))
@@ -82,7 +82,7 @@ class Batches:
             yield from self._close_part()
 
     def rest(self) -> Iterator[Batch]:
-        """Yields what has been collected since the last full batch."""
+        """Yield what has been collected since the last full batch."""
         if self._waiting:
             yield from self._close_part()
         if self._parts:
@@ -92,7 +92,7 @@ class Batches:
         rows, self._waiting = self._waiting, []
         part = self._part(rows)
         if part.sent > LARGEST_DOCUMENT:
-            # Wide rows, such as charges with long tags: one at a time still fits.
+            # Wide rows, such as charges with long tags: each still fits alone.
             for one in rows:
                 yield from self._append(self._part([one]))
         else:
@@ -106,7 +106,7 @@ class Batches:
         self._parts.append(part)
         self._size += part.sent
         self._count += len(part.rows)
-        # A batch was taken: its keys went with it, and the database knows them from now on.
+        # A batch was taken with its keys; from now on the database finds their duplicates.
         if len(self._parts) == 1:
             self._keys = {sent.row.key for sent in part.rows if sent.row.key}
 

@@ -1,4 +1,4 @@
-"""The rules of billing files: what identifies one, which version counts, and how counts add up."""
+"""The rules of billing files: identity, versions, and how their counts and sums add up."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ RATES_PREFIX: Final = "rates/"
 
 
 class FileStatus(StrEnum):
-    """What became of a file.
+    """Where a file stands.
 
-    RECEIVED and LOADING are on their way; FAILED is tried again when its event comes again; a
-    SUPERSEDED file was replaced by a newer version of the same object, or came after it.
+    RECEIVED and LOADING files are in progress; a FAILED file is retried when its event arrives
+    again; a SUPERSEDED file was replaced by a newer version of the same object, or arrived later.
     """
 
     RECEIVED = "RECEIVED"
@@ -35,7 +35,7 @@ class FileStatus(StrEnum):
 
     @property
     def is_final(self) -> bool:
-        """Whether the same event, delivered again, has nothing left to do."""
+        """Whether nothing is left to do when the same event arrives again."""
         return self not in (FileStatus.RECEIVED, FileStatus.LOADING, FileStatus.FAILED)
 
 
@@ -44,13 +44,13 @@ class SourceObject:
     """One version of an S3 object.
 
     Attributes:
-        version_id: Of a versioned bucket, else empty.
-        etag: As S3 gave it, without quotes; tells versions apart in a bucket without versioning.
+        version_id: Empty in a bucket without versioning.
+        etag: Without quotes; distinguishes versions in a bucket without versioning.
         size: Bytes.
         order: Sorts versions of an object, and files of a dataset, by when S3 finished them: the
             event's time, then its sequencer
             (https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html).
-        principal: Who put it there, as the same event says.
+        principal: Who wrote the object, from the same event.
     """
 
     bucket: str
@@ -74,19 +74,19 @@ class SourceObject:
 
     @property
     def dataset(self) -> str:
-        """What its record ids are unique in."""
+        """The dataset in which its record ids are unique."""
         return dataset_of(self.key)
 
     @property
     def uri(self) -> str:
-        """As people and the AWS command line write it."""
+        """Such as `s3://bucket/key`."""
         return f"s3://{self.bucket}/{self.key}"
 
 
 def version_order(event_time: str, sequencer: str) -> str:
-    """Sorts as S3 wrote: the event's time, then the sequencer, which S3 pads on the left.
+    """A key that sorts objects as S3 wrote them: the event's time, then the padded sequencer.
 
-    A sequencer alone compares only events of one key, and files of a dataset have many.
+    A sequencer alone compares only events of one key, but a dataset has many.
     """
     return f"{event_time}/{sequencer.zfill(32)}"[:64]
 
@@ -94,18 +94,19 @@ def version_order(event_time: str, sequencer: str) -> str:
 def dataset_of(key: str) -> str:
     """The dataset of an object: its folder, else its name without suffixes.
 
-    `billing/acme/march.csv` is of dataset acme, `billing/march.csv.gz` of dataset march. Folders
-    that name a partition (`BILLING_PERIOD=2026-01`, as AWS Data Exports writes) do not count.
+    `billing/acme/march.csv` belongs to dataset acme, `billing/march.csv.gz` to dataset march.
+    Folders that name a partition (`BILLING_PERIOD=2026-01`, as AWS Data Exports writes them) are
+    ignored.
 
     Raises:
-        RejectedInput: the name is too long, or there is none.
+        RejectedInput: the name is empty or too long.
     """
     path = PurePosixPath(key.removeprefix(BILLING_PREFIX).removeprefix(RATES_PREFIX))
     folders = [one for one in path.parts[:-1] if "=" not in one]
     name = "/".join(folders) or path.name.split(".")[0]
     if not name or len(name) > 128:
         raise RejectedInput(
-            f"the key {key!r} names no dataset of 1 to 128 characters",
+            f"the key {key!r} has no dataset name of 1 to 128 characters",
             code="invalid_dataset",
             field="key",
             value=key,
@@ -119,12 +120,12 @@ class Quarantined:
     """A row that was not loaded.
 
     Attributes:
-        line: Physical line on which it begins, from 1.
+        line: Number of the physical line on which it begins, from 1.
         reason: A stable, snake_case name.
         field: The column at fault, or empty.
-        value: What stood there.
-        message: What is wrong and what would be right.
-        raw: The text as it stands in the file.
+        value: The value of that column.
+        message: What is wrong, and what would be right.
+        raw: The row's text in the file.
     """
 
     line: int
@@ -149,12 +150,12 @@ class Tally:
     """Counts of rows, and exact sums of their amounts by original currency.
 
     Attributes:
-        superseded: Of the unchanged ones: rows that a newer file had written already.
-        read_sums: Amounts as read from the file, of all rows that could be read.
-        stored_sums: Amounts as the database holds them, of the rows inserted or updated.
-        kept_sums: Amounts of rows that stay as they were.
-        quarantined_sums: Amounts of rows that could be read and were quarantined all the same.
-        amount_usd: USD of the rows inserted, updated or unchanged, as the database holds them.
+        superseded: How many of the unchanged rows a newer file had already written.
+        read_sums: Amounts in the file, of all rows that could be read.
+        stored_sums: Amounts in the database, of the rows inserted or updated.
+        kept_sums: Amounts of the unchanged rows.
+        quarantined_sums: Amounts of rows that could be read but were quarantined.
+        amount_usd: USD in the database, of the rows inserted, updated or unchanged.
     """
 
     read: int = 0
@@ -170,7 +171,7 @@ class Tally:
     amount_usd: Decimal = Decimal(0)
 
     def add(self, other: Tally) -> None:
-        """Add what another part of the file counted."""
+        """Add the counts and sums of another part of the file."""
         self.read += other.read
         self.inserted += other.inserted
         self.updated += other.updated
@@ -184,11 +185,11 @@ class Tally:
         add_amounts(self.quarantined_sums, other.quarantined_sums)
 
     def imbalance(self) -> str:
-        """What does not add up, or an empty text."""
+        """What does not add up; empty where everything does."""
         accounted = self.inserted + self.updated + self.unchanged + self.quarantined
         if accounted != self.read:
             return (
-                f"{self.read} rows were read, but {accounted} accounted for: inserted "
+                f"{self.read} rows were read, but {accounted} are accounted for: inserted "
                 f"{self.inserted}, updated {self.updated}, unchanged {self.unchanged}, "
                 f"quarantined {self.quarantined}"
             )
@@ -198,23 +199,23 @@ class Tally:
         for currency in sorted(held.keys() | self.read_sums.keys()):
             read, found = self.read_sums.get(currency, 0), held.get(currency, 0)
             if read != found:
-                return f"{currency} {read} was read, but {found} is held"
+                return f"{currency} {read} was read, but {found} is accounted for"
         return ""
 
     @property
     def status(self) -> FileStatus:
-        """What the file is once this is committed."""
+        """The file's status once this is committed."""
         return FileStatus.LOADED_WITH_REJECTS if self.quarantined else FileStatus.LOADED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileEntry:
-    """What the ledger holds of one version of a file.
+    """The ledger's entry for one version of a file.
 
     Attributes:
         execution: How many executions of the workflow have been started for it.
         amounts: Amounts read, by original currency.
-        amount_usd: USD of its rows as the database holds them; None until it is loaded.
+        amount_usd: USD of its rows in the database; None until it is loaded.
     """
 
     load_id: int
@@ -240,8 +241,8 @@ class ConvertedBill:
 
     Attributes:
         amount: In `currency`.
-        amount_usd: As the database holds it.
-        usd_per_unit: The rate, which is of `rate_date`.
+        amount_usd: As stored in the database.
+        usd_per_unit: The rate of `rate_date`.
     """
 
     record_id: str
@@ -261,7 +262,8 @@ class Reconversion:
         first_day: First bill date.
         last_day: Last bill date, included.
         requested_at: UTC.
-        usd_before: Of the bills that changed; `usd_after` likewise.
+        usd_before: Sum over the bills that changed, with the old rates.
+        usd_after: The same, with the new rates.
     """
 
     dataset: str

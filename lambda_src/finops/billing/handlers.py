@@ -1,4 +1,4 @@
-"""Lambda entry points of the billing flow, and the only place where it is put together."""
+"""Lambda entry points of the billing flow, and the only place that composes it."""
 
 from __future__ import annotations
 

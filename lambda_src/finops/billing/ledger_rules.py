@@ -1,4 +1,4 @@
-"""How a load ends in the ledger: loaded, superseded or refused, and told to the audit trail."""
+"""How a load ends: loaded, superseded or refused in the ledger, and recorded in the audit trail."""
 
 from __future__ import annotations
 
@@ -13,15 +13,18 @@ from finops.shared.errors import RejectedInput
 
 
 def record_outcome(audit: AuditRecorder, entry: FileEntry, now: datetime) -> None:
-    """Tell the audit trail how a file ended; again where it had ended, since that may be lost."""
+    """Record a final status in the audit trail.
+
+    A replay records it again, since the first attempt may have been lost.
+    """
     if event := ended_event(entry, now):
         audit.record(event)
 
 
 def is_superseded(transaction: LoadTransaction, entry: FileEntry, schema: Schema) -> bool:
-    """Whether a newer version of the object is loaded that replaces this one.
+    """Whether a newer version of the object, which replaces this one, is loaded.
 
-    Rows with an identity need no such rule: each remembers how new the file was that wrote it.
+    Rows with an identity don't need this rule: each stores the version of the file that wrote it.
     """
     return not schema.key and transaction.newer_version(entry) is not None
 
@@ -29,7 +32,7 @@ def is_superseded(transaction: LoadTransaction, entry: FileEntry, schema: Schema
 def enter_loaded(
     transaction: LoadTransaction, entry: FileEntry, schema: Schema, tally: Tally, uri: str
 ) -> None:
-    """Mark a file loaded, in the place of its earlier versions where these are replaced."""
+    """Enter a file as loaded; where rows have no identity, it supersedes its earlier versions."""
     transaction.finish(entry, tally.status, tally, schema=schema.name, quarantine_uri=uri)
     if not schema.key:
         transaction.supersede_older(entry)

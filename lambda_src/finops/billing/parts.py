@@ -1,7 +1,7 @@
 """Loading a large file in parts: the steps of the workflow `load_large_billing_file`.
 
-Each part is one transaction, and known to the ledger by its number: a step that is run again does
-nothing twice, and a part that failed takes none of the others along.
+Each part is one transaction with an entry in the ledger: running a step again does nothing twice,
+and a part that fails never affects the others.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any, BinaryIO, Final
 
 from finops.billing.audit_events import failed_event
 from finops.billing.domain import FileEntry, FileStatus, SourceObject, Tally
+from finops.billing.file_bytes import decompressed
 from finops.billing.ledger_rules import (
     enter_loaded,
     is_superseded,
@@ -21,7 +22,7 @@ from finops.billing.ledger_rules import (
 )
 from finops.billing.planner import Part, plan_parts
 from finops.billing.ports import BillingStore, Clock, Objects, QuarantineFactory
-from finops.billing.reader import CsvTable, Format, open_csv, open_part, plain_bytes
+from finops.billing.reader import CsvTable, Format, open_csv, open_part
 from finops.billing.record_loader import RecordLoader, row_parser
 from finops.billing.schemas import SCHEMAS, Recognition, Schema, recognise
 from finops.billing.settings import Settings
@@ -35,11 +36,11 @@ _MISSING_SHOWN: Final = 20
 
 
 class ChunksMissing(FinOpsError):
-    """Some parts of a file were not loaded; run the workflow again for these."""
+    """Some parts of a file are not loaded; running the workflow again loads them."""
 
 
 def plan_key(load_id: int) -> str:
-    """Where the list of parts is."""
+    """The S3 key of the list of parts."""
     return f"{CHUNKS_PREFIX}{load_id}/plan.json"
 
 
@@ -54,7 +55,7 @@ class FilePlanner:
     def plan(self, load_id: int) -> dict[str, Any]:
         """Plan a file. Returns {"load_id", "bucket", "plan_key", "chunks"}.
 
-        A file that is refused has an empty plan: the last step says so.
+        A refused file has an empty plan; the last step of the workflow reports it.
         """
         entry = self.store.find(load_id)
         answer = {
@@ -88,7 +89,7 @@ class FilePlanner:
             refuse_duplicate_content(first, entry, schema)
         self.store.mark(entry.load_id, FileStatus.LOADING, schema_name=schema.name)
         if table.format.compressed:
-            self._write_plain(entry, parts)
+            self._write_decompressed(entry, parts)
         self.store.plan_chunks(entry.load_id, [part.number for part in parts])
         common = {
             "load_id": entry.load_id,
@@ -97,17 +98,17 @@ class FilePlanner:
         }
         return [common | asdict(part) for part in parts]
 
-    def _write_plain(self, entry: FileEntry, parts: list[Part]) -> None:
-        """A compressed file cannot be read from its middle: write its parts, not compressed."""
-        plain = plain_bytes(self.objects.open(entry.source))
-        skip(plain, parts[0].start)
+    def _write_decompressed(self, entry: FileEntry, parts: list[Part]) -> None:
+        """Write the parts of a compressed file, which can't be read from its middle."""
+        content, _ = decompressed(self.objects.open(entry.source))
+        skip(content, parts[0].start)
         for part in parts:
             length = None if part.end is None else part.end - part.start
-            self.objects.write(part_key(entry.load_id, part.number), pieces(plain, length))
+            self.objects.write(part_key(entry.load_id, part.number), pieces(content, length))
 
 
 def part_key(load_id: int, number: int) -> str:
-    """Where a part of a compressed file is."""
+    """The S3 key of a part of a compressed file."""
     return f"{CHUNKS_PREFIX}{load_id}/{number:05}"
 
 
@@ -125,7 +126,7 @@ class PartLoader:
         """Load the part that an item of the plan names. Returns {"load_id", "number", "rows"}.
 
         Raises:
-            TransientFailure: to be tried again.
+            TransientFailure: the workflow retries.
         """
         load_id, number = int(item["load_id"]), int(item["number"])
         entry = self.store.find(load_id)
@@ -173,7 +174,7 @@ class PartLoader:
 
 @dataclass(slots=True)
 class FileFinisher:
-    """Marks a file loaded once all its parts are, and what they counted adds up."""
+    """Marks a file as loaded once all its parts are loaded and their counts add up."""
 
     store: BillingStore
     audit: AuditRecorder
@@ -184,7 +185,7 @@ class FileFinisher:
 
         Raises:
             ChunksMissing: parts are not loaded.
-            TransientFailure: what the database holds is not what the parts counted.
+            TransientFailure: the database does not hold exactly what the parts counted.
         """
         entry = self.store.find(load_id)
         if not entry.status.is_final:
@@ -193,7 +194,7 @@ class FileFinisher:
         return entry
 
     def fail(self, load_id: int, error: FinOpsError) -> FileEntry:
-        """Mark a file that a step of the workflow gave up, unless it has ended otherwise."""
+        """Mark a file as FAILED after a step of the workflow failed, unless its status is final."""
         self.store.mark(load_id, FileStatus.FAILED, error)
         entry = self.store.find(load_id)
         if entry.status is FileStatus.FAILED:
@@ -221,14 +222,16 @@ class FileFinisher:
                     f"{shown}",
                     code="chunks_missing",
                     step="finish_file",
-                    remedy="Mend the cause, then `finops billing retry` the file: parts that are "
-                    "loaded stay",
+                    remedy="Fix the cause, then run `finops billing retry` for the file: parts "
+                    "that are loaded stay",
                 )
             schema = next(one for one in SCHEMAS if one.name == entry.schema)
             stored = transaction.stored(entry, schema, 0, None)
             problem = tally.imbalance()
             if stored.rows != tally.inserted + tally.updated or stored.sums != tally.stored_sums:
-                problem = f"its parts wrote {tally.stored_sums}, the database holds {stored.sums}"
+                problem = (
+                    f"its parts wrote {tally.stored_sums}, but the database holds {stored.sums}"
+                )
             if problem:
                 raise TransientFailure(
                     f"{entry.source.uri} does not add up: {problem}",
@@ -240,7 +243,7 @@ class FileFinisher:
                     entry, FileStatus.SUPERSEDED, tally, schema=schema.name, quarantine_uri=folder
                 )
             else:
-                # A copy may have been loaded since the file was planned.
+                # A copy may have been loaded since the parts were planned.
                 first = transaction.claim_content(entry, entry.content_sha256)
                 refuse_duplicate_content(first, entry, schema)
                 enter_loaded(transaction, entry, schema, tally, folder)

@@ -1,4 +1,4 @@
-"""Cuts a large file into parts at the boundaries of records, with the reader that loads them."""
+"""Splits a large file into parts at record boundaries, with the reader that loads them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Part:
 
     Attributes:
         number: From 1.
-        start: First byte, in the file as it is before compression.
+        start: First byte, counted in the decompressed file.
         end: Byte after the last one; None at the end of the file.
         first_line: Physical line of the first record.
         last_line: Line after the last one; None at the end of the file.
@@ -30,12 +30,12 @@ class Part:
 def plan_parts(table: CsvTable[Match], part_bytes: int) -> Iterator[Part]:
     """Parts of at least so many bytes, in order; the last may be smaller.
 
-    Boundaries are where the reader itself begins a record, so that quoted line breaks and
-    malformed lines are read in parts exactly as in one piece.
+    The reader itself determines where records begin, so quoted line breaks and malformed lines are
+    read in parts exactly as in a whole file.
 
     Args:
-        table: Opened with `sizes=True`; its records are read to the end.
-        part_bytes: Bytes.
+        table: Opened with `sizes=True`; all its records are read.
+        part_bytes: The least size of a part.
     """
     number, start, first_line = 1, table.next_offset, table.next_line
     for _ in table.records():

@@ -1,7 +1,7 @@
-"""What the billing use cases need from the outside, as Protocols that adapters and fakes fill.
+"""What the billing use cases need from outside, as Protocols for adapters and fakes.
 
-Any call may raise `TransientFailure` (try again later) or `ConfigurationError` (somebody must mend
-the deployment); what else a call raises is said at the call.
+Any call may raise `TransientFailure` (try again later) or `ConfigurationError` (somebody must fix
+the deployment); other errors are documented at the method.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ Clock = Callable[[], datetime]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Written:
-    """What became of a batch.
+    """The result of writing a batch.
 
     Attributes:
-        kept_sums: Amounts by currency of rows that were there already, and stay.
-        kept_usd: USD of these, as the database holds them; without superseded rows.
-        duplicates: Lines whose record id an earlier line of this file has.
+        kept_sums: Amounts by currency of rows that were already there and stay.
+        kept_usd: USD of these rows in the database, without superseded ones.
+        duplicates: Lines whose record id occurs on an earlier line of this file.
     """
 
     inserted: int
@@ -53,7 +53,7 @@ class Written:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stored:
-    """What the database holds of a load: rows, amounts by currency, and USD."""
+    """The rows of a load in the database, with their amounts by currency and in USD."""
 
     rows: int
     sums: Sums
@@ -61,26 +61,26 @@ class Stored:
 
 
 class LoadTransaction(Protocol):
-    """One transaction on the database: all of it is kept, or nothing."""
+    """One database transaction: everything is committed, or nothing."""
 
     def lock(self, load_id: int) -> FileEntry:
-        """The ledger's row, held against others until the transaction ends.
+        """The file's ledger entry, locked until the transaction ends.
 
         Raises:
-            TransientFailure: with code `file_is_busy`, while another loader holds it.
+            TransientFailure: with code `file_is_busy`, while another loader has locked it.
         """
 
     def newer_version(self, entry: FileEntry) -> FileEntry | None:
-        """A version of the same object that is loaded and newer."""
+        """A newer version of the same object that is loaded, if there is one."""
 
     def write(self, entry: FileEntry, schema: Schema, batch: Batch) -> Written:
         """Write the rows of a batch."""
 
     def stored(self, entry: FileEntry, schema: Schema, first: int, last: int | None) -> Stored:
-        """What the rows of this load from line `first` on, before `last`, add up to."""
+        """The rows of this load from line `first` to before `last`, in the database."""
 
     def claim_content(self, entry: FileEntry, sha256: str) -> FileEntry | None:
-        """Record the content's digest; returns an earlier loaded file of the same content."""
+        """Record the content's digest. Returns an earlier loaded file of the same content."""
 
     def supersede_older(self, entry: FileEntry) -> None:
         """Mark loaded older versions of the same object as replaced by this one."""
@@ -94,40 +94,40 @@ class LoadTransaction(Protocol):
         schema: str,
         quarantine_uri: str,
     ) -> None:
-        """Enter how the file ended, with its counts."""
+        """Enter the file's final status, with its counts."""
 
     def chunk_is_loaded(self, load_id: int, number: int) -> bool:
-        """Whether this part was committed; holds its row against others."""
+        """Whether this part is loaded; locks its entry."""
 
     def enter_chunk(self, load_id: int, number: int, tally: Tally, quarantine_uri: str) -> None:
-        """Enter that a part is loaded, with its counts."""
+        """Enter a part as loaded, with its counts."""
 
     def chunks(self, load_id: int) -> tuple[int, list[int], Tally, str]:
-        """(planned, numbers that are missing, counts of the others, a URI of the quarantine)."""
+        """(parts planned, numbers of the missing ones, counts of the others, quarantine URI)."""
 
 
 class BillingStore(Protocol):
     """The database."""
 
     def receive(self, source: SourceObject, dataset: str) -> FileEntry:
-        """Enter a file into the ledger where it is new; returns its row."""
+        """The file's ledger entry, which is created where the file is new."""
 
     def find(self, load_id: int) -> FileEntry:
-        """The ledger's row of a load."""
+        """The ledger entry of a load."""
 
     def transaction(self) -> AbstractContextManager[LoadTransaction]:
-        """Begin; commits at the end, rolls back on an exception."""
+        """A transaction that commits at the end, and rolls back on an exception."""
 
     def mark(
         self, load_id: int, status: FileStatus, error: FinOpsError | None = None, **facts: Any
     ) -> None:
-        """Set the status of a file that is not final, by itself."""
+        """Set the status of a file that is not final, in a statement of its own."""
 
     def plan_chunks(self, load_id: int, numbers: Iterable[int]) -> None:
-        """Enter the parts of a large file; those that are there stay as they are."""
+        """Enter the parts of a large file; existing ones stay as they are."""
 
     def purge_superseded(self, schema: Schema) -> int:
-        """Remove rows of files that newer versions replaced. Returns how many."""
+        """Remove the rows of files that newer versions replaced. Returns how many."""
 
 
 class RateStore(Protocol):
@@ -141,26 +141,26 @@ class RateStore(Protocol):
 
 
 class ReconversionTransaction(Protocol):
-    """One transaction in which bills are converted again: all of it is kept, or nothing."""
+    """One transaction that converts bills again: everything is committed, or nothing."""
 
     def bills(self, dataset: str, first: date, last: date) -> Iterator[Sequence[ConvertedBill]]:
         """The bills of a dataset from one bill date to another, both included, in batches.
 
-        A batch is held against others until the transaction ends.
+        A batch is locked until the transaction ends.
         """
 
     def store(self, dataset: str, bills: Sequence[ConvertedBill]) -> None:
         """Store the USD amount and the rate of these bills."""
 
     def enter(self, reconversion: Reconversion) -> None:
-        """Record who had what converted again, and why."""
+        """Enter the reconversion: who asked for it, why, and what it changed."""
 
 
 class ReconversionStore(Protocol):
     """The loaded bills, to be converted again."""
 
     def transaction(self) -> AbstractContextManager[ReconversionTransaction]:
-        """Begin; commits at the end, rolls back on an exception."""
+        """A transaction that commits at the end, and rolls back on an exception."""
 
 
 class Objects(Protocol):
@@ -170,27 +170,27 @@ class Objects(Protocol):
         """Stream the bytes of one version of an object, or a range of them (end exclusive).
 
         Raises:
-            RejectedInput: the object, or this version of it, is gone.
+            RejectedInput: the object, or this version of it, no longer exists.
         """
 
     def write(self, key: str, pieces: Iterable[bytes]) -> None:
-        """Write an object piece by piece, in bounded memory; nothing is there if it fails."""
+        """Write an object piece by piece, in bounded memory; if it fails, nothing is written."""
 
     def read(self, key: str) -> Iterator[bytes]:
         """The bytes of an object."""
 
 
 class Quarantine(Protocol):
-    """Where rows go that were not loaded."""
+    """Where rows that can't be loaded go."""
 
     def put(self, row: Quarantined) -> None:
-        """Keep a row."""
+        """Add a row."""
 
     def close(self) -> str:
-        """Write what is left. Returns where the rows are, or an empty text where there are none."""
+        """Write what is left. Returns the URI of the rows, empty where there are none."""
 
     def abandon(self) -> None:
-        """Forget the rows: the load is rolled back."""
+        """Discard the rows, since the load is rolled back."""
 
 
 class QuarantineFactory(Protocol):
@@ -204,7 +204,7 @@ class Workflow(Protocol):
     """The Step Functions workflow that loads large files in parts."""
 
     def is_running(self, entry: FileEntry) -> bool:
-        """Whether the newest execution for the file is on its way."""
+        """Whether the newest execution for the file is running."""
 
     def start(self, entry: FileEntry, execution: int) -> None:
-        """Start an execution of this number; one that exists is left alone."""
+        """Start the execution of this number, unless it exists already."""

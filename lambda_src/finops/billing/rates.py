@@ -20,17 +20,19 @@ from decimal import Context, Decimal
 from typing import IO, Final
 
 from finops.billing.domain import Quarantined
-from finops.billing.reader import CsvTable, Readable, open_csv
+from finops.billing.file_bytes import Readable
+from finops.billing.reader import CsvTable, open_csv
 from finops.shared.errors import RejectedInput
 from finops.shared.money import is_currency, rounded
 from finops.shared.rates import Rate
 
 #: Digits after the point of a stored rate; the smallest currencies are worth some 0.00001 USD.
 DIGITS: Final = 15
-#: Bytes of a zip file, which is held, and of the CSV in it, which is not. ECB's have 0.7 and 2 MB.
+#: Bytes of a zip file, which is kept in memory, and of the CSV in it, which is streamed. The ECB's
+#: have 0.7 and 2 MB.
 _LARGEST_ZIP: Final = 8 << 20
 _LARGEST_CSV: Final = 64 << 20
-#: What zipfile raises, as it turns out, for files that are damaged or made to be.
+#: What zipfile raises, as tests show, for files that are damaged or crafted.
 _ZIP_ERRORS: Final = (
     zipfile.BadZipFile,
     zlib.error,
@@ -60,7 +62,7 @@ Reject = Callable[[Quarantined], None]
 
 @dataclass(frozen=True, slots=True)
 class _RateHeader:
-    """What is known of the header of a file of rates."""
+    """How the header of a file of rates was recognised."""
 
     kind: str
     cells: tuple[int, ...]
@@ -75,10 +77,10 @@ def read_rates(stream: Readable, reject: Reject) -> Iterator[Rate]:
 
     Args:
         stream: The file's bytes.
-        reject: Takes each line, or cell, that is no rate.
+        reject: Called with each line, or cell, that is not a rate.
 
     Raises:
-        RejectedInput: the file cannot be understood.
+        RejectedInput: the file can't be understood.
     """
     table = open_csv(_unzipped(stream), _recognise)
     yield from (_ecb if table.recognition.kind == "ECB" else _simple)(table, reject)
@@ -98,18 +100,22 @@ def _recognise(header: Sequence[str]) -> _RateHeader:
         twice = [one.upper() for one, count in Counter(["eur", *codes]).items() if count > 1]
         problem = code = ""
         if "usd" not in codes:
-            code, problem = "missing_columns", "rates per euro need a column USD"
+            code, problem = "missing_columns", "rates per euro need the column USD"
         elif twice:
-            code, problem = "ambiguous_header", f"{', '.join(twice)} is there more than once"
+            code, problem = "ambiguous_header", f"duplicate columns: {', '.join(twice)}"
         return _RateHeader("ECB", (), len(names), problem, code, _REMEDY)
     return _RateHeader(
         "csv",
         (),
         len(_SIMPLE) - len(missing),
-        problem=f"this is no file of rates: {', '.join(missing)} is missing",
+        problem=f"this is not a file of rates: {_lacking(missing)}",
         code="no_header" if len(missing) == len(_SIMPLE) else "missing_columns",
         remedy=_REMEDY,
     )
+
+
+def _lacking(names: Sequence[str]) -> str:
+    return f"{', '.join(names)} {'is' if len(names) == 1 else 'are'} missing"
 
 
 def _spelt_alike(header: Sequence[str]) -> list[str]:
@@ -126,12 +132,12 @@ def _ecb(table: CsvTable[_RateHeader], reject: Reject) -> Iterator[Rate]:
             continue
         day = _day(fields[0])
         if day is None:
-            reject(_problem(line, table.raw, "invalid_date", "is no date", "Date", fields[0]))
+            reject(_problem(line, table.raw, "invalid_date", "is not a date", "Date", fields[0]))
             continue
         usd_per_eur = _positive(fields[dollar])
         per_eur = usd_per_eur and _stored(usd_per_eur)
         if not usd_per_eur or not per_eur:
-            message = "every rate of the day needs the dollar's"
+            message = "is not a rate, and every rate of the day needs the dollar's"
             reject(_problem(line, table.raw, "no_dollar_rate", message, "USD", fields[dollar]))
             continue
         yield Rate(currency="EUR", rate_date=day, usd_per_unit=per_eur, source="ECB")
@@ -143,7 +149,7 @@ def _ecb(table: CsvTable[_RateHeader], reject: Reject) -> Iterator[Rate]:
             if usd:
                 yield Rate(currency=code, rate_date=day, usd_per_unit=usd, source="ECB")
             else:
-                reject(_problem(line, table.raw, "invalid_rate", "is no rate", code, text))
+                reject(_problem(line, table.raw, "invalid_rate", "is not a rate", code, text))
 
 
 def _simple(table: CsvTable[_RateHeader], reject: Reject) -> Iterator[Rate]:
@@ -157,13 +163,13 @@ def _simple(table: CsvTable[_RateHeader], reject: Reject) -> Iterator[Rate]:
         day, given = _day(day_text), _positive(rate_text)
         usd = given and _stored(given)
         if not is_currency(code):
-            message = "is no ISO 4217 currency code"
+            message = "is not an ISO 4217 currency code"
             reject(_problem(line, table.raw, "unknown_currency", message, "currency", code))
         elif day is None:
-            message = "is no date as YYYY-MM-DD"
+            message = "is not a date as YYYY-MM-DD"
             reject(_problem(line, table.raw, "invalid_date", message, "rate_date", day_text))
         elif not usd or (code == "USD" and usd != 1):
-            message = f"is no number of USD for one {code}, such as 1.0842"
+            message = f"is not an amount of USD for one {code}, such as 1.0842"
             reject(_problem(line, table.raw, "invalid_rate", message, "usd_per_unit", rate_text))
         else:
             yield Rate(currency=code, rate_date=day, usd_per_unit=usd, source="csv")
@@ -188,12 +194,12 @@ def _day(text: str) -> date | None:
 
 
 def _positive(text: str) -> Decimal | None:
-    plain = text.strip()
-    return (Decimal(plain) or None) if _NUMBER.fullmatch(plain) else None
+    number = text.strip()
+    return (Decimal(number) or None) if _NUMBER.fullmatch(number) else None
 
 
 def _stored(rate: Decimal) -> Decimal | None:
-    """The rate as the table holds it; None for one that is too large or too small."""
+    """The rate as the table stores it; None where it is too large or too small."""
     kept = rounded(rate, DIGITS)
     return kept if 0 < kept < 10**DIGITS else None
 
@@ -206,7 +212,7 @@ def _unzipped(stream: Readable) -> Readable:
     rest = _After(head, stream)
     if head != b"PK\x03\x04":
         return rest
-    # A zip's table of contents is at its end: it is read whole, and must be small.
+    # A zip file's directory is at its end: the whole file is read, and must be small.
     archive = bytearray()
     while piece := rest.read(1 << 20):
         archive += piece
@@ -219,12 +225,12 @@ def _unzipped(stream: Readable) -> Readable:
                 return _Member(found.open(member))
     except _ZIP_ERRORS as error:
         raise _bad_zip(str(error)) from None
-    raise _bad_zip("it holds no CSV file")
+    raise _bad_zip("it contains no CSV file")
 
 
 def _bad_zip(why: str) -> RejectedInput:
     return RejectedInput(
-        f"the zip file cannot be read: {why}",
+        f"the zip file can't be read: {why}",
         code="corrupt_zip",
         step="read_file",
         remedy="Download it again, or drop the CSV file itself",
@@ -232,7 +238,7 @@ def _bad_zip(why: str) -> RejectedInput:
 
 
 class _After:
-    """A stream with some bytes before it."""
+    """A stream that begins with bytes that were read before."""
 
     def __init__(self, head: bytes, stream: Readable) -> None:
         self._head = head
@@ -247,7 +253,7 @@ class _After:
 
 
 class _Member:
-    """A file in a zip file, as far as it may reach: what it says of its size is not believed."""
+    """A file in a zip file, up to a limit: the size that the zip file states is not trusted."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file

@@ -18,7 +18,7 @@ RATES_DATASET = "fx_rates"
 
 @dataclass(slots=True)
 class RatesLoader:
-    """Loads a file of rates. Bills that are loaded already keep the rates that they had."""
+    """Loads a file of rates. Bills that are already loaded keep their rates."""
 
     store: BillingStore
     rates: RateStore
@@ -31,7 +31,7 @@ class RatesLoader:
         """Load a version of an object; its ledger row counts rates as rows.
 
         Raises:
-            TransientFailure: to be tried again.
+            TransientFailure: the event source retries.
         """
         entry = self.store.receive(source, RATES_DATASET)
         if not entry.status.is_final:
@@ -49,7 +49,7 @@ class RatesLoader:
             quarantine.put(row)
 
         try:
-            # Writing rates twice changes nothing, so the ledger's row can follow by itself.
+            # Writing rates twice changes nothing, so the ledger has a transaction of its own.
             stream = HashingStream(self.objects.open(entry.source))
             tally = self.rates.put_rates(read_rates(stream, reject))
             tally.add(rejected)

@@ -1,16 +1,15 @@
 """Reads CSV files as people and programs write them, in one pass and in bounded memory.
 
 The form follows RFC 4180 (https://www.rfc-editor.org/rfc/rfc4180) with any of three delimiters and
-line ends, and encodings as spreadsheets write them. A line that cannot be read harms no other.
+line ends, and the encodings that spreadsheets write. A line that can't be read never affects
+others.
 """
 
 from __future__ import annotations
 
-import codecs
 import csv
 import io
 import re
-import zlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -18,42 +17,28 @@ from dataclasses import asdict, dataclass
 from itertools import accumulate, chain
 from typing import Any, Final, Generic, Protocol, Self, TypeVar
 
-from finops.shared.errors import RejectedInput
+from finops.billing.file_bytes import (
+    Peekable,
+    Readable,
+    Utf16AsUtf8,
+    decompressed,
+    encoding_of,
+    unreadable_file,
+)
 
-#: Characters of a record, over all its lines; no longer one is one.
+#: Characters of a record, over all its lines; a longer one is malformed.
 LONGEST_RECORD: Final = 256 * 1024
 _PIECE: Final = 64 * 1024
-#: Bytes that hold more characters than a record may have, in UTF-8.
+#: So many bytes of UTF-8 always hold more characters than a record may have.
 _SURELY_TOO_LONG: Final = 4 * LONGEST_RECORD + 1
 _DELIMITERS: Final = (",", ";", "\t")
-#: As spreadsheets write it; a letter, a digit or a quotation mark is no delimiter.
+#: As spreadsheets write it; a letter, a digit or a quotation mark can't be a delimiter.
 _SEPARATOR_LINE = re.compile(r"sep=(\t|[^\w\s\"])\s*", re.IGNORECASE)
-_SPREADSHEET = "Open it in the spreadsheet program and save it as CSV (UTF-8)"
-#: How files begin that are no text: https://en.wikipedia.org/wiki/List_of_file_signatures
-_SIGNATURES: Final = (
-    (b"PK\x03\x04", "spreadsheet", "is a spreadsheet (XLSX) or another zip archive", _SPREADSHEET),
-    (b"\xd0\xcf\x11\xe0", "spreadsheet", "is an old spreadsheet (XLS)", _SPREADSHEET),
-    (b"%PDF", "binary_file", "is a PDF document", "Drop invoices into the invoices bucket"),
-    (b"\x89PNG", "binary_file", "is an image", "Drop invoices into the invoices bucket"),
-    (b"\xff\xd8\xff", "binary_file", "is an image", "Drop invoices into the invoices bucket"),
-    (b"PAR1", "binary_file", "is a Parquet file", "Export it as CSV"),
-    (b"\x1f\x8b", "binary_file", "is compressed twice", "Compress it once, or not at all"),
-    (b"BZh", "binary_file", "is compressed by bzip2", "Compress it with gzip, or not at all"),
-    (b"\xfd7zXZ", "binary_file", "is compressed by xz", "Compress it with gzip, or not at all"),
-    (b"\x28\xb5\x2f\xfd", "binary_file", "is compressed by zstd", "Compress it with gzip"),
-)
 csv.field_size_limit(LONGEST_RECORD)
 
 
-class Readable(Protocol):
-    """What a stream must do: give at most so many bytes, and none at its end."""
-
-    def read(self, size: int, /) -> bytes:
-        """Read."""
-
-
 class HeaderMatch(Protocol):
-    """What is known of a header; see `finops.billing.schemas.Recognition`."""
+    """How a header was recognised; see `finops.billing.schemas.Recognition`."""
 
     @property
     def score(self) -> int:
@@ -61,11 +46,11 @@ class HeaderMatch(Protocol):
 
     @property
     def problem(self) -> str:
-        """Why it cannot be used, or empty."""
+        """Why it can't be used, or empty."""
 
     @property
     def code(self) -> str:
-        """A stable name of the problem."""
+        """A stable name for the problem."""
 
     @property
     def remedy(self) -> str:
@@ -80,7 +65,7 @@ class Format:
     """How a file is written.
 
     Attributes:
-        encoding: `utf-8` (single lines may be cp1252), `utf-8-sig` (none may), `utf-16-le` or
+        encoding: `utf-8` (single lines may be cp1252), `utf-8-sig` (they may not), `utf-16-le` or
             `utf-16-be`.
         compressed: Whether it is gzip.
     """
@@ -90,12 +75,12 @@ class Format:
     compressed: bool
 
     def to_document(self) -> dict[str, Any]:
-        """As JSON takes it."""
+        """As a JSON document."""
         return asdict(self)
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> Format:
-        """What `to_document` gave."""
+        """The format from what `to_document` returned."""
         return cls(**document)
 
 
@@ -106,19 +91,19 @@ def open_csv(
 
     Args:
         stream: The file's bytes.
-        recognise: What is known of a header's cells; asked once for each delimiter.
+        recognise: Recognises a header by its cells; called once for each delimiter.
         sizes: Whether to count bytes; see `CsvTable.next_offset`.
 
     Raises:
-        RejectedInput: the file cannot be understood, with the line and the remedy.
+        RejectedInput: the file can't be understood; the error names the line and the remedy.
     """
-    plain, compressed = _inflated(stream)
-    head = plain.peek(_PIECE)
+    content, compressed = decompressed(stream)
+    head = content.peek(_PIECE)
     if not head:
-        raise _rejected("empty_file", "the file is empty", "Export it again")
-    encoding, mark = _encoding(head)
-    plain.read(mark)
-    lines = _Lines(plain, encoding, first_line=1, offset=mark if sizes else None)
+        raise unreadable_file("empty_file", "the file is empty", "Export it again")
+    encoding, mark = encoding_of(head)
+    content.read(mark)
+    lines = _Lines(content, encoding, first_line=1, offset=mark if sizes else None)
     text = _next_text(lines)
     asked = _SEPARATOR_LINE.fullmatch(text)
     if asked:
@@ -127,21 +112,21 @@ def open_csv(
     matches = []
     delimiters = (asked[1],) if asked else _DELIMITERS
     for delimiter in delimiters:
-        # A quoted header can be read with its own delimiter only.
+        # A quoted header can only be read with its own delimiter.
         with suppress(csv.Error):
             header = _cells([text], delimiter)
             matches.append((recognise(header), header, delimiter))
     matches.sort(key=lambda one: (not one[0].problem, one[0].score, len(one[1])))
     is_cut = any(len(header) > 1 or not match.problem for match, header, _ in matches)
     if not is_cut and len(matches) < len(delimiters):
-        raise _rejected(
+        raise unreadable_file(
             "stray_quote",
-            f"line {line}: a quotation mark in the header does not close: {text[:80]!r}",
-            "Remove the stray mark; the header must stand on one line",
+            f"line {line}: a quotation mark in the header is not closed: {text[:80]!r}",
+            "Remove the stray mark; the header must be on one line",
         )
     match, header, delimiter = matches[-1]
     if match.problem:
-        raise _rejected(match.code, f"line {line}: {match.problem}", match.remedy)
+        raise unreadable_file(match.code, f"line {line}: {match.problem}", match.remedy)
     form = Format(encoding=encoding, delimiter=delimiter, compressed=compressed)
     return CsvTable(lines, form, header, match)
 
@@ -153,8 +138,8 @@ def open_part(
     recognise: Callable[[Sequence[str]], Match],
     first_line: int,
 ) -> CsvTable[Match]:
-    """Read a part of a file that begins at a record: plain bytes in the file's encoding."""
-    lines = _Lines(_Peekable(stream), form.encoding, first_line=first_line)
+    """Read a part of a file that begins at a record: decompressed, in the file's encoding."""
+    lines = _Lines(Peekable(stream), form.encoding, first_line=first_line)
     return CsvTable(lines, form, list(header), recognise(header))
 
 
@@ -163,7 +148,7 @@ class CsvTable(Generic[Match]):
 
     Attributes:
         header: The cells of the header.
-        recognition: What `recognise` said of them.
+        recognition: What `recognise` returned for it.
         first_line: Physical line on which records begin, from 1.
         problem: (reason, message) of the last record that could not be read.
     """
@@ -197,10 +182,10 @@ class CsvTable(Generic[Match]):
         return self._lines.offset()
 
     def records(self) -> Iterator[tuple[int, list[str] | None]]:
-        """(physical line, cells) of each record; None for one that cannot be read.
+        """(physical line, cells) of each record; None in place of cells that can't be read.
 
-        Blank lines are none. Where a record runs over several lines and is malformed, only its
-        first line is: a stray quotation mark takes none of the lines after it along.
+        Blank lines are skipped. Where a record of several lines is malformed, only its first line
+        is lost: a stray quotation mark does not affect the lines after it.
         """
         lines, width = self._lines, len(self.header)
         while True:
@@ -231,9 +216,9 @@ class CsvTable(Generic[Match]):
     def _recovered(self, end: int) -> Iterator[tuple[int, list[str] | None]]:
         """Records up to line `end`, where the first one is malformed.
 
-        They are those that `records` would find if it began anew after each malformed line. That
-        would read lines again and again; this looks at a line twice at most, once as the first of
-        a record and once within quotation marks.
+        `records` would find the same if it started again after each malformed line, but would read
+        lines again and again. This reads a line twice at most: once as the first line of a record,
+        and once within quotation marks.
         """
         lines, delimiter = self._lines, self.format.delimiter
         quoted = _Quoted(lines, delimiter, len(self.header))
@@ -255,7 +240,7 @@ class CsvTable(Generic[Match]):
                 yield start, None
 
     def _is_malformed(self, fields: list[str] | None) -> bool:
-        """Say what is wrong with a line that is no record, unless it is blank."""
+        """Note what is wrong with a line that is not a record, unless it is blank."""
         text = self._lines.text(self._start) or ""
         if isinstance(text, _Unreadable):
             reason, message = text.reason, _MESSAGES[text.reason]
@@ -271,9 +256,9 @@ class CsvTable(Generic[Match]):
 
 
 _MESSAGES: Final = {
-    "bad_quoting": "a quotation mark opens or closes where none may, or does not close within "
-    f'{LONGEST_RECORD:,} characters; a mark within a quoted text is written twice ("")',
-    "invalid_encoding": "bytes that are no text in the file's encoding; save the file as UTF-8",
+    "bad_quoting": "a quotation mark is misplaced, or is not closed within "
+    f'{LONGEST_RECORD:,} characters; write a mark within quoted text twice ("")',
+    "invalid_encoding": "the line is not valid text in the file's encoding; save the file as UTF-8",
     "too_long": f"longer than {LONGEST_RECORD:,} characters",
 }
 
@@ -286,8 +271,8 @@ def _cells(texts: Iterable[str], delimiter: str) -> list[str]:
 def _effect(text: str, delimiter: str) -> tuple[int, bool] | None:
     """(cells that end on a line, whether the line ends within quotation marks).
 
-    None where it is malformed whatever follows: at its end, a reader that is strict is outside of
-    quotation marks or within, and nothing else.
+    None where the line is malformed whatever follows it: at the end of a valid line, a strict
+    reader is either outside quotation marks or within them.
     """
     for closing in ("", '"'):
         with suppress(csv.Error):
@@ -298,8 +283,8 @@ def _effect(text: str, delimiter: str) -> tuple[int, bool] | None:
 class _Quoted:
     """Lines that begin within quotation marks, up to the one where the record ends.
 
-    Records that begin on different lines, and are open when they come to the same line, have all
-    further lines in common.
+    Records that begin on different lines, and are still open at the same line, share all lines
+    from there on.
     """
 
     def __init__(self, lines: _Lines, delimiter: str, width: int) -> None:
@@ -311,14 +296,14 @@ class _Quoted:
         self._open: deque[tuple[int, int]] = deque()
         self._length = 0
         self._cells = 0
-        # Of the line after these, once it is known.
+        # The same for the line after these, once it is known.
         self._last: tuple[int, int] | None = None
 
     def end(self, start: int, length: int, cells: int) -> int:
-        """Line after the record whose first line is open at its end; 0 where it is malformed.
+        """Line after a record whose first line ends within quotation marks; 0 if it is malformed.
 
         Args:
-            start: Its first line; none is asked for before an earlier one.
+            start: Its first line; never before that of an earlier call.
             length: Characters of that line.
             cells: Cells that end on it.
         """
@@ -337,7 +322,7 @@ class _Quoted:
         text = self._lines.text(number)
         effect = None if text is None else _effect(f'"{text}', self._delimiter)
         if text is None or effect is None:
-            self._last = (LONGEST_RECORD + 1, 0)  # no record may have this line
+            self._last = (LONGEST_RECORD + 1, 0)  # no record may contain this line
         elif effect[1]:
             self._open.append((len(text), effect[0]))
             self._length += len(text)
@@ -356,13 +341,13 @@ class _Quoted:
 
 
 class _TooLongError(Exception):
-    """The lines of a record are more than one may have."""
+    """The lines of a record are longer than a record may be."""
 
 
 class _Unreadable(str):
-    """Stands for a line that is too long, or no text: to the csv module, it is bad quoting.
+    """Stands for a line that is too long or not text: the csv module takes it for bad quoting.
 
-    That is so within quotation marks and outside of them.
+    It does so within quotation marks and outside them.
     """
 
     def __new__(cls, reason: str, raw: str) -> Self:
@@ -379,21 +364,21 @@ class _Unreadable(str):
 class _Lines:
     """Physical lines, each with its line end, by their numbers.
 
-    Lines from `done` on are held, and some before it.
+    Lines from `done` on are kept, and some before it.
 
     Attributes:
         done: Number of the first line that belongs to no record yet.
     """
 
     def __init__(
-        self, stream: _Peekable, encoding: str, *, first_line: int, offset: int | None = None
+        self, stream: Peekable, encoding: str, *, first_line: int, offset: int | None = None
     ) -> None:
         self.done = first_line
         self._first = first_line
         self._held: list[str] = []
         is_wide = encoding.startswith("utf-16")
         self._size: Callable[[bytes], int] = _size_in_utf16 if is_wide else len
-        self._blocks = _blocks(_AsUtf8(stream, encoding) if is_wide else stream, self._size)
+        self._blocks = _blocks(Utf16AsUtf8(stream, encoding) if is_wide else stream, self._size)
         self._may_be_cp1252 = encoding == "utf-8"
         # Where each held line begins, and where the last one ends; unknown if no offset is.
         self._offsets = None if offset is None else [offset]
@@ -404,18 +389,18 @@ class _Lines:
         return self._first + len(self._held)
 
     def text(self, number: int) -> str | None:
-        """A line that is held or comes next; None after the end."""
+        """A line that is kept or comes next; None after the end."""
         while number >= self.read:
             if not self._read_more():
                 return None
         return self._held[number - self._first]
 
     def between(self, start: int, end: int) -> list[str]:
-        """Lines that are held, without the last one."""
+        """Kept lines from `start` to before `end`."""
         return self._held[start - self._first : end - self._first]
 
     def length(self, start: int, end: int) -> int:
-        """Characters of lines that are held."""
+        """Characters of kept lines from `start` to before `end`."""
         return sum(map(len, self.between(start, end)))
 
     def offset(self) -> int:
@@ -424,10 +409,10 @@ class _Lines:
         return self._offsets[self.done - self._first]
 
     def rest(self) -> Iterator[str]:
-        """Lines from `done` on. Nothing is called for each of them: that is what makes it quick.
+        """Lines from `done` on. It is fast because no Python function runs for each line.
 
         Raises:
-            _TooLongError: those that belong to no record yet are longer than one may be.
+            _TooLongError: the lines that belong to no record yet are longer than a record may be.
         """
         return chain.from_iterable(self._groups())
 
@@ -482,13 +467,13 @@ class _Lines:
 def _blocks(stream: Readable, size: Callable[[bytes], int]) -> Iterator[tuple[bytes, int]]:
     """Pieces that end where lines do.
 
-    Of a line that is too long only the beginning is there; the size of what was left out of the
-    piece's first line is given beside it.
+    Of a line that is too long only the beginning is included; with each piece comes the size of
+    what was left out of its first line.
     """
     rest, left_out = b"", 0
     while piece := stream.read(_PIECE):
         whole = rest + piece
-        # Lines may end in carriage returns alone; the last of these may be half of a line end.
+        # Lines may end with a carriage return alone; the last one may be half of a line end.
         cut = whole.rfind(b"\n") + 1 or whole.rfind(b"\r", 0, -1) + 1
         if cut:
             yield whole[:cut], left_out
@@ -501,7 +486,7 @@ def _blocks(stream: Readable, size: Callable[[bytes], int]) -> Iterator[tuple[by
         yield rest, left_out
 
 
-#: Bytes of UTF-8 that begin no character, and those that begin one of two units in UTF-16.
+#: Continuation bytes of UTF-8, and the first bytes of characters that take two units in UTF-16.
 _FURTHER: Final = bytes(range(0x80, 0xC0))
 _ASTRAL: Final = bytes(range(0xF0, 0xF8))
 
@@ -512,146 +497,16 @@ def _size_in_utf16(text: bytes) -> int:
     return 2 * units
 
 
-class _AsUtf8:
-    """UTF-16 as UTF-8; what is no text in the one is none in the other."""
-
-    def __init__(self, stream: Readable, encoding: str) -> None:
-        self._stream = stream
-        self._decoder = codecs.getincrementaldecoder(encoding)("surrogatepass")
-
-    def read(self, size: int, /) -> bytes:
-        """As many characters as so many bytes hold, or fewer."""
-        text, is_end = "", False
-        while not text and not is_end:
-            piece = self._stream.read(size)
-            is_end = not piece
-            try:
-                text = self._decoder.decode(piece, is_end)
-            except UnicodeDecodeError:
-                # Half a unit is left of a file that was cut off.
-                self._decoder.reset()
-                return b"\xff"
-        return text.encode("utf-8", "surrogatepass")
-
-
-class _Peekable:
-    """A stream whose beginning can be looked at before it is read."""
-
-    def __init__(self, stream: Readable) -> None:
-        self._stream = stream
-        self._head = b""
-
-    def peek(self, size: int) -> bytes:
-        """Up to so many bytes, which stay to be read."""
-        pieces, held = [self._head], len(self._head)
-        while held < size and (piece := self._stream.read(size - held)):
-            pieces.append(piece)
-            held += len(piece)
-        self._head = b"".join(pieces)
-        return self._head[:size]
-
-    def read(self, size: int, /) -> bytes:
-        """So many bytes, or what is left."""
-        piece = self.peek(size)
-        self._head = self._head[size:]
-        return piece
-
-
-class _Inflating:
-    """The content of a gzip file, of one member or several."""
-
-    def __init__(self, stream: Readable) -> None:
-        self._stream = stream
-        self._inflater: Any = zlib.decompressobj(wbits=31)
-        self._waiting = b""
-
-    def read(self, size: int, /) -> bytes:
-        """Up to so many bytes of the content.
-
-        Raises:
-            RejectedInput: the file is damaged, or ends before its end.
-        """
-        try:
-            while True:
-                if self._inflater.eof:
-                    rest = self._inflater.unused_data.lstrip(b"\0")
-                    while not rest:  # zeros after the end are padding, as gzip allows it
-                        piece = self._stream.read(_PIECE)
-                        if not piece:
-                            return b""
-                        rest = piece.lstrip(b"\0")
-                    self._inflater = zlib.decompressobj(wbits=31)
-                    self._waiting = rest
-                if not self._waiting:
-                    self._waiting = self._stream.read(_PIECE)
-                    if not self._waiting:
-                        raise _rejected(
-                            "corrupt_gzip",
-                            "the compressed file ends early",
-                            "Upload it again, whole",
-                        )
-                piece = bytes(self._inflater.decompress(self._waiting, size))
-                self._waiting = self._inflater.unconsumed_tail
-                if piece:
-                    return piece
-        except zlib.error as error:
-            raise _rejected(
-                "corrupt_gzip", f"the compressed file is damaged: {error}", "Upload it again"
-            ) from None
-
-
-def plain_bytes(stream: Readable) -> Readable:
-    """The bytes of a file without its compression."""
-    return _inflated(stream)[0]
-
-
-def _inflated(stream: Readable) -> tuple[_Peekable, bool]:
-    plain = _Peekable(stream)
-    if plain.peek(2) == b"\x1f\x8b":
-        return _Peekable(_Inflating(plain)), True
-    return plain, False
-
-
-def _encoding(head: bytes) -> tuple[str, int]:
-    """The encoding of a file that begins so, and how many bytes its mark has."""
-    for signature, code, what, remedy in _SIGNATURES:
-        if head.startswith(signature):
-            raise _rejected(code, f"the file {what}", remedy)
-    for mark, encoding in (
-        (codecs.BOM_UTF8, "utf-8-sig"),
-        (codecs.BOM_UTF16_LE, "utf-16-le"),
-        (codecs.BOM_UTF16_BE, "utf-16-be"),
-    ):
-        if head.startswith(mark):
-            return encoding, len(mark)
-    # Without a mark, a header in UTF-16 shows by its letters: every other byte is NUL.
-    sample = head[:512]
-    even, odd = sample[::2].count(0), sample[1::2].count(0)
-    if odd > len(sample) // 8 and odd > 2 * even:
-        return "utf-16-le", 0
-    if even > len(sample) // 8 and even > 2 * odd:
-        return "utf-16-be", 0
-    if 0 in head:
-        raise _rejected(
-            "binary_file", "the file is no text: it holds NUL bytes", "Export it as CSV (UTF-8)"
-        )
-    return "utf-8", 0
-
-
 def _next_text(lines: _Lines) -> str:
     """The next line that is not blank."""
     while (text := lines.text(lines.done)) is not None:
         if isinstance(text, _Unreadable):
-            raise _rejected(
+            raise unreadable_file(
                 "no_header" if text.reason == "too_long" else text.reason,
-                f"line {lines.done} is no header: {_MESSAGES[text.reason]}",
+                f"line {lines.done} is not a header: {_MESSAGES[text.reason]}",
                 "Save the file as CSV (UTF-8)",
             )
         lines.done += 1
         if text.strip():
             return text
-    raise _rejected("empty_file", "the file holds blank lines only", "Export it again")
-
-
-def _rejected(code: str, message: str, remedy: str) -> RejectedInput:
-    return RejectedInput(message, code=code, step="read_file", remedy=remedy)
+    raise unreadable_file("empty_file", "the file has only blank lines", "Export it again")

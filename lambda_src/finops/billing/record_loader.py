@@ -30,7 +30,7 @@ def row_parser(
 class RecordLoader:
     """Loads the records of a file or of a part of it within a transaction.
 
-    While the database takes a batch, the next one is read: one call is under way at a time.
+    While the database writes a batch, the next one is read; there is one call at a time.
     """
 
     transaction: LoadTransaction
@@ -45,14 +45,14 @@ class RecordLoader:
 
         Args:
             table: The file, or the part of it that begins at a record.
-            last_line: Where the next part begins, None at the end of the file.
+            last_line: The line where the next part begins; None for the last part.
 
         Raises:
-            TransientFailure: with code `imbalance`, where what the database holds is not what
-                was read; nothing of it is committed.
+            TransientFailure: with code `imbalance`, where the database does not hold exactly what
+                was read; nothing is committed.
         """
-        # A batch is a hundred thousand objects without a cycle, which the collector would go
-        # through again and again: without that, two thirds more rows are prepared in a second.
+        # A batch is a hundred thousand objects without cycles, which the garbage collector would
+        # scan again and again. Without these scans, two thirds more rows a second are prepared.
         gc.set_threshold(200_000, 100, 100)
         tally = Tally()
         first_line = table.first_line
@@ -73,7 +73,7 @@ class RecordLoader:
         problem = tally.imbalance()
         if stored.rows != tally.inserted + tally.updated:
             problem = (
-                f"{tally.inserted + tally.updated} rows were written, the database holds "
+                f"{tally.inserted + tally.updated} rows were written, but the database holds "
                 f"{stored.rows}"
             )
         if problem:
@@ -99,7 +99,7 @@ class RecordLoader:
                 if row.key and batches.holds(row.key):
                     add_amounts(tally.read_sums, {row.currency: row.amount})
                     add_amounts(tally.quarantined_sums, {row.currency: row.amount})
-                    raise _twice(self.schema, row.key)
+                    raise _duplicate_id(self.schema, row.key)
             except RowProblem as problem:
                 tally.quarantined += 1
                 put(
@@ -129,7 +129,7 @@ class RecordLoader:
         lines = set(written.duplicates)
         for sent in batch.rows:
             if sent.line in lines:
-                problem = _twice(self.schema, sent.row.key)
+                problem = _duplicate_id(self.schema, sent.row.key)
                 tally.quarantined += 1
                 add_amounts(tally.quarantined_sums, {sent.row.currency: sent.row.amount})
                 self.quarantine.put(
@@ -144,10 +144,10 @@ class RecordLoader:
                 )
 
 
-def _twice(schema: Schema, key: str) -> RowProblem:
+def _duplicate_id(schema: Schema, key: str) -> RowProblem:
     return RowProblem(
         "duplicate_record_id",
-        f"{schema.key} {key!r} stands on an earlier line of this file",
+        f"{schema.key} {key!r} is already on an earlier line of this file",
         schema.key,
         key,
     )

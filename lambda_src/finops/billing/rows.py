@@ -1,4 +1,4 @@
-"""Rules of a row: the texts of a record become what the table holds, or a reason why not."""
+"""The rules for a row: the cells of a record become the values of a table row, or a problem."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from finops.shared.errors import RejectedInput
 from finops.shared.money import is_currency, product
 from finops.shared.rates import ExchangeRates
 
-_PLAIN = re.compile(r"[+-]?\d+(?:\.\d+)?", re.ASCII)
+_NUMBER = re.compile(r"[+-]?\d+(?:\.\d+)?", re.ASCII)
 _EXPONENT = re.compile(r"[+-]?\d+(?:\.\d+)?(?:[eE][+-]?\d{1,3})?", re.ASCII)
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _ISO_DAY = re.compile(r"(\d{4})([-/])(\d{2})\2(\d{2})", re.ASCII)
@@ -26,12 +26,12 @@ _WIDE = Context(prec=120)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatasetFormat:
-    """How a dataset writes what is otherwise not guessed.
+    """How a dataset writes dates and numbers: ambiguous ones are never guessed.
 
     Attributes:
-        date_formats: As of strptime, tried in order after the ISO forms, such as `%d/%m/%Y`.
-        decimal_comma: Whether 1,50 is one and a half.
-        thousands: The mark between thousands, such as `.`, an apostrophe or a space; none if empty.
+        date_formats: strptime formats such as `%d/%m/%Y`, tried in order after the ISO forms.
+        decimal_comma: Whether 1,50 means one and a half.
+        thousands: The separator of thousands, such as `.`, an apostrophe or a space; may be empty.
     """
 
     date_formats: tuple[str, ...] = ()
@@ -43,12 +43,12 @@ class DatasetFormat:
         """Read a dataset's entry in the module's setting `datasets`.
 
         Raises:
-            RejectedInput: a setting is unknown, or both marks are the same.
+            RejectedInput: a setting is unknown, or both separators are the same.
         """
         unknown = document.keys() - {"date_formats", "decimal_comma", "thousands"}
         if unknown:
             raise RejectedInput(
-                f"dataset {name} has the unknown settings {', '.join(sorted(unknown))}",
+                f"dataset {name} has unknown settings: {', '.join(sorted(unknown))}",
                 code="invalid_dataset_format",
             )
         found = cls(
@@ -58,14 +58,14 @@ class DatasetFormat:
         )
         if found.thousands == ("," if found.decimal_comma else "."):
             raise RejectedInput(
-                f"dataset {name} has {found.thousands!r} for both marks of its numbers",
+                f"dataset {name} uses {found.thousands!r} both for decimals and for thousands",
                 code="invalid_dataset_format",
             )
         return found
 
 
 class RowProblem(Exception):
-    """A row that is quarantined, with the column and value at fault."""
+    """Why a row is quarantined, with the column and the value at fault."""
 
     def __init__(self, reason: str, message: str, field: str = "", value: str = "") -> None:
         super().__init__(message)
@@ -77,12 +77,12 @@ class RowProblem(Exception):
 
 @dataclass(slots=True)
 class Row:
-    """A row as the table takes it.
+    """A row as it goes into the table.
 
     Attributes:
-        values: Rate, rate date, USD of each converted amount, then the schema's columns, in order:
-            texts, or None for no value.
-        key: What identifies it in its dataset; empty in a schema without a key.
+        values: The rate, its date, the USD of each converted amount, then the schema's columns in
+            order: texts, or None where there is no value.
+        key: Identifies it in its dataset; empty in a schema without a key.
         amount: In the original currency.
     """
 
@@ -94,7 +94,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class _KnownRate:
-    """A rate, and its texts."""
+    """A rate, with its value and date as texts."""
 
     usd_per_unit: Decimal
     texts: tuple[str, str]
@@ -107,7 +107,7 @@ class RowParser:
     """Reads the records of one file.
 
     Args:
-        match: Where the header says that each column is.
+        match: Which cell holds which column.
         style: How the dataset writes dates and numbers.
         rates: The rates to convert with.
     """
@@ -132,7 +132,7 @@ class RowParser:
         """The row of a record.
 
         Raises:
-            RowProblem: a value breaks a rule, or no rate converts it.
+            RowProblem: a value breaks a rule, or there is no rate for it.
         """
         nulls = self._schema.nulls
         values: list[str | None] = []
@@ -145,7 +145,7 @@ class RowParser:
                 continue
             values.append(read(text))
         currency, moment = values[self._currency], values[self._day]
-        # Both are filled, or the row was refused.
+        # Both columns must be filled: a row without them was refused above.
         assert currency is not None and moment is not None  # noqa: S101, PT018
         day = moment[:10]
         rate = self._known.get((currency, day)) or self._find_rate(currency, day)
@@ -219,12 +219,14 @@ def _text(column: Column) -> Read:
         if len(text) > length:
             raise RowProblem(
                 "too_long",
-                f"{title} has {len(text)} characters, and {length} fit",
+                f"{title} has {len(text)} characters, but at most {length} are allowed",
                 title,
                 f"{text[:100]}…",
             )
         if not text.isprintable() and _CONTROL.search(text):
-            raise RowProblem("control_character", f"{title} holds control characters", title, text)
+            raise RowProblem(
+                "control_character", f"{title} contains control characters", title, text
+            )
         return text
 
     return read
@@ -236,7 +238,7 @@ def _currency(column: Column) -> Read:
         if not is_currency(code):
             raise RowProblem(
                 "unknown_currency",
-                f"{column.title} {text!r} is no ISO 4217 currency code",
+                f"{column.title} {text!r} is not an ISO 4217 currency code",
                 column.title,
                 text,
             )
@@ -260,8 +262,8 @@ def _day(column: Column, style: DatasetFormat) -> Read:
             forms = ["YYYY-MM-DD", "YYYY/MM/DD", *style.date_formats]
             raise RowProblem(
                 "invalid_date",
-                f"{column.title} {text!r} is no date from 1970 to 2100 in a form of this dataset: "
-                f"{', '.join(forms)}",
+                f"{column.title} {text!r} is not a date from 1970 to 2100 in a format of this "
+                f"dataset: {', '.join(forms)}",
                 column.title,
                 text,
             )
@@ -285,7 +287,7 @@ def _moment(column: Column, style: DatasetFormat) -> Read:
         except (ValueError, OverflowError):
             raise RowProblem(
                 "invalid_date",
-                f"{column.title} {text!r} is no UTC time in ISO 8601, such as 2026-01-31T00:00:00Z",
+                f"{column.title} {text!r} is not an ISO 8601 time such as 2026-01-31T00:00:00Z",
                 column.title,
                 text,
             ) from None
@@ -302,7 +304,7 @@ def _json(column: Column) -> Read:
             found = None
         if not isinstance(found, dict):
             raise RowProblem(
-                "invalid_json", f"{column.title} is no JSON object", column.title, text[:200]
+                "invalid_json", f"{column.title} is not a JSON object", column.title, text[:200]
             )
         shortest = json.dumps(found, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
         if len(shortest.encode("utf-8", "surrogatepass")) > column.length:
@@ -316,7 +318,7 @@ def _number(
     column: Column, style: DatasetFormat, digits: int, decimals: int, *, exponents: bool
 ) -> Read:
     title = column.title
-    pattern = _EXPONENT if exponents else _PLAIN
+    pattern = _EXPONENT if exponents else _NUMBER
     limit = Decimal(10) ** digits
     point = "," if style.decimal_comma else "."
     thousands = style.thousands
@@ -330,32 +332,34 @@ def _number(
         return RowProblem(reason, f"{title} {text!r} {message}", title, text)
 
     def read(text: str) -> str:
-        plain = text
+        digits_text = text
         if grouped is not None and grouped.fullmatch(text):
-            plain = plain.replace(thousands, "")
+            digits_text = digits_text.replace(thousands, "")
         if style.decimal_comma:
-            if "." in plain:
-                raise problem(text, "has a point, but this dataset writes a decimal comma")
-            plain = plain.replace(",", ".", 1)
-        if not pattern.fullmatch(plain):
+            if "." in digits_text:
+                raise problem(text, "has a decimal point, but this dataset uses a decimal comma")
+            digits_text = digits_text.replace(",", ".", 1)
+        if not pattern.fullmatch(digits_text):
             raise problem(
                 text,
-                "is no number with a decimal comma"
+                "is not a number with a decimal comma"
                 if style.decimal_comma
-                else "is no plain number such as -1234.56; other marks need the dataset's format",
+                else "is not a number such as -1234.56; the dataset's format may allow others",
             )
-        number = Decimal(plain)
+        number = Decimal(digits_text)
         if abs(number) >= limit:
-            raise problem(text, f"has more than {digits} digits before the point", "out_of_range")
+            raise problem(
+                text, f"has more than {digits} digits before the decimal point", "out_of_range"
+            )
         exponent = number.as_tuple().exponent
-        assert isinstance(exponent, int)  # noqa: S101 - the pattern knows no NaN
+        assert isinstance(exponent, int)  # noqa: S101 - the pattern excludes NaN
         if -exponent > decimals:
             number = number.normalize(_WIDE)
             exponent = number.as_tuple().exponent
             assert isinstance(exponent, int)  # noqa: S101
             if -exponent > decimals:
                 raise problem(
-                    text, f"has more than {decimals} digits after the point", "too_precise"
+                    text, f"has more than {decimals} digits after the decimal point", "too_precise"
                 )
         return f"{number:f}"
 

@@ -1,7 +1,6 @@
-"""Numbered SQL files, applied once each and in order.
+"""Schema migrations: numbered SQL files, each applied once and in order.
 
-The libraries of the field (Alembic, yoyo, Flyway) need a driver's connection; there is none to a
-database that is reached through the Data API only.
+Alembic, yoyo and Flyway need a driver's connection, which the Data API does not offer.
 """
 
 from __future__ import annotations
@@ -17,19 +16,19 @@ from finops.shared.errors import ConfigurationError
 
 _LOCK: Final = "finops_schema_migrations"
 _NAME: Final = re.compile(r"(\d{4})_[a-z0-9_]+\.sql")
-#: MySQL adds no column "if not exists"; a run that was killed may have added it:
+#: MySQL has no ADD COLUMN IF NOT EXISTS; a run that was killed may have added the column:
 #: https://dev.mysql.com/doc/mysql-errors/8.0/en/server-error-reference.html#error_er_dup_fieldname
 _COLUMN_IS_THERE: Final = "Database error code: 1060"
 
 
 def migrate(database: DataApi) -> list[str]:
-    """Apply what has not been applied. Returns the names of the files that were.
+    """Apply the files that have not been applied yet. Returns their names.
 
-    Each statement must bear being run twice, since DDL commits by itself: a run that was killed
-    between a statement and its record runs it again.
+    Each statement must be safe to run twice, because DDL commits implicitly: after a run that was
+    killed between a statement and its record, the next run executes the statement again.
 
     Raises:
-        ConfigurationError: a file was changed after it had been applied.
+        ConfigurationError: a file was changed after it was applied, or another migration runs.
     """
     database.execute(
         "CREATE TABLE IF NOT EXISTS schema_migrations (name VARCHAR(255) NOT NULL PRIMARY KEY,"
@@ -37,14 +36,16 @@ def migrate(database: DataApi) -> list[str]:
         " CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
     )
     done = []
-    # A transaction is one session, which is what holds the lock.
+    # The lock belongs to the session, and a transaction is one session.
     with database.transaction() as session:
         locked = database.execute(
             "SELECT GET_LOCK(:name, 30) AS locked", {"name": _LOCK}, transaction=session
         ).rows[0]["locked"]
         if locked != 1:
             raise ConfigurationError(
-                "another migration holds the database", code="migration_is_busy", step="migrate"
+                "another migration of this database is running",
+                code="migration_is_busy",
+                step="migrate",
             )
         applied = {
             row["name"]: row["sha256"]
@@ -57,10 +58,10 @@ def migrate(database: DataApi) -> list[str]:
             if name in applied:
                 if applied[name] != sha256:
                     raise ConfigurationError(
-                        f"{name} was changed after it had been applied",
+                        f"{name} was changed after it was applied",
                         code="migration_changed",
                         step="migrate",
-                        remedy="Restore it, and write the change as a file of the next number",
+                        remedy="Restore it, and make the change in a new file with the next number",
                     )
                 continue
             for statement in statements(text):

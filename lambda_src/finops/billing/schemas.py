@@ -49,7 +49,7 @@ class Column:
 
     @property
     def title(self) -> str:
-        """The header that a person is told to write."""
+        """The header as messages name it."""
         return self.header or self.name
 
 
@@ -59,15 +59,15 @@ class Schema:
 
     Attributes:
         table: The table that rows go to.
-        key: The column that identifies a row in its dataset; where it is empty, a file replaces
-            the earlier version of itself, since its rows have no identity.
+        key: The column that identifies a row in its dataset. Where it is empty, rows have no
+            identity, and a file replaces its own earlier version.
         amount: The column that sums are checked by, in the currency of `currency`.
-        day: The column whose day chooses the rate.
+        day: The column whose date selects the exchange rate.
         usd: (column, its USD column) of each amount that is converted; the first is `amount`.
         digits: Digits before the point that the table's amounts have.
         decimals: Digits after it.
-        nulls: What stands for no value, beside an empty cell.
-        exponents: Whether 1.5E-7 is a number, as FOCUS allows.
+        nulls: Texts that mean no value, like an empty cell.
+        exponents: Whether numbers such as 1.5E-7 are allowed, as FOCUS allows them.
     """
 
     name: str
@@ -85,7 +85,7 @@ class Schema:
 
     @cached_property
     def by_header(self) -> dict[str, int]:
-        """Position of a column by each of its headers, spelt alike."""
+        """Position of a column by each of its normalised headers."""
         return {
             spelling: index
             for index, column in enumerate(self.columns)
@@ -95,14 +95,14 @@ class Schema:
 
 @dataclass(frozen=True, slots=True)
 class Recognition:
-    """How a header fits the schemas.
+    """Which schema a header matches.
 
     Attributes:
-        schema: The one that fits best.
-        cells: For each column of it, which cell of a record holds it; None where it has none.
+        schema: The best match.
+        cells: For each column, the index of its cell in a record; None where the file lacks it.
         score: How many columns were found.
-        problem: Why no file with this header can be loaded, or empty.
-        code: A stable name of the problem.
+        problem: Why a file with this header can't be loaded, or empty.
+        code: A stable name for the problem.
         remedy: What to do about it.
     """
 
@@ -171,8 +171,8 @@ FOCUS: Final = Schema(
     columns=(
         _focus("BilledCost", Kind.DECIMAL, needed=True, filled=True),
         _focus("EffectiveCost", Kind.DECIMAL, needed=True, filled=True),
-        # FOCUS wants these two filled as well; its own sample data leaves some empty, and a charge
-        # that was billed is not left out for that.
+        # FOCUS requires values here too, but its own sample data leaves some empty, and a charge
+        # that was billed must not be left out for that.
         _focus("ListCost", Kind.DECIMAL, needed=True),
         _focus("ContractedCost", Kind.DECIMAL, needed=True),
         _focus("BillingCurrency", Kind.CURRENCY, needed=True, filled=True),
@@ -214,8 +214,8 @@ SCHEMAS: Final = (BILLING, FOCUS)
 def recognise(header: Sequence[str]) -> Recognition:
     """Which schema a file's header means, and where its columns are.
 
-    Columns may come in any order, in any case, with spaces, hyphens or underscores; columns that
-    no schema knows are left alone.
+    Columns may come in any order, in any case, with spaces, hyphens or underscores; unknown
+    columns are ignored.
     """
     return max((_match(schema, header) for schema in SCHEMAS), key=_fit)
 
@@ -243,12 +243,12 @@ def _match(schema: Schema, header: Sequence[str]) -> Recognition:
     problem = code = remedy = ""
     if not score:
         code = "no_header"
-        problem = f"no column is known: {_quoted(header)}"
-        remedy = f"The first line must name the columns: {', '.join(_titles(BILLING))}"
+        problem = f"none of the columns is known: {_quoted(header)}"
+        remedy = f"The first line must name the columns {', '.join(_titles(BILLING))}"
     elif missing:
         code = "missing_columns"
-        problem = f"the header of a {schema.name} file lacks {', '.join(missing)}"
-        remedy = f"It reads {_quoted(header)}; name the columns {', '.join(_titles(schema))}"
+        problem = f"the header of this {schema.name} file lacks {', '.join(missing)}"
+        remedy = f"It reads {_quoted(header)}; it needs the columns {', '.join(_titles(schema))}"
     elif twice:
         code = "ambiguous_header"
         problem = f"more than one column means {', '.join(twice)}"

@@ -32,24 +32,24 @@ from finops.shared.audit import AuditRecorder
 from finops.shared.errors import FinOpsError, RejectedInput, TransientFailure
 from finops.shared.rates import DatedRates
 
-#: Conflicts with other loads of the same dataset end by themselves: try again at once.
+#: Conflicts with other loads of the same dataset are short-lived: try again immediately.
 _ATTEMPTS: Final = 4
 _CONFLICTS: Final = frozenset({"deadlock", "duplicate_key", "lock_timeout"})
-#: What is left of a function's time when a load that runs in one piece gives up.
+#: A whole-file load gives up when less than this is left of the function's time.
 RESERVE_SECONDS: Final = 45.0
 
 
 class OutOfTime(Exception):
-    """The function's time ends before the file does."""
+    """The function's time does not suffice for the file."""
 
 
 @dataclass(slots=True)
 class FileLoader:
-    """Loads a file in one transaction, or starts the workflow where it is large.
+    """Loads a file in one transaction, or starts the workflow for a large file.
 
     Args:
         rates: The dated rates that are loaded.
-        remaining_seconds: Until the function is stopped.
+        remaining_seconds: Until Lambda stops the function.
     """
 
     store: BillingStore
@@ -63,10 +63,10 @@ class FileLoader:
     clock: Clock
 
     def load(self, source: SourceObject) -> FileEntry:
-        """Load a version of an object, once, however often its event comes.
+        """Load a version of an object: once, however often its event arrives.
 
         Raises:
-            TransientFailure: to be tried again; the ledger says FAILED until then.
+            TransientFailure: the event source retries; until then the file is FAILED.
         """
         entry = self.store.receive(source, source.dataset)
         if not entry.status.is_final:
@@ -85,7 +85,7 @@ class FileLoader:
         except RejectedInput as error:
             self.store.mark(entry.load_id, FileStatus.REJECTED, error)
         except FinOpsError as error:
-            # Another loader's file is not this one's to mark.
+            # A file that another loader has locked is not marked from here.
             if error.code != "file_is_busy":
                 self.store.mark(entry.load_id, FileStatus.FAILED, error)
                 self.audit.record(failed_event(entry, error, self.clock()))

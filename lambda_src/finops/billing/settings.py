@@ -1,4 +1,4 @@
-"""How a deployment loads files: what Terraform tells the functions."""
+"""How a deployment loads files: the settings that Terraform passes to the functions."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Settings:
     Attributes:
         large_file_bytes: Files of this size and more are loaded in parts.
         rates: Which rate converts a bill.
-        formats: How datasets write what is otherwise not guessed.
+        formats: How datasets write dates and numbers, by dataset.
     """
 
     large_file_bytes: int
@@ -37,5 +37,5 @@ class Settings:
         )
 
     def format_of(self, dataset: str) -> DatasetFormat:
-        """The dataset's format, or the strict one."""
+        """The dataset's format; the strict one where none is set."""
         return self.formats.get(dataset) or DatasetFormat()

@@ -1,4 +1,4 @@
-"""Streams of a file's bytes."""
+"""Helpers for streams of bytes."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ import hashlib
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from finops.billing.reader import Readable
+from finops.billing.file_bytes import Readable
 
 
 class HashingStream:
-    """A stream that knows the SHA-256 of what was read from it."""
+    """A stream that computes the SHA-256 of what is read from it."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
         self._hash = hashlib.sha256()
 
     def read(self, size: int = -1, /) -> bytes:
-        """Read as the stream does."""
+        """Read from the stream."""
         piece = self._stream.read(size)
         self._hash.update(piece)
         return piece
@@ -28,18 +28,18 @@ class HashingStream:
             pass
 
     def hexdigest(self) -> str:
-        """The digest of what was read so far."""
+        """The digest of what has been read so far."""
         return self._hash.hexdigest()
 
 
 def skip(stream: Readable, count: int) -> None:
-    """Read so many bytes away."""
+    """Discard so many bytes."""
     for _ in pieces(stream, count):
         pass
 
 
 def pieces(stream: Readable, count: int | None) -> Iterator[bytes]:
-    """So many bytes of the stream, or all that is left, in small pieces."""
+    """So many bytes of the stream, or the rest where `count` is None, in small pieces."""
     left = count
     while left is None or left > 0:
         piece = stream.read(1 << 20 if left is None else min(left, 1 << 20))

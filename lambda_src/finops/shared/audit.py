@@ -1,6 +1,6 @@
-"""What a flow tells the audit trail, and how that is written as bytes.
+"""The events that flows record in the audit trail, and their canonical bytes.
 
-A service takes an `AuditRecorder` and calls `record` once a thing is done. Handlers give it
+A service takes an `AuditRecorder` and calls `record` after each action. Handlers pass
 `finops.audit.recorder.audit_recorder()`.
 """
 
@@ -25,15 +25,15 @@ class AuditEvent:
     Attributes:
         stream: The flow: budgets, billing, invoices, reconciliation or console.
         action: What was done to what, such as `billing_file.loaded`.
-        actor: Who wanted it: an IAM principal, a user's name, or `schedule`.
+        actor: Who did it: an IAM principal, a user's name, or `schedule`.
         subject: Id of the thing, such as a load id, an S3 URI or ACCOUNT/BUDGET.
-        version: Tells this time from other times that the same was done to the same subject, and
-            is the same whenever the flow is replayed: a sequence number, an execution's name.
+        version: Distinguishes repeated actions on one subject, and is the same in every replay: a
+            sequence number, an execution's name.
         occurred_at: UTC.
-        input_sha256: Digest of what came in (see `digest`), or empty.
-        output_sha256: Digest of what was written, or empty.
+        input_sha256: Digest of the input (see `digest`), or empty.
+        output_sha256: Digest of the output, or empty.
         counts: Such as rows_read; whole numbers.
-        correlation_id: The id that the flow's log lines have.
+        correlation_id: The same as in the flow's log lines.
         details: Small facts such as `before` and `after`. What JSON has no type for, such as a
             Decimal, is written as its text; floats too.
     """

@@ -1,4 +1,4 @@
-"""The one way to AWS: clients with the project's retry rules, role sessions, and AWS's errors."""
+"""Access to AWS: clients with the project's retry rules, assumed roles, and AWS's errors."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 from finops.shared.errors import ConfigurationError, FinOpsError, TransientFailure
 from finops.shared.observability import logger
 
-# Standard mode, since legacy never retries some services' throttles. Six attempts take 15 s on
-# average and 31 s at worst, so that an edit has its answer within a minute:
+# Standard mode, because legacy mode does not retry some services' throttling errors. Six attempts
+# take 15 s on average and 31 s at most, so an edit is answered within a minute:
 # https://docs.aws.amazon.com/sdkref/latest/guide/feature-retry-behavior.html
 CLIENT_CONFIG: Final = Config(
     retries={"mode": "standard", "total_max_attempts": 6},
@@ -68,22 +68,22 @@ def client(service: str, **settings: Any) -> Any:
 
     Args:
         service: As boto3 names it.
-        settings: Of botocore's Config, where this service needs others.
+        settings: Options of botocore's Config that this service needs.
     """
     return boto3.client(service, config=CLIENT_CONFIG.merge(Config(**settings)))
 
 
 @contextmanager
 def aws_errors(step: str, *, remedy: str = "") -> Iterator[None]:
-    """Turn what botocore raises into this project's errors.
+    """Translate botocore's errors into this project's.
 
     Args:
-        step: Which step of the flow makes the calls, as a status names it.
-        remedy: What to do where the call was not allowed.
+        step: The step of the flow that makes the calls.
+        remedy: What to do if a call is not allowed.
 
     Raises:
-        TransientFailure: for throttles, time-outs and server errors.
-        ConfigurationError: for missing permissions or resources, and whatever AWS refuses for good.
+        TransientFailure: for throttling, timeouts and server errors.
+        ConfigurationError: for missing permissions or resources, and other lasting refusals.
     """
     try:
         yield
@@ -100,7 +100,7 @@ def _translated(error: ClientError, step: str, remedy: str) -> FinOpsError:
     code = said.get("Code", "Unknown")
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     message = f"{error.operation_name} was refused: {code}: {said.get('Message', '')}"
-    # An expired session is refused as a whole and signs anew at the next try.
+    # A request of an expired session is refused; the next attempt signs with new credentials.
     if code in _TRANSIENT or code.startswith("ExpiredToken") or status >= 500:
         return TransientFailure(message, code=code, step=step)
     if error.operation_name == "AssumeRole":
@@ -113,15 +113,15 @@ def _translated(error: ClientError, step: str, remedy: str) -> FinOpsError:
 class AssumedRoles:
     """Clients in other accounts, each through a role whose session is cached and refreshed.
 
-    One AssumeRole call an account and hour, however many clients and threads ask.
+    One AssumeRole call an account and hour, for any number of clients and threads.
 
     Args:
-        role_arn: Of an account.
-        external_id: That the roles ask for.
-        session_name: By which CloudTrail names the caller.
-        sts: The client that assumes; one of this account by default.
-        endpoint_url: Of every client, where it is not AWS's own.
-        settings: Of botocore's Config, where the clients need others.
+        role_arn: Returns the role of an account.
+        external_id: The external id that the roles require.
+        session_name: The caller's name in CloudTrail.
+        sts: The client that assumes the roles; one of this account by default.
+        endpoint_url: The endpoint of every client; AWS's own by default.
+        settings: Options of botocore's Config that the clients need.
     """
 
     def __init__(
@@ -146,7 +146,7 @@ class AssumedRoles:
         self._lock = threading.Lock()
 
     def client(self, service: str, account_id: str) -> Any:
-        """A client of `service` in the account; the role is assumed at its first call."""
+        """A client of `service` in the account; its first call assumes the role."""
         with self._lock:
             lock = self._locks.setdefault(account_id, threading.Lock())
         with lock:
@@ -176,7 +176,7 @@ class AssumedRoles:
             }
 
         session = botocore.session.get_session()
-        # Parsing the service models again for each account would cost more than the calls.
+        # Parsing the service models for each account would cost more than the calls.
         session.register_component("data_loader", self._home.get_component("data_loader"))
         # botocore has no public way to give a session credentials that refresh themselves.
         session._credentials = DeferredRefreshableCredentials(  # noqa: SLF001

@@ -1,4 +1,4 @@
-"""The RDS Data API: statements with named parameters, transactions, and a database that sleeps."""
+"""The RDS Data API: statements with named parameters, transactions, and paused databases."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ Value = None | bool | int | str | Decimal
 
 #: A statement may take 45 s (https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/data-api.limitations.html).
 _READ_TIMEOUT: Final = 60
-#: How long a database at rest may take to come back; AWS speaks of about 15 s, longer after a day:
+#: How long a paused database may take to resume: by AWS about 15 s, longer after a day:
 #: https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/aurora-serverless-v2-auto-pause.html
 _RESUME_SECONDS: Final = 60.0
 _ERROR_CODE = re.compile(r"Database error code: (\d+)")
-#: What another transaction caused, and may be gone at the next try:
+#: Errors that another transaction caused, so that a retry may succeed:
 #: https://dev.mysql.com/doc/mysql-errors/8.0/en/server-error-reference.html
 _CONFLICTS: Final = {1062: "duplicate_key", 1205: "lock_timeout", 1213: "deadlock", 3572: "busy"}
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What a statement answered.
+    """The result of a statement.
 
     Attributes:
         changed: Rows inserted, updated or deleted.
-        rows: Of a query, by column; numbers with decimals as texts, digit for digit.
-        generated: The id that AUTO_INCREMENT gave, or 0.
+        rows: The rows of a query, by column; decimal numbers are texts, digit for digit.
+        generated: The id from AUTO_INCREMENT, or 0.
     """
 
     changed: int
@@ -42,7 +42,7 @@ class Result:
 
 
 def data_api_client() -> Any:
-    """A client that waits as long as a statement may take."""
+    """A client with a read timeout longer than any statement takes."""
     return client("rds-data", read_timeout=_READ_TIMEOUT)
 
 
@@ -54,7 +54,7 @@ class DataApi:
         cluster_arn: The Aurora cluster.
         secret_arn: The secret with its user and password.
         database: The schema that statements run in.
-        sleep: Waits; another in tests.
+        sleep: Waits so many seconds; replaced in tests.
     """
 
     def __init__(
@@ -77,8 +77,8 @@ class DataApi:
         """Run one statement.
 
         Raises:
-            TransientFailure: also for what another transaction caused: `deadlock`,
-                `lock_timeout`, `busy` (a lock that was not waited for) and `duplicate_key`.
+            TransientFailure: also for errors that another transaction caused: `deadlock`,
+                `lock_timeout`, `busy` (NOWAIT found a lock) and `duplicate_key`.
         """
         request: dict[str, Any] = {
             "sql": sql,
@@ -94,7 +94,7 @@ class DataApi:
         return Result(
             answer.get("numberOfRecordsUpdated", 0),
             [
-                dict(zip(names, map(_plain, record), strict=True))
+                dict(zip(names, map(_value, record), strict=True))
                 for record in answer.get("records", ())
             ],
             int(generated[0].get("longValue", 0)),
@@ -102,27 +102,27 @@ class DataApi:
 
     @contextmanager
     def transaction(self) -> Iterator[str]:
-        """Begin; commits when the block ends, rolls back when it raises. Gives its id."""
+        """A transaction's id; commits when the block ends, rolls back when it raises."""
         begun = self._call(self._client.begin_transaction, {"database": self._database})
         identifier = {"transactionId": begun["transactionId"]}
         try:
             yield begun["transactionId"]
         except BaseException:
-            # The database ends it by itself after three idle minutes; the first error counts.
+            # The Data API ends it after three idle minutes anyway; the first error matters.
             with suppress(FinOpsError):
                 self._call(self._client.rollback_transaction, identifier)
             raise
         self._call(self._client.commit_transaction, identifier)
 
     def _call(self, operation: Callable[..., Any], request: Mapping[str, Any]) -> Any:
-        """Call, and wait for a database that is coming back from its rest."""
+        """Call, and wait while a paused database resumes."""
         waited, pause = 0.0, 1.0
         while True:
             try:
                 with aws_errors("database"):
                     return operation(**self._where, **request)
             except TransientFailure as error:
-                # botocore does not retry this one: it is a 400.
+                # botocore does not retry this error, because its status is 400.
                 if error.code != "DatabaseResumingException" or waited >= _RESUME_SECONDS:
                     raise
                 self._sleep(pause)
@@ -151,5 +151,5 @@ def _parameter(name: str, value: Value) -> dict[str, Any]:
     return {"name": name, "value": {"stringValue": value}}
 
 
-def _plain(field: Mapping[str, Any]) -> Any:
+def _value(field: Mapping[str, Any]) -> Any:
     return None if field.get("isNull") else next(iter(field.values()))

@@ -1,8 +1,8 @@
-"""The three ways in which work can fail, told apart by what should happen next.
+"""The three kinds of failure, by what should happen next.
 
 `RejectedInput` is never retried: a person must change the input. `TransientFailure` is raised to
-the caller so that the event source retries it. `ConfigurationError` needs somebody who runs the
-system: retrying alone does not help, and it raises an alarm.
+the caller, so that the event source retries. `ConfigurationError` raises an alarm: retrying alone
+does not help, and an operator must fix the deployment.
 """
 
 from __future__ import annotations

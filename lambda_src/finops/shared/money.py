@@ -14,17 +14,17 @@ from finops.shared.errors import RejectedInput
 ROUNDING: Final = ROUND_HALF_UP
 #: Sums and products are exact: a result that would be rounded is an error instead.
 EXACT: Final = Context(prec=120, traps=[Inexact, InvalidOperation])
-#: Wide enough that only a quotient is ever rounded.
+#: Wide enough that it only ever rounds quotients.
 WIDE: Final = Context(prec=120)
-_PLAIN = re.compile(r"[+-]?\d{1,40}(\.\d{1,40})?", re.ASCII)
+_NUMBER = re.compile(r"[+-]?\d{1,40}(\.\d{1,40})?", re.ASCII)
 
 
 @cache
 def minor_units() -> dict[str, int | None]:
-    """Digits after the point of each active currency by its code: JPY 0, USD 2, KWD 3.
+    """Decimal places of each active currency by its code: JPY 0, USD 2, KWD 3.
 
-    Codes to which the standard gives no minor units (XAU, XXX) have None. The list is the
-    library's: it takes 20 ms to read, so functions without currencies never do.
+    Codes without minor units in the standard (XAU, XXX) have None. Reading the library's list takes
+    20 ms, so it is read on first use.
     """
     from iso4217 import Currency
 
@@ -32,17 +32,17 @@ def minor_units() -> dict[str, int | None]:
 
 
 def is_currency(code: str) -> bool:
-    """Whether this is the code of an active currency, in capitals."""
+    """Whether this is the code of an active currency, in upper case."""
     return code in minor_units()
 
 
 def rounded(amount: Decimal, digits: int) -> Decimal:
-    """The amount with so many digits after the point."""
+    """The amount rounded to so many decimal places."""
     return amount.quantize(Decimal(1).scaleb(-digits), ROUNDING, WIDE)
 
 
 def product(amount: Decimal, factor: Decimal, digits: int) -> Decimal:
-    """The product, rounded once, at so many digits after the point."""
+    """The product, rounded once, to so many decimal places."""
     return rounded(WIDE.multiply(amount, factor), digits)
 
 
@@ -54,7 +54,7 @@ class Money:
     currency: str
 
     def __post_init__(self) -> None:
-        """Refuse what is no exact amount of a currency.
+        """Refuse anything but an exact amount in a known currency.
 
         Raises:
             TypeError: the amount is a float, or anything but a Decimal.
@@ -65,27 +65,27 @@ class Money:
                 f"money is a Decimal, not {type(self.amount).__name__}: {self.amount!r}"
             )
         if not self.amount.is_finite():
-            raise RejectedInput(f"{self.amount} is no amount", code="invalid_amount")
+            raise RejectedInput(f"{self.amount} is not an amount", code="invalid_amount")
         if not is_currency(self.currency):
             raise RejectedInput(
-                f"{self.currency!r} is no ISO 4217 currency code", code="unknown_currency"
+                f"{self.currency!r} is not an ISO 4217 currency code", code="unknown_currency"
             )
 
     @classmethod
     def parse(cls, text: str, currency: str) -> Money:
-        """Money from a plain number such as `-1234.56`.
+        """Money from a number such as `-1234.56`.
 
         Raises:
-            RejectedInput: the text is no number.
+            RejectedInput: the text is not a number.
         """
         if not isinstance(text, str):
             raise TypeError(f"an amount is parsed from text, not {type(text).__name__}")
-        if not _PLAIN.fullmatch(text):
-            raise RejectedInput(f"{text!r} is no amount", code="invalid_amount", value=text)
+        if not _NUMBER.fullmatch(text):
+            raise RejectedInput(f"{text!r} is not an amount", code="invalid_amount", value=text)
         return cls(Decimal(text), currency)
 
     def rounded(self) -> Money:
-        """In whole minor units of the currency; as it is, where the currency has none."""
+        """Rounded to minor units; unchanged where the currency has none."""
         digits = minor_units()[self.currency]
         return self if digits is None else Money(rounded(self.amount, digits), self.currency)
 
@@ -96,10 +96,10 @@ class Money:
             ValueError: the currencies differ.
         """
         if other.currency != self.currency:
-            raise ValueError(f"{self.currency} and {other.currency} cannot be added")
+            raise ValueError(f"{self.currency} and {other.currency} can't be added")
         return Money(EXACT.add(self.amount, other.amount), self.currency)
 
     def __str__(self) -> str:
-        """Such as `1,234.50 EUR`, in whole minor units."""
+        """Such as `1,234.50 EUR`, rounded to minor units."""
         whole = self.rounded()
         return f"{whole.amount:,f} {self.currency}"

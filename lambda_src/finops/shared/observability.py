@@ -13,7 +13,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 
 __all__ = ["MetricUnit", "logger", "metrics", "status_metric"]
 
-# An event that counts nothing is no news.
+# An event without metrics is normal.
 warnings.filterwarnings("ignore", message="No application metrics to publish")
 
 logger = Logger()

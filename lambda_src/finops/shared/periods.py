@@ -23,18 +23,18 @@ class Month:
         """A month from `2026-10`.
 
         Raises:
-            RejectedInput: the text is none.
+            RejectedInput: the text is not a month.
         """
         found = _MONTH.fullmatch(text)
         if not found or found[1] == "0000":
             raise RejectedInput(
-                f"{text!r} is no month", code="invalid_month", value=text, remedy="Write YYYY-MM"
+                f"{text!r} is not a month", code="invalid_month", value=text, remedy="Write YYYY-MM"
             )
         return cls(date(int(found[1]), int(found[2]), 1))
 
     @classmethod
     def of(cls, day: date) -> Month:
-        """The month that a day is in."""
+        """The month of a day."""
         return cls(day.replace(day=1))
 
     @property
@@ -53,7 +53,7 @@ class Month:
         return tuple(days_between(self.first, self.end))
 
     def plus(self, months: int) -> Month:
-        """So many months later, or earlier."""
+        """So many months later; earlier where the number is negative."""
         number = self.first.year * 12 + self.first.month - 1 + months
         return Month(date(number // 12, number % 12 + 1, 1))
 

@@ -1,25 +1,25 @@
-"""Texts in files that people open in a spreadsheet."""
+"""Safe texts for files that people open in a spreadsheet."""
 
 from __future__ import annotations
 
 from decimal import Decimal, InvalidOperation
 from typing import Final
 
-#: A cell that begins so is taken for a formula, or hides one:
+#: Spreadsheets take a cell that begins with one of these for a formula, or it hides one:
 #: https://owasp.org/www-community/attacks/CSV_Injection
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "'")
 
 
 def guard(text: str) -> str:
-    """The text with an apostrophe before it where a spreadsheet would run it; numbers stay.
+    """The text, after an apostrophe where a spreadsheet would run it as a formula; not numbers.
 
-    `unguard` gives the text back, since texts that begin with an apostrophe get one more.
+    `unguard` restores the text, since a text that begins with an apostrophe gets one more.
     """
     return f"'{text}" if text.startswith(_FORMULA) and not _is_number(text) else text
 
 
 def unguard(text: str) -> str:
-    """What `guard` was given."""
+    """The text that `guard` was given."""
     return text[1:] if text.startswith("'") else text
 
 

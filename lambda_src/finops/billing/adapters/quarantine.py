@@ -17,8 +17,7 @@ QUARANTINE_COLUMNS: Final = ("line", "reason", "field", "value", "message", "raw
 class S3Quarantine:
     """`Quarantine` as a CSV file that a spreadsheet can open safely.
 
-    It is written under a key that is the load's own, so that a load that is tried again
-    overwrites what an earlier try left.
+    Each load has a key of its own, so a retry overwrites what an earlier attempt left.
     """
 
     def __init__(self, s3: Any, bucket: str, key: str) -> None:
@@ -38,7 +37,7 @@ class S3Quarantine:
 
     def put(self, row: Quarantined) -> None:
         if not self._count:
-            # The mark tells spreadsheets that this is UTF-8.
+            # The byte order mark tells spreadsheets that this is UTF-8.
             self._text.write("\ufeff")
             self._writer.writerow(QUARANTINE_COLUMNS)
         self._count += 1
@@ -66,7 +65,7 @@ class S3Quarantine:
         self._upload.abandon()
 
     def _flush(self) -> None:
-        # Bytes that are no text stay visible in the raw line.
+        # Bytes that are not valid text stay visible in the raw line.
         self._upload.write(self._text.getvalue().encode("utf-8", "backslashreplace"))
         self._text.seek(0)
         self._text.truncate()

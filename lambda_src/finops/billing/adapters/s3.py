@@ -38,7 +38,7 @@ class S3Objects:
                 answer = self._s3.get_object(**request)
             if "Range" in request and "ContentRange" not in answer:
                 raise ConfigurationError(
-                    f"S3 answered all of {source.uri} in place of {request['Range']}",
+                    f"S3 returned all of {source.uri} instead of {request['Range']}",
                     code="range_ignored",
                     step="read_object",
                 )
@@ -47,7 +47,7 @@ class S3Objects:
             said = error.__cause__
             if isinstance(said, ClientError) and said.response["Error"]["Code"] in _GONE:
                 raise RejectedInput(
-                    f"{source.uri} is gone, or this version of it",
+                    f"{source.uri}, or this version of it, no longer exists",
                     code="object_is_gone",
                     step="read_object",
                     remedy="Drop the file again",
@@ -71,7 +71,7 @@ class S3Objects:
             yield from body.iter_chunks(1 << 20)
 
     def keys(self, prefix: str) -> Iterator[str]:
-        """The keys that begin so, in order."""
+        """The keys with this prefix, in order."""
         with aws_errors("list_objects"):
             for page in self._s3.get_paginator("list_objects_v2").paginate(
                 Bucket=self._bucket, Prefix=prefix
@@ -80,7 +80,7 @@ class S3Objects:
 
 
 class _Body:
-    """A body whose broken connection is a transient failure, not the end of the file."""
+    """A response body that reports a lost connection as a transient failure, not as the end."""
 
     def __init__(self, body: StreamingBody) -> None:
         self._body = body
@@ -91,12 +91,14 @@ class _Body:
                 return bytes(self._body.read(size if size >= 0 else None))
         except (HTTPError, OSError) as error:
             raise TransientFailure(
-                f"S3 broke off: {error}", code="connection_lost", step="read_object"
+                f"the connection to S3 was lost: {error}",
+                code="connection_lost",
+                step="read_object",
             ) from error
 
 
 class Upload:
-    """An object written piece by piece: small ones at once, large ones in parts."""
+    """An upload piece by piece: in one request, or in parts where the object is large."""
 
     def __init__(self, s3: Any, bucket: str, key: str) -> None:
         self._s3 = s3
@@ -106,13 +108,13 @@ class Upload:
         self._parts: list[dict[str, Any]] = []
 
     def write(self, piece: bytes) -> None:
-        """Take some bytes; sends a part where there are enough."""
+        """Add some bytes; sends a part once there are enough."""
         self._buffer.write(piece)
         if self._buffer.tell() >= _PART:
             self._send_part()
 
     def close(self) -> None:
-        """Send what is left; the object is there afterwards, and not before."""
+        """Send what is left. The object exists from now on."""
         with aws_errors("write_object"):
             if not self._upload_id:
                 self._s3.put_object(**self._where, Body=self._buffer.getvalue())
@@ -124,7 +126,7 @@ class Upload:
             )
 
     def abandon(self) -> None:
-        """Leave nothing behind; the bucket's lifecycle removes what a kill leaves."""
+        """Abort the upload. After a kill, the bucket's lifecycle rule removes its parts."""
         if self._upload_id:
             with suppress(Exception), aws_errors("abort_upload"):
                 self._s3.abort_multipart_upload(**self._where, UploadId=self._upload_id)

@@ -38,7 +38,7 @@ class StepFunctionsWorkflow:
                 )
         except Exception as error:
             said = error.__cause__
-            # Another delivery of the same event was quicker.
+            # Another delivery of the same event has started it.
             if (
                 isinstance(said, ClientError)
                 and said.response["Error"]["Code"] == "ExecutionAlreadyExists"

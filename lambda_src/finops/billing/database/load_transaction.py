@@ -43,8 +43,8 @@ class AuroraLoadTransaction:
         except TransientFailure as error:
             if error.code in {"busy", "lock_timeout"}:
                 raise TransientFailure(
-                    f"load {load_id} is held by another loader; if that died, its transaction "
-                    "ends within three minutes",
+                    f"load {load_id} is locked by another loader; if that has died, its lock ends "
+                    "within three minutes",
                     code="file_is_busy",
                     step="lock_file",
                 ) from error
@@ -119,7 +119,7 @@ class AuroraLoadTransaction:
             load_id=entry.load_id,
             dataset=entry.dataset,
         )
-        # A load that failed or hangs has no claim; one that ends meanwhile is waited for.
+        # A load that failed or hangs has no claim; one that is finishing is waited for.
         self._execute(
             "UPDATE billing_files SET original_sha256 = NULL WHERE original_sha256 = :sha256"
             f" AND load_id <> :load_id AND status NOT IN {LOADED}",

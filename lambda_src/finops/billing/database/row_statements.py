@@ -13,7 +13,7 @@ from finops.billing.schemas import Column, Kind, Schema
 
 
 class RowStatements:
-    """The statements that write a schema's rows, made from its declaration."""
+    """The statements that write rows of a schema, derived from its declaration."""
 
     def __init__(self, schema: Schema) -> None:
         usd = [name for _, name in schema.usd]
@@ -38,8 +38,8 @@ class RowStatements:
                 f" SELECT :load_id, :dataset, {_of('j', names)} FROM {rows}"
             )
             return
-        # IGNORE, since what it counts is what it inserted, whichever way a driver counts rows
-        # that were there; values were checked before, and sums are after.
+        # IGNORE, because it counts exactly the rows that it inserted, however a driver counts
+        # existing rows. Values were checked before, and sums are checked after.
         self.insert = (
             f"INSERT IGNORE INTO {schema.table}"
             f" (dataset, load_id, seen_load_id, version_order, {', '.join(names)})"
@@ -72,7 +72,7 @@ class RowStatements:
             f" SUM(CASE WHEN {newer} THEN 0 ELSE t.{usd[0]} END) AS amount_usd"
             f" FROM {there} WHERE t.seen_load_id <> :load_id GROUP BY j.{currency}"
         )
-        # What an older file says of the row no longer counts from now on.
+        # From now on older files no longer change the row.
         self.see = (
             f"UPDATE {there} SET t.seen_load_id = :load_id,"
             " t.version_order = GREATEST(t.version_order, :version_order)"

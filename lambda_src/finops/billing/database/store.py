@@ -1,4 +1,4 @@
-"""The ledger: which files there are, and what became of them."""
+"""The ledger: every file, and its status."""
 
 from __future__ import annotations
 
@@ -48,14 +48,14 @@ class AuroraBillingStore:
             entry = self.by_file_id(source.file_id)
         if entry is None:
             raise TransientFailure(
-                f"{source.uri} could not be entered into the ledger",
+                f"{source.uri} could not be added to the ledger",
                 code="not_entered",
                 step="receive_file",
             )
         return entry
 
     def by_file_id(self, file_id: str) -> FileEntry | None:
-        """The ledger's row of a version of an object."""
+        """The ledger entry of a version of an object, if there is one."""
         found = self._database.execute(
             "SELECT * FROM billing_files WHERE file_id = :file_id", {"file_id": file_id}
         ).rows
@@ -76,9 +76,9 @@ class AuroraBillingStore:
 
         Args:
             ending: How the key ends, such as a file's name.
-            dataset: Of this dataset only.
-            status: In this status only.
-            limit: At most so many.
+            dataset: Only files of this dataset.
+            status: Only files with this status.
+            limit: How many at most.
         """
         given: dict[str, Value] = {"ending": ending, "dataset": dataset, "status": status}
         wanted = {name: value for name, value in given.items() if value}
@@ -91,7 +91,7 @@ class AuroraBillingStore:
         return [file_entry(row) for row in found.rows]
 
     def count_by_status(self) -> dict[FileStatus, int]:
-        """How many files of the ledger are in each status."""
+        """How many files the ledger has in each status."""
         found = self._database.execute(
             "SELECT status, COUNT(*) AS counted FROM billing_files GROUP BY status"
         )

@@ -1,0 +1,162 @@
+"""The bytes of a billing file: decompressed, and in a known encoding.
+
+Files are read in one pass and in bounded memory.
+"""
+
+from __future__ import annotations
+
+import codecs
+import zlib
+from typing import Any, Final, Protocol
+
+from finops.shared.errors import RejectedInput
+
+_PIECE: Final = 64 * 1024
+_SPREADSHEET = "Open it in the spreadsheet program and save it as CSV (UTF-8)"
+#: How files begin that are not text: https://en.wikipedia.org/wiki/List_of_file_signatures
+_SIGNATURES: Final = (
+    (b"PK\x03\x04", "spreadsheet", "is a spreadsheet (XLSX) or another zip archive", _SPREADSHEET),
+    (b"\xd0\xcf\x11\xe0", "spreadsheet", "is an old spreadsheet (XLS)", _SPREADSHEET),
+    (b"%PDF", "binary_file", "is a PDF document", "Drop invoices into the invoices bucket"),
+    (b"\x89PNG", "binary_file", "is an image", "Drop invoices into the invoices bucket"),
+    (b"\xff\xd8\xff", "binary_file", "is an image", "Drop invoices into the invoices bucket"),
+    (b"PAR1", "binary_file", "is a Parquet file", "Export it as CSV"),
+    (b"\x1f\x8b", "binary_file", "is compressed twice", "Compress it once, or not at all"),
+    (b"BZh", "binary_file", "is compressed by bzip2", "Compress it with gzip, or not at all"),
+    (b"\xfd7zXZ", "binary_file", "is compressed by xz", "Compress it with gzip, or not at all"),
+    (b"\x28\xb5\x2f\xfd", "binary_file", "is compressed by zstd", "Compress it with gzip"),
+)
+
+
+class Readable(Protocol):
+    """A stream: `read` returns at most so many bytes, and none at the end."""
+
+    def read(self, size: int, /) -> bytes:
+        """Read."""
+
+
+class Peekable:
+    """A stream whose beginning can be peeked at before it is read."""
+
+    def __init__(self, stream: Readable) -> None:
+        self._stream = stream
+        self._head = b""
+
+    def peek(self, size: int) -> bytes:
+        """Up to so many bytes, which the next `read` returns again."""
+        pieces, held = [self._head], len(self._head)
+        while held < size and (piece := self._stream.read(size - held)):
+            pieces.append(piece)
+            held += len(piece)
+        self._head = b"".join(pieces)
+        return self._head[:size]
+
+    def read(self, size: int, /) -> bytes:
+        """So many bytes, or the rest."""
+        piece = self.peek(size)
+        self._head = self._head[size:]
+        return piece
+
+
+def decompressed(stream: Readable) -> tuple[Peekable, bool]:
+    """The bytes of a file without its compression, and whether it is gzip."""
+    raw = Peekable(stream)
+    if raw.peek(2) == b"\x1f\x8b":
+        return Peekable(_Inflating(raw)), True
+    return raw, False
+
+
+class _Inflating:
+    """The content of a gzip file, of one member or several."""
+
+    def __init__(self, stream: Readable) -> None:
+        self._stream = stream
+        self._inflater: Any = zlib.decompressobj(wbits=31)
+        self._waiting = b""
+
+    def read(self, size: int, /) -> bytes:
+        """Up to so many bytes of the content.
+
+        Raises:
+            RejectedInput: the file is damaged or incomplete.
+        """
+        try:
+            while True:
+                if self._inflater.eof:
+                    rest = self._inflater.unused_data.lstrip(b"\0")
+                    while not rest:  # gzip allows zeros after the end, as padding
+                        piece = self._stream.read(_PIECE)
+                        if not piece:
+                            return b""
+                        rest = piece.lstrip(b"\0")
+                    self._inflater = zlib.decompressobj(wbits=31)
+                    self._waiting = rest
+                if not self._waiting:
+                    self._waiting = self._stream.read(_PIECE)
+                    if not self._waiting:
+                        raise unreadable_file(
+                            "corrupt_gzip",
+                            "the compressed file is incomplete",
+                            "Upload the whole file again",
+                        )
+                piece = bytes(self._inflater.decompress(self._waiting, size))
+                self._waiting = self._inflater.unconsumed_tail
+                if piece:
+                    return piece
+        except zlib.error as error:
+            raise unreadable_file(
+                "corrupt_gzip", f"the compressed file is damaged: {error}", "Upload it again"
+            ) from None
+
+
+def encoding_of(head: bytes) -> tuple[str, int]:
+    """The encoding of a file that begins with `head`, and the length of its byte order mark."""
+    for signature, code, what, remedy in _SIGNATURES:
+        if head.startswith(signature):
+            raise unreadable_file(code, f"the file {what}", remedy)
+    for mark, encoding in (
+        (codecs.BOM_UTF8, "utf-8-sig"),
+        (codecs.BOM_UTF16_LE, "utf-16-le"),
+        (codecs.BOM_UTF16_BE, "utf-16-be"),
+    ):
+        if head.startswith(mark):
+            return encoding, len(mark)
+    # Without a mark, a header in UTF-16 shows by its letters: every other byte is NUL.
+    sample = head[:512]
+    even, odd = sample[::2].count(0), sample[1::2].count(0)
+    if odd > len(sample) // 8 and odd > 2 * even:
+        return "utf-16-le", 0
+    if even > len(sample) // 8 and even > 2 * odd:
+        return "utf-16-be", 0
+    if 0 in head:
+        raise unreadable_file(
+            "binary_file", "the file is not text: it contains NUL bytes", "Export it as CSV (UTF-8)"
+        )
+    return "utf-8", 0
+
+
+class Utf16AsUtf8:
+    """UTF-16 as UTF-8; what is invalid in the one stays invalid in the other."""
+
+    def __init__(self, stream: Readable, encoding: str) -> None:
+        self._stream = stream
+        self._decoder = codecs.getincrementaldecoder(encoding)("surrogatepass")
+
+    def read(self, size: int, /) -> bytes:
+        """At most as many characters as so many bytes hold."""
+        text, is_end = "", False
+        while not text and not is_end:
+            piece = self._stream.read(size)
+            is_end = not piece
+            try:
+                text = self._decoder.decode(piece, is_end)
+            except UnicodeDecodeError:
+                # Half a unit is left where a file was cut off.
+                self._decoder.reset()
+                return b"\xff"
+        return text.encode("utf-8", "surrogatepass")
+
+
+def unreadable_file(code: str, message: str, remedy: str) -> RejectedInput:
+    """The refusal of a file that can't be read."""
+    return RejectedInput(message, code=code, step="read_file", remedy=remedy)
