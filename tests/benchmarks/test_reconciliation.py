@@ -43,7 +43,7 @@ started = time.perf_counter()
 from finops.reconciliation.adapters.folder import Folder, FolderCache
 from finops.reconciliation.composition import Deployment
 from finops.reconciliation.configuration import parse
-from finops.reconciliation.rendering import FORMATS
+from finops.reconciliation.report import FORMATS
 from finops.reconciliation.stores import Reports
 from finops.shared.periods import Month
 folder = Path(sys.argv[1])

@@ -81,7 +81,7 @@ def test_a_name_that_is_nearly_known_is_answered_with_the_known_one(
 def test_any_other_name_is_answered_with_the_known_ones_and_the_file(
     variables: dict[str, str],
 ) -> None:
-    with pytest.raises(RejectedInput, match=r"aws, dev, prod; add a table \[qa\]") as refused:
+    with pytest.raises(RejectedInput, match=r"aws, dev, prod, or add a table \[qa\]") as refused:
         environment("qa", variables)
     assert variables["FINOPS_ENVIRONMENTS"] in str(refused.value)
 

@@ -23,8 +23,8 @@ import pytest
 
 from finops.reconciliation.charts import bar_chart, bullet, strips
 from finops.reconciliation.domain import total
-from finops.reconciliation.rendering import FORMATS, MEDIA_TYPES, render
-from finops.reconciliation.report import Report, as_document
+from finops.reconciliation.rendering import render
+from finops.reconciliation.report import FORMATS, MEDIA_TYPES, Report, as_document
 from tests.reconciliation.sample_report import FORMULA, SCRIPT, empty_report, sample_report
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -236,7 +236,8 @@ def test_json_has_what_scripts_rely_on(report: Report) -> None:
 
 _DIGESTS = """
 import hashlib, json
-from finops.reconciliation.rendering import FORMATS, render
+from finops.reconciliation.rendering import render
+from finops.reconciliation.report import FORMATS
 from tests.reconciliation.sample_report import sample_report
 report = sample_report(hostile=True)
 print(json.dumps({one: hashlib.sha256(render(report, one)).hexdigest() for one in FORMATS}))

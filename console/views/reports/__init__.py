@@ -13,7 +13,7 @@ from console.identity import Role, User
 from console.reports import LINK_SECONDS, StoredReport
 from console.services import Services
 from console.views.reports import details, summary
-from finops.reconciliation.rendering import MEDIA_TYPES
+from finops.reconciliation.report import MEDIA_TYPES
 from finops.shared.errors import FinOpsError
 from finops.shared.periods import last_months
 

@@ -1,4 +1,4 @@
-"""`finops audit`: what was done and by whom, and whether the trail of it is whole."""
+"""`finops audit`: who did what, and whether the record of it is complete and unchanged."""
 
 from __future__ import annotations
 
@@ -7,22 +7,20 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from itertools import islice
-from typing import IO, Any, Final
+from typing import IO, TYPE_CHECKING, Any, Final
 
 import click
 
-from finops.audit.adapters.sqlite import SeenIds
-from finops.audit.messages import decode_message
-from finops.audit.recorder import SEND_BATCH
 from finops.audit.service import Selection, TrailReader, TrailVerifier, Verdict
 from finops.audit.verification import Problem
 from finops.cli.options import common
 from finops.cli.output import Exit, Output
-from finops.deployment.audit import AuditDeployment
-from finops.deployment.descriptions import verdict_document
 from finops.deployment.environment import Environment
 from finops.shared.audit import canonical
 from finops.shared.errors import RejectedInput
+
+if TYPE_CHECKING:
+    from finops.deployment.audit import AuditDeployment
 
 COLUMNS: Final = ("occurred_at", "stream", "sequence", "action", "subject", "actor")
 STREAM_COLUMNS: Final = ("stream", "entries", "last_sequence", "sealed_sequence", "problems")
@@ -30,17 +28,17 @@ STREAM_COLUMNS: Final = ("stream", "entries", "last_sequence", "sealed_sequence"
 
 @click.group()
 def audit() -> None:
-    """Read the audit trail, and prove it whole."""
+    """Read the audit trail, and prove that it is complete."""
 
 
 @audit.command("show")
 @click.option("--stream", help="Only this flow: budgets, billing, invoices, …")
-@click.option("--subject", help="Only this subject; * stands for anything.")
-@click.option("--actor", help="Only this actor; * stands for anything.")
-@click.option("--action", help="Only this action; * stands for anything.")
-@click.option("--since", metavar="TIME", help="From this date or time (UTC) on.")
-@click.option("--until", metavar="TIME", help="Before this date or time (UTC).")
-@click.option("--limit", default=50, help="At most so many, the newest first.")
+@click.option("--subject", help="Only this subject; * matches anything.")
+@click.option("--actor", help="Only this actor; * matches anything.")
+@click.option("--action", help="Only this action; * matches anything.")
+@click.option("--since", metavar="TIME", help="Only entries from this date or time (UTC) on.")
+@click.option("--until", metavar="TIME", help="Only entries before this date or time (UTC).")
+@click.option("--limit", default=50, help="The maximum number of entries.")
 @common
 def show(
     environment: Environment,
@@ -52,7 +50,7 @@ def show(
     **patterns: str | None,
 ) -> None:
     """List entries, the newest first."""
-    reader = TrailReader(AuditDeployment(environment).store)
+    reader = TrailReader(_deployed(environment).store)
     selection = Selection(
         since=_moment(since) if since else None,
         until=_moment(until) if until else None,
@@ -61,7 +59,8 @@ def show(
     entries = list(islice(reader.entries(selection), limit))
     out.answer({"entries": entries}, rows="entries", columns=COLUMNS)
     if reader.damaged:
-        out.say(f"{reader.damaged} entries are damaged: see `finops audit verify`")
+        damaged = "1 entry is" if reader.damaged == 1 else f"{reader.damaged} entries are"
+        out.say(f"{damaged} damaged: see `finops audit verify`")
 
 
 @audit.command("verify")
@@ -69,17 +68,20 @@ def show(
     "--max-head-age",
     type=float,
     metavar="HOURS",
-    help="Fail when the newest head is older: the end of the trail may have been cut off.",
+    help="Fail if the newest head is older: somebody may have removed the end of the trail.",
 )
 @common
 def verify(environment: Environment, out: Output, *, max_head_age: float | None) -> None:
-    """Read the whole trail, and find what was changed, removed, added or moved.
+    """Read the whole trail, and find entries that were changed, removed, added or moved.
 
-    Ends with 1 if anything was, and names the first entry at fault.
+    Exit code 1 if there are any; the first bad entry is named.
     """
-    deployment = AuditDeployment(environment)
+    from finops.audit.adapters.sqlite import SeenIds
+    from finops.deployment.descriptions import verdict_document
+
+    deployment = _deployed(environment)
     verifier = TrailVerifier(deployment.store, deployment.signer, SeenIds().repeats)
-    with out.progress("percent verified", 100) as bar:
+    with out.progress("Percent verified", 100) as bar:
         verdict = verifier.verify(
             progress=lambda done, known: bar(100 * done // known if known else 100),
             oldest_head=datetime.now(UTC) - timedelta(hours=max_head_age) if max_head_age else None,
@@ -87,7 +89,7 @@ def verify(environment: Environment, out: Output, *, max_head_age: float | None)
     answer = verdict_document(verdict, signed=deployment.signer is not None)
     out.answer(answer, rows="streams", columns=STREAM_COLUMNS)
     if verdict.ok:
-        out.say(f"{verdict.entries} entries are as they were written; {_sealed(verdict)}")
+        out.say(f"All {verdict.entries} entries are unchanged; {_sealed(verdict)}")
         return
     for problem in () if out.as_json else verdict.problems:
         out.say(f"{_name(problem)}: {problem.kind}: {problem.message}")
@@ -100,12 +102,14 @@ def verify(environment: Environment, out: Output, *, max_head_age: float | None)
 @click.argument("log", type=click.File())
 @common
 def recover(environment: Environment, out: Output, *, log: IO[str]) -> None:
-    """Send entries again that a flow could only write to its LOG (- for stdin).
+    """Send entries that a flow could only write to its LOG to the trail (- for stdin).
 
-    Takes JSON log lines, as CloudWatch Logs has them; others are passed over. What the trail holds
-    already is not added again.
+    LOG holds JSON lines from CloudWatch Logs; other lines are skipped. Entries that the trail
+    has already are not added again.
     """
-    recorder = AuditDeployment(environment).recorder
+    from finops.audit.recorder import SEND_BATCH
+
+    recorder = _deployed(environment).recorder
     documents = list(_logged_entries(log))
     for start in range(0, len(documents), SEND_BATCH):
         for document, reason in recorder.send(documents[start : start + SEND_BATCH]):
@@ -117,10 +121,16 @@ def recover(environment: Environment, out: Output, *, log: IO[str]) -> None:
     )
 
 
+def _deployed(environment: Environment) -> AuditDeployment:
+    from finops.deployment.audit import AuditDeployment
+
+    return AuditDeployment(environment)
+
+
 def _sealed(verdict: Verdict) -> str:
     if verdict.last_head is None:
-        return "no head has sealed them yet"
-    return f"the newest of {verdict.heads} heads is of {verdict.last_head.get('written_at')}"
+        return "no head covers them yet"
+    return f"{verdict.heads} heads, the newest of {verdict.last_head.get('written_at')}"
 
 
 def _name(problem: Problem) -> str:
@@ -128,6 +138,8 @@ def _name(problem: Problem) -> str:
 
 
 def _logged_entries(lines: IO[str]) -> Iterator[Mapping[str, Any]]:
+    from finops.audit.messages import decode_message
+
     for line in lines:
         try:
             logged = json.loads(line[line.index("{") :])
@@ -141,13 +153,13 @@ def _moment(text: str) -> datetime:
     """A date or time that a person typed; without a zone it is UTC.
 
     Raises:
-        RejectedInput: it is none.
+        RejectedInput: It is not a date or time.
     """
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
         raise RejectedInput(
-            f"{text!r} is no date or time such as 2026-03-01 or 2026-03-01T08:00",
+            f"{text!r} is not a date or time such as 2026-03-01 or 2026-03-01T08:00",
             code="invalid_time",
             value=text,
         ) from None

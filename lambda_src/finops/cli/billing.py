@@ -1,4 +1,4 @@
-"""`finops billing`: drop files, and see what became of each of them and of its rows."""
+"""`finops billing`: load files, and see the result of each file and of its rows."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ import time
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
-from finops.billing.audit_events import retried_event
 from finops.billing.domain import BILLING_PREFIX, FileEntry, FileStatus
 from finops.cli.options import common
 from finops.cli.output import Exit, Output
-from finops.deployment.billing import BillingDeployment
-from finops.deployment.descriptions import file_document
 from finops.deployment.environment import Environment
 from finops.shared.errors import RejectedInput
+
+if TYPE_CHECKING:
+    from finops.deployment.billing import BillingDeployment
 
 POLL_SECONDS: Final = 0.2
 COLUMNS: Final = (
@@ -35,13 +35,13 @@ COLUMNS: Final = (
 
 wait_option = click.option("--wait", is_flag=True, help="Wait until the files are loaded.")
 timeout_option = click.option(
-    "--timeout", default=900.0, metavar="SECONDS", help="How long --wait waits."
+    "--timeout", default=900.0, metavar="SECONDS", help="The longest time that --wait waits."
 )
 
 
 @click.group()
 def billing() -> None:
-    """Load billing files, and see what became of them."""
+    """Load billing files, and see their results."""
 
 
 @billing.command("load")
@@ -52,7 +52,9 @@ def billing() -> None:
     required=True,
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
 )
-@click.option("--dataset", help="What the record ids are unique in; else each file's own name.")
+@click.option(
+    "--dataset", help="The dataset, within which record ids are unique. Default: each file's name."
+)
 @wait_option
 @timeout_option
 @common
@@ -65,8 +67,8 @@ def load(
     wait: bool,
     timeout: float,
 ) -> None:
-    """Drop CSV files of bills (or FOCUS exports) into the bucket."""
-    deployment = BillingDeployment(environment)
+    """Load CSV files of bills, or FOCUS exports."""
+    deployment = deployed(environment)
     folder = f"{BILLING_PREFIX}{dataset}/" if dataset else BILLING_PREFIX
     uploaded = upload(deployment, out, paths, folder)
     finish(deployment, out, uploaded, timeout=timeout if wait else 0)
@@ -75,13 +77,13 @@ def load(
 @billing.command("files")
 @click.option("--dataset", default="", help="Only this dataset.")
 @click.option("--status", default="", help="Only this status, such as REJECTED.")
-@click.option("--limit", default=50, help="At most so many, the newest first.")
+@click.option("--limit", default=50, help="The maximum number of files.")
 @common
 def files(environment: Environment, out: Output, *, dataset: str, status: str, limit: int) -> None:
-    """List the newest files of the ledger."""
-    found = BillingDeployment(environment).store.files(
-        dataset=dataset, status=status.upper(), limit=limit
-    )
+    """List the files of the ledger, newest first."""
+    found = deployed(environment).store.files(dataset=dataset, status=status.upper(), limit=limit)
+    from finops.deployment.descriptions import file_document
+
     described = [file_document(one) for one in found]
     out.answer(
         {"files": described}, rows="files", columns=("load_id", "received_at", "dataset", *COLUMNS)
@@ -92,8 +94,8 @@ def files(environment: Environment, out: Output, *, dataset: str, status: str, l
 @click.argument("file")
 @common
 def quarantine(environment: Environment, out: Output, *, file: str) -> None:
-    """Show the rows of FILE (its name, key or load id) that were not loaded, and why."""
-    deployment = BillingDeployment(environment)
+    """Show which rows of FILE (its name, key or load id) were not loaded, and why."""
+    deployment = deployed(environment)
     entry = find(deployment, file)
     rows = sorted(deployment.quarantined(entry), key=lambda row: int(row["line"]))
     out.answer(
@@ -102,7 +104,7 @@ def quarantine(environment: Environment, out: Output, *, file: str) -> None:
         columns=("line", "reason", "field", "message", "raw"),
     )
     if entry.status is FileStatus.REJECTED:
-        out.say(f"the whole file was refused: {entry.error}")
+        out.say(f"The whole file was rejected: {entry.error}")
 
 
 @billing.command("retry")
@@ -111,11 +113,13 @@ def quarantine(environment: Environment, out: Output, *, file: str) -> None:
 @timeout_option
 @common
 def retry(environment: Environment, out: Output, *, file: str, wait: bool, timeout: float) -> None:
-    """Load FILE again that FAILED; parts of it that are loaded stay."""
-    deployment = BillingDeployment(environment)
+    """Load a FILE that FAILED again; parts that are loaded already are kept."""
+    from finops.billing.audit_events import retried_event
+
+    deployment = deployed(environment)
     entry = find(deployment, file)
     if entry.status.is_final:
-        out.fail(f"{entry.source.key} is {entry.status}: nothing is left to do", Exit.REJECTED)
+        out.fail(f"{entry.source.key} is {entry.status}: there is nothing to retry", Exit.REJECTED)
     deployment.store.mark(entry.load_id, FileStatus.RECEIVED)
     deployment.audit.record(retried_event(entry, getpass.getuser(), datetime.now(UTC)))
     deployment.deliver_again(entry)
@@ -125,16 +129,18 @@ def retry(environment: Environment, out: Output, *, file: str, wait: bool, timeo
 
 
 @billing.command("reconvert")
-@click.option("--dataset", required=True, help="Whose bills.")
-@click.option("--from", "first", required=True, metavar="DATE", help="First bill date.")
-@click.option("--to", "last", required=True, metavar="DATE", help="Last bill date, included.")
-@click.option("--reason", required=True, help="Why; kept with who and when.")
+@click.option("--dataset", required=True, help="The dataset of the bills.")
+@click.option("--from", "first", required=True, metavar="DATE", help="The first bill date.")
+@click.option("--to", "last", required=True, metavar="DATE", help="The last bill date, inclusive.")
+@click.option(
+    "--reason", required=True, help="The reason; it is recorded with your name and the time."
+)
 @common
 def reconvert(
     environment: Environment, out: Output, *, dataset: str, first: str, last: str, reason: str
 ) -> None:
-    """Convert bills again with the rates that are known now. Nothing else ever does."""
-    deployment = BillingDeployment(environment)
+    """Convert bills again with today's exchange rates. Nothing else changes a loaded bill."""
+    deployment = deployed(environment)
     done = deployment.reconverter.reconvert(
         dataset, as_day(first), as_day(last), requested_by=getpass.getuser(), reason=reason
     )
@@ -147,14 +153,21 @@ def reconvert(
     out.answer({"reconversions": [answer], **answer}, rows="reconversions", columns=tuple(answer))
 
 
+def deployed(environment: Environment) -> BillingDeployment:
+    """The flow's resources."""
+    from finops.deployment.billing import BillingDeployment
+
+    return BillingDeployment(environment)
+
+
 def upload(
     deployment: BillingDeployment, out: Output, paths: tuple[Path, ...], folder: str
 ) -> dict[str, str]:
-    """Upload files under a bar that counts bytes. Returns their ids by name."""
+    """Upload files, with a progress bar in bytes. Returns their ids by name."""
     done = 0
     ids = {}
     total = sum(path.stat().st_size for path in paths)
-    with out.progress("bytes sent", total) as show:
+    with out.progress("Bytes sent", total) as show:
 
         def sent(count: int) -> None:
             nonlocal done
@@ -169,10 +182,12 @@ def upload(
 def finish(
     deployment: BillingDeployment, out: Output, ids: Mapping[str, str], *, timeout: float
 ) -> None:
-    """Wait for the files, print what became of them, and exit by that."""
+    """Wait for the files, print their results, and exit with the code that these call for."""
+    from finops.deployment.descriptions import file_document
+
     deadline = time.monotonic() + timeout
     entries: dict[str, FileEntry] = {}
-    with out.progress("files loaded", len(ids)) as show:
+    with out.progress("Files loaded", len(ids)) as show:
         while True:
             for name, file_id in ids.items():
                 if name not in entries or not _ended(entries[name]):
@@ -208,17 +223,17 @@ def find(deployment: BillingDeployment, name: str) -> FileEntry:
     """The newest file of this name, key or load id.
 
     Raises:
-        RejectedInput: there is none.
+        RejectedInput: There is no such file.
     """
     if name.isdigit():
         return deployment.store.find(int(name))
     found = deployment.store.files(ending=Path(name).name if "/" not in name else name, limit=1)
     if not found:
         raise RejectedInput(
-            f"the ledger has no file {name}",
+            f"the ledger has no file {name!r}",
             code="unknown_file",
             step="find_file",
-            remedy="See `finops billing files`",
+            remedy="`finops billing files` lists them",
         )
     return found[0]
 
@@ -227,11 +242,11 @@ def as_day(text: str) -> date:
     """A date that a person typed.
 
     Raises:
-        RejectedInput: it is none.
+        RejectedInput: It is not a date.
     """
     try:
         return date.fromisoformat(text)
     except ValueError:
         raise RejectedInput(
-            f"{text!r} is no date as YYYY-MM-DD", code="invalid_date", value=text
+            f"{text!r} is not a date: write it as YYYY-MM-DD", code="invalid_date", value=text
         ) from None

@@ -1,4 +1,4 @@
-"""`finops budgets`: edit the budgets table, and see what became of each edit."""
+"""`finops budgets`: edit the budgets table, and see the result of each edit."""
 
 from __future__ import annotations
 
@@ -7,21 +7,22 @@ import json
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from finops.budgets.attributes import ATTRIBUTES, Form
 from finops.budgets.domain import BudgetKey, Status
 from finops.budgets.editing import as_edit, described, joined, read_budgets
-from finops.budgets.ports import BudgetStatus
 from finops.budgets.rows import DEFAULT_BUDGET_NAME, parse_budget
 from finops.cli.options import common
 from finops.cli.output import Exit, Output
-from finops.deployment.budgets import BudgetDeployment
 from finops.deployment.environment import Environment
-from finops.deployment.functions import invoke
 from finops.shared.errors import RejectedInput
+
+if TYPE_CHECKING:
+    from finops.budgets.ports import BudgetStatus
+    from finops.deployment.budgets import BudgetDeployment
 
 POLL_SECONDS: Final = 0.1
 _STATUS_COLUMNS: Final = ("status", "applied_at", "error")
@@ -40,12 +41,12 @@ ALL_COLUMNS: Final = (
     "updated_by",
 )
 
-name_option = click.option("--name", default=DEFAULT_BUDGET_NAME, help="Name of the budget.")
+name_option = click.option("--name", default=DEFAULT_BUDGET_NAME, help="The name of the budget.")
 wait_option = click.option(
-    "--wait", is_flag=True, help="Wait until the spoke account has reported what became of it."
+    "--wait", is_flag=True, help="Wait until the spoke account has reported the result."
 )
 timeout_option = click.option(
-    "--timeout", default=60.0, metavar="SECONDS", help="How long --wait waits."
+    "--timeout", default=60.0, metavar="SECONDS", help="The longest time that --wait waits."
 )
 
 
@@ -107,7 +108,7 @@ def set_budget(
         )
     document = as_edit(row, budget.amount, getpass.getuser())
     request_id = document["request_id"]
-    tables = BudgetDeployment(environment)
+    tables = _deployed(environment)
     stored = tables.edits.merge(
         budget.key,
         {k: v for k, v in document.items() if k not in ("account_id", "budget_name")},
@@ -129,7 +130,7 @@ def set_budget(
 @common
 def list_budgets(environment: Environment, out: Output, *, wanted: str | None) -> None:
     """List every budget with its status."""
-    found = _listed(BudgetDeployment(environment), None)
+    found = _listed(_deployed(environment), None)
     chosen = [one for one in found if wanted is None or one["status"] == wanted.upper()]
     out.answer({"budgets": chosen}, rows="budgets", columns=COLUMNS)
 
@@ -139,7 +140,7 @@ def list_budgets(environment: Environment, out: Output, *, wanted: str | None) -
 @common
 def show(environment: Environment, out: Output, *, account: str) -> None:
     """Show the budgets of one ACCOUNT."""
-    found = _listed(BudgetDeployment(environment), account)
+    found = _listed(_deployed(environment), account)
     out.answer({"budgets": found}, rows="budgets", columns=ALL_COLUMNS)
     if not found:
         out.fail(f"account {account} has no budget", Exit.REJECTED)
@@ -154,8 +155,11 @@ def show(environment: Environment, out: Output, *, account: str) -> None:
 def delete(
     environment: Environment, out: Output, *, account: str, name: str, wait: bool, timeout: float
 ) -> None:
-    """Remove the row of ACCOUNT's budget; the deployment's setting says what the spoke does."""
-    tables = BudgetDeployment(environment)
+    """Delete the row of ACCOUNT's budget.
+
+    Whether the AWS Budget in the account is deleted too depends on the module's removal_policy.
+    """
+    tables = _deployed(environment)
     key = BudgetKey(account_id=account, budget_name=name)
     before = tables.statuses.get(key)
     if not tables.edits.delete(key):
@@ -194,7 +198,7 @@ def import_file(
 ) -> None:
     """Write the file's rows, and report each line that was rejected."""
     rows, rejected = read_budgets(file.read_bytes(), name=str(file), editor=getpass.getuser())
-    tables = BudgetDeployment(environment)
+    tables = _deployed(environment)
     requests = {
         BudgetKey(account_id=row["account_id"], budget_name=row["budget_name"]): row["request_id"]
         for row in rows
@@ -213,14 +217,14 @@ def import_file(
         click.echo(json.dumps({"budgets": done, "rejected": rejected}, indent=2))
     else:
         out.answer({"rejected": rejected}, rows="rejected", columns=("line", "field", "reason"))
-        out.say(f"{len(done)} budgets set, {len(rejected)} lines rejected")
+        out.say(f"{_count(len(done), 'budget')} set, {_count(len(rejected), 'line')} rejected")
     if rejected:
         raise SystemExit(Exit.REJECTED)
     _exit_by(done, waited=wait)
 
 
 @budgets.command("drift")
-@click.option("--repair", is_flag=True, help="Publish what has drifted again.")
+@click.option("--repair", is_flag=True, help="Publish budgets that have drifted again.")
 @click.option("--account", help="Only this account.")
 @timeout_option
 @common
@@ -228,7 +232,9 @@ def drift(
     environment: Environment, out: Output, *, repair: bool, account: str | None, timeout: float
 ) -> None:
     """Compare every row with the AWS Budget in its account."""
-    tables = BudgetDeployment(environment)
+    from finops.deployment.functions import invoke
+
+    tables = _deployed(environment)
     where = {"account_id": account} if account else {}
     asked = {"requested_by": getpass.getuser(), **where}
 
@@ -263,6 +269,12 @@ def drift(
         raise SystemExit(Exit.INFRASTRUCTURE)
 
 
+def _deployed(environment: Environment) -> BudgetDeployment:
+    from finops.deployment.budgets import BudgetDeployment
+
+    return BudgetDeployment(environment)
+
+
 def _listed(tables: BudgetDeployment, account: str | None) -> list[dict[str, Any]]:
     return joined(tables.rows.rows(account), tables.statuses.all(account))
 
@@ -270,8 +282,8 @@ def _listed(tables: BudgetDeployment, account: str | None) -> list[dict[str, Any
 def _wait(
     tables: BudgetDeployment, requests: Mapping[BudgetKey, str], timeout: float, out: Output
 ) -> None:
-    """Wait until every one of these requests has ended."""
-    with out.progress("waiting for the spokes", len(requests)) as show_done:
+    """Wait until each of these requests has a result."""
+    with out.progress("Waiting for the spoke accounts", len(requests)) as show_done:
 
         def finished() -> bool:
             statuses: Iterable[BudgetStatus | None] = (
@@ -289,6 +301,10 @@ def _wait(
             return done == len(requests)
 
         _poll(finished, timeout)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _poll(condition: Callable[[], bool], timeout: float) -> None:

@@ -8,10 +8,9 @@ from pathlib import Path
 import click
 
 from finops.billing.domain import RATES_PREFIX
-from finops.cli.billing import as_day, finish, timeout_option, upload, wait_option
+from finops.cli.billing import as_day, deployed, finish, timeout_option, upload, wait_option
 from finops.cli.options import common
 from finops.cli.output import Exit, Output
-from finops.deployment.billing import BillingDeployment
 from finops.deployment.environment import Environment
 from finops.shared.money import is_currency
 
@@ -29,9 +28,9 @@ def fx() -> None:
 def load(environment: Environment, out: Output, *, file: Path, wait: bool, timeout: float) -> None:
     """Load the ECB's eurofxref-hist, or a CSV of currency, rate_date and usd_per_unit.
 
-    Bills that are loaded keep the rates that they had.
+    Bills that are loaded already keep their rates.
     """
-    deployment = BillingDeployment(environment)
+    deployment = deployed(environment)
     uploaded = upload(deployment, out, (file,), RATES_PREFIX)
     finish(deployment, out, uploaded, timeout=timeout if wait else 0)
 
@@ -41,11 +40,11 @@ def load(environment: Environment, out: Output, *, file: Path, wait: bool, timeo
 @click.argument("day", metavar="DATE")
 @common
 def rate(environment: Environment, out: Output, *, currency: str, day: str) -> None:
-    """Show the rate that converts a bill in CURRENCY of this DATE: USD for one unit."""
+    """Show the rate for a bill in CURRENCY of this DATE: US dollars for one unit."""
     code = currency.upper()
     if not is_currency(code):
-        out.fail(f"{currency!r} is no ISO 4217 currency code", Exit.REJECTED)
-    deployment = BillingDeployment(environment)
+        out.fail(f"{currency!r} is not an ISO 4217 currency code", Exit.REJECTED)
+    deployment = deployed(environment)
     rates, on = deployment.rates, as_day(day)
     found = rates.rate_on(code, on)
     if found is None:

@@ -1,4 +1,4 @@
-"""`finops invoices`: submit documents, see what became of them, review and export them."""
+"""`finops invoices`: submit documents, see their results, review and export them."""
 
 from __future__ import annotations
 
@@ -11,22 +11,20 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from finops.cli.options import common
 from finops.cli.output import Exit, Output
-from finops.deployment.descriptions import invoice_document, invoice_fields, invoice_reviews
 from finops.deployment.environment import Environment
-from finops.deployment.invoices import InvoiceDeployment
 from finops.invoices.audit_events import retried_event
 from finops.invoices.domain import InvoiceRecord, InvoiceStatus, invoice_id
-from finops.invoices.export import write_csv, write_json
-from finops.invoices.rules import parse_rules
-from finops.invoices.workbook import write_xlsx
 from finops.shared.errors import ConfigurationError, RejectedInput
 from finops.shared.periods import last_months
+
+if TYPE_CHECKING:
+    from finops.deployment.invoices import InvoiceDeployment
 
 POLL_SECONDS: Final = 0.3
 COLUMNS: Final = (
@@ -42,16 +40,16 @@ COLUMNS: Final = (
     "confidence",
     "reason",
 )
-#: Of these a person must know.
+#: With one of these the command ends as rejected.
 _BAD: Final = frozenset(
     {InvoiceStatus.REJECTED, InvoiceStatus.VALIDATION_FAILED, InvoiceStatus.DUPLICATE}
 )
 
 wait_option = click.option(
-    "--wait", is_flag=True, help="Wait until each is through, or needs a person."
+    "--wait", is_flag=True, help="Wait until each is processed, or needs a review."
 )
 timeout_option = click.option(
-    "--timeout", default=600.0, metavar="SECONDS", help="How long --wait waits."
+    "--timeout", default=600.0, metavar="SECONDS", help="The longest time that --wait waits."
 )
 status_option = click.option(
     "--status",
@@ -63,13 +61,13 @@ month_option = click.option(
     "--month",
     default="",
     metavar="YYYY-MM",
-    help="Received in this month; else in the last twelve.",
+    help="The month of receipt. Default: the last twelve months.",
 )
 
 
 @click.group()
 def invoices() -> None:
-    """Submit invoices, see what became of them, review and export them."""
+    """Submit invoices, see their results, review and export them."""
 
 
 @invoices.command("submit")
@@ -86,10 +84,10 @@ def invoices() -> None:
 def submit(
     environment: Environment, out: Output, *, paths: tuple[Path, ...], wait: bool, timeout: float
 ) -> None:
-    """Drop documents (PDF, PNG, JPEG, TIFF) and JSON invoices into the bucket."""
-    deployment = InvoiceDeployment(environment)
+    """Submit documents (PDF, PNG, JPEG, TIFF) and JSON invoices."""
+    deployment = _deployed(environment)
     done, ids = 0, {}
-    with out.progress("bytes sent", sum(path.stat().st_size for path in paths)) as show:
+    with out.progress("Bytes sent", sum(path.stat().st_size for path in paths)) as show:
 
         def sent(count: int) -> None:
             nonlocal done
@@ -104,11 +102,11 @@ def submit(
 @invoices.command("list")
 @status_option
 @month_option
-@click.option("--limit", default=50, help="At most so many, the newest first.")
+@click.option("--limit", default=50, help="The maximum number of invoices.")
 @common
 def list_(environment: Environment, out: Output, *, status: str, month: str, limit: int) -> None:
-    """List the newest invoices."""
-    found = islice(select(InvoiceDeployment(environment), status, month), limit)
+    """List invoices, newest first."""
+    found = islice(select(_deployed(environment), status, month), limit)
     print_all(out, found)
 
 
@@ -116,8 +114,10 @@ def list_(environment: Environment, out: Output, *, status: str, month: str, lim
 @click.argument("invoice")
 @common
 def show(environment: Environment, out: Output, *, invoice: str) -> None:
-    """Show INVOICE (its id or our number) with its fields, line items, issues and reviews."""
-    record = find(InvoiceDeployment(environment), invoice)
+    """Show INVOICE (its id or serial number) with its fields, line items, issues and reviews."""
+    from finops.deployment.descriptions import invoice_document, invoice_fields, invoice_reviews
+
+    record = find(_deployed(environment), invoice)
     described = invoice_document(record) | {
         "fields": invoice_fields(record),
         "reviews": invoice_reviews(record),
@@ -146,9 +146,11 @@ def show(environment: Environment, out: Output, *, invoice: str) -> None:
     metavar="FIELD=VALUE",
     help="Correct a field: dates as 2026-03-31, amounts as -1234.50; an empty value clears it.",
 )
-@click.option("--approve", is_flag=True, help="Take it as it is now.")
-@click.option("--reject", is_flag=True, help="Refuse it for good; needs a --reason.")
-@click.option("--reason", default="", help="Why; kept with who and when.")
+@click.option("--approve", is_flag=True, help="Approve the invoice with these values.")
+@click.option("--reject", is_flag=True, help="Reject the invoice for good; needs a --reason.")
+@click.option(
+    "--reason", default="", help="The reason; it is recorded with your name and the time."
+)
 @wait_option
 @timeout_option
 @common
@@ -164,8 +166,8 @@ def review(
     wait: bool,
     timeout: float,
 ) -> None:
-    """Correct INVOICE, approve or reject it; with corrections alone it is checked again."""
-    deployment = InvoiceDeployment(environment)
+    """Correct, approve or reject INVOICE; with corrections alone it is validated again."""
+    deployment = _deployed(environment)
     record = find(deployment, invoice)
     decided = deployment.review_desk.decide(
         record.id,
@@ -189,8 +191,8 @@ def review(
 def retry(
     environment: Environment, out: Output, *, invoice: str, wait: bool, timeout: float
 ) -> None:
-    """Go on with INVOICE whose processing failed, from the step that failed."""
-    deployment = InvoiceDeployment(environment)
+    """Retry an INVOICE whose processing failed, from the step that failed."""
+    deployment = _deployed(environment)
     record = find(deployment, invoice)
     deployment.workflow.redrive(record.id)
     deployment.audit.record(retried_event(record, getpass.getuser(), datetime.now(UTC)))
@@ -200,13 +202,17 @@ def retry(
 @invoices.command("export")
 @click.argument("chosen", metavar="[INVOICE...]", nargs=-1)
 @click.option(
-    "--format", "form", type=click.Choice(["xlsx", "csv", "json"]), default="xlsx", help="As what."
+    "--format",
+    "form",
+    type=click.Choice(["xlsx", "csv", "json"]),
+    default="xlsx",
+    help="The file format.",
 )
 @click.option(
     "--output",
     "path",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Where to; CSV and JSON go to stdout unless it is set.",
+    help="The file to write. Default: invoices.xlsx; stdout for CSV and JSON.",
 )
 @status_option
 @month_option
@@ -221,8 +227,11 @@ def export_(
     status: str,
     month: str,
 ) -> None:
-    """Export invoices, all or the named ones, to Excel, CSV or JSON."""
-    deployment = InvoiceDeployment(environment)
+    """Export invoices to Excel, CSV or JSON: all of them, or those that you name."""
+    from finops.invoices.export import write_csv, write_json
+    from finops.invoices.workbook import write_xlsx
+
+    deployment = _deployed(environment)
     found: Iterable[InvoiceRecord] = (
         [find(deployment, one) for one in chosen] if chosen else select(deployment, status, month)
     )
@@ -244,17 +253,18 @@ def export_(
     if out.as_json:
         out.answer(answer, rows="invoices", columns=())
     else:
-        out.say(f"{counted.count} invoices written to {path}")
+        written = "1 invoice" if counted.count == 1 else f"{counted.count} invoices"
+        out.say(f"{written} written to {path}")
 
 
 @invoices.command("agreement")
 @month_option
 @common
 def agreement(environment: Environment, out: Output, *, month: str) -> None:
-    """Show how often the text layer's reading agreed with Textract's, in shadow mode."""
+    """Show how often the text layer agreed with Textract, in shadow mode."""
     compared: Counter[str] = Counter()
     agreed: Counter[str] = Counter()
-    for record in select(InvoiceDeployment(environment), "", month):
+    for record in select(_deployed(environment), "", month):
         compared.update(record.agreement.keys())
         agreed.update(name for name, same in record.agreement.items() if same)
     rows = [
@@ -273,7 +283,9 @@ def agreement(environment: Environment, out: Output, *, month: str) -> None:
 @click.argument("path", metavar="FILE", type=click.Path(exists=True, path_type=Path))
 @common
 def check_rules(_environment: Environment, out: Output, *, path: Path) -> None:
-    """Check a file of rules (a JSON list) before it is deployed."""
+    """Check a file of validation rules (a JSON list) before you deploy it."""
+    from finops.invoices.rules import parse_rules
+
     try:
         rules = parse_rules(path.read_text())
     except ConfigurationError as error:
@@ -285,6 +297,12 @@ def check_rules(_environment: Environment, out: Output, *, path: Path) -> None:
     out.answer({"rules": described}, rows="rules", columns=("name", "severity", "expression"))
 
 
+def _deployed(environment: Environment) -> InvoiceDeployment:
+    from finops.deployment.invoices import InvoiceDeployment
+
+    return InvoiceDeployment(environment)
+
+
 def select(deployment: InvoiceDeployment, status: str, month: str) -> Iterator[InvoiceRecord]:
     """Invoices of a status, or received in a month or the last twelve, newest first."""
     if status:
@@ -294,10 +312,10 @@ def select(deployment: InvoiceDeployment, status: str, month: str) -> Iterator[I
 
 
 def find(deployment: InvoiceDeployment, name: str) -> InvoiceRecord:
-    """The invoice of this id or number of ours.
+    """The invoice with this id or serial number.
 
     Raises:
-        RejectedInput: there is none.
+        RejectedInput: There is no such invoice.
     """
     try:
         return deployment.store.find(name)
@@ -316,10 +334,12 @@ def finish(
     timeout: float,
     since: InvoiceRecord | None = None,
 ) -> None:
-    """Wait for invoices, print what became of them, and exit by that."""
+    """Wait for invoices, print their results, and exit with the code that these call for."""
+    from finops.deployment.descriptions import invoice_document
+
     deadline = time.monotonic() + timeout
     known: dict[str, list[InvoiceRecord]] = {}
-    with out.progress("invoices", len(ids)) as show_done:
+    with out.progress("Invoices", len(ids)) as show_done:
         while True:
             for name, one in ids.items():
                 if not _through(known.get(name), since):
@@ -340,7 +360,7 @@ def finish(
     out.answer({"invoices": answers}, rows="invoices", columns=COLUMNS)
     statuses = {one["status"] for one in answers}
     if timeout and open_:
-        out.fail(f"not through within {timeout:.0f} s: {', '.join(open_)}", Exit.INFRASTRUCTURE)
+        out.fail(f"not processed within {timeout:.0f} s: {', '.join(open_)}", Exit.INFRASTRUCTURE)
     if InvoiceStatus.PROCESSING_FAILED in statuses:
         raise SystemExit(Exit.INFRASTRUCTURE)
     if statuses & _BAD:
@@ -359,7 +379,7 @@ def _further(deployment: InvoiceDeployment, first: InvoiceRecord) -> Iterator[In
 
 
 def _through(parts: Sequence[InvoiceRecord] | None, since: InvoiceRecord | None) -> bool:
-    """Whether a document's invoices, as far as they are known, have all come to an end."""
+    """Whether all known invoices of a document have ended."""
     if not parts:
         return False
     first, *further = parts
@@ -377,6 +397,8 @@ def _ended(record: InvoiceRecord, since: InvoiceRecord | None) -> bool:
 
 def print_all(out: Output, found: Iterable[InvoiceRecord]) -> None:
     """Print invoices, one a row."""
+    from finops.deployment.descriptions import invoice_document
+
     out.answer(
         {"invoices": [invoice_document(one) for one in found]}, rows="invoices", columns=COLUMNS
     )
@@ -385,7 +407,7 @@ def print_all(out: Output, found: Iterable[InvoiceRecord]) -> None:
 def _correction(text: str) -> tuple[str, str]:
     name, separator, value = text.partition("=")
     if not separator:
-        raise click.BadParameter(f"{text!r} does not read FIELD=VALUE", param_hint="--set")
+        raise click.BadParameter(f"{text!r} is not FIELD=VALUE", param_hint="--set")
     return name.strip(), value
 
 

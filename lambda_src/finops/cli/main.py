@@ -1,52 +1,95 @@
-"""Entry point of the `finops` command."""
+"""Entry point of the `finops` command: what it imports, every start waits for."""
 
 from __future__ import annotations
 
 import sys
+from importlib import import_module
+from typing import Final, NoReturn
 
 import click
 
-from finops.cli.audit import audit
-from finops.cli.billing import billing
-from finops.cli.budgets import budgets
-from finops.cli.fx import fx
-from finops.cli.invoices import invoices
-from finops.cli.output import Exit, output
-from finops.cli.reconcile import reconcile
-from finops.cli.status import status
-from finops.shared.errors import FinOpsError, RejectedInput
-from finops.shared.observability import logger
+#: Each command with the first line of its help; it stands in a module of its own name.
+COMMANDS: Final = {
+    "audit": "Read the audit trail, and prove that it is complete.",
+    "billing": "Load billing files, and see their results.",
+    "budgets": "Set, list, import and repair the budgets of spoke accounts.",
+    "fx": "Load exchange rates, and look them up.",
+    "invoices": "Submit invoices, see their results, review and export them.",
+    "reconcile": "Compare a month's costs with budgets and invoices, in one report.",
+    "status": "Show whether each service is there, and the state of each flow.",
+}
+#: As a shell ends what Ctrl-C stopped: 128 + SIGINT.
+INTERRUPTED: Final = 130
+_AWS_PACKAGES: Final = frozenset({"boto3", "botocore", "s3transfer"})
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
+class _LateCommands(click.Group):
+    """Commands whose modules are imported when they are called, and not for `finops --help`."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = getattr(import_module(f"finops.cli.{cmd_name}"), cmd_name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(
+    cls=_LateCommands,
+    context_settings={"help_option_names": ["-h", "--help"], "show_default": True},
+)
 @click.version_option(package_name="terraform-aws-finops")
 def finops() -> None:
     """Cloud finance: budgets, billing files, invoices and reconciliation of many AWS accounts.
 
-    Exit codes: 0 done, 1 rejected input, 2 wrong usage, 3 AWS or infrastructure failure.
-    """
+    Each command talks to one deployment, which --env or FINOPS_ENV names:
+
+    \b
+      local  the local cloud on this machine (the default); AWS_ENDPOINT_URL
+             names another address
+      aws    the account of your AWS credentials, in the region AWS_REGION
+      NAME   a table of ./finops.toml (or of a folder above), else of
+             ~/.config/finops/environments.toml; FINOPS_ENVIRONMENTS names
+             another file. It may set region, profile and name_prefix:
+
+    \b
+      [prod]
+      region = "eu-central-1"
+      profile = "finance-prod"
+
+    Exit codes: 0 done, 1 rejected input, 2 wrong usage, 3 AWS or infrastructure failure,
+    130 interrupted.
+    """  # noqa: D301 - click's mark of a paragraph that keeps its lines
 
 
-finops.add_command(budgets)
-finops.add_command(billing)
-finops.add_command(fx)
-finops.add_command(invoices)
-finops.add_command(audit)
-finops.add_command(reconcile)
-finops.add_command(status)
-
-
-def main() -> None:
+def main() -> NoReturn:
     """Run the command, and end it with a reason rather than a stack trace."""
-    # What functions log is not for a terminal, whose stdout is for answers.
-    before = logger.log_level
-    logger.setLevel("CRITICAL")
     try:
-        finops()
-    except FinOpsError as error:
+        sys.exit(finops.main(standalone_mode=False))
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted", err=True)
+        sys.exit(INTERRUPTED)
+    except Exception as error:  # noqa: BLE001 - raised again unless it is ours or AWS's
+        _fail(error)
+
+
+def _fail(error: Exception) -> NoReturn:
+    from finops.cli.output import Exit, output
+    from finops.shared.errors import FinOpsError, RejectedInput
+
+    out = output(as_json="--json" in sys.argv)
+    if isinstance(error, FinOpsError):
         rejected = isinstance(error, RejectedInput)
-        output(as_json="--json" in sys.argv).fail(
-            str(error), Exit.REJECTED if rejected else Exit.INFRASTRUCTURE, code=error.code
-        )
-    finally:
-        logger.setLevel(before)
+        out.fail(str(error), Exit.REJECTED if rejected else Exit.INFRASTRUCTURE, code=error.code)
+    if type(error).__module__.partition(".")[0] in _AWS_PACKAGES:
+        out.fail(f"AWS: {error}", Exit.INFRASTRUCTURE, code=type(error).__name__)
+    raise error

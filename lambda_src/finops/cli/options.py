@@ -2,25 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from typing import Any
 
 import click
 
-from finops.cli.output import Output, output
+from finops.cli.output import output
 from finops.deployment.environment import LOCAL, Environment, environment
+from finops.shared.errors import RejectedInput
 
 
 def common(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give the command `--env` and `--json`, and call it with (Environment, Output, …)."""
 
-    @click.option("--env", default=LOCAL, envvar="FINOPS_ENV", help="Which deployment to talk to.")
-    @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+    @click.option(
+        "--env",
+        "deployment",
+        default=LOCAL,
+        envvar="FINOPS_ENV",
+        metavar="NAME",
+        callback=_known,
+        help="The deployment to use: local, aws or a name of yours (see `finops --help`).",
+    )
+    @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
     @wraps(command)
-    def run(env: str, as_json: bool, **options: Any) -> Any:
-        deployment: Environment = environment(env)
-        printed: Output = output(as_json=as_json)
-        return command(deployment, printed, **options)
+    def run(deployment: Environment, as_json: bool, **options: Any) -> Any:
+        with _quiet_log():
+            return command(deployment, output(as_json=as_json), **options)
 
     return run
+
+
+def _known(context: click.Context, parameter: click.Parameter, name: str) -> Environment:
+    try:
+        return environment(name)
+    except RejectedInput as error:
+        raise click.BadParameter(str(error), context, parameter) from error
+
+
+@contextmanager
+def _quiet_log() -> Iterator[None]:
+    """What functions log is not for a terminal, whose stdout is for answers."""
+    from finops.shared.observability import logger
+
+    before = logger.log_level
+    logger.setLevel("CRITICAL")
+    try:
+        yield
+    finally:
+        logger.setLevel(before)

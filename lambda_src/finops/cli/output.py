@@ -1,4 +1,4 @@
-"""What every command prints: one JSON document on stdout, or prose and tables for people."""
+"""What every command prints: one JSON document on stdout, or tables and messages for people."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
 class Exit(enum.IntEnum):
@@ -24,13 +24,13 @@ class Exit(enum.IntEnum):
     INFRASTRUCTURE = 3
 
 
-#: Wide enough that a pipe gets one line a row.
+#: Columns of a pipe: wide enough for one line each row.
 UNWRAPPED = 1000
 #: Columns of numbers.
 NUMBERS = frozenset(
     {"amount", "wanted", "actual", "budget", "variance", "variance_pct", "previous", "forecast"}
 )
-#: Columns that may take several lines.
+#: Columns whose text may wrap.
 PROSE = ("error", "detail", "reason")
 
 STYLES = {
@@ -47,7 +47,7 @@ _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?\+00:00")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Output:
-    """Where a command's answer goes. Progress and prose are on stderr."""
+    """Where a command's answer goes: stdout. Progress and messages go to stderr."""
 
     as_json: bool
     stdout: Console
@@ -58,6 +58,8 @@ class Output:
         if self.as_json:
             click.echo(json.dumps(document, indent=2, ensure_ascii=False))
             return
+        from rich.table import Table
+
         table = Table(box=None, pad_edge=False, header_style="bold")
         for column in columns:
             table.add_column(
@@ -74,11 +76,11 @@ class Output:
         self.stdout.print(table if table.row_count else "[dim]none[/dim]")
 
     def say(self, message: str) -> None:
-        """Prose for people."""
+        """Print a message for people."""
         self.stderr.print(message, markup=False, highlight=False)
 
     def fail(self, message: str, exit_code: Exit, /, **facts: object) -> NoReturn:
-        """End the command with a reason, in JSON too."""
+        """End the command with a reason, which is part of the JSON document too."""
         if self.as_json:
             click.echo(json.dumps({"error": message, **facts}, indent=2, ensure_ascii=False))
         self.stderr.print(f"error: {message}", style="bold red", markup=False, highlight=False)
@@ -86,7 +88,15 @@ class Output:
 
     @contextmanager
     def progress(self, what: str, total: int) -> Iterator[Any]:
-        """A progress bar on a terminal; yields a function that takes how much is done."""
+        """Show a progress bar on a terminal. Yields a function that takes how much is done."""
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+            TimeElapsedColumn,
+        )
+
         with Progress(
             TextColumn(what),
             BarColumn(),
@@ -101,10 +111,13 @@ class Output:
 
 def output(*, as_json: bool) -> Output:
     """The terminal's output."""
-    stdout = Console()
-    if not stdout.is_terminal:
-        stdout.width = UNWRAPPED
-    return Output(as_json=as_json, stdout=stdout, stderr=Console(stderr=True))
+    from rich.console import Console
+
+    stdout, stderr = Console(), Console(stderr=True)
+    for console in (stdout, stderr):
+        if not console.is_terminal:
+            console.width = UNWRAPPED
+    return Output(as_json=as_json, stdout=stdout, stderr=stderr)
 
 
 def _cell(value: object) -> str:

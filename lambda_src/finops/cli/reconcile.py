@@ -1,28 +1,26 @@
-"""`finops reconcile`: a month's costs by business unit, against budgets and invoices."""
+"""`finops reconcile`: compare a month's costs by business unit with budgets and invoices."""
 
 from __future__ import annotations
 
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from finops.cli.options import common
 from finops.cli.output import Output
 from finops.deployment.environment import Environment
-from finops.deployment.reconciliation import ReconciliationDeployment
-from finops.reconciliation.adapters.folder import Folder
-from finops.reconciliation.composition import SOURCES
-from finops.reconciliation.configuration import Configuration, parse
-from finops.reconciliation.cost_explorer import CostExplorerCosts
+from finops.reconciliation.domain import SOURCES
 from finops.reconciliation.messages import headline
-from finops.reconciliation.rendering import FORMATS
-from finops.reconciliation.report import as_document
-from finops.reconciliation.service import Outcome
-from finops.reconciliation.stores import Reports
+from finops.reconciliation.report import FORMATS, as_document
 from finops.shared.periods import Month
+
+if TYPE_CHECKING:
+    from finops.deployment.reconciliation import ReconciliationDeployment
+    from finops.reconciliation.configuration import Configuration
+    from finops.reconciliation.service import Outcome
 
 _COLUMNS = (
     *("name", "actual", "budget", "variance", "variance_pct", "status", "previous", "forecast"),
@@ -30,28 +28,41 @@ _COLUMNS = (
 
 
 @click.group(invoke_without_command=True)
-@click.option("--month", help="YYYY-MM, UTC.", metavar="YYYY-MM")
-@click.option("--source", type=click.Choice(SOURCES), default="ce", help="Where charges are from.")
+@click.option("--month", help="The month (UTC).", metavar="YYYY-MM")
 @click.option(
-    "--input", "inputs", multiple=True, metavar="PATH", help="An export: file, folder or s3:// URI."
+    "--source",
+    type=click.Choice(SOURCES),
+    default="ce",
+    help="Where the costs come from: Cost Explorer, FOCUS exports or the billing ledger.",
+)
+@click.option(
+    "--input",
+    "inputs",
+    multiple=True,
+    metavar="PATH",
+    help="An export: a file, a folder or an s3:// URI.",
 )
 @click.option(
     "--config",
     "configuration",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Accounts, rules, budgets and rates (YAML); else the deployment's.",
+    help="Accounts, rules, budgets and rates (YAML). Default: the deployment's.",
 )
 @click.option(
-    "--format", "formats", default=",".join(FORMATS), help="Comma separated.", metavar="FORMATS"
+    "--format",
+    "formats",
+    default=",".join(FORMATS),
+    help="Formats of the report, with commas between them.",
+    metavar="FORMATS",
 )
 @click.option(
     "--output",
     "folder",
     type=click.Path(file_okay=False, path_type=Path),
     default=Path("reconciliation"),
-    help="Folder of the reports.",
+    help="The folder for the reports.",
 )
-@click.option("--close", is_flag=True, help="Close the month: later runs make revisions.")
+@click.option("--close", is_flag=True, help="Close the month; later changes become revisions.")
 @common
 def reconcile(
     environment: Environment,
@@ -65,7 +76,10 @@ def reconcile(
     folder: Path,
     close: bool,
 ) -> None:
-    """Reconcile a month: costs of all payer accounts, budgets and invoices, in one report."""
+    """Compare a month's costs with budgets and invoices, in one report.
+
+    Costs are those of all payer accounts, by business unit.
+    """
     if click.get_current_context().invoked_subcommand:
         return
     if not month:
@@ -73,10 +87,16 @@ def reconcile(
     wanted = [one.strip() for one in formats.split(",") if one.strip()]
     for one in wanted:
         if one not in FORMATS:
-            raise click.UsageError(f"--format {one!r} is none of {', '.join(FORMATS)}.")
+            raise click.UsageError(f"--format {one!r} is not one of {', '.join(FORMATS)}.")
+    from finops.deployment.reconciliation import ReconciliationDeployment
+    from finops.reconciliation.adapters.folder import Folder
+    from finops.reconciliation.stores import Reports
+
     deployed = ReconciliationDeployment(environment, alone=source == "focus" and bool(inputs))
     if not deployed.variables:
-        out.say("Nothing is deployed: budgets are the configuration's, and no invoice is compared")
+        out.say(
+            "Nothing is deployed: budgets come from the configuration, and no invoices are compared"
+        )
     with tempfile.TemporaryDirectory() as scratch:
         deployment = deployed.deployment(
             _configuration(deployed, out, configuration),
@@ -98,7 +118,9 @@ def reconcile(
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @common
 def check(_environment: Environment, out: Output, *, file: Path) -> None:
-    """Validate FILE, a reconciliation's settings, and show which account belongs to whom."""
+    """Check FILE, a reconciliation's configuration, and show who owns each account."""
+    from finops.reconciliation.configuration import parse
+
     found = parse(file.read_text(encoding="utf-8"), name=str(file))
     rows = [
         {
@@ -132,15 +154,19 @@ def check(_environment: Environment, out: Output, *, file: Path) -> None:
 def _configuration(
     deployed: ReconciliationDeployment, out: Output, file: Path | None
 ) -> Configuration:
+    from finops.reconciliation.configuration import Configuration, parse
+
     if file:
         return parse(file.read_text(encoding="utf-8"), name=str(file))
     if not deployed.variables:
-        out.say("No --config: every account is Unmapped, and nothing is budgeted")
+        out.say("No --config: every account is Unmapped, and there are no budgets")
         return Configuration()
     return deployed.configuration
 
 
 def _answer(out: Output, outcome: Outcome, source: object) -> None:
+    from finops.reconciliation.cost_explorer import CostExplorerCosts
+
     report = outcome.report
     document: dict[str, Any] = {**as_document(report), "reports": dict(outcome.stored.locations)}
     document["is_new"] = outcome.is_new
@@ -166,4 +192,4 @@ def _answer(out: Output, outcome: Outcome, source: object) -> None:
         for kind, place in outcome.stored.locations.items():
             out.stdout.print(f"{kind}: {place}", markup=False, highlight=False)
     if not outcome.is_new:
-        out.say(f"{report.month} is closed, and its numbers stand: revision {report.revision}")
+        out.say(f"{report.month} is closed and unchanged: revision {report.revision}")

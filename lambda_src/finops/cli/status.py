@@ -1,27 +1,23 @@
-"""`finops status`: one row a service and flow."""
+"""`finops status`: one row for each service and flow."""
 
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from finops.audit.service import newest_head
 from finops.billing.domain import FileStatus
-from finops.budgets.adapters.dynamodb import DynamoStatusTable
 from finops.budgets.domain import Status
 from finops.cli.options import common
 from finops.cli.output import Exit, Output
-from finops.deployment.audit import AuditDeployment
-from finops.deployment.billing import BillingDeployment
-from finops.deployment.clients import Aws
 from finops.deployment.environment import Environment
-from finops.deployment.invoices import InvoiceDeployment
-from finops.deployment.reconciliation import ReconciliationDeployment
-from finops.deployment.states import function_state, queue_depth, table_state
 from finops.invoices.domain import InvoiceStatus
 from finops.shared.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from finops.deployment.clients import Aws
 
 _MONTHS_SHOWN = 3
 
@@ -29,10 +25,12 @@ _MONTHS_SHOWN = 3
 @click.command()
 @common
 def status(environment: Environment, out: Output) -> None:
-    """Show whether each service is there, and where each flow stands.
+    """Show whether each service is there, and the state of each flow.
 
-    Exit code 3 where something needs a person.
+    Exit code 3 if something needs your attention.
     """
+    from finops.deployment.clients import Aws
+
     aws = Aws(environment)
     rows = [*_tables(aws, environment), *_functions(aws, environment), *_queues(aws, environment)]
     rows += [_budgets(aws, environment), _billing(environment), _invoices(environment)]
@@ -46,6 +44,8 @@ def status(environment: Environment, out: Output) -> None:
 
 
 def _tables(aws: Aws, environment: Environment) -> list[dict[str, Any]]:
+    from finops.deployment.states import table_state
+
     states = {
         name: table_state(aws.client("dynamodb"), name)
         for name in (
@@ -58,6 +58,8 @@ def _tables(aws: Aws, environment: Environment) -> list[dict[str, Any]]:
 
 
 def _functions(aws: Aws, environment: Environment) -> list[dict[str, Any]]:
+    from finops.deployment.states import function_state
+
     states = {
         name: function_state(aws.client("lambda"), name)
         for name in environment.management_functions
@@ -66,18 +68,25 @@ def _functions(aws: Aws, environment: Environment) -> list[dict[str, Any]]:
 
 
 def _queues(aws: Aws, environment: Environment) -> list[dict[str, Any]]:
+    from finops.deployment.states import queue_depth
+
     rows = []
     for name in environment.failure_queues:
         depth = queue_depth(aws.client("sqs"), name)
-        detail = "" if depth == "0" else "look at its messages, mend the cause, then redrive it"
-        state = f"{depth} messages" if depth.isdigit() else depth
+        detail = "" if depth == "0" else "read its messages, fix the cause, then redrive them"
+        state = f"{depth} message{'s' * (depth != '1')}" if depth.isdigit() else depth
         rows.append(_row(name, "failure queue", state, depth == "0", detail))
     return rows
 
 
 def _budgets(aws: Aws, environment: Environment) -> dict[str, Any]:
+    from finops.budgets.adapters.dynamodb import DynamoStatusTable
+    from finops.deployment.states import table_state
+
     if table_state(aws.client("dynamodb"), environment.budget_status_table) != "ACTIVE":
-        return _row("budgets", "flow", "NOT DEPLOYED", False, "run `make up` or terraform apply")
+        return _row(
+            "budgets", "flow", "NOT DEPLOYED", False, "run `make up`, or on AWS `make apply`"
+        )
     table = DynamoStatusTable(aws.client("dynamodb"), environment.budget_status_table)
     counts = Counter(one.status for one in table.all())
     detail = ", ".join(f"{counts[one]} {one.lower()}" for one in Status if counts[one])
@@ -88,6 +97,8 @@ def _budgets(aws: Aws, environment: Environment) -> dict[str, Any]:
 
 
 def _billing(environment: Environment) -> dict[str, Any]:
+    from finops.deployment.billing import BillingDeployment
+
     try:
         counts = BillingDeployment(environment).store.count_by_status()
     except ConfigurationError as error:
@@ -100,6 +111,8 @@ def _billing(environment: Environment) -> dict[str, Any]:
 
 
 def _invoices(environment: Environment) -> dict[str, Any]:
+    from finops.deployment.invoices import InvoiceDeployment
+
     try:
         store = InvoiceDeployment(environment).store
     except ConfigurationError as error:
@@ -113,6 +126,8 @@ def _invoices(environment: Environment) -> dict[str, Any]:
 
 
 def _reconciliation(environment: Environment) -> dict[str, Any]:
+    from finops.deployment.reconciliation import ReconciliationDeployment
+
     try:
         months = ReconciliationDeployment(environment, alone=False).reports.months()
     except ConfigurationError as error:
@@ -122,17 +137,20 @@ def _reconciliation(environment: Environment) -> dict[str, Any]:
         f"{month} {f'closed, revision {revision}' if revision else 'open'}"
         for month, revision in newest
     )
-    return _row("reconciliation", "flow", "RUNNING", True, detail or "no month yet")
+    return _row("reconciliation", "flow", "RUNNING", True, detail or "no months yet")
 
 
 def _audit(aws: Aws, environment: Environment) -> dict[str, Any]:
+    from finops.deployment.audit import AuditDeployment
+    from finops.deployment.states import queue_depth
+
     try:
         head = newest_head(AuditDeployment(environment).store)
     except ConfigurationError as error:
         return _row("audit", "flow", "NOT DEPLOYED", False, str(error))
-    detail = f"{queue_depth(aws.client('sqs'), environment.audit_queue)} entries are on their way"
+    detail = f"{queue_depth(aws.client('sqs'), environment.audit_queue)} entries are waiting"
     if head is None:
-        return _row("audit", "flow", "RUNNING", True, f"no head is written yet; {detail}")
+        return _row("audit", "flow", "RUNNING", True, f"no head yet; {detail}")
     sealed = sum(one["sequence"] for one in head["streams"].values())
     detail = f"{sealed} entries sealed at {head['written_at']}; {detail}"
     if head["problems"]:

@@ -1,1 +1,1 @@
-"""One deployment, as a person's tools reach it: its clients, its names, queues and functions."""
+"""Access to one deployment: what the command line and the console share."""

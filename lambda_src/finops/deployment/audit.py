@@ -1,4 +1,4 @@
-"""The audit trail of a deployment, found through its functions' own settings."""
+"""The audit trail of a deployment."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from finops.deployment.environment import Environment
 
 
 class AuditDeployment:
-    """Bucket, queue and key of one deployment, found through its functions' own settings."""
+    """Bucket, queue and signing key of the audit trail, as its functions are configured."""
 
     def __init__(self, environment: Environment) -> None:
         self._aws = Aws(environment)
@@ -21,18 +21,18 @@ class AuditDeployment:
 
     @cached_property
     def store(self) -> S3TrailStore:
-        """The bucket."""
+        """The entries and heads in the bucket."""
         return S3TrailStore(self._aws.client("s3"), self._variables("write-audit-head")["BUCKET"])
 
     @cached_property
     def signer(self) -> KmsSigner | None:
-        """The key that heads are signed by, if any."""
+        """The KMS key that signs heads; None if heads are not signed."""
         key_arn = self._variables("write-audit-head").get("SIGNING_KEY_ARN")
         return KmsSigner(self._aws.client("kms"), key_arn) if key_arn else None
 
     @cached_property
     def recorder(self) -> SqsAuditRecorder:
-        """The queue."""
+        """Sends entries to the queue."""
         queue_url = self._variables("append-audit-entries")["QUEUE_URL"]
         return SqsAuditRecorder(self._aws.client("sqs"), queue_url, code_version="")
 

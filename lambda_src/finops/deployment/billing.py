@@ -1,4 +1,4 @@
-"""The billing flow's resources, for the command line: found through the loader's own settings."""
+"""The billing flow's resources, as the loader function is configured."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from finops.shared.spreadsheets import unguard
 
 
 class BillingDeployment:
-    """Bucket, database and queue of one deployment."""
+    """Bucket, database and queue of the billing flow."""
 
     def __init__(self, environment: Environment) -> None:
         self._aws = Aws(environment)
@@ -41,7 +41,7 @@ class BillingDeployment:
 
     @cached_property
     def variables(self) -> Mapping[str, str]:
-        """The loader's environment, as Terraform set it."""
+        """The loader's environment variables."""
         return self._aws.function_variables(self._environment.billing_loader, module="billing")
 
     @property
@@ -75,12 +75,12 @@ class BillingDeployment:
 
     @cached_property
     def audit(self) -> CommandRecorder:
-        """The audit trail that the flow records in."""
+        """Records in the flow's audit trail."""
         return CommandRecorder(self._aws.client("sqs"), self.variables.get("AUDIT_QUEUE_URL", ""))
 
     @cached_property
     def database(self) -> DataApi:
-        """The database, for statements of one's own."""
+        """The database, for other statements."""
         return DataApi(
             self._aws.client("rds-data"),
             cluster_arn=self.variables["DATABASE_ARN"],
@@ -94,12 +94,12 @@ class BillingDeployment:
         return S3Objects(self._aws.client("s3"), self.variables["BUCKET"])
 
     def upload(self, path: Path, key: str, sent: Callable[[int], None]) -> str:
-        """Drop a file into the bucket. Returns the id that the ledger will know it by.
+        """Upload a file into the bucket. Returns its id in the ledger.
 
         Args:
             path: The file.
-            key: Where to.
-            sent: Is called with the number of bytes just sent.
+            key: The key of the object.
+            sent: Called with the number of bytes of each part that was sent.
         """
         s3, bucket = self._aws.client("s3"), self.variables["BUCKET"]
         with aws_errors("upload_file"):
@@ -107,17 +107,17 @@ class BillingDeployment:
         return self.source(key).file_id
 
     def upload_form(self, prefix: str) -> dict[str, Any]:
-        """By which a browser drops files into the bucket.
+        """A form by which a browser uploads files into the bucket.
 
         Args:
-            prefix: How their keys begin, such as `billing/` and the dataset.
+            prefix: The beginning of their keys, such as `billing/acme/`.
         """
         return upload_form(
             self._aws.client("s3"), self.variables["BUCKET"], prefix, largest=LARGEST_FORM
         )
 
     def source(self, key: str, version_id: str = "") -> SourceObject:
-        """A version of an object in the bucket, the newest where none is named."""
+        """A version of an object in the bucket; by default the newest."""
         bucket = self.variables["BUCKET"]
         where = {"Bucket": bucket, "Key": key} | ({"VersionId": version_id} if version_id else {})
         with aws_errors("read_object"):
@@ -132,7 +132,7 @@ class BillingDeployment:
         )
 
     def deliver_again(self, entry: FileEntry) -> None:
-        """Put the file's event into the queue once more, as S3 wrote it."""
+        """Send the file's S3 event to the queue again."""
         event_time, _, sequencer = entry.source.order.partition("/")
         record = {
             "eventVersion": "2.1",
@@ -157,7 +157,7 @@ class BillingDeployment:
             sqs.send_message(QueueUrl=url, MessageBody=json.dumps({"Records": [record]}))
 
     def quarantined(self, entry: FileEntry) -> Iterator[dict[str, Any]]:
-        """The rows of a file that were not loaded, in the order of its parts."""
+        """The quarantined rows of a file, in the order of its parts."""
         key = entry.quarantine_uri.split("/", 3)[-1]
         keys = self.objects.keys(key) if key.endswith("/") else [key] if key else []
         for one in keys:
@@ -173,10 +173,10 @@ class BillingDeployment:
                 }
 
     def quarantined_csv(self, entry: FileEntry) -> bytes:
-        """The rows of a file that were not loaded, below its header, to be corrected and dropped.
+        """The quarantined rows of a file below its header, as CSV to correct and load again.
 
         Raises:
-            RejectedInput: the file is gone, or has no header.
+            RejectedInput: The file is gone, or has no header.
         """
         table = open_csv(self.objects.open(entry.source), recognise)
         text = io.StringIO(newline="")

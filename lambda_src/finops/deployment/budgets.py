@@ -1,4 +1,4 @@
-"""The budgets flow's tables, for whoever edits them."""
+"""The budgets flow's tables."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _BATCH: Final = 25
 
 
 class BudgetDeployment:
-    """The two tables of the budgets flow."""
+    """The tables of the budgets flow: edits, rows and statuses."""
 
     def __init__(self, environment: Environment) -> None:
         self.aws = Aws(environment)
@@ -37,7 +37,7 @@ class BudgetRows:
         self._table = table
 
     def merge(self, key: BudgetKey, attributes: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Set these attributes of the row, which need not exist. Returns the whole row."""
+        """Set these attributes of the row, or of a new one. Returns the whole row."""
         with aws_errors("write_budget"):
             answer = self._client.update_item(
                 TableName=self._table,

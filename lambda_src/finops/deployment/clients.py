@@ -37,7 +37,7 @@ _SIGN_IN: Final = (
 
 
 class Aws:
-    """Clients of one deployment; the first one asked for signs in."""
+    """Clients of one deployment. The first call signs in."""
 
     def __init__(self, environment: Environment) -> None:
         self._environment = environment
@@ -49,7 +49,8 @@ class Aws:
         """A client in the management account.
 
         Raises:
-            ConfigurationError: there is no region, are no credentials, or no local cloud is up.
+            ConfigurationError: There are no credentials, there is no region, or the local cloud
+                is down.
         """
         with self._lock:
             if service not in self._clients:
@@ -62,10 +63,10 @@ class Aws:
             return self._clients[service]
 
     def function_variables(self, name: str, *, module: str) -> Mapping[str, str]:
-        """A function's environment as Terraform set it: what the flow's resources are called.
+        """A function's environment variables, which name the flow's resources.
 
         Raises:
-            ConfigurationError: with code `not_deployed`, where there is no such function.
+            ConfigurationError: With code `not_deployed`, if there is no such function.
         """
         try:
             with aws_errors("find_deployment"):
@@ -79,7 +80,7 @@ class Aws:
                     f"there is no function {name}",
                     code="not_deployed",
                     step="find_deployment",
-                    remedy=f"Deploy the module {module} first: `make up`, or terraform apply",
+                    remedy=f"Deploy the module {module} first: `make up`, or on AWS `make apply`",
                 ) from error
             raise
         return dict(found["Environment"]["Variables"])
@@ -119,15 +120,15 @@ def _signed_in(environment: Environment) -> boto3.Session:
 
 
 def _require_answer(endpoint_url: str) -> None:
-    """Refuse at once what retries would take half a minute to refuse."""
+    """Fail at once where retries would take half a minute."""
     where = urlsplit(endpoint_url)
     try:
         port = where.port or {"https": 443}.get(where.scheme, 80)
         socket.create_connection((where.hostname or "", port), timeout=5).close()
     except (OSError, ValueError) as error:
         raise ConfigurationError(
-            f"the local cloud does not answer at {endpoint_url}",
+            f"no local cloud answers at {endpoint_url}",
             code="no_local_cloud",
-            remedy="Is the local cloud up? Start it with `make up`; AWS_ENDPOINT_URL names another"
-            " address, and `--env aws` is the account of your AWS credentials",
+            remedy="Is the local cloud up? `make up` starts it; `--env aws` is the account of your"
+            " AWS credentials",
         ) from error

@@ -1,6 +1,6 @@
-"""Files, invoices and verdicts as JSON documents: what the command line and the console show.
+"""Files, invoices and verdicts as JSON documents for the command line and the console.
 
-Amounts are texts, instants ISO 8601 with their zone, and what is not known is null.
+Amounts are strings, times are ISO 8601 with a zone, and unknown values are null.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def _instant(moment: datetime | None) -> str | None:
 
 
 def invoice_document(record: InvoiceRecord) -> dict[str, Any]:
-    """An invoice, as it is exported, with where it stands."""
+    """An invoice as in an export, with its state."""
     reasons = [issue.message for issue in record.issues if issue.severity != "FLAG"]
     if record.failure and not record.failure.resumed:
         reasons.append(f"{record.failure.step} failed: {record.failure.cause}")
@@ -58,7 +58,7 @@ def invoice_document(record: InvoiceRecord) -> dict[str, Any]:
 
 
 def invoice_fields(record: InvoiceRecord) -> list[dict[str, Any]]:
-    """Each field with where and how surely it was read."""
+    """Each field with its place on the page and its confidence."""
     if record.invoice is None:
         return []
     return [

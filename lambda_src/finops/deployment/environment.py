@@ -1,7 +1,7 @@
-"""Which deployment a person's tools talk to, and what its resources are called there.
+"""Which deployment to use, and the names of its resources.
 
-Two environments are always known: `local`, the local cloud on this machine, and `aws`, the account
-of your AWS credentials. Others stand in a TOML file, one table an environment:
+Two environments are built in: `local`, the local cloud on this machine, and `aws`, the account
+of your AWS credentials. A TOML file may list more, one table for each:
 
     [prod]
     region = "eu-central-1"      # else AWS_REGION, or your AWS configuration
@@ -24,7 +24,7 @@ LOCAL: Final = "local"
 AWS: Final = "aws"
 LOCAL_MANAGEMENT_ACCOUNT: Final = "111111111111"
 LOCAL_REGION: Final = "us-east-1"
-#: As LocalStack and its like: https://docs.localstack.cloud/aws/capabilities/networking/
+#: The port of LocalStack: https://docs.localstack.cloud/aws/capabilities/networking/
 LOCAL_PORT: Final = 4566
 
 _FILE: Final = "finops.toml"
@@ -34,7 +34,7 @@ _SETTINGS: Final = ("region", "profile", "name_prefix")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Environment:
-    """Names of one deployment. Terraform makes them from the same prefix.
+    """The names of one deployment. Terraform derives them from the same prefix.
 
     Attributes:
         name: As `--env` takes it.
@@ -57,7 +57,7 @@ class Environment:
 
     @property
     def budget_status_table(self) -> str:
-        """The table that says what became of each edit."""
+        """The table with the result of each edit."""
         return f"{self.prefix}-budget-status"
 
     @property
@@ -87,7 +87,7 @@ class Environment:
 
     @property
     def audit_queue(self) -> str:
-        """The queue of entries that are on their way into the audit trail."""
+        """The queue of entries for the audit trail."""
         return f"{self.prefix}-audit-entries.fifo"
 
     @property
@@ -127,7 +127,7 @@ class Environment:
 
     @property
     def failure_queues(self) -> tuple[str, ...]:
-        """Queues that hold something only after a failure that needs a person."""
+        """Queues whose messages each need a person to act."""
         return (
             *(f"{name}-failures" for name in self.management_functions),
             f"{self.prefix}-audit-entries-failures.fifo",
@@ -157,10 +157,10 @@ def environment(name: str, variables: Mapping[str, str] = os.environ) -> Environ
 
 
 def named_environment(name: str, variables: Mapping[str, str] = os.environ) -> Environment:
-    """The deployment of this process's own variables, for a container that Terraform set up.
+    """The deployment that this process's variables describe, as in a container.
 
     Args:
-        name: What to call it; `local` stands for the local cloud.
+        name: Its name; `local` is the local cloud.
         variables: FINOPS_NAME_PREFIX and, on the local cloud, where it answers.
     """
     prefix = _prefix(variables)
@@ -172,10 +172,10 @@ def named_environment(name: str, variables: Mapping[str, str] = os.environ) -> E
 
 
 def local_endpoint(variables: Mapping[str, str]) -> str:
-    """Where the local cloud answers.
+    """The URL of the local cloud.
 
-    By AWS_ENDPOINT_URL, else LOCALSTACK_HOST (`host` or `host:port`), else FINOPS_PORT on this
-    machine, else port 4566.
+    The first of AWS_ENDPOINT_URL, LOCALSTACK_HOST (`host` or `host:port`), FINOPS_PORT on this
+    machine, and port 4566 on this machine.
     """
     if url := variables.get("AWS_ENDPOINT_URL"):
         return url
@@ -186,10 +186,10 @@ def local_endpoint(variables: Mapping[str, str]) -> str:
 
 
 def environments_file(variables: Mapping[str, str] = os.environ) -> Path | None:
-    """The file that names environments, if there is one.
+    """The file that lists environments, if there is one.
 
-    FINOPS_ENVIRONMENTS names it; else it is `finops.toml` in this folder or the nearest one above,
-    else `~/.config/finops/environments.toml` (XDG_CONFIG_HOME is honoured).
+    The first of the file that FINOPS_ENVIRONMENTS names, `finops.toml` in this folder or the
+    nearest one above, and `~/.config/finops/environments.toml` (or below XDG_CONFIG_HOME).
     """
     if named := variables.get("FINOPS_ENVIRONMENTS"):
         return Path(named)
@@ -243,6 +243,6 @@ def _unknown(name: str, known: list[str], file: Path | None) -> RejectedInput:
         remedy=(
             f"Did you mean {close[0]}?"
             if close
-            else f"Known are {', '.join(known)}; add a table [{name}] to {file or _FILE}"
+            else f"It is one of {', '.join(known)}, or add a table [{name}] to {file or _FILE}"
         ),
     )

@@ -14,7 +14,7 @@ def invoke(client: Any, function: str, payload: Mapping[str, Any]) -> Any:
     """Call a function and wait for its answer.
 
     Raises:
-        ConfigurationError: with the function's own error, where it failed.
+        ConfigurationError: With the function's error, if it failed.
     """
     with aws_errors(f"invoke {function}"):
         answer = client.invoke(FunctionName=function, Payload=json.dumps(payload).encode())
@@ -24,6 +24,6 @@ def invoke(client: Any, function: str, payload: Mapping[str, Any]) -> Any:
             f"{body.get('errorType')}: {body.get('errorMessage')}",
             code="function_failed",
             step=function,
-            remedy=f"Look at the log group /aws/lambda/{function}",
+            remedy=f"See the log group /aws/lambda/{function}",
         )
     return body

@@ -1,4 +1,4 @@
-"""The invoice flow's resources, for the command line: found through the intake's own settings."""
+"""The invoice flow's resources, as the intake function is configured."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from finops.shared.aws import aws_errors
 
 
 class InvoiceDeployment:
-    """Bucket, table and workflow of one deployment."""
+    """Bucket, table and workflow of the invoice flow."""
 
     def __init__(self, environment: Environment) -> None:
         self._aws = Aws(environment)
@@ -30,7 +30,7 @@ class InvoiceDeployment:
 
     @cached_property
     def variables(self) -> Mapping[str, str]:
-        """The intake's environment, as Terraform set it."""
+        """The intake function's environment variables."""
         return self._aws.function_variables(self._environment.invoice_intake, module="invoices")
 
     @cached_property
@@ -52,24 +52,24 @@ class InvoiceDeployment:
 
     @cached_property
     def audit(self) -> CommandRecorder:
-        """The audit trail that the flow records in."""
+        """Records in the flow's audit trail."""
         return CommandRecorder(self._aws.client("sqs"), self.variables.get("AUDIT_QUEUE_URL", ""))
 
     @property
     def review_desk(self) -> ReviewDesk:
-        """What people decide."""
+        """Where people correct, approve and reject invoices."""
         return ReviewDesk(store=self.store, workflow=self.workflow, clock=lambda: datetime.now(UTC))
 
     def upload(self, path: Path, owner: str, sent: Callable[[int], None]) -> str:
-        """Drop a file into the bucket: JSON under json/, anything else under raw/.
+        """Upload a file into the bucket: JSON below json/, anything else below raw/.
 
         Args:
             path: The file.
-            owner: Who submits it.
-            sent: Is called with the number of bytes just sent.
+            owner: The person who submits it.
+            sent: Called with the number of bytes of each part that was sent.
 
         Returns:
-            The id that the invoice will be known by.
+            The id of the invoice.
         """
         s3, bucket = self._aws.client("s3"), self.variables["BUCKET"]
         prefix = JSON_PREFIX if path.suffix.lower() == ".json" else RAW_PREFIX
@@ -85,7 +85,7 @@ class InvoiceDeployment:
         return self.document(key).document_id
 
     def upload_form(self, owner: str) -> dict[str, Any]:
-        """By which a browser drops documents into the bucket in this person's name."""
+        """A form by which a browser uploads documents in this person's name."""
         return upload_form(
             self._aws.client("s3"),
             self.variables["BUCKET"],
@@ -95,7 +95,7 @@ class InvoiceDeployment:
         )
 
     def document(self, key: str, version_id: str = "") -> SourceDocument:
-        """A version of an object in the bucket, the newest where none is named."""
+        """A version of an object in the bucket; by default the newest."""
         bucket = self.variables["BUCKET"]
         where = {"Bucket": bucket, "Key": key} | ({"VersionId": version_id} if version_id else {})
         with aws_errors("read_object"):

@@ -1,4 +1,4 @@
-"""The reconciliation flow for the command line: found through its function's settings."""
+"""The reconciliation flow's resources, as its function is configured."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from finops.shared.errors import FinOpsError
 
 
 class ReconciliationDeployment:
-    """Settings, cache and clients of one deployment.
+    """Settings, cache and clients of the reconciliation flow.
 
     Args:
-        environment: Which.
-        alone: Whether a reconciliation does without it, where it is not there.
+        environment: The deployment.
+        alone: Whether to go on without a deployment if there is none.
     """
 
     def __init__(self, environment: Environment, *, alone: bool) -> None:
@@ -37,7 +37,7 @@ class ReconciliationDeployment:
 
     @cached_property
     def variables(self) -> Mapping[str, str]:
-        """The function's environment, as Terraform set it; empty where nothing is deployed."""
+        """The function's environment variables; empty if nothing is deployed."""
         try:
             return self._aws.function_variables(
                 self._environment.reconcile_function, module="reconciliation"
@@ -49,20 +49,20 @@ class ReconciliationDeployment:
 
     @cached_property
     def configuration(self) -> Configuration:
-        """Accounts, rules, budgets and rates as they are deployed."""
+        """The deployed accounts, rules, budgets and rates."""
         key = self.variables["CONFIGURATION_KEY"]
         files = S3Files(self._aws.client("s3"), self.variables["BUCKET"])
         return parse(files.read(key).decode(), name=key)
 
     @property
     def reports(self) -> Reports:
-        """The function's own reports."""
+        """The reports that the function wrote."""
         return Reports(S3Files(self._aws.client("s3"), self.variables["BUCKET"]))
 
     def deployment(
         self, configuration: Configuration, *, now: datetime, scratch: Path
     ) -> Deployment:
-        """What reconciliations are made of; of an export alone where nothing is deployed."""
+        """What a reconciliation needs; without AWS if nothing is deployed."""
         variables = self.variables
         return Deployment(
             variables=variables,

@@ -1,4 +1,4 @@
-"""What the command line itself does goes into the audit trail, too."""
+"""Records what a person does at the command line in the audit trail."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from finops.shared.errors import FinOpsError
 
 
 class CommandRecorder:
-    """`AuditRecorder` of a person's own command.
+    """`AuditRecorder` of a person's command.
 
-    An entry that cannot be sent is printed for `finops audit recover`: the command is done, and
-    does not fail for it.
+    An entry that cannot be sent is printed on stderr for `finops audit recover`; the command does
+    not fail, because its work is done.
 
     Args:
         sqs: A client.
-        queue_url: Of the trail, as the flow's functions are told; empty where there is none.
+        queue_url: The queue of the trail; empty if no trail is deployed.
     """
 
     def __init__(self, sqs: Any, queue_url: str) -> None:
@@ -27,7 +27,7 @@ class CommandRecorder:
         self._queue = SqsAuditRecorder(sqs, queue_url, code_version="")
 
     def record(self, *events: AuditEvent) -> None:
-        """See the port."""
+        """Send the events."""
         if not self._queue_url:
             return
         for event in events:

@@ -1,4 +1,4 @@
-"""The state of a table, a function or a queue, as one word."""
+"""The state of a table, a function or a queue, in one word."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from finops.shared.errors import ConfigurationError
 
 
 def table_state(client: Any, table: str) -> str:
-    """The table's status, or why it cannot be read."""
+    """The table's status, or the error code."""
     return _state(lambda: str(client.describe_table(TableName=table)["Table"]["TableStatus"]))
 
 
 def function_state(client: Any, function: str) -> str:
-    """The function's state, or why it cannot be read."""
+    """The function's state, or the error code."""
 
     def read() -> str:
         found = client.get_function_configuration(FunctionName=function)
@@ -26,7 +26,7 @@ def function_state(client: Any, function: str) -> str:
 
 
 def queue_depth(client: Any, queue: str) -> str:
-    """How many messages wait in the queue, or why it cannot be read."""
+    """How many messages are in the queue, or the error code."""
 
     def read() -> str:
         url = client.get_queue_url(QueueName=queue)["QueueUrl"]

@@ -1,4 +1,4 @@
-"""Forms by which a browser sends files to S3 itself."""
+"""Forms by which a browser uploads files to S3 directly."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ def upload_form(
     largest: int,
     metadata: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
-    """What a browser needs to send files to S3 itself: an address, and the fields of a form.
+    """What a browser needs to upload files to S3 directly: a URL and form fields.
 
-    For a quarter of an hour it takes files below the prefix and up to a size, with these metadata
-    and no others.
+    S3 accepts files below the prefix and up to the size, with exactly these metadata, for 15
+    minutes.
 
     Args:
         s3: The client that signs.
-        bucket: Where to.
-        prefix: How the files' keys must begin.
-        largest: Bytes of a file.
-        metadata: Of the objects.
+        bucket: The bucket.
+        prefix: The beginning that the keys must have.
+        largest: The maximum size of a file, in bytes.
+        metadata: The metadata of the objects.
     """
     fields = {f"x-amz-meta-{name}": value for name, value in (metadata or {}).items()}
     with aws_errors("sign_upload"):

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from finops.billing.database.rates import AuroraRates
 from finops.budgets.adapters.dynamodb import DynamoBudgetTable
@@ -25,6 +25,7 @@ from finops.reconciliation.collection import EvidenceCollector
 from finops.reconciliation.comparison.breakdowns import TREND_MONTHS
 from finops.reconciliation.configuration import Configuration
 from finops.reconciliation.cost_explorer import CostExplorerCosts
+from finops.reconciliation.domain import SOURCES
 from finops.reconciliation.ports import AnswerCache, CostSource, ReportStore
 from finops.reconciliation.rate_limit import RateLimit
 from finops.reconciliation.rendering import render
@@ -35,8 +36,6 @@ from finops.shared.data_api import DataApi
 from finops.shared.errors import RejectedInput
 from finops.shared.periods import Month
 from finops.shared.rates import RatePolicy
-
-SOURCES: Final = ("ce", "focus", "ledger")
 
 
 @dataclass(frozen=True, kw_only=True)

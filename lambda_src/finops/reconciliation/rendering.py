@@ -11,21 +11,13 @@ from finops.reconciliation.html_report import write_html
 from finops.reconciliation.report import Report, as_document
 from finops.reconciliation.workbook import write_xlsx
 
-MEDIA_TYPES: Final = {
-    "html": "text/html; charset=utf-8",
-    "csv": "text/csv; charset=utf-8",
-    "json": "application/json",
-    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
-}
-FORMATS: Final = tuple(MEDIA_TYPES)
-
 
 def render(report: Report, kind: str) -> bytes:
     """The report as a file.
 
     Args:
         report: The model.
-        kind: One of `FORMATS`.
+        kind: One of `report.FORMATS`.
     """
     return _WRITERS[kind](report)
 

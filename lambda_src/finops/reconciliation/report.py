@@ -14,6 +14,15 @@ from typing import Any, Final
 
 from finops.reconciliation.domain import UnitStatus
 
+#: What a report can be written as, with the media type of each.
+MEDIA_TYPES: Final = {
+    "html": "text/html; charset=utf-8",
+    "csv": "text/csv; charset=utf-8",
+    "json": "application/json",
+    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+}
+FORMATS: Final = tuple(MEDIA_TYPES)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Driver:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from finops.reconciliation.rendering import MEDIA_TYPES
+from finops.reconciliation.report import MEDIA_TYPES
 from finops.shared.aws import aws_errors
 from finops.shared.errors import FinOpsError, RejectedInput
 from finops.shared.periods import Month

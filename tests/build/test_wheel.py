@@ -1,0 +1,111 @@
+"""The wheel, alone in an environment: `finops` works without this clone and its local cloud."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parents[2]
+CONFIGURATION = "payer_accounts:\n  - {id: '111111111111', name: Holding, business_unit: IT}\n"
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Built from a copy, since setuptools writes beside the sources."""
+    source = tmp_path_factory.mktemp("source")
+    shutil.copytree(
+        REPOSITORY / "lambda_src",
+        source / "lambda_src",
+        ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"),
+    )
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy2(REPOSITORY / name, source)
+    folder = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-index"]
+    subprocess.run(
+        [*command, "--no-build-isolation", "--wheel-dir", str(folder), str(source)],
+        check=True,
+        capture_output=True,
+    )
+    return next(folder.glob("*.whl"))
+
+
+@pytest.fixture(scope="module")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The interpreter of an environment with the wheel, and with its dependencies from this one.
+
+    They are the same versions that pip would install, without the time and a network. Linked one by
+    one, so that no editable install and no path of this clone comes along.
+    """
+    folder = tmp_path_factory.mktemp("venv")
+    venv.create(folder, symlinks=True, with_pip=False)
+    python = folder / "bin" / "python"
+    where = "import sysconfig; print(sysconfig.get_path('purelib'))"
+    ended = subprocess.run([python, "-c", where], capture_output=True, text=True, check=True)
+    packages = Path(ended.stdout.strip())
+    for path in Path(sysconfig.get_path("purelib")).iterdir():
+        if path.suffix != ".pth" and "editable" not in path.name and "finops" not in path.name:
+            (packages / path.name).symlink_to(path)
+    command = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet"]
+    subprocess.run(
+        [*command, "--no-deps", "--no-index", str(wheel)], check=True, capture_output=True
+    )
+    return python
+
+
+def finops(installed: Path, folder: Path, *arguments: str) -> tuple[int, str, str]:
+    """The command in a folder of its own, with no variable of this process."""
+    ended = subprocess.run(
+        [installed.with_name("finops"), *arguments],
+        cwd=folder,
+        env={"PATH": os.defpath, "HOME": str(folder), "AWS_ENDPOINT_URL": "http://127.0.0.1:1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return ended.returncode, ended.stdout, ended.stderr
+
+
+def test_the_wheel_holds_the_product_alone(wheel: Path) -> None:
+    names = zipfile.ZipFile(wheel).namelist()
+    assert {name.split("/")[0] for name in names if ".dist-info" not in name} == {"finops"}
+    for source in (REPOSITORY / "lambda_src" / "finops").rglob("*"):
+        if source.suffix in {".py", ".j2", ".sql", ".json", ".css"}:
+            assert source.relative_to(REPOSITORY / "lambda_src").as_posix() in names
+
+
+def test_the_local_cloud_is_not_there(installed: Path, tmp_path: Path) -> None:
+    ended = subprocess.run(
+        [installed, "-c", "import finops.cli.main, localcloud"],
+        cwd=tmp_path,
+        env={},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "No module named 'localcloud'" in ended.stderr
+
+
+def test_a_command_that_needs_a_cloud_says_so(installed: Path, tmp_path: Path) -> None:
+    code, _, said = finops(installed, tmp_path, "budgets", "list")
+    assert code == 3
+    assert said.startswith("error: no local cloud answers at http://127.0.0.1:1.")
+    assert said.count("\n") == 1
+
+
+def test_a_command_that_needs_none_works(installed: Path, tmp_path: Path) -> None:
+    (tmp_path / "reconciliation.yaml").write_text(CONFIGURATION)
+    code, out, said = finops(installed, tmp_path, "reconcile", "check", "reconciliation.yaml")
+    assert code == 0, said
+    assert "Holding" in out
+    code, out, _ = finops(installed, tmp_path, "--version")
+    assert code == 0
+    assert "version" in out

@@ -1,0 +1,175 @@
+"""How the command starts and how it ends: what it imports, and what it says without a cloud."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NoReturn
+
+import click
+import pytest
+from botocore.exceptions import NoCredentialsError
+
+from finops.cli.main import COMMANDS, finops, main
+
+#: Libraries that cost more time than a page of help is worth.
+SLOW = ("aws_lambda_powertools", "boto3", "botocore", "duckdb", "jinja2", "msgspec", "rich", "yaml")
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
+    """The command on a machine that knows nothing of AWS, in a folder of its own."""
+    for name in (
+        *("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE"),
+        *("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL", "LOCALSTACK_HOST"),
+        *("FINOPS_ENV", "FINOPS_ENVIRONMENTS", "FINOPS_PORT", "XDG_CONFIG_HOME"),
+    ):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        monkeypatch.setenv(name, str(tmp_path / "none"))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr("sys.argv", ["finops", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        printed = capsys.readouterr()
+        return int(ended.value.code or 0), printed.out, printed.err
+
+    return call
+
+
+def test_help_imports_none_of_the_slow_libraries() -> None:
+    code = f"""
+import sys
+from importlib import import_module
+from finops.cli.main import COMMANDS, main
+sys.argv = ["finops", "--help"]
+try:
+    main()
+except SystemExit as ended:
+    assert not ended.code
+assert not [one for one in COMMANDS if f"finops.cli.{{one}}" in sys.modules]
+for command in COMMANDS:  # and the help of each command does neither
+    import_module(f"finops.cli.{{command}}")
+print("slow:", [one for one in {SLOW} if one in sys.modules])
+"""
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "Compare a month's costs" in ended.stdout
+    assert ended.stdout.endswith("slow: []\n")
+
+
+def test_each_command_is_described_as_it_describes_itself() -> None:
+    context = click.Context(finops)
+    for name, described in COMMANDS.items():
+        command = finops.get_command(context, name)
+        assert command is not None
+        assert command.get_short_help_str(limit=100) == described
+
+
+def test_an_unknown_command_is_wrong_usage(run: Run) -> None:
+    code, _, err = run("budget", "list")
+    assert code == 2
+    assert "No such command 'budget'" in err
+
+
+def test_without_a_local_cloud_the_remedy_is_one_sentence(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # bound, and nobody listens
+        url = f"http://127.0.0.1:{taken.getsockname()[1]}"
+        monkeypatch.setenv("AWS_ENDPOINT_URL", url)
+        for command in (["budgets", "list"], ["status"], ["audit", "verify"], ["billing", "files"]):
+            code, out, err = run(*command, "--json")
+            assert code == 3
+            assert json.loads(out)["code"] == "no_local_cloud"
+            assert err == (
+                f"error: no local cloud answers at {url}. Is the local cloud up? `make up` starts"
+                " it; `--env aws` is the account of your AWS credentials\n"
+            )
+
+
+def test_without_credentials_or_region_the_remedy_is_told(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code, _, err = run("budgets", "list", "--env", "aws")
+    assert (code, err.count("\n")) == (3, 1)
+    assert "no AWS credentials were found. Set AWS_PROFILE" in err
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    code, _, err = run("budgets", "list", "--env", "aws")
+    assert (code, err) == (3, "error: no AWS region is set. Set AWS_REGION, such as eu-central-1\n")
+    monkeypatch.setenv("AWS_PROFILE", "gone")
+    code, _, err = run("budgets", "list", "--env", "aws")
+    assert (code, err.count("\n")) == (3, 1)
+    assert "profile (gone) could not be found" in err
+
+
+def test_aws_region_is_honoured(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    monkeypatch.setenv("AWS_REGION", "eu-central-1")
+    seen = []
+
+    class Table:
+        def __init__(self, client: object, name: str) -> None:
+            seen.append(client.meta.region_name)  # type: ignore[attr-defined]
+            raise SystemExit
+
+    monkeypatch.setattr("finops.deployment.budgets.DynamoBudgetTable", Table)
+    run("budgets", "list", "--env", "aws")
+    Path("finops.toml").write_text('[prod]\nregion = "eu-west-1"\n')
+    run("budgets", "list", "--env", "prod")
+    assert seen == ["eu-central-1", "eu-west-1"]
+
+
+def test_an_unknown_environment_is_wrong_usage(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("finops.toml").write_text("[staging]\n")
+    code, _, err = run("budgets", "list", "--env", "stagng")
+    assert code == 2
+    assert "there is no environment 'stagng'. Did you mean staging?" in err
+    monkeypatch.setenv("FINOPS_ENV", "prod")
+    code, _, err = run("budgets", "list")
+    assert code == 2
+    assert "It is one of local, aws, staging, or add a table [prod] to" in err
+
+
+def test_an_error_of_aws_that_nobody_expected_is_no_stack_trace(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> NoReturn:
+        raise NoCredentialsError
+
+    monkeypatch.setattr("finops.cli.budgets._deployed", fail)
+    code, out, err = run("budgets", "list", "--json")
+    assert (code, err) == (3, "error: AWS: Unable to locate credentials\n")
+    assert json.loads(out)["code"] == "NoCredentialsError"
+
+
+def test_an_error_of_ours_keeps_its_stack_trace(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> NoReturn:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("finops.cli.budgets._deployed", fail)
+    monkeypatch.setattr("sys.argv", ["finops", "budgets", "list"])
+    with pytest.raises(ZeroDivisionError):
+        main()
+
+
+def test_an_interrupt_ends_with_130(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*_: object) -> NoReturn:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("finops.cli.budgets._deployed", interrupt)
+    code, _, err = run("budgets", "list")
+    assert code == 130
+    assert err.strip() == "interrupted"
