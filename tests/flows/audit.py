@@ -21,7 +21,7 @@ from tests.flows.deployment import Deployment, eventually
 APPENDER, HEAD_WRITER = "finops-append-audit-entries", "finops-write-audit-head"
 
 
-def is_told(d: Deployment, stream: str, subject: str, action: str) -> bool:
+def is_recorded(d: Deployment, stream: str, subject: str, action: str) -> bool:
     """Whether the trail of this deployment holds such an entry by now."""
     store = S3TrailStore(d.client("s3"), f"finops-audit-{MANAGEMENT_ACCOUNT}-{REGION}")
     selection = Selection(stream=stream, subject=subject, action=action)
@@ -44,7 +44,7 @@ class AuditTrail:
         selection = Selection(stream=stream, subject=subject, action=action)
         return list(TrailReader(self.store).entries(selection))[::-1]
 
-    def told(
+    def recorded(
         self, stream: str, subject: str, *actions: str, within: float = 30.0
     ) -> list[Mapping[str, Any]]:
         """The entries of a subject once all these actions are among them."""

@@ -53,7 +53,7 @@ class TestFlows:
         subject = f"{SPOKE}/{budget_name}"
         actions = ("budget.published", "budget.applied", "budget.rejected")
         # Functions record entries in parallel, so their order varies.
-        found = trail.told("budgets", subject, *actions)
+        found = trail.recorded("budgets", subject, *actions)
         told = {one["action"]: one for one in found}
         assert len(found) == len(told) == len(actions)
         published, applied, refusal = (told[action] for action in actions)
@@ -76,7 +76,7 @@ class TestFlows:
         deployment.await_status(SPOKE, "APPLIED", budget_name)
         deployment.client("budgets", SPOKE).delete_budget(AccountId=SPOKE, BudgetName=budget_name)
         assert finops("budgets", "drift", "--repair", "--account", SPOKE)[0] == 0
-        found = trail.told("budgets", f"{SPOKE}/{budget_name}", "drift.repaired")
+        found = trail.recorded("budgets", f"{SPOKE}/{budget_name}", "drift.repaired")
         (repaired,) = [one for one in found if one["action"] == "drift.repaired"]
         assert repaired["actor"] == getpass.getuser()
         assert repaired["details"]["drift"] == "budget_missing"
@@ -90,7 +90,7 @@ class TestFlows:
         for _ in range(2):
             assert billing.deliver(source)
         trail.settle()
-        (loaded,) = trail.told("billing", source.uri, "billing_file.loaded")
+        (loaded,) = trail.recorded("billing", source.uri, "billing_file.loaded")
         assert loaded["input_sha256"] == hashlib.sha256(body).hexdigest()
         assert loaded["counts"]["rows_inserted"] == loaded["counts"]["rows_quarantined"] == 1
         assert loaded["details"]["load_id"] == entry.load_id
@@ -101,7 +101,7 @@ class TestFlows:
         body = as_csv(many_bills(5000, seed=7))
         source = billing.put(f"billing/{unique('audit')}/large.csv", body)
         entry = billing.ended(source)
-        (loaded,) = trail.told("billing", source.uri, "billing_file.loaded")
+        (loaded,) = trail.recorded("billing", source.uri, "billing_file.loaded")
         assert loaded["counts"]["rows_read"] == entry.tally.read == 5000
 
     def test_records_a_reconversion_with_who_asked_for_it(
@@ -112,7 +112,7 @@ class TestFlows:
         days = ("--from", "2026-03-01", "--to", "2026-03-31")
         command = ("billing", "reconvert", "--dataset", dataset, *days, "--reason", "late rates")
         assert finops(*command)[0] == 0
-        (done,) = trail.told("billing", dataset, "bills.reconverted")
+        (done,) = trail.recorded("billing", dataset, "bills.reconverted")
         assert (done["actor"], done["details"]["reason"]) == (getpass.getuser(), "late rates")
 
     def test_records_an_invoice_from_its_file_to_its_number(
@@ -123,7 +123,7 @@ class TestFlows:
         done = invoices.drop(f"raw/{number}.pdf", body, owner="ann")
         steps = ("received", "extracted", "validated", "processed", "notified")
         actions = [f"invoice.{step}" for step in steps]
-        found = trail.told("invoices", done.id, *actions)
+        found = trail.recorded("invoices", done.id, *actions)
         assert sorted(one["action"] for one in found) == sorted(actions)
         (processed,) = [one for one in found if one["action"] == "invoice.processed"]
         assert processed["actor"] == "ann"
@@ -137,7 +137,7 @@ class TestFlows:
         waiting = invoices.drop(f"raw/{number}.pdf", document(paper(number, total="125.00")))
         command = ("invoices", "review", waiting.id, "--set", "total=120.00", "--wait")
         assert finops(*command)[0] == 0
-        found = trail.told("invoices", waiting.id, "invoice.reviewed", "invoice.processed")
+        found = trail.recorded("invoices", waiting.id, "invoice.reviewed", "invoice.processed")
         (reviewed,) = [one for one in found if one["action"] == "invoice.reviewed"]
         assert reviewed["actor"] == getpass.getuser()
         assert reviewed["details"]["before"] == {"total": "125.00"}
@@ -147,7 +147,7 @@ class TestFlows:
 class TestCommands:
     def test_the_trail_is_verified_and_shown(self, trail: AuditTrail, finops: Finops) -> None:
         trail.send(event("tests", 1))
-        trail.told("tests", "tests/1", "test.done")
+        trail.recorded("tests", "tests/1", "test.done")
         assert trail.deployment.invoke(HEAD_WRITER, {})["problems"] == 0
         code, answer = finops("audit", "verify")
         assert (code, answer["ok"], answer["first_bad"]) == (0, True, None)
@@ -230,7 +230,7 @@ class TestPromises:
         trail.settle()
         numbers = [int(one["subject"].split("/")[1]) for one in trail.entries("patient", "*")]
         assert numbers == list(range(1, 26))
-        trail.told("budgets", f"{SPOKE}/{budget_name}", "budget.published", "budget.applied")
+        trail.recorded("budgets", f"{SPOKE}/{budget_name}", "budget.published", "budget.applied")
         assert trail.verified().ok
 
     def test_many_writers_at_once_append_each_entry_once_to_one_chain(
@@ -276,12 +276,12 @@ class TestPromises:
                 return [one for one in lines if "audit_entry" in one and subject in one]
 
             lines = eventually(logged, every=0.2, what="the entry in the log")
-        trail.told("budgets", subject, "budget.applied")
+        trail.recorded("budgets", subject, "budget.applied")
         assert trail.entries("budgets", subject, "budget.published") == []
         log = tmp_path / "log"
         log.write_text("\n".join(lines))
         for _ in range(2):
             assert finops("audit", "recover", str(log))[1]["entries"] == len(lines)
-        found = trail.told("budgets", subject, "budget.published")
+        found = trail.recorded("budgets", subject, "budget.published")
         trail.settle()
         assert len([one for one in found if one["action"] == "budget.published"]) == 1

@@ -82,7 +82,7 @@ def at_call(position: int, fault: Fault) -> tuple[Fault, Callable[[], str]]:
     return one, lambda: struck[0] if struck else ""
 
 
-def stands_once(billing: BillingFlow, source: SourceObject) -> None:
+def assert_loaded_once(billing: BillingFlow, source: SourceObject) -> None:
     """Every row is loaded once, and the ledger has one entry."""
     dataset = source.dataset
     (stored,) = billing.query(
@@ -99,7 +99,7 @@ def calls_of_a_load(billing: BillingFlow, proxy: FaultProxy) -> list[str]:
     proxy.calls.clear()
     source = put(billing)
     assert billing.deliver(source)
-    stands_once(billing, source)
+    assert_loaded_once(billing, source)
     return [call.operation for call in proxy.calls]
 
 
@@ -120,7 +120,7 @@ def test_a_loader_that_is_killed_or_gets_no_answer_at_any_call_loads_once(
         assert struck() == calls[position]
         # As the queue does, until the dead loader's transaction is over.
         eventually(lambda s=source: billing.deliver(s), within=30, every=0.3, what=struck())  # type: ignore[misc]
-        stands_once(billing, source)
+        assert_loaded_once(billing, source)
 
 
 def test_a_resuming_database_is_waited_for(billing: BillingFlow, proxy: FaultProxy) -> None:
@@ -133,7 +133,7 @@ def test_a_resuming_database_is_waited_for(billing: BillingFlow, proxy: FaultPro
     with proxy.faulty(resuming):
         assert billing.deliver(source)
     assert next(asleep) > 2
-    stands_once(billing, source)
+    assert_loaded_once(billing, source)
 
 
 def test_a_lasting_failure_is_recorded_and_a_retry_loads_the_file(
@@ -152,4 +152,4 @@ def test_a_lasting_failure_is_recorded_and_a_retry_loads_the_file(
     assert entry.status is FileStatus.FAILED
     assert "DatabaseErrorException" in entry.error
     assert billing.deliver(source)
-    stands_once(billing, source)
+    assert_loaded_once(billing, source)

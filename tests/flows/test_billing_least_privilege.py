@@ -11,7 +11,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from finops.billing.domain import FileStatus, SourceObject
-from tests.flows.audit import is_told
+from tests.flows.audit import is_recorded
 from tests.flows.billing import LOADER, BillingFlow, as_csv, bill, many_bills
 from tests.flows.privileges import (
     HUB,
@@ -93,7 +93,7 @@ def failure_is_recorded(billing: BillingFlow, name: str) -> bool:
 
 def end_is_audited(billing: BillingFlow, source: SourceObject) -> bool:
     return happens(
-        lambda: is_told(billing.deployment, "billing", source.uri, "billing_file.loaded")
+        lambda: is_recorded(billing.deployment, "billing", source.uri, "billing_file.loaded")
     )
 
 
@@ -120,7 +120,7 @@ def failure_is_audited(billing: BillingFlow, name: str) -> bool:
     payload = {"load_id": entry.load_id, "step": "s", "error": "e", "cause": "c"}
     assert answers(billing.deployment, FAIL, payload)
     uri = entry.source.uri
-    return happens(lambda: is_told(billing.deployment, "billing", uri, "billing_file.failed"))
+    return happens(lambda: is_recorded(billing.deployment, "billing", uri, "billing_file.failed"))
 
 
 def database_is_migrated(billing: BillingFlow, _: str) -> bool:
@@ -216,7 +216,7 @@ def name() -> str:
 
 
 @contextmanager
-def left_alone(billing: BillingFlow) -> Iterator[None]:
+def without_retries(billing: BillingFlow) -> Iterator[None]:
     """Stops what could not be loaded from being loaded during a later test."""
     yield
     billing.deployment.client("sqs").purge_queue(QueueUrl=billing.outputs["queue_url"])
@@ -236,7 +236,7 @@ def test_without_one_statement_something_fails(
     billing: BillingFlow, name: str, role: str, sid: str
 ) -> None:
     works = NEEDED[(role, sid)]
-    with left_alone(billing):
+    with without_retries(billing):
         with without(billing.deployment, HUB, role, sid):
             assert not works(billing, name)
         assert works(billing, f"{name}-again")

@@ -99,7 +99,7 @@ def change(d: Deployment, name: str) -> tuple[int, set[float]]:
     return amount, percents
 
 
-def stands(d: Deployment, name: str, amount: int, percents: set[float]) -> None:
+def assert_applied_once(d: Deployment, name: str, amount: int, percents: set[float]) -> None:
     """The edit is applied completely, there is one budget of the name, and nothing is pending."""
 
     def ended() -> bool:
@@ -114,9 +114,9 @@ def stands(d: Deployment, name: str, amount: int, percents: set[float]) -> None:
 
 def operations(d: Deployment, proxy: FaultProxy, name: str, effects: set[str]) -> list[str]:
     """What a warm function calls for an edit, in order, each once, these effects among it."""
-    stands(d, name, *change(d, name))
+    assert_applied_once(d, name, *change(d, name))
     proxy.calls.clear()
-    stands(d, name, *change(d, name))
+    assert_applied_once(d, name, *change(d, name))
     eventually(lambda: effects <= {call.operation for call in proxy.calls}, what=f"{effects}")
     return [one for one in dict.fromkeys(call.operation for call in proxy.calls) if one != ASSUME]
 
@@ -138,11 +138,11 @@ def test_a_function_that_is_killed_or_gets_no_answer_at_any_call_loses_nothing(
         at_first, struck = once(operation, fault)
         with proxy.faulty(at_first):
             wanted = change(deployment, budget_name)
-            stands(deployment, budget_name, *wanted)
+            assert_applied_once(deployment, budget_name, *wanted)
             if operation in found:
                 # Some calls are made after the budget is applied.
                 eventually(struck, what=f"a call of {operation}")
-        stands(deployment, budget_name, *wanted)
+        assert_applied_once(deployment, budget_name, *wanted)
         if struck():
             struck_at.add(operation)
     assert set(found) <= struck_at
@@ -170,7 +170,7 @@ def test_throttling_is_waited_out(
     operation: str,
     code: str,
 ) -> None:
-    stands(deployment, budget_name, *change(deployment, budget_name))
+    assert_applied_once(deployment, budget_name, *change(deployment, budget_name))
     seen = itertools.count()
 
     def twice(call: Call, forward: Callable[[], Answer], _: Callable[[], None]) -> Answer:
@@ -180,7 +180,7 @@ def test_throttling_is_waited_out(
 
     # From the start, since a worker assumes its role once.
     proxied(function, twice)
-    stands(deployment, budget_name, *change(deployment, budget_name))
+    assert_applied_once(deployment, budget_name, *change(deployment, budget_name))
     assert next(seen) >= 2
 
 
@@ -197,7 +197,7 @@ def test_lasting_throttling_fails_with_its_reason_and_is_retried(
         status = deployment.await_status(SPOKE, "FAILED", budget_name, within=60)
     assert status["error_step"] == "put_parameter"
     assert "ThrottlingException" in status["error"]
-    stands(deployment, budget_name, amount, percents)
+    assert_applied_once(deployment, budget_name, amount, percents)
 
 
 def test_a_poison_record_ends_in_the_failure_queue_and_blocks_no_other(

@@ -48,7 +48,7 @@ class FaultPlan:
     common: Fault = pass_on
 
     @contextmanager
-    def all_meet(self, fault: Fault) -> Iterator[None]:
+    def for_all_calls(self, fault: Fault) -> Iterator[None]:
         """Apply this fault for a while to every call that has no other planned."""
         self.common = fault
         try:
@@ -161,11 +161,13 @@ def test_a_function_that_is_killed_at_any_call_leaves_one_processed_invoice(
     assert effects <= set(calls), calls
     with ThreadPoolExecutor(6) as pool:
         found = list(pool.map(lambda n: run(invoices, plan, kind, n, fault), range(len(calls))))
-    told = [one["action"] for one in trail.told("invoices", whole.document_id, "invoice.notified")]
+    told = [
+        one["action"] for one in trail.recorded("invoices", whole.document_id, "invoice.notified")
+    ]
     for position, (invoice, struck, ended) in enumerate(found):
         assert struck, f"nothing was struck at {position} of {calls}"
         assert ended == (InvoiceStatus.PROCESSED, True, "SUCCEEDED"), (position, struck)
-        audited = [one["action"] for one in trail.told("invoices", invoice, *told)]
+        audited = [one["action"] for one in trail.recorded("invoices", invoice, *told)]
         assert sorted(audited) == sorted(told), (position, struck)
     serials = sorted(
         int(one.serial_number.rsplit("-", 1)[1])
@@ -183,7 +185,7 @@ def test_throttling_is_waited_for(invoices: InvoiceFlow, plan: FaultPlan) -> Non
         return forward()
 
     source = put(invoices, "page")
-    with plan.all_meet(throttle):
+    with plan.for_all_calls(throttle):
         deliver(invoices, source)
         assert invoices.ended(source.document_id).status is InvoiceStatus.PROCESSED
     assert next(calls) >= 4

@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 
 from finops.invoices.domain import InvoiceStatus, SourceDocument
 from finops.invoices.review import ReviewDesk
-from tests.flows.audit import is_told
+from tests.flows.audit import is_recorded
 from tests.flows.invoices import STEPS, InvoiceFlow, document, json_invoice, paper
 from tests.flows.privileges import (
     HUB,
@@ -148,14 +148,14 @@ class Silent:
 
 
 def asked(flow: InvoiceFlow, name: str) -> str:
-    """An invoice that waits for a person."""
+    """An invoice that waits for review."""
     body = document(paper(name, total="125.00"))
     invoice = flow.drop(f"raw/{name}.pdf", body)
     assert invoice.status is REVIEW
     return invoice.id
 
 
-def earlier_decision_is_told(flow: InvoiceFlow, name: str) -> bool:
+def earlier_decision_is_resumed(flow: InvoiceFlow, name: str) -> bool:
     invoice = asked(flow, name)
     reviewing = ReviewDesk(store=flow.store, workflow=Silent(), clock=FakeClock())
     decided = reviewing.decide(invoice, "bea", approve=True)
@@ -169,15 +169,15 @@ def review_is_asked_for(flow: InvoiceFlow, name: str) -> bool:
     return becomes(flow, invoice, REVIEW) and happens(lambda: flow.store.find(invoice).task_token)
 
 
-def failure_is_recorded_and_told(flow: InvoiceFlow, name: str) -> bool:
-    return _failure_is_told(flow, flow.put(f"json/{name}.json", json_invoice(name)).document_id)
+def failure_is_recorded_and_notified(flow: InvoiceFlow, name: str) -> bool:
+    return _failure_is_notified(flow, flow.put(f"json/{name}.json", json_invoice(name)).document_id)
 
 
-def failure_of_a_large_invoice_is_told(flow: InvoiceFlow, name: str) -> bool:
-    return _failure_is_told(flow, flow.put(f"json/{name}.json", large(name)).document_id)
+def failure_of_a_large_invoice_is_notified(flow: InvoiceFlow, name: str) -> bool:
+    return _failure_is_notified(flow, flow.put(f"json/{name}.json", large(name)).document_id)
 
 
-def _failure_is_told(flow: InvoiceFlow, invoice: str) -> bool:
+def _failure_is_notified(flow: InvoiceFlow, invoice: str) -> bool:
     flow.ended(invoice)
     facts = {"step": "NotifyInvoice", "error": "E", "cause": "c", "entered": "now", "redrive": 0}
     answers(flow.deployment, STEPS["fail"], {"invoice_id": invoice, **facts})
@@ -186,7 +186,7 @@ def _failure_is_told(flow: InvoiceFlow, invoice: str) -> bool:
 
 
 def is_audited(flow: InvoiceFlow, invoice: str, action: str) -> bool:
-    return happens(lambda: is_told(flow.deployment, "invoices", invoice, f"invoice.{action}"))
+    return happens(lambda: is_recorded(flow.deployment, "invoices", invoice, f"invoice.{action}"))
 
 
 def audited(works: Probe, key: str, action: str) -> Probe:
@@ -207,7 +207,7 @@ def audited(works: Probe, key: str, action: str) -> Probe:
 
 def failure_is_audited(flow: InvoiceFlow, name: str) -> bool:
     invoice = flow.put(f"json/{name}.json", json_invoice(name)).document_id
-    return _failure_is_told(flow, invoice) and is_audited(flow, invoice, "failed")
+    return _failure_is_notified(flow, invoice) and is_audited(flow, invoice, "failed")
 
 
 def giving_up_is_audited(flow: InvoiceFlow, name: str) -> bool:
@@ -267,7 +267,7 @@ _STEPS: dict[tuple[str, str], Probe] = {
     ("validate", "StartWorkflow"): both_invoices_are_processed,
     ("review", "UseTable"): review_is_asked_for,
     ("review", "KeepRecords"): large_invoice_is_reviewed,
-    ("review", "ResumeWorkflow"): earlier_decision_is_told,
+    ("review", "ResumeWorkflow"): earlier_decision_is_resumed,
     ("process", "UseTable"): json_is_processed,
     ("process", "NumberInvoices"): json_is_processed,
     ("process", "KeepRecords"): large_invoice_is_processed,
@@ -275,9 +275,9 @@ _STEPS: dict[tuple[str, str], Probe] = {
     ("notify", "TellSubscribers"): json_is_processed,
     ("notify", "MailCustomers"): json_is_processed,
     ("notify", "KeepRecords"): large_invoice_is_processed,
-    ("fail", "UseTable"): failure_is_recorded_and_told,
-    ("fail", "TellSubscribers"): failure_is_recorded_and_told,
-    ("fail", "KeepRecords"): failure_of_a_large_invoice_is_told,
+    ("fail", "UseTable"): failure_is_recorded_and_notified,
+    ("fail", "TellSubscribers"): failure_is_recorded_and_notified,
+    ("fail", "KeepRecords"): failure_of_a_large_invoice_is_notified,
 }
 NEEDED: dict[tuple[str, str], Probe] = {
     **{(STEPS[step], sid): probe for (step, sid), probe in _STEPS.items()},

@@ -17,7 +17,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.flows.audit import is_told
+from tests.flows.audit import is_recorded
 from tests.flows.deployment import OTHER_SPOKE, SPOKE, Deployment, eventually, refused
 from tests.flows.privileges import (
     HUB,
@@ -102,7 +102,7 @@ def silence_is_noticed(d: Deployment, name: str) -> bool:
 
 
 def is_audited(d: Deployment, name: str, action: str) -> bool:
-    return happens(lambda: is_told(d, "budgets", f"{SPOKE}/{name}", action))
+    return happens(lambda: is_recorded(d, "budgets", f"{SPOKE}/{name}", action))
 
 
 def edit_is_audited(d: Deployment, name: str) -> bool:
@@ -213,7 +213,7 @@ def test_without_one_statement_something_fails(
     assert works(deployment, f"{name}-again")
 
 
-def role_of_no_concern(d: Deployment, account_id: str) -> dict[str, str]:
+def untrusted_role(d: Deployment, account_id: str) -> dict[str, str]:
     """Credentials of a role that may assume any role, but that the spokes do not trust."""
     iam, role = d.client("iam", account_id), f"bystander-{uuid.uuid4().hex[:8]}"
     trust = {
@@ -259,7 +259,7 @@ def spoke_role(account_id: str = SPOKE) -> str:
 
 @pytest.mark.parametrize("account_id", [OTHER_SPOKE, "999999999999", HUB])
 def test_only_the_hub_can_assume_the_spokes_role(deployment: Deployment, account_id: str) -> None:
-    sts = client_of(deployment, role_of_no_concern(deployment, account_id), "sts")
+    sts = client_of(deployment, untrusted_role(deployment, account_id), "sts")
     assert (
         refused(
             lambda: sts.assume_role(

@@ -225,7 +225,7 @@ class TestFunction:
             assert reconciliation.run(month, close=True)["is_new"] is False
             told = [key for key in reconciliation.keys(f"reports/{month}/") if "-told-" in key]
             assert sorted(key.rpartition("-")[2] for key in told) == ["mail", "topic"]
-            entries = trail.told("reconciliation", str(month), "month.closed")
+            entries = trail.recorded("reconciliation", str(month), "month.closed")
             assert entries[-1]["details"]["actual"] == done["actual"]
 
             def mailed() -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.flows.audit import is_told
+from tests.flows.audit import is_recorded
 from tests.flows.deployment import Deployment
 from tests.flows.privileges import (
     HUB,
@@ -52,7 +52,7 @@ def is_asked_anew(flow: ReconciliationFlow) -> bool:
     return is_reconciled(flow)
 
 
-def is_told_of(flow: ReconciliationFlow) -> bool:
+def is_notified(flow: ReconciliationFlow) -> bool:
     with flow.reopened(MONTH):
         return "errorMessage" not in flow.run(MONTH, close=True)
 
@@ -62,7 +62,7 @@ def is_audited(flow: ReconciliationFlow) -> bool:
     month = next(flow_months)
     flow.run(month)
     return happens(
-        lambda: is_told(flow.deployment, "reconciliation", str(month), "month.reconciled")
+        lambda: is_recorded(flow.deployment, "reconciliation", str(month), "month.reconciled")
     )
 
 
@@ -91,8 +91,8 @@ NEEDED: dict[tuple[str, str, str], Probe] = {
     (HUB, FUNCTION, "ReadInvoices"): is_reconciled,
     (HUB, FUNCTION, "ReadLedger"): is_reconciled,
     (HUB, FUNCTION, "ReadDatabaseSecret"): is_reconciled,
-    (HUB, FUNCTION, "TellSubscribers"): is_told_of,
-    (HUB, FUNCTION, "MailReports"): is_told_of,
+    (HUB, FUNCTION, "TellSubscribers"): is_notified,
+    (HUB, FUNCTION, "MailReports"): is_notified,
     (HUB, FUNCTION, "RecordAuditEntries"): is_audited,
     (HUB, FUNCTION, "SendFailures"): of_deployment(failure_is_kept(FUNCTION, HUB)),
     (HUB, FUNCTION, "WriteLogs"): of_deployment(log_is_written(FUNCTION, HUB)),
