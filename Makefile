@@ -1,26 +1,26 @@
-# Each target sets up what it needs and does nothing that is already done.
+# Each target sets up what it needs, and skips what is done already.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 SHELL := /bin/bash
 PY := .venv/bin/python
 # More than cores: tests of whole flows mostly wait.
 SIDE_BY_SIDE = -n $$(( 2 + 2 * $$(getconf _NPROCESSORS_ONLN) )) --dist loadgroup --no-loadscope-reorder
-# The local cloud has its own way; AWS is deployed to by plain Terraform.
+# `local` is applied to the local cloud; every other environment by plain Terraform.
 run_terraform = $(if $(filter local,$(ENV)),$(PY) -m localcloud.terraform $1 local,scripts/deploy.sh $1 $(ENV))
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: demo-ready ## Set up everything, run the flows on real input, leave the local cloud up
+demo: demo-ready ## Set up everything, run every flow on samples, and leave the local cloud up
 	@$(PY) scripts/demo.py
 
-test: test-ready ## Run every suite, on its own ports and state (ARGS="-k budgets" selects)
+test: test-ready ## Run all tests, with their own ports and state (ARGS="-k budgets" selects some)
 	@$(PY) -m pytest $(SIDE_BY_SIDE) $(ARGS)
 
-test-quick: test-ready ## Run what needs no deployment: units, contracts, plans (under three minutes)
+test-quick: test-ready ## Run the tests that need no deployment (under three minutes)
 	@$(PY) -m pytest $(SIDE_BY_SIDE) -m "not benchmark and not flow" $(ARGS)
 
-bench: test-ready ## Measure speed and memory against goals (ARGS=--strict fails where one is missed)
+bench: test-ready ## Measure speed and memory against goals (ARGS=--strict fails if one is missed)
 	@$(PY) -m pytest tests/benchmarks -m benchmark -s $(ARGS)
 
 up: demo-ready ## Start the local cloud and deploy environments/local to it
@@ -30,7 +30,7 @@ up: demo-ready ## Start the local cloud and deploy environments/local to it
 down: run-ready ## Stop the local cloud
 	@$(PY) -m localcloud down
 
-status: run-ready ## Show what of the local cloud runs
+status: run-ready ## Show which parts of the local cloud are running
 	@$(PY) -m localcloud status
 
 lint: ## Check style, types, layers and Terraform code (what pre-commit and CI run)
@@ -39,7 +39,7 @@ lint: ## Check style, types, layers and Terraform code (what pre-commit and CI r
 	@$(PY) scripts/build_lambdas.py --target local --quiet
 	@scripts/lint
 
-fmt: dev-ready ## Format Python and Terraform code, and write the modules' inputs and outputs
+fmt: dev-ready ## Format Python and Terraform code, and update the modules' READMEs
 	@.venv/bin/ruff check --quiet --fix-only . && .venv/bin/ruff format --quiet .
 	@$(PY) scripts/document_modules.py
 	@terraform fmt -recursive

@@ -49,7 +49,7 @@ def show(
     limit: int,
     **patterns: str | None,
 ) -> None:
-    """List entries, the newest first."""
+    """List entries, newest first."""
     reader = TrailReader(_deployed(environment).store)
     selection = Selection(
         since=_moment(since) if since else None,

@@ -75,8 +75,10 @@ def load(
 
 
 @billing.command("files")
-@click.option("--dataset", default="", help="Only this dataset.")
-@click.option("--status", default="", help="Only this status, such as REJECTED.")
+@click.option("--dataset", default="", show_default=False, help="Only this dataset.")
+@click.option(
+    "--status", default="", show_default=False, help="Only this status, such as REJECTED."
+)
 @click.option("--limit", default=50, help="The maximum number of files.")
 @common
 def files(environment: Environment, out: Output, *, dataset: str, status: str, limit: int) -> None:

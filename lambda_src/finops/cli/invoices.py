@@ -53,13 +53,13 @@ timeout_option = click.option(
 )
 status_option = click.option(
     "--status",
-    default="",
-    type=click.Choice(["", *(one.value for one in InvoiceStatus)], case_sensitive=False),
+    type=click.Choice([one.value for one in InvoiceStatus], case_sensitive=False),
     help="Only this status.",
 )
 month_option = click.option(
     "--month",
     default="",
+    show_default=False,
     metavar="YYYY-MM",
     help="The month of receipt. Default: the last twelve months.",
 )
@@ -104,7 +104,9 @@ def submit(
 @month_option
 @click.option("--limit", default=50, help="The maximum number of invoices.")
 @common
-def list_(environment: Environment, out: Output, *, status: str, month: str, limit: int) -> None:
+def list_(
+    environment: Environment, out: Output, *, status: str | None, month: str, limit: int
+) -> None:
     """List invoices, newest first."""
     found = islice(select(_deployed(environment), status, month), limit)
     print_all(out, found)
@@ -224,7 +226,7 @@ def export_(
     chosen: tuple[str, ...],
     form: str,
     path: Path | None,
-    status: str,
+    status: str | None,
     month: str,
 ) -> None:
     """Export invoices to Excel, CSV or JSON: all of them, or those that you name."""
@@ -264,7 +266,7 @@ def agreement(environment: Environment, out: Output, *, month: str) -> None:
     """Show how often the text layer agreed with Textract, in shadow mode."""
     compared: Counter[str] = Counter()
     agreed: Counter[str] = Counter()
-    for record in select(_deployed(environment), "", month):
+    for record in select(_deployed(environment), None, month):
         compared.update(record.agreement.keys())
         agreed.update(name for name, same in record.agreement.items() if same)
     rows = [
@@ -303,7 +305,9 @@ def _deployed(environment: Environment) -> InvoiceDeployment:
     return InvoiceDeployment(environment)
 
 
-def select(deployment: InvoiceDeployment, status: str, month: str) -> Iterator[InvoiceRecord]:
+def select(
+    deployment: InvoiceDeployment, status: str | None, month: str
+) -> Iterator[InvoiceRecord]:
     """Invoices of a status, or received in a month or the last twelve, newest first."""
     if status:
         found = deployment.store.all(status=status.upper())
