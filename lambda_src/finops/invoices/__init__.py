@@ -1,1 +1,1 @@
-"""Invoices: documents and JSON become checked, numbered and announced invoices."""
+"""Invoices: reads documents and JSON, validates them, numbers them and notifies people."""
