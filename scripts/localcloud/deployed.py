@@ -41,7 +41,8 @@ def deployed(
 
     Args:
         settings: Of a cloud that is not started yet, with a folder of its own: it is deployed to.
-        again: Apply in any case. The snapshot is kept where there is none.
+        again: Apply in any case; where there is a snapshot already, the new one lies in the
+            cloud's own folder.
         snapshots: Where snapshots are kept.
         packages_file: What `build_lambdas.py --target local` wrote.
         variables: Input variables of the root.
@@ -52,10 +53,13 @@ def deployed(
     """
     key = _digest(settings, packages_file, variables)
     with _locked(snapshots / f"{key}.lock"):
-        snapshot = Snapshot(snapshots / key)
-        if not snapshot.is_whole or again:
-            _make(snapshot, replace(settings, persist=True), packages_file, variables)
-            _prune(snapshots, keep=key)
+        kept = Snapshot(snapshots / key)
+        if kept.is_whole and not again:
+            return kept
+        # Others may be copying the kept one.
+        snapshot = Snapshot(settings.local_dir / "snapshot") if kept.is_whole else kept
+        _make(snapshot, replace(settings, persist=True), packages_file, variables)
+        _prune(snapshots, keep=key)
     return snapshot
 
 
