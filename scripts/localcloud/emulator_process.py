@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 import urllib.request
 import uuid
 from collections.abc import Callable
@@ -24,6 +25,10 @@ HOST = "127.0.0.1"
 _START_SECONDS = 60.0
 _STOP_SECONDS = 15.0
 _FREE_PORT_ATTEMPTS = 5
+
+# Lambda code, unpacked once for all clouds of this clone, and how long it is kept unused.
+_LAMBDA_CODE = REPOSITORY / ".local" / "lambda-code"
+_LAMBDA_CODE_SECONDS = 14 * 86400
 
 # All that the emulator, and so a function on it, sees of this machine's environment.
 _INHERITED = ("PATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL")
@@ -152,6 +157,7 @@ class EmulatorProcess:
             "S3_PERSIST": keeps_state,
             "FINOPS_LOCAL_CLOUD_ID": self._cloud_id,
             "FINOPS_DATABASE_SOCKET": str(self._database_socket),
+            "FINOPS_LAMBDA_CODE": str(_lambda_code()),
             # What reads documents needs packages that functions must not find by chance.
             "FINOPS_READER_PYTHON": sys.executable,
             "FINOPS_READER_PATH": os.pathsep.join(
@@ -159,6 +165,14 @@ class EmulatorProcess:
             ),
             **self._settings.emulator_environment,
         }
+
+
+def _lambda_code() -> Path:
+    _LAMBDA_CODE.mkdir(parents=True, exist_ok=True)
+    for folder in _LAMBDA_CODE.iterdir():
+        if time.time() - folder.stat().st_mtime > _LAMBDA_CODE_SECONDS:
+            shutil.rmtree(folder, ignore_errors=True)
+    return _LAMBDA_CODE
 
 
 def health(endpoint_url: str, timeout: float = 5) -> dict[str, Any]:

@@ -8,7 +8,7 @@ MiniStack reports every exception as ``Runtime.HandlerError`` (so no Retry or Ca
 matches), replaces the process after one, has no root log handler, waits 50 ms for a first log
 line, gives functions the environment and packages of the emulator, and unpacks (and so compiles)
 code and layers again for each process. Here the runtime is ``lambda_worker.py``; code is unpacked
-once and shared by the processes of a function.
+once and shared by all processes that run it.
 """
 
 from __future__ import annotations
@@ -42,11 +42,16 @@ _INHERITED = ("PATH", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "SYST
 _LOG_WAIT_SECONDS = 1.0  # only ever waited in full when a process died without its last line
 
 _unpack_lock = threading.Lock()
+# The archives themselves are kept, too: an id alone may pass to another one.
+_folders: dict[int, tuple[bytes, Path]] = {}
 
 
 def _unpacked(archive: bytes) -> Path:
-    """The folder with the archive's files; the same bytes are unpacked once."""
-    root = Path(tempfile.gettempdir()) / "lambda-code"
+    """The folder with the archive's files; the same bytes are unpacked once, for every cloud."""
+    known = _folders.get(id(archive))
+    if known and known[1].is_dir():
+        return known[1]
+    root = Path(os.environ.get("FINOPS_LAMBDA_CODE") or Path(tempfile.gettempdir(), "lambda-code"))
     folder = root / hashlib.sha256(archive).hexdigest()[:32]
     with _unpack_lock:
         if not folder.is_dir():
@@ -59,6 +64,8 @@ def _unpacked(archive: bytes) -> Path:
                 shutil.rmtree(partial)
                 if not folder.is_dir():
                     raise
+        os.utime(folder)  # used today
+        _folders[id(archive)] = archive, folder
     return folder
 
 
