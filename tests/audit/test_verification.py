@@ -138,7 +138,7 @@ def test_every_removed_and_every_added_byte_is_found(bodies: Bodies) -> None:
 
 
 def test_every_truncation_of_every_object_is_found(bodies: Bodies) -> None:
-    """Also of the newest object, whose end no head has seen: a part of an entry is no entry."""
+    """Also of the newest object, whose end no head has seen: a part of an entry is not one."""
     for key, body in bodies.items():
         ends = {len(b"".join(lines_of(body)[:n])) for n in range(1, len(lines_of(body)))}
         for length in range(len(body)):
