@@ -28,11 +28,6 @@ def list_totals(
     return _services.billing.totals(by, month)
 
 
-def has_finished(entry: FileEntry | None) -> bool:
-    """Whether nothing more happens to a file by itself."""
-    return entry is not None and (entry.status.is_final or entry.status is FileStatus.FAILED)
-
-
 def state(name: str, entry: FileEntry | None) -> str:
     """A file's status, counts and error on one line, in Markdown."""
     if entry is None:

@@ -11,7 +11,7 @@ import streamlit as st
 from console import components, tracking
 from console.identity import User
 from console.services import Services
-from console.views.billing.listing import has_finished, list_files, list_totals, state
+from console.views.billing.listing import list_files, list_totals, state
 from finops.billing.domain import BILLING_PREFIX, RATES_PREFIX, FileEntry
 from finops.deployment.uploads import LARGEST_FORM
 
@@ -97,13 +97,13 @@ def follow(services: Services) -> None:
     """Draw the panel of this session's uploads."""
 
     def look_up(names: Mapping[str, str]) -> list[tracking.Progress]:
-        entries = {one: services.billing.store.by_file_id(one) for one in names}
+        found = {one: services.billing.store.by_file_id(one) for one in names}
         return [
             tracking.Progress(
-                finished=has_finished(entries[one]),
-                draw=partial(st.markdown, state(name, entries[one])),
+                finished=entry is not None and entry.is_settled,
+                draw=partial(st.markdown, state(names[one], entry)),
             )
-            for one, name in names.items()
+            for one, entry in found.items()
         ]
 
     tracking.follow(

@@ -19,15 +19,9 @@ def show(services: Services, user: User) -> None:
         _invoice(services, user, services.invoices.store.find(st.query_params.get("id", "")))
 
 
-def has_finished(record: InvoiceRecord) -> bool:
-    """Whether nothing more happens to an invoice by itself."""
-    waits = record.status is InvoiceStatus.NEEDS_REVIEW and not record.decision
-    return record.status.is_final or waits
-
-
 def _invoice(services: Services, user: User, record: InvoiceRecord) -> None:
     facts.head(record)
-    if not has_finished(record):
+    if not record.is_settled:
         _watch(services, record)
     left, right = st.columns([11, 9], gap="medium")
     with left:

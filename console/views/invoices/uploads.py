@@ -11,7 +11,6 @@ import streamlit as st
 from console import components, tracking, ui
 from console.identity import User
 from console.services import Services
-from console.views.invoice import has_finished
 from console.views.invoices.listing import list_invoices
 from finops.deployment.descriptions import invoice_document
 from finops.invoices.document_files import LARGEST_DOCUMENT
@@ -61,7 +60,7 @@ def follow(services: Services) -> None:
         records = {one: _find(services, one) for one in names}
         return [
             tracking.Progress(
-                finished=record is not None and has_finished(record),
+                finished=record is not None and record.is_settled,
                 draw=partial(_draw, names[one], record),
             )
             for one, record in records.items()

@@ -234,6 +234,11 @@ class FileEntry:
     received_at: datetime | None = None
     finished_at: datetime | None = None
 
+    @property
+    def is_settled(self) -> bool:
+        """Whether it is final, or has failed and waits for a retry."""
+        return self.status.is_final or self.status is FileStatus.FAILED
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConvertedBill:

@@ -192,11 +192,11 @@ def finish(
     with out.progress("Files loaded", len(ids)) as show:
         while True:
             for name, file_id in ids.items():
-                if name not in entries or not _ended(entries[name]):
+                if name not in entries or not entries[name].is_settled:
                     found = deployment.store.by_file_id(file_id)
                     if found:
                         entries[name] = found
-            open_ = [name for name in ids if name not in entries or not _ended(entries[name])]
+            open_ = [name for name in ids if name not in entries or not entries[name].is_settled]
             show(len(ids) - len(open_))
             if not open_ or time.monotonic() >= deadline:
                 break
@@ -215,10 +215,6 @@ def finish(
         raise SystemExit(Exit.INFRASTRUCTURE)
     if statuses & {FileStatus.REJECTED, FileStatus.LOADED_WITH_REJECTS}:
         raise SystemExit(Exit.REJECTED)
-
-
-def _ended(entry: FileEntry) -> bool:
-    return entry.status.is_final or entry.status is FileStatus.FAILED
 
 
 def find(deployment: BillingDeployment, name: str) -> FileEntry:

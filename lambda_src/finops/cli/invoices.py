@@ -395,8 +395,7 @@ def _ended(record: InvoiceRecord, since: InvoiceRecord | None) -> bool:
         return False
     if since and record.revision <= since.revision and record.status == since.status:
         return False
-    waits = record.status is InvoiceStatus.NEEDS_REVIEW and not record.decision
-    return record.status.is_final or waits
+    return record.is_settled
 
 
 def print_all(out: Output, found: Iterable[InvoiceRecord]) -> None:

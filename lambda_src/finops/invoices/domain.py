@@ -364,3 +364,9 @@ class InvoiceRecord:
     def file(self) -> str:
         """The file name without the folder of the bucket."""
         return self.document.file
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether nothing more happens by itself: it is final, or waits for a decision."""
+        waits = self.status is InvoiceStatus.NEEDS_REVIEW and not self.decision
+        return self.status.is_final or waits
