@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -13,7 +14,16 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.xdist_group("wheel")  # built and installed once
+
 REPOSITORY = Path(__file__).parents[2]
+#: One charge of a FOCUS export.
+EXPORT = """\
+BilledCost,EffectiveCost,ListCost,ContractedCost,BillingCurrency,BillingAccountId,SubAccountId,\
+ServiceName,ChargeCategory,ChargePeriodStart,ChargePeriodEnd,BillingPeriodStart,BillingPeriodEnd
+10.00,10.00,10.00,10.00,USD,111111111111,222222222222,\
+Amazon S3,Usage,2026-01-05T00:00:00Z,2026-01-06T00:00:00Z,2026-01-01T00:00:00Z,2026-02-01T00:00:00Z
+"""
 CONFIGURATION = "payer_accounts:\n  - {id: '111111111111', name: Holding, business_unit: IT}\n"
 
 
@@ -109,3 +119,16 @@ def test_a_command_that_needs_none_works(installed: Path, tmp_path: Path) -> Non
     code, out, _ = finops(installed, tmp_path, "--version")
     assert code == 0
     assert "version" in out
+
+
+def test_an_export_is_reconciled_without_a_cloud(installed: Path, tmp_path: Path) -> None:
+    (tmp_path / "export.csv").write_text(EXPORT)
+    code, out, said = finops(
+        installed, tmp_path, *("reconcile", "--month", "2026-01", "--source", "focus"),
+        *("--input", "export.csv", "--output", "reports", "--json"),
+    )  # fmt: skip
+    assert code == 0, said
+    assert "Nothing is deployed" in said
+    report = json.loads(out)
+    assert report["totals"]["actual"] == "10.00"
+    assert sorted(report["reports"]) == ["csv", "html", "json", "xlsx"]
