@@ -146,7 +146,7 @@ def finops(
     deployment: Deployment, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., tuple[int, Any]]:
     """The command line on this deployment: (exit code, JSON document) of a command."""
-    monkeypatch.setenv("LOCALSTACK_HOST", deployment.url.removeprefix("http://"))
+    monkeypatch.setenv("AWS_ENDPOINT_URL", deployment.url)
 
     def run(*arguments: str) -> tuple[int, Any]:
         monkeypatch.setattr("sys.argv", ["finops", *arguments, "--json"])

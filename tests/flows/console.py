@@ -41,7 +41,7 @@ def running_console(
     """The console of the local cloud at this endpoint; gives its address."""
     url = url or free_address()
     environment = os.environ | {
-        "LOCALSTACK_HOST": endpoint_url.removeprefix("http://"),
+        "AWS_ENDPOINT_URL": endpoint_url,
         "CONSOLE_PORT": url.rpartition(":")[2],
         "FINOPS_ENV": "local",
         **variables,
