@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from collections import Counter
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -30,6 +31,9 @@ QUICK_RETRIES = {
 # The lifecycle makes the deployment that flows are copied from; plans need none of it.
 FIRST = ("lifecycle", "environments")
 
+# A guess, for a clone that has run no test yet.
+_SECONDS_A_TEST = 5.0
+
 _LOGS = REPOSITORY / ".local" / "failed"
 _LINES = 30
 
@@ -46,16 +50,22 @@ def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with what others wait for, then with what takes longest."""
+    """Begin with what others wait for, then with the groups that take longest."""
+    tests = Counter(map(_group, items))
     seconds = {group: total for group, _, total in shares(known())}
 
-    def rank(item: pytest.Item) -> tuple[int, int, float]:
-        marker = item.get_closest_marker("xdist_group")
-        group = marker.args[0] if marker else item.path.parent.name
+    def rank(item: pytest.Item) -> tuple[int, bool, float]:
+        group = _group(item)
         place = FIRST.index(group) if group in FIRST else len(FIRST)
-        return place, 0 if marker else 1, -seconds.get(group, 0.0)
+        alone = item.get_closest_marker("xdist_group") is None
+        return place, alone, -seconds.get(group, tests[group] * _SECONDS_A_TEST)
 
     items.sort(key=rank)
+
+
+def _group(item: pytest.Item) -> str:
+    marker = item.get_closest_marker("xdist_group")
+    return str(marker.args[0]) if marker else item.path.parent.name
 
 
 @pytest.hookimpl(wrapper=True)

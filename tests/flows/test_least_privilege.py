@@ -36,7 +36,7 @@ from tests.flows.privileges import (
 
 pytestmark = [
     pytest.mark.flow,
-    pytest.mark.xdist_group("budgets"),
+    pytest.mark.xdist_group("budgets_least_privilege"),
     pytest.mark.needs("service_permissions", "cross_account_bus"),
 ]
 
