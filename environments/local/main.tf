@@ -20,10 +20,10 @@ locals {
     layers = { for name in keys(local.packages.layers) : name => local.stored[name] }
   }
 
-  # For the demo, bills and reports of a currency without a dated rate are converted by these.
+  # For the demo: rates of currencies that have no dated rate.
   rates = { static = { CAD = "0.79", MXN = "0.05" } }
 
-  # Whoever runs `finops` here is the account itself.
+  # `finops` runs here with the credentials of the account itself.
   command_line = ["arn:aws:iam::111111111111:root"]
 
   # The local cloud has no X-Ray.
@@ -79,7 +79,7 @@ module "budgets_management" {
   function_settings = local.function_settings
 }
 
-# Anything else could not be destroyed on the same day.
+# A longer lock would not let the local cloud be destroyed.
 module "audit" {
   source    = "../../modules/audit"
   providers = { aws = aws.management }
@@ -144,7 +144,7 @@ module "billing" {
   }
 }
 
-# Whoever sends mail is known to SES; here nothing leaves the machine.
+# SES must know the sender. No mail leaves this machine.
 resource "aws_ses_email_identity" "invoices" {
   provider = aws.management
   email    = "invoices@example.com"

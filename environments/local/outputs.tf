@@ -1,5 +1,5 @@
 output "budgets" {
-  description = "Where the budgets flow lives, for the command line, the demo and the tests."
+  description = "Names and ARNs of the budgets flow, for the command line, the demo and the tests."
   value = {
     account_id         = "111111111111"
     region             = var.region
@@ -21,7 +21,7 @@ output "budgets" {
 }
 
 output "billing" {
-  description = "Where the billing flow lives, for the command line, the demo and the tests."
+  description = "Names and ARNs of the billing flow, for the command line, the demo and the tests."
   value = {
     account_id          = "111111111111"
     region              = var.region
@@ -37,7 +37,7 @@ output "billing" {
 }
 
 output "invoices" {
-  description = "Where the invoice flow lives, for the command line, the demo and the tests."
+  description = "Names and ARNs of the invoice flow, for the command line, the demo and the tests."
   value = {
     account_id         = "111111111111"
     region             = var.region
@@ -52,7 +52,7 @@ output "invoices" {
 }
 
 output "reconciliation" {
-  description = "Where reconciliation lives, for the command line, the demo and the tests."
+  description = "Names and ARNs of reconciliation, for the command line, the demo and the tests."
   value = {
     account_id         = "111111111111"
     region             = var.region
@@ -66,7 +66,7 @@ output "reconciliation" {
 }
 
 output "audit" {
-  description = "Where the audit trail lives, for the command line and the tests."
+  description = "Names and ARNs of the audit trail, for the command line and the tests."
   value = {
     account_id         = "111111111111"
     region             = var.region

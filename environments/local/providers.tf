@@ -1,4 +1,4 @@
-# The local cloud takes a 12-digit access key for the account of that number.
+# In the local cloud an access key of 12 digits selects the account.
 provider "aws" {
   alias  = "management"
   region = var.region

@@ -6,35 +6,35 @@ variable "endpoint_url" {
 }
 
 variable "region" {
-  description = "Region, in name only."
+  description = "Region that the local cloud uses in names."
   type        = string
   default     = "us-east-1"
   nullable    = false
 }
 
 variable "packages_file" {
-  description = "The packages.json of scripts/build_lambdas.py --target local; paths in it start at the repository's root."
+  description = "The packages.json of scripts/build_lambdas.py --target local. Its paths are relative to the repository."
   type        = string
   default     = "../../build/local/packages.json"
   nullable    = false
 }
 
 variable "further_spoke_account_ids" {
-  description = "Accounts that the management side serves beside the two deployed here."
+  description = "Spoke accounts in addition to the two deployed here."
   type        = set(string)
   default     = []
   nullable    = false
 }
 
 variable "removal_policy" {
-  description = "What becomes of a spoke's budget when its row is removed: keep or delete."
+  description = "What happens to a spoke's budget when its row is removed: keep or delete."
   type        = string
   default     = "delete"
   nullable    = false
 }
 
 variable "repair_schedule" {
-  description = "How often drift is looked for and repaired."
+  description = "How often drift is detected and repaired."
   type        = string
   default     = "rate(1 minute)"
   nullable    = false
@@ -66,7 +66,7 @@ variable "invoice_extraction" {
 }
 
 variable "invoice_review" {
-  description = "How long an invoice waits for a person, as in the module invoices."
+  description = "How long an invoice waits for review, as in the module invoices."
   type = object({
     days                = optional(number)
     maximum_escalations = optional(number)
@@ -87,7 +87,7 @@ variable "reconciliation_costs" {
 }
 
 variable "reconciliation_webhook_secret_arn" {
-  description = "Secret with the URL of a webhook that is told of reports."
+  description = "Secret with the URL of a webhook that receives reports."
   type        = string
   default     = null
 }

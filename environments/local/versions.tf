@@ -8,6 +8,6 @@ terraform {
     }
   }
 
-  # terraform init -backend-config=path=…: every local cloud has a state of its own.
+  # terraform init -backend-config=path=…: every local cloud has its own state.
   backend "local" {}
 }

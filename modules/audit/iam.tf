@@ -1,4 +1,4 @@
-# What each function may do; lambda_function adds logs, traces, its failure queue and the key.
+# What each function may do. lambda_function adds logs, traces, its failure queue and the key.
 data "aws_iam_policy_document" "append_audit_entries" {
   statement {
     sid       = "AppendEntries"
@@ -59,7 +59,7 @@ data "aws_iam_policy_document" "write_audit_head" {
   }
 }
 
-# For the flows' functions.
+# For the functions of the flows that send entries.
 data "aws_iam_policy_document" "send" {
   statement {
     sid       = "RecordAuditEntries"
@@ -71,7 +71,7 @@ data "aws_iam_policy_document" "send" {
 locals {
   entries_arns = ["${local.bucket_arn}/ids/*", "${local.bucket_arn}/trail/*"]
 
-  # The one role that may write each part, and its sessions, which some AWS-compatible clouds name in its place.
+  # Only this role may write this part. Its sessions are named too: some AWS-compatible clouds check those instead.
   writers = {
     Entries = { role = local.appender_name, resources = local.entries_arns }
     Heads   = { role = local.head_writer_name, resources = ["${local.bucket_arn}/heads/*"] }

@@ -1,5 +1,5 @@
-# ARNs are built from names: policies are then known at plan, and nothing waits for a queue, which takes
-# the provider 25 seconds.
+# ARNs are built from names. So policies are known at plan, and nothing waits for a queue, which the provider needs
+# 25 seconds to create.
 locals {
   bucket_name   = coalesce(var.bucket.name, "${var.name_prefix}-audit-${var.account_id}-${var.region}")
   bucket_arn    = "arn:aws:s3:::${local.bucket_name}"
@@ -14,7 +14,7 @@ locals {
 
   functions = {
     append-audit-entries = {
-      description = "Appends what the flows did to the audit trail"
+      description = "Appends the entries of the flows to the audit trail"
       policy      = data.aws_iam_policy_document.append_audit_entries.json
       memory_mb   = var.appending.memory_mb
       timeout     = var.appending.timeout_seconds
@@ -26,7 +26,7 @@ locals {
       }
     }
     write-audit-head = {
-      description = "Verifies what is new in the audit trail, and writes down how far it has come"
+      description = "Verifies new entries of the audit trail, and writes a head"
       policy      = data.aws_iam_policy_document.write_audit_head.json
       memory_mb   = 512
       timeout     = 900
@@ -72,7 +72,7 @@ module "function" {
   }
 }
 
-# What the flows send waits here, in the order of each stream, for as long as S3 is away.
+# Entries wait here, in the order of each stream, until they are written.
 resource "aws_sqs_queue" "entries" {
   name                       = local.queue_name
   fifo_queue                 = true
@@ -89,7 +89,7 @@ resource "aws_sqs_queue" "entries" {
   })
 }
 
-# What could not be written for days is kept for another 14: a FIFO queue counts them from when it takes a message.
+# Entries that could not be written are kept for 14 more days: a FIFO queue counts from when it receives a message.
 resource "aws_sqs_queue" "failures" {
   name                      = local.failures_name
   fifo_queue                = true

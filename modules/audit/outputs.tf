@@ -14,7 +14,7 @@ output "queue_arn" {
 }
 
 output "sender_policy_json" {
-  description = "Policy that lets a flow's function send entries; with kms_key_arn it needs to use the key as well."
+  description = "Policy that lets a function send entries. With kms_key_arn the function must be allowed to use the key, too."
   value       = data.aws_iam_policy_document.send.json
 }
 
@@ -24,7 +24,7 @@ output "function_names" {
 }
 
 output "failure_queue_urls" {
-  description = "URLs of the queues that hold what each function could not do, and of the entries that could not be written (`entries`)."
+  description = "URLs of the failure queue of each function, and of the queue of entries that could not be written (`entries`)."
   value = merge(
     { for name, function in module.function : replace(name, "-", "_") => function.failure_queue_url },
     { entries = aws_sqs_queue.failures.url },

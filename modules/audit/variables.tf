@@ -16,19 +16,19 @@ variable "region" {
 }
 
 variable "name_prefix" {
-  description = "Starts every name."
+  description = "First part of every name."
   type        = string
   default     = "finops"
   nullable    = false
 
   validation {
     condition     = can(regex("^[a-z][a-z0-9-]{0,19}$", var.name_prefix))
-    error_message = "name_prefix takes 1 to 20 lower-case letters, digits and hyphens, a letter first."
+    error_message = "name_prefix must be 1 to 20 lower-case letters, digits and hyphens, and start with a letter."
   }
 }
 
 variable "packages" {
-  description = "Code zip and layers from scripts/build_lambdas.py (packages.json): each is a file (`path`, as seen from the root module) or an object in S3 (`s3_bucket`, `s3_key` and, with versioning, `s3_object_version`)."
+  description = "The code and its layers, from `packages.json` of scripts/build_lambdas.py. Paths are relative to the root module."
   type = object({
     code   = object({ sha256_base64 = string, path = optional(string), s3_bucket = optional(string), s3_key = optional(string), s3_object_version = optional(string) })
     layers = map(object({ sha256_base64 = string, path = optional(string), s3_bucket = optional(string), s3_key = optional(string), s3_object_version = optional(string) }))
@@ -43,9 +43,10 @@ variable "packages" {
 
 variable "bucket" {
   description = <<-EOT
-    The bucket: its `name` (made of prefix, account and region when null), and how each object is locked: for `lock_days`, in
-    `lock_mode` COMPLIANCE (nobody can remove it) or GOVERNANCE (nobody without s3:BypassGovernanceRetention). With `force_destroy`
-    destroying takes the trail along, which GOVERNANCE only allows.
+    The bucket: its `name` (by default made of prefix, account and region) and how long each object is locked
+    (`lock_days`). `lock_mode` is COMPLIANCE (nobody can delete a locked object) or GOVERNANCE (only a principal
+    with s3:BypassGovernanceRetention can). With `force_destroy`, which needs GOVERNANCE, destroying the module
+    deletes the trail.
   EOT
   type = object({
     name          = optional(string)
@@ -58,7 +59,7 @@ variable "bucket" {
 
   validation {
     condition     = var.bucket.name == null || can(regex("^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", var.bucket.name))
-    error_message = "bucket.name takes 3 to 63 lower-case letters, digits, dots and hyphens."
+    error_message = "bucket.name must be 3 to 63 lower-case letters, digits, dots and hyphens."
   }
   validation {
     condition     = contains(["COMPLIANCE", "GOVERNANCE"], var.bucket.lock_mode)
@@ -70,14 +71,15 @@ variable "bucket" {
   }
   validation {
     condition     = !(var.bucket.force_destroy && var.bucket.lock_mode == "COMPLIANCE")
-    error_message = "bucket.force_destroy cannot be with COMPLIANCE: nobody can remove what is locked so."
+    error_message = "bucket.force_destroy cannot be used with COMPLIANCE: nobody can delete objects that it protects."
   }
 }
 
 variable "appending" {
   description = <<-EOT
-    How entries are written: by at most `maximum_concurrency` functions of `memory_mb` and `timeout_seconds`, a stream by one at a
-    time; `maximum_tries` times before an entry is given up, at most 15 minutes apart, so 500 are five days.
+    How entries are written: at most `maximum_concurrency` functions run at once, each with `memory_mb` and
+    `timeout_seconds`. One stream is always written by one function at a time. An entry is tried `maximum_tries`
+    times, at most 15 minutes apart: 500 tries take five days.
   EOT
   type = object({
     maximum_concurrency = optional(number, 5)
@@ -90,11 +92,11 @@ variable "appending" {
 
   validation {
     condition     = var.appending.maximum_concurrency >= 2 && var.appending.maximum_concurrency <= 100
-    error_message = "appending.maximum_concurrency must be from 2 (SQS's own least) to 100."
+    error_message = "appending.maximum_concurrency must be from 2 (the minimum of SQS) to 100."
   }
   validation {
     condition     = var.appending.maximum_tries >= 3 && var.appending.maximum_tries <= 1000
-    error_message = "appending.maximum_tries must be from 3 to 1000: more would outlast the 14 days that the queue keeps an entry."
+    error_message = "appending.maximum_tries must be from 3 to 1000: more tries take longer than the 14 days that the queue keeps an entry."
   }
   validation {
     condition     = var.appending.memory_mb >= 128 && var.appending.memory_mb <= 10240
@@ -108,8 +110,9 @@ variable "appending" {
 
 variable "heads" {
   description = <<-EOT
-    How often heads are written (`schedule_expression`): what came after the last one could be cut off without a trace, were it not
-    locked. `signing_key_arn` is an asymmetric KMS key (ECC_NIST_P256, SIGN_VERIFY) that signs them; unsigned when null.
+    How often a head is written (`schedule_expression`). A head protects the entries before it: without one, the
+    newest entries could be cut off unnoticed once their lock ends. `signing_key_arn` is an asymmetric KMS key
+    (ECC_NIST_P256, SIGN_VERIFY) that signs heads. Heads are not signed when null.
   EOT
   type = object({
     schedule_expression = optional(string, "rate(1 hour)")
@@ -120,18 +123,24 @@ variable "heads" {
 
   validation {
     condition     = can(regex("^(rate|cron)\\(.+\\)$", var.heads.schedule_expression))
-    error_message = "heads.schedule_expression must read rate(…) or cron(…)."
+    error_message = "heads.schedule_expression must be rate(…) or cron(…)."
   }
 }
 
 variable "kms_key_arn" {
-  description = "Customer managed key for bucket, queues, logs and environments; AWS's own keys when null. Its policy must admit logs. Flows that send entries must use the same key."
+  description = <<-EOT
+    Customer managed key for bucket, queues, logs and environment variables. AWS's own keys are used when null. The
+    key's policy must allow CloudWatch Logs. Flows that send entries must use the same key.
+  EOT
   type        = string
   default     = null
 }
 
 variable "function_settings" {
-  description = "Settings of every function, as in the module lambda_function: architecture, tracing, log_level, log_retention_days, permissions_boundary_arn."
+  description = <<-EOT
+    Settings of every function, as in the module lambda_function: `architecture`, `tracing`, `log_level`,
+    `log_retention_days` and `permissions_boundary_arn`.
+  EOT
   type = object({
     architecture             = optional(string, "arm64")
     tracing                  = optional(bool, true)
@@ -144,7 +153,10 @@ variable "function_settings" {
 }
 
 variable "alarms" {
-  description = "Alarms, sent to the SNS topics `topic_arns`: `maximum_delay_seconds` is how long an entry may wait, `maximum_head_age_hours` how old the newest head may be."
+  description = <<-EOT
+    Alarms, sent to the SNS topics `topic_arns`: when an entry waits longer than `maximum_delay_seconds`, or the
+    newest head is older than `maximum_head_age_hours`.
+  EOT
   type = object({
     enabled                = optional(bool, true)
     topic_arns             = optional(list(string), [])

@@ -1,4 +1,4 @@
-# What each function may do; lambda_function adds logs, traces, its failure queue and the key.
+# What each function may do. lambda_function adds logs, traces, its failure queue and the key.
 data "aws_iam_policy_document" "use_database" {
   statement {
     sid = "RunStatements"
@@ -90,7 +90,7 @@ data "aws_iam_policy_document" "load_billing_chunk" {
   }
 }
 
-# For the last steps of the workflow, which say how a file ended.
+# For the last steps of the workflow, which record the result of a file.
 data "aws_iam_policy_document" "end_billing_file" {
   source_policy_documents = [
     data.aws_iam_policy_document.use_database.json,
@@ -186,14 +186,14 @@ data "aws_iam_policy_document" "workflow" {
     resources = ["${local.bucket_arn}/chunks/*"]
   }
 
-  # A distributed map starts the workflow's own child executions.
+  # A Distributed Map starts child executions of its own workflow.
   statement {
     sid       = "StartMapRuns"
     actions   = ["states:StartExecution"]
     resources = [local.workflow_arn]
   }
 
-  # As AWS asks for (…:*), and as the children are named (…/LABEL:*):
+  # The ARN that AWS documents (…:*), and the ARNs of child executions (…/LABEL:*):
   # https://docs.aws.amazon.com/step-functions/latest/dg/iam-policies-eg-dist-map.html
   statement {
     sid     = "FollowMapRuns"

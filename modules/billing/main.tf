@@ -1,5 +1,5 @@
-# ARNs are built from names: policies are then known at plan, and nothing waits for a queue, which takes
-# the provider 25 seconds.
+# ARNs are built from names. So policies are known at plan, and nothing waits for a queue, which the provider needs
+# 25 seconds to create.
 locals {
   bucket_name = coalesce(var.bucket.name, "${var.name_prefix}-billing-${var.account_id}-${var.region}")
   bucket_arn  = "arn:aws:s3:::${local.bucket_name}"
@@ -58,7 +58,7 @@ locals {
       timeout     = 120
     }
     migrate-billing-database = {
-      description = "Brings the database's tables and views up to date"
+      description = "Migrates the tables and views of the database"
       handler     = "migrate_billing_database"
       memory_mb   = 512
       timeout     = 300
@@ -121,7 +121,7 @@ module "function" {
   }
 }
 
-# Files wait here: S3 tells the queue, the queue wakes the loader.
+# S3 sends an event for each new file to this queue, which invokes the loader.
 resource "aws_sqs_queue" "files" {
   name                       = local.queue_name
   visibility_timeout_seconds = 6 * var.loading.timeout_seconds # as AWS advises; the loader asks for less when it fails
@@ -146,11 +146,11 @@ resource "aws_lambda_event_source_mapping" "files" {
     maximum_concurrency = var.loading.maximum_concurrency
   }
 
-  # The first file finds its tables.
+  # The tables must exist before the first file is loaded.
   depends_on = [aws_lambda_invocation.migrate]
 }
 
-# Tables first, at every deploy of other code or to another database: where there is nothing to do, nothing is done.
+# Migrates the database whenever the code or the database changes. It does nothing if the tables are up to date.
 resource "aws_lambda_invocation" "migrate" {
   function_name = module.function["migrate-billing-database"].function_name
   input         = jsonencode({})

@@ -19,12 +19,12 @@ output "function_names" {
 }
 
 output "failure_queue_urls" {
-  description = "URLs of the queues that hold what each function could not do."
+  description = "URLs of the failure queue of each function."
   value       = { for name, function in module.function : replace(name, "-", "_") => function.failure_queue_url }
 }
 
 output "policy_json" {
-  description = "The whole policy of each function's role, and of the workflow's."
+  description = "The whole policies of the roles of each function and of the workflow."
   value = merge(
     { for name, function in module.function : replace(name, "-", "_") => function.policy_json },
     { workflow = aws_iam_role_policy.workflow.policy },

@@ -16,19 +16,19 @@ variable "region" {
 }
 
 variable "name_prefix" {
-  description = "Starts every name."
+  description = "First part of every name."
   type        = string
   default     = "finops"
   nullable    = false
 
   validation {
     condition     = can(regex("^[a-z][a-z0-9-]{0,19}$", var.name_prefix))
-    error_message = "name_prefix takes 1 to 20 lower-case letters, digits and hyphens, a letter first."
+    error_message = "name_prefix must be 1 to 20 lower-case letters, digits and hyphens, and start with a letter."
   }
 }
 
 variable "packages" {
-  description = "Code zip and layers from scripts/build_lambdas.py (packages.json): each is a file (`path`, as seen from the root module) or an object in S3 (`s3_bucket`, `s3_key` and, with versioning, `s3_object_version`)."
+  description = "The code and its layers, from `packages.json` of scripts/build_lambdas.py. Paths are relative to the root module."
   type = object({
     code   = object({ sha256_base64 = string, path = optional(string), s3_bucket = optional(string), s3_key = optional(string), s3_object_version = optional(string) })
     layers = map(object({ sha256_base64 = string, path = optional(string), s3_bucket = optional(string), s3_key = optional(string), s3_object_version = optional(string) }))
@@ -42,16 +42,17 @@ variable "packages" {
 }
 
 variable "database" {
-  description = "The module billing_database's cluster_arn, secret_arn and database_name (as `name`)."
+  description = "Outputs of the module billing_database: `cluster_arn`, `secret_arn`, and `database_name` as `name`."
   type        = object({ cluster_arn = string, secret_arn = string, name = string })
   nullable    = false
 }
 
 variable "bucket" {
   description = <<-EOT
-    The bucket: its `name` (made of prefix, account and region when null), days that replaced versions
-    (`noncurrent_days`) and bad rows (`quarantine_days`) are kept, whether destroying takes its objects along, and
-    from which web pages (`upload_origins`, such as `https://finops.example.com`) browsers may upload.
+    The bucket: its `name` (by default made of prefix, account and region), how many days it keeps replaced versions
+    (`noncurrent_days`) and rejected rows (`quarantine_days`), whether destroying the module deletes its objects
+    (`force_destroy`), and the web pages from which browsers may upload (`upload_origins`, such as
+    `https://finops.example.com`).
   EOT
   type = object({
     name            = optional(string)
@@ -65,7 +66,7 @@ variable "bucket" {
 
   validation {
     condition     = var.bucket.name == null || can(regex("^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", var.bucket.name))
-    error_message = "bucket.name takes 3 to 63 lower-case letters, digits, dots and hyphens."
+    error_message = "bucket.name must be 3 to 63 lower-case letters, digits, dots and hyphens."
   }
   validation {
     condition     = var.bucket.noncurrent_days >= 1 && var.bucket.quarantine_days >= 1
@@ -73,14 +74,15 @@ variable "bucket" {
   }
   validation {
     condition     = alltrue([for origin in var.bucket.upload_origins : can(regex("^https?://[^/]+$", origin))])
-    error_message = "bucket.upload_origins are origins such as https://finops.example.com, without a path."
+    error_message = "bucket.upload_origins must be origins such as https://finops.example.com, without a path."
   }
 }
 
 variable "loading" {
   description = <<-EOT
-    How files are loaded: from `large_file_bytes` on in parts of `chunk_bytes`, `chunk_concurrency` at once; smaller ones whole,
-    by `maximum_concurrency` loaders of `memory_mb` and `timeout_seconds` each, `maximum_tries` times before a file is given up.
+    How files are loaded. Files of `large_file_bytes` or more are split into parts of `chunk_bytes`;
+    `chunk_concurrency` parts load at once. Smaller files load whole: `maximum_concurrency` functions run at once,
+    each with `memory_mb` and `timeout_seconds`. A file is tried `maximum_tries` times.
   EOT
   type = object({
     large_file_bytes    = optional(number, 134217728)
@@ -104,7 +106,7 @@ variable "loading" {
   }
   validation {
     condition     = var.loading.maximum_concurrency >= 2 && var.loading.maximum_concurrency <= 100
-    error_message = "loading.maximum_concurrency must be from 2 (SQS's own least) to 100."
+    error_message = "loading.maximum_concurrency must be from 2 (the minimum of SQS) to 100."
   }
   validation {
     condition     = var.loading.maximum_tries >= 3 && var.loading.maximum_tries <= 20
@@ -116,7 +118,7 @@ variable "loading" {
   }
   validation {
     condition     = var.loading.timeout_seconds >= 120 && var.loading.timeout_seconds <= 900
-    error_message = "loading.timeout_seconds must be from 120 to 900: a database at rest takes up to a minute to come back."
+    error_message = "loading.timeout_seconds must be from 120 to 900: a paused database needs up to a minute to resume."
   }
 }
 
@@ -139,14 +141,14 @@ variable "rates" {
   }
   validation {
     condition     = alltrue([for code, rate in var.rates.static : can(regex("^[A-Z]{3}$", code)) && try(tonumber(rate) > 0, false)])
-    error_message = "rates.static takes ISO 4217 codes and rates above 0."
+    error_message = "rates.static must hold ISO 4217 codes and rates above 0."
   }
 }
 
 variable "datasets" {
   description = <<-EOT
-    How datasets (folders under billing/) write what is otherwise not guessed: `date_formats` as of strptime (such as %d/%m/%Y),
-    `decimal_comma`, and the mark between `thousands`.
+    Formats by dataset (folder under billing/), for what the loader does not guess: `date_formats` in strptime
+    notation (such as %d/%m/%Y), `decimal_comma`, and the `thousands` separator.
   EOT
   type = map(object({
     date_formats  = optional(list(string), [])
@@ -158,24 +160,33 @@ variable "datasets" {
 
   validation {
     condition     = alltrue([for one in var.datasets : one.thousands != (one.decimal_comma ? "," : ".")])
-    error_message = "A dataset's thousands mark must differ from its decimal mark."
+    error_message = "The thousands separator of a dataset must differ from its decimal separator."
   }
 }
 
 variable "audit" {
-  description = "Queue of the audit trail that the flow records in what it did: the outputs `queue_url` and `queue_arn` of the module audit. Nothing is recorded when null."
+  description = <<-EOT
+    Queue of the audit trail, which records what the flow does: the outputs `queue_url` and `queue_arn` of the
+    module audit. Nothing is recorded when null.
+  EOT
   type        = object({ queue_url = string, queue_arn = string })
   default     = null
 }
 
 variable "kms_key_arn" {
-  description = "Customer managed key for bucket, queues, logs and environments; AWS's own keys when null. Its policy must admit logs, and s3, which tells the queue of files."
+  description = <<-EOT
+    Customer managed key for bucket, queues, logs and environment variables. AWS's own keys are used when null. The
+    key's policy must allow CloudWatch Logs, and S3, which sends events to the queue.
+  EOT
   type        = string
   default     = null
 }
 
 variable "function_settings" {
-  description = "Settings of every function, as in the module lambda_function: architecture, tracing, log_level, log_retention_days, permissions_boundary_arn."
+  description = <<-EOT
+    Settings of every function, as in the module lambda_function: `architecture`, `tracing`, `log_level`,
+    `log_retention_days` and `permissions_boundary_arn`.
+  EOT
   type = object({
     architecture             = optional(string, "arm64")
     tracing                  = optional(bool, true)
@@ -188,7 +199,7 @@ variable "function_settings" {
 }
 
 variable "alarms" {
-  description = "Alarms, sent to the SNS topics `topic_arns`; `maximum_delay_seconds` is how long a file may wait before it alarms."
+  description = "Alarms, sent to the SNS topics `topic_arns`. One starts when a file waits longer than `maximum_delay_seconds`."
   type = object({
     enabled               = optional(bool, true)
     topic_arns            = optional(list(string), [])

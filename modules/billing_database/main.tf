@@ -1,11 +1,11 @@
-# Aurora Serverless v2 that is reached through the Data API: nothing needs to be in its network.
+# Aurora Serverless v2, used through the Data API: no function needs to be in its network.
 locals {
   name        = "${var.name_prefix}-billing"
   own_network = var.network == null
   vpc_id      = local.own_network ? one(aws_vpc.this[*].id) : var.network.vpc_id
   subnet_ids  = local.own_network ? aws_subnet.private[*].id : var.network.subnet_ids
 
-  # Aurora writes only its error log unasked, and exports what it writes:
+  # By default Aurora writes only its error log. It exports only the logs that it writes:
   # https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/AuroraMySQL.Integrating.CloudWatch.html
   log_parameters = {
     audit     = { server_audit_logging = "1", server_audit_events = "CONNECT,QUERY_DCL,QUERY_DDL" }
@@ -32,7 +32,7 @@ resource "aws_rds_cluster" "this" {
   engine_version     = var.engine_version
   database_name      = var.database_name
 
-  # RDS makes the password, keeps it in Secrets Manager, and changes it.
+  # RDS creates the password, keeps it in Secrets Manager and rotates it.
   master_username               = "finops"
   manage_master_user_password   = true
   master_user_secret_kms_key_id = var.kms_key_arn
@@ -83,7 +83,7 @@ resource "aws_rds_cluster_instance" "this" {
   performance_insights_kms_key_id = var.performance_insights ? var.kms_key_arn : null
 }
 
-# RDS itself changes the password: no function is needed, and none is named.
+# RDS rotates the password itself, so there is no rotation function.
 resource "aws_secretsmanager_secret_rotation" "this" {
   #checkov:skip=CKV_AWS_304:the setting is of 90 days at most; checkov reads no variable
   count = var.password_rotation_days == null ? 0 : 1
@@ -99,7 +99,7 @@ resource "aws_secretsmanager_secret_rotation" "this" {
 resource "aws_rds_cluster_parameter_group" "this" {
   name        = local.name
   family      = "aurora-mysql8.0"
-  description = "TLS is required, and texts are of any language"
+  description = "TLS is required, and text is UTF-8"
 
   dynamic "parameter" {
     for_each = local.parameters
@@ -116,7 +116,7 @@ resource "aws_db_subnet_group" "this" {
   subnet_ids  = local.subnet_ids
 }
 
-# Closed: the Data API does not come through the network. Rules open it for BI tools.
+# Closed by default: the Data API does not use this network. The rules below open it for BI tools.
 resource "aws_security_group" "this" {
   #checkov:skip=CKV2_AWS_5:it is the cluster's
   name        = local.name
@@ -146,7 +146,7 @@ resource "aws_vpc_security_group_ingress_rule" "security_group" {
   to_port                      = 3306
 }
 
-# A network of its own, without any way out, where none is given.
+# A network without internet access, unless the caller gives one.
 resource "aws_vpc" "this" {
   #checkov:skip=CKV2_AWS_11:nothing but the database is in it, and its security group is closed
   count = local.own_network ? 1 : 0

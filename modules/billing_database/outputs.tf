@@ -2,7 +2,7 @@ output "cluster_arn" {
   description = "ARN of the cluster, for the Data API."
   value       = aws_rds_cluster.this.arn
 
-  # Whoever runs statements needs an instance that answers.
+  # Statements need a running instance.
   depends_on = [aws_rds_cluster_instance.this]
 }
 
@@ -17,7 +17,7 @@ output "database_name" {
 }
 
 output "cluster_identifier" {
-  description = "Name of the cluster: `aws rds describe-db-clusters --db-cluster-identifier …` tells its endpoint."
+  description = "Name of the cluster: `aws rds describe-db-clusters --db-cluster-identifier …` shows its endpoint."
   value       = aws_rds_cluster.this.cluster_identifier
 }
 

@@ -16,31 +16,31 @@ variable "region" {
 }
 
 variable "name_prefix" {
-  description = "Starts every name."
+  description = "First part of every name."
   type        = string
   default     = "finops"
   nullable    = false
 
   validation {
     condition     = can(regex("^[a-z][a-z0-9-]{0,19}$", var.name_prefix))
-    error_message = "name_prefix takes 1 to 20 lower-case letters, digits and hyphens, a letter first."
+    error_message = "name_prefix must be 1 to 20 lower-case letters, digits and hyphens, and start with a letter."
   }
 }
 
 variable "database_name" {
-  description = "Schema that the tables are in."
+  description = "Schema that holds the tables."
   type        = string
   default     = "billing"
   nullable    = false
 
   validation {
     condition     = can(regex("^[a-z][a-z0-9_]{0,63}$", var.database_name))
-    error_message = "database_name takes up to 64 lower-case letters, digits and underscores, a letter first."
+    error_message = "database_name must be 1 to 64 lower-case letters, digits and underscores, and start with a letter."
   }
 }
 
 variable "engine_version" {
-  description = "Aurora MySQL version: 3.08 or later, for a capacity of 0. AWS supports 3.10 for at least three years, others for about one."
+  description = "Aurora MySQL version, at least 3.08, which can scale to 0. AWS supports 3.10 for at least three years, and most others for about one year."
   type        = string
   default     = "8.0.mysql_aurora.3.10.4"
   nullable    = false
@@ -55,8 +55,8 @@ variable "engine_version" {
 
 variable "capacity" {
   description = <<-EOT
-    Aurora capacity units (about 2 GiB of memory each): from `minimum` (0 pauses the database when nobody used it for
-    `pause_after_seconds`; the first statement after that waits about 15 s) to `maximum`.
+    Aurora capacity units (about 2 GiB of memory each), from `minimum` to `maximum`. With a minimum of 0 the
+    database pauses after `pause_after_seconds` without use; the next statement then waits about 15 s.
   EOT
   type = object({
     minimum             = optional(number, 0)
@@ -81,7 +81,7 @@ variable "capacity" {
 }
 
 variable "instances" {
-  description = "Instances of the cluster: 2 in different zones survive the loss of one."
+  description = "Number of instances. With 2, in different zones, the database survives the loss of one."
   type        = number
   default     = 1
   nullable    = false
@@ -93,20 +93,20 @@ variable "instances" {
 }
 
 variable "network" {
-  description = "VPC and private subnets, in two zones at least; one without any way out is made when null."
+  description = "VPC and private subnets in at least two zones. When null, the module creates a VPC without internet access."
   type        = object({ vpc_id = string, subnet_ids = list(string) })
   default     = null
 
   validation {
     condition     = var.network == null ? true : length(var.network.subnet_ids) >= 2
-    error_message = "network.subnet_ids must name two subnets at least."
+    error_message = "network.subnet_ids must name at least two subnets."
   }
 }
 
 variable "access" {
   description = <<-EOT
-    From where BI tools may connect: networks (`cidr_blocks`, IPv4) and `security_group_ids`. Nobody by default; the flows need
-    none, since they use the Data API.
+    Where BI tools may connect from: networks (`cidr_blocks`, IPv4) and `security_group_ids`. Nowhere by default.
+    The flows use the Data API and need no access.
   EOT
   type = object({
     cidr_blocks        = optional(set(string), [])
@@ -122,7 +122,7 @@ variable "access" {
 }
 
 variable "password_rotation_days" {
-  description = "Days after which RDS changes the password; every 7, as RDS does unasked, when null."
+  description = "Days after which RDS rotates the password. RDS's own default, 7 days, applies when null."
   type        = number
   default     = null
 
@@ -133,7 +133,7 @@ variable "password_rotation_days" {
 }
 
 variable "backups" {
-  description = "Days that backups are kept (1 to 35), and when they are made (UTC, hh:mm-hh:mm)."
+  description = "How many days backups are kept (`retention_days`, 1 to 35), and the daily `window` in which they are made (UTC, hh:mm-hh:mm)."
   type = object({
     retention_days = optional(number, 14)
     window         = optional(string, "03:00-04:00")
@@ -147,12 +147,12 @@ variable "backups" {
   }
   validation {
     condition     = can(regex("^([01]\\d|2[0-3]):[0-5]\\d-([01]\\d|2[0-3]):[0-5]\\d$", var.backups.window))
-    error_message = "backups.window must read hh:mm-hh:mm."
+    error_message = "backups.window must be hh:mm-hh:mm."
   }
 }
 
 variable "deletion" {
-  description = "Whether the cluster is protected against deletion, and leaves a final snapshot."
+  description = "Whether the cluster is protected against deletion (`protection`), and leaves a snapshot when it is deleted (`final_snapshot`)."
   type = object({
     protection     = optional(bool, true)
     final_snapshot = optional(bool, true)
@@ -162,26 +162,26 @@ variable "deletion" {
 }
 
 variable "log_exports" {
-  description = "Logs that are written and go to CloudWatch: audit (logins and changes of tables and rights), error, general, slowquery."
+  description = "Logs that are written and sent to CloudWatch: audit (logins, and changes of tables and permissions), error, general, slowquery."
   type        = set(string)
   default     = ["error", "slowquery"]
   nullable    = false
 
   validation {
     condition     = alltrue([for one in var.log_exports : contains(["audit", "error", "general", "slowquery"], one)])
-    error_message = "log_exports takes audit, error, general and slowquery."
+    error_message = "log_exports must be any of audit, error, general and slowquery."
   }
 }
 
 variable "performance_insights" {
-  description = "Whether Performance Insights keeps a week of what the database does, free of charge."
+  description = "Whether Performance Insights is on, with the free retention of seven days."
   type        = bool
   default     = true
   nullable    = false
 }
 
 variable "kms_key_arn" {
-  description = "Customer managed key for storage, Performance Insights and the password's secret; AWS's own keys when null."
+  description = "Customer managed key for storage, Performance Insights and the secret with the password. AWS's own keys are used when null."
   type        = string
   default     = null
 }

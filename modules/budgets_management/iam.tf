@@ -1,4 +1,4 @@
-# What each function may do; lambda_function adds logs, traces, its failure queue and the key.
+# What each function may do. lambda_function adds logs, traces, its failure queue and the key.
 locals {
   spoke_role_arns = var.organization_id == null ? [
     for id in sort(var.spoke_account_ids) : "arn:aws:iam::${id}:role/${local.spoke_role_name}"
@@ -115,7 +115,7 @@ data "aws_iam_policy_document" "reach_spokes" {
   }
 }
 
-# Spokes may report results and nothing else. Who reported is the event's own account field, which AWS sets.
+# Spokes may only report results. AWS sets the account field of each event, so a spoke cannot report for another.
 data "aws_iam_policy_document" "results_bus" {
   statement {
     sid       = "SpokesReportResults"

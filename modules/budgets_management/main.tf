@@ -1,5 +1,5 @@
-# Names are agreed with budgets_spoke; ARNs are built from them, so that policies are known at plan and
-# nothing waits for a queue, which takes the provider 25 seconds.
+# budgets_spoke uses the same names. ARNs are built from them. So policies are known at plan, and nothing waits for a
+# queue, which the provider needs 25 seconds to create.
 locals {
   parameter_prefix = "/finops/budgets"
   spoke_role_name  = "${var.name_prefix}-budgets-spoke"
@@ -58,7 +58,7 @@ resource "aws_dynamodb_table" "budgets" {
   }
 }
 
-# What became of it. A table of its own, so that writing a status wakes no stream.
+# The status of each edit. It has its own table, so that writing a status does not trigger the stream.
 resource "aws_dynamodb_table" "budget_status" {
   #checkov:skip=CKV_AWS_28:recovery is on unless a setting turns it off; checkov reads no optional() default
   #checkov:skip=CKV_AWS_119:a customer managed key is a setting
@@ -138,11 +138,11 @@ resource "aws_lambda_event_source_mapping" "publish_budget" {
     }
   }
 
-  # The publisher sets a deadline for all it writes.
+  # The publisher sets a deadline for each budget that it writes.
   depends_on = [aws_sqs_queue.deadlines]
 }
 
-# Record: what a spoke reports back becomes the row's status.
+# Record: the result that a spoke reports becomes the status of the row.
 resource "aws_cloudwatch_event_bus" "results" {
   name = "${var.name_prefix}-budgets"
 }
@@ -167,7 +167,7 @@ module "record_budget_result" {
 
   function = {
     name        = "${var.name_prefix}-record-budget-result"
-    description = "Records in the status table what the spokes report"
+    description = "Records the results of the spokes in the status table"
     handler     = "finops.budgets.handlers.record_budget_result"
     memory_mb   = 512
   }
@@ -181,7 +181,7 @@ module "record_budget_result" {
   }
 }
 
-# Expire: an edit that nobody answered by its deadline ends as failed.
+# Expire: an edit without a result by its deadline fails.
 resource "aws_sqs_queue" "deadlines" {
   name                       = "${var.name_prefix}-budget-deadlines"
   visibility_timeout_seconds = 180 # six times the function's timeout, as AWS advises
@@ -210,7 +210,7 @@ module "expire_pending_budget" {
 
   function = {
     name        = "${var.name_prefix}-expire-pending-budget"
-    description = "Marks budgets as failed that no spoke answered for in time"
+    description = "Marks budgets as failed when their spoke does not answer in time"
     handler     = "finops.budgets.handlers.expire_pending_budget"
     memory_mb   = 512
   }
@@ -223,7 +223,7 @@ resource "aws_lambda_event_source_mapping" "expire_pending_budget" {
   function_response_types = ["ReportBatchItemFailures"]
 }
 
-# Repair: whatever differs between the table and the spokes is published again.
+# Repair: budgets that differ between the table and the spokes are published again.
 module "repair_budget_drift" {
   source = "../lambda_function"
 

@@ -6,7 +6,7 @@ variable "name_prefix" {
 
   validation {
     condition     = can(regex("^[a-z][a-z0-9-]{1,19}$", var.name_prefix))
-    error_message = "name_prefix takes 2 to 20 lower-case letters, digits and hyphens, and starts with a letter."
+    error_message = "name_prefix must be 2 to 20 lower-case letters, digits and hyphens, and starts with a letter."
   }
 }
 
@@ -35,22 +35,22 @@ variable "spoke_account_ids" {
 
   validation {
     condition     = alltrue([for id in var.spoke_account_ids : can(regex("^[0-9]{12}$", id))])
-    error_message = "Each of spoke_account_ids must be 12 digits."
+    error_message = "spoke_account_ids must be account IDs of 12 digits."
   }
   validation {
     condition     = length(var.spoke_account_ids) <= 100
-    error_message = "More than 100 spoke_account_ids do not fit a policy: set organization_id instead."
+    error_message = "spoke_account_ids must be at most 100, because more do not fit into a policy. Set organization_id instead."
   }
 }
 
 variable "organization_id" {
-  description = "Organization whose accounts are all managed (o-…), in place of spoke_account_ids."
+  description = "Organization whose accounts are all managed (o-…), instead of `spoke_account_ids`."
   type        = string
   default     = null
 
   validation {
     condition     = var.organization_id == null || can(regex("^o-[a-z0-9]{10,32}$", var.organization_id))
-    error_message = "organization_id must read o- and 10 to 32 lower-case letters or digits."
+    error_message = "organization_id must be o- followed by 10 to 32 lower-case letters or digits."
   }
   validation {
     condition     = (var.organization_id == null) == (length(var.spoke_account_ids) > 0)
@@ -65,12 +65,12 @@ variable "external_id" {
 
   validation {
     condition     = can(regex("^[A-Za-z0-9+=,.@:/_-]{2,}$", var.external_id)) && length(var.external_id) <= 1224
-    error_message = "external_id takes 2 to 1224 letters, digits and + = , . @ : / _ -."
+    error_message = "external_id must be 2 to 1224 letters, digits and + = , . @ : / _ -."
   }
 }
 
 variable "packages" {
-  description = "Code zip and layers from scripts/build_lambdas.py (packages.json): each is a file (`path`, as seen from the root module) or an object in S3 (`s3_bucket`, `s3_key` and, with versioning, `s3_object_version`)."
+  description = "The code and its layers, from `packages.json` of scripts/build_lambdas.py. Paths are relative to the root module."
   type = object({
     code   = object({ sha256_base64 = string, path = optional(string), s3_bucket = optional(string), s3_key = optional(string), s3_object_version = optional(string) })
     layers = map(object({ sha256_base64 = string, path = optional(string), s3_bucket = optional(string), s3_key = optional(string), s3_object_version = optional(string) }))
@@ -115,11 +115,11 @@ variable "publisher" {
   }
   validation {
     condition     = var.publisher.maximum_retries >= 0 && var.publisher.maximum_retries <= 10
-    error_message = "publisher.maximum_retries must be from 0 to 10: a row that keeps failing holds up the rows of its batch."
+    error_message = "publisher.maximum_retries must be from 0 to 10: while a row is retried, the rows of its batch wait."
   }
   validation {
     condition     = var.publisher.maximum_age_seconds >= 60 && var.publisher.maximum_age_seconds <= 86400
-    error_message = "publisher.maximum_age_seconds must be from 60 to 86400, as long as a stream keeps records."
+    error_message = "publisher.maximum_age_seconds must be from 60 to 86400, the time that a stream keeps records."
   }
 }
 
@@ -143,7 +143,7 @@ variable "repair_schedule" {
 }
 
 variable "tables" {
-  description = "Protection of the budgets and status tables: `deletion_protection`, and `point_in_time_recovery` over 35 days."
+  description = "Protection of the tables: `deletion_protection`, and `point_in_time_recovery` over 35 days."
   type = object({
     deletion_protection    = optional(bool, true)
     point_in_time_recovery = optional(bool, true)
@@ -165,7 +165,10 @@ variable "kms_key_arn" {
 }
 
 variable "function_settings" {
-  description = "Settings of every function, as in the module lambda_function: architecture, tracing, log_level, log_retention_days, permissions_boundary_arn."
+  description = <<-EOT
+    Settings of every function, as in the module lambda_function: `architecture`, `tracing`, `log_level`,
+    `log_retention_days` and `permissions_boundary_arn`.
+  EOT
   type = object({
     architecture             = optional(string, "arm64")
     tracing                  = optional(bool, true)
@@ -189,6 +192,6 @@ variable "alarms" {
 
   validation {
     condition     = var.alarms.maximum_delay_seconds >= 60
-    error_message = "alarms.maximum_delay_seconds must be at least 60: a deadline rests for 40 seconds by design."
+    error_message = "alarms.maximum_delay_seconds must be at least 60: each deadline waits for 40 seconds by design."
   }
 }

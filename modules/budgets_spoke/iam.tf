@@ -23,7 +23,7 @@ data "aws_iam_policy_document" "spoke" {
     resources = ["${local.parameters_arn}/*"]
   }
 
-  # AWS checks the path itself, with and without the slash.
+  # AWS checks the path both with and without the trailing slash.
   statement {
     sid       = "ListBudgetParameters"
     actions   = ["ssm:GetParametersByPath"]

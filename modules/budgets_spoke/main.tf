@@ -1,4 +1,4 @@
-# Names are agreed with budgets_management; ARNs are built from them, so that policies are known at plan.
+# budgets_management uses the same names. ARNs are built from them, so that policies are known at plan.
 locals {
   parameter_prefix = "/finops/budgets"
   seed_budget_name = "monthly-total"
@@ -7,7 +7,7 @@ locals {
   budgets_arn     = "arn:aws:budgets::${var.account_id}:budget/*"
   alert_topic_arn = "arn:aws:sns:${var.region}:${var.account_id}:${var.name_prefix}-budget-alerts"
 
-  # Percentages travel as text: they are compared as decimals.
+  # Percentages are sent as text, so that they are compared as decimals.
   default_thresholds = [
     for threshold in var.notifications.thresholds : { type = threshold.type, percent = tostring(threshold.percent) }
   ]
@@ -20,7 +20,7 @@ resource "aws_sns_topic" "budget_alerts" {
   policy            = data.aws_iam_policy_document.alert_topic.json
 }
 
-# The budget that stands until finance enters one. Afterwards the applier owns all that it may change.
+# The budget until finance enters one. Afterwards apply-budget owns everything that it may change.
 resource "aws_budgets_budget" "monthly_total" {
   account_id   = var.account_id
   name         = local.seed_budget_name
@@ -51,14 +51,14 @@ resource "aws_budgets_budget" "monthly_total" {
       cost_filter,
       cost_types,
       notification,
-      # The applier makes a budget that somebody deleted, and cannot know the tags.
+      # apply-budget creates a deleted budget again, but does not know the tags.
       tags,
       tags_all,
     ]
   }
 }
 
-# The same as a document. After the budget, since the parameter's event wakes the applier, which would make it.
+# The same budget as a parameter. It comes after the budget: its event invokes apply-budget, which would create the budget.
 resource "aws_ssm_parameter" "monthly_total" {
   #checkov:skip=CKV2_AWS_34:a budget is no secret, and finance reads it in the console
   name        = "${local.parameter_prefix}/${local.seed_budget_name}"
@@ -82,7 +82,7 @@ resource "aws_ssm_parameter" "monthly_total" {
   depends_on = [aws_budgets_budget.monthly_total]
 
   lifecycle {
-    # The hub writes a parameter that somebody deleted, and cannot know the rest.
+    # The management account writes a deleted parameter again, but does not know the rest.
     ignore_changes = [value, description, tags, tags_all]
   }
 }
@@ -96,7 +96,7 @@ resource "aws_lambda_layer_version" "core" {
   source_code_hash  = var.packages.layers["core"].sha256_base64
 }
 
-# Apply: a changed parameter becomes the AWS budget, and the management account is told.
+# Apply: a changed parameter becomes the AWS budget, and the result goes to the management account.
 module "apply_budget" {
   source = "../lambda_function"
 
@@ -120,7 +120,7 @@ module "apply_budget" {
 
   function = {
     name            = "${var.name_prefix}-apply-budget"
-    description     = "Makes the account's AWS Budgets what their parameters say"
+    description     = "Applies the budget parameters to the AWS Budgets of the account"
     handler         = "finops.budgets.handlers.apply_budget"
     memory_mb       = 512
     timeout_seconds = 120
@@ -143,8 +143,8 @@ module "apply_budget" {
   }
 }
 
-# Parameters that were here first are applied at once, new defaults too; destroying removes the budgets
-# and parameters that Terraform did not make.
+# Applies existing parameters and new defaults at once. Destroying it removes the budgets and parameters that Terraform
+# did not create.
 resource "aws_lambda_invocation" "reconcile" {
   function_name   = module.apply_budget.function_name
   lifecycle_scope = "CRUD"
@@ -157,8 +157,8 @@ resource "aws_lambda_invocation" "reconcile" {
   depends_on = [module.apply_budget, aws_ssm_parameter.monthly_total]
 }
 
-# What the management account assumes. Last to be made and first to go: nothing is written to a spoke
-# that is half there.
+# The role that the management account assumes. Terraform creates it last and destroys it first, so that nothing is
+# written to an incomplete spoke.
 resource "aws_iam_role" "spoke" {
   name                 = "${var.name_prefix}-budgets-spoke"
   description          = "Lets the management account write this account's budget parameters"

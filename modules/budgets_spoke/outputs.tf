@@ -9,7 +9,7 @@ output "alert_topic_arn" {
 }
 
 output "function_name" {
-  description = "Name of the applier."
+  description = "Name of the function apply-budget."
   value       = module.apply_budget.function_name
 }
 

@@ -6,7 +6,7 @@ variable "name_prefix" {
 
   validation {
     condition     = can(regex("^[a-z][a-z0-9-]{1,19}$", var.name_prefix))
-    error_message = "name_prefix takes 2 to 20 lower-case letters, digits and hyphens, and starts with a letter."
+    error_message = "name_prefix must be 2 to 20 lower-case letters, digits and hyphens, and starts with a letter."
   }
 }
 
@@ -43,11 +43,11 @@ variable "hub" {
     condition = length(var.hub.role_arns) > 0 && alltrue([
       for arn in var.hub.role_arns : can(regex("^arn:aws:iam::[0-9]{12}:role/[A-Za-z0-9+=,.@/_-]+$", arn))
     ])
-    error_message = "hub.role_arns must name at least one role by its ARN: no account root, no wildcard."
+    error_message = "hub.role_arns must hold the ARN of at least one role, without account roots and wildcards."
   }
   validation {
     condition     = can(regex("^[A-Za-z0-9+=,.@:/_-]{2,}$", var.hub.external_id)) && length(var.hub.external_id) <= 1224
-    error_message = "hub.external_id takes 2 to 1224 letters, digits and + = , . @ : / _ -."
+    error_message = "hub.external_id must be 2 to 1224 letters, digits and + = , . @ : / _ -."
   }
   validation {
     condition     = can(regex("^arn:aws:events:[a-z0-9-]+:[0-9]{12}:event-bus/[A-Za-z0-9._-]+$", var.hub.result_bus_arn))
@@ -56,7 +56,7 @@ variable "hub" {
 }
 
 variable "packages" {
-  description = "Code zip and layers from scripts/build_lambdas.py (packages.json): each is a file (`path`, as seen from the root module) or an object in S3 (`s3_bucket`, `s3_key` and, with versioning, `s3_object_version`)."
+  description = "The code and its layers, from `packages.json` of scripts/build_lambdas.py. Paths are relative to the root module."
   type = object({
     code   = object({ sha256_base64 = string, path = optional(string), s3_bucket = optional(string), s3_key = optional(string), s3_object_version = optional(string) })
     layers = map(object({ sha256_base64 = string, path = optional(string), s3_bucket = optional(string), s3_key = optional(string), s3_object_version = optional(string) }))
@@ -116,21 +116,21 @@ variable "notifications" {
     condition = length(var.notifications.thresholds) >= 1 && length(var.notifications.thresholds) <= 10 && (
       length(distinct(var.notifications.thresholds)) == length(var.notifications.thresholds)
     )
-    error_message = "notifications.thresholds takes 1 to 10 different thresholds."
+    error_message = "notifications.thresholds must be 1 to 10 different thresholds."
   }
   validation {
     condition     = alltrue([for threshold in var.notifications.thresholds : contains(["ACTUAL", "FORECASTED"], threshold.type)])
-    error_message = "The type of each of notifications.thresholds must be ACTUAL or FORECASTED."
+    error_message = "notifications.thresholds must have the type ACTUAL or FORECASTED."
   }
   validation {
     condition     = alltrue([for threshold in var.notifications.thresholds : threshold.percent > 0 && threshold.percent <= 1000])
-    error_message = "The percent of each of notifications.thresholds must be above 0 and at most 1000."
+    error_message = "notifications.thresholds must have a percent above 0 and at most 1000."
   }
   validation {
     condition = length(var.notifications.emails) <= 10 && alltrue([
       for email in var.notifications.emails : can(regex("^[^@ ]+@[^@ ]+[.][^@ ]+$", email))
     ])
-    error_message = "notifications.emails takes at most 10 addresses: with the topic, 11 subscribers are all that AWS allows."
+    error_message = "notifications.emails must be at most 10 addresses: AWS allows 11 subscribers, and one is the topic."
   }
 }
 
@@ -148,7 +148,10 @@ variable "kms_key_arn" {
 }
 
 variable "function_settings" {
-  description = "Settings of every function, as in the module lambda_function: architecture, tracing, log_level, log_retention_days, permissions_boundary_arn."
+  description = <<-EOT
+    Settings of every function, as in the module lambda_function: `architecture`, `tracing`, `log_level`,
+    `log_retention_days` and `permissions_boundary_arn`.
+  EOT
   type = object({
     architecture             = optional(string, "arm64")
     tracing                  = optional(bool, true)
@@ -161,7 +164,7 @@ variable "function_settings" {
 }
 
 variable "alarms" {
-  description = "Alarms of the applier, sent to the SNS topics `topic_arns`."
+  description = "Alarms of the function apply-budget, sent to the SNS topics `topic_arns`."
   type = object({
     enabled    = optional(bool, true)
     topic_arns = optional(list(string), [])

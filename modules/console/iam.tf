@@ -72,7 +72,7 @@ data "aws_iam_policy_document" "execution" {
 
 resource "aws_iam_role" "task" {
   name               = local.name
-  description        = "What the console's pages may do, for whoever uses them"
+  description        = "What the pages of the console may do"
   assume_role_policy = data.aws_iam_policy_document.trust.json
 }
 
@@ -135,7 +135,7 @@ data "aws_iam_policy_document" "task" {
     resources = [for folder in ["json", "raw", "textract"] : "${local.invoices}/${folder}/*"]
   }
 
-  # raw/ by the forms that it signs for browsers; textract/ holds records too large for the table.
+  # Browsers upload to raw/ with forms that the console signs. textract/ holds records that are too large for the table.
   statement {
     sid       = "WriteDocuments"
     actions   = ["s3:PutObject"]

@@ -1,4 +1,4 @@
-# Nobody signs up: an administrator makes people, or a directory is connected to the pool.
+# Nobody can sign up. An administrator adds users, or connects a directory to the pool.
 resource "aws_cognito_user_pool" "this" {
   name                     = local.name
   mfa_configuration        = var.login.multi_factor
@@ -39,7 +39,7 @@ resource "aws_cognito_user_pool_domain" "this" {
   user_pool_id = aws_cognito_user_pool.this.id
 }
 
-# Without a secret, which would lie in the state: the code is bound to its session by PKCE.
+# No client secret, which would be in the Terraform state: PKCE binds the code to its session.
 resource "aws_cognito_user_pool_client" "console" {
   name                                 = local.name
   user_pool_id                         = aws_cognito_user_pool.this.id
@@ -53,7 +53,7 @@ resource "aws_cognito_user_pool_client" "console" {
   prevent_user_existence_errors        = "ENABLED"
   enable_token_revocation              = true
 
-  # A session of the console ends with the id token: roles are looked up again every morning.
+  # A console session ends with its ID token, so that roles are checked again every day.
   id_token_validity      = 10
   access_token_validity  = 1
   refresh_token_validity = 1

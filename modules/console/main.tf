@@ -52,7 +52,7 @@ resource "aws_ecs_task_definition" "this" {
     cpu_architecture        = var.container.architecture
   }
 
-  # The one place that can be written: the login's settings while it runs.
+  # The only writable place. It holds the settings of the login while the container runs.
   volume {
     name = "tmp"
   }

@@ -9,7 +9,7 @@ resource "aws_lb" "this" {
   security_groups            = [aws_security_group.balancer.id]
   drop_invalid_header_fields = true
   enable_deletion_protection = var.deletion_protection
-  # Pages hold a WebSocket open; without anything to say it is pinged every 20 s.
+  # Pages keep a WebSocket open, with a ping every 20 s.
   idle_timeout = 120
 }
 
@@ -22,7 +22,7 @@ resource "aws_lb_target_group" "this" {
   target_type          = "ip"
   deregistration_delay = 60
 
-  # A session lives in the container that it began on.
+  # A session stays with its container.
   stickiness {
     type            = "lb_cookie"
     cookie_duration = 86400

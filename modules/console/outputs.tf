@@ -14,7 +14,7 @@ output "zone_id" {
 }
 
 output "user_pool_id" {
-  description = "The Cognito user pool: make people there, and put them into groups."
+  description = "The Cognito user pool. Add users to it, and put them into groups."
   value       = aws_cognito_user_pool.this.id
 }
 

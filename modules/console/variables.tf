@@ -16,25 +16,25 @@ variable "region" {
 }
 
 variable "name_prefix" {
-  description = "Starts every name, as in the modules of the flows: the console finds their functions and tables by it."
+  description = "First part of every name, the same as in the modules of the flows: the console finds their functions and tables by it."
   type        = string
   default     = "finops"
   nullable    = false
 
   validation {
     condition     = can(regex("^[a-z][a-z0-9-]{0,19}$", var.name_prefix))
-    error_message = "name_prefix takes 1 to 20 lower-case letters, digits and hyphens, a letter first."
+    error_message = "name_prefix must be 1 to 20 lower-case letters, digits and hyphens, and start with a letter."
   }
 }
 
 variable "environment" {
-  description = "What the deployment is called on the pages, such as `prod`. Not `local`: there anybody may say who they are."
+  description = "Name of the deployment on the pages, such as `prod`. It cannot be `local`, where people choose their own user name and role."
   type        = string
   nullable    = false
 
   validation {
     condition     = can(regex("^[a-z][a-z0-9-]{0,19}$", var.environment)) && var.environment != "local"
-    error_message = "environment takes 1 to 20 lower-case letters, digits and hyphens, and is not `local`."
+    error_message = "environment must be 1 to 20 lower-case letters, digits and hyphens, and not `local`."
   }
 }
 
@@ -86,9 +86,9 @@ variable "login" {
 
 variable "network" {
   description = <<-EOT
-    The VPC, two or more public subnets for the load balancer, private ones for the container (with a way to AWS's APIs:
-    a NAT gateway or endpoints), and from where browsers may come (`ingress_cidrs`). With `internal` the load balancer
-    has private addresses only, and `public_subnet_ids` may be private.
+    The VPC, at least two public subnets for the load balancer, private subnets for the container (with access to
+    the AWS APIs through a NAT gateway or endpoints), and the networks that browsers connect from (`ingress_cidrs`).
+    With `internal`, the load balancer has private addresses only, and `public_subnet_ids` may be private.
   EOT
   type = object({
     vpc_id             = string
@@ -101,7 +101,7 @@ variable "network" {
 
   validation {
     condition     = length(var.network.public_subnet_ids) >= 2 && length(var.network.private_subnet_ids) >= 1
-    error_message = "network needs two public subnets or more, and a private one."
+    error_message = "network needs at least two public subnets and one private subnet."
   }
   validation {
     condition     = alltrue([for cidr in var.network.ingress_cidrs : can(cidrhost(cidr, 0))])
@@ -111,8 +111,8 @@ variable "network" {
 
 variable "flows" {
   description = <<-EOT
-    What the pages work on, as the modules of the flows name it: buckets, the database, and optionally the audit trail
-    with its signing key and the reports. `kms_key_arns` are the keys that any of it is encrypted with.
+    What the pages work with, from the outputs of the flows' modules: buckets, the database, and optionally the
+    reports and the audit trail with its signing key. `kms_key_arns` are all keys that encrypt any of these.
   EOT
   type = object({
     invoices_bucket       = string
@@ -128,7 +128,7 @@ variable "flows" {
 }
 
 variable "container" {
-  description = "The container: CPU units, MiB of memory, its processor (`ARM64` or `X86_64`), and how many run. Sessions stay with the one that they began on."
+  description = "The container: CPU units, memory in MiB, processor (`ARM64` or `X86_64`), and number of containers. A session stays with its container."
   type = object({
     cpu           = optional(number, 512)
     memory        = optional(number, 2048)
@@ -140,19 +140,19 @@ variable "container" {
 
   validation {
     condition     = contains(["ARM64", "X86_64"], var.container.architecture)
-    error_message = "container.architecture is ARM64 or X86_64."
+    error_message = "container.architecture must be ARM64 or X86_64."
   }
 }
 
 variable "own_invoices" {
-  description = "Whether an approver may approve an invoice that they submitted."
+  description = "Whether approvers may approve invoices that they submitted themselves."
   type        = bool
   default     = false
   nullable    = false
 }
 
 variable "deletion_protection" {
-  description = "Whether load balancer and user pool refuse to be destroyed."
+  description = "Whether the load balancer and the user pool are protected against deletion."
   type        = bool
   default     = true
   nullable    = false

@@ -1,4 +1,4 @@
-# What each function may do; lambda_function adds logs, traces, its failure queue and the key.
+# What each function may do. lambda_function adds logs, traces, its failure queue and the key.
 data "aws_iam_policy_document" "use_table" {
   source_policy_documents = [data.aws_iam_policy_document.record_audit_entries.json]
 
@@ -8,7 +8,7 @@ data "aws_iam_policy_document" "use_table" {
     resources = [local.table_arn]
   }
 
-  # Records too large for the table.
+  # Records that are too large for the table.
   statement {
     sid       = "KeepRecords"
     actions   = ["s3:GetObject", "s3:PutObject"]
@@ -93,7 +93,7 @@ data "aws_iam_policy_document" "finish_extraction" {
   #checkov:skip=CKV_AWS_111:Textract has no resources to name
   source_policy_documents = [data.aws_iam_policy_document.use_table.json]
 
-  # To compare with what the text layer reads.
+  # For the comparison with the text layer.
   dynamic "statement" {
     for_each = var.extraction.shadow ? ["shadow"] : []
     content {
@@ -141,7 +141,7 @@ data "aws_iam_policy_document" "validate_invoice" {
     resources = ["${local.bucket_arn}/${local.rules_key}"]
   }
 
-  # Further invoices of the same document go their own way.
+  # Each further invoice of a document gets a workflow of its own.
   statement {
     sid       = "StartWorkflow"
     actions   = ["states:StartExecution"]
@@ -188,7 +188,7 @@ data "aws_iam_policy_document" "notify_invoice" {
     content {
       sid     = "MailCustomers"
       actions = ["ses:SendEmail"]
-      # SES may know the address, or its whole domain.
+      # SES may have verified the address, or its whole domain.
       resources = [
         for identity in [statement.value, split("@", statement.value)[1]] :
         "arn:aws:ses:${var.region}:${var.account_id}:identity/${identity}"

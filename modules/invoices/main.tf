@@ -1,5 +1,5 @@
-# ARNs are built from names: policies are then known at plan, and nothing waits for a queue, which takes
-# the provider 25 seconds.
+# ARNs are built from names. So policies are known at plan, and nothing waits for a queue, which the provider needs
+# 25 seconds to create.
 locals {
   bucket_name = coalesce(var.bucket.name, "${var.name_prefix}-invoices-${var.account_id}-${var.region}")
   bucket_arn  = "arn:aws:s3:::${local.bucket_name}"
@@ -40,25 +40,25 @@ locals {
   # The functions that share everything but their handler, policy, environment and limits.
   functions = {
     receive-invoices = {
-      description = "Takes dropped invoices in, and starts a workflow for each"
+      description = "Receives new invoices, and starts a workflow for each"
       handler     = "receive_invoices"
       layers      = ["core", "invoices"]
       timeout     = 60
     }
     extract-invoice = {
-      description = "Has a document read by Amazon Textract"
+      description = "Sends a document to Amazon Textract"
       handler     = "extract_invoice"
       layers      = ["core", "invoices", "documents"]
       timeout     = 300
     }
     finish-extraction = {
-      description = "Collects what Amazon Textract read of a long document"
+      description = "Collects the results of Amazon Textract for a long document"
       handler     = "finish_extraction"
       layers      = ["core", "invoices", "documents"]
       timeout     = local.collecting_seconds
     }
     validate-invoice = {
-      description = "Makes an invoice of what was read, and checks it"
+      description = "Builds an invoice from the extracted fields, and checks it"
       handler     = "validate_invoice"
       layers      = ["core", "invoices"]
       timeout     = 120
@@ -70,13 +70,13 @@ locals {
       timeout     = 60
     }
     process-invoice = {
-      description = "Numbers an invoice, unless it is there already"
+      description = "Gives an invoice its number, unless it is a duplicate"
       handler     = "process_invoice"
       layers      = ["core", "invoices"]
       timeout     = 60
     }
     notify-invoice = {
-      description = "Says what became of an invoice"
+      description = "Announces the result of an invoice"
       handler     = "notify_invoice"
       layers      = ["core", "invoices"]
       timeout     = 60
@@ -156,7 +156,7 @@ module "function" {
   }
 }
 
-# Invoices by id, beside the claims that make each unique and the last number of each year.
+# Invoices by ID, the records that make each invoice unique, and the last number of each year.
 resource "aws_dynamodb_table" "invoices" {
   #checkov:skip=CKV_AWS_119:a customer managed key is a setting
   #checkov:skip=CKV2_AWS_16:on demand, which scales by itself
@@ -197,7 +197,7 @@ resource "aws_dynamodb_table" "invoices" {
   }
 }
 
-# The environment's own checks, read at a function's start.
+# The deployment's own checks. A function reads them when it starts.
 resource "aws_s3_object" "rules" {
   bucket       = module.bucket.ready_bucket_name
   key          = local.rules_key

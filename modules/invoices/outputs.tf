@@ -29,12 +29,12 @@ output "function_names" {
 }
 
 output "failure_queue_urls" {
-  description = "URLs of the queues that hold what each function could not do."
+  description = "URLs of the failure queue of each function."
   value       = { for name, function in module.function : replace(name, "-", "_") => function.failure_queue_url }
 }
 
 output "policy_json" {
-  description = "The whole policy of each function's role, of the workflow's, and of the one that Textract assumes."
+  description = "The whole policies of the roles of each function, of the workflow and of Textract."
   value = merge(
     { for name, function in module.function : replace(name, "-", "_") => function.policy_json },
     { workflow = aws_iam_role_policy.workflow.policy, completion = aws_iam_role_policy.completion.policy },

@@ -1,4 +1,4 @@
-# What waits for a function: dropped files, and Textract's completions of long documents.
+# Queues of new files, and of Textract's completions of long documents.
 locals {
   collecting_seconds = 300
 

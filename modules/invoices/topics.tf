@@ -1,4 +1,4 @@
-# What became of invoices, for people and programs to subscribe to; and, for the flow itself, Textract's completions.
+# Topics with the results of invoices, for people and programs, and a topic of Textract's completions for the flow itself.
 resource "aws_sns_topic" "this" {
   #checkov:skip=CKV_AWS_26:a customer managed key is a setting; AWS's own key for SNS would lock Textract out
   for_each = local.topics
@@ -20,7 +20,7 @@ locals {
 
 resource "aws_iam_role" "completion" {
   name                 = local.completion_role_name
-  description          = "Lets Textract say that a document is read"
+  description          = "Lets Textract publish that a document is read"
   assume_role_policy   = data.aws_iam_policy_document.completion_trust.json
   permissions_boundary = var.function_settings.permissions_boundary_arn
 }

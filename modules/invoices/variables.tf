@@ -16,19 +16,19 @@ variable "region" {
 }
 
 variable "name_prefix" {
-  description = "Starts every name."
+  description = "First part of every name."
   type        = string
   default     = "finops"
   nullable    = false
 
   validation {
     condition     = can(regex("^[a-z][a-z0-9-]{0,19}$", var.name_prefix))
-    error_message = "name_prefix takes 1 to 20 lower-case letters, digits and hyphens, a letter first."
+    error_message = "name_prefix must be 1 to 20 lower-case letters, digits and hyphens, and start with a letter."
   }
 }
 
 variable "packages" {
-  description = "Code zip and layers from scripts/build_lambdas.py (packages.json): each is a file (`path`, as seen from the root module) or an object in S3 (`s3_bucket`, `s3_key` and, with versioning, `s3_object_version`)."
+  description = "The code and its layers, from `packages.json` of scripts/build_lambdas.py. Paths are relative to the root module."
   type = object({
     code   = object({ sha256_base64 = string, path = optional(string), s3_bucket = optional(string), s3_key = optional(string), s3_object_version = optional(string) })
     layers = map(object({ sha256_base64 = string, path = optional(string), s3_bucket = optional(string), s3_key = optional(string), s3_object_version = optional(string) }))
@@ -43,9 +43,9 @@ variable "packages" {
 
 variable "bucket" {
   description = <<-EOT
-    The bucket: its `name` (made of prefix, account and region when null), days that replaced versions are kept
-    (`noncurrent_days`), whether destroying takes its objects along, and from which web pages (`upload_origins`, such
-    as `https://finops.example.com`) browsers may upload.
+    The bucket: its `name` (by default made of prefix, account and region), how many days it keeps replaced versions
+    (`noncurrent_days`), whether destroying the module deletes its objects (`force_destroy`), and the web pages from
+    which browsers may upload (`upload_origins`, such as `https://finops.example.com`).
   EOT
   type = object({
     name            = optional(string)
@@ -58,7 +58,7 @@ variable "bucket" {
 
   validation {
     condition     = var.bucket.name == null || can(regex("^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", var.bucket.name))
-    error_message = "bucket.name takes 3 to 63 lower-case letters, digits, dots and hyphens."
+    error_message = "bucket.name must be 3 to 63 lower-case letters, digits, dots and hyphens."
   }
   validation {
     condition     = var.bucket.noncurrent_days >= 1
@@ -66,19 +66,19 @@ variable "bucket" {
   }
   validation {
     condition     = alltrue([for origin in var.bucket.upload_origins : can(regex("^https?://[^/]+$", origin))])
-    error_message = "bucket.upload_origins are origins such as https://finops.example.com, without a path."
+    error_message = "bucket.upload_origins must be origins such as https://finops.example.com, without a path."
   }
 }
 
 variable "table" {
-  description = "The table of invoices: whether it is protected against deletion."
+  description = "Whether the table of invoices is protected against deletion."
   type        = object({ deletion_protection = optional(bool, true) })
   default     = {}
   nullable    = false
 }
 
 variable "intake" {
-  description = "How dropped files are taken in: by at most `maximum_concurrency` functions at once, `maximum_tries` times before a file's event is given up."
+  description = "How new files are received: at most `maximum_concurrency` functions run at once, and each file's event is tried `maximum_tries` times."
   type = object({
     maximum_concurrency = optional(number, 10)
     maximum_tries       = optional(number, 5)
@@ -88,7 +88,7 @@ variable "intake" {
 
   validation {
     condition     = var.intake.maximum_concurrency >= 2 && var.intake.maximum_concurrency <= 100
-    error_message = "intake.maximum_concurrency must be from 2 (SQS's own least) to 100."
+    error_message = "intake.maximum_concurrency must be from 2 (the minimum of SQS) to 100."
   }
   validation {
     condition     = var.intake.maximum_tries >= 3 && var.intake.maximum_tries <= 20
@@ -98,10 +98,11 @@ variable "intake" {
 
 variable "extraction" {
   description = <<-EOT
-    How documents are read. `engine` is `textract`, or `text-layer`: then the text in a PDF of a vendor on `trusted_vendors`
-    is read without Textract where number, date, total and currency are found and subtotal and tax make the total.
-    `shadow` compares both for each document that Textract reads. `price_per_page` is in USD, `memory_mb` is of each function,
-    `timeout_seconds` is how long a document of many pages may take before it is asked for again.
+    How documents are read. With `engine` `textract`, Amazon Textract reads them all. With `text-layer`, PDFs of the
+    vendors in `trusted_vendors` are read from their own text, without Textract, if number, date, total and currency
+    are found and subtotal plus tax equals the total. `shadow` compares both for each document that Textract reads.
+    `price_per_page` is Textract's price in USD. `memory_mb` applies to each function. `timeout_seconds` is how long
+    a document with many pages may take before it is requested again.
   EOT
   type = object({
     engine          = optional(string, "textract")
@@ -134,10 +135,11 @@ variable "extraction" {
 
 variable "validation" {
   description = <<-EOT
-    What is asked of invoices. `confidence` is the percent with which a field must have been read, by field (vendor,
-    invoice_number, invoice_date, due_date, currency, subtotal, tax, total, …), `default` for the others; `tolerance` is how
-    much sums may differ, in minor units (cents); `refuse_past_due` refuses what else is flagged; `json_currency` is the
-    currency of JSON invoices that name none. `rules` are your own: where an `expression` is true, the invoice has the issue.
+    How invoices are checked. `confidence` is the least confidence in percent, by field (vendor, invoice_number,
+    invoice_date, due_date, currency, subtotal, tax, total, …), with `default` for all others. `tolerance` is how
+    much sums may differ, in minor units (cents). `refuse_past_due` rejects invoices that are past due; otherwise
+    they are flagged. `json_currency` is the currency of JSON invoices without one. `rules` are your own: an invoice
+    for which the `expression` is true has the issue.
   EOT
   type = object({
     confidence      = optional(map(number), { default = 80 })
@@ -157,7 +159,7 @@ variable "validation" {
 
   validation {
     condition     = alltrue([for percent in var.validation.confidence : percent >= 0 && percent <= 100])
-    error_message = "validation.confidence takes percents, from 0 to 100."
+    error_message = "validation.confidence must be percentages from 0 to 100."
   }
   validation {
     condition     = var.validation.tolerance >= 0
@@ -169,16 +171,19 @@ variable "validation" {
   }
   validation {
     condition     = alltrue([for rule in var.validation.rules : contains(["FLAG", "REVIEW", "ERROR"], rule.severity)])
-    error_message = "A rule's severity must be FLAG, REVIEW or ERROR."
+    error_message = "validation.rules must have the severity FLAG, REVIEW or ERROR."
   }
   validation {
     condition     = length(distinct(var.validation.rules[*].name)) == length(var.validation.rules)
-    error_message = "Rules must have names of their own."
+    error_message = "validation.rules must have different names."
   }
 }
 
 variable "review" {
-  description = "How long an invoice waits for a person: after `days` (a fraction is a part of a day) a reminder goes out, at most `maximum_escalations` times, then it is given up as VALIDATION_FAILED."
+  description = <<-EOT
+    How long an invoice waits for review. After `days` (fractions allowed) a reminder is sent, at most
+    `maximum_escalations` times. Then the invoice ends as VALIDATION_FAILED.
+  EOT
   type = object({
     days                = optional(number, 3)
     maximum_escalations = optional(number, 4)
@@ -192,12 +197,15 @@ variable "review" {
   }
   validation {
     condition     = var.review.maximum_escalations >= 0 && var.review.maximum_escalations * var.review.days <= 300
-    error_message = "review.maximum_escalations times review.days must stay below 300 days: an execution lives for a year."
+    error_message = "review.maximum_escalations times review.days must be at most 300 days: a workflow ends after a year."
   }
 }
 
 variable "mail_sender" {
-  description = "Address from which the customer named in an invoice is told by SES that it is processed; nobody is when null. SES must have verified it."
+  description = <<-EOT
+    Address from which SES tells the customer named in an invoice that it has been processed. SES must have verified
+    it. No mail is sent when null.
+  EOT
   type        = string
   default     = null
 
@@ -208,19 +216,28 @@ variable "mail_sender" {
 }
 
 variable "audit" {
-  description = "Queue of the audit trail that the flow records in what it did: the outputs `queue_url` and `queue_arn` of the module audit. Nothing is recorded when null."
+  description = <<-EOT
+    Queue of the audit trail, which records what the flow does: the outputs `queue_url` and `queue_arn` of the
+    module audit. Nothing is recorded when null.
+  EOT
   type        = object({ queue_url = string, queue_arn = string })
   default     = null
 }
 
 variable "kms_key_arn" {
-  description = "Customer managed key for bucket, table, queues, topics, logs and environments; AWS's own keys when null. Its policy must admit logs, s3 and sns, which write into encrypted queues."
+  description = <<-EOT
+    Customer managed key for bucket, table, queues, topics, logs and environment variables. AWS's own keys are used
+    when null. The key's policy must allow CloudWatch Logs, and S3 and SNS, which send messages to encrypted queues.
+  EOT
   type        = string
   default     = null
 }
 
 variable "function_settings" {
-  description = "Settings of every function, as in the module lambda_function: architecture, tracing, log_level, log_retention_days, permissions_boundary_arn."
+  description = <<-EOT
+    Settings of every function, as in the module lambda_function: `architecture`, `tracing`, `log_level`,
+    `log_retention_days` and `permissions_boundary_arn`.
+  EOT
   type = object({
     architecture             = optional(string, "arm64")
     tracing                  = optional(bool, true)
@@ -233,7 +250,7 @@ variable "function_settings" {
 }
 
 variable "alarms" {
-  description = "Alarms, sent to the SNS topics `topic_arns`; `maximum_delay_seconds` is how long a message may wait before it alarms."
+  description = "Alarms, sent to the SNS topics `topic_arns`. One starts when a message waits longer than `maximum_delay_seconds`."
   type = object({
     enabled               = optional(bool, true)
     topic_arns            = optional(list(string), [])

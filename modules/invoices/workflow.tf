@@ -1,6 +1,6 @@
 locals {
-  # What may succeed when it is tried again: a function says TransientFailure of throttles and the like, and
-  # Step Functions says the last three of one that died.
+  # Errors that a retry may solve. A function raises TransientFailure, for instance when it is throttled. The last three are
+  # the errors of Step Functions when a function crashes.
   transient_errors = [
     "Lambda.AWSLambdaException", "Lambda.SdkClientException", "Lambda.ServiceException",
     "Lambda.TooManyRequestsException", "TransientFailure",
@@ -44,7 +44,7 @@ resource "aws_sfn_state_machine" "this" {
     functions = { for name, function in module.function : replace(name, "-", "_") => function.function_arn }
     catch     = local.catch
     retry     = jsonencode([merge({ ErrorEquals = local.transient_errors }, local.retry)])
-    # Many documents at once wait for their turn: Textract takes a few a second.
+    # Documents wait for each other: Textract takes only a few a second.
     extraction_retry   = jsonencode([merge({ ErrorEquals = concat(local.transient_errors, ["States.Timeout"]) }, local.retry, { MaxAttempts = 30 })])
     extraction_seconds = var.extraction.timeout_seconds
     review_seconds     = floor(var.review.days * 86400)

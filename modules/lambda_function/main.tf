@@ -1,5 +1,5 @@
-# ARNs are built from names: policies are then known at plan, where tests read them whole, and
-# nothing waits for the failure queue, which takes the provider 25 seconds.
+# ARNs are built from names. So tests can read whole policies at plan, and nothing waits for the failure queue, which the
+# provider needs 25 seconds to create.
 locals {
   log_group_name     = "/aws/lambda/${var.function.name}"
   failure_queue_name = "${var.function.name}-failures"
@@ -57,7 +57,7 @@ resource "aws_lambda_function" "this" {
     mode = var.settings.tracing ? "Active" : "PassThrough"
   }
 
-  # The first event may come with the function, and the last one while it is being destroyed.
+  # The function may get events as soon as it exists, and until it is gone.
   depends_on = [aws_iam_role_policy.this]
 }
 
@@ -81,7 +81,7 @@ resource "aws_lambda_function_event_invoke_config" "this" {
   }
 }
 
-# Whatever the function could not do, kept as long as SQS keeps anything (14 days).
+# Events that the function could not process, kept for 14 days, the maximum of SQS.
 resource "aws_sqs_queue" "failures" {
   name                      = local.failure_queue_name
   message_retention_seconds = 1209600

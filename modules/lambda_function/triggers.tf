@@ -1,5 +1,5 @@
 locals {
-  # Rules of the default bus have no bus in their ARN.
+  # The ARN of a rule on the default bus does not name the bus.
   event_bus_name = try(var.event_rule.bus_name, "default")
   event_rule_path = join("/", concat(
     local.event_bus_name == "default" ? [] : [local.event_bus_name],

@@ -17,9 +17,8 @@ variable "region" {
 
 variable "function" {
   description = <<-EOT
-    The function: its `name`, `handler` (module.function) and limits.
-    `memory_mb` and `ephemeral_storage_mb` (of `/tmp`) are in MB, `timeout_seconds` in seconds;
-    `reserved_concurrency` -1 means unreserved.
+    The function: its `name`, `handler` (module.function) and limits. `memory_mb` and `ephemeral_storage_mb` (of
+    `/tmp`) are in MB, `timeout_seconds` in seconds. `reserved_concurrency` -1 means unreserved.
   EOT
   type = object({
     name                 = string
@@ -35,11 +34,11 @@ variable "function" {
 
   validation {
     condition     = can(regex("^[A-Za-z0-9_-]{1,55}$", var.function.name))
-    error_message = "function.name takes 1 to 55 letters, digits, hyphens and underscores: \"-schedule\" is appended to it, and a role's name ends at 64."
+    error_message = "function.name must be 1 to 55 letters, digits, hyphens and underscores: with \"-schedule\" appended it names a role, and role names have at most 64 characters."
   }
   validation {
     condition     = can(regex("^[A-Za-z0-9_.]+\\.[A-Za-z0-9_]+$", var.function.handler))
-    error_message = "function.handler must read module.function."
+    error_message = "function.handler must be module.function."
   }
   validation {
     condition     = var.function.memory_mb >= 128 && var.function.memory_mb <= 10240
@@ -59,7 +58,7 @@ variable "function" {
   }
 }
 
-# Apart from `function`: these come from other resources, and whatever needs only the name would wait for them.
+# Not part of `function`: these come from other resources, and everything that needs only the name would wait for them.
 variable "package" {
   description = <<-EOT
     Zip with the code, and its hash by which a change is detected: a file (`path`, as seen from the root module) or an object
@@ -82,14 +81,14 @@ variable "package" {
 }
 
 variable "layer_arns" {
-  description = "ARNs of the layers' versions, at most 5."
+  description = "ARNs of layer versions, at most 5."
   type        = list(string)
   default     = []
   nullable    = false
 
   validation {
     condition     = length(var.layer_arns) <= 5
-    error_message = "Lambda takes at most 5 layers."
+    error_message = "layer_arns must be at most 5, the limit of Lambda."
   }
 }
 
@@ -108,7 +107,7 @@ variable "policy_json" {
 
 variable "settings" {
   description = <<-EOT
-    What the functions of one deployment share: `architecture` of the packages, `tracing` by X-Ray,
+    Settings that the functions of one deployment share: `architecture` of the packages, X-Ray `tracing`,
     `log_level`, `log_retention_days`, and a `permissions_boundary_arn` for the roles.
   EOT
   type = object({
@@ -145,7 +144,10 @@ variable "kms_key_arn" {
 }
 
 variable "async_invocation" {
-  description = "How long an asynchronous event is retried before it goes to the failure queue: `maximum_retries` (0 to 2) and `maximum_age_seconds` (60 to 21600)."
+  description = <<-EOT
+    How long an asynchronous event is retried before it goes to the failure queue: `maximum_retries` (0 to 2) and
+    `maximum_age_seconds` (60 to 21600).
+  EOT
   type = object({
     maximum_retries     = optional(number, 2)
     maximum_age_seconds = optional(number, 3600)
@@ -164,7 +166,10 @@ variable "async_invocation" {
 }
 
 variable "event_rule" {
-  description = "EventBridge rule that invokes the function: `pattern_json` of the events on the bus `bus_name`. Undelivered events go to the failure queue."
+  description = <<-EOT
+    EventBridge rule that invokes the function: the events on the bus `bus_name` that match `pattern_json`.
+    Undelivered events go to the failure queue.
+  EOT
   type = object({
     pattern_json = string
     bus_name     = optional(string, "default")
@@ -182,12 +187,12 @@ variable "schedule" {
 
   validation {
     condition     = var.schedule == null || can(regex("^(rate|cron)\\(.+\\)$", var.schedule.expression))
-    error_message = "schedule.expression must read rate(…) or cron(…)."
+    error_message = "schedule.expression must be rate(…) or cron(…)."
   }
 }
 
 variable "alarms" {
-  description = "Alarms on errors, throttles, duration (`duration_percent` of the timeout) and dead letters, sent to `topic_arns`."
+  description = "Alarms on errors, throttles, duration (`duration_percent` of the timeout) and messages in the failure queue, sent to `topic_arns`."
   type = object({
     enabled          = optional(bool, true)
     topic_arns       = optional(list(string), [])

@@ -2,7 +2,7 @@ locals {
   tables_arn       = "arn:aws:dynamodb:${var.region}:${var.account_id}:table"
   written_prefixes = ["cache", "provisional", "reports"]
 
-  # Of each URI: the bucket, and the folder in it that the exports are in.
+  # The bucket and the folder of each URI.
   exports = [
     for parts in [for uri in var.costs.exports_uris : split("/", trimsuffix(trimprefix(uri, "s3://"), "/"))] : {
       bucket_arn = "arn:aws:s3:::${parts[0]}"
@@ -11,7 +11,7 @@ locals {
   ]
 }
 
-# What the function may do; lambda_function adds logs, traces, its failure queue and the key.
+# What the function may do. lambda_function adds logs, traces, its failure queue and the key.
 data "aws_iam_policy_document" "reconcile_month" {
   #checkov:skip=CKV_AWS_356:Invoicing and the listing of an organization have no resources to name, Cost Explorer's queries neither
   #checkov:skip=CKV_AWS_111:Cost Explorer and Invoicing are read only, and have no resources to name
@@ -52,7 +52,7 @@ data "aws_iam_policy_document" "reconcile_month" {
     resources = [for prefix in local.written_prefixes : "${local.bucket_arn}/${prefix}/*"]
   }
 
-  # Of the whole bucket: who may not list it is told AccessDenied of what is not there, such as an answer not cached yet.
+  # The whole bucket: without this permission S3 answers AccessDenied for a missing object, such as an answer that is not cached yet.
   statement {
     sid       = "ListReports"
     actions   = ["s3:ListBucket"]
@@ -130,7 +130,7 @@ data "aws_iam_policy_document" "reconcile_month" {
     content {
       sid     = "MailReports"
       actions = ["ses:SendEmail"]
-      # SES may know the address, or its whole domain.
+      # SES may have verified the address, or its whole domain.
       resources = [
         for identity in [statement.value, split("@", statement.value)[1]] :
         "arn:aws:ses:${var.region}:${var.account_id}:identity/${identity}"

@@ -1,5 +1,5 @@
-# ARNs are built from names: policies are then known at plan, and nothing waits for a queue, which takes
-# the provider 25 seconds.
+# ARNs are built from names. So policies are known at plan, and nothing waits for a queue, which the provider needs
+# 25 seconds to create.
 locals {
   bucket_name = coalesce(var.bucket.name, "${var.name_prefix}-reconciliation-${var.account_id}-${var.region}")
   bucket_arn  = "arn:aws:s3:::${local.bucket_name}"
@@ -45,7 +45,7 @@ locals {
   })
 
   layers = ["core", "reports", "duckdb"]
-  # Too big for an upload: Lambda fetches them from the bucket.
+  # Too large to upload: Lambda reads them from the bucket.
   layers_in_bucket = { for name in local.layers : name => var.packages.layers[name] if var.packages.layers[name].upload == "s3" }
 }
 
@@ -95,7 +95,7 @@ resource "aws_s3_object" "layer" {
   kms_key_id  = var.kms_key_arn
 }
 
-# Accounts, rules and budgets, read at each run.
+# Accounts, rules and budgets. Each run reads them.
 resource "aws_s3_object" "configuration" {
   bucket       = module.bucket.ready_bucket_name
   key          = local.configuration_key
@@ -104,7 +104,7 @@ resource "aws_s3_object" "configuration" {
   kms_key_id   = var.kms_key_arn
 }
 
-# Subscribe to it whoever should hear of reports; mail and chat are settings of the function.
+# Subscribe here to be told of reports. Mail and chat are settings of the function.
 resource "aws_sns_topic" "reports" {
   #checkov:skip=CKV_AWS_26:a customer managed key is a setting
   name              = local.topic_name

@@ -4,22 +4,22 @@ output "bucket_name" {
 }
 
 output "topic_arn" {
-  description = "ARN of the topic to subscribe to, which tells of each report."
+  description = "ARN of the topic that announces each report. Subscribe to it."
   value       = aws_sns_topic.reports.arn
 }
 
 output "function_name" {
-  description = "Name of the function; invoke it with {\"month\": \"2026-10\"} for a month of your choice."
+  description = "Name of the function. Invoke it with {\"month\": \"2026-10\"} for a month of your choice."
   value       = module.reconcile_month.function_name
 }
 
 output "failure_queue_url" {
-  description = "URL of the queue that holds the runs that failed."
+  description = "URL of the failure queue."
   value       = module.reconcile_month.failure_queue_url
 }
 
 output "hub" {
-  description = "What the module reconciliation_payer is given as `hub` in each payer account."
+  description = "The variable `hub` of the module reconciliation_payer in each payer account."
   value       = { role_arn = module.reconcile_month.role_arn, external_id = var.payers.external_id }
 }
 
@@ -39,6 +39,6 @@ output "policy_json" {
 }
 
 output "environment" {
-  description = "What the function is told beside what lambda_function tells it; the command line takes it for its own settings."
+  description = "Environment variables of the function. The command line uses them as its own settings."
   value       = local.environment
 }

@@ -16,19 +16,22 @@ variable "region" {
 }
 
 variable "name_prefix" {
-  description = "Starts every name. Management and payers must agree on it, since roles are named in each other's policies."
+  description = "First part of every name. The management account and the payers must use the same one, because their policies name each other's roles."
   type        = string
   default     = "finops"
   nullable    = false
 
   validation {
     condition     = can(regex("^[a-z][a-z0-9-]{0,19}$", var.name_prefix))
-    error_message = "name_prefix takes 1 to 20 lower-case letters, digits and hyphens, a letter first."
+    error_message = "name_prefix must be 1 to 20 lower-case letters, digits and hyphens, and start with a letter."
   }
 }
 
 variable "packages" {
-  description = "Code zip and layers from scripts/build_lambdas.py (packages.json): each is a file (`path`, as seen from the root module) or an object in S3 (`s3_bucket`, `s3_key` and, with versioning, `s3_object_version`). Layers whose `upload` is `s3` go through the bucket."
+  description = <<-EOT
+    The code and its layers, from `packages.json` of scripts/build_lambdas.py. Paths are relative to the root
+    module. Layers whose `upload` is `s3` go through the bucket.
+  EOT
   type = object({
     code   = object({ sha256_base64 = string, path = optional(string), s3_bucket = optional(string), s3_key = optional(string), s3_object_version = optional(string) })
     layers = map(object({ sha256_base64 = string, path = optional(string), s3_bucket = optional(string), s3_key = optional(string), s3_object_version = optional(string), upload = optional(string, "direct") }))
@@ -43,8 +46,8 @@ variable "packages" {
 
 variable "configuration" {
   description = <<-EOT
-    Which account belongs to which business unit, what is shared, and budgets: YAML, such as `file("reconciliation.yaml")`.
-    Where it has `organization_tags`, the function may list the organization's accounts.
+    Business units of the accounts, shared costs and budgets, as YAML, such as `file("reconciliation.yaml")`. With
+    `organization_tags` in it, the function may list the organization's accounts.
   EOT
   type        = string
   nullable    = false
@@ -94,9 +97,9 @@ variable "payers" {
 
 variable "costs" {
   description = <<-EOT
-    Where costs come from. `source` is `ce` (Cost Explorer of the payers), `focus` (FOCUS or CUR exports under `exports_uris`,
-    each `s3://bucket/prefix`), or `ledger` (the billing flow's, in `flows.database`). `calls_per_second` is how often Cost Explorer
-    is asked, all payers together.
+    Where costs come from. `source` is `ce` (Cost Explorer of the payers), `focus` (FOCUS or CUR exports under
+    `exports_uris`, each `s3://bucket/prefix`) or `ledger` (rows of the billing flow in `flows.database`).
+    `calls_per_second` limits the calls to Cost Explorer, all payers together.
   EOT
   type = object({
     source           = optional(string, "ce")
@@ -112,7 +115,7 @@ variable "costs" {
   }
   validation {
     condition     = alltrue([for uri in var.costs.exports_uris : can(regex("^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[^,*?$]*)?$", uri))])
-    error_message = "costs.exports_uris must read s3://bucket/prefix."
+    error_message = "costs.exports_uris must be s3://bucket/prefix."
   }
   validation {
     condition     = var.costs.source != "focus" || length(var.costs.exports_uris) > 0
@@ -147,15 +150,16 @@ variable "rates" {
   }
   validation {
     condition     = alltrue([for code, rate in var.rates.static : can(regex("^[A-Z]{3}$", code)) && try(tonumber(rate) > 0, false)])
-    error_message = "rates.static takes ISO 4217 codes and rates above 0."
+    error_message = "rates.static must hold ISO 4217 codes and rates above 0."
   }
 }
 
 variable "reporting" {
   description = <<-EOT
-    How months are reported. Each run of `schedule_expression` (UTC) reports the open month; the one before is looked at again
-    until `watch_until_day`, and is closed from `close_day` on: what changes then becomes a new revision. `formats` are of html,
-    csv, json and xlsx. Links in messages work for `link_seconds`, at most as long as the function's own credentials.
+    How months are reported. Each run of `schedule_expression` (UTC) reports the open month. Until `watch_until_day`
+    it also checks the month before, which it closes from `close_day` on; later changes become new revisions.
+    `formats` are any of html, csv, json and xlsx. Links in messages work for `link_seconds`, but never longer than
+    the function's credentials.
   EOT
   type = object({
     schedule_expression  = optional(string, "cron(0 6 * * ? *)")
@@ -171,17 +175,17 @@ variable "reporting" {
 
   validation {
     condition     = 2 <= var.reporting.close_day && var.reporting.close_day <= var.reporting.watch_until_day && var.reporting.watch_until_day <= 28
-    error_message = "reporting.close_day must be from 2 on, and not after watch_until_day, which is at most 28."
+    error_message = "reporting.close_day must be at least 2, and reporting.watch_until_day from close_day to 28."
   }
   validation {
     condition = length(var.reporting.formats) > 0 && length(distinct(var.reporting.formats)) == length(var.reporting.formats) && alltrue([
       for format in var.reporting.formats : contains(["html", "csv", "json", "xlsx"], format)
     ])
-    error_message = "reporting.formats must be of html, csv, json and xlsx, each once."
+    error_message = "reporting.formats must be one or more of html, csv, json and xlsx, each once."
   }
   validation {
     condition     = var.reporting.link_seconds >= 60 && var.reporting.link_seconds <= 43200
-    error_message = "reporting.link_seconds must be from 60 to 43200: longer than 12 hours no credentials of a function last."
+    error_message = "reporting.link_seconds must be from 60 to 43200: a function's credentials last at most 12 hours."
   }
   validation {
     condition     = var.reporting.memory_mb >= 512
@@ -191,8 +195,9 @@ variable "reporting" {
 
 variable "notifications" {
   description = <<-EOT
-    Who is told of a report, beside the topic's subscribers: `mail_recipients`, by SES from `mail_sender`, which SES must have
-    verified, and a Slack-compatible webhook whose URL is the value of the Secrets Manager secret `webhook_secret_arn`.
+    Who is told of a report, besides the subscribers of the topic: `mail_recipients` by SES from `mail_sender`,
+    which SES must have verified, and a Slack-compatible webhook, whose URL is the value of the Secrets Manager
+    secret `webhook_secret_arn`.
   EOT
   type = object({
     mail_sender        = optional(string)
@@ -215,7 +220,7 @@ variable "notifications" {
   }
   validation {
     condition     = var.notifications.webhook_secret_arn == null || can(regex("^arn:aws:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:[^*?]+$", var.notifications.webhook_secret_arn))
-    error_message = "notifications.webhook_secret_arn must be the whole ARN of a secret."
+    error_message = "notifications.webhook_secret_arn must be the full ARN of a secret."
   }
 }
 
@@ -239,9 +244,9 @@ variable "flows" {
 
 variable "bucket" {
   description = <<-EOT
-    The bucket: its `name` (made of prefix, account and region when null), days after which provisional reports go
-    (`provisional_days`), reports move to STANDARD_IA (`archive_days`) and replaced versions go (`noncurrent_days`), and whether
-    destroying takes its objects along.
+    The bucket: its `name` (by default made of prefix, account and region), days after which provisional reports
+    expire (`provisional_days`), reports move to STANDARD_IA (`archive_days`) and replaced versions expire
+    (`noncurrent_days`), and whether destroying the module deletes its objects (`force_destroy`).
   EOT
   type = object({
     name             = optional(string)
@@ -255,15 +260,15 @@ variable "bucket" {
 
   validation {
     condition     = var.bucket.name == null || can(regex("^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", var.bucket.name))
-    error_message = "bucket.name takes 3 to 63 lower-case letters, digits, dots and hyphens."
+    error_message = "bucket.name must be 3 to 63 lower-case letters, digits, dots and hyphens."
   }
   validation {
     condition     = var.bucket.provisional_days >= 45
-    error_message = "bucket.provisional_days must be at least 45, longer than a month is open."
+    error_message = "bucket.provisional_days must be at least 45, because a month can stay open that long."
   }
   validation {
     condition     = var.bucket.archive_days >= 30
-    error_message = "bucket.archive_days must be at least 30: S3 moves nothing to STANDARD_IA before."
+    error_message = "bucket.archive_days must be at least 30, the minimum of S3 for STANDARD_IA."
   }
   validation {
     condition     = var.bucket.noncurrent_days >= 1
@@ -272,13 +277,19 @@ variable "bucket" {
 }
 
 variable "kms_key_arn" {
-  description = "Customer managed key for bucket, topic, failure queue, logs and environment; AWS's own keys when null. Its policy must admit logs."
+  description = <<-EOT
+    Customer managed key for bucket, topic, failure queue, logs and environment variables. AWS's own keys are used
+    when null. The key's policy must allow CloudWatch Logs.
+  EOT
   type        = string
   default     = null
 }
 
 variable "function_settings" {
-  description = "Settings of the function, as in the module lambda_function: architecture, tracing, log_level, log_retention_days, permissions_boundary_arn."
+  description = <<-EOT
+    Settings of the function, as in the module lambda_function: `architecture`, `tracing`, `log_level`,
+    `log_retention_days` and `permissions_boundary_arn`.
+  EOT
   type = object({
     architecture             = optional(string, "arm64")
     tracing                  = optional(bool, true)

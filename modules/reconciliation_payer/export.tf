@@ -1,4 +1,4 @@
-# By setting: all costs of the payer as a FOCUS export, which the management account reads at no cost per question.
+# Optional: all costs of the payer as a FOCUS export, which costs nothing to read, unlike Cost Explorer.
 resource "aws_bcmdataexports_export" "focus" {
   for_each = local.exports
 

@@ -6,7 +6,7 @@ locals {
   bucket_name = try(coalesce(var.focus_export.bucket_name, "${var.name_prefix}-focus-${var.account_id}"), "")
   bucket_arn  = "arn:aws:s3:::${local.bucket_name}"
 
-  # Of the columns of FOCUS 1.2 those that a reconciliation goes by, and what people look for next:
+  # The columns of FOCUS 1.2 that a reconciliation needs, and those that people look for next:
   # https://docs.aws.amazon.com/cur/latest/userguide/table-dictionary-focus-1-2-aws-columns.html
   focus_columns = [
     "BilledCost", "BillingAccountId", "BillingAccountName", "BillingCurrency", "BillingPeriodEnd", "BillingPeriodStart",
@@ -17,7 +17,7 @@ locals {
   ]
 }
 
-# What the management account assumes.
+# The role that the management account assumes.
 resource "aws_iam_role" "cost_reader" {
   name                 = local.role_name
   description          = "Lets the management account read this payer's costs and invoices"

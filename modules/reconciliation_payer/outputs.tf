@@ -4,12 +4,12 @@ output "role_arn" {
 }
 
 output "export_uri" {
-  description = "Where the export lies, for `costs.exports_uris` of the module reconciliation; null without one."
+  description = "URI of the export, for `costs.exports_uris` of the module reconciliation. Null without an export."
   value       = one([for export in local.exports : "s3://${local.bucket_name}/${export.prefix}/${local.export_name}/data"])
 }
 
 output "policy_json" {
-  description = "The whole policies: of the role, who may assume it (`trust`), and of the bucket of exports where there is one."
+  description = "The whole policies: of the role, of those who may assume it (`trust`), and of the bucket of exports if there is one."
   value = merge(
     { cost_reader = data.aws_iam_policy_document.cost_reader.json, trust = data.aws_iam_policy_document.trust.json },
     { for bucket in module.exports : "exports" => bucket.policy_json },

@@ -24,7 +24,7 @@ variable "name_prefix" {
 
   validation {
     condition     = can(regex("^[a-z][a-z0-9-]{0,19}$", var.name_prefix))
-    error_message = "name_prefix takes 1 to 20 lower-case letters, digits and hyphens, a letter first."
+    error_message = "name_prefix must be 1 to 20 lower-case letters, digits and hyphens, and start with a letter."
   }
 }
 
@@ -39,27 +39,27 @@ variable "hub" {
   }
   validation {
     condition     = can(regex("^[A-Za-z0-9+=,.@:/_-]{2,}$", var.hub.external_id)) && length(var.hub.external_id) <= 1224
-    error_message = "hub.external_id takes 2 to 1224 letters, digits and + = , . @ : / _ -."
+    error_message = "hub.external_id must be 2 to 1224 letters, digits and + = , . @ : / _ -."
   }
 }
 
 variable "reader_arns" {
-  description = "Further principals that may assume the role with the same external id, such as the role of people who run `finops reconcile` themselves."
+  description = "Further principals that may assume the role with the same external ID, such as the role of people who run `finops reconcile` themselves."
   type        = list(string)
   default     = []
   nullable    = false
 
   validation {
     condition     = alltrue([for arn in var.reader_arns : can(regex("^arn:aws:iam::[0-9]{12}:(root|(role|user)/[A-Za-z0-9+=,.@/_-]+)$", arn))])
-    error_message = "reader_arns must be ARNs of roles, users or an account's root: no wildcard."
+    error_message = "reader_arns must be ARNs of roles, users or account roots, without wildcards."
   }
 }
 
 variable "focus_export" {
   description = <<-EOT
-    Set (to `{}` for the defaults), it makes an export of all costs as FOCUS 1.2, by day in Parquet, into a bucket of its own:
-    its `bucket_name` (made of prefix and account when null), the `prefix` in it, days that exports are kept (`keep_days`), and
-    whether destroying takes them along.
+    With a value (`{}` for the defaults), the module exports all costs as FOCUS 1.2, by day in Parquet, into a
+    bucket of its own: its `bucket_name` (by default made of prefix and account), the `prefix` in it, days that
+    exports are kept (`keep_days`), and whether destroying the module deletes them (`force_destroy`).
   EOT
   type = object({
     bucket_name   = optional(string)
@@ -71,15 +71,15 @@ variable "focus_export" {
 
   validation {
     condition     = var.focus_export == null || var.region == "us-east-1"
-    error_message = "focus_export needs region us-east-1: Data Exports is nowhere else."
+    error_message = "focus_export needs the region us-east-1, the only one with Data Exports."
   }
   validation {
     condition     = try(var.focus_export.bucket_name, null) == null || can(regex("^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", var.focus_export.bucket_name))
-    error_message = "focus_export.bucket_name takes 3 to 63 lower-case letters, digits, dots and hyphens."
+    error_message = "focus_export.bucket_name must be 3 to 63 lower-case letters, digits, dots and hyphens."
   }
   validation {
     condition     = var.focus_export == null || can(regex("^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*$", var.focus_export.prefix))
-    error_message = "focus_export.prefix takes letters, digits, hyphens and underscores, in parts between slashes."
+    error_message = "focus_export.prefix must be letters, digits, hyphens and underscores, in parts separated by slashes."
   }
   validation {
     condition     = var.focus_export == null || try(var.focus_export.keep_days >= 400, false)

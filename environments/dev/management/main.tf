@@ -1,4 +1,4 @@
-# Built by make build; paths in it start at the repository's root.
+# make build writes this file. Its paths are relative to the repository.
 locals {
   built = jsondecode(file("../../../build/lambda/packages.json"))
   packages = {
@@ -68,7 +68,7 @@ module "invoices" {
   alarms      = { topic_arns = var.alarm_topic_arns }
 }
 
-# Payers beside this account have the root ../payer, which is deployed after this one.
+# Deploy the root ../payer to the other payers, after this one.
 module "reconciliation" {
   source = "../../../modules/reconciliation"
 

@@ -1,18 +1,18 @@
 variable "account_id" {
-  description = "The payer account (12 digits); any other is refused."
+  description = "The payer account (12 digits). Terraform refuses credentials of another account."
   type        = string
   nullable    = false
 }
 
 variable "region" {
-  description = "Region to deploy to; exports need us-east-1."
+  description = "Region to deploy to. Exports need us-east-1."
   type        = string
   default     = "us-east-1"
   nullable    = false
 }
 
 variable "deploy_role_name" {
-  description = "Role in the payer account that Terraform assumes; null when the credentials are the payer's own."
+  description = "Role in the payer account that Terraform assumes. Null if the credentials are those of the payer."
   type        = string
   default     = null
 }
@@ -24,13 +24,13 @@ variable "management_account_id" {
 }
 
 variable "external_id" {
-  description = "External id that the role asks for, as given to the management root."
+  description = "External ID that the role requires, the same as in the management root."
   type        = string
   nullable    = false
 }
 
 variable "focus_export" {
-  description = "Export of all costs as FOCUS 1.2, as in the module reconciliation_payer; none when null."
+  description = "Export of all costs as FOCUS 1.2, as in the module reconciliation_payer. No export when null."
   type = object({
     bucket_name   = optional(string)
     prefix        = optional(string)

@@ -1,4 +1,4 @@
-# Built by make build; paths in it start at the repository's root.
+# make build writes this file. Its paths are relative to the repository.
 locals {
   built = jsondecode(file("../../../build/lambda/packages.json"))
   packages = {
@@ -16,7 +16,7 @@ module "budgets_spoke" {
   notifications = { emails = var.budget_emails }
   alarms        = { topic_arns = var.alarm_topic_arns }
 
-  # What the management root puts out; its names are fixed, so no state is read across accounts.
+  # Outputs of the management root. The names are fixed, so no state is read across accounts.
   hub = {
     external_id    = var.external_id
     result_bus_arn = "arn:aws:events:${var.region}:${var.management_account_id}:event-bus/finops-budgets"

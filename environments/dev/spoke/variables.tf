@@ -1,5 +1,5 @@
 variable "account_id" {
-  description = "The spoke account (12 digits); any other is refused."
+  description = "The spoke account (12 digits). Terraform refuses credentials of another account."
   type        = string
   nullable    = false
 }
@@ -12,7 +12,7 @@ variable "region" {
 }
 
 variable "deploy_role_name" {
-  description = "Role in the spoke account that Terraform assumes, such as AWSControlTowerExecution; null when the credentials are the spoke's own."
+  description = "Role in the spoke account that Terraform assumes, such as AWSControlTowerExecution. Null if the credentials are those of the spoke."
   type        = string
   default     = null
 }
@@ -24,13 +24,13 @@ variable "management_account_id" {
 }
 
 variable "external_id" {
-  description = "External id that the spoke role asks for, as given to the management root."
+  description = "External ID that the spoke role requires, the same as in the management root."
   type        = string
   nullable    = false
 }
 
 variable "budget_emails" {
-  description = "Addresses that budgets warn, unless a budget's own row says otherwise."
+  description = "Addresses that get the alerts of budgets whose row names none."
   type        = list(string)
   default     = []
   nullable    = false

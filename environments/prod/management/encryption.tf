@@ -1,5 +1,5 @@
-# One key for tables, the database, files, queues, logs and environments. The account's own policies say who may
-# use it; the four services that act for nobody are admitted here.
+# One key for tables, the database, files, queues, logs and environment variables. IAM policies of the account say who
+# may use it. This policy also allows the four services that do not act for a principal.
 resource "aws_kms_key" "finops" {
   description         = "FinOps data of the management account"
   enable_key_rotation = true
@@ -43,7 +43,7 @@ data "aws_iam_policy_document" "key" {
     }
   }
 
-  # Event rules put what they could not deliver into the encrypted failure queues.
+  # Event rules send undelivered events to the encrypted failure queues.
   statement {
     sid       = "EventsSendUndelivered"
     actions   = ["kms:Decrypt", "kms:GenerateDataKey"]
@@ -55,7 +55,7 @@ data "aws_iam_policy_document" "key" {
     }
   }
 
-  # Buckets tell encrypted queues of files, and a topic its queue of documents that are read.
+  # Buckets send events to encrypted queues, and a topic sends completions to its queue.
   statement {
     sid       = "BucketsAndTopicsTellQueues"
     actions   = ["kms:Decrypt", "kms:GenerateDataKey"]

@@ -1,4 +1,4 @@
-# Built by make build; paths in it start at the repository's root.
+# make build writes this file. Its paths are relative to the repository.
 locals {
   built = jsondecode(file("../../../build/lambda/packages.json"))
   packages = {
@@ -31,7 +31,7 @@ module "budgets_management" {
   alarms            = { topic_arns = var.alarm_topic_arns }
 }
 
-# Half a unit at least: nobody waits for a database that wakes up.
+# At least half a unit: the database never pauses, so nobody waits for it to resume.
 module "billing_database" {
   source = "../../../modules/billing_database"
 
@@ -46,7 +46,7 @@ module "billing_database" {
   kms_key_arn = aws_kms_key.finops.arn
 }
 
-# No static rates: a bill without a rate of its day is quarantined.
+# No static rates: a bill without a dated rate is quarantined.
 module "billing" {
   source = "../../../modules/billing"
 
@@ -75,7 +75,7 @@ module "invoices" {
   alarms            = { topic_arns = var.alarm_topic_arns }
 }
 
-# Payers beside this account have the root ../payer, which is deployed after this one.
+# Deploy the root ../payer to the other payers, after this one.
 module "reconciliation" {
   source = "../../../modules/reconciliation"
 
@@ -98,7 +98,7 @@ module "reconciliation" {
   }
 }
 
-# Nobody removes an entry for seven years: not even the account's root, nor this root's destroy.
+# Nobody can delete an entry for seven years: neither the root user of the account nor terraform destroy.
 module "audit" {
   source = "../../../modules/audit"
 

@@ -1,5 +1,5 @@
 output "budgets" {
-  description = "The budgets flow: what the command line needs and what the spokes are given."
+  description = "The budgets flow: values for the command line and for the spokes."
   value = {
     account_id         = var.account_id
     region             = var.region
@@ -14,7 +14,7 @@ output "budgets" {
 }
 
 output "billing" {
-  description = "The billing flow: where to drop files, and what BI tools and the command line need."
+  description = "The billing flow: where to drop files, and values for BI tools and the command line."
   value = {
     account_id          = var.account_id
     region              = var.region
@@ -31,7 +31,7 @@ output "billing" {
 }
 
 output "invoices" {
-  description = "The invoice flow: where to drop documents, what to subscribe to, and what the command line needs."
+  description = "The invoice flow: where to drop documents, topics to subscribe to, and values for the command line."
   value = {
     account_id         = var.account_id
     region             = var.region
@@ -46,7 +46,7 @@ output "invoices" {
 }
 
 output "reconciliation" {
-  description = "The reconciliation flow: where reports lie, what to subscribe to, what payers are given, and what the command line needs."
+  description = "The reconciliation flow: where reports are, the topic to subscribe to, and values for the payers and the command line."
   value = {
     account_id         = var.account_id
     region             = var.region
@@ -60,7 +60,7 @@ output "reconciliation" {
 }
 
 output "audit" {
-  description = "The audit trail: what the command line needs, and where what could not be written waits."
+  description = "The audit trail: values for the command line, and the queue of entries that could not be written."
   value = {
     account_id         = var.account_id
     region             = var.region

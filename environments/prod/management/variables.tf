@@ -1,5 +1,5 @@
 variable "account_id" {
-  description = "The management account (12 digits); any other is refused."
+  description = "The management account (12 digits). Terraform refuses credentials of another account."
   type        = string
   nullable    = false
 }
@@ -12,20 +12,20 @@ variable "region" {
 }
 
 variable "spoke_account_ids" {
-  description = "Accounts whose budgets are managed, at most 100; or set organization_id."
+  description = "Accounts whose budgets are managed, at most 100. For more, set organization_id instead."
   type        = set(string)
   default     = []
   nullable    = false
 }
 
 variable "organization_id" {
-  description = "Organization whose accounts are all managed, in place of spoke_account_ids."
+  description = "Organization whose accounts are all managed, instead of spoke_account_ids."
   type        = string
   default     = null
 }
 
 variable "external_id" {
-  description = "External id that the spoke roles ask for; the spokes are given the same."
+  description = "External ID that the spoke roles require. Use the same in the spokes."
   type        = string
   nullable    = false
 }
@@ -48,7 +48,7 @@ variable "billing_datasets" {
 }
 
 variable "database_access" {
-  description = "For BI tools: the `network` that the database is in, and who connects to it (`cidr_blocks`, `security_group_ids`). Nobody by default."
+  description = "Access for BI tools: the `network` of the database, and who may connect (`cidr_blocks`, `security_group_ids`). Nobody by default."
   type = object({
     network            = optional(object({ vpc_id = string, subnet_ids = list(string) }))
     cidr_blocks        = optional(set(string), [])
@@ -59,7 +59,7 @@ variable "database_access" {
 }
 
 variable "invoice_validation" {
-  description = "What is asked of invoices, as in the module invoices: confidence, tolerance, refuse_past_due, json_currency and your own rules."
+  description = "How invoices are checked, as in the module invoices: confidence, tolerance, refuse_past_due, json_currency and your own rules."
   type = object({
     confidence      = optional(map(number))
     tolerance       = optional(number)
@@ -78,15 +78,15 @@ variable "invoice_validation" {
 }
 
 variable "invoice_mail_sender" {
-  description = "Address from which customers are told that their invoice is processed; SES must have verified it. Nobody is told when null."
+  description = "Address from which customers are told that their invoice has been processed. SES must have verified it. No mail is sent when null."
   type        = string
   default     = null
 }
 
 variable "reconciliation" {
   description = <<-EOT
-    Costs by business unit: the `configuration_file` with accounts, units and budgets, the `payers` beside this account, and `costs`
-    and `notifications` as in the module reconciliation.
+    Costs by business unit: the `configuration_file` with accounts, units and budgets, the `payers` besides this account, and
+    `costs` and `notifications` as in the module reconciliation.
   EOT
   type = object({
     configuration_file = optional(string, "reconciliation.yaml")

@@ -5,7 +5,7 @@ module "reconciliation_payer" {
   region       = var.region
   focus_export = var.focus_export
 
-  # What the management root puts out; its names are fixed, so no state is read across accounts.
+  # Outputs of the management root. The names are fixed, so no state is read across accounts.
   hub = {
     role_arn    = "arn:aws:iam::${var.management_account_id}:role/finops-reconcile-month"
     external_id = var.external_id

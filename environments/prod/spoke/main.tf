@@ -1,4 +1,4 @@
-# Built by make build; paths in it start at the repository's root.
+# make build writes this file. Its paths are relative to the repository.
 locals {
   built = jsondecode(file("../../../build/lambda/packages.json"))
   packages = {
@@ -19,7 +19,7 @@ module "budgets_spoke" {
 
   function_settings = { log_retention_days = 365 }
 
-  # What the management root puts out; its names are fixed, so no state is read across accounts.
+  # Outputs of the management root. The names are fixed, so no state is read across accounts.
   hub = {
     external_id    = var.external_id
     result_bus_arn = "arn:aws:events:${var.region}:${var.management_account_id}:event-bus/finops-budgets"
