@@ -28,7 +28,10 @@ variable "name_prefix" {
 }
 
 variable "packages" {
-  description = "The code and its layers, from `packages.json` of scripts/build_lambdas.py. Paths are relative to the root module."
+  description = <<-EOT
+    The code and its layers, from `packages.json` of scripts/build_lambdas.py. Each is a file (`path`, relative to
+    the root module) or an object in S3 (`s3_bucket`, `s3_key` and, with versioning, `s3_object_version`).
+  EOT
   type = object({
     code   = object({ sha256_base64 = string, path = optional(string), s3_bucket = optional(string), s3_key = optional(string), s3_object_version = optional(string) })
     layers = map(object({ sha256_base64 = string, path = optional(string), s3_bucket = optional(string), s3_key = optional(string), s3_object_version = optional(string) }))

@@ -65,7 +65,7 @@ locals {
     }
   }
 
-  # Kept apart: whatever goes by the functions' names alone need not wait for the resources that these name.
+  # Not part of `functions`: what needs only the names of functions must not wait for the resources named here.
   policies = {
     load-billing-file        = data.aws_iam_policy_document.load_billing_file.json
     plan-billing-chunks      = data.aws_iam_policy_document.plan_billing_chunks.json

@@ -89,7 +89,7 @@ locals {
     }
   }
 
-  # Kept apart: whatever goes by the functions' names alone need not wait for the resources that these name.
+  # Not part of `functions`: what needs only the names of functions must not wait for the resources named here.
   policies = {
     receive-invoices  = data.aws_iam_policy_document.receive_invoices.json
     extract-invoice   = data.aws_iam_policy_document.extract_invoice.json

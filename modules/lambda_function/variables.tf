@@ -76,7 +76,7 @@ variable "package" {
 
   validation {
     condition     = (var.package.path == null) != (var.package.s3_bucket == null || var.package.s3_key == null)
-    error_message = "package takes either a path, or an s3_bucket and an s3_key."
+    error_message = "package must have either a path, or an s3_bucket and an s3_key."
   }
 }
 

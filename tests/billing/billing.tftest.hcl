@@ -460,7 +460,7 @@ run "audited" {
 
   assert {
     condition = alltrue([
-      for name, one in local.functions : lookup(one.environment, "AUDIT_QUEUE_URL", "") == (
+      for name, environment in local.environments : lookup(environment, "AUDIT_QUEUE_URL", "") == (
         contains(["fail_billing_file", "finish_billing_file", "load_billing_file"], replace(name, "-", "_")) ? var.audit.queue_url : ""
       )
     ])
@@ -496,8 +496,8 @@ run "loading_settings" {
 
   assert {
     condition = (
-      local.functions["load-billing-file"].environment["LARGE_FILE_BYTES"] == "2048"
-      && local.functions["plan-billing-chunks"].environment["CHUNK_BYTES"] == "1024"
+      local.environments["load-billing-file"]["LARGE_FILE_BYTES"] == "2048"
+      && local.environments["plan-billing-chunks"]["CHUNK_BYTES"] == "1024"
     )
     error_message = "Sizes are what was asked for."
   }
@@ -525,7 +525,7 @@ run "functions" {
   }
 
   assert {
-    condition = jsonencode(local.functions["load-billing-file"].environment) == jsonencode({
+    condition = jsonencode(local.environments["load-billing-file"]) == jsonencode({
       BUCKET              = "finops-billing-111111111111-eu-west-1"
       CHUNK_BYTES         = "33554432"
       DATABASE_ARN        = "arn:aws:rds:eu-west-1:111111111111:cluster:finops-billing"
@@ -542,7 +542,7 @@ run "functions" {
   }
 
   assert {
-    condition = jsonencode({ for name, one in local.functions : name => sort(keys(one.environment)) }) == jsonencode({
+    condition = jsonencode({ for name, environment in local.environments : name => sort(keys(environment)) }) == jsonencode({
       for name, own in {
         fail-billing-file        = []
         finish-billing-file      = []

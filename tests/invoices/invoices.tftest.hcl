@@ -459,7 +459,7 @@ run "audited" {
 
   assert {
     condition = alltrue([
-      for name, one in local.functions : lookup(one.environment, "AUDIT_QUEUE_URL", "") == (
+      for name, environment in local.environments : lookup(environment, "AUDIT_QUEUE_URL", "") == (
         contains([
           "extract_invoice", "fail_invoice", "finish_extraction", "notify_invoice", "process_invoice", "receive_invoices",
           "review_invoice", "validate_invoice",
