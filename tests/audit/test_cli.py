@@ -106,13 +106,13 @@ def test_the_first_bad_entry_is_named(trail: S3TrailStore, finops: Finops, s3: A
         "stream": "billing",
         "sequence": 2,
         "kind": "deleted",
-        "message": "the object was deleted: S3 hides it",
+        "message": "the object was deleted, so that S3 hides it",
         "key": object_key("billing", 2),
     }
     said = CliRunner().invoke(audit, ["verify"])
     assert said.exit_code == 1
     assert "billing 2: deleted: the object was deleted" in said.stderr
-    assert "1 problems, the first with billing 2" in said.stderr
+    assert "1 problem in billing 2" in said.stderr
 
 
 def test_a_head_that_is_too_old_fails(trail: S3TrailStore, finops: Finops) -> None:

@@ -50,13 +50,13 @@ def test_a_hash_can_be_computed_without_this_code() -> None:
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
-        (b"", "is no JSON"),
-        (b"\xff", "is no JSON"),
-        (b"[" * 100_000, "is no JSON"),
-        (b'{"a":1.0}', "is no JSON"),
-        (b'{"a":NaN}', "is no JSON"),
-        (b"[]", "is no JSON object"),
-        (b"{}", "its hash is not that of its content"),
+        (b"", "is not JSON"),
+        (b"\xff", "is not JSON"),
+        (b"[" * 100_000, "is not JSON"),
+        (b'{"a":1.0}', "is not JSON"),
+        (b'{"a":NaN}', "is not JSON"),
+        (b"[]", "is not a JSON object"),
+        (b"{}", "has a hash that does not match its content"),
     ],
 )
 def test_what_is_no_entry_is_damaged(line: bytes, reason: str) -> None:
@@ -71,8 +71,8 @@ def sound(document: dict[str, Any]) -> bytes:
 @pytest.mark.parametrize(
     "document", [{}, {"sequence": True, "previous": ""}, {"sequence": 1, "previous": 2}]
 )
-def test_an_entry_has_a_place_in_a_chain(document: dict[str, Any]) -> None:
-    with pytest.raises(DamagedEntry, match="no place in a chain"):
+def test_an_entry_has_a_number_and_the_hash_before(document: dict[str, Any]) -> None:
+    with pytest.raises(DamagedEntry, match="no sequence number or no hash"):
         read_entry(sound(document))
 
 

@@ -143,12 +143,12 @@ def test_the_pause_ends_at_a_quarter_of_an_hour(wired: Wired) -> None:
     assert wired.hidden == {"handle of a": 900}
 
 
-def test_what_is_no_entry_waits_with_its_reason_and_holds_up_nobody(wired: Wired) -> None:
+def test_what_is_not_an_entry_waits_with_its_reason_and_never_blocks_others(wired: Wired) -> None:
     assert wired.append(record("nonsense", "a"), record(message(1), "b")) == []
     assert [one["subject"] for one in wired.entries()] == ["load/1"]
     (reject,) = wired.rejects
     assert reject["Body"] == "nonsense"
-    assert "is no audit entry" in reject["MessageAttributes"]["reason"]["StringValue"]
+    assert "is not an audit entry" in reject["MessageAttributes"]["reason"]["StringValue"]
     assert reject["MessageAttributes"]["sender"]["StringValue"].startswith("AROAEXAMPLE")
 
 

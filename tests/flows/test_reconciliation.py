@@ -68,9 +68,9 @@ class TestCommand:
         ("arguments", "said"),
         [
             (("--month", "2026-13"), "no month"),
-            (("--month", "2999-01"), "has not begun"),
+            (("--month", "2999-01"), "has not started"),
             (("--month", "2020-01"), "--source focus"),
-            (("--month", "2026-01", "--source", "focus", "--input", "nowhere"), "is not there"),
+            (("--month", "2026-01", "--source", "focus", "--input", "nowhere"), "does not exist"),
         ],
     )
     def test_invalid_input_is_rejected_with_the_reason(
@@ -261,7 +261,10 @@ class TestFunction:
         answer = reconciliation.deployment.client("lambda").invoke(
             FunctionName=FUNCTION, Payload=b'{"months": "2026-10"}'
         )
-        assert "the event holds months" in json.loads(answer["Payload"].read())["errorMessage"]
+        assert (
+            "the event has unknown keys: months"
+            in json.loads(answer["Payload"].read())["errorMessage"]
+        )
 
 
 @pytest.fixture

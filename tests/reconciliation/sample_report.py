@@ -385,8 +385,8 @@ def _anomalies(lines: Sequence[_Account], digits: int, *, hostile: bool) -> tupl
                 services=((FORMULA,) if hostile else ("Amazon Elastic Compute Cloud", "AWS Lambda"))
                 if scope == "account"
                 else (),
-                evidence=f"The 56 days before let expect {wanted:,f} by weekday; the worst day is"
-                f" {'14.2' if was > wanted else '6.1'} robust deviations"
+                evidence=f"Expected {wanted:,f}, by weekday over the 56 days before; the"
+                f" most unusual day is {'14.2' if was > wanted else '6.1'} robust deviations"
                 f" {'above' if was > wanted else 'below'} it.",
             )
         )
@@ -406,13 +406,13 @@ def _invoices(totals: Totals, currency: str, *, hostile: bool) -> tuple[InvoiceL
         (
             *("222222222222", "EUINGB26-7003", Decimal(8120), Decimal("9344.5"), Decimal("9344.5")),
             *(Agreement.DIFFERS, "late_data"),
-            "1,224.50 invoiced and not charged; nothing known makes this difference, but costs of"
-            " this month may still change",
+            "1,224.50 EUR invoiced but not charged; no known reason explains the difference, and"
+            " costs of this month may still change",
         ),
         (
             *("222222222222", "EUINGB26-7004", None, Decimal(118), None),
             *(Agreement.MISSING, ""),
-            "no charge names this invoice; its document was not processed",
+            "no charge has this invoice number; its document was not processed",
         ),
         (
             *("333333333333", FORMULA if hostile else "", Decimal(-42), Decimal(-42), None),
@@ -442,11 +442,11 @@ def _checks(totals: Totals) -> tuple[Check, ...]:
     return (
         Check(
             name="units_add_up",
-            rule="Every charge is in exactly one business unit, or in Unmapped.",
+            rule="Every charge is in exactly one business unit or in Unmapped.",
             holds=True,
             expected=whole,
             found=whole,
-            note="All charges against all units, with excluded categories.",
+            note="All charges, against all units with their excluded costs.",
         ),
         Check(
             name="focus_invoice_totals",
@@ -458,7 +458,7 @@ def _checks(totals: Totals) -> tuple[Check, ...]:
         ),
         Check(
             name="source_total",
-            rule="Nothing is lost on the way: all charges add up to the source's own sum.",
+            rule="No charge is lost: all charges add up to the source's own total.",
             holds=None,
             expected=None,
             found=None,

@@ -103,7 +103,7 @@ def test_an_unknown_difference_is_not_explained_away() -> None:
         "",
         Decimal("6.90"),
     )
-    assert "6.90 USD charged and not invoiced" in line.explanation
+    assert "6.90 USD charged but not invoiced" in line.explanation
     [early, *_] = check([charge("100")], [invoice("93.10")], is_open=True)
     assert (early.agreement, early.reason) == (Agreement.DIFFERS, "late_data")
 
@@ -124,9 +124,9 @@ def test_says_what_is_not_there() -> None:
     [unasked] = check([charge("1", invoice="X")], None)
     [waiting] = check([charge("1")], [], is_open=True)
     [stray] = check([], [], [invoice("5", "STRAY", payer="")])
-    assert "AWS lists no such invoice" in asked.explanation
-    assert "was not asked" in unasked.explanation
-    assert "no invoice of this month yet" in waiting.explanation
+    assert "AWS does not list this invoice" in asked.explanation
+    assert "was not queried" in unasked.explanation
+    assert "no invoice for this month yet" in waiting.explanation
     assert (stray.processed, stray.agreement) == (Decimal(5), Agreement.MISSING)
 
 
@@ -136,5 +136,5 @@ def test_focus_rule_holds_only_to_the_cent() -> None:
     broken = focus_rule(check(charges, [invoice("100", "A"), invoice("50.01", "B")]))
     unknown = focus_rule(check([charge("1")], []))
     assert (held.holds, held.expected, held.found) == (True, Decimal(150), Decimal(150))
-    assert (broken.holds, "not B" in broken.note) == (False, True)
+    assert (broken.holds, "different: B" in broken.note) == (False, True)
     assert unknown.holds is None

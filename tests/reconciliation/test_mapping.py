@@ -122,26 +122,41 @@ def test_ids_keep_their_zeros_and_amounts_their_digits() -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("payer_accounts: [", "is no YAML"),
-        ("currency: USD\ncurrency: EUR", "currency is there more than once"),
+        ("payer_accounts: [", "is not valid YAML"),
+        ("currency: USD\ncurrency: EUR", "currency is given more than once"),
         ("payer_account: []", "unknown field `payer_account`"),
         ("payer_accounts: [{name: A}]", "missing required field `id` - at `$.payer_accounts[0]`"),
         ("payer_accounts: [{id: A}, {id: A}]", "payer_accounts lists A 2 times"),
         ("budgets: {A: {monthly_target: twelve}}", "$.budgets"),
-        ("budgets: {A: {monthly_target: -1}}", "budgets.A.monthly_target is -1"),
-        ("budgets: {A: {monthly_target: NaN}}", "budgets.A.monthly_target is NaN"),
-        ("budgets: {A: {monthly_target: 1, currency: DOLLAR}}", "'DOLLAR' is no ISO 4217 code"),
-        ("budgets: {Unmapped: {monthly_target: 1}}", "Unmapped cannot be the name"),
-        ("currency: Euro", "currency 'Euro' is no ISO 4217 code"),
-        ("shared_costs: [{name: S}]", "it would take all costs"),
-        ("shared_costs: [{name: S, services: [a], split: fixed}]", "shares go with split fixed"),
-        ("shared_costs: [{name: S, services: [a], units: [Q]}]", "'Q', which is no business unit"),
+        (
+            "budgets: {A: {monthly_target: -1}}",
+            "budgets.A.monthly_target must be 0 or more, not -1",
+        ),
+        (
+            "budgets: {A: {monthly_target: NaN}}",
+            "budgets.A.monthly_target must be 0 or more, not NaN",
+        ),
+        ("budgets: {A: {monthly_target: 1, currency: DOLLAR}}", "'DOLLAR' is not an ISO 4217 code"),
+        ("budgets: {Unmapped: {monthly_target: 1}}", "Unmapped can't be the name"),
+        ("currency: Euro", "currency 'Euro' is not an ISO 4217 code"),
+        ("shared_costs: [{name: S}]", "it would share all costs"),
+        (
+            "shared_costs: [{name: S, services: [a], split: fixed}]",
+            "`shares` is required with split fixed",
+        ),
+        (
+            "shared_costs: [{name: S, services: [a], units: [Q]}]",
+            "'Q', which is not a business unit",
+        ),
         (
             "tag_rules: [{tag: t, values: [a], business_unit: A},"
             " {tag: t, values: [a, b], business_unit: B}]",
             "tag_rules give t=a to more than one rule",
         ),
-        ("rates: [{currency: EUR, date: 2026-01-01, usd_per_unit: 0}]", "EUR of 2026-01-01 is 0"),
+        (
+            "rates: [{currency: EUR, date: 2026-01-01, usd_per_unit: 0}]",
+            "EUR of 2026-01-01 must be above 0, not 0",
+        ),
         ("just text", "Expected `object`"),
     ],
 )
@@ -171,4 +186,4 @@ def test_warns_of_what_is_probably_not_meant() -> None:
     said = "\n".join(settings.warnings)
     for part in ("payer_accounts is empty", "80% above or below", "belongs to Sea", "Bee has no"):
         assert part in said
-    assert "linked account A is listed without a business_unit" in said
+    assert "linked account A has no business_unit" in said

@@ -336,9 +336,9 @@ def test_tables_and_charts_say_what_they_are(report: Report) -> None:
 def test_open_month_says_that_its_forecast_is_one() -> None:
     text = " ".join(render(REPORTS["open"], "html").decode().split())
     forecast = REPORTS["open"].totals.forecast
-    assert f"Forecast, month still open: <b>{forecast:,}</b>" in text
-    assert "Costs are known before 2026-10-21." in text
-    assert "Forecast, month still open" not in render(REPORTS["closed"], "html").decode()
+    assert f"Forecast for the whole month: <b>{forecast:,}</b>" in text
+    assert "Costs from 2026-10-21 on are not known yet." in text
+    assert "Forecast" not in render(REPORTS["closed"], "html").decode()
 
 
 def test_forecast_is_held_against_budget_where_the_month_is_open() -> None:
@@ -362,11 +362,11 @@ def test_invoices_that_differ_come_first() -> None:
     assert results == ["Differs", "Not comparable", "Explained", "Agrees", "Agrees"]
 
 
-def test_month_without_findings_says_what_was_looked_at() -> None:
+def test_month_without_findings_says_what_was_checked() -> None:
     text = render(REPORTS["empty"], "html").decode()
     for words in (
-        *("None found.", "no usage by day", "None to compare.", "Every account, and every charge"),
-        *("No rate was used.", "1 unit without costs", "0.00 USD"),
+        *("None found.", "no daily usage", "None to compare.", "Every account, and every charge"),
+        *("No exchange rates used.", "1 unit without spend", "0.00 USD"),
     ):
         assert words in text
 
@@ -377,9 +377,9 @@ def test_month_before_that_is_not_known_is_said_to_be_so() -> None:
     totals = replace(REPORTS["closed"].totals, previous=Decimal(0))
     report = replace(REPORTS["closed"], totals=totals, trends=(alone, *rest))
     text = render(report, "html").decode()
-    assert "no data of the month before" in text
+    assert "no data for the month before" in text
     assert "the month before</dd>" in render(REPORTS["closed"], "html").decode()
-    assert "no data of the month before" not in render(REPORTS["closed"], "html").decode()
+    assert "no data for the month before" not in render(REPORTS["closed"], "html").decode()
 
 
 def test_large_report_stays_below_a_megabyte() -> None:

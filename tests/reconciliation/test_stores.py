@@ -116,7 +116,7 @@ def test_only_the_periods_of_an_export_that_are_wanted_are_fetched(s3: Any, tmp_
         "BILLING_PERIOD=2026-09",
         "BILLING_PERIOD=2026-10",
     ]
-    with pytest.raises(RejectedInput, match="holds no export"):
+    with pytest.raises(RejectedInput, match="has no export"):
         download_export(s3, f"s3://{BUCKET}/other", months, tmp_path)
 
 
@@ -221,7 +221,7 @@ def test_a_webhook_is_posted_to_and_its_url_never_told(webhook: str, report: Rep
         assert webhook not in str(refused.value)
     with pytest.raises(TransientFailure, match="could not be reached"):
         WebhookChannel(Secrets("http://127.0.0.1:1/200"), "s")(report, "https://link")
-    with pytest.raises(ConfigurationError, match="holds no URL"):
+    with pytest.raises(ConfigurationError, match="contains no URL"):
         WebhookChannel(Secrets('{"uri": "x"}'), "s")(report, "https://link")
 
 

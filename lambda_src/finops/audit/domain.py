@@ -79,16 +79,16 @@ def read_entry(line: bytes) -> dict[str, Any]:
     try:
         found = json.loads(line, parse_float=_refuse, parse_constant=_refuse)
     except (ValueError, RecursionError):
-        raise DamagedEntry("is no JSON") from None
+        raise DamagedEntry("is not JSON") from None
     if not isinstance(found, dict):
-        raise DamagedEntry("is no JSON object")
+        raise DamagedEntry("is not a JSON object")
     stated = found.pop("hash", None)
     if stated != digest(canonical(found)):
-        raise DamagedEntry("its hash is not that of its content")
+        raise DamagedEntry("has a hash that does not match its content")
     if canonical({**found, "hash": stated}) + b"\n" != line:
-        raise DamagedEntry("is not written as entries are")
+        raise DamagedEntry("is not in the canonical form of entries")
     if type(found.get("sequence")) is not int or not isinstance(found.get("previous"), str):
-        raise DamagedEntry("has no place in a chain")
+        raise DamagedEntry("has no sequence number or no hash of the entry before")
     return {**found, "hash": stated}
 
 
@@ -124,7 +124,7 @@ def object_key(stream: str, sequence: int) -> str:
 
 
 def key_sequence(stream: str, key: str) -> int | None:
-    """The number in a key, or None if it is no key of this chain."""
+    """The number in a key, or None if it is not a key of this chain."""
     match = _KEY.fullmatch(key.removeprefix(chain_prefix(stream)))
     if match is None:
         return None

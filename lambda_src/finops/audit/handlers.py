@@ -81,21 +81,22 @@ def write_audit_head(_event: Mapping[str, Any], _context: LambdaContext) -> dict
 
 
 def _document(stream: str, message: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The entry in a message, with who sent it by SQS's own account; None if it is no entry.
+    """The entry in a message, with who sent it by SQS's own account; None if it is not an entry.
 
-    What is no entry waits in the failure queue with its reason, and holds up no other.
+    A message that is not an entry goes to a queue of its own, with the reason, and never blocks
+    others.
     """
     try:
         document = decode_message(message["body"])
         if document["stream"] != stream:
             raise RejectedInput(
-                f"an entry of stream {document['stream']} came as one of {stream}",
+                f"an entry of stream {document['stream']} came in the message group {stream}",
                 code="invalid_audit_entry",
                 field="stream",
                 value=document["stream"],
             )
     except RejectedInput as error:
-        logger.error("message is no audit entry", extra={"reason": str(error)})
+        logger.error("message is not an audit entry", extra={"reason": str(error)})
         metrics.add_metric("AuditEntriesRejected", MetricUnit.Count, 1)
         client("sqs").send_message(
             QueueUrl=os.environ["REJECTED_QUEUE_URL"],

@@ -45,7 +45,7 @@ def decode_message(body: str) -> dict[str, Any]:
         message = msgspec.convert(document, _Message)
     except (ValueError, RecursionError, msgspec.ValidationError) as error:
         raise RejectedInput(
-            f"the message is no audit entry: {error}",
+            f"the message is not an audit entry: {error}",
             code="invalid_audit_entry",
             value=body[:2000],
             remedy="Send entries through finops.shared.audit.AuditRecorder",
@@ -53,8 +53,8 @@ def decode_message(body: str) -> dict[str, Any]:
     named = entry_id(message.stream, message.action, message.subject, message.version)
     if message.stream == HEADS or message.entry_id != named:
         raise RejectedInput(
-            f"the message has the id {message.entry_id} in stream {message.stream}, its own is "
-            f"{named}",
+            f"the message has the id {message.entry_id} in stream {message.stream}, but its "
+            f"content makes {named}",
             code="invalid_audit_entry",
             field="entry_id",
             value=message.entry_id,

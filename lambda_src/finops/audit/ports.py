@@ -1,6 +1,6 @@
 """What the audit use cases need from the outside, as Protocols that adapters and fakes fill.
 
-Any call may raise `TransientFailure` (try again later) or `ConfigurationError` (somebody must mend
+Any call may raise `TransientFailure` (try again later) or `ConfigurationError` (somebody must fix
 the deployment).
 """
 

@@ -46,8 +46,8 @@ class EntryAppender:
     """Appends entries: each id once, however often and by how many it is sent.
 
     An id is claimed before its entry is written, with the number from which on the entry may be
-    found. Whoever meets a claim looks from there on; whoever finds the next key taken looks at
-    what took it. So nobody writes behind entries that he has not looked at.
+    found. Whoever meets a claim looks from there on; whoever finds the next key taken reads
+    what took it. So nobody appends after entries that they have not read.
     """
 
     def __init__(self, store: TrailStore, clock: Clock) -> None:
@@ -56,7 +56,7 @@ class EntryAppender:
         self._ends: dict[str, Link] = {}
 
     def append(self, stream: str, documents: Sequence[Mapping[str, Any]]) -> int:
-        """Append to a stream what it does not hold yet. Returns how many entries that were."""
+        """Append to a stream what it does not hold yet. Returns how many entries were added."""
         end = self._ends.get(stream) or chain_end(self._store, stream)
         unique: dict[str, Mapping[str, Any]] = {}
         for document in documents:
@@ -250,7 +250,7 @@ class TrailVerifier:
         heads, last_head = self._verify_heads(claims, problems.add)
         if last_head and oldest_head and _written_at(last_head) < rfc3339(oldest_head):
             what = (
-                f"the newest head is of {_written_at(last_head)}: newer ones were cut off, or "
+                f"the newest head is of {_written_at(last_head)}: newer heads were removed, or "
                 "none was written"
             )
             problems.add(_head_problem(last_head, Kind.STALE, what))
@@ -345,7 +345,7 @@ class TrailReader:
 
     def __init__(self, store: TrailStore) -> None:
         self._store = store
-        #: Lines met that are no entries.
+        #: Lines that are not entries.
         self.damaged = 0
 
     def entries(self, selection: Selection) -> Iterator[Mapping[str, Any]]:

@@ -114,13 +114,17 @@ class ChainCheck:
         self._key = found.key
         first = key_sequence(self._stream, found.key)
         if first is None or first < 1:
-            self._problem(self._next or 0, Kind.INSERTED, "this object is no part of the trail")
+            self._problem(self._next or 0, Kind.INSERTED, "this object is not part of the trail")
             return []
         if found.versions > 1:
             times = found.versions - 1
-            self._problem(first, Kind.OVERWRITTEN, f"the object was overwritten {times} times")
+            self._problem(
+                first,
+                Kind.OVERWRITTEN,
+                f"the object was overwritten {times} {'time' if times == 1 else 'times'}",
+            )
         if found.deleted:
-            self._problem(first, Kind.DELETED, "the object was deleted: S3 hides it")
+            self._problem(first, Kind.DELETED, "the object was deleted, so that S3 hides it")
         lines = lines_of(body)
         if self._next is None:
             self._start(first, lines)
@@ -144,7 +148,7 @@ class ChainCheck:
         elif self._next >= self._until:
             self._missing(self._until, self._next)
         elif self._next == 0 and self._hash not in (None, GENESIS.hash):
-            self._problem(1, Kind.REPLACED, "it says that an entry was before it")
+            self._problem(1, Kind.REPLACED, "it names an entry before it, but it is the first")
 
     def _start(self, first: int, lines: list[bytes]) -> None:
         """Find the newest entry's number: its own, where it can be read."""
@@ -166,8 +170,8 @@ class ChainCheck:
             self._problem(
                 newest + 1,
                 Kind.TRUNCATED,
-                f"the trail ends at entry {newest}, head {claim.head} of {claim.written_at} has "
-                f"seen entry {known}",
+                f"the trail ends at entry {newest}, but head {claim.head} of {claim.written_at} "
+                f"lists entry {known}",
             )
 
     def _line(self, line: bytes, first: int) -> dict[str, Any] | None:
@@ -182,18 +186,20 @@ class ChainCheck:
             return None
         sequence = entry["sequence"]
         if entry.get("stream") != self._stream:
-            what = f"an entry of {entry.get('stream')} stands here"
+            what = f"an entry of stream {entry.get('stream')} is in its place"
             self._problem(place, Kind.INSERTED, what)
             self._went(expected, None)
             return None
         if sequence > expected:
             self._problem(
-                sequence, Kind.REORDERED, f"it stands where entry {expected} belongs, or once more"
+                sequence,
+                Kind.REORDERED,
+                f"it is in the place of entry {expected}, or a second time in the chain",
             )
             self._hash = None
             return None
         if sequence < first:
-            self._problem(place, Kind.REORDERED, f"entry {sequence} stands here")
+            self._problem(place, Kind.REORDERED, f"entry {sequence} is in its place")
             self._went(expected, None)
             return None
         if sequence < expected:
@@ -207,7 +213,7 @@ class ChainCheck:
     def _is_the_one(self, entry: Mapping[str, Any]) -> bool:
         sequence, found = entry["sequence"], entry["hash"]
         if self._hash not in (None, found):
-            what = f"entry {sequence + 1} was linked to another one with hash {self._hash}"
+            what = f"entry {sequence + 1} links to a different entry, with hash {self._hash}"
             self._problem(sequence, Kind.REPLACED, what)
             return False
         claim = self._claims.get(sequence)
@@ -215,8 +221,8 @@ class ChainCheck:
             self._problem(
                 sequence,
                 Kind.REPLACED,
-                f"head {claim.head} of {claim.written_at} has seen another one with hash "
-                f"{claim.hash}: it, or one between it and the head before, was rewritten",
+                f"head {claim.head} of {claim.written_at} lists a different entry, with hash "
+                f"{claim.hash}: this entry, or one between it and the head before, was rewritten",
             )
             return False
         return True

@@ -94,7 +94,9 @@ def verify(environment: Environment, out: Output, *, max_head_age: float | None)
     for problem in () if out.as_json else verdict.problems:
         out.say(f"{_name(problem)}: {problem.kind}: {problem.message}")
     first = verdict.problems[0]
-    out.say(f"{verdict.problem_count} problems, the first with {_name(first)}; {_sealed(verdict)}")
+    count = verdict.problem_count
+    problems = "1 problem" if count == 1 else f"{count} problems, the first"
+    out.say(f"{problems} in {_name(first)}; {_sealed(verdict)}")
     raise SystemExit(Exit.REJECTED)
 
 

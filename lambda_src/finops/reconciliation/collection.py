@@ -64,10 +64,10 @@ class EvidenceCollector:
         )
         if not charges:
             raise RejectedInput(
-                f"{self.source.name} has no charge of {month} or the year before",
+                f"{self.source.name} has no charges in {month} or the 11 months before",
                 code="no_charges",
                 value=str(month),
-                remedy="Look at the month, the input and the payer accounts",
+                remedy="Check the month, the input and the payer accounts",
             )
         first_day = month.first - timedelta(days=HISTORY_DAYS)
         rates = MonthRates(self.configuration.currency, self._exchange_rates(), today)
@@ -183,11 +183,11 @@ class EvidenceCollector:
         notes = []
         if known_until < month.end:
             notes.append(
-                f"{month} is open: costs are known up to {known_until - timedelta(days=1)} (UTC),"
-                " changes compare them with whole months, and statuses go by the forecast. The"
-                " forecast adds to what is known, for each day to come, the median cost of the"
-                " same weekday in the four weeks before, and the tax and discounts that go with it;"
-                " fees and credits are taken as they are by now."
+                f"{month} is open. Costs are known up to {known_until - timedelta(days=1)} (UTC)."
+                " Changes compare these costs with the whole month before, and statuses follow the"
+                " forecast. The forecast adds, for each remaining day, the median cost of the same"
+                " weekday in the last four weeks, with the tax and discounts that go with it. Fees"
+                " and credits are not forecast."
             )
         return tuple(notes)
 

@@ -121,10 +121,10 @@ class Deployment:
         if source == "ledger":
             return LedgerCosts(self._database)
         raise RejectedInput(
-            f"there is no source {source!r}",
+            f"unknown source {source!r}",
             code="unknown_source",
             value=source,
-            remedy=f"It is one of {', '.join(SOURCES)}",
+            remedy=f"Use one of {', '.join(SOURCES)}",
         )
 
     @cached_property
@@ -173,9 +173,9 @@ class Deployment:
     def _database(self) -> DataApi:
         if not self.variables.get("DATABASE_ARN"):
             raise RejectedInput(
-                "this deployment has no billing ledger",
+                "this deployment has no billing database",
                 code="no_ledger",
-                remedy="Set `database` of modules/reconciliation, or name another source",
+                remedy="Set `flows.database` of modules/reconciliation, or use another source",
             )
         return DataApi(
             self.client("rds-data"),
@@ -188,9 +188,9 @@ class Deployment:
         wanted = inputs or [uri for uri in self.variables.get("EXPORTS_URI", "").split(",") if uri]
         if not wanted:
             raise RejectedInput(
-                "no export is named",
+                "no export is given",
                 code="no_export",
-                remedy="Name a file, folder or s3:// URI: --input",
+                remedy="Give a file, folder or s3:// URI with --input",
             )
         paths = []
         for one in wanted:

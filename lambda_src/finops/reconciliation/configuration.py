@@ -135,21 +135,25 @@ class Configuration:
 
     def _warnings(self) -> Iterator[str]:
         if not self.mapping.payers:
-            yield "payer_accounts is empty: Cost Explorer is asked for the own account only"
+            yield "payer_accounts is empty: Cost Explorer is queried in this account only"
         for unit, budget in self.budgets.items():
             if budget.alert_threshold_pct >= 50:
                 yield (
                     f"budgets.{unit}.alert_threshold_pct is {budget.alert_threshold_pct}: costs"
-                    f" may be {budget.alert_threshold_pct}% above or below the target, unalarmed"
+                    f" may be {budget.alert_threshold_pct}% above or below the target without a"
+                    " warning"
                 )
             if unit not in self.mapping.units and not self.organization_tags:
                 yield f"budgets.{unit} has a budget, but no account or rule belongs to {unit}"
         for unit in self.mapping.units:
             if unit not in self.budgets:
-                yield f"{unit} has no budget here; without one in the budgets table it is NO_BUDGET"
+                yield (
+                    f"{unit} has no budget in this file; without one in the budgets table its"
+                    " status is NO_BUDGET"
+                )
         for account in self.mapping.linked.values():
             if not account.ownership:
-                yield f"linked account {account.id} is listed without a business_unit: unmapped"
+                yield f"linked account {account.id} has no business_unit: its costs are Unmapped"
 
 
 def parse(text: str, *, name: str = "the configuration") -> Configuration:
@@ -166,7 +170,7 @@ def parse(text: str, *, name: str = "the configuration") -> Configuration:
         raw = yaml.load(text, Loader=_Loader)  # noqa: S506 - a BaseLoader makes texts only
         document = msgspec.convert(raw or {}, _Document, strict=False)
     except yaml.YAMLError as error:
-        raise _invalid(f"{name} is no YAML: {error}") from None
+        raise _invalid(f"{name} is not valid YAML: {error}") from None
     except msgspec.ValidationError as error:
         raise _invalid(f"{name}: {error}") from None
     problems = list(_problems(document))
@@ -221,16 +225,16 @@ def _problems(document: _Document) -> Iterator[str]:
     yield from _unit_problems(document)
     for where, amount, least in _amounts(document):
         if not amount.is_finite() or amount < least:
-            yield f"{where} is {amount}, and cannot be"
+            yield f"{where} must be {'0 or more' if not least else 'above 0'}, not {amount}"
     for where, currency in _currencies(document):
         if not is_currency(currency):
-            yield f"{where} {currency!r} is no ISO 4217 code"
+            yield f"{where} {currency!r} is not an ISO 4217 code"
 
 
 def _unit_problems(document: _Document) -> Iterator[str]:
     named = _units(document)
     if UNMAPPED in named:
-        yield f"{UNMAPPED} cannot be the name of a business unit"
+        yield f"{UNMAPPED} can't be the name of a business unit"
     rules = Counter(
         (entry.tag, value) for entry in document.tag_rules for value in set(entry.values)
     )
@@ -259,11 +263,11 @@ def _bearers(shared: _SharedEntry) -> set[str]:
 def _shared_problems(shared: _SharedEntry, strangers: set[str]) -> Iterator[str]:
     where = f"shared_costs {shared.name!r}"
     if not (shared.services or shared.accounts or shared.categories):
-        yield f"{where} says neither services, accounts nor categories: it would take all costs"
+        yield f"{where} names no services, accounts or categories: it would share all costs"
     if (shared.split is Split.FIXED) != bool(shared.shares):
-        yield f"{where}: shares go with split fixed, and only with it"
+        yield f"{where}: `shares` is required with split fixed, and allowed only there"
     for unit in sorted(strangers):
-        yield f"{where} names {unit!r}, which is no business unit of this file"
+        yield f"{where} names {unit!r}, which is not a business unit of this file"
 
 
 def _currencies(document: _Document) -> Iterator[tuple[str, str]]:
@@ -333,7 +337,7 @@ def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Hashable, Any]:
     twice = [str(key) for key, count in keys.items() if count > 1]
     if twice:
         raise yaml.constructor.ConstructorError(
-            None, None, f"{', '.join(twice)} is there more than once", node.start_mark
+            None, None, f"{', '.join(twice)} is given more than once", node.start_mark
         )
     return loader.construct_mapping(node, deep=True)
 

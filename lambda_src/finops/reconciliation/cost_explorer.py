@@ -163,7 +163,7 @@ class CostExplorerCosts:
                 if group.start == month.first:
                     sums[group.currency] = total((sums[group.currency], group.unblended))
         return [
-            ControlTotal(f"Cost Explorer in all, {currency}", amount, currency)
+            ControlTotal(f"Cost Explorer total, {currency}", amount, currency)
             for currency, amount in sorted(sums.items())
         ]
 
@@ -186,7 +186,7 @@ class CostExplorerCosts:
             return None
         if end <= self._earliest:
             raise RejectedInput(
-                f"Cost Explorer keeps costs from {self._earliest} on, and nothing of {query.first}",
+                f"Cost Explorer has costs from {self._earliest} on, none of {query.first}",
                 code="too_long_ago",
                 remedy="Reconcile this month from a FOCUS or CUR export: --source focus",
             )
@@ -266,7 +266,9 @@ class CostExplorerCosts:
                 {"asked_at": self._now.isoformat(), "request": {**request}, "answer": answer},
             )
         if any(one.get("Estimated") for one in answer["ResultsByTime"]):
-            self._notes.add("Cost Explorer calls some of these costs estimated: they may change.")
+            self._notes.add(
+                "Cost Explorer marks some of these costs as estimated: they may change."
+            )
         return answer
 
     def _is_good(self, asked_at: datetime, end: date) -> bool:

@@ -1,14 +1,13 @@
 """A report as one CSV table, which opens in a spreadsheet as it is, and which scripts can filter.
 
-Everything that a report tells is an amount held against another one, so every line of every table
-fits the same columns:
+Every line of a report compares an amount with another one, so every table fits the same columns:
 
     table       which table the line is of (below); filter by it before adding anything up
-    unit …      what the line is about; empty where the table does not tell it
+    unit …      what the line is about; empty where it does not apply
     item        a charge category, an invoice's number, a check, a currency, or what changed
     from, to    the first and last day that the amount is of, UTC
     amount      in `currency`
-    against     what it is held against: budget, forecast, month before, plan, expected, invoice …
+    against     what it is compared with: budget, forecast, month before, plan, expected, invoice …
     reference   that amount
     difference  amount less reference
     status      OVERRUN …, AGREES …, HOLDS or BROKEN
@@ -20,8 +19,8 @@ month before; `drivers` and `plan drivers` of each unit; `unmapped`; `excluded` 
 `actual` leaves out); `categories`; `services`; `accounts`; `days`; `trends`; `anomalies`;
 `invoices`, `documents` (what the invoices flow read); `checks`; `rates`; `changes`; `notes`.
 
-Texts are guarded against being run as formulas; numbers are plain, with a point and no thousands
-marks. RFC 4180, UTF-8, with the mark by which spreadsheets know it.
+Texts are guarded against being run as formulas; numbers have a decimal point and no thousands
+separators. RFC 4180, UTF-8, with a byte order mark for spreadsheets.
 """
 
 from __future__ import annotations

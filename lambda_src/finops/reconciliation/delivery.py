@@ -47,7 +47,7 @@ class Delivery:
                 self.marks.create(mark, b"")
         if failed:
             raise TransientFailure(
-                f"the report of {report.month} is kept, but not everybody was told: "
+                f"the report of {report.month} is stored, but was not sent to everyone: "
                 + "; ".join(failed),
                 code="not_announced",
                 step="announce_report",

@@ -67,7 +67,7 @@ def _months(event: Mapping[str, Any], now: datetime) -> list[tuple[Month, bool]]
     unknown = sorted(event.keys() - {"month", "close"})
     if unknown:
         raise RejectedInput(
-            f"the event holds {', '.join(unknown)}",
+            f"the event has unknown keys: {', '.join(unknown)}",
             code="unknown_event",
             remedy='Send {} for the months that are due, or {"month": "2026-10", "close": false}',
         )

@@ -31,8 +31,8 @@ _WORDS: Final = {
     Agreement.MISSING: ("Not comparable", "mute"),
     Agreement.EXPLAINED: ("Explained", "warn"),
     Agreement.AGREES: ("Agrees", "good"),
-    True: ("Holds", "good"),
-    False: ("Broken", "bad"),
+    True: ("Passed", "good"),
+    False: ("Failed", "bad"),
     None: ("Not checked", "mute"),
 }
 _MONTHS: Final = (
@@ -169,7 +169,7 @@ def _attention(report: Report, units: Sequence[Unit]) -> Iterator[_Point]:
     if differing:
         title = _count(len(differing), "invoice differs", "invoices differ")
         names = _named([one.invoice_id or f"payer {one.payer}" for one in differing])
-        yield _Point("bad", "invoices", title, f"No known reason makes the difference: {names}.")
+        yield _Point("bad", "invoices", title, f"No known reason explains the difference: {names}.")
     over = _overrun(units)
     if over:
         how = "will be over budget" if report.known_until else "over budget"
@@ -178,7 +178,8 @@ def _attention(report: Report, units: Sequence[Unit]) -> Iterator[_Point]:
     if report.unmapped:
         share = percent(report.totals.unmapped, report.totals.actual)
         title = f"{money(report.totals.unmapped)} unmapped"
-        text = f"{_count(len(report.unmapped), 'account belongs', 'accounts belong')} to no unit"
+        accounts = _count(len(report.unmapped), "account belongs", "accounts belong")
+        text = f"{accounts} to no business unit"
         text += "." if share is None else f": {share}% of all costs."
         yield _Point("warn", "unmapped", title, text)
     if report.anomalies:
@@ -189,9 +190,9 @@ def _attention(report: Report, units: Sequence[Unit]) -> Iterator[_Point]:
         yield _Point("warn", "anomalies", title, f"{text} {first.first.isoformat()} on.")
     idle = [unit for unit in units if unit.status is UnitStatus.NO_SPEND]
     if idle:
-        title = f"{_count(len(idle), 'unit', 'units')} without costs"
+        title = f"{_count(len(idle), 'unit', 'units')} without spend"
         names = _named([one.name for one in idle])
-        yield _Point("mute", "units", title, f"A budget is set, and nothing was spent: {names}.")
+        yield _Point("mute", "units", title, f"They have a budget but no costs: {names}.")
     under = [unit for unit in units if unit.status is UnitStatus.UNDERRUN]
     if under:
         title = f"{_count(len(under), 'unit', 'units')} far below budget"
@@ -222,7 +223,7 @@ def _state(report: Report) -> tuple[str, str]:
     """(tone, words) of how final the numbers are."""
     if report.revision:
         return "good", f"Closed, revision {report.revision}"
-    return "warn", "Month still open" if report.known_until else "Month over, not closed yet"
+    return "warn", "Month open" if report.known_until else "Month over, not closed yet"
 
 
 def _overrun(units: Sequence[Unit]) -> list[Unit]:

@@ -98,7 +98,9 @@ def focus_rule(lines: Sequence[InvoiceLine]) -> Check:
         if line.invoice_id and line.charged is not None and line.invoiced is not None
     ]
     if not known:
-        note = "No charge names an invoice that AWS lists; nothing could be compared."
+        note = (
+            "No charge has the number of an invoice that AWS lists, so nothing could be compared."
+        )
         return Check(
             name="focus_invoice_totals", rule=rule, holds=None, expected=None, found=None, note=note
         )
@@ -110,8 +112,8 @@ def focus_rule(lines: Sequence[InvoiceLine]) -> Check:
         expected=_one_currency(known, [line.invoiced for line in known]),
         found=_one_currency(known, [line.charged for line in known]),
         note=(
-            f"{len(known)} invoices compared"
-            + (f"; not {', '.join(line.invoice_id for line in broken)}" if broken else "")
+            f"{len(known)} {'invoice' if len(known) == 1 else 'invoices'} compared"
+            + (f"; different: {', '.join(line.invoice_id for line in broken)}" if broken else "")
             + "."
         ),
     )
@@ -152,8 +154,12 @@ def _of_invoice(
     """Charges that name their invoice."""
     other = one or document
     if other is None:
-        found = "AWS lists no such invoice" if asked else "AWS's list of invoices was not asked"
-        return _line(group, Agreement.MISSING, explanation=f"{found}, and none was processed")
+        found = (
+            "AWS does not list this invoice" if asked else "AWS's list of invoices was not queried"
+        )
+        return _line(
+            group, Agreement.MISSING, explanation=f"{found}, and no such document was processed"
+        )
     judged = _judged(group, [other], is_open=is_open)
     return _line(
         group,
@@ -171,9 +177,9 @@ def _of_payer(
 ) -> InvoiceLine:
     """All charges of a payer, whose source knows no invoice ids."""
     if not mine:
-        explanation = "AWS's list of invoices was not asked"
+        explanation = "AWS's list of invoices was not queried"
         if asked:
-            explanation = "AWS lists no invoice of this month" + (" yet" if is_open else "")
+            explanation = "AWS lists no invoice for this month" + (" yet" if is_open else "")
         return _line(group, Agreement.MISSING, explanation=explanation)
     judged = _judged(group, mine, is_open=is_open)
     numbers = ", ".join(sorted(one.number for one in mine))
@@ -192,9 +198,9 @@ def _of_issued(
 ) -> InvoiceLine:
     """An invoice that no charge names."""
     explanation = (
-        "its charges are in the payer's line"
+        "its charges are in the line of the payer"
         if charged_by_payer
-        else "no charge names this invoice"
+        else "no charge has this invoice number"
     )
     agreement, difference, processed, reason = Agreement.MISSING, None, None, ""
     if document is None:
@@ -237,7 +243,7 @@ def _of_document(document: IssuedInvoice) -> InvoiceLine:
         difference=None,
         agreement=Agreement.MISSING,
         reason="",
-        explanation="processed, but no charge and no invoice of AWS's list has this number",
+        explanation="processed, but no charge and no invoice in AWS's list has this number",
     )
 
 
@@ -266,12 +272,12 @@ def _judged(group: _Group, invoices: Sequence[IssuedInvoice], *, is_open: bool) 
     if abs(exact) <= WIDE.multiply(
         Decimal("0.5").scaleb(-cents), Decimal(min(_ROUNDED_LINES, len(group.charges)))
     ):
-        text = f"rounding: {len(group.charges)} exact charges against an invoice in whole units"
+        text = f"rounding: {_exact_charges(len(group.charges))}, an invoice in minor units"
         return _Judged(Agreement.EXPLAINED, difference, invoiced, "rounding", text)
-    side = "charged and not invoiced" if difference > 0 else "invoiced and not charged"
-    text = f"{abs(difference):,f} {group.currency} {side}; nothing known makes this difference"
+    side = "charged but not invoiced" if difference > 0 else "invoiced but not charged"
+    text = f"{abs(difference):,f} {group.currency} {side}; no known reason explains the difference"
     if is_open:
-        text += ", but costs of this month may still change"
+        text += ", and costs of this month may still change"
     reason = "late_data" if is_open else ""
     return _Judged(Agreement.DIFFERS, difference, invoiced, reason, text)
 
@@ -301,7 +307,7 @@ def _explanations(
         if amount and abs(WIDE.subtract(difference, amount)) <= unit:
             what = " ".join(filter(None, (category.value.lower(), service and f"on {service}")))
             where = f" of {account}" if account else ""
-            yield _REASONS[category], f"{what}{where}: {amount:,f} is charged and not invoiced"
+            yield _REASONS[category], f"{what}{where}: {amount:,f} is charged but not invoiced"
     # One late correction is entered after the invoice is out: it is a part of a sum, and sums of
     # two kinds together may be too.
     for (one, first), (two, second) in combinations(
@@ -356,6 +362,10 @@ def _line(
         reason=reason,
         explanation=explanation,
     )
+
+
+def _exact_charges(count: int) -> str:
+    return f"{count} exact {'charge' if count == 1 else 'charges'}"
 
 
 def _digits(currency: str) -> int:

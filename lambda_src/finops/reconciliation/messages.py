@@ -50,20 +50,21 @@ def headline(report: Report) -> list[str]:
     ]
     if totals.unmapped or report.unmapped:
         count = len(report.unmapped)
-        lines.append(f"Unmapped: {currency} {totals.unmapped:,f} of {_counted(count, 'account')}.")
+        lines.append(f"Unmapped: {currency} {totals.unmapped:,f} in {_counted(count, 'account')}.")
     differing = [line for line in report.invoices if line.agreement is Agreement.DIFFERS]
     broken = [check.name for check in report.checks if check.holds is False]
     lines.append(
-        f"Invoices: {len(report.invoices)} looked at, {len(differing)} differ without a reason."
+        f"Invoices: {len(report.invoices)} compared, {len(differing)} with an unexplained"
+        " difference."
     )
     if report.anomalies:
-        lines.append(f"{_counted(len(report.anomalies), 'anomaly', 'anomalies')} of daily usage.")
+        lines.append(f"{_counted(len(report.anomalies), 'anomaly', 'anomalies')} in daily usage.")
     if broken:
-        lines.append(f"CHECKS THAT DO NOT HOLD: {', '.join(broken)}.")
+        lines.append(f"FAILED CHECKS: {', '.join(broken)}.")
     if report.changes:
         lines.append(
-            f"Revision {report.revision} changes {_counted(len(report.changes), 'amount')} of the"
-            " one before."
+            f"Revision {report.revision} changes {_counted(len(report.changes), 'amount')} of"
+            f" revision {report.revision - 1}."
         )
     return lines
 
@@ -95,7 +96,7 @@ def _against_budget(report: Report) -> str:
     if report.known_until:
         spent += " so far"
     if not totals.budget:
-        return f"{spent}; no budget is set."
+        return f"{spent}. No budget is set."
     side = "above" if totals.variance > 0 else "below"
     said = (
         f"{spent}. Units with a budget are {abs(totals.variance):,f} {side} their"

@@ -1,6 +1,6 @@
 """What a reconciliation needs from the outside, as Protocols that adapters and fakes fill.
 
-Any call may raise `TransientFailure` (try again later) or `ConfigurationError` (somebody must mend
+Any call may raise `TransientFailure` (try again later) or `ConfigurationError` (somebody must fix
 the deployment); what else a call raises is said at the call.
 """
 
@@ -39,7 +39,7 @@ class ChargeQuery:
     Attributes:
         first: First day, UTC.
         end: The day after the last.
-        tag_rules: Charges are told apart by the first of these that they fulfil.
+        tag_rules: Charges are grouped by the first of these rules that they match.
         accounts: Of these linked accounts only; all where it is empty.
     """
 
@@ -52,7 +52,7 @@ class ChargeQuery:
 
 @dataclass(frozen=True, slots=True)
 class ControlTotal:
-    """What a source says all charges of a month are billed at, asked apart from them."""
+    """A source's own total of a month's billed costs, queried separately from the charges."""
 
     name: str
     amount: Decimal
@@ -178,4 +178,4 @@ class Announcer(Protocol):
     """Topics, mail, and webhooks."""
 
     def announce(self, report: Report, stored: Stored) -> None:
-        """Tell people of a report; a channel that fails does not keep the others from it."""
+        """Send a report to people; a channel that fails does not stop the others."""

@@ -71,12 +71,14 @@ class Reconciler:
         """
         today = now.date()
         if month.first > today:
-            raise RejectedInput(f"{month} has not begun", code="invalid_month", value=str(month))
+            raise RejectedInput(
+                f"{month} has not started yet", code="invalid_month", value=str(month)
+            )
         if close and month.end > today:
             raise RejectedInput(
-                f"{month} is not over before {month.end}",
+                f"{month} is not over until {month.end}",
                 code="closed_too_early",
-                remedy="Reconcile it without closing it",
+                remedy="Reconcile the month without closing it",
             )
         report = self._report(month, today)
         for _ in range(_TRIES):
@@ -92,7 +94,9 @@ class Reconciler:
             except RevisionTaken:
                 continue
         raise ConfigurationError(
-            f"other runs kept writing revisions of {month}", code="contended", step="write_report"
+            f"other runs kept writing revisions of {month} at the same time",
+            code="contended",
+            step="write_report",
         )
 
     def _report(self, month: Month, today: date) -> Report:

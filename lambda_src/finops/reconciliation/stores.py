@@ -74,7 +74,7 @@ class Reports:
             _pointer(report.month, report.revision), _written(stored)
         ):
             raise RevisionTaken(
-                f"another run has written revision {report.revision} of {report.month}",
+                f"another run has already written revision {report.revision} of {report.month}",
                 code="revision_taken",
                 step="write_report",
             )

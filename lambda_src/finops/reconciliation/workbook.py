@@ -179,10 +179,10 @@ def _summary(sheets: _Sheets, sheet: Any, report: Report, units: int) -> None:
     if report.revision:
         state = f"Closed, revision {report.revision}"
     else:
-        state = "Month still open" if report.known_until else "Month over, not closed yet"
+        state = "Month open" if report.known_until else "Month over, not closed yet"
     facts: list[tuple[str, Cell]] = [
-        ("State", state),
-        ("Costs known before (UTC)", report.known_until),
+        ("Month", state),
+        ("Costs known until, exclusive (UTC)", report.known_until),
         ("Source", report.source_name),
         ("Cost", report.metric),
         ("Currency of all sheets", report.currency),
@@ -199,18 +199,23 @@ def _summary(sheets: _Sheets, sheet: Any, report: Report, units: int) -> None:
         return f"=Units!{_cell(units + 1, column)}" if units else ""
 
     for label, formula, amount, note in (
-        ("Actual", of_units(2), totals.actual, "Without excluded categories"),
-        ("Budget", of_units(3), totals.budget, "Of the units that have one"),
-        ("Variance", of_units(4), totals.variance, "Of units with a budget, from their budgets"),
-        ("Without a budget", "", totals.unbudgeted, "Of actual: units without one, and unmapped"),
+        ("Actual", of_units(2), totals.actual, "Excluded categories are not included"),
+        ("Budget", of_units(3), totals.budget, "Of units with a budget"),
+        ("Variance", of_units(4), totals.variance, "Actual minus budget, of units with a budget"),
         (
-            *("Forecast, month still open", of_units(6), totals.forecast),
-            "An estimate of the whole month; statuses go by it",
+            "Without a budget",
+            "",
+            totals.unbudgeted,
+            "Part of actual: units without a budget, and unmapped costs",
+        ),
+        (
+            *("Forecast for the month", of_units(6), totals.forecast),
+            "An estimate for the whole month; statuses follow it",
         ),
         ("Month before", of_units(7), totals.previous, ""),
-        ("Change", of_units(8), totals.change, "Actual less month before"),
-        ("Unmapped", "", totals.unmapped, "Of actual: costs that no rule of the mapping claims"),
-        ("Excluded", of_units(10), totals.excluded, "In no unit's actual"),
+        ("Change", of_units(8), totals.change, "Actual minus month before"),
+        ("Unmapped", "", totals.unmapped, "Part of actual: costs that no mapping rule covers"),
+        ("Excluded", of_units(10), totals.excluded, "Not included in actual"),
     ):
         if amount is None:
             continue
@@ -358,7 +363,7 @@ def _findings(sheets: _Sheets, report: Report) -> None:
         ),
         [
             (
-                *(one.invoice_id or "all of the payer", one.payer, one.issuer),
+                *(one.invoice_id or "All charges of the payer", one.payer, one.issuer),
                 *(one.agreement.value, one.currency, one.charged, one.invoiced, one.processed),
                 *(one.difference, one.reason, one.explanation),
             )

@@ -10,7 +10,7 @@ from finops.shared.errors import RejectedInput
 
 
 class TableBudgets:
-    """`BudgetRows` in the budgets flow's table. A row that the flow would refuse is no budget."""
+    """`BudgetRows` in the budgets flow's table. Rows that the flow refuses are left out."""
 
     def __init__(self, table: DynamoBudgetTable) -> None:
         self._table = table

@@ -198,7 +198,7 @@ class ExportedCosts:
         except duckdb.Error as error:
             raise self._unreadable(error) from None
         return [
-            ControlTotal(f"All rows of the export, {one}", amount, one) for one, amount in found
+            ControlTotal(f"Sum of all export rows, {one}", amount, one) for one, amount in found
         ]
 
     def _charge(self, row: Sequence[object]) -> Charge:
@@ -300,9 +300,10 @@ class ExportedCosts:
         if missing:
             known = _CUR if self._is_cur else _FOCUS
             raise RejectedInput(
-                f"{self._files[0].name} lacks {', '.join(known[one][0] for one in missing)}",
+                f"{self._files[0].name} lacks the columns"
+                f" {', '.join(known[one][0] for one in missing)}",
                 code="missing_columns",
-                remedy="A FOCUS 1.0 to 1.2 or a CUR 2.0 export is wanted",
+                remedy="Use a FOCUS 1.0 to 1.2 or a CUR 2.0 export",
             )
         fields = [
             f"coalesce(CAST({_quoted(column)} AS VARCHAR), '') AS {field}"
@@ -369,9 +370,9 @@ class ExportedCosts:
     def _unreadable(self, error: duckdb.Error) -> RejectedInput:
         first = str(error).partition("\n")[0]
         return RejectedInput(
-            f"the export cannot be read: {first}",
+            f"the export can't be read: {first}",
             code="unreadable_export",
-            remedy=f"Look at {self._files[0].parent}; files must all be of one export",
+            remedy=f"Check {self._files[0].parent}: all files must belong to one export",
         )
 
 
@@ -421,14 +422,14 @@ def _files(paths: Sequence[Path]) -> list[Path]:
         where = ", ".join(str(path) for path in paths)
         missing = [str(path) for path in paths if not path.exists()]
         raise RejectedInput(
-            f"{missing[0]} is not there" if missing else f"{where} holds no export",
+            f"{missing[0]} does not exist" if missing else f"{where} contains no export",
             code="no_export",
-            remedy=f"Name files or folders of {', '.join(_SUFFIXES)}",
+            remedy=f"Give files or folders of {', '.join(_SUFFIXES)}",
         )
     if len({one.name.endswith(".parquet") for one in found}) > 1:
         raise RejectedInput(
-            f"{found[0].parent} holds Parquet and CSV files: charges would be counted twice",
+            f"{found[0].parent} has both Parquet and CSV files, so charges would count twice",
             code="mixed_export",
-            remedy="Name the one or the other",
+            remedy="Give only one of the two",
         )
     return found

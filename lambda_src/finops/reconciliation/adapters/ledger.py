@@ -72,7 +72,7 @@ class LedgerCosts:
         )
         return [
             ControlTotal(
-                f"The ledger in all, {row['currency']}", _money(row["amount"]), row["currency"]
+                f"Billing ledger total, {row['currency']}", _money(row["amount"]), row["currency"]
             )
             for row in self._database.execute(sql, _period(month.first, month.end)).rows
         ]

@@ -136,7 +136,7 @@ def download_export(s3: Any, uri: str, months: Sequence[Month], folder: Path) ->
                 paths.append(path)
     if not paths:
         raise RejectedInput(
-            f"{uri} holds no export of {', '.join(map(str, months[-1:]))}",
+            f"{uri} has no export of {', '.join(map(str, months[-1:]))}",
             code="no_export",
             remedy="AWS delivers the first export within 24 hours of its creation",
         )

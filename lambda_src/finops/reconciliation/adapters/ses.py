@@ -20,7 +20,7 @@ class MailChannel:
 
     def __call__(self, report: Report, link: str) -> None:
         """Send one mail to all."""
-        with aws_errors("mail_report", remedy=f"SES must know {self._sender}"):
+        with aws_errors("mail_report", remedy=f"Verify {self._sender} in SES"):
             self._ses.send_email(
                 Source=self._sender,
                 Destination={"ToAddresses": list(self._recipients)},

@@ -48,7 +48,9 @@ class WebhookChannel:
             kind = TransientFailure if error.code in {429, *range(500, 600)} else ConfigurationError
             # The URL is a secret, and so is not named.
             raise kind(
-                f"the webhook answered {error.code}", code="webhook_refused", step="post_webhook"
+                f"the webhook answered HTTP {error.code}",
+                code="webhook_refused",
+                step="post_webhook",
             ) from None
         except OSError as error:
             raise TransientFailure(
@@ -65,7 +67,7 @@ class WebhookChannel:
         url = text.strip()
         if urlparse(url).scheme not in {"https", "http"}:
             raise ConfigurationError(
-                "the webhook's secret holds no URL",
+                "the webhook's secret contains no URL",
                 code="no_webhook_url",
                 step="read_webhook_secret",
                 remedy='Store the URL itself, or {"url": "…"}',

@@ -27,10 +27,10 @@ def _units_add_up(costs: Costs, totals: Totals) -> Check:
     return _check(
         costs,
         "units_add_up",
-        "Every charge is in exactly one business unit, or in Unmapped.",
+        "Every charge is in exactly one business unit or in Unmapped.",
         charged,
         totals.actual + totals.excluded,
-        "All charges against all units, with excluded categories.",
+        "All charges, against all units with their excluded costs.",
     )
 
 
@@ -45,10 +45,11 @@ def _source_totals(costs: Costs) -> Iterator[Check]:
         yield _check(
             costs,
             "source_total",
-            "Nothing is lost on the way: all charges add up to the source's own sum.",
+            "No charge is lost: all charges add up to the source's own total.",
             amount,
             billed,
-            f"{name}: its own sum of billed costs against that of all charges, {currency}.",
+            f"{name}: the source's total of billed costs, against the sum of all charges,"
+            f" {currency}.",
         )
 
 
@@ -69,7 +70,7 @@ def _days_add_up(costs: Costs) -> Check:
         "Usage by day adds up to usage by month.",
         usage,
         days,
-        "Two queries of the same charges.",
+        "Two queries of the same usage.",
     )
 
 

@@ -105,8 +105,8 @@ class Costs:
             month = Month.of(charge.period_start)
             if self.rate(charge.currency, month) is None:
                 self.notes.append(
-                    f"Charges in {charge.currency} of {month} are left out of trends: no rate of"
-                    " that month or the days before is known."
+                    f"Charges in {charge.currency} of {month} are left out of trends, because no"
+                    " exchange rate is known for that month."
                 )
             else:
                 known.append(charge)

@@ -72,8 +72,8 @@ def _line(
         score=days.score,
         services=tuple(services),
         evidence=(
-            f"The {days.days_before} days before let expect {expected:,f}"
-            f" {costs.evidence.currency} by weekday; the worst day is {abs(days.score)} robust"
+            f"Expected {expected:,f} {costs.evidence.currency}, by weekday over the"
+            f" {days.days_before} days before; the most unusual day is {abs(days.score)} robust"
             f" deviations {'above' if days.score > 0 else 'below'} it."
         ),
     )
