@@ -8,6 +8,9 @@ locals {
 
   audit = { queue_url = module.audit.queue_url, queue_arn = module.audit.queue_arn }
 
+  # Bills and reports convert by the same rates.
+  rates = { maximum_age_days = 7 }
+
   database = {
     cluster_arn = module.billing_database.cluster_arn
     secret_arn  = module.billing_database.secret_arn
@@ -50,6 +53,7 @@ module "billing" {
   audit      = local.audit
   database   = local.database
   datasets   = var.billing_datasets
+  rates      = local.rates
   bucket     = { noncurrent_days = 30, quarantine_days = 30, force_destroy = true }
   alarms     = { topic_arns = var.alarm_topic_arns }
 }
@@ -78,6 +82,7 @@ module "reconciliation" {
   configuration = file(var.reconciliation.configuration_file)
   payers        = { account_ids = var.reconciliation.payers, external_id = var.external_id }
   costs         = var.reconciliation.costs
+  rates         = local.rates
   notifications = var.reconciliation.notifications
   bucket        = { noncurrent_days = 30, force_destroy = true }
   alarms        = { topic_arns = var.alarm_topic_arns }

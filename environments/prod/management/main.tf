@@ -8,6 +8,10 @@ locals {
 
   audit = { queue_url = module.audit.queue_url, queue_arn = module.audit.queue_arn }
 
+  # Bills and reports convert by the same rates. There are no static ones: a bill without a rate is quarantined, and a report
+  # of its currency is refused.
+  rates = { maximum_age_days = 7 }
+
   database = {
     cluster_arn = module.billing_database.cluster_arn
     secret_arn  = module.billing_database.secret_arn
@@ -46,7 +50,6 @@ module "billing_database" {
   kms_key_arn = aws_kms_key.finops.arn
 }
 
-# No static rates: a bill without a dated rate is quarantined.
 module "billing" {
   source = "../../../modules/billing"
 
@@ -56,6 +59,7 @@ module "billing" {
   audit             = local.audit
   database          = local.database
   datasets          = var.billing_datasets
+  rates             = local.rates
   kms_key_arn       = aws_kms_key.finops.arn
   function_settings = { log_retention_days = 365 }
   alarms            = { topic_arns = var.alarm_topic_arns }
@@ -85,6 +89,7 @@ module "reconciliation" {
   configuration     = file(var.reconciliation.configuration_file)
   payers            = { account_ids = var.reconciliation.payers, external_id = var.external_id }
   costs             = var.reconciliation.costs
+  rates             = local.rates
   notifications     = var.reconciliation.notifications
   kms_key_arn       = aws_kms_key.finops.arn
   function_settings = { log_retention_days = 365 }
