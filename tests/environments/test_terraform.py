@@ -32,10 +32,13 @@ LOCAL_BACKEND = 'terraform {\n  backend "local" {}\n}\n'
 
 
 def terraform(folder: Path, work: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run Terraform with its data under `work`, so that nothing is left in the folder."""
+    """Run Terraform with its data under `work`, so that nothing is left in the folder.
+
+    It steps back behind the apply that the flow tests wait for.
+    """
     environment = terraform_environment(work, os.environ) | {"TF_DATA_DIR": str(work / "data")}
     return subprocess.run(
-        ["terraform", *arguments],
+        ["nice", "terraform", *arguments],
         cwd=folder,
         env=environment,
         capture_output=True,
