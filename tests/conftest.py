@@ -34,7 +34,7 @@ FIRST = ("lifecycle", "environments")
 # A guess, for a clone that has run no test yet.
 _SECONDS_A_TEST = 5.0
 
-_LOGS = REPOSITORY / ".local" / "failed"
+_FAILED = REPOSITORY / ".local" / "failed"
 _LINES = 30
 
 
@@ -72,11 +72,15 @@ def _group(item: pytest.Item) -> str:
 def pytest_runtest_makereport(
     item: pytest.Item,
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Keep the logs of the cloud on which a test failed, and show their end."""
+    """Keep what a test failed with, and the logs of its cloud, while the run goes on."""
     report = yield
+    if not report.failed:
+        return report
+    kept = _FAILED / "".join(one if one.isalnum() else "-" for one in item.nodeid)[-150:]
+    kept.mkdir(parents=True, exist_ok=True)
+    (kept / f"{report.when}.txt").write_text(report.longreprtext)
     cloud = getattr(item, "funcargs", {}).get("local_cloud")
-    if report.failed and isinstance(cloud, CloudUnderTest) and cloud.settings.logs.is_dir():
-        kept = _LOGS / "".join(one if one.isalnum() else "-" for one in item.nodeid)[-150:]
+    if isinstance(cloud, CloudUnderTest) and cloud.settings.logs.is_dir():
         shutil.copytree(cloud.settings.logs, kept, dirs_exist_ok=True)
         log = kept / "emulator.log"
         lines = log.read_text(errors="replace").splitlines() if log.exists() else []

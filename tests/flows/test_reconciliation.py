@@ -67,7 +67,7 @@ class TestCommand:
     @pytest.mark.parametrize(
         ("arguments", "said"),
         [
-            (("--month", "2026-13"), "no month"),
+            (("--month", "2026-13"), "not a month"),
             (("--month", "2999-01"), "has not started"),
             (("--month", "2020-01"), "--source focus"),
             (("--month", "2026-01", "--source", "focus", "--input", "nowhere"), "does not exist"),
