@@ -10,14 +10,16 @@ from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from localcloud.endpoints import MANAGEMENT_ACCOUNT, REGION, AccountSession, account_session
 from localcloud.settings import REPOSITORY, Settings
 from localcloud.supervisor import LocalCloud
 from tests.capabilities import Capabilities
-from tests.durations import Durations, known, shares
+from tests.durations import Durations, group_of, known, shares
 
 # Retries as AWS makes them, and transactions that a killed function leaves, without AWS's minutes.
 QUICK_RETRIES = {
@@ -29,7 +31,9 @@ QUICK_RETRIES = {
 
 
 # The lifecycle makes the deployment that flows are copied from; plans need none of it.
-FIRST = ("lifecycle", "environments")
+FIRST = ("flows/test_lifecycle", "environments")
+
+_TOGETHER = ("tests/flows/", "tests/build/test_wheel.py")
 
 # A guess, for a clone that has run no test yet.
 _SECONDS_A_TEST = 5.0
@@ -49,23 +53,31 @@ def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
     return argname if isinstance(val, bytes) and not val.decode("latin-1").isprintable() else None
 
 
+class FilesTogether(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
+    """Files whose tests share a deployment or a build stay on one worker; others run anywhere."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return file if file.startswith(_TOGETHER) else nodeid
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> FilesTogether:
+    """Hand out tests to workers."""
+    return FilesTogether(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with what others wait for, then with the groups that take longest."""
-    tests = Counter(map(_group, items))
+    """Begin with what others wait for, then with the files of flows that take longest."""
+    tests = Counter(group_of(item.nodeid) for item in items)
     seconds = {group: total for group, _, total in shares(known())}
 
     def rank(item: pytest.Item) -> tuple[int, bool, float]:
-        group = _group(item)
+        group = group_of(item.nodeid)
         place = FIRST.index(group) if group in FIRST else len(FIRST)
-        alone = item.get_closest_marker("xdist_group") is None
+        alone = not group.startswith("flows/")
         return place, alone, -seconds.get(group, tests[group] * _SECONDS_A_TEST)
 
     items.sort(key=rank)
-
-
-def _group(item: pytest.Item) -> str:
-    marker = item.get_closest_marker("xdist_group")
-    return str(marker.args[0]) if marker else item.path.parent.name
 
 
 @pytest.hookimpl(wrapper=True)

@@ -17,9 +17,9 @@ _SLOWEST = 10
 
 
 def group_of(nodeid: str) -> str:
-    """The xdist group of a test, else its folder."""
-    test, _, group = nodeid.partition("@")
-    return group or "/".join(test.partition("::")[0].split("/")[1:-1])
+    """What a test is counted with: of flows those of its file, else those of its folder."""
+    folders, _, name = nodeid.partition("::")[0].removeprefix("tests/").rpartition("/")
+    return f"{folders}/{name.removesuffix('.py')}" if folders == "flows" else folders
 
 
 def shares(seconds: Mapping[str, float]) -> list[tuple[str, int, float]]:

@@ -14,8 +14,6 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.xdist_group("wheel")  # built and installed once
-
 REPOSITORY = Path(__file__).parents[2]
 #: One charge of a FOCUS export.
 EXPORT = """\

@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
 
@@ -204,6 +205,7 @@ class InvoiceFlow:
         """The event of a version as its queue hands it to the intake."""
         record = {
             "eventName": "ObjectCreated:Put",
+            "eventTime": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.000Z}",
             "s3": {
                 "bucket": {"name": source.bucket},
                 "object": {

@@ -25,7 +25,6 @@ from tests.flows.privileges import HUB, without
 
 pytestmark = [
     pytest.mark.flow,
-    pytest.mark.xdist_group("audit"),
     pytest.mark.needs("service_permissions", "textract"),
 ]
 

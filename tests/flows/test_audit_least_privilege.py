@@ -29,7 +29,6 @@ from tests.flows.privileges import (
 
 pytestmark = [
     pytest.mark.flow,
-    pytest.mark.xdist_group("audit_least_privilege"),
     pytest.mark.needs("service_permissions"),
 ]
 

@@ -17,7 +17,7 @@ from tests.flows.billing import HEADER, BillingFlow, as_csv, bill, many_bills
 from tests.flows.conftest import LARGE_FILE_BYTES
 from tests.flows.deployment import eventually
 
-pytestmark = [pytest.mark.flow, pytest.mark.xdist_group("billing")]
+pytestmark = [pytest.mark.flow]
 
 Finops = Callable[..., tuple[int, Any]]
 

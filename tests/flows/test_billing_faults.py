@@ -29,7 +29,6 @@ from tests.flows.fault_proxy import (
 
 pytestmark = [
     pytest.mark.flow,
-    pytest.mark.xdist_group("billing_faults"),
     # Only our own local cloud runs workers as processes of this machine.
     pytest.mark.needs("lambda_workers"),
 ]

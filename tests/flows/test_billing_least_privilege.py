@@ -27,7 +27,6 @@ from tests.flows.privileges import (
 
 pytestmark = [
     pytest.mark.flow,
-    pytest.mark.xdist_group("billing_least_privilege"),
     pytest.mark.needs("service_permissions", "state_machine_permissions"),
 ]
 

@@ -17,7 +17,7 @@ from tests.flows.deployment import (
     eventually,
 )
 
-pytestmark = [pytest.mark.flow, pytest.mark.xdist_group("budgets")]
+pytestmark = [pytest.mark.flow]
 TOPIC = f"arn:aws:sns:us-east-1:{SPOKE}:finops-budget-alerts"
 
 

@@ -19,7 +19,7 @@ from tests.flows.deployment import SPOKE, Deployment, eventually
 from tests.flows.invoices import InvoiceFlow, document, paper, unique
 from tests.workbooks import sheet
 
-pytestmark = [pytest.mark.flow, pytest.mark.xdist_group("console")]
+pytestmark = [pytest.mark.flow]
 
 PAGES = ("Overview", "Invoices", "Budgets", "Billing", "Reports", "Audit")
 Come = Callable[..., Visitor]
@@ -61,7 +61,7 @@ def test_an_invoice_is_uploaded_reviewed_by_another_person_and_exported_to_excel
     editor.go("Invoices")
     editor.drop(**{f"{number}__pdf": document(paper(number, total="130.00"))})
     editor.sees("1 of 1 finished")
-    editor.sees("but total is 130.00")
+    editor.sees("but the total is 130.00")
     editor.button("Show").click()
     expect(editor.button("Approve")).to_be_disabled(timeout=PATIENCE)
     expect(editor.button("Reject")).to_be_disabled()

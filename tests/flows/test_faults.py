@@ -24,7 +24,6 @@ from tests.flows.fault_proxy import (
 
 pytestmark = [
     pytest.mark.flow,
-    pytest.mark.xdist_group("budgets_faults"),
     # Only our own local cloud runs workers as processes of this machine.
     pytest.mark.needs("lambda_workers"),
 ]

@@ -18,7 +18,7 @@ from finops.shared.errors import FinOpsError, RejectedInput
 from tests.flows.deployment import eventually
 from tests.flows.invoices import STEPS, InvoiceFlow, document, json_invoice, paper, unique
 
-pytestmark = [pytest.mark.flow, pytest.mark.xdist_group("invoices")]
+pytestmark = [pytest.mark.flow]
 
 PROCESSED, DUPLICATE = InvoiceStatus.PROCESSED, InvoiceStatus.DUPLICATE
 Finops = Callable[..., tuple[int, Any]]

@@ -30,7 +30,6 @@ from tests.flows.invoices import STEPS, InvoiceFlow, document, json_invoice, pap
 
 pytestmark = [
     pytest.mark.flow,
-    pytest.mark.xdist_group("invoices_faults"),
     # Only our own local cloud runs workers as processes of this machine.
     pytest.mark.needs("lambda_workers"),
 ]

@@ -28,7 +28,6 @@ from tests.invoices.fakes import FakeClock
 
 pytestmark = [
     pytest.mark.flow,
-    pytest.mark.xdist_group("invoices_least_privilege"),
     pytest.mark.needs("service_permissions", "state_machine_permissions", "textract", "ses_iam"),
 ]
 

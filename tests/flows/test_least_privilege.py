@@ -36,7 +36,6 @@ from tests.flows.privileges import (
 
 pytestmark = [
     pytest.mark.flow,
-    pytest.mark.xdist_group("budgets_least_privilege"),
     pytest.mark.needs("service_permissions", "cross_account_bus"),
 ]
 

@@ -18,7 +18,7 @@ from tests.conftest import fresh_settings
 from tests.flows.conftest import VARIABLES
 from tests.flows.deployment import OTHER_SPOKE, SPOKE, Deployment
 
-pytestmark = [pytest.mark.flow, pytest.mark.xdist_group("lifecycle")]
+pytestmark = [pytest.mark.flow]
 
 HUB = "111111111111"
 

@@ -13,7 +13,7 @@ import pytest
 from tests.flows.conftest import FURTHER_SPOKES
 from tests.flows.deployment import SPOKE, Deployment, assumed_roles, eventually
 
-pytestmark = [pytest.mark.flow, pytest.mark.xdist_group("budgets_load")]
+pytestmark = [pytest.mark.flow]
 
 ACCOUNTS = FURTHER_SPOKES[10:60]
 BUDGETS = 10

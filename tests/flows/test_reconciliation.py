@@ -24,7 +24,6 @@ from tests.flows.reconciliation import FUNCTION, ReconciliationFlow, months_ago
 
 pytestmark = [
     pytest.mark.flow,
-    pytest.mark.xdist_group("reconciliation"),
     pytest.mark.needs("service_permissions", "costs"),
 ]
 

@@ -31,7 +31,6 @@ from tests.flows.reconciliation import (
 
 pytestmark = [
     pytest.mark.flow,
-    pytest.mark.xdist_group("reconciliation_least_privilege"),
     pytest.mark.needs("service_permissions", "costs"),
 ]
 

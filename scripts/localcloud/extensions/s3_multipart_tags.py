@@ -41,6 +41,7 @@ def _complete(
     status, answered, _ = response
     if status == 200 and "tags" in upload:
         s3._object_tags[(bucket, key, answered.get("x-amz-version-id"))] = upload["tags"]
+        s3._persist_version_state(bucket, key, s3._buckets[bucket])  # a restart reads them there
     return response
 
 
