@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -25,16 +25,29 @@ PARAMETERS = "/finops/budgets"
 _serialize, _deserialize = TypeSerializer().serialize, TypeDeserializer().deserialize
 
 
+def pauses(first: float = 0.02, longest: float = 0.3) -> Iterator[float]:
+    """Seconds between looks: short at first, then long enough to leave the cores to the work."""
+    pause = first
+    while True:
+        yield pause
+        pause = min(pause * 1.4, max(first, longest))
+
+
 def eventually(
-    probe: Callable[[], Answer | None], *, within: float = 30.0, every: float = 0.02, what: str = ""
+    probe: Callable[[], Answer | None], *, within: float = 60.0, every: float = 0.02, what: str = ""
 ) -> Answer:
-    """The first true answer of the probe; the test fails when none comes in time."""
+    """The first true answer of the probe; the test fails when none comes in time.
+
+    How long to wait says nothing of how long it takes: it only ends a test that would fail.
+    """
     deadline = time.monotonic() + within
-    while not (answer := probe()):
+    for pause in pauses(every):
+        if answer := probe():
+            return answer
         if time.monotonic() > deadline:
-            pytest.fail(f"not within {within} s: {what or probe}")
-        time.sleep(every)
-    return answer
+            break
+        time.sleep(pause)
+    pytest.fail(f"not within {within} s: {what or probe}")
 
 
 @dataclass
@@ -140,7 +153,7 @@ class Deployment:
         return alerts
 
     def await_status(
-        self, account_id: str, status: str, name: str = "monthly-total", within: float = 30.0
+        self, account_id: str, status: str, name: str = "monthly-total", within: float = 60.0
     ) -> dict[str, Any]:
         """Wait until the newest edit has this status."""
 
@@ -151,7 +164,7 @@ class Deployment:
         return eventually(look, within=within, what=f"{status} of {account_id}/{name}")
 
     def await_amount(
-        self, account_id: str, amount: Any, name: str = "monthly-total", within: float = 30.0
+        self, account_id: str, amount: Any, name: str = "monthly-total", within: float = 60.0
     ) -> None:
         """Wait until the AWS Budget has this amount; None waits until there is none."""
         wanted = None if amount is None else Decimal(str(amount))

@@ -10,20 +10,24 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from tests.flows.deployment import SPOKE, Deployment
+from tests.flows.deployment import SPOKE, Deployment, pauses
 
 HUB = "111111111111"
 #: Seconds to wait for what should work, which is slow on a busy machine, and for what should fail.
-PATIENT, IMPATIENT = 30.0, 4.0
+PATIENT, IMPATIENT = 60.0, 4.0
 patience = [PATIENT]
 
 
 def happens(probe: Callable[[], Any]) -> bool:
     """Whether the probe gets true in time."""
     deadline = time.monotonic() + patience[-1]
-    while not (there := bool(probe())) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    return there
+    for pause in pauses():
+        if probe():
+            return True
+        if time.monotonic() > deadline:
+            break
+        time.sleep(pause)
+    return False
 
 
 def answers(d: Deployment, function: str, payload: Any, account_id: str = HUB) -> bool:

@@ -118,7 +118,7 @@ def test_a_loader_that_is_killed_or_gets_no_answer_at_any_call_loads_once(
             billing.deliver(source)
         assert struck() == calls[position]
         # As the queue does, until the dead loader's transaction is over.
-        eventually(lambda s=source: billing.deliver(s), within=30, every=0.3, what=struck())  # type: ignore[misc]
+        eventually(lambda s=source: billing.deliver(s), within=120, every=0.3, what=struck())  # type: ignore[misc]
         assert_loaded_once(billing, source)
 
 

@@ -105,7 +105,7 @@ def assert_applied_once(d: Deployment, name: str, amount: int, percents: set[flo
         status = d.status(SPOKE, name)
         return status.get("status") == "APPLIED" and status.get("applied_amount") == f"{amount}.00"
 
-    eventually(ended, within=45, what=f"APPLIED {amount} of {name}: {d.status(SPOKE, name)}")
+    eventually(ended, within=120, what=f"APPLIED {amount} of {name}: {d.status(SPOKE, name)}")
     assert d.amount(SPOKE, name) == amount
     everyone = {TOPIC, f"mail-{amount}@example.com"}
     assert d.alerts(SPOKE, name) == {("ACTUAL", percent): everyone for percent in percents}

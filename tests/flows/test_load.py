@@ -65,7 +65,7 @@ def test_each_of_a_thousand_edits_over_fifty_accounts_gets_its_final_status(
         good = sum(one["status"] == "APPLIED" for one in found.values())
         return found if len(found) == 500 and not open_ and good == 450 else None
 
-    statuses = eventually(ended, within=150, what="the end of every edit")
+    statuses = eventually(ended, within=600, what="the end of every edit")
     for (account_id, name), amount in wanted.items():
         status = statuses[(account_id, name)]
         if status["status"] == "APPLIED":
