@@ -95,11 +95,18 @@ def assert_loaded_once(billing: BillingFlow, source: SourceObject) -> None:
 
 
 def calls_of_a_load(billing: BillingFlow, proxy: FaultProxy) -> list[str]:
-    proxy.calls.clear()
-    source = put(billing)
-    assert billing.deliver(source)
-    assert_loaded_once(billing, source)
-    return [call.operation for call in proxy.calls]
+    """The calls of two loads alike: one that the queue had begun would mix in its own."""
+    before: list[str] = []
+    for _ in range(5):
+        proxy.calls.clear()
+        source = put(billing)
+        assert billing.deliver(source)
+        assert_loaded_once(billing, source)
+        calls = [call.operation for call in proxy.calls]
+        if calls == before:
+            return calls
+        before = calls
+    pytest.fail(f"no two loads make the same calls, at last {before}")
 
 
 @pytest.mark.parametrize("fault", [kill_before, kill_after, lose_answer])
