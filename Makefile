@@ -17,8 +17,9 @@ demo: demo-ready ## Set up everything, run every flow on samples, and leave the 
 test: test-ready ## Run all tests, with their own ports and state (ARGS="-k budgets" selects some)
 	@$(PY) -m pytest $(SIDE_BY_SIDE) $(ARGS)
 
-test-quick: test-ready ## Run the tests that need no deployment (under three minutes)
-	@$(PY) -m pytest $(SIDE_BY_SIDE) -m "not benchmark and not flow" $(ARGS)
+test-quick: test-ready ## Run the units and the contracts of the local cloud: no deployment, no plans
+	@$(PY) -m pytest $(SIDE_BY_SIDE) -m "not benchmark and not flow" \
+		--ignore=tests/build --ignore=tests/environments --ignore-glob='tests/localcloud/test_*' $(ARGS)
 
 bench: test-ready ## Measure speed and memory against goals (ARGS=--strict fails if one is missed)
 	@$(PY) -m pytest tests/benchmarks -m benchmark -s $(ARGS)
