@@ -21,6 +21,7 @@ from localcloud.endpoints import MANAGEMENT_ACCOUNT, REGION, AccountSession, acc
 
 SERVICES: Mapping[str, tuple[str, ...]] = {
     "lambda_workers": ("lambda", "logs"),
+    "lambda_logs": ("lambda", "logs", "cloudwatch"),
     "lambda_async_invoke": ("lambda", "sqs"),
     "stream_positions": ("lambda", "dynamodb"),
     "stream_mappings": ("lambda", "dynamodb", "sqs"),
@@ -34,6 +35,7 @@ SERVICES: Mapping[str, tuple[str, ...]] = {
     "budgets_iam": ("budgets", "iam", "sts"),
     "budgets_validation": ("budgets",),
     "alarms": ("cloudwatch",),
+    "sqs_metrics": ("cloudwatch", "sqs"),
     "rds_clusters": ("rds",),
     "secret_rotation": ("secretsmanager",),
     "rds_data_api": ("rds", "rds-data", "secretsmanager"),

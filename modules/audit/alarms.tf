@@ -12,6 +12,14 @@ module "alarms" {
     }
   }
 
+  failed_messages = {
+    entries-failing = {
+      service     = local.appender_name
+      description = "Audit entries could not be written, and are tried again: check S3 and the log of ${local.appender_name}."
+      metric      = "AuditEntriesFailed"
+    }
+  }
+
   metrics = {
     entries-failures = {
       description = "Audit entries could not be written for days: fix the cause, then redrive ${local.failures_name}."

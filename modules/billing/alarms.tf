@@ -12,6 +12,13 @@ module "alarms" {
     }
   }
 
+  failed_messages = {
+    files-failing = {
+      service     = "${var.name_prefix}-load-billing-file"
+      description = "Billing files could not be loaded, and are tried again: see the log of ${var.name_prefix}-load-billing-file."
+    }
+  }
+
   metrics = {
     workflow-failures = {
       description = "The workflow ${local.workflow_name} failed: the ledger shows the step and the reason."

@@ -19,6 +19,13 @@ module "alarms" {
     }
   }
 
+  failed_messages = {
+    deadlines-failing = {
+      service     = "${var.name_prefix}-expire-pending-budget"
+      description = "Deadlines of published budgets could not be checked, and are tried again: see the log of ${var.name_prefix}-expire-pending-budget."
+    }
+  }
+
   metrics = {
     publish-delay = {
       description = "Edits of the budgets table wait to be published."

@@ -12,6 +12,13 @@ module "alarms" {
     }
   }
 
+  failed_messages = {
+    for name, queue in local.queues : "${name}-failing" => {
+      service     = "${var.name_prefix}-${queue.function}"
+      description = "Messages of the queue ${queue.name} failed, and are tried again: see the log of ${var.name_prefix}-${queue.function}."
+    }
+  }
+
   metrics = {
     workflow-failures = {
       description = "The workflow ${local.workflow_name} failed: finops invoices list --status PROCESSING_FAILED shows the step and the reason."

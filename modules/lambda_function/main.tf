@@ -47,10 +47,12 @@ resource "aws_lambda_function" "this" {
     size = var.function.ephemeral_storage_mb
   }
 
+  # Lambda takes metrics and uncaught exceptions for INFO, since they have no level: above INFO it would drop them.
+  # Powertools filters what the function itself logs.
   logging_config {
     log_format            = "JSON"
     log_group             = aws_cloudwatch_log_group.this.name
-    application_log_level = var.settings.log_level
+    application_log_level = var.settings.log_level == "DEBUG" ? "DEBUG" : "INFO"
   }
 
   tracing_config {

@@ -108,7 +108,8 @@ variable "policy_json" {
 variable "settings" {
   description = <<-EOT
     Settings that the functions of one deployment share: `architecture` of the packages, X-Ray `tracing`,
-    `log_level`, `log_retention_days`, and a `permissions_boundary_arn` for the roles.
+    `log_level` of what the functions say (metrics and uncaught exceptions are always logged), `log_retention_days`, and a
+    `permissions_boundary_arn` for the roles.
   EOT
   type = object({
     architecture             = optional(string, "arm64")

@@ -13,10 +13,27 @@ locals {
       evaluation_periods  = 1
     }
   }
+
+  # A message that always fails comes back within 30 minutes at the latest, so an hour sees it twice. One failure that is
+  # made good by the next try starts no alarm.
+  failed_messages = {
+    for name, one in var.failed_messages : name => {
+      description         = one.description
+      namespace           = "FinOps"
+      metric              = one.metric
+      dimensions          = { service = one.service }
+      statistic           = "Sum"
+      threshold           = 2
+      comparison_operator = "GreaterThanOrEqualToThreshold"
+      treat_missing_data  = "notBreaching"
+      period_seconds      = 3600
+      evaluation_periods  = 1
+    }
+  }
 }
 
 resource "aws_cloudwatch_metric_alarm" "this" {
-  for_each = { for name, alarm in merge(var.metrics, local.queue_delays) : name => alarm if var.settings.enabled }
+  for_each = { for name, alarm in merge(var.metrics, local.queue_delays, local.failed_messages) : name => alarm if var.settings.enabled }
 
   alarm_name          = "${var.name_prefix}-${each.key}"
   alarm_description   = each.value.description

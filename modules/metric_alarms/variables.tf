@@ -42,7 +42,11 @@ variable "metrics" {
 }
 
 variable "queue_delays" {
-  description = "Alarms on SQS queues by the rest of their name. An alarm starts when the oldest message of `queue_name` has waited for `maximum_seconds`."
+  description = <<-EOT
+    Alarms on SQS queues by the rest of their name. An alarm starts when the oldest message of `queue_name` has waited for
+    `maximum_seconds`. SQS leaves messages that were received three times out of that age, so each queue's consumer needs an
+    alarm on what it could not handle, too: see `failed_messages`.
+  EOT
   type        = map(object({ queue_name = string, description = string, maximum_seconds = number }))
   default     = {}
   nullable    = false
@@ -50,5 +54,20 @@ variable "queue_delays" {
   validation {
     condition     = length(setintersection(keys(var.queue_delays), keys(var.metrics))) == 0
     error_message = "queue_delays and metrics must not have an alarm of the same name."
+  }
+}
+
+variable "failed_messages" {
+  description = <<-EOT
+    Alarms on what the consumers of queues could not handle, by the rest of their name. An alarm starts when the function
+    `service` counts two failures within an hour, in its metric MessagesFailed or in another one.
+  EOT
+  type        = map(object({ service = string, description = string, metric = optional(string, "MessagesFailed") }))
+  default     = {}
+  nullable    = false
+
+  validation {
+    condition     = length(setintersection(keys(var.failed_messages), concat(keys(var.metrics), keys(var.queue_delays)))) == 0
+    error_message = "failed_messages must not have an alarm of the same name as metrics or queue_delays."
   }
 }

@@ -326,6 +326,7 @@ run "alarms" {
       if name != "heads-missing"
       }) == jsonencode({
       entries-delay    = ["AWS/SQS", "ApproximateAgeOfOldestMessage", { QueueName = "finops-audit-entries.fifo" }, 60, "GreaterThanOrEqualToThreshold", "notBreaching", ["arn:aws:sns:eu-west-1:111111111111:alarms"]]
+      entries-failing  = ["FinOps", "AuditEntriesFailed", { service = "finops-append-audit-entries" }, 2, "GreaterThanOrEqualToThreshold", "notBreaching", ["arn:aws:sns:eu-west-1:111111111111:alarms"]]
       entries-failures = ["AWS/SQS", "ApproximateNumberOfMessagesVisible", { QueueName = "finops-audit-entries-failures.fifo" }, 1, "GreaterThanOrEqualToThreshold", "notBreaching", ["arn:aws:sns:eu-west-1:111111111111:alarms"]]
       problems         = ["FinOps", "AuditProblems", { service = "finops-write-audit-head" }, 1, "GreaterThanOrEqualToThreshold", "notBreaching", ["arn:aws:sns:eu-west-1:111111111111:alarms"]]
     })

@@ -95,6 +95,12 @@ def record(document: dict[str, Any] | str, message_id: str, *, tries: int = 1) -
     return found
 
 
+def counted(printed: str, metric: str) -> float:
+    """The sum of a metric in what a function printed."""
+    documents = [json.loads(line) for line in printed.splitlines()]
+    return sum(sum(one[metric]) for one in documents if "_aws" in one and metric in one)
+
+
 def test_the_event_is_as_sqs_sends_it() -> None:
     found = template()
     assert decode_message(found["body"])["subject"] == "s3://bucket/billing/acme/march.csv"
@@ -123,17 +129,21 @@ def test_a_batch_of_two_streams_is_two_objects(wired: Wired) -> None:
     assert len([key for key in wired.store.bodies if key.startswith("trail/")]) == 2
 
 
-def test_a_stream_that_fails_comes_back_whole_and_others_do_not(wired: Wired) -> None:
+def test_a_stream_that_fails_comes_back_whole_and_others_do_not(
+    wired: Wired, capsys: pytest.CaptureFixture[str]
+) -> None:
     wired.store.failures = [None, None, TransientFailure("S3 is away", code="SlowDown")]
     assert wired.append(
         record(message(1), "a", tries=3),
         record(message(1, "budgets"), "b"),
         record(message(2), "c"),
     ) == ["a", "c"]
+    assert counted(capsys.readouterr().out, "AuditEntriesFailed") == 2
     assert wired.hidden == {"handle of a": 45, "handle of c": 5}
     assert wired.entries() == []
     assert len(wired.entries("budgets")) == 1
     assert wired.append(record(message(1), "a"), record(message(2), "c")) == []
+    assert counted(capsys.readouterr().out, "AuditEntriesFailed") == 0
     assert [one["subject"] for one in wired.entries()] == ["load/1", "load/2"]
 
 
@@ -170,10 +180,9 @@ def test_a_head_is_written_and_its_problems_are_counted(
     capsys.readouterr()
     answer = handlers.write_audit_head({}, Context())
     assert answer == {"head": 2, "streams": 1, "problems": 1}
-    printed = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    (counted,) = [one for one in printed if "_aws" in one]
-    assert counted["AuditProblems"] == [1.0]
-    assert counted["AuditHeadsWritten"] == [1.0]
+    printed = capsys.readouterr().out
+    assert counted(printed, "AuditProblems") == 1
+    assert counted(printed, "AuditHeadsWritten") == 1
     assert read_entry(wired.store.bodies[object_key(HEADS, 2)])["problems"] == 1
 
 

@@ -593,12 +593,12 @@ run "alarms" {
   }
 
   assert {
-    condition = alltrue([for alarm in module.alarms.alarms : (
+    condition = alltrue([for name, alarm in module.alarms.alarms : (
       toset(alarm.alarm_actions) == toset(var.alarms.topic_arns) && toset(alarm.ok_actions) == toset(var.alarms.topic_arns)
       && alarm.comparison_operator == "GreaterThanOrEqualToThreshold" && alarm.treat_missing_data == "notBreaching"
-      && alarm.period == 60 && alarm.evaluation_periods == 1
+      && alarm.period == (name == "files-failing" ? 3600 : 60) && alarm.evaluation_periods == 1
     )])
-    error_message = "Alarms go to the topics within a minute."
+    error_message = "Alarms go to the topics within a minute; failed tries are looked for in an hour."
   }
 
   assert {
@@ -606,12 +606,13 @@ run "alarms" {
       for name, alarm in module.alarms.alarms :
       name => [alarm.alarm_name, alarm.namespace, alarm.metric_name, alarm.statistic, alarm.threshold, alarm.dimensions]
       }) == jsonencode({
-      files-delay = ["finops-billing-files-delay", "AWS/SQS", "ApproximateAgeOfOldestMessage", "Maximum", 1800, { QueueName = "finops-billing-files" }]
+      files-delay   = ["finops-billing-files-delay", "AWS/SQS", "ApproximateAgeOfOldestMessage", "Maximum", 1800, { QueueName = "finops-billing-files" }]
+      files-failing = ["finops-billing-files-failing", "FinOps", "MessagesFailed", "Sum", 2, { service = "finops-load-billing-file" }]
       workflow-failures = ["finops-billing-workflow-failures", "AWS/States", "ExecutionsFailed", "Sum", 1, {
         StateMachineArn = "arn:aws:states:eu-west-1:111111111111:stateMachine:finops-load-large-billing-file"
       }]
     })
-    error_message = "Files that wait for half an hour alarm, and a workflow that failed."
+    error_message = "Files that wait for half an hour or fail again alarm, and a workflow that failed."
   }
 }
 

@@ -249,10 +249,11 @@ run "environment_and_outputs" {
 
   assert {
     condition = jsonencode({ for name, alarm in module.alarms.alarms : name => [alarm.metric_name, alarm.threshold, alarm.dimensions] }) == jsonencode({
-      deadline-delay = ["ApproximateAgeOfOldestMessage", 300, { QueueName = "acme-budget-deadlines" }]
-      publish-delay  = ["IteratorAge", 300000, { FunctionName = "acme-publish-budget" }]
+      deadline-delay    = ["ApproximateAgeOfOldestMessage", 300, { QueueName = "acme-budget-deadlines" }]
+      deadlines-failing = ["MessagesFailed", 2, { service = "acme-expire-pending-budget" }]
+      publish-delay     = ["IteratorAge", 300000, { FunctionName = "acme-publish-budget" }]
     })
-    error_message = "Edits and deadlines that wait for more than 5 minutes alarm."
+    error_message = "Edits and deadlines that wait for more than 5 minutes alarm, and deadlines whose check fails again."
   }
 }
 

@@ -44,6 +44,13 @@ class AuditTrail:
         selection = Selection(stream=stream, subject=subject, action=action)
         return list(TrailReader(self.store).entries(selection))[::-1]
 
+    def alarm_state(self, name: str) -> str:
+        """The state of an alarm of the module."""
+        (alarm,) = self.deployment.client("cloudwatch").describe_alarms(
+            AlarmNames=[f"finops-audit-{name}"]
+        )["MetricAlarms"]
+        return str(alarm["StateValue"])
+
     def recorded(
         self, stream: str, subject: str, *actions: str, within: float = 30.0
     ) -> list[Mapping[str, Any]]:

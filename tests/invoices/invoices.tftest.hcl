@@ -385,8 +385,17 @@ run "defaults" {
 
   # alarms
   assert {
-    condition     = sort(keys(module.alarms.alarms)) == sort(["extractions-delay", "files-delay", "workflow-failures"])
-    error_message = "Messages that wait and executions that fail raise an alarm."
+    condition = sort(keys(module.alarms.alarms)) == sort([
+      "extractions-delay", "extractions-failing", "files-delay", "files-failing", "workflow-failures",
+    ])
+    error_message = "Messages that wait or fail and executions that fail raise an alarm."
+  }
+  assert {
+    condition = jsonencode({ for name, alarm in module.alarms.alarms : name => [alarm.metric_name, alarm.dimensions] if endswith(name, "-failing") }) == jsonencode({
+      extractions-failing = ["MessagesFailed", { service = "finops-finish-extraction" }]
+      files-failing       = ["MessagesFailed", { service = "finops-receive-invoices" }]
+    })
+    error_message = "What fails is counted by the function that reads the queue."
   }
 }
 

@@ -485,19 +485,21 @@ class TestFailures:
         assert found.status is InvoiceStatus.PROCESSING_FAILED
         assert flow.channel.sent == [(invoice, "PROCESSING_FAILED")]
 
-    def test_a_redrive_continues_with_the_failed_step(self, flow: Flow) -> None:
+    @pytest.mark.parametrize("again", ["10:00", "11:00"], ids=["scheduled", "entered"])
+    def test_a_redrive_continues_with_the_failed_step(self, flow: Flow, again: str) -> None:
+        """AWS schedules the recording state again; another endpoint may enter it again."""
         invoice = flow.drop("raw/a.pdf")
         with pytest.raises(InvoiceFailed):
             flow.failure_recorder.record(invoice, self.failure("10:00"))
-        for _ in range(2):
-            resumed = flow.failure_recorder.record(invoice, self.failure("11:00", redrive=1))
+        for _ in range(2):  # the second is a replay
+            resumed = flow.failure_recorder.record(invoice, self.failure(again, redrive=1))
             assert resumed == "ProcessInvoice"
         assert flow.store.find(invoice).status is InvoiceStatus.EXTRACTING
         # It fails again, and once more is redriven.
         with pytest.raises(InvoiceFailed):
             flow.failure_recorder.record(invoice, self.failure("11:01", redrive=1))
         assert (
-            flow.failure_recorder.record(invoice, self.failure("12:00", redrive=2))
+            flow.failure_recorder.record(invoice, self.failure("11:01", redrive=2))
             == "ProcessInvoice"
         )
         # Another step fails in the same redrive.
@@ -506,6 +508,16 @@ class TestFailures:
                 invoice, self.failure("12:01", redrive=2, step="NotifyInvoice")
             )
         assert flow.channel.sent == [(invoice, "PROCESSING_FAILED")] * 3
+
+    def test_a_redrive_that_was_interrupted_is_redriven_again(self, flow: Flow) -> None:
+        invoice = flow.drop("raw/a.pdf")
+        with pytest.raises(InvoiceFailed):
+            flow.failure_recorder.record(invoice, self.failure("10:00"))
+        for redrive in (1, 2):
+            assert (
+                flow.failure_recorder.record(invoice, self.failure("10:00", redrive=redrive))
+                == "ProcessInvoice"
+            )
 
     def test_a_processed_invoice_stays_processed_when_its_notification_fails(
         self, flow: Flow
@@ -637,7 +649,7 @@ class TestAudit:
             with pytest.raises(InvoiceFailed):
                 flow.failure_recorder.record(invoice, failure)
         for _ in range(2):
-            flow.failure_recorder.record(invoice, replace(failure, entered="11:00", redrive=1))
+            flow.failure_recorder.record(invoice, replace(failure, redrive=1))
         assert self.told(flow)[1:] == [("failed", "fail-invoice"), ("resumed", "fail-invoice")]
         assert self.event(flow, "failed").details["cause"] == "it broke"
 

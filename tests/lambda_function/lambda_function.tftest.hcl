@@ -113,6 +113,24 @@ run "defaults" {
   }
 }
 
+run "quiet_logs" {
+  command = plan
+  module { source = "../../modules/lambda_function" }
+
+  variables {
+    settings = { log_level = "ERROR" }
+  }
+
+  # https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-log-level.html
+  assert {
+    condition = (
+      aws_lambda_function.this.environment[0].variables["POWERTOOLS_LOG_LEVEL"] == "ERROR"
+      && aws_lambda_function.this.logging_config[0].application_log_level == "INFO"
+    )
+    error_message = "Powertools filters; Lambda would drop metrics and uncaught exceptions, which have no level."
+  }
+}
+
 run "settings" {
   command = plan
   module { source = "../../modules/lambda_function" }

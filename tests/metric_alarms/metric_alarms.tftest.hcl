@@ -26,6 +26,10 @@ run "alarms" {
     queue_delays = {
       delay = { queue_name = "orders", description = "Orders wait.", maximum_seconds = 900 }
     }
+    failed_messages = {
+      failing = { service = "take-orders", description = "Orders fail." }
+      lost    = { service = "write-orders", description = "Orders are not written.", metric = "OrdersFailed" }
+    }
   }
 
   assert {
@@ -42,6 +46,14 @@ run "alarms" {
       failed = [
         "example-failed", "It failed.", "Example", "Failed", { service = "load" }, "Sum", 1,
         "GreaterThanOrEqualToThreshold", "notBreaching", 60, 1,
+      ]
+      failing = [
+        "example-failing", "Orders fail.", "FinOps", "MessagesFailed", { service = "take-orders" }, "Sum", 2,
+        "GreaterThanOrEqualToThreshold", "notBreaching", 3600, 1,
+      ]
+      lost = [
+        "example-lost", "Orders are not written.", "FinOps", "OrdersFailed", { service = "write-orders" }, "Sum", 2,
+        "GreaterThanOrEqualToThreshold", "notBreaching", 3600, 1,
       ]
       missing = [
         "example-missing", "It is missing.", "Example", "Loaded", { service = "load" }, "Average", 5,

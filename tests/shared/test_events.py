@@ -15,7 +15,7 @@ from finops.shared.events import (
     shorten_visibility,
     workflow_error_message,
 )
-from finops.shared.observability import status_metric
+from finops.shared.observability import metrics, status_metric
 
 EVENTS = Path(__file__).parent / "events"
 
@@ -93,6 +93,10 @@ def test_only_messages_that_fail_are_delivered_again() -> None:
     }
     assert handled == [{"good": 1}]
     assert failed == ["handle 1", "handle 3"]
+    assert metrics.metric_set["MessagesFailed"]["Value"] == [2.0]
+    metrics.clear_metrics()
+    handle_messages({"Records": [message(4, "{}")]}, handle, failure="not handled")
+    assert not metrics.metric_set
 
 
 def test_a_retry_waits_longer_each_time_up_to_a_quarter_of_an_hour() -> None:

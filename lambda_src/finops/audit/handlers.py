@@ -51,6 +51,8 @@ def append_audit_entries(event: Mapping[str, Any], _context: LambdaContext) -> d
         except Exception:  # noqa: BLE001 - the messages come back
             logger.exception("audit entries could not be written", extra={"stream": stream})
             failed.extend(messages)
+    if failed:
+        metrics.add_metric("AuditEntriesFailed", MetricUnit.Count, len(failed))
     for message in failed:
         shorten_visibility(
             client("sqs"), os.environ["QUEUE_URL"], message, first_delay=_FIRST_RETRY_DELAY

@@ -155,7 +155,7 @@ def failed_event(record: InvoiceRecord, failure: Failure, now: datetime) -> Audi
         record,
         "resumed" if failure.resumed else "failed",
         actor=FAILER,
-        version=failure.entered,
+        version=f"{failure.entered}/{failure.redrive}",
         occurred_at=now,
         details={"step": failure.step, "error": failure.error, "cause": failure.cause[:2000]},
     )

@@ -296,7 +296,7 @@ class Failure:
         step: The state of the workflow, such as `ProcessInvoice`.
         error: The name of the error.
         cause: What went wrong.
-        entered: When the workflow started to record it; tells a repeat from another failure.
+        entered: When the workflow entered the state that records it: ISO 8601, UTC.
         redrive: How many times the execution had been redriven.
         resumed: Whether a redrive has continued with the step.
     """
@@ -307,6 +307,11 @@ class Failure:
     entered: str = ""
     redrive: int = 0
     resumed: bool = False
+
+    @property
+    def run(self) -> tuple[str, int]:
+        """Tells a replay of the record from another failure and from a redrive."""
+        return self.entered, self.redrive
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -310,7 +310,8 @@ class FailureRecorder:
         """Record a failure, or return the step that a redriven execution continues with.
 
         Step Functions redrives from the state that failed, which is the one that calls this: the
-        first call fails the execution, the call after a redrive does not
+        first call fails the execution, the call after a redrive does not. The state is scheduled
+        again and not entered again, so the time of its entry alone tells no redrive from a replay
         (https://docs.aws.amazon.com/step-functions/latest/dg/redrive-executions.html).
 
         Returns:
@@ -321,12 +322,14 @@ class FailureRecorder:
         """
         record = self.store.find(invoice)
         known = record.failure
-        if known is None or known.entered != failure.entered:
+        if known is None or known.run != failure.run:
             resumed = (
                 known is not None
-                and not known.resumed
-                and known.step == failure.step
                 and failure.redrive > known.redrive
+                and (
+                    failure.entered == known.entered
+                    or (not known.resumed and failure.step == known.step)
+                )
             )
             known = replace(failure, resumed=resumed)
             record = self._save(record, known)

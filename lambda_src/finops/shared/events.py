@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import unquote_plus
 
-from finops.shared.observability import logger
+from finops.shared.observability import MetricUnit, logger, metrics
 
 _LONGEST_RETRY_DELAY: Final = 900
 
@@ -74,6 +74,10 @@ def handle_messages(
 ) -> dict[str, Any]:
     """Handle each message of an SQS batch; a message that fails never blocks the others.
 
+    The metric MessagesFailed counts those that failed: Lambda counts no error for them, and SQS
+    leaves a message that was received three times out of ApproximateAgeOfOldestMessage
+    (https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html).
+
     Args:
         event: The batch. Message bodies are JSON.
         handle: Takes a message's decoded body.
@@ -91,6 +95,8 @@ def handle_messages(
             logger.exception(failure)
             on_failure(message)
             failed.append(message["messageId"])
+    if failed:
+        metrics.add_metric("MessagesFailed", MetricUnit.Count, len(failed))
     return batch_response(failed)
 
 

@@ -4,19 +4,25 @@ AWS: "MetricAlarm" https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIRefere
 MiniStack's XML answer leaves out dimensions, actions, period, statistic and more, and gives an
 alarm on a percentile or an expression a statistic and a period, so Terraform would change alarms
 at every plan. Its JSON answer is complete; this writes that as XML.
+
+An alarm looks at the metric with its own dimensions, one value a period: "Alarm evaluation"
+https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarm-evaluation.html
+MiniStack takes all metrics of the same name for one, and all periods for one.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import operator
+import time
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 from xml.sax.saxutils import escape
 
 from ministack.services import cloudwatch
 
-from localcloud.extensions._patch import Response, wrap
+from localcloud.extensions._patch import Response, replace, wrap
 
 _LISTS = ("AlarmNames", "AlarmTypes")
 _TEXTS = (
@@ -28,6 +34,13 @@ _TEXTS = (
     "MaxRecords",
     "NextToken",
 )
+_COMPARISONS: Final[Mapping[str, Callable[[float, float], bool]]] = {
+    "GreaterThanOrEqualToThreshold": operator.ge,
+    "GreaterThanThreshold": operator.gt,
+    "LessThanThreshold": operator.lt,
+    "LessThanOrEqualToThreshold": operator.le,
+}
+_MISSING: Final = {"breaching": True, "notBreaching": False}
 
 
 def _put_metric_alarm(
@@ -95,7 +108,50 @@ def _content(name: str, value: Any) -> str:
     return escape(str(value))
 
 
+def _evaluate_alarm(alarm: dict[str, Any]) -> None:
+    compare = _COMPARISONS.get(alarm.get("ComparisonOperator", ""))
+    dimensions = cloudwatch._dims_from_list(alarm.get("Dimensions") or [])
+    points = cloudwatch._metrics.get(
+        (alarm.get("Namespace"), alarm.get("MetricName"), cloudwatch._dims_key(dimensions))
+    )
+    if compare is None or not points:  # an alarm on other metrics, or nothing was measured yet
+        return
+    periods = int(alarm.get("EvaluationPeriods", 1))
+    statistic = alarm.get("ExtendedStatistic") or alarm.get("Statistic", "Average")
+    found = [_value(points, statistic, float(alarm["Period"]), back) for back in range(periods)]
+    missing = _MISSING.get(alarm.get("TreatMissingData") or "missing")
+    breaching = [
+        missing if one is None else compare(one, float(alarm["Threshold"])) for one in found
+    ]
+    if all(one is None for one in breaching):
+        return
+    needed = int(alarm.get("DatapointsToAlarm") or periods)
+    state = "ALARM" if breaching.count(True) >= needed else "OK"
+    before = alarm["StateValue"]
+    if before == state:
+        return
+    reason = f"Threshold Crossed: {statistic} {found} against {alarm['Threshold']}"
+    alarm["StateValue"] = state
+    alarm["StateReason"] = reason
+    alarm["StateUpdatedTimestamp"] = int(time.time())
+    cloudwatch._record_history(alarm["AlarmName"], before, state, reason)
+    cloudwatch._dispatch_alarm_actions(alarm, before, state, reason)
+    cloudwatch._evaluate_parent_alarms(alarm)
+
+
+def _value(
+    points: list[dict[str, Any]], statistic: str, period: float, periods_back: int
+) -> float | None:
+    """The statistic of a period, the last being number 0."""
+    end = time.time() - periods_back * period
+    within = [one for one in points if end - period < one["Timestamp"] <= end]
+    stats = cloudwatch._calc_stats(within)
+    value = cloudwatch._stat_value(stats, statistic, within) if stats else None
+    return None if value is None else float(value)
+
+
 def install() -> None:
-    """Keep what an alarm was given, and answer all of it."""
+    """Keep what an alarm was given, answer all of it, and look at its own metric."""
+    replace(cloudwatch, "_evaluate_alarm", _evaluate_alarm)
     wrap(cloudwatch, "_put_metric_alarm", _put_metric_alarm)
     wrap(cloudwatch, "_describe_alarms", _describe_alarms)

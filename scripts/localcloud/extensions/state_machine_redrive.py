@@ -3,6 +3,8 @@
 AWS: "Restarting state machine executions with redrive"
 https://docs.aws.amazon.com/step-functions/latest/dg/redrive-executions.html and RedriveExecution
 https://docs.aws.amazon.com/step-functions/latest/apireference/API_RedriveExecution.html
+A task that failed is scheduled again, and not entered again: it has no second TaskStateEntered
+event, and the context object keeps the time when it was entered first.
 MiniStack has no such operation. Variables are known only while the emulator runs: an execution that
 its restart ended starts with its first state again, as nothing on AWS does.
 """
@@ -23,18 +25,27 @@ from localcloud.extensions._patch import Response, wrap
 _REDRIVABLE: Final = frozenset({"FAILED", "ABORTED", "TIMED_OUT"})
 #: The variables of each execution, as its states last saw them.
 _variables: dict[str, dict[str, Any]] = {}
+#: When an execution last entered a task, by the execution's ARN and the state's name.
+_entered_times: dict[tuple[str, str], str] = {}
+#: The task that a redriven execution schedules again, until it does.
+_rescheduled: dict[str, str] = {}
 
 
 def _task(
     original: Callable[..., Any], state: dict[str, Any], raw: Any, execution: Any, context: Any
 ) -> Any:
-    _variables[execution["executionArn"]] = context["variables"]
-    if execution.get("redriveCount"):
+    arn, entered = execution["executionArn"], context["State"]
+    _variables[arn] = context["variables"]
+    if _rescheduled.get(arn) == entered["Name"]:
+        del _rescheduled[arn]
+        entered["EnteredTime"] = _entered_times[arn, entered["Name"]]
+    elif execution.get("redriveCount"):
         # What goes on from a failed state is run as a branch is, which leaves no events.
-        entered = {"name": context["State"]["Name"], "input": json.dumps(raw)}
+        details = {"name": entered["Name"], "input": json.dumps(raw)}
         stepfunctions._add_event(
-            execution, "TaskStateEntered", {"stateEnteredEventDetails": entered}
+            execution, "TaskStateEntered", {"stateEnteredEventDetails": details}
         )
+    _entered_times[arn, entered["Name"]] = entered["EnteredTime"]
     return original(state, raw, execution, context)
 
 
@@ -69,6 +80,8 @@ def _go_on(execution: dict[str, Any]) -> None:
     machine = stepfunctions._state_machines[execution["stateMachineArn"]]
     definition = json.loads(machine["definition"])
     name, state_input = _failed_state(execution, definition)
+    if (execution["executionArn"], name) in _entered_times:
+        _rescheduled[execution["executionArn"]] = name
     context = {
         "QueryLanguage": definition.get("QueryLanguage", "JSONPath"),
         "Execution": {

@@ -1,4 +1,7 @@
-"""https://docs.aws.amazon.com/step-functions/latest/dg/redrive-executions.html."""
+"""https://docs.aws.amazon.com/step-functions/latest/dg/redrive-executions.html.
+
+The context object: https://docs.aws.amazon.com/step-functions/latest/dg/input-output-contextobject.html.
+"""
 
 from __future__ import annotations
 
@@ -115,4 +118,49 @@ def test_a_redriven_execution_continues_with_the_failed_state(
     assert error_code(redrive) == "ExecutionNotRedrivable"
     unknown = partial(states.redrive_execution, executionArn=f"{arn}-unknown")
     assert error_code(unknown) == "ExecutionDoesNotExist"
+    states.delete_state_machine(stateMachineArn=machine)
+
+
+def test_a_redriven_task_is_scheduled_and_not_entered_again(
+    management: Account, calls: Queue, passes: Queue
+) -> None:
+    states = management.client("stepfunctions")
+    function = management.function(
+        GATE, allow(["sqs:ReceiveMessage"], passes.arn), calls=calls, PASSES=passes.url
+    )
+
+    def entered(**rest: Any) -> dict[str, Any]:
+        told = task(function, **rest)
+        told["Arguments"]["Payload"] = {"entered": "{% $states.context.State.EnteredTime %}"}
+        return told
+
+    machine = states.create_state_machine(
+        name=unique("redriven"),
+        definition=json.dumps(
+            {
+                "QueryLanguage": "JSONata",
+                "StartAt": "First",
+                "States": {"First": entered(Next="Second"), "Second": entered(End=True)},
+            }
+        ),
+        roleArn=management.role(
+            allow("lambda:InvokeFunction", function), service="states.amazonaws.com"
+        ),
+    )["stateMachineArn"]
+    arn = states.start_execution(stateMachineArn=machine, input="{}")["executionArn"]
+    assert ended(states, arn)["status"] == "FAILED"
+    for word in ("once", "twice"):
+        passes.sqs.send_message(QueueUrl=passes.url, MessageBody=word)
+    states.redrive_execution(executionArn=arn)
+    assert ended(states, arn)["status"] == "SUCCEEDED"
+
+    first, again, second = (one["entered"] for one in calls.bodies(3))
+    assert first == again
+    assert second > first
+    events = states.get_execution_history(executionArn=arn)["events"]
+    assert [
+        one.get("stateEnteredEventDetails", {}).get("name", one["type"])
+        for one in events
+        if one["type"] in {"TaskStateEntered", "ExecutionRedriven"}
+    ] == ["First", "ExecutionRedriven", "Second"]
     states.delete_state_machine(stateMachineArn=machine)

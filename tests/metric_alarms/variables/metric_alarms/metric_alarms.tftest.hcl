@@ -24,3 +24,12 @@ run "refuses_two_alarms_of_the_same_name" {
   }
   expect_failures = [var.queue_delays]
 }
+
+run "refuses_failed_messages_with_the_name_of_another_alarm" {
+  command = plan
+  variables {
+    queue_delays    = { a = { queue_name = "a", description = "A.", maximum_seconds = 60 } }
+    failed_messages = { a = { service = "a", description = "A." } }
+  }
+  expect_failures = [var.failed_messages]
+}
