@@ -187,6 +187,25 @@ class InvoiceFlow:
         """Drop a file and wait for its end."""
         return self.ended(self.put(key, body, owner).document_id, within)
 
+    def numbers(self) -> list[int]:
+        """The serial numbers of all invoices, whatever their status, in order."""
+        return sorted(
+            int(one.serial_number.rsplit("-", 1)[1])
+            for status in InvoiceStatus
+            for one in self.store.all(status=status.value)
+            if one.serial_number
+        )
+
+    @contextmanager
+    def numbering(self) -> Iterator[None]:
+        """Whatever is numbered meanwhile must take the next numbers, each once."""
+        before = self.numbers()
+        yield
+        first = max(before, default=0) + 1
+        taken = [number for number in self.numbers() if number >= first]
+        assert taken, "no invoice was numbered"
+        assert taken == list(range(first, first + len(taken)))
+
     def execution(self, invoice: str) -> dict[str, Any]:
         arn = self.outputs["workflow_arn"].replace(":stateMachine:", ":execution:")
         states = self.deployment.client("stepfunctions")

@@ -181,22 +181,18 @@ class TestOnce:
         assert {one.duplicate_of for one in found} == {"", first.id}
 
     def test_numbers_of_a_year_have_no_gaps(self, invoices: InvoiceFlow, number: str) -> None:
-        with ThreadPoolExecutor(10) as pool:
-            sources = list(
-                pool.map(
-                    lambda n: invoices.put(
-                        f"json/{number}-{n}.json", json_invoice(f"{number}-{n}")
-                    ),
-                    range(10),
+        with invoices.numbering():
+            with ThreadPoolExecutor(10) as pool:
+                sources = list(
+                    pool.map(
+                        lambda n: invoices.put(
+                            f"json/{number}-{n}.json", json_invoice(f"{number}-{n}")
+                        ),
+                        range(10),
+                    )
                 )
-            )
-        for one in sources:
-            assert invoices.ended(one.document_id, within=120).status is PROCESSED
-        serials = sorted(
-            int(one.serial_number.rsplit("-", 1)[1])
-            for one in invoices.store.all(status=PROCESSED.value)
-        )
-        assert serials == list(range(1, len(serials) + 1))
+            for one in sources:
+                assert invoices.ended(one.document_id, within=120).status is PROCESSED
 
     def test_a_near_duplicate_waits_for_review(self, invoices: InvoiceFlow, number: str) -> None:
         first = invoices.drop(f"json/{number}.json", json_invoice(number))
