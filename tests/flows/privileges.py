@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import fnmatch
 import json
 import time
+import urllib.request
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -15,15 +18,50 @@ from tests.flows.deployment import SPOKE, Deployment, pauses
 HUB = "111111111111"
 #: Seconds to wait for what should work, which is slow on a busy machine, and for what should fail.
 PATIENT, IMPATIENT = 60.0, 4.0
-patience = [PATIENT]
+#: Seconds to wait on, once IAM has refused a request for want of the statement.
+REFUSED = 1.5
+
+
+@dataclass
+class Waiting:
+    """How long to wait for what cannot happen without the statement that was removed."""
+
+    url: str
+    role: str
+    actions: Sequence[str]
+    after: int
+
+    def is_refused(self) -> bool:
+        """Whether IAM has refused a request of the role that the statement would allow."""
+        return any(
+            one["number"] > self.after
+            and one["role"] == self.role
+            and any(fnmatch.fnmatchcase(one["action"], action) for action in self.actions)
+            for one in denials(self.url)
+        )
+
+
+waiting: list[Waiting] = []
+
+
+def denials(url: str) -> list[dict[str, Any]]:
+    """What IAM refused lately; nothing on an endpoint that does not tell."""
+    with suppress(OSError, ValueError), urllib.request.urlopen(f"{url}/_finops/denials") as answer:
+        found: list[dict[str, Any]] = json.load(answer)
+        return found
+    return []
 
 
 def happens(probe: Callable[[], Any]) -> bool:
     """Whether the probe gets true in time."""
-    deadline = time.monotonic() + patience[-1]
+    deadline = time.monotonic() + (IMPATIENT if waiting else PATIENT)
+    unrefused = [*waiting]
     for pause in pauses():
         if probe():
             return True
+        if unrefused and unrefused[-1].is_refused():
+            unrefused = []
+            deadline = min(deadline, time.monotonic() + REFUSED)
         if time.monotonic() > deadline:
             break
         time.sleep(pause)
@@ -146,13 +184,19 @@ def without(d: Deployment, account_id: str, role: str, sid: str) -> Iterator[Non
     try:
         if sid in _REMEMBERED:
             forget_sessions(d, role)
-        patience.append(IMPATIENT)
+        numbers = [one["number"] for one in denials(d.url)]
+        waiting.append(Waiting(d.url, role, _actions(document, sid), max(numbers, default=0)))
         yield
     finally:
-        patience[:] = [PATIENT]
+        waiting.clear()
         put(document["Statement"])
         if sid == "RecordAuditEntries":
             forget_sessions(d, role)
+
+
+def _actions(document: Mapping[str, Any], sid: str) -> list[str]:
+    (actions,) = [one["Action"] for one in document["Statement"] if one["Sid"] == sid]
+    return [actions] if isinstance(actions, str) else list(actions)
 
 
 def forget_sessions(d: Deployment, function: str, **environment: str) -> dict[str, str]:

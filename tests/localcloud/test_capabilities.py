@@ -15,10 +15,9 @@ from localcloud.extensions import EXTENSIONS
 from tests.capabilities import SERVICES, TRIES, Capabilities
 from tests.conftest import CloudUnderTest
 
-NAMED = [
-    *(name for name in EXTENSIONS if name not in {"health", "idle_connections", "repeated_calls"}),
-    "rds_data_api",
-]
+#: What no other endpoint has, and no AWS.
+_OWN = {"health", "denials", "idle_connections", "repeated_calls"}
+NAMED = [*(name for name in EXTENSIONS if name not in _OWN), "rds_data_api"]
 
 
 @contextmanager

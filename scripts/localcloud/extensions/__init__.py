@@ -13,6 +13,7 @@ import os
 
 EXTENSIONS = (
     "health",
+    "denials",
     "idle_connections",
     "repeated_calls",
     "lambda_workers",

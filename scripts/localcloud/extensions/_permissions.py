@@ -15,6 +15,8 @@ from ministack.core import iam_evaluator
 from ministack.core.responses import get_region
 from ministack.services import iam
 
+from localcloud.extensions import denials
+
 
 def role_allows(role_arn: str, action: str, resource: str) -> bool:
     """Whether the role's policies (within its boundary) allow ``action`` on ``resource``."""
@@ -33,7 +35,10 @@ def role_allows(role_arn: str, action: str, resource: str) -> bool:
     )
     policies = iam_evaluator._gather_role_policies(name, account)
     boundary = iam_evaluator._permissions_boundary(iam._roles, name, account)
-    return bool(iam_evaluator.evaluate(context, policies, *boundary).decision == "Allow")
+    allowed = bool(iam_evaluator.evaluate(context, policies, *boundary).decision == "Allow")
+    if not allowed:
+        denials.record(role_arn, action, resource)
+    return allowed
 
 
 def resource_allows(
