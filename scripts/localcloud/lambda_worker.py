@@ -13,11 +13,15 @@ import importlib
 import json
 import logging
 import os
+import random
+import signal
+import socket
 import sys
 import time
 import traceback
 from collections.abc import Callable
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple, TextIO
 
 # Ends an invocation's log, so that the emulator need not guess when the last line has come.
 END_OF_LOG = "\x1eend-of-log"
@@ -26,6 +30,9 @@ UNHANDLED = "localcloud:unhandled"
 
 DEPTH_VARIABLE = "_MINISTACK_INVOKE_DEPTH"
 DEPTH_HEADER = "X-Ministack-Invoke-Depth"
+
+# What a process that forks answers when it has loaded the handler, and when it cannot fork.
+LOADED, ALONE = b"+", b"-"
 
 Handler = Callable[[Any, "Context"], Any]
 
@@ -77,6 +84,15 @@ def configure_logging() -> RequestIdFilter:
     handler.addFilter(request_id)
     logging.getLogger().addHandler(handler)
     return request_id
+
+
+class Initialized(NamedTuple):
+    """What an invocation needs of the initialisation."""
+
+    reference: str
+    request_id: RequestIdFilter
+    handler: Handler | None
+    failure: dict[str, Any] | None
 
 
 def failure(error_type: str, message: str, request_id: str, stack: list[str]) -> dict[str, Any]:
@@ -139,30 +155,88 @@ def carry_invoke_depth() -> None:
     botocore.handlers.BUILTIN_HANDLERS.append(("before-call", add_depth))
 
 
-def main() -> None:
-    """Serve invocations until the emulator closes the pipe."""
-    replies, sys.stdout = sys.stdout, sys.stderr
-    handler_reference = json.loads(sys.stdin.readline())["handler"]
+def prepare(handler_reference: str) -> Initialized:
+    """Initialise at once, as Lambda does; what went wrong is told to the first invocation."""
     sys.path[0:1] = os.environ["LOCALCLOUD_PATH"].split(os.pathsep)
     del os.environ["LOCALCLOUD_PATH"]
     request_id = configure_logging()
     carry_invoke_depth()
+    return Initialized(handler_reference, request_id, *load(handler_reference, ""))
 
-    def reply(document: dict[str, Any]) -> None:
-        replies.write(json.dumps(document) + "\n")
-        replies.flush()
 
-    # Initialise at once, as Lambda does; what went wrong is told to the first invocation.
-    handler, init_failure = load(handler_reference, "")
-    reply({"status": "ready"})
+def main() -> None:
+    """Serve invocations until the emulator closes the pipe, or fork processes that do."""
+    if len(sys.argv) > 1:
+        loaded, log_stream = fork_when_asked(socket.socket(fileno=int(sys.argv[1])))
+        os.environ["AWS_LAMBDA_LOG_STREAM_NAME"] = log_stream
+        serve(loaded, os.fdopen(1, "w", buffering=1))
+    else:
+        replies, sys.stdout = sys.stdout, sys.stderr
+        serve(prepare(json.loads(sys.stdin.readline())["handler"]), replies)
+
+
+def fork_when_asked(control: socket.socket) -> tuple[Initialized, str]:
+    """Load the handler, then fork for each message; returns in the forked processes only.
+
+    A message is the name of a log stream, with stdin, stdout, stderr and a pipe that ends with the
+    process. The process's id is the answer.
+    """
+    sys.stdout = sys.stderr
+    reference = json.loads(control.makefile("r", buffering=1).readline())["handler"]
+    log = os.memfd_create("log")
+    stderr = os.dup(2)
+    os.dup2(log, 2)
+    loaded = prepare(reference)
+    os.dup2(stderr, 2)
+    if loaded.handler is None or not can_fork(control.fileno()):
+        control.sendall(ALONE)
+        sys.exit()
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    control.sendall(LOADED)
+    while True:
+        message, pipes, _, _ = socket.recv_fds(control, 1024, 4)
+        if not message:
+            sys.exit()
+        pid = os.fork()
+        if pid == 0:
+            break
+        for pipe in pipes:
+            os.close(pipe)
+        control.sendall(pid.to_bytes(8, "big"))
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    control.close()
+    for number, pipe in enumerate(pipes[:3]):
+        os.dup2(pipe, number)
+        os.close(pipe)
+    random.seed()
+    # Each environment has the log of its initialisation.
+    os.write(2, os.pread(log, 1 << 20, 0))
+    os.close(log)
+    sys.stdin = os.fdopen(0, "r", buffering=1)
+    return loaded, message.decode()
+
+
+def can_fork(control: int) -> bool:
+    """Whether no thread and no connection would be shared by the forked processes."""
+    if len([*Path("/proc/self/task").iterdir()]) > 1:
+        return False
+    opened = [one for one in Path("/proc/self/fd").iterdir() if one.name != str(control)]
+    return not any(one.is_socket() for one in opened)
+
+
+def serve(loaded: Initialized, replies: TextIO) -> None:
+    """Answer invocations until the emulator closes the pipe."""
+    handler, init_failure = loaded.handler, loaded.failure
+    replies.write(json.dumps({"status": "ready"}) + "\n")
+    replies.flush()
     for line in sys.stdin:
         message = json.loads(line)
         call = message["ctx"]
-        request_id.aws_request_id = call["request_id"]
+        loaded.request_id.aws_request_id = call["request_id"]
         set_variable("_X_AMZN_TRACE_ID", call.get("trace_id"))
         set_variable(DEPTH_VARIABLE, call.get("depth"))
         if handler is None and init_failure is None:
-            handler, init_failure = load(handler_reference, call["request_id"])
+            handler, init_failure = load(loaded.reference, call["request_id"])
         if handler is None:
             result, init_failure = init_failure, None  # initialised anew at the next invocation
         else:

@@ -8,7 +8,8 @@ MiniStack reports every exception as ``Runtime.HandlerError`` (so no Retry or Ca
 matches), replaces the process after one, has no root log handler, waits 50 ms for a first log
 line, gives functions the environment and packages of the emulator, and unpacks (and so compiles)
 code and layers again for each process. Here the runtime is ``lambda_worker.py``; code is unpacked
-once and shared by all processes that run it.
+once and shared by all processes that run it, and a function is loaded again only when its
+configuration changes: further processes are forked from one that has loaded it.
 """
 
 from __future__ import annotations
@@ -35,11 +36,20 @@ from ministack.services import lambda_svc
 
 from localcloud import lambda_worker
 from localcloud.extensions._patch import wrap
+from localcloud.forked_process import CAN_FORK, Forked, Template
 
 Outcome = dict[str, Any]
 
 _INHERITED = ("PATH", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "SYSTEMROOT")
 _LOG_WAIT_SECONDS = 1.0  # only ever waited in full when a process died without its last line
+
+_LOG_STREAM = "AWS_LAMBDA_LOG_STREAM_NAME"
+# Each may hold a function and its libraries in memory.
+_TEMPLATES = 40
+
+_templates_lock = threading.Lock()
+# By configuration, the least recently used first.
+_templates: dict[str, Template] = {}
 
 _unpack_lock = threading.Lock()
 # The archives themselves are kept, too: an id alone may pass to another one.
@@ -69,6 +79,39 @@ def _unpacked(archive: bytes) -> Path:
     return folder
 
 
+def _started(handler: str, code: Path, environment: dict[str, str]) -> subprocess.Popen[str]:
+    """A process that loads the function and serves it."""
+    process = subprocess.Popen(
+        [sys.executable, lambda_worker.__file__],
+        cwd=code,
+        env=environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        bufsize=1,
+    )
+    assert process.stdin is not None
+    process.stdin.write(json.dumps({"handler": handler}) + "\n")
+    process.stdin.flush()
+    return process
+
+
+def _forked(handler: str, code: Path, environment: dict[str, str]) -> Forked | None:
+    """A process that is forked from one that has loaded the function with this environment."""
+    if not CAN_FORK:
+        return None
+    kept = {name: value for name, value in environment.items() if name != _LOG_STREAM}
+    key = json.dumps([handler, kept], sort_keys=True)
+    with _templates_lock:
+        template = _templates.pop(key, None) or Template(handler, code, kept)
+        _templates[key] = template
+        oldest = _templates.pop(next(iter(_templates))) if len(_templates) > _TEMPLATES else None
+    if oldest:
+        oldest.close()
+    return template.fork(environment[_LOG_STREAM])
+
+
 class PythonWorker(lambda_runtime.Worker):  # type: ignore[misc]  # the emulator has no types
     """An execution environment: a process that has loaded the function."""
 
@@ -79,24 +122,15 @@ class PythonWorker(lambda_runtime.Worker):  # type: ignore[misc]  # the emulator
             archive = lambda_svc._resolve_layer_zip(layer)
             if archive:
                 path.append(_unpacked(archive) / "python")
-        process = subprocess.Popen(
-            [sys.executable, lambda_worker.__file__],
-            cwd=code,
-            env=self._environment(code, path),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            bufsize=1,
+        environment = self._environment(code, path)
+        process = _forked(self.config["Handler"], code, environment) or _started(
+            self.config["Handler"], code, environment
         )
         self._proc = process
         self._stderr_queue: queue.Queue[str] = queue.Queue()
         self._stderr_thread = threading.Thread(target=self._read_stderr, daemon=True)
         self._stderr_thread.start()
-        assert process.stdin is not None
         assert process.stdout is not None
-        process.stdin.write(json.dumps({"handler": self.config["Handler"]}) + "\n")
-        process.stdin.flush()
         if not process.stdout.readline():
             raise RuntimeError(f"the runtime of {self.func_name} ended: {self._drain_stderr()}")
         self._start_time = time.time()
@@ -127,7 +161,7 @@ class PythonWorker(lambda_runtime.Worker):  # type: ignore[misc]  # the emulator
             "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(config.get("MemorySize", 128)),
             "AWS_LAMBDA_FUNCTION_VERSION": version,
             "AWS_LAMBDA_LOG_GROUP_NAME": group or f"/aws/lambda/{config['FunctionName']}",
-            "AWS_LAMBDA_LOG_STREAM_NAME": f"{day}/[{version}]{uuid.uuid4().hex}",
+            _LOG_STREAM: f"{day}/[{version}]{uuid.uuid4().hex}",
             "_HANDLER": config["Handler"],
             "LAMBDA_TASK_ROOT": str(code),
             "PYTHONUNBUFFERED": "1",

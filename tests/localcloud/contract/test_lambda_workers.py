@@ -131,3 +131,79 @@ def test_a_warm_invocation_takes_milliseconds(management: Account, function: str
         functions.invoke(FunctionName=function, Payload=b"null")["Payload"].read()
         durations.append(time.perf_counter() - started)
     assert statistics.median(durations) < 0.04
+
+
+@pytest.fixture(scope="module")
+def replaced(management: Account) -> str:
+    """A function whose process was replaced once, so that the next one is forked."""
+    function = management.function(
+        """
+import logging, os, random, subprocess, sys, threading, uuid
+logging.warning("loaded")
+loaded = uuid.uuid4().hex
+count = 0
+def handler(event, context):
+    global count
+    count += 1
+    if event == "die": os._exit(1)
+    if event == "log": print("out"); return
+    if event == "child": return subprocess.run(["true"]).returncode
+    return [count, random.random(), os.environ["AWS_LAMBDA_LOG_STREAM_NAME"], os.getcwd(), loaded]
+"""
+    )
+    invoke(management, function, "die")
+    return function
+
+
+def test_a_forked_environment_is_new_but_for_what_loading_left(
+    management: Account, replaced: str
+) -> None:
+    found = []
+    for _ in range(2):
+        found.append(invoke(management, replaced)[0])
+        assert invoke(management, replaced, "die")[0]["errorType"] == "Runtime.ExitError"
+    (first, second) = found
+    assert first[0] == second[0] == 1
+    assert first[1] != second[1], "each has random numbers of its own"
+    assert first[2] != second[2], "each has a log stream of its own"
+    assert first[3:] == second[3:], "both are forks of one process"
+
+
+def test_a_forked_environment_logs_its_loading_and_starts_programs(
+    management: Account, replaced: str
+) -> None:
+    invoke(management, replaced, "die")
+    _, log, _ = invoke(management, replaced, "log")
+    assert "loaded" in log
+    assert "out" in log
+    assert invoke(management, replaced, "child")[0] == 0
+
+
+@pytest.mark.parametrize(
+    "left",
+    [
+        "threading.Thread(target=threading.Event().wait, daemon=True).start()",
+        "connection = socket.create_connection(('127.0.0.1', int(os.environ['PORT'])))",
+    ],
+)
+def test_a_function_that_leaves_threads_or_connections_is_loaded_each_time(
+    management: Account, left: str
+) -> None:
+    """https://docs.aws.amazon.com/lambda/latest/dg/snapstart-best-practices.html (connections)."""
+    port = str(management.endpoint_url).rpartition(":")[2]
+    function = management.function(
+        f"""
+import os, socket, threading, uuid
+{left}
+loaded = uuid.uuid4().hex
+def handler(event, context):
+    if event == "die": os._exit(1)
+    return loaded
+""",
+        PORT=port,
+    )
+    found = set()
+    for _ in range(3):
+        found.add(invoke(management, function)[0])
+        invoke(management, function, "die")
+    assert len(found) == 3
