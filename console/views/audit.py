@@ -14,7 +14,8 @@ from console import ui
 from console.identity import User
 from console.services import Services
 from finops.audit.adapters.sqlite import SeenIds
-from finops.audit.service import Selection, TrailReader, TrailVerifier
+from finops.audit.trail_reader import Selection, TrailReader
+from finops.audit.trail_verifier import TrailVerifier
 from finops.deployment.descriptions import verdict_document
 
 LIMIT: Final = 200

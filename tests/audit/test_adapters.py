@@ -15,9 +15,11 @@ from finops.audit.adapters.kms import KmsSigner
 from finops.audit.adapters.s3 import S3TrailStore
 from finops.audit.adapters.sqlite import SeenIds
 from finops.audit.domain import object_key
+from finops.audit.entry_appender import EntryAppender
+from finops.audit.heads import HeadWriter
 from finops.audit.messages import decode_message
 from finops.audit.ports import StoredObject
-from finops.audit.service import EntryAppender, HeadWriter, TrailVerifier
+from finops.audit.trail_verifier import TrailVerifier
 from finops.audit.verification import Kind
 from finops.shared.audit import canonical
 from finops.shared.errors import ConfigurationError, RejectedInput, TransientFailure

@@ -14,8 +14,9 @@ from moto import mock_aws
 
 from finops.audit.adapters.s3 import S3TrailStore
 from finops.audit.domain import object_key
+from finops.audit.entry_appender import EntryAppender
+from finops.audit.heads import HeadWriter
 from finops.audit.messages import decode_message
-from finops.audit.service import EntryAppender, HeadWriter
 from finops.cli.audit import audit
 from finops.deployment.audit import AuditDeployment
 from finops.deployment.environment import Environment

@@ -14,8 +14,8 @@ from moto import mock_aws
 
 from finops.audit import handlers
 from finops.audit.domain import HEADS, lines_of, object_key, read_entry
+from finops.audit.entry_appender import EntryAppender
 from finops.audit.messages import decode_message
-from finops.audit.service import EntryAppender
 from finops.shared.audit import canonical
 from finops.shared.errors import TransientFailure
 from finops.shared.observability import metrics

@@ -26,8 +26,9 @@ from finops.audit.domain import (
     read_entry,
     written,
 )
+from finops.audit.entry_appender import EntryAppender
+from finops.audit.heads import HeadWriter, gather_claims
 from finops.audit.ports import StoredObject
-from finops.audit.service import EntryAppender, HeadWriter, gather_claims
 from finops.audit.verification import ChainCheck, Claim, Kind, Problem
 from finops.shared.audit import canonical, digest
 from tests.audit.fakes import Clock, FakeStore, message

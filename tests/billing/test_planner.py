@@ -5,16 +5,15 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from unittest.mock import patch
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from finops.billing import reader
 from finops.billing.file_bytes import decompressed
 from finops.billing.planner import Part, plan_parts
 from finops.billing.reader import CsvTable, open_csv, open_part
+from tests.billing.reader_limits import limits
 
 HEADER = "id,name,amount"
 
@@ -63,12 +62,12 @@ def test_the_parts_records_are_those_of_the_whole(
 ) -> None:
     plain = f"{HEADER}\n{''.join(parts)}".encode(encoding, "replace")
     content = gzip.compress(plain) if compressed else plain
-    with patch.multiple(reader, LONGEST_RECORD=60, _SURELY_TOO_LONG=241, _PIECE=piece):
+    with limits(record=60, piece=piece):
         table = open_csv(io.BytesIO(content), recognise)
         whole = records(table)
         planned = plan(content, part_bytes)
     found: list[tuple[object, ...]] = []
-    with patch.multiple(reader, LONGEST_RECORD=60, _SURELY_TOO_LONG=241, _PIECE=31):
+    with limits(record=60, piece=31):
         for part in planned:
             stream = io.BytesIO(plain[part.start : part.end])
             some = records(

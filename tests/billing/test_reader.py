@@ -9,7 +9,6 @@ import re
 import sys
 import tracemalloc
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,10 +18,12 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from finops.billing import file_bytes, reader, schemas
+from finops.billing import quoting, reader, schemas
 from finops.billing.file_bytes import Readable
+from finops.billing.physical_lines import LONGEST_RECORD, Lines
 from finops.billing.reader import CsvTable, Format, open_csv, open_part
 from finops.shared.errors import RejectedInput
+from tests.billing.reader_limits import limits
 
 HEADER = "id,name,amount"
 SHIPPED = sorted(path.with_suffix("") for path in Path(__file__).parent.glob("corpus/*.json"))
@@ -82,18 +83,6 @@ def refusal(content: str | bytes) -> RejectedInput:
     assert refused.value.remedy
     assert refused.value.step == "read_file"
     return refused.value
-
-
-@contextmanager
-def limits(*, record: int, piece: int) -> Iterator[None]:
-    """Small limits, so that small inputs come to them."""
-    with (
-        patch.multiple(
-            reader, LONGEST_RECORD=record, _SURELY_TOO_LONG=4 * record + 1, _PIECE=piece
-        ),
-        patch.object(file_bytes, "_PIECE", piece),
-    ):
-        yield
 
 
 class TestEncodings:
@@ -375,7 +364,7 @@ class TestBadRecords:
             seen.append((line, fields or table.problem[0]))
             if fields is None:
                 assert bad.startswith(table.raw)
-                assert len(table.raw) == min(len(bad), reader.LONGEST_RECORD)
+                assert len(table.raw) == min(len(bad), LONGEST_RECORD)
                 assert len(table.problem[1]) < 200
         assert seen == [
             (2, ["0", "z", "0"]),
@@ -606,19 +595,19 @@ class Work:
 def work_of(content: str | bytes) -> Work:
     """Read all records, and count instead of timing: the same on every machine."""
     work = Work()
-    between, read_more = reader._Lines.between, reader._Lines._read_more
+    between, read_more = Lines.between, Lines._read_more
 
     def given_to_csv(lines: Iterable[str]) -> Iterator[str]:
         for line in lines:
             work.characters += len(line)
             yield line
 
-    def counted_between(self: reader._Lines, start: int, end: int) -> list[str]:
+    def counted_between(self: Lines, start: int, end: int) -> list[str]:
         found = between(self, start, end)
         work.steps += len(found)
         return found
 
-    def counted_read_more(self: reader._Lines) -> bool:
+    def counted_read_more(self: Lines) -> bool:
         more = read_more(self)
         work.steps += len(self._held)
         return more
@@ -631,8 +620,9 @@ def work_of(content: str | bytes) -> Work:
     )
     with (
         patch.object(reader, "csv", counted_csv),
-        patch.object(reader._Lines, "between", counted_between),
-        patch.object(reader._Lines, "_read_more", counted_read_more),
+        patch.object(quoting, "csv", counted_csv),
+        patch.object(Lines, "between", counted_between),
+        patch.object(Lines, "_read_more", counted_read_more),
     ):
         before = sys.getprofile()
         sys.setprofile(called)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from finops.audit.service import EntryAppender
+from finops.audit.entry_appender import EntryAppender
 from tests.audit.fakes import FakeStore, message
 from tests.audit.recorders import MemoryRecorder
 from tests.console.conftest import Stage

@@ -13,7 +13,8 @@ from finops.audit.adapters.s3 import S3TrailStore
 from finops.audit.adapters.sqlite import SeenIds
 from finops.audit.domain import chain_prefix
 from finops.audit.ports import StoredObject
-from finops.audit.service import Selection, TrailReader, TrailVerifier, Verdict
+from finops.audit.trail_reader import Selection, TrailReader
+from finops.audit.trail_verifier import TrailVerifier, Verdict
 from finops.shared.audit import AuditEvent, canonical
 from localcloud.endpoints import MANAGEMENT_ACCOUNT, REGION
 from tests.flows.deployment import Deployment, eventually

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from finops.audit.service import newest_head
+from finops.audit.heads import newest_head
 from finops.shared.audit import AuditEvent
 from tests.flows.audit import APPENDER, HEAD_WRITER, AuditTrail
 from tests.flows.privileges import (

@@ -13,8 +13,9 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from finops.audit.adapters.kms import KmsSigner
 from finops.audit.adapters.s3 import S3TrailStore
+from finops.audit.entry_appender import EntryAppender
+from finops.audit.heads import HeadWriter
 from finops.audit.messages import decode_message
-from finops.audit.service import EntryAppender, HeadWriter
 from finops.shared.aws import client
 from finops.shared.errors import RejectedInput
 from finops.shared.events import batch_response, shorten_visibility

@@ -11,7 +11,7 @@ from typing import Any, Final, Protocol
 
 from finops.shared.errors import RejectedInput
 
-_PIECE: Final = 64 * 1024
+PIECE: Final = 64 * 1024
 _SPREADSHEET = "Open it in the spreadsheet program and save it as CSV (UTF-8)"
 #: How files begin that are not text: https://en.wikipedia.org/wiki/List_of_file_signatures
 _SIGNATURES: Final = (
@@ -85,14 +85,14 @@ class _Inflating:
                 if self._inflater.eof:
                     rest = self._inflater.unused_data.lstrip(b"\0")
                     while not rest:  # gzip allows zeros after the end, as padding
-                        piece = self._stream.read(_PIECE)
+                        piece = self._stream.read(PIECE)
                         if not piece:
                             return b""
                         rest = piece.lstrip(b"\0")
                     self._inflater = zlib.decompressobj(wbits=31)
                     self._waiting = rest
                 if not self._waiting:
-                    self._waiting = self._stream.read(_PIECE)
+                    self._waiting = self._stream.read(PIECE)
                     if not self._waiting:
                         raise unreadable_file(
                             "corrupt_gzip",

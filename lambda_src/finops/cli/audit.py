@@ -11,7 +11,8 @@ from typing import IO, TYPE_CHECKING, Any, Final
 
 import click
 
-from finops.audit.service import Selection, TrailReader, TrailVerifier, Verdict
+from finops.audit.trail_reader import Selection, TrailReader
+from finops.audit.trail_verifier import TrailVerifier, Verdict
 from finops.audit.verification import Problem
 from finops.cli.options import common
 from finops.cli.output import Exit, Output

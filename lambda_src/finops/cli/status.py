@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from finops.audit.service import newest_head
+from finops.audit.heads import newest_head
 from finops.billing.domain import FileStatus
 from finops.budgets.domain import Status
 from finops.cli.options import common

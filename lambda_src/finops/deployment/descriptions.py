@@ -10,7 +10,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from finops.audit.service import Verdict
+from finops.audit.trail_verifier import Verdict
 from finops.billing.domain import FileEntry
 from finops.invoices.domain import InvoiceRecord
 from finops.invoices.export import as_json

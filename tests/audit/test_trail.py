@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from finops.audit.adapters.sqlite import SeenIds
+from finops.audit.chains import chain_end
 from finops.audit.domain import (
     GENESIS,
     HEADS,
@@ -23,15 +24,10 @@ from finops.audit.domain import (
     read_entry,
     written,
 )
-from finops.audit.service import (
-    EntryAppender,
-    HeadWriter,
-    Selection,
-    TrailReader,
-    TrailVerifier,
-    Verdict,
-    chain_end,
-)
+from finops.audit.entry_appender import EntryAppender
+from finops.audit.heads import HeadWriter
+from finops.audit.trail_reader import Selection, TrailReader
+from finops.audit.trail_verifier import TrailVerifier, Verdict
 from finops.audit.verification import Kind
 from finops.shared.errors import TransientFailure
 from tests.audit.fakes import NOW, Clock, FakeSigner, FakeStore, message
