@@ -20,45 +20,16 @@ resource "aws_sns_topic" "budget_alerts" {
   policy            = data.aws_iam_policy_document.alert_topic.json
 }
 
-# The budget until finance enters one. Afterwards apply-budget owns everything that it may change.
-resource "aws_budgets_budget" "monthly_total" {
-  account_id   = var.account_id
-  name         = local.seed_budget_name
-  budget_type  = "COST"
-  limit_amount = var.seed_budget.amount
-  limit_unit   = var.seed_budget.currency
-  time_unit    = var.seed_budget.time_unit
-
-  dynamic "notification" {
-    for_each = var.notifications.thresholds
-    content {
-      notification_type          = notification.value.type
-      comparison_operator        = "GREATER_THAN"
-      threshold                  = notification.value.percent
-      threshold_type             = "PERCENTAGE"
-      subscriber_email_addresses = var.notifications.emails
-      subscriber_sns_topic_arns  = [aws_sns_topic.budget_alerts.arn]
-    }
-  }
-
+# apply-budget makes the budget of this parameter, and owns it. AWS refuses budgets to a new member account for up to a day:
+# the deployment stands nevertheless, and the drift schedule makes the budget.
+removed {
+  from = aws_budgets_budget.monthly_total
   lifecycle {
-    ignore_changes = [
-      limit_amount,
-      limit_unit,
-      time_unit,
-      time_period_start,
-      time_period_end,
-      cost_filter,
-      cost_types,
-      notification,
-      # apply-budget creates a deleted budget again, but does not know the tags.
-      tags,
-      tags_all,
-    ]
+    destroy = false
   }
 }
 
-# The same budget as a parameter. It comes after the budget: its event invokes apply-budget, which would create the budget.
+# The budget until finance enters one.
 resource "aws_ssm_parameter" "monthly_total" {
   #checkov:skip=CKV2_AWS_34:a budget is no secret, and finance reads it in the console
   name        = "${local.parameter_prefix}/${local.seed_budget_name}"
@@ -78,8 +49,6 @@ resource "aws_ssm_parameter" "monthly_total" {
     emails       = null
     cost_filters = {}
   })
-
-  depends_on = [aws_budgets_budget.monthly_total]
 
   lifecycle {
     # The management account writes a deleted parameter again, but does not know the rest.

@@ -22,7 +22,7 @@ variable "account_id" {
 }
 
 variable "region" {
-  description = "Region of the spoke account's resources, as in the provider's configuration."
+  description = "Region of the spoke account's resources, as in the provider's configuration: the management account's."
   type        = string
   nullable    = false
 }
@@ -53,6 +53,10 @@ variable "hub" {
     condition     = can(regex("^arn:aws:events:[a-z0-9-]+:[0-9]{12}:event-bus/[A-Za-z0-9._-]+$", var.hub.result_bus_arn))
     error_message = "hub.result_bus_arn must be the ARN of an event bus."
   }
+  validation {
+    condition     = try(split(":", var.hub.result_bus_arn)[3], "") == var.region
+    error_message = "region must be the one of hub.result_bus_arn: the management account writes parameters in its own region, and a bus is reached in its own region only."
+  }
 }
 
 variable "packages" {
@@ -75,7 +79,7 @@ variable "packages" {
 variable "seed_budget" {
   description = <<-EOT
     The budget "monthly-total" until finance enters one: `amount` in `currency` per `time_unit`.
-    Terraform creates it once and ignores its limit afterwards.
+    Terraform writes it to a parameter once, and the applier makes the budget.
   EOT
   type = object({
     amount    = optional(string, "100.00")
@@ -90,8 +94,8 @@ variable "seed_budget" {
     error_message = "seed_budget.amount must be a positive decimal number such as \"250.00\"."
   }
   validation {
-    condition     = can(regex("^[A-Z]{3}$", var.seed_budget.currency))
-    error_message = "seed_budget.currency must be an ISO 4217 code such as USD."
+    condition     = var.seed_budget.currency == "USD"
+    error_message = "seed_budget.currency must be USD, the currency of AWS Budgets."
   }
   validation {
     condition     = contains(["MONTHLY", "QUARTERLY", "ANNUALLY"], var.seed_budget.time_unit)

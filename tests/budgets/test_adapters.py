@@ -14,18 +14,20 @@ import pytest
 from botocore.stub import Stubber
 from moto import mock_aws
 
-from finops.budgets.adapters.budgets import AwsBudgets
+from finops.budgets.adapters.budgets import AwsBudgets, actual_budget
 from finops.budgets.adapters.dynamodb import DynamoBudgetTable, DynamoStatusTable
 from finops.budgets.adapters.eventbridge import EventBridgeResults, decode_result
 from finops.budgets.adapters.spokes import AssumedSpokes
 from finops.budgets.adapters.sqs import SqsDeadlines
 from finops.budgets.adapters.ssm import SsmParameters
+from finops.budgets.attributes import COST_TYPES, NO_END
 from finops.budgets.documents import document_for
 from finops.budgets.domain import (
     BudgetKey,
     NotificationType,
     Status,
     Threshold,
+    TimeUnit,
     edit_version,
     notification_changes,
 )
@@ -342,37 +344,112 @@ def test_creates_a_budget_and_its_alerts_in_one_call(budgets: tuple[AwsBudgets, 
         adapter.create(wanted, TOPIC)
 
 
-def test_an_update_sends_back_what_it_does_not_change(budgets: tuple[AwsBudgets, Stubber]) -> None:
-    adapter, stub = budgets
-    standing = {
+def described(**settings: Any) -> dict[str, Any]:
+    """A budget as AWS describes it, of 100 USD a month."""
+    return {
         "BudgetName": "monthly-total",
         "BudgetType": "COST",
         "TimeUnit": "MONTHLY",
         "BudgetLimit": {"Amount": "100.0", "Unit": "USD"},
-        "CostTypes": {"IncludeTax": False},
-        "TimePeriod": {"Start": NOW, "End": NOW},
+        "CostFilters": {},
+        "CostTypes": dict(COST_TYPES),
+        "TimePeriod": {"Start": NOW, "End": NO_END},
         "CalculatedSpend": {"ActualSpend": {"Amount": "7", "Unit": "USD"}},
+        **settings,
     }
-    stub.add_response("describe_budget", {"Budget": standing})
-    stub.add_response("describe_notifications_for_budget", {"Notifications": []})
+
+
+def test_an_update_sends_back_what_it_does_not_change(budgets: tuple[AwsBudgets, Stubber]) -> None:
+    adapter, stub = budgets
+    view = "arn:aws:billing::222222222222:billingview/primary"
+    where = {"AccountId": ACCOUNT, "BudgetName": "monthly-total"}
+    stub.add_response(
+        "describe_budget",
+        {"Budget": described(BillingViewArn=view, TimePeriod={"Start": NOW, "End": NOW})},
+        {**where, "ShowFilterExpression": True},
+    )
+    stub.add_response("describe_notifications_for_budget", {"Notifications": []}, where)
     actual = adapter.get("monthly-total")
     assert actual is not None
-    sent = {
-        "BudgetName": "monthly-total",
-        "BudgetType": "COST",
-        "TimeUnit": "MONTHLY",
-        "BudgetLimit": {"Amount": "250.00", "Unit": "USD"},
-        "CostFilters": {},
-        "CostTypes": {"IncludeTax": False},
-        "TimePeriod": {"Start": NOW, "End": NOW},
-    }
+    sent = described(BillingViewArn=view, BudgetLimit={"Amount": "250.00", "Unit": "USD"})
+    del sent["CalculatedSpend"]
     stub.add_response("update_budget", {}, {"AccountId": ACCOUNT, "NewBudget": sent})
     wanted = parse_budget(change(250).row or {})
     adapter.update_settings(wanted, actual)
     quarterly = {**sent, "TimeUnit": "QUARTERLY"}
     del quarterly["TimePeriod"]
     stub.add_response("update_budget", {}, {"AccountId": ACCOUNT, "NewBudget": quarterly})
-    adapter.update_settings(replace(wanted, time_unit=type(wanted.time_unit).QUARTERLY), actual)
+    adapter.update_settings(replace(wanted, time_unit=TimeUnit.QUARTERLY), actual)
+
+
+FILTER = {"Not": {"Dimensions": {"Key": "RECORD_TYPE", "Values": ["Credit", "Refund"]}}}
+
+
+@pytest.mark.parametrize(
+    ("changed", "found"),
+    [
+        ({}, ()),
+        ({"CostTypes": None}, ()),
+        ({"FilterExpression": FILTER, "Metrics": ["UnblendedCost"]}, ()),
+        (
+            {"CostTypes": None, "FilterExpression": FILTER, "Metrics": ["UnblendedCost"]},
+            ("FilterExpression", "Metrics"),
+        ),
+        ({"CostTypes": None, "Metrics": ["NetUnblendedCost"]}, ("Metrics",)),
+        ({"CostTypes": {**COST_TYPES, "IncludeCredit": False}}, ("CostTypes",)),
+        ({"CostTypes": {"UseAmortized": True}}, ("CostTypes",)),
+        ({"TimePeriod": {"Start": NOW, "End": NOW + timedelta(days=30)}}, ("TimePeriod",)),
+        ({"AutoAdjustData": {"AutoAdjustType": "FORECAST"}}, ("AutoAdjustData",)),
+        ({"PlannedBudgetLimits": {"1": {"Amount": "1", "Unit": "USD"}}}, ("PlannedBudgetLimits",)),
+    ],
+)
+def test_what_no_row_can_ask_for_is_drift(changed: dict[str, Any], found: tuple[str, ...]) -> None:
+    answer = {name: value for name, value in described(**changed).items() if value is not None}
+    actual = actual_budget(answer, ())
+    assert actual.beyond_rows == found
+    assert actual.settings_match(parse_budget(change(100).row or {})) == (not found)
+
+
+def test_the_hub_asks_for_filter_expressions(monkeypatch: pytest.MonkeyPatch) -> None:
+    client = boto3.client("budgets")
+    roles = AssumedRoles(role_arn=str, external_id="x", session_name="test")
+    monkeypatch.setattr(roles, "client", lambda *_: client)
+    with Stubber(client) as stub:
+        stub.add_response(
+            "describe_budgets",
+            {"Budgets": [described()]},
+            {"AccountId": ACCOUNT, "ShowFilterExpression": True},
+        )
+        found = AssumedSpokes(roles, prefix=PREFIX, role_name="spoke").budgets(ACCOUNT)
+    assert found["monthly-total"].amount == 100
+
+
+def test_alerts_that_are_not_found_do_not_make_a_budget_missing(
+    budgets: tuple[AwsBudgets, Stubber],
+) -> None:
+    adapter, stub = budgets
+    stub.add_response("describe_budget", {"Budget": described()})
+    stub.add_client_error("describe_notifications_for_budget", "NotFoundException")
+    found = adapter.get("monthly-total")
+    assert found is not None
+    assert found.notifications == ()
+    stub.add_response("describe_budget", {"Budget": described()})
+    stub.add_response("describe_notifications_for_budget", {"Notifications": [ACTUAL_80]})
+    stub.add_client_error("describe_subscribers_for_notification", "NotFoundException")
+    found = adapter.get("monthly-total")
+    assert found is not None
+    assert [one.subscribers for one in found.notifications] == [frozenset()]
+
+
+def test_an_account_without_budgets_yet_is_told_what_to_do(
+    budgets: tuple[AwsBudgets, Stubber],
+) -> None:
+    adapter, stub = budgets
+    stub.add_client_error(
+        "create_budget", "AccessDeniedException", f"Account {ACCOUNT} is a linked account."
+    )
+    with pytest.raises(ConfigurationError, match="up to 24 hours"):
+        adapter.create(parse_budget(change(1).row or {}), TOPIC)
 
 
 def test_changes_alerts_with_additions_first(budgets: tuple[AwsBudgets, Stubber]) -> None:

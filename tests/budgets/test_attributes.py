@@ -57,7 +57,7 @@ class Api:
         self.budget = request["Budget"]
         self.notifications = request["NotificationsWithSubscribers"]
 
-    def describe_budget(self, **_where: str) -> dict[str, Any]:
+    def describe_budget(self, **_where: Any) -> dict[str, Any]:
         return {"Budget": self.budget}
 
     def get_paginator(self, operation: str) -> Api:

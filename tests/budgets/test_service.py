@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -11,7 +12,7 @@ from functools import partial
 
 import pytest
 
-from finops.budgets.applier import BudgetApplier
+from finops.budgets.applier import CONCURRENCY, BudgetApplier
 from finops.budgets.comparison import Drift
 from finops.budgets.documents import document_for
 from finops.budgets.domain import (
@@ -338,6 +339,50 @@ def test_one_bad_parameter_does_not_keep_the_others_from_the_schedule(world: Wor
     with pytest.raises(ConfigurationError):
         world.applier.apply_all()
     assert world.amount == 100
+
+
+def test_a_budget_that_aws_refuses_is_made_when_aws_allows_it(world: World) -> None:
+    world.parameters.put("monthly-total", document_for(change(100)).encode())
+
+    def refuse(step: str) -> None:
+        if step == "create_budget":
+            raise ConfigurationError("linked account", code="AccessDeniedException", step=step)
+
+    world.budgets.before = refuse
+    (refused,) = world.applier.apply_all(report_unchanged=True)
+    assert (refused.effective, world.amount) == (False, None)
+    world.budgets.before = lambda step: None
+    (made,) = world.applier.apply_all()
+    assert (made.action, world.amount) == ("created", Decimal(100))
+
+
+def test_a_budget_that_another_run_made_meanwhile_is_read_again(world: World) -> None:
+    world.parameters.put("monthly-total", document_for(change(100)).encode())
+
+    def overtake(step: str) -> None:
+        if step == "create_budget":
+            world.budgets.before = lambda step: None
+            world.applier.apply("monthly-total")
+            raise TransientFailure("DuplicateRecordException", code="overtaken", step=step)
+
+    world.budgets.before = overtake
+    assert [one.action for one in world.applier.apply_all()] == ["unchanged"]
+    assert world.amount == 100
+
+
+def test_many_budgets_take_their_calls_side_by_side(world: World) -> None:
+    for number in range(80):
+        name = f"b{number:03d}"
+        world.parameters.put(name, document_for(change(number + 1, budget_name=name)).encode())
+    together = threading.Barrier(CONCURRENCY, timeout=20)
+
+    def meet(step: str) -> None:
+        if step == "get_budget":
+            together.wait()
+
+    world.budgets.before = meet
+    done = world.applier.apply_all()
+    assert [one.key.budget_name for one in done] == [f"b{number:03d}" for number in range(80)]
 
 
 def test_the_end_of_a_deployment_leaves_nothing(world: World) -> None:

@@ -197,6 +197,21 @@ def change_budget(deployment: Deployment, name: str) -> None:
     )
 
 
+def filter_budget(deployment: Deployment, name: str) -> None:
+    """What the page of AWS's console sends, with the same amount."""
+    deployment.client("budgets", SPOKE).update_budget(
+        AccountId=SPOKE,
+        NewBudget={
+            "BudgetName": name,
+            "BudgetType": "COST",
+            "TimeUnit": "MONTHLY",
+            "BudgetLimit": {"Amount": "321", "Unit": "USD"},
+            "FilterExpression": {"Dimensions": {"Key": "SERVICE", "Values": ["Amazon EC2"]}},
+            "Metrics": ["NetUnblendedCost"],
+        },
+    )
+
+
 def delete_budget(deployment: Deployment, name: str) -> None:
     deployment.client("budgets", SPOKE).delete_budget(AccountId=SPOKE, BudgetName=name)
 
@@ -215,6 +230,7 @@ def change_parameter(deployment: Deployment, name: str) -> None:
     ("damage", "reason"),
     [
         (change_budget, "budget_changed"),
+        (filter_budget, "budget_changed"),
         (delete_budget, "budget_missing"),
         (delete_parameter, "parameter_missing"),
         (change_parameter, "parameter_changed"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -24,6 +25,9 @@ from finops.shared.errors import ConfigurationError, FinOpsError, RejectedInput,
 
 # Each further round needs yet another change of the parameter.
 MAX_ROUNDS: Final = 5
+# A budget with three alerts takes six calls: a hundred budgets must fit into two minutes, and more
+# at a time would be throttled.
+CONCURRENCY: Final = 8
 
 Clock = Callable[[], datetime]
 
@@ -69,19 +73,18 @@ class BudgetApplier:
         Raises:
             FinOpsError: the last one, after all parameters have been tried.
         """
-        done: list[BudgetResult] = []
-        failure: FinOpsError | None = None
-        for name in self._parameters.names():
+
+        def work(name: str) -> BudgetResult | FinOpsError | None:
             try:
-                result = self._apply(name, quiet=not report_unchanged)
+                return self._apply(name, quiet=not report_unchanged)
             except FinOpsError as error:
-                failure = error
-                continue
-            if result is not None:
-                done.append(result)
-        if failure:
-            raise failure
-        return done
+                return error
+
+        with ThreadPoolExecutor(CONCURRENCY) as pool:
+            found = list(pool.map(work, self._parameters.names()))
+        if failures := [one for one in found if isinstance(one, FinOpsError)]:
+            raise failures[-1]
+        return [one for one in found if isinstance(one, BudgetResult)]
 
     def remove_all(self) -> list[str]:
         """Delete all parameters and their AWS Budgets. Returns the budgets' names."""
@@ -123,7 +126,7 @@ class BudgetApplier:
 
         Returns what was done (`created`, `updated`, `removed` or `unchanged`) and the document.
         """
-        action = self._converge(document)
+        action = self._settle(document)
         for _ in range(MAX_ROUNDS):
             if action == "unchanged":
                 return action, document
@@ -132,7 +135,7 @@ class BudgetApplier:
                 return action, document
             version = latest[0]
             document = self._own_document(document.key.budget_name, latest[1])
-            repeated = self._converge(document)
+            repeated = self._settle(document)
             if repeated == "unchanged":
                 return action, document
             action = repeated
@@ -141,6 +144,15 @@ class BudgetApplier:
             code="overtaken",
             step="apply_budget",
         )
+
+    def _settle(self, document: BudgetDocument) -> str:
+        """Converge, and once more where somebody changed the budget meanwhile."""
+        try:
+            return self._converge(document)
+        except TransientFailure as error:
+            if error.code != "overtaken":
+                raise
+            return self._converge(document)
 
     def _converge(self, document: BudgetDocument) -> str:
         name = document.key.budget_name

@@ -10,6 +10,7 @@ import enum
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
@@ -34,6 +35,26 @@ class Form(enum.Enum):
     LIST = enum.auto()
     #: `{"Service": ["Amazon S3"]}`, which is JSON; as an option `Service=Amazon S3`.
     MAP = enum.auto()
+
+
+#: What AWS counts where a request names no cost types.
+#: https://docs.aws.amazon.com/aws-cost-management/latest/APIReference/API_budgets_CostTypes.html
+COST_TYPES: Final[Mapping[str, bool]] = {
+    "IncludeTax": True,
+    "IncludeSubscription": True,
+    "UseBlended": False,
+    "IncludeRefund": True,
+    "IncludeCredit": True,
+    "IncludeUpfront": True,
+    "IncludeRecurring": True,
+    "IncludeOtherSubscription": True,
+    "IncludeSupport": True,
+    "IncludeDiscount": True,
+    "UseAmortized": False,
+}
+#: The end of a budget that has none; AWS deletes a budget at its end.
+#: https://docs.aws.amazon.com/aws-cost-management/latest/APIReference/API_budgets_TimePeriod.html
+NO_END: Final = datetime(2087, 6, 15, tzinfo=UTC)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,6 +182,29 @@ def settings_in_aws(answer: Mapping[str, Any]) -> dict[str, object]:
                 value = (value or {}).get(name)
             settings[attribute.name] = attribute.aws.read(value)
     return settings
+
+
+def members_beyond_rows(answer: Mapping[str, Any]) -> tuple[str, ...]:
+    """Members of AWS's `Budget` structure that change what it counts, and that no row can ask for.
+
+    A budget filtered in AWS's console holds `FilterExpression` and `Metrics` instead of cost types.
+    With cost types those two only say the same again.
+    https://docs.aws.amazon.com/aws-cost-management/latest/APIReference/API_budgets_Budget.html
+    """
+    cost_types = answer.get("CostTypes") or {}
+    end = (answer.get("TimePeriod") or {}).get("End")
+    found = {
+        "PlannedBudgetLimits": answer.get("PlannedBudgetLimits"),
+        "AutoAdjustData": answer.get("AutoAdjustData"),
+        "CostTypes": any(
+            cost_types.get(name, value) != value for name, value in COST_TYPES.items()
+        ),
+        "FilterExpression": not cost_types and answer.get("FilterExpression"),
+        "Metrics": not cost_types and answer.get("Metrics"),
+        # A day less, for clocks that differ.
+        "TimePeriod": end and end < NO_END - timedelta(days=1),
+    }
+    return tuple(name for name, value in found.items() if value)
 
 
 def _threshold_text(value: object) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 
 class TimeUnit(enum.StrEnum):
@@ -120,14 +121,15 @@ class ActualBudget:
     Attributes:
         settings: Those attributes of `Budget` that AWS's `Budget` structure holds, by name; None
             where it holds none.
-        has_planned_limits: Whether it has an amount for each period instead of one.
+        beyond_rows: Members of AWS's structure that change what the budget counts, and that no
+            row can ask for.
         raw: AWS's answer.
     """
 
     settings: Mapping[str, object]
     notifications: tuple[Notification, ...] = ()
-    has_planned_limits: bool = False
-    raw: Mapping[str, object] = field(default_factory=dict, compare=False, hash=False)
+    beyond_rows: tuple[str, ...] = ()
+    raw: Mapping[str, Any] = field(default_factory=dict, compare=False, hash=False)
 
     @property
     def amount(self) -> Decimal | None:
@@ -137,7 +139,7 @@ class ActualBudget:
 
     def settings_match(self, wanted: Budget) -> bool:
         """Whether all settings are as wanted ("100" equals "100.0"). Ignores notifications."""
-        return not self.has_planned_limits and all(
+        return not self.beyond_rows and all(
             getattr(wanted, name) == value for name, value in self.settings.items()
         )
 

@@ -135,15 +135,17 @@ def repair_budget_drift(event: Mapping[str, Any], context: LambdaContext) -> dic
 def apply_budget(event: Mapping[str, Any], _context: LambdaContext) -> dict[str, Any]:
     """Parameter change, drift schedule or Terraform → the account's AWS Budgets.
 
-    Returns {"applied": [names]}, or when Terraform destroys the spoke {"removed": [names]}.
+    Returns {"applied": [names]}, or when Terraform destroys the spoke {"removed": [names]}. A
+    budget that AWS refuses fails no deployment: its name is left out, and the drift schedule tries
+    again.
     """
     terraform = event.get("tf", {}).get("action")
     if terraform == "delete":
         return {"removed": _applier().remove_all()}
     if terraform:
-        return {"applied": [one.key.budget_name for one in _apply_all(report_unchanged=True)]}
+        return {"applied": _apply_all(report_unchanged=True)}
     if event.get("source") == "finops.drift":
-        return {"applied": [one.key.budget_name for one in _apply_all(report_unchanged=False)]}
+        return {"applied": _apply_all(report_unchanged=False)}
     name = event["detail"]["name"].rpartition("/")[2]
     result = _applier().apply(name)
     if result is None:
@@ -158,12 +160,14 @@ def apply_budget(event: Mapping[str, Any], _context: LambdaContext) -> dict[str,
     return {"applied": [name] if result.effective else []}
 
 
-def _apply_all(*, report_unchanged: bool) -> list[Any]:
+def _apply_all(*, report_unchanged: bool) -> list[str]:
     results = _applier().apply_all(report_unchanged=report_unchanged)
     for result in results:
-        if result.action != "unchanged":
+        if result.error:
+            logger.error(str(result.error), extra=_about(result.key, error_code=result.error.code))
+        elif result.action != "unchanged":
             logger.warning("budget had drifted", extra=_about(result.key, action=result.action))
-    return results
+    return [one.key.budget_name for one in results if one.effective]
 
 
 def _decode_changes(

@@ -7,7 +7,12 @@ API_budgets_Spend.html, API_budgets_Notification.html, API_budgets_Subscriber.ht
 * an amount is ``([0-9]*\.)?[0-9]+``, and a cost or usage budget's is above zero;
 * exactly one of a limit, planned limits and auto-adjustment, except for RI and Savings Plans;
 * a notification has at most one SNS topic and ten addresses, none twice, each of its kind's form;
-* a request names the caller's own account; a page token is one that was given out.
+* a request names the caller's own account; a page token is one that was given out;
+* a budget with a filter expression or a metric, as AWS's console makes it, has neither cost types
+  nor cost filters, and a description leaves out both unless ``ShowFilterExpression`` asks:
+  https://github.com/hashicorp/terraform-provider-aws/issues/42589;
+* a new member account may not create budgets for a day ("is a linked account"):
+  https://github.com/org-formation/org-formation-cli/pull/198. Here 888888888888 always is new.
 
 MiniStack stores any amount ("abc", "-5"), budgets without a limit and any address, and answers
 the amount as it was written. AWS writes "100.0" for "100" and fills in the cost types.
@@ -33,6 +38,7 @@ _ADDRESS = {
     "SNS": re.compile(r"arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:[A-Za-z0-9_.-]+"),
 }
 _SUBSCRIBER_LIMITS = {"SNS": 1, "EMAIL": 10}
+_NEW_MEMBER_ACCOUNT = "888888888888"
 _LIMITED_TYPES = ("COST", "USAGE")
 _COST_TYPES = {
     "IncludeTax": True,
@@ -129,6 +135,12 @@ def _check(operation: str, request: Request) -> None:
             f"Account {get_account_id()} may not use the budgets of {account}.",
             "AccessDeniedException",
         )
+    if operation == "CreateBudget" and account == _NEW_MEMBER_ACCOUNT:
+        raise _Refused(
+            f"Account {account} is a linked account. To enable budgets for your account, ask the "
+            "payer account to enable budgets first.",
+            "AccessDeniedException",
+        )
     if operation == "CreateBudget":
         _check_budget(request.get("Budget"))
         for entry in request.get("NotificationsWithSubscribers") or []:
@@ -150,7 +162,7 @@ def _as_stored(budget: dict[str, Any]) -> dict[str, Any]:
         amount = Decimal(spend["Amount"])
         whole = amount == amount.to_integral_value()
         spend["Amount"] = f"{amount:.1f}" if whole else f"{amount.normalize():f}"
-    if "FilterExpression" not in budget:
+    if not budget.get("FilterExpression") and not budget.get("Metrics"):
         budget.setdefault("CostFilters", {})
         budget["CostTypes"] = {**_COST_TYPES, **(budget.get("CostTypes") or {})}
     return budget

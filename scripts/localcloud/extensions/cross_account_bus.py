@@ -7,7 +7,10 @@ entry's errors, https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_
 
 The sender names the bus by its ARN. Its identity policy must allow ``events:PutEvents`` on that
 ARN (the emulator asks that), and the bus's policy must allow the sender. The event keeps the
-sender's account. MiniStack says that such a bus does not exist, cannot store a policy document
+sender's account. A region's endpoint reaches only that region's buses; events cross regions by
+rules: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-cross-region.html
+
+MiniStack says that such a bus does not exist, cannot store a policy document
 (``PutPermission`` with ``Policy``), and knows no member accounts for ``aws:PrincipalOrgID``.
 """
 
@@ -60,6 +63,8 @@ def _forward(entry: dict[str, Any]) -> dict[str, Any]:
     arn = entry["EventBusName"]
     _, _, _, region, account, resource = arn.split(":")
     name = resource.partition("/")[2]
+    if region != get_region():
+        return _refused("ResourceNotFoundException", f"Event bus {arn} does not exist here.")
     if str(entry.get("Source", "")).startswith("aws."):
         return _refused("NotAuthorizedForSourceException", "Not authorized for the source.")
     sender = get_account_id()

@@ -125,12 +125,14 @@ class Account:
     id: str
     endpoint_url: str | None
 
-    def client(self, service: str, credentials: dict[str, Any] | None = None) -> Any:
+    def client(
+        self, service: str, credentials: dict[str, Any] | None = None, *, region: str = REGION
+    ) -> Any:
         """A client of the administrator, or of a role's credentials; it does not retry."""
         keys = credentials or {"AccessKeyId": self.id, "SecretAccessKey": "test"}
         return boto3.client(
             service,
-            region_name=REGION,
+            region_name=region,
             endpoint_url=self.endpoint_url,
             aws_access_key_id=keys["AccessKeyId"],
             aws_secret_access_key=keys["SecretAccessKey"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from functools import partial
 from typing import Any
@@ -50,8 +51,8 @@ class Budgets:
     def create(self, amount: str | None = "100", **fields: Any) -> None:
         self.call("create_budget", Budget=self.budget(amount, **fields))
 
-    def describe(self) -> dict[str, Any]:
-        return dict(self.call("describe_budget", BudgetName=self.name)["Budget"])
+    def describe(self, **options: Any) -> dict[str, Any]:
+        return dict(self.call("describe_budget", BudgetName=self.name, **options)["Budget"])
 
     def thresholds(self) -> list[float]:
         answer = self.call("describe_notifications_for_budget", BudgetName=self.name)
@@ -273,3 +274,37 @@ def test_a_described_budget_has_what_aws_fills_in(budgets: Budgets) -> None:
     assert described["TimePeriod"]["Start"].day == 1
     assert Decimal(described["CalculatedSpend"]["ActualSpend"]["Amount"]) == 0
     assert described["LastUpdatedTime"]
+
+
+def test_a_filter_expression_is_described_on_request_only(budgets: Budgets) -> None:
+    """API_budgets_DescribeBudget.html; what AWS leaves out of the rest: provider issue 42589."""
+    expression = {"Not": {"Dimensions": {"Key": "RECORD_TYPE", "Values": ["Credit", "Refund"]}}}
+    budgets.create(FilterExpression=expression, Metrics=["UnblendedCost"])
+    plain, whole = budgets.describe(), budgets.describe(ShowFilterExpression=True)
+    assert {"FilterExpression", "Metrics", "CostTypes"}.isdisjoint(plain)
+    assert not plain.get("CostFilters")
+    assert (whole["FilterExpression"], whole["Metrics"]) == (expression, ["UnblendedCost"])
+    assert not whole.get("CostTypes")
+    pages = budgets.api.get_paginator("describe_budgets").paginate(
+        AccountId=budgets.account.id, ShowFilterExpression=True
+    )
+    listed = {one["BudgetName"]: one for page in pages for one in page["Budgets"]}
+    assert listed[budgets.name]["FilterExpression"] == expression
+    budgets.call("update_budget", NewBudget=budgets.budget())
+    again = budgets.describe(ShowFilterExpression=True)
+    assert {"FilterExpression", "Metrics"}.isdisjoint(again), "an update replaces the whole budget"
+    assert again["CostTypes"]["IncludeCredit"] is True
+
+
+def test_a_missing_notification_is_not_found_though_its_budget_is_there(budgets: Budgets) -> None:
+    """NotFoundException does not say which: API_budgets_DescribeSubscribersForNotification.html."""
+    budgets.create()
+    assert error_code(lambda: budgets.subscribers(notification(80))) == "NotFoundException"
+    assert budgets.describe()["BudgetName"] == budgets.name
+
+
+def test_a_new_member_account_may_not_create_budgets_yet(spoke: Account) -> None:
+    """ "is a linked account": https://github.com/org-formation/org-formation-cli/pull/198."""
+    young = Budgets(replace(spoke, id="888888888888"))
+    assert error_code(young.create) == "AccessDeniedException"
+    assert error_code(young.describe) == "NotFoundException"

@@ -71,6 +71,15 @@ def test_a_permitted_account_delivers_with_its_own_account_number(bus: Bus, spok
     assert event["detail"] == {"budget_name": "b"}
 
 
+def test_another_regions_endpoint_does_not_reach_the_bus(bus: Bus, spoke: Account) -> None:
+    """https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-cross-region.html."""
+    bus.permit(root(spoke))
+    elsewhere = spoke.client("events", region="eu-west-1")
+    entry = {"EventBusName": bus.arn, "Source": "finops.budgets", "DetailType": "x", "Detail": "{}"}
+    assert elsewhere.put_events(Entries=[entry])["FailedEntryCount"] == 1
+    assert bus.queue.messages() == []
+
+
 def test_an_account_that_the_policy_does_not_name_is_refused(
     bus: Bus, spoke: Account, foreign: Account
 ) -> None:

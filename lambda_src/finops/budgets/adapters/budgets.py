@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final
 
-from finops.budgets.attributes import aws_settings, settings_in_aws
+from finops.budgets.attributes import (
+    COST_TYPES,
+    NO_END,
+    aws_settings,
+    members_beyond_rows,
+    settings_in_aws,
+)
 from finops.budgets.domain import (
     ActualBudget,
     Budget,
@@ -20,6 +26,12 @@ from finops.budgets.domain import (
 from finops.shared.aws import aws_errors
 from finops.shared.errors import ConfigurationError, TransientFailure
 
+# AWS says so by "is a linked account. To enable budgets for your account, ask the payer account".
+_NO_BUDGETS_YET: Final = (
+    "In the payer account enable Cost Explorer, which enables budgets. A new member account waits"
+    " up to 24 hours for them; the drift schedule tries again until then"
+)
+
 
 class AwsBudgets:
     """This account's AWS Budgets."""
@@ -32,23 +44,18 @@ class AwsBudgets:
         where = {"AccountId": self._account_id, "BudgetName": budget_name}
         try:
             with aws_errors("read_budget"):
-                budget = self._client.describe_budget(**where)["Budget"]
-                notifications = [
-                    self._notification(where, raw)
-                    for page in self._client.get_paginator(
-                        "describe_notifications_for_budget"
-                    ).paginate(**where)
-                    for raw in page.get("Notifications", [])
-                ]
+                # Without this AWS leaves out filters that were made in its console.
+                budget = self._client.describe_budget(ShowFilterExpression=True, **where)["Budget"]
         except ConfigurationError as error:
             if error.code == "NotFoundException":
                 return None
             raise
-        return actual_budget(budget, notifications)
+        notifications = self._listed("describe_notifications_for_budget", "Notifications", **where)
+        return actual_budget(budget, [self._notification(where, raw) for raw in notifications])
 
     def create(self, budget: Budget, topic_arn: str) -> None:
         subscribers = _subscribers(wanted_subscribers(budget, topic_arn))
-        with _conflicts_are_transient("create_budget"):
+        with _conflicts_are_transient("create_budget", remedy=_NO_BUDGETS_YET):
             self._client.create_budget(
                 AccountId=self._account_id,
                 Budget={
@@ -67,14 +74,15 @@ class AwsBudgets:
         kept = {
             name: value
             for name, value in actual.raw.items()
-            if name in ("BudgetName", "BudgetType", "CostTypes", "TimePeriod", "BillingViewArn")
+            if name in ("BudgetName", "BudgetType", "BillingViewArn")
         }
-        if actual.settings["time_unit"] != budget.time_unit:
-            # AWS rejects a period that starts in the middle of the new unit.
-            kept.pop("TimePeriod", None)
+        # AWS rejects a period that starts in the middle of a new unit.
+        if actual.settings["time_unit"] == budget.time_unit and "TimePeriod" in actual.raw:
+            kept["TimePeriod"] = {**actual.raw["TimePeriod"], "End": NO_END}
         with _conflicts_are_transient("update_budget"):
             self._client.update_budget(
-                AccountId=self._account_id, NewBudget={**kept, **aws_settings(budget)}
+                AccountId=self._account_id,
+                NewBudget={**kept, "CostTypes": dict(COST_TYPES), **aws_settings(budget)},
             )
 
     def change_notifications(self, budget: Budget, changes: NotificationChanges) -> None:
@@ -109,10 +117,12 @@ class AwsBudgets:
         identity = {name: value for name, value in raw.items() if name != "NotificationState"}
         subscribers = frozenset(
             (subscriber["SubscriptionType"], subscriber["Address"])
-            for page in self._client.get_paginator(
-                "describe_subscribers_for_notification"
-            ).paginate(Notification=identity, **where)
-            for subscriber in page.get("Subscribers", [])
+            for subscriber in self._listed(
+                "describe_subscribers_for_notification",
+                "Subscribers",
+                Notification=identity,
+                **where,
+            )
         )
         expressible = (
             raw.get("ComparisonOperator") == "GREATER_THAN"
@@ -129,16 +139,31 @@ class AwsBudgets:
             raw=identity,
         )
 
+    def _listed(self, operation: str, member: str, **where: Any) -> list[Any]:
+        """What an operation lists, which is nothing where AWS does not find it.
+
+        AWS does not say whether that is the budget or what is listed. Changes that build on it fail
+        as overtaken, and the retry reads the budget again.
+        """
+        try:
+            with aws_errors("read_budget"):
+                pages = self._client.get_paginator(operation).paginate(**where)
+                return [one for page in pages for one in page.get(member, [])]
+        except ConfigurationError as error:
+            if error.code == "NotFoundException":
+                return []
+            raise
+
 
 @contextmanager
-def _conflicts_are_transient(step: str) -> Iterator[None]:
+def _conflicts_are_transient(step: str, *, remedy: str = "") -> Iterator[None]:
     """Treat "already exists" and "not found" as transient: the budget changed since it was read.
 
     Another run changed it, or a person, or this call itself, whose answer was lost before botocore
     repeated it. The retry reads the budget again and does what is left.
     """
     try:
-        with aws_errors(step):
+        with aws_errors(step, remedy=remedy):
             yield
     except ConfigurationError as error:
         if error.code in ("DuplicateRecordException", "NotFoundException"):
@@ -151,7 +176,7 @@ def actual_budget(budget: Mapping[str, Any], notifications: Iterable[Notificatio
     return ActualBudget(
         settings=settings_in_aws(budget),
         notifications=tuple(notifications),
-        has_planned_limits=bool(budget.get("PlannedBudgetLimits")),
+        beyond_rows=members_beyond_rows(budget),
         raw=budget,
     )
 

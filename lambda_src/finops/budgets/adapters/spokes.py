@@ -42,7 +42,7 @@ class AssumedSpokes:
                 budget["BudgetName"]: actual_budget(budget, ())
                 for page in self._roles.client("budgets", account_id)
                 .get_paginator("describe_budgets")
-                .paginate(AccountId=account_id)
+                .paginate(AccountId=account_id, ShowFilterExpression=True)
                 for budget in page.get("Budgets", [])
             }
 

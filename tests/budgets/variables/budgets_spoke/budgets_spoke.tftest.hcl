@@ -9,7 +9,7 @@ variables {
       "arn:aws:iam::111111111111:role/finops-repair-budget-drift",
     ]
     external_id    = "finops-test"
-    result_bus_arn = "arn:aws:events:us-east-1:111111111111:event-bus/finops-budgets"
+    result_bus_arn = "arn:aws:events:eu-west-1:111111111111:event-bus/finops-budgets"
   }
   packages = {
     code   = { path = "finops.zip", sha256_base64 = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=" }
@@ -32,7 +32,7 @@ run "refuses_account_id" {
 run "refuses_trust_in_nobody" {
   command = plan
   variables {
-    hub = { role_arns = [], external_id = "finops-test", result_bus_arn = "arn:aws:events:us-east-1:111111111111:event-bus/finops-budgets" }
+    hub = { role_arns = [], external_id = "finops-test", result_bus_arn = "arn:aws:events:eu-west-1:111111111111:event-bus/finops-budgets" }
   }
   expect_failures = [var.hub]
 }
@@ -40,7 +40,7 @@ run "refuses_trust_in_nobody" {
 run "refuses_trust_in_a_whole_account" {
   command = plan
   variables {
-    hub = { role_arns = ["arn:aws:iam::111111111111:root"], external_id = "finops-test", result_bus_arn = "arn:aws:events:us-east-1:111111111111:event-bus/finops-budgets" }
+    hub = { role_arns = ["arn:aws:iam::111111111111:root"], external_id = "finops-test", result_bus_arn = "arn:aws:events:eu-west-1:111111111111:event-bus/finops-budgets" }
   }
   expect_failures = [var.hub]
 }
@@ -48,7 +48,7 @@ run "refuses_trust_in_a_whole_account" {
 run "refuses_trust_in_any_role" {
   command = plan
   variables {
-    hub = { role_arns = ["arn:aws:iam::111111111111:role/*"], external_id = "finops-test", result_bus_arn = "arn:aws:events:us-east-1:111111111111:event-bus/finops-budgets" }
+    hub = { role_arns = ["arn:aws:iam::111111111111:role/*"], external_id = "finops-test", result_bus_arn = "arn:aws:events:eu-west-1:111111111111:event-bus/finops-budgets" }
   }
   expect_failures = [var.hub]
 }
@@ -56,7 +56,7 @@ run "refuses_trust_in_any_role" {
 run "refuses_external_id" {
   command = plan
   variables {
-    hub = { role_arns = ["arn:aws:iam::111111111111:role/finops-publish-budget"], external_id = "", result_bus_arn = "arn:aws:events:us-east-1:111111111111:event-bus/finops-budgets" }
+    hub = { role_arns = ["arn:aws:iam::111111111111:role/finops-publish-budget"], external_id = "", result_bus_arn = "arn:aws:events:eu-west-1:111111111111:event-bus/finops-budgets" }
   }
   expect_failures = [var.hub]
 }
@@ -66,6 +66,12 @@ run "refuses_bus" {
   variables {
     hub = { role_arns = ["arn:aws:iam::111111111111:role/finops-publish-budget"], external_id = "finops-test", result_bus_arn = "finops-budgets" }
   }
+  expect_failures = [var.hub]
+}
+
+run "refuses_another_region_than_the_bus" {
+  command = plan
+  variables { region = "us-east-1" }
   expect_failures = [var.hub]
 }
 
@@ -89,7 +95,7 @@ run "refuses_amount_in_words" {
 
 run "refuses_currency" {
   command = plan
-  variables { seed_budget = { currency = "usd" } }
+  variables { seed_budget = { currency = "EUR" } }
   expect_failures = [var.seed_budget]
 }
 
@@ -153,7 +159,7 @@ run "refuses_a_long_external_id" {
     hub = {
       role_arns      = ["arn:aws:iam::111111111111:role/finops-publish-budget"]
       external_id    = format("%01225d", 0)
-      result_bus_arn = "arn:aws:events:us-east-1:111111111111:event-bus/finops-budgets"
+      result_bus_arn = "arn:aws:events:eu-west-1:111111111111:event-bus/finops-budgets"
     }
   }
   expect_failures = [var.hub]
