@@ -107,17 +107,17 @@ def failures(what: str) -> Iterator[None]:
 def show_failure(what: str, error: FinOpsError) -> None:
     """Show a failure: what failed, why, and what to do."""
     if isinstance(error, ConfigurationError) and error.code == "not_deployed":
-        st.info(f"**Not deployed here.** {escaped(str(error))}", icon=":material/cloud_off:")
+        st.info(f"**Not deployed here.** {escaped(error.explanation)}", icon=":material/cloud_off:")
     elif isinstance(error, RejectedInput):
         remedy = f" {escaped(error.remedy)}." if error.remedy else ""
         st.warning(f"**{what}:** {escaped(error.message)}.{remedy}", icon=":material/block:")
     elif isinstance(error, TransientFailure):
         st.warning(
-            f"**{what}:** {escaped(str(error))}. Try again in a moment.",
+            f"**{what}:** {escaped(error.explanation)}. Try again in a moment.",
             icon=":material/sync_problem:",
         )
     else:
-        st.error(f"**{what}:** {escaped(str(error))}", icon=":material/error:")
+        st.error(f"**{what}:** {escaped(error.explanation)}", icon=":material/error:")
 
 
 def empty(text: str, icon: str = ":material/inbox:") -> None:

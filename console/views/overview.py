@@ -88,7 +88,7 @@ def _card(
     try:
         found = count()
     except FinOpsError as error:
-        st.metric(label, "—", help=str(error))
+        st.metric(label, "—", help=error.explanation)
         st.caption("Cannot be read right now.")
         return
     st.metric(label, f"{found:,}")

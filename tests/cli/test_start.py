@@ -81,6 +81,40 @@ def test_an_unknown_command_is_wrong_usage(run: Run) -> None:
     assert "No such command 'budget'" in err
 
 
+@pytest.mark.parametrize("option", ["--env", "--json"])
+def test_an_option_of_commands_before_the_command_says_where_it_belongs(
+    run: Run, option: str
+) -> None:
+    code, _, err = run(option, "staging", "budgets", "list")
+    assert code == 2
+    assert f"{option} belongs after the command, as in `finops budgets list {option}" in err
+
+
+@pytest.mark.parametrize(
+    ("command", "status", "problem"),
+    [
+        (["reconcile", "--month", "2026-13"], 1, "'2026-13' is not a month. Write YYYY-MM"),
+        (["fx", "rate", "EUR", "2026-13-01"], 1, "'2026-13-01' is not a date"),
+        (["audit", "show", "--since", "2026-99-01"], 1, "'2026-99-01' is not a date or time"),
+        (["billing", "files", "--status", "DONE"], 2, "'DONE' is not one of"),
+    ],
+)
+def test_bad_input_is_refused_before_anything_is_asked_of_a_cloud(
+    run: Run, command: list[str], status: int, problem: str
+) -> None:
+    code, _, err = run(*command)
+    assert code == status
+    assert problem in err
+
+
+def test_a_message_names_no_step_of_the_code_but_json_does(run: Run) -> None:
+    Path("empty.yaml").write_text("currency: XXQ\n")
+    code, out, err = run("reconcile", "check", "empty.yaml", "--json")
+    assert code == 1
+    assert err == "error: empty.yaml: currency 'XXQ' is not an ISO 4217 code\n"
+    assert json.loads(out)["step"] == "validate"
+
+
 def test_without_a_local_cloud_the_remedy_is_one_sentence(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:

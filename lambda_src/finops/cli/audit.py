@@ -51,12 +51,12 @@ def show(
     **patterns: str | None,
 ) -> None:
     """List entries, newest first."""
-    reader = TrailReader(_deployed(environment).store)
     selection = Selection(
         since=_moment(since) if since else None,
         until=_moment(until) if until else None,
         **patterns,
     )
+    reader = TrailReader(_deployed(environment).store)
     entries = list(islice(reader.entries(selection), limit))
     out.answer({"entries": entries}, rows="entries", columns=COLUMNS)
     if reader.damaged:

@@ -77,13 +77,17 @@ def load(
 @billing.command("files")
 @click.option("--dataset", default="", show_default=False, help="Only this dataset.")
 @click.option(
-    "--status", default="", show_default=False, help="Only this status, such as REJECTED."
+    "--status",
+    type=click.Choice([one.value for one in FileStatus], case_sensitive=False),
+    help="Only this status.",
 )
 @click.option("--limit", default=50, help="The maximum number of files.")
 @common
-def files(environment: Environment, out: Output, *, dataset: str, status: str, limit: int) -> None:
+def files(
+    environment: Environment, out: Output, *, dataset: str, status: str | None, limit: int
+) -> None:
     """List the files of the ledger, newest first."""
-    found = deployed(environment).store.files(dataset=dataset, status=status.upper(), limit=limit)
+    found = deployed(environment).store.files(dataset=dataset, status=status or "", limit=limit)
     from finops.deployment.descriptions import file_document
 
     described = [file_document(one) for one in found]

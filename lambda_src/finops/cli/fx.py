@@ -44,8 +44,8 @@ def rate(environment: Environment, out: Output, *, currency: str, day: str) -> N
     code = currency.upper()
     if not is_currency(code):
         out.fail(f"{currency!r} is not an ISO 4217 currency code", Exit.REJECTED)
-    deployment = deployed(environment)
-    rates, on = deployment.rates, as_day(day)
+    on = as_day(day)
+    rates = deployed(environment).rates
     found = rates.rate_on(code, on)
     if found is None:
         out.fail(

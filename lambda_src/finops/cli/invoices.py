@@ -291,7 +291,7 @@ def check_rules(_environment: Environment, out: Output, *, path: Path) -> None:
     try:
         rules = parse_rules(path.read_text())
     except ConfigurationError as error:
-        out.fail(str(error), Exit.REJECTED, code=error.code)
+        out.fail(error.explanation, Exit.REJECTED, code=error.code)
     described = [
         {"name": one.name, "severity": one.severity.value, "expression": one.expression}
         for one in rules

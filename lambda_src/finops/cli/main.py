@@ -20,6 +20,8 @@ COMMANDS: Final = {
 }
 #: As a shell ends what Ctrl-C stopped: 128 + SIGINT.
 INTERRUPTED: Final = 130
+#: Options of every command, each with an example.
+_OF_COMMANDS: Final = {"--env": "--env NAME", "--json": "--json"}
 _AWS_PACKAGES: Final = frozenset({"boto3", "botocore", "s3transfer"})
 
 
@@ -73,13 +75,23 @@ def main() -> NoReturn:
     try:
         sys.exit(finops.main(standalone_mode=False))
     except click.ClickException as error:
-        error.show()
+        _explained(error).show()
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted", err=True)
         sys.exit(INTERRUPTED)
     except Exception as error:  # noqa: BLE001 - raised again unless it is ours or AWS's
         _fail(error)
+
+
+def _explained(error: click.ClickException) -> click.ClickException:
+    """The error; of an option that commands take, that it belongs after them."""
+    if isinstance(error, click.NoSuchOption) and error.ctx and error.ctx.parent is None:
+        option = error.option_name
+        if example := _OF_COMMANDS.get(option):
+            where = f"{option} belongs after the command, as in `finops budgets list {example}`."
+            return click.UsageError(where, error.ctx)
+    return error
 
 
 def _fail(error: Exception) -> NoReturn:
@@ -89,7 +101,13 @@ def _fail(error: Exception) -> NoReturn:
     out = output(as_json="--json" in sys.argv)
     if isinstance(error, FinOpsError):
         rejected = isinstance(error, RejectedInput)
-        out.fail(str(error), Exit.REJECTED if rejected else Exit.INFRASTRUCTURE, code=error.code)
+        step = {"step": error.step} if error.step else {}
+        out.fail(
+            error.explanation,
+            Exit.REJECTED if rejected else Exit.INFRASTRUCTURE,
+            code=error.code,
+            **step,
+        )
     if type(error).__module__.partition(".")[0] in _AWS_PACKAGES:
         out.fail(f"AWS: {error}", Exit.INFRASTRUCTURE, code=type(error).__name__)
     raise error

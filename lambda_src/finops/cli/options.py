@@ -39,7 +39,7 @@ def _known(context: click.Context, parameter: click.Parameter, name: str) -> Env
     try:
         return environment(name)
     except RejectedInput as error:
-        raise click.BadParameter(str(error), context, parameter) from error
+        raise click.BadParameter(error.explanation, context, parameter) from error
 
 
 @contextmanager

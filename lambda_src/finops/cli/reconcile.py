@@ -84,6 +84,7 @@ def reconcile(
         return
     if not month:
         raise click.UsageError("Missing option '--month'.")
+    period = Month.parse(month)
     wanted = [one.strip() for one in formats.split(",") if one.strip()]
     for one in wanted:
         if one not in FORMATS:
@@ -105,12 +106,12 @@ def reconcile(
         )
         reconciler = deployment.reconciler(
             source,
-            month=Month.parse(month),
+            month=period,
             inputs=inputs,
             store=Reports(Folder(folder)),
             formats=wanted,
         )
-        outcome = reconciler.run(Month.parse(month), now=deployment.now, close=close)
+        outcome = reconciler.run(period, now=deployment.now, close=close)
         _answer(out, outcome, reconciler.evidence.source)
 
 

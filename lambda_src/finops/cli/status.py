@@ -102,7 +102,7 @@ def _billing(environment: Environment) -> dict[str, Any]:
     try:
         counts = BillingDeployment(environment).store.count_by_status()
     except ConfigurationError as error:
-        return _row("billing", "flow", "NOT DEPLOYED", False, str(error))
+        return _row("billing", "flow", "NOT DEPLOYED", False, error.explanation)
     detail = ", ".join(f"{counts[one]} {one.lower()}" for one in FileStatus if counts.get(one))
     failed = counts.get(FileStatus.FAILED, 0)
     if failed:
@@ -116,7 +116,7 @@ def _invoices(environment: Environment) -> dict[str, Any]:
     try:
         store = InvoiceDeployment(environment).store
     except ConfigurationError as error:
-        return _row("invoices", "flow", "NOT DEPLOYED", False, str(error))
+        return _row("invoices", "flow", "NOT DEPLOYED", False, error.explanation)
     counts = {one: store.count(one) for one in InvoiceStatus}
     detail = ", ".join(f"{count} {one.lower()}" for one, count in counts.items() if count)
     failed = counts[InvoiceStatus.PROCESSING_FAILED]
@@ -131,7 +131,7 @@ def _reconciliation(environment: Environment) -> dict[str, Any]:
     try:
         months = ReconciliationDeployment(environment, alone=False).reports.months()
     except ConfigurationError as error:
-        return _row("reconciliation", "flow", "NOT DEPLOYED", False, str(error))
+        return _row("reconciliation", "flow", "NOT DEPLOYED", False, error.explanation)
     newest = list(months.items())[-_MONTHS_SHOWN:]
     detail = ", ".join(
         f"{month} {f'closed, revision {revision}' if revision else 'open'}"
@@ -147,7 +147,7 @@ def _audit(aws: Aws, environment: Environment) -> dict[str, Any]:
     try:
         head = newest_head(AuditDeployment(environment).store)
     except ConfigurationError as error:
-        return _row("audit", "flow", "NOT DEPLOYED", False, str(error))
+        return _row("audit", "flow", "NOT DEPLOYED", False, error.explanation)
     detail = f"{queue_depth(aws.client('sqs'), environment.audit_queue)} entries are waiting"
     if head is None:
         return _row("audit", "flow", "RUNNING", True, f"no head yet; {detail}")

@@ -12,7 +12,7 @@ from finops.billing.database.load_transaction import AuroraLoadTransaction
 from finops.billing.domain import FileEntry, FileStatus, SourceObject
 from finops.billing.schemas import Schema
 from finops.shared.data_api import DataApi, Value
-from finops.shared.errors import FinOpsError, TransientFailure
+from finops.shared.errors import FinOpsError, RejectedInput, TransientFailure
 
 _PURGED_AT_ONCE: Final = 20_000
 
@@ -106,6 +106,8 @@ class AuroraBillingStore:
         self, load_id: int, status: FileStatus, error: FinOpsError | None = None, **facts: Any
     ) -> None:
         further = "".join(f", {name} = :{name}" for name in facts)
+        # A rejected file is its sender's to fix; only an operator asks which step failed.
+        reason = error.explanation if isinstance(error, RejectedInput) else str(error or "")
         finished = now() if status in (FileStatus.REJECTED, FileStatus.FAILED) else None
         self._database.execute(
             "UPDATE billing_files SET status = :status, error = :error, error_code = :code,"
@@ -113,7 +115,7 @@ class AuroraBillingStore:
             f" WHERE load_id = :load_id AND status IN {OPEN}",
             {
                 "status": status.value,
-                "error": str(error)[:4000] if error else None,
+                "error": reason[:4000] or None,
                 "code": error.code[:64] if error else "",
                 "finished_at": finished,
                 "load_id": load_id,
