@@ -25,7 +25,7 @@ from tests.durations import Durations, group_of, known, shares
 QUICK_RETRIES = {
     "FINOPS_ASYNC_RETRY_SECONDS": "0.1",
     "FINOPS_STREAM_RETRY_SECONDS": "0.05",
-    "FINOPS_DATA_API_IDLE_SECONDS": "4",
+    "FINOPS_DATA_API_IDLE_SECONDS": "6",
     "FINOPS_STATE_RETRY_SCALE": "0.1",
 }
 
