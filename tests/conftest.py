@@ -21,11 +21,11 @@ from localcloud.supervisor import LocalCloud
 from tests.capabilities import Capabilities
 from tests.durations import Durations, group_of, known, shares
 
-# Retries as AWS makes them, and transactions that a killed function leaves, without AWS's minutes.
+# Retries as AWS makes them, and transactions that a lost function leaves, without AWS's minutes.
 QUICK_RETRIES = {
     "FINOPS_ASYNC_RETRY_SECONDS": "0.1",
     "FINOPS_STREAM_RETRY_SECONDS": "0.05",
-    "FINOPS_DATA_API_IDLE_SECONDS": "6",
+    "FINOPS_DATA_API_IDLE_SECONDS": "30",
     "FINOPS_STATE_RETRY_SCALE": "0.1",
 }
 

@@ -56,13 +56,14 @@ def refusal(code: str, status: int = 400) -> Answer:
 
 
 class FaultProxy:
-    """Forwards to `target` as `fault` says, and keeps every call."""
+    """Forwards to `target` as `fault` says, and keeps every call and its answer."""
 
     def __init__(self, target: str) -> None:
         parsed = urlparse(target)
         self._target = (parsed.hostname or "127.0.0.1", parsed.port or 80)
         self.fault: Fault = pass_on
         self.calls: list[Call] = []
+        self._answers: list[tuple[Call, bytes]] = []
         proxy = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -95,6 +96,15 @@ class FaultProxy:
         finally:
             self.fault = pass_on
 
+    def answers(self, operation: str) -> list[bytes]:
+        """The target's answers to the calls of an operation."""
+        return [answer for call, answer in self._answers if call.operation == operation]
+
+    def forget(self) -> None:
+        """Forget the calls so far."""
+        self.calls.clear()
+        self._answers.clear()
+
     def close(self) -> None:
         """Stop serving."""
         self._server.shutdown()
@@ -117,6 +127,7 @@ class FaultProxy:
             answer = connection.getresponse()
             found = (answer.status, dict(answer.getheaders()), answer.read())
             connection.close()
+            self._answers.append((call, found[2]))
             return found
 
         def kill() -> None:
