@@ -16,7 +16,7 @@ CALLS: Final = 16
 
 
 def walk(store: TrailStore, stream: str, check: ChainCheck) -> Iterator[list[dict[str, Any]]]:
-    """Check a chain as far as it is asked for. Yields each object's sound entries."""
+    """Check a chain as far back as needed. Yields the valid entries of each object."""
     for found, body in bodies(store, chain_prefix(stream)):
         yield check.check(found, body)
         if check.is_done:
@@ -25,7 +25,7 @@ def walk(store: TrailStore, stream: str, check: ChainCheck) -> Iterator[list[dic
 
 
 def bodies(store: TrailStore, prefix: str) -> Iterator[tuple[StoredObject, bytes]]:
-    """Objects with what they hold, in order; some are read ahead."""
+    """Objects with their content, in order; some are read ahead."""
     pool = ThreadPoolExecutor(CALLS, thread_name_prefix="audit-reader")
     try:
         waiting: deque[tuple[StoredObject, Future[bytes]]] = deque()
@@ -49,7 +49,7 @@ def chain_end(store: TrailStore, stream: str) -> Link:
 
 
 def newest_object(store: TrailStore, stream: str) -> StoredObject | None:
-    """The chain's newest object; what is no part of the chain is passed over."""
+    """The chain's newest object; objects that do not belong to the chain are skipped."""
     for found in store.objects(chain_prefix(stream), page_size=10):
         if key_sequence(stream, found.key):
             return found
@@ -57,7 +57,7 @@ def newest_object(store: TrailStore, stream: str) -> StoredObject | None:
 
 
 def first_version(store: TrailStore, key: str) -> bytes | None:
-    """What was written first under a key, or None."""
+    """The first version of the object under a key, or None."""
     for found in store.objects(key, page_size=10):
         if found.key == key:
             return store.read(found)

@@ -26,11 +26,11 @@ Clock = Callable[[], datetime]
 
 
 class EntryAppender:
-    """Appends entries: each id once, however often and by how many it is sent.
+    """Appends entries: each id once, no matter how often or by how many senders it is sent.
 
-    An id is claimed before its entry is written, with the number from which on the entry may be
-    found. Whoever meets a claim looks from there on; whoever finds the next key taken reads
-    what took it. So nobody appends after entries that they have not read.
+    An id is claimed before its entry is written. The claim holds the lowest number that the entry
+    can have, so a writer that finds a claim searches from there. A writer that finds the next key
+    taken reads the object under it. So nobody appends after entries that they have not read.
     """
 
     def __init__(self, store: TrailStore, clock: Clock) -> None:
@@ -39,7 +39,7 @@ class EntryAppender:
         self._ends: dict[str, Link] = {}
 
     def append(self, stream: str, documents: Sequence[Mapping[str, Any]]) -> int:
-        """Append to a stream what it does not hold yet. Returns how many entries were added."""
+        """Append those documents that the stream does not hold yet. Returns how many were added."""
         end = self._ends.get(stream) or chain_end(self._store, stream)
         unique: dict[str, Mapping[str, Any]] = {}
         for document in documents:
@@ -68,7 +68,7 @@ class EntryAppender:
             return False
         claim = first_version(self._store, key)
         if claim is None:
-            # Somebody is claiming it at this moment, and has not written its entry yet.
+            # Another writer is claiming it at this moment, and has not written its entry yet.
             return False
         sequence = int(claim) if claim.isdigit() else 0
         while sequence <= end.sequence:

@@ -64,7 +64,7 @@ def append_audit_entries(event: Mapping[str, Any], _context: LambdaContext) -> d
 @logger.inject_lambda_context
 @metrics.log_metrics
 def write_audit_head(_event: Mapping[str, Any], _context: LambdaContext) -> dict[str, Any]:
-    """Schedule → what is new verified, and a head written: {"head", "streams", "problems"}."""
+    """Schedule → new entries verified, and a head written: {"head", "streams", "problems"}."""
     key_arn = os.environ.get("SIGNING_KEY_ARN", "")
     signer = KmsSigner(client("kms"), key_arn) if key_arn else None
     head = HeadWriter(_store(), signer, _now).write()

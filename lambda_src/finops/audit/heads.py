@@ -31,7 +31,7 @@ Clock = Callable[[], datetime]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WrittenHead:
-    """A head, how many streams it tells of, and what was found on the way to it."""
+    """A head: its number, how many streams it covers, and the problems found before."""
 
     sequence: int
     streams: int
@@ -39,10 +39,10 @@ class WrittenHead:
 
 
 class HeadWriter:
-    """Writes heads: how far every stream has come.
+    """Writes heads, each of which records the newest entry of every stream.
 
-    What came since the last head is verified first. A head is written in any case, with the count
-    of problems, so that what comes after them stays guarded.
+    Entries since the last head are verified first. The head is written even if problems are found,
+    with their count, so that later entries stay protected.
     """
 
     def __init__(self, store: TrailStore, signer: Signer | None, clock: Clock) -> None:
@@ -51,7 +51,7 @@ class HeadWriter:
         self._clock = clock
 
     def write(self) -> WrittenHead:
-        """Verify what is new, and write a head."""
+        """Verify the new entries, and write a head."""
         while True:
             problems: list[Problem] = []
             end, seen = self._last_head(problems)
@@ -78,7 +78,7 @@ class HeadWriter:
     def _last_head(
         self, problems: list[Problem]
     ) -> tuple[Link, Mapping[str, Mapping[int, Claim]] | None]:
-        """Where the chain of heads ends, and what its last one has seen; None if it is damaged."""
+        """The end of the chain of heads, and the last head's claims; None if it is damaged."""
         found = newest_object(self._store, HEADS)
         if found is None:
             return GENESIS, {}
@@ -111,7 +111,7 @@ def gather_claims(
     head: Mapping[str, Any],
     report: Callable[[Problem], None],
 ) -> None:
-    """Add what a head says to what newer heads have said; where they disagree, the newer counts."""
+    """Add a head's claims to those of newer heads; where they disagree, the newer head counts."""
     try:
         written_at = str(head["written_at"])
         ends = [
@@ -119,7 +119,7 @@ def gather_claims(
             for end in head["streams"].values()
         ]
     except (AttributeError, KeyError, TypeError, ValueError):
-        report(head_problem(head, Kind.CHANGED, "the head does not say what heads say"))
+        report(head_problem(head, Kind.CHANGED, "the head lacks the fields of a head"))
         return
     for stream, end in zip(head["streams"], ends, strict=True):
         if end.sequence < 1:
@@ -132,7 +132,7 @@ def gather_claims(
                     stream=stream,
                     sequence=end.sequence,
                     kind=Kind.REPLACED,
-                    message=f"heads {claim.head} and {newer.head} have seen two different ones",
+                    message=f"heads {claim.head} and {newer.head} list two different entries",
                 )
             )
 

@@ -38,7 +38,7 @@ def decode_message(body: str) -> dict[str, Any]:
     """A flow's message as a document for the chain.
 
     Raises:
-        RejectedInput: it is none.
+        RejectedInput: the message is not an entry.
     """
     try:
         document = json.loads(body, parse_float=_refuse, parse_constant=_refuse)

@@ -13,7 +13,7 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredObject:
-    """What the bucket holds under a key.
+    """An object of the bucket.
 
     Attributes:
         version_id: Of the first version, which is the one that counts; empty if all versions were
@@ -35,7 +35,7 @@ class TrailStore(Protocol):
         """Write an object, if there is none under this key. Returns whether it was written."""
 
     def objects(self, prefix: str, *, page_size: int = 1000) -> Iterator[StoredObject]:
-        """What is under these keys, or was, in the order of keys; lists a page at a time."""
+        """Objects under this prefix, also deleted ones, by key; listed page by page."""
 
     def read(self, found: StoredObject) -> bytes:
         """The first version of an object."""
@@ -49,7 +49,7 @@ class Signer(Protocol):
 
     @property
     def key(self) -> str:
-        """Which key."""
+        """The key's name, which heads record."""
 
     def sign(self, message: bytes) -> str:
         """Sign a message; the signature as text."""

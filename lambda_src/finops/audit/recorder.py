@@ -30,9 +30,9 @@ _SEND_SETTINGS: Final[Mapping[str, Any]] = {
 class SqsAuditRecorder:
     """`AuditRecorder` over a FIFO queue.
 
-    What the queue does not take is written to the log in full, from where `finops audit recover`
-    sends it again. After a failure the queue is left alone for a minute, so that a flow that
-    records much is not kept by each entry.
+    Entries that the queue does not accept are written to the log in full, from where
+    `finops audit recover` sends them again. After a failure the queue is skipped for a
+    minute, so that a flow with many entries does not wait for each of them.
     """
 
     def __init__(

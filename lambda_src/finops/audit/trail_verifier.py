@@ -22,13 +22,13 @@ _KEPT_PROBLEMS: Final = 1000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamSummary:
-    """What was found of a stream.
+    """The result of verifying one stream.
 
     Attributes:
-        entries: How many are sound.
+        entries: The number of valid entries.
         end: The newest entry; None if it cannot be read.
-        sealed: The newest entry that a head has seen, 0 for none: what is after it could be cut
-            off without a trace.
+        sealed: The newest entry that a head lists, 0 for none: later entries could be removed
+            without a trace.
     """
 
     stream: str
@@ -39,13 +39,13 @@ class StreamSummary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """What verifying the whole trail found.
+    """The result of verifying the whole trail.
 
     Attributes:
-        entries: How many entries are sound.
+        entries: The number of valid entries.
         problems: At most a thousand, by stream and number.
         problem_count: How many there were.
-        heads: How many heads are sound.
+        heads: The number of valid heads.
         last_head: The newest of them.
     """
 
@@ -58,21 +58,21 @@ class Verdict:
 
     @property
     def ok(self) -> bool:
-        """Whether every entry is there, as it was written."""
+        """Whether every entry is present and unchanged."""
         return not self.problem_count
 
     @property
     def first_bad(self) -> Problem | None:
-        """The oldest entry at fault, of the first stream that has one."""
+        """The oldest bad entry of the first stream that has one."""
         return self.problems[0] if self.problems else None
 
 
 class TrailVerifier:
-    """Verifies the whole trail, in memory that grows with the heads only.
+    """Verifies the whole trail. Memory grows with the number of heads, not of entries.
 
     Args:
-        signer: The key that the deployment signs heads with, if any: the newest head must be
-            signed by it, and vouches for all before it.
+        signer: The key that signs the deployment's heads, if any. The newest head must be
+            signed by it, which protects all heads before it.
         repeats: Takes (stream, entry id, number); returns the number that had the id before.
     """
 
@@ -92,19 +92,19 @@ class TrailVerifier:
         progress: Callable[[int, int], None] = lambda _done, _total: None,
         oldest_head: datetime | None = None,
     ) -> Verdict:
-        """Read everything, and say what is not as it was written.
+        """Read the whole trail, and find everything that differs from what was written.
 
         Args:
-            progress: Is called with how many entries are checked and how many are known of.
-            oldest_head: When the newest head must have been written at the latest.
+            progress: Called with the number of checked entries and of all known entries.
+            oldest_head: The newest head must not be older than this.
         """
         problems = _Problems()
         claims: dict[str, dict[int, Claim]] = {}
         heads, last_head = self._verify_heads(claims, problems.add)
         if last_head and oldest_head and written_at_of(last_head) < rfc3339(oldest_head):
             what = (
-                f"the newest head is of {written_at_of(last_head)}: newer heads were removed, or "
-                "none was written"
+                f"the newest head was written at {written_at_of(last_head)}: newer heads were "
+                "removed, or none was written"
             )
             problems.add(head_problem(last_head, Kind.STALE, what))
         folders = self._store.folders(TRAIL_PREFIX)

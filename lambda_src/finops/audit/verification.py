@@ -1,7 +1,8 @@
-"""Finding what was done to a chain: each entry is known by its hash before it is read.
+"""Finding changes to a chain: the hash of each entry is known before it is read.
 
-A chain is read from its newest entry to its oldest. The heads say what the newest ones must be, and
-each entry says what the one before it must be, so that a difference names the entry at fault.
+A chain is read from its newest entry to its oldest. Heads hold the hashes of
+the newest entries, and each entry holds the hash of the one before it, so a difference names the
+bad entry.
 """
 
 from __future__ import annotations
@@ -44,10 +45,10 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """Something that is not as it was written.
+    """A difference from what was written.
 
     Attributes:
-        sequence: The entry, or the first of those that are at fault.
+        sequence: The bad entry, or the first of several.
         key: The object, where there is one.
     """
 
@@ -60,7 +61,7 @@ class Problem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """What a head says of a stream's entry.
+    """What a head states about an entry of a stream.
 
     Attributes:
         head: The head's own number.
@@ -73,11 +74,11 @@ class Claim:
 
 
 class ChainCheck:
-    """Checks one chain, object by object, the newest first, in memory that does not grow.
+    """Checks one chain, object by object, the newest first, in constant memory.
 
     Args:
         stream: Whose chain.
-        claims: What heads say of it, by sequence.
+        claims: What heads state about it, by sequence.
         report: Takes each problem, the newest entry's first.
         repeats: Takes an entry's id and number; returns the number that had this id before, if any.
         until: The oldest entry to be checked, 1 for all.
@@ -141,7 +142,7 @@ class ChainCheck:
         return sound
 
     def close(self) -> None:
-        """Report what should have come and did not."""
+        """Report entries that should have followed: missing, cut off, or before the first."""
         self._key = ""
         if self._next is None:
             self._truncated(0)

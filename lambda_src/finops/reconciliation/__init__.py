@@ -1,1 +1,1 @@
-"""Costs of all payer accounts by business unit, against budgets and invoices."""
+"""Compares the costs of all payer accounts, by business unit, with budgets and invoices."""

@@ -1,21 +1,22 @@
-"""Days on which costs were not what the days before let expect.
+"""Finds days with unusual costs, judged by the days before them.
 
 The method, in the terms of robust statistics (Huber and Ronchetti, Robust Statistics, 2nd ed.):
 
 1. A day is expected to cost the series' level times the factor of its weekday. The level is the
    median of the 28 days before it, each divided by its weekday's factor. The factor of a weekday is
    the median, over the whole weeks before the month, of the day's share of its week's median.
-2. What comes back on the same day of each month (a subscription, say) is expected too: the least
-   excess of that day of the months before.
+2. Costs that recur on the same day of each month (such as a subscription) are expected too: the
+   smallest excess on that day in the months before.
 3. A day's deviation is divided by the series' own scatter: 1.4826 times the median absolute
    deviation of all days that are looked back at, at least 1% of the level. A day is
    unusual beyond `DEVIATIONS` of it.
-4. It is an anomaly when it is also worth a person's time: at least `LEAST_SHARE` of what was
-   expected and `LEAST_AMOUNT`. Unusual days one after another are one anomaly.
+4. It is an anomaly if the difference also matters: at least `LEAST_SHARE` of what was
+   expected and `LEAST_AMOUNT`. Consecutive unusual days are one anomaly.
 
-Medians forgive every second day, so that an earlier anomaly hides no later one, and a change of
-level is reported for some two weeks and then is the level. How often noise alone raises an alarm is
-measured by tests/reconciliation/test_anomalies.py: see docs/decisions/0011.
+Outliers move a median little while they are fewer than half of its values. So an earlier anomaly
+does not hide a later one, and a change of level is reported for about two weeks, after which it is
+the new level. How often noise alone raises an alarm is measured by
+tests/reconciliation/test_anomalies.py: see docs/decisions/0011.
 """
 
 from __future__ import annotations
@@ -48,12 +49,12 @@ Series = Mapping[date, Decimal]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unusual:
-    """Days, one after another, that cost more or less than expected.
+    """Consecutive days that cost more or less than expected.
 
     Attributes:
         last: Inclusive.
         score: Robust deviations of the worst day; negative where it cost less.
-        days_before: How many days the expectation was made from.
+        days_before: The number of days that the expectation is based on.
     """
 
     first: date

@@ -39,7 +39,7 @@ class Tick:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BarChart:
-    """Upright bars over a scale that holds nought."""
+    """Vertical bars on a scale that includes 0."""
 
     width: int
     height: int
@@ -58,7 +58,7 @@ def bar_chart(
     top: int = 22,
     below: int = 28,
 ) -> BarChart:
-    """Bars of (label, value, marked), with room for the scale at the left and labels below."""
+    """Bars of (label, value, marked), with space for the scale on the left and labels below."""
     bottom = float(height - below)
     known = [float(value) for _, value, _ in values if value is not None]
     scale = _scale(min([0.0, *known]), max([0.0, *known]))
@@ -95,7 +95,7 @@ def bar_chart(
 
 
 def small_bars(amounts: Sequence[Decimal | None]) -> BarChart:
-    """The same without scale and labels, the last bar marked: one of many beside each other."""
+    """The same without scale and labels, the last bar marked: for a row of small charts."""
     last = len(amounts) - 1
     return bar_chart(
         [("", amount, at == last) for at, amount in enumerate(amounts)],
@@ -112,9 +112,9 @@ class Bullet:
     """Costs as a bar, their forecast as a paler one, the budget as a mark; in percent of the width.
 
     Attributes:
-        low: From where on costs are on track, for the width of `band`.
-        excess: By how much the bar is longer than the budget; empty where it is not.
-        beyond: Whether the bar ends before its amount does.
+        low: Where the range that counts as on track begins; `band` is its width.
+        excess: How far the bar exceeds the budget; empty if it does not.
+        beyond: Whether the amount is larger than the scale.
     """
 
     actual: str
@@ -137,11 +137,11 @@ def bullet(
     """A bullet chart (Stephen Few's); None where there is no scale.
 
     Args:
-        actual: Costs; what is below nought has no bar.
+        actual: Costs; negative costs have no bar.
         budget: Where the mark stands.
         forecast: Of the whole month; None for none.
         full: The amount that fills the width.
-        threshold_pct: How far from the budget costs are on track, in percent of it.
+        threshold_pct: How far costs may differ from the budget and be on track, in percent of it.
     """
     if full <= 0:
         return None
@@ -164,7 +164,7 @@ def bullet(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Strip:
-    """A lying bar beside an amount, in percent of the width; nought is at `zero`."""
+    """A horizontal bar beside an amount, in percent of the width; 0 is at `zero`."""
 
     x: str
     width: str
@@ -173,7 +173,7 @@ class Strip:
 
 
 def strips(amounts: Sequence[Decimal]) -> list[Strip]:
-    """A bar for each amount, all on one scale that holds nought."""
+    """A bar for each amount, all on one scale that includes 0."""
     low, high = float(min([Decimal(0), *amounts])), float(max([Decimal(0), *amounts]))
     span = (high - low) or 1.0
 
@@ -192,7 +192,7 @@ def strips(amounts: Sequence[Decimal]) -> list[Strip]:
 
 
 def _scale(low: float, high: float) -> list[float]:
-    """Round numbers around the values, nought among them."""
+    """Round numbers around the values, with 0 among them."""
     rough = ((high - low) or 1.0) / _TICKS
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(one * power for one in (1, 2, 2.5, 5, 10) if one * power >= rough)

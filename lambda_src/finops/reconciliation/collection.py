@@ -1,4 +1,4 @@
-"""The evidence of a month, gathered from every source."""
+"""Collects the evidence of a month from every source."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from finops.shared.rates import DatedRates, ExchangeRates, RatePolicy
 
 @dataclass(frozen=True, kw_only=True)
 class EvidenceCollector:
-    """Gathers what a month's report is made from. What is None is not compared.
+    """Collects everything that a month's report is made from. What is None is not compared.
 
     Attributes:
         number_key: An invoice number as it is compared with others.

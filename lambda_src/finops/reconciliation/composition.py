@@ -1,4 +1,4 @@
-"""How a reconciliation is put together, for the function and for the command line."""
+"""Builds a reconciliation, for the function and for the command line."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ class Deployment:
 
     @cached_property
     def cost_explorer(self) -> CostExplorerCosts:
-        """Cost Explorer of every payer; it also counts what asking came to."""
+        """Cost Explorer of every payer; it also counts the requests and their price."""
         return CostExplorerCosts(
             AwsCostExplorer(self._accounts, role_name=self._role_name),
             payers=self.payers,

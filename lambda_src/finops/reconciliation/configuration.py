@@ -1,4 +1,4 @@
-"""What people write about a reconciliation, as YAML: accounts, rules, budgets and rates.
+"""The settings of a reconciliation, written in YAML: accounts, rules, budgets and rates.
 
 Every scalar is read as text, so that an account id keeps its leading zeros and an amount its
 digits, whether quoted or not.
@@ -101,7 +101,7 @@ class _Document(msgspec.Struct, forbid_unknown_fields=True):
 
 @dataclass(frozen=True, kw_only=True)
 class Configuration:
-    """What a reconciliation goes by.
+    """The settings of a reconciliation.
 
     Attributes:
         currency: Of the report.
@@ -130,7 +130,7 @@ class Configuration:
 
     @cached_property
     def warnings(self) -> tuple[str, ...]:
-        """What is allowed and yet probably not meant."""
+        """Warnings about what is allowed but probably a mistake."""
         return tuple(self._warnings())
 
     def _warnings(self) -> Iterator[str]:
@@ -214,7 +214,7 @@ def parse(text: str, *, name: str = "the configuration") -> Configuration:
 
 
 def _problems(document: _Document) -> Iterator[str]:
-    """What the form of the document cannot say."""
+    """Rules that the document's schema cannot express."""
     for name in ("payer_accounts", "linked_accounts"):
         entries: list[_AccountEntry] = getattr(document, name)
         for account, count in Counter(entry.id for entry in entries).items():

@@ -1,7 +1,8 @@
 """Charges of many payer accounts from Cost Explorer, in parallel under one rate limit.
 
-An account, a service and a category are three groupings, and Cost Explorer allows two: so it is
-asked which record types there are, and then for accounts and services of each category. The first
+Cost Explorer groups by at most two dimensions, and a report needs three: account, service and
+category. So the first query asks for the record types, and one query for each category for its
+accounts and services. The first
 answer is the control total of the others.
 
 https://docs.aws.amazon.com/aws-cost-management/latest/APIReference/API_GetCostAndUsage.html
@@ -67,7 +68,7 @@ class CostExplorer(Protocol):
 
 @dataclass(slots=True)
 class Usage:
-    """What asking came to.
+    """The requests of a run and their price.
 
     Attributes:
         calls: Pages that Cost Explorer was asked for, each at `PRICE`.
@@ -94,7 +95,7 @@ class CostExplorerCosts:
         cache: Of answers.
         limit: One for all payers.
         now: The moment of the reconciliation, UTC.
-        open_answers_for: How long an answer about days that still change is good for.
+        open_answers_for: How long an answer is used whose days may still change.
         workers: Payers that are asked at once.
     """
 

@@ -1,4 +1,4 @@
-"""Telling people of a report: a topic, mail, and a webhook, each once for each revision."""
+"""Announces a report by topic, mail and webhook, each once for each revision."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Delivery:
     """`Announcer` over channels that are set.
 
     Attributes:
-        marks: Where it is kept what was told, by revision and channel.
+        marks: Files that record what was announced, by revision and channel.
         link: A URL of a report's location that opens without an account.
         channels: By name; each gets the report and the link.
     """

@@ -1,4 +1,4 @@
-"""Charges as every source gives them, and how costs are compared with what was planned."""
+"""Charges, in the form that every source gives, and how costs compare with budgets."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ _CATEGORY_OF_RECORD_TYPE: Final = {
 
 
 def category_of_record_type(record_type: str) -> ChargeCategory:
-    """The category of one of AWS's record types; discounts and all that is new are adjustments."""
+    """The category of an AWS record type; discounts and unknown types are adjustments."""
     spelt = "".join(record_type.split()).replace("_", "").casefold()
     return _CATEGORY_OF_RECORD_TYPE.get(spelt, ChargeCategory.ADJUSTMENT)
 
@@ -152,7 +152,7 @@ class IssuedInvoice:
 
 
 class UnitStatus(StrEnum):
-    """How a business unit stands against its budget."""
+    """How a business unit's costs compare with its budget."""
 
     OVERRUN = "OVERRUN"
     UNDERRUN = "UNDERRUN"
@@ -178,10 +178,10 @@ class UnitBudget:
 
 
 def unit_status(spent: Decimal, budget: Decimal | None, threshold_pct: Decimal) -> UnitStatus:
-    """How costs stand against a budget; both in one currency.
+    """Compare costs with a budget in the same currency.
 
     A budget is overrun when costs are above it by more than the threshold, underrun when they are
-    below it by more. Costs of nothing are NO_SPEND where money was planned.
+    below it by more. Zero costs with a budget above zero are NO_SPEND.
     """
     if budget is None:
         return UnitStatus.NO_BUDGET
@@ -209,7 +209,7 @@ def months_due(today: date, *, close_day: int, watch_until_day: int) -> list[tup
 
 
 def percent(part: Decimal, whole: Decimal) -> Decimal | None:
-    """`part` in percent of `whole`, to a tenth; None of nothing."""
+    """`part` in percent of `whole`, to a tenth; None if `whole` is zero."""
     if not whole:
         return None
     return rounded(WIDE.divide(WIDE.multiply(part, Decimal(100)), abs(whole)), 1)

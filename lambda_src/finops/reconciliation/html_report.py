@@ -1,4 +1,4 @@
-"""A report as one HTML page that needs nothing else: no network, no script, no font.
+"""Writes a report as one self-contained HTML page: no network, script or font is needed.
 
 Long tables are cut, with a line that holds the rest, so that the page stays below a megabyte
 whatever the month holds; the other formats have every line. Amounts have an ASCII minus, so that
@@ -147,7 +147,7 @@ def _cut(rows: Sequence[Row], most: int) -> _Cut[Row]:
 
 @dataclass(frozen=True, slots=True)
 class _Point:
-    """Something to look at before the report is passed on, and where it stands."""
+    """A point to check before the report is shared, with a link to its section."""
 
     tone: str
     target: str
@@ -156,7 +156,7 @@ class _Point:
 
 
 def _attention(report: Report, units: Sequence[Unit]) -> Iterator[_Point]:
-    """What a reader must not miss, the gravest first."""
+    """The points that need attention, the most serious first."""
 
     def money(amount: Decimal) -> str:
         return f"{_money(amount, _digits(report.currency))} {report.currency}"
@@ -220,7 +220,7 @@ def _counted(found: Iterator[Any]) -> list[tuple[Any, int]]:
 
 
 def _state(report: Report) -> tuple[str, str]:
-    """(tone, words) of how final the numbers are."""
+    """(tone, words) for how final the figures are."""
     if report.revision:
         return "good", f"Closed, revision {report.revision}"
     return "warn", "Month open" if report.known_until else "Month over, not closed yet"

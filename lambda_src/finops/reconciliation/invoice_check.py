@@ -1,4 +1,4 @@
-"""Charges held against the invoices that AWS issued, and those against the documents that came."""
+"""Compares charges with the invoices that AWS issued, and those with the processed documents."""
 
 from __future__ import annotations
 
@@ -285,7 +285,7 @@ def _judged(group: _Group, invoices: Sequence[IssuedInvoice], *, is_open: bool) 
 def _explanations(
     group: _Group, invoices: Sequence[IssuedInvoice], difference: Decimal, cents: int
 ) -> Iterator[tuple[str, str]]:
-    """(reason, explanation) of what by itself makes just this difference."""
+    """(reason, explanation) of each single cause that accounts for the whole difference."""
     unit = Decimal(1).scaleb(-cents)
     found = [one.tax if one.currency == group.currency else one.base_tax for one in invoices]
     taxes = total(tax for tax in found if tax is not None)

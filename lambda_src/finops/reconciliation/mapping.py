@@ -26,7 +26,7 @@ class Ownership:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """An account as the mapping knows it; it may be known and yet belong to nobody."""
+    """An account in the mapping; it may be listed without an owner."""
 
     id: str
     name: str = ""
@@ -87,7 +87,7 @@ class SharedCost:
 
 @dataclass(frozen=True, kw_only=True)
 class CostMapping:
-    """The rules, in the order in which they are asked: shared costs, tags, accounts.
+    """The rules, in the order in which they apply: shared costs, tags, accounts.
 
     Attributes:
         payers: The payer accounts by id. A payer's ownership holds for all of its linked accounts
@@ -117,7 +117,7 @@ class CostMapping:
         return None
 
     def account_name(self, account_id: str) -> str:
-        """As people call it, or an empty text."""
+        """The account's name, or an empty text."""
         for accounts in (self.linked, self.payers):
             if account_id in accounts and accounts[account_id].name:
                 return accounts[account_id].name
@@ -136,7 +136,7 @@ class CostMapping:
         return tuple(sorted(named))
 
     def ownership_of_unit(self, unit: str) -> Ownership:
-        """What the unit's accounts agree on; what they differ in is empty."""
+        """The fields that all of the unit's accounts share; the others are empty."""
         found = [
             account.ownership
             for account in (*self.payers.values(), *self.linked.values())

@@ -1,4 +1,4 @@
-"""What is said of a reconciled month: a headline for people, and the same for a webhook."""
+"""The announcement of a reconciled month: a headline for people, and the same for a webhook."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _ALARMING = (UnitStatus.OVERRUN, UnitStatus.UNDERRUN, UnitStatus.NO_BUDGET, Unit
 
 
 def subject(report: Report) -> str:
-    """One line of at most 100 ASCII characters, as SNS wants it."""
+    """One line of at most 100 ASCII characters, which is SNS's limit for subjects."""
     state = "so far" if report.known_until else "not closed" if report.is_open else "closed"
     if report.revision > 1:
         state = f"revision {report.revision}"
@@ -75,7 +75,7 @@ def body(report: Report, link: str) -> str:
 
 
 def webhook_message(report: Report, link: str) -> dict[str, Any]:
-    """As Slack's incoming webhooks take it, and what is compatible with them.
+    """The announcement in the format of Slack's incoming webhooks.
 
     https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks
     """

@@ -81,7 +81,7 @@ class CostSource(Protocol):
 
     @property
     def notes(self) -> Sequence[str]:
-        """What a reader must know about what was read, once it was."""
+        """Notes about the data for the report's reader; call it after reading."""
 
 
 class IssuedInvoices(Protocol):
@@ -99,7 +99,7 @@ class ProcessedInvoices(Protocol):
 
 
 class Directory(Protocol):
-    """AWS Organizations: who answers for which account."""
+    """AWS Organizations: who owns which account."""
 
     def accounts(self, tags: OrganizationTags) -> Sequence[Account]:
         """Every account of the organization with what its tags say."""
@@ -124,7 +124,7 @@ class AnswerCache(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stored:
-    """A report as it lies in its store.
+    """A stored report.
 
     Attributes:
         revision: 0 of an open month.
@@ -157,17 +157,17 @@ class ReportFiles(Protocol):
         """Write a file unless there is one; whether it was written."""
 
     def location(self, name: str) -> str:
-        """By which people and programs find it."""
+        """The location that people and programs find it by."""
 
 
 class ReportStore(Protocol):
-    """Where reports lie: a folder or a bucket."""
+    """Where reports are stored: a folder or a bucket."""
 
     def newest(self, month: str) -> Stored | None:
         """The newest revision of a closed month, None while it is open."""
 
     def write(self, report: Report, files: Mapping[str, bytes]) -> Stored:
-        """Keep a report: revision 0 replaces the one before, others are written once.
+        """Store a report: revision 0 replaces the one before, others are written once.
 
         Raises:
             RevisionTaken: another run has written this revision meanwhile.

@@ -1,4 +1,4 @@
-"""One limit of calls a second for many threads."""
+"""Limits the calls per second of many threads together."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 
 class RateLimit:
-    """Lets callers of many threads through, so many a second and no more.
+    """Lets the calls of many threads through, up to a number per second.
 
     Args:
         per_second: Calls.

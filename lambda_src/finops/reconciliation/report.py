@@ -1,4 +1,4 @@
-"""The one model that every report is written from.
+"""The model from which every format of a report is written.
 
 Amounts are in the report's currency and already rounded to its minor units, so that each table
 adds up to its total in every format. Everything is in a fixed order.
@@ -26,7 +26,7 @@ FORMATS: Final = tuple(MEDIA_TYPES)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Driver:
-    """A service of an account that moved a unit's costs.
+    """A service of an account that changed a unit's costs.
 
     Attributes:
         now: In the month (for an open month, up to now).
@@ -115,7 +115,7 @@ class UnmappedAccount:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountLine:
-    """Costs of a linked account, all categories. The last line may hold the rest together.
+    """Costs of a linked account, all categories. The last line may sum up small accounts.
 
     Attributes:
         units: That bear its costs, but for what is shared by a rule.
@@ -132,7 +132,7 @@ class AccountLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceLine:
-    """Costs of a service, all categories. What is below the threshold is one line together."""
+    """Costs of a service, all categories. Services below the threshold share one line."""
 
     service: str
     amount: Decimal
@@ -155,7 +155,7 @@ class CategoryLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trend:
-    """A unit's costs of up to twelve months, the report's month last; None where none are known."""
+    """A unit's costs by month, up to twelve, the report's own last; None where they are unknown."""
 
     unit: str
     amounts: tuple[Decimal | None, ...]
@@ -163,7 +163,7 @@ class Trend:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DailyCost:
-    """Usage of a day: what is charged once a month, such as tax, is not in it."""
+    """Usage of one day, without monthly charges such as tax."""
 
     day: date
     amount: Decimal
@@ -171,7 +171,7 @@ class DailyCost:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Anomaly:
-    """Usage that is not what the days before let expect.
+    """Usage that differs from what the days before lead one to expect.
 
     Attributes:
         scope: `account` or `service`.
@@ -198,11 +198,11 @@ class Anomaly:
 
 
 class Agreement(StrEnum):
-    """How an amount compares with another one of the same thing."""
+    """The result of comparing two amounts."""
 
     AGREES = "AGREES"
     EXPLAINED = "EXPLAINED"
-    """Differs, and something known makes just this difference."""
+    """They differ, and a known reason explains the difference exactly."""
     DIFFERS = "DIFFERS"
     MISSING = "MISSING"
     """There is nothing to compare with."""
@@ -210,7 +210,7 @@ class Agreement(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InvoiceLine:
-    """Charges held against an invoice.
+    """Charges compared with an invoice.
 
     Attributes:
         payer: The payer account.
@@ -239,10 +239,10 @@ class InvoiceLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """Two amounts that must be one.
+    """Two amounts that must be equal.
 
     Attributes:
-        rule: What must hold, in words.
+        rule: The rule that must hold, in words.
         holds: None where it could not be checked; `note` says why.
     """
 
@@ -256,7 +256,7 @@ class Check:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RateUsed:
-    """By which an amount was converted into the report's currency."""
+    """An exchange rate that converted amounts into the report's currency."""
 
     currency: str
     rate: Decimal
@@ -266,7 +266,7 @@ class RateUsed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """What differs from the revision before: an amount of a line that is in both, or in one."""
+    """An amount that differs from the previous revision; its line may be in one revision only."""
 
     table: str
     line: str
@@ -276,7 +276,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """A month reconciled.
+    """The report of a reconciled month.
 
     Attributes:
         month: Such as `2026-10`.
@@ -287,7 +287,7 @@ class Report:
         revision: 0 until the month is closed; then it counts its closed versions from 1.
         trend_months: The months of `trends`, such as `2025-11`.
         trends: The first one is of everything.
-        notes: What a reader must know to judge the numbers, in words.
+        notes: What a reader must know to judge the figures.
     """
 
     month: str

@@ -1,4 +1,4 @@
-"""What tells one revision of a closed month from the one before."""
+"""The changes between two revisions of a closed month."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A month reconciled: everything is gathered, compared, kept, and told of."""
+"""Reconciling a month: collect, compare, store and announce."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ _TRIES: Final = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What a run made.
+    """The result of a run.
 
     Attributes:
-        is_new: Whether it wrote anything: a closed month whose numbers stand is left alone.
+        is_new: Whether a report was written: a closed month with unchanged amounts is left alone.
     """
 
     report: Report
@@ -39,10 +39,10 @@ class Reconciler:
     """The use case.
 
     Attributes:
-        evidence: Gathers what is compared.
+        evidence: Collects what is compared.
         render: A report in one format.
         formats: Which files are written.
-        actor: Who wanted it, for the audit trail.
+        actor: Who asked for it, for the audit trail.
     """
 
     evidence: EvidenceCollector
@@ -54,16 +54,16 @@ class Reconciler:
     correlation_id: str = ""
 
     def run(self, month: Month, *, now: datetime, close: bool = False) -> Outcome:
-        """Reconcile a month and keep the report.
+        """Reconcile a month and store the report.
 
         A month that is not closed has one report, which each run replaces. Closing makes it
-        revision 1. After that, numbers that changed make a new revision, which says what changed;
-        numbers that stand make nothing.
+        revision 1. After that, changed amounts make a new revision, which lists the changes;
+        without changes nothing is written.
 
         Args:
             month: Which.
             now: UTC.
-            close: Whether the month is to be closed, where it is not.
+            close: Whether to close the month, if it is open.
 
         Raises:
             RejectedInput: the month has not begun, has no rate for a currency, or is closed too

@@ -1,9 +1,9 @@
-"""Where reports lie: a bucket, or a folder.
+"""Stores reports, in a bucket or a folder.
 
 A month that is not closed has its files under `provisional/`, and each run replaces them. A closed
 one has a folder for each revision, and a document of that revision's number beside it. The
-document is written last, and only where there is none: whoever writes it has made the revision,
-and a run that was killed before leaves files that nothing names.
+document is written last, and only where there is none: writing it creates the revision, and
+a run that is killed earlier leaves files that nothing refers to.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Reports:
         return dict(sorted(found.items()))
 
     def write(self, report: Report, files: Mapping[str, bytes]) -> Stored:
-        """Keep a report: revision 0 replaces the one before, others are written once.
+        """Store a report: revision 0 replaces the one before, others are written once.
 
         Raises:
             RevisionTaken: another run has written this revision meanwhile.

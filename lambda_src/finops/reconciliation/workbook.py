@@ -1,7 +1,7 @@
 """A report as an Excel workbook: a sheet a table, with filters, and its sums as formulas.
 
-Each formula's value is kept beside it, so that a reader that does not calculate sees the same.
-Numbers are doubles, as a spreadsheet's always are: an amount that a double cannot hold is text.
+Each formula's value is kept beside it, so that a program that does not calculate shows the same.
+A spreadsheet's numbers are doubles: an amount that a double cannot hold is written as text.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ Cell = Decimal | str | date | None
 
 @dataclass(frozen=True, slots=True)
 class _Share:
-    """A percentage, as it is told."""
+    """A percentage, as reports show it."""
 
     percent: Decimal | None
 

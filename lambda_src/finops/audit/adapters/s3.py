@@ -63,7 +63,7 @@ class S3TrailStore:
                 return bytes(answer["Body"].read())
         except (HTTPError, OSError) as error:
             raise TransientFailure(
-                f"S3 broke off: {error}", code="connection_lost", step="read_trail"
+                f"the connection to S3 was lost: {error}", code="connection_lost", step="read_trail"
             ) from error
 
     def folders(self, prefix: str) -> list[str]:
@@ -79,7 +79,7 @@ class S3TrailStore:
 
 
 def _with_version(found: StoredObject | None, row: Mapping[str, Any]) -> StoredObject:
-    """What is known of a key with one more of its versions, an older one, or a delete marker."""
+    """The object with one more version added: an older one, or a delete marker."""
     is_version = "Size" in row
     before = found or StoredObject(key=row["Key"], version_id="", versions=0, deleted=False)
     return StoredObject(

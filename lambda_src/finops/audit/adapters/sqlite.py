@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class SeenIds:
-    """Which entry ids were met, in a temporary table on disk: a trail may hold millions."""
+    """The entry ids found so far, in a temporary table on disk: a trail may hold millions."""
 
     def __init__(self) -> None:
         import sqlite3  # which no function uses
@@ -17,7 +17,7 @@ class SeenIds:
         )
 
     def repeats(self, stream: str, entry_id: str, sequence: int) -> int | None:
-        """Note an id. Returns the number under which it was met before, if it was."""
+        """Add an id. Returns the number of the earlier entry with that id, if any."""
         added = self._table.execute(
             "INSERT OR IGNORE INTO seen VALUES (?, ?, ?)", (stream, entry_id, sequence)
         )

@@ -1,4 +1,4 @@
-"""What must hold: pairs of amounts that must be equal, tested in every run."""
+"""Consistency checks: pairs of amounts that must be equal, tested in every run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Usage by day, and the days that are not what the days before let expect."""
+"""Usage by day, and the days on which it is unusual."""
 
 from __future__ import annotations
 

@@ -54,5 +54,5 @@ class Evidence:
 
     @property
     def is_running(self) -> bool:
-        """Whether days of the month are still to come, or not known yet."""
+        """Whether days of the month are still to come or have unknown costs."""
         return self.known_until < self.month.end

@@ -1,4 +1,4 @@
-"""What the rest of a running month will cost."""
+"""Forecasts the rest of an open month."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _FOLLOW_USAGE: Final = (ChargeCategory.TAX, ChargeCategory.ADJUSTMENT)
 
 
 def rest_of_month(costs: Costs) -> dict[str, Decimal]:
-    """What the days that are not known yet will add to each business unit, not rounded.
+    """Costs that the remaining days will add to each business unit, not rounded.
 
-    Fees and credits are taken as they are by now.
+    Fees and credits are not forecast.
     """
     given = costs.evidence
     if not given.is_running:
@@ -39,8 +39,8 @@ def rest_of_month(costs: Costs) -> dict[str, Decimal]:
 def expected_rest(series: Mapping[date, Decimal], first: date, end: date) -> Decimal:
     """What the days from `first` to before `end` will cost, by the 28 days before them.
 
-    Each weekday costs the median of its four last, so that one expensive day changes nothing.
-    Nothing is known of a series that begins within the last week.
+    Each weekday is forecast as the median of its last four, so one expensive day changes nothing.
+    A series that began within the last week has no forecast.
     """
     if not series:
         return Decimal(0)
@@ -73,7 +73,7 @@ def _follows(costs: Costs, unit: str, coming: Decimal) -> Decimal:
 
 
 def _unit_shares(costs: Costs) -> dict[AccountKey, dict[str, Decimal]]:
-    """Which part of each account's usage each unit bears, by the newest month with usage."""
+    """The share of each account's usage that each unit bears, by the newest month with usage."""
     shares: dict[AccountKey, dict[str, Decimal]] = {}
     for allocated in (costs.previous, costs.current):
         by_account: dict[AccountKey, dict[str, Decimal]] = defaultdict(lambda: defaultdict(Decimal))
