@@ -52,6 +52,16 @@ def denials(url: str) -> list[dict[str, Any]]:
     return []
 
 
+@contextmanager
+def patiently() -> Iterator[None]:
+    """Wait for what works without the removed statement, too."""
+    impatient, waiting[:] = [*waiting], []
+    try:
+        yield
+    finally:
+        waiting[:] = impatient
+
+
 def happens(probe: Callable[[], Any]) -> bool:
     """Whether the probe gets true in time."""
     deadline = time.monotonic() + (IMPATIENT if waiting else PATIENT)

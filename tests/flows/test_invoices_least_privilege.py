@@ -22,6 +22,7 @@ from tests.flows.privileges import (
     flow_of,
     happens,
     log_is_written,
+    patiently,
     without,
 )
 from tests.invoices.fakes import FakeClock
@@ -192,7 +193,8 @@ def audited(works: Probe, key: str, action: str) -> Probe:
     """A probe that also needs its entry in the audit trail."""
 
     def probe(flow: InvoiceFlow, name: str) -> bool:
-        assert works(flow, name)
+        with patiently():
+            assert works(flow, name)
         version = flow.deployment.client("s3").head_object(
             Bucket=flow.outputs["bucket"], Key=key.format(name)
         )["VersionId"]
