@@ -1,8 +1,8 @@
 """What an endpoint can do: listed by our own emulator, probed on any other.
 
 Our emulator lists its extensions in the health document, and a MiniStack that lists none has none.
-Another endpoint, such as LocalStack, is probed where a small probe can tell. A capability without a
-probe is assumed where its services are there; its contract test shows whether that is true.
+Another endpoint, such as LocalStack or moto's server, is probed where a small probe can tell. It
+lacks what no probe can tell: its contract test would show, and fail where it is not so.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import time
 import uuid
 from collections.abc import Callable, Mapping
 from typing import Any
+from urllib.error import HTTPError
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -58,8 +59,11 @@ class Capabilities:
     """The capabilities of one endpoint."""
 
     def __init__(self, endpoint_url: str) -> None:
-        self._endpoint_url = endpoint_url
-        self._health = health(endpoint_url)
+        self.endpoint_url = endpoint_url
+        try:
+            self._health = health(endpoint_url)
+        except HTTPError:
+            self._health = {}  # moto's server lists no services
         self.lacking = functools.lru_cache(maxsize=None)(self._lacking)
 
     def _lacking(self, capability: str) -> str | None:
@@ -70,17 +74,20 @@ class Capabilities:
         if "iot_mtls" in self._health:
             return "it is a MiniStack without this project's extensions"
         services = self._health.get("services", {})
-        for service in SERVICES.get(capability, (capability,)):
+        for service in SERVICES.get(capability, (capability,)) if services else ():
             known = {services.get(service), services.get(_ALIASES.get(service, service))}
             if not known & {"available", "running"}:
                 return f"it has no {service}"
         tried = TRIES.get(capability)
         if tried is None:
-            return None
+            return "no probe can tell that it behaves as AWS does"
         try:
-            return tried(account_session(MANAGEMENT_ACCOUNT, self._endpoint_url))
+            return tried(account_session(MANAGEMENT_ACCOUNT, self.endpoint_url))
         except (BotoCoreError, ClientError) as error:
             return str(error)
+
+
+capabilities_of = functools.lru_cache(maxsize=None)(Capabilities)
 
 
 def _ssm_change_events(session: AccountSession) -> str | None:
@@ -137,8 +144,8 @@ def _alarms(session: AccountSession) -> str | None:
     )
     try:
         found = cloudwatch.describe_alarms(AlarmNames=[name])["MetricAlarms"][0]
-        complete = found.get("TreatMissingData") == "notBreaching"
-        return None if complete else "alarms are described in part"
+        said = found.get("TreatMissingData"), found.get("StateValue")
+        return None if said == ("notBreaching", "INSUFFICIENT_DATA") else f"an alarm says {said}"
     finally:
         cloudwatch.delete_alarms(AlarmNames=[name])
 
@@ -171,6 +178,84 @@ def _enforced_iam(session: AccountSession) -> str | None:
     return "a role without a policy may do anything"
 
 
+def _cross_account_bus(session: AccountSession) -> str | None:
+    name = f"capability-{uuid.uuid4().hex[:8]}"
+    events = session.client("events")
+    arn = events.create_event_bus(Name=name)["EventBusArn"]
+    entry = {"EventBusName": arn, "Source": "capability", "DetailType": "x", "Detail": "{}"}
+    try:
+        answer = (
+            account_session("222222222222", session.endpoint_url)
+            .client("events")
+            .put_events(Entries=[entry])
+        )
+        refused = answer["Entries"][0].get("ErrorCode") == "AccessDeniedException"
+        return None if refused else "a bus without a policy takes events of other accounts"
+    finally:
+        events.delete_event_bus(Name=name)
+
+
+def _state_machine_tracing(session: AccountSession) -> str | None:
+    states, iam = session.client("stepfunctions"), session.client("iam")
+    name = f"capability-{uuid.uuid4().hex[:8]}"
+    trust = {
+        "Version": "2012-10-17",
+        "Statement": {
+            "Effect": "Allow",
+            "Principal": {"Service": "states.amazonaws.com"},
+            "Action": "sts:AssumeRole",
+        },
+    }
+    role = iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(trust))["Role"]
+    definition = {"StartAt": "Done", "States": {"Done": {"Type": "Succeed"}}}
+    arn = states.create_state_machine(
+        name=name,
+        definition=json.dumps(definition),
+        roleArn=role["Arn"],
+        tracingConfiguration={"enabled": True},
+    )["stateMachineArn"]
+    try:
+        states.update_state_machine(stateMachineArn=arn, tracingConfiguration={"enabled": False})
+        found = states.describe_state_machine(stateMachineArn=arn).get("tracingConfiguration")
+        return None if found == {"enabled": False} else "the tracing configuration is forgotten"
+    finally:
+        states.delete_state_machine(stateMachineArn=arn)
+        iam.delete_role(RoleName=name)
+
+
+def _uploaded(session: AccountSession) -> tuple[Any, dict[str, str]]:
+    """A client, and an object of ten digits that was uploaded in parts, tagged and versioned."""
+    s3, bucket = session.client("s3"), f"capability-{uuid.uuid4().hex[:8]}"
+    s3.create_bucket(Bucket=bucket)
+    s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    of = {"Bucket": bucket, "Key": "a"}
+    upload = {**of, "UploadId": s3.create_multipart_upload(**of, Tagging="a=b")["UploadId"]}
+    part = s3.upload_part(**upload, PartNumber=1, Body=b"0123456789")
+    parts = {"Parts": [{"PartNumber": 1, "ETag": part["ETag"]}]}
+    done = s3.complete_multipart_upload(**upload, MultipartUpload=parts)
+    return s3, {**of, "VersionId": done["VersionId"]}
+
+
+def _s3_version_ranges(session: AccountSession) -> str | None:
+    s3, of = _uploaded(session)
+    try:
+        body = s3.get_object(**of, Range="bytes=2-4")["Body"].read()
+        return None if body == b"234" else "a range of a version answers something else"
+    finally:
+        s3.delete_object(**of)
+        s3.delete_bucket(Bucket=of["Bucket"])
+
+
+def _s3_multipart_tags(session: AccountSession) -> str | None:
+    s3, of = _uploaded(session)
+    try:
+        tags = s3.get_object_tagging(Bucket=of["Bucket"], Key=of["Key"])["TagSet"]
+        return None if tags else "an upload in parts loses its tags"
+    finally:
+        s3.delete_object(**of)
+        s3.delete_bucket(Bucket=of["Bucket"])
+
+
 TRIES: Mapping[str, Callable[[AccountSession], str | None]] = {
     "service_permissions": _enforced_iam,
     "ssm_iam": _enforced_iam,
@@ -181,6 +266,10 @@ TRIES: Mapping[str, Callable[[AccountSession], str | None]] = {
     "ssm_change_events": _ssm_change_events,
     "budgets_validation": _budgets_validation,
     "alarms": _alarms,
+    "cross_account_bus": _cross_account_bus,
+    "state_machine_tracing": _state_machine_tracing,
+    "s3_version_ranges": _s3_version_ranges,
+    "s3_multipart_tags": _s3_multipart_tags,
 }
 
 

@@ -6,7 +6,7 @@ import os
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -15,10 +15,16 @@ from typing import Any
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
-from localcloud.endpoints import MANAGEMENT_ACCOUNT, REGION, AccountSession, account_session
+from localcloud.endpoints import (
+    MANAGEMENT_ACCOUNT,
+    REGION,
+    AccountSession,
+    account_session,
+    endpoint_url,
+)
 from localcloud.settings import REPOSITORY, Settings
 from localcloud.supervisor import LocalCloud
-from tests.capabilities import Capabilities
+from tests.capabilities import Capabilities, capabilities_of
 from tests.durations import Durations, group_of, known, shares
 
 # Retries as AWS makes them, and transactions that a lost function leaves, without AWS's minutes.
@@ -108,7 +114,7 @@ class CloudUnderTest:
         self.settings = cloud.settings
         self.endpoint_url = cloud.endpoint_url
         self.port = int(self.endpoint_url.rpartition(":")[2])
-        self.capabilities = Capabilities(self.endpoint_url)
+        self.capabilities = capabilities_of(self.endpoint_url)
 
     def account_session(self, account_id: str = MANAGEMENT_ACCOUNT) -> AccountSession:
         """A session as root of an account."""
@@ -155,14 +161,29 @@ def aws_environment(local_cloud: CloudUnderTest, monkeypatch: pytest.MonkeyPatch
     return local_cloud
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip a test by the name of what the endpoint lacks, before fixtures of any scope use it."""
+    needed = [one for marker in item.iter_markers("needs") for one in marker.args]
+    settings = Settings.from_environment()
+    if needed and settings.external:
+        skip_where_lacking(capabilities_of(endpoint_url(settings)), needed)
+
+
 @pytest.fixture(autouse=True)
 def _needed_capabilities(request: pytest.FixtureRequest) -> None:
-    """Skip a test by the name of the capability that the endpoint lacks."""
-    for marker in request.node.iter_markers("needs"):
-        for capability in marker.args:
-            cloud: CloudUnderTest = request.getfixturevalue("local_cloud")
-            if reason := cloud.capabilities.lacking(capability):
-                pytest.skip(f"{cloud.endpoint_url} lacks {capability}: {reason}")
+    """The same for a cloud of our own, which is started when a test first asks for it."""
+    needed = [one for marker in request.node.iter_markers("needs") for one in marker.args]
+    if needed:
+        cloud: CloudUnderTest = request.getfixturevalue("local_cloud")
+        skip_where_lacking(cloud.capabilities, needed)
+
+
+def skip_where_lacking(capabilities: Capabilities, needed: Iterable[str]) -> None:
+    """Skip the test by the name of the first capability that the endpoint lacks."""
+    for capability in needed:
+        if reason := capabilities.lacking(capability):
+            pytest.skip(f"{capabilities.endpoint_url} lacks {capability}: {reason}")
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from types import TracebackType
 from typing import Any, Self
+from urllib.error import HTTPError
 
 from localcloud.emulator_process import health
 from localcloud.endpoints import endpoint_url
@@ -206,6 +207,8 @@ class LocalCloud:
     def _require_external(self) -> None:
         try:
             health(self.endpoint_url)
+        except HTTPError:
+            return  # it answers, without a health document: moto's server
         except (OSError, ValueError, TypeError) as error:
             raise LocalCloudError(
                 f"LOCALSTACK_HOST names {self.endpoint_url}, which does not answer ({error})."

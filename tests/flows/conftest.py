@@ -15,7 +15,7 @@ from localcloud.deployed import deployed
 from localcloud.snapshot import Snapshot
 from localcloud.supervisor import LocalCloud
 from localcloud.terraform import local_environment
-from tests.conftest import CloudUnderTest, fresh_settings, named_or_fresh_cloud
+from tests.conftest import CloudUnderTest, fresh_settings, named_or_fresh_cloud, skip_where_lacking
 from tests.flows.audit import AuditTrail
 from tests.flows.billing import BillingFlow
 from tests.flows.deployment import OTHER_SPOKE, SPOKE, Deployment
@@ -87,9 +87,7 @@ def outputs(local_cloud: CloudUnderTest) -> dict[str, Any]:
 
     Flows are skipped by the name of what the endpoint lacks for them.
     """
-    for capability in NEEDED:
-        if reason := local_cloud.capabilities.lacking(capability):
-            pytest.skip(f"{local_cloud.endpoint_url} lacks {capability}: {reason}")
+    skip_where_lacking(local_cloud.capabilities, NEEDED)
     if snapshot := local_cloud.settings.snapshot:
         return Snapshot(snapshot).outputs(local_cloud.port)
     terraform = local_environment(local_cloud.settings, **VARIABLES)

@@ -10,6 +10,8 @@ import pytest
 
 from tests.localcloud.contract.aws import Account, allow, error_code, policy, unique
 
+pytestmark = pytest.mark.needs("service_permissions")
+
 EXTERNAL_ID = "finops-spoke-1"
 
 
