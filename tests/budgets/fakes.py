@@ -117,7 +117,7 @@ class FakeStatuses(Fallible):
 
         return bool(self._step("mark_failed", effect))
 
-    def record_result(self, result: BudgetResult) -> bool:
+    def write_result(self, result: BudgetResult) -> bool:
         def effect() -> bool:
             standing = self.items.get(result.key)
             if not standing or standing.version != result.version:

@@ -123,7 +123,7 @@ def test_a_version_is_opened_again_until_it_has_ended(statuses: DynamoStatusTabl
     assert statuses.begin(opened())
     assert statuses.mark_failed(KEY, edit_version("1"), TransientFailure("x", code="x"))
     assert statuses.begin(opened())
-    assert statuses.record_result(reported())
+    assert statuses.write_result(reported())
     assert not statuses.begin(opened())
 
 
@@ -143,10 +143,10 @@ def test_only_a_pending_version_fails(statuses: DynamoStatusTable) -> None:
 
 
 def test_a_report_ends_its_own_version_only(statuses: DynamoStatusTable) -> None:
-    assert not statuses.record_result(reported(1))
+    assert not statuses.write_result(reported(1))
     statuses.begin(opened(2))
-    assert not statuses.record_result(reported(1))
-    assert statuses.record_result(reported(2))
+    assert not statuses.write_result(reported(1))
+    assert statuses.write_result(reported(2))
     found = statuses.get(KEY)
     assert found is not None
     assert (found.status, found.applied_amount, found.latency_ms) == (
@@ -159,8 +159,8 @@ def test_a_report_ends_its_own_version_only(statuses: DynamoStatusTable) -> None
 def test_reports_that_arrive_out_of_order_leave_the_last(statuses: DynamoStatusTable) -> None:
     statuses.begin(opened())
     failed = reported(status=Status.FAILED, error=TransientFailure("x", code="x"))
-    assert statuses.record_result(reported(reported_at=NOW + timedelta(seconds=2)))
-    assert not statuses.record_result(failed)
+    assert statuses.write_result(reported(reported_at=NOW + timedelta(seconds=2)))
+    assert not statuses.write_result(failed)
     found = statuses.get(KEY)
     assert found is not None
     assert found.status is Status.APPLIED
@@ -168,7 +168,7 @@ def test_reports_that_arrive_out_of_order_leave_the_last(statuses: DynamoStatusT
 
 def test_a_rejected_edit_keeps_what_was_applied_and_published(statuses: DynamoStatusTable) -> None:
     statuses.begin(opened(1, document="{}"))
-    statuses.record_result(reported(1))
+    statuses.write_result(reported(1))
     statuses.begin(opened(2, status=Status.REJECTED, error="no", amount="abc"))
     found = statuses.get(KEY)
     assert found is not None

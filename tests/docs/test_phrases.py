@@ -27,6 +27,11 @@ LISTED = phrases(PHRASES.read_text(encoding="utf-8"))
         "Your invoice 7 over 119.00 EUR",
         "the caller stands aside",
         "amortised cost",
+        "not what the days before let expect",
+        "counted from nought",
+        "Charges held against an invoice",
+        "a mapping that stands still",
+        "what is no part of it is passed over",
         '"""See the port."""',
     ],
 )

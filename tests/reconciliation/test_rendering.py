@@ -438,7 +438,7 @@ def test_colours_can_be_told_apart(palette: dict[str, str]) -> None:
 # Geometry
 
 
-def test_bars_stand_on_nought_and_hang_from_it() -> None:
+def test_bars_of_positive_amounts_stand_on_zero_and_negative_ones_hang_from_it() -> None:
     chart = bar_chart([("a", Decimal(10), False), ("b", Decimal(-5), False), ("c", None, False)])
     up, down, nothing = chart.bars
     assert float(up.y) + float(up.height) == pytest.approx(float(chart.baseline), abs=0.11)

@@ -108,7 +108,7 @@ class BudgetApplier:
                 remedy=error.remedy,
             ) from error
         try:
-            action, document = self._converge_on_latest(document, found[0])
+            action, document = self._apply_newest(document, found[0])
         except FinOpsError as error:
             self._results.report([self._result(document, "failed", error)])
             if isinstance(error, TransientFailure):
@@ -119,14 +119,12 @@ class BudgetApplier:
             self._results.report([result])
         return result
 
-    def _converge_on_latest(
-        self, document: BudgetDocument, version: int
-    ) -> tuple[str, BudgetDocument]:
-        """Apply the document, and again while its parameter has changed meanwhile.
+    def _apply_newest(self, document: BudgetDocument, version: int) -> tuple[str, BudgetDocument]:
+        """Apply the document, and again as long as its parameter has changed meanwhile.
 
         Returns what was done (`created`, `updated`, `removed` or `unchanged`) and the document.
         """
-        action = self._settle(document)
+        action = self._apply_again_if_changed(document)
         for _ in range(MAX_ROUNDS):
             if action == "unchanged":
                 return action, document
@@ -135,7 +133,7 @@ class BudgetApplier:
                 return action, document
             version = latest[0]
             document = self._own_document(document.key.budget_name, latest[1])
-            repeated = self._settle(document)
+            repeated = self._apply_again_if_changed(document)
             if repeated == "unchanged":
                 return action, document
             action = repeated
@@ -145,16 +143,16 @@ class BudgetApplier:
             step="apply_budget",
         )
 
-    def _settle(self, document: BudgetDocument) -> str:
-        """Converge, and once more where somebody changed the budget meanwhile."""
+    def _apply_again_if_changed(self, document: BudgetDocument) -> str:
+        """Apply the document, and once more if somebody has changed the budget meanwhile."""
         try:
-            return self._converge(document)
+            return self._apply_once(document)
         except TransientFailure as error:
             if error.code != "overtaken":
                 raise
-            return self._converge(document)
+            return self._apply_once(document)
 
-    def _converge(self, document: BudgetDocument) -> str:
+    def _apply_once(self, document: BudgetDocument) -> str:
         name = document.key.budget_name
         actual = self._budgets.get(name)
         if document.budget is None:

@@ -90,7 +90,7 @@ class StatusTable(Protocol):
     def mark_failed(self, key: BudgetKey, version: str, error: FinOpsError) -> bool:
         """Mark a version that is PENDING as FAILED. Returns whether it is, for this reason."""
 
-    def record_result(self, result: BudgetResult) -> bool:
+    def write_result(self, result: BudgetResult) -> bool:
         """Write what the spoke reported. Returns False where the report is outdated."""
 
 

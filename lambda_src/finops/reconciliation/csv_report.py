@@ -188,7 +188,7 @@ def _who(unit: Unit) -> Line:
 
 
 def _held(amount: Decimal | None, against: str, reference: Decimal | None) -> Line:
-    """An amount, what it is held against, and the difference, where both are known."""
+    """An amount, the one that it is compared with, and the difference if both are known."""
     if reference is None:
         return {"amount": amount}
     difference = None if amount is None else amount - reference

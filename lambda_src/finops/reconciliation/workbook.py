@@ -399,5 +399,5 @@ def _findings(sheets: _Sheets, report: Report) -> None:
 
 
 def _cell(row: int, column: int) -> str:
-    """As a formula names it, both counted from nought."""
+    """The cell's name in a formula; row and column count from 0."""
     return f"{chr(ord('A') + column)}{row + 1}"

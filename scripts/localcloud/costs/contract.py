@@ -1,4 +1,4 @@
-"""Requests and answers held against botocore's own description of a service."""
+"""Checks requests and answers against botocore's own description of a service."""
 
 from __future__ import annotations
 
@@ -52,10 +52,10 @@ def page(
     Args:
         items: Of all pages.
         request: What is asked for now.
-        token: As it was given out, or None for the first page.
+        token: The token that was returned before, or None for the first page.
         size: Items a page.
         changed: The code that refuses a token of another request.
-        bad: The code that refuses a token that nobody gave out.
+        bad: The code that refuses a token that was never returned.
 
     Raises:
         CostsError: the token is refused.

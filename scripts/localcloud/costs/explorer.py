@@ -206,7 +206,7 @@ class CostExplorer:
     def _lines(
         self, request: Document, payer: Organisation, caller: str, start: date, end: date
     ) -> Iterator[Line]:
-        """What the caller sees: a member account its own costs only."""
+        """The accounts whose costs the caller sees: a member account sees its own only."""
         wanted = compiled(request.get("Filter"), payer)
         for line in usage.lines(payer, start, end, self._today()):
             if caller in {payer.payer, line.linked_account} and wanted(line):

@@ -1,4 +1,4 @@
-"""DescribeAlarms tells all of an alarm, and nothing that it was not given.
+"""DescribeAlarms returns every setting of an alarm, and none that was not made.
 
 AWS: "MetricAlarm" https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_MetricAlarm.html
 MiniStack's XML answer leaves out dimensions, actions, period, statistic and more, and gives an
@@ -7,7 +7,7 @@ at every plan. Its JSON answer is complete; this writes that as XML.
 
 An alarm looks at the metric with its own dimensions, one value a period: "Alarm evaluation"
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarm-evaluation.html
-MiniStack takes all metrics of the same name for one, and all periods for one.
+MiniStack merges all metrics of the same name, and all periods.
 """
 
 from __future__ import annotations
@@ -151,7 +151,7 @@ def _value(
 
 
 def install() -> None:
-    """Keep what an alarm was given, answer all of it, and look at its own metric."""
+    """Keep an alarm's settings, return all of them, and evaluate its own metric."""
     replace(cloudwatch, "_evaluate_alarm", _evaluate_alarm)
     wrap(cloudwatch, "_put_metric_alarm", _put_metric_alarm)
     wrap(cloudwatch, "_describe_alarms", _describe_alarms)

@@ -6,16 +6,16 @@ API_budgets_Spend.html, API_budgets_Notification.html, API_budgets_Subscriber.ht
 
 * an amount is ``([0-9]*\.)?[0-9]+``, and a cost or usage budget's is above zero;
 * exactly one of a limit, planned limits and auto-adjustment, except for RI and Savings Plans;
-* a notification has at most one SNS topic and ten addresses, none twice, each of its kind's form;
-* a request names the caller's own account; a page token is one that was given out;
+* a notification has at most one SNS topic and ten addresses, none twice, each valid for its kind;
+* a request names the caller's own account; a page token is one that was returned before;
 * a budget with a filter expression or a metric, as AWS's console makes it, has neither cost types
   nor cost filters, and a description leaves out both unless ``ShowFilterExpression`` asks:
   https://github.com/hashicorp/terraform-provider-aws/issues/42589;
 * a new member account may not create budgets for a day ("is a linked account"):
   https://github.com/org-formation/org-formation-cli/pull/198. Here 888888888888 always is new.
 
-MiniStack stores any amount ("abc", "-5"), budgets without a limit and any address, and answers
-the amount as it was written. AWS writes "100.0" for "100" and fills in the cost types.
+MiniStack stores any amount ("abc", "-5"), budgets without a limit and any address, and returns the
+amount as it was written. AWS writes "100.0" for "100" and fills in the cost types.
 """
 
 from __future__ import annotations

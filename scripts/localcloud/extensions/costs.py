@@ -7,7 +7,7 @@ https://docs.aws.amazon.com/service-authorization/latest/reference/list_awscoste
 list_awsinvoicingservice.html and list_awsbillingandcostmanagementdataexports.html beside it.
 MiniStack has no such services. A caller's account is the payer, or a member of its organisation.
 
-FINOPS_COSTS_TODAY is the day that it is (YYYY-MM-DD; else the clock's, UTC), FINOPS_COSTS_ACCOUNTS
+FINOPS_COSTS_TODAY is today's date (YYYY-MM-DD; else the clock's, UTC), FINOPS_COSTS_ACCOUNTS
 how many accounts an organisation has, FINOPS_COST_EXPLORER_RATE the calls a second of one account,
 FINOPS_COST_EXPLORER_LATENCY_MS what each takes at least, FINOPS_COST_EXPLORER_PAGE the groups in
 an answer.
@@ -98,7 +98,7 @@ def _number(variable: str, otherwise: float) -> float:
 
 
 def _may_write(bucket: str, prefix: str, account: str) -> bool:
-    """Whether the bucket's policy lets the service in, as CreateExport has it checked.
+    """Whether the bucket's policy allows the service, which CreateExport checks.
 
     https://docs.aws.amazon.com/cur/latest/userguide/dataexports-s3-bucket.html
     """
@@ -136,7 +136,7 @@ def _register(name: str, target_prefix: str, handle: Callable[..., Any]) -> None
 
 
 def install() -> None:
-    """Serve them in the emulator's port."""
+    """Serve them on the emulator's port."""
     default = Settings()
     settings = Settings(
         page_size=int(_number("FINOPS_COST_EXPLORER_PAGE", default.page_size)),

@@ -2,7 +2,7 @@
 
 On AWS this is read from CloudTrail: "Troubleshoot access denied error messages"
 https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html
-MiniStack keeps no record. Tests that remove a permission ask here whether its lack was met.
+MiniStack keeps no record. Tests that remove a permission ask here whether a request was refused.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _denials: deque[dict[str, Any]] = deque(maxlen=_KEPT)
 
 
 def record(principal_arn: str, action: str, resource: str) -> None:
-    """Keep that a principal may not act on a resource."""
+    """Record that a principal may not act on a resource."""
     _denials.append(
         {
             "number": next(_numbers),

@@ -3,7 +3,7 @@
 AWS: "ItemReader (Map)"
 https://docs.aws.amazon.com/step-functions/latest/dg/input-output-itemreader.html and "Transforming
 data with JSONata" https://docs.aws.amazon.com/step-functions/latest/dg/transforming-data.html
-MiniStack takes the expressions for names of buckets and keys, and hands on all results.
+MiniStack takes the expressions for names of buckets and keys, and passes on all results.
 """
 
 from __future__ import annotations
@@ -41,5 +41,5 @@ def _run(
 
 
 def install() -> None:
-    """Evaluate what AWS evaluates."""
+    """Evaluate the reader's arguments and the output."""
     wrap(stepfunctions, "_run_distributed_map", _run)

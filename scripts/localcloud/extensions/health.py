@@ -1,8 +1,8 @@
 """The health document says which cloud answers and what extends it.
 
 LocalStack: "Internal endpoints" https://docs.localstack.cloud/references/internal-endpoints/
-The supervisor tells its own emulator from another on the same port by it, and tests tell which
-capabilities an endpoint has.
+By it the supervisor recognizes its own emulator on the port, and tests learn which capabilities
+an endpoint has.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Connections are closed by the client, and then at once.
+"""Connections stay open until the client closes them, and then close at once.
 
 The SDKs drop a connection after at most 90 seconds of idleness (Go's default transport). MiniStack
 closes it after 75, and so may take a request, act on it, and hang up without an answer; the SDK
@@ -31,6 +31,6 @@ def _reading(original: Callable[[Any], Awaitable[None]]) -> Callable[[Any], Awai
 
 
 def install() -> None:
-    """Outlast every client, and no longer; MiniStack's own setting is ignored."""
+    """Keep connections longer than every client does; MiniStack's own setting is ignored."""
     replace(TCPServer, "_read_data", _reading(TCPServer._read_data))
     Config.keep_alive_timeout = property(lambda _: _SECONDS, lambda *_: None)

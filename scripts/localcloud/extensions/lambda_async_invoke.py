@@ -57,7 +57,7 @@ _DESTINATION_ACTIONS = {
 
 @dataclass(kw_only=True)
 class Invocation:
-    """An accepted event, until it succeeded or was given up."""
+    """An accepted event, until it succeeds or is given up."""
 
     function_arn: str
     event: Any
@@ -69,7 +69,7 @@ class Invocation:
 
 
 class Queue:
-    """Runs invocations on a bounded number of threads, functions taking turns."""
+    """Runs invocations on a limited number of threads; functions take turns."""
 
     def __init__(self) -> None:
         """Start empty and without threads."""
@@ -123,7 +123,7 @@ class Queue:
 
 
 def _concurrency(function_arn: str) -> int:
-    """How many events the function takes at a time; one that is cut off takes them to fail."""
+    """How many events the function handles at a time."""
     account, region = lambda_svc._lambda_function_account_region_from_arn(function_arn)
     name, _ = lambda_svc._resolve_name_and_qualifier(function_arn)
     record = lambda_svc._functions.get_scoped(account, region, name) or {}

@@ -1,11 +1,11 @@
-"""A call that Terraform's provider sends again is answered as it was the first time.
+"""A call that Terraform's provider repeats gets the same answer as the first time.
 
 AWS: "Retry behavior"
 https://docs.aws.amazon.com/sdkref/latest/guide/feature-retry-behavior.html
 On a busy machine the provider repeats about one call in six hundred although the emulator answered
 it; why is not known. A repeated creation is then refused as a duplicate, and the apply fails. The
-SDK gives every attempt of a call the same id, so that an answer can be given again. Only to
-Terraform: what functions do about a lost answer is theirs, and is tested.
+SDK gives every attempt of a call the same id, so that an answer can be given again. This is for
+Terraform only: how functions handle a lost answer is tested.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""An object that is uploaded in parts has the tags that the upload was begun with.
+"""An object that is uploaded in parts keeps the tags of the upload's first call.
 
 AWS: "CreateMultipartUpload" https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateMultipartUpload.html
-MiniStack forgets them, so that Terraform finds every large object without its tags.
+MiniStack forgets them, so Terraform finds every large object without its tags.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""A range of a version of an object is that range, as it is of the current object.
+"""A range of an object's version returns that range only, as for the current version.
 
 AWS: "GetObject" https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
-MiniStack answers the whole version.
+MiniStack returns the whole version.
 """
 
 from __future__ import annotations
@@ -43,5 +43,5 @@ def _get(
 
 
 def install() -> None:
-    """Answer ranges of versions."""
+    """Return ranges of versions."""
     wrap(s3, "_get_object", _get)

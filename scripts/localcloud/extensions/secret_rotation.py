@@ -40,5 +40,5 @@ def _cancel(request: dict[str, Any]) -> Response:
 
 
 def install() -> None:
-    """Answer the operation that is not there."""
+    """Add the operation."""
     wrap(secretsmanager, "handle_request", _handle)

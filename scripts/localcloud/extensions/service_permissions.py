@@ -7,7 +7,7 @@ and "Sending Lambda function logs to CloudWatch Logs"
 https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs.html
 
 MiniStack reads queues and streams and writes logs whatever the role says. Here a mapping is
-refused, and later stands still, when the role may not read its source; logs that the role may
+refused, and one that exists pauses, when the role may not read its source; logs that the role may
 not write are lost, as on AWS. (``aws:SecureTransport`` is true for every call: the emulator has
 no TLS, and policies that rightly deny plain HTTP would deny everything.)
 """
@@ -67,7 +67,7 @@ def _create_mapping(original: Callable[..., Any], request: dict[str, Any]) -> An
 
 
 def _readable_mappings(original: Callable[[], Iterator[Any]]) -> Iterator[Any]:
-    """The mappings to poll; streams look after themselves, since they are not polled."""
+    """The mappings to poll; streams are not polled, and check for themselves."""
     for account, region, mapping in original():
         if ":sqs:" in mapping.get("EventSourceArn", ""):
             with request_scope(account, region):
@@ -104,7 +104,7 @@ def _pin_origin(original: Callable[[str, bool], None], address: str, _secure: bo
 
 
 def install() -> None:
-    """Ask the execution role before acting for a function."""
+    """Check the execution role before acting for a function."""
     wrap(lambda_svc, "_create_esm", _create_mapping)
     wrap(lambda_svc, "_iter_all_esms", _readable_mappings)
     wrap(lambda_svc, "_emit_lambda_logs", _emit_logs)

@@ -35,7 +35,7 @@ def _resource(
 
 
 def _sender(path: str, body: bytes) -> str:
-    """Whom a message is from, empty for other requests: JSON in version 2, a form in version 1."""
+    """The sender of a message, empty for other requests: JSON in version 2, a form in version 1."""
     if not path.endswith("/outbound-emails"):
         form = dict(parse_qsl(body.decode(errors="replace")))
         return parseaddr(form.get("Source", ""))[1] if form.get("Action") == "SendEmail" else ""

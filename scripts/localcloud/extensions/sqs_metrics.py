@@ -1,4 +1,4 @@
-"""SQS tells CloudWatch how old the oldest message of each queue is.
+"""SQS reports to CloudWatch how old the oldest message of each queue is.
 
 AWS: "Available CloudWatch metrics for Amazon SQS"
 https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html

@@ -2,8 +2,8 @@
 
 AWS: "Actions, resources, and condition keys for AWS Systems Manager"
 https://docs.aws.amazon.com/service-authorization/latest/reference/list_awssystemsmanager.html
-``ssm:GetParametersByPath`` takes the ARN of the path as its resource. MiniStack checks ``*``, so
-that no policy with an exact ARN allows it.
+``ssm:GetParametersByPath`` takes the ARN of the path as its resource. MiniStack checks ``*``, so no
+policy with an exact ARN allows it.
 """
 
 from __future__ import annotations

@@ -1,10 +1,11 @@
-"""A task that waits for its token fails when what it calls fails, and is told only by who may.
+"""A task that waits for its token fails if its function fails; callbacks need permission.
 
 AWS: "Wait for a callback with task token"
 https://docs.aws.amazon.com/step-functions/latest/dg/connect-to-resource.html#connect-wait-token and
-SendTaskSuccess https://docs.aws.amazon.com/step-functions/latest/apireference/API_SendTaskSuccess.html
-MiniStack waits on when the function failed, says of a token that has timed out that there was never
-one, and authorizes callbacks on no resource rather than on the token's state machine.
+SendTaskSuccess
+https://docs.aws.amazon.com/step-functions/latest/apireference/API_SendTaskSuccess.html
+MiniStack keeps waiting if the function failed, reports an expired token as one that never existed,
+and authorizes callbacks on no resource rather than on the token's state machine.
 """
 
 from __future__ import annotations
@@ -93,7 +94,7 @@ def _resource(original: Callable[..., str], service: str, *args: Any) -> str:
 
 
 def install() -> None:
-    """Fail with the function, and know whose token it is."""
+    """Fail with the function, and authorize callbacks on the token's state machine."""
     wrap(stepfunctions, "_execute_task", _task)
     wrap(stepfunctions, "_invoke_with_callback", _with_callback)
     wrap(stepfunctions, "_call_lambda", _call_function)

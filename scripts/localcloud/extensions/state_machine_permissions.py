@@ -6,8 +6,8 @@ https://docs.aws.amazon.com/step-functions/latest/dg/service-integration-iam-tem
 https://docs.aws.amazon.com/step-functions/latest/dg/iam-policies-eg-dist-map.html and "Using
 CloudWatch Logs" https://docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html
 
-MiniStack invokes functions, starts map runs and reads their items whatever the role says. Here
-each of these is asked of the role first, and so is the delivery of logs where they are configured.
+MiniStack invokes functions, starts map runs and reads their items whatever the role says. Here the
+role's permissions are checked first, also for the delivery of logs where it is configured.
 """
 
 from __future__ import annotations
@@ -128,7 +128,7 @@ def _refused() -> Response:
 
 
 def install() -> None:
-    """Ask the role before acting for a state machine."""
+    """Check the role before acting for a state machine."""
     wrap(stepfunctions, "_execute_task", _task)
     wrap(stepfunctions, "_run_distributed_map", _map_run)
     wrap(stepfunctions, "_s3_object_text", _read_object)

@@ -4,9 +4,9 @@ AWS: "Restarting state machine executions with redrive"
 https://docs.aws.amazon.com/step-functions/latest/dg/redrive-executions.html and RedriveExecution
 https://docs.aws.amazon.com/step-functions/latest/apireference/API_RedriveExecution.html
 A task that failed is scheduled again, and not entered again: it has no second TaskStateEntered
-event, and the context object keeps the time when it was entered first.
-MiniStack has no such operation. Variables are known only while the emulator runs: an execution that
-its restart ended starts with its first state again, as nothing on AWS does.
+event, and the context object keeps the time when it was entered first. MiniStack has no such
+operation. Variables are known only while the emulator runs: after its restart an execution is
+redriven from its first state, unlike on AWS.
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ def _go_on(execution: dict[str, Any]) -> None:
 
 
 def _failed_state(execution: dict[str, Any], definition: dict[str, Any]) -> tuple[str, Any]:
-    """The last state that was entered and its input; the first where variables are lost."""
+    """The last state that was entered, with its input; the first state if variables are lost."""
     if execution["executionArn"] in _variables:
         for event in reversed(execution["events"]):
             if entered := event.get("stateEnteredEventDetails"):

@@ -111,7 +111,7 @@ class Lane(threading.Thread):
         return lambda_svc._esms.get(uuid) is self.mapping and self in _lanes.get(uuid, ())
 
     def _step(self) -> float:
-        """Process one batch; return how long there is nothing to do (a new record wakes)."""
+        """Process one batch; return how long to pause (a new record ends the pause)."""
         function, config = lambda_svc._get_func_record_for_qualifier(
             self.mapping["FunctionName"], self.mapping.get("Qualifier")
         )
@@ -311,7 +311,7 @@ def _iso(seconds: float, precision: str = "seconds") -> str:
 
 
 def _start_lanes() -> bool:
-    """Give each mapping that has none its lanes; called from the emulator's poll loop."""
+    """Give lanes to each mapping without them; called from the emulator's poll loop."""
     with _lanes_lock:
         mappings = {
             mapping["UUID"]: (account, region, mapping)

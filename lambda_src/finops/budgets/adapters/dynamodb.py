@@ -122,7 +122,7 @@ class DynamoStatusTable:
             names={"#version": "version"},
         )
 
-    def record_result(self, result: BudgetResult) -> bool:
+    def write_result(self, result: BudgetResult) -> bool:
         reported_at = _text(result.reported_at)
         error = result.error
         values: dict[str, Any] = {
