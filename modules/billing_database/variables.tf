@@ -13,6 +13,11 @@ variable "region" {
   description = "Region that the database is deployed to, as in the provider's configuration."
   type        = string
   nullable    = false
+
+  validation {
+    condition     = !can(regex("^(cn|us-gov|us-iso|eu-iso|eusc)", var.region))
+    error_message = "region must be a commercial one: policies name ARNs of the partition aws, which other partitions do not know."
+  }
 }
 
 variable "name_prefix" {

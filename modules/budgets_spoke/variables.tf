@@ -25,6 +25,11 @@ variable "region" {
   description = "Region of the spoke account's resources, as in the provider's configuration: the management account's."
   type        = string
   nullable    = false
+
+  validation {
+    condition     = !can(regex("^(cn|us-gov|us-iso|eu-iso|eusc)", var.region))
+    error_message = "region must be a commercial one: policies name ARNs of the partition aws, which other partitions do not know."
+  }
 }
 
 variable "hub" {

@@ -13,6 +13,11 @@ variable "region" {
   description = "Region that the console is deployed to, as in the provider's configuration."
   type        = string
   nullable    = false
+
+  validation {
+    condition     = !can(regex("^(cn|us-gov|us-iso|eu-iso|eusc)", var.region))
+    error_message = "region must be a commercial one: policies name ARNs of the partition aws, which other partitions do not know."
+  }
 }
 
 variable "name_prefix" {
@@ -88,7 +93,8 @@ variable "network" {
   description = <<-EOT
     The VPC, at least two public subnets for the load balancer, private subnets for the container (with access to
     the AWS APIs through a NAT gateway or endpoints), and the networks that browsers connect from (`ingress_cidrs`).
-    With `internal`, the load balancer has private addresses only, and `public_subnet_ids` may be private.
+    With `internal`, the load balancer has private addresses only, and `public_subnet_ids` may be private; they need a
+    NAT gateway, since the load balancer calls Cognito's login over the internet and no endpoint offers it.
   EOT
   type = object({
     vpc_id             = string

@@ -14,6 +14,11 @@ variable "region" {
   type        = string
   default     = "us-east-1"
   nullable    = false
+
+  validation {
+    condition     = !can(regex("^(cn|us-gov|us-iso|eu-iso|eusc)", var.region))
+    error_message = "region must be a commercial one: policies name ARNs of the partition aws, which other partitions do not know."
+  }
 }
 
 variable "name_prefix" {

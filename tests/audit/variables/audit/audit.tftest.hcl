@@ -130,3 +130,9 @@ run "refuses_an_alarm_after_more_than_a_day_without_heads" {
   variables { alarms = { maximum_head_age_hours = 25 } }
   expect_failures = [var.alarms]
 }
+
+run "refuses_a_region_of_another_partition" {
+  command = plan
+  variables { region = "us-gov-west-1" }
+  expect_failures = [var.region]
+}

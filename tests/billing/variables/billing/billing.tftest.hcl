@@ -186,3 +186,9 @@ run "refuses_an_upload_origin_with_a_path" {
   variables { bucket = { upload_origins = ["https://finops.example.com/upload"] } }
   expect_failures = [var.bucket]
 }
+
+run "refuses_a_region_of_another_partition" {
+  command = plan
+  variables { region = "us-gov-west-1" }
+  expect_failures = [var.region]
+}

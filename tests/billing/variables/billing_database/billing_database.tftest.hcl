@@ -148,3 +148,9 @@ run "refuses_most_capacity_between_steps" {
   variables { capacity = { maximum = 1.3 } }
   expect_failures = [var.capacity]
 }
+
+run "refuses_a_region_of_another_partition" {
+  command = plan
+  variables { region = "us-gov-west-1" }
+  expect_failures = [var.region]
+}

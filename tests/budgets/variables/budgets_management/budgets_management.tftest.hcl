@@ -145,3 +145,9 @@ run "refuses_records_of_less_than_a_minute" {
   variables { publisher = { maximum_age_seconds = 59 } }
   expect_failures = [var.publisher]
 }
+
+run "refuses_a_region_of_another_partition" {
+  command = plan
+  variables { region = "us-gov-west-1" }
+  expect_failures = [var.region]
+}

@@ -164,3 +164,9 @@ run "refuses_a_long_external_id" {
   }
   expect_failures = [var.hub]
 }
+
+run "refuses_a_region_of_another_partition" {
+  command = plan
+  variables { region = "us-gov-west-1" }
+  expect_failures = [var.region]
+}

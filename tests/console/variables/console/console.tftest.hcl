@@ -116,3 +116,9 @@ run "refuses_an_unknown_architecture" {
   variables { container = { architecture = "arm64" } }
   expect_failures = [var.container]
 }
+
+run "refuses_a_region_of_another_partition" {
+  command = plan
+  variables { region = "us-gov-west-1" }
+  expect_failures = [var.region]
+}

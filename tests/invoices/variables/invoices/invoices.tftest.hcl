@@ -199,3 +199,9 @@ run "refuses_an_alarm_within_a_minute" {
   variables { alarms = { maximum_delay_seconds = 59 } }
   expect_failures = [var.alarms]
 }
+
+run "refuses_a_region_of_another_partition" {
+  command = plan
+  variables { region = "us-gov-west-1" }
+  expect_failures = [var.region]
+}

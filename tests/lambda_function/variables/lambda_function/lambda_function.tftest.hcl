@@ -149,3 +149,9 @@ run "refuses_package_in_no_place" {
   variables { package = { sha256_base64 = "x", s3_bucket = "releases" } }
   expect_failures = [var.package]
 }
+
+run "refuses_a_region_of_another_partition" {
+  command = plan
+  variables { region = "us-gov-west-1" }
+  expect_failures = [var.region]
+}

@@ -278,3 +278,9 @@ run "refuses_to_remove_replaced_versions_at_once" {
   variables { bucket = { noncurrent_days = 0 } }
   expect_failures = [var.bucket]
 }
+
+run "refuses_a_region_of_another_partition" {
+  command = plan
+  variables { region = "us-gov-west-1" }
+  expect_failures = [var.region]
+}

@@ -67,3 +67,9 @@ run "refuses_a_bucket_name_in_capitals" {
   variables { focus_export = { bucket_name = "Exports" } }
   expect_failures = [var.focus_export]
 }
+
+run "refuses_a_region_of_another_partition" {
+  command = plan
+  variables { region = "us-gov-west-1" }
+  expect_failures = [var.region]
+}
