@@ -47,6 +47,7 @@ SERVICES: Mapping[str, tuple[str, ...]] = {
     "state_machine_redrive": ("stepfunctions", "lambda"),
     "s3_version_ranges": ("s3",),
     "s3_multipart_tags": ("s3",),
+    "s3_kms_signatures": ("s3", "kms"),
     "textract": ("textract", "s3", "sns"),
     "costs": ("ce", "invoicing", "bcm-data-exports"),
 }

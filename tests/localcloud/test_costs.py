@@ -401,7 +401,8 @@ def test_each_seller_has_its_own_invoice() -> None:
 def test_every_amount_of_an_invoice_adds_up(payer: str) -> None:
     for number in range(1, 13):
         for one in issued(usage.months_before(TODAY, number), caller=payer):
-            for name in ("BaseCurrencyAmount", "PaymentCurrencyAmount", "TaxCurrencyAmount"):
+            stated = {"BaseCurrencyAmount", "PaymentCurrencyAmount", "TaxCurrencyAmount"}
+            for name in stated & one.keys():
                 amount, parts = one[name], one[name]["AmountBreakdown"]
                 sums = [
                     Decimal(parts[part]["TotalAmount"]) if part in parts else Decimal()

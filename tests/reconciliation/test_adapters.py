@@ -94,6 +94,35 @@ def test_invoices_come_page_by_page_memos_are_negative_and_receipts_none() -> No
     assert found[0].issued_on == date(2026, 11, 3)
 
 
+def test_every_member_of_an_invoice_summary_is_optional() -> None:
+    """https://docs.aws.amazon.com/aws-cost-management/latest/APIReference/API_invoicing_InvoiceSummary.html."""
+    whole = summary("A", "10.71")
+    base_only = {name: one for name, one in whole.items() if name != "PaymentCurrencyAmount"}
+    client = boto3.client("invoicing", **KEYS)
+    with Stubber(client) as stub:
+        stub.add_response(
+            "list_invoice_summaries",
+            {
+                "InvoiceSummaries": [
+                    *({kept: whole[kept] for kept in whole if kept != left} for left in whole),
+                    base_only | {"BaseCurrencyAmount": {"TotalAmount": "11.90"}},
+                    base_only | {"BaseCurrencyAmount": {"CurrencyCode": "USD"}},
+                    {},
+                ]
+            },
+        )
+        found = AwsInvoices(payers(client), [PAYER], role_name="reader").of_month(OCTOBER)
+    assert len(found) == len(whole) + 3
+    unpaid = found[list(whole).index("PaymentCurrencyAmount")]
+    assert (unpaid.amount, unpaid.currency, unpaid.tax) == (
+        Decimal("11.90"),
+        "USD",
+        Decimal("1.90"),
+    )
+    assert [one.amount for one in found[-3:]] == [None, None, None]
+    assert (found[-1].number, found[-1].issuer, found[-1].issued_on) == ("", "", None)
+
+
 @pytest.mark.parametrize(
     ("code", "kind"),
     [("LimitExceededException", TransientFailure), ("AccessDeniedException", ConfigurationError)],

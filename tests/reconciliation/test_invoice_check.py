@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -94,6 +95,32 @@ def test_names_what_makes_a_difference(
 def test_compares_in_the_currency_of_the_charges() -> None:
     [line, *_] = check([charge("110")], [invoice("100", currency="EUR", base="110")])
     assert (line.agreement, line.currency, line.invoiced) == (Agreement.AGREES, "USD", Decimal(110))
+
+
+def test_an_invoice_that_states_no_amount_is_no_difference_and_no_agreement() -> None:
+    unpriced = replace(
+        invoice("1"), amount=None, currency="", base_amount=None, base_currency="", tax=None
+    )
+    [line] = check([charge("100", invoice="EUINV26-1")], [unpriced])
+    assert (line.agreement, line.difference, line.reason) == (Agreement.MISSING, None, "")
+    assert line.explanation == "AWS lists the invoice without an amount"
+    [line] = check([], [unpriced], [invoice("100", payer="")])
+    assert (line.agreement, line.processed, line.difference) == (
+        Agreement.MISSING,
+        Decimal(100),
+        None,
+    )
+    assert "AWS states no amount" in line.explanation
+
+
+def test_an_invoice_without_a_number_counts_for_its_payer() -> None:
+    nameless = replace(invoice("100"), number="")
+    [line, alone] = check([charge("100")], [nameless])
+    assert (line.agreement, line.invoiced) == (Agreement.AGREES, Decimal(100))
+    assert "without a number" in line.explanation
+    assert (alone.invoice_id, alone.invoiced) == ("", Decimal(100))
+    [unnamed, _] = check([charge("100", invoice="EUINV26-1")], [nameless])
+    assert "AWS lists no number of it" in unnamed.explanation
 
 
 def test_an_unknown_difference_is_not_explained_away() -> None:

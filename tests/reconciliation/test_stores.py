@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar
+from urllib.parse import parse_qs, urlsplit
 
 import boto3
 import pytest
@@ -24,6 +25,7 @@ from finops.reconciliation.delivery import Delivery
 from finops.reconciliation.ports import RevisionTaken, Stored
 from finops.reconciliation.report import Report
 from finops.reconciliation.stores import Reports
+from finops.shared.aws import client
 from finops.shared.errors import ConfigurationError, RejectedInput, TransientFailure
 from finops.shared.periods import Month
 from tests.reconciliation.fakes import OCTOBER, reconciler, usual
@@ -129,6 +131,29 @@ class Told(list[tuple[str, str]]):
         if self.failing:
             raise TransientFailure("away", code="away")
         self.append((report.month, link))
+
+
+@pytest.mark.parametrize("region", ["us-east-1", "eu-west-1"])
+def test_a_link_is_signed_by_version_4_in_the_region_of_the_bucket(
+    monkeypatch: pytest.MonkeyPatch, region: str
+) -> None:
+    """S3 serves what a KMS key encrypts to version 4 only.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html
+    """
+    monkeypatch.setenv("AWS_DEFAULT_REGION", region)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    link = urlsplit(S3Files(client("s3"), BUCKET).link(f"s3://{BUCKET}/reports/a.html", 600))
+    query = parse_qs(link.query)
+    assert query["X-Amz-Algorithm"] == ["AWS4-HMAC-SHA256"]
+    assert f"/{region}/s3/" in query["X-Amz-Credential"][0]
+    hosts = {f"{BUCKET}.s3.{region}.amazonaws.com"}
+    if region == "us-east-1":
+        hosts.add(f"{BUCKET}.s3.amazonaws.com")
+    assert link.hostname in hosts
+    assert link.path == "/reports/a.html"
 
 
 def test_each_channel_is_told_once_of_a_revision_and_again_after_a_failure(

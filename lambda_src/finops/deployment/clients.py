@@ -15,17 +15,15 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from finops.deployment.environment import LOCAL_MANAGEMENT_ACCOUNT, Environment
 from finops.reconciliation.cost_explorer import CLIENT_SETTINGS
-from finops.shared.aws import CLIENT_CONFIG, aws_errors
+from finops.shared.aws import CLIENT_CONFIG, S3_CONFIG, aws_errors
 from finops.shared.errors import ConfigurationError
 
 # A drift run over a thousand accounts may take the function's whole 15 minutes, and must not be
 # started twice.
 _INVOKE_CONFIG = Config(read_timeout=910, retries={"mode": "standard", "total_max_attempts": 1})
-# Forms by which browsers upload name the bucket's own region: another one's answer would redirect.
-_FORM_CONFIG = Config(signature_version="s3v4", s3={"addressing_style": "virtual"})
 _CONFIGS = {
     "lambda": _INVOKE_CONFIG,
-    "s3": _FORM_CONFIG,
+    "s3": S3_CONFIG,
     "ce": Config(**CLIENT_SETTINGS),
     "invoicing": Config(**CLIENT_SETTINGS),
 }

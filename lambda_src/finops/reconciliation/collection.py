@@ -154,7 +154,7 @@ class EvidenceCollector:
     ) -> tuple[list[InvoiceLine], Check]:
         issued = self.issued.of_month(month) if self.issued else None
         numbers = {one.invoice_id for one in current if one.invoice_id}
-        numbers |= {one.number for one in issued or ()}
+        numbers |= {one.number for one in issued or () if one.number}
         processed = self.processed.numbered(sorted(numbers), month) if self.processed else ()
         every = {*numbers, *(one.number for one in processed)}
         lines = check_invoices(

@@ -131,8 +131,8 @@ class IssuedInvoice:
 
     Attributes:
         payer: The payer account; empty where the document does not say.
-        number: The issuer's number.
-        amount: What is to be paid, tax included, in `currency`.
+        number: The issuer's number; empty where AWS lists none.
+        amount: What is to be paid, tax included, in `currency`; None where AWS states no amount.
         tax: Of `amount`, None where it is not said.
         base_amount, base_currency, base_tax: The same before it was converted for payment.
         exchange_rate: Payment currency for one unit of the base currency, or None.
@@ -141,7 +141,7 @@ class IssuedInvoice:
     payer: str
     number: str
     issuer: str
-    amount: Decimal
+    amount: Decimal | None
     currency: str
     tax: Decimal | None = None
     base_amount: Decimal | None = None

@@ -57,7 +57,7 @@ def check_invoices(
     """
     groups = _groups(charges)
     documents = {number_key[one.number]: one for one in processed}
-    by_number = {number_key[one.number]: one for one in issued or ()}
+    by_number = {number_key[one.number]: one for one in issued or () if one.number}
     unmatched = dict(by_number)
     lines = []
     for group in groups:
@@ -80,6 +80,11 @@ def check_invoices(
     for key, one in unmatched.items():
         document = documents.pop(key, None)
         lines.append(_of_issued(one, document, charged_by_payer=one.payer in without_ids))
+    lines += [
+        _of_issued(one, None, charged_by_payer=one.payer in without_ids)
+        for one in issued or ()
+        if not one.number
+    ]
     lines += [_of_document(one) for one in documents.values()]
     return sorted(
         lines, key=lambda line: (line.payer or "~", line.invoice_id, line.issuer, line.currency)
@@ -182,7 +187,7 @@ def _of_payer(
             explanation = "AWS lists no invoice for this month" + (" yet" if is_open else "")
         return _line(group, Agreement.MISSING, explanation=explanation)
     judged = _judged(group, mine, is_open=is_open)
-    numbers = ", ".join(sorted(one.number for one in mine))
+    numbers = ", ".join(sorted(one.number or "without a number" for one in mine))
     return _line(
         group,
         judged.agreement,
@@ -200,14 +205,18 @@ def _of_issued(
     explanation = (
         "its charges are in the line of the payer"
         if charged_by_payer
-        else "no charge has this invoice number"
+        else ("no charge has this invoice number" if one.number else "AWS lists no number of it")
     )
+    if one.amount is None:
+        explanation += "; AWS states no amount"
     agreement, difference, processed, reason = Agreement.MISSING, None, None, ""
     if document is None:
         explanation += "; its document was not processed"
     else:
         processed = _in_currency(document, one.currency)
-        if processed is None:
+        if one.amount is None:
+            processed = document.amount
+        elif processed is None:
             reason = "currency"
             explanation = f"the document is in {document.currency}, AWS bills {one.currency}"
         else:
@@ -258,6 +267,8 @@ class _Judged:
 
 def _judged(group: _Group, invoices: Sequence[IssuedInvoice], *, is_open: bool) -> _Judged:
     amounts = [_in_currency(one, group.currency) for one in invoices]
+    if any(one.amount is None for one in invoices):
+        return _Judged(Agreement.MISSING, explanation="AWS lists the invoice without an amount")
     if None in amounts:
         return _other_currency(group, invoices)
     invoiced = total(amount for amount in amounts if amount is not None)

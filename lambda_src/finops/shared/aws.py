@@ -26,6 +26,11 @@ CLIENT_CONFIG: Final = Config(
     max_pool_connections=32,
 )
 
+# Links and forms, which boto3 signs with version 2 by default: S3 serves what a KMS key encrypts to
+# version 4 only, and the virtual style names the bucket's own region, where another answer would
+# redirect: https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html
+S3_CONFIG: Final = Config(signature_version="s3v4", s3={"addressing_style": "virtual"})
+
 _ACCESS_DENIED: Final = frozenset(
     {
         "AccessDenied",
@@ -70,7 +75,8 @@ def client(service: str, **settings: Any) -> Any:
         service: As boto3 names it.
         settings: Options of botocore's Config that this service needs.
     """
-    return boto3.client(service, config=CLIENT_CONFIG.merge(Config(**settings)))
+    config = CLIENT_CONFIG.merge(S3_CONFIG) if service == "s3" else CLIENT_CONFIG
+    return boto3.client(service, config=config.merge(Config(**settings)))
 
 
 @contextmanager

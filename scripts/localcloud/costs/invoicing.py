@@ -102,7 +102,7 @@ def _invoice(
     rate = Decimal(1) if currency == "USD" else _rate(currency, month)
     parts = _parts(lines)
     paid = _amount(parts, currency, payer.terms, rate)
-    invoice = {
+    invoice: Document = {
         "AccountId": payer.payer,
         "InvoiceId": _invoice_id(payer.payer, month, seller, bill),
         "IssuedDate": _timestamp(issued),
@@ -119,9 +119,10 @@ def _invoice(
         "BillType": bill,
         "InvoiceType": "CREDIT_MEMO" if bill == "REFUND" else "INVOICE",
         "BaseCurrencyAmount": _amount(parts, "USD", payer.terms, Decimal(1)),
-        "TaxCurrencyAmount": paid,
-        "PaymentCurrencyAmount": paid,
     }
+    # Every member of a summary is optional: who pays in the base currency set no other one.
+    if currency != "USD":
+        invoice |= {"TaxCurrencyAmount": paid, "PaymentCurrencyAmount": paid}
     if bill == "REFUND":
         refunded = usage.months_before(month, 1)
         invoice["OriginalInvoiceId"] = _invoice_id(payer.payer, refunded, seller, _MONTHLY)

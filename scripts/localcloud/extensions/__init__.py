@@ -41,6 +41,7 @@ EXTENSIONS = (
     "state_machine_redrive",
     "s3_version_ranges",
     "s3_multipart_tags",
+    "s3_kms_signatures",
     "textract",
     "costs",
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
 
@@ -43,33 +44,61 @@ class AwsInvoices:
                 )
             )
             for page in pages:
-                for summary in page["InvoiceSummaries"]:
+                for summary in page.get("InvoiceSummaries", ()):
                     # A receipt says that an invoice was paid: it asks for nothing.
                     if summary.get("InvoiceType") != "PAYMENT_RECEIPT":
                         yield _issued(payer, summary)
 
 
 def _issued(payer: str, summary: Mapping[str, Any]) -> IssuedInvoice:
-    paid, base = summary["PaymentCurrencyAmount"], summary["BaseCurrencyAmount"]
-    taxes = paid.get("AmountBreakdown", {}).get("Taxes", {}).get("TotalAmount")
-    rate = paid.get("CurrencyExchangeDetails", {}).get("Rate")
-    base_taxes = base.get("AmountBreakdown", {}).get("Taxes", {}).get("TotalAmount")
-    sign = -1 if summary.get("InvoiceType") == "CREDIT_MEMO" else 1
+    """An invoice from a summary whose members are all optional.
 
-    def amount(text: str) -> Decimal:
-        # A credit memo gives money back, whichever way its amount is signed.
-        return -abs(Decimal(text)) if sign < 0 else Decimal(text)
-
+    https://docs.aws.amazon.com/aws-cost-management/latest/APIReference/API_invoicing_InvoiceSummary.html
+    """
+    is_credit = summary.get("InvoiceType") == "CREDIT_MEMO"
+    base = _Stated.of(summary.get("BaseCurrencyAmount"), is_credit=is_credit)
+    paid = _Stated.of(summary.get("PaymentCurrencyAmount"), is_credit=is_credit)
+    if paid.amount is None or not paid.currency:
+        paid = base
+    issued_on = summary.get("IssuedDate")
     return IssuedInvoice(
         payer=payer,
-        number=summary["InvoiceId"],
+        number=summary.get("InvoiceId", ""),
         issuer=summary.get("Entity", {}).get("InvoicingEntity", ""),
-        amount=amount(paid["TotalAmount"]),
-        currency=paid["CurrencyCode"],
-        tax=amount(taxes) if taxes else None,
-        base_amount=amount(base["TotalAmount"]),
-        base_currency=base["CurrencyCode"],
-        base_tax=amount(base_taxes) if base_taxes else None,
-        exchange_rate=Decimal(rate) if rate else None,
-        issued_on=summary["IssuedDate"].date() if "IssuedDate" in summary else None,
+        amount=paid.amount if paid.currency else None,
+        currency=paid.currency,
+        tax=paid.tax,
+        base_amount=base.amount,
+        base_currency=base.currency,
+        base_tax=base.tax,
+        exchange_rate=paid.rate,
+        issued_on=issued_on.date() if issued_on else None,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Stated:
+    """What an `InvoiceCurrencyAmount` states; None and empty where it does not."""
+
+    amount: Decimal | None
+    currency: str
+    tax: Decimal | None
+    rate: Decimal | None
+
+    @classmethod
+    def of(cls, stated: Mapping[str, Any] | None, *, is_credit: bool) -> _Stated:
+        stated = stated or {}
+
+        def amount(text: str | None) -> Decimal | None:
+            if not text:
+                return None
+            # A credit memo gives money back, whichever way its amount is signed.
+            return -abs(Decimal(text)) if is_credit else Decimal(text)
+
+        rate = stated.get("CurrencyExchangeDetails", {}).get("Rate")
+        return cls(
+            amount(stated.get("TotalAmount")),
+            stated.get("CurrencyCode", ""),
+            amount(stated.get("AmountBreakdown", {}).get("Taxes", {}).get("TotalAmount")),
+            Decimal(rate) if rate else None,
+        )
