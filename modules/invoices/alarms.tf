@@ -19,12 +19,19 @@ module "alarms" {
     }
   }
 
-  metrics = {
+  metrics = merge(var.mail_sender == null ? {} : {
+    mails-refused = {
+      description = "SES refused mail to customers, whose invoices are processed all the same: see the log of ${var.name_prefix}-notify-invoice."
+      namespace   = "FinOps"
+      metric      = "CustomerMailsRefused"
+      dimensions  = { service = "${var.name_prefix}-notify-invoice" }
+    }
+    }, {
     workflow-failures = {
       description = "The workflow ${local.workflow_name} failed: finops invoices list --status PROCESSING_FAILED shows the step and the reason."
       namespace   = "AWS/States"
       metric      = "ExecutionsFailed"
       dimensions  = { StateMachineArn = local.workflow_arn }
     }
-  }
+  })
 }

@@ -130,11 +130,16 @@ data "aws_iam_policy_document" "reconcile_month" {
     content {
       sid     = "MailReports"
       actions = ["ses:SendEmail"]
-      # SES may have verified the address, or its whole domain.
+      # SES also checks the configuration set, and recipients that this account has verified: the sender is what limits.
       resources = [
-        for identity in [statement.value, split("@", statement.value)[1]] :
-        "arn:aws:ses:${var.region}:${var.account_id}:identity/${identity}"
+        for kind in ["identity", "configuration-set"] : "arn:aws:ses:${var.region}:${var.account_id}:${kind}/*"
       ]
+
+      condition {
+        test     = "StringEquals"
+        variable = "ses:FromAddress"
+        values   = [statement.value]
+      }
     }
   }
 

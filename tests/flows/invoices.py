@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import urllib.request
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -182,6 +183,12 @@ class InvoiceFlow:
             return record.status.is_final and announced
 
         return self.until(invoice, through, within)
+
+    def mailed(self, address: str) -> bool:
+        """Whether the emulator has taken a mail to the address."""
+        url = f"{self.deployment.url}/_ministack/ses/messages"
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            return address in answer.read().decode()
 
     def drop(self, key: str, body: bytes, within: float = 60, owner: str = "") -> InvoiceRecord:
         """Drop a file and wait for its end."""

@@ -58,6 +58,15 @@ def json_is_processed(flow: InvoiceFlow, name: str) -> bool:
     return becomes(flow, flow.put(f"json/{name}.json", json_invoice(name)).document_id)
 
 
+def customer_is_mailed(flow: InvoiceFlow, name: str) -> bool:
+    """A refused mail fails no invoice, so the mail itself is looked for."""
+    address = f"{name.lower()}@customers.example.com"
+    body = json_invoice(name, customerEmail=address)
+    if not becomes(flow, flow.put(f"json/{name}.json", body).document_id):
+        return False
+    return happens(lambda: flow.mailed(address))
+
+
 def page_is_processed(flow: InvoiceFlow, name: str) -> bool:
     return becomes(flow, flow.put(f"raw/{name}.pdf", document(paper(name))).document_id)
 
@@ -274,7 +283,7 @@ _STEPS: dict[tuple[str, str], Probe] = {
     ("process", "KeepRecords"): large_invoice_is_processed,
     ("notify", "UseTable"): json_is_processed,
     ("notify", "TellSubscribers"): json_is_processed,
-    ("notify", "MailCustomers"): json_is_processed,
+    ("notify", "MailCustomers"): customer_is_mailed,
     ("notify", "KeepRecords"): large_invoice_is_processed,
     ("fail", "UseTable"): failure_is_recorded_and_notified,
     ("fail", "TellSubscribers"): failure_is_recorded_and_notified,

@@ -156,9 +156,14 @@ class FakeEngine:
 class FakeChannel:
     calls: Calls = field(default_factory=Calls)
     sent: list[tuple[str, str]] = field(default_factory=list)
+    name: str = "topics"
+    failing: bool = False
 
-    def send(self, record: InvoiceRecord, event: str) -> None:
+    def send(self, record: InvoiceRecord, event: str) -> bool:
+        if self.failing:
+            raise TransientFailure("away", code="away")
         self.calls("send", lambda: self.sent.append((record.id, event)))
+        return True
 
 
 @dataclass

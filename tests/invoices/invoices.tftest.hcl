@@ -427,15 +427,21 @@ run "mailing_policy" {
 
   assert {
     condition = jsonencode([
-      for s in jsondecode(output.policy_json.notify_invoice).Statement : [s.Action, s.Resource] if s.Sid == "MailCustomers"
+      for s in jsondecode(output.policy_json.notify_invoice).Statement : [s.Action, sort(s.Resource), s.Condition] if s.Sid == "MailCustomers"
       ]) == jsonencode([[
         "ses:SendEmail",
         [
-          "arn:aws:ses:eu-west-1:111111111111:identity/invoices@example.com",
-          "arn:aws:ses:eu-west-1:111111111111:identity/example.com",
+          "arn:aws:ses:eu-west-1:111111111111:configuration-set/*",
+          "arn:aws:ses:eu-west-1:111111111111:identity/*",
         ],
+        { StringEquals = { "ses:FromAddress" = "invoices@example.com" } },
     ]])
     error_message = "With a sender, mail goes out from that address alone."
+  }
+
+  assert {
+    condition     = module.alarms.alarms["mails-refused"].metric_name == "CustomerMailsRefused"
+    error_message = "Refused mail fails no invoice, and raises an alarm."
   }
 }
 

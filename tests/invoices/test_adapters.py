@@ -20,6 +20,7 @@ from finops.invoices.adapters.step_functions import StepFunctionsWorkflow
 from finops.invoices.adapters.textract import Textract
 from finops.invoices.domain import InvoiceRecord, InvoiceStatus, LineItem, SourceDocument
 from finops.shared.errors import ConfigurationError, RejectedInput, TransientFailure
+from finops.shared.observability import metrics
 from tests.invoices.builders import invoice, record
 from tests.invoices.resources import BUCKET, TABLE, make_bucket, make_table
 
@@ -452,3 +453,29 @@ class TestAnnouncements:
         (mail,) = sent
         assert mail["FromEmailAddress"] == "us@example.com"
         assert mail["Destination"] == {"ToAddresses": ["bill@example.com"]}
+
+    @pytest.mark.parametrize(
+        ("code", "status", "fails"),
+        [
+            ("MessageRejected", 400, False),
+            ("AccessDeniedException", 403, False),
+            ("MailFromDomainNotVerifiedException", 400, False),
+            ("TooManyRequestsException", 429, True),
+            ("InternalServiceErrorException", 500, True),
+        ],
+    )
+    def test_a_mail_that_is_refused_fails_no_invoice(
+        self, code: str, status: int, *, fails: bool
+    ) -> None:
+        client = boto3.client("sesv2")
+        addressed = replace(checked(customer_email="bill@example.com"), status=PROCESSED)
+        with Stubber(client) as stub:
+            stub.add_client_error("send_email", code, "no", http_status_code=status)
+            channel = SesCustomerMail(client, "us@example.com")
+            if fails:
+                with pytest.raises(TransientFailure):
+                    channel.send(addressed, "PROCESSED")
+            else:
+                assert channel.send(addressed, "PROCESSED") is False
+        refused = metrics.metric_set.pop("CustomerMailsRefused", {"Value": []})["Value"]
+        assert refused == ([] if fails else [1.0])

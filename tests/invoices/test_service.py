@@ -180,6 +180,27 @@ class TestProcessing:
         assert (done.engine, str(done.cost_usd)) == ("textract", "0.01")
         assert flow.channel.sent == [(done.id, "PROCESSED")]
 
+    def test_a_channel_that_fails_makes_no_other_channel_send_again(self, flow: Flow) -> None:
+        mail = FakeChannel(name="mail", failing=True)
+        notifier = replace(flow.notifier, channels=(flow.channel, mail))
+        done = flow.run(flow.drop("raw/a.pdf"))
+        flow.store.save(replace(flow.store.find(done.id), announced=()))
+        flow.channel.sent.clear()
+        for _ in range(2):
+            with pytest.raises(TransientFailure):
+                notifier.notify(done.id)
+        mail.failing = False
+        for _ in range(2):
+            notifier.notify(done.id)
+        assert flow.channel.sent == mail.sent == [(done.id, "PROCESSED")]
+
+    def test_a_record_that_names_no_channel_was_told_to_all(self, flow: Flow) -> None:
+        done = flow.run(flow.drop("raw/a.pdf"))
+        flow.store.save(replace(flow.store.find(done.id), announced=("PROCESSED 0.0",)))
+        flow.channel.sent.clear()
+        flow.notifier.notify(done.id)
+        assert flow.channel.sent == []
+
     def test_a_json_invoice_skips_extraction(self, flow: Flow) -> None:
         done = flow.run(flow.drop("json/a.json", json_invoice()))
         assert done.status is InvoiceStatus.PROCESSED, done.issues

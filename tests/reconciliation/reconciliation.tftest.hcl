@@ -157,7 +157,7 @@ run "everything_set" {
       ListExports0       = ["Allow", ["s3:ListBucket"], ["arn:aws:s3:::finops-focus-555555555555"], { StringLike = { "s3:prefix" = ["exports/finops-focus/data", "exports/finops-focus/data/*"] } }]
       ListExports1       = ["Allow", ["s3:ListBucket"], ["arn:aws:s3:::exports"], { StringLike = { "s3:prefix" = "*" } }]
       ListReports        = ["Allow", ["s3:ListBucket"], ["arn:aws:s3:::finops-reconciliation-111111111111-eu-west-1"], null]
-      MailReports        = ["Allow", ["ses:SendEmail"], ["arn:aws:ses:eu-west-1:111111111111:identity/example.com", "arn:aws:ses:eu-west-1:111111111111:identity/finops@example.com"], null]
+      MailReports        = ["Allow", ["ses:SendEmail"], ["arn:aws:ses:eu-west-1:111111111111:configuration-set/*", "arn:aws:ses:eu-west-1:111111111111:identity/*"], { StringEquals = { "ses:FromAddress" = "finops@example.com" } }]
       ReadBudgets        = ["Allow", ["dynamodb:Scan"], ["arn:aws:dynamodb:eu-west-1:111111111111:table/finops-budgets"], null]
       ReadConfiguration  = ["Allow", ["s3:GetObject"], ["arn:aws:s3:::finops-reconciliation-111111111111-eu-west-1/config/reconciliation.yaml"], null]
       ReadDatabaseSecret = ["Allow", ["secretsmanager:GetSecretValue"], ["arn:aws:secretsmanager:eu-west-1:111111111111:secret:rds-AbCdEf"], null]

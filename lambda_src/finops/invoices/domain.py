@@ -334,7 +334,8 @@ class InvoiceRecord:
             or REJECTED; else empty.
         task_token: With it a decision or a finished job is reported to the workflow.
         escalations: Number of reminders to review it.
-        announced: The notifications that were sent, as `STATUS REVIEWS.REMINDERS`.
+        announced: The notifications that were sent, as `STATUS REVIEWS.REMINDERS CHANNEL`; older
+            records name no channel, and mean all of them.
     """
 
     id: str

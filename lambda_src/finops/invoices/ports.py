@@ -128,10 +128,17 @@ class Workflow(Protocol):
 class NotificationChannel(Protocol):
     """A way to tell people about invoices: topics, or e-mail to customers."""
 
-    def send(self, record: InvoiceRecord, event: str) -> None:
+    @property
+    def name(self) -> str:
+        """One word, by which it is recorded what was sent."""
+
+    def send(self, record: InvoiceRecord, event: str) -> bool:
         """Send what this channel says about an event, if anything.
 
         Args:
             record: The invoice.
             event: Its status, or another event such as `REVIEW_ESCALATED`.
+
+        Returns:
+            Whether something was sent.
         """

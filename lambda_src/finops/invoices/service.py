@@ -270,7 +270,8 @@ class InvoiceNotifier:
     def notify(self, invoice: str, event: str = "") -> InvoiceStatus:
         """Send the invoice's status to every channel, once for each time it reaches that status.
 
-        An interruption can send a notification twice, but never lose it.
+        An interruption can send a notification twice, but never lose it. A channel that fails
+        makes no other channel send again.
 
         Args:
             invoice: Its id.
@@ -283,12 +284,13 @@ class InvoiceNotifier:
         event = event or record.status.value
         # A further review, or a further reminder, is a notification of its own.
         notice = f"{event} {len(record.reviews)}.{record.escalations}"
-        if notice not in record.announced:
-            for channel in self.channels:
-                channel.send(record, event)
-            self.store.save(
-                replace(record, announced=(*record.announced, notice), updated_at=self.clock())
-            )
+        for channel in self.channels:
+            mark = f"{notice} {channel.name}"
+            if {notice, mark}.isdisjoint(record.announced) and channel.send(record, event):
+                announced = (*record.announced, mark)
+                record = self.store.save(
+                    replace(record, announced=announced, updated_at=self.clock())
+                )
         self.audit.record(
             # A rejected invoice comes here without another validation.
             *reviewed_events(record),

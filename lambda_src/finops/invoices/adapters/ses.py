@@ -7,28 +7,42 @@ from typing import Any
 from finops.invoices.domain import InvoiceRecord, InvoiceStatus
 from finops.invoices.messages import customer_mail
 from finops.shared.aws import aws_errors
+from finops.shared.errors import ConfigurationError
+from finops.shared.observability import MetricUnit, logger, metrics
 
 
 class SesCustomerMail:
-    """`NotificationChannel` to the customer of a processed invoice that has an e-mail address."""
+    """`NotificationChannel` to the customer of a processed invoice that has an e-mail address.
+
+    A mail that SES refuses is logged and counted as CustomerMailsRefused, and fails no invoice: no
+    further try would send it.
+    """
+
+    name = "mail"
 
     def __init__(self, ses: Any, sender: str) -> None:
         self._ses = ses
         self._sender = sender
 
-    def send(self, record: InvoiceRecord, event: str) -> None:
+    def send(self, record: InvoiceRecord, event: str) -> bool:
         address = record.invoice.text("customer_email") if record.invoice else ""
         if event != InvoiceStatus.PROCESSED.value or not address:
-            return
+            return False
         subject, text = customer_mail(record)
-        with aws_errors("send_mail"):
-            self._ses.send_email(
-                FromEmailAddress=self._sender,
-                Destination={"ToAddresses": [address]},
-                Content={
-                    "Simple": {
-                        "Subject": {"Data": subject, "Charset": "UTF-8"},
-                        "Body": {"Text": {"Data": text, "Charset": "UTF-8"}},
-                    }
-                },
-            )
+        try:
+            with aws_errors("send_mail", remedy=f"Let the function send as {self._sender}"):
+                self._ses.send_email(
+                    FromEmailAddress=self._sender,
+                    Destination={"ToAddresses": [address]},
+                    Content={
+                        "Simple": {
+                            "Subject": {"Data": subject, "Charset": "UTF-8"},
+                            "Body": {"Text": {"Data": text, "Charset": "UTF-8"}},
+                        }
+                    },
+                )
+        except ConfigurationError:
+            logger.exception("the customer's mail was refused", extra={"invoice_id": record.id})
+            metrics.add_metric("CustomerMailsRefused", MetricUnit.Count, 1)
+            return False
+        return True

@@ -29,11 +29,13 @@ class Topics:
 class SnsNotifications:
     """`NotificationChannel` to the subscribers of the topics."""
 
+    name = "topics"
+
     def __init__(self, sns: Any, topics: Topics) -> None:
         self._sns = sns
         self._topics = topics
 
-    def send(self, record: InvoiceRecord, event: str) -> None:
+    def send(self, record: InvoiceRecord, event: str) -> bool:
         notice = message(record, event)
         with aws_errors("publish"):
             self._sns.publish(
@@ -53,3 +55,4 @@ class SnsNotifications:
                     for name, value in notice.attributes.items()
                 },
             )
+        return True
