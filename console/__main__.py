@@ -69,15 +69,18 @@ def command(port: int, variables: Mapping[str, str]) -> list[str]:
     Raises:
         MissingSetting: the login is not set up.
     """
-    app = Path(__file__).with_name("app.py")
-    started = [sys.executable, "-m", "streamlit", "run", str(app), f"--server.port={port}"]
+
+    def started(script: str) -> list[str]:
+        path = str(Path(__file__).with_name(script))
+        return [sys.executable, "-m", "streamlit", "run", path, f"--server.port={port}"]
+
     if allows_development_login(named_environment(variables.get("FINOPS_ENV", LOCAL), variables)):
-        return [*started, "--server.address=127.0.0.1"]
+        return [*started("app.py"), "--server.address=127.0.0.1"]
     folder = Path(tempfile.mkdtemp(prefix="console-"))
     login = folder / "secrets.toml"
     login.touch(mode=0o600)
     login.write_text(login_settings(variables))
-    return [*started, "--server.address=0.0.0.0", f"--secrets.files={login}"]
+    return [*started("server.py"), "--server.address=0.0.0.0", f"--secrets.files={login}"]
 
 
 def main() -> None:

@@ -137,8 +137,9 @@ variable "heads" {
 
 variable "kms_key_arn" {
   description = <<-EOT
-    Customer managed key for bucket, queues, logs and environment variables. AWS's own keys are used when null. The
-    key's policy must allow CloudWatch Logs. Flows that send entries must use the same key.
+    Customer managed key for queues, logs and environment variables. AWS's own keys are used when null. The key's policy
+    must allow CloudWatch Logs. Flows that send entries must use the same key. The bucket has S3's own key in any case: an
+    entry must stay readable as long as it is locked, and a key can be scheduled for deletion.
   EOT
   type        = string
   default     = null

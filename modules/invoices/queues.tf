@@ -75,10 +75,15 @@ data "aws_iam_policy_document" "queue" {
       values   = [each.value.sender_arn]
     }
 
-    condition {
-      test     = "StringEquals"
-      variable = "aws:SourceAccount"
-      values   = [var.account_id]
+    # A bucket's ARN names no account, and a deleted bucket's name can be taken by another one. A topic's ARN names it, and
+    # SNS is told by its ARN alone.
+    dynamic "condition" {
+      for_each = each.value.sender == "s3.amazonaws.com" ? [var.account_id] : []
+      content {
+        test     = "StringEquals"
+        variable = "aws:SourceAccount"
+        values   = [condition.value]
+      }
     }
   }
 }

@@ -233,8 +233,8 @@ run "signed_and_encrypted" {
   }
 
   assert {
-    condition     = module.bucket.settings.kms_key_arn == "arn:aws:kms:eu-west-1:111111111111:key/encryption"
-    error_message = "Objects are encrypted with the key."
+    condition     = module.bucket.settings.kms_key_arn == null
+    error_message = "No key whose deletion can be scheduled encrypts the locked entries."
   }
 
   assert {

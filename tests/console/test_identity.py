@@ -5,9 +5,11 @@ from __future__ import annotations
 import tomllib
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from console import server
 from console.__main__ import REQUIRED, MissingSetting, command, login_settings
 from console.identity import Role, User, allows_development_login, from_claims
 from finops.deployment.environment import Environment, named_environment
@@ -122,3 +124,27 @@ def test_without_a_secret_the_login_uses_pkce() -> None:
     assert found["client_kwargs"]["token_endpoint_auth_method"] == "none"
     assert len(found["cookie_secret"]) >= 64
     assert found["cookie_secret"] != again["cookie_secret"]
+
+
+def test_signing_out_leads_to_cognito_as_cognito_wants_it() -> None:
+    """https://docs.aws.amazon.com/cognito/latest/developerguide/logout-endpoint.html."""
+    streamlits = (
+        "https://x.auth.eu-west-1.amazoncognito.com/logout?client_id=abc"
+        "&post_logout_redirect_uri=https%3A%2F%2Fconsole%2Foauth2callback&id_token_hint=secret"
+    )
+    variables = VARIABLES | {"OIDC_CLIENT_ID": "abc", "CONSOLE_URL": "https://console.example.com"}
+    found = urlsplit(server.cognito_sign_out(streamlits, variables))
+    assert found.geturl().startswith("https://x.auth.eu-west-1.amazoncognito.com/logout?")
+    assert parse_qs(found.query) == {
+        "client_id": ["abc"],
+        "logout_uri": ["https://console.example.com"],
+    }
+    assert server.cognito_sign_out("/", variables) == "/"
+
+
+def test_outside_the_local_cloud_the_server_corrects_the_sign_out() -> None:
+    started = command(8501, VARIABLES | {"FINOPS_ENV": "prod"})
+    assert Path(started[4]) == Path(server.__file__)
+    secrets = Path(next(one for one in started if "secrets" in one).partition("=")[2])
+    secrets.unlink()
+    secrets.parent.rmdir()

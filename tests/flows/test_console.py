@@ -276,23 +276,28 @@ def test_outside_the_local_cloud_users_sign_in_with_cognito_and_groups_give_thei
         "AWS_DEFAULT_REGION": REGION,
     }
     with running_console(deployment.url, tmp_path, url=url, **settings):
+        page = browser.new_context().new_page()
+        page.goto(url)
         for person, welcome in (
             ("editor@example.com", "Needs attention"),
             ("stranger@example.com", "you are not in any of the console's groups"),
         ):
-            page = browser.new_context().new_page()
-            page.goto(url)
             way_in = page.get_by_role("button", name="Sign in")
             expect(way_in).to_be_visible(timeout=PATIENCE)
             expect(page.get_by_role("textbox")).to_have_count(0)
             way_in.click()
+            # Whoever comes next is asked for a name and a password, on the same browser too.
             page.locator("input[name=username]").fill(person)
             page.locator("input[name=password]").fill(password)
             page.get_by_role("button", name="Sign in").click()
             expect(page.get_by_text(welcome)).to_be_visible(timeout=PATIENCE)
             is_in = page.get_by_text("Editor · prod").count() == 1
             assert is_in == (person == "editor@example.com")
-            page.context.close()
+            page.get_by_role("button", name="Sign out" if is_in else "Sign in again").click()
+        expect(page.get_by_role("button", name="Sign in", exact=True)).to_be_visible(
+            timeout=PATIENCE
+        )
+        page.context.close()
 
 
 def user_pool(
@@ -315,6 +320,7 @@ def user_pool(
         AllowedOAuthScopes=["openid", "email"],
         SupportedIdentityProviders=["COGNITO"],
         CallbackURLs=[f"{url}/oauth2callback"],
+        LogoutURLs=[url],
     )["UserPoolClient"]["ClientId"]
     for person, group in people.items():
         attributes = {"email": person, "email_verified": "true"}

@@ -342,8 +342,7 @@ run "defaults" {
       ]
       }) == jsonencode({
       extractions = [["Allow", { Service = "sns.amazonaws.com" }, "sqs:SendMessage", "arn:aws:sqs:eu-west-1:111111111111:finops-invoice-extractions", {
-        ArnEquals    = { "aws:SourceArn" = "arn:aws:sns:eu-west-1:111111111111:finops-invoices-extractions" }
-        StringEquals = { "aws:SourceAccount" = "111111111111" }
+        ArnEquals = { "aws:SourceArn" = "arn:aws:sns:eu-west-1:111111111111:finops-invoices-extractions" }
       }]]
       files = [["Allow", { Service = "s3.amazonaws.com" }, "sqs:SendMessage", "arn:aws:sqs:eu-west-1:111111111111:finops-invoice-files", {
         ArnEquals    = { "aws:SourceArn" = "arn:aws:s3:::finops-invoices-111111111111-eu-west-1" }

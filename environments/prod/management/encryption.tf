@@ -1,4 +1,5 @@
-# One key for tables, the database, files, queues, logs and environment variables. IAM policies of the account say who
+# One key for tables, the database, files, queues, logs and environment variables. Not for the audit trail: its entries are
+# locked for years and must stay readable when this key is deleted. IAM policies of the account say who
 # may use it. This policy also allows the four services that do not act for a principal.
 resource "aws_kms_key" "finops" {
   description         = "FinOps data of the management account"
@@ -55,21 +56,39 @@ data "aws_iam_policy_document" "key" {
     }
   }
 
-  # Buckets send events to encrypted queues, and a topic sends completions to its queue.
+  # Buckets send events to encrypted queues.
   statement {
-    sid       = "BucketsAndTopicsTellQueues"
+    sid       = "BucketsTellQueues"
     actions   = ["kms:Decrypt", "kms:GenerateDataKey"]
     resources = ["*"]
 
     principals {
       type        = "Service"
-      identifiers = ["s3.amazonaws.com", "sns.amazonaws.com"]
+      identifiers = ["s3.amazonaws.com"]
     }
 
     condition {
       test     = "StringEquals"
       variable = "aws:SourceAccount"
       values   = [var.account_id]
+    }
+  }
+
+  # A topic sends completions to its queue. SNS is told by the topic's ARN.
+  statement {
+    sid       = "TopicsTellQueues"
+    actions   = ["kms:Decrypt", "kms:GenerateDataKey"]
+    resources = ["*"]
+
+    principals {
+      type        = "Service"
+      identifiers = ["sns.amazonaws.com"]
+    }
+
+    condition {
+      test     = "ArnLike"
+      variable = "aws:SourceArn"
+      values   = ["arn:aws:sns:${var.region}:${var.account_id}:finops-*"]
     }
   }
 }

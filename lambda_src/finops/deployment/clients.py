@@ -21,6 +21,14 @@ from finops.shared.errors import ConfigurationError
 # A drift run over a thousand accounts may take the function's whole 15 minutes, and must not be
 # started twice.
 _INVOKE_CONFIG = Config(read_timeout=910, retries={"mode": "standard", "total_max_attempts": 1})
+# While a function runs, its caller's connection is idle. A NAT gateway drops it after 350 s, and
+# the answer never comes, unless the kernel sends keepalives more often than that (seconds):
+# https://repost.aws/knowledge-center/lambda-vpc-timeout
+_KEEP_ALIVE: Final = {
+    "TCP_KEEPIDLE": 60,
+    "TCP_KEEPALIVE": 60,  # macOS's name for it
+    "TCP_KEEPINTVL": 60,
+}
 _CONFIGS = {
     "lambda": _INVOKE_CONFIG,
     "s3": S3_CONFIG,
@@ -58,6 +66,8 @@ class Aws:
                     endpoint_url=self._environment.endpoint_url,
                     config=CLIENT_CONFIG.merge(_CONFIGS.get(service, Config())),
                 )
+                if service == "lambda":
+                    _keep_alive(self._clients[service])
             return self._clients[service]
 
     def function_variables(self, name: str, *, module: str) -> Mapping[str, str]:
@@ -82,6 +92,17 @@ class Aws:
                 ) from error
             raise
         return dict(found["Environment"]["Variables"])
+
+
+def _keep_alive(client: Any) -> None:
+    """Let the kernel keep a client's idle connections open."""
+    options = [(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)]
+    for name, seconds in _KEEP_ALIVE.items():
+        if hasattr(socket, name):
+            options.append((socket.IPPROTO_TCP, getattr(socket, name), seconds))
+    # botocore's tcp_keepalive leaves the kernel's two hours, with no public way to say when:
+    # https://github.com/boto/botocore/issues/2916
+    client._endpoint.http_session._socket_options.extend(options)  # noqa: SLF001
 
 
 def _signed_in(environment: Environment) -> boto3.Session:

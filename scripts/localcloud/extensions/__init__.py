@@ -25,6 +25,7 @@ EXTENSIONS = (
     "ssm_change_events",
     "ssm_iam",
     "sqs_iam",
+    "sns_sources",
     "ses_iam",
     "eventbridge_targets",
     "cross_account_bus",
@@ -41,7 +42,8 @@ EXTENSIONS = (
     "state_machine_redrive",
     "s3_version_ranges",
     "s3_multipart_tags",
-    "s3_kms_signatures",
+    "s3_kms",
+    "cognito_sessions",
     "textract",
     "costs",
 )

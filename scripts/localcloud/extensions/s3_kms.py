@@ -1,9 +1,12 @@
-"""Objects that a KMS key encrypts are only served to, and taken from, Signature Version 4.
+"""Objects that a KMS key encrypts need Signature Version 4, and the key.
 
 AWS: "Using server-side encryption with AWS KMS keys (SSE-KMS)"
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html
 boto3 signs links and upload forms with version 2 unless told otherwise
-(https://github.com/boto/boto3/issues/2680), and MiniStack takes those for any object.
+(https://github.com/boto/boto3/issues/2680). An object whose key is disabled, or scheduled for
+deletion, cannot be read: "Key states of AWS KMS keys"
+https://docs.aws.amazon.com/kms/latest/developerguide/key-state.html
+MiniStack takes version 2 for any object, and asks for no key.
 """
 
 from __future__ import annotations
@@ -11,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from ministack.services import s3
+from ministack.services import kms, s3
 
 from localcloud.extensions._patch import Response, wrap
 
@@ -31,10 +34,18 @@ def _get(
 ) -> Response:
     response = original(bucket, key, headers, query)
     told = {name.lower(): value for name, value in response[1].items()}
-    signed_by_2 = "AWSAccessKeyId" in (query or {})
-    if signed_by_2 and str(told.get(_HEADER, "")).startswith("aws:kms"):
+    if not str(told.get(_HEADER, "")).startswith("aws:kms"):
+        return response
+    if "AWSAccessKeyId" in (query or {}):
         return s3._error("InvalidArgument", _MESSAGE, 400, f"/{bucket}/{key}")
-    return response
+    wanted = kms._resolve_key(told.get(f"{_HEADER}-aws-kms-key-id", ""))
+    if wanted is None or wanted["KeyState"] == "Enabled":
+        return response
+    arn, state = wanted["Arn"], wanted["KeyState"]
+    if state == "Disabled":
+        return s3._error("KMS.DisabledException", f"{arn} is disabled.", 400)
+    said = "pending deletion" if state == "PendingDeletion" else state
+    return s3._error("KMS.KMSInvalidStateException", f"{arn} is {said}.", 400)
 
 
 def _post(
@@ -49,6 +60,6 @@ def _post(
 
 
 def install() -> None:
-    """Refuse version 2 for what a key encrypts."""
+    """Refuse version 2, and objects whose key cannot be used."""
     wrap(s3, "_get_object", _get)
     wrap(s3, "_post_object", _post)

@@ -1,6 +1,7 @@
 """https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html.
 
 boto3 signs links and forms with version 2 by default: https://github.com/boto/boto3/issues/2680.
+What becomes of a key: https://docs.aws.amazon.com/kms/latest/developerguide/key-state.html.
 """
 
 from __future__ import annotations
@@ -15,9 +16,9 @@ import pytest
 from botocore.config import Config
 
 from finops.deployment.uploads import upload_form
-from tests.localcloud.contract.aws import REGION, Account, unique
+from tests.localcloud.contract.aws import REGION, Account, error_code, unique
 
-pytestmark = pytest.mark.needs("s3_kms_signatures")
+pytestmark = pytest.mark.needs("s3_kms")
 
 
 @pytest.fixture
@@ -83,3 +84,28 @@ def test_a_form_that_uploads_to_an_encrypted_bucket_needs_version_4(
 
     assert upload("s3") == 400
     assert upload("s3v4") == 204
+
+
+def test_an_object_cannot_be_read_without_its_key(management: Account, bucket: str) -> None:
+    """A lock keeps an object, and not the key that reads it."""
+    s3, kms = management.client("s3"), management.client("kms")
+    rules = s3.get_bucket_encryption(Bucket=bucket)["ServerSideEncryptionConfiguration"]["Rules"]
+    key = rules[0]["ApplyServerSideEncryptionByDefault"]["KMSMasterKeyID"]
+
+    def read() -> str:
+        return str(s3.get_object(Bucket=bucket, Key="report.html")["Body"].read().decode())
+
+    kms.disable_key(KeyId=key)
+    assert error_code(read) == "KMS.DisabledException"
+    kms.enable_key(KeyId=key)
+    assert read() == "<p>costs</p>"
+    kms.schedule_key_deletion(KeyId=key, PendingWindowInDays=7)
+    assert error_code(read) == "KMS.KMSInvalidStateException"
+    s3.put_bucket_encryption(
+        Bucket=bucket,
+        ServerSideEncryptionConfiguration={
+            "Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}]
+        },
+    )
+    s3.put_object(Bucket=bucket, Key="entry", Body=b"kept")
+    assert s3.get_object(Bucket=bucket, Key="entry")["Body"].read() == b"kept"
