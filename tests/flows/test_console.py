@@ -293,7 +293,8 @@ def test_outside_the_local_cloud_users_sign_in_with_cognito_and_groups_give_thei
             expect(page.get_by_text(welcome)).to_be_visible(timeout=PATIENCE)
             is_in = page.get_by_text("Editor · prod").count() == 1
             assert is_in == (person == "editor@example.com")
-            page.get_by_role("button", name="Sign out" if is_in else "Sign in again").click()
+            with page.expect_event("load", timeout=PATIENCE):
+                page.get_by_role("button", name="Sign out" if is_in else "Sign in again").click()
         expect(page.get_by_role("button", name="Sign in", exact=True)).to_be_visible(
             timeout=PATIENCE
         )
