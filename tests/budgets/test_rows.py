@@ -109,6 +109,13 @@ def test_reads_thresholds_however_they_are_written(typed: object) -> None:
     )
 
 
+@pytest.mark.parametrize("typed", ["FOO", "80", ["ACTUAL:80", "FORECASTED"]])
+def test_a_threshold_without_a_percent_is_refused_by_its_form(typed: object) -> None:
+    with pytest.raises(RejectedInput, match="which is not TYPE:PERCENT") as refused:
+        parse_budget(row(thresholds=typed))
+    assert refused.value.code == "invalid_thresholds"
+
+
 def test_an_empty_list_of_thresholds_means_no_alerts() -> None:
     assert parse_budget(row(thresholds=[])).thresholds == ()
 

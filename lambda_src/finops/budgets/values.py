@@ -165,7 +165,9 @@ def parse_thresholds(value: object) -> tuple[Threshold, ...] | None:
 
 def _threshold(item: object, rejection: Callable[[str], RejectedInput]) -> Threshold:
     if isinstance(item, str):
-        kind, _, percent = item.partition(":")
+        kind, colon, percent = item.partition(":")
+        if not colon:
+            raise rejection(f"has the entry {quoted(item)}, which is not TYPE:PERCENT")
         item = {"type": kind, "percent": percent}
     if not isinstance(item, Mapping) or not set(item) <= {"type", "percent"}:
         raise rejection(f"has the entry {quoted(item)}")
