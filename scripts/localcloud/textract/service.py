@@ -69,7 +69,7 @@ class _Job:
 class Textract:
     """The operations."""
 
-    def __init__(self, readers: Reading, per_second: float = 0) -> None:
+    def __init__(self, readers: Reading, per_second: float = 0, job_seconds: float = 1) -> None:
         self._readers = readers
         self._model = ServiceModel(
             Loader().load_service_model("textract", "service-2"), service_name="textract"
@@ -78,7 +78,7 @@ class Textract:
         self._tokens: dict[tuple[str, str], str] = {}
         self._lock = threading.Lock()
         self._pool = ThreadPoolExecutor(2, thread_name_prefix="textract-job")
-        self._per_second = per_second
+        self._per_second, self._job_seconds = per_second, job_seconds
         self._recent: list[float] = []
         self.operations: dict[str, Callable[[dict[str, Any], Surroundings], dict[str, Any]]] = {
             "AnalyzeExpense": self._analyze,
@@ -143,7 +143,12 @@ class Textract:
             self._jobs[job_id] = _Job(account=around.account, request=asked)
             if token:
                 self._tokens[around.account, token] = job_id
-        self._pool.submit(self._run, job_id, content, request, around)
+        # No job is over by the time that its caller may ask about it.
+        later = threading.Timer(
+            self._job_seconds, self._pool.submit, (self._run, job_id, content, request, around)
+        )
+        later.daemon = True
+        later.start()
         return {"JobId": job_id}
 
     def _run(
