@@ -184,7 +184,7 @@ def fetch() -> str:
         return "npm is not installed"
     PACKAGE.parent.mkdir(parents=True, exist_ok=True)
     packed = subprocess.run(
-        [npm, "pack", "--silent", f"@cdktf/provider-aws@{VERSION}"],
+        [npm, "pack", "--silent", "--fetch-retries=0", f"@cdktf/provider-aws@{VERSION}"],
         cwd=PACKAGE.parent,
         capture_output=True,
         text=True,
