@@ -1,0 +1,42 @@
+"""`docs/operate.md` says what to do about every alarm of the modules."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+OPERATE = (ROOT / "docs" / "operate.md").read_text(encoding="utf-8")
+#: Alarms of every function are listed once, as `NAME-errors` and so on.
+FILES = [
+    path
+    for path in sorted((ROOT / "modules").glob("*/alarms.tf"))
+    if path.parent.name != "lambda_function"
+]
+#: The queues of which `local.queues` makes alarms; each has a delay and failing messages.
+INVOICE_QUEUES = ("files", "extractions")
+
+
+def alarms(text: str) -> list[str]:
+    """Names of alarms without `name_prefix`, such as `billing-files-delay`."""
+    (flow,) = re.findall(r'name_prefix = "\$\{var\.name_prefix\}-([a-z]+)"', text)
+    names = re.findall(r"^    ([a-z-]+) = \{$", text, re.MULTILINE)
+    suffixes = re.findall(r'"\$\{name\}-([a-z]+)" => \{', text)
+    made = [f"{queue}-{suffix}" for queue in INVOICE_QUEUES for suffix in suffixes]
+    return [f"{flow}-{name}" for name in (*names, *made)]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.parent.name)
+def test_every_alarm_of_a_module_is_listed(path: Path) -> None:
+    found = alarms(path.read_text(encoding="utf-8"))
+    assert len(found) >= 2
+    assert [name for name in found if f"`finops-{name}`" not in OPERATE] == []
+
+
+def test_every_alarm_of_functions_is_listed() -> None:
+    text = (ROOT / "modules" / "lambda_function" / "alarms.tf").read_text(encoding="utf-8")
+    names = re.findall(r"^    ([a-z-]+) = \{$", text, re.MULTILINE)
+    assert len(names) == 4
+    assert [name for name in names if f"`NAME-{name}`" not in OPERATE] == []
