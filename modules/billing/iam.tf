@@ -40,6 +40,13 @@ data "aws_iam_policy_document" "load_billing_file" {
     resources = ["${local.bucket_arn}/billing/*", "${local.bucket_arn}/rates/*"]
   }
 
+  # Without these S3 answers AccessDenied for an object that is gone. The request has no prefix to limit them by.
+  statement {
+    sid       = "TellMissingObjects"
+    actions   = ["s3:ListBucket", "s3:ListBucketVersions"]
+    resources = [local.bucket_arn]
+  }
+
   statement {
     sid = "ConsumeFiles"
     actions = [
@@ -71,6 +78,13 @@ data "aws_iam_policy_document" "plan_billing_chunks" {
     sid       = "ReadFiles"
     actions   = ["s3:GetObject", "s3:GetObjectVersion"]
     resources = ["${local.bucket_arn}/billing/*"]
+  }
+
+  # Without these S3 answers AccessDenied for an object that is gone. The request has no prefix to limit them by.
+  statement {
+    sid       = "TellMissingObjects"
+    actions   = ["s3:ListBucket", "s3:ListBucketVersions"]
+    resources = [local.bucket_arn]
   }
 
   statement {

@@ -59,6 +59,13 @@ data "aws_iam_policy_document" "extract_invoice" {
     resources = ["${local.bucket_arn}/raw/*"]
   }
 
+  # Without these S3 answers AccessDenied for an object that is gone. The request has no prefix to limit them by.
+  statement {
+    sid       = "TellMissingObjects"
+    actions   = ["s3:ListBucket", "s3:ListBucketVersions"]
+    resources = [local.bucket_arn]
+  }
+
   statement {
     sid = "ReadByTextract"
     actions = [
@@ -133,6 +140,13 @@ data "aws_iam_policy_document" "validate_invoice" {
     sid       = "ReadJsonInvoices"
     actions   = ["s3:GetObject", "s3:GetObjectVersion"]
     resources = ["${local.bucket_arn}/json/*"]
+  }
+
+  # Without these S3 answers AccessDenied for an object that is gone. The request has no prefix to limit them by.
+  statement {
+    sid       = "TellMissingObjects"
+    actions   = ["s3:ListBucket", "s3:ListBucketVersions"]
+    resources = [local.bucket_arn]
   }
 
   statement {

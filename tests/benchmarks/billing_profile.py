@@ -20,7 +20,8 @@ from finops.billing.domain import SourceObject
 from finops.billing.reader import open_csv
 from finops.billing.rows import DatasetFormat, RowParser
 from finops.billing.schemas import BILLING, recognise
-from finops.shared.data_api import DataApi, data_api_client
+from finops.shared.aws import client
+from finops.shared.data_api import DataApi
 from finops.shared.rates import ExchangeRates, RatePolicy
 from tests.benchmarks.billing_files import lines
 from tests.benchmarks.measuring import timed
@@ -55,7 +56,7 @@ def main(rows: int) -> dict[str, float]:
     found["read, check, convert, encode"] = rows / timed(prepare)
     store = AuroraBillingStore(
         DataApi(
-            data_api_client(),
+            client("rds-data"),
             cluster_arn=os.environ["DATABASE_ARN"],
             secret_arn=os.environ["DATABASE_SECRET_ARN"],
             database=os.environ["DATABASE_NAME"],

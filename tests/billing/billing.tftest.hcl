@@ -105,11 +105,12 @@ run "defaults" {
         "rds-data:ExecuteStatement",
         "rds-data:RollbackTransaction",
       ], ["arn:aws:rds:eu-west-1:111111111111:cluster:finops-billing"], null]
-      SeeWorkflow   = ["Allow", ["states:DescribeExecution"], ["arn:aws:states:eu-west-1:111111111111:execution:finops-load-large-billing-file:*"], null]
-      SendFailures  = ["Allow", ["sqs:SendMessage"], ["arn:aws:sqs:eu-west-1:111111111111:finops-load-billing-file-failures"], null]
-      StartWorkflow = ["Allow", ["states:StartExecution"], ["arn:aws:states:eu-west-1:111111111111:stateMachine:finops-load-large-billing-file"], null]
-      WriteLogs     = ["Allow", ["logs:CreateLogStream", "logs:PutLogEvents"], ["arn:aws:logs:eu-west-1:111111111111:log-group:/aws/lambda/finops-load-billing-file:*"], null]
-      WriteTraces   = ["Allow", ["xray:PutTelemetryRecords", "xray:PutTraceSegments"], ["*"], null]
+      SeeWorkflow        = ["Allow", ["states:DescribeExecution"], ["arn:aws:states:eu-west-1:111111111111:execution:finops-load-large-billing-file:*"], null]
+      SendFailures       = ["Allow", ["sqs:SendMessage"], ["arn:aws:sqs:eu-west-1:111111111111:finops-load-billing-file-failures"], null]
+      StartWorkflow      = ["Allow", ["states:StartExecution"], ["arn:aws:states:eu-west-1:111111111111:stateMachine:finops-load-large-billing-file"], null]
+      TellMissingObjects = ["Allow", ["s3:ListBucket", "s3:ListBucketVersions"], ["arn:aws:s3:::finops-billing-111111111111-eu-west-1"], null]
+      WriteLogs          = ["Allow", ["logs:CreateLogStream", "logs:PutLogEvents"], ["arn:aws:logs:eu-west-1:111111111111:log-group:/aws/lambda/finops-load-billing-file:*"], null]
+      WriteTraces        = ["Allow", ["xray:PutTelemetryRecords", "xray:PutTraceSegments"], ["*"], null]
     })
     error_message = "The loader reads files and rates, writes bad rows and the database, and starts the workflow."
   }
@@ -128,10 +129,11 @@ run "defaults" {
         "rds-data:ExecuteStatement",
         "rds-data:RollbackTransaction",
       ], ["arn:aws:rds:eu-west-1:111111111111:cluster:finops-billing"], null]
-      SendFailures = ["Allow", ["sqs:SendMessage"], ["arn:aws:sqs:eu-west-1:111111111111:finops-plan-billing-chunks-failures"], null]
-      WriteChunks  = ["Allow", ["s3:AbortMultipartUpload", "s3:PutObject"], ["arn:aws:s3:::finops-billing-111111111111-eu-west-1/chunks/*"], null]
-      WriteLogs    = ["Allow", ["logs:CreateLogStream", "logs:PutLogEvents"], ["arn:aws:logs:eu-west-1:111111111111:log-group:/aws/lambda/finops-plan-billing-chunks:*"], null]
-      WriteTraces  = ["Allow", ["xray:PutTelemetryRecords", "xray:PutTraceSegments"], ["*"], null]
+      SendFailures       = ["Allow", ["sqs:SendMessage"], ["arn:aws:sqs:eu-west-1:111111111111:finops-plan-billing-chunks-failures"], null]
+      WriteChunks        = ["Allow", ["s3:AbortMultipartUpload", "s3:PutObject"], ["arn:aws:s3:::finops-billing-111111111111-eu-west-1/chunks/*"], null]
+      TellMissingObjects = ["Allow", ["s3:ListBucket", "s3:ListBucketVersions"], ["arn:aws:s3:::finops-billing-111111111111-eu-west-1"], null]
+      WriteLogs          = ["Allow", ["logs:CreateLogStream", "logs:PutLogEvents"], ["arn:aws:logs:eu-west-1:111111111111:log-group:/aws/lambda/finops-plan-billing-chunks:*"], null]
+      WriteTraces        = ["Allow", ["xray:PutTelemetryRecords", "xray:PutTraceSegments"], ["*"], null]
     })
     error_message = "The planner reads files and writes chunks."
   }
@@ -380,13 +382,24 @@ run "defaults" {
         distinct([for one in try(state.Catch, []) : [one.Next, one.Output.step]]),
       ]
       }) == jsonencode({
+      AnyBillingChunks  = ["Choice", null, null, [], []]
       FailBillingFile   = ["Task", "Failed", "arn:aws:lambda:eu-west-1:111111111111:function:finops-fail-billing-file", [], []]
       Failed            = ["Fail", null, null, [], []]
       FinishBillingFile = ["Task", null, "arn:aws:lambda:eu-west-1:111111111111:function:finops-finish-billing-file", ["States.ALL"], [["FailBillingFile", "FinishBillingFile"]]]
       LoadBillingChunks = ["Map", "FinishBillingFile", null, ["States.ALL", "States.DataLimitExceeded"], [["FailBillingFile", "LoadBillingChunks"]]]
-      PlanBillingChunks = ["Task", "LoadBillingChunks", "arn:aws:lambda:eu-west-1:111111111111:function:finops-plan-billing-chunks", ["States.ALL"], [["FailBillingFile", "PlanBillingChunks"]]]
+      PlanBillingChunks = ["Task", "AnyBillingChunks", "arn:aws:lambda:eu-west-1:111111111111:function:finops-plan-billing-chunks", ["States.ALL"], [["FailBillingFile", "PlanBillingChunks"]]]
     })
     error_message = "Whichever step fails, the ledger is told which, and why."
+  }
+
+  assert {
+    condition = jsonencode([
+      for state in [jsondecode(aws_sfn_state_machine.this.definition).States.AnyBillingChunks] :
+      [state.Choices, state.Default]
+      ]) == jsonencode([[
+        [{ Condition = "{% $states.input.chunks > 0 %}", Next = "LoadBillingChunks" }], "FinishBillingFile",
+    ]])
+    error_message = "A map is not asked to read an empty plan, as that of a refused file is."
   }
 
   assert {

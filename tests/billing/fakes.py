@@ -39,6 +39,8 @@ class FakeStore:
         #: Rows that a faulty database drops from each batch.
         self.dropped = 0
         self.begun = 0
+        #: The rows that each statement of a balance check added up.
+        self.summed: list[int] = []
 
     def receive(self, source: SourceObject, dataset: str) -> FileEntry:
         for entry in self.files.values():
@@ -178,19 +180,27 @@ class FakeTransaction:
             duplicates=duplicates,
         )
 
+    def last_line(self, entry: FileEntry, schema: Schema) -> int:
+        return max((one["line"] for one in self._held(entry, schema)), default=-1)
+
     def stored(self, entry: FileEntry, schema: Schema, first: int, last: int | None) -> Stored:
-        table: Iterable[dict[str, Any]]
-        if schema.key:
-            table = [one for one in self._store.rows.values() if one["load"] == entry.load_id]
-        else:
-            table = [one for key, one in self._store.charges.items() if key[0] == entry.load_id]
-        mine = [one for one in table if first <= one["line"] and (not last or one["line"] < last)]
+        mine = [
+            one
+            for one in self._held(entry, schema)
+            if first <= one["line"] and (last is None or one["line"] < last)
+        ]
+        self._store.summed.append(len(mine))
         sums: Sums = {}
         for one in mine:
             currency = one[schema.currency]
             sums[currency] = sums.get(currency, Decimal(0)) + Decimal(one[schema.amount])
         usd = sum((Decimal(one[schema.usd[0][1]]) for one in mine), Decimal(0))
         return Stored(rows=len(mine), sums=sums, amount_usd=usd)
+
+    def _held(self, entry: FileEntry, schema: Schema) -> list[dict[str, Any]]:
+        if schema.key:
+            return [one for one in self._store.rows.values() if one["load"] == entry.load_id]
+        return [one for key, one in self._store.charges.items() if key[0] == entry.load_id]
 
     def claim_content(self, entry: FileEntry, sha256: str) -> FileEntry | None:
         files = self._store.files

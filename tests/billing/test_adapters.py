@@ -19,7 +19,8 @@ from finops.billing.adapters.quarantine import S3Quarantine
 from finops.billing.adapters.s3 import S3Objects
 from finops.billing.adapters.step_functions import StepFunctionsWorkflow
 from finops.billing.domain import FileEntry, FileStatus, Quarantined, SourceObject, Tally
-from finops.billing.schema_migrations import numbered_files, statements
+from finops.billing.schema_migrations import migrate, numbered_files, statements
+from finops.shared.data_api import DataApi
 from finops.shared.errors import ConfigurationError, RejectedInput
 from finops.shared.spreadsheets import unguard
 
@@ -161,6 +162,8 @@ class FakeStates:
 
     def describe_execution(self, **request: Any) -> dict[str, Any]:
         self.calls.append(request)
+        if self.refusal:
+            raise ClientError({"Error": {"Code": self.refusal}}, "DescribeExecution")
         return {"status": self.status}
 
 
@@ -189,15 +192,73 @@ def test_only_a_running_execution_is_on_its_way(status: str) -> None:
     assert not StepFunctionsWorkflow(FakeStates(), ARN).is_running(entry())
 
 
+def test_an_execution_whose_history_aws_has_deleted_is_not_running() -> None:
+    """After 90 days: https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html."""
+    states = FakeStates(refusal="ExecutionDoesNotExist")
+    loading = entry(status=FileStatus.LOADING, execution=1)
+    assert not StepFunctionsWorkflow(states, ARN).is_running(loading)
+
+
+class FakeSchema:
+    """A Data API whose tables have some columns and keys; it keeps what it was asked to run."""
+
+    def __init__(self, *there: tuple[str, str]) -> None:
+        self.there = there
+        self.changed: list[str] = []
+        self.continued: list[bool] = []
+
+    def execute_statement(self, sql: str, parameters: Any = (), **request: Any) -> Any:
+        values = {one["name"]: next(iter(one["value"].values())) for one in parameters}
+        answer: Any = None
+        if "information_schema" in sql:
+            answer = int((values["table"], values["name"]) in self.there)
+        elif "GET_LOCK" in sql:
+            answer = 1
+        elif "schema_migrations" not in sql and "LOCK" not in sql:
+            self.changed.append(sql)
+            self.continued.append(request.get("continueAfterTimeout", False))
+        label = "found" if "information_schema" in sql else "locked"
+        records = [] if answer is None else [[{"longValue": answer}]]
+        return {"columnMetadata": [{"label": label}], "records": records}
+
+    def begin_transaction(self, **_: Any) -> Any:
+        return {"transactionId": "t"}
+
+    def commit_transaction(self, **_: Any) -> None:
+        return None
+
+
+def migrated(schema: FakeSchema) -> list[str]:
+    migrate(DataApi(schema, cluster_arn="c", secret_arn="s", database="d"))
+    return [sql for sql in schema.changed if sql.startswith("ALTER")]
+
+
+def test_a_change_that_an_interrupted_migration_made_is_not_made_again() -> None:
+    both = [("billing_files", "principal"), ("billing_rows", "load_lines")]
+    assert len(migrated(FakeSchema())) == len(both)
+    assert migrated(FakeSchema(*both)) == []
+    (left,) = migrated(FakeSchema(both[0]))
+    assert "load_lines" in left
+
+
+def test_a_change_of_the_schema_goes_on_when_its_call_times_out() -> None:
+    """https://docs.aws.amazon.com/rdsdataservice/latest/APIReference/API_ExecuteStatement.html."""
+    schema = FakeSchema()
+    migrated(schema)
+    assert schema.continued
+    assert all(schema.continued)
+
+
 def test_migrations_are_numbered_without_a_gap_and_can_run_twice() -> None:
     found = list(numbered_files())
     assert [int(name[:4]) for name, _ in found] == list(range(1, len(found) + 1))
     for name, text in found:
         for statement in statements(text):
             again = (
-                r"CREATE TABLE IF NOT EXISTS|CREATE OR REPLACE VIEW|ALTER TABLE \w+\s+ADD COLUMN"
+                r"CREATE TABLE IF NOT EXISTS|CREATE OR REPLACE VIEW"
+                r"|ALTER TABLE \w+\s+(DROP KEY \w+, )?ADD (COLUMN|KEY)"
             )
             assert re.match(again, statement), f"{name}: {statement[:60]}"
             # Of two columns the first might be there and the second not.
-            assert statement.count("ADD COLUMN") <= 1
+            assert len(re.findall("ADD (COLUMN|KEY)", statement)) <= 1
             assert "--" not in statement

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+import json
+import re
+from datetime import date, datetime, timedelta
 from decimal import ROUND_HALF_UP, Context, Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from finops.billing.rows import DatasetFormat, Row, RowParser, RowProblem
-from finops.billing.schemas import BILLING, FOCUS, Schema, recognise
+from finops.billing.schemas import BILLING, FOCUS, Column, Kind, Schema, recognise
 from finops.shared.errors import RejectedInput
 from finops.shared.rates import ExchangeRates, Rate, RatePolicy
 
@@ -240,3 +242,63 @@ def test_rates_are_asked_for_once_a_currency_and_day() -> None:
         row = GOOD | {"record_id": str(number), "bill_date": day.isoformat()}
         parser.parse([row[name] for name in HEADER])
     assert len(rates.asked) == 2
+
+
+#: JSON_TABLE turns what a column cannot hold into NULL on MySQL, and into 0, a clamped number or a
+#: zero date on MariaDB, so no such value may leave the parser.
+NUMBER = re.compile(r"-?(\d+)(?:\.(\d+))?(?:E([+-]?\d+))?")
+CELLS = st.one_of(
+    st.text(max_size=300),
+    st.decimals(allow_nan=True, allow_infinity=True).map(str),
+    st.integers().map(str),
+    st.floats().map(repr),
+    st.dates(min_value=date(1, 1, 1)).map(str),
+    st.datetimes().map(str),
+    st.sampled_from(["0000-00-00", "9999-12-31", "NULL", "1e40", "-0", "1e-40", "\0", "{}", "[1]"]),
+)
+
+
+def fits(text: str | None, kind: Kind, column: Column | None, whole: int, decimals: int) -> bool:
+    """Whether a column of this kind holds the text as it is."""
+    if text is None:
+        return column is not None and not column.filled
+    if kind is Kind.DECIMAL:
+        number = Decimal(text)
+        return bool(
+            NUMBER.fullmatch(text)
+            and number.is_finite()
+            and abs(number) < Decimal(10) ** whole
+            and number == number.quantize(Decimal(1).scaleb(-decimals), context=Context(prec=60))
+        )
+    if kind is Kind.DATE:
+        return 1000 <= date.fromisoformat(text).year <= 9999 and len(text) == 10
+    if kind is Kind.TIMESTAMP:
+        moment = datetime.strptime(text, "%Y-%m-%d %H:%M:%S")  # noqa: DTZ007 - as the column is
+        return 1000 <= moment.year <= 9999
+    if kind is Kind.CURRENCY:
+        return len(text) == 3
+    if kind is Kind.JSON:
+        return isinstance(json.loads(text), dict)
+    return column is not None and len(text) <= column.length
+
+
+@pytest.mark.parametrize("schema", [BILLING, FOCUS])
+@given(data=st.data())
+@settings(max_examples=300, deadline=None)
+def test_no_value_reaches_the_database_that_its_column_would_change(
+    schema: Schema, data: st.DataObject
+) -> None:
+    good = GOOD if schema is BILLING else CHARGE
+    title = data.draw(st.sampled_from(sorted(good)))
+    try:
+        row = parse(schema, **{title: data.draw(CELLS)})
+    except RowProblem:
+        return
+    rate, rate_date, *rest = row.values
+    usd, cells = rest[: len(schema.usd)], rest[len(schema.usd) :]
+    assert fits(rate, Kind.DECIMAL, None, 15, 15)
+    assert fits(rate_date, Kind.DATE, None, 0, 0)
+    for amount in usd:
+        assert fits(amount, Kind.DECIMAL, None, schema.digits, schema.decimals), amount
+    for cell, column in zip(cells, schema.columns, strict=True):
+        assert fits(cell, column.kind, column, schema.digits, schema.decimals), (column.name, cell)

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from finops.billing import parts
 from finops.billing.domain import FileEntry, FileStatus, SourceObject
 from finops.billing.parts import ChunksMissing, FileFinisher, FilePlanner, PartLoader, plan_key
 from finops.billing.rates_loader import RatesLoader
@@ -203,6 +204,27 @@ def test_a_part_that_is_missing_is_named_and_loaded_later(flow: Flow) -> None:
         flow.finisher.finish(entry.load_id)
     assert flow.run_workflow(entry.load_id).tally.inserted == 3
     assert flow.run_workflow(entry.load_id).tally.inserted == 3
+
+
+@pytest.mark.parametrize("code", ["busy", "deadlock", "duplicate_key", "lock_timeout"])
+def test_a_part_that_meets_another_load_is_tried_again(flow: Flow, code: str) -> None:
+    entry = large(flow, bills(("a", 1), ("b", 2)))
+    flow.store.failures = [TransientFailure("no", code=code)] * 2
+    assert flow.run_workflow(entry.load_id).tally.inserted == 2
+
+
+def test_a_large_file_is_added_up_range_by_range(
+    flow: Flow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A statement may take 45 s, whatever the size of the file."""
+    monkeypatch.setattr(parts, "LINES_AT_ONCE", 2)
+    entry = large(flow, bills(*((number, number) for number in range(7))))
+    done = flow.run_workflow(entry.load_id, part_bytes=10**6)
+    assert (done.status, done.amount_usd) == (FileStatus.LOADED, Decimal(21))
+    of_part, *of_ranges = flow.store.summed
+    assert of_part == 7
+    assert sum(of_ranges) == 7
+    assert max(of_ranges) <= 2
 
 
 def test_a_large_file_that_is_refused_is_refused_at_the_plan(flow: Flow) -> None:

@@ -45,6 +45,7 @@ NEEDED = (
     "state_machine_tracing",
     "distributed_map",
     "s3_version_ranges",
+    "s3_missing_objects",
     "state_machine_callbacks",
     "state_machine_redrive",
     "textract",

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from finops.billing.domain import FileStatus
+from finops.billing.schemas import BILLING, FOCUS
 from tests.flows.billing import HEADER, BillingFlow, as_csv, bill, many_bills
 from tests.flows.conftest import LARGE_FILE_BYTES
 from tests.flows.deployment import eventually
@@ -363,8 +364,6 @@ def test_an_invalid_message_is_retried_and_affects_no_other(
 
 
 def test_the_tables_have_the_columns_that_are_declared(billing: BillingFlow) -> None:
-    from finops.billing.schemas import BILLING, FOCUS
-
     for schema in (BILLING, FOCUS):
         found = billing.query(
             "SELECT LOWER(column_name) AS name FROM information_schema.columns"
@@ -375,6 +374,23 @@ def test_the_tables_have_the_columns_that_are_declared(billing: BillingFlow) -> 
         assert {column.name for column in schema.columns} <= names
         assert {usd for _, usd in schema.usd} <= names
     assert tuple(column.name for column in BILLING.columns) == HEADER
+
+
+def test_the_balance_check_reads_the_lines_of_its_part(billing: BillingFlow, dataset: str) -> None:
+    """A statement may take 45 s, so it must not read the whole load for each part.
+
+    https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/data-api.limitations.html
+    """
+    entry = billing.drop(f"billing/{dataset}/a.csv", as_csv([bill(one) for one in range(400)]))
+    with billing.store.transaction() as transaction:
+
+        def rows_read() -> int:
+            found = transaction._execute("SHOW SESSION STATUS LIKE 'Handler_read_next'").rows
+            return int(found[0]["Value"])
+
+        before = rows_read()
+        assert transaction.stored(entry, BILLING, 2, 12).rows == 10
+        assert rows_read() - before <= 10
 
 
 def test_migrations_are_safe_to_run_again(billing: BillingFlow) -> None:

@@ -6,6 +6,7 @@ import json
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
 from botocore.exceptions import ClientError
@@ -62,6 +63,19 @@ def large_file_is_loaded(billing: BillingFlow, name: str) -> bool:
     rows = many_bills(5000)
     rows[0]["item"] = name
     return becomes_loaded(billing, f"billing/{name}/large.csv", as_csv(rows))
+
+
+def missing_file_is_refused(billing: BillingFlow, name: str, size: int = 100) -> bool:
+    """An event of a file that is gone ends in a refusal, not in retries."""
+    source = billing.put(f"billing/{name}/a.csv", as_csv([bill(1, item=name)]))
+    billing.ended(source)
+    gone = replace(source, key=f"billing/{name}/gone.csv", size=size)
+    billing.deliver(gone)
+    return billing.ended(gone).error_code == "object_is_gone"
+
+
+def missing_large_file_is_refused(billing: BillingFlow, name: str) -> bool:
+    return missing_file_is_refused(billing, name, size=10_000_000)
 
 
 def hanging_load_is_taken_up(billing: BillingFlow, name: str) -> bool:
@@ -180,6 +194,8 @@ DATABASE: dict[str, Probe] = {
 NEEDED: dict[tuple[str, str], Probe] = {
     (LOADER, "ConsumeFiles"): file_is_loaded,
     (LOADER, "ReadFiles"): file_is_loaded,
+    (LOADER, "TellMissingObjects"): missing_file_is_refused,
+    (PLAN, "TellMissingObjects"): missing_large_file_is_refused,
     (LOADER, "QuarantineRows"): bad_row_is_kept,
     (LOADER, "StartWorkflow"): large_file_is_loaded,
     (LOADER, "SeeWorkflow"): hanging_load_is_taken_up,

@@ -82,6 +82,20 @@ def both_invoices_are_processed(flow: InvoiceFlow, name: str) -> bool:
     return becomes(flow, first) and becomes(flow, f"{first}-2")
 
 
+def missing_file_is_refused(key: str) -> Probe:
+    """A probe of a file that is gone when it is read: it is refused, and not tried again."""
+
+    def probe(flow: InvoiceFlow, name: str) -> bool:
+        source = flow.put(key.format(name), json_invoice(name))
+        flow.ended(source.document_id)
+        gone = replace(source, key=key.format(f"{name}-gone"))
+        assert answers(flow.deployment, STEPS["receive"], flow.event(gone))
+        issues = flow.ended(gone.document_id).issues
+        return any(one.code == "object_is_gone" for one in issues)
+
+    return probe
+
+
 def large(name: str, amount: str = "6000.00") -> bytes:
     """An invoice whose record is too large for an item of the table."""
     items = [{"description": "x" * 150, "quantity": 1, "rate": "2.00"} for _ in range(3000)]
@@ -260,6 +274,8 @@ _STEPS: dict[tuple[str, str], Probe] = {
     ("fail", "RecordAuditEntries"): failure_is_audited,
     ("receive", "KeepRecords"): large_invoice_is_known_again,
     ("extract", "ReadDocuments"): page_is_processed,
+    ("extract", "TellMissingObjects"): missing_file_is_refused("raw/{}.pdf"),
+    ("validate", "TellMissingObjects"): missing_file_is_refused("json/{}.json"),
     ("extract", "ReadByTextract"): page_is_processed,
     ("extract", "UseTable"): page_is_processed,
     ("extract", "KeepRecords"): page_is_processed,

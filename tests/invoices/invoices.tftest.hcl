@@ -137,6 +137,7 @@ run "defaults" {
       ResumeWorkflow               = ["Allow", ["states:SendTaskSuccess"], ["arn:aws:states:eu-west-1:111111111111:stateMachine:finops-invoice-workflow"], null]
       SendFailures                 = ["Allow", ["sqs:SendMessage"], ["arn:aws:sqs:eu-west-1:111111111111:finops-extract-invoice-failures"], null]
       UseTable                     = ["Allow", ["dynamodb:GetItem", "dynamodb:PutItem"], ["arn:aws:dynamodb:eu-west-1:111111111111:table/finops-invoices"], null]
+      TellMissingObjects           = ["Allow", ["s3:ListBucket", "s3:ListBucketVersions"], ["arn:aws:s3:::finops-invoices-111111111111-eu-west-1"], null]
       WriteLogs                    = ["Allow", ["logs:CreateLogStream", "logs:PutLogEvents"], ["arn:aws:logs:eu-west-1:111111111111:log-group:/aws/lambda/finops-extract-invoice:*"], null]
       WriteTraces                  = ["Allow", ["xray:PutTelemetryRecords", "xray:PutTraceSegments"], ["*"], null]
     })
@@ -167,14 +168,15 @@ run "defaults" {
       for s in jsondecode(output.policy_json.validate_invoice).Statement :
       s.Sid => [s.Effect, sort(flatten([s.Action])), sort(flatten([s.Resource])), try(s.Condition, null)]
       }) == jsonencode({
-      KeepRecords      = ["Allow", ["s3:GetObject", "s3:PutObject"], ["arn:aws:s3:::finops-invoices-111111111111-eu-west-1/textract/*"], null]
-      ReadJsonInvoices = ["Allow", ["s3:GetObject", "s3:GetObjectVersion"], ["arn:aws:s3:::finops-invoices-111111111111-eu-west-1/json/*"], null]
-      ReadRules        = ["Allow", ["s3:GetObject"], ["arn:aws:s3:::finops-invoices-111111111111-eu-west-1/config/rules.json"], null]
-      SendFailures     = ["Allow", ["sqs:SendMessage"], ["arn:aws:sqs:eu-west-1:111111111111:finops-validate-invoice-failures"], null]
-      StartWorkflow    = ["Allow", ["states:StartExecution"], ["arn:aws:states:eu-west-1:111111111111:stateMachine:finops-invoice-workflow"], null]
-      UseTable         = ["Allow", ["dynamodb:GetItem", "dynamodb:PutItem"], ["arn:aws:dynamodb:eu-west-1:111111111111:table/finops-invoices"], null]
-      WriteLogs        = ["Allow", ["logs:CreateLogStream", "logs:PutLogEvents"], ["arn:aws:logs:eu-west-1:111111111111:log-group:/aws/lambda/finops-validate-invoice:*"], null]
-      WriteTraces      = ["Allow", ["xray:PutTelemetryRecords", "xray:PutTraceSegments"], ["*"], null]
+      KeepRecords        = ["Allow", ["s3:GetObject", "s3:PutObject"], ["arn:aws:s3:::finops-invoices-111111111111-eu-west-1/textract/*"], null]
+      ReadJsonInvoices   = ["Allow", ["s3:GetObject", "s3:GetObjectVersion"], ["arn:aws:s3:::finops-invoices-111111111111-eu-west-1/json/*"], null]
+      ReadRules          = ["Allow", ["s3:GetObject"], ["arn:aws:s3:::finops-invoices-111111111111-eu-west-1/config/rules.json"], null]
+      SendFailures       = ["Allow", ["sqs:SendMessage"], ["arn:aws:sqs:eu-west-1:111111111111:finops-validate-invoice-failures"], null]
+      StartWorkflow      = ["Allow", ["states:StartExecution"], ["arn:aws:states:eu-west-1:111111111111:stateMachine:finops-invoice-workflow"], null]
+      UseTable           = ["Allow", ["dynamodb:GetItem", "dynamodb:PutItem"], ["arn:aws:dynamodb:eu-west-1:111111111111:table/finops-invoices"], null]
+      TellMissingObjects = ["Allow", ["s3:ListBucket", "s3:ListBucketVersions"], ["arn:aws:s3:::finops-invoices-111111111111-eu-west-1"], null]
+      WriteLogs          = ["Allow", ["logs:CreateLogStream", "logs:PutLogEvents"], ["arn:aws:logs:eu-west-1:111111111111:log-group:/aws/lambda/finops-validate-invoice:*"], null]
+      WriteTraces        = ["Allow", ["xray:PutTelemetryRecords", "xray:PutTraceSegments"], ["*"], null]
     })
     error_message = "The validator reads JSON invoices and rules, and starts workflows of further invoices."
   }

@@ -226,6 +226,9 @@ class TestBucket:
         with pytest.raises(RejectedInput) as refused, S3Documents(s3, BUCKET).open(gone) as file:
             file.read(1)
         assert refused.value.code == "object_is_gone"
+        with pytest.raises(RejectedInput) as refused:
+            S3Documents(s3, BUCKET).owner(gone)
+        assert refused.value.code == "object_is_gone"
 
     def test_the_submitter_is_in_the_metadata(self, s3: Any) -> None:
         objects = S3Documents(s3, BUCKET)

@@ -9,7 +9,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from finops.shared.data_api import DataApi
-from finops.shared.errors import ConfigurationError, TransientFailure
+from finops.shared.errors import ConfigurationError, FinOpsError, TransientFailure
 
 
 class FakeClient:
@@ -97,22 +97,59 @@ def test_a_paused_database_is_waited_for_a_minute() -> None:
     assert 60 <= sum(slept) < 75
 
 
+CONFLICTS = [
+    (1213, "40001", "Deadlock found when trying to get lock; try restarting transaction"),
+    (1205, "HY000", "Lock wait timeout exceeded; try restarting transaction"),
+    (
+        3572,
+        "HY000",
+        "Statement aborted because lock(s) could not be acquired immediately and NOWAIT is set.",
+    ),
+    (1062, "23000", "Duplicate entry '1' for key 'PRIMARY'"),
+]
+CODES = {1213: "deadlock", 1205: "lock_timeout", 3572: "busy", 1062: "duplicate_key"}
+
+
+@pytest.mark.parametrize(("number", "state", "words"), CONFLICTS)
 @pytest.mark.parametrize(
-    ("number", "code"), [(1213, "deadlock"), (1205, "lock_timeout"), (1062, "duplicate_key")]
+    "form",
+    [
+        "{words}; Error code: {number}; SQLState: {state}",
+        "Error code: {number}; SQLState: {state}",
+        "Database error code: {number}. Message: {words}",
+        "{words}",
+    ],
 )
-def test_a_conflict_with_another_transaction_can_be_retried(number: int, code: str) -> None:
-    said = ("DatabaseErrorException", f"Database error code: {number}. Message: no")
-    api, _ = database(FakeClient(said))
-    with pytest.raises(TransientFailure) as failure:
+def test_a_conflict_with_another_transaction_can_be_retried(
+    number: int, state: str, words: str, form: str
+) -> None:
+    message = form.format(number=number, state=state, words=words)
+    assert refusal(message).code == CODES[number]
+
+
+@pytest.mark.parametrize(("state", "code"), [("40001", "deadlock"), ("23000", "duplicate_key")])
+def test_a_conflict_is_known_by_its_state_alone(state: str, code: str) -> None:
+    assert refusal(f"another wording; SQLState: {state}").code == code
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "Table 't' doesn't exist; Error code: 1146; SQLState: 42S02",
+        "Database error code: 1146. Message: Table 't' doesn't exist",
+        "Incorrect value: 'Error code: 1213; SQLState: 40001'; Error code: 1366; SQLState: HY000",
+        "Table 't' doesn't exist",
+    ],
+)
+def test_an_invalid_statement_is_a_configuration_error(message: str) -> None:
+    assert isinstance(refusal(message), ConfigurationError)
+
+
+def refusal(message: str) -> FinOpsError:
+    api, _ = database(FakeClient(("DatabaseErrorException", message)))
+    with pytest.raises(FinOpsError) as failure:
         api.execute("UPDATE t SET a = 1")
-    assert failure.value.code == code
-
-
-def test_an_invalid_statement_is_a_configuration_error() -> None:
-    said = ("DatabaseErrorException", "Database error code: 1146. Message: no table")
-    api, _ = database(FakeClient(said))
-    with pytest.raises(ConfigurationError, match="no table"):
-        api.execute("SELECT 1")
+    return failure.value
 
 
 def test_a_transaction_commits_at_its_end() -> None:

@@ -29,7 +29,7 @@ from finops.billing.schema_migrations import migrate
 from finops.billing.service import FileLoader
 from finops.billing.settings import Settings
 from finops.shared.aws import client
-from finops.shared.data_api import DataApi, data_api_client
+from finops.shared.data_api import DataApi
 from finops.shared.errors import FinOpsError
 from finops.shared.events import (
     created_objects,
@@ -183,7 +183,7 @@ def _rates() -> AuroraRates:
 @cache
 def _database() -> DataApi:
     return DataApi(
-        data_api_client(),
+        client("rds-data"),
         cluster_arn=os.environ["DATABASE_ARN"],
         secret_arn=os.environ["DATABASE_SECRET_ARN"],
         database=os.environ["DATABASE_NAME"],

@@ -9,10 +9,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from decimal import Decimal
 from typing import Any, BinaryIO, Final
 
 from finops.billing.audit_events import failed_event
-from finops.billing.domain import FileEntry, FileStatus, SourceObject, Tally
+from finops.billing.conflicts import with_retries
+from finops.billing.domain import FileEntry, FileStatus, SourceObject, Sums, Tally, add_amounts
 from finops.billing.file_bytes import decompressed
 from finops.billing.ledger_rules import (
     enter_loaded,
@@ -21,7 +23,14 @@ from finops.billing.ledger_rules import (
     refuse_duplicate_content,
 )
 from finops.billing.planner import Part, plan_parts
-from finops.billing.ports import BillingStore, Clock, Objects, QuarantineFactory
+from finops.billing.ports import (
+    BillingStore,
+    Clock,
+    LoadTransaction,
+    Objects,
+    QuarantineFactory,
+    Stored,
+)
 from finops.billing.reader import CsvTable, Format, open_csv, open_part
 from finops.billing.record_loader import RecordLoader, row_parser
 from finops.billing.schemas import SCHEMAS, Recognition, Schema, recognise
@@ -29,10 +38,13 @@ from finops.billing.settings import Settings
 from finops.billing.streams import HashingStream, pieces, skip
 from finops.shared.audit import AuditRecorder
 from finops.shared.errors import FinOpsError, RejectedInput, TransientFailure
+from finops.shared.money import EXACT
 from finops.shared.rates import DatedRates
 
 CHUNKS_PREFIX: Final = "chunks/"
 _MISSING_SHOWN: Final = 20
+#: Lines that one statement adds up, within seconds; it may take 45 s.
+LINES_AT_ONCE: Final = 250_000
 
 
 class ChunksMissing(FinOpsError):
@@ -128,6 +140,9 @@ class PartLoader:
         Raises:
             TransientFailure: the workflow retries.
         """
+        return with_retries(lambda: self._load(item))
+
+    def _load(self, item: Mapping[str, Any]) -> dict[str, Any]:
         load_id, number = int(item["load_id"]), int(item["number"])
         entry = self.store.find(load_id)
         form = Format.from_document(item["format"])
@@ -204,7 +219,7 @@ class FileFinisher:
 
     def _finished(self, load_id: int) -> FileEntry:
         try:
-            schema = self._finish(load_id)
+            schema = with_retries(lambda: self._finish(load_id))
         except RejectedInput as error:
             self.store.mark(load_id, FileStatus.REJECTED, error)
         else:
@@ -226,7 +241,7 @@ class FileFinisher:
                     "that are loaded stay",
                 )
             schema = next(one for one in SCHEMAS if one.name == entry.schema)
-            stored = transaction.stored(entry, schema, 0, None)
+            stored = _stored(transaction, entry, schema)
             problem = tally.imbalance()
             if stored.rows != tally.inserted + tally.updated or stored.sums != tally.stored_sums:
                 problem = (
@@ -248,3 +263,16 @@ class FileFinisher:
                 refuse_duplicate_content(first, entry, schema)
                 enter_loaded(transaction, entry, schema, tally, folder)
         return schema
+
+
+def _stored(transaction: LoadTransaction, entry: FileEntry, schema: Schema) -> Stored:
+    """What the database holds of a load, added up range by range."""
+    rows, usd = 0, Decimal(0)
+    sums: Sums = {}
+    end = transaction.last_line(entry, schema) + 1
+    for first in range(0, end, LINES_AT_ONCE):
+        part = transaction.stored(entry, schema, first, min(first + LINES_AT_ONCE, end))
+        rows += part.rows
+        add_amounts(sums, part.sums)
+        usd = EXACT.add(usd, part.amount_usd)
+    return Stored(rows=rows, sums=sums, amount_usd=usd)

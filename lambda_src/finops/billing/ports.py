@@ -79,6 +79,9 @@ class LoadTransaction(Protocol):
     def stored(self, entry: FileEntry, schema: Schema, first: int, last: int | None) -> Stored:
         """The rows of this load from line `first` to before `last`, in the database."""
 
+    def last_line(self, entry: FileEntry, schema: Schema) -> int:
+        """The last line of this load in the database; -1 if there is none."""
+
     def claim_content(self, entry: FileEntry, sha256: str) -> FileEntry | None:
         """Record the content's digest. Returns an earlier loaded file of the same content."""
 

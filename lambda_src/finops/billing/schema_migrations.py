@@ -16,9 +16,20 @@ from finops.shared.errors import ConfigurationError
 
 _LOCK: Final = "finops_schema_migrations"
 _NAME: Final = re.compile(r"(\d{4})_[a-z0-9_]+\.sql")
-#: MySQL has no ADD COLUMN IF NOT EXISTS; a run that was killed may have added the column:
-#: https://dev.mysql.com/doc/mysql-errors/8.0/en/server-error-reference.html#error_er_dup_fieldname
-_COLUMN_IS_THERE: Final = "Database error code: 1060"
+#: MySQL has no ADD COLUMN IF NOT EXISTS; a run that was killed may have made the change.
+_CHANGE: Final = re.compile(
+    r"ALTER TABLE (?P<table>\w+)\s+(?:DROP KEY \w+,\s*)?"
+    r"ADD (?:COLUMN (?P<column>\w+)|KEY (?P<key>\w+)) "
+)
+
+_COLUMNS: Final = (
+    "SELECT COUNT(*) AS found FROM information_schema.columns"
+    " WHERE table_schema = DATABASE() AND table_name = :table AND column_name = :name"
+)
+_KEYS: Final = (
+    "SELECT COUNT(*) AS found FROM information_schema.statistics"
+    " WHERE table_schema = DATABASE() AND table_name = :table AND index_name = :name"
+)
 
 
 def migrate(database: DataApi) -> list[str]:
@@ -77,11 +88,19 @@ def migrate(database: DataApi) -> list[str]:
 
 
 def _apply(database: DataApi, statement: str, session: str) -> None:
-    try:
-        database.execute(statement, transaction=session)
-    except ConfigurationError as error:
-        if _COLUMN_IS_THERE not in error.message:
-            raise
+    change = _CHANGE.match(statement)
+    if change and _is_there(database, change, session):
+        return
+    database.execute(statement, transaction=session, continues=True)
+
+
+def _is_there(database: DataApi, change: re.Match[str], session: str) -> bool:
+    found = database.execute(
+        _COLUMNS if change["column"] else _KEYS,
+        {"table": change["table"], "name": change["column"] or change["key"]},
+        transaction=session,
+    )
+    return bool(found.rows[0]["found"])
 
 
 def numbered_files() -> Iterator[tuple[str, str]]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from finops.billing.audit_events import failed_event
+from finops.billing.conflicts import with_retries
 from finops.billing.domain import FileEntry, FileStatus, SourceObject, Tally
 from finops.billing.ledger_rules import (
     enter_loaded,
@@ -29,12 +30,9 @@ from finops.billing.schemas import Schema, recognise
 from finops.billing.settings import Settings
 from finops.billing.streams import HashingStream
 from finops.shared.audit import AuditRecorder
-from finops.shared.errors import FinOpsError, RejectedInput, TransientFailure
+from finops.shared.errors import FinOpsError, RejectedInput
 from finops.shared.rates import DatedRates
 
-#: Conflicts with other loads of the same dataset are short-lived: try again immediately.
-_ATTEMPTS: Final = 4
-_CONFLICTS: Final = frozenset({"deadlock", "duplicate_key", "lock_timeout"})
 #: A whole-file load gives up when less than this is left of the function's time.
 RESERVE_SECONDS: Final = 45.0
 
@@ -79,7 +77,7 @@ class FileLoader:
             if entry.source.size >= self.settings.large_file_bytes:
                 return self._in_parts(entry)
             try:
-                return self._with_retries(entry)
+                return with_retries(lambda: self._whole(entry))
             except OutOfTime:
                 return self._in_parts(entry)
         except RejectedInput as error:
@@ -91,15 +89,6 @@ class FileLoader:
                 self.audit.record(failed_event(entry, error, self.clock()))
             raise
         return self.store.find(entry.load_id)
-
-    def _with_retries(self, entry: FileEntry) -> FileEntry:
-        for attempt in range(1, _ATTEMPTS + 1):
-            try:
-                return self._whole(entry)
-            except TransientFailure as error:
-                if error.code not in _CONFLICTS or attempt == _ATTEMPTS:
-                    raise
-        raise AssertionError("the last attempt returns or raises")
 
     def _whole(self, entry: FileEntry) -> FileEntry:
         quarantine = self.quarantine(entry)

@@ -15,7 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from finops.deployment.environment import LOCAL_MANAGEMENT_ACCOUNT, Environment
 from finops.reconciliation.cost_explorer import CLIENT_SETTINGS
-from finops.shared.aws import CLIENT_CONFIG, S3_CONFIG, aws_errors
+from finops.shared.aws import aws_errors, client_config
 from finops.shared.errors import ConfigurationError
 
 # A drift run over a thousand accounts may take the function's whole 15 minutes, and must not be
@@ -31,7 +31,6 @@ _KEEP_ALIVE: Final = {
 }
 _CONFIGS = {
     "lambda": _INVOKE_CONFIG,
-    "s3": S3_CONFIG,
     "ce": Config(**CLIENT_SETTINGS),
     "invoicing": Config(**CLIENT_SETTINGS),
 }
@@ -64,7 +63,7 @@ class Aws:
                 self._clients[service] = self._session.client(
                     service,
                     endpoint_url=self._environment.endpoint_url,
-                    config=CLIENT_CONFIG.merge(_CONFIGS.get(service, Config())),
+                    config=client_config(service).merge(_CONFIGS.get(service, Config())),
                 )
                 if service == "lambda":
                     _keep_alive(self._clients[service])

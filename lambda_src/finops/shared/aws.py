@@ -30,6 +30,10 @@ CLIENT_CONFIG: Final = Config(
 # version 4 only, and the virtual style names the bucket's own region, where another answer would
 # redirect: https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html
 S3_CONFIG: Final = Config(signature_version="s3v4", s3={"addressing_style": "virtual"})
+#: What some services need. A statement of the Data API may take 45 s, and a query whose answer
+#: nobody awaits would be started again by each retry:
+#: https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/data-api.limitations.html
+_SERVICE_CONFIGS: Final = {"rds-data": Config(read_timeout=60), "s3": S3_CONFIG}
 
 _ACCESS_DENIED: Final = frozenset(
     {
@@ -75,8 +79,12 @@ def client(service: str, **settings: Any) -> Any:
         service: As boto3 names it.
         settings: Options of botocore's Config that this service needs.
     """
-    config = CLIENT_CONFIG.merge(S3_CONFIG) if service == "s3" else CLIENT_CONFIG
-    return boto3.client(service, config=config.merge(Config(**settings)))
+    return boto3.client(service, config=client_config(service).merge(Config(**settings)))
+
+
+def client_config(service: str) -> Config:
+    """The project's retries, and what the service needs."""
+    return CLIENT_CONFIG.merge(_SERVICE_CONFIGS.get(service, Config()))
 
 
 @contextmanager

@@ -10,20 +10,31 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
 
-from finops.shared.aws import aws_errors, client
+from finops.shared.aws import aws_errors
 from finops.shared.errors import ConfigurationError, FinOpsError, TransientFailure
 
 Value = None | bool | int | str | Decimal
 
-#: A statement may take 45 s (https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/data-api.limitations.html).
-_READ_TIMEOUT: Final = 60
 #: How long a paused database may take to resume: by AWS about 15 s, longer after a day:
 #: https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/aurora-serverless-v2-auto-pause.html
 _RESUME_SECONDS: Final = 60.0
-_ERROR_CODE = re.compile(r"Database error code: (\d+)")
-#: Errors that another transaction caused, so that a retry may succeed:
+#: The end of an error's text, as clients match it:
+#: https://github.com/cloud-utils/aurora-data-api/blob/main/aurora_data_api/base.py
+_ERROR = re.compile(r"Error code: (\d+); SQLState: (\w{5})\W*$")
+_STATE = re.compile(r"SQLState: (\w{5})\W*$")
+#: The text of Aurora Serverless v1, until 2022.
+_OLD_ERROR = re.compile(r"Database error code: (\d+)")
+#: Errors that another transaction caused, so that a retry may succeed, by number, by SQLState and
+#: by MySQL's words:
 #: https://dev.mysql.com/doc/mysql-errors/8.0/en/server-error-reference.html
 _CONFLICTS: Final = {1062: "duplicate_key", 1205: "lock_timeout", 1213: "deadlock", 3572: "busy"}
+_STATES: Final = {"23000": "duplicate_key", "40001": "deadlock"}
+_WORDS: Final = {
+    "Deadlock found when trying to get lock": "deadlock",
+    "Lock wait timeout exceeded": "lock_timeout",
+    "could not be acquired immediately and NOWAIT is set": "busy",
+    "Duplicate entry ": "duplicate_key",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,16 +52,11 @@ class Result:
     generated: int
 
 
-def data_api_client() -> Any:
-    """A client with a read timeout longer than any statement takes."""
-    return client("rds-data", read_timeout=_READ_TIMEOUT)
-
-
 class DataApi:
     """One database behind the Data API.
 
     Args:
-        rds_data: The boto3 client.
+        rds_data: The boto3 client, which waits longer than a statement may take.
         cluster_arn: The Aurora cluster.
         secret_arn: The secret with its user and password.
         database: The schema that statements run in.
@@ -72,9 +78,21 @@ class DataApi:
         self._sleep = sleep
 
     def execute(
-        self, sql: str, values: Mapping[str, Value] | None = None, *, transaction: str = ""
+        self,
+        sql: str,
+        values: Mapping[str, Value] | None = None,
+        *,
+        transaction: str = "",
+        continues: bool = False,
     ) -> Result:
         """Run one statement.
+
+        Args:
+            sql: The statement, with parameters as `:name`.
+            values: The parameters by name.
+            transaction: The transaction that it is part of.
+            continues: It goes on after 45 s, when its call ends; for DDL, as AWS advises:
+                https://docs.aws.amazon.com/rdsdataservice/latest/APIReference/API_ExecuteStatement.html
 
         Raises:
             TransientFailure: also for errors that another transaction caused: `deadlock`,
@@ -88,6 +106,8 @@ class DataApi:
         }
         if transaction:
             request["transactionId"] = transaction
+        if continues:
+            request["continueAfterTimeout"] = True
         answer = self._call(self._client.execute_statement, request)
         names = [column["label"] for column in answer.get("columnMetadata", ())]
         generated = answer.get("generatedFields") or [{}]
@@ -133,9 +153,16 @@ class DataApi:
 
 
 def _conflict(error: ConfigurationError) -> TransientFailure | None:
-    found = _ERROR_CODE.search(error.message)
-    code = _CONFLICTS.get(int(found[1])) if found else None
+    code = _conflict_code(error.message)
     return TransientFailure(error.message, code=code, step=error.step) if code else None
+
+
+def _conflict_code(message: str) -> str | None:
+    if found := _ERROR.search(message) or _OLD_ERROR.search(message):
+        return _CONFLICTS.get(int(found[1]))
+    if (state := _STATE.search(message)) and state[1] in _STATES:
+        return _STATES[state[1]]
+    return next((code for words, code in _WORDS.items() if words in message), None)
 
 
 def _parameter(name: str, value: Value) -> dict[str, Any]:

@@ -19,6 +19,24 @@ _CONVERSIONS: dict[Any, Any] = {**pymysql.converters.encoders, **DECODERS}
 
 Connection = Any  # the driver has no types
 
+_raise_server_error = pymysql.err.raise_mysql_exception
+
+
+def _raise_with_state(packet: bytes) -> None:
+    """Raise the server's error with its SQLSTATE, which the driver drops.
+
+    https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_basic_err_packet.html
+    """
+    try:
+        _raise_server_error(packet)
+    except pymysql.err.MySQLError as error:
+        if packet[3:4] == b"#":
+            error.sql_state = packet[4:9].decode()
+        raise
+
+
+pymysql.err.raise_mysql_exception = _raise_with_state
+
 
 @dataclass(frozen=True, slots=True)
 class Login:

@@ -364,6 +364,7 @@ def _database_error(error: pymysql.err.MySQLError) -> DataApiError:
         return DataApiError("StatementTimeoutException", "Request timed out")
     if code in {2003, 2006, 2013}:
         return DataApiError("DatabaseUnavailableException", message)
+    state = getattr(error, "sql_state", "HY000")
     return DataApiError(
-        "DatabaseErrorException", f"Database error code: {code}. Message: {message}"
+        "DatabaseErrorException", f"{message}; Error code: {code}; SQLState: {state}"
     )

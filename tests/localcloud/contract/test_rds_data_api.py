@@ -290,8 +290,8 @@ def test_an_error_leaves_a_transaction_open(cluster: Cluster, people: str) -> No
     duplicate = f"INSERT INTO {people} (id, name) VALUES (1, 'b')"
     code, message = refused(lambda: cluster.execute(duplicate, transaction))
     assert code == "DatabaseErrorException"
-    assert "1062" in message
     assert "Duplicate entry" in message
+    assert message.endswith("; Error code: 1062; SQLState: 23000")
     cluster.end("commit", transaction)
     assert cluster.rows(f"SELECT name FROM {people}") == [["a"]]
 
@@ -389,6 +389,30 @@ def test_a_database_error_has_its_code_and_message(cluster: Cluster, sql: str) -
     code, message = refused(lambda: cluster.execute(sql))
     assert code == "DatabaseErrorException"
     assert "SQL syntax" in message or "no_such_table" in message
+
+
+def test_a_deadlock_has_its_code_and_state(cluster: Cluster, people: str) -> None:
+    """The form that clients match since 2022, of which AWS has no page.
+
+    https://github.com/cloud-utils/aurora-data-api/blob/main/aurora_data_api/base.py
+    """
+    cluster.execute(f"INSERT INTO {people} (id, name) VALUES (1, 'a'), (2, 'b')")
+    first, second = cluster.begin(), cluster.begin()
+    update = f"UPDATE {people} SET name = 'c' WHERE id = "
+    cluster.execute(f"{update}1", first)
+    cluster.execute(f"{update}2", second)
+    with ThreadPoolExecutor() as pool:
+        calls = [
+            pool.submit(cluster.execute, f"{update}{row}", transaction)
+            for row, transaction in ((2, first), (1, second))
+        ]
+        failures = [error for call in calls if (error := call.exception())]
+    (failure,) = failures
+    assert isinstance(failure, ClientError)
+    assert failure.response["Error"]["Code"] == "DatabaseErrorException"
+    assert failure.response["Error"]["Message"].endswith("; Error code: 1213; SQLState: 40001")
+    for transaction in (first, second):
+        cluster.end("rollback", transaction)
 
 
 def test_strict_mode_refuses_values_that_would_be_truncated(cluster: Cluster) -> None:

@@ -9,6 +9,7 @@ from botocore.exceptions import ClientError
 
 from finops.billing.domain import FileEntry, FileStatus
 from finops.shared.aws import aws_errors
+from finops.shared.errors import FinOpsError
 
 
 class StepFunctionsWorkflow:
@@ -22,10 +23,17 @@ class StepFunctionsWorkflow:
         if entry.status is not FileStatus.LOADING or not entry.execution:
             return False
         arn = self._arn.replace(":stateMachine:", ":execution:")
-        with aws_errors("describe_execution"):
-            found = self._states.describe_execution(
-                executionArn=f"{arn}:{_execution_name(entry, entry.execution)}"
-            )
+        try:
+            with aws_errors("describe_execution"):
+                found = self._states.describe_execution(
+                    executionArn=f"{arn}:{_execution_name(entry, entry.execution)}"
+                )
+        except FinOpsError as error:
+            # AWS keeps an execution for 90 days:
+            # https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html
+            if error.code == "ExecutionDoesNotExist":
+                return False
+            raise
         return str(found["status"]) == "RUNNING"
 
     def start(self, entry: FileEntry, execution: int) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 from finops.billing.batches import Batch
 from finops.billing.database.ledger_rows import (
@@ -22,6 +22,9 @@ from finops.billing.ports import Stored, Written
 from finops.billing.schemas import Schema
 from finops.shared.data_api import DataApi, Value
 from finops.shared.errors import ConfigurationError, TransientFailure
+
+#: A part's row takes up to 2 KB with its tally and URI, and an answer holds 1 MiB.
+_PARTS_AT_ONCE: Final = 400
 
 
 class AuroraLoadTransaction:
@@ -96,20 +99,28 @@ class AuroraLoadTransaction:
         )
 
     def stored(self, entry: FileEntry, schema: Schema, first: int, last: int | None) -> Stored:
+        lines = {"first": first} if last is None else {"first": first, "last": last}
+        before = "" if last is None else " AND line < :last"
         found = self._execute(
             f"SELECT {schema.currency} AS currency, COUNT(*) AS counted,"
             f" SUM({schema.amount}) AS amount, SUM({schema.usd[0][1]}) AS amount_usd"
-            f" FROM {schema.table} WHERE load_id = :load_id AND line >= :first"
-            f" AND (:last IS NULL OR line < :last) GROUP BY {schema.currency}",
+            f" FROM {schema.table} WHERE load_id = :load_id AND line >= :first{before}"
+            f" GROUP BY {schema.currency}",
             load_id=entry.load_id,
-            first=first,
-            last=last,
+            **lines,
         ).rows
         return Stored(
             rows=sum(row["counted"] for row in found),
             sums={row["currency"]: Decimal(row["amount"]) for row in found},
             amount_usd=sum((Decimal(row["amount_usd"]) for row in found), Decimal(0)),
         )
+
+    def last_line(self, entry: FileEntry, schema: Schema) -> int:
+        found = self._execute(
+            f"SELECT COALESCE(MAX(line), -1) AS line FROM {schema.table} WHERE load_id = :load_id",
+            load_id=entry.load_id,
+        )
+        return int(found.rows[0]["line"])
 
     def claim_content(self, entry: FileEntry, sha256: str) -> FileEntry | None:
         found = self._execute(
@@ -200,11 +211,18 @@ class AuroraLoadTransaction:
         )
 
     def chunks(self, load_id: int) -> tuple[int, list[int], Tally, str]:
-        rows = self._execute(
-            "SELECT number, tally, quarantine_uri FROM billing_chunks WHERE load_id = :load_id"
-            " ORDER BY number",
-            load_id=load_id,
-        ).rows
+        rows: list[Mapping[str, Any]] = []
+        while True:
+            page = self._execute(
+                "SELECT number, tally, quarantine_uri FROM billing_chunks"
+                " WHERE load_id = :load_id AND number > :after"
+                f" ORDER BY number LIMIT {_PARTS_AT_ONCE:d}",
+                load_id=load_id,
+                after=rows[-1]["number"] if rows else -1,
+            ).rows
+            rows += page
+            if len(page) < _PARTS_AT_ONCE:
+                break
         tally = Tally()
         for row in rows:
             if row["tally"]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, BinaryIO
 
 from finops.invoices.domain import SourceDocument
@@ -25,7 +26,7 @@ class S3Documents:
         return io.BufferedReader(file, buffer_size=1 << 18)
 
     def owner(self, document: SourceDocument) -> str:
-        with aws_errors("read_object"):
+        with _or_gone(_where(document)):
             answer = self._s3.head_object(**_where(document))
         return str(answer.get("Metadata", {}).get("submitted-by", ""))
 
@@ -83,21 +84,10 @@ class _RangeFile(io.RawIOBase):
         wanted = min(len(buffer), self._size - self._at)
         if wanted <= 0:
             return 0
-        try:
-            with aws_errors("read_object"):
-                found = self._s3.get_object(
-                    **self._where, Range=f"bytes={self._at}-{self._at + wanted - 1}"
-                )["Body"].read()
-        except FinOpsError as error:
-            if error.code in {"NoSuchKey", "NoSuchVersion", "404"}:
-                raise RejectedInput(
-                    f"s3://{self._where['Bucket']}/{self._where['Key']}, or this version of it, "
-                    "no longer exists",
-                    code="object_is_gone",
-                    step="read_object",
-                    remedy="Drop the file again",
-                ) from error
-            raise
+        with _or_gone(self._where):
+            found = self._s3.get_object(
+                **self._where, Range=f"bytes={self._at}-{self._at + wanted - 1}"
+            )["Body"].read()
         buffer[: len(found)] = found
         self._at += len(found)
         return len(found)
@@ -106,3 +96,25 @@ class _RangeFile(io.RawIOBase):
 def _where(document: SourceDocument) -> dict[str, str]:
     where = {"Bucket": document.bucket, "Key": document.key}
     return where | ({"VersionId": document.version_id} if document.version_id else {})
+
+
+@contextmanager
+def _or_gone(where: Mapping[str, str]) -> Iterator[None]:
+    """Refuse the document if the object, or this version of it, does not exist.
+
+    S3 says so only to who may list the bucket:
+    https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
+    """
+    try:
+        with aws_errors("read_object"):
+            yield
+    except FinOpsError as error:
+        # HeadObject has no body, and so no code but the status.
+        if error.code not in {"NoSuchKey", "NoSuchVersion", "404"}:
+            raise
+        raise RejectedInput(
+            f"s3://{where['Bucket']}/{where['Key']}, or this version of it, no longer exists",
+            code="object_is_gone",
+            step="read_object",
+            remedy="Drop the file again",
+        ) from error
