@@ -23,7 +23,7 @@ from tests.flows.deployment import eventually
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 #: Milliseconds that a page may take.
-PATIENCE = 30_000
+PATIENCE = 60_000
 _HEADER, _ROW = 36, 35
 
 

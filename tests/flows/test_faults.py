@@ -193,7 +193,7 @@ def test_lasting_throttling_fails_with_its_reason_and_is_retried(
 
     with proxy.faulty(always):
         amount, percents = change(deployment, budget_name)
-        status = deployment.await_status(SPOKE, "FAILED", budget_name, within=60)
+        status = deployment.await_status(SPOKE, "FAILED", budget_name, within=240)
     assert status["error_step"] == "put_parameter"
     assert "ThrottlingException" in status["error"]
     assert_applied_once(deployment, budget_name, amount, percents)
