@@ -38,11 +38,17 @@ def record(principal_arn: str, action: str, resource: str) -> None:
 
 
 def _enforce(
-    original: Callable[..., Any], access_key: str, action: str, *args: Any, **kwargs: Any
+    original: Callable[..., Any],
+    access_key: str,
+    action: str,
+    service: str,
+    region: str,
+    resource_arn: str = "*",
+    service_context: dict[str, Any] | None = None,
 ) -> Any:
-    denied = original(access_key, action, *args, **kwargs)
+    denied = original(access_key, action, service, region, resource_arn, service_context)
     if isinstance(denied, iam_evaluator.EvalResult):
-        record(denied.principal_arn, action, str(kwargs.get("resource_arn", "*")))
+        record(denied.principal_arn, action, resource_arn)
     return denied
 
 

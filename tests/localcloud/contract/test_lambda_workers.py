@@ -6,6 +6,7 @@ import base64
 import json
 import statistics
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -123,14 +124,21 @@ def test_a_slow_function_times_out(management: Account) -> None:
     assert "Task timed out after 1.00 seconds" in error["errorMessage"]
 
 
-def test_a_warm_invocation_takes_milliseconds(management: Account, function: str) -> None:
-    functions = management.client("lambda")
-    durations = []
-    for _ in range(20):
-        started = time.perf_counter()
+def test_a_warm_invocation_costs_a_few_other_calls(management: Account, function: str) -> None:
+    functions, sts = management.client("lambda"), management.client("sts")
+
+    def median(call: Callable[[], Any]) -> float:
+        durations = []
+        for _ in range(20):
+            started = time.perf_counter()
+            call()
+            durations.append(time.perf_counter() - started)
+        return statistics.median(durations)
+
+    def invoke_function() -> None:
         functions.invoke(FunctionName=function, Payload=b"null")["Payload"].read()
-        durations.append(time.perf_counter() - started)
-    assert statistics.median(durations) < 0.04
+
+    assert median(invoke_function) < 8 * median(sts.get_caller_identity)
 
 
 @pytest.fixture(scope="module")

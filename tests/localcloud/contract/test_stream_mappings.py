@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import statistics
 import time
+from collections.abc import Callable
 
 import pytest
 
@@ -190,7 +191,7 @@ def test_a_role_that_cannot_write_to_the_destination_loses_the_record(
 
 def test_a_slow_function_does_not_hold_up_another(management: Account) -> None:
     slow_table, quick_table = make_table(management), make_table(management)
-    slow = "import time\ndef handler(event, context):\n    record('slow')\n    time.sleep(6)"
+    slow = "import time\ndef handler(event, context):\n    record('slow')\n    time.sleep(15)"
     slow_calls, _, _ = connect(management, slow_table, slow)
     calls, _, _ = connect(management, quick_table, BATCHES)
     quick_table.put("warm")
@@ -198,19 +199,26 @@ def test_a_slow_function_does_not_hold_up_another(management: Account) -> None:
     slow_table.put("a")
     slow_calls.next()
     quick_table.put("b")
-    assert calls.bodies(1, within=3) == [["b/0"]]
+    assert calls.bodies(1, within=12) == [["b/0"]]
 
 
-def test_a_change_reaches_a_warm_function_within_a_fifth_of_a_second(
+def test_a_change_reaches_a_warm_function_about_as_soon_as_a_call_does(
     management: Account, table: Table
 ) -> None:
     code = "import time\ndef handler(event, context):\n    record(time.time())"
-    calls, _, _ = connect(management, table, code)
+    calls, _, mapping = connect(management, table, code)
+    functions = management.client("lambda")
+    function = functions.get_event_source_mapping(UUID=mapping)["FunctionArn"]
     table.put("warm")
     calls.next()
-    latencies = []
+
+    def latency(reach: Callable[[], object]) -> float:
+        started = time.time()
+        reach()
+        return float(calls.bodies(1)[0] - started)
+
+    streamed, called = [], []
     for number in range(15):
-        written = time.time()
-        table.put("x", number + 1)
-        latencies.append(calls.bodies(1)[0] - written)
-    assert statistics.median(latencies) < 0.2
+        streamed.append(latency(lambda number=number: table.put("x", number + 1)))  # type: ignore[misc]
+        called.append(latency(lambda: functions.invoke(FunctionName=function, Payload=b"{}")))
+    assert statistics.median(streamed) < 8 * statistics.median(called)
