@@ -3,8 +3,8 @@
 .NOTPARALLEL:
 SHELL := /bin/bash
 PY := .venv/bin/python
-# One more than cores: flows wait now and then.
-SIDE_BY_SIDE = -n $$(($$(getconf _NPROCESSORS_ONLN) + 1)) --dist loadscope --no-loadscope-reorder
+# As many as cores: whole flows are work for the cores, too.
+SIDE_BY_SIDE = -n $$(getconf _NPROCESSORS_ONLN) --dist loadscope --no-loadscope-reorder
 # `local` is applied to the local cloud; every other environment by plain Terraform.
 run_terraform = $(if $(filter local,$(ENV)),$(PY) -m localcloud.terraform $1 local,scripts/deploy.sh $1 $(ENV))
 

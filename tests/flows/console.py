@@ -10,13 +10,14 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.error import URLError
 
 from playwright.sync_api import Browser, FilePayload, Locator, Page, expect, sync_playwright
+from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 
 from localcloud.settings import REPOSITORY
 from tests.flows.deployment import eventually
@@ -146,6 +147,22 @@ class Visitor:
         # Tables repeat their text for screen readers, where it is not visible.
         found = self.page.get_by_text(text).filter(visible=True)
         expect(found.first).to_be_visible(timeout=PATIENCE)
+
+    def press(self, name: str, *, then: str) -> None:
+        """Press a button until the text is there: a page that is being drawn can lose a click."""
+        seen = self.page.get_by_text(then).filter(visible=True).first
+        button = self.button(name)
+
+        def is_seen() -> bool:
+            with suppress(AssertionError):
+                expect(seen).to_be_visible(timeout=PATIENCE / 4)
+                return True
+            with suppress(PlaywrightTimeoutError):
+                button.click(timeout=5_000)
+            return False
+
+        button.click()
+        eventually(is_seen, within=2 * PATIENCE / 1000, what=f"{then!r} after {name!r}")
 
     def sees_rows(self, count: int) -> None:
         """The page's first table has, or gets, so many rows."""

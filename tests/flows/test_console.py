@@ -79,8 +79,7 @@ def test_an_invoice_is_uploaded_reviewed_by_another_person_and_exported_to_excel
     expect(total).to_have_value("130.00", timeout=PATIENCE)
     total.fill("120.00")
     approver.field("Reason").fill("a slip of the pen")
-    approver.button("Approve").click()
-    approver.sees("internal number")
+    approver.press("Approve", then="internal number")
     (record,) = [
         one for one in invoices.store.all(status="PROCESSED") if one.file == f"{number}.pdf"
     ]
@@ -88,8 +87,7 @@ def test_an_invoice_is_uploaded_reviewed_by_another_person_and_exported_to_excel
     assert [(one.reviewer, one.decision, one.reason) for one in record.reviews] == [
         ("anna", "APPROVED", "a slip of the pen")
     ]
-    approver.button("All invoices").click()
-    approver.sees("Received")
+    approver.press("All invoices", then="Received")
     approver.settle()
     approver.page.get_by_role("combobox", name="Status").click()
     approver.page.get_by_role("option", name="Any").click()
@@ -114,11 +112,9 @@ def test_nobody_approves_what_they_submitted(come: Come) -> None:
     visitor.sees("1 of 1 finished")
     visitor.button("Show").click()
     visitor.field("Total").fill("120.00")
-    visitor.button("Approve").click()
-    visitor.sees("somebody else must approve it")
+    visitor.press("Approve", then="somebody else must approve it")
     visitor.field("Reason").fill("ordered twice")
-    visitor.button("Reject").click()
-    visitor.sees("Validation failed")
+    visitor.press("Reject", then="Validation failed")
 
 
 def test_files_that_are_not_invoices_are_rejected_before_or_after_upload(
@@ -153,8 +149,7 @@ def test_a_budget_is_edited_in_the_table_and_applied_in_its_account(
     visitor.enter("Search", budget_name)
     visitor.sees_rows(1)
     visitor.type_into(3, "1234.56")
-    visitor.button("Apply 1 change").click()
-    visitor.sees("1 of 1 finished")
+    visitor.press("Apply 1 change", then="1 of 1 finished")
     assert deployment.amount(SPOKE, budget_name) == Decimal("1234.56")
     assert deployment.status(SPOKE, budget_name)["updated_by"] == "edda"
 
@@ -170,8 +165,7 @@ def test_budgets_are_imported_and_invalid_lines_are_named(
         {"name": "budgets.csv", "mimeType": "text/csv", "buffer": lines.encode()}
     )
     visitor.sees("1 line can't be imported")
-    visitor.button("Import 1 budget").click()
-    visitor.sees("1 of 1 finished")
+    visitor.press("Import 1 budget", then="1 of 1 finished")
     assert deployment.amount(SPOKE, budget_name) == Decimal("77.10")
 
 
@@ -239,8 +233,7 @@ def test_every_action_is_in_the_audit_trail_with_the_users_name(
     visitor.field("Account").fill(SPOKE)
     visitor.field("Name").fill(budget_name)
     visitor.field("Amount").fill("12.50")
-    visitor.button("Add").click()
-    visitor.sees("1 of 1 finished")
+    visitor.press("Add", then="1 of 1 finished")
 
     def recorded() -> bool:
         visitor.go("Overview")
@@ -255,8 +248,7 @@ def test_every_action_is_in_the_audit_trail_with_the_users_name(
     visitor.choose_row()
     visitor.sees(f"{SPOKE}/{budget_name}")
     visitor.sees("budget.edited")
-    visitor.button("Verify the trail").click()
-    visitor.sees("The trail is intact")
+    visitor.press("Verify the trail", then="The trail is intact")
 
 
 def test_outside_the_local_cloud_users_sign_in_with_cognito_and_groups_give_their_role(
