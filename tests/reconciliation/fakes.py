@@ -108,7 +108,7 @@ class FakeSource:
             )
         return iter(sums.values())
 
-    def known_until(self, month: Month) -> date:
+    def known_until(self, month: Month, _today: date) -> date:
         return self.known or month.end
 
     def control_totals(self, month: Month) -> list[ControlTotal]:

@@ -222,6 +222,16 @@ def test_what_is_partly_known_is_not_counted_twice() -> None:
     assert report.totals.forecast == Decimal("310.00")
 
 
+def test_a_charge_that_is_dated_ahead_ends_neither_forecast_nor_days() -> None:
+    known = date(2026, 10, 11)
+    daily = [charge("10", start=day) for day in days(date(2026, 9, 1), known)]
+    ahead = charge("5000", start=date(2026, 10, 31))
+    report = compare(evidence([charge("5100")], account_days=[*daily, ahead], known_until=known))
+    assert report.totals.forecast == Decimal("5300.00")  # 20 more days, and 10 of them is ahead
+    assert report.anomalies == ()
+    assert [one.day for one in report.daily] == days(OCTOBER.first, known)
+
+
 def test_amortized_costs_are_compared_where_that_is_set() -> None:
     charges = [charge("1200", amortized="100", category=ChargeCategory.PURCHASE)]
     assert compare(evidence(charges)).totals.actual == 1200

@@ -252,7 +252,9 @@ def test_a_running_month_is_asked_for_up_to_tomorrow(tmp_path: Path, today: str)
     list(asked.charges(query))
     ends = {request["TimePeriod"]["End"] for _, request in api.requests}
     assert ends == {str(now.date() + timedelta(days=1))}
-    assert asked.known_until(november) == max(november.first, now.date() - timedelta(days=1))
+    assert asked.known_until(november, now.date()) == max(
+        november.first, now.date() - timedelta(days=1)
+    )
     assert "estimated" in asked.notes[0]
 
 

@@ -53,9 +53,75 @@ def test_sums_a_gzipped_csv_exactly_by_invoice_and_category(tmp_path: Path) -> N
         "INV-1",
         OCTOBER.first,
     )
-    assert source.known_until(OCTOBER) == date(2026, 11, 1)
+    assert source.known_until(OCTOBER, date(2026, 11, 20)) == date(2026, 11, 1)
     [control] = source.control_totals(OCTOBER)
     assert control.amount == Decimal("1E-7")
+
+
+MONTHLY = {
+    "ChargePeriodStart": "2026-10-01 00:00:00",
+    "ChargePeriodEnd": "2026-11-01 00:00:00",
+    "ChargeFrequency": "Recurring",
+    "ChargeCategory": "Purchase",
+}
+NEXT = {
+    "BillingPeriodStart": "2026-11-01 00:00:00",
+    "ChargePeriodStart": "2026-11-01 00:00:00",
+    "ChargePeriodEnd": "2026-11-01 01:00:00",
+    "ChargeFrequency": "Usage-Based",
+}
+
+
+def october(last: int) -> list[Row]:
+    """Two charges a day, from the first to some day of October."""
+    return [
+        focus(
+            "1",
+            ChargePeriodStart=f"2026-10-{day:02} {hour:02}:00:00",
+            ChargePeriodEnd=f"2026-10-{day:02} {hour + 1:02}:00:00",
+            ChargeFrequency="Usage-Based",
+        )
+        for day in range(1, last + 1)
+        for hour in (3, 13)
+    ]
+
+
+AHEAD = focus(
+    "1",
+    ChargePeriodStart="2026-10-31 00:00:00",
+    ChargePeriodEnd="2026-10-31 01:00:00",
+    ChargeFrequency="Usage-Based",
+)
+FEE = focus("9", **MONTHLY)
+
+
+@pytest.mark.parametrize(
+    ("rows", "delivered", "today", "until"),
+    [
+        pytest.param(october(20), "2026-10-22", "2026-10-22", "2026-10-21", id="runs"),
+        pytest.param([*october(20), AHEAD], "2026-10-22", "2026-10-22", "2026-10-21", id="ahead"),
+        pytest.param(
+            [*(12 * october(20)), AHEAD], "2026-11-01", "2026-11-01", "2026-10-21", id="one ahead"
+        ),
+        pytest.param([*october(20), FEE], "2026-10-22", "2026-10-22", "2026-10-21", id="a fee"),
+        pytest.param([FEE], "2026-10-22", "2026-10-24", "2026-10-22", id="monthly only"),
+        pytest.param([FEE], "2026-11-20", "2026-11-20", "2026-11-01", id="monthly only, over"),
+        pytest.param(october(27), "2026-11-02", "2026-11-20", "2026-11-01", id="quiet end"),
+        pytest.param(october(27), "2026-10-29", "2026-11-20", "2026-10-28", id="old delivery"),
+        pytest.param(
+            [*october(27), focus("1", **NEXT)], "2026-11-01", "2026-11-01", "2026-11-01", id="next"
+        ),
+        pytest.param([focus("1", **NEXT)], "2026-11-20", "2026-11-20", "2026-10-01", id="nothing"),
+    ],
+)
+def test_costs_are_known_by_daily_charges_and_by_the_delivery(
+    tmp_path: Path, rows: list[Row], delivered: str, today: str, until: str
+) -> None:
+    columns = dict.fromkeys(key for row in rows for key in row)
+    path = tmp_path / "f.csv"
+    write(path, [{**dict.fromkeys(columns, ""), **row} for row in rows], delivered=delivered)
+    known = ExportedCosts([path]).known_until(OCTOBER, date.fromisoformat(today))
+    assert known == date.fromisoformat(until)
 
 
 def test_a_charge_without_sub_account_is_the_payers(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 
 from finops.reconciliation.configuration import OrganizationTags, parse
-from finops.reconciliation.domain import ChargeCategory, IssuedInvoice, UnitBudget
+from finops.reconciliation.domain import ChargeCategory, IssuedInvoice, UnitBudget, UnitStatus
 from finops.reconciliation.mapping import Account, Ownership
 from finops.reconciliation.messages import headline, subject, webhook_message
 from finops.reconciliation.ports import Detail
@@ -59,6 +59,58 @@ def test_a_closed_month_is_revised_only_when_its_numbers_change() -> None:
     assert [event.action for event in audit.events] == ["month.closed", "month.reconciled"]
     assert audit.events[1].details["revision"] == 2
     assert "Revision 2 changes" in "\n".join(headline(other.report))
+
+
+def test_a_closed_month_without_usage_on_its_last_days_has_no_forecast() -> None:
+    settings = parse(
+        """
+linked_accounts: [{id: "222222222222", business_unit: A}]
+budgets: {A: {monthly_target: 560}}
+"""
+    )
+    quiet = [
+        charge("20.20", start=day)
+        for first in (date(2026, 8, 1), date(2026, 9, 1), OCTOBER.first)
+        for day in days(first, first.replace(day=28))
+    ]
+    source = FakeSource(quiet, known_until=date(2026, 10, 28))
+    run = reconciler([], source=source, configuration=settings)
+    report = run.run(OCTOBER, now=NOW, close=True).report
+    [unit] = report.units
+    assert (str(unit.actual), str(unit.variance_pct)) == ("545.40", "-2.6")
+    assert unit.status is UnitStatus.ON_TRACK
+    assert (report.known_until, report.totals.forecast, unit.forecast) == (None, None, None)
+    assert not any("open" in note for note in report.notes)
+    again = run.run(OCTOBER, now=NOW)
+    assert (again.is_new, again.report.known_until) == (False, None)
+    assert subject(report) == "Cloud costs 2026-10 closed: USD 545.40"
+    assert "so far" not in "".join(headline(report))
+
+
+@pytest.mark.parametrize("close", [False, True])
+def test_a_past_month_without_any_charge_is_refused_unless_that_is_allowed(close: bool) -> None:
+    july = [charge("1", start=date(2026, 7, 3))]
+    with pytest.raises(RejectedInput) as refused:
+        reconciler(july).run(OCTOBER, now=NOW, close=close)
+    assert refused.value.code == "empty_month"
+    report = reconciler(july).run(OCTOBER, now=NOW, close=close, allow_empty=True).report
+    assert (str(report.totals.actual), report.totals.forecast) == ("0.00", None)
+    assert {one.status for one in report.units} == {UnitStatus.NO_SPEND, UnitStatus.NO_BUDGET}
+
+
+def test_the_first_day_of_a_running_month_may_have_no_charge_yet() -> None:
+    report = reconciler(usual()).run(OCTOBER.plus(1), now=NOW).report
+    assert report.totals.actual == 0
+
+
+def test_a_month_that_another_run_closes_meanwhile_is_reported_as_closed() -> None:
+    store = FakeStore()
+    first = reconciler(usual(), store=store).run(OCTOBER, now=NOW, close=True)
+    seen = iter([None])
+    newest = store.newest
+    store.newest = lambda month: next(seen, newest(month))  # type: ignore[method-assign]
+    outcome = reconciler(usual(), store=store).run(OCTOBER, now=NOW)
+    assert (outcome.is_new, outcome.stored) == (False, first.stored)
 
 
 def test_two_runs_that_close_at_once_make_one_revision() -> None:

@@ -63,6 +63,7 @@ _COLUMNS = (
     help="The folder for the reports.",
 )
 @click.option("--close", is_flag=True, help="Close the month; later changes become revisions.")
+@click.option("--allow-empty", is_flag=True, help="Accept a past month without any charge.")
 @common
 def reconcile(
     environment: Environment,
@@ -75,6 +76,7 @@ def reconcile(
     formats: str,
     folder: Path,
     close: bool,
+    allow_empty: bool,
 ) -> None:
     """Compare a month's costs with budgets and invoices, in one report.
 
@@ -111,7 +113,7 @@ def reconcile(
             store=Reports(Folder(folder)),
             formats=wanted,
         )
-        outcome = reconciler.run(period, now=deployment.now, close=close)
+        outcome = reconciler.run(period, now=deployment.now, close=close, allow_empty=allow_empty)
         _answer(out, outcome, reconciler.evidence.source)
 
 

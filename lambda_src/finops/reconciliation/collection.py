@@ -52,8 +52,16 @@ class EvidenceCollector:
     rates: DatedRates | None = None
     rate_policy: RatePolicy = field(default_factory=RatePolicy)
 
-    def collect(self, month: Month, today: date) -> Evidence:
+    def collect(
+        self, month: Month, today: date, *, closed: bool = False, allow_empty: bool = False
+    ) -> Evidence:
         """Ask for everything; services of anomalies are asked for when the report is made.
+
+        Args:
+            month: Which.
+            today: UTC.
+            closed: Whether the month is closed, or will be: all of it counts as known.
+            allow_empty: Whether a month that is over may be without any charge.
 
         Raises:
             RejectedInput: the source has no charges, or no rate is known for a currency.
@@ -72,8 +80,16 @@ class EvidenceCollector:
         first_day = month.first - timedelta(days=HISTORY_DAYS)
         rates = MonthRates(self.configuration.currency, self._exchange_rates(), today)
         current = [one for one in charges if Month.of(one.period_start) == month]
+        if not current and month.end <= today and not allow_empty:
+            raise RejectedInput(
+                f"{self.source.name} has no charges in {month}, which is over",
+                code="empty_month",
+                value=str(month),
+                remedy="Check that the export of this month was delivered; if there were no costs,"
+                " use --allow-empty",
+            )
         rates.require({one.currency for one in current}, month)
-        known_until = self.source.known_until(month)
+        known_until = month.end if closed else self.source.known_until(month, today)
         lines, rule = self._invoices(current, month, today)
         return Evidence(
             month=month,
@@ -100,6 +116,7 @@ class EvidenceCollector:
             invoices=lines,
             invoice_rule=rule,
             anomaly_services=lambda account, days: self._drivers_of(account, days, first_day),
+            is_open=not closed,
             notes=self._notes(month, known_until),
         )
 

@@ -134,9 +134,9 @@ class CostExplorerCosts:
         """Whether Cost Explorer said that costs are estimated."""
         return sorted(self._notes)
 
-    def known_until(self, month: Month) -> date:
+    def known_until(self, month: Month, today: date) -> date:
         """The first day that AWS has not metered yet."""
-        return max(month.first, min(month.end, self._now.date() - _METERED_AFTER))
+        return max(month.first, min(month.end, today - _METERED_AFTER))
 
     def charges(self, query: ChargeQuery) -> Iterator[Charge]:
         """The charges of every payer, asked for in parallel.

@@ -195,6 +195,28 @@ def unit_status(spent: Decimal, budget: Decimal | None, threshold_pct: Decimal) 
     return UnitStatus.ON_TRACK
 
 
+def costs_known_until(
+    month: Month, today: date, *, last_day: date | None, delivered: date | None, goes_on: bool
+) -> date:
+    """The first day of the month of which nothing is known yet; its end where all is.
+
+    A month without usage on its last days is as whole as any other: that its data was delivered
+    later, or holds charges of the month after, says that it is over. A day is metered within a
+    day: https://docs.aws.amazon.com/cost-management/latest/userguide/ce-what-is.html
+
+    Args:
+        month: Which.
+        today: UTC.
+        last_day: The last one with charges that arise daily; None where all are monthly.
+        delivered: The day of the newest delivery, UTC; None where it is unknown.
+        goes_on: Whether charges of the months after are known.
+    """
+    if today >= month.end and (goes_on or delivered is None or delivered > month.end):
+        return month.end
+    known = last_day + timedelta(days=1) if last_day else delivered or today
+    return max(month.first, min(known, today + timedelta(days=1), month.end))
+
+
 def months_due(today: date, *, close_day: int, watch_until_day: int) -> list[tuple[Month, bool]]:
     """(month, whether it is to be closed) of what a daily run reconciles.
 

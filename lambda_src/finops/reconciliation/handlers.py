@@ -37,7 +37,7 @@ _COST_CLIENTS: Final = frozenset({"ce", "invoicing"})
 def reconcile_month(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
     """The schedule, {} → the running month, and the one before while it may change.
 
-    By hand, {"month": "2026-10", "close": false} → that month.
+    By hand, {"month": "2026-10", "close": false, "allow_empty": false} → that month.
 
     Returns:
         {"months": [{month, revision, actual, budget, currency, reports, is_new}]}.
@@ -50,7 +50,11 @@ def reconcile_month(event: Mapping[str, Any], context: LambdaContext) -> dict[st
         done, failed = [], []
         for month, close in months:
             try:
-                done.append(_reconcile(deployment, month, close=close))
+                done.append(
+                    _reconcile(
+                        deployment, month, close=close, allow_empty=event.get("allow_empty") is True
+                    )
+                )
             except FinOpsError as error:
                 logger.exception(
                     "month could not be reconciled",
@@ -64,7 +68,7 @@ def reconcile_month(event: Mapping[str, Any], context: LambdaContext) -> dict[st
 
 
 def _months(event: Mapping[str, Any], now: datetime) -> list[tuple[Month, bool]]:
-    unknown = sorted(event.keys() - {"month", "close"})
+    unknown = sorted(event.keys() - {"month", "close", "allow_empty"})
     if unknown:
         raise RejectedInput(
             f"the event has unknown keys: {', '.join(unknown)}",
@@ -80,7 +84,9 @@ def _months(event: Mapping[str, Any], now: datetime) -> list[tuple[Month, bool]]
     )
 
 
-def _reconcile(deployment: Deployment, month: Month, *, close: bool) -> dict[str, Any]:
+def _reconcile(
+    deployment: Deployment, month: Month, *, close: bool, allow_empty: bool
+) -> dict[str, Any]:
     files = S3Files(deployment.client("s3"), os.environ["BUCKET"])
     reconciler = deployment.reconciler(
         os.environ["SOURCE"],
@@ -88,7 +94,7 @@ def _reconcile(deployment: Deployment, month: Month, *, close: bool) -> dict[str
         store=Reports(files),
         formats=os.environ["FORMATS"].split(","),
     )
-    outcome = reconciler.run(month, now=deployment.now, close=close)
+    outcome = reconciler.run(month, now=deployment.now, close=close, allow_empty=allow_empty)
     if outcome.report.revision:
         _delivery(files).announce(outcome.report, outcome.stored)
     return _described(outcome)

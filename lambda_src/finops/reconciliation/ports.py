@@ -73,8 +73,11 @@ class CostSource(Protocol):
             RejectedInput: the source holds what cannot be read.
         """
 
-    def known_until(self, month: Month) -> date:
-        """The first day of the month of which nothing is known yet; its end where all is."""
+    def known_until(self, month: Month, today: date) -> date:
+        """The first day of the month of which nothing is known yet; its end where all is.
+
+        Charges that are dated after today say nothing of the days before them.
+        """
 
     def control_totals(self, month: Month) -> Sequence[ControlTotal]:
         """What all charges of the month come to, by currency."""

@@ -53,7 +53,9 @@ class Reconciler:
     actor: str = "schedule"
     correlation_id: str = ""
 
-    def run(self, month: Month, *, now: datetime, close: bool = False) -> Outcome:
+    def run(
+        self, month: Month, *, now: datetime, close: bool = False, allow_empty: bool = False
+    ) -> Outcome:
         """Reconcile a month and store the report.
 
         A month that is not closed has one report, which each run replaces. Closing makes it
@@ -64,10 +66,11 @@ class Reconciler:
             month: Which.
             now: UTC.
             close: Whether to close the month, if it is open.
+            allow_empty: Whether a month that is over may be without any charge.
 
         Raises:
-            RejectedInput: the month has not begun, has no rate for a currency, or is closed too
-                early.
+            RejectedInput: the month has not begun, has no charge or no rate for a currency, or is
+                closed too early.
         """
         today = now.date()
         if month.first > today:
@@ -80,11 +83,17 @@ class Reconciler:
                 code="closed_too_early",
                 remedy="Reconcile the month without closing it",
             )
-        report = self._report(month, today)
+        newest = self.store.newest(str(month))
+        closed = close or newest is not None
+        report = self._report(month, today, closed=closed, allow_empty=allow_empty)
         for _ in range(_TRIES):
             newest = self.store.newest(str(month))
-            if newest is None and not close:
-                return self._written(report, now)
+            if not closed:
+                if newest is None:
+                    return self._written(report, now)
+                # Another run has closed the month meanwhile.
+                closed = True
+                report = self._report(month, today, closed=closed, allow_empty=allow_empty)
             revision = self._revision(report, newest)
             if newest and not revision.changes:
                 report = replace(revision, revision=newest.revision, changes=())
@@ -99,19 +108,20 @@ class Reconciler:
             step="write_report",
         )
 
-    def _report(self, month: Month, today: date) -> Report:
-        report = compare(self.evidence.collect(month, today))
+    def _report(self, month: Month, today: date, *, closed: bool, allow_empty: bool) -> Report:
+        report = compare(
+            self.evidence.collect(month, today, closed=closed, allow_empty=allow_empty)
+        )
         # A source's notes are whole only after the comparison, which asks it for more.
         notes = (*report.notes, *self.evidence.source.notes)
         return replace(report, notes=tuple(dict.fromkeys(notes)))
 
     def _revision(self, report: Report, newest: Stored | None) -> Report:
         """The report as the next revision of its month, with what it changes."""
-        closed = replace(report, is_open=False)
         if newest is None:
-            return replace(closed, revision=1)
-        changes = differences(newest.document, as_document(closed))
-        return replace(closed, revision=newest.revision + 1, changes=changes)
+            return replace(report, revision=1)
+        changes = differences(newest.document, as_document(report))
+        return replace(report, revision=newest.revision + 1, changes=changes)
 
     def _written(self, report: Report, now: datetime) -> Outcome:
         files = {name: self.render(report, name) for name in self.formats}

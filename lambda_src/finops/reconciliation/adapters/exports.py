@@ -7,7 +7,7 @@ https://docs.aws.amazon.com/cur/latest/userguide/table-dictionary-cur2.html
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
@@ -20,6 +20,7 @@ from finops.reconciliation.domain import (
     ChargeCategory,
     category_of_focus,
     category_of_record_type,
+    costs_known_until,
 )
 from finops.reconciliation.mapping import TagRule
 from finops.reconciliation.ports import ChargeQuery, ControlTotal, Detail
@@ -39,6 +40,8 @@ _FOCUS: Final[Mapping[str, tuple[str, ...]]] = {
     "service": ("ServiceName",),
     "billing_period": ("BillingPeriodStart",),
     "charge_period": ("ChargePeriodStart",),
+    "charge_end": ("ChargePeriodEnd",),
+    "frequency": ("ChargeFrequency",),
     "category": ("ChargeCategory",),
     "charge_class": ("ChargeClass",),
     "billed": ("BilledCost",),
@@ -55,6 +58,7 @@ _CUR: Final[Mapping[str, tuple[str, ...]]] = {
     "service": ("product_product_name", "product_servicecode", "line_item_product_code"),
     "billing_period": ("bill_billing_period_start_date",),
     "charge_period": ("line_item_usage_start_date",),
+    "charge_end": ("line_item_usage_end_date",),
     "category": ("line_item_line_item_type",),
     "billed": ("line_item_unblended_cost",),
     "currency": ("line_item_currency_code",),
@@ -62,6 +66,7 @@ _CUR: Final[Mapping[str, tuple[str, ...]]] = {
     "issuer": ("bill_invoicing_entity", "bill_billing_entity"),
     "tags": ("resource_tags",),
 }
+_PERIODS: Final = ("billing_period", "charge_period", "charge_end")
 _NEEDED: Final = frozenset(
     {
         "payer_account",
@@ -177,15 +182,46 @@ class ExportedCosts:
         except duckdb.Error as error:
             raise self._unreadable(error) from None
 
-    def known_until(self, month: Month) -> date:
-        """The day after the last one with a charge."""
-        sql = f"SELECT max({_DAY}) FROM charges WHERE billing_period >= ? AND billing_period < ?"
+    def known_until(self, month: Month, today: date) -> date:
+        """By the last day with charges that arise daily, and when the files were written.
+
+        A few charges that are dated after all others are no knowledge of their day: it needs a
+        tenth of the charges of a usual one.
+        """
+        days = (
+            "SELECT CAST(charge_period AS DATE) AS day, count(*) AS charges FROM charges"
+            " WHERE billing_period >= $first AND billing_period < $end AND is_daily"
+            " AND charge_period >= $first AND charge_period < $end AND charge_period < $tomorrow"
+            " GROUP BY 1"
+        )
+        sql = (
+            f"WITH days AS ({days}) SELECT"
+            " (SELECT max(day) FROM days WHERE charges * 10 >= (SELECT median(charges) FROM days)),"
+            " coalesce(bool_or(billing_period >= $first AND billing_period < $end), false),"
+            " coalesce(bool_or(billing_period >= $end AND charge_period >= $end"
+            " AND charge_period < $tomorrow), false) FROM charges"
+        )
+        values = {
+            "first": month.first,
+            "end": month.end,
+            "tomorrow": today + timedelta(days=1),
+        }
         try:
-            found = self._database.execute(sql, [month.first, month.end]).fetchone()
+            found = self._database.execute(sql, values).fetchone()
         except duckdb.Error as error:
             raise self._unreadable(error) from None
-        last: date | None = found[0] if found else None
-        return date.fromordinal(last.toordinal() + 1) if last else month.first
+        last_day, has_charges, goes_on = found or (None, False, False)
+        if not has_charges:
+            return month.first
+        return costs_known_until(
+            month, today, last_day=last_day, delivered=self._delivered, goes_on=goes_on
+        )
+
+    @property
+    def _delivered(self) -> date:
+        """The day on which the newest file was written, UTC."""
+        newest = max(path.stat().st_mtime for path in self._files)
+        return datetime.fromtimestamp(newest, UTC).date()
 
     def control_totals(self, month: Month) -> list[ControlTotal]:
         """One sum over all rows, grouped by nothing but the currency."""
@@ -308,11 +344,12 @@ class ExportedCosts:
         fields = [
             f"coalesce(CAST({_quoted(column)} AS VARCHAR), '') AS {field}"
             for field, column in self._columns.items()
-            if field not in {"billing_period", "charge_period", "billed", "amortized", "tags"}
+            if field not in {*_PERIODS, "billed", "amortized", "tags"}
         ]
         fields += [
             f"CAST({_quoted(self._columns[period])} AS TIMESTAMP) AS {period}"
-            for period in ("billing_period", "charge_period")
+            for period in _PERIODS
+            if period in self._columns
         ]
         billed = self._money(self._columns["billed"])
         fields += [f"{billed} AS billed", f"{self._amortized(billed)} AS amortized"]
@@ -328,6 +365,9 @@ class ExportedCosts:
             else f"{category} = 'Usage'"
         )
         fields.append(f"coalesce({usage}, false) AS is_usage")
+        fields.append(
+            f"coalesce({usage} OR {self._recurring}, false){self._at_most_daily} AS is_daily"
+        )
         try:
             self._connection.execute(
                 f"CREATE VIEW charges AS SELECT {', '.join(fields)} FROM {self._scan}"
@@ -335,6 +375,25 @@ class ExportedCosts:
         except duckdb.Error as error:
             raise self._unreadable(error) from None
         return self._connection
+
+    @property
+    def _recurring(self) -> str:
+        """Whether a fee comes again and again, as a Savings Plan's does."""
+        if self._is_cur:
+            return f"{_quoted(self._columns['category'])} = 'SavingsPlanRecurringFee'"
+        frequency = self._columns.get("frequency")
+        return f"{_quoted(frequency)} = 'Recurring'" if frequency else "false"
+
+    @property
+    def _at_most_daily(self) -> str:
+        end = self._columns.get("charge_end")
+        if not end:
+            return ""
+        start = _quoted(self._columns["charge_period"])
+        return (
+            f" AND coalesce(CAST({_quoted(end)} AS TIMESTAMP) - CAST({start} AS TIMESTAMP)"
+            " <= INTERVAL 25 HOURS, true)"
+        )
 
     def _money(self, column: str) -> str:
         cell = _quoted(column)

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import date, timedelta
+from datetime import date
 from decimal import Decimal
 from typing import Any, Final
 
-from finops.reconciliation.domain import Charge, ChargeCategory, category_of_focus
+from finops.reconciliation.domain import (
+    Charge,
+    ChargeCategory,
+    category_of_focus,
+    costs_known_until,
+)
 from finops.reconciliation.mapping import TagRule
 from finops.reconciliation.ports import ChargeQuery, ControlTotal, Detail
 from finops.shared.data_api import DataApi, Value
@@ -44,18 +49,34 @@ class LedgerCosts:
     def notes(self) -> Sequence[str]:
         return ()
 
-    def known_until(self, month: Month) -> date:
-        """The day after the last one with a charge or bill."""
+    def known_until(self, month: Month, today: date) -> date:
+        """By the last day with a charge of a day or a bill, and when the files were loaded."""
+        daily = (
+            "c.charge_category = 'Usage' AND c.charge_period_start <= :today"
+            " AND TIMESTAMPDIFF(HOUR, c.charge_period_start, c.charge_period_end) <= 25"
+        )
         sql = (
-            f"SELECT MAX(day) AS day FROM (SELECT MAX({_FOCUS_DAY}) AS day FROM focus_charges c"
+            "SELECT MAX(day) AS day, MAX(loaded) AS loaded FROM ("
+            f"SELECT MAX(IF({daily}, {_FOCUS_DAY}, NULL)) AS day, MAX(f.finished_at) AS loaded"
+            " FROM focus_charges c"
             f" JOIN billing_files f ON f.load_id = c.load_id WHERE {_LOADED}"
             " AND c.billing_period_start >= :first AND c.billing_period_start < :end"
-            " UNION ALL SELECT MAX(r.bill_date) FROM billing_rows r"
+            " UNION ALL SELECT MAX(IF(r.bill_date <= :today, r.bill_date, NULL)),"
+            " MAX(f.finished_at) FROM billing_rows r"
             f" JOIN billing_files f ON f.load_id = r.load_id WHERE {_LOADED}"
             " AND r.bill_date >= :first AND r.bill_date < :end) d"
         )
-        [row] = self._database.execute(sql, _period(month.first, month.end)).rows
-        return _date(row["day"]) + timedelta(days=1) if row["day"] else month.first
+        values = _period(month.first, month.end) | {"today": f"{today.isoformat()} 23:59:59"}
+        [row] = self._database.execute(sql, values).rows
+        if not row["loaded"]:
+            return month.first
+        return costs_known_until(
+            month,
+            today,
+            last_day=_date(row["day"]) if row["day"] else None,
+            delivered=_date(row["loaded"]),
+            goes_on=False,
+        )
 
     def control_totals(self, month: Month) -> list[ControlTotal]:
         sql = (

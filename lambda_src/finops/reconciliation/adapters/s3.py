@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -133,6 +134,8 @@ def download_export(s3: Any, uri: str, months: Sequence[Month], folder: Path) ->
                 path = folder / key
                 path.parent.mkdir(parents=True, exist_ok=True)
                 s3.download_file(bucket, key, str(path))
+                delivered = found["LastModified"].timestamp()
+                os.utime(path, (delivered, delivered))
                 paths.append(path)
     if not paths:
         raise RejectedInput(

@@ -24,7 +24,7 @@ class Evidence:
         service_days: The same by service.
         rate: The rate into the report's currency at the end of a month, None if none is known.
         budgets: By business unit, each in its own currency.
-        known_until: The first day of the month without known costs.
+        known_until: The first day of the month without known costs; its end where it is closed.
         control_totals: (name, amount, currency) of all billed charges of the month.
         invoices: The lines of the invoice check.
         invoice_rule: The invoice check's invariant.

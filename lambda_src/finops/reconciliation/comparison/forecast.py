@@ -42,23 +42,31 @@ def expected_rest(series: Mapping[date, Decimal], first: date, end: date) -> Dec
     Each weekday is forecast as the median of its last four, so one expensive day changes nothing.
     A series that began within the last week has no forecast.
     """
+    return total(_expected_days(series, first, end).values())
+
+
+def _rest_of_account(series: Mapping[date, Decimal], known_until: date, end: date) -> Decimal:
+    """What is known of a coming day already is a part of it, and at most the whole."""
+    known = {day: cost for day, cost in series.items() if day < known_until}
+    zero = Decimal(0)
+    return total(
+        expected - min(max(series.get(day, zero), zero), max(expected, zero))
+        for day, expected in _expected_days(known, known_until, end).items()
+    )
+
+
+def _expected_days(series: Mapping[date, Decimal], first: date, end: date) -> dict[date, Decimal]:
     if not series:
-        return Decimal(0)
+        return {}
     start = max(min(series), first - timedelta(days=_DAYS_BEFORE))
     known = list(days_between(start, first))
     if len(known) < 7:
-        return Decimal(0)
+        return {}
     by_weekday = {
         weekday: median(series.get(day, Decimal(0)) for day in known if day.weekday() == weekday)
         for weekday in range(7)
     }
-    return sum((by_weekday[day.weekday()] for day in days_between(first, end)), Decimal(0))
-
-
-def _rest_of_account(series: Mapping[date, Decimal], known_until: date, end: date) -> Decimal:
-    known = {day: cost for day, cost in series.items() if day < known_until}
-    partly_known = total(cost for day, cost in series.items() if day >= known_until)
-    return expected_rest(known, known_until, end) - partly_known
+    return {day: by_weekday[day.weekday()] for day in days_between(first, end)}
 
 
 def _follows(costs: Costs, unit: str, coming: Decimal) -> Decimal:
