@@ -156,12 +156,14 @@ variable "rates" {
 variable "datasets" {
   description = <<-EOT
     Formats by dataset (folder under billing/), for what the loader does not guess: `date_formats` in strptime
-    notation (such as %d/%m/%Y), `decimal_comma`, and the `thousands` separator.
+    notation (such as %d/%m/%Y), `decimal_comma`, and the `thousands` separator. With `replace`, a file corrects bills
+    of the same id that another file of the dataset brought; otherwise only a new version of the same object does.
   EOT
   type = map(object({
     date_formats  = optional(list(string), [])
     decimal_comma = optional(bool, false)
     thousands     = optional(string, "")
+    replace       = optional(bool, false)
   }))
   default  = {}
   nullable = false

@@ -71,7 +71,7 @@ def main(rows: int) -> dict[str, float]:
     with store.transaction() as transaction:
         start = time.perf_counter()
         for one in some:
-            transaction.write(entry, BILLING, one)
+            transaction.write(entry, BILLING, one, replace=False)
         found["Data API and database, batches made before"] = count / (time.perf_counter() - start)
     # The statements around the batches: see the calls of a load in tests/flows.
     found["requests with rows"] = len(sent)

@@ -131,7 +131,7 @@ class FakeTransaction:
         ]
         return newer[0] if newer else None
 
-    def write(self, entry: FileEntry, schema: Schema, batch: Batch) -> Written:
+    def write(self, entry: FileEntry, schema: Schema, batch: Batch, *, replace: bool) -> Written:
         if self._store.failures:
             raise self._store.failures.pop(0)
         names = ["line", "rate", "rate_date", *(usd for _, usd in schema.usd)]
@@ -146,22 +146,31 @@ class FakeTransaction:
         kept: Sums = {}
         kept_usd = Decimal(0)
         duplicates = []
+        conflicts: dict[int, str] = {}
         columns = [column.name for column in schema.columns]
         for row in rows:
             key = (entry.dataset, row[schema.key])
             mine = {"load": entry.load_id, "seen": entry.load_id, "order": entry.source.order}
             there = self._store.rows.get(key)
+            writer = self._store.files[there["load"]] if there else entry
+            is_same = there is not None and all(there[one] == row[one] for one in columns)
+            is_own = replace or writer.source.key_hash == entry.source.key_hash
             if there is None:
                 self._store.rows[key] = row | mine
                 inserted += 1
             elif there["seen"] == entry.load_id:
                 duplicates.append(row["line"])
+            elif writer.status in (FileStatus.FAILED, FileStatus.REJECTED):
+                self._store.rows[key] = row | mine
+                updated += 1
+            elif not is_own and not is_same:
+                conflicts[row["line"]] = writer.source.uri
             elif there["order"] > entry.source.order:
                 there["seen"] = entry.load_id
                 unchanged, superseded = unchanged + 1, superseded + 1
                 currency = row[schema.currency]
                 kept[currency] = kept.get(currency, Decimal(0)) + Decimal(row[schema.amount])
-            elif all(there[one] == row[one] for one in columns):
+            elif is_same:
                 there.update(seen=entry.load_id, order=entry.source.order)
                 unchanged += 1
                 currency = row[schema.currency]
@@ -178,6 +187,7 @@ class FakeTransaction:
             kept_sums=kept,
             kept_usd=kept_usd,
             duplicates=duplicates,
+            conflicts=conflicts,
         )
 
     def last_line(self, entry: FileEntry, schema: Schema) -> int:
@@ -202,7 +212,9 @@ class FakeTransaction:
             return [one for one in self._store.rows.values() if one["load"] == entry.load_id]
         return [one for key, one in self._store.charges.items() if key[0] == entry.load_id]
 
-    def claim_content(self, entry: FileEntry, sha256: str) -> FileEntry | None:
+    def claim_content(
+        self, entry: FileEntry, sha256: str, schema: Schema | None = None
+    ) -> FileEntry | None:
         files = self._store.files
         files[entry.load_id] = replace(files[entry.load_id], content_sha256=sha256)
         same = [
@@ -211,6 +223,7 @@ class FakeTransaction:
             if one.content_sha256 == sha256
             and one.status in LOADED
             and one.load_id != entry.load_id
+            and (schema is None or self._held(one, schema))
         ]
         same.sort(key=lambda one: one.dataset != entry.dataset)
         return same[0] if same else None

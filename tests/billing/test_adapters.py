@@ -234,10 +234,14 @@ def migrated(schema: FakeSchema) -> list[str]:
 
 
 def test_a_change_that_an_interrupted_migration_made_is_not_made_again() -> None:
-    both = [("billing_files", "principal"), ("billing_rows", "load_lines")]
-    assert len(migrated(FakeSchema())) == len(both)
-    assert migrated(FakeSchema(*both)) == []
-    (left,) = migrated(FakeSchema(both[0]))
+    made = [
+        ("billing_files", "principal"),
+        ("billing_rows", "load_lines"),
+        ("billing_rows", "object_hash"),
+    ]
+    assert len(migrated(FakeSchema())) == len(made)
+    assert migrated(FakeSchema(*made)) == []
+    (left,) = migrated(FakeSchema(made[0], made[2]))
     assert "load_lines" in left
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -12,90 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from finops.billing import parts
-from finops.billing.domain import FileEntry, FileStatus, SourceObject
-from finops.billing.parts import ChunksMissing, FileFinisher, FilePlanner, PartLoader, plan_key
-from finops.billing.rates_loader import RatesLoader
+from finops.billing.domain import FileEntry, FileStatus
+from finops.billing.parts import ChunksMissing
 from finops.billing.rows import DatasetFormat
-from finops.billing.service import FileLoader
 from finops.billing.settings import Settings
 from finops.shared.audit import digest
 from finops.shared.errors import ConfigurationError, FinOpsError, TransientFailure
 from finops.shared.rates import RatePolicy
-from tests.audit.recorders import MemoryRecorder
-from tests.billing.fakes import FINISHED, FakeObjects, FakeQuarantine, FakeStore, FakeWorkflow
-
-HEADER = "id,company_name,country,city,product_line,item,bill_date,currency,bill_amount\n"
-SETTINGS = Settings(large_file_bytes=10**6, rates=RatePolicy(), formats={})
-
-
-def bills(*rows: tuple[object, object], currency: str = "USD") -> bytes:
-    lines = (f"{key},A,B,C,D,E,2026-03-05,{currency},{amount}\n" for key, amount in rows)
-    return (HEADER + "".join(lines)).encode()
-
-
-@dataclass
-class Flow:
-    """The use cases over one set of fakes."""
-
-    settings: Settings = SETTINGS
-    store: FakeStore = field(default_factory=FakeStore)
-    objects: FakeObjects = field(default_factory=FakeObjects)
-    workflow: FakeWorkflow = field(default_factory=FakeWorkflow)
-    quarantines: list[FakeQuarantine] = field(default_factory=list)
-    seconds_left: float = 600.0
-    audit: MemoryRecorder = field(default_factory=MemoryRecorder)
-    now: datetime = FINISHED
-
-    def quarantine(self, entry: FileEntry, number: int | None = None) -> FakeQuarantine:
-        self.quarantines.append(FakeQuarantine())
-        return self.quarantines[-1]
-
-    def load(self, source: SourceObject) -> FileEntry:
-        return FileLoader(
-            store=self.store,
-            rates=self.store.rates,
-            objects=self.objects,
-            workflow=self.workflow,
-            quarantine=self.quarantine,
-            settings=self.settings,
-            remaining_seconds=lambda: self.seconds_left,
-            audit=self.audit,
-            clock=self.clock,
-        ).load(source)
-
-    def load_rates(self, source: SourceObject) -> FileEntry:
-        return RatesLoader(
-            store=self.store,
-            rates=self.store,
-            objects=self.objects,
-            quarantine=self.quarantine,
-            audit=self.audit,
-            clock=self.clock,
-        ).load(source)
-
-    @property
-    def finisher(self) -> FileFinisher:
-        return FileFinisher(store=self.store, audit=self.audit, clock=self.clock)
-
-    def clock(self) -> datetime:
-        self.now += timedelta(seconds=1)
-        return self.now
-
-    def run_workflow(self, load_id: int, part_bytes: int = 1) -> FileEntry:
-        FilePlanner(store=self.store, objects=self.objects, part_bytes=part_bytes).plan(load_id)
-        items = json.loads(b"".join(self.objects.read(plan_key(load_id))))
-        for item in items:
-            self.load_part(item)
-        return self.finisher.finish(load_id)
-
-    def load_part(self, item: dict[str, object]) -> None:
-        PartLoader(
-            store=self.store,
-            rates=self.store.rates,
-            objects=self.objects,
-            quarantine=self.quarantine,
-            settings=self.settings,
-        ).load(item)
+from tests.billing.fakes import FINISHED
+from tests.billing.use_cases import HEADER, SETTINGS, Flow, bills
 
 
 @pytest.fixture
@@ -454,3 +377,101 @@ def test_rates_are_audited_by_a_name_of_their_own(flow: Flow) -> None:
     assert loaded.entry_id == again.entry_id
     assert loaded.input_sha256 == digest(body)
     assert (loaded.counts["rows_inserted"], loaded.counts["rows_quarantined"]) == (1, 1)
+
+
+def stored(flow: Flow) -> dict[tuple[str, str], tuple[str, Decimal]]:
+    return {
+        key: (row["company_name"], Decimal(row["bill_amount"]))
+        for key, row in flow.store.rows.items()
+    }
+
+
+def company(name: str, *amounts: int) -> bytes:
+    lines = (
+        f"{number},{name},DE,Berlin,Bakery,Roll,2026-03-05,USD,{amount}.00\n"
+        for number, amount in enumerate(amounts, 1)
+    )
+    return (HEADER + "".join(lines)).encode()
+
+
+def test_a_bill_of_another_file_with_the_same_id_is_a_conflict_and_no_bill_vanishes(
+    flow: Flow,
+) -> None:
+    """Two branches number their bills from 1 and drop them into one dataset."""
+    flow.load(flow.objects.put("billing/d/butcher.csv", company("Butcher", 100, 200)))
+    body = company("Dairy", 120, 180)
+    second = flow.load(flow.objects.put("billing/d/dairy.csv", body))
+    assert second.status is FileStatus.LOADED_WITH_REJECTS
+    assert (second.tally.quarantined, second.tally.updated) == (2, 0)
+    rows = flow.quarantines[-1].rows
+    assert [(row.line, row.reason) for row in rows] == [
+        (2, "conflicting_record_id"),
+        (3, "conflicting_record_id"),
+    ]
+    assert all("s3://bucket/billing/d/butcher.csv" in row.message for row in rows)
+    assert stored(flow)["d", "1"] == ("Butcher", Decimal(100))
+    # A file that holds no row is no obstacle to the same file elsewhere.
+    moved = flow.load(flow.objects.put("billing/dairy/dairy.csv", body))
+    assert (moved.status, moved.tally.inserted) == (FileStatus.LOADED, 2)
+    assert sum(amount for _, amount in stored(flow).values()) == 600
+
+
+@pytest.mark.parametrize("order", ["0000", "9999"], ids=["older", "newer"])
+def test_a_conflict_does_not_depend_on_which_file_is_newer(flow: Flow, order: str) -> None:
+    flow.load(flow.objects.put("billing/d/a.csv", bills(("a", 1)), "5000"))
+    other = flow.load(flow.objects.put("billing/d/b.csv", bills(("a", 2)), order))
+    assert (other.tally.quarantined, other.tally.superseded) == (1, 0)
+
+
+def test_the_same_values_of_another_file_are_no_conflict(flow: Flow) -> None:
+    flow.load(flow.objects.put("billing/d/a.csv", bills(("a", 1), ("b", 2))))
+    both = flow.load(flow.objects.put("billing/d/b.csv", bills(("a", 1), ("b", 3), ("c", 3))))
+    assert (both.tally.unchanged, both.tally.quarantined, both.tally.inserted) == (1, 1, 1)
+
+
+def test_a_dataset_may_declare_that_any_file_corrects(flow: Flow) -> None:
+    flow.settings = replace(SETTINGS, formats={"d": DatasetFormat(replace=True)})
+    flow.load(flow.objects.put("billing/d/a.csv", bills(("a", 1), ("b", 2))))
+    new = flow.load(flow.objects.put("billing/d/corrected.csv", bills(("a", 1), ("b", 3))))
+    assert (new.status, new.tally.updated, new.tally.unchanged) == (FileStatus.LOADED, 1, 1)
+    late = flow.load(flow.objects.put("billing/d/late.csv", bills(("b", 9)), "0000"))
+    assert (late.status, late.tally.superseded) == (FileStatus.LOADED, 1)
+    assert flow.store.rows["d", "b"]["bill_amount"] == "3"
+
+
+def test_rows_of_a_load_that_failed_count_once_another_file_brings_them(flow: Flow) -> None:
+    """Rows of parts stay when a load fails, but are in no total."""
+    entry = large(flow, bills(("a", 1), ("b", 2)))
+    with pytest.raises(ChunksMissing):
+        flow.finisher.finish(entry.load_id)
+    flow.run_workflow(entry.load_id)
+    flow.store.files[entry.load_id] = replace(
+        flow.store.files[entry.load_id], status=FileStatus.FAILED
+    )
+    flow.settings = SETTINGS
+    again = flow.load(flow.objects.put("billing/parts/b.csv", bills(("a", 1), ("b", 7))))
+    assert (again.status, again.tally.updated) == (FileStatus.LOADED, 2)
+    assert {row["load"] for row in flow.store.rows.values()} == {again.load_id}
+
+
+def test_a_file_without_a_row_is_no_obstacle(flow: Flow) -> None:
+    body = b"record_id,company_name,country,city,product_line,item,bill_date,currency,bill_amount\n"
+    for dataset in ("one", "two"):
+        empty = flow.load(flow.objects.put(f"billing/{dataset}/empty.csv", body))
+        assert (empty.status, empty.tally.read) == (FileStatus.LOADED, 0)
+
+
+def test_a_file_that_was_dropped_into_the_wrong_dataset_first_loads_into_the_right_one(
+    flow: Flow,
+) -> None:
+    german = DatasetFormat(date_formats=("%d.%m.%Y",), decimal_comma=True, thousands=".")
+    flow.settings = replace(SETTINGS, formats={"werke": german})
+    body = (
+        "record_id;company_name;country;city;product_line;item;bill_date;currency;bill_amount\n"
+        "w1;Müller;DE;Köln;B;R;05.03.2026;USD;1.234,56\n"
+        "w2;Müller;DE;Köln;B;R;06.03.2026;USD;-12,00\n"
+    ).encode()
+    wrong = flow.load(flow.objects.put("billing/other/a.csv", body))
+    assert (wrong.tally.quarantined, wrong.tally.inserted) == (2, 0)
+    right = flow.load(flow.objects.put("billing/werke/a.csv", body))
+    assert (right.status, right.amount_usd) == (FileStatus.LOADED, Decimal("1222.56"))

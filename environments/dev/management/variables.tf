@@ -38,11 +38,12 @@ variable "alarm_topic_arns" {
 }
 
 variable "billing_datasets" {
-  description = "How datasets (folders under billing/) write dates and amounts, as in the module billing."
+  description = "How datasets (folders under billing/) write dates and amounts, and whether files replace one another, as in the module billing."
   type = map(object({
     date_formats  = optional(list(string), [])
     decimal_comma = optional(bool, false)
     thousands     = optional(string, "")
+    replace       = optional(bool, false)
   }))
   default  = {}
   nullable = false

@@ -73,6 +73,11 @@ class SourceObject:
         return hashlib.sha256(f"{self.bucket}/{self.key}".encode()).hexdigest()
 
     @property
+    def object_hash(self) -> str:
+        """The beginning of `key_hash`, which a row of the object keeps: 16 hexadecimal digits."""
+        return self.key_hash[:16]
+
+    @property
     def dataset(self) -> str:
         """The dataset in which its record ids are unique."""
         return dataset_of(self.key)

@@ -45,7 +45,7 @@ def refuse_duplicate_content(first: FileEntry | None, entry: FileEntry, schema: 
     have no identity, they would be added once more.
 
     Args:
-        first: An earlier loaded file of the same content, if there is one.
+        first: An earlier loaded file of the same content that still holds rows, if there is one.
         entry: The file that is being loaded.
         schema: Its schema.
 

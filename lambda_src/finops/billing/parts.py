@@ -97,7 +97,7 @@ class FilePlanner:
                     entry, FileStatus.SUPERSEDED, Tally(), schema=schema.name, quarantine_uri=""
                 )
                 return []
-            first = transaction.claim_content(entry, stream.hexdigest())
+            first = transaction.claim_content(entry, stream.hexdigest(), schema)
             refuse_duplicate_content(first, entry, schema)
         self.store.mark(entry.load_id, FileStatus.LOADING, schema_name=schema.name)
         if table.format.compressed:
@@ -165,6 +165,7 @@ class PartLoader:
                     schema=table.recognition.schema,
                     quarantine=quarantine,
                     check=lambda: None,
+                    replace=self.settings.format_of(entry.dataset).replace,
                 )
                 tally = records.load(table, item["last_line"])
                 transaction.enter_chunk(load_id, number, tally, quarantine.close())
@@ -259,7 +260,7 @@ class FileFinisher:
                 )
             else:
                 # A copy may have been loaded since the parts were planned.
-                first = transaction.claim_content(entry, entry.content_sha256)
+                first = transaction.claim_content(entry, entry.content_sha256, schema)
                 refuse_duplicate_content(first, entry, schema)
                 enter_loaded(transaction, entry, schema, tally, folder)
         return schema

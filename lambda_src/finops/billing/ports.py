@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, BinaryIO, Protocol
@@ -40,6 +40,7 @@ class Written:
         kept_sums: Amounts by currency of rows that were already there and stay.
         kept_usd: USD of these rows in the database, without superseded ones.
         duplicates: Lines whose record id occurs on an earlier line of this file.
+        conflicts: Lines whose record id another object brought with other values, and its URI.
     """
 
     inserted: int
@@ -49,6 +50,7 @@ class Written:
     kept_sums: Mapping[str, Decimal]
     kept_usd: Decimal = Decimal(0)
     duplicates: Sequence[int] = ()
+    conflicts: Mapping[int, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,8 +75,15 @@ class LoadTransaction(Protocol):
     def newer_version(self, entry: FileEntry) -> FileEntry | None:
         """A newer version of the same object that is loaded, if there is one."""
 
-    def write(self, entry: FileEntry, schema: Schema, batch: Batch) -> Written:
-        """Write the rows of a batch."""
+    def write(self, entry: FileEntry, schema: Schema, batch: Batch, *, replace: bool) -> Written:
+        """Write the rows of a batch.
+
+        Args:
+            entry: The file.
+            schema: Its schema.
+            batch: The rows.
+            replace: Whether the file may correct what other objects brought; see `DatasetFormat`.
+        """
 
     def stored(self, entry: FileEntry, schema: Schema, first: int, last: int | None) -> Stored:
         """The rows of this load from line `first` to before `last`, in the database."""
@@ -82,8 +91,13 @@ class LoadTransaction(Protocol):
     def last_line(self, entry: FileEntry, schema: Schema) -> int:
         """The last line of this load in the database; -1 if there is none."""
 
-    def claim_content(self, entry: FileEntry, sha256: str) -> FileEntry | None:
-        """Record the content's digest. Returns an earlier loaded file of the same content."""
+    def claim_content(
+        self, entry: FileEntry, sha256: str, schema: Schema | None = None
+    ) -> FileEntry | None:
+        """Record the content's digest.
+
+        Returns an earlier loaded file of the same content that still holds rows of the schema.
+        """
 
     def supersede_older(self, entry: FileEntry) -> None:
         """Mark loaded older versions of the same object as replaced by this one."""

@@ -31,6 +31,10 @@ class RecordLoader:
     """Loads the records of a file or of a part of it within a transaction.
 
     While the database writes a batch, the next one is read; there is one call at a time.
+
+    Attributes:
+        check: Called before each batch; raises where the load must end.
+        replace: Whether the file may correct what other objects brought.
     """
 
     transaction: LoadTransaction
@@ -39,6 +43,7 @@ class RecordLoader:
     schema: Schema
     quarantine: Quarantine
     check: Callable[[], None]
+    replace: bool = False
 
     def load(self, table: CsvTable[Recognition], last_line: int | None = None) -> Tally:
         """Load all records.
@@ -64,7 +69,9 @@ class RecordLoader:
                 if under_way is not None and waiting is not None:
                     self._count(tally, waiting, under_way.result())
                 waiting = batch
-                under_way = caller.submit(self.transaction.write, self.entry, self.schema, batch)
+                under_way = caller.submit(
+                    self.transaction.write, self.entry, self.schema, batch, replace=self.replace
+                )
             if under_way is not None and waiting is not None:
                 self._count(tally, waiting, under_way.result())
         stored = self.transaction.stored(self.entry, self.schema, first_line, last_line)
@@ -124,30 +131,48 @@ class RecordLoader:
         tally.superseded += written.superseded
         add_amounts(tally.kept_sums, written.kept_sums)
         tally.amount_usd = EXACT.add(tally.amount_usd, written.kept_usd)
-        if not written.duplicates:
+        duplicates = set(written.duplicates)
+        if not duplicates and not written.conflicts:
             return
-        lines = set(written.duplicates)
         for sent in batch.rows:
-            if sent.line in lines:
+            if sent.line in duplicates:
                 problem = _duplicate_id(self.schema, sent.row.key)
-                tally.quarantined += 1
-                add_amounts(tally.quarantined_sums, {sent.row.currency: sent.row.amount})
-                self.quarantine.put(
-                    _quarantined(
-                        sent.line,
-                        sent.raw,
-                        problem.reason,
-                        problem.message,
-                        problem.field,
-                        problem.value,
-                    )
+            elif sent.line in written.conflicts:
+                problem = _conflict(
+                    self.schema, self.entry, sent.row.key, written.conflicts[sent.line]
                 )
+            else:
+                continue
+            tally.quarantined += 1
+            add_amounts(tally.quarantined_sums, {sent.row.currency: sent.row.amount})
+            self.quarantine.put(
+                _quarantined(
+                    sent.line,
+                    sent.raw,
+                    problem.reason,
+                    problem.message,
+                    problem.field,
+                    problem.value,
+                )
+            )
 
 
 def _duplicate_id(schema: Schema, key: str) -> RowProblem:
     return RowProblem(
         "duplicate_record_id",
         f"{schema.key} {key!r} is already on an earlier line of this file",
+        schema.key,
+        key,
+    )
+
+
+def _conflict(schema: Schema, entry: FileEntry, key: str, other: str) -> RowProblem:
+    return RowProblem(
+        "conflicting_record_id",
+        f"{schema.key} {key!r} is loaded from {other} with other values: if this is another bill, "
+        "drop this file into a dataset of its own; if it is a correction, drop it under that "
+        f"file's name, or have the operator set `replace = true` for dataset {entry.dataset!r} in "
+        "the module's setting `datasets`",
         schema.key,
         key,
     )

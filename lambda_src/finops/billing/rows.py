@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, date, datetime
 from decimal import Context, Decimal
 from typing import Any, Final
@@ -26,17 +26,20 @@ _WIDE = Context(prec=120)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatasetFormat:
-    """How a dataset writes dates and numbers: ambiguous ones are never guessed.
+    """The rules of a dataset; how it writes dates and numbers is never guessed.
 
     Attributes:
         date_formats: strptime formats such as `%d/%m/%Y`, tried in order after the ISO forms.
         decimal_comma: Whether 1,50 means one and a half.
         thousands: The separator of thousands, such as `.`, an apostrophe or a space; may be empty.
+        replace: Whether a file corrects bills that another file brought. Otherwise only a new
+            version of the same object does, and other values of the same id are a conflict.
     """
 
     date_formats: tuple[str, ...] = ()
     decimal_comma: bool = False
     thousands: str = ""
+    replace: bool = False
 
     @classmethod
     def from_document(cls, name: str, document: Mapping[str, Any]) -> DatasetFormat:
@@ -45,7 +48,7 @@ class DatasetFormat:
         Raises:
             RejectedInput: a setting is unknown, or both separators are the same.
         """
-        unknown = document.keys() - {"date_formats", "decimal_comma", "thousands"}
+        unknown = document.keys() - {one.name for one in fields(cls)}
         if unknown:
             raise RejectedInput(
                 f"dataset {name} has unknown settings: {', '.join(sorted(unknown))}",
@@ -55,6 +58,7 @@ class DatasetFormat:
             date_formats=tuple(document.get("date_formats") or ()),
             decimal_comma=bool(document.get("decimal_comma")),
             thousands=str(document.get("thousands") or ""),
+            replace=bool(document.get("replace")),
         )
         if found.thousands == ("," if found.decimal_comma else "."):
             raise RejectedInput(

@@ -122,10 +122,11 @@ class FileLoader:
             schema=schema,
             quarantine=quarantine,
             check=self._check_time,
+            replace=self.settings.format_of(entry.dataset).replace,
         )
         tally = records.load(table)
         stream.exhaust()
-        first = transaction.claim_content(entry, stream.hexdigest())
+        first = transaction.claim_content(entry, stream.hexdigest(), schema)
         refuse_duplicate_content(first, entry, schema)
         enter_loaded(transaction, entry, schema, tally, quarantine.close())
         return schema

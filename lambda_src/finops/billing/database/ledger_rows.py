@@ -11,8 +11,9 @@ from typing import Any, Final
 from finops.billing.domain import FileEntry, FileStatus, SourceObject, Sums, Tally
 from finops.shared.errors import ConfigurationError
 
-#: Files whose rows count, and files that are not final, as SQL lists.
+#: Files whose rows count, files that ended otherwise, and files that are not final: SQL lists.
 LOADED: Final = f"('{FileStatus.LOADED}', '{FileStatus.LOADED_WITH_REJECTS}')"
+LOST: Final = f"('{FileStatus.FAILED}', '{FileStatus.REJECTED}')"
 OPEN: Final = f"('{FileStatus.RECEIVED}', '{FileStatus.LOADING}', '{FileStatus.FAILED}')"
 
 

@@ -9,6 +9,7 @@ from typing import Any, Final
 from finops.billing.batches import Batch
 from finops.billing.database.ledger_rows import (
     LOADED,
+    LOST,
     file_entry,
     now,
     sums_text,
@@ -25,6 +26,8 @@ from finops.shared.errors import ConfigurationError, TransientFailure
 
 #: A part's row takes up to 2 KB with its tally and URI, and an answer holds 1 MiB.
 _PARTS_AT_ONCE: Final = 400
+#: A file takes up to 1.1 KB with its key.
+_FILES_AT_ONCE: Final = 500
 
 
 class AuroraLoadTransaction:
@@ -33,6 +36,7 @@ class AuroraLoadTransaction:
     def __init__(self, database: DataApi, identifier: str) -> None:
         self._database = database
         self._identifier = identifier
+        self._earlier: tuple[str, str] | None = None
 
     def _execute(self, sql: str, **values: Value) -> Any:
         return self._database.execute(sql, values, transaction=self._identifier)
@@ -66,28 +70,35 @@ class AuroraLoadTransaction:
         )
         return file_entry(found.rows[0]) if found.rows else None
 
-    def write(self, entry: FileEntry, schema: Schema, batch: Batch) -> Written:
+    def write(self, entry: FileEntry, schema: Schema, batch: Batch, *, replace: bool) -> Written:
         sql = row_statements(schema)
-        values: dict[str, Value] = {
+        fresh: dict[str, Value] = {
             "rows": batch.document,
             "load_id": entry.load_id,
             "dataset": entry.dataset,
         }
         total = len(batch.rows)
         if not schema.key:
-            inserted = self._execute(sql.insert, **values).changed
+            inserted = self._execute(sql.insert, **fresh).changed
             return Written(inserted=inserted, updated=0, kept_sums={})
-        values["version_order"] = entry.source.order
-        inserted = self._execute(sql.insert, **values).changed
+        order, hashed = entry.source.order, entry.source.object_hash
+        inserted = self._execute(
+            sql.insert, **fresh, version_order=order, object_hash=hashed
+        ).changed
         if inserted == total:
             return Written(inserted=inserted, updated=0, kept_sums={})
-        unordered = {key: value for key, value in values.items() if key != "version_order"}
-        lines = [row["line"] for row in self._execute(sql.duplicates, **unordered).rows]
-        updated = self._execute(sql.update, **values).changed
+        own, lost = self._earlier_loads(entry)
+        may: dict[str, Value] = {"object_hash": hashed, "own": own, "replace": int(replace)}
+        lines = [row["line"] for row in self._execute(sql.duplicates, **fresh).rows]
+        updated = self._execute(sql.update, **fresh, **may, version_order=order, lost=lost).changed
+        left = total - inserted - updated - len(lines)
+        conflicts: Mapping[int, str] = {}
+        if left and not replace:
+            conflicts = self._conflicts(self._execute(sql.conflicts, **fresh, **may).rows)
         kept: Sequence[Mapping[str, Any]] = ()
-        if inserted + updated + len(lines) < total:
-            kept = self._execute(sql.kept, **values).rows
-            self._execute(sql.see, **values)
+        if left > len(conflicts):
+            kept = self._execute(sql.kept, **fresh, **may, version_order=order).rows
+            self._execute(sql.see, **fresh, **may, version_order=order)
         return Written(
             inserted=inserted,
             updated=updated,
@@ -96,7 +107,38 @@ class AuroraLoadTransaction:
             kept_sums={row["currency"]: Decimal(row["amount"]) for row in kept},
             kept_usd=sum((Decimal(row["amount_usd"]) for row in kept), Decimal(0)),
             duplicates=lines,
+            conflicts=conflicts,
         )
+
+    def _earlier_loads(self, entry: FileEntry) -> tuple[str, str]:
+        """The loads of this object, and those of its dataset that failed: ids with commas."""
+        if self._earlier is None:
+            found = self._execute(
+                f"SELECT load_id, key_hash = :key_hash AS own, status IN {LOST} AS lost"
+                " FROM billing_files"
+                " WHERE load_id <> :load_id AND dataset = :dataset"
+                f" AND (key_hash = :key_hash OR status IN {LOST})",
+                load_id=entry.load_id,
+                dataset=entry.dataset,
+                key_hash=entry.source.key_hash,
+            ).rows
+            self._earlier = (
+                ",".join(str(row["load_id"]) for row in found if int(row["own"])),
+                ",".join(str(row["load_id"]) for row in found if int(row["lost"])),
+            )
+        return self._earlier
+
+    def _conflicts(self, rows: Sequence[Mapping[str, Any]]) -> dict[int, str]:
+        """The URI of the file that wrote each row, by the line of the row that differs from it."""
+        loads = sorted({int(row["load_id"]) for row in rows})
+        files: dict[int, str] = {}
+        for first in range(0, len(loads), _FILES_AT_ONCE):
+            some = ", ".join(map(str, loads[first : first + _FILES_AT_ONCE]))
+            found = self._execute(
+                f"SELECT load_id, bucket, object_key FROM billing_files WHERE load_id IN ({some})"
+            ).rows
+            files |= {row["load_id"]: f"s3://{row['bucket']}/{row['object_key']}" for row in found}
+        return {row["line"]: files.get(row["load_id"], "another file") for row in rows}
 
     def stored(self, entry: FileEntry, schema: Schema, first: int, last: int | None) -> Stored:
         lines = {"first": first} if last is None else {"first": first, "last": last}
@@ -122,20 +164,35 @@ class AuroraLoadTransaction:
         )
         return int(found.rows[0]["line"])
 
-    def claim_content(self, entry: FileEntry, sha256: str) -> FileEntry | None:
+    def claim_content(
+        self, entry: FileEntry, sha256: str, schema: Schema | None = None
+    ) -> FileEntry | None:
+        holds = (
+            f"EXISTS (SELECT 1 FROM {schema.table} r WHERE r.load_id = f.load_id)"
+            if schema
+            else "f.rows_read > 0"
+        )
         found = self._execute(
-            f"SELECT * FROM billing_files WHERE content_sha256 = :sha256 AND status IN {LOADED}"
-            " AND load_id <> :load_id ORDER BY (dataset = :dataset) DESC, load_id LIMIT 1",
+            f"SELECT f.* FROM billing_files f WHERE content_sha256 = :sha256 AND status IN {LOADED}"
+            f" AND load_id <> :load_id AND {holds}"
+            " ORDER BY (dataset = :dataset) DESC, load_id LIMIT 1",
             sha256=sha256,
             load_id=entry.load_id,
             dataset=entry.dataset,
         )
-        # A load that failed or hangs has no claim; one that is finishing is waited for.
+        # A load that failed, hangs or holds no row has no claim; one that is finishing is waited
+        # for. A loaded file gets no further rows, so what is read here stays true.
+        empty = self._execute(
+            "SELECT load_id FROM billing_files f WHERE original_sha256 = :sha256"
+            f" AND status IN {LOADED} AND NOT {holds}",
+            sha256=sha256,
+        ).rows
         self._execute(
             "UPDATE billing_files SET original_sha256 = NULL WHERE original_sha256 = :sha256"
-            f" AND load_id <> :load_id AND status NOT IN {LOADED}",
+            f" AND load_id <> :load_id AND (status NOT IN {LOADED} OR load_id = :empty)",
             sha256=sha256,
             load_id=entry.load_id,
+            empty=empty[0]["load_id"] if empty else 0,
         )
         self._execute(
             "UPDATE billing_files SET content_sha256 = :sha256, original_sha256 = :original"

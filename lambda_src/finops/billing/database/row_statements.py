@@ -42,8 +42,9 @@ class RowStatements:
         # existing rows. Values were checked before, and sums are checked after.
         self.insert = (
             f"INSERT IGNORE INTO {schema.table}"
-            f" (dataset, load_id, seen_load_id, version_order, {', '.join(names)})"
-            f" SELECT :dataset, :load_id, :load_id, :version_order, {_of('j', names)} FROM {rows}"
+            f" (dataset, load_id, seen_load_id, version_order, object_hash, {', '.join(names)})"
+            " SELECT :dataset, :load_id, :load_id, :version_order, :object_hash,"
+            f" {_of('j', names)} FROM {rows}"
         )
         there = (
             f"{schema.table} t JOIN {rows} ON t.dataset = :dataset"
@@ -58,25 +59,40 @@ class RowStatements:
             f"SELECT j.line FROM {there} WHERE t.seen_load_id = :load_id"
             " AND NOT (t.load_id = :load_id AND t.line = j.line)"
         )
+        # A row that this file may change: its object wrote it. `own` has the loads that wrote rows
+        # of the object before rows kept its hash.
+        own = (
+            "(:replace = 1 OR t.object_hash = :object_hash"
+            " OR t.object_hash = '' AND FIND_IN_SET(t.load_id, :own))"
+        )
+        # The rows of a load that failed are in no total, so whoever brings them again takes them.
+        lost = "FIND_IN_SET(t.load_id, :lost)"
         self.update = (
             f"UPDATE {there} SET {', '.join(f't.{name} = j.{name}' for name in names)},"
-            " t.load_id = :load_id, t.seen_load_id = :load_id, t.version_order = :version_order"
-            " WHERE t.seen_load_id <> :load_id AND t.version_order <= :version_order"
-            f" AND NOT ({same})"
+            " t.load_id = :load_id, t.seen_load_id = :load_id, t.version_order = :version_order,"
+            " t.object_hash = :object_hash WHERE t.seen_load_id <> :load_id"
+            f" AND ({lost} OR t.version_order <= :version_order AND {own} AND NOT ({same}))"
         )
+        # Asked after the update, so what differs and may be changed was changed. A locking read
+        # sees what other transactions committed meanwhile.
+        self.conflicts = (
+            f"SELECT j.line, t.load_id FROM {there} WHERE t.seen_load_id <> :load_id"
+            f" AND NOT {own} AND NOT ({same}) LOCK IN SHARE MODE"
+        )
+        kept = f"t.seen_load_id <> :load_id AND ({own} OR ({same}))"
         newer = "t.version_order > :version_order"
         self.kept = (
             f"SELECT j.{currency} AS currency, COUNT(*) AS kept,"
             f" SUM(CASE WHEN {newer} THEN 1 ELSE 0 END) AS superseded,"
             f" SUM(CASE WHEN {newer} THEN j.{amount} ELSE t.{amount} END) AS amount,"
             f" SUM(CASE WHEN {newer} THEN 0 ELSE t.{usd[0]} END) AS amount_usd"
-            f" FROM {there} WHERE t.seen_load_id <> :load_id GROUP BY j.{currency}"
+            f" FROM {there} WHERE {kept} GROUP BY j.{currency}"
         )
         # From now on older files no longer change the row.
         self.see = (
             f"UPDATE {there} SET t.seen_load_id = :load_id,"
             " t.version_order = GREATEST(t.version_order, :version_order)"
-            " WHERE t.seen_load_id <> :load_id"
+            f" WHERE {kept}"
         )
 
 

@@ -1,0 +1,90 @@
+"""The use cases of billing, composed over ports in memory or over a database."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from finops.billing.domain import FileEntry, SourceObject
+from finops.billing.parts import FileFinisher, FilePlanner, PartLoader, plan_key
+from finops.billing.rates_loader import RatesLoader
+from finops.billing.service import FileLoader
+from finops.billing.settings import Settings
+from finops.shared.rates import RatePolicy
+from tests.audit.recorders import MemoryRecorder
+from tests.billing.fakes import FINISHED, FakeObjects, FakeQuarantine, FakeStore, FakeWorkflow
+
+HEADER = "id,company_name,country,city,product_line,item,bill_date,currency,bill_amount\n"
+SETTINGS = Settings(large_file_bytes=10**6, rates=RatePolicy(), formats={})
+
+
+def bills(*rows: tuple[object, object], currency: str = "USD") -> bytes:
+    lines = (f"{key},A,B,C,D,E,2026-03-05,{currency},{amount}\n" for key, amount in rows)
+    return (HEADER + "".join(lines)).encode()
+
+
+@dataclass
+class Flow:
+    """The use cases over one set of ports; `store` is the database, or a fake of it."""
+
+    settings: Settings = SETTINGS
+    store: Any = field(default_factory=FakeStore)
+    objects: FakeObjects = field(default_factory=FakeObjects)
+    workflow: FakeWorkflow = field(default_factory=FakeWorkflow)
+    quarantines: list[FakeQuarantine] = field(default_factory=list)
+    seconds_left: float = 600.0
+    audit: MemoryRecorder = field(default_factory=MemoryRecorder)
+    now: datetime = FINISHED
+
+    def quarantine(self, entry: FileEntry, number: int | None = None) -> FakeQuarantine:
+        self.quarantines.append(FakeQuarantine())
+        return self.quarantines[-1]
+
+    def load(self, source: SourceObject) -> FileEntry:
+        return FileLoader(
+            store=self.store,
+            rates=self.store.rates,
+            objects=self.objects,
+            workflow=self.workflow,
+            quarantine=self.quarantine,
+            settings=self.settings,
+            remaining_seconds=lambda: self.seconds_left,
+            audit=self.audit,
+            clock=self.clock,
+        ).load(source)
+
+    def load_rates(self, source: SourceObject) -> FileEntry:
+        return RatesLoader(
+            store=self.store,
+            rates=self.store,
+            objects=self.objects,
+            quarantine=self.quarantine,
+            audit=self.audit,
+            clock=self.clock,
+        ).load(source)
+
+    @property
+    def finisher(self) -> FileFinisher:
+        return FileFinisher(store=self.store, audit=self.audit, clock=self.clock)
+
+    def clock(self) -> datetime:
+        self.now += timedelta(seconds=1)
+        return self.now
+
+    def run_workflow(self, load_id: int, part_bytes: int = 1) -> FileEntry:
+        FilePlanner(store=self.store, objects=self.objects, part_bytes=part_bytes).plan(load_id)
+        items = json.loads(b"".join(self.objects.read(plan_key(load_id))))
+        for item in items:
+            self.load_part(item)
+        return self.finisher.finish(load_id)
+
+    def load_part(self, item: dict[str, object]) -> None:
+        PartLoader(
+            store=self.store,
+            rates=self.store.rates,
+            objects=self.objects,
+            quarantine=self.quarantine,
+            settings=self.settings,
+        ).load(item)

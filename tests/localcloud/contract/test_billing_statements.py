@@ -1,0 +1,147 @@
+"""The SQL of billing on a database behind the Data API: it does what the model in memory does."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from finops.billing.database.store import AuroraBillingStore
+from finops.billing.domain import FileEntry, FileStatus
+from finops.billing.rows import DatasetFormat
+from finops.billing.schema_migrations import migrate
+from finops.shared.data_api import DataApi
+from finops.shared.rates import Rate
+from tests.billing.use_cases import SETTINGS, Flow, bills
+from tests.localcloud.contract.aws import Account, unique
+from tests.localcloud.contract.clusters import make_cluster
+
+pytestmark = pytest.mark.needs("rds_data_api")
+
+FORMATS = {"corrects": DatasetFormat(replace=True)}
+
+
+class Database(AuroraBillingStore):
+    """The billing database of a cluster, without rates."""
+
+    def __init__(self, database: DataApi) -> None:
+        super().__init__(database)
+        self.api = database
+
+    def rates(self, *_: object) -> list[Rate]:
+        return []
+
+
+@pytest.fixture(scope="session")
+def database(management: Account) -> Database:
+    cluster = make_cluster(management)
+    api = DataApi(
+        cluster.client,
+        cluster_arn=cluster.arn,
+        secret_arn=cluster.secret,
+        database=cluster.database,
+    )
+    migrate(api)
+    return Database(api)
+
+
+@pytest.fixture
+def empty(database: Database) -> Database:
+    clear(database)
+    return database
+
+
+def clear(database: Database) -> None:
+    for table in ("billing_rows", "focus_charges", "billing_files", "billing_chunks"):
+        database.api.execute(f"DELETE FROM {table}")
+
+
+def rows(database: Database) -> dict[tuple[str, str], Decimal]:
+    """The bills in the view that people read."""
+    found = database.api.execute("SELECT dataset, record_id, bill_amount FROM billing").rows
+    return {(one["dataset"], one["record_id"]): Decimal(one["bill_amount"]) for one in found}
+
+
+def held(flow: Flow) -> dict[tuple[str, str], Decimal]:
+    """The same of the model."""
+    return {key: Decimal(row["bill_amount"]) for key, row in flow.store.rows.items()}
+
+
+def outcome(entry: FileEntry, flow: Flow) -> tuple[Any, ...]:
+    quarantined = sorted((row.line, row.reason, row.message) for row in flow.quarantines[-1].rows)
+    tally = entry.tally
+    counts = (tally.read, tally.inserted, tally.updated, tally.unchanged, tally.quarantined)
+    return entry.status, counts, tally.superseded, entry.amounts, quarantined
+
+
+FILES = st.lists(
+    st.tuples(
+        st.sampled_from(["one", "corrects"]),
+        st.sampled_from(["a.csv", "b.csv"]),
+        st.dictionaries(st.sampled_from("wxyz"), st.integers(0, 2), max_size=4),
+        st.integers(0, 9),
+    ),
+    max_size=8,
+)
+
+
+@settings(
+    max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(FILES)
+def test_any_sequence_of_files_leaves_what_the_model_holds(
+    empty: Database, files: list[tuple[str, str, dict[str, int], int]]
+) -> None:
+    clear(empty)
+    run = unique("v")
+    chosen = replace(SETTINGS, formats=FORMATS)
+    real, model = Flow(chosen, store=empty), Flow(chosen)
+    for number, (dataset, name, amounts, order) in enumerate(files):
+        body = bills(*amounts.items()) + b"\n" * number
+        outcomes = []
+        for flow in (real, model):
+            source = flow.objects.put(f"billing/{dataset}/{name}", body, f"{order}{number}")
+            source = replace(source, version_id=f"{run}{number}")
+            flow.objects.content[source.key, source.version_id] = body
+            outcomes.append(outcome(flow.load(source), flow))
+        assert outcomes[0][0:2] == outcomes[1][0:2]
+        assert outcomes[0] == outcomes[1]
+        assert rows(empty) == held(model)
+
+
+def test_a_copy_is_refused_only_while_the_first_file_holds_rows(empty: Database) -> None:
+    flow = Flow(store=empty)
+    body = bills(("a", 1), ("b", 2))
+    flow.load(flow.objects.put("billing/one/a.csv", body))
+    copy = flow.load(flow.objects.put("billing/two/a.csv", body))
+    assert (copy.status, copy.error_code) == (FileStatus.REJECTED, "duplicate_content")
+    flow.load(flow.objects.put("billing/one/a.csv", bills(("a", 3), ("b", 4))))
+    now = flow.load(flow.objects.put("billing/two/b.csv", body))
+    assert (now.status, now.tally.inserted) == (FileStatus.LOADED, 2)
+
+
+def test_rows_of_before_belong_to_the_file_that_wrote_them(empty: Database) -> None:
+    """Their migration leaves them without the hash of an object."""
+    flow = Flow(store=empty)
+    flow.load(flow.objects.put("billing/one/a.csv", bills(("a", 1))))
+    empty.api.execute("UPDATE billing_rows SET object_hash = ''")
+    other = flow.load(flow.objects.put("billing/one/b.csv", bills(("a", 2))))
+    assert other.tally.quarantined == 1
+    own = flow.load(flow.objects.put("billing/one/a.csv", bills(("a", 3))))
+    assert own.tally.updated == 1
+    assert rows(empty) == {("one", "a"): Decimal(3)}
+
+
+def test_rows_of_a_failed_load_are_taken_over(empty: Database) -> None:
+    flow = Flow(replace(SETTINGS, large_file_bytes=1), store=empty)
+    entry = flow.load(flow.objects.put("billing/one/a.csv", bills(("a", 1), ("b", 2))))
+    flow.run_workflow(entry.load_id)
+    empty.api.execute("UPDATE billing_files SET status = 'FAILED'")
+    flow.settings = SETTINGS
+    again = flow.load(flow.objects.put("billing/one/b.csv", bills(("a", 1), ("b", 7))))
+    assert (again.status, again.tally.updated) == (FileStatus.LOADED, 2)
+    assert rows(empty) == {("one", "a"): Decimal(1), ("one", "b"): Decimal(7)}
