@@ -82,6 +82,7 @@ class Wired:
             ("_applier", applier),
         ):
             monkeypatch.setattr(handlers, name, lambda built=built: built)
+        monkeypatch.setattr(metrics, "namespace", "FinOps")
         monkeypatch.setenv("PUBLISH_CONCURRENCY", "4")
         monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "FinOps")
         monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "test")
@@ -90,7 +91,6 @@ class Wired:
 @pytest.fixture
 def wired(monkeypatch: pytest.MonkeyPatch) -> Iterator[Wired]:
     metrics.clear_metrics()
-    metrics.namespace = "FinOps"
     yield Wired(monkeypatch)
     metrics.clear_metrics()
 

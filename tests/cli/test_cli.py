@@ -13,10 +13,12 @@ import pytest
 from moto import mock_aws
 
 from finops.budgets.adapters.dynamodb import DynamoStatusTable
+from finops.budgets.attributes import ATTRIBUTES
 from finops.budgets.domain import BudgetKey, Status, edit_version
 from finops.budgets.ports import BudgetStatus
 from finops.cli.main import main
 from finops.shared.observability import logger
+from tests.budgets.items import EACH_TYPE
 
 ACCOUNT = "222222222222"
 Finops = Callable[..., tuple[int, str, str]]
@@ -148,6 +150,20 @@ def test_list_and_show_join_rows_with_their_status(finops: Finops, tables: Any) 
     code, _, err = finops("budgets", "show", "999999999999")
     assert code == 1
     assert "has no budget" in err
+
+
+def test_a_value_of_any_type_in_any_attribute_is_listed(finops: Finops, tables: Any) -> None:
+    client = boto3.client("dynamodb")
+    for one in ATTRIBUTES:
+        for number, value in enumerate(EACH_TYPE):
+            item = {one.name: value, "updated_by": value, "account_id": {"S": ACCOUNT}}
+            name = {"budget_name": {"S": f"{one.name}-{number}"}}
+            client.put_item(TableName=tables.name, Item=item | name)
+    code, out, _ = finops("budgets", "list", "--json")
+    assert (code, len(json.loads(out)["budgets"])) == (0, len(ATTRIBUTES) * len(EACH_TYPE))
+    code, out, _ = finops("budgets", "show", f" {ACCOUNT} ")
+    assert code == 0
+    assert "[/red]\\x1b[2J" in out
 
 
 def test_delete_removes_the_row_and_says_when_there_is_none(finops: Finops, tables: Any) -> None:

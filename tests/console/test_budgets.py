@@ -10,9 +10,12 @@ import streamlit as st
 from console.identity import Role
 from console.views.budgets import editing
 from console.views.budgets.listing import list_budgets
+from finops.budgets.adapters.dynamodb import from_dynamodb
+from finops.budgets.attributes import ATTRIBUTES
 from finops.budgets.domain import BudgetKey, Status
 from finops.budgets.ports import BudgetStatus
 from finops.shared.errors import RejectedInput
+from tests.budgets.items import EACH_TYPE
 from tests.console.conftest import Stage, user
 
 KEY = BudgetKey(account_id="222222222222", budget_name="monthly-total")
@@ -127,3 +130,15 @@ def test_a_viewer_sees_every_budget_and_cannot_edit(
     assert not app.exception
     assert [one.label for one in app.button] == ["Compare now"]
     assert kept.page("budgets", Role.EDITOR).button[0].label == "New budget"
+
+
+def test_a_value_of_any_type_in_any_attribute_is_shown(stage: Stage) -> None:
+    for one in ATTRIBUTES:
+        for number, value in enumerate(EACH_TYPE):
+            name = f"{one.name}-{number}"
+            row = from_dynamodb({"amount": {"N": "5"}, one.name: value, "updated_by": value})
+            key = {"account_id": KEY.account_id, "budget_name": name}
+            stage.budgets.rows.items[KEY.account_id, name] = row | key
+    app = stage.page("budgets", Role.EDITOR)
+    assert not app.exception
+    assert len(app.dataframe[0].value) == len(ATTRIBUTES) * len(EACH_TYPE)

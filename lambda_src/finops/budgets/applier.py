@@ -74,15 +74,15 @@ class BudgetApplier:
             FinOpsError: the last one, after all parameters have been tried.
         """
 
-        def work(name: str) -> BudgetResult | FinOpsError | None:
+        def work(name: str) -> BudgetResult | Exception | None:
             try:
                 return self._apply(name, quiet=not report_unchanged)
-            except FinOpsError as error:
+            except Exception as error:  # noqa: BLE001 - one budget must not stop the others
                 return error
 
         with ThreadPoolExecutor(CONCURRENCY) as pool:
             found = list(pool.map(work, self._parameters.names()))
-        if failures := [one for one in found if isinstance(one, FinOpsError)]:
+        if failures := [one for one in found if isinstance(one, Exception)]:
             raise failures[-1]
         return [one for one in found if isinstance(one, BudgetResult)]
 

@@ -24,6 +24,7 @@ from finops.budgets.values import (
     parse_thresholds,
     parse_time_unit,
 )
+from finops.shared.audit import json_value
 from finops.shared.errors import RejectedInput
 
 
@@ -217,8 +218,10 @@ def _amount_text(value: object) -> str:
     """An amount with its cents; anything else as it was typed."""
     if not isinstance(value, Decimal):
         return str(value)
-    # Adding no cents gives a number its two decimals, and takes none away.
-    return decimal_text(value + Decimal("0.00") if value < MAX_AMOUNT else value)
+    whole = value.is_finite() and int(value.as_tuple().exponent) > -2
+    return decimal_text(
+        value.quantize(Decimal("0.01")) if whole and abs(value) < MAX_AMOUNT else value
+    )
 
 
 def _sorted_filters(filters: Mapping[str, Any] | None) -> dict[str, tuple[str, ...]]:
@@ -298,7 +301,7 @@ ATTRIBUTES: Final = (
         parse=parse_cost_filters,
         encode=_listed_filters,
         aws=AwsMember(path=("CostFilters",), read=_sorted_filters, write=_listed_filters),
-        text=lambda value: json.dumps(value, default=sorted),
+        text=lambda value: json.dumps(json_value(value)),
         example='{"Service": ["Amazon Simple Storage Service"]}',
         option="--cost-filter",
         metavar="DIMENSION=VALUE",

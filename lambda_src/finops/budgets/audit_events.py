@@ -14,6 +14,7 @@ from finops.budgets.attributes import ATTRIBUTES
 from finops.budgets.documents import BudgetDocument, document_for
 from finops.budgets.domain import BudgetChange, BudgetKey, decimal_text
 from finops.budgets.ports import BudgetResult, BudgetStatus
+from finops.budgets.values import text_of
 from finops.shared.audit import AuditEvent, digest, rfc3339
 from finops.shared.errors import FinOpsError
 
@@ -35,7 +36,7 @@ def edit_event(action: str, change: BudgetChange, error: FinOpsError | None = No
         stream=STREAM,
         action=f"budget.{action}",
         # Streams do not say who removed a row.
-        actor=str((row or {}).get("updated_by") or PUBLISHER),
+        actor=text_of((row or {}).get("updated_by") or PUBLISHER),
         subject=subject(change.key),
         version=_attempt(change.version, error if action == "failed" else None),
         occurred_at=change.edited_at,

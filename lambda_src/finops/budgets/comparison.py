@@ -14,6 +14,7 @@ from typing import Final
 from finops.budgets.documents import decode_document
 from finops.budgets.domain import ActualBudget, Budget, BudgetKey, Status, decimal_text
 from finops.budgets.ports import BudgetStatus
+from finops.shared.errors import RejectedInput
 
 #: A younger edit may still be on its way to the spoke, and does not count as drift.
 PUBLICATION_TIME: Final = timedelta(seconds=60)
@@ -89,7 +90,10 @@ def _drift_reason(
         return "not_removed"
     if status is None or not status.document:
         return "edit_not_seen"
-    published = decode_document(status.document)
+    try:
+        published = decode_document(status.document)
+    except RejectedInput:
+        return "edit_not_seen"
     if replace(published, budget=budget).content_digest != published.content_digest:
         return "edit_not_seen"
     if parameter is None:

@@ -30,6 +30,7 @@ from finops.budgets.ports import (
 )
 from finops.budgets.rows import parse_budget
 from finops.budgets.service import BudgetPublisher, Outcome, Publication, initial_status
+from finops.budgets.values import text_of
 from finops.shared.audit import AuditRecorder
 from finops.shared.errors import FinOpsError, RejectedInput, TransientFailure
 
@@ -93,7 +94,12 @@ class DriftRepairer:
             statuses[status.key.account_id][status.key] = status
 
         def check(account: str) -> list[Drift]:
-            return self._check_account(account, rows[account], statuses[account], run)
+            try:
+                return self._check_account(account, rows[account], statuses[account], run)
+            except Exception as error:  # noqa: BLE001 - one account must not stop the others
+                names = {str(row.get("budget_name")) for row in rows[account]}
+                keys = {BudgetKey(account_id=account, budget_name=name) for name in names}
+                return [_not_compared(key, error) for key in sorted(keys or statuses[account])]
 
         with ThreadPoolExecutor(self._concurrency) as pool:
             checked = pool.map(check, sorted({*rows, *statuses}))
@@ -106,13 +112,14 @@ class DriftRepairer:
         statuses: Mapping[BudgetKey, BudgetStatus],
         run: _Run,
     ) -> list[Drift]:
-        budgets, rejections = _parse_rows(account_id, rows)
+        budgets, rejections, failures = _parse_rows(account_id, rows)
         if run.repair:
-            for key, error in rejections.items():
-                self._reject_if_unseen(key, error, statuses.get(key), run)
-        removed = self._removed(statuses, kept={*budgets, *rejections})
+            for key, rejection in rejections.items():
+                self._reject_if_unseen(key, rejection, statuses.get(key), run)
+        removed = self._removed(statuses, kept={*budgets, *rejections, *failures})
+        unknown = [_not_compared(key, error) for key, error in failures.items()]
         if not budgets and not removed:
-            return []
+            return unknown
         try:
             state = AccountState(
                 wanted={**budgets, **dict.fromkeys(removed)},
@@ -121,9 +128,9 @@ class DriftRepairer:
                 actual=self._spokes.budgets(account_id),
             )
         except FinOpsError as error:
-            return [_unreachable(key, budget, error) for key, budget in budgets.items()]
+            return unknown + [_unreachable(key, budget, error) for key, budget in budgets.items()]
         found = list(state.drift(self._clock()))
-        return self._repair(found, state, run) if run.repair else found
+        return unknown + (self._repair(found, state, run) if run.repair else found)
 
     def _removed(
         self, statuses: Mapping[BudgetKey, BudgetStatus], *, kept: set[BudgetKey]
@@ -142,32 +149,40 @@ class DriftRepairer:
         repaired: list[Drift] = []
         waiting: list[BudgetDocument] = []
         for drift in found:
-            status = state.statuses.get(drift.key)
-            document = BudgetDocument(
-                key=drift.key,
-                version=repair_version(status.version if status else None),
-                request_id=run.request_id,
-                edited_at=None,
-                budget=state.wanted[drift.key],
-            )
-            publication = self._publish_again(document, status)
-            if publication.outcome is not Outcome.SKIPPED:
-                self._audit.record(
-                    repair_event(
-                        document,
-                        reason=drift.reason,
-                        actual=drift.actual,
-                        actor=run.requested_by,
-                        now=self._clock(),
-                        error=publication.error,
-                    )
-                )
+            try:
+                publication = self._repair_one(drift, state, run)
+            except Exception as error:  # noqa: BLE001 - one budget must not stop the others
+                repaired.append(replace(drift, error=_reason(error)))
+                continue
             if publication.document:
                 waiting.append(publication.document)
-            error = publication.error.explanation if publication.error else ""
-            repaired.append(replace(drift, repaired=not error, error=error))
+            failure = publication.error.explanation if publication.error else ""
+            repaired.append(replace(drift, repaired=not failure, error=failure))
         self._deadlines.schedule(waiting)
         return repaired
+
+    def _repair_one(self, drift: Drift, state: AccountState, run: _Run) -> Publication:
+        status = state.statuses.get(drift.key)
+        document = BudgetDocument(
+            key=drift.key,
+            version=repair_version(status.version if status else None),
+            request_id=run.request_id,
+            edited_at=None,
+            budget=state.wanted[drift.key],
+        )
+        publication = self._publish_again(document, status)
+        if publication.outcome is not Outcome.SKIPPED:
+            self._audit.record(
+                repair_event(
+                    document,
+                    reason=drift.reason,
+                    actual=drift.actual,
+                    actor=run.requested_by,
+                    now=self._clock(),
+                    error=publication.error,
+                )
+            )
+        return publication
 
     def _publish_again(self, document: BudgetDocument, status: BudgetStatus | None) -> Publication:
         change = BudgetChange(
@@ -204,17 +219,28 @@ class DriftRepairer:
 
 def _parse_rows(
     account_id: str, rows: Sequence[Mapping[str, Any]]
-) -> tuple[dict[BudgetKey, Budget], dict[BudgetKey, RejectedInput]]:
-    """The budgets of an account's rows, and why each other row is rejected."""
+) -> tuple[dict[BudgetKey, Budget], dict[BudgetKey, RejectedInput], dict[BudgetKey, Exception]]:
+    """The budgets of an account's rows, why others are rejected, and what failed."""
     budgets: dict[BudgetKey, Budget] = {}
     rejections: dict[BudgetKey, RejectedInput] = {}
+    failures: dict[BudgetKey, Exception] = {}
     for row in rows:
         key = BudgetKey(account_id=account_id, budget_name=str(row.get("budget_name")))
         try:
             budgets[key] = parse_budget(row)
         except RejectedInput as error:
             rejections[key] = error
-    return budgets, rejections
+        except Exception as error:  # noqa: BLE001 - one row must not stop the others
+            failures[key] = error
+    return budgets, rejections, failures
+
+
+def _not_compared(key: BudgetKey, error: Exception) -> Drift:
+    return Drift(key=key, wanted=None, actual=None, reason="not_compared", error=_reason(error))
+
+
+def _reason(error: Exception) -> str:
+    return text_of(error.explanation if isinstance(error, FinOpsError) else repr(error))
 
 
 def _unreachable(key: BudgetKey, budget: Budget, error: FinOpsError) -> Drift:

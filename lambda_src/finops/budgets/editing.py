@@ -13,6 +13,7 @@ from finops.budgets.attributes import ATTRIBUTES
 from finops.budgets.domain import BudgetKey, Status
 from finops.budgets.ports import BudgetStatus
 from finops.budgets.rows import parse_budget
+from finops.budgets.values import text_of
 from finops.shared.errors import RejectedInput
 
 
@@ -139,5 +140,5 @@ def described(
         "applied_at": status.applied_at.isoformat() if status and status.applied_at else None,
         "latency_ms": status.latency_ms if status else None,
         "error": status.error if status else "",
-        "updated_by": str(row.get("updated_by", "")),
+        "updated_by": text_of(row.get("updated_by", "")),
     }

@@ -17,6 +17,7 @@ from finops.budgets.adapters.dynamodb import (
     DynamoBudgetTable,
     DynamoStatusTable,
     decode_change,
+    decode_key,
 )
 from finops.budgets.adapters.eventbridge import EventBridgeResults, decode_result
 from finops.budgets.adapters.spokes import AssumedSpokes
@@ -179,10 +180,26 @@ def _decode_changes(
     for record in records:
         try:
             changes.append(decode_change(record))
-        except Exception:  # noqa: BLE001 - one record must not fail the others
+        except Exception as error:  # noqa: BLE001 - one record must not fail the others
             logger.exception("stream record cannot be read", extra={"record": record})
             unreadable.add(edit_version(record["dynamodb"]["SequenceNumber"]))
+            _fail_unreadable(record, error)
     return changes, unreadable
+
+
+def _fail_unreadable(record: Mapping[str, Any], error: Exception) -> None:
+    """Tell the editor, where the record at least names the budget."""
+    try:
+        change = BudgetChange(
+            key=decode_key(record),
+            version=edit_version(record["dynamodb"]["SequenceNumber"]),
+            request_id=record.get("eventID", ""),
+            edited_at=_now(),
+            row={},
+        )
+        _publisher().fail(change, error)
+    except Exception:  # noqa: BLE001 - the failure queue gets the record after its retries
+        logger.exception("unreadable record could not be marked as failed")
 
 
 @cache

@@ -47,11 +47,11 @@ def parse_key(row: Mapping[str, object]) -> BudgetKey:
         RejectedInput: the account is not 12 digits, or the name does not fit a parameter's name.
     """
     account_id = row.get("account_id")
-    if isinstance(account_id, str):
-        account_id = account_id.strip()
     if not isinstance(account_id, str) or not _ACCOUNT_ID.fullmatch(account_id):
+        spaced = isinstance(account_id, str) and _ACCOUNT_ID.fullmatch(account_id.strip())
+        problem = "has a space before or after it" if spaced else "is not an AWS account id"
         raise RejectedInput(
-            f"account_id {quoted(account_id)} is not an AWS account id",
+            f"account_id {quoted(account_id)} {problem}",
             code="invalid_account_id",
             field="account_id",
             value=account_id,

@@ -10,7 +10,7 @@ import enum
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
@@ -34,6 +34,7 @@ from finops.budgets.ports import (
     Spokes,
     StatusTable,
 )
+from finops.budgets.values import text_of
 from finops.shared.audit import AuditEvent, AuditRecorder
 from finops.shared.errors import ConfigurationError, FinOpsError, RejectedInput, TransientFailure
 
@@ -94,7 +95,29 @@ class BudgetPublisher:
 
         Raises:
             TransientFailure: after marking the edit as FAILED; the same edit can be retried.
+            ConfigurationError: after marking the edit as FAILED, for anything unexpected.
         """
+        try:
+            return self._publish(change)
+        except TransientFailure:
+            raise
+        except Exception as error:
+            raise self.fail(change, error) from error
+
+    def fail(self, change: BudgetChange, error: Exception) -> ConfigurationError:
+        """Mark an edit as FAILED that cannot be read or published. Returns the reason."""
+        reason = ConfigurationError(
+            f"this edit could not be handled: {text_of(f'{type(error).__name__}: {error}')}",
+            code="unexpected",
+            step="publish_budget",
+            remedy="Read the log of the function publish-budget, and report what it says",
+        )
+        # Without the row, which may be what cannot be written.
+        bare = replace(change, row={}, previous=None)
+        self._statuses.begin(initial_status(bare, Status.FAILED, error=reason))
+        return reason
+
+    def _publish(self, change: BudgetChange) -> Publication:
         if change.row is None and (kept := self._reason_to_keep(change.key)):
             taken = self._statuses.begin(initial_status(change, Status.REMOVED, action=kept))
             return Publication(outcome=Outcome.KEPT if taken else Outcome.SKIPPED)
@@ -117,7 +140,9 @@ class BudgetPublisher:
             for _ in range(MAX_ROUNDS):
                 self._spokes.put_document(document)
                 current = self._statuses.get(document.key)
-                newest = decode_document(current.document) if current else document
+                if current is None or current.version <= document.version:
+                    return Publication(outcome=Outcome.PUBLISHED, document=document)
+                newest = decode_document(current.document)
                 if newest.version <= document.version:
                     return Publication(outcome=Outcome.PUBLISHED, document=document)
                 document = newest
@@ -264,11 +289,11 @@ def initial_status(
         status=status,
         request_id=change.request_id,
         document=document.encode() if document else "",
-        amount=decimal_text(budget.amount) if budget else str(row.get("amount", "")),
+        amount=decimal_text(budget.amount) if budget else text_of(row.get("amount", "")),
         error=error.explanation if error else "",
         error_code=error.code if error else "",
         error_step=error.step if error else "",
-        updated_by=str(row.get("updated_by", "")),
+        updated_by=text_of(row.get("updated_by", "")),
         action=action,
         edited_at=change.edited_at,
     )

@@ -50,7 +50,13 @@ _Member = TypeVar("_Member", bound=enum.StrEnum)
 def quoted(value: object) -> str:
     """A value as an error message quotes it: at most 60 characters."""
     text = decimal_text(value) if isinstance(value, Decimal) and value.is_finite() else repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
+    return text_of(text, limit=60)
+
+
+def text_of(value: object, *, limit: int = 1000) -> str:
+    """Any value as text of at most `limit` characters: a row may hold 400 KB in one attribute."""
+    text = str(value)
+    return text if len(text) <= limit else f"{text[: limit - 3]}..."
 
 
 def _number(value: object) -> Decimal | None:

@@ -41,7 +41,15 @@ ALL_COLUMNS: Final = (
     "updated_by",
 )
 
-name_option = click.option("--name", default=DEFAULT_BUDGET_NAME, help="The name of the budget.")
+
+def _trimmed(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
+    return value.strip() if value else value
+
+
+account_argument = click.argument("account", callback=_trimmed)
+name_option = click.option(
+    "--name", default=DEFAULT_BUDGET_NAME, callback=_trimmed, help="The name of the budget."
+)
 wait_option = click.option(
     "--wait", is_flag=True, help="Wait until the spoke account has reported the result."
 )
@@ -71,7 +79,7 @@ def budgets() -> None:
 
 # An amount such as -5 is to be refused as an amount, not as an unknown option.
 @budgets.command("set", context_settings={"ignore_unknown_options": True})
-@click.argument("account")
+@account_argument
 @click.argument("amount")
 @name_option
 @_attribute_options
@@ -136,7 +144,7 @@ def list_budgets(environment: Environment, out: Output, *, wanted: str | None) -
 
 
 @budgets.command("show")
-@click.argument("account")
+@account_argument
 @common
 def show(environment: Environment, out: Output, *, account: str) -> None:
     """Show the budgets of one ACCOUNT."""
@@ -147,7 +155,7 @@ def show(environment: Environment, out: Output, *, account: str) -> None:
 
 
 @budgets.command("delete")
-@click.argument("account")
+@account_argument
 @name_option
 @wait_option
 @timeout_option
@@ -225,7 +233,7 @@ def import_file(
 
 @budgets.command("drift")
 @click.option("--repair", is_flag=True, help="Publish budgets that have drifted again.")
-@click.option("--account", help="Only this account.")
+@click.option("--account", callback=_trimmed, help="Only this account.")
 @timeout_option
 @common
 def drift(

@@ -42,6 +42,8 @@ STYLES = {
 }
 
 
+#: What a terminal would obey; line ends are text.
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?\+00:00")
 
 
@@ -59,6 +61,7 @@ class Output:
             click.echo(json.dumps(document, indent=2, ensure_ascii=False))
             return
         from rich.table import Table
+        from rich.text import Text
 
         table = Table(box=None, pad_edge=False, header_style="bold")
         for column in columns:
@@ -70,7 +73,8 @@ class Output:
             )
         for row in document[rows]:
             table.add_row(
-                *(_cell(row.get(column)) for column in columns),
+                # Not markup, which square brackets of a person's text would be.
+                *(Text(_cell(row.get(column))) for column in columns),
                 style=STYLES.get(str(row.get("status")), ""),
             )
         self.stdout.print(table if table.row_count else "[dim]none[/dim]")
@@ -127,4 +131,4 @@ def _cell(value: object) -> str:
         return "yes" if value else "no"
     if isinstance(value, str) and _INSTANT.fullmatch(value):
         return f"{value[:10]} {value[11:19]} UTC"
-    return str(value)
+    return _CONTROL.sub(lambda found: repr(found[0])[1:-1], str(value))

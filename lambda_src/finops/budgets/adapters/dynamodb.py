@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -11,23 +12,34 @@ from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 
 from finops.budgets.domain import BudgetChange, BudgetKey, Status, edit_version
 from finops.budgets.ports import BudgetResult, BudgetStatus
+from finops.budgets.values import text_of
 from finops.shared.aws import aws_errors
 from finops.shared.errors import ConfigurationError, FinOpsError
 
 
-class _ExactDeserializer(TypeDeserializer):  # type: ignore[misc]  # boto3 has no types
-    """boto3's own raises for numbers of more than 38 digits; here they are rejected like others."""
+class _Deserializer(TypeDeserializer):  # type: ignore[misc]  # boto3 has no types
+    """Reads what boto3's own raises for or hides, so that it is refused like any other value.
+
+    Those are numbers of more than 38 digits, and binary values, which a stream's event holds as
+    base64 text: https://docs.aws.amazon.com/lambda/latest/dg/with-ddb.html
+    """
 
     def _deserialize_n(self, value: str) -> Decimal:
         return Decimal(value)
 
+    def _deserialize_b(self, value: str | bytes) -> bytes:
+        return base64.b64decode(value) if isinstance(value, str) else bytes(value)
 
-_deserialize: Final = _ExactDeserializer().deserialize
+
+_deserialize: Final = _Deserializer().deserialize
 _serialize: Final = TypeSerializer().serialize
 
 
 def from_dynamodb(item: Mapping[str, Any]) -> dict[str, Any]:
-    """A DynamoDB item, or a stream image, as plain Python values; numbers are `Decimal`."""
+    """A DynamoDB item, or a stream image, as plain Python values; numbers are `Decimal`.
+
+    Binary values are `bytes`.
+    """
     return {name: _deserialize(value) for name, value in item.items()}
 
 
@@ -37,21 +49,26 @@ def decode_change(record: Mapping[str, Any]) -> BudgetChange:
     The request id is the one that the editor wrote with this edit, else the record's own.
     """
     change = record["dynamodb"]
-    keys = from_dynamodb(change["Keys"])
     row = from_dynamodb(change["NewImage"]) if "NewImage" in change else None
     old = from_dynamodb(change["OldImage"]) if "OldImage" in change else None
     named = row.get("request_id") if row else None
     edited_at = change.get("ApproximateCreationDateTime")
     return BudgetChange(
-        key=BudgetKey(account_id=keys["account_id"], budget_name=keys["budget_name"]),
+        key=decode_key(record),
         version=edit_version(change["SequenceNumber"]),
-        request_id=str(named)
+        request_id=text_of(named)
         if named and named != (old or {}).get("request_id")
         else record.get("eventID", ""),
         edited_at=datetime.fromtimestamp(float(edited_at), UTC) if edited_at else datetime.now(UTC),
         row=row,
         previous=old,
     )
+
+
+def decode_key(record: Mapping[str, Any]) -> BudgetKey:
+    """The budget whose row a stream record is about."""
+    keys = from_dynamodb(record["dynamodb"]["Keys"])
+    return BudgetKey(account_id=keys["account_id"], budget_name=keys["budget_name"])
 
 
 class DynamoBudgetTable:
