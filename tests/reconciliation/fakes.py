@@ -12,7 +12,7 @@ from typing import Any
 from finops.invoices.identity import number_key
 from finops.reconciliation.collection import EvidenceCollector
 from finops.reconciliation.configuration import parse
-from finops.reconciliation.domain import Charge, ChargeCategory, IssuedInvoice, UnitBudget
+from finops.reconciliation.domain import Charge, ChargeCategory, IssuedInvoice, Metric, UnitBudget
 from finops.reconciliation.ports import ChargeQuery, ControlTotal, Detail, RevisionTaken, Stored
 from finops.reconciliation.report import Report, as_document
 from finops.reconciliation.service import Reconciler
@@ -107,6 +107,9 @@ class FakeSource:
                 amortized=before.amortized + shown.amortized,
             )
         return iter(sums.values())
+
+    def lacks(self, _metric: Metric, _month: Month) -> str:
+        return ""
 
     def known_until(self, month: Month, _today: date) -> date:
         return self.known or month.end

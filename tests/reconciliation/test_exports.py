@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import json
 import os
-from datetime import date
+from dataclasses import replace
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 
@@ -13,13 +14,14 @@ import duckdb
 import pytest
 
 from finops.reconciliation.adapters.exports import ExportedCosts
-from finops.reconciliation.domain import ChargeCategory, total
+from finops.reconciliation.configuration import parse
+from finops.reconciliation.domain import ChargeCategory, Metric, total
 from finops.reconciliation.mapping import Ownership, TagRule
 from finops.reconciliation.ports import ChargeQuery, Detail
 from finops.shared.errors import RejectedInput
 from finops.shared.periods import Month
 from tests.reconciliation.export_files import Row, focus, write
-from tests.reconciliation.fakes import OCTOBER
+from tests.reconciliation.fakes import OCTOBER, reconciler
 
 
 def query(detail: Detail = Detail.MONTHS, **facts: object) -> ChargeQuery:
@@ -195,55 +197,227 @@ def test_doubles_in_parquet_are_the_decimals_that_they_were(tmp_path: Path) -> N
     assert found.amortized == 100
 
 
-def test_cur_is_amortized_by_awss_own_rule(tmp_path: Path) -> None:
-    def cur(item: str, cost: str, **cells: str) -> Row:
-        return {
-            "bill_payer_account_id": "111111111111",
-            "bill_invoice_id": "42",
-            "bill_billing_period_start_date": "2026-10-01T00:00:00.000Z",
-            "line_item_usage_account_id": "222222222222",
-            "line_item_usage_start_date": "2026-10-03T00:00:00.000Z",
-            "line_item_line_item_type": item,
-            "line_item_product_code": "AmazonEC2",
-            "line_item_unblended_cost": cost,
-            "line_item_currency_code": "USD",
-            "savings_plan_savings_plan_effective_cost": "",
-            "savings_plan_total_commitment_to_date": "",
-            "savings_plan_used_commitment": "",
-            "reservation_effective_cost": "",
-            "reservation_unused_amortized_upfront_fee_for_billing_period": "",
-            "reservation_unused_recurring_fee": "",
-            "reservation_reservation_a_r_n": "",
-            **cells,
-        }
+def cur(item: str, cost: str, **cells: str) -> Row:
+    """A row of a CUR 2.0 export of October 2026, with the columns of commitments."""
+    return {
+        "bill_payer_account_id": "111111111111",
+        "bill_invoice_id": "42",
+        "bill_billing_period_start_date": "2026-10-01T00:00:00.000Z",
+        "line_item_usage_account_id": "222222222222",
+        "line_item_usage_start_date": "2026-10-03T00:00:00.000Z",
+        "line_item_line_item_type": item,
+        "line_item_product_code": "AmazonEC2",
+        "product_servicecode": "",
+        "line_item_unblended_cost": cost,
+        "line_item_currency_code": "USD",
+        "resource_tags": "",
+        "savings_plan_savings_plan_effective_cost": "",
+        "savings_plan_total_commitment_to_date": "",
+        "savings_plan_used_commitment": "",
+        "savings_plan_savings_plan_a_r_n": "",
+        "reservation_effective_cost": "",
+        "reservation_unused_amortized_upfront_fee_for_billing_period": "",
+        "reservation_unused_recurring_fee": "",
+        "reservation_reservation_a_r_n": "",
+        **cells,
+    }
 
-    rows = [
-        cur("Usage", "10"),
-        cur("SavingsPlanCoveredUsage", "40", savings_plan_savings_plan_effective_cost="30"),
-        cur("SavingsPlanNegation", "-40"),
+
+def commitments() -> list[Row]:
+    """Savings Plans and reservations, one of each kind of line item, and a refunded purchase."""
+    plan = {"line_item_product_code": "ComputeSavingsPlans"}
+    team = {"resource_tags": '{"user_team": "fraud"}'}
+    return [
+        cur("Usage", "1550", **team),
+        cur(
+            "SavingsPlanCoveredUsage",
+            "1240",
+            savings_plan_savings_plan_effective_cost="806",
+            **team,
+        ),
+        cur("SavingsPlanNegation", "-1240", **team),
         cur(
             "SavingsPlanRecurringFee",
-            "33",
-            savings_plan_total_commitment_to_date="33",
-            savings_plan_used_commitment="30",
+            "930",
+            savings_plan_total_commitment_to_date="930",
+            savings_plan_used_commitment="806",
+            **plan,
         ),
-        cur("DiscountedUsage", "0", reservation_effective_cost="4"),
-        cur("Fee", "1460", reservation_reservation_a_r_n="arn:aws:rds:::ri"),
+        cur("SavingsPlanUpfrontFee", "5000", savings_plan_savings_plan_a_r_n="arn:sp:2", **plan),
+        cur("Refund", "-5000", savings_plan_savings_plan_a_r_n="arn:sp:2", **plan),
+        cur("Refund", "-7000", **plan),
+        cur("Refund", "-20"),
+        cur("DiscountedUsage", "0", reservation_effective_cost="372"),
+        cur("Fee", "3650", reservation_reservation_a_r_n="arn:ri:2"),
+        cur("Refund", "-3650", reservation_reservation_a_r_n="arn:ri:2"),
+        cur("Fee", "100", line_item_product_code="AWSSupportBusiness"),
         cur(
             "RIFee",
-            "7",
+            "310",
             reservation_unused_amortized_upfront_fee_for_billing_period="1",
             reservation_unused_recurring_fee="2",
         ),
-        cur("Tax", "5"),
+        cur("Tax", "123.45", line_item_product_code=""),
     ]
-    source = ExportedCosts([write(tmp_path / "cur.csv.gz", rows)])
+
+
+def test_cur_is_amortized_by_awss_own_rule_and_refunds_of_upfront_fees_are_spread_too(
+    tmp_path: Path,
+) -> None:
+    source = ExportedCosts([write(tmp_path / "cur.csv.gz", commitments())])
     charges = list(source.charges(query()))
-    assert total(one.billed for one in charges) == 1515
-    assert total(one.amortized for one in charges) == 10 + 30 + 3 + 4 + 3 + 5
-    assert {one.category.value for one in charges} == {"Usage", "Purchase", "Tax"}
+    assert total(one.billed for one in charges) == Decimal("-4006.55")
+    assert total(one.amortized for one in charges) == (
+        1550 + 806 + (930 - 806) - 20 + 372 + 100 + (1 + 2) + Decimal("123.45")
+    )
+    categories = {"Usage", "Purchase", "Tax", "Refund"}
+    assert {one.category.value for one in charges} == categories
     assert source.name == "CUR 2.0 export (1 file)"
     assert {one.invoice_id for one in charges} == {"42"}
+    assert not source.lacks(Metric.AMORTIZED, OCTOBER)
+
+
+def test_a_service_is_named_by_the_first_column_that_its_row_fills(tmp_path: Path) -> None:
+    rows = [*commitments(), cur("Usage", "9", product_servicecode="AmazonRDS")]
+    charges = list(ExportedCosts([write(tmp_path / "cur.csv", rows)]).charges(query()))
+    assert {one.service for one in charges} == {
+        *("AmazonEC2", "ComputeSavingsPlans", "AWSSupportBusiness", "AmazonRDS", ""),
+    }
+
+
+@pytest.mark.parametrize("left_out", ["savings_plan_used_commitment", "reservation_effective_cost"])
+def test_amortized_cost_is_unknown_without_the_columns_of_commitments(
+    tmp_path: Path, left_out: str
+) -> None:
+    def without(rows: list[Row]) -> list[Row]:
+        return [{name: cell for name, cell in row.items() if name != left_out} for row in rows]
+
+    source = ExportedCosts([write(tmp_path / "a" / "cur.csv", without(commitments()))])
+    assert source.lacks(Metric.AMORTIZED, OCTOBER) == f"the columns {left_out}"
+    assert not source.lacks(Metric.BILLED, OCTOBER)
+    assert not source.lacks(Metric.AMORTIZED, OCTOBER.plus(-1))
+    plain = ExportedCosts([write(tmp_path / "b" / "cur.csv", without([cur("Usage", "1")]))])
+    assert not plain.lacks(Metric.AMORTIZED, OCTOBER)
+
+
+def test_amortized_cost_of_focus_needs_its_effective_cost(tmp_path: Path) -> None:
+    row = {name: cell for name, cell in focus("1").items() if name != "EffectiveCost"}
+    source = ExportedCosts([write(tmp_path / "f.csv", [row])])
+    assert source.lacks(Metric.AMORTIZED, OCTOBER) == "the columns EffectiveCost"
+    with pytest.raises(RejectedInput) as refused:
+        reconciler([], source=source, configuration=parse("metric: amortized")).run(
+            OCTOBER, now=datetime(2026, 11, 20, tzinfo=UTC)
+        )
+    assert (refused.value.code, refused.value.field) == ("metric_unknown", "metric")
+
+
+def test_a_tag_rule_finds_its_key_as_cur_writes_it(tmp_path: Path) -> None:
+    rules = (
+        TagRule(key="CostCenter", values=("7",), ownership=Ownership(business_unit="C")),
+        TagRule(key="team", values=("fraud",), ownership=Ownership(business_unit="F")),
+        TagRule(key="aws:createdBy", values=("bot",), ownership=Ownership(business_unit="B")),
+    )
+    rows = [
+        *commitments(),
+        cur("Usage", "4", resource_tags='{"user_cost_center": "7", "user_team": "fraud"}'),
+        cur("Usage", "2", resource_tags='{"aws_created_by": "bot"}'),
+        cur("Usage", "8", resource_tags='{"user_team": "FRAUD"}'),
+    ]
+    found = ExportedCosts([write(tmp_path / "cur.csv", rows)]).charges(query(tag_rules=rules))
+    sums: dict[str, Decimal] = {}
+    for one in found:
+        sums[one.tag_rule] = sums.get(one.tag_rule, Decimal(0)) + one.billed
+    del sums[""]
+    assert sums == {"team=fraud": 1550, "CostCenter=7": 4, "aws:createdBy=bot": 2}
+
+
+def test_tags_are_compared_without_case_where_that_is_set(tmp_path: Path) -> None:
+    rule = TagRule(
+        key="Team", values=("Fraud",), ownership=Ownership(business_unit="F"), ignore_case=True
+    )
+    rows = [focus("1", Tags='{"team": "FRAUD"}'), focus("2", Tags='{"TEAM": "fraud"}'), focus("4")]
+    path = write(tmp_path / "f.csv", [*rows, focus("8", Tags='{"team": "web"}')])
+    for rules, expected in (((rule,), 7), ((replace(rule, ignore_case=False),), 0)):
+        found = ExportedCosts([path]).charges(query(tag_rules=rules))
+        assert total(one.billed for one in found if one.tag_rule) == expected
+
+
+def test_the_legacy_cur_is_read_by_its_own_names(tmp_path: Path) -> None:
+    legacy = {
+        "bill/PayerAccountId": "111111111111",
+        "bill/InvoiceId": "42",
+        "bill/BillingPeriodStartDate": "2026-10-01T00:00:00Z",
+        "lineItem/UsageAccountId": "222222222222",
+        "lineItem/LineItemType": "Usage",
+        "lineItem/UsageStartDate": "2026-10-03T00:00:00Z",
+        "lineItem/UsageEndDate": "2026-10-03T01:00:00Z",
+        "lineItem/ProductCode": "AmazonEC2",
+        "lineItem/UnblendedCost": "0.1",
+        "lineItem/CurrencyCode": "USD",
+        "reservation/ReservationARN": "",
+        "savingsPlan/SavingsPlanEffectiveCost": "",
+        "resourceTags/user:team": "fraud",
+    }
+    rule = TagRule(key="team", values=("fraud",), ownership=Ownership(business_unit="F"))
+    source = ExportedCosts([write(tmp_path / "cur-00001.csv.gz", [legacy])])
+    [found] = source.charges(query(tag_rules=(rule,)))
+    assert source.name == "CUR export (1 file)"
+    assert (found.billed, found.linked_account, found.service, found.tag_rule) == (
+        Decimal("0.1"),
+        "222222222222",
+        "AmazonEC2",
+        "team=fraud",
+    )
+
+
+@pytest.mark.parametrize(
+    ("columns", "provider"),
+    [
+        (("BillingAccountId", "SubscriptionId", "MeterCategory", "CostInBillingCurrency"), "Azure"),
+        (("billing_account_id", "service.description", "usage_start_time", "cost"), "Google Cloud"),
+        (("lineItem/referenceNo", "lineItem/intervalUsageStart", "cost/myCost"), "Oracle Cloud"),
+    ],
+)
+def test_a_providers_own_export_is_refused_by_the_providers_name(
+    tmp_path: Path, columns: tuple[str, ...], provider: str
+) -> None:
+    with pytest.raises(RejectedInput) as refused:
+        list(
+            ExportedCosts([write(tmp_path / "f.csv", [dict.fromkeys(columns, "1")])]).charges(
+                query()
+            )
+        )
+    assert (refused.value.code, refused.value.value) == ("native_export", provider)
+    assert "FOCUS" in str(refused.value.remedy)
+    assert "BilledCost" not in str(refused.value)
+
+
+def test_ids_of_azure_are_one_whatever_their_case(tmp_path: Path) -> None:
+    name = "/subscriptions/ABCDEF01-0000-0000-0000-00000000000A"
+    rows = [focus("1", SubAccountId=name), focus("2", SubAccountId=name.lower()), focus("4")]
+    charges = list(ExportedCosts([write(tmp_path / "f.csv", rows)]).charges(query()))
+    assert {one.linked_account: one.billed for one in charges} == {
+        name.lower(): 3,
+        "222222222222": 4,
+    }
+    settings = parse(f"linked_accounts: [{{id: {name}, business_unit: A}}]")
+    owners = [settings.mapping.ownership(one) for one in charges]
+    assert {one.business_unit for one in owners if one} == {"A"}
+
+
+def test_a_row_without_a_billing_period_is_told_and_breaks_the_check(tmp_path: Path) -> None:
+    rows = [focus("1252.40"), focus("5", BillingPeriodStart=""), focus("")]
+    source = ExportedCosts([write(tmp_path / "f.csv", rows)])
+    report = (
+        reconciler([], source=source).run(OCTOBER, now=datetime(2026, 11, 20, tzinfo=UTC)).report
+    )
+    [check] = [one for one in report.checks if one.name == "source_total"]
+    assert (check.holds, str(check.expected), str(check.found)) == (False, "1257.40", "1252.40")
+    assert report.notes == (
+        "1 row of the export without a billing period: 5 USD are in no month's costs.",
+        "1 row of the export without a cost, counted as zero.",
+    )
+    assert str(report.totals.actual) == "1252.40"
 
 
 @pytest.mark.parametrize(
@@ -252,6 +426,9 @@ def test_cur_is_amortized_by_awss_own_rule(tmp_path: Path) -> None:
         ([{"BilledCost": "1", "ServiceName": "S3"}], "missing_columns", "BillingAccountId"),
         ([focus("abc")], "unreadable_export", "abc"),
         ([focus("1", BillingPeriodStart="soon")], "unreadable_export", "soon"),
+        ([focus("1"), focus("2", BillingPeriodStart="10/1/26")], "unreadable_export", "10/1/26"),
+        ([focus("1"), focus("2", ChargePeriodStart="10/1/26")], "unreadable_export", "10/1/26"),
+        ([{**focus("1"), **cur("Usage", "1")}], "mixed_export", "count twice"),
     ],
 )
 def test_refuses_what_it_cannot_read_with_the_reason(

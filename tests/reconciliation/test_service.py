@@ -98,6 +98,54 @@ def test_a_past_month_without_any_charge_is_refused_unless_that_is_allowed(close
     assert {one.status for one in report.units} == {UnitStatus.NO_SPEND, UnitStatus.NO_BUDGET}
 
 
+def test_a_charge_of_no_service_is_told_by_its_category() -> None:
+    unnamed = [
+        charge("900", service="", category=ChargeCategory.TAX),
+        charge("0.10", service="", category=ChargeCategory.PURCHASE),
+    ]
+    report = reconciler([*usual(), *unnamed]).run(OCTOBER, now=NOW).report
+    assert {one.service: str(one.amount) for one in report.services} == {
+        "Tax": "900.00",
+        "Amazon EC2": "620.00",
+        "Purchase": "0.10",
+    }
+    assert str(report.totals.actual) == "1520.10"
+
+
+def test_a_rule_that_matches_no_charge_is_told() -> None:
+    settings = parse(
+        """
+tag_rules: [{tag: team, values: [fraud], business_unit: Fraud}]
+shared_costs: [{name: Support, services: ["AWS Support (Business)"]}]
+linked_accounts: [{id: "222222222222", business_unit: A}]
+"""
+    )
+    support = charge("100", service="AWSSupportBusiness")
+    report = reconciler([*usual(), support], configuration=settings).run(OCTOBER, now=NOW).report
+    assert "The tag rule team=fraud matches no charge." in report.notes
+    assert (
+        "The shared cost Support matches no charge. The source has AWSSupportBusiness: name it in"
+        " service_aliases." in report.notes
+    )
+
+
+def test_one_rule_means_a_service_by_all_of_its_names() -> None:
+    settings = parse(
+        """
+shared_costs: [{name: Support, services: ["AWS Support (Business)"], split: even}]
+service_aliases: {"AWS Support (Business)": [AWSSupportBusiness]}
+linked_accounts:
+  - {id: "222222222222", business_unit: A}
+  - {id: "333333333333", business_unit: B}
+"""
+    )
+    for name in ("AWS Support (Business)", "AWSSupportBusiness"):
+        charges = [*usual(), charge("100", service=name)]
+        report = reconciler(charges, configuration=settings).run(OCTOBER, now=NOW).report
+        assert {one.name: str(one.actual) for one in report.units} == {"A": "360.00", "B": "360.00"}
+        assert report.notes == ()
+
+
 def test_the_first_day_of_a_running_month_may_have_no_charge_yet() -> None:
     report = reconciler(usual()).run(OCTOBER.plus(1), now=NOW).report
     assert report.totals.actual == 0

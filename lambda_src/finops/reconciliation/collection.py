@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 
@@ -67,7 +67,7 @@ class EvidenceCollector:
             RejectedInput: the source has no charges, or no rate is known for a currency.
         """
         mapping = self._mapping()
-        charges = list(
+        charges = _with_service(
             self.source.charges(self._query(mapping, month.plus(1 - TREND_MONTHS).first, month))
         )
         if not charges:
@@ -76,6 +76,15 @@ class EvidenceCollector:
                 code="no_charges",
                 value=str(month),
                 remedy="Check the month, the input and the payer accounts",
+            )
+        missing = self.source.lacks(self.configuration.metric, month)
+        if missing:
+            raise RejectedInput(
+                f"{self.source.name} lacks {missing}, which {self.configuration.metric} cost needs",
+                code="metric_unknown",
+                field="metric",
+                value=self.configuration.metric,
+                remedy="Add them to the export, or set `metric: billed`",
             )
         first_day = month.first - timedelta(days=HISTORY_DAYS)
         rates = MonthRates(self.configuration.currency, self._exchange_rates(), today)
@@ -104,7 +113,7 @@ class EvidenceCollector:
             account_days=list(
                 self.source.charges(self._query(mapping, first_day, month, Detail.ACCOUNT_DAYS))
             ),
-            service_days=list(
+            service_days=_with_service(
                 self.source.charges(self._query(mapping, first_day, month, Detail.SERVICE_DAYS))
             ),
             rate=rates.rate,
@@ -194,7 +203,7 @@ class EvidenceCollector:
                 accounts=(account,),
             )
         )
-        return driving_services(charges, days)
+        return driving_services(_with_service(charges), days)
 
     def _notes(self, month: Month, known_until: date) -> tuple[str, ...]:
         notes = []
@@ -207,6 +216,11 @@ class EvidenceCollector:
                 " and credits are not forecast."
             )
         return tuple(notes)
+
+
+def _with_service(charges: Iterable[Charge]) -> list[Charge]:
+    """The charges; those of no service are told by their category, such as Tax."""
+    return [one if one.service else replace(one, service=one.category.value) for one in charges]
 
 
 def _named(account: Account, found: Mapping[str, Account]) -> Account:

@@ -7,7 +7,7 @@ digits, whether quoted or not.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
@@ -17,7 +17,13 @@ from typing import Annotated, Any
 import msgspec
 import yaml
 
-from finops.reconciliation.domain import UNMAPPED, ChargeCategory, Metric, UnitBudget
+from finops.reconciliation.domain import (
+    UNMAPPED,
+    ChargeCategory,
+    Metric,
+    UnitBudget,
+    account_id,
+)
 from finops.reconciliation.mapping import (
     Account,
     CostMapping,
@@ -90,7 +96,9 @@ class _Document(msgspec.Struct, forbid_unknown_fields=True):
     linked_accounts: list[_AccountEntry] = []
     organization_tags: OrganizationTags | None = None
     tag_rules: list[_TagEntry] = []
+    ignore_tag_case: bool = False
     shared_costs: list[_SharedEntry] = []
+    service_aliases: dict[str, list[_Text]] = {}
     excluded_categories: list[ChargeCategory] = []
     shown_apart: list[ChargeCategory] = []  # former name of excluded_categories
     smallest_line: Decimal = Decimal(1)
@@ -180,13 +188,20 @@ def parse(text: str, *, name: str = "the configuration") -> Configuration:
         currency=document.currency,
         metric=document.metric,
         mapping=CostMapping(
-            payers={entry.id: _account(entry) for entry in document.payer_accounts},
-            linked={entry.id: _account(entry) for entry in document.linked_accounts},
+            payers={account_id(entry.id): _account(entry) for entry in document.payer_accounts},
+            linked={account_id(entry.id): _account(entry) for entry in document.linked_accounts},
             tag_rules=tuple(
-                TagRule(key=entry.tag, values=tuple(entry.values), ownership=_ownership(entry))
+                TagRule(
+                    key=entry.tag,
+                    values=tuple(entry.values),
+                    ownership=_ownership(entry),
+                    ignore_case=document.ignore_tag_case,
+                )
                 for entry in document.tag_rules
             ),
-            shared_costs=tuple(_shared(entry) for entry in document.shared_costs),
+            shared_costs=tuple(
+                _shared(entry, document.service_aliases) for entry in document.shared_costs
+            ),
         ),
         organization_tags=document.organization_tags,
         excluded=frozenset(document.excluded_categories or document.shown_apart),
@@ -217,7 +232,7 @@ def _problems(document: _Document) -> Iterator[str]:
     """Rules that the document's schema cannot express."""
     for name in ("payer_accounts", "linked_accounts"):
         entries: list[_AccountEntry] = getattr(document, name)
-        for account, count in Counter(entry.id for entry in entries).items():
+        for account, count in Counter(account_id(entry.id) for entry in entries).items():
             if count > 1:
                 yield f"{name} lists {account} {count} times"
     if document.excluded_categories and document.shown_apart:
@@ -299,7 +314,9 @@ def _amounts(document: _Document) -> Iterator[tuple[str, Decimal, Decimal]]:
 
 def _account(entry: _AccountEntry) -> Account:
     return Account(
-        id=entry.id, name=entry.name, ownership=_ownership(entry) if entry.business_unit else None
+        id=account_id(entry.id),
+        name=entry.name,
+        ownership=_ownership(entry) if entry.business_unit else None,
     )
 
 
@@ -312,11 +329,15 @@ def _ownership(entry: _AccountEntry | _TagEntry) -> Ownership:
     )
 
 
-def _shared(entry: _SharedEntry) -> SharedCost:
+def _shared(entry: _SharedEntry, aliases: Mapping[str, Sequence[str]]) -> SharedCost:
+    """A rule that names a service means it by all of its names."""
+    groups = [{name, *others} for name, others in aliases.items()]
     return SharedCost(
         name=entry.name,
-        services=frozenset(entry.services),
-        accounts=frozenset(entry.accounts),
+        services=frozenset(entry.services).union(
+            *(group for group in groups if group & set(entry.services))
+        ),
+        accounts=frozenset(map(account_id, entry.accounts)),
         categories=frozenset(entry.categories),
         split=entry.split,
         units=tuple(entry.units),

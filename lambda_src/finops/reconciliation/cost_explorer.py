@@ -28,6 +28,7 @@ from finops.reconciliation.domain import (
     FINAL_AFTER,
     Charge,
     ChargeCategory,
+    Metric,
     category_of_record_type,
     total,
 )
@@ -134,6 +135,10 @@ class CostExplorerCosts:
         """Whether Cost Explorer said that costs are estimated."""
         return sorted(self._notes)
 
+    def lacks(self, _metric: Metric, _month: Month) -> str:
+        """Nothing: both costs are asked for."""
+        return ""
+
     def known_until(self, month: Month, today: date) -> date:
         """The first day that AWS has not metered yet."""
         return max(month.first, min(month.end, today - _METERED_AFTER))
@@ -147,6 +152,9 @@ class CostExplorerCosts:
         period = self._period(query)
         if period is None:
             return
+        if any(rule.ignore_case for rule in query.tag_rules):
+            # MatchOptions of tags: https://docs.aws.amazon.com/aws-cost-management/latest/APIReference/API_TagValues.html
+            self._notes.add("Cost Explorer compares tags with regard to case; rules do so here.")
         ask = partial(self._charges_of, query=query, period=period)
         with ThreadPoolExecutor(max(1, min(self._workers, len(self._payers)))) as pool:
             for charges in pool.map(ask, self._payers):

@@ -72,6 +72,16 @@ def category_of_focus(category: str, charge_class: str) -> ChargeCategory:
     return ChargeCategory.REFUND if corrects else found
 
 
+def account_id(text: str) -> str:
+    """An account's id, the same for all its spellings.
+
+    Azure compares its ids without regard to case, and spells them in both:
+    https://learn.microsoft.com/en-us/azure/azure-resource-manager/management/resource-name-rules
+    They are paths (`/subscriptions/…`) or GUIDs; other providers' ids have neither form.
+    """
+    return text.lower() if text[:1] == "/" or text[8:9] == "-" else text
+
+
 class Metric(StrEnum):
     """Which of a charge's costs is compared.
 

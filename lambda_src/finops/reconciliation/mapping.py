@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -35,16 +36,40 @@ class Account:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TagRule:
-    """Charges of resources whose tag has one of these values belong to `ownership`."""
+    """Charges of resources whose tag has one of these values belong to `ownership`.
+
+    Attributes:
+        ignore_case: Whether keys and values are compared without regard to case.
+    """
 
     key: str
     values: tuple[str, ...]
     ownership: Ownership
+    ignore_case: bool = False
 
     @property
     def name(self) -> str:
         """By which charges name it."""
         return f"{self.key}={'|'.join(self.values)}"
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The key in every spelling that a source may give it.
+
+        CUR tells tags of users from those of AWS by a prefix, and writes both in lower case:
+        https://docs.aws.amazon.com/cur/latest/userguide/table-dictionary-cur2-resource-tags.html
+        """
+        plain = _snake_case(self.key.removeprefix("aws:").removeprefix("user:"))
+        prefixed = (
+            f"{by}{mark}{key}"
+            for by in ("user", "aws")
+            for mark, key in ((":", self.key), ("_", self.key), ("_", plain))
+        )
+        return tuple(dict.fromkeys((self.key, *prefixed)))
+
+    def compared(self, texts: Iterable[str]) -> list[str]:
+        """Keys or values as they are compared."""
+        return [one.lower() if self.ignore_case else one for one in texts]
 
 
 class Split(StrEnum):
@@ -153,6 +178,11 @@ class CostMapping:
             owner=agreed("owner"),
             environment=agreed("environment"),
         )
+
+
+def _snake_case(key: str) -> str:
+    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", key)
+    return re.sub(r"[^A-Za-z0-9]+", "_", words).lower()
 
 
 class Allocated(NamedTuple):

@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 from finops.reconciliation.configuration import OrganizationTags
-from finops.reconciliation.domain import Charge, IssuedInvoice, UnitBudget
+from finops.reconciliation.domain import Charge, IssuedInvoice, Metric, UnitBudget
 from finops.reconciliation.mapping import Account, TagRule
 from finops.reconciliation.report import Report
 from finops.shared.errors import TransientFailure
@@ -72,6 +72,9 @@ class CostSource(Protocol):
         Raises:
             RejectedInput: the source holds what cannot be read.
         """
+
+    def lacks(self, metric: Metric, month: Month) -> str:
+        """What the source would need to know this cost of the month's charges; empty if nothing."""
 
     def known_until(self, month: Month, today: date) -> date:
         """The first day of the month of which nothing is known yet; its end where all is.

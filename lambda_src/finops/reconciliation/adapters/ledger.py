@@ -10,6 +10,8 @@ from typing import Any, Final
 from finops.reconciliation.domain import (
     Charge,
     ChargeCategory,
+    Metric,
+    account_id,
     category_of_focus,
     costs_known_until,
 )
@@ -48,6 +50,10 @@ class LedgerCosts:
     @property
     def notes(self) -> Sequence[str]:
         return ()
+
+    def lacks(self, _metric: Metric, _month: Month) -> str:
+        """Nothing: an effective cost is required of FOCUS charges, and a bill has one amount."""
+        return ""
 
     def known_until(self, month: Month, today: date) -> date:
         """By the last day with a charge of a day or a bill, and when the files were loaded."""
@@ -132,8 +138,8 @@ class LedgerCosts:
             values,
         ):
             yield Charge(
-                payer_account=row["payer"],
-                linked_account=row["linked"],
+                payer_account=account_id(row["payer"]),
+                linked_account=account_id(row["linked"]),
                 linked_account_name=row["name"] or "",
                 service=row["service"],
                 period_start=_date(row["start"]),
@@ -223,13 +229,17 @@ def _tag_rule(rules: Sequence[TagRule], values: dict[str, Value]) -> str:
     cases = []
     for number, rule in enumerate(rules):
         names = [f"tag_{number}_value_{at}" for at in range(len(rule.values))]
-        values |= dict(zip(names, rule.values, strict=True))
-        values[f"tag_{number}_path"] = '$."' + rule.key.replace('"', '\\"') + '"'
+        values |= dict(zip(names, rule.compared(rule.values), strict=True))
         values[f"tag_{number}_name"] = rule.name
-        cases.append(
-            f"WHEN JSON_UNQUOTE(JSON_EXTRACT(c.tags, :tag_{number}_path))"
-            f" IN ({', '.join(f':{name}' for name in names)}) THEN :tag_{number}_name"
-        )
+        tags = "LOWER(c.tags)" if rule.ignore_case else "c.tags"
+        allowed = ", ".join(f":{name}" for name in names)
+        matches = []
+        for at, key in enumerate(rule.compared(rule.keys)):
+            values[f"tag_{number}_path_{at}"] = '$."' + key.replace('"', '\\"') + '"'
+            matches.append(
+                f"JSON_UNQUOTE(JSON_EXTRACT({tags}, :tag_{number}_path_{at})) IN ({allowed})"
+            )
+        cases.append(f"WHEN {' OR '.join(matches)} THEN :tag_{number}_name")
     return f"CASE {' '.join(cases)} ELSE '' END" if cases else "''"
 
 

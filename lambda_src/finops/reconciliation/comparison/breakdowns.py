@@ -78,7 +78,7 @@ def service_lines(costs: Costs, totals: Totals) -> tuple[ServiceLine, ...]:
     """Costs by service, the largest first; small ones are one line together."""
     return tuple(
         ServiceLine(
-            service=key or f"{count} services below {_least(costs)}",
+            service=f"{count} services below {_least(costs)}" if key is None else key,
             amount=now,
             previous=before,
             change=now - before,

@@ -17,6 +17,7 @@ from finops.reconciliation.comparison.costs import Costs
 from finops.reconciliation.comparison.days import anomaly_lines, daily_costs
 from finops.reconciliation.comparison.evidence import Evidence
 from finops.reconciliation.comparison.forecast import rest_of_month
+from finops.reconciliation.comparison.rules import idle_rules
 from finops.reconciliation.comparison.units import totals_of, unit_lines
 from finops.reconciliation.report import Report
 from finops.shared.money import WIDE
@@ -56,5 +57,5 @@ def _report(costs: Costs) -> Report:
         # By now every charge and budget has been converted.
         rates=tuple(costs.rates_used),
         changes=(),
-        notes=tuple(dict.fromkeys((*given.notes, *costs.notes))),
+        notes=tuple(dict.fromkeys((*given.notes, *costs.notes, *idle_rules(costs)))),
     )

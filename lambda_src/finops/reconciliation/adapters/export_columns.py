@@ -1,0 +1,357 @@
+"""The columns of FOCUS and CUR exports, and DuckDB's SQL that reads a charge from them.
+
+https://focus.finops.org/focus-specification/ and
+https://docs.aws.amazon.com/cur/latest/userguide/table-dictionary-cur2.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
+
+from finops.reconciliation.mapping import TagRule
+from finops.shared.errors import RejectedInput
+
+#: Exact: cells are texts or DECIMALs, doubles become the shortest text that names them.
+_MONEY: Final = "DECIMAL(38,18)"
+
+#: Columns by the normalised charge's field: the first one that the files have, or, of a service,
+#: that the row fills.
+_FOCUS: Final[Mapping[str, tuple[str, ...]]] = {
+    "payer_account": ("BillingAccountId",),
+    "linked_account": ("SubAccountId",),
+    "linked_account_name": ("SubAccountName",),
+    "service": ("ServiceName",),
+    "billing_period": ("BillingPeriodStart",),
+    "charge_period": ("ChargePeriodStart",),
+    "charge_end": ("ChargePeriodEnd",),
+    "category": ("ChargeCategory",),
+    "charge_class": ("ChargeClass",),
+    "frequency": ("ChargeFrequency",),
+    "billed": ("BilledCost",),
+    "amortized": ("EffectiveCost",),
+    "currency": ("BillingCurrency",),
+    "invoice_id": ("InvoiceId", "x_InvoiceId"),
+    "issuer": ("InvoiceIssuerName",),
+    "tags": ("Tags",),
+}
+_CUR: Final[Mapping[str, tuple[str, ...]]] = {
+    "payer_account": ("bill_payer_account_id",),
+    "linked_account": ("line_item_usage_account_id",),
+    "linked_account_name": ("line_item_usage_account_name",),
+    "service": ("product_product_name", "product_servicecode", "line_item_product_code"),
+    "billing_period": ("bill_billing_period_start_date",),
+    "charge_period": ("line_item_usage_start_date",),
+    "charge_end": ("line_item_usage_end_date",),
+    "category": ("line_item_line_item_type",),
+    "billed": ("line_item_unblended_cost",),
+    "currency": ("line_item_currency_code",),
+    "invoice_id": ("bill_invoice_id",),
+    "issuer": ("bill_invoicing_entity", "bill_billing_entity"),
+    "tags": ("resource_tags",),
+}
+_NEEDED: Final = (
+    *("payer_account", "service", "billing_period", "charge_period", "category"),
+    *("billed", "currency"),
+)
+#: Columns of other exports that a provider offers beside FOCUS, in `_plain` spelling.
+_OTHERS: Final = (
+    ("Azure", frozenset({"metercategory", "subscriptionid"})),
+    ("Azure", frozenset({"metercategory", "subscriptionguid"})),
+    ("Google Cloud", frozenset({"usagestarttime", "cost"})),
+    ("Oracle Cloud", frozenset({"lineitemintervalusagestart"})),
+)
+#: What tells rows apart that are otherwise alike, where an export has it.
+_ROW_IDS: Final = (
+    *("ResourceId", "SkuId", "SkuPriceId", "ChargeDescription"),
+    *("identity_line_item_id", "line_item_resource_id", "line_item_usage_type"),
+)
+
+#: AWS's own rule for amortized cost, by the kind of line item:
+#: https://docs.aws.amazon.com/cur/latest/userguide/amortized-reservation.html
+_CUR_AMORTIZED: Final = {
+    "SavingsPlanCoveredUsage": ("savings_plan_savings_plan_effective_cost",),
+    "SavingsPlanRecurringFee": (
+        "savings_plan_total_commitment_to_date",
+        "- savings_plan_used_commitment",
+    ),
+    "DiscountedUsage": ("reservation_effective_cost",),
+    "RIFee": (
+        "reservation_unused_amortized_upfront_fee_for_billing_period",
+        "+ reservation_unused_recurring_fee",
+    ),
+}
+_CUR_NOTHING: Final = "('SavingsPlanNegation', 'SavingsPlanUpfrontFee')"
+_CUR_COMMITMENTS: Final = ("reservation_reservation_a_r_n", "savings_plan_savings_plan_a_r_n")
+
+
+class ExportColumns:
+    """How a charge is read from an export.
+
+    CUR columns have the names of CUR 2.0, or those of the legacy CUR (`lineItem/UnblendedCost`).
+
+    Args:
+        types: DuckDB's type of each column of the files.
+        file: One of them, for messages.
+
+    Raises:
+        RejectedInput: `missing_columns`, `mixed_export`, or `native_export` of a provider that
+            should write FOCUS.
+    """
+
+    def __init__(self, types: Mapping[str, str], *, file: str) -> None:
+        self._types = types
+        self._plain = {_plain(name): name for name in reversed(list(types))}
+        self.is_cur = self.spelling("line_item_line_item_type") is not None
+        self._known = _CUR if self.is_cur else _FOCUS
+        self._columns = {
+            field: found
+            for field, names in self._known.items()
+            for found in [next(filter(None, map(self.spelling, names)), None)]
+            if found
+        }
+        self._require(file)
+
+    @property
+    def kind(self) -> str:
+        """For people."""
+        if not self.is_cur:
+            return "FOCUS"
+        return "CUR" if any("/" in name for name in self._types) else "CUR 2.0"
+
+    def spelling(self, column: str) -> str | None:
+        """The files' own spelling of a column, None where they lack it."""
+        return self._plain.get(_plain(column))
+
+    def lacking(self) -> dict[str, list[str]]:
+        """The columns that amortized cost needs and the files lack, by kind of line item.
+
+        All of a FOCUS export's costs need the same one: its kind is empty.
+        """
+        if not self.is_cur:
+            return {} if "amortized" in self._columns else {"": ["EffectiveCost"]}
+        missing = {
+            kind: [name for name in map(_unsigned, columns) if not self.spelling(name)]
+            for kind, columns in _CUR_AMORTIZED.items()
+        }
+        return {kind: names for kind, names in missing.items() if names}
+
+    def rows(self, tag_rules: Sequence[TagRule]) -> str:
+        """What is selected of a row: keys of a charge, its costs, and `content`, a hash of it.
+
+        `linked_account` is the account that caused a charge; the payer's where none is named.
+        """
+        billed = self._money(self._columns["billed"])
+        payer = _account_id(self._cell("payer_account"))
+        linked = _account_id(self._cell("linked_account"))
+        fields = {
+            "payer_account": payer,
+            "linked_account": f"coalesce(nullif({linked}, ''), {payer})",
+            "linked_account_name": self._text("linked_account_name"),
+            "service": self._first_filled("service"),
+            "billing_month": self._month("billing_period"),
+            "charge_day": f"CAST({self._moment('charge_period')} AS DATE)",
+            "category": self._text("category"),
+            "charge_class": self._text("charge_class"),
+            "currency": self._text("currency"),
+            "invoice_id": self._text("invoice_id"),
+            "issuer": self._text("issuer"),
+            "tag_rule": self._tag_rule(tag_rules),
+            "is_usage": f"coalesce({self._is_usage}, false)",
+            "is_daily": f"coalesce({self._is_usage} OR {self._recurs}, false)"
+            f" AND {self._is_of_a_day}",
+            "billed": billed,
+            "amortized": self._amortized(billed),
+            "has_cost": f"{self._cell('billed')} IS NOT NULL",
+            "content": self._content(),
+        }
+        return ", ".join(f"{expression} AS {name}" for name, expression in fields.items())
+
+    def _require(self, file: str) -> None:
+        if self.is_cur and self.spelling("BilledCost"):
+            raise RejectedInput(
+                "the files belong to a FOCUS and to a CUR export, so charges would count twice",
+                code="mixed_export",
+                remedy="Give only one of the two",
+            )
+        missing = [self._known[field][0] for field in _NEEDED if field not in self._columns]
+        if not missing:
+            return
+        for provider, columns in _OTHERS:
+            if columns <= self._plain.keys():
+                raise RejectedInput(
+                    f"{file} is {provider}'s own cost export",
+                    code="native_export",
+                    value=provider,
+                    remedy=f"Let {provider} export FOCUS 1.0 to 1.2",
+                )
+        raise RejectedInput(
+            f"{file} lacks the columns {', '.join(missing)}",
+            code="missing_columns",
+            remedy="Use a FOCUS 1.0 to 1.2 or a CUR export",
+        )
+
+    # Cells
+
+    def _cell(self, field: str) -> str:
+        column = self._columns.get(field)
+        return _quoted(column) if column else "NULL"
+
+    def _text(self, field: str) -> str:
+        return f"coalesce(CAST({self._cell(field)} AS VARCHAR), '')"
+
+    def _first_filled(self, field: str) -> str:
+        found = filter(None, map(self.spelling, self._known[field]))
+        filled = ", ".join(f"nullif(CAST({_quoted(one)} AS VARCHAR), '')" for one in found)
+        return f"coalesce({filled}, '')"
+
+    def _month(self, field: str) -> str:
+        return f"CAST(date_trunc('month', {self._moment(field)}) AS DATE)"
+
+    def _moment(self, field: str) -> str:
+        """In UTC, null where the cell is empty. 10/1/26 would be a day of the year 10."""
+        column = self._columns[field]
+        cell, kind = _quoted(column), self._types[column]
+        in_utc = f"CAST(CAST({cell} AS TIMESTAMPTZ) AS TIMESTAMP)"
+        if kind == "TIMESTAMP WITH TIME ZONE":
+            return in_utc
+        if kind != "VARCHAR":
+            return f"CAST({cell} AS TIMESTAMP)"
+        said = _literal(f"{column} holds ")
+        return (
+            f"CASE WHEN {cell} IS NULL OR {cell} = '' THEN NULL"
+            f" WHEN {cell} LIKE '2___-__-__%' THEN {in_utc}"
+            f" ELSE error({said} || {cell} || ', which is no date as in ISO 8601') END"
+        )
+
+    def _money(self, column: str) -> str:
+        cell = _quoted(column)
+        if not self._types[column].startswith("DECIMAL"):
+            cell = f"CAST({cell} AS VARCHAR)"
+        return f"coalesce(CAST({cell} AS {_MONEY}), 0)"
+
+    # What a row is
+
+    @property
+    def _is_usage(self) -> str:
+        category = self._cell("category")
+        if not self.is_cur:
+            return f"{category} = 'Usage'"
+        return (
+            f"{category} IN ('Usage', 'DiscountedUsage', 'SavingsPlanCoveredUsage',"
+            " 'SavingsPlanNegation')"
+        )
+
+    @property
+    def _recurs(self) -> str:
+        """Whether a fee comes again and again, as a Savings Plan's does."""
+        if self.is_cur:
+            return f"{self._cell('category')} = 'SavingsPlanRecurringFee'"
+        return f"coalesce({self._cell('frequency')} = 'Recurring', false)"
+
+    @property
+    def _is_of_a_day(self) -> str:
+        if "charge_end" not in self._columns:
+            return "true"
+        lasts = f"{self._moment('charge_end')} - {self._moment('charge_period')}"
+        return f"coalesce({lasts} <= INTERVAL 25 HOURS, true)"
+
+    def _content(self) -> str:
+        ids = [found for one in _ROW_IDS if (found := self.spelling(one))]
+        columns = [
+            self._columns[one]
+            for one in ("charge_period", "category", "billed", "currency")
+            if one in self._columns
+        ]
+        cells = ", ".join(map(_quoted, (*columns, *ids)))
+        return f"hash({self._first_filled('service')}, {cells})"
+
+    # Amortized cost
+
+    def _amortized(self, billed: str) -> str:
+        if not self.is_cur:
+            column = self._columns.get("amortized")
+            return self._money(column) if column else billed
+        item, lacking = self._cell("category"), self.lacking()
+        cases = [f"WHEN {item} IN {_CUR_NOTHING} THEN 0"]
+        cases += [
+            f"WHEN {item} = '{kind}' THEN {' '.join(map(self._term, columns))}"
+            for kind, columns in _CUR_AMORTIZED.items()
+            if kind not in lacking
+        ]
+        # An upfront fee is spread over the usage that it pays for; so is what is refunded of it.
+        cases += [
+            f"WHEN {item} IN ('Fee', 'Refund') AND coalesce({_quoted(arn)}, '') <> '' THEN 0"
+            for arn in filter(None, map(self.spelling, _CUR_COMMITMENTS))
+        ]
+        code = self.spelling("line_item_product_code")
+        if code:
+            cases.append(f"WHEN {item} = 'Refund' AND {_quoted(code)} LIKE '%SavingsPlans' THEN 0")
+        return f"CASE {' '.join(cases)} ELSE {billed} END"
+
+    def _term(self, column: str) -> str:
+        name = _unsigned(column)
+        return column.removesuffix(name) + self._money(self.spelling(name) or name)
+
+    # Tags
+
+    def _tag_rule(self, rules: Sequence[TagRule]) -> str:
+        """The name of the first rule that a charge fulfils."""
+        cases = "".join(
+            f" WHEN list_has_any({values}, {_list(rule.compared(rule.values))})"
+            f" THEN {_literal(rule.name)}"
+            for rule in rules
+            if (values := self._tag_values(rule))
+        )
+        return f"CASE{cases} ELSE '' END" if cases else "''"
+
+    def _tag_values(self, rule: TagRule) -> str:
+        """The values of the tag that a rule names. Tags are a MAP, JSON text, or columns."""
+        column = self._columns.get("tags")
+        if not column:
+            cells = [
+                f"CAST({_quoted(found)} AS VARCHAR)"
+                for key in rule.keys
+                if (found := self.spelling(f"resource_tags_{key}"))
+            ]
+            text = f"[{', '.join(dict.fromkeys(cells))}]" if cells else ""
+            return (
+                f"list_transform({text}, lambda x: lower(x))" if text and rule.ignore_case else text
+            )
+        cell = _quoted(column)
+        if self._types[column] != "VARCHAR":
+            cell = f"CAST(to_json({cell}) AS VARCHAR)"
+        if rule.ignore_case:
+            cell = f"lower({cell})"
+        paths = _list(f'$."{key}"' for key in rule.compared(rule.keys))
+        return f"json_extract_string(TRY_CAST({cell} AS JSON), {paths})"
+
+
+def _plain(name: str) -> str:
+    """Without case and marks: the legacy CUR writes lineItem/UnblendedCost."""
+    return "".join(filter(str.isalnum, name.casefold()))
+
+
+def _unsigned(column: str) -> str:
+    return column.lstrip("+- ")
+
+
+def _account_id(cell: str) -> str:
+    """As `domain.account_id`: Azure's ids are the same in any case."""
+    text = f"CAST({cell} AS VARCHAR)"
+    return (
+        f"coalesce(CASE WHEN {text}[1:1] = '/' OR {text}[9:9] = '-' THEN lower({text})"
+        f" ELSE {text} END, '')"
+    )
+
+
+def _list(texts: Iterable[str]) -> str:
+    return f"[{', '.join(map(_literal, texts))}]"
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _quoted(column: str) -> str:
+    return '"' + column.replace('"', '""') + '"'
