@@ -114,12 +114,33 @@ def test_only_the_periods_of_an_export_that_are_wanted_are_fetched(s3: Any, tmp_
         s3.put_object(Bucket=BUCKET, Key=key, Body=key.encode())
     months = [Month.parse("2026-09"), OCTOBER]
     paths = download_export(s3, f"s3://{BUCKET}/focus", months, tmp_path)
-    assert sorted(path.parent.name for path in paths) == [
+    assert sorted(path.parent.name for path in paths.paths) == [
         "BILLING_PERIOD=2026-09",
         "BILLING_PERIOD=2026-10",
     ]
     with pytest.raises(RejectedInput, match="has no export"):
         download_export(s3, f"s3://{BUCKET}/other", months, tmp_path)
+
+
+def test_of_an_export_in_a_bucket_only_its_newest_delivery_is_fetched(
+    s3: Any, tmp_path: Path
+) -> None:
+    """https://docs.aws.amazon.com/cur/latest/userguide/dataexports-export-delivery.html."""
+    folder = "focus/data/BILLING_PERIOD=2026-10"
+    for run in ("2026-10-05T00:00:00Z-1", "2026-10-06T00:00:00Z-2"):
+        s3.put_object(Bucket=BUCKET, Key=f"{folder}/{run}/e-1.parquet", Body=run.encode())
+        uri = f"s3://{BUCKET}/{folder}/{run}/e-1.parquet"
+        s3.put_object(
+            Bucket=BUCKET,
+            Key=f"focus/metadata/BILLING_PERIOD=2026-10/{run}/e-Manifest.json",
+            Body=json.dumps({"executionId": run, "dataFiles": [uri]}).encode(),
+        )
+    found = download_export(s3, f"s3://{BUCKET}/focus", [OCTOBER], tmp_path)
+    [path] = found.paths
+    assert path.read_bytes() == b"2026-10-06T00:00:00Z-2"
+    assert "2026-10-05T00:00:00Z-1/e-1.parquet" in found.notes[0]
+    head = s3.head_object(Bucket=BUCKET, Key=path.relative_to(tmp_path).as_posix())
+    assert path.stat().st_mtime == head["LastModified"].timestamp()
 
 
 class Told(list[tuple[str, str]]):

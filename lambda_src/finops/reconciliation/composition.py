@@ -14,6 +14,7 @@ from finops.budgets.adapters.dynamodb import DynamoBudgetTable
 from finops.invoices.identity import number_key, vendor_key
 from finops.reconciliation.adapters.budgets import TableBudgets
 from finops.reconciliation.adapters.cost_explorer import AwsCostExplorer
+from finops.reconciliation.adapters.export_files import ExportFiles, of_paths
 from finops.reconciliation.adapters.exports import ExportedCosts
 from finops.reconciliation.adapters.invoicing import AwsInvoices
 from finops.reconciliation.adapters.ledger import LedgerCosts
@@ -184,7 +185,7 @@ class Deployment:
             database=self.variables["DATABASE_NAME"],
         )
 
-    def _exports(self, month: Month, inputs: Sequence[str]) -> list[Path]:
+    def _exports(self, month: Month, inputs: Sequence[str]) -> ExportFiles:
         wanted = inputs or [uri for uri in self.variables.get("EXPORTS_URI", "").split(",") if uri]
         if not wanted:
             raise RejectedInput(
@@ -192,14 +193,15 @@ class Deployment:
                 code="no_export",
                 remedy="Give a file, folder or s3:// URI with --input",
             )
-        paths = []
-        for one in wanted:
-            if one.startswith("s3://"):
-                months = month.back(TREND_MONTHS)
-                paths += download_export(self.client("s3"), one, months, self.scratch)
-            else:
-                paths.append(Path(one))
-        return paths
+        files = [
+            download_export(self.client("s3"), one, month.back(TREND_MONTHS), self.scratch)
+            for one in wanted
+            if one.startswith("s3://")
+        ]
+        paths = [Path(one) for one in wanted if not one.startswith("s3://")]
+        if paths:
+            files.append(of_paths(paths))
+        return sum(files[1:], files[0])
 
 
 def payer_roles(

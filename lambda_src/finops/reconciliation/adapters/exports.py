@@ -12,6 +12,7 @@ from typing import Any, Final
 import duckdb
 
 from finops.reconciliation.adapters.export_columns import ExportColumns
+from finops.reconciliation.adapters.export_files import ExportFiles, of_paths
 from finops.reconciliation.domain import (
     Charge,
     ChargeCategory,
@@ -25,7 +26,6 @@ from finops.reconciliation.ports import ChargeQuery, ControlTotal, Detail
 from finops.shared.errors import RejectedInput
 from finops.shared.periods import Month, month_end
 
-_SUFFIXES: Final = (".parquet", ".csv.gz", ".csv")
 _ROWS_AT_ONCE: Final = 10_000
 
 
@@ -33,7 +33,7 @@ class ExportedCosts:
     """`CostSource` over files of one export.
 
     Args:
-        paths: Files, or folders that are searched for Parquet, csv.gz and csv.
+        files: Those that count, or files and folders in which they are looked for.
         memory: What DuckDB may use, such as `256MB`; beyond it, it works on disk.
         threads: How many it may use.
         scratch: Where it works on disk.
@@ -41,17 +41,19 @@ class ExportedCosts:
 
     def __init__(
         self,
-        paths: Sequence[Path],
+        files: ExportFiles | Sequence[Path],
         *,
         memory: str = "256MB",
         threads: int = 2,
         scratch: Path | None = None,
     ) -> None:
-        self._files = _files(paths)
+        given = files if isinstance(files, ExportFiles) else of_paths(files)
+        self._files = given.paths
+        self._deliveries = given.deliveries
         self._memory = memory
         self._threads = threads
         self._scratch = scratch
-        self._notes: list[str] = []
+        self._notes: list[str] = list(given.notes)
         self._tag_rules: tuple[TagRule, ...] | None = None
 
     @property
@@ -226,10 +228,11 @@ class ExportedCosts:
     def _scan(self) -> str:
         names = ", ".join("'" + str(one).replace("'", "''") + "'" for one in self._files)
         if self._files[0].name.endswith(".parquet"):
-            return f"read_parquet([{names}], union_by_name = true)"
+            return f"read_parquet([{names}], union_by_name = true, filename = true)"
         return (
-            f"read_csv([{names}], union_by_name = true, all_varchar = true, header = true,"
-            " delim = ',', quote = '\"', escape = '\"', nullstr = ['', 'NULL', 'null'])"
+            f"read_csv([{names}], union_by_name = true, filename = true, all_varchar = true,"
+            " header = true, delim = ',', quote = '\"', escape = '\"',"
+            " nullstr = ['', 'NULL', 'null'])"
         )
 
     def _rows(self, sql: str, values: Mapping[str, object]) -> list[tuple[Any, ...]]:
@@ -260,15 +263,54 @@ class ExportedCosts:
         """
         if self._tag_rules is not None and (not tag_rules or self._tag_rules == tag_rules):
             return
+        rows = self._columns.rows(tag_rules)
+        content = ""
+        if self._have_several_deliveries:
+            rows += f", filename AS file, {self._columns.content} AS content"
+            content = ", sum(CAST(content AS HUGEINT)) AS content"
         self._run(
             self._connection,
-            "CREATE OR REPLACE TABLE charges AS SELECT * EXCLUDE (linked_account_name, billed,"
-            " amortized, has_cost, content), max(linked_account_name) AS linked_account_name,"
+            "CREATE OR REPLACE TABLE charges AS SELECT"
+            " * EXCLUDE (linked_account_name, billed, amortized, has_cost"
+            f"{', content' if content else ''}), max(linked_account_name) AS linked_account_name,"
             " sum(billed) AS billed, sum(amortized) AS amortized, count(*) AS rows,"
-            " count(*) FILTER (NOT has_cost) AS rows_without_cost"
-            f" FROM (SELECT {self._columns.rows(tag_rules)} FROM {self._scan}) GROUP BY ALL",
+            f" count(*) FILTER (NOT has_cost) AS rows_without_cost{content}"
+            f" FROM (SELECT {rows} FROM {self._scan}) GROUP BY ALL",
         )
         self._tag_rules = tuple(tag_rules)
+        if self._have_several_deliveries:
+            self._refuse_twice()
+
+    @property
+    def _have_several_deliveries(self) -> bool:
+        return len({self._deliveries.get(path, str(path)) for path in self._files}) > 1
+
+    def _refuse_twice(self) -> None:
+        """Refuse files of different deliveries that have most of their rows in common.
+
+        Two files are compared by the days of their accounts: as many rows of the same content.
+        """
+        found = self._run(
+            self._connection,
+            "WITH days AS (SELECT file, payer_account, linked_account, billing_month, charge_day,"
+            " sum(rows) AS rows, sum(content) AS content FROM charges GROUP BY ALL),"
+            " sizes AS (SELECT file, sum(rows) AS rows FROM days GROUP BY ALL)"
+            " SELECT one.file, other.file, sum(one.rows) FROM days one JOIN days other"
+            " ON one.file < other.file AND one.payer_account = other.payer_account"
+            " AND one.linked_account = other.linked_account"
+            " AND one.billing_month = other.billing_month AND one.charge_day = other.charge_day"
+            " AND one.rows = other.rows AND one.content = other.content"
+            " JOIN sizes a ON a.file = one.file JOIN sizes b ON b.file = other.file"
+            " GROUP BY ALL HAVING sum(one.rows) * 2 > min(least(a.rows, b.rows))"
+            " ORDER BY ALL",
+        )
+        for one, other, rows in found:
+            if self._deliveries.get(Path(one)) != self._deliveries.get(Path(other)):
+                raise RejectedInput(
+                    f"{one} and {other} have {rows:,} rows in common, which would count twice",
+                    code="charges_twice",
+                    remedy="Give one delivery of each export, or its folder with the manifests",
+                )
 
     def _unreadable(self, error: duckdb.Error) -> RejectedInput:
         first = str(error).partition("\n")[0]
@@ -289,32 +331,3 @@ _DAY: Final = (
 
 def _counted(count: int) -> str:
     return f"{count:,} {'row' if count == 1 else 'rows'}"
-
-
-def _files(paths: Sequence[Path]) -> list[Path]:
-    """The export's files, all of one form, sorted.
-
-    Raises:
-        RejectedInput: there are none, or of two forms.
-    """
-    found = sorted(
-        one
-        for path in paths
-        for one in (path.rglob("*") if path.is_dir() else [path])
-        if one.is_file() and one.name.endswith(_SUFFIXES)
-    )
-    if not found:
-        where = ", ".join(str(path) for path in paths)
-        missing = [str(path) for path in paths if not path.exists()]
-        raise RejectedInput(
-            f"{missing[0]} does not exist" if missing else f"{where} contains no export",
-            code="no_export",
-            remedy=f"Give files or folders of {', '.join(_SUFFIXES)}",
-        )
-    if len({one.name.endswith(".parquet") for one in found}) > 1:
-        raise RejectedInput(
-            f"{found[0].parent} has both Parquet and CSV files, so charges would count twice",
-            code="mixed_export",
-            remedy="Give only one of the two",
-        )
-    return found

@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from finops.reconciliation.adapters.export_files import ExportFiles, of_counted
+from finops.reconciliation.deliveries import FoundFile, counted_files, is_manifest
 from finops.reconciliation.report import MEDIA_TYPES
 from finops.shared.aws import aws_errors
 from finops.shared.errors import FinOpsError, RejectedInput
@@ -104,8 +106,8 @@ class S3AnswerCache:
             )
 
 
-def download_export(s3: Any, uri: str, months: Sequence[Month], folder: Path) -> list[Path]:
-    """Fetch an export's files for DuckDB, which reads from disk.
+def download_export(s3: Any, uri: str, months: Sequence[Month], folder: Path) -> ExportFiles:
+    """Fetch the files of an export that count, for DuckDB, which reads from disk.
 
     Args:
         s3: The client.
@@ -115,32 +117,40 @@ def download_export(s3: Any, uri: str, months: Sequence[Month], folder: Path) ->
         folder: Where they go.
 
     Raises:
-        RejectedInput: `no_export`.
+        RejectedInput: `no_export`, or as `counted_files` says.
     """
     bucket, _, prefix = uri.removeprefix("s3://").partition("/")
     wanted = {f"{_PARTITION}{month}" for month in months}
-    paths = []
     with aws_errors("download_export"):
-        for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
-            for found in page.get("Contents", ()):
-                key: str = found["Key"]
-                if not key.endswith((".parquet", ".csv.gz", ".csv")):
-                    continue
-                partition = next(
-                    (one for one in key.upper().split("/") if one.startswith(_PARTITION)), None
-                )
-                if partition and partition not in wanted:
-                    continue
-                path = folder / key
-                path.parent.mkdir(parents=True, exist_ok=True)
-                s3.download_file(bucket, key, str(path))
-                delivered = found["LastModified"].timestamp()
-                os.utime(path, (delivered, delivered))
-                paths.append(path)
-    if not paths:
-        raise RejectedInput(
-            f"{uri} has no export of {', '.join(map(str, months[-1:]))}",
-            code="no_export",
-            remedy="AWS delivers the first export within 24 hours of its creation",
+        pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+        found = [
+            FoundFile(one["Key"], one["LastModified"].timestamp())
+            for page in pages
+            for one in page.get("Contents", ())
+            if _partition(one["Key"]) in {None, *wanted}
+        ]
+        counted = counted_files(
+            found,
+            {
+                one.name: s3.get_object(Bucket=bucket, Key=one.name)["Body"].read()
+                for one in found
+                if is_manifest(one.name)
+            },
         )
-    return paths
+        if not counted.files:
+            raise RejectedInput(
+                f"{uri} has no export of {', '.join(map(str, months[-1:]))}",
+                code="no_export",
+                remedy="AWS delivers the first export within 24 hours of its creation",
+            )
+        delivered = {one.name: one.modified for one in found}
+        for key in counted.files:
+            path = folder / key
+            path.parent.mkdir(parents=True, exist_ok=True)
+            s3.download_file(bucket, key, str(path))
+            os.utime(path, (delivered[key], delivered[key]))
+    return of_counted(counted, folder)
+
+
+def _partition(key: str) -> str | None:
+    return next((one for one in key.upper().split("/") if one.startswith(_PARTITION)), None)

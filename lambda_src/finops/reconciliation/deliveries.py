@@ -1,0 +1,252 @@
+"""Which of an export's files count: those of its newest whole delivery.
+
+An export that keeps its deliveries has the same charges in many files. Each delivery names its
+files in a manifest, which is written last:
+
+- AWS Data Exports:
+  https://docs.aws.amazon.com/cur/latest/userguide/dataexports-export-delivery.html and
+  https://docs.aws.amazon.com/cur/latest/userguide/dataexports-manifest.html
+- the legacy CUR: https://docs.aws.amazon.com/cur/latest/userguide/understanding-report-versions.html
+- Azure Cost Management:
+  https://learn.microsoft.com/en-us/azure/cost-management-billing/costs/tutorial-improved-exports
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import PurePosixPath
+from typing import Any, Final
+
+from finops.shared.errors import RejectedInput
+
+#: Names of files with charges.
+DATA_SUFFIXES: Final = (".parquet", ".csv.gz", ".csv")
+#: A folder that holds all deliveries of a period: AWS's partition, or Azure's and CUR's range.
+_PERIOD_FOLDER: Final = re.compile(r"BILLING_PERIOD=.*|\d{8}-\d{8}", re.IGNORECASE)
+#: A folder of one delivery: AWS's moment and execution, CUR's assembly, Azure's run.
+_DELIVERY: Final = re.compile(
+    r"\d{4}-?\d\d-?\d\dT\d\d.*|[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE
+)
+_MOMENT: Final = re.compile(r"(\d{4})-?(\d\d)-?(\d\d)T(\d\d)[:_-]?(\d\d)")
+_NAMED_AT_MOST: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class FoundFile:
+    """A file of an export, or a manifest.
+
+    Attributes:
+        name: Its path or key, with slashes.
+        modified: When it was written, in seconds since 1970, UTC.
+    """
+
+    name: str
+    modified: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CountedFiles:
+    """What counts.
+
+    Attributes:
+        files: Names, sorted.
+        deliveries: Of each file, a number that the files of one delivery share.
+        notes: What was left out, for the report's reader.
+    """
+
+    files: tuple[str, ...]
+    deliveries: Mapping[str, int]
+    notes: tuple[str, ...]
+
+
+def is_manifest(name: str) -> bool:
+    """Whether a file may name the files of a delivery."""
+    return name.lower().endswith("manifest.json")
+
+
+def counted_files(found: Sequence[FoundFile], manifests: Mapping[str, bytes]) -> CountedFiles:
+    """The files with charges that count.
+
+    Args:
+        found: All files and manifests.
+        manifests: The contents of the manifests by name.
+
+    Raises:
+        RejectedInput: `incomplete_export` where no delivery is whole, `several_deliveries` where
+            no manifest says which of several counts.
+    """
+    data = sorted(one.name for one in found if one.name.lower().endswith(DATA_SUFFIXES))
+    written = {one.name: one.modified for one in found}
+    by_period: dict[str, list[_Delivery]] = defaultdict(list)
+    for name, content in sorted(manifests.items()):
+        delivery = _delivery(name, content, data, written.get(name, 0.0))
+        if delivery:
+            by_period[delivery.period].append(delivery)
+    kept, superseded, notes = set(data), set[str](), list[str]()
+    deliveries: dict[str, int] = {}
+    for number, (_, several) in enumerate(sorted(by_period.items()), 1):
+        newest = _newest_whole(several, notes)
+        folders = tuple(f"{_period_of(file)}/" for one in several for file in one.files)
+        superseded |= {name for name in data if name.startswith(folders)}
+        deliveries |= dict.fromkeys(newest.files, number)
+    left_out = superseded - deliveries.keys()
+    kept -= left_out
+    if left_out:
+        notes.append(
+            f"{len(left_out)} of {len(data)} files belong to older deliveries of the export, and"
+            f" are left out: {_some(left_out)}."
+        )
+    _refuse_several(sorted(kept - deliveries.keys()))
+    rest = {name: -at for at, name in enumerate(sorted(kept - deliveries.keys()), 1)}
+    return CountedFiles(files=tuple(sorted(kept)), deliveries=deliveries | rest, notes=tuple(notes))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Delivery:
+    """A manifest, with the files that were found of those that it names.
+
+    Attributes:
+        period: What it shares with the other deliveries of the same charges.
+        order: Of two deliveries, the newer has the greater one.
+    """
+
+    manifest: str
+    period: str
+    order: tuple[float, int, float]
+    files: tuple[str, ...]
+    missing: tuple[str, ...]
+
+
+def _delivery(name: str, content: bytes, data: Sequence[str], written: float) -> _Delivery | None:
+    """None where the file is no manifest of an export, or none of its files is there."""
+    try:
+        document = json.loads(content)
+    except ValueError:
+        return None
+    named = _named_files(document) if isinstance(document, dict) else []
+    if not named:
+        return None
+    found = {one: _same_file(one, name, data) for one in named}
+    files = tuple(sorted(one for one in found.values() if one))
+    if not files:
+        return None
+    return _Delivery(
+        manifest=name,
+        period=_period(document, named[0], files[0]),
+        # Deliveries that name no moment have their newest manifest in the period's own folder.
+        order=(_moment(document, named), -name.count("/"), written),
+        files=files,
+        missing=tuple(one for one, file in found.items() if not file),
+    )
+
+
+def _named_files(document: Mapping[str, Any]) -> list[str]:
+    blobs = document.get("blobs") or ()
+    names = (
+        *(document.get("dataFiles") or ()),
+        *(document.get("reportKeys") or ()),
+        *(one.get("blobName", "") for one in blobs if isinstance(one, dict)),
+    )
+    return [one for one in names if isinstance(one, str) and one]
+
+
+def _same_file(named: str, manifest: str, data: Sequence[str]) -> str | None:
+    """The file that a manifest means: a copy lies elsewhere, but in folders of the same names."""
+    wanted = PurePosixPath(named.partition("://")[2] or named).parts
+    best, most = None, 0
+    for one in data:
+        parts = PurePosixPath(one).parts
+        if parts[-1] != wanted[-1]:
+            continue
+        alike = 0
+        for mine, theirs in zip(reversed(parts), reversed(wanted), strict=False):
+            if mine != theirs:
+                break
+            alike += 1
+        beside = PurePosixPath(one).parent == PurePosixPath(manifest).parent
+        if alike > most and (alike > 1 or beside):
+            best, most = one, alike
+    return best
+
+
+def _period(document: Mapping[str, Any], named: str, file: str) -> str:
+    """The folder of the period as the manifest names it, else export and month, else a folder."""
+    folder = _period_folder(named)
+    if folder:
+        return folder
+    run, export = document.get("runInfo"), document.get("exportConfig")
+    if isinstance(run, dict) and isinstance(export, dict):
+        return f"{export.get('exportName')} {str(run.get('startDate'))[:7]}"
+    return _period_of(file)
+
+
+def _period_folder(file: str) -> str | None:
+    parts = PurePosixPath(file).parts
+    for at in range(len(parts) - 1, 0, -1):
+        if _PERIOD_FOLDER.fullmatch(parts[at - 1]):
+            return PurePosixPath(*parts[:at]).as_posix()
+    return None
+
+
+def _period_of(file: str) -> str:
+    """The folder of the file's period, else its own."""
+    return _period_folder(file) or PurePosixPath(file).parent.as_posix()
+
+
+def _moment(document: Mapping[str, Any], named: Iterable[str]) -> float:
+    run = document.get("runInfo")
+    texts = [str(run.get("submittedTime") or "")] if isinstance(run, dict) else []
+    for text in (*texts, *named):
+        found = _MOMENT.search(text)
+        if found:
+            year, month, day, hour, minute = map(int, found.groups())
+            return datetime(year, month, day, hour, minute, tzinfo=UTC).timestamp()
+    return 0.0
+
+
+def _newest_whole(several: Sequence[_Delivery], notes: list[str]) -> _Delivery:
+    order = sorted(several, key=lambda one: (one.order, one.manifest), reverse=True)
+    period = _period_of(order[0].files[0])
+    whole = next((one for one in order if not one.missing), None)
+    if whole is None:
+        missing = order[0].missing
+        raise RejectedInput(
+            f"no delivery in {period} is whole: {_some(missing)} of {order[0].manifest} is missing",
+            code="incomplete_export",
+            remedy="Give all files that the manifest names; a delivery may still be going on",
+        )
+    if whole is not order[0]:
+        notes.append(
+            f"The newest delivery in {period} is not whole ({_some(order[0].missing)} is missing),"
+            " so the one before counts."
+        )
+    return whole
+
+
+def _refuse_several(files: Iterable[str]) -> None:
+    """Deliveries without a manifest: none is known to be whole."""
+    seen: dict[str, set[str]] = defaultdict(set)
+    for name in files:
+        period = _period_of(name)
+        inside = PurePosixPath(name).relative_to(period).parts
+        if len(inside) > 1 and _DELIVERY.fullmatch(inside[0]):
+            seen[period].add(inside[0])
+    for period, folders in sorted(seen.items()):
+        if len(folders) > 1:
+            raise RejectedInput(
+                f"{period} has {len(folders)} deliveries of the same charges ({_some(folders)}),"
+                " and no manifest says which counts",
+                code="several_deliveries",
+                remedy="Give the export's folder with its metadata, or the folder of one delivery",
+            )
+
+
+def _some(names: Iterable[str]) -> str:
+    ordered = sorted(names)
+    rest = len(ordered) - _NAMED_AT_MOST
+    return ", ".join(ordered[:_NAMED_AT_MOST]) + (f" and {rest} more" if rest > 0 else "")

@@ -1,0 +1,201 @@
+"""Which files of an export count: its newest whole delivery, by the manifests."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from finops.reconciliation.adapters.exports import ExportedCosts
+from finops.reconciliation.deliveries import CountedFiles, FoundFile, counted_files
+from finops.reconciliation.domain import total
+from finops.reconciliation.ports import ChargeQuery, Detail
+from finops.shared.errors import RejectedInput
+from tests.reconciliation.export_files import Row, focus, write
+from tests.reconciliation.fakes import OCTOBER
+
+AWS = "x/data/BILLING_PERIOD=2026-10"
+FIRST, SECOND = "2026-10-05T00:00:00Z-exec1", "2026-10-06T00:00:00Z-exec2"
+METADATA = "x/metadata/BILLING_PERIOD=2026-10"
+AZURE = "focus/20261001-20261031"
+RUNS = ("11111111-1111-1111-1111-111111111111", "00000000-0000-0000-0000-000000000000")
+
+
+def aws(*files: str) -> bytes:
+    """https://docs.aws.amazon.com/cur/latest/userguide/dataexports-manifest.html."""
+    return json.dumps(
+        {"executionId": "1", "dataFiles": [f"s3://b/p/{one}" for one in files]}
+    ).encode()
+
+
+def azure(day: int, *files: str) -> bytes:
+    """Of a daily export of the month so far."""
+    return json.dumps(
+        {
+            "manifestVersion": "2024-04-01",
+            "blobCount": len(files),
+            "exportConfig": {"exportName": "focus", "type": "FocusCost"},
+            "runInfo": {
+                "submittedTime": f"2026-10-{day:02}T02:00:00.1234567Z",
+                "startDate": "2026-10-01T00:00:00",
+                "endDate": f"2026-10-{day:02}T00:00:00",
+            },
+            "blobs": [{"blobName": f"costs/{one}", "dataRowCount": 1} for one in files],
+        }
+    ).encode()
+
+
+def legacy(assembly: str) -> bytes:
+    return json.dumps(
+        {"assemblyId": assembly, "reportKeys": [f"r/20261001-20261101/{assembly}/r-1.csv.gz"]}
+    ).encode()
+
+
+def counted(files: list[str], manifests: dict[str, bytes] | None = None) -> CountedFiles:
+    manifests = manifests or {}
+    return counted_files([FoundFile(one, 0.0) for one in (*files, *manifests)], manifests)
+
+
+DELIVERIES = {
+    "aws, one manifest": (
+        [f"{AWS}/{FIRST}/e-1.csv.gz", f"{AWS}/{SECOND}/e-1.csv.gz"],
+        {f"{METADATA}/e-Manifest.json": aws(f"{AWS}/{SECOND}/e-1.csv.gz")},
+        [f"{AWS}/{SECOND}/e-1.csv.gz"],
+    ),
+    "aws, a manifest each": (
+        [f"{AWS}/{FIRST}/e-1.csv.gz", f"{AWS}/{SECOND}/e-1.csv.gz"],
+        {
+            f"{METADATA}/{one}/e-Manifest.json": aws(f"{AWS}/{one}/e-1.csv.gz")
+            for one in (SECOND, FIRST)
+        },
+        [f"{AWS}/{SECOND}/e-1.csv.gz"],
+    ),
+    "aws, overwritten by fewer files": (
+        [f"{AWS}/e-1.parquet", f"{AWS}/e-2.parquet"],
+        {f"{METADATA}/e-Manifest.json": aws(f"{AWS}/e-1.parquet")},
+        [f"{AWS}/e-1.parquet"],
+    ),
+    "azure runs": (
+        [f"{AZURE}/{run}/part_0_0001.csv" for run in RUNS],
+        {
+            f"{AZURE}/{run}/manifest.json": azure(day, f"{AZURE}/{run}/part_0_0001.csv")
+            for run, day in zip(RUNS, (20, 21), strict=True)
+        },
+        [f"{AZURE}/{RUNS[1]}/part_0_0001.csv"],
+    ),
+    "azure runs without the folder of the period": (
+        ["one/part_0_0001.csv", "two/part_0_0001.csv"],
+        {
+            "one/manifest.json": azure(21, "one/part_0_0001.csv"),
+            "two/manifest.json": azure(20, "two/part_0_0001.csv"),
+        },
+        ["one/part_0_0001.csv"],
+    ),
+    "legacy cur": (
+        ["r/20261001-20261101/a1/r-1.csv.gz", "r/20261001-20261101/b2/r-1.csv.gz"],
+        {
+            "r/20261001-20261101/a1/r-Manifest.json": legacy("a1"),
+            "r/20261001-20261101/b2/r-Manifest.json": legacy("b2"),
+            "r/20261001-20261101/r-Manifest.json": legacy("a1"),
+        },
+        ["r/20261001-20261101/a1/r-1.csv.gz"],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", DELIVERIES)
+def test_the_newest_delivery_of_a_period_counts_and_the_rest_is_named(name: str) -> None:
+    files, manifests, newest = DELIVERIES[name]
+    other = "x/data/BILLING_PERIOD=2026-09/e-1.csv.gz"
+    found = counted([*files, other], manifests)
+    assert sorted(found.files) == sorted([*newest, other])
+    [note] = found.notes
+    [left_out] = set(files) - set(newest)
+    assert f"left out: {left_out}." in note
+
+
+def test_a_delivery_that_is_not_whole_does_not_count() -> None:
+    files = [f"{AWS}/{FIRST}/e-1.csv.gz", f"{AWS}/{SECOND}/e-1.csv.gz"]
+    second = aws(f"{AWS}/{SECOND}/e-1.csv.gz", f"{AWS}/{SECOND}/e-2.csv.gz")
+    manifests = {f"{METADATA}/{SECOND}/e-Manifest.json": second}
+    with pytest.raises(RejectedInput) as refused:
+        counted(files, manifests)
+    assert refused.value.code == "incomplete_export"
+    assert "e-2.csv.gz" in str(refused.value)
+    manifests[f"{METADATA}/{FIRST}/e-Manifest.json"] = aws(f"{AWS}/{FIRST}/e-1.csv.gz")
+    found = counted(files, manifests)
+    assert found.files == (f"{AWS}/{FIRST}/e-1.csv.gz",)
+    assert "is not whole" in found.notes[0]
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        [f"{AWS}/{FIRST}/e-1.csv.gz", f"{AWS}/{SECOND}/e-1.csv.gz"],
+        [f"{AZURE}/{run}/part_0_0001.csv" for run in RUNS],
+    ],
+)
+def test_several_deliveries_without_a_manifest_are_refused(files: list[str]) -> None:
+    with pytest.raises(RejectedInput) as refused:
+        counted(files)
+    assert refused.value.code == "several_deliveries"
+
+
+@pytest.mark.parametrize("content", [b"{", b"[]", b"{}", b'{"dataFiles": [1], "blobs": ["x"]}'])
+def test_other_json_files_are_no_manifests(content: bytes) -> None:
+    files = ["a/one.csv", "a/two.csv"]
+    found = counted(files, {"a/manifest.json": content})
+    assert (found.files, found.notes) == (tuple(files), ())
+
+
+def billed(folder: Path) -> tuple[int, tuple[str, ...]]:
+    source = ExportedCosts([folder])
+    query = ChargeQuery(first=OCTOBER.first, end=OCTOBER.end, detail=Detail.MONTHS)
+    return int(total(one.billed for one in source.charges(query))), tuple(source.notes)
+
+
+def month(days: int, **cells: str) -> list[Row]:
+    return [
+        focus(str(day), ChargePeriodStart=f"2026-10-{day:02}", **cells) for day in range(1, days)
+    ]
+
+
+def test_a_folder_with_two_executions_counts_once(tmp_path: Path) -> None:
+    write(tmp_path / "data" / "BILLING_PERIOD=2026-10" / FIRST / "e-1.csv.gz", month(9))
+    write(tmp_path / "data" / "BILLING_PERIOD=2026-10" / SECOND / "e-1.csv.gz", month(10))
+    metadata = tmp_path / "metadata" / "BILLING_PERIOD=2026-10"
+    metadata.mkdir(parents=True)
+    uri = f"createnew/data/BILLING_PERIOD=2026-10/{SECOND}/e-1.csv.gz"
+    (metadata / "e-Manifest.json").write_bytes(aws(uri))
+    costs, notes = billed(tmp_path)
+    assert costs == sum(range(1, 10))
+    assert FIRST in notes[0]
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        pytest.param(("a.csv", month(9)), ("a.csv.gz", month(9)), id="csv beside csv.gz"),
+        pytest.param(("01.csv", month(9)), ("02.csv", month(20)), id="a later snapshot"),
+        pytest.param(
+            ("01.csv", month(9, InvoiceId="")), ("02.csv", month(9)), id="an invoice came later"
+        ),
+    ],
+)
+def test_files_without_a_manifest_that_hold_the_same_charges_are_refused(
+    tmp_path: Path, one: tuple[str, list[Row]], other: tuple[str, list[Row]]
+) -> None:
+    for name, rows in (one, other):
+        write(tmp_path / name, rows)
+    with pytest.raises(RejectedInput) as refused:
+        billed(tmp_path)
+    assert refused.value.code == "charges_twice"
+    assert "8 rows in common" in str(refused.value)
+
+
+def test_parts_of_one_export_are_added_up_though_a_few_rows_are_alike(tmp_path: Path) -> None:
+    rows = month(20)
+    write(tmp_path / "e-1.csv", rows[:9])
+    write(tmp_path / "e-2.csv", [*rows[9:], rows[0]])
+    assert billed(tmp_path) == (sum(range(1, 20)) + 1, ())
