@@ -41,11 +41,11 @@ _NUMBER = re.compile(r"\d(?:[\d.,'\u2019 ]*\d)?")
 _YEAR_FIRST = re.compile(r"(?<!\d)(\d{4})\s?[-/.年]\s?(\d{1,2})\s?[-/.月]\s?(\d{1,2})(?!\d)")
 _NUMERIC = re.compile(r"(?<![\d.])(\d{1,2})\s?([-/.])\s?(\d{1,2})\s?\2\s?(\d{4}|\d{2})(?!\d)")
 _DAY_FIRST = re.compile(
-    r"(?<!\d)(\d{1,2})(?:st|nd|rd|th|er|º|\.)?[\s\-/.,]*(?:of\s|de\s|of)?\s*([^\W\d_]{3,12})"
-    r"[\s\-/.,]*(?:de\s|del\s)?'?(\d{4}|\d{2})(?!\d)"
+    r"(?<!\d)(\d{1,2})(?:st|nd|rd|th|er|º|\.)?[\s\-/.,]{0,6}(?:of\s|de\s|of)?\s{0,3}([^\W\d_]{3,12})"
+    r"[\s\-/.,]{0,6}(?:de\s|del\s)?'?(\d{4}|\d{2})(?!\d)"
 )
 _MONTH_FIRST = re.compile(
-    r"([^\W\d_]{3,12})[\s\-/.,]*(\d{1,2})(?:st|nd|rd|th)?[\s,\-/.]+(\d{4})(?!\d)"
+    r"([^\W\d_]{3,12})[\s\-/.,]{0,6}(\d{1,2})(?:st|nd|rd|th)?[\s,\-/.]{1,6}(\d{4})(?!\d)"
 )
 
 #: Words of languages and countries that write the day before the month.

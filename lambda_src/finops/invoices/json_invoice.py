@@ -27,7 +27,8 @@ _AMOUNTS: Final = {"amount": "total", "subtotal": "subtotal", "tax": "tax"}
 _DATES: Final = {"invoiceDate": "invoice_date", "dueDate": "due_date"}
 _REQUIRED: Final = ("invoiceId", "customerId", "amount", "dueDate")
 _DECIMAL = re.compile(r"[+-]?\d{1,24}(\.\d{1,12})?", re.ASCII)
-_EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
+#: https://www.rfc-editor.org/rfc/rfc5321#section-4.5.3.1 and its erratum 1690: 254 characters.
+_EMAIL = re.compile(r"(?=.{3,254}\Z)[^@\s]{1,64}@[^@\s.]+(?:\.[^@\s.]+)+", re.DOTALL)
 
 
 def read_json(content: bytes, *, currency: str) -> Invoice:

@@ -61,8 +61,8 @@ _CREDIT_NOTE: Final = re.compile(
     re.IGNORECASE,
 )
 _PAGE_MARK: Final = re.compile(
-    r"\b(?:page|seite|pagina|página|sida|side|strona)\s*:?\s*(\d{1,3})\s*(?:of|/|von|van|sur|de|di|av|z)"
-    r"\s*(\d{1,3})\b",
+    r"\b(?:page|seite|pagina|página|sida|side|strona)\s{0,3}:?\s{0,3}(\d{1,3})\s{0,3}(?:of|/|von|van|sur|de|di|av|z)"
+    r"\s{0,3}(\d{1,3})\b",
     re.IGNORECASE,
 )
 _TAX_LABEL: Final = re.compile(r"\b(?:tax|vat|mwst|ust|tva|btw|iva|moms|gst)\b", re.IGNORECASE)

@@ -143,12 +143,12 @@ AMOUNT_TYPES: Final = frozenset(
     }
 )
 #: A currency can be part of the label of an amount: "Total EUR", "Total (USD)".
-_CURRENCY = r"\s*(?:\(?(?-i:[A-Z]{3}|US\$|[$€£¥])\)?)?"
+_CURRENCY = r"\s{0,3}(?:\(?(?-i:[A-Z]{3}|US\$|[$€£¥])\)?)?"
 LABELS: Final = tuple(
     (
         kind,
         re.compile(
-            rf"(?:{pattern}){_CURRENCY if kind in AMOUNT_TYPES else ''}\s*[:.#]*\s*(?=$|[^\w])",
+            rf"(?:{pattern}){_CURRENCY if kind in AMOUNT_TYPES else ''}\s{{0,3}}[:.#]*\s{{0,3}}(?=$|[^\w])",
             re.IGNORECASE,
         ),
         sure,

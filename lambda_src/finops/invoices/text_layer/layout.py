@@ -195,7 +195,7 @@ def _vat_number(piece: Piece) -> Piece | None:
     """A country's letters, then digits, possibly in groups."""
     count = 0
     while count < len(piece.words) and re.fullmatch(
-        r"[A-Z]{2,3}|[A-Z]{0,3}[\d.\-]+[A-Z\d.\-]*", piece.words[count].text
+        r"[A-Z]{2,3}|[A-Z]{0,3}[\d.\-][A-Z\d.\-]*", piece.words[count].text
     ):
         count += 1
     found = Piece(piece.words[:count]) if count else None

@@ -31,7 +31,7 @@ _TITLE: Final = re.compile(
     r"faktura|credit note|gutschrift|receipt|quittung|avoir|statement|page|seite|pagina)\b.*",
     re.IGNORECASE,
 )
-_SPLIT: Final = re.compile(r"\s+[-–—|•·]\s+|\s*[•|·]\s*")  # noqa: RUF001
+_SPLIT: Final = re.compile(r"\s{1,8}[-–—|•·]\s{1,8}|\s{0,8}[•|·]\s{0,8}")  # noqa: RUF001
 _ADDRESS: Final = re.compile(
     r"\b\d{4,6}\b|^\d+\s|\b\d+[a-z]?$|street|straße|strasse|road|avenue|\brue\b|\blane\b|\bweg\b|laan\b|plein\b|"
     r"\bcalle\b|\bvia\b|\brua\b|box \d|suite|floor|p\.?o\.? box",
