@@ -89,6 +89,7 @@ module "audit" {
   packages          = local.module_packages
   function_settings = local.function_settings
   bucket            = { lock_days = 1, force_destroy = true }
+  heads             = { sign = true }
   appending         = { maximum_concurrency = 2 }
 }
 

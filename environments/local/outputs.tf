@@ -72,6 +72,7 @@ output "audit" {
     region             = var.region
     bucket             = module.audit.bucket_name
     queue_url          = module.audit.queue_url
+    signing_key_arn    = module.audit.signing_key_arn
     functions          = module.audit.function_names
     failure_queue_urls = module.audit.failure_queue_urls
   }

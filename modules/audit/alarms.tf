@@ -38,6 +38,12 @@ module "alarms" {
       period_seconds      = 3600
       evaluation_periods  = var.alarms.maximum_head_age_hours
     }
+    entries-contradicted = {
+      description = "Two senders stated different things about one action: one of the two audit entries is forged. The log of ${local.appender_name} names both senders."
+      namespace   = "FinOps"
+      metric      = "AuditEntriesContradicted"
+      dimensions  = { service = local.appender_name }
+    }
     problems = {
       description = "The audit trail was changed or is damaged: see the log of ${local.head_writer_name}, and run finops audit verify."
       namespace   = "FinOps"

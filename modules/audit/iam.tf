@@ -50,11 +50,11 @@ data "aws_iam_policy_document" "write_audit_head" {
   }
 
   dynamic "statement" {
-    for_each = var.heads.signing_key_arn[*]
+    for_each = local.heads_are_signed ? ["signed"] : []
     content {
       sid       = "SignHeads"
       actions   = ["kms:Sign"]
-      resources = [statement.value]
+      resources = [local.signing_key_arn]
     }
   }
 }
@@ -71,7 +71,15 @@ data "aws_iam_policy_document" "send" {
 locals {
   entries_arns = ["${local.bucket_arn}/ids/*", "${local.bucket_arn}/trail/*"]
 
-  # Only this role may write this part. Its sessions are named too: some AWS-compatible clouds check those instead.
+  # A role's sessions are named too: some AWS-compatible clouds check those instead.
+  principals = {
+    for role in [local.appender_name, local.head_writer_name] : role => [
+      "arn:aws:iam::${var.account_id}:role/${role}",
+      "arn:aws:sts::${var.account_id}:assumed-role/${role}/*",
+    ]
+  }
+
+  # Only this role may write this part.
   writers = {
     Entries = { role = local.appender_name, resources = local.entries_arns }
     Heads   = { role = local.head_writer_name, resources = ["${local.bucket_arn}/heads/*"] }
@@ -95,10 +103,7 @@ data "aws_iam_policy_document" "bucket" {
       condition {
         test     = "ArnNotLike"
         variable = "aws:PrincipalArn"
-        values = [
-          "arn:aws:iam::${var.account_id}:role/${statement.value.role}",
-          "arn:aws:sts::${var.account_id}:assumed-role/${statement.value.role}/*",
-        ]
+        values   = local.principals[statement.value.role]
       }
     }
   }

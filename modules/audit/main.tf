@@ -12,6 +12,9 @@ locals {
   appender_name    = "${var.name_prefix}-append-audit-entries"
   head_writer_name = "${var.name_prefix}-write-audit-head"
 
+  heads_are_signed = var.heads.sign || var.heads.signing_key_arn != null
+  signing_key_arn  = var.heads.sign ? aws_kms_key.heads[0].arn : var.heads.signing_key_arn
+
   functions = {
     append-audit-entries = {
       description = "Appends the entries of the flows to the audit trail"
@@ -33,7 +36,7 @@ locals {
       schedule    = { expression = var.heads.schedule_expression, input_json = jsonencode({}) }
       environment = merge(
         { BUCKET = local.bucket_name },
-        var.heads.signing_key_arn == null ? {} : { SIGNING_KEY_ARN = var.heads.signing_key_arn },
+        local.heads_are_signed ? { SIGNING_KEY_ARN = local.signing_key_arn } : {},
       )
     }
   }

@@ -18,6 +18,11 @@ output "sender_policy_json" {
   value       = data.aws_iam_policy_document.send.json
 }
 
+output "signing_key_arn" {
+  description = "KMS key that signs heads; null if they are not signed. Whoever verifies the trail needs kms:Verify on it."
+  value       = local.heads_are_signed ? local.signing_key_arn : null
+}
+
 output "function_names" {
   description = "Names of the functions."
   value       = { for name, function in module.function : replace(name, "-", "_") => function.function_name }

@@ -119,16 +119,22 @@ variable "appending" {
 variable "heads" {
   description = <<-EOT
     How often a head is written (`schedule_expression`). A head protects the entries before it: without one, the
-    newest entries could be cut off unnoticed once their lock ends. `signing_key_arn` is an asymmetric KMS key
-    (ECC_NIST_P256, SIGN_VERIFY) that signs heads. Heads are not signed when null.
+    newest entries could be cut off unnoticed once their lock ends. With `sign`, a KMS key of the module signs heads, which
+    only the writer of heads may use. `signing_key_arn` is a key of your own instead, best in another account: asymmetric
+    (ECC_NIST_P256, SIGN_VERIFY). Without either, heads are not signed.
   EOT
   type = object({
     schedule_expression = optional(string, "rate(1 hour)")
+    sign                = optional(bool, false)
     signing_key_arn     = optional(string)
   })
   default  = {}
   nullable = false
 
+  validation {
+    condition     = !(var.heads.sign && var.heads.signing_key_arn != null)
+    error_message = "heads.sign makes a key, and heads.signing_key_arn names one: choose."
+  }
   validation {
     condition     = can(regex("^(rate|cron)\\(.+\\)$", var.heads.schedule_expression))
     error_message = "heads.schedule_expression must be rate(…) or cron(…)."

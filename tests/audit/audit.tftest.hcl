@@ -245,6 +245,30 @@ run "signed_and_encrypted" {
   }
 }
 
+run "signed_by_a_key_of_its_own" {
+  command = plan
+  module { source = "../../modules/audit" }
+
+  variables {
+    heads = { sign = true }
+  }
+
+  assert {
+    condition = jsonencode([
+      for s in jsondecode(data.aws_iam_policy_document.signing_key.json).Statement : [s.Effect, s.Action, try(s.Condition, null)] if s.Sid == "DenyOtherSigners"
+      ]) == jsonencode([["Deny", "kms:Sign", { ArnNotLike = { "aws:PrincipalArn" = [
+        "arn:aws:iam::111111111111:role/finops-write-audit-head",
+        "arn:aws:sts::111111111111:assumed-role/finops-write-audit-head/*",
+    ] } }]])
+    error_message = "Nobody but the writer of heads can sign one."
+  }
+
+  assert {
+    condition     = aws_kms_key.heads[0].customer_master_key_spec == "ECC_NIST_P256" && aws_kms_key.heads[0].key_usage == "SIGN_VERIFY"
+    error_message = "The key signs, and does nothing else."
+  }
+}
+
 run "bucket_for_trials" {
   command = plan
   module { source = "../../modules/audit" }
@@ -325,10 +349,11 @@ run "alarms" {
       ]
       if name != "heads-missing"
       }) == jsonencode({
-      entries-delay    = ["AWS/SQS", "ApproximateAgeOfOldestMessage", { QueueName = "finops-audit-entries.fifo" }, 60, "GreaterThanOrEqualToThreshold", "notBreaching", ["arn:aws:sns:eu-west-1:111111111111:alarms"]]
-      entries-failing  = ["FinOps", "AuditEntriesFailed", { service = "finops-append-audit-entries" }, 2, "GreaterThanOrEqualToThreshold", "notBreaching", ["arn:aws:sns:eu-west-1:111111111111:alarms"]]
-      entries-failures = ["AWS/SQS", "ApproximateNumberOfMessagesVisible", { QueueName = "finops-audit-entries-failures.fifo" }, 1, "GreaterThanOrEqualToThreshold", "notBreaching", ["arn:aws:sns:eu-west-1:111111111111:alarms"]]
-      problems         = ["FinOps", "AuditProblems", { service = "finops-write-audit-head" }, 1, "GreaterThanOrEqualToThreshold", "notBreaching", ["arn:aws:sns:eu-west-1:111111111111:alarms"]]
+      entries-contradicted = ["FinOps", "AuditEntriesContradicted", { service = "finops-append-audit-entries" }, 1, "GreaterThanOrEqualToThreshold", "notBreaching", ["arn:aws:sns:eu-west-1:111111111111:alarms"]]
+      entries-delay        = ["AWS/SQS", "ApproximateAgeOfOldestMessage", { QueueName = "finops-audit-entries.fifo" }, 60, "GreaterThanOrEqualToThreshold", "notBreaching", ["arn:aws:sns:eu-west-1:111111111111:alarms"]]
+      entries-failing      = ["FinOps", "AuditEntriesFailed", { service = "finops-append-audit-entries" }, 2, "GreaterThanOrEqualToThreshold", "notBreaching", ["arn:aws:sns:eu-west-1:111111111111:alarms"]]
+      entries-failures     = ["AWS/SQS", "ApproximateNumberOfMessagesVisible", { QueueName = "finops-audit-entries-failures.fifo" }, 1, "GreaterThanOrEqualToThreshold", "notBreaching", ["arn:aws:sns:eu-west-1:111111111111:alarms"]]
+      problems             = ["FinOps", "AuditProblems", { service = "finops-write-audit-head" }, 1, "GreaterThanOrEqualToThreshold", "notBreaching", ["arn:aws:sns:eu-west-1:111111111111:alarms"]]
     })
     error_message = "Entries that wait or failed raise alarms, and so does a trail that is not as it was written."
   }

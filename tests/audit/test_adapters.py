@@ -14,13 +14,13 @@ from moto import mock_aws
 from finops.audit.adapters.kms import KmsSigner
 from finops.audit.adapters.s3 import S3TrailStore
 from finops.audit.adapters.sqlite import SeenIds
-from finops.audit.domain import object_key
+from finops.audit.domain import facts_digest, object_key
 from finops.audit.entry_appender import EntryAppender
 from finops.audit.heads import HeadWriter
 from finops.audit.messages import decode_message
 from finops.audit.ports import StoredObject
 from finops.audit.trail_verifier import TrailVerifier
-from finops.audit.verification import Kind
+from finops.audit.verification import Kind, Seen
 from finops.shared.audit import canonical
 from finops.shared.errors import ConfigurationError, RejectedInput, TransientFailure
 from tests.audit.fakes import Clock, message
@@ -175,9 +175,12 @@ def test_a_key_that_is_gone_is_no_forgery(kms: Any) -> None:
 
 def test_seen_ids_are_known_by_stream() -> None:
     seen = SeenIds()
-    assert seen.repeats("billing", "a", 9) is None
-    assert seen.repeats("budgets", "a", 5) is None
-    assert seen.repeats("billing", "a", 4) == 9
+    newer = {**message(1), "sequence": 9, "sender": "AROA1:loader"}
+    assert seen.repeats("billing", newer) == []
+    assert seen.repeats("budgets", newer | {"sequence": 5}) == []
+    facts = facts_digest(newer)
+    known = [Seen(sequence=9, facts=facts, principal="AROA1")]
+    assert seen.repeats("billing", newer | {"sequence": 4}) == known
 
 
 def test_a_message_is_what_the_recorder_sends() -> None:

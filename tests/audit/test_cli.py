@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,7 @@ def trail(s3: Any) -> S3TrailStore:
     """Five entries and an unsigned head."""
     store = S3TrailStore(s3, "trail")
     clock = Clock()
+    clock.now = datetime.now(UTC)
     appender = EntryAppender(store, clock)
     for number in range(1, 4):
         appender.append("billing", [message(number)])
@@ -93,6 +95,24 @@ def test_a_whole_trail_is_ok(trail: S3TrailStore, finops: Finops) -> None:
     ]
 
 
+def test_a_trail_whose_newest_heads_are_gone_fails_without_asking_for_it(
+    s3: Any, finops: Finops
+) -> None:
+    """An attacker past the lock who deletes the newest entries must delete the heads too."""
+    store = S3TrailStore(s3, "trail")
+    clock = Clock()
+    clock.now = datetime.now(UTC) - timedelta(hours=4)
+    EntryAppender(store, clock).append("billing", [message(1)])
+    code, answer = finops("verify")
+    assert (code, answer["first_bad"]["kind"]) == (1, "stale")
+    HeadWriter(store, AuditDeployment(_environment()).signer, clock).write()
+    code, answer = finops("verify")
+    assert (code, answer["first_bad"]["kind"]) == (1, "stale")
+    assert finops("verify", "--max-head-age", "0")[0] == 0
+    HeadWriter(store, AuditDeployment(_environment()).signer, lambda: datetime.now(UTC)).write()
+    assert finops("verify")[0] == 0
+
+
 def test_an_empty_trail_is_ok(finops: Finops) -> None:
     code, answer = finops("verify")
     assert (code, answer["entries"], answer["ok"]) == (0, 0, True)
@@ -117,7 +137,7 @@ def test_the_first_bad_entry_is_named(trail: S3TrailStore, finops: Finops, s3: A
 
 
 def test_a_head_that_is_too_old_fails(trail: S3TrailStore, finops: Finops) -> None:
-    code, answer = finops("verify", "--max-head-age", "1")
+    code, answer = finops("verify", "--max-head-age", "1e-9")
     assert code == 1
     assert answer["first_bad"]["kind"] == "stale"
 

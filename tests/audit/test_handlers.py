@@ -33,7 +33,7 @@ class Wired:
         self.hidden: dict[str, int] = {}
         monkeypatch.setenv("REJECTED_QUEUE_URL", self.rejected)
         monkeypatch.setenv("QUEUE_URL", "audit.fifo")
-        appender = EntryAppender(self.store, Clock())
+        appender = EntryAppender(self.store, Clock(), handlers._contradicted)
         monkeypatch.setattr(handlers, "_store", lambda: self.store)
         monkeypatch.setattr(handlers, "_appender", lambda: appender)
         monkeypatch.setattr(handlers, "client", lambda _service: self)
@@ -168,6 +168,18 @@ def test_an_entry_under_another_streams_name_is_rejected(wired: Wired) -> None:
     assert wired.append(sneaked) == []
     assert wired.entries() == wired.entries("budgets") == []
     assert len(wired.rejects) == 1
+
+
+def test_a_forged_entry_raises_an_alarm_and_the_genuine_one_is_kept(
+    wired: Wired, capsys: pytest.CaptureFixture[str]
+) -> None:
+    forged = record(message(1, counts={"rows_read": 0}), "a")
+    forged["attributes"]["SenderId"] = "AROAOTHER:finops-publish-budget"
+    wired.append(forged)
+    assert counted(capsys.readouterr().out, "AuditEntriesContradicted") == 0
+    wired.append(record(message(1), "b"))
+    assert [one["counts"]["rows_read"] for one in wired.entries()] == [0, 1]
+    assert counted(capsys.readouterr().out, "AuditEntriesContradicted") == 1
 
 
 def test_a_head_is_written_and_its_problems_are_counted(

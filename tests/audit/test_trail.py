@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from itertools import islice
@@ -30,7 +31,7 @@ from finops.audit.trail_reader import Selection, TrailReader
 from finops.audit.trail_verifier import TrailVerifier, Verdict
 from finops.audit.verification import Kind
 from finops.shared.errors import TransientFailure
-from tests.audit.fakes import NOW, Clock, FakeSigner, FakeStore, message
+from tests.audit.fakes import NOW, Clock, FakeSigner, FakeStore, event, message
 
 AWAY = TransientFailure("S3 is away", code="SlowDown")
 
@@ -268,6 +269,79 @@ def test_what_lies_about_in_the_bucket_is_named_and_holds_up_nobody(
     found = verdict(store)
     assert [one.kind for one in found.problems] == [Kind.INSERTED]
     assert found.entries == 2
+
+
+LOADER, ATTACKER = "AROALOADER:finops-load-billing-file", "AROAOTHER:finops-publish-budget"
+
+
+def sent(sender: str, number: int = 1, **facts: Any) -> dict[str, Any]:
+    return {**message(number, **facts), "sender": sender}
+
+
+class Contradictions:
+    """Who contradicted whom, as the alarm is told."""
+
+    def __init__(self) -> None:
+        self.found: list[tuple[str, str]] = []
+
+    def __call__(self, entry: Mapping[str, Any], held: Mapping[str, Any]) -> None:
+        self.found.append((entry["sender"], held["sender"]))
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_a_forged_entry_with_the_id_of_a_genuine_one_does_not_suppress_it(
+    store: FakeStore, together: bool
+) -> None:
+    """Ids follow from stream, action, subject and version, so whoever may send can guess them."""
+    told = Contradictions()
+    forged, genuine = sent(ATTACKER, counts={"rows_read": 0}), sent(LOADER)
+    if together:
+        assert EntryAppender(store, Clock(), told).append("billing", [forged, genuine]) == 2
+    else:
+        assert EntryAppender(store, Clock(), told).append("billing", [forged]) == 1
+        EntryAppender(store, Clock(), told).append("billing", messages(*range(2, 9)))
+        assert EntryAppender(store, Clock(), told).append("billing", [genuine]) == 1
+    assert told.found == [(LOADER, ATTACKER)]
+    counts = [
+        dict(one["counts"]) for one in TrailReader(store).entries(Selection(subject="load/1"))
+    ]
+    assert counts == [{"rows_read": 1}, {"rows_read": 0}]
+    (problem,) = verdict(store).problems
+    assert (problem.kind, problem.sequence) == (Kind.CONTRADICTED, 2 if together else 9)
+    # Replays of either stay what they are.
+    for warm in (EntryAppender(store, Clock(), told),) * 2:
+        assert warm.append("billing", [genuine, forged]) == 0
+    assert told.found == [(LOADER, ATTACKER)]
+
+
+def test_a_forged_entry_that_another_appender_writes_at_that_moment_is_told(
+    store: FakeStore,
+) -> None:
+    told = Contradictions()
+    behind, ahead = EntryAppender(store, Clock(), told), EntryAppender(store, Clock())
+    behind.append("billing", messages(9))
+    ahead.append("billing", [sent(ATTACKER, counts={"rows_read": 0})])
+    assert behind.append("billing", [sent(LOADER)]) == 1
+    assert told.found == [(LOADER, ATTACKER)]
+
+
+def test_a_sender_may_state_other_facts_when_it_does_something_again(store: FakeStore) -> None:
+    """A document that is read again after a crash may give another digest."""
+    told = Contradictions()
+    appender = EntryAppender(store, Clock(), told)
+    again = sent("AROALOADER:another-session", output_sha256="a" * 64)
+    assert appender.append("billing", [sent(LOADER)]) == 1
+    assert appender.append("billing", [again]) == 1
+    assert told.found == []
+    assert verdict(store).ok
+
+
+def test_a_replay_at_another_time_by_another_version_of_the_code_is_a_replay(
+    store: FakeStore, appender: EntryAppender
+) -> None:
+    later = event(1, occurred_at=NOW + timedelta(days=3), correlation_id="d").document("newer")
+    assert appender.append("billing", messages(1)) == 1
+    assert appender.append("billing", [later]) == 0
 
 
 @pytest.fixture

@@ -20,16 +20,18 @@ from finops.audit.domain import (
     HEADS,
     Link,
     chained,
+    facts_digest,
     key_sequence,
     lines_of,
     object_key,
+    principal,
     read_entry,
     written,
 )
 from finops.audit.entry_appender import EntryAppender
 from finops.audit.heads import HeadWriter, gather_claims
 from finops.audit.ports import StoredObject
-from finops.audit.verification import ChainCheck, Claim, Kind, Problem
+from finops.audit.verification import ChainCheck, Claim, Kind, Problem, Seen
 from finops.shared.audit import canonical, digest
 from tests.audit.fakes import Clock, FakeStore, message
 
@@ -67,10 +69,15 @@ def verified(bodies: Mapping[str, bytes]) -> list[Problem]:
     heads = ChainCheck(HEADS, claims={}, report=found.append)
     for head in _walk(bodies, f"{HEADS}/", heads):
         gather_claims(claims, head, found.append)
-    seen: dict[str, int] = {}
+    seen: dict[str, list[Mapping[str, Any]]] = {}
 
-    def repeats(entry_id: str, sequence: int) -> int | None:
-        return seen[entry_id] if entry_id in seen else seen.update({entry_id: sequence})
+    def repeats(entry: Mapping[str, Any]) -> list[Seen]:
+        known = seen.setdefault(entry["entry_id"], [])
+        known.append(entry)
+        return [
+            Seen(sequence=one["sequence"], facts=facts_digest(one), principal=principal(one))
+            for one in known[:-1]
+        ]
 
     check = ChainCheck(STREAM, claims=claims.get(STREAM, {}), report=found.append, repeats=repeats)
     for _ in _walk(bodies, f"trail/{STREAM}/", check):

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from finops.audit.adapters.kms import KmsSigner
 from finops.audit.adapters.s3 import S3TrailStore
 from finops.audit.adapters.sqlite import SeenIds
 from finops.audit.domain import chain_prefix
@@ -66,7 +67,8 @@ class AuditTrail:
         )
 
     def verified(self) -> Verdict:
-        return TrailVerifier(self.store, None, SeenIds().repeats).verify()
+        kms = KmsSigner(self.deployment.client("kms"), self.outputs["signing_key_arn"])
+        return TrailVerifier(self.store, kms, SeenIds().repeats).verify()
 
     def send(self, *events: AuditEvent) -> None:
         """Put entries into the queue, as a flow's recorder does."""
@@ -79,7 +81,7 @@ class AuditTrail:
                 MessageDeduplicationId=event.entry_id,
             )
 
-    def append(self, *events: AuditEvent) -> bool:
+    def append(self, *events: AuditEvent, sender: str = "test") -> bool:
         """Hand entries to the function as its queue does. Returns whether none must be retried."""
         records = [
             {
@@ -88,7 +90,7 @@ class AuditTrail:
                 "body": canonical(event.document("")).decode(),
                 "attributes": {
                     "MessageGroupId": event.stream,
-                    "SenderId": "test",
+                    "SenderId": sender,
                     "ApproximateReceiveCount": "1",
                 },
             }

@@ -11,15 +11,20 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 
+from finops.audit.adapters.kms import KmsSigner
+from finops.audit.adapters.sqlite import SeenIds
 from finops.audit.domain import lines_of, read_entry
+from finops.audit.trail_verifier import TrailVerifier
 from finops.audit.verification import Kind
 from finops.shared.audit import AuditEvent, canonical
+from finops.shared.errors import ConfigurationError
 from localcloud.settings import REPOSITORY
 from tests.flows.audit import APPENDER, HEAD_WRITER, AuditTrail
 from tests.flows.billing import BillingFlow, as_csv, bill, many_bills
-from tests.flows.deployment import SPOKE, Deployment, eventually, refused
+from tests.flows.deployment import REGION, SPOKE, Deployment, eventually, refused
 from tests.flows.invoices import InvoiceFlow, document, paper, unique
 from tests.flows.privileges import HUB, without
 
@@ -195,6 +200,26 @@ class TestTampering:
             assert answer["first_bad"]["sequence"] == 1
             assert answer["first_bad"]["kind"] == Kind.REPLACED
         assert finops("audit", "verify")[0] == 0
+
+    def test_an_administrator_can_verify_heads_and_sign_none(self, trail: AuditTrail) -> None:
+        trail.deployment.invoke(HEAD_WRITER, {})
+        iam, name = trail.deployment.client("iam"), unique("admin")
+        iam.create_user(UserName=name)
+        allow = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+        document = json.dumps({"Version": "2012-10-17", "Statement": [allow]})
+        iam.put_user_policy(UserName=name, PolicyName="all", PolicyDocument=document)
+        key = iam.create_access_key(UserName=name)["AccessKey"]
+        kms = boto3.client(
+            "kms",
+            region_name=REGION,
+            endpoint_url=trail.deployment.url,
+            aws_access_key_id=key["AccessKeyId"],
+            aws_secret_access_key=key["SecretAccessKey"],
+        )
+        signer = KmsSigner(kms, trail.outputs["signing_key_arn"])
+        with pytest.raises(ConfigurationError, match="sign_head"):
+            signer.sign(b"head")
+        assert TrailVerifier(trail.store, signer, SeenIds().repeats).verify().ok
 
     def test_lock_and_bucket_policy_deny_everyone_but_the_appender(self, trail: AuditTrail) -> None:
         assert trail.append(event("locked", 1))

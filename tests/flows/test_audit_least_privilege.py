@@ -110,6 +110,7 @@ NEEDED: dict[tuple[str, str], Probe] = {
     (HEAD_WRITER, "WriteHeads"): head_is_written,
     (HEAD_WRITER, "ReadTrail"): head_is_written,
     (HEAD_WRITER, "ListTrail"): head_is_written,
+    (HEAD_WRITER, "SignHeads"): head_is_written,
     (HEAD_WRITER, "SendFailures"): failed_head_is_kept,
     (HEAD_WRITER, "WriteLogs"): of_deployment(log_is_written(HEAD_WRITER, HUB)),
     (SCHEDULE, "InvokeFunction"): schedule_fires,

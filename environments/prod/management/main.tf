@@ -111,6 +111,7 @@ module "audit" {
   region            = var.region
   packages          = local.packages
   bucket            = { lock_mode = "COMPLIANCE", lock_days = 2557 }
+  heads             = { sign = true }
   kms_key_arn       = aws_kms_key.finops.arn
   function_settings = { log_retention_days = 365 }
   alarms            = { topic_arns = var.alarm_topic_arns }

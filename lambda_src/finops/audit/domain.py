@@ -21,6 +21,19 @@ HEADS: Final = "heads"
 TRAIL_PREFIX: Final = "trail/"
 CLAIMS_PREFIX: Final = "ids/"
 _LAST_SEQUENCE: Final = 10**12 - 1
+#: What an entry states. Replays of one action agree in these; the clock, the code's version and the
+#: correlation id of a replay may differ.
+_FACTS: Final = (
+    "stream",
+    "action",
+    "actor",
+    "subject",
+    "version",
+    "input_sha256",
+    "output_sha256",
+    "counts",
+    "details",
+)
 _KEY: Final = re.compile(r"([0-9]{12})-([0-9]{12})\.jsonl")
 
 
@@ -132,9 +145,33 @@ def key_sequence(stream: str, key: str) -> int | None:
     return sequence if object_key(stream, sequence) == key else None
 
 
-def claim_key(stream: str, entry_id: str) -> str:
-    """Key of the object that says that an entry id is, or is about to be, in the chain."""
-    return f"{CLAIMS_PREFIX}{stream}/{entry_id}"
+def claim_key(stream: str, entry_id: str, facts: str = "") -> str:
+    """Key of the object that says that an entry id is, or is about to be, in the chain.
+
+    Where the chain holds the id with other facts, the facts' digest is part of the key.
+    """
+    return f"{CLAIMS_PREFIX}{stream}/{entry_id}{'-' if facts else ''}{facts}"
+
+
+def facts_digest(entry: Mapping[str, Any]) -> str:
+    """SHA-256 of what an entry states, which is the same in every replay."""
+    return digest(canonical({name: entry.get(name) for name in _FACTS}))
+
+
+def principal(entry: Mapping[str, Any]) -> str:
+    """The IAM user or role that sent an entry, by its unique id: SQS's SenderId without a session.
+
+    https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ReceiveMessage.html
+    """
+    return str(entry.get("sender", "")).partition(":")[0]
+
+
+def contradicts(entry: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether two entries of one id state different things, and come from different principals.
+
+    A sender that does something again may find other facts, such as another reading of a document.
+    """
+    return facts_digest(entry) != facts_digest(other) and principal(entry) != principal(other)
 
 
 def _refuse(number: str) -> NoReturn:

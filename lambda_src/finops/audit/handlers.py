@@ -113,13 +113,28 @@ def _document(stream: str, message: Mapping[str, Any]) -> dict[str, Any] | None:
     return {**document, "sender": _sender(message)}
 
 
+def _contradicted(entry: Mapping[str, Any], held: Mapping[str, Any]) -> None:
+    """Two principals state different things about one action: one of them forged its entry."""
+    logger.error(
+        "audit trail: two senders contradict each other about one action",
+        extra={
+            "stream": entry["stream"],
+            "entry_id": entry["entry_id"],
+            "sender": entry.get("sender"),
+            "other_sender": held.get("sender"),
+            "other_sequence": held.get("sequence"),
+        },
+    )
+    metrics.add_metric("AuditEntriesContradicted", MetricUnit.Count, 1)
+
+
 def _sender(message: Mapping[str, Any]) -> str:
     return str(message["attributes"].get("SenderId") or "unknown")
 
 
 @cache
 def _appender() -> EntryAppender:
-    return EntryAppender(_store(), _now)
+    return EntryAppender(_store(), _now, _contradicted)
 
 
 @cache

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import time
+import uuid
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any, Final
@@ -77,7 +78,12 @@ class SqsAuditRecorder:
             )
 
     def send(self, documents: Sequence[Mapping[str, Any]]) -> list[tuple[Mapping[str, Any], str]]:
-        """Send at most ten entries. Returns those that SQS refused one by one, with the reason."""
+        """Send at most ten entries. Returns those that SQS refused one by one, with the reason.
+
+        SQS drops a message whose deduplication id it has seen within five minutes, whoever sent
+        that one. So the id is random: it covers the retries of this call, and nobody can guess it.
+        The trail recognizes replays by what they state.
+        """
         with aws_errors("send_audit_entries"):
             answer = self._sqs.send_message_batch(
                 QueueUrl=self._queue_url,
@@ -86,7 +92,7 @@ class SqsAuditRecorder:
                         "Id": str(number),
                         "MessageBody": canonical(document).decode(),
                         "MessageGroupId": document["stream"],
-                        "MessageDeduplicationId": document["entry_id"],
+                        "MessageDeduplicationId": uuid.uuid4().hex,
                     }
                     for number, document in enumerate(documents)
                 ],

@@ -13,7 +13,7 @@ from finops.audit.chains import walk
 from finops.audit.domain import HEADS, TRAIL_PREFIX, Link
 from finops.audit.heads import gather_claims, head_problem, written_at_of
 from finops.audit.ports import Signer, TrailStore
-from finops.audit.verification import ChainCheck, Claim, Kind, Problem
+from finops.audit.verification import ChainCheck, Claim, Kind, Problem, Seen
 from finops.shared.audit import canonical, rfc3339
 
 #: Problems that are kept: those found last, so the oldest entries'.
@@ -73,14 +73,14 @@ class TrailVerifier:
     Args:
         signer: The key that signs the deployment's heads, if any. The newest head must be
             signed by it, which protects all heads before it.
-        repeats: Takes (stream, entry id, number); returns the number that had the id before.
+        repeats: Takes a stream and an entry; returns the entries of its id that were taken before.
     """
 
     def __init__(
         self,
         store: TrailStore,
         signer: Signer | None,
-        repeats: Callable[[str, str, int], int | None],
+        repeats: Callable[[str, Mapping[str, Any]], Sequence[Seen]],
     ) -> None:
         self._store = store
         self._signer = signer
@@ -96,7 +96,8 @@ class TrailVerifier:
 
         Args:
             progress: Called with the number of checked entries and of all known entries.
-            oldest_head: The newest head must not be older than this.
+            oldest_head: The newest head must not be older than this, and there must be one where an
+                entry is older.
         """
         problems = _Problems()
         claims: dict[str, dict[int, Claim]] = {}
@@ -107,6 +108,7 @@ class TrailVerifier:
                 "removed, or none was written"
             )
             problems.add(head_problem(last_head, Kind.STALE, what))
+        oldest_entry = "9"  # later than any time of this millennium
         folders = self._store.folders(TRAIL_PREFIX)
         known = sum(max(one, default=0) for one in claims.values())
         done = 0
@@ -121,6 +123,8 @@ class TrailVerifier:
             )
             for sound in walk(self._store, stream, check):
                 done += len(sound)
+                for entry in sound:
+                    oldest_entry = min(oldest_entry, str(entry.get("received_at", "")))
                 progress(done, max(known, done))
             summaries.append(
                 StreamSummary(
@@ -130,6 +134,9 @@ class TrailVerifier:
                     sealed=max(seen, default=0),
                 )
             )
+        if last_head is None and oldest_head and oldest_entry < rfc3339(oldest_head):
+            what = "no head protects the end of the trail: heads were removed, or none was written"
+            problems.add(Problem(stream=HEADS, sequence=1, kind=Kind.STALE, message=what))
         return Verdict(
             entries=done,
             problems=problems.sorted(),

@@ -7,12 +7,21 @@ bad entry.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from finops.audit.domain import GENESIS, DamagedEntry, Link, key_sequence, lines_of, read_entry
+from finops.audit.domain import (
+    GENESIS,
+    DamagedEntry,
+    Link,
+    facts_digest,
+    key_sequence,
+    lines_of,
+    principal,
+    read_entry,
+)
 from finops.audit.ports import StoredObject
 
 
@@ -24,6 +33,7 @@ class Kind(StrEnum):
     - MISSING, TRUNCATED: entries are not there, before others or at the end.
     - REORDERED, REPEATED, INSERTED: an entry stands where another one belongs, is there twice, or
       does not belong there at all.
+    - CONTRADICTED: another principal stated something else about the same action.
     - OVERWRITTEN, DELETED: S3 has further versions of an object, or hides it; the first counts.
     - UNSIGNED, FORGED, STALE: the newest head's signature is missing, or is not the key's; or a
       newer head should be there.
@@ -35,6 +45,7 @@ class Kind(StrEnum):
     TRUNCATED = "truncated"
     REORDERED = "reordered"
     REPEATED = "repeated"
+    CONTRADICTED = "contradicted"
     INSERTED = "inserted"
     OVERWRITTEN = "overwritten"
     DELETED = "deleted"
@@ -73,6 +84,20 @@ class Claim:
     written_at: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """An entry that was read before, newer than those to come.
+
+    Attributes:
+        facts: See `facts_digest`.
+        principal: Who sent it.
+    """
+
+    sequence: int
+    facts: str
+    principal: str
+
+
 class ChainCheck:
     """Checks one chain, object by object, the newest first, in constant memory.
 
@@ -80,7 +105,7 @@ class ChainCheck:
         stream: Whose chain.
         claims: What heads state about it, by sequence.
         report: Takes each problem, the newest entry's first.
-        repeats: Takes an entry's id and number; returns the number that had this id before, if any.
+        repeats: Takes an entry; returns the newer entries of its id.
         until: The oldest entry to be checked, 1 for all.
     """
 
@@ -90,7 +115,7 @@ class ChainCheck:
         *,
         claims: Mapping[int, Claim],
         report: Callable[[Problem], None],
-        repeats: Callable[[str, int], int | None] = lambda _id, _sequence: None,
+        repeats: Callable[[Mapping[str, Any]], Sequence[Seen]] = lambda _entry: (),
         until: int = 1,
     ) -> None:
         self._stream = stream
@@ -206,10 +231,25 @@ class ChainCheck:
         if sequence < expected:
             self._missing(sequence + 1, expected)
         self._went(sequence, entry["previous"] if self._is_the_one(entry) else None)
-        newer = self._repeats(entry["entry_id"], sequence) if "entry_id" in entry else None
-        if newer is not None:
-            self._problem(newer, Kind.REPEATED, f"it has the id of entry {sequence}")
+        self._compare(entry)
         return entry
+
+    def _compare(self, entry: Mapping[str, Any]) -> None:
+        """Report newer entries of the same id that repeat this one, or contradict it."""
+        if "entry_id" not in entry:
+            return
+        sequence = entry["sequence"]
+        for newer in self._repeats(entry):
+            if newer.facts == facts_digest(entry):
+                what = f"it has the id of entry {sequence}"
+                self._problem(newer.sequence, Kind.REPEATED, what)
+            elif newer.principal != principal(entry):
+                self._problem(
+                    newer.sequence,
+                    Kind.CONTRADICTED,
+                    f"entry {sequence}, by another sender, states something else about the same "
+                    "action: one of the two is forged",
+                )
 
     def _is_the_one(self, entry: Mapping[str, Any]) -> bool:
         sequence, found = entry["sequence"], entry["hash"]

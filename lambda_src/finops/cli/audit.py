@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from finops.deployment.audit import AuditDeployment
 
 COLUMNS: Final = ("occurred_at", "stream", "sequence", "action", "subject", "actor")
+#: Hours. A head is written every hour; the alarm on missing heads waits as long.
+HEAD_AGE: Final = 3.0
 STREAM_COLUMNS: Final = ("stream", "entries", "last_sequence", "sealed_sequence", "problems")
 
 
@@ -69,7 +71,8 @@ def show(
     "--max-head-age",
     type=float,
     metavar="HOURS",
-    help="Fail if the newest head is older: somebody may have removed the end of the trail.",
+    help="Fail if the newest head is older: somebody may have removed the end of the trail. "
+    f"By default {HEAD_AGE:.0f} where heads are signed, but not on a local cloud; 0 for any age.",
 )
 @common
 def verify(environment: Environment, out: Output, *, max_head_age: float | None) -> None:
@@ -81,6 +84,8 @@ def verify(environment: Environment, out: Output, *, max_head_age: float | None)
     from finops.deployment.descriptions import verdict_document
 
     deployment = _deployed(environment)
+    if max_head_age is None and deployment.signer and environment.endpoint_url is None:
+        max_head_age = HEAD_AGE
     verifier = TrailVerifier(deployment.store, deployment.signer, SeenIds().repeats)
     with out.progress("Percent verified", 100) as bar:
         verdict = verifier.verify(

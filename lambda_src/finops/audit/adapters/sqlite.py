@@ -1,10 +1,16 @@
-"""Entry ids in a temporary table on disk."""
+"""What entries state, by id, in a temporary table on disk."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from finops.audit.domain import facts_digest, principal
+from finops.audit.verification import Seen
+
 
 class SeenIds:
-    """The entry ids found so far, in a temporary table on disk: a trail may hold millions."""
+    """The entries found so far, in a temporary table on disk: a trail may hold millions."""
 
     def __init__(self) -> None:
         import sqlite3  # which no function uses
@@ -12,18 +18,21 @@ class SeenIds:
         self._table = sqlite3.connect("", isolation_level=None)
         self._table.execute("PRAGMA journal_mode = OFF")
         self._table.execute(
-            "CREATE TABLE seen (stream TEXT, entry_id TEXT, sequence INTEGER, "
-            "PRIMARY KEY (stream, entry_id)) WITHOUT ROWID"
+            "CREATE TABLE seen (stream TEXT, entry_id TEXT, sequence INTEGER, facts TEXT, "
+            "principal TEXT, PRIMARY KEY (stream, entry_id, sequence)) WITHOUT ROWID"
         )
 
-    def repeats(self, stream: str, entry_id: str, sequence: int) -> int | None:
-        """Add an id. Returns the number of the earlier entry with that id, if any."""
-        added = self._table.execute(
-            "INSERT OR IGNORE INTO seen VALUES (?, ?, ?)", (stream, entry_id, sequence)
+    def repeats(self, stream: str, entry: Mapping[str, Any]) -> Sequence[Seen]:
+        """Add an entry. Returns those with its id that were added before."""
+        where = (stream, str(entry["entry_id"]))
+        rows = self._table.execute(
+            "SELECT sequence, facts, principal FROM seen WHERE stream = ? AND entry_id = ?", where
+        ).fetchall()
+        self._table.execute(
+            "INSERT OR IGNORE INTO seen VALUES (?, ?, ?, ?, ?)",
+            (*where, entry["sequence"], facts_digest(entry), principal(entry)),
         )
-        if added.rowcount:
-            return None
-        row = self._table.execute(
-            "SELECT sequence FROM seen WHERE stream = ? AND entry_id = ?", (stream, entry_id)
-        ).fetchone()
-        return int(row[0])
+        return [
+            Seen(sequence=int(sequence), facts=facts, principal=sender)
+            for sequence, facts, sender in rows
+        ]

@@ -47,6 +47,12 @@ run "refuses_a_schedule_that_is_none" {
   expect_failures = [var.heads]
 }
 
+run "refuses_a_key_of_your_own_beside_one_of_the_module" {
+  command = plan
+  variables { heads = { sign = true, signing_key_arn = "arn:aws:kms:eu-west-1:999999999999:key/signing" } }
+  expect_failures = [var.heads]
+}
+
 run "refuses_a_package_without_its_layer" {
   command = plan
   variables { packages = { code = { path = "finops.zip", sha256_base64 = "x" }, layers = {} } }

@@ -1,0 +1,42 @@
+# Heads are signed by a key that signs nothing else: whoever can write to the bucket still can't forge a head.
+resource "aws_kms_key" "heads" {
+  #checkov:skip=CKV_AWS_7:KMS rotates no asymmetric key
+  count = var.heads.sign ? 1 : 0
+
+  description              = "Signs the heads of the audit trail"
+  customer_master_key_spec = "ECC_NIST_P256"
+  key_usage                = "SIGN_VERIFY"
+  deletion_window_in_days  = 30
+  policy                   = data.aws_iam_policy_document.signing_key.json
+}
+
+data "aws_iam_policy_document" "signing_key" {
+  statement {
+    sid       = "AccountDecides"
+    actions   = ["kms:*"]
+    resources = ["*"]
+
+    principals {
+      type        = "AWS"
+      identifiers = ["arn:aws:iam::${var.account_id}:root"]
+    }
+  }
+
+  statement {
+    sid       = "DenyOtherSigners"
+    effect    = "Deny"
+    actions   = ["kms:Sign"]
+    resources = ["*"]
+
+    principals {
+      type        = "AWS"
+      identifiers = ["*"]
+    }
+
+    condition {
+      test     = "ArnNotLike"
+      variable = "aws:PrincipalArn"
+      values   = local.principals[local.head_writer_name]
+    }
+  }
+}
