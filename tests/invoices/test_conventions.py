@@ -143,7 +143,7 @@ def test_day_and_month_are_told_apart_by_the_rest_of_the_document() -> None:
 def test_a_currency_that_is_certain(
     amounts: list[str], labels: list[str], lines: list[str], codes: list[str], code: str
 ) -> None:
-    assert currency_of(amounts, labels, lines, codes) == (code, "")
+    assert currency_of(amounts, labels, lines, codes)[:2] == (code, "")
 
 
 @pytest.mark.parametrize(
@@ -161,10 +161,157 @@ def test_a_currency_that_is_certain(
 def test_an_uncertain_currency_gives_the_reason(
     amounts: list[str], lines: list[str], codes: list[str], code: str
 ) -> None:
-    found, doubt = currency_of(amounts, [], lines, codes)
+    found, doubt, _ = currency_of(amounts, [], lines, codes)
     assert found == code
     assert doubt
 
 
 def test_words_in_capitals_are_not_currencies() -> None:
-    assert currency_of(["5.00"], ["TOTAL"], ["ALL THE TOP"], []) == ("", "")
+    assert currency_of(["5.00"], ["TOTAL"], ["ALL THE TOP"], []).code == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("$.99", "0.99"),
+        (".50", "0.50"),
+        ("€ ,50", "0.50"),
+        ("100.-", "100"),
+        ("1'250.--", "1250"),
+        ("CHF 1'250.\u2014", "1250"),
+        ("1.250,-", "1250"),
+        ("1 250:-", "1250"),
+        ("₹1,250/-", "1250"),
+        ("Rs. 1,250.00/-", "1250.00"),
+        ("(EUR) 119.00", "119.00"),
+        ("119.00 [USD]", "119.00"),
+        ("(€) 119.00", "119.00"),
+        ("(EUR 119.00)", "-119.00"),
+        ("EUR (119.00)", "-119.00"),
+        ("108.43 cr", "-108.43"),
+        ("$108.43cr", "-108.43"),
+        ("CR 108.43", "-108.43"),
+        ("108.43 Cr.", "-108.43"),
+        ("108.43 DR", "108.43"),
+        ("1.250,00 kr.", "1250.00"),
+        ("\u0663\u066b\u0665\u0660", "3.50"),
+    ],
+)
+def test_amounts_as_countries_and_ledgers_write_them(text: str, value: str) -> None:
+    assert NONE.amount(text) == (Decimal(value), "")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "l00.00",
+        "I19.00",
+        "119.00 net",
+        "50.00 per month",
+        "-119.00 CR",
+        "-(119.00)",
+        "(119.00",
+        "119.00)",
+        "-.50",
+        "007.00",
+        "1.250⁰⁰",
+        ".500",
+    ],
+)
+def test_an_amount_with_anything_strange_beside_it_is_uncertain(text: str) -> None:
+    assert NONE.amount(text)[1]
+
+
+def test_three_decimals_are_uncertain_in_a_currency_with_two() -> None:
+    assert NONE.amount("1000,000", digits=2)[1]
+    assert NONE.amount("1000.000", digits=3) == (Decimal("1000.000"), "")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1447/09/25",
+        "14 March 1926",
+        "14/03/2569",
+        "1404/12/23",
+        "R8.3.14",
+        "115/03/14",
+        "令和8年3月14日",
+        "25 Ramadan 1447",
+    ],
+)
+def test_a_year_of_another_calendar_or_century_is_no_date(text: str) -> None:
+    found, doubt = NONE.date(text)
+    assert found is None
+    assert doubt
+
+
+def test_a_year_of_two_digits_may_come_first() -> None:
+    _, doubt = NONE.date("26-03-14")
+    assert "2014-03-26 or 2026-03-14" in doubt
+    swedish = ["Faktura", "Moms 25%", "SEK"]
+    assert Conventions.of(swedish).date("26-03-14")[1]
+    known = Conventions.of([*swedish, "Förfallodatum 2026-04-13"])
+    assert known.date("26-03-14") == (date(2026, 3, 14), "")
+    for texts, text in ((["TVA 20%"], "14/03/26"), (["Rechnung"], "14.03.26")):
+        assert Conventions.of(texts).date(text) == (date(2026, 3, 14), ""), text
+    assert Conventions.of(["USA"]).date("03/14/26") == (date(2026, 3, 14), "")
+
+
+def test_a_month_that_languages_name_differently_is_decided_by_the_language() -> None:
+    assert NONE.date("14. ožujka 2026.") == (date(2026, 3, 14), "")
+    assert NONE.date("14. lipnja 2026.") == (date(2026, 6, 14), "")
+    assert NONE.date("14 listopada 2026")[1]
+    assert Conventions.of(["Račun", "OIB"]).date("14. listopada 2026.") == (date(2026, 10, 14), "")
+    assert Conventions.of(["NIP", "Kwota"]).date("14 listopada 2026") == (date(2026, 11, 14), "")
+
+
+def test_several_dates_in_one_value_are_uncertain() -> None:
+    assert NONE.date("01.03.2026 - 31.03.2026")[1]
+    assert NONE.date("14 March 2026 / 14.03.2026") == (date(2026, 3, 14), "")
+
+
+def test_the_customers_country_says_nothing_about_dates() -> None:
+    texts = ["Harbour Ltd, Cork, Ireland", "Springfield, IL 62701", "USA"]
+    assert Conventions.of(texts).date("03/04/2026")[0] == date(2026, 3, 4)
+    assert Conventions.of(texts, seller=texts[:1]).date("03/04/2026")[1]
+    assert Conventions.of(["DE 80331 München"]).date("03/04/2026")[1]
+
+
+@pytest.mark.parametrize(
+    ("amounts", "lines", "codes", "code", "shown"),
+    [
+        (["$113.00"], ["Toronto, Canada", "All amounts are in US dollars."], [], "USD", 1),
+        (["$5.00"], ["Paid in U.S. dollars", "Hong Kong"], [], "USD", 0),
+        (["$5.00"], ["8 Queen's Road, Hong Kong"], [], "HKD", 0),
+        (["$5.00"], ["Buenos Aires", "CUIT 30-1"], [], "ARS", 0),
+        (["$5.00"], ["Vancouver BC V6B 1A1"], [], "CAD", 0),
+        (["$5.00"], ["Currency: CAD"], [], "CAD", 0),
+        (["Rs. 500"], ["GSTIN 27A"], [], "INR", 0),
+    ],
+)
+def test_words_decide_before_the_sellers_country(
+    amounts: list[str], lines: list[str], codes: list[str], code: str, shown: int
+) -> None:
+    assert currency_of(amounts, [], lines, codes) == (code, "", lines[shown])
+
+
+@pytest.mark.parametrize(
+    ("amounts", "lines", "codes"),
+    [
+        (["$5.00"], ["ABN AMRO Bank"], []),
+        (["$5.00"], ["CAD drawings"], []),
+        (["$5.00"], ["Las Cruces, New Mexico"], []),
+        (["$5.00"], ["Toronto, Canada"], ["USD"]),
+        (["$5.00"], ["Canada", "Australia"], ["USD"]),
+        (["£5.00"], ["Cairo, Egypt"], []),
+    ],
+)
+def test_a_currency_that_words_only_suggest_is_uncertain(
+    amounts: list[str], lines: list[str], codes: list[str]
+) -> None:
+    assert currency_of(amounts, [], lines, codes).doubt
+
+
+def test_a_code_that_is_no_money_is_no_currency() -> None:
+    assert currency_of(["XXX 5.00"], ["Total XAU"], [], ["XTS"]).code == ""

@@ -245,3 +245,85 @@ def test_real_responses_are_read_completely(name: str) -> None:
 def test_every_field_has_a_type_of_textract() -> None:
     assert set(TYPES) <= set(values(read(GOOD))) | {"due_date"}
     assert page(GOOD)["SummaryFields"]
+
+
+def lined(*texts: str, **fields: str) -> Invoice:
+    """An invoice whose page has these fields, and these lines."""
+    found = answer(fields)
+    found["ExpenseDocuments"][0]["Blocks"] = [
+        {"BlockType": "LINE", "Text": text, "Confidence": 99.0} for text in texts
+    ]
+    (read_back,) = read_expense(found)
+    return read_back
+
+
+def test_an_unconfirmed_total_is_uncertain_beside_a_larger_amount() -> None:
+    total = {"total": "EUR 1000.00"}
+    assert lined("noch offen 1.190,00", **total).readings["total"].doubt
+    for harmless in ("Capital social 10.000,00 EUR", "500,00", "Tel. 030/1.234.567,89"):
+        assert not lined(harmless, **total).readings["total"].doubt, harmless
+
+
+@pytest.mark.parametrize("name", ["29.99 € TTC", "EUR 12.00", "Total", "2026-03-14", "+49 30 1234"])
+def test_a_vendor_that_is_no_name_is_uncertain(name: str) -> None:
+    assert read(GOOD | {"vendor": name}).readings["vendor"].doubt
+
+
+@pytest.mark.parametrize("name", ["3M", "1&1 Versatel", "O2", "7-Eleven Inc.", "Studio 54 Ltd"])
+def test_a_name_can_contain_numbers(name: str) -> None:
+    assert not read(GOOD | {"vendor": name}).readings["vendor"].doubt
+
+
+def test_a_document_that_is_no_invoice_has_its_own_kind() -> None:
+    assert lined("Tidewater Ltd", "PAYMENT REMINDER", **GOOD).kind is InvoiceKind.PAYMENT_REMINDER
+    assert lined("Merci d'avoir choisi Martin", "Facture", **GOOD).kind is InvoiceKind.INVOICE
+
+
+def test_missing_parts_and_empty_values_of_an_answer_are_nothing() -> None:
+    field = {
+        "Type": {"Text": "TOTAL", "Confidence": 99},
+        "LabelDetection": None,
+        "ValueDetection": {"Text": "€5.00", "Geometry": None, "Confidence": 99},
+    }
+    empty = labelled("PAYMENT_TERMS", "", "VISA", sure=0)
+    document = {"SummaryFields": [field, empty], "LineItemGroups": None}
+    (found,) = read_expense({"ExpenseDocuments": [document]})
+    assert values(found) == {"total": "5.00", "currency": "EUR"}
+
+
+def test_halves_of_characters_and_control_characters_do_not_stay() -> None:
+    found = read(GOOD | {"vendor": "Pixel\ud83d Bakery\x01 \ud83d\udcde"})
+    assert found.text("vendor") == "Pixel\ufffd Bakery \U0001f4de"
+    assert found.text("vendor").encode()
+
+
+def test_the_currency_shows_its_own_place() -> None:
+    found = answer(GOOD | {"subtotal": "$100.00", "tax": "$19.00", "total": "$119.00"})
+    box = {"Left": 0.1, "Top": 0.8, "Width": 0.4, "Height": 0.01}
+    found["ExpenseDocuments"][0]["Blocks"] = [
+        {
+            "BlockType": "LINE",
+            "Text": "All amounts are in US dollars.",
+            "Confidence": 98.0,
+            "Geometry": {"BoundingBox": box},
+        }
+    ]
+    (invoice,) = read_expense(found)
+    shown = invoice.readings["currency"]
+    assert (shown.value, shown.doubt, shown.text) == ("USD", "", "All amounts are in US dollars.")
+    assert shown.place
+    assert shown.place.top == 0.8
+
+
+def test_the_customers_country_is_no_sign_of_the_currency() -> None:
+    fields = [
+        labelled("TOTAL", "$5.00"),
+        labelled("VENDOR_ADDRESS", "1 Elm St\nAustin, TX 78701"),
+        labelled("RECEIVER_ADDRESS", "9 King St\nToronto, Canada"),
+    ]
+    document = response(fields)
+    document["ExpenseDocuments"][0]["Blocks"] = [
+        {"BlockType": "LINE", "Text": text} for text in ("Austin, TX 78701", "Toronto, Canada")
+    ]
+    (found,) = read_expense(document)
+    assert (found.text("currency"), found.readings["currency"].doubt) == ("USD", "")

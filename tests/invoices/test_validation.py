@@ -265,3 +265,43 @@ class TestRules:
         with pytest.raises(ConfigurationError) as refused:
             parse_rules(content)
         assert said in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("values", "code"),
+    [
+        ({"tax": "119.00", "total": "119.00"}, "tax_is_not_part_of_the_total"),
+        ({"tax": "190.00", "total": "1000.00"}, "tax_fits_no_rate"),
+        ({"subtotal": "10.00", "tax": "90.00", "total": "100.00"}, "tax_fits_no_rate"),
+        ({"amount_due": "1190.00"}, "amount_due_is_not_the_total"),
+        ({"amount_due": "19.00", "amount_paid": "50.00"}, "amount_due_is_not_the_total"),
+        ({"invoice_date": "1999-03-14"}, "date_out_of_range"),
+        ({"due_date": "2206-03-14"}, "date_out_of_range"),
+        ({"currency": "XXX"}, "unknown_currency"),
+    ],
+)
+def test_amounts_and_dates_that_cannot_be_right_need_review(
+    values: dict[str, str], code: str
+) -> None:
+    read = invoice(**values)
+    assert code in codes(read)
+    assert outcome(read, check(read, CHECKS, TODAY), approved=False) is Outcome.REVIEW
+
+
+def test_an_amount_due_is_what_is_left_of_the_total() -> None:
+    assert codes(invoice(amount_due="119.00")) == []
+    assert codes(invoice(amount_due="69.00", amount_paid="50.00")) == []
+
+
+def test_a_document_that_is_no_invoice_is_never_processed() -> None:
+    reminder = replace(invoice(), kind=InvoiceKind.PAYMENT_REMINDER)
+    issues = check(reminder, CHECKS, TODAY)
+    assert [issue.code for issue in issues] == ["not_an_invoice"]
+    assert outcome(reminder, issues, approved=True) is Outcome.REVIEW
+    assert codes(replace(invoice(), kind_doubt="its titles differ")) == ["ambiguous"]
+
+
+def test_a_kind_is_entered_as_people_write_it() -> None:
+    assert canonical("kind", " credit note ") == "CREDIT_NOTE"
+    with pytest.raises(RejectedInput, match="not a kind"):
+        canonical("kind", "letter")

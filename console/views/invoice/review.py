@@ -10,7 +10,7 @@ from console import ui
 from console.identity import Role, User
 from console.services import Services
 from console.views.invoice import facts
-from finops.invoices.domain import FIELDS, REQUIRED, InvoiceRecord, Reading
+from finops.invoices.domain import FIELDS, REQUIRED, InvoiceKind, InvoiceRecord, Reading
 from finops.shared.errors import FinOpsError
 
 
@@ -25,6 +25,13 @@ def show(services: Services, user: User, record: InvoiceRecord) -> None:
     st.subheader("Review")
     is_approver = user.may(Role.APPROVER)
     with st.form(f"review-{record.id}-{record.revision}"):
+        kind = st.selectbox(
+            "Kind",
+            [one.value for one in InvoiceKind],
+            index=list(InvoiceKind).index(record.invoice.kind),
+            format_func=lambda value: ui.words(value.lower()),
+            help=ui.escaped(record.invoice.kind_doubt) or None,
+        )
         typed = _inputs(record.invoice.readings)
         reason = st.text_input("Reason", help="Stored with the decision. A rejection needs one.")
         with st.container(horizontal=True):
@@ -44,6 +51,8 @@ def show(services: Services, user: User, record: InvoiceRecord) -> None:
         for name, value in typed.items()
         if value.strip() != record.invoice.text(name)
     }
+    if kind != record.invoice.kind:
+        corrections["kind"] = kind
     decide(
         services,
         user,

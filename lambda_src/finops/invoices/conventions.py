@@ -8,38 +8,23 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-import unicodedata
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
-_MONTHS: Final = {
-    1: "january jan januar jänner jaenner janvier janv januari enero ene gennaio gen janeiro "
-    "styczeń stycznia sty",
-    2: "february feb febr februar février fevrier févr fevr februari febrero febbraio fevereiro "
-    "fev luty lutego lut",
-    3: "march mar märz maerz mrz mars maart mrt marzo março marco marts marzec marca",
-    4: "april apr avril avr abril abr aprile kwiecień kwietnia kwi",
-    5: "may mai mei mayo maggio mag maj maio",
-    6: "june jun juni juin junio giugno giu junho czerwiec czerwca cze",
-    7: "july jul juli juillet juil julio luglio lug julho lipiec lipca lip",
-    8: "august aug août aout augustus agosto ago agustus augusti sierpień sierpnia sie",
-    9: "september sep sept septembre septiembre setiembre settembre set setembro wrzesień "
-    "września wrz",
-    10: "october oct oktober okt octobre octubre ottobre ott outubro out październik października "
-    "paź paz",
-    11: "november nov novembre noviembre novembro listopad listopada lis",
-    12: "december dec dezember dez décembre decembre déc diciembre dic dicembre dezembro "
-    "grudzień grudnia gru des desember",
-}
-_MONTH_OF: Final = {name: number for number, names in _MONTHS.items() for name in names.split()}
+from finops.invoices.months import month_of, words_of
+from finops.invoices.places import names_united_states
+from finops.invoices.written_amounts import parts_of, plain
 
-#: A number with marks in it; the last character is a digit.
 _NUMBER = re.compile(r"\d(?:[\d.,'\u2019 ]*\d)?")
-_YEAR_FIRST = re.compile(r"(?<!\d)(\d{4})\s?[-/.年]\s?(\d{1,2})\s?[-/.月]\s?(\d{1,2})(?!\d)")
-_NUMERIC = re.compile(r"(?<![\d.])(\d{1,2})\s?([-/.])\s?(\d{1,2})\s?\2\s?(\d{4}|\d{2})(?!\d)")
+_YEAR_FIRST = re.compile(
+    r"(?<!\d)(?P<year>\d{4})\s?(?:(?P<mark>[-/.])|年)\s?(?P<month>\d{1,2})\s?(?:(?P=mark)|月)\s?"
+    r"(?P<day>\d{1,2})(?!\d)"
+)
+#: A letter before it is the era of a calendar: "R8.3.14" is in Japan's year Reiwa 8.
+_NUMERIC = re.compile(r"(?<![\w.])(\d{1,2})\s?([-/.])\s?(\d{1,2})\s?\2\s?(\d{4}|\d{2})(?!\d)")
 _DAY_FIRST = re.compile(
     r"(?<!\d)(\d{1,2})(?:st|nd|rd|th|er|º|\.)?[\s\-/.,]{0,6}(?:of\s|de\s|of)?\s{0,3}([^\W\d_]{3,12})"
     r"[\s\-/.,]{0,6}(?:de\s|del\s)?'?(\d{4}|\d{2})(?!\d)"
@@ -47,6 +32,9 @@ _DAY_FIRST = re.compile(
 _MONTH_FIRST = re.compile(
     r"([^\W\d_]{3,12})[\s\-/.,]{0,6}(\d{1,2})(?:st|nd|rd|th)?[\s,\-/.]{1,6}(\d{4})(?!\d)"
 )
+#: Years of our calendar in which an invoice can be dated; 1447 is Islamic, 2569 Buddhist.
+_FIRST_YEAR: Final = 1970
+_LAST_YEAR: Final = 2099
 
 #: Words of languages and countries that write the day before the month.
 _DAY_BEFORE_MONTH: Final = frozenset(
@@ -57,8 +45,14 @@ _DAY_BEFORE_MONTH: Final = frozenset(
         "bv sarl srl sas eur gbp chf sek nok dkk pln vat bic iban ",
     )
 )
-_UNITED_STATES = re.compile(
-    r"\bUSA\b|\bU\.S\.A|\bUnited States\b|\b[A-Z]{2}[ ,]+\d{5}(?:-\d{4})?\b"
+#: Words of languages that may write a year of two digits first: Swedish, Danish and Norwegian,
+#: Polish, Hungarian, Lithuanian, Latvian.
+_YEAR_MAY_BE_FIRST: Final = frozenset(
+    re.findall(
+        r"\S+",
+        "faktura fakturanummer fakturadatum moms mva sek nok dkk pln huf számla szamla "
+        "kelte áfa fizetési sąskaita pvm rēķins",
+    )
 )
 
 
@@ -69,25 +63,38 @@ class Conventions:
     Attributes:
         decimal_mark: `.` or `,`; empty if the document shows neither, or both.
         day_first: Whether the day comes before the month; None if the document does not show it.
-        american: Whether the document mentions the United States.
+        american: Whether the seller is in the United States.
+        years: The years of those dates that show all four digits.
+        words: The words of the document in lower case.
     """
 
     decimal_mark: str = ""
     day_first: bool | None = None
     american: bool = False
+    years: frozenset[int] = frozenset()
+    words: frozenset[str] = frozenset()
 
     @classmethod
-    def of(cls, texts: Iterable[str]) -> Conventions:
-        """The conventions of a document with these texts."""
-        known = [_normalized(text) for text in texts]
+    def of(cls, texts: Iterable[str], seller: Iterable[str] | None = None) -> Conventions:
+        """The conventions of a document.
+
+        Args:
+            texts: All its texts.
+            seller: Those texts that tell the seller's country and language: without the customer's
+                name and address. All, if None.
+        """
+        known = [plain(text) for text in texts]
+        own = known if seller is None else [plain(text) for text in seller]
         marks = Counter(mark for text in known for mark in _decimal_marks(text))
-        orders = Counter(order for text in known for order in _orders(text))
-        american = any(_UNITED_STATES.search(text) for text in known)
-        words = {word for text in known for word in re.findall(r"[^\W\d_]+", text.casefold())}
+        american = any(names_united_states(text) for text in own)
+        orders = Counter(order for text in known for order in _orders(text, american=american))
+        words = {word for text in own for word in words_of(text)}
         return cls(
             decimal_mark=next(iter(marks)) if len(marks) == 1 else "",
             day_first=_day_first(orders, american=american, words=words),
             american=american,
+            years=frozenset(year for text in known for year in _years(text)),
+            words=frozenset(words),
         )
 
     def amount(self, text: str, digits: int | None = None) -> tuple[Decimal | None, str]:
@@ -101,37 +108,62 @@ class Conventions:
         Returns:
             The amount, None if the text is not one, and why it is uncertain (else empty).
         """
-        line = _normalized(text)
-        found = _NUMBER.findall(line)
-        if not found:
-            return None, "it contains no number"
-        if len(found) > 1:
-            return None, f"it contains {len(found)} numbers"
-        if "%" in line:
-            return None, "it is a percentage"
-        value, doubt = self._number(found[0].replace("\u2019", "'"), digits)
-        return (-value if value is not None and _is_negative(line) else value), doubt
+        written = parts_of(plain(text))
+        if not written.number:
+            return None, written.doubt
+        value, doubt = self._number(written.number, 0 if written.whole else digits)
+        if value is None:
+            return None, doubt
+        return (-value if written.negative else value), written.doubt or doubt
 
     def date(self, text: str) -> tuple[dt.date | None, str]:
         """A date as the document writes it, None if the text has none, and why it is uncertain."""
-        line = _normalized(text)
-        if match := _YEAR_FIRST.search(line):
-            return _made(*match.groups())
+        line = plain(text)
+        found, doubt = self._first_date(line)
+        if found is None or doubt:
+            return found, doubt
+        others = {other for other, _ in self._dates(line)} - {found, None}
+        if others:
+            return found, f"it contains several dates: {text.strip()}"
+        return found, ""
+
+    def _first_date(self, line: str) -> tuple[dt.date | None, str]:
+        return next(self._dates(line), (None, "it contains no date"))
+
+    def _dates(self, line: str) -> Iterator[tuple[dt.date | None, str]]:
+        """The dates in a text: by the year first, by the name of the month, by numbers alone."""
+        found = False
+        for match in _YEAR_FIRST.finditer(line):
+            found = True
+            yield _made(match["year"], match["month"], match["day"])
         for pattern, order in ((_DAY_FIRST, (2, 1, 0)), (_MONTH_FIRST, (2, 0, 1))):
             for match in pattern.finditer(line):
-                year, month, day = (match.groups()[at] for at in order)
-                if number := _MONTH_OF.get(month.casefold().rstrip(".")):
-                    return _made(year, str(number), day)
-        if match := _NUMERIC.search(line):
-            return self._numeric(*match.groups())
-        return None, "it contains no date"
+                year, name, day = (match.groups()[at] for at in order)
+                month, doubt = month_of(name, self.words)
+                if month:
+                    found = True
+                    made, why = _made(year, str(month), day)
+                    yield made, why or doubt
+            if found:
+                return
+        if not found:
+            for match in _NUMERIC.finditer(line):
+                yield self._numeric(*match.groups())
 
     def _numeric(self, first: str, mark: str, second: str, year: str) -> tuple[dt.date | None, str]:
+        found, doubt = self._day_and_month(first, mark, second, year)
+        if len(year) == 4 or found is None:
+            return found, doubt
+        return self._year_of_two_digits((first, mark, second, year), found, doubt)
+
+    def _day_and_month(
+        self, first: str, mark: str, second: str, year: str
+    ) -> tuple[dt.date | None, str]:
         a, b = int(first), int(second)
         if a > 12 or b > 12 or a == b:
             day, month = (a, b) if a > 12 or a == b else (b, a)
             return _made(year, str(month), str(day))
-        day_first = True if mark == "." else self.day_first
+        day_first = True if mark == "." and not self.american else self.day_first
         guess = day_first if day_first is not None else not self.american
         found, doubt = _made(year, *((second, first) if guess else (first, second)))
         if day_first is None and found:
@@ -139,10 +171,35 @@ class Conventions:
             doubt = f"{first}{mark}{second}{mark}{year} can mean {found} or {other}"
         return found, doubt
 
+    def _year_of_two_digits(
+        self, written: tuple[str, str, str, str], found: dt.date, doubt: str
+    ) -> tuple[dt.date | None, str]:
+        """Whether the year comes last, or first: 26-03-14 can be in 2026 or in 2014."""
+        first, mark, second, last = written
+        other, _ = _made(first, second, last) if len(first) == 2 else (None, "")
+        if other is None or other == found:
+            return found, doubt
+        # Nobody is known to put a year of two digits before slashes where the day comes first.
+        usual = mark == "/" or (mark == "." and not self.american)
+        if self._year_is_last and (usual or _YEAR_MAY_BE_FIRST.isdisjoint(self.words)):
+            return found, doubt
+        fits = [one for one in (found, other) if one.year in self.years]
+        if len(fits) == 1:
+            return fits[0], doubt if fits[0] == found else ""
+        return found, f"{first}{mark}{second}{mark}{last} can mean {found} or {other}"
+
+    @property
+    def _year_is_last(self) -> bool:
+        return self.day_first is not None or self.american
+
     def _number(self, body: str, digits: int | None) -> tuple[Decimal | None, str]:
         whole = re.sub(r"[ ']", "", body)
         if whole != body and not re.fullmatch(r"\d{1,3}([ ']\d{3})+([.,]\d+)?", body):
             return None, f"{body!r} is not a number, or is two"
+        if whole[0] in ".,":
+            if re.fullmatch(r"[.,]\d{1,2}", whole):
+                return Decimal(f"0.{whole[1:]}"), ""
+            return None, f"{body!r} starts with a separator"
         dots, commas = whole.count("."), whole.count(",")
         if not dots and not commas:
             return Decimal(whole), ""
@@ -154,8 +211,13 @@ class Conventions:
             # A repeated mark separates thousands; one after other separators is decimal.
             return _split(whole, mark if whole != body else "")
         before, _, after = whole.partition(mark)
-        if len(after) != 3 or len(before) > 3 or before == "0":
+        if len(after) != 3 or before == "0":
             return _split(whole, mark)
+        if len(before) > 3:
+            value, doubt = _split(whole, mark)
+            if digits is not None and digits < 3:
+                doubt = f"{body} has three decimals, or lacks a separator"
+            return value, doubt
         if digits == 0:
             return _split(whole, "")
         if self.decimal_mark:
@@ -164,12 +226,6 @@ class Conventions:
         as_decimal, _ = _split(whole, mark)
         guess = as_decimal if digits == 3 else thousands
         return guess, f"{body} can mean {thousands} or {as_decimal}"
-
-
-def _normalized(text: str) -> str:
-    """The text with ordinary characters, spaces and minus signs (Unicode NFKC)."""
-    composed = unicodedata.normalize("NFKC", text)
-    return re.sub(r"\s+", " ", re.sub(r"[\u2010-\u2015\u2212]", "-", composed)).strip()
 
 
 def _split(whole: str, decimal: str) -> tuple[Decimal | None, str]:
@@ -181,15 +237,6 @@ def _split(whole: str, decimal: str) -> tuple[Decimal | None, str]:
     if len(groups) > 1 and not ((in_threes or indian) and 1 <= len(groups[0]) <= 3):
         return None, f"{whole!r} has separators in the wrong places"
     return Decimal("".join(groups) + (f".{after}" if after else "")), ""
-
-
-def _is_negative(text: str) -> bool:
-    stripped = re.sub(r"[^\d()\-+]", "", text)
-    return (
-        stripped.startswith(("-", "("))
-        or stripped.endswith("-")
-        or re.search(r"\d\s*CR\b", text) is not None
-    )
 
 
 def _decimal_marks(text: str) -> Iterable[str]:
@@ -206,13 +253,24 @@ def _decimal_marks(text: str) -> Iterable[str]:
             yield ","
 
 
-def _orders(text: str) -> Iterable[bool]:
+def _orders(text: str, *, american: bool) -> Iterable[bool]:
     """For each date that can only be read in one way, whether the day comes first."""
-    for first, mark, second, _ in _NUMERIC.findall(text):
-        if mark == "." or (int(first) > 12 >= int(second) >= 1 and int(first) <= 31):
-            yield True
-        elif int(second) > 12 >= int(first) >= 1 and int(second) <= 31:
+    for first, mark, second, year in _NUMERIC.findall(text):
+        a, b = int(first), int(second)
+        if 1 <= b <= 12 and (12 < a <= 31 or (mark == "." and a <= 31 and not american)):
+            # A day above 12 may also be a year: 26-03-14.
+            if len(year) == 4 or mark != "-":
+                yield True
+        elif 12 < b <= 31 and 1 <= a <= 12:
             yield False
+
+
+def _years(text: str) -> Iterable[int]:
+    """The years of the dates in a text, where all four digits are printed."""
+    for pattern, group in ((_YEAR_FIRST, 1), (_NUMERIC, 4), (_DAY_FIRST, 3), (_MONTH_FIRST, 3)):
+        for match in pattern.finditer(text):
+            if len(match[group]) == 4:
+                yield int(match[group])
 
 
 def _day_first(orders: Counter[bool], *, american: bool, words: set[str]) -> bool | None:
@@ -226,6 +284,8 @@ def _day_first(orders: Counter[bool], *, american: bool, words: set[str]) -> boo
 
 def _made(year: str, month: str, day: str) -> tuple[dt.date | None, str]:
     full = int(year) + (2000 if len(year) == 2 else 0)
+    if not _FIRST_YEAR <= full <= _LAST_YEAR:
+        return None, f"{full} is not a year of an invoice, or is one of another calendar"
     try:
         return dt.date(full, int(month), int(day)), ""
     except ValueError:

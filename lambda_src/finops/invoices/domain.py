@@ -34,9 +34,12 @@ FIELDS: Final = (
     "description",
     "shipping",
     "discount",
+    "amount_paid",
     "amount_due",
 )
-AMOUNTS: Final = frozenset({"subtotal", "tax", "total", "shipping", "discount", "amount_due"})
+AMOUNTS: Final = frozenset(
+    {"subtotal", "tax", "total", "shipping", "discount", "amount_paid", "amount_due"}
+)
 DATES: Final = frozenset({"invoice_date", "due_date"})
 #: The fields that every invoice needs to be paid and to be told from others.
 REQUIRED: Final = ("vendor", "invoice_number", "invoice_date", "currency", "total")
@@ -73,10 +76,27 @@ _FINAL: Final = frozenset(
 
 
 class InvoiceKind(StrEnum):
-    """Whether the document asks for money or gives money back."""
+    """What the document is; only an invoice and a credit note are processed."""
 
     INVOICE = "INVOICE"
     CREDIT_NOTE = "CREDIT_NOTE"
+    PRO_FORMA = "PRO_FORMA"
+    PAYMENT_REMINDER = "PAYMENT_REMINDER"
+    STATEMENT = "STATEMENT"
+    QUOTE = "QUOTE"
+    DELIVERY_NOTE = "DELIVERY_NOTE"
+    ORDER_CONFIRMATION = "ORDER_CONFIRMATION"
+    PURCHASE_ORDER = "PURCHASE_ORDER"
+
+    @property
+    def is_processed(self) -> bool:
+        """Whether such a document asks for money or gives it back."""
+        return self in {InvoiceKind.INVOICE, InvoiceKind.CREDIT_NOTE}
+
+    @property
+    def words(self) -> str:
+        """For people, such as `payment reminder`."""
+        return self.value.lower().replace("_", " ")
 
 
 class Severity(StrEnum):
@@ -167,9 +187,14 @@ class LineItem:
 
 @dataclass(frozen=True, kw_only=True)
 class Invoice:
-    """One invoice, as read from a document or as corrected by a person."""
+    """One invoice, as read from a document or as corrected by a person.
+
+    Attributes:
+        kind_doubt: Why the kind is uncertain; empty if it is certain.
+    """
 
     kind: InvoiceKind = InvoiceKind.INVOICE
+    kind_doubt: str = ""
     readings: Mapping[str, Reading]
     line_items: tuple[LineItem, ...] = ()
     other: tuple[OtherField, ...] = ()
@@ -197,9 +222,15 @@ class Invoice:
         return min((one.confidence for one in found if one.value), default=0.0)
 
     def corrected(self, values: Mapping[str, str]) -> Invoice:
-        """The invoice with a reviewer's canonical values; an empty one clears its field."""
+        """The invoice with a reviewer's canonical values; an empty one clears its field.
+
+        The kind is `kind`, which cannot be cleared.
+        """
         readings = dict(self.readings)
+        kind = values.get("kind", "")
         for name, value in values.items():
+            if name == "kind":
+                continue
             before = readings.pop(name, None)
             if value:
                 readings[name] = (
@@ -207,6 +238,8 @@ class Invoice:
                     if before
                     else Reading(value=value, source="review")
                 )
+        if kind:
+            return replace(self, readings=readings, kind=InvoiceKind(kind), kind_doubt="")
         return replace(self, readings=readings)
 
 

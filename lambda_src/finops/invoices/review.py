@@ -220,18 +220,28 @@ def _differences(
 ) -> tuple[dict[str, str], dict[str, str]]:
     if before.invoice is None or after.invoice is None:
         return {}, {}
-    names = sorted({*before.invoice.readings, *after.invoice.readings})
-    changed = [n for n in names if before.invoice.text(n) != after.invoice.text(n)]
+    old, new = (
+        {"kind": one.kind.value, **{name: one.text(name) for name in one.readings}}
+        for one in (before.invoice, after.invoice)
+    )
+    changed = [name for name in sorted({*old, *new}) if old.get(name, "") != new.get(name, "")]
     return (
-        {name: before.invoice.text(name) for name in changed},
-        {name: after.invoice.text(name) for name in changed},
+        {name: old.get(name, "") for name in changed},
+        {name: new.get(name, "") for name in changed},
     )
 
 
 def _can_be_approved(record: InvoiceRecord) -> None:
-    """Refuse to approve an invoice that lacks required fields."""
+    """Refuse to approve another kind of document, or one that lacks required fields."""
     if record.invoice is None:
         return
+    if not record.invoice.kind.is_processed:
+        raise RejectedInput(
+            f"{record.id} is a {record.invoice.kind.words}, which is not processed",
+            code="not_an_invoice",
+            field="kind",
+            remedy="Reject it, or correct its kind as well: --set kind=INVOICE",
+        )
     if lacking := missing(record.invoice):
         raise RejectedInput(
             f"{record.id} cannot be approved without {', '.join(lacking)}",

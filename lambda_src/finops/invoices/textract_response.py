@@ -7,9 +7,11 @@ https://docs.aws.amazon.com/textract/latest/dg/expensedocuments.html
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from statistics import median
 from typing import Any, Final
 
 from finops.invoices.conventions import Conventions
@@ -25,7 +27,9 @@ from finops.invoices.domain import (
     Reading,
 )
 from finops.invoices.identity import number_key, vendor_key
-from finops.shared.money import EXACT, minor_units
+from finops.invoices.kinds import Heading, kind_of
+from finops.invoices.totals import Amount, weighed
+from finops.shared.money import EXACT, is_currency, minor_units
 
 #: Our field for each of Textract's types and parties; the more reliable types come first.
 _FIELDS: Final = {
@@ -38,6 +42,7 @@ _FIELDS: Final = {
     ("TAX", ""): "tax",
     ("TOTAL", ""): "total",
     ("AMOUNT_DUE", ""): "amount_due",
+    ("AMOUNT_PAID", ""): "amount_paid",
     ("SHIPPING_HANDLING_CHARGE", ""): "shipping",
     ("DISCOUNT", ""): "discount",
     ("VENDOR_VAT_NUMBER", ""): "vendor_tax_id",
@@ -54,10 +59,9 @@ _GRAND: Final = re.compile(
     r"à payer|a payer|te betalen|totaal|a pagar|da pagare|att betala",
     re.IGNORECASE,
 )
-_CREDIT_NOTE: Final = re.compile(
-    r"credit (?:note|memo)|gutschrift|rechnungskorrektur|stornorechnung|\bavoir\b|"
-    r"note de cr[ée]dit|credit(?:nota|factuur)|nota de (?:cr[ée]dito|abono)|factura rectificativa|"
-    r"nota di credito|kredit(?:nota|faktura)|korrekturrechnung",
+#: Totals of other things than what is to be paid.
+_NO_MONEY: Final = re.compile(
+    r"\b(?:points?|punkte|saved|savings?|ersparnis|quantity|qty|items|weight|hours)\b",
     re.IGNORECASE,
 )
 _PAGE_MARK: Final = re.compile(
@@ -106,29 +110,48 @@ class _Found:
     def name(self) -> str:
         return _FIELDS.get((self.type, self.group if self.type in _BY_GROUP else ""), "")
 
+    @property
+    def of_customer(self) -> bool:
+        return self.type.startswith("RECEIVER") or self.group.startswith("RECEIVER")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Line:
+    text: str
+    confidence: float = 0.0
+    place: Place | None = None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Page:
     number: int
     fields: tuple[_Found, ...]
     items: tuple[Mapping[str, Any], ...]
-    lines: tuple[str, ...]
+    lines: tuple[_Line, ...]
 
     @classmethod
     def of(cls, number: int, document: Mapping[str, Any]) -> _Page:
-        fields = tuple(_found(one, number) for one in document.get("SummaryFields", ()))
+        fields = tuple(_found(one, number) for one in document.get("SummaryFields") or ())
+        number = fields[0].page if fields else number
         items = tuple(
             item
-            for group in document.get("LineItemGroups", ())
-            for item in group.get("LineItems", ())
+            for group in document.get("LineItemGroups") or ()
+            for item in group.get("LineItems") or ()
         )
         lines = tuple(
-            block.get("Text", "")
-            for block in document.get("Blocks", ())
+            _Line(
+                text=_clean(block.get("Text") or ""),
+                confidence=float(block.get("Confidence", 100.0)),
+                place=_place(block, number),
+            )
+            for block in document.get("Blocks") or ()
             if block.get("BlockType") == "LINE"
         )
         return cls(
-            number=fields[0].page if fields else number, fields=fields, items=items, lines=lines
+            number=number,
+            fields=fields,
+            items=items,
+            lines=lines,
         )
 
     @property
@@ -144,7 +167,7 @@ class _Page:
     def mark(self) -> int:
         """The page number of its invoice that is printed on it; 0 if there is none."""
         for line in self.lines:
-            if match := _PAGE_MARK.search(line):
+            if match := _PAGE_MARK.search(line.text):
                 return int(match[1])
         for one in self.fields:
             if match := _PAGE_MARK.search(f"{one.label} {one.text}"):
@@ -189,24 +212,35 @@ class _Reader:
     def invoice(self) -> Invoice:
         fields = [one for page in self.pages for one in page.fields]
         lines = [line for page in self.pages for line in page.lines]
-        texts = [*lines, *(one.text for one in fields), *_item_texts(self.pages)]
-        conventions = Conventions.of(texts)
-        code = self._read_currency(fields, texts)
+        printed = [*(one.text for one in fields), *_item_texts(self.pages)]
+        own = _sellers(lines, fields)
+        conventions = Conventions.of(
+            [*(line.text for line in lines), *printed],
+            seller=[
+                *(line.text for line in own),
+                *(one.text for one in fields if not one.of_customer),
+            ],
+        )
+        code = self._read_currency(fields, own)
         digits = minor_units().get(code)
         candidates: dict[str, list[_Candidate]] = {}
         for one in fields:
-            if one.name:
+            # An empty value says nothing.
+            if one.name and one.text.strip():
                 candidates.setdefault(one.name, []).append(_meant(one, conventions, digits))
             else:
                 self.other.append(_other(one, "unmapped"))
-        self._read_sums(candidates)
+        if not self._read_sums(candidates):
+            self._choose_total(candidates.get("total", []), lines, conventions, digits)
         for name, found in candidates.items():
             if name not in self.readings:
                 self._choose(name, found)
         self._doubt_parties()
         self._total_from_amount_due()
+        kind, kind_doubt = _kind(self.pages[0], fields)
         return Invoice(
-            kind=_kind(self.pages[0], lines, fields),
+            kind=kind,
+            kind_doubt=kind_doubt,
             readings=self.readings,
             line_items=tuple(
                 _line_item(item, page.number, conventions, digits)
@@ -217,69 +251,105 @@ class _Reader:
             pages=tuple(page.number for page in self.pages),
         )
 
-    def _read_currency(self, fields: Sequence[_Found], texts: Iterable[str]) -> str:
-        money = [one for one in fields if one.name in AMOUNTS]
-        code, doubt = currency_of(
+    def _read_currency(self, fields: Sequence[_Found], lines: Sequence[_Line]) -> str:
+        money = sorted(
+            (one for one in fields if one.name in AMOUNTS), key=lambda one: one.name != "total"
+        )
+        code, doubt, text = currency_of(
             (one.text for one in money),
             (one.label for one in money),
-            texts,
+            (
+                *(line.text for line in lines),
+                *(one.text for one in fields if not one.of_customer and one.name not in AMOUNTS),
+            ),
             (one.code for one in money if one.code),
         )
         if code:
-            shown = next((one for one in money if one.name == "total"), money[0] if money else None)
+            shown = _showing(text, money, lines, fields)
             self.readings["currency"] = Reading(
                 value=code,
                 text=shown.text if shown else code,
-                confidence=shown.confidence if shown else 50.0,
+                confidence=round(shown.confidence, 2) if shown else 50.0,
                 place=shown.place if shown else None,
                 source=self.source,
                 doubt=doubt,
             )
         return code
 
-    def _read_sums(self, candidates: Mapping[str, list[_Candidate]]) -> None:
-        """Total, subtotal and tax together: values that add up are right."""
-        totals = _by_trust(candidates.get("total", []), _total_rank)
-        subtotals = _by_trust(candidates.get("subtotal", []), _confidence)
-        taxes = candidates.get("tax", [])
-        distinct = list({one.value: one for one in taxes if one.value}.values())
-        for total in totals:
-            for subtotal in subtotals:
-                rest = EXACT.subtract(Decimal(total.value), Decimal(subtotal.value))
-                exact = next((one for one in distinct if Decimal(one.value) == rest), None)
-                if exact:
-                    self._settle("total", total, candidates["total"])
-                    self._settle("subtotal", subtotal, candidates["subtotal"])
-                    self._settle("tax", exact, taxes)
-                    return
-                added = sum((Decimal(one.value) for one in distinct), Decimal(0))
-                if len(distinct) > 1 and added == rest:
-                    self._settle("total", total, candidates["total"])
-                    self._settle("subtotal", subtotal, candidates["subtotal"])
-                    self._add_up(distinct, taxes, added)
-                    return
-        if totals:
-            self._choose("total", candidates["total"], _total_rank)
+    def _read_sums(self, candidates: Mapping[str, list[_Candidate]]) -> bool:
+        """Total, subtotal and tax together, if there are values that add up."""
+        totals = candidates.get("total", [])
+        found = {
+            "total": _by_trust(totals, _total_rank),
+            "amount_due": _by_trust(candidates.get("amount_due", []), _confidence),
+            "subtotal": _by_trust(candidates.get("subtotal", []), _confidence),
+            "tax": [one for one in candidates.get("tax", []) if one.value],
+        }
+        every = [one for some in found.values() for one in some]
+        amounts = {
+            name: [
+                Amount(every.index(one), Decimal(one.value), one.found.label, one.found.page)
+                for one in some
+                if name == "tax" or one.found.confidence >= _NOISE
+                if not _NO_MONEY.search(one.found.label)
+            ]
+            for name, some in found.items()
+        }
+        best = weighed(amounts["total"], amounts["amount_due"], amounts["subtotal"], amounts["tax"])
+        if best is None:
+            return False
+        for name, parts in (
+            ("total", (best.total,)),
+            ("subtotal", best.subtotals),
+            ("tax", best.taxes),
+        ):
+            chosen = [every[one.at] for one in parts]
+            self._settle(name, chosen, candidates.get(name, []))
+        if best.doubt:
+            total = self.readings["total"]
+            self.readings["total"] = replace(total, doubt=total.doubt or best.doubt)
+        return True
 
-    def _add_up(self, parts: list[_Candidate], taxes: list[_Candidate], added: Decimal) -> None:
-        """The tax is the sum of the taxes at several rates."""
-        first = parts[0].found
-        self.readings["tax"] = Reading(
-            value=f"{added:f}",
-            text=" + ".join(one.found.text for one in parts),
-            label=first.label,
-            confidence=min(one.found.confidence for one in parts),
-            place=first.place,
-            source=self.source,
-        )
-        self.other += [_other(one.found, "repeated") for one in taxes]
+    def _choose_total(
+        self,
+        found: list[_Candidate],
+        lines: Sequence[_Line],
+        conventions: Conventions,
+        digits: int | None,
+    ) -> None:
+        """The most credible total, which no subtotal and tax confirm."""
+        if not any(one.value for one in found):
+            return
+        self._choose("total", found, _total_rank)
+        total = self.readings["total"]
+        larger = {
+            amount
+            for line in lines
+            for amount in _printed_amounts(line.text, conventions, digits)
+            if amount > abs(Decimal(total.value))
+        }
+        if larger and not total.doubt:
+            doubt = f"nothing confirms it, and the document shows a larger amount: {max(larger):f}"
+            self.readings["total"] = replace(total, doubt=doubt)
 
-    def _settle(self, name: str, chosen: _Candidate, found: Iterable[_Candidate]) -> None:
-        """Take a value that other values confirm."""
-        self.readings[name] = self._reading(chosen)
+    def _settle(self, name: str, chosen: Sequence[_Candidate], found: Iterable[_Candidate]) -> None:
+        """Take values that other values confirm; several, one for each rate of tax, are added."""
+        reading = self._reading(chosen[0])
+        added = EXACT.create_decimal(0)
+        for one in chosen:
+            added = EXACT.add(added, Decimal(one.value))
+        if len(chosen) > 1:
+            reading = replace(
+                reading,
+                value=f"{added:f}",
+                text=" + ".join(one.found.text for one in chosen),
+                confidence=round(min(one.found.confidence for one in chosen), 2),
+                doubt=next((one.doubt for one in chosen if one.doubt), ""),
+            )
+        self.readings[name] = reading
         for one in found:
-            if one is not chosen:
-                same = one.value == chosen.value
+            if len(chosen) > 1 or one is not chosen[0]:
+                same = one in chosen or _same(name, one.value, reading.value)
                 self.other.append(_other(one.found, "repeated" if same else "contradicts"))
 
     def _choose(
@@ -322,8 +392,13 @@ class _Reader:
 
     def _doubt_parties(self) -> None:
         vendor, customer = self.readings.get("vendor"), self.readings.get("customer")
-        if vendor and customer and vendor_key(vendor.value) == vendor_key(customer.value):
-            self.readings["vendor"] = replace(vendor, doubt="the customer has the same name")
+        if vendor is None:
+            return
+        doubt = _no_name(vendor.value)
+        if customer and vendor_key(vendor.value) == vendor_key(customer.value):
+            doubt = "the customer has the same name"
+        if doubt:
+            self.readings["vendor"] = replace(vendor, doubt=doubt)
 
     def _total_from_amount_due(self) -> None:
         due = self.readings.get("amount_due")
@@ -374,13 +449,133 @@ def _same(name: str, one: str, other: str) -> bool:
     return one == other
 
 
-def _kind(first: _Page, lines: Sequence[str], fields: Sequence[_Found]) -> InvoiceKind:
-    titles = [line for line in first.lines[:40] if len(line) <= 60]
-    titles += [one.label for one in fields] if not lines else []
-    titles += [one.label for one in fields if one.name == "invoice_number"]
-    if any(_CREDIT_NOTE.search(title) for title in titles):
-        return InvoiceKind.CREDIT_NOTE
-    return InvoiceKind.INVOICE
+def _kind(first: _Page, fields: Sequence[_Found]) -> tuple[InvoiceKind, str]:
+    """The kind by the titles of the first page: lines above the items, in no row of amounts."""
+    rows = [
+        " ".join((field.get("ValueDetection") or {}).get("Text", "").split())
+        for item in first.items
+        for field in item.get("LineItemExpenseFields") or ()
+    ]
+    tops = [line.place.top for line in first.lines if line.place and line.text in rows]
+    money = [
+        line.place.top
+        for line in first.lines
+        if line.place and re.search(r"\d[.,]\d{2}(?![\d.,])", line.text)
+    ]
+    end = min([*tops, _TITLES_END])
+    headings = [
+        Heading(line.text, line.place.height if line.place else 0.0)
+        for line in first.lines[:60]
+        if line.text not in rows
+        and (line.place is None or line.place.top < end)
+        and not (line.place and any(abs(line.place.top - top) < 0.006 for top in money))
+    ]
+    labels = [
+        one.label for one in fields if one.name == "invoice_number" or not (one.name or first.lines)
+    ]
+    heights = [line.place.height for line in first.lines if line.place]
+    return kind_of(headings, labels, usual=median(heights) if heights else 0.0)
+
+
+#: A title is above this part of the page's height.
+_TITLES_END: Final = 0.5
+#: Registered capital, which French, Italian and German law has on each invoice, is no total.
+_CAPITAL: Final = re.compile(r"capital|kapital|cap\. ?soc|kapitaal|limit", re.IGNORECASE)
+_PRINTED_AMOUNT: Final = re.compile(
+    r"(?<![\w.,/\-:])\d{1,3}(?:[.,' \u2019]?\d{3})*[.,]\d{2}(?![\d.,/\-:])(?!\s*(?:%|[^\W\d_]{2,}))"
+    r"|(?<![\w.,/\-:])\d{1,3}(?:[.,' \u2019]?\d{3})*[.,]\d{2}(?=\s*[A-Z]{3}\b)"
+)
+
+
+def _showing(
+    text: str, money: Sequence[_Found], lines: Sequence[_Line], fields: Sequence[_Found]
+) -> _Found | _Line | None:
+    """What shows the currency: an amount or its label, a line, or another field."""
+    for amount in money:
+        if text in {amount.text, amount.label}:
+            return amount
+    for line in lines:
+        if line.text == text:
+            return line
+    for other in fields:
+        if other.text == text:
+            return other
+    return money[0] if money else None
+
+
+def _printed_amounts(line: str, conventions: Conventions, digits: int | None) -> Iterator[Decimal]:
+    """What looks like an amount of money in a line."""
+    if _CAPITAL.search(line):
+        return
+    for match in _PRINTED_AMOUNT.finditer(line):
+        amount, _ = conventions.amount(match[0], digits)
+        if amount is not None:
+            yield amount
+
+
+def _sellers(lines: Sequence[_Line], fields: Sequence[_Found]) -> list[_Line]:
+    """The lines without the customer's name and address."""
+    customers = [one for one in fields if one.of_customer]
+    boxes = [one.place for one in customers if one.place]
+    texts = {" ".join(one.text.split()) for one in customers}
+    parts = {" ".join(part.split()) for one in customers for part in one.text.split("\n")}
+
+    def is_customers(line: _Line) -> bool:
+        if line.place and boxes:
+            return any(_inside(line.place, box) for box in boxes)
+        text = " ".join(line.text.split())
+        return text in parts or (len(text) > 3 and any(text in one for one in texts))
+
+    return [line for line in lines if not is_customers(line)]
+
+
+def _inside(small: Place, large: Place) -> bool:
+    across, down = small.left + small.width / 2, small.top + small.height / 2
+    return (
+        small.page == large.page
+        and large.left <= across <= large.left + large.width
+        and large.top <= down <= large.top + large.height
+    )
+
+
+#: Words beside an amount; what is left of a name without them and without numbers is the name.
+_NO_NAMES: Final = frozenset(
+    re.findall(
+        r"\S+",
+        "ttc ht htva tvac net netto brutto gross total subtotal summe gesamt incl inkl "
+        "excl exkl vat tax mwst ust tva btw iva moms invoice rechnung facture factuur "
+        "factura fattura faktura fatura tel page seite date datum no nr",
+    )
+)
+
+
+def _no_name(text: str) -> str:
+    """Why a text is no vendor's name; empty if it can be one."""
+    if re.search(r"\d[.,]\d{2}(?!\d)", text) and _names_money(text):
+        return "it is an amount"
+    words = [word for word in re.findall(r"[^\W\d_]+", text) if word.casefold() not in _NO_NAMES]
+    if not [word for word in words if not is_currency(word)]:
+        return "it is not a name"
+    return ""
+
+
+def _names_money(text: str) -> bool:
+    return bool(re.search(r"[$€£¥₹]", text)) or any(
+        is_currency(word) for word in re.findall(r"\b[A-Z]{3}\b", text)
+    )
+
+
+def _clean(text: str) -> str:
+    """The text in valid Unicode and without control characters.
+
+    Text layers of PDFs contain halves of characters beyond U+FFFF.
+    """
+    whole = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return "".join(
+        c if c in "\n\t" or unicodedata.category(c) != "Cc" else " "
+        for c in whole
+        if c not in "\ufffe\uffff"
+    )
 
 
 def _line_item(
@@ -389,13 +584,13 @@ def _line_item(
     texts: dict[str, str] = {}
     other: dict[str, str] = {}
     sure = 100.0
-    for one in item.get("LineItemExpenseFields", ()):
-        kind = one.get("Type", {}).get("Text", "OTHER")
-        value = one.get("ValueDetection", {})
-        text = " ".join(value.get("Text", "").split())
-        label = " ".join(one.get("LabelDetection", {}).get("Text", "").split())
+    for one in item.get("LineItemExpenseFields") or ():
+        kind = (one.get("Type") or {}).get("Text") or "OTHER"
+        value = one.get("ValueDetection") or {}
+        text = " ".join(_clean(value.get("Text") or "").split())
+        label = " ".join(_clean((one.get("LabelDetection") or {}).get("Text") or "").split())
         if kind != "EXPENSE_ROW" and text:
-            sure = min(sure, float(value.get("Confidence", 0.0)))
+            sure = min(sure, float(value.get("Confidence") or 0.0))
         if kind == "OTHER" and _TAX_LABEL.search(label) and "%" not in text and "TAX" not in texts:
             texts["TAX"] = text
         elif kind == "OTHER" or kind in texts:
@@ -438,28 +633,29 @@ _ITEM_TYPES: Final = frozenset(
 def _item_texts(pages: Iterable[_Page]) -> Iterator[str]:
     for page in pages:
         for item in page.items:
-            for one in item.get("LineItemExpenseFields", ()):
-                if one.get("Type", {}).get("Text") in {"UNIT_PRICE", "PRICE"}:
-                    yield one.get("ValueDetection", {}).get("Text", "")
+            for one in item.get("LineItemExpenseFields") or ():
+                if (one.get("Type") or {}).get("Text") in {"UNIT_PRICE", "PRICE"}:
+                    yield _clean((one.get("ValueDetection") or {}).get("Text") or "")
 
 
 def _found(one: Mapping[str, Any], page: int) -> _Found:
-    kind, value = one.get("Type", {}), one.get("ValueDetection", {})
+    kind, value = one.get("Type") or {}, one.get("ValueDetection") or {}
     number = int(one.get("PageNumber") or page)
+    groups = (t for g in one.get("GroupProperties") or () for t in g.get("Types") or ())
     return _Found(
-        type=kind.get("Text", "OTHER"),
-        group=next((t for g in one.get("GroupProperties") or () for t in g.get("Types", ())), ""),
-        text=value.get("Text", ""),
-        label=one.get("LabelDetection", {}).get("Text", ""),
-        confidence=min(float(kind.get("Confidence", 0.0)), float(value.get("Confidence", 0.0))),
+        type=kind.get("Text") or "OTHER",
+        group=next(groups, ""),
+        text=_clean(value.get("Text") or ""),
+        label=_clean((one.get("LabelDetection") or {}).get("Text") or ""),
+        confidence=min(float(kind.get("Confidence") or 0.0), float(value.get("Confidence") or 0.0)),
         place=_place(value, number),
         page=number,
-        code=(one.get("Currency") or {}).get("Code", ""),
+        code=(one.get("Currency") or {}).get("Code") or "",
     )
 
 
 def _place(value: Mapping[str, Any], page: int) -> Place | None:
-    box = value.get("Geometry", {}).get("BoundingBox")
+    box = (value.get("Geometry") or {}).get("BoundingBox")
     if not box:
         return None
     return Place(

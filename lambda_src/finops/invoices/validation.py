@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
@@ -20,9 +21,13 @@ from finops.invoices.domain import (
     Severity,
 )
 from finops.invoices.rules import Rule
+from finops.invoices.totals import HIGHEST_RATE, fits_a_rate
 from finops.shared.errors import RejectedInput
-from finops.shared.money import EXACT, Money, is_currency, minor_units
+from finops.shared.money import EXACT, Money, is_money, minor_units
 
+#: Years before today in which an invoice can be dated or due, and the last year of all.
+_OLDEST: Final = 15
+_LAST_YEAR: Final = 2100
 _LABELS: Final = {name: name.replace("_", " ") for name in FIELDS}
 
 
@@ -61,10 +66,13 @@ def check(invoice: Invoice, settings: ValidationSettings, today: date) -> tuple[
         today: The current date, UTC.
     """
     return (
+        *_kind(invoice),
         *_missing(invoice),
         *_doubts(invoice, settings),
         *_amounts(invoice),
         *_sums(invoice, settings.tolerance),
+        *_tax(invoice),
+        *_due(invoice, settings.tolerance),
         *_dates(invoice, settings, today),
         *(issue for rule in settings.rules if (issue := rule.check(invoice, today))),
     )
@@ -100,12 +108,14 @@ def canonical(name: str, text: str, currency: str = "") -> str:
         RejectedInput: there is no such field, or the value does not fit it.
     """
     text = text.strip()
+    if name == "kind":
+        return _kind_of(text)
     if name not in FIELDS:
         raise RejectedInput(
             f"an invoice has no field {name!r}",
             code="unknown_field",
             field=name,
-            remedy=f"Use one of: {', '.join(FIELDS)}",
+            remedy=f"Use one of: {', '.join((*FIELDS, 'kind'))}",
         )
     if not text:
         return ""
@@ -133,15 +143,28 @@ def canonical(name: str, text: str, currency: str = "") -> str:
             ) from error
     if name == "currency":
         text = text.upper()
-        if not is_currency(text):
+        if not is_money(text):
             raise RejectedInput(
-                f"{text!r} is not an ISO 4217 currency code",
+                f"{text!r} is not an ISO 4217 code of money",
                 code="unknown_currency",
                 field=name,
                 value=text,
                 remedy="Write a code such as USD or EUR",
             )
     return " ".join(text.split())
+
+
+def _kind_of(text: str) -> str:
+    kind = re.sub(r"[\s-]+", "_", text).upper()
+    if kind not in InvoiceKind.__members__:
+        raise RejectedInput(
+            f"{text!r} is not a kind of document",
+            code="unknown_kind",
+            field="kind",
+            value=text,
+            remedy=f"Use one of: {', '.join(InvoiceKind)}",
+        )
+    return kind
 
 
 def missing(invoice: Invoice) -> tuple[str, ...]:
@@ -151,6 +174,18 @@ def missing(invoice: Invoice) -> tuple[str, ...]:
     """
     spared = {"invoice_date"} if is_json(invoice) and invoice.text("due_date") else set()
     return tuple(one for one in REQUIRED if not invoice.text(one) and one not in spared)
+
+
+def _kind(invoice: Invoice) -> Iterator[Issue]:
+    if not invoice.kind.is_processed:
+        yield _error(
+            "not_an_invoice",
+            "kind",
+            f"this is a {invoice.kind.words}, which is not processed: reject it, or correct its "
+            "kind",
+        )
+    if invoice.kind_doubt:
+        yield _review("ambiguous", "kind", f"the kind is uncertain: {invoice.kind_doubt}")
 
 
 def _missing(invoice: Invoice) -> Iterator[Issue]:
@@ -165,8 +200,8 @@ def _missing(invoice: Invoice) -> Iterator[Issue]:
                 name,
                 f"the {_LABELS[name]} {reading.text!r} could not be understood{why}",
             )
-    if (code := invoice.text("currency")) and not is_currency(code):
-        yield _error("unknown_currency", "currency", f"{code!r} is not an ISO 4217 currency code")
+    if (code := invoice.text("currency")) and not is_money(code):
+        yield _error("unknown_currency", "currency", f"{code!r} is not an ISO 4217 code of money")
 
 
 def _doubts(invoice: Invoice, settings: ValidationSettings) -> Iterator[Issue]:
@@ -275,8 +310,53 @@ def _sums(invoice: Invoice, tolerance: int) -> Iterator[Issue]:
             )
 
 
+def _tax(invoice: Invoice) -> Iterator[Issue]:
+    """Whether the tax can be part of the total."""
+    subtotal, tax, total = (invoice.amount(name) for name in ("subtotal", "tax", "total"))
+    if not tax or total is None:
+        return
+    net = EXACT.subtract(total, tax) if subtotal is None else subtotal
+    if abs(tax) >= abs(total):
+        message = f"the tax {tax} is not less than the total {total}"
+        yield _review("tax_is_not_part_of_the_total", "tax", message)
+    elif net == 0 or not 0 < tax / net <= HIGHEST_RATE:
+        yield _review(
+            "tax_fits_no_rate", "tax", f"the tax {tax} of {net} fits no rate of a tax on sales"
+        )
+    elif subtotal is None:
+        digits = minor_units().get(invoice.text("currency"))
+        unit = Decimal(1).scaleb(-(2 if digits is None else digits))
+        if not fits_a_rate(tax, total, invoice.readings["tax"].label, unit):
+            yield _review(
+                "tax_fits_no_rate",
+                "tax",
+                f"there is no subtotal, and the tax {tax} leaves open whether the total {total} "
+                "contains it",
+            )
+
+
+def _due(invoice: Invoice, tolerance: int) -> Iterator[Issue]:
+    """Whether the amount due is what is left of the total."""
+    total, due, paid = (invoice.amount(name) for name in ("total", "amount_due", "amount_paid"))
+    if total is None or due is None:
+        return
+    digits = minor_units().get(invoice.text("currency"))
+    allowed = Decimal(tolerance).scaleb(-(2 if digits is None else digits))
+    left = {abs(total), abs(EXACT.subtract(abs(total), abs(paid or Decimal(0))))}
+    if all(abs(EXACT.subtract(abs(due), one)) > allowed for one in left):
+        said = f"the amount due is {due}, but the total is {total}"
+        if paid:
+            said += f" and {paid} was paid"
+        yield _review("amount_due_is_not_the_total", "amount_due", said)
+
+
 def _dates(invoice: Invoice, settings: ValidationSettings, today: date) -> Iterator[Issue]:
     issued, due = invoice.date("invoice_date"), invoice.date("due_date")
+    for name, day in (("invoice_date", issued), ("due_date", due)):
+        if day and not today.year - _OLDEST <= day.year <= _LAST_YEAR:
+            message = f"the {_LABELS[name]} {day} is out of range"
+            found = _error if is_json(invoice) else _review
+            yield found("date_out_of_range", name, message)
     if issued and issued > today:
         message = f"the invoice date {issued} is in the future"
         yield _review("dated_in_the_future", "invoice_date", message)

@@ -16,6 +16,10 @@ ROUNDING: Final = ROUND_HALF_UP
 EXACT: Final = Context(prec=120, traps=[Inexact, InvalidOperation])
 #: Wide enough that it only ever rounds quotients.
 WIDE: Final = Context(prec=120)
+#: Funds codes of ISO 4217 with minor units.
+_UNITS_OF_ACCOUNT: Final = frozenset(
+    {"BOV", "CHE", "CHW", "CLF", "COU", "MXV", "USN", "UYI", "UYW", "XAD"}
+)
 _NUMBER = re.compile(r"[+-]?\d{1,40}(\.\d{1,40})?", re.ASCII)
 
 
@@ -34,6 +38,11 @@ def minor_units() -> dict[str, int | None]:
 def is_currency(code: str) -> bool:
     """Whether this is the code of an active currency, in upper case."""
     return code in minor_units()
+
+
+def is_money(code: str) -> bool:
+    """Whether people pay in it: ISO 4217 also has codes of metals, tests and units of account."""
+    return minor_units().get(code) is not None and code not in _UNITS_OF_ACCOUNT
 
 
 def rounded(amount: Decimal, digits: int) -> Decimal:

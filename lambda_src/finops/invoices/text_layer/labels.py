@@ -112,7 +112,8 @@ _LABELS: Final = (
     (
         "AMOUNT_DUE",
         r"(?:total )?(?:amount|balance) (?:now )?(?:due|payable|outstanding)|balance|to pay|"
-        r"offener betrag|zahlbetrag|reste à payer|net à payer|solde|te betalen|openstaand(?: bedrag)?|"
+        r"(?:noch )?zu zahlen(?:der betrag)?|zahlbar|zu [üu]berweisen|offener betrag|zahlbetrag|à r[ée]gler|"
+        r"(?:total|montant|somme) (?:à (?:payer|r[ée]gler)|d[ûu])|te voldoen|betaalbaar|reste à payer|net à payer|solde|te betalen|openstaand(?: bedrag)?|"
         r"importe pendiente|saldo|netto a pagare|att betala",
         92.0,
     ),
@@ -161,10 +162,12 @@ ID_TYPES: Final = frozenset(
     {"INVOICE_RECEIPT_ID", "PO_NUMBER", "CUSTOMER_NUMBER", "VENDOR_VAT_NUMBER"}
 )
 
-_SIGN = r"(?:[A-Z]{2,3}\$?|[$€£¥₹₩₺₪฿]|kr\.?|zł|Kč|Fr\.?|SFr\.?|R\$)"
-_DIGITS = r"\d{1,3}(?:[.,'\u2019 ]\d{2,3})*(?:[.,]\d{1,3})?|\d+(?:[.,]\d{1,3})?"
+_SIGN = r"(?:\(?[A-Z]{1,3}\$?\)?|[$€£¥₹₩₺₪₴₫₽₱₦฿]|kr\.?|zł|Kč|S?Fr\.?|Rs\.?|R\$|Euro)"
+_DIGITS = r"\d{1,3}(?:[.,'\u2019 ]\d{2,3})*(?:[.,]\d{1,3})?|\d+(?:[.,]\d{1,3})?|[.,]\d{1,2}"
+#: No cents: `100.-`, `1'250.--`, `100:-`, `1,250/-`.
+_NO_CENTS = r"(?:[.,:]\s?[-\u2010-\u2015\u2212]{1,3}|/[-\u2010-\u2015\u2212=])?"
 AMOUNT: Final = re.compile(
-    rf"\(?[-\u2212]?\s?{_SIGN}?\s?\(?[-\u2212]?\s?(?:{_DIGITS})\s?[-\u2212]?\)?\s?{_SIGN}?(?:\s?[-\u2212]|\s?CR)?",
+    rf"\(?[-\u2212]?\s?{_SIGN}?\s?\(?[-\u2212]?\s?(?:{_DIGITS}){_NO_CENTS}\s?[-\u2212]?\)?\s?{_SIGN}?(?:\s?[-\u2212]|\s?[CD]R\.?)?",
     re.IGNORECASE,
 )
 _MONTH = r"[^\W\d_]{3,12}\.?"
@@ -177,6 +180,7 @@ DATE: Final = re.compile(
 
 RECEIVER: Final = re.compile(
     r"(?:bill(?:ed)?|invoice[d]?|sold|ship(?:ped)?|charge) to|customer|client|buyer|attn\.?|to|"
+    r"firma|fa\.?|an(?: die)?(?: firma)?|herrn?|frau|mess(?:rs|ieurs)\.?|à l.attention de|"
     r"rechnungs(?:adresse|empf[äa]nger)|rechnung an|kunde|empf[äa]nger|lieferadresse|"
     r"factur[ée] [àa]|adresse de facturation|destinataire|client|adress[ée] [àa]|"
     r"factuuradres|afleveradres|factuur aan|klant|facturar a|cliente|datos del cliente|"

@@ -63,7 +63,7 @@ def _document(number: int, lines: Sequence[Line], vendor: Party | None) -> dict[
     receiver = receiver_of(lines)
     if receiver:
         fields += _party("RECEIVER", receiver)
-    code = _currency(fields, lines)
+    code = _currency(fields)
     return {
         "ExpenseIndex": number,
         "SummaryFields": [_summary_field(one, number, code) for one in fields],
@@ -165,7 +165,7 @@ def _fitting(piece: Piece, kind: str) -> Piece | None:
         # A rate or a count is not an amount of money.
         return (
             piece
-            if re.search(r"\d[.,]\d{1,3}(?!\d)|[$€£¥]|[A-Z]{3}|^\W*\d{1,9}\W*$", text)
+            if re.search(r"[.,]\d{1,3}(?!\d)|[$€£¥₹]|[A-Z]{3}|[.,:/][-–]|^\W*\d{1,9}\W*$", text)  # noqa: RUF001
             else None
         )
     if kind in DATE_TYPES:
@@ -238,15 +238,16 @@ def _party(group: str, party: Party) -> Iterator[Summary]:
         yield Summary(type=f"{group}_ADDRESS", value=Piece(words), sure=party.sure)
 
 
-def _currency(fields: Iterable[Summary], lines: Sequence[Line]) -> str:
+def _currency(fields: Iterable[Summary]) -> str:
     money = [one for one in fields if one.type in AMOUNT_TYPES]
-    code, doubt = currency_of(
+    # What countries the text names is for the reader of the answer, who knows the customer's.
+    found = currency_of(
         (one.value.text for one in money),
         (one.label.text for one in money if one.label),
-        (line.text for line in lines),
+        (),
         (),
     )
-    return "" if doubt else code
+    return "" if found.doubt else found.code
 
 
 def _summary_field(one: Summary, page: int, code: str) -> dict[str, Any]:
@@ -323,14 +324,14 @@ def _blocks(number: int, lines: Sequence[Line]) -> Iterator[dict[str, Any]]:
 
     words: list[dict[str, Any]] = []
     lined: list[dict[str, Any]] = []
-    for at, line in enumerate(lines):
+    # A wide gap ends a line of Textract's.
+    for at, whole in enumerate(piece for line in lines for piece in line.pieces):
         children = []
-        for word in line.whole.words:
+        for word in whole.words:
             one = block("WORD", len(words), _of_word(word))
             one |= {"Text": word.text, "Confidence": word.confidence, "TextType": "PRINTED"}
             words.append(one)
             children.append(one["Id"])
-        whole = line.whole
         one = block("LINE", at, _geometry(whole.left, whole.top, whole.right, whole.bottom))
         one |= {
             "Text": whole.text,

@@ -39,6 +39,8 @@ _ADDRESS: Final = re.compile(
 )
 #: Percent: words read with less confidence at the start of a name are noise.
 _NOISE: Final = 60.0
+#: Percent: of a name that may be the receiver's.
+_UNCONFIRMED: Final = 75.0
 _BANK: Final = re.compile(r"\bbank|sparkasse|banque|\biban\b|\bbic\b|swift", re.IGNORECASE)
 
 
@@ -56,7 +58,8 @@ def vendor_of(pages: Sequence[Sequence[Line]]) -> dict[int, Party]:
 
     A name gets points for a legal form, for matching an e-mail or web address or the account
     holder, for large letters at the top, and for appearing at the top and at the bottom. The
-    receiver's name gets none.
+    receiver's name gets none. Where no receiver is found, a name that nothing else confirms may be
+    the receiver's, and gets less confidence.
     """
     text = "\n".join(line.text for lines in pages for line in lines)
     domains = {
@@ -72,6 +75,8 @@ def vendor_of(pages: Sequence[Sequence[Line]]) -> dict[int, Party]:
         for piece in (*line.pieces, line.whole)
         if (match := ACCOUNT_HOLDER.search(piece.text))
     }
+    addressed = any(receiver_of(lines) or _received(lines) for lines in pages)
+    confirmed: set[str] = set()
     points: dict[str, float] = {}
     seen: dict[str, list[tuple[int, Piece, Sequence[Line], int]]] = {}
     for number, lines in enumerate(pages, 1):
@@ -85,13 +90,16 @@ def vendor_of(pages: Sequence[Sequence[Line]]) -> dict[int, Party]:
                 if not key or id(piece.words[0]) in received:
                     continue
                 score = _points(piece, usual, domains, holders, key)
+                if addressed or _is_known(key, domains, holders):
+                    confirmed.add(key)
                 points[key] = max(points.get(key, 0.0), score)
                 seen.setdefault(key, []).append((number, piece, lines, at))
     for key, places in seen.items():
         heights = {round(piece.top, 1) for _, piece, _, _ in places}
         if len(heights) > 1:
             points[key] += 1.5
-    found = _best(points, seen)
+            confirmed.add(key)
+    found = _best(points, seen, confirmed)
     if len(pages) > 1:
         # A document can contain invoices of several vendors.
         for number, lines in enumerate(pages, 1):
@@ -101,7 +109,9 @@ def vendor_of(pages: Sequence[Sequence[Line]]) -> dict[int, Party]:
 
 
 def _best(
-    points: dict[str, float], seen: dict[str, list[tuple[int, Piece, Sequence[Line], int]]]
+    points: dict[str, float],
+    seen: dict[str, list[tuple[int, Piece, Sequence[Line], int]]],
+    confirmed: set[str],
 ) -> dict[int, Party]:
     """The name with the most points, on each of its pages; none if no name has enough."""
     if not points:
@@ -112,6 +122,8 @@ def _best(
     if points[best] < 2.0:
         return {}
     sure = min(97.0, 50.0 + 8.0 * min(points[best], 5.0) + 3.0 * min(lead, 3.0))
+    if best not in confirmed:
+        sure = min(sure, _UNCONFIRMED)
     return {
         number: Party(name=piece, address=tuple(_address(lines, at, piece)), sure=sure)
         for number, piece, lines, at in reversed(seen[best])
@@ -122,10 +134,7 @@ def _points(piece: Piece, usual: float, domains: set[str], holders: set[str], ke
     found = 0.0
     if LEGAL_FORM.search(piece.text):
         found += 2.5
-    letters = re.sub(r"[^a-z0-9]", "", key)
-    if letters and any(
-        letters in domain or (len(domain) > 4 and domain in letters) for domain in domains
-    ):
+    if _has_domain(key, domains):
         found += 3.0
     if key in holders:
         found += 3.0
@@ -138,6 +147,18 @@ def _points(piece: Piece, usual: float, domains: set[str], holders: set[str], ke
     if _BANK.search(piece.text):
         found -= 4.0
     return found
+
+
+def _has_domain(key: str, domains: set[str]) -> bool:
+    letters = re.sub(r"[^a-z0-9]", "", key)
+    return bool(letters) and any(
+        letters in domain or (len(domain) > 4 and domain in letters) for domain in domains
+    )
+
+
+def _is_known(key: str, domains: set[str], holders: set[str]) -> bool:
+    """Whether a web address or the account's holder confirms a name."""
+    return key in holders or _has_domain(key, domains)
 
 
 def _names(line: Line) -> Iterator[Piece]:
