@@ -11,3 +11,6 @@ class Context:
     memory_limit_in_mb: int = 128
     invoked_function_arn: str = "arn:aws:lambda:us-east-1:111111111111:function:finops-test"
     aws_request_id: str = "request"
+
+    def get_remaining_time_in_millis(self) -> int:
+        return 120_000

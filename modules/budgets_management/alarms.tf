@@ -15,7 +15,7 @@ module "alarms" {
     deadline-delay = {
       queue_name      = "${var.name_prefix}-budget-deadlines"
       description     = "Deadlines of published budgets wait to be checked."
-      maximum_seconds = var.alarms.maximum_delay_seconds
+      maximum_seconds = 900 + var.alarms.maximum_delay_seconds # what an account with many edits is given
     }
   }
 

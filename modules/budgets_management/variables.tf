@@ -189,7 +189,7 @@ variable "function_settings" {
 }
 
 variable "alarms" {
-  description = "Alarms, sent to the SNS topics `topic_arns`; `maximum_delay_seconds` is how long an edit or a deadline may wait before an alarm."
+  description = "Alarms, sent to the SNS topics `topic_arns`; `maximum_delay_seconds` is how long an edit, or a deadline that has passed, may wait before an alarm."
   type = object({
     enabled               = optional(bool, true)
     topic_arns            = optional(list(string), [])
@@ -200,6 +200,6 @@ variable "alarms" {
 
   validation {
     condition     = var.alarms.maximum_delay_seconds >= 60
-    error_message = "alarms.maximum_delay_seconds must be at least 60: each deadline waits for 40 seconds by design."
+    error_message = "alarms.maximum_delay_seconds must be at least 60: a batch of edits may take that long to publish."
   }
 }

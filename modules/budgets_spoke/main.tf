@@ -92,7 +92,7 @@ module "apply_budget" {
     description     = "Applies the budget parameters to the AWS Budgets of the account"
     handler         = "finops.budgets.handlers.apply_budget"
     memory_mb       = 512
-    timeout_seconds = 120
+    timeout_seconds = 300
   }
 
   event_rule = {

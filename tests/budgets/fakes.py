@@ -120,7 +120,16 @@ class FakeStatuses(Fallible):
     def write_result(self, result: BudgetResult) -> bool:
         def effect() -> bool:
             standing = self.items.get(result.key)
-            if not standing or standing.version != result.version:
+            if not standing:
+                return False
+            same_content = (
+                result.effective
+                and result.content
+                and result.content == standing.content
+                and standing.status in (Status.PENDING, Status.FAILED)
+                and (standing.wanted_since or result.reported_at) <= result.reported_at
+            )
+            if standing.version != result.version and not same_content:
                 return False
             if standing.reported_at and standing.reported_at > result.reported_at:
                 return False

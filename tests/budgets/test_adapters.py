@@ -35,7 +35,7 @@ from finops.budgets.ports import BudgetResult, BudgetStatus
 from finops.budgets.rows import parse_budget
 from finops.shared.aws import AssumedRoles, aws_errors
 from finops.shared.errors import ConfigurationError, TransientFailure
-from tests.budgets.fakes import ACCOUNT, NOW, TOPIC, change
+from tests.budgets.fakes import ACCOUNT, NOW, TOPIC, FakeStatuses, change
 
 KEY = BudgetKey(account_id=ACCOUNT, budget_name="monthly-total")
 PREFIX = "/finops/budgets"
@@ -86,8 +86,8 @@ def opened(sequence: int = 1, **facts: Any) -> BudgetStatus:
         key=KEY,
         version=edit_version(str(sequence)),
         status=facts.pop("status", Status.PENDING),
-        edited_at=NOW,
-        **facts,
+        edited_at=NOW + timedelta(minutes=5),
+        **{"wanted_since": NOW} | facts,
     )
 
 
@@ -104,7 +104,14 @@ def reported(sequence: int = 1, **facts: Any) -> BudgetResult:
 
 
 def test_a_status_survives_the_table(statuses: DynamoStatusTable) -> None:
-    wanted = opened(request_id="r", document="{}", amount="100.00", updated_by="ann")
+    wanted = opened(
+        request_id="r",
+        document="{}",
+        amount="100.00",
+        updated_by="ann",
+        content="digest",
+        repairs=3,
+    )
     assert statuses.begin(wanted)
     assert statuses.get(KEY) == wanted
     assert list(statuses.all()) == [wanted]
@@ -154,6 +161,35 @@ def test_a_report_ends_its_own_version_only(statuses: DynamoStatusTable) -> None
         "100.00",
         1000,
     )
+
+
+@pytest.mark.parametrize(
+    ("standing", "report", "ends"),
+    [
+        ({}, {}, True),
+        ({"status": Status.FAILED}, {}, True),
+        ({}, {"status": Status.REMOVED}, True),
+        ({}, {"content": "another"}, False),
+        ({}, {"content": ""}, False),
+        ({"content": ""}, {"content": ""}, False),
+        ({"status": Status.REJECTED}, {}, False),
+        ({}, {"status": Status.FAILED, "error": TransientFailure("x", code="x")}, False),
+        ({}, {"reported_at": NOW - timedelta(seconds=1)}, False),
+    ],
+)
+def test_a_report_of_the_same_content_ends_another_version_that_is_not_right_yet(
+    statuses: DynamoStatusTable, standing: dict[str, Any], report: dict[str, Any], ends: bool
+) -> None:
+    known = opened(2, **({"content": "digest"} | standing))
+    statuses.begin(known)
+    assert statuses.write_result(reported(1, **({"content": "digest"} | report))) == ends
+    fakes = FakeStatuses()
+    fakes.begin(known)
+    assert fakes.write_result(reported(1, **({"content": "digest"} | report))) == ends
+    found = statuses.get(KEY)
+    assert found is not None
+    assert found.version == known.version
+    assert (found.status is known.status) != ends
 
 
 def test_reports_that_arrive_out_of_order_leave_the_last(statuses: DynamoStatusTable) -> None:
@@ -234,7 +270,7 @@ def test_documents_reach_the_spoke_through_one_role_session_an_account() -> None
         ]
 
 
-def test_deadlines_are_sent_in_batches_of_ten_and_within_the_minute() -> None:
+def test_deadlines_are_sent_in_batches_of_ten_and_grow_with_what_waits_before_them() -> None:
     with mock_aws():
         client = boto3.client("sqs")
         url = client.create_queue(QueueName="deadlines")["QueueUrl"]
@@ -243,13 +279,13 @@ def test_deadlines_are_sent_in_batches_of_ten_and_within_the_minute() -> None:
             "provide-client-params.sqs.SendMessageBatch",
             lambda params, **_: sent.extend(params["Entries"]),
         )
-        SqsDeadlines(client, url).schedule(
+        SqsDeadlines(client, url, clock=lambda: 7.0).schedule(
             document_for(change(5, sequence=number)) for number in range(23)
         )
         assert [json.loads(one["MessageBody"])["version"] for one in sent] == [
             edit_version(str(number)) for number in range(23)
         ]
-        assert {one["DelaySeconds"] for one in sent} == {40}
+        assert [one["DelaySeconds"] for one in sent] == [40 + number // 2 for number in range(23)]
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""No row stops the flow: whatever DynamoDB can hold ends with its status and harms no other."""
+"""No row stops the flow: whatever DynamoDB can hold ends with its status, and stops no other."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def assert_nothing_stops(wired: Wired, key: BudgetKey = KEY) -> None:
     deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(ROWS)
-def test_any_item_ends_with_a_status_and_harms_no_other(
+def test_any_item_ends_with_a_status_and_stops_no_other(
     monkeypatch: pytest.MonkeyPatch, attributes: dict[str, Any]
 ) -> None:
     wired = Wired(monkeypatch)

@@ -349,10 +349,10 @@ def test_a_budget_that_aws_refuses_is_made_when_aws_allows_it(world: World) -> N
             raise ConfigurationError("linked account", code="AccessDeniedException", step=step)
 
     world.budgets.before = refuse
-    (refused,) = world.applier.apply_all(report_unchanged=True)
+    (refused,) = world.applier.apply_all(report_unchanged=True).results
     assert (refused.effective, world.amount) == (False, None)
     world.budgets.before = lambda step: None
-    (made,) = world.applier.apply_all()
+    (made,) = world.applier.apply_all().results
     assert (made.action, world.amount) == ("created", Decimal(100))
 
 
@@ -366,7 +366,7 @@ def test_a_budget_that_another_run_made_meanwhile_is_read_again(world: World) ->
             raise TransientFailure("DuplicateRecordException", code="overtaken", step=step)
 
     world.budgets.before = overtake
-    assert [one.action for one in world.applier.apply_all()] == ["unchanged"]
+    assert [one.action for one in world.applier.apply_all().results] == ["unchanged"]
     assert world.amount == 100
 
 
@@ -381,7 +381,7 @@ def test_many_budgets_take_their_calls_side_by_side(world: World) -> None:
             together.wait()
 
     world.budgets.before = meet
-    done = world.applier.apply_all()
+    done = world.applier.apply_all().results
     assert [one.key.budget_name for one in done] == [f"b{number:03d}" for number in range(80)]
 
 
@@ -462,14 +462,14 @@ def test_the_spokes_own_schedule_repairs_an_edit_by_hand(world: World) -> None:
     world.edit(change(100))
     world.deliver()
     edit_budget(world)
-    assert [one.action for one in world.applier.apply_all()] == ["updated"]
+    assert [one.action for one in world.applier.apply_all().results] == ["updated"]
     assert world.amount == 100
 
 
 def test_the_spokes_schedule_is_quiet_where_nothing_drifted(world: World) -> None:
     world.edit(change(100))
     world.deliver()
-    assert [one.action for one in world.applier.apply_all()] == ["unchanged"]
+    assert [one.action for one in world.applier.apply_all().results] == ["unchanged"]
     assert world.results.reported == []
 
 
@@ -758,25 +758,26 @@ def test_a_repair_that_fails_and_a_bad_row_that_nobody_saw_are_audited(world: Wo
     assert world.audited == ["budget.rejected", "drift.failed"]
 
 
-def test_a_batch_goes_in_order_for_each_budget_and_past_a_failing_one() -> None:
-    order: list[tuple[str, str]] = []
+def test_a_batch_goes_past_a_failing_budget_and_leaves_its_later_edits_to_the_next() -> None:
+    order: list[tuple[str, object]] = []
+    # The last edit is not valid, so that none of these replaces the one before it.
+    amounts = (2, "two", "three")
     edits = [
-        change(number, sequence=number, account_id=account)
-        for number in (1, 2, 3)
+        change(amount, sequence=number, account_id=account)
+        for number, amount in enumerate(amounts, 1)
         for account in (ACCOUNT, OTHER)
     ]
 
     def publish(edit: BudgetChange) -> Publication:
-        if edit.key.account_id == OTHER and edit.row and edit.row["amount"] == 2:
+        amount = (edit.row or {})["amount"]
+        if edit.key.account_id == OTHER and amount == "two":
             raise THROTTLED
-        order.append((edit.key.account_id, edit.version))
+        order.append((edit.key.account_id, amount))
         return Publication(outcome=Outcome.PUBLISHED)
 
     done = publish_in_order(edits, publish, concurrency=4)
-    assert [version for account, version in order if account == ACCOUNT] == sorted(
-        edit.version for edit in edits if edit.key.account_id == ACCOUNT
-    )
+    assert [amount for account, amount in order if account == ACCOUNT] == list(amounts)
     failed = [edit for edit, outcome in done if isinstance(outcome, Exception)]
-    assert [edit.row["amount"] for edit in failed if edit.row] == [2, 3]
+    assert [edit.row["amount"] for edit in failed if edit.row] == ["two", "three"]
     assert {edit.key.account_id for edit in failed} == {OTHER}
     assert len(done) == len(edits)

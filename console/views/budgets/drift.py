@@ -20,10 +20,10 @@ def show(services: Services, user: User) -> None:
     st.caption("Compares each AWS Budget with its row. A schedule does the same.")
     with st.container(horizontal=True):
         if st.button("Compare now", icon=":material/compare_arrows:"):
-            st.session_state[_DRIFT] = compare(services, repair=False)
+            st.session_state[_DRIFT] = compare(services, user, repair=False)
         drifted = st.session_state.get(_DRIFT)
         if drifted and user.may(Role.EDITOR) and st.button("Repair", icon=":material/build:"):
-            drifted = st.session_state[_DRIFT] = compare(services, repair=True)
+            drifted = st.session_state[_DRIFT] = compare(services, user, repair=True)
             for one in drifted:
                 services.record(user, "budget.repaired", f"{one['account_id']}/{one['name']}")
     if drifted:
@@ -32,13 +32,13 @@ def show(services: Services, user: User) -> None:
         st.success("Every AWS Budget matches its row.", icon=":material/check_circle:")
 
 
-def compare(services: Services, *, repair: bool) -> list[dict[str, Any]]:
-    """The drift that the function finds; with `repair` it publishes these budgets again."""
+def compare(services: Services, user: User, *, repair: bool) -> list[dict[str, Any]]:
+    """The drift that the function finds; with `repair` it publishes these again."""
     with st.spinner("Checking every account …"):
         answer = invoke(
             services.budgets.aws.client("lambda"),
             services.environment.drift_function,
-            {"repair": repair},
+            {"repair": repair, "requested_by": user.name},
         )
     return list(answer["drift"])
 

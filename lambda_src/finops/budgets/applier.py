@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -28,8 +29,18 @@ MAX_ROUNDS: Final = 5
 # A budget with three alerts takes six calls: a hundred budgets must fit into two minutes, and more
 # at a time would be throttled.
 CONCURRENCY: Final = 8
+# The longest that a budget takes whose calls are throttled.
+SECONDS_A_BUDGET: Final = 30.0
 
 Clock = Callable[[], datetime]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppliedAccount:
+    """A run over all parameters: the results, and the names for which no time was left."""
+
+    results: Sequence[BudgetResult]
+    left: Sequence[str]
 
 
 class BudgetApplier:
@@ -67,24 +78,45 @@ class BudgetApplier:
         """
         return self._apply(budget_name, quiet=False)
 
-    def apply_all(self, *, report_unchanged: bool = False) -> list[BudgetResult]:
-        """Apply every parameter; those that change nothing are reported only on request.
+    def apply_all(
+        self,
+        *,
+        report_unchanged: bool = False,
+        seconds_left: Callable[[], float] = lambda: float("inf"),
+    ) -> AppliedAccount:
+        """Apply every parameter for which there is time.
+
+        Each run starts at another parameter, so that a later one reaches those for which there was
+        no time.
+
+        Args:
+            report_unchanged: Whether to report budgets that were right already, too.
+            seconds_left: The time until the process ends.
 
         Raises:
             FinOpsError: the last one, after all parameters have been tried.
         """
+        names = self._parameters.names()
+        start = int(self._clock().timestamp()) % max(1, len(names))
+        left: list[str] = []
 
         def work(name: str) -> BudgetResult | Exception | None:
+            if seconds_left() < SECONDS_A_BUDGET:
+                left.append(name)
+                return None
             try:
                 return self._apply(name, quiet=not report_unchanged)
             except Exception as error:  # noqa: BLE001 - one budget must not stop the others
                 return error
 
         with ThreadPoolExecutor(CONCURRENCY) as pool:
-            found = list(pool.map(work, self._parameters.names()))
+            found = list(pool.map(work, names[start:] + names[:start]))
         if failures := [one for one in found if isinstance(one, Exception)]:
             raise failures[-1]
-        return [one for one in found if isinstance(one, BudgetResult)]
+        results = [one for one in found if isinstance(one, BudgetResult)]
+        return AppliedAccount(
+            results=sorted(results, key=lambda one: one.key), left=tuple(sorted(left))
+        )
 
     def remove_all(self) -> list[str]:
         """Delete all parameters and their AWS Budgets. Returns the budgets' names."""
@@ -200,6 +232,7 @@ class BudgetApplier:
             reported_at=now,
             latency_ms=_milliseconds(now - document.edited_at) if document.edited_at else None,
             error=error,
+            content=document.content_digest,
         )
 
 

@@ -11,13 +11,19 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
+from finops.budgets.deadlines import LONGEST_DEADLINE_SECONDS
 from finops.budgets.documents import decode_document
 from finops.budgets.domain import ActualBudget, Budget, BudgetKey, Status, decimal_text
 from finops.budgets.ports import BudgetStatus
 from finops.shared.errors import RejectedInput
 
-#: A younger edit may still be on its way to the spoke, and does not count as drift.
-PUBLICATION_TIME: Final = timedelta(seconds=60)
+#: A younger edit may still be on its way to the spoke, and does not count as drift. Its deadline
+#: ends it before, unless that was lost.
+PUBLICATION_TIME: Final = timedelta(seconds=LONGEST_DEADLINE_SECONDS + 60)
+#: The schedule publishes a budget again at once, then after 10, 20, 40 minutes and so on, as long
+#: as its account does not make it right. Less than the schedule's period, which is 15 minutes.
+REPAIR_PAUSE: Final = timedelta(minutes=10)
+LONGEST_REPAIR_PAUSE: Final = timedelta(hours=4)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +75,22 @@ class AccountState:
                     actual=decimal_text(actual.amount) if actual and actual.amount else None,
                     reason=reason,
                 )
+
+
+def next_repair(status: BudgetStatus | None) -> datetime | None:
+    """When the schedule may publish a budget again; None where it may at once."""
+    if status is None or not status.repairs or not status.edited_at:
+        return None
+    if status.status not in (Status.PENDING, Status.FAILED):
+        return None
+    pause = REPAIR_PAUSE * (1 << min(status.repairs - 1, 10))
+    return status.edited_at + min(pause, LONGEST_REPAIR_PAUSE)
+
+
+def repairs_so_far(status: BudgetStatus | None) -> int:
+    """How often drift repair has published a budget again that has not been right since."""
+    unanswered = status is not None and status.status in (Status.PENDING, Status.FAILED)
+    return status.repairs if status and unanswered else 0
 
 
 def _is_being_published(status: BudgetStatus, now: datetime) -> bool:

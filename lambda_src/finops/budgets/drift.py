@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from finops.budgets.audit_events import SCHEDULE, repair_event, unseen_rejection_event
-from finops.budgets.comparison import AccountState, Drift
+from finops.budgets.comparison import AccountState, Drift, next_repair, repairs_so_far
 from finops.budgets.documents import BudgetDocument
 from finops.budgets.domain import (
     Budget,
@@ -33,6 +33,9 @@ from finops.budgets.service import BudgetPublisher, Outcome, Publication, initia
 from finops.budgets.values import text_of
 from finops.shared.audit import AuditRecorder
 from finops.shared.errors import FinOpsError, RejectedInput, TransientFailure
+
+#: Budgets that a scheduled run publishes again in one account.
+MAX_REPAIRS: Final = 100
 
 Clock = Callable[[], datetime]
 
@@ -82,8 +85,10 @@ class DriftRepairer:
     ) -> list[Drift]:
         """The drift of every account, or of one; with `repair`, each is published again.
 
-        An edit younger than a minute is being published, and is not drift. The audit trail names
-        who asked.
+        An edit whose deadline has not passed is being published, and is not drift. The schedule
+        publishes at most `MAX_REPAIRS` budgets of an account, and none again before its time, so
+        that an account whose answers are late is not given more to do. A person gets all at once.
+        The audit trail names who asked.
         """
         run = _Run(repair=repair, request_id=request_id, requested_by=requested_by)
         rows: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
@@ -145,10 +150,15 @@ class DriftRepairer:
         ]
 
     def _repair(self, found: Sequence[Drift], state: AccountState, run: _Run) -> list[Drift]:
-        """Publish each budget again. Returns the drift with what became of it."""
+        """Publish each budget again that is due. Returns the drift with what became of it."""
         repaired: list[Drift] = []
         waiting: list[BudgetDocument] = []
         for drift in found:
+            if run.requested_by == SCHEDULE and (
+                pause := self._pause(state.statuses.get(drift.key), len(waiting))
+            ):
+                repaired.append(replace(drift, error=pause))
+                continue
             try:
                 publication = self._repair_one(drift, state, run)
             except Exception as error:  # noqa: BLE001 - one budget must not stop the others
@@ -160,6 +170,18 @@ class DriftRepairer:
             repaired.append(replace(drift, repaired=not failure, error=failure))
         self._deadlines.schedule(waiting)
         return repaired
+
+    def _pause(self, status: BudgetStatus | None, published: int) -> str:
+        """Why a budget is not published again by this run; empty where it is."""
+        if published >= MAX_REPAIRS:
+            return f"A later run repairs it: one repairs at most {MAX_REPAIRS} budgets an account"
+        due = next_repair(status)
+        if due and self._clock() < due:
+            tried = repairs_so_far(status)
+            return (
+                f"Its account has not answered {tried} repairs; the next is after {due:%H:%M} UTC"
+            )
+        return ""
 
     def _repair_one(self, drift: Drift, state: AccountState, run: _Run) -> Publication:
         status = state.statuses.get(drift.key)
@@ -192,7 +214,15 @@ class DriftRepairer:
             edited_at=self._clock(),
             row={"updated_by": status.updated_by if status else ""},
         )
-        if not self._statuses.begin(initial_status(change, Status.PENDING, document=document)):
+        same = status is not None and status.content == document.content_digest
+        pending = initial_status(
+            change,
+            Status.PENDING,
+            document=document,
+            wanted_since=status.wanted_since if status and same else None,
+            repairs=repairs_so_far(status) + 1,
+        )
+        if not self._statuses.begin(pending):
             return Publication(outcome=Outcome.SKIPPED)
         try:
             return self._publisher.publish_document(document)

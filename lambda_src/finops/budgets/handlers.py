@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
-from typing import Any
+from typing import Any, Final
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
@@ -46,6 +46,10 @@ from finops.shared.aws import AssumedRoles, client
 from finops.shared.errors import RejectedInput
 from finops.shared.events import batch_response, handle_messages
 from finops.shared.observability import MetricUnit, logger, metrics, status_metric
+
+# A client slows down to the rate that its account's quotas allow, once AWS has refused a call:
+# https://docs.aws.amazon.com/sdkref/latest/guide/feature-retry-behavior.html
+_PACED: Final[Mapping[str, Any]] = {"mode": "adaptive", "total_max_attempts": 6}
 
 
 @logger.inject_lambda_context
@@ -133,7 +137,7 @@ def repair_budget_drift(event: Mapping[str, Any], context: LambdaContext) -> dic
 
 @logger.inject_lambda_context
 @metrics.log_metrics
-def apply_budget(event: Mapping[str, Any], _context: LambdaContext) -> dict[str, Any]:
+def apply_budget(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Parameter change, drift schedule or Terraform → the account's AWS Budgets.
 
     Returns {"applied": [names]}, or when Terraform destroys the spoke {"removed": [names]}. A
@@ -144,9 +148,9 @@ def apply_budget(event: Mapping[str, Any], _context: LambdaContext) -> dict[str,
     if terraform == "delete":
         return {"removed": _applier().remove_all()}
     if terraform:
-        return {"applied": _apply_all(report_unchanged=True)}
+        return {"applied": _apply_all(context, report_unchanged=True)}
     if event.get("source") == "finops.drift":
-        return {"applied": _apply_all(report_unchanged=False)}
+        return {"applied": _apply_all(context, report_unchanged=False)}
     name = event["detail"]["name"].rpartition("/")[2]
     result = _applier().apply(name)
     if result is None:
@@ -161,14 +165,20 @@ def apply_budget(event: Mapping[str, Any], _context: LambdaContext) -> dict[str,
     return {"applied": [name] if result.effective else []}
 
 
-def _apply_all(*, report_unchanged: bool) -> list[str]:
-    results = _applier().apply_all(report_unchanged=report_unchanged)
-    for result in results:
+def _apply_all(context: LambdaContext, *, report_unchanged: bool) -> list[str]:
+    done = _applier().apply_all(
+        report_unchanged=report_unchanged,
+        seconds_left=lambda: context.get_remaining_time_in_millis() / 1000,
+    )
+    metrics.add_metric("BudgetsDeferred", MetricUnit.Count, len(done.left))
+    if done.left:
+        logger.warning("budgets are left for the next run", extra={"budgets": len(done.left)})
+    for result in done.results:
         if result.error:
             logger.error(str(result.error), extra=_about(result.key, error_code=result.error.code))
         elif result.action != "unchanged":
             logger.warning("budget had drifted", extra=_about(result.key, action=result.action))
-    return [one.key.budget_name for one in results if one.effective]
+    return [one.key.budget_name for one in done.results if one.effective]
 
 
 def _decode_changes(
@@ -234,8 +244,8 @@ def _applier() -> BudgetApplier:
     account_id = os.environ["ACCOUNT_ID"]
     return BudgetApplier(
         account_id=account_id,
-        parameters=SsmParameters(client("ssm"), os.environ["PARAMETER_PREFIX"]),
-        budgets=AwsBudgets(client("budgets"), account_id),
+        parameters=SsmParameters(client("ssm", retries=_PACED), os.environ["PARAMETER_PREFIX"]),
+        budgets=AwsBudgets(client("budgets", retries=_PACED), account_id),
         results=EventBridgeResults(client("events"), os.environ["RESULT_BUS_ARN"]),
         topic_arn=os.environ["ALERT_TOPIC_ARN"],
         default_thresholds=_default_thresholds(os.environ["DEFAULT_THRESHOLDS"]),
@@ -258,6 +268,7 @@ def _spokes() -> AssumedSpokes:
             role_arn=lambda account_id: f"arn:{partition}:iam::{account_id}:role/{role_name}",
             external_id=os.environ["EXTERNAL_ID"],
             session_name=os.environ.get("AWS_LAMBDA_FUNCTION_NAME", "finops-budgets"),
+            retries=_PACED,
         ),
         prefix=os.environ["PARAMETER_PREFIX"],
         role_name=role_name,

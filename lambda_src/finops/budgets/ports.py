@@ -24,7 +24,12 @@ from finops.shared.errors import FinOpsError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BudgetStatus:
-    """The row of `budget_status` for one budget: how its newest edit ended, and what is applied."""
+    """The row of `budget_status` for one budget: how its newest edit ended, and what is applied.
+
+    `content` is the digest of what this version publishes, empty where that is nothing, and
+    `wanted_since` is when the edit was made that first asked for it. `repairs` counts how often
+    drift repair has published it again since it was last right.
+    """
 
     key: BudgetKey
     version: str
@@ -42,11 +47,17 @@ class BudgetStatus:
     applied_at: datetime | None = None
     reported_at: datetime | None = None
     latency_ms: int | None = None
+    content: str = ""
+    wanted_since: datetime | None = None
+    repairs: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BudgetResult:
-    """What the spoke did with one version of a document."""
+    """What the spoke did with one version of a document.
+
+    `content` is the digest of the budget in it, whatever its version; empty from older spokes.
+    """
 
     key: BudgetKey
     version: str
@@ -57,6 +68,7 @@ class BudgetResult:
     reported_at: datetime
     latency_ms: int | None = None
     error: FinOpsError | None = None
+    content: str = ""
 
     @property
     def effective(self) -> bool:
@@ -91,7 +103,11 @@ class StatusTable(Protocol):
         """Mark a version that is PENDING as FAILED. Returns whether it is, for this reason."""
 
     def write_result(self, result: BudgetResult) -> bool:
-        """Write what the spoke reported. Returns False where the report is outdated."""
+        """Write what the spoke reported. Returns False where the report is outdated.
+
+        A version that is not right yet also ends by a budget that is, when another version with the
+        same content made it so after the edit.
+        """
 
 
 class Spokes(Protocol):
@@ -111,7 +127,10 @@ class Deadlines(Protocol):
     """Checks later whether a version has ended."""
 
     def schedule(self, documents: Iterable[BudgetDocument]) -> None:
-        """Have `expire_pending_budget` check each of these versions after the deadline."""
+        """Have `expire_pending_budget` check each of these versions after the deadline.
+
+        An account with many budgets to apply has more time.
+        """
 
 
 class Parameters(Protocol):

@@ -52,6 +52,7 @@ class Outcome(enum.StrEnum):
     FAILED = "BudgetsFailed"
     SKIPPED = "BudgetsSkipped"
     KEPT = "BudgetsKept"
+    SUPERSEDED = "BudgetsSuperseded"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +70,7 @@ _ACTIONS: Final = {
     Outcome.REJECTED: "rejected",
     Outcome.FAILED: "failed",
     Outcome.KEPT: "kept",
+    Outcome.SUPERSEDED: "superseded",
 }
 _KEPT: Final = "kept"
 _NEVER_PUBLISHED: Final = "never_published"
@@ -89,6 +91,7 @@ class BudgetPublisher:
         self._spokes = spokes
         self._removal = removal
         self._audit = audit
+        self._published: dict[BudgetKey, str] = {}
 
     def publish(self, change: BudgetChange) -> Publication:
         """Validate an edit and publish it, unless a newer one is known.
@@ -128,7 +131,13 @@ class BudgetPublisher:
             return Publication(outcome=Outcome.REJECTED if taken else Outcome.SKIPPED, error=error)
         if not self._statuses.begin(initial_status(change, Status.PENDING, document=document)):
             return Publication(outcome=Outcome.SKIPPED)
-        return self.publish_document(document)
+        if self._published.get(change.key) == change.version:
+            # The stream delivers a batch again from its first failure.
+            return Publication(outcome=Outcome.PUBLISHED, document=document)
+        done = self.publish_document(document)
+        if done.outcome is Outcome.PUBLISHED:
+            self._published[change.key] = change.version
+        return done
 
     def publish_document(self, document: BudgetDocument) -> Publication:
         """Write a document whose status is PENDING, or the newer one that replaced it meanwhile.
@@ -251,16 +260,20 @@ def publish_in_order(
 ) -> list[tuple[BudgetChange, Publication | Exception]]:
     """Publish a batch: different budgets in parallel, edits of the same budget in order.
 
-    After a failure the later edits of that budget are not tried: the stream delivers them again,
-    in order.
+    An edit that a later valid one of the batch replaces is not published. After a failure the later
+    edits of that budget are not tried: the stream delivers them again, in order. The budgets of one
+    account take at most a quarter of the threads.
     """
     lanes: dict[BudgetKey, list[BudgetChange]] = defaultdict(list)
     for change in changes:
         lanes[change.key].append(change)
 
     def work(lane: list[BudgetChange]) -> list[tuple[BudgetChange, Publication | Exception]]:
-        done: list[tuple[BudgetChange, Publication | Exception]] = []
-        for change in lane:
+        replaced = max((at for at, change in enumerate(lane) if _is_valid(change)), default=0)
+        done: list[tuple[BudgetChange, Publication | Exception]] = [
+            (change, Publication(outcome=Outcome.SUPERSEDED)) for change in lane[:replaced]
+        ]
+        for change in lane[replaced:]:
             try:
                 done.append((change, publish(change)))
             except Exception as error:  # noqa: BLE001 - one edit must not fail the others
@@ -268,8 +281,35 @@ def publish_in_order(
                 break
         return done
 
-    with ThreadPoolExecutor(max(1, min(concurrency, len(lanes)))) as pool:
-        return [pair for lane in pool.map(work, lanes.values()) for pair in lane]
+    def work_through(
+        keys: Sequence[BudgetKey],
+    ) -> list[tuple[BudgetChange, Publication | Exception]]:
+        return [pair for key in keys for pair in work(lanes[key])]
+
+    queues = _fair_queues(lanes, of_one_account=max(1, concurrency // 4))
+    with ThreadPoolExecutor(max(1, min(concurrency, len(queues)))) as pool:
+        return [pair for queue in pool.map(work_through, queues) for pair in queue]
+
+
+def _fair_queues(keys: Iterable[BudgetKey], *, of_one_account: int) -> list[list[BudgetKey]]:
+    """The budgets in at most so many queues an account; each account's first queue comes first."""
+    accounts: dict[str, list[BudgetKey]] = defaultdict(list)
+    for key in keys:
+        accounts[key.account_id].append(key)
+    return [
+        queue
+        for number in range(of_one_account)
+        for account in accounts.values()
+        if (queue := account[number::of_one_account])
+    ]
+
+
+def _is_valid(change: BudgetChange) -> bool:
+    try:
+        document_for(change)
+    except Exception:  # noqa: BLE001 - publishing it says why
+        return False
+    return True
 
 
 def initial_status(
@@ -279,6 +319,8 @@ def initial_status(
     document: BudgetDocument | None = None,
     error: FinOpsError | None = None,
     action: str = "",
+    wanted_since: datetime | None = None,
+    repairs: int = 0,
 ) -> BudgetStatus:
     """The status of an edit before the spoke has reported its result."""
     row = change.row or {}
@@ -296,4 +338,7 @@ def initial_status(
         updated_by=text_of(row.get("updated_by", "")),
         action=action,
         edited_at=change.edited_at,
+        content=document.content_digest if document else "",
+        wanted_since=wanted_since or change.edited_at,
+        repairs=repairs,
     )

@@ -112,6 +112,9 @@ class DynamoStatusTable:
             "updated_by": status.updated_by,
             "action": status.action,
             "edited_at": _text(status.edited_at),
+            "content": status.content,
+            "wanted_since": _text(status.wanted_since),
+            "repairs": status.repairs,
         }
         if status.document:
             values["document"] = status.document
@@ -154,13 +157,26 @@ class DynamoStatusTable:
             values |= {"applied_amount": result.amount, "applied_at": reported_at}
             if result.latency_ms is not None and result.action != "unchanged":
                 values["latency_ms"] = result.latency_ms
+        of_this = "#version = :at"
+        facts = {":at": result.version}
+        names = {"#version": "version"}
+        if result.effective and result.content:
+            of_this += (
+                " OR (#content = :content AND #wanted_since <= :reported_at"
+                " AND #status IN (:pending, :failed))"
+            )
+            facts |= {
+                ":content": result.content,
+                ":pending": Status.PENDING.value,
+                ":failed": Status.FAILED.value,
+            }
+            names |= {"#content": "content", "#wanted_since": "wanted_since"}
         return self._update(
             result.key,
             values,
-            "#version = :at AND (attribute_not_exists(#reported_at) OR"
-            " #reported_at <= :reported_at)",
-            {":at": result.version},
-            names={"#version": "version"},
+            f"({of_this}) AND (attribute_not_exists(#reported_at) OR #reported_at <= :reported_at)",
+            facts,
+            names=names,
         )
 
     def _update(
@@ -230,15 +246,18 @@ def _status(row: Mapping[str, Any]) -> BudgetStatus:
         "error_step",
         "updated_by",
         "action",
+        "content",
     )
     return BudgetStatus(
         key=BudgetKey(account_id=row["account_id"], budget_name=row["budget_name"]),
         version=row["version"],
         status=Status(row["status"]),
         edited_at=instant("edited_at"),
+        wanted_since=instant("wanted_since"),
         applied_at=instant("applied_at"),
         reported_at=instant("reported_at"),
         latency_ms=int(row["latency_ms"]) if row.get("latency_ms") is not None else None,
+        repairs=int(row.get("repairs", 0)),
         **{name: row.get(name, "") for name in texts},
     )
 

@@ -57,6 +57,7 @@ def decode_result(detail: Mapping[str, Any]) -> BudgetResult:
         reported_at=datetime.fromisoformat(detail["reported_at"]),
         latency_ms=detail.get("latency_ms"),
         error=FinOpsError(**error) if error else None,
+        content=detail.get("content", ""),
     )
 
 
@@ -72,6 +73,7 @@ def _result_detail(result: BudgetResult) -> dict[str, Any]:
         "amount": result.amount,
         "reported_at": result.reported_at.isoformat(timespec="microseconds"),
         "latency_ms": result.latency_ms,
+        "content": result.content,
         "error": {
             "message": error.message,
             "code": error.code,

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from typing import Any, Final
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
 
+from finops.budgets.deadlines import SpokeQueues
 from finops.budgets.documents import BudgetDocument
 from finops.shared.aws import aws_errors
 from finops.shared.errors import TransientFailure
-
-# Every edit ends within a minute; usually one takes a second.
-DEADLINE_SECONDS: Final = 40
 
 
 class SqsDeadlines:
     """The deadline queue: a delayed message a version."""
 
-    def __init__(self, client: Any, queue_url: str) -> None:
+    def __init__(
+        self, client: Any, queue_url: str, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._client = client
         self._queue_url = queue_url
+        self._clock = clock
+        self._queues = SpokeQueues()
 
     def schedule(self, documents: Iterable[BudgetDocument]) -> None:
         waiting = list(documents)
@@ -27,7 +30,9 @@ class SqsDeadlines:
             entries = [
                 {
                     "Id": str(index),
-                    "DelaySeconds": DEADLINE_SECONDS,
+                    "DelaySeconds": self._queues.answer_seconds(
+                        document.key.account_id, self._clock()
+                    ),
                     "MessageBody": json.dumps(
                         {
                             "account_id": document.key.account_id,
