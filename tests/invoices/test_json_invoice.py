@@ -99,6 +99,36 @@ def test_numbers_are_exact(amount: Decimal) -> None:
         (content(items=[5]), "invalid_items", "items[0]"),
         (content(items=[{"rate": "x"}]), "invalid_amount", "items[0].rate"),
         (content(kind="debit"), "unknown_kind", "DEBIT"),
+        (
+            content().replace(b"120.5", b'1, "amount": 1000'),
+            "duplicate_key",
+            "amount is there twice",
+        ),
+        (b'{"invoice": {}, "invoice": {}}', "duplicate_key", "invoice is there twice"),
+        (
+            content(items=[{"qty": 1}]),
+            "unknown_key",
+            "items[0].qty is not a key; did you mean quan",
+        ),
+        (content(vendorName="A", taxAmount=19), "unknown_key", "did you mean vendor, tax?"),
+        (content(total=119), "unknown_key", "did you mean amount?"),
+        (content(curency="EUR"), "unknown_key", "did you mean currency?"),
+        (content(due_date="2026-04-30"), "unknown_key", "did you mean dueDate?"),
+        (content(dueDate="2026-04-30; DROP"), "invalid_date", "DROP"),
+        (content(dueDate=20260430), "invalid_date", "20260430"),
+        (content(dueDate="2026-04-30T25:00"), "invalid_date", "T25:00"),
+        (content(currency="XXX"), "unknown_currency", "XXX"),
+        (content(currency="XAU"), "unknown_currency", "XAU"),
+        (content(currency="CLF"), "unknown_currency", "CLF"),
+        (content(invoiceId="J\u200b-1"), "invalid_text", "U+200B"),
+        (content(customerId="C\u202e9"), "invalid_text", "U+202E"),
+        (content(vendor="A\x01"), "invalid_text", "U+0001"),
+        (content(vendor="A\ud83d"), "invalid_text", "vendor"),
+        (content(notes=[{"a": "\udcde"}]), "invalid_text", "notes[0].a"),
+        (content().replace(b"120.5", b"1e999999"), "invalid_amount", "amount"),
+        (content().replace(b"120.5", b"1e-999999"), "invalid_amount", "amount"),
+        (content().replace(b"120.5", b"1e" + b"9" * 30), "invalid_amount", "amount"),
+        (content().replace(b"120.5", b"9" * 5000), "invalid_amount", "amount"),
     ],
 )
 def test_an_error_gives_the_key_and_the_value(body: bytes, code: str, said: str) -> None:
@@ -107,6 +137,20 @@ def test_an_error_gives_the_key_and_the_value(body: bytes, code: str, said: str)
     assert refused.value.code == code
     assert said in str(refused.value)
     assert len(str(refused.value)) < 500
+
+
+def test_keys_that_mean_something_else_are_ignored() -> None:
+    found = read_json(content(customerName="B", notes="n", vendorId=5), currency="USD")
+    assert found.text("total") == "120.5"
+
+
+def test_a_time_of_day_may_follow_a_date() -> None:
+    for text in ("2026-04-30T10:00:00Z", "2026-04-30 10:00"):
+        assert read_json(content(dueDate=text), currency="USD").text("due_date") == "2026-04-30"
+    assert (
+        read_json(content(amount=None).replace(b"null", b"1.5e3"), currency="USD").text("total")
+        == "1500"
+    )
 
 
 @given(st.binary())
