@@ -93,6 +93,8 @@ class FakeSource:
                 continue
             elif query.detail is Detail.ACCOUNT_DAYS:
                 shown = replace(one, service="", invoice_id="")
+            elif query.detail is Detail.ACCOUNT_SERVICE_DAYS:
+                shown = replace(one, invoice_id="")
             else:
                 shown = replace(one, linked_account="", linked_account_name="", invoice_id="")
             nothing = replace(shown, billed=Decimal(0), unblended=Decimal(0), amortized=Decimal(0))

@@ -10,7 +10,7 @@ from decimal import Decimal
 
 import pytest
 
-from finops.reconciliation.anomalies import HISTORY_DAYS, unusual_days
+from finops.reconciliation.anomalies import HISTORY_DAYS, MOST_DEVIATIONS, unusual_days
 from finops.reconciliation.comparison.forecast import expected_rest
 from finops.shared.periods import Month, days_between
 
@@ -86,6 +86,68 @@ def test_an_anomaly_of_last_month_does_not_hide_this_ones() -> None:
         costs[day] *= 4
     costs[date(2026, 10, 8)] *= 2
     assert [one.first for one in unusual_days(costs, MONTH)] == [date(2026, 10, 8)]
+
+
+def intermittent(seed: str, share: float, *, noise: float = 0.05) -> Costs:
+    """A job that runs on some days."""
+    rng = random.Random(seed)
+    return made(lambda _: 100 * rng.gauss(1, noise) if rng.random() < share else 0)
+
+
+@pytest.mark.parametrize("noise", [0.05, 0.15])
+@pytest.mark.parametrize("share", [0.1, 0.3, 0.6, 0.85])
+def test_a_job_that_runs_on_some_days_is_no_anomaly(share: float, noise: float) -> None:
+    """Fewer than 0.05 of a series' days are told without a reason."""
+    alarms = sum(
+        len(unusual_days(intermittent(f"{share}{seed}", share, noise=noise), MONTH))
+        for seed in range(60)
+    )
+    assert alarms / 60 < 0.05
+
+
+@pytest.mark.parametrize("every", [7, 14])
+@pytest.mark.parametrize("noise", [0.05, 0.15])
+def test_a_job_that_runs_once_in_some_weeks_is_no_anomaly(every: int, noise: float) -> None:
+    def alarms(seed: int) -> int:
+        rng = random.Random(f"{every}{seed}")
+        return len(
+            unusual_days(
+                made(
+                    lambda day: (
+                        100 * rng.gauss(1, noise) if (day.toordinal() + seed) % every == 0 else 0
+                    )
+                ),
+                MONTH,
+            )
+        )
+
+    assert sum(map(alarms, range(60))) / 60 < 0.05
+
+
+def test_a_run_of_a_job_that_costs_far_more_than_others_is_found() -> None:
+    found = 0
+    for seed in range(60):
+        costs = intermittent(f"far{seed}", 0.3)
+        day = date(2026, 10, 10)
+        costs[day] = Decimal(300)
+        found += [one.first for one in unusual_days(costs, MONTH)] == [day]
+    assert found >= 55
+
+
+def test_a_weekly_job_at_three_times_its_cost_is_found() -> None:
+    costs = made(lambda day: 100 if day.weekday() == 2 else 0)
+    costs[date(2026, 10, 14)] = Decimal(300)
+    assert [one.first for one in unusual_days(costs, MONTH)] == [date(2026, 10, 14)]
+
+
+def test_deviations_beyond_a_hundred_say_no_more() -> None:
+    costs = made(lambda day: 100)
+    costs[date(2026, 10, 14)] = Decimal(90_000)
+    nothing = made(lambda day: 0)
+    nothing[date(2026, 10, 14)] = Decimal(5000)
+    for series in (costs, nothing):
+        [found] = unusual_days(series, MONTH)
+        assert found.score == MOST_DEVIATIONS
 
 
 def test_small_amounts_are_not_worth_a_persons_time() -> None:

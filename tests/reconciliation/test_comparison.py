@@ -267,7 +267,7 @@ def test_anomalies_name_account_units_and_services() -> None:
             [charge("3500")],
             account_days=[replace(one, service="") for one in daily],
             service_days=[replace(one, linked_account="") for one in daily],
-            anomaly_services=lambda account, found: ["Amazon EC2"],
+            anomaly_services=lambda unusual: [["Amazon EC2"] for _ in unusual],
         )
     )
     [found] = report.anomalies

@@ -321,15 +321,18 @@ def test_an_anomaly_names_the_service_that_drove_it() -> None:
             *usual(),
             *(charge("30", service="S3", start=day) for day in days(date(2026, 7, 1), OCTOBER.end)),
             charge("200", service="S3", start=spike),
+            charge("300", account=PLATFORM, start=date(2026, 10, 20)),
         ]
     )
     report = reconciler([], source=source).run(OCTOBER, now=NOW).report
-    [found] = report.anomalies
+    other, found = report.anomalies
     assert (found.scope, found.services, found.impact) == ("account", ("S3",), Decimal("200.00"))
-    asked = [query for query in source.queries if query.accounts]
-    assert [(query.accounts, query.detail) for query in asked] == [
-        ((PAYMENTS,), Detail.SERVICE_DAYS)
-    ]
+    assert (other.subject, other.services) == (PLATFORM, ("Amazon EC2",))
+    [asked] = [query for query in source.queries if query.accounts]
+    assert (asked.accounts, asked.detail) == (
+        (PAYMENTS, PLATFORM),
+        Detail.ACCOUNT_SERVICE_DAYS,
+    ), "one pass for all anomalies"
 
 
 def test_what_is_said_of_a_month_fits_its_channel() -> None:

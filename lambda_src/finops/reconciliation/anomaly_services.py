@@ -21,17 +21,21 @@ def driving_services(charges: Iterable[Charge], days: Unusual) -> list[str]:
     """Services by how far they were off their own median, the largest first; at most three.
 
     Args:
-        charges: By day and service, from `DAYS_BEFORE` days before the anomaly to its end.
+        charges: Of the account, by day and service; those from `DAYS_BEFORE` days before the
+            anomaly to its end count.
         days: The anomaly.
     """
     series: dict[str, dict[date, Decimal]] = {}
+    earliest = days.first - timedelta(days=DAYS_BEFORE)
     for charge in charges:
+        if not earliest <= charge.period_start <= days.last:
+            continue
         of_service = series.setdefault(charge.service, {})
         of_service[charge.period_start] = total(
             (of_service.get(charge.period_start, Decimal(0)), charge.billed)
         )
     window = list(days_between(days.first, days.last + timedelta(days=1)))
-    before = list(days_between(days.first - timedelta(days=DAYS_BEFORE), days.first))
+    before = list(days_between(earliest, days.first))
     moved: dict[str, Decimal] = {}
     for service, costs in series.items():
         usual = median(costs.get(day, Decimal(0)) for day in before)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
@@ -124,7 +125,7 @@ class EvidenceCollector:
             ],
             invoices=lines,
             invoice_rule=rule,
-            anomaly_services=lambda account, days: self._drivers_of(account, days, first_day),
+            anomaly_services=lambda unusual: self._drivers_of(unusual, first_day),
             is_open=not closed,
             notes=self._notes(month, known_until),
         )
@@ -192,18 +193,25 @@ class EvidenceCollector:
         )
         return lines, focus_rule(lines)
 
-    def _drivers_of(self, account: str, days: Unusual, first_day: date) -> list[str]:
-        """The services of an account that moved most on some days, the largest first."""
-        last = days.last + timedelta(days=1)
+    def _drivers_of(
+        self, unusual: Sequence[tuple[str, Unusual]], first_day: date
+    ) -> list[list[str]]:
+        """Of each account and its days, the services that moved most, the largest first."""
+        if not unusual:
+            return []
+        first = min(days.first for _, days in unusual) - timedelta(days=DAYS_BEFORE)
         charges = self.source.charges(
             ChargeQuery(
-                first=max(first_day, days.first - timedelta(days=DAYS_BEFORE)),
-                end=last,
-                detail=Detail.SERVICE_DAYS,
-                accounts=(account,),
+                first=max(first_day, first),
+                end=max(days.last for _, days in unusual) + timedelta(days=1),
+                detail=Detail.ACCOUNT_SERVICE_DAYS,
+                accounts=tuple(sorted({account for account, _ in unusual})),
             )
         )
-        return driving_services(_with_service(charges), days)
+        by_account: dict[str, list[Charge]] = defaultdict(list)
+        for charge in _with_service(charges):
+            by_account[charge.linked_account].append(charge)
+        return [driving_services(by_account[account], days) for account, days in unusual]
 
     def _notes(self, month: Month, known_until: date) -> tuple[str, ...]:
         notes = []

@@ -216,6 +216,7 @@ class CostExplorerCosts:
             Detail.MONTHS: ["LINKED_ACCOUNT", "SERVICE"],
             Detail.ACCOUNT_DAYS: ["LINKED_ACCOUNT"],
             Detail.SERVICE_DAYS: ["SERVICE"],
+            Detail.ACCOUNT_SERVICE_DAYS: ["LINKED_ACCOUNT", "SERVICE"],
         }[query.detail]
         charges: list[Charge] = []
         for category, types in by_category.items():

@@ -30,6 +30,8 @@ class Detail(StrEnum):
     """By day and linked account, usage only: services and invoices are empty."""
     SERVICE_DAYS = "service_days"
     """By day and service, usage only: linked accounts and invoices are empty."""
+    ACCOUNT_SERVICE_DAYS = "account_service_days"
+    """By day, linked account and service, usage only: invoices are empty."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

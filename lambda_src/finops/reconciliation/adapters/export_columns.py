@@ -220,7 +220,7 @@ class ExportColumns:
         return (
             f"CASE WHEN {cell} IS NULL OR {cell} = '' THEN NULL"
             f" WHEN {cell} LIKE '2___-__-__%' THEN {in_utc}"
-            f" ELSE error({said} || {cell} || ', which is no date as in ISO 8601') END"
+            f" ELSE error({said} || {cell} || ', which is not a date in the form of ISO 8601') END"
         )
 
     def _money(self, column: str) -> str:

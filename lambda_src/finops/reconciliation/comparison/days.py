@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import date
 from decimal import Decimal
 
-from finops.reconciliation.anomalies import Unusual, unusual_days
+from finops.reconciliation.anomalies import MOST_DEVIATIONS, Unusual, unusual_days
 from finops.reconciliation.comparison.costs import Costs
 from finops.reconciliation.report import Anomaly, DailyCost
 
@@ -33,11 +33,16 @@ def anomaly_lines(costs: Costs) -> tuple[Anomaly, ...]:
     units: dict[str, set[str]] = defaultdict(set)
     for (_, account), bearing in costs.units_of_account.items():
         units[account] |= bearing
-    found = []
-    for (_, account), series in sorted(costs.account_series.items()):
-        for days in unusual_days(series, given.month, given.known_until):
-            services = given.anomaly_services(account, days)
-            found.append(_line(costs, "account", account, days, sorted(units[account]), services))
+    unusual = [
+        (account, days)
+        for (_, account), series in sorted(costs.account_series.items())
+        for days in unusual_days(series, given.month, given.known_until)
+    ]
+    driven_by = given.anomaly_services(unusual)
+    found = [
+        _line(costs, "account", account, days, sorted(units[account]), services)
+        for (account, days), services in zip(unusual, driven_by, strict=True)
+    ]
     explained = {
         (service, day) for one in found for service in one.services for day in (one.first, one.last)
     }
@@ -73,7 +78,8 @@ def _line(
         services=tuple(services),
         evidence=(
             f"Expected {expected:,f} {costs.evidence.currency}, by weekday over the"
-            f" {days.days_before} days before; the most unusual day is {abs(days.score)} robust"
+            f" {days.days_before} days before; the most unusual day is"
+            f" {'more than ' if abs(days.score) == MOST_DEVIATIONS else ''}{abs(days.score)} robust"
             f" deviations {'above' if days.score > 0 else 'below'} it."
         ),
     )

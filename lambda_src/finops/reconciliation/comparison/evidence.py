@@ -13,6 +13,9 @@ from finops.reconciliation.mapping import CostMapping
 from finops.reconciliation.report import Check, InvoiceLine, RateUsed
 from finops.shared.periods import Month
 
+#: Of each (account, its unusual days): the services that drove them, the largest first.
+AnomalyServices = Callable[[Sequence[tuple[str, Unusual]]], Sequence[Sequence[str]]]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Evidence:
@@ -28,7 +31,7 @@ class Evidence:
         control_totals: (name, amount, currency) of all billed charges of the month.
         invoices: The lines of the invoice check.
         invoice_rule: The invoice check's invariant.
-        anomaly_services: The services that drove an account's unusual days.
+        anomaly_services: Asked once, with the unusual days of all accounts.
     """
 
     month: Month
@@ -48,7 +51,7 @@ class Evidence:
     control_totals: Sequence[tuple[str, Decimal, str]] = ()
     invoices: Sequence[InvoiceLine] = ()
     invoice_rule: Check | None = None
-    anomaly_services: Callable[[str, Unusual], Sequence[str]] = lambda _account, _days: ()
+    anomaly_services: AnomalyServices = lambda anomalies: [() for _ in anomalies]
     is_open: bool = True
     notes: tuple[str, ...] = ()
 
