@@ -283,6 +283,26 @@ def test_no_text_of_the_csv_is_run_as_a_formula() -> None:
             Decimal(cell)
 
 
+def test_only_costs_above_a_budget_are_red_in_the_workbook() -> None:
+    with zipfile.ZipFile(io.BytesIO(render(REPORTS["closed"], "xlsx"))) as book:
+        styles = book.read("xl/styles.xml").decode()
+        sheet = book.read("xl/worksheets/sheet2.xml").decode()
+    numbers = dict(re.findall(r'<numFmt numFmtId="(\d+)" formatCode="(.*?)"/>', styles))
+    cells = re.search(r"<cellXfs.*?</cellXfs>", styles, re.DOTALL)
+    assert cells
+    used = [numbers.get(one, "") for one in re.findall(r'<xf numFmtId="(\d+)"', cells[0])]
+    formats = {
+        column: {
+            used[int(style)] for style in re.findall(rf'<c r="{column}\d+" s="(\d+)"><v>', sheet)
+        }
+        for column in "CEFGI"
+    }
+    assert formats["E"] == {"[Red]#,##0.00;-#,##0.00;#,##0.00"}
+    assert formats["F"] == {"[Red]+0.0%;-0.0%;0.0%"}
+    assert all("Red" not in one for column in "CGI" for one in formats[column])
+    assert formats["C"]
+
+
 def test_workbook_has_no_formula_but_its_own() -> None:
     with zipfile.ZipFile(io.BytesIO(render(REPORTS["hostile"], "xlsx"))) as book:
         formulas = [

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from finops.reconciliation.domain import total
 from finops.reconciliation.report import Report
-from finops.shared.workbook import BAD, CREATED, GOOD, NEUTRAL, WARNING, Styles, is_exact
+from finops.shared.workbook import BAD, CREATED, GOOD, NEUTRAL, WARNING, Red, Styles, is_exact
 
 _COLOURS: Final = {
     "OVERRUN": BAD,
@@ -75,7 +75,10 @@ class _Sheets:
         self.title = book.add_format({"bold": True, "font_size": 16, "font_color": "#1F3A5F"})
         self.label = book.add_format({"font_color": "#52606D", "valign": "top"})
         self.prose = book.add_format({"text_wrap": True, "valign": "top"})
-        self._percent = book.add_format({"num_format": "+0.0%;[Red]-0.0%;0.0%"})
+        self._percents = {
+            red: book.add_format({"num_format": red.format("+0.0%", "-0.0%", "0.0%")})
+            for red in (Red.NONE, Red.POSITIVE)
+        }
         self.total = book.add_format({"bold": True, "top": 1})
 
     def add(self, name: str) -> Any:
@@ -87,9 +90,10 @@ class _Sheets:
         sheet.set_footer(f"&L{self._report.month} {name}&RPage &P of &N")
         return sheet
 
-    def money(self, value: Decimal = Decimal(0), *, total: bool = False) -> Any:
+    def money(self, value: Decimal = Decimal(0), *, column: str = "", total: bool = False) -> Any:
         """The format of an amount in the report's currency."""
-        return self._styles.amount(self._report.currency, value, total=total)
+        currency = self._report.currency
+        return self._styles.amount(currency, value, total=total, red=_red(column))
 
     def table(
         self,
@@ -113,7 +117,7 @@ class _Sheets:
             sheet.write_string(0, at, column, head)
         for row, cells in enumerate(written, 1):
             for at, cell in enumerate(cells):
-                self.write(sheet, row, at, cell)
+                self.write(sheet, row, at, cell, columns[at])
         sheet.autofilter(0, 0, max(len(written), 1), len(columns) - 1)
         if sums and written:
             below = len(written) + 1
@@ -124,24 +128,30 @@ class _Sheets:
                 value = total(one for one in amounts if isinstance(one, Decimal))
                 # Of all rows, whichever the filter shows.
                 formula = f"=SUM({_cell(1, at)}:{_cell(len(written), at)})"
-                sheet.write_formula(below, at, formula, self.money(total=True), float(value))
+                style = self.money(column=column, total=True)
+                sheet.write_formula(below, at, formula, style, float(value))
         return sheet, len(written)
 
-    def write(self, sheet: Any, row: int, at: int, cell: Cell | _Share) -> None:
+    def write(self, sheet: Any, row: int, at: int, cell: Cell | _Share, column: str = "") -> None:
         """One cell, by its type; never a formula."""
         match cell:
             case None | "" | _Share(None):
                 return
             case _Share(Decimal() as percent):
-                sheet.write_number(row, at, float(percent / 100), self._percent)
+                sheet.write_number(row, at, float(percent / 100), self._percents[_red(column)])
             case Decimal() if is_exact(cell):
-                sheet.write_number(row, at, float(cell), self.money(cell))
+                sheet.write_number(row, at, float(cell), self.money(cell, column=column))
             case Decimal():
                 sheet.write_string(row, at, f"{cell:f}")
             case date():
                 sheet.write_datetime(row, at, cell, self._styles.date)
             case str():
                 sheet.write_string(row, at, cell, self._styles.statuses.get(cell))
+
+
+def _red(column: str) -> Red:
+    """Costs above a budget are bad news; a credit, or less than the month before, is not."""
+    return Red.POSITIVE if column.startswith("Variance") else Red.NONE
 
 
 def _units(sheets: _Sheets, report: Report) -> int:
@@ -223,9 +233,9 @@ def _summary(sheets: _Sheets, sheet: Any, report: Report, units: int) -> None:
         sheet.write_string(row, 0, label, sheets.label)
         sheet.write_string(row, 2, note, sheets.label)
         if formula:
-            sheet.write_formula(row, 1, formula, sheets.money(), float(amount))
+            sheet.write_formula(row, 1, formula, sheets.money(column=label), float(amount))
         else:
-            sheets.write(sheet, row, 1, amount)
+            sheets.write(sheet, row, 1, amount, label)
     row += 1
     for note in report.notes:
         row += 1

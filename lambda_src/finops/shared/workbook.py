@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
+from enum import Enum
 from typing import Any, Final
 
 from finops.shared.money import minor_units
@@ -28,6 +29,20 @@ def is_exact(value: Decimal) -> bool:
     return len(value.as_tuple().digits) <= _EXACT_DIGITS
 
 
+class Red(Enum):
+    """Which numbers are red."""
+
+    NONE = "none"
+    NEGATIVE = "negative"
+    POSITIVE = "positive"
+
+    def format(self, positive: str, negative: str, zero: str) -> str:
+        """A spreadsheet's format of numbers, in its three sections."""
+        marks = {Red.NONE: ("", ""), Red.NEGATIVE: ("", "[Red]"), Red.POSITIVE: ("[Red]", "")}
+        above, below = marks[self]
+        return f"{above}{positive};{below}{negative};{zero}"
+
+
 class Styles:
     """The cell formats of one workbook.
 
@@ -46,7 +61,7 @@ class Styles:
         """
         head = {"bold": True, "bg_color": "#1F3A5F", "font_color": "#FFFFFF", "valign": "vcenter"}
         self._book = book
-        self._amounts: dict[tuple[int, bool], Any] = {}
+        self._amounts: dict[tuple[int, bool, Red], Any] = {}
         self.head = book.add_format({**head, "text_wrap": True})
         self.number_head = book.add_format({**head, "text_wrap": True, "align": "right"})
         self.date = book.add_format({"num_format": "yyyy-mm-dd", "align": "left"})
@@ -55,21 +70,30 @@ class Styles:
             for status, (background, text) in statuses.items()
         }
 
-    def amount(self, currency: str, value: Decimal = Decimal(0), *, total: bool = False) -> Any:
-        """The format of an amount: thousands separated, negative ones red.
+    def amount(
+        self,
+        currency: str,
+        value: Decimal = Decimal(0),
+        *,
+        total: bool = False,
+        red: Red = Red.NEGATIVE,
+    ) -> Any:
+        """The format of an amount, with thousands separated.
 
         Args:
             currency: ISO 4217; its minor units are shown.
             value: Its decimals are shown where it has more than the currency.
             total: Of a sum below its column.
+            red: Which amounts are bad news.
         """
         exponent = value.as_tuple().exponent
         decimals = -exponent if isinstance(exponent, int) else 0
         digits = max(minor_units().get(currency) or 0, decimals)
-        if (digits, total) not in self._amounts:
+        key = (digits, total, red)
+        if key not in self._amounts:
             number = "#,##0" + (f".{'0' * digits}" if digits else "")
             line = {"bold": True, "top": 1} if total else {}
-            self._amounts[digits, total] = self._book.add_format(
-                {**line, "num_format": f"{number};[Red]-{number}"}
+            self._amounts[key] = self._book.add_format(
+                {**line, "num_format": red.format(number, f"-{number}", number)}
             )
-        return self._amounts[digits, total]
+        return self._amounts[key]
