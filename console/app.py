@@ -62,9 +62,7 @@ if user is None:
 with st.sidebar:
     st.markdown(f"**{ui.escaped(user.name)}**  \n{user.role.capitalize()} · `{deployment.name}`")
     st.caption("All times are UTC.")
-    if st.button("Sign out", icon=":material/logout:"):
-        identity.sign_out(deployment)
-        st.rerun()
+    identity.sign_out(deployment)
 ui.show_flash()
 with ui.failures("This page cannot be shown"):
     opened.run()

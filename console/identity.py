@@ -18,6 +18,9 @@ import streamlit as st
 from finops.deployment.environment import LOCAL, Environment
 
 GROUPS_CLAIM: Final = "cognito:groups"
+#: Streamlit's own path, which ends the session; console/server.py has it end the provider's too.
+SIGN_OUT_PATH: Final = "/auth/logout"
+
 _SESSION_KEY: Final = "development_user"
 
 
@@ -99,18 +102,25 @@ def sign_in(environment: Environment) -> None:
             "Sign in again, or ask whoever runs the console for access.",
             icon=":material/lock:",
         )
-        st.button("Sign in again", type="primary", on_click=st.logout)
+        _link_to_sign_out("Sign in again")
     else:
         st.write("Sign in with your organization's account.")
         st.button("Sign in", type="primary", icon=":material/login:", on_click=st.login)
 
 
 def sign_out(environment: Environment) -> None:
-    """End the session."""
-    if allows_development_login(environment):
+    """Draw the way out."""
+    if not allows_development_login(environment):
+        _link_to_sign_out("Sign out")
+    elif st.button("Sign out", icon=":material/logout:"):
         st.session_state.clear()
-    else:
-        st.logout()
+        st.rerun()
+
+
+def _link_to_sign_out(label: str) -> None:
+    # The redirect of st.logout is lost when the page is drawn again, as after a double click: the
+    # page then looks signed out, and the session goes on.
+    st.markdown(f'<a href="{SIGN_OUT_PATH}" target="_self">{label}</a>', unsafe_allow_html=True)
 
 
 def _development_login() -> None:

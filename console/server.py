@@ -6,55 +6,76 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import urlencode
 
+import httpx
 from starlette.middleware import Middleware
+from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit.starlette import App
 
-#: Streamlit's own path. It ends the session and sends the browser to the provider.
-_SIGN_OUT: Final = "/auth/logout"
+from console.identity import SIGN_OUT_PATH
+
+#: Seconds that the provider has for its metadata.
+_TIMEOUT: Final = 30.0
 
 
-def cognito_sign_out(location: str, variables: Mapping[str, str]) -> str:
-    """Where a browser goes to sign out of Cognito, from where Streamlit would send it.
+def cognito_sign_out(endpoint: str, variables: Mapping[str, str]) -> str:
+    """Where a browser goes to sign out of Cognito.
 
     Streamlit names the address to come back to as OpenID Connect does; Cognito wants it as
     `logout_uri`, and to be one of the client's allowed sign-out URLs
     (https://docs.aws.amazon.com/cognito/latest/developerguide/logout-endpoint.html).
     """
-    parts = urlsplit(location)
-    asked = dict(parse_qsl(parts.query))
-    if "post_logout_redirect_uri" not in asked:
-        return location
     query = {"client_id": variables["OIDC_CLIENT_ID"], "logout_uri": variables["CONSOLE_URL"]}
-    return parts._replace(query=urlencode(query)).geturl()
+    return f"{endpoint}?{urlencode(query)}"
 
 
 class CognitoSignOut:
-    """ASGI middleware that corrects where signing out leads."""
+    """ASGI middleware that ends the provider's session whenever the console's is ended.
 
-    def __init__(self, app: ASGIApp) -> None:
+    Streamlit leaves out the provider where its cookie is gone, as on the second click of a double
+    click, or where the metadata cannot be read. The next person on the browser would then be signed
+    in as the last.
+    """
+
+    def __init__(self, app: ASGIApp, provider: httpx.AsyncBaseTransport | None = None) -> None:
         self._app = app
+        self._provider = provider
+        self._endpoint = ""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, and correct the answer to a sign-out."""
-        if scope["type"] != "http" or not scope["path"].endswith(_SIGN_OUT):
+        """Pass a request on, and correct where the answer to a sign-out leads."""
+        if scope["type"] != "http" or not scope["path"].endswith(SIGN_OUT_PATH):
             await self._app(scope, receive, send)
+            return
+        try:
+            where = cognito_sign_out(await self._end_of_session(), os.environ).encode()
+        except (httpx.HTTPError, LookupError, ValueError):
+            refused = PlainTextResponse(
+                "You are still signed in: the sign-in service does not answer. "
+                "Reload this page to try again.",
+                status_code=502,
+            )
+            await refused(scope, receive, send)
             return
 
         async def correct(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [_corrected(*header) for header in message["headers"]]
+                message["headers"] = [
+                    (name, where if name.lower() == b"location" else value)
+                    for name, value in message["headers"]
+                ]
             await send(message)
 
         await self._app(scope, receive, correct)
 
-
-def _corrected(name: bytes, value: bytes) -> tuple[bytes, bytes]:
-    if name.lower() != b"location":
-        return name, value
-    return name, cognito_sign_out(value.decode(), os.environ).encode()
+    async def _end_of_session(self) -> str:
+        if not self._endpoint:
+            async with httpx.AsyncClient(timeout=_TIMEOUT, transport=self._provider) as client:
+                found = await client.get(os.environ["OIDC_METADATA_URL"])
+            self._endpoint = str(found.raise_for_status().json()["end_session_endpoint"])
+        return self._endpoint
 
 
 app: Any = App(Path(__file__).with_name("app.py"), middleware=[Middleware(CognitoSignOut)])

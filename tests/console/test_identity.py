@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import tomllib
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import httpx
 import pytest
+from starlette.responses import RedirectResponse, Response
+from starlette.types import Receive, Scope, Send
 
 from console import server
 from console.__main__ import REQUIRED, MissingSetting, command, login_settings
@@ -126,20 +130,69 @@ def test_without_a_secret_the_login_uses_pkce() -> None:
     assert found["cookie_secret"] != again["cookie_secret"]
 
 
-def test_signing_out_leads_to_cognito_as_cognito_wants_it() -> None:
+class TestSigningOut:
     """https://docs.aws.amazon.com/cognito/latest/developerguide/logout-endpoint.html."""
-    streamlits = (
-        "https://x.auth.eu-west-1.amazoncognito.com/logout?client_id=abc"
-        "&post_logout_redirect_uri=https%3A%2F%2Fconsole%2Foauth2callback&id_token_hint=secret"
+
+    @pytest.fixture(autouse=True)
+    def settings(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        for name, value in VARIABLES.items():
+            monkeypatch.setenv(name, value)
+
+    @staticmethod
+    def sign_out(streamlits: Response, *provider: httpx.Response) -> list[httpx.Response]:
+        """The answers to one sign-out after the other, by those of the provider's metadata."""
+        asked = iter(provider)
+
+        async def streamlit(scope: Scope, receive: Receive, send: Send) -> None:
+            await streamlits(scope, receive, send)
+
+        async def visit() -> list[httpx.Response]:
+            app = server.CognitoSignOut(
+                streamlit, provider=httpx.MockTransport(lambda _: next(asked))
+            )
+            async with httpx.AsyncClient(
+                transport=httpx.ASGITransport(app), base_url="https://console.example.com"
+            ) as browser:
+                return [await browser.get("/auth/logout") for _ in range(2)]
+
+        return asyncio.run(visit())
+
+    @pytest.mark.parametrize(
+        "streamlits",
+        [
+            "https://x.example.com/logout?client_id=a&post_logout_redirect_uri=b&id_token_hint=c",
+            "/",
+        ],
+        ids=["first click", "second click, or no metadata"],
     )
-    variables = VARIABLES | {"OIDC_CLIENT_ID": "abc", "CONSOLE_URL": "https://console.example.com"}
-    found = urlsplit(server.cognito_sign_out(streamlits, variables))
-    assert found.geturl().startswith("https://x.auth.eu-west-1.amazoncognito.com/logout?")
-    assert parse_qs(found.query) == {
-        "client_id": ["abc"],
-        "logout_uri": ["https://console.example.com"],
-    }
-    assert server.cognito_sign_out("/", variables) == "/"
+    def test_it_always_leads_to_cognito_as_cognito_wants_it(self, streamlits: str) -> None:
+        metadata = httpx.Response(
+            200, json={"end_session_endpoint": "https://x.example.com/logout"}
+        )
+        for answer in self.sign_out(RedirectResponse(streamlits, 302), metadata):
+            where = urlsplit(answer.headers["location"])
+            assert where.geturl().startswith("https://x.example.com/logout?")
+            assert parse_qs(where.query) == {
+                "client_id": [VARIABLES["OIDC_CLIENT_ID"]],
+                "logout_uri": [VARIABLES["CONSOLE_URL"]],
+            }
+
+    @pytest.mark.parametrize(
+        "metadata",
+        [httpx.Response(500), httpx.Response(200, text="<html>"), httpx.Response(200, json={})],
+        ids=["fails", "no JSON", "no endpoint"],
+    )
+    def test_where_cognito_cannot_be_asked_the_person_stays_and_is_told(
+        self, metadata: httpx.Response
+    ) -> None:
+        found, again = self.sign_out(
+            RedirectResponse("/", 302),
+            metadata,
+            httpx.Response(200, json={"end_session_endpoint": "https://x.example.com/logout"}),
+        )
+        assert found.status_code == 502
+        assert "You are still signed in" in found.text
+        assert again.status_code == 302
 
 
 def test_outside_the_local_cloud_the_server_corrects_the_sign_out() -> None:

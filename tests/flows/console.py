@@ -25,6 +25,7 @@ from tests.flows.deployment import eventually
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 #: Milliseconds that a page may take.
 PATIENCE = 60_000
+expect.set_options(timeout=PATIENCE)
 _HEADER, _ROW = 36, 35
 
 
@@ -85,6 +86,22 @@ def running_browser() -> Iterator[Browser]:
             browser.close()
 
 
+def click_until(control: Locator, wanted: Locator, **options: Any) -> None:
+    """Click until what the click leads to is there.
+
+    A page that is being drawn can lose a click, and one that is still being left can undo it.
+    """
+
+    def is_there() -> bool:
+        with suppress(PlaywrightTimeoutError):
+            control.click(timeout=PATIENCE / 4, **options)
+        with suppress(AssertionError):
+            expect(wanted).to_be_attached(timeout=PATIENCE / 4)
+        return wanted.count() > 0
+
+    eventually(is_there, within=3 * PATIENCE / 1000, what=f"{wanted} after a click on {control}")
+
+
 @dataclass
 class Visitor:
     """A person with a browser of their own.
@@ -109,16 +126,18 @@ class Visitor:
         visitor.page.goto(f"{url}/{path}")
         visitor.page.get_by_role("textbox", name="Name").fill(name)
         visitor.page.get_by_text(role, exact=True).click()
-        visitor.page.get_by_role("button", name="Sign in").click()
-        expect(visitor.page.get_by_text("All times are UTC")).to_be_attached(timeout=PATIENCE)
+        click_until(
+            visitor.page.get_by_role("button", name="Sign in"),
+            visitor.page.get_by_text("All times are UTC"),
+        )
         visitor.settle()
         return visitor
 
     def go(self, title: str) -> None:
         """Open a page by the menu."""
-        self.page.get_by_test_id("stSidebarNav").get_by_role("link", name=title).click()
-        expect(self.page.get_by_role("heading", name=title, level=1)).to_be_visible(
-            timeout=PATIENCE
+        click_until(
+            self.page.get_by_test_id("stSidebarNav").get_by_role("link", name=title),
+            self.page.get_by_role("heading", name=title, level=1),
         )
         self.settle()
 
@@ -146,28 +165,18 @@ class Visitor:
         """The text is, or comes, on the page."""
         # Tables repeat their text for screen readers, where it is not visible.
         found = self.page.get_by_text(text).filter(visible=True)
-        expect(found.first).to_be_visible(timeout=PATIENCE)
+        expect(found.first).to_be_visible()
 
-    def press(self, name: str, *, then: str) -> None:
-        """Press a button until the text is there: a page that is being drawn can lose a click."""
-        seen = self.page.get_by_text(then).filter(visible=True).first
-        button = self.button(name)
-
-        def is_seen() -> bool:
-            with suppress(AssertionError):
-                expect(seen).to_be_visible(timeout=PATIENCE / 4)
-                return True
-            with suppress(PlaywrightTimeoutError):
-                button.click(timeout=5_000)
-            return False
-
-        button.click()
-        eventually(is_seen, within=2 * PATIENCE / 1000, what=f"{then!r} after {name!r}")
+    def press(self, name: str, *, then: str | Locator) -> None:
+        """Press a button until the text or element is there."""
+        if isinstance(then, str):
+            then = self.page.get_by_text(then).filter(visible=True).first
+        click_until(self.button(name), then)
 
     def sees_rows(self, count: int) -> None:
         """The page's first table has, or gets, so many rows."""
         grid = self.page.get_by_test_id("stDataFrame").first.locator("[role=grid]")
-        expect(grid).to_have_attribute("aria-rowcount", str(count + 1), timeout=PATIENCE)
+        expect(grid).to_have_attribute("aria-rowcount", str(count + 1))
         self.settle()
 
     def sees_no(self, text: str) -> None:
@@ -187,12 +196,13 @@ class Visitor:
         self.field(name).fill(text)
         self.page.keyboard.press("Enter")
 
-    def choose_row(self, number: int = 0) -> None:
-        """Tick the box to the left of a row in the page's first table."""
+    def choose_row(self, *, then: str) -> None:
+        """Tick the box to the left of the first row in the page's first table."""
         grid = self.page.get_by_test_id("stDataFrame").first
         grid.scroll_into_view_if_needed()
         # Tables are painted: there is no element to click.
-        grid.click(position={"x": 16, "y": _HEADER + _ROW * (number + 0.5)})
+        seen = self.page.get_by_text(then).filter(visible=True).first
+        click_until(grid, seen, position={"x": 16, "y": _HEADER + _ROW * 0.5})
         self.settle()
 
     def type_into(self, column: int, text: str, row: int = 0) -> None:
@@ -204,7 +214,7 @@ class Visitor:
             if at:
                 self.page.keyboard.press("ArrowRight")
             cell = grid.get_by_test_id(f"glide-cell-{at}-{row}")
-            expect(cell).to_have_attribute("aria-selected", "true", timeout=PATIENCE)
+            expect(cell).to_have_attribute("aria-selected", "true")
         self.page.keyboard.press("Enter")
         self.page.locator("input.gdg-input").fill(text)
         self.page.keyboard.press("Enter")

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
-from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
+from playwright.sync_api import Browser, expect
 
 from finops.billing.domain import FileStatus
 from finops.invoices.domain import InvoiceStatus
 from localcloud.endpoints import MANAGEMENT_ACCOUNT, REGION
 from tests.flows.billing import BillingFlow, as_csv, bill
-from tests.flows.console import PATIENCE, Visitor, free_address, running_browser, running_console
+from tests.flows.console import (
+    PATIENCE,
+    Visitor,
+    click_until,
+    free_address,
+    running_browser,
+    running_console,
+)
 from tests.flows.deployment import SPOKE, Deployment, eventually
 from tests.flows.invoices import InvoiceFlow, document, paper, unique
 from tests.workbooks import sheet
@@ -64,19 +69,19 @@ def test_an_invoice_is_uploaded_reviewed_by_another_person_and_exported_to_excel
     editor.drop(**{f"{number}__pdf": document(paper(number, total="130.00"))})
     editor.sees("1 of 1 finished")
     editor.sees("but the total is 130.00")
-    editor.button("Show").click()
-    expect(editor.button("Approve")).to_be_disabled(timeout=PATIENCE)
+    editor.press("Show", then=editor.button("Approve"))
+    expect(editor.button("Approve")).to_be_disabled()
     expect(editor.button("Reject")).to_be_disabled()
     expect(editor.page.get_by_role("button", name="Total: 130.00")).to_be_visible()
 
     approver = come("Approver", "anna")
-    approver.page.get_by_role("link", name="Review them").click()
+    click_until(approver.page.get_by_role("link", name="Review them"), approver.field("Search"))
     approver.enter("Search", number.lower())
     approver.sees_rows(1)
-    approver.choose_row()
-    approver.button("Open invoice").click()
+    approver.choose_row(then="Open invoice")
     total = approver.field("Total")
-    expect(total).to_have_value("130.00", timeout=PATIENCE)
+    approver.press("Open invoice", then=total)
+    expect(total).to_have_value("130.00")
     total.fill("120.00")
     approver.field("Reason").fill("a slip of the pen")
     approver.press("Approve", then="internal number")
@@ -110,7 +115,7 @@ def test_nobody_approves_what_they_submitted(come: Come) -> None:
     visitor.go("Invoices")
     visitor.drop(**{f"{number}__pdf": document(paper(number, total="130.00"))})
     visitor.sees("1 of 1 finished")
-    visitor.button("Show").click()
+    visitor.press("Show", then=visitor.field("Total"))
     visitor.field("Total").fill("120.00")
     visitor.press("Approve", then="somebody else must approve it")
     visitor.field("Reason").fill("ordered twice")
@@ -159,9 +164,10 @@ def test_budgets_are_imported_and_invalid_lines_are_named(
 ) -> None:
     visitor = come("Editor", "edda")
     visitor.go("Budgets")
-    visitor.button("Import CSV").click()
+    chooser = visitor.page.locator("[data-testid=stFileUploader] input")
+    visitor.press("Import CSV", then=chooser)
     lines = f"account_id,budget_name,amount\n{SPOKE},{budget_name},77.10\n{SPOKE},other,lots\n"
-    visitor.page.locator("[data-testid=stFileUploader] input").set_input_files(
+    chooser.set_input_files(
         {"name": "budgets.csv", "mimeType": "text/csv", "buffer": lines.encode()}
     )
     visitor.sees("1 line can't be imported")
@@ -187,8 +193,7 @@ def test_quarantined_rows_of_a_billing_file_are_fixed_and_loaded(
     visitor.sees("3 rows read, 1 loaded, 2 quarantined")
     visitor.enter("Filter by dataset", dataset)
     visitor.sees_rows(1)
-    visitor.choose_row()
-    visitor.sees("2 rows quarantined")
+    visitor.choose_row(then="2 rows quarantined")
     bad = visitor.download("Rows to fix").decode("utf-8-sig")
     assert bad.splitlines()[0] == ",".join(as_csv([]).decode().strip().split(","))
     assert len(bad.splitlines()) == 3
@@ -229,7 +234,7 @@ def test_every_action_is_in_the_audit_trail_with_the_users_name(
     name = unique("edda")
     visitor = come("Editor", name)
     visitor.go("Budgets")
-    visitor.button("New budget").click()
+    visitor.press("New budget", then=visitor.field("Account"))
     visitor.field("Account").fill(SPOKE)
     visitor.field("Name").fill(budget_name)
     visitor.field("Amount").fill("12.50")
@@ -245,8 +250,7 @@ def test_every_action_is_in_the_audit_trail_with_the_users_name(
 
     eventually(recorded, within=60, what="the entry")
     visitor.sees_rows(1)
-    visitor.choose_row()
-    visitor.sees(f"{SPOKE}/{budget_name}")
+    visitor.choose_row(then=f"{SPOKE}/{budget_name}")
     visitor.sees("budget.edited")
     visitor.press("Verify the trail", then="The trail is intact")
 
@@ -271,41 +275,27 @@ def test_outside_the_local_cloud_users_sign_in_with_cognito_and_groups_give_thei
     }
     with running_console(deployment.url, tmp_path, url=url, **settings):
         page = browser.new_context().new_page()
+        page.set_default_timeout(PATIENCE)
         page.goto(url)
         for person, welcome in (
             ("editor@example.com", "Needs attention"),
             ("stranger@example.com", "you are not in any of the console's groups"),
         ):
-            way_in = page.get_by_role("button", name="Sign in")
-            expect(way_in).to_be_visible(timeout=PATIENCE)
+            expect(page.get_by_role("button", name="Sign in")).to_be_visible()
             expect(page.get_by_role("textbox")).to_have_count(0)
-            way_in.click()
             # Whoever comes next is asked for a name and a password, on the same browser too.
-            page.locator("input[name=username]").fill(person)
+            username = page.locator("input[name=username]")
+            click_until(page.get_by_role("button", name="Sign in", exact=True), username)
+            username.fill(person)
             page.locator("input[name=password]").fill(password)
             page.get_by_role("button", name="Sign in").click()
-            expect(page.get_by_text(welcome)).to_be_visible(timeout=PATIENCE)
+            expect(page.get_by_text(welcome)).to_be_visible()
             is_in = page.get_by_text("Editor · prod").count() == 1
             assert is_in == (person == "editor@example.com")
-            sign_out(page, "Sign out" if is_in else "Sign in again")
-        expect(page.get_by_role("button", name="Sign in", exact=True)).to_be_visible(
-            timeout=PATIENCE
-        )
+            way_out = page.get_by_role("link", name="Sign out" if is_in else "Sign in again")
+            way_out.dblclick()
+            expect(page.get_by_role("button", name="Sign in", exact=True)).to_be_visible()
         page.context.close()
-
-
-def sign_out(page: Page, label: str) -> None:
-    """Click until the way in is there: a page that is being drawn again can lose a click."""
-    out = page.get_by_role("button", name=label)
-    way_in = page.get_by_role("button", name="Sign in", exact=True)
-
-    def is_out() -> bool:
-        if out.count():
-            with suppress(PlaywrightTimeoutError):
-                out.click(timeout=2_000)
-        return way_in.count() == 1
-
-    eventually(is_out, within=PATIENCE / 1000, every=0.5, what="the way back in")
 
 
 def user_pool(

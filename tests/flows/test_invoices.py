@@ -263,7 +263,7 @@ class TestReview:
     def test_a_review_that_nobody_does_is_reminded_of_before_it_expires(
         self, invoices: InvoiceFlow, number: str
     ) -> None:
-        with invoices.listening("review") as heard:
+        with invoices.reviews_within(seconds=5), invoices.listening("review") as heard:
             waiting = invoices.drop(f"raw/{number}.pdf", document(paper(number, total="125.00")))
             events = [json.loads(one["Message"])["event"] for one in heard(2, waiting.id)]
         assert events == ["NEEDS_REVIEW", "REVIEW_ESCALATED"]
