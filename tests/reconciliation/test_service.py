@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from finops.reconciliation.configuration import OrganizationTags, parse
+from finops.reconciliation.configuration import Configuration, OrganizationTags, parse
 from finops.reconciliation.domain import ChargeCategory, IssuedInvoice, UnitBudget, UnitStatus
 from finops.reconciliation.mapping import Account, Ownership
 from finops.reconciliation.messages import headline, subject, webhook_message
@@ -159,6 +159,33 @@ def test_a_month_that_another_run_closes_meanwhile_is_reported_as_closed() -> No
     store.newest = lambda month: next(seen, newest(month))  # type: ignore[method-assign]
     outcome = reconciler(usual(), store=store).run(OCTOBER, now=NOW)
     assert (outcome.is_new, outcome.stored) == (False, first.stored)
+
+
+def test_a_new_budget_leaves_closed_months_alone() -> None:
+    def settings(target: int) -> Configuration:
+        return parse(
+            f"""
+linked_accounts: [{{id: "222222222222", business_unit: A}}]
+budgets: {{A: {{monthly_target: {target}, alert_threshold_pct: 5}}}}
+"""
+        )
+
+    store = FakeStore()
+    reconciler(usual(), store=store, configuration=settings(310)).run(OCTOBER, now=NOW, close=True)
+    later = reconciler(usual(), store=store, configuration=settings(700))
+    again = later.run(OCTOBER, now=NOW)
+    assert (again.is_new, again.report.revision, again.report.changes) == (False, 1, ())
+    november = later.run(OCTOBER.plus(1), now=NOW).report
+    assert str(november.units[0].budget) == "700.00"
+    late = [*usual(), charge("-10", category=ChargeCategory.CREDIT)]
+    revised = reconciler(late, store=store, configuration=settings(700)).run(OCTOBER, now=NOW)
+    unit = revised.report.units[0]
+    assert (revised.report.revision, str(unit.budget), unit.status) == (
+        2,
+        "310.00",
+        UnitStatus.ON_TRACK,
+    )
+    assert "A: budget" not in {one.line for one in revised.report.changes}
 
 
 def test_two_runs_that_close_at_once_make_one_revision() -> None:

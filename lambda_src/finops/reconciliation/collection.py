@@ -54,7 +54,13 @@ class EvidenceCollector:
     rate_policy: RatePolicy = field(default_factory=RatePolicy)
 
     def collect(
-        self, month: Month, today: date, *, closed: bool = False, allow_empty: bool = False
+        self,
+        month: Month,
+        today: date,
+        *,
+        closed: bool = False,
+        allow_empty: bool = False,
+        budgets: Mapping[str, UnitBudget] | None = None,
     ) -> Evidence:
         """Ask for everything; services of anomalies are asked for when the report is made.
 
@@ -63,6 +69,8 @@ class EvidenceCollector:
             today: UTC.
             closed: Whether the month is closed, or will be: all of it counts as known.
             allow_empty: Whether a month that is over may be without any charge.
+            budgets: What the units are compared with; where it is None, the configuration's
+                budgets and those of the budgets table.
 
         Raises:
             RejectedInput: the source has no charges, or no rate is known for a currency.
@@ -99,6 +107,9 @@ class EvidenceCollector:
                 " use --allow-empty",
             )
         rates.require({one.currency for one in current}, month)
+        if budgets is None:
+            budgets = self._budgets(mapping, month, rates)
+        rates.require({one.currency for one in budgets.values()}, month)
         known_until = month.end if closed else self.source.known_until(month, today)
         lines, rule = self._invoices(current, month, today)
         return Evidence(
@@ -118,7 +129,7 @@ class EvidenceCollector:
                 self.source.charges(self._query(mapping, first_day, month, Detail.SERVICE_DAYS))
             ),
             rate=rates.rate,
-            budgets=self._budgets(mapping, rates, month),
+            budgets=budgets,
             known_until=known_until,
             control_totals=[
                 (one.name, one.amount, one.currency) for one in self.source.control_totals(month)
@@ -151,7 +162,7 @@ class EvidenceCollector:
         return replace(mapping, linked=linked)
 
     def _budgets(
-        self, mapping: CostMapping, rates: MonthRates, month: Month
+        self, mapping: CostMapping, month: Month, rates: MonthRates
     ) -> dict[str, UnitBudget]:
         """The configuration's; of units that it does not name, the sums of their accounts' rows."""
         budgets = dict(self.configuration.budgets)
@@ -173,7 +184,6 @@ class EvidenceCollector:
                 currency=currency,
                 origin=f"budgets table, {count} {'account' if count == 1 else 'accounts'}",
             )
-        rates.require({one.currency for one in budgets.values()}, month)
         return budgets
 
     def _invoices(

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, Final
 
+from finops.reconciliation.domain import UnitBudget
 from finops.reconciliation.report import FORMER_KEYS, Change
 
 #: Of each table: what names a line, and the amounts that count.
@@ -16,6 +17,24 @@ _REVISED_TABLES: Final[Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]] = 
     "services": (("service",), ("amount",)),
     "invoices": (("payer", "invoice_id", "currency"), ("charged", "invoiced", "processed")),
 }
+
+
+def closed_budgets(document: Mapping[str, Any]) -> dict[str, UnitBudget]:
+    """The budgets that a closed month was compared with, by business unit.
+
+    Args:
+        document: Its report, as `as_document` gives it.
+    """
+    return {
+        unit["name"]: UnitBudget(
+            monthly_target=Decimal(unit["budget"]),
+            currency=document["currency"],
+            alert_threshold_pct=Decimal(unit["alert_threshold_pct"] or 0),
+            origin=unit["budget_origin"],
+        )
+        for unit in document["units"]
+        if unit["budget"] is not None
+    }
 
 
 def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[Change, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import Final
@@ -10,9 +10,10 @@ from typing import Final
 from finops.reconciliation.audit_events import reconciled_event
 from finops.reconciliation.collection import EvidenceCollector
 from finops.reconciliation.comparison.report import compare
+from finops.reconciliation.domain import UnitBudget
 from finops.reconciliation.ports import ReportStore, RevisionTaken, Stored
 from finops.reconciliation.report import Report, as_document
-from finops.reconciliation.revisions import differences
+from finops.reconciliation.revisions import closed_budgets, differences
 from finops.shared.audit import AuditRecorder, NoAudit
 from finops.shared.errors import ConfigurationError, RejectedInput
 from finops.shared.periods import Month
@@ -60,7 +61,7 @@ class Reconciler:
 
         A month that is not closed has one report, which each run replaces. Closing makes it
         revision 1. After that, changed amounts make a new revision, which lists the changes;
-        without changes nothing is written.
+        without changes nothing is written. Its budgets stay those that it was closed with.
 
         Args:
             month: Which.
@@ -83,17 +84,16 @@ class Reconciler:
                 code="closed_too_early",
                 remedy="Reconcile the month without closing it",
             )
-        newest = self.store.newest(str(month))
-        closed = close or newest is not None
-        report = self._report(month, today, closed=closed, allow_empty=allow_empty)
+        known = self._closed_budgets(month)
+        report = self._report(month, today, known, close=close, allow_empty=allow_empty)
         for _ in range(_TRIES):
             newest = self.store.newest(str(month))
-            if not closed:
-                if newest is None:
-                    return self._written(report, now)
-                # Another run has closed the month meanwhile.
-                closed = True
-                report = self._report(month, today, closed=closed, allow_empty=allow_empty)
+            found = closed_budgets(newest.document) if newest else None
+            if found != known:  # Another run has closed the month meanwhile.
+                known = found
+                report = self._report(month, today, known, close=close, allow_empty=allow_empty)
+            if newest is None and not close:
+                return self._written(report, now)
             revision = self._revision(report, newest)
             if newest and not revision.changes:
                 report = replace(revision, revision=newest.revision, changes=())
@@ -108,10 +108,28 @@ class Reconciler:
             step="write_report",
         )
 
-    def _report(self, month: Month, today: date, *, closed: bool, allow_empty: bool) -> Report:
-        report = compare(
-            self.evidence.collect(month, today, closed=closed, allow_empty=allow_empty)
+    def _closed_budgets(self, month: Month) -> Mapping[str, UnitBudget] | None:
+        newest = self.store.newest(str(month))
+        return closed_budgets(newest.document) if newest else None
+
+    def _report(
+        self,
+        month: Month,
+        today: date,
+        budgets: Mapping[str, UnitBudget] | None,
+        *,
+        close: bool,
+        allow_empty: bool,
+    ) -> Report:
+        """The report; a closed month is compared with the budgets that it was closed with."""
+        evidence = self.evidence.collect(
+            month,
+            today,
+            closed=close or budgets is not None,
+            allow_empty=allow_empty,
+            budgets=budgets,
         )
+        report = compare(evidence)
         # A source's notes are whole only after the comparison, which asks it for more.
         notes = (*report.notes, *self.evidence.source.notes)
         return replace(report, notes=tuple(dict.fromkeys(notes)))
