@@ -149,6 +149,12 @@ data "aws_iam_policy_document" "task" {
   }
 
   statement {
+    sid       = "ProcessDuplicates"
+    actions   = ["states:StartExecution"]
+    resources = ["arn:aws:states:${var.region}:${var.account_id}:stateMachine:${local.workflow}"]
+  }
+
+  statement {
     sid       = "RedriveWorkflow"
     actions   = ["states:RedriveExecution"]
     resources = ["arn:aws:states:${var.region}:${var.account_id}:execution:${local.workflow}:*"]

@@ -69,6 +69,8 @@ run "defaults" {
       WriteDocuments = ["Allow", ["s3:PutObject"], ["arn:aws:s3:::inv/raw/*", "arn:aws:s3:::inv/textract/*"], null]
       ResumeWorkflow = ["Allow", ["states:SendTaskSuccess"],
       ["arn:aws:states:eu-west-1:111111111111:stateMachine:finops-invoice-workflow"], null]
+      ProcessDuplicates = ["Allow", ["states:StartExecution"],
+      ["arn:aws:states:eu-west-1:111111111111:stateMachine:finops-invoice-workflow"], null]
       RedriveWorkflow = ["Allow", ["states:RedriveExecution"],
       ["arn:aws:states:eu-west-1:111111111111:execution:finops-invoice-workflow:*"], null]
       ReadBillingFiles = ["Allow", ["s3:GetObject", "s3:GetObjectVersion"],

@@ -10,7 +10,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, BinaryIO
 
 from finops.invoices.domain import InvoiceRecord, SourceDocument, serial_number
-from finops.invoices.identity import duplicate_key, near_match_key
+from finops.invoices.duplicates import first_resemblance, near_match
+from finops.invoices.identity import near_match_key, number_index_key
 from finops.invoices.ports import Filed
 from finops.shared.audit import digest
 from finops.shared.errors import RejectedInput, TransientFailure
@@ -42,7 +43,8 @@ class Calls:
 class FakeStore:
     calls: Calls = field(default_factory=Calls)
     records: dict[str, InvoiceRecord] = field(default_factory=dict)
-    claims: dict[str, str] = field(default_factory=dict)
+    numbers: dict[str, list[str]] = field(default_factory=dict)
+    matches: dict[str, str] = field(default_factory=dict)
     serials: dict[int, int] = field(default_factory=dict)
 
     def create(self, record: InvoiceRecord) -> InvoiceRecord:
@@ -56,8 +58,8 @@ class FakeStore:
     def save(self, record: InvoiceRecord) -> InvoiceRecord:
         return self.calls("save", lambda: self._save(record))  # type: ignore[no-any-return]
 
-    def file(self, record: InvoiceRecord, year: int, *, accepted_match: str) -> Filed:
-        return self.calls("file", lambda: self._file(record, year, accepted_match))  # type: ignore[no-any-return]
+    def file(self, record: InvoiceRecord, year: int) -> Filed:
+        return self.calls("file", lambda: self._file(record, year))  # type: ignore[no-any-return]
 
     def _save(self, record: InvoiceRecord) -> InvoiceRecord:
         if self.records[record.id].revision != record.revision:
@@ -65,18 +67,26 @@ class FakeStore:
         self.records[record.id] = replace(record, revision=record.revision + 1)
         return self.records[record.id]
 
-    def _file(self, record: InvoiceRecord, year: int, accepted_match: str) -> Filed:
+    def _file(self, record: InvoiceRecord, year: int) -> Filed:
         assert record.invoice
-        claim, match = duplicate_key(record.invoice), f"~{near_match_key(record.invoice)}"
-        if (holder := self.claims.get(claim, record.id)) != record.id:
-            return Filed(duplicate_of=holder)
-        if (holder := self.claims.get(match, record.id)) not in {record.id, accepted_match}:
-            return Filed(nearly_matches=holder)
+        entered = self.numbers.setdefault(number_index_key(record.invoice), [])
+        others = ((one, read) for one in entered if (read := self.records[one].invoice))
+        if found := first_resemblance(
+            record.invoice,
+            others,
+            accepted=record.accepted_matches,
+            distinct=record.distinct_from,
+        ):
+            return Filed(resembles=found)
+        match = near_match_key(record.invoice)
+        allowed = {record.id, *record.accepted_matches, *record.distinct_from}
+        if (holder := self.matches.get(match, record.id)) not in allowed:
+            return Filed(resembles=near_match(holder))
         serial = self.serials.get(year, 0) + 1
         saved = self._save(replace(record, serial_number=serial_number(year, serial)))
         self.serials[year] = serial
-        self.claims[claim] = record.id
-        self.claims.setdefault(match, record.id)
+        entered.append(record.id)
+        self.matches.setdefault(match, record.id)
         return Filed(record=saved)
 
 

@@ -19,6 +19,7 @@ from finops.invoices.adapters.sns import SnsNotifications, Topics
 from finops.invoices.adapters.step_functions import StepFunctionsWorkflow
 from finops.invoices.adapters.textract import Textract
 from finops.invoices.domain import InvoiceRecord, InvoiceStatus, LineItem, SourceDocument
+from finops.invoices.identity import duplicate_key, number_index_key
 from finops.shared.errors import ConfigurationError, RejectedInput, TransientFailure
 from finops.shared.observability import metrics
 from tests.invoices.builders import invoice, record
@@ -58,7 +59,8 @@ def checked(key: str = "raw/a.pdf", **values: str) -> InvoiceRecord:
 
 def filed(store: DynamoInvoices, one: InvoiceRecord, accepted: str = "", year: int = 2026) -> Any:
     saved = store.create(one)
-    return store.file(replace(saved, status=PROCESSED), year, accepted_match=accepted)
+    matches = (accepted,) if accepted else ()
+    return store.file(replace(saved, status=PROCESSED, accepted_matches=matches), year)
 
 
 class TestTable:
@@ -144,18 +146,38 @@ class TestFiling:
         assert store.find(done.id) == done
         other = filed(store, checked("raw/b.pdf", invoice_number="B", total="7")).record
         assert other.serial_number == "INV-2026-000002"
-        assert filed(store, checked("raw/c.pdf")).duplicate_of == done.id
-        assert filed(store, checked("raw/d.pdf", invoice_number="D")).nearly_matches == done.id
+        same = filed(store, checked("raw/c.pdf")).resembles
+        assert (same.invoice_id, same.same) == (done.id, True)
+        near = filed(store, checked("raw/d.pdf", invoice_number="D")).resembles
+        assert (near.invoice_id, near.same) == (done.id, False)
         accepted = filed(store, checked("raw/e.pdf", invoice_number="E"), accepted=done.id)
         assert accepted.record.serial_number == "INV-2026-000003"
         later = filed(store, checked("raw/f.pdf", invoice_number="F", total="8"), year=2027)
         assert later.record.serial_number == "INV-2027-000001"
 
+    def test_every_invoice_of_a_number_is_compared(self, store: DynamoInvoices) -> None:
+        one = filed(store, checked("raw/a.pdf", invoice_number="2026/1-12", total="1")).record
+        two = filed(store, checked("raw/b.pdf", invoice_number="2026/11-2", total="2")).record
+        assert one.serial_number
+        assert two.serial_number
+        for number, other in (("2026/1-12", one), ("2026/11-2", two)):
+            again = checked(f"raw/{number[-2:]}.pdf", invoice_number=number, total="3")
+            assert filed(store, again).resembles.invoice_id == other.id
+
+    def test_a_claim_of_an_earlier_version_still_counts(self, store: DynamoInvoices) -> None:
+        done = filed(store, checked()).record
+        table = {"TableName": store._table}
+        key = f"number#{number_index_key(checked().invoice)}"  # type: ignore[arg-type]
+        store._dynamodb.delete_item(**table, Key={"id": {"S": key}})
+        old = f"claim#{duplicate_key(checked().invoice)}"  # type: ignore[arg-type]
+        store._dynamodb.put_item(**table, Item={"id": {"S": old}, "invoice_id": {"S": done.id}})
+        assert filed(store, checked("raw/c.pdf")).resembles.same
+
     def test_an_old_revision_takes_no_number(self, store: DynamoInvoices) -> None:
         one = store.create(checked())
         store.save(replace(one, submitted_by="ann"))
         with pytest.raises(TransientFailure) as refused:
-            store.file(replace(one, status=PROCESSED), 2026, accepted_match="")
+            store.file(replace(one, status=PROCESSED), 2026)
         assert refused.value.code == "changed_meanwhile"
         assert filed(store, checked("raw/b.pdf")).record.serial_number == "INV-2026-000001"
 
@@ -168,7 +190,7 @@ class TestFiling:
         def overtaken(year: int) -> int:
             found = last_serial(year)
             monkeypatch.setattr(store, "_last_serial", last_serial)
-            store.file(replace(quicker, status=PROCESSED), year, accepted_match="")
+            store.file(replace(quicker, status=PROCESSED), year)
             return found
 
         monkeypatch.setattr(store, "_last_serial", overtaken)
@@ -183,11 +205,11 @@ class TestFiling:
 
         def overtaken(year: int) -> int:
             monkeypatch.setattr(store, "_last_serial", last_serial)
-            store.file(replace(quicker, status=PROCESSED), year, accepted_match="")
+            store.file(replace(quicker, status=PROCESSED), year)
             return last_serial(year)
 
         monkeypatch.setattr(store, "_last_serial", overtaken)
-        assert filed(store, checked()).duplicate_of == quicker.id
+        assert filed(store, checked()).resembles.invoice_id == quicker.id
         assert last_serial(2026) == 1
 
     def test_a_transaction_that_always_loses_fails_as_transient(
@@ -196,7 +218,7 @@ class TestFiling:
         one = store.create(checked())
         monkeypatch.setattr(store, "_commit", lambda *_: False)
         with pytest.raises(TransientFailure) as refused:
-            store.file(replace(one, status=PROCESSED), 2026, accepted_match="")
+            store.file(replace(one, status=PROCESSED), 2026)
         assert refused.value.code == "too_busy"
 
 

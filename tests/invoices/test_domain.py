@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -8,6 +9,7 @@ from hypothesis import strategies as st
 
 from finops.invoices.domain import (
     Invoice,
+    InvoiceKind,
     InvoiceStatus,
     SourceDocument,
     invoice_id,
@@ -126,3 +128,10 @@ def test_final_statuses_are_final() -> None:
         InvoiceStatus.VALIDATING,
         InvoiceStatus.NEEDS_REVIEW,
     }
+
+
+@pytest.mark.parametrize("printed", ["60.00", "-60.00"])
+def test_a_credit_note_is_negative_in_sums_whatever_it_prints(printed: str) -> None:
+    read = invoice(total=printed)
+    assert replace(read, kind=InvoiceKind.CREDIT_NOTE).signed_total == Decimal("-60.00")
+    assert read.signed_total == Decimal(printed)

@@ -6,8 +6,9 @@ import json
 import tracemalloc
 import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
 
-from finops.invoices.domain import InvoiceRecord, InvoiceStatus
+from finops.invoices.domain import InvoiceKind, InvoiceRecord, InvoiceStatus
 from finops.invoices.export import as_json, write_csv, write_json
 from finops.invoices.workbook import write_xlsx
 from tests.invoices.builders import processed, record
@@ -72,13 +73,34 @@ def test_a_workbook_has_invoices_lines_and_totals() -> None:
     assert sheet(content, 3)[1] == ["PROCESSED", "EUR", 2.0, 238.0]
     with zipfile.ZipFile(io.BytesIO(content)) as book:
         formulas = book.read("xl/worksheets/sheet3.xml").decode()
-        assert "SUMIFS(Invoices!$M$2:$M$4" in formulas
+        assert "SUMIFS(Invoices!$N$2:$N$4" in formulas
         assert "<f>" not in book.read("xl/worksheets/sheet2.xml").decode()
 
 
 def test_an_amount_beyond_a_spreadsheets_digits_stays_exact_as_text() -> None:
     content = xlsx(processed(total="12345678901234567.89"))
     assert "12345678901234567.89" in sheet(content, 1)[1]
+
+
+def test_credit_notes_are_negative_in_totals() -> None:
+    printed = [processed(2, total="-19.00"), processed(3, total="19.00")]
+    notes = [
+        replace(one, invoice=replace(one.invoice, kind=InvoiceKind.CREDIT_NOTE))
+        for one in printed
+        if one.invoice
+    ]
+    assert [as_json(one)["signed_total"] for one in notes] == ["-19.00", "-19.00"]
+    assert sheet(xlsx(processed(1), *notes), 3)[1] == ["PROCESSED", "EUR", 3.0, 81.0]
+
+
+def test_any_text_can_be_exported() -> None:
+    strange = processed(vendor="A\ud83d\x00\x0b\ufffe\uffff", description="x" * 40_000)
+    for write in (write_json, write_csv, write_xlsx):
+        file = io.BytesIO()
+        write([strange], file)
+        assert file.getvalue()
+    rows = sheet(xlsx(strange), 1)
+    assert any(str(cell).startswith("A\ufffd") for cell in rows[1])
 
 
 def test_the_same_invoices_give_the_same_bytes() -> None:

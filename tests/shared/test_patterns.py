@@ -15,7 +15,7 @@ import re
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from itertools import pairwise, product
 from pathlib import Path
 from re import _constants as kinds
@@ -34,7 +34,12 @@ IN_TABLES = {
     "_DAY_FIRST": {"finditer"},
     "_MONTH_FIRST": {"finditer"},
     "_YEAR_FIRST": {"finditer"},
+    "_SYMBOLS": {"search"},
     "_SHARED": {"search"},
+    "_DOLLARS": {"search"},
+    "_STATED": {"finditer"},
+    "_ELSEWHERE": {"search"},
+    "_PATTERNS": {"fullmatch"},
     "_EXPONENT": {"fullmatch"},
 }
 #: What ends the texts: each is a character that many patterns do not take.
@@ -109,6 +114,9 @@ def _patterns(value: Any) -> Iterator[re.Pattern[str]]:
     elif isinstance(value, Mapping):
         for one in value.values():
             yield from _patterns(one)
+    elif is_dataclass(value) and not isinstance(value, type):
+        for part in fields(value):
+            yield from _patterns(getattr(value, part.name))
 
 
 def hostile(pattern: str, flags: int) -> Iterator[tuple[str, str]]:

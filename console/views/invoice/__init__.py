@@ -32,6 +32,8 @@ def _invoice(services: Services, user: User, record: InvoiceRecord) -> None:
             review.show(services, user, record)
         else:
             facts.fields(record)
+        if record.status is InvoiceStatus.DUPLICATE:
+            review.not_duplicate(services, user, record)
         if record.status is InvoiceStatus.PROCESSING_FAILED:
             review.retry(services, user, record)
     facts.line_items(record)

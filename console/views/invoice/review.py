@@ -117,6 +117,11 @@ def decide(
     except FinOpsError as error:
         ui.show_failure("The decision was not saved", error)
         return
+    _tell(services, user, decided)
+
+
+def _tell(services: Services, user: User, decided: InvoiceRecord) -> None:
+    """Record the last decision in the audit trail, and draw the page again."""
     review = decided.reviews[-1]
     services.record(
         user,
@@ -127,15 +132,32 @@ def decide(
         after=dict(review.after),
         reason=review.reason,
     )
-    ui.flash(f"{record.file}: {review.decision.lower()}")
+    ui.flash(f"{decided.file}: {ui.words(review.decision.lower())}")
     st.rerun()
+
+
+def not_duplicate(services: Services, user: User, record: InvoiceRecord) -> None:
+    """Draw the form by which an approver says that a duplicate is an invoice of its own."""
+    if not user.may(Role.APPROVER):
+        return
+    with st.form(f"not-duplicate-{record.id}-{record.revision}"):
+        reason = st.text_input("Reason", help="Stored with the decision; it needs one.")
+        pressed = st.form_submit_button("Not a duplicate", icon=":material/difference:")
+    if not pressed:
+        return
+    try:
+        decided = services.review_desk.not_a_duplicate(record.id, user.name, reason=reason)
+    except FinOpsError as error:
+        ui.show_failure("The decision was not saved", error)
+        return
+    _tell(services, user, decided)
 
 
 def retry(services: Services, user: User, record: InvoiceRecord) -> None:
     """Draw the button that runs a failed workflow again from the step that failed."""
     if user.may(Role.EDITOR) and st.button("Retry the failed step", icon=":material/replay:"):
         with ui.failures("The step cannot be retried"):
-            services.invoices.workflow.redrive(record.id)
+            services.invoices.workflow.redrive(record.execution_name)
             services.record(
                 user, "invoice.retried", record.id, version=f"{record.id}/{record.revision}"
             )

@@ -151,6 +151,11 @@ def show(environment: Environment, out: Output, *, invoice: str) -> None:
 @click.option("--approve", is_flag=True, help="Approve the invoice with these values.")
 @click.option("--reject", is_flag=True, help="Reject the invoice for good; needs a --reason.")
 @click.option(
+    "--not-duplicate",
+    is_flag=True,
+    help="Process a duplicate as an invoice of its own; needs a --reason.",
+)
+@click.option(
     "--reason", default="", help="The reason; it is recorded with your name and the time."
 )
 @wait_option
@@ -164,21 +169,32 @@ def review(
     corrections: tuple[str, ...],
     approve: bool,
     reject: bool,
+    not_duplicate: bool,
     reason: str,
     wait: bool,
     timeout: float,
 ) -> None:
-    """Correct, approve or reject INVOICE; with corrections alone it is validated again."""
+    """Correct, approve or reject INVOICE; with corrections alone it is validated again.
+
+    An INVOICE that is DUPLICATE is processed all the same with --not-duplicate.
+    """
+    if not_duplicate and (corrections or approve or reject):
+        raise click.UsageError("--not-duplicate stands alone, with a --reason")
     deployment = _deployed(environment)
     record = find(deployment, invoice)
-    decided = deployment.review_desk.decide(
-        record.id,
-        getpass.getuser(),
-        corrections=dict(_correction(one) for one in corrections),
-        approve=approve,
-        reject=reject,
-        reason=reason,
-    )
+    if not_duplicate:
+        decided = deployment.review_desk.not_a_duplicate(
+            record.id, getpass.getuser(), reason=reason
+        )
+    else:
+        decided = deployment.review_desk.decide(
+            record.id,
+            getpass.getuser(),
+            corrections=dict(_correction(one) for one in corrections),
+            approve=approve,
+            reject=reject,
+            reason=reason,
+        )
     if wait:
         finish(deployment, out, {decided.file: decided.id}, timeout=timeout, since=decided)
     else:
@@ -196,7 +212,7 @@ def retry(
     """Retry an INVOICE whose processing failed, from the step that failed."""
     deployment = _deployed(environment)
     record = find(deployment, invoice)
-    deployment.workflow.redrive(record.id)
+    deployment.workflow.redrive(record.execution_name)
     deployment.audit.record(retried_event(record, getpass.getuser(), datetime.now(UTC)))
     finish(deployment, out, {record.file: record.id}, timeout=timeout if wait else 0, since=record)
 

@@ -94,6 +94,7 @@ def invoice_reviews(record: InvoiceRecord) -> list[dict[str, Any]]:
             "reason": one.reason or None,
             "before": dict(one.before),
             "after": dict(one.after),
+            "settled": list(one.settled),
         }
         for one in record.reviews
     ]

@@ -32,8 +32,12 @@ _SYMBOLS: Final = tuple(
 class _Signs:
     """What tells a currency: its name in words, and its country."""
 
-    words: str
-    country: str
+    words: re.Pattern[str]
+    country: re.Pattern[str]
+
+
+def _signs(words: str, country: str) -> _Signs:
+    return _Signs(re.compile(words, re.IGNORECASE), re.compile(country))
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,48 +50,48 @@ class _Shared:
 
 
 _DOLLARS: Final = {
-    "USD": _Signs(
+    "USD": _signs(
         r"\b(?:US|U\. ?S\.|American|United States)[ -]?dollars?\b|\bdollars? (?:US|am[ée]ricains?)\b|"
         r"\bd[óo]lares (?:americanos|estadounidenses)\b",
         UNITED_STATES + r"|\bEcuador\b|\bEl Salvador\b",
     ),
-    "CAD": _Signs(r"\bCanadian dollars?\b|\bdollars? canadiens?\b", CANADA),
-    "AUD": _Signs(r"\bAustralian dollars?\b", r"\bAustralia\b|\bABN:? ?\d"),
-    "NZD": _Signs(r"\bNew Zealand dollars?\b", r"\bNew Zealand\b"),
-    "SGD": _Signs(r"\bSingapore dollars?\b", r"\bSingapore\b"),
-    "HKD": _Signs(r"\bHong Kong dollars?\b|港[幣币元]", r"\bHong ?Kong\b|香港|\bKowloon\b"),
-    "TWD": _Signs(
+    "CAD": _signs(r"\bCanadian dollars?\b|\bdollars? canadiens?\b", CANADA),
+    "AUD": _signs(r"\bAustralian dollars?\b", r"\bAustralia\b|\bABN:? ?\d"),
+    "NZD": _signs(r"\bNew Zealand dollars?\b", r"\bNew Zealand\b"),
+    "SGD": _signs(r"\bSingapore dollars?\b", r"\bSingapore\b"),
+    "HKD": _signs(r"\bHong Kong dollars?\b|港[幣币元]", r"\bHong ?Kong\b|香港|\bKowloon\b"),
+    "TWD": _signs(
         r"\b(?:New )?Taiwan dollars?\b|新台幣|新臺幣", r"\bTaiwan\b|\bTaipei\b|[台臺][灣湾北]"
     ),
-    "MXN": _Signs(
+    "MXN": _signs(
         r"\bMexican pesos?\b|\bpesos? mexicanos?\b|\bM\.N\.",
         r"(?<!New )\bM[eé]xico\b(?! Beach)|\bRFC:? ?[A-ZÑ&]{3,4}-?\d{6}",
     ),
-    "ARS": _Signs(
+    "ARS": _signs(
         r"\bArgentin(?:e|ian) pesos?\b|\bpesos? argentinos?\b",
         r"\bArgentina\b|\bBuenos Aires\b|\bCUIT\b|\bAFIP\b",
     ),
-    "CLP": _Signs(
+    "CLP": _signs(
         r"\bChilean pesos?\b|\bpesos? chilenos?\b",
         r"\bChile\b|\bR\.?U\.?T\.?:? ?\d|\bSantiago de Chile\b",
     ),
-    "COP": _Signs(
+    "COP": _signs(
         r"\bColombian pesos?\b|\bpesos? colombianos?\b|\bpesos? m/?cte\b",
         r"\bColombia\b(?!,? (?:MD|SC|MO))|\bBogot[áa]\b|\bDIAN\b",
     ),
-    "UYU": _Signs(r"\bUruguayan pesos?\b|\bpesos? uruguayos?\b", r"\bUruguay\b|\bMontevideo\b"),
-    "DOP": _Signs(
+    "UYU": _signs(r"\bUruguayan pesos?\b|\bpesos? uruguayos?\b", r"\bUruguay\b|\bMontevideo\b"),
+    "DOP": _signs(
         r"\bDominican pesos?\b|\bpesos? dominicanos?\b",
         r"\bDominican Republic\b|\bRep[úu]blica Dominicana\b",
     ),
-    "JMD": _Signs(r"\bJamaican dollars?\b", r"\bJamaica\b(?!,? (?:NY|New York|Queens|Plain))"),
-    "TTD": _Signs(r"\bTrinidad and Tobago dollars?\b", r"\bTrinidad\b"),
-    "BBD": _Signs(r"\bBarbad(?:os|ian) dollars?\b", r"\bBarbados\b"),
-    "BSD": _Signs(r"\bBahamian dollars?\b", r"\bBahamas\b"),
-    "BMD": _Signs(r"\bBermud(?:a|ian) dollars?\b", r"\bBermuda\b"),
-    "BZD": _Signs(r"\bBelize dollars?\b", r"\bBelize\b"),
-    "NAD": _Signs(r"\bNamibian? dollars?\b", r"\bNamibia\b"),
-    "FJD": _Signs(r"\bFiji(?:an)? dollars?\b", r"\bFiji\b"),
+    "JMD": _signs(r"\bJamaican dollars?\b", r"\bJamaica\b(?!,? (?:NY|New York|Queens|Plain))"),
+    "TTD": _signs(r"\bTrinidad and Tobago dollars?\b", r"\bTrinidad\b"),
+    "BBD": _signs(r"\bBarbad(?:os|ian) dollars?\b", r"\bBarbados\b"),
+    "BSD": _signs(r"\bBahamian dollars?\b", r"\bBahamas\b"),
+    "BMD": _signs(r"\bBermud(?:a|ian) dollars?\b", r"\bBermuda\b"),
+    "BZD": _signs(r"\bBelize dollars?\b", r"\bBelize\b"),
+    "NAD": _signs(r"\bNamibian? dollars?\b", r"\bNamibia\b"),
+    "FJD": _signs(r"\bFiji(?:an)? dollars?\b", r"\bFiji\b"),
 }
 _SHARED: Final = (
     _Shared(re.compile(r"\$"), "USD", _DOLLARS),
@@ -95,8 +99,8 @@ _SHARED: Final = (
         re.compile(r"[¥￥]"),
         "JPY",
         {
-            "JPY": _Signs(r"\bJapanese yen\b|\byen\b|日本円", r"\bJapan\b|\bTokyo\b|日本|請求書"),
-            "CNY": _Signs(
+            "JPY": _signs(r"\bJapanese yen\b|\byen\b|日本円", r"\bJapan\b|\bTokyo\b|日本|請求書"),
+            "CNY": _signs(
                 r"\brenminbi\b|\bRMB\b|\byuan\b|人民币", r"\bChina\b|\bShanghai\b|中国|发票"
             ),
         },
@@ -105,28 +109,28 @@ _SHARED: Final = (
         re.compile(r"(?<![^\W\d_])kr\b\.?", re.IGNORECASE),
         "SEK",
         {
-            "SEK": _Signs(
+            "SEK": _signs(
                 r"\b(?:Swedish kron(?:a|or)|svenska kronor)\b",
                 r"\bSverige\b|\bSweden\b|\bSE\d{12}\b|\bmoms\b.*\borg\.?nr\b",
             ),
-            "NOK": _Signs(
+            "NOK": _signs(
                 r"\b(?:Norwegian kroner|norske kroner)\b", r"\bNorge\b|\bNorway\b|\bMVA\b"
             ),
-            "DKK": _Signs(
+            "DKK": _signs(
                 r"\b(?:Danish kroner|danske kroner)\b", r"\bDanmark\b|\bDenmark\b|\bCVR\b"
             ),
-            "ISK": _Signs(r"\bíslenskar krónur\b", r"\bÍsland\b|\bIceland\b|\bkennitala\b"),
+            "ISK": _signs(r"\bíslenskar krónur\b", r"\bÍsland\b|\bIceland\b|\bkennitala\b"),
         },
     ),
     _Shared(
         re.compile(r"(?<![^\W\d_])Rs\b\.?|₨", re.IGNORECASE),
         "INR",
         {
-            "INR": _Signs(r"\bIndian rupees?\b", r"\bIndia\b|\bGSTIN\b"),
-            "PKR": _Signs(r"\bPakistani? rupees?\b", r"\bPakistan\b"),
-            "LKR": _Signs(r"\bSri Lankan? rupees?\b", r"\bSri Lanka\b"),
-            "NPR": _Signs(r"\bNepal(?:i|ese) rupees?\b", r"\bNepal\b"),
-            "MUR": _Signs(r"\bMauriti(?:us|an) rupees?\b", r"\bMauritius\b"),
+            "INR": _signs(r"\bIndian rupees?\b", r"\bIndia\b|\bGSTIN\b"),
+            "PKR": _signs(r"\bPakistani? rupees?\b", r"\bPakistan\b"),
+            "LKR": _signs(r"\bSri Lankan? rupees?\b", r"\bSri Lanka\b"),
+            "NPR": _signs(r"\bNepal(?:i|ese) rupees?\b", r"\bNepal\b"),
+            "MUR": _signs(r"\bMauriti(?:us|an) rupees?\b", r"\bMauritius\b"),
         },
     ),
 )
@@ -206,7 +210,7 @@ def _decided(shared: _Shared, amount: str, text: Sequence[str], stated: set[str]
         ((code, shown),) = said.items()
         return FoundCurrency(code, "", shown)
     countries = _where(
-        text, lambda one: (c for c, s in shared.signs.items() if re.search(s.country, one))
+        text, lambda one: (c for c, s in shared.signs.items() if s.country.search(one))
     )
     mentioned = _where(text, lambda one: (c for c in _codes(one) if c in shared.signs))
     if said:
@@ -235,7 +239,7 @@ def _decided(shared: _Shared, amount: str, text: Sequence[str], stated: set[str]
 def _said(shared: _Shared, line: str) -> Iterable[str]:
     """The currencies that a line states: in words, as `currency: USD`, or beside a number."""
     for code, signs in shared.signs.items():
-        if re.search(signs.words, line, re.IGNORECASE):
+        if signs.words.search(line):
             yield code
     for pattern in (_STATED, _CODE_AT_NUMBER):
         for match in pattern.finditer(line):

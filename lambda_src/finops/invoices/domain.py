@@ -210,6 +210,12 @@ class Invoice:
         found = self.text(name)
         return Decimal(found) if found else None
 
+    @property
+    def signed_total(self) -> Decimal | None:
+        """The total as it counts in sums: a credit note's is negative, however it is printed."""
+        total = self.amount("total")
+        return -abs(total) if total and self.kind is InvoiceKind.CREDIT_NOTE else total
+
     def date(self, name: str) -> date | None:
         """A date; None if the field has no value."""
         found = self.text(name)
@@ -308,9 +314,10 @@ class Review:
 
     Attributes:
         at: UTC.
-        decision: APPROVED, CORRECTED or REJECTED.
+        decision: APPROVED, CORRECTED, REJECTED or NOT_DUPLICATE.
         before: The values of the corrected fields before the review.
         after: The values of the corrected fields after the review.
+        settled: The issues that the approval settled, as `code: message`.
     """
 
     reviewer: str
@@ -319,6 +326,7 @@ class Review:
     reason: str = ""
     before: Mapping[str, str] = field(default_factory=dict)
     after: Mapping[str, str] = field(default_factory=dict)
+    settled: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -362,6 +370,9 @@ class InvoiceRecord:
         agreement: In shadow mode, for each field whether both engines read the same.
         serial_number: Such as INV-2026-000123; empty until the invoice is processed.
         duplicate_of: The id of the invoice that this one repeats, or may repeat.
+        accepted_matches: The ids of invoices that it may resemble, as reviewers decided.
+        distinct_from: The ids of invoices that it does not repeat, as reviewers decided.
+        execution: The name of the workflow's execution, if it is not the id.
         approved: Whether a reviewer approved it as it is.
         decision: A reviewer's decision that the workflow has not taken up yet: APPROVED, CORRECTED
             or REJECTED; else empty.
@@ -390,6 +401,9 @@ class InvoiceRecord:
     issues: tuple[Issue, ...] = ()
     serial_number: str = ""
     duplicate_of: str = ""
+    accepted_matches: tuple[str, ...] = ()
+    distinct_from: tuple[str, ...] = ()
+    execution: str = ""
     processed_at: datetime | None = None
     approved: bool = False
     decision: str = ""
@@ -403,6 +417,11 @@ class InvoiceRecord:
     def file(self) -> str:
         """The file name without the folder of the bucket."""
         return self.document.file
+
+    @property
+    def execution_name(self) -> str:
+        """The name of the execution that processes it."""
+        return self.execution or self.id
 
     @property
     def is_settled(self) -> bool:

@@ -26,6 +26,7 @@ SUMMARY: Final = (
     "subtotal",
     "tax",
     "total",
+    "signed_total",
     "confidence",
     "customer",
     "purchase_order",
@@ -39,8 +40,12 @@ SUMMARY: Final = (
 
 
 def as_json(record: InvoiceRecord) -> dict[str, Any]:
-    """An invoice as scripts read it: amounts are strings, dates ISO 8601, missing values null."""
+    """An invoice as scripts read it: amounts are strings, dates ISO 8601, missing values null.
+
+    `signed_total` is the total as it counts in sums: a credit note's is negative.
+    """
     read = record.invoice
+    signed = read.signed_total if read else None
     text = read.text if read else lambda _: ""
     return {
         "id": record.id,
@@ -55,6 +60,7 @@ def as_json(record: InvoiceRecord) -> dict[str, Any]:
                 *("subtotal", "tax", "total"),
             )
         },
+        "signed_total": None if signed is None else f"{signed:f}",
         "confidence": round(read.confidence, 1) if read else None,
         **{
             name: text(name) or None
@@ -82,7 +88,7 @@ def write_json(invoices: Iterable[InvoiceRecord], file: BinaryIO) -> None:
     file.write(b'{"invoices": [')
     for number, record in enumerate(invoices):
         file.write(b",\n" if number else b"\n")
-        file.write(json.dumps(as_json(record), ensure_ascii=False).encode())
+        file.write(json.dumps(as_json(record), ensure_ascii=False).encode(errors="replace"))
     file.write(b"\n]}\n")
 
 
@@ -98,7 +104,7 @@ def write_csv(invoices: Iterable[InvoiceRecord], file: BinaryIO) -> None:
     for record in invoices:
         described = printed(as_json(record))
         writer.writerow([guard(str(described.get(name) or "")) for name in SUMMARY])
-        file.write(text.getvalue().encode())
+        file.write(text.getvalue().encode(errors="replace"))
         text.seek(0)
         text.truncate()
     file.write(text.getvalue().encode())

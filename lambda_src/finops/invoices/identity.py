@@ -22,21 +22,39 @@ _LEGAL_FORMS: Final = frozenset(
         *("srls", "ug", "vof"),
     }
 )
+#: One spelling of each legal form that has several.
+_SPELLED: Final = {
+    "limited": "ltd",
+    "incorporated": "inc",
+    "corporation": "corp",
+    "company": "co",
+    "mbh": "gmbh",
+}
 _WORDS = re.compile(r"[^\W_]+")
 
 
 def vendor_key(name: str) -> str:
     """A vendor's name for comparison: without accents, case, punctuation and legal form."""
-    folded = unicodedata.normalize("NFKD", name.replace("ß", "ss")).casefold()
-    words = _WORDS.findall("".join(c for c in folded if not unicodedata.combining(c)))
-    # "B.V." and "S. à r. l." count as one word each.
-    joined = [
+    joined = _joined(name)
+    kept = [word for word in joined if word not in _LEGAL_FORMS]
+    return "".join(kept or joined) or _folded(name).strip()
+
+
+def _joined(name: str) -> list[str]:
+    """The words of a name; "B.V." and "S. à r. l." count as one word each."""
+    words = _WORDS.findall(_folded(name))
+    return [
         text
         for single, run in groupby(words, key=lambda word: len(word) == 1)
         for text in (["".join(run)] if single else run)
     ]
-    kept = [word for word in joined if word not in _LEGAL_FORMS]
-    return "".join(kept or joined) or folded.strip()
+
+
+def _folded(name: str) -> str:
+    folded = unicodedata.normalize("NFKD", name.replace("ß", "ss")).casefold()
+    return "".join(
+        c for c in folded if not unicodedata.combining(c) and unicodedata.category(c) != "Cf"
+    )
 
 
 def number_key(number: str) -> str:
@@ -45,8 +63,35 @@ def number_key(number: str) -> str:
     return "".join(_WORDS.findall(upper)) or upper.strip()
 
 
+def printed_number(number: str) -> str:
+    """An invoice number as printed, but for case, spaces and the length of dashes.
+
+    2026/11-2 is another number than 2026/1-12.
+    """
+    upper = unicodedata.normalize("NFKC", number).upper()
+    seen = "".join(c for c in upper if unicodedata.category(c) not in {"Zs", "Cf", "Cc"})
+    return re.sub(r"[\u2010-\u2015\u2212]", "-", seen)
+
+
+def legal_name_key(name: str) -> str:
+    """A vendor's name for comparison, with its legal form: an AG is not a GmbH."""
+    words = [_SPELLED.get(word, word) for word in _joined(name)]
+    return "".join(words) or vendor_key(name)
+
+
+def number_index_key(invoice: Invoice) -> str:
+    """Vendor and number without what is often written differently: duplicates have the same."""
+    return "|".join(
+        quote(part, safe="")
+        for part in (
+            vendor_key(invoice.text("vendor")),
+            number_key(invoice.text("invoice_number")),
+        )
+    )
+
+
 def duplicate_key(invoice: Invoice) -> str:
-    """Vendor, number and year: duplicates have the same key."""
+    """Vendor, number and year: the claim of invoices that were processed by earlier versions."""
     dated = invoice.date("invoice_date") or invoice.date("due_date") or date.min
     return "|".join(
         quote(part, safe="")
@@ -60,7 +105,7 @@ def duplicate_key(invoice: Invoice) -> str:
 
 def near_match_key(invoice: Invoice) -> str:
     """Vendor, total and date: with the same key, two invoices may be duplicates."""
-    total = invoice.amount("total") or Decimal(0)
+    total = invoice.signed_total or Decimal(0)
     return "|".join(
         quote(part, safe="")
         for part in (

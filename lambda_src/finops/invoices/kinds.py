@@ -72,7 +72,7 @@ _TITLES: Final = (
     ),
     (
         InvoiceKind.INVOICE,
-        r"(?:tax |vat |sales |commercial |service |e-?)*invoice|bill|(?:sales |payment )?receipt|"
+        r"(?:sales |commercial |service |e-?)*invoice|bill|(?:sales |payment )?receipt|"
         r"[^\W\d_]{0,20}rechnung|quittung|(?:kassen)?beleg|facture(?: de vente| d.acompte)?|(?:verkoop)?factuur|"
         r"factura(?: simplificada| electr[óo]nica)?|fattura(?: elettronica| accompagnatoria)?|"
         r"fatura(?:[ -]?recibo)?|recibo|ricevuta|(?:faktura|fv)(?: vat)?|nota fiscal|lasku|račun|számla|kvittering|kvitto",
@@ -81,18 +81,18 @@ _TITLES: Final = (
 _BEFORE: Final = (
     r"(?:(?:original|copy(?: of)?|copie|kopie(?: der)?|duplicate|duplikat|tax|vat|your|ihre?|votre|"
     r"\d{1,2}\.|1st|2nd|3rd|first|second|third|final|last|letzte|erste|zweite|dritte|premier|dernier|"
-    r"deuxi[èe]me|ultimo|[úu]ltimo|eerste|tweede|laatste)\s+)*"
+    r"deuxi[èe]me|ultimo|[úu]ltimo|eerste|tweede|laatste) )*"
 )
 _NUMBER: Final = (
-    r"(?P<number>\s*(?::|\s[-\u2013]\s|(?:no|nr|num|number|nummer|num[ée]ro|numero|n)\b[.°º]?|n[°º]|#|id\b)"
-    r".{0,40}|\s+[A-Z]{0,5}[-/ ]?\d[\w./-]*)?"
+    r"(?P<number> ?(?::| [-\u2013] |(?:no|nr|num|number|nummer|num[ée]ro|numero|n)\b[.°º]?|n[°º]|#|id\b)"
+    r".{0,40}| [A-Z]{0,5}[-/ ]?\d[\w./-]*)?"
 )
-_AFTER: Final = r"(?:\s*[-\u2013(]?\s*(?:original|copy|kopie|copie|duplicate|duplikat)\)?)?"
+_AFTER: Final = r"(?: ?[-\u2013(]? ?(?:original|copy|kopie|copie|duplicate|duplikat)\)?)?"
 _PATTERNS: Final = tuple(
     (kind, re.compile(rf"{_BEFORE}(?:{pattern}){_AFTER}{_NUMBER}", re.IGNORECASE))
     for kind, pattern in _TITLES
 )
-_JOINED: Final = re.compile(r"\s*(?:/|&|\+|\||\band\b|\bund\b|\bet\b|\by\b|\be\b|\ben\b)\s*")
+_JOINED: Final = re.compile(r" ?(?:/|&|\+|\||\band\b|\bund\b|\bet\b|\by\b|\be\b|\ben\b) ?")
 #: Documents whose headings and numbers invoices print as well.
 _BESIDE_INVOICES: Final = frozenset(
     {

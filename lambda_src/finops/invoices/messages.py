@@ -160,7 +160,11 @@ def _what_next(record: InvoiceRecord, event: str) -> list[str]:
             f'Reject it:  finops invoices review {record.id} --reject --reason "..."',
         ]
     if event == "DUPLICATE":
-        return [show, f"View the original: finops invoices show {record.duplicate_of}"]
+        return [
+            show,
+            f"View the original: finops invoices show {record.duplicate_of}",
+            f'If it is none: finops invoices review {record.id} --not-duplicate --reason "..."',
+        ]
     if event == "PROCESSING_FAILED":
         return [show, f"Fix the cause, then run: finops invoices retry {record.id}"]
     if event in {"REJECTED", "VALIDATION_FAILED"}:

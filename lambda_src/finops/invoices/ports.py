@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO, Protocol
 
 from finops.invoices.domain import InvoiceRecord, SourceDocument
+from finops.invoices.duplicates import Resemblance
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,13 +20,11 @@ class Filed:
 
     Attributes:
         record: The processed invoice.
-        duplicate_of: The id of the invoice that it repeats.
-        nearly_matches: The id of the invoice that it resembles.
+        resembles: The invoice that it repeats or resembles, if it was not processed.
     """
 
     record: InvoiceRecord | None = None
-    duplicate_of: str = ""
-    nearly_matches: str = ""
+    resembles: Resemblance | None = None
 
 
 class InvoiceStore(Protocol):
@@ -48,13 +47,13 @@ class InvoiceStore(Protocol):
             TransientFailure: the record has changed since; with code `changed_meanwhile`.
         """
 
-    def file(self, record: InvoiceRecord, year: int, *, accepted_match: str) -> Filed:
-        """Number an invoice and claim its vendor, number and year, all or nothing.
+    def file(self, record: InvoiceRecord, year: int) -> Filed:
+        """Number an invoice and enter it by vendor and number, all or nothing.
 
         Args:
-            record: With the status PROCESSED; the store sets the serial number.
+            record: With the status PROCESSED; the store sets the serial number. Its
+                `accepted_matches` and `distinct_from` do not stand in its way.
             year: Of the serial number; the numbers of a year have no gaps.
-            accepted_match: The id of an invoice that this one is allowed to resemble.
         """
 
 

@@ -21,6 +21,7 @@ class Decision(StrEnum):
     APPROVED = "APPROVED"
     CORRECTED = "CORRECTED"
     REJECTED = "REJECTED"
+    NOT_DUPLICATE = "NOT_DUPLICATE"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +132,69 @@ class ReviewDesk:
             decision = Decision.APPROVED
         return self._tell(self._save(record, changed, reviewer, decision, reason))
 
+    def not_a_duplicate(self, invoice: str, reviewer: str, *, reason: str) -> InvoiceRecord:
+        """Decide that a duplicate is an invoice of its own; another execution processes it.
+
+        Args:
+            invoice: Its id.
+            reviewer: Who decides, as the audit trail will name them.
+            reason: Kept with the decision.
+
+        Raises:
+            RejectedInput: it is not a duplicate, or the reason is missing.
+        """
+        record = self.store.find(invoice)
+        last = record.reviews[-1].decision if record.reviews else ""
+        if record.status is InvoiceStatus.VALIDATING and last == Decision.NOT_DUPLICATE:
+            # The decision was saved, but the execution may not have been started.
+            return self._start_again(record)
+        if record.status is not InvoiceStatus.DUPLICATE:
+            raise RejectedInput(
+                f"{record.id} is {record.status}, and not a duplicate",
+                code="not_a_duplicate",
+                value=record.status.value,
+                remedy="Approve an invoice that only resembles another one",
+            )
+        if not reason.strip():
+            raise RejectedInput(
+                "the decision that an invoice is not a duplicate needs a reason",
+                code="no_reason",
+                field="reason",
+                remedy="Give the reason",
+            )
+        if not self.own_invoices and reviewer == record.submitted_by:
+            raise _own_invoice(record, reviewer)
+        now = self.clock()
+        other = record.duplicate_of
+        review = Review(
+            reviewer=reviewer,
+            at=now,
+            decision=Decision.NOT_DUPLICATE.value,
+            reason=reason.strip(),
+            before={"duplicate_of": other},
+            after={"duplicate_of": ""},
+        )
+        reviews = (*record.reviews, review)
+        return self._start_again(
+            self.store.save(
+                replace(
+                    record,
+                    status=InvoiceStatus.VALIDATING,
+                    duplicate_of="",
+                    distinct_from=(*record.distinct_from, other),
+                    execution=f"{record.id}-review-{len(reviews)}",
+                    issues=tuple(one for one in record.issues if one.code != "duplicate"),
+                    reviews=reviews,
+                    task_token="",
+                    updated_at=now,
+                )
+            )
+        )
+
+    def _start_again(self, record: InvoiceRecord) -> InvoiceRecord:
+        self.workflow.start(record.execution, {"invoice_id": record.id, "kind": "INVOICE"})
+        return record
+
     def _may_decide(
         self, record: InvoiceRecord, reviewer: str, *, approve: bool, reject: bool, reason: str
     ) -> None:
@@ -158,10 +222,7 @@ class ReviewDesk:
                 remedy="Give the reason",
             )
         if approve and not self.own_invoices and reviewer == record.submitted_by:
-            raise RejectedInput(
-                f"{reviewer} submitted {record.id}, so somebody else must approve it",
-                code="own_invoice",
-            )
+            raise _own_invoice(record, reviewer)
 
     def _corrected(self, record: InvoiceRecord, corrections: Mapping[str, str]) -> InvoiceRecord:
         if record.invoice is None:
@@ -188,8 +249,15 @@ class ReviewDesk:
             before=before,
             after=after,
         )
+        accepted = record.accepted_matches
+        if decision is Decision.APPROVED and record.duplicate_of:
+            # Whoever approves it has seen which invoice it resembles.
+            accepted = (*accepted, record.duplicate_of)
+            settled = [one for one in record.issues if one.code == "near_match"]
+            review = replace(review, settled=tuple(f"{one.code}: {one.message}" for one in settled))
         changed = replace(
             changed,
+            accepted_matches=accepted,
             decision=decision.value,
             approved=decision is Decision.APPROVED,
             reviews=(*record.reviews, review),
@@ -213,6 +281,12 @@ class ReviewDesk:
         if record.task_token:
             self.workflow.resume(record.task_token, {"outcome": record.decision})
         return record
+
+
+def _own_invoice(record: InvoiceRecord, reviewer: str) -> RejectedInput:
+    return RejectedInput(
+        f"{reviewer} submitted {record.id}, so somebody else must approve it", code="own_invoice"
+    )
 
 
 def _differences(

@@ -174,12 +174,12 @@ class InvoiceValidator:
             raise ValueError(f"{record.id} has not been read")
         now = self.clock()
         issues = check(read, self.settings(), now.date())
-        if record.duplicate_of and record.approved:
-            issues += (near_match(record.duplicate_of),)
-        elif record.duplicate_of:
+        if record.duplicate_of and not record.approved:
             # After a correction it may match nothing; the next step looks again.
             record = replace(record, duplicate_of="")
         found = outcome(read, issues, approved=record.approved)
+        if found is Outcome.VALID and record.approved:
+            record, issues = _settled(record, issues)
         status = {
             Outcome.VALID: InvoiceStatus.VALIDATING,
             Outcome.REVIEW: InvoiceStatus.NEEDS_REVIEW,
@@ -225,37 +225,26 @@ class InvoiceProcessor:
                 duplicate_of="",
             ),
             now.year,
-            # Whoever approved it saw which invoice it resembles.
-            accepted_match=record.duplicate_of if record.approved else "",
         )
-        if filed.record:
-            return filed.record
-        known = [issue for issue in record.issues if issue.code != "near_match"]
-        if filed.duplicate_of:
-            issue = Issue(
-                code="duplicate",
-                severity=Severity.ERROR,
-                field="invoice_number",
-                message=f"invoice {filed.duplicate_of}, which is already processed, has the same "
-                "vendor, number and year",
-            )
-            changed = replace(
+        if filed.resembles is None:
+            return filed.record or record
+        same = filed.resembles.same
+        issue = Issue(
+            code="duplicate" if same else "near_match",
+            severity=Severity.ERROR if same else Severity.REVIEW,
+            field="invoice_number",
+            message=filed.resembles.said,
+        )
+        return self.store.save(
+            replace(
                 record,
-                status=InvoiceStatus.DUPLICATE,
-                duplicate_of=filed.duplicate_of,
-                issues=(*known, issue),
+                status=InvoiceStatus.DUPLICATE if same else InvoiceStatus.NEEDS_REVIEW,
+                duplicate_of=filed.resembles.invoice_id,
+                approved=record.approved and same,
+                issues=(*record.issues, issue),
                 updated_at=now,
             )
-        else:
-            changed = replace(
-                record,
-                status=InvoiceStatus.NEEDS_REVIEW,
-                duplicate_of=filed.nearly_matches,
-                approved=False,
-                issues=(*known, near_match(filed.nearly_matches)),
-                updated_at=now,
-            )
-        return self.store.save(changed)
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -370,14 +359,17 @@ class FailureRecorder:
         )
 
 
-def near_match(other: str) -> Issue:
-    """The issue of an invoice that resembles another one."""
-    return Issue(
-        code="near_match",
-        severity=Severity.REVIEW,
-        field="invoice_number",
-        message=f"invoice {other} has the same vendor, total and date, but another number",
-    )
+def _settled(
+    record: InvoiceRecord, issues: tuple[Issue, ...]
+) -> tuple[InvoiceRecord, tuple[Issue, ...]]:
+    """The record without the issues that its reviewer settled; the review keeps them."""
+    settled = [one for one in issues if one.severity is Severity.REVIEW]
+    if not settled or not record.reviews:
+        return record, issues
+    *earlier, last = record.reviews
+    said = tuple(dict.fromkeys((*last.settled, *(f"{one.code}: {one.message}" for one in settled))))
+    kept = tuple(one for one in issues if one.severity is not Severity.REVIEW)
+    return replace(record, reviews=(*earlier, replace(last, settled=said))), kept
 
 
 def rejected(

@@ -9,6 +9,7 @@ from typing import Any, BinaryIO, Final
 
 from finops.invoices.domain import InvoiceRecord
 from finops.invoices.export import SUMMARY, as_json, printed
+from finops.shared.spreadsheets import cell_text
 from finops.shared.workbook import BAD, CREATED, GOOD, NEUTRAL, WARNING, Styles, is_exact
 
 LINES: Final = (
@@ -25,7 +26,7 @@ LINES: Final = (
     "tax",
     "currency",
 )
-_AMOUNTS: Final = frozenset({"subtotal", "tax", "total", "unit_price", "amount"})
+_AMOUNTS: Final = frozenset({"subtotal", "tax", "total", "signed_total", "unit_price", "amount"})
 _DATES: Final = frozenset({"invoice_date", "due_date"})
 _WIDTHS: Final = {
     "id": 23,
@@ -52,7 +53,10 @@ _STATUSES: Final = {
 
 
 def write_xlsx(invoices: Iterable[InvoiceRecord], file: BinaryIO) -> None:
-    """Write a workbook with the sheets Invoices, Line items and Totals (by currency and status)."""
+    """Write a workbook with the sheets Invoices, Line items and Totals (by currency and status).
+
+    In the totals credit notes count as negative.
+    """
     import xlsxwriter
 
     book = xlsxwriter.Workbook(file, {"constant_memory": True, "in_memory": False})
@@ -80,10 +84,10 @@ class _Sheets:
         self._row += 1
         currency = described["currency"] or ""
         self._write(self._summary, self._row, SUMMARY, printed(described), currency)
-        if described["total"]:
+        if described["signed_total"]:
             key = (described["status"], currency)
             count, total = self._totals.get(key, (0, Decimal(0)))
-            self._totals[key] = (count + 1, total + Decimal(described["total"]))
+            self._totals[key] = (count + 1, total + Decimal(described["signed_total"]))
         for number, item in enumerate(described["line_items"], 1):
             self._line += 1
             line = {**{name: described[name] for name in LINES[:4]}, **item}
@@ -98,7 +102,8 @@ class _Sheets:
         self._lines.autofilter(0, 0, max(self._line, 1), len(LINES) - 1)
         totals = self._sheet("Totals", ("status", "currency", "invoices", "total"))
         columns = {
-            name: xl_col_to_name(SUMMARY.index(name)) for name in ("status", "currency", "total")
+            name: xl_col_to_name(SUMMARY.index(name))
+            for name in ("status", "currency", "signed_total")
         }
         for row, ((status, currency), (count, total)) in enumerate(sorted(self._totals.items()), 1):
             totals.write_string(row, 0, status, self._styles.statuses.get(status))
@@ -111,7 +116,7 @@ class _Sheets:
             totals.write_formula(
                 row,
                 3,
-                f"=SUMIFS({ranges['total']},{ranges['status']},A{row + 1},"
+                f"=SUMIFS({ranges['signed_total']},{ranges['status']},A{row + 1},"
                 f"{ranges['currency']},B{row + 1})",
                 self._styles.amount(currency),
                 float(total),
@@ -141,4 +146,6 @@ class _Sheets:
             elif name in {"confidence", "line"}:
                 sheet.write_number(row, at, value)
             else:
-                sheet.write_string(row, at, str(value), self._styles.statuses.get(str(value)))
+                sheet.write_string(
+                    row, at, cell_text(str(value)), self._styles.statuses.get(str(value))
+                )

@@ -14,7 +14,7 @@ _NUMBER = re.compile(r"(?:(?<![\w.,])[.,])?\d(?:[\d.,'\u2019 ]*\d)?")
 #: No cents, as Switzerland (`100.-`, `100.--`), Scandinavia (`100:-`) and India (`100/-`) write it.
 _NO_CENTS = re.compile(r"\s?[.,:]\s?(?:-{1,3}|=)|\s?/\s?[-=]{1,2}")
 #: A currency in brackets of its own is no sign: `(EUR) 119.00`.
-_BRACKETED = re.compile(r"[(\[]\s*([A-Z]{0,3}\W|[A-Za-z]{3})\s*[)\]]")
+_BRACKETED = re.compile(r"[(\[] ?([A-Z]{0,3}[^\w\s()\[\]]|[A-Za-z]{3}) ?[)\]]")
 _DOLLARS: Final = re.compile(r"(?<![A-Za-z])(?:[A-Z]{1,3}|[A-Z][a-z]{1,2}|U)\.?\s?\$S?")
 _CURRENCIES: Final = frozenset(
     {

@@ -56,7 +56,11 @@ def check_invoices(
         number_key: Each invoice number as it is compared with others.
     """
     groups = _groups(charges)
-    documents = {number_key[one.number]: one for one in processed}
+    # A credit note that has the number of its invoice does not take its place.
+    documents = {
+        number_key[one.number]: one
+        for one in sorted(processed, key=lambda one: (one.amount or 0) > 0)
+    }
     by_number = {number_key[one.number]: one for one in issued or () if one.number}
     unmatched = dict(by_number)
     lines = []

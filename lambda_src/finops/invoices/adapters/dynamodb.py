@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Final
 
@@ -12,8 +13,9 @@ import msgspec
 from botocore.exceptions import ClientError
 
 from finops.invoices.adapters.s3 import S3Documents
-from finops.invoices.domain import InvoiceRecord, InvoiceStatus, serial_number
-from finops.invoices.identity import duplicate_key, near_match_key
+from finops.invoices.domain import Invoice, InvoiceRecord, InvoiceStatus, serial_number
+from finops.invoices.duplicates import first_resemblance, near_match
+from finops.invoices.identity import duplicate_key, near_match_key, number_index_key
 from finops.invoices.ports import Filed
 from finops.shared.aws import aws_errors
 from finops.shared.errors import FinOpsError, RejectedInput, TransientFailure
@@ -28,8 +30,9 @@ _SEARCHED: Final = ("serial_number", "vendor", "invoice_number")
 class DynamoInvoices:
     """`InvoiceStore` in one table, which also holds the claims that keep an invoice unique.
 
-    Items by `id`: the invoice itself; `claim#…` for a processed invoice's vendor, number and year;
-    `match#…` for its vendor, total and date; `serial#YEAR` for the last serial number of that year.
+    Items by `id`: the invoice itself; `number#…` with the ids of all processed invoices of a vendor
+    and number; `match#…` for a vendor, total and date; `claim#…` for a vendor, number and year, of
+    earlier versions; `serial#YEAR` for the last serial number of that year.
     A record that is too large for an item is kept in the bucket.
     """
 
@@ -81,28 +84,38 @@ class DynamoInvoices:
             raise
         return changed
 
-    def file(self, record: InvoiceRecord, year: int, *, accepted_match: str) -> Filed:
+    def file(self, record: InvoiceRecord, year: int) -> Filed:
         """One transaction writes the next serial number, the claims and the record.
 
         It is tried again when another invoice was filed at the same moment.
         """
         if record.invoice is None:
             raise ValueError(f"{record.id} has not been read")
+        numbers = f"number#{number_index_key(record.invoice)}"
         claim = f"claim#{duplicate_key(record.invoice)}"
         match = f"match#{near_match_key(record.invoice)}"
         for attempt in range(_TRIES):
-            if (holder := self._holder(claim)) not in {"", record.id}:
-                return Filed(duplicate_of=holder)
-            resembled = self._holder(match)
-            if resembled not in {"", record.id, accepted_match}:
-                return Filed(nearly_matches=resembled)
+            known = self._holders(numbers)
+            others = dict.fromkeys((*known, *self._holders(claim)))
+            others.pop(record.id, None)
+            if found := first_resemblance(
+                record.invoice,
+                self._invoices(others),
+                accepted=record.accepted_matches,
+                distinct=record.distinct_from,
+            ):
+                return Filed(resembles=found)
+            resembled = "".join(self._holders(match))
+            if resembled not in {"", record.id, *record.accepted_matches, *record.distinct_from}:
+                return Filed(resembles=near_match(resembled))
             last = self._last_serial(year)
             changed = replace(
                 record,
                 revision=record.revision + 1,
                 serial_number=serial_number(year, last + 1),
             )
-            if self._commit(record, changed, year, last, claim, "" if resembled else match):
+            entries = {numbers: known} | ({} if resembled else {match: ()})
+            if self._commit(record, changed, year, last, entries):
                 return Filed(record=changed)
             time.sleep(random.uniform(0.02, 0.05 * 2 ** min(attempt, 5)))  # noqa: S311
         raise TransientFailure(
@@ -193,8 +206,7 @@ class DynamoInvoices:
         changed: InvoiceRecord,
         year: int,
         last: int,
-        claim: str,
-        match: str,
+        entries: Mapping[str, tuple[str, ...]],
     ) -> bool:
         counter = {
             "TableName": self._table,
@@ -204,15 +216,16 @@ class DynamoInvoices:
             "ExpressionAttributeValues": {":next": {"N": str(last + 1)}}
             | ({":last": {"N": str(last)}} if last else {}),
         }
+        # Each is written only if nobody else was entered since it was read.
         claims = [
             {
                 "TableName": self._table,
-                "Item": {"id": {"S": key}, "invoice_id": {"S": record.id}},
-                "ConditionExpression": "attribute_not_exists(id) OR invoice_id = :me",
-                "ExpressionAttributeValues": {":me": {"S": record.id}},
+                "Item": {"id": {"S": key}, "invoice_id": {"S": " ".join((*known, record.id))}},
+                "ConditionExpression": "attribute_not_exists(id) OR invoice_id = :known",
+                "ExpressionAttributeValues": {":known": {"S": " ".join(known) or record.id}},
             }
-            for key in (claim, match)
-            if key
+            for key, known in entries.items()
+            if record.id not in known
         ]
         put = {"TableName": self._table, "Item": self._item(changed), **self._seen(record)}
         try:
@@ -233,12 +246,18 @@ class DynamoInvoices:
             return False
         return True
 
-    def _holder(self, key: str) -> str:
+    def _invoices(self, ids: Iterable[str]) -> Iterator[tuple[str, Invoice]]:
+        for one in ids:
+            with suppress(RejectedInput):
+                if read := self.find(one).invoice:
+                    yield one, read
+
+    def _holders(self, key: str) -> tuple[str, ...]:
         with aws_errors("read_claim"):
             item = self._dynamodb.get_item(
                 TableName=self._table, Key={"id": {"S": key}}, ConsistentRead=True
             ).get("Item", {})
-        return str(item.get("invoice_id", {}).get("S", ""))
+        return tuple(str(item.get("invoice_id", {}).get("S", "")).split())
 
     def _last_serial(self, year: int) -> int:
         with aws_errors("read_serial"):
@@ -269,6 +288,8 @@ class DynamoInvoices:
         if record.invoice:
             for name in ("vendor", "invoice_number", "invoice_date", "currency", "total"):
                 shown[name] = record.invoice.text(name)
+            if (signed := record.invoice.signed_total) is not None:
+                shown["signed_total"] = f"{signed:f}"
         item |= {name: {"S": value} for name, value in shown.items() if value}
         names = (record.id, record.file, *(shown.get(one, "") for one in _SEARCHED))
         item["searched"] = {"S": "\n".join(names).casefold()}

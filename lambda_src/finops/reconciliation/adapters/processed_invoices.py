@@ -58,7 +58,8 @@ class DynamoProcessedInvoices:
                 IndexName="by_month",
                 KeyConditionExpression="received_month = :month",
                 FilterExpression="#status = :processed",
-                ProjectionExpression="vendor, invoice_number, invoice_date, currency, #total",
+                ProjectionExpression="vendor, invoice_number, invoice_date, currency, "
+                "#total, signed_total",
                 ExpressionAttributeNames={"#status": "status", "#total": "total"},
                 ExpressionAttributeValues={
                     ":month": {"S": str(month)},
@@ -78,7 +79,8 @@ def _processed(item: Mapping[str, Any]) -> IssuedInvoice | None:
         payer="",
         number=text["invoice_number"],
         issuer=text.get("vendor", ""),
-        amount=Decimal(text["total"]),
+        # Records of earlier versions have no signed total.
+        amount=Decimal(text.get("signed_total", text["total"])),
         currency=text["currency"],
         issued_on=date.fromisoformat(issued_on) if issued_on else None,
     )
