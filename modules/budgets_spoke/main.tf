@@ -85,6 +85,7 @@ module "apply_budget" {
     ALERT_TOPIC_ARN    = local.alert_topic_arn
     DEFAULT_THRESHOLDS = jsonencode(local.default_thresholds)
     DEFAULT_EMAILS     = jsonencode(var.notifications.emails)
+    SEED_BUDGET_NAME   = local.seed_budget_name
   }
 
   function = {

@@ -22,7 +22,7 @@ from finops.budgets.domain import (
     edit_version,
     wanted_subscribers,
 )
-from finops.budgets.ports import BudgetResult, BudgetStatus
+from finops.budgets.ports import BudgetResult, BudgetStatus, StoredParameter
 from finops.shared.errors import ConfigurationError, FinOpsError
 
 ACCOUNT = "222222222222"
@@ -147,16 +147,17 @@ class FakeStatuses(Fallible):
 
 
 class FakeParameters(Fallible):
-    """One account's parameters: {name: (version, value)}."""
-
     def __init__(self) -> None:
         super().__init__()
-        self.items: dict[str, tuple[int, str]] = {}
+        self.items: dict[str, StoredParameter] = {}
+        self.now = NOW
 
     def put(self, name: str, value: str) -> None:
-        self.items[name] = (self.items.get(name, (0, ""))[0] + 1, value)
+        standing = self.items.get(name)
+        version = standing.version + 1 if standing else 1
+        self.items[name] = StoredParameter(version, value, self.now)
 
-    def get(self, budget_name: str) -> tuple[int, str] | None:
+    def get(self, budget_name: str) -> StoredParameter | None:
         return self._step("get_parameter", lambda: self.items.get(budget_name))
 
     def names(self) -> list[str]:
@@ -181,7 +182,7 @@ class FakeSpokes(Fallible):
     def documents(self, account_id: str) -> dict[str, str]:
         return self._step(
             "documents",
-            lambda: {name: value for name, (_, value) in self._reach(account_id).items.items()},
+            lambda: {name: one.value for name, one in self._reach(account_id).items.items()},
         )
 
     def budgets(self, account_id: str) -> dict[str, ActualBudget]:
@@ -198,7 +199,7 @@ class FakeSpokes(Fallible):
         return self.parameters[account_id]
 
     def published(self, account_id: str = ACCOUNT, name: str = "monthly-total") -> BudgetDocument:
-        return decode_document(self.parameters[account_id].items[name][1])
+        return decode_document(self.parameters[account_id].items[name].value)
 
 
 class FakeDeadlines:
@@ -215,6 +216,7 @@ class FakeBudgets(Fallible):
     def __init__(self) -> None:
         super().__init__()
         self.items: dict[str, ActualBudget] = {}
+        self.now = NOW
 
     def get(self, budget_name: str) -> ActualBudget | None:
         return self._step("get_budget", lambda: self.items.get(budget_name))
@@ -224,7 +226,7 @@ class FakeBudgets(Fallible):
             "create_budget",
             lambda: self.items.__setitem__(
                 budget.key.budget_name,
-                _as_wanted(budget, _notifications(budget, topic_arn)),
+                self._as_wanted(budget, _notifications(budget, topic_arn)),
             ),
         )
 
@@ -233,7 +235,7 @@ class FakeBudgets(Fallible):
         self._step(
             "update_budget",
             lambda: self.items.__setitem__(
-                name, _as_wanted(budget, self.items[name].notifications)
+                name, self._as_wanted(budget, self.items[name].notifications)
             ),
         )
 
@@ -254,6 +256,13 @@ class FakeBudgets(Fallible):
 
     def delete(self, budget_name: str) -> None:
         self._step("delete_budget", lambda: self.items.pop(budget_name, None))
+
+    def _as_wanted(self, budget: Budget, notifications: tuple[Notification, ...]) -> ActualBudget:
+        return ActualBudget(
+            settings={one.name: getattr(budget, one.name) for one in ATTRIBUTES if one.aws},
+            notifications=notifications,
+            updated_at=self.now,
+        )
 
     def _drop(self, name: str, one: Notification) -> None:
         standing = self.items[name]
@@ -310,13 +319,6 @@ def change(
             "amount": amount,
             **row,
         },
-    )
-
-
-def _as_wanted(budget: Budget, notifications: tuple[Notification, ...]) -> ActualBudget:
-    return ActualBudget(
-        settings={one.name: getattr(budget, one.name) for one in ATTRIBUTES if one.aws},
-        notifications=notifications,
     )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
+from types import SimpleNamespace
 from typing import Any
 
 import boto3
@@ -163,9 +164,11 @@ def test_a_report_ends_its_own_version_only(statuses: DynamoStatusTable) -> None
     )
 
 
-@pytest.mark.parametrize(
-    ("standing", "report", "ends"),
-    [
+def test_a_report_of_the_same_content_ends_another_version_that_is_not_right_yet(
+    dynamodb: Any,
+) -> None:
+    failure = {"status": Status.FAILED, "error": TransientFailure("x", code="x")}
+    cases: list[tuple[dict[str, Any], dict[str, Any], bool]] = [
         ({}, {}, True),
         ({"status": Status.FAILED}, {}, True),
         ({}, {"status": Status.REMOVED}, True),
@@ -173,23 +176,20 @@ def test_a_report_ends_its_own_version_only(statuses: DynamoStatusTable) -> None
         ({}, {"content": ""}, False),
         ({"content": ""}, {"content": ""}, False),
         ({"status": Status.REJECTED}, {}, False),
-        ({}, {"status": Status.FAILED, "error": TransientFailure("x", code="x")}, False),
+        ({}, failure, False),
         ({}, {"reported_at": NOW - timedelta(seconds=1)}, False),
-    ],
-)
-def test_a_report_of_the_same_content_ends_another_version_that_is_not_right_yet(
-    statuses: DynamoStatusTable, standing: dict[str, Any], report: dict[str, Any], ends: bool
-) -> None:
-    known = opened(2, **({"content": "digest"} | standing))
-    statuses.begin(known)
-    assert statuses.write_result(reported(1, **({"content": "digest"} | report))) == ends
-    fakes = FakeStatuses()
-    fakes.begin(known)
-    assert fakes.write_result(reported(1, **({"content": "digest"} | report))) == ends
-    found = statuses.get(KEY)
-    assert found is not None
-    assert found.version == known.version
-    assert (found.status is known.status) != ends
+    ]
+    for standing, report, ends in cases:
+        key = {"account_id": {"S": ACCOUNT}, "budget_name": {"S": KEY.budget_name}}
+        dynamodb.delete_item(TableName="status", Key=key)
+        known = opened(2, **({"content": "digest"} | standing))
+        for statuses in (DynamoStatusTable(dynamodb, "status"), FakeStatuses()):
+            statuses.begin(known)
+            answer = reported(1, **({"content": "digest"} | report))
+            assert statuses.write_result(answer) == ends, (standing, report)
+            found = statuses.get(KEY)
+            assert found is not None
+            assert (found.version, found.status is known.status) == (known.version, not ends)
 
 
 def test_reports_that_arrive_out_of_order_leave_the_last(statuses: DynamoStatusTable) -> None:
@@ -237,7 +237,10 @@ def test_parameters_are_read_listed_and_deleted() -> None:
         for number in range(12):
             client.put_parameter(Name=f"{PREFIX}/b{number:02d}", Value="x", Type="String")
         client.put_parameter(Name=f"{PREFIX}/b00", Value="y", Type="String", Overwrite=True)
-        assert parameters.get("b00") == (2, "y")
+        stored = parameters.get("b00")
+        assert stored is not None
+        assert (stored.version, stored.value) == (2, "y")
+        assert stored.written_at.tzinfo
         assert parameters.names() == [f"b{number:02d}" for number in range(12)]
         parameters.delete("b00")
         assert parameters.get("b00") is None
@@ -401,7 +404,11 @@ def test_an_update_sends_back_what_it_does_not_change(budgets: tuple[AwsBudgets,
     where = {"AccountId": ACCOUNT, "BudgetName": "monthly-total"}
     stub.add_response(
         "describe_budget",
-        {"Budget": described(BillingViewArn=view, TimePeriod={"Start": NOW, "End": NOW})},
+        {
+            "Budget": described(
+                BudgetType="USAGE", BillingViewArn=view, TimePeriod={"Start": NOW, "End": NOW}
+            )
+        },
         {**where, "ShowFilterExpression": True},
     )
     stub.add_response("describe_notifications_for_budget", {"Notifications": []}, where)
@@ -425,6 +432,7 @@ FILTER = {"Not": {"Dimensions": {"Key": "RECORD_TYPE", "Values": ["Credit", "Ref
     ("changed", "found"),
     [
         ({}, ()),
+        ({"BudgetType": "USAGE"}, ("BudgetType",)),
         ({"CostTypes": None}, ()),
         ({"FilterExpression": FILTER, "Metrics": ["UnblendedCost"]}, ()),
         (
@@ -458,6 +466,37 @@ def test_the_hub_asks_for_filter_expressions(monkeypatch: pytest.MonkeyPatch) ->
         )
         found = AssumedSpokes(roles, prefix=PREFIX, role_name="spoke").budgets(ACCOUNT)
     assert found["monthly-total"].amount == 100
+
+
+class OlderBoto3:
+    """A client from before filter expressions: the model lacks the parameter, and refuses it."""
+
+    def __init__(self) -> None:
+        shape = SimpleNamespace(members={"AccountId": None, "BudgetName": None})
+        operation = SimpleNamespace(input_shape=shape)
+        model = SimpleNamespace(operation_model=lambda _: operation)
+        self.meta = SimpleNamespace(service_model=model)
+
+    def describe_budget(self, *, AccountId: str, BudgetName: str) -> dict[str, Any]:  # noqa: N803
+        return {"Budget": described()}
+
+    def get_paginator(self, _operation: str) -> OlderBoto3:
+        return self
+
+    def paginate(self, *, AccountId: str, BudgetName: str = "") -> list[dict[str, Any]]:  # noqa: N803
+        return [{"Budgets": [described()], "Notifications": []}]
+
+
+def test_a_boto3_that_knows_no_filter_expressions_reads_budgets_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    found = AwsBudgets(OlderBoto3(), ACCOUNT).get("monthly-total")
+    assert found is not None
+    assert found.amount == 100
+    roles = AssumedRoles(role_arn=str, external_id="x", session_name="test")
+    monkeypatch.setattr(roles, "client", lambda *_: OlderBoto3())
+    all_of_them = AssumedSpokes(roles, prefix=PREFIX, role_name="spoke").budgets(ACCOUNT)
+    assert all_of_them["monthly-total"].amount == 100
 
 
 def test_alerts_that_are_not_found_do_not_make_a_budget_missing(

@@ -8,6 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 
 from finops.budgets import documents
@@ -52,6 +53,7 @@ class Api:
     def __init__(self) -> None:
         self.budget: dict[str, Any] = {}
         self.notifications: list[dict[str, Any]] = []
+        self.meta = boto3.client("budgets", region_name="us-east-1").meta
 
     def create_budget(self, **request: Any) -> None:
         self.budget = request["Budget"]

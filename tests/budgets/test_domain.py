@@ -96,3 +96,34 @@ def test_changes_lead_from_any_alerts_to_the_wanted_ones_and_then_rest(
         for threshold, subscribers in standing.items()
     ]
     assert not notification_changes(wanted, after, TOPIC)
+
+
+def test_addresses_that_differ_in_case_only_are_not_subscribed_again() -> None:
+    threshold = Threshold(type=NotificationType.ACTUAL, percent=Decimal(80))
+    wanted = Budget(
+        key=BudgetKey(account_id="222222222222", budget_name="b"),
+        amount=Decimal(1),
+        thresholds=(threshold,),
+        emails=("Fin@example.com",),
+    )
+    standing = Notification(
+        threshold=threshold, subscribers=frozenset({("SNS", "t"), ("EMAIL", "fin@example.com")})
+    )
+    assert not notification_changes(wanted, [standing], "t")
+
+
+def test_a_second_alert_at_the_same_percentage_is_deleted() -> None:
+    threshold = Threshold(type=NotificationType.ACTUAL, percent=Decimal(80))
+    wanted = Budget(
+        key=BudgetKey(account_id="222222222222", budget_name="b"),
+        amount=Decimal(1),
+        thresholds=(threshold,),
+        emails=(),
+    )
+    first, second = (
+        Notification(threshold=threshold, subscribers=frozenset({("SNS", "t")}), raw={"at": at})
+        for at in (80.001, 80.0)
+    )
+    changes = notification_changes(wanted, [first, second], "t")
+    assert [one.raw for one in changes.delete] == [{"at": 80.001}]
+    assert not changes.create

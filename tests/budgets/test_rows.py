@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from finops.budgets.domain import NotificationType, Threshold, TimeUnit
-from finops.budgets.rows import parse_budget
+from finops.budgets.rows import editor_of, parse_budget
 from finops.shared.errors import RejectedInput
 
 ACCOUNT = "222222222222"
@@ -116,8 +116,34 @@ def test_a_threshold_without_a_percent_is_refused_by_its_form(typed: object) -> 
     assert refused.value.code == "invalid_thresholds"
 
 
-def test_an_empty_list_of_thresholds_means_no_alerts() -> None:
-    assert parse_budget(row(thresholds=[])).thresholds == ()
+@pytest.mark.parametrize("typed", ["none", " None ", ["none"], {"NONE"}])
+def test_the_word_none_means_no_alerts_and_no_emails(typed: object) -> None:
+    budget = parse_budget(row(thresholds=typed, emails=typed))
+    assert (budget.thresholds, budget.emails) == ((), ())
+
+
+@pytest.mark.parametrize("typed", ["", "  ", None])
+def test_a_blank_text_of_alerts_leaves_the_defaults(typed: object) -> None:
+    budget = parse_budget(row(thresholds=typed, emails=typed))
+    assert (budget.thresholds, budget.emails) == (None, None)
+
+
+@pytest.mark.parametrize("typed", [[], ",", " , ", [""], ["none", "none"]])
+@pytest.mark.parametrize("attribute", ["thresholds", "emails"])
+def test_no_alerts_without_the_word_is_refused(attribute: str, typed: object) -> None:
+    with pytest.raises(RejectedInput, match="or none for no") as refused:
+        parse_budget(row(**{attribute: typed}))
+    assert refused.value.field == attribute
+
+
+@pytest.mark.parametrize(
+    ("typed", "percent"),
+    [("33.333333333333333333333", "33.33"), ("66.665", "66.67"), ("80.00", "80"), (".01", "0.01")],
+)
+def test_a_percentage_has_two_decimals(typed: str, percent: str) -> None:
+    for written in (typed, Decimal(typed)):
+        budget = parse_budget(row(thresholds=[{"type": "ACTUAL", "percent": written}]))
+        assert [str(one.percent) for one in budget.thresholds or ()] == [percent]
 
 
 @pytest.mark.parametrize(
@@ -130,6 +156,7 @@ def test_an_empty_list_of_thresholds_means_no_alerts() -> None:
         ["ACTUAL:eighty"],
         ["GUESSED:80"],
         [{"type": "ACTUAL", "percent": 0}],
+        [{"type": "ACTUAL", "percent": "0.004"}],
         [{"type": "ACTUAL", "percent": -1}],
         [{"type": "ACTUAL", "percent": 1001}],
         [{"type": "ACTUAL", "percent": 80, "extra": 1}],
@@ -168,7 +195,31 @@ def test_reads_cost_filters_with_one_value_or_many() -> None:
     assert budget.cost_filters == {"Region": ("a", "b"), "Service": ("Amazon S3, Glacier",)}
 
 
-@pytest.mark.parametrize("typed", [5, [], {"Colour": ["red"]}, {"Region": []}, {"Region": [5]}])
+def test_a_tag_is_its_key_and_its_value() -> None:
+    tags = ["user:Team$Sales", "user:Team$"]
+    budget = parse_budget(row(cost_filters={"TagKeyValue": tags}))
+    assert budget.cost_filters == {"TagKeyValue": ("user:Team$", "user:Team$Sales")}
+
+
+def test_addresses_that_differ_in_case_are_one() -> None:
+    budget = parse_budget(row(emails="fin@example.com, Fin@Example.com"))
+    assert len(budget.emails or ()) == 1
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        5,
+        [],
+        {"Colour": ["red"]},
+        {"Region": []},
+        {"Region": [5]},
+        {"Region": ""},
+        {"Region": ["eu-west-1", " "]},
+        {"TagKeyValue": ["user:Team"]},
+        {"TagKeyValue": "$Sales"},
+    ],
+)
 def test_refuses_cost_filters_that_aws_does_not_know(typed: object) -> None:
     with pytest.raises(RejectedInput) as refused:
         parse_budget(row(cost_filters=typed))
@@ -182,8 +233,11 @@ def test_refuses_cost_filters_that_aws_does_not_know(typed: object) -> None:
         ({"currency": 5}, "unsupported_currency"),
         ({"time_unit": "DAILY"}, "invalid_time_unit"),
         ({"time_unit": 5}, "invalid_time_unit"),
-        ({"tresholds": []}, "unknown_attribute"),
-        ({"cost_filter": {}}, "unknown_attribute"),
+        ({"tresholds": "ACTUAL:80"}, "unknown_attribute"),
+        ({"cost_filter": {"Service": "Amazon S3"}}, "unknown_attribute"),
+        ({"email": "a@example.com"}, "unknown_attribute"),
+        ({"timeunit": "MONTHLY"}, "unknown_attribute"),
+        ({"Currency": "USD"}, "unknown_attribute"),
     ],
 )
 def test_refuses_all_else_with_its_code(attributes: dict[str, object], code: str) -> None:
@@ -194,11 +248,44 @@ def test_refuses_all_else_with_its_code(attributes: dict[str, object], code: str
 
 def test_names_the_attribute_that_was_meant() -> None:
     with pytest.raises(RejectedInput, match="Did you mean 'thresholds'"):
-        parse_budget(row(treshholds=[]))
+        parse_budget(row(treshholds=["ACTUAL:80"]))
 
 
-def test_leaves_notes_of_the_editors_own_alone() -> None:
-    assert parse_budget(row(comment="agreed with Ann", ticket="FIN-7")).amount == 100
+@pytest.mark.parametrize(
+    "note",
+    [
+        {"comment": "agreed with Ann", "ticket": "FIN-7"},
+        {"updated_at": "2026-11-01"},
+        {"updated_at": "2026-11-01", "updated_by": "ann"},
+        {"requester_id": "x"},
+        {"emails_cc": "a@example.com"},
+        {"emails_cc": ["a@example.com"], "thresholds_old": "ACTUAL:80", "amount_2025": 5},
+        {"email": "ask Ann"},
+        {"threshold": b"\xff"},
+        {"time_units": None},
+    ],
+)
+def test_leaves_notes_of_the_editors_own_alone(note: dict[str, object]) -> None:
+    assert parse_budget(row(**note)) == parse_budget(row())
+
+
+@pytest.mark.parametrize(
+    ("row_", "previous", "editor"),
+    [
+        ({"updated_by": "ann"}, None, "ann"),
+        ({"updated_by": "ann"}, {"updated_by": "bea"}, "ann"),
+        ({"updated_by": "ann", "request_id": "2"}, {"updated_by": "ann", "request_id": "1"}, "ann"),
+        ({"updated_by": "ann", "request_id": "1"}, {"updated_by": "ann", "request_id": "1"}, ""),
+        ({"updated_by": "ann"}, {"updated_by": "ann"}, ""),
+        ({}, {"updated_by": "ann"}, ""),
+        (None, {"updated_by": "ann"}, ""),
+        ({"updated_by": b"\xff"}, None, "b'\\xff'"),
+    ],
+)
+def test_an_edit_is_of_whom_it_names_itself(
+    row_: dict[str, object] | None, previous: dict[str, object] | None, editor: str
+) -> None:
+    assert editor_of(row_, previous) == editor
 
 
 json_like = st.recursive(

@@ -211,6 +211,10 @@ def test_import_reports_each_bad_line_and_applies_a_thousand_others(
         ("", "no column account_id and amount"),
         ("account_id\n222222222222\n", "no column amount"),
         ("account_id,amount\n\xff\n", "not UTF-8"),
+        ("account_id;amount\n222222222222;5\n", "separated by semicolons"),
+        ("account_id\tamount\n222222222222\t5\n", "separated by tabs"),
+        ("account_id,amount, amount\n222222222222,5,6\n", "the column amount more than once"),
+        ('account_id,"amount\n222222222222,5\n', "the first line is not valid CSV"),
     ],
 )
 def test_import_refuses_a_file_it_cannot_understand(
@@ -223,6 +227,43 @@ def test_import_refuses_a_file_it_cannot_understand(
     assert reason in err
     assert "error" in json.loads(out)
     assert tables.scan()["Items"] == []
+
+
+def test_import_names_a_quote_that_is_not_closed(
+    finops: Finops, tables: Any, tmp_path: Path
+) -> None:
+    file = tmp_path / "budgets.csv"
+    lines = [f"{number:012d},5,a@example.com," for number in range(7)]
+    lines[1] = '000000000001,5,"a@example.com,'
+    lines[3] = '000000000003,5,b@example.com",'
+    lines[5] = '000000000005,5,,"agreed with Ann'
+    file.write_text("\n".join(["account_id,amount,emails,note", *lines]))
+    code, out, _ = finops("budgets", "import", str(file), "--json")
+    document = json.loads(out)
+    assert code == 1
+    assert [one["account_id"][-1] for one in document["budgets"]] == ["0", "4"]
+    over, unclosed = document["rejected"]
+    assert (over["field"], over["reason"].partition(".")[0]) == (
+        "emails",
+        "emails runs over more than one line",
+    )
+    assert unclosed["line"] == 7
+    assert "is not closed" in unclosed["reason"]
+
+
+def test_columns_with_spaces_are_read(finops: Finops, tables: Any, tmp_path: Path) -> None:
+    file = tmp_path / "budgets.csv"
+    file.write_text(f"account_id, amount, thresholds\n {ACCOUNT} ,5,none\n")
+    assert finops("budgets", "import", str(file))[0] == 0
+    (row,) = tables.scan()["Items"]
+    assert (row["account_id"], row["amount"], row["thresholds"]) == (ACCOUNT, 5, "none")
+
+
+def test_list_says_which_status_was_meant(finops: Finops, tables: Any) -> None:
+    code, _, err = finops("budgets", "list", "--status", "appplied")
+    assert code == 2
+    assert "did you mean APPLIED?" in err
+    assert "it is one of PENDING" in finops("budgets", "list", "--status", "x")[2]
 
 
 def test_status_names_what_is_not_deployed(finops: Finops, tables: Any) -> None:

@@ -97,6 +97,7 @@ def test_a_row_without_alerts_gets_the_spokes_defaults(
         (Decimal("9E+120"), "is above 1000000000000"),
         (None, "missing"),
         ([1], "not a number"),
+        (b"1200", "not a number"),
     ],
 )
 def test_an_invalid_edit_is_rejected_with_its_reason_and_changes_nothing(
@@ -165,7 +166,16 @@ def test_a_removed_row_removes_the_budget(deployment: Deployment, budget_name: s
     deployment.remove(SPOKE, budget_name)
     deployment.await_status(SPOKE, "REMOVED", budget_name)
     assert deployment.budget(SPOKE, budget_name) is None
-    deployment.edit(SPOKE, 6, budget_name)
+    made_by_hand = {
+        "BudgetName": budget_name,
+        "BudgetType": "COST",
+        "TimeUnit": "MONTHLY",
+        "BudgetLimit": {"Amount": "7", "Unit": "USD"},
+    }
+    deployment.client("budgets", SPOKE).create_budget(AccountId=SPOKE, Budget=made_by_hand)
+    deployment.invoke("finops-apply-budget", {"source": "finops.drift"}, SPOKE)
+    assert deployment.amount(SPOKE, budget_name) == 7
+    deployment.edit(SPOKE, 6, budget_name, note=b"\xff")
     deployment.await_amount(SPOKE, 6, budget_name)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from finops.budgets.documents import BudgetDocument, decode_document
+from finops.budgets.documents import BudgetDocument, decode_document, is_removal
 from finops.budgets.domain import (
     BudgetKey,
     Status,
@@ -21,6 +21,7 @@ from finops.budgets.ports import (
     Budgets,
     Parameters,
     Results,
+    StoredParameter,
 )
 from finops.shared.errors import ConfigurationError, FinOpsError, RejectedInput, TransientFailure
 
@@ -31,6 +32,9 @@ MAX_ROUNDS: Final = 5
 CONCURRENCY: Final = 8
 # The longest that a budget takes whose calls are throttled.
 SECONDS_A_BUDGET: Final = 30.0
+#: The function's timeout.
+LONGEST_RUN: Final = timedelta(minutes=5)
+KEPT_AFTER_REMOVAL: Final = timedelta(days=1)
 
 Clock = Callable[[], datetime]
 
@@ -57,6 +61,7 @@ class BudgetApplier:
         default_thresholds: Sequence[Threshold],
         default_emails: Sequence[str],
         clock: Clock,
+        seed_name: str = "",
     ) -> None:
         self._account_id = account_id
         self._parameters = parameters
@@ -66,6 +71,7 @@ class BudgetApplier:
         self._default_thresholds = default_thresholds
         self._default_emails = default_emails
         self._clock = clock
+        self._seed_name = seed_name
 
     def apply(self, budget_name: str) -> BudgetResult | None:
         """Apply the current value of one parameter, and report the result, also a failure.
@@ -105,7 +111,7 @@ class BudgetApplier:
                 left.append(name)
                 return None
             try:
-                return self._apply(name, quiet=not report_unchanged)
+                return self._apply(name, quiet=not report_unchanged, scheduled=True)
             except Exception as error:  # noqa: BLE001 - one budget must not stop the others
                 return error
 
@@ -119,19 +125,28 @@ class BudgetApplier:
         )
 
     def remove_all(self) -> list[str]:
-        """Delete all parameters and their AWS Budgets. Returns the budgets' names."""
-        names = self._parameters.names()
-        for name in names:
-            self._budgets.delete(name)
-            self._parameters.delete(name)
-        return names
+        """Delete all parameters and their AWS Budgets. Returns the budgets' names.
 
-    def _apply(self, budget_name: str, *, quiet: bool) -> BudgetResult | None:
+        A budget that was removed before stays: somebody made it by hand since.
+        """
+        names = self._parameters.names()
+        removed = []
+        for name in names:
+            found = self._parameters.get(name)
+            if found and not is_removal(found.value):
+                self._budgets.delete(name)
+                removed.append(name)
+            self._parameters.delete(name)
+        return removed
+
+    def _apply(
+        self, budget_name: str, *, quiet: bool, scheduled: bool = False
+    ) -> BudgetResult | None:
         found = self._parameters.get(budget_name)
         if found is None:
             return None
         try:
-            document = self._own_document(budget_name, found[1])
+            document = self._own_document(budget_name, found.value)
         except RejectedInput as error:
             raise ConfigurationError(
                 f"parameter of budget {budget_name} cannot be applied: {error.message}",
@@ -139,8 +154,11 @@ class BudgetApplier:
                 step="read_parameter",
                 remedy=error.remedy,
             ) from error
+        over = document.budget is None and self._is_over(budget_name, found, scheduled=scheduled)
         try:
-            action, document = self._apply_newest(document, found[0])
+            action = "unchanged"
+            if not over:
+                action, document = self._apply_newest(document, found.version)
         except FinOpsError as error:
             self._results.report([self._result(document, "failed", error)])
             if isinstance(error, TransientFailure):
@@ -150,6 +168,24 @@ class BudgetApplier:
         if not (quiet and action == "unchanged"):
             self._results.report([result])
         return result
+
+    def _is_over(self, budget_name: str, removal: StoredParameter, *, scheduled: bool) -> bool:
+        """Whether a removal is over, so that it removes no budget that is made later.
+
+        It is where there is no budget, or one that was made or changed after the removal. For an
+        event that is long after, since a slow run of the edit before may have made it meanwhile.
+        A parameter goes a day after, but for the one that Terraform would create again.
+        """
+        actual = self._budgets.get(budget_name)
+        if actual is None or actual.updated_at is None:
+            over = actual is None or scheduled
+        else:
+            margin = timedelta() if scheduled else LONGEST_RUN
+            over = actual.updated_at > removal.written_at + margin
+        old = self._clock() - removal.written_at > KEPT_AFTER_REMOVAL
+        if over and old and budget_name != self._seed_name:
+            self._parameters.delete(budget_name)
+        return over
 
     def _apply_newest(self, document: BudgetDocument, version: int) -> tuple[str, BudgetDocument]:
         """Apply the document, and again as long as its parameter has changed meanwhile.
@@ -161,10 +197,10 @@ class BudgetApplier:
             if action == "unchanged":
                 return action, document
             latest = self._parameters.get(document.key.budget_name)
-            if latest is None or latest[0] == version:
+            if latest is None or latest.version == version:
                 return action, document
-            version = latest[0]
-            document = self._own_document(document.key.budget_name, latest[1])
+            version = latest.version
+            document = self._own_document(document.key.budget_name, latest.value)
             repeated = self._apply_again_if_changed(document)
             if repeated == "unchanged":
                 return action, document

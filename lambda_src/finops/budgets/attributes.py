@@ -38,6 +38,7 @@ class Form(enum.Enum):
     MAP = enum.auto()
 
 
+BUDGET_TYPE: Final = "COST"
 #: What AWS counts where a request names no cost types.
 #: https://docs.aws.amazon.com/aws-cost-management/latest/APIReference/API_budgets_CostTypes.html
 COST_TYPES: Final[Mapping[str, bool]] = {
@@ -120,7 +121,7 @@ class Attribute:
 
     def show(self, value: object) -> str | None:
         """A value of the row as people write it, whatever was typed there."""
-        if value is None:
+        if value is None or (self.form is Form.LIST and value == ""):
             return self.default
         if self.form is Form.LIST and isinstance(value, list | set):
             members = sorted(value, key=str) if isinstance(value, set) else value
@@ -195,6 +196,7 @@ def members_beyond_rows(answer: Mapping[str, Any]) -> tuple[str, ...]:
     cost_types = answer.get("CostTypes") or {}
     end = (answer.get("TimePeriod") or {}).get("End")
     found = {
+        "BudgetType": answer.get("BudgetType", BUDGET_TYPE) != BUDGET_TYPE,
         "PlannedBudgetLimits": answer.get("PlannedBudgetLimits"),
         "AutoAdjustData": answer.get("AutoAdjustData"),
         "CostTypes": any(

@@ -14,7 +14,7 @@ from finops.budgets.attributes import ATTRIBUTES
 from finops.budgets.documents import BudgetDocument, document_for
 from finops.budgets.domain import BudgetChange, BudgetKey, decimal_text
 from finops.budgets.ports import BudgetResult, BudgetStatus
-from finops.budgets.values import text_of
+from finops.budgets.rows import editor_of
 from finops.shared.audit import AuditEvent, digest, rfc3339
 from finops.shared.errors import FinOpsError
 
@@ -35,8 +35,8 @@ def edit_event(action: str, change: BudgetChange, error: FinOpsError | None = No
     return AuditEvent(
         stream=STREAM,
         action=f"budget.{action}",
-        # Streams do not say who removed a row.
-        actor=text_of((row or {}).get("updated_by") or PUBLISHER),
+        # Streams do not say who removed a row, or edited it without saying so.
+        actor=editor_of(row, change.previous) or PUBLISHER,
         subject=subject(change.key),
         version=_attempt(change.version, error if action == "failed" else None),
         occurred_at=change.edited_at,

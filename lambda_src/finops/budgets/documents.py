@@ -10,9 +10,10 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Final
 
-from finops.budgets.attributes import ATTRIBUTES
+from finops.budgets.attributes import ATTRIBUTES, Form
 from finops.budgets.domain import Budget, BudgetChange, BudgetKey
 from finops.budgets.rows import parse_budget, parse_key
+from finops.budgets.values import NONE
 from finops.shared.errors import RejectedInput
 
 DOCUMENT_SCHEMA: Final = 1
@@ -96,6 +97,10 @@ def decode_document(text: str) -> BudgetDocument:
             value=text,
             remedy="Run `finops budgets drift --repair` to publish the table's row again",
         )
+    for attribute in ATTRIBUTES:
+        # How a document says what a row says by the word.
+        if attribute.form is Form.LIST and fields.get(attribute.name) == []:
+            fields[attribute.name] = NONE
     envelope = {
         name: str(fields.pop(name, ""))
         for name in ("schema", "version", "request_id", "edited_at", "state")
@@ -113,6 +118,14 @@ def decode_document(text: str) -> BudgetDocument:
         raise RejectedInput(
             f"the parameter's document is not valid: {error}", code="invalid_document", value=text
         ) from None
+
+
+def is_removal(text: str) -> bool:
+    """Whether a document asks for the absence of its budget; False where it cannot be read."""
+    try:
+        return decode_document(text).budget is None
+    except RejectedInput:
+        return False
 
 
 def _nothing(_row: Mapping[str, object]) -> None:

@@ -10,7 +10,7 @@ import enum
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 
@@ -123,12 +123,14 @@ class ActualBudget:
             where it holds none.
         beyond_rows: Members of AWS's structure that change what the budget counts, and that no
             row can ask for.
+        updated_at: When it was made or last changed, by whomever.
         raw: AWS's answer.
     """
 
     settings: Mapping[str, object]
     notifications: tuple[Notification, ...] = ()
     beyond_rows: tuple[str, ...] = ()
+    updated_at: datetime | None = None
     raw: Mapping[str, Any] = field(default_factory=dict, compare=False, hash=False)
 
     @property
@@ -183,6 +185,7 @@ def notification_changes(
     """
     subscribers = wanted_subscribers(wanted, topic_arn)
     standing = {one.threshold: one for one in actual if one.threshold is not None}
+    known = frozenset(map(_identity, subscribers))
     thresholds = wanted.thresholds or ()
     kept = [standing[one] for one in thresholds if one in standing]
     return NotificationChanges(
@@ -191,18 +194,30 @@ def notification_changes(
             for one in thresholds
             if one not in standing
         ),
-        delete=tuple(one for one in actual if one.threshold not in thresholds),
+        delete=tuple(
+            one
+            for one in actual
+            if one.threshold not in thresholds or standing[one.threshold] is not one
+        ),
         subscribe=tuple(
             (one, subscriber)
             for one in kept
-            for subscriber in sorted(subscribers - one.subscribers)
+            for subscriber in sorted(subscribers)
+            if _identity(subscriber) not in map(_identity, one.subscribers)
         ),
         unsubscribe=tuple(
             (one, subscriber)
             for one in kept
-            for subscriber in sorted(one.subscribers - subscribers)
+            for subscriber in sorted(one.subscribers)
+            if _identity(subscriber) not in known
         ),
     )
+
+
+def _identity(subscriber: tuple[str, str]) -> tuple[str, str]:
+    """Addresses that differ in case only reach the same person."""
+    kind, address = subscriber
+    return kind, address.casefold() if kind == "EMAIL" else address
 
 
 def wanted_subscribers(wanted: Budget, topic_arn: str) -> frozenset[tuple[str, str]]:
@@ -215,6 +230,10 @@ def decimal_text(number: Decimal) -> str:
     return format(number, "f")
 
 
-def as_number(value: Decimal | float | str) -> Decimal:
-    """A number in its shortest form, so that 80, 80.0 and 8E1 give the same document."""
-    return Decimal(decimal_text(Decimal(str(value)).normalize()))
+def as_percent(value: Decimal | float | str) -> Decimal:
+    """A percentage of at most two decimals, in its shortest form: 80, 80.0 and 8E1 are the same.
+
+    AWS keeps a double, so a third is compared as 33.33.
+    """
+    rounded = Decimal(str(value)).quantize(Decimal("0.01"), ROUND_HALF_UP)
+    return Decimal(decimal_text(rounded.normalize()))

@@ -29,7 +29,13 @@ from finops.budgets.ports import (
     StatusTable,
 )
 from finops.budgets.rows import parse_budget
-from finops.budgets.service import BudgetPublisher, Outcome, Publication, initial_status
+from finops.budgets.service import (
+    BudgetPublisher,
+    Outcome,
+    Publication,
+    initial_status,
+    is_gone_already,
+)
 from finops.budgets.values import text_of
 from finops.shared.audit import AuditRecorder
 from finops.shared.errors import FinOpsError, RejectedInput, TransientFailure
@@ -146,7 +152,10 @@ class DriftRepairer:
         return [
             key
             for key, status in statuses.items()
-            if key not in kept and status.document and status.status is not Status.REMOVED
+            if key not in kept
+            and status.document
+            and status.status is not Status.REMOVED
+            and not is_gone_already(status)
         ]
 
     def _repair(self, found: Sequence[Drift], state: AccountState, run: _Run) -> list[Drift]:

@@ -7,7 +7,7 @@ import io
 import uuid
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 from finops.budgets.attributes import ATTRIBUTES
 from finops.budgets.domain import BudgetKey, Status
@@ -15,6 +15,8 @@ from finops.budgets.ports import BudgetStatus
 from finops.budgets.rows import parse_budget
 from finops.budgets.values import text_of
 from finops.shared.errors import RejectedInput
+
+_OTHER_SEPARATORS: Final = {";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 
 
 def as_edit(row: Mapping[str, Any], amount: Decimal, editor: str) -> dict[str, Any]:
@@ -33,22 +35,17 @@ def read_budgets(
         editor: Who edits these budgets.
 
     Raises:
-        RejectedInput: the file is not UTF-8, or has no column for the account or the amount.
+        RejectedInput: the file is not UTF-8, has no column for the account or the amount, has one
+            twice, or separates them by something else than commas.
     """
     rows: dict[BudgetKey, dict[str, Any]] = {}
     lines: dict[BudgetKey, int] = {}
     rejected: list[dict[str, Any]] = []
     with io.StringIO(_text(content, name), newline="") as text:
         reader = csv.DictReader(text, strict=True)
-        missing = {"account_id", "amount"} - set(reader.fieldnames or ())
-        if missing:
-            raise RejectedInput(
-                f"{name}: the first line has no column {' and '.join(sorted(missing))}",
-                code="missing_column",
-                remedy="Name the columns in the first line, such as"
-                " account_id,budget_name,amount,thresholds,emails",
-            )
+        reader.fieldnames = _columns(reader, name)
         while True:
+            begins = reader.line_num + 1
             try:
                 record = next(reader, None)
                 if record is None:
@@ -67,15 +64,58 @@ def read_budgets(
                     _rejection(reader.line_num, error.field, error.explanation, error.value)
                 )
             except csv.Error as error:
-                rejected.append(
-                    _rejection(reader.line_num, "", f"the line is not valid CSV: {error}", None)
-                )
+                if "unexpected end" in str(error):
+                    reason = (
+                        "a double quote that opens in this line is not closed, so that the lines"
+                        " after it were not read"
+                    )
+                    rejected.append(_rejection(begins, "", reason, None))
+                else:
+                    reason = f"the line is not valid CSV: {error}"
+                    rejected.append(_rejection(reader.line_num, "", reason, None))
             else:
                 lines[budget.key] = reader.line_num
                 rows[budget.key] = as_edit(
                     {**row, "budget_name": budget.key.budget_name}, budget.amount, editor
                 )
     return list(rows.values()), rejected
+
+
+def _columns(reader: csv.DictReader[str], name: str) -> list[str]:
+    """The names in the first line."""
+    try:
+        columns = [one.strip() for one in reader.fieldnames or ()]
+    except csv.Error as error:
+        raise RejectedInput(
+            f"{name}: the first line is not valid CSV: {error}",
+            code="invalid_header",
+            remedy="Close each double quote in the line that opens it",
+        ) from None
+    if len(columns) == 1:
+        for separator, words in _OTHER_SEPARATORS.items():
+            if separator in columns[0]:
+                raise RejectedInput(
+                    f"{name}: the columns are separated by {words}",
+                    code="wrong_separator",
+                    remedy="Save the file with commas between the columns",
+                )
+    twice = sorted({one for one in columns if one and columns.count(one) > 1})
+    if twice:
+        raise RejectedInput(
+            f"{name}: the first line has the column {' and '.join(twice)} more than once",
+            code="duplicate_column",
+            field=twice[0],
+            remedy="Keep one of them",
+        )
+    missing = sorted({"account_id", "amount"} - set(columns))
+    if missing:
+        raise RejectedInput(
+            f"{name}: the first line has no column {' and '.join(missing)}",
+            code="missing_column",
+            remedy="Name the columns in the first line, such as"
+            " account_id,budget_name,amount,thresholds,emails",
+        )
+    return columns
 
 
 def _text(content: bytes, name: str) -> str:
@@ -96,11 +136,16 @@ def _row(record: Mapping[str | None, Any]) -> dict[str, Any]:
             code="too_many_fields",
             remedy="Put fields that contain commas in double quotes",
         )
-    row = {
-        str(name).strip(): value.strip()
-        for name, value in record.items()
-        if value and value.strip()
-    }
+    row = {str(name): value.strip() for name, value in record.items() if value and value.strip()}
+    for name in ("account_id", "budget_name", *(one.name for one in ATTRIBUTES)):
+        if "\n" in row.get(name, "") and not row[name].startswith("{"):
+            raise RejectedInput(
+                f"{name} runs over more than one line",
+                code="open_quote",
+                field=name,
+                value=row[name],
+                remedy="Close the double quote in the line that opens it",
+            )
     return row | {one.name: one.read_cell(row[one.name]) for one in ATTRIBUTES if one.name in row}
 
 
@@ -140,5 +185,5 @@ def described(
         "applied_at": status.applied_at.isoformat() if status and status.applied_at else None,
         "latency_ms": status.latency_ms if status else None,
         "error": status.error if status else "",
-        "updated_by": text_of(row.get("updated_by", "")),
+        "updated_by": status.updated_by if status else text_of(row.get("updated_by", "")),
     }

@@ -32,10 +32,11 @@ from finops.budgets.domain import (
     NotificationType,
     RemovalPolicy,
     Threshold,
-    as_number,
+    as_percent,
     edit_version,
 )
 from finops.budgets.drift import DriftRepairer
+from finops.budgets.rows import DEFAULT_BUDGET_NAME
 from finops.budgets.service import (
     BudgetPublisher,
     Publication,
@@ -251,6 +252,7 @@ def _applier() -> BudgetApplier:
         default_thresholds=_default_thresholds(os.environ["DEFAULT_THRESHOLDS"]),
         default_emails=json.loads(os.environ["DEFAULT_EMAILS"]),
         clock=_now,
+        seed_name=os.environ.get("SEED_BUDGET_NAME", DEFAULT_BUDGET_NAME),
     )
 
 
@@ -291,7 +293,7 @@ def _removal() -> RemovalPolicy:
 
 def _default_thresholds(text: str) -> list[Threshold]:
     return [
-        Threshold(type=NotificationType(one["type"]), percent=as_number(one["percent"]))
+        Threshold(type=NotificationType(one["type"]), percent=as_percent(one["percent"]))
         for one in json.loads(text)
     ]
 

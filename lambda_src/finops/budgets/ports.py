@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from finops.budgets.documents import BudgetDocument
 from finops.budgets.domain import (
@@ -133,11 +133,19 @@ class Deadlines(Protocol):
         """
 
 
+class StoredParameter(NamedTuple):
+    """A parameter's version and value, and when that was written."""
+
+    version: int
+    value: str
+    written_at: datetime
+
+
 class Parameters(Protocol):
     """The spoke account's own parameters."""
 
-    def get(self, budget_name: str) -> tuple[int, str] | None:
-        """(parameter version, value), or None where there is none."""
+    def get(self, budget_name: str) -> StoredParameter | None:
+        """The parameter, or None where there is none."""
 
     def names(self) -> list[str]:
         """The names of all budgets that have a parameter."""

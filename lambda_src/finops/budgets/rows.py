@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from finops.budgets.attributes import ATTRIBUTES
 from finops.budgets.domain import Budget, BudgetKey
-from finops.budgets.values import quoted
+from finops.budgets.values import quoted, text_of
 from finops.shared.errors import RejectedInput
 
 DEFAULT_BUDGET_NAME: Final = "monthly-total"
@@ -17,13 +17,14 @@ DEFAULT_BUDGET_NAME: Final = "monthly-total"
 _ACCOUNT_ID = re.compile(r"[0-9]{12}")
 # Narrower than AWS Budgets allows: the name is also the last part of a parameter's path.
 _BUDGET_NAME = re.compile(r"[A-Za-z0-9_.-]{1,100}")
-_ROW_ATTRIBUTES: Final = (
-    "account_id",
-    "budget_name",
-    *(one.name for one in ATTRIBUTES),
-    "updated_by",
-    "request_id",
-)
+#: What each attribute that a budget needs may hold. Others are people's own.
+_PARSERS: Final[Mapping[str, Callable[[object], object]]] = {
+    "account_id": lambda value: parse_key({"account_id": value}),
+    "budget_name": lambda value: parse_key({"account_id": "0" * 12, "budget_name": value}),
+    **{one.name: one.parse for one in ATTRIBUTES},
+}
+# `emails_cc` is a note, `email` and `tresholds` are not.
+_NEAR: Final = 0.85
 
 
 def parse_budget(row: Mapping[str, object]) -> Budget:
@@ -70,16 +71,39 @@ def parse_key(row: Mapping[str, object]) -> BudgetKey:
 
 
 def _reject_misspelt_attributes(row: Mapping[str, object]) -> None:
-    """Unknown attributes are people's own notes, unless they nearly match a known one."""
-    for name in row:
-        if name in _ROW_ATTRIBUTES:
+    """Unknown attributes are people's own notes.
+
+    Except for one whose name nearly is that of an absent attribute, and that holds such a value.
+    """
+    for name, value in row.items():
+        if name in _PARSERS:
             continue
-        near = difflib.get_close_matches(name.lower(), _ROW_ATTRIBUTES, n=1, cutoff=0.8)
-        if near and near[0] not in row:
+        near = difflib.get_close_matches(name.lower(), _PARSERS, n=1, cutoff=_NEAR)
+        if near and near[0] not in row and _may_hold(near[0], value):
             raise RejectedInput(
                 f"unknown attribute {quoted(name)}",
                 code="unknown_attribute",
                 field=name,
-                value=row[name],
+                value=value,
                 remedy=f"Did you mean {near[0]!r}?",
             )
+
+
+def _may_hold(name: str, value: object) -> bool:
+    try:
+        return value is not None and _PARSERS[name](value) is not None
+    except RejectedInput:
+        return False
+
+
+def editor_of(row: Mapping[str, object] | None, previous: Mapping[str, object] | None) -> str:
+    """Who made an edit, as it says itself; empty where it does not say.
+
+    An edit that leaves `updated_by` and `request_id` as the one before wrote them says nothing.
+    """
+    if row is None or not row.get("updated_by"):
+        return ""
+    said = ("updated_by", "request_id")
+    if previous is not None and all(row.get(name) == previous.get(name) for name in said):
+        return ""
+    return text_of(row["updated_by"])

@@ -20,7 +20,7 @@ from finops.budgets.audit_events import (
     result_event,
     unanswered_event,
 )
-from finops.budgets.documents import BudgetDocument, decode_document, document_for
+from finops.budgets.documents import BudgetDocument, decode_document, document_for, is_removal
 from finops.budgets.domain import (
     BudgetChange,
     BudgetKey,
@@ -34,6 +34,7 @@ from finops.budgets.ports import (
     Spokes,
     StatusTable,
 )
+from finops.budgets.rows import editor_of
 from finops.budgets.values import text_of
 from finops.shared.audit import AuditEvent, AuditRecorder
 from finops.shared.errors import ConfigurationError, FinOpsError, RejectedInput, TransientFailure
@@ -198,7 +199,7 @@ class BudgetPublisher:
         if self._removal is RemovalPolicy.KEEP:
             return _KEPT
         status = self._statuses.get(key)
-        if status is None or not status.document:
+        if status is None or not status.document or is_gone_already(status):
             return _NEVER_PUBLISHED
         unreached = status.status is Status.FAILED and status.error_step == "assume_role"
         return _NEVER_PUBLISHED if unreached and not status.applied_amount else ""
@@ -312,6 +313,15 @@ def _is_valid(change: BudgetChange) -> bool:
     return True
 
 
+def is_gone_already(status: BudgetStatus) -> bool:
+    """Whether the budget was removed before, and nothing has been published since.
+
+    Whatever has that name in the account by now is not the flow's.
+    """
+    published_nothing = not status.content and not status.applied_amount
+    return published_nothing and is_removal(status.document)
+
+
 def initial_status(
     change: BudgetChange,
     status: Status,
@@ -335,7 +345,7 @@ def initial_status(
         error=error.explanation if error else "",
         error_code=error.code if error else "",
         error_step=error.step if error else "",
-        updated_by=text_of(row.get("updated_by", "")),
+        updated_by=editor_of(change.row, change.previous),
         action=action,
         edited_at=change.edited_at,
         content=document.content_digest if document else "",

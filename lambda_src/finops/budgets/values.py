@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import enum
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Final, TypeVar
 
-from finops.budgets.domain import NotificationType, Threshold, TimeUnit, as_number, decimal_text
+from finops.budgets.domain import NotificationType, Threshold, TimeUnit, as_percent, decimal_text
 from finops.shared.errors import RejectedInput
 
 # Quotas: https://docs.aws.amazon.com/cost-management/latest/userguide/management-limits.html
@@ -41,8 +41,14 @@ COST_FILTER_DIMENSIONS: Final = frozenset(
     }
 )
 
+#: The word for no alerts or no emails.
+NONE: Final = "none"
+
 _PLAIN_NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)")
 _EMAIL = re.compile(r"[^@\s,;<>\"]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
+
+# https://docs.aws.amazon.com/cost-management/latest/userguide/budgets-create-filters.html
+_TAG = re.compile(r"[^$]+\$.*", re.DOTALL)
 
 _Member = TypeVar("_Member", bound=enum.StrEnum)
 
@@ -139,18 +145,31 @@ def parse_time_unit(value: object) -> TimeUnit:
 
 
 def _items(value: object, rejection: Callable[[str], RejectedInput]) -> list[object]:
-    """The entries of a list or set, or of comma-separated text."""
+    """The entries of a list or set, or of comma-separated text; at least one."""
+    items: list[object]
     if isinstance(value, str):
-        return [part.strip() for part in value.split(",") if part.strip()]
-    if isinstance(value, list | tuple):
-        return list(value)
-    if isinstance(value, set | frozenset):
-        return sorted(value, key=str)
-    raise rejection("is not a list")
+        items = [part.strip() for part in value.split(",") if part.strip()]
+    elif isinstance(value, list | tuple):
+        items = list(value)
+    elif isinstance(value, set | frozenset):
+        items = sorted(value, key=str)
+    else:
+        raise rejection("is not a list")
+    if not items:
+        raise rejection("has no entries")
+    return items
+
+
+def _is_absent(value: object) -> bool:
+    return value is None or (isinstance(value, str) and not value.strip())
+
+
+def _says_none(items: Sequence[object]) -> bool:
+    return len(items) == 1 and isinstance(items[0], str) and items[0].strip().lower() == NONE
 
 
 def parse_thresholds(value: object) -> tuple[Threshold, ...] | None:
-    """Sorted, without repetitions; None where it is absent."""
+    """Sorted, without repetitions; None where it is absent or blank, empty for the word `none`."""
 
     def rejection(reason: str) -> RejectedInput:
         return RejectedInput(
@@ -158,12 +177,16 @@ def parse_thresholds(value: object) -> tuple[Threshold, ...] | None:
             code="invalid_thresholds",
             field="thresholds",
             value=value,
-            remedy='Write a list such as [{"type": "ACTUAL", "percent": 80}], or ACTUAL:80',
+            remedy='Write a list such as [{"type": "ACTUAL", "percent": 80}], or ACTUAL:80,'
+            f" or {NONE} for no alerts",
         )
 
-    if value is None:
+    if _is_absent(value):
         return None
-    thresholds = {_threshold(item, rejection) for item in _items(value, rejection)}
+    items = _items(value, rejection)
+    if _says_none(items):
+        return ()
+    thresholds = {_threshold(item, rejection) for item in items}
     if len(thresholds) > MAX_NOTIFICATIONS:
         raise rejection(f"has {len(thresholds)} entries; AWS allows {MAX_NOTIFICATIONS} per budget")
     return tuple(sorted(thresholds))
@@ -178,7 +201,10 @@ def _threshold(item: object, rejection: Callable[[str], RejectedInput]) -> Thres
     if not isinstance(item, Mapping) or not set(item) <= {"type", "percent"}:
         raise rejection(f"has the entry {quoted(item)}")
     number = _number(item.get("percent"))
-    if number is None or not 0 < number <= MAX_PERCENT:
+    rounded = None
+    if number is not None and 0 < number <= MAX_PERCENT:
+        rounded = as_percent(number)
+    if not rounded:
         raise rejection(
             f"has the percent {quoted(item.get('percent'))}, which is not between 0 and"
             f" {MAX_PERCENT}"
@@ -186,12 +212,15 @@ def _threshold(item: object, rejection: Callable[[str], RejectedInput]) -> Thres
     kind = item.get("type", NotificationType.ACTUAL)
     return Threshold(
         type=_member(NotificationType, kind, field_name="thresholds[].type"),
-        percent=as_number(number),
+        percent=rounded,
     )
 
 
 def parse_emails(value: object) -> tuple[str, ...] | None:
-    """Sorted, without repetitions; None where it is absent."""
+    """Sorted, without repetitions, whatever their case.
+
+    None where it is absent or blank, empty for the word `none`.
+    """
 
     def rejection(reason: str) -> RejectedInput:
         return RejectedInput(
@@ -199,16 +228,20 @@ def parse_emails(value: object) -> tuple[str, ...] | None:
             code="invalid_emails",
             field="emails",
             value=value,
-            remedy=f"Write a list of at most {MAX_EMAILS} addresses such as finance@example.com",
+            remedy=f"Write a list of at most {MAX_EMAILS} addresses such as finance@example.com,"
+            f" or {NONE} for no emails",
         )
 
-    if value is None:
+    if _is_absent(value):
         return None
     items = _items(value, rejection)
+    if _says_none(items):
+        return ()
     for item in items:
         if not isinstance(item, str) or not _EMAIL.fullmatch(item.strip()):
             raise rejection(f"has the entry {quoted(item)}, which is not an email address")
-    emails = sorted({str(item).strip() for item in items})
+    each = {str(item).strip().casefold(): str(item).strip() for item in sorted(items, key=str)}
+    emails = sorted(each.values())
     if len(emails) > MAX_EMAILS:
         raise rejection(f"has {len(emails)} entries; at most {MAX_EMAILS} are possible")
     return tuple(emails)
@@ -237,7 +270,11 @@ def parse_cost_filters(value: object) -> dict[str, tuple[str, ...]]:
             raise rejection(f"has the unknown dimension {quoted(name)}")
         # Not split at commas: service names hold them.
         values = [given] if isinstance(given, str) else _items(given, rejection)
-        if not values or not all(isinstance(one, str) and one for one in values):
+        if not all(isinstance(one, str) and one.strip() for one in values):
             raise rejection(f"has no text values for {quoted(name)}")
+        if name == "TagKeyValue" and not all(_TAG.fullmatch(str(one)) for one in values):
+            raise rejection(
+                f"has the tag {quoted(values[0])}, which is not KEY$VALUE such as user:Team$Sales"
+            )
         filters[name] = tuple(sorted({str(one) for one in values}))
     return filters

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import getpass
 import json
 import time
@@ -44,6 +45,20 @@ ALL_COLUMNS: Final = (
 
 def _trimmed(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
     return value.strip() if value else value
+
+
+def _known_status(
+    _context: click.Context, _parameter: click.Parameter, value: str | None
+) -> str | None:
+    if value is None:
+        return None
+    names = [one.value for one in Status]
+    typed = value.strip().upper()
+    if typed in names:
+        return typed
+    near = difflib.get_close_matches(typed, names, n=1)
+    meant = f"did you mean {near[0]}?" if near else f"it is one of {', '.join(names)}"
+    raise click.BadParameter(f"{value!r} is no status; {meant}")
 
 
 account_argument = click.argument("account", callback=_trimmed)
@@ -134,12 +149,17 @@ def set_budget(
 
 
 @budgets.command("list")
-@click.option("--status", "wanted", help="Only budgets in this status, such as FAILED.")
+@click.option(
+    "--status",
+    "wanted",
+    callback=_known_status,
+    help="Only budgets in this status, such as FAILED.",
+)
 @common
 def list_budgets(environment: Environment, out: Output, *, wanted: str | None) -> None:
     """List every budget with its status."""
     found = _listed(_deployed(environment), None)
-    chosen = [one for one in found if wanted is None or one["status"] == wanted.upper()]
+    chosen = [one for one in found if wanted is None or one["status"] == wanted]
     out.answer({"budgets": chosen}, rows="budgets", columns=COLUMNS)
 
 

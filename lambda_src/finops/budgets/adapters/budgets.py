@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 from finops.budgets.attributes import (
+    BUDGET_TYPE,
     COST_TYPES,
     NO_END,
     aws_settings,
@@ -20,7 +21,7 @@ from finops.budgets.domain import (
     NotificationChanges,
     NotificationType,
     Threshold,
-    as_number,
+    as_percent,
     wanted_subscribers,
 )
 from finops.shared.aws import aws_errors
@@ -31,6 +32,16 @@ _NO_BUDGETS_YET: Final = (
     "In the payer account enable Cost Explorer, which enables budgets. A new member account waits"
     " up to 24 hours for them; the drift schedule tries again until then"
 )
+
+
+def in_full(client: Any, operation: str) -> dict[str, bool]:
+    """The parameter without which AWS leaves out filters that were made in its console.
+
+    Empty for a boto3 from before there was one, such as a Lambda runtime may have: it shows
+    everything else. https://docs.aws.amazon.com/lambda/latest/dg/lambda-python.html
+    """
+    known = client.meta.service_model.operation_model(operation).input_shape.members
+    return {"ShowFilterExpression": True} if "ShowFilterExpression" in known else {}
 
 
 class AwsBudgets:
@@ -44,8 +55,9 @@ class AwsBudgets:
         where = {"AccountId": self._account_id, "BudgetName": budget_name}
         try:
             with aws_errors("read_budget"):
-                # Without this AWS leaves out filters that were made in its console.
-                budget = self._client.describe_budget(ShowFilterExpression=True, **where)["Budget"]
+                budget = self._client.describe_budget(
+                    **in_full(self._client, "DescribeBudget"), **where
+                )["Budget"]
         except ConfigurationError as error:
             if error.code == "NotFoundException":
                 return None
@@ -60,7 +72,7 @@ class AwsBudgets:
                 AccountId=self._account_id,
                 Budget={
                     "BudgetName": budget.key.budget_name,
-                    "BudgetType": "COST",
+                    "BudgetType": BUDGET_TYPE,
                     **aws_settings(budget),
                 },
                 NotificationsWithSubscribers=[
@@ -74,7 +86,7 @@ class AwsBudgets:
         kept = {
             name: value
             for name, value in actual.raw.items()
-            if name in ("BudgetName", "BudgetType", "BillingViewArn")
+            if name in ("BudgetName", "BillingViewArn")
         }
         # AWS rejects a period that starts in the middle of a new unit.
         if actual.settings["time_unit"] == budget.time_unit and "TimePeriod" in actual.raw:
@@ -82,7 +94,12 @@ class AwsBudgets:
         with _conflicts_are_transient("update_budget"):
             self._client.update_budget(
                 AccountId=self._account_id,
-                NewBudget={**kept, "CostTypes": dict(COST_TYPES), **aws_settings(budget)},
+                NewBudget={
+                    **kept,
+                    "BudgetType": BUDGET_TYPE,
+                    "CostTypes": dict(COST_TYPES),
+                    **aws_settings(budget),
+                },
             )
 
     def change_notifications(self, budget: Budget, changes: NotificationChanges) -> None:
@@ -131,7 +148,7 @@ class AwsBudgets:
         return Notification(
             threshold=Threshold(
                 type=NotificationType(raw["NotificationType"]),
-                percent=as_number(raw["Threshold"]),
+                percent=as_percent(raw["Threshold"]),
             )
             if expressible
             else None,
@@ -177,6 +194,7 @@ def actual_budget(budget: Mapping[str, Any], notifications: Iterable[Notificatio
         settings=settings_in_aws(budget),
         notifications=tuple(notifications),
         beyond_rows=members_beyond_rows(budget),
+        updated_at=budget.get("LastUpdatedTime"),
         raw=budget,
     )
 

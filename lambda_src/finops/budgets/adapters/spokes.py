@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from finops.budgets.adapters.budgets import actual_budget
+from finops.budgets.adapters.budgets import actual_budget, in_full
 from finops.budgets.documents import BudgetDocument
 from finops.budgets.domain import ActualBudget
 from finops.shared.aws import AssumedRoles, aws_errors
@@ -38,11 +38,12 @@ class AssumedSpokes:
 
     def budgets(self, account_id: str) -> dict[str, ActualBudget]:
         with aws_errors("read_budgets", remedy=self._remedy(account_id)):
+            budgets = self._roles.client("budgets", account_id)
             return {
                 budget["BudgetName"]: actual_budget(budget, ())
-                for page in self._roles.client("budgets", account_id)
-                .get_paginator("describe_budgets")
-                .paginate(AccountId=account_id, ShowFilterExpression=True)
+                for page in budgets.get_paginator("describe_budgets").paginate(
+                    AccountId=account_id, **in_full(budgets, "DescribeBudgets")
+                )
                 for budget in page.get("Budgets", [])
             }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from finops.budgets.ports import StoredParameter
 from finops.shared.aws import aws_errors
 from finops.shared.errors import ConfigurationError
 
@@ -15,15 +16,16 @@ class SsmParameters:
         self._client = client
         self._prefix = prefix
 
-    def get(self, budget_name: str) -> tuple[int, str] | None:
+    def get(self, budget_name: str) -> StoredParameter | None:
         try:
             with aws_errors("read_parameter"):
-                found = self._client.get_parameter(Name=f"{self._prefix}/{budget_name}")
+                answer = self._client.get_parameter(Name=f"{self._prefix}/{budget_name}")
         except ConfigurationError as error:
             if error.code == "ParameterNotFound":
                 return None
             raise
-        return found["Parameter"]["Version"], found["Parameter"]["Value"]
+        found = answer["Parameter"]
+        return StoredParameter(found["Version"], found["Value"], found["LastModifiedDate"])
 
     def names(self) -> list[str]:
         with aws_errors("read_parameters"):
