@@ -232,6 +232,25 @@ def test_a_charge_that_is_dated_ahead_ends_neither_forecast_nor_days() -> None:
     assert [one.day for one in report.daily] == days(OCTOBER.first, known)
 
 
+def test_billed_and_amortized_costs_stand_side_by_side() -> None:
+    charges = [
+        charge("100", amortized="130"),
+        charge("0.005", amortized="0", service="S3"),
+        charge("9", category=ChargeCategory.TAX),
+        charge("50", start=SEPTEMBER),
+    ]
+    made = evidence(charges, excluded=frozenset({ChargeCategory.TAX}))
+    totals = compare(made).totals
+    assert (str(totals.actual), str(totals.billed), str(totals.amortized)) == (
+        "100.01",
+        "100.01",
+        "130.00",
+    )
+    assert compare(replace(made, knows_amortized=False)).totals.amortized is None
+    net = [replace(one, net=one.billed / 2) for one in charges]
+    assert str(compare(replace(made, charges=net, metric=Metric.NET)).totals.actual) == "50.00"
+
+
 def test_amortized_costs_are_compared_where_that_is_set() -> None:
     charges = [charge("1200", amortized="100", category=ChargeCategory.PURCHASE)]
     assert compare(evidence(charges)).totals.actual == 1200

@@ -31,6 +31,14 @@ LINES = {
     (PAYER, "Tax", "Tax", ""): Decimal("0.5"),
 }
 
+#: Each metric of a line, by its unblended cost.
+FACTORS = {
+    "UnblendedCost": Decimal(1),
+    "AmortizedCost": Decimal(2),
+    "NetUnblendedCost": Decimal("0.5"),
+    "NetAmortizedCost": Decimal("1.5"),
+}
+
 
 class FakeCostExplorer:
     """Answers as Cost Explorer does, two groups a page."""
@@ -70,8 +78,8 @@ class FakeCostExplorer:
                         {
                             "Keys": list(at[1:]),
                             "Metrics": {
-                                "UnblendedCost": {"Amount": str(cost), "Unit": "USD"},
-                                "AmortizedCost": {"Amount": str(cost * 2), "Unit": "USD"},
+                                name: {"Amount": str(cost * FACTORS[name]), "Unit": "USD"}
+                                for name in request["Metrics"]
                             },
                         }
                     ],
@@ -122,7 +130,12 @@ class Clock:
 
 
 def source(
-    api: Any, folder: Path, *, now: datetime = NOW, payers: tuple[str, ...] = (PAYER,)
+    api: Any,
+    folder: Path,
+    *,
+    now: datetime = NOW,
+    payers: tuple[str, ...] = (PAYER,),
+    is_net: bool = False,
 ) -> CostExplorerCosts:
     clock = Clock()
     return CostExplorerCosts(
@@ -131,12 +144,25 @@ def source(
         cache=FolderCache(folder),
         limit=RateLimit(1000, clock=clock, sleep=clock.sleep),
         now=now,
+        is_net=is_net,
         sleep=clock.sleep,
     )
 
 
 def months(**facts: Any) -> ChargeQuery:
     return ChargeQuery(first=OCTOBER.first, end=OCTOBER.end, detail=Detail.MONTHS, **facts)
+
+
+def test_net_costs_are_asked_for_where_they_are_compared(tmp_path: Path) -> None:
+    """https://docs.aws.amazon.com/aws-cost-management/latest/APIReference/API_GetCostAndUsage.html."""
+    asked = source(FakeCostExplorer(), tmp_path / "net", is_net=True)
+    for one in asked.charges(months()):
+        assert (one.net, one.net_amortized) == (
+            one.billed * FACTORS["NetUnblendedCost"],
+            one.billed * FACTORS["NetAmortizedCost"],
+        )
+    others = source(FakeCostExplorer(), tmp_path / "billed").charges(months())
+    assert {one.net for one in others} == {None}
 
 
 def test_every_category_of_every_account_is_there_once(tmp_path: Path) -> None:

@@ -311,6 +311,22 @@ def test_amortized_cost_of_focus_needs_its_effective_cost(tmp_path: Path) -> Non
     assert (refused.value.code, refused.value.field) == ("metric_unknown", "metric")
 
 
+def test_net_costs_are_those_of_cur_and_the_billed_ones_where_no_discount_applies(
+    tmp_path: Path,
+) -> None:
+    rows = [
+        cur("Usage", "100", line_item_net_unblended_cost="90"),
+        cur("Usage", "7", line_item_net_unblended_cost=""),
+    ]
+    source = ExportedCosts([write(tmp_path / "cur.csv", rows)])
+    assert total(one.net or Decimal(0) for one in source.charges(query())) == 97
+    assert not source.lacks(Metric.NET, OCTOBER)
+    assert source.lacks(Metric.NET_AMORTIZED, OCTOBER)
+    plain = ExportedCosts([write(tmp_path / "b" / "focus.csv", [focus("1")])])
+    assert [one.net for one in plain.charges(query())] == [None]
+    assert plain.lacks(Metric.NET, OCTOBER) == "the column line_item_net_unblended_cost"
+
+
 def test_a_tag_rule_finds_its_key_as_cur_writes_it(tmp_path: Path) -> None:
     rules = (
         TagRule(key="CostCenter", values=("7",), ownership=Ownership(business_unit="C")),

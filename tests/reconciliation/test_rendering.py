@@ -283,6 +283,21 @@ def test_no_text_of_the_csv_is_run_as_a_formula() -> None:
             Decimal(cell)
 
 
+def test_billed_and_amortized_costs_are_in_every_format() -> None:
+    totals = replace(
+        REPORTS["closed"].totals, billed=Decimal("1234.56"), amortized=Decimal("6543.21")
+    )
+    report = replace(REPORTS["closed"], totals=totals)
+    assert "billed <b>1,234.56</b>, amortized <b>6,543.21</b>" in render(report, "html").decode()
+    assert {line["item"]: line["amount"] for line in csv_lines(report, "costs")} == {
+        "billed": "1234.56",
+        "amortized": "6543.21",
+    }
+    assert json.loads(render(report, "json"))["totals"]["amortized"] == "6543.21"
+    with zipfile.ZipFile(io.BytesIO(render(report, "xlsx"))) as book:
+        assert "<v>6543.21</v>" in book.read("xl/worksheets/sheet1.xml").decode()
+
+
 def test_only_costs_above_a_budget_are_red_in_the_workbook() -> None:
     with zipfile.ZipFile(io.BytesIO(render(REPORTS["closed"], "xlsx"))) as book:
         styles = book.read("xl/styles.xml").decode()

@@ -12,7 +12,7 @@ from finops.reconciliation.anomaly_services import DAYS_BEFORE, driving_services
 from finops.reconciliation.comparison.breakdowns import TREND_MONTHS
 from finops.reconciliation.comparison.evidence import Evidence
 from finops.reconciliation.configuration import Configuration
-from finops.reconciliation.domain import FINAL_AFTER, Charge, UnitBudget, total
+from finops.reconciliation.domain import FINAL_AFTER, Charge, Metric, UnitBudget, total
 from finops.reconciliation.invoice_check import check_invoices, focus_rule
 from finops.reconciliation.mapping import Account, CostMapping, Ownership
 from finops.reconciliation.month_rates import MonthRates
@@ -137,6 +137,7 @@ class EvidenceCollector:
             invoices=lines,
             invoice_rule=rule,
             anomaly_services=lambda unusual: self._drivers_of(unusual, first_day),
+            knows_amortized=not self.source.lacks(Metric.AMORTIZED, month),
             is_open=not closed,
             notes=self._notes(month, known_until),
         )

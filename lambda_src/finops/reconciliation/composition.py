@@ -26,7 +26,7 @@ from finops.reconciliation.collection import EvidenceCollector
 from finops.reconciliation.comparison.breakdowns import TREND_MONTHS
 from finops.reconciliation.configuration import Configuration
 from finops.reconciliation.cost_explorer import CostExplorerCosts
-from finops.reconciliation.domain import SOURCES
+from finops.reconciliation.domain import SOURCES, Metric
 from finops.reconciliation.ports import AnswerCache, CostSource, ReportStore
 from finops.reconciliation.rate_limit import RateLimit
 from finops.reconciliation.rendering import render
@@ -137,6 +137,7 @@ class Deployment:
             cache=self.cache,
             limit=RateLimit(float(self.variables.get("CALLS_PER_SECOND") or 5)),
             now=self.now,
+            is_net=self.configuration.metric in {Metric.NET, Metric.NET_AMORTIZED},
         )
 
     @property

@@ -45,6 +45,7 @@ KEPT_MONTHS: Final = 13
 #: Days after which AWS has metered a day: https://docs.aws.amazon.com/cost-management/latest/userguide/ce-what-is.html
 _METERED_AFTER: Final = timedelta(days=1)
 _METRICS: Final = ("UnblendedCost", "AmortizedCost")
+_NET_METRICS: Final = ("NetUnblendedCost", "NetAmortizedCost")
 _ATTEMPTS: Final = 8
 _LONGEST_PAUSE: Final = 20.0
 
@@ -96,6 +97,7 @@ class CostExplorerCosts:
         cache: Of answers.
         limit: One for all payers.
         now: The moment of the reconciliation, UTC.
+        is_net: Whether net costs are asked for too.
         open_answers_for: How long an answer is used whose days may still change.
         workers: Payers that are asked at once.
     """
@@ -108,6 +110,7 @@ class CostExplorerCosts:
         cache: AnswerCache,
         limit: RateLimit,
         now: datetime,
+        is_net: bool = False,
         open_answers_for: timedelta = timedelta(hours=12),
         workers: int = 32,
         sleep: Callable[[float], None] = time.sleep,
@@ -117,6 +120,7 @@ class CostExplorerCosts:
         self._cache = cache
         self._limit = limit
         self._now = now
+        self._metrics = (*_METRICS, *_NET_METRICS) if is_net else _METRICS
         self._open_answers_for = open_answers_for
         self._workers = workers
         self._sleep = sleep
@@ -136,7 +140,7 @@ class CostExplorerCosts:
         return sorted(self._notes)
 
     def lacks(self, _metric: Metric, _month: Month) -> str:
-        """Nothing: both costs are asked for."""
+        """Nothing: what is compared is asked for."""
         return ""
 
     def known_until(self, month: Month, today: date) -> date:
@@ -224,7 +228,8 @@ class CostExplorerCosts:
                 wanted = [_dimension("RECORD_TYPE", types), *tagged]
                 if query.accounts:
                     wanted.append(_dimension("LINKED_ACCOUNT", query.accounts))
-                answer = self._ask(payer, _request(*period, granularity, keys, _all(wanted)))
+                request = _request(*period, granularity, keys, self._metrics, _all(wanted))
+                answer = self._ask(payer, request)
                 charges += (
                     Charge(
                         payer_account=payer,
@@ -238,6 +243,8 @@ class CostExplorerCosts:
                         unblended=group.unblended,
                         billed=group.unblended,
                         amortized=group.amortized,
+                        net=group.net,
+                        net_amortized=group.net_amortized,
                         currency=group.currency,
                         tag_rule=rule,
                     )
@@ -257,7 +264,11 @@ class CostExplorerCosts:
     def _by_record_type(self, payer: str, end: date) -> list[_Group]:
         """Of all months that are kept, so that every query of a reconciliation shares it."""
         keys = ["RECORD_TYPE"]
-        return list(_groups(self._ask(payer, _request(self._earliest, end, "MONTHLY", keys)), keys))
+        return list(
+            _groups(
+                self._ask(payer, _request(self._earliest, end, "MONTHLY", keys, _METRICS)), keys
+            )
+        )
 
     def _ask(self, payer: str, request: Mapping[str, Any]) -> Mapping[str, Any]:
         """The whole answer, from the cache where it is still good."""
@@ -323,6 +334,8 @@ class _Group:
     keys: Mapping[str, str]
     unblended: Decimal
     amortized: Decimal
+    net: Decimal | None
+    net_amortized: Decimal | None
     currency: str
     account_name: str
 
@@ -332,12 +345,13 @@ def _request(
     end: date,
     granularity: str,
     keys: Sequence[str],
+    metrics: Sequence[str],
     wanted: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     request: dict[str, Any] = {
         "TimePeriod": {"Start": first.isoformat(), "End": end.isoformat()},
         "Granularity": granularity,
-        "Metrics": list(_METRICS),
+        "Metrics": list(metrics),
         "GroupBy": [{"Type": "DIMENSION", "Key": key} for key in keys],
     }
     return {**request, "Filter": wanted} if wanted else request
@@ -348,13 +362,15 @@ def _groups(answer: Mapping[str, Any], names: Sequence[str]) -> Iterator[_Group]
     for result in answer["ResultsByTime"]:
         for group in result["Groups"]:
             keys = dict(zip(names, group["Keys"], strict=True))
-            unblended, amortized = (group["Metrics"][metric] for metric in _METRICS)
+            amounts = {name: Decimal(amount["Amount"]) for name, amount in group["Metrics"].items()}
             yield _Group(
                 start=date.fromisoformat(result["TimePeriod"]["Start"]),
                 keys=keys,
-                unblended=Decimal(unblended["Amount"]),
-                amortized=Decimal(amortized["Amount"]),
-                currency=unblended["Unit"],
+                unblended=amounts["UnblendedCost"],
+                amortized=amounts["AmortizedCost"],
+                net=amounts.get("NetUnblendedCost"),
+                net_amortized=amounts.get("NetAmortizedCost"),
+                currency=group["Metrics"]["UnblendedCost"]["Unit"],
                 account_name=answer["names"].get(keys.get("LINKED_ACCOUNT", ""), ""),
             )
 

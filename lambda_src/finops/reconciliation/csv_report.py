@@ -113,6 +113,9 @@ def _units(units: Sequence[Unit], totals: Totals) -> Iterator[Line]:
         held = _held(one.actual, "budget", one.budget)
         yield {"table": "units", **_who(one), **held, "status": one.status.value}
     yield {"table": "total", **_held(totals.actual, "budget", totals.budget)}
+    for cost, amount in (("billed", totals.billed), ("amortized", totals.amortized)):
+        if amount is not None:
+            yield {"table": "costs", "item": cost, "amount": amount}
     if totals.forecast is not None:
         for one in units:
             held = _held(one.forecast, "budget", one.budget)

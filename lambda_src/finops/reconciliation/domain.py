@@ -86,11 +86,14 @@ class Metric(StrEnum):
     """Which of a charge's costs is compared.
 
     `BILLED` is what the invoice says (FOCUS's BilledCost, unblended cost for AWS). `AMORTIZED`
-    spreads upfront and recurring fees over the usage that they pay for (EffectiveCost).
+    spreads upfront and recurring fees over the usage that they pay for (EffectiveCost). `NET` and
+    `NET_AMORTIZED` are AWS's, after the discounts that it lists as charges of their own.
     """
 
     BILLED = "billed"
     AMORTIZED = "amortized"
+    NET = "net"
+    NET_AMORTIZED = "net_amortized"
 
     @classmethod
     def _missing_(cls, value: object) -> Metric | None:
@@ -110,6 +113,7 @@ class Charge:
         period_start: First day, UTC; a month's first, or a day.
         unblended: In `currency`, tax in charges of its own.
         billed: What the invoice says of it.
+        net, net_amortized: None where the source does not know them.
         currency: ISO 4217.
         invoice_id: Empty where the source does not know it, as Cost Explorer.
         issuer: Who sends the invoice, where the source knows it.
@@ -126,13 +130,21 @@ class Charge:
     amortized: Decimal
     billed: Decimal
     currency: str
+    net: Decimal | None = None
+    net_amortized: Decimal | None = None
     invoice_id: str = ""
     issuer: str = ""
     tag_rule: str = ""
 
     def cost(self, metric: Metric) -> Decimal:
-        """The cost that is compared."""
-        return self.amortized if metric is Metric.AMORTIZED else self.billed
+        """One of its costs; zero where the source does not know it."""
+        found = {
+            Metric.BILLED: self.billed,
+            Metric.AMORTIZED: self.amortized,
+            Metric.NET: self.net,
+            Metric.NET_AMORTIZED: self.net_amortized,
+        }[metric]
+        return Decimal(0) if found is None else found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -87,6 +87,8 @@ class Totals:
         variance: The sum of the units' own: costs of units with a budget, less their budgets.
         forecast_variance: The same by forecast, in an open month only.
         unmapped: Of `actual`, what no rule claims.
+        billed, amortized: `actual` by these costs, whichever is compared; None where the source
+            does not know it.
     """
 
     actual: Decimal
@@ -101,6 +103,8 @@ class Totals:
     forecast: Decimal | None
     forecast_variance: Decimal | None
     unmapped: Decimal
+    billed: Decimal | None = None
+    amortized: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -224,6 +224,8 @@ def _summary(sheets: _Sheets, sheet: Any, report: Report, units: int) -> None:
         ),
         ("Month before", of_units(7), totals.previous, ""),
         ("Change", of_units(8), totals.change, "Actual minus month before"),
+        ("Billed", "", totals.billed, "Actual by what invoices say"),
+        ("Amortized", "", totals.amortized, "Actual with fees spread over the usage they pay for"),
         ("Unmapped", "", totals.unmapped, "Part of actual: costs that no mapping rule covers"),
         ("Excluded", of_units(10), totals.excluded, "Not included in actual"),
     ):

@@ -81,6 +81,8 @@ _CUR_AMORTIZED: Final = {
         "+ reservation_unused_recurring_fee",
     ),
 }
+#: https://docs.aws.amazon.com/cur/latest/userguide/table-dictionary-cur2-line-item.html
+_CUR_NET: Final = "line_item_net_unblended_cost"
 _CUR_NOTHING: Final = "('SavingsPlanNegation', 'SavingsPlanUpfrontFee')"
 _CUR_COMMITMENTS: Final = ("reservation_reservation_a_r_n", "savings_plan_savings_plan_a_r_n")
 
@@ -162,6 +164,7 @@ class ExportColumns:
             f" AND {self._is_of_a_day}",
             "billed": billed,
             "amortized": self._amortized(billed),
+            "net": self._net(billed),
             "has_cost": f"{self._cell('billed')} IS NOT NULL",
         }
         return ", ".join(f"{expression} AS {name}" for name, expression in fields.items())
@@ -267,7 +270,20 @@ class ExportColumns:
         cells = ", ".join(map(_quoted, (*columns, *ids)))
         return f"hash({self._first_filled('service')}, {cells})"
 
-    # Amortized cost
+    # Net and amortized cost
+
+    @property
+    def has_net(self) -> bool:
+        """Whether costs after discounts are there."""
+        return self.is_cur and self.spelling(_CUR_NET) is not None
+
+    def _net(self, billed: str) -> str:
+        """Empty where no discount applies."""
+        column = self.spelling(_CUR_NET) if self.is_cur else None
+        if not column:
+            return f"CAST(NULL AS {_MONEY})"
+        cell = f"nullif(CAST({_quoted(column)} AS VARCHAR), '')"
+        return f"coalesce(CAST({cell} AS {_MONEY}), {billed})"
 
     def _amortized(self, billed: str) -> str:
         if not self.is_cur:

@@ -97,7 +97,8 @@ class ExportedCosts:
         selected = ", ".join(f"{expression} AS {key}" for key, expression in keys.items())
         sql = (
             f"SELECT {selected}, sum(billed) AS billed, sum(amortized) AS amortized,"
-            f" {name} AS linked_account_name FROM charges WHERE {' AND '.join(where)}"
+            f" sum(net) AS net, {name} AS linked_account_name"
+            f" FROM charges WHERE {' AND '.join(where)}"
             f" GROUP BY {', '.join(str(at) for at in range(1, len(keys) + 1))}"
         )
         self._read(query.tag_rules)
@@ -110,7 +111,12 @@ class ExportedCosts:
             raise self._unreadable(error) from None
 
     def lacks(self, metric: Metric, month: Month) -> str:
-        """Amortized cost needs columns that an export may leave out."""
+        """Amortized cost needs columns that an export may leave out, net cost those of AWS."""
+        if metric is Metric.NET:
+            return "" if self._columns.has_net else "the column line_item_net_unblended_cost"
+        if metric is Metric.NET_AMORTIZED:
+            # CUR has no net cost of the unused part of a Savings Plan's fee.
+            return "its columns"
         lacking = self._columns.lacking() if metric is Metric.AMORTIZED else {}
         if not lacking:
             return ""
@@ -181,7 +187,7 @@ class ExportedCosts:
         payer, linked, service, start, category, charge_class, currency, invoice, issuer, rule = (
             row[:10]
         )
-        billed, amortized, name = row[10:]
+        billed, amortized, net, name = row[10:]
         return Charge(
             payer_account=str(payer),
             linked_account=str(linked),
@@ -192,6 +198,7 @@ class ExportedCosts:
             unblended=Decimal(str(billed)),
             billed=Decimal(str(billed)),
             amortized=Decimal(str(amortized)),
+            net=None if net is None else Decimal(str(net)),
             currency=str(currency),
             invoice_id=str(invoice),
             issuer=str(issuer),
@@ -271,9 +278,10 @@ class ExportedCosts:
         self._run(
             self._connection,
             "CREATE OR REPLACE TABLE charges AS SELECT"
-            " * EXCLUDE (linked_account_name, billed, amortized, has_cost"
+            " * EXCLUDE (linked_account_name, billed, amortized, net, has_cost"
             f"{', content' if content else ''}), max(linked_account_name) AS linked_account_name,"
-            " sum(billed) AS billed, sum(amortized) AS amortized, count(*) AS rows,"
+            " sum(billed) AS billed, sum(amortized) AS amortized, sum(net) AS net,"
+            " count(*) AS rows,"
             f" count(*) FILTER (NOT has_cost) AS rows_without_cost{content}"
             f" FROM (SELECT {rows} FROM {self._scan}) GROUP BY ALL",
         )

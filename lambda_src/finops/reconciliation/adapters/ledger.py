@@ -51,9 +51,9 @@ class LedgerCosts:
     def notes(self) -> Sequence[str]:
         return ()
 
-    def lacks(self, _metric: Metric, _month: Month) -> str:
-        """Nothing: an effective cost is required of FOCUS charges, and a bill has one amount."""
-        return ""
+    def lacks(self, metric: Metric, _month: Month) -> str:
+        """Net costs. An effective cost is required of FOCUS charges, and a bill has one amount."""
+        return "" if metric in {Metric.BILLED, Metric.AMORTIZED} else "AWS's columns of it"
 
     def known_until(self, month: Month, today: date) -> date:
         """By the last day with a charge of a day or a bill, and when the files were loaded."""

@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import TypeVar
 
 from finops.reconciliation.comparison.evidence import Evidence
-from finops.reconciliation.domain import Charge, rounded_to_sum
+from finops.reconciliation.domain import Charge, Metric, rounded_to_sum
 from finops.reconciliation.mapping import Allocated, allocate
 from finops.reconciliation.report import RateUsed
 from finops.shared.money import minor_units, rounded
@@ -54,10 +54,10 @@ class Costs:
         }
         return sorted(used, key=lambda rate: rate.currency)
 
-    def converted(self, charge: Charge) -> Decimal:
-        """The charge's cost in the report's currency, not rounded."""
+    def converted(self, charge: Charge, metric: Metric | None = None) -> Decimal:
+        """The charge's cost in the report's currency, not rounded; by default the compared one."""
         rate = self.rate(charge.currency, Month.of(charge.period_start))
-        return charge.cost(self.evidence.metric) * (rate.rate if rate else 0)
+        return charge.cost(metric or self.evidence.metric) * (rate.rate if rate else 0)
 
     def rounded(self, amount: Decimal) -> Decimal:
         """The amount in the report's minor units."""

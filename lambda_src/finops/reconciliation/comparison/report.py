@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from decimal import localcontext
+from dataclasses import replace
+from decimal import Decimal, localcontext
 
 from finops.reconciliation.comparison.breakdowns import (
     account_lines,
@@ -19,8 +20,10 @@ from finops.reconciliation.comparison.evidence import Evidence
 from finops.reconciliation.comparison.forecast import rest_of_month
 from finops.reconciliation.comparison.rules import idle_rules
 from finops.reconciliation.comparison.units import totals_of, unit_lines
+from finops.reconciliation.domain import Metric, total
 from finops.reconciliation.report import Report
 from finops.shared.money import WIDE
+from finops.shared.periods import Month
 
 
 def compare(evidence: Evidence) -> Report:
@@ -32,7 +35,11 @@ def compare(evidence: Evidence) -> Report:
 def _report(costs: Costs) -> Report:
     given = costs.evidence
     units = unit_lines(costs, rest_of_month(costs))
-    totals = totals_of(units, is_running=given.is_running)
+    totals = replace(
+        totals_of(units, is_running=given.is_running),
+        billed=_whole(costs, Metric.BILLED),
+        amortized=_whole(costs, Metric.AMORTIZED) if given.knows_amortized else None,
+    )
     return Report(
         month=str(given.month),
         currency=given.currency,
@@ -58,4 +65,16 @@ def _report(costs: Costs) -> Report:
         rates=tuple(costs.rates_used),
         changes=(),
         notes=tuple(dict.fromkeys((*given.notes, *costs.notes, *idle_rules(costs)))),
+    )
+
+
+def _whole(costs: Costs, metric: Metric) -> Decimal:
+    """What the compared charges of the month cost by another metric, rounded."""
+    month, excluded = costs.evidence.month, costs.evidence.excluded
+    return costs.rounded(
+        total(
+            costs.converted(charge, metric)
+            for charge in costs.evidence.charges
+            if Month.of(charge.period_start) == month and charge.category not in excluded
+        )
     )
