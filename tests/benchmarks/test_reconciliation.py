@@ -199,7 +199,7 @@ def test_reconciliation_of_50_payers(tmp_path: Path, goals: Goals) -> None:
     )
     started = time.perf_counter()
     count = 0
-    for detail in Detail:
+    for detail in (Detail.MONTHS, Detail.ACCOUNT_DAYS, Detail.SERVICE_DAYS):
         query = ChargeQuery(first=MONTH.first, end=MONTH.end, detail=detail)
         count += sum(1 for _ in source.charges(query))
     source.control_totals(MONTH)

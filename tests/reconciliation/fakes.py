@@ -84,6 +84,8 @@ class FakeSource:
         for one in self.daily:
             if not query.first <= one.period_start < query.end:
                 continue
+            if query.detail is Detail.DAILY_FEES:
+                continue
             if query.accounts and one.linked_account not in query.accounts:
                 continue
             shown = one

@@ -214,6 +214,27 @@ def test_tax_and_discounts_go_with_the_usage_that_is_coming() -> None:
     assert str(report.totals.forecast) == "403.40"  # 310 of usage, 14% of it, and the fee once
 
 
+def test_fees_that_are_charged_day_by_day_go_on() -> None:
+    known = date(2026, 10, 16)
+    before = days(date(2026, 9, 1), known)
+    daily = [charge("100", start=day) for day in before]
+    fee = ChargeCategory.PURCHASE
+    made = evidence(
+        [charge("1500"), charge("1500", category=fee, account=PLATFORM)],
+        account_days=daily,
+        fee_days=[charge("100", start=day, category=fee, account=PLATFORM) for day in before],
+        known_until=known,
+        budgets={"Payments": budget("3100"), "Platform": budget("2000")},
+    )
+    forecasts = {one.name: (str(one.forecast), one.status) for one in compare(made).units}
+    assert forecasts["Payments"] == ("3100.00", UnitStatus.ON_TRACK)
+    assert forecasts["Platform"] == ("3100.00", UnitStatus.OVERRUN)
+    since_two_days = replace(made, fee_days=made.fee_days[-2:])
+    assert str(compare(since_two_days).units[2].forecast) == "3100.00"
+    ended = replace(made, fee_days=made.fee_days[:-8])
+    assert str(compare(ended).units[2].forecast) == "1500.00"
+
+
 def test_what_is_partly_known_is_not_counted_twice() -> None:
     known = date(2026, 10, 11)
     daily = [charge("10", start=day) for day in days(date(2026, 9, 1), known)]

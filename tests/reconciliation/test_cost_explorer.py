@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -163,6 +164,20 @@ def test_net_costs_are_asked_for_where_they_are_compared(tmp_path: Path) -> None
         )
     others = source(FakeCostExplorer(), tmp_path / "billed").charges(months())
     assert {one.net for one in others} == {None}
+
+
+def test_fees_of_savings_plans_are_asked_for_by_day(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    query = replace(months(), detail=Detail.DAILY_FEES)
+    assert not list(source(FakeCostExplorer(), tmp_path / "none").charges(query))
+    fee = (PAYER, "Savings Plans", "SavingsPlanRecurringFee", "")
+    monkeypatch.setitem(LINES, fee, Decimal(3))
+    monkeypatch.setitem(LINES, (PAYER, "Amazon RDS", "Recurring", ""), Decimal(9))
+    found = list(source(FakeCostExplorer(), tmp_path / "some").charges(query))
+    assert len(found) == 31
+    assert {(one.linked_account, one.service) for one in found} == {(PAYER, "")}
+    assert {one.billed for one in found} == {3}
 
 
 def test_every_category_of_every_account_is_there_once(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import csv
 import json
 import os
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -15,11 +15,11 @@ import pytest
 
 from finops.reconciliation.adapters.exports import ExportedCosts
 from finops.reconciliation.configuration import parse
-from finops.reconciliation.domain import ChargeCategory, Metric, total
+from finops.reconciliation.domain import ChargeCategory, Metric, UnitStatus, total
 from finops.reconciliation.mapping import Ownership, TagRule
 from finops.reconciliation.ports import ChargeQuery, Detail
 from finops.shared.errors import RejectedInput
-from finops.shared.periods import Month
+from finops.shared.periods import Month, days_between
 from tests.reconciliation.export_files import Row, focus, write
 from tests.reconciliation.fakes import OCTOBER, reconciler
 
@@ -275,6 +275,53 @@ def test_cur_is_amortized_by_awss_own_rule_and_refunds_of_upfront_fees_are_sprea
     assert source.name == "CUR 2.0 export (1 file)"
     assert {one.invoice_id for one in charges} == {"42"}
     assert not source.lacks(Metric.AMORTIZED, OCTOBER)
+
+
+@pytest.mark.parametrize("kind", ["focus", "cur"])
+def test_a_running_months_forecast_has_usage_and_the_fees_of_each_day(
+    tmp_path: Path, kind: str
+) -> None:
+    """100 of usage and 100 of a Savings Plan's fee a day, from September to 15 November."""
+    rows: list[Row] = []
+    for day in days_between(date(2026, 9, 1), date(2026, 11, 16)):
+        start, end = f"{day}T00:00:00Z", f"{day + timedelta(days=1)}T00:00:00Z"
+        first = Month.of(day).first
+        if kind == "cur":
+            cells = {
+                "bill_billing_period_start_date": f"{first}T00:00:00Z",
+                "line_item_usage_start_date": start,
+                "line_item_usage_end_date": end,
+            }
+            rows += [cur("Usage", "100", **cells), cur("SavingsPlanRecurringFee", "100", **cells)]
+            continue
+        cells = {
+            "BillingPeriodStart": f"{first}T00:00:00Z",
+            "ChargePeriodStart": start,
+            "ChargePeriodEnd": end,
+        }
+        rows += [
+            focus("100", ChargeFrequency="Usage-Based", **cells),
+            focus("100", ChargeFrequency="Recurring", ChargeCategory="Purchase", **cells),
+        ]
+    path = write(tmp_path / "f.csv", rows, delivered="2026-11-16")
+    settings = parse(
+        """
+linked_accounts: [{id: "222222222222", business_unit: A}]
+budgets: {A: {monthly_target: 5000}}
+"""
+    )
+    report = (
+        reconciler([], source=ExportedCosts([path]), configuration=settings)
+        .run(Month.parse("2026-11"), now=datetime(2026, 11, 16, 9, tzinfo=UTC))
+        .report
+    )
+    [unit] = report.units
+    assert (str(unit.actual), str(unit.forecast), unit.status) == (
+        "3000.00",
+        "6000.00",
+        UnitStatus.OVERRUN,
+    )
+    assert report.known_until == date(2026, 11, 16)
 
 
 def test_a_service_is_named_by_the_first_column_that_its_row_fills(tmp_path: Path) -> None:

@@ -128,6 +128,11 @@ class EvidenceCollector:
             service_days=_with_service(
                 self.source.charges(self._query(mapping, first_day, month, Detail.SERVICE_DAYS))
             ),
+            fee_days=list(
+                self.source.charges(self._query(mapping, first_day, month, Detail.DAILY_FEES))
+            )
+            if known_until < month.end
+            else (),
             rate=rates.rate,
             budgets=budgets,
             known_until=known_until,
@@ -231,8 +236,9 @@ class EvidenceCollector:
                 f"{month} is open. Costs are known up to {known_until - timedelta(days=1)} (UTC)."
                 " Changes compare these costs with the whole month before, and statuses follow the"
                 " forecast. The forecast adds, for each remaining day, the median cost of the same"
-                " weekday in the last four weeks, with the tax and discounts that go with it. Fees"
-                " and credits are not forecast."
+                " weekday in the last four weeks, with the tax and discounts that go with it,"
+                " and the fees that are charged day by day. Other fees and credits are not"
+                " forecast."
             )
         return tuple(notes)
 

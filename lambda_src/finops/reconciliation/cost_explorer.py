@@ -30,6 +30,7 @@ from finops.reconciliation.domain import (
     ChargeCategory,
     Metric,
     category_of_record_type,
+    is_daily_fee,
     total,
 )
 from finops.reconciliation.mapping import TagRule
@@ -209,7 +210,10 @@ class CostExplorerCosts:
         self, payer: str, *, query: ChargeQuery, period: tuple[date, date]
     ) -> list[Charge]:
         by_category = self._record_types(payer, period[1])
-        if query.detail is not Detail.MONTHS:
+        if query.detail is Detail.DAILY_FEES:
+            fees = list(filter(is_daily_fee, by_category.get(ChargeCategory.PURCHASE, ())))
+            by_category = {ChargeCategory.PURCHASE: fees} if fees else {}
+        elif query.detail is not Detail.MONTHS:
             by_category = {
                 category: types
                 for category, types in by_category.items()
@@ -219,6 +223,7 @@ class CostExplorerCosts:
         keys = {
             Detail.MONTHS: ["LINKED_ACCOUNT", "SERVICE"],
             Detail.ACCOUNT_DAYS: ["LINKED_ACCOUNT"],
+            Detail.DAILY_FEES: ["LINKED_ACCOUNT"],
             Detail.SERVICE_DAYS: ["SERVICE"],
             Detail.ACCOUNT_SERVICE_DAYS: ["LINKED_ACCOUNT", "SERVICE"],
         }[query.detail]

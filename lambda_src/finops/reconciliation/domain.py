@@ -62,6 +62,11 @@ def category_of_record_type(record_type: str) -> ChargeCategory:
     return _CATEGORY_OF_RECORD_TYPE.get(spelt, ChargeCategory.ADJUSTMENT)
 
 
+def is_daily_fee(record_type: str) -> bool:
+    """Whether AWS charges a record type of fees day by day: Savings Plans, not reservations."""
+    return "".join(record_type.split()).replace("_", "").casefold() == "savingsplanrecurringfee"
+
+
 def category_of_focus(category: str, charge_class: str) -> ChargeCategory:
     """The category of a FOCUS charge. FOCUS has no refunds: they are corrections of charges."""
     try:

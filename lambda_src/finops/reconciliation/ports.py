@@ -32,6 +32,8 @@ class Detail(StrEnum):
     """By day and service, usage only: linked accounts and invoices are empty."""
     ACCOUNT_SERVICE_DAYS = "account_service_days"
     """By day, linked account and service, usage only: invoices are empty."""
+    DAILY_FEES = "daily_fees"
+    """By day and linked account, fees that are charged day by day, as those of Savings Plans."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

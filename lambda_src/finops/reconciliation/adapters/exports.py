@@ -68,7 +68,7 @@ class ExportedCosts:
     def charges(self, query: ChargeQuery) -> Iterator[Charge]:
         """Months are billing periods; days are charge periods within them."""
         by_month = query.detail is Detail.MONTHS
-        with_service = query.detail is not Detail.ACCOUNT_DAYS
+        with_service = query.detail not in {Detail.ACCOUNT_DAYS, Detail.DAILY_FEES}
         with_account = query.detail is not Detail.SERVICE_DAYS
         keys = {
             "payer_account": "payer_account",
@@ -88,7 +88,9 @@ class ExportedCosts:
         }
         where = ["billing_month >= $first_month", "billing_month < $end_month"]
         if not by_month:
-            where += [f"{_DAY} >= $first", f"{_DAY} < $end", "is_usage"]
+            where += [f"{_DAY} >= $first", f"{_DAY} < $end"]
+            fees = query.detail is Detail.DAILY_FEES
+            where.append("is_daily AND NOT is_usage" if fees else "is_usage")
             values |= {"first": query.first, "end": query.end}
         if query.accounts:
             where.append("linked_account IN (SELECT unnest($accounts::VARCHAR[]))")

@@ -25,6 +25,7 @@ _ROWS_AT_ONCE: Final = 1_500
 
 _LOADED: Final = "f.status IN ('LOADED', 'LOADED_WITH_REJECTS')"
 _FOCUS_LINKED: Final = "COALESCE(NULLIF(c.sub_account_id, ''), c.billing_account_id)"
+_OF_A_DAY: Final = "TIMESTAMPDIFF(HOUR, c.charge_period_start, c.charge_period_end) <= 25"
 #: A charge is of its billing period, whenever it arose.
 _FOCUS_DAY: Final = (
     "GREATEST(LEAST(DATE(c.charge_period_start), LAST_DAY(c.billing_period_start)),"
@@ -58,8 +59,8 @@ class LedgerCosts:
     def known_until(self, month: Month, today: date) -> date:
         """By the last day with a charge of a day or a bill, and when the files were loaded."""
         daily = (
-            "c.charge_category = 'Usage' AND c.charge_period_start <= :today"
-            " AND TIMESTAMPDIFF(HOUR, c.charge_period_start, c.charge_period_end) <= 25"
+            "(c.charge_category = 'Usage' OR c.charge_frequency = 'Recurring')"
+            f" AND c.charge_period_start <= :today AND {_OF_A_DAY}"
         )
         sql = (
             "SELECT MAX(day) AS day, MAX(loaded) AS loaded FROM ("
@@ -106,14 +107,17 @@ class LedgerCosts:
 
     def charges(self, query: ChargeQuery) -> Iterator[Charge]:
         yield from self._focus(query)
-        yield from self._bills(query)
+        if query.detail is not Detail.DAILY_FEES:
+            yield from self._bills(query)
 
     def _focus(self, query: ChargeQuery) -> Iterator[Charge]:
         by_month = query.detail is Detail.MONTHS
         keys = {
             "payer": "c.billing_account_id",
             "linked": "''" if query.detail is Detail.SERVICE_DAYS else _FOCUS_LINKED,
-            "service": "''" if query.detail is Detail.ACCOUNT_DAYS else "c.service_name",
+            "service": "''"
+            if query.detail in {Detail.ACCOUNT_DAYS, Detail.DAILY_FEES}
+            else "c.service_name",
             "start": "DATE_FORMAT(c.billing_period_start, '%Y-%m-01')" if by_month else _FOCUS_DAY,
             "category": "c.charge_category",
             "class": "COALESCE(c.charge_class, '')",
@@ -126,7 +130,11 @@ class LedgerCosts:
         where = ["c.billing_period_start >= :first", "c.billing_period_start < :end"]
         if not by_month:
             where += [f"{_FOCUS_DAY} >= :day", f"{_FOCUS_DAY} < :until"]
-            where.append("c.charge_category = 'Usage'")
+            where.append(
+                f"c.charge_category <> 'Usage' AND c.charge_frequency = 'Recurring' AND {_OF_A_DAY}"
+                if query.detail is Detail.DAILY_FEES
+                else "c.charge_category = 'Usage'"
+            )
             values |= {"day": query.first.isoformat(), "until": query.end.isoformat()}
         where += _accounts(query, _FOCUS_LINKED, values)
         name = "''" if query.detail is Detail.SERVICE_DAYS else "MAX(c.sub_account_name)"

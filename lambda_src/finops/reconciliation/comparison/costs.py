@@ -120,6 +120,11 @@ class Costs:
         return self._series(self.evidence.account_days, account_key)
 
     @cached_property
+    def fee_series(self) -> dict[AccountKey, DailyCosts]:
+        """Fees by day of each account."""
+        return self._series(self.evidence.fee_days, account_key)
+
+    @cached_property
     def service_series(self) -> dict[str, DailyCosts]:
         """Usage by day of each service."""
         return self._series(self.evidence.service_days, lambda charge: charge.service)

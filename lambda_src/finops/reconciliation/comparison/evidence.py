@@ -31,6 +31,7 @@ class Evidence:
         control_totals: (name, amount, currency) of all billed charges of the month.
         invoices: The lines of the invoice check.
         invoice_rule: The invoice check's invariant.
+        fee_days: Fees that are charged day by day, by linked account; of a running month only.
         knows_amortized: Whether the charges' amortized costs are right.
         anomaly_services: Asked once, with the unusual days of all accounts.
     """
@@ -53,6 +54,7 @@ class Evidence:
     invoices: Sequence[InvoiceLine] = ()
     invoice_rule: Check | None = None
     anomaly_services: AnomalyServices = lambda anomalies: [() for _ in anomalies]
+    fee_days: Sequence[Charge] = ()
     knows_amortized: bool = True
     is_open: bool = True
     notes: tuple[str, ...] = ()

@@ -15,6 +15,7 @@ from finops.shared.periods import days_between
 
 #: Days by which the days to come are forecast.
 _DAYS_BEFORE: Final = 28
+_FEE_DAYS: Final = 7
 #: Categories that go with usage: tax, and agreed discounts.
 _FOLLOW_USAGE: Final = (ChargeCategory.TAX, ChargeCategory.ADJUSTMENT)
 
@@ -22,18 +23,26 @@ _FOLLOW_USAGE: Final = (ChargeCategory.TAX, ChargeCategory.ADJUSTMENT)
 def rest_of_month(costs: Costs) -> dict[str, Decimal]:
     """Costs that the remaining days will add to each business unit, not rounded.
 
-    Fees and credits are not forecast.
+    Usage, and fees that are charged day by day. Other fees and credits are not forecast.
     """
     given = costs.evidence
     if not given.is_running:
         return {}
-    shares = _unit_shares(costs)
-    rest: dict[str, Decimal] = defaultdict(Decimal)
+    usage: dict[str, Decimal] = defaultdict(Decimal)
+    shares = _unit_shares(costs, ChargeCategory.USAGE)
     for account, series in sorted(costs.account_series.items()):
         coming = _rest_of_account(series, given.known_until, given.month.end)
         for unit, share in shares.get(account, {UNMAPPED: Decimal(1)}).items():
+            usage[unit] += coming * share
+    rest = defaultdict(
+        Decimal, {unit: coming + _follows(costs, unit, coming) for unit, coming in usage.items()}
+    )
+    shares = _unit_shares(costs, ChargeCategory.PURCHASE)
+    for account, series in sorted(costs.fee_series.items()):
+        coming = _coming_fees(series, given.known_until, given.month.end)
+        for unit, share in shares.get(account, {UNMAPPED: Decimal(1)}).items():
             rest[unit] += coming * share
-    return {unit: coming + _follows(costs, unit, coming) for unit, coming in rest.items()}
+    return rest
 
 
 def expected_rest(series: Mapping[date, Decimal], first: date, end: date) -> Decimal:
@@ -52,6 +61,20 @@ def _rest_of_account(series: Mapping[date, Decimal], known_until: date, end: dat
     return total(
         expected - min(max(series.get(day, zero), zero), max(expected, zero))
         for day, expected in _expected_days(known, known_until, end).items()
+    )
+
+
+def _coming_fees(series: Mapping[date, Decimal], known_until: date, end: date) -> Decimal:
+    """A fee goes on as it was on most of the last seven days; one that began later, since then."""
+    week = list(days_between(known_until - timedelta(days=_FEE_DAYS), known_until))
+    charged = [day for day in week if series.get(day)]
+    if not charged:
+        return Decimal(0)
+    daily = median(series.get(day, Decimal(0)) for day in week if day >= charged[0])
+    # What is charged ahead is no more to come.
+    return total(
+        max(daily - series.get(day, Decimal(0)), Decimal(0))
+        for day in days_between(known_until, end)
     )
 
 
@@ -80,13 +103,13 @@ def _follows(costs: Costs, unit: str, coming: Decimal) -> Decimal:
     )
 
 
-def _unit_shares(costs: Costs) -> dict[AccountKey, dict[str, Decimal]]:
-    """The share of each account's usage that each unit bears, by the newest month with usage."""
+def _unit_shares(costs: Costs, category: ChargeCategory) -> dict[AccountKey, dict[str, Decimal]]:
+    """The share of an account's charges that each unit bears, by the newest month with any."""
     shares: dict[AccountKey, dict[str, Decimal]] = {}
     for allocated in (costs.previous, costs.current):
         by_account: dict[AccountKey, dict[str, Decimal]] = defaultdict(lambda: defaultdict(Decimal))
         for one in allocated:
-            if one.charge.category is ChargeCategory.USAGE:
+            if one.charge.category is category:
                 by_account[account_key(one.charge)][one.unit] += one.amount
         for account, amounts in by_account.items():
             whole = total(amounts.values())
