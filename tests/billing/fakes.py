@@ -134,7 +134,7 @@ class FakeTransaction:
     def write(self, entry: FileEntry, schema: Schema, batch: Batch, *, replace: bool) -> Written:
         if self._store.failures:
             raise self._store.failures.pop(0)
-        names = ["line", "rate", "rate_date", *(usd for _, usd in schema.usd)]
+        names = ["line", "rate", "rate_date", "rate_source", *(usd for _, usd in schema.usd)]
         names += [column.name for column in schema.columns]
         rows = [dict(zip(names, values, strict=True)) for values in json.loads(batch.document)]
         rows = rows[self._store.dropped :]

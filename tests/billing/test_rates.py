@@ -157,7 +157,7 @@ class TestSimple:
     @pytest.mark.parametrize(
         ("line", "reason", "field"),
         [
-            ("DEM,2026-01-02,0.5", "unknown_currency", "currency"),
+            ("DEX,2026-01-02,0.5", "unknown_currency", "currency"),
             ("CAD,02.01.2026,0.5", "invalid_date", "rate_date"),
             ("CAD,2026-01-02,0", "invalid_rate", "usd_per_unit"),
             ("CAD,2026-01-02,", "invalid_rate", "usd_per_unit"),

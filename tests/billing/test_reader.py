@@ -238,10 +238,10 @@ class TestRefusals:
             (b"\xff\xd8\xff\xe0", "binary_file", "image"),
             (b"PAR1\x15", "binary_file", "Parquet"),
             (gzip.compress(gzip.compress(b"id\n")), "binary_file", "twice"),
-            (b"id,name\n1,\x00\x01\x02\n", "binary_file", "NUL"),
+            (b"id,na\x00me\n1,\x01\x02\n", "binary_file", "NUL"),
             (bytes(1000), "binary_file", "NUL"),
             (b"1,a,2\n3,b,4\n", "no_header", "line 1"),
-            (b"\n\nReport of March\nid,name\n", "no_header", "line 3"),
+            (b"\n\nReport of March\n1,name\n", "no_header", "line 3"),
             (b'"\nid,name,amount\n1,a,2\n', "stray_quote", "line 1"),
             (b'\n"id,name,amount\n1,a,2\n', "stray_quote", "line 2"),
             (b'id,"na"me,amount\n1,a,2\n', "stray_quote", "line 1"),
@@ -347,7 +347,6 @@ class TestBadRecords:
         [
             ("1,a", "wrong_column_count"),
             ("1,a,2,3", "wrong_column_count"),
-            (",", "wrong_column_count"),
             ('1,"a"b,2', "bad_quoting"),
             ('1,"a" ,2', "bad_quoting"),
             ("1," + "x" * 300_000 + ",2", "too_long"),
@@ -408,6 +407,14 @@ class TestBadRecords:
             assert read(f"{HEADER}\n{fits}")[0] == (2, "bad_quoting")
 
 
+def has_content(cells: list[str]) -> bool:
+    return any(cell.strip(" \t") for cell in cells)
+
+
+def is_full(fields: list[str], width: int) -> bool:
+    return len(fields) >= width and not has_content(fields[width:])
+
+
 def plain_reading(lines: list[str], width: int, longest: int) -> Iterator[tuple[int, object]]:
     """What the reader promises, said as simply as can be: each line is tried anew."""
     at = 0
@@ -419,8 +426,10 @@ def plain_reading(lines: list[str], width: int, longest: int) -> Iterator[tuple[
             fields = None
         count = records.line_num
         too_long = sum(map(len, lines[at : at + count])) > longest
-        if fields is not None and len(fields) == width and not too_long:
-            yield at, fields
+        if fields is not None and not has_content(fields) and not too_long:
+            at += count
+        elif fields is not None and is_full(fields, width) and not too_long:
+            yield at, fields[:width]
             at += count
         else:
             if len(lines[at]) > longest or fields is None or count > 1 or lines[at].strip():
@@ -485,7 +494,7 @@ def test_reads_back_exactly_what_the_csv_module_writes(
     data = written.getvalue().encode(encoding)
     table = open_csv(Dripping(gzip.compress(data) if compressed else data, step), recognise)
     found = [fields for _, fields in table.records()]
-    assert found == rows
+    assert found == [row for row in rows if has_content(row)]
 
 
 @given(st.binary(max_size=400), st.integers(1, 64), st.booleans())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from dataclasses import replace
 from decimal import Decimal
 
@@ -206,6 +208,153 @@ FOCUS = (
     b"BillingPeriodEnd,ChargePeriodStart,ChargePeriodEnd,BillingAccountId,ServiceName,"
     b"ChargeCategory\n"
 )
+
+
+CHARGE = "{cost},1.25,1.25,1.25,USD,{start},2026-04-01T00:00:00Z,{start},2026-03-02T00:00:00Z"
+
+
+def tagged(*rows: tuple[str, str, str]) -> bytes:
+    """Charges of March by cost, start and tags, as a provider writes them."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow([*FOCUS.decode().strip().split(","), "Tags"])
+    for cost, start, tags in rows:
+        cells = CHARGE.format(cost=cost, start=start).split(",")
+        writer.writerow([*cells, "111111111111", "EC2", "Usage", tags])
+    return text.getvalue().encode()
+
+
+MARCH = "2026-03-01T00:00:00Z"
+
+
+@pytest.mark.parametrize(
+    "tags",
+    [
+        '{"a":NaN}',
+        '{"a":Infinity}',
+        '{"a":1e999}',
+        '{"a":' * 40 + "1" + "}" * 40,
+        r'{"a":"\ud83d"}',
+    ],
+    ids=["NaN", "Infinity", "1e999", "deep", "surrogate"],
+)
+def test_tags_that_no_database_takes_cost_no_charge(flow: Flow, tags: str) -> None:
+    body = tagged(("1.25", MARCH, '{"env":"prod"}'), ("1.25", MARCH, tags))
+    entry = flow.load(flow.objects.put("billing/f/a.csv", body))
+    assert (entry.status, entry.tally.inserted) == (FileStatus.LOADED, 2)
+    assert entry.amount_usd == Decimal("2.5")
+    assert entry.tally.notes == {"tags_left_out": 1}
+    assert [(row.line, row.reason) for row in flow.quarantines[0].rows] == [(3, "tags_left_out")]
+
+
+def test_tags_that_are_no_json_leave_the_totals_alone(flow: Flow) -> None:
+    body = tagged(*(("1.25", MARCH, one) for one in ("{env=prod}", '"env": "prod"', "[]")))
+    entry = flow.load(flow.objects.put("billing/f/a.csv", body))
+    assert entry.amount_usd == Decimal("3.75")
+    assert entry.tally.notes == {"tags_left_out": 2}
+
+
+def test_charges_as_64_bit_floats_print_are_in_the_totals(flow: Flow) -> None:
+    costs = ("1.2345678901234567e-05", "1.25", "0.1234567890123456789")
+    body = tagged(*((cost, MARCH, "{}") for cost in costs))
+    entry = flow.load(flow.objects.put("billing/f/a.csv", body))
+    assert entry.amounts == {"USD": Decimal("1.373469134691246914")}
+    assert entry.tally.notes == {"rounded": 2}
+
+
+def test_charges_as_bigquery_exports_them_are_loaded(flow: Flow) -> None:
+    body = tagged(("1.25", "2026-03-01 00:00:00 UTC", "{}"))
+    assert flow.load(flow.objects.put("billing/f/a.csv", body)).status is FileStatus.LOADED
+    (row,) = flow.store.charges.values()
+    assert row["charge_period_start"] == "2026-03-01 00:00:00"
+
+
+ACME = "Acme,DE,Berlin,Bakery,Roll,2026-03-05,USD,10.50"
+NINE = "record_id,company_name,country,city,product_line,item,bill_date,currency,bill_amount"
+
+
+@pytest.mark.parametrize(
+    ("text", "loaded", "quarantined", "notes"),
+    [
+        (f"{NINE}\n1,{ACME}\n2,Ac\0me{ACME[4:]}\n3,{ACME}\n", 2, [(3, "control_character")], {}),
+        (f"{NINE}\n1,{ACME},\n2,{ACME},\n", 2, [], {}),
+        (f"{NINE},\n1,{ACME}\n", 1, [], {}),
+        (f"{NINE}\n1,{ACME}\n,,,,,,,,\n2,{ACME}\n,,,,,,,,\n", 2, [], {}),
+        (f"{NINE}\n1,{ACME}\nTotal,,,,,,,,10.50\n", 1, [(3, "totals_row")], {}),
+        (
+            f"Billing report March 2026\nCompany: Acme\n\n{NINE}\n1,{ACME}\n",
+            1,
+            [],
+            {"lines_above_header": 3},
+        ),
+        (f"{NINE}\n1,{ACME}\n".replace(",", "|"), 1, [], {}),
+        (f"{NINE}\n1,{ACME}\n".replace(",", "^"), 1, [], {}),
+        ("record_id,bill_date,currency,bill_amount\n1,2026-03-05,USD,10.50\n", 1, [], {}),
+        (
+            f"{NINE}\n1,{ACME.replace('-05', '-05T00:00:00Z')}\n"
+            f"2,{ACME.replace('-05', '-05 10:00:00')}\n",
+            2,
+            [],
+            {},
+        ),
+        (
+            f"{NINE}\n1,{ACME.replace('USD', 'GBp')}\n2,{ACME}\n",
+            1,
+            [(2, "unknown_currency")],
+            {},
+        ),
+    ],
+    ids=[
+        *("NUL", "trailing comma", "trailing comma of the header", "empty rows", "totals"),
+        *("titles", "pipes", "carets", "four columns", "times", "pence"),
+    ],
+)
+@pytest.mark.parametrize("in_parts", [False, True])
+def test_files_as_people_write_them(
+    flow: Flow,
+    text: str,
+    loaded: int,
+    quarantined: list[tuple[int, str]],
+    notes: dict[str, int],
+    in_parts: bool,
+) -> None:
+    body = text.encode()
+    if in_parts:
+        entry = flow.run_workflow(large(flow, body).load_id)
+    else:
+        entry = flow.load(flow.objects.put("billing/d/a.csv", body))
+    assert (entry.tally.inserted, entry.tally.notes) == (loaded, notes)
+    found = [(row.line, row.reason) for one in flow.quarantines for row in one.rows]
+    assert found == quarantined
+
+
+def test_withdrawn_currencies_are_converted_by_the_rates_of_their_days(flow: Flow) -> None:
+    """By the ECB's history: USD of an euro over units of an euro."""
+    history = (
+        b"Date,USD,HRK,BGN,LTL,\n2025-12-30,1.1757,N/A,1.9558,N/A,\n"
+        b"2022-12-30,1.0666,7.5365,1.9558,N/A,\n2014-12-30,1.2160,7.6580,1.9558,3.4528,\n"
+    )
+    flow.load_rates(flow.objects.put("rates/hist.csv", history))
+    days = {"HRK": "2022-12-30", "BGN": "2025-12-30", "LTL": "2014-12-30"}
+    lines = (f"{one},A,B,C,D,E,{day},{one},100.00\n" for one, day in days.items())
+    entry = flow.load(flow.objects.put("billing/d/a.csv", (HEADER + "".join(lines)).encode()))
+    assert entry.status is FileStatus.LOADED
+    usd = {key: row["amount_usd"] for (_, key), row in flow.store.rows.items()}
+    assert usd == {"HRK": "14.152458", "BGN": "60.113509", "LTL": "35.217794"}
+    assert {row["rate_source"] for row in flow.store.rows.values()} == {"ECB"}
+
+
+def test_a_static_rate_is_named_in_the_row_and_told(flow: Flow) -> None:
+    flow.settings = replace(SETTINGS, rates=RatePolicy(static={"CAD": Decimal("0.79")}))
+    entry = flow.load(flow.objects.put("billing/d/a.csv", bills(("a", 100), currency="CAD")))
+    assert entry.tally.notes == {"static_rate": 1}
+    assert flow.store.rows["d", "a"]["rate_source"] == "static"
+
+
+def test_lines_that_are_not_utf_8_are_told(flow: Flow) -> None:
+    body = (HEADER + "a,Müller,B,C,D,E,2026-03-05,USD,1\n").encode("cp1252")
+    entry = flow.load(flow.objects.put("billing/d/a.csv", body))
+    assert (entry.status, entry.tally.notes) == (FileStatus.LOADED, {"not_utf_8": 1})
 
 
 def charges(*costs: int) -> bytes:

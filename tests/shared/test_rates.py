@@ -166,7 +166,7 @@ def _loaded(schema: Schema, policy: RatePolicy, *rates: DatedRates) -> Decimal |
     cells[next(one.title for one in schema.columns if one.name == schema.currency)] = "EUR"
     parser = RowParser(recognise(list(cells)), DatasetFormat(), ExchangeRates(policy, *rates))
     try:
-        usd = parser.parse(list(cells.values())).values[2]
+        usd = parser.parse(list(cells.values())).values[3]
     except RowProblem as problem:
         return _none_of(problem.reason)
     assert usd is not None

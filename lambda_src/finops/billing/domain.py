@@ -141,7 +141,27 @@ class Quarantined:
     raw: str
 
 
+#: What a load tells of its rows, by name: a text with their count.
+NOTES: Final = {
+    "corrected": "bills that were loaded before are corrected",
+    "lines_above_header": "lines above the header are left out",
+    "not_utf_8": "lines are not UTF-8 and were read as Windows-1252: save the file as UTF-8",
+    "rates_kept": "rates stay, since a source that goes before this one gave them",
+    "rates_replaced": "rates of another source are replaced",
+    "rounded": "numbers have more digits than are kept, and are rounded half up",
+    "static_rate": "rows are converted by a static rate",
+    "tags_left_out": "rows are loaded without their tags, which the quarantine shows",
+}
+
 Sums = dict[str, Decimal]
+Notes = dict[str, int]
+
+
+def add_notes(notes: Notes, further: Mapping[str, int]) -> None:
+    """Add counts by note; a count of 0 is none."""
+    for name, count in further.items():
+        if count:
+            notes[name] = notes.get(name, 0) + count
 
 
 def add_amounts(sums: Sums, further: Mapping[str, Decimal]) -> None:
@@ -161,6 +181,7 @@ class Tally:
         kept_sums: Amounts of the unchanged rows.
         quarantined_sums: Amounts of rows that could be read but were quarantined.
         amount_usd: USD in the database, of the rows inserted, updated or unchanged.
+        notes: Counts by the names of `NOTES`.
     """
 
     read: int = 0
@@ -174,6 +195,7 @@ class Tally:
     kept_sums: Sums = field(default_factory=dict)
     quarantined_sums: Sums = field(default_factory=dict)
     amount_usd: Decimal = Decimal(0)
+    notes: Notes = field(default_factory=dict)
 
     def add(self, other: Tally) -> None:
         """Add the counts and sums of another part of the file."""
@@ -188,6 +210,7 @@ class Tally:
         add_amounts(self.stored_sums, other.stored_sums)
         add_amounts(self.kept_sums, other.kept_sums)
         add_amounts(self.quarantined_sums, other.quarantined_sums)
+        add_notes(self.notes, other.notes)
 
     def imbalance(self) -> str:
         """What does not add up; empty where everything does."""
@@ -253,6 +276,7 @@ class ConvertedBill:
         amount: In `currency`.
         amount_usd: As stored in the database.
         usd_per_unit: The rate of `rate_date`.
+        rate_source: Such as `ECB`; empty where the bill was loaded before sources were kept.
     """
 
     record_id: str
@@ -262,6 +286,7 @@ class ConvertedBill:
     amount_usd: Decimal
     usd_per_unit: Decimal
     rate_date: date
+    rate_source: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,12 +6,14 @@ Files are read in one pass and in bounded memory.
 from __future__ import annotations
 
 import codecs
+import re
 import zlib
 from typing import Any, Final, Protocol
 
 from finops.shared.errors import RejectedInput
 
 PIECE: Final = 64 * 1024
+_LINE_END = re.compile(rb"[\r\n]")
 _SPREADSHEET = "Open it in the spreadsheet program and save it as CSV (UTF-8)"
 #: How files begin that are not text: https://en.wikipedia.org/wiki/List_of_file_signatures
 _SIGNATURES: Final = (
@@ -128,9 +130,12 @@ def encoding_of(head: bytes) -> tuple[str, int]:
         return "utf-16-le", 0
     if even > len(sample) // 8 and even > 2 * odd:
         return "utf-16-be", 0
-    if 0 in head:
+    # A NUL in a row is that row's problem.
+    if 0 in _LINE_END.split(head, 1)[0]:
         raise unreadable_file(
-            "binary_file", "the file is not text: it contains NUL bytes", "Export it as CSV (UTF-8)"
+            "binary_file",
+            "the file is not text: its first line contains NUL bytes",
+            "Export it as CSV (UTF-8)",
         )
     return "utf-8", 0
 

@@ -14,7 +14,15 @@ from typing import Any, BinaryIO, Final
 
 from finops.billing.audit_events import failed_event
 from finops.billing.conflicts import with_retries
-from finops.billing.domain import FileEntry, FileStatus, SourceObject, Sums, Tally, add_amounts
+from finops.billing.domain import (
+    FileEntry,
+    FileStatus,
+    SourceObject,
+    Sums,
+    Tally,
+    add_amounts,
+    add_notes,
+)
 from finops.billing.file_bytes import decompressed
 from finops.billing.ledger_rules import (
     enter_loaded,
@@ -105,6 +113,7 @@ class FilePlanner:
         self.store.plan_chunks(entry.load_id, [part.number for part in parts])
         common = {
             "load_id": entry.load_id,
+            "lines_above": table.lines_above,
             "format": table.format.to_document(),
             "header": table.header,
         }
@@ -168,6 +177,8 @@ class PartLoader:
                     replace=self.settings.format_of(entry.dataset).replace,
                 )
                 tally = records.load(table, item["last_line"])
+                if number == 1:
+                    add_notes(tally.notes, {"lines_above_header": item.get("lines_above", 0)})
                 transaction.enter_chunk(load_id, number, tally, quarantine.close())
         except BaseException:
             quarantine.abandon()

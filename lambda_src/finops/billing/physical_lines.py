@@ -44,12 +44,14 @@ class Lines:
 
     Attributes:
         done: Number of the first line that belongs to no record yet.
+        guessed: How many lines are not UTF-8 and were read as Windows-1252.
     """
 
     def __init__(
         self, stream: Peekable, encoding: str, *, first_line: int, offset: int | None = None
     ) -> None:
         self.done = first_line
+        self.guessed = 0
         self._first = first_line
         self._held: list[str] = []
         is_wide = encoding.startswith("utf-16")
@@ -137,7 +139,9 @@ class Lines:
         except UnicodeDecodeError:
             if self._may_be_cp1252:
                 with suppress(UnicodeDecodeError):
-                    return line.decode("cp1252")
+                    text = line.decode("cp1252")
+                    self.guessed += 1
+                    return text
         return UnreadableLine("invalid_encoding", line.decode("utf-8", "backslashreplace"))
 
 

@@ -6,6 +6,7 @@ import csv
 from collections import deque
 from collections.abc import Iterable
 from contextlib import suppress
+from itertools import takewhile
 
 from finops.billing.physical_lines import LONGEST_RECORD, Lines
 
@@ -15,6 +16,11 @@ csv.field_size_limit(LONGEST_RECORD)
 def cells_of(texts: Iterable[str], delimiter: str) -> list[str]:
     """The cells of one record."""
     return next(csv.reader(texts, delimiter=delimiter, strict=True))
+
+
+def is_empty(cell: str) -> bool:
+    """Whether a cell has no content; a line end within quotation marks is some."""
+    return not cell.strip(" \t")
 
 
 def quoting_effect(text: str, delimiter: str) -> tuple[int, bool] | None:
@@ -36,17 +42,24 @@ class QuotedLines:
     from there on.
     """
 
-    def __init__(self, lines: Lines, delimiter: str, width: int) -> None:
+    def __init__(self, lines: Lines, delimiter: str, widths: range) -> None:
+        """Look for ends.
+
+        Args:
+            lines: The lines.
+            delimiter: Between cells.
+            widths: How many cells a record may have, without empty ones at its end.
+        """
         self._lines = lines
         self._delimiter = delimiter
-        self._width = width
+        self._widths = widths
         self._first = 0
         # Characters and cells of each line that ends within quotation marks too, and their sums.
         self._open: deque[tuple[int, int]] = deque()
         self._length = 0
         self._cells = 0
-        # The same for the line after these, once it is known.
-        self._last: tuple[int, int] | None = None
+        # The same for the line after these, once it is known, and the empty cells at its end.
+        self._last: tuple[int, int, int] | None = None
 
     def end(self, start: int, length: int, cells: int) -> int:
         """Line after a record whose first line ends within quotation marks; 0 if it is malformed.
@@ -63,7 +76,9 @@ class QuotedLines:
             return 0
         length += self._length + self._last[0]
         cells += self._cells + self._last[1]
-        if length > LONGEST_RECORD or cells != self._width:
+        if length > LONGEST_RECORD:
+            return 0
+        if cells < self._widths.start or cells - self._last[2] > self._widths[-1]:
             return 0
         return self._first + len(self._open) + 1
 
@@ -71,13 +86,17 @@ class QuotedLines:
         text = self._lines.text(number)
         effect = None if text is None else quoting_effect(f'"{text}', self._delimiter)
         if text is None or effect is None:
-            self._last = (LONGEST_RECORD + 1, 0)  # no record may contain this line
+            self._last = (LONGEST_RECORD + 1, 0, 0)  # no record may contain this line
         elif effect[1]:
             self._open.append((len(text), effect[0]))
             self._length += len(text)
             self._cells += effect[0]
         else:
-            self._last = (len(text), effect[0])
+            self._last = (len(text), effect[0], self._empty_at_the_end(text))
+
+    def _empty_at_the_end(self, text: str) -> int:
+        cells = cells_of([f'"{text}'], self._delimiter)[1:]
+        return sum(1 for _ in takewhile(is_empty, reversed(cells)))
 
     def _forget_before(self, number: int) -> None:
         while self._first < number and self._open:

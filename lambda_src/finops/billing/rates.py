@@ -23,7 +23,7 @@ from finops.billing.domain import Quarantined
 from finops.billing.file_bytes import Readable
 from finops.billing.reader import CsvTable, open_csv
 from finops.shared.errors import RejectedInput
-from finops.shared.money import is_currency, rounded
+from finops.shared.money import rounded, was_currency
 from finops.shared.rates import Rate
 
 #: Digits after the point of a stored rate; the smallest currencies are worth some 0.00001 USD.
@@ -162,7 +162,7 @@ def _simple(table: CsvTable[_RateHeader], reject: Reject) -> Iterator[Rate]:
         code = code.upper()
         day, given = _day(day_text), _positive(rate_text)
         usd = given and _stored(given)
-        if not is_currency(code):
+        if not was_currency(code):
             message = "is not an ISO 4217 currency code"
             reject(_problem(line, table.raw, "unknown_currency", message, "currency", code))
         elif day is None:

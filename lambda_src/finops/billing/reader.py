@@ -23,9 +23,13 @@ from finops.billing.file_bytes import (
     unreadable_file,
 )
 from finops.billing.physical_lines import LONGEST_RECORD, Lines, TooLongError, UnreadableLine
-from finops.billing.quoting import QuotedLines, cells_of, quoting_effect
+from finops.billing.quoting import QuotedLines, cells_of, is_empty, quoting_effect
 
-_DELIMITERS: Final = (",", ";", "\t")
+_DELIMITERS: Final = (",", ";", "\t", "|")
+#: Lines below the first one among which the header is looked for, where titles stand above it.
+_TITLE_LINES: Final = 20
+#: What else may separate cells: it counts where the whole header is known by it.
+_MARK = re.compile(r"[^\w\s\"'.\-]")
 #: As spreadsheets write it; a letter, a digit or a quotation mark can't be a delimiter.
 _SEPARATOR_LINE = re.compile(r"sep=(\t|[^\w\s\"])\s*", re.IGNORECASE)
 
@@ -102,14 +106,8 @@ def open_csv(
     if asked:
         text = _next_text(lines)
     line = lines.done - 1
-    matches = []
     delimiters = (asked[1],) if asked else _DELIMITERS
-    for delimiter in delimiters:
-        # A quoted header can only be read with its own delimiter.
-        with suppress(csv.Error):
-            header = cells_of([text], delimiter)
-            matches.append((recognise(header), header, delimiter))
-    matches.sort(key=lambda one: (not one[0].problem, one[0].score, len(one[1])))
+    matches = _matches(text, delimiters, recognise)
     is_cut = any(len(header) > 1 or not match.problem for match, header, _ in matches)
     if not is_cut and len(matches) < len(delimiters):
         raise unreadable_file(
@@ -118,10 +116,48 @@ def open_csv(
             "Remove the stray mark; the header must be on one line",
         )
     match, header, delimiter = matches[-1]
+    above = 0
     if match.problem:
-        raise unreadable_file(match.code, f"line {line}: {match.problem}", match.remedy)
+        is_separator = text.lower().startswith("sep=")
+        below = None if is_separator else _header_below(lines, delimiters, recognise)
+        if below is None:
+            raise unreadable_file(match.code, f"line {line}: {match.problem}", match.remedy)
+        number, (match, header, delimiter) = below
+        above = number - line
+        lines.done = number + 1
     form = Format(encoding=encoding, delimiter=delimiter, compressed=compressed)
-    return CsvTable(lines, form, header, match)
+    return CsvTable(lines, form, header, match, above)
+
+
+def _matches(
+    text: str, delimiters: Sequence[str], recognise: Callable[[Sequence[str]], Match]
+) -> list[tuple[Match, list[str], str]]:
+    """(match, cells, delimiter) of a line that may be the header; the best one is the last."""
+    found = []
+    marks = sorted(set(_MARK.findall(text)) - set(delimiters)) if len(delimiters) > 1 else []
+    for delimiter in (*delimiters, *marks):
+        # A quoted header can only be read with its own delimiter.
+        with suppress(csv.Error):
+            header = cells_of([text], delimiter)
+            match = recognise(header)
+            if delimiter in delimiters or not match.problem:
+                found.append((match, header, delimiter))
+    found.sort(key=lambda one: (not one[0].problem, one[0].score, len(one[1])))
+    return found
+
+
+def _header_below(
+    lines: Lines, delimiters: Sequence[str], recognise: Callable[[Sequence[str]], Match]
+) -> tuple[int, tuple[Match, list[str], str]] | None:
+    """The line of a header below lines of titles, where all that it needs is on it."""
+    for number in range(lines.done, lines.done + _TITLE_LINES):
+        text = lines.text(number)
+        if text is None or isinstance(text, UnreadableLine):
+            break
+        found = _matches(text, delimiters, recognise) if text.strip() else []
+        if found and not found[-1][0].problem:
+            return number, found[-1]
+    return None
 
 
 def open_part(
@@ -144,16 +180,27 @@ class CsvTable(Generic[Match]):
         recognition: What `recognise` returned for it.
         first_line: Physical line on which records begin, from 1.
         problem: (reason, message) of the last record that could not be read.
+        lines_above: How many lines stand above the header, such as titles.
     """
 
-    def __init__(self, lines: Lines, form: Format, header: list[str], recognition: Match) -> None:
+    def __init__(
+        self,
+        lines: Lines,
+        form: Format,
+        header: list[str],
+        recognition: Match,
+        lines_above: int = 0,
+    ) -> None:
         self.format = form
         self.header = header
         self.recognition = recognition
         self.first_line = lines.done
         self.problem = ("", "")
+        self.lines_above = lines_above
         self._lines = lines
         self._start = lines.done
+        named = [index for index, title in enumerate(header, 1) if title.strip()]
+        self._named = max(named, default=0)
 
     @property
     def raw(self) -> str:
@@ -174,11 +221,17 @@ class CsvTable(Generic[Match]):
         """Byte after the last record, in the file as it is before compression."""
         return self._lines.offset()
 
+    @property
+    def lines_guessed(self) -> int:
+        """How many lines so far are not UTF-8 and were read as Windows-1252."""
+        return self._lines.guessed
+
     def records(self) -> Iterator[tuple[int, list[str] | None]]:
         """(physical line, cells) of each record; None in place of cells that can't be read.
 
-        Blank lines are skipped. Where a record of several lines is malformed, only its first line
-        is lost: a stray quotation mark does not affect the lines after it.
+        Blank lines are skipped, and lines of empty cells, as spreadsheets write them. Empty cells
+        beyond the header's are left out. Where a record of several lines is malformed, only its
+        first line is lost: a stray quotation mark does not affect the lines after it.
         """
         lines, width = self._lines, len(self.header)
         while True:
@@ -188,13 +241,18 @@ class CsvTable(Generic[Match]):
                 for fields in reader:
                     self._start = start = lines.done
                     lines.done = end = first + reader.line_num
+                    if len(fields) == width and fields[0]:
+                        row: list[str] | None = fields
+                    else:
+                        row = self._fitted(fields)
                     if end - start == 1:
-                        if len(fields) == width:
-                            yield start, fields
-                        elif self._is_malformed(fields):
+                        if row:
+                            yield start, row
+                        elif row is None and self._is_malformed(fields):
                             yield start, None
-                    elif len(fields) == width and lines.length(start, end) <= LONGEST_RECORD:
-                        yield start, fields
+                    elif row is not None and lines.length(start, end) <= LONGEST_RECORD:
+                        if row:
+                            yield start, row
                     else:
                         lines.done = start
                         break
@@ -214,7 +272,8 @@ class CsvTable(Generic[Match]):
         and once within quotation marks.
         """
         lines, delimiter = self._lines, self.format.delimiter
-        quoted = QuotedLines(lines, delimiter, len(self.header))
+        widths = range(self._named, len(self.header) + 1)
+        quoted = QuotedLines(lines, delimiter, widths)
         while lines.done < end:
             self._start = start = lines.done
             fields = None
@@ -227,10 +286,20 @@ class CsvTable(Generic[Match]):
             if after:
                 fields = cells_of(lines.between(start, after), delimiter)
             lines.done = after or start + 1
-            if fields is not None and len(fields) == len(self.header):
-                yield start, fields
-            elif self._is_malformed(fields):
+            row = None if fields is None else self._fitted(fields)
+            if row:
+                yield start, row
+            elif row is None and self._is_malformed(fields):
                 yield start, None
+
+    def _fitted(self, fields: list[str]) -> list[str] | None:
+        """The cells of the header's columns; empty of a blank record, None of a malformed one."""
+        width, count = len(self.header), len(fields)
+        if all(map(is_empty, fields)):
+            return []
+        if count < self._named or not all(map(is_empty, fields[width:])):
+            return None
+        return fields[:width] + [""] * (width - count)
 
     def _is_malformed(self, fields: list[str] | None) -> bool:
         """Note what is wrong with a line that is not a record, unless it is blank."""

@@ -80,4 +80,5 @@ class Reconverter:
             amount_usd=product(bill.amount, rate.usd_per_unit, BILLING.decimals),
             usd_per_unit=rate.usd_per_unit,
             rate_date=rate.rate_date,
+            rate_source=rate.source,
         )

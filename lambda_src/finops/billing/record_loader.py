@@ -6,24 +6,29 @@ import gc
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Final
 
 from finops.billing.batches import Batch, Batches
-from finops.billing.domain import FileEntry, Quarantined, Tally, add_amounts
+from finops.billing.domain import FileEntry, Quarantined, Tally, add_amounts, add_notes
 from finops.billing.ports import LoadTransaction, Quarantine, Written
 from finops.billing.reader import CsvTable
-from finops.billing.rows import RowParser, RowProblem
+from finops.billing.rows import ROUNDED, RowParser, RowProblem
 from finops.billing.schemas import Recognition, Schema
 from finops.billing.settings import Settings
 from finops.shared.errors import TransientFailure
 from finops.shared.money import EXACT
 from finops.shared.rates import DatedRates, ExchangeRates
 
+#: Where the values of a row have the source of its rate.
+_RATE_SOURCE: Final = 2
+
 
 def row_parser(
     settings: Settings, dataset: str, match: Recognition, rates: DatedRates
 ) -> RowParser:
     """A parser with the dataset's format, and rates that are read as currencies are met."""
-    return RowParser(match, settings.format_of(dataset), ExchangeRates(settings.rates, rates))
+    exchange = ExchangeRates(settings.rates, rates)
+    return RowParser(match, settings.format_of(dataset), exchange, dataset)
 
 
 @dataclass(slots=True)
@@ -74,6 +79,8 @@ class RecordLoader:
                 )
             if under_way is not None and waiting is not None:
                 self._count(tally, waiting, under_way.result())
+        told = {"not_utf_8": table.lines_guessed, "lines_above_header": table.lines_above}
+        add_notes(tally.notes, told)
         stored = self.transaction.stored(self.entry, self.schema, first_line, last_line)
         tally.stored_sums = stored.sums
         tally.amount_usd = EXACT.add(tally.amount_usd, stored.amount_usd)
@@ -109,17 +116,14 @@ class RecordLoader:
                     raise _duplicate_id(self.schema, row.key)
             except RowProblem as problem:
                 tally.quarantined += 1
-                put(
-                    _quarantined(
-                        line,
-                        table.raw,
-                        problem.reason,
-                        problem.message,
-                        problem.field,
-                        problem.value,
-                    )
-                )
+                put(_noted(line, table.raw, problem))
                 continue
+            for note in row.notes:
+                add_notes(tally.notes, {note.reason: 1})
+                if note.reason != ROUNDED:
+                    put(_noted(line, table.raw, note))
+            if row.values[_RATE_SOURCE] == "static":
+                add_notes(tally.notes, {"static_rate": 1})
             yield from batches.add(line, table.raw, row)
         yield from batches.rest()
 
@@ -127,6 +131,7 @@ class RecordLoader:
         add_amounts(tally.read_sums, batch.sums)
         tally.inserted += written.inserted
         tally.updated += written.updated
+        add_notes(tally.notes, {"corrected": written.updated})
         tally.unchanged += written.unchanged
         tally.superseded += written.superseded
         add_amounts(tally.kept_sums, written.kept_sums)
@@ -145,16 +150,7 @@ class RecordLoader:
                 continue
             tally.quarantined += 1
             add_amounts(tally.quarantined_sums, {sent.row.currency: sent.row.amount})
-            self.quarantine.put(
-                _quarantined(
-                    sent.line,
-                    sent.raw,
-                    problem.reason,
-                    problem.message,
-                    problem.field,
-                    problem.value,
-                )
-            )
+            self.quarantine.put(_noted(sent.line, sent.raw, problem))
 
 
 def _duplicate_id(schema: Schema, key: str) -> RowProblem:
@@ -176,6 +172,10 @@ def _conflict(schema: Schema, entry: FileEntry, key: str, other: str) -> RowProb
         schema.key,
         key,
     )
+
+
+def _noted(line: int, raw: str, problem: RowProblem) -> Quarantined:
+    return _quarantined(line, raw, problem.reason, problem.message, problem.field, problem.value)
 
 
 def _quarantined(

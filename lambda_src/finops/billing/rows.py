@@ -7,21 +7,32 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, date, datetime
-from decimal import Context, Decimal
+from decimal import Decimal
+from math import isfinite
 from typing import Any, Final
 
-from finops.billing.schemas import Column, Kind, Recognition
+from finops.billing.schemas import Column, Kind, Recognition, Schema
 from finops.shared.errors import RejectedInput
-from finops.shared.money import is_currency, product
+from finops.shared.money import major_of, product, rounded, was_currency
 from finops.shared.rates import ExchangeRates
 
-_NUMBER = re.compile(r"[+-]?\d+(?:\.\d+)?", re.ASCII)
+#: With a negative exponent, as programs write small 64-bit floats: 1.5e-05.
+_NUMBER = re.compile(r"[+-]?\d+(?:\.\d+)?(?:[eE]-\d{1,3})?", re.ASCII)
 _EXPONENT = re.compile(r"[+-]?\d+(?:\.\d+)?(?:[eE][+-]?\d{1,3})?", re.ASCII)
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _ISO_DAY = re.compile(r"(\d{4})([-/])(\d{2})\2(\d{2})", re.ASCII)
+#: A day with a time of day and perhaps a zone.
+_DAY_AND_TIME = re.compile(
+    r"(.+?)[T ]\s*(?:[01]?\d|2[0-3]):[0-5]\d(?::[0-5]\d(?:[.,]\d+)?)?"
+    r"\s*(?:[AaPp][Mm])?\s*(?:Z|UTC|GMT|[+-]\d{2}(?::?\d{2})?)?",
+    re.ASCII,
+)
+#: How BigQuery and others name the zone of a time.
+_UTC = re.compile(r"(?<=\d) ?(?:UTC|GMT)")
+#: The deepest that tags may be nested; MariaDB takes 32 levels, MySQL 100.
+_DEEPEST: Final = 30
 _YEARS: Final = range(1970, 2101)
 _CACHED: Final = 10_000
-_WIDE = Context(prec=120)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,27 +95,30 @@ class Row:
     """A row as it goes into the table.
 
     Attributes:
-        values: The rate, its date, the USD of each converted amount, then the schema's columns in
-            order: texts, or None where there is no value.
+        values: The rate, its date and source, the USD of each converted amount, then the schema's
+            columns in order: texts, or None where there is no value.
         key: Identifies it in its dataset; empty in a schema without a key.
         amount: In the original currency.
+        notes: What of it is not in the table as it stands in the file.
     """
 
     values: list[str | None]
     key: str
     currency: str
     amount: Decimal
+    notes: Sequence[RowProblem] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class _KnownRate:
-    """A rate, with its value and date as texts."""
+    """A rate, with its value, date and source as texts."""
 
     usd_per_unit: Decimal
-    texts: tuple[str, str]
+    texts: tuple[str, str, str]
 
 
 Read = Callable[[str], "str | None"]
+Note = Callable[[RowProblem], None]
 
 
 class RowParser:
@@ -114,13 +128,18 @@ class RowParser:
         match: Which cell holds which column.
         style: How the dataset writes dates and numbers.
         rates: The rates to convert with.
+        dataset: Its name, for messages.
     """
 
-    def __init__(self, match: Recognition, style: DatasetFormat, rates: ExchangeRates) -> None:
+    def __init__(
+        self, match: Recognition, style: DatasetFormat, rates: ExchangeRates, dataset: str = ""
+    ) -> None:
         schema = match.schema
         names = [column.name for column in schema.columns]
         self._schema = schema
         self._rates = rates
+        self._dataset = dataset
+        self._notes: list[RowProblem] = []
         self._known: dict[tuple[str, str], _KnownRate] = {}
         self._key = names.index(schema.key) if schema.key else -1
         self._amount = names.index(schema.amount)
@@ -136,23 +155,37 @@ class RowParser:
         """The row of a record.
 
         Raises:
-            RowProblem: a value breaks a rule, or there is no rate for it.
+            RowProblem: values break rules, or there is no rate; its message tells all problems.
         """
         nulls = self._schema.nulls
         values: list[str | None] = []
+        problems: list[RowProblem] = []
+        if self._notes:
+            self._notes = []
         for cell, column, read in self._readers:
             text = "" if cell is None else fields[cell].strip()
             if not text or text in nulls:
                 if column.filled:
-                    raise RowProblem("missing_value", f"{column.title} is empty", column.title)
+                    problems.append(
+                        RowProblem("missing_value", f"{column.title} is empty", column.title)
+                    )
                 values.append(None)
                 continue
-            values.append(read(text))
+            try:
+                values.append(read(text))
+            except RowProblem as problem:
+                problems.append(problem)
+                values.append(None)
         currency, moment = values[self._currency], values[self._day]
-        # Both columns must be filled: a row without them was refused above.
-        assert currency is not None and moment is not None  # noqa: S101, PT018
-        day = moment[:10]
-        rate = self._known.get((currency, day)) or self._find_rate(currency, day)
+        rate = None
+        if currency is not None and moment is not None:
+            day = moment[:10]
+            try:
+                rate = self._known.get((currency, day)) or self._find_rate(currency, day)
+            except RowProblem as problem:
+                problems.append(problem)
+        if problems or rate is None or currency is None:
+            raise self._together(problems, fields)
         per_unit, digits = rate.usd_per_unit, self._schema.decimals
         amount = Decimal(values[self._amount] or 0)
         wire: list[str | None] = [*rate.texts]
@@ -160,7 +193,29 @@ class RowParser:
             cost = amount if one == self._amount else Decimal(values[one] or 0)
             wire.append(f"{product(cost, per_unit, digits):f}")
         wire += values
-        return Row(wire, (values[self._key] or "") if self._key >= 0 else "", currency, amount)
+        key = (values[self._key] or "") if self._key >= 0 else ""
+        return Row(wire, key, currency, amount, self._notes)
+
+    def _together(self, problems: Sequence[RowProblem], fields: Sequence[str]) -> RowProblem:
+        """All problems of a row as one: its reason and field are those of the first."""
+        first = problems[0]
+        empty = {one.field for one in problems if one.reason == "missing_value"}
+        columns = self._schema.columns
+        both = {columns[self._currency].title, columns[self._day].title}
+        amount, _, _ = self._readers[self._amount]
+        if both <= empty and amount is not None and fields[amount].strip():
+            title = columns[self._amount].title
+            return RowProblem(
+                "totals_row",
+                f"a line with {title}, but without {' and '.join(sorted(both))}, is no bill: "
+                "if it holds totals, leave it out",
+                title,
+                fields[amount].strip(),
+            )
+        if len(problems) == 1:
+            return first
+        message = "; ".join(one.message for one in problems)
+        return RowProblem(first.reason, message, first.field, first.value)
 
     def _find_rate(self, currency: str, day: str) -> _KnownRate:
         on = date.fromisoformat(day)
@@ -177,28 +232,31 @@ class RowParser:
         if len(self._known) >= _CACHED:
             self._known.clear()
         known = _KnownRate(
-            rate.usd_per_unit, (f"{rate.usd_per_unit:f}", rate.rate_date.isoformat())
+            rate.usd_per_unit,
+            (f"{rate.usd_per_unit:f}", rate.rate_date.isoformat(), rate.source[:64]),
         )
         self._known[currency, day] = known
         return known
 
     def _reader(self, column: Column, style: DatasetFormat) -> Read:
+        where = f"dataset {self._dataset!r}" if self._dataset else "the dataset"
+        declare = f"if {where} writes others, the operator declares them in the setting `datasets`"
         match column.kind:
             case Kind.TEXT:
                 return _text(column)
             case Kind.CURRENCY:
                 return _cached(_currency(column))
             case Kind.DATE:
-                return _cached(_day(column, style))
+                return _cached(_day(column, style, declare))
             case Kind.TIMESTAMP:
-                return _cached(_moment(column, style))
+                return _cached(_moment(column, style, declare))
             case Kind.JSON:
-                return _json(column)
+                return _json(column, self._note)
             case Kind.DECIMAL:
-                schema = self._schema
-                return _number(
-                    column, style, schema.digits, schema.decimals, exponents=schema.exponents
-                )
+                return _number(column, style, self._schema, self._note, declare)
+
+    def _note(self, note: RowProblem) -> None:
+        self._notes.append(note)
 
 
 def _cached(read: Read) -> Read:
@@ -239,7 +297,14 @@ def _text(column: Column) -> Read:
 def _currency(column: Column) -> Read:
     def read(text: str) -> str:
         code = text.upper()
-        if not is_currency(code):
+        if major := major_of(text):
+            raise RowProblem(
+                "unknown_currency",
+                f"{column.title} {text!r} is a hundredth of {major}: write the amount in {major}",
+                column.title,
+                text,
+            )
+        if not was_currency(code):
             raise RowProblem(
                 "unknown_currency",
                 f"{column.title} {text!r} is not an ISO 4217 currency code",
@@ -251,23 +316,23 @@ def _currency(column: Column) -> Read:
     return read
 
 
-def _day(column: Column, style: DatasetFormat) -> Read:
+def _day(column: Column, style: DatasetFormat, declare: str) -> Read:
+    def day_of(text: str) -> date | None:
+        if iso := _ISO_DAY.fullmatch(text):
+            return _date_or_none(int(iso[1]), int(iso[3]), int(iso[4]))
+        return next((day for form in style.date_formats if (day := _by_format(text, form))), None)
+
     def read(text: str) -> str:
-        iso = _ISO_DAY.fullmatch(text)
-        found: date | None = None
-        if iso:
-            found = _date_or_none(int(iso[1]), int(iso[3]), int(iso[4]))
-        else:
-            for form in style.date_formats:
-                found = _by_format(text, form)
-                if found:
-                    break
+        found = day_of(text)
+        if found is None and (timed := _DAY_AND_TIME.fullmatch(text)):
+            # A bill has a day, which is the one that is written, whatever its zone.
+            found = day_of(timed[1])
         if found is None or found.year not in _YEARS:
             forms = ["YYYY-MM-DD", "YYYY/MM/DD", *style.date_formats]
             raise RowProblem(
                 "invalid_date",
                 f"{column.title} {text!r} is not a date from 1970 to 2100 in a format of this "
-                f"dataset: {', '.join(forms)}",
+                f"dataset: {', '.join(forms)}; {declare}",
                 column.title,
                 text,
             )
@@ -276,14 +341,14 @@ def _day(column: Column, style: DatasetFormat) -> Read:
     return read
 
 
-def _moment(column: Column, style: DatasetFormat) -> Read:
-    day = _day(column, style)
+def _moment(column: Column, style: DatasetFormat, declare: str) -> Read:
+    day = _day(column, style, declare)
 
     def read(text: str) -> str:
         if _ISO_DAY.fullmatch(text):
             return f"{day(text)} 00:00:00"
         try:
-            found = datetime.fromisoformat(text)
+            found = datetime.fromisoformat(_UTC.sub("Z", text))
             # FOCUS's date/time format is UTC, and its sample data omits the Z.
             found = found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
             if found.year not in _YEARS:
@@ -300,29 +365,92 @@ def _moment(column: Column, style: DatasetFormat) -> Read:
     return read
 
 
-def _json(column: Column) -> Read:
-    def read(text: str) -> str:
+def _json(column: Column, note: Note) -> Read:
+    """Reads an object; a row whose cell is none keeps its cost, and goes without the cell."""
+
+    def read(text: str) -> str | None:
         try:
-            found = json.loads(text)
-        except (ValueError, RecursionError):
-            found = None
-        if not isinstance(found, dict):
-            raise RowProblem(
-                "invalid_json", f"{column.title} is not a JSON object", column.title, text[:200]
+            return _object(text, column.length)
+        except (ValueError, RecursionError) as error:
+            why = str(error) if isinstance(error, _Unfit) else "is not a JSON object"
+        note(
+            RowProblem(
+                TAGS_LEFT_OUT,
+                f"{column.title} {why}: the row is loaded without them",
+                column.title,
+                text[:1000],
             )
-        shortest = json.dumps(found, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
-        if len(shortest.encode("utf-8", "surrogatepass")) > column.length:
-            raise RowProblem("too_long", f"{column.title} is too long", column.title, text[:100])
-        return shortest
+        )
+        return None
 
     return read
 
 
-def _number(
-    column: Column, style: DatasetFormat, digits: int, decimals: int, *, exponents: bool
-) -> Read:
-    title = column.title
-    pattern = _EXPONENT if exponents else _NUMBER
+#: The reason of a row in the quarantine that is loaded all the same, without a cell.
+TAGS_LEFT_OUT: Final = "tags_left_out"
+#: The note of a number that has more digits than its column.
+ROUNDED: Final = "rounded"
+
+
+class _Unfit(ValueError):
+    """Why a JSON text can't be stored."""
+
+
+def _object(text: str, longest: int) -> str:
+    """The shortest text of a JSON object that any database takes.
+
+    Raises:
+        ValueError: it is not an object, or holds what only some programs write, such as NaN.
+    """
+    # Some exports of Azure leave the braces out.
+    written = f"{{{text}}}" if text.startswith('"') else text
+    found = json.loads(written, parse_constant=_not_finite, parse_float=_finite, parse_int=_whole)
+    if not isinstance(found, dict):
+        raise _Unfit("is not a JSON object")
+    if _depth(found) > _DEEPEST:
+        raise _Unfit(f"is nested more than {_DEEPEST} levels deep")
+    shortest = json.dumps(found, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+    try:
+        size = len(shortest.encode())
+    except UnicodeEncodeError:
+        raise _Unfit("holds half a character (a lone surrogate)") from None
+    if size > longest:
+        raise _Unfit(f"has {size} bytes, but at most {longest} are kept")
+    return shortest
+
+
+def _not_finite(name: str) -> None:
+    raise _Unfit(f"holds {name}, which JSON does not have")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not isfinite(number):
+        raise _Unfit(f"holds the number {text[:40]}, which is too large")
+    return number
+
+
+def _whole(text: str) -> int:
+    _finite(text)
+    return int(text)
+
+
+def _depth(document: object) -> int:
+    level, depth = [document], 0
+    while level:
+        level = [
+            inner
+            for one in level
+            if isinstance(one, dict | list)
+            for inner in (one.values() if isinstance(one, dict) else one)
+        ]
+        depth += 1
+    return depth
+
+
+def _number(column: Column, style: DatasetFormat, schema: Schema, note: Note, declare: str) -> Read:
+    title, digits, decimals = column.title, schema.digits, schema.decimals
+    pattern = _EXPONENT if schema.exponents else _NUMBER
     limit = Decimal(10) ** digits
     point = "," if style.decimal_comma else "."
     thousands = style.thousands
@@ -346,25 +474,20 @@ def _number(
         if not pattern.fullmatch(digits_text):
             raise problem(
                 text,
-                "is not a number with a decimal comma"
+                f"is not a number with a decimal comma; {declare}"
                 if style.decimal_comma
-                else "is not a number such as -1234.56; the dataset's format may allow others",
+                else f"is not a number such as -1234.56; {declare}",
             )
         number = Decimal(digits_text)
+        if abs(number) < limit:
+            kept = rounded(number, decimals)
+            if kept != number:
+                note(problem(text, f"is rounded to {decimals} digits after the point", ROUNDED))
+                number = kept
         if abs(number) >= limit:
             raise problem(
                 text, f"has more than {digits} digits before the decimal point", "out_of_range"
             )
-        exponent = number.as_tuple().exponent
-        assert isinstance(exponent, int)  # noqa: S101 - the pattern excludes NaN
-        if -exponent > decimals:
-            number = number.normalize(_WIDE)
-            exponent = number.as_tuple().exponent
-            assert isinstance(exponent, int)  # noqa: S101
-            if -exponent > decimals:
-                raise problem(
-                    text, f"has more than {decimals} digits after the decimal point", "too_precise"
-                )
         return f"{number:f}"
 
     return read

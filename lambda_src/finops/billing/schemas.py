@@ -126,11 +126,13 @@ BILLING: Final = Schema(
     decimals=6,
     columns=(
         Column(name="record_id", aliases=("id", "record"), filled=True, length=128),
-        Column(name="company_name", aliases=("company", "customer", "customer_name")),
-        Column(name="country"),
-        Column(name="city"),
-        Column(name="product_line", aliases=("product",)),
-        Column(name="item", aliases=("item_name", "description")),
+        Column(
+            name="company_name", aliases=("company", "customer", "customer_name"), in_header=False
+        ),
+        Column(name="country", in_header=False),
+        Column(name="city", in_header=False),
+        Column(name="product_line", aliases=("product",), in_header=False),
+        Column(name="item", aliases=("item_name", "description"), in_header=False),
         Column(name="bill_date", kind=Kind.DATE, aliases=("date", "billing_date"), filled=True),
         Column(name="currency", kind=Kind.CURRENCY, aliases=("currency_code", "ccy"), filled=True),
         Column(

@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -205,13 +205,16 @@ def finish(
             if not open_ or time.monotonic() >= deadline:
                 break
             time.sleep(POLL_SECONDS)
-    answers = [
+    answers: list[dict[str, Any]] = [
         file_document(entries[name]) | {"file": name}
         if name in entries
         else {"file": name, "status": FileStatus.RECEIVED.value}
         for name in ids
     ]
     out.answer({"files": answers}, rows="files", columns=COLUMNS)
+    for one in answers:
+        for note in one.get("notes", ()):
+            out.say(f"{one['file']}: {note['message']}")
     statuses = {one["status"] for one in answers}
     if timeout and open_:
         out.fail(f"not loaded within {timeout:.0f} s: {', '.join(open_)}", Exit.INFRASTRUCTURE)

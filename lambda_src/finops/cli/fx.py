@@ -12,7 +12,7 @@ from finops.cli.billing import as_day, deployed, finish, timeout_option, upload,
 from finops.cli.options import common
 from finops.cli.output import Exit, Output
 from finops.deployment.environment import Environment
-from finops.shared.money import is_currency
+from finops.shared.money import was_currency
 
 
 @click.group()
@@ -42,7 +42,7 @@ def load(environment: Environment, out: Output, *, file: Path, wait: bool, timeo
 def rate(environment: Environment, out: Output, *, currency: str, day: str) -> None:
     """Show the rate for a bill in CURRENCY of this DATE: US dollars for one unit."""
     code = currency.upper()
-    if not is_currency(code):
+    if not was_currency(code):
         out.fail(f"{currency!r} is not an ISO 4217 currency code", Exit.REJECTED)
     on = as_day(day)
     rates = deployed(environment).rates

@@ -20,6 +20,7 @@ from finops.billing.database.totals import Dimension, totals
 from finops.billing.domain import FileEntry, SourceObject
 from finops.billing.reader import open_csv
 from finops.billing.reconversion import Reconverter
+from finops.billing.rows import TAGS_LEFT_OUT
 from finops.billing.schemas import recognise
 from finops.billing.settings import Settings
 from finops.deployment.clients import Aws
@@ -175,6 +176,8 @@ class BillingDeployment:
     def quarantined_csv(self, entry: FileEntry) -> bytes:
         """The quarantined rows of a file below its header, as CSV to correct and load again.
 
+        Rows that are loaded, without a cell, are not among them.
+
         Raises:
             RejectedInput: The file is gone, or has no header.
         """
@@ -182,5 +185,6 @@ class BillingDeployment:
         text = io.StringIO(newline="")
         csv.writer(text, delimiter=table.format.delimiter).writerow(table.header)
         for row in sorted(self.quarantined(entry), key=lambda one: int(one["line"])):
-            text.write(f"{row['raw']}\r\n")
+            if row["reason"] != TAGS_LEFT_OUT:
+                text.write(f"{row['raw']}\r\n")
         return text.getvalue().encode("utf-8-sig")

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from finops.audit.trail_verifier import Verdict
-from finops.billing.domain import FileEntry
+from finops.billing.domain import NOTES, FileEntry
 from finops.invoices.domain import InvoiceRecord
 from finops.invoices.export import as_json
 
@@ -33,6 +33,10 @@ def file_document(entry: FileEntry) -> dict[str, Any]:
         "amount_usd": None if entry.amount_usd is None else f"{entry.amount_usd:.6f}",
         "amounts": {currency: f"{amount:f}" for currency, amount in entry.amounts.items()},
         "quarantine_uri": entry.quarantine_uri or None,
+        "notes": [
+            {"note": name, "count": count, "message": f"{count} {NOTES.get(name, name)}"}
+            for name, count in sorted(tally.notes.items())
+        ],
         "error": entry.error or None,
         "error_code": entry.error_code or None,
         "received_at": _instant(entry.received_at),

@@ -33,7 +33,7 @@ from finops.reconciliation.mapping import (
     TagRule,
 )
 from finops.shared.errors import RejectedInput
-from finops.shared.money import is_currency
+from finops.shared.money import was_currency
 from finops.shared.rates import Rate
 
 _Text = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
@@ -242,7 +242,7 @@ def _problems(document: _Document) -> Iterator[str]:
         if not amount.is_finite() or amount < least:
             yield f"{where} must be {'0 or more' if not least else 'above 0'}, not {amount}"
     for where, currency in _currencies(document):
-        if not is_currency(currency):
+        if not was_currency(currency):
             yield f"{where} {currency!r} is not an ISO 4217 code"
 
 

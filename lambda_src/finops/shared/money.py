@@ -45,6 +45,44 @@ def is_money(code: str) -> bool:
     return minor_units().get(code) is not None and code not in _UNITS_OF_ACCOUNT
 
 
+#: Codes that ISO 4217 withdrew, from its list three (historic denominations):
+#: https://www.six-group.com/en/products-services/financial-information/data-standards.html
+_WITHDRAWN: Final = (
+    "ADP AFA ALK ANG AOK AON AOR ARA ARP ARY ATS AYM AZM BAD BEC BEF BEL BGJ BGK BGL BGN BOP BRB "
+    "BRC BRE BRN BRR BUK BYB BYR CHC CSD CSJ CSK CUC CYP DDM DEM ECS ECV EEK ESA ESB ESP FIM FRF "
+    "GEK GHC GHP GNE GNS GQE GRD GWE GWP HRD HRK IEP ILP ILR ISJ ITL LAJ LSM LTL LTT LUC LUF LUL "
+    "LVL LVR MGF MLF MRO MTL MTP MVQ MXP MZE MZM NIC NLG PEH PEI PES PLZ PTE RHD ROK ROL RUR SDD "
+    "SDP SIT SKK SLL SRG STD SUR TJR TMM TPE TRL UAK UGS UGW USS UYN UYP VEB VEF VNC XEU XFO XFU "
+    "YDD YUD YUM YUN ZAL ZMK ZRN ZRZ ZWC ZWD ZWL ZWN ZWR"
+)
+
+
+@cache
+def _withdrawn() -> frozenset[str]:
+    return frozenset(_WITHDRAWN.split())
+
+
+def was_currency(code: str) -> bool:
+    """Whether this is the code of a currency, active or withdrawn, in upper case.
+
+    An amount in a withdrawn currency is as good as the rate of its day.
+    """
+    return code in minor_units() or code in _withdrawn()
+
+
+#: How markets write a hundredth of a currency, which no amount of that currency may be taken for:
+#: https://en.wikipedia.org/wiki/ISO_4217#Minor_unit_symbols
+_MINOR: Final = {"GBX": "GBP", "ZAC": "ZAR", "ILA": "ILS", "USX": "USD", "EUX": "EUR"}
+_MINOR_FORM = re.compile(r"[A-Z]{2}[a-z]")
+
+
+def major_of(text: str) -> str:
+    """The currency of which this is a minor unit, such as GBP of `GBp` or `GBX`; else empty."""
+    if major := _MINOR.get(text.upper()):
+        return major
+    return text.upper() if _MINOR_FORM.fullmatch(text) and is_currency(text.upper()) else ""
+
+
 def rounded(amount: Decimal, digits: int) -> Decimal:
     """The amount rounded to so many decimal places."""
     return amount.quantize(Decimal(1).scaleb(-digits), ROUNDING, WIDE)

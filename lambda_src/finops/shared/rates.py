@@ -13,6 +13,9 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import Final
 
+#: Sources of stored rates by precedence: a rate of a later one replaces that of an earlier one, and
+#: never the other way. What a person gave in a CSV stays when the ECB's history is loaded again.
+STORED_SOURCES: Final = ("ECB", "csv")
 #: Long enough for the ECB's longest gap, from Maundy Thursday to the Tuesday after Easter.
 DEFAULT_MAX_AGE_DAYS: Final = 7
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
@@ -10,12 +11,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from finops.billing.database.rates import AuroraRates
 from finops.billing.database.store import AuroraBillingStore
-from finops.billing.domain import FileEntry, FileStatus
+from finops.billing.domain import FileEntry, FileStatus, Tally
 from finops.billing.rows import DatasetFormat
 from finops.billing.schema_migrations import migrate
 from finops.shared.data_api import DataApi
-from finops.shared.rates import Rate
+from finops.shared.rates import Rate, RatePolicy
 from tests.billing.use_cases import SETTINGS, Flow, bills
 from tests.localcloud.contract.aws import Account, unique
 from tests.localcloud.contract.clusters import make_cluster
@@ -134,6 +136,41 @@ def test_rows_of_before_belong_to_the_file_that_wrote_them(empty: Database) -> N
     own = flow.load(flow.objects.put("billing/one/a.csv", bills(("a", 3))))
     assert own.tally.updated == 1
     assert rows(empty) == {("one", "a"): Decimal(3)}
+
+
+def test_a_rate_of_a_person_is_not_replaced_by_the_ecb(empty: Database) -> None:
+    def put(source: str, *rates: str) -> tuple[Tally, list[tuple[Decimal, str]]]:
+        tally = AuroraRates(empty.api).put_rates(
+            Rate(
+                currency="CHF",
+                rate_date=date(2026, 3, number),
+                usd_per_unit=Decimal(rate),
+                source=source,
+            )
+            for number, rate in enumerate(rates, 1)
+        )
+        found = empty.api.execute("SELECT * FROM fx_rates ORDER BY rate_date").rows
+        return tally, [(Decimal(one["usd_per_unit"]), one["source"]) for one in found]
+
+    empty.api.execute("DELETE FROM fx_rates")
+    assert put("ECB", "1.1", "1.2")[0].notes == {}
+    tally, held = put("csv", "1.1", "1.3")
+    assert (tally.updated, tally.notes) == (1, {"rates_replaced": 1})
+    assert held == [(Decimal("1.1"), "ECB"), (Decimal("1.3"), "csv")]
+    tally, held = put("ECB", "1.15", "1.25")
+    assert (tally.updated, tally.unchanged, tally.notes) == (1, 1, {"rates_kept": 1})
+    assert held == [(Decimal("1.15"), "ECB"), (Decimal("1.3"), "csv")]
+
+
+def test_notes_and_the_source_of_a_rate_are_kept(empty: Database) -> None:
+    flow = Flow(replace(SETTINGS, rates=RatePolicy(static={"CAD": Decimal("0.79")})), store=empty)
+    entry = flow.load(flow.objects.put("billing/one/a.csv", bills(("a", 1), currency="CAD")))
+    assert entry.tally.notes == {"static_rate": 1}
+    assert empty.api.execute("SELECT rate_source FROM billing").rows == [{"rate_source": "static"}]
+    flow.settings = replace(flow.settings, large_file_bytes=1)
+    entry = flow.load(flow.objects.put("billing/one/a.csv", bills(("a", 2), currency="CAD")))
+    done = flow.run_workflow(entry.load_id)
+    assert done.tally.notes == {"corrected": 1, "static_rate": 1}
 
 
 def test_rows_of_a_failed_load_are_taken_over(empty: Database) -> None:

@@ -42,6 +42,7 @@ def file_entry(row: Mapping[str, Any]) -> FileEntry:
             unchanged=row["rows_unchanged"],
             superseded=row["rows_superseded"],
             quarantined=row["rows_quarantined"],
+            notes=json.loads(row["notes"] or "{}"),
         ),
         amounts=_sums(json.loads(row["amounts"] or "{}")),
         amount_usd=None if usd is None else Decimal(usd),
@@ -70,7 +71,7 @@ def tally_text(tally: Tally) -> str:
     return json.dumps(
         {name: getattr(tally, name) for name in _COUNTS}
         | {name: _texts(getattr(tally, name)) for name in _SUMS}
-        | {"amount_usd": f"{tally.amount_usd:f}"}
+        | {"amount_usd": f"{tally.amount_usd:f}", "notes": tally.notes}
     )
 
 
@@ -83,6 +84,7 @@ def tally_of(text: str) -> Tally:
         kept_sums=_sums(document["kept_sums"]),
         quarantined_sums=_sums(document["quarantined_sums"]),
         amount_usd=Decimal(document["amount_usd"]),
+        notes=document.get("notes", {}),
         **{name: int(document[name]) for name in _COUNTS},
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final
@@ -226,7 +227,7 @@ class AuroraLoadTransaction:
             " rows_read = :rows_read, rows_inserted = :inserted, rows_updated = :updated,"
             " rows_unchanged = :unchanged, rows_superseded = :superseded,"
             " rows_quarantined = :quarantined, amounts = :amounts, amount_usd = :amount_usd,"
-            " quarantine_uri = :quarantine_uri, error = NULL, error_code = '',"
+            " quarantine_uri = :quarantine_uri, notes = :notes, error = NULL, error_code = '',"
             " finished_at = :finished_at WHERE load_id = :load_id",
             status=status.value,
             schema=schema,
@@ -239,6 +240,7 @@ class AuroraLoadTransaction:
             amounts=sums_text(tally.read_sums),
             amount_usd=tally.amount_usd,
             quarantine_uri=quarantine_uri,
+            notes=json.dumps(tally.notes, sort_keys=True) if tally.notes else None,
             finished_at=now(),
             load_id=entry.load_id,
         )

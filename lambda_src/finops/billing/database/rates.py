@@ -10,13 +10,15 @@ from itertools import islice
 from typing import Final
 
 from finops.billing.database.ledger_rows import now
-from finops.billing.domain import Tally
+from finops.billing.domain import Tally, add_notes
 from finops.shared.data_api import DataApi, Value
-from finops.shared.rates import Rate
+from finops.shared.rates import STORED_SOURCES, Rate
 
 #: A row of an answer takes some 100 bytes, and an answer holds 1 MiB.
 _READ_AT_ONCE: Final = 5_000
 _WRITTEN_AT_ONCE: Final = 20_000
+_PRECEDENCE: Final = ", ".join(f"'{one}'" for one in STORED_SOURCES)
+_MAY_REPLACE: Final = f"FIELD(j.source, {_PRECEDENCE}) >= FIELD(t.source, {_PRECEDENCE})"
 
 
 class AuroraRates:
@@ -56,6 +58,9 @@ class AuroraRates:
             "JSON_TABLE(:rates, '$[*]' COLUMNS (currency CHAR(3) PATH '$[0]', rate_date DATE PATH"
             " '$[1]', usd_per_unit DECIMAL(30,15) PATH '$[2]', source VARCHAR(64) PATH '$[3]')) j"
         )
+        there = (
+            f"fx_rates t JOIN {unpacked} ON t.currency = j.currency AND t.rate_date = j.rate_date"
+        )
         with self._database.transaction() as transaction:
             while some := list(islice(source, _WRITTEN_AT_ONCE)):
                 values: dict[str, Value] = {
@@ -79,11 +84,23 @@ class AuroraRates:
                     values,
                     transaction=transaction,
                 ).changed
+                replaced, kept = (
+                    self._database.execute(
+                        f"SELECT COUNT(*) AS counted FROM {there}"
+                        f" WHERE t.usd_per_unit <> j.usd_per_unit AND {condition}",
+                        {"rates": values["rates"]},
+                        transaction=transaction,
+                    ).rows[0]["counted"]
+                    for condition in (
+                        f"t.source <> j.source AND {_MAY_REPLACE}",
+                        f"NOT {_MAY_REPLACE}",
+                    )
+                )
+                add_notes(total.notes, {"rates_replaced": replaced, "rates_kept": kept})
                 updated = self._database.execute(
-                    f"UPDATE fx_rates t JOIN {unpacked} ON t.currency = j.currency"
-                    " AND t.rate_date = j.rate_date SET t.usd_per_unit = j.usd_per_unit,"
+                    f"UPDATE {there} SET t.usd_per_unit = j.usd_per_unit,"
                     " t.source = j.source, t.loaded_at = :now"
-                    " WHERE t.usd_per_unit <> j.usd_per_unit",
+                    f" WHERE t.usd_per_unit <> j.usd_per_unit AND {_MAY_REPLACE}",
                     values,
                     transaction=transaction,
                 ).changed

@@ -29,7 +29,7 @@ class AuroraReconversionTransaction:
         while True:
             rows = self._database.execute(
                 "SELECT record_id, currency, bill_date, bill_amount, amount_usd, rate,"
-                " rate_date FROM billing_rows WHERE dataset = :dataset"
+                " rate_date, rate_source FROM billing_rows WHERE dataset = :dataset"
                 " AND record_id > :position AND bill_date BETWEEN :first AND :last"
                 f" ORDER BY record_id LIMIT {_BILLS_AT_ONCE:d} FOR UPDATE",
                 {
@@ -52,6 +52,7 @@ class AuroraReconversionTransaction:
                     amount_usd=Decimal(row["amount_usd"]),
                     usd_per_unit=Decimal(row["rate"]),
                     rate_date=date.fromisoformat(row["rate_date"]),
+                    rate_source=row["rate_source"],
                 )
                 for row in rows
             ]
@@ -63,16 +64,18 @@ class AuroraReconversionTransaction:
                 f"{bill.amount_usd:f}",
                 f"{bill.usd_per_unit:f}",
                 bill.rate_date.isoformat(),
+                bill.rate_source[:64],
             ]
             for bill in bills
         ]
         self._database.execute(
             "UPDATE billing_rows t JOIN JSON_TABLE(:edits, '$[*]' COLUMNS ("
             "record_id VARCHAR(128) PATH '$[0]', amount_usd DECIMAL(20,6) PATH '$[1]',"
-            " rate DECIMAL(30,15) PATH '$[2]', rate_date DATE PATH '$[3]')) j"
+            " rate DECIMAL(30,15) PATH '$[2]', rate_date DATE PATH '$[3]',"
+            " rate_source VARCHAR(64) PATH '$[4]')) j"
             " ON t.dataset = :dataset AND t.record_id = j.record_id"
             " SET t.amount_usd = j.amount_usd, t.rate = j.rate,"
-            " t.rate_date = j.rate_date",
+            " t.rate_date = j.rate_date, t.rate_source = j.rate_source",
             {"edits": json.dumps(edits), "dataset": dataset},
             transaction=self._identifier,
         )

@@ -22,6 +22,7 @@ class RowStatements:
             ("line", "BIGINT UNSIGNED"),
             ("rate", "DECIMAL(30,15)"),
             ("rate_date", "DATE"),
+            ("rate_source", "VARCHAR(64)"),
             *((name, money) for name in usd),
             *((column.name, _sql_type(column, money)) for column in schema.columns),
         ]
