@@ -81,7 +81,7 @@ locals {
     })
     plan-billing-chunks      = local.loading_environment
     load-billing-chunk       = local.loading_environment
-    finish-billing-file      = merge(local.database_environment, local.audit_environment)
+    finish-billing-file      = merge(local.loading_environment, local.audit_environment)
     fail-billing-file        = merge(local.database_environment, local.audit_environment)
     migrate-billing-database = local.database_environment
   }

@@ -157,7 +157,8 @@ variable "datasets" {
   description = <<-EOT
     Formats by dataset (folder under billing/), for what the loader does not guess: `date_formats` in strptime
     notation (such as %d/%m/%Y), `decimal_comma`, and the `thousands` separator. With `replace`, a file corrects bills
-    of the same id that another file of the dataset brought; otherwise only a new version of the same object does.
+    of the same id, and in FOCUS charges of the same month, that another file of the dataset brought; otherwise only a new
+    version of the same object does.
   EOT
   type = map(object({
     date_formats  = optional(list(string), [])

@@ -544,7 +544,7 @@ run "functions" {
       DATABASE_ARN        = "arn:aws:rds:eu-west-1:111111111111:cluster:finops-billing"
       DATABASE_NAME       = "billing"
       DATABASE_SECRET_ARN = "arn:aws:secretsmanager:eu-west-1:111111111111:secret:billing-a1b2c3"
-      DATASETS            = "{\"werke\":{\"date_formats\":[\"%d.%m.%Y\"],\"decimal_comma\":true,\"thousands\":\".\"}}"
+      DATASETS            = "{\"werke\":{\"date_formats\":[\"%d.%m.%Y\"],\"decimal_comma\":true,\"replace\":false,\"thousands\":\".\"}}"
       LARGE_FILE_BYTES    = "134217728"
       MAX_RATE_AGE_DAYS   = "3"
       QUEUE_URL           = "https://sqs.eu-west-1.amazonaws.com/111111111111/finops-billing-files"
@@ -558,7 +558,7 @@ run "functions" {
     condition = jsonencode({ for name, environment in local.environments : name => sort(keys(environment)) }) == jsonencode({
       for name, own in {
         fail-billing-file        = []
-        finish-billing-file      = []
+        finish-billing-file      = ["BUCKET", "CHUNK_BYTES", "DATASETS", "LARGE_FILE_BYTES", "MAX_RATE_AGE_DAYS", "STATIC_RATES"]
         load-billing-chunk       = ["BUCKET", "CHUNK_BYTES", "DATASETS", "LARGE_FILE_BYTES", "MAX_RATE_AGE_DAYS", "STATIC_RATES"]
         load-billing-file        = ["BUCKET", "CHUNK_BYTES", "DATASETS", "LARGE_FILE_BYTES", "MAX_RATE_AGE_DAYS", "QUEUE_URL", "STATIC_RATES", "WORKFLOW_ARN"]
         migrate-billing-database = []

@@ -5,7 +5,8 @@ from __future__ import annotations
 import copy
 import io
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime
@@ -13,8 +14,9 @@ from decimal import Decimal
 from typing import Any, BinaryIO
 
 from finops.billing.batches import Batch
+from finops.billing.deliveries import Period
 from finops.billing.domain import FileEntry, FileStatus, Quarantined, SourceObject, Sums, Tally
-from finops.billing.ports import Stored, Written
+from finops.billing.ports import PeriodHolder, Stored, Written
 from finops.billing.schemas import Schema
 from finops.shared.errors import FinOpsError, RejectedInput
 from finops.shared.rates import Rate
@@ -92,7 +94,8 @@ class FakeStore:
             self.chunks.setdefault((load_id, number), None)
 
     def purge_superseded(self, schema: Schema) -> int:
-        old = [key for key in self.charges if self.files[key[0]].status is FileStatus.SUPERSEDED]
+        gone = (FileStatus.SUPERSEDED, FileStatus.REJECTED)
+        old = [key for key in self.charges if self.files[key[0]].status in gone]
         for key in old:
             del self.charges[key]
         return len(old)
@@ -232,6 +235,31 @@ class FakeTransaction:
         for one in self._versions(entry):
             if one.source.order < entry.source.order and one.status in LOADED:
                 self._store.files[one.load_id] = replace(one, status=FileStatus.SUPERSEDED)
+
+    def period_holders(self, entry: FileEntry, periods: AbstractSet[Period]) -> list[PeriodHolder]:
+        held: dict[int, set[Period]] = {}
+        for (load_id, _), row in self._store.charges.items():
+            period = (
+                row["billing_account_id"],
+                row["billing_period_start"],
+                row["provider_name"] or "",
+            )
+            held.setdefault(load_id, set()).add(period)
+        starts = {start for _, start, _ in periods}
+        return [
+            PeriodHolder(entry=one, periods=held[one.load_id])
+            for one in self._store.files.values()
+            if one.status in LOADED
+            and entry.dataset in (one.dataset, one.source.dataset)
+            and one.source.key_hash != entry.source.key_hash
+            and starts & {start for _, start, _ in held.get(one.load_id, ())}
+        ]
+
+    def supersede(self, load_ids: Sequence[int]) -> None:
+        for load_id in load_ids:
+            self._store.files[load_id] = replace(
+                self._store.files[load_id], status=FileStatus.SUPERSEDED
+            )
 
     def finish(
         self,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from dataclasses import replace
 from decimal import Decimal
 
@@ -20,7 +18,7 @@ from finops.shared.audit import digest
 from finops.shared.errors import ConfigurationError, FinOpsError, TransientFailure
 from finops.shared.rates import RatePolicy
 from tests.billing.fakes import FINISHED
-from tests.billing.use_cases import HEADER, SETTINGS, Flow, bills
+from tests.billing.use_cases import FOCUS, HEADER, MARCH, RUNS, SETTINGS, Flow, bills, month, tagged
 
 
 @pytest.fixture
@@ -203,30 +201,6 @@ def test_files_in_any_order_leave_what_they_leave_in_order(
     assert amounts[0] == amounts[1]
 
 
-FOCUS = (
-    b"BilledCost,EffectiveCost,ListCost,ContractedCost,BillingCurrency,BillingPeriodStart,"
-    b"BillingPeriodEnd,ChargePeriodStart,ChargePeriodEnd,BillingAccountId,ServiceName,"
-    b"ChargeCategory\n"
-)
-
-
-CHARGE = "{cost},1.25,1.25,1.25,USD,{start},2026-04-01T00:00:00Z,{start},2026-03-02T00:00:00Z"
-
-
-def tagged(*rows: tuple[str, str, str]) -> bytes:
-    """Charges of March by cost, start and tags, as a provider writes them."""
-    text = io.StringIO(newline="")
-    writer = csv.writer(text)
-    writer.writerow([*FOCUS.decode().strip().split(","), "Tags"])
-    for cost, start, tags in rows:
-        cells = CHARGE.format(cost=cost, start=start).split(",")
-        writer.writerow([*cells, "111111111111", "EC2", "Usage", tags])
-    return text.getvalue().encode()
-
-
-MARCH = "2026-03-01T00:00:00Z"
-
-
 @pytest.mark.parametrize(
     "tags",
     [
@@ -267,6 +241,113 @@ def test_charges_as_bigquery_exports_them_are_loaded(flow: Flow) -> None:
     assert flow.load(flow.objects.put("billing/f/a.csv", body)).status is FileStatus.LOADED
     (row,) = flow.store.charges.values()
     assert row["charge_period_start"] == "2026-03-01 00:00:00"
+
+
+def total(flow: Flow) -> Decimal:
+    """What counts: charges of files that are loaded."""
+    return sum(
+        (
+            Decimal(row["billed_cost"])
+            for (load_id, _), row in flow.store.charges.items()
+            if flow.store.files[load_id].status is FileStatus.LOADED
+        ),
+        Decimal(0),
+    )
+
+
+AWS_RUN = "billing/aws/costs/data/BILLING_PERIOD=2026-03/2026-04-0{}T00:00:00Z-{}/costs-0000{}.csv"
+AZURE_RUN = "billing/azure/costs/20260301-20260331/20260{}010000/{}/part_0_000{}.csv"
+
+
+def test_a_restated_month_under_another_name_is_refused_with_the_earlier_files_name(
+    flow: Flow,
+) -> None:
+    flow.load(flow.objects.put("billing/f/march.csv", month("1.25", "3")))
+    again = flow.load(flow.objects.put("billing/f/march-restated.csv", month("1.50", "3")))
+    assert (again.status, again.error_code) == (FileStatus.REJECTED, "period_is_loaded")
+    assert "s3://bucket/billing/f/march.csv" in flow.store.files[2].error
+    assert total(flow) == Decimal("4.25")
+    corrected = flow.load(flow.objects.put("billing/f/march.csv", month("1.50", "3")))
+    assert (corrected.status, total(flow)) == (FileStatus.LOADED, Decimal("4.5"))
+
+
+def test_the_newest_file_of_a_month_counts_in_a_dataset_that_declares_so(flow: Flow) -> None:
+    flow.settings = replace(SETTINGS, formats={"f": DatasetFormat(replace=True)})
+    old = flow.objects.put("billing/f/old.csv", month("9"), "1")
+    flow.load(flow.objects.put("billing/f/march.csv", month("1.25", "3"), "2"))
+    flow.load(flow.objects.put("billing/f/march-restated.csv", month("1.50", "3"), "3"))
+    assert flow.load(old).status is FileStatus.SUPERSEDED
+    assert total(flow) == Decimal("4.5")
+    both = month("1", "2") + month("4", start="2026-04").partition(b"\n")[2]
+    assert flow.load(flow.objects.put("billing/f/both.csv", both, "4")).status is FileStatus.LOADED
+    april = flow.load(flow.objects.put("billing/f/april.csv", month("5", start="2026-04"), "5"))
+    assert april.error_code == "period_is_loaded"
+    assert total(flow) == 7
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("billing/f/march.csv", "billing/f/april.csv"),
+        ("billing/f/costs-00001.csv.gz", "billing/f/costs-00002.csv.gz"),
+        ("billing/f/part_0_0001.csv", "billing/f/part_1_0001.csv"),
+        ("billing/f/000000000000.csv", "billing/f/000000000001.csv"),
+        *(
+            (f"{folder}/c-00001.csv", f"{folder}/c-00002.csv")
+            for folder in ("billing/f/BILLING_PERIOD=2026-03",)
+        ),
+        (AWS_RUN.format(1, RUNS[0], 1), AWS_RUN.format(1, RUNS[0], 2)),
+        (AZURE_RUN.format(4, RUNS[0], 1), AZURE_RUN.format(4, RUNS[0], 2)),
+    ],
+)
+def test_parts_of_one_delivery_and_other_accounts_add_up(
+    flow: Flow, first: str, second: str
+) -> None:
+    other = "222222222222" if "april" in second else "111111111111"
+    assert flow.load(flow.objects.put(first, month("1"))).status is FileStatus.LOADED
+    done = flow.load(flow.objects.put(second, month("2", account=other)))
+    assert (done.status, total(flow)) == (FileStatus.LOADED, Decimal(3))
+
+
+@pytest.mark.parametrize("where", [AWS_RUN, AZURE_RUN], ids=["AWS", "Azure"])
+@pytest.mark.parametrize("in_parts", [False, True])
+def test_the_newest_run_of_an_export_counts(flow: Flow, where: str, in_parts: bool) -> None:
+    """Runs of `create new` are delivered beside the earlier ones, of the same month."""
+    files = [
+        (where.format(number, RUNS[number - 1], part), month(f"{number}.{part}"), f"{number}{part}")
+        for number in (1, 3, 2)
+        for part in (1, 2)
+    ]
+    if in_parts:
+        flow.settings = replace(SETTINGS, large_file_bytes=1)
+    statuses = {}
+    for key, body, order in files:
+        entry = flow.load(flow.objects.put(key, body, order))
+        if in_parts:
+            flow.run_workflow(entry.load_id)
+        statuses[order] = entry.load_id
+    assert total(flow) == Decimal("6.3")
+    assert {one.dataset for one in flow.store.files.values()} == {
+        "aws/costs/data" if where is AWS_RUN else "azure/costs"
+    }
+    for order, load_id in statuses.items():
+        newest = order.startswith("3")
+        expected = FileStatus.LOADED if newest else FileStatus.SUPERSEDED
+        assert flow.store.files[load_id].status is expected
+
+
+def test_a_run_with_the_same_content_replaces_the_earlier_one(flow: Flow) -> None:
+    for number in (1, 2):
+        key = AWS_RUN.format(number, RUNS[number - 1], 1)
+        last = flow.load(flow.objects.put(key, month("7")))
+    assert (last.status, total(flow)) == (FileStatus.LOADED, Decimal(7))
+
+
+def test_another_month_of_an_export_stays_when_a_run_is_replaced(flow: Flow) -> None:
+    for number, start in ((1, "2026-03"), (2, "2026-04")):
+        key = f"billing/costs/{RUNS[number]}/c-00001.csv"
+        assert flow.load(flow.objects.put(key, month("1", start=start))).dataset == "costs"
+    assert total(flow) == 2
 
 
 ACME = "Acme,DE,Berlin,Bakery,Roll,2026-03-05,USD,10.50"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -67,7 +69,9 @@ class Flow:
 
     @property
     def finisher(self) -> FileFinisher:
-        return FileFinisher(store=self.store, audit=self.audit, clock=self.clock)
+        return FileFinisher(
+            store=self.store, settings=lambda: self.settings, audit=self.audit, clock=self.clock
+        )
 
     def clock(self) -> datetime:
         self.now += timedelta(seconds=1)
@@ -88,3 +92,38 @@ class Flow:
             quarantine=self.quarantine,
             settings=self.settings,
         ).load(item)
+
+
+FOCUS = (
+    b"BilledCost,EffectiveCost,ListCost,ContractedCost,BillingCurrency,BillingPeriodStart,"
+    b"BillingPeriodEnd,ChargePeriodStart,ChargePeriodEnd,BillingAccountId,ServiceName,"
+    b"ChargeCategory\n"
+)
+
+
+CHARGE = "{cost},1.25,1.25,1.25,USD,{start},2026-04-01T00:00:00Z,{start},2026-03-02T00:00:00Z"
+
+
+def tagged(*rows: tuple[str, str, str]) -> bytes:
+    """Charges of March by cost, start and tags, as a provider writes them."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow([*FOCUS.decode().strip().split(","), "Tags"])
+    for cost, start, tags in rows:
+        cells = CHARGE.format(cost=cost, start=start).split(",")
+        writer.writerow([*cells, "111111111111", "EC2", "Usage", tags])
+    return text.getvalue().encode()
+
+
+MARCH = "2026-03-01T00:00:00Z"
+
+
+def month(*costs: str, account: str = "111111111111", start: str = "2026-03") -> bytes:
+    rows = (
+        f"{cost},1,1,1,USD,{start}-01,2026-12-01,{start}-01,{start}-02,{account},EC2,Usage\n"
+        for cost in costs
+    )
+    return FOCUS + "".join(rows).encode()
+
+
+RUNS = [f"75a4bf36-d86c-43d9-a9ea-c53ee9ba1d8{number}" for number in range(1, 4)]

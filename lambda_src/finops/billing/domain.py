@@ -11,6 +11,7 @@ from enum import StrEnum
 from pathlib import PurePosixPath
 from typing import Final
 
+from finops.billing.deliveries import Period, without_run
 from finops.shared.errors import RejectedInput
 from finops.shared.money import EXACT
 
@@ -100,14 +101,14 @@ def dataset_of(key: str) -> str:
     """The dataset of an object: its folder, else its name without suffixes.
 
     `billing/acme/march.csv` belongs to dataset acme, `billing/march.csv.gz` to dataset march.
-    Folders that name a partition (`BILLING_PERIOD=2026-01`, as AWS Data Exports writes them) are
-    ignored.
+    Folders that name a partition (`BILLING_PERIOD=2026-01`, as AWS Data Exports writes them) or one
+    run of an export are ignored.
 
     Raises:
         RejectedInput: the name is empty or too long.
     """
     path = PurePosixPath(key.removeprefix(BILLING_PREFIX).removeprefix(RATES_PREFIX))
-    folders = [one for one in path.parts[:-1] if "=" not in one]
+    folders = [one for one in without_run(path.parts[:-1]) if "=" not in one]
     name = "/".join(folders) or path.name.split(".")[0]
     if not name or len(name) > 128:
         raise RejectedInput(
@@ -182,6 +183,7 @@ class Tally:
         quarantined_sums: Amounts of rows that could be read but were quarantined.
         amount_usd: USD in the database, of the rows inserted, updated or unchanged.
         notes: Counts by the names of `NOTES`.
+        periods: The billing periods of its rows, where rows have no identity.
     """
 
     read: int = 0
@@ -196,6 +198,7 @@ class Tally:
     quarantined_sums: Sums = field(default_factory=dict)
     amount_usd: Decimal = Decimal(0)
     notes: Notes = field(default_factory=dict)
+    periods: set[Period] = field(default_factory=set)
 
     def add(self, other: Tally) -> None:
         """Add the counts and sums of another part of the file."""
@@ -211,6 +214,7 @@ class Tally:
         add_amounts(self.kept_sums, other.kept_sums)
         add_amounts(self.quarantined_sums, other.quarantined_sums)
         add_notes(self.notes, other.notes)
+        self.periods |= other.periods
 
     def imbalance(self) -> str:
         """What does not add up; empty where everything does."""

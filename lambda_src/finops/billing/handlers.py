@@ -16,6 +16,7 @@ from finops.billing.adapters.s3 import S3Objects
 from finops.billing.adapters.step_functions import StepFunctionsWorkflow
 from finops.billing.database.rates import AuroraRates
 from finops.billing.database.store import AuroraBillingStore
+from finops.billing.deliveries import is_manifest
 from finops.billing.domain import (
     RATES_PREFIX,
     FileEntry,
@@ -124,8 +125,10 @@ def migrate_billing_database(_event: Mapping[str, Any], _context: LambdaContext)
 
 
 def source_objects(notification: Mapping[str, Any]) -> Iterator[SourceObject]:
-    """The files that an S3 notification reports."""
+    """The files that an S3 notification reports, without the manifests of exports."""
     for created in created_objects(notification):
+        if is_manifest(created.key):
+            continue
         yield SourceObject(
             bucket=created.bucket,
             key=created.key,
@@ -163,7 +166,7 @@ def _rates_loader() -> RatesLoader:
 
 
 def _finisher() -> FileFinisher:
-    return FileFinisher(store=_store(), audit=audit_recorder(), clock=_now)
+    return FileFinisher(store=_store(), settings=_settings, audit=audit_recorder(), clock=_now)
 
 
 def _now() -> datetime:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Set as AbstractSet
 from datetime import datetime
 
 from finops.billing.audit_events import ended_event
+from finops.billing.deliveries import Period, delivery_of, shared_periods
 from finops.billing.domain import FileEntry, Tally
 from finops.billing.ports import LoadTransaction
 from finops.billing.schemas import Schema
@@ -36,6 +38,78 @@ def enter_loaded(
     transaction.finish(entry, tally.status, tally, schema=schema.name, quarantine_uri=uri)
     if not schema.key:
         transaction.supersede_older(entry)
+
+
+def settle_periods(
+    transaction: LoadTransaction,
+    entry: FileEntry,
+    schema: Schema,
+    periods: AbstractSet[Period],
+    *,
+    sha256: str,
+    replace: bool,
+) -> bool:
+    """Settle which file counts for the billing periods of a file whose rows have no identity.
+
+    Parts of one delivery add up. Of the runs of one export, and of the files of a dataset that
+    declares `replace`, the newest counts.
+
+    Args:
+        transaction: The file's transaction; those that it replaces are marked in it.
+        entry: The file.
+        schema: Its schema.
+        periods: The billing periods of its charges.
+        sha256: The digest of its content.
+        replace: Whether a file of the dataset replaces those of the same periods.
+
+    Returns:
+        Whether a newer file holds its periods, so that this one doesn't count.
+
+    Raises:
+        RejectedInput: with code `period_is_loaded` or `duplicate_content`.
+    """
+    mine = delivery_of(entry.source.key)
+    older = []
+    for holder in transaction.period_holders(entry, periods) if periods else ():
+        theirs = delivery_of(holder.entry.source.key)
+        is_run = bool(mine.export) and theirs.export == mine.export
+        shared = shared_periods(holder.periods, periods)
+        if theirs == mine or not (shared or is_run):
+            continue
+        if not is_run and not replace:
+            if holder.entry.content_sha256 == sha256:
+                refuse_duplicate_content(holder.entry, entry, schema)
+            raise _period_is_loaded(holder.entry, entry, *shared[0][:2])
+        if holder.entry.source.order > entry.source.order:
+            return True
+        starts = {start for _, start, _ in periods}
+        other = holder.periods - set(shared)
+        if is_run:
+            other = {one for one in holder.periods if one[1] not in starts}
+        if other:
+            raise _period_is_loaded(holder.entry, entry, *min(other)[:2], beside=True)
+        older.append(holder.entry.load_id)
+    transaction.supersede(older)
+    return False
+
+
+def _period_is_loaded(
+    first: FileEntry, entry: FileEntry, account: str, start: str, *, beside: bool = False
+) -> RejectedInput:
+    what = f"the month {start[:7]} of billing account {account}"
+    loaded = f"{first.source.uri} (load {first.load_id})"
+    return RejectedInput(
+        f"{loaded} also holds {what}, which this file would remove with the rest"
+        if beside
+        else f"{what} is loaded from {loaded}, so its charges would count twice",
+        code="period_is_loaded",
+        step="load_file",
+        remedy="Drop an export that holds all of it"
+        if beside
+        else "Drop a restated export under that file's name. If the newest file of a month shall "
+        f"count under any name, have the operator set `replace = true` for dataset "
+        f"{entry.dataset!r} in the module's setting `datasets`",
+    )
 
 
 def refuse_duplicate_content(first: FileEntry | None, entry: FileEntry, schema: Schema) -> None:

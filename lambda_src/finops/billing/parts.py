@@ -7,7 +7,7 @@ and a part that fails never affects the others.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from decimal import Decimal
 from typing import Any, BinaryIO, Final
@@ -29,6 +29,7 @@ from finops.billing.ledger_rules import (
     is_superseded,
     record_outcome,
     refuse_duplicate_content,
+    settle_periods,
 )
 from finops.billing.planner import Part, plan_parts
 from finops.billing.ports import (
@@ -106,7 +107,9 @@ class FilePlanner:
                 )
                 return []
             first = transaction.claim_content(entry, stream.hexdigest(), schema)
-            refuse_duplicate_content(first, entry, schema)
+            # A file of the same dataset may be an older run: see `settle_periods`.
+            if not schema.period or first is None or first.dataset != entry.dataset:
+                refuse_duplicate_content(first, entry, schema)
         self.store.mark(entry.load_id, FileStatus.LOADING, schema_name=schema.name)
         if table.format.compressed:
             self._write_decompressed(entry, parts)
@@ -204,6 +207,7 @@ class FileFinisher:
     """Marks a file as loaded once all its parts are loaded and their counts add up."""
 
     store: BillingStore
+    settings: Callable[[], Settings]
     audit: AuditRecorder
     clock: Clock
 
@@ -234,8 +238,8 @@ class FileFinisher:
             schema = with_retries(lambda: self._finish(load_id))
         except RejectedInput as error:
             self.store.mark(load_id, FileStatus.REJECTED, error)
-        else:
-            self.store.purge_superseded(schema)
+            schema = _schema_of(self.store.find(load_id))
+        self.store.purge_superseded(schema)
         return self.store.find(load_id)
 
     def _finish(self, load_id: int) -> Schema:
@@ -252,7 +256,7 @@ class FileFinisher:
                     remedy="Fix the cause, then run `finops billing retry` for the file: parts "
                     "that are loaded stay",
                 )
-            schema = next(one for one in SCHEMAS if one.name == entry.schema)
+            schema = _schema_of(entry)
             stored = _stored(transaction, entry, schema)
             problem = tally.imbalance()
             if stored.rows != tally.inserted + tally.updated or stored.sums != tally.stored_sums:
@@ -265,7 +269,14 @@ class FileFinisher:
                     code="imbalance",
                     step="finish_file",
                 )
-            if is_superseded(transaction, entry, schema):
+            if is_superseded(transaction, entry, schema) or settle_periods(
+                transaction,
+                entry,
+                schema,
+                tally.periods,
+                sha256=entry.content_sha256,
+                replace=self.settings().format_of(entry.dataset).replace,
+            ):
                 transaction.finish(
                     entry, FileStatus.SUPERSEDED, tally, schema=schema.name, quarantine_uri=folder
                 )
@@ -275,6 +286,10 @@ class FileFinisher:
                 refuse_duplicate_content(first, entry, schema)
                 enter_loaded(transaction, entry, schema, tally, folder)
         return schema
+
+
+def _schema_of(entry: FileEntry) -> Schema:
+    return next(one for one in SCHEMAS if one.name == entry.schema)
 
 
 def _stored(transaction: LoadTransaction, entry: FileEntry, schema: Schema) -> Stored:

@@ -7,6 +7,7 @@ the deployment); other errors are documented at the method.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -14,6 +15,7 @@ from decimal import Decimal
 from typing import Any, BinaryIO, Protocol
 
 from finops.billing.batches import Batch
+from finops.billing.deliveries import Period
 from finops.billing.domain import (
     ConvertedBill,
     FileEntry,
@@ -62,6 +64,14 @@ class Stored:
     amount_usd: Decimal
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeriodHolder:
+    """A loaded file, and all billing periods of its charges."""
+
+    entry: FileEntry
+    periods: AbstractSet[Period]
+
+
 class LoadTransaction(Protocol):
     """One database transaction: everything is committed, or nothing."""
 
@@ -101,6 +111,15 @@ class LoadTransaction(Protocol):
 
     def supersede_older(self, entry: FileEntry) -> None:
         """Mark loaded older versions of the same object as replaced by this one."""
+
+    def period_holders(self, entry: FileEntry, periods: AbstractSet[Period]) -> list[PeriodHolder]:
+        """Loaded files of the dataset, of other objects, with charges of these billing periods.
+
+        Whoever asks for one of these periods afterwards waits until this transaction has ended.
+        """
+
+    def supersede(self, load_ids: Sequence[int]) -> None:
+        """Mark loaded files as replaced."""
 
     def finish(
         self,
@@ -144,7 +163,7 @@ class BillingStore(Protocol):
         """Enter the parts of a large file; existing ones stay as they are."""
 
     def purge_superseded(self, schema: Schema) -> int:
-        """Remove the rows of files that newer versions replaced. Returns how many."""
+        """Remove the rows of files that others replaced, or that were refused. Returns how many."""
 
 
 class RateStore(Protocol):

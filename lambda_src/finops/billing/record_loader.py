@@ -101,6 +101,9 @@ class RecordLoader:
     def _batches(self, table: CsvTable[Recognition], tally: Tally) -> Iterator[Batch]:
         batches = Batches(self.schema)
         parse, put = self.parser.parse, self.quarantine.put
+        names = [column.name for column in self.schema.columns]
+        first = _RATE_SOURCE + 1 + len(self.schema.usd)
+        period = [first + names.index(name) for name in self.schema.period]
         for line, fields in table.records():
             tally.read += 1
             if fields is None:
@@ -124,6 +127,9 @@ class RecordLoader:
                     put(_noted(line, table.raw, note))
             if row.values[_RATE_SOURCE] == "static":
                 add_notes(tally.notes, {"static_rate": 1})
+            if period:
+                account, start, provider = (row.values[at] or "" for at in period)
+                tally.periods.add((account, start, provider))
             yield from batches.add(line, table.raw, row)
         yield from batches.rest()
 

@@ -67,6 +67,8 @@ class Schema:
         digits: Digits before the point that the table's amounts have.
         decimals: Digits after it.
         nulls: Texts that mean no value, like an empty cell.
+        period: Columns of billing account, start of the billing period and provider, by which a
+            file without row identities replaces another.
         exponents: Whether numbers such as 1.5E-7 are allowed, as FOCUS allows them.
     """
 
@@ -81,6 +83,7 @@ class Schema:
     digits: int
     decimals: int
     nulls: frozenset[str] = frozenset()
+    period: tuple[str, ...] = ()
     exponents: bool = False
 
     @cached_property
@@ -169,6 +172,7 @@ FOCUS: Final = Schema(
     decimals=18,
     # The sample data that FOCUS publishes writes NULL.
     nulls=frozenset({"NULL", "null"}),
+    period=("billing_account_id", "billing_period_start", "provider_name"),
     exponents=True,
     columns=(
         _focus("BilledCost", Kind.DECIMAL, needed=True, filled=True),

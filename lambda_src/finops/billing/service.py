@@ -14,6 +14,7 @@ from finops.billing.ledger_rules import (
     is_superseded,
     record_outcome,
     refuse_duplicate_content,
+    settle_periods,
 )
 from finops.billing.ports import (
     BillingStore,
@@ -126,6 +127,19 @@ class FileLoader:
         )
         tally = records.load(table)
         stream.exhaust()
+        replace = self.settings.format_of(entry.dataset).replace
+        if settle_periods(
+            transaction,
+            entry,
+            schema,
+            tally.periods,
+            sha256=stream.hexdigest(),
+            replace=replace,
+        ):
+            transaction.finish(
+                entry, FileStatus.SUPERSEDED, tally, schema=schema.name, quarantine_uri=""
+            )
+            return schema
         first = transaction.claim_content(entry, stream.hexdigest(), schema)
         refuse_duplicate_content(first, entry, schema)
         enter_loaded(transaction, entry, schema, tally, quarantine.close())

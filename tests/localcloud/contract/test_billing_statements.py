@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
@@ -18,7 +19,7 @@ from finops.billing.rows import DatasetFormat
 from finops.billing.schema_migrations import migrate
 from finops.shared.data_api import DataApi
 from finops.shared.rates import Rate, RatePolicy
-from tests.billing.use_cases import SETTINGS, Flow, bills
+from tests.billing.use_cases import MARCH, RUNS, SETTINGS, Flow, bills, month, tagged
 from tests.localcloud.contract.aws import Account, unique
 from tests.localcloud.contract.clusters import make_cluster
 
@@ -58,7 +59,8 @@ def empty(database: Database) -> Database:
 
 
 def clear(database: Database) -> None:
-    for table in ("billing_rows", "focus_charges", "billing_files", "billing_chunks"):
+    tables = ("billing_rows", "focus_charges", "billing_files", "billing_chunks", "focus_periods")
+    for table in tables:
         database.api.execute(f"DELETE FROM {table}")
 
 
@@ -136,6 +138,51 @@ def test_rows_of_before_belong_to_the_file_that_wrote_them(empty: Database) -> N
     own = flow.load(flow.objects.put("billing/one/a.csv", bills(("a", 3))))
     assert own.tally.updated == 1
     assert rows(empty) == {("one", "a"): Decimal(3)}
+
+
+def charged(database: Database) -> Decimal:
+    """What the view that people read adds up to."""
+    (found,) = database.api.execute("SELECT SUM(billed_cost) AS cost FROM focus").rows
+    return Decimal(found["cost"])
+
+
+@pytest.mark.parametrize("in_parts", [False, True])
+def test_one_file_of_a_billing_period_counts(empty: Database, in_parts: bool) -> None:
+    flow = Flow(replace(SETTINGS, formats={"corrects": DatasetFormat(replace=True)}), store=empty)
+    if in_parts:
+        flow.settings = replace(flow.settings, large_file_bytes=1)
+
+    def load(key: str, *costs: str) -> FileEntry:
+        entry = flow.load(flow.objects.put(f"billing/{key}", month(*costs)))
+        return flow.run_workflow(entry.load_id) if in_parts else entry
+
+    assert load("one/march.csv", "1.25", "3").status is FileStatus.LOADED
+    again = load("one/march-restated.csv", "1.50", "3")
+    assert again.error_code == "period_is_loaded"
+    assert "billing/one/march.csv" in again.error
+    assert charged(empty) == Decimal("4.25")
+    assert load("one/march.csv", "1.50", "3").status is FileStatus.LOADED
+    assert charged(empty) == Decimal("4.5")
+    for name, cost in (("a", "10"), ("b", "20")):
+        assert load(f"corrects/{name}.csv", cost).status is FileStatus.LOADED
+    assert charged(empty) == Decimal("24.5")
+    for number, run in enumerate(RUNS, 1):
+        for part in (1, 2):
+            key = f"costs/data/{run}/c-0000{part}.csv"
+            assert load(key, f"{number}{part}").dataset == "costs/data"
+    assert charged(empty) == Decimal("87.5")
+    held = empty.api.execute("SELECT COUNT(*) AS held FROM focus_charges").rows
+    assert held == [{"held": 5}]
+
+
+def test_tags_as_deep_as_are_kept_are_stored(empty: Database) -> None:
+    flow = Flow(store=empty)
+    deep = '{"a":' * 29 + '"\\u0000é😀"' + "}" * 29
+    body = tagged(("1.25", MARCH, deep), ("1.25", MARCH, '{"a":1e999}'))
+    assert flow.load(flow.objects.put("billing/one/a.csv", body)).status is FileStatus.LOADED
+    found = empty.api.execute("SELECT tags FROM focus ORDER BY line").rows
+    assert json.loads(found[0]["tags"]) == json.loads(deep)
+    assert found[1]["tags"] is None
 
 
 def test_a_rate_of_a_person_is_not_replaced_by_the_ecb(empty: Database) -> None:

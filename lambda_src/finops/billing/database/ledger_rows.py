@@ -72,6 +72,7 @@ def tally_text(tally: Tally) -> str:
         {name: getattr(tally, name) for name in _COUNTS}
         | {name: _texts(getattr(tally, name)) for name in _SUMS}
         | {"amount_usd": f"{tally.amount_usd:f}", "notes": tally.notes}
+        | {"periods": sorted(tally.periods)}
     )
 
 
@@ -85,6 +86,7 @@ def tally_of(text: str) -> Tally:
         quarantined_sums=_sums(document["quarantined_sums"]),
         amount_usd=Decimal(document["amount_usd"]),
         notes=document.get("notes", {}),
+        periods={(account, start, name) for account, start, name in document.get("periods", ())},
         **{name: int(document[name]) for name in _COUNTS},
     )
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from decimal import Decimal
 from typing import Any, Final
 
@@ -19,16 +20,17 @@ from finops.billing.database.ledger_rows import (
     unknown_load,
 )
 from finops.billing.database.row_statements import row_statements
+from finops.billing.deliveries import Period
 from finops.billing.domain import FileEntry, FileStatus, Tally
-from finops.billing.ports import Stored, Written
+from finops.billing.ports import PeriodHolder, Stored, Written
 from finops.billing.schemas import Schema
 from finops.shared.data_api import DataApi, Value
 from finops.shared.errors import ConfigurationError, TransientFailure
 
 #: A part's row takes up to 2 KB with its tally and URI, and an answer holds 1 MiB.
 _PARTS_AT_ONCE: Final = 400
-#: A file takes up to 1.1 KB with its key.
-_FILES_AT_ONCE: Final = 500
+#: A file takes up to 8 KB with its key, quarantine and error, and an answer holds 1 MiB.
+_FILES_AT_ONCE: Final = 100
 
 
 class AuroraLoadTransaction:
@@ -133,8 +135,7 @@ class AuroraLoadTransaction:
         """The URI of the file that wrote each row, by the line of the row that differs from it."""
         loads = sorted({int(row["load_id"]) for row in rows})
         files: dict[int, str] = {}
-        for first in range(0, len(loads), _FILES_AT_ONCE):
-            some = ", ".join(map(str, loads[first : first + _FILES_AT_ONCE]))
+        for some in _in_groups(loads):
             found = self._execute(
                 f"SELECT load_id, bucket, object_key FROM billing_files WHERE load_id IN ({some})"
             ).rows
@@ -213,6 +214,56 @@ class AuroraLoadTransaction:
             version_order=entry.source.order,
         )
 
+    def period_holders(self, entry: FileEntry, periods: AbstractSet[Period]) -> list[PeriodHolder]:
+        starts = sorted({start for _, start, _ in periods})
+        for start in starts:
+            self._execute(
+                "INSERT INTO focus_periods (dataset, billing_period_start)"
+                " VALUES (:dataset, :start) ON DUPLICATE KEY UPDATE dataset = :dataset",
+                dataset=entry.dataset,
+                start=start,
+            )
+        # Outside this transaction, which may not see what others committed since it began.
+        read = self._database.execute
+        loads = {
+            int(row["load_id"])
+            for start in starts
+            for row in read(
+                "SELECT DISTINCT load_id FROM focus_charges WHERE billing_period_start = :start",
+                {"start": start},
+            ).rows
+        } - {entry.load_id}
+        found = []
+        for some in _in_groups(sorted(loads)):
+            rows = read(
+                f"SELECT * FROM billing_files WHERE load_id IN ({some}) AND status IN {LOADED}"
+            ).rows
+            found += [file_entry(row) for row in rows]
+        return [
+            PeriodHolder(entry=one, periods=self._periods_of(one))
+            for one in found
+            if entry.dataset in (one.dataset, one.source.dataset)
+            and one.source.key_hash != entry.source.key_hash
+        ]
+
+    def _periods_of(self, entry: FileEntry) -> set[Period]:
+        rows = self._database.execute(
+            "SELECT DISTINCT billing_account_id, billing_period_start,"
+            " COALESCE(provider_name, '') AS provider FROM focus_charges WHERE load_id = :load_id",
+            {"load_id": entry.load_id},
+        ).rows
+        return {
+            (row["billing_account_id"], row["billing_period_start"][:19], row["provider"])
+            for row in rows
+        }
+
+    def supersede(self, load_ids: Sequence[int]) -> None:
+        for some in _in_groups(load_ids):
+            self._execute(
+                f"UPDATE billing_files SET status = '{FileStatus.SUPERSEDED}',"
+                f" original_sha256 = NULL WHERE load_id IN ({some}) AND status IN {LOADED}"
+            )
+
     def finish(
         self,
         entry: FileEntry,
@@ -289,3 +340,9 @@ class AuroraLoadTransaction:
         folders = {row["quarantine_uri"].rpartition("/")[0] for row in rows}
         folder = next((f"{one}/" for one in sorted(folders) if one), "")
         return len(rows), [row["number"] for row in rows if not row["tally"]], tally, folder
+
+
+def _in_groups(load_ids: Sequence[int]) -> Iterator[str]:
+    """The ids of loads as SQL lists, of which each fits a request and its answer."""
+    for first in range(0, len(load_ids), _FILES_AT_ONCE):
+        yield ", ".join(map(str, load_ids[first : first + _FILES_AT_ONCE]))

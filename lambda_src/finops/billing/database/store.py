@@ -143,7 +143,8 @@ class AuroraBillingStore:
             return 0
         removed = 0
         loads = self._database.execute(
-            f"SELECT load_id FROM billing_files f WHERE status = '{FileStatus.SUPERSEDED}'"
+            "SELECT load_id FROM billing_files f"
+            f" WHERE status IN ('{FileStatus.SUPERSEDED}', '{FileStatus.REJECTED}')"
             " AND schema_name = :schema AND EXISTS"
             f" (SELECT 1 FROM {schema.table} c WHERE c.load_id = f.load_id)",
             {"schema": schema.name},

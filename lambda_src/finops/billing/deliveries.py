@@ -1,0 +1,91 @@
+"""Which files a provider wrote together, by their keys, and what a file of a period replaces.
+
+FOCUS charges have no ids. What identifies them is provider, billing account and billing period, so
+of two files of one period only one counts, unless they are parts of one delivery.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Final
+
+#: The folder of one run of an export, by its UUID. AWS Data Exports that "create new" write
+#: EXPORT/data/BILLING_PERIOD=2026-03/TIME-UUID/NAME-00001.csv.gz, Azure writes
+#: EXPORT/20260301-20260331/UUID/part_0_0001.csv, with or without a folder of the run's time:
+#: https://docs.aws.amazon.com/cur/latest/userguide/dataexports-export-delivery.html
+_RUN: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+_TIME: Final = re.compile(r"\d{10,14}", re.ASCII)
+_RANGE: Final = re.compile(r"\d{8}-\d{8}", re.ASCII)
+#: The number of a part at the end of a name; a year, month or day is none.
+_PART: Final = re.compile(
+    r"(?:^|[-_.])(?:(?!(?:19|20)\d\d)\d{4,}|(?:part|chunk)[-_.]?\d+)$", re.ASCII | re.IGNORECASE
+)
+_SUFFIXES: Final = re.compile(r"(?:\.(?:csv|txt|tsv|gz))+$", re.IGNORECASE)
+
+#: Billing account, start of the billing period, and provider, which may be empty.
+Period = tuple[str, str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """The files that were written together.
+
+    Attributes:
+        export: The folder that holds the runs of the export; empty where there are no runs.
+        name: What the keys of these files have in common.
+    """
+
+    export: str
+    name: str
+
+
+def delivery_of(key: str) -> Delivery:
+    """The delivery of an object: its run of an export, else its name without a part's number."""
+    path = PurePosixPath(key)
+    folders = path.parts[:-1]
+    run = _run(folders)
+    if run:
+        return Delivery(export="/".join(folders[: run[0]]), name="/".join(folders[: run[1]]))
+    stem = _SUFFIXES.sub("", path.name)
+    while (shorter := _PART.sub("", stem)) != stem:
+        stem = shorter
+    return Delivery(export="", name="/".join((*folders, stem)))
+
+
+def without_run(folders: tuple[str, ...]) -> tuple[str, ...]:
+    """The folders of an export, without those of a run and of its range of days."""
+    run = _run(folders)
+    if not run:
+        return folders
+    kept = folders[: run[0]]
+    return kept[:-1] if _RANGE.fullmatch(kept[-1]) and len(kept) > 1 else kept
+
+
+def _run(folders: tuple[str, ...]) -> tuple[int, int] | None:
+    """Where the folders of a run begin, and where they end."""
+    last = next((at for at, one in enumerate(folders) if _RUN.search(one)), 0)
+    first = last
+    while first > 1 and _TIME.fullmatch(folders[first - 1]):
+        first -= 1
+    return (first, last + 1) if last else None
+
+
+def is_manifest(key: str) -> bool:
+    """Whether an object lists the files of an export, and holds no charges."""
+    return PurePosixPath(key).name.lower().endswith("manifest.json")
+
+
+def shared_periods(some: Iterable[Period], others: AbstractSet[Period]) -> list[Period]:
+    """The periods that are among the others as well; an empty provider may be any."""
+    return sorted(
+        (account, start, provider)
+        for account, start, provider in some
+        if any(
+            (account, start) == one[:2] and (provider == one[2] or not provider or not one[2])
+            for one in others
+        )
+    )

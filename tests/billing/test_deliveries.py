@@ -1,0 +1,63 @@
+"""Which files a provider wrote together."""
+
+from __future__ import annotations
+
+import pytest
+
+from finops.billing.deliveries import Delivery, delivery_of, is_manifest, shared_periods
+from finops.billing.domain import dataset_of
+
+RUN = "75a4bf36-d86c-43d9-a9ea-c53ee9ba1d83"
+
+
+@pytest.mark.parametrize(
+    ("key", "export", "dataset"),
+    [
+        (
+            f"billing/aws/e/data/BILLING_PERIOD=2026-03/2026-04-01T00:00:00Z-{RUN}/e-00001.csv.gz",
+            "billing/aws/e/data/BILLING_PERIOD=2026-03",
+            "aws/e/data",
+        ),
+        (f"billing/az/e/20260301-20260331/{RUN}/part_0_0001.csv", "billing/az/e/20260301-20260331",
+         "az/e"),
+        (f"billing/az/e/20260301-20260331/202604010000/{RUN.upper()}/part_0_0001.csv",
+         "billing/az/e/20260301-20260331", "az/e"),
+        (f"billing/costs/{RUN}/a.csv", "billing/costs", "costs"),
+        ("billing/acme/20260301-20260331/a.csv", "", "acme/20260301-20260331"),
+        ("billing/acme/202604010000/a.csv", "", "acme/202604010000"),
+    ],
+)  # fmt: skip
+def test_a_run_of_an_export_has_a_folder_of_its_own(key: str, export: str, dataset: str) -> None:
+    assert delivery_of(key).export == export
+    assert dataset_of(key) == dataset
+
+
+@pytest.mark.parametrize(
+    ("key", "name"),
+    [
+        ("billing/f/e-00001.csv.gz", "billing/f/e"),
+        ("billing/f/e-00002.csv", "billing/f/e"),
+        ("billing/f/part_1_0001.csv", "billing/f/"),
+        ("billing/f/000000000001.csv", "billing/f/"),
+        ("billing/f/e.part-2.csv", "billing/f/e"),
+        ("billing/f/focus-2026.csv", "billing/f/focus-2026"),
+        ("billing/f/focus-202603.csv", "billing/f/focus-202603"),
+        ("billing/f/focus-20260301.csv", "billing/f/focus-20260301"),
+        ("billing/f/march-2.csv", "billing/f/march-2"),
+    ],
+)
+def test_parts_have_a_number_and_months_are_none(key: str, name: str) -> None:
+    assert delivery_of(key) == Delivery(export="", name=name)
+
+
+def test_manifests_are_no_charges() -> None:
+    assert is_manifest("billing/e/metadata/BILLING_PERIOD=2026-03/e-Manifest.json")
+    assert is_manifest(f"billing/e/20260301-20260331/{RUN}/manifest.json")
+    assert not is_manifest("billing/e/manifest.csv")
+
+
+def test_an_unknown_provider_may_be_any() -> None:
+    aws, unknown, other = ("1", "2026-03", "AWS"), ("1", "2026-03", ""), ("1", "2026-03", "GCP")
+    assert shared_periods([aws], {other, ("2", "2026-03", "AWS")}) == []
+    assert shared_periods([aws], {unknown}) == [aws]
+    assert shared_periods([unknown], {aws}) == [unknown]
