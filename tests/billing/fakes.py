@@ -37,7 +37,7 @@ class FakeStore:
         self.known_rates: list[Rate] = []
         self.asked_rates: list[tuple[str, date, date]] = []
         #: Raised by the next writes, in turn.
-        self.failures: list[FinOpsError] = []
+        self.failures: list[Exception] = []
         #: Rows that a faulty database drops from each batch.
         self.dropped = 0
         self.begun = 0

@@ -79,6 +79,23 @@ def test_what_fails_is_said_and_comes_again(flow: Flow, failure: FinOpsError) ->
     assert flow.load(source).status is FileStatus.LOADED
 
 
+def test_what_nobody_foresaw_is_said_too(flow: Flow) -> None:
+    source = flow.objects.put("billing/acme/a.csv", bills(("a", 1)))
+    rates = flow.objects.put("rates/a.csv", b"currency,rate_date,usd_per_unit\nEUR,2026-03-05,1\n")
+    flow.store.failures = [ZeroDivisionError("of a bug")]
+    with pytest.raises(ZeroDivisionError):
+        flow.load(source)
+    flow.store.put_rates = None
+    with pytest.raises(TypeError):
+        flow.load_rates(rates)
+    for load_id, said in ((1, "ZeroDivisionError: of a bug"), (2, "TypeError")):
+        entry = flow.store.find(load_id)
+        assert (entry.status, entry.error_code) == (FileStatus.FAILED, "unexpected_error")
+        assert entry.error.startswith(said)
+    assert [one.action for one in flow.audit.events] == ["billing_file.failed", "rates.failed"]
+    assert flow.load(source).status is FileStatus.LOADED
+
+
 def test_a_file_that_another_loader_holds_is_not_said_to_have_failed(flow: Flow) -> None:
     flow.store.failures = [TransientFailure("held", code="file_is_busy")]
     with pytest.raises(TransientFailure):

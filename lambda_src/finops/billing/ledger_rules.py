@@ -11,7 +11,7 @@ from finops.billing.domain import FileEntry, Tally
 from finops.billing.ports import LoadTransaction
 from finops.billing.schemas import Schema
 from finops.shared.audit import AuditRecorder
-from finops.shared.errors import RejectedInput
+from finops.shared.errors import FinOpsError, RejectedInput
 
 
 def record_outcome(audit: AuditRecorder, entry: FileEntry, now: datetime) -> None:
@@ -21,6 +21,16 @@ def record_outcome(audit: AuditRecorder, entry: FileEntry, now: datetime) -> Non
     """
     if event := ended_event(entry, now):
         audit.record(event)
+
+
+def unexpected(error: Exception) -> FinOpsError:
+    """What nobody foresaw, as the ledger says it: no file stays RECEIVED for it."""
+    return FinOpsError(
+        f"{type(error).__name__}: {error}",
+        code="unexpected_error",
+        step="load_file",
+        remedy="The function's log has the trace; the queue tries again",
+    )
 
 
 def is_superseded(transaction: LoadTransaction, entry: FileEntry, schema: Schema) -> bool:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from finops.billing.audit_events import failed_event
 from finops.billing.domain import FileEntry, FileStatus, Quarantined, SourceObject, Tally
-from finops.billing.ledger_rules import record_outcome
+from finops.billing.ledger_rules import record_outcome, unexpected
 from finops.billing.ports import BillingStore, Clock, Objects, QuarantineFactory, RateStore
 from finops.billing.rates import read_rates
 from finops.billing.streams import HashingStream
@@ -70,5 +70,11 @@ class RatesLoader:
             if error.code != "file_is_busy":
                 self.store.mark(entry.load_id, FileStatus.FAILED, error)
                 self.audit.record(failed_event(entry, error, self.clock()))
+            raise
+        except Exception as error:
+            quarantine.abandon()
+            said = unexpected(error)
+            self.store.mark(entry.load_id, FileStatus.FAILED, said)
+            self.audit.record(failed_event(entry, said, self.clock()))
             raise
         return self.store.find(entry.load_id)

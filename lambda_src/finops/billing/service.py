@@ -15,6 +15,7 @@ from finops.billing.ledger_rules import (
     record_outcome,
     refuse_duplicate_content,
     settle_periods,
+    unexpected,
 )
 from finops.billing.ports import (
     BillingStore,
@@ -86,10 +87,16 @@ class FileLoader:
         except FinOpsError as error:
             # A file that another loader has locked is not marked from here.
             if error.code != "file_is_busy":
-                self.store.mark(entry.load_id, FileStatus.FAILED, error)
-                self.audit.record(failed_event(entry, error, self.clock()))
+                self._enter_failed(entry, error)
+            raise
+        except Exception as error:
+            self._enter_failed(entry, unexpected(error))
             raise
         return self.store.find(entry.load_id)
+
+    def _enter_failed(self, entry: FileEntry, error: FinOpsError) -> None:
+        self.store.mark(entry.load_id, FileStatus.FAILED, error)
+        self.audit.record(failed_event(entry, error, self.clock()))
 
     def _whole(self, entry: FileEntry) -> FileEntry:
         quarantine = self.quarantine(entry)
