@@ -405,6 +405,20 @@ def test_tags_are_compared_without_case_where_that_is_set(tmp_path: Path) -> Non
         assert total(one.billed for one in found if one.tag_rule) == expected
 
 
+def test_rows_without_an_amortized_cost_are_told(tmp_path: Path) -> None:
+    exports = {
+        "focus.csv": [focus("5", EffectiveCost=""), focus("0", EffectiveCost=""), focus("1")],
+        "cur.csv": [cur("SavingsPlanCoveredUsage", "5"), cur("Usage", "1"), *commitments()],
+    }
+    for name, rows in exports.items():
+        source = ExportedCosts([write(tmp_path / name, rows)])
+        source.control_totals(OCTOBER)
+        assert source.notes == [
+            "1 row of the export with a billed, but without an amortized cost, which counts as"
+            " zero."
+        ]
+
+
 def test_the_legacy_cur_is_read_by_its_own_names(tmp_path: Path) -> None:
     legacy = {
         "bill/PayerAccountId": "111111111111",

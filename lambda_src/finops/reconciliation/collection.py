@@ -110,7 +110,8 @@ class EvidenceCollector:
         if budgets is None:
             budgets = self._budgets(mapping, month, rates)
         rates.require({one.currency for one in budgets.values()}, month)
-        known_until = month.end if closed else self.source.known_until(month, today)
+        source_knows = self.source.known_until(month, today)
+        known_until = month.end if closed else source_knows
         lines, rule = self._invoices(current, month, today)
         return Evidence(
             month=month,
@@ -144,7 +145,7 @@ class EvidenceCollector:
             anomaly_services=lambda unusual: self._drivers_of(unusual, first_day),
             knows_amortized=not self.source.lacks(Metric.AMORTIZED, month),
             is_open=not closed,
-            notes=self._notes(month, known_until),
+            notes=self._notes(month, source_knows, closed=closed),
         )
 
     def _exchange_rates(self) -> ExchangeRates:
@@ -229,9 +230,14 @@ class EvidenceCollector:
             by_account[charge.linked_account].append(charge)
         return [driving_services(by_account[account], days) for account, days in unusual]
 
-    def _notes(self, month: Month, known_until: date) -> tuple[str, ...]:
+    def _notes(self, month: Month, known_until: date, *, closed: bool) -> tuple[str, ...]:
         notes = []
-        if known_until < month.end:
+        if known_until < month.end and closed:
+            notes.append(
+                f"{self.source.name} knows costs up to {known_until - timedelta(days=1)} (UTC):"
+                " those of later days may be missing."
+            )
+        elif known_until < month.end:
             notes.append(
                 f"{month} is open. Costs are known up to {known_until - timedelta(days=1)} (UTC)."
                 " Changes compare these costs with the whole month before, and statuses follow the"

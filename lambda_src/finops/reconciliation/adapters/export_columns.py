@@ -165,6 +165,7 @@ class ExportColumns:
             "billed": billed,
             "amortized": self._amortized(billed),
             "net": self._net(billed),
+            "has_amortized": self._has_amortized(billed),
             "has_cost": f"{self._cell('billed')} IS NOT NULL",
         }
         return ", ".join(f"{expression} AS {name}" for name, expression in fields.items())
@@ -305,6 +306,25 @@ class ExportColumns:
         if code:
             cases.append(f"WHEN {item} = 'Refund' AND {_quoted(code)} LIKE '%SavingsPlans' THEN 0")
         return f"CASE {' '.join(cases)} ELSE {billed} END"
+
+    def _has_amortized(self, billed: str) -> str:
+        """False where the row itself lacks what its amortized cost is made of."""
+        if not self.is_cur:
+            column = self._columns.get("amortized")
+            return f"({_quoted(column)} IS NOT NULL OR {billed} = 0)" if column else "true"
+        item, lacking = self._cell("category"), self.lacking()
+        cases = [
+            f"WHEN {item} = '{kind}' THEN {' AND '.join(filled)}"
+            for kind, columns in _CUR_AMORTIZED.items()
+            if kind not in lacking
+            for filled in [
+                [
+                    f"nullif(CAST({_quoted(found)} AS VARCHAR), '') IS NOT NULL"
+                    for found in filter(None, map(self.spelling, map(_unsigned, columns)))
+                ]
+            ]
+        ]
+        return f"(CASE {' '.join(cases)} ELSE true END OR {billed} = 0)" if cases else "true"
 
     def _term(self, column: str) -> str:
         name = _unsigned(column)

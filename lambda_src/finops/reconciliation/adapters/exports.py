@@ -133,8 +133,8 @@ class ExportedCosts:
     def known_until(self, month: Month, today: date) -> date:
         """By the last day with charges that arise daily, and when the files were written.
 
-        A few charges that are dated after all others are no knowledge of their day: it needs a
-        tenth of the charges of a usual one.
+        A few charges that are dated after all others are no knowledge of their day: it needs half
+        as many charges as a usual one.
         """
         days = (
             "SELECT charge_day AS day, sum(rows) AS rows FROM charges"
@@ -143,7 +143,7 @@ class ExportedCosts:
         )
         [(last_day, has_charges, goes_on)] = self._rows(
             f"WITH days AS ({days}) SELECT"
-            " (SELECT max(day) FROM days WHERE rows * 10 >= (SELECT median(rows) FROM days)),"
+            " (SELECT max(day) FROM days WHERE rows * 2 >= (SELECT median(rows) FROM days)),"
             " coalesce(bool_or(billing_month = $first), false),"
             " coalesce(bool_or(billing_month >= $end AND charge_day >= $end"
             " AND charge_day <= $today), false) FROM charges",
@@ -165,12 +165,13 @@ class ExportedCosts:
         """All rows that are or may be of the month, before any of them is left out."""
         found = self._rows(
             "SELECT currency, sum(billed), coalesce(sum(rows) FILTER (billing_month IS NULL), 0),"
-            " coalesce(sum(billed) FILTER (billing_month IS NULL), 0), sum(rows_without_cost)"
+            " coalesce(sum(billed) FILTER (billing_month IS NULL), 0), sum(rows_without_cost),"
+            " sum(rows_without_amortized)"
             " FROM charges WHERE coalesce(billing_month, charge_day, $first) >= $first"
             " AND coalesce(billing_month, charge_day, $first) < $end GROUP BY 1 ORDER BY 1",
             {"first": month.first, "end": month.end},
         )
-        for currency, _, undated, amount, without_cost in found:
+        for currency, _, undated, amount, without_cost, without_amortized in found:
             if undated:
                 self._notes.append(
                     f"{_counted(undated)} of the export without a billing period:"
@@ -179,6 +180,11 @@ class ExportedCosts:
             if without_cost:
                 self._notes.append(
                     f"{_counted(without_cost)} of the export without a cost, counted as zero."
+                )
+            if without_amortized:
+                self._notes.append(
+                    f"{_counted(without_amortized)} of the export with a billed, but without an"
+                    " amortized cost, which counts as zero."
                 )
         return [
             ControlTotal(f"Sum of all export rows, {currency}", amount, currency)
@@ -280,11 +286,13 @@ class ExportedCosts:
         self._run(
             self._connection,
             "CREATE OR REPLACE TABLE charges AS SELECT"
-            " * EXCLUDE (linked_account_name, billed, amortized, net, has_cost"
+            " * EXCLUDE (linked_account_name, billed, amortized, net, has_cost,"
+            " has_amortized"
             f"{', content' if content else ''}), max(linked_account_name) AS linked_account_name,"
             " sum(billed) AS billed, sum(amortized) AS amortized, sum(net) AS net,"
             " count(*) AS rows,"
-            f" count(*) FILTER (NOT has_cost) AS rows_without_cost{content}"
+            " count(*) FILTER (NOT has_cost) AS rows_without_cost,"
+            f" count(*) FILTER (NOT has_amortized) AS rows_without_amortized{content}"
             f" FROM (SELECT {rows} FROM {self._scan}) GROUP BY ALL",
         )
         self._tag_rules = tuple(tag_rules)
