@@ -324,6 +324,41 @@ budgets: {A: {monthly_target: 5000}}
     assert report.known_until == date(2026, 11, 16)
 
 
+def usage(day: date, month: Month, cost: str = "100") -> Row:
+    return focus(
+        cost,
+        BillingPeriodStart=f"{month.first}T00:00:00Z",
+        ChargePeriodStart=f"{day}T00:00:00Z",
+        ChargePeriodEnd=f"{day + timedelta(days=1)}T00:00:00Z",
+    )
+
+
+def test_corrections_of_earlier_months_are_no_anomaly_of_the_first_day(tmp_path: Path) -> None:
+    rows = [usage(day, Month.of(day)) for day in days_between(date(2026, 8, 1), date(2026, 11, 1))]
+    rows += [usage(day, OCTOBER, "40") for day in days_between(date(2026, 9, 5), date(2026, 9, 25))]
+    source = ExportedCosts([write(tmp_path / "f.csv", rows)])
+    report = (
+        reconciler([], source=source).run(OCTOBER, now=datetime(2026, 11, 20, tzinfo=UTC)).report
+    )
+    assert report.anomalies == ()
+    assert str(report.totals.actual) == "3900.00"
+    assert all(check.holds is not False for check in report.checks)
+
+
+def test_billing_periods_from_mid_month_on_are_no_anomaly(tmp_path: Path) -> None:
+    rows = [
+        usage(day, Month.of(day - timedelta(days=14)))
+        for day in days_between(date(2026, 7, 15), date(2026, 11, 15))
+    ]
+    source = ExportedCosts([write(tmp_path / "f.csv", rows)])
+    report = (
+        reconciler([], source=source).run(OCTOBER, now=datetime(2026, 11, 20, tzinfo=UTC)).report
+    )
+    assert report.anomalies == ()
+    assert str(report.totals.actual) == "3100.00"
+    assert all(check.holds is not False for check in report.checks)
+
+
 def test_a_service_is_named_by_the_first_column_that_its_row_fills(tmp_path: Path) -> None:
     rows = [*commitments(), cur("Usage", "9", product_servicecode="AmazonRDS")]
     charges = list(ExportedCosts([write(tmp_path / "cur.csv", rows)]).charges(query()))

@@ -28,12 +28,10 @@ def driving_services(charges: Iterable[Charge], days: Unusual) -> list[str]:
     series: dict[str, dict[date, Decimal]] = {}
     earliest = days.first - timedelta(days=DAYS_BEFORE)
     for charge in charges:
-        if not earliest <= charge.period_start <= days.last:
+        if not earliest <= charge.day <= days.last:
             continue
         of_service = series.setdefault(charge.service, {})
-        of_service[charge.period_start] = total(
-            (of_service.get(charge.period_start, Decimal(0)), charge.billed)
-        )
+        of_service[charge.day] = total((of_service.get(charge.day, Decimal(0)), charge.billed))
     window = list(days_between(days.first, days.last + timedelta(days=1)))
     before = list(days_between(earliest, days.first))
     moved: dict[str, Decimal] = {}

@@ -115,7 +115,9 @@ class Charge:
         payer_account: The account that pays (FOCUS's BillingAccountId).
         linked_account: The account that caused the costs (SubAccountId).
         service: As its source names it; empty where the query did not ask for services.
-        period_start: First day, UTC; a month's first, or a day.
+        period_start: First day, UTC; a month's first, or a day of the billing period.
+        arose_on: The day on which a charge of a day arose, which may be outside of its billing
+            period, as of a correction; None where it is `period_start`.
         unblended: In `currency`, tax in charges of its own.
         billed: What the invoice says of it.
         net, net_amortized: None where the source does not know them.
@@ -135,11 +137,17 @@ class Charge:
     amortized: Decimal
     billed: Decimal
     currency: str
+    arose_on: date | None = None
     net: Decimal | None = None
     net_amortized: Decimal | None = None
     invoice_id: str = ""
     issuer: str = ""
     tag_rule: str = ""
+
+    @property
+    def day(self) -> date:
+        """The day on which it arose, UTC."""
+        return self.arose_on or self.period_start
 
     def cost(self, metric: Metric) -> Decimal:
         """One of its costs; zero where the source does not know it."""

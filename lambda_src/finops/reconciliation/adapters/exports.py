@@ -81,6 +81,7 @@ class ExportedCosts:
             "invoice_id": "invoice_id" if by_month else "''",
             "issuer": "issuer" if by_month else "''",
             "tag_rule": "tag_rule" if query.tag_rules else "''",
+            "arose_on": "NULL" if by_month else f"nullif(charge_day, {_DAY})",
         }
         values: dict[str, object] = {
             "first_month": Month.of(query.first).first,
@@ -195,13 +196,14 @@ class ExportedCosts:
         payer, linked, service, start, category, charge_class, currency, invoice, issuer, rule = (
             row[:10]
         )
-        billed, amortized, net, name = row[10:]
+        arose_on, billed, amortized, net, name = row[10:]
         return Charge(
             payer_account=str(payer),
             linked_account=str(linked),
             linked_account_name=str(name or ""),
             service=str(service),
             period_start=start,  # type: ignore[arg-type]  # DuckDB's dates are dates
+            arose_on=arose_on,  # type: ignore[arg-type]
             category=self._category(str(category), str(charge_class or "")),
             unblended=Decimal(str(billed)),
             billed=Decimal(str(billed)),

@@ -124,6 +124,7 @@ class LedgerCosts:
             "currency": "c.billing_currency",
             "invoice": "COALESCE(c.invoice_id, '')" if by_month else "''",
             "issuer": "COALESCE(c.invoice_issuer_name, '')" if by_month else "''",
+            "arose": "''" if by_month else f"NULLIF(DATE(c.charge_period_start), {_FOCUS_DAY})",
         }
         values = _period(Month.of(query.first).first, month_end(query.end))
         keys["tag"] = _tag_rule(query.tag_rules, values)
@@ -151,6 +152,7 @@ class LedgerCosts:
                 linked_account_name=row["name"] or "",
                 service=row["service"],
                 period_start=_date(row["start"]),
+                arose_on=_date(row["arose"]) if row["arose"] else None,
                 category=category_of_focus(row["category"], row["class"]),
                 unblended=_money(row["billed"]),
                 billed=_money(row["billed"]),

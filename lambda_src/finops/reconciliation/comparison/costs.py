@@ -116,7 +116,7 @@ class Costs:
 
     @cached_property
     def account_series(self) -> dict[AccountKey, DailyCosts]:
-        """Usage by day of each account."""
+        """Usage by day of the billing period, of each account."""
         return self._series(self.evidence.account_days, account_key)
 
     @cached_property
@@ -127,14 +127,24 @@ class Costs:
     @cached_property
     def service_series(self) -> dict[str, DailyCosts]:
         """Usage by day of each service."""
-        return self._series(self.evidence.service_days, lambda charge: charge.service)
+        return self._series(
+            self.evidence.service_days, lambda charge: charge.service, lambda charge: charge.day
+        )
+
+    @cached_property
+    def account_usage(self) -> dict[AccountKey, DailyCosts]:
+        """Usage of each account by the day on which it arose."""
+        return self._series(self.evidence.account_days, account_key, lambda charge: charge.day)
 
     def _series(
-        self, charges: Iterable[Charge], key: Callable[[Charge], _Key]
+        self,
+        charges: Iterable[Charge],
+        key: Callable[[Charge], _Key],
+        day: Callable[[Charge], date] = lambda charge: charge.period_start,
     ) -> dict[_Key, DailyCosts]:
         series: dict[_Key, DailyCosts] = defaultdict(lambda: defaultdict(Decimal))
         for charge in self._convertible(charges):
-            series[key(charge)][charge.period_start] += self.converted(charge)
+            series[key(charge)][day(charge)] += self.converted(charge)
         return series
 
     # Accounts

@@ -35,7 +35,7 @@ def anomaly_lines(costs: Costs) -> tuple[Anomaly, ...]:
         units[account] |= bearing
     unusual = [
         (account, days)
-        for (_, account), series in sorted(costs.account_series.items())
+        for (_, account), series in sorted(costs.account_usage.items())
         for days in unusual_days(series, given.month, given.known_until)
     ]
     driven_by = given.anomaly_services(unusual)
