@@ -108,6 +108,16 @@ data "aws_iam_policy_document" "reach_spokes" {
     }
   }
 
+  # To tell an account that is not in the organization apart from one whose spoke is not deployed.
+  dynamic "statement" {
+    for_each = var.organization_id[*]
+    content {
+      sid       = "DescribeAccounts"
+      actions   = ["organizations:DescribeAccount"]
+      resources = ["arn:aws:organizations::*:account/${statement.value}/*"]
+    }
+  }
+
   statement {
     sid       = "SetDeadlines"
     actions   = ["sqs:SendMessage"]

@@ -22,6 +22,7 @@ locals {
     REMOVAL_POLICY      = var.removal_policy
     DEADLINE_QUEUE_URL  = "https://sqs.${var.region}.amazonaws.com/${var.account_id}/${var.name_prefix}-budget-deadlines"
     PUBLISH_CONCURRENCY = tostring(var.publisher.concurrency)
+    SPOKE_ACCOUNT_IDS   = join(" ", sort(var.spoke_account_ids)) # empty where the organization knows
   })
   status_environment = merge(local.audit_environment, { STATUS_TABLE = aws_dynamodb_table.budget_status.name })
 }

@@ -175,6 +175,17 @@ run "organization" {
 
   assert {
     condition = jsonencode([
+      for role in [module.publish_budget.policy_json, module.repair_budget_drift.policy_json] : [
+        for s in jsondecode(role).Statement : [s.Action, s.Resource] if s.Sid == "DescribeAccounts"
+      ]
+      ]) == jsonencode([
+      for hub in range(2) : [["organizations:DescribeAccount", "arn:aws:organizations::*:account/o-a1b2c3d4e5/*"]]
+    ])
+    error_message = "The hub may ask whether an account is in the organization."
+  }
+
+  assert {
+    condition = jsonencode([
       for s in jsondecode(aws_cloudwatch_event_bus_policy.results.policy).Statement : [s.Principal, s.Condition]
       ]) == jsonencode([[{ AWS = "*" }, { StringEquals = {
         "aws:PrincipalOrgID" = "o-a1b2c3d4e5"

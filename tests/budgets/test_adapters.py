@@ -18,7 +18,8 @@ from moto import mock_aws
 from finops.budgets.adapters.budgets import AwsBudgets, actual_budget
 from finops.budgets.adapters.dynamodb import DynamoBudgetTable, DynamoStatusTable
 from finops.budgets.adapters.eventbridge import EventBridgeResults, decode_result
-from finops.budgets.adapters.spokes import AssumedSpokes
+from finops.budgets.adapters.organizations import ListedAccounts, OrganizationAccounts
+from finops.budgets.adapters.spokes import Accounts, AssumedSpokes
 from finops.budgets.adapters.sqs import SqsDeadlines
 from finops.budgets.adapters.ssm import SsmParameters
 from finops.budgets.attributes import COST_TYPES, NO_END
@@ -258,7 +259,7 @@ def test_documents_reach_the_spoke_through_one_role_session_an_account() -> None
             "provide-client-params.sts.AssumeRole",
             lambda params, **_: calls.append(params["RoleArn"] + params["ExternalId"]),
         )
-        spokes = AssumedSpokes(roles, prefix=PREFIX, role_name="spoke")
+        spokes = AssumedSpokes(roles, accounts=ListedAccounts([]), prefix=PREFIX, role_name="spoke")
         for account_id in (ACCOUNT, "333333333333"):
             for sequence in (1, 2):
                 spokes.put_document(
@@ -271,6 +272,45 @@ def test_documents_reach_the_spoke_through_one_role_session_an_account() -> None
         assert calls == [
             f"arn:aws:iam::{account}:role/spokefinops" for account in (ACCOUNT, "333333333333")
         ]
+
+
+def test_an_unknown_account_is_told_apart_from_one_without_a_spoke() -> None:
+    sts, organizations = boto3.client("sts"), boto3.client("organizations")
+    roles = AssumedRoles(
+        role_arn="arn:aws:iam::{}:role/spoke".format,
+        external_id="finops",
+        session_name="test",
+        sts=sts,
+    )
+    listed = ListedAccounts([ACCOUNT])
+    asked = OrganizationAccounts(organizations)
+    member = {"Account": {"Id": ACCOUNT, "Status": "ACTIVE"}}
+
+    def fails(accounts: Accounts, account_id: str) -> tuple[str, str, str]:
+        spokes = AssumedSpokes(roles, accounts=accounts, prefix=PREFIX, role_name="spoke")
+        document = document_for(change(5, account_id=account_id))
+        with Stubber(sts) as refusal:
+            refusal.add_client_error("assume_role", "AccessDenied")
+            with pytest.raises(ConfigurationError) as failed:
+                spokes.put_document(document)
+        return failed.value.code, failed.value.step, failed.value.explanation
+
+    assert fails(listed, ACCOUNT)[:2] == ("AccessDenied", "assume_role")
+    unknown = fails(listed, "333333333333")
+    assert unknown[:2] == ("unknown_account", "assume_role")
+    assert "333333333333 is not among the module's spoke_account_ids" in unknown[2]
+    with Stubber(organizations) as stub:
+        stub.add_response("describe_account", member, {"AccountId": ACCOUNT})
+        for _ in range(2):  # asked once
+            assert "Deploy modules/budgets_spoke" in fails(asked, ACCOUNT)[2]
+        stub.add_client_error("describe_account", "AccountNotFoundException")
+        assert "is not in the organization" in fails(asked, "333333333333")[2]
+        member["Account"]["Status"] = "PENDING_CLOSURE"
+        stub.add_response("describe_account", member)
+        assert "is pending closure" in fails(asked, "333333333333")[2]
+        for code in ("AccessDeniedException", "TooManyRequestsException"):
+            stub.add_client_error("describe_account", code)
+            assert fails(asked, "333333333333")[0] == "AccessDenied"
 
 
 def test_deadlines_are_sent_in_batches_of_ten_and_grow_with_what_waits_before_them() -> None:
@@ -464,7 +504,9 @@ def test_the_hub_asks_for_filter_expressions(monkeypatch: pytest.MonkeyPatch) ->
             {"Budgets": [described()]},
             {"AccountId": ACCOUNT, "ShowFilterExpression": True},
         )
-        found = AssumedSpokes(roles, prefix=PREFIX, role_name="spoke").budgets(ACCOUNT)
+        found = AssumedSpokes(
+            roles, accounts=ListedAccounts([]), prefix=PREFIX, role_name="spoke"
+        ).budgets(ACCOUNT)
     assert found["monthly-total"].amount == 100
 
 
@@ -495,7 +537,9 @@ def test_a_boto3_that_knows_no_filter_expressions_reads_budgets_too(
     assert found.amount == 100
     roles = AssumedRoles(role_arn=str, external_id="x", session_name="test")
     monkeypatch.setattr(roles, "client", lambda *_: OlderBoto3())
-    all_of_them = AssumedSpokes(roles, prefix=PREFIX, role_name="spoke").budgets(ACCOUNT)
+    all_of_them = AssumedSpokes(
+        roles, accounts=ListedAccounts([]), prefix=PREFIX, role_name="spoke"
+    ).budgets(ACCOUNT)
     assert all_of_them["monthly-total"].amount == 100
 
 

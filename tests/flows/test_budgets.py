@@ -138,13 +138,13 @@ def test_an_account_without_a_spoke_fails_with_what_to_do(deployment: Deployment
     deployment.await_status(account_id, "REMOVED")
 
 
-def test_an_account_that_denies_the_hub_fails_with_what_to_do(
+def test_an_account_that_is_not_managed_is_told_apart_from_one_without_a_spoke(
     deployment: Deployment,
 ) -> None:
     deployment.edit("999999999999", 5)
     status = deployment.await_status("999999999999", "FAILED")
-    assert status["error_step"] == "assume_role"
-    assert "Deploy modules/budgets_spoke" in status["error"]
+    assert (status["error_step"], status["error_code"]) == ("assume_role", "unknown_account")
+    assert "999999999999 is not among the module's spoke_account_ids" in status["error"]
     deployment.remove("999999999999")
 
 

@@ -20,7 +20,8 @@ from finops.budgets.adapters.dynamodb import (
     decode_key,
 )
 from finops.budgets.adapters.eventbridge import EventBridgeResults, decode_result
-from finops.budgets.adapters.spokes import AssumedSpokes
+from finops.budgets.adapters.organizations import ListedAccounts, OrganizationAccounts
+from finops.budgets.adapters.spokes import Accounts, AssumedSpokes
 from finops.budgets.adapters.sqs import SqsDeadlines
 from finops.budgets.adapters.ssm import SsmParameters
 from finops.budgets.applier import BudgetApplier
@@ -272,8 +273,16 @@ def _spokes() -> AssumedSpokes:
             session_name=os.environ.get("AWS_LAMBDA_FUNCTION_NAME", "finops-budgets"),
             retries=_PACED,
         ),
+        accounts=_accounts(),
         prefix=os.environ["PARAMETER_PREFIX"],
         role_name=role_name,
+    )
+
+
+def _accounts() -> Accounts:
+    listed = os.environ.get("SPOKE_ACCOUNT_IDS", "")
+    return (
+        ListedAccounts(listed.split()) if listed else OrganizationAccounts(client("organizations"))
     )
 
 

@@ -2,23 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
 from finops.budgets.adapters.budgets import actual_budget, in_full
 from finops.budgets.documents import BudgetDocument
 from finops.budgets.domain import ActualBudget
 from finops.shared.aws import AssumedRoles, aws_errors
+from finops.shared.errors import ConfigurationError
+
+
+class Accounts(Protocol):
+    """Who knows which accounts there are."""
+
+    def reason_against(self, account_id: str) -> str:
+        """Why no budget can be made in an account; empty where nothing is known."""
 
 
 class AssumedSpokes:
     """Spoke accounts through the role that `modules/budgets_spoke` creates in each."""
 
-    def __init__(self, roles: AssumedRoles, *, prefix: str, role_name: str) -> None:
+    def __init__(
+        self, roles: AssumedRoles, *, accounts: Accounts, prefix: str, role_name: str
+    ) -> None:
         self._roles = roles
+        self._accounts = accounts
         self._prefix = prefix
         self._role_name = role_name
 
     def put_document(self, document: BudgetDocument) -> None:
         account_id = document.key.account_id
-        with aws_errors("put_parameter", remedy=self._remedy(account_id)):
+        with self._spoke(account_id, "put_parameter"):
             self._roles.client("ssm", account_id).put_parameter(
                 Name=f"{self._prefix}/{document.key.budget_name}",
                 Value=document.encode(),
@@ -27,7 +42,7 @@ class AssumedSpokes:
             )
 
     def documents(self, account_id: str) -> dict[str, str]:
-        with aws_errors("read_parameters", remedy=self._remedy(account_id)):
+        with self._spoke(account_id, "read_parameters"):
             return {
                 parameter["Name"].rpartition("/")[2]: parameter["Value"]
                 for page in self._roles.client("ssm", account_id)
@@ -37,7 +52,7 @@ class AssumedSpokes:
             }
 
     def budgets(self, account_id: str) -> dict[str, ActualBudget]:
-        with aws_errors("read_budgets", remedy=self._remedy(account_id)):
+        with self._spoke(account_id, "read_budgets"):
             budgets = self._roles.client("budgets", account_id)
             return {
                 budget["BudgetName"]: actual_budget(budget, ())
@@ -46,6 +61,25 @@ class AssumedSpokes:
                 )
                 for budget in page.get("Budgets", [])
             }
+
+    @contextmanager
+    def _spoke(self, account_id: str, step: str) -> Iterator[None]:
+        """Tell an account that cannot have budgets apart from one whose spoke is not deployed."""
+        try:
+            with aws_errors(step, remedy=self._remedy(account_id)):
+                yield
+        except ConfigurationError as error:
+            if error.step != "assume_role" or not (
+                reason := self._accounts.reason_against(account_id)
+            ):
+                raise
+            raise ConfigurationError(
+                reason,
+                code="unknown_account",
+                step=error.step,
+                remedy="Correct the row's account_id, or add the account. The drift schedule then"
+                " publishes the budget",
+            ) from error
 
     def _remedy(self, account_id: str) -> str:
         return (

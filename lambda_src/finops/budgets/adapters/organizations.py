@@ -1,0 +1,49 @@
+"""Which accounts may have budgets: those of a list, or those of the organization."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from finops.shared.aws import aws_errors
+from finops.shared.errors import FinOpsError
+
+
+class ListedAccounts:
+    """The accounts that the deployment names."""
+
+    def __init__(self, account_ids: Collection[str]) -> None:
+        self._account_ids = frozenset(account_ids)
+
+    def reason_against(self, account_id: str) -> str:
+        """Why no budget can be made in an account; empty where nothing is known."""
+        if account_id in self._account_ids:
+            return ""
+        return f"account {account_id} is not among the module's spoke_account_ids"
+
+
+class OrganizationAccounts:
+    """The accounts of the organization, as its management account sees them."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+        self._members: set[str] = set()
+
+    def reason_against(self, account_id: str) -> str:
+        """Why no budget can be made in an account; empty where nothing is known.
+
+        https://docs.aws.amazon.com/organizations/latest/APIReference/API_DescribeAccount.html
+        """
+        if account_id in self._members:
+            return ""
+        try:
+            with aws_errors("describe_account"):
+                account = self._client.describe_account(AccountId=account_id)["Account"]
+        except FinOpsError as error:
+            # Only a delegated administrator and the management account may ask.
+            found = error.code != "AccountNotFoundException"
+            return "" if found else f"account {account_id} is not in the organization"
+        if account["Status"] != "ACTIVE":
+            return f"account {account_id} is {account['Status'].replace('_', ' ').lower()}"
+        self._members.add(account_id)
+        return ""
