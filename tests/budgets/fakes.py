@@ -69,6 +69,9 @@ class FakeStatuses(Fallible):
     def get(self, key: BudgetKey) -> BudgetStatus | None:
         return self._step("get_status", lambda: self.items.get(key))
 
+    def get_many(self, keys: Sequence[BudgetKey]) -> dict[BudgetKey, BudgetStatus]:
+        return {key: self.items[key] for key in keys if key in self.items}
+
     def all(self, account_id: str | None = None) -> Iterator[BudgetStatus]:
         return iter(
             [one for one in self.items.values() if account_id in (None, one.key.account_id)]

@@ -229,6 +229,14 @@ def test_reads_all_rows_over_pages(dynamodb: Any) -> None:
     assert rows[0]["amount"] == Decimal("100.5")
 
 
+def test_many_statuses_are_read_by_their_keys(statuses: DynamoStatusTable) -> None:
+    keys = [replace(KEY, budget_name=f"b{number:03d}") for number in range(130)]
+    for key in keys[::60]:
+        statuses.begin(replace(opened(), key=key))
+    assert sorted(statuses.get_many(keys)) == keys[::60]
+    assert statuses.get_many([]) == {}
+
+
 def test_parameters_are_read_listed_and_deleted() -> None:
     with mock_aws():
         client = boto3.client("ssm")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import boto3
@@ -16,8 +18,12 @@ from finops.budgets.adapters.dynamodb import DynamoStatusTable
 from finops.budgets.attributes import ATTRIBUTES
 from finops.budgets.domain import BudgetKey, Status, edit_version
 from finops.budgets.ports import BudgetStatus
+from finops.budgets.rows import parse_budget
+from finops.cli import budgets
 from finops.cli.main import main
+from finops.cli.output import output
 from finops.shared.observability import logger
+from tests.budgets.fakes import FakeStatuses
 from tests.budgets.items import EACH_TYPE
 
 ACCOUNT = "222222222222"
@@ -257,6 +263,90 @@ def test_columns_with_spaces_are_read(finops: Finops, tables: Any, tmp_path: Pat
     assert finops("budgets", "import", str(file))[0] == 0
     (row,) = tables.scan()["Items"]
     assert (row["account_id"], row["amount"], row["thresholds"]) == (ACCOUNT, 5, "none")
+
+
+def put(tables: Any, **row: Any) -> None:
+    tables.put_item(Item={"account_id": ACCOUNT, "budget_name": "monthly-total"} | row)
+
+
+@pytest.mark.parametrize(
+    ("options", "names"),
+    [
+        ([], ["a", "team-1", "team-2", "x"]),
+        (["--account", ACCOUNT], ["team-1", "team-2", "x"]),
+        (["--name", "team-?"], ["team-1", "team-2"]),
+        (["--name", "Team-*"], []),
+        (["--at-least", "100"], ["a", "team-2"]),
+        (["--at-least", "50", "--at-most", "100.00"], ["team-1", "team-2"]),
+        (["--status", "pending", "--account", "333333333333"], ["a"]),
+    ],
+)
+def test_list_shows_what_is_asked_for(
+    finops: Finops, tables: Any, options: list[str], names: list[str]
+) -> None:
+    for name, amount in (("team-1", 50), ("team-2", "100"), ("x", "abc")):
+        put(tables, budget_name=name, amount=amount)
+    put(tables, account_id="333333333333", budget_name="a", amount=500)
+    code, out, _ = finops("budgets", "list", "--json", *options)
+    assert (code, sorted(one["name"] for one in json.loads(out)["budgets"])) == (0, names)
+
+
+def test_a_list_as_csv_is_imported_again(finops: Finops, tables: Any, tmp_path: Path) -> None:
+    alerts = [{"type": "ACTUAL", "percent": Decimal(80)}]
+    put(tables, budget_name="-team", amount=50, thresholds=alerts, emails="none")
+    put(tables, amount="70.5", cost_filters={"Service": ["Amazon S3"]}, updated_by="=ann")
+    code, out, _ = finops("budgets", "list", "--csv")
+    assert code == 0
+    assert "'=ann" in out
+    file = tmp_path / "budgets.csv"
+    file.write_text(out)
+    before = [parse_budget(row) for row in tables.scan()["Items"]]
+    assert finops("budgets", "import", str(file))[0] == 0
+    rows = tables.scan()["Items"]
+    assert [parse_budget(row) for row in rows] == before
+    assert not any("status" in row for row in rows)
+
+
+def test_set_tells_what_it_changed(finops: Finops, tables: Any) -> None:
+    _, out, _ = finops("budgets", "set", ACCOUNT, "100", "--json")
+    assert json.loads(out)["changes"] == {}
+    arguments = ("budgets", "set", ACCOUNT, "250", "--threshold", "ACTUAL:80")
+    _, out, _ = finops(*arguments, "--json")
+    assert json.loads(out)["changes"] == {
+        "amount": {"before": "100.00", "after": "250.00"},
+        "thresholds": {"before": "", "after": "ACTUAL:80"},
+    }
+    assert finops(*arguments)[2] == ""
+    assert "amount: 250.00 → 300.00" in finops("budgets", "set", ACCOUNT, "300")[2]
+
+
+def test_waiting_for_two_thousand_budgets_asks_for_each_a_few_times(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[int] = []
+    statuses = FakeStatuses()
+    known = statuses.get_many
+
+    def count(keys: Sequence[BudgetKey]) -> dict[BudgetKey, BudgetStatus]:
+        asked.append(len(keys))
+        return known(keys)
+
+    monkeypatch.setattr(statuses, "get_many", count)
+    keys = [BudgetKey(account_id=ACCOUNT, budget_name=f"b{one}") for one in range(2000)]
+    arriving = iter(keys)
+
+    def answer_some(_seconds: float) -> None:
+        for key in itertools.islice(arriving, 20):
+            statuses.items[key] = BudgetStatus(
+                key=key, version="1", status=Status.APPLIED, request_id="mine"
+            )
+
+    monkeypatch.setattr("finops.cli.budgets.time.sleep", answer_some)
+    tables: Any = SimpleNamespace(statuses=statuses)
+    requests = dict.fromkeys(keys, "mine")
+    budgets._wait(tables, requests, 60.0, output(as_json=True))
+    assert set(statuses.items) == set(keys)
+    assert sum(asked) < 4 * len(keys)
 
 
 def test_list_says_which_status_was_meant(finops: Finops, tables: Any) -> None:

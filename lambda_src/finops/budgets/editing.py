@@ -7,15 +7,19 @@ import io
 import uuid
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
+from fnmatch import fnmatchcase
 from typing import Any, Final
 
 from finops.budgets.attributes import ATTRIBUTES
 from finops.budgets.domain import BudgetKey, Status
 from finops.budgets.ports import BudgetStatus
 from finops.budgets.rows import parse_budget
-from finops.budgets.values import text_of
+from finops.budgets.values import parse_amount, text_of
 from finops.shared.errors import RejectedInput
+from finops.shared.spreadsheets import guard, unguard
 
+#: What a list tells of each budget beyond its row.
+_OUTCOME: Final = ("status", "applied_amount", "applied_at", "error")
 _OTHER_SEPARATORS: Final = {";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 
 
@@ -43,14 +47,15 @@ def read_budgets(
     rejected: list[dict[str, Any]] = []
     with io.StringIO(_text(content, name), newline="") as text:
         reader = csv.DictReader(text, strict=True)
-        reader.fieldnames = _columns(reader, name)
+        reader.fieldnames = columns = _columns(reader, name)
+        listed = set(_OUTCOME) <= set(columns)
         while True:
             begins = reader.line_num + 1
             try:
                 record = next(reader, None)
                 if record is None:
                     break
-                row = _row(record)
+                row = _row(record, listed=listed)
                 budget = parse_budget(row)
                 if budget.key in rows:
                     raise RejectedInput(
@@ -129,7 +134,8 @@ def _text(content: bytes, name: str) -> str:
         ) from None
 
 
-def _row(record: Mapping[str | None, Any]) -> dict[str, Any]:
+def _row(record: Mapping[str | None, Any], *, listed: bool) -> dict[str, Any]:
+    """The row of a line; of one that `csv_of` wrote, without the outcome of the edit before."""
     if None in record:
         raise RejectedInput(
             f"the line has more fields than the header: {record[None]!r}",
@@ -137,6 +143,8 @@ def _row(record: Mapping[str | None, Any]) -> dict[str, Any]:
             remedy="Put fields that contain commas in double quotes",
         )
     row = {str(name): value.strip() for name, value in record.items() if value and value.strip()}
+    if listed:
+        row = {name: unguard(value) for name, value in row.items() if name not in _OUTCOME}
     for name in ("account_id", "budget_name", *(one.name for one in ATTRIBUTES)):
         if "\n" in row.get(name, "") and not row[name].startswith("{"):
             raise RejectedInput(
@@ -156,6 +164,68 @@ def _rejection(line: int, field: str, reason: str, value: object) -> dict[str, A
         "reason": reason,
         "value": None if value is None else str(value),
     }
+
+
+def changes_of(
+    before: Mapping[str, Any], after: Mapping[str, Any]
+) -> dict[str, dict[str, str | None]]:
+    """The attributes that an edit changed, as people write them; none where the row is new."""
+    shown = {
+        one.name: {"before": one.show(before.get(one.name)), "after": one.show(after.get(one.name))}
+        for one in ATTRIBUTES
+    }
+    return {
+        name: change
+        for name, change in shown.items()
+        if before and change["before"] != change["after"]
+    }
+
+
+def matching(
+    found: Iterable[Mapping[str, Any]],
+    *,
+    name: str | None = None,
+    status: str | None = None,
+    at_least: Decimal | None = None,
+    at_most: Decimal | None = None,
+) -> list[Mapping[str, Any]]:
+    """Those of the listed budgets that fit everything that is given.
+
+    Args:
+        found: As `joined` returns them.
+        name: A pattern with * and ?.
+        status: As the status table writes it.
+        at_least: USD; leaves out amounts that are not numbers, as `at_most` does.
+        at_most: USD.
+    """
+
+    def fits(one: Mapping[str, Any]) -> bool:
+        if name is not None and not fnmatchcase(one["name"], name):
+            return False
+        if status is not None and one["status"] != status:
+            return False
+        if at_least is None and at_most is None:
+            return True
+        try:
+            amount = parse_amount(one["amount"])
+        except RejectedInput:
+            return False
+        return (at_least is None or amount >= at_least) and (at_most is None or amount <= at_most)
+
+    return [one for one in found if fits(one)]
+
+
+def csv_of(found: Iterable[Mapping[str, Any]]) -> str:
+    """The listed budgets as a CSV file, with the columns that an import reads, and their status."""
+    names = {"account_id": "account_id", "name": "budget_name"}
+    names |= {one.name: one.name for one in ATTRIBUTES}
+    names |= {one: one for one in (*_OUTCOME, "updated_by")}
+    with io.StringIO(newline="") as text:
+        writer = csv.writer(text)
+        writer.writerow(names.values())
+        for one in found:
+            writer.writerow(guard(str(one[name] or "")) for name in names)
+        return text.getvalue()
 
 
 def joined(

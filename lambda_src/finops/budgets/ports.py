@@ -89,6 +89,9 @@ class StatusTable(Protocol):
     def get(self, key: BudgetKey) -> BudgetStatus | None:
         """The current status, read consistently."""
 
+    def get_many(self, keys: Sequence[BudgetKey]) -> dict[BudgetKey, BudgetStatus]:
+        """The current statuses of these budgets, where there are any, read consistently."""
+
     def all(self, account_id: str | None = None) -> Iterator[BudgetStatus]:
         """Every status, or those of one account."""
 

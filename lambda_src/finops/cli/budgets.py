@@ -6,7 +6,8 @@ import difflib
 import getpass
 import json
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,8 +15,17 @@ import click
 
 from finops.budgets.attributes import ATTRIBUTES, Form
 from finops.budgets.domain import BudgetKey, Status
-from finops.budgets.editing import as_edit, described, joined, read_budgets
+from finops.budgets.editing import (
+    as_edit,
+    changes_of,
+    csv_of,
+    described,
+    joined,
+    matching,
+    read_budgets,
+)
 from finops.budgets.rows import DEFAULT_BUDGET_NAME, parse_budget
+from finops.budgets.values import parse_amount
 from finops.cli.options import common
 from finops.cli.output import Exit, Output
 from finops.deployment.environment import Environment
@@ -26,6 +36,8 @@ if TYPE_CHECKING:
     from finops.deployment.budgets import BudgetDeployment
 
 POLL_SECONDS: Final = 0.1
+LONGEST_POLL_SECONDS: Final = 2.0
+_ASKED_AT_ONCE: Final = 50
 _STATUS_COLUMNS: Final = ("status", "applied_at", "error")
 COLUMNS: Final = (
     "account_id",
@@ -59,6 +71,13 @@ def _known_status(
     near = difflib.get_close_matches(typed, names, n=1)
     meant = f"did you mean {near[0]}?" if near else f"it is one of {', '.join(names)}"
     raise click.BadParameter(f"{value!r} is no status; {meant}")
+
+
+def _usd(_context: click.Context, _parameter: click.Parameter, value: str | None) -> Decimal | None:
+    try:
+        return None if value is None else parse_amount(value)
+    except RejectedInput as error:
+        raise click.BadParameter(error.explanation) from error
 
 
 account_argument = click.argument("account", callback=_trimmed)
@@ -132,7 +151,7 @@ def set_budget(
     document = as_edit(row, budget.amount, getpass.getuser())
     request_id = document["request_id"]
     tables = _deployed(environment)
-    stored = tables.edits.merge(
+    before, stored = tables.edits.merge(
         budget.key,
         {k: v for k, v in document.items() if k not in ("account_id", "budget_name")},
     )
@@ -141,9 +160,14 @@ def set_budget(
     status = tables.statuses.get(budget.key)
     mine = status if status and status.request_id == request_id else None
     answer = described(budget.key, stored, mine)
+    changes = changes_of(before, stored)
     if out.as_json:
-        click.echo(json.dumps(answer, indent=2))
+        click.echo(json.dumps({**answer, "changes": changes}, indent=2))
     else:
+        for attribute, change in changes.items():
+            out.say(
+                f"{attribute}: {change['before'] or 'default'} → {change['after'] or 'default'}"
+            )
         out.answer({"budgets": [answer]}, rows="budgets", columns=COLUMNS)
     _exit_by([answer], waited=wait)
 
@@ -151,16 +175,35 @@ def set_budget(
 @budgets.command("list")
 @click.option(
     "--status",
-    "wanted",
     callback=_known_status,
     help="Only budgets in this status, such as FAILED.",
 )
+@click.option("--account", callback=_trimmed, help="Only this account.")
+@click.option(
+    "--name", metavar="PATTERN", help="Only budgets of this name; * stands for any text, ? for one."
+)
+@click.option(
+    "--at-least", metavar="USD", callback=_usd, help="Only budgets of this amount or more."
+)
+@click.option(
+    "--at-most", metavar="USD", callback=_usd, help="Only budgets of this amount or less."
+)
+@click.option("--csv", "as_csv", is_flag=True, help="Print a CSV file, which `import` reads.")
 @common
-def list_budgets(environment: Environment, out: Output, *, wanted: str | None) -> None:
-    """List every budget with its status."""
-    found = _listed(_deployed(environment), None)
-    chosen = [one for one in found if wanted is None or one["status"] == wanted]
-    out.answer({"budgets": chosen}, rows="budgets", columns=COLUMNS)
+def list_budgets(
+    environment: Environment,
+    out: Output,
+    *,
+    account: str | None,
+    as_csv: bool,
+    **wanted: Any,
+) -> None:
+    """List budgets with their status, all or those that you ask for."""
+    found = matching(_listed(_deployed(environment), account), **wanted)
+    if as_csv:
+        click.echo(csv_of(found), nl=False)
+        return
+    out.answer({"budgets": found}, rows="budgets", columns=COLUMNS)
 
 
 @budgets.command("show")
@@ -234,7 +277,7 @@ def import_file(
     tables.edits.put_all(rows)
     if wait:
         _wait(tables, requests, timeout, out)
-    statuses = {one.key: one for one in tables.statuses.all()}
+    statuses = tables.statuses.get_many(list(requests))
     done = []
     for row in rows:
         key = BudgetKey(account_id=row["account_id"], budget_name=row["budget_name"])
@@ -274,20 +317,13 @@ def drift(
 
     found = look(repairing=repair)
     if repair and found:
-        keys = {(one["account_id"], one["name"]) for one in found if one["repaired"]}
-        _poll(
-            lambda: (
-                not any(
-                    status.status is Status.PENDING
-                    for status in tables.statuses.all(account)
-                    if (status.key.account_id, status.key.budget_name) in keys
-                )
-            ),
-            timeout,
-        )
-        still = {(one["account_id"], one["name"]) for one in look(repairing=False)}
+        keys = [_key(one) for one in found if one["repaired"]]
+        unanswered = _await(tables, keys, lambda _: True, timeout, out)
+        still = {_key(one) for one in look(repairing=False)}.union(unanswered)
         for one in found:
-            one["repaired"] = one["repaired"] and (one["account_id"], one["name"]) not in still
+            if _key(one) in unanswered:
+                one["error"] = one["error"] or "the spoke account has not answered yet"
+            one["repaired"] = one["repaired"] and _key(one) not in still
     out.answer(
         {"drift": found},
         rows="drift",
@@ -307,28 +343,51 @@ def _listed(tables: BudgetDeployment, account: str | None) -> list[dict[str, Any
     return joined(tables.rows.rows(account), tables.statuses.all(account))
 
 
+def _key(drift: Mapping[str, Any]) -> BudgetKey:
+    return BudgetKey(account_id=drift["account_id"], budget_name=drift["name"])
+
+
 def _wait(
     tables: BudgetDeployment, requests: Mapping[BudgetKey, str], timeout: float, out: Output
 ) -> None:
     """Wait until each of these requests has a result."""
-    with out.progress("Waiting for the spoke accounts", len(requests)) as show_done:
+    _await(tables, list(requests), lambda one: one.request_id == requests[one.key], timeout, out)
+
+
+def _await(
+    tables: BudgetDeployment,
+    keys: Sequence[BudgetKey],
+    counts: Callable[[BudgetStatus], bool],
+    timeout: float,
+    out: Output,
+) -> list[BudgetKey]:
+    """Wait until each of these budgets has a status that counts and is not PENDING.
+
+    Asks for the first fifty only until those have ended, so that many cost little more than few.
+    Returns the budgets without one.
+    """
+    waiting = list(keys)
+    with out.progress("Waiting for the spoke accounts", len(keys)) as show_done:
 
         def finished() -> bool:
-            statuses: Iterable[BudgetStatus | None] = (
-                tables.statuses.all()
-                if len(requests) > 1
-                else [tables.statuses.get(key) for key in requests]
-            )
-            done = sum(
-                one is not None
-                and requests.get(one.key) == one.request_id
-                and one.status is not Status.PENDING
-                for one in statuses
-            )
-            show_done(done)
-            return done == len(requests)
+            while waiting:
+                asked = waiting[:_ASKED_AT_ONCE]
+                known = tables.statuses.get_many(asked)
+                still = [
+                    key
+                    for key in asked
+                    if not (one := known.get(key))
+                    or one.status is Status.PENDING
+                    or not counts(one)
+                ]
+                waiting[:_ASKED_AT_ONCE] = still
+                show_done(len(keys) - len(waiting))
+                if still:
+                    return False
+            return True
 
         _poll(finished, timeout)
+    return waiting
 
 
 def _count(number: int, noun: str) -> str:
@@ -336,9 +395,9 @@ def _count(number: int, noun: str) -> str:
 
 
 def _poll(condition: Callable[[], bool], timeout: float) -> None:
-    deadline = time.monotonic() + timeout
-    while not condition() and time.monotonic() < deadline:
-        time.sleep(POLL_SECONDS)
+    start = time.monotonic()
+    while not condition() and (waited := time.monotonic() - start) < timeout:
+        time.sleep(min(max(POLL_SECONDS, waited / 20), LONGEST_POLL_SECONDS))
 
 
 def _exit_by(found: Iterable[Mapping[str, Any]], *, waited: bool) -> None:

@@ -36,8 +36,13 @@ class BudgetRows:
         self._client = client
         self._table = table
 
-    def merge(self, key: BudgetKey, attributes: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Set these attributes of the row, or of a new one. Returns the whole row."""
+    def merge(
+        self, key: BudgetKey, attributes: Mapping[str, Any]
+    ) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+        """Set these attributes of the row, or of a new one.
+
+        Returns the whole row before, empty where there was none, and after.
+        """
         with aws_errors("write_budget"):
             answer = self._client.update_item(
                 TableName=self._table,
@@ -47,9 +52,11 @@ class BudgetRows:
                 ExpressionAttributeValues={
                     f":{name}": _serialize(value) for name, value in attributes.items()
                 },
-                ReturnValues="ALL_NEW",
+                ReturnValues="ALL_OLD",
             )
-        return from_dynamodb(answer["Attributes"])
+        before = from_dynamodb(answer.get("Attributes", {}))
+        names = {"account_id": key.account_id, "budget_name": key.budget_name}
+        return before, before | names | dict(attributes)
 
     def put_all(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Replace these rows."""

@@ -33,6 +33,8 @@ class _Deserializer(TypeDeserializer):  # type: ignore[misc]  # boto3 has no typ
 
 _deserialize: Final = _Deserializer().deserialize
 _serialize: Final = TypeSerializer().serialize
+#: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html
+_KEYS_A_CALL: Final = 100
 
 
 def from_dynamodb(item: Mapping[str, Any]) -> dict[str, Any]:
@@ -96,6 +98,20 @@ class DynamoStatusTable:
                 TableName=self._table, Key=_key(key), ConsistentRead=True
             ).get("Item")
         return _status(from_dynamodb(item)) if item else None
+
+    def get_many(self, keys: Sequence[BudgetKey]) -> dict[BudgetKey, BudgetStatus]:
+        found: dict[BudgetKey, BudgetStatus] = {}
+        waiting = [_key(key) for key in keys]
+        while waiting:
+            asked = {self._table: {"Keys": waiting[:_KEYS_A_CALL], "ConsistentRead": True}}
+            with aws_errors("read_statuses"):
+                answer = self._client.batch_get_item(RequestItems=asked)
+            for item in answer["Responses"].get(self._table, []):
+                status = _status(from_dynamodb(item))
+                found[status.key] = status
+            unread = answer.get("UnprocessedKeys", {}).get(self._table, {}).get("Keys", [])
+            waiting = unread + waiting[_KEYS_A_CALL:]
+        return found
 
     def all(self, account_id: str | None = None) -> Iterator[BudgetStatus]:
         return (_status(row) for row in _items(self._client, self._table, account_id))
