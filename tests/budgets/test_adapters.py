@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from types import SimpleNamespace
 from typing import Any
@@ -473,6 +473,27 @@ def test_an_update_sends_back_what_it_does_not_change(budgets: tuple[AwsBudgets,
     adapter.update_settings(replace(wanted, time_unit=TimeUnit.QUARTERLY), actual)
 
 
+def test_an_update_ends_a_start_to_come_and_a_view_of_other_costs(
+    budgets: tuple[AwsBudgets, Stubber],
+) -> None:
+    adapter, stub = budgets
+    actual = actual_budget(
+        described(
+            BillingViewArn="arn:aws:billing::999999999999:billingview/custom-d3f9c7e4",
+            TimePeriod={"Start": NOW + timedelta(days=1), "End": NO_END},
+            LastUpdatedTime=NOW,
+        ),
+        (),
+    )
+    sent = described(BillingViewArn=f"{VIEWS}/primary")
+    sent["BudgetLimit"]["Amount"] = "100.00"
+    del sent["CalculatedSpend"]
+    sent["TimePeriod"] = {"Start": datetime(2026, 11, 1, tzinfo=UTC), "End": NO_END}
+    stub.add_response("update_budget", {}, {"AccountId": ACCOUNT, "NewBudget": sent})
+    adapter.update_settings(parse_budget(change(100).row or {}), actual)
+
+
+VIEWS = "arn:aws:billing::222222222222:billingview"
 FILTER = {"Not": {"Dimensions": {"Key": "RECORD_TYPE", "Values": ["Credit", "Refund"]}}}
 
 
@@ -491,6 +512,16 @@ FILTER = {"Not": {"Dimensions": {"Key": "RECORD_TYPE", "Values": ["Credit", "Ref
         ({"CostTypes": {**COST_TYPES, "IncludeCredit": False}}, ("CostTypes",)),
         ({"CostTypes": {"UseAmortized": True}}, ("CostTypes",)),
         ({"TimePeriod": {"Start": NOW, "End": NOW + timedelta(days=30)}}, ("TimePeriod",)),
+        (
+            {
+                "TimePeriod": {"Start": NOW + timedelta(days=1), "End": NO_END},
+                "LastUpdatedTime": NOW,
+            },
+            ("TimePeriod",),
+        ),
+        ({"LastUpdatedTime": NOW + timedelta(days=1)}, ()),
+        ({"BillingViewArn": f"{VIEWS}/primary"}, ()),
+        ({"BillingViewArn": f"{VIEWS}/custom-d3f9c7e4"}, ("BillingViewArn",)),
         ({"AutoAdjustData": {"AutoAdjustType": "FORECAST"}}, ("AutoAdjustData",)),
         ({"PlannedBudgetLimits": {"1": {"Amount": "1", "Unit": "USD"}}}, ("PlannedBudgetLimits",)),
     ],

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 
 from hypothesis import given
@@ -13,8 +14,10 @@ from finops.budgets.domain import (
     Notification,
     NotificationType,
     Threshold,
+    TimeUnit,
     edit_version,
     notification_changes,
+    period_start,
     repair_version,
 )
 from tests.budgets.fakes import ACCOUNT, TOPIC
@@ -127,3 +130,13 @@ def test_a_second_alert_at_the_same_percentage_is_deleted() -> None:
     changes = notification_changes(wanted, [first, second], "t")
     assert [one.raw for one in changes.delete] == [{"at": 80.001}]
     assert not changes.create
+
+
+def test_a_period_starts_on_the_first_of_its_month_quarter_or_year() -> None:
+    moment = datetime(2026, 11, 20, 23, 30, tzinfo=timezone(timedelta(hours=-5)))
+    assert [period_start(unit, moment).isoformat() for unit in TimeUnit] == [
+        "2026-11-01T00:00:00+00:00",
+        "2026-10-01T00:00:00+00:00",
+        "2026-01-01T00:00:00+00:00",
+    ]
+    assert period_start(TimeUnit.QUARTERLY, datetime(2026, 3, 31, tzinfo=UTC)).month == 1

@@ -195,6 +195,8 @@ def members_beyond_rows(answer: Mapping[str, Any]) -> tuple[str, ...]:
     """
     cost_types = answer.get("CostTypes") or {}
     end = (answer.get("TimePeriod") or {}).get("End")
+    # https://docs.aws.amazon.com/cost-management/latest/userguide/custom-billing-views.html
+    view = answer.get("BillingViewArn") or ""
     found = {
         "BudgetType": answer.get("BudgetType", BUDGET_TYPE) != BUDGET_TYPE,
         "PlannedBudgetLimits": answer.get("PlannedBudgetLimits"),
@@ -205,9 +207,17 @@ def members_beyond_rows(answer: Mapping[str, Any]) -> tuple[str, ...]:
         "FilterExpression": not cost_types and answer.get("FilterExpression"),
         "Metrics": not cost_types and answer.get("Metrics"),
         # A day less, for clocks that differ.
-        "TimePeriod": end and end < NO_END - timedelta(days=1),
+        "TimePeriod": (end and end < NO_END - timedelta(days=1)) or starts_later(answer),
+        "BillingViewArn": "billingview/custom-" in view,
     }
     return tuple(name for name, value in found.items() if value)
+
+
+def starts_later(answer: Mapping[str, Any]) -> bool:
+    """Whether the budget counts nothing yet: it starts after somebody last changed it."""
+    start = (answer.get("TimePeriod") or {}).get("Start")
+    changed = answer.get("LastUpdatedTime")
+    return bool(start and changed and start > changed)
 
 
 def _threshold_text(value: object) -> str:

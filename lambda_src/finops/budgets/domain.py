@@ -9,7 +9,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
@@ -158,6 +158,16 @@ class NotificationChanges:
     def __bool__(self) -> bool:
         """Whether there is anything to do."""
         return bool(self.create or self.delete or self.subscribe or self.unsubscribe)
+
+
+def period_start(unit: TimeUnit, moment: datetime) -> datetime:
+    """The start of the period around a moment, UTC, which is also AWS's default.
+
+    https://docs.aws.amazon.com/aws-cost-management/latest/APIReference/API_budgets_TimePeriod.html
+    """
+    utc = moment.astimezone(UTC)
+    months = {TimeUnit.MONTHLY: 1, TimeUnit.QUARTERLY: 3, TimeUnit.ANNUALLY: 12}[unit]
+    return datetime(utc.year, utc.month - (utc.month - 1) % months, 1, tzinfo=UTC)
 
 
 def edit_version(sequence_number: str) -> str:

@@ -13,6 +13,7 @@ from finops.budgets.attributes import (
     aws_settings,
     members_beyond_rows,
     settings_in_aws,
+    starts_later,
 )
 from finops.budgets.domain import (
     ActualBudget,
@@ -22,6 +23,7 @@ from finops.budgets.domain import (
     NotificationType,
     Threshold,
     as_percent,
+    period_start,
     wanted_subscribers,
 )
 from finops.shared.aws import aws_errors
@@ -88,9 +90,17 @@ class AwsBudgets:
             for name, value in actual.raw.items()
             if name in ("BudgetName", "BillingViewArn")
         }
+        if "BillingViewArn" in actual.beyond_rows:
+            partition = kept["BillingViewArn"].split(":")[1]
+            kept["BillingViewArn"] = (
+                f"arn:{partition}:billing::{self._account_id}:billingview/primary"
+            )
         # AWS rejects a period that starts in the middle of a new unit.
         if actual.settings["time_unit"] == budget.time_unit and "TimePeriod" in actual.raw:
             kept["TimePeriod"] = {**actual.raw["TimePeriod"], "End": NO_END}
+        if starts_later(actual.raw):
+            start = period_start(budget.time_unit, actual.raw["LastUpdatedTime"])
+            kept["TimePeriod"] = {"Start": start, "End": NO_END}
         with _conflicts_are_transient("update_budget"):
             self._client.update_budget(
                 AccountId=self._account_id,
