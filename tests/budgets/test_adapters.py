@@ -282,6 +282,30 @@ def test_documents_reach_the_spoke_through_one_role_session_an_account() -> None
         ]
 
 
+def test_only_the_clients_used_last_are_kept_and_no_role_is_assumed_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("finops.shared.aws._KEPT_CLIENTS", 2)
+    with mock_aws():
+        calls: list[str] = []
+        roles = AssumedRoles(
+            role_arn="arn:aws:iam::{}:role/spoke".format,
+            external_id="finops",
+            session_name="test",
+        )
+        roles._sts.meta.events.register(
+            "provide-client-params.sts.AssumeRole",
+            lambda params, **_: calls.append(params["RoleArn"]),
+        )
+        accounts = [f"{number:012d}" for number in range(1, 5)]
+        for account_id in accounts * 2:
+            client = roles.client("sqs", account_id)
+            assert client.list_queues()
+            assert roles.client("sqs", account_id) is client
+        assert len(roles._clients) == 2
+        assert len(calls) == len(accounts)
+
+
 def test_an_unknown_account_is_told_apart_from_one_without_a_spoke() -> None:
     sts, organizations = boto3.client("sts"), boto3.client("organizations")
     roles = AssumedRoles(

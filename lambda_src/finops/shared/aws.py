@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
@@ -34,6 +35,9 @@ S3_CONFIG: Final = Config(signature_version="s3v4", s3={"addressing_style": "vir
 #: nobody awaits would be started again by each retry:
 #: https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/data-api.limitations.html
 _SERVICE_CONFIGS: Final = {"rds-data": Config(read_timeout=60), "s3": S3_CONFIG}
+
+#: Clients in other accounts: enough for those that a batch of edits or a drift run uses at once.
+_KEPT_CLIENTS: Final = 128
 
 _ACCESS_DENIED: Final = frozenset(
     {
@@ -127,7 +131,8 @@ def _translated(error: ClientError, step: str, remedy: str) -> FinOpsError:
 class AssumedRoles:
     """Clients in other accounts, each through a role whose session is cached and refreshed.
 
-    One AssumeRole call an account and hour, for any number of clients and threads.
+    One AssumeRole call an account and hour, for any number of clients and threads. Only the clients
+    that were used last are kept, since each takes most of a megabyte.
 
     Args:
         role_arn: Returns the role of an account.
@@ -155,7 +160,8 @@ class AssumedRoles:
         self._session_name = session_name
         self._home = botocore.session.get_session()
         self._sts = sts or client("sts")
-        self._clients: dict[tuple[str, str], Any] = {}
+        self._clients: OrderedDict[tuple[str, str], Any] = OrderedDict()
+        self._credentials: dict[str, DeferredRefreshableCredentials] = {}
         self._locks: dict[str, threading.Lock] = {}
         self._lock = threading.Lock()
 
@@ -165,16 +171,30 @@ class AssumedRoles:
             lock = self._locks.setdefault(account_id, threading.Lock())
         with lock:
             key = (service, account_id)
-            if key not in self._clients:
-                self._clients[key] = self._session(account_id).create_client(
-                    service,
-                    region_name=self._sts.meta.region_name,
-                    config=self._config,
-                    endpoint_url=self._endpoint_url,
-                )
-            return self._clients[key]
+            made = self._clients.get(key) or self._session(account_id).create_client(
+                service,
+                region_name=self._sts.meta.region_name,
+                config=self._config,
+                endpoint_url=self._endpoint_url,
+            )
+            with self._lock:
+                self._clients[key] = made
+                self._clients.move_to_end(key)
+                while len(self._clients) > _KEPT_CLIENTS:
+                    self._clients.popitem(last=False)
+            return made
 
     def _session(self, account_id: str) -> botocore.session.Session:
+        session = botocore.session.get_session()
+        # Parsing the service models for each account would cost more than the calls.
+        session.register_component("data_loader", self._home.get_component("data_loader"))
+        if account_id not in self._credentials:
+            self._credentials[account_id] = self._deferred(account_id)
+        # botocore has no public way to give a session credentials that refresh themselves.
+        session._credentials = self._credentials[account_id]  # noqa: SLF001
+        return session
+
+    def _deferred(self, account_id: str) -> DeferredRefreshableCredentials:
         def assume() -> dict[str, str]:
             credentials = self._sts.assume_role(
                 RoleArn=self._role_arn(account_id),
@@ -189,11 +209,4 @@ class AssumedRoles:
                 "expiry_time": credentials["Expiration"].isoformat(),
             }
 
-        session = botocore.session.get_session()
-        # Parsing the service models for each account would cost more than the calls.
-        session.register_component("data_loader", self._home.get_component("data_loader"))
-        # botocore has no public way to give a session credentials that refresh themselves.
-        session._credentials = DeferredRefreshableCredentials(  # noqa: SLF001
-            refresh_using=assume, method="assume-role"
-        )
-        return session
+        return DeferredRefreshableCredentials(refresh_using=assume, method="assume-role")
