@@ -349,6 +349,18 @@ def test_waiting_for_two_thousand_budgets_asks_for_each_a_few_times(
     assert sum(asked) < 4 * len(keys)
 
 
+def test_an_import_waits_longer_the_more_it_writes(
+    finops: Finops, tables: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[float] = []
+    monkeypatch.setattr(budgets, "_wait", lambda *given: waits.append(given[2]))
+    file = tmp_path / "budgets.csv"
+    file.write_text("account_id,amount\n222222222222,5\n333333333333,5\n")
+    finops("budgets", "import", str(file), "--wait")
+    finops("budgets", "import", str(file), "--wait", "--timeout", "5")
+    assert waits == [61, 5]
+
+
 def test_list_says_which_status_was_meant(finops: Finops, tables: Any) -> None:
     code, _, err = finops("budgets", "list", "--status", "appplied")
     assert code == 2

@@ -262,10 +262,16 @@ def delete(
 )
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @wait_option
-@timeout_option
+@click.option(
+    "--timeout",
+    type=float,
+    metavar="SECONDS",
+    help="The longest time that --wait waits: a minute, and half a second more for each budget,"
+    " where you do not say.",
+)
 @common
 def import_file(
-    environment: Environment, out: Output, *, file: Path, wait: bool, timeout: float
+    environment: Environment, out: Output, *, file: Path, wait: bool, timeout: float | None
 ) -> None:
     """Write the file's rows, and report each line that was rejected."""
     rows, rejected = read_budgets(file.read_bytes(), name=str(file), editor=getpass.getuser())
@@ -276,7 +282,8 @@ def import_file(
     }
     tables.edits.put_all(rows)
     if wait:
-        _wait(tables, requests, timeout, out)
+        longest = 60 + len(requests) / 2 if timeout is None else timeout
+        _wait(tables, requests, longest, out)
     statuses = tables.statuses.get_many(list(requests))
     done = []
     for row in rows:
