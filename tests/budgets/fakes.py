@@ -134,6 +134,8 @@ class FakeStatuses(Fallible):
             )
             if standing.version != result.version and not same_content:
                 return False
+            if result.action == "unchanged" and standing.status is result.status:
+                return False
             if standing.reported_at and standing.reported_at > result.reported_at:
                 return False
             self.items[result.key] = replace(

@@ -193,6 +193,18 @@ def test_a_report_of_the_same_content_ends_another_version_that_is_not_right_yet
             assert (found.version, found.status is known.status) == (known.version, not ends)
 
 
+def test_an_answer_that_is_given_again_keeps_when_it_was_applied(
+    statuses: DynamoStatusTable,
+) -> None:
+    statuses.begin(opened())
+    assert statuses.write_result(reported(action="unchanged"))
+    applied = statuses.get(KEY)
+    later = NOW + timedelta(minutes=15)
+    assert not statuses.write_result(reported(action="unchanged", reported_at=later))
+    assert statuses.get(KEY) == applied
+    assert statuses.write_result(reported(action="updated", reported_at=later))
+
+
 def test_reports_that_arrive_out_of_order_leave_the_last(statuses: DynamoStatusTable) -> None:
     statuses.begin(opened())
     failed = reported(status=Status.FAILED, error=TransientFailure("x", code="x"))

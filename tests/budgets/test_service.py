@@ -470,8 +470,26 @@ def test_the_spokes_own_schedule_repairs_an_edit_by_hand(world: World) -> None:
 def test_the_spokes_schedule_is_quiet_where_nothing_drifted(world: World) -> None:
     world.edit(change(100))
     world.deliver()
+    world.now += timedelta(hours=2)
     assert [one.action for one in world.applier.apply_all().results] == ["unchanged"]
     assert world.results.reported == []
+
+
+def test_a_lost_answer_is_given_again_by_the_schedule(world: World) -> None:
+    world.edit(change(100))
+    world.applier.apply("monthly-total")
+    world.results.reported.clear()
+    world.recorder.expire(KEY, world.statuses.items[KEY].version)
+    world.now += timedelta(minutes=15)
+    world.applier.apply_all()
+    world.record()
+    assert world.status == "APPLIED"
+    before, entries = world.statuses.items[KEY], len(world.audit.events)
+    world.now += timedelta(minutes=15)
+    world.applier.apply_all()
+    world.record()
+    assert world.statuses.items[KEY] == before
+    assert len(world.audit.events) == entries
 
 
 def test_an_edit_on_its_way_is_not_drift(world: World) -> None:

@@ -32,6 +32,8 @@ MAX_ROUNDS: Final = 5
 CONCURRENCY: Final = 8
 # The longest that a budget takes whose calls are throttled.
 SECONDS_A_BUDGET: Final = 30.0
+#: How long after an edit scheduled runs answer it again.
+LATE_ANSWERS: Final = timedelta(hours=1)
 #: The function's timeout.
 LONGEST_RUN: Final = timedelta(minutes=5)
 KEPT_AFTER_REMOVAL: Final = timedelta(days=1)
@@ -92,11 +94,14 @@ class BudgetApplier:
     ) -> AppliedAccount:
         """Apply every parameter for which there is time.
 
+        Budgets that were right already are reported where their parameter is young: the answer to
+        the edit may be lost, or its event.
+
         Each run starts at another parameter, so that a later one reaches those for which there was
         no time.
 
         Args:
-            report_unchanged: Whether to report budgets that were right already, too.
+            report_unchanged: Whether to report all others that were right already, too.
             seconds_left: The time until the process ends.
 
         Raises:
@@ -165,8 +170,9 @@ class BudgetApplier:
                 raise
             return self._result(document, "failed", error)
         result = self._result(document, action)
-        if not (quiet and action == "unchanged"):
-            self._results.report([result])
+        if quiet and action == "unchanged" and self._clock() - found.written_at > LATE_ANSWERS:
+            return result
+        self._results.report([result])
         return result
 
     def _is_over(self, budget_name: str, removal: StoredParameter, *, scheduled: bool) -> bool:

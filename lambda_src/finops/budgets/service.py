@@ -234,8 +234,9 @@ class ResultRecorder:
             self._audit.record(foreign_result_event(result, sender, error))
             raise error
         recorded = self._statuses.write_result(result)
-        # The spoke did what an outdated result reports, so the trail has that too.
-        self._audit.record(result_event(result))
+        if recorded or result.action != "unchanged":
+            # The spoke did what an outdated result reports, so the trail has that too.
+            self._audit.record(result_event(result))
         return recorded
 
     def expire(self, key: BudgetKey, version: str) -> bool:

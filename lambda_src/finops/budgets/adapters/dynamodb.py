@@ -187,6 +187,9 @@ class DynamoStatusTable:
                 ":failed": Status.FAILED.value,
             }
             names |= {"#content": "content", "#wanted_since": "wanted_since"}
+        if result.action == "unchanged":
+            # Said again: when it was applied stays.
+            of_this = f"({of_this}) AND #status <> :status"
         return self._update(
             result.key,
             values,
