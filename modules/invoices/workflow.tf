@@ -1,11 +1,18 @@
 locals {
-  # Errors that a retry may solve. A function raises TransientFailure, for instance when it is throttled. The last three are
-  # the errors of Step Functions when a function crashes.
+  # Errors that a retry may solve. A function raises TransientFailure, for instance when it is throttled.
   transient_errors = [
     "Lambda.AWSLambdaException", "Lambda.SdkClientException", "Lambda.ServiceException",
     "Lambda.TooManyRequestsException", "TransientFailure",
-    "Lambda.Unknown", "Runtime.ExitError", "Sandbox.Timedout",
   ]
+  # A function that crashes or runs out of time, and an engine that fails, mostly fail again on the same document: these end
+  # as PROCESSING_FAILED within minutes.
+  crash_retry = {
+    ErrorEquals     = ["EngineFailure", "Lambda.Unknown", "Runtime.ExitError", "Sandbox.Timedout"]
+    IntervalSeconds = 2
+    BackoffRate     = 2
+    MaxAttempts     = 3
+    JitterStrategy  = "FULL"
+  }
   retry = {
     IntervalSeconds = 2
     BackoffRate     = 2
@@ -43,9 +50,12 @@ resource "aws_sfn_state_machine" "this" {
   definition = templatefile("${path.module}/invoice_workflow.asl.json", {
     functions = { for name, function in module.function : replace(name, "-", "_") => function.function_arn }
     catch     = local.catch
-    retry     = jsonencode([merge({ ErrorEquals = local.transient_errors }, local.retry)])
+    retry     = jsonencode([merge({ ErrorEquals = local.transient_errors }, local.retry), local.crash_retry])
     # Documents wait for each other: Textract takes only a few a second.
-    extraction_retry   = jsonencode([merge({ ErrorEquals = concat(local.transient_errors, ["States.Timeout"]) }, local.retry, { MaxAttempts = 30 })])
+    extraction_retry = jsonencode([
+      merge({ ErrorEquals = local.transient_errors }, local.retry, { MaxAttempts = 30 }),
+      merge(local.crash_retry, { ErrorEquals = concat(local.crash_retry.ErrorEquals, ["States.Timeout"]) }),
+    ])
     extraction_seconds = var.extraction.timeout_seconds
     review_seconds     = floor(var.review.days * 86400)
   })

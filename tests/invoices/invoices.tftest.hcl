@@ -513,6 +513,15 @@ run "workflow" {
   }
 
   assert {
+    condition = alltrue([
+      for name, state in jsondecode(aws_sfn_state_machine.this.definition).States :
+      state.Retry[1].MaxAttempts == 3 && length(setsubtract(["EngineFailure", "Lambda.Unknown", "Runtime.ExitError", "Sandbox.Timedout"], state.Retry[1].ErrorEquals)) == 0 && length(setintersection(state.Retry[0].ErrorEquals, state.Retry[1].ErrorEquals)) == 0
+      if state.Type == "Task"
+    ])
+    error_message = "A crash ends a document within minutes."
+  }
+
+  assert {
     condition = jsonencode([
       for name, state in jsondecode(aws_sfn_state_machine.this.definition).States : name
       if state.Type == "Task" && try(state.Catch[length(state.Catch) - 1].Next, "") != "FailInvoice"

@@ -17,7 +17,7 @@ from finops.invoices.adapters.s3 import S3Documents
 from finops.invoices.adapters.ses import SesCustomerMail
 from finops.invoices.adapters.sns import SnsNotifications, Topics
 from finops.invoices.adapters.step_functions import StepFunctionsWorkflow
-from finops.invoices.adapters.textract import Textract
+from finops.invoices.adapters.textract import EngineFailure, Textract
 from finops.invoices.domain import InvoiceRecord, InvoiceStatus, LineItem, SourceDocument
 from finops.invoices.identity import duplicate_key, number_index_key
 from finops.shared.errors import ConfigurationError, RejectedInput, TransientFailure
@@ -365,7 +365,8 @@ class TestTextract:
         ("status", "said", "error"),
         [
             ("FAILED", "INVALID_IMAGE_TYPE", RejectedInput),
-            ("FAILED", "INTERNAL_SERVER_ERROR", TransientFailure),
+            ("FAILED", "INTERNAL_SERVER_ERROR", EngineFailure),
+            ("FAILED", "Throttled", TransientFailure),
         ],
     )
     def test_a_failed_job_is_refused_or_transient(

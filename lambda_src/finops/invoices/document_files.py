@@ -16,6 +16,8 @@ LARGEST_IMAGE: Final = 10 * _MIB
 LARGEST_DOCUMENT: Final = 500 * _MIB
 MOST_PAGES: Final = 3000
 MOST_PIXELS_A_SIDE: Final = 10_000
+#: Of a page's height and width, 1/72 inch each.
+MOST_POINTS_A_SIDE: Final = 9_000
 
 _REMEDY: Final = "Save it as PDF, PNG, JPEG or TIFF"
 #: First bytes of other files that people send.
@@ -46,7 +48,9 @@ class DocumentFile:
 
 
 def inspect(file: BinaryIO, size: int) -> DocumentFile:
-    """Check a document; reads only what is needed to count its pages.
+    """Check a document; reads only what is needed to count its pages and to open the first.
+
+    A hostile file can take any memory and time: call it where both are bounded.
 
     Args:
         file: The seekable document.
@@ -54,7 +58,8 @@ def inspect(file: BinaryIO, size: int) -> DocumentFile:
 
     Raises:
         RejectedInput: the document cannot be read; with code `empty_file`, `unsupported_type`,
-            `encrypted_pdf`, `corrupt_file`, `too_large`, `too_many_pages` or `image_too_large`.
+            `encrypted_pdf`, `corrupt_file`, `too_large`, `too_many_pages`, `page_too_large` or
+        `image_too_large`.
     """
     if size == 0:
         raise _refused("empty_file", "the file is empty", "Send it again")
@@ -92,9 +97,23 @@ def _pdf(file: BinaryIO, size: int) -> DocumentFile:
         ) from error
     with document:
         pages = len(document)
-    if pages == 0:
-        raise _refused("corrupt_file", "the PDF has no pages", "Save or scan it again")
-    return _counted("PDF", "application/pdf", pages, size)
+        if pages == 0:
+            raise _refused("corrupt_file", "the PDF has no pages", "Save or scan it again")
+        found = _counted("PDF", "application/pdf", pages, size)
+        try:
+            sides = [max(document.get_page_size(number)) for number in range(pages)]
+            document[0].close()
+        except pypdfium2.PdfiumError as error:
+            raise _refused(
+                "corrupt_file", f"a page of the PDF is damaged: {error}", "Save or scan it again"
+            ) from error
+    if max(sides) > MOST_POINTS_A_SIDE:
+        raise _refused(
+            "page_too_large",
+            f"a page has a side of {max(sides):,.0f} points; the limit is {MOST_POINTS_A_SIDE:,}",
+            "Print it to a smaller page",
+        )
+    return found
 
 
 def _image(file: BinaryIO, size: int, kind: str) -> DocumentFile:

@@ -8,17 +8,19 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import cache
-from typing import Any
+from typing import Any, BinaryIO
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from finops.audit.recorder import audit_recorder
+from finops.invoices.adapters.child_process import in_child
 from finops.invoices.adapters.dynamodb import DynamoInvoices
 from finops.invoices.adapters.s3 import S3Documents
 from finops.invoices.adapters.ses import SesCustomerMail
 from finops.invoices.adapters.sns import SnsNotifications, Topics
 from finops.invoices.adapters.step_functions import StepFunctionsWorkflow
 from finops.invoices.adapters.textract import Textract
+from finops.invoices.document_files import DocumentFile, inspect
 from finops.invoices.domain import Failure, SourceDocument
 from finops.invoices.extraction import EngineSettings, InvoiceExtractor
 from finops.invoices.ports import NotificationChannel
@@ -31,6 +33,7 @@ from finops.invoices.service import (
     InvoiceProcessor,
     InvoiceValidator,
 )
+from finops.invoices.text_layer.pdf import analyze_text_layer
 from finops.invoices.validation import ValidationSettings
 from finops.shared.aws import client
 from finops.shared.errors import RejectedInput
@@ -239,8 +242,9 @@ def _channels() -> tuple[NotificationChannel, ...]:
 
 @cache
 def _extractor() -> InvoiceExtractor:
-    from finops.invoices.document_files import inspect
-    from finops.invoices.text_layer.pdf import analyze_text_layer
+    # Children that read documents have what their parent has imported.
+    import PIL.Image  # noqa: F401
+    import pypdfium2  # noqa: F401
 
     # Textract allows few calls a second; a retry after a second usually succeeds.
     textract = client("textract", retries={"mode": "standard", "total_max_attempts": 8})
@@ -253,8 +257,8 @@ def _extractor() -> InvoiceExtractor:
             role_arn=os.environ["COMPLETION_ROLE_ARN"],
         ),
         workflow=_workflow(),
-        inspect=inspect,
-        text_layer=analyze_text_layer,
+        inspect=_inspected,
+        text_layer=_text_layer,
         clock=_now,
         audit=audit_recorder(),
         settings=EngineSettings(
@@ -264,6 +268,19 @@ def _extractor() -> InvoiceExtractor:
             price_per_page=Decimal(os.environ["PRICE_PER_PAGE"]),
         ),
     )
+
+
+def _inspected(file: BinaryIO, size: int) -> DocumentFile:
+    return in_child(lambda theirs: inspect(theirs, size), file, DocumentFile)
+
+
+def _text_layer(file: BinaryIO) -> dict[str, Any] | None:
+    try:
+        return in_child(analyze_text_layer, file, dict[str, Any] | None)
+    except RejectedInput as error:
+        # A page that this engine cannot read is left to Textract.
+        logger.warning("the text layer could not be read", extra={"error_code": error.code})
+        return None
 
 
 @cache

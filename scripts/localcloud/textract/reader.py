@@ -22,8 +22,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import pypdfium2
 from PIL import Image, ImageOps
 
+from finops.invoices.adapters.child_process import in_child
 from finops.invoices.document_files import DocumentFile, inspect
 from finops.invoices.text_layer.layout import analyze_expense
 from finops.invoices.text_layer.pdf import pages_of
@@ -32,6 +34,8 @@ from finops.shared.errors import RejectedInput
 
 #: Dots per inch at which a page without text is looked at, as a scanner would.
 _RESOLUTION = 200
+#: A side of a rendered page.
+_MOST_PIXELS = 6_000
 _SYNCHRONOUS_BYTES = 10 << 20
 #: Below this percent a word is noise between lines.
 _LEAST = 20.0
@@ -63,7 +67,7 @@ def analyze(path: Path, *, synchronous: bool) -> dict[str, Any]:
     size = path.stat().st_size
     with path.open("rb") as file:
         try:
-            found = inspect(file, size)
+            found = in_child(lambda theirs: inspect(theirs, size), file, DocumentFile)
         except RejectedInput as error:
             raise ReadError(_ERRORS.get(error.code, "BadDocumentException"), str(error)) from error
         if synchronous and size > _SYNCHRONOUS_BYTES:
@@ -72,13 +76,16 @@ def analyze(path: Path, *, synchronous: bool) -> dict[str, Any]:
             raise ReadError(
                 "UnsupportedDocumentException", "Request has unsupported document format"
             )
-        return analyze_expense(list(_pages(file, found)))
+        try:
+            return analyze_expense(list(_pages(file, found)))
+        except RejectedInput as error:
+            raise ReadError("BadDocumentException", str(error)) from error
 
 
 def _pages(file: BinaryIO, found: DocumentFile) -> Iterator[PageWords]:
     file.seek(0)
     if found.kind == "PDF":
-        texts = list(pages_of(file))
+        texts = in_child(_texts, file, list[PageWords | None], seconds=60)
         for number, page in enumerate(texts):
             yield page if page is not None else _recognized(_rendered(file, number))
         return
@@ -89,12 +96,20 @@ def _pages(file: BinaryIO, found: DocumentFile) -> Iterator[PageWords]:
 
 
 def _rendered(file: BinaryIO, number: int) -> Image.Image:
-    import pypdfium2
+    def render(theirs: BinaryIO) -> bytes:
+        with pypdfium2.PdfDocument(theirs) as document:
+            page = document[number]
+            scale = min(_RESOLUTION / 72, _MOST_PIXELS / max(page.get_size()))
+            picture = io.BytesIO()
+            page.render(scale=scale).to_pil().convert("RGB").save(picture, "PNG")
+        return picture.getvalue()
 
-    file.seek(0)
-    with pypdfium2.PdfDocument(file) as document:
-        image = document[number].render(scale=_RESOLUTION / 72).to_pil()
-    return Image.Image.convert(image, "RGB")
+    with Image.open(io.BytesIO(in_child(render, file, bytes, memory_mib=1024))) as image:
+        return image.convert("RGB")
+
+
+def _texts(file: BinaryIO) -> list[PageWords | None]:
+    return list(pages_of(file))
 
 
 def _recognized(image: Image.Image) -> PageWords:

@@ -19,6 +19,13 @@ _UNREADABLE: Final = {
 }
 
 
+class EngineFailure(TransientFailure):
+    """Textract failed by itself; it may do so on this document each time.
+
+    The workflow knows it by this name, and tries again a few times only.
+    """
+
+
 class Textract:
     """`ExpenseEngine` as Amazon Textract's AnalyzeExpense."""
 
@@ -64,10 +71,16 @@ class Textract:
 
 @contextmanager
 def _readable(document: SourceDocument) -> Iterator[None]:
-    """Translate Textract's errors about a document into `RejectedInput`."""
+    """Translate Textract's errors about a document into `RejectedInput`, and its own failures."""
     try:
         yield
     except FinOpsError as error:
+        if error.code == "InternalServerError":
+            raise EngineFailure(
+                f"Textract failed on {document.file}: {error.__cause__}",
+                code=error.code,
+                step=error.step,
+            ) from error
         if error.code not in _UNREADABLE:
             raise
         name, remedy = _UNREADABLE[error.code]
@@ -81,8 +94,10 @@ def _readable(document: SourceDocument) -> Iterator[None]:
 
 def _job_failed(reason: str) -> Exception:
     lower = reason.lower()
-    if "internal" in lower or "throttl" in lower:
+    if "throttl" in lower:
         return TransientFailure(f"Textract failed: {reason}", code="job_failed", step="extract")
+    if "internal" in lower:
+        return EngineFailure(f"Textract failed: {reason}", code="job_failed", step="extract")
     return RejectedInput(
         f"Textract could not read the document: {reason or 'it gives no reason'}",
         code="unreadable",

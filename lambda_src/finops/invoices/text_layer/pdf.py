@@ -5,7 +5,8 @@ The local cloud's Textract uses the same rules, so both engines agree there on d
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any, BinaryIO, Final
 
 from finops.invoices.text_layer.layout import analyze_expense
@@ -41,62 +42,120 @@ def pages_of(file: BinaryIO) -> Iterator[PageWords | None]:
 
 
 def _words(page: Any) -> PageWords | None:
-    from pypdfium2 import raw
-
-    if page.get_rotation():
-        return None
     width, height = page.get_size()
-    # pypdfium2 does not find a box that a page inherits; its size is right all the same.
-    found = page.get_cropbox(fallback_ok=False) or page.get_mediabox(fallback_ok=False)
-    left, bottom = found[:2] if found else (0.0, 0.0)
-    right, top = left + width, bottom + height
     text_page = page.get_textpage()
     try:
         text = text_page.get_text_range()
-        count = text_page.count_chars()
         readable = [c for c in text if not c.isspace()]
         if len(readable) < _FEWEST or width <= 0 or height <= 0:
             return None
         strange = sum(c == "\ufffd" or "\ue000" <= c <= "\uf8ff" or c < " " for c in readable)
         if strange > _UNREADABLE * len(readable):
             return None
-        words: list[Word] = []
-        letters: list[str] = []
-        box = (0.0, 0.0, 0.0, 0.0)
-
-        def end_word() -> None:
-            if not letters:
-                return
-            x0, y0, x1, y1 = box
-            words.append(
-                Word(
-                    text="".join(letters),
-                    left=(x0 - left) / width,
-                    top=(top - y1) / height,
-                    right=(x1 - left) / width,
-                    bottom=(top - y0) / height,
-                )
-            )
-            letters.clear()
-
-        for index in range(count):
-            character = chr(raw.FPDFText_GetUnicode(text_page, index))
-            if character.isspace() or character in "\x00\x02\ufffe":
-                end_word()
-                continue
-            x0, y0, x1, y1 = text_page.get_charbox(index, loose=True)
-            if x1 <= x0 or x1 < left or x0 > right or y1 < bottom or y0 > top:
-                continue
-            size = y1 - y0
-            # Letters far apart, or on another line, belong to different words.
-            if letters and (x0 > box[2] + 0.3 * size or x1 < box[0] or abs(y0 - box[1]) > size / 2):
-                end_word()
-            if letters:
-                box = (min(box[0], x0), min(box[1], y0), max(box[2], x1), max(box[3], y1))
-            else:
-                box = (x0, y0, x1, y1)
-            letters.append(character)
-        end_word()
+        words = list(_joined(_letters(text_page, _sight(page)), width, height))
     finally:
         text_page.close()
     return PageWords(words=tuple(words), aspect=width / height)
+
+
+@dataclass(frozen=True, slots=True)
+class _Letter:
+    """Characters and their box on the page as people see it, in points from the top left."""
+
+    text: str
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+
+#: Turns a box of the page, with its origin at the bottom left, as the page is turned.
+_Sight = Callable[[float, float, float, float], tuple[float, float, float, float]]
+
+
+def _sight(page: Any) -> _Sight:
+    width, height = page.get_size()
+    turned = page.get_rotation()
+    across, down = (height, width) if turned in {90, 270} else (width, height)
+    # pypdfium2 does not find a box that a page inherits; its size is right all the same.
+    found = page.get_cropbox(fallback_ok=False) or page.get_mediabox(fallback_ok=False)
+    left, bottom = found[:2] if found else (0.0, 0.0)
+
+    def seen(x0: float, y0: float, x1: float, y1: float) -> tuple[float, float, float, float]:
+        x0, x1, y0, y1 = x0 - left, x1 - left, y0 - bottom, y1 - bottom
+        if turned == 90:
+            return y0, x0, y1, x1
+        if turned == 180:
+            return across - x1, y0, across - x0, y1
+        if turned == 270:
+            return down - y1, across - x1, down - y0, across - x0
+        return x0, down - y1, x1, down - y0
+
+    return seen
+
+
+def _letters(text_page: Any, sight: _Sight) -> Iterator[_Letter | None]:
+    """The characters of a page; None ends a word."""
+    from pypdfium2 import raw
+
+    half = ""
+    for index in range(text_page.count_chars()):
+        character = chr(raw.FPDFText_GetUnicode(text_page, index))
+        # PDFium gives characters beyond U+FFFF in two halves.
+        if "\ud800" <= character <= "\udbff":
+            half = character
+            continue
+        if "\udc00" <= character <= "\udfff":
+            whole = (half + character).encode("utf-16", "surrogatepass")
+            character = whole.decode("utf-16", "replace") if half else "\ufffd"
+        elif half:
+            yield None
+        half = ""
+        if character.isspace() or character in "\x00\x02\ufffe\uffff":
+            yield None
+            continue
+        x0, y0, x1, y1 = text_page.get_charbox(index, loose=True)
+        if x1 > x0:
+            yield _Letter(character, *sight(x0, y0, x1, y1))
+
+
+def _joined(letters: Iterable[_Letter | None], width: float, height: float) -> Iterator[Word]:
+    """The words that letters form: those near each other on a line."""
+    word: _Letter | None = None
+    for one in letters:
+        if one and (one.right < 0 or one.left > width or one.bottom < 0 or one.top > height):
+            continue
+        if word and one and _follows(word, one):
+            word = _Letter(
+                word.text + one.text,
+                min(word.left, one.left),
+                min(word.top, one.top),
+                max(word.right, one.right),
+                max(word.bottom, one.bottom),
+            )
+            continue
+        if word:
+            yield _made(word, width, height)
+        word = one
+    if word:
+        yield _made(word, width, height)
+
+
+def _made(word: _Letter, width: float, height: float) -> Word:
+    return Word(
+        text=word.text,
+        left=word.left / width,
+        top=word.top / height,
+        right=word.right / width,
+        bottom=word.bottom / height,
+    )
+
+
+def _follows(word: _Letter, one: _Letter) -> bool:
+    """Whether a letter belongs to a word: neither far from it nor on another line."""
+    size = one.bottom - one.top
+    return not (
+        one.left > word.right + 0.3 * size
+        or one.right < word.left
+        or abs(one.bottom - word.bottom) > size / 2
+    )
