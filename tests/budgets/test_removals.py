@@ -106,6 +106,19 @@ def test_a_rejected_row_that_is_removed_leaves_a_budget_made_by_hand(world: Cloc
     assert NAME in world.budgets.items
 
 
+def test_a_removal_whose_answer_was_lost_is_not_asked_for_again(world: Clocked) -> None:
+    remove(world)
+    world.applier.apply(NAME)
+    world.results.reported.clear()
+    key = replace(KEY, budget_name=NAME)
+    world.recorder.expire(key, world.statuses.items[key].version)
+    before = world.parameters.items[NAME]
+    assert world.drift() == world.drift(repair=True) == []
+    assert world.statuses.items[key].status == "REMOVED"
+    assert world.audited[-1] == "budget.removed"
+    assert world.parameters.items[NAME] == before
+
+
 def test_a_removal_that_the_stream_delivers_again_still_removes(world: Clocked) -> None:
     remove(world)
     remove(world)

@@ -94,6 +94,30 @@ def test_two_thousand_unanswered_budgets_are_repaired_in_parts_and_never_swap_ba
     assert world.drift(repair=True) == []
 
 
+def test_a_bulk_removal_without_answers_converges(world: World) -> None:
+    names = [f"b{number:04d}" for number in range(250)]
+    for number, name in enumerate(names):
+        world.edit(change(5, sequence=number + 1, budget_name=name))
+    world.deliver()
+    for number, name in enumerate(names):
+        world.edit(change(None, sequence=number + 1000, budget_name=name))
+    for name in names[:200]:
+        world.applier.apply(name)  # the answers are lost, and so are fifty events
+    world.results.reported.clear()
+    for key, status in world.statuses.items.items():
+        world.recorder.expire(key, status.version)
+    found = world.drift(repair=True)
+    assert [one.reason for one in found] == ["not_removed"] * 50
+    assert all(one.repaired for one in found)
+    # The hub has seen that the others are gone.
+    assert statuses(world) == {Status.PENDING, Status.REMOVED}
+    world.applier.apply_all()
+    world.record()
+    assert world.budgets.items == {}
+    assert statuses(world) == {Status.REMOVED}
+    assert world.drift(repair=True) == []
+
+
 def test_a_person_gets_every_repair_at_once(world: World) -> None:
     unanswered(world, MAX_REPAIRS + 5)
     world.now += PERIOD

@@ -47,12 +47,12 @@ def edit_event(action: str, change: BudgetChange, error: FinOpsError | None = No
     )
 
 
-def result_event(result: BudgetResult) -> AuditEvent:
+def result_event(result: BudgetResult, actor: str = APPLIER) -> AuditEvent:
     """A spoke reported that a budget was applied or removed, or that this failed."""
     return AuditEvent(
         stream=STREAM,
         action=f"budget.{result.status.lower()}",
-        actor=APPLIER,
+        actor=actor,
         subject=subject(result.key),
         version=f"{result.version} {rfc3339(result.reported_at)}",
         occurred_at=result.reported_at,

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from finops.budgets.deadlines import LONGEST_DEADLINE_SECONDS
-from finops.budgets.documents import decode_document
+from finops.budgets.documents import decode_document, is_removal
 from finops.budgets.domain import ActualBudget, Budget, BudgetKey, Status, decimal_text
 from finops.budgets.ports import BudgetStatus
 from finops.shared.errors import RejectedInput
@@ -76,6 +76,15 @@ class AccountState:
                     reason=reason,
                 )
 
+    def gone(self, now: datetime) -> Iterator[BudgetStatus]:
+        """The removals that are done, though the account has not said so."""
+        for key in sorted(self.wanted):
+            status = self.statuses.get(key)
+            if self.wanted[key] is not None or not status or _is_being_published(status, now):
+                continue
+            if _is_gone(self.documents.get(key.budget_name), self.actual.get(key.budget_name)):
+                yield status
+
 
 def next_repair(status: BudgetStatus | None) -> datetime | None:
     """When the schedule may publish a budget again; None where it may at once."""
@@ -109,7 +118,7 @@ def _drift_reason(
 ) -> str:
     """Why a budget has to be published again; empty where it is as its row says."""
     if budget is None:
-        return "not_removed"
+        return "" if _is_gone(parameter, actual) else "not_removed"
     if status is None or not status.document:
         return "edit_not_seen"
     try:
@@ -129,6 +138,10 @@ def _drift_reason(
     if status.status is not Status.APPLIED:
         return "not_confirmed"
     return ""
+
+
+def _is_gone(parameter: str | None, actual: ActualBudget | None) -> bool:
+    return actual is None and (parameter is None or is_removal(parameter))
 
 
 def _same_json(left: str, right: str) -> bool:

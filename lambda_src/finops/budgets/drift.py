@@ -9,7 +9,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
-from finops.budgets.audit_events import SCHEDULE, repair_event, unseen_rejection_event
+from finops.budgets.audit_events import (
+    SCHEDULE,
+    repair_event,
+    result_event,
+    unseen_rejection_event,
+)
 from finops.budgets.comparison import AccountState, Drift, next_repair, repairs_so_far
 from finops.budgets.documents import BudgetDocument
 from finops.budgets.domain import (
@@ -22,6 +27,7 @@ from finops.budgets.domain import (
     repair_version,
 )
 from finops.budgets.ports import (
+    BudgetResult,
     BudgetStatus,
     BudgetTable,
     Deadlines,
@@ -140,8 +146,25 @@ class DriftRepairer:
             )
         except FinOpsError as error:
             return unknown + [_unreachable(key, budget, error) for key, budget in budgets.items()]
+        if run.repair:
+            for status in state.gone(self._clock()):
+                self._record_removal(status, run)
         found = list(state.drift(self._clock()))
         return unknown + (self._repair(found, state, run) if run.repair else found)
+
+    def _record_removal(self, status: BudgetStatus, run: _Run) -> None:
+        """Record what the account has not answered: the budget is gone."""
+        result = BudgetResult(
+            key=status.key,
+            version=status.version,
+            request_id=status.request_id,
+            status=Status.REMOVED,
+            action="unchanged",
+            amount="",
+            reported_at=self._clock(),
+        )
+        if self._statuses.write_result(result):
+            self._audit.record(result_event(result, actor=run.requested_by))
 
     def _removed(
         self, statuses: Mapping[BudgetKey, BudgetStatus], *, kept: set[BudgetKey]
