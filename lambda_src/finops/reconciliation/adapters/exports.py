@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
+import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any, Final
 
 import duckdb
@@ -138,7 +141,7 @@ class ExportedCosts:
         as many charges as a usual one.
         """
         days = (
-            "SELECT charge_day AS day, sum(rows) AS rows FROM charges"
+            "SELECT charge_day AS day, count(*) AS rows FROM charges"
             " WHERE billing_month = $first AND is_daily"
             " AND charge_day >= $first AND charge_day < $end AND charge_day <= $today GROUP BY 1"
         )
@@ -165,9 +168,9 @@ class ExportedCosts:
     def control_totals(self, month: Month) -> list[ControlTotal]:
         """All rows that are or may be of the month, before any of them is left out."""
         found = self._rows(
-            "SELECT currency, sum(billed), coalesce(sum(rows) FILTER (billing_month IS NULL), 0),"
-            " coalesce(sum(billed) FILTER (billing_month IS NULL), 0), sum(rows_without_cost),"
-            " sum(rows_without_amortized)"
+            "SELECT currency, sum(billed), count(*) FILTER (billing_month IS NULL),"
+            " coalesce(sum(billed) FILTER (billing_month IS NULL), 0),"
+            " count(*) FILTER (NOT has_cost), count(*) FILTER (NOT has_amortized)"
             " FROM charges WHERE coalesce(billing_month, charge_day, $first) >= $first"
             " AND coalesce(billing_month, charge_day, $first) < $end GROUP BY 1 ORDER BY 1",
             {"first": month.first, "end": month.end},
@@ -234,8 +237,12 @@ class ExportedCosts:
             "preserve_insertion_order": False,
         }
         if self._scratch:
-            settings["temp_directory"] = str(self._scratch)
-        connection = duckdb.connect(":memory:", config=settings)
+            self._scratch.mkdir(parents=True, exist_ok=True)
+        folder = Path(mkdtemp(prefix="finops-charges-", dir=self._scratch))
+        weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+        settings["temp_directory"] = str(folder)
+        # On disk, where it is compressed: in memory, millions of charges would not fit.
+        connection = duckdb.connect(str(folder / "charges.duckdb"), config=settings)
         connection.execute("SET TimeZone = 'UTC'")
         # It draws on stdout, which is for answers.
         connection.execute("SET enable_progress_bar = false")
@@ -274,28 +281,15 @@ class ExportedCosts:
         return self._connection
 
     def _read(self, tag_rules: Sequence[TagRule]) -> None:
-        """Make the table `charges`: the files are read once, and added up by what reports ask for.
-
-        Charges of a month that are alike but for their resource, hour or tags are one row.
-        """
+        """Make the table `charges`: the files are read once, for all questions."""
         if self._tag_rules is not None and (not tag_rules or self._tag_rules == tag_rules):
             return
         rows = self._columns.rows(tag_rules)
-        content = ""
         if self._have_several_deliveries:
             rows += f", filename AS file, {self._columns.content} AS content"
-            content = ", sum(CAST(content AS HUGEINT)) AS content"
         self._run(
             self._connection,
-            "CREATE OR REPLACE TABLE charges AS SELECT"
-            " * EXCLUDE (linked_account_name, billed, amortized, net, has_cost,"
-            " has_amortized"
-            f"{', content' if content else ''}), max(linked_account_name) AS linked_account_name,"
-            " sum(billed) AS billed, sum(amortized) AS amortized, sum(net) AS net,"
-            " count(*) AS rows,"
-            " count(*) FILTER (NOT has_cost) AS rows_without_cost,"
-            f" count(*) FILTER (NOT has_amortized) AS rows_without_amortized{content}"
-            f" FROM (SELECT {rows} FROM {self._scan}) GROUP BY ALL",
+            f"CREATE OR REPLACE TABLE charges AS SELECT {rows} FROM {self._scan}",
         )
         self._tag_rules = tuple(tag_rules)
         if self._have_several_deliveries:
@@ -313,7 +307,8 @@ class ExportedCosts:
         found = self._run(
             self._connection,
             "WITH days AS (SELECT file, payer_account, linked_account, billing_month, charge_day,"
-            " sum(rows) AS rows, sum(content) AS content FROM charges GROUP BY ALL),"
+            " count(*) AS rows, sum(CAST(content AS HUGEINT)) AS content FROM charges"
+            " GROUP BY ALL),"
             " sizes AS (SELECT file, sum(rows) AS rows FROM days GROUP BY ALL)"
             " SELECT one.file, other.file, sum(one.rows) FROM days one JOIN days other"
             " ON one.file < other.file AND one.payer_account = other.payer_account"
