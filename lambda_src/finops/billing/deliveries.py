@@ -24,7 +24,7 @@ _RANGE: Final = re.compile(r"\d{8}-\d{8}", re.ASCII)
 _PART: Final = re.compile(
     r"(?:^|[-_.])(?:(?!(?:19|20)\d\d)\d{4,}|(?:part|chunk)[-_.]?\d+)$", re.ASCII | re.IGNORECASE
 )
-_SUFFIXES: Final = re.compile(r"(?:\.(?:csv|txt|tsv|gz))+$", re.IGNORECASE)
+_SUFFIXES: Final = re.compile(r"(?:\.(?:csv|txt|tsv|gz)){1,4}$", re.IGNORECASE)
 
 #: Billing account, start of the billing period, and provider, which may be empty.
 Period = tuple[str, str, str]

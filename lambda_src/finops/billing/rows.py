@@ -23,8 +23,8 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _ISO_DAY = re.compile(r"(\d{4})([-/])(\d{2})\2(\d{2})", re.ASCII)
 #: A day with a time of day and perhaps a zone.
 _DAY_AND_TIME = re.compile(
-    r"(.+?)[T ]\s*(?:[01]?\d|2[0-3]):[0-5]\d(?::[0-5]\d(?:[.,]\d+)?)?"
-    r"\s*(?:[AaPp][Mm])?\s*(?:Z|UTC|GMT|[+-]\d{2}(?::?\d{2})?)?",
+    r"(.{1,40}?)[T ]\s{0,3}(?:[01]?\d|2[0-3]):[0-5]\d(?::[0-5]\d(?:[.,]\d{1,18})?)?"
+    r"\s{0,3}(?:[AaPp][Mm])?\s{0,3}(?:Z|UTC|GMT|[+-]\d{2}(?::?\d{2})?)?",
     re.ASCII,
 )
 #: How BigQuery and others name the zone of a time.
