@@ -54,6 +54,11 @@ def test_rows_by_rate_are_parts_of_the_grand_total() -> None:
     assert not whole.doubt
 
 
+def test_a_tax_of_zero_confirms_a_total() -> None:
+    assert values(weigh(("100.00",), ("100.00",), ("0.00",))) == ("100.00", "100.00", "0.00")
+    assert weigh(("100.00",), ("100.00",), ()) is None
+
+
 def test_equal_taxes_at_two_rates_are_both_added() -> None:
     assert values(weigh(("220",), ("200",), ("10 VAT 7%", "10 VAT 19%"))) == ("220", "200", "20")
 

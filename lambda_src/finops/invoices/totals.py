@@ -124,7 +124,7 @@ def _sets(
     for total in totals:
         for base in _parts(subtotals):
             rest = EXACT.subtract(total.value, _sum(base))
-            if rest == 0 or any(one.at == total.at for one in base):
+            if any(one.at == total.at for one in base):
                 continue
             tax = next((some for some in _parts(taxes) if _sum(some) == rest), None)
             if tax:

@@ -146,6 +146,72 @@ def test_an_email_address_confirms_a_name() -> None:
     assert found(*page)["VENDOR_NAME"] == "Azure Interior"
 
 
+HEAD = [
+    (0.1, 0.04, "Acme GmbH"),
+    (0.1, 0.09, "Rechnungsnummer: R-1"),
+    (0.1, 0.11, "Rechnungsdatum: 14.03.2026"),
+    (0.1, 0.13, "Rechnung an"),
+    (0.1, 0.145, "Kontor Nord AG"),
+    (0.1, 0.16, "20095 Hamburg"),
+]
+
+
+def sums(*rows: tuple[str, str], head: list[tuple[float, float, str]] = HEAD) -> Invoice:
+    """An invoice with these rows of a label and an amount."""
+    placed = [
+        (left, 0.3 + 0.02 * at, text)
+        for at, row in enumerate(rows)
+        for left, text in zip((0.5, 0.8), row, strict=True)
+    ]
+    (found,) = read_expense(analyze_expense([lines(*head, *placed)]), source="text-layer")
+    return found
+
+
+def test_rows_of_rates_are_parts_of_the_total() -> None:
+    found = sums(
+        ("Nettobetrag 7%", "100,00 €"),
+        ("MwSt. 7%", "7,00 €"),
+        ("Bruttobetrag", "107,00 €"),
+        ("Nettobetrag 19%", "200,00 €"),
+        ("MwSt. 19%", "38,00 €"),
+        ("Bruttobetrag", "238,00 €"),
+        ("Rechnungsbetrag", "345,00 €"),
+    )
+    assert [found.text(name) for name in ("subtotal", "tax", "total")] == [
+        "300.00",
+        "45.00",
+        "345.00",
+    ]
+    assert not found.readings["total"].doubt
+
+
+def test_a_total_without_tax_is_not_what_is_to_pay() -> None:
+    found = sums(("Gesamt", "1.000,00 €"), ("MwSt. 19%", "190,00 €"), ("zu zahlen", "1.190,00 €"))
+    assert (found.text("subtotal"), found.text("total")) == ("1000.00", "1190.00")
+
+
+def test_amounts_without_cents_and_credits_are_read() -> None:
+    swiss = sums(
+        ("Nettobetrag", "CHF 1'250.--"), ("MwSt. 8.1%", "CHF 101.25"), ("Total", "CHF 1'351.25")
+    )
+    assert [swiss.amount(name) for name in ("subtotal", "tax", "total")] == [
+        Decimal("1250"),
+        Decimal("101.25"),
+        Decimal("1351.25"),
+    ]
+    assert sums(("Total", "$108.43 cr")).text("total") == "-108.43"
+    assert sums(("Total", "₹1,250.00/-")).text("total") == "1250.00"
+    assert sums(("Total", "$.99")).text("total") == "0.99"
+    assert not sums(("Total", "l00.00")).text("total")
+
+
+def test_the_only_name_on_a_page_may_be_the_customers() -> None:
+    addressed = [HEAD[1], HEAD[2], (0.1, 0.13, "Firma"), *HEAD[4:]]
+    assert not sums(("Total", "595,00 €"), head=addressed).text("vendor")
+    alone = [HEAD[1], HEAD[2], (0.1, 0.05, "Kontor Nord AG")]
+    assert sums(("Total", "595,00 €"), head=alone).readings["vendor"].confidence < 80
+
+
 def test_words_form_lines_from_the_top_and_pieces_from_the_left() -> None:
     page = lines((0.5, 0.3, "right"), (0.1, 0.3, "left one"), (0.1, 0.1, "first"))
     assert [[piece.text for piece in line.pieces] for line in lines_of(page)] == [

@@ -162,7 +162,7 @@ ID_TYPES: Final = frozenset(
     {"INVOICE_RECEIPT_ID", "PO_NUMBER", "CUSTOMER_NUMBER", "VENDOR_VAT_NUMBER"}
 )
 
-_SIGN = r"(?:\(?[A-Z]{1,3}\$?\)?|[$€£¥₹₩₺₪₴₫₽₱₦฿]|kr\.?|zł|Kč|S?Fr\.?|Rs\.?|R\$|Euro)"
+_SIGN = r"(?:\(?(?:[A-Z]{2,3}|[A-Z]{1,3}\$)\)?|[$€£¥₹₩₺₪₴₫₽₱₦฿]|kr\.?|zł|Kč|S?Fr\.?|Rs\.?|R\$|Euro)"
 _DIGITS = r"\d{1,3}(?:[.,'\u2019 ]\d{2,3})*(?:[.,]\d{1,3})?|\d+(?:[.,]\d{1,3})?|[.,]\d{1,2}"
 #: No cents: `100.-`, `1'250.--`, `100:-`, `1,250/-`.
 _NO_CENTS = r"(?:[.,:]\s?[-\u2010-\u2015\u2212]{1,3}|/[-\u2010-\u2015\u2212=])?"
