@@ -327,7 +327,7 @@ def test_an_unknown_account_is_told_apart_from_one_without_a_spoke() -> None:
         sts=sts,
     )
     listed = ListedAccounts([ACCOUNT])
-    asked = OrganizationAccounts(organizations)
+    asked = OrganizationAccounts(lambda: organizations)
     member = {"Account": {"Id": ACCOUNT, "Status": "ACTIVE"}}
 
     def fails(accounts: Accounts, account_id: str) -> tuple[str, str, str]:

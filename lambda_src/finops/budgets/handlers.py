@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, partial
 from typing import Any, Final
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -282,7 +282,9 @@ def _spokes() -> AssumedSpokes:
 def _accounts() -> Accounts:
     listed = os.environ.get("SPOKE_ACCOUNT_IDS", "")
     return (
-        ListedAccounts(listed.split()) if listed else OrganizationAccounts(client("organizations"))
+        ListedAccounts(listed.split())
+        if listed
+        else OrganizationAccounts(partial(client, "organizations"))
     )
 
 

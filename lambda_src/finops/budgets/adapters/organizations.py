@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import threading
+from collections.abc import Callable, Collection
+from functools import cache
 from typing import Any
 
 from finops.shared.aws import aws_errors
@@ -23,10 +25,15 @@ class ListedAccounts:
 
 
 class OrganizationAccounts:
-    """The accounts of the organization, as its management account sees them."""
+    """The accounts of the organization, as its management account sees them.
 
-    def __init__(self, client: Any) -> None:
-        self._client = client
+    Args:
+        client: Makes the client, which a function needs only when a role is refused.
+    """
+
+    def __init__(self, client: Callable[[], Any]) -> None:
+        self._make_client = cache(client)
+        self._lock = threading.Lock()
         self._members: set[str] = set()
 
     def reason_against(self, account_id: str) -> str:
@@ -38,7 +45,9 @@ class OrganizationAccounts:
             return ""
         try:
             with aws_errors("describe_account"):
-                account = self._client.describe_account(AccountId=account_id)["Account"]
+                with self._lock:  # boto3 makes one client at a time
+                    client = self._make_client()
+                account = client.describe_account(AccountId=account_id)["Account"]
         except FinOpsError as error:
             # Only a delegated administrator and the management account may ask.
             found = error.code != "AccountNotFoundException"
