@@ -56,8 +56,8 @@ class TagRule:
     def keys(self) -> tuple[str, ...]:
         """The key in every spelling that a source may give it.
 
-        CUR tells tags of users from those of AWS by a prefix, and writes both in lower case:
-        https://docs.aws.amazon.com/cur/latest/userguide/table-dictionary-cur2-resource-tags.html
+        CUR tells tags of users from those of AWS by a prefix (`resourceTags/user:team`, and
+        `resource_tags_user_team` in Athena), and a map's keys have it too.
         """
         plain = _snake_case(self.key.removeprefix("aws:").removeprefix("user:"))
         prefixed = (
