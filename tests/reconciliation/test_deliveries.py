@@ -134,6 +134,7 @@ def test_a_delivery_that_is_not_whole_does_not_count() -> None:
     [
         [f"{AWS}/{FIRST}/e-1.csv.gz", f"{AWS}/{SECOND}/e-1.csv.gz"],
         [f"{AZURE}/{run}/part_0_0001.csv" for run in RUNS],
+        [f"{AWS}/exec_{run}/e-1.parquet" for run in RUNS],
     ],
 )
 def test_several_deliveries_without_a_manifest_are_refused(files: list[str]) -> None:

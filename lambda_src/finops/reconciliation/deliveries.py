@@ -30,7 +30,7 @@ DATA_SUFFIXES: Final = (".parquet", ".csv.gz", ".csv")
 _PERIOD_FOLDER: Final = re.compile(r"BILLING_PERIOD=.*|\d{8}-\d{8}", re.IGNORECASE)
 #: A folder of one delivery: AWS's moment and execution, CUR's assembly, Azure's run.
 _DELIVERY: Final = re.compile(
-    r"\d{4}-?\d\d-?\d\dT\d\d.*|[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE
+    r"\d{4}-?\d\d-?\d\dT\d\d.*|.*[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}.*", re.IGNORECASE
 )
 _MOMENT: Final = re.compile(r"(\d{4})-?(\d\d)-?(\d\d)T(\d\d)[:_-]?(\d\d)")
 _NAMED_AT_MOST: Final = 3
