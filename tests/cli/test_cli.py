@@ -249,12 +249,27 @@ def test_import_names_a_quote_that_is_not_closed(
     assert code == 1
     assert [one["account_id"][-1] for one in document["budgets"]] == ["0", "4"]
     over, unclosed = document["rejected"]
-    assert (over["field"], over["reason"].partition(".")[0]) == (
+    assert (over["line"], over["field"], over["reason"].partition(".")[0]) == (
+        3,
         "emails",
         "emails runs over more than one line",
     )
     assert unclosed["line"] == 7
     assert "is not closed" in unclosed["reason"]
+
+
+def test_a_note_over_lines_is_a_note_unless_it_holds_other_lines(
+    finops: Finops, tables: Any, tmp_path: Path
+) -> None:
+    file = tmp_path / "budgets.csv"
+    lines = ["account_id,amount,note", f'{ACCOUNT},5,"agreed', 'with Ann"', '000000000001,5,"see']
+    lines += ["000000000002,5,", '000000000003,5,"', "000000000004,5,"]
+    file.write_text("\n".join(lines))
+    code, out, _ = finops("budgets", "import", str(file), "--json")
+    document = json.loads(out)
+    assert code == 1
+    assert [one["account_id"] for one in document["budgets"]] == [ACCOUNT, "000000000004"]
+    assert [(one["line"], one["field"]) for one in document["rejected"]] == [(4, "note")]
 
 
 def test_columns_with_spaces_are_read(finops: Finops, tables: Any, tmp_path: Path) -> None:

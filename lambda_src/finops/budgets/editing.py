@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import uuid
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
@@ -18,6 +19,9 @@ from finops.budgets.values import parse_amount, text_of
 from finops.shared.errors import RejectedInput
 from finops.shared.spreadsheets import guard, unguard
 
+_ONE_LINE: Final = frozenset({"account_id", "budget_name", *(one.name for one in ATTRIBUTES)})
+#: The next line of the file, which a quote that is not closed makes part of a value.
+_LINE_WITHIN: Final = re.compile(r"\n\s*[0-9]{12}\s*,")
 #: What a list tells of each budget beyond its row.
 _OUTCOME: Final = ("status", "applied_amount", "applied_at", "error")
 _OTHER_SEPARATORS: Final = {";": "semicolons", "\t": "tabs", "|": "vertical bars"}
@@ -65,9 +69,8 @@ def read_budgets(
                         value=row["account_id"],
                     )
             except RejectedInput as error:
-                rejected.append(
-                    _rejection(reader.line_num, error.field, error.explanation, error.value)
-                )
+                line = begins if error.code == "open_quote" else reader.line_num
+                rejected.append(_rejection(line, error.field, error.explanation, error.value))
             except csv.Error as error:
                 if "unexpected end" in str(error):
                     reason = (
@@ -145,13 +148,15 @@ def _row(record: Mapping[str | None, Any], *, listed: bool) -> dict[str, Any]:
     row = {str(name): value.strip() for name, value in record.items() if value and value.strip()}
     if listed:
         row = {name: unguard(value) for name, value in row.items() if name not in _OUTCOME}
-    for name in ("account_id", "budget_name", *(one.name for one in ATTRIBUTES)):
-        if "\n" in row.get(name, "") and not row[name].startswith("{"):
+    for name, value in row.items():
+        # A note may run over lines, and a map of JSON too.
+        one_line = name in _ONE_LINE and not value.startswith("{")
+        if ("\n" in value and one_line) or _LINE_WITHIN.search(value):
             raise RejectedInput(
                 f"{name} runs over more than one line",
                 code="open_quote",
                 field=name,
-                value=row[name],
+                value=value,
                 remedy="Close the double quote in the line that opens it",
             )
     return row | {one.name: one.read_cell(row[one.name]) for one in ATTRIBUTES if one.name in row}
