@@ -30,6 +30,7 @@ STATUS_COLOURS: Final[Mapping[str, str]] = {
     "LOADED_WITH_REJECTS": "orange",
     "DUPLICATE": "gray",
     "SUPERSEDED": "gray",
+    "WITHDRAWN": "gray",
     "REMOVED": "gray",
     "REJECTED": "red",
     "VALIDATION_FAILED": "red",

@@ -23,6 +23,7 @@ from finops.shared.rates import Rate
 
 #: When a file is loaded, by the database's clock.
 FINISHED = datetime(2026, 4, 1, 12, tzinfo=UTC)
+LOST = (FileStatus.FAILED, FileStatus.REJECTED, FileStatus.WITHDRAWN)
 LOADED = (FileStatus.LOADED, FileStatus.LOADED_WITH_REJECTS)
 
 
@@ -100,6 +101,53 @@ class FakeStore:
             del self.charges[key]
         return len(old)
 
+    def give_up(self, entry: FileEntry, reason: str) -> tuple[int, int]:
+        key_hash = entry.source.key_hash
+        kept = 0
+        for row in self.rows.values():
+            writer, holder = self.files[row["load"]], self.files[row["seen"]]
+            if (
+                writer.source.key_hash == key_hash != holder.source.key_hash
+                and holder.status in LOADED
+                and row["order"] == holder.source.order
+            ):
+                row["load"] = holder.load_id
+                kept += 1
+        mine = [
+            one
+            for one in self.files.values()
+            if one.source.key_hash == key_hash and one.status in LOADED
+        ]
+        for one in mine:
+            self.files[one.load_id] = replace(one, status=FileStatus.WITHDRAWN, error=reason)
+        return len(mine), kept
+
+    def remove_rows(self, entry: FileEntry) -> int:
+        gone = {
+            one.load_id
+            for one in self.files.values()
+            if one.source.key_hash == entry.source.key_hash and one.status is FileStatus.WITHDRAWN
+        }
+        rows = [key for key, row in self.rows.items() if row["load"] in gone]
+        charges = [key for key in self.charges if key[0] in gone]
+        for key in rows:
+            del self.rows[key]
+        for number in charges:
+            del self.charges[number]
+        return len(rows) + len(charges)
+
+    def files_with_rows_of_others(self, entry: FileEntry) -> Sequence[str]:
+        return sorted(
+            {
+                one.source.key
+                for one in self.files.values()
+                if one.dataset == entry.dataset
+                and one.status in LOADED
+                and one.tally.unchanged
+                and one.source.key_hash != entry.source.key_hash
+            }
+        )
+
     def rates(self, currency: str, first: date, last: date) -> list[Rate]:
         self.asked_rates.append((currency, first, last))
         return [
@@ -163,7 +211,7 @@ class FakeTransaction:
                 inserted += 1
             elif there["seen"] == entry.load_id:
                 duplicates.append(row["line"])
-            elif writer.status in (FileStatus.FAILED, FileStatus.REJECTED):
+            elif writer.status in LOST:
                 self._store.rows[key] = row | mine
                 updated += 1
             elif not is_own and not is_same:

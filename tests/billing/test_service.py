@@ -15,7 +15,7 @@ from finops.billing.parts import ChunksMissing
 from finops.billing.rows import DatasetFormat
 from finops.billing.settings import Settings
 from finops.shared.audit import digest
-from finops.shared.errors import ConfigurationError, FinOpsError, TransientFailure
+from finops.shared.errors import ConfigurationError, FinOpsError, RejectedInput, TransientFailure
 from finops.shared.rates import RatePolicy
 from tests.billing.fakes import FINISHED
 from tests.billing.use_cases import FOCUS, HEADER, MARCH, RUNS, SETTINGS, Flow, bills, month, tagged
@@ -699,6 +699,40 @@ def test_rows_of_a_load_that_failed_count_once_another_file_brings_them(flow: Fl
     again = flow.load(flow.objects.put("billing/parts/b.csv", bills(("a", 1), ("b", 7))))
     assert (again.status, again.tally.updated) == (FileStatus.LOADED, 2)
     assert {row["load"] for row in flow.store.rows.values()} == {again.load_id}
+
+
+def test_a_file_that_is_taken_back_counts_no_more_and_loads_elsewhere(flow: Flow) -> None:
+    body = bills(("a", 1), ("b", 2))
+    flow.load(flow.objects.put("billing/one/a.csv", bills(("c", 3), ("a", 0))))
+    entry = flow.load(flow.objects.put("billing/one/a.csv", body))
+    held = flow.load(flow.objects.put("billing/one/b.csv", bills(("b", 2))))
+    done = flow.withdraw(entry)
+    assert (done.entry.status, done.rows_removed, done.rows_kept) == (FileStatus.WITHDRAWN, 2, 1)
+    assert done.entry.error == "withdrawn by ada: wrong month"
+    assert done.also_in == ["billing/one/b.csv"]
+    assert {key: row["load"] for key, row in flow.store.rows.items()} == {
+        ("one", "b"): held.load_id
+    }
+    event = flow.audit.events[-1]
+    assert (event.action, event.actor) == ("billing_file.withdrawn", "ada")
+    assert event.counts == {"rows_removed": 2, "rows_kept": 1}
+    with pytest.raises(RejectedInput, match="nothing of it counts"):
+        flow.withdraw(done.entry)
+    assert flow.load(entry.source).status is FileStatus.WITHDRAWN
+    moved = flow.load(flow.objects.put("billing/two/a.csv", body))
+    assert (moved.status, moved.tally.inserted) == (FileStatus.LOADED, 2)
+
+
+def test_a_file_on_its_way_is_not_taken_back(flow: Flow) -> None:
+    with pytest.raises(RejectedInput, match="LOADING"):
+        flow.withdraw(large(flow, bills(("a", 1))))
+
+
+def test_a_month_that_is_taken_back_makes_room_for_another_file(flow: Flow) -> None:
+    entry = flow.load(flow.objects.put("billing/f/march.csv", month("1.25", "3")))
+    assert flow.withdraw(entry).rows_removed == 2
+    flow.load(flow.objects.put("billing/f/march-restated.csv", month("1.50", "3")))
+    assert total(flow) == Decimal("4.5")
 
 
 def test_a_file_without_a_row_is_no_obstacle(flow: Flow) -> None:

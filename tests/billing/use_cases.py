@@ -14,6 +14,7 @@ from finops.billing.parts import FileFinisher, FilePlanner, PartLoader, plan_key
 from finops.billing.rates_loader import RatesLoader
 from finops.billing.service import FileLoader
 from finops.billing.settings import Settings
+from finops.billing.withdrawal import Withdrawal, Withdrawer
 from finops.shared.rates import RatePolicy
 from tests.audit.recorders import MemoryRecorder
 from tests.billing.fakes import FINISHED, FakeObjects, FakeQuarantine, FakeStore, FakeWorkflow
@@ -66,6 +67,11 @@ class Flow:
             audit=self.audit,
             clock=self.clock,
         ).load(source)
+
+    def withdraw(self, entry: FileEntry) -> Withdrawal:
+        return Withdrawer(store=self.store, audit=self.audit, clock=self.clock).withdraw(
+            entry, requested_by="ada", reason="wrong month"
+        )
 
     @property
     def finisher(self) -> FileFinisher:

@@ -78,6 +78,21 @@ def retried_event(entry: FileEntry, actor: str, now: datetime) -> AuditEvent:
     )
 
 
+def withdrawn_event(
+    entry: FileEntry, actor: str, reason: str, counts: dict[str, int], now: datetime
+) -> AuditEvent:
+    """A person took the rows of a file back."""
+    return _event(
+        entry,
+        "withdrawn",
+        actor=actor,
+        version=f"{entry.source.file_id} {rfc3339(now)}",
+        occurred_at=now,
+        counts=counts,
+        details={"dataset": entry.dataset, "reason": reason},
+    )
+
+
 def reconverted_event(done: Reconversion) -> AuditEvent:
     """A person converted bills again, with the rates that are known now."""
     return AuditEvent(

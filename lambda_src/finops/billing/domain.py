@@ -23,7 +23,8 @@ class FileStatus(StrEnum):
     """Where a file stands.
 
     RECEIVED and LOADING files are in progress; a FAILED file is retried when its event arrives
-    again; a SUPERSEDED file was replaced by a newer version of the same object, or arrived later.
+    again; a SUPERSEDED file was replaced by a newer version of the same object, or arrived later; a
+    WITHDRAWN file was taken back by a person.
     """
 
     RECEIVED = "RECEIVED"
@@ -33,6 +34,7 @@ class FileStatus(StrEnum):
     REJECTED = "REJECTED"
     FAILED = "FAILED"
     SUPERSEDED = "SUPERSEDED"
+    WITHDRAWN = "WITHDRAWN"
 
     @property
     def is_final(self) -> bool:

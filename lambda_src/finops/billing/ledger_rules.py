@@ -145,5 +145,7 @@ def refuse_duplicate_content(first: FileEntry | None, entry: FileEntry, schema: 
         f"{first.dataset}), so its rows would count twice",
         code="duplicate_content",
         step="load_file",
-        remedy="Remove this copy; to move a file to another dataset, remove the first file's rows",
+        remedy="Remove this copy. If the first file is in the wrong dataset, run `finops billing "
+        f"move {first.load_id} --dataset {entry.dataset}`, or take its rows back with `finops "
+        f"billing withdraw {first.load_id}` and drop this file again",
     )

@@ -199,6 +199,26 @@ class ReconversionStore(Protocol):
         """A transaction that commits at the end, and rolls back on an exception."""
 
 
+class WithdrawalStore(Protocol):
+    """The rows of loaded files, to be taken back."""
+
+    def find(self, load_id: int) -> FileEntry:
+        """The ledger entry of a load."""
+
+    def give_up(self, entry: FileEntry, reason: str) -> tuple[int, int]:
+        """Mark the loaded versions of the file's object as withdrawn: their rows count no more.
+
+        Returns how many versions, and how many rows stay all the same, since another loaded file
+        held them later, and as they are.
+        """
+
+    def remove_rows(self, entry: FileEntry) -> int:
+        """Remove the rows of the withdrawn versions of the file's object. Returns how many."""
+
+    def files_with_rows_of_others(self, entry: FileEntry) -> Sequence[str]:
+        """Keys of loaded files of the dataset, with rows that another file had brought before."""
+
+
 class Objects(Protocol):
     """The bucket."""
 

@@ -18,6 +18,7 @@ from finops.deployment.environment import Environment
 from finops.shared.errors import RejectedInput
 
 if TYPE_CHECKING:
+    from finops.billing.withdrawal import Withdrawal
     from finops.deployment.billing import BillingDeployment
 
 POLL_SECONDS: Final = 0.2
@@ -132,6 +133,74 @@ def retry(environment: Environment, out: Output, *, file: str, wait: bool, timeo
     finish(
         deployment, out, {entry.source.key: entry.source.file_id}, timeout=timeout if wait else 0
     )
+
+
+reason_option = click.option(
+    "--reason", required=True, help="The reason; it is recorded with your name and the time."
+)
+
+
+@billing.command("withdraw")
+@click.argument("file")
+@reason_option
+@common
+def withdraw(environment: Environment, out: Output, *, file: str, reason: str) -> None:
+    """Take the rows of FILE (its name, key or load id) back, in all its versions.
+
+    The file stays in the bucket and in the ledger.
+    """
+    deployment = deployed(environment)
+    done = deployment.withdrawer.withdraw(
+        find(deployment, file), requested_by=getpass.getuser(), reason=reason
+    )
+    answer_withdrawal(out, done)
+
+
+@billing.command("move")
+@click.argument("file")
+@click.option("--dataset", required=True, help="The dataset that the file belongs to.")
+@reason_option
+@wait_option
+@timeout_option
+@common
+def move(
+    environment: Environment,
+    out: Output,
+    *,
+    file: str,
+    dataset: str,
+    reason: str,
+    wait: bool,
+    timeout: float,
+) -> None:
+    """Take the rows of FILE back, and load it into another dataset."""
+    deployment = deployed(environment)
+    entry = find(deployment, file)
+    key = f"{BILLING_PREFIX}{dataset}/{Path(entry.source.key).name}"
+    if key == entry.source.key:
+        out.fail(f"{key} is in dataset {dataset!r} already", Exit.REJECTED)
+    done = deployment.withdrawer.withdraw(entry, requested_by=getpass.getuser(), reason=reason)
+    out.say(f"{entry.source.key}: {done.rows_removed} rows taken back")
+    copied = deployment.copy(entry, key)
+    finish(deployment, out, {key: copied}, timeout=timeout if wait else 0)
+
+
+def answer_withdrawal(out: Output, done: Withdrawal) -> None:
+    """Print what taking a file back did."""
+    from finops.deployment.descriptions import file_document
+
+    answer = file_document(done.entry) | {
+        "rows_removed": done.rows_removed,
+        "rows_kept": done.rows_kept,
+        "also_in": list(done.also_in),
+    }
+    columns = ("file", "status", "rows_removed", "rows_kept")
+    out.answer({"files": [answer]}, rows="files", columns=columns)
+    if done.also_in:
+        out.say(
+            "These files may have held some of the removed rows as well; drop them again: "
+            + ", ".join(done.also_in)
+        )
 
 
 @billing.command("reconvert")

@@ -17,12 +17,14 @@ from finops.billing.database.rates import AuroraRates
 from finops.billing.database.reconversions import AuroraReconversions
 from finops.billing.database.store import AuroraBillingStore
 from finops.billing.database.totals import Dimension, totals
+from finops.billing.database.withdrawals import AuroraWithdrawals
 from finops.billing.domain import FileEntry, SourceObject
 from finops.billing.reader import open_csv
 from finops.billing.reconversion import Reconverter
 from finops.billing.rows import TAGS_LEFT_OUT
 from finops.billing.schemas import recognise
 from finops.billing.settings import Settings
+from finops.billing.withdrawal import Withdrawer
 from finops.deployment.clients import Aws
 from finops.deployment.environment import Environment
 from finops.deployment.recorder import CommandRecorder
@@ -69,6 +71,25 @@ class BillingDeployment:
             audit=self.audit,
             clock=lambda: datetime.now(UTC),
         )
+
+    @property
+    def withdrawer(self) -> Withdrawer:
+        """Takes files back."""
+        return Withdrawer(
+            store=AuroraWithdrawals(self.database),
+            audit=self.audit,
+            clock=lambda: datetime.now(UTC),
+        )
+
+    def copy(self, entry: FileEntry, key: str) -> str:
+        """Copy a version of an object to another key. Returns the copy's id in the ledger."""
+        source = entry.source
+        version = {"VersionId": source.version_id} if source.version_id else {}
+        with aws_errors("copy_file"):
+            self._aws.client("s3").copy(
+                {"Bucket": source.bucket, "Key": source.key, **version}, source.bucket, key
+            )
+        return self.source(key).file_id
 
     def totals(self, by: Dimension, month: str = "") -> list[dict[str, Any]]:
         """What the loaded bills add up to; see `finops.billing.database.totals`."""

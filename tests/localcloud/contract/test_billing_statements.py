@@ -13,12 +13,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from finops.billing.database.rates import AuroraRates
-from finops.billing.database.store import AuroraBillingStore
+from finops.billing.database.withdrawals import AuroraWithdrawals
 from finops.billing.domain import FileEntry, FileStatus, Tally
 from finops.billing.rows import DatasetFormat
 from finops.billing.schema_migrations import migrate
 from finops.shared.data_api import DataApi
 from finops.shared.rates import Rate, RatePolicy
+from tests.billing.fakes import LOADED
 from tests.billing.use_cases import MARCH, RUNS, SETTINGS, Flow, bills, month, tagged
 from tests.localcloud.contract.aws import Account, unique
 from tests.localcloud.contract.clusters import make_cluster
@@ -28,7 +29,7 @@ pytestmark = pytest.mark.needs("rds_data_api")
 FORMATS = {"corrects": DatasetFormat(replace=True)}
 
 
-class Database(AuroraBillingStore):
+class Database(AuroraWithdrawals):
     """The billing database of a cluster, without rates."""
 
     def __init__(self, database: DataApi) -> None:
@@ -88,6 +89,7 @@ FILES = st.lists(
         st.sampled_from(["a.csv", "b.csv"]),
         st.dictionaries(st.sampled_from("wxyz"), st.integers(0, 2), max_size=4),
         st.integers(0, 9),
+        st.sampled_from([False, False, True]),
     ),
     max_size=8,
 )
@@ -98,20 +100,24 @@ FILES = st.lists(
 )
 @given(FILES)
 def test_any_sequence_of_files_leaves_what_the_model_holds(
-    empty: Database, files: list[tuple[str, str, dict[str, int], int]]
+    empty: Database, files: list[tuple[str, str, dict[str, int], int, bool]]
 ) -> None:
     clear(empty)
     run = unique("v")
     chosen = replace(SETTINGS, formats=FORMATS)
     real, model = Flow(chosen, store=empty), Flow(chosen)
-    for number, (dataset, name, amounts, order) in enumerate(files):
+    for number, (dataset, name, amounts, order, is_withdrawn) in enumerate(files):
         body = bills(*amounts.items()) + b"\n" * number
         outcomes = []
         for flow in (real, model):
             source = flow.objects.put(f"billing/{dataset}/{name}", body, f"{order}{number}")
             source = replace(source, version_id=f"{run}{number}")
             flow.objects.content[source.key, source.version_id] = body
-            outcomes.append(outcome(flow.load(source), flow))
+            entry = flow.load(source)
+            outcomes.append(outcome(entry, flow))
+            if is_withdrawn and entry.status in LOADED:
+                done = flow.withdraw(entry)
+                outcomes[-1] += (done.rows_removed, done.rows_kept, done.also_in)
         assert outcomes[0][0:2] == outcomes[1][0:2]
         assert outcomes[0] == outcomes[1]
         assert rows(empty) == held(model)

@@ -13,7 +13,7 @@ from finops.shared.errors import ConfigurationError
 
 #: Files whose rows count, files that ended otherwise, and files that are not final: SQL lists.
 LOADED: Final = f"('{FileStatus.LOADED}', '{FileStatus.LOADED_WITH_REJECTS}')"
-LOST: Final = f"('{FileStatus.FAILED}', '{FileStatus.REJECTED}')"
+LOST: Final = f"('{FileStatus.FAILED}', '{FileStatus.REJECTED}', '{FileStatus.WITHDRAWN}')"
 OPEN: Final = f"('{FileStatus.RECEIVED}', '{FileStatus.LOADING}', '{FileStatus.FAILED}')"
 
 

@@ -144,7 +144,8 @@ class AuroraBillingStore:
         removed = 0
         loads = self._database.execute(
             "SELECT load_id FROM billing_files f"
-            f" WHERE status IN ('{FileStatus.SUPERSEDED}', '{FileStatus.REJECTED}')"
+            f" WHERE status IN ('{FileStatus.SUPERSEDED}', '{FileStatus.REJECTED}',"
+            f" '{FileStatus.WITHDRAWN}')"
             " AND schema_name = :schema AND EXISTS"
             f" (SELECT 1 FROM {schema.table} c WHERE c.load_id = f.load_id)",
             {"schema": schema.name},

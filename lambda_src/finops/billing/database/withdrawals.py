@@ -1,0 +1,65 @@
+"""Taking the rows of a loaded file back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from finops.billing.database.ledger_rows import LOADED, now
+from finops.billing.database.store import AuroraBillingStore
+from finops.billing.domain import FileEntry, FileStatus
+from finops.billing.schemas import SCHEMAS
+
+_REMOVED_AT_ONCE: Final = 20_000
+_FILES_SHOWN: Final = 100
+
+
+class AuroraWithdrawals(AuroraBillingStore):
+    """`WithdrawalStore` on the Data API."""
+
+    def give_up(self, entry: FileEntry, reason: str) -> tuple[int, int]:
+        key_hash = entry.source.key_hash
+        with self._database.transaction() as transaction:
+            # A row that another file held later, and as it is, is that file's from now on.
+            kept = self._database.execute(
+                "UPDATE billing_rows t JOIN billing_files f ON f.load_id = t.load_id"
+                " JOIN billing_files s ON s.load_id = t.seen_load_id"
+                " SET t.load_id = s.load_id, t.object_hash = LEFT(s.key_hash, 16)"
+                " WHERE f.key_hash = :key_hash AND s.key_hash <> :key_hash"
+                f" AND s.status IN {LOADED} AND t.version_order = s.version_order",
+                {"key_hash": key_hash},
+                transaction=transaction,
+            ).changed
+            versions = self._database.execute(
+                f"UPDATE billing_files SET status = '{FileStatus.WITHDRAWN}',"
+                " original_sha256 = NULL, error = :reason, error_code = 'withdrawn',"
+                f" finished_at = :now WHERE key_hash = :key_hash AND status IN {LOADED}",
+                {"key_hash": key_hash, "reason": reason[:4000], "now": now()},
+                transaction=transaction,
+            ).changed
+        return versions, kept
+
+    def remove_rows(self, entry: FileEntry) -> int:
+        loads = self._database.execute(
+            "SELECT load_id FROM billing_files"
+            f" WHERE key_hash = :key_hash AND status = '{FileStatus.WITHDRAWN}'",
+            {"key_hash": entry.source.key_hash},
+        ).rows
+        removed = 0
+        for load in loads:
+            for schema in SCHEMAS:
+                while changed := self._database.execute(
+                    f"DELETE FROM {schema.table} WHERE load_id = :load_id LIMIT {_REMOVED_AT_ONCE}",
+                    {"load_id": load["load_id"]},
+                ).changed:
+                    removed += changed
+        return removed
+
+    def files_with_rows_of_others(self, entry: FileEntry) -> Sequence[str]:
+        found = self._database.execute(
+            "SELECT DISTINCT object_key FROM billing_files WHERE dataset = :dataset"
+            f" AND status IN {LOADED} AND rows_unchanged > 0 AND key_hash <> :key_hash"
+            f" ORDER BY object_key LIMIT {_FILES_SHOWN:d}",
+            {"dataset": entry.dataset, "key_hash": entry.source.key_hash},
+        ).rows
+        return [row["object_key"] for row in found]

@@ -1,0 +1,77 @@
+"""Taking the rows of a loaded file back, on a person's request."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from finops.billing.audit_events import withdrawn_event
+from finops.billing.domain import FileEntry
+from finops.billing.ports import Clock, WithdrawalStore
+from finops.shared.audit import AuditRecorder
+from finops.shared.errors import RejectedInput
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Withdrawal:
+    """What taking a file back did.
+
+    Attributes:
+        entry: The file, as it is now in the ledger.
+        rows_removed: Rows that are no longer in the database.
+        rows_kept: Rows that another file, which held them as well, now has.
+        also_in: Keys of loaded files that may have held removed rows as well: drop them again.
+    """
+
+    entry: FileEntry
+    rows_removed: int
+    rows_kept: int
+    also_in: Sequence[str]
+
+
+@dataclass(slots=True)
+class Withdrawer:
+    """Takes files back."""
+
+    store: WithdrawalStore
+    audit: AuditRecorder
+    clock: Clock
+
+    def withdraw(self, entry: FileEntry, *, requested_by: str, reason: str) -> Withdrawal:
+        """Take back the rows that an object brought, in all its versions.
+
+        Done again, it removes what an attempt that was cut off left.
+
+        Args:
+            entry: A load of the object.
+            requested_by: Who asked for it.
+            reason: Why; kept with who and when.
+
+        Raises:
+            RejectedInput: nothing of the object counts, or it is being loaded.
+        """
+        if not entry.is_settled:
+            raise RejectedInput(
+                f"{entry.source.uri} (load {entry.load_id}) is {entry.status}",
+                code="file_is_loading",
+                step="withdraw_file",
+                remedy="Wait until it is loaded; `finops billing files` shows when",
+            )
+        versions, kept = self.store.give_up(entry, f"withdrawn by {requested_by}: {reason}")
+        removed = self.store.remove_rows(entry)
+        if not (versions or removed):
+            raise RejectedInput(
+                f"no version of {entry.source.uri} is loaded: nothing of it counts",
+                code="nothing_to_withdraw",
+                step="withdraw_file",
+                remedy="`finops billing files` shows which files are loaded",
+            )
+        done = Withdrawal(
+            entry=self.store.find(entry.load_id),
+            rows_removed=removed,
+            rows_kept=kept,
+            also_in=self.store.files_with_rows_of_others(entry),
+        )
+        counts = {"rows_removed": removed, "rows_kept": kept}
+        self.audit.record(withdrawn_event(entry, requested_by, reason, counts, self.clock()))
+        return done
