@@ -275,6 +275,7 @@ def test_the_customers_country_says_nothing_about_dates() -> None:
     texts = ["Harbour Ltd, Cork, Ireland", "Springfield, IL 62701", "USA"]
     assert Conventions.of(texts).date("03/04/2026")[0] == date(2026, 3, 4)
     assert Conventions.of(texts, seller=texts[:1]).date("03/04/2026")[1]
+    assert Conventions.of(texts, address=["8 Quay Street, Cork"]).date("03/04/2026")[1]
     assert Conventions.of(["DE 80331 München"]).date("03/04/2026")[1]
 
 
@@ -294,6 +295,13 @@ def test_words_decide_before_the_sellers_country(
     amounts: list[str], lines: list[str], codes: list[str], code: str, shown: int
 ) -> None:
     assert currency_of(amounts, [], lines, codes) == (code, "", lines[shown])
+
+
+def test_the_sellers_address_decides_before_other_lines() -> None:
+    lines = ["1 Elm Street, Austin, TX 78701", "Ship from: Toronto, Canada"]
+    assert currency_of(["$5.00"], [], lines, []).doubt
+    found = currency_of(["$5.00"], [], lines, [], address=lines[:1])
+    assert (found.code, found.doubt) == ("USD", "")
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ def kind(*texts: str, labels: tuple[str, ...] = ()) -> tuple[str, bool]:
         ("Rechnung", "INVOICE"),
         ("TAX INVOICE", "INVOICE"),
         ("Schlussrechnung", "INVOICE"),
+        ("Handelsrechnung (380) Nr. 471102 vom 05.06.2018", "INVOICE"),
         ("Credit Note", "CREDIT_NOTE"),
         ("Gutschrift Nr. 77", "CREDIT_NOTE"),
         ("Facture d'avoir", "CREDIT_NOTE"),
@@ -67,5 +68,6 @@ def test_a_heading_of_the_usual_size_is_no_certain_title() -> None:
 
 def test_numbers_of_other_documents_make_no_other_kind() -> None:
     assert kind("Invoice no. 7", "Delivery note no. 8", "Order: 9") == ("INVOICE", False)
+    assert kind("Acme Ltd", "Bestellung: 2013-4711") == ("INVOICE", False)
     assert kind(labels=("Credit note no.",)) == ("CREDIT_NOTE", False)
     assert kind("Delivery note", labels=("Invoice no.",)) == ("INVOICE", True)

@@ -75,18 +75,25 @@ class Conventions:
     words: frozenset[str] = frozenset()
 
     @classmethod
-    def of(cls, texts: Iterable[str], seller: Iterable[str] | None = None) -> Conventions:
+    def of(
+        cls,
+        texts: Iterable[str],
+        seller: Iterable[str] | None = None,
+        address: Iterable[str] = (),
+    ) -> Conventions:
         """The conventions of a document.
 
         Args:
             texts: All its texts.
             seller: Those texts that tell the seller's country and language: without the customer's
                 name and address. All, if None.
+            address: The seller's address, if it is known; it alone then tells the country.
         """
         known = [plain(text) for text in texts]
         own = known if seller is None else [plain(text) for text in seller]
         marks = Counter(mark for text in known for mark in _decimal_marks(text))
-        american = any(names_united_states(text) for text in own)
+        places = [plain(text) for text in address] or own
+        american = any(names_united_states(text) for text in places)
         orders = Counter(order for text in known for order in _orders(text, american=american))
         words = {word for text in own for word in words_of(text)}
         return cls(

@@ -165,7 +165,11 @@ class FoundCurrency(NamedTuple):
 
 
 def currency_of(
-    amounts: Iterable[str], labels: Iterable[str], lines: Iterable[str], codes: Iterable[str]
+    amounts: Iterable[str],
+    labels: Iterable[str],
+    lines: Iterable[str],
+    codes: Iterable[str],
+    address: Iterable[str] = (),
 ) -> FoundCurrency:
     """The currency of a document.
 
@@ -174,6 +178,7 @@ def currency_of(
         labels: The labels of the amounts, such as `Total EUR`.
         lines: The text without the customer's name and address, whose country says nothing.
         codes: The currencies that the engine found.
+        address: The seller's, whose country decides before those of other lines.
     """
     written, named, text = list(amounts), list(labels), list(lines)
     stated = {code for code in codes if is_money(code)}
@@ -183,7 +188,7 @@ def currency_of(
     if not found:
         shown = next((one for one in written if _shared_by(one)), "")
         if shared := _shared_by(shown):
-            return _decided(shared, shown, text, stated)
+            return _decided(shared, shown, text, stated, list(address))
         if len(stated) == 1:
             return FoundCurrency(next(iter(stated)))
         return _beside(text)
@@ -201,7 +206,9 @@ def currency_of(
     return FoundCurrency(first, doubt, found[first])
 
 
-def _decided(shared: _Shared, amount: str, text: Sequence[str], stated: set[str]) -> FoundCurrency:
+def _decided(
+    shared: _Shared, amount: str, text: Sequence[str], stated: set[str], address: Sequence[str]
+) -> FoundCurrency:
     """Which of the currencies with a symbol: as stated, else that of the seller's country."""
     several = ", ".join(shared.signs)
     open_doubt = f"several currencies use its symbol ({several}), and the document names none"
@@ -209,9 +216,8 @@ def _decided(shared: _Shared, amount: str, text: Sequence[str], stated: set[str]
     if len(said) == 1:
         ((code, shown),) = said.items()
         return FoundCurrency(code, "", shown)
-    countries = _where(
-        text, lambda one: (c for c, s in shared.signs.items() if s.country.search(one))
-    )
+    at_home = _where(address, lambda one: _countries(shared, one))
+    countries = at_home if len(at_home) == 1 else _where(text, lambda one: _countries(shared, one))
     mentioned = _where(text, lambda one: (c for c in _codes(one) if c in shared.signs))
     if said:
         return FoundCurrency(shared.guess, f"the document names {', '.join(sorted(said))}", amount)
@@ -236,6 +242,10 @@ def _decided(shared: _Shared, amount: str, text: Sequence[str], stated: set[str]
     return FoundCurrency(shared.guess, open_doubt, amount)
 
 
+def _countries(shared: _Shared, line: str) -> Iterable[str]:
+    return (code for code, signs in shared.signs.items() if signs.country.search(line))
+
+
 def _said(shared: _Shared, line: str) -> Iterable[str]:
     """The currencies that a line states: in words, as `currency: USD`, or beside a number."""
     for code, signs in shared.signs.items():
@@ -254,6 +264,8 @@ def _beside(text: Sequence[str]) -> FoundCurrency:
         lambda one: (
             *(code for symbol, code in _SYMBOLS if symbol.search(one)),
             *_unshared(one),
+            # A column of its own.
+            *(code for code in _codes(one) if one.strip(" ()[]") == code),
         ),
     )
     if len(beside) != 1:

@@ -87,7 +87,9 @@ _NUMBER: Final = (
     r"(?P<number> ?(?::| [-\u2013] |(?:no|nr|num|number|nummer|num[ée]ro|numero|n)\b[.°º]?|n[°º]|#|id\b)"
     r".{0,40}| [A-Z]{0,5}[-/ ]?\d[\w./-]*)?"
 )
-_AFTER: Final = r"(?: ?[-\u2013(]? ?(?:original|copy|kopie|copie|duplicate|duplikat)\)?)?"
+_AFTER: Final = (
+    r"(?: ?\(\d{3}\)| ?[-\u2013(]? ?(?:original|copy|kopie|copie|duplicate|duplikat)\)?)?"
+)
 _PATTERNS: Final = tuple(
     (kind, re.compile(rf"{_BEFORE}(?:{pattern}){_AFTER}{_NUMBER}", re.IGNORECASE))
     for kind, pattern in _TITLES
@@ -131,7 +133,8 @@ def kind_of(
         number_labels: The printed labels of its number, such as `Credit note no.`.
         usual: The usual height of its lines.
     """
-    titles = [title for one in headings for title in _titles(one)]
+    # "Order: 5" is the label of a value.
+    titles = [title for one in headings if ":" not in one.text for title in _titles(one)]
     labels = {title.kind for label in number_labels for title in _titles(Heading(label))}
     bare = [one for one in titles if one.bare]
     if bare:

@@ -220,6 +220,7 @@ class _Reader:
                 *(line.text for line in own),
                 *(one.text for one in fields if not one.of_customer),
             ],
+            address=[one.text for one in fields if one.type == "VENDOR_ADDRESS"],
         )
         code = self._read_currency(fields, own)
         digits = minor_units().get(code)
@@ -263,6 +264,7 @@ class _Reader:
                 *(one.text for one in fields if not one.of_customer and one.name not in AMOUNTS),
             ),
             (one.code for one in money if one.code),
+            address=(one.text for one in fields if one.type == "VENDOR_ADDRESS"),
         )
         if code:
             shown = _showing(text, money, lines, fields)
