@@ -18,7 +18,7 @@ from finops.audit.trail_reader import Selection, TrailReader
 from finops.audit.trail_verifier import TrailVerifier, Verdict
 from finops.shared.audit import AuditEvent, canonical
 from localcloud.endpoints import MANAGEMENT_ACCOUNT, REGION
-from tests.flows.deployment import Deployment, eventually
+from tests.flows.deployment import PATIENCE, Deployment, eventually
 
 APPENDER, HEAD_WRITER = "finops-append-audit-entries", "finops-write-audit-head"
 
@@ -54,7 +54,7 @@ class AuditTrail:
         return str(alarm["StateValue"])
 
     def recorded(
-        self, stream: str, subject: str, *actions: str, within: float = 30.0
+        self, stream: str, subject: str, *actions: str, within: float = PATIENCE
     ) -> list[Mapping[str, Any]]:
         """The entries of a subject once all these actions are among them."""
 
@@ -112,7 +112,7 @@ class AuditTrail:
 
     def settle(self) -> None:
         """Wait until no entry is waiting to be written."""
-        eventually(lambda: self.waiting() == 0, within=60, every=0.2, what="an empty queue")
+        eventually(lambda: self.waiting() == 0, every=0.2, what="an empty queue")
 
     def newest_object(self, stream: str) -> StoredObject:
         return next(iter(self.store.objects(chain_prefix(stream))))

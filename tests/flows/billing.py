@@ -15,7 +15,7 @@ from typing import Any
 from finops.billing.database.store import AuroraBillingStore
 from finops.billing.domain import FileEntry, FileStatus, SourceObject
 from finops.shared.data_api import DataApi
-from tests.flows.deployment import Deployment, eventually
+from tests.flows.deployment import PATIENCE, Deployment, eventually
 
 LOADER = "finops-load-billing-file"
 HEADER = (
@@ -106,7 +106,7 @@ class BillingFlow:
             order="",
         )
 
-    def ended(self, source: SourceObject, within: float = 60) -> FileEntry:
+    def ended(self, source: SourceObject, within: float = PATIENCE) -> FileEntry:
         """The file's row in the ledger once it is loaded, rejected or failed."""
 
         def look() -> FileEntry | None:
@@ -116,7 +116,7 @@ class BillingFlow:
 
         return eventually(look, within=within, every=0.05, what=f"the end of {source.key}")
 
-    def drop(self, key: str, body: bytes, within: float = 60) -> FileEntry:
+    def drop(self, key: str, body: bytes, within: float = PATIENCE) -> FileEntry:
         """Drop a file and wait for its end."""
         return self.ended(self.put(key, body), within)
 

@@ -25,6 +25,10 @@ PARAMETERS = "/finops/budgets"
 _serialize, _deserialize = TypeSerializer().serialize, TypeDeserializer().deserialize
 
 
+#: Seconds after which a test gives up: far more than a busy machine needs.
+PATIENCE = 240.0
+
+
 def pauses(first: float = 0.02, longest: float = 0.3) -> Iterator[float]:
     """Seconds between looks: short at first, then long enough to leave the cores to the work."""
     pause = first
@@ -34,7 +38,11 @@ def pauses(first: float = 0.02, longest: float = 0.3) -> Iterator[float]:
 
 
 def eventually(
-    probe: Callable[[], Answer | None], *, within: float = 60.0, every: float = 0.02, what: str = ""
+    probe: Callable[[], Answer | None],
+    *,
+    within: float = PATIENCE,
+    every: float = 0.02,
+    what: str = "",
 ) -> Answer:
     """The first true answer of the probe; the test fails when none comes in time.
 
@@ -153,7 +161,7 @@ class Deployment:
         return alerts
 
     def await_status(
-        self, account_id: str, status: str, name: str = "monthly-total", within: float = 60.0
+        self, account_id: str, status: str, name: str = "monthly-total", within: float = PATIENCE
     ) -> dict[str, Any]:
         """Wait until the newest edit has this status."""
 
@@ -164,7 +172,7 @@ class Deployment:
         return eventually(look, within=within, what=f"{status} of {account_id}/{name}")
 
     def await_amount(
-        self, account_id: str, amount: Any, name: str = "monthly-total", within: float = 60.0
+        self, account_id: str, amount: Any, name: str = "monthly-total", within: float = PATIENCE
     ) -> None:
         """Wait until the AWS Budget has this amount; None waits until there is none."""
         wanted = None if amount is None else Decimal(str(amount))

@@ -18,7 +18,7 @@ from finops.invoices.adapters.step_functions import StepFunctionsWorkflow
 from finops.invoices.domain import InvoiceRecord, InvoiceStatus, SourceDocument
 from finops.invoices.review import ReviewDesk
 from finops.shared.errors import RejectedInput
-from tests.flows.deployment import Deployment, eventually
+from tests.flows.deployment import PATIENCE, Deployment, eventually
 from tests.invoices.fakes import FakeClock
 
 STEPS = {
@@ -176,7 +176,7 @@ class InvoiceFlow:
             return None
 
     def until(
-        self, invoice: str, wanted: Callable[[InvoiceRecord], object], within: float = 60
+        self, invoice: str, wanted: Callable[[InvoiceRecord], object], within: float = PATIENCE
     ) -> InvoiceRecord:
         """The invoice's record once the condition holds."""
 
@@ -186,7 +186,7 @@ class InvoiceFlow:
 
         return eventually(look, within=within, every=0.05, what=f"{invoice}: {self.found(invoice)}")
 
-    def ended(self, invoice: str, within: float = 60) -> InvoiceRecord:
+    def ended(self, invoice: str, within: float = PATIENCE) -> InvoiceRecord:
         """The invoice once it is final and announced, or waits for review."""
 
         def through(record: InvoiceRecord) -> bool:
@@ -203,9 +203,9 @@ class InvoiceFlow:
         with urllib.request.urlopen(url, timeout=10) as answer:
             return address in answer.read().decode()
 
-    def drop(self, key: str, body: bytes, within: float = 60, owner: str = "") -> InvoiceRecord:
+    def drop(self, key: str, body: bytes, owner: str = "") -> InvoiceRecord:
         """Drop a file and wait for its end."""
-        return self.ended(self.put(key, body, owner).document_id, within)
+        return self.ended(self.put(key, body, owner).document_id)
 
     def numbers(self) -> list[int]:
         """The serial numbers of all invoices, whatever their status, in order."""

@@ -179,7 +179,7 @@ def test_a_large_file_loads_alike_in_parts_and_in_one_piece(
     if compressed:
         body, whole = gzip.compress(body, 1), gzip.compress(whole, 1)
     assert len(body) > LARGE_FILE_BYTES
-    entry = billing.drop(f"billing/{dataset}/large.csv", body, within=120)
+    entry = billing.drop(f"billing/{dataset}/large.csv", body)
     assert entry.status is FileStatus.LOADED_WITH_REJECTS, entry.error
     assert entry.execution == 1
     parts = billing.query(
@@ -228,7 +228,7 @@ def test_a_part_that_fails_loses_and_doubles_nothing_and_a_retry_loads_it(
         row["bill_date"] = "2026-03-05" if number < 5990 else "never"
     configure(before | {"BUCKET": "nobodys-bucket"})
     try:
-        entry = billing.drop(f"billing/{dataset}/large.csv", as_csv(rows), within=120)
+        entry = billing.drop(f"billing/{dataset}/large.csv", as_csv(rows))
     finally:
         configure(before)
     assert entry.status is FileStatus.FAILED

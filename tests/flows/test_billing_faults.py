@@ -151,7 +151,7 @@ def test_a_loader_that_is_killed_or_gets_no_answer_at_any_call_loads_once(
         assert struck() == calls[position]
         end_transactions(billing, proxy)
         # As the queue does: again, until the file is loaded.
-        eventually(lambda s=source: billing.deliver(s), within=120, every=0.3, what=struck())  # type: ignore[misc]
+        eventually(lambda s=source: billing.deliver(s), every=0.3, what=struck())  # type: ignore[misc]
         assert_loaded_once(billing, source)
 
 

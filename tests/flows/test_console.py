@@ -248,7 +248,7 @@ def test_every_action_is_in_the_audit_trail_with_the_users_name(
         visitor.settle()
         return visitor.page.get_by_test_id("stDataFrame").count() > 0
 
-    eventually(recorded, within=60, what="the entry")
+    eventually(recorded, what="the entry")
     visitor.sees_rows(1)
     visitor.choose_row(then=f"{SPOKE}/{budget_name}")
     visitor.sees("budget.edited")

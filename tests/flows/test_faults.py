@@ -105,7 +105,7 @@ def assert_applied_once(d: Deployment, name: str, amount: int, percents: set[flo
         status = d.status(SPOKE, name)
         return status.get("status") == "APPLIED" and status.get("applied_amount") == f"{amount}.00"
 
-    eventually(ended, within=120, what=f"APPLIED {amount} of {name}: {d.status(SPOKE, name)}")
+    eventually(ended, what=f"APPLIED {amount} of {name}: {d.status(SPOKE, name)}")
     assert d.amount(SPOKE, name) == amount
     everyone = {TOPIC, f"mail-{amount}@example.com"}
     assert d.alerts(SPOKE, name) == {("ACTUAL", percent): everyone for percent in percents}
@@ -193,7 +193,7 @@ def test_lasting_throttling_fails_with_its_reason_and_is_retried(
 
     with proxy.faulty(always):
         amount, percents = change(deployment, budget_name)
-        status = deployment.await_status(SPOKE, "FAILED", budget_name, within=240)
+        status = deployment.await_status(SPOKE, "FAILED", budget_name)
     assert status["error_step"] == "put_parameter"
     assert "ThrottlingException" in status["error"]
     assert_applied_once(deployment, budget_name, amount, percents)

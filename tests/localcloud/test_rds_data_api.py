@@ -37,7 +37,7 @@ def test_a_long_statement_is_ended(impatient: Cluster) -> None:
         " information_schema.columns b, information_schema.columns c"
     )
     assert error_code(lambda: impatient.execute(slow)) == "StatementTimeoutException"
-    assert time.monotonic() - started < 4
+    assert time.monotonic() - started < 30
     assert impatient.rows(f"SELECT COUNT(*) FROM {table}") == [[0]]
 
 
@@ -57,7 +57,7 @@ def test_a_statement_may_go_on_after_its_call(impatient: Cluster) -> None:
     slow = f"INSERT INTO {table} (name) SELECT SLEEP(1.7)"
     call = lambda: impatient.execute(slow, continueAfterTimeout=True)  # noqa: E731
     assert error_code(call) == "StatementTimeoutException"
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while impatient.rows(f"SELECT COUNT(*) FROM {table}") != [[1]]:
         assert time.monotonic() < deadline
         time.sleep(0.1)

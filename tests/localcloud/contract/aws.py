@@ -35,12 +35,16 @@ Answer = TypeVar("Answer")
 Statement = dict[str, Any]
 
 
+#: Seconds after which a test gives up: far more than a busy machine needs.
+PATIENCE = 120.0
+
+
 def unique(prefix: str) -> str:
     """A name that no other test uses."""
     return f"{prefix}-{uuid.uuid4().hex[:10]}"
 
 
-def eventually(probe: Callable[[], Answer], *, within: float = 20.0) -> Answer:
+def eventually(probe: Callable[[], Answer], *, within: float = PATIENCE) -> Answer:
     """The first true answer of ``probe``; fails when none comes in time."""
     deadline = time.monotonic() + within
     while not (answer := probe()):
@@ -87,11 +91,11 @@ class Queue:
             self.sqs.delete_message(QueueUrl=self.url, ReceiptHandle=message["ReceiptHandle"])
         return list(taken)
 
-    def next(self, *, within: float = 20.0) -> dict[str, Any]:
+    def next(self, *, within: float = PATIENCE) -> dict[str, Any]:
         """The next message."""
         return self.take(1, within=within)[0]
 
-    def take(self, count: int, *, within: float = 20.0) -> list[dict[str, Any]]:
+    def take(self, count: int, *, within: float = PATIENCE) -> list[dict[str, Any]]:
         """The next ``count`` messages, which may be of several receives."""
         found: list[dict[str, Any]] = []
 
@@ -110,10 +114,10 @@ class Queue:
             found.extend(json.loads(message["Body"]) for message in self.messages())
             return enough(found)
 
-        eventually(collect, within=40)
+        eventually(collect)
         return found
 
-    def bodies(self, count: int, *, within: float = 20.0) -> list[Any]:
+    def bodies(self, count: int, *, within: float = PATIENCE) -> list[Any]:
         """The next ``count`` messages' JSON documents."""
         return [json.loads(message["Body"]) for message in self.take(count, within=within)]
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import time
+from typing import Any
 
 import pytest
 
-from tests.localcloud.contract.aws import Account, allow, unique
+from tests.localcloud.contract.aws import Account, allow, eventually, unique
 
 pytestmark = pytest.mark.needs("distributed_map")
 
@@ -55,10 +55,13 @@ def test_a_map_reads_the_object_that_its_input_names(management: Account) -> Non
     execution = states.start_execution(
         stateMachineArn=machine, input=json.dumps({"bucket": bucket, "key": "a/plan.json"})
     )["executionArn"]
-    deadline = time.monotonic() + 30
-    while (found := states.describe_execution(executionArn=execution))["status"] == "RUNNING":
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    found: dict[str, Any] = {}
+
+    def ended() -> bool:
+        found.update(states.describe_execution(executionArn=execution))
+        return bool(found["status"] != "RUNNING")
+
+    eventually(ended)
     assert found["status"] == "SUCCEEDED", found
     assert json.loads(found["output"]) == {"count": 2, "bucket": bucket}
     states.delete_state_machine(stateMachineArn=machine)

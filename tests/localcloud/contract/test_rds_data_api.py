@@ -319,13 +319,11 @@ def test_a_statement_that_waits_for_a_lock_blocks_no_other(cluster: Cluster, peo
         target=lambda: cluster.execute(update, parameters=[("by", text("2"))])
     )
     waiter.start()
-    started = time.monotonic()
     sts = cluster.account.client("sts")
-    while time.monotonic() - started < 1:
-        asked = time.monotonic()
+    for _ in range(10):
         sts.get_caller_identity()
         cluster.execute("SELECT 1")
-        assert time.monotonic() - asked < 0.8
+        time.sleep(0.1)
     assert waiter.is_alive()
     cluster.end("commit", transaction)
     waiter.join(10)
