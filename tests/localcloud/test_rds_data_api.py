@@ -15,7 +15,7 @@ from tests.conftest import fresh_settings
 from tests.localcloud.contract.aws import MANAGEMENT, Account, error_code
 from tests.localcloud.contract.clusters import Cluster, make_cluster
 
-IMPATIENT = {"FINOPS_DATA_API_STATEMENT_SECONDS": "1", "FINOPS_DATA_API_IDLE_SECONDS": "2"}
+IMPATIENT = {"FINOPS_DATA_API_STATEMENT_SECONDS": "1", "FINOPS_DATA_API_IDLE_SECONDS": "5"}
 
 
 @pytest.fixture(scope="module")
@@ -68,11 +68,11 @@ def test_an_idle_transaction_ends_and_frees_its_locks(impatient: Cluster) -> Non
     impatient.execute(f"INSERT INTO {table} (name) VALUES ('a')")
     transaction = impatient.begin()
     impatient.execute(f"UPDATE {table} SET name = 'b'", transaction)
-    time.sleep(1)
+    time.sleep(3)
     impatient.execute("SELECT 1", transaction)  # a call keeps the transaction open
-    time.sleep(1.5)
+    time.sleep(3)
     impatient.execute("SELECT 1", transaction)
-    time.sleep(3.2)
+    time.sleep(6.2)
     impatient.execute(f"UPDATE {table} SET name = CONCAT(name, 'c')")
     assert impatient.rows(f"SELECT name FROM {table}") == [["ac"]]
     assert error_code(lambda: impatient.execute("SELECT 1", transaction)) == (
