@@ -29,7 +29,7 @@ LOADED = entry(
     1,
     "march.csv",
     FileStatus.LOADED_WITH_REJECTS,
-    tally=Tally(read=3, inserted=1, quarantined=2),
+    tally=Tally(read=3, inserted=1, quarantined=2, notes={"rounded": 1}),
     amounts={"EUR": Decimal("1200.50")},
     amount_usd=Decimal("1500.625"),
     quarantine_uri="s3://b/quarantine/1.csv",
@@ -145,6 +145,9 @@ def test_a_file_shows_its_quarantined_rows_and_their_downloads(stage: Stage, flo
     assert any("3 rows read, 1 loaded, 2 quarantined" in one for one in texts)
     assert any("1,200.50 EUR" in one for one in texts)
     assert "**2 rows quarantined**" in texts
+    assert [one.value for one in app.caption][:1] == [
+        "Numbers with more digits than are kept, rounded half up: 1"
+    ]
     assert app.dataframe[0].value["message"].tolist() == ["ten is not an amount"]
     assert [one.proto.label for one in app.get("download_button")] == [
         "Rows to fix",

@@ -27,9 +27,11 @@ SHOWN_ROWS: Final = 500
 def show(services: Services, user: User, entry: FileEntry) -> None:
     """Draw the file."""
     st.subheader(entry.source.key.rpartition("/")[2])
-    sums = file_document(entry)["amounts"]
-    amounts = " · ".join(ui.amount(one, currency) for currency, one in sums.items())
+    document = file_document(entry)
+    amounts = " · ".join(ui.amount(one, currency) for currency, one in document["amounts"].items())
     st.markdown(f"{state(entry.source.key, entry)}  \n{amounts}")
+    for note in document["notes"]:
+        st.caption(note["message"])
     if entry.status is FileStatus.FAILED and user.may(Role.EDITOR):
         _retry(services, user, entry)
     if not entry.tally.quarantined:

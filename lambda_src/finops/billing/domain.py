@@ -144,16 +144,16 @@ class Quarantined:
     raw: str
 
 
-#: What a load tells of its rows, by name: a text with their count.
+#: What a load tells of its rows, by name; their count follows.
 NOTES: Final = {
-    "corrected": "bills that were loaded before are corrected",
-    "lines_above_header": "lines above the header are left out",
-    "not_utf_8": "lines are not UTF-8 and were read as Windows-1252: save the file as UTF-8",
-    "rates_kept": "rates stay, since a source that goes before this one gave them",
-    "rates_replaced": "rates of another source are replaced",
-    "rounded": "numbers have more digits than are kept, and are rounded half up",
-    "static_rate": "rows are converted by a static rate",
-    "tags_left_out": "rows are loaded without their tags, which the quarantine shows",
+    "corrected": "Bills that were loaded before, and are corrected",
+    "lines_above_header": "Lines above the header, which are left out",
+    "not_utf_8": "Lines that are not UTF-8, read as Windows-1252 (save the file as UTF-8)",
+    "rates_kept": "Rates that stay, since a source that goes before this one gave them",
+    "rates_replaced": "Rates of another source that are replaced",
+    "rounded": "Numbers with more digits than are kept, rounded half up",
+    "static_rate": "Rows converted by a static rate",
+    "tags_left_out": "Rows loaded without their tags, which the quarantine shows",
 }
 
 Sums = dict[str, Decimal]

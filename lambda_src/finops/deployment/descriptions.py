@@ -34,7 +34,7 @@ def file_document(entry: FileEntry) -> dict[str, Any]:
         "amounts": {currency: f"{amount:f}" for currency, amount in entry.amounts.items()},
         "quarantine_uri": entry.quarantine_uri or None,
         "notes": [
-            {"note": name, "count": count, "message": f"{count} {NOTES.get(name, name)}"}
+            {"note": name, "count": count, "message": f"{NOTES.get(name, name)}: {count}"}
             for name, count in sorted(tally.notes.items())
         ],
         "error": entry.error or None,
