@@ -728,6 +728,14 @@ def test_a_file_on_its_way_is_not_taken_back(flow: Flow) -> None:
         flow.withdraw(large(flow, bills(("a", 1))))
 
 
+def test_rates_are_not_taken_back(flow: Flow) -> None:
+    body = b"currency,rate_date,usd_per_unit\nEUR,2026-03-05,1.1\n"
+    entry = flow.load_rates(flow.objects.put("rates/a.csv", body))
+    with pytest.raises(RejectedInput, match="holds rates"):
+        flow.withdraw(entry)
+    assert flow.store.find(entry.load_id).status is FileStatus.LOADED
+
+
 def test_a_month_that_is_taken_back_makes_room_for_another_file(flow: Flow) -> None:
     entry = flow.load(flow.objects.put("billing/f/march.csv", month("1.25", "3")))
     assert flow.withdraw(entry).rows_removed == 2

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from finops.billing.audit_events import withdrawn_event
-from finops.billing.domain import FileEntry
+from finops.billing.domain import RATES_PREFIX, FileEntry
 from finops.billing.ports import Clock, WithdrawalStore
 from finops.shared.audit import AuditRecorder
 from finops.shared.errors import RejectedInput
@@ -50,6 +50,13 @@ class Withdrawer:
         Raises:
             RejectedInput: nothing of the object counts, or it is being loaded.
         """
+        if entry.source.key.startswith(RATES_PREFIX):
+            raise RejectedInput(
+                f"{entry.source.uri} holds rates, which are corrected and not taken back",
+                code="nothing_to_withdraw",
+                step="withdraw_file",
+                remedy="Load a file with the right rates: `finops fx load`",
+            )
         if not entry.is_settled:
             raise RejectedInput(
                 f"{entry.source.uri} (load {entry.load_id}) is {entry.status}",
