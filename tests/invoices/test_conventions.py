@@ -214,6 +214,9 @@ def test_amounts_as_countries_and_ledgers_write_them(text: str, value: str) -> N
         "119.00)",
         "-.50",
         "007.00",
+        "<5.00>",
+        "[5.00]",
+        "~100.00",
         "1.250⁰⁰",
         ".500",
     ],
@@ -255,6 +258,8 @@ def test_a_year_of_two_digits_may_come_first() -> None:
     assert known.date("26-03-14") == (date(2026, 3, 14), "")
     for texts, text in ((["TVA 20%"], "14/03/26"), (["Rechnung"], "14.03.26")):
         assert Conventions.of(texts).date(text) == (date(2026, 3, 14), ""), text
+    assert Conventions.of(["14.04.2026"]).date("26 Mar 14")[1]
+    assert Conventions.of(["14.04.2026"]).date("14 Mar 26") == (date(2026, 3, 14), "")
     assert Conventions.of(["USA"]).date("03/14/26") == (date(2026, 3, 14), "")
 
 

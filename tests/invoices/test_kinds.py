@@ -22,6 +22,10 @@ def kind(*texts: str, labels: tuple[str, ...] = ()) -> tuple[str, bool]:
         ("Gutschrift Nr. 77", "CREDIT_NOTE"),
         ("Facture d'avoir", "CREDIT_NOTE"),
         ("Stornorechnung", "CREDIT_NOTE"),
+        ("Gutschrift zu Rechnung Nr. 5", "CREDIT_NOTE"),
+        ("Credit memo for invoice 7", "CREDIT_NOTE"),
+        ("Mahnung zur Rechnung 5", "PAYMENT_REMINDER"),
+        ("Remittance advice", "STATEMENT"),
         ("PAYMENT REMINDER", "PAYMENT_REMINDER"),
         ("2. Mahnung", "PAYMENT_REMINDER"),
         ("Final Notice", "INVOICE"),
@@ -70,4 +74,6 @@ def test_numbers_of_other_documents_make_no_other_kind() -> None:
     assert kind("Invoice no. 7", "Delivery note no. 8", "Order: 9") == ("INVOICE", False)
     assert kind("Acme Ltd", "Bestellung: 2013-4711") == ("INVOICE", False)
     assert kind(labels=("Credit note no.",)) == ("CREDIT_NOTE", False)
+    assert kind("Gutschrift Nr. 77", labels=("Rechnungsnummer",)) == ("CREDIT_NOTE", False)
+    assert kind("Credit note no. 77", labels=("Invoice no.",))[1]
     assert kind("Delivery note", labels=("Invoice no.",)) == ("INVOICE", True)

@@ -150,12 +150,19 @@ class Conventions:
                 if month:
                     found = True
                     made, why = _made(year, str(month), day)
-                    yield made, why or doubt
+                    yield made, why or doubt or self._other_year(made, year, day)
             if found:
                 return
         if not found:
             for match in _NUMERIC.finditer(line):
                 yield self._numeric(*match.groups())
+
+    def _other_year(self, found: dt.date | None, year: str, day: str) -> str:
+        """Why 26 March 14 may be in 2026: other dates of the document are, and none is in 2014."""
+        first = 2000 + int(day)
+        if found and len(year) == 2 and found.year not in self.years and first in self.years:
+            return f"its year can be {found.year} or {first}"
+        return ""
 
     def _numeric(self, first: str, mark: str, second: str, year: str) -> tuple[dt.date | None, str]:
         found, doubt = self._day_and_month(first, mark, second, year)

@@ -28,7 +28,7 @@ _TITLES: Final = (
     (
         InvoiceKind.PAYMENT_REMINDER,
         r"(?:payment |friendly |invoice |overdue )*reminder|reminder (?:notice|letter|of payment)|"
-        r"(?:over|past[ -]?)due (?:notice|invoice|payment|account)|(?:demand|request) for payment|"
+        r"(?:over|past[ -]?)due(?: (?:notice|invoice|payment|account))?|(?:demand|request) for payment|"
         r"(?:payment )?demand|dunning (?:notice|letter)|mahnung|mahnschreiben|zahlungserinnerung|"
         r"zahlungsaufforderung|rappel(?: de (?:paiement|facture|r[èe]glement))?|(?:lettre de )?relance|"
         r"mise en demeure|(?:betalings)?herinnering|aanmaning|recordatorio(?: de pago)?|"
@@ -38,8 +38,8 @@ _TITLES: Final = (
     ),
     (
         InvoiceKind.STATEMENT,
-        r"(?:account |monthly |customer |supplier |vendor |client )*statement(?: of accounts?)?|"
-        r"(?:account|ledger) summary|konto(?:auszug|übersicht)|saldenbestätigung|offene-?posten-?liste|"
+        r"(?:account |monthly |customer |supplier |vendor |client |invoice |billing )*statement(?: of accounts?)?|"
+        r"(?:account|ledger) summary|(?:remittance|payment) advice|zahlungsavis|avis de paiement|konto(?:auszug|übersicht)|saldenbestätigung|offene-?posten-?liste|"
         r"relev[ée](?: de (?:compte|facture|factures))?|rekening-?overzicht|"
         r"(?:extracto|estado) de cuentas?|estratto conto|extrato(?: de conta)?|kontoutdrag|kontoudtog|"
         r"kontoutskrift|wyciąg|izvod",
@@ -87,11 +87,13 @@ _NUMBER: Final = (
     r"(?P<number> ?(?::| [-\u2013] |(?:no|nr|num|number|nummer|num[ée]ro|numero|n)\b[.°º]?|n[°º]|#|id\b)"
     r".{0,40}| [A-Z]{0,5}[-/ ]?\d[\w./-]*)?"
 )
+#: What a credit note or a reminder is about.
+_ABOUT: Final = r"(?: (?:zur?|f[üo]r|for|to|on|pour|sur|bij|voor|till?|per|su|sobre) .{0,40})?"
 _AFTER: Final = (
     r"(?: ?\(\d{3}\)| ?[-\u2013(]? ?(?:original|copy|kopie|copie|duplicate|duplikat)\)?)?"
 )
 _PATTERNS: Final = tuple(
-    (kind, re.compile(rf"{_BEFORE}(?:{pattern}){_AFTER}{_NUMBER}", re.IGNORECASE))
+    (kind, re.compile(rf"{_BEFORE}(?:{pattern}){_AFTER}{_ABOUT}{_NUMBER}", re.IGNORECASE))
     for kind, pattern in _TITLES
 )
 _JOINED: Final = re.compile(r" ?(?:/|&|\+|\||\band\b|\bund\b|\bet\b|\by\b|\be\b|\ben\b) ?")
@@ -139,10 +141,10 @@ def kind_of(
     bare = [one for one in titles if one.bare]
     if bare:
         return _largest(bare, labels, usual)
-    labelled = labels or {one.kind for one in titles}
-    if len(labelled) > 1 and InvoiceKind.INVOICE in labelled:
+    labelled = labels | {one.kind for one in titles}
+    if InvoiceKind.INVOICE in labelled:
         # An invoice also prints the numbers of its order and delivery.
-        labelled &= {InvoiceKind.INVOICE, InvoiceKind.CREDIT_NOTE}
+        labelled -= _BESIDE_INVOICES
     if not labelled:
         return InvoiceKind.INVOICE, ""
     first = min(labelled, key=list(InvoiceKind).index)

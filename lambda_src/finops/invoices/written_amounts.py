@@ -83,6 +83,8 @@ def parts_of(text: str) -> WrittenAmount:
     doubt = ""
     if others:
         doubt = f"it also says {' '.join(others)!r}"
+    elif strange := re.sub(r"[\w\s#()*.,:;+=\u2019'-]", "", around):
+        doubt = f"{strange[0]!r} stands beside it"
     elif signs > 1:
         doubt = "it has several signs"
     elif re.search(r"\([^)]*$|^[^(]*\)", around):
