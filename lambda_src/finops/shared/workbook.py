@@ -36,11 +36,12 @@ class Red(Enum):
     NEGATIVE = "negative"
     POSITIVE = "positive"
 
-    def format(self, positive: str, negative: str, zero: str) -> str:
-        """A spreadsheet's format of numbers, in its three sections."""
-        marks = {Red.NONE: ("", ""), Red.NEGATIVE: ("", "[Red]"), Red.POSITIVE: ("[Red]", "")}
-        above, below = marks[self]
-        return f"{above}{positive};{below}{negative};{zero}"
+    def format(self, positive: str, negative: str, zero: str = "") -> str:
+        """A spreadsheet's format of numbers; a zero is one of the positive ones without its own."""
+        above = "[Red]" if self is Red.POSITIVE else ""
+        below = "[Red]" if self is Red.NEGATIVE else ""
+        zero = zero or (positive if above else "")
+        return ";".join(filter(None, (f"{above}{positive}", f"{below}{negative}", zero)))
 
 
 class Styles:
@@ -94,6 +95,6 @@ class Styles:
             number = "#,##0" + (f".{'0' * digits}" if digits else "")
             line = {"bold": True, "top": 1} if total else {}
             self._amounts[key] = self._book.add_format(
-                {**line, "num_format": red.format(number, f"-{number}", number)}
+                {**line, "num_format": red.format(number, f"-{number}")}
             )
         return self._amounts[key]
