@@ -30,6 +30,8 @@ _MIB: Final = 1 << 20
 _READ, _ANSWER, _REFUSED, _FAILED = b"r", b"a", b"x", b"f"
 _HEAD: Final = struct.Struct("!cQ")
 _RANGE: Final = struct.Struct("!QQ")
+#: How many times as long as it may work a child may take.
+_WAITING: Final = 4
 #: The most that a child can answer.
 _LARGEST_ANSWER: Final = 512 * _MIB
 
@@ -50,7 +52,8 @@ def in_child(
         answer: The type of the result, which must be one that JSON can hold.
         memory_mib: The memory that the child may use beside this process's. By default half of the
             function's.
-        seconds: After so many seconds the child is killed.
+        seconds: The processor time that the child may use. A child that waits, for its file or on a
+            busy machine, is killed after four times as long.
 
     Raises:
         RejectedInput: as `work` raises it; or `too_demanding`, when memory or time were not enough
@@ -69,7 +72,7 @@ def in_child(
     theirs.close()
     try:
         with ours:
-            kind, content = _serve(ours, file, time.monotonic() + seconds)
+            kind, content = _serve(ours, file, time.monotonic() + _WAITING * seconds)
     finally:
         _reap(pid)
     if kind == _ANSWER:
