@@ -178,7 +178,7 @@ def _check_keys(
         said = f"{' and '.join(names)} {'is not a key' if len(meant) == 1 else 'are not keys'}"
         raise _refused(
             "unknown_key",
-            f"{said}; did you mean {', '.join(meant.values())}?",
+            f"{said}; did you mean {', '.join(meant.values())}",
             field=names[0],
             remedy=f"Use one of: {', '.join(known)}; or a name that resembles none of them",
         )
