@@ -32,7 +32,7 @@ def console_event(
     return AuditEvent(
         stream="console",
         action=action,
-        actor=user.name,
+        actor=user.identity,
         subject=subject,
         version=version or uuid.uuid4().hex,
         occurred_at=now,

@@ -16,6 +16,7 @@ from typing import Any, Final
 import streamlit as st
 
 from finops.deployment.environment import LOCAL, Environment
+from finops.shared.people import person
 
 GROUPS_CLAIM: Final = "cognito:groups"
 #: Streamlit's own path, which ends the session; console/server.py has it end the provider's too.
@@ -42,10 +43,21 @@ MEANING: Final = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class User:
-    """A person, by the name that the audit trail records."""
+    """A person.
+
+    Attributes:
+        name: To be shown: the verified address, else the user name. Either may change.
+        sub: Cognito's id, which never changes; empty on a local cloud.
+    """
 
     name: str
     role: Role
+    sub: str = ""
+
+    @property
+    def identity(self) -> str:
+        """How records and the audit trail name this person."""
+        return person(self.name, self.sub)
 
     def may(self, role: Role) -> bool:
         """Whether this person's role includes that one."""
@@ -74,9 +86,10 @@ def from_claims(claims: Mapping[str, Any], *, prefix: str, now: float) -> User |
     roles = [role for role in _ORDER if f"{prefix}-{role}" in groups]
     verified = claims.get("email_verified") in (True, "true")
     name = (claims.get("email") if verified else None) or claims.get("cognito:username")
-    if not roles or not name:
+    sub = claims.get("sub")
+    if not roles or not name or not sub:
         return None
-    return User(name=str(name), role=roles[-1])
+    return User(name=str(name), role=roles[-1], sub=str(sub))
 
 
 def current(environment: Environment) -> User | None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -33,13 +32,11 @@ class Services:
     invoices: InvoiceDeployment
     audit: AuditDeployment
     reports: ReportShelf
-    own_invoices: bool = False
-    """Whether people may approve invoices that they have submitted themselves."""
 
     @property
     def review_desk(self) -> ReviewDesk:
-        """The review of invoices, with the console's own setting."""
-        return replace(self.invoices.review_desk, own_invoices=self.own_invoices)
+        """The review of invoices."""
+        return self.invoices.review_desk
 
     @property
     def recorder(self) -> AuditRecorder:
@@ -78,5 +75,4 @@ def services(environment: Environment) -> Services:
         invoices=InvoiceDeployment(environment),
         audit=AuditDeployment(environment),
         reports=ReportShelf(environment, Aws(environment)),
-        own_invoices=os.environ.get("CONSOLE_OWN_INVOICES", "") == "true",
     )

@@ -6,6 +6,11 @@ resource "aws_cognito_user_pool" "this" {
   username_attributes      = ["email"]
   auto_verified_attributes = ["email"]
 
+  # A new address counts once its owner has proven it.
+  user_attribute_update_settings {
+    attributes_require_verification_before_update = ["email"]
+  }
+
   admin_create_user_config {
     allow_admin_create_user_only = true
   }
@@ -48,10 +53,17 @@ resource "aws_cognito_user_pool_client" "console" {
   allowed_oauth_flows                  = ["code"]
   allowed_oauth_scopes                 = ["email", "openid"]
   supported_identity_providers         = ["COGNITO"]
+  read_attributes                      = ["email", "email_verified"]
   callback_urls                        = ["${local.url}/oauth2callback"]
   logout_urls                          = [local.url]
   prevent_user_existence_errors        = "ENABLED"
   enable_token_revocation              = true
+
+  # Only the hosted login signs people in, and no token changes an address. By default a client may sign in by password
+  # (USER_SRP_AUTH) and write every attribute. An empty list means that default, so it names one that nothing reads:
+  # https://github.com/hashicorp/terraform-provider-aws/issues/28684
+  explicit_auth_flows = ["ALLOW_REFRESH_TOKEN_AUTH"]
+  write_attributes    = ["zoneinfo"]
 
   # A console session ends with its ID token, so that roles are checked again every day.
   id_token_validity      = 10

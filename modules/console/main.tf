@@ -11,7 +11,6 @@ locals {
 
   settings = {
     AWS_REGION              = var.region
-    CONSOLE_OWN_INVOICES    = tostring(var.own_invoices)
     CONSOLE_URL             = local.url
     FINOPS_ENV              = var.environment
     FINOPS_NAME_PREFIX      = var.name_prefix

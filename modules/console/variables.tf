@@ -150,13 +150,6 @@ variable "container" {
   }
 }
 
-variable "own_invoices" {
-  description = "Whether approvers may approve invoices that they submitted themselves."
-  type        = bool
-  default     = false
-  nullable    = false
-}
-
 variable "deletion_protection" {
   description = "Whether the load balancer and the user pool are protected against deletion."
   type        = bool

@@ -20,7 +20,8 @@ locals {
     TABLE  = local.table_name
   })
   workflow_environment = merge(local.table_environment, {
-    WORKFLOW_ARN = local.workflow_arn
+    WORKFLOW_ARN         = local.workflow_arn
+    SEPARATION_OF_DUTIES = tostring(var.review.separation_of_duties)
   })
   topics_environment = merge(local.table_environment, {
     SUCCESS_TOPIC_ARN = local.topic_arns["success"]

@@ -190,11 +190,13 @@ variable "validation" {
 variable "review" {
   description = <<-EOT
     How long an invoice waits for review. After `days` (fractions allowed) a reminder is sent, at most
-    `maximum_escalations` times. Then the invoice ends as VALIDATION_FAILED.
+    `maximum_escalations` times. Then the invoice ends as VALIDATION_FAILED. With `separation_of_duties`, who approves an
+    invoice must be somebody who neither submitted nor corrected it, and each corrected invoice needs such an approval.
   EOT
   type = object({
-    days                = optional(number, 3)
-    maximum_escalations = optional(number, 4)
+    days                 = optional(number, 3)
+    maximum_escalations  = optional(number, 4)
+    separation_of_duties = optional(bool, true)
   })
   default  = {}
   nullable = false

@@ -616,7 +616,8 @@ def test_an_edit_and_its_result_are_audited_with_who_and_before_and_after(world:
     published, applied = world.audit.events[2:]
     assert (published.stream, published.action) == ("budgets", "budget.published")
     assert published.subject == f"{ACCOUNT}/monthly-total"
-    assert (published.actor, published.version) == ("bea", edit.version)
+    # The row says who edited it, and whoever edits it writes that.
+    assert (published.actor, published.version) == ("publish-budget", edit.version)
     assert published.occurred_at == NOW
     assert published.correlation_id == applied.correlation_id == "request-2"
     assert published.input_sha256 == digest(edit.row or {})
@@ -624,6 +625,7 @@ def test_an_edit_and_its_result_are_audited_with_who_and_before_and_after(world:
     assert published.details == {
         "before": {"amount": Decimal(100)},
         "after": {"amount": Decimal(200)},
+        "said_to_be": "bea",
     }
     assert (applied.action, applied.actor) == ("budget.applied", "apply-budget")
     assert applied.details == {"action": "updated", "amount": "200.00"}
@@ -753,7 +755,8 @@ def test_a_repair_is_audited_with_what_had_drifted_and_who_asked(world: World) -
     edit_budget(world)
     world.now += timedelta(minutes=15)
     world.repairer.run(repair=True, request_id="r", requested_by="bea")
-    assert world.audit.events[-1].actor == "bea"
+    assert world.audit.events[-1].actor == "repair-budget-drift"
+    assert world.audit.events[-1].details["said_to_be"] == "bea"
     assert len(set(world.audited)) == 3
 
 

@@ -27,6 +27,7 @@ from tests.budgets.fakes import FakeStatuses
 from tests.budgets.items import EACH_TYPE
 
 ACCOUNT = "222222222222"
+ROOT = Path(__file__).parents[2]
 Finops = Callable[..., tuple[int, str, str]]
 
 
@@ -54,6 +55,26 @@ def tables(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
                 ],
             )
         yield boto3.resource("dynamodb").Table("finops-budgets")
+
+
+def test_the_actor_is_whom_aws_signed_in_and_not_whom_the_environment_names(
+    finops: Finops, tables: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.setenv(name, "cfo")
+    assert finops("budgets", "set", ACCOUNT, "100")[0] == 0
+    row = tables.get_item(Key={"account_id": ACCOUNT, "budget_name": "monthly-total"})["Item"]
+    assert row["updated_by"] == boto3.client("sts").get_caller_identity()["Arn"]
+
+
+def test_nothing_asks_the_machine_who_somebody_is() -> None:
+    """Python's getuser reads LOGNAME, USER, LNAME and USERNAME, which anybody may set."""
+    asks = ("getpass", "getuser", "getlogin", "LOGNAME", "USERNAME")
+    sources = [*(ROOT / "lambda_src").rglob("*.py"), *(ROOT / "console").rglob("*.py")]
+    assert sources
+    assert [
+        (path.name, one) for path in sources for one in asks if one in path.read_text("utf-8")
+    ] == []
 
 
 @pytest.fixture

@@ -102,10 +102,16 @@ class Invoices:
     store: PagedStore = field(default_factory=PagedStore)
     objects: FakeObjects = field(default_factory=FakeObjects)
     workflow: FakeWorkflow = field(default_factory=FakeWorkflow)
+    separation_of_duties: bool = True
 
     @property
     def review_desk(self) -> ReviewDesk:
-        return ReviewDesk(store=self.store, workflow=self.workflow, clock=FakeClock())
+        return ReviewDesk(
+            store=self.store,
+            workflow=self.workflow,
+            clock=FakeClock(),
+            separation_of_duties=self.separation_of_duties,
+        )
 
     def upload_form(self, owner: str) -> dict[str, Any]:
         return {"url": "http://bucket", "fields": {"x-amz-meta-submitted-by": owner}}

@@ -106,6 +106,15 @@ run "defaults" {
     error_message = "A second factor is not asked for."
   }
   assert {
+    condition = (
+      aws_cognito_user_pool_client.console.explicit_auth_flows == toset(["ALLOW_REFRESH_TOKEN_AUTH"])
+      && aws_cognito_user_pool_client.console.write_attributes == toset(["zoneinfo"])
+      && aws_cognito_user_pool.this.user_attribute_update_settings[0].attributes_require_verification_before_update == toset(["email"])
+    )
+    error_message = "Somebody could sign in past the hosted login, or take another address."
+  }
+
+  assert {
     condition     = !aws_cognito_user_pool_client.console.generate_secret
     error_message = "The client has a secret, which would lie in the state."
   }

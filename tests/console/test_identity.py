@@ -17,6 +17,7 @@ from console import server
 from console.__main__ import REQUIRED, MissingSetting, command, login_settings
 from console.identity import Role, User, allows_development_login, from_claims
 from finops.deployment.environment import Environment, named_environment
+from finops.shared.people import same_person
 
 NOW = 1_800_000_000.0
 CLAIMS = {
@@ -24,6 +25,7 @@ CLAIMS = {
     "email": "anna@example.com",
     "email_verified": True,
     "cognito:username": "a1b2",
+    "sub": "6f9d",
     "cognito:groups": ["finops-editor", "others-approver"],
 }
 VARIABLES = {name: f"https://{name.lower()}.example.com" for name in REQUIRED}
@@ -34,7 +36,7 @@ def user(**changes: Any) -> User | None:
 
 
 def test_the_groups_of_this_deployment_give_the_role() -> None:
-    assert user() == User(name="anna@example.com", role=Role.EDITOR)
+    assert user() == User(name="anna@example.com", role=Role.EDITOR, sub="6f9d")
 
 
 def test_the_highest_of_several_roles_counts() -> None:
@@ -52,8 +54,9 @@ def test_the_highest_of_several_roles_counts() -> None:
         {"exp": NOW},
         {"exp": 0},
         {"email_verified": False, "cognito:username": ""},
+        {"sub": None},
     ],
-    ids=["no group", "none", "other groups", "just ended", "no end", "no name"],
+    ids=["no group", "none", "other groups", "just ended", "no end", "no name", "no id"],
 )
 def test_nobody_signs_in_without_a_role_a_name_and_a_valid_session(
     changes: dict[str, Any],
@@ -65,6 +68,19 @@ def test_an_unverified_address_is_not_used_as_a_name() -> None:
     found = user(email_verified=False)
     assert found
     assert found.name == "a1b2"
+
+
+def test_a_person_who_changes_the_address_or_its_case_stays_the_same_person() -> None:
+    """Cognito compares addresses by case, and may let people change their own."""
+    before = user()
+    assert before
+    for address in ("Anna@Example.com", "somebody.else@example.com"):
+        after = user(email=address)
+        assert after
+        assert same_person(before.identity, after.identity)
+    other = user(email="ANNA@example.org", sub="77")
+    assert other
+    assert not same_person(before.identity, other.identity)
 
 
 def test_each_role_includes_the_ones_before_it() -> None:

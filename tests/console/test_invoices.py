@@ -61,6 +61,7 @@ def test_an_unknown_invoice_is_said_to_be_unknown(stage: Stage) -> None:
 
 
 def test_an_approver_corrects_and_approves(shown: Stage) -> None:
+    shown.invoices.separation_of_duties = False
     app = of(shown, Role.APPROVER)
     assert not app.exception
     label(app, "Total").set_value("1190.00")
@@ -141,7 +142,7 @@ def test_people_approve_their_own_invoices_only_where_that_is_allowed(shown: Sta
     app.run()
     assert "somebody else must approve it" in app.warning[-1].value
     assert not shown.recorded()
-    shown.settings["own_invoices"] = True
+    shown.invoices.separation_of_duties = False
     app = of(shown, Role.APPROVER)
     button(app, "Approve").click()
     app.run()

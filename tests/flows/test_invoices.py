@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from finops.invoices.domain import InvoiceStatus
 from finops.shared.errors import FinOpsError, RejectedInput
 from tests.flows.deployment import eventually
 from tests.flows.invoices import STEPS, InvoiceFlow, document, json_invoice, paper, unique
+from tests.flows.privileges import forget_sessions
 
 pytestmark = [pytest.mark.flow]
 
@@ -224,6 +226,25 @@ class TestReview:
         (review,) = shown["reviews"]
         assert (review["before"], review["after"]) == ({"total": "125.00"}, {"total": "120.00"})
         assert next(one for one in shown["fields"] if one["field"] == "total")["source"] == "review"
+
+    def test_a_correction_waits_for_somebody_else_where_duties_are_separated(
+        self, invoices: InvoiceFlow, number: str
+    ) -> None:
+        """The attacker writes the decision with a client that checks nothing."""
+        settings = {"SEPARATION_OF_DUTIES": "true"}
+        forget_sessions(invoices.deployment, STEPS["validate"], **settings)
+        try:
+            body = document(paper(number, total="125.00"))
+            waiting = invoices.drop(f"raw/{number}.pdf", body, owner="ann")
+            lax = replace(invoices.review_desk, separation_of_duties=False)
+            lax.decide(waiting.id, "ann", corrections={"total": "120.00"}, approve=True)
+            found = invoices.until(waiting.id, lambda one: one.task_token and not one.decision)
+            assert "corrected" in {one.code for one in found.issues}
+            invoices.review_desk.decide(waiting.id, "bea", approve=True)
+            assert invoices.ended(waiting.id).status is InvoiceStatus.PROCESSED
+        finally:
+            settings["SEPARATION_OF_DUTIES"] = "false"
+            forget_sessions(invoices.deployment, STEPS["validate"], **settings)
 
     def test_exports_hold_what_the_list_shows(
         self, invoices: InvoiceFlow, finops: Finops, number: str, tmp_path: Path

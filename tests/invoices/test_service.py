@@ -49,7 +49,7 @@ class Flow:
     settings: EngineSettings = field(default_factory=EngineSettings)
     text_layer: dict[str, Any] | None = None
     checks: ValidationSettings = field(default_factory=ValidationSettings)
-    own_invoices: bool = True
+    separation_of_duties: bool = False
 
     def __post_init__(self) -> None:
         self.calls = Calls()
@@ -71,6 +71,7 @@ class Flow:
             json_currency="USD",
             clock=self.clock,
             audit=self.audit,
+            separation_of_duties=self.separation_of_duties,
         )
         self.processor = InvoiceProcessor(store=self.store, clock=self.clock, audit=self.audit)
         self.notifier = InvoiceNotifier(
@@ -90,7 +91,7 @@ class Flow:
             store=self.store,
             workflow=self.workflow,
             clock=self.clock,
-            own_invoices=self.own_invoices,
+            separation_of_duties=self.separation_of_duties,
         )
 
     @property
@@ -374,6 +375,86 @@ class TestRefusals:
         assert refused.status is InvoiceStatus.VALIDATION_FAILED
 
 
+class TestSeparationOfDuties:
+    """An attacker has one identity, and wants an invoice processed that should need two people."""
+
+    @pytest.fixture
+    def flow(self) -> Flow:
+        return Flow(separation_of_duties=True)
+
+    @pytest.fixture
+    def waiting(self, flow: Flow) -> InvoiceRecord:
+        """Submitted by ann; its total is not the sum."""
+        return flow.run(flow.drop("raw/a.pdf", answer(GOOD | {"total": "EUR 129.00"})))
+
+    @pytest.mark.parametrize("person", ["ann", "Ann", "ANN <6f9d>", "arn:aws:iam::1:user/ann"])
+    def test_a_submitter_cannot_approve_in_any_spelling(
+        self, flow: Flow, waiting: InvoiceRecord, person: str
+    ) -> None:
+        with pytest.raises(RejectedInput) as refused:
+            flow.review_desk.decide(waiting.id, person, approve=True)
+        assert refused.value.code == "own_invoice"
+        flow.review_desk.decide(waiting.id, "bea", approve=True)
+        assert flow.check(waiting.id).status is InvoiceStatus.PROCESSED
+
+    def test_whoever_uploaded_cannot_approve_whatever_the_upload_says(
+        self, flow: Flow, waiting: InvoiceRecord
+    ) -> None:
+        """Metadata names ann; S3 names eve."""
+        document = replace(waiting.document, principal="AWS:AROA1:eve@example.com")
+        flow.store.records[waiting.id] = replace(waiting, document=document)
+        for eve in ("Eve@example.com <77>", "arn:aws:sts::1:assumed-role/Finance/eve@example.com"):
+            with pytest.raises(RejectedInput, match="submitted"):
+                flow.review_desk.decide(waiting.id, eve, approve=True)
+
+    @pytest.mark.parametrize("person", ["ann", "bea"])
+    def test_a_corrected_invoice_is_not_processed_until_somebody_else_approves(
+        self, flow: Flow, waiting: InvoiceRecord, person: str
+    ) -> None:
+        """Correct what the rules complain of, and no rule complains."""
+        flow.review_desk.decide(waiting.id, person, corrections={"total": "119.00"})
+        found = flow.check(waiting.id)
+        assert (found.status, issues(found)) == (InvoiceStatus.NEEDS_REVIEW, ["corrected"])
+        for one in ("ann", person):
+            with pytest.raises(RejectedInput) as refused:
+                flow.review_desk.decide(waiting.id, one, approve=True)
+            assert refused.value.code == "own_invoice"
+        flow.review_desk.decide(waiting.id, "cem", approve=True)
+        assert flow.check(waiting.id).status is InvoiceStatus.PROCESSED
+
+    def test_nobody_corrects_and_approves_at_once(self, flow: Flow, waiting: InvoiceRecord) -> None:
+        with pytest.raises(RejectedInput) as refused:
+            flow.review_desk.decide(
+                waiting.id, "bea", corrections={"total": "119.00"}, approve=True
+            )
+        assert refused.value.code == "own_correction"
+        # Nothing is corrected by a value that stands there already.
+        flow.review_desk.decide(waiting.id, "bea", corrections={"total": "129.00"}, approve=True)
+        assert flow.check(waiting.id).status is InvoiceStatus.PROCESSED
+
+    def test_the_workflow_enforces_it_whoever_wrote_the_decision(
+        self, flow: Flow, waiting: InvoiceRecord
+    ) -> None:
+        """A client of the attacker's own, without these checks."""
+        lax = replace(flow.review_desk, separation_of_duties=False)
+        lax.decide(waiting.id, "ann", corrections={"total": "119.00"}, approve=True)
+        found = flow.check(waiting.id)
+        assert (found.status, found.approved) == (InvoiceStatus.NEEDS_REVIEW, False)
+
+    def test_an_approval_is_of_the_values_that_were_there(
+        self, flow: Flow, waiting: InvoiceRecord
+    ) -> None:
+        flow.review_desk.decide(waiting.id, "bea", corrections={"total": "120.00"})
+        assert flow.check(waiting.id).status is InvoiceStatus.NEEDS_REVIEW
+        flow.review_desk.decide(waiting.id, "cem", corrections={"total": "119.00"})
+        assert flow.check(waiting.id).status is InvoiceStatus.NEEDS_REVIEW
+        for one in ("bea", "cem"):
+            with pytest.raises(RejectedInput, match="corrected"):
+                flow.review_desk.decide(waiting.id, one, approve=True)
+        flow.review_desk.decide(waiting.id, "dan", approve=True)
+        assert flow.check(waiting.id).status is InvoiceStatus.PROCESSED
+
+
 class TestReviews:
     @pytest.fixture
     def waiting(self, flow: Flow) -> InvoiceRecord:
@@ -450,14 +531,6 @@ class TestReviews:
         with pytest.raises(RejectedInput) as refused:
             flow.review_desk.decide(done.id, "bea", approve=True)
         assert refused.value.code == "not_in_review"
-
-    def test_submitters_cannot_approve_their_own_invoices_if_configured(self) -> None:
-        flow = Flow(own_invoices=False)
-        found = flow.run(flow.drop("raw/a.pdf", answer(GOOD | {"total": "EUR 129.00"})))
-        with pytest.raises(RejectedInput) as refused:
-            flow.review_desk.decide(found.id, "ann", approve=True)
-        assert refused.value.code == "own_invoice"
-        flow.review_desk.decide(found.id, "bea", approve=True)
 
     def test_a_decision_made_early_is_passed_on_when_the_workflow_waits(
         self, flow: Flow, waiting: InvoiceRecord
@@ -615,21 +688,23 @@ class TestAudit:
         done = flow.run(flow.drop("raw/a.pdf"))
         assert self.told(flow) == [
             ("received", "receive-invoices"),
-            ("extracted", "ann"),
-            ("validated", "ann"),
-            ("processed", "ann"),
+            ("extracted", "receive-invoices"),
+            ("validated", "receive-invoices"),
+            ("processed", "receive-invoices"),
             ("notified", "notify-invoice"),
         ]
         assert {one.subject for one in flow.audit.events} == {done.id}
         extracted, processed = self.event(flow, "extracted"), self.event(flow, "processed")
         assert extracted.input_sha256 == processed.input_sha256 == digest(b"%PDF")
         assert extracted.output_sha256 == digest(flow.objects.objects[done.response_key])
+        # The metadata name ann, who may not be the one that wrote them.
+        assert processed.details["said_to_be"] == "ann"
         assert processed.version == "INV-2026-000001"
         assert processed.details["vendor"] == "Acme GmbH"
         assert processed.output_sha256 == self.event(flow, "validated").output_sha256
 
-    def test_the_actor_is_the_principal_of_s3_without_a_submitter(self, flow: Flow) -> None:
-        flow.objects.submitter = ""
+    def test_the_actor_is_the_principal_of_s3_whoever_the_metadata_name(self, flow: Flow) -> None:
+        flow.objects.submitter = "cfo"
         flow.objects.objects["raw/a.pdf"] = b"%PDF"
         flow.engine.answers["raw/a.pdf"] = answer(GOOD)
         dropped = replace(document("raw/a.pdf"), principal="AWS:AIDAEXAMPLE")
@@ -684,15 +759,16 @@ class TestAudit:
         flow.review_desk.decide(waiting.id, "cem", corrections={"total": "119.00"})
         flow.check(waiting.id)
         assert [one for one in self.told(flow) if one[0] in {"reviewed", "validated"}] == [
-            ("validated", "ann"),
+            ("validated", "receive-invoices"),
             ("reviewed", "bea"),
-            ("validated", "ann"),
+            ("validated", "receive-invoices"),
             ("reviewed", "cem"),
-            ("validated", "ann"),
+            ("validated", "receive-invoices"),
         ]
         reviewed = self.event(flow, "reviewed")
         assert reviewed.details == {
             "decision": "CORRECTED",
+            "actor_proven": "no",
             "before": {"total": "129.00"},
             "after": {"total": "120.00"},
         }

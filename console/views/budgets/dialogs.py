@@ -76,7 +76,7 @@ def import_csv(services: Services, user: User) -> None:
         if file is None:
             return
         with ui.failures("The file cannot be imported"):
-            rows, rejected = read_budgets(file.getvalue(), name=file.name, editor=user.name)
+            rows, rejected = read_budgets(file.getvalue(), name=file.name, editor=user.identity)
             if rejected:
                 _rejected_lines(rejected)
             label = f"Import {ui.counted(len(rows), 'budget')}"

@@ -41,7 +41,7 @@ def edit(services: Services, user: User, key: BudgetKey, changed: Mapping[str, A
     )
     wanted = {name: _typed(name, value) for name, value in changed.items()}
     budget = parse_budget({**before, **names, **wanted})
-    row = as_edit({**names, **wanted}, budget.amount, user.name)
+    row = as_edit({**names, **wanted}, budget.amount, user.identity)
     request = row["request_id"]
     services.budgets.edits.merge(
         budget.key, {name: value for name, value in row.items() if name not in names}

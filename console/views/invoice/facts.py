@@ -9,6 +9,7 @@ import streamlit as st
 from console import ui
 from finops.deployment.descriptions import invoice_document, invoice_reviews
 from finops.invoices.domain import AMOUNTS, FIELDS, InvoiceRecord, Reading, Severity
+from finops.shared.people import name_of
 
 #: Percent of confidence below which a person should check a value.
 SURE: Final = 90.0
@@ -30,7 +31,7 @@ def head(record: InvoiceRecord) -> None:
     if record.serial_number:
         facts.append(f"internal number **{record.serial_number}**")
     if record.submitted_by:
-        facts.append(f"submitted by {ui.escaped(record.submitted_by)}")
+        facts.append(f"submitted by {ui.escaped(name_of(record.submitted_by))}")
     facts.append(f"received {ui.moment(record.received_at)}")
     st.markdown(" · ".join(facts))
 

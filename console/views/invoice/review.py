@@ -108,7 +108,7 @@ def decide(
     try:
         decided = services.review_desk.decide(
             record.id,
-            user.name,
+            user.identity,
             corrections=corrections,
             approve=approve,
             reject=reject,
@@ -146,7 +146,7 @@ def not_duplicate(services: Services, user: User, record: InvoiceRecord) -> None
     if not pressed:
         return
     try:
-        decided = services.review_desk.not_a_duplicate(record.id, user.name, reason=reason)
+        decided = services.review_desk.not_a_duplicate(record.id, user.identity, reason=reason)
     except FinOpsError as error:
         ui.show_failure("The decision was not saved", error)
         return

@@ -26,7 +26,7 @@ def show(services: Services, user: User) -> None:
     """Draw where documents are dropped, and follow those that were."""
     uploaded = components.upload(
         "upload-invoices",
-        services.invoices.upload_form(user.name),
+        services.invoices.upload_form(user.identity),
         prefix=RAW_PREFIX,
         kinds=KINDS,
         largest=LARGEST_DOCUMENT,
@@ -39,7 +39,7 @@ def show(services: Services, user: User) -> None:
         if one.error or not one.key.startswith(RAW_PREFIX):
             continue
         document = services.invoices.document(one.key, one.version_id)
-        if services.invoices.objects.owner(document) != user.name:
+        if services.invoices.objects.owner(document) != user.identity:
             continue
         tracking.track(_TRACKED, document.document_id, one.name)
         services.record(

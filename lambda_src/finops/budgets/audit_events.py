@@ -23,6 +23,7 @@ STREAM: Final = "budgets"
 PUBLISHER: Final = "publish-budget"
 APPLIER: Final = "apply-budget"
 EXPIRER: Final = "expire-pending-budget"
+REPAIRER: Final = "repair-budget-drift"
 SCHEDULE: Final = "schedule"
 
 _AUDITED: Final = tuple(one.name for one in ATTRIBUTES if one.audited)
@@ -35,15 +36,20 @@ def edit_event(action: str, change: BudgetChange, error: FinOpsError | None = No
     return AuditEvent(
         stream=STREAM,
         action=f"budget.{action}",
-        # Streams do not say who removed a row, or edited it without saying so.
-        actor=editor_of(row, change.previous) or PUBLISHER,
+        # Streams do not say who edits or removes a row, and anybody may write any name into it.
+        actor=PUBLISHER,
         subject=subject(change.key),
         version=_attempt(change.version, error if action == "failed" else None),
         occurred_at=change.edited_at,
         input_sha256="" if row is None else digest(row),
         output_sha256=digest(output) if output else "",
         correlation_id=change.request_id,
-        details={"before": _shown(change.previous), "after": _shown(row), **_reason(error)},
+        details={
+            "before": _shown(change.previous),
+            "after": _shown(row),
+            **_said_to_be(editor_of(row, change.previous)),
+            **_reason(error),
+        },
     )
 
 
@@ -93,16 +99,19 @@ def repair_event(
     *,
     reason: str,
     actual: str | None,
-    actor: str,
+    requested_by: str,
     now: datetime,
     error: FinOpsError | None,
 ) -> AuditEvent:
-    """A budget that had drifted from its row was published again, or that failed."""
+    """A budget that had drifted from its row was published again, or that failed.
+
+    Lambda does not say who invokes a function, so a person's name is what the caller wrote.
+    """
     budget = document.budget
     return AuditEvent(
         stream=STREAM,
         action="drift.failed" if error else "drift.repaired",
-        actor=actor,
+        actor=REPAIRER if requested_by else SCHEDULE,
         subject=subject(document.key),
         version=document.version,
         occurred_at=now,
@@ -112,6 +121,7 @@ def repair_event(
             "drift": reason,
             "before": {"amount": actual} if actual else None,
             "after": {"amount": decimal_text(budget.amount)} if budget else None,
+            **_said_to_be(requested_by),
             **_reason(error),
         },
     )
@@ -143,6 +153,11 @@ def _attempt(version: str, error: FinOpsError | None) -> str:
 
 def _shown(row: Mapping[str, object] | None) -> dict[str, object] | None:
     return None if row is None else {name: row[name] for name in _AUDITED if name in row}
+
+
+def _said_to_be(name: str) -> dict[str, str]:
+    """A name that nobody has proven."""
+    return {"said_to_be": name} if name else {}
 
 
 def _reason(error: FinOpsError | None) -> dict[str, Any]:

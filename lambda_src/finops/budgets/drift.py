@@ -10,7 +10,6 @@ from datetime import datetime
 from typing import Any, Final
 
 from finops.budgets.audit_events import (
-    SCHEDULE,
     repair_event,
     result_event,
     unseen_rejection_event,
@@ -93,7 +92,7 @@ class DriftRepairer:
         repair: bool,
         request_id: str,
         account_id: str | None = None,
-        requested_by: str = SCHEDULE,
+        requested_by: str = "",
     ) -> list[Drift]:
         """The drift of every account, or of one; with `repair`, each is published again.
 
@@ -231,7 +230,7 @@ class DriftRepairer:
                     document,
                     reason=drift.reason,
                     actual=drift.actual,
-                    actor=run.requested_by,
+                    requested_by=run.requested_by,
                     now=self._clock(),
                     error=publication.error,
                 )

@@ -25,7 +25,6 @@ from finops.budgets.adapters.spokes import Accounts, AssumedSpokes
 from finops.budgets.adapters.sqs import SqsDeadlines
 from finops.budgets.adapters.ssm import SsmParameters
 from finops.budgets.applier import BudgetApplier
-from finops.budgets.audit_events import SCHEDULE
 from finops.budgets.comparison import Drift
 from finops.budgets.domain import (
     BudgetChange,
@@ -123,7 +122,7 @@ def repair_budget_drift(event: Mapping[str, Any], context: LambdaContext) -> dic
         repair=bool(event.get("repair")),
         request_id=context.aws_request_id,
         account_id=event.get("account_id"),
-        requested_by=str(event.get("requested_by") or SCHEDULE),
+        requested_by=str(event.get("requested_by") or ""),
     )
     metrics.add_metric("BudgetsDrifted", MetricUnit.Count, len(drift))
     metrics.add_metric("BudgetsRepaired", MetricUnit.Count, sum(one.repaired for one in drift))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import time
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
@@ -128,7 +127,7 @@ def retry(environment: Environment, out: Output, *, file: str, wait: bool, timeo
     if entry.status.is_final:
         out.fail(f"{entry.source.key} is {entry.status}: there is nothing to retry", Exit.REJECTED)
     deployment.store.mark(entry.load_id, FileStatus.RECEIVED)
-    deployment.audit.record(retried_event(entry, getpass.getuser(), datetime.now(UTC)))
+    deployment.audit.record(retried_event(entry, deployment.caller, datetime.now(UTC)))
     deployment.deliver_again(entry)
     finish(
         deployment, out, {entry.source.key: entry.source.file_id}, timeout=timeout if wait else 0
@@ -217,7 +216,7 @@ def reconvert(
     """Convert bills again with today's exchange rates. Nothing else changes a loaded bill."""
     deployment = deployed(environment)
     done = deployment.reconverter.reconvert(
-        dataset, as_day(first), as_day(last), requested_by=getpass.getuser(), reason=reason
+        dataset, as_day(first), as_day(last), requested_by=deployment.caller, reason=reason
     )
     answer = {
         "dataset": dataset,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import getpass
 import json
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -148,9 +147,9 @@ def set_budget(
             status=Status.REJECTED.value,
             applied_at=None,
         )
-    document = as_edit(row, budget.amount, getpass.getuser())
-    request_id = document["request_id"]
     tables = _deployed(environment)
+    document = as_edit(row, budget.amount, tables.aws.caller)
+    request_id = document["request_id"]
     before, stored = tables.edits.merge(
         budget.key,
         {k: v for k, v in document.items() if k not in ("account_id", "budget_name")},
@@ -274,8 +273,8 @@ def import_file(
     environment: Environment, out: Output, *, file: Path, wait: bool, timeout: float | None
 ) -> None:
     """Write the file's rows, and report each line that was rejected."""
-    rows, rejected = read_budgets(file.read_bytes(), name=str(file), editor=getpass.getuser())
     tables = _deployed(environment)
+    rows, rejected = read_budgets(file.read_bytes(), name=str(file), editor=tables.aws.caller)
     requests = {
         BudgetKey(account_id=row["account_id"], budget_name=row["budget_name"]): row["request_id"]
         for row in rows
@@ -314,7 +313,7 @@ def drift(
 
     tables = _deployed(environment)
     where = {"account_id": account} if account else {}
-    asked = {"requested_by": getpass.getuser(), **where}
+    asked = {"requested_by": tables.aws.caller, **where}
 
     def look(*, repairing: bool) -> list[dict[str, Any]]:
         found = invoke(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import sys
 import time
 from collections import Counter
@@ -95,7 +94,7 @@ def submit(
             show(done)
 
         for path in paths:
-            ids[str(path)] = deployment.upload(path, getpass.getuser(), sent)
+            ids[str(path)] = deployment.upload(path, deployment.caller, sent)
     finish(deployment, out, ids, timeout=timeout if wait else 0)
 
 
@@ -184,12 +183,12 @@ def review(
     record = find(deployment, invoice)
     if not_duplicate:
         decided = deployment.review_desk.not_a_duplicate(
-            record.id, getpass.getuser(), reason=reason
+            record.id, deployment.caller, reason=reason
         )
     else:
         decided = deployment.review_desk.decide(
             record.id,
-            getpass.getuser(),
+            deployment.caller,
             corrections=dict(_correction(one) for one in corrections),
             approve=approve,
             reject=reject,
@@ -213,7 +212,7 @@ def retry(
     deployment = _deployed(environment)
     record = find(deployment, invoice)
     deployment.workflow.redrive(record.execution_name)
-    deployment.audit.record(retried_event(record, getpass.getuser(), datetime.now(UTC)))
+    deployment.audit.record(retried_event(record, deployment.caller, datetime.now(UTC)))
     finish(deployment, out, {record.file: record.id}, timeout=timeout if wait else 0, since=record)
 
 

@@ -42,6 +42,11 @@ class BillingDeployment:
         self._aws = Aws(environment)
         self._environment = environment
 
+    @property
+    def caller(self) -> str:
+        """The ARN of the principal whose credentials these are."""
+        return self._aws.caller
+
     @cached_property
     def variables(self) -> Mapping[str, str]:
         """The loader's environment variables."""

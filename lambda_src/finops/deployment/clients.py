@@ -6,6 +6,7 @@ import os
 import socket
 import threading
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -68,6 +69,15 @@ class Aws:
                 if service == "lambda":
                     _keep_alive(self._clients[service])
             return self._clients[service]
+
+    @cached_property
+    def caller(self) -> str:
+        """The ARN of whoever signed in, by AWS's own word. It needs no permission.
+
+        https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html
+        """
+        with aws_errors("find_caller"):
+            return str(self.client("sts").get_caller_identity()["Arn"])
 
     def function_variables(self, name: str, *, module: str) -> Mapping[str, str]:
         """A function's environment variables, which name the flow's resources.

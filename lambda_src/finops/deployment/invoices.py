@@ -56,9 +56,19 @@ class InvoiceDeployment:
         return CommandRecorder(self._aws.client("sqs"), self.variables.get("AUDIT_QUEUE_URL", ""))
 
     @property
+    def caller(self) -> str:
+        """The ARN of the principal whose credentials these are."""
+        return self._aws.caller
+
+    @property
     def review_desk(self) -> ReviewDesk:
         """Where people correct, approve and reject invoices."""
-        return ReviewDesk(store=self.store, workflow=self.workflow, clock=lambda: datetime.now(UTC))
+        return ReviewDesk(
+            store=self.store,
+            workflow=self.workflow,
+            clock=lambda: datetime.now(UTC),
+            separation_of_duties=self.variables.get("SEPARATION_OF_DUTIES", "true") == "true",
+        )
 
     def upload(self, path: Path, owner: str, sent: Callable[[int], None]) -> str:
         """Upload a file into the bucket: JSON below json/, anything else below raw/.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from collections.abc import Mapping
 from datetime import datetime
 from functools import cached_property
@@ -81,7 +80,7 @@ class ReconciliationDeployment:
             now=now,
             scratch=scratch,
             audit=self._audit(variables),
-            actor=getpass.getuser(),
+            actor=self._aws.caller if variables.get("AUDIT_QUEUE_URL") else "",
         )
 
     def _audit(self, variables: Mapping[str, str]) -> AuditRecorder:

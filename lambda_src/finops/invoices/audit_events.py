@@ -94,6 +94,8 @@ def reviewed_events(record: InvoiceRecord) -> list[AuditEvent]:
             occurred_at=review.at,
             details={
                 "decision": review.decision,
+                # The client wrote it. CloudTrail's data events of the table name the principal.
+                "actor_proven": "no",
                 "reason": review.reason,
                 "before": review.before,
                 "after": review.after,
@@ -181,14 +183,16 @@ def _event(
     details: dict[str, Any] | None = None,
     **facts: Any,
 ) -> AuditEvent:
+    # The file's metadata are what its uploader wrote.
+    said = {} if actor else {"said_to_be": record.submitted_by}
     return AuditEvent(
         stream=STREAM,
         action=f"invoice.{action}",
-        actor=actor or record.submitted_by or record.document.principal or RECEIVER,
+        actor=actor or record.document.principal or RECEIVER,
         subject=record.id,
         input_sha256=record.content_sha256,
         correlation_id=record.id,
-        details={name: value for name, value in (details or {}).items() if value},
+        details={name: value for name, value in {**said, **(details or {})}.items() if value},
         **facts,
     )
 

@@ -103,6 +103,7 @@ def validate_invoice(event: Mapping[str, Any], _context: LambdaContext) -> dict[
         json_currency=os.environ["JSON_CURRENCY"],
         clock=_now,
         audit=audit_recorder(),
+        separation_of_duties=os.environ.get("SEPARATION_OF_DUTIES", "true") == "true",
     ).validate(invoice)
     logger.info("invoice validated", extra=_facts(invoice, outcome=outcome.value))
     return {"outcome": outcome.value}

@@ -9,10 +9,12 @@ from enum import StrEnum
 from finops.invoices.audit_events import given_up_event
 from finops.invoices.domain import InvoiceRecord, InvoiceStatus, Issue, Review, Severity
 from finops.invoices.ports import InvoiceStore, Workflow
+from finops.invoices.separation import part_in
 from finops.invoices.service import Clock
 from finops.invoices.validation import canonical, missing
 from finops.shared.audit import AuditRecorder
 from finops.shared.errors import RejectedInput
+from finops.shared.people import name_of
 
 
 class Decision(StrEnum):
@@ -80,13 +82,14 @@ class ReviewDesk:
     """The reviewer's side.
 
     Attributes:
-        own_invoices: Whether the submitter of an invoice may approve it.
+        separation_of_duties: Whether an approver must be somebody who neither submitted nor
+            corrected the invoice.
     """
 
     store: InvoiceStore
     workflow: Workflow
     clock: Clock
-    own_invoices: bool = True
+    separation_of_duties: bool = True
 
     def decide(
         self,
@@ -127,6 +130,12 @@ class ReviewDesk:
             )
         if approve:
             _can_be_approved(changed)
+            if self.separation_of_duties and _differences(record, changed) != ({}, {}):
+                raise RejectedInput(
+                    "whoever corrects an invoice cannot approve it",
+                    code="own_correction",
+                    remedy="Save the corrections, and let somebody else approve",
+                )
         decision = Decision.REJECTED if reject else Decision.CORRECTED
         if approve:
             decision = Decision.APPROVED
@@ -162,8 +171,7 @@ class ReviewDesk:
                 field="reason",
                 remedy="Give the reason",
             )
-        if not self.own_invoices and reviewer == record.submitted_by:
-            raise _own_invoice(record, reviewer)
+        self._has_no_other_part(record, reviewer)
         now = self.clock()
         other = record.duplicate_of
         review = Review(
@@ -209,8 +217,9 @@ class ReviewDesk:
                 value=record.status.value,
             )
         if record.decision:
+            by = name_of(record.reviews[-1].reviewer)
             raise RejectedInput(
-                f"{record.reviews[-1].reviewer} has already {record.decision.lower()} {record.id}",
+                f"{by} has already {record.decision.lower()} {record.id}",
                 code="decided_already",
                 remedy="View it again",
             )
@@ -221,8 +230,15 @@ class ReviewDesk:
                 field="reason",
                 remedy="Give the reason",
             )
-        if approve and not self.own_invoices and reviewer == record.submitted_by:
-            raise _own_invoice(record, reviewer)
+        if approve:
+            self._has_no_other_part(record, reviewer)
+
+    def _has_no_other_part(self, record: InvoiceRecord, reviewer: str) -> None:
+        if self.separation_of_duties and (part := part_in(record, reviewer)):
+            raise RejectedInput(
+                f"{name_of(reviewer)} {part} {record.id}, so somebody else must approve it",
+                code="own_invoice",
+            )
 
     def _corrected(self, record: InvoiceRecord, corrections: Mapping[str, str]) -> InvoiceRecord:
         if record.invoice is None:
@@ -267,7 +283,7 @@ class ReviewDesk:
             issue = Issue(
                 code="rejected_by_reviewer",
                 severity=Severity.ERROR,
-                message=f"{reviewer} rejected the invoice: {reason.strip()}",
+                message=f"{name_of(reviewer)} rejected the invoice: {reason.strip()}",
             )
             changed = replace(
                 changed,
@@ -281,12 +297,6 @@ class ReviewDesk:
         if record.task_token:
             self.workflow.resume(record.task_token, {"outcome": record.decision})
         return record
-
-
-def _own_invoice(record: InvoiceRecord, reviewer: str) -> RejectedInput:
-    return RejectedInput(
-        f"{reviewer} submitted {record.id}, so somebody else must approve it", code="own_invoice"
-    )
 
 
 def _differences(

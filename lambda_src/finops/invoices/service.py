@@ -34,6 +34,7 @@ from finops.invoices.domain import (
 )
 from finops.invoices.json_invoice import read_json
 from finops.invoices.ports import InvoiceStore, NotificationChannel, Objects, Workflow
+from finops.invoices.separation import independent, lacking_approval
 from finops.invoices.textract_response import read_expense
 from finops.invoices.validation import Outcome, ValidationSettings, check, outcome
 from finops.shared.audit import AuditRecorder, digest
@@ -88,6 +89,7 @@ class InvoiceValidator:
     json_currency: str
     clock: Clock
     audit: AuditRecorder
+    separation_of_duties: bool = True
 
     def validate(self, invoice: str) -> Outcome:
         """Read the invoice, unless that was done before, and check it."""
@@ -174,6 +176,9 @@ class InvoiceValidator:
             raise ValueError(f"{record.id} has not been read")
         now = self.clock()
         issues = check(read, self.settings(), now.date())
+        if self.separation_of_duties:
+            record = independent(record)
+            issues += lacking_approval(record)
         if record.duplicate_of and not record.approved:
             # After a correction it may match nothing; the next step looks again.
             record = replace(record, duplicate_of="")

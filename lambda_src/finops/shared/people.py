@@ -1,0 +1,51 @@
+"""Who did something, as one text, and whether two texts mean one person.
+
+- `NAME <ID>`: a person of the console, by the verified claims: a name, and Cognito's `sub`, which
+  never changes: https://docs.aws.amazon.com/cognito/latest/developerguide/user-pool-settings-attributes.html
+- an ARN: a principal of the command line, as `sts:GetCallerIdentity` names it.
+- `AWS:ID` or `AWS:ID:SESSION`: the principal in an S3 event, where ID is unique:
+  https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html
+- a function's name, or `schedule`.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+_PERSON: Final = re.compile(r"([^<>]*)<([^<>]+)>")
+_SESSION_OR_USER: Final = re.compile(r"arn:[^/]*:(?:assumed-role|user)/.*")
+
+
+def person(name: str, identifier: str) -> str:
+    """A person by name and by what never changes; the name alone where nothing else is known."""
+    plain = name.replace("<", "").replace(">", "").strip()
+    return f"{plain} <{identifier}>" if identifier else plain
+
+
+def name_of(text: str) -> str:
+    """The name to show."""
+    found = _PERSON.fullmatch(text)
+    return found[1].strip() if found else text
+
+
+def same_person(one: str, other: str) -> bool:
+    """Whether two texts may mean the same person; an empty text means nobody.
+
+    A doubt counts as yes, because it only asks for somebody else. The console knows people by
+    address, and the sessions of a directory's people are usually called by it, too.
+    """
+    return not _names(one).isdisjoint(_names(other))
+
+
+def _names(text: str) -> set[str]:
+    """What a person is known by, in one case: Cognito's addresses may differ in case alone."""
+    known = text.strip().casefold()
+    if found := _PERSON.fullmatch(known):
+        return {found[1].strip(), found[2].strip()} - {""}
+    names = {known}
+    if known.startswith("aws:"):
+        names.update(known.split(":")[1:])
+    elif _SESSION_OR_USER.fullmatch(known):
+        names.add(known.rpartition("/")[2])
+    return names - {""}
