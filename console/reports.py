@@ -59,12 +59,12 @@ class ReportShelf:
             locations={kind: self.files.location(name) for kind, name in kinds.items()},
         )
 
-    def run(self, month: str, *, close: bool) -> Mapping[str, Any]:
+    def run(self, month: str, *, close: bool, requested_by: str) -> Mapping[str, Any]:
         """Reconcile a month, as the schedule does."""
         answer = invoke(
             self.aws.client("lambda"),
             self.environment.reconcile_function,
-            {"month": month, "close": close},
+            {"month": month, "close": close, "requested_by": requested_by},
         )
         (done,) = answer["months"]
         return dict(done)

@@ -56,6 +56,7 @@ def upload(
     largest: int,
     label: str,
     hint: str,
+    apart: bool = False,
 ) -> list[Uploaded]:
     """Draw where people drop files, which their browser sends directly to S3.
 
@@ -67,6 +68,7 @@ def upload(
         largest: The size of the largest accepted file, in bytes.
         label: What to do here.
         hint: What is accepted.
+        apart: Whether each file gets a folder of its own, so that none replaces another.
 
     Returns:
         The files that were just uploaded; empty at every other run of the page.
@@ -74,6 +76,7 @@ def upload(
     data = {
         "form": dict(form),
         "prefix": prefix,
+        "apart": apart,
         "kinds": list(kinds),
         "largest": largest,
         "label": label,

@@ -11,6 +11,10 @@ const MARKS = {
 const extension = (name) => (name.includes(".") ? name.split(".").pop().toLowerCase() : "");
 const mebibytes = (bytes) => `${(bytes / 1048576).toFixed(1)} MiB`;
 
+// 32 hexadecimal digits; randomUUID exists on pages with https only.
+const unique = () =>
+  Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
+
 async function refusal(file, rules) {
   const kind = extension(file.name);
   if (!rules.kinds.includes(kind)) {
@@ -34,7 +38,7 @@ async function refusal(file, rules) {
 
 function send(file, data, progress) {
   const form = new FormData();
-  const key = data.prefix + file.name;
+  const key = data.prefix + (data.apart ? `${unique()}/` : "") + file.name;
   for (const [name, value] of Object.entries({ ...data.form.fields, key })) form.append(name, value);
   form.append("file", file);
   return new Promise((resolve) => {

@@ -58,13 +58,13 @@ variable "database" {
 variable "bucket" {
   description = <<-EOT
     The bucket: its `name` (by default made of prefix, account and region), how many days it keeps replaced versions
-    (`noncurrent_days`) and rejected rows (`quarantine_days`), whether destroying the module deletes its objects
+    (`noncurrent_days`; null keeps originals as long as their records, which is for ever) and rejected rows (`quarantine_days`), whether destroying the module deletes its objects
     (`force_destroy`), and the web pages from which browsers may upload (`upload_origins`, such as
     `https://finops.example.com`).
   EOT
   type = object({
     name            = optional(string)
-    noncurrent_days = optional(number, 365)
+    noncurrent_days = optional(number)
     quarantine_days = optional(number, 365)
     force_destroy   = optional(bool, false)
     upload_origins  = optional(list(string), [])
@@ -77,7 +77,7 @@ variable "bucket" {
     error_message = "bucket.name must be 3 to 63 lower-case letters, digits, dots and hyphens."
   }
   validation {
-    condition     = var.bucket.noncurrent_days >= 1 && var.bucket.quarantine_days >= 1
+    condition     = coalesce(var.bucket.noncurrent_days, 1) >= 1 && var.bucket.quarantine_days >= 1
     error_message = "bucket.noncurrent_days and bucket.quarantine_days must be at least 1."
   }
   validation {

@@ -8,6 +8,8 @@ module "bucket" {
   upload_origins = var.bucket.upload_origins
 
   lifecycle_rules = [
+    # The record of an invoice names a version of its document. By default that version stays, also when another file of the
+    # same name replaces it.
     { id = "uploads", abort_upload_days = 2, noncurrent_days = var.bucket.noncurrent_days },
   ]
 }

@@ -52,12 +52,12 @@ variable "packages" {
 variable "bucket" {
   description = <<-EOT
     The bucket: its `name` (by default made of prefix, account and region), how many days it keeps replaced versions
-    (`noncurrent_days`), whether destroying the module deletes its objects (`force_destroy`), and the web pages from
+    (`noncurrent_days`; null keeps originals as long as their records, which is for ever), whether destroying the module deletes its objects (`force_destroy`), and the web pages from
     which browsers may upload (`upload_origins`, such as `https://finops.example.com`).
   EOT
   type = object({
     name            = optional(string)
-    noncurrent_days = optional(number, 365)
+    noncurrent_days = optional(number)
     force_destroy   = optional(bool, false)
     upload_origins  = optional(list(string), [])
   })
@@ -69,7 +69,7 @@ variable "bucket" {
     error_message = "bucket.name must be 3 to 63 lower-case letters, digits, dots and hyphens."
   }
   validation {
-    condition     = var.bucket.noncurrent_days >= 1
+    condition     = coalesce(var.bucket.noncurrent_days, 1) >= 1
     error_message = "bucket.noncurrent_days must be at least 1."
   }
   validation {

@@ -303,9 +303,9 @@ run "defaults" {
       }) == jsonencode({
       chunks     = ["chunks/", 14, null, 1, null]
       quarantine = ["quarantine/", 365, null, 1, null]
-      uploads    = ["", null, null, 365, 2]
+      uploads    = ["", null, null, null, 2]
     })
-    error_message = "Bills and rates are never removed; what was replaced, chunks, bad rows and broken uploads are."
+    error_message = "Bills and rates are never removed, also when another file of the name replaces them; chunks, bad rows and broken uploads are."
   }
 
   assert {

@@ -31,13 +31,13 @@ class Shelf:
 
     report: StoredReport | None
     files: Files = field(default_factory=Files)
-    runs: list[tuple[str, bool]] = field(default_factory=list)
+    runs: list[tuple[str, bool, str]] = field(default_factory=list)
 
     def newest(self, month: str) -> StoredReport | None:
         return self.report
 
-    def run(self, month: str, *, close: bool) -> Mapping[str, Any]:
-        self.runs.append((month, close))
+    def run(self, month: str, *, close: bool, requested_by: str) -> Mapping[str, Any]:
+        self.runs.append((month, close, requested_by))
         return {"revision": 2}
 
 
@@ -80,5 +80,5 @@ def test_an_editor_reconciles_and_only_an_approver_closes(
         app.checkbox[0].check()
     app.button[0].click().run()
     assert not app.exception
-    assert shelf.runs == [(MONTH, close)]
+    assert shelf.runs == [(MONTH, close, f"the {role}")]
     assert stage.recorded() == [(f"the {role}", "reconciliation.started", MONTH)]

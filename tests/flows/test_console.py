@@ -109,19 +109,6 @@ def test_an_invoice_is_uploaded_reviewed_by_another_person_and_exported_to_excel
     assert 100.0 in lines[1]
 
 
-def test_nobody_approves_what_they_submitted(come: Come) -> None:
-    number = unique("O")
-    visitor = come("Approver", "otto")
-    visitor.go("Invoices")
-    visitor.drop(**{f"{number}__pdf": document(paper(number, total="130.00"))})
-    visitor.sees("1 of 1 finished")
-    visitor.press("Show", then=visitor.field("Total"))
-    visitor.field("Total").fill("120.00")
-    visitor.press("Approve", then="somebody else must approve it")
-    visitor.field("Reason").fill("ordered twice")
-    visitor.press("Reject", then="Validation failed")
-
-
 def test_files_that_are_not_invoices_are_rejected_before_or_after_upload(
     come: Come, invoices: InvoiceFlow
 ) -> None:

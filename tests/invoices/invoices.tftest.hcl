@@ -321,9 +321,9 @@ run "defaults" {
 
   assert {
     condition = jsonencode(module.bucket.settings.lifecycle_rules) == jsonencode({
-      uploads = { abort_upload_days = 2, archive_days = null, expiration_days = null, noncurrent_days = 365, prefix = "" }
+      uploads = { abort_upload_days = 2, archive_days = null, expiration_days = null, noncurrent_days = null, prefix = "" }
     })
-    error_message = "Only replaced versions and unfinished uploads are removed."
+    error_message = "Only unfinished uploads are removed: a document that another of its name replaced stays as long as its record."
   }
 
   assert {

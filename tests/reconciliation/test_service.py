@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
@@ -214,6 +215,16 @@ def test_the_same_inputs_are_audited_as_one() -> None:
         reconciler(usual(), audit=audit, store=FakeStore()).run(OCTOBER, now=NOW)
     assert len({event.entry_id for event in audit.events}) == 1
     assert audit.events[0].counts["units"] == 3
+
+
+def test_a_month_is_not_said_to_be_closed_by_whoever_the_caller_names() -> None:
+    audit = MemoryRecorder()
+    run = reconciler(usual(), audit=audit)
+    run = replace(run, actor="reconcile-month", said_to_be="cfo")
+    run.run(OCTOBER, now=NOW, close=True)
+    (event,) = audit.events
+    assert (event.action, event.actor) == ("month.closed", "reconcile-month")
+    assert event.details["said_to_be"] == "cfo"
 
 
 @pytest.mark.parametrize(

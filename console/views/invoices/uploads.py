@@ -28,6 +28,7 @@ def show(services: Services, user: User) -> None:
         "upload-invoices",
         services.invoices.upload_form(user.identity),
         prefix=RAW_PREFIX,
+        apart=True,
         kinds=KINDS,
         largest=LARGEST_DOCUMENT,
         label="Drop invoices here, or choose files",

@@ -64,7 +64,7 @@ def _reconcile(services: Services, user: User, month: str) -> None:
     close = close and user.may(Role.APPROVER)
     with st.status(f"Reconciling {month} …", expanded=False) as state:
         try:
-            done = services.reports.run(month, close=close)
+            done = services.reports.run(month, close=close, requested_by=user.identity)
         except FinOpsError as error:
             failed = f"{month} was not reconciled"
             state.update(label=failed, state="error")

@@ -185,7 +185,7 @@ class DriftRepairer:
         repaired: list[Drift] = []
         waiting: list[BudgetDocument] = []
         for drift in found:
-            if run.requested_by == SCHEDULE and (
+            if not run.requested_by and (
                 pause := self._pause(state.statuses.get(drift.key), len(waiting))
             ):
                 repaired.append(replace(drift, error=pause))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import cached_property
@@ -16,7 +17,7 @@ from finops.invoices.adapters.dynamodb import DynamoInvoices
 from finops.invoices.adapters.s3 import S3Documents
 from finops.invoices.adapters.step_functions import StepFunctionsWorkflow
 from finops.invoices.document_files import LARGEST_DOCUMENT
-from finops.invoices.domain import JSON_PREFIX, RAW_PREFIX, SourceDocument
+from finops.invoices.domain import RAW_PREFIX, SourceDocument, upload_key
 from finops.invoices.review import ReviewDesk
 from finops.shared.aws import aws_errors
 
@@ -71,7 +72,7 @@ class InvoiceDeployment:
         )
 
     def upload(self, path: Path, owner: str, sent: Callable[[int], None]) -> str:
-        """Upload a file into the bucket: JSON below json/, anything else below raw/.
+        """Upload a file into the bucket: each below a key of its own (see `upload_key`).
 
         Args:
             path: The file.
@@ -82,8 +83,7 @@ class InvoiceDeployment:
             The id of the invoice.
         """
         s3, bucket = self._aws.client("s3"), self.variables["BUCKET"]
-        prefix = JSON_PREFIX if path.suffix.lower() == ".json" else RAW_PREFIX
-        key = f"{prefix}{path.name}"
+        key = upload_key(path.name, uuid.uuid4().hex)
         with aws_errors("upload_file"):
             s3.upload_file(
                 str(path),

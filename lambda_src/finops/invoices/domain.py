@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
@@ -13,6 +14,8 @@ from typing import Final
 
 #: Folders of the bucket: dropped documents, dropped JSON invoices, responses of the engines.
 RAW_PREFIX: Final = "raw/"
+#: The folder that each upload gets: 32 hexadecimal digits.
+_UPLOAD: Final = re.compile(r"[0-9a-f]{32}")
 JSON_PREFIX: Final = "json/"
 TEXTRACT_PREFIX: Final = "textract/"
 
@@ -288,14 +291,29 @@ class SourceDocument:
 
     @property
     def file(self) -> str:
-        """The file name without the folder of the bucket."""
-        return self.key.removeprefix(RAW_PREFIX).removeprefix(JSON_PREFIX)
+        """The file name without the folder of the bucket and the one of its own upload."""
+        name = self.key.removeprefix(RAW_PREFIX).removeprefix(JSON_PREFIX)
+        folder, _, rest = name.partition("/")
+        return rest if rest and _UPLOAD.fullmatch(folder) else name
 
     @property
     def document_id(self) -> str:
         """An id for this version of this object: every event about it gives the same."""
         text = "\n".join((self.bucket, self.key, self.version_id or self.etag))
         return sha256(text.encode()).hexdigest()[:20]
+
+
+def upload_key(name: str, folder: str) -> str:
+    """The key of an upload: JSON below json/, anything else below raw/, in a folder of its own.
+
+    Many vendors call their file `invoice.pdf`. Below one key the second would hide the first.
+
+    Args:
+        name: The file's name.
+        folder: 32 hexadecimal digits that no other upload has.
+    """
+    prefix = JSON_PREFIX if name.lower().endswith(".json") else RAW_PREFIX
+    return f"{prefix}{folder}/{name}"
 
 
 def invoice_id(document_id: str, number: int) -> str:

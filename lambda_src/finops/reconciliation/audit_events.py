@@ -10,9 +10,18 @@ from finops.shared.audit import AuditEvent, digest
 
 
 def reconciled_event(
-    report: Report, stored: Stored, now: datetime, *, actor: str, correlation_id: str = ""
+    report: Report,
+    stored: Stored,
+    now: datetime,
+    *,
+    actor: str,
+    said_to_be: str = "",
+    correlation_id: str = "",
 ) -> AuditEvent:
-    """A month was closed by its first revision, else reconciled."""
+    """A month was closed by its first revision, else reconciled.
+
+    `said_to_be` is who asked for it, as the caller of the function wrote.
+    """
     document = digest(as_document(report))
     return AuditEvent(
         stream="reconciliation",
@@ -37,5 +46,6 @@ def reconciled_event(
             "budget": report.totals.budget,
             "currency": report.currency,
             "reports": dict(stored.locations),
+            **({"said_to_be": said_to_be} if said_to_be else {}),
         },
     )

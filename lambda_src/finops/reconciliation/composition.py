@@ -62,6 +62,7 @@ class Deployment:
     scratch: Path
     audit: AuditRecorder = field(default_factory=NoAudit)
     actor: str = "schedule"
+    said_to_be: str = ""
     correlation_id: str = ""
 
     def reconciler(
@@ -89,6 +90,7 @@ class Deployment:
             formats=formats,
             audit=self.audit,
             actor=self.actor,
+            said_to_be=self.said_to_be,
             correlation_id=self.correlation_id,
         )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -37,7 +38,8 @@ _COST_CLIENTS: Final = frozenset({"ce", "invoicing"})
 def reconcile_month(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
     """The schedule, {} → the running month, and the one before while it may change.
 
-    By hand, {"month": "2026-10", "close": false, "allow_empty": false} → that month.
+    By hand, {"month": "2026-10", "close": false, "allow_empty": false,
+    "requested_by": "…"} → that month.
 
     Returns:
         {"months": [{month, revision, actual, budget, currency, reports, is_new}]}.
@@ -46,7 +48,12 @@ def reconcile_month(event: Mapping[str, Any], context: LambdaContext) -> dict[st
     logger.set_correlation_id(context.aws_request_id)
     months = _months(event, now)
     with tempfile.TemporaryDirectory() as scratch:
-        deployment = _deployment(now, Path(scratch), context.aws_request_id)
+        deployment = replace(
+            _deployment(now, Path(scratch), context.aws_request_id),
+            actor="reconcile-month" if "month" in event else "schedule",
+            # Lambda does not say who invokes a function.
+            said_to_be=str(event.get("requested_by") or ""),
+        )
         done, failed = [], []
         for month, close in months:
             try:
@@ -68,7 +75,7 @@ def reconcile_month(event: Mapping[str, Any], context: LambdaContext) -> dict[st
 
 
 def _months(event: Mapping[str, Any], now: datetime) -> list[tuple[Month, bool]]:
-    unknown = sorted(event.keys() - {"month", "close", "allow_empty"})
+    unknown = sorted(event.keys() - {"month", "close", "allow_empty", "requested_by"})
     if unknown:
         raise RejectedInput(
             f"the event has unknown keys: {', '.join(unknown)}",

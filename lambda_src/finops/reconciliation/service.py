@@ -43,7 +43,8 @@ class Reconciler:
         evidence: Collects what is compared.
         render: A report in one format.
         formats: Which files are written.
-        actor: Who asked for it, for the audit trail.
+        actor: Who did it, for the audit trail.
+        said_to_be: Who asked for it, as the caller wrote.
     """
 
     evidence: EvidenceCollector
@@ -52,6 +53,7 @@ class Reconciler:
     formats: Sequence[str]
     audit: AuditRecorder = field(default_factory=NoAudit)
     actor: str = "schedule"
+    said_to_be: str = ""
     correlation_id: str = ""
 
     def run(
@@ -146,7 +148,12 @@ class Reconciler:
         stored = self.store.write(report, files)
         self.audit.record(
             reconciled_event(
-                report, stored, now, actor=self.actor, correlation_id=self.correlation_id
+                report,
+                stored,
+                now,
+                actor=self.actor,
+                said_to_be=self.said_to_be,
+                correlation_id=self.correlation_id,
             )
         )
         return Outcome(report=report, stored=stored, is_new=True)

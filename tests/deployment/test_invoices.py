@@ -1,0 +1,58 @@
+"""Uploads to the invoice flow, over moto."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from finops.deployment.environment import Environment
+from finops.deployment.invoices import InvoiceDeployment
+from finops.invoices.domain import SourceDocument, upload_key
+
+
+@pytest.fixture
+def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL", "AWS_SESSION_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    monkeypatch.setattr(InvoiceDeployment, "variables", {"BUCKET": "invoices"})
+    with mock_aws():
+        client = boto3.client("s3")
+        client.create_bucket(Bucket="invoices")
+        yield client
+
+
+@pytest.mark.parametrize("name", ["invoice.pdf", "invoice.json"])
+def test_a_second_file_of_the_name_does_not_replace_the_first(
+    s3: Any, tmp_path: Path, name: str
+) -> None:
+    """A replaced original is a noncurrent version, which a lifecycle rule may delete."""
+    deployment = InvoiceDeployment(Environment(name="test", prefix="finops"))
+    file = tmp_path / name
+    ids = set()
+    for content in (b"first", b"second"):
+        file.write_bytes(content)
+        ids.add(deployment.upload(file, "ann", lambda _sent: None))
+    objects = s3.list_objects_v2(Bucket="invoices")["Contents"]
+    bodies = {s3.get_object(Bucket="invoices", Key=one["Key"])["Body"].read() for one in objects}
+    assert bodies == {b"first", b"second"}
+    assert len(ids) == 2
+
+
+def test_the_name_of_an_upload_is_the_files() -> None:
+    key = upload_key("Invoice.JSON", "0f" * 16)
+    assert key == f"json/{'0f' * 16}/Invoice.JSON"
+
+    def name(key: str) -> str:
+        return SourceDocument(bucket="b", key=key, version_id="1", size=1).file
+
+    assert name(key) == "Invoice.JSON"
+    assert name("raw/acme/invoice.pdf") == "acme/invoice.pdf"
+    assert name(f"raw/{'0f' * 16}") == "0f" * 16
