@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import streamlit as st
 
+from console import identity
 from console.audit_events import console_event
 from console.identity import User
 from console.reports import ReportShelf
@@ -32,6 +35,8 @@ class Services:
     invoices: InvoiceDeployment
     audit: AuditDeployment
     reports: ReportShelf
+    who: Callable[[], User | None]
+    """The person of the session at hand, by claims that are valid now."""
 
     @property
     def review_desk(self) -> ReviewDesk:
@@ -47,6 +52,16 @@ class Services:
             if error.code == "not_deployed":
                 return NoAudit()
             raise
+
+    def require(self, user: User) -> None:
+        """Go on only while this person's session lasts, with the same role.
+
+        A fragment or a dialog runs again by itself, without the page that has signed the person in.
+        So an open tab would outlive its session.
+        """
+        if self.who() != user:
+            st.warning("Your session has ended. Load the page again.", icon=":material/lock:")
+            st.stop()
 
     def record(
         self, user: User, action: str, subject: str, version: str = "", **details: Any
@@ -75,4 +90,5 @@ def services(environment: Environment) -> Services:
         invoices=InvoiceDeployment(environment),
         audit=AuditDeployment(environment),
         reports=ReportShelf(environment, Aws(environment)),
+        who=partial(identity.current, environment),
     )

@@ -103,6 +103,8 @@ class Invoices:
     objects: FakeObjects = field(default_factory=FakeObjects)
     workflow: FakeWorkflow = field(default_factory=FakeWorkflow)
     separation_of_duties: bool = True
+    #: For whom forms were signed.
+    signed: list[str] = field(default_factory=list)
 
     @property
     def review_desk(self) -> ReviewDesk:
@@ -114,6 +116,7 @@ class Invoices:
         )
 
     def upload_form(self, owner: str) -> dict[str, Any]:
+        self.signed.append(owner)
         return {"url": "http://bucket", "fields": {"x-amz-meta-submitted-by": owner}}
 
 
@@ -163,6 +166,8 @@ class Stage:
     budgets: Budgets = field(default_factory=Budgets)
     audit: Audit = field(default_factory=Audit)
     settings: dict[str, Any] = field(default_factory=dict)
+    #: Whose session it is.
+    who: User | None = None
 
     @property
     def services(self) -> Services:
@@ -174,10 +179,11 @@ class Stage:
             "reports": NotDeployed(),
         }
         environment = Environment(name="test", prefix="finops")
-        return Services(environment=environment, **parts | self.settings)
+        return Services(environment=environment, who=lambda: self.who, **parts | self.settings)
 
     def page(self, name: str, role: Role = Role.VIEWER, **query: str) -> AppTest:
         """A page as this person sees it."""
+        self.who = user(role)
         app = AppTest.from_function(
             _script, default_timeout=20, args=(name, self.services, user(role))
         )

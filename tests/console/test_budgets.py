@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
+from typing import Any, NoReturn
 
 import pytest
 import streamlit as st
 
 from console.identity import Role
-from console.views.budgets import editing
+from console.views.budgets import dialogs, editing
 from console.views.budgets.listing import list_budgets
 from finops.budgets.adapters.dynamodb import from_dynamodb
 from finops.budgets.attributes import ATTRIBUTES
@@ -142,3 +144,32 @@ def test_a_value_of_any_type_in_any_attribute_is_shown(stage: Stage) -> None:
     app = stage.page("budgets", Role.EDITOR)
     assert not app.exception
     assert len(app.dataframe[0].value) == len(ATTRIBUTES) * len(EACH_TYPE)
+
+
+@pytest.mark.parametrize("dialog", [dialogs.new, dialogs.import_csv])
+def test_an_open_dialog_changes_nothing_once_its_session_has_ended(
+    stage: Stage, dialog: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Callable[[], None]] = []
+
+    def open_dialog(_title: str, **_settings: object) -> Callable[..., Any]:
+        def opened(ask: Callable[[], None]) -> Callable[[], None]:
+            asked.append(ask)
+            return ask
+
+        return opened
+
+    monkeypatch.setattr(st, "dialog", open_dialog)
+    monkeypatch.setattr(st, "button", lambda *_, **__: False)
+    monkeypatch.setattr(st, "stop", stopped)
+    dialog(stage.services, EDITOR)
+    with pytest.raises(Stopped):
+        asked[0]()
+
+
+class Stopped(Exception):
+    """As Streamlit ends a run."""
+
+
+def stopped() -> NoReturn:
+    raise Stopped

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from console.identity import Role
+from console.identity import Role, User
 from console.rendering import page_image
 from console.views.invoices import listing
 from finops.invoices.domain import InvoiceStatus
@@ -183,3 +183,16 @@ def test_a_page_that_does_not_exist_is_refused(page: int) -> None:
     assert page_image(file, "application/pdf", 1).startswith("data:image/jpeg;base64,")
     with pytest.raises(RejectedInput, match="no page"):
         page_image(file, "application/pdf", page)
+
+
+@pytest.mark.parametrize("now", [None, user(Role.VIEWER), user(Role.EDITOR, "somebody else")])
+def test_an_open_tab_signs_no_form_once_its_session_has_ended(
+    stage: Stage, now: User | None
+) -> None:
+    """What draws the form runs again every ten minutes, without the page that checks claims."""
+    app = stage.page("invoices", Role.EDITOR)
+    assert stage.invoices.signed == ["the editor"]
+    stage.who = now
+    app.run()
+    assert "Your session has ended" in app.warning[-1].value
+    assert stage.invoices.signed == ["the editor"]

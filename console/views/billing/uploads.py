@@ -60,6 +60,7 @@ def receive(
         label: What to do here.
         hint: Which files are accepted, and where they go.
     """
+    services.require(user)
     uploaded = components.upload(
         key,
         services.billing.upload_form(prefix),

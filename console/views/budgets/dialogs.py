@@ -25,6 +25,7 @@ def new(services: Services, user: User) -> None:
 
     @st.dialog("New budget")
     def ask() -> None:
+        services.require(user)
         with st.form("new-budget", border=False):
             account = st.text_input("Account", placeholder="222222222222", help="12 digits.")
             name = st.text_input("Name", value=DEFAULT_BUDGET_NAME)
@@ -66,6 +67,7 @@ def import_csv(services: Services, user: User) -> None:
 
     @st.dialog("Import budgets", width="large")
     def ask() -> None:
+        services.require(user)
         others = ", ".join(f"`{one.name}`" for one in ATTRIBUTES if one.name != "amount")
         st.write(
             "The first line names the columns. `account_id` and `amount` are required; "
@@ -110,6 +112,7 @@ def remove(services: Services, user: User, budgets: Sequence[Mapping[str, Any]])
 
     @st.dialog("Remove a budget")
     def ask() -> None:
+        services.require(user)
         st.write(
             "This removes the budget's row. The deployment's removal policy decides whether the "
             "AWS Budget is deleted too."

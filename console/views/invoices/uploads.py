@@ -24,6 +24,7 @@ _TRACKED: Final = "tracked_invoices"
 @st.fragment(run_every="10m")  # S3 accepts a signed form for 15 minutes
 def show(services: Services, user: User) -> None:
     """Draw where documents are dropped, and follow those that were."""
+    services.require(user)
     uploaded = components.upload(
         "upload-invoices",
         services.invoices.upload_form(user.identity),
