@@ -228,6 +228,13 @@ class Webhook(http.server.BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers["Content-Length"]))
         self.posted.append(json.loads(body))
         self.send_response(int(self.path.strip("/")))
+        if self.path == "/302":
+            self.send_header("Location", "/200")
+        self.end_headers()
+
+    def do_GET(self) -> None:
+        """Where a followed redirect leads."""
+        self.send_response(200)
         self.end_headers()
 
     def log_message(self, *_: Any) -> None:
@@ -254,7 +261,9 @@ class Secrets:
 
 
 def test_a_webhook_is_posted_to_and_its_url_never_told(webhook: str, report: Report) -> None:
-    WebhookChannel(Secrets(json.dumps({"url": f"{webhook}/200"})), "s")(report, "https://link")
+    WebhookChannel(Secrets(json.dumps({"url": f"{webhook}/200"})), "s", public=False)(
+        report, "https://link"
+    )
     assert Webhook.posted[-1]["text"].startswith("Cloud costs 2026-10")
     for status, kind in (
         (503, TransientFailure),
@@ -262,11 +271,13 @@ def test_a_webhook_is_posted_to_and_its_url_never_told(webhook: str, report: Rep
         (404, ConfigurationError),
     ):
         with pytest.raises(kind) as refused:
-            WebhookChannel(Secrets(f"{webhook}/{status}"), "s")(report, "https://link")
+            WebhookChannel(Secrets(f"{webhook}/{status}"), "s", public=False)(
+                report, "https://link"
+            )
         assert str(status) in str(refused.value)
         assert webhook not in str(refused.value)
     with pytest.raises(TransientFailure, match="could not be reached"):
-        WebhookChannel(Secrets("http://127.0.0.1:1/200"), "s")(report, "https://link")
+        WebhookChannel(Secrets("http://127.0.0.1:1/200"), "s", public=False)(report, "https://link")
     with pytest.raises(ConfigurationError, match="contains no URL"):
         WebhookChannel(Secrets('{"uri": "x"}'), "s")(report, "https://link")
 
@@ -275,3 +286,29 @@ def test_what_is_stored_says_its_type(s3: Any, report: Report) -> None:
     stored: Stored = Reports(S3Files(s3, BUCKET)).write(report, FILES)
     key = stored.locations["html"].partition(f"{BUCKET}/")[2]
     assert s3.head_object(Bucket=BUCKET, Key=key)["ContentType"].startswith("text/html")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://hooks.example.com/services/1",
+        "https://127.0.0.1:9001/2018-06-01/runtime",
+        "https://169.254.169.254/latest/meta-data",
+        "https://[::1]/",
+        "https://[::ffff:10.0.0.1]/",
+        "https://localhost/",
+        "https://10.0.0.1/",
+    ],
+)
+def test_a_webhook_reaches_nothing_that_only_the_function_reaches(url: str, report: Report) -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        WebhookChannel(Secrets(url), "s")(report, "https://link")
+    assert refused.value.code == "unsafe_webhook"
+    assert url not in str(refused.value)
+
+
+def test_a_webhook_follows_no_redirect(webhook: str, report: Report) -> None:
+    before = len(Webhook.posted)
+    with pytest.raises(ConfigurationError, match="302"):
+        WebhookChannel(Secrets(f"{webhook}/302"), "s", public=False)(report, "https://link")
+    assert len(Webhook.posted) == before + 1

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import http.client
+import ipaddress
 import json
+import socket
 import urllib.error
 import urllib.request
 from typing import Any, Final
@@ -22,11 +25,18 @@ class WebhookChannel:
     Args:
         secrets: The Secrets Manager client.
         secret_arn: Of a secret that holds the URL as it is, or as JSON `{"url": …}`.
+        public: Whether the URL must be of https and lead to public addresses, so that whoever may
+            write the secret reaches nothing that only the function can reach.
     """
 
-    def __init__(self, secrets: Any, secret_arn: str) -> None:
+    def __init__(self, secrets: Any, secret_arn: str, *, public: bool = True) -> None:
         self._secrets = secrets
         self._secret_arn = secret_arn
+        self._public = public
+        handlers = [urllib.request.ProxyHandler({}), _NoRedirects()]
+        self._open = urllib.request.build_opener(
+            *handlers, *([_PublicHandler()] if public else [])
+        ).open
 
     def __call__(self, report: Report, link: str) -> None:
         """Post.
@@ -41,7 +51,7 @@ class WebhookChannel:
             headers={"Content-Type": "application/json"},
         )
         try:
-            with urllib.request.urlopen(request, timeout=_WEBHOOK_SECONDS):  # noqa: S310
+            with self._open(request, timeout=_WEBHOOK_SECONDS):
                 return
         except urllib.error.HTTPError as error:
             error.close()
@@ -65,11 +75,60 @@ class WebhookChannel:
         if text.lstrip().startswith("{"):
             text = str(json.loads(text).get("url", ""))
         url = text.strip()
-        if urlparse(url).scheme not in {"https", "http"}:
+        where = urlparse(url)
+        if where.scheme not in {"https", "http"} or not where.hostname:
             raise ConfigurationError(
                 "the webhook's secret contains no URL",
                 code="no_webhook_url",
                 step="read_webhook_secret",
                 remedy='Store the URL itself, or {"url": "…"}',
             )
+        if self._public:
+            if where.scheme != "https":
+                raise _refused("is not of https")
+            _require_public(where.hostname)
         return url
+
+
+class _NoRedirects(urllib.request.HTTPRedirectHandler):
+    """A redirect could lead where the URL itself may not."""
+
+    def redirect_request(self, *_request: Any) -> None:
+        return None
+
+
+class _PublicConnection(http.client.HTTPSConnection):
+    def connect(self) -> None:
+        super().connect()
+        # A name may lead elsewhere than a moment ago.
+        _check_public(str(self.sock.getpeername()[0]))
+
+
+class _PublicHandler(urllib.request.HTTPSHandler):
+    def https_open(self, request: urllib.request.Request) -> http.client.HTTPResponse:
+        return self.do_open(_PublicConnection, request)
+
+
+def _require_public(host: str) -> None:
+    try:
+        found = socket.getaddrinfo(host, 443, type=socket.SOCK_STREAM)
+    except OSError:
+        raise TransientFailure(
+            "the webhook's host has no address", code="webhook_unreachable", step="post_webhook"
+        ) from None
+    for one in found:
+        _check_public(str(one[4][0]))
+
+
+def _check_public(address: str) -> None:
+    if not ipaddress.ip_address(address.partition("%")[0]).is_global:
+        raise _refused("leads to an address that is not public")
+
+
+def _refused(why: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"the webhook's URL {why}",
+        code="unsafe_webhook",
+        step="read_webhook_secret",
+        remedy="Store the https URL of a public service",
+    )
