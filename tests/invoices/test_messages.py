@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from finops.invoices.domain import InvoiceStatus, Issue, Severity
 from finops.invoices.messages import customer_mail, message
-from tests.invoices.builders import processed, record
+from tests.invoices.builders import invoice, processed, record
 
 EMPTY = record("raw/empty.pdf", status=InvoiceStatus.REJECTED)
 
@@ -46,8 +46,18 @@ def test_a_document_that_was_not_read_is_named_by_its_file() -> None:
     assert message(EMPTY, "REJECTED").subject == "Document rejected: empty.pdf"
 
 
-def test_the_customers_email_gives_number_and_amount() -> None:
-    subject, text = customer_mail(processed(description="March"))
-    assert subject == "Invoice R-2026/001 has been processed"
-    for part in ("119.00 EUR", "INV-2026-000001", "2026-04-30", "March"):
+def test_the_customers_email_gives_our_number_and_the_amount() -> None:
+    subject, text = customer_mail(processed())
+    assert subject == "Invoice INV-2026-000001 has been processed"
+    for part in ("119.00 EUR", "INV-2026-000001", "2026-04-30"):
         assert part in text
+
+
+def test_the_customers_email_holds_no_word_that_a_document_chose() -> None:
+    """Else a JSON invoice mails any text to anybody, from an address that people trust."""
+    lure = "https://evil.example/pay"
+    names = ("description", "invoice_number", "vendor", "customer", "total", "currency", "due_date")
+    chosen = invoice(**dict.fromkeys(names, lure))
+    subject, text = customer_mail(replace(processed(), invoice=chosen))
+    assert "evil" not in subject + text
+    assert "INV-2026-000001" in text

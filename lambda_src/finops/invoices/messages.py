@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,6 +15,9 @@ _SUBJECT: Final = 100
 #: SNS takes 256 KB a message; the table has the rest of long issues and texts.
 _MOST_ISSUES: Final = 50
 _LONGEST: Final = 500
+
+_AMOUNT: Final = re.compile(r"-?[0-9]{1,15}(?:\.[0-9]{1,6})? [A-Z]{3}")
+_DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 _HEADLINES: Final = {
     "PROCESSED": "Invoice processed",
@@ -104,20 +108,24 @@ def message(record: InvoiceRecord, event: str) -> Message:
 
 
 def customer_mail(record: InvoiceRecord) -> tuple[str, str]:
-    """Subject and text of the e-mail to the customer of a processed invoice."""
+    """Subject and text of the e-mail to the customer of a processed invoice.
+
+    Whoever sends a document chooses its words, and would have them mailed from this address. So the
+    mail holds amounts, dates and our own number only.
+    """
     read = record.invoice
     if read is None:
         raise ValueError(f"{record.id} has not been read")
-    number = read.text("invoice_number")
+    total, currency = read.text("total"), read.text("currency")
+    amount = f" for {total} {currency}" if _AMOUNT.fullmatch(f"{total} {currency}") else ""
     due = read.text("due_date")
     lines = [
-        f"Invoice {number} for {read.text('total')} {read.text('currency')} has been processed.",
+        f"Your invoice{amount} has been processed.",
         "",
         f"Our reference: {record.serial_number}",
-        *([f"Due date: {due}"] if due else []),
-        *([f"Description: {read.text('description')}"] if read.text("description") else []),
+        *([f"Due date: {due}"] if _DATE.fullmatch(due) else []),
     ]
-    return f"Invoice {number} has been processed", "\n".join(lines) + "\n"
+    return f"Invoice {record.serial_number} has been processed", "\n".join(lines) + "\n"
 
 
 def _named(record: InvoiceRecord) -> str:
