@@ -64,7 +64,8 @@ def test_the_actor_is_whom_aws_signed_in_and_not_whom_the_environment_names(
         monkeypatch.setenv(name, "cfo")
     assert finops("budgets", "set", ACCOUNT, "100")[0] == 0
     row = tables.get_item(Key={"account_id": ACCOUNT, "budget_name": "monthly-total"})["Item"]
-    assert row["updated_by"] == boto3.client("sts").get_caller_identity()["Arn"]
+    caller = boto3.client("sts").get_caller_identity()
+    assert row["updated_by"] == f"{caller['Arn']} <{caller['UserId']}>"
 
 
 def test_nothing_asks_the_machine_who_somebody_is() -> None:

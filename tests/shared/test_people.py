@@ -31,6 +31,27 @@ def test_others_are_others_and_nobody_is_nobody(other: str) -> None:
     assert not same_person("", other)
 
 
+EVE = person("arn:aws:iam::111111111111:user/eve", "AIDAEVE")
+ALICE = person("arn:aws:sts::111111111111:assumed-role/Finance/alice", "AROAFINANCE:alice")
+
+
+@pytest.mark.parametrize(
+    ("caller", "uploader", "same"),
+    [
+        (EVE, "AWS:AIDAEVE", True),
+        (EVE, "AWS:AIDAOTHER", False),
+        (ALICE, "AWS:AROAFINANCE:alice", True),
+        (ALICE, "AWS:AROAFINANCE:bob", False),
+        (ALICE, "AWS:AROAOTHER:alice", True),
+    ],
+)
+def test_the_caller_of_a_command_is_the_uploader_by_the_unique_id(
+    caller: str, uploader: str, same: bool
+) -> None:
+    """S3's events name ids and no ARNs. Many people assume one role, each in an own session."""
+    assert same_person(caller, uploader) is same
+
+
 def test_a_name_cannot_bring_an_id_of_its_own() -> None:
     """A user name is free text on a local cloud, and in some directories."""
     forged = person("eve <6f9d>", "77")

@@ -44,7 +44,7 @@ class BillingDeployment:
 
     @property
     def caller(self) -> str:
-        """The ARN of the principal whose credentials these are."""
+        """Whose credentials these are: `ARN <ID>`."""
         return self._aws.caller
 
     @cached_property

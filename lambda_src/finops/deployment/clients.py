@@ -18,6 +18,7 @@ from finops.deployment.environment import LOCAL_MANAGEMENT_ACCOUNT, Environment
 from finops.reconciliation.cost_explorer import CLIENT_SETTINGS
 from finops.shared.aws import aws_errors, client_config
 from finops.shared.errors import ConfigurationError
+from finops.shared.people import person
 
 # A drift run over a thousand accounts may take the function's whole 15 minutes, and must not be
 # started twice.
@@ -72,12 +73,13 @@ class Aws:
 
     @cached_property
     def caller(self) -> str:
-        """The ARN of whoever signed in, by AWS's own word. It needs no permission.
+        """Who signed in, by AWS's own word: `ARN <ID>`. It needs no permission.
 
         https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html
         """
         with aws_errors("find_caller"):
-            return str(self.client("sts").get_caller_identity()["Arn"])
+            found = self.client("sts").get_caller_identity()
+        return person(str(found["Arn"]), str(found["UserId"]))
 
     def function_variables(self, name: str, *, module: str) -> Mapping[str, str]:
         """A function's environment variables, which name the flow's resources.

@@ -58,7 +58,7 @@ class InvoiceDeployment:
 
     @property
     def caller(self) -> str:
-        """The ARN of the principal whose credentials these are."""
+        """Whose credentials these are: `ARN <ID>`."""
         return self._aws.caller
 
     @property

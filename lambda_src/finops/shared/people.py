@@ -2,8 +2,9 @@
 
 - `NAME <ID>`: a person of the console, by the verified claims: a name, and Cognito's `sub`, which
   never changes: https://docs.aws.amazon.com/cognito/latest/developerguide/user-pool-settings-attributes.html
-- an ARN: a principal of the command line, as `sts:GetCallerIdentity` names it.
-- `AWS:ID` or `AWS:ID:SESSION`: the principal in an S3 event, where ID is unique:
+- `ARN <ID>` or `ARN <ID:SESSION>`: the caller of a command, as `sts:GetCallerIdentity` names it:
+  https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html
+- `AWS:ID` or `AWS:ID:SESSION`: the principal in an S3 event, with the same ID:
   https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html
 - a function's name, or `schedule`.
 """
@@ -14,6 +15,7 @@ import re
 from typing import Final
 
 _PERSON: Final = re.compile(r"([^<>]*)<([^<>]+)>")
+_ROLE_SESSION: Final = re.compile(r"aroa[0-9a-z]*:(.+)")
 _SESSION_OR_USER: Final = re.compile(r"arn:[^/]*:(?:assumed-role|user)/.*")
 
 
@@ -42,10 +44,12 @@ def _names(text: str) -> set[str]:
     """What a person is known by, in one case: Cognito's addresses may differ in case alone."""
     known = text.strip().casefold()
     if found := _PERSON.fullmatch(known):
-        return {found[1].strip(), found[2].strip()} - {""}
+        return _names(found[1]) | _names(found[2])
+    known = known.removeprefix("aws:")
     names = {known}
-    if known.startswith("aws:"):
-        names.update(known.split(":")[1:])
-    elif _SESSION_OR_USER.fullmatch(known):
+    if _SESSION_OR_USER.fullmatch(known):
         names.add(known.rpartition("/")[2])
+    elif found := _ROLE_SESSION.fullmatch(known):
+        # Not the role's id alone: many people may assume one role.
+        names.add(found[1])
     return names - {""}
