@@ -53,12 +53,15 @@ def edit_event(action: str, change: BudgetChange, error: FinOpsError | None = No
     )
 
 
-def result_event(result: BudgetResult, actor: str = APPLIER) -> AuditEvent:
-    """A spoke reported that a budget was applied or removed, or that this failed."""
+def result_event(result: BudgetResult, seen_by: str = APPLIER) -> AuditEvent:
+    """A spoke reported that a budget was applied or removed, or that this failed.
+
+    Another function than the spoke's may have seen it.
+    """
     return AuditEvent(
         stream=STREAM,
         action=f"budget.{result.status.lower()}",
-        actor=actor,
+        actor=seen_by,
         subject=subject(result.key),
         version=f"{result.version} {rfc3339(result.reported_at)}",
         occurred_at=result.reported_at,

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from finops.budgets.audit_events import (
+    REPAIRER,
     repair_event,
     result_event,
     unseen_rejection_event,
@@ -147,11 +148,11 @@ class DriftRepairer:
             return unknown + [_unreachable(key, budget, error) for key, budget in budgets.items()]
         if run.repair:
             for status in state.gone(self._clock()):
-                self._record_removal(status, run)
+                self._record_removal(status)
         found = list(state.drift(self._clock()))
         return unknown + (self._repair(found, state, run) if run.repair else found)
 
-    def _record_removal(self, status: BudgetStatus, run: _Run) -> None:
+    def _record_removal(self, status: BudgetStatus) -> None:
         """Record what the account has not answered: the budget is gone."""
         result = BudgetResult(
             key=status.key,
@@ -163,7 +164,7 @@ class DriftRepairer:
             reported_at=self._clock(),
         )
         if self._statuses.write_result(result):
-            self._audit.record(result_event(result, actor=run.requested_by))
+            self._audit.record(result_event(result, seen_by=REPAIRER))
 
     def _removed(
         self, statuses: Mapping[BudgetKey, BudgetStatus], *, kept: set[BudgetKey]
