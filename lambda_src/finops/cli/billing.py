@@ -150,7 +150,7 @@ def withdraw(environment: Environment, out: Output, *, file: str, reason: str) -
     """
     deployment = deployed(environment)
     done = deployment.withdrawer.withdraw(
-        find(deployment, file), requested_by=getpass.getuser(), reason=reason
+        find(deployment, file), requested_by=deployment.caller, reason=reason
     )
     answer_withdrawal(out, done)
 
@@ -178,7 +178,7 @@ def move(
     key = f"{BILLING_PREFIX}{dataset}/{Path(entry.source.key).name}"
     if key == entry.source.key:
         out.fail(f"{key} is in dataset {dataset!r} already", Exit.REJECTED)
-    done = deployment.withdrawer.withdraw(entry, requested_by=getpass.getuser(), reason=reason)
+    done = deployment.withdrawer.withdraw(entry, requested_by=deployment.caller, reason=reason)
     out.say(f"{entry.source.key}: {done.rows_removed} rows taken back")
     copied = deployment.copy(entry, key)
     finish(deployment, out, {key: copied}, timeout=timeout if wait else 0)
