@@ -24,6 +24,8 @@ class Deployment:
         self.store = self
         self.entry = self.flow.load(self.flow.objects.put("billing/one/march.csv", bills(("a", 1))))
 
+    caller = "arn:aws:iam::111111111111:user/anna <AIDAANNA>"
+
     @property
     def withdrawer(self) -> Withdrawer:
         return Withdrawer(store=self.flow.store, audit=self.flow.audit, clock=self.flow.clock)

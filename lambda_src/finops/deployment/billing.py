@@ -44,7 +44,7 @@ class BillingDeployment:
 
     @property
     def caller(self) -> str:
-        """Whose credentials these are: `ARN <ID>`."""
+        """Whose credentials these are, as the audit trail names them."""
         return self._aws.caller
 
     @cached_property

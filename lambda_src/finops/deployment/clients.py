@@ -73,13 +73,17 @@ class Aws:
 
     @cached_property
     def caller(self) -> str:
-        """Who signed in, by AWS's own word: `ARN <ID>`. It needs no permission.
+        """Who signed in, by AWS's own word. It needs no permission.
+
+        The ARN of an assumed role names the session; S3's events name users by their id only, so
+        that stands behind a user's ARN.
 
         https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html
         """
         with aws_errors("find_caller"):
             found = self.client("sts").get_caller_identity()
-        return person(str(found["Arn"]), str(found["UserId"]))
+        arn, identifier = str(found["Arn"]), str(found["UserId"])
+        return person(arn, "" if ":" in identifier else identifier)
 
     def function_variables(self, name: str, *, module: str) -> Mapping[str, str]:
         """A function's environment variables, which name the flow's resources.

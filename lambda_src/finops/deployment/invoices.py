@@ -58,7 +58,7 @@ class InvoiceDeployment:
 
     @property
     def caller(self) -> str:
-        """Whose credentials these are: `ARN <ID>`."""
+        """Whose credentials these are, as the audit trail names them."""
         return self._aws.caller
 
     @property

@@ -2,7 +2,7 @@
 
 - `NAME <ID>`: a person of the console, by the verified claims: a name, and Cognito's `sub`, which
   never changes: https://docs.aws.amazon.com/cognito/latest/developerguide/user-pool-settings-attributes.html
-- `ARN <ID>` or `ARN <ID:SESSION>`: the caller of a command, as `sts:GetCallerIdentity` names it:
+- `ARN <ID>`, or an assumed role's ARN: the caller of a command, by `sts:GetCallerIdentity`:
   https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html
 - `AWS:ID` or `AWS:ID:SESSION`: the principal in an S3 event, with the same ID:
   https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html
