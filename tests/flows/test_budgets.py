@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from decimal import Decimal
 from typing import Any
 
@@ -22,12 +23,14 @@ TOPIC = f"arn:aws:sns:us-east-1:{SPOKE}:finops-budget-alerts"
 
 
 def test_an_edit_arrives_and_its_status_says_when(deployment: Deployment, budget_name: str) -> None:
+    started = time.monotonic()
     deployment.edit(SPOKE, Decimal("1250.5"), budget_name, updated_by="ann")
     status = deployment.await_status(SPOKE, "APPLIED", budget_name)
+    waited = time.monotonic() - started
     assert deployment.amount(SPOKE, budget_name) == Decimal("1250.5")
     assert (status["amount"], status["applied_amount"]) == ("1250.50", "1250.50")
     assert status["updated_by"] == "ann"
-    assert 0 <= status["latency_ms"] < 10_000
+    assert 0 <= status["latency_ms"] <= 1_000 * (waited + 1)
     assert status["error"] == ""
 
 
