@@ -243,6 +243,7 @@ run "environment_and_outputs" {
       REMOVAL_POLICY      = "delete"
       DEADLINE_QUEUE_URL  = "https://sqs.eu-west-1.amazonaws.com/111111111111/acme-budget-deadlines"
       PUBLISH_CONCURRENCY = "16"
+      SPOKE_ACCOUNT_IDS   = "222222222222 333333333333"
     }
     error_message = "Publisher and repairer are told where everything is."
   }
