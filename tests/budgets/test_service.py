@@ -47,6 +47,7 @@ from tests.budgets.fakes import (
     Fallible,
     change,
 )
+from tests.trail import stated
 
 OTHER = "333333333333"
 KEY = BudgetKey(account_id=ACCOUNT, budget_name="monthly-total")
@@ -112,7 +113,7 @@ class World:
     @property
     def audited(self) -> list[str]:
         """What was done, each thing once, as the trail keeps it."""
-        return list({one.entry_id: one.action for one in self.audit.events}.values())
+        return list({stated(one): one.action for one in self.audit.events}.values())
 
     def deliver(self) -> None:
         """Parameter events to the applier, and its results home."""
@@ -637,7 +638,7 @@ def test_a_replay_gives_the_same_audit_entries(world: World) -> None:
         world.edit(edit)
         world.edit(edit)
         world.deliver()
-    ids = [one.entry_id for one in world.audit.events]
+    ids = [stated(one) for one in world.audit.events]
     assert world.audited == [
         "budget.published", "budget.applied", "budget.rejected", "budget.published",
         "budget.applied",
@@ -695,7 +696,7 @@ def test_a_removal_is_audited_as_what_becomes_of_the_budget() -> None:
         world.deliver()
         first, again = world.audit.events[2:4]
         assert first.action == f"budget.{action}"
-        assert first.entry_id == again.entry_id
+        assert stated(first) == stated(again)
         # Nobody knows who removed it.
         assert first.actor == "publish-budget"
         assert first.details["before"] == {"amount": 100}
@@ -712,7 +713,7 @@ def test_silence_is_audited_however_often_it_is_noticed(world: World) -> None:
         world.now += timedelta(seconds=1)
     silent = world.audit.events[1:]
     assert [one.action for one in silent] == ["budget.failed"] * 2
-    assert len({one.entry_id for one in silent}) == 1
+    assert len({stated(one) for one in silent}) == 1
     assert silent[0].details["error_code"] == "no_answer"
     world.deliver()
     world.recorder.expire(KEY, version)

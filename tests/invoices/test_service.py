@@ -37,6 +37,7 @@ from tests.invoices.fakes import (
     Killed,
 )
 from tests.invoices.responses import GOOD, answer
+from tests.trail import stated
 
 PDF = DocumentFile(kind="PDF", media_type="application/pdf", pages=1, size=100)
 
@@ -676,9 +677,9 @@ class TestFailures:
 class TestAudit:
     def told(self, flow: Flow) -> list[tuple[str, str]]:
         """(action, actor) of each thing, once."""
-        found: dict[str, tuple[str, str]] = {}
+        found: dict[tuple[str, str], tuple[str, str]] = {}
         for one in flow.audit.events:
-            found.setdefault(one.entry_id, (one.action, one.actor))
+            found.setdefault(stated(one), (one.action, one.actor))
         return [(action.removeprefix("invoice."), actor) for action, actor in found.values()]
 
     def event(self, flow: Flow, action: str) -> AuditEvent:
@@ -837,7 +838,7 @@ def test_an_interruption_at_any_point_does_not_change_the_result() -> None:
     whole = Flow()
     scenario(whole, lambda act: act())
     expected = outcomes(whole)
-    audited = {one.entry_id for one in whole.audit.events}
+    audited = {stated(one) for one in whole.audit.events}
     assert [status for _, status, _ in expected] == [
         "PROCESSED",
         "PROCESSED",
@@ -861,5 +862,5 @@ def test_an_interruption_at_any_point_does_not_change_the_result() -> None:
 
             scenario(flow, again)
             assert outcomes(flow) == expected, f"{when} {moment}: {flow.calls.made[moment - 1]}"
-            found = {one.entry_id for one in flow.audit.events}
+            found = {stated(one) for one in flow.audit.events}
             assert found == audited, f"{when} {moment}: {flow.calls.made[moment - 1]}"

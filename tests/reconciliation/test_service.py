@@ -32,6 +32,7 @@ from tests.reconciliation.fakes import (
     reconciler,
     usual,
 )
+from tests.trail import stated
 
 NOW = datetime(2026, 11, 20, 9, tzinfo=UTC)
 
@@ -213,7 +214,7 @@ def test_the_same_inputs_are_audited_as_one() -> None:
     audit = MemoryRecorder()
     for _ in range(2):
         reconciler(usual(), audit=audit, store=FakeStore()).run(OCTOBER, now=NOW)
-    assert len({event.entry_id for event in audit.events}) == 1
+    assert len({stated(event) for event in audit.events}) == 1
     assert audit.events[0].counts["units"] == 3
 
 

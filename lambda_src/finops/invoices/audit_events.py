@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -28,7 +28,8 @@ def received_event(record: InvoiceRecord) -> AuditEvent:
     """A file was received, or a further invoice was found in it."""
     document = record.document
     return _event(
-        record,
+        # An event that comes again states the same, whatever the workflow has found meanwhile.
+        replace(record, content_sha256="", submitted_by=""),
         "received",
         version=document.version_id or document.etag,
         occurred_at=record.received_at,
