@@ -60,7 +60,7 @@ def trail(s3: Any) -> S3TrailStore:
     """Five entries and an unsigned head."""
     store = S3TrailStore(s3, "trail")
     clock = Clock()
-    clock.now = datetime.now(UTC)
+    clock.now = datetime.now(UTC) - timedelta(minutes=1)
     appender = EntryAppender(store, clock)
     for number in range(1, 4):
         appender.append("billing", [message(number)])
@@ -137,7 +137,7 @@ def test_the_first_bad_entry_is_named(trail: S3TrailStore, finops: Finops, s3: A
 
 
 def test_a_head_that_is_too_old_fails(trail: S3TrailStore, finops: Finops) -> None:
-    code, answer = finops("verify", "--max-head-age", "1e-9")
+    code, answer = finops("verify", "--max-head-age", "0.01")
     assert code == 1
     assert answer["first_bad"]["kind"] == "stale"
 
