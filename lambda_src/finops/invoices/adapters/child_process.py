@@ -19,10 +19,12 @@ import time
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any, BinaryIO, Final, TypeVar
 
 import msgspec
 
+from finops.invoices.adapters.range_file import RangeFile
 from finops.shared.errors import RejectedInput
 
 T = TypeVar("T")
@@ -148,7 +150,7 @@ def _child(
         faulthandler.disable()
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         _limit(memory, seconds)
-        file = io.BufferedReader(_ParentsFile(link, size), buffer_size=1 << 16)
+        file = io.BufferedReader(RangeFile(size, partial(_asked, link)), buffer_size=1 << 16)
         try:
             kind, content = _ANSWER, msgspec.json.encode(work(file))
         except RejectedInput as error:
@@ -181,38 +183,14 @@ def _limit(memory: int, seconds: float) -> None:
         resource.setrlimit(limit, (allowed, hard))
 
 
-class _ParentsFile(io.RawIOBase):
-    """The parent's file, which it reads for its child."""
-
-    def __init__(self, link: socket.socket, size: int) -> None:
-        self._link = link
-        self._size = size
-        self._at = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        self._at = max(0, offset + (0, self._at, self._size)[whence])
-        return self._at
-
-    def tell(self) -> int:
-        return self._at
-
-    def readinto(self, buffer: Any) -> int:
-        wanted = min(len(buffer), self._size - self._at, _MIB)
-        if wanted <= 0:
-            return 0
-        self._link.sendall(_HEAD.pack(_READ, _RANGE.size) + _RANGE.pack(self._at, wanted))
-        view = memoryview(buffer)[:wanted]
-        done = 0
-        while done < wanted:
-            count = self._link.recv_into(view[done:])
-            if not count:
-                raise EOFError
-            done += count
-        self._at += wanted
-        return wanted
+def _asked(link: socket.socket, offset: int, count: int) -> bytes:
+    """A piece of the file, which the parent reads for its child."""
+    wanted = min(count, _MIB)
+    link.sendall(_HEAD.pack(_READ, _RANGE.size) + _RANGE.pack(offset, wanted))
+    found = bytearray()
+    while len(found) < wanted:
+        piece = link.recv(wanted - len(found))
+        if not piece:
+            raise EOFError
+        found += piece
+    return bytes(found)

@@ -62,7 +62,7 @@ class DynamoInvoices:
             ).get("Item")
         if not item or "record" not in item:
             raise RejectedInput(
-                f"there is no invoice {invoice_id!r}",
+                f"invoice {invoice_id!r} does not exist",
                 code="unknown_invoice",
                 value=invoice_id,
                 remedy="List the invoices: finops invoices list",

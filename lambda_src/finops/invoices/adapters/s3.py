@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, BinaryIO
 
+from finops.invoices.adapters.range_file import RangeFile
 from finops.invoices.domain import SourceDocument
 from finops.shared.audit import digest
 from finops.shared.aws import aws_errors
@@ -22,7 +23,14 @@ class S3Documents:
         self._bucket = bucket
 
     def open(self, document: SourceDocument) -> BinaryIO:
-        file = _RangeFile(self._s3, _where(document), document.size)
+        where = _where(document)
+
+        def fetch(offset: int, count: int) -> bytes:
+            wanted = f"bytes={offset}-{offset + count - 1}"
+            with _or_gone(where):
+                return bytes(self._s3.get_object(**where, Range=wanted)["Body"].read())
+
+        file = RangeFile(document.size, fetch)
         return io.BufferedReader(file, buffer_size=1 << 18)
 
     def owner(self, document: SourceDocument) -> str:
@@ -56,41 +64,6 @@ class S3Documents:
             if error.code == "NoSuchKey":
                 return None
             raise
-
-
-class _RangeFile(io.RawIOBase):
-    """One version of an object as a seekable file, which downloads only what is read."""
-
-    def __init__(self, s3: Any, where: Mapping[str, str], size: int) -> None:
-        self._s3 = s3
-        self._where = where
-        self._size = size
-        self._at = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        self._at = max(0, offset + (0, self._at, self._size)[whence])
-        return self._at
-
-    def tell(self) -> int:
-        return self._at
-
-    def readinto(self, buffer: Any) -> int:
-        wanted = min(len(buffer), self._size - self._at)
-        if wanted <= 0:
-            return 0
-        with _or_gone(self._where):
-            found = self._s3.get_object(
-                **self._where, Range=f"bytes={self._at}-{self._at + wanted - 1}"
-            )["Body"].read()
-        buffer[: len(found)] = found
-        self._at += len(found)
-        return len(found)
 
 
 def _where(document: SourceDocument) -> dict[str, str]:
