@@ -119,6 +119,7 @@ class FakeWorkflow:
     started: dict[str, dict[str, Any]] = field(default_factory=dict)
     waiting: set[str] = field(default_factory=set)
     resumed: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    redriven: list[str] = field(default_factory=list)
 
     def start(self, name: str, request: Mapping[str, Any]) -> None:
         self.calls("start", lambda: self.started.setdefault(name, dict(request)))
@@ -127,7 +128,7 @@ class FakeWorkflow:
         return self.calls("resume", lambda: self._resume(task_token, output))  # type: ignore[no-any-return]
 
     def redrive(self, name: str) -> None:
-        raise NotImplementedError
+        self.calls("redrive", lambda: self.redriven.append(name))
 
     def _resume(self, task_token: str, output: Mapping[str, Any]) -> bool:
         if task_token not in self.waiting:

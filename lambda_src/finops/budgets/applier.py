@@ -178,9 +178,10 @@ class BudgetApplier:
     def _is_over(self, budget_name: str, removal: StoredParameter, *, scheduled: bool) -> bool:
         """Whether a removal is over, so that it removes no budget that is made later.
 
-        It is where there is no budget, or one that was made or changed after the removal. For an
-        event that is long after, since a slow run of the edit before may have made it meanwhile.
-        A parameter goes a day after, but for the one that Terraform would create again.
+        A removal is over when the budget does not exist, or was made or changed after the removal.
+        On an event the change must be later by the longest run: a slow run of the edit before the
+        removal may have made it. The parameter is deleted a day later, except the one that
+        Terraform would create again.
         """
         actual = self._budgets.get(budget_name)
         if actual is None or actual.updated_at is None:

@@ -303,4 +303,4 @@ def _made(year: str, month: str, day: str) -> tuple[dt.date | None, str]:
     try:
         return dt.date(full, int(month), int(day)), ""
     except ValueError:
-        return None, f"there is no date {full:04}-{int(month):02}-{int(day):02}"
+        return None, f"{full:04}-{int(month):02}-{int(day):02} is not a date of the calendar"

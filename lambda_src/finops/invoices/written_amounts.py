@@ -46,7 +46,7 @@ class WrittenAmount:
         number: Digits and marks, such as `1'250` or `.50`; empty unless there is one.
         whole: Whether it says that there are no cents: `1,250.-` is 1250.
         negative: By a minus sign, brackets around it, or the word credit (CR).
-        doubt: Why there is no number, or what makes it uncertain; else empty.
+        doubt: Why no number was found, or what makes it uncertain; else empty.
     """
 
     number: str = ""
