@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
+from anyio.from_thread import start_blocking_portal
 from starlette.responses import RedirectResponse, Response
 from starlette.types import Receive, Scope, Send
 
@@ -171,7 +171,9 @@ class TestSigningOut:
             ) as browser:
                 return [await browser.get("/auth/logout") for _ in range(2)]
 
-        return asyncio.run(visit())
+        # Playwright's loop may be running in this thread.
+        with start_blocking_portal() as portal:
+            return portal.call(visit)
 
     @pytest.mark.parametrize(
         "streamlits",
