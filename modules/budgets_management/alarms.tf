@@ -27,6 +27,12 @@ module "alarms" {
   }
 
   metrics = {
+    reports-withheld = {
+      description = "A spoke reported what nobody had asked it for, more often than the audit trail takes or about budgets that were never published: the log of ${var.name_prefix}-record-budget-result has all of it, see docs/audit.md."
+      namespace   = "FinOps"
+      metric      = "BudgetResultsWithheld"
+      dimensions  = { service = "${var.name_prefix}-record-budget-result" }
+    }
     publish-delay = {
       description = "Edits of the budgets table wait to be published."
       namespace   = "AWS/Lambda"

@@ -264,8 +264,9 @@ run "environment_and_outputs" {
       deadline-delay    = ["ApproximateAgeOfOldestMessage", 1200, { QueueName = "acme-budget-deadlines" }]
       deadlines-failing = ["MessagesFailed", 2, { service = "acme-expire-pending-budget" }]
       publish-delay     = ["IteratorAge", 300000, { FunctionName = "acme-publish-budget" }]
+      reports-withheld  = ["BudgetResultsWithheld", 1, { service = "acme-record-budget-result" }]
     })
-    error_message = "Edits that wait for more than 5 minutes alarm, deadlines that wait so long beyond the longest, and deadlines whose check fails again."
+    error_message = "Edits that wait for more than 5 minutes alarm, deadlines that wait so long beyond the longest, deadlines whose check fails again, and reports that the trail does not take."
   }
 }
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from functools import partial
 from typing import Any, TypeVar
@@ -22,7 +23,7 @@ from finops.budgets.domain import (
     edit_version,
     wanted_subscribers,
 )
-from finops.budgets.ports import BudgetResult, BudgetStatus, StoredParameter
+from finops.budgets.ports import BudgetResult, BudgetStatus, ResultEffect, StoredParameter
 from finops.shared.errors import ConfigurationError, FinOpsError
 
 ACCOUNT = "222222222222"
@@ -120,7 +121,9 @@ class FakeStatuses(Fallible):
 
         return bool(self._step("mark_failed", effect))
 
-    def write_result(self, result: BudgetResult) -> bool:
+    def write_result(self, result: BudgetResult) -> ResultEffect:
+        before = self.items.get(result.key)
+
         def effect() -> bool:
             standing = self.items.get(result.key)
             if not standing:
@@ -148,7 +151,19 @@ class FakeStatuses(Fallible):
             )
             return True
 
-        return bool(self._step("record_result", effect))
+        written = bool(self._step("record_result", effect))
+        return ResultEffect(written=written, before=before)
+
+
+class FakeReportCounts:
+    def __init__(self) -> None:
+        self.counted: Counter[tuple[str, date]] = Counter()
+
+    def count(self, account_id: str, day: date, *, at_most: int) -> bool:
+        if self.counted[account_id, day] >= at_most:
+            return False
+        self.counted[account_id, day] += 1
+        return True
 
 
 class FakeParameters(Fallible):

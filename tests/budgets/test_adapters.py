@@ -16,7 +16,11 @@ from botocore.stub import Stubber
 from moto import mock_aws
 
 from finops.budgets.adapters.budgets import AwsBudgets, actual_budget
-from finops.budgets.adapters.dynamodb import DynamoBudgetTable, DynamoStatusTable
+from finops.budgets.adapters.dynamodb import (
+    DynamoBudgetTable,
+    DynamoReportCounts,
+    DynamoStatusTable,
+)
 from finops.budgets.adapters.eventbridge import EventBridgeResults, decode_result
 from finops.budgets.adapters.organizations import ListedAccounts, OrganizationAccounts
 from finops.budgets.adapters.spokes import Accounts, AssumedSpokes
@@ -33,7 +37,7 @@ from finops.budgets.domain import (
     edit_version,
     notification_changes,
 )
-from finops.budgets.ports import BudgetResult, BudgetStatus
+from finops.budgets.ports import BudgetResult, BudgetStatus, ResultEffect
 from finops.budgets.rows import parse_budget
 from finops.shared.aws import AssumedRoles, aws_errors
 from finops.shared.errors import ConfigurationError, TransientFailure
@@ -132,7 +136,7 @@ def test_a_version_is_opened_again_until_it_has_ended(statuses: DynamoStatusTabl
     assert statuses.begin(opened())
     assert statuses.mark_failed(KEY, edit_version("1"), TransientFailure("x", code="x"))
     assert statuses.begin(opened())
-    assert statuses.write_result(reported())
+    assert statuses.write_result(reported()).written
     assert not statuses.begin(opened())
 
 
@@ -152,10 +156,10 @@ def test_only_a_pending_version_fails(statuses: DynamoStatusTable) -> None:
 
 
 def test_a_report_ends_its_own_version_only(statuses: DynamoStatusTable) -> None:
-    assert not statuses.write_result(reported(1))
+    assert not statuses.write_result(reported(1)).written
     statuses.begin(opened(2))
-    assert not statuses.write_result(reported(1))
-    assert statuses.write_result(reported(2))
+    assert not statuses.write_result(reported(1)).written
+    assert statuses.write_result(reported(2)).written
     found = statuses.get(KEY)
     assert found is not None
     assert (found.status, found.applied_amount, found.latency_ms) == (
@@ -187,7 +191,7 @@ def test_a_report_of_the_same_content_ends_another_version_that_is_not_right_yet
         for statuses in (DynamoStatusTable(dynamodb, "status"), FakeStatuses()):
             statuses.begin(known)
             answer = reported(1, **({"content": "digest"} | report))
-            assert statuses.write_result(answer) == ends, (standing, report)
+            assert statuses.write_result(answer).written == ends, (standing, report)
             found = statuses.get(KEY)
             assert found is not None
             assert (found.version, found.status is known.status) == (known.version, not ends)
@@ -197,19 +201,42 @@ def test_an_answer_that_is_given_again_keeps_when_it_was_applied(
     statuses: DynamoStatusTable,
 ) -> None:
     statuses.begin(opened())
-    assert statuses.write_result(reported(action="unchanged"))
+    assert statuses.write_result(reported(action="unchanged")).written
     applied = statuses.get(KEY)
     later = NOW + timedelta(minutes=15)
-    assert not statuses.write_result(reported(action="unchanged", reported_at=later))
+    assert not statuses.write_result(reported(action="unchanged", reported_at=later)).written
     assert statuses.get(KEY) == applied
-    assert statuses.write_result(reported(action="updated", reported_at=later))
+    assert statuses.write_result(reported(action="updated", reported_at=later)).written
+
+
+def test_a_result_tells_what_the_status_was_before(dynamodb: Any) -> None:
+    for statuses in (DynamoStatusTable(dynamodb, "status"), FakeStatuses()):
+        assert statuses.write_result(reported()) == ResultEffect(written=False, before=None)
+        statuses.begin(opened(2))
+        first = statuses.write_result(reported(2))
+        assert (first.written, first.before and first.before.reported_at) == (True, None)
+        stale = statuses.write_result(reported(1))
+        assert not stale.written
+        assert stale.before is not None
+        assert (stale.before.status, stale.before.version) == (Status.APPLIED, edit_version("2"))
+
+
+def test_reports_are_counted_by_account_and_day(dynamodb: Any) -> None:
+    reports = DynamoReportCounts(dynamodb, "status")
+    day, next_day = NOW.date(), NOW.date() + timedelta(days=1)
+    assert [reports.count(ACCOUNT, day, at_most=2) for _ in range(3)] == [True, True, False]
+    assert reports.count("999999999999", day, at_most=2)
+    assert reports.count(ACCOUNT, next_day, at_most=2)
+    # An event that is late does not begin its day again.
+    assert not reports.count(ACCOUNT, day, at_most=2)
+    assert list(DynamoStatusTable(dynamodb, "status").all()) == []
 
 
 def test_reports_that_arrive_out_of_order_leave_the_last(statuses: DynamoStatusTable) -> None:
     statuses.begin(opened())
     failed = reported(status=Status.FAILED, error=TransientFailure("x", code="x"))
-    assert statuses.write_result(reported(reported_at=NOW + timedelta(seconds=2)))
-    assert not statuses.write_result(failed)
+    assert statuses.write_result(reported(reported_at=NOW + timedelta(seconds=2))).written
+    assert not statuses.write_result(failed).written
     found = statuses.get(KEY)
     assert found is not None
     assert found.status is Status.APPLIED

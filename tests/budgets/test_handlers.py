@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from finops.audit.messages import decode_message
 from finops.budgets import handlers
 from finops.budgets.adapters.dynamodb import decode_change
 from finops.budgets.applier import BudgetApplier
@@ -17,6 +18,7 @@ from finops.budgets.domain import BudgetKey, NotificationType, RemovalPolicy, St
 from finops.budgets.drift import DriftRepairer
 from finops.budgets.ports import BudgetStatus
 from finops.budgets.service import BudgetPublisher, ResultRecorder
+from finops.shared.audit import canonical
 from finops.shared.errors import RejectedInput, TransientFailure
 from finops.shared.observability import metrics
 from tests.audit.recorders import MemoryRecorder
@@ -25,6 +27,7 @@ from tests.budgets.fakes import (
     NOW,
     TOPIC,
     FakeDeadlines,
+    FakeReportCounts,
     FakeResults,
     FakeSpokes,
     FakeStatuses,
@@ -76,7 +79,13 @@ class Wired:
             ("_deadlines", self.deadlines),
             (
                 "_recorder",
-                ResultRecorder(statuses=self.statuses, audit=self.audit, clock=lambda: NOW),
+                ResultRecorder(
+                    statuses=self.statuses,
+                    reports=FakeReportCounts(),
+                    audit=self.audit,
+                    withheld=handlers._withheld,
+                    clock=lambda: NOW,
+                ),
             ),
             ("_repairer", repairer),
             ("_applier", applier),
@@ -202,6 +211,40 @@ def test_a_result_is_recorded_for_its_sender_only(wired: Wired) -> None:
     assert wired.statuses.items[KEY].status is Status.APPLIED
     with pytest.raises(RejectedInput, match="333333333333 reported"):
         call(handlers.record_budget_result, event("budget_result") | {"account": "333333333333"})
+
+
+def test_what_nobody_asked_for_is_counted_and_kept_in_the_log(
+    wired: Wired, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    assert call(handlers.record_budget_result, event("budget_result")) == {"recorded": False}
+    assert wired.audit.events == []
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    (counted,) = (one for one in lines if "BudgetResultsWithheld" in one)
+    assert counted["BudgetResultsWithheld"] == [1.0]
+    (logged,) = (vars(one)["audit_entry"] for one in caplog.records if "audit_entry" in vars(one))
+    # `finops audit recover` takes it from there.
+    assert decode_message(canonical(logged).decode())["action"] == "budget.applied"
+
+
+@pytest.mark.parametrize("field", ["budget_name", "version", "action", "amount", "request_id"])
+def test_a_report_with_a_text_that_no_spoke_sends_is_refused(wired: Wired, field: str) -> None:
+    sent = event("budget_result")
+    sent["detail"][field] = "x" * 15_000
+    with pytest.raises(RejectedInput) as refused:
+        call(handlers.record_budget_result, sent)
+    assert refused.value.code == "invalid_result"
+
+
+def test_a_spokes_words_about_an_error_are_bounded(wired: Wired) -> None:
+    wired.statuses.begin(_pending())
+    sent = event("budget_result")
+    sent["detail"] |= {
+        "status": "FAILED",
+        "error": {"message": "x" * 15_000, "code": "c", "step": "s", "remedy": "y" * 15_000},
+    }
+    call(handlers.record_budget_result, sent)
+    (entry,) = wired.audit.events
+    assert len(canonical(entry.document(""))) < 4_000
 
 
 def test_a_deadline_fails_what_is_pending_and_only_bad_messages_come_again(wired: Wired) -> None:

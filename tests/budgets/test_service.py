@@ -6,7 +6,7 @@ import itertools
 import threading
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import partial
 
@@ -25,14 +25,20 @@ from finops.budgets.domain import (
 )
 from finops.budgets.drift import DriftRepairer
 from finops.budgets.service import (
+    UNASKED_REPORTS,
     BudgetPublisher,
     Outcome,
     Publication,
     ResultRecorder,
     publish_in_order,
 )
-from finops.shared.audit import digest
-from finops.shared.errors import ConfigurationError, RejectedInput, TransientFailure
+from finops.shared.audit import AuditEvent, digest, rfc3339
+from finops.shared.errors import (
+    ConfigurationError,
+    FinOpsError,
+    RejectedInput,
+    TransientFailure,
+)
 from tests.audit.recorders import MemoryRecorder
 from tests.budgets.fakes import (
     ACCOUNT,
@@ -40,6 +46,7 @@ from tests.budgets.fakes import (
     TOPIC,
     Crash,
     FakeDeadlines,
+    FakeReportCounts,
     FakeResults,
     FakeSpokes,
     FakeStatuses,
@@ -70,8 +77,13 @@ class World:
         self.publisher = BudgetPublisher(
             statuses=self.statuses, spokes=self.spokes, removal=removal, audit=self.audit
         )
+        self.withheld: list[AuditEvent] = []
         self.recorder = ResultRecorder(
-            statuses=self.statuses, audit=self.audit, clock=lambda: self.now
+            statuses=self.statuses,
+            reports=FakeReportCounts(),
+            audit=self.audit,
+            withheld=self.withheld.append,
+            clock=lambda: self.now,
         )
         self.applier = BudgetApplier(
             account_id=ACCOUNT,
@@ -736,6 +748,66 @@ def test_a_foreign_result_is_audited_as_an_attempt(world: World) -> None:
         world.recorder.record(world.results.reported[0], sender=OTHER)
     attempt = world.audit.events[-1]
     assert (attempt.action, attempt.actor) == ("budget_result.refused", f"account {OTHER}")
+
+
+def test_an_account_cannot_fill_the_trail(world: World) -> None:
+    world.edit(change(100))
+    world.applier.apply("monthly-total")
+    (answer,) = world.results.reported
+    unknown = [
+        replace(answer, key=replace(KEY, budget_name=f"none-{number}")) for number in range(1_000)
+    ]
+    again = [
+        replace(
+            answer,
+            status=status,
+            error=FinOpsError("never the same", code="no_answer"),
+            reported_at=answer.reported_at + timedelta(microseconds=number),
+        )
+        for number in range(1, 501)
+        for status in (Status.APPLIED, Status.FAILED)
+    ]
+    for one in (*unknown, *again):
+        world.recorder.record(one, sender=ACCOUNT)
+    # The answer to the edit, and no more of the rest than a day's limit.
+    assert len(world.audit.events) == 1 + 1 + UNASKED_REPORTS
+    assert len(world.withheld) == len(unknown) + len(again) - 1 - UNASKED_REPORTS
+    # The next edit's answer is not among what the limit holds back.
+    world.results.reported.clear()
+    world.edit(change(200, sequence=2))
+    world.deliver()
+    assert [one.action for one in world.audit.events[-2:]] == ["budget.published", "budget.applied"]
+    world.now += timedelta(days=1)
+    edit_budget(world)
+    world.applier.apply("monthly-total")
+    world.record()
+    assert world.audit.events[-1].details["action"] == "updated"
+
+
+def test_an_account_that_reports_for_others_fills_no_trail_either(world: World) -> None:
+    world.edit(change(100))
+    world.applier.apply("monthly-total")
+    for number in range(UNASKED_REPORTS + 5):
+        foreign = replace(world.results.reported[0], request_id=f"r{number}")
+        with pytest.raises(RejectedInput):
+            world.recorder.record(foreign, sender=OTHER)
+    assert len(world.audit.events) == 1 + UNASKED_REPORTS
+    assert len(world.withheld) == 5
+
+
+@pytest.mark.parametrize("year", [1999, 2099])
+def test_an_account_cannot_choose_when_something_happened(world: World, year: int) -> None:
+    said = datetime(year, 1, 1, tzinfo=UTC)
+    world.edit(change(100))
+    world.applier.apply("monthly-total")
+    answer = world.results.reported.pop()
+    world.recorder.record(replace(answer, reported_at=said), sender=ACCOUNT)
+    entry = world.audit.events[-1]
+    assert entry.occurred_at == world.now
+    assert entry.details["said_at"] == rfc3339(said)
+    # A clock that is ahead does not keep later reports out.
+    world.now += timedelta(seconds=1)
+    assert world.recorder.record(replace(answer, reported_at=world.now), sender=ACCOUNT)
 
 
 def test_a_repair_is_audited_with_what_had_drifted_and_who_asked(world: World) -> None:

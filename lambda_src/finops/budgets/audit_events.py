@@ -7,12 +7,12 @@ the rest.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from finops.budgets.attributes import ATTRIBUTES
 from finops.budgets.documents import BudgetDocument, document_for
-from finops.budgets.domain import BudgetChange, BudgetKey, decimal_text
+from finops.budgets.domain import CLOCK_SKEW, BudgetChange, BudgetKey, decimal_text
 from finops.budgets.ports import BudgetResult, BudgetStatus
 from finops.budgets.rows import editor_of
 from finops.shared.audit import AuditEvent, digest, rfc3339
@@ -26,6 +26,7 @@ EXPIRER: Final = "expire-pending-budget"
 REPAIRER: Final = "repair-budget-drift"
 SCHEDULE: Final = "schedule"
 
+_LATE: Final = timedelta(days=1)
 _AUDITED: Final = tuple(one.name for one in ATTRIBUTES if one.audited)
 
 
@@ -53,10 +54,15 @@ def edit_event(action: str, change: BudgetChange, error: FinOpsError | None = No
     )
 
 
-def result_event(result: BudgetResult, seen_by: str = APPLIER) -> AuditEvent:
+def result_event(
+    result: BudgetResult, now: datetime | None = None, *, seen_by: str = APPLIER
+) -> AuditEvent:
     """A spoke reported that a budget was applied or removed, or that this failed.
 
-    Another function than the spoke's may have seen it.
+    Args:
+        result: The report.
+        now: When it was received, which counts where the spoke's clock says something else.
+        seen_by: Another function than the spoke's may have seen it.
     """
     return AuditEvent(
         stream=STREAM,
@@ -64,13 +70,20 @@ def result_event(result: BudgetResult, seen_by: str = APPLIER) -> AuditEvent:
         actor=seen_by,
         subject=subject(result.key),
         version=f"{result.version} {rfc3339(result.reported_at)}",
-        occurred_at=result.reported_at,
+        occurred_at=_when(result, now),
         correlation_id=result.request_id,
-        details={"action": result.action, "amount": result.amount, **_reason(result.error)},
+        details={
+            "action": result.action,
+            "amount": result.amount,
+            **_said_at(result, now),
+            **_reason(result.error),
+        },
     )
 
 
-def foreign_result_event(result: BudgetResult, sender: str, error: FinOpsError) -> AuditEvent:
+def foreign_result_event(
+    result: BudgetResult, sender: str, error: FinOpsError, now: datetime
+) -> AuditEvent:
     """An account reported a budget of another account."""
     return AuditEvent(
         stream=STREAM,
@@ -78,9 +91,9 @@ def foreign_result_event(result: BudgetResult, sender: str, error: FinOpsError) 
         actor=f"account {sender}",
         subject=subject(result.key),
         version=f"{result.version} {rfc3339(result.reported_at)}",
-        occurred_at=result.reported_at,
+        occurred_at=_when(result, now),
         correlation_id=result.request_id,
-        details=_reason(error),
+        details={**_said_at(result, now), **_reason(error)},
     )
 
 
@@ -156,6 +169,21 @@ def _attempt(version: str, error: FinOpsError | None) -> str:
 
 def _shown(row: Mapping[str, object] | None) -> dict[str, object] | None:
     return None if row is None else {name: row[name] for name in _AUDITED if name in row}
+
+
+def _when(result: BudgetResult, now: datetime | None) -> datetime:
+    """When the spoke did it by its own clock, or when that is not credible, when it was received.
+
+    EventBridge and Lambda deliver within a day what they could not deliver at once:
+    https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-retry-policy.html
+    """
+    far = now is not None and not now - _LATE <= result.reported_at <= now + CLOCK_SKEW
+    return now if now is not None and far else result.reported_at
+
+
+def _said_at(result: BudgetResult, now: datetime | None) -> dict[str, str]:
+    said = result.reported_at
+    return {} if _when(result, now) == said else {"said_at": rfc3339(said)}
 
 
 def _said_to_be(name: str) -> dict[str, str]:

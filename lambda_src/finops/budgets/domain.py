@@ -9,9 +9,12 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
-from typing import Any
+from typing import Any, Final
+
+#: How far the clocks of two accounts may be apart.
+CLOCK_SKEW: Final = timedelta(minutes=5)
 
 
 class TimeUnit(enum.StrEnum):

@@ -163,7 +163,7 @@ class DriftRepairer:
             amount="",
             reported_at=self._clock(),
         )
-        if self._statuses.write_result(result):
+        if self._statuses.write_result(result).written:
             self._audit.record(result_event(result, seen_by=REPAIRER))
 
     def _removed(

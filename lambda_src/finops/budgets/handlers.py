@@ -15,6 +15,7 @@ from finops.audit.recorder import audit_recorder
 from finops.budgets.adapters.budgets import AwsBudgets
 from finops.budgets.adapters.dynamodb import (
     DynamoBudgetTable,
+    DynamoReportCounts,
     DynamoStatusTable,
     decode_change,
     decode_key,
@@ -43,6 +44,7 @@ from finops.budgets.service import (
     ResultRecorder,
     publish_in_order,
 )
+from finops.shared.audit import AuditEvent
 from finops.shared.aws import AssumedRoles, client
 from finops.shared.errors import RejectedInput
 from finops.shared.events import batch_response, handle_messages
@@ -222,7 +224,22 @@ def _publisher() -> BudgetPublisher:
 
 @cache
 def _recorder() -> ResultRecorder:
-    return ResultRecorder(statuses=_statuses(), audit=audit_recorder(), clock=_now)
+    return ResultRecorder(
+        statuses=_statuses(),
+        reports=DynamoReportCounts(_dynamodb(), os.environ["STATUS_TABLE"]),
+        audit=audit_recorder(),
+        withheld=_withheld,
+        clock=_now,
+    )
+
+
+def _withheld(event: AuditEvent) -> None:
+    """Keep an entry in the log, from where `finops audit recover` can send it."""
+    metrics.add_metric("BudgetResultsWithheld", MetricUnit.Count, 1)
+    logger.warning(
+        "report is kept from the audit trail: nobody has asked for it",
+        extra={"audit_entry": event.document(os.environ.get("CODE_SHA256", ""))},
+    )
 
 
 @cache

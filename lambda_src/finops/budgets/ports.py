@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, NamedTuple, Protocol
 
 from finops.budgets.documents import BudgetDocument
@@ -76,6 +76,19 @@ class BudgetResult:
         return self.status in (Status.APPLIED, Status.REMOVED)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResultEffect:
+    """What a result did to the status of its budget.
+
+    Attributes:
+        written: Whether the status was written; False where the result is outdated.
+        before: The status until then; None where the table has none.
+    """
+
+    written: bool
+    before: BudgetStatus | None
+
+
 class BudgetTable(Protocol):
     """The table that people edit."""
 
@@ -105,12 +118,19 @@ class StatusTable(Protocol):
     def mark_failed(self, key: BudgetKey, version: str, error: FinOpsError) -> bool:
         """Mark a version that is PENDING as FAILED. Returns whether it is, for this reason."""
 
-    def write_result(self, result: BudgetResult) -> bool:
-        """Write what the spoke reported. Returns False where the report is outdated.
+    def write_result(self, result: BudgetResult) -> ResultEffect:
+        """Write what the spoke reported.
 
         A version that is not right yet also ends by a budget that is, when another version with the
         same content made it so after the edit.
         """
+
+
+class ReportCounts(Protocol):
+    """How much each account has reported."""
+
+    def count(self, account_id: str, day: date, *, at_most: int) -> bool:
+        """Count a report, unless so many of that day (UTC) are counted. Returns whether it was."""
 
 
 class Spokes(Protocol):

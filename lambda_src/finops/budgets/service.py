@@ -22,6 +22,7 @@ from finops.budgets.audit_events import (
 )
 from finops.budgets.documents import BudgetDocument, decode_document, document_for, is_removal
 from finops.budgets.domain import (
+    CLOCK_SKEW,
     BudgetChange,
     BudgetKey,
     RemovalPolicy,
@@ -31,6 +32,7 @@ from finops.budgets.domain import (
 from finops.budgets.ports import (
     BudgetResult,
     BudgetStatus,
+    ReportCounts,
     Spokes,
     StatusTable,
 )
@@ -41,6 +43,9 @@ from finops.shared.errors import ConfigurationError, FinOpsError, RejectedInput,
 
 # A writer that finds a newer version publishes that one; each round needs yet another edit.
 MAX_ROUNDS: Final = 5
+
+#: How many reports of an account that answer no edit are audited a day (UTC).
+UNASKED_REPORTS: Final = 100
 
 Clock = Callable[[], datetime]
 
@@ -208,13 +213,26 @@ class BudgetPublisher:
 class ResultRecorder:
     """Writes what the spokes report to the status that people read."""
 
-    def __init__(self, *, statuses: StatusTable, audit: AuditRecorder, clock: Clock) -> None:
+    def __init__(
+        self,
+        *,
+        statuses: StatusTable,
+        reports: ReportCounts,
+        audit: AuditRecorder,
+        withheld: Callable[[AuditEvent], None],
+        clock: Clock,
+    ) -> None:
         self._statuses = statuses
+        self._reports = reports
         self._audit = audit
+        self._withheld = withheld
         self._clock = clock
 
     def record(self, result: BudgetResult, *, sender: str) -> bool:
         """Record a result. Returns False where it is of an older version.
+
+        The answer to an edit is always audited, and there is one for each edit. Whatever else an
+        account reports about budgets that were published is audited so many times a day.
 
         Args:
             result: What the spoke reported.
@@ -223,6 +241,7 @@ class ResultRecorder:
         Raises:
             RejectedInput: the sender reports a budget of another account.
         """
+        now = self._clock()
         if sender != result.key.account_id:
             error = RejectedInput(
                 f"account {sender} reported a budget of account {result.key.account_id}",
@@ -231,13 +250,27 @@ class ResultRecorder:
                 value=result.key.account_id,
                 step="record_result",
             )
-            self._audit.record(foreign_result_event(result, sender, error))
+            self._record_some(sender, foreign_result_event(result, sender, error, now), now)
             raise error
-        recorded = self._statuses.write_result(result)
-        if recorded or result.action != "unchanged":
+        effect = self._statuses.write_result(not_ahead(result, now))
+        before = effect.before
+        if effect.written or result.action != "unchanged":
             # The spoke did what an outdated result reports, so the trail has that too.
-            self._audit.record(result_event(result))
-        return recorded
+            event = result_event(result, now)
+            if effect.written and before and before.reported_at is None:
+                self._audit.record(event)
+            elif before is None or result.version > before.version:
+                self._withheld(event)  # nothing like it was ever published
+            else:
+                self._record_some(sender, event, now)
+        return effect.written
+
+    def _record_some(self, account_id: str, event: AuditEvent, now: datetime) -> None:
+        """Audit what nobody has asked the account for, up to the day's limit."""
+        if self._reports.count(account_id, now.date(), at_most=UNASKED_REPORTS):
+            self._audit.record(event)
+        else:
+            self._withheld(event)
 
     def expire(self, key: BudgetKey, version: str) -> bool:
         """Mark a version as FAILED if its spoke has not reported; a late report still wins."""
@@ -321,6 +354,11 @@ def is_gone_already(status: BudgetStatus) -> bool:
     """
     published_nothing = not status.content and not status.applied_amount
     return published_nothing and is_removal(status.document)
+
+
+def not_ahead(result: BudgetResult, now: datetime) -> BudgetResult:
+    """The result as of now where its clock is ahead, so that later ones are not taken for older."""
+    return replace(result, reported_at=now) if result.reported_at > now + CLOCK_SKEW else result
 
 
 def initial_status(

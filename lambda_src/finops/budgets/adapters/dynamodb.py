@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any, Final
 
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
+from botocore.exceptions import ClientError
 
 from finops.budgets.domain import BudgetChange, BudgetKey, Status, edit_version
-from finops.budgets.ports import BudgetResult, BudgetStatus
+from finops.budgets.ports import BudgetResult, BudgetStatus, ResultEffect
 from finops.budgets.values import text_of
 from finops.shared.aws import aws_errors
 from finops.shared.errors import ConfigurationError, FinOpsError
@@ -35,6 +36,9 @@ _deserialize: Final = _Deserializer().deserialize
 _serialize: Final = TypeSerializer().serialize
 #: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html
 _KEYS_A_CALL: Final = 100
+_REFUSED: Final = "ConditionalCheckFailedException"
+#: Stands where an account's id does in the items that count what accounts report.
+_REPORTS: Final = "reports"
 
 
 def from_dynamodb(item: Mapping[str, Any]) -> dict[str, Any]:
@@ -114,7 +118,8 @@ class DynamoStatusTable:
         return found
 
     def all(self, account_id: str | None = None) -> Iterator[BudgetStatus]:
-        return (_status(row) for row in _items(self._client, self._table, account_id))
+        rows = _items(self._client, self._table, account_id)
+        return (_status(row) for row in rows if row["account_id"] != _REPORTS)
 
     def begin(self, status: BudgetStatus) -> bool:
         values = {
@@ -158,7 +163,7 @@ class DynamoStatusTable:
             names={"#version": "version"},
         )
 
-    def write_result(self, result: BudgetResult) -> bool:
+    def write_result(self, result: BudgetResult) -> ResultEffect:
         reported_at = _text(result.reported_at)
         error = result.error
         values: dict[str, Any] = {
@@ -190,13 +195,14 @@ class DynamoStatusTable:
         if result.action == "unchanged":
             # Said again: when it was applied stays.
             of_this = f"({of_this}) AND #status <> :status"
-        return self._update(
+        written, before = self._update_seen(
             result.key,
             values,
             f"({of_this}) AND (attribute_not_exists(#reported_at) OR #reported_at <= :reported_at)",
             facts,
             names=names,
         )
+        return ResultEffect(written=written, before=_status(before) if before else None)
 
     def _update(
         self,
@@ -208,14 +214,31 @@ class DynamoStatusTable:
         names: Mapping[str, str] | None = None,
         remove: Sequence[str] = (),
     ) -> bool:
+        return self._update_seen(
+            key, values, condition, condition_values, names=names, remove=remove
+        )[0]
+
+    def _update_seen(
+        self,
+        key: BudgetKey,
+        values: Mapping[str, Any],
+        condition: str,
+        condition_values: Mapping[str, Any],
+        *,
+        names: Mapping[str, str] | None = None,
+        remove: Sequence[str] = (),
+    ) -> tuple[bool, dict[str, Any]]:
+        """Write under a condition. Returns whether it held, and the row as it was before."""
         expression = "SET " + ", ".join(f"#{name} = :{name}" for name in values)
         if remove:
             expression += " REMOVE " + ", ".join(f"#{name}" for name in remove)
         try:
             with aws_errors("write_status"):
-                self._client.update_item(
+                answer = self._client.update_item(
                     TableName=self._table,
                     Key=_key(key),
+                    ReturnValues="ALL_OLD",
+                    ReturnValuesOnConditionCheckFailure="ALL_OLD",
                     UpdateExpression=expression,
                     ConditionExpression=condition,
                     ExpressionAttributeNames={
@@ -228,7 +251,52 @@ class DynamoStatusTable:
                     },
                 )
         except ConfigurationError as error:
-            if error.code == "ConditionalCheckFailedException":
+            said = error.__cause__
+            if error.code == _REFUSED and isinstance(said, ClientError):
+                return False, from_dynamodb(said.response.get("Item", {}))
+            raise
+        return True, from_dynamodb(answer.get("Attributes", {}))
+
+
+class DynamoReportCounts:
+    """`ReportCounts` in the status table: an item for each account that has reported, unasked."""
+
+    def __init__(self, client: Any, table: str) -> None:
+        self._client = client
+        self._table = table
+
+    def count(self, account_id: str, day: date, *, at_most: int) -> bool:
+        return self._update(
+            account_id, "ADD #count :one", "#day = :day AND #count < :most", day, most=at_most
+        ) or self._update(
+            account_id,
+            "SET #day = :day, #count = :one",
+            "attribute_not_exists(#day) OR #day < :day",
+            day,
+        )
+
+    def _update(
+        self, account_id: str, change: str, condition: str, day: date, **values: int
+    ) -> bool:
+        key = {"account_id": {"S": _REPORTS}, "budget_name": {"S": account_id}}
+        facts = {"one": 1, "day": day.isoformat(), **values}
+        expressions = f"{change} {condition}"
+        try:
+            with aws_errors("count_report"):
+                self._client.update_item(
+                    TableName=self._table,
+                    Key=key,
+                    UpdateExpression=change,
+                    ConditionExpression=condition,
+                    ExpressionAttributeNames={"#day": "day", "#count": "reports"},
+                    ExpressionAttributeValues={
+                        f":{name}": _serialize(value)
+                        for name, value in facts.items()
+                        if f":{name}" in expressions
+                    },
+                )
+        except ConfigurationError as error:
+            if error.code == _REFUSED:
                 return False
             raise
         return True

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import datetime
-from typing import Any, Final
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final
+
+import msgspec
+from msgspec import Meta, Struct
 
 from finops.budgets.domain import BudgetKey, Status
 from finops.budgets.ports import BudgetResult
 from finops.shared.aws import aws_errors
-from finops.shared.errors import FinOpsError, TransientFailure
+from finops.shared.errors import FinOpsError, RejectedInput, TransientFailure
 
 RESULT_SOURCE: Final = "finops.budgets"
 RESULT_DETAIL_TYPE: Final = "Budget Result"
+#: Characters of an error's message, and of its remedy.
+_LONGEST_TEXT: Final = 1_000
+_Name = Annotated[str, Meta(max_length=128)]
 
 
 class EventBridgeResults:
@@ -44,21 +50,66 @@ class EventBridgeResults:
                 )
 
 
+class _Error(Struct, frozen=True):
+    message: str
+    code: _Name
+    step: _Name = ""
+    remedy: str = ""
+
+
+class _Detail(Struct, frozen=True):
+    """What a spoke says: texts that are never longer, and fields of no other type."""
+
+    account_id: _Name
+    budget_name: _Name
+    version: _Name
+    request_id: Annotated[str, Meta(max_length=1_000)]  # an editor may write one
+    status: Status
+    action: _Name
+    amount: _Name
+    reported_at: Annotated[datetime, Meta(tz=True)]
+    latency_ms: int | None = None
+    error: _Error | None = None
+    content: _Name = ""
+
+
 def decode_result(detail: Mapping[str, Any]) -> BudgetResult:
-    """The result in an event's detail, as `EventBridgeResults` sends it."""
-    error = detail.get("error")
+    """The result in an event's detail, as `EventBridgeResults` sends it.
+
+    Raises:
+        RejectedInput: A field is missing, is of another type, or is longer than any that a spoke
+            sends.
+    """
+    try:
+        said = msgspec.convert(detail, _Detail)
+    except msgspec.ValidationError as error:
+        raise RejectedInput(
+            f"the event is no budget result: {error}", code="invalid_result", step="record_result"
+        ) from None
+    failure = said.error
     return BudgetResult(
-        key=BudgetKey(account_id=detail["account_id"], budget_name=detail["budget_name"]),
-        version=detail["version"],
-        request_id=detail["request_id"],
-        status=Status(detail["status"]),
-        action=detail["action"],
-        amount=detail["amount"],
-        reported_at=datetime.fromisoformat(detail["reported_at"]),
-        latency_ms=detail.get("latency_ms"),
-        error=FinOpsError(**error) if error else None,
-        content=detail.get("content", ""),
+        key=BudgetKey(account_id=said.account_id, budget_name=said.budget_name),
+        version=said.version,
+        request_id=said.request_id,
+        status=said.status,
+        action=said.action,
+        amount=said.amount,
+        reported_at=said.reported_at.astimezone(UTC),
+        latency_ms=said.latency_ms,
+        error=FinOpsError(
+            _shortened(failure.message),
+            code=failure.code,
+            step=failure.step,
+            remedy=_shortened(failure.remedy),
+        )
+        if failure
+        else None,
+        content=said.content,
     )
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _LONGEST_TEXT else f"{text[:_LONGEST_TEXT]}…"
 
 
 def _result_detail(result: BudgetResult) -> dict[str, Any]:
