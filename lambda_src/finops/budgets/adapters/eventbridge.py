@@ -84,7 +84,9 @@ def decode_result(detail: Mapping[str, Any]) -> BudgetResult:
         said = msgspec.convert(detail, _Detail)
     except msgspec.ValidationError as error:
         raise RejectedInput(
-            f"the event is no budget result: {error}", code="invalid_result", step="record_result"
+            f"the event is not a budget result: {error}",
+            code="invalid_result",
+            step="record_result",
         ) from None
     failure = said.error
     return BudgetResult(
