@@ -32,6 +32,8 @@ output "billing" {
     failure_queue_urls  = module.billing.failure_queue_urls
     database_arn        = module.billing_database.cluster_arn
     database_secret_arn = module.billing_database.secret_arn
+    loader_secret_arn   = module.billing_database.loader_secret_arn
+    reader_secret_arn   = module.billing_database.reader_secret_arn
     database_name       = module.billing_database.database_name
   }
 }

@@ -1,5 +1,5 @@
 # What each function may do. lambda_function adds logs, traces, its failure queue and the key.
-data "aws_iam_policy_document" "use_database" {
+data "aws_iam_policy_document" "run_statements" {
   statement {
     sid = "RunStatements"
     actions = [
@@ -10,11 +10,32 @@ data "aws_iam_policy_document" "use_database" {
     ]
     resources = [var.database.cluster_arn]
   }
+}
+
+# The secret decides which user of the database a function is.
+data "aws_iam_policy_document" "use_database" {
+  source_policy_documents = [data.aws_iam_policy_document.run_statements.json]
+
+  statement {
+    sid       = "ReadDatabaseSecret"
+    actions   = ["secretsmanager:GetSecretValue"]
+    resources = [var.database.loader_secret_arn]
+  }
+}
+
+data "aws_iam_policy_document" "migrate_billing_database" {
+  source_policy_documents = [data.aws_iam_policy_document.run_statements.json]
 
   statement {
     sid       = "ReadDatabaseSecret"
     actions   = ["secretsmanager:GetSecretValue"]
     resources = [var.database.secret_arn]
+  }
+
+  statement {
+    sid       = "KeepUsersSecrets"
+    actions   = ["secretsmanager:GetSecretValue", "secretsmanager:PutSecretValue"]
+    resources = [var.database.loader_secret_arn, var.database.reader_secret_arn]
   }
 }
 

@@ -13,7 +13,7 @@ locals {
 
   database_environment = {
     DATABASE_ARN        = var.database.cluster_arn
-    DATABASE_SECRET_ARN = var.database.secret_arn
+    DATABASE_SECRET_ARN = var.database.loader_secret_arn
     DATABASE_NAME       = var.database.name
   }
   loading_environment = merge(local.database_environment, {
@@ -58,7 +58,7 @@ locals {
       timeout     = 120
     }
     migrate-billing-database = {
-      description = "Migrates the tables and views of the database"
+      description = "Migrates the tables, views and users of the database"
       handler     = "migrate_billing_database"
       memory_mb   = 512
       timeout     = 300
@@ -72,19 +72,30 @@ locals {
     load-billing-chunk       = data.aws_iam_policy_document.load_billing_chunk.json
     finish-billing-file      = data.aws_iam_policy_document.end_billing_file.json
     fail-billing-file        = data.aws_iam_policy_document.end_billing_file.json
-    migrate-billing-database = data.aws_iam_policy_document.use_database.json
+    migrate-billing-database = data.aws_iam_policy_document.migrate_billing_database.json
   }
   environments = {
     load-billing-file = merge(local.loading_environment, local.audit_environment, {
       WORKFLOW_ARN = local.workflow_arn
       QUEUE_URL    = "https://sqs.${var.region}.amazonaws.com/${var.account_id}/${local.queue_name}"
+      # For the command line and the console, which read these settings.
+      DATABASE_READER_SECRET_ARN = var.database.reader_secret_arn
     })
-    plan-billing-chunks      = local.loading_environment
-    load-billing-chunk       = local.loading_environment
-    finish-billing-file      = merge(local.loading_environment, local.audit_environment)
-    fail-billing-file        = merge(local.database_environment, local.audit_environment)
-    migrate-billing-database = local.database_environment
+    plan-billing-chunks = local.loading_environment
+    load-billing-chunk  = local.loading_environment
+    finish-billing-file = merge(local.loading_environment, local.audit_environment)
+    fail-billing-file   = merge(local.database_environment, local.audit_environment)
+    migrate-billing-database = merge(local.database_environment, {
+      DATABASE_SECRET_ARN        = var.database.secret_arn
+      DATABASE_LOADER_SECRET_ARN = var.database.loader_secret_arn
+      DATABASE_READER_SECRET_ARN = var.database.reader_secret_arn
+    })
   }
+
+  schedules = { for days in var.password_rotation_days[*] : "migrate-billing-database" => {
+    expression = "rate(${days} days)"
+    input_json = jsonencode({ rotate_passwords = true })
+  } }
 }
 
 resource "aws_lambda_layer_version" "this" {
@@ -111,6 +122,7 @@ module "function" {
   package     = var.packages.code
   layer_arns  = [for layer in aws_lambda_layer_version.this : layer.arn]
   environment = local.environments[each.key]
+  schedule    = lookup(local.schedules, each.key, null)
 
   function = {
     name            = "${var.name_prefix}-${each.key}"
@@ -150,7 +162,7 @@ resource "aws_lambda_event_source_mapping" "files" {
   depends_on = [aws_lambda_invocation.migrate]
 }
 
-# Migrates the database whenever the code or the database changes. It does nothing if the tables are up to date.
+# Migrates the database and its users whenever the code, the database or a secret changes.
 resource "aws_lambda_invocation" "migrate" {
   function_name = module.function["migrate-billing-database"].function_name
   input         = jsonencode({})
@@ -158,6 +170,7 @@ resource "aws_lambda_invocation" "migrate" {
   triggers = {
     code     = var.packages.code.sha256_base64
     database = "${var.database.cluster_arn}/${var.database.name}"
+    users    = "${var.database.loader_secret_arn} ${var.database.reader_secret_arn}"
   }
 }
 

@@ -50,9 +50,28 @@ variable "packages" {
 }
 
 variable "database" {
-  description = "Outputs of the module billing_database: `cluster_arn`, `secret_arn`, and `database_name` as `name`."
-  type        = object({ cluster_arn = string, secret_arn = string, name = string })
+  description = <<-EOT
+    Outputs of the module billing_database: `cluster_arn`, `secret_arn`, `loader_secret_arn`, `reader_secret_arn`, and
+    `database_name` as `name`.
+  EOT
+  type        = object({ cluster_arn = string, secret_arn = string, loader_secret_arn = string, reader_secret_arn = string, name = string })
   nullable    = false
+
+  validation {
+    condition     = length(distinct([var.database.secret_arn, var.database.loader_secret_arn, var.database.reader_secret_arn])) == 3
+    error_message = "database must name three secrets: each is of another database user."
+  }
+}
+
+variable "password_rotation_days" {
+  description = "Days after which the database users of loaders and readers get new passwords; never when null. RDS rotates the master user's."
+  type        = number
+  default     = 30
+
+  validation {
+    condition     = var.password_rotation_days == null ? true : var.password_rotation_days >= 2 && var.password_rotation_days <= 90
+    error_message = "password_rotation_days must be from 2 to 90."
+  }
 }
 
 variable "bucket" {

@@ -8,7 +8,9 @@ locals {
   # By default Aurora writes only its error log. It exports only the logs that it writes:
   # https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/AuroraMySQL.Integrating.CloudWatch.html
   log_parameters = {
-    audit     = { server_audit_logging = "1", server_audit_events = "CONNECT,QUERY_DCL,QUERY_DDL" }
+    # TABLE names who read or wrote which table. QUERY_DML would log whole files, as they are sent to be loaded:
+    # https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/AuroraMySQL.Auditing.html
+    audit     = { server_audit_logging = "1", server_audit_events = "CONNECT,QUERY_DCL,QUERY_DDL,TABLE" }
     error     = {}
     general   = { general_log = "1" }
     slowquery = { slow_query_log = "1" }
@@ -94,6 +96,22 @@ resource "aws_secretsmanager_secret_rotation" "this" {
   rotation_rules {
     automatically_after_days = var.password_rotation_days
   }
+}
+
+# The function migrate-billing-database makes these users. It writes their passwords here, and changes them: neither Terraform
+# nor its state ever holds one. A secret that was destroyed is not missed, so its name is free at once.
+resource "aws_secretsmanager_secret" "user" {
+  #checkov:skip=CKV_AWS_149:a customer managed key is a setting
+  #checkov:skip=CKV2_AWS_57:migrate-billing-database rotates them, on the schedule of the module billing
+  for_each = {
+    loader = "May write the tables of bills and rates, for the functions that load files"
+    reader = "May read tables and views, for console, reconciliation and BI tools"
+  }
+
+  name                    = "${local.name}-${each.key}"
+  description             = each.value
+  kms_key_id              = var.kms_key_arn
+  recovery_window_in_days = 0
 }
 
 resource "aws_rds_cluster_parameter_group" "this" {

@@ -7,8 +7,18 @@ output "cluster_arn" {
 }
 
 output "secret_arn" {
-  description = "ARN of the secret with the database's user and password."
+  description = "ARN of the secret of the master user, which only `migrate-billing-database` uses."
   value       = aws_rds_cluster.this.master_user_secret[0].secret_arn
+}
+
+output "loader_secret_arn" {
+  description = "ARN of the secret of the user who writes bills and rates."
+  value       = aws_secretsmanager_secret.user["loader"].arn
+}
+
+output "reader_secret_arn" {
+  description = "ARN of the secret of the user who reads tables and views: for reconciliation, the console and BI tools."
+  value       = aws_secretsmanager_secret.user["reader"].arn
 }
 
 output "database_name" {

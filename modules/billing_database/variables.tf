@@ -127,7 +127,7 @@ variable "access" {
 }
 
 variable "password_rotation_days" {
-  description = "Days after which RDS rotates the password. RDS's own default, 7 days, applies when null."
+  description = "Days after which RDS rotates the master user's password. RDS's own default, 7 days, applies when null."
   type        = number
   default     = null
 
@@ -167,7 +167,7 @@ variable "deletion" {
 }
 
 variable "log_exports" {
-  description = "Logs that are written and sent to CloudWatch: audit (logins, and changes of tables and permissions), error, general, slowquery."
+  description = "Logs that are written and sent to CloudWatch: audit (logins, changes of tables and permissions, and who read or wrote which table), error, general, slowquery."
   type        = set(string)
   default     = ["error", "slowquery"]
   nullable    = false
@@ -186,7 +186,7 @@ variable "performance_insights" {
 }
 
 variable "kms_key_arn" {
-  description = "Customer managed key for storage, Performance Insights and the secret with the password. AWS's own keys are used when null."
+  description = "Customer managed key for storage, Performance Insights and the secrets with the passwords. AWS's own keys are used when null."
   type        = string
   default     = null
 }

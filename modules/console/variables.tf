@@ -117,8 +117,8 @@ variable "network" {
 
 variable "flows" {
   description = <<-EOT
-    What the pages work with, from the outputs of the flows' modules: buckets, the database, and optionally the
-    reports and the audit trail with its signing key. `kms_key_arns` are all keys that encrypt any of these.
+    What the pages work with, from the outputs of the flows' modules: buckets, the database with its `reader_secret_arn`, and
+    optionally the reports and the audit trail with its signing key. `kms_key_arns` are all keys that encrypt any of these.
   EOT
   type = object({
     invoices_bucket       = string

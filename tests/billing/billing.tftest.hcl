@@ -14,9 +14,11 @@ variables {
   account_id = "111111111111"
   region     = "eu-west-1"
   database = {
-    cluster_arn = "arn:aws:rds:eu-west-1:111111111111:cluster:finops-billing"
-    secret_arn  = "arn:aws:secretsmanager:eu-west-1:111111111111:secret:billing-a1b2c3"
-    name        = "billing"
+    cluster_arn       = "arn:aws:rds:eu-west-1:111111111111:cluster:finops-billing"
+    secret_arn        = "arn:aws:secretsmanager:eu-west-1:111111111111:secret:rds-master-a1b2c3"
+    loader_secret_arn = "arn:aws:secretsmanager:eu-west-1:111111111111:secret:billing-loader-a1b2c3"
+    reader_secret_arn = "arn:aws:secretsmanager:eu-west-1:111111111111:secret:billing-reader-a1b2c3"
+    name              = "billing"
   }
   packages = {
     code = { path = "finops.zip", sha256_base64 = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=" }
@@ -94,7 +96,7 @@ run "defaults" {
         "sqs:ReceiveMessage",
       ], ["arn:aws:sqs:eu-west-1:111111111111:finops-billing-files"], null]
       QuarantineRows     = ["Allow", ["s3:AbortMultipartUpload", "s3:PutObject"], ["arn:aws:s3:::finops-billing-111111111111-eu-west-1/quarantine/*"], null]
-      ReadDatabaseSecret = ["Allow", ["secretsmanager:GetSecretValue"], ["arn:aws:secretsmanager:eu-west-1:111111111111:secret:billing-a1b2c3"], null]
+      ReadDatabaseSecret = ["Allow", ["secretsmanager:GetSecretValue"], ["arn:aws:secretsmanager:eu-west-1:111111111111:secret:billing-loader-a1b2c3"], null]
       ReadFiles = ["Allow", ["s3:GetObject", "s3:GetObjectVersion"], [
         "arn:aws:s3:::finops-billing-111111111111-eu-west-1/billing/*",
         "arn:aws:s3:::finops-billing-111111111111-eu-west-1/rates/*",
@@ -121,7 +123,7 @@ run "defaults" {
       for s in jsondecode(output.policy_json.plan_billing_chunks).Statement :
       s.Sid => [s.Effect, sort(flatten([s.Action])), sort(flatten([s.Resource])), try(s.Condition, null)]
       }) == jsonencode({
-      ReadDatabaseSecret = ["Allow", ["secretsmanager:GetSecretValue"], ["arn:aws:secretsmanager:eu-west-1:111111111111:secret:billing-a1b2c3"], null]
+      ReadDatabaseSecret = ["Allow", ["secretsmanager:GetSecretValue"], ["arn:aws:secretsmanager:eu-west-1:111111111111:secret:billing-loader-a1b2c3"], null]
       ReadFiles          = ["Allow", ["s3:GetObject", "s3:GetObjectVersion"], ["arn:aws:s3:::finops-billing-111111111111-eu-west-1/billing/*"], null]
       RunStatements = ["Allow", [
         "rds-data:BeginTransaction",
@@ -145,7 +147,7 @@ run "defaults" {
       s.Sid => [s.Effect, sort(flatten([s.Action])), sort(flatten([s.Resource])), try(s.Condition, null)]
       }) == jsonencode({
       QuarantineRows     = ["Allow", ["s3:AbortMultipartUpload", "s3:PutObject"], ["arn:aws:s3:::finops-billing-111111111111-eu-west-1/quarantine/*"], null]
-      ReadDatabaseSecret = ["Allow", ["secretsmanager:GetSecretValue"], ["arn:aws:secretsmanager:eu-west-1:111111111111:secret:billing-a1b2c3"], null]
+      ReadDatabaseSecret = ["Allow", ["secretsmanager:GetSecretValue"], ["arn:aws:secretsmanager:eu-west-1:111111111111:secret:billing-loader-a1b2c3"], null]
       ReadFiles = ["Allow", ["s3:GetObject", "s3:GetObjectVersion"], [
         "arn:aws:s3:::finops-billing-111111111111-eu-west-1/billing/*",
         "arn:aws:s3:::finops-billing-111111111111-eu-west-1/chunks/*",
@@ -169,7 +171,7 @@ run "defaults" {
       for s in jsondecode(output.policy_json.finish_billing_file).Statement :
       s.Sid => [s.Effect, sort(flatten([s.Action])), sort(flatten([s.Resource])), try(s.Condition, null)]
       }) == jsonencode({
-      ReadDatabaseSecret = ["Allow", ["secretsmanager:GetSecretValue"], ["arn:aws:secretsmanager:eu-west-1:111111111111:secret:billing-a1b2c3"], null]
+      ReadDatabaseSecret = ["Allow", ["secretsmanager:GetSecretValue"], ["arn:aws:secretsmanager:eu-west-1:111111111111:secret:billing-loader-a1b2c3"], null]
       RunStatements = ["Allow", [
         "rds-data:BeginTransaction",
         "rds-data:CommitTransaction",
@@ -189,7 +191,7 @@ run "defaults" {
       for s in jsondecode(output.policy_json.fail_billing_file).Statement :
       s.Sid => [s.Effect, sort(flatten([s.Action])), sort(flatten([s.Resource])), try(s.Condition, null)]
       }) == jsonencode({
-      ReadDatabaseSecret = ["Allow", ["secretsmanager:GetSecretValue"], ["arn:aws:secretsmanager:eu-west-1:111111111111:secret:billing-a1b2c3"], null]
+      ReadDatabaseSecret = ["Allow", ["secretsmanager:GetSecretValue"], ["arn:aws:secretsmanager:eu-west-1:111111111111:secret:billing-loader-a1b2c3"], null]
       RunStatements = ["Allow", [
         "rds-data:BeginTransaction",
         "rds-data:CommitTransaction",
@@ -209,7 +211,11 @@ run "defaults" {
       for s in jsondecode(output.policy_json.migrate_billing_database).Statement :
       s.Sid => [s.Effect, sort(flatten([s.Action])), sort(flatten([s.Resource])), try(s.Condition, null)]
       }) == jsonencode({
-      ReadDatabaseSecret = ["Allow", ["secretsmanager:GetSecretValue"], ["arn:aws:secretsmanager:eu-west-1:111111111111:secret:billing-a1b2c3"], null]
+      KeepUsersSecrets = ["Allow", ["secretsmanager:GetSecretValue", "secretsmanager:PutSecretValue"], [
+        "arn:aws:secretsmanager:eu-west-1:111111111111:secret:billing-loader-a1b2c3",
+        "arn:aws:secretsmanager:eu-west-1:111111111111:secret:billing-reader-a1b2c3",
+      ], null]
+      ReadDatabaseSecret = ["Allow", ["secretsmanager:GetSecretValue"], ["arn:aws:secretsmanager:eu-west-1:111111111111:secret:rds-master-a1b2c3"], null]
       RunStatements = ["Allow", [
         "rds-data:BeginTransaction",
         "rds-data:CommitTransaction",
@@ -539,17 +545,18 @@ run "functions" {
 
   assert {
     condition = jsonencode(local.environments["load-billing-file"]) == jsonencode({
-      BUCKET              = "finops-billing-111111111111-eu-west-1"
-      CHUNK_BYTES         = "33554432"
-      DATABASE_ARN        = "arn:aws:rds:eu-west-1:111111111111:cluster:finops-billing"
-      DATABASE_NAME       = "billing"
-      DATABASE_SECRET_ARN = "arn:aws:secretsmanager:eu-west-1:111111111111:secret:billing-a1b2c3"
-      DATASETS            = "{\"werke\":{\"date_formats\":[\"%d.%m.%Y\"],\"decimal_comma\":true,\"replace\":false,\"thousands\":\".\"}}"
-      LARGE_FILE_BYTES    = "134217728"
-      MAX_RATE_AGE_DAYS   = "3"
-      QUEUE_URL           = "https://sqs.eu-west-1.amazonaws.com/111111111111/finops-billing-files"
-      STATIC_RATES        = "{\"CAD\":\"0.79\"}"
-      WORKFLOW_ARN        = "arn:aws:states:eu-west-1:111111111111:stateMachine:finops-load-large-billing-file"
+      BUCKET                     = "finops-billing-111111111111-eu-west-1"
+      CHUNK_BYTES                = "33554432"
+      DATABASE_ARN               = "arn:aws:rds:eu-west-1:111111111111:cluster:finops-billing"
+      DATABASE_NAME              = "billing"
+      DATABASE_READER_SECRET_ARN = "arn:aws:secretsmanager:eu-west-1:111111111111:secret:billing-reader-a1b2c3"
+      DATABASE_SECRET_ARN        = "arn:aws:secretsmanager:eu-west-1:111111111111:secret:billing-loader-a1b2c3"
+      DATASETS                   = "{\"werke\":{\"date_formats\":[\"%d.%m.%Y\"],\"decimal_comma\":true,\"replace\":false,\"thousands\":\".\"}}"
+      LARGE_FILE_BYTES           = "134217728"
+      MAX_RATE_AGE_DAYS          = "3"
+      QUEUE_URL                  = "https://sqs.eu-west-1.amazonaws.com/111111111111/finops-billing-files"
+      STATIC_RATES               = "{\"CAD\":\"0.79\"}"
+      WORKFLOW_ARN               = "arn:aws:states:eu-west-1:111111111111:stateMachine:finops-load-large-billing-file"
     })
     error_message = "The loader is told where everything is and how files are read."
   }
@@ -560,8 +567,8 @@ run "functions" {
         fail-billing-file        = []
         finish-billing-file      = ["BUCKET", "CHUNK_BYTES", "DATASETS", "LARGE_FILE_BYTES", "MAX_RATE_AGE_DAYS", "STATIC_RATES"]
         load-billing-chunk       = ["BUCKET", "CHUNK_BYTES", "DATASETS", "LARGE_FILE_BYTES", "MAX_RATE_AGE_DAYS", "STATIC_RATES"]
-        load-billing-file        = ["BUCKET", "CHUNK_BYTES", "DATASETS", "LARGE_FILE_BYTES", "MAX_RATE_AGE_DAYS", "QUEUE_URL", "STATIC_RATES", "WORKFLOW_ARN"]
-        migrate-billing-database = []
+        load-billing-file        = ["BUCKET", "CHUNK_BYTES", "DATABASE_READER_SECRET_ARN", "DATASETS", "LARGE_FILE_BYTES", "MAX_RATE_AGE_DAYS", "QUEUE_URL", "STATIC_RATES", "WORKFLOW_ARN"]
+        migrate-billing-database = ["DATABASE_LOADER_SECRET_ARN", "DATABASE_READER_SECRET_ARN"]
         plan-billing-chunks      = ["BUCKET", "CHUNK_BYTES", "DATASETS", "LARGE_FILE_BYTES", "MAX_RATE_AGE_DAYS", "STATIC_RATES"]
       } : name => sort(concat(["DATABASE_ARN", "DATABASE_NAME", "DATABASE_SECRET_ARN"], own))
     })
@@ -591,9 +598,28 @@ run "functions" {
       && aws_lambda_invocation.migrate.triggers == tomap({
         code     = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="
         database = "arn:aws:rds:eu-west-1:111111111111:cluster:finops-billing/billing"
+        users    = "arn:aws:secretsmanager:eu-west-1:111111111111:secret:billing-loader-a1b2c3 arn:aws:secretsmanager:eu-west-1:111111111111:secret:billing-reader-a1b2c3"
       })
     )
-    error_message = "Tables are brought up to date for new code and for a new database."
+    error_message = "Tables and users are brought up to date for new code, for a new database and for new secrets."
+  }
+
+  assert {
+    condition = (
+      local.environments["migrate-billing-database"].DATABASE_SECRET_ARN == var.database.secret_arn
+      && alltrue([
+        for name, environment in local.environments :
+        environment.DATABASE_SECRET_ARN == var.database.loader_secret_arn if name != "migrate-billing-database"
+      ])
+    )
+    error_message = "Only the migration is the master user."
+  }
+
+  assert {
+    condition = jsonencode(local.schedules) == jsonencode({
+      migrate-billing-database = { expression = "rate(30 days)", input_json = "{\"rotate_passwords\":true}" }
+    })
+    error_message = "Users get new passwords each month."
   }
 }
 
@@ -638,6 +664,9 @@ run "key_and_names" {
     kms_key_arn = "arn:aws:kms:eu-west-1:111111111111:key/11111111-2222-3333-4444-555555555555"
     bucket      = { name = "acme-bills", noncurrent_days = 30, quarantine_days = 90, force_destroy = true }
     alarms      = { enabled = false }
+
+    password_rotation_days = null
+
     function_settings = {
       tracing                  = false
       log_retention_days       = 365
@@ -695,5 +724,10 @@ run "key_and_names" {
       })
     )
     error_message = "Alarms are a setting, and all names begin with the prefix."
+  }
+
+  assert {
+    condition     = length(local.schedules) == 0
+    error_message = "New passwords are a setting."
   }
 }

@@ -50,6 +50,13 @@ run "defaults" {
   }
 
   assert {
+    condition = jsonencode({
+      for purpose, one in aws_secretsmanager_secret.user : purpose => [one.name, one.kms_key_id, one.recovery_window_in_days]
+    }) == jsonencode({ loader = ["finops-billing-loader", null, 0], reader = ["finops-billing-reader", null, 0] })
+    error_message = "Each purpose has a secret, whose value Terraform never knows."
+  }
+
+  assert {
     condition     = aws_rds_cluster.this.storage_encrypted && length(aws_rds_cluster_instance.this) == 1
     error_message = "Storage is encrypted, and one instance is enough."
   }
@@ -172,9 +179,10 @@ run "always_on_with_key" {
     condition = (
       aws_rds_cluster.this.kms_key_id == var.kms_key_arn
       && aws_rds_cluster.this.master_user_secret_kms_key_id == var.kms_key_arn
+      && alltrue([for one in aws_secretsmanager_secret.user : one.kms_key_id == var.kms_key_arn])
       && alltrue([for one in aws_rds_cluster_instance.this : one.performance_insights_kms_key_id == var.kms_key_arn])
     )
-    error_message = "The key encrypts storage, the secret and Performance Insights."
+    error_message = "The key encrypts storage, the secrets and Performance Insights."
   }
 
   assert {
@@ -262,7 +270,7 @@ run "every_log" {
       if !contains(["character_set_server", "require_secure_transport"], one.name)
       }) == jsonencode({
       general_log          = "1"
-      server_audit_events  = "CONNECT,QUERY_DCL,QUERY_DDL"
+      server_audit_events  = "CONNECT,QUERY_DCL,QUERY_DDL,TABLE"
       server_audit_logging = "1"
       slow_query_log       = "1"
     })

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -52,7 +53,6 @@ class Ledger:
 
     def __init__(self, *entries: FileEntry) -> None:
         self.entries = {one.load_id: one for one in entries}
-        self.marked: list[tuple[int, FileStatus]] = []
 
     def files(self, *, ending: str, dataset: str, status: str, limit: int) -> list[FileEntry]:
         return [
@@ -68,9 +68,6 @@ class Ledger:
 
     def by_file_id(self, file_id: str) -> FileEntry | None:
         return next((one for one in self.entries.values() if one.source.file_id == file_id), None)
-
-    def mark(self, load_id: int, status: FileStatus) -> None:
-        self.marked.append((load_id, status))
 
 
 class Billing:
@@ -160,9 +157,24 @@ def test_an_editor_loads_a_failed_file_again(stage: Stage, flow: Billing) -> Non
     app = draw(stage, Role.EDITOR, FAILED.load_id)
     app.button[0].click().run()
     assert not app.exception
-    assert flow.store.marked == [(FAILED.load_id, FileStatus.RECEIVED)]
     assert flow.delivered == [FAILED]
     assert stage.recorded() == [("the editor", "billing_file.retried", str(FAILED.load_id))]
+
+
+@pytest.mark.parametrize(("ended", "finished"), [(None, 0), (datetime(2026, 3, 2, tzinfo=UTC), 1)])
+def test_a_file_that_is_loaded_again_has_not_ended_by_its_attempt_before(
+    stage: Stage, flow: Billing, ended: datetime | None, finished: int
+) -> None:
+    def script(services: object, failed: object) -> None:
+        from console.views.billing import uploads
+
+        uploads.track_again(failed)  # type: ignore[arg-type]
+        uploads.follow(services)  # type: ignore[arg-type]
+
+    flow.store.entries[FAILED.load_id] = replace(FAILED, finished_at=ended)
+    app = AppTest.from_function(script, args=(stage.services, FAILED), default_timeout=20).run()
+    assert not app.exception
+    assert any(f"{finished} of 1 finished" in one.value for one in app.markdown)
 
 
 def test_downloaded_reasons_are_safe_in_a_spreadsheet(stage: Stage, flow: Billing) -> None:

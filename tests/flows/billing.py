@@ -90,6 +90,16 @@ class BillingFlow:
     def store(self) -> AuroraBillingStore:
         return AuroraBillingStore(self.database)
 
+    def logins(self) -> dict[str, str]:
+        """What the secrets of the database's users hold, by purpose."""
+        secrets = self.deployment.client("secretsmanager")
+        return {
+            purpose: secrets.get_secret_value(SecretId=self.outputs[f"{purpose}_secret_arn"])[
+                "SecretString"
+            ]
+            for purpose in ("loader", "reader")
+        }
+
     def query(self, sql: str, **values: Any) -> list[dict[str, Any]]:
         return self.database.execute(sql, values).rows
 

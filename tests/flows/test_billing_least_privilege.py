@@ -23,6 +23,8 @@ from tests.flows.privileges import (
     flow_of,
     happens,
     log_is_written,
+    schedule,
+    undelivered_is_kept,
     without,
 )
 
@@ -35,6 +37,7 @@ Probe = Callable[[BillingFlow, str], bool]
 PLAN, CHUNK = "finops-plan-billing-chunks", "finops-load-billing-chunk"
 FINISH, FAIL = "finops-finish-billing-file", "finops-fail-billing-file"
 MIGRATE, WORKFLOW = "finops-migrate-billing-database", "finops-load-large-billing-file"
+ROTATE = f"{MIGRATE}-schedule"
 FUNCTIONS = (LOADER, PLAN, CHUNK, FINISH, FAIL, MIGRATE)
 
 
@@ -140,6 +143,12 @@ def database_is_migrated(billing: BillingFlow, _: str) -> bool:
     return answers(billing.deployment, MIGRATE, {})
 
 
+def passwords_are_rotated(billing: BillingFlow, _: str) -> bool:
+    before = billing.logins()
+    with schedule(billing.deployment, MIGRATE, HUB):
+        return happens(lambda: not before.items() & billing.logins().items())
+
+
 def workflow_can_be_changed(billing: BillingFlow, _: str) -> bool:
     """Who sets up logs is asked whether the role may deliver them."""
     states, arn = billing.deployment.client("stepfunctions"), billing.outputs["workflow_arn"]
@@ -212,6 +221,9 @@ NEEDED: dict[tuple[str, str], Probe] = {
     (WORKFLOW, "DeliverLogs"): workflow_can_be_changed,
     **{(one, "RunStatements"): probe for one, probe in DATABASE.items()},
     **{(one, "ReadDatabaseSecret"): probe for one, probe in DATABASE.items()},
+    (MIGRATE, "KeepUsersSecrets"): database_is_migrated,
+    (ROTATE, "InvokeFunction"): passwords_are_rotated,
+    (ROTATE, "SendUndelivered"): of_function(undelivered_is_kept(MIGRATE, HUB)),
     **{
         (one, "SendFailures"): of_function(failure_is_kept(one, HUB))
         for one in FUNCTIONS

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import uuid
 from collections.abc import Callable
+from typing import Any
 
+import boto3
 import pytest
+from botocore.exceptions import ClientError
 
 from tests.flows.audit import is_recorded
+from tests.flows.billing import BillingFlow
 from tests.flows.deployment import Deployment
 from tests.flows.privileges import (
     HUB,
@@ -99,6 +105,47 @@ NEEDED: dict[tuple[str, str, str], Probe] = {
     (HUB, SCHEDULE, "SendUndelivered"): of_deployment(undelivered_is_kept(FUNCTION, HUB)),
     **{(payer, PAYER_ROLE, "ReadCosts"): is_asked_anew for payer in PAYERS[1:]},
 }
+
+
+def test_reconciliation_cannot_change_the_ledger(
+    reconciliation: ReconciliationFlow, billing: BillingFlow
+) -> None:
+    """Whoever has taken the function over, and may do what its role may."""
+    d = reconciliation.deployment
+    ((_, _, document),) = [one for one in policies(d, HUB) if one[0] == FUNCTION]
+    iam, name = d.client("iam"), f"taken-over-{uuid.uuid4().hex[:8]}"
+    trust = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": HUB}}
+    role = iam.create_role(
+        RoleName=name, AssumeRolePolicyDocument=json.dumps({"Statement": [trust]})
+    )["Role"]["Arn"]
+    iam.put_role_policy(RoleName=name, PolicyName=name, PolicyDocument=json.dumps(document))
+    keys = d.client("sts").assume_role(RoleArn=role, RoleSessionName="attacker")["Credentials"]
+    attacker = boto3.client(
+        "rds-data",
+        endpoint_url=d.url,
+        region_name="us-east-1",
+        aws_access_key_id=keys["AccessKeyId"],
+        aws_secret_access_key=keys["SecretAccessKey"],
+        aws_session_token=keys["SessionToken"],
+    )
+
+    def run(secret: str, sql: str) -> dict[str, Any]:
+        answer: dict[str, Any] = attacker.execute_statement(
+            resourceArn=billing.outputs["database_arn"],
+            database=billing.outputs["database_name"],
+            secretArn=secret,
+            sql=sql,
+        )
+        return answer
+
+    own = reconciliation.outputs["environment"]["DATABASE_SECRET_ARN"]
+    assert run(own, "SELECT COUNT(*) FROM billing_files")["records"]
+    forged = "UPDATE billing_files SET rows_read = 0"
+    with pytest.raises(ClientError, match="command denied"):
+        run(own, forged)
+    for other in ("database_secret_arn", "loader_secret_arn"):
+        with pytest.raises(ClientError, match="AccessDenied"):
+            run(billing.outputs[other], forged)
 
 
 def test_every_statement_that_is_deployed_is_needed_by_something(

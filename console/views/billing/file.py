@@ -57,7 +57,6 @@ def _retry(services: Services, user: User, entry: FileEntry) -> None:
         return
     if entry.status.is_final:
         raise RejectedInput("the file has been processed already", code="ended")
-    services.billing.store.mark(entry.load_id, FileStatus.RECEIVED)
     services.billing.deliver_again(entry)
     services.record(user, "billing_file.retried", str(entry.load_id))
     uploads.track_again(entry)

@@ -19,6 +19,7 @@ KINDS: Final = ("csv", "txt", "tsv", "gz")
 _BILLS: Final = "Bills"
 _RATES: Final = "Exchange rates"
 _TRACKED: Final = "tracked_billing_files"
+_FAILED: Final = "failed_billing_files"
 
 
 def show(services: Services, user: User) -> None:
@@ -92,13 +93,18 @@ def receive(
 def track_again(entry: FileEntry) -> None:
     """Follow a file that is loaded again."""
     tracking.track(_TRACKED, entry.source.file_id, entry.source.key)
+    st.session_state.setdefault(_FAILED, {})[entry.source.file_id] = entry
 
 
 def follow(services: Services) -> None:
     """Draw the panel of this session's uploads."""
 
     def look_up(names: Mapping[str, str]) -> list[tracking.Progress]:
-        found = {one: services.billing.store.by_file_id(one) for one in names}
+        before = st.session_state.get(_FAILED, {})
+        found: dict[str, FileEntry | None] = {}
+        for one in names:
+            entry = services.billing.store.by_file_id(one)
+            found[one] = None if entry and entry.is_same_attempt(before.get(one)) else entry
         return [
             tracking.Progress(
                 finished=entry is not None and entry.is_settled,

@@ -12,10 +12,15 @@ locals {
   rates = { maximum_age_days = 7 }
 
   database = {
-    cluster_arn = module.billing_database.cluster_arn
-    secret_arn  = module.billing_database.secret_arn
-    name        = module.billing_database.database_name
+    cluster_arn       = module.billing_database.cluster_arn
+    secret_arn        = module.billing_database.secret_arn
+    loader_secret_arn = module.billing_database.loader_secret_arn
+    reader_secret_arn = module.billing_database.reader_secret_arn
+    name              = module.billing_database.database_name
   }
+
+  # Reports only read. Each secret is of another user of the database.
+  database_to_read = merge(local.database, { secret_arn = module.billing_database.reader_secret_arn })
 }
 
 module "budgets_management" {
@@ -90,7 +95,7 @@ module "reconciliation" {
   flows = {
     budgets_table_name  = module.budgets_management.budgets_table_name
     invoices_table_name = module.invoices.table_name
-    database            = local.database
+    database            = local.database_to_read
     audit               = local.audit
   }
 }

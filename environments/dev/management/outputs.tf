@@ -24,7 +24,7 @@ output "billing" {
     functions           = module.billing.function_names
     failure_queue_urls  = module.billing.failure_queue_urls
     database_arn        = module.billing_database.cluster_arn
-    database_secret_arn = module.billing_database.secret_arn
+    database_secret_arn = module.billing_database.reader_secret_arn
     database_name       = module.billing_database.database_name
     database_cluster    = module.billing_database.cluster_identifier
   }

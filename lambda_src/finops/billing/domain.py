@@ -273,6 +273,13 @@ class FileEntry:
         """Whether it is final, or has failed and waits for a retry."""
         return self.status.is_final or self.status is FileStatus.FAILED
 
+    def is_same_attempt(self, failed: FileEntry | None) -> bool:
+        """Whether the ledger still says what it said of an attempt that failed."""
+        return failed is not None and (self.status, self.finished_at) == (
+            failed.status,
+            failed.finished_at,
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConvertedBill:

@@ -13,9 +13,11 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from finops.audit.recorder import audit_recorder
 from finops.billing.adapters.quarantine import S3Quarantine
 from finops.billing.adapters.s3 import S3Objects
+from finops.billing.adapters.secrets_manager import SecretsManagerLogins
 from finops.billing.adapters.step_functions import StepFunctionsWorkflow
 from finops.billing.database.rates import AuroraRates
 from finops.billing.database.store import AuroraBillingStore
+from finops.billing.database.users import DatabaseUsers, Purpose
 from finops.billing.deliveries import is_manifest
 from finops.billing.domain import (
     RATES_PREFIX,
@@ -119,9 +121,22 @@ def fail_billing_file(event: Mapping[str, Any], _context: LambdaContext) -> dict
 
 
 @logger.inject_lambda_context
-def migrate_billing_database(_event: Mapping[str, Any], _context: LambdaContext) -> dict[str, Any]:
-    """Terraform, at each deploy of new code → the database's schema: {"applied": [names]}."""
-    return {"applied": migrate(_database())}
+def migrate_billing_database(event: Mapping[str, Any], _context: LambdaContext) -> dict[str, Any]:
+    """Terraform, at each deploy of new code → the database's schema and users.
+
+    The schedule asks for new passwords: {"rotate_passwords": true}. Returns {"applied": [names],
+    "users": {purpose: name}}.
+    """
+    applied = migrate(_database())
+    logins = SecretsManagerLogins(
+        client("secretsmanager"),
+        {one: os.environ[f"DATABASE_{one.name}_SECRET_ARN"] for one in Purpose},
+    )
+    users = DatabaseUsers(_database(), logins)
+    return {
+        "applied": applied,
+        "users": users.bring_up_to_date(rotate=event.get("rotate_passwords") is True),
+    }
 
 
 def source_objects(notification: Mapping[str, Any]) -> Iterator[SourceObject]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.resources import files
 from typing import Final
 
@@ -47,17 +48,7 @@ def migrate(database: DataApi) -> list[str]:
         " CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
     )
     done = []
-    # The lock belongs to the session, and a transaction is one session.
-    with database.transaction() as session:
-        locked = database.execute(
-            "SELECT GET_LOCK(:name, 30) AS locked", {"name": _LOCK}, transaction=session
-        ).rows[0]["locked"]
-        if locked != 1:
-            raise ConfigurationError(
-                "another migration of this database is running",
-                code="migration_is_busy",
-                step="migrate",
-            )
+    with exclusively(database) as session:
         applied = {
             row["name"]: row["sha256"]
             for row in database.execute(
@@ -83,8 +74,29 @@ def migrate(database: DataApi) -> list[str]:
                 transaction=session,
             )
             done.append(name)
-        database.execute("DO RELEASE_LOCK(:name)", {"name": _LOCK}, transaction=session)
     return done
+
+
+@contextmanager
+def exclusively(database: DataApi) -> Iterator[str]:
+    """A transaction that no other migration runs beside.
+
+    Raises:
+        ConfigurationError: another migration runs.
+    """
+    # The lock belongs to the session, and a transaction is one session.
+    with database.transaction() as session:
+        locked = database.execute(
+            "SELECT GET_LOCK(:name, 30) AS locked", {"name": _LOCK}, transaction=session
+        ).rows[0]["locked"]
+        if locked != 1:
+            raise ConfigurationError(
+                "another migration of this database is running",
+                code="migration_is_busy",
+                step="migrate",
+            )
+        yield session
+        database.execute("DO RELEASE_LOCK(:name)", {"name": _LOCK}, transaction=session)
 
 
 def _apply(database: DataApi, statement: str, session: str) -> None:

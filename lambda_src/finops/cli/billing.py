@@ -126,11 +126,14 @@ def retry(environment: Environment, out: Output, *, file: str, wait: bool, timeo
     entry = find(deployment, file)
     if entry.status.is_final:
         out.fail(f"{entry.source.key} is {entry.status}: there is nothing to retry", Exit.REJECTED)
-    deployment.store.mark(entry.load_id, FileStatus.RECEIVED)
     deployment.audit.record(retried_event(entry, deployment.caller, datetime.now(UTC)))
     deployment.deliver_again(entry)
     finish(
-        deployment, out, {entry.source.key: entry.source.file_id}, timeout=timeout if wait else 0
+        deployment,
+        out,
+        {entry.source.key: entry.source.file_id},
+        timeout=timeout if wait else 0,
+        failed=entry,
     )
 
 
@@ -254,9 +257,22 @@ def upload(
 
 
 def finish(
-    deployment: BillingDeployment, out: Output, ids: Mapping[str, str], *, timeout: float
+    deployment: BillingDeployment,
+    out: Output,
+    ids: Mapping[str, str],
+    *,
+    timeout: float,
+    failed: FileEntry | None = None,
 ) -> None:
-    """Wait for the files, print their results, and exit with the code that these call for."""
+    """Wait for the files, print their results, and exit with the code that these call for.
+
+    Args:
+        deployment: The flow's resources.
+        out: What the command answers.
+        ids: The files' ids in the ledger, by name.
+        timeout: Seconds to wait.
+        failed: The entry of a file that is loaded again, as it was before.
+    """
     from finops.deployment.descriptions import file_document
 
     deadline = time.monotonic() + timeout
@@ -266,7 +282,7 @@ def finish(
             for name, file_id in ids.items():
                 if name not in entries or not entries[name].is_settled:
                     found = deployment.store.by_file_id(file_id)
-                    if found:
+                    if found and not found.is_same_attempt(failed):
                         entries[name] = found
             open_ = [name for name in ids if name not in entries or not entries[name].is_settled]
             show(len(ids) - len(open_))

@@ -59,7 +59,7 @@ class BillingDeployment:
 
     @cached_property
     def store(self) -> AuroraBillingStore:
-        """The ledger."""
+        """The ledger, to read."""
         return AuroraBillingStore(self.database)
 
     @cached_property
@@ -71,7 +71,7 @@ class BillingDeployment:
     def reconverter(self) -> Reconverter:
         """Converts loaded bills again."""
         return Reconverter(
-            store=AuroraReconversions(self.database),
+            store=AuroraReconversions(self._loader_database),
             rates=self.rates,
             audit=self.audit,
             clock=lambda: datetime.now(UTC),
@@ -81,7 +81,7 @@ class BillingDeployment:
     def withdrawer(self) -> Withdrawer:
         """Takes files back."""
         return Withdrawer(
-            store=AuroraWithdrawals(self.database),
+            store=AuroraWithdrawals(self._loader_database),
             audit=self.audit,
             clock=lambda: datetime.now(UTC),
         )
@@ -107,11 +107,18 @@ class BillingDeployment:
 
     @cached_property
     def database(self) -> DataApi:
-        """The database, for other statements."""
+        """The database, as the user who may read."""
+        return self._database("DATABASE_READER_SECRET_ARN")
+
+    @cached_property
+    def _loader_database(self) -> DataApi:
+        return self._database("DATABASE_SECRET_ARN")
+
+    def _database(self, secret: str) -> DataApi:
         return DataApi(
             self._aws.client("rds-data"),
             cluster_arn=self.variables["DATABASE_ARN"],
-            secret_arn=self.variables["DATABASE_SECRET_ARN"],
+            secret_arn=self.variables[secret],
             database=self.variables["DATABASE_NAME"],
         )
 

@@ -12,12 +12,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from finops.billing.adapters.secrets_manager import SecretsManagerLogins
 from finops.billing.database.rates import AuroraRates
+from finops.billing.database.totals import Dimension, totals
+from finops.billing.database.users import DatabaseUsers, Purpose
 from finops.billing.database.withdrawals import AuroraWithdrawals
 from finops.billing.domain import FileEntry, FileStatus, Tally
 from finops.billing.rows import DatasetFormat
 from finops.billing.schema_migrations import migrate
 from finops.shared.data_api import DataApi
+from finops.shared.errors import ConfigurationError
 from finops.shared.rates import Rate, RatePolicy
 from tests.billing.fakes import LOADED
 from tests.billing.use_cases import MARCH, RUNS, SETTINGS, Flow, bills, month, tagged
@@ -30,11 +34,11 @@ FORMATS = {"corrects": DatasetFormat(replace=True)}
 
 
 class Database(AuroraWithdrawals):
-    """The billing database of a cluster, without rates."""
+    """The billing database of a cluster, as the loader uses it, without rates."""
 
-    def __init__(self, database: DataApi) -> None:
+    def __init__(self, database: DataApi, reader: DataApi, administrator: DataApi) -> None:
         super().__init__(database)
-        self.api = database
+        self.loader, self.reader, self.api = database, reader, administrator
 
     def rates(self, *_: object) -> list[Rate]:
         return []
@@ -43,14 +47,20 @@ class Database(AuroraWithdrawals):
 @pytest.fixture(scope="session")
 def database(management: Account) -> Database:
     cluster = make_cluster(management)
-    api = DataApi(
-        cluster.client,
-        cluster_arn=cluster.arn,
-        secret_arn=cluster.secret,
-        database=cluster.database,
-    )
-    migrate(api)
-    return Database(api)
+    secrets = management.client("secretsmanager")
+    arns = {one: secrets.create_secret(Name=unique(one.value))["ARN"] for one in Purpose}
+
+    def api(secret: str) -> DataApi:
+        return DataApi(
+            cluster.client, cluster_arn=cluster.arn, secret_arn=secret, database=cluster.database
+        )
+
+    administrator = api(cluster.secret)
+    migrate(administrator)
+    users = DatabaseUsers(administrator, SecretsManagerLogins(secrets, arns))
+    users.bring_up_to_date()
+    users.bring_up_to_date(rotate=True)
+    return Database(api(arns[Purpose.LOADER]), api(arns[Purpose.READER]), administrator)
 
 
 @pytest.fixture
@@ -193,7 +203,7 @@ def test_tags_as_deep_as_are_kept_are_stored(empty: Database) -> None:
 
 def test_a_rate_of_a_person_is_not_replaced_by_the_ecb(empty: Database) -> None:
     def put(source: str, *rates: str) -> tuple[Tally, list[tuple[Decimal, str]]]:
-        tally = AuroraRates(empty.api).put_rates(
+        tally = AuroraRates(empty.loader).put_rates(
             Rate(
                 currency="CHF",
                 rate_date=date(2026, 3, number),
@@ -235,3 +245,46 @@ def test_rows_of_a_failed_load_are_taken_over(empty: Database) -> None:
     again = flow.load(flow.objects.put("billing/one/b.csv", bills(("a", 1), ("b", 7))))
     assert (again.status, again.tally.updated) == (FileStatus.LOADED, 2)
     assert rows(empty) == {("one", "a"): Decimal(1), ("one", "b"): Decimal(7)}
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE billing_rows SET amount_usd = 0",
+        "DELETE FROM billing_files",
+        "INSERT INTO fx_rates VALUES ('EUR', '2026-03-01', 100, 'x', '2026-03-01')",
+        "DROP VIEW billing",
+        "CREATE TABLE mine (id INT)",
+        "SELECT sha256 FROM schema_migrations",
+        "SELECT user FROM mysql.user",
+    ],
+)
+def test_the_reader_changes_nothing(empty: Database, statement: str) -> None:
+    with pytest.raises(ConfigurationError, match="denied"):
+        empty.reader.execute(statement)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "DROP TABLE billing_rows",
+        "ALTER TABLE billing_rows ADD COLUMN mine INT",
+        "UPDATE schema_migrations SET sha256 = ''",
+        "DELETE FROM billing_reconversions",
+        "DELETE FROM billing_files",
+        "CREATE USER mine",
+        "GRANT SELECT ON billing_rows TO finops_reader_a",
+    ],
+)
+def test_the_loader_changes_rows_and_no_tables_users_or_history(
+    empty: Database, statement: str
+) -> None:
+    with pytest.raises(ConfigurationError, match="denied"):
+        empty.loader.execute(statement)
+
+
+def test_the_reader_sees_tables_and_views(empty: Database) -> None:
+    for by in Dimension:
+        totals(empty.reader, by)
+    for name in ("billing_files", "billing_rows", "focus_charges", "fx_rates", "focus_by_service"):
+        empty.reader.execute(f"SELECT * FROM {name} LIMIT 1")

@@ -4,9 +4,11 @@ variables {
   account_id = "111111111111"
   region     = "eu-west-1"
   database = {
-    cluster_arn = "arn:aws:rds:eu-west-1:111111111111:cluster:finops-billing"
-    secret_arn  = "arn:aws:secretsmanager:eu-west-1:111111111111:secret:billing-a1b2c3"
-    name        = "billing"
+    cluster_arn       = "arn:aws:rds:eu-west-1:111111111111:cluster:finops-billing"
+    secret_arn        = "arn:aws:secretsmanager:eu-west-1:111111111111:secret:rds-master-a1b2c3"
+    loader_secret_arn = "arn:aws:secretsmanager:eu-west-1:111111111111:secret:billing-loader-a1b2c3"
+    reader_secret_arn = "arn:aws:secretsmanager:eu-west-1:111111111111:secret:billing-reader-a1b2c3"
+    name              = "billing"
   }
   packages = {
     code = { path = "finops.zip", sha256_base64 = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=" }
@@ -191,4 +193,24 @@ run "refuses_a_region_of_another_partition" {
   command = plan
   variables { region = "us-gov-west-1" }
   expect_failures = [var.region]
+}
+
+run "refuses_one_secret_for_two_purposes" {
+  command = plan
+  variables {
+    database = {
+      cluster_arn       = "arn:aws:rds:eu-west-1:111111111111:cluster:finops-billing"
+      secret_arn        = "arn:aws:secretsmanager:eu-west-1:111111111111:secret:rds-master-a1b2c3"
+      loader_secret_arn = "arn:aws:secretsmanager:eu-west-1:111111111111:secret:rds-master-a1b2c3"
+      reader_secret_arn = "arn:aws:secretsmanager:eu-west-1:111111111111:secret:billing-reader-a1b2c3"
+      name              = "billing"
+    }
+  }
+  expect_failures = [var.database]
+}
+
+run "refuses_password_rotation_days" {
+  command = plan
+  variables { password_rotation_days = 1 }
+  expect_failures = [var.password_rotation_days]
 }
