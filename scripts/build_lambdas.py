@@ -5,7 +5,10 @@ a change only where there is one: names are sorted, dates and modes fixed, and n
 installer or an interpreter leaves behind is packed. Entries are stored, not deflated, because
 zlib's output differs between its versions and forks; functions start no slower for it.
 
-A layer is a file `requirements/layer-NAME.txt` of pinned and hashed requirements.
+A layer is a file `requirements/layer-NAME.txt` of pinned and hashed requirements. The core layer
+also holds the models of young AWS services as this project's pinned botocore has them. The code of
+boto3 is the runtime's, and reads them from AWS_DATA_PATH
+(docs/decisions/0017-boto3-is-the-runtimes.md).
 
     python scripts/build_lambdas.py --target lambda
 
@@ -22,12 +25,16 @@ import hashlib
 import json
 import os
 import platform
+import shutil
 import subprocess
 import sys
 import tempfile
 import zipfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from importlib.metadata import version
+from importlib.resources import as_file
+from importlib.resources import files as resources
 from io import BytesIO
 from pathlib import Path
 
@@ -48,6 +55,14 @@ UNUSED_FOLDERS = {"swagger_ui"}
 
 #: What of a distribution's metadata is worth shipping: its version, and its license.
 KEPT_METADATA = ("METADATA", "LICENSE", "LICENCE", "COPYING", "NOTICE", "licenses")
+
+
+#: Services whose operations are younger than the boto3 of some runtime. Only these: an older
+#: botocore need not understand the newer model of a service.
+YOUNG_SERVICES = ("budgets", "invoicing")
+
+#: Where the core layer holds their models; Lambda unpacks it as /opt/python.
+AWS_MODELS = "aws_models"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,6 +194,7 @@ def build_layer(requirements: Path, target: Target, path: Path) -> Package:
     """
     stamp = path.with_suffix(".inputs")
     recipe = [requirements.read_bytes(), target.runtime.encode(), Path(__file__).read_bytes()]
+    recipe.append(version("botocore").encode())
     inputs = hashlib.sha256(b"\0".join(recipe)).hexdigest()
     if path.exists():
         content = path.read_bytes()
@@ -188,10 +204,19 @@ def build_layer(requirements: Path, target: Target, path: Path) -> Package:
 
     with tempfile.TemporaryDirectory() as folder:
         install(requirements, target, Path(folder))
+        if path.stem == "core":
+            copy_models(Path(folder) / AWS_MODELS)
         content = archive(layer_files(Path(folder)), base=Path(folder), prefix="python/")
     package = write_package(path, content)
     write_atomically(stamp, f"{inputs} {package.sha256.hex()}".encode())
     return package
+
+
+def copy_models(folder: Path) -> None:
+    """Copy models from botocore, in the folders in which it looks for them."""
+    for service in YOUNG_SERVICES:
+        with as_file(resources("botocore") / "data" / service) as models:
+            shutil.copytree(models, folder / service)
 
 
 def install(requirements: Path, target: Target, folder: Path) -> None:

@@ -40,6 +40,7 @@ resource "aws_lambda_function" "this" {
       POWERTOOLS_METRICS_NAMESPACE = "FinOps"
       POWERTOOLS_LOG_LEVEL         = var.settings.log_level
       CODE_SHA256                  = var.package.sha256_base64
+      AWS_DATA_PATH                = "/opt/python/aws_models" # in the core layer; without it boto3 has the runtime's own
     }, var.environment)
   }
 

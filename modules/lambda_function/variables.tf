@@ -98,7 +98,7 @@ variable "layer_arns" {
 }
 
 variable "environment" {
-  description = "Environment variables, in addition to those of Powertools and to CODE_SHA256, the hash of the code."
+  description = "Environment variables, in addition to those of Powertools, to CODE_SHA256, the hash of the code, and to AWS_DATA_PATH, the models of young AWS services in the core layer."
   type        = map(string)
   default     = {}
   nullable    = false

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from types import SimpleNamespace
 from typing import Any
 
 import boto3
@@ -610,39 +609,6 @@ def test_the_hub_asks_for_filter_expressions(monkeypatch: pytest.MonkeyPatch) ->
             roles, accounts=ListedAccounts([]), prefix=PREFIX, role_name="spoke"
         ).budgets(ACCOUNT)
     assert found["monthly-total"].amount == 100
-
-
-class OlderBoto3:
-    """A client from before filter expressions: the model lacks the parameter, and refuses it."""
-
-    def __init__(self) -> None:
-        shape = SimpleNamespace(members={"AccountId": None, "BudgetName": None})
-        operation = SimpleNamespace(input_shape=shape)
-        model = SimpleNamespace(operation_model=lambda _: operation)
-        self.meta = SimpleNamespace(service_model=model)
-
-    def describe_budget(self, *, AccountId: str, BudgetName: str) -> dict[str, Any]:  # noqa: N803
-        return {"Budget": described()}
-
-    def get_paginator(self, _operation: str) -> OlderBoto3:
-        return self
-
-    def paginate(self, *, AccountId: str, BudgetName: str = "") -> list[dict[str, Any]]:  # noqa: N803
-        return [{"Budgets": [described()], "Notifications": []}]
-
-
-def test_a_boto3_that_knows_no_filter_expressions_reads_budgets_too(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    found = AwsBudgets(OlderBoto3(), ACCOUNT).get("monthly-total")
-    assert found is not None
-    assert found.amount == 100
-    roles = AssumedRoles(role_arn=str, external_id="x", session_name="test")
-    monkeypatch.setattr(roles, "client", lambda *_: OlderBoto3())
-    all_of_them = AssumedSpokes(
-        roles, accounts=ListedAccounts([]), prefix=PREFIX, role_name="spoke"
-    ).budgets(ACCOUNT)
-    assert all_of_them["monthly-total"].amount == 100
 
 
 def test_alerts_that_are_not_found_do_not_make_a_budget_missing(

@@ -15,14 +15,17 @@ from importlib.metadata import distribution
 from pathlib import Path
 
 import pytest
+from botocore.loaders import Loader
 
 import build_lambdas
 from build_lambdas import (
+    AWS_MODELS,
     CODE,
     LARGEST_UNPACKED,
     LARGEST_UPLOAD,
     REPOSITORY,
     TARGETS,
+    YOUNG_SERVICES,
     build,
     build_code,
 )
@@ -160,6 +163,22 @@ def test_code_package_leaves_the_command_line_out(tmp_path: Path) -> None:
     names = zipfile.ZipFile(build_code(CODE, tmp_path / "code.zip").path).namelist()
     assert "finops/shared/errors.py" in names
     assert not [name for name in names if name.startswith(("finops/cli/", "finops/deployment/"))]
+
+
+def test_the_core_layer_has_the_models_of_young_services(output: Path, tmp_path: Path) -> None:
+    with zipfile.ZipFile(output / "layers" / "core.zip") as layer:
+        layer.extractall(tmp_path)
+    models = Loader(
+        extra_search_paths=[str(tmp_path / "python" / AWS_MODELS)],
+        include_default_search_paths=False,
+    )
+    assert (
+        "ListInvoiceSummaries" in models.load_service_model("invoicing", "service-2")["operations"]
+    )
+    shapes = models.load_service_model("budgets", "service-2")["shapes"]
+    assert "ShowFilterExpression" in shapes["DescribeBudgetRequest"]["members"]
+    for service in YOUNG_SERVICES:
+        assert models.load_service_model(service, "endpoint-rule-set-1")
 
 
 def test_layers_leave_boto3_to_the_runtime(output: Path) -> None:

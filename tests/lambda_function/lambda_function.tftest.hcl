@@ -65,8 +65,9 @@ run "defaults" {
       POWERTOOLS_METRICS_NAMESPACE = "FinOps"
       POWERTOOLS_LOG_LEVEL         = "INFO"
       CODE_SHA256                  = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="
+      AWS_DATA_PATH                = "/opt/python/aws_models"
     })
-    error_message = "Powertools is told the service, the namespace and the log level, and audit entries which code wrote them."
+    error_message = "Powertools is told the service, the namespace and the log level, audit entries which code wrote them, and boto3 where the models are."
   }
 
   assert {

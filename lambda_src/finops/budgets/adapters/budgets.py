@@ -36,16 +36,6 @@ _NO_BUDGETS_YET: Final = (
 )
 
 
-def in_full(client: Any, operation: str) -> dict[str, bool]:
-    """The parameter without which AWS leaves out filters that were made in its console.
-
-    Empty for a boto3 from before there was one, such as a Lambda runtime may have: it shows
-    everything else. https://docs.aws.amazon.com/lambda/latest/dg/lambda-python.html
-    """
-    known = client.meta.service_model.operation_model(operation).input_shape.members
-    return {"ShowFilterExpression": True} if "ShowFilterExpression" in known else {}
-
-
 class AwsBudgets:
     """This account's AWS Budgets."""
 
@@ -57,9 +47,7 @@ class AwsBudgets:
         where = {"AccountId": self._account_id, "BudgetName": budget_name}
         try:
             with aws_errors("read_budget"):
-                budget = self._client.describe_budget(
-                    **in_full(self._client, "DescribeBudget"), **where
-                )["Budget"]
+                budget = self._client.describe_budget(**where, ShowFilterExpression=True)["Budget"]
         except ConfigurationError as error:
             if error.code == "NotFoundException":
                 return None

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
-from finops.budgets.adapters.budgets import actual_budget, in_full
+from finops.budgets.adapters.budgets import actual_budget
 from finops.budgets.documents import BudgetDocument
 from finops.budgets.domain import ActualBudget
 from finops.shared.aws import AssumedRoles, aws_errors
@@ -57,7 +57,7 @@ class AssumedSpokes:
             return {
                 budget["BudgetName"]: actual_budget(budget, ())
                 for page in budgets.get_paginator("describe_budgets").paginate(
-                    AccountId=account_id, **in_full(budgets, "DescribeBudgets")
+                    AccountId=account_id, ShowFilterExpression=True
                 )
                 for budget in page.get("Budgets", [])
             }
