@@ -104,6 +104,13 @@ resource "aws_ecs_service" "this" {
   }
 
   depends_on = [aws_lb_listener.https, aws_iam_role_policy.execution, aws_iam_role_policy.task]
+
+  lifecycle {
+    precondition {
+      condition     = length(local.isolated_subnet_ids) == 0
+      error_message = "network.private_subnet_ids must have a default route (0.0.0.0/0), as to a NAT gateway: the container asks the login's domain for tokens, which no VPC endpoint offers. Without one: ${join(", ", local.isolated_subnet_ids)}."
+    }
+  }
 }
 
 resource "aws_cloudwatch_metric_alarm" "unhealthy" {

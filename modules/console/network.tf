@@ -129,3 +129,43 @@ resource "aws_vpc_security_group_egress_rule" "to_aws" {
   from_port         = 443
   to_port           = 443
 }
+
+# Routes of the container's subnets. A subnet without a route table of its own has the VPC's main one:
+# https://docs.aws.amazon.com/vpc/latest/userguide/RouteTables.html
+data "aws_route_tables" "own" {
+  count = length(var.network.private_subnet_ids)
+
+  vpc_id = var.network.vpc_id
+
+  filter {
+    name   = "association.subnet-id"
+    values = [var.network.private_subnet_ids[count.index]]
+  }
+}
+
+data "aws_route_tables" "main" {
+  vpc_id = var.network.vpc_id
+
+  filter {
+    name   = "association.main"
+    values = ["true"]
+  }
+}
+
+data "aws_route_tables" "to_internet" {
+  vpc_id = var.network.vpc_id
+
+  filter {
+    name   = "route.destination-cidr-block"
+    values = ["0.0.0.0/0"]
+  }
+}
+
+locals {
+  isolated_subnet_ids = [
+    for index, id in var.network.private_subnet_ids : id if length(setintersection(
+      length(data.aws_route_tables.own[index].ids) > 0 ? data.aws_route_tables.own[index].ids : data.aws_route_tables.main.ids,
+      data.aws_route_tables.to_internet.ids,
+    )) == 0
+  ]
+}

@@ -91,10 +91,10 @@ variable "login" {
 
 variable "network" {
   description = <<-EOT
-    The VPC, at least two public subnets for the load balancer, private subnets for the container (with access to
-    the AWS APIs through a NAT gateway or endpoints), and the networks that browsers connect from (`ingress_cidrs`).
-    With `internal`, the load balancer has private addresses only, and `public_subnet_ids` may be private; they need a
-    NAT gateway, since the load balancer calls Cognito's login over the internet and no endpoint offers it.
+    The VPC, at least two public subnets for the load balancer, private subnets for the container, and the networks that
+    browsers connect from (`ingress_cidrs`). The private subnets need a default route, as to a NAT gateway: the container
+    asks the login's domain for tokens, which no VPC endpoint offers. A plan with subnets that have endpoints only is
+    refused. With `internal`, the load balancer has private addresses only, and `public_subnet_ids` may be private.
   EOT
   type = object({
     vpc_id             = string

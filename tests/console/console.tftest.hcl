@@ -34,6 +34,21 @@ variables {
   }
 }
 
+override_data {
+  target = data.aws_route_tables.own
+  values = { ids = ["rtb-own"] }
+}
+
+override_data {
+  target = data.aws_route_tables.main
+  values = { ids = ["rtb-main"] }
+}
+
+override_data {
+  target = data.aws_route_tables.to_internet
+  values = { ids = ["rtb-own"] }
+}
+
 run "defaults" {
   command = plan
   module { source = "../../modules/console" }
@@ -171,5 +186,38 @@ run "trail_and_reports_are_added_where_they_are_deployed" {
       UseKeys            = [["kms:Decrypt", "kms:GenerateDataKey"], ["arn:aws:kms:eu-west-1:111111111111:key/data"]]
     })
     error_message = "What is added for the trail, the reports and keys has changed: ${output.policy_json}"
+  }
+}
+
+# The login's domain has no VPC endpoint: https://docs.aws.amazon.com/vpc/latest/privatelink/aws-services-privatelink-support.html
+run "refuses_subnets_with_endpoints_only" {
+  command = plan
+  module { source = "../../modules/console" }
+
+  override_data {
+    target = data.aws_route_tables.to_internet
+    values = { ids = ["rtb-main"] }
+  }
+
+  expect_failures = [aws_ecs_service.this]
+}
+
+run "a_subnet_without_a_table_of_its_own_has_the_main_one" {
+  command = plan
+  module { source = "../../modules/console" }
+
+  override_data {
+    target = data.aws_route_tables.own
+    values = { ids = [] }
+  }
+
+  override_data {
+    target = data.aws_route_tables.to_internet
+    values = { ids = ["rtb-main"] }
+  }
+
+  assert {
+    condition     = length(local.isolated_subnet_ids) == 0
+    error_message = "The VPC's main route table is not looked at."
   }
 }
