@@ -10,7 +10,7 @@ from itertools import islice
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from finops.audit.adapters.sqlite import SeenIds
@@ -166,6 +166,7 @@ ids = st.lists(st.integers(1, 12), min_size=1, max_size=4)
 steps = st.lists(st.tuples(st.integers(0, 2), ids, st.integers(0, 6)), max_size=12)
 
 
+@settings(deadline=None)
 @given(steps)
 def test_whatever_appenders_do_the_chain_is_one_and_each_id_in_it_once(
     done: list[tuple[int, list[int], int]],

@@ -8,6 +8,7 @@ import os
 import re
 import sys
 import tracemalloc
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from finops.billing import quoting, reader, schemas
-from finops.billing.file_bytes import Readable
+from finops.billing.file_bytes import Readable, decompressed
 from finops.billing.physical_lines import LONGEST_RECORD, Lines
 from finops.billing.reader import CsvTable, Format, open_csv, open_part
 from finops.shared.errors import RejectedInput
@@ -323,6 +324,22 @@ class TestRefusals:
                 read(data[:kept])  # cannot be told from a file that was meant so
             else:
                 assert refusal(data[:kept]).code == "corrupt_gzip"
+
+    def test_refuses_a_gzip_file_that_is_made_to_expand(self) -> None:
+        """A few kilobytes would keep a function busy, and a large file's parts fill a bucket."""
+        zeros = zlib.compressobj(9, wbits=31)
+        member = zeros.compress(bytes(1 << 20)) + zeros.flush()
+        content, _ = decompressed(io.BytesIO(member * 2_000))
+        taken: list[int] = []
+        with pytest.raises(RejectedInput) as refused:
+            taken.extend(map(len, iter(lambda: content.read(1 << 20), b"")))
+        assert refused.value.code == "expands_too_much"
+        assert sum(taken) <= 64 << 20
+
+    def test_reads_a_gzip_file_whose_rows_are_much_alike(self) -> None:
+        row = b"2026-01-01,AmazonEC2,Compute,EUR,0.000000,some-resource-id\n" * 20_000
+        content, _ = decompressed(io.BytesIO(gzip.compress(row, 9)))
+        assert sum(len(piece) for piece in iter(lambda: content.read(1 << 20), b"")) == len(row)
 
     def test_refuses_a_damaged_gzip_file(self) -> None:
         content = "".join(f"{n},name {n * n % 977},{n}\n" for n in range(5000))

@@ -30,6 +30,12 @@ _SIGNATURES: Final = (
 )
 
 
+#: Bytes of content for each byte of a compressed file, beyond those always allowed. Bills compress
+#: to a tenth or a fiftieth; what is made to expand, to a thousandth.
+_MOST_EXPANSION: Final = 250
+_ALWAYS_ALLOWED: Final = 64 << 20
+
+
 class Readable(Protocol):
     """A stream: `read` returns at most so many bytes, and none at the end."""
 
@@ -75,26 +81,32 @@ class _Inflating:
         self._stream = stream
         self._inflater: Any = zlib.decompressobj(wbits=31)
         self._waiting = b""
+        self._taken = self._given = 0
+
+    def _take(self) -> bytes:
+        piece = self._stream.read(PIECE)
+        self._taken += len(piece)
+        return piece
 
     def read(self, size: int, /) -> bytes:
         """Up to so many bytes of the content.
 
         Raises:
-            RejectedInput: the file is damaged or incomplete.
+            RejectedInput: the file is damaged, incomplete, or made to expand without end.
         """
         try:
             while True:
                 if self._inflater.eof:
                     rest = self._inflater.unused_data.lstrip(b"\0")
                     while not rest:  # gzip allows zeros after the end, as padding
-                        piece = self._stream.read(PIECE)
+                        piece = self._take()
                         if not piece:
                             return b""
                         rest = piece.lstrip(b"\0")
                     self._inflater = zlib.decompressobj(wbits=31)
                     self._waiting = rest
                 if not self._waiting:
-                    self._waiting = self._stream.read(PIECE)
+                    self._waiting = self._take()
                     if not self._waiting:
                         raise unreadable_file(
                             "corrupt_gzip",
@@ -104,6 +116,13 @@ class _Inflating:
                 piece = bytes(self._inflater.decompress(self._waiting, size))
                 self._waiting = self._inflater.unconsumed_tail
                 if piece:
+                    self._given += len(piece)
+                    if self._given > max(_ALWAYS_ALLOWED, self._taken * _MOST_EXPANSION):
+                        raise unreadable_file(
+                            "expands_too_much",
+                            f"the compressed file expands more than {_MOST_EXPANSION} times",
+                            "Upload it without compression",
+                        )
                     return piece
         except zlib.error as error:
             raise unreadable_file(
