@@ -27,6 +27,12 @@ module "alarms" {
       dimensions  = { service = "${var.name_prefix}-notify-invoice" }
     }
     }, {
+    spending-caps = {
+      description = "Documents met the day's limit of pages or dollars, and wait for a retry: look for who sends so many."
+      namespace   = "FinOps"
+      metric      = "SpendingCapsReached"
+      dimensions  = { service = "${var.name_prefix}-extract-invoice" }
+    }
     workflow-failures = {
       description = "The workflow ${local.workflow_name} failed: finops invoices list --status PROCESSING_FAILED shows the step and the reason."
       namespace   = "AWS/States"

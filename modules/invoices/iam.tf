@@ -76,6 +76,13 @@ data "aws_iam_policy_document" "extract_invoice" {
     resources = ["*"]
   }
 
+  # In one transaction with the invoice: what it costs, counted for the day.
+  statement {
+    sid       = "CountSpending"
+    actions   = ["dynamodb:UpdateItem"]
+    resources = [local.table_arn]
+  }
+
   statement {
     sid       = "LetTextractTellOfCompletions"
     actions   = ["iam:PassRole"]

@@ -30,12 +30,15 @@ locals {
     MAIL_SENDER       = var.mail_sender == null ? "" : var.mail_sender
   })
   extraction_environment = merge(local.workflow_environment, {
-    COMPLETION_TOPIC_ARN = local.topic_arns["extractions"]
-    COMPLETION_ROLE_ARN  = "arn:aws:iam::${var.account_id}:role/${local.completion_role_name}"
-    ENGINE               = var.extraction.engine
-    TRUSTED_VENDORS      = jsonencode(var.extraction.trusted_vendors)
-    SHADOW               = tostring(var.extraction.shadow)
-    PRICE_PER_PAGE       = tostring(var.extraction.price_per_page)
+    COMPLETION_TOPIC_ARN  = local.topic_arns["extractions"]
+    COMPLETION_ROLE_ARN   = "arn:aws:iam::${var.account_id}:role/${local.completion_role_name}"
+    ENGINE                = var.extraction.engine
+    TRUSTED_VENDORS       = jsonencode(var.extraction.trusted_vendors)
+    SHADOW                = tostring(var.extraction.shadow)
+    PRICE_PER_PAGE        = tostring(var.extraction.price_per_page)
+    DAILY_PAGES           = tostring(var.extraction.daily_pages)
+    DAILY_USD             = tostring(var.extraction.daily_usd)
+    PAGES_WITHOUT_CONSENT = tostring(var.extraction.pages_without_consent)
   })
 
   # The functions that share everything but their handler, policy, environment and limits.

@@ -110,7 +110,8 @@ variable "extraction" {
     vendors in `trusted_vendors` are read from their own text, without Textract, if number, date, total and currency
     are found and subtotal plus tax equals the total. `shadow` compares both for each document that Textract reads.
     `price_per_page` is Textract's price in USD. `memory_mb` applies to each function. `timeout_seconds` is how long
-    a document with many pages may take before it is requested again.
+    a document with many pages may take before it is requested again. Textract reads at most `daily_pages` and `daily_usd`
+    a day (UTC), and a document of more than `pages_without_consent` pages once a person retries it.
   EOT
   type = object({
     engine          = optional(string, "textract")
@@ -119,6 +120,10 @@ variable "extraction" {
     price_per_page  = optional(number, 0.01)
     memory_mb       = optional(number, 512)
     timeout_seconds = optional(number, 3600)
+
+    daily_pages           = optional(number, 5000)
+    daily_usd             = optional(number, 50)
+    pages_without_consent = optional(number, 100)
   })
   default  = {}
   nullable = false
@@ -130,6 +135,14 @@ variable "extraction" {
   validation {
     condition     = var.extraction.price_per_page >= 0
     error_message = "extraction.price_per_page must not be negative."
+  }
+  validation {
+    condition     = alltrue([for most in [var.extraction.daily_pages, var.extraction.pages_without_consent] : most >= 1 && floor(most) == most])
+    error_message = "extraction.daily_pages and extraction.pages_without_consent must be whole numbers of at least 1."
+  }
+  validation {
+    condition     = var.extraction.daily_usd >= var.extraction.price_per_page
+    error_message = "extraction.daily_usd must pay for a page at least."
   }
   validation {
     condition     = var.extraction.memory_mb >= 256 && var.extraction.memory_mb <= 10240

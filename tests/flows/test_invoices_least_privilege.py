@@ -278,6 +278,7 @@ _STEPS: dict[tuple[str, str], Probe] = {
     ("validate", "TellMissingObjects"): missing_file_is_refused("json/{}.json"),
     ("extract", "ReadByTextract"): page_is_processed,
     ("extract", "UseTable"): page_is_processed,
+    ("extract", "CountSpending"): page_is_processed,
     ("extract", "KeepRecords"): page_is_processed,
     ("extract", "LetTextractTellOfCompletions"): job_is_processed,
     ("extract", "ResumeWorkflow"): finished_job_is_taken_up,

@@ -6,13 +6,15 @@ import io
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from typing import Any, BinaryIO
 
 from finops.invoices.domain import InvoiceRecord, SourceDocument, serial_number
 from finops.invoices.duplicates import first_resemblance, near_match
 from finops.invoices.identity import near_match_key, number_index_key
 from finops.invoices.ports import Filed
+from finops.invoices.spending import Charge, cap_reached, content_is_being_read
 from finops.shared.audit import digest
 from finops.shared.errors import RejectedInput, TransientFailure
 
@@ -46,6 +48,9 @@ class FakeStore:
     numbers: dict[str, list[str]] = field(default_factory=dict)
     matches: dict[str, str] = field(default_factory=dict)
     serials: dict[int, int] = field(default_factory=dict)
+    readers: dict[str, str] = field(default_factory=dict)
+    pages: dict[date, int] = field(default_factory=dict)
+    usd: dict[date, Decimal] = field(default_factory=dict)
 
     def create(self, record: InvoiceRecord) -> InvoiceRecord:
         return self.calls("create", lambda: self.records.setdefault(record.id, record))  # type: ignore[no-any-return]
@@ -60,6 +65,25 @@ class FakeStore:
 
     def file(self, record: InvoiceRecord, year: int) -> Filed:
         return self.calls("file", lambda: self._file(record, year))  # type: ignore[no-any-return]
+
+    def reader_of(self, content_sha256: str) -> str:
+        return self.readers.get(content_sha256, "")
+
+    def charge(self, record: InvoiceRecord, charge: Charge) -> InvoiceRecord:
+        return self.calls("charge", lambda: self._charge(record, charge))  # type: ignore[no-any-return]
+
+    def _charge(self, record: InvoiceRecord, charge: Charge) -> InvoiceRecord:
+        pages = self.pages.get(charge.day, 0) + charge.pages
+        usd = self.usd.get(charge.day, Decimal(0)) + charge.usd
+        if pages > charge.limits.daily_pages or usd > charge.limits.daily_usd:
+            raise cap_reached(record, charge)
+        holder = self.readers.get(record.content_sha256, record.id)
+        if holder not in {record.id, charge.stale_holder}:
+            raise content_is_being_read(record, holder)
+        saved = self._save(replace(record, charged_attempt=charge.attempt))
+        self.pages[charge.day], self.usd[charge.day] = pages, usd
+        self.readers[record.content_sha256] = record.id
+        return saved
 
     def _save(self, record: InvoiceRecord) -> InvoiceRecord:
         if self.records[record.id].revision != record.revision:

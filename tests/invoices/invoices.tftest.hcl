@@ -130,6 +130,7 @@ run "defaults" {
       for s in jsondecode(output.policy_json.extract_invoice).Statement :
       s.Sid => [s.Effect, sort(flatten([s.Action])), sort(flatten([s.Resource])), try(s.Condition, null)]
       }) == jsonencode({
+      CountSpending                = ["Allow", ["dynamodb:UpdateItem"], ["arn:aws:dynamodb:eu-west-1:111111111111:table/finops-invoices"], null]
       KeepRecords                  = ["Allow", ["s3:GetObject", "s3:PutObject"], ["arn:aws:s3:::finops-invoices-111111111111-eu-west-1/textract/*"], null]
       LetTextractTellOfCompletions = ["Allow", ["iam:PassRole"], ["arn:aws:iam::111111111111:role/finops-invoice-extractions"], { StringEquals = { "iam:PassedToService" = "textract.amazonaws.com" } }]
       ReadByTextract               = ["Allow", ["textract:AnalyzeExpense", "textract:GetExpenseAnalysis", "textract:StartExpenseAnalysis"], ["*"], null]
@@ -387,7 +388,7 @@ run "defaults" {
   # alarms
   assert {
     condition = sort(keys(module.alarms.alarms)) == sort([
-      "extractions-delay", "extractions-failing", "files-delay", "files-failing", "workflow-failures",
+      "extractions-delay", "extractions-failing", "files-delay", "files-failing", "spending-caps", "workflow-failures",
     ])
     error_message = "Messages that wait or fail and executions that fail raise an alarm."
   }

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import date
+from decimal import Decimal
 from typing import Any
 
 import boto3
@@ -20,6 +22,7 @@ from finops.invoices.adapters.step_functions import StepFunctionsWorkflow
 from finops.invoices.adapters.textract import EngineFailure, Textract
 from finops.invoices.domain import InvoiceRecord, InvoiceStatus, LineItem, SourceDocument
 from finops.invoices.identity import duplicate_key, number_index_key
+from finops.invoices.spending import Charge, SpendingCapReached, SpendingLimits
 from finops.shared.errors import ConfigurationError, RejectedInput, TransientFailure
 from finops.shared.observability import metrics
 from tests.invoices.builders import invoice, record
@@ -85,6 +88,47 @@ class TestTable:
             store.save(replace(one, submitted_by="bea"))
         assert refused.value.code == "changed_meanwhile"
         assert store.find(one.id).submitted_by == "ann"
+
+    def test_the_pages_and_dollars_of_a_day_are_counted_with_the_record(
+        self, store: DynamoInvoices
+    ) -> None:
+        def one(name: str, sha256: str) -> InvoiceRecord:
+            return store.create(replace(record(f"raw/{name}.pdf"), content_sha256=sha256))
+
+        limits = SpendingLimits(daily_pages=10, daily_usd=Decimal("0.05"))
+        of_two = Charge(
+            attempt=0, day=date(2026, 4, 1), pages=2, usd=Decimal("0.02"), limits=limits
+        )
+        first, second, third, fourth = (one(name, name * 64) for name in "abcd")
+        charged = store.charge(first, of_two)
+        assert store.find(first.id) == charged
+        assert (charged.charged_attempt, store.reader_of("a" * 64)) == (0, first.id)
+        with pytest.raises(TransientFailure, match="changed in the meantime"):
+            store.charge(first, of_two)
+        store.charge(second, of_two)
+        with pytest.raises(SpendingCapReached):
+            store.charge(third, of_two)
+        assert store.find(third.id).charged_attempt == -1
+        assert store.reader_of("c" * 64) == ""
+        store.charge(third, replace(of_two, day=date(2026, 4, 2)))
+        alone = replace(of_two, day=date(2026, 4, 3), pages=11, usd=Decimal(0))
+        with pytest.raises(SpendingCapReached):
+            store.charge(fourth, alone)
+
+    def test_one_invoice_at_a_time_has_a_content_read(self, store: DynamoInvoices) -> None:
+        charge = Charge(
+            attempt=0, day=date(2026, 4, 1), pages=1, usd=Decimal(0), limits=SpendingLimits()
+        )
+        first, second = (
+            store.create(replace(record(f"raw/{name}.pdf"), content_sha256="e" * 64))
+            for name in "ab"
+        )
+        store.charge(first, charge)
+        with pytest.raises(TransientFailure) as waits:
+            store.charge(second, charge)
+        assert waits.value.code == "content_is_being_read"
+        store.charge(second, replace(charge, stale_holder=first.id))
+        assert store.reader_of("e" * 64) == second.id
 
     def test_a_record_too_large_for_an_item_is_stored_in_the_bucket(
         self, store: DynamoInvoices

@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -21,6 +23,7 @@ from finops.invoices.service import (
     InvoiceProcessor,
     InvoiceValidator,
 )
+from finops.invoices.spending import SpendingCapReached, SpendingLimits, TooManyPages
 from finops.invoices.validation import Outcome, ValidationSettings
 from finops.shared.audit import AuditEvent, digest
 from finops.shared.errors import RejectedInput, TransientFailure
@@ -109,12 +112,12 @@ class Flow:
             settings=self.settings,
         )
 
-    def drop(self, key: str, content: Any = None, version: str = "v1") -> str:
+    def drop(self, key: str, content: Any = None, version: str = "v1", body: bytes = b"") -> str:
         """A document whose pages read so, or a JSON invoice."""
         if key.startswith("json/"):
             self.objects.objects[key] = content if isinstance(content, bytes) else b""
         else:
-            self.objects.objects[key] = b"%PDF"
+            self.objects.objects[key] = body or f"%PDF {key} {version}".encode()
             self.engine.answers[key] = answer(GOOD) if content is None else content
         return self.intake.receive(document(key, version=version)).id
 
@@ -674,6 +677,118 @@ class TestFailures:
         assert flow.store.find(done.id).status is InvoiceStatus.PROCESSED
 
 
+class TestSpending:
+    """Whoever may upload makes the account pay for pages."""
+
+    def limited(self, **limits: Any) -> Flow:
+        return Flow(settings=EngineSettings(limits=SpendingLimits(**limits)))
+
+    def retry(self, flow: Flow, invoice: str, error: str, redrive: int = 1) -> InvoiceRecord:
+        """What the workflow does with a failed extraction that a person retries."""
+        failure = Failure(
+            step="ExtractInvoice", error=error, cause="c", entered=f"{redrive}", redrive=redrive - 1
+        )
+        with pytest.raises(InvoiceFailed):
+            flow.failure_recorder.record(invoice, failure)
+        again = replace(failure, redrive=redrive)
+        assert flow.failure_recorder.record(invoice, again) == "ExtractInvoice"
+        return flow.run(invoice)
+
+    def test_identical_content_is_never_paid_for_twice(self, flow: Flow) -> None:
+        dropped = [flow.drop(f"raw/{name}.pdf", body=b"%PDF the same") for name in "abc"]
+        done = [flow.run(one) for one in dropped]
+        assert flow.engine.analyzed == ["raw/a.pdf"]
+        assert [str(one.cost_usd) for one in done] == ["0.01", "0", "0"]
+        assert [one.status for one in done] == [
+            InvoiceStatus.PROCESSED,
+            InvoiceStatus.DUPLICATE,
+            InvoiceStatus.DUPLICATE,
+        ]
+        assert sum(flow.store.pages.values()) == 1
+        assert len({one.response_key for one in done}) == 3
+
+    def test_the_same_long_document_again_starts_no_second_job(self, flow: Flow) -> None:
+        flow.pages = 3
+        for name in "ab":
+            flow.run(flow.drop(f"raw/{name}.pdf", body=b"%PDF the same"))
+        assert len(flow.engine.jobs) == 1
+
+    def test_content_that_is_being_read_is_waited_for(self, flow: Flow) -> None:
+        flow.pages = 3
+        first, second = (flow.drop(f"raw/{one}.pdf", body=b"%PDF the same") for one in "ab")
+        assert flow.extractor.extract(first) is ExtractionOutcome.ASYNCHRONOUS
+        with pytest.raises(TransientFailure) as waits:
+            flow.extractor.extract(second)
+        assert waits.value.code == "content_is_being_read"
+        flow.run(first)
+        assert flow.run(second).invoice is not None
+        assert len(flow.engine.jobs) == 1
+
+    @pytest.mark.parametrize("gone", ["response", "record", "failed"])
+    def test_content_whose_response_is_gone_is_read_again(self, flow: Flow, gone: str) -> None:
+        first = flow.drop("raw/a.pdf", body=b"%PDF the same")
+        done = flow.run(first)
+        if gone == "response":
+            del flow.objects.objects[done.response_key]
+        elif gone == "record":
+            del flow.store.records[first]
+            flow.store.numbers.clear()
+            flow.store.matches.clear()
+        else:
+            failed = replace(done, response_key="", status=InvoiceStatus.PROCESSING_FAILED)
+            flow.store.records[first] = failed
+        assert flow.run(flow.drop("raw/b.pdf", body=b"%PDF the same")).invoice is not None
+        assert flow.engine.analyzed == ["raw/a.pdf", "raw/b.pdf"]
+
+    @pytest.mark.parametrize("limits", [{"daily_pages": 2}, {"daily_usd": Decimal("0.02")}])
+    def test_a_day_has_a_cap_and_what_meets_it_waits(self, limits: dict[str, Any]) -> None:
+        flow = self.limited(**limits)
+        for name in "ab":
+            flow.run(flow.drop(f"raw/{name}.pdf"))
+        waiting = flow.drop("raw/c.pdf")
+        for _ in range(2):
+            with pytest.raises(SpendingCapReached, match="finops invoices retry"):
+                flow.run(waiting)
+        assert flow.engine.analyzed == ["raw/a.pdf", "raw/b.pdf"]
+        flow.clock.now += timedelta(days=1)
+        assert self.retry(flow, waiting, "SpendingCapReached").invoice is not None
+
+    def test_a_long_document_costs_nothing_until_a_person_has_it_read(self) -> None:
+        flow = self.limited(daily_usd=Decimal(100))
+        flow.pages = 3_000
+        invoice = flow.drop("raw/a.pdf")
+        with pytest.raises(TooManyPages, match=r"30\.00 USD.*finops invoices retry"):
+            flow.run(invoice)
+        assert not flow.engine.jobs
+        assert not flow.store.pages
+        assert self.retry(flow, invoice, "TooManyPages").invoice is not None
+        assert sum(flow.store.pages.values()) == 3_000
+
+    def test_consent_outlasts_a_cap(self) -> None:
+        flow = self.limited(daily_pages=200)
+        flow.pages = 150
+        first, second = flow.drop("raw/a.pdf"), flow.drop("raw/b.pdf")
+        with pytest.raises(TooManyPages):
+            flow.run(first)
+        self.retry(flow, first, "TooManyPages")
+        with pytest.raises(TooManyPages):
+            flow.run(second)
+        with pytest.raises(SpendingCapReached):
+            self.retry(flow, second, "TooManyPages")
+        flow.clock.now += timedelta(days=1)
+        assert self.retry(flow, second, "SpendingCapReached", redrive=2).invoice is not None
+
+    def test_an_attempt_is_counted_once_whatever_is_run_again(self, flow: Flow) -> None:
+        invoice = flow.drop("raw/a.pdf")
+        for kill in range(1, 6):
+            flow.calls.kill_after = len(flow.calls.made) + kill
+            with suppress(Killed):
+                flow.extractor.extract(invoice)
+        flow.calls.kill_after = 0
+        flow.run(invoice)
+        assert sum(flow.store.pages.values()) == 1
+
+
 class TestAudit:
     def told(self, flow: Flow) -> list[tuple[str, str]]:
         """(action, actor) of each thing, once."""
@@ -696,7 +811,8 @@ class TestAudit:
         ]
         assert {one.subject for one in flow.audit.events} == {done.id}
         extracted, processed = self.event(flow, "extracted"), self.event(flow, "processed")
-        assert extracted.input_sha256 == processed.input_sha256 == digest(b"%PDF")
+        assert extracted.input_sha256 == processed.input_sha256
+        assert extracted.input_sha256 == digest(flow.objects.objects["raw/a.pdf"])
         assert extracted.output_sha256 == digest(flow.objects.objects[done.response_key])
         # The metadata name ann, who may not be the one that wrote them.
         assert processed.details["said_to_be"] == "ann"

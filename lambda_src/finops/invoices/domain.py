@@ -381,10 +381,12 @@ class InvoiceRecord:
         revision: Number of writes; a write must be based on the latest one.
         received_at: UTC, as all times.
         invoice: As read and corrected; None before the document is read.
-        content_sha256: Of the document's bytes; empty if it was too large to be hashed.
+        content_sha256: Of the document's bytes; empty before it is read.
         response_key: The object with the engine's complete response.
         response_sha256: Of that object's bytes.
         cost_usd: What the engine charged for the document: pages times the configured price.
+        charged_attempt: The last attempt to read it that was counted; -1 before the first.
+        large_accepted: Whether a person had it read in spite of its pages.
         agreement: In shadow mode, for each field whether both engines read the same.
         serial_number: Such as INV-2026-000123; empty until the invoice is processed.
         duplicate_of: The id of the invoice that this one repeats, or may repeat.
@@ -414,6 +416,8 @@ class InvoiceRecord:
     response_key: str = ""
     response_sha256: str = ""
     cost_usd: Decimal = Decimal(0)
+    charged_attempt: int = -1
+    large_accepted: bool = False
     agreement: Mapping[str, bool] = field(default_factory=dict)
     invoice: Invoice | None = None
     issues: tuple[Issue, ...] = ()

@@ -15,6 +15,13 @@ from finops.invoices.domain import TEXTRACT_PREFIX, Invoice, InvoiceRecord, Invo
 from finops.invoices.identity import vendor_key
 from finops.invoices.ports import ExpenseEngine, InvoiceStore, Objects, Workflow
 from finops.invoices.service import Clock, rejected
+from finops.invoices.spending import (
+    Charge,
+    SpendingLimits,
+    consented,
+    content_is_being_read,
+    too_many_pages,
+)
 from finops.invoices.textract_response import read_expense
 from finops.shared.audit import AuditRecorder
 from finops.shared.errors import RejectedInput
@@ -45,12 +52,14 @@ class EngineSettings:
         shadow: Whether to read text layers as well when Textract is used, and record whether both
             agree.
         price_per_page: Textract's price in USD.
+        limits: The most that Textract may read.
     """
 
     engine: str = "textract"
     trusted_vendors: tuple[str, ...] = ()
     shadow: bool = False
     price_per_page: Decimal = Decimal("0.01")
+    limits: SpendingLimits = field(default_factory=SpendingLimits)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +85,7 @@ class InvoiceExtractor:
         try:
             return self._extract(record)
         except RejectedInput as error:
-            self._reject(record, error)
+            self._reject(self.store.find(invoice), error)
             return ExtractionOutcome.REJECTED
 
     def begin(self, invoice: str, task_token: str) -> None:
@@ -87,10 +96,10 @@ class InvoiceExtractor:
         """
         record = self.store.find(invoice)
         record = self.store.save(replace(record, task_token=task_token))
+        record = self._charge(record)
         try:
             # Textract repeats the outcome of a failed job, so a redrive starts another one.
-            attempt = record.failure.redrive if record.failure else 0
-            job = self.engine.start(record.document, record.id, attempt)
+            job = self.engine.start(record.document, record.id, _attempt(record))
             answer = self.engine.collect(job)
         except RejectedInput as error:
             self._tell(self._reject(record, error))
@@ -122,7 +131,7 @@ class InvoiceExtractor:
                 media_type=found.media_type,
                 pages=found.pages,
                 submitted_by=self.objects.owner(record.document),
-                content_sha256=_sha256(file) if found.size <= SYNCHRONOUS_BYTES else "",
+                content_sha256=_sha256(file),
                 updated_at=self.clock(),
             )
             if self.settings.engine == "text-layer" and found.kind == "PDF":
@@ -131,11 +140,70 @@ class InvoiceExtractor:
                 if answer is not None and self._is_safe(answer):
                     self._keep(record, answer, "text-layer")
                     return ExtractionOutcome.EXTRACTED
+        record = self._consented(record)
+        if (answer := self._read_before(record)) is not None:
+            self._keep(record, answer, "textract", paid=False)
+            return ExtractionOutcome.EXTRACTED
+        record = self._charge(record)
         if found.pages > 1 or found.size > SYNCHRONOUS_BYTES:
             self.store.save(record)
             return ExtractionOutcome.ASYNCHRONOUS
         self._keep(record, self.engine.analyze(record.document), "textract")
         return ExtractionOutcome.EXTRACTED
+
+    def _consented(self, record: InvoiceRecord) -> InvoiceRecord:
+        limits = self.settings.limits
+        if record.pages <= limits.pages_without_consent:
+            return record
+        if not consented(record):
+            self.store.save(record)
+            raise too_many_pages(record, limits, self._price(record))
+        return self.store.save(replace(record, large_accepted=True))
+
+    def _read_before(self, record: InvoiceRecord) -> dict[str, Any] | None:
+        """Textract's response to the same content, if another invoice has one."""
+        _, other = self._reader(record)
+        if other is None or not other.response_key:
+            return None
+        return self.objects.read_json(other.response_key)
+
+    def _reader(self, record: InvoiceRecord) -> tuple[str, InvoiceRecord | None]:
+        """The other invoice for which the content was read: its id, and its record if any."""
+        holder = self.store.reader_of(record.content_sha256) if record.content_sha256 else ""
+        if holder in {"", record.id}:
+            return "", None
+        try:
+            return holder, self.store.find(holder)
+        except RejectedInput:
+            return holder, None
+
+    def _charge(self, record: InvoiceRecord) -> InvoiceRecord:
+        """Count an attempt to read the document once, whatever is run again.
+
+        Raises:
+            SpendingCapReached: the day's limits do not suffice.
+            TransientFailure: the same content is being read for another invoice.
+        """
+        attempt = _attempt(record)
+        if record.charged_attempt >= attempt:
+            return record
+        holder, other = self._reader(record)
+        if other is not None and not other.status.is_final and not other.response_key:
+            raise content_is_being_read(record, other.id)
+        return self.store.charge(
+            record,
+            Charge(
+                attempt=attempt,
+                day=self.clock().date(),
+                pages=max(record.pages, 1),
+                usd=self._price(record),
+                limits=self.settings.limits,
+                stale_holder=holder,
+            ),
+        )
+
+    def _price(self, record: InvoiceRecord) -> Decimal:
+        return self.settings.price_per_page * max(record.pages, 1)
 
     def _end(self, record: InvoiceRecord, answer: dict[str, Any]) -> None:
         self._tell(self._keep(record, answer, "textract"))
@@ -154,14 +222,16 @@ class InvoiceExtractor:
         event = rejected_event if record.status is InvoiceStatus.REJECTED else extracted_event
         self.audit.record(event(record, self.clock()))
 
-    def _keep(self, record: InvoiceRecord, answer: dict[str, Any], engine: str) -> InvoiceRecord:
+    def _keep(
+        self, record: InvoiceRecord, answer: dict[str, Any], engine: str, *, paid: bool = True
+    ) -> InvoiceRecord:
         key = f"{TEXTRACT_PREFIX}{record.document.document_id}/response.json"
         written = self.objects.write_json(key, answer)
-        pages = max(record.pages, 1)
         charged = Decimal(0)
         agreement = record.agreement
         if engine == "textract":
-            charged = self.settings.price_per_page * pages
+            if paid:
+                charged = self._price(record)
             if self.settings.shadow:
                 agreement = self._compare(record, answer)
         record = self.store.save(
@@ -201,6 +271,10 @@ class InvoiceExtractor:
             name: [one.text(name) for one in ours] == [one.text(name) for one in theirs]
             for name in COMPARED
         }
+
+
+def _attempt(record: InvoiceRecord) -> int:
+    return record.failure.redrive if record.failure else 0
 
 
 def _result(record: InvoiceRecord) -> ExtractionOutcome:

@@ -33,6 +33,7 @@ from finops.invoices.service import (
     InvoiceProcessor,
     InvoiceValidator,
 )
+from finops.invoices.spending import SpendingCapReached, SpendingLimits
 from finops.invoices.text_layer.pdf import analyze_text_layer
 from finops.invoices.validation import ValidationSettings
 from finops.shared.aws import client
@@ -67,10 +68,14 @@ def extract_invoice(event: Mapping[str, Any], _context: LambdaContext) -> dict[s
     With a task token it starts a job, whose outcome the workflow gets later.
     """
     invoice = _invoice_of(event)
-    if token := event.get("task_token"):
-        _extractor().begin(invoice, str(token))
-        return {}
-    outcome = _extractor().extract(invoice)
+    try:
+        if token := event.get("task_token"):
+            _extractor().begin(invoice, str(token))
+            return {}
+        outcome = _extractor().extract(invoice)
+    except SpendingCapReached:
+        metrics.add_metric("SpendingCapsReached", MetricUnit.Count, 1)
+        raise
     logger.info("document extracted", extra=_facts(invoice, outcome=outcome.value))
     return {"outcome": outcome.value}
 
@@ -267,6 +272,11 @@ def _extractor() -> InvoiceExtractor:
             trusted_vendors=tuple(json.loads(os.environ["TRUSTED_VENDORS"])),
             shadow=os.environ["SHADOW"] == "true",
             price_per_page=Decimal(os.environ["PRICE_PER_PAGE"]),
+            limits=SpendingLimits(
+                daily_pages=int(os.environ["DAILY_PAGES"]),
+                daily_usd=Decimal(os.environ["DAILY_USD"]),
+                pages_without_consent=int(os.environ["PAGES_WITHOUT_CONSENT"]),
+            ),
         ),
     )
 

@@ -12,6 +12,7 @@ from typing import Any, BinaryIO, Protocol
 
 from finops.invoices.domain import InvoiceRecord, SourceDocument
 from finops.invoices.duplicates import Resemblance
+from finops.invoices.spending import Charge
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +46,20 @@ class InvoiceStore(Protocol):
 
         Raises:
             TransientFailure: the record has changed since; with code `changed_meanwhile`.
+        """
+
+    def reader_of(self, content_sha256: str) -> str:
+        """The id of the invoice for which this content was read, or is; empty if there is none."""
+
+    def charge(self, record: InvoiceRecord, charge: Charge) -> InvoiceRecord:
+        """Count what reading the document costs, and enter it as the reader of its content.
+
+        All or nothing, together with writing the record, so that nothing is counted twice.
+
+        Raises:
+            SpendingCapReached: the day's limits do not suffice.
+            TransientFailure: another invoice has just had the same content read, with code
+                `content_is_being_read`; or the record has changed.
         """
 
     def file(self, record: InvoiceRecord, year: int) -> Filed:

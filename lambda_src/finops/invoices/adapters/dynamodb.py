@@ -17,6 +17,7 @@ from finops.invoices.domain import Invoice, InvoiceRecord, InvoiceStatus, serial
 from finops.invoices.duplicates import first_resemblance, near_match
 from finops.invoices.identity import duplicate_key, near_match_key, number_index_key
 from finops.invoices.ports import Filed
+from finops.invoices.spending import Charge, cap_reached, content_is_being_read
 from finops.shared.aws import aws_errors
 from finops.shared.errors import FinOpsError, RejectedInput, TransientFailure
 
@@ -32,7 +33,8 @@ class DynamoInvoices:
 
     Items by `id`: the invoice itself; `number#…` with the ids of all processed invoices of a vendor
     and number; `match#…` for a vendor, total and date; `claim#…` for a vendor, number and year, of
-    earlier versions; `serial#YEAR` for the last serial number of that year.
+    earlier versions; `serial#YEAR` for the last serial number of that year; `content#SHA256` with
+    the invoice for which a content was read; `spending#DAY` with the pages and USD of that day.
     A record that is too large for an item is kept in the bucket.
     """
 
@@ -122,6 +124,62 @@ class DynamoInvoices:
             f"{record.id} could not be numbered: other invoices came first {_TRIES} times",
             code="too_busy",
             step="file_invoice",
+        )
+
+    def reader_of(self, content_sha256: str) -> str:
+        return next(iter(self._holders(f"content#{content_sha256}")), "")
+
+    def charge(self, record: InvoiceRecord, charge: Charge) -> InvoiceRecord:
+        limits = charge.limits
+        pages_left = limits.daily_pages - charge.pages
+        usd_left = limits.daily_usd - charge.usd
+        if pages_left < 0 or usd_left < 0:
+            raise cap_reached(record, charge)
+        changed = replace(record, revision=record.revision + 1, charged_attempt=charge.attempt)
+        put = {"TableName": self._table, "Item": self._item(changed), **self._seen(record)}
+        count = {
+            "TableName": self._table,
+            "Key": {"id": {"S": f"spending#{charge.day}"}},
+            "UpdateExpression": "ADD pages :pages, usd :usd",
+            "ConditionExpression": "(attribute_not_exists(pages) OR pages <= :pages_left)"
+            " AND (attribute_not_exists(usd) OR usd <= :usd_left)",
+            "ExpressionAttributeValues": {
+                ":pages": {"N": str(charge.pages)},
+                ":usd": {"N": f"{charge.usd:f}"},
+                ":pages_left": {"N": str(pages_left)},
+                ":usd_left": {"N": f"{usd_left:f}"},
+            },
+        }
+        claim = {
+            "TableName": self._table,
+            "Item": {
+                "id": {"S": f"content#{record.content_sha256}"},
+                "invoice_id": {"S": record.id},
+            },
+            "ConditionExpression": "attribute_not_exists(id) OR invoice_id IN (:own, :stale)",
+            "ExpressionAttributeValues": {
+                ":own": {"S": record.id},
+                ":stale": {"S": charge.stale_holder or record.id},
+            },
+        }
+        claims = [{"Put": claim}] if record.content_sha256 else []
+        items = [{"Put": put}, {"Update": count}, *claims]
+        for attempt in range(_TRIES):
+            refused = self._transact(items, "charge_invoice")
+            if not refused:
+                return changed
+            conditions = [one == "ConditionalCheckFailed" for one in refused]
+            if conditions[:1] == [True]:
+                raise _changed_meanwhile(record)
+            if conditions[1:2] == [True]:
+                raise cap_reached(record, charge)
+            if conditions[2:3] == [True]:
+                raise content_is_being_read(record, self.reader_of(record.content_sha256))
+            time.sleep(random.uniform(0.02, 0.05 * 2 ** min(attempt, 5)))  # noqa: S311
+        raise TransientFailure(
+            f"{record.id} could not be counted: other documents came first {_TRIES} times",
+            code="too_busy",
+            step="charge_invoice",
         )
 
     def page(
@@ -228,23 +286,23 @@ class DynamoInvoices:
             if record.id not in known
         ]
         put = {"TableName": self._table, "Item": self._item(changed), **self._seen(record)}
+        refused = self._transact(
+            [{"Put": put}, {"Update": counter}, *({"Put": one} for one in claims)], "file_invoice"
+        )
+        if refused[:1] == ["ConditionalCheckFailed"]:
+            raise _changed_meanwhile(record)
+        return not refused
+
+    def _transact(self, items: list[dict[str, Any]], step: str) -> list[str]:
+        """Write all or nothing. Returns nothing, or why each item kept it from being written."""
         try:
-            with aws_errors("file_invoice"):
-                self._dynamodb.transact_write_items(
-                    TransactItems=[
-                        {"Put": put},
-                        {"Update": counter},
-                        *({"Put": one} for one in claims),
-                    ]
-                )
+            with aws_errors(step):
+                self._dynamodb.transact_write_items(TransactItems=items)
         except FinOpsError as error:
             if error.code != "TransactionCanceledException":
                 raise
-            reasons = _cancellation_reasons(error)
-            if reasons and reasons[0] == "ConditionalCheckFailed":
-                raise _changed_meanwhile(record) from error
-            return False
-        return True
+            return _cancellation_reasons(error) or ["None"]
+        return []
 
     def _invoices(self, ids: Iterable[str]) -> Iterator[tuple[str, Invoice]]:
         for one in ids:
