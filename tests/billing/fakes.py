@@ -357,6 +357,7 @@ class FakeObjects:
 
     def __init__(self) -> None:
         self.content: dict[tuple[str, str], bytes] = {}
+        self.submitters: dict[str, str] = {}
         self._versions = 0
 
     def put(self, key: str, body: bytes, order: str = "") -> SourceObject:
@@ -377,6 +378,9 @@ class FakeObjects:
         if found is None:
             raise RejectedInput(f"{source.uri} is gone", code="object_is_gone")
         return io.BytesIO(found[start:end])
+
+    def submitter(self, source: SourceObject) -> str:
+        return self.submitters.get(source.key, "")
 
     def write(self, key: str, pieces: Iterable[bytes]) -> None:
         self.content[key, ""] = b"".join(pieces)

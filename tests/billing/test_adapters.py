@@ -241,6 +241,7 @@ def test_a_change_that_an_interrupted_migration_made_is_not_made_again() -> None
         ("billing_files", "notes"),
         ("billing_rows", "rate_source"),
         ("focus_charges", "rate_source"),
+        ("billing_files", "submitted_by"),
     ]
     assert len(migrated(FakeSchema())) == len(made)
     assert migrated(FakeSchema(*made)) == []

@@ -541,6 +541,20 @@ def test_a_loaded_file_is_audited_with_its_counts_digests_and_who_dropped_it(flo
     assert loaded.details["load_id"] == entry.load_id
 
 
+@pytest.mark.parametrize("key", ["billing/acme/a.csv", "rates/a.csv"])
+def test_an_upload_carries_the_person_and_what_it_says_of_itself_proves_nothing(
+    flow: Flow, key: str
+) -> None:
+    """The console uploads for all its people, so S3 names the console."""
+    rates = b"currency,rate_date,usd_per_unit\nEUR,2026-03-05,1.1\n"
+    source = flow.objects.put(key, rates if key.startswith("rates") else bills(("a", 1)))
+    flow.objects.submitters[key] = "The CFO <0a1b>"
+    source = replace(source, principal="AWS:AROA:console")
+    (flow.load_rates if key.startswith("rates") else flow.load)(source)
+    (loaded,) = flow.audit.events
+    assert (loaded.actor, loaded.details["said_to_be"]) == ("AWS:AROA:console", "The CFO <0a1b>")
+
+
 def test_an_event_that_comes_again_gives_the_same_audit_entry(flow: Flow) -> None:
     source = flow.objects.put("billing/acme/a.csv", bills(("a", 1)))
     flow.load(source)

@@ -76,8 +76,10 @@ class Billing:
     def __init__(self, *entries: FileEntry) -> None:
         self.store = Ledger(*entries)
         self.delivered: list[FileEntry] = []
+        self.signed: list[tuple[str, str]] = []
 
-    def upload_form(self, prefix: str) -> dict[str, Any]:
+    def upload_form(self, prefix: str, owner: str) -> dict[str, Any]:
+        self.signed.append((prefix, owner))
         return {"url": "http://bucket", "fields": {"key": prefix}}
 
     def quarantined(self, entry: FileEntry) -> Iterator[Mapping[str, Any]]:
@@ -121,6 +123,11 @@ def test_an_empty_ledger_says_so(stage: Stage) -> None:
     stage.settings["billing"] = Billing()
     app = stage.page("billing")
     assert any("No files have been uploaded yet." in one.value for one in app.markdown)
+
+
+def test_a_form_is_signed_for_the_person_whose_session_it_is(stage: Stage, flow: Billing) -> None:
+    stage.page("billing", Role.EDITOR)
+    assert flow.signed == [("billing/", user(Role.EDITOR).identity)]
 
 
 def draw(stage: Stage, role: Role, number: int) -> AppTest:

@@ -64,7 +64,7 @@ def receive(
     services.require(user)
     uploaded = components.upload(
         key,
-        services.billing.upload_form(prefix),
+        services.billing.upload_form(prefix, user.identity),
         prefix=prefix,
         kinds=KINDS,
         largest=LARGEST_FORM,

@@ -122,6 +122,8 @@ def _event(
     **facts: Any,
 ) -> AuditEvent:
     source = entry.source
+    # What the upload said of itself. The console signs it, and records who dropped the file.
+    said = {} if actor else {"said_to_be": source.submitted_by}
     kind = "rates" if source.key.startswith(RATES_PREFIX) else "billing_file"
     return AuditEvent(
         stream=STREAM,
@@ -136,6 +138,6 @@ def _event(
             "etag": source.etag,
             "size_bytes": source.size,
         }
-        | {name: value for name, value in details.items() if value not in (None, "")},
+        | {name: value for name, value in (said | details).items() if value not in (None, "")},
         **facts,
     )

@@ -54,6 +54,7 @@ class SourceObject:
             event's time, then its sequencer
             (https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html).
         principal: Who wrote the object, from the same event.
+        submitted_by: Who dropped it, as its metadata say; the console signs them.
     """
 
     bucket: str
@@ -63,6 +64,7 @@ class SourceObject:
     size: int
     order: str
     principal: str = ""
+    submitted_by: str = ""
 
     @property
     def file_id(self) -> str:

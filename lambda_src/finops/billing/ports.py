@@ -229,6 +229,9 @@ class Objects(Protocol):
             RejectedInput: the object, or this version of it, no longer exists.
         """
 
+    def submitter(self, source: SourceObject) -> str:
+        """Who dropped the object, as its metadata say; empty where they don't, or it is gone."""
+
     def write(self, key: str, pieces: Iterable[bytes]) -> None:
         """Write an object piece by piece, in bounded memory; if it fails, nothing is written."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from finops.billing.audit_events import failed_event
 from finops.billing.domain import FileEntry, FileStatus, Quarantined, SourceObject, Tally
@@ -33,6 +33,7 @@ class RatesLoader:
         Raises:
             TransientFailure: the event source retries.
         """
+        source = replace(source, submitted_by=self.objects.submitter(source))
         entry = self.store.receive(source, RATES_DATASET)
         if not entry.status.is_final:
             entry = self._load(entry)

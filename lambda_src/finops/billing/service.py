@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from finops.billing.audit_events import failed_event
@@ -68,6 +68,7 @@ class FileLoader:
         Raises:
             TransientFailure: the event source retries; until then the file is FAILED.
         """
+        source = replace(source, submitted_by=self.objects.submitter(source))
         entry = self.store.receive(source, source.dataset)
         if not entry.status.is_final:
             entry = self._load(entry)

@@ -137,17 +137,28 @@ class BillingDeployment:
         """
         s3, bucket = self._aws.client("s3"), self.variables["BUCKET"]
         with aws_errors("upload_file"):
-            s3.upload_file(str(path), bucket, key, Callback=sent)
+            s3.upload_file(
+                str(path),
+                bucket,
+                key,
+                Callback=sent,
+                ExtraArgs={"Metadata": {"submitted-by": self.caller}},
+            )
         return self.source(key).file_id
 
-    def upload_form(self, prefix: str) -> dict[str, Any]:
-        """A form by which a browser uploads files into the bucket.
+    def upload_form(self, prefix: str, owner: str) -> dict[str, Any]:
+        """A form by which a browser uploads files into the bucket in this person's name.
 
         Args:
             prefix: The beginning of their keys, such as `billing/acme/`.
+            owner: Who drops them.
         """
         return upload_form(
-            self._aws.client("s3"), self.variables["BUCKET"], prefix, largest=LARGEST_FORM
+            self._aws.client("s3"),
+            self.variables["BUCKET"],
+            prefix,
+            largest=LARGEST_FORM,
+            metadata={"submitted-by": owner},
         )
 
     def source(self, key: str, version_id: str = "") -> SourceObject:

@@ -13,7 +13,7 @@ from urllib3.exceptions import HTTPError
 
 from finops.billing.domain import SourceObject
 from finops.shared.aws import aws_errors
-from finops.shared.errors import ConfigurationError, RejectedInput, TransientFailure
+from finops.shared.errors import ConfigurationError, FinOpsError, RejectedInput, TransientFailure
 
 #: S3's smallest part is 5 MiB: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
 _PART: Final = 8 << 20
@@ -28,9 +28,7 @@ class S3Objects:
         self._bucket = bucket
 
     def open(self, source: SourceObject, start: int = 0, end: int | None = None) -> BinaryIO:
-        request = {"Bucket": source.bucket, "Key": source.key}
-        if source.version_id:
-            request["VersionId"] = source.version_id
+        request = _where(source)
         if start or end is not None:
             request["Range"] = f"bytes={start}-{'' if end is None else end - 1}"
         try:
@@ -53,6 +51,16 @@ class S3Objects:
                     remedy="Drop the file again",
                 ) from error
             raise
+
+    def submitter(self, source: SourceObject) -> str:
+        try:
+            with aws_errors("read_object"):
+                answer = self._s3.head_object(**_where(source))
+        except FinOpsError as error:
+            if error.code in _GONE:
+                return ""
+            raise
+        return str(answer.get("Metadata", {}).get("submitted-by", ""))
 
     def write(self, key: str, pieces: Iterable[bytes]) -> None:
         upload = Upload(self._s3, self._bucket, key)
@@ -77,6 +85,11 @@ class S3Objects:
                 Bucket=self._bucket, Prefix=prefix
             ):
                 yield from (one["Key"] for one in page.get("Contents", ()))
+
+
+def _where(source: SourceObject) -> dict[str, str]:
+    where = {"Bucket": source.bucket, "Key": source.key}
+    return where | ({"VersionId": source.version_id} if source.version_id else {})
 
 
 class _Body:

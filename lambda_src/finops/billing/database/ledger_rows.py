@@ -30,6 +30,7 @@ def file_entry(row: Mapping[str, Any]) -> FileEntry:
             size=row["size_bytes"],
             order=row["version_order"],
             principal=row["principal"],
+            submitted_by=row["submitted_by"],
         ),
         dataset=row["dataset"],
         status=FileStatus(row["status"]),

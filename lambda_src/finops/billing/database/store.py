@@ -35,9 +35,11 @@ class AuroraBillingStore:
         if entry is None:
             self._database.execute(
                 "INSERT IGNORE INTO billing_files (file_id, bucket, object_key, key_hash,"
-                " version_id, etag, version_order, size_bytes, dataset, principal, received_at)"
+                " version_id, etag, version_order, size_bytes, dataset, principal, submitted_by,"
+                " received_at)"
                 " VALUES (:file_id, :bucket, :object_key, :key_hash, :version_id, :etag,"
-                " :version_order, :size_bytes, :dataset, :principal, :received_at)",
+                " :version_order, :size_bytes, :dataset, :principal, :submitted_by,"
+                " :received_at)",
                 {
                     "file_id": source.file_id,
                     "bucket": source.bucket,
@@ -49,6 +51,7 @@ class AuroraBillingStore:
                     "size_bytes": source.size,
                     "dataset": dataset,
                     "principal": source.principal[:256],
+                    "submitted_by": source.submitted_by[:256],
                     "received_at": now(),
                 },
             )
