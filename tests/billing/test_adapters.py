@@ -82,6 +82,17 @@ def test_a_version_that_is_gone_is_refused(s3: Any) -> None:
     assert refusal.value.code == "object_is_gone"
 
 
+def test_a_submitter_is_whom_the_metadata_of_this_version_name(s3: Any) -> None:
+    put = s3.put_object(
+        Bucket=BUCKET, Key="billing/d/a.csv", Body=b"1", Metadata={"submitted-by": "Ann <1>"}
+    )
+    objects = S3Objects(s3, BUCKET)
+    newer = source(s3, b"2")
+    assert objects.submitter(replace(newer, version_id=put["VersionId"])) == "Ann <1>"
+    assert objects.submitter(newer) == ""
+    assert objects.submitter(replace(newer, version_id="", key="billing/none.csv")) == ""
+
+
 def test_a_missing_bucket_needs_a_person(s3: Any) -> None:
     with pytest.raises(ConfigurationError):
         S3Objects(s3, BUCKET).open(replace(source(s3, b"x"), bucket="none", version_id=""))

@@ -143,6 +143,7 @@ def test_a_real_environment_plans_from_its_examples(
         for setting in DATABASE_SETTINGS[environment]:
             assert f" {setting} " in said
         assert AUDIT_LOCKS[environment] in said
+        assert ('"user:project$finops"' in said) == (environment == "prod")
         # Of the budgets flow four functions, of invoices eight; those of billing and
         # reconciliation wait for the database.
         assert said.count('"AUDIT_QUEUE_URL" = "https://sqs.') == 12

@@ -13,7 +13,7 @@ from urllib3.exceptions import HTTPError
 
 from finops.billing.domain import SourceObject
 from finops.shared.aws import aws_errors
-from finops.shared.errors import ConfigurationError, FinOpsError, RejectedInput, TransientFailure
+from finops.shared.errors import ConfigurationError, RejectedInput, TransientFailure
 
 #: S3's smallest part is 5 MiB: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
 _PART: Final = 8 << 20
@@ -56,10 +56,9 @@ class S3Objects:
         try:
             with aws_errors("read_object"):
                 answer = self._s3.head_object(**_where(source))
-        except FinOpsError as error:
-            if error.code in _GONE:
-                return ""
-            raise
+        except ConfigurationError:
+            # Gone, or not allowed: opening it says so, and the ledger then has the reason.
+            return ""
         return str(answer.get("Metadata", {}).get("submitted-by", ""))
 
     def write(self, key: str, pieces: Iterable[bytes]) -> None:

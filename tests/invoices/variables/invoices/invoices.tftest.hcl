@@ -121,6 +121,18 @@ run "refuses_an_extraction_of_more_than_a_day" {
   expect_failures = [var.extraction]
 }
 
+run "refuses_a_day_without_a_page" {
+  command = plan
+  variables { extraction = { daily_pages = 0 } }
+  expect_failures = [var.extraction]
+}
+
+run "refuses_a_day_that_pays_for_no_page" {
+  command = plan
+  variables { extraction = { daily_usd = 0.001 } }
+  expect_failures = [var.extraction]
+}
+
 run "refuses_a_confidence_above_100_percent" {
   command = plan
   variables { validation = { confidence = { total = 101 } } }
