@@ -75,11 +75,11 @@ class FakeStore:
     def _charge(self, record: InvoiceRecord, charge: Charge) -> InvoiceRecord:
         pages = self.pages.get(charge.day, 0) + charge.pages
         usd = self.usd.get(charge.day, Decimal(0)) + charge.usd
-        if pages > charge.limits.daily_pages or usd > charge.limits.daily_usd:
-            raise cap_reached(record, charge)
         holder = self.readers.get(record.content_sha256, record.id)
         if holder not in {record.id, charge.stale_holder}:
             raise content_is_being_read(record, holder)
+        if pages > charge.limits.daily_pages or usd > charge.limits.daily_usd:
+            raise cap_reached(record, charge)
         saved = self._save(replace(record, charged_attempt=charge.attempt))
         self.pages[charge.day], self.usd[charge.day] = pages, usd
         self.readers[record.content_sha256] = record.id

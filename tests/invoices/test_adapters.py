@@ -127,6 +127,9 @@ class TestTable:
         with pytest.raises(TransientFailure) as waits:
             store.charge(second, charge)
         assert waits.value.code == "content_is_being_read"
+        full = replace(charge, pages=100, limits=SpendingLimits(daily_pages=100))
+        with pytest.raises(TransientFailure):
+            store.charge(second, full)
         store.charge(second, replace(charge, stale_holder=first.id))
         assert store.reader_of("e" * 64) == second.id
 

@@ -171,10 +171,11 @@ class DynamoInvoices:
             conditions = [one == "ConditionalCheckFailed" for one in refused]
             if conditions[:1] == [True]:
                 raise _changed_meanwhile(record)
-            if conditions[1:2] == [True]:
-                raise cap_reached(record, charge)
+            # What is being read anyway costs nothing, so it waits also where the cap is reached.
             if conditions[2:3] == [True]:
                 raise content_is_being_read(record, self.reader_of(record.content_sha256))
+            if conditions[1:2] == [True]:
+                raise cap_reached(record, charge)
             time.sleep(random.uniform(0.02, 0.05 * 2 ** min(attempt, 5)))  # noqa: S311
         raise TransientFailure(
             f"{record.id} could not be counted: other documents came first {_TRIES} times",
