@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections import Counter
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -25,7 +24,7 @@ from localcloud.endpoints import (
 from localcloud.settings import REPOSITORY, Settings
 from localcloud.supervisor import LocalCloud
 from tests.capabilities import Capabilities, capabilities_of
-from tests.durations import Durations, group_of, known, shares
+from tests.durations import Durations, group_of
 
 # Retries as AWS makes them, and transactions that a lost function leaves, without AWS's minutes.
 QUICK_RETRIES = {
@@ -36,13 +35,22 @@ QUICK_RETRIES = {
 }
 
 
-# The lifecycle makes the deployment that flows are copied from; plans need none of it.
-FIRST = ("flows/test_lifecycle", "environments")
+# The lifecycle makes the deployment that flows are copied from. What needs no copy goes on beside
+# it, then the files that take longest: those that end a run leave the other workers idle.
+FIRST = (
+    "flows/test_lifecycle",
+    "environments",
+    "build",
+    "localcloud",
+    "flows/test_invoices_faults",
+    "flows/test_load",
+    "flows/test_invoices_least_privilege",
+    "flows/test_faults",
+    "flows/test_billing_faults",
+    "flows/test_console",
+)
 
 _TOGETHER = ("tests/flows/", "tests/build/test_wheel.py")
-
-# A guess, for a clone that has run no test yet.
-_SECONDS_A_TEST = 5.0
 
 _FAILED = REPOSITORY / ".local" / "failed"
 _LINES = 30
@@ -73,15 +81,12 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> FilesTogethe
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with what others wait for, then with the files of flows that take longest."""
-    tests = Counter(group_of(item.nodeid) for item in items)
-    seconds = {group: total for group, _, total in shares(known())}
+    """Begin with what others wait for, then with the flows: a file of them stays on one worker."""
 
-    def rank(item: pytest.Item) -> tuple[int, bool, float]:
+    def rank(item: pytest.Item) -> tuple[int, bool]:
         group = group_of(item.nodeid)
         place = FIRST.index(group) if group in FIRST else len(FIRST)
-        alone = not group.startswith("flows/")
-        return place, alone, -seconds.get(group, tests[group] * _SECONDS_A_TEST)
+        return place, not group.startswith("flows/")
 
     items.sort(key=rank)
 

@@ -1,4 +1,4 @@
-"""Where a run's time goes: told at its end, and kept for the order of the next one."""
+"""Where a run's time goes: told at its end, and kept."""
 
 from __future__ import annotations
 
@@ -55,13 +55,4 @@ class Durations:
                     f"{seconds:7.1f} s  {seconds / total:4.0%}  {group}, {tests} tests"
                 )
         self._kept.parent.mkdir(parents=True, exist_ok=True)
-        self._kept.write_text(json.dumps(known(self._kept) | self.seconds, indent=0))
-
-
-def known(kept: Path = KEPT) -> dict[str, float]:
-    """Seconds of each test in earlier runs of this clone."""
-    try:
-        found: dict[str, float] = json.loads(kept.read_text())
-    except (FileNotFoundError, json.JSONDecodeError):
-        return {}
-    return found
+        self._kept.write_text(json.dumps(self.seconds, indent=0))

@@ -16,7 +16,7 @@ from moto import mock_aws
 from finops.audit.messages import decode_message
 from finops.billing.audit_events import reconverted_event
 from finops.billing.domain import Reconversion
-from finops.cli.audit import _logged_entries
+from finops.cli.audit import logged_entries
 from finops.deployment.recorder import CommandRecorder
 
 EVENT = reconverted_event(
@@ -71,7 +71,7 @@ def test_entries_that_the_queue_does_not_accept_are_printed_for_recovery(
     CommandRecorder(sqs, "https://sqs.us-east-1.amazonaws.com/123456789012/gone.fifo").record(EVENT)
     printed = capsys.readouterr()
     assert printed.out == ""
-    (recovered,) = _logged_entries(StringIO(printed.err))
+    (recovered,) = logged_entries(StringIO(printed.err))
     assert json.loads(json.dumps(recovered)) == EVENT.document("")
 
 

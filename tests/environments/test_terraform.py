@@ -9,12 +9,12 @@ import shutil
 import stat
 import subprocess
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 from localcloud.settings import REPOSITORY
-from localcloud.terraform import terraform_environment
 
 # Nothing is asked of AWS; policies and names are computed by the provider.
 OFFLINE_PROVIDER = """
@@ -31,16 +31,17 @@ REQUIREMENTS = REPOSITORY / "requirements"
 LOCAL_BACKEND = 'terraform {\n  backend "local" {}\n}\n'
 
 
-def terraform(folder: Path, work: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def terraform(
+    folder: Path, work: Path, environment: Mapping[str, str], *arguments: str
+) -> subprocess.CompletedProcess[str]:
     """Run Terraform with its data under `work`, so that nothing is left in the folder.
 
     It steps back behind the apply that the flow tests wait for.
     """
-    environment = terraform_environment(work, os.environ) | {"TF_DATA_DIR": str(work / "data")}
     return subprocess.run(
         ["nice", "terraform", *arguments],
         cwd=folder,
-        env=environment,
+        env={**environment, "TF_DATA_DIR": str(work / "data")},
         capture_output=True,
         text=True,
         check=False,
@@ -65,12 +66,14 @@ SUITES = sorted({str(path.parent.relative_to(TESTS)) for path in TESTS.rglob("*.
 
 
 @pytest.mark.parametrize("suite", SUITES)
-def test_modules_pass_their_terraform_tests(suite: str, tmp_path: Path) -> None:
+def test_modules_pass_their_terraform_tests(
+    suite: str, tmp_path: Path, plan_environment: Mapping[str, str]
+) -> None:
     folder = copied(tmp_path / "copy", "modules", f"tests/{suite}") / "tests" / suite
     if (folder / "versions.tf").exists():
-        started = terraform(folder, tmp_path, "init", "-input=false", "-no-color")
+        started = terraform(folder, tmp_path, plan_environment, "init", "-input=false", "-no-color")
         assert started.returncode == 0, started.stderr
-    tested = terraform(folder, tmp_path, "test", "-no-color")
+    tested = terraform(folder, tmp_path, plan_environment, "test", "-no-color")
     assert tested.returncode == 0, f"{tested.stdout}\n{tested.stderr}"
     assert "0 failed" in tested.stdout
 
@@ -121,7 +124,7 @@ AUDIT_LOCKS = {"dev": 'days = 1 + mode = "GOVERNANCE"', "prod": 'days = 2557 + m
 @pytest.mark.parametrize("environment", ["dev", "prod"])
 @pytest.mark.parametrize("root", ["management", "spoke", "payer"])
 def test_a_real_environment_plans_from_its_examples(
-    environment: str, root: str, tmp_path: Path
+    environment: str, root: str, tmp_path: Path, plan_environment: Mapping[str, str]
 ) -> None:
     copy = copied(tmp_path / "copy", "modules", f"environments/{environment}/{root}")
     folder = copy / "environments" / environment / root
@@ -130,10 +133,12 @@ def test_a_real_environment_plans_from_its_examples(
     (folder / "terraform.tfvars").write_text((folder / "terraform.tfvars.example").read_text())
     write_packages(copy)
 
-    started = terraform(folder, tmp_path, "init", "-input=false", "-no-color")
+    started = terraform(folder, tmp_path, plan_environment, "init", "-input=false", "-no-color")
     assert started.returncode == 0, started.stderr
     given = ["-var=account_id=222222222222"] if root == "spoke" else []
-    planned = terraform(folder, tmp_path, "plan", "-input=false", "-no-color", *given)
+    planned = terraform(
+        folder, tmp_path, plan_environment, "plan", "-input=false", "-no-color", *given
+    )
     assert planned.returncode == 0, planned.stderr
     assert " to add, 0 to change, 0 to destroy." in planned.stdout
     said = " ".join(planned.stdout.split())
@@ -147,7 +152,15 @@ def test_a_real_environment_plans_from_its_examples(
         # Of the budgets flow four functions, of invoices eight; those of billing and
         # reconciliation wait for the database.
         assert said.count('"AUDIT_QUEUE_URL" = "https://sqs.') == 12
-    refused = terraform(folder, tmp_path, "plan", "-input=false", "-no-color", "-var=account_id=22")
+    refused = terraform(
+        folder,
+        tmp_path,
+        plan_environment,
+        "plan",
+        "-input=false",
+        "-no-color",
+        "-var=account_id=22",
+    )
     assert refused.returncode == 1
     assert "12 digits" in refused.stderr
 

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 import pytest
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
+from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from localcloud.endpoints import MANAGEMENT_ACCOUNT, REGION, AccountSession, account_session
@@ -24,6 +25,9 @@ SPOKE, OTHER_SPOKE = "222222222222", "333333333333"
 PARAMETERS = "/finops/budgets"
 _serialize, _deserialize = TypeSerializer().serialize, TypeDeserializer().deserialize
 
+
+# A call of a function lasts as long as the function may, and is not made again meanwhile.
+_LONG_CALLS = Config(read_timeout=900)
 
 #: Seconds after which a test gives up: far more than a busy machine needs.
 PATIENCE = 240.0
@@ -73,7 +77,7 @@ class Deployment:
             self._sessions[account_id] = account_session(account_id, self.url)
         key = (service, account_id)
         if key not in self._clients:
-            self._clients[key] = self._sessions[account_id].client(service)
+            self._clients[key] = self._sessions[account_id].client(service, config=_LONG_CALLS)
         return self._clients[key]
 
     def edit(self, account_id: str, amount: Any, name: str = "monthly-total", **row: Any) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import IO, TYPE_CHECKING, Any, Final
@@ -118,7 +118,7 @@ def recover(environment: Environment, out: Output, *, log: IO[str]) -> None:
     from finops.audit.recorder import SEND_BATCH
 
     recorder = _deployed(environment).recorder
-    documents = list(_logged_entries(log))
+    documents = list(logged_entries(log))
     for start in range(0, len(documents), SEND_BATCH):
         for document, reason in recorder.send(documents[start : start + SEND_BATCH]):
             out.fail(f"entry {document['entry_id']} was refused: {reason}", Exit.INFRASTRUCTURE)
@@ -145,7 +145,8 @@ def _name(problem: Problem) -> str:
     return f"{problem.stream} {problem.sequence}"
 
 
-def _logged_entries(lines: IO[str]) -> Iterator[Mapping[str, Any]]:
+def logged_entries(lines: Iterable[str]) -> Iterator[Mapping[str, Any]]:
+    """The entries in lines of logs; other lines are skipped."""
     from finops.audit.messages import decode_message
 
     for line in lines:
