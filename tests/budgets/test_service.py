@@ -388,7 +388,7 @@ def test_many_budgets_take_their_calls_side_by_side(world: World) -> None:
     for number in range(80):
         name = f"b{number:03d}"
         world.parameters.put(name, document_for(change(number + 1, budget_name=name)).encode())
-    together = threading.Barrier(CONCURRENCY, timeout=20)
+    together = threading.Barrier(CONCURRENCY, timeout=120)
 
     def meet(step: str) -> None:
         if step == "get_budget":

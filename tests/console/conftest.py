@@ -185,7 +185,7 @@ class Stage:
         """A page as this person sees it."""
         self.who = user(role)
         app = AppTest.from_function(
-            _script, default_timeout=20, args=(name, self.services, user(role))
+            _script, default_timeout=120, args=(name, self.services, user(role))
         )
         for key, value in query.items():
             app.query_params[key] = value

@@ -139,7 +139,7 @@ def draw(stage: Stage, role: Role, number: int) -> AppTest:
         file.show(*arguments)  # type: ignore[arg-type]
 
     arguments = (stage.services, user(role), stage.settings["billing"].store.find(number))
-    return AppTest.from_function(script, args=arguments, default_timeout=20).run()
+    return AppTest.from_function(script, args=arguments, default_timeout=120).run()
 
 
 def test_a_file_shows_its_quarantined_rows_and_their_downloads(stage: Stage, flow: Billing) -> None:

@@ -73,7 +73,7 @@ def running_console(
         yield url
     finally:
         server.terminate()
-        server.wait(10)
+        server.wait(120)
 
 
 def _answers(url: str) -> bool:

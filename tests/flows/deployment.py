@@ -287,7 +287,7 @@ class _Moved:
 def _download(url: str) -> bytes:
     import urllib.request
 
-    with urllib.request.urlopen(url, timeout=30) as answer:
+    with urllib.request.urlopen(url, timeout=120) as answer:
         return bytes(answer.read())
 
 

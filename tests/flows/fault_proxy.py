@@ -121,7 +121,7 @@ class FaultProxy:
         self.calls.append(call)
 
         def forward() -> Answer:
-            connection = http.client.HTTPConnection(*self._target, timeout=30)
+            connection = http.client.HTTPConnection(*self._target, timeout=120)
             # Unchanged, the Host too: it is part of what is signed.
             connection.request(request.command, request.path, body, dict(request.headers.items()))
             answer = connection.getresponse()

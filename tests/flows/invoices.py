@@ -200,7 +200,7 @@ class InvoiceFlow:
     def mailed(self, address: str) -> bool:
         """Whether the emulator has taken a mail to the address."""
         url = f"{self.deployment.url}/_ministack/ses/messages"
-        with urllib.request.urlopen(url, timeout=10) as answer:
+        with urllib.request.urlopen(url, timeout=120) as answer:
             return address in answer.read().decode()
 
     def drop(self, key: str, body: bytes, owner: str = "") -> InvoiceRecord:

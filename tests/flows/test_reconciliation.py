@@ -229,7 +229,7 @@ class TestFunction:
 
             def mailed() -> bool:
                 url = f"{reconciliation.deployment.url}/_ministack/ses/messages"
-                with urllib.request.urlopen(url, timeout=10) as answer:
+                with urllib.request.urlopen(url, timeout=120) as answer:
                     return f"Cloud costs {month} closed" in answer.read().decode()
 
             eventually(mailed, what="a mail of the closed month")
@@ -241,11 +241,11 @@ class TestFunction:
         month = months_ago(3)
         with reconciliation.reopened(month):
             reconciliation.run(month, close=True)
-            with urllib.request.urlopen(url, timeout=10) as answer:
+            with urllib.request.urlopen(url, timeout=120) as answer:
                 text = json.dumps(json.loads(answer.read()))
             start = text.rindex(f"reconciliation-{month}-r1.html")
             link = text[text.rindex("http", 0, start) :].split("\\n")[0].split('"')[0]
-            with urllib.request.urlopen(link, timeout=10) as answer:
+            with urllib.request.urlopen(link, timeout=120) as answer:
                 assert b"<html" in answer.read()
 
     def test_runs_at_once_make_one_revision(self, reconciliation: ReconciliationFlow) -> None:

@@ -215,7 +215,7 @@ def test_interrupt_in_the_foreground_leaves_nothing(local_settings: Settings) ->
         assert wait_until(local_settings.ready_file.exists, 60)
         sessions = sessions_of(local_settings) - {process.pid}
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=30)
+        process.communicate(timeout=120)
     assert process.returncode == 0
     assert nothing_left(local_settings, sessions)
 
@@ -227,7 +227,7 @@ def test_interrupt_while_starting_leaves_nothing(local_settings: Settings) -> No
             time.sleep(delay)
             recorded = CloudLock(local_settings.lock_file).read()
             process.send_signal(signal.SIGINT)
-            process.communicate(timeout=30)
+            process.communicate(timeout=120)
         sessions = {record.pid for name, record in recorded.items() if name != "keeper"}
         assert nothing_left(local_settings, sessions)
 
@@ -359,7 +359,7 @@ def test_a_reused_pid_is_left_alone() -> None:
         ours.end(0)
         assert stranger.poll() is None
         ProcessRecord.of(stranger.pid).end(1)
-        assert stranger.wait(5) == -signal.SIGTERM
+        assert stranger.wait(60) == -signal.SIGTERM
 
 
 def test_an_orphaned_group_is_ended() -> None:

@@ -48,7 +48,7 @@ def query_describe(account: Account, name: str) -> str:
     http = urllib.request.Request(
         prepared.url, prepared.body.encode(), dict(prepared.headers), method="POST"
     )
-    with urllib.request.urlopen(http, timeout=10) as answer:
+    with urllib.request.urlopen(http, timeout=120) as answer:
         return str(answer.read().decode())
 
 

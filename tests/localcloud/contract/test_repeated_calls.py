@@ -36,7 +36,7 @@ def create_group(account: Account, name: str, call: str, attempt: int, agent: st
     body = prepared.body if isinstance(prepared.body, bytes) else prepared.body.encode()
     http = urllib.request.Request(prepared.url, body, dict(prepared.headers), method="POST")
     try:
-        with urllib.request.urlopen(http, timeout=10) as answer:
+        with urllib.request.urlopen(http, timeout=120) as answer:
             return int(answer.status)
     except urllib.error.HTTPError as error:
         with error:
