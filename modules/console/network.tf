@@ -1,5 +1,5 @@
 resource "aws_lb" "this" {
-  #checkov:skip=CKV_AWS_91:access logs are the organization's choice
+  #checkov:skip=CKV_AWS_91:access logs are a setting: the bucket is the organization's
   #checkov:skip=CKV_AWS_150:deletion protection is a setting, on by default
   #checkov:skip=CKV2_AWS_28:a web ACL is the organization's choice; everybody signs in before anything is shown
   name                       = local.name
@@ -11,6 +11,15 @@ resource "aws_lb" "this" {
   enable_deletion_protection = var.deletion_protection
   # Pages keep a WebSocket open, with a ping every 20 s.
   idle_timeout = 120
+
+  dynamic "access_logs" {
+    for_each = var.network.access_logs_bucket[*]
+    content {
+      enabled = true
+      bucket  = access_logs.value
+      prefix  = local.name
+    }
+  }
 }
 
 resource "aws_lb_target_group" "this" {

@@ -95,6 +95,7 @@ variable "network" {
     browsers connect from (`ingress_cidrs`). The private subnets need a default route, as to a NAT gateway: the container
     asks the login's domain for tokens, which no VPC endpoint offers. A plan with subnets that have endpoints only is
     refused. With `internal`, the load balancer has private addresses only, and `public_subnet_ids` may be private.
+    Each request is logged in the bucket `access_logs_bucket`, which must let Elastic Load Balancing write to it.
   EOT
   type = object({
     vpc_id             = string
@@ -102,6 +103,7 @@ variable "network" {
     private_subnet_ids = list(string)
     ingress_cidrs      = list(string)
     internal           = optional(bool, false)
+    access_logs_bucket = optional(string)
   })
   nullable = false
 

@@ -38,6 +38,7 @@ locals {
     WATCH_UNTIL_DAY    = tostring(var.reporting.watch_until_day)
     FORMATS            = join(",", var.reporting.formats)
     LINK_SECONDS       = tostring(var.reporting.link_seconds)
+    PAGE_URL           = var.reporting.page_url == null ? "" : var.reporting.page_url
     TOPIC_ARN          = local.topic_arn
     MAIL_SENDER        = var.notifications.mail_sender == null ? "" : var.notifications.mail_sender
     MAIL_RECIPIENTS    = join(",", var.notifications.mail_recipients)

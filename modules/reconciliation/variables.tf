@@ -164,15 +164,17 @@ variable "reporting" {
   description = <<-EOT
     How months are reported. Each run of `schedule_expression` (UTC) reports the open month. Until `watch_until_day`
     it also checks the month before, which it closes from `close_day` on; later changes become new revisions.
-    `formats` are any of html, csv, json and xlsx. Links in messages work for `link_seconds`, but never longer than
-    the function's credentials.
+    `formats` are any of html, csv, json and xlsx. Links in messages open the report without an account for `link_seconds`,
+    but never longer than the function's credentials. With `page_url`, messages link to that page instead, such as the
+    console's, where people sign in.
   EOT
   type = object({
     schedule_expression  = optional(string, "cron(0 6 * * ? *)")
     close_day            = optional(number, 5)
     watch_until_day      = optional(number, 15)
     formats              = optional(list(string), ["html", "csv", "json", "xlsx"])
-    link_seconds         = optional(number, 21600)
+    link_seconds         = optional(number, 3600)
+    page_url             = optional(string)
     memory_mb            = optional(number, 2048)
     ephemeral_storage_mb = optional(number, 2048)
   })
@@ -188,6 +190,10 @@ variable "reporting" {
       for format in var.reporting.formats : contains(["html", "csv", "json", "xlsx"], format)
     ])
     error_message = "reporting.formats must be one or more of html, csv, json and xlsx, each once."
+  }
+  validation {
+    condition     = var.reporting.page_url == null || can(regex("^https://[^[:space:]]+$", var.reporting.page_url))
+    error_message = "reporting.page_url must be an address such as https://finops.example.com/reports."
   }
   validation {
     condition     = var.reporting.link_seconds >= 60 && var.reporting.link_seconds <= 43200

@@ -160,6 +160,13 @@ run "trail_and_reports_are_added_where_they_are_deployed" {
   module { source = "../../modules/console" }
 
   variables {
+    network = {
+      vpc_id             = "vpc-0a1b"
+      public_subnet_ids  = ["subnet-0a", "subnet-0b"]
+      private_subnet_ids = ["subnet-1a"]
+      ingress_cidrs      = ["203.0.113.0/24"]
+      access_logs_bucket = "logs"
+    }
     flows = {
       invoices_bucket       = "inv"
       billing_bucket        = "bil"
@@ -186,6 +193,11 @@ run "trail_and_reports_are_added_where_they_are_deployed" {
       UseKeys            = [["kms:Decrypt", "kms:GenerateDataKey"], ["arn:aws:kms:eu-west-1:111111111111:key/data"]]
     })
     error_message = "What is added for the trail, the reports and keys has changed: ${output.policy_json}"
+  }
+
+  assert {
+    condition     = one(aws_lb.this.access_logs).bucket == "logs" && one(aws_lb.this.access_logs).enabled
+    error_message = "Requests are logged where a bucket is named for them."
   }
 }
 

@@ -142,7 +142,7 @@ run "everything_set" {
       mail_recipients    = ["cfo@example.com", "it@example.com"]
       webhook_secret_arn = "arn:aws:secretsmanager:eu-west-1:111111111111:secret:chat-AbCdEf"
     }
-    reporting         = { formats = ["html", "xlsx"], close_day = 7, watch_until_day = 20, link_seconds = 3600, memory_mb = 3008, schedule_expression = "rate(12 hours)" }
+    reporting         = { formats = ["html", "xlsx"], close_day = 7, watch_until_day = 20, link_seconds = 3600, page_url = "https://finops.example.com/reports", memory_mb = 3008, schedule_expression = "rate(12 hours)" }
     function_settings = { tracing = false }
     alarms            = { enabled = false }
   }
@@ -197,6 +197,7 @@ run "everything_set" {
       WATCH_UNTIL_DAY     = "20"
       FORMATS             = "html,xlsx"
       LINK_SECONDS        = "3600"
+      PAGE_URL            = "https://finops.example.com/reports"
       TOPIC_ARN           = "arn:aws:sns:eu-west-1:111111111111:finops-reconciliation-reports"
       MAIL_SENDER         = "finops@example.com"
       MAIL_RECIPIENTS     = "cfo@example.com,it@example.com"

@@ -96,9 +96,12 @@ class Deployed:
         found = self.s3.list_objects_v2(Bucket=BUCKET).get("Contents", ())
         return [one["Key"] for one in found if one["Key"].endswith((".html", ".json"))]
 
-    def announced(self) -> list[str]:
+    def announcements(self) -> list[dict[str, Any]]:
         answer = self._sqs.receive_message(QueueUrl=self._queue, MaxNumberOfMessages=10)
-        return [json.loads(one["Body"])["Subject"] for one in answer.get("Messages", ())]
+        return [json.loads(one["Body"]) for one in answer.get("Messages", ())]
+
+    def announced(self) -> list[str]:
+        return [one["Subject"] for one in self.announcements()]
 
 
 @pytest.fixture
@@ -166,6 +169,16 @@ def test_a_month_that_fails_does_not_keep_the_other_from_its_report(deployed: De
         "provisional/2026-11/reconciliation-2026-11.html",
         "provisional/2026-11/reconciliation-2026-11.json",
     ]
+
+
+def test_a_message_links_to_the_page_where_people_sign_in(deployed: Deployed) -> None:
+    """A signed link opens the report for whoever the message is forwarded to."""
+    deployed.export(focus("120.50", **LAST_DAY))
+    deployed.set(PAGE_URL="https://finops.example.com/reports")
+    deployed.run({"month": "2026-10", "close": True})
+    (told,) = deployed.announcements()
+    assert told["Message"].endswith("Report: https://finops.example.com/reports\n")
+    assert "Signature" not in told["Message"]
 
 
 def test_a_channel_that_fails_is_served_by_the_next_run(

@@ -54,6 +54,13 @@ data "aws_iam_policy_document" "key" {
       type        = "Service"
       identifiers = ["events.amazonaws.com"]
     }
+
+    # No page says that EventBridge tells its account to a failure queue's key. Where it does, it must be this one.
+    condition {
+      test     = "StringEqualsIfExists"
+      variable = "aws:SourceAccount"
+      values   = [var.account_id]
+    }
   }
 
   # Buckets send events to encrypted queues.

@@ -167,10 +167,12 @@ def _delivery(files: S3Files) -> Delivery:
         channels["webhook"] = WebhookChannel(
             client("secretsmanager"), os.environ["WEBHOOK_SECRET_ARN"]
         )
-    seconds = int(os.environ["LINK_SECONDS"])
-    return Delivery(
-        marks=files, link=lambda location: files.link(location, seconds), channels=channels
-    )
+    seconds, page = int(os.environ["LINK_SECONDS"]), os.environ.get("PAGE_URL", "")
+
+    def link(location: str) -> str:
+        return page or files.link(location, seconds)
+
+    return Delivery(marks=files, link=link, channels=channels)
 
 
 def _log_usage(deployment: Deployment) -> None:

@@ -249,6 +249,12 @@ run "refuses_links_for_less_than_a_minute" {
   expect_failures = [var.reporting]
 }
 
+run "refuses_a_page_without_tls" {
+  command = plan
+  variables { reporting = { page_url = "http://finops.example.com" } }
+  expect_failures = [var.reporting]
+}
+
 run "refuses_a_sender_that_is_not_an_address" {
   command = plan
   variables { notifications = { mail_sender = "finops", mail_recipients = ["cfo@example.com"] } }
