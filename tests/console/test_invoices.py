@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -13,7 +15,10 @@ from console.identity import Role, User
 from console.rendering import page_image
 from console.views.invoices import listing
 from finops.invoices.domain import InvoiceStatus
+from finops.invoices.einvoice.reader import read_einvoice
+from finops.invoices.einvoice.terms import RESPONSE_KEY
 from finops.shared.errors import RejectedInput
+from sample_einvoices import Sale, ubl
 from tests.console.conftest import Stage, put, user, waiting
 from tests.flows.invoices import document, paper
 
@@ -196,3 +201,19 @@ def test_an_open_tab_signs_no_form_once_its_session_has_ended(
     app.run()
     assert "Your session has ended" in app.warning[-1].value
     assert stage.invoices.signed == ["the editor"]
+
+
+def test_an_e_invoice_is_shown_by_its_terms_and_never_as_markup(stage: Stage) -> None:
+    sale = Sale(seller="<script>x</script> **bold**")
+    read = read_einvoice(io.BytesIO(ubl(sale)))
+    one = replace(
+        waiting(), media_type="application/xml", engine="xml", response_key="textract/a.json"
+    )
+    put(stage, one)
+    stage.invoices.objects.write_json(one.response_key, {RESPONSE_KEY: msgspec.to_builtins(read)})
+    app = of(stage, Role.VIEWER)
+    assert not app.exception
+    table = next(one.value for one in app.dataframe if "term" in one.value)
+    values = dict(zip(table["term"], table["value"], strict=True))
+    assert (values["BT-27"], values["BT-112"]) == (sale.seller, "119.00")
+    assert not any("script" in one.value for one in app.markdown)

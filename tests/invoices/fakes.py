@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 
 from finops.invoices.domain import InvoiceRecord, SourceDocument, serial_number
 from finops.invoices.duplicates import first_resemblance, near_match
-from finops.invoices.identity import near_match_key, number_index_key
+from finops.invoices.identity import near_match_key, number_index_key, tax_index_keys
 from finops.invoices.ports import Filed
 from finops.invoices.spending import Charge, cap_reached, content_is_being_read
 from finops.shared.audit import digest
@@ -93,7 +93,9 @@ class FakeStore:
 
     def _file(self, record: InvoiceRecord, year: int) -> Filed:
         assert record.invoice
-        entered = self.numbers.setdefault(number_index_key(record.invoice), [])
+        keys = (number_index_key(record.invoice), *tax_index_keys(record.invoice))
+        entered = dict.fromkeys(one for key in keys for one in self.numbers.get(key, ()))
+        entered.pop(record.id, None)
         others = ((one, read) for one in entered if (read := self.records[one].invoice))
         if found := first_resemblance(
             record.invoice,
@@ -109,7 +111,8 @@ class FakeStore:
         serial = self.serials.get(year, 0) + 1
         saved = self._save(replace(record, serial_number=serial_number(year, serial)))
         self.serials[year] = serial
-        entered.append(record.id)
+        for key in keys:
+            self.numbers.setdefault(key, []).append(record.id)
         self.matches.setdefault(match, record.id)
         return Filed(record=saved)
 

@@ -211,6 +211,12 @@ class TestFiling:
             again = checked(f"raw/{number[-2:]}.pdf", invoice_number=number, total="3")
             assert filed(store, again).resembles.invoice_id == other.id
 
+    def test_a_vendor_is_known_by_its_tax_id_under_any_name(self, store: DynamoInvoices) -> None:
+        done = filed(store, checked(vendor="Acme", vendor_tax_id="DE123456789", total="1")).record
+        again = checked("raw/b.pdf", vendor="Emca", vendor_tax_id="DE 123456789", total="2")
+        near = filed(store, again).resembles
+        assert (near.invoice_id, near.same) == (done.id, False)
+
     def test_a_claim_of_an_earlier_version_still_counts(self, store: DynamoInvoices) -> None:
         done = filed(store, checked()).record
         table = {"TableName": store._table}

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+import sample_einvoices
 from finops.invoices import document_files
 from finops.invoices.document_files import inspect
 from finops.invoices.text_layer.pdf import analyze_text_layer, pages_of
@@ -76,6 +77,7 @@ def test_the_type_of_a_file_is_that_of_its_content(
         (bytes(4) + b"ftypheic", "unsupported_type", "HEIC"),
         (b"RIFF\x00\x00\x00\x00WEBP", "unsupported_type", "WebP"),
         (b"<html>", "unsupported_type", "web page"),
+        (b"\n<!DOCTYPE HTML>", "unsupported_type", "web page"),
         (b"Dear Sir", "unsupported_type", "plain text"),
         (bytes([200] * 20), "unsupported_type", "unknown"),
         (image("PNG", size=(10_001, 2)), "image_too_large", "10,001"),
@@ -104,8 +106,26 @@ def test_limits_are_those_of_textract(monkeypatch: pytest.MonkeyPatch) -> None:
     st.binary(max_size=200), st.sampled_from([b"", b"%PDF-1.7\n", b"\x89PNG\r\n\x1a\n", b"II*\0"])
 )
 def test_any_content_is_read_or_refused(content: bytes, start: bytes) -> None:
-    with pytest.raises(RejectedInput):
-        inspect(io.BytesIO(start + content), len(start + content))
+    try:
+        found = inspect(io.BytesIO(start + content), len(start + content))
+    except RejectedInput:
+        return
+    # Whether it is XML, and an invoice, is for its reader to say.
+    assert found.kind == "XML"
+    assert b"<" in content
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le"])
+def test_xml_is_known_by_its_content(encoding: str) -> None:
+    content = "\n <Invoice/>".encode(encoding)
+    found = inspect(io.BytesIO(content), len(content))
+    assert (found.kind, found.media_type, found.pages) == ("XML", "application/xml", 1)
+
+
+def test_files_in_a_pdf_are_counted() -> None:
+    content = sample_einvoices.hybrid(sample_einvoices.Sale())
+    assert inspect(io.BytesIO(content), len(content)).attachments == 1
+    assert inspect(io.BytesIO(pdf()), 1000).attachments == 0
 
 
 def test_words_have_positions() -> None:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from finops.invoices.domain import Invoice, InvoiceKind
+from finops.invoices.domain import Invoice, InvoiceKind, OtherField
 from finops.invoices.duplicates import first_resemblance, resemblance
 from tests.invoices.builders import invoice
 
@@ -77,3 +77,27 @@ def test_decisions_of_people_are_kept() -> None:
     assert first({"near", "same"}, set()) == "same"
     assert first(set(), {"same"}) == "near"
     assert first({"near"}, {"same"}) == ""
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "same"),
+    [
+        ("DE123456789", "DE 123 456 789", "same"),
+        ("DE123456789", "123456789", "same"),
+        ("CHE-123.456.789 MWST", "CHE123456789MWST", "same"),
+        ("201/113/40209", "DE123456789", "same"),
+        ("201/113/40208", "DE123456789", "tax id"),
+    ],
+)
+def test_any_tax_id_of_the_vendor_tells_it(ours: str, theirs: str, same: str) -> None:
+    number = OtherField(type="BT-32", text="201 113 40209")
+    with_both = replace(invoice(vendor_tax_id=theirs), other=(number,))
+    assert said(invoice(vendor_tax_id=ours), with_both) == same
+
+
+def test_a_vendor_of_another_name_is_known_by_its_tax_id() -> None:
+    one, other = (
+        invoice(vendor=name, vendor_tax_id="DE123456789") for name in ("Acme", "Emca Trading")
+    )
+    assert said(one, other) == "name of the vendor"
+    assert resemblance(one, invoice(vendor="Emca Trading"), "x") is None

@@ -22,6 +22,8 @@ from finops.invoices.adapters.s3 import S3Documents
 from finops.invoices.adapters.ses import SesCustomerMail
 from finops.invoices.document_files import DocumentFile
 from finops.invoices.domain import InvoiceRecord, InvoiceStatus, SourceDocument
+from finops.invoices.einvoice.embedded import read_embedded
+from finops.invoices.einvoice.reader import read_einvoice
 from finops.invoices.extraction import InvoiceExtractor
 from finops.invoices.service import InvoiceFailed
 from finops.shared.audit import NoAudit
@@ -292,6 +294,8 @@ class Extraction:
                 kind="PDF", media_type="application/pdf", pages=self.pages, size=size
             ),
             text_layer=lambda _file: None,
+            einvoice=read_einvoice,
+            embedded=read_embedded,
             clock=FakeClock(),
             audit=NoAudit(),
         )

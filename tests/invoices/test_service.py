@@ -1,17 +1,21 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, BinaryIO
 
 import pytest
 
-from finops.invoices.document_files import DocumentFile
+import sample_einvoices
+from finops.invoices.document_files import DocumentFile, inspect
 from finops.invoices.domain import Failure, InvoiceRecord, InvoiceStatus, Severity
+from finops.invoices.einvoice.embedded import read_embedded
+from finops.invoices.einvoice.reader import read_einvoice
 from finops.invoices.extraction import EngineSettings, ExtractionOutcome, InvoiceExtractor
 from finops.invoices.review import Decision, ReviewDesk, ReviewRequests
 from finops.invoices.rules import Rule
@@ -27,6 +31,7 @@ from finops.invoices.spending import SpendingCapReached, SpendingLimits, TooMany
 from finops.invoices.validation import Outcome, ValidationSettings
 from finops.shared.audit import AuditEvent, digest
 from finops.shared.errors import RejectedInput, TransientFailure
+from sample_einvoices import Sale
 from tests.audit.recorders import MemoryRecorder
 from tests.invoices.builders import document
 from tests.invoices.fakes import (
@@ -59,6 +64,7 @@ class Flow:
         self.calls = Calls()
         self.clock = FakeClock()
         self.audit = MemoryRecorder()
+        self.metrics: Counter[str] = Counter()
         self.store = FakeStore(self.calls)
         self.objects = FakeObjects(self.calls)
         self.workflow = FakeWorkflow(self.calls)
@@ -105,16 +111,24 @@ class Flow:
             objects=self.objects,
             engine=self.engine,
             workflow=self.workflow,
-            inspect=lambda file, size: replace(PDF, pages=self.pages, size=size),
+            inspect=self.inspect,
             text_layer=lambda file: self.text_layer,
+            einvoice=read_einvoice,
+            embedded=read_embedded,
+            measure=lambda name, value: self.metrics.update({name: value}),
             clock=self.clock,
             audit=self.audit,
             settings=self.settings,
         )
 
+    def inspect(self, file: BinaryIO, size: int) -> DocumentFile:
+        if file.read(5) == b"%PDF":
+            return replace(PDF, pages=self.pages, size=size)
+        return inspect(file, size)
+
     def drop(self, key: str, content: Any = None, version: str = "v1", body: bytes = b"") -> str:
         """A document whose pages read so, or a JSON invoice."""
-        if key.startswith("json/"):
+        if key.startswith("json/") or isinstance(content, bytes):
             self.objects.objects[key] = content if isinstance(content, bytes) else b""
         else:
             self.objects.objects[key] = body or f"%PDF {key} {version}".encode()
@@ -172,6 +186,112 @@ def json_invoice(**changes: Any) -> bytes:
 
 def issues(record: InvoiceRecord) -> list[str]:
     return [issue.code for issue in record.issues]
+
+
+class TestEInvoices:
+    def test_xml_is_processed_without_textract(self, flow: Flow) -> None:
+        done = flow.run(flow.drop("raw/any name", sample_einvoices.ubl(Sale())))
+        assert done.status is InvoiceStatus.PROCESSED, done.issues
+        assert (done.engine, done.media_type, done.pages) == ("xml", "application/xml", 1)
+        assert not done.cost_usd
+        assert not done.saved_usd
+        assert not flow.engine.analyzed
+        assert done.invoice
+        assert done.invoice.text("iban") == "DE89370400440532013000"
+        assert dict(flow.metrics) == {"InvoicesReadFromXml": 1}
+
+    def test_the_xml_of_a_pdf_saves_what_textract_costs(self, flow: Flow) -> None:
+        done = flow.run(flow.drop("raw/a.pdf", sample_einvoices.hybrid(Sale())))
+        assert done.status is InvoiceStatus.PROCESSED, done.issues
+        assert (done.engine, flow.engine.analyzed) == ("pdf-xml", [])
+        assert (done.cost_usd, done.saved_usd) == (Decimal(0), Decimal("0.01"))
+        assert dict(flow.metrics) == {
+            "InvoicesReadFromXml": 1,
+            "TextractPagesSaved": 1,
+            "TextractCostSaved": 0.01,
+        }
+
+    def test_a_page_that_differs_waits_for_a_person(self, flow: Flow) -> None:
+        shown = Sale(iban="GB82WEST12345698765432")
+        content = sample_einvoices.hybrid(Sale(), page=shown)
+        waits = flow.run(flow.drop("raw/a.pdf", content))
+        assert waits.status is InvoiceStatus.NEEDS_REVIEW
+        assert issues(waits) == ["page_differs_from_xml"]
+        assert flow.metrics["InvoicePagesDifferFromXml"] == 1
+        (said,) = [one for one in flow.audit.events if one.action == "invoice.extracted"]
+        assert "possible fraud" in said.details["findings"][0]
+        flow.review_desk.decide(waits.id, "bea", approve=True)
+        done = flow.check(waits.id)
+        assert (done.status, issues(done)) == (InvoiceStatus.PROCESSED, [])
+        assert "possible fraud" in done.reviews[-1].settled[0]
+
+    def test_a_broken_rule_waits_for_a_person_under_its_id(self, flow: Flow) -> None:
+        wrong = Sale(changed={"BT-112": Decimal("120.00")})
+        waits = flow.run(flow.drop("raw/a.xml", sample_einvoices.cii(wrong)))
+        assert waits.status is InvoiceStatus.NEEDS_REVIEW
+        assert issues(waits) == ["BR-CO-15", "BR-CO-16"]
+        # A corrected amount is judged like any other; what the file says stays for its approval.
+        flow.review_desk.decide(waits.id, "bea", corrections={"total": "121.00"})
+        assert issues(flow.check(waits.id)) == [
+            *("total_is_not_the_sum", "amount_due_is_not_the_total", "BR-CO-15", "BR-CO-16")
+        ]
+
+    @pytest.mark.parametrize(
+        ("content", "code", "said"),
+        [
+            (sample_einvoices.ubl(Sale()).replace(b"119.00", b"1x"), "invalid_amount", "line 2"),
+            (b"<a/>", "not_an_einvoice", "<a>"),
+            (b"<a>", "invalid_xml", "line 1"),
+            (b"<!DOCTYPE a []><a/>", "unsafe_xml", "document type"),
+        ],
+    )
+    def test_what_is_no_invoice_is_rejected(
+        self, flow: Flow, content: bytes, code: str, said: str
+    ) -> None:
+        done = flow.run(flow.drop("raw/a.xml", content))
+        assert (done.status, issues(done)) == (InvoiceStatus.REJECTED, [code])
+        assert said in done.issues[0].message
+
+    def test_xml_that_cannot_be_read_in_a_pdf_is_told(self, flow: Flow) -> None:
+        content = sample_einvoices.hybrid(Sale(), files={"factur-x.xml": b"?"})
+        identifier = flow.drop("raw/a.pdf", content)
+        flow.engine.answers["raw/a.pdf"] = answer(GOOD)
+        waits = flow.run(identifier)
+        assert (waits.status, waits.engine) == (InvoiceStatus.NEEDS_REVIEW, "textract")
+        assert issues(waits) == ["embedded_xml_unreadable"]
+
+    def test_what_is_not_to_be_paid_is_never_processed(self, flow: Flow) -> None:
+        for code in ("325", "751", "71"):
+            content = sample_einvoices.ubl(Sale(type_code=code))
+            waits = flow.run(flow.drop(f"raw/{code}.xml", content))
+            assert waits.status is InvoiceStatus.NEEDS_REVIEW
+            flow.review_desk.decide(waits.id, "bea", corrections={"payment_terms": "none"})
+            assert flow.check(waits.id).status is InvoiceStatus.NEEDS_REVIEW
+
+    def test_one_invoice_in_several_forms_is_processed_once(self, flow: Flow) -> None:
+        first = flow.run(flow.drop("raw/a.xml", sample_einvoices.ubl(Sale())))
+        assert first.status is InvoiceStatus.PROCESSED
+        for name, content in (
+            ("b.xml", sample_einvoices.cii(Sale())),
+            ("c.pdf", sample_einvoices.hybrid(Sale())),
+        ):
+            again = flow.run(flow.drop(f"raw/{name}", content))
+            assert (again.status, again.duplicate_of) == (InvoiceStatus.DUPLICATE, first.id)
+        page = {
+            **GOOD,
+            "vendor": "Bäckerei Ähre GmbH",
+            "invoice_number": "R-2026/17",
+        }
+        copy = flow.run(flow.drop("raw/d.pdf", answer(page)))
+        assert (copy.status, copy.duplicate_of) == (InvoiceStatus.DUPLICATE, first.id)
+        named = flow.run(flow.drop("raw/e.xml", sample_einvoices.ubl(Sale(seller="Ähre Brote"))))
+        assert (named.status, named.duplicate_of) == (InvoiceStatus.NEEDS_REVIEW, first.id)
+        assert "another name of the vendor" in named.issues[-1].message
+
+    def test_xml_below_json_is_told_where_to_drop_it(self, flow: Flow) -> None:
+        done = flow.run(flow.drop("json/a.json", sample_einvoices.ubl(Sale())))
+        assert done.status is InvoiceStatus.VALIDATION_FAILED
+        assert "Drop it below raw/" in done.issues[0].message
 
 
 class TestProcessing:

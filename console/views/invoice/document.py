@@ -2,17 +2,56 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 import streamlit as st
 
 from console import components, ui
 from console.rendering import page_image
 from console.services import Services
 from console.views.invoice.facts import SURE, is_sure
+from finops.invoices.document_files import XML_TYPE
 from finops.invoices.domain import InvoiceRecord
+from finops.invoices.einvoice.rendering import rows
+from finops.invoices.extraction import HYBRID_ENGINE, einvoice_of
 
 
 def show(services: Services, record: InvoiceRecord) -> None:
-    """Draw the page that is chosen, at first the one where the invoice begins."""
+    """Draw the page that is chosen, at first the one where the invoice begins.
+
+    An e-invoice is drawn as what its XML says; one in a PDF below its page.
+    """
+    if record.media_type == XML_TYPE:
+        _einvoice(services, record)
+        return
+    _page(services, record)
+    if record.engine == HYBRID_ENGINE:
+        with st.expander("What the XML in the PDF says", expanded=True):
+            _einvoice(services, record)
+
+
+def _einvoice(services: Services, record: InvoiceRecord) -> None:
+    with ui.failures("The e-invoice cannot be shown"):
+        read = einvoice_of(record, services.invoices.objects)
+        if read is None:
+            ui.empty("The e-invoice could not be read.")
+            return
+        # A table takes no markup.
+        st.dataframe(
+            [asdict(row) for row in rows(read)],
+            hide_index=True,
+            height="content",
+            alt="The e-invoice by its business terms",
+            column_config={
+                "section": st.column_config.TextColumn("Part", width="small"),
+                "term": st.column_config.TextColumn("Term", width="small"),
+                "name": st.column_config.TextColumn("Name", width="small"),
+                "value": st.column_config.TextColumn("Value", width="large"),
+            },
+        )
+
+
+def _page(services: Services, record: InvoiceRecord) -> None:
     pages = max(record.pages, 1)
     number = 1
     if pages > 1:

@@ -17,7 +17,7 @@ from finops.invoices.document_files import LARGEST_DOCUMENT
 from finops.invoices.domain import RAW_PREFIX, InvoiceRecord, InvoiceStatus
 from finops.shared.errors import RejectedInput
 
-KINDS: Final = ("pdf", "png", "jpg", "jpeg", "tif", "tiff")
+KINDS: Final = ("pdf", "png", "jpg", "jpeg", "tif", "tiff", "xml")
 _TRACKED: Final = "tracked_invoices"
 
 
@@ -33,7 +33,7 @@ def show(services: Services, user: User) -> None:
         kinds=KINDS,
         largest=LARGEST_DOCUMENT,
         label="Drop invoices here, or choose files",
-        hint="PDF, PNG, JPEG or TIFF. Your browser sends them directly to S3.",
+        hint="PDF, PNG, JPEG or TIFF, or XML e-invoices. Your browser sends them directly to S3.",
     )
     if not uploaded:
         return

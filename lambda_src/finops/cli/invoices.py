@@ -83,7 +83,7 @@ def invoices() -> None:
 def submit(
     environment: Environment, out: Output, *, paths: tuple[Path, ...], wait: bool, timeout: float
 ) -> None:
-    """Submit documents (PDF, PNG, JPEG, TIFF) and JSON invoices."""
+    """Submit documents (PDF, PNG, JPEG, TIFF), e-invoices (XML) and JSON invoices."""
     deployment = _deployed(environment)
     done, ids = 0, {}
     with out.progress("Bytes sent", sum(path.stat().st_size for path in paths)) as show:
@@ -115,13 +115,23 @@ def list_(
 @click.argument("invoice")
 @common
 def show(environment: Environment, out: Output, *, invoice: str) -> None:
-    """Show INVOICE (its id or serial number) with its fields, line items, issues and reviews."""
-    from finops.deployment.descriptions import invoice_document, invoice_fields, invoice_reviews
+    """Show INVOICE (its id or serial number) with its fields, line items, issues and reviews.
 
-    record = find(_deployed(environment), invoice)
+    Of an e-invoice all that its XML says is shown, by the business terms of EN 16931.
+    """
+    from dataclasses import asdict
+
+    from finops.deployment.descriptions import invoice_document, invoice_fields, invoice_reviews
+    from finops.invoices.einvoice.rendering import rows as einvoice_rows
+    from finops.invoices.extraction import einvoice_of
+
+    deployment = _deployed(environment)
+    record = find(deployment, invoice)
+    read = einvoice_of(record, deployment.objects)
     described = invoice_document(record) | {
         "fields": invoice_fields(record),
         "reviews": invoice_reviews(record),
+        "einvoice": [asdict(row) for row in einvoice_rows(read)] if read else [],
     }
     if out.as_json:
         out.answer({"invoices": [described]}, rows="invoices", columns=COLUMNS)
@@ -132,6 +142,7 @@ def show(environment: Environment, out: Output, *, invoice: str) -> None:
         ("line_items", ("description", "quantity", "unit_price", "amount", "tax")),
         ("issues", ("severity", "code", "field", "message")),
         ("reviews", ("at", "reviewer", "decision", "reason", "before", "after")),
+        ("einvoice", ("section", "term", "name", "value")),
     ):
         if described[rows]:
             out.stdout.print(f"\n{rows.replace('_', ' ')}", style="bold")

@@ -58,6 +58,7 @@ def invoice_document(record: InvoiceRecord) -> dict[str, Any]:
         "failed_step": record.failure.step if record.failure else None,
         "submitted_by": record.submitted_by or None,
         "cost_usd": f"{record.cost_usd:f}",
+        "saved_usd": f"{record.saved_usd:f}",
     }
 
 

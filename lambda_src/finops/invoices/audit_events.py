@@ -57,6 +57,8 @@ def extracted_event(record: InvoiceRecord, now: datetime) -> AuditEvent:
             "engine": record.engine,
             "response_key": record.response_key,
             "cost_usd": f"{record.cost_usd:f}",
+            "saved_usd": f"{record.saved_usd:f}" if record.saved_usd else "",
+            "findings": [f"{one.code}: {one.message}" for one in record.findings],
         },
     )
 

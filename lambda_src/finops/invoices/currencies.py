@@ -150,6 +150,19 @@ _STATED = re.compile(
 )
 
 
+def symbols_in(text: str) -> set[str]:
+    """The currencies that symbols in a text can mean: a `$` can mean each kind of dollar."""
+    found, rest = set(), text
+    for pattern, code in _SYMBOLS:
+        rest, count = pattern.subn(" ", rest)
+        if count:
+            found.add(code)
+    for shared in _SHARED:
+        if shared.symbol.search(rest):
+            found |= set(shared.signs)
+    return found
+
+
 class FoundCurrency(NamedTuple):
     """A document's currency.
 

@@ -6,20 +6,22 @@ Limits are Textract's: https://docs.aws.amazon.com/textract/latest/dg/limits-doc
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import BinaryIO, Final
 
+from finops.invoices.einvoice.xml_reader import LARGEST_XML
 from finops.shared.errors import RejectedInput
 
 _MIB: Final = 1 << 20
 LARGEST_IMAGE: Final = 10 * _MIB
 LARGEST_DOCUMENT: Final = 500 * _MIB
+XML_TYPE: Final = "application/xml"
 MOST_PAGES: Final = 3000
 MOST_PIXELS_A_SIDE: Final = 10_000
 #: Of a page's height and width, 1/72 inch each.
 MOST_POINTS_A_SIDE: Final = 9_000
 
-_REMEDY: Final = "Save it as PDF, PNG, JPEG or TIFF"
+_REMEDY: Final = "Save it as PDF, PNG, JPEG or TIFF, or as XML in UBL or CII"
 #: First bytes of other files that people send.
 _OTHERS: Final = (
     (b"PK\x03\x04", "an Office document or another zip archive"),
@@ -27,8 +29,10 @@ _OTHERS: Final = (
     (b"GIF8", "a GIF image"),
     (b"BM", "a BMP image"),
     (b"{\\rtf", "an RTF document"),
-    (b"<", "a web page or XML"),
 )
+#: Starts of XML, without a byte order mark, in UTF-8 and UTF-16.
+_XML: Final = (b"<", b"<\0", b"\0<")
+_WEB_PAGE: Final = (b"<!doctype html", b"<html")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,15 +40,17 @@ class DocumentFile:
     """A document that can be read.
 
     Attributes:
-        kind: PDF, PNG, JPEG or TIFF.
-        pages: Number of pages.
+        kind: PDF, PNG, JPEG, TIFF or XML.
+        pages: Number of pages; 1 for XML.
         size: Bytes.
+        attachments: Number of files that a PDF contains.
     """
 
     kind: str
     media_type: str
     pages: int
     size: int
+    attachments: int = 0
 
 
 def inspect(file: BinaryIO, size: int) -> DocumentFile:
@@ -75,6 +81,11 @@ def inspect(file: BinaryIO, size: int) -> DocumentFile:
     ):
         if start.startswith(marks):
             return _image(file, size, kind)
+    text = start.lstrip(b"\xef\xbb\xbf\xff\xfe\0 \t\r\n")
+    if text.startswith(_XML) and not text.lower().startswith(_WEB_PAGE):
+        if size > LARGEST_XML:
+            raise _too_large(size, LARGEST_XML)
+        return DocumentFile(kind="XML", media_type=XML_TYPE, pages=1, size=size)
     raise _refused("unsupported_type", f"the file is {_looks_like(start)}", _REMEDY)
 
 
@@ -100,6 +111,7 @@ def _pdf(file: BinaryIO, size: int) -> DocumentFile:
         if pages == 0:
             raise _refused("corrupt_file", "the PDF has no pages", "Save or scan it again")
         found = _counted("PDF", "application/pdf", pages, size)
+        found = replace(found, attachments=document.count_attachments())
         try:
             sides = [max(document.get_page_size(number)) for number in range(pages)]
             document[0].close()
@@ -158,6 +170,8 @@ def _looks_like(start: bytes) -> str:
     for mark, what in _OTHERS:
         if start.startswith(mark):
             return what
+    if start.lstrip(b"\xef\xbb\xbf \t\r\n").lower().startswith(_WEB_PAGE):
+        return "a web page"
     if start[4:8] == b"ftyp":
         return "a HEIC image or a video"
     if start[:4] == b"RIFF" and start[8:12] == b"WEBP":

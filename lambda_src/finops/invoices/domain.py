@@ -31,17 +31,24 @@ FIELDS: Final = (
     "total",
     "vendor_tax_id",
     "customer",
+    "customer_tax_id",
     "customer_email",
     "purchase_order",
+    "contract",
+    "preceding_invoice",
     "payment_terms",
+    "payee",
+    "iban",
+    "payment_reference",
     "description",
     "shipping",
     "discount",
     "amount_paid",
+    "rounding",
     "amount_due",
 )
 AMOUNTS: Final = frozenset(
-    {"subtotal", "tax", "total", "shipping", "discount", "amount_paid", "amount_due"}
+    {"subtotal", "tax", "total", "shipping", "discount", "amount_paid", "rounding", "amount_due"}
 )
 DATES: Final = frozenset({"invoice_date", "due_date"})
 #: The fields that every invoice needs to be paid and to be told from others.
@@ -135,7 +142,7 @@ class Reading:
         text: As printed in the document.
         label: The printed label of the field.
         confidence: Percent, 0 to 100; the lower of the engine's two, for the value and its field.
-        source: `textract`, `text-layer`, `json` or `review`.
+        source: `textract`, `text-layer`, `json`, `xml` or `review`.
         doubt: Why the value is uncertain, in words for people; empty if it is certain.
     """
 
@@ -188,17 +195,36 @@ class LineItem:
     other: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaxByRate:
+    """The tax of one category and rate, as an e-invoice lists it (EN 16931, BG-23).
+
+    Attributes:
+        category: UNTDID 5305, such as S (standard rate) or AE (reverse charge).
+        rate: Percent; None if the category has none.
+        base: Taxable amount, in the invoice's currency.
+        tax: In the invoice's currency.
+    """
+
+    category: str
+    rate: Decimal | None
+    base: Decimal
+    tax: Decimal
+
+
 @dataclass(frozen=True, kw_only=True)
 class Invoice:
     """One invoice, as read from a document or as corrected by a person.
 
     Attributes:
+        taxes: By category and rate; empty unless an e-invoice lists them.
         kind_doubt: Why the kind is uncertain; empty if it is certain.
     """
 
     kind: InvoiceKind = InvoiceKind.INVOICE
     kind_doubt: str = ""
     readings: Mapping[str, Reading]
+    taxes: tuple[TaxByRate, ...] = ()
     line_items: tuple[LineItem, ...] = ()
     other: tuple[OtherField, ...] = ()
     pages: tuple[int, ...] = (1,)
@@ -387,6 +413,9 @@ class InvoiceRecord:
         cost_usd: What the engine charged for the document: pages times the configured price.
         charged_attempt: The last attempt to read it that was counted; -1 before the first.
         large_accepted: Whether a person had it read in spite of its pages.
+        saved_usd: What Textract would have charged for a PDF whose embedded XML was read instead.
+        findings: What is wrong with the file itself: rules of EN 16931 that its XML breaks, a page
+            that says something else, or embedded XML that cannot be read.
         agreement: In shadow mode, for each field whether both engines read the same.
         serial_number: Such as INV-2026-000123; empty until the invoice is processed.
         duplicate_of: The id of the invoice that this one repeats, or may repeat.
@@ -418,6 +447,8 @@ class InvoiceRecord:
     cost_usd: Decimal = Decimal(0)
     charged_attempt: int = -1
     large_accepted: bool = False
+    saved_usd: Decimal = Decimal(0)
+    findings: tuple[Issue, ...] = ()
     agreement: Mapping[str, bool] = field(default_factory=dict)
     invoice: Invoice | None = None
     issues: tuple[Issue, ...] = ()

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from finops.invoices.domain import Invoice
-from finops.invoices.identity import legal_name_key, number_index_key, printed_number
+from finops.invoices.identity import (
+    legal_name_key,
+    number_index_key,
+    printed_number,
+    tax_ids,
+    vendor_key,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,11 +33,15 @@ class Resemblance:
 def resemblance(invoice: Invoice, other: Invoice, other_id: str) -> Resemblance | None:
     """What two invoices of the same vendor and number have in common; None if they are two.
 
-    Invoices of different years are two, as many vendors start their numbers again each year.
+    The vendor is the same by its name or by its tax id. Invoices of different years are two, as
+    many vendors start their numbers again each year.
     """
-    if number_index_key(invoice) != number_index_key(other) or printed_number(
-        invoice.text("invoice_number")
-    ) != printed_number(other.text("invoice_number")):
+    same_vendor = number_index_key(invoice) == number_index_key(other) or (
+        not tax_ids(invoice).isdisjoint(tax_ids(other))
+    )
+    if not same_vendor or printed_number(invoice.text("invoice_number")) != printed_number(
+        other.text("invoice_number")
+    ):
         return None
     dates = [one.date("invoice_date") for one in (invoice, other)]
     years = {date.year for date in dates if date}
@@ -90,7 +99,9 @@ def near_match(other_id: str) -> Resemblance:
 
 
 def _differences(invoice: Invoice, other: Invoice) -> Iterable[str]:
-    if legal_name_key(invoice.text("vendor")) != legal_name_key(other.text("vendor")):
+    if vendor_key(invoice.text("vendor")) != vendor_key(other.text("vendor")):
+        yield "name of the vendor"
+    elif legal_name_key(invoice.text("vendor")) != legal_name_key(other.text("vendor")):
         yield "legal form"
     if invoice.kind is not other.kind:
         yield "kind"
@@ -99,8 +110,8 @@ def _differences(invoice: Invoice, other: Invoice) -> Iterable[str]:
         other.text("currency"),
     ):
         yield "total"
-    ids = {_plain(one.text("vendor_tax_id")) for one in (invoice, other)} - {""}
-    if len(ids) > 1:
+    ours, theirs = tax_ids(invoice), tax_ids(other)
+    if ours and theirs and ours.isdisjoint(theirs):
         yield "tax id"
 
 
@@ -110,7 +121,3 @@ def _same_due_date(invoice: Invoice, other: Invoice, *, exactly: bool) -> bool:
     if one is None or two is None:
         return one is two and not exactly
     return one == two if exactly else one.year == two.year
-
-
-def _plain(text: str) -> str:
-    return re.sub(r"[\W_]", "", text).upper()

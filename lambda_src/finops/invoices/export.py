@@ -27,10 +27,19 @@ SUMMARY: Final = (
     "tax",
     "total",
     "signed_total",
+    "amount_paid",
+    "amount_due",
     "confidence",
     "customer",
     "purchase_order",
+    "contract",
+    "preceding_invoice",
     "vendor_tax_id",
+    "customer_tax_id",
+    "payee",
+    "iban",
+    "payment_reference",
+    "payment_terms",
     "duplicate_of",
     "received_at",
     "processed_at",
@@ -64,8 +73,22 @@ def as_json(record: InvoiceRecord) -> dict[str, Any]:
         "confidence": round(read.confidence, 1) if read else None,
         **{
             name: text(name) or None
-            for name in ("customer", "customer_email", "purchase_order", "vendor_tax_id")
+            for name in (
+                *("amount_paid", "rounding", "amount_due", "discount", "shipping"),
+                *("customer", "customer_tax_id", "customer_email", "purchase_order", "contract"),
+                *("preceding_invoice", "vendor_tax_id", "payee", "iban", "payment_reference"),
+                "payment_terms",
+            )
         },
+        "taxes": [
+            {
+                "category": one.category or None,
+                "rate": None if one.rate is None else f"{one.rate.normalize():f}",
+                "base": f"{one.base:f}",
+                "tax": f"{one.tax:f}",
+            }
+            for one in (read.taxes if read else ())
+        ],
         "duplicate_of": record.duplicate_of or None,
         "received_at": record.received_at.isoformat(),
         "processed_at": record.processed_at.isoformat() if record.processed_at else None,

@@ -9,9 +9,14 @@ from enum import StrEnum
 from hashlib import sha256
 from typing import Any, BinaryIO, Final
 
+import msgspec
+
 from finops.invoices.audit_events import extracted_event, rejected_event
 from finops.invoices.document_files import DocumentFile
 from finops.invoices.domain import TEXTRACT_PREFIX, Invoice, InvoiceRecord, InvoiceStatus
+from finops.invoices.einvoice.as_invoice import findings
+from finops.invoices.einvoice.embedded import Embedded
+from finops.invoices.einvoice.terms import RESPONSE_KEY, EInvoice
 from finops.invoices.identity import vendor_key
 from finops.invoices.ports import ExpenseEngine, InvoiceStore, Objects, Workflow
 from finops.invoices.service import Clock, rejected
@@ -29,6 +34,9 @@ from finops.shared.money import EXACT
 
 #: The most that AnalyzeExpense takes: https://docs.aws.amazon.com/textract/latest/dg/limits-document.html
 SYNCHRONOUS_BYTES: Final = 10 << 20
+#: The engines of an XML file, and of a PDF by the XML in it.
+XML_ENGINE: Final = "xml"
+HYBRID_ENGINE: Final = "pdf-xml"
 #: The fields by which two engines' readings are compared.
 COMPARED: Final = ("vendor", "invoice_number", "invoice_date", "currency", "total")
 
@@ -62,9 +70,19 @@ class EngineSettings:
     limits: SpendingLimits = field(default_factory=SpendingLimits)
 
 
+def _unmeasured(_name: str, _value: float) -> None:
+    pass
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InvoiceExtractor:
-    """Has documents read by an engine, and keeps its responses in the bucket."""
+    """Has documents read by an engine, and keeps its responses in the bucket.
+
+    Attributes:
+        einvoice: Reads an XML file.
+        embedded: Reads the e-invoice in a PDF.
+        measure: Adds to a metric, by its name.
+    """
 
     store: InvoiceStore
     objects: Objects
@@ -72,9 +90,12 @@ class InvoiceExtractor:
     workflow: Workflow
     inspect: Callable[[BinaryIO, int], DocumentFile]
     text_layer: Callable[[BinaryIO], dict[str, Any] | None]
+    einvoice: Callable[[BinaryIO], EInvoice]
+    embedded: Callable[[BinaryIO], Embedded]
     clock: Clock
     audit: AuditRecorder
     settings: EngineSettings = field(default_factory=EngineSettings)
+    measure: Callable[[str, float], None] = _unmeasured
 
     def extract(self, invoice: str) -> ExtractionOutcome:
         """Check the document, and read it unless that needs a job."""
@@ -134,6 +155,16 @@ class InvoiceExtractor:
                 content_sha256=_sha256(file),
                 updated_at=self.clock(),
             )
+            file.seek(0)
+            if found.kind == "XML":
+                self._keep_einvoice(record, self.einvoice(file), XML_ENGINE)
+                return ExtractionOutcome.EXTRACTED
+            if found.attachments:
+                embedded = self.embedded(file)
+                record = replace(record, findings=embedded.findings)
+                if embedded.einvoice:
+                    self._keep_einvoice(record, embedded.einvoice, HYBRID_ENGINE)
+                    return ExtractionOutcome.EXTRACTED
             if self.settings.engine == "text-layer" and found.kind == "PDF":
                 file.seek(0)
                 answer = self.text_layer(file)
@@ -222,6 +253,19 @@ class InvoiceExtractor:
         event = rejected_event if record.status is InvoiceStatus.REJECTED else extracted_event
         self.audit.record(event(record, self.clock()))
 
+    def _keep_einvoice(self, record: InvoiceRecord, read: EInvoice, engine: str) -> None:
+        """Keep an e-invoice. One in a PDF saves what Textract would have charged."""
+        pages = record.pages if engine == HYBRID_ENGINE else 0
+        saved = self.settings.price_per_page * pages
+        record = replace(record, saved_usd=saved, findings=(*findings(read), *record.findings))
+        self._keep(record, {RESPONSE_KEY: msgspec.to_builtins(read)}, engine)
+        self.measure("InvoicesReadFromXml", 1)
+        if saved:
+            self.measure("TextractPagesSaved", pages)
+            self.measure("TextractCostSaved", float(saved))
+        if any(one.code == "page_differs_from_xml" for one in record.findings):
+            self.measure("InvoicePagesDifferFromXml", 1)
+
     def _keep(
         self, record: InvoiceRecord, answer: dict[str, Any], engine: str, *, paid: bool = True
     ) -> InvoiceRecord:
@@ -275,6 +319,14 @@ class InvoiceExtractor:
 
 def _attempt(record: InvoiceRecord) -> int:
     return record.failure.redrive if record.failure else 0
+
+
+def einvoice_of(record: InvoiceRecord, objects: Objects) -> EInvoice | None:
+    """The e-invoice that a record was read from; None if it was read from a page or from JSON."""
+    if record.engine not in {XML_ENGINE, HYBRID_ENGINE}:
+        return None
+    response = objects.read_json(record.response_key)
+    return msgspec.convert(response[RESPONSE_KEY], EInvoice) if response else None
 
 
 def _result(record: InvoiceRecord) -> ExtractionOutcome:

@@ -22,6 +22,9 @@ from finops.invoices.adapters.step_functions import StepFunctionsWorkflow
 from finops.invoices.adapters.textract import Textract
 from finops.invoices.document_files import DocumentFile, inspect
 from finops.invoices.domain import Failure, SourceDocument
+from finops.invoices.einvoice.embedded import Embedded, read_embedded, unreadable
+from finops.invoices.einvoice.reader import read_einvoice
+from finops.invoices.einvoice.terms import EInvoice
 from finops.invoices.extraction import EngineSettings, InvoiceExtractor
 from finops.invoices.ports import NotificationChannel
 from finops.invoices.review import ReviewRequests
@@ -265,6 +268,9 @@ def _extractor() -> InvoiceExtractor:
         workflow=_workflow(),
         inspect=_inspected,
         text_layer=_text_layer,
+        einvoice=_einvoice,
+        embedded=_embedded,
+        measure=_measure,
         clock=_now,
         audit=audit_recorder(),
         settings=EngineSettings(
@@ -283,6 +289,23 @@ def _extractor() -> InvoiceExtractor:
 
 def _inspected(file: BinaryIO, size: int) -> DocumentFile:
     return in_child(lambda theirs: inspect(theirs, size), file, DocumentFile)
+
+
+def _einvoice(file: BinaryIO) -> EInvoice:
+    return in_child(read_einvoice, file, EInvoice)
+
+
+def _embedded(file: BinaryIO) -> Embedded:
+    try:
+        return in_child(read_embedded, file, Embedded)
+    except RejectedInput as error:
+        # The page is read as any other; a person learns that it may not be all.
+        logger.warning("the files in a PDF could not be read", extra={"error_code": error.code})
+        return Embedded(findings=(unreadable(error.message),))
+
+
+def _measure(name: str, value: float) -> None:
+    metrics.add_metric(name, MetricUnit.Count, value)
 
 
 def _text_layer(file: BinaryIO) -> dict[str, Any] | None:

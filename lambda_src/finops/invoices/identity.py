@@ -30,6 +30,10 @@ _SPELLED: Final = {
     "company": "co",
     "mbh": "gmbh",
 }
+#: The type of the other field with the seller's tax number, where the tax id is its VAT id.
+TAX_NUMBER: Final = "BT-32"
+#: A tax id's country, as in DE123456789 or CHE-123.456.789.
+_COUNTRY = re.compile(r"^(?:CHE|[A-Z]{2})(?=[A-Z]?\d{5})")
 _WORDS = re.compile(r"[^\W_]+")
 
 
@@ -88,6 +92,21 @@ def number_index_key(invoice: Invoice) -> str:
             number_key(invoice.text("invoice_number")),
         )
     )
+
+
+def tax_ids(invoice: Invoice) -> frozenset[str]:
+    """The vendor's tax ids for comparison: without country, spaces and punctuation."""
+    numbers = (one.text for one in invoice.other if one.type == TAX_NUMBER)
+    plain = (
+        re.sub(r"[\W_]", "", text).upper() for text in (invoice.text("vendor_tax_id"), *numbers)
+    )
+    return frozenset(_COUNTRY.sub("", one) for one in plain if one)
+
+
+def tax_index_keys(invoice: Invoice) -> tuple[str, ...]:
+    """For each tax id: the id and the number. Duplicates share one, however the vendor is named."""
+    number = quote(number_key(invoice.text("invoice_number")), safe="")
+    return tuple(f"{quote(one, safe='')}|{number}" for one in sorted(tax_ids(invoice)))
 
 
 def duplicate_key(invoice: Invoice) -> str:

@@ -13,6 +13,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Final
 
+import msgspec
+
 from finops.invoices.audit_events import (
     checked_event,
     failed_event,
@@ -23,6 +25,7 @@ from finops.invoices.audit_events import (
 )
 from finops.invoices.domain import (
     JSON_PREFIX,
+    RAW_PREFIX,
     Failure,
     Invoice,
     InvoiceRecord,
@@ -32,6 +35,8 @@ from finops.invoices.domain import (
     SourceDocument,
     invoice_id,
 )
+from finops.invoices.einvoice.as_invoice import as_invoice
+from finops.invoices.einvoice.terms import RESPONSE_KEY, EInvoice
 from finops.invoices.json_invoice import read_json
 from finops.invoices.ports import InvoiceStore, NotificationChannel, Objects, Workflow
 from finops.invoices.separation import independent, lacking_approval
@@ -123,6 +128,13 @@ class InvoiceValidator:
                 )
             with self.objects.open(record.document) as file:
                 content = file.read(LARGEST_JSON + 1)
+            if content.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<"):
+                raise RejectedInput(
+                    f"{record.file} is XML, not JSON",
+                    code="invalid_json",
+                    step="read",
+                    remedy=f"Drop it below {RAW_PREFIX}",
+                )
             owner = self.objects.owner(record.document)
             found = [read_json(content, currency=self.json_currency)]
             return replace(
@@ -138,6 +150,9 @@ class InvoiceValidator:
             raise RejectedInput(
                 f"{record.file} has not been extracted", code="not_extracted", step="extract"
             )
+        if RESPONSE_KEY in answer:
+            einvoice = msgspec.convert(answer[RESPONSE_KEY], EInvoice)
+            return replace(record, invoice=as_invoice(einvoice))
         found = read_expense(answer, source=record.engine)
         if not found:
             raise RejectedInput(
@@ -175,7 +190,7 @@ class InvoiceValidator:
         if read is None:
             raise ValueError(f"{record.id} has not been read")
         now = self.clock()
-        issues = check(read, self.settings(), now.date())
+        issues = (*check(read, self.settings(), now.date()), *record.findings)
         if self.separation_of_duties:
             record = independent(record)
             issues += lacking_approval(record)

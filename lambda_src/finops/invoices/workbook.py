@@ -26,7 +26,10 @@ LINES: Final = (
     "tax",
     "currency",
 )
-_AMOUNTS: Final = frozenset({"subtotal", "tax", "total", "signed_total", "unit_price", "amount"})
+_AMOUNTS: Final = frozenset(
+    {"subtotal", "tax", "total", "signed_total", "amount_paid", "amount_due"}
+    | {"unit_price", "amount"}
+)
 _DATES: Final = frozenset({"invoice_date", "due_date"})
 _WIDTHS: Final = {
     "id": 23,
@@ -36,6 +39,9 @@ _WIDTHS: Final = {
     "invoice_number": 20,
     "description": 50,
     "customer": 26,
+    "iban": 30,
+    "payment_reference": 24,
+    "payment_terms": 40,
     "issues": 80,
     "serial_number": 17,
     "duplicate_of": 23,

@@ -15,7 +15,12 @@ from botocore.exceptions import ClientError
 from finops.invoices.adapters.s3 import S3Documents
 from finops.invoices.domain import Invoice, InvoiceRecord, InvoiceStatus, serial_number
 from finops.invoices.duplicates import first_resemblance, near_match
-from finops.invoices.identity import duplicate_key, near_match_key, number_index_key
+from finops.invoices.identity import (
+    duplicate_key,
+    near_match_key,
+    number_index_key,
+    tax_index_keys,
+)
 from finops.invoices.ports import Filed
 from finops.invoices.spending import Charge, cap_reached, content_is_being_read
 from finops.shared.aws import aws_errors
@@ -32,9 +37,10 @@ class DynamoInvoices:
     """`InvoiceStore` in one table, which also holds the claims that keep an invoice unique.
 
     Items by `id`: the invoice itself; `number#…` with the ids of all processed invoices of a vendor
-    and number; `match#…` for a vendor, total and date; `claim#…` for a vendor, number and year, of
-    earlier versions; `serial#YEAR` for the last serial number of that year; `content#SHA256` with
-    the invoice for which a content was read; `spending#DAY` with the pages and USD of that day.
+    and number, or of a tax id (`number#tax#…`) and number; `match#…` for a vendor, total and date;
+    `claim#…` for a vendor, number and year, of earlier versions; `serial#YEAR` for the last serial
+    number of that year; `content#SHA256` with the invoice for which a content was read;
+    `spending#DAY` with the pages and USD of that day.
     A record that is too large for an item is kept in the bucket.
     """
 
@@ -94,11 +100,14 @@ class DynamoInvoices:
         if record.invoice is None:
             raise ValueError(f"{record.id} has not been read")
         numbers = f"number#{number_index_key(record.invoice)}"
+        taxed = [f"number#tax#{key}" for key in tax_index_keys(record.invoice)]
         claim = f"claim#{duplicate_key(record.invoice)}"
         match = f"match#{near_match_key(record.invoice)}"
         for attempt in range(_TRIES):
-            known = self._holders(numbers)
-            others = dict.fromkeys((*known, *self._holders(claim)))
+            known = {key: self._holders(key) for key in (numbers, *taxed)}
+            others = dict.fromkeys(
+                (*(one for ids in known.values() for one in ids), *self._holders(claim))
+            )
             others.pop(record.id, None)
             if found := first_resemblance(
                 record.invoice,
@@ -116,7 +125,7 @@ class DynamoInvoices:
                 revision=record.revision + 1,
                 serial_number=serial_number(year, last + 1),
             )
-            entries = {numbers: known} | ({} if resembled else {match: ()})
+            entries = known | ({} if resembled else {match: ()})
             if self._commit(record, changed, year, last, entries):
                 return Filed(record=changed)
             time.sleep(random.uniform(0.02, 0.05 * 2 ** min(attempt, 5)))  # noqa: S311

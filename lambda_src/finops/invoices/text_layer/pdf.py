@@ -28,12 +28,19 @@ def analyze_text_layer(file: BinaryIO) -> dict[str, Any] | None:
     return analyze_expense(pages) if pages else None
 
 
-def pages_of(file: BinaryIO) -> Iterator[PageWords | None]:
-    """The words of each page of a PDF; None for a page without usable text."""
+def pages_of(file: BinaryIO, *, both_ends: int = 0) -> Iterator[PageWords | None]:
+    """The words of each page of a PDF; None for a page without usable text.
+
+    Args:
+        file: The PDF.
+        both_ends: How many pages of each end; 0 for all pages.
+    """
     import pypdfium2
 
     with pypdfium2.PdfDocument(file) as document:
         for index in range(len(document)):
+            if both_ends and both_ends <= index < len(document) - both_ends:
+                continue
             page = document[index]
             try:
                 yield _words(page)
