@@ -21,6 +21,8 @@ import pypdfium2
 from fpdf import FPDF
 from PIL import Image, ImageChops
 
+from sample_einvoices import Sale, ubl
+
 CREATED = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -332,6 +334,12 @@ def samples() -> list[Sample]:
             content=b"PK\x03\x04" + bytes(100),
             what="an Office document that is called .pdf",
             statuses=("REJECTED",),
+        ),
+        Sample(
+            name="baeckerei.xml",
+            content=ubl(Sale(due="2099-12-31")),
+            what="an e-invoice (Peppol), read without Textract",
+            statuses=("PROCESSED",),
         ),
         Sample(
             name="order-5501.json",

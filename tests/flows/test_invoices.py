@@ -15,6 +15,7 @@ import pytest
 
 from finops.invoices.domain import InvoiceStatus
 from finops.shared.errors import FinOpsError, RejectedInput
+from sample_einvoices import Sale, cii, hybrid, ubl
 from tests.flows.deployment import eventually
 from tests.flows.invoices import STEPS, InvoiceFlow, document, json_invoice, paper, unique
 from tests.flows.privileges import forget_sessions
@@ -108,6 +109,36 @@ class TestDocuments:
 
 
 class TestJson:
+    def test_e_invoices_need_no_textract_and_pages_must_agree(
+        self, invoices: InvoiceFlow, number: str, finops: Finops
+    ) -> None:
+        sales = [Sale(number=f"{number}-{n}", seller=f"Vendor {number}-{n}") for n in range(4)]
+        ours = replace(sales[3], iban="GB82WEST12345698765432")
+        contents = {
+            f"raw/{number}.xml": ubl(sales[0]),
+            f"raw/{number}-cii.XML": cii(sales[1]),
+            f"raw/{number}.pdf": hybrid(sales[2]),
+            f"raw/{number}-changed.pdf": hybrid(sales[3], page=ours),
+            f"raw/{number}-again.pdf": hybrid(sales[0]),
+            f"raw/{number}-other.xml": b"<Order/>",
+        }
+        ids = [invoices.put(*one).document_id for one in list(contents.items())[:4]]
+        one, two, paper_, changed = (invoices.ended(each) for each in ids)
+        for done, engine in ((one, "xml"), (two, "xml"), (paper_, "pdf-xml")):
+            assert (done.status, done.engine) == (PROCESSED, engine), done.issues
+            assert done.invoice
+            assert done.invoice.text("total") == "119.00"
+            assert not done.cost_usd
+        assert paper_.saved_usd == Decimal("0.01")
+        assert changed.status is InvoiceStatus.NEEDS_REVIEW
+        assert [issue.code for issue in changed.issues] == ["page_differs_from_xml"]
+        again, other = (invoices.drop(*each) for each in list(contents.items())[4:])
+        assert (again.status, again.duplicate_of) == (DUPLICATE, one.id)
+        assert [issue.code for issue in other.issues] == ["not_an_einvoice"]
+        code, answer = finops("invoices", "show", one.id)
+        terms = {row["term"]: row["value"] for row in answer["invoices"][0]["einvoice"]}
+        assert (code, terms["BT-1"], terms["BT-115"]) == (0, sales[0].number, "119.00")
+
     def test_a_json_invoice_needs_no_textract(self, invoices: InvoiceFlow, number: str) -> None:
         done = invoices.drop(f"json/{number}.json", json_invoice(number))
         assert done.status is PROCESSED, done.issues

@@ -70,6 +70,10 @@ def analyze(path: Path, *, synchronous: bool) -> dict[str, Any]:
             found = in_child(lambda theirs: inspect(theirs, size), file, DocumentFile)
         except RejectedInput as error:
             raise ReadError(_ERRORS.get(error.code, "BadDocumentException"), str(error)) from error
+        if found.kind == "XML":
+            raise ReadError(
+                "UnsupportedDocumentException", "Request has unsupported document format"
+            )
         if synchronous and size > _SYNCHRONOUS_BYTES:
             raise ReadError("DocumentTooLargeException", f"Document of {size} bytes is too large")
         if synchronous and found.pages > 1:

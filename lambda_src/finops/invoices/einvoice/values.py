@@ -33,7 +33,7 @@ class Amounts:
             term: The business term, such as `BT-115`.
 
         Raises:
-            RejectedInput: it is there twice, or is no amount.
+            RejectedInput: it is there twice, or is not an amount.
         """
         element = only(parent, path, term)
         return None if element is None else self.of(element, term)
@@ -42,7 +42,7 @@ class Amounts:
         """The amount of an element.
 
         Raises:
-            RejectedInput: it is no amount.
+            RejectedInput: it is not an amount.
         """
         code = element.attributes.get("currencyID", "").strip()
         if code and code != self._currency:
@@ -106,7 +106,7 @@ def number(parent: Element | None, path: str, term: str) -> Decimal | None:
     """A quantity or rate at a path; None if it is not there.
 
     Raises:
-        RejectedInput: it is there twice, or is no number.
+        RejectedInput: it is there twice, or is not a number.
     """
     element = only(parent, path, term)
     return None if element is None else number_of(element, term)
@@ -116,7 +116,7 @@ def number_of(element: Element, term: str) -> Decimal:
     """The number of an element.
 
     Raises:
-        RejectedInput: it is no decimal number of XML Schema.
+        RejectedInput: it is not a decimal number of XML Schema.
     """
     if not _DECIMAL.fullmatch(element.text):
         raise invalid(
@@ -131,7 +131,7 @@ def iso_date(element: Element | None, term: str) -> date | None:
     """A date such as 2026-03-31, with or without a time and a time zone.
 
     Raises:
-        RejectedInput: it is no such date.
+        RejectedInput: it is not such a date.
     """
     if element is None or not element.text:
         return None
@@ -146,7 +146,7 @@ def basic_date(element: Element | None, term: str) -> date | None:
     """A date such as 20260331, UNTDID 2379's format 102.
 
     Raises:
-        RejectedInput: it is no such date, or in another format.
+        RejectedInput: it is not such a date, or in another format.
     """
     if element is None or not element.text:
         return None
