@@ -20,12 +20,16 @@ import pytest
 
 import sample_invoices
 from finops.invoices.document_files import inspect
+from finops.invoices.einvoice.as_invoice import as_invoice, findings
+from finops.invoices.einvoice.embedded import read_embedded
+from finops.invoices.einvoice.reader import read_einvoice
 from finops.invoices.messages import message
 from finops.invoices.text_layer.pdf import analyze_text_layer
 from finops.invoices.textract_response import read_expense
 from finops.invoices.validation import ValidationSettings, check, outcome
 from localcloud.supervisor import LocalCloud
 from localcloud.terraform import local_environment
+from sample_einvoices import Sale, SoldLine, cii, hybrid, ubl
 from tests.benchmarks.goals import Goals
 from tests.benchmarks.measuring import median, show
 from tests.conftest import fresh_settings
@@ -69,6 +73,34 @@ def test_invoices_overhead(goals: Goals) -> None:
     parts = ("look at the file", "read the answer", "check", "message", "together")
     show("Our own code a document, ms", ("document", *parts), rows)
     goals.at_most("invoices: our own code for a document", 50, slowest, "ms")
+
+
+def test_einvoices_overhead(goals: Goals) -> None:
+    """Reading an e-invoice and checking its rules; a PDF's page is compared as well."""
+
+    def read_and_check(content: bytes) -> None:
+        read = read_einvoice(io.BytesIO(content))
+        as_invoice(read)
+        findings(read)
+
+    sale = Sale()
+    files = {
+        "UBL": ubl(sale),
+        "CII": cii(sale),
+        "UBL, 1,000 lines": ubl(Sale(lines=[SoldLine()] * 1000)),
+    }
+    taken = {
+        name: milliseconds(lambda c=content: read_and_check(c))  # type: ignore[misc]
+        for name, content in files.items()
+    }
+    paper_ = hybrid(sale)
+    taken["PDF with CII"] = milliseconds(lambda: read_embedded(io.BytesIO(paper_)))
+    show(
+        "E-invoices, ms",
+        ("e-invoice", "read and check"),
+        [(name, f"{one:.2f}") for name, one in taken.items()],
+    )
+    goals.at_most("invoices: an e-invoice in a PDF", 50, taken["PDF with CII"], "ms")
 
 
 def test_invoices_accuracy() -> None:

@@ -12,8 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from finops.invoices.einvoice.as_invoice import as_invoice
 from finops.invoices.einvoice.business_rules import violations
+from finops.invoices.einvoice.page import differences
 from finops.invoices.einvoice.reader import read_einvoice
+from finops.invoices.text_layer.words import PageWords
 from sample_einvoices import Extra, Sale, SoldLine, cii, ubl
 
 Write = Callable[[Sale], bytes]
@@ -153,3 +156,17 @@ def test_taxes_that_were_rounded_line_by_line_are_right() -> None:
     # 19% of 0.13 is 0.0247: three times 0.02 are 0.06, and 19% of 0.39 are 0.07.
     content = ubl(Sale(lines=lines)).replace(b">0.07<", b">0.06<").replace(b">0.46<", b">0.45<")
     assert rules(content) == []
+
+
+@pytest.mark.parametrize("write", [ubl, cii])
+def test_the_largest_and_the_smallest_numbers_are_judged(write: Write) -> None:
+    content = write(Sale(lines=(SoldLine(rate=Decimal("9" * 10)),)))
+    content = content.replace(b">100.00<", b">" + b"9" * 20 + b".123456789012<")
+    end = b"</cbc:PriceAmount>" if write is ubl else b"</ram:ChargeAmount>"
+    name = b"cbc:BaseQuantity" if write is ubl else b"ram:BasisQuantity"
+    for base in (b"0.000000000001", b"0", b"-1"):
+        with_base = end + b"<%s>%s</%s>" % (name, base, name)
+        read = read_einvoice(io.BytesIO(content.replace(end, with_base)))
+        assert violations(read)
+        assert as_invoice(read).line_items
+        assert differences(read, [PageWords(words=())])

@@ -8,9 +8,11 @@ from decimal import Decimal
 
 import pytest
 
+from finops.invoices import handlers
 from finops.invoices.adapters.child_process import in_child
 from finops.invoices.einvoice import embedded
 from finops.invoices.einvoice.embedded import Embedded, read_embedded
+from finops.invoices.einvoice.reader import read_einvoice
 from sample_einvoices import Sale, cii, hybrid, ubl
 
 SALE = Sale(prepaid=Decimal("19.00"))
@@ -122,3 +124,12 @@ def test_many_files_are_not_all_looked_at(monkeypatch: pytest.MonkeyPatch) -> No
 def test_a_child_process_reads_it() -> None:
     content = hybrid(SALE, page=replace(SALE, number="X"))
     assert in_child(read_embedded, io.BytesIO(content), Embedded) == found(content)
+    assert handlers._einvoice(io.BytesIO(ubl(SALE))) == read_einvoice(io.BytesIO(ubl(SALE)))
+
+
+def test_a_file_that_unpacks_without_end_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128")
+    content = hybrid(SALE, files={"factur-x.xml": b"<a>" + bytes(96 << 20)})
+    assert len(content) < 200_000
+    (one,) = handlers._embedded(io.BytesIO(content)).findings
+    assert (one.code, "memory or time" in one.message) == ("embedded_xml_unreadable", True)

@@ -19,6 +19,7 @@ from finops.invoices.domain import (
 from finops.invoices.einvoice.business_rules import violations
 from finops.invoices.einvoice.terms import EInvoice, Line
 from finops.invoices.identity import TAX_NUMBER
+from finops.shared.money import WIDE
 
 SOURCE: Final = "xml"
 #: BT-3, UNTDID 1001: the kind, and why it is uncertain (else empty).
@@ -172,7 +173,7 @@ def _line(line: Line) -> LineItem:
     per = line.price_quantity or Decimal(1)
     price = line.price
     if price is not None and per != 1:
-        price = (price / per).quantize(Decimal("0.000001")).normalize()
+        price = WIDE.divide(price, per).quantize(Decimal("0.000001"), context=WIDE).normalize(WIDE)
     other = {"unit": line.unit, "tax category": line.category}
     if line.rate is not None:
         other["tax rate"] = f"{line.rate.normalize():f}"

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from typing import Final
 
 from finops.invoices.einvoice.terms import AllowanceCharge, EInvoice, Line, Totals
-from finops.shared.money import EXACT, ROUNDING
+from finops.shared.money import EXACT, ROUNDING, WIDE
 
 _CENT: Final = Decimal("0.01")
 #: What of a line's product may be lost by rounding (PEPPOL-EN16931-R120), and what more for each
@@ -69,7 +69,8 @@ def violations(invoice: EInvoice) -> tuple[Violation, ...]:
     Sums are exact. A tax may differ from its product by what rounding line by line explains, as
     most software adds up rounded taxes: half a cent for each line, and one more.
     """
-    return tuple(_found(invoice))
+    with localcontext(WIDE):
+        return tuple(_found(invoice))
 
 
 def _found(invoice: EInvoice) -> Iterator[Violation]:

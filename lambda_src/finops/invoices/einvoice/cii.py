@@ -144,7 +144,14 @@ def from_cii(root: Element) -> EInvoice:
         line_items=tuple(_lines(trade, amounts)),
         is_test=first(root, f"{context}/ram:TestIndicator/udt:Indicator").lower() in {"true", "1"},
     )
+    if is_old and (read.totals.allowances or 0) >= 0:
+        # ZUGFeRD 1.0 left the sign of an allowance open.
+        read = replace(read, allowances=tuple(_positive(one) for one in read.allowances))
     return replace(read, other_currencies=tuple(amounts.elsewhere))
+
+
+def _positive(one: AllowanceCharge) -> AllowanceCharge:
+    return one if one.is_charge else replace(one, amount=abs(one.amount))
 
 
 def _rename(element: Element, *, is_line: bool) -> None:

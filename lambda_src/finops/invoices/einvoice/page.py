@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from typing import Final
 
 from finops.invoices.currencies import symbols_in
@@ -17,7 +17,7 @@ from finops.invoices.einvoice.terms import EInvoice
 from finops.invoices.identity import printed_number
 from finops.invoices.text_layer.layout import analyze_expense
 from finops.invoices.text_layer.words import PageWords, lines_of
-from finops.shared.money import is_money
+from finops.shared.money import WIDE, is_money
 
 _SPACES: Final = " \u00a0\u2009\u202f"
 #: An amount with cents, with or without separators of thousands.
@@ -47,7 +47,8 @@ def differences(read: EInvoice, pages: Sequence[PageWords | None]) -> tuple[Issu
         return (
             _issue("page_not_compared", "document", "the pages have no text to compare the XML to"),
         )
-    found = list(_differences(read, _Shown(words)))
+    with localcontext(WIDE):
+        found = list(_differences(read, _Shown(words)))
     if found and len(words) < len(pages):
         missing = ", ".join(f"{number}" for number, one in enumerate(pages, 1) if one is None)
         found.append(
