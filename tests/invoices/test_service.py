@@ -199,6 +199,8 @@ class TestEInvoices:
         assert done.invoice
         assert done.invoice.text("iban") == "DE89370400440532013000"
         assert dict(flow.metrics) == {"InvoicesReadFromXml": 1}
+        (filed,) = [one for one in flow.audit.events if one.action == "invoice.processed"]
+        assert filed.details["iban"] == "DE89370400440532013000"
 
     def test_the_xml_of_a_pdf_saves_what_textract_costs(self, flow: Flow) -> None:
         done = flow.run(flow.drop("raw/a.pdf", sample_einvoices.hybrid(Sale())))

@@ -16,7 +16,7 @@ NOTIFIER: Final = "notify-invoice"
 FAILER: Final = "fail-invoice"
 REVIEWER: Final = "review-invoice"
 
-_SHOWN: Final = ("vendor", "invoice_number", "invoice_date", "currency", "total")
+_SHOWN: Final = ("vendor", "invoice_number", "invoice_date", "currency", "total", "iban")
 _FILED: Final = {
     InvoiceStatus.PROCESSED: "processed",
     InvoiceStatus.DUPLICATE: "duplicate",
