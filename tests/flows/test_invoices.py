@@ -112,7 +112,10 @@ class TestJson:
     def test_e_invoices_need_no_textract_and_pages_must_agree(
         self, invoices: InvoiceFlow, number: str, finops: Finops
     ) -> None:
-        sales = [Sale(number=f"{number}-{n}", seller=f"Vendor {number}-{n}") for n in range(4)]
+        sales = [
+            Sale(number=f"{number}-{n}", seller=f"Vendor {number}-{n}", due="2099-12-31")
+            for n in range(4)
+        ]
         ours = replace(sales[3], iban="GB82WEST12345698765432")
         contents = {
             f"raw/{number}.xml": ubl(sales[0]),
