@@ -122,9 +122,9 @@ class Flow:
         )
 
     def inspect(self, file: BinaryIO, size: int) -> DocumentFile:
-        if file.read(5) == b"%PDF":
-            return replace(PDF, pages=self.pages, size=size)
-        return inspect(file, size)
+        if file.read(5).startswith((b"%PDF-", b"<")):
+            return inspect(file, size)
+        return replace(PDF, pages=self.pages, size=size)
 
     def drop(self, key: str, content: Any = None, version: str = "v1", body: bytes = b"") -> str:
         """A document whose pages read so, or a JSON invoice."""
