@@ -58,7 +58,7 @@ data "aws_iam_policy_document" "load_billing_file" {
   statement {
     sid       = "ReadFiles"
     actions   = ["s3:GetObject", "s3:GetObjectVersion"]
-    resources = ["${local.bucket_arn}/billing/*", "${local.bucket_arn}/rates/*"]
+    resources = ["${local.bucket_arn}/billing/*", "${local.bucket_arn}/rates/*", local.settings_arn]
   }
 
   # Without these S3 answers AccessDenied for an object that is gone. The request has no prefix to limit them by.
@@ -121,7 +121,7 @@ data "aws_iam_policy_document" "load_billing_chunk" {
   statement {
     sid       = "ReadFiles"
     actions   = ["s3:GetObject", "s3:GetObjectVersion"]
-    resources = ["${local.bucket_arn}/billing/*", "${local.bucket_arn}/chunks/*"]
+    resources = ["${local.bucket_arn}/billing/*", "${local.bucket_arn}/chunks/*", local.settings_arn]
   }
 }
 
@@ -131,6 +131,16 @@ data "aws_iam_policy_document" "end_billing_file" {
     data.aws_iam_policy_document.use_database.json,
     data.aws_iam_policy_document.record_audit_entries.json,
   ]
+}
+
+data "aws_iam_policy_document" "finish_billing_file" {
+  source_policy_documents = [data.aws_iam_policy_document.end_billing_file.json]
+
+  statement {
+    sid       = "ReadSettings"
+    actions   = ["s3:GetObject"]
+    resources = [local.settings_arn]
+  }
 }
 
 # For the functions that record what they did.

@@ -16,13 +16,19 @@ locals {
     DATABASE_SECRET_ARN = var.database.loader_secret_arn
     DATABASE_NAME       = var.database.name
   }
+  settings_json = jsonencode({
+    STATIC_RATES = jsonencode(var.rates.static)
+    DATASETS     = jsonencode(var.datasets)
+  })
+  settings_arn = "${local.bucket_arn}/${local.settings_key}"
+  settings_key = "config/settings-${substr(sha256(local.settings_json), 0, 16)}.json"
+
   loading_environment = merge(local.database_environment, {
     BUCKET            = local.bucket_name
     LARGE_FILE_BYTES  = tostring(var.loading.large_file_bytes)
     CHUNK_BYTES       = tostring(var.loading.chunk_bytes)
     MAX_RATE_AGE_DAYS = tostring(var.rates.maximum_age_days)
-    STATIC_RATES      = jsonencode(var.rates.static)
-    DATASETS          = jsonencode(var.datasets)
+    SETTINGS_KEY      = local.settings_key
   })
 
   # The functions that share everything but their handler, policy, environment and limits.
@@ -70,7 +76,7 @@ locals {
     load-billing-file        = data.aws_iam_policy_document.load_billing_file.json
     plan-billing-chunks      = data.aws_iam_policy_document.plan_billing_chunks.json
     load-billing-chunk       = data.aws_iam_policy_document.load_billing_chunk.json
-    finish-billing-file      = data.aws_iam_policy_document.end_billing_file.json
+    finish-billing-file      = data.aws_iam_policy_document.finish_billing_file.json
     fail-billing-file        = data.aws_iam_policy_document.end_billing_file.json
     migrate-billing-database = data.aws_iam_policy_document.migrate_billing_database.json
   }
@@ -130,6 +136,20 @@ module "function" {
     handler         = "finops.billing.handlers.${each.value.handler}"
     memory_mb       = each.value.memory_mb
     timeout_seconds = each.value.timeout
+  }
+}
+
+# Settings that may outgrow the 4 KB of a function's environment. A key of its own for each content: a function finds the
+# settings that it was deployed with.
+resource "aws_s3_object" "settings" {
+  bucket       = module.bucket.ready_bucket_name
+  key          = local.settings_key
+  content      = local.settings_json
+  content_type = "application/json"
+  kms_key_id   = var.kms_key_arn
+
+  lifecycle {
+    create_before_destroy = true
   }
 }
 

@@ -54,6 +54,12 @@ data "aws_iam_policy_document" "extract_invoice" {
   source_policy_documents = [data.aws_iam_policy_document.use_table.json]
 
   statement {
+    sid       = "ReadSettings"
+    actions   = ["s3:GetObject"]
+    resources = ["${local.bucket_arn}/${local.settings_key}"]
+  }
+
+  statement {
     sid       = "ReadDocuments"
     actions   = ["s3:GetObject", "s3:GetObjectVersion"]
     resources = ["${local.bucket_arn}/raw/*"]
@@ -106,6 +112,12 @@ data "aws_iam_policy_document" "finish_extraction" {
   #checkov:skip=CKV_AWS_356:Textract has no resources to name
   #checkov:skip=CKV_AWS_111:Textract has no resources to name
   source_policy_documents = [data.aws_iam_policy_document.use_table.json]
+
+  statement {
+    sid       = "ReadSettings"
+    actions   = ["s3:GetObject"]
+    resources = ["${local.bucket_arn}/${local.settings_key}"]
+  }
 
   # For the comparison with the text layer.
   dynamic "statement" {

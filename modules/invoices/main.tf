@@ -9,9 +9,11 @@ locals {
   workflow_name = "${var.name_prefix}-invoice-workflow"
   workflow_arn  = "arn:aws:states:${var.region}:${var.account_id}:stateMachine:${local.workflow_name}"
 
-  rules_key  = "config/rules.json"
-  topics     = { for name in ["success", "failure", "review", "extractions"] : name => "${var.name_prefix}-invoices-${name}" }
-  topic_arns = { for name, topic in local.topics : name => "arn:aws:sns:${var.region}:${var.account_id}:${topic}" }
+  rules_key     = "config/rules.json"
+  settings_json = jsonencode({ TRUSTED_VENDORS = jsonencode(var.extraction.trusted_vendors) })
+  settings_key  = "config/settings-${substr(sha256(local.settings_json), 0, 16)}.json"
+  topics        = { for name in ["success", "failure", "review", "extractions"] : name => "${var.name_prefix}-invoices-${name}" }
+  topic_arns    = { for name, topic in local.topics : name => "arn:aws:sns:${var.region}:${var.account_id}:${topic}" }
 
   audit_environment = { for queue in var.audit[*] : "AUDIT_QUEUE_URL" => queue.queue_url }
 
@@ -33,7 +35,7 @@ locals {
     COMPLETION_TOPIC_ARN  = local.topic_arns["extractions"]
     COMPLETION_ROLE_ARN   = "arn:aws:iam::${var.account_id}:role/${local.completion_role_name}"
     ENGINE                = var.extraction.engine
-    TRUSTED_VENDORS       = jsonencode(var.extraction.trusted_vendors)
+    SETTINGS_KEY          = local.settings_key
     SHADOW                = tostring(var.extraction.shadow)
     PRICE_PER_PAGE        = tostring(var.extraction.price_per_page)
     DAILY_PAGES           = tostring(var.extraction.daily_pages)
@@ -208,4 +210,18 @@ resource "aws_s3_object" "rules" {
   content      = jsonencode(var.validation.rules)
   content_type = "application/json"
   kms_key_id   = var.kms_key_arn
+}
+
+# Settings that may outgrow the 4 KB of a function's environment. A key of its own for each content: a function finds the
+# settings that it was deployed with.
+resource "aws_s3_object" "settings" {
+  bucket       = module.bucket.ready_bucket_name
+  key          = local.settings_key
+  content      = local.settings_json
+  content_type = "application/json"
+  kms_key_id   = var.kms_key_arn
+
+  lifecycle {
+    create_before_destroy = true
+  }
 }

@@ -43,7 +43,7 @@ data "aws_iam_policy_document" "reconcile_month" {
   statement {
     sid       = "ReadConfiguration"
     actions   = ["s3:GetObject"]
-    resources = ["${local.bucket_arn}/${local.configuration_key}"]
+    resources = ["${local.bucket_arn}/${local.configuration_key}", "${local.bucket_arn}/${local.settings_key}"]
   }
 
   statement {

@@ -21,15 +21,21 @@ locals {
     }
   ]...)
 
+  settings_json = jsonencode({
+    EXPORTS_URI     = join(",", var.costs.exports_uris)
+    MAIL_RECIPIENTS = join(",", var.notifications.mail_recipients)
+    STATIC_RATES    = jsonencode(var.rates.static)
+  })
+  settings_key = "config/settings-${substr(sha256(local.settings_json), 0, 16)}.json"
+
   environment = merge(local.audit_environment, local.database_environment, {
     BUCKET             = local.bucket_name
     CONFIGURATION_KEY  = local.configuration_key
+    SETTINGS_KEY       = local.settings_key
     ACCOUNT_ID         = var.account_id
     SOURCE             = var.costs.source
-    EXPORTS_URI        = join(",", var.costs.exports_uris)
     CALLS_PER_SECOND   = tostring(var.costs.calls_per_second)
     MAX_RATE_AGE_DAYS  = tostring(var.rates.maximum_age_days)
-    STATIC_RATES       = jsonencode(var.rates.static)
     PAYER_ROLE_NAME    = local.payer_role_name
     EXTERNAL_ID        = var.payers.external_id == null ? "" : var.payers.external_id
     BUDGETS_TABLE      = var.flows.budgets_table_name == null ? "" : var.flows.budgets_table_name
@@ -41,7 +47,6 @@ locals {
     PAGE_URL           = var.reporting.page_url == null ? "" : var.reporting.page_url
     TOPIC_ARN          = local.topic_arn
     MAIL_SENDER        = var.notifications.mail_sender == null ? "" : var.notifications.mail_sender
-    MAIL_RECIPIENTS    = join(",", var.notifications.mail_recipients)
     WEBHOOK_SECRET_ARN = var.notifications.webhook_secret_arn == null ? "" : var.notifications.webhook_secret_arn
   })
 
@@ -103,6 +108,20 @@ resource "aws_s3_object" "configuration" {
   content      = var.configuration
   content_type = "application/yaml"
   kms_key_id   = var.kms_key_arn
+}
+
+# Settings that may outgrow the 4 KB of a function's environment. A key of its own for each content: a function finds the
+# settings that it was deployed with.
+resource "aws_s3_object" "settings" {
+  bucket       = module.bucket.ready_bucket_name
+  key          = local.settings_key
+  content      = local.settings_json
+  content_type = "application/json"
+  kms_key_id   = var.kms_key_arn
+
+  lifecycle {
+    create_before_destroy = true
+  }
 }
 
 # Subscribe here to be told of reports. Mail and chat are settings of the function.

@@ -99,6 +99,7 @@ run "defaults" {
       ReadDatabaseSecret = ["Allow", ["secretsmanager:GetSecretValue"], ["arn:aws:secretsmanager:eu-west-1:111111111111:secret:billing-loader-a1b2c3"], null]
       ReadFiles = ["Allow", ["s3:GetObject", "s3:GetObjectVersion"], [
         "arn:aws:s3:::finops-billing-111111111111-eu-west-1/billing/*",
+        "arn:aws:s3:::finops-billing-111111111111-eu-west-1/${local.settings_key}",
         "arn:aws:s3:::finops-billing-111111111111-eu-west-1/rates/*",
       ], null]
       RunStatements = ["Allow", [
@@ -151,6 +152,7 @@ run "defaults" {
       ReadFiles = ["Allow", ["s3:GetObject", "s3:GetObjectVersion"], [
         "arn:aws:s3:::finops-billing-111111111111-eu-west-1/billing/*",
         "arn:aws:s3:::finops-billing-111111111111-eu-west-1/chunks/*",
+        "arn:aws:s3:::finops-billing-111111111111-eu-west-1/${local.settings_key}",
       ], null]
       RunStatements = ["Allow", [
         "rds-data:BeginTransaction",
@@ -171,6 +173,7 @@ run "defaults" {
       for s in jsondecode(output.policy_json.finish_billing_file).Statement :
       s.Sid => [s.Effect, sort(flatten([s.Action])), sort(flatten([s.Resource])), try(s.Condition, null)]
       }) == jsonencode({
+      ReadSettings       = ["Allow", ["s3:GetObject"], ["arn:aws:s3:::finops-billing-111111111111-eu-west-1/${local.settings_key}"], null]
       ReadDatabaseSecret = ["Allow", ["secretsmanager:GetSecretValue"], ["arn:aws:secretsmanager:eu-west-1:111111111111:secret:billing-loader-a1b2c3"], null]
       RunStatements = ["Allow", [
         "rds-data:BeginTransaction",
@@ -551,25 +554,32 @@ run "functions" {
       DATABASE_NAME              = "billing"
       DATABASE_READER_SECRET_ARN = "arn:aws:secretsmanager:eu-west-1:111111111111:secret:billing-reader-a1b2c3"
       DATABASE_SECRET_ARN        = "arn:aws:secretsmanager:eu-west-1:111111111111:secret:billing-loader-a1b2c3"
-      DATASETS                   = "{\"werke\":{\"date_formats\":[\"%d.%m.%Y\"],\"decimal_comma\":true,\"replace\":false,\"thousands\":\".\"}}"
       LARGE_FILE_BYTES           = "134217728"
       MAX_RATE_AGE_DAYS          = "3"
       QUEUE_URL                  = "https://sqs.eu-west-1.amazonaws.com/111111111111/finops-billing-files"
-      STATIC_RATES               = "{\"CAD\":\"0.79\"}"
+      SETTINGS_KEY               = local.settings_key
       WORKFLOW_ARN               = "arn:aws:states:eu-west-1:111111111111:stateMachine:finops-load-large-billing-file"
     })
-    error_message = "The loader is told where everything is and how files are read."
+    error_message = "The loader is told where everything is."
+  }
+
+  assert {
+    condition = aws_s3_object.settings.key == local.settings_key && aws_s3_object.settings.content == jsonencode({
+      DATASETS     = "{\"werke\":{\"date_formats\":[\"%d.%m.%Y\"],\"decimal_comma\":true,\"replace\":false,\"thousands\":\".\"}}"
+      STATIC_RATES = "{\"CAD\":\"0.79\"}"
+    })
+    error_message = "How files are read may outgrow the functions' environment, and is in an object of its own."
   }
 
   assert {
     condition = jsonencode({ for name, environment in local.environments : name => sort(keys(environment)) }) == jsonencode({
       for name, own in {
         fail-billing-file        = []
-        finish-billing-file      = ["BUCKET", "CHUNK_BYTES", "DATASETS", "LARGE_FILE_BYTES", "MAX_RATE_AGE_DAYS", "STATIC_RATES"]
-        load-billing-chunk       = ["BUCKET", "CHUNK_BYTES", "DATASETS", "LARGE_FILE_BYTES", "MAX_RATE_AGE_DAYS", "STATIC_RATES"]
-        load-billing-file        = ["BUCKET", "CHUNK_BYTES", "DATABASE_READER_SECRET_ARN", "DATASETS", "LARGE_FILE_BYTES", "MAX_RATE_AGE_DAYS", "QUEUE_URL", "STATIC_RATES", "WORKFLOW_ARN"]
+        finish-billing-file      = ["BUCKET", "CHUNK_BYTES", "LARGE_FILE_BYTES", "MAX_RATE_AGE_DAYS", "SETTINGS_KEY"]
+        load-billing-chunk       = ["BUCKET", "CHUNK_BYTES", "LARGE_FILE_BYTES", "MAX_RATE_AGE_DAYS", "SETTINGS_KEY"]
+        load-billing-file        = ["BUCKET", "CHUNK_BYTES", "DATABASE_READER_SECRET_ARN", "LARGE_FILE_BYTES", "MAX_RATE_AGE_DAYS", "QUEUE_URL", "SETTINGS_KEY", "WORKFLOW_ARN"]
         migrate-billing-database = ["DATABASE_LOADER_SECRET_ARN", "DATABASE_READER_SECRET_ARN"]
-        plan-billing-chunks      = ["BUCKET", "CHUNK_BYTES", "DATASETS", "LARGE_FILE_BYTES", "MAX_RATE_AGE_DAYS", "STATIC_RATES"]
+        plan-billing-chunks      = ["BUCKET", "CHUNK_BYTES", "LARGE_FILE_BYTES", "MAX_RATE_AGE_DAYS", "SETTINGS_KEY"]
       } : name => sort(concat(["DATABASE_ARN", "DATABASE_NAME", "DATABASE_SECRET_ARN"], own))
     })
     error_message = "Each function is told what it uses."

@@ -136,6 +136,14 @@ def rules_are_read(flow: InvoiceFlow, name: str) -> bool:
     return json_is_processed(flow, name)
 
 
+def settings_are_read(step: str, probe: Probe) -> Probe:
+    def cold(flow: InvoiceFlow, name: str) -> bool:
+        cold_start(flow, step)
+        return probe(flow, name)
+
+    return cold
+
+
 def finished_job_is_taken_up(flow: InvoiceFlow, name: str) -> bool:
     """A new execution finds a job that has ended: it is not announced again."""
     invoice = flow.put(f"raw/{name}.pdf", document(paper(name), pages=2)).document_id
@@ -274,6 +282,8 @@ _STEPS: dict[tuple[str, str], Probe] = {
     ("fail", "RecordAuditEntries"): failure_is_audited,
     ("receive", "KeepRecords"): large_invoice_is_known_again,
     ("extract", "ReadDocuments"): page_is_processed,
+    ("extract", "ReadSettings"): settings_are_read("extract", page_is_processed),
+    ("finish", "ReadSettings"): settings_are_read("finish", job_is_processed),
     ("extract", "TellMissingObjects"): missing_file_is_refused("raw/{}.pdf"),
     ("validate", "TellMissingObjects"): missing_file_is_refused("json/{}.json"),
     ("extract", "ReadByTextract"): page_is_processed,

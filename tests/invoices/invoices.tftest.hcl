@@ -131,6 +131,7 @@ run "defaults" {
       s.Sid => [s.Effect, sort(flatten([s.Action])), sort(flatten([s.Resource])), try(s.Condition, null)]
       }) == jsonencode({
       CountSpending                = ["Allow", ["dynamodb:UpdateItem"], ["arn:aws:dynamodb:eu-west-1:111111111111:table/finops-invoices"], null]
+      ReadSettings                 = ["Allow", ["s3:GetObject"], ["arn:aws:s3:::finops-invoices-111111111111-eu-west-1/${local.settings_key}"], null]
       KeepRecords                  = ["Allow", ["s3:GetObject", "s3:PutObject"], ["arn:aws:s3:::finops-invoices-111111111111-eu-west-1/textract/*"], null]
       LetTextractTellOfCompletions = ["Allow", ["iam:PassRole"], ["arn:aws:iam::111111111111:role/finops-invoice-extractions"], { StringEquals = { "iam:PassedToService" = "textract.amazonaws.com" } }]
       ReadByTextract               = ["Allow", ["textract:AnalyzeExpense", "textract:GetExpenseAnalysis", "textract:StartExpenseAnalysis"], ["*"], null]
@@ -151,6 +152,7 @@ run "defaults" {
       for s in jsondecode(output.policy_json.finish_extraction).Statement :
       s.Sid => [s.Effect, sort(flatten([s.Action])), sort(flatten([s.Resource])), try(s.Condition, null)]
       }) == jsonencode({
+      ReadSettings        = ["Allow", ["s3:GetObject"], ["arn:aws:s3:::finops-invoices-111111111111-eu-west-1/${local.settings_key}"], null]
       CollectFromTextract = ["Allow", ["textract:GetExpenseAnalysis"], ["*"], null]
       ConsumeCompletions  = ["Allow", ["sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"], ["arn:aws:sqs:eu-west-1:111111111111:finops-invoice-extractions"], null]
       KeepRecords         = ["Allow", ["s3:GetObject", "s3:PutObject"], ["arn:aws:s3:::finops-invoices-111111111111-eu-west-1/textract/*"], null]

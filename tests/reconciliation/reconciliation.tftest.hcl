@@ -39,7 +39,7 @@ run "own_account_alone" {
       }) == jsonencode({
       KeepReports       = ["Allow", ["s3:GetObject", "s3:PutObject"], ["arn:aws:s3:::finops-reconciliation-111111111111-eu-west-1/cache/*", "arn:aws:s3:::finops-reconciliation-111111111111-eu-west-1/provisional/*", "arn:aws:s3:::finops-reconciliation-111111111111-eu-west-1/reports/*"], null]
       ListReports       = ["Allow", ["s3:ListBucket"], ["arn:aws:s3:::finops-reconciliation-111111111111-eu-west-1"], null]
-      ReadConfiguration = ["Allow", ["s3:GetObject"], ["arn:aws:s3:::finops-reconciliation-111111111111-eu-west-1/config/reconciliation.yaml"], null]
+      ReadConfiguration = ["Allow", ["s3:GetObject"], ["arn:aws:s3:::finops-reconciliation-111111111111-eu-west-1/config/reconciliation.yaml", "arn:aws:s3:::finops-reconciliation-111111111111-eu-west-1/${local.settings_key}"], null]
       ReadOwnCosts      = ["Allow", ["ce:GetCostAndUsage", "invoicing:ListInvoiceSummaries"], ["*"], null]
       SendFailures      = ["Allow", ["sqs:SendMessage"], ["arn:aws:sqs:eu-west-1:111111111111:finops-reconcile-month-failures"], null]
       TellSubscribers   = ["Allow", ["sns:Publish"], ["arn:aws:sns:eu-west-1:111111111111:finops-reconciliation-reports"], null]
@@ -159,7 +159,7 @@ run "everything_set" {
       ListReports        = ["Allow", ["s3:ListBucket"], ["arn:aws:s3:::finops-reconciliation-111111111111-eu-west-1"], null]
       MailReports        = ["Allow", ["ses:SendEmail"], ["arn:aws:ses:eu-west-1:111111111111:configuration-set/*", "arn:aws:ses:eu-west-1:111111111111:identity/*"], { StringEquals = { "ses:FromAddress" = "finops@example.com" } }]
       ReadBudgets        = ["Allow", ["dynamodb:Scan"], ["arn:aws:dynamodb:eu-west-1:111111111111:table/finops-budgets"], null]
-      ReadConfiguration  = ["Allow", ["s3:GetObject"], ["arn:aws:s3:::finops-reconciliation-111111111111-eu-west-1/config/reconciliation.yaml"], null]
+      ReadConfiguration  = ["Allow", ["s3:GetObject"], ["arn:aws:s3:::finops-reconciliation-111111111111-eu-west-1/config/reconciliation.yaml", "arn:aws:s3:::finops-reconciliation-111111111111-eu-west-1/${local.settings_key}"], null]
       ReadDatabaseSecret = ["Allow", ["secretsmanager:GetSecretValue"], ["arn:aws:secretsmanager:eu-west-1:111111111111:secret:rds-AbCdEf"], null]
       ReadExports        = ["Allow", ["s3:GetObject"], ["arn:aws:s3:::exports/*", "arn:aws:s3:::finops-focus-555555555555/exports/finops-focus/data/*"], null]
       ReadInvoices       = ["Allow", ["dynamodb:Query"], ["arn:aws:dynamodb:eu-west-1:111111111111:table/finops-invoices/index/by_month"], null]
@@ -180,12 +180,11 @@ run "everything_set" {
     condition = output.environment == {
       BUCKET              = "finops-reconciliation-111111111111-eu-west-1"
       CONFIGURATION_KEY   = "config/reconciliation.yaml"
+      SETTINGS_KEY        = local.settings_key
       ACCOUNT_ID          = "111111111111"
       SOURCE              = "focus"
-      EXPORTS_URI         = "s3://finops-focus-555555555555/exports/finops-focus/data/,s3://exports"
       CALLS_PER_SECOND    = "2"
       MAX_RATE_AGE_DAYS   = "3"
-      STATIC_RATES        = "{\"CAD\":\"0.79\"}"
       PAYER_ROLE_NAME     = "finops-cost-reader"
       EXTERNAL_ID         = "finops-example"
       BUDGETS_TABLE       = "finops-budgets"
@@ -200,11 +199,19 @@ run "everything_set" {
       PAGE_URL            = "https://finops.example.com/reports"
       TOPIC_ARN           = "arn:aws:sns:eu-west-1:111111111111:finops-reconciliation-reports"
       MAIL_SENDER         = "finops@example.com"
-      MAIL_RECIPIENTS     = "cfo@example.com,it@example.com"
       WEBHOOK_SECRET_ARN  = "arn:aws:secretsmanager:eu-west-1:111111111111:secret:chat-AbCdEf"
       AUDIT_QUEUE_URL     = "https://sqs.eu-west-1.amazonaws.com/111111111111/finops-audit-entries.fifo"
     }
     error_message = "The function is told all settings."
+  }
+
+  assert {
+    condition = aws_s3_object.settings.key == local.settings_key && aws_s3_object.settings.content == jsonencode({
+      EXPORTS_URI     = "s3://finops-focus-555555555555/exports/finops-focus/data/,s3://exports"
+      MAIL_RECIPIENTS = "cfo@example.com,it@example.com"
+      STATIC_RATES    = "{\"CAD\":\"0.79\"}"
+    })
+    error_message = "Settings that may outgrow the function's environment are in an object of their own."
   }
 
   assert {

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import io
+
+import boto3
 import pytest
+from botocore.stub import Stubber
 
 from finops.reconciliation import handlers
-from finops.shared.aws import client
+from finops.shared.aws import client, with_stored_settings
+from finops.shared.errors import TransientFailure
 
 #: https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/data-api.limitations.html
 LONGEST_STATEMENT = 45
@@ -23,3 +28,30 @@ def test_a_statement_is_awaited_as_long_as_it_may_take(make: object) -> None:
     assert callable(make)
     assert make("rds-data").meta.config.read_timeout > LONGEST_STATEMENT
     assert make("sqs").meta.config.read_timeout < LONGEST_STATEMENT
+
+
+SETTINGS = {"BUCKET": "b", "SETTINGS_KEY": "config/settings-1.json", "CHUNK_BYTES": "5"}
+
+
+def test_settings_beyond_the_environment_are_those_of_the_object_that_it_names() -> None:
+    s3 = boto3.client("s3")
+    with Stubber(s3) as stub:
+        stub.add_response(
+            "get_object",
+            {"Body": io.BytesIO(b'{"DATASETS": "{}"}')},
+            {"Bucket": "b", "Key": "config/settings-1.json"},
+        )
+        assert with_stored_settings(SETTINGS, s3) == {**SETTINGS, "DATASETS": "{}"}
+
+
+def test_without_an_object_of_settings_the_environment_is_all() -> None:
+    assert with_stored_settings({"DATASETS": "{}"}, None) == {"DATASETS": "{}"}
+
+
+@pytest.mark.parametrize("code", ["NoSuchKey", "AccessDenied"])
+def test_settings_that_cannot_be_read_yet_are_tried_again(code: str) -> None:
+    s3 = boto3.client("s3")
+    with Stubber(s3) as stub:
+        stub.add_client_error("get_object", code)
+        with pytest.raises(TransientFailure, match=code):
+            with_stored_settings(SETTINGS, s3)

@@ -31,7 +31,7 @@ from finops.billing.rates_loader import RatesLoader
 from finops.billing.schema_migrations import migrate
 from finops.billing.service import FileLoader
 from finops.billing.settings import Settings
-from finops.shared.aws import client
+from finops.shared.aws import client, with_stored_settings
 from finops.shared.data_api import DataApi
 from finops.shared.errors import FinOpsError
 from finops.shared.events import (
@@ -224,7 +224,7 @@ def _quarantine(entry: FileEntry, number: int | None = None) -> S3Quarantine:
 
 @cache
 def _settings() -> Settings:
-    return Settings.from_variables(os.environ)
+    return Settings.from_variables(with_stored_settings(os.environ, _s3()))
 
 
 def _log_file(entry: FileEntry) -> None:

@@ -29,7 +29,7 @@ from finops.deployment.clients import Aws
 from finops.deployment.environment import Environment
 from finops.deployment.recorder import CommandRecorder
 from finops.deployment.uploads import LARGEST_FORM, upload_form
-from finops.shared.aws import aws_errors
+from finops.shared.aws import aws_errors, with_stored_settings
 from finops.shared.data_api import DataApi
 from finops.shared.rates import ExchangeRates
 from finops.shared.spreadsheets import unguard
@@ -52,10 +52,10 @@ class BillingDeployment:
         """The loader's environment variables."""
         return self._aws.function_variables(self._environment.billing_loader, module="billing")
 
-    @property
+    @cached_property
     def settings(self) -> Settings:
         """How the deployment loads files."""
-        return Settings.from_variables(self.variables)
+        return Settings.from_variables(with_stored_settings(self.variables, self._aws.client("s3")))
 
     @cached_property
     def store(self) -> AuroraBillingStore:

@@ -18,6 +18,7 @@ from finops.reconciliation.cost_explorer import CLIENT_SETTINGS
 from finops.reconciliation.ports import AnswerCache
 from finops.reconciliation.stores import Reports
 from finops.shared.audit import AuditRecorder, NoAudit
+from finops.shared.aws import with_stored_settings
 from finops.shared.errors import FinOpsError
 
 
@@ -36,11 +37,12 @@ class ReconciliationDeployment:
 
     @cached_property
     def variables(self) -> Mapping[str, str]:
-        """The function's environment variables; empty if nothing is deployed."""
+        """The function's settings; empty if nothing is deployed."""
         try:
-            return self._aws.function_variables(
+            variables = self._aws.function_variables(
                 self._environment.reconcile_function, module="reconciliation"
             )
+            return with_stored_settings(variables, self._aws.client("s3"))
         except FinOpsError:
             if self._alone:
                 return {}

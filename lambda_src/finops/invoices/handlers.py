@@ -39,7 +39,7 @@ from finops.invoices.service import (
 from finops.invoices.spending import SpendingCapReached, SpendingLimits
 from finops.invoices.text_layer.pdf import analyze_text_layer
 from finops.invoices.validation import ValidationSettings
-from finops.shared.aws import client
+from finops.shared.aws import client, with_stored_settings
 from finops.shared.errors import RejectedInput
 from finops.shared.events import created_objects, handle_messages, workflow_error_message
 from finops.shared.observability import MetricUnit, logger, metrics, status_metric
@@ -257,6 +257,7 @@ def _extractor() -> InvoiceExtractor:
 
     # Textract allows few calls a second; a retry after a second usually succeeds.
     textract = client("textract", retries={"mode": "standard", "total_max_attempts": 8})
+    variables = with_stored_settings(os.environ, client("s3"))
     return InvoiceExtractor(
         store=_store(),
         objects=_objects(),
@@ -275,7 +276,7 @@ def _extractor() -> InvoiceExtractor:
         audit=audit_recorder(),
         settings=EngineSettings(
             engine=os.environ["ENGINE"],
-            trusted_vendors=tuple(json.loads(os.environ["TRUSTED_VENDORS"])),
+            trusted_vendors=tuple(json.loads(variables["TRUSTED_VENDORS"])),
             shadow=os.environ["SHADOW"] == "true",
             price_per_page=Decimal(os.environ["PRICE_PER_PAGE"]),
             limits=SpendingLimits(

@@ -24,7 +24,7 @@ from finops.reconciliation.delivery import Delivery
 from finops.reconciliation.domain import months_due
 from finops.reconciliation.service import Outcome
 from finops.reconciliation.stores import Reports
-from finops.shared.aws import client
+from finops.shared.aws import client, with_stored_settings
 from finops.shared.errors import FinOpsError, RejectedInput
 from finops.shared.observability import MetricUnit, logger, metrics
 from finops.shared.periods import Month
@@ -103,7 +103,9 @@ def _reconcile(
     )
     outcome = reconciler.run(month, now=deployment.now, close=close, allow_empty=allow_empty)
     if outcome.report.revision:
-        _delivery(files).announce(outcome.report, outcome.stored)
+        _delivery(files, deployment.variables["MAIL_RECIPIENTS"]).announce(
+            outcome.report, outcome.stored
+        )
     return _described(outcome)
 
 
@@ -139,7 +141,7 @@ def _deployment(now: datetime, scratch: Path, correlation_id: str) -> Deployment
     files = S3Files(s3, os.environ["BUCKET"])
     key = os.environ["CONFIGURATION_KEY"]
     return Deployment(
-        variables=os.environ,
+        variables=with_stored_settings(os.environ, s3),
         client=_client,
         roles=payer_roles(os.environ, session_name="reconcile-month", **CLIENT_SETTINGS),
         configuration=parse(files.read(key).decode(), name=key),
@@ -156,11 +158,11 @@ def _client(service: str) -> Any:
     return client(service, **settings)
 
 
-def _delivery(files: S3Files) -> Delivery:
+def _delivery(files: S3Files, mail_recipients: str) -> Delivery:
     channels: dict[str, Any] = {
         "topic": TopicChannel(client("sns"), os.environ["TOPIC_ARN"]),
     }
-    recipients = [one for one in os.environ["MAIL_RECIPIENTS"].split(",") if one]
+    recipients = [one for one in mail_recipients.split(",") if one]
     if recipients:
         channels["mail"] = MailChannel(client("ses"), os.environ["MAIL_SENDER"], recipients)
     if os.environ["WEBHOOK_SECRET_ARN"]:

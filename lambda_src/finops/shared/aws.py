@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -111,6 +112,30 @@ def aws_errors(step: str, *, remedy: str = "") -> Iterator[None]:
         raise TransientFailure(
             f"AWS could not be reached: {error}", code=type(error).__name__, step=step
         ) from error
+
+
+def with_stored_settings(variables: Mapping[str, str], s3: Any) -> Mapping[str, str]:
+    """A function's environment, and the settings that may outgrow it, from an object in S3.
+
+    All variables of a function have 4 KB together:
+    https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+
+    Args:
+        variables: All, or with `SETTINGS_KEY`, the key of a JSON object of texts in `BUCKET`.
+        s3: A client of S3.
+
+    Raises:
+        TransientFailure: The object is not there or may not be read yet, while Terraform applies.
+    """
+    key = variables.get("SETTINGS_KEY")
+    if not key:
+        return variables
+    try:
+        with aws_errors("load_settings", remedy="Apply again"):
+            text = s3.get_object(Bucket=variables["BUCKET"], Key=key)["Body"].read()
+    except ConfigurationError as error:
+        raise TransientFailure(str(error), code=error.code, step=error.step) from error
+    return {**variables, **json.loads(text)}
 
 
 def _translated(error: ClientError, step: str, remedy: str) -> FinOpsError:
