@@ -18,11 +18,15 @@ test: test-ready ## Run all tests, with their own ports and state (ARGS="-k budg
 	@$(PY) -m pytest $(SIDE_BY_SIDE) $(ARGS)
 
 test-quick: test-ready ## Run the units and the contracts of the local cloud: no deployment, no plans
-	@$(PY) -m pytest $(SIDE_BY_SIDE) -m "not benchmark and not flow" \
+	@$(PY) -m pytest $(SIDE_BY_SIDE) -m "not benchmark and not engine and not flow" \
 		--ignore=tests/build --ignore=tests/environments --ignore-glob='tests/localcloud/test_*' $(ARGS)
 
 bench: test-ready ## Measure speed and memory against goals (ARGS=--strict fails if one is missed)
 	@$(PY) -m pytest tests/benchmarks -m benchmark -s $(ARGS)
+
+engines: test-ready ## Run SQL on MySQL and the state machines on LocalStack; skipped by name where they cannot be had
+	@$(PY) scripts/second_engines.py mysql $(ARGS)
+	@$(PY) -m pytest -m engine tests/engines/test_state_machines.py
 
 up: demo-ready ## Start the local cloud and deploy environments/local to it
 	@$(PY) -m localcloud up
@@ -92,5 +96,5 @@ deploy-ready:
 	@$(PY) scripts/build_lambdas.py --target $(if $(filter local,$(ENV)),local,lambda) --quiet
 
 # A folder is called console, too.
-.PHONY: help demo test test-quick bench up down status lint fmt console build plan apply lock clean \
+.PHONY: help demo test test-quick bench engines up down status lint fmt console build plan apply lock clean \
 	run-ready dev-ready demo-ready test-ready console-ready deploy-ready

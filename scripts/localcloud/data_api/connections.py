@@ -141,7 +141,8 @@ class Connections:
                         " FROM information_schema.schemata WHERE schema_name NOT IN"
                         " ('mysql', 'information_schema', 'performance_schema', 'sys')"
                         " UNION ALL SELECT CONCAT('DROP USER ', QUOTE(user), '@', QUOTE(host))"
-                        " FROM mysql.user WHERE user NOT IN ('root', 'mariadb.sys')"
+                        " FROM mysql.user WHERE user NOT IN ('root', 'mariadb.sys', 'mysql.sys',"
+                        " 'mysql.session', 'mysql.infoschema')"
                     )
                     for (statement,) in cursor.fetchall():
                         cursor.execute(statement)
@@ -159,16 +160,33 @@ class Connections:
             ) from None
 
     def _open(self, login: Login) -> Connection:
-        return pymysql.connect(
+        connection = pymysql.connect(
             unix_socket=self._socket_path,
             user=login.user,
             password=login.password,
             database=login.database,
             charset="utf8mb4",
-            collation="utf8mb4_unicode_520_ci",
             autocommit=True,
             conv=_CONVERSIONS,
-            # The server keeps these limits itself, also over a connection nobody looks at.
-            init_command=f"SET max_statement_time = {self._limits.statement_seconds},"
-            f" idle_transaction_timeout = {int(self._limits.idle_seconds)}",
         )
+        # The server keeps these limits itself, also over a connection nobody looks at.
+        collation = "utf8mb4_0900_ai_ci"
+        limits = limit_statements(connection, self._limits.statement_seconds)
+        if is_mariadb(connection):
+            collation = "utf8mb4_unicode_520_ci"
+            limits += f", idle_transaction_timeout = {int(self._limits.idle_seconds)}"
+        with connection.cursor() as cursor:
+            cursor.execute(f"{limits}, collation_connection = {collation}")
+        return connection
+
+
+def is_mariadb(connection: Connection) -> bool:
+    """Whether the server is MariaDB; MySQL itself is a second engine (tests/engines)."""
+    return "MariaDB" in connection.server_version
+
+
+def limit_statements(connection: Connection, seconds: float) -> str:
+    """The statement that ends others which take longer; 0 lets them take as long as they need."""
+    if is_mariadb(connection):
+        return f"SET max_statement_time = {seconds}"
+    return f"SET max_execution_time = {int(seconds * 1000)}"  # reads only

@@ -22,7 +22,13 @@ from typing import Any
 import pymysql
 from pymysql.cursors import SSCursor
 
-from localcloud.data_api.connections import Connection, Connections, Limits, Login
+from localcloud.data_api.connections import (
+    Connection,
+    Connections,
+    Limits,
+    Login,
+    limit_statements,
+)
 from localcloud.data_api.errors import DataApiError, bad_request
 from localcloud.data_api.sql import compile_statement
 from localcloud.data_api.values import NULL_FIELD, Column, parameters
@@ -34,7 +40,7 @@ LARGEST_ROW = 64 << 10
 LARGEST_JSON = 10 << 20
 LONGEST_SQL = 65536
 
-_STATEMENT_TIMEOUT = 1969
+_STATEMENT_TIMEOUTS = {1969, 3024}  # of MariaDB, and of MySQL
 _TOO_LARGE = "Database returned more than the allowed response size limit"
 # Anything else may leave something in the session (variables, a temporary table, a lock) that
 # the next caller must not see.
@@ -112,11 +118,11 @@ class DataApi:
         def run() -> Document:
             with self._connection(request, caller, "") as connection:
                 with connection.cursor() as cursor:
-                    cursor.execute("SET max_statement_time = 0")
+                    cursor.execute(limit_statements(connection, 0))
                 text = statement.fill(values, connection.escape)
                 result = _execute(connection, text, request)
                 with connection.cursor() as cursor:
-                    cursor.execute(f"SET max_statement_time = {self._limits.statement_seconds}")
+                    cursor.execute(limit_statements(connection, self._limits.statement_seconds))
                 return result
 
         try:
@@ -360,7 +366,7 @@ def _not_found(code: str, identifier: str) -> DataApiError:
 
 def _database_error(error: pymysql.err.MySQLError) -> DataApiError:
     code, message = error.args if len(error.args) == 2 else (0, str(error))
-    if code == _STATEMENT_TIMEOUT:
+    if code in _STATEMENT_TIMEOUTS:
         return DataApiError("StatementTimeoutException", "Request timed out")
     if code in {2003, 2006, 2013}:
         return DataApiError("DatabaseUnavailableException", message)
