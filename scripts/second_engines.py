@@ -183,7 +183,8 @@ def main(arguments: list[str]) -> int:
     }
     named = any((ROOT / one.partition("::")[0]).exists() for one in arguments)
     tests = arguments if named else [*arguments, *_STATEMENTS]
-    command = [sys.executable, "-m", "pytest", "-m", "not benchmark", *tests]
+    plugin = ["-p", "tests.engines.mysql_passwords"]
+    command = [sys.executable, "-m", "pytest", *plugin, "-m", "not benchmark", *tests]
     return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
 
 

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
@@ -25,6 +26,10 @@ from localcloud.settings import REPOSITORY, Settings
 from localcloud.supervisor import LocalCloud
 from tests.capabilities import Capabilities, capabilities_of
 from tests.durations import Durations, group_of
+
+# How long an example takes says something of the machine only.
+hypothesis.settings.register_profile("any machine", deadline=None)
+hypothesis.settings.load_profile("any machine")
 
 # Retries as AWS makes them, and transactions that a lost function leaves, without AWS's minutes.
 QUICK_RETRIES = {

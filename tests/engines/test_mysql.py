@@ -14,7 +14,7 @@ from decimal import Decimal
 import pytest
 
 from finops.billing.domain import FileStatus
-from finops.billing.schema_migrations import migrate, numbered_files
+from finops.billing.schema_migrations import migrate
 from finops.reconciliation.adapters.ledger import LedgerCosts
 from finops.reconciliation.mapping import Ownership, TagRule
 from finops.reconciliation.ports import ChargeQuery, Detail
@@ -44,7 +44,7 @@ def api(local_cloud: CloudUnderTest) -> DataApi:
         secret_arn=cluster.secret,
         database=cluster.database,
     )
-    assert len(migrate(found)) == len(list(numbered_files()))
+    migrate(found)
     return found
 
 
@@ -57,25 +57,25 @@ def test_the_server_is_mysql_and_migrations_are_applied_once(api: DataApi) -> No
 def test_the_ledger_answers_what_was_loaded(api: DataApi) -> None:
     from tests.localcloud.contract.test_billing_statements import Database
 
-    flow = Flow(store=Database(api))
+    flow = Flow(store=Database(api, api, api))
     rows = [
         (f"{number}.{number:02d}", MARCH, json.dumps(tags, ensure_ascii=False))
         for number, tags in enumerate(TAGS * 3, 1)
     ]
     body = tagged(*rows)
     assert flow.load(flow.objects.put("billing/a/f.csv", body)).status is FileStatus.LOADED
-    more = bills(("a", "10.000001"), ("b", "-3"))
+    more = bills(("a", "10.000001"), ("b", "3"))
     assert flow.load(flow.objects.put("billing/b/b.csv", more)).status is FileStatus.LOADED
 
     march, ledger = Month.of(date(2026, 3, 1)), LedgerCosts(api)
-    total = sum((Decimal(cost) for cost, _, _ in rows), Decimal("7.000001"))
+    total = sum((Decimal(cost) for cost, _, _ in rows), Decimal("13.000001"))
     assert sum(one.amount for one in ledger.control_totals(march)) == total
     expected: Counter[str] = Counter()
     for cost, _, tags in rows:
         tag = json.loads(tags)
         rule = RULES[0] if tag.get("team") in {"core", "ü"} else RULES[1] if 'a"b' in tag else None
         expected[rule.name if rule else ""] += Decimal(cost)  # type: ignore[assignment]
-    expected[""] += Decimal("7.000001")  # type: ignore[assignment]
+    expected[""] += Decimal("13.000001")  # type: ignore[assignment]
     for detail in (Detail.MONTHS, Detail.ACCOUNT_SERVICE_DAYS):
         query = ChargeQuery(first=march.first, end=march.end, detail=detail, tag_rules=RULES)
         found: Counter[str] = Counter()

@@ -126,12 +126,8 @@ class DatabaseUsers:
         return user
 
     def _accept(self, login: Login) -> None:
-        """Make the user where it is missing, with this password.
-
-        The server gets the hash, because the audit log has such statements in plain text:
-        https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/AuroraMySQL.Auditing.html
-        """
-        by = f"IDENTIFIED WITH mysql_native_password AS '{password_hash(login.password)}'"
+        """Make the user where it is missing, with this password."""
+        by = _identified(login)
         account = _account(login.user)
         self.database.execute(f"CREATE USER IF NOT EXISTS {account} {by}")
         self.database.execute(f"ALTER USER {account} {by}")
@@ -143,6 +139,14 @@ class DatabaseUsers:
             privileges = {row["name"]: "SELECT" for row in found}
         for table, allowed in privileges.items():
             self.database.execute(f"GRANT {allowed} ON `{table}` TO {_account(user)}")
+
+
+def _identified(login: Login) -> str:
+    """The server gets the hash, because the audit log has such statements in plain text.
+
+    https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/AuroraMySQL.Auditing.html
+    """
+    return f"IDENTIFIED WITH mysql_native_password AS '{password_hash(login.password)}'"
 
 
 def password_hash(password: str) -> str:
