@@ -3,8 +3,8 @@
 .NOTPARALLEL:
 SHELL := /bin/bash
 PY := .venv/bin/python
-# More than cores: a flow waits for half of its time.
-SIDE_BY_SIDE = -n $$(($$(getconf _NPROCESSORS_ONLN) + 2)) --dist loadscope --no-loadscope-reorder
+# One more than cores: a flow waits for half of its time, and fails where it waits too long.
+SIDE_BY_SIDE = -n $$(($$(getconf _NPROCESSORS_ONLN) + 1)) --dist loadscope --no-loadscope-reorder
 # `local` is applied to the local cloud; every other environment by plain Terraform.
 run_terraform = $(if $(filter local,$(ENV)),$(PY) -m localcloud.terraform $1 local,scripts/deploy.sh $1 $(ENV))
 

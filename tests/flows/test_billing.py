@@ -14,9 +14,11 @@ import pytest
 
 from finops.billing.domain import FileStatus
 from finops.billing.schemas import BILLING, FOCUS
+from localcloud.endpoints import MANAGEMENT_ACCOUNT
 from tests.flows.billing import HEADER, BillingFlow, as_csv, bill, many_bills
 from tests.flows.conftest import LARGE_FILE_BYTES
 from tests.flows.deployment import eventually
+from tests.flows.privileges import without
 
 pytestmark = [pytest.mark.flow]
 
@@ -210,27 +212,14 @@ def test_a_large_file_loads_alike_in_parts_and_in_one_piece(
 def test_a_part_that_fails_loses_and_doubles_nothing_and_a_retry_loads_it(
     billing: BillingFlow, dataset: str, finops: Finops
 ) -> None:
-    functions = billing.deployment.client("lambda")
-    name = "finops-load-billing-chunk"
-    before = functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
-
-    def configure(variables: dict[str, str]) -> None:
-        functions.update_function_configuration(
-            FunctionName=name, Environment={"Variables": variables}
-        )
-        functions.get_waiter("function_updated_v2").wait(
-            FunctionName=name, WaiterConfig={"Delay": 0.1, "MaxAttempts": 100}
-        )
-
     rows = many_bills(6000, seed=5)
     for number, row in enumerate(rows):
         # Bad rows in the last part only, which then cannot write its quarantine.
         row["bill_date"] = "2026-03-05" if number < 5990 else "never"
-    configure(before | {"BUCKET": "nobodys-bucket"})
-    try:
+    with without(
+        billing.deployment, MANAGEMENT_ACCOUNT, "finops-load-billing-chunk", "QuarantineRows"
+    ):
         entry = billing.drop(f"billing/{dataset}/large.csv", as_csv(rows))
-    finally:
-        configure(before)
     assert entry.status is FileStatus.FAILED
     assert entry.error_code == "ChunksMissing"
     assert "1 of " in entry.error
