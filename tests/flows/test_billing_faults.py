@@ -86,7 +86,7 @@ def end_transactions(billing: BillingFlow, proxy: FaultProxy) -> None:
         with suppress(ClientError):  # it was committed, or rolled back by its loader
             database.rollback_transaction(
                 resourceArn=outputs["database_arn"],
-                secretArn=outputs["database_secret_arn"],
+                secretArn=outputs["loader_secret_arn"],
                 transactionId=transaction,
             )
 
