@@ -22,6 +22,7 @@ EXTENSIONS = (
     "stream_mappings",
     "lambda_logs",
     "service_permissions",
+    "service_trust",
     "ssm_change_events",
     "ssm_iam",
     "sqs_iam",

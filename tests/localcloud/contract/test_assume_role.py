@@ -54,6 +54,37 @@ def test_the_trusted_role_acts_in_the_other_account(hub: Hub, spoke: Account) ->
     assert identity["Account"] == spoke.id
 
 
+@pytest.mark.needs("service_trust")
+@pytest.mark.parametrize("caller", ["root", "user", "role"])
+def test_a_role_that_trusts_only_a_service_is_for_nobody_else(
+    management: Account, spoke: Account, caller: str
+) -> None:
+    """https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html"""
+    name, iam = unique("contract-service"), management.client("iam")
+    trust = {
+        "Effect": "Allow",
+        "Principal": {"Service": "lambda.amazonaws.com"},
+        "Action": "sts:AssumeRole",
+    }
+    iam.create_role(RoleName=name, AssumeRolePolicyDocument=policy(trust))
+    role = f"arn:aws:iam::{management.id}:role/{name}"
+    allowed = allow("sts:AssumeRole", role)
+    if caller == "user":
+        user = unique("contract")
+        iam.create_user(UserName=user)
+        iam.put_user_policy(UserName=user, PolicyName="contract", PolicyDocument=policy(allowed))
+        keys = iam.create_access_key(UserName=user)["AccessKey"]
+        callers = [management.client("sts", keys)]
+    elif caller == "role":
+        keys = management.assume(management.role(allowed))
+        callers = [management.client("sts", keys)]
+    else:
+        callers = [management.client("sts"), spoke.client("sts")]
+    for sts in callers:
+        call = partial(sts.assume_role, RoleArn=role, RoleSessionName="contract")
+        assert error_code(call) == "AccessDenied"
+
+
 @pytest.mark.parametrize("external_id", [None, "another-id"])
 def test_a_wrong_or_missing_external_id_is_refused(hub: Hub, external_id: str | None) -> None:
     call = partial(assume, hub.sts(), hub.spoke_role, external_id)
