@@ -106,8 +106,21 @@ CONFLICTS = [
         "Statement aborted because lock(s) could not be acquired immediately and NOWAIT is set.",
     ),
     (1062, "23000", "Duplicate entry '1' for key 'PRIMARY'"),
+    # A failover made the server a reader.
+    (
+        1290,
+        "HY000",
+        "The MySQL server is running with the --read-only option so it cannot execute this"
+        " statement",
+    ),
 ]
-CODES = {1213: "deadlock", 1205: "lock_timeout", 3572: "busy", 1062: "duplicate_key"}
+CODES = {
+    1213: "deadlock",
+    1205: "lock_timeout",
+    3572: "busy",
+    1062: "duplicate_key",
+    1290: "read_only",
+}
 
 
 @pytest.mark.parametrize(("number", "state", "words"), CONFLICTS)
@@ -127,6 +140,26 @@ def test_a_conflict_with_another_transaction_can_be_retried(
     assert refusal(message).code == CODES[number]
 
 
+@pytest.mark.parametrize(
+    ("message", "code"),
+    [
+        ("Database error code: 1836. Message: another wording", "read_only"),
+        ("Running in read-only mode; Error code: 1836; SQLState: HY000", "read_only"),
+        ("Cannot execute it in READ ONLY; Error code: 1792; SQLState: 25006", "read_only"),
+        ("Too many connections; Error code: 1040; SQLState: 08004", "connection"),
+        ("Server shutdown in progress; Error code: 1053; SQLState: 08S01", "connection"),
+        ("Communications link failure; SQLState: 08S01", "connection"),
+        ("Communications link failure", "connection"),
+        ("User has more; Error code: 1203; SQLState: 42000", "too_many_connections"),
+        ("Query execution was interrupted; Error code: 1317; SQLState: 70100", "interrupted"),
+    ],
+)
+def test_a_failover_or_restart_of_the_server_can_be_waited_for(message: str, code: str) -> None:
+    failure = refusal(message)
+    assert isinstance(failure, TransientFailure)
+    assert failure.code == code
+
+
 @pytest.mark.parametrize(("state", "code"), [("40001", "deadlock"), ("23000", "duplicate_key")])
 def test_a_conflict_is_known_by_its_state_alone(state: str, code: str) -> None:
     assert refusal(f"another wording; SQLState: {state}").code == code
@@ -139,6 +172,7 @@ def test_a_conflict_is_known_by_its_state_alone(state: str, code: str) -> None:
         "Database error code: 1146. Message: Table 't' doesn't exist",
         "Incorrect value: 'Error code: 1213; SQLState: 40001'; Error code: 1366; SQLState: HY000",
         "Table 't' doesn't exist",
+        "Database error code: 1366. Message: Incorrect string value: 'Duplicate entry '",
     ],
 )
 def test_an_invalid_statement_is_a_configuration_error(message: str) -> None:

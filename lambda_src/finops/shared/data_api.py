@@ -24,16 +24,31 @@ _ERROR = re.compile(r"Error code: (\d+); SQLState: (\w{5})\W*$")
 _STATE = re.compile(r"SQLState: (\w{5})\W*$")
 #: The text of Aurora Serverless v1, until 2022.
 _OLD_ERROR = re.compile(r"Database error code: (\d+)")
-#: Errors that another transaction caused, so that a retry may succeed, by number, by SQLState and
-#: by MySQL's words:
+#: Errors that a retry may cure, because another transaction caused them, or a failover or restart
+#: of the server, by number, by SQLState (its class where the number says nothing) and by words:
 #: https://dev.mysql.com/doc/mysql-errors/8.0/en/server-error-reference.html
-_CONFLICTS: Final = {1062: "duplicate_key", 1205: "lock_timeout", 1213: "deadlock", 3572: "busy"}
+#: A server that a failover made a reader refuses to write, as in
+#: https://github.com/sidorares/node-mysql2/pull/4082
+_PASSING: Final = {
+    1062: "duplicate_key",
+    1205: "lock_timeout",
+    1213: "deadlock",
+    3572: "busy",
+    1290: "read_only",
+    1792: "read_only",
+    1836: "read_only",
+    1203: "too_many_connections",
+    1317: "interrupted",
+}
 _STATES: Final = {"23000": "duplicate_key", "40001": "deadlock"}
+_CONNECTION_STATES: Final = "08"  # too many connections, a server that ends, a lost connection
 _WORDS: Final = {
     "Deadlock found when trying to get lock": "deadlock",
     "Lock wait timeout exceeded": "lock_timeout",
     "could not be acquired immediately and NOWAIT is set": "busy",
     "Duplicate entry ": "duplicate_key",
+    "--read-only option": "read_only",
+    "Communications link failure": "connection",
 }
 
 
@@ -95,8 +110,10 @@ class DataApi:
                 https://docs.aws.amazon.com/rdsdataservice/latest/APIReference/API_ExecuteStatement.html
 
         Raises:
-            TransientFailure: also for errors that another transaction caused: `deadlock`,
-                `lock_timeout`, `busy` (NOWAIT found a lock) and `duplicate_key`.
+            TransientFailure: also for errors that another transaction caused (`deadlock`,
+                `lock_timeout`, `busy`: NOWAIT found a lock, `duplicate_key`), and for those of a
+                failover or restart (`read_only`, `connection`, `too_many_connections`,
+                `interrupted`).
         """
         request: dict[str, Any] = {
             "sql": sql,
@@ -149,19 +166,22 @@ class DataApi:
                 waited += pause
                 pause = min(pause * 2, 8.0)
             except ConfigurationError as error:
-                raise _conflict(error) or error from error.__cause__
+                raise _passing(error) or error from error.__cause__
 
 
-def _conflict(error: ConfigurationError) -> TransientFailure | None:
-    code = _conflict_code(error.message)
+def _passing(error: ConfigurationError) -> TransientFailure | None:
+    code = _passing_code(error.message)
     return TransientFailure(error.message, code=code, step=error.step) if code else None
 
 
-def _conflict_code(message: str) -> str | None:
-    if found := _ERROR.search(message) or _OLD_ERROR.search(message):
-        return _CONFLICTS.get(int(found[1]))
-    if (state := _STATE.search(message)) and state[1] in _STATES:
-        return _STATES[state[1]]
+def _passing_code(message: str) -> str | None:
+    state = found[1] if (found := _STATE.search(message)) else ""
+    if state.startswith(_CONNECTION_STATES):
+        return "connection"
+    if number := _ERROR.search(message) or _OLD_ERROR.search(message):
+        return _PASSING.get(int(number[1]))
+    if state in _STATES:
+        return _STATES[state]
     return next((code for words, code in _WORDS.items() if words in message), None)
 
 
