@@ -74,12 +74,13 @@ def test_a_version_is_read_though_a_newer_one_is_there(s3: Any) -> None:
     assert objects.open(old, 7).read(100) == b"789"
 
 
-def test_a_version_that_is_gone_is_refused(s3: Any) -> None:
+def test_an_object_or_a_version_that_is_gone_is_refused(s3: Any) -> None:
     found = source(s3, b"x")
     s3.delete_object(Bucket=BUCKET, Key=found.key, VersionId=found.version_id)
-    with pytest.raises(RejectedInput) as refusal:
-        S3Objects(s3, BUCKET).open(replace(found, version_id="", key="billing/none.csv"))
-    assert refusal.value.code == "object_is_gone"
+    for gone in (found, replace(found, version_id="", key="billing/none.csv")):
+        with pytest.raises(RejectedInput) as refusal:
+            S3Objects(s3, BUCKET).open(gone)
+        assert refusal.value.code == "object_is_gone"
 
 
 def test_a_submitter_is_whom_the_metadata_of_this_version_name(s3: Any) -> None:

@@ -56,7 +56,7 @@ class Flow:
 
     pages: int = 1
     settings: EngineSettings = field(default_factory=EngineSettings)
-    text_layer: dict[str, Any] | None = None
+    text_layer: dict[str, Any] | RejectedInput | None = None
     checks: ValidationSettings = field(default_factory=ValidationSettings)
     separation_of_duties: bool = False
 
@@ -112,7 +112,7 @@ class Flow:
             engine=self.engine,
             workflow=self.workflow,
             inspect=self.inspect,
-            text_layer=lambda file: self.text_layer,
+            text_layer=self.read_text_layer,
             einvoice=read_einvoice,
             embedded=read_embedded,
             measure=lambda name, value: self.metrics.update({name: value}),
@@ -120,6 +120,11 @@ class Flow:
             audit=self.audit,
             settings=self.settings,
         )
+
+    def read_text_layer(self, _file: BinaryIO) -> dict[str, Any] | None:
+        if isinstance(self.text_layer, RejectedInput):
+            raise self.text_layer
+        return self.text_layer
 
     def inspect(self, file: BinaryIO, size: int) -> DocumentFile:
         if file.read(5).startswith((b"%PDF-", b"<")):
@@ -728,6 +733,14 @@ class TestEngines:
         flow.text_layer = None
         assert flow.run(flow.drop("raw/a.pdf")).engine == "textract"
 
+    @pytest.mark.parametrize("pages", [1, 3], ids=["synchronous", "asynchronous"])
+    def test_shadow_mode_rejects_nothing_that_textract_has_read(self, pages: int) -> None:
+        """The document may be gone by then, or be one that the text layer refuses."""
+        gone = RejectedInput("it no longer exists", code="object_is_gone")
+        flow = Flow(settings=EngineSettings(shadow=True), pages=pages, text_layer=gone)
+        done = flow.run(flow.drop("raw/a.pdf"))
+        assert (done.status, done.agreement) == (InvoiceStatus.PROCESSED, {})
+
     def test_shadow_mode_records_whether_both_engines_agree(self) -> None:
         flow = Flow(
             settings=EngineSettings(shadow=True), text_layer=answer(GOOD | {"vendor": "Bank"})
@@ -789,6 +802,21 @@ class TestFailures:
                 flow.failure_recorder.record(invoice, self.failure("10:00", redrive=redrive))
                 == "ProcessInvoice"
             )
+
+    @pytest.mark.parametrize("later", [("11:00", 0), ("12:00", 2)], ids=["run anew", "redriven"])
+    def test_a_later_failure_of_the_same_step_is_no_redrive_of_the_first(
+        self, flow: Flow, later: tuple[str, int]
+    ) -> None:
+        """Somebody starts it anew, or stops it in another state, which a redrive goes on with."""
+        invoice = flow.drop("raw/a.pdf")
+        with pytest.raises(InvoiceFailed):
+            flow.failure_recorder.record(invoice, self.failure("10:00"))
+        entered, redrive = later
+        if redrive:
+            flow.failure_recorder.record(invoice, self.failure("10:00", redrive=1))
+        with pytest.raises(InvoiceFailed):
+            flow.failure_recorder.record(invoice, self.failure(entered, redrive=redrive))
+        assert flow.store.find(invoice).status is InvoiceStatus.PROCESSING_FAILED
 
     def test_a_processed_invoice_stays_processed_when_its_notification_fails(
         self, flow: Flow
