@@ -7,7 +7,8 @@ its own. What cannot be had is skipped by name.
 
     python scripts/second_engines.py mysql [PYTEST ARGUMENT...]
 
-runs pytest with MySQL in MariaDB's place: the contract of the billing statements, or what is named.
+runs pytest with MySQL in MariaDB's place: the contract of the billing statements, or what is named,
+such as the flows of billing.
 """
 
 from __future__ import annotations
@@ -178,13 +179,13 @@ def main(arguments: list[str]) -> int:
     except Missing as missing:
         print(f"skipped: {missing}")
         return 0
+    print(_said(str(programs / "mariadbd"), "--version").strip(), flush=True)
     environment = os.environ | {
         "PATH": os.pathsep.join([str(programs), os.environ.get("PATH", os.defpath)]),
     }
     named = any((ROOT / one.partition("::")[0]).exists() for one in arguments)
     tests = arguments if named else [*arguments, *_STATEMENTS]
-    plugin = ["-p", "tests.engines.mysql_passwords"]
-    command = [sys.executable, "-m", "pytest", *plugin, "-m", "not benchmark", *tests]
+    command = [sys.executable, "-m", "pytest", "-m", "not benchmark", *tests]
     return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
 
 

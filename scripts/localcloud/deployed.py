@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from localcloud.database import Database
+from localcloud.database import Database, program
 from localcloud.settings import REPOSITORY, SCRIPTS, Settings
 from localcloud.snapshot import EMULATOR_PARTS, TERRAFORM_STATE, Snapshot
 from localcloud.supervisor import LocalCloud
@@ -104,7 +104,7 @@ def _digest(settings: Settings, packages_file: Path, variables: Mapping[str, obj
     facts = {
         "variables": variables,
         "packages": [one["sha256_base64"] for one in hashes],
-        "database": settings.database,
+        "database": settings.database and program("mariadbd"),
     }
     digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
     for path in sorted(_sources()):

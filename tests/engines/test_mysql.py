@@ -13,18 +13,20 @@ from decimal import Decimal
 
 import pytest
 
+from finops.billing.adapters.secrets_manager import SecretsManagerLogins
+from finops.billing.database.users import DatabaseUsers, Purpose
 from finops.billing.domain import FileStatus
 from finops.billing.schema_migrations import migrate
 from finops.reconciliation.adapters.ledger import LedgerCosts
 from finops.reconciliation.mapping import Ownership, TagRule
 from finops.reconciliation.ports import ChargeQuery, Detail
 from finops.shared.data_api import DataApi
-from finops.shared.errors import TransientFailure
+from finops.shared.errors import ConfigurationError, TransientFailure
 from finops.shared.periods import Month
 from tests.billing.use_cases import MARCH, Flow, bills, tagged
 from tests.conftest import CloudUnderTest
-from tests.localcloud.contract.aws import MANAGEMENT, Account
-from tests.localcloud.contract.clusters import make_cluster
+from tests.localcloud.contract.aws import MANAGEMENT, Account, unique
+from tests.localcloud.contract.clusters import Cluster, make_cluster
 
 pytestmark = [pytest.mark.engine, pytest.mark.needs("rds_data_api")]
 
@@ -36,14 +38,22 @@ RULES = tuple(
 
 
 @pytest.fixture(scope="module")
-def api(local_cloud: CloudUnderTest) -> DataApi:
-    cluster = make_cluster(Account(MANAGEMENT, local_cloud.endpoint_url))
-    found = DataApi(
+def cluster(local_cloud: CloudUnderTest) -> Cluster:
+    return make_cluster(Account(MANAGEMENT, local_cloud.endpoint_url))
+
+
+def behind(cluster: Cluster, secret_arn: str) -> DataApi:
+    return DataApi(
         cluster.client,
         cluster_arn=cluster.arn,
-        secret_arn=cluster.secret,
+        secret_arn=secret_arn,
         database=cluster.database,
     )
+
+
+@pytest.fixture(scope="module")
+def api(cluster: Cluster) -> DataApi:
+    found = behind(cluster, cluster.secret)
     migrate(found)
     return found
 
@@ -52,6 +62,22 @@ def test_the_server_is_mysql_and_migrations_are_applied_once(api: DataApi) -> No
     (said,) = api.execute("SELECT VERSION() AS version, @@version_comment AS comment").rows
     assert "MariaDB" not in said["version"] + said["comment"]
     assert migrate(api) == []
+
+
+def test_the_loaders_user_logs_in_and_may_do_what_it_needs(cluster: Cluster, api: DataApi) -> None:
+    secrets = cluster.account.client("secretsmanager")
+    arns = {one: secrets.create_secret(Name=unique(one.value))["ARN"] for one in Purpose}
+    users = DatabaseUsers(api, SecretsManagerLogins(secrets, arns))
+    for _ in range(2):
+        assert users.bring_up_to_date()["loader"] == "finops_loader_a"
+    loader = behind(cluster, arns[Purpose.LOADER])
+    assert loader.execute("SELECT COUNT(*) AS files FROM billing_files").rows[0]["files"] >= 0
+    with pytest.raises(ConfigurationError, match="denied"):
+        loader.execute("DROP TABLE billing_files")
+    wrong = json.dumps({"username": "finops_loader_a", "password": "A" * 40})
+    stranger = secrets.create_secret(Name=unique("wrong"), SecretString=wrong)["ARN"]
+    with pytest.raises(ConfigurationError, match="Access denied"):
+        behind(cluster, stranger).execute("SELECT 1")
 
 
 def test_the_ledger_answers_what_was_loaded(api: DataApi) -> None:

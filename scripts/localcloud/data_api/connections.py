@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 import threading
 import time
 from dataclasses import dataclass
@@ -15,6 +17,7 @@ from localcloud.data_api.values import DECODERS
 
 _POOLED_SECONDS = 60.0
 _ACCESS_DENIED, _NO_DATABASE_ACCESS, _UNKNOWN_DATABASE = 1045, 1044, 1049
+_NATIVE_HASH = re.compile(r"IDENTIFIED WITH mysql_native_password AS (?='\*[0-9A-F]{40}')")
 _CONVERSIONS: dict[Any, Any] = {**pymysql.converters.encoders, **DECODERS}
 
 Connection = Any  # the driver has no types
@@ -160,15 +163,12 @@ class Connections:
             ) from None
 
     def _open(self, login: Login) -> Connection:
-        connection = pymysql.connect(
-            unix_socket=self._socket_path,
-            user=login.user,
-            password=login.password,
-            database=login.database,
-            charset="utf8mb4",
-            autocommit=True,
-            conv=_CONVERSIONS,
-        )
+        try:
+            connection = self._log_in(login, login.password)
+        except pymysql.err.OperationalError as error:
+            if error.args[0] != _ACCESS_DENIED:
+                raise
+            connection = self._log_in(login, _native_hash(login.password))
         # The server keeps these limits itself, also over a connection nobody looks at.
         collation = "utf8mb4_0900_ai_ci"
         limits = limit_statements(connection, self._limits.statement_seconds)
@@ -178,6 +178,39 @@ class Connections:
         with connection.cursor() as cursor:
             cursor.execute(f"{limits}, collation_connection = {collation}")
         return connection
+
+    def _log_in(self, login: Login, password: str) -> Connection:
+        return pymysql.connect(
+            unix_socket=self._socket_path,
+            user=login.user,
+            password=password,
+            database=login.database,
+            charset="utf8mb4",
+            autocommit=True,
+            conv=_CONVERSIONS,
+        )
+
+
+def as_read_by(connection: Connection, statement: str) -> str:
+    """The statement as this server reads it.
+
+    From 8.4 on, MySQL has no mysql_native_password, which Aurora MySQL 3 has. There the hash itself
+    becomes the password, and a login sends the hash of its own.
+    https://dev.mysql.com/doc/refman/8.4/en/native-pluggable-authentication.html
+    """
+    if is_mariadb(connection) or _version(connection) < (8, 4):
+        return statement
+    return _NATIVE_HASH.sub("IDENTIFIED BY ", statement)
+
+
+def _native_hash(password: str) -> str:
+    first = hashlib.sha1(password.encode(), usedforsecurity=False).digest()
+    return f"*{hashlib.sha1(first, usedforsecurity=False).hexdigest().upper()}"
+
+
+def _version(connection: Connection) -> tuple[int, int]:
+    major, minor = connection.server_version.split(".")[:2]
+    return int(major), int(minor)
 
 
 def is_mariadb(connection: Connection) -> bool:

@@ -27,6 +27,7 @@ from localcloud.data_api.connections import (
     Connections,
     Limits,
     Login,
+    as_read_by,
     limit_statements,
 )
 from localcloud.data_api.errors import DataApiError, bad_request
@@ -276,7 +277,7 @@ def _sql(request: Document) -> str:
 def _execute(connection: Connection, text: str, request: Document) -> Document:
     """Run a statement, reading no more of its result than an answer may hold."""
     cursor: Any = SSCursor(connection)
-    cursor.execute(text)
+    cursor.execute(as_read_by(connection, text))
     if cursor.description is None:
         return {
             "numberOfRecordsUpdated": max(cursor.rowcount, 0),
