@@ -52,6 +52,7 @@ SERVICES: Mapping[str, tuple[str, ...]] = {
     "s3_missing_objects": ("s3", "iam", "sts"),
     "s3_multipart_tags": ("s3",),
     "cognito_sessions": ("cognito-idp",),
+    "account_states": ("organizations",),
     "s3_kms": ("s3", "kms"),
     "textract": ("textract", "s3", "sns"),
     "costs": ("ce", "invoicing", "bcm-data-exports"),

@@ -354,7 +354,7 @@ def test_an_unknown_account_is_told_apart_from_one_without_a_spoke() -> None:
     )
     listed = ListedAccounts([ACCOUNT])
     asked = OrganizationAccounts(lambda: organizations)
-    member = {"Account": {"Id": ACCOUNT, "Status": "ACTIVE"}}
+    member = {"Account": {"Id": ACCOUNT, "State": "ACTIVE"}}
 
     def fails(accounts: Accounts, account_id: str) -> tuple[str, str, str]:
         spokes = AssumedSpokes(roles, accounts=accounts, prefix=PREFIX, role_name="spoke")
@@ -375,9 +375,13 @@ def test_an_unknown_account_is_told_apart_from_one_without_a_spoke() -> None:
             assert "Deploy modules/budgets_spoke" in fails(asked, ACCOUNT)[2]
         stub.add_client_error("describe_account", "AccountNotFoundException")
         assert "is not in the organization" in fails(asked, "333333333333")[2]
-        member["Account"]["Status"] = "PENDING_CLOSURE"
-        stub.add_response("describe_account", member)
-        assert "is pending closure" in fails(asked, "333333333333")[2]
+        for told in ("State", "Status"):  # the second one of before September 9, 2026
+            closing = {"Account": {"Id": "333333333333", told: "PENDING_CLOSURE"}}
+            stub.add_response("describe_account", closing)
+            assert "is pending closure" in fails(asked, "333333333333")[2]
+        # What an older botocore leaves of an answer.
+        stub.add_response("describe_account", {"Account": {"Id": "444444444444"}})
+        assert "Deploy modules/budgets_spoke" in fails(asked, "444444444444")[2]
         for code in ("AccessDeniedException", "TooManyRequestsException"):
             stub.add_client_error("describe_account", code)
             assert fails(asked, "333333333333")[0] == "AccessDenied"

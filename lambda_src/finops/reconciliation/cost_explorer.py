@@ -308,7 +308,7 @@ class CostExplorerCosts:
         token = None
         while True:
             page = self._page(payer, {**request, "NextPageToken": token} if token else request)
-            results += page["ResultsByTime"]
+            results += page.get("ResultsByTime", ())
             for value in page.get("DimensionValueAttributes", ()):
                 names[value["Value"]] = value.get("Attributes", {}).get("description", "")
             token = page.get("NextPageToken")
@@ -365,7 +365,7 @@ def _request(
 def _groups(answer: Mapping[str, Any], names: Sequence[str]) -> Iterator[_Group]:
     """The groups of an answer to a query that was grouped by these names."""
     for result in answer["ResultsByTime"]:
-        for group in result["Groups"]:
+        for group in result.get("Groups", ()):
             keys = dict(zip(names, group["Keys"], strict=True))
             amounts = {name: Decimal(amount["Amount"]) for name, amount in group["Metrics"].items()}
             yield _Group(

@@ -47,6 +47,7 @@ EXTENSIONS = (
     "s3_multipart_tags",
     "s3_kms",
     "cognito_sessions",
+    "account_states",
     "textract",
     "costs",
 )

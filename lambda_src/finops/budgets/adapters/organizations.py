@@ -5,10 +5,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Collection
 from functools import cache
-from typing import Any
+from typing import Any, Final
 
 from finops.shared.aws import aws_errors
 from finops.shared.errors import FinOpsError
+
+_ACTIVE: Final = "ACTIVE"
 
 
 class ListedAccounts:
@@ -39,7 +41,7 @@ class OrganizationAccounts:
     def reason_against(self, account_id: str) -> str:
         """Why no budget can be made in an account; empty where nothing is known.
 
-        https://docs.aws.amazon.com/organizations/latest/APIReference/API_DescribeAccount.html
+        https://docs.aws.amazon.com/organizations/latest/userguide/orgs_manage_accounts_account_state.html
         """
         if account_id in self._members:
             return ""
@@ -52,7 +54,9 @@ class OrganizationAccounts:
             # Only a delegated administrator and the management account may ask.
             found = error.code != "AccountNotFoundException"
             return "" if found else f"account {account_id} is not in the organization"
-        if account["Status"] != "ACTIVE":
-            return f"account {account_id} is {account['Status'].replace('_', ' ').lower()}"
+        # AWS has removed `Status`, and an older botocore does not know `State` yet.
+        state = account.get("State") or account.get("Status") or _ACTIVE
+        if state != _ACTIVE:
+            return f"account {account_id} is {state.replace('_', ' ').lower()}"
         self._members.add(account_id)
         return ""

@@ -20,7 +20,11 @@ class OrganizationsDirectory:
             pages = self._organizations.get_paginator("list_accounts").paginate()
             found = [account for page in pages for account in page["Accounts"]]
             return [
-                Account(id=one["Id"], name=one["Name"], ownership=self._ownership(one["Id"], tags))
+                Account(
+                    id=one["Id"],
+                    name=one.get("Name", ""),
+                    ownership=self._ownership(one["Id"], tags),
+                )
                 for one in found
             ]
 
