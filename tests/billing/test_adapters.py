@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import replace
@@ -18,6 +19,7 @@ from finops.billing.adapters import s3 as s3_adapter
 from finops.billing.adapters.quarantine import S3Quarantine
 from finops.billing.adapters.s3 import S3Objects
 from finops.billing.adapters.step_functions import StepFunctionsWorkflow
+from finops.billing.database.store import AuroraBillingStore
 from finops.billing.domain import FileEntry, FileStatus, Quarantined, SourceObject, Tally
 from finops.billing.schema_migrations import migrate, numbered_files, statements
 from finops.shared.data_api import DataApi
@@ -282,3 +284,51 @@ def test_migrations_are_numbered_without_a_gap_and_can_run_twice() -> None:
             # Of two columns the first might be there and the second not.
             assert len(re.findall("ADD (COLUMN|KEY)", statement)) <= 1
             assert "--" not in statement
+
+
+class Ledger:
+    """The Data API over `billing_files` with rows of 8 KB; an answer holds 1 MiB.
+
+    https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/data-api.limitations.html
+    """
+
+    def __init__(self, count: int) -> None:
+        self.newest_first = range(count, 0, -1)
+
+    def execute_statement(self, *, sql: str, parameters: Any, **_: Any) -> dict[str, Any]:
+        before = next(one["value"]["longValue"] for one in parameters if one["name"] == "before")
+        limit = int(sql.rpartition(" LIMIT ")[2])
+        rows = [self.row(number) for number in self.newest_first if number < before][:limit]
+        if len(json.dumps(rows)) > 1 << 20:
+            said = {"Code": "BadRequestException", "Message": "more than the allowed response size"}
+            raise ClientError({"Error": said}, "ExecuteStatement")
+        labels = [{"label": name} for name in self.row(0)]
+        fields = [[self.field(value) for value in row.values()] for row in rows]
+        return {"columnMetadata": labels, "records": fields}
+
+    @staticmethod
+    def row(load_id: int) -> dict[str, Any]:
+        texts = ("bucket", "object_key", "version_id", "etag", "version_order", "principal")
+        more = ("submitted_by", "schema_name", "quarantine_uri", "content_sha256", "error_code")
+        counts = ("read", "inserted", "updated", "unchanged", "superseded", "quarantined")
+        return (
+            {"load_id": load_id, "dataset": "d", "status": "FAILED", "error": "e" * 8_000}
+            | dict.fromkeys((*texts, *more), "")
+            | dict.fromkeys(("size_bytes", "execution", *(f"rows_{one}" for one in counts)), 0)
+            | dict.fromkeys(("notes", "amounts", "amount_usd", "received_at", "finished_at"))
+        )
+
+    @staticmethod
+    def field(value: Any) -> dict[str, Any]:
+        if value is None:
+            return {"isNull": True}
+        return {"stringValue": value} if isinstance(value, str) else {"longValue": value}
+
+
+@pytest.mark.parametrize(("count", "limit", "found"), [(300, 250, 250), (100, 250, 100), (3, 2, 2)])
+def test_any_number_of_files_is_listed_within_the_answers_of_the_data_api(
+    count: int, limit: int, found: int
+) -> None:
+    api = DataApi(Ledger(count), cluster_arn="c", secret_arn="s", database="d")
+    listed = [one.load_id for one in AuroraBillingStore(api).files(limit=limit)]
+    assert listed == list(range(count, count - found, -1))

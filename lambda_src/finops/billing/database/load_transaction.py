@@ -30,7 +30,7 @@ from finops.shared.errors import ConfigurationError, TransientFailure
 #: A part's row takes up to 2 KB with its tally and URI, and an answer holds 1 MiB.
 _PARTS_AT_ONCE: Final = 400
 #: A file takes up to 8 KB with its key, quarantine and error, and an answer holds 1 MiB.
-_FILES_AT_ONCE: Final = 100
+FILES_AT_ONCE: Final = 100
 
 
 class AuroraLoadTransaction:
@@ -344,5 +344,5 @@ class AuroraLoadTransaction:
 
 def _in_groups(load_ids: Sequence[int]) -> Iterator[str]:
     """The ids of loads as SQL lists, of which each fits a request and its answer."""
-    for first in range(0, len(load_ids), _FILES_AT_ONCE):
-        yield ", ".join(map(str, load_ids[first : first + _FILES_AT_ONCE]))
+    for first in range(0, len(load_ids), FILES_AT_ONCE):
+        yield ", ".join(map(str, load_ids[first : first + FILES_AT_ONCE]))

@@ -8,13 +8,14 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 from finops.billing.database.ledger_rows import OPEN, file_entry, now, unknown_load
-from finops.billing.database.load_transaction import AuroraLoadTransaction
+from finops.billing.database.load_transaction import FILES_AT_ONCE, AuroraLoadTransaction
 from finops.billing.domain import FileEntry, FileStatus, SourceObject
 from finops.billing.schemas import Schema
 from finops.shared.data_api import DataApi, Value
 from finops.shared.errors import FinOpsError, RejectedInput, TransientFailure
 
 _PURGED_AT_ONCE: Final = 20_000
+_NEWEST: Final = (1 << 63) - 1
 #: Who waits for a lock is told so before the Data API cuts the statement off after 45 s; the
 #: server's own limit is 50 s. The modes of MySQL 8.0, whatever a parameter group says: a value that
 #: does not fit is an error. https://dev.mysql.com/doc/refman/8.0/en/sql-mode.html
@@ -93,12 +94,21 @@ class AuroraBillingStore:
         given: dict[str, Value] = {"ending": ending, "dataset": dataset, "status": status}
         wanted = {name: value for name, value in given.items() if value}
         columns = {"ending": "RIGHT(object_key, CHAR_LENGTH(:ending)) = :ending"}
-        where = " AND ".join(columns.get(name, f"{name} = :{name}") for name in wanted) or "1 = 1"
-        found = self._database.execute(
-            f"SELECT * FROM billing_files WHERE {where} ORDER BY load_id DESC LIMIT {limit:d}",
-            wanted,
-        )
-        return [file_entry(row) for row in found.rows]
+        where = "".join(f" AND {columns.get(name, f'{name} = :{name}')}" for name in wanted)
+        found: list[FileEntry] = []
+        before = _NEWEST
+        while len(found) < limit:
+            count = min(limit - len(found), FILES_AT_ONCE)
+            page = self._database.execute(
+                f"SELECT * FROM billing_files WHERE load_id < :before{where}"
+                f" ORDER BY load_id DESC LIMIT {count:d}",
+                {**wanted, "before": before},
+            ).rows
+            found += map(file_entry, page)
+            if len(page) < count:
+                break
+            before = page[-1]["load_id"]
+        return found
 
     def count_by_status(self) -> dict[FileStatus, int]:
         """How many files the ledger has in each status."""
