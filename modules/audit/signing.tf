@@ -42,4 +42,20 @@ data "aws_iam_policy_document" "signing_key" {
       values   = local.principals[local.head_writer_name]
     }
   }
+
+  # Without its key nobody can verify a head that outlasts it.
+  dynamic "statement" {
+    for_each = var.bucket.lock_mode == "COMPLIANCE" ? ["DenyDeletion"] : []
+    content {
+      sid       = statement.value
+      effect    = "Deny"
+      actions   = ["kms:DisableKey", "kms:ScheduleKeyDeletion"]
+      resources = ["*"]
+
+      principals {
+        type        = "AWS"
+        identifiers = ["*"]
+      }
+    }
+  }
 }

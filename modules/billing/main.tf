@@ -207,17 +207,27 @@ resource "aws_sfn_state_machine" "this" {
     finish_function_arn = module.function["finish-billing-file"].function_arn
     fail_function_arn   = module.function["fail-billing-file"].function_arn
     maximum_concurrency = var.loading.chunk_concurrency
-    retry = jsonencode([{
-      ErrorEquals = [
-        "Lambda.AWSLambdaException", "Lambda.SdkClientException", "Lambda.ServiceException",
-        "Lambda.TooManyRequestsException", "TransientFailure",
-      ]
-      IntervalSeconds = 2
-      BackoffRate     = 2
-      MaxAttempts     = 5
-      MaxDelaySeconds = 60
-      JitterStrategy  = "FULL"
-    }])
+    # https://docs.aws.amazon.com/step-functions/latest/dg/bp-lambda-serviceexception.html
+    retry = jsonencode([
+      {
+        ErrorEquals = [
+          "Lambda.AWSLambdaException", "Lambda.ClientExecutionTimeoutException", "Lambda.SdkClientException",
+          "Lambda.ServiceException", "Lambda.TooManyRequestsException", "TransientFailure",
+        ]
+        IntervalSeconds = 2
+        BackoffRate     = 2
+        MaxAttempts     = 5
+        MaxDelaySeconds = 60
+        JitterStrategy  = "FULL"
+      },
+      # A function that crashes or runs out of time leaves a transaction, whose locks end after three minutes.
+      {
+        ErrorEquals     = ["Lambda.Unknown", "Runtime.ExitError", "Sandbox.Timedout"]
+        IntervalSeconds = 200
+        BackoffRate     = 1
+        MaxAttempts     = 3
+      },
+    ])
   })
 
   logging_configuration {

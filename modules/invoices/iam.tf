@@ -129,6 +129,16 @@ data "aws_iam_policy_document" "finish_extraction" {
     }
   }
 
+  # Without these S3 answers AccessDenied for a document that is gone.
+  dynamic "statement" {
+    for_each = var.extraction.shadow ? ["shadow"] : []
+    content {
+      sid       = "TellMissingObjects"
+      actions   = ["s3:ListBucket", "s3:ListBucketVersions"]
+      resources = [local.bucket_arn]
+    }
+  }
+
   statement {
     sid = "ConsumeCompletions"
     actions = [

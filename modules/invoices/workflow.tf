@@ -1,8 +1,9 @@
 locals {
-  # Errors that a retry may solve. A function raises TransientFailure, for instance when it is throttled.
+  # Errors that a retry may solve: https://docs.aws.amazon.com/step-functions/latest/dg/bp-lambda-serviceexception.html
+  # A function raises TransientFailure, for instance when it is throttled.
   transient_errors = [
-    "Lambda.AWSLambdaException", "Lambda.SdkClientException", "Lambda.ServiceException",
-    "Lambda.TooManyRequestsException", "TransientFailure",
+    "Lambda.AWSLambdaException", "Lambda.ClientExecutionTimeoutException", "Lambda.SdkClientException",
+    "Lambda.ServiceException", "Lambda.TooManyRequestsException", "TransientFailure",
   ]
   # A function that crashes or runs out of time, and an engine that fails, mostly fail again on the same document: these end
   # as PROCESSING_FAILED within minutes.

@@ -7,6 +7,14 @@ locals {
   function_arn      = "arn:aws:lambda:${var.region}:${var.account_id}:function:${var.function.name}"
   log_group_arn     = "arn:aws:logs:${var.region}:${var.account_id}:log-group:${local.log_group_name}"
   failure_queue_arn = "arn:aws:sqs:${var.region}:${var.account_id}:${local.failure_queue_name}"
+
+  environment = merge({
+    POWERTOOLS_SERVICE_NAME      = var.function.name
+    POWERTOOLS_METRICS_NAMESPACE = "FinOps"
+    POWERTOOLS_LOG_LEVEL         = var.settings.log_level
+    CODE_SHA256                  = var.package.sha256_base64
+    AWS_DATA_PATH                = "/opt/python/aws_models" # in the core layer; without it boto3 has the runtime's own
+  }, var.environment)
 }
 
 resource "aws_lambda_function" "this" {
@@ -35,13 +43,7 @@ resource "aws_lambda_function" "this" {
   reserved_concurrent_executions = var.function.reserved_concurrency
 
   environment {
-    variables = merge({
-      POWERTOOLS_SERVICE_NAME      = var.function.name
-      POWERTOOLS_METRICS_NAMESPACE = "FinOps"
-      POWERTOOLS_LOG_LEVEL         = var.settings.log_level
-      CODE_SHA256                  = var.package.sha256_base64
-      AWS_DATA_PATH                = "/opt/python/aws_models" # in the core layer; without it boto3 has the runtime's own
-    }, var.environment)
+    variables = local.environment
   }
 
   ephemeral_storage {
@@ -62,6 +64,14 @@ resource "aws_lambda_function" "this" {
 
   # The function may get events as soon as it exists, and until it is gone.
   depends_on = [aws_iam_role_policy.this]
+
+  lifecycle {
+    # Lambda measures the variables as one JSON document: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+    precondition {
+      condition     = length(jsonencode(local.environment)) <= 4096
+      error_message = "The environment of ${var.function.name} must be at most 4 KB, names, values and quotes together. Shorten its longest settings."
+    }
+  }
 }
 
 resource "aws_cloudwatch_log_group" "this" {

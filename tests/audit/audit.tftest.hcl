@@ -250,7 +250,15 @@ run "signed_by_a_key_of_its_own" {
   module { source = "../../modules/audit" }
 
   variables {
-    heads = { sign = true }
+    heads  = { sign = true }
+    bucket = { lock_mode = "COMPLIANCE" }
+  }
+
+  assert {
+    condition = jsonencode([
+      for s in jsondecode(data.aws_iam_policy_document.signing_key.json).Statement : [s.Effect, s.Action, s.Principal, try(s.Condition, null)] if s.Sid == "DenyDeletion"
+    ]) == jsonencode([["Deny", ["kms:ScheduleKeyDeletion", "kms:DisableKey"], { AWS = "*" }, null]])
+    error_message = "A key that verifies locked heads stays."
   }
 
   assert {

@@ -416,19 +416,15 @@ run "defaults" {
       for retry in concat(
         [for state in jsondecode(aws_sfn_state_machine.this.definition).States : state.Retry if state.Type == "Task"],
         [jsondecode(aws_sfn_state_machine.this.definition).States.LoadBillingChunks.ItemProcessor.States.LoadBillingChunk.Retry],
-      ) : retry
-      ]) == jsonencode([for call in range(4) : [{
-        ErrorEquals = [
-          "Lambda.AWSLambdaException", "Lambda.SdkClientException", "Lambda.ServiceException",
-          "Lambda.TooManyRequestsException", "TransientFailure",
-        ]
-        IntervalSeconds = 2
-        BackoffRate     = 2
-        MaxAttempts     = 5
-        MaxDelaySeconds = 60
-        JitterStrategy  = "FULL"
-    }]])
-    error_message = "Every call is tried again where it may help: after Lambda's own errors and transient failures."
+      ) : [for one in retry : [one.MaxAttempts, one.IntervalSeconds, one.ErrorEquals]]
+      ]) == jsonencode([for call in range(4) : [
+        [5, 2, [
+          "Lambda.AWSLambdaException", "Lambda.ClientExecutionTimeoutException", "Lambda.SdkClientException",
+          "Lambda.ServiceException", "Lambda.TooManyRequestsException", "TransientFailure",
+        ]],
+        [3, 200, ["Lambda.Unknown", "Runtime.ExitError", "Sandbox.Timedout"]],
+    ]])
+    error_message = "Every call is tried again where it may help: after Lambda's own errors, transient failures and crashes."
   }
 
   assert {

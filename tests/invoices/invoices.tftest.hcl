@@ -413,11 +413,12 @@ run "shadow_policy" {
 
   assert {
     condition = jsonencode([
-      for s in jsondecode(output.policy_json.finish_extraction).Statement : [s.Action, s.Resource] if s.Sid == "ReadDocuments"
-      ]) == jsonencode([[
-        ["s3:GetObjectVersion", "s3:GetObject"], "arn:aws:s3:::finops-invoices-111111111111-eu-west-1/raw/*",
-    ]])
-    error_message = "Who compares both engines reads the document once more."
+      for s in jsondecode(output.policy_json.finish_extraction).Statement : [s.Action, s.Resource] if contains(["ReadDocuments", "TellMissingObjects"], s.Sid)
+      ]) == jsonencode([
+      [["s3:GetObjectVersion", "s3:GetObject"], "arn:aws:s3:::finops-invoices-111111111111-eu-west-1/raw/*"],
+      [["s3:ListBucketVersions", "s3:ListBucket"], "arn:aws:s3:::finops-invoices-111111111111-eu-west-1"],
+    ])
+    error_message = "Who compares both engines reads the document once more, and knows when it is gone."
   }
 }
 
@@ -513,6 +514,19 @@ run "workflow" {
       if state.Type == "Task"
     ])
     error_message = "Only what may succeed later is tried again."
+  }
+
+  # https://docs.aws.amazon.com/step-functions/latest/dg/bp-lambda-serviceexception.html
+  assert {
+    condition = alltrue([
+      for name, state in jsondecode(aws_sfn_state_machine.this.definition).States :
+      length(setsubtract([
+        "Lambda.ClientExecutionTimeoutException", "Lambda.ServiceException", "Lambda.AWSLambdaException",
+        "Lambda.SdkClientException", "Lambda.TooManyRequestsException",
+      ], state.Retry[0].ErrorEquals)) == 0
+      if state.Type == "Task"
+    ])
+    error_message = "What Lambda itself fails with is tried again."
   }
 
   assert {

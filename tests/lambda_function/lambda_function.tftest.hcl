@@ -132,6 +132,18 @@ run "quiet_logs" {
   }
 }
 
+# https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+run "refuses_more_variables_than_lambda_takes" {
+  command = plan
+  module { source = "../../modules/lambda_function" }
+
+  variables {
+    environment = { LIST = join(" ", [for number in range(900) : "x123"]) }
+  }
+
+  expect_failures = [aws_lambda_function.this]
+}
+
 run "settings" {
   command = plan
   module { source = "../../modules/lambda_function" }
