@@ -12,7 +12,7 @@ from functools import partial
 
 import pytest
 
-from finops.budgets.applier import CONCURRENCY, BudgetApplier
+from finops.budgets.applier import CONCURRENCY, LONGEST_RUN, BudgetApplier
 from finops.budgets.comparison import Drift
 from finops.budgets.documents import document_for
 from finops.budgets.domain import (
@@ -397,6 +397,8 @@ def test_many_budgets_take_their_calls_side_by_side(world: World) -> None:
     world.budgets.before = meet
     done = world.applier.apply_all().results
     assert [one.key.budget_name for one in done] == [f"b{number:03d}" for number in range(80)]
+    # A hundred budgets of six calls, each of a second.
+    assert 100 * 6 * 1.0 / CONCURRENCY < LONGEST_RUN.total_seconds()
 
 
 def test_the_end_of_a_deployment_leaves_nothing(world: World) -> None:
