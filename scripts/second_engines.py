@@ -3,7 +3,8 @@
 MySQL is a `mysqld` of this machine (`FINOPS_MYSQLD` names another), else Debian's package
 `mysql-server-core` of unstable, from the mirror that this machine's own apt uses, unpacked below
 .local and started by its own loader: nothing is installed. LocalStack is a virtual environment of
-its own. What cannot be had is skipped by name.
+its own, of Python 3.13 or newer (`FINOPS_LOCALSTACK_PYTHON`, else one on the path). What cannot be
+had is skipped by name.
 
     python scripts/second_engines.py mysql [PYTEST ARGUMENT...]
 
@@ -89,7 +90,10 @@ def _script(path: Path, text: str) -> None:
 
 
 def _said(*command: str) -> str:
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    except OSError:
+        return ""
     return done.stdout if done.returncode == 0 else ""
 
 
@@ -161,15 +165,26 @@ def localstack() -> Path:
     python = LOCALSTACK / "bin" / "python"
     requirements = ROOT / "requirements" / "localstack.in"
     ready = LOCALSTACK / ".ready"
-    if ready.is_file() and ready.read_bytes() == requirements.read_bytes():
+    is_current = ready.is_file() and ready.read_bytes() == requirements.read_bytes()
+    if is_current and _is_new_enough(str(python)):
         return python
+    named = [os.environ.get("FINOPS_LOCALSTACK_PYTHON"), sys.executable]
+    found = [*named, *(shutil.which(f"python3.{minor}") for minor in range(20, 12, -1))]
+    base = next((one for one in found if one and _is_new_enough(one)), None)
+    if base is None:
+        raise Missing(f"LocalStack {LOCALSTACK_VERSION}: no Python 3.13 or newer is here")
     shutil.rmtree(LOCALSTACK, ignore_errors=True)
-    subprocess.run([sys.executable, "-m", "venv", str(LOCALSTACK)], check=True)
+    subprocess.run([base, "-m", "venv", str(LOCALSTACK)], check=True)
     install = [str(python), "-m", "pip", "install", "-qq", "--retries=0", "-r", str(requirements)]
     if subprocess.run(install, capture_output=True, check=False).returncode:
         raise Missing(f"LocalStack {LOCALSTACK_VERSION}: pip cannot install it here")
     ready.write_bytes(requirements.read_bytes())
     return python
+
+
+def _is_new_enough(python: str) -> bool:
+    """Whether LocalStack runs on it: pip installs it on older ones, too, and then it fails."""
+    return bool(_said(python, "-c", "import sys; sys.version_info < (3, 13) or print('new')"))
 
 
 def main(arguments: list[str]) -> int:

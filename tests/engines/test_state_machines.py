@@ -14,6 +14,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
@@ -270,7 +271,8 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[boto3.Session]
         yield boto3.Session(ACCOUNT, "test", region_name="us-east-1")
     finally:
         os.environ.pop("AWS_ENDPOINT_URL", None)
-        os.killpg(server.pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):
+            os.killpg(server.pid, signal.SIGKILL)
         server.wait()
 
 
