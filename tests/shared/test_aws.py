@@ -5,11 +5,14 @@ from __future__ import annotations
 import io
 
 import boto3
+import botocore.session
 import pytest
+from botocore.exceptions import ClientError
+from botocore.retries.standard import ThrottledRetryableChecker, TransientRetryableChecker
 from botocore.stub import Stubber
 
 from finops.reconciliation import handlers
-from finops.shared.aws import client, with_stored_settings
+from finops.shared.aws import aws_errors, client, with_stored_settings
 from finops.shared.errors import TransientFailure
 
 #: https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/data-api.limitations.html
@@ -55,3 +58,28 @@ def test_settings_that_cannot_be_read_yet_are_tried_again(code: str) -> None:
         stub.add_client_error("get_object", code)
         with pytest.raises(TransientFailure, match=code):
             with_stored_settings(SETTINGS, s3)
+
+
+# What functions ask of services whose models name errors of throttling.
+SERVICES = ("dynamodb", "kms", "rds-data", "s3", "sns", "sqs", "ssm", "stepfunctions", "textract")
+
+
+def throttling_errors() -> set[str]:
+    """The codes by which AWS says "later", in the models of these services and in botocore."""
+    codes = {
+        *ThrottledRetryableChecker._THROTTLED_ERROR_CODES,
+        *TransientRetryableChecker._TRANSIENT_ERROR_CODES,
+    }
+    for service in SERVICES:
+        model = botocore.session.get_session().get_service_model(service)
+        for shape in model.error_shapes:
+            code = shape.metadata.get("error", {}).get("code", shape.name)
+            codes |= {one for one in (shape.name, code) if "throttl" in one.lower()}
+    return codes
+
+
+@pytest.mark.parametrize("code", sorted(throttling_errors()))
+def test_what_aws_throttles_is_tried_again(code: str) -> None:
+    refused = ClientError({"Error": {"Code": code, "Message": "later"}}, "Publish")
+    with pytest.raises(TransientFailure), aws_errors("publish"):
+        raise refused

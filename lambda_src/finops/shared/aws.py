@@ -51,27 +51,43 @@ _ACCESS_DENIED: Final = frozenset(
         "ExpiredTokenException",
     }
 )
+#: What botocore's standard mode retries, and what services say besides, such as those that use a
+#: customer's key: https://docs.aws.amazon.com/sns/latest/api/API_Publish.html#API_Publish_Errors
 _TRANSIENT: Final = frozenset(
     {
+        "BandwidthLimitExceeded",
         "ConcurrentModificationException",
         "DatabaseResumingException",
         "DatabaseUnavailableException",
+        "EC2ThrottledException",
+        "ExecutionLimitExceeded",
         "InternalErrorException",
         "InternalServerError",
         "InternalServerErrorException",
+        "KMSThrottling",
+        "KMSThrottlingException",
+        "KmsThrottled",
+        "KmsThrottlingException",
         "LimitExceededException",
+        "PriorRequestNotComplete",
         "ProvisionedThroughputExceededException",
         "RequestLimitExceeded",
+        "RequestThrottled",
+        "RequestThrottledException",
         "RequestTimeout",
+        "RequestTimeoutException",
         "ServiceUnavailable",
         "ServiceUnavailableError",
         "SlowDown",
         "StatementTimeoutException",
+        "Throttled",
+        "ThrottledException",
         "Throttling",
         "ThrottlingException",
         "TooManyRequestsException",
         "TooManyUpdates",
         "TransactionConflictException",
+        "TransactionInProgressException",
         "TransactionNotFoundException",
     }
 )
