@@ -54,6 +54,7 @@ SERVICES: Mapping[str, tuple[str, ...]] = {
     "cognito_sessions": ("cognito-idp",),
     "account_states": ("organizations",),
     "s3_kms": ("s3", "kms"),
+    "s3_object_lock": ("s3", "iam", "sts"),
     "textract": ("textract", "s3", "sns"),
     "costs": ("ce", "invoicing", "bcm-data-exports"),
 }

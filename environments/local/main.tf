@@ -32,6 +32,12 @@ locals {
   # The console runs on this machine, on any port.
   console_origins = ["http://127.0.0.1:*", "http://localhost:*"]
 
+  originals_bucket = {
+    force_destroy  = true
+    upload_origins = local.console_origins
+    originals_lock = { mode = "GOVERNANCE", years = 1 }
+  }
+
   audit = { queue_url = module.audit.queue_url, queue_arn = module.audit.queue_arn }
 
   database = {
@@ -141,7 +147,7 @@ module "billing" {
   audit             = local.audit
   database          = local.database
   function_settings = local.function_settings
-  bucket            = { force_destroy = true, upload_origins = local.console_origins }
+  bucket            = local.originals_bucket
   loading           = var.billing_loading
   rates             = local.rates
 
@@ -166,7 +172,7 @@ module "invoices" {
   packages          = local.module_packages
   audit             = local.audit
   function_settings = local.function_settings
-  bucket            = { force_destroy = true, upload_origins = local.console_origins }
+  bucket            = local.originals_bucket
   table             = { deletion_protection = false }
   intake            = { maximum_concurrency = 2 }
   extraction        = var.invoice_extraction

@@ -2,14 +2,15 @@
 module "bucket" {
   source = "../private_bucket"
 
-  name           = local.bucket_name
-  force_destroy  = var.bucket.force_destroy
-  kms_key_arn    = var.kms_key_arn
-  upload_origins = var.bucket.upload_origins
+  name            = local.bucket_name
+  force_destroy   = var.bucket.force_destroy
+  kms_key_arn     = var.kms_key_arn
+  upload_origins  = var.bucket.upload_origins
+  lock_by_version = var.bucket.originals_lock != null
 
-  # The bucket keeps replaced versions. Those of the flow's own files expire one day after the file.
+  # The ledger names a version of each file: versions stay. Those of the flow's own files expire one day after the file.
   lifecycle_rules = [
-    { id = "uploads", abort_upload_days = 2, noncurrent_days = var.bucket.noncurrent_days },
+    { id = "uploads", abort_upload_days = 2 },
     { id = "chunks", prefix = "chunks/", expiration_days = 14, noncurrent_days = 1 },
     { id = "quarantine", prefix = "quarantine/", expiration_days = var.bucket.quarantine_days, noncurrent_days = 1 },
   ]

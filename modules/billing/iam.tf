@@ -61,6 +61,15 @@ data "aws_iam_policy_document" "load_billing_file" {
     resources = ["${local.bucket_arn}/billing/*", "${local.bucket_arn}/rates/*", local.settings_arn]
   }
 
+  dynamic "statement" {
+    for_each = var.bucket.originals_lock[*]
+    content {
+      sid       = "LockOriginals"
+      actions   = ["s3:GetObjectRetention", "s3:PutObjectRetention"]
+      resources = ["${local.bucket_arn}/billing/*", "${local.bucket_arn}/rates/*"]
+    }
+  }
+
   # Without these S3 answers AccessDenied for an object that is gone. The request has no prefix to limit them by.
   statement {
     sid       = "TellMissingObjects"

@@ -23,6 +23,11 @@ locals {
   settings_arn = "${local.bucket_arn}/${local.settings_key}"
   settings_key = "config/settings-${substr(sha256(local.settings_json), 0, 16)}.json"
 
+  originals_environment = { for name, value in {
+    ORIGINALS_LOCK_MODE  = try(var.bucket.originals_lock.mode, null)
+    ORIGINALS_LOCK_YEARS = try(tostring(var.bucket.originals_lock.years), null)
+  } : name => value if value != null }
+
   loading_environment = merge(local.database_environment, {
     BUCKET            = local.bucket_name
     LARGE_FILE_BYTES  = tostring(var.loading.large_file_bytes)
@@ -81,7 +86,7 @@ locals {
     migrate-billing-database = data.aws_iam_policy_document.migrate_billing_database.json
   }
   environments = {
-    load-billing-file = merge(local.loading_environment, local.audit_environment, {
+    load-billing-file = merge(local.loading_environment, local.audit_environment, local.originals_environment, {
       WORKFLOW_ARN = local.workflow_arn
       QUEUE_URL    = "https://sqs.${var.region}.amazonaws.com/${var.account_id}/${local.queue_name}"
       # For the command line and the console, which read these settings.

@@ -2,15 +2,16 @@
 module "bucket" {
   source = "../private_bucket"
 
-  name           = local.bucket_name
-  force_destroy  = var.bucket.force_destroy
-  kms_key_arn    = var.kms_key_arn
-  upload_origins = var.bucket.upload_origins
+  name            = local.bucket_name
+  force_destroy   = var.bucket.force_destroy
+  kms_key_arn     = var.kms_key_arn
+  upload_origins  = var.bucket.upload_origins
+  lock_by_version = var.bucket.originals_lock != null
 
   lifecycle_rules = [
-    # The record of an invoice names a version of its document. By default that version stays, also when another file of the
-    # same name replaces it.
-    { id = "uploads", abort_upload_days = 2, noncurrent_days = var.bucket.noncurrent_days },
+    # The record of an invoice names a version of its document: that version stays, also when another file of the same name
+    # replaces it.
+    { id = "uploads", abort_upload_days = 2 },
   ]
 }
 

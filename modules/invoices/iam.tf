@@ -46,6 +46,25 @@ data "aws_iam_policy_document" "receive_invoices" {
     actions   = ["states:StartExecution"]
     resources = [local.workflow_arn]
   }
+
+  dynamic "statement" {
+    for_each = var.bucket.originals_lock[*]
+    content {
+      sid       = "LockOriginals"
+      actions   = ["s3:GetObjectRetention", "s3:PutObjectRetention"]
+      resources = ["${local.bucket_arn}/json/*", "${local.bucket_arn}/raw/*"]
+    }
+  }
+
+  # Without these S3 may answer AccessDenied for an original that is gone.
+  dynamic "statement" {
+    for_each = var.bucket.originals_lock[*]
+    content {
+      sid       = "TellMissingObjects"
+      actions   = ["s3:ListBucket", "s3:ListBucketVersions"]
+      resources = [local.bucket_arn]
+    }
+  }
 }
 
 data "aws_iam_policy_document" "extract_invoice" {

@@ -95,6 +95,11 @@ locals {
     }
   }
 
+  originals_environment = { for name, value in {
+    ORIGINALS_LOCK_MODE  = try(var.bucket.originals_lock.mode, null)
+    ORIGINALS_LOCK_YEARS = try(tostring(var.bucket.originals_lock.years), null)
+  } : name => value if value != null }
+
   # Not part of `functions`: what needs only the names of functions must not wait for the resources named here.
   policies = {
     receive-invoices  = data.aws_iam_policy_document.receive_invoices.json
@@ -107,7 +112,7 @@ locals {
     fail-invoice      = data.aws_iam_policy_document.fail_invoice.json
   }
   environments = {
-    receive-invoices  = local.workflow_environment
+    receive-invoices  = merge(local.workflow_environment, local.originals_environment)
     extract-invoice   = local.extraction_environment
     finish-extraction = local.extraction_environment
     validate-invoice = merge(local.workflow_environment, {

@@ -51,15 +51,17 @@ variable "packages" {
 
 variable "bucket" {
   description = <<-EOT
-    The bucket: its `name` (by default made of prefix, account and region), how many days it keeps replaced versions
-    (`noncurrent_days`; null keeps originals as long as their records, which is for ever), whether destroying the module deletes its objects (`force_destroy`), and the web pages from
-    which browsers may upload (`upload_origins`, such as `https://finops.example.com`).
+    The bucket: its `name` (by default made of prefix, account and region), whether destroying the module deletes its
+    objects (`force_destroy`), and the web pages from which browsers may upload (`upload_origins`, such as
+    `https://finops.example.com`). No rule removes an original. `originals_lock` locks each one by S3 Object Lock, in `mode`
+    GOVERNANCE (whoever has s3:BypassGovernanceRetention can delete it) or COMPLIANCE (nobody can), to the end of the year
+    it was received in and for `years` more. S3 cannot turn Object Lock off again.
   EOT
   type = object({
-    name            = optional(string)
-    noncurrent_days = optional(number)
-    force_destroy   = optional(bool, false)
-    upload_origins  = optional(list(string), [])
+    name           = optional(string)
+    force_destroy  = optional(bool, false)
+    upload_origins = optional(list(string), [])
+    originals_lock = optional(object({ mode = string, years = number }))
   })
   default  = {}
   nullable = false
@@ -69,8 +71,16 @@ variable "bucket" {
     error_message = "bucket.name must be 3 to 63 lower-case letters, digits, dots and hyphens."
   }
   validation {
-    condition     = coalesce(var.bucket.noncurrent_days, 1) >= 1
-    error_message = "bucket.noncurrent_days must be at least 1."
+    condition     = var.bucket.originals_lock == null || contains(["COMPLIANCE", "GOVERNANCE"], try(var.bucket.originals_lock.mode, ""))
+    error_message = "bucket.originals_lock.mode must be COMPLIANCE or GOVERNANCE."
+  }
+  validation {
+    condition     = var.bucket.originals_lock == null || try(contains(range(1, 100), var.bucket.originals_lock.years), false)
+    error_message = "bucket.originals_lock.years must be a whole number from 1 to 99."
+  }
+  validation {
+    condition     = !(var.bucket.force_destroy && try(var.bucket.originals_lock.mode, "") == "COMPLIANCE")
+    error_message = "bucket.force_destroy cannot be used with a COMPLIANCE lock: nobody can delete originals that it protects."
   }
   validation {
     condition     = alltrue([for origin in var.bucket.upload_origins : can(regex("^https?://[^/]+$", origin))])

@@ -9,9 +9,10 @@ resource "aws_s3_bucket" "this" {
   #checkov:skip=CKV_AWS_145:a customer managed key is a setting
   #checkov:skip=CKV2_AWS_61:lifecycle rules are a setting; an audit trail has none
   #checkov:skip=CKV2_AWS_62:the caller adds notifications where something waits for objects
-  bucket              = var.name
-  force_destroy       = var.force_destroy
-  object_lock_enabled = var.object_lock != null
+  bucket        = var.name
+  force_destroy = var.force_destroy
+  # Not false: the provider would replace a bucket that was made without Object Lock and has it now.
+  object_lock_enabled = var.object_lock == null ? null : true
 }
 
 resource "aws_s3_bucket_versioning" "this" {
@@ -23,13 +24,16 @@ resource "aws_s3_bucket_versioning" "this" {
 }
 
 resource "aws_s3_bucket_object_lock_configuration" "this" {
-  count  = var.object_lock == null ? 0 : 1
+  count  = var.object_lock == null && !var.lock_by_version ? 0 : 1
   bucket = aws_s3_bucket.this.id
 
-  rule {
-    default_retention {
-      mode = var.object_lock.mode
-      days = var.object_lock.days
+  dynamic "rule" {
+    for_each = var.object_lock[*]
+    content {
+      default_retention {
+        mode = rule.value.mode
+        days = rule.value.days
+      }
     }
   }
 

@@ -21,7 +21,7 @@ output "policy_json" {
 }
 
 output "settings" {
-  description = "The bucket's settings as planned: `force_destroy`, `kms_key_arn`, `lifecycle_rules` by id (as in the variable), `object_lock` and `upload_origins`."
+  description = "The bucket's settings as planned: `force_destroy`, `kms_key_arn`, `lifecycle_rules` by id (as in the variable), `object_lock`, `lock_by_version` and `upload_origins`."
   value = {
     force_destroy = aws_s3_bucket.this.force_destroy
     kms_key_arn = one(compact([
@@ -36,7 +36,8 @@ output "settings" {
         abort_upload_days = one(rule.abort_incomplete_multipart_upload[*].days_after_initiation)
       }
     }
-    object_lock    = one([for rule in flatten(aws_s3_bucket_object_lock_configuration.this[*].rule) : one([for r in rule.default_retention : { mode = r.mode, days = r.days }])])
-    upload_origins = flatten([for rule in flatten(aws_s3_bucket_cors_configuration.this[*].cors_rule) : rule.allowed_origins])
+    object_lock     = one([for rule in flatten(aws_s3_bucket_object_lock_configuration.this[*].rule) : one([for r in rule.default_retention : { mode = r.mode, days = r.days }])])
+    lock_by_version = length(aws_s3_bucket_object_lock_configuration.this) == 1 && length(flatten(aws_s3_bucket_object_lock_configuration.this[*].rule)) == 0
+    upload_origins  = flatten([for rule in flatten(aws_s3_bucket_cors_configuration.this[*].cors_rule) : rule.allowed_origins])
   }
 }

@@ -81,6 +81,16 @@ variable "object_lock" {
   }
 }
 
+variable "lock_by_version" {
+  description = <<-EOT
+    Whether Object Lock is on without a default, so that whoever stores an object can lock that version
+    (s3:PutObjectRetention). Can be set for a bucket that exists. S3 cannot turn it off again.
+  EOT
+  type        = bool
+  default     = false
+  nullable    = false
+}
+
 variable "upload_origins" {
   description = "Origins of the web pages from which browsers may upload files, such as `https://finops.example.com`."
   type        = list(string)

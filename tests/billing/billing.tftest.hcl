@@ -668,7 +668,7 @@ run "key_and_names" {
   variables {
     name_prefix = "acme"
     kms_key_arn = "arn:aws:kms:eu-west-1:111111111111:key/11111111-2222-3333-4444-555555555555"
-    bucket      = { name = "acme-bills", noncurrent_days = 30, quarantine_days = 90, force_destroy = true }
+    bucket      = { name = "acme-bills", quarantine_days = 90, force_destroy = true, originals_lock = { mode = "GOVERNANCE", years = 10 } }
     alarms      = { enabled = false }
 
     password_rotation_days = null
@@ -703,9 +703,25 @@ run "key_and_names" {
       output.bucket_name == "acme-bills" && module.bucket.settings.force_destroy
       && jsonencode({
         for id, rule in module.bucket.settings.lifecycle_rules : id => [rule.expiration_days, rule.noncurrent_days]
-      }) == jsonencode({ chunks = [14, 1], quarantine = [90, 1], uploads = [null, 30] })
+      }) == jsonencode({ chunks = [14, 1], quarantine = [90, 1], uploads = [null, null] })
     )
     error_message = "The bucket's name, times and destruction are settings."
+  }
+
+  assert {
+    condition = module.bucket.settings.lock_by_version && module.bucket.settings.object_lock == null && jsonencode([
+      for s in jsondecode(output.policy_json["load_billing_file"]).Statement : [s.Action, s.Resource] if s.Sid == "LockOriginals"
+      ]) == jsonencode([[
+        ["s3:PutObjectRetention", "s3:GetObjectRetention"], ["arn:aws:s3:::acme-bills/rates/*", "arn:aws:s3:::acme-bills/billing/*"]
+    ]])
+    error_message = "The loader locks originals, and nothing else is locked."
+  }
+
+  assert {
+    condition = jsonencode({
+      for name, value in local.environments["load-billing-file"] : name => value if startswith(name, "ORIGINALS_LOCK")
+    }) == jsonencode({ ORIGINALS_LOCK_MODE = "GOVERNANCE", ORIGINALS_LOCK_YEARS = "10" })
+    error_message = "The loader is told how long."
   }
 
   assert {

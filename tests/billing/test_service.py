@@ -41,6 +41,24 @@ def test_a_file_is_loaded_and_bad_rows_are_kept(flow: Flow) -> None:
     assert quarantine.closed
 
 
+@pytest.mark.parametrize("key", ["billing/acme/a.csv", "rates/a.csv"])
+def test_an_original_is_locked_or_not_loaded(flow: Flow, key: str) -> None:
+    content = (
+        bills(("a", 1)) if key.startswith("billing/") else b"currency,rate_date,usd_per_unit\n"
+    )
+    source = flow.objects.put(key, content)
+    load = flow.load if key.startswith("billing/") else flow.load_rates
+    flow.originals.may_lock = False
+    with pytest.raises(ConfigurationError):
+        load(source)
+    (failed,) = flow.store.files.values()
+    assert (failed.status, failed.error_code) == (FileStatus.FAILED, "AccessDenied")
+    flow.originals.may_lock = True
+    entry = load(source)
+    assert entry.status is not FileStatus.FAILED
+    assert list(flow.originals.kept) == [source.version_id]
+
+
 def test_the_same_event_again_does_nothing(flow: Flow) -> None:
     source = flow.objects.put("billing/acme/a.csv", bills(("a", 1)))
     first = flow.load(source)

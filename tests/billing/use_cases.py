@@ -18,6 +18,7 @@ from finops.billing.withdrawal import Withdrawal, Withdrawer
 from finops.shared.rates import RatePolicy
 from tests.audit.recorders import MemoryRecorder
 from tests.billing.fakes import FINISHED, FakeObjects, FakeQuarantine, FakeStore, FakeWorkflow
+from tests.originals import FakeOriginals
 
 HEADER = "id,company_name,country,city,product_line,item,bill_date,currency,bill_amount\n"
 SETTINGS = Settings(large_file_bytes=10**6, rates=RatePolicy(), formats={})
@@ -35,6 +36,7 @@ class Flow:
     settings: Settings = SETTINGS
     store: Any = field(default_factory=FakeStore)
     objects: FakeObjects = field(default_factory=FakeObjects)
+    originals: FakeOriginals = field(default_factory=FakeOriginals)
     workflow: FakeWorkflow = field(default_factory=FakeWorkflow)
     quarantines: list[FakeQuarantine] = field(default_factory=list)
     seconds_left: float = 600.0
@@ -50,6 +52,7 @@ class Flow:
             store=self.store,
             rates=self.store.rates,
             objects=self.objects,
+            originals=self.originals,
             workflow=self.workflow,
             quarantine=self.quarantine,
             settings=self.settings,
@@ -63,6 +66,7 @@ class Flow:
             store=self.store,
             rates=self.store,
             objects=self.objects,
+            originals=self.originals,
             quarantine=self.quarantine,
             audit=self.audit,
             clock=self.clock,

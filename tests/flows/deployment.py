@@ -17,6 +17,7 @@ from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from finops.shared.retention import Original
 from localcloud.endpoints import MANAGEMENT_ACCOUNT, REGION, AccountSession, account_session
 
 Answer = TypeVar("Answer")
@@ -79,6 +80,19 @@ class Deployment:
         if key not in self._clients:
             self._clients[key] = self._sessions[account_id].client(service, config=_LONG_CALLS)
         return self._clients[key]
+
+    def keeps(self, original: Original) -> bool:
+        """Whether Object Lock keeps the account's administrator from deleting an original."""
+        where = {
+            "Bucket": original.bucket,
+            "Key": original.key,
+            "VersionId": original.version_id,
+        }
+        try:
+            self.client("s3").delete_object(**where)
+        except ClientError as error:
+            return bool(error.response["Error"]["Code"] == "AccessDenied")
+        return False
 
     def edit(self, account_id: str, amount: Any, name: str = "monthly-total", **row: Any) -> None:
         """Put a row into the table, as a person does in the DynamoDB console."""

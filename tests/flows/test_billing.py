@@ -61,6 +61,7 @@ def test_a_file_lands_with_every_row_loaded_or_quarantined(
         "6": "no_rate",
         "7": "duplicate_record_id",
     }
+    assert billing.deployment.keeps(entry.source)
 
 
 def test_the_same_file_changes_nothing_and_a_corrected_file_only_what_differs(

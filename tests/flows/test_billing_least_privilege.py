@@ -209,6 +209,7 @@ DATABASE: dict[str, Probe] = {
 NEEDED: dict[tuple[str, str], Probe] = {
     (LOADER, "ConsumeFiles"): file_is_loaded,
     (LOADER, "ReadFiles"): file_is_loaded,
+    (LOADER, "LockOriginals"): file_is_loaded,
     (LOADER, "TellMissingObjects"): missing_file_is_refused,
     (PLAN, "TellMissingObjects"): missing_large_file_is_refused,
     (LOADER, "QuarantineRows"): bad_row_is_kept,

@@ -55,6 +55,7 @@ class TestDocuments:
         assert json.loads(message["Message"])["id"] == done.id
         assert message["MessageAttributes"]["status"]["Value"] == "PROCESSED"
         assert invoices.executed(done.id) == "SUCCEEDED"
+        assert invoices.deployment.keeps(done.document)
 
     def test_an_invoice_of_many_pages_is_an_asynchronous_job(
         self, invoices: InvoiceFlow, number: str

@@ -280,6 +280,8 @@ _STEPS: dict[tuple[str, str], Probe] = {
     ("notify", "RecordAuditEntries"): audited(json_is_processed, "json/{}.json", "notified"),
     ("review", "RecordAuditEntries"): giving_up_is_audited,
     ("fail", "RecordAuditEntries"): failure_is_audited,
+    ("receive", "LockOriginals"): json_is_processed,
+    ("receive", "TellMissingObjects"): missing_file_is_refused("json/{}.json"),
     ("receive", "KeepRecords"): large_invoice_is_known_again,
     ("extract", "ReadDocuments"): page_is_processed,
     ("extract", "ReadSettings"): settings_are_read("extract", page_is_processed),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -100,13 +101,28 @@ def test_destroying_a_deployment_leaves_nothing_behind(
     assert kinds == set(LISTINGS), "a listing that finds nothing now would prove nothing later"
     assert terraform.plan() == []
 
-    deployment = Deployment(url=cloud.endpoint_url, outputs=terraform.output()["budgets"])
+    outputs = terraform.output()
+    deployment = Deployment(url=cloud.endpoint_url, outputs=outputs["budgets"])
+    lock_an_original(deployment, outputs["invoices"]["bucket"])
     edit_and_damage(deployment)
     assert terraform.is_applied()
     assert terraform.plan() == []
 
     terraform.destroy()
     assert inventory(cloud.endpoint_url) == {}
+
+
+def lock_an_original(deployment: Deployment, bucket: str) -> None:
+    """Which `force_destroy` removes all the same: the lock is in governance mode."""
+    s3 = deployment.client("s3")
+    version = s3.put_object(Bucket=bucket, Key="raw/", Body=b"")["VersionId"]
+    until = datetime.now(UTC) + timedelta(days=400)
+    s3.put_object_retention(
+        Bucket=bucket,
+        Key="raw/",
+        VersionId=version,
+        Retention={"Mode": "GOVERNANCE", "RetainUntilDate": until},
+    )
 
 
 def edit_and_damage(deployment: Deployment) -> None:

@@ -403,6 +403,31 @@ run "defaults" {
   }
 }
 
+run "locked_originals" {
+  command = plan
+  module { source = "../../modules/invoices" }
+
+  variables { bucket = { originals_lock = { mode = "COMPLIANCE", years = 10 } } }
+
+  assert {
+    condition = module.bucket.settings.lock_by_version && module.bucket.settings.object_lock == null && jsonencode([
+      for s in jsondecode(output.policy_json["receive_invoices"]).Statement : [s.Action, s.Resource]
+      if contains(["LockOriginals", "TellMissingObjects"], s.Sid)
+      ]) == jsonencode([
+        [["s3:PutObjectRetention", "s3:GetObjectRetention"], [for folder in ["raw", "json"] : "arn:aws:s3:::finops-invoices-111111111111-eu-west-1/${folder}/*"]],
+        [["s3:ListBucketVersions", "s3:ListBucket"], "arn:aws:s3:::finops-invoices-111111111111-eu-west-1"],
+    ])
+    error_message = "Whoever receives invoices locks originals, and nothing else is locked."
+  }
+
+  assert {
+    condition = jsonencode({
+      for name, value in local.environments["receive-invoices"] : name => value if startswith(name, "ORIGINALS_LOCK")
+    }) == jsonencode({ ORIGINALS_LOCK_MODE = "COMPLIANCE", ORIGINALS_LOCK_YEARS = "10" })
+    error_message = "It is told how long."
+  }
+}
+
 run "shadow_policy" {
   command = plan
   module { source = "../../modules/invoices" }

@@ -30,7 +30,7 @@ from finops.invoices.service import (
 from finops.invoices.spending import SpendingCapReached, SpendingLimits, TooManyPages
 from finops.invoices.validation import Outcome, ValidationSettings
 from finops.shared.audit import AuditEvent, digest
-from finops.shared.errors import RejectedInput, TransientFailure
+from finops.shared.errors import ConfigurationError, RejectedInput, TransientFailure
 from sample_einvoices import Sale
 from tests.audit.recorders import MemoryRecorder
 from tests.invoices.builders import document
@@ -45,6 +45,7 @@ from tests.invoices.fakes import (
     Killed,
 )
 from tests.invoices.responses import GOOD, answer
+from tests.originals import FakeOriginals
 from tests.trail import stated
 
 PDF = DocumentFile(kind="PDF", media_type="application/pdf", pages=1, size=100)
@@ -67,11 +68,16 @@ class Flow:
         self.metrics: Counter[str] = Counter()
         self.store = FakeStore(self.calls)
         self.objects = FakeObjects(self.calls)
+        self.originals = FakeOriginals()
         self.workflow = FakeWorkflow(self.calls)
         self.engine = FakeEngine()
         self.channel = FakeChannel(self.calls)
         self.intake = InvoiceIntake(
-            store=self.store, workflow=self.workflow, clock=self.clock, audit=self.audit
+            store=self.store,
+            originals=self.originals,
+            workflow=self.workflow,
+            clock=self.clock,
+            audit=self.audit,
         )
         self.validator = InvoiceValidator(
             store=self.store,
@@ -299,6 +305,28 @@ class TestEInvoices:
         done = flow.run(flow.drop("json/a.json", sample_einvoices.ubl(Sale())))
         assert done.status is InvoiceStatus.VALIDATION_FAILED
         assert "Drop it below raw/" in done.issues[0].message
+
+
+class TestOriginals:
+    def test_an_original_is_locked_before_anything_is_done_with_it(self, flow: Flow) -> None:
+        invoice = flow.drop("raw/a.pdf", version="v7")
+        assert flow.originals.kept == {"v7": flow.store.find(invoice).received_at}
+
+    def test_without_its_lock_an_invoice_goes_no_further(self, flow: Flow) -> None:
+        flow.originals.may_lock = False
+        with pytest.raises(ConfigurationError):
+            flow.drop("raw/a.pdf")
+        assert not flow.workflow.started
+        assert not flow.audit.events
+        flow.originals.may_lock = True
+        assert flow.run(flow.drop("raw/a.pdf")).status is InvoiceStatus.PROCESSED
+
+    def test_an_event_that_comes_again_locks_from_the_same_day(self, flow: Flow) -> None:
+        flow.drop("raw/a.pdf", version="v7")
+        first = dict(flow.originals.kept)
+        flow.clock.now += timedelta(days=366)
+        flow.drop("raw/a.pdf", version="v7")
+        assert flow.originals.kept == first
 
 
 class TestProcessing:

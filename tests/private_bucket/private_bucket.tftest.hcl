@@ -57,7 +57,6 @@ run "defaults" {
     condition = (
       aws_s3_bucket.this.bucket == "example-files"
       && !aws_s3_bucket.this.force_destroy
-      && !aws_s3_bucket.this.object_lock_enabled
       && length(aws_s3_bucket_object_lock_configuration.this) == 0
       && length(aws_s3_bucket_lifecycle_configuration.this) == 0
       && length(aws_s3_bucket_cors_configuration.this) == 0
@@ -72,7 +71,7 @@ run "defaults" {
 
   assert {
     condition = jsonencode(output.settings) == jsonencode({
-      force_destroy = false, kms_key_arn = null, lifecycle_rules = {}, object_lock = null, upload_origins = []
+      force_destroy = false, kms_key_arn = null, lifecycle_rules = {}, lock_by_version = false, object_lock = null, upload_origins = []
     })
     error_message = "The output settings shows the defaults."
   }
@@ -148,9 +147,26 @@ run "every_setting" {
         drafts   = { abort_upload_days = null, archive_days = null, expiration_days = 60, noncurrent_days = null, prefix = "drafts/" }
         replaced = { abort_upload_days = 2, archive_days = null, expiration_days = null, noncurrent_days = 30, prefix = "" }
       }
-      object_lock    = { days = 7, mode = "GOVERNANCE" }
-      upload_origins = ["https://finops.example.com"]
+      lock_by_version = false
+      object_lock     = { days = 7, mode = "GOVERNANCE" }
+      upload_origins  = ["https://finops.example.com"]
     })
     error_message = "The output settings shows what was set."
+  }
+}
+
+run "locks_by_version" {
+  command = plan
+  module { source = "../../modules/private_bucket" }
+
+  variables { lock_by_version = true }
+
+  assert {
+    condition = (
+      length(aws_s3_bucket_object_lock_configuration.this) == 1
+      && length(aws_s3_bucket_object_lock_configuration.this[0].rule) == 0
+      && output.settings.lock_by_version && output.settings.object_lock == null
+    )
+    error_message = "Object Lock is on, and nothing is locked by itself."
   }
 }

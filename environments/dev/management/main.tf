@@ -59,7 +59,7 @@ module "billing" {
   database   = local.database
   datasets   = var.billing_datasets
   rates      = local.rates
-  bucket     = { noncurrent_days = 30, quarantine_days = 30, force_destroy = true }
+  bucket     = { quarantine_days = 30, force_destroy = true }
   alarms     = { topic_arns = var.alarm_topic_arns }
 }
 
@@ -72,7 +72,7 @@ module "invoices" {
   audit       = local.audit
   validation  = var.invoice_validation
   mail_sender = var.invoice_mail_sender
-  bucket      = { noncurrent_days = 30, force_destroy = true }
+  bucket      = { force_destroy = true }
   table       = { deletion_protection = false }
   alarms      = { topic_arns = var.alarm_topic_arns }
 }

@@ -12,6 +12,9 @@ locals {
   # of its currency is refused.
   rates = { maximum_age_days = 7 }
 
+  # Tax laws ask for invoices and books for up to ten years. Who may erase personal data needs s3:BypassGovernanceRetention.
+  originals_lock = { mode = "GOVERNANCE", years = 10 }
+
   database = {
     cluster_arn       = module.billing_database.cluster_arn
     secret_arn        = module.billing_database.secret_arn
@@ -63,6 +66,7 @@ module "billing" {
   packages          = local.packages
   audit             = local.audit
   database          = local.database
+  bucket            = { originals_lock = local.originals_lock }
   datasets          = var.billing_datasets
   rates             = local.rates
   kms_key_arn       = aws_kms_key.finops.arn
@@ -77,6 +81,7 @@ module "invoices" {
   region            = var.region
   packages          = local.packages
   audit             = local.audit
+  bucket            = { originals_lock = local.originals_lock }
   validation        = var.invoice_validation
   mail_sender       = var.invoice_mail_sender
   kms_key_arn       = aws_kms_key.finops.arn

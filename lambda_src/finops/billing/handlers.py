@@ -40,6 +40,7 @@ from finops.shared.events import (
     shorten_visibility,
     workflow_error_message,
 )
+from finops.shared.object_lock import LockedOriginals, locked_originals
 from finops.shared.observability import MetricUnit, logger, metrics, status_metric
 
 #: Seconds. The queue itself hides a message for as long as a load may take.
@@ -160,6 +161,7 @@ def _file_loader(context: LambdaContext) -> FileLoader:
         store=_store(),
         rates=_rates().rates,
         objects=_objects(),
+        originals=_originals(),
         workflow=StepFunctionsWorkflow(client("stepfunctions"), os.environ["WORKFLOW_ARN"]),
         quarantine=_quarantine,
         settings=_settings(),
@@ -174,6 +176,7 @@ def _rates_loader() -> RatesLoader:
         store=_store(),
         rates=_rates(),
         objects=_objects(),
+        originals=_originals(),
         quarantine=_quarantine,
         audit=audit_recorder(),
         clock=_now,
@@ -211,6 +214,11 @@ def _database() -> DataApi:
 @cache
 def _objects() -> S3Objects:
     return S3Objects(_s3(), os.environ["BUCKET"])
+
+
+@cache
+def _originals() -> LockedOriginals:
+    return locked_originals(os.environ, _s3())
 
 
 @cache

@@ -12,6 +12,7 @@ from finops.billing.rates import read_rates
 from finops.billing.streams import HashingStream
 from finops.shared.audit import AuditRecorder
 from finops.shared.errors import FinOpsError, RejectedInput
+from finops.shared.retention import Originals
 
 RATES_DATASET = "fx_rates"
 
@@ -23,6 +24,7 @@ class RatesLoader:
     store: BillingStore
     rates: RateStore
     objects: Objects
+    originals: Originals
     quarantine: QuarantineFactory
     audit: AuditRecorder
     clock: Clock
@@ -50,6 +52,7 @@ class RatesLoader:
             quarantine.put(row)
 
         try:
+            self.originals.keep(entry.source, entry.received_at or self.clock())
             # Writing rates twice changes nothing, so the ledger has a transaction of its own.
             stream = HashingStream(self.objects.open(entry.source))
             tally = self.rates.put_rates(read_rates(stream, reject))

@@ -34,6 +34,7 @@ from finops.billing.streams import HashingStream
 from finops.shared.audit import AuditRecorder
 from finops.shared.errors import FinOpsError, RejectedInput
 from finops.shared.rates import DatedRates
+from finops.shared.retention import Originals
 
 #: A whole-file load gives up when less than this is left of the function's time.
 RESERVE_SECONDS: Final = 45.0
@@ -55,6 +56,7 @@ class FileLoader:
     store: BillingStore
     rates: DatedRates
     objects: Objects
+    originals: Originals
     workflow: Workflow
     quarantine: QuarantineFactory
     settings: Settings
@@ -77,6 +79,7 @@ class FileLoader:
 
     def _load(self, entry: FileEntry) -> FileEntry:
         try:
+            self.originals.keep(entry.source, entry.received_at or self.clock())
             if entry.source.size >= self.settings.large_file_bytes:
                 return self._in_parts(entry)
             try:

@@ -42,6 +42,7 @@ from finops.invoices.validation import ValidationSettings
 from finops.shared.aws import client, with_stored_settings
 from finops.shared.errors import RejectedInput
 from finops.shared.events import created_objects, handle_messages, workflow_error_message
+from finops.shared.object_lock import locked_originals
 from finops.shared.observability import MetricUnit, logger, metrics, status_metric
 
 
@@ -49,7 +50,13 @@ from finops.shared.observability import MetricUnit, logger, metrics, status_metr
 @metrics.log_metrics
 def receive_invoices(event: Mapping[str, Any], _context: LambdaContext) -> dict[str, Any]:
     """Queue of S3 notifications: enters each file and starts its workflow."""
-    intake = InvoiceIntake(store=_store(), workflow=_workflow(), clock=_now, audit=audit_recorder())
+    intake = InvoiceIntake(
+        store=_store(),
+        originals=locked_originals(os.environ, client("s3")),
+        workflow=_workflow(),
+        clock=_now,
+        audit=audit_recorder(),
+    )
 
     def receive(notification: Mapping[str, Any]) -> None:
         for document in source_documents(notification):

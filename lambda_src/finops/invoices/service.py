@@ -44,6 +44,7 @@ from finops.invoices.textract_response import read_expense
 from finops.invoices.validation import Outcome, ValidationSettings, check, outcome
 from finops.shared.audit import AuditRecorder, digest
 from finops.shared.errors import FinOpsError, RejectedInput
+from finops.shared.retention import Originals
 
 Clock = Callable[[], datetime]
 
@@ -61,6 +62,7 @@ class InvoiceIntake:
     """Enters new files as invoices and starts their workflows."""
 
     store: InvoiceStore
+    originals: Originals
     workflow: Workflow
     clock: Clock
     audit: AuditRecorder
@@ -77,6 +79,7 @@ class InvoiceIntake:
                 updated_at=now,
             )
         )
+        self.originals.keep(document, record.received_at)
         kind = "JSON" if document.key.startswith(JSON_PREFIX) else "DOCUMENT"
         self.workflow.start(record.id, {"invoice_id": record.id, "kind": kind})
         self.audit.record(received_event(record))

@@ -46,6 +46,7 @@ EXTENSIONS = (
     "s3_missing_objects",
     "s3_multipart_tags",
     "s3_kms",
+    "s3_object_lock",
     "cognito_sessions",
     "account_states",
     "textract",

@@ -5,7 +5,8 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html, permissions
 ``s3:ListBucket``, 403 without. The request has no prefix, so a grant that asks for one
 (``s3:prefix``) does not count. MiniStack answers 404 to everybody.
 
-A missing version needs ``s3:ListBucketVersions``, too: no page says so; this is the strict side.
+A missing version needs ``s3:ListBucketVersions``, too, and PutObjectRetention answers alike: no
+page says so; this is the strict side.
 """
 
 from __future__ import annotations
@@ -28,7 +29,23 @@ def _read(
     query: dict[str, Any] | None = None,
 ) -> Response:
     headers, query = headers or {}, query or {}
-    response = original(bucket, key, headers, query)
+    return _told(original(bucket, key, headers, query), bucket, headers, query)
+
+
+def _lock(
+    original: Callable[..., Response],
+    bucket: str,
+    key: str,
+    body: bytes,
+    headers: dict[str, Any],
+    query: dict[str, Any] | None = None,
+) -> Response:
+    return _told(original(bucket, key, body, headers, query), bucket, headers, query or {})
+
+
+def _told(
+    response: Response, bucket: str, headers: dict[str, Any], query: dict[str, Any]
+) -> Response:
     if response[0] != 404 or not ministack.app.AUTH or s3._ensure_bucket(bucket) is None:
         return response
     if not extract_access_key_id(headers, query):
@@ -49,3 +66,4 @@ def install() -> None:
     """Refuse who may not list the bucket."""
     wrap(s3, "_get_object", _read)
     wrap(s3, "_head_object", _read)
+    wrap(s3, "_put_object_retention", _lock)

@@ -45,9 +45,21 @@ run "refuses_bucket_name" {
   expect_failures = [var.bucket]
 }
 
-run "refuses_replaced_versions_for_no_day" {
+run "refuses_an_unknown_lock" {
   command = plan
-  variables { bucket = { noncurrent_days = 0 } }
+  variables { bucket = { originals_lock = { mode = "governance", years = 10 } } }
+  expect_failures = [var.bucket]
+}
+
+run "refuses_a_lock_of_no_year" {
+  command = plan
+  variables { bucket = { originals_lock = { mode = "GOVERNANCE", years = 0 } } }
+  expect_failures = [var.bucket]
+}
+
+run "refuses_to_destroy_originals_that_nobody_can_delete" {
+  command = plan
+  variables { bucket = { force_destroy = true, originals_lock = { mode = "COMPLIANCE", years = 10 } } }
   expect_failures = [var.bucket]
 }
 

@@ -49,9 +49,21 @@ run "refuses_a_bucket_name_in_capitals" {
   expect_failures = [var.bucket]
 }
 
-run "refuses_to_remove_replaced_versions_at_once" {
+run "refuses_an_unknown_lock" {
   command = plan
-  variables { bucket = { noncurrent_days = 0 } }
+  variables { bucket = { originals_lock = { mode = "governance", years = 10 } } }
+  expect_failures = [var.bucket]
+}
+
+run "refuses_a_lock_of_part_of_a_year" {
+  command = plan
+  variables { bucket = { originals_lock = { mode = "GOVERNANCE", years = 0.5 } } }
+  expect_failures = [var.bucket]
+}
+
+run "refuses_to_destroy_originals_that_nobody_can_delete" {
+  command = plan
+  variables { bucket = { force_destroy = true, originals_lock = { mode = "COMPLIANCE", years = 10 } } }
   expect_failures = [var.bucket]
 }
 
