@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -21,8 +22,13 @@ from finops.audit.messages import decode_message
 from finops.cli.audit import audit
 from finops.deployment.audit import AuditDeployment
 from finops.deployment.environment import Environment
+from finops.deployment.invoices import InvoiceDeployment
+from finops.invoices.audit_events import filed_event
+from finops.invoices.domain import Erasure, InvoiceRecord
+from finops.shared.audit import personal_digest
 from finops.shared.errors import ConfigurationError, RejectedInput
 from tests.audit.fakes import Clock, message
+from tests.invoices.builders import processed
 
 Finops = Callable[..., tuple[int, dict[str, Any]]]
 
@@ -71,6 +77,18 @@ def trail(s3: Any) -> S3TrailStore:
 
 def _environment() -> Environment:
     return Environment(name="test", prefix="finops")
+
+
+class Records:
+    """The records of invoices."""
+
+    def __init__(self, *records: InvoiceRecord) -> None:
+        self.records = {one.id: one for one in records}
+
+    def find(self, invoice: str) -> InvoiceRecord:
+        if invoice not in self.records:
+            raise RejectedInput("none", code="unknown_invoice")
+        return self.records[invoice]
 
 
 @pytest.fixture
@@ -194,3 +212,29 @@ def test_without_the_module_there_is_a_reason(
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
     with pytest.raises(ConfigurationError, match="Deploy the module audit first"):
         finops("verify")
+
+
+def test_show_tells_values_only_while_their_record_has_them(
+    trail: S3TrailStore, finops: Finops, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = replace(processed(), audit_salt="salt", submitted_by="ann")
+    erased = replace(whole, id="erased").erased(
+        Erasure(at=whole.updated_at, by="dpo", reason="a request")
+    )
+    monkeypatch.setattr(InvoiceDeployment, "store", Records(whole, erased))
+    assert whole.invoice
+    vendor = whole.invoice.text("vendor")
+    appender = EntryAppender(trail, Clock())
+    for number, subject in enumerate((whole.id, "erased", "unknown")):
+        said = filed_event(replace(whole, id=subject), whole.updated_at)
+        assert said
+        appender.append("invoices", [replace(said, version=str(number)).document("code")])
+
+    def vendors(*options: str) -> list[str]:
+        code, answer = finops("show", "--stream", "invoices", *options)
+        assert code == 0
+        return [one["details"]["vendor"] for one in answer["entries"]]
+
+    digests = [personal_digest("salt", "vendor", vendor)] * 3
+    assert vendors() == digests
+    assert vendors("--values") == [*digests[:2], vendor]

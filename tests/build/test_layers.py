@@ -12,7 +12,7 @@ EDGES = (
     *("finops.*.adapters", "finops.*.handlers", "finops.cli", "finops.deployment"),
     *("finops.audit.recorder", "finops.billing.database", "finops.billing.schema_migrations"),
     *("finops.reconciliation.composition", "finops.shared.aws", "finops.shared.data_api"),
-    *("finops.shared.events", "finops.shared.observability"),
+    *("finops.shared.events", "finops.shared.object_lock", "finops.shared.observability"),
 )
 LAYERS = ("Domain and ports are pure", "Services know ports, not AWS")
 

@@ -303,6 +303,40 @@ class TestReview:
             assert (code, answer["invoices"]) == (0, 1)
             assert path.stat().st_size > 100
 
+    def test_personal_data_are_erased_and_the_trail_stays_whole(
+        self, invoices: InvoiceFlow, number: str, finops: Finops
+    ) -> None:
+        done = invoices.drop(f"raw/{number}.pdf", document(paper(number)))
+        assert done.invoice
+        vendor = done.invoice.text("vendor")
+
+        def trail(*options: str) -> str:
+            return json.dumps(finops("audit", "show", "--subject", done.id, *options)[1])
+
+        eventually(lambda: "invoice.processed" in trail(), what="the trail")
+        assert vendor not in trail()
+        assert vendor in trail("--values")
+
+        erase = ("invoices", "erase", done.id, "--reason", "a request", "--yes")
+        code, refused = finops(*erase)
+        assert (code, refused["code"]) == (1, "locked")
+        code, answer = finops(*erase, "--bypass-governance")
+        (left,) = answer["invoices"]
+        assert (code, left["vendor"], left["serial_number"]) == (0, None, done.serial_number)
+        assert left["total"] == done.invoice.text("total")
+
+        versions = invoices.deployment.client("s3").list_object_versions(
+            Bucket=invoices.outputs["bucket"]
+        )
+        assert not [
+            one["Key"]
+            for one in versions["Versions"]
+            if number in one["Key"] or one["Key"].startswith(f"textract/{done.id}/")
+        ]
+        eventually(lambda: "invoice.erased" in trail(), what="the trail")
+        assert vendor not in trail("--values")
+        assert finops("audit", "verify")[0] == 0
+
     def test_two_reviewers_at_once_decide_once(self, invoices: InvoiceFlow, number: str) -> None:
         waiting = invoices.drop(f"raw/{number}.pdf", document(paper(number, total="125.00")))
 

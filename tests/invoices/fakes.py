@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, BinaryIO
 
-from finops.invoices.domain import InvoiceRecord, SourceDocument, serial_number
+from finops.invoices.domain import Erasure, InvoiceRecord, SourceDocument, serial_number
 from finops.invoices.duplicates import first_resemblance, near_match
 from finops.invoices.identity import near_match_key, number_index_key, tax_index_keys
 from finops.invoices.ports import Filed
@@ -85,6 +85,17 @@ class FakeStore:
         self.readers[record.content_sha256] = record.id
         return saved
 
+    def erase(self, record: InvoiceRecord, erasure: Erasure) -> InvoiceRecord:
+        def write() -> InvoiceRecord:
+            for ids in self.numbers.values():
+                if record.id in ids:
+                    ids.remove(record.id)
+            self.matches = {key: one for key, one in self.matches.items() if one != record.id}
+            self.readers = {key: one for key, one in self.readers.items() if one != record.id}
+            return self._save(replace(record.erased(erasure), revision=record.revision))
+
+        return self.calls("erase", write)  # type: ignore[no-any-return]
+
     def _save(self, record: InvoiceRecord) -> InvoiceRecord:
         if self.records[record.id].revision != record.revision:
             raise TransientFailure("changed", code="changed_meanwhile")
@@ -122,6 +133,7 @@ class FakeObjects:
     calls: Calls = field(default_factory=Calls)
     objects: dict[str, bytes] = field(default_factory=dict)
     submitter: str = "ann"
+    locked: bool = False
 
     def open(self, document: SourceDocument) -> BinaryIO:
         return io.BytesIO(self.objects[document.key])
@@ -138,6 +150,18 @@ class FakeObjects:
 
     def read_json(self, key: str) -> dict[str, Any] | None:
         return dict(json.loads(self.objects[key])) if key in self.objects else None
+
+    def delete(self, document: SourceDocument, *, bypass_governance: bool) -> None:
+        if self.locked and not bypass_governance:
+            raise RejectedInput("it is locked", code="locked")
+        self.calls("delete", lambda: self.objects.pop(document.key, None))
+
+    def delete_kept(self, invoice_id: str) -> None:
+        def delete() -> None:
+            for key in [one for one in self.objects if one.startswith(f"textract/{invoice_id}/")]:
+                del self.objects[key]
+
+        self.calls("delete_kept", delete)
 
 
 @dataclass

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -20,7 +20,7 @@ from finops.invoices.adapters.ses import SesCustomerMail
 from finops.invoices.adapters.sns import SnsNotifications, Topics
 from finops.invoices.adapters.step_functions import StepFunctionsWorkflow
 from finops.invoices.adapters.textract import EngineFailure, Textract
-from finops.invoices.domain import InvoiceRecord, InvoiceStatus, LineItem, SourceDocument
+from finops.invoices.domain import Erasure, InvoiceRecord, InvoiceStatus, LineItem, SourceDocument
 from finops.invoices.identity import duplicate_key, number_index_key
 from finops.invoices.spending import Charge, SpendingCapReached, SpendingLimits
 from finops.shared.errors import ConfigurationError, RejectedInput, TransientFailure
@@ -226,6 +226,36 @@ class TestFiling:
         store._dynamodb.put_item(**table, Item={"id": {"S": old}, "invoice_id": {"S": done.id}})
         assert filed(store, checked("raw/c.pdf")).resembles.same
 
+    def test_an_erased_invoice_leaves_no_claim_and_no_name(self, store: DynamoInvoices) -> None:
+        named = {"vendor": "Jane Doe", "vendor_tax_id": "DE123456789", "iban": "DE02"}
+        done = filed(store, checked(**named, total="1")).record
+        charge = Charge(
+            attempt=0, day=date(2026, 4, 1), pages=1, usd=Decimal(0), limits=SpendingLimits()
+        )
+        read = store.charge(replace(done, content_sha256="e" * 64), charge)
+        other = filed(store, checked("raw/b.pdf", **named, total="2"), accepted=done.id).record
+        erasure = Erasure(at=done.updated_at, by="dpo", reason="a request")
+        left = store.erase(read, erasure)
+        assert left == store.find(done.id)
+        items = store._dynamodb.scan(TableName=store._table)["Items"]
+        kept = {one["id"]["S"]: one for one in items}
+        assert "Jane" not in str(kept[done.id])
+        assert "DE02" not in str(kept[done.id])
+        claims = {key: one["invoice_id"]["S"] for key, one in kept.items() if "invoice_id" in one}
+        assert claims
+        assert set(claims.values()) == {other.id}
+        store.erase(other, erasure)
+        ids = {one["id"]["S"] for one in store._dynamodb.scan(TableName=store._table)["Items"]}
+        assert ids == {done.id, other.id, "serial#2026", "spending#2026-04-01"}
+        assert filed(store, checked("raw/c.pdf", **named, total="1")).record
+
+    def test_an_invoice_that_changes_meanwhile_is_not_erased(self, store: DynamoInvoices) -> None:
+        done = filed(store, checked()).record
+        saved = store.save(replace(done, announced=("x",)))
+        with pytest.raises(TransientFailure):
+            store.erase(done, Erasure(at=done.updated_at, by="dpo", reason="a request"))
+        assert store.find(done.id) == saved
+
     def test_an_old_revision_takes_no_number(self, store: DynamoInvoices) -> None:
         one = store.create(checked())
         store.save(replace(one, submitted_by="ann"))
@@ -309,6 +339,41 @@ class TestBucket:
         objects = S3Documents(s3, BUCKET)
         assert objects.owner(self.put(s3, b"x", **{"submitted-by": "ann"})) == "ann"
         assert objects.owner(self.put(s3, b"x")) == ""
+
+    def test_one_version_is_deleted_for_good(self, s3: Any) -> None:
+        first, second = self.put(s3, b"first"), self.put(s3, b"second")
+        for _ in range(2):
+            S3Documents(s3, BUCKET).delete(first, bypass_governance=False)
+        (left,) = s3.list_object_versions(Bucket=BUCKET)["Versions"]
+        assert left["VersionId"] == second.version_id
+
+    def test_a_lock_is_told_with_its_end(self, s3: Any) -> None:
+        document, until = self.put(s3, b"x"), datetime(2037, 1, 1, tzinfo=UTC)
+        with Stubber(s3) as stub:
+            stub.add_client_error("delete_object", "AccessDenied", http_status_code=403)
+            lock = {"Mode": "GOVERNANCE", "RetainUntilDate": until}
+            stub.add_response("get_object_retention", {"Retention": lock})
+            with pytest.raises(RejectedInput, match="until 2037-01-01 in governance mode") as told:
+                S3Documents(s3, BUCKET).delete(document, bypass_governance=False)
+        assert told.value.code == "locked"
+
+    def test_who_may_not_delete_is_told_so(self, s3: Any) -> None:
+        document = self.put(s3, b"x")
+        with Stubber(s3) as stub:
+            stub.add_client_error("delete_object", "AccessDenied", http_status_code=403)
+            stub.add_client_error("get_object_retention", "AccessDenied", http_status_code=403)
+            with pytest.raises(ConfigurationError, match="DeleteObject was refused"):
+                S3Documents(s3, BUCKET).delete(document, bypass_governance=False)
+
+    def test_all_versions_of_what_is_kept_are_deleted(self, s3: Any) -> None:
+        objects = S3Documents(s3, BUCKET)
+        for key in ("textract/a/0.json", "textract/a/0.json", "textract/a-2/0.json"):
+            objects.write_json(key, {"a": key})
+        s3.delete_object(Bucket=BUCKET, Key="textract/a/0.json")
+        objects.delete_kept("a")
+        found = s3.list_object_versions(Bucket=BUCKET)
+        assert [one["Key"] for one in found["Versions"]] == ["textract/a-2/0.json"]
+        assert "DeleteMarkers" not in found
 
     def test_json_documents_are_written_and_read(self, s3: Any) -> None:
         objects = S3Documents(s3, BUCKET)

@@ -12,10 +12,12 @@ from typing import Any, BinaryIO
 import pytest
 
 import sample_einvoices
+from finops.invoices.audit_events import personal_values
 from finops.invoices.document_files import DocumentFile, inspect
 from finops.invoices.domain import Failure, InvoiceRecord, InvoiceStatus, Severity
 from finops.invoices.einvoice.embedded import read_embedded
 from finops.invoices.einvoice.reader import read_einvoice
+from finops.invoices.erasure import InvoiceEraser
 from finops.invoices.extraction import EngineSettings, ExtractionOutcome, InvoiceExtractor
 from finops.invoices.review import Decision, ReviewDesk, ReviewRequests
 from finops.invoices.rules import Rule
@@ -29,7 +31,7 @@ from finops.invoices.service import (
 )
 from finops.invoices.spending import SpendingCapReached, SpendingLimits, TooManyPages
 from finops.invoices.validation import Outcome, ValidationSettings
-from finops.shared.audit import AuditEvent, digest
+from finops.shared.audit import AuditEvent, digest, json_value, personal_digest
 from finops.shared.errors import ConfigurationError, RejectedInput, TransientFailure
 from sample_einvoices import Sale
 from tests.audit.recorders import MemoryRecorder
@@ -75,6 +77,7 @@ class Flow:
         self.intake = InvoiceIntake(
             store=self.store,
             originals=self.originals,
+            new_salt=lambda: "salt",
             workflow=self.workflow,
             clock=self.clock,
             audit=self.audit,
@@ -95,6 +98,9 @@ class Flow:
         )
         self.failure_recorder = FailureRecorder(
             store=self.store, channels=(self.channel,), clock=self.clock, audit=self.audit
+        )
+        self.eraser = InvoiceEraser(
+            store=self.store, objects=self.objects, audit=self.audit, clock=self.clock
         )
         self.review_requests = ReviewRequests(
             store=self.store,
@@ -211,7 +217,7 @@ class TestEInvoices:
         assert done.invoice.text("iban") == "DE89370400440532013000"
         assert dict(flow.metrics) == {"InvoicesReadFromXml": 1}
         (filed,) = [one for one in flow.audit.events if one.action == "invoice.processed"]
-        assert filed.details["iban"] == "DE89370400440532013000"
+        assert filed.details["iban"] == personal_digest("salt", "iban", "DE89370400440532013000")
 
     def test_the_xml_of_a_pdf_saves_what_textract_costs(self, flow: Flow) -> None:
         done = flow.run(flow.drop("raw/a.pdf", sample_einvoices.hybrid(Sale())))
@@ -232,7 +238,10 @@ class TestEInvoices:
         assert issues(waits) == ["page_differs_from_xml"]
         assert flow.metrics["InvoicePagesDifferFromXml"] == 1
         (said,) = [one for one in flow.audit.events if one.action == "invoice.extracted"]
-        assert "possible fraud" in said.details["findings"][0]
+        (finding,) = waits.findings
+        assert "possible fraud" in finding.message
+        stated = personal_digest("salt", finding.code, finding.message)
+        assert said.details["findings"] == [f"{finding.code}: {stated}"]
         flow.review_desk.decide(waits.id, "bea", approve=True)
         done = flow.check(waits.id)
         assert (done.status, issues(done)) == (InvoiceStatus.PROCESSED, [])
@@ -327,6 +336,141 @@ class TestOriginals:
         flow.clock.now += timedelta(days=366)
         flow.drop("raw/a.pdf", version="v7")
         assert flow.originals.kept == first
+
+
+#: What a document and its reviewer say about people.
+PRIVATE = ("Acme GmbH", "jane.doe", "Jane Doe", "DE02120300000000202051", "her holidays")
+
+
+#: Another invoice in the same document.
+OTHER = GOOD | {
+    "invoice_number": "R-78",
+    "subtotal": "EUR 200.00",
+    "tax": "EUR 38.00",
+    "total": "EUR 238.00",
+}
+
+
+def private_invoice(flow: Flow) -> InvoiceRecord:
+    """A processed invoice that names people wherever it can."""
+    read = GOOD | {"total": "EUR 129.00"}
+    waiting = flow.run(flow.drop("raw/jane.doe.pdf", answer(read)))
+    flow.review_desk.decide(
+        waiting.id,
+        "bea",
+        corrections={"total": "119.00", "iban": "DE02120300000000202051", "customer": "Jane Doe"},
+        reason="she is on her holidays",
+    )
+    flow.check(waiting.id)
+    if flow.store.find(waiting.id).status is InvoiceStatus.NEEDS_REVIEW:
+        flow.review_desk.decide(waiting.id, "cem", approve=True)
+        flow.check(waiting.id)
+    done = flow.end(waiting.id)
+    assert done.status is InvoiceStatus.PROCESSED, done.issues
+    return done
+
+
+class TestErasure:
+    def test_no_entry_of_the_trail_states_personal_data_of_an_invoice(self, flow: Flow) -> None:
+        private_invoice(flow)
+        stated = json.dumps([json_value(one.details) for one in flow.audit.events])
+        assert not [text for text in PRIVATE if text in stated]
+        assert "119.00" in stated
+
+    def test_who_has_the_record_can_prove_what_an_entry_states(self, flow: Flow) -> None:
+        done = private_invoice(flow)
+        known = personal_values(done)
+        assert {"Acme GmbH", "Jane Doe", "DE02120300000000202051"} <= set(known.values())
+        processed = self.event(flow, "processed")
+        assert known[processed.details["vendor"]] == "Acme GmbH"
+        reviewed = self.event(flow, "reviewed")
+        assert known[reviewed.details["reason"]] == "she is on her holidays"
+        assert known[reviewed.details["after"]["iban"]] == "DE02120300000000202051"
+        assert known[self.event(flow, "received").details["object"]].endswith("jane.doe.pdf")
+
+    def test_nobody_can_try_values_once_the_salt_is_erased(self, flow: Flow) -> None:
+        done = private_invoice(flow)
+        vendor = self.event(flow, "processed").details["vendor"]
+        (left,) = flow.eraser.erase(done.id, by="dpo", reason="ten years are over")
+        assert personal_values(left) == {}
+        assert left.audit_salt == ""
+        assert vendor != personal_digest("another", "vendor", "Acme GmbH")
+        text = repr(left) + repr(flow.objects.objects) + repr(flow.store)
+        assert not [one for one in (*PRIVATE, "salt='s") if one in text]
+
+    def test_sums_numbers_and_decisions_stay(self, flow: Flow) -> None:
+        done = private_invoice(flow)
+        (left,) = flow.eraser.erase(done.id, by="dpo", reason="ten years are over")
+        assert (left.status, left.serial_number) == (done.status, done.serial_number)
+        assert left.invoice
+        assert left.invoice.signed_total == Decimal("119.00")
+        assert left.invoice.text("invoice_date") == "2026-03-31"
+        assert [one.reviewer for one in left.reviews] == [one.reviewer for one in done.reviews]
+        erased = self.event(flow, "erased")
+        assert (erased.actor, erased.details["reason"]) == ("dpo", "ten years are over")
+
+    def test_all_invoices_of_the_document_are_erased(self, flow: Flow) -> None:
+        flow.pages = 2
+        first = flow.run(flow.drop("raw/a.pdf", answer(GOOD, OTHER)))
+        second = flow.run(f"{first.id}-2")
+        erased = flow.eraser.erase(second.id, by="dpo", reason="a request")
+        assert [one.id for one in erased] == [first.id, second.id]
+        assert flow.objects.objects == {}
+
+    @pytest.mark.parametrize("kill", ["kill_after", "kill_before"])
+    def test_it_can_be_interrupted_anywhere(self, flow: Flow, kill: str) -> None:
+        flow.pages = 2
+        first = flow.run(flow.drop("raw/a.pdf", answer(GOOD, OTHER)))
+        flow.run(f"{first.id}-2")
+        for number in range(1, 20):
+            flow.calls.made.clear()
+            setattr(flow.calls, kill, number)
+            try:
+                flow.eraser.erase(first.id, by="dpo", reason="a request")
+            except Killed:
+                continue
+            break
+        setattr(flow.calls, kill, 0)
+        erased = flow.eraser.erase(first.id, by="another", reason="again")
+        assert flow.objects.objects == {}
+        assert {one.erasure.by for one in erased if one.erasure} == {"dpo"}
+        told = [one for one in flow.audit.events if one.action == "invoice.erased"]
+        assert len({one.entry_id for one in told}) == len(erased) == 2
+        assert {one.actor for one in told} == {"dpo"}
+
+    def test_a_locked_original_is_erased_only_by_who_may_bypass_the_lock(self, flow: Flow) -> None:
+        done = private_invoice(flow)
+        flow.objects.locked = True
+        with pytest.raises(RejectedInput, match="locked"):
+            flow.eraser.erase(done.id, by="dpo", reason="a request")
+        assert flow.store.find(done.id) == done
+        flow.eraser.erase(done.id, by="dpo", reason="a request", bypass_governance=True)
+
+    def test_what_is_not_over_or_has_no_reason_stays(self, flow: Flow) -> None:
+        waiting = flow.run(flow.drop("raw/a.pdf", answer(GOOD | {"total": "EUR 129.00"})))
+        for reason, code in (("a request", "not_final"), (" ", "no_reason")):
+            with pytest.raises(RejectedInput) as refused:
+                flow.eraser.erase(waiting.id, by="dpo", reason=reason)
+            assert refused.value.code == code
+        assert flow.store.find(waiting.id) == waiting
+
+    def test_the_event_of_an_erased_original_changes_nothing(self, flow: Flow) -> None:
+        done = flow.run(flow.drop("raw/a.pdf"))
+        (left,) = flow.eraser.erase(done.id, by="dpo", reason="a request")
+        flow.workflow.started.clear()
+        assert flow.intake.receive(document("raw/a.pdf")) == left
+        assert not flow.workflow.started
+
+    def test_records_of_earlier_versions_state_no_personal_data(self, flow: Flow) -> None:
+        invoice = flow.drop("raw/a.pdf")
+        flow.store.records[invoice] = replace(flow.store.find(invoice), audit_salt="")
+        flow.run(invoice)
+        processed = self.event(flow, "processed")
+        assert "Acme" not in str(processed.details)
+        assert processed.output_sha256 == ""
+
+    def event(self, flow: Flow, action: str) -> AuditEvent:
+        return next(one for one in flow.audit.events if one.action == f"invoice.{action}")
 
 
 class TestProcessing:
@@ -995,7 +1139,8 @@ class TestAudit:
         # The metadata name ann, who may not be the one that wrote them.
         assert processed.details["said_to_be"] == "ann"
         assert processed.version == "INV-2026-000001"
-        assert processed.details["vendor"] == "Acme GmbH"
+        assert processed.details["vendor"] == personal_digest("salt", "vendor", "Acme GmbH")
+        assert processed.details["total"] == "119.00"
         assert processed.output_sha256 == self.event(flow, "validated").output_sha256
 
     def test_the_actor_is_the_principal_of_s3_whoever_the_metadata_name(self, flow: Flow) -> None:
@@ -1074,7 +1219,8 @@ class TestAudit:
         flow.review_desk.decide(waiting.id, "bea", reject=True, reason="not ours")
         flow.end(waiting.id)
         assert ("reviewed", "bea") in self.told(flow)
-        assert self.event(flow, "reviewed").details["reason"] == "not ours"
+        stated = personal_digest("salt", "reason", "not ours")
+        assert self.event(flow, "reviewed").details["reason"] == stated
 
     def test_duplicates_and_near_matches_are_audited_with_the_other_invoice(
         self, flow: Flow
@@ -1094,7 +1240,8 @@ class TestAudit:
         for _ in range(2):
             flow.failure_recorder.record(invoice, replace(failure, redrive=1))
         assert self.told(flow)[1:] == [("failed", "fail-invoice"), ("resumed", "fail-invoice")]
-        assert self.event(flow, "failed").details["cause"] == "it broke"
+        stated = personal_digest("salt", "cause", "it broke")
+        assert self.event(flow, "failed").details["cause"] == stated
 
     def test_giving_up_is_audited(self, flow: Flow) -> None:
         waiting = flow.run(flow.drop("raw/a.pdf", answer(GOOD | {"total": "EUR 129.00"})))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
@@ -17,7 +18,7 @@ from finops.audit.verification import Problem
 from finops.cli.options import common
 from finops.cli.output import Exit, Output
 from finops.deployment.environment import Environment
-from finops.shared.audit import canonical
+from finops.shared.audit import PERSONAL_PREFIX, canonical
 from finops.shared.errors import RejectedInput
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 COLUMNS: Final = ("occurred_at", "stream", "sequence", "action", "subject", "actor")
 #: Hours. A head is written every hour; the alarm on missing heads waits as long.
 HEAD_AGE: Final = 3.0
+_DIGEST: Final = re.compile(PERSONAL_PREFIX + "[0-9a-f]{64}")
 STREAM_COLUMNS: Final = ("stream", "entries", "last_sequence", "sealed_sequence", "problems")
 
 
@@ -42,6 +44,11 @@ def audit() -> None:
 @click.option("--since", metavar="TIME", help="Only entries from this date or time (UTC) on.")
 @click.option("--until", metavar="TIME", help="Only entries before this date or time (UTC).")
 @click.option("--limit", default=50, help="The maximum number of entries.")
+@click.option(
+    "--values",
+    is_flag=True,
+    help="Show the personal data that records of invoices still have, in place of their digests.",
+)
 @common
 def show(
     environment: Environment,
@@ -50,6 +57,7 @@ def show(
     since: str | None,
     until: str | None,
     limit: int,
+    values: bool,
     **patterns: str | None,
 ) -> None:
     """List entries, newest first."""
@@ -60,6 +68,8 @@ def show(
     )
     reader = TrailReader(_deployed(environment).store)
     entries = list(islice(reader.entries(selection), limit))
+    if values:
+        entries = list(_with_values(environment, entries))
     out.answer({"entries": entries}, rows="entries", columns=COLUMNS)
     if reader.damaged:
         damaged = "1 entry is" if reader.damaged == 1 else f"{reader.damaged} entries are"
@@ -127,6 +137,35 @@ def recover(environment: Environment, out: Output, *, log: IO[str]) -> None:
     out.answer(
         {"entries": len(documents), "streams": rows}, rows="streams", columns=("stream", "entries")
     )
+
+
+def _with_values(
+    environment: Environment, entries: Iterable[Mapping[str, Any]]
+) -> Iterator[Mapping[str, Any]]:
+    """The entries, with what the records of invoices prove of the digests in them."""
+    from finops.deployment.invoices import InvoiceDeployment
+    from finops.invoices.audit_events import STREAM, personal_values
+
+    store = InvoiceDeployment(environment).store
+    known: dict[str, Mapping[str, str]] = {}
+    for entry in entries:
+        subject = entry["subject"]
+        if entry["stream"] == STREAM and subject not in known:
+            try:
+                known[subject] = personal_values(store.find(subject))
+            except RejectedInput:
+                known[subject] = {}
+        yield {**entry, "details": _resolved(entry["details"], known.get(subject, {}))}
+
+
+def _resolved(details: Any, known: Mapping[str, str]) -> Any:
+    if isinstance(details, Mapping):
+        return {name: _resolved(one, known) for name, one in details.items()}
+    if isinstance(details, list):
+        return [_resolved(one, known) for one in details]
+    if isinstance(details, str):
+        return _DIGEST.sub(lambda found: known.get(found[0], found[0]), details)
+    return details
 
 
 def _deployed(environment: Environment) -> AuditDeployment:

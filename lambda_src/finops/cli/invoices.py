@@ -227,6 +227,34 @@ def retry(
     finish(deployment, out, {record.file: record.id}, timeout=timeout if wait else 0, since=record)
 
 
+@invoices.command("erase")
+@click.argument("invoice")
+@click.option("--reason", required=True, help="The reason; it stays, so it should name nobody.")
+@click.option(
+    "--bypass-governance",
+    is_flag=True,
+    help="Also erase an original that is locked in governance mode (s3:BypassGovernanceRetention).",
+)
+@click.confirmation_option(prompt="Nobody can undo this. Erase the invoice's personal data?")
+@common
+def erase(
+    environment: Environment, out: Output, *, invoice: str, reason: str, bypass_governance: bool
+) -> None:
+    """Erase the personal data of INVOICE, and its original, for good.
+
+    All invoices of the same document are erased. Amounts, dates and numbers stay.
+    """
+    deployment = _deployed(environment)
+    record = find(deployment, invoice)
+    erased = deployment.eraser.erase(
+        record.id, by=deployment.caller, reason=reason, bypass_governance=bypass_governance
+    )
+    print_all(out, erased)
+    out.say(
+        "The same document, dropped again, is a new invoice. Backups of the table end in 35 days."
+    )
+
+
 @invoices.command("export")
 @click.argument("chosen", metavar="[INVOICE...]", nargs=-1)
 @click.option(

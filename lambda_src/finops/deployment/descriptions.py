@@ -59,6 +59,7 @@ def invoice_document(record: InvoiceRecord) -> dict[str, Any]:
         "submitted_by": record.submitted_by or None,
         "cost_usd": f"{record.cost_usd:f}",
         "saved_usd": f"{record.saved_usd:f}",
+        "erased_at": _instant(record.erasure.at if record.erasure else None),
     }
 
 

@@ -18,6 +18,7 @@ from finops.invoices.adapters.s3 import S3Documents
 from finops.invoices.adapters.step_functions import StepFunctionsWorkflow
 from finops.invoices.document_files import LARGEST_DOCUMENT
 from finops.invoices.domain import RAW_PREFIX, SourceDocument, upload_key
+from finops.invoices.erasure import InvoiceEraser
 from finops.invoices.review import ReviewDesk
 from finops.shared.aws import aws_errors
 
@@ -69,6 +70,16 @@ class InvoiceDeployment:
             workflow=self.workflow,
             clock=lambda: datetime.now(UTC),
             separation_of_duties=self.variables.get("SEPARATION_OF_DUTIES", "true") == "true",
+        )
+
+    @property
+    def eraser(self) -> InvoiceEraser:
+        """Erases personal data."""
+        return InvoiceEraser(
+            store=self.store,
+            objects=self.objects,
+            audit=self.audit,
+            clock=lambda: datetime.now(UTC),
         )
 
     def upload(self, path: Path, owner: str, sent: Callable[[int], None]) -> str:

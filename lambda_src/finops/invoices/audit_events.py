@@ -1,13 +1,34 @@
-"""The audit events of the invoice flow."""
+"""The audit events of the invoice flow.
+
+Entries are locked for years, so they state no personal data of invoices: a digest stands in its
+place, which the salt in the invoice's record makes provable (see `personal_digest`). Who acted is
+named, because that is what the trail is for.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any, Final
 
-from finops.invoices.domain import Failure, Invoice, InvoiceRecord, InvoiceStatus, Severity
-from finops.shared.audit import AuditEvent, digest, rfc3339
+from finops.invoices.domain import (
+    IMPERSONAL,
+    Erasure,
+    Failure,
+    InvoiceRecord,
+    InvoiceStatus,
+    Issue,
+    Severity,
+)
+from finops.shared.audit import (
+    PERSONAL_PREFIX,
+    AuditEvent,
+    canonical,
+    json_value,
+    personal_digest,
+    rfc3339,
+)
 
 STREAM: Final = "invoices"
 #: The actors of what no person is known to have asked for.
@@ -34,7 +55,7 @@ def received_event(record: InvoiceRecord) -> AuditEvent:
         version=document.version_id or document.etag,
         occurred_at=record.received_at,
         details={
-            "object": document.uri,
+            "object": _private(record, "object", document.uri),
             "version_id": document.version_id,
             "etag": document.etag,
             "size_bytes": document.size,
@@ -58,7 +79,7 @@ def extracted_event(record: InvoiceRecord, now: datetime) -> AuditEvent:
             "response_key": record.response_key,
             "cost_usd": f"{record.cost_usd:f}",
             "saved_usd": f"{record.saved_usd:f}" if record.saved_usd else "",
-            "findings": [f"{one.code}: {one.message}" for one in record.findings],
+            "findings": _stated(record, record.findings),
         },
     )
 
@@ -81,8 +102,8 @@ def checked_event(record: InvoiceRecord, outcome: str, now: datetime) -> AuditEv
         "validated",
         version=f"{len(record.reviews)} {outcome}",
         occurred_at=now,
-        output_sha256=_content(record.invoice),
-        details={"outcome": outcome, "issues": _issues(record), **_shown(record.invoice)},
+        output_sha256=_content(record),
+        details={"outcome": outcome, "issues": _issues(record), **_shown(record)},
     )
 
 
@@ -99,9 +120,9 @@ def reviewed_events(record: InvoiceRecord) -> list[AuditEvent]:
                 "decision": review.decision,
                 # The client wrote it. CloudTrail's data events of the table name the principal.
                 "actor_proven": "no",
-                "reason": review.reason,
-                "before": review.before,
-                "after": review.after,
+                "reason": _private(record, "reason", review.reason),
+                "before": _fields(record, review.before),
+                "after": _fields(record, review.after),
             },
         )
         for number, review in enumerate(record.reviews, 1)
@@ -121,11 +142,11 @@ def filed_event(record: InvoiceRecord, now: datetime) -> AuditEvent | None:
         if waits
         else record.serial_number or record.duplicate_of,
         occurred_at=record.processed_at or now,
-        output_sha256=_content(record.invoice),
+        output_sha256=_content(record),
         details={
             "serial_number": record.serial_number,
             "duplicate_of": record.duplicate_of,
-            **_shown(record.invoice),
+            **_shown(record),
         },
     )
 
@@ -162,7 +183,11 @@ def failed_event(record: InvoiceRecord, failure: Failure, now: datetime) -> Audi
         actor=FAILER,
         version=f"{failure.entered}/{failure.redrive}",
         occurred_at=now,
-        details={"step": failure.step, "error": failure.error, "cause": failure.cause[:2000]},
+        details={
+            "step": failure.step,
+            "error": failure.error,
+            "cause": _private(record, "cause", failure.cause),
+        },
     )
 
 
@@ -176,6 +201,35 @@ def retried_event(record: InvoiceRecord, actor: str, now: datetime) -> AuditEven
         occurred_at=now,
         details={"step": record.failure.step if record.failure else ""},
     )
+
+
+def erased_event(record: InvoiceRecord, erasure: Erasure) -> AuditEvent:
+    """A person erased the personal data of an invoice, and its original."""
+    return _event(
+        record,
+        "erased",
+        actor=erasure.by,
+        version=rfc3339(erasure.at),
+        occurred_at=erasure.at,
+        details={"serial_number": record.serial_number, "reason": erasure.reason},
+    )
+
+
+def personal_values(record: InvoiceRecord) -> dict[str, str]:
+    """The personal data that the record still has, by the digests that stand for them in entries.
+
+    Empty once they are erased.
+    """
+    readings = record.invoice.readings if record.invoice else {}
+    known = [(name, one.value) for name, one in readings.items()]
+    known += [("object", record.document.uri)]
+    known += [(one.code, one.message) for one in (*record.issues, *record.findings)]
+    known += [("cause", record.failure.cause)] if record.failure else []
+    for review in record.reviews:
+        known += [("reason", review.reason), *review.before.items(), *review.after.items()]
+        known += [(code, text) for code, _, text in (one.partition(": ") for one in review.settled)]
+    found = {_private(record, name, value): value for name, value in known}
+    return {stated: value for stated, value in found.items() if stated}
 
 
 def _event(
@@ -200,25 +254,43 @@ def _event(
     )
 
 
+def _private(record: InvoiceRecord, name: str, value: str) -> str:
+    return personal_digest(record.audit_salt, name, value)
+
+
+def _fields(record: InvoiceRecord, values: Mapping[str, str]) -> dict[str, str]:
+    """Values of fields, of which those that may be personal are digests."""
+    plain = IMPERSONAL | {"kind", "duplicate_of"}
+    return {
+        name: value if name in plain else _private(record, name, value)
+        for name, value in values.items()
+    }
+
+
 def _issues(record: InvoiceRecord) -> list[str]:
-    """Each issue as `code: message`, without notes."""
-    return [
-        f"{one.code}: {one.message}" for one in record.issues if one.severity is not Severity.FLAG
-    ]
+    """Each issue without notes."""
+    return _stated(record, [one for one in record.issues if one.severity is not Severity.FLAG])
 
 
-def _content(invoice: Invoice | None) -> str:
-    """Digest of the values, without their confidence."""
+def _stated(record: InvoiceRecord, issues: Iterable[Issue]) -> list[str]:
+    """Each issue as its code, and the digest of its message, which may hold any value."""
+    return [f"{one.code}: {_private(record, one.code, one.message)}" for one in issues]
+
+
+def _content(record: InvoiceRecord) -> str:
+    """Salted digest of the values, without their confidence."""
+    invoice = record.invoice
     if invoice is None:
         return ""
-    return digest(
-        {
-            "kind": invoice.kind.value,
-            "fields": {name: one.value for name, one in invoice.readings.items()},
-            "line_items": [asdict(one) | {"confidence": None} for one in invoice.line_items],
-        }
-    )
+    content = {
+        "kind": invoice.kind.value,
+        "fields": {name: one.value for name, one in invoice.readings.items()},
+        "line_items": [asdict(one) | {"confidence": None} for one in invoice.line_items],
+    }
+    stated = _private(record, "content", canonical(json_value(content)).decode())
+    return stated.removeprefix(PERSONAL_PREFIX)
 
 
-def _shown(invoice: Invoice | None) -> dict[str, str]:
-    return {name: invoice.text(name) for name in _SHOWN} if invoice else {}
+def _shown(record: InvoiceRecord) -> dict[str, str]:
+    invoice = record.invoice
+    return _fields(record, {name: invoice.text(name) for name in _SHOWN}) if invoice else {}

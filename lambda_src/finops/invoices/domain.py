@@ -18,6 +18,8 @@ RAW_PREFIX: Final = "raw/"
 _UPLOAD: Final = re.compile(r"[0-9a-f]{32}")
 JSON_PREFIX: Final = "json/"
 TEXTRACT_PREFIX: Final = "textract/"
+#: In place of the key of an original that was erased, whose file name may name somebody.
+ERASED_KEY: Final = "erased"
 
 #: The fields of an invoice, in the order in which people read them.
 FIELDS: Final = (
@@ -51,6 +53,9 @@ AMOUNTS: Final = frozenset(
     {"subtotal", "tax", "total", "shipping", "discount", "amount_paid", "rounding", "amount_due"}
 )
 DATES: Final = frozenset({"invoice_date", "due_date"})
+#: The fields that name nobody. All others may be personal data: of a customer, a sole trader, an
+#: account's owner.
+IMPERSONAL: Final = AMOUNTS | DATES | {"currency", "invoice_number"}
 #: The fields that every invoice needs to be paid and to be told from others.
 REQUIRED: Final = ("vendor", "invoice_number", "invoice_date", "currency", "total")
 
@@ -400,6 +405,21 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Erasure:
+    """That the personal data of an invoice were erased.
+
+    Attributes:
+        at: UTC.
+        by: Who did it.
+        reason: Names nobody, because it stays.
+    """
+
+    at: datetime
+    by: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class InvoiceRecord:
     """An invoice as it is stored in the table.
 
@@ -429,6 +449,9 @@ class InvoiceRecord:
         escalations: Number of reminders to review it.
         announced: The notifications that were sent, as `STATUS REVIEWS.REMINDERS CHANNEL`; older
             records name no channel, and mean all of them.
+        audit_salt: Of the digests that stand in the audit trail in place of personal data. Empty
+            for invoices of earlier versions.
+        erasure: Set once its personal data are erased.
     """
 
     id: str
@@ -465,11 +488,58 @@ class InvoiceRecord:
     escalations: int = 0
     failure: Failure | None = None
     announced: tuple[str, ...] = ()
+    audit_salt: str = ""
+    erasure: Erasure | None = None
 
     @property
     def file(self) -> str:
         """The file name without the folder of the bucket."""
         return self.document.file
+
+    def erased(self, erasure: Erasure) -> InvoiceRecord:
+        """What is left without personal data: what was paid, when, and who decided.
+
+        Amounts, dates and numbers stay, so that sums and the numbers of a year remain whole.
+        """
+        invoice = self.invoice and replace(
+            self.invoice,
+            kind_doubt="",
+            readings={
+                name: Reading(value=one.value, confidence=one.confidence, source=one.source)
+                for name, one in self.invoice.readings.items()
+                if name in IMPERSONAL
+            },
+            line_items=(),
+            other=(),
+        )
+        reviews = tuple(
+            Review(
+                reviewer=one.reviewer,
+                at=one.at,
+                decision=one.decision,
+                before=_impersonal(one.before),
+                after=_impersonal(one.after),
+            )
+            for one in self.reviews
+        )
+        return replace(
+            self,
+            document=replace(self.document, key=ERASED_KEY, etag="", principal=""),
+            submitted_by="",
+            content_sha256="",
+            response_key="",
+            response_sha256="",
+            findings=tuple(replace(one, message="") for one in self.findings),
+            agreement={},
+            invoice=invoice,
+            issues=tuple(replace(one, message="") for one in self.issues),
+            reviews=reviews,
+            task_token="",
+            failure=self.failure and replace(self.failure, cause=""),
+            audit_salt="",
+            erasure=erasure,
+            updated_at=erasure.at,
+        )
 
     @property
     def execution_name(self) -> str:
@@ -481,3 +551,7 @@ class InvoiceRecord:
         """Whether nothing more happens by itself: it is final, or waits for a decision."""
         waits = self.status is InvoiceStatus.NEEDS_REVIEW and not self.decision
         return self.status.is_final or waits
+
+
+def _impersonal(values: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in values.items() if name in IMPERSONAL or name == "kind"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -53,6 +54,7 @@ def receive_invoices(event: Mapping[str, Any], _context: LambdaContext) -> dict[
     intake = InvoiceIntake(
         store=_store(),
         originals=locked_originals(os.environ, client("s3")),
+        new_salt=lambda: secrets.token_hex(32),
         workflow=_workflow(),
         clock=_now,
         audit=audit_recorder(),

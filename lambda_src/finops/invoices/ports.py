@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, BinaryIO, Protocol
 
-from finops.invoices.domain import InvoiceRecord, SourceDocument
+from finops.invoices.domain import Erasure, InvoiceRecord, SourceDocument
 from finops.invoices.duplicates import Resemblance
 from finops.invoices.spending import Charge
 
@@ -71,6 +71,15 @@ class InvoiceStore(Protocol):
             year: Of the serial number; the numbers of a year have no gaps.
         """
 
+    def erase(self, record: InvoiceRecord, erasure: Erasure) -> InvoiceRecord:
+        """Write what is left of a record without personal data, and remove its claims.
+
+        All or nothing. The claims name vendors, so the same invoice, if it comes again, is new.
+
+        Raises:
+            TransientFailure: the record, or a claim, has changed in the meantime.
+        """
+
 
 class Objects(Protocol):
     """The bucket of documents."""
@@ -90,6 +99,16 @@ class Objects(Protocol):
 
     def read_json(self, key: str) -> dict[str, Any] | None:
         """A JSON document; None if there is no such object."""
+
+    def delete(self, document: SourceDocument, *, bypass_governance: bool) -> None:
+        """Delete one version of an object for good, unless it is gone.
+
+        Raises:
+            RejectedInput: Object Lock keeps it; with code `locked`.
+        """
+
+    def delete_kept(self, invoice_id: str) -> None:
+        """Delete all versions of what this flow keeps of an invoice: answers, large records."""
 
 
 class ExpenseEngine(Protocol):

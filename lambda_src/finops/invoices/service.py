@@ -59,10 +59,15 @@ class InvoiceFailed(FinOpsError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InvoiceIntake:
-    """Enters new files as invoices and starts their workflows."""
+    """Enters new files as invoices and starts their workflows.
+
+    Attributes:
+        new_salt: A random text for the digests of an invoice's personal data.
+    """
 
     store: InvoiceStore
     originals: Originals
+    new_salt: Callable[[], str]
     workflow: Workflow
     clock: Clock
     audit: AuditRecorder
@@ -77,8 +82,11 @@ class InvoiceIntake:
                 status=InvoiceStatus.RECEIVED,
                 received_at=now,
                 updated_at=now,
+                audit_salt=self.new_salt(),
             )
         )
+        if record.erasure:
+            return record
         self.originals.keep(document, record.received_at)
         kind = "JSON" if document.key.startswith(JSON_PREFIX) else "DOCUMENT"
         self.workflow.start(record.id, {"invoice_id": record.id, "kind": kind})

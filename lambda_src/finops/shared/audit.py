@@ -7,6 +7,7 @@ A service takes an `AuditRecorder` and calls `record` after each action. Handler
 from __future__ import annotations
 
 import hashlib
+import hmac
 import json
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
@@ -16,6 +17,8 @@ from typing import Any, Final, Protocol
 
 #: Details beyond this many bytes are left out of an entry, which then holds their digest.
 DETAILS_LIMIT: Final = 16_384
+#: What the digests of personal data begin with.
+PERSONAL_PREFIX: Final = "hmac-sha256:"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +107,26 @@ def digest(content: bytes | str | Mapping[str, Any] | list[Any]) -> str:
     elif not isinstance(content, bytes):
         content = canonical(json_value(content))
     return hashlib.sha256(content).hexdigest()
+
+
+def personal_digest(salt: str, name: str, value: str) -> str:
+    """What an entry states in place of personal data: it proves the value to who has the salt.
+
+    The trail is locked, and the salt is not: it is kept beside the value, and erased with it. From
+    then on nobody can try values against the digest.
+
+    Args:
+        salt: Random, of the record that the value belongs to.
+        name: What the value is, so that equal values of two fields have two digests.
+        value: The value.
+
+    Returns:
+        `hmac-sha256:` and 64 hexadecimal digits; empty without a salt or a value.
+    """
+    if not salt or not value:
+        return ""
+    text = canonical([json_value(name), json_value(value)])
+    return PERSONAL_PREFIX + hmac.new(salt.encode(), text, hashlib.sha256).hexdigest()
 
 
 def canonical(document: Any) -> bytes:

@@ -13,7 +13,7 @@ import msgspec
 from botocore.exceptions import ClientError
 
 from finops.invoices.adapters.s3 import S3Documents
-from finops.invoices.domain import Invoice, InvoiceRecord, InvoiceStatus, serial_number
+from finops.invoices.domain import Erasure, Invoice, InvoiceRecord, InvoiceStatus, serial_number
 from finops.invoices.duplicates import first_resemblance, near_match
 from finops.invoices.identity import (
     duplicate_key,
@@ -134,6 +134,40 @@ class DynamoInvoices:
             code="too_busy",
             step="file_invoice",
         )
+
+    def erase(self, record: InvoiceRecord, erasure: Erasure) -> InvoiceRecord:
+        left = record.erased(erasure)
+        changed = replace(left, revision=record.revision + 1)
+        keys = [f"content#{record.content_sha256}"] if record.content_sha256 else []
+        if record.invoice:
+            keys += [
+                f"number#{number_index_key(record.invoice)}",
+                *(f"number#tax#{key}" for key in tax_index_keys(record.invoice)),
+                f"claim#{duplicate_key(record.invoice)}",
+                f"match#{near_match_key(record.invoice)}",
+            ]
+        put = {"TableName": self._table, "Item": self._item(changed), **self._seen(record)}
+        claims = [self._without(key, record.id) for key in keys]
+        if self._transact(
+            [{"Put": put}, *(one for claim in claims for one in claim)], "erase_invoice"
+        ):
+            raise _changed_meanwhile(record)
+        return changed
+
+    def _without(self, key: str, invoice: str) -> list[dict[str, Any]]:
+        """What takes an invoice out of a claim, if it is in it."""
+        known = self._holders(key)
+        if invoice not in known:
+            return []
+        others = " ".join(one for one in known if one != invoice)
+        unchanged = {
+            "TableName": self._table,
+            "ConditionExpression": "invoice_id = :known",
+            "ExpressionAttributeValues": {":known": {"S": " ".join(known)}},
+        }
+        if others:
+            return [{"Put": {"Item": {"id": {"S": key}, "invoice_id": {"S": others}}, **unchanged}}]
+        return [{"Delete": {"Key": {"id": {"S": key}}, **unchanged}}]
 
     def reader_of(self, content_sha256: str) -> str:
         return next(iter(self._holders(f"content#{content_sha256}")), "")

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any, BinaryIO
 
 from finops.invoices.adapters.range_file import RangeFile
-from finops.invoices.domain import SourceDocument
+from finops.invoices.domain import TEXTRACT_PREFIX, SourceDocument
 from finops.shared.audit import digest
 from finops.shared.aws import aws_errors
 from finops.shared.errors import FinOpsError, RejectedInput
@@ -64,6 +64,41 @@ class S3Documents:
             if error.code == "NoSuchKey":
                 return None
             raise
+
+    def delete(self, document: SourceDocument, *, bypass_governance: bool) -> None:
+        bypass = {"BypassGovernanceRetention": True} if bypass_governance else {}
+        try:
+            with aws_errors("delete_original"):
+                self._s3.delete_object(**_where(document), **bypass)
+        except FinOpsError as error:
+            if error.code == "AccessDenied" and (until := self._locked_until(document)):
+                raise RejectedInput(
+                    f"Object Lock keeps {document.uri} until {until}",
+                    code="locked",
+                    step="delete_original",
+                    remedy="In governance mode, whoever has s3:BypassGovernanceRetention can "
+                    "erase it with --bypass-governance",
+                ) from error
+            raise
+
+    def delete_kept(self, invoice_id: str) -> None:
+        with aws_errors("delete_kept"):
+            for page in self._s3.get_paginator("list_object_versions").paginate(
+                Bucket=self._bucket, Prefix=f"{TEXTRACT_PREFIX}{invoice_id}/"
+            ):
+                for one in (*page.get("Versions", ()), *page.get("DeleteMarkers", ())):
+                    self._s3.delete_object(
+                        Bucket=self._bucket, Key=one["Key"], VersionId=one["VersionId"]
+                    )
+
+    def _locked_until(self, document: SourceDocument) -> str:
+        """The end of a lock, in UTC; empty if there is none, or nobody may tell."""
+        try:
+            with aws_errors("delete_original"):
+                found = self._s3.get_object_retention(**_where(document))["Retention"]
+        except FinOpsError:
+            return ""
+        return f"{found['RetainUntilDate']:%Y-%m-%d} in {found['Mode'].lower()} mode"
 
 
 def _where(document: SourceDocument) -> dict[str, str]:
