@@ -67,6 +67,15 @@ def test_an_edit_changes_only_its_attributes_and_records_the_editor(kept: Stage)
     assert event.details["before"] == {"amount": Decimal("100.00"), "thresholds": None}
 
 
+def test_the_trail_is_not_told_addresses_of_people(kept: Stage) -> None:
+    change = {"amount": "5", "emails": "jane.doe@example.com"}
+    editing.edit(kept.services, EDITOR, KEY, change)
+    assert row(kept)["emails"] == ["jane.doe@example.com"]
+    (event,) = kept.audit.recorder.events
+    assert event.details["changed"] == ["amount", "emails"]
+    assert "@" not in str(event.details)
+
+
 def test_the_result_of_an_edit_is_found_by_its_request(
     kept: Stage, session: dict[object, object]
 ) -> None:

@@ -19,6 +19,8 @@ from finops.budgets.rows import parse_budget
 from finops.shared.errors import RejectedInput
 
 _REQUESTS: Final = "budget_requests"
+#: The trail is locked for years: of these it is told that they changed, and no address.
+_PEOPLE: Final = frozenset({"emails"})
 
 
 def edit(services: Services, user: User, key: BudgetKey, changed: Mapping[str, Any]) -> None:
@@ -52,8 +54,9 @@ def edit(services: Services, user: User, key: BudgetKey, changed: Mapping[str, A
         "budget.edited",
         f"{key.account_id}/{key.budget_name}",
         version=request,
-        before={name: before.get(name) for name in wanted},
-        after=wanted,
+        changed=sorted(wanted),
+        before={name: before.get(name) for name in wanted if name not in _PEOPLE},
+        after={name: value for name, value in wanted.items() if name not in _PEOPLE},
     )
 
 

@@ -10,6 +10,7 @@ from console import ui
 from console.identity import Role, User
 from console.services import Services
 from console.views.invoice import facts
+from finops.invoices.audit_events import review_facts
 from finops.invoices.domain import FIELDS, REQUIRED, InvoiceKind, InvoiceRecord, Reading
 from finops.shared.errors import FinOpsError
 
@@ -128,9 +129,7 @@ def _tell(services: Services, user: User, decided: InvoiceRecord) -> None:
         f"invoice.{review.decision.lower()}",
         decided.id,
         version=f"{decided.id}/{decided.revision}",
-        before=dict(review.before),
-        after=dict(review.after),
-        reason=review.reason,
+        **review_facts(decided, review),
     )
     ui.flash(f"{decided.file}: {ui.words(review.decision.lower())}")
     st.rerun()

@@ -47,8 +47,8 @@ def show(services: Services, user: User) -> None:
         services.record(
             user,
             "invoice.submitted",
-            document.uri,
-            version=document.document_id,
+            document.document_id,
+            version=document.version_id,
             bytes=document.size,
         )
     list_invoices.clear()

@@ -19,6 +19,7 @@ from finops.invoices.domain import (
     InvoiceRecord,
     InvoiceStatus,
     Issue,
+    Review,
     Severity,
 )
 from finops.shared.audit import (
@@ -120,9 +121,7 @@ def reviewed_events(record: InvoiceRecord) -> list[AuditEvent]:
                 "decision": review.decision,
                 # The client wrote it. CloudTrail's data events of the table name the principal.
                 "actor_proven": "no",
-                "reason": _private(record, "reason", review.reason),
-                "before": _fields(record, review.before),
-                "after": _fields(record, review.after),
+                **review_facts(record, review),
             },
         )
         for number, review in enumerate(record.reviews, 1)
@@ -213,6 +212,15 @@ def erased_event(record: InvoiceRecord, erasure: Erasure) -> AuditEvent:
         occurred_at=erasure.at,
         details={"serial_number": record.serial_number, "reason": erasure.reason},
     )
+
+
+def review_facts(record: InvoiceRecord, review: Review) -> dict[str, Any]:
+    """What an entry states of a review, with digests in place of personal data."""
+    return {
+        "reason": _private(record, "reason", review.reason),
+        "before": _fields(record, review.before),
+        "after": _fields(record, review.after),
+    }
 
 
 def personal_values(record: InvoiceRecord) -> dict[str, str]:
