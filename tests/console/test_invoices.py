@@ -14,7 +14,7 @@ from streamlit.testing.v1 import AppTest
 from console.identity import Role, User
 from console.rendering import page_image
 from console.views.invoices import listing
-from finops.invoices.domain import InvoiceStatus
+from finops.invoices.domain import Erasure, InvoiceStatus
 from finops.invoices.einvoice.reader import read_einvoice
 from finops.invoices.einvoice.terms import RESPONSE_KEY
 from finops.shared.errors import RejectedInput
@@ -63,6 +63,16 @@ def test_an_empty_list_says_so(stage: Stage) -> None:
 def test_an_unknown_invoice_is_said_to_be_unknown(stage: Stage) -> None:
     app = stage.page("invoice", id="nothing")
     assert "The invoice cannot be shown" in app.warning[0].value
+
+
+def test_the_page_of_an_erased_invoice_says_so(shown: Stage) -> None:
+    (one,) = shown.invoices.store.records.values()
+    erasure = Erasure(at=one.updated_at, by="dpo", reason="a request")
+    final = replace(one, status=InvoiceStatus.PROCESSED)
+    shown.invoices.store.records[one.id] = final.erased(erasure)
+    app = of(shown, Role.VIEWER)
+    assert not app.exception
+    assert any("was erased on" in found.value for found in app.markdown)
 
 
 def test_an_approver_corrects_and_approves(shown: Stage) -> None:

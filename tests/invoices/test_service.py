@@ -18,7 +18,12 @@ from finops.invoices.domain import Failure, InvoiceRecord, InvoiceStatus, Severi
 from finops.invoices.einvoice.embedded import read_embedded
 from finops.invoices.einvoice.reader import read_einvoice
 from finops.invoices.erasure import InvoiceEraser
-from finops.invoices.extraction import EngineSettings, ExtractionOutcome, InvoiceExtractor
+from finops.invoices.extraction import (
+    EngineSettings,
+    ExtractionOutcome,
+    InvoiceExtractor,
+    einvoice_of,
+)
 from finops.invoices.review import Decision, ReviewDesk, ReviewRequests
 from finops.invoices.rules import Rule
 from finops.invoices.service import (
@@ -370,6 +375,10 @@ def private_invoice(flow: Flow) -> InvoiceRecord:
     return done
 
 
+class NoObjects:
+    """A bucket that may not be asked."""
+
+
 class TestErasure:
     def test_no_entry_of_the_trail_states_personal_data_of_an_invoice(self, flow: Flow) -> None:
         private_invoice(flow)
@@ -453,6 +462,13 @@ class TestErasure:
                 flow.eraser.erase(waiting.id, by="dpo", reason=reason)
             assert refused.value.code == code
         assert flow.store.find(waiting.id) == waiting
+
+    def test_nothing_is_shown_of_an_erased_e_invoice(self, flow: Flow) -> None:
+        done = flow.run(flow.drop("raw/a.xml", sample_einvoices.ubl(Sale())))
+        assert einvoice_of(done, flow.objects)
+        (left,) = flow.eraser.erase(done.id, by="dpo", reason="a request")
+        # Nothing is asked for: S3 has no object without a key.
+        assert einvoice_of(left, NoObjects()) is None  # type: ignore[arg-type]
 
     def test_the_event_of_an_erased_original_changes_nothing(self, flow: Flow) -> None:
         done = flow.run(flow.drop("raw/a.pdf"))

@@ -21,6 +21,9 @@ def show(services: Services, record: InvoiceRecord) -> None:
 
     An e-invoice is drawn as what its XML says; one in a PDF below its page.
     """
+    if record.erasure:
+        ui.empty(f"The document was erased on {record.erasure.at:%Y-%m-%d}.")
+        return
     if record.media_type == XML_TYPE:
         _einvoice(services, record)
         return

@@ -326,8 +326,11 @@ def _attempt(record: InvoiceRecord) -> int:
 
 
 def einvoice_of(record: InvoiceRecord, objects: Objects) -> EInvoice | None:
-    """The e-invoice that a record was read from; None if it was read from a page or from JSON."""
-    if record.engine not in {XML_ENGINE, HYBRID_ENGINE}:
+    """The e-invoice that a record was read from.
+
+    None if it was read from a page or from JSON, or is erased.
+    """
+    if record.engine not in {XML_ENGINE, HYBRID_ENGINE} or not record.response_key:
         return None
     response = objects.read_json(record.response_key)
     return msgspec.convert(response[RESPONSE_KEY], EInvoice) if response else None
