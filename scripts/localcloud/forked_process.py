@@ -1,8 +1,7 @@
-"""Processes that are forked from one that has loaded a function, and used like `subprocess.Popen`.
+"""Processes that are forked from one that has imported packages, and used like `subprocess.Popen`.
 
-A function is loaded once for each configuration; every further execution environment is a fork of
-the process that holds it, as Lambda restores environments from a snapshot ("Improving startup
-performance with Lambda SnapStart" https://docs.aws.amazon.com/lambda/latest/dg/snapstart.html).
+What functions have in common is imported once for each set of layers; every execution environment
+is a fork of the process that holds it, and loads no more than its function.
 """
 
 from __future__ import annotations
@@ -71,29 +70,28 @@ class Forked:
                 os.kill(self.pid, number)
 
 
-class Template:
-    """A process that has loaded a function, and forks.
+class Runtime:
+    """A process that has imported the packages of a set of layers, and forks.
 
-    It is started for the second process that is asked for: most functions need only one. It cannot
-    fork when loading the function failed, or left threads or connections behind.
+    It cannot fork when a package left threads or connections behind.
     """
 
-    def __init__(self, handler: str, folder: Path, environment: Mapping[str, str]) -> None:
-        self._handler, self._folder, self._environment = handler, folder, dict(environment)
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._environment = dict(environment)
         self._lock = threading.Lock()
-        self._wanted = False
-        self._control: socket.socket | None = None
         self._process: subprocess.Popen[bytes] | None = None
+        self._control: socket.socket | None = None
 
-    def fork(self, log_stream: str) -> Forked | None:
+    def fork(self, handler: str, folder: Path, environment: Mapping[str, str]) -> Forked | None:
         """A new process that serves the function; None where one must be started instead."""
+        asked = {"handler": handler, "folder": str(folder), "environment": dict(environment)}
+        message = json.dumps(asked).encode()
+        if len(message) > lambda_worker.MESSAGE_BYTES:
+            return None
         with self._lock:
-            if not self._wanted:
-                self._wanted = True
-                return None
             if self._process is None:
                 self._start()
-            return self._fork(log_stream) if self._control else None
+            return self._fork(message) if self._control else None
 
     def close(self) -> None:
         """End the process; its forks live on."""
@@ -103,28 +101,27 @@ class Template:
                 self._process.wait()
 
     def _start(self) -> None:
-        ours, theirs = socket.socketpair()
+        # Each message is received whole, with its pipes.
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             self._process = subprocess.Popen(
                 [sys.executable, lambda_worker.__file__, str(theirs.fileno())],
-                cwd=self._folder,
                 env=self._environment,
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
             )
         self._control = ours
-        ours.sendall(json.dumps({"handler": self._handler}).encode() + b"\n")
         if ours.recv(1) != lambda_worker.LOADED:
             self._give_up()
 
-    def _fork(self, log_stream: str) -> Forked | None:
+    def _fork(self, message: bytes) -> Forked | None:
         assert self._control is not None
         pairs = [os.pipe() for _ in range(4)]
         (stdin, our_stdin), (our_stdout, stdout), (our_stderr, stderr), (our_life, life) = pairs
         try:
-            socket.send_fds(self._control, [log_stream.encode()], [stdin, stdout, stderr, life])
-            pid = int.from_bytes(self._control.recv(8, socket.MSG_WAITALL), "big")
+            socket.send_fds(self._control, [message], [stdin, stdout, stderr, life])
+            pid = int.from_bytes(self._control.recv(8), "big")
         except OSError:
             pid = 0
         for one in (stdin, stdout, stderr, life):

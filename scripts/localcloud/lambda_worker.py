@@ -9,6 +9,8 @@ holds what the function brings, and nothing of the local cloud.
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import importlib
 import json
 import logging
@@ -28,11 +30,28 @@ END_OF_LOG = "\x1eend-of-log"
 # Wraps the error document of a failed invocation. The process stays, as Lambda's does.
 UNHANDLED = "localcloud:unhandled"
 
+# The folders of the function's layers, as JSON.
+LAYERS_VARIABLE = "LOCALCLOUD_LAYERS"
+
 DEPTH_VARIABLE = "_MINISTACK_INVOKE_DEPTH"
 DEPTH_HEADER = "X-Ministack-Invoke-Depth"
 
-# What a process that forks answers when it has loaded the handler, and when it cannot fork.
+# What a process that forks answers when it has imported PACKAGES, and when it cannot fork.
 LOADED, ALONE = b"+", b"-"
+# The largest message that asks for a fork; a function's environment is 4 KB at most.
+MESSAGE_BYTES = 1 << 16
+
+# What takes long to import, and is the same for every function with the same layers.
+PACKAGES = (
+    "boto3",
+    "aws_lambda_powertools.logging",
+    "aws_lambda_powertools.metrics",
+    "msgspec",
+    "jinja2",
+    "yaml",
+    "duckdb",
+    "pypdfium2",
+)
 
 Handler = Callable[[Any, "Context"], Any]
 
@@ -157,8 +176,6 @@ def carry_invoke_depth() -> None:
 
 def prepare(handler_reference: str) -> Initialized:
     """Initialise at once, as Lambda does; what went wrong is told to the first invocation."""
-    sys.path[0:1] = os.environ["LOCALCLOUD_PATH"].split(os.pathsep)
-    del os.environ["LOCALCLOUD_PATH"]
     request_id = configure_logging()
     carry_invoke_depth()
     return Initialized(handler_reference, request_id, *load(handler_reference, ""))
@@ -166,35 +183,31 @@ def prepare(handler_reference: str) -> Initialized:
 
 def main() -> None:
     """Serve invocations until the emulator closes the pipe, or fork processes that do."""
+    sys.path[0:1] = json.loads(os.environ.pop(LAYERS_VARIABLE))
     if len(sys.argv) > 1:
-        loaded, log_stream = fork_when_asked(socket.socket(fileno=int(sys.argv[1])))
-        os.environ["AWS_LAMBDA_LOG_STREAM_NAME"] = log_stream
-        serve(loaded, os.fdopen(1, "w", buffering=1))
+        handler = fork_when_asked(socket.socket(fileno=int(sys.argv[1])))
     else:
-        replies, sys.stdout = sys.stdout, sys.stderr
-        serve(prepare(json.loads(sys.stdin.readline())["handler"]), replies)
+        handler = json.loads(sys.stdin.readline())["handler"]
+    sys.path.insert(0, str(Path.cwd()))
+    replies, sys.stdout = sys.stdout, sys.stderr
+    serve(prepare(handler), replies)
 
 
-def fork_when_asked(control: socket.socket) -> tuple[Initialized, str]:
-    """Load the handler, then fork for each message; returns in the forked processes only.
+def fork_when_asked(control: socket.socket) -> str:
+    """Import PACKAGES, then fork for each message; returns a handler, in forked processes only.
 
-    A message is the name of a log stream, with stdin, stdout, stderr and a pipe that ends with the
-    process. The process's id is the answer.
+    A message is a handler, its folder and environment, with stdin, stdout, stderr and a pipe that
+    ends with the process. The process's id is the answer.
     """
-    sys.stdout = sys.stderr
-    reference = json.loads(control.makefile("r", buffering=1).readline())["handler"]
-    log = os.memfd_create("log")
-    stderr = os.dup(2)
-    os.dup2(log, 2)
-    loaded = prepare(reference)
-    os.dup2(stderr, 2)
-    if loaded.handler is None or not can_fork(control.fileno()):
+    import_packages()
+    if not can_fork(control.fileno()):
         control.sendall(ALONE)
         sys.exit()
+    gc.freeze()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     control.sendall(LOADED)
     while True:
-        message, pipes, _, _ = socket.recv_fds(control, 1024, 4)
+        message, pipes, _, _ = socket.recv_fds(control, MESSAGE_BYTES, 4)
         if not message:
             sys.exit()
         pid = os.fork()
@@ -209,11 +222,25 @@ def fork_when_asked(control: socket.socket) -> tuple[Initialized, str]:
         os.dup2(pipe, number)
         os.close(pipe)
     random.seed()
-    # Each environment has the log of its initialisation.
-    os.write(2, os.pread(log, 1 << 20, 0))
-    os.close(log)
-    sys.stdin = os.fdopen(0, "r", buffering=1)
-    return loaded, message.decode()
+    asked = json.loads(message)
+    os.environ.clear()
+    os.environ.update(asked["environment"])
+    del os.environ[LAYERS_VARIABLE]
+    time.tzset()
+    os.chdir(asked["folder"])
+    return str(asked["handler"])
+
+
+def import_packages() -> None:
+    """Import what the function's layers, or Lambda itself, have of PACKAGES."""
+    for name in PACKAGES:
+        with contextlib.suppress(ImportError):
+            importlib.import_module(name)
+    with contextlib.suppress(ImportError):
+        import boto3
+
+        # A client imports much that boto3 itself does not.
+        boto3.Session("none", "none", region_name="us-east-1").client("sts")
 
 
 def can_fork(control: int) -> bool:

@@ -15,6 +15,7 @@ EXTENSIONS = (
     "health",
     "denials",
     "idle_connections",
+    "parsed_policies",
     "repeated_calls",
     "lambda_workers",
     "lambda_async_invoke",

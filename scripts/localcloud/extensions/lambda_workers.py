@@ -8,8 +8,8 @@ MiniStack reports every exception as ``Runtime.HandlerError`` (so no Retry or Ca
 matches), replaces the process after one, has no root log handler, waits 50 ms for a first log
 line, gives functions the environment and packages of the emulator, and unpacks (and so compiles)
 code and layers again for each process. Here the runtime is ``lambda_worker.py``; code is unpacked
-once and shared by all processes that run it, and a function is loaded again only when its
-configuration changes: further processes are forked from one that has loaded it.
+once and shared by all processes that run it, and these are forked from one that has imported the
+packages of their layers.
 """
 
 from __future__ import annotations
@@ -36,20 +36,23 @@ from ministack.services import lambda_svc
 
 from localcloud import lambda_worker
 from localcloud.extensions._patch import wrap
-from localcloud.forked_process import CAN_FORK, Forked, Template
+from localcloud.forked_process import CAN_FORK, Forked, Runtime
 
 Outcome = dict[str, Any]
 
 _INHERITED = ("PATH", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "SYSTEMROOT")
+# What a process must start with.
+_COMMON = (*_INHERITED, "AWS_EXECUTION_ENV", lambda_worker.LAYERS_VARIABLE)
+# What a function may bring in another version than its layers or Lambda.
+_IMPORTED = {"botocore", *(name.partition(".")[0] for name in lambda_worker.PACKAGES)}
 _LOG_WAIT_SECONDS = 1.0  # only ever waited in full when a process died without its last line
 
-_LOG_STREAM = "AWS_LAMBDA_LOG_STREAM_NAME"
-# Each may hold a function and its libraries in memory.
-_TEMPLATES = 40
+# Each holds its packages in memory.
+_RUNTIMES = 8
 
-_templates_lock = threading.Lock()
-# By configuration, the least recently used first.
-_templates: dict[str, Template] = {}
+_runtimes_lock = threading.Lock()
+# By what they start with, the least recently used first.
+_runtimes: dict[str, Runtime] = {}
 
 _unpack_lock = threading.Lock()
 # The archives themselves are kept, too: an id alone may pass to another one.
@@ -98,18 +101,20 @@ def _started(handler: str, code: Path, environment: dict[str, str]) -> subproces
 
 
 def _forked(handler: str, code: Path, environment: dict[str, str]) -> Forked | None:
-    """A process that is forked from one that has loaded the function with this environment."""
-    if not CAN_FORK:
+    """A process that is forked from one that has imported the packages of its layers."""
+    other_interpreter = any(name.startswith("PYTHON") for name in environment)
+    other_packages = _IMPORTED & {one.stem for one in code.iterdir()}
+    if not CAN_FORK or other_interpreter or other_packages:
         return None
-    kept = {name: value for name, value in environment.items() if name != _LOG_STREAM}
-    key = json.dumps([handler, kept], sort_keys=True)
-    with _templates_lock:
-        template = _templates.pop(key, None) or Template(handler, code, kept)
-        _templates[key] = template
-        oldest = _templates.pop(next(iter(_templates))) if len(_templates) > _TEMPLATES else None
+    common = {name: environment[name] for name in _COMMON if name in environment}
+    key = json.dumps(common, sort_keys=True)
+    with _runtimes_lock:
+        runtime = _runtimes.pop(key, None) or Runtime(common)
+        _runtimes[key] = runtime
+        oldest = _runtimes.pop(next(iter(_runtimes))) if len(_runtimes) > _RUNTIMES else None
     if oldest:
         oldest.close()
-    return template.fork(environment[_LOG_STREAM])
+    return runtime.fork(handler, code, environment)
 
 
 class PythonWorker(lambda_runtime.Worker):  # type: ignore[misc]  # the emulator has no types
@@ -117,12 +122,12 @@ class PythonWorker(lambda_runtime.Worker):  # type: ignore[misc]  # the emulator
 
     def _spawn(self) -> None:
         code = _unpacked(self.code_zip)
-        path = [code]
-        for layer in self.config.get("Layers") or []:
-            archive = lambda_svc._resolve_layer_zip(layer)
-            if archive:
-                path.append(_unpacked(archive) / "python")
-        environment = self._environment(code, path)
+        layers = [
+            str(_unpacked(archive) / "python")
+            for layer in self.config.get("Layers") or []
+            if (archive := lambda_svc._resolve_layer_zip(layer))
+        ]
+        environment = self._environment(code, layers)
         process = _forked(self.config["Handler"], code, environment) or _started(
             self.config["Handler"], code, environment
         )
@@ -135,7 +140,7 @@ class PythonWorker(lambda_runtime.Worker):  # type: ignore[misc]  # the emulator
             raise RuntimeError(f"the runtime of {self.func_name} ended: {self._drain_stderr()}")
         self._start_time = time.time()
 
-    def _environment(self, code: Path, path: list[Path]) -> dict[str, str]:
+    def _environment(self, code: Path, layers: list[str]) -> dict[str, str]:
         config = self.config
         arn = config["FunctionArn"]
         region = arn.split(":")[3]
@@ -161,11 +166,10 @@ class PythonWorker(lambda_runtime.Worker):  # type: ignore[misc]  # the emulator
             "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(config.get("MemorySize", 128)),
             "AWS_LAMBDA_FUNCTION_VERSION": version,
             "AWS_LAMBDA_LOG_GROUP_NAME": group or f"/aws/lambda/{config['FunctionName']}",
-            _LOG_STREAM: f"{day}/[{version}]{uuid.uuid4().hex}",
+            "AWS_LAMBDA_LOG_STREAM_NAME": f"{day}/[{version}]{uuid.uuid4().hex}",
             "_HANDLER": config["Handler"],
             "LAMBDA_TASK_ROOT": str(code),
-            "PYTHONUNBUFFERED": "1",
-            "LOCALCLOUD_PATH": os.pathsep.join(str(folder) for folder in path),
+            lambda_worker.LAYERS_VARIABLE: json.dumps(layers),
         }
 
     def _read_stderr(self) -> None:

@@ -10,7 +10,7 @@ import json
 import time
 import uuid
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -52,6 +52,14 @@ def eventually(probe: Callable[[], Answer], *, within: float = PATIENCE) -> Answ
             pytest.fail(f"not within {within} s: {answer!r}")
         time.sleep(0.02)
     return answer
+
+
+def _zipped(files: Mapping[str, str]) -> bytes:
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as zipped:
+        for name, text in files.items():
+            zipped.writestr(name, text)
+    return archive.getvalue()
 
 
 def allow(actions: str | list[str], resource: str | list[str] = "*") -> Statement:
@@ -188,9 +196,11 @@ class Account:
         *statements: Statement,
         calls: Queue | None = None,
         timeout: int = 20,
+        layers: Sequence[str] = (),
+        files: Mapping[str, str] | None = None,
         **variables: str,
     ) -> str:
-        """A function whose ``handler`` is defined by ``code``; its ARN.
+        """A function whose ``handler`` is defined by ``code``, beside ``files``; its ARN.
 
         With ``calls``, the code can ``record`` a JSON document there.
         """
@@ -199,9 +209,6 @@ class Account:
             code = RECORD + code
             variables["CALLS"] = calls.url
             granted.append(allow("sqs:SendMessage", calls.arn))
-        archive = io.BytesIO()
-        with zipfile.ZipFile(archive, "w") as files:
-            files.writestr("index.py", code)
         functions = self.client("lambda")
         name = unique("contract")
         arn = functions.create_function(
@@ -209,7 +216,8 @@ class Account:
             Role=self.role(*granted),
             Runtime="python3.13",
             Handler="index.handler",
-            Code={"ZipFile": archive.getvalue()},
+            Code={"ZipFile": _zipped({"index.py": code, **(files or {})})},
+            Layers=list(layers),
             Timeout=timeout,
             Environment={"Variables": variables},
         )["FunctionArn"]
@@ -217,6 +225,14 @@ class Account:
             FunctionName=name, WaiterConfig={"Delay": 0.1, "MaxAttempts": 200}
         )
         return str(arn)
+
+    def layer(self, modules: Mapping[str, str]) -> str:
+        """A layer with Python modules by file name; its version's ARN."""
+        files = {f"python/{name}": text for name, text in modules.items()}
+        layer = self.client("lambda").publish_layer_version(
+            LayerName=unique("contract"), Content={"ZipFile": _zipped(files)}
+        )
+        return str(layer["LayerVersionArn"])
 
     def rule(
         self,

@@ -141,77 +141,47 @@ def test_a_warm_invocation_costs_a_few_other_calls(management: Account, function
     assert median(invoke_function) < 8 * median(sts.get_caller_identity)
 
 
-@pytest.fixture(scope="module")
-def replaced(management: Account) -> str:
-    """A function whose process was replaced once, so that the next one is forked."""
+def test_each_environment_loads_its_function_anew(management: Account) -> None:
+    """https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html."""
     function = management.function(
         """
-import logging, os, random, subprocess, sys, threading, uuid
+import logging, os, random, subprocess, uuid
 logging.warning("loaded")
 loaded = uuid.uuid4().hex
-count = 0
 def handler(event, context):
-    global count
-    count += 1
     if event == "die": os._exit(1)
     if event == "log": print("out"); return
     if event == "child": return subprocess.run(["true"]).returncode
-    return [count, random.random(), os.environ["AWS_LAMBDA_LOG_STREAM_NAME"], os.getcwd(), loaded]
+    return [loaded, random.random(), os.environ["AWS_LAMBDA_LOG_STREAM_NAME"]]
 """
     )
-    invoke(management, function, "die")
-    return function
-
-
-def test_a_forked_environment_is_new_but_for_what_loading_left(
-    management: Account, replaced: str
-) -> None:
-    found = []
-    for _ in range(2):
-        found.append(invoke(management, replaced)[0])
-        assert invoke(management, replaced, "die")[0]["errorType"] == "Runtime.ExitError"
-    (first, second) = found
-    assert first[0] == second[0] == 1
-    assert first[1] != second[1], "each has random numbers of its own"
-    assert first[2] != second[2], "each has a log stream of its own"
-    assert first[3:] == second[3:], "both are forks of one process"
-
-
-def test_a_forked_environment_logs_its_loading_and_starts_programs(
-    management: Account, replaced: str
-) -> None:
-    invoke(management, replaced, "die")
-    _, log, _ = invoke(management, replaced, "log")
+    _, log, _ = invoke(management, function, "log")
     assert "loaded" in log
     assert "out" in log
-    assert invoke(management, replaced, "child")[0] == 0
+    first = invoke(management, function)[0]
+    assert invoke(management, function, "die")[0]["errorType"] == "Runtime.ExitError"
+    assert not set(first) & set(invoke(management, function)[0])
+    assert invoke(management, function, "child")[0] == 0
 
 
-@pytest.mark.parametrize(
-    "left",
-    [
-        "threading.Thread(target=threading.Event().wait, daemon=True).start()",
-        "connection = socket.create_connection(('127.0.0.1', int(os.environ['PORT'])))",
-    ],
-)
-def test_a_function_that_leaves_threads_or_connections_is_loaded_each_time(
-    management: Account, left: str
-) -> None:
-    """https://docs.aws.amazon.com/lambda/latest/dg/snapstart-best-practices.html (connections)."""
-    port = str(management.endpoint_url).rpartition(":")[2]
+def test_packages_are_those_of_the_function_its_layers_and_lambda(management: Account) -> None:
+    """https://docs.aws.amazon.com/lambda/latest/dg/python-package.html (search path)."""
+    layer = management.layer({"msgspec.py": "origin = 'layer'"})
+    plain = "import boto3\ndef handler(event, context): return boto3.__file__"
+    own = "import msgspec\ndef handler(event, context): return msgspec.origin"
+    of_lambda = management.function(plain)
+    of_layer = management.function(own, layers=[layer])
+    of_code = management.function(own, layers=[layer], files={"msgspec.py": "origin = 'code'"})
+    for _ in range(2):
+        assert "site-packages" in invoke(management, of_lambda)[0]
+        assert invoke(management, of_layer)[0] == "layer"
+        assert invoke(management, of_code)[0] == "code"
+
+
+def test_variables_of_the_interpreter_count(management: Account) -> None:
+    """https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html (PYTHONPATH)."""
     function = management.function(
-        f"""
-import os, socket, threading, uuid
-{left}
-loaded = uuid.uuid4().hex
-def handler(event, context):
-    if event == "die": os._exit(1)
-    return loaded
-""",
-        PORT=port,
+        "import sys\ndef handler(event, context): return sys.flags.hash_randomization",
+        PYTHONHASHSEED="0",
     )
-    found = set()
-    for _ in range(3):
-        found.add(invoke(management, function)[0])
-        invoke(management, function, "die")
-    assert len(found) == 3
+    assert invoke(management, function)[0] == 0
