@@ -10,6 +10,7 @@ holds what the function brings, and nothing of the local cloud.
 from __future__ import annotations
 
 import contextlib
+import functools
 import gc
 import importlib
 import json
@@ -52,6 +53,9 @@ PACKAGES = (
     "duckdb",
     "pypdfium2",
 )
+
+# What functions call most.
+SERVICES = ("sts", "dynamodb", "s3", "sqs", "ssm", "events")
 
 Handler = Callable[[Any, "Context"], Any]
 
@@ -209,7 +213,7 @@ def fork_when_asked(control: socket.socket) -> str:
     while True:
         message, pipes, _, _ = socket.recv_fds(control, MESSAGE_BYTES, 4)
         if not message:
-            sys.exit()
+            os._exit(0)  # some packages report as leaks what they hold at an orderly end
         pid = os.fork()
         if pid == 0:
             break
@@ -232,15 +236,18 @@ def fork_when_asked(control: socket.socket) -> str:
 
 
 def import_packages() -> None:
-    """Import what the function's layers, or Lambda itself, have of PACKAGES."""
+    """Import what the function's layers, or Lambda itself, have of PACKAGES; read SERVICES."""
     for name in PACKAGES:
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
     with contextlib.suppress(ImportError):
         import boto3
+        from botocore.loaders import JSONFileLoader
 
-        # A client imports much that boto3 itself does not.
-        boto3.Session("none", "none", region_name="us-east-1").client("sts")
+        # Each client would read its service's description from its file again.
+        JSONFileLoader.load_file = staticmethod(functools.cache(JSONFileLoader().load_file))
+        for service in SERVICES:
+            boto3.Session("none", "none", region_name="us-east-1").client(service)
 
 
 def can_fork(control: int) -> bool:
