@@ -12,6 +12,7 @@ import pytest
 
 from finops.billing.domain import ConvertedBill, Reconversion
 from finops.billing.reconversion import Reconverter
+from finops.shared.errors import RejectedInput
 from finops.shared.rates import ExchangeRates, Rate, RatePolicy
 from tests.audit.recorders import MemoryRecorder
 
@@ -118,6 +119,18 @@ def test_the_trail_holds_who_why_and_how_much() -> None:
     assert (event.action, event.actor, event.subject) == ("bills.reconverted", "ann", "acme")
     assert event.details["reason"] == "late rates"
     assert (event.details["usd_before"], event.details["usd_after"]) == ("10", "20.000000")
+
+
+@pytest.mark.parametrize("amount", ["20000000", "-20000000"])
+def test_an_amount_that_the_table_cannot_hold_changes_no_bill(amount: str) -> None:
+    """MySQL would read NULL, and MariaDB a clamped amount, out of the JSON."""
+    store = FakeBills(bill("a"), bill("b", amount=amount), bill("c"))
+    before, audit = dict(store.stored), MemoryRecorder()
+    with pytest.raises(RejectedInput) as refusal:
+        reconvert(store, audit, EUR="10000000")
+    assert (refusal.value.code, "bill b" in refusal.value.message) == ("amount_out_of_range", True)
+    assert store.stored == before
+    assert (store.entered, audit.events) == ([], [])
 
 
 def test_nothing_is_kept_or_recorded_where_the_transaction_fails() -> None:

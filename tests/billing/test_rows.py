@@ -148,6 +148,10 @@ def test_amounts_that_do_not_fit_are_refused() -> None:
     assert refused(bill_amount="1" + "0" * 14) == "out_of_range"
     assert refused(bill_amount="99999999999999.9999999") == "out_of_range"
     assert refused(bill_amount="1" + "0" * 150 + ".1234567") == "out_of_range"
+    # It fits in euros, and not in the column of USD.
+    assert refused(bill_amount="99999999999999") == "out_of_range"
+    assert refused(bill_amount="-80000000000000") == "out_of_range"
+    assert parse(bill_amount="79999999999999").amount == Decimal("79999999999999")
 
 
 @pytest.mark.parametrize(
@@ -374,6 +378,7 @@ CELLS = st.one_of(
     st.floats().map(repr),
     st.dates(min_value=date(1, 1, 1)).map(str),
     st.datetimes().map(str),
+    st.sampled_from(["9" * 14, "-" + "9" * 18, "9" * 18]),
     st.sampled_from(["0000-00-00", "9999-12-31", "NULL", "1e40", "-0", "1e-40", "\0", "{}", "[1]"]),
 )
 

@@ -11,6 +11,7 @@ from finops.billing.domain import ConvertedBill, Reconversion
 from finops.billing.ports import Clock, ReconversionStore
 from finops.billing.schemas import BILLING
 from finops.shared.audit import AuditRecorder
+from finops.shared.errors import RejectedInput
 from finops.shared.money import EXACT, product
 from finops.shared.rates import ExchangeRates
 
@@ -37,6 +38,10 @@ class Reconverter:
             last: Last bill date, included.
             requested_by: Who asked for it.
             reason: Why; kept with who and when.
+
+        Raises:
+            RejectedInput: `amount_out_of_range`: the table cannot hold a bill's USD amount. No bill
+                is changed.
         """
         requested_at = self.clock()
         changed, before, after = 0, Decimal(0), Decimal(0)
@@ -75,9 +80,20 @@ class Reconverter:
             bill.usd_per_unit,
         ):
             return None
+        usd = product(bill.amount, rate.usd_per_unit, BILLING.decimals)
+        if abs(usd) >= Decimal(10) ** BILLING.digits:
+            # MySQL would take it for NULL, and MariaDB for the largest number that fits.
+            raise RejectedInput(
+                f"bill {bill.record_id} of {bill.amount:f} {bill.currency} would be more USD than"
+                f" the table holds, by the rate {rate.usd_per_unit:f} of {rate.rate_date}",
+                code="amount_out_of_range",
+                field="amount_usd",
+                value=f"{usd:f}",
+                remedy="Correct the rate; no bill was changed",
+            )
         return replace(
             bill,
-            amount_usd=product(bill.amount, rate.usd_per_unit, BILLING.decimals),
+            amount_usd=usd,
             usd_per_unit=rate.usd_per_unit,
             rate_date=rate.rate_date,
             rate_source=rate.source,

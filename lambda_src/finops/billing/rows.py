@@ -146,6 +146,7 @@ class RowParser:
         self._currency = names.index(schema.currency)
         self._day = names.index(schema.day)
         self._usd = [names.index(amount) for amount, _ in schema.usd]
+        self._limit = Decimal(10) ** schema.digits
         self._readers = [
             (cell, column, self._reader(column, style))
             for cell, column in zip(match.cells, schema.columns, strict=True)
@@ -191,7 +192,17 @@ class RowParser:
         wire: list[str | None] = [*rate.texts]
         for one in self._usd:
             cost = amount if one == self._amount else Decimal(values[one] or 0)
-            wire.append(f"{product(cost, per_unit, digits):f}")
+            usd = product(cost, per_unit, digits)
+            if not -self._limit < usd < self._limit:
+                title, most = self._schema.columns[one].title, self._schema.digits
+                raise RowProblem(
+                    "out_of_range",
+                    f"{title} {values[one]!r} has more than {most} digits before the decimal point"
+                    f" in USD, by the rate {per_unit:f}",
+                    title,
+                    values[one] or "",
+                )
+            wire.append(f"{usd:f}")
         wire += values
         key = (values[self._key] or "") if self._key >= 0 else ""
         return Row(wire, key, currency, amount, self._notes)
