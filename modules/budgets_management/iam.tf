@@ -51,6 +51,17 @@ data "aws_iam_policy_document" "repair_budget_drift" {
     ]
     resources = [local.status_table_arn]
   }
+
+  statement {
+    sid = "WorkThroughAccounts"
+    actions = [
+      "sqs:DeleteMessage",
+      "sqs:GetQueueAttributes",
+      "sqs:ReceiveMessage",
+      "sqs:SendMessage",
+    ]
+    resources = [local.account_queue_arn]
+  }
 }
 
 data "aws_iam_policy_document" "record_budget_result" {

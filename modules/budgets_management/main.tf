@@ -9,6 +9,7 @@ locals {
   budgets_table_arn  = "arn:aws:dynamodb:${var.region}:${var.account_id}:table/${var.name_prefix}-budgets"
   status_table_arn   = "arn:aws:dynamodb:${var.region}:${var.account_id}:table/${var.name_prefix}-budget-status"
   deadline_queue_arn = "arn:aws:sqs:${var.region}:${var.account_id}:${var.name_prefix}-budget-deadlines"
+  account_queue_arn  = "arn:aws:sqs:${var.region}:${var.account_id}:${var.name_prefix}-budget-accounts"
   result_bus_arn     = "arn:aws:events:${var.region}:${var.account_id}:event-bus/${var.name_prefix}-budgets"
 
   audit_environment = { for queue in var.audit[*] : "AUDIT_QUEUE_URL" => queue.queue_url }
@@ -23,6 +24,9 @@ locals {
     DEADLINE_QUEUE_URL  = "https://sqs.${var.region}.amazonaws.com/${var.account_id}/${var.name_prefix}-budget-deadlines"
     PUBLISH_CONCURRENCY = tostring(var.publisher.concurrency)
     SPOKE_ACCOUNT_IDS   = join(" ", sort(var.spoke_account_ids)) # empty where the organization knows
+  })
+  repairer_environment = merge(local.publisher_environment, {
+    ACCOUNT_QUEUE_URL = "https://sqs.${var.region}.amazonaws.com/${var.account_id}/${var.name_prefix}-budget-accounts"
   })
   status_environment = merge(local.audit_environment, { STATUS_TABLE = aws_dynamodb_table.budget_status.name })
 }
@@ -224,7 +228,21 @@ resource "aws_lambda_event_source_mapping" "expire_pending_budget" {
   function_response_types = ["ReportBatchItemFailures"]
 }
 
-# Repair: budgets that differ between the table and the spokes are published again.
+# Repair: budgets that differ between the table and the spokes are published again. The schedule hands all accounts to a
+# queue, in parts that fit into one invocation.
+resource "aws_sqs_queue" "accounts" {
+  name                       = "${var.name_prefix}-budget-accounts"
+  visibility_timeout_seconds = 1800 # six times the function's timeout, as AWS advises
+  message_retention_seconds  = 86400
+  sqs_managed_sse_enabled    = var.kms_key_arn == null ? true : null
+  kms_master_key_id          = var.kms_key_arn
+
+  redrive_policy = jsonencode({
+    deadLetterTargetArn = module.repair_budget_drift.failure_queue_arn
+    maxReceiveCount     = 3
+  })
+}
+
 module "repair_budget_drift" {
   source = "../lambda_function"
 
@@ -236,7 +254,7 @@ module "repair_budget_drift" {
   policy_json = data.aws_iam_policy_document.repair_budget_drift.json
   package     = var.packages.code
   layer_arns  = [aws_lambda_layer_version.core.arn]
-  environment = local.publisher_environment
+  environment = local.repairer_environment
 
   function = {
     name            = "${var.name_prefix}-repair-budget-drift"
@@ -248,6 +266,17 @@ module "repair_budget_drift" {
 
   schedule = {
     expression = var.repair_schedule
-    input_json = jsonencode({ repair = true })
+    input_json = jsonencode({ all_accounts = true })
+  }
+}
+
+resource "aws_lambda_event_source_mapping" "repair_budget_drift" {
+  event_source_arn        = aws_sqs_queue.accounts.arn
+  function_name           = module.repair_budget_drift.function_arn
+  batch_size              = 1
+  function_response_types = ["ReportBatchItemFailures"]
+
+  scaling_config {
+    maximum_concurrency = var.publisher.drift_workers
   }
 }

@@ -96,6 +96,7 @@ variable "publisher" {
     How edits are published: `batch_size` rows per invocation, `parallelization_factor` batches per shard at once (each
     assumes the roles itself), `concurrency` spokes at once within an invocation. A row that fails is retried up to
     `maximum_retries` times and for `maximum_age_seconds`. `memory_mb` in MB, `timeout_seconds` per invocation.
+    `drift_workers` invocations at once compare all accounts in a scheduled drift run.
   EOT
   type = object({
     batch_size             = optional(number, 100)
@@ -105,10 +106,15 @@ variable "publisher" {
     maximum_age_seconds    = optional(number, 3600)
     memory_mb              = optional(number, 512)
     timeout_seconds        = optional(number, 60)
+    drift_workers          = optional(number, 5)
   })
   default  = {}
   nullable = false
 
+  validation {
+    condition     = var.publisher.drift_workers >= 2 && var.publisher.drift_workers <= 1000
+    error_message = "publisher.drift_workers must be from 2 to 1000, as Lambda takes them from a queue."
+  }
   validation {
     condition     = var.publisher.batch_size >= 1 && var.publisher.batch_size <= 10000
     error_message = "publisher.batch_size must be from 1 to 10000."

@@ -176,9 +176,9 @@ variable "function_settings" {
 }
 
 variable "alarms" {
-  description = "Alarms of the function apply-budget, sent to the SNS topics `topic_arns`."
+  description = "Alarms of the function apply-budget in this account, sent to the SNS topics `topic_arns`. The management account's `budgets-accounts-failing` tells of every account whose budgets are not right."
   type = object({
-    enabled    = optional(bool, true)
+    enabled    = optional(bool, false)
     topic_arns = optional(list(string), [])
   })
   default  = {}

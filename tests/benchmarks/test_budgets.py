@@ -10,9 +10,12 @@ import os
 import statistics
 import subprocess
 import zipfile
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -105,6 +108,70 @@ def test_a_thousand_edits_over_fifty_accounts(deployment: Deployment, goals: Goa
     calls = assumed_roles(deployment, set(accounts))
     goals.at_most("budgets: 1,000 edits over 50 accounts, all APPLIED", 60, seconds, "s")
     goals.at_most("budgets: AssumeRole calls for these", 50, calls, "calls")
+
+
+def test_two_thousand_rows_in_two_accounts(deployment: Deployment, goals: Goals) -> None:
+    """An import into two accounts, whose quotas set the pace, and the removal of all of it."""
+    accounts = FURTHER_SPOKES[8:10]
+    deployment.deploy_spokes(accounts)
+    rows = [
+        {"account_id": account_id, "budget_name": f"row-{number}", "amount": Decimal(number + 1)}
+        for account_id in accounts
+        for number in range(1000)
+    ]
+    seconds = timed(lambda: edit_and_wait(deployment, rows, {"APPLIED"}, within=1500))
+    goals.at_most("budgets: 2,000 rows in two accounts, all APPLIED", 900, seconds, "s")
+
+
+def test_two_hundred_edits_at_once_and_behind_poison(deployment: Deployment, goals: Goals) -> None:
+    """200 edits of one account's budgets: alone, and behind 50 rows that are refused."""
+    (account_id,) = FURTHER_SPOKES[7:8]
+    deployment.deploy_spokes([account_id])
+    figures = []
+    for poison in (0, 50):
+        # Some are refused at once, others hold what nothing can read as a budget.
+        bad: list[dict[str, Any]] = [
+            {
+                "account_id": account_id,
+                "budget_name": f"poison-{number}",
+                "amount": b"\xff" if number % 2 else "many",
+            }
+            for number in range(poison)
+        ]
+        rows = [
+            {"account_id": account_id, "budget_name": f"burst-{number}", "amount": poison + 1}
+            for number in range(200)
+        ]
+        began = datetime.now(UTC)
+        edit_and_wait(deployment, bad + rows, {"APPLIED", "REJECTED"}, within=600)
+        ends = [
+            (datetime.fromisoformat(one["reported_at"]) - began).total_seconds()
+            for one in deployment.statuses()
+            if one["account_id"] == account_id and one["budget_name"].startswith("burst-")
+        ]
+        assert len(ends) == 200
+        half, slow = percentile(ends, 50), percentile(ends, 95)
+        figures.append((f"behind {poison} poison rows", f"{half:.1f}", f"{slow:.1f}"))
+        goals.at_most(f"budgets: 200 edits behind {poison} poison rows, p95", 60, slow, "s")
+    show("200 edits at once, from the first to APPLIED: s", ("", "p50", "p95"), figures)
+
+
+def edit_and_wait(
+    deployment: Deployment, rows: Sequence[Mapping[str, Any]], ends: set[str], *, within: float
+) -> None:
+    """Put rows, and wait until each has such a status that is newer than this edit."""
+    began = datetime.now(UTC) - timedelta(seconds=1)  # DynamoDB gives its times to the second
+    wanted = {(row["account_id"], row["budget_name"]) for row in rows}
+
+    def all_ended() -> bool:
+        return wanted <= {
+            (one["account_id"], one["budget_name"])
+            for one in deployment.statuses()
+            if one["status"] in ends and datetime.fromisoformat(one["edited_at"]) >= began
+        }
+
+    deployment.edit_all(rows)
+    eventually(all_ended, within=within, every=1, what=f"the end of {len(rows)} edits")
 
 
 #: What each handler's module loads, and the clients that its function makes.

@@ -64,13 +64,16 @@ run "defaults" {
       ], null]
       SendFailures = ["Allow", ["sqs:SendMessage"], ["arn:aws:sqs:eu-west-1:111111111111:finops-repair-budget-drift-failures"], null]
       SetDeadlines = ["Allow", ["sqs:SendMessage"], ["arn:aws:sqs:eu-west-1:111111111111:finops-budget-deadlines"], null]
+      WorkThroughAccounts = ["Allow", [
+        "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage", "sqs:SendMessage",
+      ], ["arn:aws:sqs:eu-west-1:111111111111:finops-budget-accounts"], null]
       WriteBudgetStatus = ["Allow", [
         "dynamodb:GetItem", "dynamodb:Query", "dynamodb:Scan", "dynamodb:UpdateItem",
       ], ["arn:aws:dynamodb:eu-west-1:111111111111:table/finops-budget-status"], null]
       WriteLogs   = ["Allow", ["logs:CreateLogStream", "logs:PutLogEvents"], ["arn:aws:logs:eu-west-1:111111111111:log-group:/aws/lambda/finops-repair-budget-drift:*"], null]
       WriteTraces = ["Allow", ["xray:PutTelemetryRecords", "xray:PutTraceSegments"], ["*"], null]
     })
-    error_message = "The repairer reads both tables, writes statuses, sets deadlines and assumes the spokes' roles."
+    error_message = "The repairer reads both tables, writes statuses, sets deadlines, works off accounts and assumes the spokes' roles."
   }
 
   # record budget result policy
@@ -150,6 +153,19 @@ run "defaults" {
       && aws_lambda_event_source_mapping.expire_pending_budget.function_response_types == toset(["ReportBatchItemFailures"])
     )
     error_message = "Deadlines are encrypted, and one that fails does not repeat its neighbours."
+  }
+
+  # drift runs
+  assert {
+    condition = (
+      aws_sqs_queue.accounts.name == "finops-budget-accounts"
+      && aws_sqs_queue.accounts.visibility_timeout_seconds == 1800
+      && aws_sqs_queue.accounts.sqs_managed_sse_enabled
+      && aws_lambda_event_source_mapping.repair_budget_drift.batch_size == 1
+      && aws_lambda_event_source_mapping.repair_budget_drift.scaling_config[0].maximum_concurrency == 5
+      && aws_lambda_event_source_mapping.repair_budget_drift.function_response_types == toset(["ReportBatchItemFailures"])
+    )
+    error_message = "Accounts are compared in parts, five at once, and a part that fails repeats alone."
   }
 }
 
@@ -249,6 +265,11 @@ run "environment_and_outputs" {
   }
 
   assert {
+    condition     = local.repairer_environment["ACCOUNT_QUEUE_URL"] == "https://sqs.eu-west-1.amazonaws.com/111111111111/acme-budget-accounts"
+    error_message = "The repairer is told where accounts wait."
+  }
+
+  assert {
     condition = (
       output.budgets_table_name == "acme-budgets"
       && output.budget_status_table_name == "acme-budget-status"
@@ -261,12 +282,15 @@ run "environment_and_outputs" {
 
   assert {
     condition = jsonencode({ for name, alarm in module.alarms.alarms : name => [alarm.metric_name, alarm.threshold, alarm.dimensions] }) == jsonencode({
+      accounts-failing  = ["AccountsFailing", 1, { service = "acme-repair-budget-drift" }]
       deadline-delay    = ["ApproximateAgeOfOldestMessage", 1200, { QueueName = "acme-budget-deadlines" }]
       deadlines-failing = ["MessagesFailed", 2, { service = "acme-expire-pending-budget" }]
+      drift-delay       = ["ApproximateAgeOfOldestMessage", 1200, { QueueName = "acme-budget-accounts" }]
+      drift-failing     = ["MessagesFailed", 2, { service = "acme-repair-budget-drift" }]
       publish-delay     = ["IteratorAge", 300000, { FunctionName = "acme-publish-budget" }]
       reports-withheld  = ["BudgetResultsWithheld", 1, { service = "acme-record-budget-result" }]
     })
-    error_message = "Edits that wait for more than 5 minutes alarm, deadlines that wait so long beyond the longest, deadlines whose check fails again, and reports that the trail does not take."
+    error_message = "Edits that wait for more than 5 minutes alarm, deadlines that wait so long beyond the longest, deadlines whose check fails again, accounts that wait or cannot be compared, accounts that stay failing, and reports that the trail does not take."
   }
 }
 

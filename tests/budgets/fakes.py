@@ -23,7 +23,13 @@ from finops.budgets.domain import (
     edit_version,
     wanted_subscribers,
 )
-from finops.budgets.ports import BudgetResult, BudgetStatus, ResultEffect, StoredParameter
+from finops.budgets.ports import (
+    BudgetResult,
+    BudgetStatus,
+    ResultEffect,
+    StatusOutline,
+    StoredParameter,
+)
 from finops.shared.errors import ConfigurationError, FinOpsError
 
 ACCOUNT = "222222222222"
@@ -61,6 +67,9 @@ class FakeTable:
     def rows(self, account_id: str | None = None) -> Iterator[Mapping[str, Any]]:
         return (row for key, row in self.items.items() if account_id in (None, key[0]))
 
+    def accounts(self) -> Iterator[str]:
+        return (account_id for account_id, _ in self.items)
+
 
 class FakeStatuses(Fallible):
     def __init__(self) -> None:
@@ -77,6 +86,9 @@ class FakeStatuses(Fallible):
         return iter(
             [one for one in self.items.values() if account_id in (None, one.key.account_id)]
         )
+
+    def outlines(self) -> Iterator[StatusOutline]:
+        return (StatusOutline(one.key.account_id, one.status, one.edited_at) for one in self.all())
 
     def begin(self, status: BudgetStatus) -> bool:
         def effect() -> bool:
@@ -220,6 +232,17 @@ class FakeSpokes(Fallible):
 
     def published(self, account_id: str = ACCOUNT, name: str = "monthly-total") -> BudgetDocument:
         return decode_document(self.parameters[account_id].items[name].value)
+
+
+class FakeAccountQueue:
+    def __init__(self) -> None:
+        self.parts: list[list[str]] = []
+
+    def is_empty(self) -> bool:
+        return not self.parts
+
+    def send(self, parts: Iterable[Sequence[str]]) -> None:
+        self.parts.extend(map(list, parts))
 
 
 class FakeDeadlines:

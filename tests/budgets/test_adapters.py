@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -320,6 +322,44 @@ def test_documents_reach_the_spoke_through_one_role_session_an_account() -> None
         ]
 
 
+def test_one_client_reads_many_accounts_at_once_each_with_its_own_session() -> None:
+    with mock_aws():
+        roles = AssumedRoles(
+            role_arn="arn:aws:iam::{}:role/spoke".format,
+            external_id="finops",
+            session_name="test",
+            retries={"mode": "adaptive", "total_max_attempts": 6},
+        )
+        spokes = AssumedSpokes(roles, accounts=ListedAccounts([]), prefix=PREFIX, role_name="spoke")
+        accounts = [f"{number:012d}" for number in range(1, 9)]
+        for account_id in accounts:
+            spokes.put_document(document_for(change(5, account_id=account_id)))
+
+        def read(account_id: str) -> set[str]:
+            with roles.shared("ssm", account_id) as client:
+                assert client is roles._shared["ssm"]
+                # One account's throttling is not to slow down the others.
+                assert client.meta.config.retries["mode"] == "standard"
+            return {json.loads(one)["account_id"] for one in spokes.documents(account_id).values()}
+
+        with ThreadPoolExecutor(4) as pool:
+            assert list(pool.map(read, accounts * 5)) == [{one} for one in accounts] * 5
+
+
+def test_only_the_sessions_used_last_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("finops.shared.aws._KEPT_SESSIONS", 2)
+    with mock_aws():
+        roles = AssumedRoles(
+            role_arn="arn:aws:iam::{}:role/spoke".format, external_id="finops", session_name="test"
+        )
+        for account_id in ("000000000001", "000000000002", "000000000001", "000000000003"):
+            with roles.shared("sqs", account_id) as client:
+                assert client.list_queues()
+            roles.client("sqs", account_id)
+        assert list(roles._credentials) == ["000000000001", "000000000003"]
+        assert set(roles._locks) == set(roles._credentials)
+
+
 def test_only_the_clients_used_last_are_kept_and_no_role_is_assumed_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -602,7 +642,7 @@ def test_what_no_row_can_ask_for_is_drift(changed: dict[str, Any], found: tuple[
 def test_the_hub_asks_for_filter_expressions(monkeypatch: pytest.MonkeyPatch) -> None:
     client = boto3.client("budgets")
     roles = AssumedRoles(role_arn=str, external_id="x", session_name="test")
-    monkeypatch.setattr(roles, "client", lambda *_: client)
+    monkeypatch.setattr(roles, "shared", lambda *_: nullcontext(client))
     with Stubber(client) as stub:
         stub.add_response(
             "describe_budgets",

@@ -81,6 +81,14 @@ def all_accounts_are_compared(d: Deployment, name: str) -> bool:
     return answers(d, "finops-repair-budget-drift", {"repair": False})
 
 
+def all_accounts_are_repaired(d: Deployment, name: str) -> bool:
+    applied(d, name)
+    d.client("budgets", SPOKE).delete_budget(AccountId=SPOKE, BudgetName=name)
+    return answers(d, REPAIR, {"all_accounts": True}) and happens(
+        lambda: d.amount(SPOKE, name) == 10
+    )
+
+
 def spoke_finds_its_drift(d: Deployment, name: str) -> bool:
     applied(d, name)
     d.client("budgets", SPOKE).delete_budget(AccountId=SPOKE, BudgetName=name)
@@ -148,6 +156,7 @@ NEEDED: dict[tuple[str, str, str], Callable[[Deployment, str], bool]] = {
     (HUB, REPAIR, "AssumeSpokeRoles"): drift_is_repaired,
     (HUB, REPAIR, "ReadBudgets"): all_accounts_are_compared,
     (HUB, REPAIR, "SetDeadlines"): drift_is_repaired,
+    (HUB, REPAIR, "WorkThroughAccounts"): all_accounts_are_repaired,
     (HUB, REPAIR, "WriteBudgetStatus"): drift_is_repaired,
     (HUB, PUBLISH, "RecordAuditEntries"): edit_is_audited,
     (HUB, RECORD, "RecordAuditEntries"): result_is_audited,

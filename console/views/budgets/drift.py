@@ -9,7 +9,6 @@ import streamlit as st
 
 from console.identity import Role, User
 from console.services import Services
-from finops.deployment.functions import invoke
 
 _DRIFT: Final = "budget_drift"
 
@@ -35,12 +34,7 @@ def show(services: Services, user: User) -> None:
 def compare(services: Services, user: User, *, repair: bool) -> list[dict[str, Any]]:
     """The drift that the function finds; with `repair` it publishes these again."""
     with st.spinner("Checking every account …"):
-        answer = invoke(
-            services.budgets.aws.client("lambda"),
-            services.environment.drift_function,
-            {"repair": repair, "requested_by": user.name},
-        )
-    return list(answer["drift"])
+        return services.budgets.drift(repair=repair, requested_by=user.name)
 
 
 def _table(drifted: Sequence[Mapping[str, Any]]) -> None:

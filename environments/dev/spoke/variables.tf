@@ -37,7 +37,7 @@ variable "budget_emails" {
 }
 
 variable "alarm_topic_arns" {
-  description = "SNS topics that alarms are sent to."
+  description = "SNS topics that alarms of this account are sent to; without any there are no alarms here, and the management account's alarm budgets-accounts-failing tells of it."
   type        = list(string)
   default     = []
   nullable    = false

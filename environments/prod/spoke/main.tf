@@ -14,7 +14,7 @@ module "budgets_spoke" {
   region        = var.region
   packages      = local.packages
   notifications = { emails = var.budget_emails }
-  alarms        = { topic_arns = var.alarm_topic_arns }
+  alarms        = { enabled = length(var.alarm_topic_arns) > 0, topic_arns = var.alarm_topic_arns }
   kms_key_arn   = var.kms_key_arn
 
   function_settings = { log_retention_days = 365 }

@@ -102,12 +102,13 @@ def repairs_so_far(status: BudgetStatus | None) -> int:
     return status.repairs if status and unanswered else 0
 
 
+def is_overdue(status: Status, edited_at: datetime | None, now: datetime) -> bool:
+    """Whether an edit has had no answer for longer than any account is given."""
+    return status is Status.PENDING and (edited_at is None or now - edited_at >= PUBLICATION_TIME)
+
+
 def _is_being_published(status: BudgetStatus, now: datetime) -> bool:
-    return (
-        status.status is Status.PENDING
-        and status.edited_at is not None
-        and now - status.edited_at < PUBLICATION_TIME
-    )
+    return status.status is Status.PENDING and not is_overdue(status.status, status.edited_at, now)
 
 
 def _drift_reason(

@@ -48,6 +48,10 @@ from finops.shared.errors import FinOpsError, RejectedInput, TransientFailure
 
 #: Budgets that a scheduled run publishes again in one account.
 MAX_REPAIRS: Final = 100
+#: No account is begun with less time left: what calls take that AWS throttles or does not answer.
+SECONDS_AN_ACCOUNT: Final = 60.0
+#: The reason of drift that is not known, since a run had no time for the account.
+NO_TIME_LEFT: Final = "no_time_left"
 
 Clock = Callable[[], datetime]
 
@@ -59,6 +63,10 @@ class _Run:
     repair: bool
     request_id: str
     requested_by: str
+
+
+#: The rows and statuses of one account.
+_Known = tuple[list[Mapping[str, Any]], dict[BudgetKey, BudgetStatus]]
 
 
 class DriftRepairer:
@@ -92,35 +100,57 @@ class DriftRepairer:
         *,
         repair: bool,
         request_id: str,
-        account_id: str | None = None,
+        account_ids: Sequence[str] | None = None,
         requested_by: str = "",
+        seconds_left: Callable[[], float] = lambda: float("inf"),
     ) -> list[Drift]:
-        """The drift of every account, or of one; with `repair`, each is published again.
+        """The drift of every account, or of these; with `repair`, each is published again.
 
         An edit whose deadline has not passed is being published, and is not drift. The schedule
         publishes at most `MAX_REPAIRS` budgets of an account, and none again before its time, so
         that an account whose answers are late is not given more to do. A person gets all at once.
-        The audit trail names who asked.
+        The audit trail names who asked. Accounts for which no time is left are not compared: their
+        budgets have the reason `NO_TIME_LEFT`.
+
+        Args:
+            repair: Whether to publish what has drifted.
+            request_id: Of this run.
+            account_ids: The accounts to compare; all that the tables know where None.
+            requested_by: Who asked; empty for the schedule.
+            seconds_left: The time until the process ends.
         """
         run = _Run(repair=repair, request_id=request_id, requested_by=requested_by)
-        rows: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
-        for row in self._table.rows(account_id):
-            rows[str(row.get("account_id"))].append(row)
-        statuses: dict[str, dict[BudgetKey, BudgetStatus]] = defaultdict(dict)
-        for status in self._statuses.all(account_id):
-            statuses[status.key.account_id][status.key] = status
+        known = self._known(account_ids)
 
         def check(account: str) -> list[Drift]:
+            rows, statuses = known[account] if account_ids is None else self._known_of(account)
+            names = {str(row.get("budget_name")) for row in rows}
+            keys = {BudgetKey(account_id=account, budget_name=name) for name in names}
+            if seconds_left() < SECONDS_AN_ACCOUNT:
+                return [_not_reached(key) for key in sorted(keys | set(statuses))]
             try:
-                return self._check_account(account, rows[account], statuses[account], run)
+                return self._check_account(account, rows, statuses, run)
             except Exception as error:  # noqa: BLE001 - one account must not stop the others
-                names = {str(row.get("budget_name")) for row in rows[account]}
-                keys = {BudgetKey(account_id=account, budget_name=name) for name in names}
-                return [_not_compared(key, error) for key in sorted(keys or statuses[account])]
+                return [_not_compared(key, error) for key in sorted(keys or statuses)]
 
         with ThreadPoolExecutor(self._concurrency) as pool:
-            checked = pool.map(check, sorted({*rows, *statuses}))
+            checked = pool.map(check, sorted(known))
             return [drift for found in checked for drift in found]
+
+    def _known(self, account_ids: Sequence[str] | None) -> Mapping[str, _Known]:
+        """The accounts of a run, with what both tables hold of each where it is of all of them."""
+        if account_ids is not None:
+            return dict.fromkeys(account_ids, ([], {}))
+        known: dict[str, _Known] = defaultdict(lambda: ([], {}))
+        for row in self._table.rows():
+            known[str(row.get("account_id"))][0].append(row)
+        for status in self._statuses.all():
+            known[status.key.account_id][1][status.key] = status
+        return known
+
+    def _known_of(self, account_id: str) -> _Known:
+        statuses = {one.key: one for one in self._statuses.all(account_id)}
+        return list(self._table.rows(account_id)), statuses
 
     def _check_account(
         self,
@@ -299,6 +329,16 @@ def _parse_rows(
 
 def _not_compared(key: BudgetKey, error: Exception) -> Drift:
     return Drift(key=key, wanted=None, actual=None, reason="not_compared", error=_reason(error))
+
+
+def _not_reached(key: BudgetKey) -> Drift:
+    return Drift(
+        key=key,
+        wanted=None,
+        actual=None,
+        reason=NO_TIME_LEFT,
+        error="The run had no time left for this account: ask for fewer accounts at once",
+    )
 
 
 def _reason(error: Exception) -> str:

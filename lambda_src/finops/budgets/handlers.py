@@ -23,7 +23,7 @@ from finops.budgets.adapters.dynamodb import (
 from finops.budgets.adapters.eventbridge import EventBridgeResults, decode_result
 from finops.budgets.adapters.organizations import ListedAccounts, OrganizationAccounts
 from finops.budgets.adapters.spokes import Accounts, AssumedSpokes
-from finops.budgets.adapters.sqs import SqsDeadlines
+from finops.budgets.adapters.sqs import SqsAccounts, SqsDeadlines
 from finops.budgets.adapters.ssm import SsmParameters
 from finops.budgets.applier import BudgetApplier
 from finops.budgets.comparison import Drift
@@ -36,7 +36,8 @@ from finops.budgets.domain import (
     as_percent,
     edit_version,
 )
-from finops.budgets.drift import DriftRepairer
+from finops.budgets.drift import NO_TIME_LEFT, DriftRepairer
+from finops.budgets.drift_schedule import DriftSchedule
 from finops.budgets.rows import DEFAULT_BUDGET_NAME
 from finops.budgets.service import (
     BudgetPublisher,
@@ -116,26 +117,70 @@ def expire_pending_budget(event: Mapping[str, Any], _context: LambdaContext) -> 
 def repair_budget_drift(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Schedule, or `finops budgets drift` → the drift of every account, repaired on request.
 
-    Takes {"repair": bool, "account_id": str | absent, "requested_by": str | absent}, and returns
-    {"drift": [...]}.
+    The schedule's {"all_accounts": true} begins a run: all accounts go to a queue, whose messages
+    invoke this function again, and it returns {"accounts": n, "failing": n, "begun": bool}. People
+    send {"repair": bool, "requested_by": str | absent, "account_id": str | absent,
+    "account_ids": [str] | absent} and get {"drift": [...]}.
     """
     logger.set_correlation_id(context.aws_request_id)
+    if event.get("all_accounts"):
+        return _begin_drift_run()
+    if "Records" in event:
+        return handle_messages(
+            event, partial(_repair_part, context), failure="accounts could not be compared"
+        )
+    account_id = event.get("account_id")
     drift = _repairer().run(
         repair=bool(event.get("repair")),
         request_id=context.aws_request_id,
-        account_id=event.get("account_id"),
+        account_ids=[account_id] if account_id else event.get("account_ids"),
         requested_by=str(event.get("requested_by") or ""),
+        seconds_left=partial(_seconds_left, context),
     )
-    metrics.add_metric("BudgetsDrifted", MetricUnit.Count, len(drift))
-    metrics.add_metric("BudgetsRepaired", MetricUnit.Count, sum(one.repaired for one in drift))
-    for one in drift:
-        logger.warning("budget has drifted", extra=_about(one.key, **_drift_facts(one)))
+    _report_drift(drift)
     return {
         "drift": [
             {"account_id": one.key.account_id, "name": one.key.budget_name, **_drift_facts(one)}
             for one in drift
         ]
     }
+
+
+def _begin_drift_run() -> dict[str, Any]:
+    run = _drift_schedule().begin()
+    metrics.add_metric("AccountsFailing", MetricUnit.Count, len(run.failing))
+    metrics.add_metric("BudgetsFailing", MetricUnit.Count, run.failing_budgets)
+    if run.failing:
+        shown = {"accounts": run.failing[:100], "budgets": run.failing_budgets}
+        logger.error("accounts whose budgets are not as their rows say", extra=shown)
+    if not run.begun:
+        logger.warning("the drift run before is not over, and no new one has begun")
+    return {"accounts": len(run.accounts), "failing": len(run.failing), "begun": run.begun}
+
+
+def _repair_part(context: LambdaContext, part: Mapping[str, Any]) -> None:
+    """Compare and repair the accounts of a message; those without time go into a new message."""
+    drift = _repairer().run(
+        repair=True,
+        request_id=context.aws_request_id,
+        account_ids=part["account_ids"],
+        seconds_left=partial(_seconds_left, context),
+    )
+    _report_drift([one for one in drift if one.reason != NO_TIME_LEFT])
+    if left := sorted({one.key.account_id for one in drift if one.reason == NO_TIME_LEFT}):
+        logger.warning("accounts are left for another run", extra={"accounts": len(left)})
+        _account_queue().send([left])
+
+
+def _report_drift(drift: Sequence[Drift]) -> None:
+    metrics.add_metric("BudgetsDrifted", MetricUnit.Count, len(drift))
+    metrics.add_metric("BudgetsRepaired", MetricUnit.Count, sum(one.repaired for one in drift))
+    for one in drift:
+        logger.warning("budget has drifted", extra=_about(one.key, **_drift_facts(one)))
+
+
+def _seconds_left(context: LambdaContext) -> float:
+    return context.get_remaining_time_in_millis() / 1000
 
 
 @logger.inject_lambda_context
@@ -171,7 +216,7 @@ def apply_budget(event: Mapping[str, Any], context: LambdaContext) -> dict[str, 
 def _apply_all(context: LambdaContext, *, report_unchanged: bool) -> list[str]:
     done = _applier().apply_all(
         report_unchanged=report_unchanged,
-        seconds_left=lambda: context.get_remaining_time_in_millis() / 1000,
+        seconds_left=partial(_seconds_left, context),
     )
     metrics.add_metric("BudgetsDeferred", MetricUnit.Count, len(done.left))
     if done.left:
@@ -255,6 +300,21 @@ def _repairer() -> DriftRepairer:
         clock=_now,
         concurrency=int(os.environ["PUBLISH_CONCURRENCY"]),
     )
+
+
+@cache
+def _drift_schedule() -> DriftSchedule:
+    return DriftSchedule(
+        table=DynamoBudgetTable(_dynamodb(), os.environ["BUDGETS_TABLE"]),
+        statuses=_statuses(),
+        queue=_account_queue(),
+        clock=_now,
+    )
+
+
+@cache
+def _account_queue() -> SqsAccounts:
+    return SqsAccounts(client("sqs"), os.environ["ACCOUNT_QUEUE_URL"])
 
 
 @cache

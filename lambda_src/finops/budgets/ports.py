@@ -95,6 +95,17 @@ class BudgetTable(Protocol):
     def rows(self, account_id: str | None = None) -> Iterator[Mapping[str, Any]]:
         """Every row, or those of one account."""
 
+    def accounts(self) -> Iterator[str]:
+        """The account of every row."""
+
+
+class StatusOutline(NamedTuple):
+    """What a run over all statuses needs of each."""
+
+    account_id: str
+    status: Status
+    edited_at: datetime | None
+
 
 class StatusTable(Protocol):
     """The status of each budget's newest edit. A write for an older version changes nothing."""
@@ -107,6 +118,9 @@ class StatusTable(Protocol):
 
     def all(self, account_id: str | None = None) -> Iterator[BudgetStatus]:
         """Every status, or those of one account."""
+
+    def outlines(self) -> Iterator[StatusOutline]:
+        """Every status, in outline."""
 
     def begin(self, status: BudgetStatus) -> bool:
         """Write the first status of a version, unless that is finished or a newer one is known.
@@ -154,6 +168,16 @@ class Deadlines(Protocol):
 
         An account with many budgets to apply has more time.
         """
+
+
+class AccountQueue(Protocol):
+    """Accounts that wait to be compared with the table."""
+
+    def is_empty(self) -> bool:
+        """Whether none waits, as far as is known."""
+
+    def send(self, parts: Iterable[Sequence[str]]) -> None:
+        """Have the accounts of each part compared and repaired by a run of their own."""
 
 
 class StoredParameter(NamedTuple):

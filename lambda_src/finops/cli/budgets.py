@@ -309,17 +309,10 @@ def drift(
     environment: Environment, out: Output, *, repair: bool, account: str | None, timeout: float
 ) -> None:
     """Compare every row with the AWS Budget in its account."""
-    from finops.deployment.functions import invoke
-
     tables = _deployed(environment)
-    where = {"account_id": account} if account else {}
-    asked = {"requested_by": tables.aws.caller, **where}
 
     def look(*, repairing: bool) -> list[dict[str, Any]]:
-        found = invoke(
-            tables.aws.client("lambda"), environment.drift_function, {"repair": repairing, **asked}
-        )
-        return list(found["drift"])
+        return tables.drift(repair=repairing, requested_by=tables.aws.caller, account=account)
 
     found = look(repairing=repair)
     if repair and found:

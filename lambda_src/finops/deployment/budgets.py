@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
 from boto3.dynamodb.types import TypeSerializer
 
 from finops.budgets.adapters.dynamodb import DynamoBudgetTable, DynamoStatusTable, from_dynamodb
 from finops.budgets.domain import BudgetKey
+from finops.budgets.drift_schedule import parts_of
 from finops.deployment.clients import Aws
 from finops.deployment.environment import Environment
+from finops.deployment.functions import invoke
 from finops.shared.aws import aws_errors
 
 _serialize: Final = TypeSerializer().serialize
 #: Rows in one request: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchWriteItem.html
 _BATCH: Final = 25
+#: Accounts that one call of the drift function compares while somebody waits.
+_ACCOUNTS_A_CALL: Final = 100
+_CALLS_AT_ONCE: Final = 4
 
 
 class BudgetDeployment:
@@ -23,10 +29,30 @@ class BudgetDeployment:
 
     def __init__(self, environment: Environment) -> None:
         self.aws = Aws(environment)
+        self._drift_function = environment.drift_function
         dynamodb = self.aws.client("dynamodb")
         self.edits = BudgetRows(dynamodb, environment.budgets_table)
         self.rows = DynamoBudgetTable(dynamodb, environment.budgets_table)
         self.statuses = DynamoStatusTable(dynamodb, environment.budget_status_table)
+
+    def drift(
+        self, *, repair: bool, requested_by: str, account: str | None = None
+    ) -> list[dict[str, Any]]:
+        """The drift of all accounts or of one, as `repair-budget-drift` answers it.
+
+        Many accounts take several calls, since a function has its time, and an answer its size.
+        """
+        asked: dict[str, Any] = {"repair": repair, "requested_by": requested_by}
+        if account:
+            calls = [asked | {"account_id": account}]
+        else:
+            known = {*self.rows.accounts(), *(one.account_id for one in self.statuses.outlines())}
+            parts = parts_of(sorted(known), _ACCOUNTS_A_CALL)
+            calls = [asked | {"account_ids": part} for part in parts] if len(parts) > 1 else [asked]
+        lambdas = self.aws.client("lambda")
+        with ThreadPoolExecutor(_CALLS_AT_ONCE) as pool:
+            answers = pool.map(lambda call: invoke(lambdas, self._drift_function, call), calls)
+            return [one for answer in answers for one in answer["drift"]]
 
 
 class BudgetRows:

@@ -12,7 +12,7 @@ from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.exceptions import ClientError
 
 from finops.budgets.domain import BudgetChange, BudgetKey, Status, edit_version
-from finops.budgets.ports import BudgetResult, BudgetStatus, ResultEffect
+from finops.budgets.ports import BudgetResult, BudgetStatus, ResultEffect, StatusOutline
 from finops.budgets.values import text_of
 from finops.shared.aws import aws_errors
 from finops.shared.errors import ConfigurationError, FinOpsError
@@ -88,6 +88,12 @@ class DynamoBudgetTable:
         """Every row, or those of one account, read consistently."""
         return _items(self._client, self._table, account_id)
 
+    def accounts(self) -> Iterator[str]:
+        """The account of every row."""
+        return (
+            row["account_id"] for row in _items(self._client, self._table, only=("account_id",))
+        )
+
 
 class DynamoStatusTable:
     """The `budget_status` table: conditional writes keep an older version from winning."""
@@ -121,6 +127,14 @@ class DynamoStatusTable:
         rows = _items(self._client, self._table, account_id)
         return (_status(row) for row in rows if row["account_id"] != _REPORTS)
 
+    def outlines(self) -> Iterator[StatusOutline]:
+        wanted = ("account_id", "status", "edited_at")
+        for row in _items(self._client, self._table, only=wanted):
+            if row["account_id"] != _REPORTS:
+                yield StatusOutline(
+                    row["account_id"], Status(row["status"]), _instant(row.get("edited_at"))
+                )
+
     def begin(self, status: BudgetStatus) -> bool:
         values = {
             "version": status.version,
@@ -139,7 +153,7 @@ class DynamoStatusTable:
         }
         if status.document:
             values["document"] = status.document
-        return self._update(
+        written, _ = self._update(
             status.key,
             values,
             "attribute_not_exists(#version) OR #version < :version"
@@ -147,9 +161,10 @@ class DynamoStatusTable:
             {":pending": Status.PENDING.value, ":failed": Status.FAILED.value},
             remove=("reported_at",),
         )
+        return written
 
     def mark_failed(self, key: BudgetKey, version: str, error: FinOpsError) -> bool:
-        return self._update(
+        written, _ = self._update(
             key,
             {
                 "status": Status.FAILED.value,
@@ -162,6 +177,7 @@ class DynamoStatusTable:
             {":at": version, ":pending": Status.PENDING.value},
             names={"#version": "version"},
         )
+        return written
 
     def write_result(self, result: BudgetResult) -> ResultEffect:
         reported_at = _text(result.reported_at)
@@ -195,7 +211,7 @@ class DynamoStatusTable:
         if result.action == "unchanged":
             # Said again: when it was applied stays.
             of_this = f"({of_this}) AND #status <> :status"
-        written, before = self._update_seen(
+        written, before = self._update(
             result.key,
             values,
             f"({of_this}) AND (attribute_not_exists(#reported_at) OR #reported_at <= :reported_at)",
@@ -205,20 +221,6 @@ class DynamoStatusTable:
         return ResultEffect(written=written, before=_status(before) if before else None)
 
     def _update(
-        self,
-        key: BudgetKey,
-        values: Mapping[str, Any],
-        condition: str,
-        condition_values: Mapping[str, Any],
-        *,
-        names: Mapping[str, str] | None = None,
-        remove: Sequence[str] = (),
-    ) -> bool:
-        return self._update_seen(
-            key, values, condition, condition_values, names=names, remove=remove
-        )[0]
-
-    def _update_seen(
         self,
         key: BudgetKey,
         values: Mapping[str, Any],
@@ -302,8 +304,15 @@ class DynamoReportCounts:
         return True
 
 
-def _items(client: Any, table: str, account_id: str | None) -> Iterator[dict[str, Any]]:
+def _items(
+    client: Any, table: str, account_id: str | None = None, *, only: Sequence[str] = ()
+) -> Iterator[dict[str, Any]]:
     reading: dict[str, Any] = {"TableName": table, "ConsistentRead": True}
+    if only:
+        reading |= {
+            "ProjectionExpression": ", ".join(f"#{name}" for name in only),
+            "ExpressionAttributeNames": {f"#{name}": name for name in only},
+        }
     if account_id:
         reading |= {
             "KeyConditionExpression": "account_id = :account_id",
@@ -320,9 +329,6 @@ def _key(key: BudgetKey) -> dict[str, dict[str, str]]:
 
 
 def _status(row: Mapping[str, Any]) -> BudgetStatus:
-    def instant(name: str) -> datetime | None:
-        return datetime.fromisoformat(row[name]) if row.get(name) else None
-
     texts = (
         "request_id",
         "document",
@@ -339,14 +345,18 @@ def _status(row: Mapping[str, Any]) -> BudgetStatus:
         key=BudgetKey(account_id=row["account_id"], budget_name=row["budget_name"]),
         version=row["version"],
         status=Status(row["status"]),
-        edited_at=instant("edited_at"),
-        wanted_since=instant("wanted_since"),
-        applied_at=instant("applied_at"),
-        reported_at=instant("reported_at"),
+        edited_at=_instant(row.get("edited_at")),
+        wanted_since=_instant(row.get("wanted_since")),
+        applied_at=_instant(row.get("applied_at")),
+        reported_at=_instant(row.get("reported_at")),
         latency_ms=int(row["latency_ms"]) if row.get("latency_ms") is not None else None,
         repairs=int(row.get("repairs", 0)),
         **{name: row.get(name, "") for name in texts},
     )
+
+
+def _instant(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
 
 
 def _text(instant: datetime | None) -> str:

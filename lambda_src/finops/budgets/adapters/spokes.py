@@ -42,23 +42,28 @@ class AssumedSpokes:
             )
 
     def documents(self, account_id: str) -> dict[str, str]:
-        with self._spoke(account_id, "read_parameters"):
+        with (
+            self._spoke(account_id, "read_parameters"),
+            self._roles.shared("ssm", account_id) as ssm,
+        ):
+            pages = ssm.get_paginator("get_parameters_by_path").paginate(Path=self._prefix)
             return {
                 parameter["Name"].rpartition("/")[2]: parameter["Value"]
-                for page in self._roles.client("ssm", account_id)
-                .get_paginator("get_parameters_by_path")
-                .paginate(Path=self._prefix)
+                for page in pages
                 for parameter in page["Parameters"]
             }
 
     def budgets(self, account_id: str) -> dict[str, ActualBudget]:
-        with self._spoke(account_id, "read_budgets"):
-            budgets = self._roles.client("budgets", account_id)
+        with (
+            self._spoke(account_id, "read_budgets"),
+            self._roles.shared("budgets", account_id) as budgets,
+        ):
+            pages = budgets.get_paginator("describe_budgets").paginate(
+                AccountId=account_id, ShowFilterExpression=True
+            )
             return {
                 budget["BudgetName"]: actual_budget(budget, ())
-                for page in budgets.get_paginator("describe_budgets").paginate(
-                    AccountId=account_id, ShowFilterExpression=True
-                )
+                for page in pages
                 for budget in page.get("Budgets", [])
             }
 

@@ -1,10 +1,10 @@
-"""The queue of deadlines in SQS."""
+"""The queues of deadlines and of accounts to compare, in SQS."""
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from finops.budgets.deadlines import SpokeQueues
@@ -25,11 +25,11 @@ class SqsDeadlines:
         self._queues = SpokeQueues()
 
     def schedule(self, documents: Iterable[BudgetDocument]) -> None:
-        waiting = list(documents)
-        for start in range(0, len(waiting), 10):
-            entries = [
+        _send_all(
+            self._client,
+            self._queue_url,
+            [
                 {
-                    "Id": str(index),
                     "DelaySeconds": self._queues.answer_seconds(
                         document.key.account_id, self._clock()
                     ),
@@ -41,15 +41,51 @@ class SqsDeadlines:
                         }
                     ),
                 }
-                for index, document in enumerate(waiting[start : start + 10])
-            ]
-            with aws_errors("schedule_deadline"):
-                failed = self._client.send_message_batch(
-                    QueueUrl=self._queue_url, Entries=entries
-                ).get("Failed")
-            if failed:
-                raise TransientFailure(
-                    f"{len(failed)} deadlines could not be scheduled: {failed[0].get('Message')}",
-                    code=failed[0]["Code"],
-                    step="schedule_deadline",
-                )
+                for document in documents
+            ],
+            step="schedule_deadline",
+        )
+
+
+class SqsAccounts:
+    """`AccountQueue`: a message for each part, which `repair-budget-drift` receives."""
+
+    def __init__(self, client: Any, queue_url: str) -> None:
+        self._client = client
+        self._queue_url = queue_url
+
+    def is_empty(self) -> bool:
+        # Not those in flight: one whose run failed comes back later, and is not to hold up others.
+        count = "ApproximateNumberOfMessages"
+        with aws_errors("begin_drift_run"):
+            found = self._client.get_queue_attributes(
+                QueueUrl=self._queue_url, AttributeNames=[count]
+            )
+        return not int(found["Attributes"][count])
+
+    def send(self, parts: Iterable[Sequence[str]]) -> None:
+        messages = [{"MessageBody": json.dumps({"account_ids": list(part)})} for part in parts]
+        _send_all(self._client, self._queue_url, messages, step="begin_drift_run")
+
+
+def _send_all(
+    client: Any, queue_url: str, messages: Sequence[Mapping[str, Any]], *, step: str
+) -> None:
+    """Send messages, ten in a call.
+
+    Raises:
+        TransientFailure: some were not sent.
+    """
+    for start in range(0, len(messages), 10):
+        entries = [
+            {"Id": str(index), **message}
+            for index, message in enumerate(messages[start : start + 10])
+        ]
+        with aws_errors(step):
+            failed = client.send_message_batch(QueueUrl=queue_url, Entries=entries).get("Failed")
+        if failed:
+            raise TransientFailure(
+                f"{len(failed)} messages could not be sent: {failed[0].get('Message')}",
+                code=failed[0]["Code"],
+                step=step,
+            )

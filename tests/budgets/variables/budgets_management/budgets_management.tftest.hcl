@@ -134,6 +134,12 @@ run "refuses_too_many_publishers" {
   expect_failures = [var.publisher]
 }
 
+run "refuses_a_single_drift_worker" {
+  command = plan
+  variables { publisher = { drift_workers = 1 } }
+  expect_failures = [var.publisher]
+}
+
 run "refuses_too_many_retries" {
   command = plan
   variables { publisher = { maximum_retries = 11 } }
