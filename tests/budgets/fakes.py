@@ -19,7 +19,9 @@ from finops.budgets.domain import (
     BudgetKey,
     Notification,
     NotificationChanges,
+    Spend,
     Status,
+    decimal_text,
     edit_version,
     wanted_subscribers,
 )
@@ -90,6 +92,15 @@ class FakeStatuses(Fallible):
     def outlines(self) -> Iterator[StatusOutline]:
         return (StatusOutline(one.key.account_id, one.status, one.edited_at) for one in self.all())
 
+    def write_spend(self, key: BudgetKey, spend: Spend, now: datetime) -> None:
+        if standing := self.items.get(key):
+            self.items[key] = replace(
+                standing,
+                actual_spend=decimal_text(spend.actual),
+                forecasted_spend="" if spend.forecast is None else decimal_text(spend.forecast),
+                spend_at=now,
+            )
+
     def begin(self, status: BudgetStatus) -> bool:
         def effect() -> bool:
             standing = self.items.get(status.key)
@@ -108,6 +119,9 @@ class FakeStatuses(Fallible):
                     applied_at=standing.applied_at,
                     latency_ms=standing.latency_ms,
                     document=status.document or standing.document,
+                    actual_spend=standing.actual_spend,
+                    forecasted_spend=standing.forecasted_spend,
+                    spend_at=standing.spend_at,
                 )
             self.items[status.key] = kept if standing else status
             return True

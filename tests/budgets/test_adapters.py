@@ -32,6 +32,7 @@ from finops.budgets.documents import document_for
 from finops.budgets.domain import (
     BudgetKey,
     NotificationType,
+    Spend,
     Status,
     Threshold,
     TimeUnit,
@@ -154,6 +155,21 @@ def test_only_a_pending_version_fails(statuses: DynamoStatusTable) -> None:
     assert statuses.mark_failed(KEY, edit_version("2"), error)
     assert not statuses.mark_failed(KEY, edit_version("2"), TransientFailure("x", code="x"))
     assert statuses.get(KEY) == found
+
+
+def test_a_spend_stands_beside_a_status_and_outlives_the_next_edit(dynamodb: Any) -> None:
+    spend = Spend(actual=Decimal("41.50"), forecast=Decimal(120))
+    for statuses in (DynamoStatusTable(dynamodb, "status"), FakeStatuses()):
+        statuses.write_spend(KEY, spend, NOW)
+        assert statuses.get(KEY) is None
+        statuses.begin(opened(1))
+        statuses.write_spend(KEY, spend, NOW)
+        statuses.begin(opened(2))
+        found = statuses.get(KEY)
+        assert found is not None
+        assert (found.version, found.status) == (edit_version("2"), Status.PENDING)
+        assert (found.actual_spend, found.forecasted_spend) == ("41.50", "120")
+        assert found.spend_at == NOW
 
 
 def test_a_report_ends_its_own_version_only(statuses: DynamoStatusTable) -> None:

@@ -196,7 +196,7 @@ def test_parts_go_through_the_queue_ten_in_a_call(monkeypatch: pytest.MonkeyPatc
             )["Messages"]
         ]
         assert sorted(received, key=lambda one: int(one[0])) == [[str(n)] for n in range(23)]
-        assert queue.is_empty()  # those in flight hold up no other run
+        assert queue.is_empty()  # those in flight do not keep the next run waiting
 
 
 def test_tables_are_read_in_outline(monkeypatch: pytest.MonkeyPatch) -> None:

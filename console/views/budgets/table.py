@@ -107,7 +107,8 @@ def _filtered(budgets: Sequence[Budget]) -> list[Budget]:
 def _frame(budgets: Sequence[Budget], costs: Mapping[str, float]) -> pd.DataFrame:
     frame = pd.DataFrame([_row(one, costs) for one in budgets])
     # pandas cannot know the type of a column without any value.
-    numbers = dict.fromkeys(("amount", "applied", "cost"), float)
+    spend = ("actual_spend", "forecasted_spend", "variance")
+    numbers = dict.fromkeys(("amount", "applied", "cost", *spend), float)
     return frame.astype({**numbers, "applied_at": "datetime64[us, UTC]"})
 
 
@@ -119,6 +120,9 @@ def _row(one: Budget, costs: Mapping[str, float]) -> dict[str, Any]:
         "amount": _number(one["amount"]),
         "applied": _number(one["applied_amount"]),
         "cost": costs.get(one["account_id"]),
+        "actual_spend": _number(one["actual_spend"]),
+        "forecasted_spend": _number(one["forecasted_spend"]),
+        "variance": _number(one["variance"]),
         **{text.name: _text(text, one[text.name]) for text in _TEXTS},
         "applied_at": datetime.fromisoformat(one["applied_at"]) if one["applied_at"] else None,
         "updated_by": one["updated_by"],
@@ -151,6 +155,17 @@ def _columns() -> dict[str, Any]:
             "Account cost this month (USD)",
             format="dollar",
             help="The account's total cost in this month's latest report.",
+        ),
+        "actual_spend": column.NumberColumn(
+            "Actual (USD)",
+            format="dollar",
+            help="What AWS Budgets has calculated for the budget's current period.",
+        ),
+        "forecasted_spend": column.NumberColumn(
+            "Forecast (USD)", format="dollar", help="AWS's forecast for the whole period."
+        ),
+        "variance": column.NumberColumn(
+            "Variance (USD)", format="dollar", help="The actual cost above the amount."
         ),
         **{
             one.name: column.SelectboxColumn(one.label, options=one.choices)

@@ -13,7 +13,14 @@ from typing import Final
 
 from finops.budgets.deadlines import LONGEST_DEADLINE_SECONDS
 from finops.budgets.documents import decode_document, is_removal
-from finops.budgets.domain import ActualBudget, Budget, BudgetKey, Status, decimal_text
+from finops.budgets.domain import (
+    ActualBudget,
+    Budget,
+    BudgetKey,
+    Spend,
+    Status,
+    decimal_text,
+)
 from finops.budgets.ports import BudgetStatus
 from finops.shared.errors import RejectedInput
 
@@ -24,6 +31,8 @@ PUBLICATION_TIME: Final = timedelta(seconds=LONGEST_DEADLINE_SECONDS + 60)
 #: as its account does not make it right. Less than the schedule's period, which is 15 minutes.
 REPAIR_PAUSE: Final = timedelta(minutes=10)
 LONGEST_REPAIR_PAUSE: Final = timedelta(hours=4)
+#: AWS calculates the spend of budgets up to three times a day, 8 to 12 hours apart.
+CALCULATION_TIME: Final = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +85,13 @@ class AccountState:
                     reason=reason,
                 )
 
+    def spends(self, now: datetime) -> Iterator[tuple[BudgetKey, Spend]]:
+        """What budgets have cost so far, where that is not what their statuses say."""
+        for key in sorted(self.wanted):
+            status, actual = self.statuses.get(key), self.actual.get(key.budget_name)
+            if status and actual and actual.spend and _is_news(actual, status, now):
+                yield key, actual.spend
+
     def gone(self, now: datetime) -> Iterator[BudgetStatus]:
         """The removals that are done, though the account has not said so."""
         for key in sorted(self.wanted):
@@ -105,6 +121,32 @@ def repairs_so_far(status: BudgetStatus | None) -> int:
 def is_overdue(status: Status, edited_at: datetime | None, now: datetime) -> bool:
     """Whether an edit has had no answer for longer than any account is given."""
     return status is Status.PENDING and (edited_at is None or now - edited_at >= PUBLICATION_TIME)
+
+
+def _is_news(actual: ActualBudget, status: BudgetStatus, now: datetime) -> bool:
+    """Whether the spend of a budget is to be written: once a day, and when it differs.
+
+    "When you modify a budget, the calculatedSpend drops to zero until AWS has new usage data", and
+    for a day such a zero does not count:
+    https://docs.aws.amazon.com/aws-cost-management/latest/APIReference/API_budgets_UpdateBudget.html
+    """
+    spend = actual.spend
+    if spend is None:
+        return False
+    changed = actual.updated_at
+    if not spend.actual and changed and now - changed < CALCULATION_TIME:
+        return False
+    forecast = "" if spend.forecast is None else decimal_text(spend.forecast)
+    before = (status.actual_spend, status.forecasted_spend)
+    known = spend_is_known(status) and before == (decimal_text(spend.actual), forecast)
+    return not known or status.spend_at is None or now - status.spend_at >= CALCULATION_TIME
+
+
+def spend_is_known(status: BudgetStatus) -> bool:
+    """Whether the status's spend is that of the budget as it was last applied."""
+    return status.spend_at is not None and (
+        status.applied_at is None or status.spend_at >= status.applied_at
+    )
 
 
 def _is_being_published(status: BudgetStatus, now: datetime) -> bool:

@@ -118,6 +118,17 @@ class Notification:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Spend:
+    """What AWS Budgets has calculated for the current period of a budget, in its currency.
+
+    `forecast` is None where AWS has too little history for one.
+    """
+
+    actual: Decimal
+    forecast: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ActualBudget:
     """The spoke's AWS Budget as it is now.
 
@@ -127,6 +138,7 @@ class ActualBudget:
         beyond_rows: Members of AWS's structure that change what the budget counts, and that no
             row can ask for.
         updated_at: When it was made or last changed, by whomever.
+        spend: What AWS has calculated; None where it has not yet.
         raw: AWS's answer.
     """
 
@@ -134,6 +146,7 @@ class ActualBudget:
     notifications: tuple[Notification, ...] = ()
     beyond_rows: tuple[str, ...] = ()
     updated_at: datetime | None = None
+    spend: Spend | None = None
     raw: Mapping[str, Any] = field(default_factory=dict, compare=False, hash=False)
 
     @property

@@ -179,6 +179,8 @@ class DriftRepairer:
         if run.repair:
             for status in state.gone(self._clock()):
                 self._record_removal(status)
+            for key, spend in state.spends(self._clock()):
+                self._statuses.write_spend(key, spend, self._clock())
         found = list(state.drift(self._clock()))
         return unknown + (self._repair(found, state, run) if run.repair else found)
 

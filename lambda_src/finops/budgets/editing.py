@@ -7,12 +7,14 @@ import io
 import re
 import uuid
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from decimal import Decimal
 from fnmatch import fnmatchcase
 from typing import Any, Final
 
 from finops.budgets.attributes import ATTRIBUTES
-from finops.budgets.domain import BudgetKey, Status
+from finops.budgets.comparison import spend_is_known
+from finops.budgets.domain import BudgetKey, Status, decimal_text
 from finops.budgets.ports import BudgetStatus
 from finops.budgets.rows import parse_budget
 from finops.budgets.values import parse_amount, text_of
@@ -24,6 +26,7 @@ _ONE_LINE: Final = frozenset({"account_id", "budget_name", *(one.name for one in
 _LINE_WITHIN: Final = re.compile(r"\n\s*[0-9]{12}\s*,")
 #: What a list tells of each budget beyond its row.
 _OUTCOME: Final = ("status", "applied_amount", "applied_at", "error")
+_SPEND: Final = ("actual_spend", "forecasted_spend", "variance", "forecast_variance", "spend_at")
 _OTHER_SEPARATORS: Final = {";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 
 
@@ -147,7 +150,9 @@ def _row(record: Mapping[str | None, Any], *, listed: bool) -> dict[str, Any]:
         )
     row = {str(name): value.strip() for name, value in record.items() if value and value.strip()}
     if listed:
-        row = {name: unguard(value) for name, value in row.items() if name not in _OUTCOME}
+        row = {
+            name: unguard(value) for name, value in row.items() if name not in (*_OUTCOME, *_SPEND)
+        }
     for name, value in row.items():
         # A note may run over lines, and a map of JSON too.
         one_line = name in _ONE_LINE and not value.startswith("{")
@@ -224,7 +229,7 @@ def csv_of(found: Iterable[Mapping[str, Any]]) -> str:
     """The listed budgets as a CSV file, with the columns that an import reads, and their status."""
     names = {"account_id": "account_id", "name": "budget_name"}
     names |= {one.name: one.name for one in ATTRIBUTES}
-    names |= {one: one for one in (*_OUTCOME, "updated_by")}
+    names |= {one: one for one in (*_OUTCOME, *_SPEND, "updated_by")}
     with io.StringIO(newline="") as text:
         writer = csv.writer(text)
         writer.writerow(names.values())
@@ -249,16 +254,40 @@ def joined(
 def described(
     key: BudgetKey, row: Mapping[str, Any], status: BudgetStatus | None
 ) -> dict[str, Any]:
-    """A budget as people and scripts read it: every attribute as text."""
+    """A budget as people and scripts read it: every attribute as text.
+
+    `actual_spend` and `forecasted_spend` are what AWS Budgets calculated for the budget's current
+    period, and a variance is what that is above the amount; all None where AWS has not calculated
+    them since the budget was last changed.
+    """
     values = {"amount": status.amount if status else None, **row}
+    calculated = status if status and spend_is_known(status) else None
+    actual = calculated.actual_spend if calculated else ""
+    forecast = calculated.forecasted_spend if calculated else ""
     return {
         "account_id": key.account_id,
         "name": key.budget_name,
         **{one.name: one.show(values.get(one.name)) for one in ATTRIBUTES},
         "status": (status.status if status else Status.PENDING).value,
         "applied_amount": status.applied_amount if status else "",
-        "applied_at": status.applied_at.isoformat() if status and status.applied_at else None,
+        "applied_at": _iso(status.applied_at if status else None),
         "latency_ms": status.latency_ms if status else None,
         "error": status.error if status else "",
+        "actual_spend": actual or None,
+        "forecasted_spend": forecast or None,
+        "variance": _variance(actual, values.get("amount")),
+        "forecast_variance": _variance(forecast, values.get("amount")),
+        "spend_at": _iso(calculated.spend_at if calculated else None),
         "updated_by": status.updated_by if status else text_of(row.get("updated_by", "")),
     }
+
+
+def _iso(instant: datetime | None) -> str | None:
+    return instant.isoformat() if instant else None
+
+
+def _variance(spend: str, amount: object) -> str | None:
+    try:
+        return decimal_text(Decimal(spend) - parse_amount(amount)) if spend else None
+    except RejectedInput:
+        return None  # the row is rejected for its amount

@@ -17,6 +17,7 @@ from finops.budgets.domain import (
     Budget,
     BudgetKey,
     NotificationChanges,
+    Spend,
     Status,
 )
 from finops.shared.errors import FinOpsError
@@ -25,6 +26,9 @@ from finops.shared.errors import FinOpsError
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BudgetStatus:
     """The row of `budget_status` for one budget: how its newest edit ended, and what is applied.
+
+    `actual_spend` and `forecasted_spend` are what AWS Budgets had calculated at `spend_at` for the
+    budget's current period, in its currency; empty where it had not.
 
     `content` is the digest of what this version publishes, empty where that is nothing, and
     `wanted_since` is when the edit was made that first asked for it. `repairs` counts how often
@@ -50,6 +54,9 @@ class BudgetStatus:
     content: str = ""
     wanted_since: datetime | None = None
     repairs: int = 0
+    actual_spend: str = ""
+    forecasted_spend: str = ""
+    spend_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +138,9 @@ class StatusTable(Protocol):
 
     def mark_failed(self, key: BudgetKey, version: str, error: FinOpsError) -> bool:
         """Mark a version that is PENDING as FAILED. Returns whether it is, for this reason."""
+
+    def write_spend(self, key: BudgetKey, spend: Spend, now: datetime) -> None:
+        """Write what a budget has cost so far beside its status, whatever that is."""
 
     def write_result(self, result: BudgetResult) -> ResultEffect:
         """Write what the spoke reported.

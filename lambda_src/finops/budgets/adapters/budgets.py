@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from decimal import Decimal
 from typing import Any, Final
 
 from finops.budgets.attributes import (
@@ -21,6 +22,7 @@ from finops.budgets.domain import (
     Notification,
     NotificationChanges,
     NotificationType,
+    Spend,
     Threshold,
     as_percent,
     period_start,
@@ -193,8 +195,22 @@ def actual_budget(budget: Mapping[str, Any], notifications: Iterable[Notificatio
         notifications=tuple(notifications),
         beyond_rows=members_beyond_rows(budget),
         updated_at=budget.get("LastUpdatedTime"),
+        spend=_spend(budget.get("CalculatedSpend") or {}),
         raw=budget,
     )
+
+
+def _spend(calculated: Mapping[str, Any]) -> Spend | None:
+    """What AWS has calculated.
+
+    https://docs.aws.amazon.com/aws-cost-management/latest/APIReference/API_budgets_CalculatedSpend.html
+    """
+    amounts = {
+        name: Decimal(calculated[member]["Amount"])
+        for name, member in (("actual", "ActualSpend"), ("forecast", "ForecastedSpend"))
+        if member in calculated
+    }
+    return Spend(**amounts) if "actual" in amounts else None
 
 
 def _notification(threshold: Threshold) -> dict[str, Any]:

@@ -11,7 +11,14 @@ from typing import Any, Final
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.exceptions import ClientError
 
-from finops.budgets.domain import BudgetChange, BudgetKey, Status, edit_version
+from finops.budgets.domain import (
+    BudgetChange,
+    BudgetKey,
+    Spend,
+    Status,
+    decimal_text,
+    edit_version,
+)
 from finops.budgets.ports import BudgetResult, BudgetStatus, ResultEffect, StatusOutline
 from finops.budgets.values import text_of
 from finops.shared.aws import aws_errors
@@ -179,6 +186,14 @@ class DynamoStatusTable:
         )
         return written
 
+    def write_spend(self, key: BudgetKey, spend: Spend, now: datetime) -> None:
+        values = {
+            "actual_spend": decimal_text(spend.actual),
+            "forecasted_spend": "" if spend.forecast is None else decimal_text(spend.forecast),
+            "spend_at": _text(now),
+        }
+        self._update(key, values, "attribute_exists(#version)", {}, names={"#version": "version"})
+
     def write_result(self, result: BudgetResult) -> ResultEffect:
         reported_at = _text(result.reported_at)
         error = result.error
@@ -340,6 +355,8 @@ def _status(row: Mapping[str, Any]) -> BudgetStatus:
         "updated_by",
         "action",
         "content",
+        "actual_spend",
+        "forecasted_spend",
     )
     return BudgetStatus(
         key=BudgetKey(account_id=row["account_id"], budget_name=row["budget_name"]),
@@ -349,6 +366,7 @@ def _status(row: Mapping[str, Any]) -> BudgetStatus:
         wanted_since=_instant(row.get("wanted_since")),
         applied_at=_instant(row.get("applied_at")),
         reported_at=_instant(row.get("reported_at")),
+        spend_at=_instant(row.get("spend_at")),
         latency_ms=int(row["latency_ms"]) if row.get("latency_ms") is not None else None,
         repairs=int(row.get("repairs", 0)),
         **{name: row.get(name, "") for name in texts},
