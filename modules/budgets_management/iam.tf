@@ -52,6 +52,16 @@ data "aws_iam_policy_document" "repair_budget_drift" {
     resources = [local.status_table_arn]
   }
 
+  # To name the accounts without a budget. The action knows no resource.
+  dynamic "statement" {
+    for_each = var.organization_id[*]
+    content {
+      sid       = "ListAccounts"
+      actions   = ["organizations:ListAccounts"]
+      resources = ["*"]
+    }
+  }
+
   statement {
     sid = "WorkThroughAccounts"
     actions = [

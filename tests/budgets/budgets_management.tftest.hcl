@@ -202,6 +202,15 @@ run "organization" {
 
   assert {
     condition = jsonencode([
+      for s in jsondecode(module.repair_budget_drift.policy_json).Statement : [s.Action, s.Resource] if s.Sid == "ListAccounts"
+      ]) == jsonencode([["organizations:ListAccounts", "*"]]) && alltrue([
+      for s in jsondecode(module.publish_budget.policy_json).Statement : s.Sid != "ListAccounts"
+    ])
+    error_message = "The repairer may list the organization's accounts, and the publisher need not."
+  }
+
+  assert {
+    condition = jsonencode([
       for s in jsondecode(aws_cloudwatch_event_bus_policy.results.policy).Statement : [s.Principal, s.Condition]
       ]) == jsonencode([[{ AWS = "*" }, { StringEquals = {
         "aws:PrincipalOrgID" = "o-a1b2c3d4e5"

@@ -22,6 +22,7 @@ from finops.budgets.rows import parse_budget
 from finops.cli import budgets
 from finops.cli.main import main
 from finops.cli.output import output
+from finops.deployment.budgets import BudgetDeployment
 from finops.shared.observability import logger
 from tests.budgets.fakes import FakeStatuses
 from tests.budgets.items import EACH_TYPE
@@ -292,6 +293,30 @@ def test_a_note_over_lines_is_a_note_unless_it_holds_other_lines(
     assert code == 1
     assert [one["account_id"] for one in document["budgets"]] == [ACCOUNT, "000000000004"]
     assert [(one["line"], one["field"]) for one in document["rejected"]] == [(4, "note")]
+
+
+def test_coverage_names_what_no_row_asks_for_and_counts_the_accounts_with_a_budget(
+    finops: Finops, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = [
+        {"account_id": account_id, "name": "", "budget": budget, "amount": None, "source": source}
+        | {"error": ""}
+        for account_id, budget, source in (
+            ("111111111111", "covered", "table"),
+            ("111111111111", "ours", "by_hand"),
+            ("222222222222", None, "none"),
+            ("333333333333", "asked", "missing"),
+            ("444444444444", None, "unknown"),
+        )
+    ]
+    monkeypatch.setattr(BudgetDeployment, "coverage", lambda _self: found)
+    code, out, err = finops("budgets", "coverage")
+    assert code == 0
+    assert "by_hand" in out
+    assert "covered" not in out
+    assert "1 of 4 accounts have a budget" in err
+    assert "covered" in finops("budgets", "coverage", "--all")[1]
+    assert json.loads(finops("budgets", "coverage", "--json")[1]) == {"accounts": found}
 
 
 def test_columns_with_spaces_are_read(finops: Finops, tables: Any, tmp_path: Path) -> None:

@@ -37,9 +37,17 @@ class Drifting:
     def invoke(self, FunctionName: str, Payload: bytes) -> dict[str, Any]:  # noqa: N803 - boto3's
         assert FunctionName == "finops-repair-budget-drift"
         self.asked.append(json.loads(Payload))
+        if self.asked[-1].get("coverage"):
+            return self._covered(self.asked[-1].get("account_ids"))
         found = self.asked[-1].get("account_ids", ["all"])
         drift = {"drift": [{"account_id": one} for one in found]}
         return {"Payload": io.BytesIO(json.dumps(drift).encode())}
+
+    def _covered(self, accounts: list[str] | None) -> dict[str, Any]:
+        answer: dict[str, Any] = {"members": {"222222222222": "Sales"}}
+        if accounts is not None:
+            answer = {"accounts": [{"account_id": one, "source": "none"} for one in accounts]}
+        return {"Payload": io.BytesIO(json.dumps(answer).encode())}
 
 
 @pytest.fixture
@@ -77,3 +85,13 @@ def test_drift_of_few_accounts_is_one_call_that_reads_the_tables_itself(
 def test_drift_of_one_account_asks_for_that_account(drifting: Drifting) -> None:
     deployment([], drifting).drift(repair=False, requested_by="", account="222222222222")
     assert drifting.asked[0]["account_id"] == "222222222222"
+
+
+def test_coverage_is_of_the_members_and_of_accounts_that_only_the_table_knows(
+    drifting: Drifting,
+) -> None:
+    found = deployment(["333333333333"], drifting).coverage()
+    assert [(one["account_id"], one["name"], one["source"]) for one in found] == [
+        ("222222222222", "Sales", "none"),
+        ("333333333333", "", "none"),
+    ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import cache, partial
 from typing import Any, Final
@@ -27,6 +28,7 @@ from finops.budgets.adapters.sqs import SqsAccounts, SqsDeadlines
 from finops.budgets.adapters.ssm import SsmParameters
 from finops.budgets.applier import BudgetApplier
 from finops.budgets.comparison import Drift
+from finops.budgets.coverage import coverage
 from finops.budgets.domain import (
     BudgetChange,
     BudgetKey,
@@ -120,7 +122,9 @@ def repair_budget_drift(event: Mapping[str, Any], context: LambdaContext) -> dic
     The schedule's {"all_accounts": true} begins a run: all accounts go to a queue, whose messages
     invoke this function again, and it returns {"accounts": n, "failing": n, "begun": bool}. People
     send {"repair": bool, "requested_by": str | absent, "account_id": str | absent,
-    "account_ids": [str] | absent} and get {"drift": [...]}.
+    "account_ids": [str] | absent} and get {"drift": [...]}. With {"coverage": true} they get the
+    accounts that may have budgets as {"members": {id: name}}, and with "account_ids" the budgets of
+    those as {"accounts": [...]}.
     """
     logger.set_correlation_id(context.aws_request_id)
     if event.get("all_accounts"):
@@ -129,6 +133,8 @@ def repair_budget_drift(event: Mapping[str, Any], context: LambdaContext) -> dic
         return handle_messages(
             event, partial(_repair_part, context), failure="accounts could not be compared"
         )
+    if event.get("coverage"):
+        return _coverage(event.get("account_ids"))
     account_id = event.get("account_id")
     drift = _repairer().run(
         repair=bool(event.get("repair")),
@@ -156,6 +162,18 @@ def _begin_drift_run() -> dict[str, Any]:
     if not run.begun:
         logger.warning("the drift run before is not over, and no new one has begun")
     return {"accounts": len(run.accounts), "failing": len(run.failing), "begun": run.begun}
+
+
+def _coverage(account_ids: Sequence[str] | None) -> dict[str, Any]:
+    if account_ids is None:
+        return {"members": _accounts().members()}
+    found = coverage(
+        account_ids,
+        table=DynamoBudgetTable(_dynamodb(), os.environ["BUDGETS_TABLE"]),
+        statuses=_statuses(),
+        spokes=_spokes(),
+    )
+    return {"accounts": [asdict(one) for one in found]}
 
 
 def _repair_part(context: LambdaContext, part: Mapping[str, Any]) -> None:
@@ -355,6 +373,7 @@ def _spokes() -> AssumedSpokes:
     )
 
 
+@cache
 def _accounts() -> Accounts:
     listed = os.environ.get("SPOKE_ACCOUNT_IDS", "")
     return (

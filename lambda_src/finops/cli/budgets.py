@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 POLL_SECONDS: Final = 0.1
 LONGEST_POLL_SECONDS: Final = 2.0
 _ASKED_AT_ONCE: Final = 50
+#: What `coverage` calls a budget that a row asks for, and an account that has none.
+_ROW: Final = "table"
+_WITHOUT: Final = ("none", "missing", "unknown")
 _STATUS_COLUMNS: Final = ("status", "applied_at", "error")
 COLUMNS: Final = (
     "account_id",
@@ -338,6 +341,28 @@ def drift(
     )
     if repair and not all(one["repaired"] for one in found):
         raise SystemExit(Exit.INFRASTRUCTURE)
+
+
+@budgets.command("coverage")
+@click.option("--all", "everything", is_flag=True, help="Also budgets that a row asks for.")
+@common
+def coverage(environment: Environment, out: Output, *, everything: bool) -> None:
+    """Name accounts without a budget, and budgets that no row asks for.
+
+    `source` is table (a row asks for it), kept (the flow made it, and its row is gone), by_hand,
+    missing (a row asks for it, and the account does not have it), none (the account has no budget),
+    or unknown (the account could not be asked).
+    """
+    found = _deployed(environment).coverage()
+    shown = found if everything or out.as_json else [one for one in found if one["source"] != _ROW]
+    out.answer(
+        {"accounts": shown},
+        rows="accounts",
+        columns=("account_id", "name", "budget", "amount", "source", "error"),
+    )
+    covered = {one["account_id"] for one in found if one["source"] not in _WITHOUT}
+    total = {one["account_id"] for one in found}
+    out.say(f"{len(covered)} of {_count(len(total), 'account')} have a budget")
 
 
 def _deployed(environment: Environment) -> BudgetDeployment:

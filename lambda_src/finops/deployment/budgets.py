@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
@@ -49,10 +49,28 @@ class BudgetDeployment:
             known = {*self.rows.accounts(), *(one.account_id for one in self.statuses.outlines())}
             parts = parts_of(sorted(known), _ACCOUNTS_A_CALL)
             calls = [asked | {"account_ids": part} for part in parts] if len(parts) > 1 else [asked]
+        return [one for answer in self._ask(calls) for one in answer["drift"]]
+
+    def coverage(self) -> list[dict[str, Any]]:
+        """The budgets of every account that may have some, or that it has none.
+
+        Accounts with rows are among them, also where they have left the organization.
+        """
+        names: dict[str, str] = self._ask([{"coverage": True}])[0]["members"]
+        accounts = sorted({*names, *self.rows.accounts()})
+        parts = parts_of(accounts, _ACCOUNTS_A_CALL)
+        answers = self._ask([{"coverage": True, "account_ids": part} for part in parts])
+        return [
+            {"account_id": one["account_id"], "name": names.get(one["account_id"], ""), **one}
+            for answer in answers
+            for one in answer["accounts"]
+        ]
+
+    def _ask(self, calls: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """The answers of the drift function, several calls at once."""
         lambdas = self.aws.client("lambda")
         with ThreadPoolExecutor(_CALLS_AT_ONCE) as pool:
-            answers = pool.map(lambda call: invoke(lambdas, self._drift_function, call), calls)
-            return [one for answer in answers for one in answer["drift"]]
+            return list(pool.map(lambda one: invoke(lambdas, self._drift_function, one), calls))
 
 
 class BudgetRows:

@@ -25,6 +25,10 @@ class ListedAccounts:
             return ""
         return f"account {account_id} is not among the module's spoke_account_ids"
 
+    def members(self) -> dict[str, str]:
+        """The accounts by id, with their names, which nobody has given here."""
+        return dict.fromkeys(sorted(self._account_ids), "")
+
 
 class OrganizationAccounts:
     """The accounts of the organization, as its management account sees them.
@@ -47,9 +51,7 @@ class OrganizationAccounts:
             return ""
         try:
             with aws_errors("describe_account"):
-                with self._lock:  # boto3 makes one client at a time
-                    client = self._make_client()
-                account = client.describe_account(AccountId=account_id)["Account"]
+                account = self._client().describe_account(AccountId=account_id)["Account"]
         except FinOpsError as error:
             # Only a delegated administrator and the management account may ask.
             found = error.code != "AccountNotFoundException"
@@ -60,3 +62,21 @@ class OrganizationAccounts:
             return f"account {account_id} is {state.replace('_', ' ').lower()}"
         self._members.add(account_id)
         return ""
+
+    def members(self) -> dict[str, str]:
+        """The active accounts of the organization by id, with their names.
+
+        https://docs.aws.amazon.com/organizations/latest/APIReference/API_ListAccounts.html
+        """
+        with aws_errors("list_accounts"):
+            pages = self._client().get_paginator("list_accounts").paginate()
+            found = {one["Id"]: one for page in pages for one in page["Accounts"]}
+        return {
+            account_id: one.get("Name", "")
+            for account_id, one in sorted(found.items())
+            if one["Status"] == "ACTIVE"
+        }
+
+    def _client(self) -> Any:
+        with self._lock:  # boto3 makes one client at a time
+            return self._make_client()

@@ -19,6 +19,9 @@ class Accounts(Protocol):
     def reason_against(self, account_id: str) -> str:
         """Why no budget can be made in an account; empty where nothing is known."""
 
+    def members(self) -> dict[str, str]:
+        """Their ids, with their names where somebody knows them."""
+
 
 class AssumedSpokes:
     """Spoke accounts through the role that `modules/budgets_spoke` creates in each."""

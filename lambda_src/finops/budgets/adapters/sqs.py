@@ -55,7 +55,7 @@ class SqsAccounts:
         self._queue_url = queue_url
 
     def is_empty(self) -> bool:
-        # Not those in flight: one whose run failed comes back later, and is not to keep all waiting.
+        # Not those in flight: one whose run failed comes back later, and all need not wait for it.
         count = "ApproximateNumberOfMessages"
         with aws_errors("begin_drift_run"):
             found = self._client.get_queue_attributes(

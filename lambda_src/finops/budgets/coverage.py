@@ -1,0 +1,98 @@
+"""Use case of the management account: which accounts have budgets, and who made them."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Final
+
+from finops.budgets.documents import is_removal
+from finops.budgets.domain import ActualBudget, Status, decimal_text
+from finops.budgets.ports import BudgetStatus, BudgetTable, Spokes, StatusTable
+from finops.shared.errors import FinOpsError
+
+_CONCURRENCY: Final = 16
+
+
+class Source(enum.StrEnum):
+    """Why an account has a budget, or has none."""
+
+    #: A row of the table asks for it.
+    TABLE = "table"
+    #: The flow made it, and its row is gone: it stays, or its removal is under way.
+    KEPT = "kept"
+    BY_HAND = "by_hand"
+    #: A row asks for it, and the account does not have it.
+    MISSING = "missing"
+    #: The account has no budget, and no row asks for one.
+    NONE = "none"
+    #: The account could not be asked.
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CoveredAccount:
+    """A budget of an account, or that it has none.
+
+    `budget` is the budget's name and `amount` its limit in USD; None where there is none.
+    """
+
+    account_id: str
+    source: Source
+    budget: str | None = None
+    amount: str | None = None
+    error: str = ""
+
+
+def coverage(
+    account_ids: Sequence[str], *, table: BudgetTable, statuses: StatusTable, spokes: Spokes
+) -> list[CoveredAccount]:
+    """The budgets of each account, in the order of the accounts and of the budgets' names."""
+
+    def look(account_id: str) -> list[CoveredAccount]:
+        rows = {str(row.get("budget_name")) for row in table.rows(account_id)}
+        made = {one.key.budget_name for one in statuses.all(account_id) if _is_the_flows(one)}
+        try:
+            actual = spokes.budgets(account_id)
+        except FinOpsError as error:
+            return [
+                CoveredAccount(
+                    account_id=account_id,
+                    source=Source.UNKNOWN,
+                    budget=name,
+                    error=error.explanation,
+                )
+                for name in (*sorted(rows),) or (None,)
+            ]
+        found = list(_of_account(account_id, rows, made, actual))
+        return found or [CoveredAccount(account_id=account_id, source=Source.NONE)]
+
+    with ThreadPoolExecutor(_CONCURRENCY) as pool:
+        return [one for found in pool.map(look, sorted(set(account_ids))) for one in found]
+
+
+def _is_the_flows(status: BudgetStatus) -> bool:
+    """Whether the flow made what the account has under this name, and has not removed it since."""
+    removed = is_removal(status.document) and status.status is Status.REMOVED
+    return bool(status.document) and not removed
+
+
+def _of_account(
+    account_id: str, rows: set[str], made: set[str], actual: dict[str, ActualBudget]
+) -> Iterator[CoveredAccount]:
+    for name in sorted(rows | set(actual)):
+        amount = actual[name].amount if name in actual else None
+        if name not in actual:
+            source = Source.MISSING
+        elif name in rows:
+            source = Source.TABLE
+        else:
+            source = Source.KEPT if name in made else Source.BY_HAND
+        yield CoveredAccount(
+            account_id=account_id,
+            source=source,
+            budget=name,
+            amount=None if amount is None else decimal_text(amount),
+        )
