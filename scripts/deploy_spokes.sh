@@ -24,15 +24,16 @@ deploy() {
   export TF_DATA_DIR=$root/.terraform/accounts/$account TF_IN_AUTOMATION=1
   mkdir -p "$TF_DATA_DIR"
   {
-    terraform init -input=false -no-color -lockfile=readonly -reconfigure -backend-config=backend.hcl \
-      "-backend-config=key=finops/$environment/spoke/$account.tfstate" &&
+    terraform init -input=false -no-color -lockfile=readonly -reconfigure "-plugin-dir=$plugins" \
+      -backend-config=backend.hcl "-backend-config=key=finops/$environment/spoke/$account.tfstate" &&
       terraform "$action" "${arguments[@]}"
   } >"$TF_DATA_DIR/$action.log" 2>&1 && echo "$account ok" && return
   echo "$account FAILED, see $TF_DATA_DIR/$action.log"
   return 1
 }
 export -f deploy
-export action environment root
+plugins=$root/.terraform/accounts/lock/providers
+export action environment root plugins
 
 ids=$(tail -n +2 "$accounts" | tr -d '\r" ' | cut -d, -f1 | grep . | sort -u)
 if bad=$(grep -vxE '[0-9]{12}' <<<"$ids"); then
@@ -41,6 +42,6 @@ if bad=$(grep -vxE '[0-9]{12}' <<<"$ids"); then
 fi
 
 cd "$root"
-# The lock file is written once, here: accounts side by side only read it.
+# The lock file is written once, here, and the provider's 675 MB are fetched once: accounts only link to them.
 TF_DATA_DIR=$root/.terraform/accounts/lock terraform init -backend=false -input=false >/dev/null
 xargs -P "${PARALLEL:-4}" -I '{}' bash -c 'deploy {}' <<<"$ids" || exit 1

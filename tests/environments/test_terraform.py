@@ -212,6 +212,12 @@ def test_every_spoke_is_deployed_with_a_state_of_its_own(deploy: Deploy) -> None
     calls = deploy.calls.read_text().splitlines()
     for account_id in ("222222222222", "333333333333"):
         assert any(f"key=finops/dev/spoke/{account_id}.tfstate" in call for call in calls)
+    # Each account takes the provider from the first init, and copies none.
+    first, *inits = [call for call in calls if call.startswith("init")]
+    assert "-plugin-dir" not in first
+    fetched = deploy.root / ".terraform" / "accounts" / "lock" / "providers"
+    assert len(inits) == 2
+    assert all(f"-plugin-dir={fetched}" in call for call in inits)
     (own,) = [call for call in calls if "333333333333" in call and call.startswith("apply")]
     assert "-var-file=accounts/333333333333.tfvars" in own
 
