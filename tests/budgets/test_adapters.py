@@ -347,7 +347,7 @@ def test_one_client_reads_many_accounts_at_once_each_with_its_own_session() -> N
             retries={"mode": "adaptive", "total_max_attempts": 6},
         )
         spokes = AssumedSpokes(roles, accounts=ListedAccounts([]), prefix=PREFIX, role_name="spoke")
-        accounts = [f"{number:012d}" for number in range(1, 9)]
+        accounts = [f"{number:012d}" for number in range(1, 4)]
         for account_id in accounts:
             spokes.put_document(document_for(change(5, account_id=account_id)))
 
@@ -518,6 +518,7 @@ def test_creates_a_budget_and_its_alerts_in_one_call(budgets: tuple[AwsBudgets, 
         change(
             1000,
             time_unit="QUARTERLY",
+            cost_types="amortized, no credits",
             thresholds=["ACTUAL:80"],
             emails=["a@example.com"],
             cost_filters={"Region": "eu-west-1"},
@@ -534,6 +535,7 @@ def test_creates_a_budget_and_its_alerts_in_one_call(budgets: tuple[AwsBudgets, 
                 "BudgetType": "COST",
                 "BudgetLimit": {"Amount": "1000.00", "Unit": "USD"},
                 "TimeUnit": "QUARTERLY",
+                "CostTypes": {**COST_TYPES, "UseAmortized": True, "IncludeCredit": False},
                 "CostFilters": {"Region": ["eu-west-1"]},
             },
             "NotificationsWithSubscribers": [
@@ -631,8 +633,6 @@ FILTER = {"Not": {"Dimensions": {"Key": "RECORD_TYPE", "Values": ["Credit", "Ref
             ("FilterExpression", "Metrics"),
         ),
         ({"CostTypes": None, "Metrics": ["NetUnblendedCost"]}, ("Metrics",)),
-        ({"CostTypes": {**COST_TYPES, "IncludeCredit": False}}, ("CostTypes",)),
-        ({"CostTypes": {"UseAmortized": True}}, ("CostTypes",)),
         ({"TimePeriod": {"Start": NOW, "End": NOW + timedelta(days=30)}}, ("TimePeriod",)),
         (
             {

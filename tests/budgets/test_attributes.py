@@ -42,6 +42,7 @@ ANOTHER: dict[str, Any] = {
     "thresholds": (Threshold(type=NotificationType.ACTUAL, percent=Decimal(7)),),
     "emails": ("another@example.com",),
     "cost_filters": {"Region": ("eu-west-1",)},
+    "cost_types": ("BLENDED",),
 }
 
 each_attribute = pytest.mark.parametrize("attribute", ATTRIBUTES, ids=lambda one: one.name)

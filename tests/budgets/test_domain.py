@@ -132,9 +132,10 @@ def test_a_second_alert_at_the_same_percentage_is_deleted() -> None:
     assert not changes.create
 
 
-def test_a_period_starts_on_the_first_of_its_month_quarter_or_year() -> None:
+def test_a_period_starts_with_its_day_month_quarter_or_year() -> None:
     moment = datetime(2026, 11, 20, 23, 30, tzinfo=timezone(timedelta(hours=-5)))
     assert [period_start(unit, moment).isoformat() for unit in TimeUnit] == [
+        "2026-11-21T00:00:00+00:00",
         "2026-11-01T00:00:00+00:00",
         "2026-10-01T00:00:00+00:00",
         "2026-01-01T00:00:00+00:00",

@@ -231,7 +231,7 @@ def test_refuses_cost_filters_that_aws_does_not_know(typed: object) -> None:
     [
         ({"currency": "EUR"}, "unsupported_currency"),
         ({"currency": 5}, "unsupported_currency"),
-        ({"time_unit": "DAILY"}, "invalid_time_unit"),
+        ({"time_unit": "HOURLY"}, "invalid_time_unit"),
         ({"time_unit": 5}, "invalid_time_unit"),
         ({"tresholds": "ACTUAL:80"}, "unknown_attribute"),
         ({"cost_filter": {"Service": "Amazon S3"}}, "unknown_attribute"),
@@ -309,3 +309,46 @@ def test_any_row_is_either_a_valid_budget_or_refused(attributes: dict[str, objec
         budget = parse_budget(attributes)
         assert 0 < budget.amount <= 10**12
         assert budget.amount.as_tuple().exponent == -2
+
+
+@pytest.mark.parametrize(
+    ("typed", "words"),
+    [
+        (None, ()),
+        ("", ()),
+        ("none", ()),
+        ("unblended", ()),
+        ("UNBLENDED, NO_CREDITS", ("NO_CREDITS",)),
+        ("amortized, no credit", ("AMORTIZED", "NO_CREDITS")),
+        (["no-refunds", "No Taxes", "NO_TAX"], ("NO_REFUNDS", "NO_TAXES")),
+        ({"BLENDED"}, ("BLENDED",)),
+    ],
+)
+def test_cost_types_are_read_as_people_write_them(typed: object, words: tuple[str, ...]) -> None:
+    row = {"account_id": ACCOUNT, "amount": 5, "cost_types": typed}
+    assert parse_budget(row).cost_types == words
+
+
+@pytest.mark.parametrize(
+    "typed", ["AMORTISED", "credits", 5, {}, [], [5], b"x", "AMORTIZED, BLENDED", "S"]
+)
+def test_cost_types_that_aws_does_not_have_are_refused(typed: object) -> None:
+    with pytest.raises(RejectedInput) as refused:
+        parse_budget({"account_id": ACCOUNT, "amount": 5, "cost_types": typed})
+    assert (refused.value.code, refused.value.field) == ("invalid_cost_types", "cost_types")
+
+
+def test_a_misspelt_name_of_cost_types_is_refused() -> None:
+    with pytest.raises(RejectedInput, match="unknown attribute 'cost_type'"):
+        parse_budget({"account_id": ACCOUNT, "amount": 5, "cost_type": "AMORTIZED"})
+
+
+def test_a_daily_budget_has_no_alert_on_the_forecast() -> None:
+    row = {"account_id": ACCOUNT, "amount": 5, "time_unit": "daily"}
+    with pytest.raises(RejectedInput, match="does not make for a day"):
+        parse_budget(row | {"thresholds": "ACTUAL:80, FORECASTED:100"})
+    actual, forecast = (Threshold(type=kind, percent=Decimal(80)) for kind in NotificationType)
+    defaults = [actual, forecast]
+    assert parse_budget(row).with_defaults(defaults, []).thresholds == (actual,)
+    monthly = parse_budget(row | {"time_unit": "MONTHLY"})
+    assert monthly.with_defaults(defaults, []).thresholds == (actual, forecast)

@@ -16,9 +16,13 @@ from typing import Any, Final
 
 from finops.budgets.domain import Budget, NotificationType, TimeUnit, decimal_text
 from finops.budgets.values import (
+    COST_TYPES as COST_TYPE_WORDS,
+)
+from finops.budgets.values import (
     MAX_AMOUNT,
     parse_amount,
     parse_cost_filters,
+    parse_cost_types,
     parse_currency,
     parse_emails,
     parse_thresholds,
@@ -39,7 +43,7 @@ class Form(enum.Enum):
 
 
 BUDGET_TYPE: Final = "COST"
-#: What AWS counts where a request names no cost types.
+#: What AWS counts where a request names no cost types, as a budget does whose row names none.
 #: https://docs.aws.amazon.com/aws-cost-management/latest/APIReference/API_budgets_CostTypes.html
 COST_TYPES: Final[Mapping[str, bool]] = {
     "IncludeTax": True,
@@ -201,9 +205,6 @@ def members_beyond_rows(answer: Mapping[str, Any]) -> tuple[str, ...]:
         "BudgetType": answer.get("BudgetType", BUDGET_TYPE) != BUDGET_TYPE,
         "PlannedBudgetLimits": answer.get("PlannedBudgetLimits"),
         "AutoAdjustData": answer.get("AutoAdjustData"),
-        "CostTypes": any(
-            cost_types.get(name, value) != value for name, value in COST_TYPES.items()
-        ),
         "FilterExpression": not cost_types and answer.get("FilterExpression"),
         "Metrics": not cost_types and answer.get("Metrics"),
         # A day less, for clocks that differ.
@@ -238,6 +239,18 @@ def _amount_text(value: object) -> str:
 
 def _sorted_filters(filters: Mapping[str, Any] | None) -> dict[str, tuple[str, ...]]:
     return {name: tuple(sorted(values)) for name, values in (filters or {}).items()}
+
+
+def _cost_types_read(members: Mapping[str, bool] | None) -> tuple[str, ...]:
+    return tuple(
+        word
+        for word, (member, meant) in sorted(COST_TYPE_WORDS.items())
+        if (members or {}).get(member, not meant) is meant
+    )
+
+
+def _cost_types_written(words: Sequence[str]) -> dict[str, bool]:
+    return {**COST_TYPES, **dict(COST_TYPE_WORDS[word] for word in words)}
 
 
 def _listed_filters(filters: Mapping[str, Any]) -> dict[str, list[str]]:
@@ -318,5 +331,18 @@ ATTRIBUTES: Final = (
         option="--cost-filter",
         metavar="DIMENSION=VALUE",
         help="Count only these costs, such as Service=Amazon\\ S3.",
+    ),
+    Attribute(
+        name="cost_types",
+        form=Form.LIST,
+        parse=parse_cost_types,
+        encode=list,
+        omit_default=True,
+        aws=AwsMember(path=("CostTypes",), read=_cost_types_read, write=_cost_types_written),
+        audited=True,
+        example="AMORTIZED, NO_CREDITS",
+        option="--cost-type",
+        metavar="WORD",
+        help="What to count, such as AMORTIZED or NO_CREDITS.",
     ),
 )

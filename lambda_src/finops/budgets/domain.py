@@ -20,6 +20,7 @@ CLOCK_SKEW: Final = timedelta(minutes=5)
 class TimeUnit(enum.StrEnum):
     """The period of the amount, after which the spend starts again from zero."""
 
+    DAILY = "DAILY"
     MONTHLY = "MONTHLY"
     QUARTERLY = "QUARTERLY"
     ANNUALLY = "ANNUALLY"
@@ -74,6 +75,7 @@ class Budget:
     """What the spoke account's AWS Budget has to be.
 
     `thresholds` and `emails` are None where the row leaves them out: the spoke's defaults apply.
+    `cost_types` says what it counts other than all unblended costs: see `values.COST_TYPES`.
     """
 
     key: BudgetKey
@@ -83,12 +85,21 @@ class Budget:
     thresholds: tuple[Threshold, ...] | None = None
     emails: tuple[str, ...] | None = None
     cost_filters: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    cost_types: tuple[str, ...] = ()
 
     def with_defaults(self, thresholds: Sequence[Threshold], emails: Sequence[str]) -> Budget:
-        """The same budget, with the defaults where it leaves something out."""
+        """The same budget, with the defaults where it leaves something out.
+
+        AWS makes no forecast for a day, so that a daily budget gets none of those alerts.
+        """
+        defaults = tuple(
+            one
+            for one in thresholds
+            if self.time_unit is not TimeUnit.DAILY or one.type is NotificationType.ACTUAL
+        )
         return replace(
             self,
-            thresholds=tuple(thresholds) if self.thresholds is None else self.thresholds,
+            thresholds=defaults if self.thresholds is None else self.thresholds,
             emails=tuple(emails) if self.emails is None else self.emails,
         )
 
@@ -182,6 +193,8 @@ def period_start(unit: TimeUnit, moment: datetime) -> datetime:
     https://docs.aws.amazon.com/aws-cost-management/latest/APIReference/API_budgets_TimePeriod.html
     """
     utc = moment.astimezone(UTC)
+    if unit is TimeUnit.DAILY:
+        return utc.replace(hour=0, minute=0, second=0, microsecond=0)
     months = {TimeUnit.MONTHLY: 1, TimeUnit.QUARTERLY: 3, TimeUnit.ANNUALLY: 12}[unit]
     return datetime(utc.year, utc.month - (utc.month - 1) % months, 1, tzinfo=UTC)
 

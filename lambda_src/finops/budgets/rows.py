@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from finops.budgets.attributes import ATTRIBUTES
-from finops.budgets.domain import Budget, BudgetKey
+from finops.budgets.domain import Budget, BudgetKey, NotificationType, TimeUnit
 from finops.budgets.values import quoted, text_of
 from finops.shared.errors import RejectedInput
 
@@ -38,7 +38,18 @@ def parse_budget(row: Mapping[str, object]) -> Budget:
     """
     key = parse_key(row)
     _reject_misspelt_attributes(row)
-    return Budget(key=key, **{one.name: one.parse(row.get(one.name)) for one in ATTRIBUTES})
+    budget = Budget(key=key, **{one.name: one.parse(row.get(one.name)) for one in ATTRIBUTES})
+    forecasts = [one for one in budget.thresholds or () if one.type is NotificationType.FORECASTED]
+    if budget.time_unit is TimeUnit.DAILY and forecasts:
+        raise RejectedInput(
+            f"thresholds {quoted(row.get('thresholds'))} has an alert on the forecast, which AWS"
+            " does not make for a day",
+            code="invalid_thresholds",
+            field="thresholds",
+            value=row.get("thresholds"),
+            remedy="Write ACTUAL thresholds only, or another time_unit",
+        )
+    return budget
 
 
 def parse_key(row: Mapping[str, object]) -> BudgetKey:

@@ -41,6 +41,24 @@ COST_FILTER_DIMENSIONS: Final = frozenset(
     }
 )
 
+#: What a budget counts, by the word in a row: AWS's member, and what the word sets it to. Without
+#: any word it counts all unblended costs.
+#: https://docs.aws.amazon.com/aws-cost-management/latest/APIReference/API_budgets_CostTypes.html
+COST_TYPES: Final[Mapping[str, tuple[str, bool]]] = {
+    "AMORTIZED": ("UseAmortized", True),
+    "BLENDED": ("UseBlended", True),
+    "NO_CREDITS": ("IncludeCredit", False),
+    "NO_DISCOUNTS": ("IncludeDiscount", False),
+    "NO_OTHER_SUBSCRIPTIONS": ("IncludeOtherSubscription", False),
+    "NO_RECURRING": ("IncludeRecurring", False),
+    "NO_REFUNDS": ("IncludeRefund", False),
+    "NO_SUBSCRIPTIONS": ("IncludeSubscription", False),
+    "NO_SUPPORT": ("IncludeSupport", False),
+    "NO_TAXES": ("IncludeTax", False),
+    "NO_UPFRONT": ("IncludeUpfront", False),
+}
+_UNBLENDED: Final = "UNBLENDED"
+
 #: The word for no alerts or no emails.
 NONE: Final = "none"
 
@@ -245,6 +263,41 @@ def parse_emails(value: object) -> tuple[str, ...] | None:
     if len(emails) > MAX_EMAILS:
         raise rejection(f"has {len(emails)} entries; at most {MAX_EMAILS} are possible")
     return tuple(emails)
+
+
+def parse_cost_types(value: object) -> tuple[str, ...]:
+    """The words of `COST_TYPES`, sorted; empty where it is absent or says UNBLENDED alone."""
+
+    def rejection(reason: str) -> RejectedInput:
+        return RejectedInput(
+            f"cost_types {quoted(value)} {reason}",
+            code="invalid_cost_types",
+            field="cost_types",
+            value=value,
+            remedy=f"Write a list such as AMORTIZED, NO_CREDITS; known are"
+            f" {', '.join((_UNBLENDED, *COST_TYPES))}",
+        )
+
+    if _is_absent(value):
+        return ()
+    items = _items(value, rejection)
+    if _says_none(items):
+        return ()
+    words = set()
+    for item in items:
+        word = re.sub(r"[\s-]+", "_", item.strip()).upper() if isinstance(item, str) else ""
+        known = [one for one in (_UNBLENDED, *COST_TYPES) if word in (one, *_singular(one))]
+        if not known:
+            raise rejection(f"has the entry {quoted(item)}")
+        words.add(known[0])
+    if len(words & {_UNBLENDED, "AMORTIZED", "BLENDED"}) > 1:
+        raise rejection("names more than one of UNBLENDED, AMORTIZED and BLENDED")
+    return tuple(sorted(words - {_UNBLENDED}))
+
+
+def _singular(word: str) -> tuple[str, ...]:
+    """`NO_CREDIT` for `NO_CREDITS`, `NO_TAX` for `NO_TAXES`."""
+    return tuple(word.removesuffix(end) for end in ("S", "ES") if word.endswith(end))
 
 
 def parse_cost_filters(value: object) -> dict[str, tuple[str, ...]]:

@@ -9,7 +9,6 @@ from typing import Any, Final
 
 from finops.budgets.attributes import (
     BUDGET_TYPE,
-    COST_TYPES,
     NO_END,
     aws_settings,
     members_beyond_rows,
@@ -97,7 +96,6 @@ class AwsBudgets:
                 NewBudget={
                     **kept,
                     "BudgetType": BUDGET_TYPE,
-                    "CostTypes": dict(COST_TYPES),
                     **aws_settings(budget),
                 },
             )

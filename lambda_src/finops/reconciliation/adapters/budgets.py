@@ -22,7 +22,10 @@ class TableBudgets:
                 budget = parse_budget(row)
             except RejectedInput:
                 continue
-            if budget.time_unit is TimeUnit.MONTHLY and not budget.cost_filters:
+            if budget.time_unit is not TimeUnit.MONTHLY:
+                continue
+            # Others count something else than the account's unblended cost.
+            if not budget.cost_filters and not budget.cost_types:
                 found.setdefault(budget.key.account_id, []).append(
                     UnitBudget(
                         monthly_target=budget.amount,
