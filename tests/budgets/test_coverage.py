@@ -117,8 +117,8 @@ def test_active_accounts_of_the_organization_are_listed_with_their_names(
 ) -> None:
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     client = boto3.client("organizations", aws_access_key_id="x", aws_secret_access_key="x")
-    member: dict[str, Any] = {"Id": ACCOUNT, "Name": "Sales", "Status": "ACTIVE"}
-    closed = member | {"Id": OTHER, "Status": "SUSPENDED"}
+    member: dict[str, Any] = {"Id": ACCOUNT, "Name": "Sales", "State": "ACTIVE"}
+    closed = member | {"Id": OTHER, "State": "SUSPENDED"}
     second = member | {"Id": "111111111111", "Name": "Hub"}
     with Stubber(client) as stub:
         stub.add_response("list_accounts", {"Accounts": [member, closed], "NextToken": "next"}, {})

@@ -208,6 +208,8 @@ def test_only_monthly_budgets_of_all_costs_count_and_bad_rows_do_not(dynamodb: A
         "monthly-total": {"amount": {"S": "100.50"}},
         "yearly": {"amount": {"N": "1200"}, "time_unit": {"S": "ANNUALLY"}},
         "s3": {"amount": {"N": "5"}, "cost_filters": {"M": {"Service": {"L": [{"S": "S3"}]}}}},
+        "amortized": {"amount": {"N": "5"}, "cost_types": {"S": "AMORTIZED"}},
+        "daily": {"amount": {"N": "5"}, "time_unit": {"S": "DAILY"}},
         "broken": {"amount": {"S": "a lot"}},
     }
     for name, attributes in rows.items():

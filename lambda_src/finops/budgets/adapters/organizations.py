@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from functools import cache
 from typing import Any, Final
 
@@ -56,8 +56,7 @@ class OrganizationAccounts:
             # Only a delegated administrator and the management account may ask.
             found = error.code != "AccountNotFoundException"
             return "" if found else f"account {account_id} is not in the organization"
-        # AWS has removed `Status`, and an older botocore does not know `State` yet.
-        state = account.get("State") or account.get("Status") or _ACTIVE
+        state = _state(account)
         if state != _ACTIVE:
             return f"account {account_id} is {state.replace('_', ' ').lower()}"
         self._members.add(account_id)
@@ -74,9 +73,17 @@ class OrganizationAccounts:
         return {
             account_id: one.get("Name", "")
             for account_id, one in sorted(found.items())
-            if one["Status"] == "ACTIVE"
+            if _state(one) == _ACTIVE
         }
 
     def _client(self) -> Any:
         with self._lock:  # boto3 makes one client at a time
             return self._make_client()
+
+
+def _state(account: Mapping[str, Any]) -> str:
+    """Of an account, as AWS tells it.
+
+    AWS has removed `Status`, and an older botocore does not know `State` yet.
+    """
+    return str(account.get("State") or account.get("Status") or _ACTIVE)
