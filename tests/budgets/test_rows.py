@@ -330,7 +330,7 @@ def test_cost_types_are_read_as_people_write_them(typed: object, words: tuple[st
 
 
 @pytest.mark.parametrize(
-    "typed", ["AMORTISED", "credits", 5, {}, [], [5], b"x", "AMORTIZED, BLENDED", "S"]
+    "typed", ["ACCRUED", "credits", 5, {}, [], [5], b"x", "AMORTIZED, BLENDED", "S"]
 )
 def test_cost_types_that_aws_does_not_have_are_refused(typed: object) -> None:
     with pytest.raises(RejectedInput) as refused:
