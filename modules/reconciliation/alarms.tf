@@ -16,6 +16,13 @@ module "alarms" {
       period_seconds      = 86400
       evaluation_periods  = 2
     }
+    spending-caps = {
+      description    = "Cost Explorer was not asked any more, because of the day's limit (costs.daily_usd): a report waits for the next day. See who asked for so much: log of ${local.function_name}."
+      namespace      = "FinOps"
+      metric         = "SpendingCapsReached"
+      dimensions     = { service = local.function_name }
+      period_seconds = 3600
+    }
     checks-broken = {
       description    = "The totals of a report do not agree with each other or with the source: the report shows which."
       namespace      = "FinOps"

@@ -35,6 +35,7 @@ locals {
     ACCOUNT_ID         = var.account_id
     SOURCE             = var.costs.source
     CALLS_PER_SECOND   = tostring(var.costs.calls_per_second)
+    DAILY_USD          = tostring(var.costs.daily_usd)
     MAX_RATE_AGE_DAYS  = tostring(var.rates.maximum_age_days)
     PAYER_ROLE_NAME    = local.payer_role_name
     EXTERNAL_ID        = var.payers.external_id == null ? "" : var.payers.external_id

@@ -105,12 +105,14 @@ variable "costs" {
   description = <<-EOT
     Where costs come from. `source` is `ce` (Cost Explorer of the payers), `focus` (FOCUS or CUR exports under
     `exports_uris`, each `s3://bucket/prefix`) or `ledger` (rows of the billing flow in `flows.database`).
-    `calls_per_second` limits the calls to Cost Explorer, all payers together.
+    `calls_per_second` limits the calls to Cost Explorer, all payers together. Its pages, at 0.01 USD each, cost at most
+    `daily_usd` a day (UTC), those of people's commands included; what is not asked for waits for the next day.
   EOT
   type = object({
     source           = optional(string, "ce")
     exports_uris     = optional(list(string), [])
     calls_per_second = optional(number, 5)
+    daily_usd        = optional(number, 50)
   })
   default  = {}
   nullable = false
@@ -134,6 +136,10 @@ variable "costs" {
   validation {
     condition     = var.costs.calls_per_second > 0 && var.costs.calls_per_second <= 100
     error_message = "costs.calls_per_second must be above 0 and at most 100."
+  }
+  validation {
+    condition     = var.costs.daily_usd >= 0.01
+    error_message = "costs.daily_usd must pay for a page at least, which is 0.01 USD."
   }
 }
 

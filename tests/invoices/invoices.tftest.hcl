@@ -414,8 +414,8 @@ run "locked_originals" {
       for s in jsondecode(output.policy_json["receive_invoices"]).Statement : [s.Action, s.Resource]
       if contains(["LockOriginals", "TellMissingObjects"], s.Sid)
       ]) == jsonencode([
-        [["s3:PutObjectRetention", "s3:GetObjectRetention"], [for folder in ["raw", "json"] : "arn:aws:s3:::finops-invoices-111111111111-eu-west-1/${folder}/*"]],
-        [["s3:ListBucketVersions", "s3:ListBucket"], "arn:aws:s3:::finops-invoices-111111111111-eu-west-1"],
+      [["s3:PutObjectRetention", "s3:GetObjectRetention"], [for folder in ["raw", "json"] : "arn:aws:s3:::finops-invoices-111111111111-eu-west-1/${folder}/*"]],
+      [["s3:ListBucketVersions", "s3:ListBucket"], "arn:aws:s3:::finops-invoices-111111111111-eu-west-1"],
     ])
     error_message = "Whoever receives invoices locks originals, and nothing else is locked."
   }

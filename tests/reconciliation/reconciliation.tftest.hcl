@@ -97,9 +97,10 @@ run "own_account_alone" {
       module.alarms.alarms["reports-missing"].evaluation_periods * module.alarms.alarms["reports-missing"].period == 172800
       && module.alarms.alarms["reports-missing"].treat_missing_data == "breaching"
       && module.alarms.alarms["checks-broken"].metric_name == "ReconciliationChecksBroken"
+      && module.alarms.alarms["spending-caps"].metric_name == "SpendingCapsReached"
       && alltrue([for alarm in module.alarms.alarms : alarm.dimensions == tomap({ service = "finops-reconcile-month" })])
     )
-    error_message = "Two days without a report alarm, and reports that do not add up."
+    error_message = "Two days without a report alarm, reports that do not add up, and the day's limit of Cost Explorer."
   }
 }
 
@@ -136,6 +137,7 @@ run "everything_set" {
       source           = "focus"
       exports_uris     = ["s3://finops-focus-555555555555/exports/finops-focus/data/", "s3://exports"]
       calls_per_second = 2
+      daily_usd        = 7.5
     }
     notifications = {
       mail_sender        = "finops@example.com"
@@ -184,6 +186,7 @@ run "everything_set" {
       ACCOUNT_ID          = "111111111111"
       SOURCE              = "focus"
       CALLS_PER_SECOND    = "2"
+      DAILY_USD           = "7.5"
       MAX_RATE_AGE_DAYS   = "3"
       PAYER_ROLE_NAME     = "finops-cost-reader"
       EXTERNAL_ID         = "finops-example"

@@ -13,12 +13,13 @@ from typing import Any
 
 import pytest
 
-from finops.reconciliation.adapters.folder import FolderCache
+from finops.reconciliation.adapters.folder import Folder, FolderCache
 from finops.reconciliation.cost_explorer import CostExplorerCosts
 from finops.reconciliation.domain import ChargeCategory, total
 from finops.reconciliation.mapping import Ownership, TagRule
 from finops.reconciliation.ports import ChargeQuery, Detail
 from finops.reconciliation.rate_limit import RateLimit
+from finops.reconciliation.spending import DailyAllowance, SpendingCapReached
 from finops.shared.errors import ConfigurationError, RejectedInput, TransientFailure
 from tests.reconciliation.fakes import OCTOBER, PAYER, PAYMENTS
 
@@ -137,6 +138,7 @@ def source(
     now: datetime = NOW,
     payers: tuple[str, ...] = (PAYER,),
     is_net: bool = False,
+    usd: str = "",
 ) -> CostExplorerCosts:
     clock = Clock()
     return CostExplorerCosts(
@@ -144,6 +146,7 @@ def source(
         payers=payers,
         cache=FolderCache(folder),
         limit=RateLimit(1000, clock=clock, sleep=clock.sleep),
+        allowance=DailyAllowance(Folder(folder / "day"), now.date(), Decimal(usd)) if usd else None,
         now=now,
         is_net=is_net,
         sleep=clock.sleep,
@@ -152,6 +155,27 @@ def source(
 
 def months(**facts: Any) -> ChargeQuery:
     return ChargeQuery(first=OCTOBER.first, end=OCTOBER.end, detail=Detail.MONTHS, **facts)
+
+
+def test_a_day_has_a_cap_and_the_next_run_goes_on_with_the_answers_that_are_there(
+    tmp_path: Path,
+) -> None:
+    def asked(usd: str, minutes: int, folder: Path = tmp_path) -> CostExplorerCosts:
+        now = NOW + timedelta(minutes=minutes)
+        return source(FakeCostExplorer(page_size=100), folder, usd=usd, now=now)
+
+    uncapped = asked("", 0, tmp_path / "uncapped")
+    whole = list(uncapped.charges(months()))
+    assert uncapped.usage.calls > 2
+    capped, again = asked("0.02", 0), asked("0.02", 1)
+    for one in (capped, again):
+        with pytest.raises(SpendingCapReached):
+            list(one.charges(months()))
+        assert one.has_reached_cap
+    assert (capped.usage.calls, again.usage.calls) == (2, 0)
+    higher = asked("5", 2)
+    assert list(higher.charges(months())) == whole
+    assert (higher.has_reached_cap, higher.usage.calls) == (False, uncapped.usage.calls - 2)
 
 
 def test_net_costs_are_asked_for_where_they_are_compared(tmp_path: Path) -> None:

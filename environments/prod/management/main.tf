@@ -127,31 +127,12 @@ module "audit" {
   alarms            = { topic_arns = var.alarm_topic_arns }
 }
 
-# What this deployment itself costs, by its tag `project`, once the tag is active as a cost allocation tag:
-# https://docs.aws.amazon.com/awsaccountbilling/latest/aboutv2/activating-tags.html
-# Requests to Textract and Cost Explorer have no tags. The invoices module limits Textract by day.
-resource "aws_budgets_budget" "own" {
-  for_each = { for budget in var.own_budget[*] : budget.name => budget }
+module "own_budget" {
+  source = "../../../modules/own_budget"
+  budget = var.own_budget
+}
 
-  name         = each.key
-  budget_type  = "COST"
-  time_unit    = "MONTHLY"
-  limit_unit   = "USD"
-  limit_amount = tostring(each.value.usd)
-
-  cost_filter {
-    name   = "TagKeyValue"
-    values = ["user:project$finops"]
-  }
-
-  dynamic "notification" {
-    for_each = { ACTUAL = 80, FORECASTED = 100 }
-    content {
-      notification_type          = notification.key
-      comparison_operator        = "GREATER_THAN"
-      threshold                  = notification.value
-      threshold_type             = "PERCENTAGE"
-      subscriber_email_addresses = each.value.emails
-    }
-  }
+moved {
+  from = aws_budgets_budget.own
+  to   = module.own_budget.aws_budgets_budget.this
 }

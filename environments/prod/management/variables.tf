@@ -108,16 +108,11 @@ variable "reconciliation" {
 }
 
 variable "own_budget" {
-  description = "AWS Budget on what this deployment itself costs a month, by its tag `project`: an amount in `usd`, and `emails` to tell at 80 % spent and 100 % forecast. None when null."
+  description = "What this deployment itself may cost a month, as in the module own_budget: `usd`, `emails` and `name`. No budget when null."
   type = object({
     usd    = number
     emails = list(string)
     name   = optional(string, "finops-deployment")
   })
   default = null
-
-  validation {
-    condition     = var.own_budget == null ? true : var.own_budget.usd > 0 && length(var.own_budget.emails) > 0
-    error_message = "own_budget needs usd above 0 and at least one of emails."
-  }
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from finops.reconciliation.adapters.ledger import LedgerCosts
 from finops.reconciliation.adapters.organizations import OrganizationsDirectory
 from finops.reconciliation.adapters.payers import PayerAccounts
 from finops.reconciliation.adapters.processed_invoices import DynamoProcessedInvoices
-from finops.reconciliation.adapters.s3 import download_export
+from finops.reconciliation.adapters.s3 import S3Files, download_export
 from finops.reconciliation.collection import EvidenceCollector
 from finops.reconciliation.comparison.breakdowns import TREND_MONTHS
 from finops.reconciliation.configuration import Configuration
@@ -31,6 +32,7 @@ from finops.reconciliation.ports import AnswerCache, CostSource, ReportStore
 from finops.reconciliation.rate_limit import RateLimit
 from finops.reconciliation.rendering import render
 from finops.reconciliation.service import Reconciler
+from finops.reconciliation.spending import DailyAllowance
 from finops.shared.audit import AuditRecorder, NoAudit
 from finops.shared.aws import AssumedRoles
 from finops.shared.data_api import DataApi
@@ -138,9 +140,18 @@ class Deployment:
             payers=self.payers,
             cache=self.cache,
             limit=RateLimit(float(self.variables.get("CALLS_PER_SECOND") or 5)),
+            allowance=self._allowance,
             now=self.now,
             is_net=self.configuration.metric in {Metric.NET, Metric.NET_AMORTIZED},
         )
+
+    @property
+    def _allowance(self) -> DailyAllowance | None:
+        usd = self.variables.get("DAILY_USD")
+        if not usd:
+            return None
+        files = S3Files(self.client("s3"), self.variables["BUCKET"])
+        return DailyAllowance(files, self.now.date(), Decimal(usd))
 
     @property
     def payers(self) -> list[str]:

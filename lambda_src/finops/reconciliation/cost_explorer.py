@@ -36,11 +36,10 @@ from finops.reconciliation.domain import (
 from finops.reconciliation.mapping import TagRule
 from finops.reconciliation.ports import AnswerCache, ChargeQuery, ControlTotal, Detail
 from finops.reconciliation.rate_limit import RateLimit
+from finops.reconciliation.spending import PRICE, DailyAllowance
 from finops.shared.errors import RejectedInput, TransientFailure
 from finops.shared.periods import Month
 
-#: USD a page of an answer: https://aws.amazon.com/aws-cost-management/aws-cost-explorer/pricing/
-PRICE: Final = Decimal("0.01")
 #: Whole months before the running one that Cost Explorer keeps unless an account asks for more.
 KEPT_MONTHS: Final = 13
 #: Days after which AWS has metered a day: https://docs.aws.amazon.com/cost-management/latest/userguide/ce-what-is.html
@@ -97,6 +96,7 @@ class CostExplorerCosts:
         payers: The payer accounts.
         cache: Of answers.
         limit: One for all payers.
+        allowance: What the day may cost; None for any number of pages.
         now: The moment of the reconciliation, UTC.
         is_net: Whether net costs are asked for too.
         open_answers_for: How long an answer is used whose days may still change.
@@ -110,6 +110,7 @@ class CostExplorerCosts:
         payers: Sequence[str],
         cache: AnswerCache,
         limit: RateLimit,
+        allowance: DailyAllowance | None = None,
         now: datetime,
         is_net: bool = False,
         open_answers_for: timedelta = timedelta(hours=12),
@@ -120,6 +121,7 @@ class CostExplorerCosts:
         self._payers = sorted(set(payers))
         self._cache = cache
         self._limit = limit
+        self._allowance = allowance
         self._now = now
         self._metrics = (*_METRICS, *_NET_METRICS) if is_net else _METRICS
         self._open_answers_for = open_answers_for
@@ -134,6 +136,11 @@ class CostExplorerCosts:
         """Such as `Cost Explorer of 3 payer accounts`."""
         count = len(self._payers)
         return f"Cost Explorer of {count} payer {'account' if count == 1 else 'accounts'}"
+
+    @property
+    def has_reached_cap(self) -> bool:
+        """Whether a page was not asked for, because of the day's limit."""
+        return self._allowance is not None and self._allowance.is_reached
 
     @property
     def notes(self) -> Sequence[str]:
@@ -317,6 +324,8 @@ class CostExplorerCosts:
 
     def _page(self, payer: str, request: Mapping[str, Any]) -> Mapping[str, Any]:
         for attempt in range(1, _ATTEMPTS + 1):
+            if self._allowance:
+                self._allowance.spend()
             self._limit.wait()
             with self._lock:
                 self.usage.calls += 1
@@ -326,6 +335,8 @@ class CostExplorerCosts:
                 if error.code == "LimitExceededException":
                     with self._lock:
                         self.usage.throttled += 1
+                    if self._allowance:
+                        self._allowance.refund()
                 if attempt == _ATTEMPTS:
                     raise
                 pause = min(0.25 * 2**attempt, _LONGEST_PAUSE)

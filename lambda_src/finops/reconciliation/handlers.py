@@ -182,6 +182,8 @@ def _log_usage(deployment: Deployment) -> None:
         return
     usage = deployment.cost_explorer.usage
     metrics.add_metric("CostExplorerCalls", MetricUnit.Count, usage.calls)
+    if deployment.cost_explorer.has_reached_cap:
+        metrics.add_metric("SpendingCapsReached", MetricUnit.Count, 1)
     logger.info(
         "Cost Explorer was asked",
         extra={

@@ -83,6 +83,12 @@ run "refuses_to_ask_cost_explorer_never" {
   expect_failures = [var.costs]
 }
 
+run "refuses_a_day_that_pays_for_no_page" {
+  command = plan
+  variables { costs = { daily_usd = 0.001 } }
+  expect_failures = [var.costs]
+}
+
 run "refuses_to_close_a_month_after_it_is_watched" {
   command = plan
   variables { reporting = { close_day = 16 } }

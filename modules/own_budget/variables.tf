@@ -1,0 +1,28 @@
+variable "budget" {
+  description = <<-EOT
+    What the deployment may cost a month: an amount in `usd`, `emails` to tell at 80 % spent and 100 % forecast, and the `name`
+    of the AWS Budget. None when null.
+  EOT
+  type = object({
+    usd    = number
+    emails = list(string)
+    name   = optional(string, "finops-deployment")
+  })
+  default = null
+
+  validation {
+    condition     = var.budget == null ? true : var.budget.usd > 0
+    error_message = "budget.usd must be above 0."
+  }
+  validation {
+    condition     = var.budget == null ? true : length(var.budget.emails) >= 1 && length(var.budget.emails) <= 10
+    error_message = "budget.emails must be 1 to 10 addresses, as many as a notification of AWS Budgets takes."
+  }
+}
+
+variable "tag" {
+  description = "The tag of the deployment's resources, which must be active as a cost allocation tag."
+  type        = object({ key = string, value = string })
+  default     = { key = "project", value = "finops" }
+  nullable    = false
+}

@@ -1,0 +1,1 @@
+../../../../modules/own_budget/variables.tf
