@@ -55,7 +55,8 @@ data "aws_iam_policy_document" "key" {
       identifiers = ["events.amazonaws.com"]
     }
 
-    # No page says that EventBridge tells its account to a failure queue's key. Where it does, it must be this one.
+    # For topics AWS says that EventBridge tells a key neither its account nor its ARN, for queues no page says anything:
+    # https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html. Where it tells an account, it must be this one.
     condition {
       test     = "StringEqualsIfExists"
       variable = "aws:SourceAccount"
