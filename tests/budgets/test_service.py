@@ -674,6 +674,14 @@ def test_a_refusal_is_audited_with_its_reason(world: World) -> None:
     assert refused.actor == "publish-budget"
 
 
+def test_a_refused_address_is_answered_to_its_editor_and_not_audited(world: World) -> None:
+    world.edit(change(5, emails=["jane doe@example.com"]))
+    (refused,) = world.audit.events
+    assert (refused.action, refused.details["error_code"]) == ("budget.rejected", "invalid_emails")
+    assert "jane" not in str(refused.details)
+    assert "jane" in world.statuses.items[KEY].error
+
+
 def test_a_failed_edit_is_audited_once_for_each_way_to_fail(world: World) -> None:
     def throttle(name: str) -> None:
         if name == "put_document":

@@ -16,7 +16,7 @@ from finops.budgets.domain import CLOCK_SKEW, BudgetChange, BudgetKey, decimal_t
 from finops.budgets.ports import BudgetResult, BudgetStatus
 from finops.budgets.rows import editor_of
 from finops.shared.audit import AuditEvent, digest, rfc3339
-from finops.shared.errors import FinOpsError
+from finops.shared.errors import FinOpsError, RejectedInput
 
 STREAM: Final = "budgets"
 #: The actors, where nobody is known to have asked.
@@ -194,4 +194,7 @@ def _said_to_be(name: str) -> dict[str, str]:
 def _reason(error: FinOpsError | None) -> dict[str, Any]:
     if error is None:
         return {}
-    return {"error": str(error), "error_code": error.code, "error_step": error.step}
+    # A refusal quotes the value, and the trail takes no addresses of people.
+    private = isinstance(error, RejectedInput) and error.field == "emails"
+    said = "the value of emails was refused" if private else str(error)
+    return {"error": said, "error_code": error.code, "error_step": error.step}
