@@ -98,7 +98,7 @@ def test_the_result_of_an_edit_is_found_by_its_request(
         ({"amount": None}, "amount"),
         ({"thresholds": "ACTUAL:lots"}, "thresholds"),
         ({"emails": "nobody"}, "emails"),
-        ({"time_unit": "DAILY"}, "time_unit"),
+        ({"time_unit": "HOURLY"}, "time_unit"),
     ],
 )
 def test_an_invalid_budget_is_not_written(
