@@ -655,6 +655,25 @@ def test_what_no_row_can_ask_for_is_drift(changed: dict[str, Any], found: tuple[
     assert actual.settings_match(parse_budget(change(100).row or {})) == (not found)
 
 
+@pytest.mark.parametrize(
+    ("typed", "changed", "matches"),
+    [
+        ("", {}, True),
+        ("", {"UseAmortized": True, "IncludeCredit": False}, False),
+        ("", {"IncludeTax": False}, False),
+        ("amortized, no credits", {"UseAmortized": True, "IncludeCredit": False}, True),
+        ("amortized", {}, False),
+        ("blended", {"UseBlended": True, "UseAmortized": True}, False),
+    ],
+)
+def test_cost_types_that_the_row_does_not_ask_for_are_drift(
+    typed: str, changed: dict[str, bool], matches: bool
+) -> None:
+    actual = actual_budget(described(CostTypes={**COST_TYPES, **changed}), ())
+    wanted = parse_budget(change(100, cost_types=typed).row or {})
+    assert actual.settings_match(wanted) == matches
+
+
 def test_the_hub_asks_for_filter_expressions(monkeypatch: pytest.MonkeyPatch) -> None:
     client = boto3.client("budgets")
     roles = AssumedRoles(role_arn=str, external_id="x", session_name="test")
