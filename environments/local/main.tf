@@ -177,7 +177,11 @@ module "invoices" {
   intake            = { maximum_concurrency = 2 }
   extraction        = var.invoice_extraction
   review            = merge(var.invoice_review, { separation_of_duties = false })
-  mail_sender       = aws_ses_email_identity.invoices.email
+  # A customer of the tests.
+  customer_mail = {
+    sender     = aws_ses_email_identity.invoices.email
+    recipients = { "C-mailed" = ["payables@customers.example.com"] }
+  }
 
   validation = {
     rules = [{

@@ -19,7 +19,7 @@ module "alarms" {
     }
   }
 
-  metrics = merge(var.mail_sender == null ? {} : {
+  metrics = merge(var.customer_mail == null ? {} : {
     mails-refused = {
       description = "SES refused mail to customers, whose invoices are processed all the same: see the log of ${var.name_prefix}-notify-invoice."
       namespace   = "FinOps"

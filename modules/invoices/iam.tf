@@ -246,7 +246,16 @@ data "aws_iam_policy_document" "notify_invoice" {
   source_policy_documents = [data.aws_iam_policy_document.tell.json]
 
   dynamic "statement" {
-    for_each = var.mail_sender[*]
+    for_each = var.customer_mail[*]
+    content {
+      sid       = "ReadSettings"
+      actions   = ["s3:GetObject"]
+      resources = ["${local.bucket_arn}/${local.settings_key}"]
+    }
+  }
+
+  dynamic "statement" {
+    for_each = var.customer_mail[*].sender
     content {
       sid     = "MailCustomers"
       actions = ["ses:SendEmail"]

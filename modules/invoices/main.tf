@@ -9,11 +9,14 @@ locals {
   workflow_name = "${var.name_prefix}-invoice-workflow"
   workflow_arn  = "arn:aws:states:${var.region}:${var.account_id}:stateMachine:${local.workflow_name}"
 
-  rules_key     = "config/rules.json"
-  settings_json = jsonencode({ TRUSTED_VENDORS = jsonencode(var.extraction.trusted_vendors) })
-  settings_key  = "config/settings-${substr(sha256(local.settings_json), 0, 16)}.json"
-  topics        = { for name in ["success", "failure", "review", "extractions"] : name => "${var.name_prefix}-invoices-${name}" }
-  topic_arns    = { for name, topic in local.topics : name => "arn:aws:sns:${var.region}:${var.account_id}:${topic}" }
+  rules_key = "config/rules.json"
+  settings_json = jsonencode(merge(
+    { TRUSTED_VENDORS = jsonencode(var.extraction.trusted_vendors) },
+    { for mail in var.customer_mail[*] : "CUSTOMERS" => jsonencode(mail.recipients) },
+  ))
+  settings_key = "config/settings-${substr(sha256(local.settings_json), 0, 16)}.json"
+  topics       = { for name in ["success", "failure", "review", "extractions"] : name => "${var.name_prefix}-invoices-${name}" }
+  topic_arns   = { for name, topic in local.topics : name => "arn:aws:sns:${var.region}:${var.account_id}:${topic}" }
 
   audit_environment = { for queue in var.audit[*] : "AUDIT_QUEUE_URL" => queue.queue_url }
 
@@ -29,8 +32,11 @@ locals {
     SUCCESS_TOPIC_ARN = local.topic_arns["success"]
     FAILURE_TOPIC_ARN = local.topic_arns["failure"]
     REVIEW_TOPIC_ARN  = local.topic_arns["review"]
-    MAIL_SENDER       = var.mail_sender == null ? "" : var.mail_sender
   })
+  mail_environment = merge([for mail in var.customer_mail[*] : {
+    MAIL_SENDER  = mail.sender
+    SETTINGS_KEY = local.settings_key
+  }]...)
   extraction_environment = merge(local.workflow_environment, {
     COMPLETION_TOPIC_ARN  = local.topic_arns["extractions"]
     COMPLETION_ROLE_ARN   = "arn:aws:iam::${var.account_id}:role/${local.completion_role_name}"
@@ -128,7 +134,7 @@ locals {
       MAXIMUM_ESCALATIONS = tostring(var.review.maximum_escalations)
     })
     process-invoice = local.table_environment
-    notify-invoice  = local.topics_environment
+    notify-invoice  = merge(local.topics_environment, local.mail_environment)
     fail-invoice    = local.topics_environment
   }
 }

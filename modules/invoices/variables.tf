@@ -234,17 +234,26 @@ variable "review" {
   }
 }
 
-variable "mail_sender" {
+variable "customer_mail" {
   description = <<-EOT
-    Address from which SES tells the customer named in an invoice that it has been processed. SES must have verified
-    it. No mail is sent when null.
+    Mail to customers whose invoice has been processed, through SES, which must have verified the address `sender`.
+    `recipients` are the addresses of each customer, by the id or name that invoices have. Nobody else gets mail, whatever
+    address a document names. No mail is sent when null.
   EOT
-  type        = string
+  type        = object({ sender = string, recipients = map(list(string)) })
   default     = null
 
   validation {
-    condition     = var.mail_sender == null || can(regex("^[^@[:space:]]+@[^@[:space:]]+$", var.mail_sender))
-    error_message = "mail_sender must be an address such as invoices@example.com."
+    condition     = var.customer_mail == null || can(regex("^[^@[:space:]]+@[^@[:space:]]+$", var.customer_mail.sender))
+    error_message = "customer_mail.sender must be an address such as invoices@example.com."
+  }
+  validation {
+    condition     = alltrue([for one in flatten(values(try(var.customer_mail.recipients, {}))) : can(regex("^[^@[:space:]]+@[^@[:space:]]+$", one))])
+    error_message = "customer_mail.recipients must be addresses such as ap@example.com."
+  }
+  validation {
+    condition     = alltrue([for all in values(try(var.customer_mail.recipients, {})) : length(all) <= 50])
+    error_message = "customer_mail.recipients may have 50 addresses a customer: SES takes no more in one mail."
   }
 }
 

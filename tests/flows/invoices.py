@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
+from itertools import chain
 from typing import Any
 
 from finops.invoices.adapters.dynamodb import DynamoInvoices
@@ -46,6 +47,13 @@ def json_invoice(number: str, **changes: Any) -> bytes:
         "items": [{"description": "Bread", "quantity": 10, "rate": "12.05"}],
     }
     return json.dumps({"invoice": invoice | changes}).encode()
+
+
+def mailed_invoice(number: str, **changes: Any) -> bytes:
+    """A JSON invoice of the customer that gets mail, of an amount that resembles no other."""
+    amount = f"{1 + uuid.uuid4().int % 4_000_000 / 100:.2f}"
+    items = [{"description": "Bread", "quantity": 1, "rate": amount}]
+    return json_invoice(number, customerId="C-mailed", amount=amount, items=items, **changes)
 
 
 def unique(prefix: str) -> str:
@@ -197,11 +205,17 @@ class InvoiceFlow:
 
         return self.until(invoice, through, within)
 
-    def mailed(self, address: str) -> bool:
-        """Whether the emulator has taken a mail to the address."""
+    def mailed(self, invoice: InvoiceRecord | None) -> list[str]:
+        """Whom the emulator has mailed about the invoice."""
         url = f"{self.deployment.url}/_ministack/ses/messages"
         with urllib.request.urlopen(url, timeout=120) as answer:
-            return address in answer.read().decode()
+            by_account = json.load(answer)["messages"]
+        return [
+            address
+            for mail in chain.from_iterable(by_account.values())
+            if invoice and invoice.serial_number and invoice.serial_number in mail["Subject"]
+            for address in mail["To"]
+        ]
 
     def drop(self, key: str, body: bytes, owner: str = "") -> InvoiceRecord:
         """Drop a file and wait for its end."""

@@ -17,7 +17,15 @@ from finops.invoices.domain import InvoiceStatus
 from finops.shared.errors import FinOpsError, RejectedInput
 from sample_einvoices import Sale, cii, hybrid, ubl
 from tests.flows.deployment import eventually
-from tests.flows.invoices import STEPS, InvoiceFlow, document, json_invoice, paper, unique
+from tests.flows.invoices import (
+    STEPS,
+    InvoiceFlow,
+    document,
+    json_invoice,
+    mailed_invoice,
+    paper,
+    unique,
+)
 from tests.flows.privileges import forget_sessions
 
 pytestmark = [pytest.mark.flow]
@@ -151,12 +159,13 @@ class TestJson:
         assert done.invoice.amount("total") == Decimal("120.50")
 
     def test_the_customer_is_notified_by_email(self, invoices: InvoiceFlow, number: str) -> None:
-        address = f"{number.lower()}@example.com"
+        address = "payables@customers.example.com"
         # SES checks the permission on a recipient that this account has verified, too.
         invoices.deployment.client("sesv2").create_email_identity(EmailIdentity=address)
-        invoices.drop(f"json/{number}.json", json_invoice(number, customerEmail=address))
-
-        eventually(lambda: invoices.mailed(address), what=f"a mail to {address}")
+        body = mailed_invoice(number, customerEmail="victim@example.net")
+        done = invoices.drop(f"json/{number}.json", body)
+        assert done.status is PROCESSED, done.issues
+        eventually(lambda: invoices.mailed(done) == [address], what=f"a mail to {address}")
 
     def test_an_invalid_invoice_fails_with_its_reason(
         self, invoices: InvoiceFlow, number: str

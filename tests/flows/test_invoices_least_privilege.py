@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 from finops.invoices.domain import InvoiceStatus, SourceDocument
 from finops.invoices.review import ReviewDesk
 from tests.flows.audit import is_recorded
-from tests.flows.invoices import STEPS, InvoiceFlow, document, json_invoice, paper
+from tests.flows.invoices import STEPS, InvoiceFlow, document, json_invoice, mailed_invoice, paper
 from tests.flows.privileges import (
     HUB,
     answers,
@@ -60,11 +60,8 @@ def json_is_processed(flow: InvoiceFlow, name: str) -> bool:
 
 def customer_is_mailed(flow: InvoiceFlow, name: str) -> bool:
     """A refused mail fails no invoice, so the mail itself is looked for."""
-    address = f"{name.lower()}@customers.example.com"
-    body = json_invoice(name, customerEmail=address)
-    if not becomes(flow, flow.put(f"json/{name}.json", body).document_id):
-        return False
-    return happens(lambda: flow.mailed(address))
+    invoice = flow.put(f"json/{name}.json", mailed_invoice(name)).document_id
+    return becomes(flow, invoice) and happens(lambda: flow.mailed(flow.found(invoice)))
 
 
 def page_is_processed(flow: InvoiceFlow, name: str) -> bool:
@@ -320,6 +317,7 @@ _STEPS: dict[tuple[str, str], Probe] = {
     ("notify", "UseTable"): json_is_processed,
     ("notify", "TellSubscribers"): json_is_processed,
     ("notify", "MailCustomers"): customer_is_mailed,
+    ("notify", "ReadSettings"): settings_are_read("notify", json_is_processed),
     ("notify", "KeepRecords"): large_invoice_is_processed,
     ("fail", "UseTable"): failure_is_recorded_and_notified,
     ("fail", "TellSubscribers"): failure_is_recorded_and_notified,

@@ -452,7 +452,7 @@ run "mailing_policy" {
   module { source = "../../modules/invoices" }
 
   variables {
-    mail_sender = "invoices@example.com"
+    customer_mail = { sender = "invoices@example.com", recipients = { "C-7" = ["ap@example.com"] } }
   }
 
   assert {
@@ -467,6 +467,16 @@ run "mailing_policy" {
         { StringEquals = { "ses:FromAddress" = "invoices@example.com" } },
     ]])
     error_message = "With a sender, mail goes out from that address alone."
+  }
+
+  assert {
+    condition = (
+      jsondecode(jsondecode(aws_s3_object.settings.content)["CUSTOMERS"]) == { "C-7" = ["ap@example.com"] }
+      && local.environments["notify-invoice"]["SETTINGS_KEY"] == aws_s3_object.settings.key
+      && jsonencode([for s in jsondecode(output.policy_json.notify_invoice).Statement : [s.Action, s.Resource] if s.Sid == "ReadSettings"])
+      == jsonencode([["s3:GetObject", "arn:aws:s3:::finops-invoices-111111111111-eu-west-1/${local.settings_key}"]])
+    )
+    error_message = "Whom it goes to is known to the deployment, and the function may read that."
   }
 
   assert {

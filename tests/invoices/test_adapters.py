@@ -588,8 +588,8 @@ class TestAnnouncements:
             def send_email(self, **request: Any) -> None:
                 sent.append(request)
 
-        mail_channel = SesCustomerMail(Mail(), "us@example.com")
-        addressed = replace(checked(customer_email="bill@example.com"), status=PROCESSED)
+        mail_channel = SesCustomerMail(Mail(), "us@example.com", {"C-7": ["bill@example.com"]})
+        addressed = replace(checked(customer="C-7"), status=PROCESSED)
         mail_channel.send(addressed, "DUPLICATE")
         mail_channel.send(checked(), "PROCESSED")
         assert sent == []
@@ -612,10 +612,10 @@ class TestAnnouncements:
         self, code: str, status: int, *, fails: bool
     ) -> None:
         client = boto3.client("sesv2")
-        addressed = replace(checked(customer_email="bill@example.com"), status=PROCESSED)
+        addressed = replace(checked(customer="C-7"), status=PROCESSED)
         with Stubber(client) as stub:
             stub.add_client_error("send_email", code, "no", http_status_code=status)
-            channel = SesCustomerMail(client, "us@example.com")
+            channel = SesCustomerMail(client, "us@example.com", {"C-7": ["bill@example.com"]})
             if fails:
                 with pytest.raises(TransientFailure):
                     channel.send(addressed, "PROCESSED")

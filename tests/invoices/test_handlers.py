@@ -209,9 +209,12 @@ class TestSteps:
         capsys: pytest.CaptureFixture[str],
     ) -> None:
         monkeypatch.setenv("MAIL_SENDER", "us@example.com")
+        monkeypatch.setenv("SETTINGS_KEY", "config/settings.json")
+        known = {"CUSTOMERS": json.dumps({JSON["customerId"]: ["bill@example.com"]})}
+        deployed.s3.put_object(Bucket=BUCKET, Key="config/settings.json", Body=json.dumps(known))
         ses = boto3.client("sesv2")
         ses.create_email_identity(EmailIdentity="us@example.com")
-        body = {"invoice": JSON | {"customerEmail": "bill@example.com"}}
+        body = {"invoice": JSON | {"customerEmail": "else@example.com"}}
         dropped = deployed.drop("json/a.json", json.dumps(body).encode())
         call(handlers.receive_invoices, Records=[dropped])
         one = deployed.only("RECEIVED").id

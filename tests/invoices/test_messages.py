@@ -4,7 +4,7 @@ import json
 from dataclasses import replace
 
 from finops.invoices.domain import InvoiceStatus, Issue, Severity
-from finops.invoices.messages import customer_mail, message
+from finops.invoices.messages import customer_addresses, customer_mail, message
 from tests.invoices.builders import invoice, processed, record
 
 EMPTY = record("raw/empty.pdf", status=InvoiceStatus.REJECTED)
@@ -51,6 +51,19 @@ def test_the_customers_email_gives_our_number_and_the_amount() -> None:
     assert subject == "Invoice INV-2026-000001 has been processed"
     for part in ("119.00 EUR", "INV-2026-000001", "2026-04-30"):
         assert part in text
+
+
+def test_a_document_cannot_choose_whom_a_mail_goes_to() -> None:
+    """Else whoever sends a document has mails sent to anybody, from an address they trust."""
+    customers = {"C-7": ["ap@example.com"], "Acme  GmbH": ["acme@example.net"], "": ["x@y.example"]}
+
+    def addresses(customer: str, stated: str = "") -> list[str]:
+        named = invoice(customer=customer, customer_email=stated)
+        return customer_addresses(replace(processed(), invoice=named), customers)
+
+    assert addresses("C-7") == addresses("C-7", "victim@evil.example") == ["ap@example.com"]
+    assert addresses("acme gmbh") == ["acme@example.net"]
+    assert addresses("C-8", "ap@example.com") == addresses("", "ap@example.com") == []
 
 
 def test_the_customers_email_holds_no_word_that_a_document_chose() -> None:

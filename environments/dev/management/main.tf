@@ -66,15 +66,15 @@ module "billing" {
 module "invoices" {
   source = "../../../modules/invoices"
 
-  account_id  = var.account_id
-  region      = var.region
-  packages    = local.packages
-  audit       = local.audit
-  validation  = var.invoice_validation
-  mail_sender = var.invoice_mail_sender
-  bucket      = { force_destroy = true }
-  table       = { deletion_protection = false }
-  alarms      = { topic_arns = var.alarm_topic_arns }
+  account_id    = var.account_id
+  region        = var.region
+  packages      = local.packages
+  audit         = local.audit
+  validation    = var.invoice_validation
+  customer_mail = var.invoice_customer_mail
+  bucket        = { force_destroy = true }
+  table         = { deletion_protection = false }
+  alarms        = { topic_arns = var.alarm_topic_arns }
 }
 
 # Deploy the root ../payer to the other payers, after this one.

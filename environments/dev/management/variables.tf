@@ -79,9 +79,12 @@ variable "invoice_validation" {
   nullable = false
 }
 
-variable "invoice_mail_sender" {
-  description = "Address from which customers are told that their invoice has been processed. SES must have verified it. No mail is sent when null."
-  type        = string
+variable "invoice_customer_mail" {
+  description = <<-EOT
+    Mail to customers whose invoice has been processed, from `sender`, which SES must have verified, to the `recipients` of
+    each customer, as in the module invoices. No mail is sent when null.
+  EOT
+  type        = object({ sender = string, recipients = map(list(string)) })
   default     = null
 }
 

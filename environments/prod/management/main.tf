@@ -83,7 +83,7 @@ module "invoices" {
   audit             = local.audit
   bucket            = { originals_lock = local.originals_lock }
   validation        = var.invoice_validation
-  mail_sender       = var.invoice_mail_sender
+  customer_mail     = var.invoice_customer_mail
   kms_key_arn       = aws_kms_key.finops.arn
   function_settings = { log_retention_days = 365 }
   alarms            = { topic_arns = var.alarm_topic_arns }

@@ -255,7 +255,10 @@ def _channels() -> tuple[NotificationChannel, ...]:
         ),
     )
     sender = os.environ.get("MAIL_SENDER")
-    return (topics, SesCustomerMail(client("sesv2"), sender)) if sender else (topics,)
+    if not sender:
+        return (topics,)
+    customers = json.loads(with_stored_settings(os.environ, client("s3"))["CUSTOMERS"])
+    return topics, SesCustomerMail(client("sesv2"), sender, customers)
 
 
 @cache

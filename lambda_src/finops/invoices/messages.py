@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -107,6 +107,20 @@ def message(record: InvoiceRecord, event: str) -> Message:
     )
 
 
+def customer_addresses(record: InvoiceRecord, customers: Mapping[str, Sequence[str]]) -> list[str]:
+    """Whom the e-mail about an invoice goes to: the addresses that the deployment lists, no others.
+
+    Whoever sends a document could else have mails sent to anybody.
+
+    Args:
+        record: The invoice.
+        customers: Addresses by the customer's id or name, whose case and spaces do not count.
+    """
+    named = _key(record.invoice.text("customer")) if record.invoice else ""
+    found = (one for name, all_ in customers.items() if named == _key(name) for one in all_)
+    return list(dict.fromkeys(found)) if named else []
+
+
 def customer_mail(record: InvoiceRecord) -> tuple[str, str]:
     """Subject and text of the e-mail to the customer of a processed invoice.
 
@@ -126,6 +140,10 @@ def customer_mail(record: InvoiceRecord) -> tuple[str, str]:
         *([f"Due date: {due}"] if _DATE.fullmatch(due) else []),
     ]
     return f"Invoice {record.serial_number} has been processed", "\n".join(lines) + "\n"
+
+
+def _key(customer: str) -> str:
+    return " ".join(customer.casefold().split())
 
 
 def _named(record: InvoiceRecord) -> str:

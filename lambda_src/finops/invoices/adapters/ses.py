@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from finops.invoices.domain import InvoiceRecord, InvoiceStatus
-from finops.invoices.messages import customer_mail
+from finops.invoices.messages import customer_addresses, customer_mail
 from finops.shared.aws import aws_errors
 from finops.shared.errors import ConfigurationError
 from finops.shared.observability import MetricUnit, logger, metrics
 
 
 class SesCustomerMail:
-    """`NotificationChannel` to the customer of a processed invoice that has an e-mail address.
+    """`NotificationChannel` to the customer of a processed invoice, if the deployment knows them.
 
     A mail that SES refuses is logged and counted as CustomerMailsRefused, and fails no invoice: no
     further try would send it.
@@ -20,20 +21,21 @@ class SesCustomerMail:
 
     name = "mail"
 
-    def __init__(self, ses: Any, sender: str) -> None:
+    def __init__(self, ses: Any, sender: str, customers: Mapping[str, Sequence[str]]) -> None:
         self._ses = ses
         self._sender = sender
+        self._customers = customers
 
     def send(self, record: InvoiceRecord, event: str) -> bool:
-        address = record.invoice.text("customer_email") if record.invoice else ""
-        if event != InvoiceStatus.PROCESSED.value or not address:
+        addresses = customer_addresses(record, self._customers)
+        if event != InvoiceStatus.PROCESSED.value or not addresses:
             return False
         subject, text = customer_mail(record)
         try:
             with aws_errors("send_mail", remedy=f"Let the function send as {self._sender}"):
                 self._ses.send_email(
                     FromEmailAddress=self._sender,
-                    Destination={"ToAddresses": [address]},
+                    Destination={"ToAddresses": addresses},
                     Content={
                         "Simple": {
                             "Subject": {"Data": subject, "Charset": "UTF-8"},

@@ -214,8 +214,20 @@ run "refuses_escalations_that_outlast_a_workflow" {
 
 run "refuses_a_sender_that_is_not_an_address" {
   command = plan
-  variables { mail_sender = "nobody" }
-  expect_failures = [var.mail_sender]
+  variables { customer_mail = { sender = "nobody", recipients = {} } }
+  expect_failures = [var.customer_mail]
+}
+
+run "refuses_a_recipient_that_is_not_an_address" {
+  command = plan
+  variables { customer_mail = { sender = "us@example.com", recipients = { "C-7" = ["@example.com"] } } }
+  expect_failures = [var.customer_mail]
+}
+
+run "refuses_more_recipients_than_a_mail_has" {
+  command = plan
+  variables { customer_mail = { sender = "us@example.com", recipients = { "C-7" = [for number in range(51) : "a${number}@example.com"] } } }
+  expect_failures = [var.customer_mail]
 }
 
 run "refuses_an_alarm_within_a_minute" {
