@@ -31,6 +31,7 @@ SERVICES: Mapping[str, tuple[str, ...]] = {
     "ssm_change_events": ("ssm", "events", "sqs"),
     "ssm_iam": ("ssm", "iam", "sts"),
     "sqs_iam": ("sqs", "iam", "sts"),
+    "sqs_senders": ("sqs", "iam", "sts", "lambda"),
     "sns_sources": ("sns", "sqs", "iam"),
     "ses_iam": ("ses", "iam", "sts"),
     "eventbridge_targets": ("events", "lambda", "sqs"),

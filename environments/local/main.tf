@@ -102,6 +102,16 @@ module "audit" {
   bucket            = { lock_days = 1, force_destroy = true }
   heads             = { sign = true }
   appending         = { maximum_concurrency = 2 }
+
+  senders = {
+    streams = {
+      billing        = module.billing.audit_sender_ids
+      budgets        = module.budgets_management.audit_sender_ids
+      invoices       = module.invoices.audit_sender_ids
+      reconciliation = module.reconciliation.audit_sender_ids
+    }
+    people = ["111111111111"] # whoever works here, at the console too, has the account itself
+  }
 }
 
 module "budgets_spoke_222222222222" {

@@ -44,6 +44,12 @@ module "alarms" {
       metric      = "AuditEntriesContradicted"
       dimensions  = { service = local.appender_name }
     }
+    entries-unauthorized = {
+      description = "An audit entry came from a sender that may not write its stream: it is forged. The log of ${local.appender_name} names the sender."
+      namespace   = "FinOps"
+      metric      = "AuditEntriesUnauthorized"
+      dimensions  = { service = local.appender_name }
+    }
     problems = {
       description = "The audit trail was changed or is damaged: see the log of ${local.head_writer_name}, and run finops audit verify."
       namespace   = "FinOps"

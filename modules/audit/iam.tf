@@ -68,6 +68,30 @@ data "aws_iam_policy_document" "send" {
   }
 }
 
+# SQS knows no condition for the stream: the appender tells which sender may write which one.
+data "aws_iam_policy_document" "entries_queue" {
+  count = var.senders == null ? 0 : 1
+
+  statement {
+    sid       = "DenyOtherSenders"
+    effect    = "Deny"
+    actions   = ["sqs:SendMessage"]
+    resources = [local.queue_arn]
+
+    principals {
+      type        = "AWS"
+      identifiers = ["*"]
+    }
+
+    # A role's sessions have its id and their own name.
+    condition {
+      test     = "StringNotLike"
+      variable = "aws:userid"
+      values   = sort(flatten([for id in distinct(flatten(values(local.senders))) : [id, "${id}:*"]]))
+    }
+  }
+}
+
 locals {
   entries_arns = ["${local.bucket_arn}/ids/*", "${local.bucket_arn}/trail/*"]
 

@@ -15,6 +15,8 @@ locals {
   heads_are_signed = var.heads.sign || var.heads.signing_key_arn != null
   signing_key_arn  = var.heads.sign ? aws_kms_key.heads[0].arn : var.heads.signing_key_arn
 
+  senders = var.senders == null ? null : { for stream, ids in merge(var.senders.streams, { "*" = var.senders.people }) : stream => sort(ids) }
+
   functions = {
     append-audit-entries = {
       description = "Appends the entries of the flows to the audit trail"
@@ -26,6 +28,7 @@ locals {
         BUCKET             = local.bucket_name
         QUEUE_URL          = local.queue_url
         REJECTED_QUEUE_URL = "${local.queues_url}/${local.appender_name}-failures"
+        SENDERS            = local.senders == null ? "" : jsonencode(local.senders)
       }
     }
     write-audit-head = {
@@ -85,6 +88,7 @@ resource "aws_sqs_queue" "entries" {
   message_retention_seconds  = 1209600
   sqs_managed_sse_enabled    = var.kms_key_arn == null ? true : null
   kms_master_key_id          = var.kms_key_arn
+  policy                     = one(data.aws_iam_policy_document.entries_queue[*].json)
 
   redrive_policy = jsonencode({
     deadLetterTargetArn = aws_sqs_queue.failures.arn

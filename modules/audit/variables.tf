@@ -141,6 +141,36 @@ variable "heads" {
   }
 }
 
+variable "senders" {
+  description = <<-EOT
+    Who may send entries, by the unique ids of roles and users. `streams` are the outputs `audit_sender_ids` of the flows'
+    modules by stream, and of the module console the one of the stream `console`. `people` use the command line, or a role of
+    IAM Identity Center, or redrive the queue of failures: they may write every stream (`aws sts get-caller-identity --query
+    UserId`, up to the colon). The queue refuses all others, an entry of another stream's sender is marked, and an alarm is
+    raised. When null, everybody whom IAM allows may write every stream.
+  EOT
+  type = object({
+    streams = map(list(string))
+    people  = optional(list(string), [])
+  })
+  default = null
+
+  validation {
+    condition = alltrue([
+      for id in concat(try(var.senders.people, []), flatten(values(try(var.senders.streams, {})))) : can(regex("^(A[A-Z0-9]{15,}|[0-9]{12})$", id))
+    ])
+    error_message = "senders must be unique ids such as AROAEXAMPLEEXAMPLE123, without a session's name, or an account for its root user."
+  }
+  validation {
+    condition     = length(try(var.senders.people, [])) <= 60
+    error_message = "senders.people may be 60: a function has 4 KB of environment. Let people take roles."
+  }
+  validation {
+    condition     = alltrue([for stream in keys(try(var.senders.streams, {})) : can(regex("^[a-z][a-z0-9-]*$", stream))])
+    error_message = "senders.streams must have names of streams, such as budgets."
+  }
+}
+
 variable "kms_key_arn" {
   description = <<-EOT
     Customer managed key for queues, logs and environment variables. AWS's own keys are used when null. The key's policy

@@ -52,3 +52,13 @@ output "deadline_queue_url" {
   description = "URL of the queue of deadlines."
   value       = aws_sqs_queue.deadlines.url
 }
+
+output "audit_sender_ids" {
+  description = "Unique ids of the functions' roles, which write the stream of this flow: for `senders` of the module audit."
+  value = [
+    module.expire_pending_budget.role_id,
+    module.publish_budget.role_id,
+    module.record_budget_result.role_id,
+    module.repair_budget_drift.role_id,
+  ]
+}

@@ -28,6 +28,11 @@ output "task_role_arn" {
   value       = aws_iam_role.task.arn
 }
 
+output "audit_sender_ids" {
+  description = "Unique id of the container's role, which writes the stream `console`: for `senders` of the module audit."
+  value       = [aws_iam_role.task.unique_id]
+}
+
 output "policy_json" {
   description = "The whole policy of the container's role."
   value       = data.aws_iam_policy_document.task.json

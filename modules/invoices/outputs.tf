@@ -40,3 +40,8 @@ output "policy_json" {
     { workflow = aws_iam_role_policy.workflow.policy, completion = aws_iam_role_policy.completion.policy },
   )
 }
+
+output "audit_sender_ids" {
+  description = "Unique ids of the functions' roles, which write the stream of this flow: for `senders` of the module audit."
+  value       = [for function in module.function : function.role_id]
+}

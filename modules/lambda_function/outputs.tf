@@ -18,6 +18,11 @@ output "role_name" {
   value       = aws_iam_role.this.name
 }
 
+output "role_id" {
+  description = "Unique id of the execution role, by which SQS names a sender. A role that is made again has another one."
+  value       = aws_iam_role.this.unique_id
+}
+
 output "policy_json" {
   description = "The whole policy of the execution role."
   value       = aws_iam_role_policy.this.policy

@@ -42,3 +42,8 @@ output "environment" {
   description = "Environment variables of the function. The command line uses them as its own settings."
   value       = local.environment
 }
+
+output "audit_sender_ids" {
+  description = "Unique ids of the functions' roles, which write the stream of this flow: for `senders` of the module audit."
+  value       = [module.reconcile_month.role_id]
+}

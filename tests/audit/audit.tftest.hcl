@@ -277,6 +277,38 @@ run "signed_by_a_key_of_its_own" {
   }
 }
 
+run "bound_to_its_senders" {
+  command = plan
+  module { source = "../../modules/audit" }
+
+  variables {
+    senders = {
+      streams = { budgets = ["AROABBBBBBBBBBBBB"], billing = ["AROAAAAAAAAAAAAAA", "AROACCCCCCCCCCCCC"], console = [] }
+      people  = ["AIDAPERSONPERSONP"]
+    }
+  }
+
+  assert {
+    condition = jsonencode(jsondecode(local.functions["append-audit-entries"].environment["SENDERS"])) == jsonencode({
+      "*" = ["AIDAPERSONPERSONP"], billing = ["AROAAAAAAAAAAAAAA", "AROACCCCCCCCCCCCC"], budgets = ["AROABBBBBBBBBBBBB"], console = [],
+    })
+    error_message = "The appender knows who may write which stream."
+  }
+
+  assert {
+    condition = jsonencode([
+      for s in jsondecode(aws_sqs_queue.entries.policy).Statement : [s.Effect, s.Principal, s.Action, s.Resource, s.Condition]
+      ]) == jsonencode([[
+        "Deny", { AWS = "*" }, "sqs:SendMessage", "arn:aws:sqs:eu-west-1:111111111111:finops-audit-entries.fifo",
+        { StringNotLike = { "aws:userid" = [
+          "AIDAPERSONPERSONP", "AIDAPERSONPERSONP:*", "AROAAAAAAAAAAAAAA", "AROAAAAAAAAAAAAAA:*",
+          "AROABBBBBBBBBBBBB", "AROABBBBBBBBBBBBB:*", "AROACCCCCCCCCCCCC", "AROACCCCCCCCCCCCC:*",
+        ] } },
+    ]])
+    error_message = "Nobody else may send, whatever IAM allows."
+  }
+}
+
 run "bucket_for_trials" {
   command = plan
   module { source = "../../modules/audit" }
@@ -310,6 +342,7 @@ run "functions" {
         BUCKET             = "finops-audit-111111111111-eu-west-1"
         QUEUE_URL          = "https://sqs.eu-west-1.amazonaws.com/111111111111/finops-audit-entries.fifo"
         REJECTED_QUEUE_URL = "https://sqs.eu-west-1.amazonaws.com/111111111111/finops-append-audit-entries-failures"
+        SENDERS            = ""
       }
       write-audit-head = { BUCKET = "finops-audit-111111111111-eu-west-1" }
     })
@@ -360,6 +393,7 @@ run "alarms" {
       entries-contradicted = ["FinOps", "AuditEntriesContradicted", { service = "finops-append-audit-entries" }, 1, "GreaterThanOrEqualToThreshold", "notBreaching", ["arn:aws:sns:eu-west-1:111111111111:alarms"]]
       entries-delay        = ["AWS/SQS", "ApproximateAgeOfOldestMessage", { QueueName = "finops-audit-entries.fifo" }, 60, "GreaterThanOrEqualToThreshold", "notBreaching", ["arn:aws:sns:eu-west-1:111111111111:alarms"]]
       entries-failing      = ["FinOps", "AuditEntriesFailed", { service = "finops-append-audit-entries" }, 2, "GreaterThanOrEqualToThreshold", "notBreaching", ["arn:aws:sns:eu-west-1:111111111111:alarms"]]
+      entries-unauthorized = ["FinOps", "AuditEntriesUnauthorized", { service = "finops-append-audit-entries" }, 1, "GreaterThanOrEqualToThreshold", "notBreaching", ["arn:aws:sns:eu-west-1:111111111111:alarms"]]
       entries-failures     = ["AWS/SQS", "ApproximateNumberOfMessagesVisible", { QueueName = "finops-audit-entries-failures.fifo" }, 1, "GreaterThanOrEqualToThreshold", "notBreaching", ["arn:aws:sns:eu-west-1:111111111111:alarms"]]
       problems             = ["FinOps", "AuditProblems", { service = "finops-write-audit-head" }, 1, "GreaterThanOrEqualToThreshold", "notBreaching", ["arn:aws:sns:eu-west-1:111111111111:alarms"]]
     })

@@ -13,9 +13,12 @@ import pytest
 from moto import mock_aws
 
 from finops.audit import handlers
+from finops.audit.adapters.sqlite import SeenIds
 from finops.audit.domain import HEADS, lines_of, object_key, read_entry
 from finops.audit.entry_appender import EntryAppender
 from finops.audit.messages import decode_message
+from finops.audit.trail_verifier import TrailVerifier, Verdict
+from finops.audit.verification import Kind
 from finops.shared.audit import canonical
 from finops.shared.errors import TransientFailure
 from finops.shared.observability import metrics
@@ -54,6 +57,9 @@ class Wired:
             (k for k in self.store.bodies if k.startswith(f"trail/{stream}/")), reverse=True
         )
         return [read_entry(line) for key in keys for line in lines_of(self.store.bodies[key])]
+
+    def verified(self) -> Verdict:
+        return TrailVerifier(self.store, None, SeenIds().repeats).verify()
 
     @property
     def rejects(self) -> list[Any]:
@@ -114,6 +120,34 @@ def test_messages_become_entries_with_the_sender_that_sqs_names(wired: Wired) ->
     assert entry["counts"] == {"rows_inserted": 9, "rows_quarantined": 1, "rows_read": 10}
     assert wired.append(template()) == []
     assert len(wired.entries()) == 1
+
+
+SENDERS = {"billing": ["AROAEXAMPLE"], "budgets": ["AROAPUBLISHER"], "*": ["AIDAOPERATOR"]}
+
+
+def test_an_entry_of_another_streams_function_is_marked_and_raises_an_alarm(
+    wired: Wired, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What a function that may send could do: write any stream in another one's place."""
+    monkeypatch.setenv("SENDERS", json.dumps(SENDERS))
+    genuine, recovered, forged = (record(message(1), name) for name in "abc")
+    forged["attributes"]["SenderId"] = "AROAPUBLISHER:finops-load-billing-file"
+    recovered["attributes"]["SenderId"] = "AIDAOPERATOR"
+    assert wired.append(forged) == []
+    assert counted(capsys.readouterr().out, "AuditEntriesUnauthorized") == 1
+    # It does not stand in for the genuine one, though it states the same.
+    assert wired.append(genuine, recovered, forged) == []
+    marks = [one.get("unauthorized", False) for one in wired.entries()]
+    assert marks == [True, False]
+    (problem,) = (one for one in wired.verified().problems if one.kind is Kind.UNAUTHORIZED)
+    assert problem.sequence == 1
+    assert "AROAPUBLISHER" in problem.message
+
+
+def test_an_entry_cannot_say_itself_that_its_sender_may_write(wired: Wired) -> None:
+    wired.append(record({**message(1), "unauthorized": False}, "a"))
+    assert wired.entries() == []
+    assert len(wired.rejects) == 1
 
 
 def test_a_batch_of_two_streams_is_two_objects(wired: Wired) -> None:

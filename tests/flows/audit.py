@@ -116,7 +116,7 @@ class AuditTrail:
         for document in logged_entries(lines):
             assert recorder.send([document]) == []
 
-    def append(self, *events: AuditEvent, sender: str = "test") -> bool:
+    def append(self, *events: AuditEvent, sender: str = MANAGEMENT_ACCOUNT) -> bool:
         """Hand entries to the function as its queue does. Returns whether none must be retried."""
         records = [
             {

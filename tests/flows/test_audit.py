@@ -16,6 +16,7 @@ import pytest
 from finops.audit.adapters.kms import KmsSigner
 from finops.audit.adapters.sqlite import SeenIds
 from finops.audit.domain import lines_of, read_entry
+from finops.audit.recorder import SqsAuditRecorder
 from finops.audit.trail_verifier import TrailVerifier
 from finops.audit.verification import Kind
 from finops.shared.audit import AuditEvent, canonical
@@ -52,6 +53,23 @@ def event(stream: str, number: int) -> AuditEvent:
     )
 
 
+def administrator(d: Deployment, service: str) -> Any:
+    """A client of a user to whom IAM allows everything."""
+    iam, name = d.client("iam"), unique("admin")
+    iam.create_user(UserName=name)
+    allow = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [allow]})
+    iam.put_user_policy(UserName=name, PolicyName="all", PolicyDocument=document)
+    key = iam.create_access_key(UserName=name)["AccessKey"]
+    return boto3.client(
+        service,
+        region_name=REGION,
+        endpoint_url=d.url,
+        aws_access_key_id=key["AccessKeyId"],
+        aws_secret_access_key=key["SecretAccessKey"],
+    )
+
+
 class TestFlows:
     def test_records_a_budget_edit_its_result_and_its_rejection(
         self, deployment: Deployment, trail: AuditTrail, budget_name: str
@@ -76,8 +94,9 @@ class TestFlows:
         assert said == ["ann", None, "bea"]
         assert published["correlation_id"] == applied["correlation_id"]
         assert refusal["details"]["before"] == {"amount": "100"}
-        # SQS says who sent it (the local one: from which account), the function which code it is.
-        assert HUB in published["sender"]
+        # SQS says who sent it, the function which code it is.
+        role = deployment.client("iam").get_role(RoleName="finops-publish-budget")["Role"]
+        assert published["sender"] == f"{role['RoleId']}:finops-publish-budget"
         packages = json.loads((REPOSITORY / "build" / "local" / "packages.json").read_text())
         assert published["code_version"] == packages["code"]["sha256_base64"]
 
@@ -213,23 +232,18 @@ class TestTampering:
 
     def test_an_administrator_can_verify_heads_and_sign_none(self, trail: AuditTrail) -> None:
         trail.deployment.invoke(HEAD_WRITER, {})
-        iam, name = trail.deployment.client("iam"), unique("admin")
-        iam.create_user(UserName=name)
-        allow = {"Effect": "Allow", "Action": "*", "Resource": "*"}
-        document = json.dumps({"Version": "2012-10-17", "Statement": [allow]})
-        iam.put_user_policy(UserName=name, PolicyName="all", PolicyDocument=document)
-        key = iam.create_access_key(UserName=name)["AccessKey"]
-        kms = boto3.client(
-            "kms",
-            region_name=REGION,
-            endpoint_url=trail.deployment.url,
-            aws_access_key_id=key["AccessKeyId"],
-            aws_secret_access_key=key["SecretAccessKey"],
-        )
+        kms = administrator(trail.deployment, "kms")
         signer = KmsSigner(kms, trail.outputs["signing_key_arn"])
         with pytest.raises(ConfigurationError, match="sign_head"):
             signer.sign(b"head")
         assert TrailVerifier(trail.store, signer, SeenIds().repeats).verify().ok
+
+    def test_the_queue_refuses_whoever_is_not_named(self, trail: AuditTrail) -> None:
+        forged = event("budgets", 1).document(code_version="")
+        unnamed = administrator(trail.deployment, "sqs")
+        recorder = SqsAuditRecorder(unnamed, trail.outputs["queue_url"], code_version="")
+        with pytest.raises(ConfigurationError, match=r"AccessDenied.*finops audit recover"):
+            recorder.send([forged])
 
     def test_lock_and_bucket_policy_deny_everyone_but_the_appender(self, trail: AuditTrail) -> None:
         assert trail.append(event("locked", 1))

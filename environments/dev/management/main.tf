@@ -108,6 +108,17 @@ module "audit" {
   packages   = local.packages
   bucket     = { lock_days = 1, force_destroy = true }
   alarms     = { topic_arns = var.alarm_topic_arns }
+
+  senders = {
+    streams = {
+      billing        = module.billing.audit_sender_ids
+      budgets        = module.budgets_management.audit_sender_ids
+      console        = tolist(var.audit_senders.console)
+      invoices       = module.invoices.audit_sender_ids
+      reconciliation = module.reconciliation.audit_sender_ids
+    }
+    people = tolist(var.audit_senders.people)
+  }
 }
 
 module "own_budget" {

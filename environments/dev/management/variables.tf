@@ -88,6 +88,19 @@ variable "invoice_customer_mail" {
   default     = null
 }
 
+variable "audit_senders" {
+  description = <<-EOT
+    Who sends audit entries besides the flows' functions, by unique ids: `people` who use the command line (`aws sts
+    get-caller-identity --query UserId`, up to the colon), and the `console`'s role (output `audit_sender_ids` of its module).
+    The trail's queue refuses everybody else.
+  EOT
+  type = object({
+    people  = set(string)
+    console = optional(set(string), [])
+  })
+  nullable = false
+}
+
 variable "reconciliation" {
   description = <<-EOT
     Costs by business unit: the `configuration_file` with accounts, units and budgets, the `payers` besides this account, and

@@ -125,6 +125,17 @@ module "audit" {
   kms_key_arn       = aws_kms_key.finops.arn
   function_settings = { log_retention_days = 365 }
   alarms            = { topic_arns = var.alarm_topic_arns }
+
+  senders = {
+    streams = {
+      billing        = module.billing.audit_sender_ids
+      budgets        = module.budgets_management.audit_sender_ids
+      console        = tolist(var.audit_senders.console)
+      invoices       = module.invoices.audit_sender_ids
+      reconciliation = module.reconciliation.audit_sender_ids
+    }
+    people = tolist(var.audit_senders.people)
+  }
 }
 
 module "own_budget" {

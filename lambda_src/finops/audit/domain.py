@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, NoReturn
 
@@ -20,6 +20,8 @@ FORMAT: Final = 1
 HEADS: Final = "heads"
 TRAIL_PREFIX: Final = "trail/"
 CLAIMS_PREFIX: Final = "ids/"
+#: The mark of an entry whose sender may not write its stream.
+UNAUTHORIZED: Final = "unauthorized"
 _LAST_SEQUENCE: Final = 10**12 - 1
 #: What an entry states. Replays of one action agree in these; the clock, the code's version and the
 #: correlation id of a replay may differ.
@@ -155,7 +157,28 @@ def claim_key(stream: str, entry_id: str, facts: str = "") -> str:
 
 def facts_digest(entry: Mapping[str, Any]) -> str:
     """SHA-256 of what an entry states, which is the same in every replay."""
-    return digest(canonical({name: entry.get(name) for name in _FACTS}))
+    facts = {name: entry.get(name) for name in _FACTS}
+    if is_unauthorized(entry):
+        # Whoever may not write the stream cannot say it in place of whoever may.
+        facts[UNAUTHORIZED] = True
+    return digest(canonical(facts))
+
+
+def is_unauthorized(entry: Mapping[str, Any]) -> bool:
+    """Whether the entry came from a sender that may not write its stream."""
+    return bool(entry.get(UNAUTHORIZED))
+
+
+def may_write(senders: Mapping[str, Collection[str]], entry: Mapping[str, Any]) -> bool:
+    """Whether an entry's sender may write its stream.
+
+    Args:
+        senders: Unique ids of roles and users by stream; those of `*` may write every stream. Where
+            it is empty, everybody may.
+        entry: With its sender.
+    """
+    allowed = {*senders.get(entry["stream"], ()), *senders.get("*", ())}
+    return not senders or principal(entry) in allowed
 
 
 def principal(entry: Mapping[str, Any]) -> str:

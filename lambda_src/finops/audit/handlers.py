@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any, Final
@@ -13,6 +14,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from finops.audit.adapters.kms import KmsSigner
 from finops.audit.adapters.s3 import S3TrailStore
+from finops.audit.domain import UNAUTHORIZED, may_write
 from finops.audit.entry_appender import EntryAppender
 from finops.audit.heads import HeadWriter
 from finops.audit.messages import decode_message
@@ -110,7 +112,15 @@ def _document(stream: str, message: Mapping[str, Any]) -> dict[str, Any] | None:
             },
         )
         return None
-    return {**document, "sender": _sender(message)}
+    entry = {**document, "sender": _sender(message)}
+    if may_write(_senders(), entry):
+        return entry
+    logger.error(
+        "audit trail: an entry came from a sender that may not write its stream",
+        extra={"stream": stream, "entry_id": entry["entry_id"], "sender": entry["sender"]},
+    )
+    metrics.add_metric("AuditEntriesUnauthorized", MetricUnit.Count, 1)
+    return {**entry, UNAUTHORIZED: True}
 
 
 def _contradicted(entry: Mapping[str, Any], held: Mapping[str, Any]) -> None:
@@ -130,6 +140,12 @@ def _contradicted(entry: Mapping[str, Any], held: Mapping[str, Any]) -> None:
 
 def _sender(message: Mapping[str, Any]) -> str:
     return str(message["attributes"].get("SenderId") or "unknown")
+
+
+def _senders() -> Mapping[str, Sequence[str]]:
+    """Who may write which stream, as Terraform knows it."""
+    found: dict[str, Sequence[str]] = json.loads(os.environ.get("SENDERS") or "{}")
+    return found
 
 
 @cache

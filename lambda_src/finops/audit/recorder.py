@@ -20,6 +20,7 @@ from finops.shared.observability import logger
 SEND_BATCH: Final = 10
 #: Seconds for which a flow does not try again after the queue failed.
 _PAUSE: Final = 60.0
+_REMEDY: Final = "Name the role in `senders` of the module audit, then run `finops audit recover`"
 #: A flow waits for the queue at most twice three seconds.
 _SEND_SETTINGS: Final[Mapping[str, Any]] = {
     "connect_timeout": 1,
@@ -84,7 +85,7 @@ class SqsAuditRecorder:
         that one. So the id is random: it covers the retries of this call, and nobody can guess it.
         The trail recognizes replays by what they state.
         """
-        with aws_errors("send_audit_entries"):
+        with aws_errors("send_audit_entries", remedy=_REMEDY):
             answer = self._sqs.send_message_batch(
                 QueueUrl=self._queue_url,
                 Entries=[

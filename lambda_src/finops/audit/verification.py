@@ -17,6 +17,7 @@ from finops.audit.domain import (
     DamagedEntry,
     Link,
     facts_digest,
+    is_unauthorized,
     key_sequence,
     lines_of,
     principal,
@@ -34,6 +35,7 @@ class Kind(StrEnum):
     - REORDERED, REPEATED, INSERTED: an entry stands where another one belongs, is there twice, or
       does not belong there at all.
     - CONTRADICTED: another principal stated something else about the same action.
+    - UNAUTHORIZED: the entry came from a sender that may not write its stream.
     - OVERWRITTEN, DELETED: S3 has further versions of an object, or hides it; the first counts.
     - UNSIGNED, FORGED, STALE: the newest head's signature is missing, or is not the key's; or a
       newer head should be there.
@@ -46,6 +48,7 @@ class Kind(StrEnum):
     REORDERED = "reordered"
     REPEATED = "repeated"
     CONTRADICTED = "contradicted"
+    UNAUTHORIZED = "unauthorized"
     INSERTED = "inserted"
     OVERWRITTEN = "overwritten"
     DELETED = "deleted"
@@ -231,6 +234,9 @@ class ChainCheck:
         if sequence < expected:
             self._missing(sequence + 1, expected)
         self._went(sequence, entry["previous"] if self._is_the_one(entry) else None)
+        if is_unauthorized(entry):
+            what = f"{entry.get('sender')} may not write this stream: the entry is forged"
+            self._problem(sequence, Kind.UNAUTHORIZED, what)
         self._compare(entry)
         return entry
 

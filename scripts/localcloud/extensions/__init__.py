@@ -27,6 +27,7 @@ EXTENSIONS = (
     "ssm_change_events",
     "ssm_iam",
     "sqs_iam",
+    "sqs_senders",
     "sns_sources",
     "ses_iam",
     "eventbridge_targets",

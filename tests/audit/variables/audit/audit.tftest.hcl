@@ -142,3 +142,22 @@ run "refuses_a_region_of_another_partition" {
   variables { region = "us-gov-west-1" }
   expect_failures = [var.region]
 }
+
+
+run "refuses_an_unnamed_stream" {
+  command = plan
+  variables { senders = { streams = { "*" = ["AROAEXAMPLEEXAMPLE123"] } } }
+  expect_failures = [var.senders]
+}
+
+run "refuses_a_sender_with_its_session" {
+  command = plan
+  variables { senders = { streams = {}, people = ["AROAEXAMPLEEXAMPLE123:ann@example.com"] } }
+  expect_failures = [var.senders]
+}
+
+run "refuses_more_people_than_a_function_can_be_told" {
+  command = plan
+  variables { senders = { streams = {}, people = [for number in range(61) : "AROAEXAMPLEEXAMPLE${100 + number}"] } }
+  expect_failures = [var.senders]
+}
