@@ -54,6 +54,7 @@ SERVICES: Mapping[str, tuple[str, ...]] = {
     "s3_multipart_tags": ("s3",),
     "cognito_sessions": ("cognito-idp",),
     "account_states": ("organizations",),
+    "organization_keys": ("organizations", "sts"),
     "s3_kms": ("s3", "kms"),
     "s3_object_lock": ("s3", "iam", "sts"),
     "textract": ("textract", "s3", "sns"),

@@ -19,8 +19,10 @@ from finops.budgets.domain import (
     BudgetKey,
     Notification,
     NotificationChanges,
+    NotificationType,
     Spend,
     Status,
+    TimeUnit,
     decimal_text,
     edit_version,
     wanted_subscribers,
@@ -289,6 +291,8 @@ class FakeBudgets(Fallible):
 
     def update_settings(self, budget: Budget, actual: ActualBudget) -> None:
         name = budget.key.budget_name
+        standing = self.items[name].notifications if name in self.items else ()
+        _refuse_forecasts_of_a_day(budget.time_unit, standing)
         self._step(
             "update_budget",
             lambda: self.items.__setitem__(
@@ -328,6 +332,7 @@ class FakeBudgets(Fallible):
 
     def _add(self, name: str, one: Notification) -> None:
         standing = self.items[name]
+        _refuse_forecasts_of_a_day(standing.settings.get("time_unit"), [one])
         self.items[name] = replace(standing, notifications=(*standing.notifications, one))
 
     def _subscribe(
@@ -377,6 +382,17 @@ def change(
             **row,
         },
     )
+
+
+def _refuse_forecasts_of_a_day(time_unit: object, notifications: Iterable[Notification]) -> None:
+    """As AWS does: https://github.com/JiRaska/open-bank-oss/pull/226."""
+    kinds = [one.threshold.type for one in notifications if one.threshold]
+    if time_unit is TimeUnit.DAILY and NotificationType.FORECASTED in kinds:
+        raise ConfigurationError(
+            "A daily budget cannot have a FORECASTED notification",
+            code="InvalidParameterException",
+            step="update_budget",
+        )
 
 
 def _notifications(budget: Budget, topic_arn: str) -> tuple[Notification, ...]:

@@ -203,6 +203,20 @@ def test_an_edit_changes_limit_and_alerts_and_leaves_one_budget(world: World) ->
     assert list(world.budgets.items) == ["monthly-total"]
 
 
+def test_alerts_on_the_forecast_go_before_a_budget_becomes_daily_and_come_after(
+    world: World,
+) -> None:
+    forecast = ["ACTUAL:90", "FORECASTED:100"]
+    for sequence, (unit, alerts) in enumerate(
+        [("MONTHLY", forecast), ("DAILY", ["ACTUAL:50"]), ("MONTHLY", forecast)], start=1
+    ):
+        world.edit(change(100, sequence=sequence, time_unit=unit, thresholds=alerts))
+        world.deliver()
+        standing = world.budgets.items["monthly-total"]
+        assert (world.status, standing.settings["time_unit"]) == ("APPLIED", unit)
+        assert len(standing.notifications) == len(alerts)
+
+
 def test_a_bad_edit_is_rejected_with_its_reason_and_the_budget_stays(world: World) -> None:
     world.edit(change(100))
     world.deliver()

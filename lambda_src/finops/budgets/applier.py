@@ -13,6 +13,7 @@ from finops.budgets.domain import (
     BudgetKey,
     Status,
     Threshold,
+    TimeUnit,
     decimal_text,
     notification_changes,
 )
@@ -239,15 +240,17 @@ class BudgetApplier:
         if actual is None:
             self._budgets.create(wanted, self._topic_arn)
             return "created"
-        action = "unchanged"
-        if not actual.settings_match(wanted):
-            self._budgets.update_settings(wanted, actual)
-            action = "updated"
         changes = notification_changes(wanted, actual.notifications, self._topic_arn)
-        if changes:
+        # A daily budget has no alerts on the forecast: they go before it becomes one.
+        alerts_first = wanted.time_unit is TimeUnit.DAILY
+        if changes and alerts_first:
             self._budgets.change_notifications(wanted, changes)
-            action = "updated"
-        return action
+        settings = not actual.settings_match(wanted)
+        if settings:
+            self._budgets.update_settings(wanted, actual)
+        if changes and not alerts_first:
+            self._budgets.change_notifications(wanted, changes)
+        return "updated" if changes or settings else "unchanged"
 
     def _own_document(self, budget_name: str, text: str) -> BudgetDocument:
         document = decode_document(text)

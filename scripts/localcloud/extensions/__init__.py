@@ -51,6 +51,7 @@ EXTENSIONS = (
     "s3_object_lock",
     "cognito_sessions",
     "account_states",
+    "organization_keys",
     "textract",
     "costs",
 )

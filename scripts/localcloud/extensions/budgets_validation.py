@@ -11,6 +11,8 @@ API_budgets_Spend.html, API_budgets_Notification.html, API_budgets_Subscriber.ht
 * a budget with a filter expression or a metric, as AWS's console makes it, has neither cost types
   nor cost filters, and a description leaves out both unless ``ShowFilterExpression`` asks:
   https://github.com/hashicorp/terraform-provider-aws/issues/42589;
+* a daily budget has no alert on the forecast ("InvalidParameterException", seen on AWS):
+  https://github.com/JiRaska/open-bank-oss/pull/226;
 * a new member account may not create budgets for a day ("is a linked account"):
   https://github.com/org-formation/org-formation-cli/pull/198. Here 888888888888 always is new.
 
@@ -113,6 +115,16 @@ def _check_subscribers(subscribers: Any) -> None:
             )
 
 
+def _check_forecasts(time_unit: Any, notifications: Iterable[Any]) -> None:
+    kinds = [one.get("NotificationType") for one in notifications if isinstance(one, dict)]
+    if time_unit == "DAILY" and "FORECASTED" in kinds:
+        raise _Refused("A daily budget cannot have a FORECASTED notification.")
+
+
+def _standing_notifications(budget_name: Any) -> list[dict[str, Any]]:
+    return [one["notification"] for one in budgets._notification_store.get(budget_name, [])]
+
+
 def _subscribers_after(request: Request) -> Iterable[dict[str, Any]]:
     """The notification's subscribers as CreateSubscriber or UpdateSubscriber would leave them."""
     entry = budgets._find_notification_entry(
@@ -142,12 +154,20 @@ def _check(operation: str, request: Request) -> None:
             "AccessDeniedException",
         )
     if operation == "CreateBudget":
-        _check_budget(request.get("Budget"))
-        for entry in request.get("NotificationsWithSubscribers") or []:
+        budget, entries = request.get("Budget"), request.get("NotificationsWithSubscribers") or []
+        _check_budget(budget)
+        _check_forecasts((budget or {}).get("TimeUnit"), [one["Notification"] for one in entries])
+        for entry in entries:
             _check_subscribers(entry.get("Subscribers"))
     elif operation == "UpdateBudget":
+        budget = request.get("NewBudget") or {}
         _check_budget(request.get("NewBudget"))
-    elif operation == "CreateNotification":
+        # Nobody has seen whether AWS refuses this; who takes the alerts away first is right anyhow.
+        _check_forecasts(budget.get("TimeUnit"), _standing_notifications(budget.get("BudgetName")))
+    elif operation in ("CreateNotification", "UpdateNotification"):
+        standing = budgets._budgets.get(request.get("BudgetName")) or {}
+        asked = request.get("Notification") or request.get("NewNotification")
+        _check_forecasts(standing.get("TimeUnit"), [asked])
         _check_subscribers(request.get("Subscribers"))
     elif operation in ("CreateSubscriber", "UpdateSubscriber"):
         _check_subscribers(_subscribers_after(request))

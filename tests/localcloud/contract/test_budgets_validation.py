@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from decimal import Decimal
 from functools import partial
 from typing import Any
@@ -308,3 +309,42 @@ def test_a_new_member_account_may_not_create_budgets_yet(spoke: Account) -> None
     young = Budgets(replace(spoke, id="888888888888"))
     assert error_code(young.create) == "AccessDeniedException"
     assert error_code(young.describe) == "NotFoundException"
+
+
+def test_a_daily_budget_starts_today_and_takes_no_alert_on_the_forecast(budgets: Budgets) -> None:
+    """API_budgets_Budget.html; the refusal: https://github.com/JiRaska/open-bank-oss/pull/226."""
+    before = datetime.now(UTC).date()
+    alert = {"Notification": notification(80), "Subscribers": [EMAIL]}
+    forecast = {"Notification": notification(80, "FORECASTED"), "Subscribers": [EMAIL]}
+    daily = budgets.budget("10.5", TimeUnit="DAILY")
+    create = partial(budgets.call, "create_budget", Budget=daily)
+    code = error_code(lambda: create(NotificationsWithSubscribers=[alert, forecast]))
+    assert code == "InvalidParameterException"
+    create(NotificationsWithSubscribers=[alert])
+    described = budgets.describe()
+    assert (described["TimeUnit"], described["BudgetLimit"]["Amount"]) == ("DAILY", "10.5")
+    assert (
+        before
+        <= described["TimePeriod"]["Start"].astimezone(UTC).date()
+        <= datetime.now(UTC).date()
+    )
+    add = partial(budgets.call, "create_notification", BudgetName=budgets.name, **forecast)
+    assert error_code(add) == "InvalidParameterException"
+    budgets.call("update_budget", NewBudget=budgets.budget("10.5"))
+    add()
+    back = error_code(lambda: budgets.call("update_budget", NewBudget=daily))
+    assert back == "InvalidParameterException"
+    assert budgets.describe()["TimeUnit"] == "MONTHLY"
+
+
+def test_cost_types_that_are_left_out_have_their_defaults(budgets: Budgets) -> None:
+    """API_budgets_CostTypes.html: all costs are included, unblended."""
+    budgets.create(CostTypes={"UseAmortized": True, "IncludeCredit": False})
+    named = budgets.describe()["CostTypes"]
+    assert (named.pop("UseAmortized"), named.pop("IncludeCredit")) == (True, False)
+    assert named.pop("UseBlended") is False
+    assert len(named) == 8
+    assert all(named.values())
+    budgets.call("update_budget", NewBudget=budgets.budget())
+    again = budgets.describe()["CostTypes"]
+    assert (again["UseAmortized"], again["IncludeCredit"]) == (False, True)
