@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
 from itertools import combinations
 from typing import Any
 
@@ -15,6 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from finops.audit import verification
 from finops.audit.domain import (
     GENESIS,
     HEADS,
@@ -60,6 +62,15 @@ def store() -> FakeStore:
 @pytest.fixture(scope="module")
 def bodies(store: FakeStore) -> Bodies:
     return store.bodies
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _lines_are_read_once() -> Iterator[None]:
+    """Thousands of trails differ in a byte: what is the same in all of them is parsed once."""
+    read = lru_cache(maxsize=64)(read_entry)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(verification, "read_entry", lambda line: dict(read(line)))
+        yield
 
 
 def verified(bodies: Mapping[str, bytes]) -> list[Problem]:

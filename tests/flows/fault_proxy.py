@@ -8,7 +8,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -121,12 +121,13 @@ class FaultProxy:
         self.calls.append(call)
 
         def forward() -> Answer:
-            connection = http.client.HTTPConnection(*self._target, timeout=120)
-            # Unchanged, the Host too: it is part of what is signed.
-            connection.request(request.command, request.path, body, dict(request.headers.items()))
-            answer = connection.getresponse()
-            found = (answer.status, dict(answer.getheaders()), answer.read())
-            connection.close()
+            target = http.client.HTTPConnection(*self._target, timeout=120)
+            with closing(target) as connection:
+                # Unchanged, the Host too: it is part of what is signed.
+                headers = dict(request.headers.items())
+                connection.request(request.command, request.path, body, headers)
+                answer = connection.getresponse()
+                found = (answer.status, dict(answer.getheaders()), answer.read())
             self._answers.append((call, found[2]))
             return found
 

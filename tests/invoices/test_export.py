@@ -5,7 +5,6 @@ import io
 import json
 import tracemalloc
 import zipfile
-from collections.abc import Iterator
 from dataclasses import replace
 
 from finops.invoices.domain import InvoiceKind, InvoiceRecord, InvoiceStatus
@@ -107,17 +106,13 @@ def test_the_same_invoices_give_the_same_bytes() -> None:
     assert xlsx(processed(1), EMPTY) == xlsx(processed(1), EMPTY)
 
 
-def test_ten_thousand_invoices_need_little_memory() -> None:
+def test_an_invoice_more_needs_less_than_a_kilobyte_of_memory() -> None:
     one = processed()
-
-    def many() -> Iterator[InvoiceRecord]:
-        for _ in range(10_000):
-            yield one
-
+    xlsx(one)  # what is kept from the first export on is not counted
     tracemalloc.start()
     try:
-        write_xlsx(many(), io.BytesIO())
+        write_xlsx((one for _ in range(2_000)), io.BytesIO())
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert peak < 40 << 20
+    assert peak < 2 << 20
