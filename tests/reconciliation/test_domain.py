@@ -90,7 +90,8 @@ def test_shares_are_even_where_no_weight_is_positive() -> None:
         ("Credit", "Credit"),
         ("Refund", "Refund"),
         ("Tax", "Tax"),
-        ("Enterprise Discount Program Discount", "Adjustment"),
+        ("Enterprise Discount Program Discount", "Discount"),
+        ("EdpDiscount", "Discount"),
         ("Something of next year", "Adjustment"),
     ],
 )

@@ -399,6 +399,8 @@ def test_net_costs_are_those_of_cur_and_the_billed_ones_where_no_discount_applie
     rows = [
         cur("Usage", "100", line_item_net_unblended_cost="90"),
         cur("Usage", "7", line_item_net_unblended_cost=""),
+        # It is in the 90 already.
+        cur("EdpDiscount", "-10", line_item_net_unblended_cost=""),
     ]
     source = ExportedCosts([write(tmp_path / "cur.csv", rows)])
     assert total(one.net or Decimal(0) for one in source.charges(query())) == 97
@@ -487,6 +489,7 @@ def test_the_legacy_cur_is_read_by_its_own_names(tmp_path: Path) -> None:
     [
         (("BillingAccountId", "SubscriptionId", "MeterCategory", "CostInBillingCurrency"), "Azure"),
         (("billing_account_id", "service.description", "usage_start_time", "cost"), "Google Cloud"),
+        (("Billing account ID", "Service description", "SKU description"), "Google Cloud"),
         (("lineItem/referenceNo", "lineItem/intervalUsageStart", "cost/myCost"), "Oracle Cloud"),
     ],
 )
@@ -502,6 +505,30 @@ def test_a_providers_own_export_is_refused_by_the_providers_name(
     assert (refused.value.code, refused.value.value) == ("native_export", provider)
     assert "FOCUS" in str(refused.value.remedy)
     assert "BilledCost" not in str(refused.value)
+
+
+def test_a_cur_without_a_column_is_told_by_the_names_of_a_cur(tmp_path: Path) -> None:
+    for column in ("line_item_line_item_type", "line_item_unblended_cost"):
+        row = {name: cell for name, cell in cur("Usage", "1").items() if name != column}
+        with pytest.raises(RejectedInput) as refused:
+            list(ExportedCosts([write(tmp_path / column / "c.csv", [row])]).charges(query()))
+        assert refused.value.code == "missing_columns"
+        assert f"lacks the columns {column} " in str(refused.value)
+
+
+def test_a_billing_period_is_the_month_of_its_own_clock(tmp_path: Path) -> None:
+    rows = [
+        focus(cost, BillingPeriodStart=f"2026-10-01T00:00:00{offset}")
+        for cost, offset in (("1", "+09:00"), ("2", "-05:00"), ("4", "Z"))
+    ]
+    charges = ExportedCosts([write(tmp_path / "f.csv", rows)]).charges(query())
+    assert total(one.billed for one in charges) == 7
+
+
+def test_spaces_are_no_name_of_a_service(tmp_path: Path) -> None:
+    rows = [focus("1", ServiceName=" ")]
+    [one] = ExportedCosts([write(tmp_path / "f.csv", rows)]).charges(query())
+    assert one.service == ""
 
 
 def test_ids_of_azure_are_one_whatever_their_case(tmp_path: Path) -> None:

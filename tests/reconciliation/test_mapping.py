@@ -187,3 +187,9 @@ def test_warns_of_what_is_probably_not_meant() -> None:
     for part in ("payer_accounts is empty", "80% above or below", "belongs to Sea", "Bee has no"):
         assert part in said
     assert "linked account A has no business_unit" in said
+
+
+def test_who_excludes_adjustments_excludes_discounts_as_before() -> None:
+    found = parse("excluded_categories: [Adjustment]").excluded
+    assert found == {ChargeCategory.ADJUSTMENT, ChargeCategory.DISCOUNT}
+    assert parse("excluded_categories: [Discount]").excluded == {ChargeCategory.DISCOUNT}

@@ -204,7 +204,7 @@ def parse(text: str, *, name: str = "the configuration") -> Configuration:
             ),
         ),
         organization_tags=document.organization_tags,
-        excluded=frozenset(document.excluded_categories or document.shown_apart),
+        excluded=_categories(document.excluded_categories or document.shown_apart),
         smallest_line=document.smallest_line,
         budgets={
             unit: UnitBudget(
@@ -338,11 +338,17 @@ def _shared(entry: _SharedEntry, aliases: Mapping[str, Sequence[str]]) -> Shared
             *(group for group in groups if group & set(entry.services))
         ),
         accounts=frozenset(map(account_id, entry.accounts)),
-        categories=frozenset(entry.categories),
+        categories=_categories(entry.categories),
         split=entry.split,
         units=tuple(entry.units),
         shares=entry.shares,
     )
+
+
+def _categories(named: Sequence[ChargeCategory]) -> frozenset[ChargeCategory]:
+    """Who names adjustments means discounts too, which earlier versions did not tell apart."""
+    also = (ChargeCategory.DISCOUNT,) if ChargeCategory.ADJUSTMENT in named else ()
+    return frozenset((*named, *also))
 
 
 def _invalid(message: str) -> RejectedInput:

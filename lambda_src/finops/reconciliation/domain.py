@@ -23,7 +23,7 @@ FINAL_AFTER: Final = timedelta(days=15)
 
 
 class ChargeCategory(StrEnum):
-    """What a charge is for: FOCUS's ChargeCategory, and refunds, which AWS tells from credits.
+    """What a charge is for: FOCUS's ChargeCategory, and AWS's refunds and discounts.
 
     https://focus.finops.org/focus-specification/v1-2/#chargecategory
     """
@@ -32,6 +32,7 @@ class ChargeCategory(StrEnum):
     PURCHASE = "Purchase"
     CREDIT = "Credit"
     REFUND = "Refund"
+    DISCOUNT = "Discount"
     TAX = "Tax"
     ADJUSTMENT = "Adjustment"
 
@@ -57,8 +58,10 @@ _CATEGORY_OF_RECORD_TYPE: Final = {
 
 
 def category_of_record_type(record_type: str) -> ChargeCategory:
-    """The category of an AWS record type; discounts and unknown types are adjustments."""
+    """The category of an AWS record type; unknown types are adjustments."""
     spelt = "".join(record_type.split()).replace("_", "").casefold()
+    if spelt.endswith("discount"):  # EdpDiscount, PrivateRateDiscount, …
+        return ChargeCategory.DISCOUNT
     return _CATEGORY_OF_RECORD_TYPE.get(spelt, ChargeCategory.ADJUSTMENT)
 
 

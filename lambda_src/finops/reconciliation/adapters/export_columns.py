@@ -59,7 +59,13 @@ _OTHERS: Final = (
     ("Azure", frozenset({"metercategory", "subscriptionid"})),
     ("Azure", frozenset({"metercategory", "subscriptionguid"})),
     ("Google Cloud", frozenset({"usagestarttime", "cost"})),
+    ("Google Cloud", frozenset({"billingaccountid", "servicedescription", "skudescription"})),
     ("Oracle Cloud", frozenset({"lineitemintervalusagestart"})),
+)
+#: Each of them is in no other export than a CUR.
+_OF_A_CUR: Final = (
+    *("line_item_line_item_type", "line_item_unblended_cost", "line_item_usage_start_date"),
+    *("bill_payer_account_id", "bill_billing_period_start_date"),
 )
 #: What tells rows apart that are otherwise alike, where an export has it.
 _ROW_IDS: Final = (
@@ -104,7 +110,7 @@ class ExportColumns:
     def __init__(self, types: Mapping[str, str], *, file: str) -> None:
         self._types = types
         self._plain = {_plain(name): name for name in reversed(list(types))}
-        self.is_cur = self.spelling("line_item_line_item_type") is not None
+        self.is_cur = any(map(self.spelling, _OF_A_CUR))
         self._known = _CUR if self.is_cur else _FOCUS
         self._columns = {
             field: found
@@ -205,11 +211,15 @@ class ExportColumns:
 
     def _first_filled(self, field: str) -> str:
         found = filter(None, map(self.spelling, self._known[field]))
-        filled = ", ".join(f"nullif(CAST({_quoted(one)} AS VARCHAR), '')" for one in found)
+        filled = ", ".join(f"nullif(trim(CAST({_quoted(one)} AS VARCHAR)), '')" for one in found)
         return f"coalesce({filled}, '')"
 
     def _month(self, field: str) -> str:
-        return f"CAST(date_trunc('month', {self._moment(field)}) AS DATE)"
+        """That in which a moment is by its own clock: 2026-10-01T00:00+02:00 is of October."""
+        moment, column = self._moment(field), self._columns[field]
+        if self._types[column] == "VARCHAR":
+            moment = f"CASE WHEN {moment} IS NOT NULL THEN CAST({_quoted(column)}[:10] AS DATE) END"
+        return f"CAST(date_trunc('month', {moment}) AS DATE)"
 
     def _moment(self, field: str) -> str:
         """In UTC, null where the cell is empty. 10/1/26 would be a day of the year 10."""
@@ -279,12 +289,13 @@ class ExportColumns:
         return self.is_cur and self.spelling(_CUR_NET) is not None
 
     def _net(self, billed: str) -> str:
-        """Empty where no discount applies."""
+        """Empty where no discount applies; a discount itself is in the costs that it lowers."""
         column = self.spelling(_CUR_NET) if self.is_cur else None
         if not column:
             return f"CAST(NULL AS {_MONEY})"
         cell = f"nullif(CAST({_quoted(column)} AS VARCHAR), '')"
-        return f"coalesce(CAST({cell} AS {_MONEY}), {billed})"
+        unsaid = f"CASE WHEN {self._cell('category')} LIKE '%Discount' THEN 0 ELSE {billed} END"
+        return f"coalesce(CAST({cell} AS {_MONEY}), {unsaid})"
 
     def _amortized(self, billed: str) -> str:
         if not self.is_cur:

@@ -17,7 +17,7 @@ from finops.shared.periods import days_between
 _DAYS_BEFORE: Final = 28
 _FEE_DAYS: Final = 7
 #: Categories that go with usage: tax, and agreed discounts.
-_FOLLOW_USAGE: Final = (ChargeCategory.TAX, ChargeCategory.ADJUSTMENT)
+_FOLLOW_USAGE: Final = (*(ChargeCategory.TAX, ChargeCategory.DISCOUNT, ChargeCategory.ADJUSTMENT),)
 
 
 def rest_of_month(costs: Costs) -> dict[str, Decimal]:
