@@ -246,7 +246,13 @@ def _unit(at: int, name: str, lines: Sequence[_Account], *, is_open: bool) -> Un
         status=unit_status(actual if forecast is None else forecast, budget, threshold),
         drivers=_drivers(lines, actual, previous),
         plan_drivers=() if budget is None else _drivers(lines, actual, budget),
+        forecast_low=None if forecast is None else forecast - _range(forecast),
+        forecast_high=None if forecast is None else forecast + _range(forecast),
     )
+
+
+def _range(forecast: Decimal) -> Decimal:
+    return (abs(forecast) / 20).quantize(forecast)
 
 
 def _drivers(lines: Sequence[_Account], now: Decimal, before: Decimal) -> tuple[Driver, ...]:
@@ -276,6 +282,8 @@ def _totals(units: Sequence[Unit], *, is_open: bool) -> Totals:
     budget = total(one.budget or Decimal(0) for one in planned)
     variance = total(one.actual for one in planned) - budget
     foreseen = total(one.forecast or Decimal(0) for one in planned) - budget
+    forecast = total(one.forecast or Decimal(0) for one in units)
+    to_date = (actual / 2).quantize(actual)
     return Totals(
         actual=actual,
         excluded=total(one.excluded for one in units),
@@ -286,7 +294,11 @@ def _totals(units: Sequence[Unit], *, is_open: bool) -> Totals:
         unbudgeted=actual - variance - budget,
         variance=variance,
         variance_pct=percent(variance, budget),
-        forecast=total(one.forecast or Decimal(0) for one in units) if is_open else None,
+        forecast=forecast if is_open else None,
+        forecast_low=forecast - _range(forecast) if is_open else None,
+        forecast_high=forecast + _range(forecast) if is_open else None,
+        usage_to_date=to_date if is_open else None,
+        usage_to_date_previous=to_date - 40 if is_open else None,
         forecast_variance=foreseen if is_open else None,
         unmapped=total(one.actual for one in units if one.name == UNMAPPED),
     )

@@ -200,7 +200,7 @@ def test_fees_of_savings_plans_are_asked_for_by_day(
     monkeypatch.setitem(LINES, (PAYER, "Amazon RDS", "Recurring", ""), Decimal(9))
     found = list(source(FakeCostExplorer(), tmp_path / "some").charges(query))
     assert len(found) == 31
-    assert {(one.linked_account, one.service) for one in found} == {(PAYER, "")}
+    assert {(one.linked_account, one.service) for one in found} == {(PAYER, "Savings Plans")}
     assert {one.billed for one in found} == {3}
 
 

@@ -13,6 +13,7 @@ from finops.reconciliation.domain import ChargeCategory, IssuedInvoice, UnitBudg
 from finops.reconciliation.mapping import Account, Ownership
 from finops.reconciliation.messages import headline, subject, webhook_message
 from finops.reconciliation.ports import Detail
+from finops.reconciliation.rendering import render
 from finops.reconciliation.report import Agreement, Report, as_document
 from finops.shared.errors import ConfigurationError, RejectedInput
 from finops.shared.rates import Rate
@@ -414,3 +415,19 @@ def test_gives_up_when_others_keep_writing() -> None:
     with pytest.raises(ConfigurationError) as refused:
         reconciler(usual(), store=store).run(OCTOBER, now=NOW, close=True)
     assert refused.value.code == "contended"
+
+
+def test_a_new_service_of_an_old_account_is_told_until_somebody_acknowledges_it() -> None:
+    new = [charge("40", start=day, service="Bedrock") for day in days(OCTOBER.first, OCTOBER.end)]
+    old = [charge("500", start=day) for day in days(date(2026, 7, 1), OCTOBER.end)]
+    report = reconciler([*old, *new]).run(OCTOBER, now=NOW).report
+    [found] = report.anomalies
+    assert (found.scope, found.subject, found.kind) == ("service", "Bedrock", "new")
+    assert (str(found.actual), str(found.expected)) == ("1240.00", "0.00")
+    assert found.first == OCTOBER.first
+    assert "anomaly" in " ".join(headline(report))
+    said = "acknowledged_anomalies: [{subject: Bedrock, day: 2026-10-09, reason: a pilot}]"
+    quiet = reconciler([*old, *new], configuration=parse(said)).run(OCTOBER, now=NOW).report
+    assert [one.acknowledged for one in quiet.anomalies] == ["a pilot"]
+    assert "anomaly" not in " ".join(headline(quiet))
+    assert b"Acknowledged: a pilot" in render(quiet, "html")

@@ -4,33 +4,42 @@ The method, in the terms of robust statistics (Huber and Ronchetti, Robust Stati
 
 1. A day is expected to cost the series' level times the factor of its weekday. The level is the
    median of the 28 days before it, each divided by its weekday's factor. The factor of a weekday is
-   the median, over the whole weeks before the month, of the day's share of its week's median. A
+   the mean of the day's shares of its weeks' medians over the whole weeks before the month, without
+   outliers, drawn to the mean of workdays or weekends as far as their difference may be noise. A
    week's median is that of the weekdays on which the series usually has costs at all.
 2. Costs that recur on the same day of each month (such as a subscription) are expected too: the
-   smallest excess on that day in the months before.
-3. A day's deviation is divided by the series' own scatter: 1.4826 times the median absolute
-   deviation of all days that are looked back at, at least 1% of the level. A day is
-   unusual beyond `DEVIATIONS` of it.
+   mean excess on that day in the months before, where each of them was far off.
+3. A day's deviation is divided by the series' own scatter: the standard deviation of all days that
+   are looked back at, without outliers (further than 3.5 times 1.4826 median absolute deviations),
+   or that of the days on the same side, whichever is greater; at least 1% of the level. It grows
+   with the expected cost, and where few days are known. A day is unusual beyond `DEVIATIONS` of it.
 4. An intermittent series, which paused three times or on most days, is judged by its days with
    costs alone: a pause is usual, and a day is unusual only above them. With fewer than five such
    days, it must be beyond the most expensive of them.
 5. It is an anomaly if the difference also matters: at least `LEAST_SHARE` of what was
    expected and `LEAST_AMOUNT`. Consecutive unusual days are one anomaly.
+6. A change of the level, at once or by and by, is one anomaly: the mean of a week is off that of
+   the four weeks before it, by `_CHANGE_SHARE` and by `_CHANGE_DEVIATIONS` of a week's mean.
+7. A series without costs before is new; one that ends, three days or more before what is known
+   ends, has vanished.
 
 Outliers move a median little while they are fewer than half of its values. So an earlier anomaly
 does not hide a later one, and a change of level is reported for about two weeks, after which it is
-the new level. How often noise alone raises an alarm is measured by
-tests/reconciliation/test_anomalies.py: see docs/decisions/0011.
+the new level. How often noise alone raises an alarm, and what is found, is measured by
+tests/reconciliation/test_anomalies.py and tests/benchmarks/test_anomalies.py: see
+docs/decisions/0011.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Container, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from decimal import Decimal
+from enum import StrEnum
 from itertools import pairwise
-from statistics import median
+from statistics import fmean, median
 from typing import Final
 
 from finops.shared.periods import Month, days_between
@@ -41,11 +50,17 @@ HISTORY_DAYS: Final = 62
 _LEAST_HISTORY: Final = 21
 _LEVEL_DAYS: Final = 28
 #: Robust deviations beyond which a day is unusual.
-DEVIATIONS: Final = 7.0
+DEVIATIONS: Final = 3.2
+#: The same for a day that costs less than expected, which is seldom worth a person's time.
+_DEVIATIONS_BELOW: Final = 3.7
 LEAST_SHARE: Final = 0.2
 #: In the report's currency, a day.
 LEAST_AMOUNT: Final = 10.0
 _MAD_TO_DEVIATION: Final = 1.4826
+#: Robust deviations beyond which a day does not count for the scatter.
+_OUTLIER: Final = 3.5
+#: Of fewer days, each counts.
+_LEAST_FOR_OUTLIERS: Final = 14
 _LEAST_SCATTER: Final = 0.01
 #: A difference of `LEAST_AMOUNT` is no more than `DEVIATIONS` of it.
 _LEAST_SCALE: Final = LEAST_AMOUNT / DEVIATIONS
@@ -55,11 +70,37 @@ MOST_DEVIATIONS: Final = Decimal(100)
 _LEAST_PAUSES: Final = 3
 _LEAST_ACTIVE_DAYS: Final = 5
 _LEAST_SCATTER_OF_FEW: Final = 0.1
+_LEAST_SCATTER_BELOW_FIVE: Final = 0.25
 #: Of a weekday's days, on which a series usually has costs.
 _USUAL_SHARE: Final = 0.25
 _LEAST_FACTOR: Final = 0.1
+#: What seven factors and a level take from what is known of the scatter.
+_FITTED: Final = 7
+#: By how much more a score must be where the scatter is known from n days: 1 + 4/n, about the
+#: quantiles of Student's t beside the normal ones.
+_FEW_DAYS: Final = 4.0
+#: How much wider a scatter is around what is known from the months before.
+_OF_TWO: Final = 1.5
+_WEEK: Final = 7
+_CHANGE_SHARE: Final = 0.3
+_CHANGE_DEVIATIONS: Final = 5.0
+#: Days without costs before a series is said to have vanished.
+_GONE_DAYS: Final = 3
+#: How many times its noise a difference of weekdays must be before it is told from none.
+_CAUTION: Final = 2.0
+_WORKDAYS: Final = (range(5), range(5, 7))
 
 Series = Mapping[date, Decimal]
+
+
+class AnomalyKind(StrEnum):
+    """What is odd about the days of an anomaly."""
+
+    UNUSUAL = "unusual"
+    CHANGE = "change"
+    """The level is another one since."""
+    NEW = "new"
+    VANISHED = "vanished"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,29 +120,99 @@ class Unusual:
     expected: Decimal
     score: Decimal
     days_before: int
+    kind: AnomalyKind = AnomalyKind.UNUSUAL
 
 
-def unusual_days(series: Series, month: Month, known_until: date | None = None) -> list[Unusual]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Acknowledgement:
+    """Somebody knows of an anomaly, and why it is.
+
+    Attributes:
+        subject: An account's id, or a service.
+        day: A day of the anomaly, UTC.
+        until: The last day on which it is quiet; None where it is quiet as long as it lasts.
+    """
+
+    subject: str
+    day: date
+    reason: str
+    until: date | None = None
+
+    def covers(self, subject: str, days: Unusual, month: Month) -> bool:
+        """Whether an anomaly of a month is meant: it has the day, or goes on from the month before.
+
+        What goes on after `until` is told again.
+        """
+        goes_on = days.first == month.first and Month.of(self.day) == month.plus(-1)
+        return (
+            subject == self.subject
+            and (days.first <= self.day <= days.last or goes_on)
+            and (self.until is None or days.last <= self.until)
+        )
+
+
+def unusual_days(
+    series: Series,
+    month: Month,
+    known_until: date | None = None,
+    *,
+    known_from: date | None = None,
+) -> list[Unusual]:
     """The anomalies of a month, the earliest first.
 
     Args:
-        series: Costs by day; a day without costs may be missing. From the first day on that it
-            names, every day counts.
+        series: Costs by day; a day without costs may be missing.
         month: Which is looked at.
         known_until: The first day of which nothing is known yet.
+        known_from: The first day on which the source knows the costs of any series; the first one
+            that the series names where it is not given. From then on, every day counts.
     """
     end = min(month.end, known_until or month.end)
-    if not series or min(series) >= end:
+    charged = [day for day, cost in series.items() if cost and day < end]
+    if not charged or max(abs(series[day]) for day in charged) < LEAST_AMOUNT:
         return []
-    past = _Past(series, max(min(series), month.first - timedelta(days=HISTORY_DAYS)), month)
-    found: list[_Day] = []
-    for day in days_between(max(past.start, month.first), end):
+    earliest = month.first - timedelta(days=HISTORY_DAYS)
+    known_from = max(known_from or min(series), earliest)
+    first = max(min(charged), known_from)
+    if first >= month.first and (first - known_from).days >= _LEAST_HISTORY:
+        return _new(series, first, max(charged), known_from)
+    past = _Past(series, first, month)
+    found: dict[date, _Day] = {}
+    for day in days_between(max(first, month.first), end):
         judged = past.judge(day)
         if judged:
-            found.append(judged)
+            found[day] = judged
             # What is unusual is no measure for the days after it.
             past.forgive(judged)
-    return [_joined(run) for run in _runs(found)]
+    gone = past.gone_days(end)
+    changed = past.changed_days(gone[0].day if gone else end)
+    told = [*_joined_as(AnomalyKind.VANISHED, gone), *_joined_as(AnomalyKind.CHANGE, changed)]
+    for run in _runs([one for day, one in sorted(found.items())]):
+        day = run[0].day
+        if any(
+            one.first <= day <= one.last and (run[0].score > 0) == (one.score > 0) for one in told
+        ):
+            continue
+        told.append(_joined(run))
+    return sorted(told, key=lambda one: one.first)
+
+
+def _new(series: Series, first: date, last: date, known_from: date) -> list[Unusual]:
+    """A series that had no costs before, where it matters."""
+    costs = [float(series.get(day, 0)) for day in days_between(first, last + timedelta(days=1))]
+    if max(costs) < LEAST_AMOUNT:
+        return []
+    return [
+        Unusual(
+            first=first,
+            last=last,
+            actual=_amount(sum(costs)),
+            expected=_amount(0),
+            score=MOST_DEVIATIONS,
+            days_before=(first - known_from).days,
+            kind=AnomalyKind.NEW,
+        )
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +229,9 @@ class _Past:
 
     def __init__(self, series: Series, start: date, month: Month) -> None:
         self.start = start
+        self._month_first = month.first
         self._costs = [float(series.get(day, 0)) for day in days_between(start, month.end)]
+        self._original = tuple(self._costs)
         known = max((month.first - start).days, 0)
         usual = self._usual_weekdays(known)
         self._is_intermittent = self._pauses(known, usual)
@@ -136,17 +249,29 @@ class _Past:
             return self._judge_intermittent(day, levels, before)
         if not levels:
             return None
-        level = median(levels[-_LEVEL_DAYS:])
+        recent = levels[-_LEVEL_DAYS:]
+        level = median(recent)
         factor = self._factor(at)
         cost = self._costs[at]
-        expected = level * factor + self._recurring(level, day)
+        recurring = self._recurring(level, day, levels)
+        if (
+            abs(cost - level * factor - recurring)
+            < LEAST_SHARE * abs(level * factor + recurring) / 2
+        ):
+            return None  # Most days; a mean without outliers is near the median.
+        level = _without_outliers(recent, level)
+        expected = level * factor + recurring
         off = cost - expected
         if abs(off) < max(LEAST_AMOUNT, LEAST_SHARE * abs(expected)):
             return None
         least = _LEAST_SCATTER if len(levels) >= _LEAST_HISTORY else _LEAST_SCATTER_OF_FEW
-        scale = max(_scatter(levels, level), least * abs(level))
-        score = off / max(scale * max(factor, _LEAST_FACTOR), _LEAST_SCALE)
-        return _Day(day, cost, expected, score, before) if abs(score) >= DEVIATIONS else None
+        scale = max(_scatter(levels, level, off), least * abs(level))
+        share = abs(expected / level) if level else 1.0
+        scale *= max(share, _LEAST_FACTOR) * (_OF_TWO if recurring else 1)
+        score = off / max(scale, _LEAST_SCALE)
+        score /= 1 + _FEW_DAYS / max(len(levels) - _FITTED, 1)
+        is_far = score >= DEVIATIONS or score <= -_DEVIATIONS_BELOW
+        return _Day(day, cost, expected, score, before) if is_far else None
 
     def _judge_intermittent(self, day: date, active: Sequence[float], before: int) -> _Day | None:
         """By the days with costs. Whether a day has any says nothing."""
@@ -155,8 +280,11 @@ class _Past:
         off = cost - expected
         if off < max(LEAST_AMOUNT, LEAST_SHARE * abs(expected)):
             return None
-        scale = max(_scatter(active, expected), _LEAST_SCATTER_OF_FEW * abs(expected), _LEAST_SCALE)
-        if len(active) < _LEAST_ACTIVE_DAYS:
+        scale = _scatter(active, expected, off) * (1 + _FEW_DAYS / max(len(active) - 1, 1))
+        are_few = len(active) < _LEAST_ACTIVE_DAYS
+        least = _LEAST_SCATTER_BELOW_FIVE if are_few else _LEAST_SCATTER_OF_FEW
+        scale = max(scale, least * abs(expected), _LEAST_SCALE)
+        if are_few:
             scale = max(scale, (max(active, default=0.0) - expected) / DEVIATIONS + scale)
         score = off / scale
         return _Day(day, cost, expected, score, before) if score >= DEVIATIONS else None
@@ -167,15 +295,84 @@ class _Past:
         self._costs[at] = unusual.expected
         self._levels[at] = self._level(at)
 
+    def gone_days(self, end: date) -> list[_Day]:
+        """The last days, where a series that had costs every day has none any more."""
+        if self._is_intermittent:
+            return []
+        last = max(at for at, cost in enumerate(self._original) if cost)
+        first = self.start + timedelta(days=last + 1)
+        if (first - self.start).days < _LEAST_HISTORY:
+            return []
+        before = [one for one in self._levels[max(last + 1 - _LEVEL_DAYS, 0) : last + 1] if one]
+        level = median(before) if before else 0.0
+        days = [
+            _Day(day, 0.0, expected, -float(MOST_DEVIATIONS), min(last + 1, HISTORY_DAYS))
+            for day in days_between(first, end)
+            for expected in [level * self._factor((day - self.start).days)]
+        ]
+        missed = sum(one.expected >= LEAST_AMOUNT for one in days)
+        return days if missed >= _GONE_DAYS else []
+
+    def changed_days(self, end: date) -> list[_Day]:
+        """The days since the level changed in the month, as far as it stays so."""
+        if self._is_intermittent:
+            return []
+        until = (end - self.start).days
+        levels = [self._level_of(at, cost) for at, cost in enumerate(self._original[:until])]
+        first = max((self._month_first - self.start).days, _LEAST_HISTORY + _WEEK)
+        for at in range(first + _WEEK, until + 1):
+            weeks = levels[max(at - _WEEK - _LEVEL_DAYS, 0) : at - _WEEK], levels[at - _WEEK : at]
+            before, now = ([one for one in some if one is not None] for some in weeks)
+            if len(before) < _LEVEL_DAYS // 2 or len(now) < _WEEK // 2:
+                continue
+            level = median(before)
+            off = median(now) - level
+            if abs(off) < max(LEAST_AMOUNT, _CHANGE_SHARE * abs(level)):
+                continue
+            scale = max(_scatter(before, level, off), _LEAST_SCATTER * abs(level))
+            # The deviation of a median, of values that are about normal.
+            scale *= math.sqrt(math.pi / 2 * (1 / len(now) + 1 / len(before)))
+            score = off / max(scale * (1 + _FEW_DAYS / len(before)), _LEAST_SCALE)
+            if abs(score) >= _CHANGE_DEVIATIONS:
+                return self._since(range(at - _WEEK, at), level, off, score, until)
+        return []
+
+    def _since(
+        self, week: Sequence[int], level: float, off: float, score: float, until: int
+    ) -> list[_Day]:
+        """From the first day of a week on that is off by half, as its days after it are."""
+
+        def is_off(at: int) -> bool:
+            found = self._level_of(at, self._original[at])
+            return found is None or (found - level) / off > 1 / 2
+
+        first = next((at for at in week if all(map(is_off, range(at, week[-1] + 1)))), week[-1])
+        last = until - 1
+        while last > week[-1] and not is_off(last):
+            last -= 1
+        return [
+            _Day(
+                self.start + timedelta(days=at),
+                self._original[at],
+                level * self._factor(at),
+                score,
+                min(at, HISTORY_DAYS),
+            )
+            for at in range(first, last + 1)
+        ]
+
     def _factor(self, at: int) -> float:
         return self._factors[self._weekday(at)]
 
     def _level(self, at: int) -> float | None:
         """The cost without its weekday; None of days on which next to nothing runs."""
+        return self._level_of(at, self._costs[at])
+
+    def _level_of(self, at: int, cost: float) -> float | None:
         factor = self._factor(at)
-        if self._is_intermittent and not self._costs[at]:
+        if self._is_intermittent and not cost:
             return None
-        return self._costs[at] / factor if factor > _LEAST_FACTOR else None
+        return cost / factor if factor > _LEAST_FACTOR else None
 
     def _weekday(self, at: int) -> int:
         return (self.start.weekday() + at) % 7
@@ -193,12 +390,13 @@ class _Past:
         return usual or set(range(7))
 
     def _pauses(self, until: int, usual: Container[int]) -> bool:
-        """Whether the series stops now and then, or mostly, its weekdays without costs apart."""
+        """Whether the series stops now and then, or mostly; or runs on other weekdays, too."""
         active = [
             bool(cost) for at, cost in enumerate(self._costs[:until]) if self._weekday(at) in usual
         ]
         pauses = sum(before and not now for before, now in pairwise([True, *active]))
-        return pauses >= _LEAST_PAUSES or sum(active) * 2 < len(active)
+        others = sum(bool(cost) for cost in self._costs[:until]) - sum(active)
+        return max(pauses, others) >= _LEAST_PAUSES or sum(active) * 2 < len(active)
 
     def _weekday_factors(self, until: int, usual: Container[int]) -> list[float]:
         """How each weekday compares with the median day of its week; 1 where little is known."""
@@ -211,25 +409,82 @@ class _Past:
             if middle > 0:
                 for at, cost in enumerate(week, first):
                     shares[self._weekday(at)].append(cost / middle)
-        return [max(median(one), 0.0) if len(one) >= 3 else 1.0 for one in shares]
+        return _drawn_together(shares)
 
-    def _recurring(self, level: float, day: date) -> float:
-        """What was beyond the level on this day of the months before, and on each of them."""
+    def _recurring(self, level: float, day: date, levels: Sequence[float]) -> float:
+        """What was beyond the level on this day of the months before, and far on each of them."""
         excesses = []
         for back in (1, 2):
             earlier = Month.of(day).plus(-back)
             same = earlier.first + timedelta(days=day.day - 1)
             at = (same - self.start).days
             if at >= 0 and same < earlier.end:
-                excesses.append(self._costs[at] - level * self._factor(at))
+                excess = self._costs[at] - level * self._factor(at)
+                if abs(excess) < LEAST_SHARE * abs(level):
+                    return 0.0
+                excesses.append(excess)
         if not excesses or min(excesses) < 0 < max(excesses):
             return 0.0
-        least = min(excesses, key=abs)
-        return least if abs(least) >= LEAST_SHARE * abs(level) else 0.0
+        far = DEVIATIONS * _scatter(levels, level, 0)
+        return fmean(excesses) if min(map(abs, excesses)) >= far else 0.0
 
 
-def _scatter(values: Sequence[float], level: float) -> float:
-    return _MAD_TO_DEVIATION * median(abs(one - level) for one in values) if values else 0.0
+def _scatter(values: Sequence[float], level: float, off: float) -> float:
+    """The deviation from a level without outliers: of all values, or of those on one side."""
+    if not values:
+        return 0.0
+    kept = [one - level for one in values]
+    if len(kept) >= _LEAST_FOR_OUTLIERS:
+        far = _OUTLIER * _MAD_TO_DEVIATION * median(map(abs, kept))
+        kept = [one for one in kept if abs(one) <= far]
+    side = [one for one in kept if one * off > 0]
+    return max(map(_root_mean_square, (kept, side)))
+
+
+def _root_mean_square(values: Sequence[float]) -> float:
+    return math.sqrt(sum(one * one for one in values) / len(values)) if values else 0.0
+
+
+def _without_outliers(values: Sequence[float], level: float) -> float:
+    """The mean of values that are near their median."""
+    far = _OUTLIER * _MAD_TO_DEVIATION * median([abs(one - level) for one in values])
+    kept = [one for one in values if abs(one - level) <= far]
+    return sum(kept) / len(kept)
+
+
+def _drawn_together(shares: Sequence[Sequence[float]]) -> list[float]:
+    """Of each weekday the mean share, drawn to that of its like as far as they are the same."""
+    if any(len(one) < 3 for one in shares):
+        return [1.0] * len(shares)
+    means = _means(shares)
+    spread = fmean(fmean((one - mean) ** 2 for one in kept) / len(kept) for kept, mean in means)
+    groups = [fmean(means[at][1] for at in group) for group in _WORKDAYS]
+    drawn = _drawn(groups, fmean(spread / len(group) for group in _WORKDAYS))
+    factors = [0.0] * len(shares)
+    for group, old, new in zip(_WORKDAYS, groups, drawn, strict=True):
+        of_days = _drawn([means[at][1] for at in group], spread)
+        for at, factor in zip(group, of_days, strict=True):
+            factors[at] = max(factor + new - old, 0.0)
+    return factors
+
+
+def _drawn(values: Sequence[float], noise: float) -> list[float]:
+    """Values drawn to their mean as far as they differ by noise of this variance alone."""
+    mean = fmean(values)
+    between = fmean((one - mean) ** 2 for one in values)
+    own = max(1 - _CAUTION * noise / between, 0.0) if between else 0.0
+    return [mean + own * (one - mean) for one in values]
+
+
+def _means(shares: Sequence[Sequence[float]]) -> list[tuple[list[float], float]]:
+    """Of each weekday, the shares that are no outliers, and their mean."""
+    off = [abs(one - median(of_day)) for of_day in shares for one in of_day]
+    far = _OUTLIER * _MAD_TO_DEVIATION * median(off)
+    kept = [
+        [one for one in of_day if abs(one - median(of_day)) <= far] or [median(of_day)]
+        for of_day in shares
+    ]
+    return [(one, fmean(one)) for one in kept]
 
 
 def _runs(days: Sequence[_Day]) -> list[list[_Day]]:
@@ -241,6 +496,10 @@ def _runs(days: Sequence[_Day]) -> list[list[_Day]]:
         else:
             runs.append([one])
     return runs
+
+
+def _joined_as(kind: AnomalyKind, days: Sequence[_Day]) -> list[Unusual]:
+    return [replace(_joined(days), kind=kind)] if days else []
 
 
 def _joined(run: Sequence[_Day]) -> Unusual:

@@ -129,7 +129,7 @@ class EvidenceCollector:
             service_days=_with_service(
                 self.source.charges(self._query(mapping, first_day, month, Detail.SERVICE_DAYS))
             ),
-            fee_days=list(
+            fee_days=_with_service(
                 self.source.charges(self._query(mapping, first_day, month, Detail.DAILY_FEES))
             )
             if known_until < month.end
@@ -142,6 +142,7 @@ class EvidenceCollector:
             ],
             invoices=lines,
             invoice_rule=rule,
+            acknowledgements=self.configuration.acknowledgements,
             anomaly_services=lambda unusual: self._drivers_of(unusual, first_day),
             knows_amortized=not self.source.lacks(Metric.AMORTIZED, month),
             is_open=not closed,
@@ -242,9 +243,10 @@ class EvidenceCollector:
                 f"{month} is open. Costs are known up to {known_until - timedelta(days=1)} (UTC)."
                 " Changes compare these costs with the whole month before, and statuses follow the"
                 " forecast. The forecast adds, for each remaining day, the median cost of the same"
-                " weekday in the last four weeks, with the tax and discounts that go with it,"
-                " and the fees that are charged day by day. Other fees and credits are not"
-                " forecast."
+                " weekday in the last four weeks (where the last week is at another level, at"
+                " that), with the tax and discounts that go with it; the fees that are charged day"
+                " by day; and fees and credits that came in both months before, about alike. In"
+                " about 80% of all cases the month ends within the range that is given."
             )
         return tuple(notes)
 

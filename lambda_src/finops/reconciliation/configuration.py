@@ -17,6 +17,7 @@ from typing import Annotated, Any
 import msgspec
 import yaml
 
+from finops.reconciliation.anomalies import Acknowledgement
 from finops.reconciliation.domain import (
     UNMAPPED,
     ChargeCategory,
@@ -80,6 +81,13 @@ class _RateEntry(msgspec.Struct, forbid_unknown_fields=True):
     source: str = "configuration"
 
 
+class _AcknowledgedEntry(msgspec.Struct, forbid_unknown_fields=True):
+    subject: _Text
+    day: date
+    reason: _Text
+    until: date | None = None
+
+
 class OrganizationTags(msgspec.Struct, forbid_unknown_fields=True):
     """Keys of the tags of accounts in AWS Organizations that say who answers for them."""
 
@@ -105,6 +113,7 @@ class _Document(msgspec.Struct, forbid_unknown_fields=True):
     budgets: dict[str, _BudgetEntry] = {}
     rates: list[_RateEntry] = []
     static_rates: dict[str, Decimal] = {}
+    acknowledged_anomalies: list[_AcknowledgedEntry] = []
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,6 +138,7 @@ class Configuration:
     budgets: dict[str, UnitBudget] = field(default_factory=dict)
     rates: tuple[Rate, ...] = ()
     static_rates: dict[str, Decimal] = field(default_factory=dict)
+    acknowledgements: tuple[Acknowledgement, ...] = ()
 
     def dated_rates(self, currency: str, first: date, last: date) -> list[Rate]:
         """The rates of a currency from `first` to `last`, both included."""
@@ -225,6 +235,15 @@ def parse(text: str, *, name: str = "the configuration") -> Configuration:
             for entry in document.rates
         ),
         static_rates=document.static_rates,
+        acknowledgements=tuple(
+            Acknowledgement(
+                subject=account_id(entry.subject),
+                day=entry.day,
+                reason=entry.reason,
+                until=entry.until,
+            )
+            for entry in document.acknowledged_anomalies
+        ),
     )
 
 

@@ -230,7 +230,7 @@ class CostExplorerCosts:
         keys = {
             Detail.MONTHS: ["LINKED_ACCOUNT", "SERVICE"],
             Detail.ACCOUNT_DAYS: ["LINKED_ACCOUNT"],
-            Detail.DAILY_FEES: ["LINKED_ACCOUNT"],
+            Detail.DAILY_FEES: ["LINKED_ACCOUNT", "SERVICE"],
             Detail.SERVICE_DAYS: ["SERVICE"],
             Detail.ACCOUNT_SERVICE_DAYS: ["LINKED_ACCOUNT", "SERVICE"],
         }[query.detail]

@@ -4,17 +4,19 @@ Every line of a report compares an amount with another one, so every table fits 
 
     table       which table the line is of (below); filter by it before adding anything up
     unit …      what the line is about; empty where it does not apply
-    item        a charge category, an invoice's number, a check, a currency, or what changed
+    item        a charge category, an anomaly's kind, an invoice's number, a check, a currency, or
+                what changed
     from, to    the first and last day that the amount is of, UTC
     amount      in `currency`
     against     what it is compared with: budget, forecast, month before, plan, expected, invoice …
     reference   that amount
     difference  amount less reference
-    status      OVERRUN …, AGREES …, HOLDS or BROKEN
+    status      OVERRUN …, AGREES …, HOLDS or BROKEN, ACKNOWLEDGED
     note        evidence, reason or explanation
 
-Tables, in this order: `units` (actual against budget, Unmapped last), `total`; for an open month
-`forecast` and `forecast total`, against budget; `units by month` and `total by month`, against the
+Tables, in this order: `units` (actual against budget, Unmapped last), `total`; `costs` (billed and
+amortized); for an open month `forecast` and `forecast total`, against budget, and `usage to date`;
+`units by month` and `total by month`, against the
 month before; `drivers` and `plan drivers` of each unit; `unmapped`; `excluded` (by unit, what
 `actual` leaves out); `categories`; `services`; `accounts`; `days`; `trends`; `anomalies`;
 `invoices`, `documents` (what the invoices flow read); `checks`; `rates`; `changes`; `notes`.
@@ -119,8 +121,16 @@ def _units(units: Sequence[Unit], totals: Totals) -> Iterator[Line]:
     if totals.forecast is not None:
         for one in units:
             held = _held(one.forecast, "budget", one.budget)
-            yield {"table": "forecast", **_who(one), **held, "status": one.status.value}
-        yield {"table": "forecast total", **_held(totals.forecast, "budget", totals.budget)}
+            note = _range(one.forecast_low, one.forecast_high)
+            line = {"table": "forecast", **_who(one), **held}
+            yield {**line, "status": one.status.value, "note": note}
+        held = _held(totals.forecast, "budget", totals.budget)
+        note = _range(totals.forecast_low, totals.forecast_high)
+        yield {"table": "forecast total", **held, "note": note}
+    if totals.usage_to_date is not None:
+        against = "same days of the month before"
+        held = _held(totals.usage_to_date, against, totals.usage_to_date_previous)
+        yield {"table": "usage to date", **held}
     for one in units:
         held = _held(one.actual, "month before", one.previous)
         yield {"table": "units by month", **_who(one), **held}
@@ -135,10 +145,12 @@ def _findings(report: Report) -> Iterator[Line]:
             "unit": _listed(one.units),
             "account_name": one.name,
             **subject,
+            "item": one.kind,
+            "status": "ACKNOWLEDGED" if one.acknowledged else "",
             "from": one.first,
             "to": one.last,
             **_held(one.actual, "expected", one.expected),
-            "note": _listed([one.evidence, *one.services]),
+            "note": _listed([one.evidence, *one.services, one.acknowledged]),
         }
     for invoice in report.invoices:
         yield from _invoice(invoice)
@@ -184,6 +196,10 @@ def _drivers(table: str, against: str, unit: str, drivers: Sequence[Driver]) -> 
     for one in drivers:
         where = {"account": one.account, "account_name": one.account_name, "service": one.service}
         yield {"table": table, "unit": unit, **where, **_held(one.now, against, one.before)}
+
+
+def _range(low: Decimal | None, high: Decimal | None) -> str:
+    return "" if low is None or high is None else f"80% range: {low:f} to {high:f}"
 
 
 def _who(unit: Unit) -> Line:

@@ -182,9 +182,10 @@ def _attention(report: Report, units: Sequence[Unit]) -> Iterator[_Point]:
         text = f"{accounts} to no business unit"
         text += "." if share is None else f": {share}% of all costs."
         yield _Point("warn", "unmapped", title, text)
-    if report.anomalies:
-        first = report.anomalies[0]
-        title = _count(len(report.anomalies), "anomaly", "anomalies")
+    told = [one for one in report.anomalies if not one.acknowledged]
+    if told:
+        first = told[0]
+        title = _count(len(told), "anomaly", "anomalies")
         where = first.name or first.subject
         text = f"The largest: {where}, {_signed(first.impact, _digits(report.currency))} from"
         yield _Point("warn", "anomalies", title, f"{text} {first.first.isoformat()} on.")

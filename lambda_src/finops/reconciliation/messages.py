@@ -7,7 +7,7 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
-from finops.reconciliation.domain import UNMAPPED, UnitStatus
+from finops.reconciliation.domain import UNMAPPED, UnitStatus, percent
 from finops.reconciliation.report import Agreement, Report
 
 _ALARMING = (UnitStatus.OVERRUN, UnitStatus.UNDERRUN, UnitStatus.NO_BUDGET, UnitStatus.NO_SPEND)
@@ -31,6 +31,11 @@ def headline(report: Report) -> list[str]:
             f"Forecast for the whole month: {currency} {totals.forecast:,f}"
             f" (costs known up to {known.isoformat()} UTC)."
         )
+        if totals.usage_to_date is not None and totals.usage_to_date_previous:
+            off = percent(
+                totals.usage_to_date - totals.usage_to_date_previous, totals.usage_to_date_previous
+            )
+            lines.append(f"Usage: {off:+f}% on the same days of the month before.")
     counts = Counter(unit.status for unit in report.units if unit.name != UNMAPPED)
     units = sum(counts.values())
     lines.append(
@@ -57,8 +62,9 @@ def headline(report: Report) -> list[str]:
         f"Invoices: {len(report.invoices)} compared, {len(differing)} with an unexplained"
         " difference."
     )
-    if report.anomalies:
-        lines.append(f"{_counted(len(report.anomalies), 'anomaly', 'anomalies')} in daily usage.")
+    told = [one for one in report.anomalies if not one.acknowledged]
+    if told:
+        lines.append(f"{_counted(len(told), 'anomaly', 'anomalies')} in daily usage.")
     if broken:
         lines.append(f"FAILED CHECKS: {', '.join(broken)}.")
     if report.changes:

@@ -33,7 +33,7 @@ class Detail(StrEnum):
     ACCOUNT_SERVICE_DAYS = "account_service_days"
     """By day, linked account and service, usage only: invoices are empty."""
     DAILY_FEES = "daily_fees"
-    """By day and linked account, fees that are charged day by day, as those of Savings Plans."""
+    """By day, linked account and service, fees that are charged daily, as of Savings Plans."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -53,6 +53,7 @@ class Unit:
         budget: None where none is set; so are the variances then.
         variance: `actual` less `budget`.
         forecast: Of the whole month, in an open month only.
+        forecast_low, forecast_high: It will be between them in about 80% of all cases.
         status: By `forecast` in an open month, else by `actual`.
         drivers: Of the change against the month before, the largest first.
         plan_drivers: Of the variance from the budget.
@@ -76,6 +77,8 @@ class Unit:
     status: UnitStatus
     drivers: tuple[Driver, ...]
     plan_drivers: tuple[Driver, ...]
+    forecast_low: Decimal | None = None
+    forecast_high: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +90,8 @@ class Totals:
         variance: The sum of the units' own: costs of units with a budget, less their budgets.
         forecast_variance: The same by forecast, in an open month only.
         unmapped: Of `actual`, what no rule claims.
+        usage_to_date: Usage of the known days of an open month, and `usage_to_date_previous` that
+            of the same days of the month before; None where it is not known by day.
         billed, amortized: `actual` by these costs, whichever is compared; None where the source
             does not know it.
     """
@@ -105,6 +110,10 @@ class Totals:
     unmapped: Decimal
     billed: Decimal | None = None
     amortized: Decimal | None = None
+    forecast_low: Decimal | None = None
+    forecast_high: Decimal | None = None
+    usage_to_date: Decimal | None = None
+    usage_to_date_previous: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,13 +187,15 @@ class Anomaly:
     """Usage that differs from what the days before lead one to expect.
 
     Attributes:
+        kind: `unusual` days, `change` of the level, or what is `new` or has `vanished`.
         scope: `account` or `service`.
         subject: The account's id, or the service.
         last: Its last day, inclusive.
         expected: What these days would have cost, and `actual` what they cost.
-        score: By how many robust deviations the worst day is off.
+        score: By how many robust deviations the worst day is off; 100 where nothing was before.
         evidence: In words: what was expected, and from which days.
         services: What drove it, the largest first (of an account).
+        acknowledged: Why it needs nobody's attention; empty where nobody said so.
     """
 
     scope: str
@@ -199,6 +210,8 @@ class Anomaly:
     score: Decimal
     services: tuple[str, ...]
     evidence: str
+    kind: str = "unusual"
+    acknowledged: str = ""
 
 
 class Agreement(StrEnum):

@@ -222,6 +222,16 @@ def _summary(sheets: _Sheets, sheet: Any, report: Report, units: int) -> None:
             *("Forecast for the month", of_units(6), totals.forecast),
             "An estimate for the whole month; statuses follow it",
         ),
+        (
+            *("Forecast, low end", "", totals.forecast_low),
+            "About 80% of months end between the low and the high end",
+        ),
+        ("Forecast, high end", "", totals.forecast_high, ""),
+        ("Usage to date", "", totals.usage_to_date, "Days that are known"),
+        (
+            *("Usage to date, month before", "", totals.usage_to_date_previous),
+            "The same days of the month before",
+        ),
         ("Month before", of_units(7), totals.previous, ""),
         ("Change", of_units(8), totals.change, "Actual minus month before"),
         ("Billed", "", totals.billed, "Actual by what invoices say"),
@@ -357,12 +367,13 @@ def _findings(sheets: _Sheets, report: Report) -> None:
         "Anomalies",
         (
             *("Account or service", "Account name", "Business units", "First day", "Last day"),
-            *("Actual", "Expected", "Impact", "Services", "Evidence"),
+            *("Actual", "Expected", "Impact", "Services", "Evidence", "Kind", "Acknowledged"),
         ),
         [
             (
                 *(one.subject, one.name, "; ".join(one.units), one.first, one.last, one.actual),
                 *(one.expected, one.impact, "; ".join(one.services), one.evidence),
+                *(one.kind, one.acknowledged),
             )
             for one in report.anomalies
         ],

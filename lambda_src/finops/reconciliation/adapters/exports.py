@@ -71,7 +71,7 @@ class ExportedCosts:
     def charges(self, query: ChargeQuery) -> Iterator[Charge]:
         """Months are billing periods; days are charge periods within them."""
         by_month = query.detail is Detail.MONTHS
-        with_service = query.detail not in {Detail.ACCOUNT_DAYS, Detail.DAILY_FEES}
+        with_service = query.detail is not Detail.ACCOUNT_DAYS
         with_account = query.detail is not Detail.SERVICE_DAYS
         keys = {
             "payer_account": "payer_account",

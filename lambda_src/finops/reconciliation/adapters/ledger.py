@@ -115,9 +115,7 @@ class LedgerCosts:
         keys = {
             "payer": "c.billing_account_id",
             "linked": "''" if query.detail is Detail.SERVICE_DAYS else _FOCUS_LINKED,
-            "service": "''"
-            if query.detail in {Detail.ACCOUNT_DAYS, Detail.DAILY_FEES}
-            else "c.service_name",
+            "service": "''" if query.detail is Detail.ACCOUNT_DAYS else "c.service_name",
             "start": "DATE_FORMAT(c.billing_period_start, '%Y-%m-01')" if by_month else _FOCUS_DAY,
             "category": "c.charge_category",
             "class": "COALESCE(c.charge_class, '')",

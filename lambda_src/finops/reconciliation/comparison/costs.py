@@ -120,9 +120,11 @@ class Costs:
         return self._series(self.evidence.account_days, account_key)
 
     @cached_property
-    def fee_series(self) -> dict[AccountKey, DailyCosts]:
-        """Fees by day of each account."""
-        return self._series(self.evidence.fee_days, account_key)
+    def fee_series(self) -> dict[tuple[AccountKey, str], DailyCosts]:
+        """Fees by day of each account and service."""
+        return self._series(
+            self.evidence.fee_days, lambda charge: (account_key(charge), charge.service)
+        )
 
     @cached_property
     def service_series(self) -> dict[str, DailyCosts]:

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 
-from finops.reconciliation.anomalies import MOST_DEVIATIONS, Unusual, unusual_days
+from finops.reconciliation.anomalies import (
+    MOST_DEVIATIONS,
+    AnomalyKind,
+    Unusual,
+    unusual_days,
+)
 from finops.reconciliation.comparison.costs import Costs
+from finops.reconciliation.domain import total
 from finops.reconciliation.report import Anomaly, DailyCost
 
 
@@ -27,32 +33,68 @@ def daily_costs(costs: Costs) -> tuple[DailyCost, ...]:
     )
 
 
+def usage_to_date(costs: Costs) -> tuple[Decimal | None, Decimal | None]:
+    """Usage of a running month's known days, and of the same days of the month before.
+
+    None where no day is known.
+    """
+    month, known_until = costs.evidence.month, costs.evidence.known_until
+    days = (known_until - month.first).days
+    if not costs.evidence.is_running or not days or not costs.account_series:
+        return None, None
+    before = month.plus(-1)
+    ends = min(before.first + timedelta(days=days), before.end)
+
+    def usage(first: date, end: date) -> Decimal:
+        return costs.rounded(
+            total(
+                amount
+                for series in costs.account_series.values()
+                for day, amount in series.items()
+                if first <= day < end
+            )
+        )
+
+    return usage(month.first, known_until), usage(before.first, ends)
+
+
 def anomaly_lines(costs: Costs) -> tuple[Anomaly, ...]:
-    """The anomalies of accounts, and of services that explain none of them; the largest first."""
+    """The anomalies of accounts, and of services that explain none of them.
+
+    The largest come first, what was acknowledged last.
+    """
     given = costs.evidence
+    known_from = min(
+        (min(series) for series in costs.account_usage.values() if series), default=None
+    )
     units: dict[str, set[str]] = defaultdict(set)
     for (_, account), bearing in costs.units_of_account.items():
         units[account] |= bearing
     unusual = [
         (account, days)
         for (_, account), series in sorted(costs.account_usage.items())
-        for days in unusual_days(series, given.month, given.known_until)
+        for days in unusual_days(series, given.month, given.known_until, known_from=known_from)
     ]
     driven_by = given.anomaly_services(unusual)
     found = [
         _line(costs, "account", account, days, sorted(units[account]), services)
         for (account, days), services in zip(unusual, driven_by, strict=True)
     ]
-    explained = {
-        (service, day) for one in found for service in one.services for day in (one.first, one.last)
-    }
     for service, series in sorted(costs.service_series.items()):
+        explains = [(one.first, one.last) for one in found if service in one.services]
         found += [
             _line(costs, "service", service, days, [], ())
-            for days in unusual_days(series, given.month, given.known_until)
-            if not {(service, days.first), (service, days.last)} & explained
+            for days in unusual_days(series, given.month, given.known_until, known_from=known_from)
+            if not any(first <= days.last and days.first <= last for first, last in explains)
         ]
-    return tuple(sorted(found, key=lambda one: (-abs(one.impact), one.scope, one.subject)))
+    return tuple(
+        sorted(
+            found,
+            key=lambda one: (
+                *(bool(one.acknowledged), -abs(one.impact), one.scope, one.subject, one.first),
+            ),
+        )
+    )
 
 
 def _line(
@@ -76,10 +118,27 @@ def _line(
         impact=actual - expected,
         score=days.score,
         services=tuple(services),
-        evidence=(
-            f"Expected {expected:,f} {costs.evidence.currency}, by weekday over the"
-            f" {days.days_before} days before; the most unusual day is"
-            f" {'more than ' if abs(days.score) == MOST_DEVIATIONS else ''}{abs(days.score)} robust"
-            f" deviations {'above' if days.score > 0 else 'below'} it."
+        evidence=_evidence(days, f"{expected:,f} {costs.evidence.currency}"),
+        kind=days.kind.value,
+        acknowledged=next(
+            (
+                one.reason
+                for one in costs.evidence.acknowledgements
+                if one.covers(subject, days, costs.evidence.month)
+            ),
+            "",
         ),
     )
+
+
+def _evidence(days: Unusual, expected: str) -> str:
+    if days.kind is AnomalyKind.NEW:
+        return f"It had no costs in the {days.days_before} days before."
+    usual = f"Expected {expected}, by weekday over the {days.days_before} days before;"
+    if days.kind is AnomalyKind.VANISHED:
+        return f"{usual} since {days.first} there are no costs."
+    most = "more than " if abs(days.score) == MOST_DEVIATIONS else ""
+    off = f"{most}{abs(days.score)} robust deviations {'above' if days.score > 0 else 'below'} it."
+    if days.kind is AnomalyKind.CHANGE:
+        return f"{usual} the level has changed, a week's median is {off}"
+    return f"{usual} the most unusual day is {off}"

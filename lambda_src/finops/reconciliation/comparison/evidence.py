@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 
-from finops.reconciliation.anomalies import Unusual
+from finops.reconciliation.anomalies import Acknowledgement, Unusual
 from finops.reconciliation.domain import Charge, ChargeCategory, Metric, UnitBudget
 from finops.reconciliation.mapping import CostMapping
 from finops.reconciliation.report import Check, InvoiceLine, RateUsed
@@ -31,8 +31,10 @@ class Evidence:
         control_totals: (name, amount, currency) of all billed charges of the month.
         invoices: The lines of the invoice check.
         invoice_rule: The invoice check's invariant.
-        fee_days: Fees that are charged day by day, by linked account; of a running month only.
+        fee_days: Fees that are charged day by day, by linked account and service; of a running
+            month and some weeks before.
         knows_amortized: Whether the charges' amortized costs are right.
+        acknowledgements: Of anomalies.
         anomaly_services: Asked once, with the unusual days of all accounts.
     """
 
@@ -54,6 +56,7 @@ class Evidence:
     invoices: Sequence[InvoiceLine] = ()
     invoice_rule: Check | None = None
     anomaly_services: AnomalyServices = lambda anomalies: [() for _ in anomalies]
+    acknowledgements: Sequence[Acknowledgement] = ()
     fee_days: Sequence[Charge] = ()
     knows_amortized: bool = True
     is_open: bool = True

@@ -15,7 +15,7 @@ from finops.reconciliation.comparison.breakdowns import (
 )
 from finops.reconciliation.comparison.checks import checks_of
 from finops.reconciliation.comparison.costs import Costs
-from finops.reconciliation.comparison.days import anomaly_lines, daily_costs
+from finops.reconciliation.comparison.days import anomaly_lines, daily_costs, usage_to_date
 from finops.reconciliation.comparison.evidence import Evidence
 from finops.reconciliation.comparison.forecast import rest_of_month
 from finops.reconciliation.comparison.rules import idle_rules
@@ -34,9 +34,13 @@ def compare(evidence: Evidence) -> Report:
 
 def _report(costs: Costs) -> Report:
     given = costs.evidence
-    units = unit_lines(costs, rest_of_month(costs))
+    rest = rest_of_month(costs)
+    units = unit_lines(costs, rest)
+    known, known_before = usage_to_date(costs)
     totals = replace(
-        totals_of(units, is_running=given.is_running),
+        totals_of(units, costs.rounded(rest.whole) if given.is_running else None),
+        usage_to_date=known,
+        usage_to_date_previous=known_before,
         billed=_whole(costs, Metric.BILLED),
         amortized=_whole(costs, Metric.AMORTIZED) if given.knows_amortized else None,
     )

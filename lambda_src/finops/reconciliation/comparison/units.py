@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Final
 
 from finops.reconciliation.comparison.costs import Costs, sum_by
+from finops.reconciliation.comparison.forecast import Rest
 from finops.reconciliation.domain import UNMAPPED, UnitBudget, percent, total, unit_status
 from finops.reconciliation.mapping import Allocated
 from finops.reconciliation.report import Driver, Totals, Unit
@@ -21,12 +22,12 @@ _REST: Final = "Everything else"
 _Mix = Mapping[tuple[str, str], Decimal]
 
 
-def unit_lines(costs: Costs, rest: Mapping[str, Decimal]) -> tuple[Unit, ...]:
+def unit_lines(costs: Costs, rest: Rest) -> tuple[Unit, ...]:
     """A line for each business unit by name, `Unmapped` last.
 
     Args:
         costs: Of the month and those before.
-        rest: What the rest of a running month will add to each unit.
+        rest: What the rest of a running month will add.
     """
     given = costs.evidence
     current, before = costs.compared(costs.current), costs.compared(costs.previous)
@@ -36,15 +37,16 @@ def unit_lines(costs: Costs, rest: Mapping[str, Decimal]) -> tuple[Unit, ...]:
     )
     with_costs = {*actual, *previous, *excluded}
     names = sorted({*with_costs, *given.budgets, *given.mapping.units} - {UNMAPPED})
-    if UNMAPPED in with_costs:
+    if UNMAPPED in with_costs or rest.units.get(UNMAPPED):
         names.append(UNMAPPED)
     zero = Decimal(0)
     actuals = costs.rounded_lines([actual.get(name, zero) for name in names])
     excluded_amounts = costs.rounded_lines([excluded.get(name, zero) for name in names])
     befores = costs.rounded_lines([previous.get(name, zero) for name in names])
     forecasts = costs.rounded_lines(
-        [actual.get(name, zero) + rest.get(name, zero) for name in names]
+        [actual.get(name, zero) + rest.units.get(name, zero) for name in names]
     )
+    ranges = [costs.rounded(rest.ranges.get(name, zero)) for name in names]
     mix, mix_before, mix_by_plan = _mixes(current), _mixes(before), _plan_mixes(costs)
     units = []
     for at, name in enumerate(names):
@@ -73,6 +75,8 @@ def unit_lines(costs: Costs, rest: Mapping[str, Decimal]) -> tuple[Unit, ...]:
                 if variance is None or target is None
                 else percent(variance, target),
                 forecast=forecasts[at] if given.is_running else None,
+                forecast_low=forecasts[at] - ranges[at] if given.is_running else None,
+                forecast_high=forecasts[at] + ranges[at] if given.is_running else None,
                 status=unit_status(spent, target, threshold or Decimal(0)),
                 drivers=_drivers(
                     costs, mix.get(name, {}), mix_before.get(name, {}), actuals[at], befores[at]
@@ -91,8 +95,13 @@ def unit_lines(costs: Costs, rest: Mapping[str, Decimal]) -> tuple[Unit, ...]:
     return tuple(units)
 
 
-def totals_of(units: Iterable[Unit], *, is_running: bool) -> Totals:
-    """All units together."""
+def totals_of(units: Iterable[Unit], off: Decimal | None) -> Totals:
+    """All units together.
+
+    Args:
+        units: Their lines.
+        off: How far the forecast of a running month may be off, either way; None of others.
+    """
     units = tuple(units)
     actual = total(unit.actual for unit in units)
     previous = total(unit.previous for unit in units)
@@ -100,6 +109,7 @@ def totals_of(units: Iterable[Unit], *, is_running: bool) -> Totals:
     budget = total(unit.budget or Decimal(0) for unit in planned)
     variance = total(unit.actual for unit in planned) - budget
     foreseen = total(unit.forecast or Decimal(0) for unit in planned) - budget
+    forecast = None if off is None else total(unit.forecast or Decimal(0) for unit in units)
     return Totals(
         actual=actual,
         excluded=total(unit.excluded for unit in units),
@@ -110,8 +120,10 @@ def totals_of(units: Iterable[Unit], *, is_running: bool) -> Totals:
         unbudgeted=total(unit.actual for unit in units if unit.budget is None),
         variance=variance,
         variance_pct=percent(variance, budget),
-        forecast=total(unit.forecast or Decimal(0) for unit in units) if is_running else None,
-        forecast_variance=foreseen if is_running else None,
+        forecast=forecast,
+        forecast_low=None if forecast is None or off is None else forecast - off,
+        forecast_high=None if forecast is None or off is None else forecast + off,
+        forecast_variance=None if off is None else foreseen,
         unmapped=total(unit.actual for unit in units if unit.name == UNMAPPED),
     )
 
