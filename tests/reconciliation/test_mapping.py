@@ -12,7 +12,7 @@ from finops.reconciliation.configuration import Configuration, parse
 from finops.reconciliation.domain import UNMAPPED, Charge, ChargeCategory, Metric, total
 from finops.reconciliation.mapping import Allocated, allocate
 from finops.shared.errors import RejectedInput
-from tests.reconciliation.fakes import PAYER, PAYMENTS, PLATFORM, STRANGER, charge
+from tests.reconciliation.fakes import OCTOBER, PAYER, PAYMENTS, PLATFORM, STRANGER, charge
 
 SETTINGS = """
 currency: USD
@@ -115,8 +115,8 @@ def test_ids_keep_their_zeros_and_amounts_their_digits() -> None:
         "budgets: {A: {monthly_target: 0.10}}"
     )
     assert list(settings.mapping.payers) == ["012345678901"]
-    assert str(settings.budgets["A"].monthly_target) == "0.10"
-    assert settings.budgets["A"].currency == "USD"
+    assert str(settings.budgets(OCTOBER)["A"].monthly_target) == "0.10"
+    assert settings.budgets(OCTOBER)["A"].currency == "USD"
 
 
 @pytest.mark.parametrize(

@@ -173,7 +173,7 @@ class EvidenceCollector:
         self, mapping: CostMapping, month: Month, rates: MonthRates
     ) -> dict[str, UnitBudget]:
         """The configuration's; of units that it does not name, the sums of their accounts' rows."""
-        budgets = dict(self.configuration.budgets)
+        budgets = self.configuration.budgets(month)
         rows = self.budget_rows.monthly() if self.budget_rows else {}
         currency = self.configuration.currency
         found: dict[str, list[UnitBudget]] = {}

@@ -12,12 +12,14 @@ from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 from functools import cached_property
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import msgspec
 import yaml
 
 from finops.reconciliation.anomalies import Acknowledgement
+from finops.reconciliation.budget_plans import BudgetPeriod, BudgetPlan, Target
+from finops.reconciliation.configuration_review import lines_of, suspicious
 from finops.reconciliation.domain import (
     UNMAPPED,
     ChargeCategory,
@@ -35,6 +37,7 @@ from finops.reconciliation.mapping import (
 )
 from finops.shared.errors import RejectedInput
 from finops.shared.money import was_currency
+from finops.shared.periods import Month
 from finops.shared.rates import Rate
 
 _Text = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
@@ -68,10 +71,27 @@ class _SharedEntry(msgspec.Struct, forbid_unknown_fields=True):
     shares: dict[str, Decimal] = {}
 
 
-class _BudgetEntry(msgspec.Struct, forbid_unknown_fields=True):
-    monthly_target: Decimal
+_TARGETS: Final = {
+    BudgetPeriod.MONTH: "monthly_target",
+    BudgetPeriod.QUARTER: "quarterly_target",
+    BudgetPeriod.YEAR: "annual_target",
+}
+
+
+class _BudgetEntry(msgspec.Struct, forbid_unknown_fields=True, rename={"start": "from"}):
+    monthly_target: Decimal | None = None
+    quarterly_target: Decimal | None = None
+    annual_target: Decimal | None = None
+    phasing: list[Decimal] = []
+    start: str = ""
     alert_threshold_pct: Decimal = Decimal(10)
     currency: str = ""
+
+    @property
+    def amounts(self) -> dict[BudgetPeriod, Decimal]:
+        """By what they are for; exactly one is allowed."""
+        found = {period: getattr(self, name) for period, name in _TARGETS.items()}
+        return {period: amount for period, amount in found.items() if amount is not None}
 
 
 class _RateEntry(msgspec.Struct, forbid_unknown_fields=True):
@@ -110,10 +130,18 @@ class _Document(msgspec.Struct, forbid_unknown_fields=True):
     excluded_categories: list[ChargeCategory] = []
     shown_apart: list[ChargeCategory] = []  # former name of excluded_categories
     smallest_line: Decimal = Decimal(1)
-    budgets: dict[str, _BudgetEntry] = {}
+    budgets: dict[str, _BudgetEntry | list[_BudgetEntry]] = {}
+    fiscal_year_starts_in: Annotated[int, msgspec.Meta(ge=1, le=12)] = 1
     rates: list[_RateEntry] = []
     static_rates: dict[str, Decimal] = {}
     acknowledged_anomalies: list[_AcknowledgedEntry] = []
+
+    @property
+    def targets(self) -> Iterator[tuple[str, _BudgetEntry]]:
+        """(unit, entry) of every budget."""
+        for unit, entries in self.budgets.items():
+            for entry in entries if isinstance(entries, list) else [entries]:
+                yield unit, entry
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,6 +150,8 @@ class Configuration:
 
     Attributes:
         currency: Of the report.
+        plans: Budgets by business unit.
+        findings: What looks wrong in the file, each with its line.
         excluded: Categories that are left out of the units' costs, and shown separately.
         smallest_line: Accounts and services of less are summed into one line, in `currency`.
         organization_tags: Set where Organizations' tags complete the mapping.
@@ -135,10 +165,16 @@ class Configuration:
     organization_tags: OrganizationTags | None = None
     excluded: frozenset[ChargeCategory] = frozenset()
     smallest_line: Decimal = Decimal(1)
-    budgets: dict[str, UnitBudget] = field(default_factory=dict)
+    plans: dict[str, BudgetPlan] = field(default_factory=dict)
     rates: tuple[Rate, ...] = ()
     static_rates: dict[str, Decimal] = field(default_factory=dict)
     acknowledgements: tuple[Acknowledgement, ...] = ()
+    findings: tuple[str, ...] = ()
+
+    def budgets(self, month: Month) -> dict[str, UnitBudget]:
+        """What each business unit may spend in a month; those whose targets start later lack."""
+        found = {unit: plan.of_month(month) for unit, plan in self.plans.items()}
+        return {unit: budget for unit, budget in found.items() if budget}
 
     def dated_rates(self, currency: str, first: date, last: date) -> list[Rate]:
         """The rates of a currency from `first` to `last`, both included."""
@@ -154,17 +190,18 @@ class Configuration:
     def _warnings(self) -> Iterator[str]:
         if not self.mapping.payers:
             yield "payer_accounts is empty: Cost Explorer is queried in this account only"
-        for unit, budget in self.budgets.items():
-            if budget.alert_threshold_pct >= 50:
+        yield from self.findings
+        for unit, plan in self.plans.items():
+            widest = max(one.alert_threshold_pct for one in plan.targets)
+            if widest >= 50:
                 yield (
-                    f"budgets.{unit}.alert_threshold_pct is {budget.alert_threshold_pct}: costs"
-                    f" may be {budget.alert_threshold_pct}% above or below the target without a"
-                    " warning"
+                    f"budgets.{unit}.alert_threshold_pct is {widest}: costs may be {widest}% above"
+                    " or below the target without a warning"
                 )
             if unit not in self.mapping.units and not self.organization_tags:
                 yield f"budgets.{unit} has a budget, but no account or rule belongs to {unit}"
         for unit in self.mapping.units:
-            if unit not in self.budgets:
+            if unit not in self.plans:
                 yield (
                     f"{unit} has no budget in this file; without one in the budgets table its"
                     " status is NO_BUDGET"
@@ -186,6 +223,7 @@ def parse(text: str, *, name: str = "the configuration") -> Configuration:
     """
     try:
         raw = yaml.load(text, Loader=_Loader)  # noqa: S506 - a BaseLoader makes texts only
+        lines = lines_of(yaml.compose(text, Loader=_Loader))
         document = msgspec.convert(raw or {}, _Document, strict=False)
     except yaml.YAMLError as error:
         raise _invalid(f"{name} is not valid YAML: {error}") from None
@@ -216,15 +254,8 @@ def parse(text: str, *, name: str = "the configuration") -> Configuration:
         organization_tags=document.organization_tags,
         excluded=_categories(document.excluded_categories or document.shown_apart),
         smallest_line=document.smallest_line,
-        budgets={
-            unit: UnitBudget(
-                monthly_target=entry.monthly_target,
-                alert_threshold_pct=entry.alert_threshold_pct,
-                currency=entry.currency or document.currency,
-                origin=name,
-            )
-            for unit, entry in document.budgets.items()
-        },
+        plans=_plans(document, name),
+        findings=tuple(suspicious(document, lines)),
         rates=tuple(
             Rate(
                 currency=entry.currency,
@@ -247,6 +278,55 @@ def parse(text: str, *, name: str = "the configuration") -> Configuration:
     )
 
 
+def _plans(document: _Document, name: str) -> dict[str, BudgetPlan]:
+    targets: dict[str, list[Target]] = {}
+    for unit, entry in document.targets:
+        [(period, amount)] = entry.amounts.items()
+        targets.setdefault(unit, []).append(
+            Target(
+                start=Month.parse(entry.start) if entry.start else None,
+                period=period,
+                amount=amount,
+                phasing=tuple(entry.phasing),
+                currency=entry.currency or document.currency,
+                alert_threshold_pct=entry.alert_threshold_pct,
+                origin=name,
+            )
+        )
+    return {
+        unit: BudgetPlan(
+            targets=sorted(of_unit, key=lambda one: (one.start is not None, one.start)),
+            first_month=document.fiscal_year_starts_in,
+        )
+        for unit, of_unit in targets.items()
+    }
+
+
+def _budget_problems(document: _Document) -> Iterator[str]:
+    starts = Counter((unit, entry.start) for unit, entry in document.targets)
+    for (unit, start), count in starts.items():
+        if count > 1:
+            yield f"budgets.{unit} has {count} targets from {start or 'the beginning'} on"
+    for unit, entries in document.budgets.items():
+        if entries == []:
+            yield f"budgets.{unit} has no target"
+    for unit, entry in document.targets:
+        if len(entry.amounts) != 1:
+            yield f"budgets.{unit} needs one of monthly_target, quarterly_target, annual_target"
+        if entry.phasing and (len(entry.phasing) != 12 or BudgetPeriod.MONTH in entry.amounts):
+            yield f"budgets.{unit}.phasing has twelve weights, of an annual or quarterly target"
+        months = 3 if BudgetPeriod.QUARTER in entry.amounts else 12
+        if not all(
+            any(entry.phasing[at : at + months]) for at in range(0, len(entry.phasing), months)
+        ):
+            yield f"budgets.{unit}.phasing leaves a period without a weight above 0"
+        if entry.start:
+            try:
+                Month.parse(entry.start)
+            except RejectedInput as error:
+                yield f"budgets.{unit}.from: {error}"
+
+
 def _problems(document: _Document) -> Iterator[str]:
     """Rules that the document's schema cannot express."""
     for name in ("payer_accounts", "linked_accounts"):
@@ -257,6 +337,7 @@ def _problems(document: _Document) -> Iterator[str]:
     if document.excluded_categories and document.shown_apart:
         yield "shown_apart is the former name of excluded_categories: use only the new one"
     yield from _unit_problems(document)
+    yield from _budget_problems(document)
     for where, amount, least in _amounts(document):
         if not amount.is_finite() or amount < least:
             yield f"{where} must be {'0 or more' if not least else 'above 0'}, not {amount}"
@@ -306,7 +387,7 @@ def _shared_problems(shared: _SharedEntry, strangers: set[str]) -> Iterator[str]
 
 def _currencies(document: _Document) -> Iterator[tuple[str, str]]:
     yield "currency", document.currency
-    for unit, budget in document.budgets.items():
+    for unit, budget in document.targets:
         if budget.currency:
             yield f"budgets.{unit}.currency", budget.currency
     for rate in document.rates:
@@ -319,8 +400,11 @@ def _amounts(document: _Document) -> Iterator[tuple[str, Decimal, Decimal]]:
     """(where, amount, the least that it may be) of every amount."""
     nothing, something = Decimal(0), Decimal("1e-15")
     yield "smallest_line", document.smallest_line, nothing
-    for unit, budget in document.budgets.items():
-        yield f"budgets.{unit}.monthly_target", budget.monthly_target, nothing
+    for unit, budget in document.targets:
+        for period, amount in budget.amounts.items():
+            yield f"budgets.{unit}.{_TARGETS[period]}", amount, nothing
+        for weight in budget.phasing:
+            yield f"budgets.{unit}.phasing", weight, nothing
         yield f"budgets.{unit}.alert_threshold_pct", budget.alert_threshold_pct, nothing
     for entry in document.shared_costs:
         for unit, share in entry.shares.items():
