@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -9,6 +10,7 @@ import pytest
 
 from finops.reconciliation.configuration import parse
 from finops.reconciliation.domain import total
+from finops.reconciliation.rendering import render
 from finops.shared.errors import RejectedInput
 from finops.shared.periods import Month
 from tests.reconciliation.fakes import OCTOBER, FakeStore, reconciler, usual
@@ -135,3 +137,65 @@ tag_rules:
 budgets: {Core: {monthly_target: 5}, Lab: {annual_target: 50}}
 """
     assert parse(text).warnings == ()
+
+
+UNITS = """
+payer_accounts: [{id: "111111111111", business_unit: Core}]
+linked_accounts:
+  - {id: "222222222222", business_unit: Payments}
+  - {id: "333333333333", business_unit: Platform}
+budgets: {Payments: {monthly_target: 300}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("groups", "said"),
+    [
+        ("{A: {units: [Nobody]}}", "'Nobody' is no business unit"),
+        ("{A: {units: [Core]}, B: {units: [Core]}}", "'Core' is in 2 groups"),
+        ("{A: {units: [B]}, B: {units: [A]}}", "groups.A is in itself"),
+        ("{A: {units: [A]}}", "groups.A is in itself"),
+        ("{Core: {units: [Payments]}}", "groups.Core is also the name of a business unit"),
+        ("{A: {units: []}}", "length >= 1"),
+    ],
+)
+def test_refuses_groups_that_would_count_twice_or_never_end(groups: str, said: str) -> None:
+    with pytest.raises(RejectedInput, match=said):
+        parse(f"{UNITS}groups: {groups}")
+
+
+def test_groups_sum_up_their_units_and_groups_in_every_format() -> None:
+    groups = """
+groups:
+  Commerce: {units: [Payments, Platform], owner: c@example.com}
+  Company: {units: [Commerce, Core], owner: ceo@example.com}
+"""
+    report = (
+        reconciler(usual(), configuration=parse(UNITS + groups))
+        .run(OCTOBER, now=datetime(2026, 11, 20, tzinfo=UTC))
+        .report
+    )
+    company, commerce = report.groups
+    assert (company.name, company.parent, company.owner) == ("Company", "", "ceo@example.com")
+    assert company.units == ("Core", "Payments", "Platform")
+    assert company.actual == report.totals.actual
+    assert (commerce.name, commerce.parent) == ("Commerce", "Company")
+    amounts = (commerce.actual, commerce.budget, commerce.unbudgeted, commerce.variance)
+    assert [str(one) for one in amounts] == ["620.00", "300.00", "310.00", "10.00"]
+    page = render(report, "html").decode()
+    assert "Groups of business units" in page
+    assert "in Company · c@example.com" in page
+    rows = render(report, "csv").decode().splitlines()
+    assert sum(",groups,Com" in row for row in rows) == 2
+    assert len(render(report, "xlsx")) > len(render(replace(report, groups=()), "xlsx"))
+
+
+def test_a_group_without_any_budget_has_no_variance() -> None:
+    report = (
+        reconciler(usual(), configuration=parse(UNITS + "groups: {G: {units: [Platform]}}"))
+        .run(OCTOBER, now=datetime(2026, 11, 20, tzinfo=UTC))
+        .report
+    )
+    [found] = report.groups
+    assert (found.budget, found.variance, str(found.actual)) == (None, None, "310.00")
+    assert "Groups of business units" in render(report, "html").decode()

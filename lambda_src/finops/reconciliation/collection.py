@@ -142,6 +142,7 @@ class EvidenceCollector:
             ],
             invoices=lines,
             invoice_rule=rule,
+            groups=self.configuration.groups,
             acknowledgements=self.configuration.acknowledgements,
             anomaly_services=lambda unusual: self._drivers_of(unusual, first_day),
             knows_amortized=not self.source.lacks(Metric.AMORTIZED, month),

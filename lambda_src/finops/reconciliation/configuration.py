@@ -34,6 +34,7 @@ from finops.reconciliation.mapping import (
     SharedCost,
     Split,
     TagRule,
+    UnitGroup,
 )
 from finops.shared.errors import RejectedInput
 from finops.shared.money import was_currency
@@ -101,6 +102,11 @@ class _RateEntry(msgspec.Struct, forbid_unknown_fields=True):
     source: str = "configuration"
 
 
+class _GroupEntry(msgspec.Struct, forbid_unknown_fields=True):
+    units: Annotated[list[_Text], msgspec.Meta(min_length=1)]
+    owner: str = ""
+
+
 class _AcknowledgedEntry(msgspec.Struct, forbid_unknown_fields=True):
     subject: _Text
     day: date
@@ -135,6 +141,7 @@ class _Document(msgspec.Struct, forbid_unknown_fields=True):
     rates: list[_RateEntry] = []
     static_rates: dict[str, Decimal] = {}
     acknowledged_anomalies: list[_AcknowledgedEntry] = []
+    groups: dict[str, _GroupEntry] = {}
 
     @property
     def targets(self) -> Iterator[tuple[str, _BudgetEntry]]:
@@ -170,6 +177,7 @@ class Configuration:
     static_rates: dict[str, Decimal] = field(default_factory=dict)
     acknowledgements: tuple[Acknowledgement, ...] = ()
     findings: tuple[str, ...] = ()
+    groups: tuple[UnitGroup, ...] = ()
 
     def budgets(self, month: Month) -> dict[str, UnitBudget]:
         """What each business unit may spend in a month; those whose targets start later lack."""
@@ -256,6 +264,10 @@ def parse(text: str, *, name: str = "the configuration") -> Configuration:
         smallest_line=document.smallest_line,
         plans=_plans(document, name),
         findings=tuple(suspicious(document, lines)),
+        groups=tuple(
+            UnitGroup(name=group, members=tuple(entry.units), owner=entry.owner)
+            for group, entry in document.groups.items()
+        ),
         rates=tuple(
             Rate(
                 currency=entry.currency,
@@ -327,6 +339,30 @@ def _budget_problems(document: _Document) -> Iterator[str]:
                 yield f"budgets.{unit}.from: {error}"
 
 
+def _group_problems(document: _Document) -> Iterator[str]:
+    units, groups = _units(document), document.groups
+    members = Counter(member for entry in groups.values() for member in entry.units)
+    for member, count in members.items():
+        if count > 1:
+            yield f"groups: {member!r} is in {count} groups, so its costs would count twice"
+        is_known = member in units or member in groups or document.organization_tags
+        if not is_known:
+            yield f"groups: {member!r} is no business unit and no group of this file"
+    for name in groups:
+        if name in units:
+            yield f"groups.{name} is also the name of a business unit"
+        above, seen = [name], set[str]()
+        while above:
+            group = above.pop()
+            if group in seen:
+                continue
+            seen.add(group)
+            above += [one for one in groups[group].units if one in groups]
+            if name in groups[group].units:
+                yield f"groups.{name} is in itself"
+                break
+
+
 def _problems(document: _Document) -> Iterator[str]:
     """Rules that the document's schema cannot express."""
     for name in ("payer_accounts", "linked_accounts"):
@@ -338,6 +374,7 @@ def _problems(document: _Document) -> Iterator[str]:
         yield "shown_apart is the former name of excluded_categories: use only the new one"
     yield from _unit_problems(document)
     yield from _budget_problems(document)
+    yield from _group_problems(document)
     for where, amount, least in _amounts(document):
         if not amount.is_finite() or amount < least:
             yield f"{where} must be {'0 or more' if not least else 'above 0'}, not {amount}"

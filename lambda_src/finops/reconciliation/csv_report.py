@@ -16,7 +16,7 @@ Every line of a report compares an amount with another one, so every table fits 
 
 Tables, in this order: `units` (actual against budget, Unmapped last), `total`; `costs` (billed and
 amortized); for an open month `forecast` and `forecast total`, against budget, and `usage to date`;
-`units by month` and `total by month`, against the
+`groups` of units; `units by month` and `total by month`, against the
 month before; `drivers` and `plan drivers` of each unit; `unmapped`; `excluded` (by unit, what
 `actual` leaves out); `categories`; `services`; `accounts`; `days`; `trends`; `anomalies`;
 `invoices`, `documents` (what the invoices flow read); `checks`; `rates`; `changes`; `notes`.
@@ -34,7 +34,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Final
 
-from finops.reconciliation.report import Driver, InvoiceLine, Report, Totals, Unit
+from finops.reconciliation.report import Driver, Group, InvoiceLine, Report, Totals, Unit
 from finops.shared.periods import Month
 from finops.shared.spreadsheets import guard
 
@@ -73,7 +73,7 @@ def _cell(value: object) -> str:
 
 
 def _lines(report: Report) -> Iterator[Line]:
-    yield from _units(report.units, report.totals)
+    yield from _units(report.units, report.totals, report.groups)
     for unit in report.units:
         yield from _drivers("drivers", "month before", unit.name, unit.drivers)
         yield from _drivers("plan drivers", "plan", unit.name, unit.plan_drivers)
@@ -110,7 +110,7 @@ def _lines(report: Report) -> Iterator[Line]:
     yield from _findings(report)
 
 
-def _units(units: Sequence[Unit], totals: Totals) -> Iterator[Line]:
+def _units(units: Sequence[Unit], totals: Totals, groups: Sequence[Group]) -> Iterator[Line]:
     for one in units:
         held = _held(one.actual, "budget", one.budget)
         yield {"table": "units", **_who(one), **held, "status": one.status.value}
@@ -131,6 +131,10 @@ def _units(units: Sequence[Unit], totals: Totals) -> Iterator[Line]:
         against = "same days of the month before"
         held = _held(totals.usage_to_date, against, totals.usage_to_date_previous)
         yield {"table": "usage to date", **held}
+    for group in groups:
+        held = _held(group.actual, "budget", group.budget, group.variance)
+        who = {"unit": group.name, "owner": group.owner, "item": group.parent}
+        yield {"table": "groups", **who, **held, "note": _listed(group.units)}
     for one in units:
         held = _held(one.actual, "month before", one.previous)
         yield {"table": "units by month", **_who(one), **held}
@@ -206,11 +210,20 @@ def _who(unit: Unit) -> Line:
     return {"unit": unit.name, "cost_centre": unit.cost_centre, "owner": unit.owner}
 
 
-def _held(amount: Decimal | None, against: str, reference: Decimal | None) -> Line:
-    """An amount, the one that it is compared with, and the difference if both are known."""
+def _held(
+    amount: Decimal | None,
+    against: str,
+    reference: Decimal | None,
+    difference: Decimal | None = None,
+) -> Line:
+    """An amount, the one that it is compared with, and the difference if both are known.
+
+    The difference may be another one, as of groups with units that have no budget.
+    """
     if reference is None:
         return {"amount": amount}
-    difference = None if amount is None else amount - reference
+    if difference is None and amount is not None:
+        difference = amount - reference
     return {"amount": amount, "against": against, "reference": reference, "difference": difference}
 
 

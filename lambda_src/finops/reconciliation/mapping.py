@@ -110,6 +110,19 @@ class SharedCost:
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnitGroup:
+    """Business units, or groups of them, that are summed up for somebody.
+
+    Attributes:
+        members: Names of units and groups.
+    """
+
+    name: str
+    members: tuple[str, ...]
+    owner: str = ""
+
+
 @dataclass(frozen=True, kw_only=True)
 class CostMapping:
     """The rules, in the order in which they apply: shared costs, tags, accounts.

@@ -117,6 +117,32 @@ class Totals:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """Business units together; fields as those of `Totals`.
+
+    Attributes:
+        parent: The group that it is in, or empty.
+        units: The business units in it and in its groups.
+        budget: Of those that have one; None where none has, as the variances then.
+    """
+
+    name: str
+    owner: str
+    parent: str
+    units: tuple[str, ...]
+    actual: Decimal
+    previous: Decimal
+    change: Decimal
+    change_pct: Decimal | None
+    budget: Decimal | None
+    unbudgeted: Decimal
+    variance: Decimal | None
+    variance_pct: Decimal | None
+    forecast: Decimal | None
+    forecast_variance: Decimal | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class UnmappedAccount:
     """An account, part of whose costs no rule claims."""
 
@@ -304,6 +330,7 @@ class Report:
         revision: 0 until the month is closed; then it counts its closed versions from 1.
         trend_months: The months of `trends`, such as `2025-11`.
         trends: The first one is of everything.
+        groups: Each before those that are in it.
         notes: What a reader must know to judge the figures.
     """
 
@@ -330,6 +357,7 @@ class Report:
     rates: tuple[RateUsed, ...]
     changes: tuple[Change, ...]
     notes: tuple[str, ...]
+    groups: tuple[Group, ...] = ()
 
 
 #: Keys of earlier versions, which documents keep beside the new ones for one version.

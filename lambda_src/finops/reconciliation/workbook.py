@@ -58,6 +58,7 @@ def write_xlsx(report: Report) -> bytes:
     sheets = _Sheets(book, report)
     summary = sheets.add("Summary")
     units = _units(sheets, report)
+    _groups(sheets, report)
     _summary(sheets, summary, report, units)
     _costs(sheets, report)
     _findings(sheets, report)
@@ -176,6 +177,26 @@ def _units(sheets: _Sheets, report: Report) -> int:
         else ("Actual", "Budget", "Variance", "Month before", "Change", "Excluded"),
     )
     return count
+
+
+def _groups(sheets: _Sheets, report: Report) -> None:
+    if not report.groups:
+        return
+    sheets.table(
+        "Groups",
+        (
+            *("Group", "In", "Actual", "Budget", "Variance", "Variance %", "Without a budget"),
+            *("Forecast", "Month before", "Change", "Change %", "Owner", "Business units"),
+        ),
+        [
+            (
+                *(one.name, one.parent, one.actual, one.budget, one.variance),
+                *(_Share(one.variance_pct), one.unbudgeted, one.forecast, one.previous),
+                *(one.change, _Share(one.change_pct), one.owner, "; ".join(one.units)),
+            )
+            for one in report.groups
+        ],
+    )
 
 
 def _summary(sheets: _Sheets, sheet: Any, report: Report, units: int) -> None:

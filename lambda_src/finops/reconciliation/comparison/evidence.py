@@ -9,7 +9,7 @@ from decimal import Decimal
 
 from finops.reconciliation.anomalies import Acknowledgement, Unusual
 from finops.reconciliation.domain import Charge, ChargeCategory, Metric, UnitBudget
-from finops.reconciliation.mapping import CostMapping
+from finops.reconciliation.mapping import CostMapping, UnitGroup
 from finops.reconciliation.report import Check, InvoiceLine, RateUsed
 from finops.shared.periods import Month
 
@@ -34,6 +34,7 @@ class Evidence:
         fee_days: Fees that are charged day by day, by linked account and service; of a running
             month and some weeks before.
         knows_amortized: Whether the charges' amortized costs are right.
+        groups: Of business units, without a circle, each unit and group in one at most.
         acknowledgements: Of anomalies.
         anomaly_services: Asked once, with the unusual days of all accounts.
     """
@@ -56,6 +57,7 @@ class Evidence:
     invoices: Sequence[InvoiceLine] = ()
     invoice_rule: Check | None = None
     anomaly_services: AnomalyServices = lambda anomalies: [() for _ in anomalies]
+    groups: Sequence[UnitGroup] = ()
     acknowledgements: Sequence[Acknowledgement] = ()
     fee_days: Sequence[Charge] = ()
     knows_amortized: bool = True

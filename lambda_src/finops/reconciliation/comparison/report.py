@@ -18,6 +18,7 @@ from finops.reconciliation.comparison.costs import Costs
 from finops.reconciliation.comparison.days import anomaly_lines, daily_costs, usage_to_date
 from finops.reconciliation.comparison.evidence import Evidence
 from finops.reconciliation.comparison.forecast import rest_of_month
+from finops.reconciliation.comparison.groups import group_lines
 from finops.reconciliation.comparison.rules import idle_rules
 from finops.reconciliation.comparison.units import totals_of, unit_lines
 from finops.reconciliation.domain import Metric, total
@@ -69,6 +70,7 @@ def _report(costs: Costs) -> Report:
         rates=tuple(costs.rates_used),
         changes=(),
         notes=tuple(dict.fromkeys((*given.notes, *costs.notes, *idle_rules(costs)))),
+        groups=group_lines(given.groups, units, is_running=given.is_running),
     )
 
 
