@@ -20,7 +20,9 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
+from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # it has no stubs
 
+import report_schema
 from finops.reconciliation.charts import bar_chart, bullet, strips
 from finops.reconciliation.domain import total
 from finops.reconciliation.rendering import render
@@ -505,3 +507,15 @@ def test_strips_share_one_scale() -> None:
     up, down = strips([Decimal(30), Decimal(-10)])
     assert (up.x, up.width, up.negative) == ("25.0", "75.0", False)
     assert (down.x, down.width, down.negative) == ("0.0", "25.0", True)
+
+
+def test_every_report_is_as_its_published_schema_says() -> None:
+    text = report_schema.PUBLISHED.read_text(encoding="utf-8")
+    assert text == report_schema.text(), "run scripts/report_schema.py"
+    published = json.loads(text)
+    Draft202012Validator.check_schema(published)
+    validator = Draft202012Validator(published)
+    for report in REPORTS.values():
+        validator.validate(json.loads(render(report, "json")))
+    wrong = json.loads(render(REPORTS["open"], "json")) | {"units": [{"name": 5}]}
+    assert not validator.is_valid(wrong)

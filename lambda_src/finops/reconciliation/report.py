@@ -360,13 +360,18 @@ class Report:
     groups: tuple[Group, ...] = ()
 
 
+#: Of the document: the first number changes where a key goes or means something else.
+SCHEMA_VERSION: Final = "1.0"
 #: Keys of earlier versions, which documents keep beside the new ones for one version.
 FORMER_KEYS: Final = {"excluded": "apart"}
 
 
 def as_document(report: Report) -> dict[str, Any]:
-    """The report in JSON's types: amounts are texts, dates ISO 8601, null what is not there."""
-    return _json_object(report)
+    """The report in JSON's types: amounts are texts, dates ISO 8601, null what is not there.
+
+    docs/report.schema.json is its schema.
+    """
+    return {"schema_version": SCHEMA_VERSION, **_json_object(report)}
 
 
 def _json_value(value: Any) -> Any:
