@@ -20,6 +20,7 @@ from tests.flows.audit import AuditTrail
 from tests.flows.billing import BillingFlow
 from tests.flows.deployment import OTHER_SPOKE, SPOKE, Deployment
 from tests.flows.invoices import InvoiceFlow
+from tests.flows.privileges import Once
 from tests.flows.reconciliation import ReconciliationFlow
 
 # Accounts that a test may deploy a spoke to: none is there at first.
@@ -129,6 +130,12 @@ def trail(deployment: Deployment, outputs: dict[str, Any]) -> AuditTrail:
 def reconciliation(deployment: Deployment, outputs: dict[str, Any]) -> ReconciliationFlow:
     """The reconciliation flow."""
     return ReconciliationFlow(deployment, outputs["reconciliation"])
+
+
+@pytest.fixture(scope="module")
+def once() -> Once:
+    """What a module has tried."""
+    return Once()
 
 
 @pytest.fixture

@@ -7,9 +7,9 @@ import json
 import time
 import urllib.request
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -46,10 +46,38 @@ waiting: list[Waiting] = []
 
 def denials(url: str) -> list[dict[str, Any]]:
     """What IAM refused lately; nothing on an endpoint that does not tell."""
-    with suppress(OSError, ValueError), urllib.request.urlopen(f"{url}/_finops/denials") as answer:
+    with suppress(OSError, ValueError):
+        return _told(url, "denials")
+    return []
+
+
+def _told(url: str, what: str) -> list[dict[str, Any]]:
+    with urllib.request.urlopen(f"{url}/_finops/{what}") as answer:
         found: list[dict[str, Any]] = json.load(answer)
         return found
-    return []
+
+
+def is_needed(d: Deployment, account_id: str, role: str, sid: str) -> bool:
+    """Whether a request was made that only this statement allows."""
+    wanted = {"account": account_id, "role": role, "statement": sid}
+    return happens(lambda: any(wanted.items() <= one.items() for one in _told(d.url, "needed")))
+
+
+@dataclass
+class Once:
+    """Probes, each of which is run once, and works, with the policies as they are deployed."""
+
+    done: set[Callable[..., bool]] = field(default_factory=set)
+
+    def works(self, probe: Callable[..., bool], *arguments: Any) -> bool:
+        if probe not in self.done and probe(*arguments):
+            self.done.add(probe)
+        return probe in self.done
+
+
+def one_a_role(statements: Iterable[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    """A statement of each role, from (..., role, statement)."""
+    return list({one[:-1]: one for one in sorted(statements, reverse=True)}.values())[::-1]
 
 
 @contextmanager

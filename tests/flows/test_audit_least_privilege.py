@@ -1,4 +1,4 @@
-"""Each statement of the audit trail's policies is removed in turn, as for budgets."""
+"""The audit trail needs each statement of its policies, as budgets do."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from finops.shared.audit import AuditEvent
 from tests.flows.audit import APPENDER, HEAD_WRITER, AuditTrail
 from tests.flows.privileges import (
     HUB,
+    Once,
     answers,
     deployed,
     failure_is_kept,
@@ -21,7 +22,9 @@ from tests.flows.privileges import (
     flow_of,
     forget_sessions,
     happens,
+    is_needed,
     log_is_written,
+    one_a_role,
     schedule,
     undelivered_is_kept,
     without,
@@ -130,9 +133,18 @@ def test_every_statement_that_is_deployed_is_needed_by_something(trail: AuditTra
     assert found == set(NEEDED)
 
 
+@pytest.mark.needs("needed_statements")
 @pytest.mark.parametrize(
     ("role", "sid"), sorted(NEEDED), ids=[f"{role}-{sid}" for role, sid in sorted(NEEDED)]
 )
+def test_no_statement_grants_what_nothing_asks_for(
+    trail: AuditTrail, once: Once, name: str, role: str, sid: str
+) -> None:
+    assert once.works(NEEDED[(role, sid)], trail, name)
+    assert is_needed(trail.deployment, HUB, role, sid)
+
+
+@pytest.mark.parametrize(("role", "sid"), one_a_role(NEEDED))
 def test_without_one_statement_something_fails(
     trail: AuditTrail, name: str, role: str, sid: str
 ) -> None:

@@ -1,4 +1,4 @@
-"""Each statement of the billing flow's policies is removed in turn, as for budgets."""
+"""The billing flow needs each statement of its policies, as budgets do."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from tests.flows.audit import is_recorded
 from tests.flows.billing import LOADER, BillingFlow, as_csv, bill, many_bills
 from tests.flows.privileges import (
     HUB,
+    Once,
     answers,
     deployed,
     failure_is_kept,
@@ -23,7 +24,9 @@ from tests.flows.privileges import (
     flow_of,
     forget_sessions,
     happens,
+    is_needed,
     log_is_written,
+    one_a_role,
     schedule,
     undelivered_is_kept,
     without,
@@ -264,9 +267,18 @@ def test_every_statement_that_is_deployed_is_needed_by_something(billing: Billin
     assert found == set(NEEDED) | NOT_ENFORCED
 
 
+@pytest.mark.needs("needed_statements")
 @pytest.mark.parametrize(
     ("role", "sid"), sorted(NEEDED), ids=[f"{role}-{sid}" for role, sid in sorted(NEEDED)]
 )
+def test_no_statement_grants_what_nothing_asks_for(
+    billing: BillingFlow, once: Once, name: str, role: str, sid: str
+) -> None:
+    assert once.works(NEEDED[(role, sid)], billing, name)
+    assert is_needed(billing.deployment, HUB, role, sid)
+
+
+@pytest.mark.parametrize(("role", "sid"), one_a_role(NEEDED))
 def test_without_one_statement_something_fails(
     billing: BillingFlow, name: str, role: str, sid: str
 ) -> None:

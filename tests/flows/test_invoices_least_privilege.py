@@ -1,4 +1,4 @@
-"""Each statement of the invoice flow's policies is removed in turn, as for budgets."""
+"""The invoice flow needs each statement of its policies, as budgets do."""
 
 from __future__ import annotations
 
@@ -16,12 +16,15 @@ from tests.flows.audit import is_recorded
 from tests.flows.invoices import STEPS, InvoiceFlow, document, json_invoice, mailed_invoice, paper
 from tests.flows.privileges import (
     HUB,
+    Once,
     answers,
     deployed,
     failure_is_kept,
     flow_of,
     happens,
+    is_needed,
     log_is_written,
+    one_a_role,
     patiently,
     without,
 )
@@ -346,9 +349,18 @@ def test_every_statement_that_is_deployed_is_needed_by_something(invoices: Invoi
     assert found == set(NEEDED)
 
 
+@pytest.mark.needs("needed_statements")
 @pytest.mark.parametrize(
     ("role", "sid"), sorted(NEEDED), ids=[f"{role}-{sid}" for role, sid in sorted(NEEDED)]
 )
+def test_no_statement_grants_what_nothing_asks_for(
+    invoices: InvoiceFlow, once: Once, name: str, role: str, sid: str
+) -> None:
+    assert once.works(NEEDED[(role, sid)], invoices, name)
+    assert is_needed(invoices.deployment, HUB, role, sid)
+
+
+@pytest.mark.parametrize(("role", "sid"), one_a_role(NEEDED))
 def test_without_one_statement_something_fails(
     invoices: InvoiceFlow, name: str, role: str, sid: str
 ) -> None:

@@ -1,7 +1,8 @@
 """The flow has no permission that it does not need, and nobody else has access.
 
-Each statement of each deployed policy is removed in turn: the part of the flow that needs it must
-then fail, and work again once the statement is back.
+For each statement of each deployed policy, something in the flow makes a request that no other
+statement allows. One statement of each role is taken away: what needs it must then fail, and work
+again once the statement is back.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from tests.flows.audit import is_recorded
 from tests.flows.deployment import OTHER_SPOKE, SPOKE, Deployment, eventually, refused
 from tests.flows.privileges import (
     HUB,
+    Once,
     answers,
     deployed,
     failure_is_kept,
@@ -28,7 +30,9 @@ from tests.flows.privileges import (
     flow_of,
     forget_sessions,
     happens,
+    is_needed,
     log_is_written,
+    one_a_role,
     schedule,
     undelivered_is_kept,
     without,
@@ -209,9 +213,18 @@ def test_every_statement_that_is_deployed_is_needed_by_something(deployment: Dep
     assert {one for one in deployed(deployment) if flow_of(one[1]) == "budgets"} == set(NEEDED)
 
 
+@pytest.mark.needs("needed_statements")
 @pytest.mark.parametrize(
     ("account_id", "role", "sid"), sorted(NEEDED), ids=[f"{r}-{s}" for _, r, s in sorted(NEEDED)]
 )
+def test_no_statement_grants_what_nothing_asks_for(
+    deployment: Deployment, once: Once, name: str, account_id: str, role: str, sid: str
+) -> None:
+    assert once.works(NEEDED[(account_id, role, sid)], deployment, name)
+    assert is_needed(deployment, account_id, role, sid)
+
+
+@pytest.mark.parametrize(("account_id", "role", "sid"), one_a_role(NEEDED))
 def test_without_one_statement_something_fails(
     deployment: Deployment, name: str, account_id: str, role: str, sid: str
 ) -> None:

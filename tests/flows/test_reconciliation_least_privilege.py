@@ -1,4 +1,4 @@
-"""Each statement of reconciliation's policies is removed in turn, as for budgets."""
+"""Reconciliation needs each statement of its policies, as budgets do."""
 
 from __future__ import annotations
 
@@ -16,12 +16,15 @@ from tests.flows.billing import BillingFlow
 from tests.flows.deployment import Deployment
 from tests.flows.privileges import (
     HUB,
+    Once,
     deployed,
     failure_is_kept,
     flow_of,
     forget_sessions,
     happens,
+    is_needed,
     log_is_written,
+    one_a_role,
     policies,
     schedule,
     undelivered_is_kept,
@@ -162,11 +165,20 @@ def test_every_statement_that_is_deployed_is_needed_by_something(
     assert found == set(NEEDED)
 
 
+@pytest.mark.needs("needed_statements")
 @pytest.mark.parametrize(
     ("account_id", "role", "sid"),
     sorted(NEEDED),
     ids=[f"{account}-{role}-{sid}" for account, role, sid in sorted(NEEDED)],
 )
+def test_no_statement_grants_what_nothing_asks_for(
+    reconciliation: ReconciliationFlow, once: Once, account_id: str, role: str, sid: str
+) -> None:
+    assert once.works(NEEDED[(account_id, role, sid)], reconciliation)
+    assert is_needed(reconciliation.deployment, account_id, role, sid)
+
+
+@pytest.mark.parametrize(("account_id", "role", "sid"), one_a_role(NEEDED))
 def test_without_one_statement_something_fails(
     reconciliation: ReconciliationFlow, account_id: str, role: str, sid: str
 ) -> None:

@@ -20,7 +20,14 @@ from tests.capabilities import SERVICES, TRIES, Capabilities
 from tests.conftest import CloudUnderTest
 
 #: What no other endpoint has, and no AWS.
-_OWN = {"health", "denials", "idle_connections", "parsed_policies", "repeated_calls"}
+_OWN = {
+    "health",
+    "denials",
+    "needed_statements",
+    "idle_connections",
+    "parsed_policies",
+    "repeated_calls",
+}
 NAMED = [*(name for name in EXTENSIONS if name not in _OWN), "rds_data_api"]
 
 

@@ -14,6 +14,7 @@ import os
 EXTENSIONS = (
     "health",
     "denials",
+    "needed_statements",
     "idle_connections",
     "parsed_policies",
     "repeated_calls",
