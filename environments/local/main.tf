@@ -223,10 +223,11 @@ module "reconciliation" {
   bucket            = { force_destroy = true }
 
   flows = {
-    budgets_table_name  = module.budgets_management.budgets_table_name
-    invoices_table_name = module.invoices.table_name
-    database            = local.database_to_read
-    audit               = local.audit
+    budgets_table_name       = module.budgets_management.budgets_table_name
+    budget_status_table_name = module.budgets_management.budget_status_table_name
+    invoices_table_name      = module.invoices.table_name
+    database                 = local.database_to_read
+    audit                    = local.audit
   }
 
   notifications = {

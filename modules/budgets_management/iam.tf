@@ -27,6 +27,19 @@ data "aws_iam_policy_document" "publish_budget" {
     actions   = ["dynamodb:GetItem", "dynamodb:UpdateItem"]
     resources = [local.status_table_arn]
   }
+
+  # An account whose row is removed has a default again.
+  statement {
+    sid       = "ReadDefaults"
+    actions   = ["dynamodb:Query", "dynamodb:Scan"]
+    resources = [local.budgets_table_arn]
+  }
+
+  statement {
+    sid       = "HandOnDefaults"
+    actions   = ["sqs:SendMessage"]
+    resources = [local.account_queue_arn]
+  }
 }
 
 data "aws_iam_policy_document" "repair_budget_drift" {
@@ -136,6 +149,32 @@ data "aws_iam_policy_document" "reach_spokes" {
       sid       = "DescribeAccounts"
       actions   = ["organizations:DescribeAccount"]
       resources = ["arn:aws:organizations::*:account/${statement.value}/*"]
+    }
+  }
+
+  # To tell who inherits which default. DescribeOrganization, which names the management account, knows no resource.
+  dynamic "statement" {
+    for_each = var.organization_id[*]
+    content {
+      sid       = "DescribeOrganization"
+      actions   = ["organizations:DescribeOrganization"]
+      resources = ["*"]
+    }
+  }
+
+  dynamic "statement" {
+    for_each = var.organization_id[*]
+    content {
+      sid = "ListUnits"
+      actions = [
+        "organizations:ListAccountsForParent",
+        "organizations:ListOrganizationalUnitsForParent",
+        "organizations:ListParents",
+      ]
+      resources = [
+        "arn:aws:organizations::*:account/${statement.value}/*",
+        "arn:aws:organizations::*:ou/${statement.value}/*",
+      ]
     }
   }
 

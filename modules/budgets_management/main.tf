@@ -24,9 +24,7 @@ locals {
     DEADLINE_QUEUE_URL  = "https://sqs.${var.region}.amazonaws.com/${var.account_id}/${var.name_prefix}-budget-deadlines"
     PUBLISH_CONCURRENCY = tostring(var.publisher.concurrency)
     SPOKE_ACCOUNT_IDS   = join(" ", sort(var.spoke_account_ids)) # empty where the organization knows
-  })
-  repairer_environment = merge(local.publisher_environment, {
-    ACCOUNT_QUEUE_URL = "https://sqs.${var.region}.amazonaws.com/${var.account_id}/${var.name_prefix}-budget-accounts"
+    ACCOUNT_QUEUE_URL   = "https://sqs.${var.region}.amazonaws.com/${var.account_id}/${var.name_prefix}-budget-accounts"
   })
   status_environment = merge(local.audit_environment, { STATUS_TABLE = aws_dynamodb_table.budget_status.name })
 }
@@ -143,8 +141,8 @@ resource "aws_lambda_event_source_mapping" "publish_budget" {
     }
   }
 
-  # The publisher sets a deadline for each budget that it writes.
-  depends_on = [aws_sqs_queue.deadlines]
+  # The publisher sets a deadline for each budget that it writes, and has defaults brought to all accounts.
+  depends_on = [aws_sqs_queue.deadlines, aws_sqs_queue.accounts]
 }
 
 # Record: the result that a spoke reports becomes the status of the row.
@@ -254,7 +252,7 @@ module "repair_budget_drift" {
   policy_json = data.aws_iam_policy_document.repair_budget_drift.json
   package     = var.packages.code
   layer_arns  = [aws_lambda_layer_version.core.arn]
-  environment = local.repairer_environment
+  environment = local.publisher_environment
 
   function = {
     name            = "${var.name_prefix}-repair-budget-drift"

@@ -93,6 +93,15 @@ data "aws_iam_policy_document" "reconcile_month" {
   }
 
   dynamic "statement" {
+    for_each = var.flows.budget_status_table_name[*]
+    content {
+      sid       = "ReadInheritedBudgets"
+      actions   = ["dynamodb:Scan"]
+      resources = ["${local.tables_arn}/${statement.value}"]
+    }
+  }
+
+  dynamic "statement" {
     for_each = var.flows.invoices_table_name[*]
     content {
       sid       = "ReadInvoices"

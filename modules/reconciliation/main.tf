@@ -29,26 +29,27 @@ locals {
   settings_key = "config/settings-${substr(sha256(local.settings_json), 0, 16)}.json"
 
   environment = merge(local.audit_environment, local.database_environment, {
-    BUCKET             = local.bucket_name
-    CONFIGURATION_KEY  = local.configuration_key
-    SETTINGS_KEY       = local.settings_key
-    ACCOUNT_ID         = var.account_id
-    SOURCE             = var.costs.source
-    CALLS_PER_SECOND   = tostring(var.costs.calls_per_second)
-    DAILY_USD          = tostring(var.costs.daily_usd)
-    MAX_RATE_AGE_DAYS  = tostring(var.rates.maximum_age_days)
-    PAYER_ROLE_NAME    = local.payer_role_name
-    EXTERNAL_ID        = var.payers.external_id == null ? "" : var.payers.external_id
-    BUDGETS_TABLE      = var.flows.budgets_table_name == null ? "" : var.flows.budgets_table_name
-    INVOICES_TABLE     = var.flows.invoices_table_name == null ? "" : var.flows.invoices_table_name
-    CLOSE_DAY          = tostring(var.reporting.close_day)
-    WATCH_UNTIL_DAY    = tostring(var.reporting.watch_until_day)
-    FORMATS            = join(",", var.reporting.formats)
-    LINK_SECONDS       = tostring(var.reporting.link_seconds)
-    PAGE_URL           = var.reporting.page_url == null ? "" : var.reporting.page_url
-    TOPIC_ARN          = local.topic_arn
-    MAIL_SENDER        = var.notifications.mail_sender == null ? "" : var.notifications.mail_sender
-    WEBHOOK_SECRET_ARN = var.notifications.webhook_secret_arn == null ? "" : var.notifications.webhook_secret_arn
+    BUCKET              = local.bucket_name
+    CONFIGURATION_KEY   = local.configuration_key
+    SETTINGS_KEY        = local.settings_key
+    ACCOUNT_ID          = var.account_id
+    SOURCE              = var.costs.source
+    CALLS_PER_SECOND    = tostring(var.costs.calls_per_second)
+    DAILY_USD           = tostring(var.costs.daily_usd)
+    MAX_RATE_AGE_DAYS   = tostring(var.rates.maximum_age_days)
+    PAYER_ROLE_NAME     = local.payer_role_name
+    EXTERNAL_ID         = var.payers.external_id == null ? "" : var.payers.external_id
+    BUDGETS_TABLE       = var.flows.budgets_table_name == null ? "" : var.flows.budgets_table_name
+    BUDGET_STATUS_TABLE = var.flows.budget_status_table_name == null ? "" : var.flows.budget_status_table_name
+    INVOICES_TABLE      = var.flows.invoices_table_name == null ? "" : var.flows.invoices_table_name
+    CLOSE_DAY           = tostring(var.reporting.close_day)
+    WATCH_UNTIL_DAY     = tostring(var.reporting.watch_until_day)
+    FORMATS             = join(",", var.reporting.formats)
+    LINK_SECONDS        = tostring(var.reporting.link_seconds)
+    PAGE_URL            = var.reporting.page_url == null ? "" : var.reporting.page_url
+    TOPIC_ARN           = local.topic_arn
+    MAIL_SENDER         = var.notifications.mail_sender == null ? "" : var.notifications.mail_sender
+    WEBHOOK_SECRET_ARN  = var.notifications.webhook_secret_arn == null ? "" : var.notifications.webhook_secret_arn
   })
 
   layers = ["core", "reports", "duckdb"]

@@ -245,16 +245,17 @@ variable "notifications" {
 variable "flows" {
   description = <<-EOT
     The other flows that the function works with, each optional: the budgets (`budgets_table_name` of the module
-    budgets_management), the invoices (`table_name` of the module invoices), the billing `database` for its rows and rates
+    budgets_management, and `budget_status_table_name` for what accounts inherit from defaults), the invoices (`table_name` of the module invoices), the billing `database` for its rows and rates
     (`cluster_arn`, `reader_secret_arn` as `secret_arn`, and `database_name` of the module billing_database), and the queue
     of the `audit` trail (`queue_url` and `queue_arn` of the module audit). Without a table, budgets come from the
     configuration only, and invoices from AWS only. Without `audit`, nothing is recorded.
   EOT
   type = object({
-    budgets_table_name  = optional(string)
-    invoices_table_name = optional(string)
-    database            = optional(object({ cluster_arn = string, secret_arn = string, name = string }))
-    audit               = optional(object({ queue_url = string, queue_arn = string }))
+    budgets_table_name       = optional(string)
+    budget_status_table_name = optional(string)
+    invoices_table_name      = optional(string)
+    database                 = optional(object({ cluster_arn = string, secret_arn = string, name = string }))
+    audit                    = optional(object({ queue_url = string, queue_arn = string }))
   })
   default  = {}
   nullable = false

@@ -35,9 +35,13 @@ run "defaults" {
         "arn:aws:iam::222222222222:role/finops-budgets-spoke",
         "arn:aws:iam::333333333333:role/finops-budgets-spoke",
       ], null]
+      HandOnDefaults = ["Allow", ["sqs:SendMessage"], ["arn:aws:sqs:eu-west-1:111111111111:finops-budget-accounts"], null]
       ReadBudgetStream = ["Allow", [
         "dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator", "dynamodb:ListStreams",
       ], ["arn:aws:dynamodb:eu-west-1:111111111111:table/finops-budgets/stream/*"], null]
+      ReadDefaults = ["Allow", ["dynamodb:Query", "dynamodb:Scan"], [
+        "arn:aws:dynamodb:eu-west-1:111111111111:table/finops-budgets",
+      ], null]
       SendFailures = ["Allow", ["sqs:SendMessage"], ["arn:aws:sqs:eu-west-1:111111111111:finops-publish-budget-failures"], null]
       SetDeadlines = ["Allow", ["sqs:SendMessage"], ["arn:aws:sqs:eu-west-1:111111111111:finops-budget-deadlines"], null]
       WriteBudgetStatus = ["Allow", ["dynamodb:GetItem", "dynamodb:UpdateItem"], [
@@ -46,7 +50,7 @@ run "defaults" {
       WriteLogs   = ["Allow", ["logs:CreateLogStream", "logs:PutLogEvents"], ["arn:aws:logs:eu-west-1:111111111111:log-group:/aws/lambda/finops-publish-budget:*"], null]
       WriteTraces = ["Allow", ["xray:PutTelemetryRecords", "xray:PutTraceSegments"], ["*"], null]
     })
-    error_message = "The publisher reads the stream, writes statuses, sets deadlines and assumes the spokes' roles."
+    error_message = "The publisher reads the stream and defaults, writes statuses, sets deadlines and assumes the spokes' roles."
   }
 
   # repair budget drift policy
@@ -202,6 +206,23 @@ run "organization" {
 
   assert {
     condition = jsonencode([
+      for role in [module.publish_budget.policy_json, module.repair_budget_drift.policy_json] : [
+        for s in jsondecode(role).Statement : [s.Action, s.Resource] if contains(["DescribeOrganization", "ListUnits"], s.Sid)
+      ]
+      ]) == jsonencode([
+      for hub in range(2) : [
+        ["organizations:DescribeOrganization", "*"],
+        [
+          ["organizations:ListParents", "organizations:ListOrganizationalUnitsForParent", "organizations:ListAccountsForParent"],
+          ["arn:aws:organizations::*:ou/o-a1b2c3d4e5/*", "arn:aws:organizations::*:account/o-a1b2c3d4e5/*"],
+        ],
+      ]
+    ])
+    error_message = "The hub may ask who inherits which default."
+  }
+
+  assert {
+    condition = jsonencode([
       for s in jsondecode(module.repair_budget_drift.policy_json).Statement : [s.Action, s.Resource] if s.Sid == "ListAccounts"
       ]) == jsonencode([["organizations:ListAccounts", "*"]]) && alltrue([
       for s in jsondecode(module.publish_budget.policy_json).Statement : s.Sid != "ListAccounts"
@@ -269,13 +290,9 @@ run "environment_and_outputs" {
       DEADLINE_QUEUE_URL  = "https://sqs.eu-west-1.amazonaws.com/111111111111/acme-budget-deadlines"
       PUBLISH_CONCURRENCY = "16"
       SPOKE_ACCOUNT_IDS   = "222222222222 333333333333"
+      ACCOUNT_QUEUE_URL   = "https://sqs.eu-west-1.amazonaws.com/111111111111/acme-budget-accounts"
     }
     error_message = "Publisher and repairer are told where everything is."
-  }
-
-  assert {
-    condition     = local.repairer_environment["ACCOUNT_QUEUE_URL"] == "https://sqs.eu-west-1.amazonaws.com/111111111111/acme-budget-accounts"
-    error_message = "The repairer is told where accounts wait."
   }
 
   assert {

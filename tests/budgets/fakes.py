@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from finops.budgets.attributes import ATTRIBUTES
+from finops.budgets.defaults import units_above
 from finops.budgets.documents import BudgetDocument, decode_document
 from finops.budgets.domain import (
     ActualBudget,
@@ -103,10 +104,13 @@ class FakeStatuses(Fallible):
                 spend_at=now,
             )
 
-    def begin(self, status: BudgetStatus) -> bool:
+    def begin(self, status: BudgetStatus, *, after: str | None = None) -> bool:
         def effect() -> bool:
             standing = self.items.get(status.key)
-            if standing and not (
+            if after is not None:
+                if after != (standing.version if standing else ""):
+                    return False
+            elif standing and not (
                 standing.version < status.version
                 or (
                     standing.version == status.version
@@ -253,12 +257,39 @@ class FakeSpokes(Fallible):
 class FakeAccountQueue:
     def __init__(self) -> None:
         self.parts: list[list[str]] = []
+        self.defaults: list[str] | None = None
+        self.all_accounts = 0
 
     def is_empty(self) -> bool:
         return not self.parts
 
-    def send(self, parts: Iterable[Sequence[str]]) -> None:
+    def send(self, parts: Iterable[Sequence[str]], *, defaults: Sequence[str] | None) -> None:
         self.parts.extend(map(list, parts))
+        self.defaults = None if defaults is None else list(defaults)
+
+    def send_all_accounts(self) -> None:
+        self.all_accounts += 1
+
+
+class FakeOrganization:
+    """Members, the unit above each, and a management account that inherits nothing."""
+
+    def __init__(self, *members: str, **units: str) -> None:
+        self.members = set(members)
+        self.above = dict(units)
+        self.error: FinOpsError | None = None
+        self.missed: set[str] = set()  # what lists leave out
+
+    def inherits(self, account_id: str) -> bool:
+        if self.error:
+            raise self.error
+        return account_id in self.members
+
+    def parents(self, units: Collection[str]) -> Mapping[str, str]:
+        return {child: unit for child, unit in self.above.items() if child not in self.missed}
+
+    def is_below(self, account_id: str, unit: str) -> bool:
+        return unit in units_above(account_id, self.above)
 
 
 class FakeDeadlines:

@@ -116,6 +116,14 @@ def test_no_run_begins_while_accounts_of_the_one_before_wait(organization: Organ
     assert organization.queue.parts == before
 
 
+def test_the_message_of_an_edited_default_begins_a_run_at_once(organization: Organization) -> None:
+    waiting = [[ACCOUNTS[0]]]
+    organization.queue.parts = [*waiting]
+    asked = {"Records": [{"messageId": "1", "body": json.dumps({"all_accounts": True})}]}
+    assert handlers.repair_budget_drift(asked, Context()) == {"batchItemFailures": []}
+    assert len(organization.queue.parts) == len(waiting) + 3
+
+
 def test_accounts_whose_budgets_are_not_right_are_counted(organization: Organization) -> None:
     for one in (
         status(ACCOUNTS[0], Status.FAILED),
@@ -186,7 +194,7 @@ def test_parts_go_through_the_queue_ten_in_a_call(monkeypatch: pytest.MonkeyPatc
         client = boto3.client("sqs")
         queue = SqsAccounts(client, client.create_queue(QueueName="q")["QueueUrl"])
         assert queue.is_empty()
-        queue.send([[f"{number}"] for number in range(23)])
+        queue.send([[f"{number}"] for number in range(23)], defaults=["*"])
         assert not queue.is_empty()
         received = [
             json.loads(one["Body"])["account_ids"]

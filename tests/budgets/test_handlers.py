@@ -26,6 +26,7 @@ from tests.budgets.fakes import (
     ACCOUNT,
     NOW,
     TOPIC,
+    FakeAccountQueue,
     FakeDeadlines,
     FakeReportCounts,
     FakeResults,
@@ -48,6 +49,7 @@ class Wired:
         self.table = FakeTable()
         self.results = FakeResults()
         self.audit = MemoryRecorder()
+        self.accounts = FakeAccountQueue()
         publisher = BudgetPublisher(
             statuses=self.statuses,
             spokes=self.spokes,
@@ -77,6 +79,7 @@ class Wired:
         for name, built in (
             ("_publisher", publisher),
             ("_deadlines", self.deadlines),
+            ("_account_queue", self.accounts),
             (
                 "_recorder",
                 ResultRecorder(
@@ -126,6 +129,22 @@ def test_a_stream_batch_is_published_rejected_and_removed(wired: Wired) -> None:
     assert document.request_id == "7de3041dd709b024af6f29e4fa13d34c"
     assert found["333333333333"].request_id == "second-request"
     assert [one.key for one in wired.deadlines.scheduled] == [KEY]
+
+
+def test_the_edit_of_a_default_has_all_accounts_compared_also_when_it_is_delivered_again(
+    wired: Wired,
+) -> None:
+    batch = event("stream")
+    call(handlers.publish_budget, batch)
+    assert wired.accounts.all_accounts == 0
+    batch["Records"][0]["dynamodb"]["Keys"]["account_id"]["S"] = "*"
+    batch["Records"][0]["dynamodb"]["NewImage"]["account_id"]["S"] = "*"
+    for times in (1, 2):
+        call(handlers.publish_budget, batch)
+        assert wired.accounts.all_accounts == times
+    found = wired.statuses.items[BudgetKey(account_id="*", budget_name="monthly-total")]
+    assert (found.status, found.amount) == (Status.APPLIED, "1250.50")
+    assert wired.audit.events[-3].action == "budget.handed_on"
 
 
 def test_a_stream_batch_is_audited_and_delivered_again_gives_the_same_entries(

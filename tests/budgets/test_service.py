@@ -14,6 +14,7 @@ import pytest
 
 from finops.budgets.applier import CONCURRENCY, LONGEST_RUN, BudgetApplier
 from finops.budgets.comparison import Drift
+from finops.budgets.default_rows import DefaultRows
 from finops.budgets.documents import document_for
 from finops.budgets.domain import (
     BudgetChange,
@@ -46,6 +47,7 @@ from tests.budgets.fakes import (
     TOPIC,
     Crash,
     FakeDeadlines,
+    FakeOrganization,
     FakeReportCounts,
     FakeResults,
     FakeSpokes,
@@ -64,7 +66,11 @@ THROTTLED = TransientFailure("slow down", code="ThrottlingException", step="put_
 class World:
     """Both sides of the flow on fakes, and the events between them delivered by hand."""
 
-    def __init__(self, removal: RemovalPolicy = RemovalPolicy.DELETE) -> None:
+    def __init__(
+        self,
+        removal: RemovalPolicy = RemovalPolicy.DELETE,
+        organization: FakeOrganization | None = None,
+    ) -> None:
         self.statuses = FakeStatuses()
         self.spokes = FakeSpokes(ACCOUNT, OTHER)
         self.parameters = self.spokes.parameters[ACCOUNT]
@@ -75,7 +81,12 @@ class World:
         self.now = NOW + timedelta(seconds=2)
         self.audit = MemoryRecorder()
         self.publisher = BudgetPublisher(
-            statuses=self.statuses, spokes=self.spokes, removal=removal, audit=self.audit
+            statuses=self.statuses,
+            spokes=self.spokes,
+            removal=removal,
+            audit=self.audit,
+            defaults=(lambda: DefaultRows(self.table, organization)) if organization else None,
+            units_known=bool(organization and organization.above),
         )
         self.withheld: list[AuditEvent] = []
         self.recorder = ResultRecorder(
@@ -105,6 +116,7 @@ class World:
             removal=removal,
             audit=self.audit,
             clock=lambda: self.now,
+            organization=organization,
             concurrency=1,
         )
 
@@ -148,9 +160,9 @@ class World:
         standing = self.budgets.items.get("monthly-total")
         return standing.amount if standing else None
 
-    def drift(self, *, repair: bool = False) -> list[Drift]:
+    def drift(self, *accounts: str, repair: bool = False) -> list[Drift]:
         self.now += timedelta(minutes=15)
-        return self.repairer.run(repair=repair, request_id="drift")
+        return self.repairer.run(repair=repair, request_id="drift", account_ids=accounts or None)
 
 
 @pytest.fixture

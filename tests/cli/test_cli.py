@@ -123,6 +123,14 @@ def test_set_writes_a_row_as_a_person_would(finops: Finops, tables: Any) -> None
     assert row["updated_by"]
 
 
+def test_set_takes_the_default_of_many_accounts(finops: Finops, tables: Any) -> None:
+    for account in ("*", "ou-ab12-cd34ef56"):
+        code, out, _ = finops("budgets", "set", account, "5", "--json")
+        assert (code, json.loads(out)["account_id"]) == (0, account)
+        assert tables.get_item(Key={"account_id": account, "budget_name": "monthly-total"})["Item"]
+    assert finops("budgets", "set", "ou-", "5")[0] == 1
+
+
 def test_set_keeps_what_it_does_not_name(finops: Finops, tables: Any) -> None:
     finops("budgets", "set", ACCOUNT, "100", "--email", "a@example.com")
     finops("budgets", "set", ACCOUNT, "200")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -123,6 +123,28 @@ class Deployment:
             TableName=self.outputs["budgets_table"],
             Key={"account_id": {"S": account_id}, "budget_name": {"S": name}},
         )
+
+    def remove_all(self, keys: Sequence[tuple[str, str]]) -> None:
+        """Remove many rows at once, by account and name."""
+        for start in range(0, len(keys), 25):
+            batch = [
+                {
+                    "DeleteRequest": {
+                        "Key": {"account_id": {"S": account_id}, "budget_name": {"S": name}}
+                    }
+                }
+                for account_id, name in keys[start : start + 25]
+            ]
+            answer = self.client("dynamodb").batch_write_item(
+                RequestItems={self.outputs["budgets_table"]: batch}
+            )
+            assert not answer["UnprocessedItems"]
+
+    def budgets(self, account_id: str) -> list[dict[str, Any]]:
+        """All AWS Budgets in the account."""
+        pages = self.client("budgets", account_id).get_paginator("describe_budgets")
+        answers = pages.paginate(AccountId=account_id)
+        return [dict(one) for page in answers for one in page.get("Budgets", [])]
 
     def status(self, account_id: str, name: str = "monthly-total") -> dict[str, Any]:
         """The row of the status table; empty where there is none."""

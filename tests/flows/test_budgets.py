@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from localcloud.endpoints import MANAGEMENT_ACCOUNT
 from tests.flows.conftest import FURTHER_SPOKES
 from tests.flows.deployment import (
     OTHER_SPOKE,
@@ -180,6 +181,30 @@ def test_a_removed_row_removes_the_budget(deployment: Deployment, budget_name: s
     assert deployment.amount(SPOKE, budget_name) == 7
     deployment.edit(SPOKE, 6, budget_name, note=b"\xff")
     deployment.await_amount(SPOKE, 6, budget_name)
+
+
+def test_a_default_reaches_every_account_without_its_own_and_comes_back(
+    deployment: Deployment, budget_name: str
+) -> None:
+    deployment.edit(SPOKE, 100, budget_name)
+    deployment.await_status(SPOKE, "APPLIED", budget_name)
+    deployment.edit("*", 7, budget_name)
+    inherited = deployment.await_status(OTHER_SPOKE, "APPLIED", budget_name)
+    assert (inherited["amount"], inherited["default_of"]) == ("7.00", "*")
+    assert deployment.amount(OTHER_SPOKE, budget_name) == 7
+    assert deployment.amount(SPOKE, budget_name) == 100
+    # Managed as well, but without a spoke.
+    failed = deployment.await_status(FURTHER_SPOKES[58], "FAILED", budget_name)
+    assert f"Deploy modules/budgets_spoke to account {FURTHER_SPOKES[58]}" in failed["error"]
+    deployment.remove(SPOKE, budget_name)
+    deployment.await_amount(SPOKE, 7, budget_name)
+    assert deployment.status(SPOKE, budget_name)["default_of"] == "*"
+    assert deployment.status(MANAGEMENT_ACCOUNT, budget_name) == {}, "it is not managed"
+    deployment.remove("*", budget_name)
+    for account_id in (SPOKE, OTHER_SPOKE, *FURTHER_SPOKES):
+        deployment.await_status(account_id, "REMOVED", budget_name)
+    assert deployment.budget(SPOKE, budget_name) is None
+    assert deployment.budget(OTHER_SPOKE, budget_name) is None
 
 
 def test_an_unchanged_budget_makes_no_call(deployment: Deployment, budget_name: str) -> None:

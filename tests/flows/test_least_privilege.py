@@ -93,6 +93,20 @@ def all_accounts_are_repaired(d: Deployment, name: str) -> bool:
     )
 
 
+def removal_is_published(d: Deployment, name: str) -> bool:
+    applied(d, name)
+    d.remove(SPOKE, name)
+    return happens(lambda: d.status(SPOKE, name)["status"] == "REMOVED")
+
+
+def default_is_handed_on(d: Deployment, name: str) -> bool:
+    d.edit("*", 13, name)
+    try:
+        return happens(lambda: d.amount(OTHER_SPOKE, name) == 13)
+    finally:
+        d.remove("*", name)
+
+
 def spoke_finds_its_drift(d: Deployment, name: str) -> bool:
     applied(d, name)
     d.client("budgets", SPOKE).delete_budget(AccountId=SPOKE, BudgetName=name)
@@ -151,7 +165,9 @@ APPLY, ROLE = "finops-apply-budget", "finops-budgets-spoke"
 #: (account, role, statement) → what cannot work without it.
 NEEDED: dict[tuple[str, str, str], Callable[[Deployment, str], bool]] = {
     (HUB, PUBLISH, "AssumeSpokeRoles"): edit_is_applied,
+    (HUB, PUBLISH, "HandOnDefaults"): default_is_handed_on,
     (HUB, PUBLISH, "ReadBudgetStream"): edit_is_applied,
+    (HUB, PUBLISH, "ReadDefaults"): removal_is_published,
     (HUB, PUBLISH, "SetDeadlines"): edit_sets_a_deadline,
     (HUB, PUBLISH, "WriteBudgetStatus"): edit_is_applied,
     (HUB, RECORD, "WriteBudgetStatus"): edit_is_applied,

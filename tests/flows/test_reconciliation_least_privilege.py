@@ -96,6 +96,7 @@ NEEDED: dict[tuple[str, str, str], Probe] = {
     (HUB, FUNCTION, "KeepReports"): is_reconciled,
     (HUB, FUNCTION, "ListReports"): is_reconciled,
     (HUB, FUNCTION, "ReadBudgets"): is_reconciled,
+    (HUB, FUNCTION, "ReadInheritedBudgets"): is_reconciled,
     (HUB, FUNCTION, "ReadInvoices"): is_reconciled,
     (HUB, FUNCTION, "ReadLedger"): is_reconciled,
     (HUB, FUNCTION, "ReadDatabaseSecret"): is_reconciled,

@@ -112,8 +112,9 @@ run "everything_set" {
     payers      = { account_ids = ["555555555555", "666666666666"], external_id = "finops-example" }
     kms_key_arn = "arn:aws:kms:eu-west-1:111111111111:key/00000000-0000-0000-0000-000000000000"
     flows = {
-      budgets_table_name  = "finops-budgets"
-      invoices_table_name = "finops-invoices"
+      budgets_table_name       = "finops-budgets"
+      budget_status_table_name = "finops-budget-status"
+      invoices_table_name      = "finops-invoices"
       audit = {
         queue_url = "https://sqs.eu-west-1.amazonaws.com/111111111111/finops-audit-entries.fifo"
         queue_arn = "arn:aws:sqs:eu-west-1:111111111111:finops-audit-entries.fifo"
@@ -154,26 +155,27 @@ run "everything_set" {
       for s in jsondecode(output.policy_json).Statement :
       s.Sid => [s.Effect, sort(flatten([s.Action])), sort(flatten([s.Resource])), try(s.Condition, null)]
       }) == jsonencode({
-      AssumePayerRoles   = ["Allow", ["sts:AssumeRole"], ["arn:aws:iam::555555555555:role/finops-cost-reader", "arn:aws:iam::666666666666:role/finops-cost-reader"], null]
-      KeepReports        = ["Allow", ["s3:GetObject", "s3:PutObject"], ["arn:aws:s3:::finops-reconciliation-111111111111-eu-west-1/cache/*", "arn:aws:s3:::finops-reconciliation-111111111111-eu-west-1/provisional/*", "arn:aws:s3:::finops-reconciliation-111111111111-eu-west-1/reports/*"], null]
-      ListExports0       = ["Allow", ["s3:ListBucket"], ["arn:aws:s3:::finops-focus-555555555555"], { StringLike = { "s3:prefix" = ["exports/finops-focus/data", "exports/finops-focus/data/*"] } }]
-      ListExports1       = ["Allow", ["s3:ListBucket"], ["arn:aws:s3:::exports"], { StringLike = { "s3:prefix" = "*" } }]
-      ListReports        = ["Allow", ["s3:ListBucket"], ["arn:aws:s3:::finops-reconciliation-111111111111-eu-west-1"], null]
-      MailReports        = ["Allow", ["ses:SendEmail"], ["arn:aws:ses:eu-west-1:111111111111:configuration-set/*", "arn:aws:ses:eu-west-1:111111111111:identity/*"], { StringEquals = { "ses:FromAddress" = "finops@example.com" } }]
-      ReadBudgets        = ["Allow", ["dynamodb:Scan"], ["arn:aws:dynamodb:eu-west-1:111111111111:table/finops-budgets"], null]
-      ReadConfiguration  = ["Allow", ["s3:GetObject"], ["arn:aws:s3:::finops-reconciliation-111111111111-eu-west-1/config/reconciliation.yaml", "arn:aws:s3:::finops-reconciliation-111111111111-eu-west-1/${local.settings_key}"], null]
-      ReadDatabaseSecret = ["Allow", ["secretsmanager:GetSecretValue"], ["arn:aws:secretsmanager:eu-west-1:111111111111:secret:rds-AbCdEf"], null]
-      ReadExports        = ["Allow", ["s3:GetObject"], ["arn:aws:s3:::exports/*", "arn:aws:s3:::finops-focus-555555555555/exports/finops-focus/data/*"], null]
-      ReadInvoices       = ["Allow", ["dynamodb:Query"], ["arn:aws:dynamodb:eu-west-1:111111111111:table/finops-invoices/index/by_month"], null]
-      ReadLedger         = ["Allow", ["rds-data:ExecuteStatement"], ["arn:aws:rds:eu-west-1:111111111111:cluster:finops"], null]
-      ReadOrganization   = ["Allow", ["organizations:ListAccounts", "organizations:ListTagsForResource"], ["*"], null]
-      ReadOwnCosts       = ["Allow", ["ce:GetCostAndUsage", "invoicing:ListInvoiceSummaries"], ["*"], null]
-      ReadWebhook        = ["Allow", ["secretsmanager:GetSecretValue"], ["arn:aws:secretsmanager:eu-west-1:111111111111:secret:chat-AbCdEf"], null]
-      RecordAuditEntries = ["Allow", ["sqs:SendMessage"], ["arn:aws:sqs:eu-west-1:111111111111:finops-audit-entries.fifo"], null]
-      SendFailures       = ["Allow", ["sqs:SendMessage"], ["arn:aws:sqs:eu-west-1:111111111111:finops-reconcile-month-failures"], null]
-      TellSubscribers    = ["Allow", ["sns:Publish"], ["arn:aws:sns:eu-west-1:111111111111:finops-reconciliation-reports"], null]
-      UseEncryptionKey   = ["Allow", ["kms:Decrypt", "kms:GenerateDataKey"], ["arn:aws:kms:eu-west-1:111111111111:key/00000000-0000-0000-0000-000000000000"], null]
-      WriteLogs          = ["Allow", ["logs:CreateLogStream", "logs:PutLogEvents"], ["arn:aws:logs:eu-west-1:111111111111:log-group:/aws/lambda/finops-reconcile-month:*"], null]
+      AssumePayerRoles     = ["Allow", ["sts:AssumeRole"], ["arn:aws:iam::555555555555:role/finops-cost-reader", "arn:aws:iam::666666666666:role/finops-cost-reader"], null]
+      KeepReports          = ["Allow", ["s3:GetObject", "s3:PutObject"], ["arn:aws:s3:::finops-reconciliation-111111111111-eu-west-1/cache/*", "arn:aws:s3:::finops-reconciliation-111111111111-eu-west-1/provisional/*", "arn:aws:s3:::finops-reconciliation-111111111111-eu-west-1/reports/*"], null]
+      ListExports0         = ["Allow", ["s3:ListBucket"], ["arn:aws:s3:::finops-focus-555555555555"], { StringLike = { "s3:prefix" = ["exports/finops-focus/data", "exports/finops-focus/data/*"] } }]
+      ListExports1         = ["Allow", ["s3:ListBucket"], ["arn:aws:s3:::exports"], { StringLike = { "s3:prefix" = "*" } }]
+      ListReports          = ["Allow", ["s3:ListBucket"], ["arn:aws:s3:::finops-reconciliation-111111111111-eu-west-1"], null]
+      MailReports          = ["Allow", ["ses:SendEmail"], ["arn:aws:ses:eu-west-1:111111111111:configuration-set/*", "arn:aws:ses:eu-west-1:111111111111:identity/*"], { StringEquals = { "ses:FromAddress" = "finops@example.com" } }]
+      ReadBudgets          = ["Allow", ["dynamodb:Scan"], ["arn:aws:dynamodb:eu-west-1:111111111111:table/finops-budgets"], null]
+      ReadConfiguration    = ["Allow", ["s3:GetObject"], ["arn:aws:s3:::finops-reconciliation-111111111111-eu-west-1/config/reconciliation.yaml", "arn:aws:s3:::finops-reconciliation-111111111111-eu-west-1/${local.settings_key}"], null]
+      ReadDatabaseSecret   = ["Allow", ["secretsmanager:GetSecretValue"], ["arn:aws:secretsmanager:eu-west-1:111111111111:secret:rds-AbCdEf"], null]
+      ReadExports          = ["Allow", ["s3:GetObject"], ["arn:aws:s3:::exports/*", "arn:aws:s3:::finops-focus-555555555555/exports/finops-focus/data/*"], null]
+      ReadInheritedBudgets = ["Allow", ["dynamodb:Scan"], ["arn:aws:dynamodb:eu-west-1:111111111111:table/finops-budget-status"], null]
+      ReadInvoices         = ["Allow", ["dynamodb:Query"], ["arn:aws:dynamodb:eu-west-1:111111111111:table/finops-invoices/index/by_month"], null]
+      ReadLedger           = ["Allow", ["rds-data:ExecuteStatement"], ["arn:aws:rds:eu-west-1:111111111111:cluster:finops"], null]
+      ReadOrganization     = ["Allow", ["organizations:ListAccounts", "organizations:ListTagsForResource"], ["*"], null]
+      ReadOwnCosts         = ["Allow", ["ce:GetCostAndUsage", "invoicing:ListInvoiceSummaries"], ["*"], null]
+      ReadWebhook          = ["Allow", ["secretsmanager:GetSecretValue"], ["arn:aws:secretsmanager:eu-west-1:111111111111:secret:chat-AbCdEf"], null]
+      RecordAuditEntries   = ["Allow", ["sqs:SendMessage"], ["arn:aws:sqs:eu-west-1:111111111111:finops-audit-entries.fifo"], null]
+      SendFailures         = ["Allow", ["sqs:SendMessage"], ["arn:aws:sqs:eu-west-1:111111111111:finops-reconcile-month-failures"], null]
+      TellSubscribers      = ["Allow", ["sns:Publish"], ["arn:aws:sns:eu-west-1:111111111111:finops-reconciliation-reports"], null]
+      UseEncryptionKey     = ["Allow", ["kms:Decrypt", "kms:GenerateDataKey"], ["arn:aws:kms:eu-west-1:111111111111:key/00000000-0000-0000-0000-000000000000"], null]
+      WriteLogs            = ["Allow", ["logs:CreateLogStream", "logs:PutLogEvents"], ["arn:aws:logs:eu-west-1:111111111111:log-group:/aws/lambda/finops-reconcile-month:*"], null]
     })
     error_message = "Each setting lets the function do what it needs for it, and no more."
   }
@@ -191,6 +193,7 @@ run "everything_set" {
       PAYER_ROLE_NAME     = "finops-cost-reader"
       EXTERNAL_ID         = "finops-example"
       BUDGETS_TABLE       = "finops-budgets"
+      BUDGET_STATUS_TABLE = "finops-budget-status"
       INVOICES_TABLE      = "finops-invoices"
       DATABASE_ARN        = "arn:aws:rds:eu-west-1:111111111111:cluster:finops"
       DATABASE_SECRET_ARN = "arn:aws:secretsmanager:eu-west-1:111111111111:secret:rds-AbCdEf"

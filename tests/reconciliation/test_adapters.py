@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 
 import boto3
 import pytest
 from botocore.stub import Stubber
 from moto import mock_aws
 
-from finops.budgets.adapters.dynamodb import DynamoBudgetTable
+from finops.budgets.adapters.dynamodb import DynamoBudgetTable, DynamoStatusTable
+from finops.budgets.documents import document_for
+from finops.budgets.domain import BudgetKey, Status
+from finops.budgets.ports import BudgetStatus
 from finops.invoices.identity import number_key, vendor_key
 from finops.reconciliation.adapters.budgets import TableBudgets
 from finops.reconciliation.adapters.cost_explorer import AwsCostExplorer
@@ -23,6 +26,7 @@ from finops.reconciliation.adapters.processed_invoices import DynamoProcessedInv
 from finops.reconciliation.configuration import OrganizationTags
 from finops.reconciliation.domain import UnitBudget
 from finops.shared.errors import ConfigurationError, TransientFailure
+from tests.budgets.fakes import ACCOUNT, FakeStatuses, FakeTable, change
 from tests.reconciliation.fakes import OCTOBER, PAYER
 
 KEYS = {"aws_access_key_id": "1", "aws_secret_access_key": "1", "region_name": "us-east-1"}
@@ -217,6 +221,36 @@ def test_only_monthly_budgets_of_all_costs_count_and_bad_rows_do_not(dynamodb: A
         dynamodb.put_item(TableName="budgets", Item=key | attributes)
     found = TableBudgets(DynamoBudgetTable(dynamodb, "budgets")).monthly()
     assert found == {PAYER: [UnitBudget(monthly_target=Decimal("100.50"), origin="budgets table")]}
+
+
+def test_a_budget_that_an_account_inherits_counts_until_it_has_a_row_of_its_own() -> None:
+    def status(account_id: str, outcome: Status, default_of: str, **facts: Any) -> BudgetStatus:
+        document = document_for(change(7, account_id=account_id, **facts))
+        return BudgetStatus(
+            key=document.key,
+            version="1",
+            status=outcome,
+            default_of=default_of,
+            document=document.encode(),
+        )
+
+    table, statuses = FakeTable(dict(change(100).row or {})), FakeStatuses()
+    table.items[("*", "monthly-total")] = dict(change(7, account_id="*").row or {})
+    for one in (
+        status(ACCOUNT, Status.APPLIED, "*"),  # of before it had a row of its own
+        status("333333333333", Status.APPLIED, "*"),
+        status("444444444444", Status.REMOVED, "*"),
+        status("555555555555", Status.APPLIED, ""),
+        status("666666666666", Status.APPLIED, "*", time_unit="ANNUALLY"),
+    ):
+        statuses.items[one.key] = one
+    without_document = BudgetKey(account_id="777777777777", budget_name="monthly-total")
+    statuses.items[without_document] = BudgetStatus(
+        key=without_document, version="1", status=Status.FAILED, default_of="*"
+    )
+    found = TableBudgets(cast("DynamoBudgetTable", table), cast("DynamoStatusTable", statuses))
+    targets = {key: [one.monthly_target for one in of] for key, of in found.monthly().items()}
+    assert targets == {ACCOUNT: [Decimal(100)], "333333333333": [Decimal(7)]}
 
 
 def test_accounts_of_an_organization_with_what_their_tags_say() -> None:

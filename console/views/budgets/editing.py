@@ -42,7 +42,7 @@ def edit(services: Services, user: User, key: BudgetKey, changed: Mapping[str, A
         key.budget_name, {}
     )
     wanted = {name: _typed(name, value) for name, value in changed.items()}
-    budget = parse_budget({**before, **names, **wanted})
+    budget = parse_budget({**before, **names, **wanted}, defaults=True)
     row = as_edit({**names, **wanted}, budget.amount, user.identity)
     request = row["request_id"]
     services.budgets.edits.merge(

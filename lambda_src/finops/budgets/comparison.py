@@ -6,13 +6,13 @@ Pure: no AWS, no I/O, no clock.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
 from finops.budgets.deadlines import LONGEST_DEADLINE_SECONDS
-from finops.budgets.documents import decode_document, is_removal
+from finops.budgets.documents import content_digest, decode_document, is_removal
 from finops.budgets.domain import (
     ActualBudget,
     Budget,
@@ -62,18 +62,20 @@ class AccountState:
         statuses: How the newest edit of each budget ended.
         documents: Parameter values by budget name.
         actual: AWS Budgets by name.
+        inherited: The budgets of `wanted` that come from a default, which no stream publishes.
     """
 
     wanted: Mapping[BudgetKey, Budget | None]
     statuses: Mapping[BudgetKey, BudgetStatus]
     documents: Mapping[str, str]
     actual: Mapping[str, ActualBudget]
+    inherited: Collection[BudgetKey] = ()
 
     def drift(self, now: datetime) -> Iterator[Drift]:
         """The budgets that are not what their rows say, in the order of their keys."""
         for key in sorted(self.wanted):
             budget, status = self.wanted[key], self.statuses.get(key)
-            if status and _is_being_published(status, now):
+            if status and _is_being_published(status, now) and not self._is_outdated(key, status):
                 continue
             actual = self.actual.get(key.budget_name)
             reason = _drift_reason(budget, status, self.documents.get(key.budget_name), actual)
@@ -84,6 +86,18 @@ class AccountState:
                     actual=decimal_text(actual.amount) if actual and actual.amount else None,
                     reason=reason,
                 )
+
+    def answered(self, key: BudgetKey) -> BudgetStatus | None:
+        """The status of a budget, unless that is of a default that was edited since."""
+        status = self.statuses.get(key)
+        return None if status and self._is_outdated(key, status) else status
+
+    def _is_outdated(self, key: BudgetKey, status: BudgetStatus) -> bool:
+        """Whether the newest status is of a default that was edited since."""
+        budget = self.wanted[key]
+        if key not in self.inherited or budget is None:
+            return False
+        return content_digest(budget) != status.content
 
     def spends(self, now: datetime) -> Iterator[tuple[BudgetKey, Spend]]:
         """What budgets have cost so far, where that is not what their statuses say."""

@@ -8,9 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
 
+from finops.budgets.default_rows import DefaultRows
+from finops.budgets.defaults import is_default
 from finops.budgets.documents import is_removal
 from finops.budgets.domain import ActualBudget, Status, decimal_text
-from finops.budgets.ports import BudgetStatus, BudgetTable, Spokes, StatusTable
+from finops.budgets.ports import BudgetStatus, BudgetTable, Organization, Spokes, StatusTable
 from finops.shared.errors import FinOpsError
 
 _CONCURRENCY: Final = 16
@@ -23,6 +25,8 @@ class Source(enum.StrEnum):
     TABLE = "table"
     #: The flow made it, and its row is gone: it stays, or its removal is under way.
     KEPT = "kept"
+    #: A default asks for it: the account has no row of its own.
+    DEFAULT = "default"
     BY_HAND = "by_hand"
     #: A row asks for it, and the account does not have it.
     MISSING = "missing"
@@ -47,14 +51,23 @@ class CoveredAccount:
 
 
 def coverage(
-    account_ids: Sequence[str], *, table: BudgetTable, statuses: StatusTable, spokes: Spokes
+    account_ids: Sequence[str],
+    *,
+    table: BudgetTable,
+    statuses: StatusTable,
+    spokes: Spokes,
+    organization: Organization | None = None,
 ) -> list[CoveredAccount]:
     """The budgets of each account, in the order of the accounts and of the budgets' names."""
+    defaults = DefaultRows(table, organization) if organization else None
 
     def look(account_id: str) -> list[CoveredAccount]:
         rows = {str(row.get("budget_name")) for row in table.rows(account_id)}
         made = {one.key.budget_name for one in statuses.all(account_id) if _is_the_flows(one)}
+        inherited: set[str] = set()
         try:
+            if defaults:
+                inherited = set(defaults.of(account_id, own=rows))
             actual = spokes.budgets(account_id)
         except FinOpsError as error:
             return [
@@ -64,13 +77,14 @@ def coverage(
                     budget=name,
                     error=error.explanation,
                 )
-                for name in (*sorted(rows),) or (None,)
+                for name in (*sorted(rows | inherited),) or (None,)
             ]
-        found = list(_of_account(account_id, rows, made, actual))
+        found = list(_of_account(account_id, rows, inherited, made, actual))
         return found or [CoveredAccount(account_id=account_id, source=Source.NONE)]
 
     with ThreadPoolExecutor(_CONCURRENCY) as pool:
-        return [one for found in pool.map(look, sorted(set(account_ids))) for one in found]
+        accounts = sorted({one for one in account_ids if not is_default(one)})
+        return [one for found in pool.map(look, accounts) for one in found]
 
 
 def _is_the_flows(status: BudgetStatus) -> bool:
@@ -80,14 +94,20 @@ def _is_the_flows(status: BudgetStatus) -> bool:
 
 
 def _of_account(
-    account_id: str, rows: set[str], made: set[str], actual: dict[str, ActualBudget]
+    account_id: str,
+    rows: set[str],
+    inherited: set[str],
+    made: set[str],
+    actual: dict[str, ActualBudget],
 ) -> Iterator[CoveredAccount]:
-    for name in sorted(rows | set(actual)):
+    for name in sorted(rows | inherited | set(actual)):
         amount = actual[name].amount if name in actual else None
         if name not in actual:
             source = Source.MISSING
         elif name in rows:
             source = Source.TABLE
+        elif name in inherited:
+            source = Source.DEFAULT
         else:
             source = Source.KEPT if name in made else Source.BY_HAND
         yield CoveredAccount(

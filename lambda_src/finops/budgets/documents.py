@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -38,7 +38,7 @@ class BudgetDocument:
     @property
     def content_digest(self) -> str:
         """SHA-256 of the wanted budget, whatever the version and the request."""
-        return hashlib.sha256(_canonical(_content(self.budget))).hexdigest()
+        return content_digest(self.budget)
 
     def encode(self) -> str:
         """The parameter's value: canonical JSON, equal for equal documents."""
@@ -53,6 +53,11 @@ class BudgetDocument:
                 **_content(self.budget),
             }
         ).decode()
+
+
+def content_digest(budget: Budget | None) -> str:
+    """SHA-256 of a wanted budget, or of its absence, as `BudgetDocument.content_digest`."""
+    return hashlib.sha256(_canonical(_content(budget))).hexdigest()
 
 
 def document_for(change: BudgetChange) -> BudgetDocument:
@@ -112,7 +117,7 @@ def decode_document(text: str) -> BudgetDocument:
             version=envelope["version"],
             request_id=envelope["request_id"],
             edited_at=datetime.fromisoformat(edited_at) if edited_at else None,
-            budget={"present": parse_budget, "absent": _nothing}[envelope["state"]](fields),
+            budget=_READERS[envelope["state"]](fields),
         )
     except (KeyError, ValueError) as error:
         raise RejectedInput(
@@ -130,6 +135,12 @@ def is_removal(text: str) -> bool:
 
 def _nothing(_row: Mapping[str, object]) -> None:
     return None
+
+
+_READERS: Final[Mapping[str, Callable[[Mapping[str, object]], Budget | None]]] = {
+    "present": parse_budget,
+    "absent": _nothing,
+}
 
 
 def _content(budget: Budget | None) -> dict[str, object]:

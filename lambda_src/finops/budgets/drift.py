@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -16,6 +16,8 @@ from finops.budgets.audit_events import (
     unseen_rejection_event,
 )
 from finops.budgets.comparison import AccountState, Drift, next_repair, repairs_so_far
+from finops.budgets.default_rows import DefaultRows
+from finops.budgets.defaults import InheritedRow, is_default
 from finops.budgets.documents import BudgetDocument
 from finops.budgets.domain import (
     Budget,
@@ -31,6 +33,7 @@ from finops.budgets.ports import (
     BudgetStatus,
     BudgetTable,
     Deadlines,
+    Organization,
     Spokes,
     StatusTable,
 )
@@ -67,6 +70,8 @@ class _Run:
 
 #: The rows and statuses of one account.
 _Known = tuple[list[Mapping[str, Any]], dict[BudgetKey, BudgetStatus]]
+#: A default that is edited while a run brings it to an account is brought again so often.
+_MAX_ROUNDS: Final = 5
 
 
 class DriftRepairer:
@@ -83,9 +88,11 @@ class DriftRepairer:
         removal: RemovalPolicy,
         audit: AuditRecorder,
         clock: Clock,
+        organization: Organization | None = None,
         concurrency: int = 8,
     ) -> None:
         self._table = table
+        self._organization = organization
         self._statuses = statuses
         self._spokes = spokes
         self._publisher = publisher
@@ -102,6 +109,7 @@ class DriftRepairer:
         request_id: str,
         account_ids: Sequence[str] | None = None,
         requested_by: str = "",
+        defaults: Sequence[str] | None = None,
         seconds_left: Callable[[], float] = lambda: float("inf"),
     ) -> list[Drift]:
         """The drift of every account, or of these; with `repair`, each is published again.
@@ -117,25 +125,56 @@ class DriftRepairer:
             request_id: Of this run.
             account_ids: The accounts to compare; all that the tables know where None.
             requested_by: Who asked; empty for the schedule.
+            defaults: `*` and the units that have rows; looked for where None.
             seconds_left: The time until the process ends.
         """
         run = _Run(repair=repair, request_id=request_id, requested_by=requested_by)
         known = self._known(account_ids)
+        inherited = self._default_rows(defaults)
 
         def check(account: str) -> list[Drift]:
             rows, statuses = known[account] if account_ids is None else self._known_of(account)
             names = {str(row.get("budget_name")) for row in rows}
             keys = {BudgetKey(account_id=account, budget_name=name) for name in names}
             if seconds_left() < SECONDS_AN_ACCOUNT:
-                return [_not_reached(key) for key in sorted(keys | set(statuses))]
+                # An account of which nothing is known yet may have defaults.
+                some = keys | set(statuses) or {BudgetKey(account_id=account, budget_name="")}
+                return [_not_reached(key) for key in sorted(some)]
             try:
-                return self._check_account(account, rows, statuses, run)
+                return self._check_rows(account, rows, statuses, run, inherited)
             except Exception as error:  # noqa: BLE001 - one account must not stop the others
                 return [_not_compared(key, error) for key in sorted(keys or statuses)]
 
         with ThreadPoolExecutor(self._concurrency) as pool:
             checked = pool.map(check, sorted(known))
             return [drift for found in checked for drift in found]
+
+    def _default_rows(self, known: Collection[str] | None) -> DefaultRows | None:
+        if self._organization is None:
+            return None
+        return DefaultRows(self._table, self._organization, known=known)
+
+    def _check_rows(
+        self,
+        account: str,
+        rows: Sequence[Mapping[str, Any]],
+        statuses: Mapping[BudgetKey, BudgetStatus],
+        run: _Run,
+        defaults: DefaultRows | None,
+    ) -> list[Drift]:
+        """Compare an account, and again where a default was edited after it was read."""
+        for _ in range(_MAX_ROUNDS):
+            own = {str(row.get("budget_name")) for row in rows}
+            inherited = defaults.of(account, own=own) if defaults else {}
+            found = self._check_account(account, rows, statuses, run, inherited, defaults)
+            if not any(one.repaired and one.key.budget_name in inherited for one in found):
+                break
+            # Whoever writes reads again afterwards: docs/decisions/0002.
+            defaults = self._default_rows({one.default_of for one in inherited.values()})
+            if defaults is None or defaults.of(account, own=own) == inherited:
+                break
+            rows, statuses = self._known_of(account)
+        return found
 
     def _known(self, account_ids: Sequence[str] | None) -> Mapping[str, _Known]:
         """The accounts of a run, with what both tables hold of each where it is of all of them."""
@@ -146,7 +185,7 @@ class DriftRepairer:
             known[str(row.get("account_id"))][0].append(row)
         for status in self._statuses.all():
             known[status.key.account_id][1][status.key] = status
-        return known
+        return {account: facts for account, facts in known.items() if not is_default(account)}
 
     def _known_of(self, account_id: str) -> _Known:
         statuses = {one.key: one for one in self._statuses.all(account_id)}
@@ -158,12 +197,30 @@ class DriftRepairer:
         rows: Sequence[Mapping[str, Any]],
         statuses: Mapping[BudgetKey, BudgetStatus],
         run: _Run,
+        inherited: Mapping[str, InheritedRow],
+        defaults: DefaultRows | None,
     ) -> list[Drift]:
         budgets, rejections, failures = _parse_rows(account_id, rows)
         if run.repair:
             for key, rejection in rejections.items():
                 self._reject_if_unseen(key, rejection, statuses.get(key), run)
-        removed = self._removed(statuses, kept={*budgets, *rejections, *failures})
+        # A default that is refused changes nothing in its accounts, as a row of their own.
+        by_default, refused, broken = _parse_rows(
+            account_id, [one.row for one in inherited.values()]
+        )
+        budgets |= by_default
+        failures |= broken
+        kept = {*budgets, *rejections, *failures, *refused}
+        kept |= {
+            key
+            for key, status in statuses.items()
+            if defaults and status.default_of and key not in kept
+            if status.status is not Status.REMOVED
+            if not defaults.has_lost(account_id, status.default_of, key.budget_name)
+        }
+        if run.repair:
+            self._end_defaults(statuses, kept, run)
+        removed = self._removed(statuses, kept=kept)
         unknown = [_not_compared(key, error) for key, error in failures.items()]
         if not budgets and not removed:
             return unknown
@@ -173,8 +230,13 @@ class DriftRepairer:
                 statuses=statuses,
                 documents=self._spokes.documents(account_id),
                 actual=self._spokes.budgets(account_id),
+                inherited=by_default,
             )
         except FinOpsError as error:
+            if run.repair:
+                for key in by_default:
+                    default_of = inherited[key.budget_name].default_of
+                    self._fail_unreached(key, error, statuses.get(key), default_of, run)
             return unknown + [_unreachable(key, budget, error) for key, budget in budgets.items()]
         if run.repair:
             for status in state.gone(self._clock()):
@@ -182,7 +244,53 @@ class DriftRepairer:
             for key, spend in state.spends(self._clock()):
                 self._statuses.write_spend(key, spend, self._clock())
         found = list(state.drift(self._clock()))
-        return unknown + (self._repair(found, state, run) if run.repair else found)
+        sources = {key: inherited[key.budget_name].default_of for key in by_default}
+        return unknown + (self._repair(found, state, run, sources) if run.repair else found)
+
+    def _end_defaults(
+        self, statuses: Mapping[BudgetKey, BudgetStatus], kept: set[BudgetKey], run: _Run
+    ) -> None:
+        """Record that accounts have a default no more, where there is nothing to remove."""
+        for key, status in statuses.items():
+            if not status.default_of or key in kept or status.status is Status.REMOVED:
+                continue
+            if status.document and self._removal is RemovalPolicy.DELETE:
+                continue
+            ended = initial_status(
+                self._seen(key, status, run),
+                Status.REMOVED,
+                action="kept" if status.document else "",
+            )
+            self._statuses.begin(
+                replace(ended, amount=status.amount, default_of=status.default_of),
+                after=status.version,
+            )
+
+    def _fail_unreached(
+        self,
+        key: BudgetKey,
+        error: FinOpsError,
+        status: BudgetStatus | None,
+        default_of: str,
+        run: _Run,
+    ) -> None:
+        """Tell that an account cannot have its default, where no edit of its own has told it."""
+        if status is not None and (status.document or status.error == error.explanation):
+            return
+        failed = initial_status(
+            self._seen(key, status, run), Status.FAILED, error=error, default_of=default_of
+        )
+        self._statuses.begin(failed, after=status.version if status else "")
+
+    def _seen(self, key: BudgetKey, status: BudgetStatus | None, run: _Run) -> BudgetChange:
+        """What a run has found, as an edit that nobody made."""
+        return BudgetChange(
+            key=key,
+            version=repair_version(status.version if status else None),
+            request_id=run.request_id,
+            edited_at=self._clock(),
+            row={},
+        )
 
     def _record_removal(self, status: BudgetStatus) -> None:
         """Record what the account has not answered: the budget is gone."""
@@ -213,18 +321,25 @@ class DriftRepairer:
             and not is_gone_already(status)
         ]
 
-    def _repair(self, found: Sequence[Drift], state: AccountState, run: _Run) -> list[Drift]:
+    def _repair(
+        self,
+        found: Sequence[Drift],
+        state: AccountState,
+        run: _Run,
+        default_of: Mapping[BudgetKey, str],
+    ) -> list[Drift]:
         """Publish each budget again that is due. Returns the drift with what became of it."""
         repaired: list[Drift] = []
         waiting: list[BudgetDocument] = []
         for drift in found:
             if not run.requested_by and (
-                pause := self._pause(state.statuses.get(drift.key), len(waiting))
+                pause := self._pause(state.answered(drift.key), len(waiting))
             ):
                 repaired.append(replace(drift, error=pause))
                 continue
             try:
-                publication = self._repair_one(drift, state, run)
+                source = default_of.get(drift.key, "")
+                publication = self._repair_one(drift, state, run, source)
             except Exception as error:  # noqa: BLE001 - one budget must not stop the others
                 repaired.append(replace(drift, error=_reason(error)))
                 continue
@@ -247,7 +362,9 @@ class DriftRepairer:
             )
         return ""
 
-    def _repair_one(self, drift: Drift, state: AccountState, run: _Run) -> Publication:
+    def _repair_one(
+        self, drift: Drift, state: AccountState, run: _Run, default_of: str
+    ) -> Publication:
         status = state.statuses.get(drift.key)
         document = BudgetDocument(
             key=drift.key,
@@ -256,7 +373,7 @@ class DriftRepairer:
             edited_at=None,
             budget=state.wanted[drift.key],
         )
-        publication = self._publish_again(document, status)
+        publication = self._publish_again(document, status, default_of)
         if publication.outcome is not Outcome.SKIPPED:
             self._audit.record(
                 repair_event(
@@ -270,7 +387,9 @@ class DriftRepairer:
             )
         return publication
 
-    def _publish_again(self, document: BudgetDocument, status: BudgetStatus | None) -> Publication:
+    def _publish_again(
+        self, document: BudgetDocument, status: BudgetStatus | None, default_of: str
+    ) -> Publication:
         change = BudgetChange(
             key=document.key,
             version=document.version,
@@ -284,9 +403,11 @@ class DriftRepairer:
             Status.PENDING,
             document=document,
             wanted_since=status.wanted_since if status and same else None,
-            repairs=repairs_so_far(status) + 1,
+            repairs=1 if default_of and not same else repairs_so_far(status) + 1,
+            default_of=default_of,
         )
-        if not self._statuses.begin(pending):
+        # After what it has read only: another run at once may have read another default.
+        if not self._statuses.begin(pending, after=status.version if status else ""):
             return Publication(outcome=Outcome.SKIPPED)
         try:
             return self._publisher.publish_document(document)
@@ -299,13 +420,7 @@ class DriftRepairer:
         """Reject a bad row whose stream record was lost, so that its editor learns why."""
         if status is not None and status.status is Status.REJECTED:
             return
-        change = BudgetChange(
-            key=key,
-            version=repair_version(status.version if status else None),
-            request_id=run.request_id,
-            edited_at=self._clock(),
-            row={},
-        )
+        change = self._seen(key, status, run)
         rejection = initial_status(change, Status.REJECTED, error=error)
         if self._statuses.begin(rejection):
             self._audit.record(unseen_rejection_event(rejection, error, change.edited_at))

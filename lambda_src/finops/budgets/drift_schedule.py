@@ -6,12 +6,13 @@ a part that fails is repeated alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 from finops.budgets.comparison import is_overdue
+from finops.budgets.defaults import is_default
 from finops.budgets.domain import Status
 from finops.budgets.ports import AccountQueue, BudgetTable, StatusTable
 
@@ -46,15 +47,26 @@ class DriftSchedule:
         statuses: StatusTable,
         queue: AccountQueue,
         clock: Callable[[], datetime],
+        members: Callable[[], Collection[str]] = tuple,
     ) -> None:
         self._table = table
         self._statuses = statuses
         self._queue = queue
         self._clock = clock
+        self._members = members
 
-    def begin(self) -> ScheduledRun:
-        """Begin a run, unless accounts of the one before still wait."""
+    def begin(self, *, at_once: bool = False) -> ScheduledRun:
+        """Begin a run, unless accounts of the one before still wait.
+
+        Where there are defaults, it takes all members of the organization.
+
+        Args:
+            at_once: Begin it also where accounts of the one before wait: a default was edited.
+        """
         accounts = set(self._table.accounts())
+        defaults = sorted(filter(is_default, accounts))
+        if defaults:
+            accounts.update(self._members())
         failing: list[str] = []
         now = self._clock()
         for one in self._statuses.outlines():
@@ -62,9 +74,10 @@ class DriftSchedule:
                 accounts.add(one.account_id)
             if one.status is Status.FAILED or is_overdue(one.status, one.edited_at, now):
                 failing.append(one.account_id)
-        begun = self._queue.is_empty()
+        accounts = {one for one in accounts if not is_default(one)}
+        begun = at_once or self._queue.is_empty()
         if begun:
-            self._queue.send(parts_of(sorted(accounts)))
+            self._queue.send(parts_of(sorted(accounts)), defaults=defaults)
         return ScheduledRun(
             accounts=sorted(accounts),
             failing=sorted(set(failing)),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import re
 import uuid
 from collections.abc import Iterable, Mapping
@@ -27,6 +28,8 @@ _LINE_WITHIN: Final = re.compile(r"\n\s*[0-9]{12}\s*,")
 #: What a list tells of each budget beyond its row.
 _OUTCOME: Final = ("status", "applied_amount", "applied_at", "error")
 _SPEND: Final = ("actual_spend", "forecasted_spend", "variance", "forecast_variance", "spend_at")
+#: `*` or the unit whose row the account inherits.
+_DEFAULT_OF: Final = "default_of"
 _OTHER_SEPARATORS: Final = {";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 
 
@@ -63,7 +66,9 @@ def read_budgets(
                 if record is None:
                     break
                 row = _row(record, listed=listed)
-                budget = parse_budget(row)
+                if listed and row.pop(_DEFAULT_OF, ""):
+                    continue  # it would become a row of the account's own
+                budget = parse_budget(row, defaults=True)
                 if budget.key in rows:
                     raise RejectedInput(
                         f"line {lines[budget.key]} already sets this budget",
@@ -90,6 +95,15 @@ def read_budgets(
                     {**row, "budget_name": budget.key.budget_name}, budget.amount, editor
                 )
     return list(rows.values()), rejected
+
+
+def in_turn(rows: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The rows with their accounts in turn: the first of each account, then the second of each."""
+    accounts: dict[str, list[Mapping[str, Any]]] = {}
+    for row in rows:
+        accounts.setdefault(row["account_id"], []).append(row)
+    turns = itertools.zip_longest(*accounts.values())
+    return [row for turn in turns for row in turn if row is not None]
 
 
 def _columns(reader: csv.DictReader[str], name: str) -> list[str]:
@@ -229,7 +243,7 @@ def csv_of(found: Iterable[Mapping[str, Any]]) -> str:
     """The listed budgets as a CSV file, with the columns that an import reads, and their status."""
     names = {"account_id": "account_id", "name": "budget_name"}
     names |= {one.name: one.name for one in ATTRIBUTES}
-    names |= {one: one for one in (*_OUTCOME, *_SPEND, "updated_by")}
+    names |= {one: one for one in (*_OUTCOME, *_SPEND, "updated_by", _DEFAULT_OF)}
     with io.StringIO(newline="") as text:
         writer = csv.writer(text)
         writer.writerow(names.values())
@@ -248,7 +262,16 @@ def joined(
     }
     statuses = {one.key: one for one in known}
     keys = set(rows) | {key for key, one in statuses.items() if one.status is not Status.REMOVED}
-    return [described(key, rows.get(key, {}), statuses.get(key)) for key in sorted(keys)]
+
+    def row_of(key: BudgetKey) -> Mapping[str, Any]:
+        status = statuses.get(key)
+        if key in rows or not status or not status.default_of:
+            return rows.get(key, {})
+        default = BudgetKey(account_id=status.default_of, budget_name=key.budget_name)
+        # Until a default that was edited is applied, the account has the amount before.
+        return {**rows.get(default, {}), "amount": status.amount}
+
+    return [described(key, row_of(key), statuses.get(key)) for key in sorted(keys)]
 
 
 def described(
@@ -279,6 +302,7 @@ def described(
         "forecast_variance": _variance(forecast, values.get("amount")),
         "spend_at": _iso(calculated.spend_at if calculated else None),
         "updated_by": status.updated_by if status else text_of(row.get("updated_by", "")),
+        _DEFAULT_OF: status.default_of if status else "",
     }
 
 

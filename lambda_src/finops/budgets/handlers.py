@@ -29,6 +29,8 @@ from finops.budgets.adapters.ssm import SsmParameters
 from finops.budgets.applier import BudgetApplier
 from finops.budgets.comparison import Drift
 from finops.budgets.coverage import coverage
+from finops.budgets.default_rows import DefaultRows
+from finops.budgets.defaults import is_default
 from finops.budgets.domain import (
     BudgetChange,
     BudgetKey,
@@ -65,6 +67,7 @@ def publish_budget(event: Mapping[str, Any], _context: LambdaContext) -> dict[st
 
     Returns the partial batch response: the records that the stream delivers again.
     """
+    _defaults.cache_clear()
     changes, unreadable = _decode_changes(event["Records"])
     done = publish_in_order(
         changes, _publisher().publish, concurrency=int(os.environ["PUBLISH_CONCURRENCY"])
@@ -74,6 +77,9 @@ def publish_budget(event: Mapping[str, Any], _context: LambdaContext) -> dict[st
     _publisher().audit(done)
     published = [one for _, one in done if isinstance(one, Publication)]
     _deadlines().schedule([one.document for one in published if one.document])
+    # Also after a run that stopped before it got here, and so finds nothing left to do.
+    if any(is_default(change.key.account_id) for change in changes):
+        _account_queue().send_all_accounts()
     failed = {change.version for change, one in done if isinstance(one, Exception)} | unreadable
     sequence_numbers = [record["dynamodb"]["SequenceNumber"] for record in event["Records"]]
     return batch_response(one for one in sequence_numbers if edit_version(one) in failed)
@@ -120,7 +126,8 @@ def repair_budget_drift(event: Mapping[str, Any], context: LambdaContext) -> dic
     """Schedule, or `finops budgets drift` → the drift of every account, repaired on request.
 
     The schedule's {"all_accounts": true} begins a run: all accounts go to a queue, whose messages
-    invoke this function again, and it returns {"accounts": n, "failing": n, "begun": bool}. People
+    invoke this function again, and it returns {"accounts": n, "failing": n, "begun": bool}. The
+    same message in the queue, after the edit of a default, begins one at once. People
     send {"repair": bool, "requested_by": str | absent, "account_id": str | absent,
     "account_ids": [str] | absent} and get {"drift": [...]}. With {"coverage": true} they get the
     accounts that may have budgets as {"members": {id: name}}, and with "account_ids" the budgets of
@@ -152,8 +159,8 @@ def repair_budget_drift(event: Mapping[str, Any], context: LambdaContext) -> dic
     }
 
 
-def _begin_drift_run() -> dict[str, Any]:
-    run = _drift_schedule().begin()
+def _begin_drift_run(*, at_once: bool = False) -> dict[str, Any]:
+    run = _drift_schedule().begin(at_once=at_once)
     metrics.add_metric("AccountsFailing", MetricUnit.Count, len(run.failing))
     metrics.add_metric("BudgetsFailing", MetricUnit.Count, run.failing_budgets)
     if run.failing:
@@ -172,22 +179,27 @@ def _coverage(account_ids: Sequence[str] | None) -> dict[str, Any]:
         table=DynamoBudgetTable(_dynamodb(), os.environ["BUDGETS_TABLE"]),
         statuses=_statuses(),
         spokes=_spokes(),
+        organization=_accounts(),
     )
     return {"accounts": [asdict(one) for one in found]}
 
 
 def _repair_part(context: LambdaContext, part: Mapping[str, Any]) -> None:
     """Compare and repair the accounts of a message; those without time go into a new message."""
+    if part.get("all_accounts"):
+        _begin_drift_run(at_once=True)
+        return
     drift = _repairer().run(
         repair=True,
         request_id=context.aws_request_id,
         account_ids=part["account_ids"],
+        defaults=part.get("defaults"),
         seconds_left=partial(_seconds_left, context),
     )
     _report_drift([one for one in drift if one.reason != NO_TIME_LEFT])
     if left := sorted({one.key.account_id for one in drift if one.reason == NO_TIME_LEFT}):
         logger.warning("accounts are left for another run", extra={"accounts": len(left)})
-        _account_queue().send([left])
+        _account_queue().send([left], defaults=part.get("defaults"))
 
 
 def _report_drift(drift: Sequence[Drift]) -> None:
@@ -281,8 +293,19 @@ def _fail_unreadable(record: Mapping[str, Any], error: Exception) -> None:
 @cache
 def _publisher() -> BudgetPublisher:
     return BudgetPublisher(
-        statuses=_statuses(), spokes=_spokes(), removal=_removal(), audit=audit_recorder()
+        statuses=_statuses(),
+        spokes=_spokes(),
+        removal=_removal(),
+        audit=audit_recorder(),
+        defaults=_defaults,
+        units_known=not os.environ.get("SPOKE_ACCOUNT_IDS"),
     )
+
+
+@cache
+def _defaults() -> DefaultRows:
+    """The defaults as they are when an invocation first asks for them."""
+    return DefaultRows(DynamoBudgetTable(_dynamodb(), os.environ["BUDGETS_TABLE"]), _accounts())
 
 
 @cache
@@ -316,6 +339,7 @@ def _repairer() -> DriftRepairer:
         removal=_removal(),
         audit=audit_recorder(),
         clock=_now,
+        organization=_accounts(),
         concurrency=int(os.environ["PUBLISH_CONCURRENCY"]),
     )
 
@@ -327,6 +351,7 @@ def _drift_schedule() -> DriftSchedule:
         statuses=_statuses(),
         queue=_account_queue(),
         clock=_now,
+        members=_accounts().members,
     )
 
 

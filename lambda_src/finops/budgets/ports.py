@@ -6,7 +6,7 @@ deployment).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, NamedTuple, Protocol
@@ -32,7 +32,8 @@ class BudgetStatus:
 
     `content` is the digest of what this version publishes, empty where that is nothing, and
     `wanted_since` is when the edit was made that first asked for it. `repairs` counts how often
-    drift repair has published it again since it was last right.
+    drift repair has published it again since it was last right. `default_of` is `*` or the unit
+    whose row the account inherits, empty where it has a row of its own.
     """
 
     key: BudgetKey
@@ -57,6 +58,7 @@ class BudgetStatus:
     actual_spend: str = ""
     forecasted_spend: str = ""
     spend_at: datetime | None = None
+    default_of: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,8 +131,10 @@ class StatusTable(Protocol):
     def outlines(self) -> Iterator[StatusOutline]:
         """Every status, in outline."""
 
-    def begin(self, status: BudgetStatus) -> bool:
+    def begin(self, status: BudgetStatus, *, after: str | None = None) -> bool:
         """Write the first status of a version, unless that is finished or a newer one is known.
+
+        With `after` it is written only where that is the version so far, empty where there is none.
 
         What was applied before stays in the row, and so does the last document unless the new
         status has one. Returns whether to work on the version; False means outdated or a duplicate.
@@ -155,6 +159,22 @@ class ReportCounts(Protocol):
 
     def count(self, account_id: str, day: date, *, at_most: int) -> bool:
         """Count a report, unless so many of that day (UTC) are counted. Returns whether it was."""
+
+
+class Organization(Protocol):
+    """Which accounts inherit defaults, and from whom."""
+
+    def parents(self, units: Collection[str]) -> Mapping[str, str]:
+        """The unit above each unit and account that is below one of these units."""
+
+    def is_below(self, account_id: str, unit: str) -> bool:
+        """Whether an account is in a unit or below it, asked of the account itself."""
+
+    def inherits(self, account_id: str) -> bool:
+        """Whether an account may have budgets by default.
+
+        The organization's management account may not: its budgets count everybody's costs.
+        """
 
 
 class Spokes(Protocol):
@@ -186,8 +206,14 @@ class AccountQueue(Protocol):
     def is_empty(self) -> bool:
         """Whether none waits, as far as is known."""
 
-    def send(self, parts: Iterable[Sequence[str]]) -> None:
-        """Have the accounts of each part compared and repaired by a run of their own."""
+    def send(self, parts: Iterable[Sequence[str]], *, defaults: Sequence[str] | None) -> None:
+        """Have the accounts of each part compared and repaired by a run of their own.
+
+        `defaults` are `*` and the units whose rows accounts may inherit, looked for where None.
+        """
+
+    def send_all_accounts(self) -> None:
+        """Have all accounts compared and repaired: a default was edited."""
 
 
 class StoredParameter(NamedTuple):

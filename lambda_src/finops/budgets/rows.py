@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from finops.budgets.attributes import ATTRIBUTES
+from finops.budgets.defaults import is_default
 from finops.budgets.domain import Budget, BudgetKey, NotificationType, TimeUnit
 from finops.budgets.values import quoted, text_of
 from finops.shared.errors import RejectedInput
@@ -27,8 +28,10 @@ _PARSERS: Final[Mapping[str, Callable[[object], object]]] = {
 _NEAR: Final = 0.85
 
 
-def parse_budget(row: Mapping[str, object]) -> Budget:
+def parse_budget(row: Mapping[str, object], *, defaults: bool = False) -> Budget:
     """The budget that a table row or a published document asks for.
+
+    With `defaults` the account may be `*` or an organizational unit, as in a row of the table.
 
     Accepts what a person types: numbers as text, a missing optional attribute, a list given as
     comma-separated text, lower case. Anything else is rejected.
@@ -36,7 +39,7 @@ def parse_budget(row: Mapping[str, object]) -> Budget:
     Raises:
         RejectedInput: with the `field`, its `value`, the reason, and what to write instead.
     """
-    key = parse_key(row)
+    key = parse_key(row, defaults=defaults)
     _reject_misspelt_attributes(row)
     budget = Budget(key=key, **{one.name: one.parse(row.get(one.name)) for one in ATTRIBUTES})
     forecasts = [one for one in budget.thresholds or () if one.type is NotificationType.FORECASTED]
@@ -52,14 +55,17 @@ def parse_budget(row: Mapping[str, object]) -> Budget:
     return budget
 
 
-def parse_key(row: Mapping[str, object]) -> BudgetKey:
+def parse_key(row: Mapping[str, object], *, defaults: bool = False) -> BudgetKey:
     """The account and budget name of a row; the name defaults to `monthly-total`.
 
     Raises:
         RejectedInput: the account is not 12 digits, or the name does not fit a parameter's name.
     """
     account_id = row.get("account_id")
-    if not isinstance(account_id, str) or not _ACCOUNT_ID.fullmatch(account_id):
+    known = isinstance(account_id, str) and (
+        _ACCOUNT_ID.fullmatch(account_id) or (defaults and is_default(account_id))
+    )
+    if not isinstance(account_id, str) or not known:
         spaced = isinstance(account_id, str) and _ACCOUNT_ID.fullmatch(account_id.strip())
         problem = "has a space before or after it" if spaced else "is not an AWS account id"
         raise RejectedInput(
@@ -67,7 +73,8 @@ def parse_key(row: Mapping[str, object]) -> BudgetKey:
             code="invalid_account_id",
             field="account_id",
             value=account_id,
-            remedy="Write the 12 digits of the spoke account, as text, with leading zeros",
+            remedy="Write the 12 digits of the spoke account, as text, with leading zeros"
+            + (", or * or the id of an organizational unit for a default" if defaults else ""),
         )
     name = row.get("budget_name", DEFAULT_BUDGET_NAME)
     if not isinstance(name, str) or not _BUDGET_NAME.fullmatch(name) or name.startswith("."):

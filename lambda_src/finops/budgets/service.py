@@ -20,6 +20,8 @@ from finops.budgets.audit_events import (
     result_event,
     unanswered_event,
 )
+from finops.budgets.default_rows import DefaultRows
+from finops.budgets.defaults import InheritedRow, is_default, is_unit
 from finops.budgets.documents import BudgetDocument, decode_document, document_for, is_removal
 from finops.budgets.domain import (
     CLOCK_SKEW,
@@ -36,7 +38,7 @@ from finops.budgets.ports import (
     Spokes,
     StatusTable,
 )
-from finops.budgets.rows import editor_of
+from finops.budgets.rows import editor_of, parse_budget
 from finops.budgets.values import text_of
 from finops.shared.audit import AuditEvent, AuditRecorder
 from finops.shared.errors import ConfigurationError, FinOpsError, RejectedInput, TransientFailure
@@ -59,6 +61,10 @@ class Outcome(enum.StrEnum):
     SKIPPED = "BudgetsSkipped"
     KEPT = "BudgetsKept"
     SUPERSEDED = "BudgetsSuperseded"
+    #: The account's own row is gone, and it has a default again.
+    DEFAULTED = "BudgetsDefaulted"
+    #: A default was edited, which a drift run brings to its accounts.
+    HANDED_ON = "BudgetDefaultsHandedOn"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,9 +83,13 @@ _ACTIONS: Final = {
     Outcome.FAILED: "failed",
     Outcome.KEPT: "kept",
     Outcome.SUPERSEDED: "superseded",
+    Outcome.DEFAULTED: "defaulted",
+    Outcome.HANDED_ON: "handed_on",
 }
 _KEPT: Final = "kept"
 _NEVER_PUBLISHED: Final = "never_published"
+#: What was done with a default.
+HANDED_ON: Final = "handed_on"
 
 
 class BudgetPublisher:
@@ -92,11 +102,15 @@ class BudgetPublisher:
         spokes: Spokes,
         removal: RemovalPolicy,
         audit: AuditRecorder,
+        defaults: Callable[[], DefaultRows] | None = None,
+        units_known: bool = False,
     ) -> None:
         self._statuses = statuses
         self._spokes = spokes
         self._removal = removal
         self._audit = audit
+        self._defaults = defaults
+        self._units_known = units_known
         self._published: dict[BudgetKey, str] = {}
 
     def publish(self, change: BudgetChange) -> Publication:
@@ -127,6 +141,10 @@ class BudgetPublisher:
         return reason
 
     def _publish(self, change: BudgetChange) -> Publication:
+        if is_default(change.key.account_id):
+            return self._hand_on(change)
+        if change.row is None and (inherited := self._inherited(change.key)):
+            return self._publish_inherited(change, inherited)
         if change.row is None and (kept := self._reason_to_keep(change.key)):
             taken = self._statuses.begin(initial_status(change, Status.REMOVED, action=kept))
             return Publication(outcome=Outcome.KEPT if taken else Outcome.SKIPPED)
@@ -135,7 +153,13 @@ class BudgetPublisher:
         except RejectedInput as error:
             taken = self._statuses.begin(initial_status(change, Status.REJECTED, error=error))
             return Publication(outcome=Outcome.REJECTED if taken else Outcome.SKIPPED, error=error)
-        if not self._statuses.begin(initial_status(change, Status.PENDING, document=document)):
+        return self._begin_and_publish(change, document)
+
+    def _begin_and_publish(
+        self, change: BudgetChange, document: BudgetDocument, default_of: str = ""
+    ) -> Publication:
+        pending = initial_status(change, Status.PENDING, document=document, default_of=default_of)
+        if not self._statuses.begin(pending):
             return Publication(outcome=Outcome.SKIPPED)
         if self._published.get(change.key) == change.version:
             # The stream delivers a batch again from its first failure.
@@ -144,6 +168,54 @@ class BudgetPublisher:
         if done.outcome is Outcome.PUBLISHED:
             self._published[change.key] = change.version
         return done
+
+    def _hand_on(self, change: BudgetChange) -> Publication:
+        """Check a default. The drift run that follows brings it to its accounts."""
+        if change.row is None:
+            status = initial_status(change, Status.REMOVED, action=HANDED_ON)
+        else:
+            try:
+                budget = parse_budget(change.row, defaults=True)
+                if is_unit(change.key.account_id) and not self._units_known:
+                    raise RejectedInput(
+                        f"account_id {change.key.account_id} is an organizational unit, and this"
+                        " deployment has a list of accounts",
+                        code="unknown_units",
+                        field="account_id",
+                        value=change.key.account_id,
+                        remedy="Write *, or deploy budgets_management with organization_id",
+                    )
+            except RejectedInput as error:
+                taken = self._statuses.begin(initial_status(change, Status.REJECTED, error=error))
+                return Publication(
+                    outcome=Outcome.REJECTED if taken else Outcome.SKIPPED, error=error
+                )
+            status = replace(
+                initial_status(change, Status.APPLIED, action=HANDED_ON),
+                amount=decimal_text(budget.amount),
+            )
+        taken = self._statuses.begin(status)
+        return Publication(outcome=Outcome.HANDED_ON if taken else Outcome.SKIPPED)
+
+    def _inherited(self, key: BudgetKey) -> InheritedRow | None:
+        """The default of an account that has lost its own row, if there is one."""
+        if self._defaults is None:
+            return None
+        return self._defaults().of(key.account_id, own=()).get(key.budget_name)
+
+    def _publish_inherited(self, change: BudgetChange, inherited: InheritedRow) -> Publication:
+        """Publish the default in place of the removal, so that the budget is never gone."""
+        try:
+            document = document_for(replace(change, row=inherited.row))
+        except RejectedInput as error:
+            rejected = initial_status(
+                change, Status.REJECTED, error=error, default_of=inherited.default_of
+            )
+            taken = self._statuses.begin(rejected)
+            return Publication(outcome=Outcome.REJECTED if taken else Outcome.SKIPPED, error=error)
+        done = self._begin_and_publish(change, document, inherited.default_of)
+        published = done.outcome is Outcome.PUBLISHED
+        return replace(done, outcome=Outcome.DEFAULTED) if published else done
 
     def publish_document(self, document: BudgetDocument) -> Publication:
         """Write a document whose status is PENDING, or the newer one that replaced it meanwhile.
@@ -197,6 +269,10 @@ class BudgetPublisher:
             return ""
         if skipped.error:
             return "rejected"
+        if is_default(change.key.account_id):
+            return HANDED_ON
+        if change.row is None and known.default_of:
+            return "defaulted"
         return "kept" if known.action in (_KEPT, _NEVER_PUBLISHED) else "published"
 
     def _reason_to_keep(self, key: BudgetKey) -> str:
@@ -341,7 +417,10 @@ def _fair_queues(keys: Iterable[BudgetKey], *, of_one_account: int) -> list[list
 
 def _is_valid(change: BudgetChange) -> bool:
     try:
-        document_for(change)
+        if change.row is None or not is_default(change.key.account_id):
+            document_for(change)
+        else:
+            parse_budget(change.row, defaults=True)
     except Exception:  # noqa: BLE001 - publishing it says why
         return False
     return True
@@ -370,6 +449,7 @@ def initial_status(
     action: str = "",
     wanted_since: datetime | None = None,
     repairs: int = 0,
+    default_of: str = "",
 ) -> BudgetStatus:
     """The status of an edit before the spoke has reported its result."""
     row = change.row or {}
@@ -390,4 +470,5 @@ def initial_status(
         content=document.content_digest if document else "",
         wanted_since=wanted_since or change.edited_at,
         repairs=repairs,
+        default_of=default_of,
     )

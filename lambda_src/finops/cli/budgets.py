@@ -35,10 +35,10 @@ if TYPE_CHECKING:
     from finops.deployment.budgets import BudgetDeployment
 
 POLL_SECONDS: Final = 0.1
-LONGEST_POLL_SECONDS: Final = 2.0
+LONGEST_POLL_SECONDS: Final = 5.0
 _ASKED_AT_ONCE: Final = 50
 #: What `coverage` calls a budget that a row asks for, and an account that has none.
-_ROW: Final = "table"
+_ROWS: Final = ("table", "default")
 _WITHOUT: Final = ("none", "missing", "unknown")
 _STATUS_COLUMNS: Final = ("status", "applied_at", "error")
 COLUMNS: Final = (
@@ -62,6 +62,7 @@ ALL_COLUMNS: Final = (
     *_STATUS_COLUMNS,
     "latency_ms",
     "updated_by",
+    "default_of",
 )
 
 
@@ -141,13 +142,16 @@ def set_budget(
     timeout: float,
     **attributes: str | tuple[str, ...] | None,
 ) -> None:
-    """Set ACCOUNT's budget to AMOUNT in USD. Attributes that you do not name keep their values."""
+    """Set ACCOUNT's budget to AMOUNT in USD. Attributes that you do not name keep their values.
+
+    '*' or the id of an organizational unit as ACCOUNT is the default of accounts without their own.
+    """
     row: dict[str, Any] = {"account_id": account, "budget_name": name, "amount": amount}
     for one in ATTRIBUTES:
         if given := attributes.get(one.name):
             row[one.name] = given if isinstance(given, str) else one.read_options(given)
     try:
-        budget = parse_budget(row)
+        budget = parse_budget(row, defaults=True)
     except RejectedInput as error:
         out.fail(
             error.explanation,
@@ -354,7 +358,9 @@ def coverage(environment: Environment, out: Output, *, everything: bool) -> None
     or unknown (the account could not be asked).
     """
     found = _deployed(environment).coverage()
-    shown = found if everything or out.as_json else [one for one in found if one["source"] != _ROW]
+    shown = (
+        found if everything or out.as_json else [one for one in found if one["source"] not in _ROWS]
+    )
     out.answer(
         {"accounts": shown},
         rows="accounts",

@@ -9,8 +9,10 @@ from typing import Any, Final
 from boto3.dynamodb.types import TypeSerializer
 
 from finops.budgets.adapters.dynamodb import DynamoBudgetTable, DynamoStatusTable, from_dynamodb
+from finops.budgets.defaults import is_default
 from finops.budgets.domain import BudgetKey
 from finops.budgets.drift_schedule import parts_of
+from finops.budgets.editing import in_turn
 from finops.deployment.clients import Aws
 from finops.deployment.environment import Environment
 from finops.deployment.functions import invoke
@@ -47,6 +49,7 @@ class BudgetDeployment:
             calls = [asked | {"account_id": account}]
         else:
             known = {*self.rows.accounts(), *(one.account_id for one in self.statuses.outlines())}
+            known = {one for one in known if not is_default(one)}
             parts = parts_of(sorted(known), _ACCOUNTS_A_CALL)
             calls = [asked | {"account_ids": part} for part in parts] if len(parts) > 1 else [asked]
         return [one for answer in self._ask(calls) for one in answer["drift"]]
@@ -57,7 +60,7 @@ class BudgetDeployment:
         Accounts with rows are among them, also where they have left the organization.
         """
         names: dict[str, str] = self._ask([{"coverage": True}])[0]["members"]
-        accounts = sorted({*names, *self.rows.accounts()})
+        accounts = sorted({*names, *(one for one in self.rows.accounts() if not is_default(one))})
         parts = parts_of(accounts, _ACCOUNTS_A_CALL)
         answers = self._ask([{"coverage": True, "account_ids": part} for part in parts])
         return [
@@ -103,10 +106,10 @@ class BudgetRows:
         return before, before | names | dict(attributes)
 
     def put_all(self, rows: Iterable[Mapping[str, Any]]) -> None:
-        """Replace these rows."""
+        """Replace these rows, the accounts in turn, so that none waits for all of another."""
         waiting = [
             {"PutRequest": {"Item": {name: _serialize(value) for name, value in row.items()}}}
-            for row in rows
+            for row in in_turn(rows)
         ]
         while waiting:
             with aws_errors("write_budgets"):

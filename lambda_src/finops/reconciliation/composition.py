@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from finops.billing.database.rates import AuroraRates
-from finops.budgets.adapters.dynamodb import DynamoBudgetTable
+from finops.budgets.adapters.dynamodb import DynamoBudgetTable, DynamoStatusTable
 from finops.invoices.identity import number_key, vendor_key
 from finops.reconciliation.adapters.budgets import TableBudgets
 from finops.reconciliation.adapters.cost_explorer import AwsCostExplorer
@@ -182,7 +182,13 @@ class Deployment:
     @property
     def _budget_rows(self) -> TableBudgets | None:
         table = self.variables.get("BUDGETS_TABLE")
-        return TableBudgets(DynamoBudgetTable(self.client("dynamodb"), table)) if table else None
+        if not table:
+            return None
+        dynamodb, statuses = self.client("dynamodb"), self.variables.get("BUDGET_STATUS_TABLE")
+        return TableBudgets(
+            DynamoBudgetTable(dynamodb, table),
+            DynamoStatusTable(dynamodb, statuses) if statuses else None,
+        )
 
     @cached_property
     def _database(self) -> DataApi:

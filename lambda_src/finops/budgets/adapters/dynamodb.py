@@ -142,7 +142,7 @@ class DynamoStatusTable:
                     row["account_id"], Status(row["status"]), _instant(row.get("edited_at"))
                 )
 
-    def begin(self, status: BudgetStatus) -> bool:
+    def begin(self, status: BudgetStatus, *, after: str | None = None) -> bool:
         values = {
             "version": status.version,
             "status": status.status.value,
@@ -157,17 +157,19 @@ class DynamoStatusTable:
             "content": status.content,
             "wanted_since": _text(status.wanted_since),
             "repairs": status.repairs,
+            "default_of": status.default_of,
         }
         if status.document:
             values["document"] = status.document
-        written, _ = self._update(
-            status.key,
-            values,
+        condition = (
             "attribute_not_exists(#version) OR #version < :version"
-            " OR (#version = :version AND #status IN (:pending, :failed))",
-            {":pending": Status.PENDING.value, ":failed": Status.FAILED.value},
-            remove=("reported_at",),
+            " OR (#version = :version AND #status IN (:pending, :failed))"
         )
+        facts = {":pending": Status.PENDING.value, ":failed": Status.FAILED.value}
+        if after is not None:
+            condition = "#version = :after" if after else "attribute_not_exists(#version)"
+            facts = {":after": after} if after else {}
+        written, _ = self._update(status.key, values, condition, facts, remove=("reported_at",))
         return written
 
     def mark_failed(self, key: BudgetKey, version: str, error: FinOpsError) -> bool:
@@ -355,6 +357,7 @@ def _status(row: Mapping[str, Any]) -> BudgetStatus:
         "updated_by",
         "action",
         "content",
+        "default_of",
         "actual_spend",
         "forecasted_spend",
     )

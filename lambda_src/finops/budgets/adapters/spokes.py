@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -21,6 +21,15 @@ class Accounts(Protocol):
 
     def members(self) -> dict[str, str]:
         """Their ids, with their names where somebody knows them."""
+
+    def is_below(self, account_id: str, unit: str) -> bool:
+        """Whether an account is in a unit or below it, asked of the account itself."""
+
+    def inherits(self, account_id: str) -> bool:
+        """Whether an account may have budgets by default."""
+
+    def parents(self, units: Collection[str]) -> Mapping[str, str]:
+        """The unit above each unit and account that is below one of these units."""
 
 
 class AssumedSpokes:

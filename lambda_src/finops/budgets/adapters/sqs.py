@@ -63,8 +63,15 @@ class SqsAccounts:
             )
         return not int(found["Attributes"][count])
 
-    def send(self, parts: Iterable[Sequence[str]]) -> None:
-        messages = [{"MessageBody": json.dumps({"account_ids": list(part)})} for part in parts]
+    def send(self, parts: Iterable[Sequence[str]], *, defaults: Sequence[str] | None) -> None:
+        known = None if defaults is None else list(defaults)
+        self._send({"account_ids": list(part), "defaults": known} for part in parts)
+
+    def send_all_accounts(self) -> None:
+        self._send([{"all_accounts": True}])
+
+    def _send(self, bodies: Iterable[Mapping[str, Any]]) -> None:
+        messages = [{"MessageBody": json.dumps(body)} for body in bodies]
         _send_all(self._client, self._queue_url, messages, step="begin_drift_run")
 
 

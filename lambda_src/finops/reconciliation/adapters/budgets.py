@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-from finops.budgets.adapters.dynamodb import DynamoBudgetTable
-from finops.budgets.domain import TimeUnit
+from collections.abc import Iterator
+
+from finops.budgets.adapters.dynamodb import DynamoBudgetTable, DynamoStatusTable
+from finops.budgets.documents import decode_document
+from finops.budgets.domain import Budget, Status, TimeUnit
 from finops.budgets.rows import parse_budget
 from finops.reconciliation.domain import UnitBudget
 from finops.shared.errors import RejectedInput
 
 
 class TableBudgets:
-    """`BudgetRows` in the budgets flow's table. Rows that the flow refuses are left out."""
+    """`BudgetRows` in the budgets flow's table. Rows that the flow refuses are left out.
 
-    def __init__(self, table: DynamoBudgetTable) -> None:
+    What an account inherits from a default is in the table of statuses.
+    """
+
+    def __init__(self, table: DynamoBudgetTable, statuses: DynamoStatusTable | None = None) -> None:
         self._table = table
+        self._statuses = statuses
 
     def monthly(self) -> dict[str, list[UnitBudget]]:
         found: dict[str, list[UnitBudget]] = {}
-        for row in self._table.rows():
-            try:
-                budget = parse_budget(row)
-            except RejectedInput:
-                continue
+        for budget in self._budgets():
             if budget.time_unit is not TimeUnit.MONTHLY:
                 continue
             # Others count something else than the account's unblended cost.
@@ -34,3 +37,21 @@ class TableBudgets:
                     )
                 )
         return found
+
+    def _budgets(self) -> Iterator[Budget]:
+        own = set()
+        for row in self._table.rows():
+            own.add((row["account_id"], row["budget_name"]))
+            try:
+                yield parse_budget(row)
+            except RejectedInput:
+                continue
+        for status in self._statuses.all() if self._statuses else ():
+            if not status.default_of or status.status is Status.REMOVED or not status.document:
+                continue
+            try:
+                inherited = decode_document(status.document).budget
+            except RejectedInput:
+                continue
+            if inherited and (status.key.account_id, status.key.budget_name) not in own:
+                yield inherited
