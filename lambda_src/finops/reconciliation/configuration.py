@@ -231,7 +231,6 @@ def parse(text: str, *, name: str = "the configuration") -> Configuration:
     """
     try:
         raw = yaml.load(text, Loader=_Loader)  # noqa: S506 - a BaseLoader makes texts only
-        lines = lines_of(yaml.compose(text, Loader=_Loader))
         document = msgspec.convert(raw or {}, _Document, strict=False)
     except yaml.YAMLError as error:
         raise _invalid(f"{name} is not valid YAML: {error}") from None
@@ -240,6 +239,7 @@ def parse(text: str, *, name: str = "the configuration") -> Configuration:
     problems = list(_problems(document))
     if problems:
         raise _invalid(f"{name}: {'; '.join(problems)}")
+    lines = lines_of(yaml.compose(text, Loader=_Loader))
     return Configuration(
         currency=document.currency,
         metric=document.metric,

@@ -103,6 +103,10 @@ class DailyForecast:
         return min((day for day, cost in self.series.items() if cost), default=self.first)
 
     @cached_property
+    def _earliest(self) -> date:
+        return min(self.series)
+
+    @cached_property
     def _known(self) -> list[date]:
         start = max(self._begins, self.first - timedelta(days=DAYS_BEFORE))
         return list(days_between(start, self.first))
@@ -175,31 +179,20 @@ class DailyForecast:
         has_ended = self._has_weekdays and self._four_weeks and not self._last_week
         if self._is_intermittent or has_ended:
             return ()
-        excesses = [
-            self._cost(same) - middle
-            for back in _MONTHS_BACK
-            for same in _same_days(day, back)
-            for near in [self._near(same)]
-            if near
-            for middle in [median(near)]
-            if self._cost(same) - middle > _RECURS_BEYOND * middle
-        ]
-        recur = (
-            len(excesses) == len(_MONTHS_BACK)
-            and min(excesses) > max(_RECURS_BEYOND * usual, _ZERO)
-            and max(excesses) <= _RECURS_WITHIN * min(excesses)
-        )
+        excesses = []
+        for back in _MONTHS_BACK:
+            earlier = Month.of(day).plus(-back)
+            same = earlier.first + timedelta(days=day.day - 1)
+            near = self._near(same) if same < earlier.end else ()
+            middle = median(near) if near else _ZERO
+            excess = self._cost(same) - middle
+            if not near or excess <= max(_RECURS_BEYOND * max(middle, usual), _ZERO):
+                return ()
+            excesses.append(excess)
+        recur = max(excesses) <= _RECURS_WITHIN * min(excesses)
         return excesses if recur else ()
 
     def _near(self, day: date) -> Sequence[Decimal]:
         """The same weekdays of the weeks around a day."""
         around = (day + timedelta(days=_WEEK * weeks) for weeks in (-2, -1, 1, 2))
-        earliest = min(self.series)
-        return [self._cost(one) for one in around if earliest <= one < self.first]
-
-
-def _same_days(day: date, back: int) -> Sequence[date]:
-    """The same day of an earlier month, where it has one."""
-    earlier = Month.of(day).plus(-back)
-    same = earlier.first + timedelta(days=day.day - 1)
-    return [same] if same < earlier.end else []
+        return [self._cost(one) for one in around if self._earliest <= one < self.first]
