@@ -107,7 +107,7 @@ data "aws_iam_policy_document" "plan_billing_chunks" {
   statement {
     sid       = "ReadFiles"
     actions   = ["s3:GetObject", "s3:GetObjectVersion"]
-    resources = ["${local.bucket_arn}/billing/*"]
+    resources = ["${local.bucket_arn}/billing/*", local.settings_arn]
   }
 
   # Without these S3 answers AccessDenied for an object that is gone. The request has no prefix to limit them by.
@@ -140,16 +140,6 @@ data "aws_iam_policy_document" "end_billing_file" {
     data.aws_iam_policy_document.use_database.json,
     data.aws_iam_policy_document.record_audit_entries.json,
   ]
-}
-
-data "aws_iam_policy_document" "finish_billing_file" {
-  source_policy_documents = [data.aws_iam_policy_document.end_billing_file.json]
-
-  statement {
-    sid       = "ReadSettings"
-    actions   = ["s3:GetObject"]
-    resources = [local.settings_arn]
-  }
 }
 
 # For the functions that record what they did.

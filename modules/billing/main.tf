@@ -81,7 +81,7 @@ locals {
     load-billing-file        = data.aws_iam_policy_document.load_billing_file.json
     plan-billing-chunks      = data.aws_iam_policy_document.plan_billing_chunks.json
     load-billing-chunk       = data.aws_iam_policy_document.load_billing_chunk.json
-    finish-billing-file      = data.aws_iam_policy_document.finish_billing_file.json
+    finish-billing-file      = data.aws_iam_policy_document.end_billing_file.json
     fail-billing-file        = data.aws_iam_policy_document.end_billing_file.json
     migrate-billing-database = data.aws_iam_policy_document.migrate_billing_database.json
   }
@@ -94,7 +94,7 @@ locals {
     })
     plan-billing-chunks = local.loading_environment
     load-billing-chunk  = local.loading_environment
-    finish-billing-file = merge(local.loading_environment, local.audit_environment)
+    finish-billing-file = merge(local.database_environment, local.audit_environment)
     fail-billing-file   = merge(local.database_environment, local.audit_environment)
     migrate-billing-database = merge(local.database_environment, {
       DATABASE_SECRET_ARN        = var.database.secret_arn

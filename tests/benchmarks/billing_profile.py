@@ -16,9 +16,10 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from finops.billing.batches import Batch, Batches
 from finops.billing.database.store import AuroraBillingStore
+from finops.billing.dataset_format import DatasetFormat
 from finops.billing.domain import SourceObject
 from finops.billing.reader import open_csv
-from finops.billing.rows import DatasetFormat, RowParser
+from finops.billing.rows import RowParser
 from finops.billing.schemas import BILLING, recognise
 from finops.shared.aws import client
 from finops.shared.data_api import DataApi

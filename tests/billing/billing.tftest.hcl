@@ -125,7 +125,10 @@ run "defaults" {
       s.Sid => [s.Effect, sort(flatten([s.Action])), sort(flatten([s.Resource])), try(s.Condition, null)]
       }) == jsonencode({
       ReadDatabaseSecret = ["Allow", ["secretsmanager:GetSecretValue"], ["arn:aws:secretsmanager:eu-west-1:111111111111:secret:billing-loader-a1b2c3"], null]
-      ReadFiles          = ["Allow", ["s3:GetObject", "s3:GetObjectVersion"], ["arn:aws:s3:::finops-billing-111111111111-eu-west-1/billing/*"], null]
+      ReadFiles = ["Allow", ["s3:GetObject", "s3:GetObjectVersion"], [
+        "arn:aws:s3:::finops-billing-111111111111-eu-west-1/billing/*",
+        "arn:aws:s3:::finops-billing-111111111111-eu-west-1/${local.settings_key}",
+      ], null]
       RunStatements = ["Allow", [
         "rds-data:BeginTransaction",
         "rds-data:CommitTransaction",
@@ -173,7 +176,6 @@ run "defaults" {
       for s in jsondecode(output.policy_json.finish_billing_file).Statement :
       s.Sid => [s.Effect, sort(flatten([s.Action])), sort(flatten([s.Resource])), try(s.Condition, null)]
       }) == jsonencode({
-      ReadSettings       = ["Allow", ["s3:GetObject"], ["arn:aws:s3:::finops-billing-111111111111-eu-west-1/${local.settings_key}"], null]
       ReadDatabaseSecret = ["Allow", ["secretsmanager:GetSecretValue"], ["arn:aws:secretsmanager:eu-west-1:111111111111:secret:billing-loader-a1b2c3"], null]
       RunStatements = ["Allow", [
         "rds-data:BeginTransaction",
@@ -571,7 +573,7 @@ run "functions" {
     condition = jsonencode({ for name, environment in local.environments : name => sort(keys(environment)) }) == jsonencode({
       for name, own in {
         fail-billing-file        = []
-        finish-billing-file      = ["BUCKET", "CHUNK_BYTES", "LARGE_FILE_BYTES", "MAX_RATE_AGE_DAYS", "SETTINGS_KEY"]
+        finish-billing-file      = []
         load-billing-chunk       = ["BUCKET", "CHUNK_BYTES", "LARGE_FILE_BYTES", "MAX_RATE_AGE_DAYS", "SETTINGS_KEY"]
         load-billing-file        = ["BUCKET", "CHUNK_BYTES", "DATABASE_READER_SECRET_ARN", "LARGE_FILE_BYTES", "MAX_RATE_AGE_DAYS", "QUEUE_URL", "SETTINGS_KEY", "WORKFLOW_ARN"]
         migrate-billing-database = ["DATABASE_LOADER_SECRET_ARN", "DATABASE_READER_SECRET_ARN"]

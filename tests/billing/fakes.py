@@ -82,6 +82,8 @@ class FakeStore:
             return
         if "schema_name" in facts:
             facts["schema"] = facts.pop("schema_name")
+        if "used_format" in facts:
+            facts["format"] = facts.pop("used_format")
         self.files[load_id] = replace(
             self.files[load_id],
             status=status,
@@ -193,7 +195,7 @@ class FakeTransaction:
             for row in rows:
                 self._store.charges[entry.load_id, row["line"]] = row
             return Written(inserted=len(batch.rows), updated=0, kept_sums={})
-        inserted = updated = unchanged = superseded = 0
+        inserted = updated = unchanged = superseded = elsewhere = 0
         kept: Sums = {}
         kept_usd = Decimal(0)
         duplicates = []
@@ -217,11 +219,13 @@ class FakeTransaction:
             elif not is_own and not is_same:
                 conflicts[row["line"]] = writer.source.uri
             elif there["order"] > entry.source.order:
+                elsewhere += writer.source.key_hash != entry.source.key_hash
                 there["seen"] = entry.load_id
                 unchanged, superseded = unchanged + 1, superseded + 1
                 currency = row[schema.currency]
                 kept[currency] = kept.get(currency, Decimal(0)) + Decimal(row[schema.amount])
             elif is_same:
+                elsewhere += writer.source.key_hash != entry.source.key_hash
                 there.update(seen=entry.load_id, order=entry.source.order)
                 unchanged += 1
                 currency = row[schema.currency]
@@ -235,6 +239,7 @@ class FakeTransaction:
             updated=updated,
             unchanged=unchanged,
             superseded=superseded,
+            elsewhere=elsewhere,
             kept_sums=kept,
             kept_usd=kept_usd,
             duplicates=duplicates,
@@ -278,6 +283,21 @@ class FakeTransaction:
         ]
         same.sort(key=lambda one: one.dataset != entry.dataset)
         return same[0] if same else None
+
+    def other_ids(self, entry: FileEntry, schema: Schema) -> FileEntry | None:
+        return next(
+            (
+                one
+                for one in self._store.files.values()
+                if one.dataset == entry.dataset
+                and one.status in LOADED
+                and one.schema == schema.name
+                and one.id_rule != entry.id_rule
+                and one.load_id != entry.load_id
+                and self._held(one, schema)
+            ),
+            None,
+        )
 
     def supersede_older(self, entry: FileEntry) -> None:
         for one in self._versions(entry):
@@ -326,6 +346,7 @@ class FakeTransaction:
             amounts=dict(tally.read_sums),
             amount_usd=tally.amount_usd,
             quarantine_uri=quarantine_uri,
+            format=entry.format,
             error="",
             finished_at=FINISHED,
         )

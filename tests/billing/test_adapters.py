@@ -20,6 +20,7 @@ from finops.billing.adapters.quarantine import S3Quarantine
 from finops.billing.adapters.s3 import S3Objects
 from finops.billing.adapters.step_functions import StepFunctionsWorkflow
 from finops.billing.database.store import AuroraBillingStore
+from finops.billing.dataset_format import DatasetFormat, used_format
 from finops.billing.domain import FileEntry, FileStatus, Quarantined, SourceObject, Tally
 from finops.billing.schema_migrations import migrate, numbered_files, statements
 from finops.shared.data_api import DataApi
@@ -256,6 +257,9 @@ def test_a_change_that_an_interrupted_migration_made_is_not_made_again() -> None
         ("billing_rows", "rate_source"),
         ("focus_charges", "rate_source"),
         ("billing_files", "submitted_by"),
+        ("billing_files", "used_format"),
+        ("billing_files", "id_rule"),
+        ("billing_rows", "extra"),
     ]
     assert len(migrated(FakeSchema())) == len(made)
     assert migrated(FakeSchema(*made)) == []
@@ -286,8 +290,14 @@ def test_migrations_are_numbered_without_a_gap_and_can_run_twice() -> None:
             assert "--" not in statement
 
 
+#: A format that is as long as one may be, as the ledger has it.
+LONGEST = json.dumps(
+    used_format("billing/d/_format.json", DatasetFormat(extra=("e" * 8_100,))).to_document()
+)
+
+
 class Ledger:
-    """The Data API over `billing_files` with rows of 8 KB; an answer holds 1 MiB.
+    """The Data API over `billing_files` with rows of 18 KB; an answer holds 1 MiB.
 
     https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/data-api.limitations.html
     """
@@ -314,6 +324,7 @@ class Ledger:
         return (
             {"load_id": load_id, "dataset": "d", "status": "FAILED", "error": "e" * 8_000}
             | dict.fromkeys((*texts, *more), "")
+            | {"used_format": LONGEST}
             | dict.fromkeys(("size_bytes", "execution", *(f"rows_{one}" for one in counts)), 0)
             | dict.fromkeys(("notes", "amounts", "amount_usd", "received_at", "finished_at"))
         )

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from finops.billing import parts
+from finops.billing.dataset_format import DatasetFormat
 from finops.billing.domain import FileEntry, FileStatus
 from finops.billing.parts import ChunksMissing
-from finops.billing.rows import DatasetFormat
 from finops.billing.settings import Settings
 from finops.shared.audit import digest
 from finops.shared.errors import ConfigurationError, FinOpsError, RejectedInput, TransientFailure
@@ -521,8 +521,10 @@ def test_settings_are_read_as_terraform_writes_them() -> None:
         }
     )
     assert found.rates == RatePolicy(max_age_days=3, static={"CAD": Decimal("0.79")})
-    assert found.format_of("de").thousands == "."
-    assert found.format_of("other") == DatasetFormat()
+    german = found.format_of("de")
+    assert german is not None
+    assert (german.source, german.format.thousands) == ("datasets", ".")
+    assert found.format_of("other") is None
 
 
 def test_a_file_of_rates_is_entered_as_well(flow: Flow) -> None:

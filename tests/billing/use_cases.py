@@ -79,16 +79,19 @@ class Flow:
 
     @property
     def finisher(self) -> FileFinisher:
-        return FileFinisher(
-            store=self.store, settings=lambda: self.settings, audit=self.audit, clock=self.clock
-        )
+        return FileFinisher(store=self.store, audit=self.audit, clock=self.clock)
 
     def clock(self) -> datetime:
         self.now += timedelta(seconds=1)
         return self.now
 
     def run_workflow(self, load_id: int, part_bytes: int = 1) -> FileEntry:
-        FilePlanner(store=self.store, objects=self.objects, part_bytes=part_bytes).plan(load_id)
+        FilePlanner(
+            store=self.store,
+            objects=self.objects,
+            settings=lambda: self.settings,
+            part_bytes=part_bytes,
+        ).plan(load_id)
         items = json.loads(b"".join(self.objects.read(plan_key(load_id))))
         for item in items:
             self.load_part(item)

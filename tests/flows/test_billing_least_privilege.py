@@ -22,7 +22,6 @@ from tests.flows.privileges import (
     failure_is_kept,
     failures_queue,
     flow_of,
-    forget_sessions,
     happens,
     is_needed,
     log_is_written,
@@ -70,11 +69,6 @@ def large_file_is_loaded(billing: BillingFlow, name: str) -> bool:
     rows = many_bills(5000)
     rows[0]["item"] = name
     return becomes_loaded(billing, f"billing/{name}/large.csv", as_csv(rows))
-
-
-def settings_are_read(billing: BillingFlow, name: str) -> bool:
-    forget_sessions(billing.deployment, FINISH)
-    return large_file_is_loaded(billing, name)
 
 
 def missing_file_is_refused(billing: BillingFlow, name: str, size: int = 100) -> bool:
@@ -221,7 +215,6 @@ NEEDED: dict[tuple[str, str], Probe] = {
     (LOADER, "RecordAuditEntries"): load_is_audited,
     (FINISH, "RecordAuditEntries"): large_load_is_audited,
     (FAIL, "RecordAuditEntries"): failure_is_audited,
-    (FINISH, "ReadSettings"): settings_are_read,
     (PLAN, "ReadFiles"): large_file_is_loaded,
     (PLAN, "WriteChunks"): large_file_is_loaded,
     (CHUNK, "ReadFiles"): large_file_is_loaded,

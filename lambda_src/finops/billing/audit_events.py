@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
@@ -90,6 +92,21 @@ def withdrawn_event(
         occurred_at=now,
         counts=counts,
         details={"dataset": entry.dataset, "reason": reason},
+    )
+
+
+def format_event(
+    dataset: str, uri: str, document: Mapping[str, Any], actor: str, now: datetime
+) -> AuditEvent:
+    """A person changed the format of a dataset."""
+    return AuditEvent(
+        stream=STREAM,
+        action="format.changed",
+        actor=actor,
+        subject=uri,
+        version=rfc3339(now),
+        occurred_at=now,
+        details={"dataset": dataset, "format": json.dumps(document, sort_keys=True)},
     )
 
 

@@ -11,6 +11,7 @@ from enum import StrEnum
 from pathlib import PurePosixPath
 from typing import Final
 
+from finops.billing.dataset_format import UsedFormat
 from finops.billing.deliveries import Period, without_run
 from finops.shared.errors import RejectedInput
 from finops.shared.money import EXACT
@@ -148,9 +149,12 @@ class Quarantined:
 
 #: What a load tells of its rows, by name; their count follows.
 NOTES: Final = {
+    "also_in_another_file": "Bills that another file of the dataset brought before, with the same "
+    "values: each counts once",
     "corrected": "Bills that were loaded before, and are corrected",
     "lines_above_header": "Lines above the header, which are left out",
     "not_utf_8": "Lines that are not UTF-8, read as Windows-1252 (save the file as UTF-8)",
+    "hashed_ids": "Bills whose id is the hash of the columns that the format names in id_from",
     "rates_kept": "Rates that stay, since a source that goes before this one gave them",
     "rates_replaced": "Rates of another source that are replaced",
     "rounded": "Numbers with more digits than are kept, rounded half up",
@@ -252,6 +256,7 @@ class FileEntry:
         execution: How many executions of the workflow have been started for it.
         amounts: Amounts read, by original currency.
         amount_usd: USD of its rows in the database; None until it is loaded.
+        format: The format that the load used; None where none was declared or built in.
     """
 
     load_id: int
@@ -265,10 +270,21 @@ class FileEntry:
     amount_usd: Decimal | None = None
     quarantine_uri: str = ""
     content_sha256: str = ""
+    format: UsedFormat | None = None
     error: str = ""
     error_code: str = ""
     received_at: datetime | None = None
     finished_at: datetime | None = None
+
+    @property
+    def id_rule(self) -> str:
+        """What the ids of its bills are made of; see `DatasetFormat.id_rule`."""
+        return self.format.format.id_rule if self.format else ""
+
+    @property
+    def replaces(self) -> bool:
+        """Whether its format lets it correct what other files brought."""
+        return self.format is not None and self.format.format.replace
 
     @property
     def is_settled(self) -> bool:

@@ -130,8 +130,13 @@ class _Inflating:
             ) from None
 
 
-def encoding_of(head: bytes) -> tuple[str, int]:
-    """The encoding of a file that begins with `head`, and the length of its byte order mark."""
+def encoding_of(head: bytes, declared: str = "") -> tuple[str, int]:
+    """The encoding of a file that begins with `head`, and the length of its byte order mark.
+
+    Args:
+        head: Its first bytes.
+        declared: The encoding that its dataset declares. A byte order mark goes before it.
+    """
     for signature, code, what, remedy in _SIGNATURES:
         if head.startswith(signature):
             raise unreadable_file(code, f"the file {what}", remedy)
@@ -142,6 +147,8 @@ def encoding_of(head: bytes) -> tuple[str, int]:
     ):
         if head.startswith(mark):
             return encoding, len(mark)
+    if declared:
+        return {"utf-8": "utf-8-sig"}.get(declared, declared), 0
     # Without a mark, a header in UTF-16 shows by its letters: every other byte is NUL.
     sample = head[:512]
     even, odd = sample[::2].count(0), sample[1::2].count(0)
@@ -157,6 +164,23 @@ def encoding_of(head: bytes) -> tuple[str, int]:
             "Export it as CSV (UTF-8)",
         )
     return "utf-8", 0
+
+
+class DecodedAsUtf8:
+    """Text in a declared encoding as UTF-8; a byte that is invalid stays invalid."""
+
+    def __init__(self, stream: Readable, encoding: str) -> None:
+        self._stream = stream
+        self._decoder = codecs.getincrementaldecoder(encoding)("surrogateescape")
+
+    def read(self, size: int, /) -> bytes:
+        """At most three bytes for each of so many; none at the end."""
+        text, is_end = "", False
+        while not text and not is_end:
+            piece = self._stream.read(size)
+            is_end = not piece
+            text = self._decoder.decode(piece, is_end)
+        return text.encode("utf-8", "surrogatepass")
 
 
 class Utf16AsUtf8:

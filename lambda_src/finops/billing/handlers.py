@@ -18,6 +18,7 @@ from finops.billing.adapters.step_functions import StepFunctionsWorkflow
 from finops.billing.database.rates import AuroraRates
 from finops.billing.database.store import AuroraBillingStore
 from finops.billing.database.users import DatabaseUsers, Purpose
+from finops.billing.dataset_format import is_format
 from finops.billing.deliveries import is_manifest
 from finops.billing.domain import (
     RATES_PREFIX,
@@ -78,7 +79,10 @@ def load_billing_file(event: Mapping[str, Any], context: LambdaContext) -> dict[
 def plan_billing_chunks(event: Mapping[str, Any], _context: LambdaContext) -> dict[str, Any]:
     """Workflow, {"load_id"} → the list of parts in S3: {"bucket", "plan_key", "chunks"}."""
     planner = FilePlanner(
-        store=_store(), objects=_objects(), part_bytes=int(os.environ["CHUNK_BYTES"])
+        store=_store(),
+        objects=_objects(),
+        settings=_settings,
+        part_bytes=int(os.environ["CHUNK_BYTES"]),
     )
     return planner.plan(int(event["load_id"]))
 
@@ -141,9 +145,9 @@ def migrate_billing_database(event: Mapping[str, Any], _context: LambdaContext) 
 
 
 def source_objects(notification: Mapping[str, Any]) -> Iterator[SourceObject]:
-    """The files that an S3 notification reports, without the manifests of exports."""
+    """The files that an S3 notification reports, without manifests of exports and formats."""
     for created in created_objects(notification):
-        if is_manifest(created.key):
+        if is_manifest(created.key) or is_format(created.key):
             continue
         yield SourceObject(
             bucket=created.bucket,
@@ -184,7 +188,7 @@ def _rates_loader() -> RatesLoader:
 
 
 def _finisher() -> FileFinisher:
-    return FileFinisher(store=_store(), settings=_settings, audit=audit_recorder(), clock=_now)
+    return FileFinisher(store=_store(), audit=audit_recorder(), clock=_now)
 
 
 def _now() -> datetime:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Set as AbstractSet
+from dataclasses import replace
 from datetime import datetime
 
 from finops.billing.audit_events import ended_event
+from finops.billing.dataset_format import LONGEST_FORMAT, UsedFormat, format_key
 from finops.billing.deliveries import Period, delivery_of, shared_periods
-from finops.billing.domain import FileEntry, Tally
-from finops.billing.ports import LoadTransaction
+from finops.billing.domain import FileEntry, SourceObject, Tally
+from finops.billing.ports import LoadTransaction, Objects
 from finops.billing.schemas import Schema
+from finops.billing.settings import Settings
 from finops.shared.audit import AuditRecorder
 from finops.shared.errors import FinOpsError, RejectedInput
 
@@ -117,9 +120,50 @@ def _period_is_loaded(
         remedy="Drop an export that holds all of it"
         if beside
         else "Drop a restated export under that file's name. If the newest file of a month shall "
-        f"count under any name, have the operator set `replace = true` for dataset "
-        f"{entry.dataset!r} in the module's setting `datasets`",
+        f"count under any name: `finops billing format {entry.dataset} --replace`",
     )
+
+
+def refuse_other_ids(transaction: LoadTransaction, entry: FileEntry, schema: Schema) -> None:
+    """Refuse a file whose bills have ids of another rule than those of its dataset.
+
+    The same bill would have two ids, and count twice: in a file that is dropped again after the
+    format has changed, or in exports that overlap.
+
+    Raises:
+        RejectedInput: with code `other_ids`.
+    """
+    other = transaction.other_ids(entry, schema) if schema.key else None
+    if other is None:
+        return
+    raise RejectedInput(
+        f"ids of this file are {_ids(entry)}, but {other.source.uri} (load {other.load_id}) is "
+        f"loaded in dataset {entry.dataset} with {_ids(other)}, so bills of both would count twice",
+        code="other_ids",
+        step="load_file",
+        remedy="Drop this file into a dataset of its own, set the format's ids as they were, or "
+        f"take the loaded rows back first: `finops billing withdraw {other.load_id}`",
+    )
+
+
+def _ids(entry: FileEntry) -> str:
+    return f"the {entry.id_rule}" if entry.id_rule else "those of its record id"
+
+
+def read_format(objects: Objects, settings: Settings, source: SourceObject) -> UsedFormat | None:
+    """The format of a file's dataset as it is now; None where none is declared.
+
+    Raises:
+        RejectedInput: with code `invalid_dataset_format`.
+    """
+    where = replace(source, key=format_key(source.dataset), version_id="", etag="")
+    stored = None
+    try:
+        stored = objects.open(where).read(LONGEST_FORMAT + 1)
+    except RejectedInput as error:
+        if error.code != "object_is_gone":
+            raise
+    return settings.format_of(source.dataset, stored)
 
 
 def refuse_duplicate_content(first: FileEntry | None, entry: FileEntry, schema: Schema) -> None:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from decimal import Decimal
 from typing import Any, BinaryIO, Final
 
 from finops.billing.audit_events import failed_event
 from finops.billing.conflicts import with_retries
+from finops.billing.dataset_format import UsedFormat
 from finops.billing.domain import (
     FileEntry,
     FileStatus,
@@ -23,14 +24,16 @@ from finops.billing.domain import (
     add_amounts,
     add_notes,
 )
-from finops.billing.file_bytes import decompressed
 from finops.billing.ledger_rules import (
     enter_loaded,
     is_superseded,
+    read_format,
     record_outcome,
     refuse_duplicate_content,
+    refuse_other_ids,
     settle_periods,
 )
+from finops.billing.mapping import BillHeader, open_bills, recogniser
 from finops.billing.planner import Part, plan_parts
 from finops.billing.ports import (
     BillingStore,
@@ -40,9 +43,9 @@ from finops.billing.ports import (
     QuarantineFactory,
     Stored,
 )
-from finops.billing.reader import CsvTable, Format, open_csv, open_part
+from finops.billing.reader import CsvTable, Format, content_of, open_part
 from finops.billing.record_loader import RecordLoader, row_parser
-from finops.billing.schemas import SCHEMAS, Recognition, Schema, recognise
+from finops.billing.schemas import SCHEMAS, Schema
 from finops.billing.settings import Settings
 from finops.billing.streams import HashingStream, pieces, skip
 from finops.shared.audit import AuditRecorder
@@ -71,6 +74,7 @@ class FilePlanner:
 
     store: BillingStore
     objects: Objects
+    settings: Callable[[], Settings]
     part_bytes: int
 
     def plan(self, load_id: int) -> dict[str, Any]:
@@ -96,8 +100,12 @@ class FilePlanner:
 
     def _items(self, entry: FileEntry) -> list[dict[str, Any]]:
         stream = HashingStream(self.objects.open(entry.source))
-        table = open_csv(stream, recognise, sizes=True)
+        # Parts that are loaded were read by the format of the first plan.
+        used = entry.format or read_format(self.objects, self.settings(), entry.source)
+        table = open_bills(stream, used, sizes=True)
         schema = table.recognition.schema
+        used = table.recognition.used
+        entry = replace(entry, format=used)
         parts = list(plan_parts(table, self.part_bytes))
         stream.exhaust()
         with self.store.transaction() as transaction:
@@ -110,21 +118,25 @@ class FilePlanner:
             # A file of the same dataset may be an older run: see `settle_periods`.
             if not schema.period or first is None or first.dataset != entry.dataset:
                 refuse_duplicate_content(first, entry, schema)
-        self.store.mark(entry.load_id, FileStatus.LOADING, schema_name=schema.name)
-        if table.format.compressed:
-            self._write_decompressed(entry, parts)
+            refuse_other_ids(transaction, entry, schema)
+        self.store.mark(
+            entry.load_id, FileStatus.LOADING, schema_name=schema.name, used_format=used
+        )
+        if not table.format.is_as_stored:
+            self._write_content(entry, table.format, parts)
         self.store.plan_chunks(entry.load_id, [part.number for part in parts])
         common = {
             "load_id": entry.load_id,
             "lines_above": table.lines_above,
             "format": table.format.to_document(),
             "header": table.header,
+            "used": used.to_document() if used else None,
         }
         return [common | asdict(part) for part in parts]
 
-    def _write_decompressed(self, entry: FileEntry, parts: list[Part]) -> None:
-        """Write the parts of a compressed file, which can't be read from its middle."""
-        content, _ = decompressed(self.objects.open(entry.source))
+    def _write_content(self, entry: FileEntry, form: Format, parts: list[Part]) -> None:
+        """Write the parts of a compressed or decoded file, which can't be read from its middle."""
+        content = content_of(self.objects.open(entry.source), form)
         skip(content, parts[0].start)
         for part in parts:
             length = None if part.end is None else part.end - part.start
@@ -132,7 +144,7 @@ class FilePlanner:
 
 
 def part_key(load_id: int, number: int) -> str:
-    """The S3 key of a part of a compressed file."""
+    """The S3 key of a part of a file that is not read as it is stored."""
     return f"{CHUNKS_PREFIX}{load_id}/{number:05}"
 
 
@@ -158,16 +170,17 @@ class PartLoader:
         load_id, number = int(item["load_id"]), int(item["number"])
         entry = self.store.find(load_id)
         form = Format.from_document(item["format"])
+        used = UsedFormat.from_document(item["used"]) if item.get("used") else None
         quarantine = self.quarantine(entry, number)
         try:
             with self.store.transaction() as transaction:
                 if transaction.chunk_is_loaded(load_id, number):
                     return {"load_id": load_id, "number": number, "rows": 0}
-                table: CsvTable[Recognition] = open_part(
+                table: CsvTable[BillHeader] = open_part(
                     self._stream(entry, form, item),
                     form,
                     item["header"],
-                    recognise,
+                    recogniser(used),
                     int(item["first_line"]),
                 )
                 records = RecordLoader(
@@ -177,7 +190,8 @@ class PartLoader:
                     schema=table.recognition.schema,
                     quarantine=quarantine,
                     check=lambda: None,
-                    replace=self.settings.format_of(entry.dataset).replace,
+                    replace=used is not None and used.format.replace,
+                    id_from=table.recognition.format.id_from,
                 )
                 tally = records.load(table, item["last_line"])
                 if number == 1:
@@ -189,7 +203,7 @@ class PartLoader:
         return {"load_id": load_id, "number": number, "rows": tally.read}
 
     def _stream(self, entry: FileEntry, form: Format, item: Mapping[str, Any]) -> BinaryIO:
-        if not form.compressed:
+        if form.is_as_stored:
             return self.objects.open(entry.source, item["start"], item["end"])
         part = SourceObject(
             bucket=entry.source.bucket,
@@ -207,7 +221,6 @@ class FileFinisher:
     """Marks a file as loaded once all its parts are loaded and their counts add up."""
 
     store: BillingStore
-    settings: Callable[[], Settings]
     audit: AuditRecorder
     clock: Clock
 
@@ -275,7 +288,7 @@ class FileFinisher:
                 schema,
                 tally.periods,
                 sha256=entry.content_sha256,
-                replace=self.settings().format_of(entry.dataset).replace,
+                replace=entry.replaces,
             ):
                 transaction.finish(
                     entry, FileStatus.SUPERSEDED, tally, schema=schema.name, quarantine_uri=folder
@@ -284,6 +297,7 @@ class FileFinisher:
                 # A copy may have been loaded since the parts were planned.
                 first = transaction.claim_content(entry, entry.content_sha256, schema)
                 refuse_duplicate_content(first, entry, schema)
+                refuse_other_ids(transaction, entry, schema)
                 enter_loaded(transaction, entry, schema, tally, folder)
         return schema
 

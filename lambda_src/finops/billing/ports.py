@@ -42,6 +42,7 @@ class Written:
         kept_sums: Amounts by currency of rows that were already there and stay.
         kept_usd: USD of these rows in the database, without superseded ones.
         duplicates: Lines whose record id occurs on an earlier line of this file.
+        elsewhere: How many of the unchanged rows another object brought.
         conflicts: Lines whose record id another object brought with other values, and its URI.
     """
 
@@ -49,6 +50,7 @@ class Written:
     updated: int
     unchanged: int = 0
     superseded: int = 0
+    elsewhere: int = 0
     kept_sums: Mapping[str, Decimal]
     kept_usd: Decimal = Decimal(0)
     duplicates: Sequence[int] = ()
@@ -108,6 +110,9 @@ class LoadTransaction(Protocol):
 
         Returns an earlier loaded file of the same content that still holds rows of the schema.
         """
+
+    def other_ids(self, entry: FileEntry, schema: Schema) -> FileEntry | None:
+        """A loaded file of the dataset whose bills have ids of another rule, if there is one."""
 
     def supersede_older(self, entry: FileEntry) -> None:
         """Mark loaded older versions of the same object as replaced by this one."""

@@ -16,6 +16,7 @@ from typing import Any, Final, Generic, Protocol, TypeVar
 
 from finops.billing.file_bytes import (
     PIECE,
+    DecodedAsUtf8,
     Peekable,
     Readable,
     decompressed,
@@ -65,15 +66,22 @@ class Format:
         encoding: `utf-8` (single lines may be cp1252), `utf-8-sig` (they may not), `utf-16-le` or
             `utf-16-be`.
         compressed: Whether it is gzip.
+        declared: The encoding that its dataset declares, from which it is read as UTF-8; or empty.
     """
 
     encoding: str
     delimiter: str
     compressed: bool
+    declared: str = ""
+
+    @property
+    def is_as_stored(self) -> bool:
+        """Whether offsets count the bytes of the object, so that a part can be read from it."""
+        return not (self.compressed or self.declared)
 
     def to_document(self) -> dict[str, Any]:
         """As a JSON document."""
-        return asdict(self)
+        return {name: value for name, value in asdict(self).items() if name != "declared" or value}
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> Format:
@@ -81,8 +89,32 @@ class Format:
         return cls(**document)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layout:
+    """What a dataset declares of how its files are written; what is empty shows by the file.
+
+    Attributes:
+        encoding: By Python's name; a byte order mark goes before it.
+        skip_lines: Lines above the header.
+    """
+
+    delimiter: str = ""
+    encoding: str = ""
+    skip_lines: int = 0
+
+
+def content_of(stream: Readable, form: Format) -> Peekable:
+    """The bytes that the offsets of a table of this format count."""
+    content, _ = decompressed(stream)
+    return Peekable(DecodedAsUtf8(content, form.declared)) if form.declared else content
+
+
 def open_csv(
-    stream: Readable, recognise: Callable[[Sequence[str]], Match], *, sizes: bool = False
+    stream: Readable,
+    recognise: Callable[[Sequence[str]], Match],
+    *,
+    sizes: bool = False,
+    layout: Layout = Layout(),
 ) -> CsvTable[Match]:
     """Read a file as far as its header.
 
@@ -90,6 +122,7 @@ def open_csv(
         stream: The file's bytes.
         recognise: Recognises a header by its cells; called once for each delimiter.
         sizes: Whether to count bytes; see `CsvTable.next_offset`.
+        layout: What is declared.
 
     Raises:
         RejectedInput: the file can't be understood; the error names the line and the remedy.
@@ -98,15 +131,22 @@ def open_csv(
     head = content.peek(PIECE)
     if not head:
         raise unreadable_file("empty_file", "the file is empty", "Export it again")
-    encoding, mark = encoding_of(head)
+    declared = layout.encoding
+    encoding, mark = encoding_of(head, declared)
+    if mark or declared.startswith(("utf-8", "utf-16")):
+        declared = ""
+    if declared:
+        content = Peekable(DecodedAsUtf8(content, declared))
+        encoding = "utf-8-sig"
     content.read(mark)
     lines = Lines(content, encoding, first_line=1, offset=mark if sizes else None)
+    _skip_lines(lines, layout.skip_lines)
     text = _next_text(lines)
     asked = _SEPARATOR_LINE.fullmatch(text)
     if asked:
         text = _next_text(lines)
     line = lines.done - 1
-    delimiters = (asked[1],) if asked else _DELIMITERS
+    delimiters = (asked[1],) if asked else (layout.delimiter,) if layout.delimiter else _DELIMITERS
     matches = _matches(text, delimiters, recognise)
     is_cut = any(len(header) > 1 or not match.problem for match, header, _ in matches)
     if not is_cut and len(matches) < len(delimiters):
@@ -116,16 +156,16 @@ def open_csv(
             "Remove the stray mark; the header must be on one line",
         )
     match, header, delimiter = matches[-1]
-    above = 0
+    above = layout.skip_lines
     if match.problem:
         is_separator = text.lower().startswith("sep=")
         below = None if is_separator else _header_below(lines, delimiters, recognise)
         if below is None:
             raise unreadable_file(match.code, f"line {line}: {match.problem}", match.remedy)
         number, (match, header, delimiter) = below
-        above = number - line
+        above += number - line
         lines.done = number + 1
-    form = Format(encoding=encoding, delimiter=delimiter, compressed=compressed)
+    form = Format(encoding=encoding, delimiter=delimiter, compressed=compressed, declared=declared)
     return CsvTable(lines, form, header, match, above)
 
 
@@ -323,6 +363,17 @@ _MESSAGES: Final = {
     "invalid_encoding": "the line is not valid text in the file's encoding; save the file as UTF-8",
     "too_long": f"longer than {LONGEST_RECORD:,} characters",
 }
+
+
+def _skip_lines(lines: Lines, count: int) -> None:
+    for _ in range(count):
+        if lines.text(lines.done) is None:
+            raise unreadable_file(
+                "empty_file",
+                f"the file ends within the {count} lines that its format skips",
+                "Export it again, or correct skip_lines of the format",
+            )
+        lines.done += 1
 
 
 def _next_text(lines: Lines) -> str:

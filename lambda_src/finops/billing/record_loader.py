@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
 
 from finops.billing.batches import Batch, Batches
 from finops.billing.domain import FileEntry, Quarantined, Tally, add_amounts, add_notes
+from finops.billing.mapping import BillHeader
 from finops.billing.ports import LoadTransaction, Quarantine, Written
 from finops.billing.reader import CsvTable
 from finops.billing.rows import ROUNDED, RowParser, RowProblem
-from finops.billing.schemas import Recognition, Schema
+from finops.billing.schemas import Schema
 from finops.billing.settings import Settings
 from finops.shared.errors import TransientFailure
 from finops.shared.money import EXACT
@@ -23,12 +24,10 @@ from finops.shared.rates import DatedRates, ExchangeRates
 _RATE_SOURCE: Final = 2
 
 
-def row_parser(
-    settings: Settings, dataset: str, match: Recognition, rates: DatedRates
-) -> RowParser:
-    """A parser with the dataset's format, and rates that are read as currencies are met."""
+def row_parser(settings: Settings, dataset: str, match: BillHeader, rates: DatedRates) -> RowParser:
+    """A parser with the header's format, and rates that are read as currencies are met."""
     exchange = ExchangeRates(settings.rates, rates)
-    return RowParser(match, settings.format_of(dataset), exchange, dataset)
+    return RowParser(match, match.format, exchange, dataset, match.derive)
 
 
 @dataclass(slots=True)
@@ -40,6 +39,7 @@ class RecordLoader:
     Attributes:
         check: Called before each batch; raises where the load must end.
         replace: Whether the file may correct what other objects brought.
+        id_from: The columns whose hash is a bill's id, where its format says so.
     """
 
     transaction: LoadTransaction
@@ -49,8 +49,9 @@ class RecordLoader:
     quarantine: Quarantine
     check: Callable[[], None]
     replace: bool = False
+    id_from: Sequence[str] = ()
 
-    def load(self, table: CsvTable[Recognition], last_line: int | None = None) -> Tally:
+    def load(self, table: CsvTable[BillHeader], last_line: int | None = None) -> Tally:
         """Load all records.
 
         Args:
@@ -80,6 +81,8 @@ class RecordLoader:
             if under_way is not None and waiting is not None:
                 self._count(tally, waiting, under_way.result())
         told = {"not_utf_8": table.lines_guessed, "lines_above_header": table.lines_above}
+        if self.id_from:
+            told["hashed_ids"] = tally.inserted + tally.updated + tally.unchanged
         add_notes(tally.notes, told)
         stored = self.transaction.stored(self.entry, self.schema, first_line, last_line)
         tally.stored_sums = stored.sums
@@ -98,7 +101,7 @@ class RecordLoader:
             )
         return tally
 
-    def _batches(self, table: CsvTable[Recognition], tally: Tally) -> Iterator[Batch]:
+    def _batches(self, table: CsvTable[BillHeader], tally: Tally) -> Iterator[Batch]:
         batches = Batches(self.schema)
         parse, put = self.parser.parse, self.quarantine.put
         names = [column.name for column in self.schema.columns]
@@ -116,7 +119,7 @@ class RecordLoader:
                 if row.key and batches.holds(row.key):
                     add_amounts(tally.read_sums, {row.currency: row.amount})
                     add_amounts(tally.quarantined_sums, {row.currency: row.amount})
-                    raise _duplicate_id(self.schema, row.key)
+                    raise self._duplicate_id(row.key)
             except RowProblem as problem:
                 tally.quarantined += 1
                 put(_noted(line, table.raw, problem))
@@ -140,6 +143,7 @@ class RecordLoader:
         add_notes(tally.notes, {"corrected": written.updated})
         tally.unchanged += written.unchanged
         tally.superseded += written.superseded
+        add_notes(tally.notes, {"also_in_another_file": written.elsewhere})
         add_amounts(tally.kept_sums, written.kept_sums)
         tally.amount_usd = EXACT.add(tally.amount_usd, written.kept_usd)
         duplicates = set(written.duplicates)
@@ -147,7 +151,7 @@ class RecordLoader:
             return
         for sent in batch.rows:
             if sent.line in duplicates:
-                problem = _duplicate_id(self.schema, sent.row.key)
+                problem = self._duplicate_id(sent.row.key)
             elif sent.line in written.conflicts:
                 problem = _conflict(
                     self.schema, self.entry, sent.row.key, written.conflicts[sent.line]
@@ -158,14 +162,15 @@ class RecordLoader:
             add_amounts(tally.quarantined_sums, {sent.row.currency: sent.row.amount})
             self.quarantine.put(_noted(sent.line, sent.raw, problem))
 
-
-def _duplicate_id(schema: Schema, key: str) -> RowProblem:
-    return RowProblem(
-        "duplicate_record_id",
-        f"{schema.key} {key!r} is already on an earlier line of this file",
-        schema.key,
-        key,
-    )
+    def _duplicate_id(self, key: str) -> RowProblem:
+        message = f"{self.schema.key} {key!r} is already on an earlier line of this file"
+        if self.id_from:
+            message = (
+                f"{', '.join(self.id_from)} are the same as on an earlier line of this file: a "
+                "line that is there twice, or another charge? For another charge, add a column "
+                f"that tells them apart to id_from of the format of dataset {self.entry.dataset!r}"
+            )
+        return RowProblem("duplicate_record_id", message, self.schema.key, key)
 
 
 def _conflict(schema: Schema, entry: FileEntry, key: str, other: str) -> RowProblem:
@@ -173,8 +178,8 @@ def _conflict(schema: Schema, entry: FileEntry, key: str, other: str) -> RowProb
         "conflicting_record_id",
         f"{schema.key} {key!r} is loaded from {other} with other values: if this is another bill, "
         "drop this file into a dataset of its own; if it is a correction, drop it under that "
-        f"file's name, or have the operator set `replace = true` for dataset {entry.dataset!r} in "
-        "the module's setting `datasets`",
+        f"file's name, or let files correct one another: `finops billing format {entry.dataset} "
+        "--replace`",
         schema.key,
         key,
     )

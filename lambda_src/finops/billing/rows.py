@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from math import isfinite
-from typing import Any, Final
+from typing import Final
 
+from finops.billing.dataset_format import DatasetFormat
 from finops.billing.schemas import Column, Kind, Recognition, Schema
-from finops.shared.errors import RejectedInput
 from finops.shared.money import major_of, product, rounded, was_currency
 from finops.shared.rates import ExchangeRates
 
@@ -21,6 +21,7 @@ _NUMBER = re.compile(r"[+-]?\d+(?:\.\d+)?(?:[eE]-\d{1,3})?", re.ASCII)
 _EXPONENT = re.compile(r"[+-]?\d+(?:\.\d+)?(?:[eE][+-]?\d{1,3})?", re.ASCII)
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _ISO_DAY = re.compile(r"(\d{4})([-/])(\d{2})\2(\d{2})", re.ASCII)
+_DAY_AND_MONTH = re.compile(r"\d{3,4}", re.ASCII)
 #: A day with a time of day and perhaps a zone.
 _DAY_AND_TIME = re.compile(
     r"(.{1,40}?)[T ]\s{0,3}(?:[01]?\d|2[0-3]):[0-5]\d(?::[0-5]\d(?:[.,]\d{1,18})?)?"
@@ -33,50 +34,6 @@ _UTC = re.compile(r"(?<=\d) ?(?:UTC|GMT)")
 _DEEPEST: Final = 30
 _YEARS: Final = range(1970, 2101)
 _CACHED: Final = 10_000
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DatasetFormat:
-    """The rules of a dataset; how it writes dates and numbers is never guessed.
-
-    Attributes:
-        date_formats: strptime formats such as `%d/%m/%Y`, tried in order after the ISO forms.
-        decimal_comma: Whether 1,50 means one and a half.
-        thousands: The separator of thousands, such as `.`, an apostrophe or a space; may be empty.
-        replace: Whether a file corrects bills that another file brought. Otherwise only a new
-            version of the same object does, and other values of the same id are a conflict.
-    """
-
-    date_formats: tuple[str, ...] = ()
-    decimal_comma: bool = False
-    thousands: str = ""
-    replace: bool = False
-
-    @classmethod
-    def from_document(cls, name: str, document: Mapping[str, Any]) -> DatasetFormat:
-        """Read a dataset's entry in the module's setting `datasets`.
-
-        Raises:
-            RejectedInput: a setting is unknown, or both separators are the same.
-        """
-        unknown = document.keys() - {one.name for one in fields(cls)}
-        if unknown:
-            raise RejectedInput(
-                f"dataset {name} has unknown settings: {', '.join(sorted(unknown))}",
-                code="invalid_dataset_format",
-            )
-        found = cls(
-            date_formats=tuple(document.get("date_formats") or ()),
-            decimal_comma=bool(document.get("decimal_comma")),
-            thousands=str(document.get("thousands") or ""),
-            replace=bool(document.get("replace")),
-        )
-        if found.thousands == ("," if found.decimal_comma else "."):
-            raise RejectedInput(
-                f"dataset {name} uses {found.thousands!r} both for decimals and for thousands",
-                code="invalid_dataset_format",
-            )
-        return found
 
 
 class RowProblem(Exception):
@@ -129,16 +86,23 @@ class RowParser:
         style: How the dataset writes dates and numbers.
         rates: The rates to convert with.
         dataset: Its name, for messages.
+        derive: Adds the cells of columns that are made of others, where there are any.
     """
 
     def __init__(
-        self, match: Recognition, style: DatasetFormat, rates: ExchangeRates, dataset: str = ""
+        self,
+        match: Recognition,
+        style: DatasetFormat,
+        rates: ExchangeRates,
+        dataset: str = "",
+        derive: Callable[[Sequence[str]], Sequence[str]] | None = None,
     ) -> None:
         schema = match.schema
         names = [column.name for column in schema.columns]
         self._schema = schema
         self._rates = rates
         self._dataset = dataset
+        self._derive = derive
         self._notes: list[RowProblem] = []
         self._known: dict[tuple[str, str], _KnownRate] = {}
         self._key = names.index(schema.key) if schema.key else -1
@@ -159,6 +123,8 @@ class RowParser:
             RowProblem: values break rules, or there is no rate; its message tells all problems.
         """
         nulls = self._schema.nulls
+        if self._derive:
+            fields = self._derive(fields)
         values: list[str | None] = []
         problems: list[RowProblem] = []
         if self._notes:
@@ -251,7 +217,10 @@ class RowParser:
 
     def _reader(self, column: Column, style: DatasetFormat) -> Read:
         where = f"dataset {self._dataset!r}" if self._dataset else "the dataset"
-        declare = f"if {where} writes others, the operator declares them in the setting `datasets`"
+        declare = (
+            f"if {where} writes others, declare them: `finops billing format "
+            f"{self._dataset or 'DATASET'} --date-format … --decimal-comma`"
+        )
         match column.kind:
             case Kind.TEXT:
                 return _text(column)
@@ -331,6 +300,8 @@ def _day(column: Column, style: DatasetFormat, declare: str) -> Read:
     def day_of(text: str) -> date | None:
         if iso := _ISO_DAY.fullmatch(text):
             return _date_or_none(int(iso[1]), int(iso[3]), int(iso[4]))
+        if style.fiscal_year_start and _DAY_AND_MONTH.fullmatch(text):
+            return _day_of_year(int(text[:-2]), int(text[-2:]), style.fiscal_year_start)
         return next((day for form in style.date_formats if (day := _by_format(text, form))), None)
 
     def read(text: str) -> str:
@@ -502,6 +473,14 @@ def _number(column: Column, style: DatasetFormat, schema: Schema, note: Note, de
         return f"{number:f}"
 
     return read
+
+
+def _day_of_year(day: int, month: int, start: date) -> date | None:
+    """The day in the fiscal year that begins at `start`."""
+    found = _date_or_none(start.year, month, day)
+    if found is None or found < start:
+        found = _date_or_none(start.year + 1, month, day)
+    return found if found and (found - start).days < 366 else None
 
 
 def _date_or_none(year: int, month: int, day: int) -> date | None:

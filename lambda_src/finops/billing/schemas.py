@@ -37,6 +37,7 @@ class Column:
         in_header: Whether a file without it is refused.
         filled: Whether a row without a value is quarantined.
         length: Characters that fit, of a text.
+        in_file: Whether a header can name it; otherwise it is made of other columns.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Column:
     in_header: bool = True
     filled: bool = False
     length: int = 255
+    in_file: bool = True
 
     @property
     def title(self) -> str:
@@ -92,7 +94,8 @@ class Schema:
         return {
             spelling: index
             for index, column in enumerate(self.columns)
-            for spelling in map(_spelt_alike, (column.title, column.name, *column.aliases))
+            if column.in_file
+            for spelling in map(spelt_alike, (column.title, column.name, *column.aliases))
         }
 
 
@@ -141,6 +144,8 @@ BILLING: Final = Schema(
         Column(
             name="bill_amount", kind=Kind.DECIMAL, aliases=("amount", "billed_amount"), filled=True
         ),
+        # Columns of the file that its format keeps, as a JSON object.
+        Column(name="extra", kind=Kind.JSON, in_header=False, in_file=False, length=65_535),
     ),
 )
 
@@ -234,7 +239,7 @@ def _match(schema: Schema, header: Sequence[str]) -> Recognition:
     cells: list[int | None] = [None] * len(schema.columns)
     twice = []
     for cell, spelling in enumerate(header):
-        index = schema.by_header.get(_spelt_alike(spelling))
+        index = schema.by_header.get(spelt_alike(spelling))
         if index is None:
             continue
         if cells[index] is not None:
@@ -271,5 +276,6 @@ def _quoted(header: Sequence[str]) -> str:
     return repr(text if len(text) <= 200 else f"{text[:200]}…")
 
 
-def _spelt_alike(header: str) -> str:
+def spelt_alike(header: str) -> str:
+    """A header without case, spaces, hyphens and underscores, which people write as they like."""
     return re.sub(r"[\s_-]+", "", header).casefold()

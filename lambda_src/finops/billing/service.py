@@ -12,11 +12,14 @@ from finops.billing.domain import FileEntry, FileStatus, SourceObject, Tally
 from finops.billing.ledger_rules import (
     enter_loaded,
     is_superseded,
+    read_format,
     record_outcome,
     refuse_duplicate_content,
+    refuse_other_ids,
     settle_periods,
     unexpected,
 )
+from finops.billing.mapping import open_bills
 from finops.billing.ports import (
     BillingStore,
     Clock,
@@ -26,9 +29,8 @@ from finops.billing.ports import (
     QuarantineFactory,
     Workflow,
 )
-from finops.billing.reader import open_csv
 from finops.billing.record_loader import RecordLoader, row_parser
-from finops.billing.schemas import Schema, recognise
+from finops.billing.schemas import Schema
 from finops.billing.settings import Settings
 from finops.billing.streams import HashingStream
 from finops.shared.audit import AuditRecorder
@@ -120,8 +122,9 @@ class FileLoader:
         self, transaction: LoadTransaction, entry: FileEntry, quarantine: Quarantine
     ) -> Schema:
         stream = HashingStream(self.objects.open(entry.source))
-        table = open_csv(stream, recognise)
+        table = open_bills(stream, read_format(self.objects, self.settings, entry.source))
         schema = table.recognition.schema
+        entry = replace(entry, format=table.recognition.used)
         if is_superseded(transaction, entry, schema):
             transaction.finish(
                 entry, FileStatus.SUPERSEDED, Tally(), schema=schema.name, quarantine_uri=""
@@ -134,18 +137,18 @@ class FileLoader:
             schema=schema,
             quarantine=quarantine,
             check=self._check_time,
-            replace=self.settings.format_of(entry.dataset).replace,
+            replace=entry.replaces,
+            id_from=table.recognition.format.id_from,
         )
         tally = records.load(table)
         stream.exhaust()
-        replace = self.settings.format_of(entry.dataset).replace
         if settle_periods(
             transaction,
             entry,
             schema,
             tally.periods,
             sha256=stream.hexdigest(),
-            replace=replace,
+            replace=entry.replaces,
         ):
             transaction.finish(
                 entry, FileStatus.SUPERSEDED, tally, schema=schema.name, quarantine_uri=""
@@ -153,6 +156,7 @@ class FileLoader:
             return schema
         first = transaction.claim_content(entry, stream.hexdigest(), schema)
         refuse_duplicate_content(first, entry, schema)
+        refuse_other_ids(transaction, entry, schema)
         enter_loaded(transaction, entry, schema, tally, quarantine.close())
         return schema
 

@@ -6,7 +6,15 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from finops.billing.rows import DatasetFormat
+from finops.billing.dataset_format import (
+    LONGEST_FORMAT,
+    DatasetFormat,
+    UsedFormat,
+    format_document,
+    format_key,
+    invalid_format,
+    used_format,
+)
 from finops.shared.rates import RatePolicy
 
 
@@ -36,6 +44,23 @@ class Settings:
             },
         )
 
-    def format_of(self, dataset: str) -> DatasetFormat:
-        """The dataset's format; the strict one where none is set."""
-        return self.formats.get(dataset) or DatasetFormat()
+    def format_of(self, dataset: str, stored: bytes | None = None) -> UsedFormat | None:
+        """The dataset's format; None where none is declared.
+
+        Args:
+            dataset: Its name.
+            stored: The object `billing/DATASET/_format.json`, whose keys go before the module's.
+
+        Raises:
+            RejectedInput: with code `invalid_dataset_format`.
+        """
+        base = self.formats.get(dataset)
+        if stored is None:
+            return used_format("datasets", base) if base else None
+        key = format_key(dataset)
+        document = format_document(stored, key)
+        under = base.to_document() if base else {}
+        form = DatasetFormat.from_document(key, under | document)
+        if len(json.dumps(form.to_document(), ensure_ascii=False).encode()) > LONGEST_FORMAT:
+            raise invalid_format(key, [f"has more than {LONGEST_FORMAT:,} bytes with the module's"])
+        return used_format(key, form)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from finops.billing.domain import BILLING_PREFIX, FileEntry, FileStatus
+from finops.cli.billing_formats import check, format_command
 from finops.cli.options import common
 from finops.cli.output import Exit, Output
 from finops.deployment.environment import Environment
@@ -135,6 +136,10 @@ def retry(environment: Environment, out: Output, *, file: str, wait: bool, timeo
         timeout=timeout if wait else 0,
         failed=entry,
     )
+
+
+billing.add_command(format_command)
+billing.add_command(check)
 
 
 reason_option = click.option(

@@ -19,12 +19,12 @@ from finops.billing.database.store import AuroraBillingStore
 from finops.billing.database.totals import Dimension, totals
 from finops.billing.database.withdrawals import AuroraWithdrawals
 from finops.billing.domain import FileEntry, SourceObject
-from finops.billing.reader import open_csv
+from finops.billing.mapping import open_bills
 from finops.billing.reconversion import Reconverter
 from finops.billing.rows import TAGS_LEFT_OUT
-from finops.billing.schemas import recognise
 from finops.billing.settings import Settings
 from finops.billing.withdrawal import Withdrawer
+from finops.deployment.billing_formats import DatasetFormats
 from finops.deployment.clients import Aws
 from finops.deployment.environment import Environment
 from finops.deployment.recorder import CommandRecorder
@@ -99,6 +99,13 @@ class BillingDeployment:
     def totals(self, by: Dimension, month: str = "") -> list[dict[str, Any]]:
         """What the loaded bills add up to; see `finops.billing.database.totals`."""
         return totals(self.database, by, month)
+
+    @cached_property
+    def formats(self) -> DatasetFormats:
+        """The formats of datasets in the bucket."""
+        return DatasetFormats(
+            self._aws.client("s3"), self.variables["BUCKET"], self.settings, self.audit
+        )
 
     @cached_property
     def audit(self) -> CommandRecorder:
@@ -225,7 +232,7 @@ class BillingDeployment:
         Raises:
             RejectedInput: The file is gone, or has no header.
         """
-        table = open_csv(self.objects.open(entry.source), recognise)
+        table = open_bills(self.objects.open(entry.source), entry.format)
         text = io.StringIO(newline="")
         csv.writer(text, delimiter=table.format.delimiter).writerow(table.header)
         for row in sorted(self.quarantined(entry), key=lambda one: int(one["line"])):

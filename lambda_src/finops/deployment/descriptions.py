@@ -33,6 +33,9 @@ def file_document(entry: FileEntry) -> dict[str, Any]:
         "amount_usd": None if entry.amount_usd is None else f"{entry.amount_usd:.6f}",
         "amounts": {currency: f"{amount:f}" for currency, amount in entry.amounts.items()},
         "quarantine_uri": entry.quarantine_uri or None,
+        "format": {"source": entry.format.source, "version": entry.format.version}
+        if entry.format
+        else None,
         "notes": [
             {"note": name, "count": count, "message": f"{NOTES.get(name, name)}: {count}"}
             for name, count in sorted(tally.notes.items())

@@ -17,8 +17,8 @@ from finops.billing.database.rates import AuroraRates
 from finops.billing.database.totals import Dimension, totals
 from finops.billing.database.users import DatabaseUsers, Purpose
 from finops.billing.database.withdrawals import AuroraWithdrawals
+from finops.billing.dataset_format import DatasetFormat
 from finops.billing.domain import FileEntry, FileStatus, Tally
-from finops.billing.rows import DatasetFormat
 from finops.billing.schema_migrations import migrate
 from finops.shared.data_api import DataApi
 from finops.shared.errors import ConfigurationError

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Final
 
+from finops.billing.dataset_format import UsedFormat
 from finops.billing.domain import FileEntry, FileStatus, SourceObject, Sums, Tally
 from finops.shared.errors import ConfigurationError
 
@@ -49,11 +50,24 @@ def file_entry(row: Mapping[str, Any]) -> FileEntry:
         amount_usd=None if usd is None else Decimal(usd),
         quarantine_uri=row["quarantine_uri"],
         content_sha256=row["content_sha256"],
+        format=_used(row["used_format"]),
         error=row["error"] or "",
         error_code=row["error_code"],
         received_at=moment(row["received_at"]),
         finished_at=moment(row["finished_at"]),
     )
+
+
+def _used(text: str | None) -> UsedFormat | None:
+    return UsedFormat.from_document(json.loads(text)) if text else None
+
+
+def format_columns(used: UsedFormat | None) -> dict[str, str | None]:
+    """The columns of `billing_files` that say which format a load used."""
+    return {
+        "used_format": json.dumps(used.to_document(), ensure_ascii=False) if used else None,
+        "id_rule": used.format.id_rule if used else "",
+    }
 
 
 _COUNTS: Final = ("read", "inserted", "updated", "unchanged", "superseded", "quarantined")

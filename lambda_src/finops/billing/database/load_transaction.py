@@ -13,6 +13,7 @@ from finops.billing.database.ledger_rows import (
     LOADED,
     LOST,
     file_entry,
+    format_columns,
     now,
     sums_text,
     tally_of,
@@ -29,8 +30,8 @@ from finops.shared.errors import ConfigurationError, TransientFailure
 
 #: A part's row takes up to 2 KB with its tally and URI, and an answer holds 1 MiB.
 _PARTS_AT_ONCE: Final = 400
-#: A file takes up to 8 KB with its key, quarantine and error, and an answer holds 1 MiB.
-FILES_AT_ONCE: Final = 100
+#: A file takes up to 18 KB with its key, quarantine, error and format; an answer holds 1 MiB.
+FILES_AT_ONCE: Final = 50
 
 
 class AuroraLoadTransaction:
@@ -107,6 +108,7 @@ class AuroraLoadTransaction:
             updated=updated,
             unchanged=sum(row["kept"] for row in kept),
             superseded=sum(int(row["superseded"]) for row in kept),
+            elsewhere=sum(int(row["elsewhere"]) for row in kept),
             kept_sums={row["currency"]: Decimal(row["amount"]) for row in kept},
             kept_usd=sum((Decimal(row["amount_usd"]) for row in kept), Decimal(0)),
             duplicates=lines,
@@ -205,6 +207,21 @@ class AuroraLoadTransaction:
         )
         return file_entry(found.rows[0]) if found.rows else None
 
+    def other_ids(self, entry: FileEntry, schema: Schema) -> FileEntry | None:
+        # Outside this transaction, which may not see what others committed since it began.
+        found = self._database.execute(
+            f"SELECT * FROM billing_files f WHERE dataset = :dataset AND status IN {LOADED}"
+            " AND schema_name = :schema AND id_rule <> :id_rule AND load_id <> :load_id"
+            f" AND EXISTS (SELECT 1 FROM {schema.table} r WHERE r.load_id = f.load_id) LIMIT 1",
+            {
+                "dataset": entry.dataset,
+                "schema": schema.name,
+                "id_rule": entry.id_rule,
+                "load_id": entry.load_id,
+            },
+        ).rows
+        return file_entry(found[0]) if found else None
+
     def supersede_older(self, entry: FileEntry) -> None:
         self._execute(
             f"UPDATE billing_files SET status = '{FileStatus.SUPERSEDED}', original_sha256 = NULL"
@@ -278,7 +295,8 @@ class AuroraLoadTransaction:
             " rows_read = :rows_read, rows_inserted = :inserted, rows_updated = :updated,"
             " rows_unchanged = :unchanged, rows_superseded = :superseded,"
             " rows_quarantined = :quarantined, amounts = :amounts, amount_usd = :amount_usd,"
-            " quarantine_uri = :quarantine_uri, notes = :notes, error = NULL, error_code = '',"
+            " quarantine_uri = :quarantine_uri, notes = :notes, used_format = :used_format,"
+            " id_rule = :id_rule, error = NULL, error_code = '',"
             " finished_at = :finished_at WHERE load_id = :load_id",
             status=status.value,
             schema=schema,
@@ -292,6 +310,7 @@ class AuroraLoadTransaction:
             amount_usd=tally.amount_usd,
             quarantine_uri=quarantine_uri,
             notes=json.dumps(tally.notes, sort_keys=True) if tally.notes else None,
+            **format_columns(entry.format),
             finished_at=now(),
             load_id=entry.load_id,
         )

@@ -86,6 +86,7 @@ class RowStatements:
         self.kept = (
             f"SELECT j.{currency} AS currency, COUNT(*) AS kept,"
             f" SUM(CASE WHEN {newer} THEN 1 ELSE 0 END) AS superseded,"
+            " SUM(CASE WHEN t.object_hash IN ('', :object_hash) THEN 0 ELSE 1 END) AS elsewhere,"
             f" SUM(CASE WHEN {newer} THEN j.{amount} ELSE t.{amount} END) AS amount,"
             f" SUM(CASE WHEN {newer} THEN 0 ELSE t.{usd[0]} END) AS amount_usd"
             f" FROM {there} WHERE {kept} GROUP BY j.{currency}"

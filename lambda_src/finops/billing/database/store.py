@@ -7,7 +7,13 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
-from finops.billing.database.ledger_rows import OPEN, file_entry, now, unknown_load
+from finops.billing.database.ledger_rows import (
+    OPEN,
+    file_entry,
+    format_columns,
+    now,
+    unknown_load,
+)
 from finops.billing.database.load_transaction import FILES_AT_ONCE, AuroraLoadTransaction
 from finops.billing.domain import FileEntry, FileStatus, SourceObject
 from finops.billing.schemas import Schema
@@ -126,6 +132,8 @@ class AuroraBillingStore:
     def mark(
         self, load_id: int, status: FileStatus, error: FinOpsError | None = None, **facts: Any
     ) -> None:
+        if "used_format" in facts:
+            facts |= format_columns(facts["used_format"])
         further = "".join(f", {name} = :{name}" for name in facts)
         # A rejected file is its sender's to fix; only an operator asks which step failed.
         reason = error.explanation if isinstance(error, RejectedInput) else str(error or "")

@@ -1,0 +1,365 @@
+"""Which columns of a file hold what, by the format of its dataset: declared, or built in."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from typing import Final
+
+from finops.billing.builtin_formats import builtin_format, other_export
+from finops.billing.dataset_format import DatasetFormat, RowFilter, UsedFormat, used_format
+from finops.billing.file_bytes import Readable
+from finops.billing.reader import CsvTable, Layout, open_csv
+from finops.billing.rows import RowProblem
+from finops.billing.schemas import BILLING, Recognition, recognise, spelt_alike
+
+#: The cells of derived columns, which follow those of the file.
+Derive = Callable[[Sequence[str]], list[str]]
+
+_NOT_ZERO = re.compile(r"[1-9]")
+
+
+def open_bills(
+    stream: Readable, used: UsedFormat | None, *, sizes: bool = False
+) -> CsvTable[BillHeader]:
+    """Read a file of bills or of FOCUS charges as far as its header.
+
+    Args:
+        stream: The file's bytes.
+        used: The format of its dataset; None where none is declared.
+        sizes: Whether to count bytes; see `CsvTable.next_offset`.
+
+    Raises:
+        RejectedInput: the file can't be understood; the error names the line and the remedy.
+    """
+    form = used.format if used else DatasetFormat()
+    layout = Layout(delimiter=form.delimiter, encoding=form.encoding, skip_lines=form.skip_lines)
+    return open_csv(stream, recogniser(used), sizes=sizes, layout=layout)
+
+
+@dataclass(frozen=True, slots=True)
+class BillHeader(Recognition):
+    """How a header was recognised, with the format of its dataset.
+
+    Attributes:
+        used: The format, and where it stands; None where nothing is declared.
+        derive: Makes the derived cells of a record; None where there are none.
+    """
+
+    used: UsedFormat | None = None
+    derive: Derive | None = None
+
+    @property
+    def format(self) -> DatasetFormat:
+        """The rules by which rows are read."""
+        return self.used.format if self.used else DatasetFormat()
+
+
+def recogniser(used: UsedFormat | None = None) -> Callable[[Sequence[str]], BillHeader]:
+    """What recognises the header of a dataset's files.
+
+    Args:
+        used: The dataset's format; None where it declares none.
+    """
+    year: list[date] = []
+
+    def recognised(header: Sequence[str]) -> BillHeader:
+        year.extend(_fiscal_year(header))
+        if used is not None and used.format.maps:
+            return _mapped(header, used)
+        found = recognise(header)
+        if found.problem:
+            if other := other_export(header):
+                code = "other_export"
+                return BillHeader(
+                    found.schema, found.cells, found.score, other.problem, code, other.remedy
+                )
+            if builtin := builtin_format(header):
+                name, form = builtin
+                style = used.format if used is not None else DatasetFormat()
+                if year and "%" not in "".join(style.date_formats):
+                    form = replace(form, fiscal_year_start=year[0])
+                return _mapped(header, used_format(name, _above(style, form)))
+        return BillHeader(
+            found.schema, found.cells, found.score, found.problem, found.code,
+            _with_check(found), used,
+        )  # fmt: skip
+
+    return recognised
+
+
+def _fiscal_year(header: Sequence[str]) -> list[date]:
+    """The first day of the fiscal year, where a line is the first one of a DATEV file."""
+    if len(header) < 13 or header[0] not in {"EXTF", "DTVF"}:
+        return []
+    try:
+        return [datetime.strptime(header[12].strip(), "%Y%m%d").date()]  # noqa: DTZ007
+    except ValueError:
+        return []
+
+
+def _with_check(found: Recognition) -> str:
+    if found.code not in {"no_header", "missing_columns"}:
+        return found.remedy
+    return f"{found.remedy}. `finops billing check FILE` proposes a format for other columns"
+
+
+def _above(style: DatasetFormat, builtin: DatasetFormat) -> DatasetFormat:
+    """A built-in format, with what the dataset says of dates, numbers and the file before it."""
+    return replace(
+        builtin,
+        date_formats=style.date_formats or builtin.date_formats,
+        decimal_comma=style.decimal_comma or builtin.decimal_comma,
+        thousands=style.thousands or builtin.thousands,
+        delimiter=style.delimiter or builtin.delimiter,
+        encoding=style.encoding or builtin.encoding,
+        skip_lines=style.skip_lines or builtin.skip_lines,
+        replace=style.replace,
+    )
+
+
+def _mapped(header: Sequence[str], used: UsedFormat) -> BillHeader:
+    mapping = _Mapping(header, used.format)
+    code, problem, remedy = mapping.refusal(
+        f"Correct the format ({used.source}; `finops billing format DATASET`) or the file"
+    )
+    return BillHeader(
+        BILLING,
+        tuple(mapping.cells),
+        mapping.score,
+        problem,
+        code,
+        remedy,
+        used,
+        None if problem else mapping.derive(),
+    )
+
+
+class _Mapping:
+    """The columns of a header by a format that says which they are."""
+
+    def __init__(self, header: Sequence[str], form: DatasetFormat) -> None:
+        self._header = header
+        self._form = form
+        self._where: dict[str, list[int]] = {}
+        for position, spelling in enumerate(header):
+            self._where.setdefault(spelt_alike(spelling), []).append(position)
+        self._asked = dict(_asked(form))
+        self._missing = {k: one for k, one in self._asked.items() if self._cell(one) < 0}
+        self._ambiguous: list[str] = []
+        self.cells: list[int | None] = [None] * len(BILLING.columns)
+        self._makers: list[Callable[[Sequence[str]], str]] = []
+        self._find()
+        self.score = max(
+            sum(cell is not None for cell in self.cells), len(self._asked) - len(self._missing)
+        )
+        if not self._missing:
+            self._make()
+
+    def refusal(self, change: str) -> tuple[str, str, str]:
+        """(code, problem, remedy) where a file with this header can't be loaded; else empty."""
+        shown = ", ".join(self._header)[:200]
+        if self._missing:
+            wanted = ", ".join(f"{one!r} ({key})" for key, one in sorted(self._missing.items()))
+            problem = f"the header lacks columns that the format names: {wanted}"
+            return "format_mismatch", f"{problem}; it reads {shown!r}", change
+        twice = {one for one in self._asked.values() if len(self._where[spelt_alike(one)]) > 1}
+        if twice:
+            problem = f"more than one column is called {', '.join(sorted(twice))}"
+            return "ambiguous_header", problem, "Rename all but one"
+        if self._ambiguous:
+            problem = f"more than one column means {', '.join(self._ambiguous)}"
+            return "ambiguous_header", problem, f"{change}: name the one that counts in `columns`"
+        lacking = [
+            column.title
+            for column, cell in zip(BILLING.columns, self.cells, strict=True)
+            if column.in_header and cell is None
+        ]
+        if lacking:
+            problem = f"neither the header nor the format says which column is {', '.join(lacking)}"
+            return "missing_columns", problem, f"The header reads {shown!r}. {change}"
+        return "", "", ""
+
+    def derive(self) -> Derive | None:
+        """What adds the derived cells to those of a record, where there are any."""
+        filters = [(one, self._cell(one.column)) for one in self._form.rows]
+        return _all_of(self._makers, filters) if self._makers or filters else None
+
+    def _cell(self, header: str) -> int:
+        return self._where.get(spelt_alike(header), [-1])[0]
+
+    def _find(self) -> None:
+        for name, header in self._form.columns.items():
+            self.cells[_POSITIONS[name]] = self._cell(header)
+        # A column that is kept, or is part of the id, still means what its header says.
+        values = ("columns.", "debit", "credit", "sign.")
+        named = {spelt_alike(one) for key, one in self._asked.items() if key.startswith(values)}
+        for position, spelling in enumerate(self._header):
+            column = BILLING.by_header.get(spelt_alike(spelling))
+            if column is None or spelt_alike(spelling) in named or _is_set(self._form, column):
+                continue
+            if self.cells[column] is not None:
+                self._ambiguous.append(BILLING.columns[column].title)
+            self.cells[column] = position
+
+    def _make(self) -> None:
+        form, amount = self._form, self.cells[_POSITIONS[BILLING.amount]]
+        if form.debit:
+            self._add(
+                BILLING.amount, _balance(form, self._cell(form.debit), self._cell(form.credit))
+            )
+        elif amount is not None and (form.sign or form.negate):
+            sign = self._cell(form.sign.column) if form.sign else -1
+            self._add(BILLING.amount, _signed(form, amount, sign, self._header[amount]))
+        if form.id_from:
+            self._add(BILLING.key, _hash_of([self._cell(one) for one in form.id_from]))
+        if form.extra:
+            self._add("extra", _kept([(one, self._cell(one)) for one in form.extra]))
+        for name, text in {**form.defaults, **form.constants}.items():
+            cell = None if name in form.constants else self.cells[_POSITIONS[name]]
+            self._add(name, _or_default(cell, text))
+
+    def _add(self, name: str, make: Callable[[Sequence[str]], str]) -> None:
+        self.cells[_POSITIONS[name]] = len(self._header) + len(self._makers)
+        self._makers.append(make)
+
+
+_POSITIONS: Final = {column.name: position for position, column in enumerate(BILLING.columns)}
+
+
+def _asked(form: DatasetFormat) -> Iterator[tuple[str, str]]:
+    """(key of the format, header) of each column that a format names."""
+    yield from ((f"columns.{name}", one) for name, one in form.columns.items())
+    yield from (("debit", form.debit), ("credit", form.credit)) if form.debit else ()
+    if form.sign:
+        yield "sign.column", form.sign.column
+    yield from ((f"id_from[{at}]", one) for at, one in enumerate(form.id_from))
+    yield from ((f"extra[{at}]", one) for at, one in enumerate(form.extra))
+    yield from ((f"rows[{at}].column", one.column) for at, one in enumerate(form.rows))
+
+
+def _is_set(form: DatasetFormat, column: int) -> bool:
+    """Whether the format itself says where a column comes from."""
+    name = BILLING.columns[column].name
+    return (
+        name in form.columns
+        or name in form.constants
+        or (name == BILLING.amount and bool(form.debit))
+        or (name == BILLING.key and bool(form.id_from))
+    )
+
+
+def _all_of(
+    makers: Sequence[Callable[[Sequence[str]], str]], filters: Sequence[tuple[RowFilter, int]]
+) -> Derive:
+    def derive(fields: Sequence[str]) -> list[str]:
+        for rule, column in filters:
+            text = fields[column].strip()
+            if text in rule.leave_out or (rule.keep and text not in rule.keep):
+                raise RowProblem(
+                    "left_out_by_format",
+                    f"{rule.column} {text!r}: the format takes no such row for a bill",
+                    rule.column,
+                    text,
+                )
+        cells = list(fields)
+        # In order: a default may stand in for what was made before.
+        for make in makers:
+            cells.append(make(cells))
+        return cells
+
+    return derive
+
+
+def _or_default(cell: int | None, text: str) -> Callable[[Sequence[str]], str]:
+    return lambda fields: text if cell is None else fields[cell].strip() or text
+
+
+def _negated(text: str) -> str:
+    if text.startswith("-"):
+        return text[1:]
+    return f"-{text.removeprefix('+')}" if text else text
+
+
+def _balance(form: DatasetFormat, debit: int, credit: int) -> Callable[[Sequence[str]], str]:
+    """The amount of a charge in one column, less that of a credit in another."""
+
+    def make(fields: Sequence[str]) -> str:
+        charge, refund = fields[debit].strip(), fields[credit].strip()
+        for title, text in ((form.debit, charge), (form.credit, refund)):
+            if text.startswith("-"):
+                raise RowProblem(
+                    "ambiguous_amount",
+                    f"{title} {text!r} is negative, so it could be a charge or a credit: write "
+                    f"charges into {form.debit} and credits into {form.credit}, without a sign",
+                    title,
+                    text,
+                )
+        if _NOT_ZERO.search(charge) and _NOT_ZERO.search(refund):
+            raise RowProblem(
+                "ambiguous_amount",
+                f"both {form.debit} {charge!r} and {form.credit} {refund!r} hold an amount",
+                form.debit,
+                charge,
+            )
+        if refund and (not charge or _NOT_ZERO.search(refund)):
+            charge = _negated(refund)
+        return _negated(charge) if form.negate else charge
+
+    return make
+
+
+def _signed(
+    form: DatasetFormat, amount: int, column: int, title: str
+) -> Callable[[Sequence[str]], str]:
+    """An amount whose sign another column has, or whose sign is the other way round."""
+
+    def make(fields: Sequence[str]) -> str:
+        text = fields[amount].strip()
+        if form.sign:
+            sign = fields[column].strip()
+            if sign not in form.sign.negative and sign not in form.sign.positive:
+                known = ", ".join((*form.sign.positive, *form.sign.negative))
+                raise RowProblem(
+                    "unknown_sign",
+                    f"{form.sign.column} {sign!r} is none of {known}, so {title} {text!r} could be "
+                    "a charge or a credit",
+                    form.sign.column,
+                    sign,
+                )
+            if text.startswith(("-", "+")):
+                raise RowProblem(
+                    "ambiguous_amount",
+                    f"{title} {text!r} has a sign, and {form.sign.column} {sign!r} is one, too",
+                    title,
+                    text,
+                )
+            if sign in form.sign.negative:
+                text = _negated(text)
+        return _negated(text) if form.negate else text
+
+    return make
+
+
+def _hash_of(columns: Sequence[int]) -> Callable[[Sequence[str]], str]:
+    def make(fields: Sequence[str]) -> str:
+        texts = [fields[one].strip() for one in columns]
+        if not any(texts):
+            return ""
+        # Lengths keep ("a", "bc") apart from ("ab", "c").
+        written = "".join(f"{len(text)}:{text}" for text in texts)
+        return hashlib.sha256(written.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+    return make
+
+
+def _kept(columns: Sequence[tuple[str, int]]) -> Callable[[Sequence[str]], str]:
+    def make(fields: Sequence[str]) -> str:
+        found = {title: text for title, one in columns if (text := fields[one].strip())}
+        return json.dumps(found, ensure_ascii=False) if found else ""
+
+    return make
