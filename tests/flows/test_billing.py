@@ -210,6 +210,35 @@ def test_a_large_file_loads_alike_in_parts_and_in_one_piece(
     assert totals(billing, dataset) == totals(billing, f"{dataset}-whole")
 
 
+def test_a_dataset_with_a_format_of_its_own_is_loaded_without_an_apply(
+    billing: BillingFlow, dataset: str, finops: Finops
+) -> None:
+    mapping = {"record_id": "Nr", "bill_date": "Datum", "bill_amount": "Betrag"}
+    columns = [f"--column={name}={header}" for name, header in mapping.items()]
+    further = ("--default=currency=USD", "--date-format=%d.%m.%Y", "--decimal-comma", "--extra=KST")
+    code, written = finops("billing", "format", dataset, *columns, *further)
+    assert (code, written["source"]) == (0, f"billing/{dataset}/_format.json")
+    header = "Nr;Datum;Betrag;KST\n"
+    lines = [f"{number};05.03.2026;{number},50;K{number}\n" for number in range(1, 4)]
+    entry = billing.drop(f"billing/{dataset}/a.csv", (header + "".join(lines)).encode())
+    assert (entry.status, entry.amount_usd) == (FileStatus.LOADED, Decimal("7.5"))
+    assert json.loads(billing.rows(dataset)["2"]["extra"]) == {"KST": "K2"}
+    padding = "".join(f"{n};05.03.2026;1,00;{'K' * 900}\n" for n in range(LARGE_FILE_BYTES // 900))
+    large = billing.drop(f"billing/{dataset}-large/a.csv", (header + padding).encode())
+    assert (large.status, large.error_code) == (FileStatus.REJECTED, "no_header")
+    _, shown = finops("billing", "format", dataset)
+    assert shown["loads"] == [
+        {"source": written["source"], "version": written["version"], "files": 1}
+    ]
+    finops("billing", "format", dataset, "--column=record_id=", "--id-from=Nr", "--id-from=Datum")
+    other = billing.drop(f"billing/{dataset}/large.csv", (header + padding).encode())
+    assert (other.status, other.error_code) == (FileStatus.REJECTED, "other_ids")
+    billing.put(f"billing/{dataset}/_format.json", b"{")
+    broken = billing.drop(f"billing/{dataset}/b.csv", (header + "".join(lines)).encode())
+    assert (broken.status, broken.error_code) == (FileStatus.REJECTED, "invalid_dataset_format")
+    assert set(billing.rows(dataset)) == {"1", "2", "3"}
+
+
 def test_a_part_that_fails_loses_and_doubles_nothing_and_a_retry_loads_it(
     billing: BillingFlow, dataset: str, finops: Finops
 ) -> None:
@@ -363,7 +392,7 @@ def test_the_tables_have_the_columns_that_are_declared(billing: BillingFlow) -> 
         names = {row["name"] for row in found}
         assert {column.name for column in schema.columns} <= names
         assert {usd for _, usd in schema.usd} <= names
-    assert tuple(column.name for column in BILLING.columns) == HEADER
+    assert tuple(column.name for column in BILLING.columns if column.in_file) == HEADER
 
 
 def test_the_balance_check_reads_the_lines_of_its_part(billing: BillingFlow, dataset: str) -> None:
