@@ -8,7 +8,15 @@ from itertools import islice
 from typing import Final
 
 from finops.billing.dataset_format import DatasetFormat, UsedFormat, used_format
-from finops.billing.domain import Notes, Quarantined, Sums, Tally, add_amounts, add_notes
+from finops.billing.domain import (
+    Notes,
+    Quarantined,
+    Sums,
+    Tally,
+    add_amounts,
+    add_notes,
+    guess_notes,
+)
 from finops.billing.file_bytes import Readable
 from finops.billing.mapping import BillHeader, open_bills
 from finops.billing.proposals import Proposal, propose
@@ -148,7 +156,7 @@ def _run(found: Check, table: CsvTable[BillHeader], rates: ExchangeRates, datase
             found.rows_quarantined += 1
             if len(found.problems) < MOST_PROBLEMS:
                 found.problems.append(_quarantined(line, table.raw, problem))
-    told = {"not_utf_8": table.lines_guessed, "lines_above_header": table.lines_above}
+    told = {"lines_above_header": table.lines_above} | guess_notes(table.lines_guessed)
     if match.format.id_from:
         told["hashed_ids"] = found.rows_read - found.rows_quarantined
     add_notes(found.notes, told)

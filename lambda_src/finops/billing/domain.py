@@ -13,6 +13,7 @@ from typing import Final
 
 from finops.billing.dataset_format import UsedFormat
 from finops.billing.deliveries import Period, without_run
+from finops.billing.encodings import ENCODING_NAMES
 from finops.shared.errors import RejectedInput
 from finops.shared.money import EXACT
 
@@ -154,6 +155,11 @@ NOTES: Final = {
     "corrected": "Bills that were loaded before, and are corrected",
     "lines_above_header": "Lines above the header, which are left out",
     "not_utf_8": "Lines that are not UTF-8, read as Windows-1252 (save the file as UTF-8)",
+    **{
+        f"read_as_{encoding}": f"Lines that are not UTF-8, read as {name} (save the file as UTF-8)"
+        for encoding, name in ENCODING_NAMES.items()
+        if encoding != "cp1252"
+    },
     "hashed_ids": "Bills whose id is the hash of the columns that the format names in id_from",
     "rates_kept": "Rates that stay, since a source that goes before this one gave them",
     "rates_replaced": "Rates of another source that are replaced",
@@ -161,6 +167,15 @@ NOTES: Final = {
     "static_rate": "Rows converted by a static rate",
     "tags_left_out": "Rows loaded without their tags, which the quarantine shows",
 }
+
+
+def guess_notes(guessed: Mapping[str, int]) -> Notes:
+    """Lines that are not UTF-8, by note."""
+    return {
+        "not_utf_8" if encoding == "cp1252" else f"read_as_{encoding}": count
+        for encoding, count in guessed.items()
+    }
+
 
 Sums = dict[str, Decimal]
 Notes = dict[str, int]

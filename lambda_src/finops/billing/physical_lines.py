@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from itertools import accumulate, chain
 from typing import Final, Self
 
+from finops.billing.encodings import certain_reading, described_readings, plausible_encodings
 from finops.billing.file_bytes import PIECE, Peekable, Readable, Utf16AsUtf8
 
 #: Characters of a record, over all its lines; a longer one is malformed.
@@ -35,6 +37,8 @@ class UnreadableLine(str):
 
     reason: str
     raw: str
+    #: What further is known of it, for people.
+    detail: str = ""
 
 
 class Lines:
@@ -44,20 +48,26 @@ class Lines:
 
     Attributes:
         done: Number of the first line that belongs to no record yet.
-        guessed: How many lines are not UTF-8 and were read as Windows-1252.
+        guessed: How many lines are not UTF-8, by the encoding that they were read in.
     """
 
     def __init__(
-        self, stream: Peekable, encoding: str, *, first_line: int, offset: int | None = None
+        self,
+        stream: Peekable,
+        encoding: str,
+        *,
+        first_line: int,
+        offset: int | None = None,
+        plausible: tuple[str, ...] = (),
     ) -> None:
         self.done = first_line
-        self.guessed = 0
+        self.guessed: Counter[str] = Counter()
         self._first = first_line
         self._held: list[str] = []
         is_wide = encoding.startswith("utf-16")
         self._size: Callable[[bytes], int] = _size_in_utf16 if is_wide else len
         self._blocks = _blocks(Utf16AsUtf8(stream, encoding) if is_wide else stream, self._size)
-        self._may_be_cp1252 = encoding == "utf-8"
+        self._plausible = plausible
         # Where each held line begins, and where the last one ends; unknown if no offset is.
         self._offsets = None if offset is None else [offset]
 
@@ -137,12 +147,23 @@ class Lines:
         try:
             return line.decode()
         except UnicodeDecodeError:
-            if self._may_be_cp1252:
-                with suppress(UnicodeDecodeError):
-                    text = line.decode("cp1252")
-                    self.guessed += 1
-                    return text
-        return UnreadableLine("invalid_encoding", line.decode("utf-8", "backslashreplace"))
+            return self._guessed_text(line)
+
+    def _guessed_text(self, line: bytes) -> str:
+        """A line that is not UTF-8, where all encodings that the file may have read it alike."""
+        with suppress(UnicodeDecodeError):
+            if len(self._plausible) == 1:
+                text = line.decode(self._plausible[0])
+                self.guessed[self._plausible[0]] += 1
+                return text
+        readings = plausible_encodings(line, self._plausible)
+        if certain := certain_reading(readings):
+            text, encoding = certain
+            self.guessed[encoding] += 1
+            return text
+        unread = UnreadableLine("invalid_encoding", line.decode("utf-8", "backslashreplace"))
+        unread.detail = described_readings(readings)
+        return unread
 
 
 def _blocks(stream: Readable, size: Callable[[bytes], int]) -> Iterator[tuple[bytes, int]]:

@@ -11,9 +11,10 @@ import csv
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Final, Generic, Protocol, TypeVar
 
+from finops.billing.encodings import file_encodings
 from finops.billing.file_bytes import (
     PIECE,
     DecodedAsUtf8,
@@ -63,16 +64,18 @@ class Format:
     """How a file is written.
 
     Attributes:
-        encoding: `utf-8` (single lines may be cp1252), `utf-8-sig` (they may not), `utf-16-le` or
-            `utf-16-be`.
+        encoding: `utf-8` (single lines may be in another one), `utf-8-sig` (they may not),
+            `utf-16-le` or `utf-16-be`.
         compressed: Whether it is gzip.
         declared: The encoding that its dataset declares, from which it is read as UTF-8; or empty.
+        plausible: The encodings that lines of it may have that are not UTF-8.
     """
 
     encoding: str
     delimiter: str
     compressed: bool
     declared: str = ""
+    plausible: tuple[str, ...] = ()
 
     @property
     def is_as_stored(self) -> bool:
@@ -81,12 +84,17 @@ class Format:
 
     def to_document(self) -> dict[str, Any]:
         """As a JSON document."""
-        return {name: value for name, value in asdict(self).items() if name != "declared" or value}
+        further = {"declared": self.declared, "plausible": [*self.plausible]}
+        return {
+            "encoding": self.encoding,
+            "delimiter": self.delimiter,
+            "compressed": self.compressed,
+        } | {name: value for name, value in further.items() if value}
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> Format:
         """The format from what `to_document` returned."""
-        return cls(**document)
+        return cls(**{**document, "plausible": tuple(document.get("plausible", ()))})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,7 +147,14 @@ def open_csv(
         content = Peekable(DecodedAsUtf8(content, declared))
         encoding = "utf-8-sig"
     content.read(mark)
-    lines = Lines(content, encoding, first_line=1, offset=mark if sizes else None)
+    plausible = file_encodings(head) if encoding == "utf-8" else ()
+    lines = Lines(
+        content,
+        encoding,
+        first_line=1,
+        offset=mark if sizes else None,
+        plausible=plausible,
+    )
     _skip_lines(lines, layout.skip_lines)
     text = _next_text(lines)
     asked = _SEPARATOR_LINE.fullmatch(text)
@@ -165,7 +180,13 @@ def open_csv(
         number, (match, header, delimiter) = below
         above += number - line
         lines.done = number + 1
-    form = Format(encoding=encoding, delimiter=delimiter, compressed=compressed, declared=declared)
+    form = Format(
+        encoding=encoding,
+        delimiter=delimiter,
+        compressed=compressed,
+        declared=declared,
+        plausible=plausible,
+    )
     return CsvTable(lines, form, header, match, above)
 
 
@@ -208,7 +229,7 @@ def open_part(
     first_line: int,
 ) -> CsvTable[Match]:
     """Read a part of a file that begins at a record: decompressed, in the file's encoding."""
-    lines = Lines(Peekable(stream), form.encoding, first_line=first_line)
+    lines = Lines(Peekable(stream), form.encoding, first_line=first_line, plausible=form.plausible)
     return CsvTable(lines, form, list(header), recognise(header))
 
 
@@ -262,8 +283,8 @@ class CsvTable(Generic[Match]):
         return self._lines.offset()
 
     @property
-    def lines_guessed(self) -> int:
-        """How many lines so far are not UTF-8 and were read as Windows-1252."""
+    def lines_guessed(self) -> Mapping[str, int]:
+        """How many lines so far are not UTF-8, by the encoding that they were read in."""
         return self._lines.guessed
 
     def records(self) -> Iterator[tuple[int, list[str] | None]]:
@@ -345,7 +366,7 @@ class CsvTable(Generic[Match]):
         """Note what is wrong with a line that is not a record, unless it is blank."""
         text = self._lines.text(self._start) or ""
         if isinstance(text, UnreadableLine):
-            reason, message = text.reason, _MESSAGES[text.reason]
+            reason, message = text.reason, _message(text)
         elif fields is None:
             reason, message = "bad_quoting", _MESSAGES["bad_quoting"]
         elif not text.strip():
@@ -360,7 +381,8 @@ class CsvTable(Generic[Match]):
 _MESSAGES: Final = {
     "bad_quoting": "a quotation mark is misplaced, or is not closed within "
     f'{LONGEST_RECORD:,} characters; write a mark within quoted text twice ("")',
-    "invalid_encoding": "the line is not valid text in the file's encoding; save the file as UTF-8",
+    "invalid_encoding": "the line is not valid text in the file's encoding; save the file as "
+    "UTF-8, or declare its encoding: `finops billing format DATASET --encoding cp1252`",
     "too_long": f"longer than {LONGEST_RECORD:,} characters",
 }
 
@@ -376,14 +398,20 @@ def _skip_lines(lines: Lines, count: int) -> None:
         lines.done += 1
 
 
+def _message(line: UnreadableLine) -> str:
+    could = f"the line is not UTF-8, and could be {line.detail}: " if line.detail else ""
+    return could + _MESSAGES[line.reason]
+
+
 def _next_text(lines: Lines) -> str:
     """The next line that is not blank."""
     while (text := lines.text(lines.done)) is not None:
         if isinstance(text, UnreadableLine):
             raise unreadable_file(
                 "no_header" if text.reason == "too_long" else text.reason,
-                f"line {lines.done} is not a header: {_MESSAGES[text.reason]}",
-                "Save the file as CSV (UTF-8)",
+                f"line {lines.done} is not a header: {_message(text)}",
+                "Save the file as CSV (UTF-8), or declare its encoding: `finops billing format "
+                "DATASET --encoding cp1252`",
             )
         lines.done += 1
         if text.strip():

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from finops.billing.batches import Batch, Batches
-from finops.billing.domain import FileEntry, Quarantined, Tally, add_amounts, add_notes
+from finops.billing.domain import FileEntry, Quarantined, Tally, add_amounts, add_notes, guess_notes
 from finops.billing.mapping import BillHeader
 from finops.billing.ports import LoadTransaction, Quarantine, Written
 from finops.billing.reader import CsvTable
@@ -80,7 +80,7 @@ class RecordLoader:
                 )
             if under_way is not None and waiting is not None:
                 self._count(tally, waiting, under_way.result())
-        told = {"not_utf_8": table.lines_guessed, "lines_above_header": table.lines_above}
+        told = {"lines_above_header": table.lines_above} | guess_notes(table.lines_guessed)
         if self.id_from:
             told["hashed_ids"] = tally.inserted + tally.updated + tally.unchanged
         add_notes(tally.notes, told)
