@@ -130,6 +130,7 @@ class FileLoader:
                 entry, FileStatus.SUPERSEDED, Tally(), schema=schema.name, quarantine_uri=""
             )
             return schema
+        refuse_other_ids(transaction, entry, schema)
         records = RecordLoader(
             transaction=transaction,
             entry=entry,
