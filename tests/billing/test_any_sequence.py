@@ -17,7 +17,13 @@ from tests.billing.fakes import LOADED
 from tests.billing.use_cases import SETTINGS, Flow
 
 HEADER = "id,date,currency,amount,item,city\n"
-FORMATS = ({}, {"id_from": ["item"]}, {"columns": {"record_id": "item"}}, {"replace": True}, None)
+FORMATS: tuple[object, ...] = (
+    {},
+    {"id_from": ["item"]},
+    {"columns": {"record_id": "item"}},
+    {"replace": True},
+    None,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,6 +158,6 @@ def test_any_sequence_leaves_each_bill_once_as_a_loaded_file_has_it(
                 for one in world.loaded()
                 for item, amount in one.bills
             }
-            for (dataset, item), amount in world.table().items():
-                assert (dataset, item, amount) in held, "no loaded file has this bill"
+            for (dataset, item), kept in world.table().items():
+                assert (dataset, item, kept) in held, "no loaded file has this bill"
         assert killed.table() == calm.table(), "a kill changed what is loaded"

@@ -446,7 +446,7 @@ def _checked_date(form: str) -> str:
     try:
         read = [datetime.strptime(one.strftime(form), form).date() for one in days]  # noqa: DTZ007
     except ValueError as error:
-        return f"is no date format ({error})"
+        return f"is not a date format ({error})"
     return "" if read == list(days) else "must have a day, a month and a year, as %d.%m.%Y has"
 
 
