@@ -37,6 +37,7 @@ class FakeStore:
         self.chunks: dict[tuple[int, int], tuple[Tally, str] | None] = {}
         self.known_rates: list[Rate] = []
         self.asked_rates: list[tuple[str, date, date]] = []
+        self.committed_rows: dict[tuple[str, str], dict[str, Any]] = {}
         #: Raised by the next writes, in turn.
         self.failures: list[Exception] = []
         #: Rows that a faulty database drops from each batch.
@@ -68,6 +69,7 @@ class FakeStore:
         self.begun += 1
         parts = ("files", "rows", "charges", "chunks")
         before = {name: copy.deepcopy(getattr(self, name)) for name in parts}
+        self.committed_rows = before["rows"]
         try:
             yield FakeTransaction(self)
         except BaseException:
@@ -294,7 +296,8 @@ class FakeTransaction:
                 and one.schema == schema.name
                 and one.id_rule != entry.id_rule
                 and one.load_id != entry.load_id
-                and self._held(one, schema)
+                # It is read outside of the transaction.
+                and any(row["load"] == one.load_id for row in self._store.committed_rows.values())
             ),
             None,
         )

@@ -130,7 +130,6 @@ class FileLoader:
                 entry, FileStatus.SUPERSEDED, Tally(), schema=schema.name, quarantine_uri=""
             )
             return schema
-        refuse_other_ids(transaction, entry, schema)
         records = RecordLoader(
             transaction=transaction,
             entry=entry,
