@@ -17,7 +17,12 @@ _LINE_END = re.compile(rb"[\r\n]")
 _SPREADSHEET = "Open it in the spreadsheet program and save it as CSV (UTF-8)"
 #: How files begin that are not text: https://en.wikipedia.org/wiki/List_of_file_signatures
 _SIGNATURES: Final = (
-    (b"PK\x03\x04", "spreadsheet", "is a spreadsheet (XLSX) or another zip archive", _SPREADSHEET),
+    (
+        b"PK\x03\x04",
+        "spreadsheet",
+        "is a spreadsheet (XLSX), or a zip archive of anything else than one CSV",
+        _SPREADSHEET,
+    ),
     (b"\xd0\xcf\x11\xe0", "spreadsheet", "is an old spreadsheet (XLS)", _SPREADSHEET),
     (b"%PDF", "binary_file", "is a PDF document", "Drop invoices into the invoices bucket"),
     (b"\x89PNG", "binary_file", "is an image", "Drop invoices into the invoices bucket"),
@@ -67,19 +72,21 @@ class Peekable:
 
 
 def decompressed(stream: Readable) -> tuple[Peekable, bool]:
-    """The bytes of a file without its compression, and whether it is gzip."""
+    """The bytes of a file without its compression, and whether it is gzip or one zipped text."""
     raw = Peekable(stream)
     if raw.peek(2) == b"\x1f\x8b":
         return Peekable(_Inflating(raw)), True
+    if (zipped := _zipped_text(raw)) is not None:
+        return Peekable(zipped), True
     return raw, False
 
 
 class _Inflating:
     """The content of a gzip file, of one member or several."""
 
-    def __init__(self, stream: Readable) -> None:
+    def __init__(self, stream: Readable, wbits: int = 31) -> None:
         self._stream = stream
-        self._inflater: Any = zlib.decompressobj(wbits=31)
+        self._inflater: Any = zlib.decompressobj(wbits=wbits)
         self._waiting = b""
         self._taken = self._given = 0
 
@@ -96,15 +103,8 @@ class _Inflating:
         """
         try:
             while True:
-                if self._inflater.eof:
-                    rest = self._inflater.unused_data.lstrip(b"\0")
-                    while not rest:  # gzip allows zeros after the end, as padding
-                        piece = self._take()
-                        if not piece:
-                            return b""
-                        rest = piece.lstrip(b"\0")
-                    self._inflater = zlib.decompressobj(wbits=31)
-                    self._waiting = rest
+                if self._inflater.eof and not self._begin_next():
+                    return b""
                 if not self._waiting:
                     self._waiting = self._take()
                     if not self._waiting:
@@ -128,6 +128,83 @@ class _Inflating:
             raise unreadable_file(
                 "corrupt_gzip", f"the compressed file is damaged: {error}", "Upload it again"
             ) from None
+
+    def _begin_next(self) -> bool:
+        """Begin the next member of a gzip file; False at the end."""
+        rest = self._inflater.unused_data.lstrip(b"\0")
+        while not rest:  # gzip allows zeros after the end, as padding
+            piece = self._take()
+            if not piece:
+                return False
+            rest = piece.lstrip(b"\0")
+        self._inflater = zlib.decompressobj(wbits=31)
+        self._waiting = rest
+        return True
+
+
+class _Unzipping(_Inflating):
+    """The content of the only file in a zip archive, read from its beginning to its end.
+
+    https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT
+    """
+
+    def __init__(self, stream: Readable, crc: int | None) -> None:
+        super().__init__(stream, wbits=-zlib.MAX_WBITS)
+        self._expected = crc
+        self._crc = 0
+        self._is_checked = False
+
+    def read(self, size: int, /) -> bytes:
+        piece = super().read(size)
+        self._crc = zlib.crc32(piece, self._crc)
+        return piece
+
+    def _begin_next(self) -> bool:
+        """Check what follows the file: its checksum, and that no other file does."""
+        if self._is_checked:
+            return False
+        self._is_checked = True
+        rest = self._inflater.unused_data
+        while len(rest) < _AFTER_FILE and (piece := self._take()):
+            rest += piece
+        if self._expected is None:
+            rest = rest.removeprefix(b"PK\x07\x08")
+            self._expected = int.from_bytes(rest[:4], "little")
+            # The sizes take 8 bytes, or 16 in a large archive.
+            rest = rest[12:] if rest[12:14] == b"PK" else rest[20:]
+        if self._crc != self._expected:
+            raise unreadable_file(
+                "corrupt_zip", "the zip archive is damaged: its checksum differs", "Upload it again"
+            )
+        # Finder adds a file of its own for each.
+        name = rest[30 : 30 + int.from_bytes(rest[26:28], "little")]
+        if rest.startswith(b"PK\x03\x04") and not name.startswith(b"__MACOSX/"):
+            raise unreadable_file(
+                "several_files", "the zip archive holds more than one file", "Drop them one by one"
+            )
+        while self._take():
+            pass
+        return False
+
+
+#: Bytes after a zipped file: its checksum and sizes, and the next header with a name.
+_AFTER_FILE: Final = 24 + 30 + 64
+_TEXT_NAMES: Final = (b".csv", b".tsv", b".txt")
+
+
+def _zipped_text(raw: Peekable) -> _Unzipping | None:
+    """The file in a zip archive that begins with a text; None where it is anything else."""
+    head = raw.peek(30)
+    if len(head) < 30 or not head.startswith(b"PK\x03\x04"):
+        return None
+    flags, method = (int.from_bytes(head[at : at + 2], "little") for at in (6, 8))
+    crc = int.from_bytes(head[14:18], "little")
+    length, extra = (int.from_bytes(head[at : at + 2], "little") for at in (26, 28))
+    name = raw.peek(30 + length)[30:]
+    if not name.lower().endswith(_TEXT_NAMES) or method != zlib.DEFLATED or flags & 1:
+        return None
+    raw.read(30 + length + extra)
+    return _Unzipping(raw, None if flags & 8 else crc)
 
 
 def encoding_of(head: bytes, declared: str = "") -> tuple[str, int]:
