@@ -63,6 +63,7 @@ _CANDIDATES: Final = {
     "mac-roman": _WESTERN,
     "koi8-r": ("ru",),
 }
+ALL_ENCODINGS: Final = tuple(_CANDIDATES)
 #: What is called Windows-1252 by people.
 ENCODING_NAMES: Final = {
     one: f"Windows-{one[2:]}" if one.startswith("cp12") else one for one in _CANDIDATES
@@ -90,7 +91,7 @@ def _strange_lines(head: bytes) -> bytes:
     return b"\n".join(found)
 
 
-def plausible_encodings(text: bytes, among: Iterable[str] = tuple(_CANDIDATES)) -> dict[str, str]:
+def plausible_encodings(text: bytes, among: Iterable[str] = ALL_ENCODINGS) -> dict[str, str]:
     """The readings of a text that is not UTF-8, each with the first encoding that gives it."""
     found: dict[str, str] = {}
     for encoding in among:
@@ -181,7 +182,7 @@ def file_encodings(head: bytes) -> tuple[str, ...]:
     readings = plausible_encodings(_strange_lines(head))
     if any(map(_has_evidence, readings)) or not readings:
         return tuple(readings.values())
-    return tuple(_CANDIDATES)
+    return ALL_ENCODINGS
 
 
 def _fits(word: str, languages: tuple[str, ...]) -> bool:

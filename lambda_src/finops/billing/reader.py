@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, Generic, Protocol, TypeVar
 
-from finops.billing.encodings import file_encodings
+from finops.billing.encodings import ALL_ENCODINGS, file_encodings
 from finops.billing.file_bytes import (
     PIECE,
     DecodedAsUtf8,
@@ -84,17 +84,27 @@ class Format:
 
     def to_document(self) -> dict[str, Any]:
         """As a JSON document."""
-        further = {"declared": self.declared, "plausible": [*self.plausible]}
-        return {
+        document: dict[str, Any] = {
             "encoding": self.encoding,
             "delimiter": self.delimiter,
             "compressed": self.compressed,
-        } | {name: value for name, value in further.items() if value}
+        }
+        if self.declared:
+            document["declared"] = self.declared
+        if self.plausible != _possible(self.encoding):
+            document["plausible"] = [*self.plausible]
+        return document
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> Format:
         """The format from what `to_document` returned."""
-        return cls(**{**document, "plausible": tuple(document.get("plausible", ()))})
+        plausible = document.get("plausible", _possible(document["encoding"]))
+        return cls(**{**document, "plausible": tuple(plausible)})
+
+
+def _possible(encoding: str) -> tuple[str, ...]:
+    """The encodings that lines may have of which nothing is known."""
+    return ALL_ENCODINGS if encoding == "utf-8" else ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
