@@ -32,7 +32,7 @@ def zipped(
     *files: tuple[str, bytes], method: int = zipfile.ZIP_DEFLATED, pipe: bool = False
 ) -> bytes:
     target = Unseekable() if pipe else io.BytesIO()
-    with zipfile.ZipFile(target, "w", method) as archive:  # type: ignore[arg-type]
+    with zipfile.ZipFile(target, "w", method) as archive:
         for name, content in files:
             archive.writestr(name, content)
     return target.written if isinstance(target, Unseekable) else target.getvalue()
