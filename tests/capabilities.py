@@ -28,6 +28,7 @@ SERVICES: Mapping[str, tuple[str, ...]] = {
     "stream_mappings": ("lambda", "dynamodb", "sqs"),
     "service_permissions": ("iam", "sts", "lambda"),
     "service_trust": ("iam", "sts"),
+    "function_urls": ("lambda", "iam", "sts"),
     "ssm_change_events": ("ssm", "events", "sqs"),
     "ssm_iam": ("ssm", "iam", "sts"),
     "sqs_iam": ("sqs", "iam", "sts"),

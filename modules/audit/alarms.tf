@@ -50,6 +50,12 @@ module "alarms" {
       metric      = "AuditEntriesUnauthorized"
       dimensions  = { service = local.appender_name }
     }
+    entries-unsent = {
+      description = "The queue of audit entries refused a function or the console, or did not answer. The entries are in its log: fix the cause, then run finops audit recover."
+      namespace   = "FinOps"
+      metric      = "AuditEntriesUnsent"
+      dimensions  = { service = local.queue_name }
+    }
     problems = {
       description = "The audit trail was changed or is damaged: see the log of ${local.head_writer_name}, and run finops audit verify."
       namespace   = "FinOps"

@@ -219,6 +219,72 @@ data "aws_iam_policy_document" "review_invoice" {
     actions   = ["states:SendTaskSuccess"]
     resources = [local.workflow_arn]
   }
+
+  # What is not a duplicate gets a workflow of its own.
+  statement {
+    sid       = "StartWorkflow"
+    actions   = ["states:StartExecution"]
+    resources = [local.workflow_arn]
+  }
+}
+
+# What a person needs who decides about invoices on the command line: to read them, and the function's URL. Whoever may
+# invoke the function itself, write the table or resume the workflow can decide in anybody's name.
+data "aws_iam_policy_document" "reviewer" {
+  statement {
+    sid     = "FindFlow"
+    actions = ["lambda:GetFunctionConfiguration", "lambda:GetFunctionUrlConfig"]
+    resources = [
+      for name in ["receive-invoices", "review-invoice"] :
+      "arn:aws:lambda:${var.region}:${var.account_id}:function:${var.name_prefix}-${name}"
+    ]
+  }
+
+  statement {
+    sid       = "ReadInvoices"
+    actions   = ["dynamodb:GetItem", "dynamodb:Query"]
+    resources = [local.table_arn, "${local.table_arn}/index/*"]
+  }
+
+  statement {
+    sid       = "ReadKeptAnswers"
+    actions   = ["s3:GetObject"]
+    resources = ["${local.bucket_arn}/textract/*"]
+  }
+
+  statement {
+    sid       = "Decide"
+    actions   = ["lambda:InvokeFunctionUrl"]
+    resources = [local.review_function_arn]
+
+    condition {
+      test     = "StringEquals"
+      variable = "lambda:FunctionUrlAuthType"
+      values   = ["AWS_IAM"]
+    }
+  }
+
+  # URLs made since October 2025 need both: https://docs.aws.amazon.com/lambda/latest/dg/urls-auth.html
+  statement {
+    sid       = "DecideByUrlOnly"
+    actions   = ["lambda:InvokeFunction"]
+    resources = [local.review_function_arn]
+
+    condition {
+      test     = "Bool"
+      variable = "lambda:InvokedViaFunctionUrl"
+      values   = ["true"]
+    }
+  }
+
+  dynamic "statement" {
+    for_each = var.kms_key_arn[*]
+    content {
+      sid       = "ReadEncrypted"
+      actions   = ["kms:Decrypt"]
+      resources = [statement.value]
+    }
+  }
 }
 
 data "aws_iam_policy_document" "process_invoice" {

@@ -9,6 +9,8 @@ locals {
   workflow_name = "${var.name_prefix}-invoice-workflow"
   workflow_arn  = "arn:aws:states:${var.region}:${var.account_id}:stateMachine:${local.workflow_name}"
 
+  review_function_arn = "arn:aws:lambda:${var.region}:${var.account_id}:function:${var.name_prefix}-review-invoice"
+
   rules_key = "config/rules.json"
   settings_json = jsonencode(merge(
     { TRUSTED_VENDORS = jsonencode(var.extraction.trusted_vendors) },
@@ -27,6 +29,8 @@ locals {
   workflow_environment = merge(local.table_environment, {
     WORKFLOW_ARN         = local.workflow_arn
     SEPARATION_OF_DUTIES = tostring(var.review.separation_of_duties)
+
+    PERSONAL_SESSION_ROLES = jsonencode(var.review.personal_session_roles)
   })
   topics_environment = merge(local.table_environment, {
     SUCCESS_TOPIC_ARN = local.topic_arns["success"]
@@ -76,7 +80,7 @@ locals {
       timeout     = 120
     }
     review-invoice = {
-      description = "Waits for a person to decide about an invoice"
+      description = "Waits for a person to decide about an invoice, and takes the decision"
       handler     = "review_invoice"
       layers      = ["core", "invoices"]
       timeout     = 60
@@ -171,6 +175,12 @@ module "function" {
     memory_mb       = var.extraction.memory_mb
     timeout_seconds = each.value.timeout
   }
+}
+
+# Where people decide about invoices. Lambda verifies who signed a request, and tells the function.
+resource "aws_lambda_function_url" "decisions" {
+  function_name      = module.function["review-invoice"].function_name
+  authorization_type = "AWS_IAM"
 }
 
 # Invoices by ID, the records that make each invoice unique, and the last number of each year.

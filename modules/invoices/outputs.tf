@@ -45,3 +45,8 @@ output "audit_sender_ids" {
   description = "Unique ids of the functions' roles, which write the stream of this flow: for `senders` of the module audit."
   value       = [for function in module.function : function.role_id]
 }
+
+output "reviewer_policy_json" {
+  description = "Policy for people who decide about invoices on the command line: they read invoices, and call the function that records who decides. Keep from them lambda:InvokeFunction without its condition, dynamodb:PutItem on the table and states:SendTaskSuccess."
+  value       = data.aws_iam_policy_document.reviewer.json
+}

@@ -395,6 +395,7 @@ run "alarms" {
       entries-failing      = ["FinOps", "AuditEntriesFailed", { service = "finops-append-audit-entries" }, 2, "GreaterThanOrEqualToThreshold", "notBreaching", ["arn:aws:sns:eu-west-1:111111111111:alarms"]]
       entries-unauthorized = ["FinOps", "AuditEntriesUnauthorized", { service = "finops-append-audit-entries" }, 1, "GreaterThanOrEqualToThreshold", "notBreaching", ["arn:aws:sns:eu-west-1:111111111111:alarms"]]
       entries-failures     = ["AWS/SQS", "ApproximateNumberOfMessagesVisible", { QueueName = "finops-audit-entries-failures.fifo" }, 1, "GreaterThanOrEqualToThreshold", "notBreaching", ["arn:aws:sns:eu-west-1:111111111111:alarms"]]
+      entries-unsent       = ["FinOps", "AuditEntriesUnsent", { service = "finops-audit-entries.fifo" }, 1, "GreaterThanOrEqualToThreshold", "notBreaching", ["arn:aws:sns:eu-west-1:111111111111:alarms"]]
       problems             = ["FinOps", "AuditProblems", { service = "finops-write-audit-head" }, 1, "GreaterThanOrEqualToThreshold", "notBreaching", ["arn:aws:sns:eu-west-1:111111111111:alarms"]]
     })
     error_message = "Entries that wait or failed raise alarms, and so does a trail that is not as it was written."

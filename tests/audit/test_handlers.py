@@ -144,10 +144,37 @@ def test_an_entry_of_another_streams_function_is_marked_and_raises_an_alarm(
     assert "AROAPUBLISHER" in problem.message
 
 
-def test_an_entry_cannot_say_itself_that_its_sender_may_write(wired: Wired) -> None:
-    wired.append(record({**message(1), "unauthorized": False}, "a"))
+@pytest.mark.parametrize("mark", ["unauthorized", "actor_proven", "sender"])
+def test_an_entry_cannot_say_itself_that_its_sender_may_write(wired: Wired, mark: str) -> None:
+    wired.append(record({**message(1), mark: False}, "a"))
     assert wired.entries() == []
     assert len(wired.rejects) == 1
+
+
+@pytest.mark.parametrize(
+    ("actor", "sender", "proven"),
+    [
+        ("arn:aws:iam::1:user/cfo <AIDACFO>", "AIDAOPERATOR", False),
+        ("schedule", "AIDAOPERATOR", False),
+        ("arn:aws:iam::1:user/bea <AIDAOPERATOR>", "AIDAOPERATOR", True),
+        ("arn:aws:sts::1:assumed-role/Finance/cfo", "AROAFINANCE:bea", False),
+        ("arn:aws:sts::1:assumed-role/Finance/bea", "AROAFINANCE:bea", True),
+        ("arn:aws:iam::1:user/cfo <AIDACFO>", "AROAEXAMPLE:finops-load-billing-file", True),
+    ],
+)
+def test_a_person_who_names_somebody_else_proves_nothing(
+    wired: Wired, monkeypatch: pytest.MonkeyPatch, actor: str, sender: str, proven: bool
+) -> None:
+    """A changed command line sends the CFO's name; a function knows whom it names."""
+    people = ["AIDAOPERATOR", "AROAFINANCE"]
+    monkeypatch.setenv("SENDERS", json.dumps({**SENDERS, "*": people}))
+    sent = record({**message(1), "actor": actor}, "a")
+    sent["attributes"]["SenderId"] = sender
+    assert wired.append(sent) == []
+    (entry,) = wired.entries()
+    assert entry.get("actor_proven", True) is proven
+    assert (entry["actor"], entry["sender"]) == (actor, sender)
+    assert not wired.verified().problems
 
 
 def test_a_batch_of_two_streams_is_two_objects(wired: Wired) -> None:

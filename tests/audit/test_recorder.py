@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import socket
 import time
@@ -138,8 +139,42 @@ def test_a_queue_that_is_away_is_left_alone_and_nothing_is_lost(logged: Logged) 
     assert len(logged.entries) == 33
 
 
+def unsent(printed: str) -> list[tuple[int, str]]:
+    """What CloudWatch counts as not sent: (count, service)."""
+    documents = [json.loads(line) for line in printed.splitlines()]
+    return [
+        (one["AuditEntriesUnsent"][0], one["service"])
+        for one in documents
+        if "AuditEntriesUnsent" in one
+        and one["_aws"]["CloudWatchMetrics"][0]["Namespace"] == "FinOps"
+        and one["_aws"]["CloudWatchMetrics"][0]["Dimensions"] == [["service"]]
+    ]
+
+
+@pytest.mark.parametrize("service", ["finops-extract-invoice", None])
+def test_entries_that_the_queue_does_not_take_raise_an_alarm(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, service: str | None
+) -> None:
+    """In a function as in the console, which has no settings of Powertools."""
+    monkeypatch.delenv("POWERTOOLS_SERVICE_NAME", raising=False)
+    monkeypatch.delenv("POWERTOOLS_METRICS_NAMESPACE", raising=False)
+    if service:
+        monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", service)
+    url = "https://sqs.eu-west-1.amazonaws.com/111111111111/finops-audit-entries.fifo"
+    recorder = SqsAuditRecorder(BrokenQueue(), url, code_version="code")
+    recorder.record(*(event(number) for number in range(12)))
+    assert unsent(capsys.readouterr().out) == [(12, "finops-audit-entries.fifo")]
+
+
+def test_entries_that_the_queue_takes_raise_none(
+    sqs: Any, queue_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    SqsAuditRecorder(sqs, queue_url, code_version="code").record(event(1))
+    assert unsent(capsys.readouterr().out) == []
+
+
 def test_an_entry_that_sqs_refuses_is_logged_and_its_neighbours_are_sent(
-    sqs: Any, queue_url: str, logged: Logged
+    sqs: Any, queue_url: str, logged: Logged, capsys: pytest.CaptureFixture[str]
 ) -> None:
     send = sqs.send_message_batch
 
@@ -151,6 +186,7 @@ def test_an_entry_that_sqs_refuses_is_logged_and_its_neighbours_are_sent(
     SqsAuditRecorder(sqs, queue_url, code_version="code").record(event(1), event(2), event(3))
     assert logged.entries == [message(2)]
     assert logged.records[0].reason == "TooBig: "
+    assert unsent(capsys.readouterr().out) == [(1, "audit.fifo")]
     assert len(received(sqs, queue_url)) == 2
 
 

@@ -173,6 +173,7 @@ class TestFlows:
         found = trail.recorded("invoices", waiting.id, "invoice.reviewed", "invoice.processed")
         (reviewed,) = [one for one in found if one["action"] == "invoice.reviewed"]
         assert name_of(reviewed["actor"]) == ROOT
+        assert reviewed["details"]["actor_proven"] == "yes"
         assert reviewed["details"]["before"] == {"total": "125.00"}
         assert reviewed["details"]["after"] == {"total": "120.00"}
 

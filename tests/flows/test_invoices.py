@@ -11,10 +11,15 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
+from botocore.exceptions import ClientError
 
+from finops.deployment.environment import environment
+from finops.deployment.invoices import InvoiceDeployment
 from finops.invoices.domain import InvoiceStatus
-from finops.shared.errors import FinOpsError, RejectedInput
+from finops.shared.errors import ConfigurationError, FinOpsError, RejectedInput
+from localcloud.endpoints import REGION
 from sample_einvoices import Sale, cii, hybrid, ubl
 from tests.flows.deployment import eventually
 from tests.flows.invoices import (
@@ -245,6 +250,34 @@ class TestOnce:
         assert invoices.ended(other.id).status is InvoiceStatus.VALIDATION_FAILED
 
 
+def _reviewer(
+    flow: InvoiceFlow, name: str
+) -> tuple[dict[str, Any], Callable[[str], Any], InvoiceDeployment]:
+    """A person with the reviewers' policy alone: the user, its clients and its command line."""
+    iam = flow.deployment.client("iam")
+    user = iam.create_user(UserName=f"reviewer-{name}")["User"]
+    iam.put_user_policy(
+        UserName=user["UserName"],
+        PolicyName="reviews",
+        PolicyDocument=flow.outputs["reviewer_policy"],
+    )
+    keys = iam.create_access_key(UserName=user["UserName"])["AccessKey"]
+    deployment = InvoiceDeployment(
+        environment("local", {"AWS_ENDPOINT_URL": flow.deployment.url, "FINOPS_NAME_PREFIX": ""})
+    )
+    session = boto3.Session(
+        aws_access_key_id=keys["AccessKeyId"],
+        aws_secret_access_key=keys["SecretAccessKey"],
+        region_name=REGION,
+    )
+    deployment._aws._session = session
+
+    def client(service: str) -> Any:
+        return deployment._aws.client(service)
+
+    return user, client, deployment
+
+
 class TestReview:
     def test_a_wrong_sum_is_corrected_on_the_command_line(
         self, invoices: InvoiceFlow, finops: Finops, number: str, tmp_path: Path
@@ -292,6 +325,42 @@ class TestReview:
         finally:
             settings["SEPARATION_OF_DUTIES"] = "false"
             forget_sessions(invoices.deployment, STEPS["validate"], **settings)
+
+    def test_a_reviewer_decides_through_the_function_that_records_who_it_is_and_in_no_other_way(
+        self, invoices: InvoiceFlow, number: str
+    ) -> None:
+        """The attacker has a reviewer's keys, and a client of their own."""
+        waiting = invoices.drop(f"raw/{number}.pdf", document(paper(number, total="125.00")))
+        user, client, mallory = _reviewer(invoices, number)
+        refused: dict[str, Callable[[], Any]] = {
+            "resume": lambda: client("stepfunctions").send_task_success(
+                taskToken=waiting.task_token, output='{"outcome": "APPROVED"}'
+            ),
+            "write": lambda: client("dynamodb").put_item(
+                TableName=invoices.outputs["table"], Item={"id": {"S": waiting.id}}
+            ),
+            "invoke": lambda: client("lambda").invoke(FunctionName=STEPS["review"], Payload=b"{}"),
+            "start": lambda: client("stepfunctions").start_execution(
+                stateMachineArn=invoices.outputs["workflow_arn"], input="{}"
+            ),
+        }
+        for name, attempt in refused.items():
+            with pytest.raises(ClientError, match="AccessDenied"):
+                attempt()
+            assert invoices.store.find(waiting.id) == waiting, name
+        mallory.decide(mallory.store.find(waiting.id), approve=True)
+        done = invoices.ended(waiting.id)
+        assert done.status is InvoiceStatus.PROCESSED
+        (review,) = done.reviews
+        assert (review.reviewer, review.proven) == (f"{user['Arn']} <{user['UserId']}>", True)
+        # Whoever lacks the policy is told what to do.
+        invoices.deployment.client("iam").delete_user_policy(
+            UserName=user["UserName"], PolicyName="reviews"
+        )
+        with pytest.raises(ConfigurationError) as error:
+            mallory.decide(waiting, approve=True)
+        assert error.value.code in {"AccessDenied", "AccessDeniedException"}
+        assert "reviewer_policy_json" in error.value.remedy
 
     def test_exports_hold_what_the_list_shows(
         self, invoices: InvoiceFlow, finops: Finops, number: str, tmp_path: Path

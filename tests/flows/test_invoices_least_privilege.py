@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -202,6 +203,23 @@ def earlier_decision_is_resumed(flow: InvoiceFlow, name: str) -> bool:
     return told and becomes(flow, invoice)
 
 
+def other_invoice_is_processed(flow: InvoiceFlow, name: str) -> bool:
+    """A person tells the function that a duplicate is an invoice of its own."""
+    flow.drop(f"json/{name}.json", json_invoice(name))
+    again = flow.drop(f"json/{name}-again.json", json_invoice(name, description="Rolls"))
+    assert again.status is InvoiceStatus.DUPLICATE
+    request = {
+        "invoice_id": again.id,
+        "reviews": len(again.reviews),
+        "not_duplicate": True,
+        "reason": "a test's",
+    }
+    iam = {"userArn": "arn:aws:iam::111111111111:user/bea", "callerId": "AIDABEA"}
+    event = {"requestContext": {"authorizer": {"iam": iam}}, "body": json.dumps(request)}
+    told = answers(flow.deployment, STEPS["review"], event)
+    return told and becomes(flow, again.id)
+
+
 def review_is_asked_for(flow: InvoiceFlow, name: str) -> bool:
     invoice = flow.put(f"raw/{name}.pdf", document(paper(name, total="125.00"))).document_id
     return becomes(flow, invoice, REVIEW) and happens(lambda: flow.store.find(invoice).task_token)
@@ -313,6 +331,7 @@ _STEPS: dict[tuple[str, str], Probe] = {
     ("validate", "StartWorkflow"): both_invoices_are_processed,
     ("review", "UseTable"): review_is_asked_for,
     ("review", "KeepRecords"): large_invoice_is_reviewed,
+    ("review", "StartWorkflow"): other_invoice_is_processed,
     ("review", "ResumeWorkflow"): earlier_decision_is_resumed,
     ("process", "UseTable"): json_is_processed,
     ("process", "NumberInvoices"): json_is_processed,

@@ -193,11 +193,32 @@ run "defaults" {
       KeepRecords    = ["Allow", ["s3:GetObject", "s3:PutObject"], ["arn:aws:s3:::finops-invoices-111111111111-eu-west-1/textract/*"], null]
       ResumeWorkflow = ["Allow", ["states:SendTaskSuccess"], ["arn:aws:states:eu-west-1:111111111111:stateMachine:finops-invoice-workflow"], null]
       SendFailures   = ["Allow", ["sqs:SendMessage"], ["arn:aws:sqs:eu-west-1:111111111111:finops-review-invoice-failures"], null]
+      StartWorkflow  = ["Allow", ["states:StartExecution"], ["arn:aws:states:eu-west-1:111111111111:stateMachine:finops-invoice-workflow"], null]
       UseTable       = ["Allow", ["dynamodb:GetItem", "dynamodb:PutItem"], ["arn:aws:dynamodb:eu-west-1:111111111111:table/finops-invoices"], null]
       WriteLogs      = ["Allow", ["logs:CreateLogStream", "logs:PutLogEvents"], ["arn:aws:logs:eu-west-1:111111111111:log-group:/aws/lambda/finops-review-invoice:*"], null]
       WriteTraces    = ["Allow", ["xray:PutTelemetryRecords", "xray:PutTraceSegments"], ["*"], null]
     })
-    error_message = "The review says what was decided before it asked."
+    error_message = "The review takes decisions, and passes on what was decided before it asked."
+  }
+
+  # what reviewers get
+  assert {
+    condition = jsonencode({
+      for s in jsondecode(output.reviewer_policy_json).Statement :
+      s.Sid => [s.Effect, sort(flatten([s.Action])), sort(flatten([s.Resource])), try(s.Condition, null)]
+      }) == jsonencode({
+      Decide          = ["Allow", ["lambda:InvokeFunctionUrl"], ["arn:aws:lambda:eu-west-1:111111111111:function:finops-review-invoice"], { StringEquals = { "lambda:FunctionUrlAuthType" = "AWS_IAM" } }]
+      DecideByUrlOnly = ["Allow", ["lambda:InvokeFunction"], ["arn:aws:lambda:eu-west-1:111111111111:function:finops-review-invoice"], { Bool = { "lambda:InvokedViaFunctionUrl" = "true" } }]
+      FindFlow        = ["Allow", ["lambda:GetFunctionConfiguration", "lambda:GetFunctionUrlConfig"], ["arn:aws:lambda:eu-west-1:111111111111:function:finops-receive-invoices", "arn:aws:lambda:eu-west-1:111111111111:function:finops-review-invoice"], null]
+      ReadInvoices    = ["Allow", ["dynamodb:GetItem", "dynamodb:Query"], ["arn:aws:dynamodb:eu-west-1:111111111111:table/finops-invoices", "arn:aws:dynamodb:eu-west-1:111111111111:table/finops-invoices/index/*"], null]
+      ReadKeptAnswers = ["Allow", ["s3:GetObject"], ["arn:aws:s3:::finops-invoices-111111111111-eu-west-1/textract/*"], null]
+    })
+    error_message = "Reviewers decide through the function that records who they are, and in no other way."
+  }
+
+  assert {
+    condition     = aws_lambda_function_url.decisions.authorization_type == "AWS_IAM"
+    error_message = "Lambda verifies who decides."
   }
 
   # process invoice policy

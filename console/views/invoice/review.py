@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import streamlit as st
 
@@ -12,6 +13,7 @@ from console.services import Services
 from console.views.invoice import facts
 from finops.invoices.audit_events import review_facts
 from finops.invoices.domain import FIELDS, REQUIRED, InvoiceKind, InvoiceRecord, Reading
+from finops.invoices.review import ReviewDesk
 from finops.shared.errors import FinOpsError
 
 
@@ -107,18 +109,24 @@ def decide(
         st.error("Your role does not allow that.", icon=":material/lock:")
         return
     try:
-        decided = services.review_desk.decide(
+        decided = _desk(services, user).decide(
             record.id,
             user.identity,
             corrections=corrections,
             approve=approve,
             reject=reject,
             reason=reason,
+            seen=len(record.reviews),
         )
     except FinOpsError as error:
         ui.show_failure("The decision was not saved", error)
         return
     _tell(services, user, decided)
+
+
+def _desk(services: Services, user: User) -> ReviewDesk:
+    """The review desk; Cognito has proven who a person with a `sub` is."""
+    return replace(services.review_desk, proven=bool(user.sub))
 
 
 def _tell(services: Services, user: User, decided: InvoiceRecord) -> None:
@@ -145,7 +153,9 @@ def not_duplicate(services: Services, user: User, record: InvoiceRecord) -> None
     if not pressed:
         return
     try:
-        decided = services.review_desk.not_a_duplicate(record.id, user.identity, reason=reason)
+        decided = _desk(services, user).not_a_duplicate(
+            record.id, user.identity, reason=reason, seen=len(record.reviews)
+        )
     except FinOpsError as error:
         ui.show_failure("The decision was not saved", error)
         return

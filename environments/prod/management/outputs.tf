@@ -42,6 +42,7 @@ output "invoices" {
     topic_arns         = module.invoices.topic_arns
     functions          = module.invoices.function_names
     failure_queue_urls = module.invoices.failure_queue_urls
+    reviewer_policy    = module.invoices.reviewer_policy_json
   }
 }
 

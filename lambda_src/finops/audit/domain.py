@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Final, NoReturn
 
 from finops.shared.audit import canonical, digest
+from finops.shared.people import same_person
 
 FORMAT: Final = 1
 #: The chain of heads; no flow may use its name.
@@ -22,6 +23,8 @@ TRAIL_PREFIX: Final = "trail/"
 CLAIMS_PREFIX: Final = "ids/"
 #: The mark of an entry whose sender may not write its stream.
 UNAUTHORIZED: Final = "unauthorized"
+#: False in an entry that a person sent, and that names somebody else as its actor.
+ACTOR_PROVEN: Final = "actor_proven"
 _LAST_SEQUENCE: Final = 10**12 - 1
 #: What an entry states. Replays of one action agree in these; the clock, the code's version and the
 #: correlation id of a replay may differ.
@@ -179,6 +182,20 @@ def may_write(senders: Mapping[str, Collection[str]], entry: Mapping[str, Any]) 
     """
     allowed = {*senders.get(entry["stream"], ()), *senders.get("*", ())}
     return not senders or principal(entry) in allowed
+
+
+def proves_its_actor(senders: Mapping[str, Collection[str]], entry: Mapping[str, Any]) -> bool:
+    """Whether its sender may say who did it.
+
+    A flow's function and the console know who it was. A person, on the command line, can only say
+    that it was this person; whoever recovers entries from a log sends what others did.
+
+    Args:
+        senders: As of `may_write`; those of `*` are people.
+        entry: With its sender.
+    """
+    people = {*senders.get("*", ())} - {*senders.get(entry["stream"], ())}
+    return principal(entry) not in people or same_person(entry["actor"], entry["sender"])
 
 
 def principal(entry: Mapping[str, Any]) -> str:

@@ -14,7 +14,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from finops.audit.adapters.kms import KmsSigner
 from finops.audit.adapters.s3 import S3TrailStore
-from finops.audit.domain import UNAUTHORIZED, may_write
+from finops.audit.domain import ACTOR_PROVEN, UNAUTHORIZED, may_write, proves_its_actor
 from finops.audit.entry_appender import EntryAppender
 from finops.audit.heads import HeadWriter
 from finops.audit.messages import decode_message
@@ -114,7 +114,13 @@ def _document(stream: str, message: Mapping[str, Any]) -> dict[str, Any] | None:
         return None
     entry = {**document, "sender": _sender(message)}
     if may_write(_senders(), entry):
-        return entry
+        if proves_its_actor(_senders(), entry):
+            return entry
+        logger.warning(
+            "audit trail: a person sent an entry that names another actor",
+            extra={"stream": stream, "entry_id": entry["entry_id"], "sender": entry["sender"]},
+        )
+        return {**entry, ACTOR_PROVEN: False}
     logger.error(
         "audit trail: an entry came from a sender that may not write its stream",
         extra={"stream": stream, "entry_id": entry["entry_id"], "sender": entry["sender"]},

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from finops.shared.audit import AuditEvent, AuditRecorder, NoAudit, canonical
 from finops.shared.aws import aws_errors, client
-from finops.shared.observability import logger
+from finops.shared.observability import count_of, logger
 
 #: What SQS takes at once: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessageBatch.html
 SEND_BATCH: Final = 10
@@ -33,7 +33,8 @@ class SqsAuditRecorder:
     """`AuditRecorder` over a FIFO queue.
 
     Entries that the queue does not accept are written to the log in full, from where
-    `finops audit recover` sends them again. After a failure the queue is skipped for a
+    `finops audit recover` sends them again, and counted as AuditEntriesUnsent of the queue, which
+    raises an alarm. After a failure the queue is skipped for a
     minute, so that a flow with many entries does not wait for each of them.
     """
 
@@ -54,15 +55,20 @@ class SqsAuditRecorder:
     def record(self, *events: AuditEvent) -> None:
         """Send the entries; log those that the queue does not take."""
         documents = []
+        unsent = 0
         for event in events:
             try:
                 documents.append(event.document(self._code_version))
             except Exception:  # noqa: BLE001 - a flow never fails for its audit entry
+                unsent += 1
                 logger.exception("audit entry could not be written", extra={"event": repr(event)})
         for start in range(0, len(documents), SEND_BATCH):
-            self._send_or_log(documents[start : start + SEND_BATCH])
+            unsent += self._send_or_log(documents[start : start + SEND_BATCH])
+        if unsent:
+            count_of("AuditEntriesUnsent", unsent, self._queue_url.rpartition("/")[2])
 
-    def _send_or_log(self, documents: Sequence[Mapping[str, Any]]) -> None:
+    def _send_or_log(self, documents: Sequence[Mapping[str, Any]]) -> int:
+        """Send entries. Returns how many were not sent."""
         unsent: Sequence[tuple[Mapping[str, Any], str]]
         if self._clock() < self._closed_until:
             unsent = [(document, "the queue failed a moment ago") for document in documents]
@@ -77,6 +83,7 @@ class SqsAuditRecorder:
                 "audit entry could not be sent: `finops audit recover` sends it again",
                 extra={"audit_entry": dict(document), "reason": reason},
             )
+        return len(unsent)
 
     def send(self, documents: Sequence[Mapping[str, Any]]) -> list[tuple[Mapping[str, Any], str]]:
         """Send at most ten entries. Returns those that SQS refused one by one, with the reason.

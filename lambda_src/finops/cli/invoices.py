@@ -192,23 +192,18 @@ def review(
         raise click.UsageError("--not-duplicate stands alone, with a --reason")
     deployment = _deployed(environment)
     record = find(deployment, invoice)
-    if not_duplicate:
-        decided = deployment.review_desk.not_a_duplicate(
-            record.id, deployment.caller, reason=reason
-        )
-    else:
-        decided = deployment.review_desk.decide(
-            record.id,
-            deployment.caller,
-            corrections=dict(_correction(one) for one in corrections),
-            approve=approve,
-            reject=reject,
-            reason=reason,
-        )
+    decided = deployment.decide(
+        record,
+        corrections=dict(_correction(one) for one in corrections),
+        approve=approve,
+        reject=reject,
+        not_duplicate=not_duplicate,
+        reason=reason,
+    )
     if wait:
         finish(deployment, out, {decided.file: decided.id}, timeout=timeout, since=decided)
     else:
-        print_all(out, [decided])
+        print_all(out, [deployment.store.find(decided.id)])
 
 
 @invoices.command("retry")

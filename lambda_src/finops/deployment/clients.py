@@ -11,13 +11,16 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 import boto3
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.httpsession import URLLib3Session
 
 from finops.deployment.environment import LOCAL_MANAGEMENT_ACCOUNT, Environment
 from finops.reconciliation.cost_explorer import CLIENT_SETTINGS
 from finops.shared.aws import aws_errors, client_config
-from finops.shared.errors import ConfigurationError
+from finops.shared.errors import ConfigurationError, TransientFailure
 from finops.shared.people import person
 
 # A drift run over a thousand accounts may take the function's whole 15 minutes, and must not be
@@ -36,6 +39,9 @@ _CONFIGS = {
     "ce": Config(**CLIENT_SETTINGS),
     "invoicing": Config(**CLIENT_SETTINGS),
 }
+
+#: Seconds to connect to a function's URL, and to wait for its answer.
+_URL_TIMEOUTS: Final = (5, 90)
 
 _SIGN_IN: Final = (
     "Set AWS_PROFILE (and sign in to it, as by `aws sso login`), or AWS_ACCESS_KEY_ID and"
@@ -85,6 +91,57 @@ class Aws:
         arn, identifier = str(found["Arn"]), str(found["UserId"])
         return person(arn, "" if ":" in identifier else identifier)
 
+    def post(self, function: str, document: bytes, *, remedy: str) -> tuple[int, bytes]:
+        """Send JSON to a function's URL, signed by whoever signed in: (HTTP status, answer).
+
+        https://docs.aws.amazon.com/lambda/latest/dg/urls-invocation.html
+
+        Args:
+            function: Its name.
+            document: The JSON document.
+            remedy: What to do if the caller is not allowed.
+
+        Raises:
+            ConfigurationError: The caller is not allowed, or the function failed.
+            TransientFailure: There was no answer, or the function is throttled.
+        """
+        step = f"call {function}"
+        functions = self.client("lambda")
+        with aws_errors(step, remedy=remedy):
+            found = functions.get_function_url_config(FunctionName=function)
+            request = AWSRequest(
+                "POST",
+                _reachable(found["FunctionUrl"], self._environment.endpoint_url),
+                headers={"content-type": "application/json"},
+                data=document,
+            )
+            # botocore has no public client of function URLs.
+            credentials = functions._request_signer._credentials  # noqa: SLF001
+            SigV4Auth(
+                credentials.get_frozen_credentials(), "lambda", functions.meta.region_name
+            ).add_auth(request)
+            answer = URLLib3Session(timeout=_URL_TIMEOUTS).send(request.prepare())
+            status, content = answer.status_code, answer.content
+        if status == 403:
+            raise ConfigurationError(
+                f"the URL of {function} refused the caller: {content.decode(errors='replace')}",
+                code="AccessDenied",
+                step=step,
+                remedy=remedy,
+            )
+        if status in {429, 504}:
+            raise TransientFailure(
+                f"{function} is busy: {status}", code="TooManyRequestsException", step=step
+            )
+        if status in {500, 502}:
+            raise ConfigurationError(
+                f"{function} failed: {content.decode(errors='replace')}",
+                code="function_failed",
+                step=step,
+                remedy=f"See the log group /aws/lambda/{function}",
+            )
+        return status, content
+
     def function_variables(self, name: str, *, module: str) -> Mapping[str, str]:
         """A function's environment variables, which name the flow's resources.
 
@@ -107,6 +164,14 @@ class Aws:
                 ) from error
             raise
         return dict(found["Environment"]["Variables"])
+
+
+def _reachable(url: str, endpoint_url: str | None) -> str:
+    """A function's URL; on a local cloud, whose names no resolver knows, by its path."""
+    host = urlsplit(url).hostname or ""
+    if endpoint_url is None or not host.endswith(".on.aws"):
+        return url
+    return f"{endpoint_url}/_aws/lambda-url/{host.partition('.')[0]}/"
 
 
 def _keep_alive(client: Any) -> None:

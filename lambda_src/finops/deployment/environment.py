@@ -86,6 +86,11 @@ class Environment:
         return f"{self.prefix}-receive-invoices"
 
     @property
+    def review_function(self) -> str:
+        """The function that takes decisions about invoices."""
+        return f"{self.prefix}-review-invoice"
+
+    @property
     def audit_queue(self) -> str:
         """The queue of entries for the audit trail."""
         return f"{self.prefix}-audit-entries.fifo"

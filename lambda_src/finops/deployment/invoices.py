@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+
+import msgspec
 
 from finops.deployment.clients import Aws
 from finops.deployment.environment import Environment
@@ -16,11 +19,23 @@ from finops.deployment.uploads import upload_form
 from finops.invoices.adapters.dynamodb import DynamoInvoices
 from finops.invoices.adapters.s3 import S3Documents
 from finops.invoices.adapters.step_functions import StepFunctionsWorkflow
+from finops.invoices.decisions import DecisionAnswer, DecisionRequest, raise_for
 from finops.invoices.document_files import LARGEST_DOCUMENT
-from finops.invoices.domain import RAW_PREFIX, SourceDocument, upload_key
+from finops.invoices.domain import (
+    RAW_PREFIX,
+    InvoiceRecord,
+    InvoiceStatus,
+    SourceDocument,
+    upload_key,
+)
 from finops.invoices.erasure import InvoiceEraser
 from finops.invoices.review import ReviewDesk
 from finops.shared.aws import aws_errors
+
+_ATTACH: Final = (
+    "Attach the policy of the output `reviewer_policy_json` of the module invoices to whoever"
+    " decides about invoices"
+)
 
 
 class InvoiceDeployment:
@@ -64,13 +79,55 @@ class InvoiceDeployment:
 
     @property
     def review_desk(self) -> ReviewDesk:
-        """Where people correct, approve and reject invoices."""
+        """Where the console, which knows who its people are, corrects, approves and rejects."""
         return ReviewDesk(
             store=self.store,
             workflow=self.workflow,
             clock=lambda: datetime.now(UTC),
             separation_of_duties=self.variables.get("SEPARATION_OF_DUTIES", "true") == "true",
         )
+
+    def decide(
+        self,
+        record: InvoiceRecord,
+        *,
+        corrections: Mapping[str, str] | None = None,
+        approve: bool = False,
+        reject: bool = False,
+        not_duplicate: bool = False,
+        reason: str = "",
+    ) -> InvoiceRecord:
+        """Have the flow's function decide, which AWS tells who asks.
+
+        Args:
+            record: The invoice as the person has seen it.
+            corrections: Values by field, as people write them; an empty value clears the field.
+            approve: Accept the invoice despite its issues.
+            reject: Refuse it for good.
+            not_duplicate: Process a duplicate as an invoice of its own.
+            reason: Required to reject, and for what is not a duplicate.
+
+        Returns:
+            The invoice with the status and revision of the decision.
+
+        Raises:
+            RejectedInput: the invoice is not waiting for review, or the decision is not valid.
+        """
+        request = DecisionRequest(
+            invoice_id=record.id,
+            reviews=len(record.reviews),
+            corrections=dict(corrections or {}),
+            approve=approve,
+            reject=reject,
+            not_duplicate=not_duplicate,
+            reason=reason,
+        )
+        status, content = self._aws.post(
+            self._environment.review_function, msgspec.json.encode(request), remedy=_ATTACH
+        )
+        answer = msgspec.json.decode(content, type=DecisionAnswer)
+        raise_for(status, answer)
+        return replace(record, status=InvoiceStatus(answer.status), revision=answer.revision)
 
     @property
     def eraser(self) -> InvoiceEraser:

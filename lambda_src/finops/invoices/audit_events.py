@@ -119,8 +119,9 @@ def reviewed_events(record: InvoiceRecord) -> list[AuditEvent]:
             occurred_at=review.at,
             details={
                 "decision": review.decision,
-                # The client wrote it. CloudTrail's data events of the table name the principal.
-                "actor_proven": "no",
+                # Otherwise a client wrote who it was: CloudTrail's data events of the table name
+                # the principal.
+                "actor_proven": "yes" if review.proven else "no",
                 **review_facts(record, review),
             },
         )

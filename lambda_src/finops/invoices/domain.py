@@ -367,6 +367,7 @@ class Review:
         before: The values of the corrected fields before the review.
         after: The values of the corrected fields after the review.
         settled: The issues that the approval settled, as `code: message`.
+        proven: Whether AWS, or the console's sign-in, told who decided.
     """
 
     reviewer: str
@@ -376,6 +377,7 @@ class Review:
     before: Mapping[str, str] = field(default_factory=dict)
     after: Mapping[str, str] = field(default_factory=dict)
     settled: tuple[str, ...] = ()
+    proven: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -519,6 +521,7 @@ class InvoiceRecord:
                 decision=one.decision,
                 before=_impersonal(one.before),
                 after=_impersonal(one.after),
+                proven=one.proven,
             )
             for one in self.reviews
         )

@@ -21,6 +21,7 @@ from finops.invoices.adapters.ses import SesCustomerMail
 from finops.invoices.adapters.sns import SnsNotifications, Topics
 from finops.invoices.adapters.step_functions import StepFunctionsWorkflow
 from finops.invoices.adapters.textract import Textract
+from finops.invoices.decisions import answer
 from finops.invoices.document_files import DocumentFile, inspect
 from finops.invoices.domain import Failure, SourceDocument
 from finops.invoices.einvoice.embedded import Embedded, read_embedded, unreadable
@@ -28,7 +29,7 @@ from finops.invoices.einvoice.reader import read_einvoice
 from finops.invoices.einvoice.terms import EInvoice
 from finops.invoices.extraction import EngineSettings, InvoiceExtractor
 from finops.invoices.ports import NotificationChannel
-from finops.invoices.review import ReviewRequests
+from finops.invoices.review import ReviewDesk, ReviewRequests
 from finops.invoices.rules import parse_rules
 from finops.invoices.service import (
     FailureRecorder,
@@ -45,6 +46,7 @@ from finops.shared.errors import RejectedInput
 from finops.shared.events import created_objects, handle_messages, workflow_error_message
 from finops.shared.object_lock import locked_originals
 from finops.shared.observability import MetricUnit, logger, metrics, status_metric
+from finops.shared.people import PERSONAL_SESSION_ROLES
 
 
 @logger.inject_lambda_context
@@ -120,7 +122,8 @@ def validate_invoice(event: Mapping[str, Any], _context: LambdaContext) -> dict[
         json_currency=os.environ["JSON_CURRENCY"],
         clock=_now,
         audit=audit_recorder(),
-        separation_of_duties=os.environ.get("SEPARATION_OF_DUTIES", "true") == "true",
+        separation_of_duties=_separation_of_duties(),
+        personal_session_roles=_personal_session_roles(),
     ).validate(invoice)
     logger.info("invoice validated", extra=_facts(invoice, outcome=outcome.value))
     return {"outcome": outcome.value}
@@ -131,7 +134,19 @@ def review_invoice(event: Mapping[str, Any], _context: LambdaContext) -> dict[st
     """Workflow step: `{"invoice_id", "task_token"}` waits for a reviewer's decision.
 
     Without a task token the time for a review is over: `{"outcome": WAIT or GIVE_UP}`.
+
+    Function URL: a person's decision, by the person's own signature (see `DecisionRequest`).
     """
+    if "requestContext" in event:
+        desk = ReviewDesk(
+            store=_store(),
+            workflow=_workflow(),
+            clock=_now,
+            separation_of_duties=_separation_of_duties(),
+            personal_session_roles=_personal_session_roles(),
+            proven=True,
+        )
+        return answer(desk, event)
     invoice = _invoice_of(event)
     requests = ReviewRequests(
         store=_store(),
@@ -219,6 +234,15 @@ def _invoice_of(event: Mapping[str, Any]) -> str:
         )
     logger.set_correlation_id(invoice)
     return invoice
+
+
+def _separation_of_duties() -> bool:
+    return os.environ.get("SEPARATION_OF_DUTIES", "true") == "true"
+
+
+def _personal_session_roles() -> tuple[str, ...]:
+    listed = os.environ.get("PERSONAL_SESSION_ROLES")
+    return tuple(json.loads(listed)) if listed else PERSONAL_SESSION_ROLES
 
 
 def _facts(invoice: str, **facts: str) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -14,7 +14,7 @@ from finops.invoices.service import Clock
 from finops.invoices.validation import canonical, missing
 from finops.shared.audit import AuditRecorder
 from finops.shared.errors import RejectedInput
-from finops.shared.people import name_of
+from finops.shared.people import PERSONAL_SESSION_ROLES, chose_own_name, name_of
 
 
 class Decision(StrEnum):
@@ -84,12 +84,17 @@ class ReviewDesk:
     Attributes:
         separation_of_duties: Whether an approver must be somebody who neither submitted nor
             corrected the invoice.
+        personal_session_roles: Names of roles, by patterns, whose sessions have their person's name
+            for certain. A session of another role may not approve.
+        proven: Whether AWS, or the console's sign-in, tells who the reviewers are.
     """
 
     store: InvoiceStore
     workflow: Workflow
     clock: Clock
     separation_of_duties: bool = True
+    personal_session_roles: Sequence[str] = PERSONAL_SESSION_ROLES
+    proven: bool = False
 
     def decide(
         self,
@@ -100,6 +105,7 @@ class ReviewDesk:
         approve: bool = False,
         reject: bool = False,
         reason: str = "",
+        seen: int | None = None,
     ) -> InvoiceRecord:
         """Correct values, and approve or reject the invoice; the workflow continues.
 
@@ -113,11 +119,14 @@ class ReviewDesk:
             approve: Accept the invoice despite its issues.
             reject: Refuse it for good.
             reason: Required to reject.
+            seen: How many reviews the reviewer knows; None for all.
 
         Raises:
-            RejectedInput: the invoice is not waiting for review, or the decision is not valid.
+            RejectedInput: the invoice is not waiting for review, the decision is not valid, or
+                there are reviews that the reviewer has not seen.
         """
         record = self.store.find(invoice)
+        _knows_all(record, seen)
         if record.decision and not (corrections or approve or reject):
             return self._tell(record)
         self._may_decide(record, reviewer, approve=approve, reject=reject, reason=reason)
@@ -141,22 +150,27 @@ class ReviewDesk:
             decision = Decision.APPROVED
         return self._tell(self._save(record, changed, reviewer, decision, reason))
 
-    def not_a_duplicate(self, invoice: str, reviewer: str, *, reason: str) -> InvoiceRecord:
+    def not_a_duplicate(
+        self, invoice: str, reviewer: str, *, reason: str, seen: int | None = None
+    ) -> InvoiceRecord:
         """Decide that a duplicate is an invoice of its own; another execution processes it.
 
         Args:
             invoice: Its id.
             reviewer: Who decides, as the audit trail will name them.
             reason: Kept with the decision.
+            seen: How many reviews the reviewer knows; None for all.
 
         Raises:
-            RejectedInput: it is not a duplicate, or the reason is missing.
+            RejectedInput: it is not a duplicate, the reason is missing, or there are reviews that
+                the reviewer has not seen.
         """
         record = self.store.find(invoice)
         last = record.reviews[-1].decision if record.reviews else ""
         if record.status is InvoiceStatus.VALIDATING and last == Decision.NOT_DUPLICATE:
             # The decision was saved, but the execution may not have been started.
             return self._start_again(record)
+        _knows_all(record, seen)
         if record.status is not InvoiceStatus.DUPLICATE:
             raise RejectedInput(
                 f"{record.id} is {record.status}, and not a duplicate",
@@ -181,6 +195,7 @@ class ReviewDesk:
             reason=reason.strip(),
             before={"duplicate_of": other},
             after={"duplicate_of": ""},
+            proven=self.proven,
         )
         reviews = (*record.reviews, review)
         return self._start_again(
@@ -234,10 +249,22 @@ class ReviewDesk:
             self._has_no_other_part(record, reviewer)
 
     def _has_no_other_part(self, record: InvoiceRecord, reviewer: str) -> None:
-        if self.separation_of_duties and (part := part_in(record, reviewer)):
+        if not self.separation_of_duties:
+            return
+        if part := part_in(record, reviewer):
             raise RejectedInput(
                 f"{name_of(reviewer)} {part} {record.id}, so somebody else must approve it",
                 code="own_invoice",
+            )
+        if chose_own_name(reviewer, self.personal_session_roles):
+            raise RejectedInput(
+                f"{reviewer} may be a name that its user chose, so nobody knows who else may have "
+                f"submitted or corrected {record.id}",
+                code="unproven_session",
+                value=reviewer,
+                remedy="Approve in the console or with another identity, or, once the role's trust "
+                "policy prescribes sts:RoleSessionName, name the role in"
+                " review.personal_session_roles",
             )
 
     def _corrected(self, record: InvoiceRecord, corrections: Mapping[str, str]) -> InvoiceRecord:
@@ -264,6 +291,7 @@ class ReviewDesk:
             reason=reason.strip(),
             before=before,
             after=after,
+            proven=self.proven,
         )
         accepted = record.accepted_matches
         if decision is Decision.APPROVED and record.duplicate_of:
@@ -313,6 +341,16 @@ def _differences(
         {name: old.get(name, "") for name in changed},
         {name: new.get(name, "") for name in changed},
     )
+
+
+def _knows_all(record: InvoiceRecord, seen: int | None) -> None:
+    """Refuse a decision about what the reviewer has not seen, and one that is sent again."""
+    if seen not in {None, len(record.reviews)}:
+        raise RejectedInput(
+            f"{record.id} has {len(record.reviews)} reviews, of which the decision knows {seen}",
+            code="decided_already",
+            remedy="View it again",
+        )
 
 
 def _can_be_approved(record: InvoiceRecord) -> None:

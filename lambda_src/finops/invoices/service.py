@@ -44,6 +44,7 @@ from finops.invoices.textract_response import read_expense
 from finops.invoices.validation import Outcome, ValidationSettings, check, outcome
 from finops.shared.audit import AuditRecorder, digest
 from finops.shared.errors import FinOpsError, RejectedInput
+from finops.shared.people import PERSONAL_SESSION_ROLES
 from finops.shared.retention import Originals
 
 Clock = Callable[[], datetime]
@@ -106,6 +107,7 @@ class InvoiceValidator:
     clock: Clock
     audit: AuditRecorder
     separation_of_duties: bool = True
+    personal_session_roles: Sequence[str] = PERSONAL_SESSION_ROLES
 
     def validate(self, invoice: str) -> Outcome:
         """Read the invoice, unless that was done before, and check it."""
@@ -203,8 +205,8 @@ class InvoiceValidator:
         now = self.clock()
         issues = (*check(read, self.settings(), now.date()), *record.findings)
         if self.separation_of_duties:
-            record = independent(record)
-            issues += lacking_approval(record)
+            record = independent(record, self.personal_session_roles)
+            issues += lacking_approval(record, self.personal_session_roles)
         if record.duplicate_of and not record.approved:
             # After a correction it may match nothing; the next step looks again.
             record = replace(record, duplicate_of="")

@@ -12,10 +12,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from fnmatch import fnmatchcase
 from typing import Final
 
 _PERSON: Final = re.compile(r"([^<>]*)<([^<>]+)>")
 _ROLE_SESSION: Final = re.compile(r"aroa[0-9a-z]*:(.+)")
+_ROLE: Final = re.compile(r"arn:[^:/]*:sts::[0-9]*:assumed-role/([^/]+)/.*")
+#: The roles of IAM Identity Center, which itself names each session after its person:
+#: https://docs.aws.amazon.com/singlesignon/latest/userguide/using-service-linked-roles.html
+PERSONAL_SESSION_ROLES: Final = ("AWSReservedSSO_*",)
 _SESSION_OR_USER: Final = re.compile(r"arn:[^/]*:(?:assumed-role|user)/.*")
 
 
@@ -29,6 +35,23 @@ def name_of(text: str) -> str:
     """The name to show."""
     found = _PERSON.fullmatch(text)
     return found[1].strip() if found else text
+
+
+def chose_own_name(text: str, personal_session_roles: Iterable[str]) -> bool:
+    """Whether a person may have chosen the name that tells them from others.
+
+    Whoever assumes a role names the session, unless the role's trust policy prescribes the name:
+    https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
+
+    Args:
+        text: The person.
+        personal_session_roles: Patterns of the names of roles whose sessions have their person's
+            name for certain, such as `AWSReservedSSO_*`.
+    """
+    found = _ROLE.fullmatch(text.strip())
+    if found is None:
+        return False
+    return not any(fnmatchcase(found[1], one) for one in personal_session_roles)
 
 
 def same_person(one: str, other: str) -> bool:

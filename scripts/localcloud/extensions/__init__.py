@@ -25,6 +25,7 @@ EXTENSIONS = (
     "lambda_logs",
     "service_permissions",
     "service_trust",
+    "function_urls",
     "ssm_change_events",
     "ssm_iam",
     "sqs_iam",

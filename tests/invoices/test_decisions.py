@@ -1,0 +1,179 @@
+"""Decisions by a function's URL. The attacker writes the request; Lambda writes whose it is."""
+
+from __future__ import annotations
+
+import base64
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from finops.invoices.audit_events import reviewed_events
+from finops.invoices.decisions import DecisionAnswer, DecisionError, answer, caller, raise_for
+from finops.invoices.domain import InvoiceRecord, InvoiceStatus
+from finops.shared.errors import RejectedInput, TransientFailure
+from tests.invoices.responses import GOOD
+from tests.invoices.responses import answer as textract_answer
+from tests.invoices.test_service import Flow
+
+BEA = ("arn:aws:iam::111111111111:user/bea", "AIDABEA")
+CFO = ("arn:aws:iam::111111111111:user/cfo", "AIDACFO")
+
+
+def event(body: Any, signer: tuple[str, str] | None = BEA, **changes: Any) -> dict[str, Any]:
+    """As https://docs.aws.amazon.com/lambda/latest/dg/urls-invocation.html#urls-payloads."""
+    context: dict[str, Any] = {"http": {"method": "POST"}, "requestId": "1"}
+    if signer:
+        arn, identifier = signer
+        iam = {"userArn": arn, "callerId": identifier, "userId": identifier, "accessKey": "AKIA"}
+        context["authorizer"] = {"iam": iam}
+    text = body if isinstance(body, str) else json.dumps(body)
+    return {"version": "2.0", "requestContext": context, "body": text} | changes
+
+
+@pytest.fixture
+def flow() -> Flow:
+    return Flow(separation_of_duties=True)
+
+
+@pytest.fixture
+def waiting(flow: Flow) -> InvoiceRecord:
+    """Submitted by ann; its total is not the sum."""
+    return flow.run(flow.drop("raw/a.pdf", textract_answer(GOOD | {"total": "EUR 129.00"})))
+
+
+def decided(
+    flow: Flow, request: Any, signer: tuple[str, str] | None = BEA, **changes: Any
+) -> tuple[int, dict[str, Any]]:
+    desk = replace(flow.review_desk, proven=True)
+    found = answer(desk, event(request, signer, **changes))
+    return found["statusCode"], json.loads(found["body"])
+
+
+def approval(record: InvoiceRecord, **changes: Any) -> dict[str, Any]:
+    return {"invoice_id": record.id, "reviews": len(record.reviews), "approve": True} | changes
+
+
+def test_the_reviewer_is_who_signed(flow: Flow, waiting: InvoiceRecord) -> None:
+    status, said = decided(flow, approval(waiting))
+    assert (status, said["invoice_id"]) == (200, waiting.id)
+    record = flow.store.find(waiting.id)
+    (review,) = record.reviews
+    assert (review.reviewer, review.proven) == (f"{BEA[0]} <{BEA[1]}>", True)
+    (entry,) = reviewed_events(record)
+    assert (entry.actor, entry.details["actor_proven"]) == (review.reviewer, "yes")
+    assert flow.check(waiting.id).status is InvoiceStatus.PROCESSED
+
+
+@pytest.mark.parametrize("name", ["reviewer", "actor", "requestContext", "proven"])
+def test_a_request_cannot_name_somebody_else(flow: Flow, waiting: InvoiceRecord, name: str) -> None:
+    status, said = decided(flow, approval(waiting, **{name: CFO[0]}))
+    assert (status, said["error"]["code"]) == (400, "invalid_decision")
+    assert not flow.store.find(waiting.id).reviews
+
+
+def test_no_header_names_somebody_else(flow: Flow, waiting: InvoiceRecord) -> None:
+    forged = json.dumps(event("", CFO)["requestContext"])
+    decided(flow, approval(waiting), headers={"x-amzn-request-context": forged})
+    (review,) = flow.store.find(waiting.id).reviews
+    assert review.reviewer == f"{BEA[0]} <{BEA[1]}>"
+
+
+def test_a_request_that_nobody_signed_decides_nothing(flow: Flow, waiting: InvoiceRecord) -> None:
+    status, said = decided(flow, approval(waiting), signer=None)
+    assert (status, said["error"]["code"]) == (400, "unknown_caller")
+    assert not flow.store.find(waiting.id).reviews
+
+
+def test_a_request_that_is_sent_again_decides_nothing(flow: Flow, waiting: InvoiceRecord) -> None:
+    """Somebody corrects; the request is replayed once the invoice is open again."""
+    request = {
+        "invoice_id": waiting.id,
+        "reviews": 0,
+        "corrections": {"total": "120.00"},
+    }
+    assert decided(flow, request)[0] == 200
+    assert flow.check(waiting.id).status is InvoiceStatus.NEEDS_REVIEW
+    status, said = decided(flow, request)
+    assert (status, said["error"]["code"]) == (400, "decided_already")
+    assert len(flow.store.find(waiting.id).reviews) == 1
+
+
+def test_nobody_approves_what_was_corrected_after_they_looked(
+    flow: Flow, waiting: InvoiceRecord
+) -> None:
+    seen = approval(waiting)
+    flow.review_desk.decide(waiting.id, "eve", corrections={"total": "120.00"})
+    flow.check(waiting.id)
+    status, said = decided(flow, seen)
+    assert (status, said["error"]["code"]) == (400, "decided_already")
+
+
+def test_a_submitter_cannot_approve(flow: Flow, waiting: InvoiceRecord) -> None:
+    ann = ("arn:aws:iam::111111111111:user/Ann", "AIDAANN")
+    status, said = decided(flow, approval(waiting), ann)
+    assert (status, said["error"]["code"]) == (400, "own_invoice")
+
+
+def test_a_session_whose_name_somebody_chose_cannot_approve(
+    flow: Flow, waiting: InvoiceRecord
+) -> None:
+    """Ann assumes a role and calls the session zoe."""
+    zoe = ("arn:aws:sts::111111111111:assumed-role/Finance/zoe", "AROAFIN:zoe")
+    status, said = decided(flow, approval(waiting), zoe)
+    assert (status, said["error"]["code"]) == (400, "unproven_session")
+    # Without the check, the workflow does not take the approval.
+    lax = replace(flow.review_desk, separation_of_duties=False)
+    lax.decide(waiting.id, zoe[0], approve=True)
+    assert flow.check(waiting.id).status is InvoiceStatus.NEEDS_REVIEW
+
+
+def test_a_session_that_its_role_names_after_its_person_approves(
+    flow: Flow, waiting: InvoiceRecord
+) -> None:
+    role = "AWSReservedSSO_Finance_0123456789abcdef"
+    bea = (f"arn:aws:sts::111111111111:assumed-role/{role}/bea@example.com", "AROA1:bea")
+    assert decided(flow, approval(waiting), bea)[0] == 200
+    assert flow.check(waiting.id).status is InvoiceStatus.PROCESSED
+
+
+def test_a_chosen_session_name_decides_nothing_about_duplicates(flow: Flow) -> None:
+    flow.run(flow.drop("raw/a.pdf"))
+    again = flow.run(flow.drop("raw/b.pdf"))
+    assert again.status is InvoiceStatus.DUPLICATE
+    zoe = ("arn:aws:sts::111111111111:assumed-role/Finance/zoe", "AROAFIN:zoe")
+    request = {"invoice_id": again.id, "reviews": 0, "not_duplicate": True, "reason": "two"}
+    status, said = decided(flow, request, zoe)
+    assert (status, said["error"]["code"]) == (400, "unproven_session")
+    assert decided(flow, request)[0] == 200
+    assert decided(flow, {**request, "approve": True})[1]["error"]["code"] == "contradiction"
+
+
+@pytest.mark.parametrize(
+    "body", ["", "[]", "{", '{"invoice_id": "x"}', '{"invoice_id": 1, "reviews": 0}']
+)
+def test_what_is_no_decision_is_answered(flow: Flow, body: str) -> None:
+    status, said = decided(flow, body)
+    assert (status, said["error"]["code"]) == (400, "invalid_decision")
+
+
+def test_a_body_may_come_in_base64(flow: Flow, waiting: InvoiceRecord) -> None:
+    text = base64.b64encode(json.dumps(approval(waiting)).encode()).decode()
+    assert decided(flow, text, isBase64Encoded=True)[0] == 200
+
+
+def test_callers_are_named_as_sts_names_them() -> None:
+    session = "arn:aws:sts::1:assumed-role/R/bea"
+    assert caller(event({}, BEA)) == f"{BEA[0]} <{BEA[1]}>"
+    assert caller(event({}, (session, "AROA:bea"))) == session
+
+
+def test_a_client_gets_the_error_that_the_function_had() -> None:
+    error = DecisionError(message="m", code="c", field="total", value="x", remedy="r")
+    with pytest.raises(RejectedInput) as refused:
+        raise_for(400, DecisionAnswer(error=error))
+    assert (refused.value.code, refused.value.field, refused.value.value) == ("c", "total", "x")
+    with pytest.raises(TransientFailure):
+        raise_for(503, DecisionAnswer(error=error))
+    raise_for(200, DecisionAnswer(invoice_id="i"))
