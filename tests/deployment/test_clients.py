@@ -7,7 +7,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from botocore.httpsession import URLLib3Session
@@ -15,13 +15,32 @@ from botocore.httpsession import URLLib3Session
 from finops.deployment.clients import Aws
 from finops.deployment.environment import LOCAL, Environment
 from finops.deployment.functions import invoke
+from finops.shared.errors import ConfigurationError, FinOpsError, TransientFailure
 
 
 class Lambda(BaseHTTPRequestHandler):
+    #: What the URL of the function answers, and the requests that it got.
+    url_status = 200
+    got: ClassVar[list[tuple[str, str, bytes]]] = []
+
+    def do_GET(self) -> None:
+        found = {
+            "FunctionUrl": "https://abc123.lambda-url.us-east-1.on.aws/",
+            "AuthType": "AWS_IAM",
+        }
+        self.answer(200, found)
+
     def do_POST(self) -> None:
-        self.rfile.read(int(self.headers["Content-Length"]))
-        body = json.dumps({"drift": []}).encode()
-        self.send_response(200)
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        if self.path.startswith("/_aws/lambda-url/"):
+            self.got.append((self.path, self.headers["Authorization"] or "", body))
+            self.answer(self.url_status, {"said": "x"})
+        else:
+            self.answer(200, {"drift": []})
+
+    def answer(self, status: int, document: Any) -> None:
+        body = json.dumps(document).encode()
+        self.send_response(status)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
@@ -64,3 +83,46 @@ def test_the_connection_of_a_long_call_is_kept_alive_through_a_nat_gateway(
     assert max(idle_seconds, interval_seconds) < 350
     session: URLLib3Session = client._endpoint.http_session
     session.close()
+
+
+def post(endpoint: str) -> tuple[int, bytes]:
+    aws = Aws(Environment(name=LOCAL, prefix="finops", endpoint_url=endpoint, region="us-east-1"))
+    try:
+        return aws.post("finops-review-invoice", b"{}", remedy="attach the policy")
+    finally:
+        aws.client("lambda")._endpoint.http_session.close()
+
+
+def test_a_request_to_a_functions_url_is_signed_for_lambda(
+    endpoint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """https://docs.aws.amazon.com/lambda/latest/dg/urls-invocation.html"""
+    monkeypatch.setattr(Lambda, "got", [])
+    assert post(endpoint) == (200, b'{"said": "x"}')
+    ((path, authorization, body),) = Lambda.got
+    assert (path, body) == ("/_aws/lambda-url/abc123/", b"{}")
+    assert authorization.startswith("AWS4-HMAC-SHA256 Credential=111111111111/")
+    assert "/us-east-1/lambda/aws4_request" in authorization
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "code"),
+    [
+        (403, ConfigurationError, "AccessDenied"),
+        (429, TransientFailure, "TooManyRequestsException"),
+        (502, ConfigurationError, "function_failed"),
+    ],
+)
+def test_what_a_functions_url_refuses_is_told(
+    endpoint: str,
+    monkeypatch: pytest.MonkeyPatch,
+    status: int,
+    error: type[FinOpsError],
+    code: str,
+) -> None:
+    monkeypatch.setattr(Lambda, "url_status", status)
+    monkeypatch.setattr(Lambda, "got", [])
+    with pytest.raises(error) as refused:
+        post(endpoint)
+    assert refused.value.code == code
+    assert len(Lambda.got) == 1

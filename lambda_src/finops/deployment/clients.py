@@ -15,7 +15,6 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
-from botocore.httpsession import URLLib3Session
 
 from finops.deployment.environment import LOCAL_MANAGEMENT_ACCOUNT, Environment
 from finops.reconciliation.cost_explorer import CLIENT_SETTINGS
@@ -39,9 +38,6 @@ _CONFIGS = {
     "ce": Config(**CLIENT_SETTINGS),
     "invoicing": Config(**CLIENT_SETTINGS),
 }
-
-#: Seconds to connect to a function's URL, and to wait for its answer.
-_URL_TIMEOUTS: Final = (5, 90)
 
 _SIGN_IN: Final = (
     "Set AWS_PROFILE (and sign in to it, as by `aws sso login`), or AWS_ACCESS_KEY_ID and"
@@ -115,12 +111,13 @@ class Aws:
                 headers={"content-type": "application/json"},
                 data=document,
             )
-            # botocore has no public client of function URLs.
+            # botocore has no public client of function URLs. This one's session knows proxies and
+            # certificates as the client does.
             credentials = functions._request_signer._credentials  # noqa: SLF001
             SigV4Auth(
                 credentials.get_frozen_credentials(), "lambda", functions.meta.region_name
             ).add_auth(request)
-            answer = URLLib3Session(timeout=_URL_TIMEOUTS).send(request.prepare())
+            answer = functions._endpoint.http_session.send(request.prepare())  # noqa: SLF001
             status, content = answer.status_code, answer.content
         if status == 403:
             raise ConfigurationError(
