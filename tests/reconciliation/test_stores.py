@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import http.server
 import json
 import threading
@@ -16,6 +17,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
+from finops.reconciliation.adapters import webhook as webhook_module
 from finops.reconciliation.adapters.folder import Folder
 from finops.reconciliation.adapters.s3 import S3AnswerCache, S3Files, download_export
 from finops.reconciliation.adapters.ses import MailChannel
@@ -296,6 +298,10 @@ def test_what_is_stored_says_its_type(s3: Any, report: Report) -> None:
         "https://169.254.169.254/latest/meta-data",
         "https://[::1]/",
         "https://[::ffff:10.0.0.1]/",
+        "https://[64:ff9b::a00:1]/",
+        "https://[64:ff9b:1::a9fe:a9fe]/",
+        "https://[2002:a00:1::1]/",
+        "https://224.0.0.1/",
         "https://localhost/",
         "https://10.0.0.1/",
     ],
@@ -305,6 +311,30 @@ def test_a_webhook_reaches_nothing_that_only_the_function_reaches(url: str, repo
         WebhookChannel(Secrets(url), "s")(report, "https://link")
     assert refused.value.code == "unsafe_webhook"
     assert url not in str(refused.value)
+
+
+class SomewhereElse:
+    """A connected socket of a name that led elsewhere a moment ago."""
+
+    def getpeername(self) -> tuple[str, int]:
+        return ("10.0.0.1", 443)
+
+
+def test_a_webhook_whose_name_leads_elsewhere_once_it_is_checked_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def connect(self: http.client.HTTPSConnection) -> None:
+        self.sock = SomewhereElse()
+
+    monkeypatch.setattr(http.client.HTTPSConnection, "connect", connect)
+    with pytest.raises(ConfigurationError) as refused:
+        webhook_module._PublicConnection("hooks.example.com").connect()
+    assert refused.value.code == "unsafe_webhook"
+
+
+@pytest.mark.parametrize("address", ["8.8.8.8", "64:ff9b::808:808", "2600:1f18::1"])
+def test_public_addresses_are_reached_also_through_a_gateway(address: str) -> None:
+    webhook_module._check_public(address)
 
 
 def test_a_webhook_follows_no_redirect(webhook: str, report: Report) -> None:

@@ -34,7 +34,7 @@ def show(services: Services, user: User) -> None:
 def compare(services: Services, user: User, *, repair: bool) -> list[dict[str, Any]]:
     """The drift that the function finds; with `repair` it publishes these again."""
     with st.spinner("Checking every account …"):
-        return services.budgets.drift(repair=repair, requested_by=user.name)
+        return services.budgets.drift(repair=repair, requested_by=user.identity)
 
 
 def _table(drifted: Sequence[Mapping[str, Any]]) -> None:

@@ -17,6 +17,13 @@ from finops.shared.aws import aws_errors
 from finops.shared.errors import ConfigurationError, TransientFailure
 
 _WEBHOOK_SECONDS: Final = 10
+#: Addresses that a gateway translates into one of IPv4, which stands in their last four bytes:
+#: https://docs.aws.amazon.com/vpc/latest/userguide/nat-gateway-nat64-dns64.html
+_TRANSLATED: Final = ipaddress.ip_network("64:ff9b::/96")
+#: Translation within a network (RFC 8215), and tunnels (RFC 3056, RFC 7526).
+_LEADING_ELSEWHERE: Final = tuple(
+    ipaddress.ip_network(one) for one in ("64:ff9b:1::/48", "2002::/16", "192.88.99.0/24")
+)
 
 
 class WebhookChannel:
@@ -121,7 +128,11 @@ def _require_public(host: str) -> None:
 
 
 def _check_public(address: str) -> None:
-    if not ipaddress.ip_address(address.partition("%")[0]).is_global:
+    found = ipaddress.ip_address(address.partition("%")[0])
+    if found in _TRANSLATED:
+        found = ipaddress.IPv4Address(found.packed[-4:])
+    elsewhere = found.is_multicast or any(found in one for one in _LEADING_ELSEWHERE)
+    if elsewhere or not found.is_global:
         raise _refused("leads to an address that is not public")
 
 
