@@ -215,7 +215,7 @@ variable "review" {
     How long an invoice waits for review. After `days` (fractions allowed) a reminder is sent, at most
     `maximum_escalations` times. Then the invoice ends as VALIDATION_FAILED. With `separation_of_duties`, who approves an
     invoice must be somebody who neither submitted nor corrected it, and each corrected invoice needs such an approval.
-    Whoever assumes a role may choose the session's name and so be a second person: sessions approve only where their role's
+    Whoever assumes a role may choose the session's name and so be a second person: sessions correct and approve only where their role's
     name matches one of `personal_session_roles`, whose trust policies prescribe `sts:RoleSessionName`, as IAM Identity
     Center's do in effect.
   EOT

@@ -129,6 +129,20 @@ def test_a_session_whose_name_somebody_chose_cannot_approve(
     assert flow.check(waiting.id).status is InvoiceStatus.NEEDS_REVIEW
 
 
+@pytest.mark.parametrize("kind", ["assumed-role/Finance", "federated-user"])
+def test_a_correction_under_a_chosen_name_cannot_be_approved_under_another(
+    flow: Flow, waiting: InvoiceRecord, kind: str
+) -> None:
+    """Bea corrects as zoe, and would approve as herself."""
+    zoe = (f"arn:aws:sts::111111111111:{kind}/zoe", "111111111111:zoe")
+    request = {"invoice_id": waiting.id, "reviews": 0, "corrections": {"total": "119.00"}}
+    status, said = decided(flow, request, zoe)
+    assert (status, said["error"]["code"]) == (400, "unproven_session")
+    assert not flow.store.find(waiting.id).reviews
+    rejection = {"invoice_id": waiting.id, "reviews": 0, "reject": True, "reason": "not ours"}
+    assert decided(flow, rejection, zoe)[0] == 200
+
+
 def test_a_session_that_its_role_names_after_its_person_approves(
     flow: Flow, waiting: InvoiceRecord
 ) -> None:

@@ -85,7 +85,7 @@ class ReviewDesk:
         separation_of_duties: Whether an approver must be somebody who neither submitted nor
             corrected the invoice.
         personal_session_roles: Names of roles, by patterns, whose sessions have their person's name
-            for certain. A session of another role may not approve.
+            for certain. A session of another role may neither correct nor approve.
         proven: Whether AWS, or the console's sign-in, tells who the reviewers are.
     """
 
@@ -130,6 +130,8 @@ class ReviewDesk:
         if record.decision and not (corrections or approve or reject):
             return self._tell(record)
         self._may_decide(record, reviewer, approve=approve, reject=reject, reason=reason)
+        if corrections:
+            self._has_a_name(record, reviewer)
         changed = self._corrected(record, corrections or {})
         if not (corrections or approve or reject):
             raise RejectedInput(
@@ -256,13 +258,17 @@ class ReviewDesk:
                 f"{name_of(reviewer)} {part} {record.id}, so somebody else must approve it",
                 code="own_invoice",
             )
-        if chose_own_name(reviewer, self.personal_session_roles):
+        self._has_a_name(record, reviewer)
+
+    def _has_a_name(self, record: InvoiceRecord, reviewer: str) -> None:
+        """Refuse who may be another person under each name."""
+        if self.separation_of_duties and chose_own_name(reviewer, self.personal_session_roles):
             raise RejectedInput(
                 f"{reviewer} may be a name that its user chose, so nobody knows who else may have "
                 f"submitted or corrected {record.id}",
                 code="unproven_session",
                 value=reviewer,
-                remedy="Approve in the console or with another identity, or, once the role's trust "
+                remedy="Decide in the console or with another identity, or, once the role's trust "
                 "policy prescribes sts:RoleSessionName, name the role in"
                 " review.personal_session_roles",
             )

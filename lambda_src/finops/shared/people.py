@@ -19,6 +19,7 @@ from typing import Final
 _PERSON: Final = re.compile(r"([^<>]*)<([^<>]+)>")
 _ROLE_SESSION: Final = re.compile(r"aroa[0-9a-z]*:(.+)")
 _ROLE: Final = re.compile(r"arn:[^:/]*:sts::[0-9]*:assumed-role/([^/]+)/.*")
+_FEDERATED: Final = re.compile(r"arn:[^:/]*:sts::[0-9]*:federated-user/.*")
 #: The roles of IAM Identity Center, which itself names each session after its person:
 #: https://docs.aws.amazon.com/singlesignon/latest/userguide/using-service-linked-roles.html
 PERSONAL_SESSION_ROLES: Final = ("AWSReservedSSO_*",)
@@ -42,15 +43,18 @@ def chose_own_name(text: str, personal_session_roles: Iterable[str]) -> bool:
 
     Whoever assumes a role names the session, unless the role's trust policy prescribes the name:
     https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
+    A user who asks for a federated session names it, too:
+    https://docs.aws.amazon.com/STS/latest/APIReference/API_GetFederationToken.html
 
     Args:
         text: The person.
         personal_session_roles: Patterns of the names of roles whose sessions have their person's
             name for certain, such as `AWSReservedSSO_*`.
     """
-    found = _ROLE.fullmatch(text.strip())
+    arn = name_of(text).strip()
+    found = _ROLE.fullmatch(arn)
     if found is None:
-        return False
+        return bool(_FEDERATED.fullmatch(arn))
     return not any(fnmatchcase(found[1], one) for one in personal_session_roles)
 
 
