@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +13,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
+from finops.deployment.billing import BillingDeployment
 from finops.deployment.environment import Environment
 from finops.deployment.invoices import InvoiceDeployment
 from finops.invoices.domain import SourceDocument, upload_key
@@ -44,6 +48,29 @@ def test_a_second_file_of_the_name_does_not_replace_the_first(
     bodies = {s3.get_object(Bucket="invoices", Key=one["Key"])["Body"].read() for one in objects}
     assert bodies == {b"first", b"second"}
     assert len(ids) == 2
+
+
+@pytest.mark.parametrize("flow", ["invoices", "billing"])
+def test_a_form_is_for_one_person_one_prefix_and_a_size(
+    s3: Any, monkeypatch: pytest.MonkeyPatch, flow: str
+) -> None:
+    """S3 refuses a form whose fields differ from its policy, which is signed:
+    https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-HTTPPOSTConstructPolicy.html"""
+    monkeypatch.setattr(BillingDeployment, "variables", {"BUCKET": "invoices"})
+    environment = Environment(name="test", prefix="finops")
+    if flow == "invoices":
+        prefix, form = "raw/", InvoiceDeployment(environment).upload_form("ann <1>")
+    else:
+        prefix = "billing/acme/"
+        form = BillingDeployment(environment).upload_form(prefix, "ann <1>")
+    assert form["fields"]["x-amz-meta-submitted-by"] == "ann <1>"
+    signed = json.loads(base64.b64decode(form["fields"]["policy"]))
+    assert {"x-amz-meta-submitted-by": "ann <1>"} in signed["conditions"]
+    assert ["starts-with", "$key", prefix] in signed["conditions"]
+    (size,) = [one for one in signed["conditions"] if "content-length-range" in one]
+    assert size[1] == 1
+    lasts = datetime.fromisoformat(signed["expiration"]) - datetime.now(UTC)
+    assert lasts <= timedelta(minutes=15)
 
 
 def test_the_name_of_an_upload_is_the_files() -> None:

@@ -551,8 +551,17 @@ run "workflow" {
   module { source = "../../modules/invoices" }
 
   variables {
-    review     = { days = 2 }
+    review     = { days = 2, personal_session_roles = ["Finance"] }
     extraction = { timeout_seconds = 900 }
+  }
+
+  assert {
+    condition = alltrue([
+      for name in ["review-invoice", "validate-invoice"] : (
+        local.environments[name].PERSONAL_SESSION_ROLES == "[\"Finance\"]" && local.environments[name].SEPARATION_OF_DUTIES == "true"
+      )
+    ])
+    error_message = "Who takes decisions and who acts on them know the same rules."
   }
 
   assert {

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote_plus
 
@@ -21,7 +22,7 @@ from finops.invoices.adapters.dynamodb import DynamoInvoices
 from finops.invoices.adapters.s3 import S3Documents
 from finops.invoices.adapters.ses import SesCustomerMail
 from finops.invoices.document_files import DocumentFile
-from finops.invoices.domain import InvoiceRecord, InvoiceStatus, SourceDocument
+from finops.invoices.domain import InvoiceRecord, InvoiceStatus, Review, SourceDocument
 from finops.invoices.einvoice.embedded import read_embedded
 from finops.invoices.einvoice.reader import read_einvoice
 from finops.invoices.extraction import InvoiceExtractor
@@ -388,6 +389,55 @@ class TestReview:
         assert call(handlers.review_invoice, invoice_id=waiting.id) == {"outcome": "WAIT"}
         assert call(handlers.review_invoice, invoice_id=waiting.id) == {"outcome": "GIVE_UP"}
         assert deployed.only("VALIDATION_FAILED").issues[-1].code == "not_reviewed"
+
+    @pytest.mark.parametrize(
+        ("settings", "code"),
+        [
+            ({}, "unproven_session"),
+            ({"PERSONAL_SESSION_ROLES": '["Finance"]'}, ""),
+            ({"PERSONAL_SESSION_ROLES": "[]"}, "unproven_session"),
+            ({"SEPARATION_OF_DUTIES": "false"}, ""),
+        ],
+    )
+    def test_a_decision_by_url_is_of_whoever_signed_under_the_deployments_rules(
+        self,
+        deployed: Deployed,
+        waiting: InvoiceRecord,
+        monkeypatch: pytest.MonkeyPatch,
+        settings: Mapping[str, str],
+        code: str,
+    ) -> None:
+        for name, value in settings.items():
+            monkeypatch.setenv(name, value)
+        arn = "arn:aws:sts::111111111111:assumed-role/Finance/bea"
+        iam = {"userArn": arn, "callerId": "AROAFINANCE:bea", "userId": "AROAFINANCE:bea"}
+        request = {"invoice_id": waiting.id, "reviews": 0, "approve": True}
+        said = call(
+            handlers.review_invoice,
+            requestContext={"authorizer": {"iam": iam}},
+            body=json.dumps(request),
+        )
+        reviews = deployed.store.find(waiting.id).reviews
+        if code:
+            assert json.loads(said["body"])["error"]["code"] == code
+            assert not reviews
+        else:
+            assert said["statusCode"] == 200
+            assert [(one.reviewer, one.proven) for one in reviews] == [(arn, True)]
+
+    def test_the_workflow_takes_no_approval_of_a_session_that_may_be_anybodys(
+        self, deployed: Deployed, waiting: InvoiceRecord, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        arn = "arn:aws:sts::111111111111:assumed-role/Finance/bea"
+        approval = Review(reviewer=arn, at=waiting.received_at, decision="APPROVED", proven=True)
+        approved = replace(waiting, approved=True, decision="APPROVED", reviews=(approval,))
+        deployed.store.save(approved)
+        call(handlers.validate_invoice, invoice_id=waiting.id)
+        assert not deployed.store.find(waiting.id).approved
+        deployed.store.save(replace(deployed.store.find(waiting.id), approved=True))
+        monkeypatch.setenv("PERSONAL_SESSION_ROLES", '["Fin*"]')
+        call(handlers.validate_invoice, invoice_id=waiting.id)
+        assert deployed.store.find(waiting.id).approved
 
 
 class TestFailure:
