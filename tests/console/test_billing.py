@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from console.identity import Role
+from console.identity import Role, User
 from console.views.billing.file import with_reasons
 from finops.billing.database.totals import Dimension
 from finops.billing.domain import FileEntry, FileStatus, SourceObject, Tally
@@ -128,6 +128,18 @@ def test_an_empty_ledger_says_so(stage: Stage) -> None:
 def test_a_form_is_signed_for_the_person_whose_session_it_is(stage: Stage, flow: Billing) -> None:
     stage.page("billing", Role.EDITOR)
     assert flow.signed == [("billing/", user(Role.EDITOR).identity)]
+
+
+@pytest.mark.parametrize("now", [None, user(Role.VIEWER), user(Role.EDITOR, "somebody else")])
+def test_an_open_tab_signs_no_form_of_bills_once_its_session_has_ended(
+    stage: Stage, flow: Billing, now: User | None
+) -> None:
+    app = stage.page("billing", Role.EDITOR)
+    assert len(flow.signed) == 1
+    stage.who = now
+    app.run()
+    assert "Your session has ended" in app.warning[-1].value
+    assert len(flow.signed) == 1
 
 
 def draw(stage: Stage, role: Role, number: int) -> AppTest:

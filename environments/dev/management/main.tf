@@ -71,6 +71,7 @@ module "invoices" {
   packages      = local.packages
   audit         = local.audit
   validation    = var.invoice_validation
+  review        = var.invoice_review
   customer_mail = var.invoice_customer_mail
   bucket        = { force_destroy = true }
   table         = { deletion_protection = false }

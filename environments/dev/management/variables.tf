@@ -79,6 +79,18 @@ variable "invoice_validation" {
   nullable = false
 }
 
+variable "invoice_review" {
+  description = "How invoices are reviewed, as in the module invoices: days, maximum_escalations, separation_of_duties, and the roles whose sessions may approve, personal_session_roles."
+  type = object({
+    days                   = optional(number)
+    maximum_escalations    = optional(number)
+    separation_of_duties   = optional(bool)
+    personal_session_roles = optional(list(string))
+  })
+  default  = {}
+  nullable = false
+}
+
 variable "invoice_customer_mail" {
   description = <<-EOT
     Mail to customers whose invoice has been processed, from `sender`, which SES must have verified, to the `recipients` of

@@ -83,6 +83,7 @@ module "invoices" {
   audit             = local.audit
   bucket            = { originals_lock = local.originals_lock }
   validation        = var.invoice_validation
+  review            = var.invoice_review
   customer_mail     = var.invoice_customer_mail
   kms_key_arn       = aws_kms_key.finops.arn
   function_settings = { log_retention_days = 365 }
