@@ -13,6 +13,7 @@ from streamlit.testing.v1 import AppTest
 
 from console.identity import Role, User
 from console.rendering import page_image
+from console.views.invoice import review as decisions
 from console.views.invoices import listing
 from finops.invoices.domain import Erasure, InvoiceStatus
 from finops.invoices.einvoice.reader import read_einvoice
@@ -198,6 +199,14 @@ def test_a_page_that_does_not_exist_is_refused(page: int) -> None:
     assert page_image(file, "application/pdf", 1).startswith("data:image/jpeg;base64,")
     with pytest.raises(RejectedInput, match="no page"):
         page_image(file, "application/pdf", page)
+
+
+@pytest.mark.parametrize(("sub", "proven"), [("6f9d", True), ("", False)])
+def test_a_decision_is_proven_by_whoever_cognito_has_signed_in(
+    stage: Stage, sub: str, proven: bool
+) -> None:
+    person = User(name="anna", role=Role.APPROVER, sub=sub)
+    assert decisions._desk(stage.services, person).proven is proven
 
 
 @pytest.mark.parametrize("now", [None, user(Role.VIEWER), user(Role.EDITOR, "somebody else")])

@@ -11,7 +11,7 @@ import pytest
 
 from finops.invoices.audit_events import reviewed_events
 from finops.invoices.decisions import DecisionAnswer, DecisionError, answer, caller, raise_for
-from finops.invoices.domain import InvoiceRecord, InvoiceStatus
+from finops.invoices.domain import Erasure, InvoiceRecord, InvoiceStatus
 from finops.shared.errors import RejectedInput, TransientFailure
 from tests.invoices.responses import GOOD
 from tests.invoices.responses import answer as textract_answer
@@ -63,6 +63,8 @@ def test_the_reviewer_is_who_signed(flow: Flow, waiting: InvoiceRecord) -> None:
     assert (review.reviewer, review.proven) == (f"{BEA[0]} <{BEA[1]}>", True)
     (entry,) = reviewed_events(record)
     assert (entry.actor, entry.details["actor_proven"]) == (review.reviewer, "yes")
+    erased = record.erased(Erasure(at=record.updated_at, by="dpo", reason="a request"))
+    assert erased.reviews[0].proven
     assert flow.check(waiting.id).status is InvoiceStatus.PROCESSED
 
 
