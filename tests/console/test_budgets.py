@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from decimal import Decimal
-from typing import Any, NoReturn
+from types import SimpleNamespace
+from typing import Any, NoReturn, cast
 
 import pytest
 import streamlit as st
 
-from console.identity import Role
-from console.views.budgets import dialogs, editing
+from console.identity import Role, User
+from console.services import Services
+from console.views.budgets import dialogs, drift, editing
 from console.views.budgets.listing import list_budgets
 from finops.budgets.adapters.dynamodb import from_dynamodb
 from finops.budgets.attributes import ATTRIBUTES
@@ -182,3 +184,16 @@ class Stopped(Exception):
 
 def stopped() -> NoReturn:
     raise Stopped
+
+
+def test_whoever_asks_for_a_repair_is_told_by_what_never_changes() -> None:
+    asked: list[dict[str, object]] = []
+
+    def found(**said: object) -> list[dict[str, object]]:
+        asked.append(said)
+        return []
+
+    person = User(name="anna@example.com", role=Role.EDITOR, sub="6f9d")
+    services = cast("Services", SimpleNamespace(budgets=SimpleNamespace(drift=found)))
+    drift.compare(services, person, repair=True)
+    assert asked == [{"repair": True, "requested_by": "anna@example.com <6f9d>"}]

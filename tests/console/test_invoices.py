@@ -11,6 +11,7 @@ import msgspec
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from console import ui
 from console.identity import Role, User
 from console.rendering import page_image
 from console.views.invoice import review as decisions
@@ -207,6 +208,30 @@ def test_a_decision_is_proven_by_whoever_cognito_has_signed_in(
 ) -> None:
     person = User(name="anna", role=Role.APPROVER, sub=sub)
     assert decisions._desk(stage.services, person).proven is proven
+
+
+def test_nobody_decides_about_what_was_decided_since_the_page_was_drawn(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn = waiting()
+    put(stage, drawn)
+    desk = replace(stage.invoices.review_desk, separation_of_duties=False)
+    desk.decide(drawn.id, "bea", corrections={"total": "1.00"})
+    corrected = stage.invoices.store.find(drawn.id)
+    stage.invoices.store.records[drawn.id] = replace(corrected, decision="")
+    failures: list[RejectedInput] = []
+    monkeypatch.setattr(ui, "show_failure", lambda _what, error: failures.append(error))
+    decisions.decide(
+        stage.services,
+        user(Role.APPROVER),
+        drawn,
+        corrections={},
+        approve=True,
+        reject=False,
+        reason="",
+    )
+    assert [one.code for one in failures] == ["decided_already"]
+    assert len(stage.invoices.store.find(drawn.id).reviews) == 1
 
 
 @pytest.mark.parametrize("now", [None, user(Role.VIEWER), user(Role.EDITOR, "somebody else")])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,12 @@ import pytest
 from moto import mock_aws
 
 from finops.deployment.billing import BillingDeployment
+from finops.deployment.clients import Aws
 from finops.deployment.environment import Environment
 from finops.deployment.invoices import InvoiceDeployment
-from finops.invoices.domain import SourceDocument, upload_key
+from finops.invoices.domain import InvoiceStatus, Review, SourceDocument, upload_key
+from finops.shared.errors import RejectedInput
+from tests.invoices.builders import record
 
 
 @pytest.fixture
@@ -71,6 +75,42 @@ def test_a_form_is_for_one_person_one_prefix_and_a_size(
     assert size[1] == 1
     lasts = datetime.fromisoformat(signed["expiration"]) - datetime.now(UTC)
     assert lasts <= timedelta(minutes=15)
+
+
+def test_a_decision_says_what_its_sender_has_seen_and_names_nobody(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sent: list[dict[str, Any]] = []
+    answers = [
+        (200, b'{"invoice_id": "i", "status": "NEEDS_REVIEW", "revision": 9}'),
+        (400, b'{"error": {"message": "no", "code": "own_invoice"}}'),
+    ]
+
+    def post(_self: Aws, function: str, document: bytes, *, remedy: str) -> tuple[int, bytes]:
+        assert function == "finops-review-invoice"
+        sent.append(json.loads(document))
+        return answers.pop(0)
+
+    monkeypatch.setattr(Aws, "post", post)
+    review = Review(reviewer="ann", at=datetime(2026, 4, 1, tzinfo=UTC), decision="CORRECTED")
+    seen = replace(record(), reviews=(review, review))
+    deployment = InvoiceDeployment(Environment(name="test", prefix="finops"))
+    decided = deployment.decide(seen, approve=True, reason="checked")
+    assert (decided.status, decided.revision) == (InvoiceStatus.NEEDS_REVIEW, 9)
+    assert sent == [
+        {
+            "invoice_id": seen.id,
+            "reviews": 2,
+            "corrections": {},
+            "approve": True,
+            "reject": False,
+            "not_duplicate": False,
+            "reason": "checked",
+        }
+    ]
+    with pytest.raises(RejectedInput) as refused:
+        deployment.decide(seen, approve=True)
+    assert refused.value.code == "own_invoice"
 
 
 def test_the_name_of_an_upload_is_the_files() -> None:
