@@ -10,32 +10,39 @@ from typing import Final
 
 from finops.reconciliation.anomalies import Unusual
 from finops.reconciliation.domain import Charge, total
+from finops.shared.money import WIDE
 from finops.shared.periods import days_between
 
 #: Days before an anomaly by which its services are told.
 DAYS_BEFORE: Final = 28
 _SERVICES_NAMED: Final = 3
 
+#: Costs by service and day.
+ServiceDays = dict[str, dict[date, Decimal]]
 
-def driving_services(charges: Iterable[Charge], days: Unusual) -> list[str]:
+
+def service_days(charges: Iterable[Charge]) -> dict[str, ServiceDays]:
+    """Costs by linked account, service and day; of each charge no more is kept."""
+    found: dict[str, ServiceDays] = {}
+    for charge in charges:
+        services = found.setdefault(charge.linked_account, {})
+        days = services.setdefault(charge.service or charge.category.value, {})
+        days[charge.day] = WIDE.add(days.get(charge.day, Decimal(0)), charge.billed)
+    return found
+
+
+def driving_services(services: ServiceDays, days: Unusual) -> list[str]:
     """Services by how far they were off their own median, the largest first; at most three.
 
     Args:
-        charges: Of the account, by day and service; those from `DAYS_BEFORE` days before the
-            anomaly to its end count.
+        services: Of the account; days from `DAYS_BEFORE` days before the anomaly to its end count.
         days: The anomaly.
     """
-    series: dict[str, dict[date, Decimal]] = {}
     earliest = days.first - timedelta(days=DAYS_BEFORE)
-    for charge in charges:
-        if not earliest <= charge.day <= days.last:
-            continue
-        of_service = series.setdefault(charge.service, {})
-        of_service[charge.day] = total((of_service.get(charge.day, Decimal(0)), charge.billed))
     window = list(days_between(days.first, days.last + timedelta(days=1)))
     before = list(days_between(earliest, days.first))
     moved: dict[str, Decimal] = {}
-    for service, costs in series.items():
+    for service, costs in services.items():
         usual = median(costs.get(day, Decimal(0)) for day in before)
         off = total(costs.get(day, Decimal(0)) for day in window) - usual * len(window)
         moved[service] = off if days.score > 0 else -off

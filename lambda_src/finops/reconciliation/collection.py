@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 
 from finops.reconciliation.anomalies import HISTORY_DAYS, Unusual
-from finops.reconciliation.anomaly_services import DAYS_BEFORE, driving_services
+from finops.reconciliation.anomaly_services import DAYS_BEFORE, driving_services, service_days
 from finops.reconciliation.comparison.breakdowns import TREND_MONTHS
 from finops.reconciliation.comparison.evidence import Evidence
 from finops.reconciliation.configuration import Configuration
@@ -227,10 +226,8 @@ class EvidenceCollector:
                 accounts=tuple(sorted({account for account, _ in unusual})),
             )
         )
-        by_account: dict[str, list[Charge]] = defaultdict(list)
-        for charge in _with_service(charges):
-            by_account[charge.linked_account].append(charge)
-        return [driving_services(by_account[account], days) for account, days in unusual]
+        by_account = service_days(charges)
+        return [driving_services(by_account.get(account, {}), days) for account, days in unusual]
 
     def _notes(self, month: Month, known_until: date, *, closed: bool) -> tuple[str, ...]:
         notes = []

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import ROUND_FLOOR, Decimal
 from enum import StrEnum
+from functools import lru_cache
 from itertools import cycle, islice
 from typing import Final
 
@@ -57,6 +58,7 @@ _CATEGORY_OF_RECORD_TYPE: Final = {
 }
 
 
+@lru_cache(maxsize=1024)
 def category_of_record_type(record_type: str) -> ChargeCategory:
     """The category of an AWS record type; unknown types are adjustments."""
     spelt = "".join(record_type.split()).replace("_", "").casefold()
@@ -70,6 +72,7 @@ def is_daily_fee(record_type: str) -> bool:
     return "".join(record_type.split()).replace("_", "").casefold() == "savingsplanrecurringfee"
 
 
+@lru_cache(maxsize=1024)
 def category_of_focus(category: str, charge_class: str) -> ChargeCategory:
     """The category of a FOCUS charge. FOCUS has no refunds: they are corrections of charges."""
     try:

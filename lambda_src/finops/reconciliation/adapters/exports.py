@@ -208,10 +208,10 @@ class ExportedCosts:
             period_start=start,  # type: ignore[arg-type]  # DuckDB's dates are dates
             arose_on=arose_on,  # type: ignore[arg-type]
             category=self._category(str(category), str(charge_class or "")),
-            unblended=Decimal(str(billed)),
-            billed=Decimal(str(billed)),
-            amortized=Decimal(str(amortized)),
-            net=None if net is None else Decimal(str(net)),
+            unblended=_exact(billed),
+            billed=_exact(billed),
+            amortized=_exact(amortized),
+            net=None if net is None else _exact(net),
             currency=str(currency),
             invoice_id=str(invoice),
             issuer=str(issuer),
@@ -342,6 +342,11 @@ _DAY: Final = (
     "greatest(least(charge_day, CAST(billing_month + INTERVAL 1 MONTH - INTERVAL 1 DAY AS DATE)),"
     " billing_month)"
 )
+
+
+def _exact(amount: object) -> Decimal:
+    """DuckDB's DECIMAL is one already."""
+    return amount if isinstance(amount, Decimal) else Decimal(str(amount))
 
 
 def _counted(count: int) -> str:
