@@ -13,6 +13,7 @@ import streamlit as st
 from console import ui
 from console.identity import User
 from console.services import Services
+from finops.audit.actors import shown_actor
 from finops.audit.adapters.sqlite import SeenIds
 from finops.audit.trail_reader import Selection, TrailReader
 from finops.audit.trail_verifier import TrailVerifier
@@ -69,19 +70,35 @@ def _result(at: datetime, verdict: Mapping[str, Any]) -> None:
             icon=":material/gpp_bad:",
         )
         st.dataframe(verdict["problems"], hide_index=True, placeholder="", alt="Problems")
+    if unproven := verdict["unproven_actors"]:
+        st.warning(
+            f"{ui.counted(unproven, 'entry')} with an actor whom nobody has proven. Below, such an "
+            "actor is “said to be” that one.",
+            icon=":material/person_alert:",
+        )
     st.dataframe(
         verdict["streams"],
         hide_index=True,
         placeholder="",
         height="content",
         alt="Streams of the trail",
-        column_order=("stream", "entries", "last_sequence", "sealed_sequence", "problems"),
+        column_order=(
+            "stream",
+            "entries",
+            "last_sequence",
+            "sealed_sequence",
+            "problems",
+            "unproven_actors",
+        ),
         column_config={
             "stream": "Stream",
             "entries": st.column_config.NumberColumn("Entries", format="localized"),
             "last_sequence": st.column_config.NumberColumn("Newest", format="localized"),
             "sealed_sequence": st.column_config.NumberColumn("Sealed up to", format="localized"),
             "problems": "Problems",
+            "unproven_actors": st.column_config.NumberColumn(
+                "Actor not proven", format="localized"
+            ),
         },
     )
 
@@ -135,7 +152,12 @@ def _search(services: Services) -> None:
             "stream": "Stream",
             "action": st.column_config.TextColumn("Action", width="medium"),
             "subject": st.column_config.TextColumn("Subject", width="large"),
-            "actor": st.column_config.TextColumn("Who", width="medium"),
+            "actor": st.column_config.TextColumn(
+                "Who", width="medium", help="“Said to be” where nobody has proven it."
+            ),
+            "sender": st.column_config.TextColumn(
+                "Sent by", width="medium", help="Who sent the entry, as SQS tells: ID:SESSION."
+            ),
             "sequence": st.column_config.NumberColumn("No.", format="localized", width="small"),
         },
     )
@@ -172,5 +194,7 @@ def search_trail(
 def _row(entry: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "occurred_at": datetime.fromisoformat(str(entry["occurred_at"])),
-        **{name: entry.get(name) for name in ("stream", "action", "subject", "actor", "sequence")},
+        **{name: entry.get(name) for name in ("stream", "action", "subject")},
+        "actor": shown_actor(entry),
+        **{name: entry.get(name) for name in ("sender", "sequence")},
     }

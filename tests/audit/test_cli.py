@@ -175,6 +175,38 @@ def test_entries_are_shown_newest_first(trail: S3TrailStore, finops: Finops) -> 
     assert "load/3" in CliRunner().invoke(audit, ["show", "--stream", "billing"]).stdout
 
 
+def test_an_actor_whom_nobody_has_proven_is_said_to_be_that_one(
+    trail: S3TrailStore, finops: Finops
+) -> None:
+    cfo = message(4, actor="cfo") | {"sender": "AROABEA:bea", "actor_proven": False}
+    decided = message(1, "invoices", actor="cfo", details={"actor_proven": "no"})
+    proven = message(2, "invoices", actor="cfo", details={"actor_proven": "yes"})
+    EntryAppender(trail, Clock()).append("billing", [cfo])
+    EntryAppender(trail, Clock()).append("invoices", [decided, proven])
+
+    (line,) = [
+        one
+        for one in CliRunner().invoke(audit, ["show", "--stream", "billing"]).stdout.splitlines()
+        if "load/4" in one
+    ]
+    assert "said to be cfo" in line
+    assert "AROABEA:bea" in line
+    _, answer = finops("show", "--unproven")
+    assert {(one["stream"], one["sequence"], one["actor"]) for one in answer["entries"]} == {
+        ("invoices", 1, "cfo"),
+        ("billing", 4, "cfo"),
+    }
+    code, answer = finops("verify")
+    assert (code, answer["ok"], answer["unproven_actors"]) == (0, True, 2)
+    assert [(one["stream"], one["unproven_actors"]) for one in answer["streams"]] == [
+        ("billing", 1),
+        ("budgets", 0),
+        ("invoices", 1),
+    ]
+    said = CliRunner().invoke(audit, ["verify"]).stderr
+    assert "2 entries name an actor whom nobody has proven" in said
+
+
 def test_what_is_no_time_is_refused(trail: S3TrailStore, finops: Finops) -> None:
     with pytest.raises(RejectedInput, match="yesterday"):
         finops("show", "--since", "yesterday")

@@ -166,6 +166,27 @@ def test_who_asks_for_a_repair_is_audited(wired: Wired) -> None:
     assert one.details["said_to_be"] == "bea"
 
 
+def test_a_repair_by_nobody_who_gives_a_name_is_not_the_schedules(wired: Wired) -> None:
+    wired.table.items[(ACCOUNT, "monthly-total")] = dict(change(5).row or {})
+    wired.table.items[(ACCOUNT, "other")] = {
+        "account_id": ACCOUNT,
+        "budget_name": "other",
+        "amount": "abc",
+    }
+    call(handlers.repair_budget_drift, {"repair": True})
+    found = {one.action: one for one in wired.audit.events}
+    assert sorted(found) == ["budget.rejected", "drift.repaired"]
+    assert {one.actor for one in found.values()} == {"repair-budget-drift"}
+    assert not any("said_to_be" in one.details for one in found.values())
+
+
+def test_a_scheduled_repair_says_so(wired: Wired) -> None:
+    wired.table.items[(ACCOUNT, "monthly-total")] = dict(change(5).row or {})
+    part = {"messageId": "1", "body": json.dumps({"account_ids": [ACCOUNT]})}
+    call(handlers.repair_budget_drift, {"Records": [part]})
+    assert [one.actor for one in wired.audit.events] == ["schedule"]
+
+
 def test_a_request_id_left_from_an_earlier_edit_is_not_taken_for_this_one() -> None:
     record = event("stream")["Records"][1]
     record["dynamodb"]["OldImage"]["request_id"] = {"S": "second-request"}

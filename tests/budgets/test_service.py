@@ -162,7 +162,9 @@ class World:
 
     def drift(self, *accounts: str, repair: bool = False) -> list[Drift]:
         self.now += timedelta(minutes=15)
-        return self.repairer.run(repair=repair, request_id="drift", account_ids=accounts or None)
+        return self.repairer.run(
+            repair=repair, request_id="drift", account_ids=accounts or None, scheduled=True
+        )
 
 
 @pytest.fixture

@@ -53,6 +53,17 @@ def test_an_intact_trail_is_verified(stage: Stage, trail: Trail) -> None:
     assert "The trail is intact: 2 entries verified" in app.success[0].value
 
 
+def test_an_actor_whom_nobody_has_proven_is_said_to_be_that_one(stage: Stage, trail: Trail) -> None:
+    entry = message(3, actor="cfo", occurred_at=datetime.now(UTC))
+    entry |= {"sender": "AROABEA:bea", "actor_proven": False}
+    EntryAppender(trail.store, lambda: datetime.now(UTC)).append("billing", [entry])
+    app = stage.page("audit")
+    shown = app.dataframe[0].value.iloc[0]
+    assert (shown["actor"], shown["sender"]) == ("said to be cfo", "AROABEA:bea")
+    button(app, "Verify the trail").click().run()
+    assert "1 entry with an actor whom nobody has proven" in app.warning[0].value
+
+
 def test_a_changed_entry_is_found_and_named(stage: Stage, trail: Trail) -> None:
     key = next(one for one in trail.store.versions if one.startswith("trail/billing/"))
     body = trail.store.versions[key][0]

@@ -17,6 +17,7 @@ from moto import mock_aws
 
 from finops.audit.recorder import audit_recorder
 from finops.reconciliation import handlers
+from finops.reconciliation.composition import Deployment
 from finops.shared.aws import client
 from finops.shared.errors import RejectedInput, TransientFailure
 from finops.shared.observability import metrics
@@ -158,6 +159,27 @@ def test_the_schedule_reconciles_the_running_month_and_closes_the_one_before(
     assert "provisional/2026-11/reconciliation-2026-11.html" in deployed.reports()
     # A month that is still open is announced to nobody.
     assert len(deployed.announced()) == sum(1 for _, revision in months if revision)
+
+
+@pytest.mark.parametrize(
+    ("event", "actor"),
+    [
+        ({}, "schedule"),
+        ({"requested_by": "cfo"}, "reconcile-month"),
+    ],
+)
+def test_only_the_schedules_own_event_is_the_schedules(
+    deployed: Deployed, monkeypatch: pytest.MonkeyPatch, event: dict[str, Any], actor: str
+) -> None:
+    actors = []
+
+    def reconcile(deployment: Deployment, *_month: Any, **_options: Any) -> dict[str, Any]:
+        actors.append(deployment.actor)
+        return {}
+
+    monkeypatch.setattr(handlers, "_reconcile", reconcile)
+    deployed.run(event, today="2026-11-06")
+    assert actors == [actor] * 2
 
 
 def test_a_month_that_fails_does_not_keep_the_other_from_its_report(deployed: Deployed) -> None:

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 from typing import Any, Final
 
+from finops.audit.actors import is_actor_proven
 from finops.audit.chains import bodies
 from finops.audit.domain import TRAIL_PREFIX, DamagedEntry, chain_prefix, lines_of, read_entry
 from finops.audit.ports import TrailStore
@@ -29,6 +30,7 @@ class Selection:
         action: Glob pattern.
         since: First moment at which it may have occurred.
         until: End of the time, exclusive.
+        unproven: Only entries whose actor nobody has proven.
     """
 
     stream: str | None = None
@@ -37,6 +39,7 @@ class Selection:
     action: str | None = None
     since: datetime | None = None
     until: datetime | None = None
+    unproven: bool = False
 
     def takes(self, entry: Mapping[str, Any]) -> bool:
         """Whether the entry is wanted."""
@@ -44,6 +47,8 @@ class Selection:
             pattern = getattr(self, name)
             if pattern is not None and not fnmatchcase(str(entry.get(name, "")), pattern):
                 return False
+        if self.unproven and is_actor_proven(entry):
+            return False
         occurred_at = str(entry.get("occurred_at", ""))
         if self.since is not None and occurred_at < rfc3339(self.since):
             return False

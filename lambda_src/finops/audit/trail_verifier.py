@@ -9,6 +9,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any, Final
 
+from finops.audit.actors import is_actor_proven
 from finops.audit.chains import walk
 from finops.audit.domain import HEADS, TRAIL_PREFIX, Link
 from finops.audit.heads import gather_claims, head_problem, written_at_of
@@ -29,12 +30,14 @@ class StreamSummary:
         end: The newest entry; None if it cannot be read.
         sealed: The newest entry that a head lists, 0 for none: later entries could be removed
             without a trace.
+        unproven: The number of entries whose actor nobody has proven.
     """
 
     stream: str
     entries: int
     end: Link | None
     sealed: int
+    unproven: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +63,11 @@ class Verdict:
     def ok(self) -> bool:
         """Whether every entry is present and unchanged."""
         return not self.problem_count
+
+    @property
+    def unproven(self) -> int:
+        """The number of entries whose actor nobody has proven; they may be genuine."""
+        return sum(one.unproven for one in self.streams)
 
     @property
     def first_bad(self) -> Problem | None:
@@ -121,10 +129,12 @@ class TrailVerifier:
                 report=problems.add,
                 repeats=partial(self._repeats, stream),
             )
+            unproven = 0
             for sound in walk(self._store, stream, check):
                 done += len(sound)
                 for entry in sound:
                     oldest_entry = min(oldest_entry, str(entry.get("received_at", "")))
+                    unproven += not is_actor_proven(entry)
                 progress(done, max(known, done))
             summaries.append(
                 StreamSummary(
@@ -132,6 +142,7 @@ class TrailVerifier:
                     entries=check.entries,
                     end=check.newest,
                     sealed=max(seen, default=0),
+                    unproven=unproven,
                 )
             )
         if last_head is None and oldest_head and oldest_entry < rfc3339(oldest_head):

@@ -115,19 +115,21 @@ def repair_event(
     *,
     reason: str,
     actual: str | None,
+    scheduled: bool,
     requested_by: str,
     now: datetime,
     error: FinOpsError | None,
 ) -> AuditEvent:
     """A budget that had drifted from its row was published again, or that failed.
 
-    Lambda does not say who invokes a function, so a person's name is what the caller wrote.
+    Lambda does not say who invokes a function, so a person's name is what the caller wrote. Whoever
+    invokes it without one is not known.
     """
     budget = document.budget
     return AuditEvent(
         stream=STREAM,
         action="drift.failed" if error else "drift.repaired",
-        actor=REPAIRER if requested_by else SCHEDULE,
+        actor=_repairer(scheduled),
         subject=subject(document.key),
         version=document.version,
         occurred_at=now,
@@ -143,23 +145,34 @@ def repair_event(
     )
 
 
-def unseen_rejection_event(status: BudgetStatus, error: FinOpsError, now: datetime) -> AuditEvent:
-    """The schedule found a row that is not valid and whose stream record was lost."""
+def unseen_rejection_event(
+    status: BudgetStatus,
+    error: FinOpsError,
+    *,
+    scheduled: bool,
+    requested_by: str,
+    now: datetime,
+) -> AuditEvent:
+    """A repair found a row that is not valid and whose stream record was lost."""
     return AuditEvent(
         stream=STREAM,
         action="budget.rejected",
-        actor=SCHEDULE,
+        actor=_repairer(scheduled),
         subject=subject(status.key),
         version=status.version,
         occurred_at=now,
         correlation_id=status.request_id,
-        details=_reason(error),
+        details={**_said_to_be(requested_by), **_reason(error)},
     )
 
 
 def subject(key: BudgetKey) -> str:
     """How entries name the budget."""
     return f"{key.account_id}/{key.budget_name}"
+
+
+def _repairer(scheduled: bool) -> str:
+    return SCHEDULE if scheduled else REPAIRER
 
 
 def _attempt(version: str, error: FinOpsError | None) -> str:

@@ -65,6 +65,7 @@ class _Run:
 
     repair: bool
     request_id: str
+    scheduled: bool
     requested_by: str
 
 
@@ -108,6 +109,7 @@ class DriftRepairer:
         repair: bool,
         request_id: str,
         account_ids: Sequence[str] | None = None,
+        scheduled: bool = False,
         requested_by: str = "",
         defaults: Sequence[str] | None = None,
         seconds_left: Callable[[], float] = lambda: float("inf"),
@@ -116,7 +118,8 @@ class DriftRepairer:
 
         An edit whose deadline has not passed is being published, and is not drift. The schedule
         publishes at most `MAX_REPAIRS` budgets of an account, and none again before its time, so
-        that an account whose answers are late is not given more to do. A person gets all at once.
+        that an account whose answers are late is not given more to do; so does whoever gives no
+        name. A person who does gets all at once.
         The audit trail names who asked. Accounts for which no time is left are not compared: their
         budgets have the reason `NO_TIME_LEFT`.
 
@@ -124,11 +127,14 @@ class DriftRepairer:
             repair: Whether to publish what has drifted.
             request_id: Of this run.
             account_ids: The accounts to compare; all that the tables know where None.
-            requested_by: Who asked; empty for the schedule.
+            scheduled: Whether the schedule asked, and no person.
+            requested_by: Who asked, by their own words; may be empty.
             defaults: `*` and the units that have rows; looked for where None.
             seconds_left: The time until the process ends.
         """
-        run = _Run(repair=repair, request_id=request_id, requested_by=requested_by)
+        run = _Run(
+            repair=repair, request_id=request_id, scheduled=scheduled, requested_by=requested_by
+        )
         known = self._known(account_ids)
         inherited = self._default_rows(defaults)
 
@@ -380,6 +386,7 @@ class DriftRepairer:
                     document,
                     reason=drift.reason,
                     actual=drift.actual,
+                    scheduled=run.scheduled,
                     requested_by=run.requested_by,
                     now=self._clock(),
                     error=publication.error,
@@ -423,7 +430,15 @@ class DriftRepairer:
         change = self._seen(key, status, run)
         rejection = initial_status(change, Status.REJECTED, error=error)
         if self._statuses.begin(rejection):
-            self._audit.record(unseen_rejection_event(rejection, error, change.edited_at))
+            self._audit.record(
+                unseen_rejection_event(
+                    rejection,
+                    error,
+                    scheduled=run.scheduled,
+                    requested_by=run.requested_by,
+                    now=change.edited_at,
+                )
+            )
 
 
 def _parse_rows(

@@ -193,6 +193,7 @@ def _repair_part(context: LambdaContext, part: Mapping[str, Any]) -> None:
         repair=True,
         request_id=context.aws_request_id,
         account_ids=part["account_ids"],
+        scheduled=True,
         defaults=part.get("defaults"),
         seconds_left=partial(_seconds_left, context),
     )

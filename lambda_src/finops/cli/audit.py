@@ -12,6 +12,7 @@ from typing import IO, TYPE_CHECKING, Any, Final
 
 import click
 
+from finops.audit.actors import shown_actor
 from finops.audit.trail_reader import Selection, TrailReader
 from finops.audit.trail_verifier import TrailVerifier, Verdict
 from finops.audit.verification import Problem
@@ -24,11 +25,18 @@ from finops.shared.errors import RejectedInput
 if TYPE_CHECKING:
     from finops.deployment.audit import AuditDeployment
 
-COLUMNS: Final = ("occurred_at", "stream", "sequence", "action", "subject", "actor")
+COLUMNS: Final = ("occurred_at", "stream", "sequence", "action", "subject", "actor", "sender")
 #: Hours. A head is written every hour; the alarm on missing heads waits as long.
 HEAD_AGE: Final = 3.0
 _DIGEST: Final = re.compile(PERSONAL_PREFIX + "[0-9a-f]{64}")
-STREAM_COLUMNS: Final = ("stream", "entries", "last_sequence", "sealed_sequence", "problems")
+STREAM_COLUMNS: Final = (
+    "stream",
+    "entries",
+    "last_sequence",
+    "sealed_sequence",
+    "problems",
+    "unproven_actors",
+)
 
 
 @click.group()
@@ -43,6 +51,7 @@ def audit() -> None:
 @click.option("--action", help="Only this action; * matches anything.")
 @click.option("--since", metavar="TIME", help="Only entries from this date or time (UTC) on.")
 @click.option("--until", metavar="TIME", help="Only entries before this date or time (UTC).")
+@click.option("--unproven", is_flag=True, help="Only entries whose actor nobody has proven.")
 @click.option("--limit", default=50, help="The maximum number of entries.")
 @click.option(
     "--values",
@@ -56,20 +65,24 @@ def show(
     *,
     since: str | None,
     until: str | None,
+    unproven: bool,
     limit: int,
     values: bool,
     **patterns: str | None,
 ) -> None:
-    """List entries, newest first."""
+    """List entries, newest first; an actor whom nobody has proven is "said to be" that one."""
     selection = Selection(
         since=_moment(since) if since else None,
         until=_moment(until) if until else None,
+        unproven=unproven,
         **patterns,
     )
     reader = TrailReader(_deployed(environment).store)
     entries = list(islice(reader.entries(selection), limit))
     if values:
         entries = list(_with_values(environment, entries))
+    if not out.as_json:
+        entries = [{**one, "actor": shown_actor(one)} for one in entries]
     out.answer({"entries": entries}, rows="entries", columns=COLUMNS)
     if reader.damaged:
         damaged = "1 entry is" if reader.damaged == 1 else f"{reader.damaged} entries are"
@@ -104,6 +117,9 @@ def verify(environment: Environment, out: Output, *, max_head_age: float | None)
         )
     answer = verdict_document(verdict, signed=deployment.signer is not None)
     out.answer(answer, rows="streams", columns=STREAM_COLUMNS)
+    if verdict.unproven:
+        named = "1 entry names" if verdict.unproven == 1 else f"{verdict.unproven} entries name"
+        out.say(f"{named} an actor whom nobody has proven: see `finops audit show --unproven`")
     if verdict.ok:
         out.say(f"All {verdict.entries} entries are unchanged; {_sealed(verdict)}")
         return

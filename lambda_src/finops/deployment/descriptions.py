@@ -118,6 +118,7 @@ def verdict_document(verdict: Verdict, *, signed: bool) -> dict[str, Any]:
         "first_bad": asdict(verdict.first_bad) if verdict.first_bad else None,
         "problems": [asdict(problem) for problem in verdict.problems],
         "problem_count": verdict.problem_count,
+        "unproven_actors": verdict.unproven,
         "streams": [
             {
                 "stream": one.stream,
@@ -125,6 +126,7 @@ def verdict_document(verdict: Verdict, *, signed: bool) -> dict[str, Any]:
                 "last_sequence": one.end.sequence if one.end else None,
                 "last_hash": one.end.hash if one.end else None,
                 "sealed_sequence": one.sealed,
+                "unproven_actors": one.unproven,
                 "problems": found[one.stream],
             }
             for one in verdict.streams

@@ -50,7 +50,7 @@ def reconcile_month(event: Mapping[str, Any], context: LambdaContext) -> dict[st
     with tempfile.TemporaryDirectory() as scratch:
         deployment = replace(
             _deployment(now, Path(scratch), context.aws_request_id),
-            actor="reconcile-month" if "month" in event else "schedule",
+            actor="reconcile-month" if event else "schedule",
             # Lambda does not say who invokes a function.
             said_to_be=str(event.get("requested_by") or ""),
         )
