@@ -236,6 +236,10 @@ variable "review" {
     condition     = var.review.maximum_escalations >= 0 && var.review.maximum_escalations * var.review.days <= 300
     error_message = "review.maximum_escalations times review.days must be at most 300 days: a workflow ends after a year."
   }
+  validation {
+    condition     = alltrue([for one in var.review.personal_session_roles : can(regex("^[A-Za-z0-9+=,.@_-]{4,}\\*?$", one))])
+    error_message = "review.personal_session_roles must be names of roles, of four characters or more, with a * at most at the end."
+  }
 }
 
 variable "customer_mail" {

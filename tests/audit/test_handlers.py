@@ -160,6 +160,11 @@ def test_an_entry_cannot_say_itself_that_its_sender_may_write(wired: Wired, mark
         ("arn:aws:sts::1:assumed-role/Finance/cfo", "AROAFINANCE:bea", False),
         ("arn:aws:sts::1:assumed-role/Finance/bea", "AROAFINANCE:bea", True),
         ("arn:aws:iam::1:user/cfo <AIDACFO>", "AROAEXAMPLE:finops-load-billing-file", True),
+        # Whoever assumes a role calls the session what they like.
+        ("arn:aws:iam::1:user/cfo <AIDACFO>", "AROAFINANCE:cfo", False),
+        ("cfo", "AROAFINANCE:cfo", False),
+        ("schedule", "AROAFINANCE:schedule", False),
+        ("cfo@example.com <6f9d>", "AROAFINANCE:cfo@example.com", False),
     ],
 )
 def test_a_person_who_names_somebody_else_proves_nothing(
@@ -175,6 +180,19 @@ def test_a_person_who_names_somebody_else_proves_nothing(
     assert entry.get("actor_proven", True) is proven
     assert (entry["actor"], entry["sender"]) == (actor, sender)
     assert not wired.verified().problems
+
+
+def test_an_unproven_entry_stands_in_for_no_genuine_one(
+    wired: Wired, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An accomplice sends the same facts first, so that the trail calls them unproven for ever."""
+    monkeypatch.setenv("SENDERS", json.dumps({**SENDERS, "*": ["AROAFINANCE"]}))
+    for number, sender in enumerate(("AROAFINANCE:x", "AROAEXAMPLE:finops-load-billing-file")):
+        sent = record({**message(1), "actor": "arn:aws:iam::1:user/cfo <AIDACFO>"}, f"{number}")
+        sent["attributes"]["SenderId"] = sender
+        assert wired.append(sent) == []
+        assert wired.append(sent) == []
+    assert [one.get("actor_proven", True) for one in wired.entries()] == [False, True]
 
 
 def test_a_batch_of_two_streams_is_two_objects(wired: Wired) -> None:

@@ -234,6 +234,18 @@ def test_nobody_decides_about_what_was_decided_since_the_page_was_drawn(
     assert len(stage.invoices.store.find(drawn.id).reviews) == 1
 
 
+def test_nobody_is_told_to_have_decided_what_somebody_else_has(stage: Stage) -> None:
+    """Whoever presses without a change sends an earlier decision to the workflow again."""
+    drawn = waiting()
+    put(stage, drawn)
+    desk = replace(stage.invoices.review_desk, separation_of_duties=False)
+    decided = desk.decide(drawn.id, "bea", reject=True, reason="not ours")
+    decisions._tell(stage.services, user(Role.EDITOR), decided)
+    assert stage.recorded() == []
+    decisions._tell(stage.services, User(name="bea", role=Role.APPROVER, sub=""), decided)
+    assert [action for _, action, _ in stage.recorded()] == ["invoice.rejected"]
+
+
 @pytest.mark.parametrize("now", [None, user(Role.VIEWER), user(Role.EDITOR, "somebody else")])
 def test_an_open_tab_signs_no_form_once_its_session_has_ended(
     stage: Stage, now: User | None

@@ -95,7 +95,7 @@ def test_a_decision_says_what_its_sender_has_seen_and_names_nobody(
     review = Review(reviewer="ann", at=datetime(2026, 4, 1, tzinfo=UTC), decision="CORRECTED")
     seen = replace(record(), reviews=(review, review))
     deployment = InvoiceDeployment(Environment(name="test", prefix="finops"))
-    decided = deployment.decide(seen, approve=True, reason="checked")
+    decided = deployment.decide(seen, seen=2, approve=True, reason="checked")
     assert (decided.status, decided.revision) == (InvoiceStatus.NEEDS_REVIEW, 9)
     assert sent == [
         {
@@ -109,7 +109,7 @@ def test_a_decision_says_what_its_sender_has_seen_and_names_nobody(
         }
     ]
     with pytest.raises(RejectedInput) as refused:
-        deployment.decide(seen, approve=True)
+        deployment.decide(seen, seen=2, approve=True)
     assert refused.value.code == "own_invoice"
 
 

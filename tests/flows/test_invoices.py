@@ -348,7 +348,7 @@ class TestReview:
             with pytest.raises(ClientError, match="AccessDenied"):
                 attempt()
             assert invoices.store.find(waiting.id) == waiting, name
-        mallory.decide(mallory.store.find(waiting.id), approve=True)
+        mallory.decide(mallory.store.find(waiting.id), seen=0, approve=True)
         done = invoices.ended(waiting.id)
         assert done.status is InvoiceStatus.PROCESSED
         (review,) = done.reviews
@@ -358,7 +358,7 @@ class TestReview:
             UserName=user["UserName"], PolicyName="reviews"
         )
         with pytest.raises(ConfigurationError) as error:
-            mallory.decide(waiting, approve=True)
+            mallory.decide(waiting, seen=0, approve=True)
         assert error.value.code in {"AccessDenied", "AccessDeniedException"}
         assert "reviewer_policy_json" in error.value.remedy
 

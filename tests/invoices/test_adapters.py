@@ -143,6 +143,16 @@ class TestTable:
         assert store.find(one.id) == again
         assert [found.id for found in store.all(status="VALIDATING")] == [one.id]
 
+    def test_a_large_record_is_that_of_whoever_saved_its_revision(
+        self, store: DynamoInvoices
+    ) -> None:
+        lines = tuple(LineItem(description="x" * 500, text="y" * 500) for _ in range(1000))
+        one = store.create(replace(checked(), invoice=replace(invoice(), line_items=lines)))
+        saved = store.save(replace(one, submitted_by="ann"))
+        with pytest.raises(TransientFailure):
+            store.save(replace(one, submitted_by="eve"))
+        assert store.find(one.id) == saved
+
     def test_lists_are_newest_first_by_status_and_month(self, store: DynamoInvoices) -> None:
         for number in range(5):
             one = record(f"raw/{number}.pdf")

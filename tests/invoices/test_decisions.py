@@ -193,3 +193,51 @@ def test_a_client_gets_the_error_that_the_function_had() -> None:
     with pytest.raises(TransientFailure):
         raise_for(503, DecisionAnswer(error=error))
     raise_for(200, DecisionAnswer(invoice_id="i"))
+
+
+def test_who_confirms_what_was_doubtful_has_a_part_in_the_invoice(flow: Flow) -> None:
+    """Values that stay as they were end the doubts about them, as any correction does."""
+    record = flow.run(flow.drop("raw/a.pdf", textract_answer(GOOD, confidence=50.0)))
+    flow.store.save(replace(record, submitted_by=CFO[0]))
+    read = flow.store.find(record.id).invoice
+    assert read
+    same = {name: reading.value for name, reading in read.readings.items()}
+    status, _ = decided(flow, approval(record, approve=False, corrections=same), CFO)
+    assert status == 200
+    checked = flow.check(record.id)
+    assert checked.status is InvoiceStatus.NEEDS_REVIEW
+    assert [one.code for one in checked.issues] == ["corrected"]
+
+
+@pytest.mark.parametrize("uploader", ["AWS:AIDABEA", "AWS:AIDAOTHER"])
+def test_a_caller_with_two_ids_is_known_by_both(
+    flow: Flow, waiting: InvoiceRecord, uploader: str
+) -> None:
+    flow.store.save(replace(waiting, document=replace(waiting.document, principal=uploader)))
+    sent = event(approval(waiting))
+    sent["requestContext"]["authorizer"]["iam"]["userId"] = "AIDAOTHER"
+    found = answer(replace(flow.review_desk, proven=True), sent)
+    assert json.loads(found["body"])["error"]["code"] == "own_invoice"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"invoice_id": "x" * 129},
+        {"reason": "x" * 2001},
+        {"corrections": {"vendor": "x" * 1001}},
+        {"corrections": {"x" * 65: "1"}},
+    ],
+)
+def test_a_decision_is_of_bounded_size(
+    flow: Flow, waiting: InvoiceRecord, changes: dict[str, Any]
+) -> None:
+    status, said = decided(flow, approval(waiting, approve=False, **changes))
+    assert (status, said["error"]["code"]) == (400, "invalid_decision")
+
+
+def test_a_session_proves_no_name_that_its_user_chose(flow: Flow, waiting: InvoiceRecord) -> None:
+    session = ("arn:aws:sts::111111111111:assumed-role/Anything/cfo", "AROAX:cfo")
+    decided(flow, approval(waiting, approve=False, reject=True, reason="not ours"), session)
+    (entry,) = reviewed_events(flow.store.find(waiting.id))
+    assert entry.details["actor_proven"] != "yes"

@@ -132,13 +132,14 @@ def _desk(services: Services, user: User) -> ReviewDesk:
 def _tell(services: Services, user: User, decided: InvoiceRecord) -> None:
     """Record the last decision in the audit trail, and draw the page again."""
     review = decided.reviews[-1]
-    services.record(
-        user,
-        f"invoice.{review.decision.lower()}",
-        decided.id,
-        version=f"{decided.id}/{decided.revision}",
-        **review_facts(decided, review),
-    )
+    if review.reviewer == user.identity:  # not what somebody else has decided meanwhile
+        services.record(
+            user,
+            f"invoice.{review.decision.lower()}",
+            decided.id,
+            version=f"{decided.id}/{decided.revision}",
+            **review_facts(decided, review),
+        )
     ui.flash(f"{decided.file}: {ui.words(review.decision.lower())}")
     st.rerun()
 

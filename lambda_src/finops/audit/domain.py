@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Final, NoReturn
 
 from finops.shared.audit import canonical, digest
-from finops.shared.people import same_person
+from finops.shared.people import is_caller
 
 FORMAT: Final = 1
 #: The chain of heads; no flow may use its name.
@@ -164,7 +164,16 @@ def facts_digest(entry: Mapping[str, Any]) -> str:
     if is_unauthorized(entry):
         # Whoever may not write the stream cannot say it in place of whoever may.
         facts[UNAUTHORIZED] = True
+    if entry.get(ACTOR_PROVEN) is False:
+        # Nor can a person say it in place of whoever knows who it was.
+        facts[ACTOR_PROVEN] = False
     return digest(canonical(facts))
+
+
+def repeats(entry: Mapping[str, Any], held: Mapping[str, Any]) -> bool:
+    """Whether `held` states what `entry` states, and proves no less."""
+    proven = {name: value for name, value in entry.items() if name != ACTOR_PROVEN}
+    return facts_digest(held) in {facts_digest(entry), facts_digest(proven)}
 
 
 def is_unauthorized(entry: Mapping[str, Any]) -> bool:
@@ -195,7 +204,7 @@ def proves_its_actor(senders: Mapping[str, Collection[str]], entry: Mapping[str,
         entry: With its sender.
     """
     people = {*senders.get("*", ())} - {*senders.get(entry["stream"], ())}
-    return principal(entry) not in people or same_person(entry["actor"], entry["sender"])
+    return principal(entry) not in people or is_caller(entry["actor"], entry["sender"])
 
 
 def principal(entry: Mapping[str, Any]) -> str:

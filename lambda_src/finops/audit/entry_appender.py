@@ -19,6 +19,7 @@ from finops.audit.domain import (
     lines_of,
     object_key,
     read_entry,
+    repeats,
     written,
 )
 from finops.audit.ports import TrailStore
@@ -62,10 +63,10 @@ class EntryAppender:
     def append(self, stream: str, documents: Sequence[Entry]) -> int:
         """Append those documents that the stream does not hold yet. Returns how many were added."""
         end = self._ends.get(stream) or chain_end(self._store, stream)
-        unique: dict[tuple[str, str], Entry] = {}
+        batch: list[Entry] = []
         for one in documents:
-            unique.setdefault((one["entry_id"], facts_digest(one)), one)
-        batch = list(unique.values())
+            if not _repeats(one, [two for two in batch if two["entry_id"] == one["entry_id"]]):
+                batch.append(one)
         with ThreadPoolExecutor(CALLS) as pool:
             held = pool.map(lambda one: self._held(stream, one, end), batch)
             found = list(zip(batch, held, strict=True))
@@ -136,8 +137,7 @@ class EntryAppender:
 
 def _repeats(document: Entry, held: Sequence[Entry]) -> bool:
     """Whether one of these states what the document states."""
-    facts = facts_digest(document)
-    return any(facts_digest(one) == facts for one in held)
+    return any(repeats(document, one) for one in held)
 
 
 def _entries(body: bytes, entry_id: str) -> Iterator[Entry]:

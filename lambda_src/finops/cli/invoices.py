@@ -20,6 +20,7 @@ from finops.deployment.environment import Environment
 from finops.invoices.audit_events import retried_event
 from finops.invoices.domain import InvoiceRecord, InvoiceStatus, invoice_id
 from finops.shared.errors import ConfigurationError, RejectedInput
+from finops.shared.people import name_of
 from finops.shared.periods import last_months
 
 if TYPE_CHECKING:
@@ -168,6 +169,12 @@ def show(environment: Environment, out: Output, *, invoice: str) -> None:
 @click.option(
     "--reason", default="", help="The reason; it is recorded with your name and the time."
 )
+@click.option(
+    "--seen",
+    type=click.IntRange(min=0),
+    help="How many reviews of it you have seen in `show`: what was reviewed before is not approved "
+    "without it.",
+)
 @wait_option
 @timeout_option
 @common
@@ -181,6 +188,7 @@ def review(
     reject: bool,
     not_duplicate: bool,
     reason: str,
+    seen: int | None,
     wait: bool,
     timeout: float,
 ) -> None:
@@ -192,8 +200,15 @@ def review(
         raise click.UsageError("--not-duplicate stands alone, with a --reason")
     deployment = _deployed(environment)
     record = find(deployment, invoice)
+    count = len(record.reviews)
+    if seen is None and count and (approve or not_duplicate):
+        raise click.UsageError(
+            f"{record.id} was reviewed, last by {name_of(record.reviews[-1].reviewer)}: "
+            f"look at it with `finops invoices show {record.id}`, then add --seen {count}"
+        )
     decided = deployment.decide(
         record,
+        seen=count if seen is None else seen,
         corrections=dict(_correction(one) for one in corrections),
         approve=approve,
         reject=reject,

@@ -31,6 +31,7 @@ from finops.invoices.domain import (
 from finops.invoices.erasure import InvoiceEraser
 from finops.invoices.review import ReviewDesk
 from finops.shared.aws import aws_errors
+from finops.shared.errors import ConfigurationError
 
 _ATTACH: Final = (
     "Attach the policy of the output `reviewer_policy_json` of the module invoices to whoever"
@@ -91,6 +92,7 @@ class InvoiceDeployment:
         self,
         record: InvoiceRecord,
         *,
+        seen: int,
         corrections: Mapping[str, str] | None = None,
         approve: bool = False,
         reject: bool = False,
@@ -100,7 +102,8 @@ class InvoiceDeployment:
         """Have the flow's function decide, which AWS tells who asks.
 
         Args:
-            record: The invoice as the person has seen it.
+            record: The invoice.
+            seen: How many of its reviews the person has seen.
             corrections: Values by field, as people write them; an empty value clears the field.
             approve: Accept the invoice despite its issues.
             reject: Refuse it for good.
@@ -115,7 +118,7 @@ class InvoiceDeployment:
         """
         request = DecisionRequest(
             invoice_id=record.id,
-            reviews=len(record.reviews),
+            reviews=seen,
             corrections=dict(corrections or {}),
             approve=approve,
             reject=reject,
@@ -127,6 +130,13 @@ class InvoiceDeployment:
         )
         answer = msgspec.json.decode(content, type=DecisionAnswer)
         raise_for(status, answer)
+        if not answer.status:
+            raise ConfigurationError(
+                f"the decision was not taken: {status} {content.decode(errors='replace')[:200]}",
+                code="decision_refused",
+                step="decide",
+                remedy=f"See the log group /aws/lambda/{self._environment.review_function}",
+            )
         return replace(record, status=InvoiceStatus(answer.status), revision=answer.revision)
 
     @property

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 
@@ -16,6 +16,11 @@ from finops.invoices.domain import InvoiceRecord
 from finops.invoices.review import ReviewDesk
 from finops.shared.errors import FinOpsError, RejectedInput, TransientFailure
 from finops.shared.people import person
+
+_Id = Annotated[str, msgspec.Meta(max_length=128)]
+_Name = Annotated[str, msgspec.Meta(max_length=64)]
+_Value = Annotated[str, msgspec.Meta(max_length=1000)]
+_Reason = Annotated[str, msgspec.Meta(max_length=2000)]
 
 REJECTED: Final = 400
 UNAVAILABLE: Final = 503
@@ -31,13 +36,13 @@ class DecisionRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
         not_duplicate: Process a duplicate as an invoice of its own.
     """
 
-    invoice_id: str
+    invoice_id: _Id
     reviews: int
-    corrections: dict[str, str] = msgspec.field(default_factory=dict)
+    corrections: dict[_Name, _Value] = msgspec.field(default_factory=dict)
     approve: bool = False
     reject: bool = False
     not_duplicate: bool = False
-    reason: str = ""
+    reason: _Reason = ""
 
 
 class DecisionError(msgspec.Struct, frozen=True, kw_only=True):
@@ -90,8 +95,9 @@ def caller(event: Mapping[str, Any]) -> str:
         raise RejectedInput(
             "nobody has signed the request", code="unknown_caller", step="find_caller"
         )
-    identifier = str(iam.get("callerId") or iam.get("userId") or "")
-    return person(arn, "" if ":" in identifier else identifier)
+    # AWS's example has two different ids, and no page says which one other services tell.
+    ids = dict.fromkeys(str(iam[name]) for name in ("callerId", "userId") if iam.get(name))
+    return person(arn, " ".join(one for one in ids if ":" not in one))
 
 
 def raise_for(status: int, found: DecisionAnswer) -> None:

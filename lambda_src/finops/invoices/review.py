@@ -197,7 +197,7 @@ class ReviewDesk:
             reason=reason.strip(),
             before={"duplicate_of": other},
             after={"duplicate_of": ""},
-            proven=self.proven,
+            proven=self._proves(reviewer),
         )
         reviews = (*record.reviews, review)
         return self._start_again(
@@ -273,6 +273,10 @@ class ReviewDesk:
                 " review.personal_session_roles",
             )
 
+    def _proves(self, reviewer: str) -> bool:
+        """Whether it is certain who this is: AWS tells a session by the name that it was given."""
+        return self.proven and not chose_own_name(reviewer, self.personal_session_roles)
+
     def _corrected(self, record: InvoiceRecord, corrections: Mapping[str, str]) -> InvoiceRecord:
         if record.invoice is None:
             raise RejectedInput(f"{record.id} has not been read", code="not_read")
@@ -297,7 +301,7 @@ class ReviewDesk:
             reason=reason.strip(),
             before=before,
             after=after,
-            proven=self.proven,
+            proven=self._proves(reviewer),
         )
         accepted = record.accepted_matches
         if decision is Decision.APPROVED and record.duplicate_of:

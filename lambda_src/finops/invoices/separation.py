@@ -10,6 +10,7 @@ from finops.invoices.domain import InvoiceRecord, Issue, Review, Severity
 from finops.shared.people import chose_own_name, name_of, same_person
 
 _APPROVED: Final = "APPROVED"
+_CORRECTED: Final = "CORRECTED"
 _NOT_DUPLICATE: Final = "NOT_DUPLICATE"
 
 
@@ -72,4 +73,9 @@ def _is_independent(
 
 
 def _corrections(record: InvoiceRecord) -> list[Review]:
-    return [one for one in record.reviews if one.after and one.decision != _NOT_DUPLICATE]
+    # Also those that left each value as it was: they ended the doubts about it.
+    return [
+        one
+        for one in record.reviews
+        if one.decision == _CORRECTED or (one.after and one.decision != _NOT_DUPLICATE)
+    ]

@@ -2,7 +2,8 @@
 
 - `NAME <ID>`: a person of the console, by the verified claims: a name, and Cognito's `sub`, which
   never changes: https://docs.aws.amazon.com/cognito/latest/developerguide/user-pool-settings-attributes.html
-- `ARN <ID>`, or an assumed role's ARN: the caller of a command, by `sts:GetCallerIdentity`:
+- `ARN <ID>`, `ARN <ID ID>`, or an assumed role's ARN: the caller of a command, by
+  `sts:GetCallerIdentity`, or of a function's URL:
   https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html
 - `AWS:ID` or `AWS:ID:SESSION`: the principal in an S3 event, with the same ID:
   https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html
@@ -67,11 +68,21 @@ def same_person(one: str, other: str) -> bool:
     return not _names(one).isdisjoint(_names(other))
 
 
+def is_caller(actor: str, sender: str) -> bool:
+    """Whether an actor, as `sts:GetCallerIdentity` names them, has the unique id `sender`.
+
+    Unlike `same_person`, a doubt counts as no: whoever assumes a role may call the session `cfo`.
+    """
+    if found := _PERSON.fullmatch(actor):
+        return found[2] == sender
+    return bool(_ROLE.fullmatch(actor)) and actor.rpartition("/")[2] == sender.partition(":")[2]
+
+
 def _names(text: str) -> set[str]:
     """What a person is known by, in one case: Cognito's addresses may differ in case alone."""
     known = text.strip().casefold()
     if found := _PERSON.fullmatch(known):
-        return _names(found[1]) | _names(found[2])
+        return set().union(_names(found[1]), *map(_names, found[2].split()))
     known = known.removeprefix("aws:")
     names = {known}
     if _SESSION_OR_USER.fullmatch(known):

@@ -23,6 +23,7 @@ from finops.invoices.identity import (
 )
 from finops.invoices.ports import Filed
 from finops.invoices.spending import Charge, cap_reached, content_is_being_read
+from finops.shared.audit import digest
 from finops.shared.aws import aws_errors
 from finops.shared.errors import FinOpsError, RejectedInput, TransientFailure
 
@@ -397,7 +398,8 @@ class DynamoInvoices:
         item["searched"] = {"S": "\n".join(names).casefold()}
         if len(text) <= _LARGEST_RECORD:
             return item | {"record": {"S": text}}
-        key = f"textract/{record.id}/record-{record.revision}.json"
+        # A key of its own content: of two writers of one revision the loser leaves the winner's.
+        key = f"textract/{record.id}/record-{record.revision}-{digest(text)[:32]}.json"
         self._objects.write_text(key, text)
         return item | {"record": {"S": ""}, "record_key": {"S": key}}
 

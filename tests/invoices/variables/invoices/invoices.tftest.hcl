@@ -241,3 +241,9 @@ run "refuses_a_region_of_another_partition" {
   variables { region = "us-gov-west-1" }
   expect_failures = [var.region]
 }
+
+run "refuses_that_every_session_counts_as_a_person" {
+  command = plan
+  variables { review = { personal_session_roles = ["*"] } }
+  expect_failures = [var.review]
+}
