@@ -57,6 +57,7 @@ def is_appended(trail: AuditTrail, name: str) -> bool:
 
 def is_appended_after_a_cold_start(trail: AuditTrail, name: str) -> bool:
     """A new worker has to look up where the chain ends."""
+    trail.settle()  # a worker that is replaced while it writes leaves its messages invisible
     forget_sessions(trail.deployment, APPENDER)
     return is_appended(trail, name)
 
@@ -124,6 +125,7 @@ NEEDED: dict[tuple[str, str], Probe] = {
 @pytest.fixture
 def name(trail: AuditTrail) -> str:
     """A subject that no other probe has seen, in a stream that has entries to be read."""
+    trail.settle()
     assert trail.append(event("first"))
     return f"privilege-{uuid.uuid4().hex[:8]}"
 
