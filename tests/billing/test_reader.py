@@ -21,8 +21,9 @@ from hypothesis import strategies as st
 
 from finops.billing import quoting, reader, schemas
 from finops.billing.file_bytes import Readable, decompressed
+from finops.billing.file_format import Format
 from finops.billing.physical_lines import LONGEST_RECORD, Lines
-from finops.billing.reader import CsvTable, Format, open_csv, open_part
+from finops.billing.reader import CsvTable, open_csv, open_part
 from finops.shared.errors import RejectedInput
 from tests.billing.reader_limits import limits
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
+import xlsxwriter
 
 from finops.billing.domain import FileStatus
 from finops.billing.schemas import BILLING, FOCUS
@@ -62,6 +65,31 @@ def test_a_file_lands_with_every_row_loaded_or_quarantined(
         "7": "duplicate_record_id",
     }
     assert billing.deployment.keeps(entry.source)
+
+
+def test_a_workbook_lands_like_a_csv_file_of_its_sheet(billing: BillingFlow, dataset: str) -> None:
+    written = io.BytesIO()
+    with xlsxwriter.Workbook(written) as book:
+        sheet, day = book.add_worksheet("March"), book.add_format({"num_format": "dd/mm/yyyy"})
+        sheet.write(0, 0, "Bills of March")
+        sheet.write_row(2, 0, HEADER)
+        for row, amount in ((3, 10.5), (4, "x")):
+            one = bill(f"x{row}", currency="EUR")
+            sheet.write_row(row, 0, [one[title] for title in HEADER])
+            sheet.write_datetime(
+                row, HEADER.index("bill_date"), datetime.fromisoformat("2026-03-05"), day
+            )
+            sheet.write(row, HEADER.index("bill_amount"), amount)
+        book.add_worksheet("Notes").write(0, 0, "see March")
+    entry = billing.drop(f"billing/{dataset}/march.xlsx", written.getvalue())
+    assert (entry.status, entry.tally.inserted) == (FileStatus.LOADED_WITH_REJECTS, 1)
+    assert entry.tally.notes == {"lines_above_header": 2, "other_sheets": 1}
+    stored = billing.rows(dataset)["x3"]
+    assert (stored["bill_date"], Decimal(stored["bill_amount"])) == ("2026-03-05", Decimal("10.5"))
+    assert {(row["line"], row["reason"]) for row in billing.quarantined(entry)} == {
+        ("5", "invalid_amount"),
+        ("1", "other_sheets"),
+    }
 
 
 def test_the_same_file_changes_nothing_and_a_corrected_file_only_what_differs(

@@ -115,6 +115,8 @@ def proposal_of(stream: Readable) -> Proposal | None:
         document["delimiter"] = table.format.delimiter
     if table.lines_above:
         document["skip_lines"] = table.lines_above
+    if table.other_sheets:
+        document["sheet"] = table.format.sheet
     return Proposal(columns=found.columns, document=document, questions=found.questions)
 
 
@@ -156,7 +158,7 @@ def _run(found: Check, table: CsvTable[BillHeader], rates: ExchangeRates, datase
             found.rows_quarantined += 1
             if len(found.problems) < MOST_PROBLEMS:
                 found.problems.append(_quarantined(line, table.raw, problem))
-    told = {"lines_above_header": table.lines_above} | guess_notes(table.lines_guessed)
+    told = table.told | guess_notes(table.lines_guessed)
     if match.format.id_from:
         told["hashed_ids"] = found.rows_read - found.rows_quarantined
     add_notes(found.notes, told)

@@ -94,6 +94,7 @@ class DatasetFormat:
         delimiter: What separates cells; empty where it shows by the header.
         encoding: One of `ENCODINGS`; empty where it shows by the file.
         skip_lines: Lines above the header that are left out.
+        sheet: The sheet of a workbook; empty where only one holds bills.
         replace: Whether a file corrects bills that another file brought. Otherwise only a new
             version of the same object does, and other values of the same id are a conflict.
     """
@@ -115,6 +116,7 @@ class DatasetFormat:
     delimiter: str = ""
     encoding: str = ""
     skip_lines: int = 0
+    sheet: str = ""
     replace: bool = False
 
     @classmethod
@@ -260,7 +262,9 @@ class _Reader:
         known = [one.name for one in fields(DatasetFormat)]
         for key in sorted(document.keys() - set(known)):
             self._problems.append(f"{key} is unknown; known are {', '.join(known)}")
-        texts = {one: self._text(document, one) for one in ("debit", "credit", "thousands")}
+        texts = {
+            one: self._text(document, one) for one in ("debit", "credit", "thousands", "sheet")
+        }
         found = DatasetFormat(
             columns=self._by_column(document, "columns", _COLUMNS),
             constants=self._by_column(document, "constants", _FIXED),

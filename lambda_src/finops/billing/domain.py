@@ -153,6 +153,7 @@ NOTES: Final = {
     "also_in_another_file": "Bills that another file of the dataset brought before, with the same "
     "values: each counts once",
     "corrected": "Bills that were loaded before, and are corrected",
+    "hidden_rows": "Rows that are hidden in the sheet, which are loaded like the others",
     "lines_above_header": "Lines above the header, which are left out",
     "not_utf_8": "Lines that are not UTF-8, read as Windows-1252 (save the file as UTF-8)",
     **{
@@ -161,6 +162,7 @@ NOTES: Final = {
         if encoding != "cp1252"
     },
     "hashed_ids": "Bills whose id is the hash of the columns that the format names in id_from",
+    "other_sheets": "Sheets of the workbook that hold no such rows, and are not read",
     "rates_kept": "Rates that stay, since a source that goes before this one gave them",
     "rates_replaced": "Rates of another source that are replaced",
     "rounded": "Numbers with more digits than are kept, rounded half up",

@@ -14,16 +14,15 @@ from finops.shared.errors import RejectedInput
 
 PIECE: Final = 64 * 1024
 _LINE_END = re.compile(rb"[\r\n]")
-_SPREADSHEET = "Open it in the spreadsheet program and save it as CSV (UTF-8)"
 #: How files begin that are not text: https://en.wikipedia.org/wiki/List_of_file_signatures
 _SIGNATURES: Final = (
     (
-        b"PK\x03\x04",
+        b"\xd0\xcf\x11\xe0",
         "spreadsheet",
-        "is a spreadsheet (XLSX), or a zip archive of anything else than one CSV",
-        _SPREADSHEET,
+        "is an old spreadsheet (XLS), or a workbook with a password",
+        "Open it in the spreadsheet program and save it as CSV (UTF-8), or as .xlsx without a "
+        "password",
     ),
-    (b"\xd0\xcf\x11\xe0", "spreadsheet", "is an old spreadsheet (XLS)", _SPREADSHEET),
     (b"%PDF", "binary_file", "is a PDF document", "Drop invoices into the invoices bucket"),
     (b"\x89PNG", "binary_file", "is an image", "Drop invoices into the invoices bucket"),
     (b"\xff\xd8\xff", "binary_file", "is an image", "Drop invoices into the invoices bucket"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Final
@@ -13,13 +13,16 @@ from typing import Final
 from finops.billing.builtin_formats import builtin_format, other_export
 from finops.billing.dataset_format import DatasetFormat, RowFilter, UsedFormat, used_format
 from finops.billing.file_bytes import Readable
-from finops.billing.reader import CsvTable, Layout, open_csv
+from finops.billing.file_format import Format, Layout
+from finops.billing.reader import CsvTable, open_csv, open_part
 from finops.billing.rows import RowProblem
 from finops.billing.schemas import BILLING, Recognition, recognise, spelt_alike
+from finops.billing.workbooks import error_cell, unmarked
 
 #: The cells of derived columns, which follow those of the file.
 Derive = Callable[[Sequence[str]], list[str]]
 
+_LINE_BREAK = re.compile(r"\s*[\r\n]+\s*")
 _NOT_ZERO = re.compile(r"[1-9]")
 
 
@@ -37,8 +40,57 @@ def open_bills(
         RejectedInput: the file can't be understood; the error names the line and the remedy.
     """
     form = used.format if used else DatasetFormat()
-    layout = Layout(delimiter=form.delimiter, encoding=form.encoding, skip_lines=form.skip_lines)
-    return open_csv(stream, recogniser(used), sizes=sizes, layout=layout)
+    layout = Layout(
+        delimiter=form.delimiter,
+        encoding=form.encoding,
+        skip_lines=form.skip_lines,
+        sheet=form.sheet,
+        decimal_comma=form.decimal_comma,
+    )
+    return _with_errors(open_csv(stream, recogniser(used), sizes=sizes, layout=layout))
+
+
+def open_bills_part(
+    stream: Readable,
+    form: Format,
+    header: Sequence[str],
+    used: UsedFormat | None,
+    first_line: int,
+) -> CsvTable[BillHeader]:
+    """Read a part of a file that `open_bills` has read; see `open_part`."""
+    return _with_errors(open_part(stream, form, header, recogniser(used), first_line))
+
+
+def _with_errors(table: CsvTable[BillHeader]) -> CsvTable[BillHeader]:
+    """A table whose rows are refused where a cell that counts holds an error of a sheet."""
+    if table.format.sheet:
+        match, header = table.recognition, table.header
+        asked = {
+            spelt_alike(one) for key, one in _asked(match.format) if not key.startswith("extra")
+        }
+        counts = {cell for cell in match.cells if cell is not None}
+        counts |= {at for at, title in enumerate(header) if spelt_alike(title) in asked}
+        table.recognition = replace(match, derive=_checked(match.derive, header, counts))
+    return table
+
+
+def _checked(derive: Derive | None, header: Sequence[str], counts: Collection[int]) -> Derive:
+    def checked(fields: Sequence[str]) -> list[str]:
+        cells = list(fields)
+        for at, text in enumerate(fields):
+            if cell := error_cell(text):
+                cells[at] = unmarked(text)
+                if at in counts:
+                    raise RowProblem(
+                        "error_value",
+                        f"{header[at]}: cell {cell} holds the error {cells[at]}; correct its "
+                        "formula",
+                        header[at],
+                        cells[at],
+                    )
+        return derive(cells) if derive else cells
+
+    return checked
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +170,7 @@ def _above(style: DatasetFormat, builtin: DatasetFormat) -> DatasetFormat:
         delimiter=style.delimiter or builtin.delimiter,
         encoding=style.encoding or builtin.encoding,
         skip_lines=style.skip_lines or builtin.skip_lines,
+        sheet=style.sheet,
         replace=style.replace,
     )
 
@@ -347,7 +400,8 @@ def _signed(
 
 def _hash_of(columns: Sequence[int]) -> Callable[[Sequence[str]], str]:
     def make(fields: Sequence[str]) -> str:
-        texts = [fields[one].strip() for one in columns]
+        # A line break is a space, as in the text of a workbook.
+        texts = [_LINE_BREAK.sub(" ", fields[one].strip()) for one in columns]
         if not any(texts):
             return ""
         # Lengths keep ("a", "bc") apart from ("ab", "c").

@@ -24,6 +24,7 @@ from finops.billing.domain import (
     add_amounts,
     add_notes,
 )
+from finops.billing.file_format import Format
 from finops.billing.ledger_rules import (
     enter_loaded,
     is_superseded,
@@ -33,7 +34,7 @@ from finops.billing.ledger_rules import (
     refuse_other_ids,
     settle_periods,
 )
-from finops.billing.mapping import BillHeader, open_bills, recogniser
+from finops.billing.mapping import open_bills, open_bills_part
 from finops.billing.planner import Part, plan_parts
 from finops.billing.ports import (
     BillingStore,
@@ -43,7 +44,7 @@ from finops.billing.ports import (
     QuarantineFactory,
     Stored,
 )
-from finops.billing.reader import CsvTable, Format, content_of, open_part
+from finops.billing.reader import content_of
 from finops.billing.record_loader import RecordLoader, row_parser
 from finops.billing.schemas import SCHEMAS, Schema
 from finops.billing.settings import Settings
@@ -127,7 +128,8 @@ class FilePlanner:
         self.store.plan_chunks(entry.load_id, [part.number for part in parts])
         common = {
             "load_id": entry.load_id,
-            "lines_above": table.lines_above,
+            "told": {**table.told, "other_sheets": 0},
+            "other_sheets": table.other_sheets,
             "format": table.format.to_document(),
             "header": table.header,
             "used": used.to_document() if used else None,
@@ -176,13 +178,15 @@ class PartLoader:
             with self.store.transaction() as transaction:
                 if transaction.chunk_is_loaded(load_id, number):
                     return {"load_id": load_id, "number": number, "rows": 0}
-                table: CsvTable[BillHeader] = open_part(
+                table = open_bills_part(
                     self._stream(entry, form, item),
                     form,
                     item["header"],
-                    recogniser(used),
+                    used,
                     int(item["first_line"]),
                 )
+                if number == 1:
+                    table.other_sheets = tuple(item.get("other_sheets", ()))
                 records = RecordLoader(
                     transaction=transaction,
                     entry=entry,
@@ -195,7 +199,7 @@ class PartLoader:
                 )
                 tally = records.load(table, item["last_line"])
                 if number == 1:
-                    add_notes(tally.notes, {"lines_above_header": item.get("lines_above", 0)})
+                    add_notes(tally.notes, item.get("told", {}))
                 transaction.enter_chunk(load_id, number, tally, quarantine.close())
         except BaseException:
             quarantine.abandon()

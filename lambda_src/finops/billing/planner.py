@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from finops.billing.reader import CsvTable, Match
+from finops.billing.file_format import Match
+from finops.billing.reader import CsvTable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

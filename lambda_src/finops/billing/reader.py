@@ -11,10 +11,10 @@ import csv
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Any, Final, Generic, Protocol, TypeVar
+from dataclasses import replace
+from typing import Final, Generic
 
-from finops.billing.encodings import ALL_ENCODINGS, file_encodings
+from finops.billing.encodings import file_encodings
 from finops.billing.file_bytes import (
     PIECE,
     DecodedAsUtf8,
@@ -24,8 +24,11 @@ from finops.billing.file_bytes import (
     encoding_of,
     unreadable_file,
 )
+from finops.billing.file_format import AS_IT_SHOWS, Format, Layout, Match
 from finops.billing.physical_lines import LONGEST_RECORD, Lines, TooLongError, UnreadableLine
 from finops.billing.quoting import QuotedLines, cells_of, is_empty, quoting_effect
+from finops.billing.workbooks import Workbook, is_zip, unmarked
+from finops.shared.errors import RejectedInput
 
 _DELIMITERS: Final = (",", ";", "\t", "|")
 #: Lines below the first one among which the header is looked for, where titles stand above it.
@@ -36,94 +39,12 @@ _MARK = re.compile(r"[^\w\s\"'.\-]")
 _SEPARATOR_LINE = re.compile(r"sep=(\t|[^\w\s\"])\s*", re.IGNORECASE)
 
 
-class HeaderMatch(Protocol):
-    """How a header was recognised; see `finops.billing.schemas.Recognition`."""
-
-    @property
-    def score(self) -> int:
-        """How many of its columns are known."""
-
-    @property
-    def problem(self) -> str:
-        """Why it can't be used, or empty."""
-
-    @property
-    def code(self) -> str:
-        """A stable name for the problem."""
-
-    @property
-    def remedy(self) -> str:
-        """What to do about it."""
-
-
-Match = TypeVar("Match", bound=HeaderMatch)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Format:
-    """How a file is written.
-
-    Attributes:
-        encoding: `utf-8` (single lines may be in another one), `utf-8-sig` (they may not),
-            `utf-16-le` or `utf-16-be`.
-        compressed: Whether it is gzip.
-        declared: The encoding that its dataset declares, from which it is read as UTF-8; or empty.
-        plausible: The encodings that lines of it may have that are not UTF-8.
-    """
-
-    encoding: str
-    delimiter: str
-    compressed: bool
-    declared: str = ""
-    plausible: tuple[str, ...] = ()
-
-    @property
-    def is_as_stored(self) -> bool:
-        """Whether offsets count the bytes of the object, so that a part can be read from it."""
-        return not (self.compressed or self.declared)
-
-    def to_document(self) -> dict[str, Any]:
-        """As a JSON document."""
-        document: dict[str, Any] = {
-            "encoding": self.encoding,
-            "delimiter": self.delimiter,
-            "compressed": self.compressed,
-        }
-        if self.declared:
-            document["declared"] = self.declared
-        if self.plausible != _possible(self.encoding):
-            document["plausible"] = [*self.plausible]
-        return document
-
-    @classmethod
-    def from_document(cls, document: Mapping[str, Any]) -> Format:
-        """The format from what `to_document` returned."""
-        plausible = document.get("plausible", _possible(document["encoding"]))
-        return cls(**{**document, "plausible": tuple(plausible)})
-
-
-def _possible(encoding: str) -> tuple[str, ...]:
-    """The encodings that lines may have of which nothing is known."""
-    return ALL_ENCODINGS if encoding == "utf-8" else ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Layout:
-    """What a dataset declares of how its files are written; what is empty shows by the file.
-
-    Attributes:
-        encoding: By Python's name; a byte order mark goes before it.
-        skip_lines: Lines above the header.
-    """
-
-    delimiter: str = ""
-    encoding: str = ""
-    skip_lines: int = 0
-
-
 def content_of(stream: Readable, form: Format) -> Peekable:
     """The bytes that the offsets of a table of this format count."""
     content, _ = decompressed(stream)
+    if form.sheet:
+        book = Workbook(content)
+        return Peekable(book.text(form.sheet, decimal_comma=form.decimal_comma))
     return Peekable(DecodedAsUtf8(content, form.declared)) if form.declared else content
 
 
@@ -132,7 +53,7 @@ def open_csv(
     recognise: Callable[[Sequence[str]], Match],
     *,
     sizes: bool = False,
-    layout: Layout = Layout(),
+    layout: Layout = AS_IT_SHOWS,
 ) -> CsvTable[Match]:
     """Read a file as far as its header.
 
@@ -149,6 +70,8 @@ def open_csv(
     head = content.peek(PIECE)
     if not head:
         raise unreadable_file("empty_file", "the file is empty", "Export it again")
+    if is_zip(content):
+        return _open_workbook(Workbook(content), recognise, sizes=sizes, layout=layout)
     declared = layout.encoding
     encoding, mark = encoding_of(head, declared)
     if mark or declared.startswith(("utf-8", "utf-16")):
@@ -157,14 +80,84 @@ def open_csv(
         content = Peekable(DecodedAsUtf8(content, declared))
         encoding = "utf-8-sig"
     content.read(mark)
-    plausible = file_encodings(head) if encoding == "utf-8" else ()
-    lines = Lines(
-        content,
-        encoding,
-        first_line=1,
-        offset=mark if sizes else None,
-        plausible=plausible,
+    form = Format(
+        encoding=encoding,
+        delimiter=layout.delimiter,
+        compressed=compressed,
+        declared=declared,
+        plausible=file_encodings(head) if encoding == "utf-8" else (),
     )
+    return _open_text(content, form, recognise, layout, mark if sizes else None)
+
+
+def _open_workbook(
+    book: Workbook,
+    recognise: Callable[[Sequence[str]], Match],
+    *,
+    sizes: bool,
+    layout: Layout,
+) -> CsvTable[Match]:
+    """The one sheet of a workbook that can be read; its format may name it."""
+    shown = ", ".join(map(repr, book.visible))[:300]
+    if layout.sheet and layout.sheet not in book.names:
+        raise unreadable_file(
+            "no_such_sheet",
+            f"the workbook has no sheet {layout.sheet!r}, but {shown}",
+            "Correct `sheet` of the dataset's format: `finops billing format DATASET --sheet NAME`",
+        )
+    found: list[CsvTable[Match]] = []
+    refused: dict[str, RejectedInput] = {}
+    for name in [layout.sheet] if layout.sheet else book.visible:
+        text = book.text(name, decimal_comma=layout.decimal_comma)
+        form = Format(
+            encoding="utf-8-sig",
+            delimiter=",",
+            compressed=False,
+            sheet=name,
+            decimal_comma=layout.decimal_comma,
+        )
+        read = replace(layout, delimiter=",")
+        try:
+            table = _open_text(Peekable(text), form, recognise, read, 0 if sizes else None)
+        except RejectedInput as error:
+            if error.code in _OF_WORKBOOK:
+                raise
+            if error.code != "empty_file":
+                refused[name] = error
+        else:
+            table.source_notes = text.notes
+            found.append(table)
+    if len(found) > 1:
+        names = ", ".join(repr(one.format.sheet) for one in found)
+        raise unreadable_file(
+            "several_sheets",
+            f"more than one sheet of the workbook holds such rows: {names}",
+            "Name the one that counts: `finops billing format DATASET --sheet NAME`; or save each "
+            "sheet as a file of its own",
+        )
+    if found:
+        found[0].other_sheets = tuple(refused)
+        return found[0]
+    if not refused:
+        raise unreadable_file("empty_file", f"no sheet holds rows: {shown}", "Export it again")
+    name, best = max(refused.items(), key=lambda one: one[1].code != "no_header")
+    where = f"sheet {name!r}, " if len(book.names) > 1 else ""
+    raise unreadable_file(best.code, f"{where}{best.message}", best.remedy) from best
+
+
+#: Refusals that concern all sheets.
+_OF_WORKBOOK: Final = frozenset({"damaged_workbook", "workbook_too_large", "formula_without_value"})
+
+
+def _open_text(
+    content: Peekable,
+    form: Format,
+    recognise: Callable[[Sequence[str]], Match],
+    layout: Layout,
+    offset: int | None,
+) -> CsvTable[Match]:
+    """Read text as far as its header; the delimiter of `form` is found by it."""
+    lines = Lines(content, form.encoding, first_line=1, offset=offset, plausible=form.plausible)
     _skip_lines(lines, layout.skip_lines)
     text = _next_text(lines)
     asked = _SEPARATOR_LINE.fullmatch(text)
@@ -190,14 +183,7 @@ def open_csv(
         number, (match, header, delimiter) = below
         above += number - line
         lines.done = number + 1
-    form = Format(
-        encoding=encoding,
-        delimiter=delimiter,
-        compressed=compressed,
-        declared=declared,
-        plausible=plausible,
-    )
-    return CsvTable(lines, form, header, match, above)
+    return CsvTable(lines, replace(form, delimiter=delimiter), header, match, above)
 
 
 def _matches(
@@ -252,7 +238,11 @@ class CsvTable(Generic[Match]):
         first_line: Physical line on which records begin, from 1.
         problem: (reason, message) of the last record that could not be read.
         lines_above: How many lines stand above the header, such as titles.
+        other_sheets: Sheets of a workbook that hold cells, but no such rows, and are not read.
+        source_notes: What else was told of the file while it became text; see `SheetText`.
     """
+
+    other_sheets: tuple[str, ...] = ()
 
     def __init__(
         self,
@@ -268,6 +258,7 @@ class CsvTable(Generic[Match]):
         self.first_line = lines.done
         self.problem = ("", "")
         self.lines_above = lines_above
+        self.source_notes: Mapping[str, int] = {}
         self._lines = lines
         self._start = lines.done
         named = [index for index, title in enumerate(header, 1) if title.strip()]
@@ -276,6 +267,9 @@ class CsvTable(Generic[Match]):
     @property
     def raw(self) -> str:
         """The text of the last record, with the line ends within it."""
+        return unmarked(self._raw()) if self.format.sheet else self._raw()
+
+    def _raw(self) -> str:
         texts = self._lines.between(self._start, self._lines.done)
         if len(texts) != 1:
             return "".join(texts).rstrip("\r\n")
@@ -297,6 +291,15 @@ class CsvTable(Generic[Match]):
         """How many lines so far are not UTF-8, by the encoding that they were read in."""
         return self._lines.guessed
 
+    @property
+    def told(self) -> dict[str, int]:
+        """Counts of what is told of a whole file, by note; complete once all records are read."""
+        return {
+            "lines_above_header": self.lines_above,
+            "other_sheets": len(self.other_sheets),
+            **self.source_notes,
+        }
+
     def records(self) -> Iterator[tuple[int, list[str] | None]]:
         """(physical line, cells) of each record; None in place of cells that can't be read.
 
@@ -312,7 +315,7 @@ class CsvTable(Generic[Match]):
                 for fields in reader:
                     self._start = start = lines.done
                     lines.done = end = first + reader.line_num
-                    if len(fields) == width and fields[0]:
+                    if len(fields) == width and fields[0].strip():
                         row: list[str] | None = fields
                     else:
                         row = self._fitted(fields)

@@ -20,6 +20,8 @@ from finops.shared.errors import TransientFailure
 from finops.shared.money import EXACT
 from finops.shared.rates import DatedRates, ExchangeRates
 
+#: The reason of a line in the quarantine that is no row: a sheet that is not read.
+OTHER_SHEET: Final = "other_sheets"
 #: Where the values of a row have the source of its rate.
 _RATE_SOURCE: Final = 2
 
@@ -80,7 +82,9 @@ class RecordLoader:
                 )
             if under_way is not None and waiting is not None:
                 self._count(tally, waiting, under_way.result())
-        told = {"lines_above_header": table.lines_above} | guess_notes(table.lines_guessed)
+        for name in table.other_sheets:
+            self.quarantine.put(_noted(1, "", _other_sheet(name)))
+        told = table.told | guess_notes(table.lines_guessed)
         if self.id_from:
             told["hashed_ids"] = tally.inserted + tally.updated + tally.unchanged
         add_notes(tally.notes, told)
@@ -171,6 +175,16 @@ class RecordLoader:
                 f"that tells them apart to id_from of the format of dataset {self.entry.dataset!r}"
             )
         return RowProblem("duplicate_record_id", message, self.schema.key, key)
+
+
+def _other_sheet(name: str) -> RowProblem:
+    return RowProblem(
+        OTHER_SHEET,
+        f"the sheet {name!r} is not read, since it has no header of such rows: if it holds some, "
+        "correct its header, or drop it as a file of its own",
+        "",
+        name,
+    )
 
 
 def _conflict(schema: Schema, entry: FileEntry, key: str, other: str) -> RowProblem:

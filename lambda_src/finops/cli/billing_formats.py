@@ -84,6 +84,7 @@ def _deployed(environment: Environment) -> BillingDeployment:
 @click.option(
     "--skip-lines", type=int, metavar="NUMBER", help="How many lines above the header to leave out."
 )
+@click.option("--sheet", help="The sheet of a workbook, where more than one holds bills.")
 @click.option(
     "--debit",
     metavar="HEADER",

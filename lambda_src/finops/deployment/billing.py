@@ -21,6 +21,7 @@ from finops.billing.database.withdrawals import AuroraWithdrawals
 from finops.billing.domain import FileEntry, SourceObject
 from finops.billing.mapping import open_bills
 from finops.billing.reconversion import Reconverter
+from finops.billing.record_loader import OTHER_SHEET
 from finops.billing.rows import TAGS_LEFT_OUT
 from finops.billing.settings import Settings
 from finops.billing.withdrawal import Withdrawer
@@ -236,6 +237,6 @@ class BillingDeployment:
         text = io.StringIO(newline="")
         csv.writer(text, delimiter=table.format.delimiter).writerow(table.header)
         for row in sorted(self.quarantined(entry), key=lambda one: int(one["line"])):
-            if row["reason"] != TAGS_LEFT_OUT:
+            if row["reason"] not in (TAGS_LEFT_OUT, OTHER_SHEET):
                 text.write(f"{row['raw']}\r\n")
         return text.getvalue().encode("utf-8-sig")

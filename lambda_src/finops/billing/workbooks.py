@@ -1,0 +1,372 @@
+"""The sheets of a workbook (XLSX, ECMA-376) as CSV text, in one pass and in bounded memory.
+
+A row of the sheet is one line of the text, so that line numbers are the numbers of its rows. The
+workbook is parsed by openpyxl; see docs/decisions/0021-sheets-become-text.md.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import re
+import struct
+import warnings
+import zipfile
+import zlib
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from typing import IO, Any, Final
+from xml.etree.ElementTree import iterparse
+
+from finops.billing.file_bytes import Peekable, Readable, unreadable_file
+from finops.shared.errors import RejectedInput
+
+#: Bytes of a workbook; Excel's longest sheet, of 1,048,576 bills, has about as many.
+LARGEST_WORKBOOK: Final = 64 << 20
+#: Bytes of a sheet as XML, and of any other part; sheets are read as they come, texts are held.
+LARGEST_SHEET: Final = 512 << 20
+_LARGEST_PART: Final = 16 << 20
+_LARGEST_TEXTS: Final = 64 << 20
+_MOST_PARTS: Final = 10_000
+#: Bytes of XML in which a row must end. Excel's cells hold at most 32,767 characters.
+_LONGEST_ROW: Final = 8 << 20
+#: Cells to which rows are filled up, so that each has the cells of the header.
+_WIDEST: Final = 512
+_LINE_END = re.compile(r"\s*[\r\n]+\s*")
+#: Before and after the name of a cell that holds an error; no text has this character.
+#: https://www.unicode.org/faq/private_use.html#noncharacters
+_MARK: Final = "\ufdd0"
+_ERROR = re.compile(f"{_MARK}([A-Z]{{1,3}}[0-9]{{1,7}}){_MARK}")
+_DOCUMENT_TYPE = re.compile(rb"<!(?:DOCTYPE|ENTITY)", re.IGNORECASE)
+_SAVE: Final = "Open it in the spreadsheet program and save it as CSV (UTF-8), or as .xlsx"
+#: What openpyxl raises of files that are damaged, or are made to do harm.
+_DAMAGED: Final = (
+    zipfile.BadZipFile, zlib.error, SyntaxError, ValueError, TypeError, LookupError,
+    AttributeError, ArithmeticError, NotImplementedError, RuntimeError, EOFError, struct.error,
+)  # fmt: skip
+
+
+class Workbook:
+    """A workbook.
+
+    Attributes:
+        names: Its sheets, in order, without charts.
+        visible: Those of them that are not hidden.
+    """
+
+    def __init__(self, content: Readable) -> None:
+        """Read a workbook as far as its list of sheets.
+
+        Args:
+            content: The bytes of a zip archive.
+
+        Raises:
+            RejectedInput: it is no workbook, damaged, or too large.
+        """
+        file = _seekable(content)
+        with _refusing():
+            try:
+                archive = _Parts(file)
+            except zipfile.BadZipFile as error:
+                raise _no_workbook() from error
+            _check_parts(archive)
+            # openpyxl takes long to import, and few files are workbooks.
+            from openpyxl.reader.excel import ExcelReader
+
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                reader = ExcelReader(file, read_only=True, data_only=True, keep_links=False)
+                reader.archive = archive
+                reader.read()
+            self._book: Any = reader.wb
+            self._sheets = {sheet.title: sheet for sheet in self._book.worksheets}
+        self.names = [*self._sheets]
+        self.visible = [name for name, one in self._sheets.items() if one.sheet_state == "visible"]
+
+    def text(self, name: str, *, decimal_comma: bool = False) -> SheetText:
+        """A sheet as CSV text.
+
+        Args:
+            name: Its name.
+            decimal_comma: Whether numbers are written as the dataset's texts are: 1,50.
+        """
+        return SheetText(self._rows(name), decimal_comma=decimal_comma)
+
+    def _rows(self, name: str) -> Iterator[tuple[int, bool, list[tuple[int, Any]]]]:
+        """(number, whether it is hidden, (column, value) of each cell) of each row of a sheet."""
+        from openpyxl.utils import get_column_letter
+        from openpyxl.worksheet._reader import DATA_TAG, FORMULA_TAG, ROW_TAG, WorkSheetParser
+
+        sheet = self._sheets[name]
+        book = self._book
+        with _refusing(), warnings.catch_warnings(), sheet._get_source() as part:  # noqa: SLF001
+            warnings.simplefilter("ignore")
+            source = _BoundedRows(part)
+            # openpyxl's own loop leaves out rows, ends where a wrong dimension says so, and does
+            # not tell a formula without a value from an empty cell.
+            parser = WorkSheetParser(
+                source,
+                sheet._shared_strings,  # noqa: SLF001
+                data_only=True,
+                epoch=book.epoch,
+                date_formats=book._date_formats,  # noqa: SLF001
+                timedelta_formats=book._timedelta_formats,  # noqa: SLF001
+            )
+            data: Any = None
+            # Document types are refused before, and expat bounds what entities expand to.
+            for event, element in iterparse(source, events=("start", "end")):  # noqa: S314
+                if element.tag == DATA_TAG:
+                    data = element
+                    if event == "end":
+                        return
+                elif element.tag == ROW_TAG and event == "end" and data is not None:
+                    number = int(element.get("r") or parser.row_counter + 1)
+                    if number <= parser.row_counter:
+                        raise _damaged(f"row {number} of sheet {name!r} is out of order")
+                    parser.row_counter, parser.col_counter = number, 0
+                    cells = []
+                    for one in element:
+                        cell = parser.parse_cell(one)
+                        value = cell["value"]
+                        if cell["data_type"] == "e":
+                            where = f"{get_column_letter(cell['column'])}{number}"
+                            value = f"{_MARK}{where}{_MARK}{value}"
+                        if value is not None:
+                            cells.append((cell["column"], value))
+                        elif one.find(FORMULA_TAG) is not None and cell["data_type"] != "str":
+                            raise _without_value(name, cell["column"], number)
+                    yield number, element.get("hidden") in {"1", "true"}, cells
+                    source.row_ended()
+                    data.clear()
+
+
+class SheetText:
+    """The CSV text of a sheet, in UTF-8 and with commas.
+
+    Attributes:
+        notes: What was not told by the cells as they stand, and how often: `rounded` numbers with
+            more than the 15 digits that Excel shows, and `hidden_rows`. Complete once all is read.
+    """
+
+    def __init__(
+        self, rows: Iterator[tuple[int, bool, list[tuple[int, Any]]]], *, decimal_comma: bool
+    ) -> None:
+        self.notes: Counter[str] = Counter()
+        self._pieces = self._written(rows, "," if decimal_comma else ".")
+        self._waiting = b""
+
+    def read(self, size: int, /) -> bytes:
+        """At most so many bytes; none at the end.
+
+        Raises:
+            RejectedInput: the workbook is damaged, or a formula has no value.
+        """
+        if not self._waiting:
+            self._waiting = next(self._pieces, b"")
+        piece, self._waiting = self._waiting[:size], self._waiting[size:]
+        return piece
+
+    def _written(
+        self, rows: Iterator[tuple[int, bool, list[tuple[int, Any]]]], point: str
+    ) -> Iterator[bytes]:
+        text = io.StringIO(newline="")
+        writer = csv.writer(text, lineterminator="\n")
+        line, width = 1, 0
+        for number, is_hidden, cells in rows:
+            while line < number:
+                text.write("\n" * min(number - line, 1 << 15))
+                line += min(number - line, 1 << 15)
+                yield from _taken(text)
+            written = [(column, self._cell(value, point)) for column, value in cells]
+            filled = max((column for column, one in written if one), default=0)
+            width = max(width, min(filled, _WIDEST))
+            row = [""] * max(width, filled)
+            for column, one in written:
+                if one:
+                    row[column - 1] = one
+            if filled:
+                self.notes["hidden_rows"] += is_hidden
+                writer.writerow(row)
+            else:
+                text.write("\n")
+            line = number + 1
+            yield from _taken(text)
+        yield from _taken(text, 1)
+
+    def _cell(self, value: Any, point: str) -> str:
+        if isinstance(value, str):
+            # A row stays one line.
+            return _LINE_END.sub(" ", value) if "\n" in value or "\r" in value else value
+        if isinstance(value, bool):
+            return "TRUE" if value else "FALSE"
+        if isinstance(value, float):
+            return self._number(value).replace(".", point)
+        if isinstance(value, datetime):
+            is_day = value.time() == time()
+            return value.date().isoformat() if is_day else value.isoformat(" ", "seconds")
+        if isinstance(value, date):
+            return value.isoformat()
+        if isinstance(value, time):
+            return value.isoformat("seconds")
+        return str(value) if isinstance(value, int | timedelta) else _LINE_END.sub(" ", str(value))
+
+    def _number(self, value: float) -> str:
+        """A number as Excel shows it: a double has 17 digits, of which the last two are noise.
+
+        https://learn.microsoft.com/office/troubleshoot/excel/floating-point-arithmetic-inaccurate-result
+        """
+        if not math.isfinite(value):
+            return str(value)
+        if value.is_integer() and abs(value) < 1e22:
+            return str(int(value))
+        shown = Decimal(f"{value:.15g}")
+        self.notes["rounded"] += shown != Decimal(repr(value))
+        return f"{shown:f}" if abs(shown) > Decimal("1e-30") else str(shown)
+
+
+def _taken(text: io.StringIO, least: int = 1 << 16) -> Iterator[bytes]:
+    if text.tell() >= least:
+        yield text.getvalue().encode("utf-8", "surrogatepass")
+        text.seek(0)
+        text.truncate()
+
+
+class _Parts(zipfile.ZipFile):
+    """The parts of a workbook; what openpyxl reads whole has a bound."""
+
+    def read(self, name: str | zipfile.ZipInfo, pwd: bytes | None = None) -> bytes:
+        part = name if isinstance(name, zipfile.ZipInfo) else self.getinfo(name)
+        if part.file_size > _LARGEST_PART:
+            raise _too_large(f"its part {part.filename} has {part.file_size:,} bytes")
+        return super().read(part, pwd)
+
+
+class _BoundedRows:
+    """A sheet's XML, of which each row must end within a bound."""
+
+    def __init__(self, part: IO[bytes]) -> None:
+        self._part = part
+        self._since = 0
+
+    def row_ended(self) -> None:
+        """Begin to count again."""
+        self._since = 0
+
+    def read(self, size: int = -1) -> bytes:
+        """Read."""
+        piece = self._part.read(size if size > 0 else 1 << 14)
+        self._since += len(piece)
+        if self._since > _LONGEST_ROW:
+            raise _too_large(f"a row of it has more than {_LONGEST_ROW >> 20} MiB")
+        return piece
+
+    def close(self) -> None:
+        """Close the part."""
+        self._part.close()
+
+
+def _seekable(content: Readable) -> IO[bytes]:
+    """The whole archive, since its list of parts is at its end."""
+    file = io.BytesIO()
+    while piece := content.read(1 << 20):
+        file.write(piece)
+        if file.tell() > LARGEST_WORKBOOK:
+            raise _too_large(f"it has more than {LARGEST_WORKBOOK >> 20} MiB")
+    return file
+
+
+def _check_parts(archive: zipfile.ZipFile) -> None:
+    """Refuse what is no workbook, or would take too much memory.
+
+    zipfile reads no more of a part than the size that the archive declares.
+    """
+    parts = {one.filename.casefold().lstrip("/"): one.file_size for one in archive.infolist()}
+    if "xl/workbook.bin" in parts:
+        raise unreadable_file("spreadsheet", "the file is a binary workbook (XLSB)", _SAVE)
+    if "content.xml" in parts and "mimetype" in parts:
+        raise unreadable_file("spreadsheet", "the file is an OpenDocument file (ODS)", _SAVE)
+    if not any(name.endswith("workbook.xml") for name in parts):
+        raise _no_workbook()
+    if len(archive.infolist()) > _MOST_PARTS:
+        raise _too_large(f"it has more than {_MOST_PARTS:,} parts")
+    for name, size in parts.items():
+        if "/worksheets/" in name:
+            limit = LARGEST_SHEET
+        elif name.endswith("sharedstrings.xml") or "/pivotcache/" in name:
+            limit = _LARGEST_TEXTS
+        else:
+            limit = _LARGEST_PART
+        # Images and the like are not read.
+        if size > limit and name.endswith((".xml", ".rels")):
+            raise _too_large(f"its part {name} has {size:,} bytes, but at most {limit:,} are read")
+    for part in archive.infolist():
+        if part.filename.endswith((".xml", ".rels")):
+            with archive.open(part) as file:
+                # Beyond that, expat itself bounds what entities expand to.
+                if _DOCUMENT_TYPE.search(file.read(1 << 14).replace(b"\0", b"")):
+                    raise _damaged(f"its part {part.filename} declares a document type")
+
+
+@contextmanager
+def _refusing() -> Iterator[None]:
+    """What openpyxl raises, as the refusal of a damaged workbook."""
+    try:
+        yield
+    except _DAMAGED as error:
+        raise _damaged(str(error)[:200] or type(error).__name__) from error
+
+
+def _no_workbook() -> RejectedInput:
+    return unreadable_file(
+        "spreadsheet",
+        "the file is a zip archive of anything else than one CSV file, or a workbook (XLSX) that "
+        "is not whole",
+        f"Drop the archive's files one by one. If it is a workbook: {_SAVE}",
+    )
+
+
+def _damaged(why: str) -> RejectedInput:
+    return unreadable_file(
+        "damaged_workbook",
+        f"the workbook can't be read: {why}",
+        _SAVE,
+    )
+
+
+def _too_large(why: str) -> RejectedInput:
+    return unreadable_file(
+        "workbook_too_large",
+        f"the workbook is too large: {why}",
+        "Save the sheet as CSV (UTF-8), which has no limit",
+    )
+
+
+def _without_value(name: str, column: int, row: int) -> RejectedInput:
+    from openpyxl.utils import get_column_letter
+
+    return unreadable_file(
+        "formula_without_value",
+        f"the formula in cell {get_column_letter(column)}{row} of sheet {name!r} has no value, as "
+        "in files that a program wrote and nobody has opened",
+        "Open it in the spreadsheet program, and save it: that calculates all formulas",
+    )
+
+
+def error_cell(text: str) -> str:
+    """The name of the cell, such as D7, whose text is an error such as #REF!; else empty."""
+    found = _ERROR.match(text)
+    return found[1] if found else ""
+
+
+def unmarked(text: str) -> str:
+    """A text without what tells errors in it."""
+    return _ERROR.sub("", text) if _MARK in text else text
+
+
+def is_zip(content: Peekable) -> bool:
+    """Whether a file is a zip archive, as workbooks are."""
+    return content.peek(4) == b"PK\x03\x04"
