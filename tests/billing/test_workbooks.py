@@ -30,7 +30,7 @@ from tests.billing.use_cases import SETTINGS, Flow
 
 HEADER = ["record_id", "company_name", "bill_date", "currency", "bill_amount"]
 DAY = date(2026, 3, 5)
-Cells = Sequence[Any]
+Cells = Sequence[object]
 
 
 def book(*sheets: Sequence[Cells], change: Callable[[Written], None] = lambda _: None) -> bytes:
@@ -108,7 +108,7 @@ def amounts(flow: Flow) -> dict[str, Any]:
 
 def test_a_sheet_is_loaded_with_its_days_and_amounts() -> None:
     flow = Flow()
-    rows = [
+    rows: list[Cells] = [
         [1001, "Maple", DAY, "USD", 12.5],
         ["b", "Maple", datetime.fromisoformat("2026-03-06T14:30"), "USD", -7],
         ["c", "Maple", "2026-03-07", "USD", "0.10"],
@@ -147,7 +147,15 @@ def test_numbers_are_written_as_the_dataset_reads_them() -> None:
 
 def test_lines_are_the_rows_of_the_sheet() -> None:
     title = ["Bills of March\n(draft)"]
-    rows = [title, [], [], HEADER, ["a", "x\ny", DAY, "USD", 1], [], ["b", "M", "?", "USD", 1]]
+    rows: list[Cells] = [
+        title,
+        [],
+        [],
+        HEADER,
+        ["a", "x\ny", DAY, "USD", 1],
+        [],
+        ["b", "M", "?", "USD", 1],
+    ]
 
     def merged(written: Written) -> None:
         written.worksheets[0].merge_cells("A1:E1")
@@ -163,7 +171,7 @@ def test_hidden_rows_are_loaded_and_told() -> None:
     def hidden(written: Written) -> None:
         written.worksheets[0].row_dimensions[2].hidden = True
 
-    rows = [HEADER, ["a", "M", DAY, "USD", 1], ["b", "M", DAY, "USD", 1]]
+    rows: list[Cells] = [HEADER, ["a", "M", DAY, "USD", 1], ["b", "M", DAY, "USD", 1]]
     entry = load(book(rows, change=hidden))
     assert (entry.tally.inserted, entry.tally.notes) == (2, {"hidden_rows": 1})
 
@@ -421,22 +429,22 @@ def test_check_and_proposals_read_workbooks() -> None:
 def test_workbook_and_csv_of_the_same_rows_load_to_the_same_table(
     rows: list[tuple[str, date, float]],
 ) -> None:
-    whole = [[f"b{at}", name, day, "USD", number] for at, (name, day, number) in enumerate(rows)]
+    whole = [(f"b{at}", *row) for at, row in enumerate(rows)]
     text = io.StringIO(newline="")
     writer = csv.writer(text)
     writer.writerow(HEADER)
-    for key, name, day, currency, number in whole:
-        writer.writerow([key, name, day.isoformat(), currency, f"{Decimal(repr(number)):f}"])
+    for key, name, day, number in whole:
+        writer.writerow([key, name, day.isoformat(), "USD", f"{Decimal(repr(number)):f}"])
     written = io.BytesIO()
     # Another writer than the one of the other tests.
     target = xlsxwriter.Workbook(written, {"strings_to_formulas": False, "strings_to_urls": False})
     sheet, form = target.add_worksheet(), target.add_format({"num_format": "d.m.yy"})
     sheet.write_row(0, 0, HEADER)
-    for at, (key, name, day, currency, number) in enumerate(whole, 1):
+    for at, (key, name, day, number) in enumerate(whole, 1):
         sheet.write_string(at, 0, key)
         sheet.write_string(at, 1, name)
         sheet.write_datetime(at, 2, datetime.fromisoformat(day.isoformat()), form)
-        sheet.write_string(at, 3, currency)
+        sheet.write_string(at, 3, "USD")
         sheet.write_number(at, 4, number)
     target.close()
     first, second = Flow(), Flow()

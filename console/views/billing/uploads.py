@@ -42,7 +42,7 @@ def show(services: Services, user: User) -> None:
         "upload-billing",
         prefix,
         label=f"Drop {str(what).lower()} here, or choose files",
-        hint="CSV, plain or compressed as .gz or .zip, or .xlsx. Your browser sends them directly to S3"
+        hint="CSV, plain or as .gz or .zip, or .xlsx. Your browser sends them directly to S3"
         + (f", into the dataset {folder}." if folder else "."),
     )
 

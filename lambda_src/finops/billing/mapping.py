@@ -22,7 +22,7 @@ from finops.billing.workbooks import error_cell, unmarked
 #: The cells of derived columns, which follow those of the file.
 Derive = Callable[[Sequence[str]], list[str]]
 
-_LINE_BREAK = re.compile(r"\s*[\r\n]+\s*")
+_LINE_BREAK = re.compile(r"[\r\n]+")
 _NOT_ZERO = re.compile(r"[1-9]")
 
 

@@ -36,7 +36,7 @@ _MOST_PARTS: Final = 10_000
 _LONGEST_ROW: Final = 8 << 20
 #: Cells to which rows are filled up, so that each has the cells of the header.
 _WIDEST: Final = 512
-_LINE_END = re.compile(r"\s*[\r\n]+\s*")
+_LINE_END = re.compile(r"[\r\n]+")
 #: Before and after the name of a cell that holds an error; no text has this character.
 #: https://www.unicode.org/faq/private_use.html#noncharacters
 _MARK: Final = "\ufdd0"
