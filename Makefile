@@ -58,6 +58,11 @@ build: run-ready ## Build the Lambda packages for AWS and for the local cloud
 	@$(PY) scripts/build_lambdas.py --target lambda
 	@$(PY) scripts/build_lambdas.py --target local
 
+release: ## Make the files of a release in build/release: make release VERSION=1.2.3
+	@[[ -n "$(VERSION)" ]] || { echo "usage: make release VERSION=1.2.3 (as in pyproject.toml)" >&2; exit 2; }
+	@scripts/bootstrap release run
+	@$(PY) scripts/release.py "$(VERSION)"
+
 plan: deploy-ready ## Plan a deployment: make plan ENV=dev/management
 	@$(call run_terraform,plan)
 
@@ -96,5 +101,6 @@ deploy-ready:
 	@$(PY) scripts/build_lambdas.py --target $(if $(filter local,$(ENV)),local,lambda) --quiet
 
 # A folder is called console, too.
-.PHONY: help demo test test-quick bench engines up down status lint fmt console build plan apply lock clean \
+.PHONY: help demo test test-quick bench engines up down status lint fmt console build release plan apply lock \
+	clean \
 	run-ready dev-ready demo-ready test-ready console-ready deploy-ready

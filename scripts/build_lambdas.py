@@ -14,7 +14,8 @@ boto3 is the runtime's, and reads them from AWS_DATA_PATH
 
 writes `build/lambda/finops.zip`, `build/lambda/layers/NAME.zip`, and `build/lambda/packages.json`
 with the path (from the root of the repository) and hash of each, which Terraform reads, and how it
-is uploaded to Lambda: `direct`, or through `s3` when it is too big for that.
+is uploaded to Lambda: `direct`, or through `s3` when it is too big for that. `lambda` is for arm64;
+`lambda-x86_64` builds the same for the other processor. `scripts/release.py` builds both.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ from importlib.resources import as_file
 from importlib.resources import files as resources
 from io import BytesIO
 from pathlib import Path
+from typing import Literal
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 CODE = REPOSITORY / "lambda_src" / "finops"
@@ -70,27 +72,41 @@ class Target:
     """Where packages run: decides which wheels a layer holds."""
 
     name: str
+    #: As Lambda calls the processor.
+    architecture: Literal["arm64", "x86_64"]
     runtime: str
-    pip_options: tuple[str, ...]
+    pip_options: tuple[str, ...] = ("--only-binary=:all:",)
 
 
-TARGETS = {
-    "lambda": Target(
-        name="lambda",
-        runtime="cp313 linux aarch64",
+def lambda_target(
+    name: str, architecture: Literal["arm64", "x86_64"], machine: Literal["aarch64", "x86_64"]
+) -> Target:
+    """Return a target on Lambda; Python's wheels have other names for a processor."""
+    return Target(
+        name=name,
+        architecture=architecture,
+        runtime=f"cp313 linux {machine}",
         pip_options=(
             "--implementation=cp",
             "--python-version=3.13",
-            "--platform=manylinux2014_aarch64",
-            "--platform=manylinux_2_28_aarch64",  # Amazon Linux 2023 has glibc 2.34
+            f"--platform=manylinux2014_{machine}",
+            f"--platform=manylinux_2_28_{machine}",  # Amazon Linux 2023 has glibc 2.34
             "--only-binary=:all:",
         ),
-    ),
-    "local": Target(
-        name="local",
-        runtime=f"{sys.implementation.cache_tag} {sys.platform} {platform.machine()}",
-        pip_options=("--only-binary=:all:",),
-    ),
+    )
+
+
+TARGETS = {
+    target.name: target
+    for target in (
+        lambda_target("lambda", "arm64", "aarch64"),
+        lambda_target("lambda-x86_64", "x86_64", "x86_64"),
+        Target(
+            name="local",
+            architecture="arm64" if platform.machine() in {"aarch64", "arm64"} else "x86_64",
+            runtime=f"{sys.implementation.cache_tag} {sys.platform} {platform.machine()}",
+        ),
+    )
 }
 
 
@@ -241,7 +257,7 @@ def build(target: Target, output: Path, *, source: Path = CODE) -> list[Package]
         for requirements in sorted((REPOSITORY / "requirements").glob("layer-*.txt"))
     }
     listing = {
-        "code": reference(code),
+        "code": reference(code) | {"architecture": target.architecture},
         "layers": {name: reference(package) for name, package in layers.items()},
     }
     write_atomically(folder / "packages.json", (json.dumps(listing, indent=2) + "\n").encode())

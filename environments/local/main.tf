@@ -16,7 +16,7 @@ locals {
     s3_key        = aws_s3_object.package[name].key
   } }
   module_packages = {
-    code   = local.stored.code
+    code   = merge(local.stored.code, { architecture = local.packages.code.architecture })
     layers = { for name in keys(local.packages.layers) : name => local.stored[name] }
   }
 

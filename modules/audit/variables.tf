@@ -38,7 +38,7 @@ variable "packages" {
     the root module) or an object in S3 (`s3_bucket`, `s3_key` and, with versioning, `s3_object_version`).
   EOT
   type = object({
-    code   = object({ sha256_base64 = string, path = optional(string), s3_bucket = optional(string), s3_key = optional(string), s3_object_version = optional(string) })
+    code   = object({ sha256_base64 = string, architecture = optional(string, "arm64"), release = optional(string), path = optional(string), s3_bucket = optional(string), s3_key = optional(string), s3_object_version = optional(string) })
     layers = map(object({ sha256_base64 = string, path = optional(string), s3_bucket = optional(string), s3_key = optional(string), s3_object_version = optional(string) }))
   })
   nullable = false
@@ -187,7 +187,7 @@ variable "function_settings" {
     `log_retention_days` and `permissions_boundary_arn`.
   EOT
   type = object({
-    architecture             = optional(string, "arm64")
+    architecture             = optional(string)
     tracing                  = optional(bool, true)
     log_level                = optional(string, "INFO")
     log_retention_days       = optional(number, 30)

@@ -1,7 +1,7 @@
 # budgets_spoke uses the same names. ARNs are built from them. So policies are known at plan, and nothing waits for a
 # queue, which the provider needs 25 seconds to create.
 locals {
-  parameter_prefix = "/finops/budgets"
+  parameter_prefix = "/${var.name_prefix}/budgets"
   spoke_role_name  = "${var.name_prefix}-budgets-spoke"
   result_source    = "finops.budgets"
   result_type      = "Budget Result"

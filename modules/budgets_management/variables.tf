@@ -8,6 +8,10 @@ variable "name_prefix" {
     condition     = can(regex("^[a-z][a-z0-9-]{1,19}$", var.name_prefix))
     error_message = "name_prefix must be 2 to 20 lower-case letters, digits and hyphens, and starts with a letter."
   }
+  validation {
+    condition     = !can(regex("^(aws|ssm)", var.name_prefix))
+    error_message = "name_prefix must not begin with aws or ssm: it begins names of parameters, where Parameter Store reserves both."
+  }
 }
 
 variable "account_id" {
@@ -80,7 +84,7 @@ variable "packages" {
     the root module) or an object in S3 (`s3_bucket`, `s3_key` and, with versioning, `s3_object_version`).
   EOT
   type = object({
-    code   = object({ sha256_base64 = string, path = optional(string), s3_bucket = optional(string), s3_key = optional(string), s3_object_version = optional(string) })
+    code   = object({ sha256_base64 = string, architecture = optional(string, "arm64"), release = optional(string), path = optional(string), s3_bucket = optional(string), s3_key = optional(string), s3_object_version = optional(string) })
     layers = map(object({ sha256_base64 = string, path = optional(string), s3_bucket = optional(string), s3_key = optional(string), s3_object_version = optional(string) }))
   })
   nullable = false
@@ -184,7 +188,7 @@ variable "function_settings" {
     `log_retention_days` and `permissions_boundary_arn`.
   EOT
   type = object({
-    architecture             = optional(string, "arm64")
+    architecture             = optional(string)
     tracing                  = optional(bool, true)
     log_level                = optional(string, "INFO")
     log_retention_days       = optional(number, 30)

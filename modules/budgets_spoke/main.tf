@@ -1,7 +1,7 @@
 # budgets_management uses the same names. ARNs are built from them, so that policies are known at plan.
 locals {
-  parameter_prefix = "/finops/budgets"
-  seed_budget_name = "monthly-total"
+  parameter_prefix = "/${var.name_prefix}/budgets"
+  seed_budget_name = var.seed_budget.name
 
   parameters_arn  = "arn:aws:ssm:${var.region}:${var.account_id}:parameter${local.parameter_prefix}"
   budgets_arn     = "arn:aws:budgets::${var.account_id}:budget/*"

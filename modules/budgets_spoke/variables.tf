@@ -8,6 +8,10 @@ variable "name_prefix" {
     condition     = can(regex("^[a-z][a-z0-9-]{1,19}$", var.name_prefix))
     error_message = "name_prefix must be 2 to 20 lower-case letters, digits and hyphens, and starts with a letter."
   }
+  validation {
+    condition     = !can(regex("^(aws|ssm)", var.name_prefix))
+    error_message = "name_prefix must not begin with aws or ssm: it begins names of parameters, where Parameter Store reserves both."
+  }
 }
 
 variable "account_id" {
@@ -70,7 +74,7 @@ variable "packages" {
     the root module) or an object in S3 (`s3_bucket`, `s3_key` and, with versioning, `s3_object_version`).
   EOT
   type = object({
-    code   = object({ sha256_base64 = string, path = optional(string), s3_bucket = optional(string), s3_key = optional(string), s3_object_version = optional(string) })
+    code   = object({ sha256_base64 = string, architecture = optional(string, "arm64"), release = optional(string), path = optional(string), s3_bucket = optional(string), s3_key = optional(string), s3_object_version = optional(string) })
     layers = map(object({ sha256_base64 = string, path = optional(string), s3_bucket = optional(string), s3_key = optional(string), s3_object_version = optional(string) }))
   })
   nullable = false
@@ -83,10 +87,11 @@ variable "packages" {
 
 variable "seed_budget" {
   description = <<-EOT
-    The budget "monthly-total" until finance enters one: `amount` in `currency` per `time_unit`.
-    Terraform writes it to a parameter once, and the applier makes the budget.
+    The account's budget until finance enters one: `amount` in `currency` per `time_unit`. Terraform writes it to a
+    parameter once, and the applier makes the budget. A second deployment in the account needs another `name`.
   EOT
   type = object({
+    name      = optional(string, "monthly-total")
     amount    = optional(string, "100.00")
     currency  = optional(string, "USD")
     time_unit = optional(string, "MONTHLY")
@@ -94,6 +99,10 @@ variable "seed_budget" {
   default  = {}
   nullable = false
 
+  validation {
+    condition     = can(regex("^[A-Za-z0-9_.-]{1,100}$", var.seed_budget.name))
+    error_message = "seed_budget.name must be 1 to 100 letters, digits, dots, hyphens and underscores."
+  }
   validation {
     condition     = can(regex("^[0-9]{1,12}(\\.[0-9]{1,2})?$", var.seed_budget.amount)) && try(tonumber(var.seed_budget.amount) > 0, false)
     error_message = "seed_budget.amount must be a positive decimal number such as \"250.00\"."
@@ -165,7 +174,7 @@ variable "function_settings" {
     `log_retention_days` and `permissions_boundary_arn`.
   EOT
   type = object({
-    architecture             = optional(string, "arm64")
+    architecture             = optional(string)
     tracing                  = optional(bool, true)
     log_level                = optional(string, "INFO")
     log_retention_days       = optional(number, 30)

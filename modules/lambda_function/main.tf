@@ -29,7 +29,7 @@ resource "aws_lambda_function" "this" {
   role              = aws_iam_role.this.arn
   handler           = var.function.handler
   runtime           = var.function.runtime
-  architectures     = [var.settings.architecture]
+  architectures     = [var.package.architecture]
   filename          = var.package.path
   s3_bucket         = var.package.s3_bucket
   s3_key            = var.package.s3_key

@@ -67,11 +67,15 @@ variable "function" {
 variable "package" {
   description = <<-EOT
     Zip with the code, and its hash by which a change is detected: a file (`path`, as seen from the root module) or an object
-    in S3 (`s3_bucket`, `s3_key` and, with versioning, `s3_object_version`). The provider uploads files one after the
-    other and waits five seconds for each function; functions from S3 are created in parallel.
+    in S3 (`s3_bucket`, `s3_key` and, with versioning, `s3_object_version`). `architecture` is the processor that the layers
+    are built for, `release` the release that code and layers belong to, null where they were built from a clone. The
+    provider uploads files one after the other and waits five seconds for each function; functions from S3 are created in
+    parallel.
   EOT
   type = object({
     sha256_base64     = string
+    architecture      = optional(string, "arm64")
+    release           = optional(string)
     path              = optional(string)
     s3_bucket         = optional(string)
     s3_key            = optional(string)
@@ -82,6 +86,14 @@ variable "package" {
   validation {
     condition     = (var.package.path == null) != (var.package.s3_bucket == null || var.package.s3_key == null)
     error_message = "package must have either a path, or an s3_bucket and an s3_key."
+  }
+  validation {
+    condition     = contains(["arm64", "x86_64"], var.package.architecture)
+    error_message = "package.architecture must be arm64 or x86_64."
+  }
+  validation {
+    condition     = var.package.release == null || var.package.release == "0.1.0"
+    error_message = "The modules are of release 0.1.0, the packages of ${coalesce(var.package.release, "none")}. Publish the packages of the release that ?ref= of the module's source names."
   }
 }
 
@@ -112,12 +124,12 @@ variable "policy_json" {
 
 variable "settings" {
   description = <<-EOT
-    Settings that the functions of one deployment share: `architecture` of the packages, X-Ray `tracing`,
-    `log_level` of what the functions say (metrics and uncaught exceptions are always logged), `log_retention_days`, and a
-    `permissions_boundary_arn` for the roles.
+    Settings that the functions of one deployment share: X-Ray `tracing`, `log_level` of what the functions say (metrics
+    and uncaught exceptions are always logged), `log_retention_days`, and a `permissions_boundary_arn` for the roles.
+    `architecture` is that of the packages; naming another one is refused.
   EOT
   type = object({
-    architecture             = optional(string, "arm64")
+    architecture             = optional(string)
     tracing                  = optional(bool, true)
     log_level                = optional(string, "INFO")
     log_retention_days       = optional(number, 30)
@@ -127,8 +139,8 @@ variable "settings" {
   nullable = false
 
   validation {
-    condition     = contains(["arm64", "x86_64"], var.settings.architecture)
-    error_message = "settings.architecture must be arm64 or x86_64."
+    condition     = var.settings.architecture == null || var.settings.architecture == var.package.architecture
+    error_message = "The architecture is set to ${coalesce(var.settings.architecture, "none")}, but the layers are built for ${var.package.architecture}, and would not load. Use packages for the other processor, and leave architecture out."
   }
   validation {
     condition     = contains(["DEBUG", "INFO", "WARN", "ERROR"], var.settings.log_level)

@@ -143,3 +143,25 @@ run "seed_budget" {
     error_message = "The applier gets the same defaults, and applies them again when they change."
   }
 }
+
+run "second_deployment_in_the_account" {
+  command = plan
+  module { source = "../../modules/budgets_spoke" }
+
+  variables {
+    name_prefix = "other"
+    seed_budget = { name = "other-total" }
+  }
+
+  assert {
+    condition = (
+      aws_ssm_parameter.monthly_total.name == "/other/budgets/other-total"
+      && jsondecode(nonsensitive(aws_ssm_parameter.monthly_total.value)).budget_name == "other-total"
+      && toset([for arn in flatten([for s in jsondecode(aws_iam_role_policy.spoke.policy).Statement : s.Resource]) : arn if strcontains(arn, ":ssm:")]) == toset([
+        "arn:aws:ssm:eu-west-1:222222222222:parameter/other/budgets",
+        "arn:aws:ssm:eu-west-1:222222222222:parameter/other/budgets/*",
+      ])
+    )
+    error_message = "Its parameters are below its own prefix, and nowhere else."
+  }
+}

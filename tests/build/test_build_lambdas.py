@@ -187,21 +187,39 @@ def test_layers_leave_boto3_to_the_runtime(output: Path) -> None:
         assert tops.isdisjoint({"boto3", "botocore", "s3transfer", "urllib3"})
 
 
-def test_lambda_layers_hold_only_wheels_for_python_3_13_on_arm64(
-    outputs: dict[str, Path],
+@pytest.mark.parametrize(
+    ("target", "machine", "elf_machine"),
+    [("lambda", "aarch64", 183), ("lambda-x86_64", "x86_64", 62)],  # EM_AARCH64, EM_X86_64
+)
+def test_lambda_layers_hold_only_wheels_for_python_3_13_on_their_processor(
+    target: str, machine: str, elf_machine: int, outputs: dict[str, Path]
 ) -> None:
     native = [
         (name, package.read(name))
-        for package in map(zipfile.ZipFile, (outputs["lambda"] / "layers").glob("*.zip"))
+        for package in map(zipfile.ZipFile, (outputs[target] / "layers").glob("*.zip"))
         for name in package.namelist()
         if package.read(name)[:4] == b"\x7fELF"
     ]
     assert native
     for name, content in native:
         # Libraries that wheels bundle have no tag.
-        assert ".cpython-" not in name or ".cpython-313-aarch64-linux-gnu." in name
+        assert ".cpython-" not in name or f".cpython-313-{machine}-linux-gnu." in name
         assert content[:5] == b"\x7fELF\x02"
-        assert int.from_bytes(content[18:20], "little") == 183  # EM_AARCH64
+        assert int.from_bytes(content[18:20], "little") == elf_machine
+
+
+def test_packages_tell_their_processor(outputs: dict[str, Path]) -> None:
+    told = {
+        name: json.loads((folder / "packages.json").read_text())["code"]["architecture"]
+        for name, folder in outputs.items()
+    }
+    assert told["lambda"] == "arm64"
+    assert told["lambda-x86_64"] == "x86_64"
+    assert told["local"] in {"arm64", "x86_64"}
+
+
+def test_the_code_is_the_same_for_every_processor(outputs: dict[str, Path]) -> None:
+    assert len({(folder / "finops.zip").read_bytes() for folder in outputs.values()}) == 1
 
 
 def test_refuses_a_package_that_lambda_would_refuse(

@@ -157,8 +157,8 @@ run "settings" {
     }
     environment = { TABLE = "rows" }
     kms_key_arn = "arn:aws:kms:eu-west-1:123456789012:key/11111111-2222-3333-4444-555555555555"
+    package     = { path = "finops.zip", sha256_base64 = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=", architecture = "x86_64", release = "0.1.0" }
     settings = {
-      architecture             = "x86_64"
       tracing                  = false
       log_level                = "DEBUG"
       log_retention_days       = 365

@@ -15,6 +15,7 @@ COMMANDS: Final = {
     "budgets": "Set, list, import and repair the budgets of spoke accounts.",
     "fx": "Load exchange rates, and look them up.",
     "invoices": "Submit invoices, see their results, review and export them.",
+    "packages": "Publish the packages of a release, from which Terraform deploys the functions.",
     "reconcile": "Compare a month's costs with budgets and invoices, in one report.",
     "status": "Show whether each service is there, and the state of each flow.",
 }

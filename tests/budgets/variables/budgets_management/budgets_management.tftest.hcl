@@ -11,6 +11,12 @@ variables {
   }
 }
 
+run "refuses_name_prefix_that_parameter_store_reserves" {
+  command = plan
+  variables { name_prefix = "aws-finops" }
+  expect_failures = [var.name_prefix]
+}
+
 run "refuses_name_prefix" {
   command = plan
   variables { name_prefix = "Fin_Ops" }

@@ -17,6 +17,12 @@ variables {
   }
 }
 
+run "refuses_name_prefix_that_parameter_store_reserves" {
+  command = plan
+  variables { name_prefix = "aws-finops" }
+  expect_failures = [var.name_prefix]
+}
+
 run "refuses_name_prefix" {
   command = plan
   variables { name_prefix = "Fin_Ops" }
@@ -79,6 +85,12 @@ run "refuses_packages_without_core" {
   command = plan
   variables { packages = { code = { path = "a", sha256_base64 = "b" }, layers = {} } }
   expect_failures = [var.packages]
+}
+
+run "refuses_seed_budget_name" {
+  command = plan
+  variables { seed_budget = { name = "monthly/total" } }
+  expect_failures = [var.seed_budget]
 }
 
 run "refuses_zero_amount" {

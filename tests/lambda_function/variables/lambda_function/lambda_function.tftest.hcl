@@ -62,7 +62,19 @@ run "refuses_sixth_layer" {
 
 run "refuses_architecture" {
   command = plan
-  variables { settings = { architecture = "arm" } }
+  variables { package = { path = "finops.zip", sha256_base64 = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=", architecture = "arm" } }
+  expect_failures = [var.package]
+}
+
+run "refuses_packages_of_another_release" {
+  command = plan
+  variables { package = { path = "finops.zip", sha256_base64 = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=", release = "0.0.9" } }
+  expect_failures = [var.package]
+}
+
+run "refuses_an_architecture_that_the_packages_do_not_have" {
+  command = plan
+  variables { settings = { architecture = "x86_64" } }
   expect_failures = [var.settings]
 }
 
