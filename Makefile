@@ -87,7 +87,7 @@ demo-ready:
 	@$(PY) scripts/build_lambdas.py --target local --quiet
 
 test-ready:
-	@scripts/bootstrap terraform database ocr emulator browser dev
+	@scripts/bootstrap terraform database ocr emulator browser release dev
 	@$(PY) scripts/build_lambdas.py --target local --quiet
 
 console-ready:

@@ -285,7 +285,7 @@ run "environment_and_outputs" {
       STATUS_TABLE        = "acme-budget-status"
       SPOKE_ROLE_NAME     = "acme-budgets-spoke"
       EXTERNAL_ID         = "finops-test"
-      PARAMETER_PREFIX    = "/finops/budgets"
+      PARAMETER_PREFIX    = "/acme/budgets"
       REMOVAL_POLICY      = "delete"
       DEADLINE_QUEUE_URL  = "https://sqs.eu-west-1.amazonaws.com/111111111111/acme-budget-deadlines"
       PUBLISH_CONCURRENCY = "16"

@@ -14,8 +14,9 @@ from typing import Any
 
 import pytest
 
+from build_lambdas import REPOSITORY
 from finops.deployment.packages import checked_release
-from release import MODULE, REPOSITORY, project_version, release, required_release
+from release import MODULE, project_version, release, required_release
 
 VERSION = project_version()
 REQUIREMENTS = REPOSITORY / "requirements"

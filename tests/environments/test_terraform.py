@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from localcloud.settings import REPOSITORY
+from release import project_version
 
 # Nothing is asked of AWS; policies and names are computed by the provider.
 OFFLINE_PROVIDER = """
@@ -163,6 +164,44 @@ def test_a_real_environment_plans_from_its_examples(
     )
     assert refused.returncode == 1
     assert "12 digits" in refused.stderr
+
+
+EXAMPLES = sorted(path.name for path in (REPOSITORY / "examples").iterdir())
+#: As a release publishes it: from a bucket.
+PUBLISHED = {"sha256_base64": "x" * 44, "s3_bucket": "packages", "s3_key": "finops/1/finops.zip"}
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_an_example_plans_as_it_is_copied(
+    example: str, tmp_path: Path, plan_environment: Mapping[str, str]
+) -> None:
+    """With the modules of this clone, where the example names those of its release."""
+    copy = copied(tmp_path / "copy", "modules", f"examples/{example}")
+    folder = copy / "examples" / example
+    main = (folder / "main.tf").read_text()
+    sources = re.findall(r'source = "([^"]+)"', main)
+    published = (
+        r"git::https://github\.com/example/terraform-aws-finops\.git//(modules/\w+)\?ref=v(.+)"
+    )
+    found = [re.fullmatch(published, source) for source in sources]
+    assert {one and one[2] for one in found} == {project_version()}
+    (folder / "main.tf").write_text(re.sub(f'source = "{published}"', r'source = "../../\1"', main))
+    provider = OFFLINE_PROVIDER.replace("region ", "allowed_account_ids = null\n  region ", 1)
+    (folder / "provider_override.tf").write_text(provider)
+    layers = {
+        path.stem.removeprefix("layer-"): PUBLISHED for path in REQUIREMENTS.glob("layer-*.in")
+    }
+    packages = {"code": PUBLISHED | {"release": project_version()}, "layers": layers}
+    given = {"account_id": "111111111111", "region": "eu-central-1", "packages": packages}
+    if 'variable "people"' in (folder / "variables.tf").read_text():
+        given["people"] = ["AIDAEXAMPLEEXAMPLE123"]
+    (folder / "packages.auto.tfvars.json").write_text(json.dumps(given))
+
+    started = terraform(folder, tmp_path, plan_environment, "init", "-input=false", "-no-color")
+    assert started.returncode == 0, started.stderr
+    planned = terraform(folder, tmp_path, plan_environment, "plan", "-input=false", "-no-color")
+    assert planned.returncode == 0, planned.stderr
+    assert " to add, 0 to change, 0 to destroy." in planned.stdout
 
 
 class Deploy:

@@ -151,7 +151,7 @@ def test_an_edit_reaches_its_own_deployments_budget_alone(
     }
     for copy in copies:
         listed = json.loads(copy.finops("budgets", "list", "--json"))["budgets"]
-        assert [(one["budget_name"], one["status"]) for one in listed] == [
+        assert [(one["name"], one["status"]) for one in listed] == [
             (f"{copy.prefix}-monthly-total", "APPLIED")
         ]
 

@@ -78,7 +78,7 @@ def checked_release(folder: Path, architecture: str) -> Release:
 def publish(s3: Any, release: Release, bucket: str, prefix: str) -> dict[str, Any]:
     """Upload the packages, and return the value of the modules' variable `packages`.
 
-    What is there already stays, so that running it again changes nothing.
+    What exists stays, so that running it again changes nothing.
 
     Args:
         s3: A client of S3 in the region that the functions are deployed to.

@@ -1,0 +1,19 @@
+variable "account_id" {
+  description = "The account (12 digits)."
+  type        = string
+}
+
+variable "region" {
+  description = "Region of every resource."
+  type        = string
+}
+
+variable "packages" {
+  description = "The packages of the release, from packages.auto.tfvars.json, which `finops packages publish` writes."
+  type        = any
+}
+
+variable "people" {
+  description = "Unique ids of whoever uses the command line, whose actions the audit trail takes (`aws iam get-role`, RoleId; `get-user`, UserId)."
+  type        = list(string)
+}
