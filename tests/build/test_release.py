@@ -116,6 +116,27 @@ def test_another_version_is_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "release").exists()
 
 
+@pytest.mark.parametrize(
+    ("architecture", "machine", "elf_machine"),
+    [("arm64", "aarch64", 183), ("x86_64", "x86_64", 62)],  # EM_AARCH64, EM_X86_64
+)
+def test_layers_hold_only_wheels_for_python_3_13_on_their_processor(
+    folder: Path, architecture: str, machine: str, elf_machine: int
+) -> None:
+    native = [
+        (name, package.read(name))
+        for package in map(zipfile.ZipFile, folder.glob(f"layer-*-{architecture}-*.zip"))
+        for name in package.namelist()
+        if package.read(name)[:4] == b"\x7fELF"
+    ]
+    assert native
+    for name, content in native:
+        # Libraries that wheels bundle have no tag.
+        assert ".cpython-" not in name or f".cpython-313-{machine}-linux-gnu." in name
+        assert content[:5] == b"\x7fELF\x02"
+        assert int.from_bytes(content[18:20], "little") == elf_machine
+
+
 def test_layers_can_be_imported_on_their_processor(folder: Path, tmp_path: Path) -> None:
     """Compiled packages above all: those for this machine's, with a Python as Lambda has it."""
     architecture = {"aarch64": "arm64"}.get(platform.machine(), platform.machine())

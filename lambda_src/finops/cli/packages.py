@@ -9,9 +9,7 @@ import click
 
 from finops.cli.options import common
 from finops.cli.output import Output
-from finops.deployment.clients import Aws
 from finops.deployment.environment import Environment
-from finops.deployment.packages import checked_release, publish
 
 
 @click.group()
@@ -58,6 +56,9 @@ def publish_packages(
     Running it again changes nothing. The file belongs beside the root module, whose variable
     `packages` it sets.
     """
+    from finops.deployment.clients import Aws
+    from finops.deployment.packages import checked_release, publish
+
     release = checked_release(folder, architecture)
     value = publish(Aws(environment).client("s3"), release, bucket, prefix)
     target.write_text(json.dumps({"packages": value}, indent=2) + "\n", encoding="utf-8")
