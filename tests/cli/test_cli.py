@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import json
 from collections.abc import Callable, Iterator, Sequence
@@ -205,11 +206,33 @@ def test_a_value_of_any_type_in_any_attribute_is_listed(finops: Finops, tables: 
 
 def test_delete_removes_the_row_and_says_when_there_is_none(finops: Finops, tables: Any) -> None:
     finops("budgets", "set", ACCOUNT, "5")
-    assert finops("budgets", "delete", ACCOUNT, "--json")[0] == 0
+    assert finops("budgets", "delete", ACCOUNT, "--yes", "--json")[0] == 0
     assert tables.scan()["Items"] == []
-    code, _, err = finops("budgets", "delete", ACCOUNT)
+    code, _, err = finops("budgets", "delete", ACCOUNT, "--yes")
     assert code == 1
     assert "has no budget monthly-total" in err
+
+
+def test_delete_without_anybody_to_ask_wants_to_be_told(finops: Finops, tables: Any) -> None:
+    finops("budgets", "set", ACCOUNT, "5")
+    code, _, err = finops("budgets", "delete", ACCOUNT)
+    assert code == 2
+    assert "add --yes" in err
+    assert tables.scan()["Count"] == 1
+
+
+@pytest.mark.parametrize(("typed", "code", "left"), [("y", 0, 0), ("n", 130, 1), ("", 130, 1)])
+def test_delete_asks_a_person(
+    finops: Finops, tables: Any, monkeypatch: pytest.MonkeyPatch, typed: str, code: int, left: int
+) -> None:
+    finops("budgets", "set", ACCOUNT, "5")
+    person = io.StringIO(f"{typed}\n")
+    monkeypatch.setattr(person, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr("sys.stdin", person)
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    monkeypatch.setattr("click.termui.visible_prompt_func", lambda _prompt: typed)
+    assert finops("budgets", "delete", ACCOUNT)[0] == code
+    assert tables.scan()["Count"] == left
 
 
 def test_import_reports_each_bad_line_and_applies_a_thousand_others(

@@ -207,3 +207,45 @@ def test_an_interrupt_ends_with_130(run: Run, monkeypatch: pytest.MonkeyPatch) -
     code, _, err = run("budgets", "list")
     assert code == 130
     assert err.strip() == "interrupted"
+
+
+@pytest.mark.parametrize(
+    ("shell", "path"),
+    [
+        ("bash", ".local/share/bash-completion/completions/finops"),
+        ("zsh", ".zfunc/_finops"),
+        ("fish", ".config/fish/completions/finops.fish"),
+    ],
+)
+def test_completion_is_printed_and_installed(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shell: str, path: str
+) -> None:
+    for name in ("XDG_DATA_HOME", "ZDOTDIR"):
+        monkeypatch.delenv(name, raising=False)
+    code, script, _ = run("completion", shell)
+    assert code == 0
+    assert f"_FINOPS_COMPLETE={shell}_complete" in script
+    assert not (tmp_path / path).exists()
+    for _ in range(2):
+        code, out, err = run("completion", shell, "--install")
+        assert (code, out) == (0, "")
+        assert str(tmp_path / path) in err
+        assert (tmp_path / path).read_text() == script
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        ("finops inv", "invoices"),
+        ("finops invoices ne", "next"),
+        ("finops budgets list --f", "--format"),
+    ],
+)
+def test_what_the_script_asks_is_answered(
+    run: Run, monkeypatch: pytest.MonkeyPatch, words: str, found: str
+) -> None:
+    monkeypatch.setenv("_FINOPS_COMPLETE", "bash_complete")
+    monkeypatch.setenv("COMP_WORDS", words)
+    monkeypatch.setenv("COMP_CWORD", str(len(words.split()) - 1))
+    code, out, _ = run()
+    assert (code, out) == (0, f"plain,{found}\n")

@@ -355,7 +355,7 @@ def test_the_command_line_shows_and_edits_the_same_budgets(
     assert (code, repaired["repaired"], repaired["actual"]) == (0, True, "1.0")
     assert deployment.amount(SPOKE, budget_name) == Decimal("640.25")
 
-    code, answer = finops("budgets", "delete", SPOKE, "--name", budget_name, "--wait")
+    code, answer = finops("budgets", "delete", SPOKE, "--name", budget_name, "--yes", "--wait")
     assert (code, answer["status"]) == (0, "REMOVED")
 
     _, answer = finops("status")

@@ -12,7 +12,7 @@ import click
 
 from finops.billing.domain import BILLING_PREFIX, FileEntry, FileStatus
 from finops.cli.billing_formats import check, format_command
-from finops.cli.options import common
+from finops.cli.options import common, listing
 from finops.cli.output import Exit, Output
 from finops.deployment.environment import Environment
 from finops.shared.errors import RejectedInput
@@ -83,7 +83,7 @@ def load(
     help="Only this status.",
 )
 @click.option("--limit", default=50, help="The maximum number of files.")
-@common
+@listing
 def files(
     environment: Environment, out: Output, *, dataset: str, status: str | None, limit: int
 ) -> None:
@@ -99,7 +99,7 @@ def files(
 
 @billing.command("quarantine")
 @click.argument("file")
-@common
+@listing
 def quarantine(environment: Environment, out: Output, *, file: str) -> None:
     """Show which rows of FILE (its name, key or load id) were not loaded, and why."""
     deployment = deployed(environment)
@@ -300,13 +300,15 @@ def finish(
         else {"file": name, "status": FileStatus.RECEIVED.value}
         for name in ids
     ]
-    out.answer({"files": answers}, rows="files", columns=COLUMNS)
+    late = f"not loaded within {timeout:.0f} s: {', '.join(open_)}" if timeout and open_ else ""
+    document = {"files": answers} | ({"error": late} if late else {})
+    out.answer(document, rows="files", columns=COLUMNS)
     for one in answers:
         for note in one.get("notes", ()):
             out.say(f"{one['file']}: {note['message']}")
     statuses = {one["status"] for one in answers}
-    if timeout and open_:
-        out.fail(f"not loaded within {timeout:.0f} s: {', '.join(open_)}", Exit.INFRASTRUCTURE)
+    if late:
+        out.fail(late, Exit.INFRASTRUCTURE)
     if FileStatus.FAILED in statuses:
         raise SystemExit(Exit.INFRASTRUCTURE)
     if statuses & {FileStatus.REJECTED, FileStatus.LOADED_WITH_REJECTS}:

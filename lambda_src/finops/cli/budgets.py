@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import json
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
@@ -25,8 +24,8 @@ from finops.budgets.editing import (
 )
 from finops.budgets.rows import DEFAULT_BUDGET_NAME, parse_budget
 from finops.budgets.values import parse_amount
-from finops.cli.options import common
-from finops.cli.output import Exit, Output
+from finops.cli.options import common, confirm, listing
+from finops.cli.output import Exit, Format, Output
 from finops.deployment.environment import Environment
 from finops.shared.errors import RejectedInput
 
@@ -176,7 +175,7 @@ def set_budget(
     answer = described(budget.key, stored, mine)
     changes = changes_of(before, stored)
     if out.as_json:
-        click.echo(json.dumps({**answer, "changes": changes}, indent=2))
+        out.document({**answer, "changes": changes})
     else:
         for attribute, change in changes.items():
             out.say(
@@ -202,8 +201,10 @@ def set_budget(
 @click.option(
     "--at-most", metavar="USD", callback=_usd, help="Only budgets of this amount or less."
 )
-@click.option("--csv", "as_csv", is_flag=True, help="Print a CSV file, which `import` reads.")
-@common
+@click.option(
+    "--csv", "as_csv", is_flag=True, help="The same as --format csv, which `import` reads."
+)
+@listing
 def list_budgets(
     environment: Environment,
     out: Output,
@@ -214,7 +215,7 @@ def list_budgets(
 ) -> None:
     """List budgets with their status, all or those that you ask for."""
     found = matching(_listed(_deployed(environment), account), **wanted)
-    if as_csv:
+    if as_csv or out.form is Format.CSV:
         click.echo(csv_of(found), nl=False)
         return
     out.answer({"budgets": found}, rows="budgets", columns=COLUMNS)
@@ -222,28 +223,40 @@ def list_budgets(
 
 @budgets.command("show")
 @account_argument
-@common
+@listing
 def show(environment: Environment, out: Output, *, account: str) -> None:
     """Show the budgets of one ACCOUNT."""
     found = _listed(_deployed(environment), account)
-    out.answer({"budgets": found}, rows="budgets", columns=ALL_COLUMNS)
-    if not found:
-        out.fail(f"account {account} has no budget", Exit.REJECTED)
+    error = "" if found else f"account {account} has no budget"
+    document = {"budgets": found} | ({"error": error} if error else {})
+    out.answer(document, rows="budgets", columns=ALL_COLUMNS)
+    if error:
+        out.fail(error, Exit.REJECTED)
 
 
 @budgets.command("delete")
 @account_argument
 @name_option
+@click.option("--yes", is_flag=True, help="Delete it without asking.")
 @wait_option
 @timeout_option
 @common
 def delete(
-    environment: Environment, out: Output, *, account: str, name: str, wait: bool, timeout: float
+    environment: Environment,
+    out: Output,
+    *,
+    account: str,
+    name: str,
+    yes: bool,
+    wait: bool,
+    timeout: float,
 ) -> None:
     """Delete the row of ACCOUNT's budget.
 
     Whether the AWS Budget in the account is deleted too depends on the module's removal_policy.
     """
+    if not yes:
+        confirm(f"Delete the budget {name} of account {account}?")
     tables = _deployed(environment)
     key = BudgetKey(account_id=account, budget_name=name)
     before = tables.statuses.get(key)
@@ -306,7 +319,7 @@ def import_file(
         mine = found if found and found.request_id == requests[key] else None
         done.append(described(key, row, mine))
     if out.as_json:
-        click.echo(json.dumps({"budgets": done, "rejected": rejected}, indent=2))
+        out.document({"budgets": done, "rejected": rejected})
     else:
         out.answer({"rejected": rejected}, rows="rejected", columns=("line", "field", "reason"))
         out.say(f"{_count(len(done), 'budget')} set, {_count(len(rejected), 'line')} rejected")
@@ -319,7 +332,7 @@ def import_file(
 @click.option("--repair", is_flag=True, help="Publish budgets that have drifted again.")
 @click.option("--account", callback=_trimmed, help="Only this account.")
 @timeout_option
-@common
+@listing
 def drift(
     environment: Environment, out: Output, *, repair: bool, account: str | None, timeout: float
 ) -> None:
@@ -349,7 +362,7 @@ def drift(
 
 @budgets.command("coverage")
 @click.option("--all", "everything", is_flag=True, help="Also budgets that a row asks for.")
-@common
+@listing
 def coverage(environment: Environment, out: Output, *, everything: bool) -> None:
     """Name accounts without a budget, and budgets that no row asks for.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
@@ -60,6 +59,6 @@ def rate(environment: Environment, out: Output, *, currency: str, day: str) -> N
         "source": found.source,
     }
     if out.as_json:
-        click.echo(json.dumps(answer, indent=2))
+        out.document(answer)
     else:
         out.answer({"rates": [answer]}, rows="rates", columns=tuple(answer))

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from finops.cli.options import common
+from finops.cli.invoice_inbox import find, next_
+from finops.cli.options import common, confirm, listing
 from finops.cli.output import Exit, Output
 from finops.deployment.environment import Environment
 from finops.invoices.audit_events import retried_event
@@ -103,7 +104,7 @@ def submit(
 @status_option
 @month_option
 @click.option("--limit", default=50, help="The maximum number of invoices.")
-@common
+@listing
 def list_(
     environment: Environment, out: Output, *, status: str | None, month: str, limit: int
 ) -> None:
@@ -116,8 +117,9 @@ def list_(
 @click.argument("invoice")
 @common
 def show(environment: Environment, out: Output, *, invoice: str) -> None:
-    """Show INVOICE (its id or serial number) with its fields, line items, issues and reviews.
+    """Show INVOICE with its fields, line items, issues and reviews.
 
+    INVOICE is its id, the first four digits of it or more, or its serial number.
     Of an e-invoice all that its XML says is shown, by the business terms of EN 16931.
     """
     from dataclasses import asdict
@@ -148,6 +150,9 @@ def show(environment: Environment, out: Output, *, invoice: str) -> None:
         if described[rows]:
             out.stdout.print(f"\n{rows.replace('_', ' ')}", style="bold")
             out.answer(described, rows=rows, columns=columns)
+
+
+invoices.add_command(next_)
 
 
 @invoices.command("review")
@@ -245,15 +250,23 @@ def retry(
     is_flag=True,
     help="Also erase an original that is locked in governance mode (s3:BypassGovernanceRetention).",
 )
-@click.confirmation_option(prompt="Nobody can undo this. Erase the invoice's personal data?")
+@click.option("--yes", is_flag=True, help="Erase it without asking.")
 @common
 def erase(
-    environment: Environment, out: Output, *, invoice: str, reason: str, bypass_governance: bool
+    environment: Environment,
+    out: Output,
+    *,
+    invoice: str,
+    reason: str,
+    bypass_governance: bool,
+    yes: bool,
 ) -> None:
     """Erase the personal data of INVOICE, and its original, for good.
 
     All invoices of the same document are erased. Amounts, dates and numbers stay.
     """
+    if not yes:
+        confirm("Nobody can undo this. Erase the invoice's personal data?")
     deployment = _deployed(environment)
     record = find(deployment, invoice)
     erased = deployment.eraser.erase(
@@ -325,7 +338,7 @@ def export_(
 
 @invoices.command("agreement")
 @month_option
-@common
+@listing
 def agreement(environment: Environment, out: Output, *, month: str) -> None:
     """Show how often the text layer agreed with Textract, in shadow mode."""
     compared: Counter[str] = Counter()
@@ -379,21 +392,6 @@ def select(
     return deployment.store.all(months=[month] if month else last_months(datetime.now(UTC)))
 
 
-def find(deployment: InvoiceDeployment, name: str) -> InvoiceRecord:
-    """The invoice with this id or serial number.
-
-    Raises:
-        RejectedInput: There is no such invoice.
-    """
-    try:
-        return deployment.store.find(name)
-    except RejectedInput:
-        for record in deployment.store.all(status=InvoiceStatus.PROCESSED.value):
-            if record.serial_number == name:
-                return record
-        raise
-
-
 def finish(
     deployment: InvoiceDeployment,
     out: Output,
@@ -425,10 +423,12 @@ def finish(
             answers.append({"id": one, "file": name, "status": InvoiceStatus.RECEIVED.value})
             continue
         answers += [invoice_document(part) | {"file": name} for part in known[name]]
-    out.answer({"invoices": answers}, rows="invoices", columns=COLUMNS)
+    late = f"not processed within {timeout:.0f} s: {', '.join(open_)}" if timeout and open_ else ""
+    document = {"invoices": answers} | ({"error": late} if late else {})
+    out.answer(document, rows="invoices", columns=COLUMNS)
     statuses = {one["status"] for one in answers}
-    if timeout and open_:
-        out.fail(f"not processed within {timeout:.0f} s: {', '.join(open_)}", Exit.INFRASTRUCTURE)
+    if late:
+        out.fail(late, Exit.INFRASTRUCTURE)
     if InvoiceStatus.PROCESSING_FAILED in statuses:
         raise SystemExit(Exit.INFRASTRUCTURE)
     if statuses & _BAD:

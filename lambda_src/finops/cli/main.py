@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from importlib import import_module
 from typing import Final, NoReturn
@@ -13,6 +14,7 @@ COMMANDS: Final = {
     "audit": "Read the audit trail, and prove that it is complete.",
     "billing": "Load billing files, and see their results.",
     "budgets": "Set, list, import and repair the budgets of spoke accounts.",
+    "completion": "Print, or install, what completes commands and options in your SHELL.",
     "fx": "Load exchange rates, and look them up.",
     "invoices": "Submit invoices, see their results, review and export them.",
     "packages": "Publish the packages of a release, from which Terraform deploys the functions.",
@@ -76,13 +78,21 @@ def main() -> NoReturn:
     try:
         sys.exit(finops.main(standalone_mode=False))
     except click.ClickException as error:
-        _explained(error).show()
+        explained = _explained(error)
+        if _wants_json():
+            click.echo(json.dumps({"error": explained.format_message(), "code": "wrong_usage"}))
+        explained.show()
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted", err=True)
         sys.exit(INTERRUPTED)
     except Exception as error:  # noqa: BLE001 - raised again unless it is ours or AWS's
         _fail(error)
+
+
+def _wants_json() -> bool:
+    given = " ".join(sys.argv[1:]).replace("=", " ").casefold()
+    return "--json" in sys.argv or "--format json" in given
 
 
 def _explained(error: click.ClickException) -> click.ClickException:
@@ -99,7 +109,7 @@ def _fail(error: Exception) -> NoReturn:
     from finops.cli.output import Exit, output
     from finops.shared.errors import FinOpsError, RejectedInput
 
-    out = output(as_json="--json" in sys.argv)
+    out = output(as_json=_wants_json())
     if isinstance(error, FinOpsError):
         rejected = isinstance(error, RejectedInput)
         step = {"step": error.step} if error.step else {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
@@ -9,7 +10,7 @@ from typing import Any
 
 import click
 
-from finops.cli.output import output
+from finops.cli.output import Format, Output, output
 from finops.deployment.environment import LOCAL, Environment, environment
 from finops.shared.errors import RejectedInput
 
@@ -33,6 +34,37 @@ def common(command: Callable[..., Any]) -> Callable[..., Any]:
             return command(deployment, output(as_json=as_json), **options)
 
     return run
+
+
+def listing(command: Callable[..., Any]) -> Callable[..., Any]:
+    """As `common`, for a command that answers with rows: it also takes `--format`."""
+
+    @click.option(
+        "--format",
+        "form",
+        type=click.Choice(list(Format), case_sensitive=False),
+        default=Format.TABLE,
+        help="A table for people, CSV, or JSON as with --json.",
+    )
+    @common
+    @wraps(command)
+    def run(environment: Environment, out: Output, *, form: str, **options: Any) -> Any:
+        if not out.as_json:
+            out.form = Format(form)
+        return command(environment, out, **options)
+
+    return run
+
+
+def confirm(question: str) -> None:
+    """Ask a person at a terminal; the command ends if they do not agree.
+
+    Raises:
+        UsageError: Nobody can be asked, and the command has no `--yes`.
+    """
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise click.UsageError("nobody can be asked here whether to go on: add --yes")
+    click.confirm(question, abort=True, err=True)
 
 
 def _known(context: click.Context, parameter: click.Parameter, name: str) -> Environment:

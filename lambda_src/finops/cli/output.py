@@ -1,16 +1,19 @@
-"""What every command prints: one JSON document on stdout, or tables and messages for people."""
+"""What every command prints: one document on stdout, or tables and messages for people."""
 
 from __future__ import annotations
 
 import enum
 import json
-import re
+import sys
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import click
+
+from finops.cli.tables import as_csv, fitted, piped
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -24,71 +27,84 @@ class Exit(enum.IntEnum):
     INFRASTRUCTURE = 3
 
 
-#: Columns of a pipe: wide enough for one line each row.
-UNWRAPPED = 1000
-#: Columns of numbers.
-NUMBERS = frozenset(
-    {"amount", "wanted", "actual", "budget", "variance", "variance_pct", "previous", "forecast"}
-)
-#: Columns whose text may wrap.
-PROSE = ("error", "detail", "reason")
+class Format(enum.StrEnum):
+    """How a command answers."""
 
-STYLES = {
-    "APPLIED": "green",
-    "PENDING": "yellow",
-    "REJECTED": "red",
-    "FAILED": "bold red",
-    "REMOVED": "dim",
-}
+    TABLE = "table"
+    CSV = "csv"
+    JSON = "json"
 
 
-#: What a terminal would obey; line ends are text.
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-_INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?\+00:00")
+#: Columns of a pipe: wide enough for one line each message.
+_UNWRAPPED: Final = 1000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Output:
-    """Where a command's answer goes: stdout. Progress and messages go to stderr."""
+    """Where a command's answer goes: stdout. Progress and messages go to stderr.
 
-    as_json: bool
+    Attributes:
+        width: Of the terminal that stdout is, in characters; None for a pipe or a file.
+        answered: Whether the one JSON document has been printed.
+    """
+
+    form: Format
     stdout: Console
     stderr: Console
+    width: int | None = None
+    answered: bool = False
+
+    @property
+    def as_json(self) -> bool:
+        """Whether stdout is one JSON document."""
+        return self.form is Format.JSON
+
+    def document(self, document: Mapping[str, Any]) -> None:
+        """Print the JSON document of a command that prints something else for people."""
+        self.answered = True
+        click.echo(json.dumps(document, indent=2, ensure_ascii=False))
 
     def answer(self, document: Mapping[str, Any], *, rows: str, columns: Sequence[str]) -> None:
-        """Print the document: as JSON, or its list under `rows` as a table."""
+        """Print the document: as JSON, or its list under `rows` as a table or CSV."""
         if self.as_json:
-            click.echo(json.dumps(document, indent=2, ensure_ascii=False))
-            return
-        from rich.table import Table
-        from rich.text import Text
-
-        table = Table(box=None, pad_edge=False, header_style="bold")
-        for column in columns:
-            table.add_column(
-                column.replace("_", " "),
-                justify="right" if column in NUMBERS else "left",
-                overflow="fold",
-                no_wrap=column not in PROSE,
-            )
-        for row in document[rows]:
-            table.add_row(
-                # Not markup, which square brackets of a person's text would be.
-                *(Text(_cell(row.get(column))) for column in columns),
-                style=STYLES.get(str(row.get("status")), ""),
-            )
-        self.stdout.print(table if table.row_count else "[dim]none[/dim]")
+            self.document(document)
+        elif self.form is Format.CSV:
+            click.echo(as_csv(document[rows], columns), nl=False)
+        elif not document[rows]:
+            self.stdout.print("[dim]none[/dim]")
+        elif self.width is None:
+            click.echo(piped(document[rows], columns))
+        else:
+            table, dropped = fitted(document[rows], columns, self.width)
+            self.stdout.print(table)
+            if dropped:
+                names = ", ".join(one.replace("_", " ") for one in dropped)
+                self.say(f"A wider terminal, or --json, also shows: {names}")
 
     def say(self, message: str) -> None:
         """Print a message for people."""
-        self.stderr.print(message, markup=False, highlight=False)
+        self._message(message)
 
     def fail(self, message: str, exit_code: Exit, /, **facts: object) -> NoReturn:
-        """End the command with a reason, which is part of the JSON document too."""
-        if self.as_json:
-            click.echo(json.dumps({"error": message, **facts}, indent=2, ensure_ascii=False))
-        self.stderr.print(f"error: {message}", style="bold red", markup=False, highlight=False)
+        """End the command with a reason, which is part of the JSON document too.
+
+        A command that has answered already has put the reason into its answer, where one matters.
+        """
+        if self.as_json and not self.answered:
+            self.document({"error": message, **facts})
+        self._message(f"error: {message}", style="bold red")
         raise SystemExit(exit_code)
+
+    def _message(self, text: str, style: str = "") -> None:
+        """Print on stderr; a terminal's lines end between words, never within an id or a path."""
+        if self.stderr.is_terminal:
+            text = "\n".join(
+                textwrap.fill(
+                    line, self.stderr.width, break_long_words=False, break_on_hyphens=False
+                )
+                for line in text.splitlines()
+            )
+        self.stderr.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
 
     @contextmanager
     def progress(self, what: str, total: int) -> Iterator[Any]:
@@ -113,22 +129,13 @@ class Output:
             yield lambda done: bar.update(task, completed=done)
 
 
-def output(*, as_json: bool) -> Output:
-    """The terminal's output."""
+def output(*, as_json: bool = False, form: Format = Format.TABLE) -> Output:
+    """The terminal's output, or a pipe's."""
     from rich.console import Console
 
     stdout, stderr = Console(), Console(stderr=True)
+    width = stdout.width if sys.stdout.isatty() else None
     for console in (stdout, stderr):
         if not console.is_terminal:
-            console.width = UNWRAPPED
-    return Output(as_json=as_json, stdout=stdout, stderr=stderr)
-
-
-def _cell(value: object) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, str) and _INSTANT.fullmatch(value):
-        return f"{value[:10]} {value[11:19]} UTC"
-    return _CONTROL.sub(lambda found: repr(found[0])[1:-1], str(value))
+            console.width = _UNWRAPPED
+    return Output(form=Format.JSON if as_json else form, stdout=stdout, stderr=stderr, width=width)

@@ -10,7 +10,7 @@ import click
 from finops.audit.heads import newest_head
 from finops.billing.domain import FileStatus
 from finops.budgets.domain import Status
-from finops.cli.options import common
+from finops.cli.options import listing
 from finops.cli.output import Exit, Output
 from finops.deployment.environment import Environment
 from finops.invoices.domain import InvoiceStatus
@@ -23,7 +23,7 @@ _MONTHS_SHOWN = 3
 
 
 @click.command()
-@common
+@listing
 def status(environment: Environment, out: Output) -> None:
     """Show whether each service is there, and the state of each flow.
 

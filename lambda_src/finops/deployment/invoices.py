@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -29,9 +30,11 @@ from finops.invoices.domain import (
     upload_key,
 )
 from finops.invoices.erasure import InvoiceEraser
+from finops.invoices.inbox import waiting
 from finops.invoices.review import ReviewDesk
 from finops.shared.aws import aws_errors
 from finops.shared.errors import ConfigurationError
+from finops.shared.people import PERSONAL_SESSION_ROLES
 
 _ATTACH: Final = (
     "Attach the policy of the output `reviewer_policy_json` of the module invoices to whoever"
@@ -85,8 +88,24 @@ class InvoiceDeployment:
             store=self.store,
             workflow=self.workflow,
             clock=lambda: datetime.now(UTC),
-            separation_of_duties=self.variables.get("SEPARATION_OF_DUTIES", "true") == "true",
+            separation_of_duties=self.separation_of_duties,
         )
+
+    @property
+    def separation_of_duties(self) -> bool:
+        """Whether somebody else must approve what a person submitted or corrected."""
+        return self.variables.get("SEPARATION_OF_DUTIES", "true") == "true"
+
+    @property
+    def personal_session_roles(self) -> Sequence[str]:
+        """Roles, by patterns, whose sessions have their person's name for certain."""
+        listed = self.variables.get("PERSONAL_SESSION_ROLES")
+        return tuple(json.loads(listed)) if listed else PERSONAL_SESSION_ROLES
+
+    def waiting(self) -> Iterator[InvoiceRecord]:
+        """The invoices that wait for review, in the order of the inbox."""
+        status = InvoiceStatus.NEEDS_REVIEW.value
+        return waiting(self.store.all(status=status, newest_first=False))
 
     def decide(
         self,

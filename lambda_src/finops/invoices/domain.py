@@ -12,6 +12,8 @@ from functools import cached_property
 from hashlib import sha256
 from typing import Final
 
+from finops.shared.money import EXACT
+
 #: Folders of the bucket: dropped documents, dropped JSON invoices, responses of the engines.
 RAW_PREFIX: Final = "raw/"
 #: The folder that each upload gets: 32 hexadecimal digits.
@@ -247,8 +249,27 @@ class Invoice:
     @property
     def signed_total(self) -> Decimal | None:
         """The total as it counts in sums: a credit note's is negative, however it is printed."""
+        return self.signed("total")
+
+    @property
+    def signed_amount_due(self) -> Decimal | None:
+        """What is to be paid: the amount due, or without one what is left of the total."""
+        due = self.signed("amount_due")
+        total = self.signed("total")
+        if due is not None or total is None:
+            return due
+        paid = self.amount("amount_paid") or Decimal(0)
+        return EXACT.subtract(total, paid.copy_abs().copy_sign(total))
+
+    def signed(self, name: str) -> Decimal | None:
+        """An amount as it counts in sums: those of a credit note are turned to a negative total.
+
+        A credit note that prints its total as a negative one keeps the signs of its other amounts.
+        """
+        found = self.amount(name)
         total = self.amount("total")
-        return -abs(total) if total and self.kind is InvoiceKind.CREDIT_NOTE else total
+        turned = self.kind is InvoiceKind.CREDIT_NOTE and total is not None and total > 0
+        return found.copy_negate() if found and turned else found
 
     def date(self, name: str) -> date | None:
         """A date; None if the field has no value."""

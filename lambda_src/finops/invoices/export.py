@@ -45,16 +45,24 @@ SUMMARY: Final = (
     "processed_at",
     "engine",
     "issues",
+    "signed_subtotal",
+    "signed_tax",
+    "signed_amount_paid",
+    "signed_amount_due",
 )
+#: The amounts that are also told as they count in sums.
+SIGNED: Final = ("subtotal", "tax", "total", "amount_paid", "amount_due")
 
 
 def as_json(record: InvoiceRecord) -> dict[str, Any]:
     """An invoice as scripts read it: amounts are strings, dates ISO 8601, missing values null.
 
-    `signed_total` is the total as it counts in sums: a credit note's is negative.
+    `signed_…` are amounts as they count in sums: a credit note's are negative. Without an amount
+    due, `signed_amount_due` is what is left of the total.
     """
     read = record.invoice
-    signed = read.signed_total if read else None
+    signed = {name: read.signed(name) if read else None for name in SIGNED}
+    signed["amount_due"] = read.signed_amount_due if read else None
     text = read.text if read else lambda _: ""
     return {
         "id": record.id,
@@ -69,7 +77,7 @@ def as_json(record: InvoiceRecord) -> dict[str, Any]:
                 *("subtotal", "tax", "total"),
             )
         },
-        "signed_total": None if signed is None else f"{signed:f}",
+        **{f"signed_{name}": None if one is None else f"{one:f}" for name, one in signed.items()},
         "confidence": round(read.confidence, 1) if read else None,
         **{
             name: text(name) or None

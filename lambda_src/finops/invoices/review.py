@@ -9,11 +9,12 @@ from enum import StrEnum
 from finops.invoices.audit_events import given_up_event
 from finops.invoices.domain import InvoiceRecord, InvoiceStatus, Issue, Review, Severity
 from finops.invoices.ports import InvoiceStore, Workflow
+from finops.invoices.second_decision import already_decided, intended
 from finops.invoices.separation import part_in
 from finops.invoices.service import Clock
 from finops.invoices.validation import canonical, missing
 from finops.shared.audit import AuditRecorder
-from finops.shared.errors import RejectedInput
+from finops.shared.errors import RejectedInput, TransientFailure
 from finops.shared.people import PERSONAL_SESSION_ROLES, chose_own_name, name_of
 
 
@@ -126,7 +127,8 @@ class ReviewDesk:
                 there are reviews that the reviewer has not seen.
         """
         record = self.store.find(invoice)
-        _knows_all(record, seen)
+        asked = intended(approve=approve, reject=reject)
+        _knows_all(record, seen, asked)
         if record.decision and not (corrections or approve or reject):
             return self._tell(record)
         self._may_decide(record, reviewer, approve=approve, reject=reject, reason=reason)
@@ -150,7 +152,12 @@ class ReviewDesk:
         decision = Decision.REJECTED if reject else Decision.CORRECTED
         if approve:
             decision = Decision.APPROVED
-        return self._tell(self._save(record, changed, reviewer, decision, reason))
+        try:
+            return self._tell(self._save(record, changed, reviewer, decision, reason))
+        except TransientFailure as error:
+            if error.code == "changed_meanwhile":
+                _knows_all(self.store.find(invoice), len(record.reviews), asked)
+            raise
 
     def not_a_duplicate(
         self, invoice: str, reviewer: str, *, reason: str, seen: int | None = None
@@ -172,7 +179,7 @@ class ReviewDesk:
         if record.status is InvoiceStatus.VALIDATING and last == Decision.NOT_DUPLICATE:
             # The decision was saved, but the execution may not have been started.
             return self._start_again(record)
-        _knows_all(record, seen)
+        _knows_all(record, seen, "decision")
         if record.status is not InvoiceStatus.DUPLICATE:
             raise RejectedInput(
                 f"{record.id} is {record.status}, and not a duplicate",
@@ -227,19 +234,17 @@ class ReviewDesk:
             raise RejectedInput(
                 "an invoice cannot be approved and rejected at once", code="contradiction"
             )
+        asked = intended(approve=approve, reject=reject)
         if record.status is not InvoiceStatus.NEEDS_REVIEW:
+            if record.reviews:
+                raise already_decided(record, asked, code="not_in_review")
             raise RejectedInput(
                 f"{record.id} is {record.status}, so it is not waiting for review",
                 code="not_in_review",
                 value=record.status.value,
             )
         if record.decision:
-            by = name_of(record.reviews[-1].reviewer)
-            raise RejectedInput(
-                f"{by} has already {record.decision.lower()} {record.id}",
-                code="decided_already",
-                remedy="View it again",
-            )
+            raise already_decided(record, asked)
         if reject and not reason.strip():
             raise RejectedInput(
                 "a rejection needs a reason",
@@ -249,6 +254,14 @@ class ReviewDesk:
             )
         if approve:
             self._has_no_other_part(record, reviewer)
+
+    def obstacle(self, record: InvoiceRecord, reviewer: str) -> str:
+        """Why this person may not approve an invoice that waits; empty if they may."""
+        try:
+            self._has_no_other_part(record, reviewer)
+        except RejectedInput as error:
+            return error.explanation
+        return ""
 
     def _has_no_other_part(self, record: InvoiceRecord, reviewer: str) -> None:
         if not self.separation_of_duties:
@@ -353,14 +366,17 @@ def _differences(
     )
 
 
-def _knows_all(record: InvoiceRecord, seen: int | None) -> None:
+def _knows_all(record: InvoiceRecord, seen: int | None, asked: str) -> None:
     """Refuse a decision about what the reviewer has not seen, and one that is sent again."""
-    if seen not in {None, len(record.reviews)}:
-        raise RejectedInput(
-            f"{record.id} has {len(record.reviews)} reviews, of which the decision knows {seen}",
-            code="decided_already",
-            remedy="View it again",
-        )
+    if seen in {None, len(record.reviews)}:
+        return
+    if record.reviews:
+        raise already_decided(record, asked)
+    raise RejectedInput(
+        f"{record.id} has no reviews, of which the decision knows {seen}",
+        code="decided_already",
+        remedy="View it again",
+    )
 
 
 def _can_be_approved(record: InvoiceRecord) -> None:

@@ -280,12 +280,25 @@ class DynamoInvoices:
             if not start or not search or len(found) >= limit:
                 return found, start
 
-    def all(self, *, status: str = "", months: list[str] | None = None) -> Iterator[InvoiceRecord]:
-        """All invoices with a status, or received in these months, newest first."""
+    def all(
+        self,
+        *,
+        status: str = "",
+        months: list[str] | None = None,
+        search: str = "",
+        newest_first: bool = True,
+    ) -> Iterator[InvoiceRecord]:
+        """All invoices with a status, or received in these months, newest first (see `page`)."""
         for month in months or [""]:
             start: Mapping[str, Any] | None = None
             while True:
-                found, start = self.page(status=status, month=month, start=start)
+                found, start = self.page(
+                    status=status,
+                    month=month,
+                    search=search,
+                    newest_first=newest_first,
+                    start=start,
+                )
                 yield from found
                 if not start:
                     break

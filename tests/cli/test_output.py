@@ -1,0 +1,219 @@
+"""What commands print: tables that fit, pipes without padding, CSV, and one JSON document."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from typing import Any
+
+import click
+import pytest
+from rich.console import Console
+
+from finops.cli import invoices as invoice_commands
+from finops.cli.invoices import COLUMNS
+from finops.cli.main import COMMANDS, finops, main
+from finops.cli.output import Exit, Format, Output
+from finops.cli.tables import LEAST_WORTH, fitted
+from finops.invoices.domain import InvoiceRecord, InvoiceStatus
+from finops.shared.errors import RejectedInput
+from tests.invoices.builders import record
+
+ROW: dict[str, Any] = {
+    "id": "0123456789abcdef0123",
+    "file": "a/very/long/folder/of/invoices/of-a-vendor-with-a-long-name-2026-03-31.pdf",
+    "status": "NEEDS_REVIEW",
+    "serial_number": None,
+    "vendor": "Bäckerei Ähre GmbH",
+    "invoice_number": "RE-2026-000017",
+    "invoice_date": "2026-03-31",
+    "currency": "EUR",
+    "total": "1200.00",
+    "confidence": 98.0,
+    "reason": "subtotal 1000.00 + tax 190.00 = 1190.00, but the total is 1200.00",
+}
+
+
+def terminal(width: int) -> tuple[Output, io.StringIO, io.StringIO]:
+    """An output to a terminal of this width, and what is seen on stdout and stderr."""
+    files = io.StringIO(), io.StringIO()
+    consoles = [
+        Console(file=one, width=width, force_terminal=True, color_system=None, legacy_windows=False)
+        for one in files
+    ]
+    out = Output(form=Format.TABLE, stdout=consoles[0], stderr=consoles[1], width=width)
+    return out, *files
+
+
+@pytest.mark.parametrize("width", [20, 40, 80, 120, 200])
+def test_a_list_fits_the_terminal(width: int) -> None:
+    out, shown, _ = terminal(width)
+    out.answer({"invoices": [ROW, ROW]}, rows="invoices", columns=COLUMNS)
+    lines = shown.getvalue().splitlines()
+    assert max(len(line.rstrip()) for line in lines) <= width
+    assert "01234567" in shown.getvalue()
+    assert ROW["id"] not in shown.getvalue()
+
+
+def test_columns_go_in_order_of_their_worth_and_are_named() -> None:
+    out, shown, told = terminal(80)
+    out.answer({"invoices": [ROW]}, rows="invoices", columns=COLUMNS)
+    head, *rows = shown.getvalue().splitlines()
+    assert head.split() == ["id", "status", "vendor", "currency", "total", "reason"]
+    assert "1200.00" in rows[0]
+    assert "also shows: file, serial number" in told.getvalue()
+    wide, everything, silent = terminal(400)
+    wide.answer({"invoices": [ROW]}, rows="invoices", columns=COLUMNS)
+    assert ROW["file"] in everything.getvalue()
+    assert silent.getvalue() == ""
+
+
+def test_an_empty_column_goes_before_any_with_values() -> None:
+    rows = [{"id": "1", "error": "", "file": "f" * 20}]
+    _, dropped = fitted(rows, ("id", "file", "error"), 24)
+    assert dropped == ("error",)
+
+
+def test_long_values_end_with_an_ellipsis_and_prose_wraps_between_words() -> None:
+    out, shown, _ = terminal(60)
+    rows = [{"id": "1", "vendor": "v" * 60, "reason": "a reason of several whole words " * 3}]
+    out.answer({"rows": rows}, rows="rows", columns=("id", "vendor", "reason"))
+    text = shown.getvalue()
+    assert "v…" in text
+    words = {word for line in text.splitlines()[1:] for word in line.split()}
+    assert words <= {"1", "a", "reason", "of", "several", "whole", "words"} | {
+        word for word in words if word.endswith("v…")
+    }
+
+
+@pytest.mark.parametrize("value", ["[red]x[/red]", "\x1b[2J", "日本語の会社" * 5, "", "a\nb"])
+def test_any_text_is_shown_as_text(value: str) -> None:
+    out, shown, _ = terminal(40)
+    out.answer({"rows": [{"id": value, "error": value}]}, rows="rows", columns=("id", "error"))
+    assert "\x1b" not in shown.getvalue()
+    if value.startswith("["):
+        assert value in shown.getvalue()
+
+
+def test_a_pipe_gets_tabs_and_no_padding(capsys: pytest.CaptureFixture[str]) -> None:
+    out, _, _ = terminal(80)
+    out.width = None
+    rows = [ROW, ROW | {"vendor": "a\tb\nc", "reason": None}]
+    out.answer({"invoices": rows}, rows="invoices", columns=COLUMNS)
+    head, first, second = capsys.readouterr().out.splitlines()
+    assert head.split("\t")[3] == "serial number"
+    assert first.split("\t") == ["" if ROW[one] is None else str(ROW[one]) for one in COLUMNS]
+    assert second.split("\t")[4] == "a b c"
+    assert second.endswith("\t")
+
+
+def test_csv_has_the_values_of_the_json_document(capsys: pytest.CaptureFixture[str]) -> None:
+    out, _, _ = terminal(80)
+    out.form = Format.CSV
+    row = {"id": "=1+1", "at": "2026-03-31T12:00:00+00:00", "notes": ["a"], "ok": True, "no": None}
+    out.answer({"rows": [row]}, rows="rows", columns=("id", "at", "notes", "ok", "no"))
+    found = list(csv.reader(io.StringIO(capsys.readouterr().out)))
+    assert found == [
+        ["id", "at", "notes", "ok", "no"],
+        ["'=1+1", "2026-03-31T12:00:00+00:00", '["a"]', "true", ""],
+    ]
+
+
+def test_messages_wrap_between_words_and_never_within_one() -> None:
+    out, _, told = terminal(30)
+    arn = "arn:aws:lambda:eu-central-1:111111111111:function:finops-review-invoice"
+    with pytest.raises(SystemExit):
+        out.fail(f"the function {arn} refused what you asked it to do", Exit.REJECTED)
+    lines = told.getvalue().splitlines()
+    assert arn in lines
+    assert all(len(line) <= 30 for line in lines if line != arn)
+
+
+def lists() -> list[tuple[str, ...]]:
+    """Each command that takes --format table|csv|json."""
+    found = []
+    for name in COMMANDS:
+        command = finops.get_command(click.Context(finops), name)
+        parts = command.commands if isinstance(command, click.Group) else {"": command}
+        for part, one in parts.items():
+            options = {param.name: param for param in one.params} if one else {}
+            if "form" in options and Format.TABLE in getattr(options["form"].type, "choices", ()):
+                found.append(tuple(filter(None, (name, part))))
+    return found
+
+
+def test_the_lists_of_all_flows_take_a_format() -> None:
+    assert {
+        ("budgets", "list"),
+        ("billing", "files"),
+        ("invoices", "list"),
+        ("audit", "show"),
+        ("status",),
+    } <= set(lists())
+
+
+def test_each_column_of_little_worth_is_a_column_of_a_list() -> None:
+    """A name with a slip would never be dropped."""
+    source = "".join(
+        path.read_text("utf-8")
+        for path in __import__("pathlib").Path(invoice_commands.__file__).parent.glob("*.py")
+        if path.name != "tables.py"
+    )
+    from finops.budgets.attributes import ATTRIBUTES
+
+    known = {one.name for one in ATTRIBUTES}
+    assert [one for one in LEAST_WORTH if f'"{one}"' not in source and one not in known] == []
+
+
+class Late:
+    """As `InvoiceDeployment`, where nothing ends in time."""
+
+    caller = "ann"
+
+    def __init__(self, found: InvoiceRecord | None) -> None:
+        self.store = self
+        self.found = found
+
+    def upload(self, *_: Any) -> str:
+        return "an-id"
+
+    def find(self, invoice_id: str) -> InvoiceRecord:
+        if self.found is None or invoice_id != "an-id":
+            raise RejectedInput("no", code="unknown_invoice")
+        return self.found
+
+
+@pytest.mark.parametrize("found", [None, record(status=InvoiceStatus.EXTRACTING)])
+@pytest.mark.parametrize("form", [["--json"], ["--wait", "--json"]])
+def test_one_json_document_is_printed_also_on_time_out(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Any,
+    found: InvoiceRecord | None,
+    form: list[str],
+) -> None:
+    monkeypatch.setattr(invoice_commands, "_deployed", lambda _environment: Late(found))
+    file = tmp_path / "a.pdf"
+    file.write_bytes(b"%PDF")
+    arguments = ["invoices", "submit", str(file), "--timeout", "0.01", *form]
+    monkeypatch.setattr("sys.argv", ["finops", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    printed = capsys.readouterr()
+    document = json.loads(printed.out)  # fails if there is anything else
+    assert len(document["invoices"]) == 1
+    waited = "--wait" in form
+    assert (ended.value.code or 0) == (3 if waited else 0)
+    assert ("not processed within" in document.get("error", "")) == waited
+    assert ("not processed within" in printed.err) == waited
+
+
+def test_wrong_usage_is_one_json_document_too(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["finops", "invoices", "list", "--status", "NONE", "--json"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    assert "'NONE' is not one of" in json.loads(capsys.readouterr().out)["error"]
