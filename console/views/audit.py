@@ -17,7 +17,7 @@ from finops.audit.actors import shown_actor
 from finops.audit.adapters.sqlite import SeenIds
 from finops.audit.trail_reader import Selection, TrailReader
 from finops.audit.trail_verifier import TrailVerifier
-from finops.deployment.descriptions import verdict_document
+from finops.deployment.descriptions import STREAM_COLUMNS, verdict_document
 
 LIMIT: Final = 200
 STREAMS: Final = ("budgets", "billing", "invoices", "reconciliation", "console")
@@ -82,14 +82,7 @@ def _result(at: datetime, verdict: Mapping[str, Any]) -> None:
         placeholder="",
         height="content",
         alt="Streams of the trail",
-        column_order=(
-            "stream",
-            "entries",
-            "last_sequence",
-            "sealed_sequence",
-            "problems",
-            "unproven_actors",
-        ),
+        column_order=STREAM_COLUMNS,
         column_config={
             "stream": "Stream",
             "entries": st.column_config.NumberColumn("Entries", format="localized"),

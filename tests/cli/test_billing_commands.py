@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any
-
 import pytest
-from click.testing import CliRunner
 
 from finops.billing.domain import FileEntry
 from finops.billing.withdrawal import Withdrawer
-from finops.cli import billing
-from finops.cli.main import finops
-from finops.shared.errors import FinOpsError, RejectedInput
+from finops.shared.errors import RejectedInput
 from tests.billing.use_cases import Flow, bills
+from tests.cli.conftest import BillingOn
+from tests.cli.conftest import run_billing as run
 
 
 class Deployment:
@@ -44,17 +40,8 @@ class Deployment:
 
 
 @pytest.fixture
-def deployment(monkeypatch: pytest.MonkeyPatch) -> Deployment:
-    made = Deployment()
-    monkeypatch.setattr(billing, "deployed", lambda _environment: made)
-    return made
-
-
-def run(*arguments: str) -> tuple[int, Any]:
-    answer = CliRunner().invoke(finops, ["billing", *arguments, "--json"])
-    if isinstance(answer.exception, FinOpsError):
-        raise answer.exception
-    return answer.exit_code, json.loads(answer.stdout) if answer.stdout else answer.stderr
+def deployment(billing_on: BillingOn) -> Deployment:
+    return billing_on(Deployment())
 
 
 def test_a_file_is_taken_back_with_a_reason(deployment: Deployment) -> None:

@@ -9,18 +9,17 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from click.testing import CliRunner
 
 from finops.billing.dataset_format import DatasetFormat, format_key
 from finops.billing.domain import FileEntry
 from finops.billing.settings import Settings
-from finops.cli import billing
-from finops.cli.main import finops
 from finops.deployment.billing_formats import DatasetFormats
-from finops.shared.errors import FinOpsError, RejectedInput
+from finops.shared.errors import RejectedInput
 from finops.shared.rates import ExchangeRates, RatePolicy
 from tests.audit.recorders import MemoryRecorder
 from tests.billing.use_cases import Flow
+from tests.cli.conftest import BillingOn
+from tests.cli.conftest import run_billing as run
 
 
 class Bucket:
@@ -77,17 +76,8 @@ class Deployment:
 
 
 @pytest.fixture
-def deployment(monkeypatch: pytest.MonkeyPatch) -> Deployment:
-    made = Deployment()
-    monkeypatch.setattr(billing, "deployed", lambda _environment: made)
-    return made
-
-
-def run(*arguments: str) -> tuple[int, Any]:
-    answer = CliRunner().invoke(finops, ["billing", *arguments, "--json"])
-    if isinstance(answer.exception, FinOpsError):
-        raise answer.exception
-    return answer.exit_code, json.loads(answer.stdout) if answer.stdout else answer.stderr
+def deployment(billing_on: BillingOn) -> Deployment:
+    return billing_on(Deployment())
 
 
 GERMAN = "Nr;Datum;Betrag;Art\nR-1;05.03.2026;1.222,56;x\n"

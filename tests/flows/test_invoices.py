@@ -291,6 +291,14 @@ class TestReview:
         assert (code, found["status"]) == (0, "NEEDS_REVIEW")
         assert "total_is_not_the_sum" in {one["code"] for one in found["issues"]}
 
+        code, answer = finops("invoices", "next")  # other tests' invoices wait as well
+        (oldest,) = answer["invoices"]
+        assert (code, oldest["status"]) == (0, "NEEDS_REVIEW")
+        assert oldest["received_at"] <= found["received_at"]
+        assert oldest["id"] in oldest["commands"]["reject"]
+        code, answer = finops("invoices", "show", found["id"][:10])
+        assert (code, answer["invoices"][0]["id"]) == (0, found["id"])
+
         code, refused = finops("invoices", "review", found["id"], "--set", "total=much")
         assert (code, refused["code"]) == (1, "invalid_amount")
         code, answer = finops(

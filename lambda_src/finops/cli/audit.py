@@ -29,14 +29,6 @@ COLUMNS: Final = ("occurred_at", "stream", "sequence", "action", "subject", "act
 #: Hours. A head is written every hour; the alarm on missing heads waits as long.
 HEAD_AGE: Final = 3.0
 _DIGEST: Final = re.compile(PERSONAL_PREFIX + "[0-9a-f]{64}")
-STREAM_COLUMNS: Final = (
-    "stream",
-    "entries",
-    "last_sequence",
-    "sealed_sequence",
-    "problems",
-    "unproven_actors",
-)
 
 
 @click.group()
@@ -104,7 +96,7 @@ def verify(environment: Environment, out: Output, *, max_head_age: float | None)
     Exit code 1 if there are any; the first bad entry is named.
     """
     from finops.audit.adapters.sqlite import SeenIds
-    from finops.deployment.descriptions import verdict_document
+    from finops.deployment.descriptions import STREAM_COLUMNS, verdict_document
 
     deployment = _deployed(environment)
     if max_head_age is None and deployment.signer and environment.endpoint_url is None:

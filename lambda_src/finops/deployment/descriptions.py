@@ -8,12 +8,22 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import asdict
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from finops.audit.trail_verifier import Verdict
 from finops.billing.domain import NOTES, FileEntry
 from finops.invoices.domain import InvoiceRecord
 from finops.invoices.export import as_json
+
+#: What is shown of each stream of a verdict.
+STREAM_COLUMNS: Final = (
+    "stream",
+    "entries",
+    "last_sequence",
+    "sealed_sequence",
+    "problems",
+    "unproven_actors",
+)
 
 
 def file_document(entry: FileEntry) -> dict[str, Any]:
