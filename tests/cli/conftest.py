@@ -13,16 +13,15 @@ from finops.cli import billing
 from finops.cli.main import finops
 from finops.shared.errors import FinOpsError
 
-BillingOn = Callable[..., Any]
+BillingOn = Callable[[Any], None]
 
 
 @pytest.fixture
 def billing_on(monkeypatch: pytest.MonkeyPatch) -> BillingOn:
-    """Has the commands use a deployment, which it gives back."""
+    """Has the commands use a deployment."""
 
-    def use(deployment: Any) -> Any:
+    def use(deployment: Any) -> None:
         monkeypatch.setattr(billing, "deployed", lambda _environment: deployment)
-        return deployment
 
     return use
 

@@ -41,7 +41,9 @@ class Deployment:
 
 @pytest.fixture
 def deployment(billing_on: BillingOn) -> Deployment:
-    return billing_on(Deployment())
+    made = Deployment()
+    billing_on(made)
+    return made
 
 
 def test_a_file_is_taken_back_with_a_reason(deployment: Deployment) -> None:

@@ -77,7 +77,9 @@ class Deployment:
 
 @pytest.fixture
 def deployment(billing_on: BillingOn) -> Deployment:
-    return billing_on(Deployment())
+    made = Deployment()
+    billing_on(made)
+    return made
 
 
 GERMAN = "Nr;Datum;Betrag;Art\nR-1;05.03.2026;1.222,56;x\n"
