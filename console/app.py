@@ -11,7 +11,16 @@ import streamlit as st
 
 from console import identity, ui
 from console.services import services
-from console.views import audit, billing, budgets, invoice, invoices, overview, reports
+from console.views import (
+    audit,
+    billing,
+    budgets,
+    invoice,
+    invoices,
+    overview,
+    reports,
+    vendors,
+)
 from finops.deployment.environment import LOCAL, named_environment
 
 st.set_page_config(
@@ -24,6 +33,7 @@ PAGES = (
     (overview, "Overview", ":material/space_dashboard:"),
     (invoices, "Invoices", ":material/receipt_long:"),
     (invoice, "Invoice", ":material/receipt_long:"),
+    (vendors, "Vendors", ":material/storefront:"),
     (budgets, "Budgets", ":material/savings:"),
     (billing, "Billing", ":material/table_view:"),
     (reports, "Reports", ":material/query_stats:"),

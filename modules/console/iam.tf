@@ -124,6 +124,12 @@ data "aws_iam_policy_document" "task" {
   }
 
   statement {
+    sid       = "EditVendors"
+    actions   = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Scan", "dynamodb:UpdateItem"]
+    resources = ["${local.tables}-vendors"]
+  }
+
+  statement {
     sid       = "ListInvoices"
     actions   = ["dynamodb:Query"]
     resources = ["${local.tables}-invoices/index/by_month", "${local.tables}-invoices/index/by_status"]

@@ -27,6 +27,12 @@ module "alarms" {
       dimensions  = { service = "${var.name_prefix}-notify-invoice" }
     }
     }, {
+    bank-details-changed = {
+      description = "An invoice of a known vendor shows an account that nobody has confirmed, and waits for a person: finops invoices list --status NEEDS_REVIEW. Ask the vendor by a way that you know."
+      namespace   = "FinOps"
+      metric      = "BankDetailsChanged"
+      dimensions  = { service = "${var.name_prefix}-validate-invoice" }
+    }
     spending-caps = {
       description = "Documents met the day's limit of pages or dollars, and wait for a retry: look for who sends so many."
       namespace   = "FinOps"

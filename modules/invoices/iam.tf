@@ -203,6 +203,12 @@ data "aws_iam_policy_document" "validate_invoice" {
     resources = ["${local.bucket_arn}/${local.rules_key}"]
   }
 
+  statement {
+    sid       = "KnowVendors"
+    actions   = ["dynamodb:GetItem"]
+    resources = [local.vendors_table_arn]
+  }
+
   # Each further invoice of a document gets a workflow of its own.
   statement {
     sid       = "StartWorkflow"
@@ -244,6 +250,12 @@ data "aws_iam_policy_document" "reviewer" {
     sid       = "ReadInvoices"
     actions   = ["dynamodb:GetItem", "dynamodb:Query"]
     resources = [local.table_arn, "${local.table_arn}/index/*"]
+  }
+
+  statement {
+    sid       = "ReadVendors"
+    actions   = ["dynamodb:GetItem", "dynamodb:Scan"]
+    resources = [local.vendors_table_arn]
   }
 
   statement {
@@ -295,6 +307,45 @@ data "aws_iam_policy_document" "process_invoice" {
     sid       = "NumberInvoices"
     actions   = ["dynamodb:UpdateItem"]
     resources = [local.table_arn]
+  }
+
+  # In one transaction: a vendor, and by what it is recognised.
+  statement {
+    sid       = "LearnVendors"
+    actions   = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"]
+    resources = [local.vendors_table_arn]
+  }
+}
+
+# What a person needs who changes vendors on the command line.
+data "aws_iam_policy_document" "vendor_manager" {
+  source_policy_documents = [data.aws_iam_policy_document.record_audit_entries.json]
+
+  statement {
+    sid       = "FindFlow"
+    actions   = ["lambda:GetFunctionConfiguration"]
+    resources = ["arn:aws:lambda:${var.region}:${var.account_id}:function:${var.name_prefix}-receive-invoices"]
+  }
+
+  statement {
+    sid = "ChangeVendors"
+    actions = [
+      "dynamodb:DeleteItem",
+      "dynamodb:GetItem",
+      "dynamodb:PutItem",
+      "dynamodb:Scan",
+      "dynamodb:UpdateItem",
+    ]
+    resources = [local.vendors_table_arn]
+  }
+
+  dynamic "statement" {
+    for_each = var.kms_key_arn[*]
+    content {
+      sid       = "UseKey"
+      actions   = ["kms:Decrypt", "kms:GenerateDataKey"]
+      resources = [statement.value]
+    }
   }
 }
 

@@ -6,6 +6,9 @@ locals {
   table_name  = "${var.name_prefix}-invoices"
   table_arn   = "arn:aws:dynamodb:${var.region}:${var.account_id}:table/${local.table_name}"
 
+  vendors_table_name = "${var.name_prefix}-vendors"
+  vendors_table_arn  = "arn:aws:dynamodb:${var.region}:${var.account_id}:table/${local.vendors_table_name}"
+
   workflow_name = "${var.name_prefix}-invoice-workflow"
   workflow_arn  = "arn:aws:states:${var.region}:${var.account_id}:stateMachine:${local.workflow_name}"
 
@@ -26,6 +29,8 @@ locals {
     BUCKET = local.bucket_name
     TABLE  = local.table_name
   })
+  # Commands and the console find the table of vendors by the intake function.
+  vendors_environment = { VENDORS_TABLE = local.vendors_table_name }
   workflow_environment = merge(local.table_environment, {
     WORKFLOW_ARN         = local.workflow_arn
     SEPARATION_OF_DUTIES = tostring(var.review.separation_of_duties)
@@ -122,10 +127,10 @@ locals {
     fail-invoice      = data.aws_iam_policy_document.fail_invoice.json
   }
   environments = {
-    receive-invoices  = merge(local.workflow_environment, local.originals_environment)
+    receive-invoices  = merge(local.workflow_environment, local.vendors_environment, local.originals_environment)
     extract-invoice   = local.extraction_environment
     finish-extraction = local.extraction_environment
-    validate-invoice = merge(local.workflow_environment, {
+    validate-invoice = merge(local.workflow_environment, local.vendors_environment, {
       JSON_CURRENCY = var.validation.json_currency
       RULES_KEY     = local.rules_key
       CHECKS = jsonencode({
@@ -137,7 +142,7 @@ locals {
     review-invoice = merge(local.workflow_environment, {
       MAXIMUM_ESCALATIONS = tostring(var.review.maximum_escalations)
     })
-    process-invoice = local.table_environment
+    process-invoice = merge(local.table_environment, local.vendors_environment)
     notify-invoice  = merge(local.topics_environment, local.mail_environment)
     fail-invoice    = local.topics_environment
   }
@@ -212,6 +217,30 @@ resource "aws_dynamodb_table" "invoices" {
     hash_key        = "received_month"
     range_key       = "received_at"
     projection_type = "ALL"
+  }
+
+  point_in_time_recovery {
+    enabled = true
+  }
+
+  server_side_encryption {
+    enabled     = true
+    kms_key_arn = var.kms_key_arn
+  }
+}
+
+# Vendors by ID, and by what they are recognised: tax ids, accounts, domains and names.
+resource "aws_dynamodb_table" "vendors" {
+  #checkov:skip=CKV_AWS_119:a customer managed key is a setting
+  #checkov:skip=CKV2_AWS_16:on demand, which scales by itself
+  name                        = local.vendors_table_name
+  billing_mode                = "PAY_PER_REQUEST"
+  hash_key                    = "id"
+  deletion_protection_enabled = var.table.deletion_protection
+
+  attribute {
+    name = "id"
+    type = "S"
   }
 
   point_in_time_recovery {

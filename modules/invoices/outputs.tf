@@ -8,6 +8,11 @@ output "table_name" {
   value       = aws_dynamodb_table.invoices.name
 }
 
+output "vendors_table_name" {
+  description = "Table of the vendors."
+  value       = aws_dynamodb_table.vendors.name
+}
+
 output "workflow_arn" {
   description = "ARN of the workflow."
   value       = aws_sfn_state_machine.this.arn
@@ -49,4 +54,9 @@ output "audit_sender_ids" {
 output "reviewer_policy_json" {
   description = "Policy for people who decide about invoices on the command line: they read invoices, and call the function that records who decides. Keep from them lambda:InvokeFunction without its condition, dynamodb:PutItem on the table and states:SendTaskSuccess."
   value       = data.aws_iam_policy_document.reviewer.json
+}
+
+output "vendor_manager_policy_json" {
+  description = "Policy for people who change vendors on the command line. Accounts are learned from approved invoices, and no command enters one; who may write the table can. Record its data events in CloudTrail."
+  value       = data.aws_iam_policy_document.vendor_manager.json
 }

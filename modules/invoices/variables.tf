@@ -89,7 +89,7 @@ variable "bucket" {
 }
 
 variable "table" {
-  description = "Whether the table of invoices is protected against deletion."
+  description = "Whether the tables of invoices and of vendors are protected against deletion."
   type        = object({ deletion_protection = optional(bool, true) })
   default     = {}
   nullable    = false

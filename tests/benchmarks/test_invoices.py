@@ -10,7 +10,7 @@ import json
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
@@ -20,13 +20,16 @@ import pytest
 
 import sample_invoices
 from finops.invoices.document_files import inspect
+from finops.invoices.domain import InvoiceRecord, InvoiceStatus, Review
 from finops.invoices.einvoice.as_invoice import as_invoice, findings
 from finops.invoices.einvoice.embedded import read_embedded
 from finops.invoices.einvoice.reader import read_einvoice
 from finops.invoices.messages import message
 from finops.invoices.text_layer.pdf import analyze_text_layer
 from finops.invoices.textract_response import read_expense
-from finops.invoices.validation import ValidationSettings, check, outcome
+from finops.invoices.validation import Outcome, ValidationSettings, check, outcome
+from finops.invoices.vendors.service import VendorLearner, VendorMaster
+from finops.shared.audit import NoAudit
 from localcloud.supervisor import LocalCloud
 from localcloud.terraform import local_environment
 from sample_einvoices import Sale, SoldLine, cii, hybrid, ubl
@@ -37,6 +40,7 @@ from tests.flows.deployment import Deployment
 from tests.flows.invoices import InvoiceFlow, document, paper, unique
 from tests.invoices.builders import record
 from tests.invoices.corpus import TRUTH, agrees, corpus
+from tests.invoices.fakes import FakeVendors
 
 pytestmark = pytest.mark.benchmark
 
@@ -128,6 +132,82 @@ def test_invoices_accuracy() -> None:
     kinds = ("right", "not found", "wrong, in review", "wrong, unseen")
     rows = [(name, *(str(found[kind]) for kind in kinds)) for name, found in counts.items()]
     show(f"Real invoices, which ended so: {dict(ends)}", ("field", *kinds), rows)
+
+
+def _real_invoices() -> Iterator[tuple[str, InvoiceRecord, dict[str, str]]]:
+    """Each real invoice: its kind, the record before the check, and what is known to be true."""
+    for path in sorted(corpus("invoices").glob("*.pdf")):
+        (known,) = json.loads(path.with_suffix(".json").read_text())
+        truth = {name: str(known[key]) for key, name in TRUTH.items() if key in known}
+        answer = analyze_text_layer(io.BytesIO(path.read_bytes()))
+        assert answer
+        for read in read_expense(answer, source="text-layer"):
+            yield "PDF with text", record(path.name, invoice=read), truth
+    for path in sorted(corpus("textract").glob("*.json")):
+        for read in read_expense(json.loads(path.read_text())):
+            yield "Textract's answer", record(path.name, invoice=read), {}
+    for path in sorted(corpus("einvoices").rglob("*")):
+        if path.suffix == ".xml":
+            read_xml = read_einvoice(io.BytesIO(path.read_bytes()))
+            facts = {"invoice": as_invoice(read_xml), "findings": findings(read_xml)}
+            yield "XML", record(path.name, **facts), {}
+        elif path.suffix == ".pdf":
+            found = read_embedded(io.BytesIO(path.read_bytes()))
+            assert found.einvoice
+            facts = {
+                "invoice": as_invoice(found.einvoice),
+                "findings": (*findings(found.einvoice), *found.findings),
+                "page_ibans": found.page_ibans,
+            }
+            yield "PDF with XML", record(path.name, **facts), {}
+
+
+def _approved(one: InvoiceRecord, truth: Mapping[str, str], number: int) -> InvoiceRecord:
+    """An earlier invoice of the vendor that read alike; a person corrected and approved it."""
+    assert one.invoice
+    text = {name: value for name, value in truth.items() if name in {"vendor", "currency"}}
+    approval = Review(reviewer="bea", at=one.received_at, decision="APPROVED", proven=True)
+    return replace(
+        one,
+        id=f"{one.id}-{number}",
+        status=InvoiceStatus.PROCESSED,
+        invoice=one.invoice.corrected(
+            {name: value for name, value in text.items() if one.invoice.text(name) != value}
+        ),
+        reviews=(approval,),
+    )
+
+
+def test_invoices_straight_through(goals: Goals) -> None:
+    """Real invoices that no person has to look at, before and after their vendors are known."""
+    counts: dict[str, Counter[str]] = {}
+    wrong = []
+    for kind, one, truth in _real_invoices():
+        counted = counts.setdefault(kind, Counter())
+        counted["documents"] += 1
+        known = FakeVendors()
+        learner = VendorLearner(store=known, new_salt=lambda: "salt", audit=NoAudit())
+        for when in ("before", "after"):
+            checked, of_vendor = VendorMaster(store=known).consult(one)
+            assert checked.invoice
+            issues = check(checked.invoice, ValidationSettings(), date(2026, 4, 1))
+            end = outcome(checked.invoice, (*issues, *one.findings, *of_vendor), approved=False)
+            if end is Outcome.VALID:
+                counted[when] += 1
+                wrong += [
+                    f"{when}: {name} of {one.file}"
+                    for name, value in truth.items()
+                    if (ours := checked.invoice.text(name)) and not agrees(name, ours, value)
+                ]
+            for number in (1, 2):
+                learner.learn(_approved(one, truth, number))
+    kinds = ("documents", "before", "after")
+    rows = [(kind, *(str(counted[one]) for one in kinds)) for kind, counted in counts.items()]
+    show("Real invoices, straight through", ("kind", *kinds), rows)
+    assert wrong == []
+    exact = [counted for kind, counted in counts.items() if kind != "Textract's answer"]
+    share = 100 * sum(one["after"] for one in exact) / sum(one["documents"] for one in exact)
+    goals.at_least("invoices: straight through, of known vendors", 60, share, "%")
 
 
 @contextmanager

@@ -25,11 +25,13 @@ from finops.invoices.domain import (
     Severity,
 )
 from finops.invoices.review import ReviewDesk
+from finops.invoices.vendors.desk import VendorDesk
+from finops.shared.audit import NoAudit
 from finops.shared.errors import ConfigurationError
 from tests.audit.recorders import MemoryRecorder
 from tests.budgets.fakes import FakeStatuses, FakeTable
 from tests.invoices.builders import record
-from tests.invoices.fakes import FakeClock, FakeObjects, FakeStore, FakeWorkflow
+from tests.invoices.fakes import FakeClock, FakeObjects, FakeStore, FakeVendors, FakeWorkflow
 
 PLACE = Place(page=1, left=0.1, top=0.2, width=0.3, height=0.02)
 READINGS = {
@@ -103,6 +105,7 @@ class Invoices:
     objects: FakeObjects = field(default_factory=FakeObjects)
     workflow: FakeWorkflow = field(default_factory=FakeWorkflow)
     separation_of_duties: bool = True
+    vendors: FakeVendors = field(default_factory=FakeVendors)
     #: For whom forms were signed.
     signed: list[str] = field(default_factory=list)
 
@@ -113,6 +116,12 @@ class Invoices:
             workflow=self.workflow,
             clock=FakeClock(),
             separation_of_duties=self.separation_of_duties,
+        )
+
+    @property
+    def vendor_desk(self) -> VendorDesk:
+        return VendorDesk(
+            store=self.vendors, audit=NoAudit(), clock=FakeClock(), new_salt=lambda: "salt"
         )
 
     def upload_form(self, owner: str) -> dict[str, Any]:

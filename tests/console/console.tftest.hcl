@@ -75,6 +75,8 @@ run "defaults" {
       ["arn:aws:dynamodb:eu-west-1:111111111111:table/finops-budget-status"], null]
       ReviewInvoices = ["Allow", ["dynamodb:GetItem", "dynamodb:PutItem"],
       ["arn:aws:dynamodb:eu-west-1:111111111111:table/finops-invoices"], null]
+      EditVendors = ["Allow", ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Scan", "dynamodb:UpdateItem"],
+      ["arn:aws:dynamodb:eu-west-1:111111111111:table/finops-vendors"], null]
       ListInvoices = ["Allow", ["dynamodb:Query"], [
         "arn:aws:dynamodb:eu-west-1:111111111111:table/finops-invoices/index/by_month",
         "arn:aws:dynamodb:eu-west-1:111111111111:table/finops-invoices/index/by_status",

@@ -16,6 +16,7 @@ from typing import Any
 from finops.invoices.adapters.dynamodb import DynamoInvoices
 from finops.invoices.adapters.s3 import S3Documents
 from finops.invoices.adapters.step_functions import StepFunctionsWorkflow
+from finops.invoices.adapters.vendors import DynamoVendors
 from finops.invoices.domain import InvoiceRecord, InvoiceStatus, SourceDocument
 from finops.invoices.review import ReviewDesk
 from finops.shared.errors import RejectedInput
@@ -104,6 +105,8 @@ def document(*invoices: dict[str, str], pages: int = 1) -> bytes:
                     "VAT 20%": one["tax"],
                     "Total EUR": one["total"],
                 }
+                if "iban" in one:
+                    pdf.text(15, 270, f"Pay to IBAN {one['iban']}")
                 for line, (label, value) in enumerate(sums.items()):
                     pdf.text(130, 130 + 7 * line, label)
                     pdf.text(170, 130 + 7 * line, value)
@@ -150,6 +153,10 @@ class InvoiceFlow:
         return DynamoInvoices(
             self.deployment.client("dynamodb"), self.outputs["table"], self.objects
         )
+
+    @cached_property
+    def vendors(self) -> DynamoVendors:
+        return DynamoVendors(self.deployment.client("dynamodb"), self.outputs["vendors_table"])
 
     @cached_property
     def workflow(self) -> StepFunctionsWorkflow:

@@ -18,6 +18,7 @@ from botocore.exceptions import ClientError
 from finops.deployment.environment import environment
 from finops.deployment.invoices import InvoiceDeployment
 from finops.invoices.domain import InvoiceStatus
+from finops.invoices.vendors.vendor import FactKind
 from finops.shared.errors import ConfigurationError, FinOpsError, RejectedInput
 from localcloud.endpoints import REGION
 from sample_einvoices import Sale, cii, hybrid, ubl
@@ -250,16 +251,16 @@ class TestOnce:
         assert invoices.ended(other.id).status is InvoiceStatus.VALIDATION_FAILED
 
 
-def _reviewer(
-    flow: InvoiceFlow, name: str
+def _person(
+    flow: InvoiceFlow, name: str, policy: str = "reviewer_policy"
 ) -> tuple[dict[str, Any], Callable[[str], Any], InvoiceDeployment]:
-    """A person with the reviewers' policy alone: the user, its clients and its command line."""
+    """A person with one policy alone: the user, its clients and its command line."""
     iam = flow.deployment.client("iam")
-    user = iam.create_user(UserName=f"reviewer-{name}")["User"]
+    user = iam.create_user(UserName=f"person-{name}")["User"]
     iam.put_user_policy(
         UserName=user["UserName"],
         PolicyName="reviews",
-        PolicyDocument=flow.outputs["reviewer_policy"],
+        PolicyDocument=flow.outputs[policy],
     )
     keys = iam.create_access_key(UserName=user["UserName"])["AccessKey"]
     deployment = InvoiceDeployment(
@@ -276,6 +277,55 @@ def _reviewer(
         return deployment._aws.client(service)
 
     return user, client, deployment
+
+
+class TestVendors:
+    def test_an_approval_makes_an_account_known_and_another_one_waits(
+        self, invoices: InvoiceFlow, finops: Finops, number: str
+    ) -> None:
+        ours, theirs = "DE89370400440532013000", "GB82WEST12345698765432"
+        _, _, bea = _person(invoices, number)
+        wrong = paper(number, total="125.00", iban=ours)
+        waiting = invoices.drop(f"raw/{number}.pdf", document(wrong))
+        bea.decide(bea.store.find(waiting.id), seen=0, approve=True)
+        assert invoices.ended(waiting.id).status is PROCESSED
+        _, answer = finops("vendors", "show", wrong["vendor"])
+        (known,) = answer["vendors"]
+        assert known["ibans"] == [ours]
+        (fact,) = (one for one in known["facts"] if one["kind"] == "iban")
+        assert (fact["approved_by"], fact["invoices"]) == ([bea.caller], [waiting.id])
+
+        same = paper(f"{number}-2", vendor=wrong["vendor"], iban=ours, date="2026-03-30")
+        assert invoices.drop(f"raw/{number}-2.pdf", document(same)).status is PROCESSED
+        changed = paper(f"{number}-3", vendor=wrong["vendor"], iban=theirs, date="2026-03-29")
+        found = invoices.drop(f"raw/{number}-3.pdf", document(changed))
+        assert found.status is InvoiceStatus.NEEDS_REVIEW
+        assert [one.code for one in found.issues] == ["bank_details_changed"]
+        assert found.vendor_id == known["id"]
+
+        code, answer = finops("vendors", "revoke", known["id"], f"iban={ours}")
+        assert (code, answer["vendors"][0]["ibans"]) == (0, [])
+        code, answer = finops("vendors", "remove", known["id"], "--yes")
+        assert code == 0
+        assert invoices.vendors.find(known["id"]) is None
+
+    def test_who_may_change_vendors_may_do_nothing_else(
+        self, invoices: InvoiceFlow, number: str
+    ) -> None:
+        _, client, mallory = _person(invoices, number, "vendor_policy")
+        desk = mallory.vendor_desk
+        entered = {FactKind.VAT_ID: ("DE123456789",)}
+        added = desk.add(f"Bakers {number} Ltd", entered, by=mallory.caller)
+        assert added in [*mallory.vendors.all()]
+        revoked = desk.revoke(added, FactKind.VAT_ID, "DE123456789", by=mallory.caller)
+        desk.remove(revoked, by=mallory.caller)
+        assert invoices.vendors.find(added.id) is None
+        with pytest.raises(ClientError, match="AccessDenied"):
+            client("dynamodb").get_item(
+                TableName=invoices.outputs["table"], Key={"id": {"S": "any"}}
+            )
+        with pytest.raises(ClientError, match="AccessDenied"):
+            client("lambda").invoke(FunctionName=STEPS["review"], Payload=b"{}")
 
 
 class TestReview:
@@ -339,7 +389,7 @@ class TestReview:
     ) -> None:
         """The attacker has a reviewer's keys, and a client of their own."""
         waiting = invoices.drop(f"raw/{number}.pdf", document(paper(number, total="125.00")))
-        user, client, mallory = _reviewer(invoices, number)
+        user, client, mallory = _person(invoices, number)
         refused: dict[str, Callable[[], Any]] = {
             "resume": lambda: client("stepfunctions").send_task_success(
                 taskToken=waiting.task_token, output='{"outcome": "APPROVED"}'

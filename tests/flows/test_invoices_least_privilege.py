@@ -13,6 +13,7 @@ from botocore.exceptions import ClientError
 
 from finops.invoices.domain import InvoiceStatus, SourceDocument
 from finops.invoices.review import ReviewDesk
+from finops.invoices.vendors.vendor import vendor_id
 from tests.flows.audit import is_recorded
 from tests.flows.invoices import STEPS, InvoiceFlow, document, json_invoice, mailed_invoice, paper
 from tests.flows.privileges import (
@@ -220,6 +221,17 @@ def other_invoice_is_processed(flow: InvoiceFlow, name: str) -> bool:
     return told and becomes(flow, again.id)
 
 
+def approval_is_learned(flow: InvoiceFlow, name: str) -> bool:
+    """A person tells the function to approve an invoice of a vendor whom nobody knows."""
+    invoice = asked(flow, name)
+    request = {"invoice_id": invoice, "reviews": 0, "approve": True}
+    iam = {"userArn": "arn:aws:iam::111111111111:user/bea", "callerId": "AIDABEA"}
+    event = {"requestContext": {"authorizer": {"iam": iam}}, "body": json.dumps(request)}
+    assert answers(flow.deployment, STEPS["review"], event)
+    known = flow.vendors.find
+    return becomes(flow, invoice) and known(vendor_id(paper(name)["vendor"])) is not None
+
+
 def review_is_asked_for(flow: InvoiceFlow, name: str) -> bool:
     invoice = flow.put(f"raw/{name}.pdf", document(paper(name, total="125.00"))).document_id
     return becomes(flow, invoice, REVIEW) and happens(lambda: flow.store.find(invoice).task_token)
@@ -335,6 +347,8 @@ _STEPS: dict[tuple[str, str], Probe] = {
     ("review", "ResumeWorkflow"): earlier_decision_is_resumed,
     ("process", "UseTable"): json_is_processed,
     ("process", "NumberInvoices"): json_is_processed,
+    ("process", "LearnVendors"): approval_is_learned,
+    ("validate", "KnowVendors"): page_is_processed,
     ("process", "KeepRecords"): large_invoice_is_processed,
     ("notify", "UseTable"): json_is_processed,
     ("notify", "TellSubscribers"): json_is_processed,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -15,6 +15,7 @@ from finops.invoices.duplicates import first_resemblance, near_match
 from finops.invoices.identity import near_match_key, number_index_key, tax_index_keys
 from finops.invoices.ports import Filed
 from finops.invoices.spending import Charge, cap_reached, content_is_being_read
+from finops.invoices.vendors.vendor import Vendor
 from finops.shared.audit import digest
 from finops.shared.errors import RejectedInput, TransientFailure
 
@@ -126,6 +127,40 @@ class FakeStore:
             self.numbers.setdefault(key, []).append(record.id)
         self.matches.setdefault(match, record.id)
         return Filed(record=saved)
+
+
+@dataclass
+class FakeVendors:
+    calls: Calls = field(default_factory=Calls)
+    vendors: dict[str, Vendor] = field(default_factory=dict)
+    meanwhile: Callable[[], None] | None = None
+    """Called once before the next write, as another writer that comes first."""
+
+    def find(self, vendor_id: str) -> Vendor | None:
+        return self.vendors.get(vendor_id)
+
+    def having(self, keys: Sequence[str]) -> dict[str, list[Vendor]]:
+        return {key: [one for one in self.vendors.values() if key in one.keys] for key in keys}
+
+    def save(self, vendor: Vendor, before: Vendor | None) -> None:
+        if other := self.meanwhile:
+            self.meanwhile = None
+            other()
+
+        def write() -> None:
+            if self.vendors.get(vendor.id) != before:
+                raise TransientFailure("changed", code="changed_meanwhile")
+            self.vendors[vendor.id] = vendor
+
+        self.calls("save_vendor", write)
+
+    def remove(self, vendor: Vendor) -> None:
+        if self.vendors.get(vendor.id) != vendor:
+            raise TransientFailure("changed", code="changed_meanwhile")
+        del self.vendors[vendor.id]
+
+    def all(self) -> Iterator[Vendor]:
+        yield from self.vendors.values()
 
 
 @dataclass

@@ -172,6 +172,7 @@ run "defaults" {
       s.Sid => [s.Effect, sort(flatten([s.Action])), sort(flatten([s.Resource])), try(s.Condition, null)]
       }) == jsonencode({
       KeepRecords        = ["Allow", ["s3:GetObject", "s3:PutObject"], ["arn:aws:s3:::finops-invoices-111111111111-eu-west-1/textract/*"], null]
+      KnowVendors        = ["Allow", ["dynamodb:GetItem"], ["arn:aws:dynamodb:eu-west-1:111111111111:table/finops-vendors"], null]
       ReadJsonInvoices   = ["Allow", ["s3:GetObject", "s3:GetObjectVersion"], ["arn:aws:s3:::finops-invoices-111111111111-eu-west-1/json/*"], null]
       ReadRules          = ["Allow", ["s3:GetObject"], ["arn:aws:s3:::finops-invoices-111111111111-eu-west-1/config/rules.json"], null]
       SendFailures       = ["Allow", ["sqs:SendMessage"], ["arn:aws:sqs:eu-west-1:111111111111:finops-validate-invoice-failures"], null]
@@ -212,8 +213,30 @@ run "defaults" {
       FindFlow        = ["Allow", ["lambda:GetFunctionConfiguration", "lambda:GetFunctionUrlConfig"], ["arn:aws:lambda:eu-west-1:111111111111:function:finops-receive-invoices", "arn:aws:lambda:eu-west-1:111111111111:function:finops-review-invoice"], null]
       ReadInvoices    = ["Allow", ["dynamodb:GetItem", "dynamodb:Query"], ["arn:aws:dynamodb:eu-west-1:111111111111:table/finops-invoices", "arn:aws:dynamodb:eu-west-1:111111111111:table/finops-invoices/index/*"], null]
       ReadKeptAnswers = ["Allow", ["s3:GetObject"], ["arn:aws:s3:::finops-invoices-111111111111-eu-west-1/textract/*"], null]
+      ReadVendors     = ["Allow", ["dynamodb:GetItem", "dynamodb:Scan"], ["arn:aws:dynamodb:eu-west-1:111111111111:table/finops-vendors"], null]
     })
     error_message = "Reviewers decide through the function that records who they are, and in no other way."
+  }
+
+  # who changes vendors
+  assert {
+    condition = jsonencode({
+      for s in jsondecode(output.vendor_manager_policy_json).Statement :
+      s.Sid => [s.Effect, sort(flatten([s.Action])), sort(flatten([s.Resource])), try(s.Condition, null)]
+      }) == jsonencode({
+      ChangeVendors = ["Allow", ["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Scan", "dynamodb:UpdateItem"], ["arn:aws:dynamodb:eu-west-1:111111111111:table/finops-vendors"], null]
+      FindFlow      = ["Allow", ["lambda:GetFunctionConfiguration"], ["arn:aws:lambda:eu-west-1:111111111111:function:finops-receive-invoices"], null]
+    })
+    error_message = "Who changes vendors changes nothing else."
+  }
+
+  assert {
+    condition = (
+      aws_dynamodb_table.vendors.deletion_protection_enabled
+      && aws_dynamodb_table.vendors.point_in_time_recovery[0].enabled
+      && aws_dynamodb_table.vendors.server_side_encryption[0].enabled
+    )
+    error_message = "Vendors are kept as invoices are."
   }
 
   assert {
@@ -228,13 +251,14 @@ run "defaults" {
       s.Sid => [s.Effect, sort(flatten([s.Action])), sort(flatten([s.Resource])), try(s.Condition, null)]
       }) == jsonencode({
       KeepRecords    = ["Allow", ["s3:GetObject", "s3:PutObject"], ["arn:aws:s3:::finops-invoices-111111111111-eu-west-1/textract/*"], null]
+      LearnVendors   = ["Allow", ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"], ["arn:aws:dynamodb:eu-west-1:111111111111:table/finops-vendors"], null]
       NumberInvoices = ["Allow", ["dynamodb:UpdateItem"], ["arn:aws:dynamodb:eu-west-1:111111111111:table/finops-invoices"], null]
       SendFailures   = ["Allow", ["sqs:SendMessage"], ["arn:aws:sqs:eu-west-1:111111111111:finops-process-invoice-failures"], null]
       UseTable       = ["Allow", ["dynamodb:GetItem", "dynamodb:PutItem"], ["arn:aws:dynamodb:eu-west-1:111111111111:table/finops-invoices"], null]
       WriteLogs      = ["Allow", ["logs:CreateLogStream", "logs:PutLogEvents"], ["arn:aws:logs:eu-west-1:111111111111:log-group:/aws/lambda/finops-process-invoice:*"], null]
       WriteTraces    = ["Allow", ["xray:PutTelemetryRecords", "xray:PutTraceSegments"], ["*"], null]
     })
-    error_message = "The function that processes has the table to itself and nothing else."
+    error_message = "The function that processes has the tables of invoices and vendors, and nothing else."
   }
 
   # notify invoice policy
@@ -411,7 +435,7 @@ run "defaults" {
   # alarms
   assert {
     condition = sort(keys(module.alarms.alarms)) == sort([
-      "extractions-delay", "extractions-failing", "files-delay", "files-failing", "spending-caps", "workflow-failures",
+      "bank-details-changed", "extractions-delay", "extractions-failing", "files-delay", "files-failing", "spending-caps", "workflow-failures",
     ])
     error_message = "Messages that wait or fail and executions that fail raise an alarm."
   }

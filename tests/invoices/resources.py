@@ -6,7 +6,7 @@ from typing import Any
 
 import boto3
 
-BUCKET, TABLE = "invoices-bucket", "finops-invoices"
+BUCKET, TABLE, VENDORS = "invoices-bucket", "finops-invoices", "finops-vendors"
 INDEXES = {"by_status": "status", "by_month": "received_month"}
 
 
@@ -40,5 +40,17 @@ def make_table() -> Any:
             }
             for name, key in INDEXES.items()
         ],
+    )
+    return dynamodb
+
+
+def make_vendors_table() -> Any:
+    """Returns a DynamoDB client."""
+    dynamodb = boto3.client("dynamodb")
+    dynamodb.create_table(
+        TableName=VENDORS,
+        BillingMode="PAY_PER_REQUEST",
+        KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
     )
     return dynamodb

@@ -13,6 +13,7 @@ TYPES = {
     "subtotal": "SUBTOTAL",
     "tax": "TAX",
     "total": "TOTAL",
+    "vendor_tax_id": "VENDOR_VAT_NUMBER",
 }
 GOOD = {
     "vendor": "Acme GmbH",

@@ -32,7 +32,14 @@ from finops.shared.errors import ConfigurationError, RejectedInput
 from finops.shared.observability import metrics
 from tests.invoices.builders import invoice, processed, record
 from tests.invoices.fakes import FakeClock, FakeEngine, FakeWorkflow
-from tests.invoices.resources import BUCKET, TABLE, make_bucket, make_table
+from tests.invoices.resources import (
+    BUCKET,
+    TABLE,
+    VENDORS,
+    make_bucket,
+    make_table,
+    make_vendors_table,
+)
 from tests.invoices.responses import GOOD, answer
 from tests.lambda_context import Context
 
@@ -44,6 +51,7 @@ CACHED = (
     handlers._workflow,
     handlers._channels,
     handlers._extractor,
+    handlers._vendors,
     handlers._validation_settings,
     audit_recorder,
 )
@@ -55,6 +63,7 @@ class Deployed:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.s3 = make_bucket()
         self.store = DynamoInvoices(make_table(), TABLE, S3Documents(self.s3, BUCKET))
+        make_vendors_table()
         self.states = boto3.client("stepfunctions")
         sns, self.sqs = boto3.client("sns"), boto3.client("sqs")
         self.queue = self.sqs.create_queue(QueueName="subscriber")["QueueUrl"]
@@ -70,6 +79,7 @@ class Deployed:
         environment = {
             "BUCKET": BUCKET,
             "TABLE": TABLE,
+            "VENDORS_TABLE": VENDORS,
             "WORKFLOW_ARN": self.states.create_state_machine(
                 name="invoices",
                 definition='{"StartAt": "End", "States": {"End": {"Type": "Succeed"}}}',

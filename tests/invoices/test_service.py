@@ -36,6 +36,7 @@ from finops.invoices.service import (
 )
 from finops.invoices.spending import SpendingCapReached, SpendingLimits, TooManyPages
 from finops.invoices.validation import Outcome, ValidationSettings
+from finops.invoices.vendors.service import VendorLearner, VendorMaster
 from finops.shared.audit import AuditEvent, digest, json_value, personal_digest
 from finops.shared.errors import ConfigurationError, RejectedInput, TransientFailure
 from sample_einvoices import Sale
@@ -48,6 +49,7 @@ from tests.invoices.fakes import (
     FakeEngine,
     FakeObjects,
     FakeStore,
+    FakeVendors,
     FakeWorkflow,
     Killed,
 )
@@ -79,6 +81,7 @@ class Flow:
         self.workflow = FakeWorkflow(self.calls)
         self.engine = FakeEngine()
         self.channel = FakeChannel(self.calls)
+        self.vendors = FakeVendors(self.calls)
         self.intake = InvoiceIntake(
             store=self.store,
             originals=self.originals,
@@ -95,9 +98,16 @@ class Flow:
             json_currency="USD",
             clock=self.clock,
             audit=self.audit,
+            vendors=VendorMaster(store=self.vendors),
+            measure=self.measure,
             separation_of_duties=self.separation_of_duties,
         )
-        self.processor = InvoiceProcessor(store=self.store, clock=self.clock, audit=self.audit)
+        self.processor = InvoiceProcessor(
+            store=self.store,
+            clock=self.clock,
+            audit=self.audit,
+            vendors=VendorLearner(store=self.vendors, new_salt=lambda: "salt", audit=self.audit),
+        )
         self.notifier = InvoiceNotifier(
             store=self.store, channels=(self.channel,), clock=self.clock, audit=self.audit
         )
@@ -121,6 +131,9 @@ class Flow:
             separation_of_duties=self.separation_of_duties,
         )
 
+    def measure(self, name: str, value: float) -> None:
+        self.metrics.update({name: value})
+
     @property
     def extractor(self) -> InvoiceExtractor:
         return InvoiceExtractor(
@@ -132,7 +145,7 @@ class Flow:
             text_layer=self.read_text_layer,
             einvoice=read_einvoice,
             embedded=read_embedded,
-            measure=lambda name, value: self.metrics.update({name: value}),
+            measure=self.measure,
             clock=self.clock,
             audit=self.audit,
             settings=self.settings,

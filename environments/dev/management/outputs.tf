@@ -43,6 +43,8 @@ output "invoices" {
     functions          = module.invoices.function_names
     failure_queue_urls = module.invoices.failure_queue_urls
     reviewer_policy    = module.invoices.reviewer_policy_json
+    vendors_table      = module.invoices.vendors_table_name
+    vendor_policy      = module.invoices.vendor_manager_policy_json
   }
 }
 

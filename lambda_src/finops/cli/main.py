@@ -20,6 +20,7 @@ COMMANDS: Final = {
     "packages": "Publish the packages of a release, from which Terraform deploys the functions.",
     "reconcile": "Compare a month's costs with budgets and invoices, in one report.",
     "status": "Show whether each service is there, and the state of each flow.",
+    "vendors": "See and change what is known of vendors.",
 }
 #: As a shell ends what Ctrl-C stopped: 128 + SIGINT.
 INTERRUPTED: Final = 130

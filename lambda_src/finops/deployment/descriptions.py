@@ -14,6 +14,7 @@ from finops.audit.trail_verifier import Verdict
 from finops.billing.domain import NOTES, FileEntry
 from finops.invoices.domain import InvoiceRecord
 from finops.invoices.export import as_json
+from finops.invoices.vendors.vendor import FactKind, Vendor
 
 #: What is shown of each stream of a verdict.
 STREAM_COLUMNS: Final = (
@@ -69,6 +70,7 @@ def invoice_document(record: InvoiceRecord) -> dict[str, Any]:
     return as_json(record) | {
         "reason": "; ".join(reasons) or None,
         "failed_step": record.failure.step if record.failure else None,
+        "vendor_id": record.vendor_id or None,
         "submitted_by": record.submitted_by or None,
         "cost_usd": f"{record.cost_usd:f}",
         "saved_usd": f"{record.saved_usd:f}",
@@ -117,6 +119,52 @@ def invoice_reviews(record: InvoiceRecord) -> list[dict[str, Any]]:
         }
         for one in record.reviews
     ]
+
+
+def vendor_document(vendor: Vendor) -> dict[str, Any]:
+    """A vendor: what is used of it, each fact with its origin, and its changes."""
+    used = {kind: list(vendor.known(kind)) for kind in FactKind}
+    return {
+        "id": vendor.id,
+        "name": vendor.name,
+        "vat_id": next(iter(used[FactKind.VAT_ID]), None),
+        "vat_ids": used[FactKind.VAT_ID],
+        "ibans": used[FactKind.IBAN],
+        "accounts": used[FactKind.ACCOUNT],
+        "aliases": used[FactKind.ALIAS],
+        "domains": used[FactKind.DOMAIN],
+        "country": vendor.only(FactKind.COUNTRY) or None,
+        "currency": vendor.only(FactKind.CURRENCY) or None,
+        "date_order": vendor.only(FactKind.DATE_ORDER) or None,
+        "updated_at": vendor.updated_at.isoformat(),
+        "facts": [
+            {
+                "kind": one.kind.value,
+                "value": one.value,
+                "state": one.state,
+                "known": one.is_known,
+                "approved_by": [approval.approver for approval in one.approvals],
+                "invoices": [approval.invoice_id for approval in one.approvals],
+                "set_by": one.set_by or None,
+                "revoked_by": one.revoked_by or None,
+            }
+            for one in vendor.facts
+        ],
+        "history": [
+            {
+                "at": one.at.isoformat(),
+                "actor": one.actor,
+                "actor_proven": one.proven,
+                "why": one.why,
+                "changes": [
+                    f"{change.kind} {change.value}: {change.before or 'nothing'} → "
+                    f"{change.after or 'nothing'}"
+                    for change in one.facts
+                ],
+            }
+            for one in vendor.history
+        ],
+    }
 
 
 def verdict_document(verdict: Verdict, *, signed: bool) -> dict[str, Any]:

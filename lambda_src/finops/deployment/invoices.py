@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -20,6 +21,7 @@ from finops.deployment.uploads import upload_form
 from finops.invoices.adapters.dynamodb import DynamoInvoices
 from finops.invoices.adapters.s3 import S3Documents
 from finops.invoices.adapters.step_functions import StepFunctionsWorkflow
+from finops.invoices.adapters.vendors import DynamoVendors
 from finops.invoices.decisions import DecisionAnswer, DecisionRequest, raise_for
 from finops.invoices.document_files import LARGEST_DOCUMENT
 from finops.invoices.domain import (
@@ -32,6 +34,7 @@ from finops.invoices.domain import (
 from finops.invoices.erasure import InvoiceEraser
 from finops.invoices.inbox import waiting
 from finops.invoices.review import ReviewDesk
+from finops.invoices.vendors.desk import VendorDesk
 from finops.shared.aws import aws_errors
 from finops.shared.errors import ConfigurationError
 from finops.shared.people import PERSONAL_SESSION_ROLES
@@ -63,6 +66,29 @@ class InvoiceDeployment:
     def store(self) -> DynamoInvoices:
         """The table."""
         return DynamoInvoices(self._aws.client("dynamodb"), self.variables["TABLE"], self.objects)
+
+    @cached_property
+    def vendors(self) -> DynamoVendors:
+        """The table of vendors."""
+        table = self.variables.get("VENDORS_TABLE", "")
+        if not table:
+            raise ConfigurationError(
+                "this deployment has no table of vendors",
+                code="not_deployed",
+                step="find_vendors",
+                remedy="Deploy this version of the module invoices",
+            )
+        return DynamoVendors(self._aws.client("dynamodb"), table)
+
+    @property
+    def vendor_desk(self) -> VendorDesk:
+        """Where people change vendors."""
+        return VendorDesk(
+            store=self.vendors,
+            audit=self.audit,
+            clock=lambda: datetime.now(UTC),
+            new_salt=lambda: secrets.token_hex(32),
+        )
 
     @cached_property
     def workflow(self) -> StepFunctionsWorkflow:

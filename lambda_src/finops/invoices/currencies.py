@@ -163,6 +163,34 @@ def symbols_in(text: str) -> set[str]:
     return found
 
 
+def currencies_named(lines: Iterable[str]) -> set[str]:
+    """The currencies that a text may name: by symbol, by code, or in words."""
+    found: set[str] = set()
+    for line in lines:
+        found |= symbols_in(line)
+        found.update(code for code in _CODE.findall(line) if is_money(code))
+        found.update(
+            code
+            for shared in _SHARED
+            for code, signs in shared.signs.items()
+            if signs.words.search(line)
+        )
+        found.update(code for code, words in _WORDS.items() if words.search(line))
+    return found
+
+
+#: Currencies in words that share no symbol.
+_WORDS: Final = {
+    "EUR": re.compile(r"\beuros?\b", re.IGNORECASE),
+    "GBP": re.compile(r"\b(?:pounds? sterling|british pounds?)\b", re.IGNORECASE),
+    "CHF": re.compile(r"\b(?:swiss francs?|schweizer franken|francs suisses)\b", re.IGNORECASE),
+    "PLN": re.compile(r"\bz[łl]ot(?:y|ych|e)\b", re.IGNORECASE),
+}
+#: Doubts that a known vendor's usual currency can end.
+NOT_AT_TOTAL: Final = "the document names it, but not next to the total"
+OPEN_SYMBOL: Final = "several currencies use its symbol"
+
+
 class FoundCurrency(NamedTuple):
     """A document's currency.
 
@@ -224,7 +252,7 @@ def _decided(
 ) -> FoundCurrency:
     """Which of the currencies with a symbol: as stated, else that of the seller's country."""
     several = ", ".join(shared.signs)
-    open_doubt = f"several currencies use its symbol ({several}), and the document names none"
+    open_doubt = f"{OPEN_SYMBOL} ({several}), and the document names none"
     said = _where(text, lambda one: _said(shared, one))
     if len(said) == 1:
         ((code, shown),) = said.items()
@@ -284,7 +312,7 @@ def _beside(text: Sequence[str]) -> FoundCurrency:
     if len(beside) != 1:
         return FoundCurrency("")
     ((code, shown),) = beside.items()
-    return FoundCurrency(code, "the document names it, but not next to the total", shown)
+    return FoundCurrency(code, NOT_AT_TOTAL, shown)
 
 
 def _where(texts: Iterable[str], codes_of: Callable[[str], Iterable[str]]) -> dict[str, str]:

@@ -149,7 +149,8 @@ class Reading:
         text: As printed in the document.
         label: The printed label of the field.
         confidence: Percent, 0 to 100; the lower of the engine's two, for the value and its field.
-        source: `textract`, `text-layer`, `json`, `xml` or `review`.
+        source: `textract`, `text-layer`, `json`, `xml`, `review`, or `vendor-master` for what a
+            known vendor settles.
         doubt: Why the value is uncertain, in words for people; empty if it is certain.
     """
 
@@ -168,8 +169,9 @@ class OtherField:
 
     Attributes:
         type: Textract's name for it, such as `VENDOR_PHONE` or `OTHER`.
-        reason: `unmapped` (no such field here), `repeated` (the same value as the field's) or
-            `contradicts` (another value for the same field; see the field's `doubt`).
+        reason: `unmapped` (no such field here), `repeated` (the same value as the field's),
+            `contradicts` (another value for the same field; see the field's `doubt`) or `printed`
+            (found in the text, and not by the engine: accounts, domains, currencies).
     """
 
     type: str
@@ -459,6 +461,8 @@ class InvoiceRecord:
         saved_usd: What Textract would have charged for a PDF whose embedded XML was read instead.
         findings: What is wrong with the file itself: rules of EN 16931 that its XML breaks, a page
             that says something else, or embedded XML that cannot be read.
+        page_ibans: The accounts that the page of a hybrid invoice shows besides those of its XML.
+        vendor_id: Its vendor in the vendor master; empty if that knows none.
         agreement: In shadow mode, for each field whether both engines read the same.
         serial_number: Such as INV-2026-000123; empty until the invoice is processed.
         duplicate_of: The id of the invoice that this one repeats, or may repeat.
@@ -495,6 +499,8 @@ class InvoiceRecord:
     large_accepted: bool = False
     saved_usd: Decimal = Decimal(0)
     findings: tuple[Issue, ...] = ()
+    page_ibans: tuple[str, ...] = ()
+    vendor_id: str = ""
     agreement: Mapping[str, bool] = field(default_factory=dict)
     invoice: Invoice | None = None
     issues: tuple[Issue, ...] = ()
@@ -554,6 +560,8 @@ class InvoiceRecord:
             response_key="",
             response_sha256="",
             findings=tuple(replace(one, message="") for one in self.findings),
+            page_ibans=(),
+            vendor_id="",
             agreement={},
             invoice=invoice,
             issues=tuple(replace(one, message="") for one in self.issues),

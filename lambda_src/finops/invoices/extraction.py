@@ -19,7 +19,7 @@ from finops.invoices.einvoice.embedded import Embedded
 from finops.invoices.einvoice.terms import RESPONSE_KEY, EInvoice
 from finops.invoices.identity import vendor_key
 from finops.invoices.ports import ExpenseEngine, InvoiceStore, Objects, Workflow
-from finops.invoices.service import Clock, rejected
+from finops.invoices.service import Clock, rejected, unmeasured
 from finops.invoices.spending import (
     Charge,
     SpendingLimits,
@@ -70,10 +70,6 @@ class EngineSettings:
     limits: SpendingLimits = field(default_factory=SpendingLimits)
 
 
-def _unmeasured(_name: str, _value: float) -> None:
-    pass
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InvoiceExtractor:
     """Has documents read by an engine, and keeps its responses in the bucket.
@@ -95,7 +91,7 @@ class InvoiceExtractor:
     clock: Clock
     audit: AuditRecorder
     settings: EngineSettings = field(default_factory=EngineSettings)
-    measure: Callable[[str, float], None] = _unmeasured
+    measure: Callable[[str, float], None] = unmeasured
 
     def extract(self, invoice: str) -> ExtractionOutcome:
         """Check the document, and read it unless that needs a job."""
@@ -161,7 +157,7 @@ class InvoiceExtractor:
                 return ExtractionOutcome.EXTRACTED
             if found.attachments:
                 embedded = self.embedded(file)
-                record = replace(record, findings=embedded.findings)
+                record = replace(record, findings=embedded.findings, page_ibans=embedded.page_ibans)
                 if embedded.einvoice:
                     self._keep_einvoice(record, embedded.einvoice, HYBRID_ENGINE)
                     return ExtractionOutcome.EXTRACTED

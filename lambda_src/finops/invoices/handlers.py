@@ -21,6 +21,7 @@ from finops.invoices.adapters.ses import SesCustomerMail
 from finops.invoices.adapters.sns import SnsNotifications, Topics
 from finops.invoices.adapters.step_functions import StepFunctionsWorkflow
 from finops.invoices.adapters.textract import Textract
+from finops.invoices.adapters.vendors import DynamoVendors
 from finops.invoices.decisions import answer
 from finops.invoices.document_files import DocumentFile, inspect
 from finops.invoices.domain import Failure, SourceDocument
@@ -41,6 +42,7 @@ from finops.invoices.service import (
 from finops.invoices.spending import SpendingCapReached, SpendingLimits
 from finops.invoices.text_layer.pdf import analyze_text_layer
 from finops.invoices.validation import ValidationSettings
+from finops.invoices.vendors.service import VendorLearner, VendorMaster
 from finops.shared.aws import client, with_stored_settings
 from finops.shared.errors import RejectedInput
 from finops.shared.events import created_objects, handle_messages, workflow_error_message
@@ -122,6 +124,8 @@ def validate_invoice(event: Mapping[str, Any], _context: LambdaContext) -> dict[
         json_currency=os.environ["JSON_CURRENCY"],
         clock=_now,
         audit=audit_recorder(),
+        vendors=VendorMaster(store=_vendors()),
+        measure=_measure,
         separation_of_duties=_separation_of_duties(),
         personal_session_roles=_personal_session_roles(),
     ).validate(invoice)
@@ -168,7 +172,12 @@ def review_invoice(event: Mapping[str, Any], _context: LambdaContext) -> dict[st
 def process_invoice(event: Mapping[str, Any], _context: LambdaContext) -> dict[str, Any]:
     """Workflow step: `{"invoice_id"}` → `{"outcome": PROCESSED, DUPLICATE or NEEDS_REVIEW}`."""
     invoice = _invoice_of(event)
-    status = InvoiceProcessor(store=_store(), clock=_now, audit=audit_recorder()).process(invoice)
+    learner = VendorLearner(
+        store=_vendors(), new_salt=lambda: secrets.token_hex(32), audit=audit_recorder()
+    )
+    status = InvoiceProcessor(
+        store=_store(), clock=_now, audit=audit_recorder(), vendors=learner
+    ).process(invoice)
     logger.info("invoice filed", extra=_facts(invoice, outcome=status.value))
     return {"outcome": status.value}
 
@@ -261,6 +270,11 @@ def _objects() -> S3Documents:
 @cache
 def _store() -> DynamoInvoices:
     return DynamoInvoices(client("dynamodb"), os.environ["TABLE"], _objects())
+
+
+@cache
+def _vendors() -> DynamoVendors:
+    return DynamoVendors(client("dynamodb"), os.environ["VENDORS_TABLE"])
 
 
 @cache

@@ -97,10 +97,13 @@ def number_index_key(invoice: Invoice) -> str:
 def tax_ids(invoice: Invoice) -> frozenset[str]:
     """The vendor's tax ids for comparison: without country, spaces and punctuation."""
     numbers = (one.text for one in invoice.other if one.type == TAX_NUMBER)
-    plain = (
-        re.sub(r"[\W_]", "", text).upper() for text in (invoice.text("vendor_tax_id"), *numbers)
-    )
-    return frozenset(_COUNTRY.sub("", one) for one in plain if one)
+    found = (tax_id_key(text) for text in (invoice.text("vendor_tax_id"), *numbers))
+    return frozenset(one for one in found if one)
+
+
+def tax_id_key(text: str) -> str:
+    """A tax id for comparison: without country, spaces and punctuation."""
+    return _COUNTRY.sub("", re.sub(r"[\W_]", "", text).upper())
 
 
 def tax_index_keys(invoice: Invoice) -> tuple[str, ...]:

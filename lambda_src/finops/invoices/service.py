@@ -42,6 +42,8 @@ from finops.invoices.ports import InvoiceStore, NotificationChannel, Objects, Wo
 from finops.invoices.separation import independent, lacking_approval
 from finops.invoices.textract_response import read_expense
 from finops.invoices.validation import Outcome, ValidationSettings, check, outcome
+from finops.invoices.vendors.checks import BANK_DETAILS_CHANGED
+from finops.invoices.vendors.service import VendorLearner, VendorMaster
 from finops.shared.audit import AuditRecorder, digest
 from finops.shared.errors import FinOpsError, RejectedInput
 from finops.shared.people import PERSONAL_SESSION_ROLES
@@ -52,6 +54,10 @@ Clock = Callable[[], datetime]
 #: Bytes. A JSON invoice is a page of text; a larger file is something else.
 LARGEST_JSON: Final = 1 << 20
 _REFUSED: Final = frozenset({InvoiceStatus.REJECTED, InvoiceStatus.VALIDATION_FAILED})
+
+
+def unmeasured(_name: str, _value: float) -> None:
+    """Add to no metric."""
 
 
 class InvoiceFailed(FinOpsError):
@@ -106,6 +112,8 @@ class InvoiceValidator:
     json_currency: str
     clock: Clock
     audit: AuditRecorder
+    vendors: VendorMaster
+    measure: Callable[[str, float], None] = unmeasured
     separation_of_duties: bool = True
     personal_session_roles: Sequence[str] = PERSONAL_SESSION_ROLES
 
@@ -199,11 +207,15 @@ class InvoiceValidator:
         self.audit.record(received_event(created))
 
     def _check(self, record: InvoiceRecord) -> tuple[InvoiceRecord, Outcome]:
+        record, of_vendor = self.vendors.consult(record)
         read = record.invoice
         if read is None:
             raise ValueError(f"{record.id} has not been read")
         now = self.clock()
-        issues = (*check(read, self.settings(), now.date()), *record.findings)
+        issues = (*check(read, self.settings(), now.date()), *record.findings, *of_vendor)
+        if not _seen(record, of_vendor):
+            # The vendor became known, or another account did, after the reviewer had looked.
+            record = replace(record, approved=False)
         if self.separation_of_duties:
             record = independent(record, self.personal_session_roles)
             issues += lacking_approval(record, self.personal_session_roles)
@@ -219,7 +231,10 @@ class InvoiceValidator:
             Outcome.INVALID: InvoiceStatus.VALIDATION_FAILED,
         }[found]
         record = replace(record, issues=issues, status=status, decision="", updated_at=now)
-        return self.store.save(record), found
+        record = self.store.save(record)
+        if any(one.code == BANK_DETAILS_CHANGED for one in record.issues):
+            self.measure("BankDetailsChanged", 1)
+        return record, found
 
     def _refuse(self, record: InvoiceRecord, error: RejectedInput) -> InvoiceRecord:
         status = (
@@ -232,11 +247,12 @@ class InvoiceValidator:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InvoiceProcessor:
-    """Numbers valid invoices, unless they are duplicates."""
+    """Numbers valid invoices, unless they are duplicates, and learns from who approved them."""
 
     store: InvoiceStore
     clock: Clock
     audit: AuditRecorder
+    vendors: VendorLearner
 
     def process(self, invoice: str) -> InvoiceStatus:
         """Number the invoice. Returns PROCESSED, DUPLICATE, or NEEDS_REVIEW for a near match."""
@@ -245,6 +261,7 @@ class InvoiceProcessor:
             record = self._file(record)
         if event := filed_event(record, self.clock()):
             self.audit.record(event)
+        self.vendors.learn(record)
         return record.status
 
     def _file(self, record: InvoiceRecord) -> InvoiceRecord:
@@ -390,6 +407,13 @@ class FailureRecorder:
                 updated_at=self.clock(),
             )
         )
+
+
+def _seen(record: InvoiceRecord, issues: tuple[Issue, ...]) -> bool:
+    """Whether each issue stood on the invoice when its last reviewer decided."""
+    known = {f"{one.code}: {one.message}" for one in record.issues}
+    known.update(text for review in record.reviews for text in review.settled)
+    return all(f"{one.code}: {one.message}" in known for one in issues)
 
 
 def _settled(

@@ -15,7 +15,7 @@ from statistics import median
 from typing import Any, Final
 
 from finops.invoices.conventions import Conventions
-from finops.invoices.currencies import currency_of
+from finops.invoices.currencies import currencies_named, currency_of
 from finops.invoices.domain import (
     AMOUNTS,
     DATES,
@@ -26,9 +26,17 @@ from finops.invoices.domain import (
     Place,
     Reading,
 )
+from finops.invoices.ibans import ibans_in, other_account_in
 from finops.invoices.identity import number_key, vendor_key
 from finops.invoices.kinds import Heading, kind_of
 from finops.invoices.totals import Amount, weighed
+from finops.invoices.vendors.evidence import (
+    NAMED_CURRENCY,
+    PRINTED_ACCOUNT,
+    PRINTED_DOMAIN,
+    PRINTED_IBAN,
+    domains_in,
+)
 from finops.shared.money import EXACT, is_currency, minor_units
 
 #: Our field for each of Textract's types and parties; the more reliable types come first.
@@ -222,6 +230,18 @@ class _Reader:
             ],
             address=[one.text for one in fields if one.type == "VENDOR_ADDRESS"],
         )
+        self._read_accounts(lines, fields)
+        self.other += (
+            OtherField(type=PRINTED_DOMAIN, text=domain, reason="printed")
+            for domain in dict.fromkeys(
+                one
+                for text in (
+                    *(line.text for line in own),
+                    *(found.text for found in fields if not found.of_customer),
+                )
+                for one in domains_in(text)
+            )
+        )
         code = self._read_currency(fields, own)
         digits = minor_units().get(code)
         candidates: dict[str, list[_Candidate]] = {}
@@ -276,7 +296,45 @@ class _Reader:
                 source=self.source,
                 doubt=doubt,
             )
+        else:
+            named = currencies_named(
+                [*(line.text for line in lines), *(f"{one.label} {one.text}" for one in fields)]
+            )
+            self.other += (
+                OtherField(type=NAMED_CURRENCY, text=one, reason="printed") for one in sorted(named)
+            )
         return code
+
+    def _read_accounts(self, lines: Sequence[_Line], fields: Sequence[_Found]) -> None:
+        """Every account that is printed, whoever it belongs to."""
+        found: dict[str, _Line | _Found] = {}
+        printed: tuple[_Line | _Found, ...] = (*lines, *fields)
+        for one in printed:
+            for iban in ibans_in(one.text):
+                found.setdefault(iban, one)
+        for at, (iban, one) in enumerate(found.items()):
+            if at == 0:
+                self.readings["iban"] = Reading(
+                    value=iban,
+                    text=one.text,
+                    confidence=round(one.confidence, 2),
+                    place=one.place,
+                    source=self.source,
+                )
+            else:
+                self.other.append(
+                    OtherField(
+                        type=PRINTED_IBAN,
+                        text=iban,
+                        confidence=round(one.confidence, 2),
+                        place=one.place,
+                        reason="printed",
+                    )
+                )
+        accounts = dict.fromkeys(other_account_in(line.text) for line in lines)
+        self.other += (
+            OtherField(type=PRINTED_ACCOUNT, text=one, reason="printed") for one in accounts if one
+        )
 
     def _read_sums(self, candidates: Mapping[str, list[_Candidate]]) -> bool:
         """Total, subtotal and tax together, if there are values that add up."""

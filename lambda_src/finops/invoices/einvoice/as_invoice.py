@@ -18,10 +18,14 @@ from finops.invoices.domain import (
 )
 from finops.invoices.einvoice.business_rules import violations
 from finops.invoices.einvoice.terms import EInvoice, Line
+from finops.invoices.ibans import ibans_in
 from finops.invoices.identity import TAX_NUMBER
+from finops.invoices.vendors.evidence import PRINTED_IBAN
 from finops.shared.money import WIDE
 
 SOURCE: Final = "xml"
+#: A doubt about the account that a vendor whose accounts are all known ends.
+FIRST_OF_SEVERAL: Final = "it is the first of several"
 #: BT-3, UNTDID 1001: the kind, and why it is uncertain (else empty).
 #: https://docs.peppol.eu/poacc/billing/3.0/codelist/UNCL1001-inv/ and UNCL1001-cn
 _ISSUED_BY_BUYER: Final = "the buyer issued it in the seller's name"
@@ -69,13 +73,13 @@ def as_invoice(read: EInvoice) -> Invoice:
     if len(read.due_dates) > 1:
         shown = ", ".join(f"{day}" for day in read.due_dates)
         readings["due_date"] = _reading(
-            readings["due_date"].value, "BT-9", doubt=f"it is the first of several: {shown}"
+            readings["due_date"].value, "BT-9", doubt=f"{FIRST_OF_SEVERAL}: {shown}"
         )
     if len(read.accounts) > 1:
         readings["iban"] = _reading(
             readings["iban"].value,
             "BT-84",
-            doubt=f"it is the first of several: {', '.join(read.accounts)}",
+            doubt=f"{FIRST_OF_SEVERAL}: {', '.join(read.accounts)}",
         )
     return Invoice(
         kind=kind,
@@ -133,6 +137,8 @@ def _other(read: EInvoice) -> Iterator[OtherField]:
         ("BT-28", seller.trading_name if seller.trading_name != seller.name else ""),
         ("BT-30", seller.legal_id),
         *(("BT-84", account) for account in read.accounts[1:]),
+        # What people read and pay by, whatever BT-84 says.
+        *((PRINTED_IBAN, one) for one in ibans_in("\n".join(read.notes))),
     ):
         if text:
             yield OtherField(type=type_, text=text, confidence=100.0)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO, Final
 
 from finops.invoices.domain import Issue, Severity
-from finops.invoices.einvoice.page import differences
+from finops.invoices.einvoice.page import differences, further_ibans
 from finops.invoices.einvoice.reader import read_einvoice
 from finops.invoices.einvoice.terms import EInvoice
 from finops.invoices.einvoice.xml_reader import LARGEST_XML
@@ -31,10 +31,12 @@ class Embedded:
     Attributes:
         einvoice: Its invoice; None if it has none that can be read.
         findings: What a person must look at.
+        page_ibans: The accounts that the pages show besides those of the XML.
     """
 
     einvoice: EInvoice | None = None
     findings: tuple[Issue, ...] = ()
+    page_ibans: tuple[str, ...] = ()
 
 
 def read_embedded(file: BinaryIO) -> Embedded:
@@ -72,7 +74,11 @@ def read_embedded(file: BinaryIO) -> Embedded:
         )
     file.seek(0)
     pages = list(pages_of(file, both_ends=_COMPARED))
-    return Embedded(einvoice=first, findings=(*findings, *differences(first, pages)))
+    return Embedded(
+        einvoice=first,
+        findings=(*findings, *differences(first, pages)),
+        page_ibans=further_ibans(first, pages),
+    )
 
 
 def unreadable(why: str) -> Issue:

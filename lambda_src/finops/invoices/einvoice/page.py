@@ -14,6 +14,7 @@ from typing import Final
 from finops.invoices.currencies import symbols_in
 from finops.invoices.domain import Issue, Severity
 from finops.invoices.einvoice.terms import EInvoice
+from finops.invoices.ibans import compact, ibans_in, is_iban
 from finops.invoices.identity import printed_number
 from finops.invoices.text_layer.layout import analyze_expense
 from finops.invoices.text_layer.words import PageWords, lines_of
@@ -55,6 +56,20 @@ def differences(read: EInvoice, pages: Sequence[PageWords | None]) -> tuple[Issu
             _issue("page_not_compared", "document", f"these pages have no text: {missing}")
         )
     return tuple(found)
+
+
+def further_ibans(read: EInvoice, pages: Sequence[PageWords | None]) -> tuple[str, ...]:
+    """The accounts that the pages show besides those of the XML, if they show one of these too.
+
+    If they do not, that is a difference. An account that the XML debits is the customer's.
+    """
+    lines = (line for page in pages if page is not None for line in lines_of(page))
+    text = "\n".join(" ".join(piece.text for piece in line.pieces) for line in lines)
+    printed = ibans_in(text)
+    debited = [compact(one.debited_account) for one in read.payment_means]
+    others = [one for one in printed if not _starts(one, (*read.accounts, *debited))]
+    confirmed = len(others) < len(printed) or not read.accounts
+    return tuple(others) if confirmed else ()
 
 
 class _Shown:
@@ -204,19 +219,13 @@ def _ibans(text: str) -> Iterator[str]:
         groups = match[0].split(" ")
         for count in range(len(groups), 0, -1):
             joined = "".join(groups[:count])
-            if 15 <= len(joined) <= 34 and _checks(joined):
+            if is_iban(joined):
                 yield joined
                 break
         else:
             before = text[max(0, match.start() - 12) : match.start()].upper()
             if "IBAN" in before:
                 yield "".join(groups)[:34]
-
-
-def _checks(iban: str) -> bool:
-    """ISO 7064, MOD 97-10."""
-    digits = "".join(str(int(c, 36)) for c in iban[4:] + iban[:4])
-    return int(digits) % 97 == 1
 
 
 def _starts(printed: str, known: Iterable[str]) -> bool:

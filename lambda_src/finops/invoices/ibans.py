@@ -1,0 +1,92 @@
+"""Account numbers by ISO 13616 in a text, known by their length and their check digits.
+
+Lengths are those of the IBAN registry:
+https://www.swift.com/standards/data-standards/iban-international-bank-account-number
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import Final
+
+_LENGTHS: Final = {
+    country: int(length)
+    for country, length in re.findall(
+        r"([A-Z]{2})(\d\d)",
+        "AD24 AE23 AL28 AT20 AZ28 BA20 BE16 BG22 BH22 BR29 BY28 CH21 CR22 CY28 CZ24 DE22 DK18 DO28 "
+        "EE20 EG29 ES24 FI18 FO18 FR27 GB22 GE22 GI23 GL18 GR27 GT28 HR21 HU28 IE22 IL23 IQ23 IS26 "
+        "IT27 JO30 KW30 KZ20 LB28 LC32 LI21 LT20 LU20 LV21 LY25 MC27 MD24 ME22 MK19 MR27 MT31 MU30 "
+        "NL18 NO15 PK24 PL28 PS29 PT25 QA29 RO24 RS22 SA24 SC31 SE24 SI19 SK24 SM27 ST25 SV28 TL23 "
+        "TN24 TR26 UA29 VA22 VG24 XK20",
+    )
+}
+_START: Final = re.compile(r"(?<![A-Z0-9])[A-Z]{2}[ .\-]?\d[ .\-]?\d")
+_FEWEST_DIGITS: Final = 6
+_MOST_DIGITS: Final = 60
+_SEPARATORS: Final = frozenset(" .-")
+#: Words of an account in other forms, which only banks use.
+_BANK: Final = re.compile(
+    r"\b(?:iban|bic|swift|sort ?code|routing|aba|blz|bankleitzahl|bsb|clabe|ifsc|bankgiro)\b",
+    re.IGNORECASE,
+)
+
+
+def compact(text: str) -> str:
+    """An account number without spaces, in upper case."""
+    return re.sub(r"[\W_]", "", unicodedata.normalize("NFKC", text)).upper()
+
+
+def is_iban(text: str) -> bool:
+    """Whether a compact text has the check digits of ISO 7064, MOD 97-10, and its country's length.
+
+    The length of a country that is not in the registry is not judged.
+    """
+    if not re.fullmatch(r"[A-Z]{2}\d{2}[A-Z0-9]{11,30}", text):
+        return False
+    if len(text) != _LENGTHS.get(text[:2], len(text)):
+        return False
+    digits = "".join(str(int(c, 36)) for c in text[4:] + text[:4])
+    return int(digits) % 97 == 1
+
+
+def ibans_in(text: str) -> tuple[str, ...]:
+    """The IBANs that are printed in a text, compact, each once.
+
+    Spaces, dots and hyphens may divide them, and letters may be small; invisible characters do not
+    hide them.
+    """
+    normal = unicodedata.normalize("NFKC", text)
+    plain = "".join(c for c in normal if unicodedata.category(c) != "Cf")
+    plain = re.sub(r"[\u2010-\u2015\u2212]", "-", plain).upper()
+    found = (_at(plain, match.start()) for match in _START.finditer(plain))
+    return tuple(dict.fromkeys(one for one in found if one))
+
+
+def other_account_in(line: str) -> str:
+    """The digits of a line that speaks of a bank account and shows no IBAN; else empty."""
+    digits = re.sub(r"\D", "", unicodedata.normalize("NFKC", line))
+    if len(digits) < _FEWEST_DIGITS or not _BANK.search(line) or ibans_in(line):
+        return ""
+    return digits[:_MOST_DIGITS]
+
+
+def _at(text: str, start: int) -> str:
+    length = _LENGTHS.get(text[start : start + 2])
+    if length is None:
+        return ""
+    kept: list[str] = []
+    apart = False
+    for at, c in enumerate(text[start:], start):
+        if c.isascii() and c.isalnum():
+            kept.append(c)
+            apart = False
+        elif c in _SEPARATORS and not apart:
+            apart = True
+        else:
+            return ""
+        if len(kept) == length:
+            after = text[at + 1 : at + 2]
+            joined = "".join(kept)
+            return joined if is_iban(joined) and not after.isalnum() else ""
+    return ""
