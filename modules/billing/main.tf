@@ -76,6 +76,13 @@ locals {
     }
   }
 
+  # DuckDB is for those that read whole files: what loads a part of a Parquet file reads it as text.
+  layers_of = { for name in keys(local.functions) : name => concat(
+    ["core", "billing"], contains(["load-billing-file", "plan-billing-chunks"], name) ? ["duckdb"] : []
+  ) }
+  # Too large to upload: Lambda reads them from the bucket.
+  layers_in_bucket = { for name in ["core", "billing", "duckdb"] : name => var.packages.layers[name] if var.packages.layers[name].upload == "s3" }
+
   # Not part of `functions`: what needs only the names of functions must not wait for the resources named here.
   policies = {
     load-billing-file        = data.aws_iam_policy_document.load_billing_file.json
@@ -110,14 +117,24 @@ locals {
 }
 
 resource "aws_lambda_layer_version" "this" {
-  for_each = toset(["core", "billing"])
+  for_each = toset(["core", "billing", "duckdb"])
 
   layer_name        = "${var.name_prefix}-billing-${each.key}"
-  filename          = var.packages.layers[each.key].path
-  s3_bucket         = var.packages.layers[each.key].s3_bucket
-  s3_key            = var.packages.layers[each.key].s3_key
-  s3_object_version = var.packages.layers[each.key].s3_object_version
   source_code_hash  = var.packages.layers[each.key].sha256_base64
+  filename          = contains(keys(local.layers_in_bucket), each.key) ? null : var.packages.layers[each.key].path
+  s3_bucket         = try(aws_s3_object.layer[each.key].bucket, var.packages.layers[each.key].s3_bucket)
+  s3_key            = try(aws_s3_object.layer[each.key].key, var.packages.layers[each.key].s3_key)
+  s3_object_version = try(aws_s3_object.layer[each.key].version_id, var.packages.layers[each.key].s3_object_version)
+}
+
+resource "aws_s3_object" "layer" {
+  for_each = local.layers_in_bucket
+
+  bucket      = module.bucket.ready_bucket_name
+  key         = "layers/${each.key}-${replace(substr(each.value.sha256_base64, 0, 16), "/[^A-Za-z0-9]/", "-")}.zip"
+  source      = each.value.path
+  source_hash = each.value.sha256_base64
+  kms_key_id  = var.kms_key_arn
 }
 
 module "function" {
@@ -131,7 +148,7 @@ module "function" {
   alarms      = { enabled = var.alarms.enabled, topic_arns = var.alarms.topic_arns }
   policy_json = local.policies[each.key]
   package     = var.packages.code
-  layer_arns  = [for layer in aws_lambda_layer_version.this : layer.arn]
+  layer_arns  = [for name in local.layers_of[each.key] : aws_lambda_layer_version.this[name].arn]
   environment = local.environments[each.key]
   schedule    = lookup(local.schedules, each.key, null)
 

@@ -35,17 +35,18 @@ variable "name_prefix" {
 variable "packages" {
   description = <<-EOT
     The code and its layers, from `packages.json` of scripts/build_lambdas.py. Each is a file (`path`, relative to
-    the root module) or an object in S3 (`s3_bucket`, `s3_key` and, with versioning, `s3_object_version`).
+    the root module) or an object in S3 (`s3_bucket`, `s3_key` and, with versioning, `s3_object_version`). Layers
+    whose `upload` is `s3` go through the bucket.
   EOT
   type = object({
     code   = object({ sha256_base64 = string, architecture = optional(string, "arm64"), release = optional(string), path = optional(string), s3_bucket = optional(string), s3_key = optional(string), s3_object_version = optional(string) })
-    layers = map(object({ sha256_base64 = string, path = optional(string), s3_bucket = optional(string), s3_key = optional(string), s3_object_version = optional(string) }))
+    layers = map(object({ sha256_base64 = string, path = optional(string), s3_bucket = optional(string), s3_key = optional(string), s3_object_version = optional(string), upload = optional(string, "direct") }))
   })
   nullable = false
 
   validation {
-    condition     = alltrue([for name in ["core", "billing"] : contains(keys(var.packages.layers), name)])
-    error_message = "packages.layers must hold the layers core and billing."
+    condition     = alltrue([for name in ["core", "billing", "duckdb"] : contains(keys(var.packages.layers), name)])
+    error_message = "packages.layers must hold the layers core, billing and duckdb."
   }
 }
 

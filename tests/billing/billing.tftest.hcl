@@ -25,6 +25,7 @@ variables {
     layers = {
       billing = { path = "billing.zip", sha256_base64 = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=" }
       core    = { path = "core.zip", sha256_base64 = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=" }
+      duckdb  = { path = "duckdb.zip", sha256_base64 = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=", upload = "s3" }
     }
   }
 }
@@ -596,8 +597,23 @@ run "functions" {
       }) == jsonencode({
       billing = ["finops-billing-billing", "billing.zip", "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="]
       core    = ["finops-billing-core", "core.zip", "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="]
+      duckdb  = ["finops-billing-duckdb", null, "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="]
     })
-    error_message = "The functions share two layers."
+    error_message = "The functions share their layers."
+  }
+
+  assert {
+    condition = (
+      keys(aws_s3_object.layer) == ["duckdb"]
+      && aws_lambda_layer_version.this["duckdb"].s3_key == "layers/duckdb-47DEQpj8HBSa--TI.zip"
+      && aws_lambda_layer_version.this["core"].s3_key == null
+    )
+    error_message = "Lambda fetches from the bucket the layer that is too big for an upload, and no other."
+  }
+
+  assert {
+    condition     = [for name, names in local.layers_of : name if contains(names, "duckdb")] == ["load-billing-file", "plan-billing-chunks"]
+    error_message = "Only the functions that read whole files can read Parquet."
   }
 
   assert {

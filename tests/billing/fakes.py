@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from functools import reduce
 from typing import Any, BinaryIO
 
 from finops.billing.batches import Batch
@@ -19,6 +20,7 @@ from finops.billing.domain import FileEntry, FileStatus, Quarantined, SourceObje
 from finops.billing.ports import PeriodHolder, Stored, Written
 from finops.billing.schemas import Schema
 from finops.shared.errors import FinOpsError, RejectedInput
+from finops.shared.money import EXACT
 from finops.shared.rates import Rate
 
 #: When a file is loaded, by the database's clock.
@@ -261,8 +263,8 @@ class FakeTransaction:
         sums: Sums = {}
         for one in mine:
             currency = one[schema.currency]
-            sums[currency] = sums.get(currency, Decimal(0)) + Decimal(one[schema.amount])
-        usd = sum((Decimal(one[schema.usd[0][1]]) for one in mine), Decimal(0))
+            sums[currency] = EXACT.add(sums.get(currency, Decimal(0)), Decimal(one[schema.amount]))
+        usd = reduce(EXACT.add, (Decimal(one[schema.usd[0][1]]) for one in mine), Decimal(0))
         return Stored(rows=len(mine), sums=sums, amount_usd=usd)
 
     def _held(self, entry: FileEntry, schema: Schema) -> list[dict[str, Any]]:

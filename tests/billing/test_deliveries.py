@@ -35,15 +35,16 @@ def test_a_run_of_an_export_has_a_folder_of_its_own(key: str, export: str, datas
 @pytest.mark.parametrize(
     ("key", "name"),
     [
-        ("billing/f/e-00001.csv.gz", "billing/f/e"),
-        ("billing/f/e-00002.csv", "billing/f/e"),
-        ("billing/f/part_1_0001.csv", "billing/f/"),
-        ("billing/f/000000000001.csv", "billing/f/"),
-        ("billing/f/e.part-2.csv", "billing/f/e"),
-        ("billing/f/focus-2026.csv", "billing/f/focus-2026"),
-        ("billing/f/focus-202603.csv", "billing/f/focus-202603"),
-        ("billing/f/focus-20260301.csv", "billing/f/focus-20260301"),
-        ("billing/f/march-2.csv", "billing/f/march-2"),
+        ("billing/f/e-00001.csv.gz", "billing/f/e.csv.gz"),
+        ("billing/f/e-00002.csv", "billing/f/e.csv"),
+        ("billing/f/part_1_0001.csv", "billing/f/.csv"),
+        ("billing/f/000000000001.csv", "billing/f/.csv"),
+        ("billing/f/e.part-2.csv", "billing/f/e.csv"),
+        ("billing/f/focus-2026.csv", "billing/f/focus-2026.csv"),
+        ("billing/f/focus-202603.csv", "billing/f/focus-202603.csv"),
+        ("billing/f/focus-20260301.csv", "billing/f/focus-20260301.csv"),
+        ("billing/f/e-00001.snappy.parquet", "billing/f/e.snappy.parquet"),
+        ("billing/f/march-2.csv", "billing/f/march-2.csv"),
     ],
 )
 def test_parts_have_a_number_and_months_are_none(key: str, name: str) -> None:

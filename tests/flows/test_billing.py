@@ -7,11 +7,13 @@ import io
 import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import xlsxwriter
 
@@ -90,6 +92,45 @@ def test_a_workbook_lands_like_a_csv_file_of_its_sheet(billing: BillingFlow, dat
         ("5", "invalid_amount"),
         ("1", "other_sheets"),
     }
+
+
+def test_charges_land_from_parquet_and_a_newer_file_replaces_them(
+    billing: BillingFlow, dataset: str
+) -> None:
+    def charges(*costs: str) -> bytes:
+        texts = {"BillingCurrency": "EUR", "BillingAccountId": dataset, "ServiceName": "EC2"}
+        texts |= {"ChargeCategory": "Usage", "ServiceProviderName": "AWS"}
+        times = {"BillingPeriodStart": 1, "ChargePeriodStart": 5, "ChargePeriodEnd": 6}
+        columns: dict[str, Any] = {
+            name: pa.array([*map(Decimal, costs)], pa.decimal128(38, 18))
+            for name in ("BilledCost", "EffectiveCost", "ListCost", "ContractedCost")
+        }
+        columns |= {name: [text] * len(costs) for name, text in texts.items()}
+        columns |= {
+            name: [datetime(2026, 3, day, tzinfo=UTC)] * len(costs) for name, day in times.items()
+        }
+        columns["BillingPeriodEnd"] = [datetime(2026, 4, 1, tzinfo=UTC)] * len(costs)
+        columns["Tags"] = pa.array(
+            [[("team", "a")]] * len(costs), pa.map_(pa.string(), pa.string())
+        )
+        file = io.BytesIO()
+        pq.write_table(pa.table(columns), file)
+        return file.getvalue()
+
+    key = f"billing/{dataset}/costs-00001.snappy.parquet"
+    first = billing.drop(key, charges("0.000000000000000001", "2"))
+    assert (first.status, first.tally.inserted) == (FileStatus.LOADED, 2)
+    select = "SELECT * FROM focus WHERE dataset = :dataset"
+    found = billing.query(select, dataset=dataset)
+    assert {Decimal(one["billed_cost"]) for one in found} == {Decimal("1e-18"), Decimal(2)}
+    assert {(one["provider_name"], json.loads(one["tags"])["team"]) for one in found} == {
+        ("AWS", "a")
+    }
+    billing.drop(key, charges("3"))
+    found = billing.query(select, dataset=dataset)
+    assert [Decimal(one["billed_cost"]) for one in found] == [3]
+    again = billing.drop(f"billing/{dataset}/again.parquet", charges("4"))
+    assert (again.status, again.error_code) == (FileStatus.REJECTED, "period_is_loaded")
 
 
 def test_the_same_file_changes_nothing_and_a_corrected_file_only_what_differs(

@@ -157,7 +157,7 @@ OTHER_EXPORTS: Final = (
         problem=f"this is an AWS Cost and Usage Report, which {_FOCUS}",
         # https://docs.aws.amazon.com/cur/latest/userguide/dataexports-create-standard.html
         remedy="Export FOCUS instead: in Billing and Cost Management, Data Exports, Create, "
-        "Standard data export, table `FOCUS with AWS columns`, delivered as gzip CSV",
+        "Standard data export, table `FOCUS with AWS columns`, delivered as gzip CSV or Parquet",
     ),
     OtherExport(
         name="azure_costs",
@@ -170,7 +170,7 @@ OTHER_EXPORTS: Final = (
         problem=f"this is an Azure export of actual or amortized costs, which {_FOCUS}",
         # https://learn.microsoft.com/azure/cost-management-billing/costs/tutorial-improved-exports
         remedy="Export FOCUS instead: in Cost Management, Exports, Create, type of data "
-        "`Cost and usage details (FOCUS)`, format CSV, compression gzip or none",
+        "`Cost and usage details (FOCUS)`, format CSV (gzip or none) or Parquet",
     ),
     OtherExport(
         name="google_costs",

@@ -24,7 +24,9 @@ _RANGE: Final = re.compile(r"\d{8}-\d{8}", re.ASCII)
 _PART: Final = re.compile(
     r"(?:^|[-_.])(?:(?!(?:19|20)\d\d)\d{4,}|(?:part|chunk)[-_.]?\d+)$", re.ASCII | re.IGNORECASE
 )
-_SUFFIXES: Final = re.compile(r"(?:\.(?:csv|txt|tsv|gz)){1,4}$", re.IGNORECASE)
+_SUFFIXES: Final = re.compile(
+    r"(?:\.(?:csv|txt|tsv|gz|zip|xlsx|parquet|snappy|gzip|zstd)){1,4}$", re.IGNORECASE
+)
 
 #: Billing account, start of the billing period, and provider, which may be empty.
 Period = tuple[str, str, str]
@@ -51,9 +53,11 @@ def delivery_of(key: str) -> Delivery:
     if run:
         return Delivery(export="/".join(folders[: run[0]]), name="/".join(folders[: run[1]]))
     stem = _SUFFIXES.sub("", path.name)
+    # A month as CSV and as Parquet is the same month twice, not two parts of it.
+    kind = path.name[len(stem) :].lower()
     while (shorter := _PART.sub("", stem)) != stem:
         stem = shorter
-    return Delivery(export="", name="/".join((*folders, stem)))
+    return Delivery(export="", name="/".join((*folders, stem + kind)))
 
 
 def without_run(folders: tuple[str, ...]) -> tuple[str, ...]:

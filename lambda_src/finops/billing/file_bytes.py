@@ -26,7 +26,7 @@ _SIGNATURES: Final = (
     (b"%PDF", "binary_file", "is a PDF document", "Drop invoices into the invoices bucket"),
     (b"\x89PNG", "binary_file", "is an image", "Drop invoices into the invoices bucket"),
     (b"\xff\xd8\xff", "binary_file", "is an image", "Drop invoices into the invoices bucket"),
-    (b"PAR1", "binary_file", "is a Parquet file", "Export it as CSV"),
+    (b"PARE", "binary_file", "is an encrypted Parquet file", "Export it without encryption"),
     (b"\x1f\x8b", "binary_file", "is compressed twice", "Compress it once, or not at all"),
     (b"BZh", "binary_file", "is compressed by bzip2", "Compress it with gzip, or not at all"),
     (b"\xfd7zXZ", "binary_file", "is compressed by xz", "Compress it with gzip, or not at all"),
@@ -36,8 +36,8 @@ _SIGNATURES: Final = (
 
 #: Bytes of content for each byte of a compressed file, beyond those always allowed. Bills compress
 #: to a tenth or a fiftieth; what is made to expand, to a thousandth.
-_MOST_EXPANSION: Final = 250
-_ALWAYS_ALLOWED: Final = 64 << 20
+MOST_EXPANSION: Final = 250
+ALWAYS_ALLOWED: Final = 64 << 20
 
 
 class Readable(Protocol):
@@ -116,10 +116,10 @@ class _Inflating:
                 self._waiting = self._inflater.unconsumed_tail
                 if piece:
                     self._given += len(piece)
-                    if self._given > max(_ALWAYS_ALLOWED, self._taken * _MOST_EXPANSION):
+                    if self._given > max(ALWAYS_ALLOWED, self._taken * MOST_EXPANSION):
                         raise unreadable_file(
                             "expands_too_much",
-                            f"the compressed file expands more than {_MOST_EXPANSION} times",
+                            f"the compressed file expands more than {MOST_EXPANSION} times",
                             "Upload it without compression",
                         )
                     return piece

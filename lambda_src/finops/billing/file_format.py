@@ -43,7 +43,8 @@ class Format:
         declared: The encoding that its dataset declares, from which it is read as UTF-8; or empty.
         plausible: The encodings that lines of it may have that are not UTF-8.
         sheet: The sheet of the workbook that is read, as text; empty of other files.
-        decimal_comma: How the numbers of that sheet are written.
+        is_parquet: Whether it is a Parquet file, which is read as text.
+        decimal_comma: How numbers are written in that text.
     """
 
     encoding: str
@@ -52,12 +53,13 @@ class Format:
     declared: str = ""
     plausible: tuple[str, ...] = ()
     sheet: str = ""
+    is_parquet: bool = False
     decimal_comma: bool = False
 
     @property
     def is_as_stored(self) -> bool:
         """Whether offsets count the bytes of the object, so that a part can be read from it."""
-        return not (self.compressed or self.declared or self.sheet)
+        return not (self.compressed or self.declared or self.sheet or self.is_parquet)
 
     def to_document(self) -> dict[str, Any]:
         """As a JSON document."""
@@ -70,8 +72,12 @@ class Format:
             document["declared"] = self.declared
         if self.plausible != _possible(self.encoding):
             document["plausible"] = [*self.plausible]
-        if self.sheet:
-            document |= {"sheet": self.sheet, "decimal_comma": self.decimal_comma}
+        if self.sheet or self.is_parquet:
+            document |= {
+                "sheet": self.sheet,
+                "is_parquet": self.is_parquet,
+                "decimal_comma": self.decimal_comma,
+            }
         return document
 
     @classmethod

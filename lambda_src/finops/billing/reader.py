@@ -25,6 +25,7 @@ from finops.billing.file_bytes import (
     unreadable_file,
 )
 from finops.billing.file_format import AS_IT_SHOWS, Format, Layout, Match
+from finops.billing.parquet_files import ParquetText, is_parquet
 from finops.billing.physical_lines import LONGEST_RECORD, Lines, TooLongError, UnreadableLine
 from finops.billing.quoting import QuotedLines, cells_of, is_empty, quoting_effect
 from finops.billing.workbooks import Workbook, is_zip, unmarked
@@ -45,6 +46,8 @@ def content_of(stream: Readable, form: Format) -> Peekable:
     if form.sheet:
         book = Workbook(content)
         return Peekable(book.text(form.sheet, decimal_comma=form.decimal_comma))
+    if form.is_parquet:
+        return Peekable(ParquetText(content, decimal_comma=form.decimal_comma))
     return Peekable(DecodedAsUtf8(content, form.declared)) if form.declared else content
 
 
@@ -72,6 +75,18 @@ def open_csv(
         raise unreadable_file("empty_file", "the file is empty", "Export it again")
     if is_zip(content):
         return _open_workbook(Workbook(content), recognise, sizes=sizes, layout=layout)
+    if is_parquet(content):
+        form = Format(
+            encoding="utf-8-sig",
+            delimiter=",",
+            compressed=False,
+            is_parquet=True,
+            decimal_comma=layout.decimal_comma,
+        )
+        text = Peekable(ParquetText(content, decimal_comma=layout.decimal_comma))
+        # Its header is no line of the file.
+        read = replace(layout, delimiter=",", skip_lines=0)
+        return _open_text(text, form, recognise, read, 0 if sizes else None)
     declared = layout.encoding
     encoding, mark = encoding_of(head, declared)
     if mark or declared.startswith(("utf-8", "utf-16")):

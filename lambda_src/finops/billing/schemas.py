@@ -1,6 +1,6 @@
 """The shapes of files that can be loaded, declared once: reading, writing and tables follow.
 
-`BILLING` is this project's own; `FOCUS` takes what versions 1.0 to 1.2 of the FinOps Open Cost and
+`BILLING` is this project's own; `FOCUS` takes what versions 1.0 to 1.3 of the FinOps Open Cost and
 Usage Specification (https://focus.finops.org/focus-specification/) have in common and what this
 project uses of the rest.
 """
@@ -38,6 +38,7 @@ class Column:
         filled: Whether a row without a value is quarantined.
         length: Characters that fit, of a text.
         in_file: Whether a header can name it; otherwise it is made of other columns.
+        instead: The column of the standard's newer version that counts where the file lacks it.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Column:
     filled: bool = False
     length: int = 255
     in_file: bool = True
+    instead: str = ""
 
     @property
     def title(self) -> str:
@@ -159,11 +161,13 @@ def _focus(
     needed: bool = False,
     filled: bool = False,
     length: int = 255,
+    instead: str = "",
 ) -> Column:
     name = _TITLE.sub("_", header).lower()
     return Column(
-        name=name, header=header, kind=kind, in_header=needed, filled=filled, length=length
-    )
+        name=name, header=header, kind=kind, in_header=needed, filled=filled, length=length,
+        instead=instead,
+    )  # fmt: skip
 
 
 FOCUS: Final = Schema(
@@ -202,7 +206,8 @@ FOCUS: Final = Schema(
         _focus("ChargeClass"),
         _focus("ChargeDescription", length=1024),
         _focus("ChargeFrequency"),
-        _focus("ProviderName"),
+        # Deprecated in 1.3, which has both.
+        _focus("ProviderName", instead="ServiceProviderName"),
         _focus("PublisherName"),
         _focus("InvoiceIssuerName"),
         _focus("InvoiceId"),
@@ -245,6 +250,10 @@ def _match(schema: Schema, header: Sequence[str]) -> Recognition:
         if cells[index] is not None:
             twice.append(schema.columns[index].title)
         cells[index] = cell
+    where = {spelt_alike(title): cell for cell, title in enumerate(header)}
+    for index, column in enumerate(schema.columns):
+        if cells[index] is None and column.instead:
+            cells[index] = where.get(spelt_alike(column.instead))
     score = sum(cell is not None for cell in cells)
     missing = [
         column.title

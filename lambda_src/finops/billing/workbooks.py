@@ -1,7 +1,7 @@
 """The sheets of a workbook (XLSX, ECMA-376) as CSV text, in one pass and in bounded memory.
 
 A row of the sheet is one line of the text, so that line numbers are the numbers of its rows. The
-workbook is parsed by openpyxl; see docs/decisions/0021-sheets-become-text.md.
+workbook is parsed by openpyxl; see docs/decisions/0021-tables-become-text.md.
 """
 
 from __future__ import annotations

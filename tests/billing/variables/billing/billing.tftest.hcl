@@ -15,6 +15,7 @@ variables {
     layers = {
       billing = { path = "billing.zip", sha256_base64 = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=" }
       core    = { path = "core.zip", sha256_base64 = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=" }
+      duckdb  = { path = "duckdb.zip", sha256_base64 = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=", upload = "s3" }
     }
   }
 }
@@ -34,7 +35,7 @@ run "refuses_name_prefix" {
 run "refuses_packages_without_the_billing_layer" {
   command = plan
   variables {
-    packages = { code = { path = "a", sha256_base64 = "b" }, layers = { core = { path = "a", sha256_base64 = "b" } } }
+    packages = { code = { path = "a", sha256_base64 = "b" }, layers = { core = { path = "a", sha256_base64 = "b" }, duckdb = { path = "a", sha256_base64 = "b" } } }
   }
   expect_failures = [var.packages]
 }
@@ -191,7 +192,13 @@ run "refuses_delay" {
 
 run "refuses_packages_without_the_core_layer" {
   command = plan
-  variables { packages = { code = { path = "a", sha256_base64 = "b" }, layers = { billing = { path = "a", sha256_base64 = "b" } } } }
+  variables { packages = { code = { path = "a", sha256_base64 = "b" }, layers = { billing = { path = "a", sha256_base64 = "b" }, duckdb = { path = "a", sha256_base64 = "b" } } } }
+  expect_failures = [var.packages]
+}
+
+run "refuses_packages_without_the_layer_that_reads_parquet" {
+  command = plan
+  variables { packages = { code = { path = "a", sha256_base64 = "b" }, layers = { billing = { path = "a", sha256_base64 = "b" }, core = { path = "a", sha256_base64 = "b" } } } }
   expect_failures = [var.packages]
 }
 
