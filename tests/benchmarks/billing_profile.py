@@ -14,12 +14,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from finops.billing.batches import Batch, Batches
+from finops.billing.batches import Batch, Batches, Sent
 from finops.billing.database.store import AuroraBillingStore
 from finops.billing.dataset_format import DatasetFormat
 from finops.billing.domain import SourceObject
 from finops.billing.reader import open_csv
-from finops.billing.rows import RowParser
+from finops.billing.rows import Row, RowParser
 from finops.billing.schemas import BILLING, recognise
 from finops.shared.aws import client
 from finops.shared.data_api import DataApi
@@ -42,10 +42,16 @@ def main(rows: int) -> dict[str, float]:
     def batches() -> Iterator[Batch]:
         table = open_csv(io.BytesIO(content), recognise)
         parser = RowParser(table.recognition, DatasetFormat(), rates)
-        collected = Batches(BILLING)
-        for line, fields in table.records():
-            assert fields is not None
-            yield from collected.add(line, table.raw, parser.parse(fields))
+        collected = Batches()
+        records = table.records()
+        while block := [*islice(records, collected.wanted)]:
+            found = parser.parse_all([fields for _, fields in block if fields is not None])
+            rows = [
+                Sent(line, "", row)
+                for (line, _), row in zip(block, found, strict=True)
+                if isinstance(row, Row)
+            ]
+            yield from collected.add(rows)
         yield from collected.rest()
 
     sent: list[int] = []

@@ -6,26 +6,32 @@ import json
 from collections.abc import Iterable
 from decimal import Decimal
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from finops.billing import batches as module
-from finops.billing.batches import LARGEST_DOCUMENT, MOST_ROWS, Batch, Batches
+from finops.billing.batches import LARGEST_DOCUMENT, MOST_ROWS, Batch, Batches, Sent, escaped_size
 from finops.billing.rows import Row
-from finops.billing.schemas import BILLING
 
 
 def row(key: str, item: str = "x", amount: str = "0.1") -> Row:
-    values: list[str | None] = [key, "A", "B", "C", None, item, "2026-03-05", "USD", amount]
-    return Row(["10", "2026-03-05", amount, *values], key, "USD", Decimal(amount))
+    values = (key, "A", "B", "C", None, item, "2026-03-05", "USD", amount)
+    return Row(("10", "2026-03-05", amount, *values), key, "USD", Decimal(amount))
+
+
+def add(collector: Batches, line: int, one: Row) -> list[Batch]:
+    assert collector.wanted
+    collector.keys.add(one.key)
+    return list(collector.add([Sent(line, f"raw {line}", one)]))
 
 
 def collected(rows: Iterable[Row]) -> list[Batch]:
-    collector = Batches(BILLING)
+    collector = Batches()
     found = []
     for line, one in enumerate(rows, 2):
-        found += list(collector.add(line, f"raw {line}", one))
+        found += add(collector, line, one)
     return [*found, *collector.rest()]
 
 
@@ -39,7 +45,7 @@ def test_a_row_travels_with_its_line_and_rate() -> None:
         [2, "10", "2026-03-05", "0.1", "a", "A", "B", "C", None, "é", "2026-03-05", "USD", "0.1"]
     ]
     assert batch.sums == {"USD": Decimal("0.1")}
-    assert batch.rows[0].raw == "raw 2"
+    assert batch.rows[0].source == "raw 2"
 
 
 @pytest.mark.parametrize("item", ["x", "😀" * 60, '"\\' * 100, "é" * 255])
@@ -73,19 +79,25 @@ def test_any_text_arrives_as_it_was(items: list[str]) -> None:
     assert found == texts
 
 
+@given(st.text())
+def test_the_size_of_what_boto3_sends_is_known_without_writing_it(text: str) -> None:
+    document = msgspec.json.encode(text)
+    assert escaped_size(document) == len(json.dumps(document.decode())) - 2
+
+
 def test_a_waiting_key_is_known_until_its_batch_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MOST_ROWS", 500)
-    collector = Batches(BILLING)
+    collector = Batches()
     gone: list[Batch] = []
     for number in range(500):
-        gone += list(collector.add(number, "", row(str(number))))
+        gone += add(collector, number, row(str(number)))
     assert not gone
-    assert collector.holds("0")
+    assert "0" in collector.keys
     for number in range(500, 750):
-        gone += list(collector.add(number, "", row(str(number))))
+        gone += add(collector, number, row(str(number)))
     assert [len(one.rows) for one in gone] == [500]
-    assert not collector.holds("0")
-    assert collector.holds("700")
+    assert "0" not in collector.keys
+    assert "700" in collector.keys
 
 
 def test_no_rows_make_no_batch() -> None:

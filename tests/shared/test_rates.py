@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
+from finops.billing.cells import RowProblem
 from finops.billing.dataset_format import DatasetFormat
-from finops.billing.rows import RowParser, RowProblem
+from finops.billing.rows import RowParser
 from finops.billing.schemas import BILLING, FOCUS, Schema, recognise
 from finops.billing.settings import Settings
 from finops.reconciliation.adapters.folder import FolderCache

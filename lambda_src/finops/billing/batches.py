@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import reduce
+from itertools import chain
 from typing import Final
 
 import msgspec
 
-from finops.billing.domain import Sums
+from finops.billing.domain import Sums, add_amounts
 from finops.billing.rows import Row
-from finops.billing.schemas import Schema
 from finops.shared.money import EXACT
 
 #: The Data API limits requests to 4 MiB; 64 KiB are left for the statement and its other values:
@@ -25,12 +26,11 @@ _PART: Final = 250
 _encode = msgspec.json.Encoder().encode
 
 
-@dataclass(slots=True)
-class Sent:
+class Sent(msgspec.Struct, gc=False):
     """A row in a batch, kept for the quarantine in case its id is a duplicate."""
 
     line: int
-    raw: str
+    source: str
     row: Row
 
 
@@ -53,6 +53,7 @@ class _Part:
     text: str
     sent: int
     rows: list[Sent]
+    sums: Sums
 
 
 @dataclass(slots=True)
@@ -62,23 +63,22 @@ class Batches:
     A row is a JSON list: its line, then the values of `finops.billing.rows.Row`.
     """
 
-    schema: Schema
+    #: The keys of the batch that is being collected; who adds a row adds its key.
+    keys: set[str] = field(default_factory=set)
     _waiting: list[Sent] = field(default_factory=list)
     _parts: list[_Part] = field(default_factory=list)
-    _keys: set[str] = field(default_factory=set)
     _size: int = 2
     _count: int = 0
 
-    def holds(self, key: str) -> bool:
-        """Whether the batch that is being collected has a row with this key."""
-        return key in self._keys
+    @property
+    def wanted(self) -> int:
+        """How many rows `add` takes at most."""
+        return _PART - len(self._waiting)
 
-    def add(self, line: int, raw: str, row: Row) -> Iterator[Batch]:
-        """Add a row. Yields a batch once one is full."""
-        if row.key:
-            self._keys.add(row.key)
-        self._waiting.append(Sent(line, raw, row))
-        if len(self._waiting) == _PART:
+    def add(self, rows: Sequence[Sent]) -> Iterator[Batch]:
+        """Add some rows. Yields a batch once one is full."""
+        self._waiting += rows
+        if not self.wanted:
             yield from self._close_part()
 
     def rest(self) -> Iterator[Batch]:
@@ -90,11 +90,11 @@ class Batches:
 
     def _close_part(self) -> Iterator[Batch]:
         rows, self._waiting = self._waiting, []
-        part = self._part(rows)
+        part = _part(rows)
         if part.sent > LARGEST_DOCUMENT:
             # Wide rows, such as charges with long tags: each still fits alone.
             for one in rows:
-                yield from self._append(self._part([one]))
+                yield from self._append(_part([one]))
         else:
             yield from self._append(part)
 
@@ -108,18 +108,40 @@ class Batches:
         self._count += len(part.rows)
         # A batch was taken with its keys; from now on the database finds their duplicates.
         if len(self._parts) == 1:
-            self._keys = {sent.row.key for sent in part.rows if sent.row.key}
-
-    def _part(self, rows: list[Sent]) -> _Part:
-        encoded = _encode([[sent.line, *sent.row.values] for sent in rows])
-        text = encoded[1:-1].decode()
-        return _Part(text, len(json.dumps(text)) - 1, rows)
+            self.keys = {sent.row.key for sent in part.rows}
 
     def _take(self) -> Batch:
         parts, self._parts, self._size, self._count = self._parts, [], 2, 0
-        rows = [sent for part in parts for sent in part.rows]
         sums: Sums = {}
-        for sent in rows:
-            row = sent.row
-            sums[row.currency] = EXACT.add(sums.get(row.currency, Decimal(0)), row.amount)
+        for part in parts:
+            add_amounts(sums, part.sums)
+        rows = [*chain.from_iterable(part.rows for part in parts)]
         return Batch(f"[{','.join(part.text for part in parts)}]", rows, sums)
+
+
+def _part(rows: list[Sent]) -> _Part:
+    encoded = _encode([(sent.line, *sent.row.values) for sent in rows])[1:-1]
+    amounts: dict[str, list[Decimal]] = defaultdict(list)
+    for sent in rows:
+        amounts[sent.row.currency].append(sent.row.amount)
+    sums = {currency: reduce(EXACT.add, some) for currency, some in amounts.items()}
+    return _Part(encoded.decode(), escaped_size(encoded) + 1, rows, sums)
+
+
+#: Continuation bytes of UTF-8; first bytes of characters, and of those that take two escapes.
+_FURTHER: Final = bytes(range(0x80, 0xC0))
+_FIRST: Final = bytes(range(0xC0, 0x100))
+_ASTRAL: Final = bytes(range(0xF0, 0x100))
+
+
+def escaped_size(text: bytes) -> int:
+    """How many bytes JSON in UTF-8 has within a JSON document as boto3 writes it, all in ASCII."""
+    wide = len(text) - len(text.translate(None, _FIRST))
+    astral = len(text) - len(text.translate(None, _ASTRAL))
+    return (
+        len(text.translate(None, _FURTHER))
+        + 5 * (wide + text.count(b"\x7f"))
+        + 6 * astral
+        + text.count(b'"')
+        + text.count(b"\\")
+    )

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Final
 
+from finops.billing.cells import RowProblem
 from finops.billing.dataset_format import DatasetFormat, UsedFormat, used_format
 from finops.billing.domain import (
     Notes,
@@ -21,7 +22,7 @@ from finops.billing.file_bytes import Readable
 from finops.billing.mapping import BillHeader, open_bills
 from finops.billing.proposals import Proposal, propose
 from finops.billing.reader import CsvTable, open_csv
-from finops.billing.rows import RowParser, RowProblem
+from finops.billing.rows import RowParser
 from finops.billing.schemas import BILLING, Recognition
 from finops.shared.errors import RejectedInput
 from finops.shared.rates import ExchangeRates

@@ -11,11 +11,11 @@ from datetime import date, datetime
 from typing import Final
 
 from finops.billing.builtin_formats import builtin_format, other_export
+from finops.billing.cells import RowProblem
 from finops.billing.dataset_format import DatasetFormat, RowFilter, UsedFormat, used_format
 from finops.billing.file_bytes import Readable
 from finops.billing.file_format import Format, Layout
 from finops.billing.reader import CsvTable, open_csv, open_part
-from finops.billing.rows import RowProblem
 from finops.billing.schemas import BILLING, Recognition, recognise, spelt_alike
 from finops.billing.workbooks import error_cell, unmarked
 

@@ -87,6 +87,12 @@ class Lines:
         """Kept lines from `start` to before `end`."""
         return self._held[start - self._first : end - self._first]
 
+    def joined(self, start: int, end: int) -> str:
+        """The text of kept lines from `start` to before `end`."""
+        if end - start == 1:
+            return self._held[start - self._first]
+        return "".join(self.between(start, end))
+
     def length(self, start: int, end: int) -> int:
         """Characters of kept lines from `start` to before `end`."""
         return sum(map(len, self.between(start, end)))

@@ -244,6 +244,11 @@ def open_part(
     return CsvTable(lines, form, list(header), recognise(header))
 
 
+def raw_text(source: str) -> str:
+    """The text of a record, with the line ends within it, from `CsvTable.source`."""
+    return source.raw if isinstance(source, UnreadableLine) else source.rstrip("\r\n")
+
+
 class CsvTable(Generic[Match]):
     """The records of a file.
 
@@ -280,16 +285,15 @@ class CsvTable(Generic[Match]):
         self._named = max(named, default=0)
 
     @property
+    def source(self) -> str:
+        """The last record as it is in the file, from which `raw_text` makes a text for people."""
+        text = self._lines.joined(self._start, self._lines.done)
+        return unmarked(text) if self.format.sheet else text
+
+    @property
     def raw(self) -> str:
         """The text of the last record, with the line ends within it."""
-        return unmarked(self._raw()) if self.format.sheet else self._raw()
-
-    def _raw(self) -> str:
-        texts = self._lines.between(self._start, self._lines.done)
-        if len(texts) != 1:
-            return "".join(texts).rstrip("\r\n")
-        text = texts[0]
-        return text.raw if isinstance(text, UnreadableLine) else text.rstrip("\r\n")
+        return raw_text(self.source)
 
     @property
     def next_line(self) -> int:

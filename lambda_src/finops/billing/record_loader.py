@@ -6,14 +6,16 @@ import gc
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final
 
-from finops.billing.batches import Batch, Batches
+from finops.billing.batches import Batch, Batches, Sent
+from finops.billing.cells import ROUNDED, RowProblem
 from finops.billing.domain import FileEntry, Quarantined, Tally, add_amounts, add_notes, guess_notes
 from finops.billing.mapping import BillHeader
 from finops.billing.ports import LoadTransaction, Quarantine, Written
-from finops.billing.reader import CsvTable
-from finops.billing.rows import ROUNDED, RowParser, RowProblem
+from finops.billing.reader import CsvTable, raw_text
+from finops.billing.rows import Row, RowParser
 from finops.billing.schemas import Schema
 from finops.billing.settings import Settings
 from finops.shared.errors import TransientFailure
@@ -24,6 +26,8 @@ from finops.shared.rates import DatedRates, ExchangeRates
 OTHER_SHEET: Final = "other_sheets"
 #: Where the values of a row have the source of its rate.
 _RATE_SOURCE: Final = 2
+#: So many records are read at once.
+_BLOCK: Final = 1_000
 
 
 def row_parser(settings: Settings, dataset: str, match: BillHeader, rates: DatedRates) -> RowParser:
@@ -106,39 +110,66 @@ class RecordLoader:
         return tally
 
     def _batches(self, table: CsvTable[BillHeader], tally: Tally) -> Iterator[Batch]:
-        batches = Batches(self.schema)
-        parse, put = self.parser.parse, self.quarantine.put
+        batches = Batches()
         names = [column.name for column in self.schema.columns]
         first = _RATE_SOURCE + 1 + len(self.schema.usd)
         period = [first + names.index(name) for name in self.schema.period]
-        for line, fields in table.records():
-            tally.read += 1
-            if fields is None:
-                tally.quarantined += 1
-                code, message = table.problem
-                put(_quarantined(line, table.raw, code, message))
-                continue
-            try:
-                row = parse(fields)
-                if row.key and batches.holds(row.key):
-                    add_amounts(tally.read_sums, {row.currency: row.amount})
-                    add_amounts(tally.quarantined_sums, {row.currency: row.amount})
-                    raise self._duplicate_id(row.key)
-            except RowProblem as problem:
-                tally.quarantined += 1
-                put(_noted(line, table.raw, problem))
-                continue
-            for note in row.notes:
-                add_notes(tally.notes, {note.reason: 1})
-                if note.reason != ROUNDED:
-                    put(_noted(line, table.raw, note))
-            if row.values[_RATE_SOURCE] == "static":
-                add_notes(tally.notes, {"static_rate": 1})
-            if period:
-                account, start, provider = (row.values[at] or "" for at in period)
-                tally.periods.add((account, start, provider))
-            yield from batches.add(line, table.raw, row)
+        records = table.records()
+        while block := self._block(table, records):
+            tally.read += len(block)
+            while block:
+                some, block = block[: batches.wanted], block[batches.wanted :]
+                rows = self._kept(some, batches.keys, tally)
+                sources = [sent.row.values[_RATE_SOURCE] for sent in rows]
+                add_notes(tally.notes, {"static_rate": sources.count("static")})
+                if period:
+                    periods = {tuple(sent.row.values[at] or "" for at in period) for sent in rows}
+                    tally.periods.update((one, two, three) for one, two, three in periods)
+                yield from batches.add(rows)
         yield from batches.rest()
+
+    def _block(
+        self,
+        table: CsvTable[BillHeader],
+        records: Iterator[tuple[int, list[str] | None]],
+    ) -> list[tuple[int, str, Row | RowProblem]]:
+        """(line, text, row or problem) of the next records."""
+        read = [
+            (line, table.source, RowProblem(*table.problem) if fields is None else fields)
+            for line, fields in islice(records, _BLOCK)
+        ]
+        good = [one for _, _, one in read if isinstance(one, list)]
+        rows = iter(self.parser.parse_all(good))
+        return [
+            (line, source, next(rows) if isinstance(one, list) else one)
+            for line, source, one in read
+        ]
+
+    def _kept(
+        self, block: Sequence[tuple[int, str, Row | RowProblem]], keys: set[str], tally: Tally
+    ) -> list[Sent]:
+        """The rows of a block without problems, whose keys are not among the given ones yet."""
+        kept: list[Sent] = []
+        for line, source, row in block:
+            if isinstance(row, RowProblem):
+                self._refuse(tally, line, source, row)
+            elif row.key and row.key in keys:
+                amount = {row.currency: row.amount}
+                add_amounts(tally.read_sums, amount)
+                add_amounts(tally.quarantined_sums, amount)
+                self._refuse(tally, line, source, self._duplicate_id(row.key))
+            else:
+                keys.add(row.key)
+                for note in row.notes:
+                    add_notes(tally.notes, {note.reason: 1})
+                    if note.reason != ROUNDED:
+                        self.quarantine.put(_noted(line, source, note))
+                kept.append(Sent(line, source, row))
+        return kept
+
+    def _refuse(self, tally: Tally, line: int, source: str, problem: RowProblem) -> None:
+        tally.quarantined += 1
+        self.quarantine.put(_noted(line, source, problem))
 
     def _count(self, tally: Tally, batch: Batch, written: Written) -> None:
         add_amounts(tally.read_sums, batch.sums)
@@ -162,9 +193,8 @@ class RecordLoader:
                 )
             else:
                 continue
-            tally.quarantined += 1
             add_amounts(tally.quarantined_sums, {sent.row.currency: sent.row.amount})
-            self.quarantine.put(_noted(sent.line, sent.raw, problem))
+            self._refuse(tally, sent.line, sent.source, problem)
 
     def _duplicate_id(self, key: str) -> RowProblem:
         message = f"{self.schema.key} {key!r} is already on an earlier line of this file"
@@ -199,13 +229,12 @@ def _conflict(schema: Schema, entry: FileEntry, key: str, other: str) -> RowProb
     )
 
 
-def _noted(line: int, raw: str, problem: RowProblem) -> Quarantined:
-    return _quarantined(line, raw, problem.reason, problem.message, problem.field, problem.value)
-
-
-def _quarantined(
-    line: int, raw: str, reason: str, message: str, field: str = "", value: str = ""
-) -> Quarantined:
+def _noted(line: int, source: str, problem: RowProblem) -> Quarantined:
     return Quarantined(
-        line=line, reason=reason, field=field, value=value[:1000], message=message, raw=raw
+        line=line,
+        reason=problem.reason,
+        field=problem.field,
+        value=problem.value[:1000],
+        message=problem.message,
+        raw=raw_text(source),
     )

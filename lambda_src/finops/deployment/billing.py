@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import quote_plus
 
 from finops.billing.adapters.s3 import S3Objects
+from finops.billing.cells import TAGS_LEFT_OUT
 from finops.billing.database.rates import AuroraRates
 from finops.billing.database.reconversions import AuroraReconversions
 from finops.billing.database.store import AuroraBillingStore
@@ -22,7 +23,6 @@ from finops.billing.domain import FileEntry, SourceObject
 from finops.billing.mapping import open_bills
 from finops.billing.reconversion import Reconverter
 from finops.billing.record_loader import OTHER_SHEET
-from finops.billing.rows import TAGS_LEFT_OUT
 from finops.billing.settings import Settings
 from finops.billing.withdrawal import Withdrawer
 from finops.deployment.billing_formats import DatasetFormats

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Context, Decimal, Inexact, InvalidOperation
 from functools import cache
+from itertools import repeat
 from typing import Final
 
 from finops.shared.errors import RejectedInput
@@ -16,6 +18,7 @@ ROUNDING: Final = ROUND_HALF_UP
 EXACT: Final = Context(prec=120, traps=[Inexact, InvalidOperation])
 #: Wide enough that it only ever rounds quotients.
 WIDE: Final = Context(prec=120)
+_ROUNDING_WIDE: Final = Context(prec=120, rounding=ROUNDING)
 #: Funds codes of ISO 4217 with minor units.
 _UNITS_OF_ACCOUNT: Final = frozenset(
     {"BOV", "CHE", "CHW", "CLF", "COU", "MXV", "USN", "UYI", "UYW", "XAD"}
@@ -91,6 +94,13 @@ def rounded(amount: Decimal, digits: int) -> Decimal:
 def product(amount: Decimal, factor: Decimal, digits: int) -> Decimal:
     """The product, rounded once, to so many decimal places."""
     return rounded(WIDE.multiply(amount, factor), digits)
+
+
+def products(amounts: Iterable[Decimal], factors: Iterable[Decimal], digits: int) -> list[Decimal]:
+    """The product of each amount and its factor, as `product` has it."""
+    unit = Decimal(1).scaleb(-digits)
+    exact = map(WIDE.multiply, amounts, factors)
+    return [*map(_ROUNDING_WIDE.quantize, exact, repeat(unit))]
 
 
 @dataclass(frozen=True, slots=True)
