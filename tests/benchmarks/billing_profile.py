@@ -8,13 +8,14 @@ import os
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from decimal import Decimal
 from itertools import islice
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from finops.billing.batches import Batch, Batches, Sent
+from finops.billing.batches import Batch, Batches
 from finops.billing.database.store import AuroraBillingStore
 from finops.billing.dataset_format import DatasetFormat
 from finops.billing.domain import SourceObject
@@ -47,7 +48,7 @@ def main(rows: int) -> dict[str, float]:
         while block := [*islice(records, collected.wanted)]:
             found = parser.parse_all([fields for _, fields in block if fields is not None])
             rows = [
-                Sent(line, "", row)
+                replace(row, line=line)
                 for (line, _), row in zip(block, found, strict=True)
                 if isinstance(row, Row)
             ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from dataclasses import replace
 from decimal import Decimal
 
 import msgspec
@@ -12,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from finops.billing import batches as module
-from finops.billing.batches import LARGEST_DOCUMENT, MOST_ROWS, Batch, Batches, Sent, escaped_size
+from finops.billing.batches import LARGEST_DOCUMENT, MOST_ROWS, Batch, Batches, escaped_size
 from finops.billing.rows import Row
 
 
@@ -24,7 +25,7 @@ def row(key: str, item: str = "x", amount: str = "0.1") -> Row:
 def add(collector: Batches, line: int, one: Row) -> list[Batch]:
     assert collector.wanted
     collector.keys.add(one.key)
-    return list(collector.add([Sent(line, f"raw {line}", one)]))
+    return list(collector.add([replace(one, line=line, source=f"raw {line}")]))
 
 
 def collected(rows: Iterable[Row]) -> list[Batch]:
@@ -57,7 +58,7 @@ def test_what_boto3_sends_stays_under_the_limit_and_comes_near_it(item: str) -> 
     assert all(len(one.rows) <= MOST_ROWS for one in found)
     for one in found[:-1]:
         assert as_sent(one) > 0.9 * LARGEST_DOCUMENT or len(one.rows) > MOST_ROWS - 300
-    assert [sent.line for one in found for sent in one.rows] == list(range(2, count + 2))
+    assert [row.line for one in found for row in one.rows] == list(range(2, count + 2))
     assert sum((one.sums["USD"] for one in found), Decimal(0)) == Decimal("0.1") * count
 
 
@@ -65,7 +66,7 @@ def test_very_wide_rows_go_one_by_one() -> None:
     wide = "😀" * 10_000
     found = collected(row(str(number), wide) for number in range(300))
     assert all(as_sent(one) <= LARGEST_DOCUMENT + 2 for one in found)
-    assert [sent.row.key for one in found for sent in one.rows] == [str(n) for n in range(300)]
+    assert [row.key for one in found for row in one.rows] == [str(n) for n in range(300)]
 
 
 @given(st.lists(st.text(max_size=20), max_size=40))

@@ -26,14 +26,6 @@ _PART: Final = 250
 _encode = msgspec.json.Encoder().encode
 
 
-class Sent(msgspec.Struct, gc=False):
-    """A row in a batch, kept for the quarantine in case its id is a duplicate."""
-
-    line: int
-    source: str
-    row: Row
-
-
 @dataclass(slots=True)
 class Batch:
     """The rows of one request, as the database takes them and as they were read.
@@ -44,7 +36,7 @@ class Batch:
     """
 
     document: str
-    rows: list[Sent]
+    rows: list[Row]
     sums: Sums
 
 
@@ -52,7 +44,7 @@ class Batch:
 class _Part:
     text: str
     sent: int
-    rows: list[Sent]
+    rows: list[Row]
     sums: Sums
 
 
@@ -65,7 +57,7 @@ class Batches:
 
     #: The keys of the batch that is being collected; who adds a row adds its key.
     keys: set[str] = field(default_factory=set)
-    _waiting: list[Sent] = field(default_factory=list)
+    _waiting: list[Row] = field(default_factory=list)
     _parts: list[_Part] = field(default_factory=list)
     _size: int = 2
     _count: int = 0
@@ -75,7 +67,7 @@ class Batches:
         """How many rows `add` takes at most."""
         return _PART - len(self._waiting)
 
-    def add(self, rows: Sequence[Sent]) -> Iterator[Batch]:
+    def add(self, rows: Sequence[Row]) -> Iterator[Batch]:
         """Add some rows. Yields a batch once one is full."""
         self._waiting += rows
         if not self.wanted:
@@ -108,7 +100,7 @@ class Batches:
         self._count += len(part.rows)
         # A batch was taken with its keys; from now on the database finds their duplicates.
         if len(self._parts) == 1:
-            self.keys = {sent.row.key for sent in part.rows}
+            self.keys = {row.key for row in part.rows}
 
     def _take(self) -> Batch:
         parts, self._parts, self._size, self._count = self._parts, [], 2, 0
@@ -119,11 +111,11 @@ class Batches:
         return Batch(f"[{','.join(part.text for part in parts)}]", rows, sums)
 
 
-def _part(rows: list[Sent]) -> _Part:
-    encoded = _encode([(sent.line, *sent.row.values) for sent in rows])[1:-1]
+def _part(rows: list[Row]) -> _Part:
+    encoded = _encode([(row.line, *row.values) for row in rows])[1:-1]
     amounts: dict[str, list[Decimal]] = defaultdict(list)
-    for sent in rows:
-        amounts[sent.row.currency].append(sent.row.amount)
+    for row in rows:
+        amounts[row.currency].append(row.amount)
     sums = {currency: reduce(EXACT.add, some) for currency, some in amounts.items()}
     return _Part(encoded.decode(), escaped_size(encoded) + 1, rows, sums)
 

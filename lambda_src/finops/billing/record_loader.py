@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
-from finops.billing.batches import Batch, Batches, Sent
+from finops.billing.batches import Batch, Batches
 from finops.billing.cells import ROUNDED, RowProblem
 from finops.billing.domain import FileEntry, Quarantined, Tally, add_amounts, add_notes, guess_notes
 from finops.billing.mapping import BillHeader
@@ -120,10 +120,10 @@ class RecordLoader:
             while block:
                 some, block = block[: batches.wanted], block[batches.wanted :]
                 rows = self._kept(some, batches.keys, tally)
-                sources = [sent.row.values[_RATE_SOURCE] for sent in rows]
+                sources = [row.values[_RATE_SOURCE] for row in rows]
                 add_notes(tally.notes, {"static_rate": sources.count("static")})
                 if period:
-                    periods = {tuple(sent.row.values[at] or "" for at in period) for sent in rows}
+                    periods = {tuple(row.values[at] or "" for at in period) for row in rows}
                     tally.periods.update((one, two, three) for one, two, three in periods)
                 yield from batches.add(rows)
         yield from batches.rest()
@@ -147,9 +147,9 @@ class RecordLoader:
 
     def _kept(
         self, block: Sequence[tuple[int, str, Row | RowProblem]], keys: set[str], tally: Tally
-    ) -> list[Sent]:
+    ) -> list[Row]:
         """The rows of a block without problems, whose keys are not among the given ones yet."""
-        kept: list[Sent] = []
+        kept: list[Row] = []
         for line, source, row in block:
             if isinstance(row, RowProblem):
                 self._refuse(tally, line, source, row)
@@ -164,7 +164,8 @@ class RecordLoader:
                     add_notes(tally.notes, {note.reason: 1})
                     if note.reason != ROUNDED:
                         self.quarantine.put(_noted(line, source, note))
-                kept.append(Sent(line, source, row))
+                row.line, row.source = line, source
+                kept.append(row)
         return kept
 
     def _refuse(self, tally: Tally, line: int, source: str, problem: RowProblem) -> None:
@@ -184,17 +185,15 @@ class RecordLoader:
         duplicates = set(written.duplicates)
         if not duplicates and not written.conflicts:
             return
-        for sent in batch.rows:
-            if sent.line in duplicates:
-                problem = self._duplicate_id(sent.row.key)
-            elif sent.line in written.conflicts:
-                problem = _conflict(
-                    self.schema, self.entry, sent.row.key, written.conflicts[sent.line]
-                )
+        for row in batch.rows:
+            if row.line in duplicates:
+                problem = self._duplicate_id(row.key)
+            elif row.line in written.conflicts:
+                problem = _conflict(self.schema, self.entry, row.key, written.conflicts[row.line])
             else:
                 continue
-            add_amounts(tally.quarantined_sums, {sent.row.currency: sent.row.amount})
-            self._refuse(tally, sent.line, sent.source, problem)
+            add_amounts(tally.quarantined_sums, {row.currency: row.amount})
+            self._refuse(tally, row.line, row.source, problem)
 
     def _duplicate_id(self, key: str) -> RowProblem:
         message = f"{self.schema.key} {key!r} is already on an earlier line of this file"

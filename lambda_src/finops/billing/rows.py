@@ -35,6 +35,8 @@ class Row:
         key: Identifies it in its dataset; empty in a schema without a key.
         amount: In the original currency.
         notes: What of it is not in the table as it stands in the file.
+        line: On which its record begins; 0 until the loader knows.
+        source: The record as it is in the file, for the quarantine; see `CsvTable.source`.
     """
 
     values: tuple[str | None, ...]
@@ -42,6 +44,8 @@ class Row:
     currency: str
     amount: Decimal
     notes: Sequence[RowProblem] = ()
+    line: int = 0
+    source: str = ""
 
 
 @dataclass(slots=True)
