@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -328,3 +329,94 @@ def test_the_customers_country_is_no_sign_of_the_currency() -> None:
     ]
     (found,) = read_expense(document)
     assert (found.text("currency"), found.readings["currency"].doubt) == ("USD", "")
+
+
+def expense(*fields: tuple[str, str, str], lines: tuple[str, ...] = ()) -> Invoice:
+    """An invoice whose page has these fields, by type, label and text, and these lines."""
+    response = answer(GOOD)
+    document = response["ExpenseDocuments"][0]
+    document["SummaryFields"] = [
+        {
+            "Type": {"Text": kind, "Confidence": 99.0},
+            "LabelDetection": {"Text": label},
+            "ValueDetection": {"Text": text, "Confidence": 99.0},
+            "PageNumber": 1,
+        }
+        for kind, label, text in fields
+    ]
+    document["Blocks"] = [{"BlockType": "LINE", "Text": text, "Confidence": 98.0} for text in lines]
+    (found,) = read_expense(response)
+    return found
+
+
+class TestPayment:
+    def test_accounts_are_found_in_any_spelling_and_told_by_their_check_digits(self) -> None:
+        found = expense(
+            ("TOTAL", "Total", "EUR 1.00"),
+            lines=(
+                "IBAN: DE89 3704 0044 0532 0130 00 BIC COBADEFFXXX",
+                "or gb82-west-1234-5698-7654-32, wrong is DE88 3704 0044 0532 0130 00",
+                "DE89370400440532013000",
+                "Sort code 20-00-00, account 55779911",
+            ),
+        )
+        assert found.readings["iban"].value == "DE89370400440532013000"
+        assert found.readings["iban"].confidence == 98.0
+        assert [(one.type, one.text) for one in found.other if one.reason == "printed"] == [
+            ("IBAN", "GB82WEST12345698765432"),
+            ("ACCOUNT", "20000055779911"),
+        ]
+
+    def test_an_invisible_character_hides_no_account(self) -> None:
+        line = "IBAN DE89 3704\u200b 0044 0532 0130 00"
+        assert expense(("TOTAL", "", "EUR 1"), lines=(line,)).text("iban")
+
+    @pytest.mark.parametrize(
+        "line", ["DE89 3704 0044 0532 0130 001", "XDE89370400440532013000", "DE89 3704", "AB12"]
+    )
+    def test_what_only_resembles_an_account_is_none(self, line: str) -> None:
+        assert not expense(("TOTAL", "", "EUR 1"), lines=(line,)).text("iban")
+
+    def test_the_reference_of_a_payment_is_known_by_its_label(self) -> None:
+        found = expense(
+            ("TOTAL", "Total", "EUR 1.00"),
+            ("OTHER", "Verwendungszweck:", "RG 17 / K 4"),
+            ("OTHER", "Fax", "1234"),
+        )
+        assert found.text("payment_reference") == "RG 17 / K 4"
+        assert [one.label for one in found.other if one.reason == "unmapped"] == ["Fax"]
+
+    def test_tax_ids_of_both_parties(self) -> None:
+        found = expense(
+            ("VENDOR_GST_NUMBER", "GSTIN", "27AAPFU0939F1ZV"),
+            ("RECEIVER_VAT_NUMBER", "VAT", "DE123456789"),
+            ("TOTAL", "Total", "EUR 1.00"),
+        )
+        assert found.text("vendor_tax_id") == "27AAPFU0939F1ZV"
+        assert found.text("customer_tax_id") == "DE123456789"
+
+    def test_taxes_by_rate_of_a_page(self) -> None:
+        found = expense(
+            ("SUBTOTAL", "Net 20%", "EUR 100.00"),
+            ("SUBTOTAL", "Net 5%", "EUR 10.00"),
+            ("TAX", "VAT 20%", "EUR 20.00"),
+            ("TAX", "VAT 5%", "EUR 0.50"),
+            ("TOTAL", "Total", "EUR 130.50"),
+        )
+        assert {(one.rate, one.base, one.tax) for one in found.taxes} == {
+            (Decimal(20), Decimal("100.00"), Decimal("20.00")),
+            (Decimal(5), Decimal("10.00"), Decimal("0.50")),
+        }
+
+    @pytest.mark.parametrize(
+        ("label", "tax", "total"),
+        [("VAT", "20.00", "120.00"), ("VAT 19%", "20.00", "120.00"), ("20%/5%", "20.00", "120.00")],
+    )
+    def test_a_tax_without_its_rate_is_in_no_row(self, label: str, tax: str, total: str) -> None:
+        found = expense(
+            ("SUBTOTAL", "Net", "EUR 100.00"),
+            ("TAX", label, f"EUR {tax}"),
+            ("TOTAL", "Total", f"EUR {total}"),
+        )
+        assert found.taxes == ()
+        assert found.text("tax") == "20.00"

@@ -21,6 +21,11 @@ COLUMNS: Final = ("id", "name", "vat_id", "country", "currency", "ibans", "alias
 def fact_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options that state facts."""
     for option in (
+        click.option(
+            "--number-form",
+            multiple=True,
+            help="The form of its invoice numbers, with 9 for each digit: RE-9999-99999.",
+        ),
         click.option("--date-order", help="The order of its dates: DMY or MDY."),
         click.option("--currency", help="Its usual currency, by its ISO 4217 code."),
         click.option("--country", help="Its country, by its ISO 3166 code."),

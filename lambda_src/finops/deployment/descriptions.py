@@ -135,6 +135,7 @@ def vendor_document(vendor: Vendor) -> dict[str, Any]:
         "domains": used[FactKind.DOMAIN],
         "country": vendor.only(FactKind.COUNTRY) or None,
         "currency": vendor.only(FactKind.CURRENCY) or None,
+        "number_forms": used[FactKind.NUMBER_FORM],
         "date_order": vendor.only(FactKind.DATE_ORDER) or None,
         "updated_at": vendor.updated_at.isoformat(),
         "facts": [

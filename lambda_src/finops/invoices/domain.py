@@ -226,7 +226,8 @@ class Invoice:
     """One invoice, as read from a document or as corrected by a person.
 
     Attributes:
-        taxes: By category and rate; empty unless an e-invoice lists them.
+        taxes: By category and rate, as an e-invoice lists them, or as each tax of a page states its
+            rate and fits one subtotal; else empty.
         kind_doubt: Why the kind is uncertain; empty if it is certain.
     """
 

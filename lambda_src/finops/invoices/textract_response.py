@@ -25,11 +25,12 @@ from finops.invoices.domain import (
     OtherField,
     Place,
     Reading,
+    TaxByRate,
 )
 from finops.invoices.ibans import ibans_in, other_account_in
 from finops.invoices.identity import number_key, vendor_key
 from finops.invoices.kinds import Heading, kind_of
-from finops.invoices.totals import Amount, weighed
+from finops.invoices.totals import Amount, taxes_by_rate, weighed
 from finops.invoices.vendors.evidence import (
     NAMED_CURRENCY,
     PRINTED_ACCOUNT,
@@ -39,6 +40,13 @@ from finops.invoices.vendors.evidence import (
 )
 from finops.shared.money import EXACT, is_currency, minor_units
 
+#: How people label what to state with a payment.
+_PAYMENT_REFERENCE: Final = re.compile(
+    r"payment ref|reference for (?:the )?payment|remittance ref|verwendungszweck|"
+    r"zahlungsreferenz|r[ée]f[ée]rence (?:de|du) paiement|betalingskenmerk|betalingsreferentie|"
+    r"riferimento pagamento|referencia de pago|viitenumero",
+    re.IGNORECASE,
+)
 #: Our field for each of Textract's types and parties; the more reliable types come first.
 _FIELDS: Final = {
     ("VENDOR_NAME", ""): "vendor",
@@ -54,7 +62,12 @@ _FIELDS: Final = {
     ("SHIPPING_HANDLING_CHARGE", ""): "shipping",
     ("DISCOUNT", ""): "discount",
     ("VENDOR_VAT_NUMBER", ""): "vendor_tax_id",
+    ("VENDOR_GST_NUMBER", ""): "vendor_tax_id",
+    ("VENDOR_ABN_NUMBER", ""): "vendor_tax_id",
     ("TAX_PAYER_ID", ""): "vendor_tax_id",
+    ("RECEIVER_VAT_NUMBER", ""): "customer_tax_id",
+    ("RECEIVER_GST_NUMBER", ""): "customer_tax_id",
+    ("RECEIVER_ABN_NUMBER", ""): "customer_tax_id",
     ("RECEIVER_NAME", ""): "customer",
     ("NAME", "RECEIVER"): "customer",
     ("PO_NUMBER", ""): "purchase_order",
@@ -80,6 +93,10 @@ _PAGE_MARK: Final = re.compile(
 _TAX_LABEL: Final = re.compile(r"\b(?:tax|vat|mwst|ust|tva|btw|iva|moms|gst)\b", re.IGNORECASE)
 #: Fields where a second value is a contradiction; of other fields the first is used.
 _CRITICAL: Final = AMOUNTS | DATES | {"vendor", "invoice_number"}
+#: A doubt about a field for which a document has several values.
+CONTRADICTED: Final = "the document shows"
+#: UNTDID 5305: any rate above zero.
+STANDARD_RATE: Final = "S"
 #: Percent: other values below this confidence are noise, and no contradiction.
 _NOISE: Final = 50.0
 
@@ -116,6 +133,8 @@ class _Found:
 
     @property
     def name(self) -> str:
+        if self.type == "OTHER" and _PAYMENT_REFERENCE.search(self.label):
+            return "payment_reference"
         return _FIELDS.get((self.type, self.group if self.type in _BY_GROUP else ""), "")
 
     @property
@@ -216,6 +235,7 @@ class _Reader:
     source: str
     readings: dict[str, Reading] = field(default_factory=dict)
     other: list[OtherField] = field(default_factory=list)
+    taxes: tuple[TaxByRate, ...] = ()
 
     def invoice(self) -> Invoice:
         fields = [one for page in self.pages for one in page.fields]
@@ -251,7 +271,7 @@ class _Reader:
                 candidates.setdefault(one.name, []).append(_meant(one, conventions, digits))
             else:
                 self.other.append(_other(one, "unmapped"))
-        if not self._read_sums(candidates):
+        if not self._read_sums(candidates, digits):
             self._choose_total(candidates.get("total", []), lines, conventions, digits)
         for name, found in candidates.items():
             if name not in self.readings:
@@ -263,6 +283,7 @@ class _Reader:
             kind=kind,
             kind_doubt=kind_doubt,
             readings=self.readings,
+            taxes=self.taxes,
             line_items=tuple(
                 _line_item(item, page.number, conventions, digits)
                 for page in self.pages
@@ -336,7 +357,7 @@ class _Reader:
             OtherField(type=PRINTED_ACCOUNT, text=one, reason="printed") for one in accounts if one
         )
 
-    def _read_sums(self, candidates: Mapping[str, list[_Candidate]]) -> bool:
+    def _read_sums(self, candidates: Mapping[str, list[_Candidate]], digits: int | None) -> bool:
         """Total, subtotal and tax together, if there are values that add up."""
         totals = candidates.get("total", [])
         found = {
@@ -365,6 +386,12 @@ class _Reader:
         ):
             chosen = [every[one.at] for one in parts]
             self._settle(name, chosen, candidates.get(name, []))
+        self.taxes = tuple(
+            TaxByRate(category=STANDARD_RATE, rate=rate, base=base, tax=tax)
+            for rate, base, tax in taxes_by_rate(
+                best, Decimal(1).scaleb(-(2 if digits is None else digits))
+            )
+        )
         if best.doubt:
             total = self.readings["total"]
             self.readings["total"] = replace(total, doubt=total.doubt or best.doubt)
@@ -431,7 +458,7 @@ class _Reader:
         if against and not reading.doubt and name in _CRITICAL:
             others = sorted({one.value for one in against})
             reading = replace(
-                reading, doubt=f"the document shows {chosen.value} and also {' and '.join(others)}"
+                reading, doubt=f"{CONTRADICTED} {chosen.value} and also {' and '.join(others)}"
             )
         self.readings[name] = reading
         for one in found:
@@ -504,7 +531,7 @@ def _same(name: str, one: str, other: str) -> bool:
         return Decimal(one) == Decimal(other)
     if name in {"vendor", "customer"}:
         return vendor_key(one) == vendor_key(other)
-    if name in {"invoice_number", "vendor_tax_id", "purchase_order"}:
+    if name in {"invoice_number", "vendor_tax_id", "customer_tax_id", "purchase_order"}:
         return number_key(one) == number_key(other)
     return one == other
 

@@ -113,6 +113,28 @@ def fits_a_rate(tax: Decimal, total: Decimal, label: str, unit: Decimal) -> bool
     )
 
 
+def taxes_by_rate(found: Totals, unit: Decimal) -> tuple[tuple[Decimal, Decimal, Decimal], ...]:
+    """Rate, base and tax of each tax, if every label states a rate that fits one subtotal alone.
+
+    Args:
+        found: What adds up.
+        unit: The smallest amount of the currency.
+    """
+    rows = []
+    for one in found.taxes:
+        rate = printed_rate(one.label)
+        bases = {
+            base.value
+            for base in found.subtotals
+            if rate is not None and abs(one.value * 100 - base.value * rate) <= 100 * unit
+        }
+        if rate is None or len(bases) != 1:
+            return ()
+        rows.append((rate, bases.pop(), one.value))
+    whole = sum((base for _, base, _ in rows), Decimal(0)) == _sum(found.subtotals)
+    return tuple(rows) if whole else ()
+
+
 def _near(tax: Decimal, base: Decimal, rate: Decimal, unit: Decimal) -> bool:
     # Taxes are also rounded line by line, on prices that are rounded with tax.
     return abs(tax * 100 - base * rate) <= 100 * 3 * unit

@@ -282,6 +282,31 @@ class TestSettling:
         read = replace(read, readings={**read.readings, "invoice_date": printed})
         assert completed(read, ACME).readings["invoice_date"] == printed
 
+    @pytest.mark.parametrize(
+        ("other", "form", "settles"),
+        [
+            ("100234", "RE-9999-99999", True),
+            ("Kundennr. 100234", "RE-9999-99999", True),
+            ("RE-2026-00018", "RE-9999-99999", False),
+            ("Rechnung RE-2026-00018", "RE-9999-99999", False),
+            ("100234", "R-99", False),
+        ],
+    )
+    def test_a_number_of_the_vendors_form_beside_others(
+        self, other: str, form: str, settles: bool
+    ) -> None:
+        doubt = f"the document shows RE-2026-00017 and also {other}"
+        read = replace(
+            shows(vendor_tax_id=VAT),
+            other=(OtherField(type="INVOICE_RECEIPT_ID", text=other, reason="contradicts"),),
+        )
+        number = Reading(value="RE-2026-00017", doubt=doubt)
+        read = replace(read, readings={**read.readings, "invoice_number": number})
+        known = vendor(vat_id=VAT, number_form=form)
+        found = completed(read, known).readings["invoice_number"]
+        assert found.value == "RE-2026-00017"
+        assert (not found.doubt) is settles
+
     def test_the_first_of_several_accounts_where_all_are_known(self) -> None:
         several = Reading(value=OURS, doubt=f"it is the first of several: {OURS}, {THEIRS}")
         read = shows(("BT-84", THEIRS), vendor_tax_id=VAT)

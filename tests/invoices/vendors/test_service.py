@@ -132,6 +132,19 @@ class TestLearning:
         approve(flow, waiting)
         assert acme(flow) == before
 
+    def test_the_form_of_numbers_is_a_rule_after_two(self, flow: Flow) -> None:
+        for key in ("R-1", "R-2"):
+            approve(flow, reviewed(flow, key))
+        assert acme(flow).known(FactKind.NUMBER_FORM) == ("R-9",)
+
+    def test_what_changes_each_time_is_no_rule_and_fills_no_table(self, flow: Flow) -> None:
+        for number in range(1, 25):
+            key = f"{chr(64 + number)}-{number}"
+            approve(flow, reviewed(flow, key, f"BIC COBADEFF, sort code 20 00 {number:04}"))
+        kinds = [one.kind for one in acme(flow).facts]
+        assert kinds.count(FactKind.NUMBER_FORM) == 20
+        assert kinds.count(FactKind.ACCOUNT) == 20
+
     def test_a_replay_counts_once(self, flow: Flow) -> None:
         done = approve(flow, reviewed(flow, "R-1"))
         before = acme(flow)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Final
 
-from finops.invoices.vendors.vendor import SINGLE, Change, FactChange, Vendor
+from finops.invoices.vendors.vendor import SINGLE, Change, FactChange, FactKind, Vendor
 from finops.shared.audit import AuditEvent, personal_digest, rfc3339
 
 STREAM: Final = "invoices"
@@ -52,6 +52,6 @@ def _subject(vendor: Vendor) -> str:
 
 def _stated(vendor: Vendor, one: FactChange) -> str:
     """The kind of a fact and its value: a digest, unless it identifies nobody."""
-    plain = one.kind in SINGLE
+    plain = one.kind in SINGLE or one.kind == FactKind.NUMBER_FORM
     value = one.value if plain else personal_digest(vendor.audit_salt, one.kind, one.value)
     return f"{one.kind} {value}"

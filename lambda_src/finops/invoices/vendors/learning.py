@@ -22,10 +22,13 @@ from finops.invoices.vendors.vendor import (
     Fact,
     FactKind,
     Vendor,
+    number_form,
     vendor_id,
 )
 
 _APPROVED = "APPROVED"
+_MOST_OF_A_KIND = 20
+_LONGEST_NUMBER = 60
 
 
 def approval_of(record: InvoiceRecord) -> Approval | None:
@@ -75,6 +78,12 @@ def learned(vendor: Vendor, record: InvoiceRecord, approval: Approval) -> Vendor
         known = changed.fact(kind, value) or Fact(
             kind=kind, value=value, needed=1 if at_once else APPROVALS_NEEDED
         )
+        if (
+            not known.approvals
+            and sum(one.kind is kind for one in changed.facts) >= _MOST_OF_A_KIND
+        ):
+            # Numbers of ever other forms, and lines that change, are no rule.
+            continue
         counted = {one.invoice_id for one in known.approvals}
         if known.revoked_by or known.is_known or approval.invoice_id in counted:
             continue
@@ -98,6 +107,9 @@ def _observed(
     # What comes from the master proves nothing about it.
     if currency and currency.value and currency.source != SOURCE:
         yield FactKind.CURRENCY, currency.value
+    number = invoice.text("invoice_number")
+    if any(c.isdigit() for c in number) and len(number) <= _LONGEST_NUMBER:
+        yield FactKind.NUMBER_FORM, number_form(number)
     dated = invoice.readings.get("invoice_date")
     if dated and dated.source != SOURCE and (order := date_order(dated)):
         yield FactKind.DATE_ORDER, order

@@ -11,14 +11,16 @@ from finops.invoices.conventions import Conventions
 from finops.invoices.currencies import NOT_AT_TOTAL, OPEN_SYMBOL, symbols_in
 from finops.invoices.domain import Invoice, Reading
 from finops.invoices.einvoice.as_invoice import FIRST_OF_SEVERAL
+from finops.invoices.textract_response import CONTRADICTED
 from finops.invoices.vendors.evidence import NAMED_CURRENCY, Evidence
 from finops.invoices.vendors.recognition import Recognition
-from finops.invoices.vendors.vendor import FactKind, Vendor
+from finops.invoices.vendors.vendor import FactKind, Vendor, number_form
 
 #: The source of what comes from here.
 SOURCE: Final = "vendor-master"
 #: Textract's types of the dates.
 _DATES: Final = {"invoice_date": "INVOICE_RECEIPT_DATE", "due_date": "DUE_DATE"}
+_NUMBER_TYPE: Final = "INVOICE_RECEIPT_ID"
 _FOUR_DIGITS: Final = re.compile(r"(?<!\d)\d{1,2}([-/])\d{1,2}\1\d{4}(?!\d)")
 _ISO: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
 
@@ -39,6 +41,7 @@ def settled(invoice: Invoice, recognition: Recognition, evidence: Evidence) -> I
         *_currency(invoice, vendor),
         *_days(invoice, vendor),
         *_account(invoice),
+        *_number(invoice, vendor),
     ):
         readings[name] = replace(reading, source=SOURCE, doubt="")
     return replace(invoice, readings=readings)
@@ -94,6 +97,25 @@ def _account(invoice: Invoice) -> Iterator[tuple[str, Reading]]:
     stated = invoice.readings.get("iban")
     if stated and stated.doubt.startswith(FIRST_OF_SEVERAL):
         yield "iban", stated
+
+
+def _number(invoice: Invoice, vendor: Vendor) -> Iterator[tuple[str, Reading]]:
+    """The invoice number, where other numbers contradict it that have none of its vendor's forms.
+
+    It is confirmed, and never exchanged for another one: the vendor may have changed its form.
+    """
+    forms = vendor.known(FactKind.NUMBER_FORM)
+    read = invoice.readings.get("invoice_number")
+    others = [
+        one.text
+        for one in invoice.other
+        if one.type == _NUMBER_TYPE and one.reason == "contradicts"
+    ]
+    contradicted = read is not None and read.doubt.startswith(CONTRADICTED)
+    if not (read and contradicted and others and number_form(read.value) in forms):
+        return
+    if not any(number_form(word) in forms for text in others for word in (text, *text.split())):
+        yield "invoice_number", read
 
 
 def date_order(printed: Reading) -> str:

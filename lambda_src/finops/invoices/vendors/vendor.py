@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Final
 
 from finops.invoices.ibans import compact
-from finops.invoices.identity import legal_name_key, tax_id_key, vendor_key
+from finops.invoices.identity import legal_name_key, printed_number, tax_id_key, vendor_key
 from finops.shared.errors import RejectedInput
 from finops.shared.money import is_money
 
@@ -34,6 +34,8 @@ class FactKind(StrEnum):
     COUNTRY = "country"
     CURRENCY = "currency"
     DATE_ORDER = "date_order"
+    NUMBER_FORM = "number_form"
+    """The kind of its invoice numbers: RE-9999-99999 for RE-2026-00017."""
 
 
 #: By these a vendor is recognised; the first are the strongest.
@@ -247,6 +249,11 @@ class Vendor:
         return frozenset({*found, key_of(FactKind.ALIAS, self.name)})
 
 
+def number_form(number: str) -> str:
+    """The form of an invoice number: each digit is 9."""
+    return re.sub(r"\d", "9", printed_number(number))
+
+
 def vendor_id(name: str) -> str:
     """The id of the vendor with this name."""
     return legal_name_key(name)[:_LONGEST_ID]
@@ -287,6 +294,7 @@ def canonical_fact(kind: FactKind, text: str) -> str:
         FactKind.COUNTRY: bool(re.fullmatch(r"[A-Z]{2}", upper)),
         FactKind.CURRENCY: is_money(upper),
         FactKind.DATE_ORDER: upper in DATE_ORDERS,
+        FactKind.NUMBER_FORM: "9" in text and len(text) <= 60,
     }[kind]
     if not valid or (kind is FactKind.DOMAIN and text.casefold() in _FREE_MAIL):
         raise RejectedInput(
@@ -298,6 +306,8 @@ def canonical_fact(kind: FactKind, text: str) -> str:
         )
     if kind is FactKind.ALIAS:
         return text
+    if kind is FactKind.NUMBER_FORM:
+        return number_form(text)
     return text.casefold() if kind is FactKind.DOMAIN else upper
 
 
@@ -307,6 +317,7 @@ _EXPECTED: Final = {
     FactKind.DOMAIN: "Write a domain of its own, such as acme.example",
     FactKind.COUNTRY: "Write the ISO 3166 code, such as DE",
     FactKind.CURRENCY: "Write the ISO 4217 code, such as EUR",
+    FactKind.NUMBER_FORM: "Write a number with 9 for each digit, such as RE-9999-99999",
     FactKind.DATE_ORDER: f"Write {' or '.join(DATE_ORDERS)}: day first, or month first",
 }
 
