@@ -18,6 +18,17 @@ from finops.shared.audit import AuditEvent
 from finops.shared.errors import FinOpsError, RejectedInput
 from finops.shared.people import name_of
 
+_LABELS: Final = {
+    FactKind.ALIAS: "Also called",
+    FactKind.VAT_ID: "Tax id",
+    FactKind.IBAN: "IBAN",
+    FactKind.ACCOUNT: "Other account",
+    FactKind.DOMAIN: "Domain",
+    FactKind.COUNTRY: "Country",
+    FactKind.CURRENCY: "Currency",
+    FactKind.DATE_ORDER: "Order of dates",
+    FactKind.NUMBER_FORM: "Form of numbers",
+}
 _ENTERED: Final = tuple(kind for kind in FactKind if kind not in BANK_DETAILS)
 
 
@@ -103,7 +114,7 @@ def _facts(vendor: Vendor) -> None:
     st.subheader(ui.escaped(vendor.name))
     rows = [
         {
-            "kind": ui.words(one.kind.value),
+            "kind": _LABELS[one.kind],
             "value": one.value,
             "state": one.state.capitalize(),
             "who": ", ".join(
@@ -175,7 +186,7 @@ def _change(services: Services, user: User, vendor: Vendor) -> None:
             "known."
         )
         with st.form("enter-fact", clear_on_submit=True):
-            kind = st.selectbox("Fact", _ENTERED, format_func=lambda one: ui.words(one.value))
+            kind = st.selectbox("Fact", _ENTERED, format_func=_LABELS.__getitem__)
             value = st.text_input("Value")
             if st.form_submit_button("Enter"):
                 services.require(user)
@@ -190,7 +201,7 @@ def _change(services: Services, user: User, vendor: Vendor) -> None:
                     "Fact to revoke, or to restore",
                     range(len(vendor.facts)),
                     format_func=lambda at: (
-                        f"{ui.words(vendor.facts[at].kind.value)} {vendor.facts[at].value}"
+                        f"{_LABELS[vendor.facts[at].kind]} {vendor.facts[at].value}"
                         f" ({vendor.facts[at].state})"
                     ),
                 )

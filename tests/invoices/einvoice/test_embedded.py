@@ -61,6 +61,21 @@ def test_a_page_that_says_something_else_may_be_fraud(
     assert field in {one.field for one in found(hybrid(shown, page=SALE)).findings}
 
 
+def test_an_account_on_the_page_beside_the_xmls_own_is_told_apart_from_another_in_its_place() -> (
+    None
+):
+    """A payer who reads the page may take either."""
+    beside = replace(SALE, seller=f"IBAN {OTHER_IBAN}")
+    both = found(hybrid(SALE, page=beside))
+    assert (both.findings, both.page_ibans) == ((), (OTHER_IBAN,))
+    instead = found(hybrid(SALE, page=replace(SALE, iban=OTHER_IBAN)))
+    assert [one.field for one in instead.findings] == ["iban"]
+    assert instead.page_ibans == ()
+    without = found(hybrid(replace(SALE, iban=""), page=SALE))
+    assert without.page_ibans == (SALE.iban,)
+    assert found(hybrid(SALE)).page_ibans == ()
+
+
 def test_an_untaxed_amount_does_not_hide_another_total() -> None:
     sale = Sale()
     free = [replace(sale.lines[0], category="E", rate=Decimal(0))]
