@@ -318,3 +318,5 @@ class TestSettling:
     def test_a_printed_name_that_other_evidence_confirms_is_certain(self) -> None:
         read = completed(shows(vendor="ACME", vendor_tax_id=VAT), ACME)
         assert (read.text("vendor"), read.readings["vendor"].confidence) == ("ACME", 100.0)
+        unconfirmed = completed(shows(vendor="Acme GmbH"), vendor(currency="EUR"))
+        assert unconfirmed.readings["vendor"].confidence == 95.0

@@ -21,6 +21,7 @@ SOURCE: Final = "vendor-master"
 #: Textract's types of the dates.
 _DATES: Final = {"invoice_date": "INVOICE_RECEIPT_DATE", "due_date": "DUE_DATE"}
 _NUMBER_TYPE: Final = "INVOICE_RECEIPT_ID"
+_CERTAIN: Final = 100.0
 _FOUR_DIGITS: Final = re.compile(r"(?<!\d)\d{1,2}([-/])\d{1,2}\1\d{4}(?!\d)")
 _ISO: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
 
@@ -52,11 +53,18 @@ def _name(
 ) -> Iterator[tuple[str, Reading]]:
     """Its name where none is printed: one piece of evidence could be a mention, two are not."""
     printed = invoice.readings.get("vendor")
-    if printed is None and len(recognition.by) > 1:
+    if len(recognition.by) < 2:
+        return
+    if printed is None:
         yield "vendor", Reading(value=vendor.name)
-    elif printed and printed.value and not printed.doubt and vendor.is_called(printed.value):
+    elif (
+        printed.confidence < _CERTAIN
+        and printed.value
+        and not printed.doubt
+        and vendor.is_called(printed.value)
+    ):
         # Another piece of evidence confirms what was read.
-        yield "vendor", replace(printed, confidence=100.0)
+        yield "vendor", replace(printed, confidence=_CERTAIN)
 
 
 def _currency(invoice: Invoice, vendor: Vendor) -> Iterator[tuple[str, Reading]]:
@@ -71,7 +79,7 @@ def _currency(invoice: Invoice, vendor: Vendor) -> Iterator[tuple[str, Reading]]
     elif (printed.doubt == NOT_AT_TOTAL and printed.value == usual) or (
         printed.doubt.startswith(OPEN_SYMBOL) and usual in symbols_in(printed.text)
     ):
-        yield "currency", replace(printed, value=usual, confidence=100.0)
+        yield "currency", replace(printed, value=usual, confidence=_CERTAIN)
 
 
 def _days(invoice: Invoice, vendor: Vendor) -> Iterator[tuple[str, Reading]]:
