@@ -372,6 +372,33 @@ class TestPayment:
         assert expense(("TOTAL", "", "EUR 1"), lines=(line,)).text("iban")
 
     @pytest.mark.parametrize(
+        "line",
+        [
+            "D E 8 9 3 7 0 4 0 0 4 4 0 5 3 2 0 1 3 0 0 0",
+            "IBAN DE89  3704  0044  0532  0130  00",
+            "de89.3704.0044.0532.0130.00",
+            "(DE89\u00a03704\u00a00044\u00a00532\u00a00130\u00a000)",
+        ],
+    )
+    def test_an_account_is_found_in_any_division(self, line: str) -> None:
+        found = expense(("TOTAL", "", "EUR 1"), lines=(line,))
+        assert found.text("iban") == "DE89370400440532013000"
+
+    @pytest.mark.parametrize(
+        ("line", "digits"),
+        [
+            ("IBAN D\u041589 3704 0044 0532 0130 00", "89370400440532013000"),
+            ("IBAN DE89 3704 0044", "8937040044"),
+            ("Bankverbindung: Konto 532013000, BLZ 370 400 44", "53201300037040044"),
+            ("Pay 119.00 by 30.04.2026 to our bank", ""),
+            ("Your account number: 12345678", ""),
+        ],
+    )
+    def test_a_line_that_names_a_bank_shows_an_account(self, line: str, digits: str) -> None:
+        found = expense(("TOTAL", "", "EUR 1"), lines=(line,))
+        assert [one.text for one in found.other if one.type == "ACCOUNT"] == [digits] * bool(digits)
+
+    @pytest.mark.parametrize(
         "line", ["DE89 3704 0044 0532 0130 001", "XDE89370400440532013000", "DE89 3704", "AB12"]
     )
     def test_what_only_resembles_an_account_is_none(self, line: str) -> None:

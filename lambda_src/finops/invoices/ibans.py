@@ -21,14 +21,26 @@ _LENGTHS: Final = {
         "TN24 TR26 UA29 VA22 VG24 XK20",
     )
 }
-_START: Final = re.compile(r"(?<![A-Z0-9])[A-Z]{2}[ .\-]?\d[ .\-]?\d")
+_START: Final = re.compile(r"(?<![A-Z0-9])[A-Z][ \t.\-]{0,2}[A-Z][ \t.\-]{0,2}\d[ \t.\-]{0,2}\d")
+#: Characters of the longest IBAN, with separators.
+_LONGEST: Final = 34 * 3
+_SHORTEST: Final = 15
 _FEWEST_DIGITS: Final = 6
+_DIGIT: Final = re.compile(r"\d")
 _MOST_DIGITS: Final = 60
-_SEPARATORS: Final = frozenset(" .-")
-#: Words of an account in other forms, which only banks use.
+_SEPARATORS: Final = frozenset(" \t.-")
+#: Separators in a row that still divide one number, and not two.
+_WIDEST_GAP: Final = 2
+#: Words of an account in other forms.
 _BANK: Final = re.compile(
-    r"\b(?:iban|bic|swift|sort ?code|routing|aba|blz|bankleitzahl|bsb|clabe|ifsc|bankgiro)\b",
+    r"\b(?:iban|bic|swift|sort ?code|routing|aba|blz|bsb|clabe|ifsc|kto|bank\w*|banque|"
+    r"konto(?:nr|nummer)\w*|rekeningnummer)\b",
     re.IGNORECASE,
+)
+#: Dates and amounts, which change from one invoice to the next. 20-00-00 is a sort code.
+_DATE_OR_AMOUNT: Final = re.compile(
+    r"\b\d{4}-\d{2}-\d{2}\b|\b\d{1,2}[./]\d{1,2}[./]\d{2,4}\b|\b\d{1,2}-\d{1,2}-\d{4}\b|"
+    r"(?<![\d.,])\d{1,3}(?:[.,' ]?\d{3}){0,4}[.,]\d{2}(?!\d)"
 )
 
 
@@ -56,6 +68,8 @@ def ibans_in(text: str) -> tuple[str, ...]:
     Spaces, dots and hyphens may divide them, and letters may be small; invisible characters do not
     hide them.
     """
+    if len(text) < _SHORTEST or len(_DIGIT.findall(text)) < _FEWEST_DIGITS:
+        return ()
     normal = unicodedata.normalize("NFKC", text)
     plain = "".join(c for c in normal if unicodedata.category(c) != "Cf")
     plain = re.sub(r"[\u2010-\u2015\u2212]", "-", plain).upper()
@@ -64,29 +78,32 @@ def ibans_in(text: str) -> tuple[str, ...]:
 
 
 def other_account_in(line: str) -> str:
-    """The digits of a line that speaks of a bank account and shows no IBAN; else empty."""
-    digits = re.sub(r"\D", "", unicodedata.normalize("NFKC", line))
-    if len(digits) < _FEWEST_DIGITS or not _BANK.search(line) or ibans_in(line):
+    """The digits of a line that speaks of a bank account and shows no IBAN; else empty.
+
+    Without those of dates and amounts.
+    """
+    if not _BANK.search(line) or ibans_in(line):
         return ""
-    return digits[:_MOST_DIGITS]
+    left = _DATE_OR_AMOUNT.sub(" ", unicodedata.normalize("NFKC", line))
+    digits = re.sub(r"\D", "", left)
+    return digits[:_MOST_DIGITS] if len(digits) >= _FEWEST_DIGITS else ""
 
 
 def _at(text: str, start: int) -> str:
-    length = _LENGTHS.get(text[start : start + 2])
-    if length is None:
-        return ""
+    """The IBAN that begins here; empty if none does."""
     kept: list[str] = []
-    apart = False
-    for at, c in enumerate(text[start:], start):
+    length, gap = len(text), 0
+    for at, c in enumerate(text[start : start + _LONGEST], start):
         if c.isascii() and c.isalnum():
             kept.append(c)
-            apart = False
-        elif c in _SEPARATORS and not apart:
-            apart = True
+            gap = 0
+        elif c in _SEPARATORS and gap < _WIDEST_GAP:
+            gap += 1
         else:
             return ""
-        if len(kept) == length:
-            after = text[at + 1 : at + 2]
+        if len(kept) == 2:
+            length = _LENGTHS.get("".join(kept), 0)
+        if len(kept) >= length:
             joined = "".join(kept)
-            return joined if is_iban(joined) and not after.isalnum() else ""
+            return joined if is_iban(joined) and not text[at + 1 : at + 2].isalnum() else ""
     return ""
