@@ -117,6 +117,23 @@ def document_page(key: str, image: str, *, alt: str, boxes: Sequence[Box]) -> No
     _component("document")(key=key, data={"image": image, "alt": alt, "boxes": described})
 
 
+def keys(key: str, keys: Mapping[str, str], *, start: str = "", once: str = "", run: int) -> None:
+    """Let keys press buttons and move to fields, while nobody is writing in a field.
+
+    Draw it last. A key works once for each page that is drawn, so that nobody who presses it twice
+    decides about what they have not seen.
+
+    Args:
+        key: The widget's key.
+        keys: By the pressed key, the `key` of a button or of a text field.
+        start: The `key` of the text field in which a person starts; not on phones.
+        once: They start there once for each of these texts.
+        run: Another number each time that the page is drawn.
+    """
+    data = {"keys": dict(keys), "start": start, "once": once, "run": run}
+    _component("keys")(key=key, data=data)
+
+
 @cache
 def _component(name: str) -> Any:
     html, css, js = ((_FOLDER / f"{name}.{kind}").read_text() for kind in ("html", "css", "js"))

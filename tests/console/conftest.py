@@ -24,6 +24,7 @@ from finops.invoices.domain import (
     Reading,
     Severity,
 )
+from finops.invoices.inbox import waiting as waiting_in_order
 from finops.invoices.review import ReviewDesk
 from finops.invoices.vendors.desk import VendorDesk
 from finops.shared.audit import NoAudit
@@ -123,6 +124,10 @@ class Invoices:
         return VendorDesk(
             store=self.vendors, audit=NoAudit(), clock=FakeClock(), new_salt=lambda: "salt"
         )
+
+    def waiting(self) -> Iterator[InvoiceRecord]:
+        found = self.store.page(status="NEEDS_REVIEW", newest_first=False, limit=10_000)[0]
+        return waiting_in_order(found)
 
     def upload_form(self, owner: str) -> dict[str, Any]:
         self.signed.append(owner)

@@ -16,7 +16,7 @@ from console.identity import Role, User
 from console.rendering import page_image
 from console.views.invoice import review as decisions
 from console.views.invoices import listing
-from finops.invoices.domain import Erasure, InvoiceStatus
+from finops.invoices.domain import Erasure, InvoiceStatus, Issue, Severity
 from finops.invoices.einvoice.reader import read_einvoice
 from finops.invoices.einvoice.terms import RESPONSE_KEY
 from finops.shared.errors import RejectedInput
@@ -155,10 +155,11 @@ def test_people_approve_their_own_invoices_only_where_that_is_allowed(shown: Sta
     (one,) = shown.invoices.store.records.values()
     put(shown, replace(one, submitted_by="the approver"))
     app = of(shown, Role.APPROVER)
-    button(app, "Approve").click()
-    app.run()
-    assert "somebody else must approve it" in app.warning[-1].value
-    assert not shown.recorded()
+    for name in ("Approve", "Approve and next"):
+        assert button(app, name).disabled
+    assert not button(app, "Reject").disabled
+    assert any("the approver submitted" in found.value for found in app.caption)
+    assert any("somebody else must approve it" in found.value for found in app.caption)
     shown.invoices.separation_of_duties = False
     app = of(shown, Role.APPROVER)
     button(app, "Approve").click()
@@ -273,3 +274,157 @@ def test_an_e_invoice_is_shown_by_its_terms_and_never_as_markup(stage: Stage) ->
     values = dict(zip(table["term"], table["value"], strict=True))
     assert (values["BT-27"], values["BT-112"]) == (sale.seller, "119.00")
     assert not any("script" in one.value for one in app.markdown)
+
+
+@pytest.fixture
+def inbox(stage: Stage) -> list[str]:
+    """Three invoices that wait, oldest first; one of them is the approver's own. Their ids."""
+    now = datetime.now(UTC)
+    found = [
+        replace(
+            waiting(f"raw/{name}.pdf"), received_at=now - timedelta(hours=hours), submitted_by=by
+        )
+        for name, hours, by in (
+            ("first", 4, "edda"),
+            ("own", 3, "the approver"),
+            ("second", 2, "edda"),
+            ("third", 1, "edda"),
+        )
+    ]
+    put(stage, *found)
+    for one in found:
+        stage.invoices.objects.objects[one.document.key] = document(paper(one.file))
+    return [one.id for one in found]
+
+
+def said(app: AppTest) -> str:
+    return " ".join(one.value for one in app.markdown)
+
+
+def at(app: AppTest) -> str:
+    found = app.query_params["id"]
+    return found if isinstance(found, str) else found[0]
+
+
+def test_approve_and_next_goes_through_the_inbox_until_it_is_empty(
+    stage: Stage, inbox: list[str]
+) -> None:
+    first, own, second, third = inbox
+    app = stage.page("invoice", Role.APPROVER)
+    assert at(app) == first
+    assert "**3 wait for your review** · 1 for somebody else" in said(app)
+    label(app, "Total").set_value("1200.00")
+    for expected in (second, third):
+        button(app, "Approve and next").click()
+        app.run()
+        assert not app.exception
+        assert at(app) == expected
+    assert "**1 waits for your review**" in said(app)
+    button(app, "Approve and next").click()
+    app.run()
+    assert "**Nothing waits for your review** · 1 for somebody else" in said(app)
+    assert "id" not in app.query_params
+    records = stage.invoices.store.records
+    assert [records[one].decision for one in inbox] == ["APPROVED", "", "APPROVED", "APPROVED"]
+    assert records[own].reviews == ()
+
+
+def test_what_is_typed_for_one_invoice_is_never_another_ones(
+    stage: Stage, inbox: list[str]
+) -> None:
+    app = stage.page("invoice", Role.APPROVER, id=inbox[0])
+    label(app, "Vendor").set_value("Somebody else")
+    label(app, "Reason").set_value("typed for the first")
+    button(app, "Next").click()
+    app.run()
+    assert at(app) == inbox[2]
+    assert label(app, "Vendor").value == "Bäckerei Ähre GmbH"
+    assert label(app, "Reason").value == ""
+    assert button(app, "Previous") is not None
+    button(app, "Previous").click()
+    app.run()
+    assert at(app) == inbox[0]
+
+
+def test_a_rejection_goes_on_and_saved_corrections_stay(stage: Stage, inbox: list[str]) -> None:
+    app = stage.page("invoice", Role.APPROVER, id=inbox[0])
+    label(app, "Reason").set_value("not ours")
+    button(app, "Reject").click()
+    app.run()
+    assert at(app) == inbox[2]
+    label(app, "Total").set_value("1190.00")
+    button(app, "Save corrections").click()
+    app.run()
+    assert at(app) == inbox[2]
+
+
+def test_the_doubtful_field_comes_first_with_what_the_document_says(stage: Stage) -> None:
+    one = waiting()
+    assert one.invoice
+    readings = dict(one.invoice.readings)
+    readings["tax"] = replace(readings["tax"], text="190,00 [x](y)", doubt="it may be a rate")
+    put(stage, replace(one, invoice=replace(one.invoice, readings=readings)))
+    app = of(stage, Role.EDITOR)
+    labels = [each.label.partition(" · ")[0] for each in app.text_input]
+    assert labels[:3] == ["Reason", "Tax", "Vendor"]
+    assert {"Vendor", "Invoice number", "Invoice date", "Currency", "Total"} <= set(labels)
+    assert label(app, "Tax").label == "Tax · 100 % · check"
+    assert "it may be a rate" in said(app)
+    (evidence,) = [each.value for each in app.caption if "190,00" in each.value]
+    assert evidence == r'In the document: "190,00 \[x\]\(y\)", page 1'
+
+
+@pytest.mark.parametrize(("pressed", "asked"), [("Reject", "rejection"), ("Approve", "approval")])
+def test_whoever_decides_second_is_told_who_was_first(
+    shown: Stage, pressed: str, asked: str
+) -> None:
+    app = of(shown, Role.APPROVER)
+    (one,) = shown.invoices.store.records.values()
+    desk = replace(shown.invoices.review_desk, separation_of_duties=False)
+    decided = desk.decide(one.id, "bea", approve=True)
+    done = replace(decided, status=InvoiceStatus.PROCESSED, decision="")
+    shown.invoices.store.records[one.id] = done
+    label(app, "Reason").set_value("not ours")
+    button(app, pressed).click()
+    app.run()
+    (told,) = (one.value for one in app.warning if "was not saved" in one.value)
+    plain = told.replace("\\", "")
+    assert f"was already approved by bea at {decided.reviews[-1].at:%Y-%m-%d %H:%M} UTC" in plain
+    assert f"your {asked} was not recorded" in plain
+    assert shown.invoices.store.records[one.id] == done
+    assert not shown.recorded()
+    app.run()
+    assert not any("was not saved" in one.value for one in app.warning)
+
+
+def test_a_reminder_keeps_what_is_typed(shown: Stage) -> None:
+    app = of(shown, Role.APPROVER)
+    (one,) = shown.invoices.store.records.values()
+    shown.invoices.store.records[one.id] = replace(one, escalations=1, revision=one.revision + 1)
+    label(app, "Total").set_value("1190.00")
+    button(app, "Save corrections").click()
+    app.run()
+    (review,) = shown.invoices.store.records[one.id].reviews
+    assert dict(review.after) == {"total": "1190.00"}
+
+
+def test_names_from_outside_are_never_markup(stage: Stage) -> None:
+    hostile = "`a` **b** [c](http://d) $e$ :red[f]"
+    one = replace(waiting(f"raw/{hostile}.pdf"), received_at=datetime.now(UTC))
+    assert one.invoice
+    readings = {
+        name: replace(reading, value=hostile, text=hostile)
+        for name, reading in one.invoice.readings.items()
+        if name in {"vendor", "invoice_number"}
+    }
+    doubt = Issue(code="x", severity=Severity.REVIEW, field="vendor", message=hostile)
+    read = replace(one.invoice, readings={**one.invoice.readings, **readings})
+    put(stage, replace(one, invoice=read, issues=(doubt, replace(doubt, field=""))))
+    app = of(stage, Role.APPROVER)
+    assert not app.exception
+    shown = [*app.markdown, *app.caption, *app.warning, *app.title]
+    found = [each.value for each in shown if "http" in each.value]
+    assert len(found) >= 5
+    for text in found:
+        assert "http\\:" in text
+        assert "\\`a\\`" in text

@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from finops.billing.domain import FileStatus
-from finops.invoices.domain import InvoiceStatus
+from finops.invoices.domain import InvoiceRecord, InvoiceStatus
 from localcloud.endpoints import MANAGEMENT_ACCOUNT, REGION
 from tests.flows.billing import BillingFlow, as_csv, bill
 from tests.flows.console import (
@@ -104,6 +104,105 @@ def test_an_invoice_is_uploaded_reviewed_by_another_person_and_exported_to_excel
     (line, *_) = table(book, 2)
     assert line["id"] == record.id
     assert 100.0 in line.values()
+
+
+def waiting_invoice(invoices: InvoiceFlow) -> InvoiceRecord:
+    """An invoice whose total is doubtful, submitted by somebody else."""
+    number = unique("I")
+    body = document(paper(number, total="130.00"))
+    return invoices.drop(f"raw/{number}.pdf", body, owner="edda")
+
+
+def test_an_inbox_is_worked_through_by_keys(come: Come, invoices: InvoiceFlow) -> None:
+    first, second = waiting_invoice(invoices), waiting_invoice(invoices)
+    visitor = come("Approver", "anna", path=f"invoice?id={first.id}")
+    page, total, reason = visitor.page, visitor.field("Total"), visitor.field("Reason")
+    # The doubtful field has the focus, and what is typed there is text.
+    expect(total).to_be_focused()
+    visitor.sees("but the total is 130.00")
+    visitor.sees("In the document:")
+    page.keyboard.press("End")
+    page.keyboard.type("ajr")
+    expect(total).to_have_value("130.00ajr")
+    total.fill("120.00")
+    page.keyboard.press("Escape")
+    expect(total).not_to_be_focused()
+
+    page.keyboard.press("?")
+    visitor.sees("to the reason, which a rejection needs")
+    page.keyboard.press("Escape")
+    expect(page.get_by_text("to the reason, which a rejection needs")).to_have_count(0)
+    page.keyboard.press("r")
+    expect(reason).to_be_focused()
+    reason.fill("by keys")
+    page.keyboard.press("Escape")
+    expect(total).to_have_value("120.00")
+
+    page.keyboard.press("a")
+    page.wait_for_url(lambda url: first.id not in url)
+    visitor.sees("for your review")
+    done = invoices.until(first.id, lambda one: one.status is InvoiceStatus.PROCESSED)
+    assert [(one.reviewer, one.decision, one.reason) for one in done.reviews] == [
+        ("anna", "APPROVED", "by keys")
+    ]
+    assert done.invoice
+    assert done.invoice.text("total") == "120.00"
+
+    visitor = come("Approver", "bea", path=f"invoice?id={second.id}")
+    page = visitor.page
+    expect(visitor.field("Total")).to_be_focused()
+    # Other tests' invoices come and go; who is at an end of the list has one way only.
+    for key, label, back in (("j", "Next", "k"), ("k", "Previous", "j")):
+        if visitor.button(label).is_disabled():
+            continue
+        page.keyboard.press("Escape")
+        page.keyboard.press(key)
+        page.wait_for_url(lambda url: second.id not in url)
+        visitor.settle()
+
+        def returned(key: str = back) -> bool:
+            page.keyboard.press("Escape")
+            page.keyboard.press(key)
+            visitor.settle()
+            return second.id in page.url
+
+        eventually(returned, every=0.5, what="the invoice again")
+    assert not invoices.store.find(second.id).reviews
+
+
+def test_whoever_decides_second_is_told_who_was_first(come: Come, invoices: InvoiceFlow) -> None:
+    one = waiting_invoice(invoices)
+    anna, bea = (come("Approver", who, path=f"invoice?id={one.id}") for who in ("anna", "bea"))
+    bea.field("Reason").fill("not ours")
+    anna.field("Total").fill("120.00")
+    anna.press("Approve", then="internal number")
+    bea.press("Reject", then="was already approved by anna at")
+    bea.sees("your rejection was not recorded")
+    (review,) = invoices.store.find(one.id).reviews
+    assert (review.reviewer, review.decision) == ("anna", "APPROVED")
+
+
+def test_on_a_phone_decisions_stand_above_the_document(come: Come, invoices: InvoiceFlow) -> None:
+    one = waiting_invoice(invoices)
+    visitor = come(
+        "Approver",
+        "anna",
+        path=f"invoice?id={one.id}",
+        viewport={"width": 390, "height": 844},
+        has_touch=True,
+        is_mobile=True,
+    )
+    image = visitor.page.get_by_role("img", name="Page 1 of")
+    expect(image).to_be_visible()
+    # A phone's keyboard would cover the page.
+    expect(visitor.field("Total")).not_to_be_focused()
+    for label in ("Approve and next", "Approve", "Reject"):
+        button = visitor.button(label).bounding_box()
+        sheet = image.bounding_box()
+        assert button
+        assert sheet
+        assert button["y"] + button["height"] < sheet["y"], label
+        assert button["x"] + button["width"] <= 390, label
 
 
 def test_files_that_are_not_invoices_are_rejected_before_or_after_upload(

@@ -1,34 +1,59 @@
-"""One invoice: its document beside the values read from it, and the review."""
+"""One invoice: its document beside the values read from it, and the review, one after another."""
 
 from __future__ import annotations
 
 import streamlit as st
 
 from console import ui
-from console.identity import User
+from console.identity import Role, User
 from console.services import Services
-from console.views.invoice import document, facts, review
+from console.views.invoice import document, facts, inbox, review
 from finops.invoices.domain import InvoiceRecord, InvoiceStatus
+from finops.invoices.inbox import fields_to_check
 
 
 def show(services: Services, user: User) -> None:
-    """Draw the page of the invoice in the address; it updates itself while the workflow runs."""
+    """Draw the page of the invoice in the address, or of the oldest that waits for this person.
+
+    It updates itself while the workflow runs.
+    """
     if st.button("All invoices", icon=":material/arrow_back:", type="tertiary"):
         ui.open_page("Invoices")
     with ui.failures("The invoice cannot be shown"):
-        _invoice(services, user, services.invoices.store.find(st.query_params.get("id", "")))
+        identifier = st.query_params.get("id", "")
+        if not identifier:
+            _oldest(services, user)
+            return
+        _invoice(services, user, services.invoices.store.find(identifier))
+
+
+def _oldest(services: Services, user: User) -> None:
+    found = inbox.of(services, user)
+    if found.mine:
+        inbox.open_invoice(found.mine[0])
+    st.title("Review")
+    inbox.show(found, None)
+    ui.empty("Nothing waits for your review.")
 
 
 def _invoice(services: Services, user: User, record: InvoiceRecord) -> None:
+    waits = record.status is InvoiceStatus.NEEDS_REVIEW and not record.decision
+    reviews = waits and user.may(Role.EDITOR) and record.invoice is not None
     facts.head(record)
+    review.tell_if_late(record)
+    if reviews:
+        inbox.show(inbox.of(services, user), record)
     if not record.is_settled:
         _watch(services, record)
-    left, right = st.columns([11, 9], gap="medium")
-    with left:
-        document.show(services, record)
-    with right:
-        facts.issues(record)
-        if record.status is InvoiceStatus.NEEDS_REVIEW and not record.decision:
+    # On a phone the columns stand below each other: who reviews has the form above the document.
+    if reviews:
+        form, page = st.columns([9, 11], gap="medium")
+    else:
+        page, form = st.columns([11, 9], gap="medium")
+    with form:
+        doubtful = [one.name for one in fields_to_check(record) if one.is_doubtful]
+        facts.issues(record, beside=doubtful if reviews else ())
+        if waits:
             review.show(services, user, record)
         else:
             facts.fields(record)
@@ -36,8 +61,12 @@ def _invoice(services: Services, user: User, record: InvoiceRecord) -> None:
             review.not_duplicate(services, user, record)
         if record.status is InvoiceStatus.PROCESSING_FAILED:
             review.retry(services, user, record)
+    with page:
+        document.show(services, record)
     facts.line_items(record)
     facts.decisions(record)
+    if reviews:
+        inbox.keys(record)
 
 
 def _watch(services: Services, record: InvoiceRecord) -> None:

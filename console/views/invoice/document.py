@@ -9,11 +9,11 @@ import streamlit as st
 from console import components, ui
 from console.rendering import page_image
 from console.services import Services
-from console.views.invoice.facts import SURE, is_sure
 from finops.invoices.document_files import XML_TYPE
 from finops.invoices.domain import InvoiceRecord
 from finops.invoices.einvoice.rendering import rows
 from finops.invoices.extraction import HYBRID_ENGINE, einvoice_of
+from finops.invoices.inbox import SURE, fields_to_check
 
 
 def show(services: Services, record: InvoiceRecord) -> None:
@@ -72,7 +72,8 @@ def _page(services: Services, record: InvoiceRecord) -> None:
         )
         if boxes:
             st.caption(
-                f"Green: read with at least {SURE:.0f} % confidence. Orange: please check. Hover "
+                f"Green: read with at least {SURE:.0f} % confidence, and not in doubt. Orange: "
+                "please check. Hover "
                 "over a box, or move through the boxes with the Tab key, to see the value."
             )
 
@@ -87,10 +88,11 @@ def rendered(_services: Services, identifier: str, _version: str, number: int) -
 
 def _boxes(record: InvoiceRecord, page: int) -> list[components.Box]:
     readings = record.invoice.readings if record.invoice else {}
+    doubtful = {one.name for one in fields_to_check(record) if one.is_doubtful}
     return [
         components.Box(
             title=f"{ui.words(name)}: {one.value or one.text} ({one.confidence:.0f} %)",
-            sure=is_sure(one),
+            sure=name not in doubtful,
             left=one.place.left,
             top=one.place.top,
             width=one.place.width,

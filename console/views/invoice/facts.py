@@ -2,30 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from collections.abc import Collection
+from typing import Any
 
 import streamlit as st
 
 from console import ui
 from finops.deployment.descriptions import invoice_document, invoice_reviews
-from finops.invoices.domain import AMOUNTS, FIELDS, InvoiceRecord, Reading, Severity
+from finops.invoices.domain import AMOUNTS, FIELDS, InvoiceRecord, Severity
 from finops.shared.people import name_of
-
-#: Percent of confidence below which a person should check a value.
-SURE: Final = 90.0
-
-
-def is_sure(reading: Reading) -> bool:
-    """Whether a value was read with confidence and without doubt."""
-    return reading.confidence >= SURE and not reading.doubt
 
 
 def head(record: InvoiceRecord) -> None:
     """Draw the title, and status, total and origin below it."""
     read = record.invoice
     vendor = read.text("vendor") if read else ""
-    st.title(vendor or record.file)
-    facts = [ui.badge(record.status.value), f"`{record.file}`"]
+    st.title(ui.escaped(vendor or record.file))
+    facts = [ui.badge(record.status.value), ui.escaped(record.file)]
     if read and read.text("total"):
         facts.append(f"**{ui.amount(read.text('total'), read.text('currency'))}**")
     if record.serial_number:
@@ -36,8 +29,13 @@ def head(record: InvoiceRecord) -> None:
     st.markdown(" · ".join(facts))
 
 
-def issues(record: InvoiceRecord) -> None:
-    """Draw why the invoice failed, and what its validation found."""
+def issues(record: InvoiceRecord, *, beside: Collection[str] = ()) -> None:
+    """Draw why the invoice failed, and what its validation found.
+
+    Args:
+        record: The invoice.
+        beside: Fields that have what was found beside them, on the same page.
+    """
     if record.failure and not record.failure.resumed:
         st.error(
             f"The step {ui.escaped(record.failure.step)} failed: "
@@ -49,7 +47,12 @@ def issues(record: InvoiceRecord) -> None:
         (Severity.REVIEW, st.warning, ":material/visibility:"),
         (Severity.FLAG, st.info, ":material/info:"),
     ):
-        texts = [ui.escaped(one.message) for one in record.issues if one.severity is severity]
+        texts = [
+            ui.escaped(one.message)
+            for one in record.issues
+            if one.severity is severity
+            and (one.severity is Severity.FLAG or one.field not in beside)
+        ]
         if texts:
             show_as(
                 texts[0] if len(texts) == 1 else "\n".join(f"- {one}" for one in texts), icon=icon

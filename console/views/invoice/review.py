@@ -4,17 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Final, Literal, cast
 
 import streamlit as st
 
 from console import ui
 from console.identity import Role, User
 from console.services import Services
-from console.views.invoice import facts
+from console.views.invoice import facts, inbox
+from console.views.invoice.inbox import form_key
 from finops.invoices.audit_events import review_facts
-from finops.invoices.domain import FIELDS, REQUIRED, InvoiceKind, InvoiceRecord, Reading
+from finops.invoices.domain import Invoice, InvoiceKind, InvoiceRecord
+from finops.invoices.inbox import FieldToCheck, fields_to_check
 from finops.invoices.review import ReviewDesk
+from finops.invoices.second_decision import already_decided, intended
 from finops.shared.errors import FinOpsError
+
+_PRESSED: Final = "review_pressed"
 
 
 def show(services: Services, user: User, record: InvoiceRecord) -> None:
@@ -26,29 +32,20 @@ def show(services: Services, user: User, record: InvoiceRecord) -> None:
         facts.fields(record)
         return
     st.subheader("Review")
-    is_approver = user.may(Role.APPROVER)
-    with st.form(f"review-{record.id}-{record.revision}"):
-        kind = st.selectbox(
-            "Kind",
-            [one.value for one in InvoiceKind],
-            index=list(InvoiceKind).index(record.invoice.kind),
-            format_func=lambda value: ui.words(value.lower()),
-            help=ui.escaped(record.invoice.kind_doubt) or None,
+    obstacle = _obstacle(services, user, record)
+    # What is typed is kept while nobody decides: a reminder changes the record, and no review.
+    # Enter in a field approves nothing.
+    with st.form(form_key(record, "form"), enter_to_submit=False):
+        pressed = _buttons(record, obstacle)
+        reason = st.text_input(
+            "Reason",
+            key=form_key(record, "reason"),
+            help="Stored with the decision. A rejection needs one.",
         )
-        typed = _inputs(record.invoice.readings)
-        reason = st.text_input("Reason", help="Stored with the decision. A rejection needs one.")
-        with st.container(horizontal=True):
-            approve = st.form_submit_button(
-                "Approve", type="primary", icon=":material/check:", disabled=not is_approver
-            )
-            correct = st.form_submit_button("Save corrections", icon=":material/edit:")
-            reject = st.form_submit_button(
-                "Reject", icon=":material/close:", disabled=not is_approver
-            )
-    if not is_approver:
-        st.caption("You can correct values. Only an approver can approve or reject.")
-    if not (approve or correct or reject):
+        kind, typed = _inputs(record, record.invoice)
+    if not pressed:
         return
+    reject = pressed == "reject"
     corrections = {
         name: value.strip()
         for name, value in typed.items()
@@ -61,36 +58,94 @@ def show(services: Services, user: User, record: InvoiceRecord) -> None:
         user,
         record,
         corrections={} if reject else corrections,
-        approve=approve,
+        approve=pressed in {"approve", "approve-next"},
         reject=reject,
         reason=reason,
+        and_next=pressed in {"approve-next", "reject"},
     )
 
 
-def _inputs(readings: Mapping[str, Reading]) -> dict[str, str]:
-    always = (*REQUIRED, "due_date", "subtotal", "tax")
-    names = [name for name in FIELDS if name in always or name in readings]
-    columns = st.columns(2)
-    typed = {}
-    for number, name in enumerate(names):
-        with columns[number % 2]:
-            typed[name] = _input(name, readings.get(name))
-    return typed
+def _obstacle(services: Services, user: User, record: InvoiceRecord) -> str:
+    """Why this person cannot approve the invoice; empty if they can."""
+    if not user.may(Role.APPROVER):
+        return "You can correct values. Only an approver can approve or reject."
+    if reason := _desk(services, user).obstacle(record, user.identity):
+        return f"You cannot approve it: {reason}."
+    return ""
 
 
-def _input(name: str, reading: Reading | None) -> str:
-    check = not facts.is_sure(reading) if reading else name in REQUIRED
-    confidence = f"{reading.confidence:.0f} %" if reading else "not found"
-    about = ""
-    if reading:
-        text = reading.text and f"in the document: {reading.text}"
-        about = "; ".join(filter(None, (reading.doubt, text)))
-    return st.text_input(
-        f"{ui.words(name)} · {confidence}{' :orange[●]' if check else ''}",
-        value=reading.value if reading else "",
-        help=ui.escaped(about) or None,
-        placeholder="2026-03-31" if name.endswith("date") else None,
+def _buttons(record: InvoiceRecord, obstacle: str) -> str:
+    """Draw the decisions, above the fields: on a phone nobody scrolls to them."""
+    may_reject = not obstacle.startswith("You can correct")
+    buttons = (
+        ("approve-next", "Approve and next", "primary", ":material/done_all:", bool(obstacle)),
+        ("approve", "Approve", "secondary", ":material/check:", bool(obstacle)),
+        ("correct", "Save corrections", "secondary", ":material/edit:", False),
+        ("reject", "Reject", "secondary", ":material/close:", not may_reject),
     )
+    pressed = ""
+    with st.container(horizontal=True):
+        for name, label, kind, icon, disabled in buttons:
+            if st.form_submit_button(
+                label,
+                key=form_key(record, name),
+                type=cast("Literal['primary', 'secondary']", kind),
+                icon=icon,
+                disabled=disabled,
+                on_click=_remember,
+                args=(record.id, len(record.reviews), name),
+            ):
+                pressed = name
+    if obstacle:
+        st.caption(f":material/lock: {ui.escaped(obstacle)}")
+    return pressed
+
+
+def _remember(identifier: str, seen: int, pressed: str) -> None:
+    st.session_state[_PRESSED] = (identifier, seen, pressed)
+
+
+def tell_if_late(record: InvoiceRecord) -> None:
+    """Say that somebody else came first, where the form that was pressed is there no more."""
+    identifier, seen, pressed = st.session_state.pop(_PRESSED, ("", 0, ""))
+    if identifier == record.id and len(record.reviews) > seen:
+        asked = intended(approve=pressed.startswith("approve"), reject=pressed == "reject")
+        ui.show_failure("The decision was not saved", already_decided(record, asked))
+
+
+def _inputs(record: InvoiceRecord, invoice: Invoice) -> tuple[str, dict[str, str]]:
+    """Draw the fields, doubtful ones first; returns the kind and the values as they are typed."""
+    found = fields_to_check(record)
+    typed = {one.name: _input(record, one) for one in found if one.is_doubtful or one.is_required}
+    kind = st.selectbox(
+        "Kind · check" if invoice.kind_doubt else "Kind",
+        [one.value for one in InvoiceKind],
+        index=list(InvoiceKind).index(invoice.kind),
+        format_func=lambda value: ui.words(value.lower()),
+        key=form_key(record, "kind"),
+        help=ui.escaped(invoice.kind_doubt) or None,
+    )
+    further = [one for one in found if one.name not in typed]
+    if further:
+        with st.expander(f"Further fields ({len(further)})"):
+            typed |= {one.name: _input(record, one) for one in further}
+    return kind, typed
+
+
+def _input(record: InvoiceRecord, one: FieldToCheck) -> str:
+    found = one.reading
+    confidence = f"{found.confidence:.0f} %" if found else "not found"
+    value = st.text_input(
+        f"{ui.words(one.name)} · {confidence}{' · check' if one.is_doubtful else ''}",
+        value=found.value if found else "",
+        key=form_key(record, one.name),
+        placeholder="2026-03-31" if one.name.endswith("date") else None,
+    )
+    for doubt in one.doubts:
+        st.markdown(f":material/visibility: {ui.escaped(doubt)}")
+    if found:
+        st.caption(f"In the document: {ui.escaped(one.evidence)}")
+    return value
 
 
 def decide(
@@ -102,8 +157,12 @@ def decide(
     approve: bool,
     reject: bool,
     reason: str,
+    and_next: bool = False,
 ) -> None:
-    """Hand the decision to the workflow, record it in the audit trail, and draw the page again."""
+    """Hand the decision to the workflow, record it in the audit trail, and draw the page again.
+
+    With `and_next` the page is that of the next invoice of the inbox.
+    """
     # The buttons are disabled for others, but a browser can send what it likes.
     if not user.may(Role.APPROVER if approve or reject else Role.EDITOR):
         st.error("Your role does not allow that.", icon=":material/lock:")
@@ -121,7 +180,7 @@ def decide(
     except FinOpsError as error:
         ui.show_failure("The decision was not saved", error)
         return
-    _tell(services, user, decided)
+    _tell(services, user, decided, and_next=and_next)
 
 
 def _desk(services: Services, user: User) -> ReviewDesk:
@@ -129,8 +188,12 @@ def _desk(services: Services, user: User) -> ReviewDesk:
     return replace(services.review_desk, proven=bool(user.sub))
 
 
-def _tell(services: Services, user: User, decided: InvoiceRecord) -> None:
-    """Record the last decision in the audit trail, and draw the page again."""
+def _tell(
+    services: Services, user: User, decided: InvoiceRecord, *, and_next: bool = False
+) -> None:
+    """Record the last decision in the audit trail, and draw the page again, or the next one."""
+    st.session_state.pop(_PRESSED, None)
+    inbox.forget()
     review = decided.reviews[-1]
     if review.reviewer == user.identity:  # not what somebody else has decided meanwhile
         services.record(
@@ -140,7 +203,9 @@ def _tell(services: Services, user: User, decided: InvoiceRecord) -> None:
             version=f"{decided.id}/{decided.revision}",
             **review_facts(decided, review),
         )
-    ui.flash(f"{decided.file}: {ui.words(review.decision.lower())}")
+    ui.flash(f"{ui.escaped(decided.file)}: {ui.words(review.decision.lower())}")
+    if and_next:
+        inbox.open_invoice(inbox.of(services, user).after(decided))
     st.rerun()
 
 

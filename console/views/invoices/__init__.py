@@ -13,6 +13,8 @@ from console.views.invoices import table, uploads
 def show(services: Services, user: User) -> None:
     """Draw the page."""
     st.title("Invoices")
+    if user.may(Role.EDITOR):
+        ui.link("Invoice", "Review what waits, oldest first")
     with ui.failures("The invoices cannot be read"):
         if user.may(Role.EDITOR):
             uploads.show(services, user)
