@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import socket
 import subprocess
 import sys
@@ -204,9 +206,40 @@ def test_an_interrupt_ends_with_130(run: Run, monkeypatch: pytest.MonkeyPatch) -
         raise KeyboardInterrupt
 
     monkeypatch.setattr("finops.cli.budgets._deployed", interrupt)
-    code, _, err = run("budgets", "list")
-    assert code == 130
+    code, out, err = run("budgets", "list")
+    assert (code, out) == (130, "")
     assert err.strip() == "interrupted"
+    code, out, _ = run("budgets", "list", "--json")
+    assert (code, json.loads(out)["error"]) == (130, "interrupted")
+
+
+def test_ctrl_c_while_aws_does_not_answer_ends_without_a_stack_trace(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        silent.settimeout(300)
+        environment = os.environ | {"AWS_ENDPOINT_URL": url, "HOME": str(tmp_path)}
+        environment |= {"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
+        environment.pop("FINOPS_ENV", None)
+        # A shell's background jobs, of which these tests may be one, ignore the signal.
+        code = """
+import signal
+from finops.cli.main import main
+signal.signal(signal.SIGINT, signal.default_int_handler)
+main()
+"""
+        command = [sys.executable, "-c", code, "budgets", "list"]
+        with subprocess.Popen(
+            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        ) as running:
+            connection = silent.accept()[0]
+            # The first connection asks whether anybody is there; the next one carries a request.
+            while not connection.recv(1):
+                connection.close()
+                connection = silent.accept()[0]
+            running.send_signal(signal.SIGINT)
+            out, err = running.communicate()
+            connection.close()
+    assert (running.returncode, out, err.strip()) == (130, "", "interrupted")
 
 
 @pytest.mark.parametrize(

@@ -77,7 +77,7 @@ def finops() -> None:
 def main() -> NoReturn:
     """Run the command, and end it with a reason rather than a stack trace."""
     try:
-        sys.exit(finops.main(standalone_mode=False))
+        sys.exit(finops.main(prog_name="finops", standalone_mode=False))
     except click.ClickException as error:
         explained = _explained(error)
         if _wants_json():
@@ -85,6 +85,8 @@ def main() -> NoReturn:
         explained.show()
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
+        if _wants_json():
+            click.echo(json.dumps({"error": "interrupted", "code": "interrupted"}))
         click.echo("interrupted", err=True)
         sys.exit(INTERRUPTED)
     except Exception as error:  # noqa: BLE001 - raised again unless it is ours or AWS's
