@@ -428,3 +428,17 @@ def test_names_from_outside_are_never_markup(stage: Stage) -> None:
     for text in found:
         assert "http\\:" in text
         assert "\\`a\\`" in text
+
+
+def test_what_the_index_still_lists_as_waiting_is_not_the_next(
+    stage: Stage, inbox: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, _, second, third = inbox
+    listed = list(stage.invoices.waiting())
+    monkeypatch.setattr(stage.invoices, "waiting", lambda: iter(listed))
+    app = stage.page("invoice", Role.APPROVER, id=second)
+    for expected in (third, first):
+        button(app, "Approve and next").click()
+        app.run()
+        assert not app.exception
+        assert at(app) == expected

@@ -13,7 +13,7 @@ from console import components, ui
 from console.identity import Role, User
 from console.services import Services
 from finops.invoices.domain import InvoiceRecord
-from finops.invoices.inbox import fields_to_check, own_part
+from finops.invoices.inbox import fields_to_check, own_part, waiting
 
 #: So many are looked at; more are counted only.
 MOST: Final = 200
@@ -44,22 +44,18 @@ class Inbox:
     others: int
     more: bool
 
-    def beside(self, record: InvoiceRecord, step: int) -> InvoiceRecord | None:
-        """The invoice after (1) or before (-1) another one, which need not be in the inbox."""
+    def around(
+        self, record: InvoiceRecord
+    ) -> tuple[Sequence[InvoiceRecord], Sequence[InvoiceRecord]]:
+        """The invoices before and after another one, which need not be in the inbox."""
 
         def place(one: InvoiceRecord) -> tuple[Any, str]:
             return one.received_at, one.id
 
-        later = [one for one in self.mine if place(one) > place(record)]
-        earlier = [one for one in self.mine if place(one) < place(record)]
-        if step < 0:
-            return earlier[-1] if earlier else None
-        return later[0] if later else None
-
-    def after(self, decided: InvoiceRecord) -> InvoiceRecord | None:
-        """Where to go once an invoice is decided: to the next one, else to the oldest."""
-        left = [one for one in self.mine if one.id != decided.id]
-        return self.beside(decided, 1) or (left[0] if left else None)
+        return (
+            [one for one in self.mine if place(one) < place(record)],
+            [one for one in self.mine if place(one) > place(record)],
+        )
 
     @property
     def count(self) -> str:
@@ -87,6 +83,16 @@ def of(services: Services, user: User) -> Inbox:
     return Inbox(mine=mine, others=min(len(found), MOST) - len(mine), more=len(found) > MOST)
 
 
+def after(services: Services, user: User, decided: InvoiceRecord) -> InvoiceRecord | None:
+    """Where to go once an invoice is decided: to the next one that still waits, else the oldest.
+
+    The index that the inbox is read from may be a moment late.
+    """
+    earlier, later = of(services, user).around(decided)
+    now = (services.invoices.store.find(one.id) for one in (*later, *earlier))
+    return next(waiting(now), None)
+
+
 def open_invoice(record: InvoiceRecord | None) -> None:
     """Show another invoice on this page; without one, what the inbox says when it is empty."""
     if record:
@@ -102,17 +108,18 @@ def show(inbox: Inbox, record: InvoiceRecord | None) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(f"**{inbox.count}**{others}", width="content")
         if record:
-            _step("Previous", "inbox-previous", ":material/arrow_upward:", inbox.beside(record, -1))
-            _step("Next", "inbox-next", ":material/arrow_downward:", inbox.beside(record, 1))
+            earlier, later = inbox.around(record)
+            _step("Previous", "inbox-previous", ":material/arrow_upward:", earlier[-1:])
+            _step("Next", "inbox-next", ":material/arrow_downward:", later[:1])
         with st.popover("Keys", icon=":material/keyboard:", key="inbox-help"):
             st.markdown(_HELP)
     if inbox.mine:
         _list(inbox.mine, record)
 
 
-def _step(label: str, key: str, icon: str, target: InvoiceRecord | None) -> None:
-    if st.button(label, key=key, icon=icon, disabled=target is None):
-        open_invoice(target)
+def _step(label: str, key: str, icon: str, target: Sequence[InvoiceRecord]) -> None:
+    if st.button(label, key=key, icon=icon, disabled=not target):
+        open_invoice(target[0])
 
 
 def _list(mine: Sequence[InvoiceRecord], record: InvoiceRecord | None) -> None:

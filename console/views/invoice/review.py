@@ -111,6 +111,8 @@ def tell_if_late(record: InvoiceRecord) -> None:
     if identifier == record.id and len(record.reviews) > seen:
         asked = intended(approve=pressed.startswith("approve"), reject=pressed == "reject")
         ui.show_failure("The decision was not saved", already_decided(record, asked))
+        inbox.forget()
+        ui.link("Invoice", "Go on with what waits")
 
 
 def _inputs(record: InvoiceRecord, invoice: Invoice) -> tuple[str, dict[str, str]]:
@@ -205,7 +207,7 @@ def _tell(
         )
     ui.flash(f"{ui.escaped(decided.file)}: {ui.words(review.decision.lower())}")
     if and_next:
-        inbox.open_invoice(inbox.of(services, user).after(decided))
+        inbox.open_invoice(inbox.after(services, user, decided))
     st.rerun()
 
 
