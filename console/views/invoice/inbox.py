@@ -136,7 +136,7 @@ def _list(mine: Sequence[InvoiceRecord], record: InvoiceRecord | None) -> None:
         column_config={
             "here": st.column_config.TextColumn("", width=30),
             "received": st.column_config.DatetimeColumn(
-                "Received (UTC)", format="YYYY-MM-DD HH:mm", timezone="UTC", width="small"
+                "Received (UTC)", format="YYYY-MM-DD HH:mm", timezone="UTC", width=150
             ),
             "vendor": st.column_config.TextColumn("Vendor", width="medium"),
             "file": st.column_config.TextColumn("File", width="medium"),
