@@ -169,7 +169,7 @@ data "aws_iam_policy_document" "task" {
   statement {
     sid       = "ReadBillingFiles"
     actions   = ["s3:GetObject", "s3:GetObjectVersion"]
-    resources = [for folder in ["billing", "quarantine", "rates"] : "${local.billing}/${folder}/*"]
+    resources = [for folder in ["billing", "config", "quarantine", "rates"] : "${local.billing}/${folder}/*"]
   }
 
   statement {

@@ -91,7 +91,7 @@ run "defaults" {
       RedriveWorkflow = ["Allow", ["states:RedriveExecution"],
       ["arn:aws:states:eu-west-1:111111111111:execution:finops-invoice-workflow:*"], null]
       ReadBillingFiles = ["Allow", ["s3:GetObject", "s3:GetObjectVersion"],
-      ["arn:aws:s3:::bil/billing/*", "arn:aws:s3:::bil/quarantine/*", "arn:aws:s3:::bil/rates/*"], null]
+      ["arn:aws:s3:::bil/billing/*", "arn:aws:s3:::bil/config/*", "arn:aws:s3:::bil/quarantine/*", "arn:aws:s3:::bil/rates/*"], null]
       WriteBillingFiles = ["Allow", ["s3:PutObject"], ["arn:aws:s3:::bil/billing/*", "arn:aws:s3:::bil/rates/*"], null]
       ListRefusedRows = ["Allow", ["s3:ListBucket"], ["arn:aws:s3:::bil"],
       { StringLike = { "s3:prefix" = "quarantine/*" } }]

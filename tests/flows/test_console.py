@@ -293,6 +293,35 @@ def test_quarantined_rows_of_a_billing_file_are_fixed_and_loaded(
     }
 
 
+def test_a_format_is_made_from_a_file_and_counts_from_the_next_one_on(
+    come: Come, billing: BillingFlow, tmp_path: Path
+) -> None:
+    dataset = unique("format")
+    content = (
+        "Rechnungsnr.;Kunde;Datum;Betrag\nR1;Ähre;05.03.2026;1.200,50\nR2;Ähre;06.03.2026;-3,00\n"
+    ).encode()
+    visitor = come("Editor")
+    visitor.go("Billing")
+    field = visitor.field("Format of dataset")
+    click_until(visitor.page.get_by_text("Formats", exact=True), field)
+    visitor.enter("Format of dataset", dataset)
+    visitor.page.get_by_test_id("stFileUploaderDropzoneInput").set_input_files(
+        {"name": "march.csv", "mimeType": "text/csv", "buffer": content}
+    )
+    visitor.sees("in which one are amounts")
+    visitor.sees("It would be refused")
+    visitor.enter("Currency of rows without one", "EUR")
+    visitor.sees("2 of 2 rows would be loaded")
+    visitor.settle()
+    visitor.page.screenshot(path=tmp_path / "formats.png", full_page=True)
+    visitor.press("Save the format", then="counts from the next file on")
+    entry = billing.drop(f"billing/{dataset}/march.csv", content)
+    assert (entry.status, entry.tally.inserted) == (FileStatus.LOADED, 2)
+    assert Decimal(billing.rows(dataset)["R1"]["bill_amount"]) == Decimal("1200.50")
+    assert entry.format is not None
+    assert entry.format.source == f"billing/{dataset}/_format.json"
+
+
 def test_a_viewer_finds_nothing_to_change(come: Come, invoices: InvoiceFlow) -> None:
     waiting = invoices.drop(
         f"raw/{unique('V')}.pdf", document(paper(unique("V"), total="130.00")), owner="edda"

@@ -9,10 +9,11 @@ import streamlit as st
 from console import ui
 from console.identity import Role, User
 from console.services import Services
-from console.views.billing import files, totals, uploads
+from console.views.billing import files, formats, totals, uploads
 
 _FILES: Final = "Files"
 _TOTALS: Final = "Totals"
+_FORMATS: Final = "Formats"
 
 
 def show(services: Services, user: User) -> None:
@@ -24,7 +25,7 @@ def show(services: Services, user: User) -> None:
             uploads.follow(services)
         part = st.segmented_control(
             "Show",
-            [_FILES, _TOTALS],
+            [_FILES, _TOTALS, *([_FORMATS] if user.may(Role.EDITOR) else [])],
             default=_FILES,
             required=True,
             key="billing_part",
@@ -32,5 +33,7 @@ def show(services: Services, user: User) -> None:
         )
         if part == _TOTALS:
             totals.show(services)
+        elif part == _FORMATS and user.may(Role.EDITOR):
+            formats.show(services, user)
         else:
             files.show(services, user)

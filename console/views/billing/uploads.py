@@ -15,7 +15,7 @@ from console.views.billing.listing import list_files, list_totals, state
 from finops.billing.domain import BILLING_PREFIX, RATES_PREFIX, FileEntry
 from finops.deployment.uploads import LARGEST_FORM
 
-KINDS: Final = ("csv", "txt", "tsv", "gz", "zip", "xlsx")
+KINDS: Final = ("csv", "txt", "tsv", "gz", "zip", "xlsx", "parquet")
 _BILLS: Final = "Bills"
 _RATES: Final = "Exchange rates"
 _TRACKED: Final = "tracked_billing_files"
@@ -42,7 +42,7 @@ def show(services: Services, user: User) -> None:
         "upload-billing",
         prefix,
         label=f"Drop {str(what).lower()} here, or choose files",
-        hint="CSV, plain or as .gz or .zip, or .xlsx. Your browser sends them directly to S3"
+        hint="CSV, .gz, .zip, .xlsx or .parquet. Your browser sends them directly to S3"
         + (f", into the dataset {folder}." if folder else "."),
     )
 

@@ -19,6 +19,7 @@ from finops.billing.domain import (
     guess_notes,
 )
 from finops.billing.file_bytes import Readable
+from finops.billing.file_format import AS_IT_SHOWS, Layout
 from finops.billing.mapping import BillHeader, open_bills
 from finops.billing.proposals import Proposal, propose
 from finops.billing.reader import CsvTable, open_csv
@@ -103,12 +104,36 @@ def checked_proposal(
     return check_file(opened, used_format("the proposal", form), rates, dataset)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """The beginning of a file, whether or not its columns are known.
+
+    Attributes:
+        header: Its cells.
+        rows: The cells of its first records.
+        proposal: A format for it.
+    """
+
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    proposal: Proposal
+
+
 def proposal_of(stream: Readable) -> Proposal | None:
     """A format for a file; None where no line of it looks like a header."""
     try:
-        table = open_csv(stream, _any_header)
+        return sample_of(stream).proposal
     except RejectedInput:
         return None
+
+
+def sample_of(stream: Readable, layout: Layout = AS_IT_SHOWS) -> Sample:
+    """The beginning of a file, with a format that is proposed for it.
+
+    Raises:
+        RejectedInput: it can't be read, or no line of it looks like a header.
+    """
+    table = open_csv(stream, _any_header, layout=layout)
     rows = [fields for _, fields in islice(table.records(), _SAMPLE) if fields]
     found = propose(table.header, rows)
     document = dict(found.document)
@@ -118,7 +143,8 @@ def proposal_of(stream: Readable) -> Proposal | None:
         document["skip_lines"] = table.lines_above
     if table.other_sheets:
         document["sheet"] = table.format.sheet
-    return Proposal(columns=found.columns, document=document, questions=found.questions)
+    proposal = Proposal(columns=found.columns, document=document, questions=found.questions)
+    return Sample(header=table.header, rows=rows, proposal=proposal)
 
 
 def _any_header(header: Sequence[str]) -> Recognition:

@@ -39,15 +39,19 @@ def open_bills(
     Raises:
         RejectedInput: the file can't be understood; the error names the line and the remedy.
     """
-    form = used.format if used else DatasetFormat()
-    layout = Layout(
+    layout = layout_of(used.format if used else DatasetFormat())
+    return _with_errors(open_csv(stream, recogniser(used), sizes=sizes, layout=layout))
+
+
+def layout_of(form: DatasetFormat) -> Layout:
+    """What a dataset's format says of how its files are written."""
+    return Layout(
         delimiter=form.delimiter,
         encoding=form.encoding,
         skip_lines=form.skip_lines,
         sheet=form.sheet,
         decimal_comma=form.decimal_comma,
     )
-    return _with_errors(open_csv(stream, recogniser(used), sizes=sizes, layout=layout))
 
 
 def open_bills_part(

@@ -20,6 +20,7 @@ from decimal import Context, Decimal
 from typing import IO, Final
 
 from finops.billing.domain import Quarantined
+from finops.billing.ecb_xml import csv_of_ecb
 from finops.billing.file_bytes import Readable
 from finops.billing.reader import CsvTable, open_csv
 from finops.shared.errors import RejectedInput
@@ -73,7 +74,7 @@ class _RateHeader:
 
 
 def read_rates(stream: Readable, reject: Reject) -> Iterator[Rate]:
-    """The rates in a file: ECB's zip or CSV, or a CSV of currency, rate_date, usd_per_unit.
+    """The rates in a file: ECB's zip, CSV or XML, or a CSV of currency, rate_date, usd_per_unit.
 
     Args:
         stream: The file's bytes.
@@ -205,11 +206,13 @@ def _stored(rate: Decimal) -> Decimal | None:
 
 
 def _unzipped(stream: Readable) -> Readable:
-    """The CSV in a zip file, or the file itself."""
+    """The CSV in a zip file or of the ECB's XML, or the file itself."""
     head = stream.read(4)
     while len(head) < 4 and (more := stream.read(4 - len(head))):
         head += more
     rest = _After(head, stream)
+    if head.removeprefix(b"\xef\xbb\xbf").startswith(b"<"):
+        return io.BytesIO(csv_of_ecb(rest))
     if head != b"PK\x03\x04":
         return rest
     # A zip file's directory is at its end: the whole file is read, and must be small.

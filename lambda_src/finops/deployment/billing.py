@@ -30,6 +30,7 @@ from finops.deployment.clients import Aws
 from finops.deployment.environment import Environment
 from finops.deployment.recorder import CommandRecorder
 from finops.deployment.uploads import LARGEST_FORM, upload_form
+from finops.shared.audit import AuditRecorder
 from finops.shared.aws import aws_errors, with_stored_settings
 from finops.shared.data_api import DataApi
 from finops.shared.rates import ExchangeRates
@@ -104,8 +105,12 @@ class BillingDeployment:
     @cached_property
     def formats(self) -> DatasetFormats:
         """The formats of datasets in the bucket."""
+        return self.formats_recorded_by(self.audit)
+
+    def formats_recorded_by(self, audit: AuditRecorder) -> DatasetFormats:
+        """The formats of datasets, whose changes this trail takes."""
         return DatasetFormats(
-            self._aws.client("s3"), self.variables["BUCKET"], self.settings, self.audit
+            self._aws.client("s3"), self.variables["BUCKET"], self.settings, audit
         )
 
     @cached_property
