@@ -75,7 +75,7 @@ class Target:
     #: As Lambda calls the processor.
     architecture: Literal["arm64", "x86_64"]
     runtime: str
-    pip_options: tuple[str, ...] = ("--only-binary=:all:",)
+    uv_options: tuple[str, ...] = (f"--python={sys.executable}",)
 
 
 def lambda_target(
@@ -86,12 +86,9 @@ def lambda_target(
         name=name,
         architecture=architecture,
         runtime=f"cp313 linux {machine}",
-        pip_options=(
-            "--implementation=cp",
+        uv_options=(
             "--python-version=3.13",
-            f"--platform=manylinux2014_{machine}",
-            f"--platform=manylinux_2_28_{machine}",  # Amazon Linux 2023 has glibc 2.34
-            "--only-binary=:all:",
+            f"--python-platform={machine}-manylinux_2_28",  # Amazon Linux 2023 has glibc 2.34
         ),
     )
 
@@ -238,9 +235,11 @@ def copy_models(folder: Path) -> None:
 def install(requirements: Path, target: Target, folder: Path) -> None:
     """Unpack the wheels that `requirements` name into `folder`."""
     print(f"fetching  {requirements.name} for {target.runtime} ...", file=sys.stderr)
-    command = [sys.executable, "-m", "pip", "install", "-qq", "--disable-pip-version-check"]
-    command += ["--no-input", "--no-deps", "--no-compile", "--require-hashes"]
-    command += [*target.pip_options, f"--target={folder}", f"--requirement={requirements}"]
+    subprocess.run([REPOSITORY / "scripts" / "bootstrap", "uv"], check=True)
+    uv = REPOSITORY / ".local" / "uv-venv" / "bin" / "uv"
+    command = [str(uv), "pip", "install", "--quiet"]
+    command += ["--no-deps", "--require-hashes", "--only-binary=:all:", *target.uv_options]
+    command += [f"--target={folder}", f"--requirement={requirements}"]
     subprocess.run(command, check=True)
 
 
@@ -283,7 +282,7 @@ def main() -> None:
     try:
         packages = build(TARGETS[arguments.target], arguments.output.resolve())
     except subprocess.CalledProcessError as error:
-        sys.exit(f"pip could not fetch the wheels of a layer (exit {error.returncode})")
+        sys.exit(f"uv could not fetch the wheels of a layer (exit {error.returncode})")
     for package in packages:
         if package.rebuilt or not arguments.quiet:
             print(package.describe(), file=sys.stderr)
