@@ -30,6 +30,34 @@ LOCAL_PORT: Final = 4566
 _FILE: Final = "finops.toml"
 _USER_FILE: Final = Path("finops", "environments.toml")
 _SETTINGS: Final = ("region", "profile", "name_prefix")
+_FUNCTIONS: Final[Mapping[str, tuple[str, ...]]] = {
+    "budgets": (
+        "publish-budget",
+        "record-budget-result",
+        "expire-pending-budget",
+        "repair-budget-drift",
+    ),
+    "billing": (
+        "load-billing-file",
+        "plan-billing-chunks",
+        "load-billing-chunk",
+        "finish-billing-file",
+        "fail-billing-file",
+        "migrate-billing-database",
+    ),
+    "invoices": (
+        "receive-invoices",
+        "extract-invoice",
+        "finish-extraction",
+        "validate-invoice",
+        "review-invoice",
+        "process-invoice",
+        "notify-invoice",
+        "fail-invoice",
+    ),
+    "reconciliation": ("reconcile-month",),
+    "audit": ("append-audit-entries", "write-audit-head"),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,34 +129,17 @@ class Environment:
         return f"{self.prefix}-reconcile-month"
 
     @property
+    def flow_functions(self) -> Mapping[str, tuple[str, ...]]:
+        """The functions of each flow in the management account."""
+        return {
+            flow: tuple(f"{self.prefix}-{name}" for name in names)
+            for flow, names in _FUNCTIONS.items()
+        }
+
+    @property
     def management_functions(self) -> tuple[str, ...]:
         """Every function of the management account."""
-        return tuple(
-            f"{self.prefix}-{name}"
-            for name in (
-                "publish-budget",
-                "record-budget-result",
-                "expire-pending-budget",
-                "repair-budget-drift",
-                "load-billing-file",
-                "plan-billing-chunks",
-                "load-billing-chunk",
-                "finish-billing-file",
-                "fail-billing-file",
-                "migrate-billing-database",
-                "receive-invoices",
-                "extract-invoice",
-                "finish-extraction",
-                "validate-invoice",
-                "review-invoice",
-                "process-invoice",
-                "notify-invoice",
-                "fail-invoice",
-                "reconcile-month",
-                "append-audit-entries",
-                "write-audit-head",
-            )
-        )
+        return tuple(name for names in self.flow_functions.values() for name in names)
 
     @property
     def failure_queues(self) -> tuple[str, ...]:
