@@ -26,6 +26,9 @@ from rich.table import Table
 import demo_billing
 import demo_invoices
 import demo_reconciliation
+from finops.deployment.clients import Aws
+from finops.deployment.doctor import Doctor, Severity, today
+from finops.deployment.environment import environment
 from finops.shared.errors import FinOpsError
 from localcloud.endpoints import account_session
 from localcloud.settings import LocalCloudError, Settings
@@ -300,6 +303,18 @@ def summarise(demo: Demo) -> None:
     )
 
 
+def examine() -> None:
+    """Show what `finops doctor` finds in the deployment; the demo fails if something is broken."""
+    deployed = environment("local")
+    findings = Doctor(Aws(deployed), deployed, today=today()).findings()
+    for one in findings:
+        console.print(f"  {one.severity} {one.subject}: {one.problem}. {one.remedy}", markup=False)
+    if any(one.severity is not Severity.WARNING for one in findings):
+        raise DemoError("finops doctor found faults")
+    if not findings:
+        console.print("  nothing is wrong")
+
+
 def main() -> int:
     """Run every step; exit 3 where one failed."""
     try:
@@ -329,6 +344,8 @@ def main() -> int:
         demo_reconciliation.reconcile(console)
         heading("Audit: what all of this left behind")
         demo_reconciliation.verify(console)
+        heading("finops doctor: what may be wrong with the deployment")
+        examine()
         summarise(demo)
     except (DemoError, FinOpsError, LocalCloudError, RuntimeError, TerraformError) as error:
         console.print(f"[bold red]{error}[/bold red]", soft_wrap=True)

@@ -1,4 +1,4 @@
-"""The doctor's checks that the local deployment cannot show: keys, limits, and what one may not read.
+"""The doctor's checks of what the local deployment cannot show: keys, limits, missing rights.
 
 `tests/flows/test_doctor.py` breaks a deployment for real.
 """

@@ -161,6 +161,11 @@ def test_a_second_plan_is_empty(copies: list[Copy]) -> None:
         copy.run("terraform", "plan", "-input=false", "-detailed-exitcode")
 
 
+def test_the_doctor_finds_nothing_in_a_flow_that_is_deployed_alone(copies: list[Copy]) -> None:
+    for copy in copies:
+        assert json.loads(copy.finops("doctor", "--json")) == {"ok": True, "findings": []}
+
+
 def test_removing_one_deployment_leaves_the_other(cloud: LocalCloud, copies: list[Copy]) -> None:
     first, second = copies
     first.run("terraform", "destroy", "-input=false", "-auto-approve", "-parallelism=100")
