@@ -19,7 +19,7 @@ from finops.deployment.clients import Aws
 from finops.deployment.environment import Environment
 from finops.deployment.invoices import InvoiceDeployment
 from finops.invoices.domain import InvoiceStatus, Review, SourceDocument, upload_key
-from finops.shared.errors import RejectedInput
+from finops.shared.errors import ConfigurationError, RejectedInput
 from tests.invoices.builders import record
 
 
@@ -111,6 +111,25 @@ def test_a_decision_says_what_its_sender_has_seen_and_names_nobody(
     with pytest.raises(RejectedInput) as refused:
         deployment.decide(seen, seen=2, approve=True)
     assert refused.value.code == "own_invoice"
+
+
+@pytest.mark.parametrize(
+    ("status", "content"),
+    [
+        (200, b"{}"),
+        (200, b"<html>proxy</html>"),
+        (502, b'{"Message": "Internal server error"}'),
+        (200, b"\xff\xfe"),
+        (200, b'{"status": 7}'),
+    ],
+)
+def test_an_answer_that_is_no_decision_is_not_taken_for_one(
+    monkeypatch: pytest.MonkeyPatch, status: int, content: bytes
+) -> None:
+    monkeypatch.setattr(Aws, "post", lambda *_arguments, **_options: (status, content))
+    deployment = InvoiceDeployment(Environment(name="test", prefix="finops"))
+    with pytest.raises(ConfigurationError, match=f"the decision was not taken: {status}"):
+        deployment.decide(record(), seen=0, approve=True)
 
 
 def test_the_name_of_an_upload_is_the_files() -> None:

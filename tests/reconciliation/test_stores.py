@@ -301,6 +301,8 @@ def test_what_is_stored_says_its_type(s3: Any, report: Report) -> None:
         "https://[64:ff9b::a00:1]/",
         "https://[64:ff9b:1::a9fe:a9fe]/",
         "https://[2002:a00:1::1]/",
+        "https://[::10.0.0.1]/",
+        "https://[::ffff:0:10.0.0.1]/",
         "https://224.0.0.1/",
         "https://localhost/",
         "https://10.0.0.1/",

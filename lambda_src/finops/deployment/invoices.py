@@ -173,7 +173,10 @@ class InvoiceDeployment:
         status, content = self._aws.post(
             self._environment.review_function, msgspec.json.encode(request), remedy=_ATTACH
         )
-        answer = msgspec.json.decode(content, type=DecisionAnswer)
+        try:
+            answer = msgspec.json.decode(content, type=DecisionAnswer)
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            answer = DecisionAnswer()  # a proxy's page, or what Lambda says of a failed function
         raise_for(status, answer)
         if not answer.status:
             raise ConfigurationError(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import http.client
 import json
+from contextlib import closing
 from dataclasses import dataclass, field
 from http.cookies import SimpleCookie
 from urllib.parse import urlencode, urlsplit
@@ -32,18 +33,18 @@ class Browser:
 
     def ask(self, path: str, form: dict[str, str] | None = None) -> tuple[int, str]:
         """(status, where to go next or what the page says)."""
-        connection = http.client.HTTPConnection(urlsplit(self.endpoint).netloc, timeout=120)
         cookies = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
         kind = {"Content-Type": "application/x-www-form-urlencoded"} if form else {}
-        connection.request(
-            "POST" if form else "GET",
-            path,
-            urlencode(form) if form else None,
-            kind | ({"Cookie": cookies} if cookies else {}),
-        )
-        answer = connection.getresponse()
-        said = answer.read().decode()
-        connection.close()
+        address = urlsplit(self.endpoint).netloc
+        with closing(http.client.HTTPConnection(address, timeout=120)) as connection:
+            connection.request(
+                "POST" if form else "GET",
+                path,
+                urlencode(form) if form else None,
+                kind | ({"Cookie": cookies} if cookies else {}),
+            )
+            answer = connection.getresponse()
+            said = answer.read().decode()
         for one in answer.headers.get_all("Set-Cookie") or ():
             for name, morsel in SimpleCookie(one).items():
                 self.cookies[name] = morsel.value

@@ -20,9 +20,11 @@ _WEBHOOK_SECONDS: Final = 10
 #: Addresses that a gateway translates into one of IPv4, which stands in their last four bytes:
 #: https://docs.aws.amazon.com/vpc/latest/userguide/nat-gateway-nat64-dns64.html
 _TRANSLATED: Final = ipaddress.ip_network("64:ff9b::/96")
-#: Translation within a network (RFC 8215), and tunnels (RFC 3056, RFC 7526).
+#: Translation within a network (RFC 8215), tunnels (RFC 3056, RFC 7526), and forms with an IPv4
+#: address that are no longer used (RFC 4291, section 2.5.5; RFC 2765, section 2.1).
 _LEADING_ELSEWHERE: Final = tuple(
-    ipaddress.ip_network(one) for one in ("64:ff9b:1::/48", "2002::/16", "192.88.99.0/24")
+    ipaddress.ip_network(one)
+    for one in ("64:ff9b:1::/48", "2002::/16", "192.88.99.0/24", "::/96", "::ffff:0:0:0/96")
 )
 
 
