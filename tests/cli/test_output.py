@@ -39,7 +39,7 @@ def terminal(width: int) -> tuple[Output, io.StringIO, io.StringIO]:
     """An output to a terminal of this width, and what is seen on stdout and stderr."""
     files = io.StringIO(), io.StringIO()
     consoles = [
-        Console(file=one, width=width, force_terminal=True, color_system=None, legacy_windows=False)
+        Console(file=one, width=width, height=50, force_terminal=True, color_system=None)
         for one in files
     ]
     out = Output(form=Format.TABLE, stdout=consoles[0], stderr=consoles[1], width=width)
