@@ -463,8 +463,13 @@ def test_list_says_which_status_was_meant(finops: Finops, tables: Any) -> None:
 
 def test_status_names_what_is_not_deployed(finops: Finops, tables: Any) -> None:
     code, out, _ = finops("status", "--json")
-    rows = {one["name"]: one for one in json.loads(out)["status"]}
+    answer = json.loads(out)
+    rows = {one["name"]: one for one in answer["status"]}
     assert code == 3
+    billing, *_, missing = answer["next"]
+    assert billing.startswith("billing: ")
+    assert "finops-publish-budget, " in missing
+    assert missing.endswith("`finops doctor` says why")
     assert rows["finops-budgets"]["ok"]
     assert rows["finops-publish-budget"]["state"] == "ResourceNotFoundException"
     assert not rows["finops-publish-budget-failures"]["ok"]

@@ -36,11 +36,26 @@ def status(environment: Environment, out: Output) -> None:
     rows += [_budgets(aws, environment), _billing(environment), _invoices(environment)]
     rows += [_reconciliation(environment), _audit(aws, environment)]
     ok = all(row["ok"] for row in rows)
+    steps = _next_steps(rows)
     out.answer(
-        {"status": rows, "ok": ok}, rows="status", columns=("name", "kind", "ok", "state", "detail")
+        {"status": rows, "ok": ok, "next": steps},
+        rows="status",
+        columns=("name", "kind", "ok", "state", "detail"),
     )
+    if not out.as_json:
+        out.say("\n".join(["", "Do next:", *steps]) if steps else "\nNothing needs you.")
     if not ok:
         raise SystemExit(Exit.INFRASTRUCTURE)
+
+
+def _next_steps(rows: list[dict[str, Any]]) -> list[str]:
+    """What a person should do, the most urgent first: flows, queues, what does not exist."""
+    waiting = [row for row in rows if not row["ok"]]
+    waiting.sort(key=lambda row: row["kind"] != "flow")
+    steps = [f"{row['name']}: {row['detail']}" for row in waiting if row["detail"]]
+    if parts := [row["name"] for row in waiting if not row["detail"]]:
+        steps.append(f"{', '.join(parts)}: not there, or not ready; `finops doctor` says why")
+    return steps
 
 
 def _tables(aws: Aws, environment: Environment) -> list[dict[str, Any]]:
@@ -73,8 +88,10 @@ def _queues(aws: Aws, environment: Environment) -> list[dict[str, Any]]:
     rows = []
     for name in environment.failure_queues:
         depth = queue_depth(aws.client("sqs"), name)
-        detail = "" if depth == "0" else "read its messages, fix the cause, then redrive them"
-        state = f"{depth} message{'s' * (depth != '1')}" if depth.isdigit() else depth
+        exists = depth.isdigit()
+        waits = exists and depth != "0"
+        detail = "read its messages, fix the cause, then redrive them" if waits else ""
+        state = f"{depth} message{'s' * (depth != '1')}" if exists else depth
         rows.append(_row(name, "failure queue", state, depth == "0", detail))
     return rows
 
