@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import sysconfig
+import tomllib
 import venv
 import zipfile
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -88,6 +92,23 @@ def test_the_wheel_holds_the_product_alone(wheel: Path) -> None:
     for source in (REPOSITORY / "lambda_src" / "finops").rglob("*"):
         if source.suffix in {".py", ".j2", ".sql", ".json", ".css"}:
             assert source.relative_to(REPOSITORY / "lambda_src").as_posix() in names
+
+
+def test_what_the_product_imports_is_what_the_wheel_requires() -> None:
+    """The environment above has every package of this clone, and would not miss one."""
+    imported = set()
+    for source in (REPOSITORY / "lambda_src" / "finops").rglob("*.py"):
+        for node in ast.walk(ast.parse(source.read_bytes())):
+            if isinstance(node, ast.Import):
+                imported |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                imported.add(node.module.partition(".")[0])
+    foreign = imported - sys.stdlib_module_names - {"finops"}
+    distributions = packages_distributions()
+    needed = {re.sub(r"[-_.]+", "-", distributions[one][0]).lower() for one in foreign}
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+    # boto3 brings botocore.
+    assert needed - {"botocore"} == set(project["dependencies"])
 
 
 def test_the_local_cloud_is_not_there(installed: Path, tmp_path: Path) -> None:
