@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import reduce
@@ -21,7 +21,8 @@ from finops.shared.money import EXACT
 LARGEST_DOCUMENT: Final = (4 << 20) - (64 << 10)
 #: The line numbers of so many rows fit a response, which may have 1 MiB.
 MOST_ROWS: Final = 30_000
-_PART: Final = 250
+#: So many rows are encoded at once.
+PART: Final = 250
 
 _encode = msgspec.json.Encoder().encode
 
@@ -65,7 +66,7 @@ class Batches:
     @property
     def wanted(self) -> int:
         """How many rows `add` takes at most."""
-        return _PART - len(self._waiting)
+        return PART - len(self._waiting)
 
     def add(self, rows: Sequence[Row]) -> Iterator[Batch]:
         """Add some rows. Yields a batch once one is full."""
@@ -109,6 +110,11 @@ class Batches:
             add_amounts(sums, part.sums)
         rows = [*chain.from_iterable(part.rows for part in parts)]
         return Batch(f"[{','.join(part.text for part in parts)}]", rows, sums)
+
+
+def document_of(rows: Iterable[Row]) -> str:
+    """A JSON list of rows, of which each is a list: its line, then its values."""
+    return _encode([(row.line, *row.values) for row in rows]).decode()
 
 
 def _part(rows: list[Row]) -> _Part:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from dataclasses import replace
 from datetime import date
@@ -12,15 +14,18 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from finops.billing import batches
 from finops.billing.adapters.secrets_manager import SecretsManagerLogins
 from finops.billing.database.rates import AuroraRates
+from finops.billing.database.row_statements import row_statements
 from finops.billing.database.totals import Dimension, totals
 from finops.billing.database.users import DatabaseUsers, Purpose
 from finops.billing.database.withdrawals import AuroraWithdrawals
 from finops.billing.dataset_format import DatasetFormat
 from finops.billing.domain import FileEntry, FileStatus, Tally
 from finops.billing.schema_migrations import migrate
-from finops.shared.data_api import DataApi
+from finops.billing.schemas import BILLING
+from finops.shared.data_api import DataApi, Result
 from finops.shared.errors import ConfigurationError
 from finops.shared.rates import Rate, RatePolicy
 from tests.billing.fakes import LOADED
@@ -131,6 +136,92 @@ def test_any_sequence_of_files_leaves_what_the_model_holds(
         assert outcomes[0][0:2] == outcomes[1][0:2]
         assert outcomes[0] == outcomes[1]
         assert rows(empty) == held(model)
+
+
+BILLS = st.lists(
+    st.tuples(st.sampled_from([f"b{number}" for number in range(9)]), st.integers(0, 2)),
+    min_size=1,
+    max_size=9,
+)
+
+
+@settings(
+    max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(st.lists(st.tuples(st.sampled_from(["a", "a", "b"]), BILLS), min_size=2, max_size=5))
+def test_known_new_and_changed_bills_in_any_mixture_leave_what_the_model_holds(
+    empty: Database, files: list[tuple[str, list[tuple[str, int]]]]
+) -> None:
+    """A batch has three bills: some of new ones only, some of known ones, and all between."""
+    clear(empty)
+    run = unique("v")
+    real, model = Flow(store=empty), Flow()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(batches, "PART", 3)
+        patch.setattr(batches, "MOST_ROWS", 3)
+        for number, (name, amounts) in enumerate(files):
+            body = bills(*amounts) + b"\n" * number
+            outcomes = []
+            for flow in (real, model):
+                source = flow.objects.put(f"billing/one/{name}.csv", body, f"{number}")
+                source = replace(source, version_id=f"{run}{number}")
+                flow.objects.content[source.key, source.version_id] = body
+                entry = flow.load(source)
+                outcomes.append((outcome(entry, flow), entry.tally.notes, entry.amount_usd))
+            assert outcomes[0] == outcomes[1]
+            assert rows(empty) == held(model)
+
+
+class Statements:
+    """The statements of a load, by their names in `RowStatements`."""
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        self.sent: list[str] = []
+        names = {
+            text: name for name, text in vars(row_statements(BILLING)).items() if name != "table"
+        }
+        execute = DataApi.execute
+
+        def noted(api: DataApi, sql: str, *given: Any, **options: Any) -> Result:
+            self.sent += [names[sql]] if sql in names else []
+            return execute(api, sql, *given, **options)
+
+        patch.setattr(DataApi, "execute", noted)
+
+
+ITEMS = ["Crème", "a 'quoted' \"one\"", "back\\slash", "😀", "line\nbreak", "tab\tin", "", "NULL"]
+
+
+@pytest.mark.parametrize("same_object", [True, False])
+def test_bills_that_are_known_are_compared_and_seen_in_two_statements(
+    empty: Database, monkeypatch: pytest.MonkeyPatch, same_object: bool
+) -> None:
+    """The database makes the digest of a stored row that the loader makes of the same row."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow(["id", "date", "currency", "amount", "item", "city", "company"])
+    for number, item in enumerate(ITEMS):
+        amount = ["1.5", "-0.000001", "99999999999999.25", "0", "7"][number % 5]
+        writer.writerow([f"b{number}", "2026-03-05", "USD", amount, item, "Łódź", "=1+1"])
+    body = text.getvalue().encode()
+    flow = Flow(store=empty)
+    first = flow.load(flow.objects.put("billing/one/a.csv", body))
+    assert (first.status, first.tally.inserted) == (FileStatus.LOADED, len(ITEMS))
+    # As rows of before the digest, and rows that a person corrected: nothing of it is stored.
+    empty.api.execute("UPDATE billing_rows SET object_hash = ''")
+    statements = Statements(monkeypatch)
+    name = "a" if same_object else "b"
+    again = flow.load(flow.objects.put(f"billing/one/{name}.csv", body + b"\n"))
+    assert (again.tally.unchanged, again.amounts) == (len(ITEMS), first.amounts)
+    assert again.amount_usd == first.amount_usd
+    tried = ["same"] if same_object else ["insert", "same_locked"]
+    assert statements.sent == [*tried, "see_same"]
+    empty.api.execute("UPDATE billing_rows SET city = 'Lodz' WHERE record_id = 'b1'")
+    statements.sent.clear()
+    repaired = flow.load(flow.objects.put(f"billing/one/{name}.csv", body + b"\n\n"))
+    counts = (repaired.tally.updated, repaired.tally.unchanged, repaired.tally.quarantined)
+    assert counts == ((1, 7, 0) if same_object else (0, 7, 1))
+    assert {"same_locked", "others", "see_same", "update"} <= {*statements.sent}
 
 
 def test_a_copy_is_refused_only_while_the_first_file_holds_rows(empty: Database) -> None:

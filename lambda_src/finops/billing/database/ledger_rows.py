@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Final
@@ -16,6 +16,8 @@ from finops.shared.errors import ConfigurationError
 LOADED: Final = f"('{FileStatus.LOADED}', '{FileStatus.LOADED_WITH_REJECTS}')"
 LOST: Final = f"('{FileStatus.FAILED}', '{FileStatus.REJECTED}', '{FileStatus.WITHDRAWN}')"
 OPEN: Final = f"('{FileStatus.RECEIVED}', '{FileStatus.LOADING}', '{FileStatus.FAILED}')"
+#: A file takes up to 18 KB with its key, quarantine, error and format; an answer holds 1 MiB.
+FILES_AT_ONCE: Final = 50
 
 
 def file_entry(row: Mapping[str, Any]) -> FileEntry:
@@ -132,3 +134,9 @@ def datetime_text(moment: datetime) -> str:
 def moment(text: str | None) -> datetime | None:
     """A time from a DATETIME column, UTC."""
     return datetime.fromisoformat(text).replace(tzinfo=UTC) if text else None
+
+
+def in_groups(load_ids: Sequence[int]) -> Iterator[str]:
+    """The ids of loads as SQL lists, of which each fits a request and its answer."""
+    for first in range(0, len(load_ids), FILES_AT_ONCE):
+        yield ", ".join(map(str, load_ids[first : first + FILES_AT_ONCE]))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from decimal import Decimal
 from typing import Any, Final
@@ -11,27 +11,25 @@ from typing import Any, Final
 from finops.billing.batches import Batch
 from finops.billing.database.ledger_rows import (
     LOADED,
-    LOST,
     file_entry,
     format_columns,
+    in_groups,
     now,
     sums_text,
     tally_of,
     tally_text,
     unknown_load,
 )
-from finops.billing.database.row_statements import row_statements
+from finops.billing.database.row_writer import RowWriter
 from finops.billing.deliveries import Period
 from finops.billing.domain import FileEntry, FileStatus, Tally
 from finops.billing.ports import PeriodHolder, Stored, Written
 from finops.billing.schemas import Schema
-from finops.shared.data_api import DataApi, Value
+from finops.shared.data_api import DataApi, Result, Value
 from finops.shared.errors import ConfigurationError, TransientFailure
 
 #: A part's row takes up to 2 KB with its tally and URI, and an answer holds 1 MiB.
 _PARTS_AT_ONCE: Final = 400
-#: A file takes up to 18 KB with its key, quarantine, error and format; an answer holds 1 MiB.
-FILES_AT_ONCE: Final = 50
 
 
 class AuroraLoadTransaction:
@@ -40,9 +38,9 @@ class AuroraLoadTransaction:
     def __init__(self, database: DataApi, identifier: str) -> None:
         self._database = database
         self._identifier = identifier
-        self._earlier: tuple[str, str] | None = None
+        self._writer: RowWriter | None = None
 
-    def _execute(self, sql: str, **values: Value) -> Any:
+    def _execute(self, sql: str, /, **values: Value) -> Result:
         return self._database.execute(sql, values, transaction=self._identifier)
 
     def lock(self, load_id: int) -> FileEntry:
@@ -75,74 +73,9 @@ class AuroraLoadTransaction:
         return file_entry(found.rows[0]) if found.rows else None
 
     def write(self, entry: FileEntry, schema: Schema, batch: Batch, *, replace: bool) -> Written:
-        sql = row_statements(schema)
-        fresh: dict[str, Value] = {
-            "rows": batch.document,
-            "load_id": entry.load_id,
-            "dataset": entry.dataset,
-        }
-        total = len(batch.rows)
-        if not schema.key:
-            inserted = self._execute(sql.insert, **fresh).changed
-            return Written(inserted=inserted, updated=0, kept_sums={})
-        order, hashed = entry.source.order, entry.source.object_hash
-        inserted = self._execute(
-            sql.insert, **fresh, version_order=order, object_hash=hashed
-        ).changed
-        if inserted == total:
-            return Written(inserted=inserted, updated=0, kept_sums={})
-        own, lost = self._earlier_loads(entry)
-        may: dict[str, Value] = {"object_hash": hashed, "own": own, "replace": int(replace)}
-        lines = [row["line"] for row in self._execute(sql.duplicates, **fresh).rows]
-        updated = self._execute(sql.update, **fresh, **may, version_order=order, lost=lost).changed
-        left = total - inserted - updated - len(lines)
-        conflicts: Mapping[int, str] = {}
-        if left and not replace:
-            conflicts = self._conflicts(self._execute(sql.conflicts, **fresh, **may).rows)
-        kept: Sequence[Mapping[str, Any]] = ()
-        if left > len(conflicts):
-            kept = self._execute(sql.kept, **fresh, **may, version_order=order).rows
-            self._execute(sql.see, **fresh, **may, version_order=order)
-        return Written(
-            inserted=inserted,
-            updated=updated,
-            unchanged=sum(row["kept"] for row in kept),
-            superseded=sum(int(row["superseded"]) for row in kept),
-            elsewhere=sum(int(row["elsewhere"]) for row in kept),
-            kept_sums={row["currency"]: Decimal(row["amount"]) for row in kept},
-            kept_usd=sum((Decimal(row["amount_usd"]) for row in kept), Decimal(0)),
-            duplicates=lines,
-            conflicts=conflicts,
-        )
-
-    def _earlier_loads(self, entry: FileEntry) -> tuple[str, str]:
-        """The loads of this object, and those of its dataset that failed: ids with commas."""
-        if self._earlier is None:
-            found = self._execute(
-                f"SELECT load_id, key_hash = :key_hash AS own, status IN {LOST} AS lost"
-                " FROM billing_files"
-                " WHERE load_id <> :load_id AND dataset = :dataset"
-                f" AND (key_hash = :key_hash OR status IN {LOST})",
-                load_id=entry.load_id,
-                dataset=entry.dataset,
-                key_hash=entry.source.key_hash,
-            ).rows
-            self._earlier = (
-                ",".join(str(row["load_id"]) for row in found if int(row["own"])),
-                ",".join(str(row["load_id"]) for row in found if int(row["lost"])),
-            )
-        return self._earlier
-
-    def _conflicts(self, rows: Sequence[Mapping[str, Any]]) -> dict[int, str]:
-        """The URI of the file that wrote each row, by the line of the row that differs from it."""
-        loads = sorted({int(row["load_id"]) for row in rows})
-        files: dict[int, str] = {}
-        for some in _in_groups(loads):
-            found = self._execute(
-                f"SELECT load_id, bucket, object_key FROM billing_files WHERE load_id IN ({some})"
-            ).rows
-            files |= {row["load_id"]: f"s3://{row['bucket']}/{row['object_key']}" for row in found}
-        return {row["line"]: files.get(row["load_id"], "another file") for row in rows}
+        if self._writer is None:
+            self._writer = RowWriter(self._execute, entry, schema, may_replace=replace)
+        return self._writer.write(batch)
 
     def stored(self, entry: FileEntry, schema: Schema, first: int, last: int | None) -> Stored:
         lines = {"first": first} if last is None else {"first": first, "last": last}
@@ -251,7 +184,7 @@ class AuroraLoadTransaction:
             ).rows
         } - {entry.load_id}
         found = []
-        for some in _in_groups(sorted(loads)):
+        for some in in_groups(sorted(loads)):
             rows = read(
                 f"SELECT * FROM billing_files WHERE load_id IN ({some}) AND status IN {LOADED}"
             ).rows
@@ -275,7 +208,7 @@ class AuroraLoadTransaction:
         }
 
     def supersede(self, load_ids: Sequence[int]) -> None:
-        for some in _in_groups(load_ids):
+        for some in in_groups(load_ids):
             self._execute(
                 f"UPDATE billing_files SET status = '{FileStatus.SUPERSEDED}',"
                 f" original_sha256 = NULL WHERE load_id IN ({some}) AND status IN {LOADED}"
@@ -359,9 +292,3 @@ class AuroraLoadTransaction:
         folders = {row["quarantine_uri"].rpartition("/")[0] for row in rows}
         folder = next((f"{one}/" for one in sorted(folders) if one), "")
         return len(rows), [row["number"] for row in rows if not row["tally"]], tally, folder
-
-
-def _in_groups(load_ids: Sequence[int]) -> Iterator[str]:
-    """The ids of loads as SQL lists, of which each fits a request and its answer."""
-    for first in range(0, len(load_ids), FILES_AT_ONCE):
-        yield ", ".join(map(str, load_ids[first : first + FILES_AT_ONCE]))

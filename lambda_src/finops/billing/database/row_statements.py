@@ -7,8 +7,12 @@ five times more rows than it could as parameter sets, in one statement.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from decimal import Decimal
 from functools import cache
+from hashlib import sha256
+from typing import Final
 
+from finops.billing.rows import Row
 from finops.billing.schemas import Column, Kind, Schema
 
 
@@ -55,6 +59,41 @@ class RowStatements:
             f"t.{column.name} <=> j.{column.name}"
             for column in schema.columns
             if column.name != schema.key
+        )
+        # A row of the file with the same digest is the same row. The database makes it of what is
+        # stored, so it is never out of date.
+        digest = _digest(schema)
+        keys = (
+            "line BIGINT UNSIGNED PATH '$[0]', record_key VARCHAR(128) PATH '$[1]',"
+            f" digest CHAR({DIGEST}) PATH '$[2]'"
+        )
+        # MySQL takes no locking read of JSON_TABLE itself.
+        known = (
+            f"{schema.table} t JOIN (SELECT * FROM JSON_TABLE(:known, '$[*]' COLUMNS ({keys})) o) k"
+            f" ON t.dataset = :dataset AND t.{schema.key} = k.record_key"
+        )
+        # The rows of a load that failed are taken over, so they are no such rows.
+        is_same = (
+            f"(t.seen_load_id <> :load_id AND NOT FIND_IN_SET(t.load_id, :lost)"
+            f" AND {digest} = k.digest)"
+        )
+        self.same = (
+            f"SELECT t.{currency} AS currency, COUNT(*) AS kept,"
+            " SUM(CASE WHEN t.version_order > :version_order THEN 1 ELSE 0 END) AS superseded,"
+            " SUM(CASE WHEN t.object_hash IN ('', :object_hash) THEN 0 ELSE 1 END) AS elsewhere,"
+            f" SUM(t.{amount}) AS amount, SUM(CASE WHEN t.version_order > :version_order THEN 0"
+            f" ELSE t.{usd[0]} END) AS amount_usd"
+            f" FROM {known} WHERE {is_same} GROUP BY t.{currency}"
+        )
+        self.same_locked = f"{self.same} FOR UPDATE"
+        self.others = (
+            f"SELECT k.line FROM {known} WHERE NOT {is_same}"
+            " AND NOT (t.load_id = :load_id AND t.line = k.line) FOR UPDATE"
+        )
+        self.see_same = (
+            f"UPDATE {known} SET t.seen_load_id = :load_id,"
+            " t.version_order = GREATEST(t.version_order, :version_order)"
+            f" WHERE {is_same}"
         )
         self.duplicates = (
             f"SELECT j.line FROM {there} WHERE t.seen_load_id = :load_id"
@@ -108,6 +147,46 @@ def _sql_type(column: Column, money: str) -> str:
         Kind.CURRENCY: "CHAR(3)",
         Kind.JSON: "LONGTEXT",
     }[column.kind]
+
+
+#: Hexadecimal digits of a row's digest.
+DIGEST: Final = 32
+#: Between two columns, and in place of none: no text of a row has such a character.
+_BETWEEN: Final = 31
+_NONE: Final = 30
+
+
+def _digest(schema: Schema) -> str:
+    """The SQL of a stored row's digest, which `row_digest` makes of a row of a file."""
+    texts = (
+        f"t.{column.name}" if column.filled else f"COALESCE(t.{column.name}, {_character(_NONE)})"
+        for column in schema.columns
+        if column.name != schema.key
+    )
+    joined = f"CONCAT_WS({_character(_BETWEEN)}, {', '.join(texts)})"
+    return f"LEFT(SHA2({joined}, 256), {DIGEST})"
+
+
+def _character(code: int) -> str:
+    return f"CHAR({code} USING utf8mb4)"
+
+
+def row_digest(schema: Schema, row: Row) -> str:
+    """What is compared of a row that may be there already: equal rows have the same.
+
+    Rows with other digests may be equal all the same, such as 0 and -0.
+    """
+    texts = []
+    for column, value in zip(schema.columns, row.values[-len(schema.columns) :], strict=True):
+        if column.name == schema.key:
+            continue
+        if value is None:
+            texts.append(chr(_NONE))
+        elif column.kind is Kind.DECIMAL:
+            texts.append(f"{Decimal(value):.{schema.decimals}f}")
+        else:
+            texts.append(value)
+    return sha256(chr(_BETWEEN).join(texts).encode()).hexdigest()[:DIGEST]
 
 
 def _of(table: str, names: Iterable[str]) -> str:

@@ -8,13 +8,14 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 from finops.billing.database.ledger_rows import (
+    FILES_AT_ONCE,
     OPEN,
     file_entry,
     format_columns,
     now,
     unknown_load,
 )
-from finops.billing.database.load_transaction import FILES_AT_ONCE, AuroraLoadTransaction
+from finops.billing.database.load_transaction import AuroraLoadTransaction
 from finops.billing.domain import FileEntry, FileStatus, SourceObject
 from finops.billing.schemas import Schema
 from finops.shared.data_api import DataApi, Value
