@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
@@ -175,7 +176,9 @@ def test_known_new_and_changed_bills_in_any_mixture_leave_what_the_model_holds(
 class Statements:
     """The statements of a load, by their names in `RowStatements`."""
 
-    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+    def __init__(
+        self, patch: pytest.MonkeyPatch, before: Callable[[str], None] = lambda _: None
+    ) -> None:
         self.sent: list[str] = []
         names = {
             text: name for name, text in vars(row_statements(BILLING)).items() if name != "table"
@@ -183,7 +186,9 @@ class Statements:
         execute = DataApi.execute
 
         def noted(api: DataApi, sql: str, *given: Any, **options: Any) -> Result:
-            self.sent += [names[sql]] if sql in names else []
+            if sql in names:
+                before(names[sql])
+                self.sent.append(names[sql])
             return execute(api, sql, *given, **options)
 
         patch.setattr(DataApi, "execute", noted)
@@ -222,6 +227,25 @@ def test_bills_that_are_known_are_compared_and_seen_in_two_statements(
     counts = (repaired.tally.updated, repaired.tally.unchanged, repaired.tally.quarantined)
     assert counts == ((1, 7, 0) if same_object else (0, 7, 1))
     assert {"same_locked", "others", "see_same", "update"} <= {*statements.sent}
+
+
+def test_a_bill_that_is_changed_while_it_is_compared_is_loaded_as_its_file_has_it(
+    empty: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flow = Flow(store=empty)
+    body = bills(("a", 1), ("b", 2))
+    flow.load(flow.objects.put("billing/one/a.csv", body))
+    changes = ["UPDATE billing_rows SET bill_amount = 7 WHERE record_id = 'a'"]
+
+    def change(name: str) -> None:
+        if name == "see_same" and changes:
+            empty.api.execute(changes.pop())
+
+    statements = Statements(monkeypatch, change)
+    again = flow.load(flow.objects.put("billing/one/a.csv", body + b"\n"))
+    assert statements.sent[:2] == ["same", "see_same"]
+    assert (again.tally.updated, again.tally.unchanged) == (1, 1)
+    assert rows(empty) == {("one", "a"): Decimal(1), ("one", "b"): Decimal(2)}
 
 
 def test_a_copy_is_refused_only_while_the_first_file_holds_rows(empty: Database) -> None:
