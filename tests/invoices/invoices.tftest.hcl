@@ -525,6 +525,13 @@ run "mailing_policy" {
   }
 
   assert {
+    condition = jsonencode([
+      module.alarms.alarms["bank-details-changed"].metric_name, module.alarms.alarms["bank-details-changed"].dimensions,
+    ]) == jsonencode(["BankDetailsChanged", { service = "finops-validate-invoice" }])
+    error_message = "Another account of a known vendor raises an alarm."
+  }
+
+  assert {
     condition     = module.alarms.alarms["mails-refused"].metric_name == "CustomerMailsRefused"
     error_message = "Refused mail fails no invoice, and raises an alarm."
   }

@@ -41,6 +41,7 @@ from tests.invoices.resources import (
     make_vendors_table,
 )
 from tests.invoices.responses import GOOD, answer
+from tests.invoices.vendors.test_recognition import ACME, OURS, THEIRS, VAT
 from tests.lambda_context import Context
 
 Handler = Callable[[Mapping[str, Any], Any], dict[str, Any]]
@@ -213,6 +214,19 @@ class TestReceiving:
 
 
 class TestSteps:
+    def test_another_account_of_a_known_vendor_is_counted_for_its_alarm(
+        self, deployed: Deployed, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        known = ACME.told(None, actor="ann", why="entered")
+        handlers._vendors().save(known, None)
+        for number, (iban, outcome) in enumerate(((OURS, "VALID"), (THEIRS, "REVIEW"))):
+            read = invoice(iban=iban, vendor_tax_id=VAT)
+            one = deployed.store.create(record(f"raw/{number}.pdf", invoice=read)).id
+            capsys.readouterr()
+            assert call(handlers.validate_invoice, invoice_id=one) == {"outcome": outcome}
+            counts = counted(capsys.readouterr().out, "BankDetailsChanged")
+            assert counts == (outcome == "REVIEW")
+
     def test_a_json_invoice_is_validated_processed_and_notified(
         self,
         deployed: Deployed,
