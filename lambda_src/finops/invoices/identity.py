@@ -103,7 +103,17 @@ def tax_ids(invoice: Invoice) -> frozenset[str]:
 
 def tax_id_key(text: str) -> str:
     """A tax id for comparison: without country, spaces and punctuation."""
-    return _COUNTRY.sub("", re.sub(r"[\W_]", "", text).upper())
+    return _COUNTRY.sub("", _compact(text))
+
+
+def same_tax_id(one: str, other: str) -> bool:
+    """Whether two tax ids are one; either may lack its country."""
+    countries = {match[0] for text in (one, other) if (match := _COUNTRY.match(_compact(text)))}
+    return tax_id_key(one) == tax_id_key(other) and len(countries) < 2
+
+
+def _compact(text: str) -> str:
+    return re.sub(r"[\W_]", "", text).upper()
 
 
 def tax_index_keys(invoice: Invoice) -> tuple[str, ...]:

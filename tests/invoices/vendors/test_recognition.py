@@ -122,6 +122,27 @@ class TestRecognition:
         assert "vendor_contradicted" in codes(shows(**values), ACME)
         assert not told(shows(**values), ACME).is_strong
 
+    def test_the_customer_is_not_the_vendor(self) -> None:
+        """A company of ours sells, too; what is printed of it is taken for the vendor's."""
+        read = shows((PRINTED_DOMAIN, "acme.example"), vendor="", vendor_tax_id=VAT, iban=OURS)
+        ours = replace(read, readings={**read.readings, "customer": Reading(value="ACME GmbH")})
+        assert "vendor" in completed(read, ACME).readings
+        assert "vendor" not in completed(ours, ACME).readings
+        assert "vendor_contradicted" in codes(ours, ACME)
+
+    def test_a_tax_id_that_is_also_the_customers_tells_nobody(self) -> None:
+        read = shows(vendor="", vendor_tax_id=VAT, customer_tax_id="DE 123 456 789")
+        assert told(read, ACME) == Recognition()
+
+    @pytest.mark.parametrize(
+        ("printed", "known"),
+        [("DE123456789", True), ("123 456 789", True), ("GB123456789", False)],
+    )
+    def test_the_same_digits_of_another_country_are_another_tax_id(
+        self, printed: str, known: bool
+    ) -> None:
+        assert (told(shows(vendor="", vendor_tax_id=printed), ACME).vendor == ACME) is known
+
     def test_a_name_alone_is_not_enough_of_a_vendor_with_better_evidence(self) -> None:
         assert not told(shows(vendor="Acme GmbH"), ACME).is_strong
         assert told(shows(vendor="Acme GmbH"), vendor(currency="EUR")).is_strong

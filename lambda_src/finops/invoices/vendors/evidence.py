@@ -9,7 +9,7 @@ from typing import Final
 
 from finops.invoices.domain import Invoice, OtherField
 from finops.invoices.ibans import compact, ibans_in, is_iban
-from finops.invoices.identity import TAX_NUMBER
+from finops.invoices.identity import TAX_NUMBER, same_tax_id
 from finops.invoices.vendors.vendor import IDENTIFYING, FactKind, key_of, without_repeats
 
 #: Types of `OtherField`: what a page shows besides the fields of the invoice.
@@ -33,13 +33,15 @@ class Evidence:
 
     Attributes:
         names: The vendor's, as read; its trading name as well.
-        tax_ids: The vendor's.
+        customer: The customer's name, as read.
+        tax_ids: The vendor's; one that is also read as the customer's is nobody's.
         ibans: All that are printed or stated, also those beside the XML's own.
         accounts: What is printed or stated of accounts that are no IBANs.
         domains: Of web and mail addresses outside the customer's address.
     """
 
     names: tuple[str, ...] = ()
+    customer: str = ""
     tax_ids: tuple[str, ...] = ()
     ibans: tuple[str, ...] = ()
     accounts: tuple[str, ...] = ()
@@ -84,10 +86,12 @@ def evidence_of(invoice: Invoice, page_ibans: Iterable[str] = ()) -> Evidence:
     names = (invoice.text("vendor"), *_texts(invoice.other, _TRADING_NAME))
     return Evidence(
         names=without_repeats(one for one in names if one),
+        customer=invoice.text("customer"),
         tax_ids=without_repeats(
             one
             for one in (invoice.text("vendor_tax_id"), *_texts(invoice.other, TAX_NUMBER))
             if any(c.isalnum() for c in one)
+            if not same_tax_id(one, invoice.text("customer_tax_id"))
         ),
         ibans=without_repeats(one for one in stated if is_iban(one)),
         accounts=without_repeats(

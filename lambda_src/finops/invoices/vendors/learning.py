@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from finops.invoices.domain import Invoice, InvoiceRecord, InvoiceStatus, Reading, Review
-from finops.invoices.identity import tax_id_key
 from finops.invoices.separation import part_in
 from finops.invoices.vendors.evidence import MOST_OF_A_KIND, Evidence, evidence_of
 from finops.invoices.vendors.settling import SOURCE, date_order
@@ -98,10 +97,8 @@ def _observed(
 ) -> Iterator[tuple[FactKind, str]]:
     evidence = evidence_of(invoice, page_ibans)
     yield from _accounts(invoice, evidence)
-    customers = tax_id_key(invoice.text("customer_tax_id"))
     for one in evidence.tax_ids:
-        if tax_id_key(one) != customers:
-            yield FactKind.VAT_ID, one
+        yield FactKind.VAT_ID, one
     yield from _names(vendor, invoice)
     currency = invoice.readings.get("currency")
     # What comes from the master proves nothing about it.

@@ -52,7 +52,7 @@ def recognise(evidence: Evidence, known: Mapping[str, Collection[Vendor]]) -> Re
             one.id: one
             for key in evidence.keys(kind)
             for one in known.get(key, ())
-            if kind is not FactKind.ALIAS or any(one.is_called(name) for name in evidence.names)
+            if _shows(kind, one, evidence)
         }
         if found:
             pointed[kind] = found
@@ -83,12 +83,23 @@ def is_another(vendor: Vendor, evidence: Evidence) -> bool:
 
 
 def _has_other_tax_id(vendor: Vendor, evidence: Evidence) -> bool:
-    shown = {key.partition("#")[2] for key in evidence.keys(FactKind.VAT_ID)}
-    return bool(vendor.tax_ids and shown and shown.isdisjoint(vendor.tax_ids))
+    known = vendor.tax_ids and evidence.tax_ids
+    return bool(known) and not any(vendor.has_tax_id(one) for one in evidence.tax_ids)
+
+
+def _shows(kind: FactKind, vendor: Vendor, evidence: Evidence) -> bool:
+    """Whether a document shows what its key stands for: the legal form and the country as well."""
+    if kind is FactKind.ALIAS:
+        return any(vendor.is_called(one) for one in evidence.names)
+    if kind is FactKind.VAT_ID:
+        return any(vendor.has_tax_id(one) for one in evidence.tax_ids)
+    return True
 
 
 def _against(vendor: Vendor, evidence: Evidence) -> str:
     """What the document shows that the vendor does not have."""
+    if evidence.customer and vendor.is_called(evidence.customer):
+        return f"it names {vendor.name} as the customer"
     if evidence.names and not any(vendor.is_called(one) for one in evidence.names):
         return f"it names {evidence.names[0]!r}, which {vendor.name} is not known by"
     if _has_other_tax_id(vendor, evidence):

@@ -51,11 +51,16 @@ def settled(invoice: Invoice, recognition: Recognition, evidence: Evidence) -> I
 def _name(
     invoice: Invoice, recognition: Recognition, vendor: Vendor
 ) -> Iterator[tuple[str, Reading]]:
-    """Its name where none is printed: one piece of evidence could be a mention, two are not."""
+    """Its name where none is printed: one piece of evidence could be a mention.
+
+    A vendor with accounts is told by one of them.
+    """
     printed = invoice.readings.get("vendor")
     if len(recognition.by) < 2:
         return
     if printed is None:
+        if vendor.ibans and FactKind.IBAN not in recognition.by:
+            return
         yield "vendor", Reading(value=vendor.name)
     elif (
         printed.confidence < _CERTAIN

@@ -10,7 +10,13 @@ from enum import StrEnum
 from typing import Final
 
 from finops.invoices.ibans import compact
-from finops.invoices.identity import legal_name_key, printed_number, tax_id_key, vendor_key
+from finops.invoices.identity import (
+    legal_name_key,
+    printed_number,
+    same_tax_id,
+    tax_id_key,
+    vendor_key,
+)
 from finops.shared.errors import RejectedInput
 from finops.shared.money import is_money
 
@@ -198,9 +204,13 @@ class Vendor:
         return self.ibans | {*self.known(FactKind.ACCOUNT)}
 
     @property
-    def tax_ids(self) -> frozenset[str]:
-        """Its tax ids for comparison."""
-        return frozenset(tax_id_key(one) for one in self.known(FactKind.VAT_ID))
+    def tax_ids(self) -> tuple[str, ...]:
+        """Its tax ids, as printed."""
+        return self.known(FactKind.VAT_ID)
+
+    def has_tax_id(self, text: str) -> bool:
+        """Whether a printed tax id is one of its own."""
+        return any(same_tax_id(text, one) for one in self.tax_ids)
 
     def is_called(self, name: str) -> bool:
         """Whether a printed name is one of its names; either may lack the legal form."""
@@ -208,10 +218,7 @@ class Vendor:
 
     def fact(self, kind: FactKind, value: str) -> Fact | None:
         """The fact with this value, known or not."""
-        key = key_of(kind, value)
-        return next(
-            (f for f in self.facts if f.kind is kind and key_of(kind, f.value) == key), None
-        )
+        return next((f for f in self.facts if f.kind is kind and _same(kind, f.value, value)), None)
 
     def with_fact(self, fact: Fact) -> Vendor:
         """The vendor with a fact, in place of the one of the same value."""
@@ -327,6 +334,12 @@ def _states(vendor: Vendor | None) -> dict[tuple[str, str], str]:
         return {}
     facts = {(one.kind.value, one.value): one.state for one in vendor.facts}
     return {("name", vendor.name): "by hand"} | facts
+
+
+def _same(kind: FactKind, one: str, other: str) -> bool:
+    if kind is FactKind.VAT_ID:
+        return same_tax_id(one, other)
+    return key_of(kind, one) == key_of(kind, other)
 
 
 def _same_name(one: str, other: str) -> bool:
