@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from finops.deployment.billing_formats import DatasetFormats
 from finops.shared.errors import RejectedInput
 from finops.shared.rates import ExchangeRates, RatePolicy
 from tests.audit.recorders import MemoryRecorder
+from tests.billing.test_workbooks import Cells, book
 from tests.billing.use_cases import Flow
 from tests.cli.conftest import BillingOn
 from tests.cli.conftest import run_billing as run
@@ -206,3 +208,19 @@ def test_a_file_that_is_loaded_as_it_is_needs_no_format(
     code, answer = run("check", str(file), "--write-format", str(tmp_path / "x.json"))
     assert (code, (tmp_path / "x.json").exists()) == (1, False)
     assert "needs no other format" in answer["error"]
+
+
+def test_a_workbook_is_checked_and_the_format_names_its_sheet(
+    deployment: Deployment, tmp_path: Path
+) -> None:
+    header = ["record_id", "bill_date", "currency", "bill_amount"]
+    bills: list[list[Cells]] = [
+        [header, [f"b{at}", date(2026, 3, 5), "USD", at + 0.5]] for at in range(2)
+    ]
+    file = tmp_path / "acme.xlsx"
+    file.write_bytes(book(*bills))
+    code, answer = run("check", str(file))
+    assert (code, answer["error_code"]) == (1, "several_sheets")
+    assert run("format", "acme", "--sheet", "Sheet2")[0] == 0
+    code, answer = run("check", str(file))
+    assert (code, answer["rows"]["amounts"]) == (0, {"USD": "1.5"})
