@@ -272,7 +272,10 @@ def test_a_hidden_sheet_is_read_only_where_the_format_names_it() -> None:
     content = book(
         [HEADER, ["a", "M", DAY, "USD", 1]], [HEADER, ["b", "M", DAY, "USD", 2]], change=hidden
     )
-    assert records(content)[0][1][0] == "a"
+    flow = Flow()
+    entry = load(content, flow)
+    assert (entry.tally.notes, [*amounts(flow)]) == ({"other_sheets": 1}, ["a"])
+    assert [one.value for one in flow.quarantines[0].rows] == ["Sheet2"]
     assert records(content, {"sheet": "Sheet2"})[0][1][0] == "b"
 
 

@@ -162,7 +162,7 @@ NOTES: Final = {
         if encoding != "cp1252"
     },
     "hashed_ids": "Bills whose id is the hash of the columns that the format names in id_from",
-    "other_sheets": "Sheets of the workbook that hold no such rows, and are not read",
+    "other_sheets": "Sheets of the workbook that are not read: hidden, or without such a header",
     "rates_kept": "Rates that stay, since a source that goes before this one gave them",
     "rates_replaced": "Rates of another source that are replaced",
     "rounded": "Numbers with more digits than are kept, rounded half up",

@@ -151,7 +151,8 @@ def _open_workbook(
             "sheet as a file of its own",
         )
     if found:
-        found[0].other_sheets = tuple(refused)
+        hidden = [] if layout.sheet else [*filter(book.holds_cells, book.hidden)]
+        found[0].other_sheets = (*refused, *hidden)
         return found[0]
     if not refused:
         raise unreadable_file("empty_file", f"no sheet holds rows: {shown}", "Export it again")
@@ -258,7 +259,7 @@ class CsvTable(Generic[Match]):
         first_line: Physical line on which records begin, from 1.
         problem: (reason, message) of the last record that could not be read.
         lines_above: How many lines stand above the header, such as titles.
-        other_sheets: Sheets of a workbook that hold cells, but no such rows, and are not read.
+        other_sheets: Sheets of a workbook that hold cells, and are not read.
         source_notes: What else was told of the file while it became text; see `SheetText`.
     """
 

@@ -209,8 +209,8 @@ class RecordLoader:
 def _other_sheet(name: str) -> RowProblem:
     return RowProblem(
         OTHER_SHEET,
-        f"the sheet {name!r} is not read, since it has no header of such rows: if it holds some, "
-        "correct its header, or drop it as a file of its own",
+        f"the sheet {name!r} is not read, since it is hidden, or has no header of such rows: if it "
+        "holds some, drop it as a file of its own",
         "",
         name,
     )

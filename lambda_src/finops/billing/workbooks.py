@@ -56,6 +56,7 @@ class Workbook:
     Attributes:
         names: Its sheets, in order, without charts.
         visible: Those of them that are not hidden.
+        hidden: The others.
     """
 
     def __init__(self, content: Readable) -> None:
@@ -86,6 +87,14 @@ class Workbook:
             self._sheets = {sheet.title: sheet for sheet in self._book.worksheets}
         self.names = [*self._sheets]
         self.visible = [name for name, one in self._sheets.items() if one.sheet_state == "visible"]
+        self.hidden = [name for name in self.names if name not in self.visible]
+
+    def holds_cells(self, name: str) -> bool:
+        """Whether any cell of a sheet has a value, or a formula."""
+        try:
+            return any(cells for _, _, cells in self._rows(name))
+        except RejectedInput:
+            return True
 
     def text(self, name: str, *, decimal_comma: bool = False) -> SheetText:
         """A sheet as CSV text.
