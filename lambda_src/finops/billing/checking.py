@@ -22,9 +22,9 @@ from finops.billing.file_bytes import Readable
 from finops.billing.file_format import AS_IT_SHOWS, Layout
 from finops.billing.mapping import BillHeader, open_bills
 from finops.billing.proposals import Proposal, propose
-from finops.billing.reader import CsvTable, open_csv
-from finops.billing.rows import RowParser
-from finops.billing.schemas import BILLING, Recognition
+from finops.billing.reader import CsvTable, open_csv, raw_text
+from finops.billing.rows import Row, RowParser, blocks_of_rows
+from finops.billing.schemas import BILLING, Recognition, Schema
 from finops.shared.errors import RejectedInput
 from finops.shared.rates import ExchangeRates
 
@@ -162,34 +162,33 @@ def _run(found: Check, table: CsvTable[BillHeader], rates: ExchangeRates, datase
     found.header = [(title, by_cell.get(at) or "") for at, title in enumerate(table.header)]
     parser = RowParser(match, match.format, rates, dataset, match.derive)
     seen: set[str] = set()
-    for line, fields in table.records():
-        found.rows_read += 1
-        problem: RowProblem | None = None
-        if fields is None:
-            problem = RowProblem(*table.problem)
-        else:
-            try:
-                row = parser.parse(fields)
-            except RowProblem as raised:
-                problem = raised
-            else:
-                if row.key and row.key in seen:
-                    message = f"{match.schema.key} {row.key!r} is already on an earlier line"
-                    problem = RowProblem("duplicate_record_id", message, match.schema.key, row.key)
-                else:
-                    seen.add(row.key)
-                    add_amounts(found.amounts, {row.currency: row.amount})
-                    for note in row.notes:
-                        add_notes(found.notes, {note.reason: 1})
-        if problem is not None:
-            found.rows_quarantined += 1
-            if len(found.problems) < MOST_PROBLEMS:
-                found.problems.append(_quarantined(line, table.raw, problem))
+    for block in blocks_of_rows(table, parser):
+        for line, source, row in block:
+            found.rows_read += 1
+            problem = _add(found, match.schema, row, seen)
+            if problem is not None:
+                found.rows_quarantined += 1
+                if len(found.problems) < MOST_PROBLEMS:
+                    found.problems.append(_quarantined(line, raw_text(source), problem))
     told = table.told | guess_notes(table.lines_guessed)
     if match.format.id_from:
         told["hashed_ids"] = found.rows_read - found.rows_quarantined
     add_notes(found.notes, told)
     found.status = Tally(quarantined=found.rows_quarantined).status.value
+
+
+def _add(found: Check, schema: Schema, row: Row | RowProblem, seen: set[str]) -> RowProblem | None:
+    """Count a row, unless it has a problem, which is returned."""
+    if isinstance(row, RowProblem):
+        return row
+    if row.key and row.key in seen:
+        message = f"{schema.key} {row.key!r} is already on an earlier line"
+        return RowProblem("duplicate_record_id", message, schema.key, row.key)
+    seen.add(row.key)
+    add_amounts(found.amounts, {row.currency: row.amount})
+    for note in row.notes:
+        add_notes(found.notes, {note.reason: 1})
+    return None
 
 
 def _quarantined(line: int, raw: str, problem: RowProblem) -> Quarantined:

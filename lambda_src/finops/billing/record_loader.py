@@ -6,7 +6,6 @@ import gc
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import islice
 from typing import Final
 
 from finops.billing.batches import Batch, Batches
@@ -15,7 +14,7 @@ from finops.billing.domain import FileEntry, Quarantined, Tally, add_amounts, ad
 from finops.billing.mapping import BillHeader
 from finops.billing.ports import LoadTransaction, Quarantine, Written
 from finops.billing.reader import CsvTable, raw_text
-from finops.billing.rows import Row, RowParser
+from finops.billing.rows import Row, RowParser, blocks_of_rows
 from finops.billing.schemas import Schema
 from finops.billing.settings import Settings
 from finops.shared.errors import TransientFailure
@@ -26,8 +25,6 @@ from finops.shared.rates import DatedRates, ExchangeRates
 OTHER_SHEET: Final = "other_sheets"
 #: Where the values of a row have the source of its rate.
 _RATE_SOURCE: Final = 2
-#: So many records are read at once.
-_BLOCK: Final = 1_000
 
 
 def row_parser(settings: Settings, dataset: str, match: BillHeader, rates: DatedRates) -> RowParser:
@@ -114,11 +111,11 @@ class RecordLoader:
         names = [column.name for column in self.schema.columns]
         first = _RATE_SOURCE + 1 + len(self.schema.usd)
         period = [first + names.index(name) for name in self.schema.period]
-        records = table.records()
-        while block := self._block(table, records):
+        for block in blocks_of_rows(table, self.parser):
             tally.read += len(block)
-            while block:
-                some, block = block[: batches.wanted], block[batches.wanted :]
+            left = block
+            while left:
+                some, left = left[: batches.wanted], left[batches.wanted :]
                 rows = self._kept(some, batches.keys, tally)
                 sources = [row.values[_RATE_SOURCE] for row in rows]
                 add_notes(tally.notes, {"static_rate": sources.count("static")})
@@ -127,23 +124,6 @@ class RecordLoader:
                     tally.periods.update((one, two, three) for one, two, three in periods)
                 yield from batches.add(rows)
         yield from batches.rest()
-
-    def _block(
-        self,
-        table: CsvTable[BillHeader],
-        records: Iterator[tuple[int, list[str] | None]],
-    ) -> list[tuple[int, str, Row | RowProblem]]:
-        """(line, text, row or problem) of the next records."""
-        read = [
-            (line, table.source, RowProblem(*table.problem) if fields is None else fields)
-            for line, fields in islice(records, _BLOCK)
-        ]
-        good = [one for _, _, one in read if isinstance(one, list)]
-        rows = iter(self.parser.parse_all(good))
-        return [
-            (line, source, next(rows) if isinstance(one, list) else one)
-            for line, source, one in read
-        ]
 
     def _kept(
         self, block: Sequence[tuple[int, str, Row | RowProblem]], keys: set[str], tally: Tally

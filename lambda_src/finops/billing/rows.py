@@ -6,21 +6,25 @@ all of them are values as they stand, none is.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Hashable, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 from functools import lru_cache
-from itertools import compress
+from itertools import compress, islice
 from operator import attrgetter
 from typing import Any, Final, TypeVar
 
 from finops.billing.cells import Noted, Plain, Read, RowProblem, cell_reader, plain
 from finops.billing.dataset_format import DatasetFormat
+from finops.billing.file_format import Match
+from finops.billing.reader import CsvTable
 from finops.billing.schemas import Column, Kind, Recognition, Schema
 from finops.shared.money import products
 from finops.shared.rates import ExchangeRates
 
+#: So many records are read at once.
+_BLOCK: Final = 1_000
 #: So many days, times and rates are remembered.
 _REMEMBERED: Final = 10_000
 
@@ -325,3 +329,19 @@ class RowParser:
             )
         per_unit = rate.usd_per_unit
         return _KnownRate(per_unit, (f"{per_unit:f}", rate.rate_date.isoformat(), rate.source[:64]))
+
+
+def blocks_of_rows(
+    table: CsvTable[Match], parser: RowParser
+) -> Iterator[list[tuple[int, str, Row | RowProblem]]]:
+    """(line, source, row or problem) of all records, so many at once; see `CsvTable.source`."""
+    records = table.records()
+    while read := [
+        (line, table.source, RowProblem(*table.problem) if fields is None else fields)
+        for line, fields in islice(records, _BLOCK)
+    ]:
+        rows = iter(parser.parse_all([one for _, _, one in read if isinstance(one, list)]))
+        yield [
+            (line, source, next(rows) if isinstance(one, list) else one)
+            for line, source, one in read
+        ]
