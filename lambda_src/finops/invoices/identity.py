@@ -61,6 +61,12 @@ def _folded(name: str) -> str:
     )
 
 
+def mixes_alphabets(name: str) -> bool:
+    """Whether a name may look like another one: some Cyrillic and Greek letters look Latin."""
+    letters = (unicodedata.name(c, "").partition(" ")[0] for c in name if c.isalpha())
+    return len({"LATIN", "CYRILLIC", "GREEK"} & {*letters}) > 1
+
+
 def number_key(number: str) -> str:
     """An invoice number for comparison: only its letters and digits, in upper case."""
     upper = unicodedata.normalize("NFKC", number).upper()

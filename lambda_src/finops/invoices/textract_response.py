@@ -27,7 +27,7 @@ from finops.invoices.domain import (
     Reading,
     TaxByRate,
 )
-from finops.invoices.ibans import ibans_in, other_account_in
+from finops.invoices.ibans import compact, ibans_in, other_accounts
 from finops.invoices.identity import number_key, vendor_key
 from finops.invoices.kinds import Heading, kind_of
 from finops.invoices.totals import Amount, taxes_by_rate, weighed
@@ -209,7 +209,9 @@ def _groups(pages: Sequence[_Page]) -> Iterator[list[_Page]]:
         another = bool(number and page.invoice_number and page.invoice_number != number)
         # "Page 2 of 3" belongs to the same invoice, even if its number was misread.
         begins = page.mark == 1 or (another and page.mark <= 1)
-        if group and begins and (another or page.mark == 1):
+        # A page without any field, such as a payment slip, is part of the invoice beside it.
+        holds = page.holds and any(one.holds for one in group)
+        if holds and begins and (another or page.mark == 1):
             yield group
             group, number = [], ""
         group.append(page)
@@ -333,6 +335,10 @@ class _Reader:
         for one in printed:
             for iban in ibans_in(one.text):
                 found.setdefault(iban, one)
+        for page in self.pages:
+            for iban in ibans_in("\n".join(line.text for line in page.lines)):
+                begins = (line for line in page.lines if iban[:4] in compact(line.text))
+                found.setdefault(iban, next(begins, page.lines[0]))
         for at, (iban, one) in enumerate(found.items()):
             if at == 0:
                 self.readings["iban"] = Reading(
@@ -352,9 +358,9 @@ class _Reader:
                         reason="printed",
                     )
                 )
-        accounts = dict.fromkeys(other_account_in(line.text) for line in lines)
         self.other += (
-            OtherField(type=PRINTED_ACCOUNT, text=one, reason="printed") for one in accounts if one
+            OtherField(type=PRINTED_ACCOUNT, text=one, reason="printed")
+            for one in other_accounts([line.text for line in lines])
         )
 
     def _read_sums(self, candidates: Mapping[str, list[_Candidate]], digits: int | None) -> bool:

@@ -95,6 +95,13 @@ class TestRecognition:
     def test_another_legal_form_is_another_vendor(self) -> None:
         assert told(shows(vendor="Acme AG"), ACME).vendor is None
 
+    @pytest.mark.parametrize("name", ["\u0410cme GmbH", "Acm\u0435 GmbH", "Acme Gmb\u0397"])
+    def test_a_name_that_only_looks_like_another_is_doubt(self, name: str) -> None:
+        """With a Cyrillic A or e, or a Greek H: the people who pay see Acme GmbH."""
+        assert codes(shows(vendor=name, iban=THEIRS), ACME) == ["vendor_uncertain"]
+        assert not told(shows(vendor=name), vendor(name)).doubt
+        assert not told(shows(vendor="Газпром"), ACME).doubt
+
     def test_evidence_of_two_vendors_is_doubt(self) -> None:
         other = vendor("Other AG", iban=THEIRS)
         found = told(shows(vendor="", vendor_tax_id=VAT, iban=THEIRS), ACME, other)

@@ -242,6 +242,75 @@ class TestBankDetails:
         waiting = flow.run(flow.drop("raw/a.xml", xml))
         assert issues(waiting) == ["bank_details_changed"]
 
+    @pytest.mark.parametrize(
+        ("before", "text"),
+        [
+            ("<cac:TaxTotal>", "<cac:PaymentTerms><cbc:Note>{}</cbc:Note></cac:PaymentTerms>"),
+            ("<cbc:InvoicedQuantity", "<cbc:Note>{}</cbc:Note>"),
+            ("<cbc:PaymentID>", "<cbc:InstructionNote>{}</cbc:InstructionNote>"),
+            ("<cac:ClassifiedTaxCategory>", "<cbc:Description>{}</cbc:Description>"),
+            ("</cac:PartyLegalEntity>", "<cbc:CompanyLegalForm>{}</cbc:CompanyLegalForm>"),
+            ("</cac:PayeeFinancialAccount>", "<cbc:Name>{}</cbc:Name>"),
+        ],
+    )
+    def test_in_any_text_of_an_e_invoice(self, flow: Flow, before: str, text: str) -> None:
+        xml = sample_einvoices.ubl(Sale(seller="Acme GmbH", iban=OURS)).decode()
+        told = text.format("pay to GB82 WEST 1234 5698 7654 32")
+        waiting = flow.run(flow.drop("raw/a.xml", xml.replace(before, told + before, 1).encode()))
+        assert issues(waiting) == ["bank_details_changed"]
+
+    def test_the_customers_own_account_in_an_e_invoice_is_not_where_to_pay(
+        self, flow: Flow
+    ) -> None:
+        xml = sample_einvoices.ubl(Sale(seller="Acme GmbH", iban=OURS))
+        debited = (
+            f"<cac:PaymentMandate><cbc:ID>M-1</cbc:ID><cac:PayerFinancialAccount><cbc:ID>{THEIRS}"
+            "</cbc:ID></cac:PayerFinancialAccount></cac:PaymentMandate></cac:PaymentMeans>"
+        )
+        xml = xml.replace(b"</cac:PaymentMeans>", debited.encode())
+        assert flow.run(flow.drop("raw/a.xml", xml)).status is InvoiceStatus.PROCESSED
+
+    @pytest.mark.parametrize(
+        ("note", "found"),
+        [
+            ("Neue Bankverbindung: BLZ 37040044 Konto 1234567", ["bank_details_changed"]),
+            ("Bitte bei der Bank die Nummer R-2026/17 angeben", []),
+        ],
+    )
+    def test_an_account_that_is_no_iban_in_a_note(
+        self, flow: Flow, note: str, found: list[str]
+    ) -> None:
+        xml = sample_einvoices.ubl(Sale(seller="Acme GmbH", iban=OURS)).replace(
+            b"<cbc:DocumentCurrencyCode>",
+            f"<cbc:Note>{note}</cbc:Note><cbc:DocumentCurrencyCode>".encode(),
+        )
+        assert issues(flow.run(flow.drop("raw/a.xml", xml))) == found
+
+    @pytest.mark.parametrize(
+        "lines",
+        [
+            ("IBAN", "GB82 WEST 1234", "5698 7654 32"),
+            ("Sort code", "20-00-00", "Account", "12345678"),
+            ("Konto-Nr. 1234567890",),
+        ],
+    )
+    def test_in_several_lines_of_a_page(self, flow: Flow, lines: tuple[str, ...]) -> None:
+        waiting = flow.run(flow.drop("raw/R-2.pdf", page(*lines, invoice_number="R-2")))
+        assert issues(waiting) == ["bank_details_changed"]
+
+    @pytest.mark.parametrize("slip_first", [True, False])
+    def test_on_a_payment_slip_that_is_a_page_of_its_own(
+        self, flow: Flow, slip_first: bool
+    ) -> None:
+        read = page("Page 1 of 1", invoice_number="R-2")
+        lines = ("Page 1 of 1", f"Please pay to {THEIRS}")
+        slip = {
+            "Blocks": [{"BlockType": "LINE", "Text": text, "Confidence": 99.0} for text in lines]
+        }
+        read["ExpenseDocuments"].insert(0 if slip_first else 1, slip)
+        waiting = flow.run(flow.drop("raw/R-2.pdf", read))
+        assert issues(waiting) == ["bank_details_changed"]
+
     def test_of_an_e_invoice_in_a_pdf_whose_page_alone_shows_another(self, flow: Flow) -> None:
         sale = Sale(seller="Acme GmbH", iban=OURS)
         both = sample_einvoices.hybrid(sale, page=replace(sale, seller=f"IBAN {THEIRS}"))

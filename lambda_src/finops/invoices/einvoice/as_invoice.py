@@ -18,9 +18,9 @@ from finops.invoices.domain import (
 )
 from finops.invoices.einvoice.business_rules import violations
 from finops.invoices.einvoice.terms import EInvoice, Line
-from finops.invoices.ibans import ibans_in
+from finops.invoices.ibans import other_account_in
 from finops.invoices.identity import TAX_NUMBER
-from finops.invoices.vendors.evidence import PRINTED_IBAN
+from finops.invoices.vendors.evidence import PRINTED_ACCOUNT, PRINTED_IBAN
 from finops.shared.money import WIDE
 
 SOURCE: Final = "xml"
@@ -138,10 +138,16 @@ def _other(read: EInvoice) -> Iterator[OtherField]:
         ("BT-30", seller.legal_id),
         *(("BT-84", account) for account in read.accounts[1:]),
         # What people read and pay by, whatever BT-84 says.
-        *((PRINTED_IBAN, one) for one in ibans_in("\n".join(read.notes))),
+        *((PRINTED_IBAN, one) for one in read.printed_ibans),
+        *((PRINTED_ACCOUNT, _account_in(text, read)) for text in (*read.notes, read.payment_terms)),
     ):
         if text:
             yield OtherField(type=type_, text=text, confidence=100.0)
+
+
+def _account_in(text: str, read: EInvoice) -> str:
+    """The account of a text that may ask to state the invoice's number with a payment."""
+    return other_account_in(text.replace(read.number, " ") if read.number else text)
 
 
 def _reading(value: str, term: str, doubt: str = "") -> Reading:

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import BinaryIO, Final
 
 from finops.invoices.einvoice import cii, ubl
 from finops.invoices.einvoice.terms import EInvoice
 from finops.invoices.einvoice.xml_reader import Element, read_xml
+from finops.invoices.ibans import ibans_in
 from finops.shared.errors import RejectedInput
 
 _PREFIXES: Final = {**ubl.PREFIXES, **cii.PREFIXES}
 _UNKEPT: Final = ubl.UNKEPT | cii.UNKEPT
 _UBL_ROOTS: Final = frozenset({"invoice:Invoice", "creditnote:CreditNote"})
 _CII_ROOTS: Final = frozenset({"rsm:CrossIndustryInvoice", "rsm:CrossIndustryDocument"})
+#: The buyer, and the buyer's account, which a direct debit names.
+_CUSTOMERS: Final = frozenset(
+    {
+        *("cac:AccountingCustomerParty", "cac:PayerFinancialAccount"),
+        *("ram:BuyerTradeParty", "ram:PayerPartyDebtorFinancialAccount"),
+    }
+)
 #: Other XML that people send in place of an invoice, by its root's name.
 _OTHERS: Final = {
     "FatturaElettronica": "a FatturaPA invoice, which is not read yet",
@@ -43,10 +53,23 @@ def read_einvoice(file: BinaryIO) -> EInvoice:
     """
     root = read_xml(file, _PREFIXES, _UNKEPT)
     if root.name in _UBL_ROOTS:
-        return ubl.from_ubl(root)
-    if root.name in _CII_ROOTS:
-        return cii.from_cii(root)
-    raise _not_an_einvoice(root)
+        read = ubl.from_ubl(root)
+    elif root.name in _CII_ROOTS:
+        read = cii.from_cii(root)
+    else:
+        raise _not_an_einvoice(root)
+    texts = ("\n".join(read.notes), *_texts(root))
+    found = dict.fromkeys(iban for text in texts for iban in ibans_in(text))
+    return replace(read, printed_ibans=tuple(one for one in found if one not in read.accounts))
+
+
+def _texts(element: Element) -> Iterator[str]:
+    """All that is written outside the customer's own groups."""
+    if element.name in _CUSTOMERS:
+        return
+    yield element.text
+    for child in element.children:
+        yield from _texts(child)
 
 
 def _not_an_einvoice(root: Element) -> RejectedInput:

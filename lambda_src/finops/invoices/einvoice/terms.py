@@ -204,6 +204,8 @@ class EInvoice:
         line_items: BG-25.
         is_test: Whether it says that it is a test (CII's TestIndicator) or a copy (UBL's
             CopyIndicator).
+        printed_ibans: The IBANs in all texts but BT-84 and the customer's, also in those that are
+            no term of EN 16931.
         other_currencies: Amounts in another currency than BT-5, such as `BT-112 in HUF (line 9)`.
     """
 
@@ -234,6 +236,7 @@ class EInvoice:
     taxes: tuple[TaxSubtotal, ...] = ()
     line_items: tuple[Line, ...] = ()
     is_test: bool = False
+    printed_ibans: tuple[str, ...] = ()
     other_currencies: tuple[str, ...] = ()
 
     @property

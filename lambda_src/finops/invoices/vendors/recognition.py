@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
+from finops.invoices.identity import mixes_alphabets
 from finops.invoices.vendors.evidence import Evidence
 from finops.invoices.vendors.vendor import IDENTIFYING, FactKind, Vendor
 
@@ -57,7 +58,8 @@ def recognise(evidence: Evidence, known: Mapping[str, Collection[Vendor]]) -> Re
         if found:
             pointed[kind] = found
     if not pointed:
-        return Recognition()
+        mixed = next((one for one in evidence.names if mixes_alphabets(one)), "")
+        return Recognition(doubt=f"{mixed!r} mixes letters of several alphabets" if mixed else "")
     everyone = {id_: one for found in pointed.values() for id_, one in found.items()}
     agreed = [one for one in everyone.values() if all(one.id in f for f in pointed.values())]
     if len(agreed) != 1:
