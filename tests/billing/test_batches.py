@@ -101,5 +101,16 @@ def test_a_waiting_key_is_known_until_its_batch_is_gone(monkeypatch: pytest.Monk
     assert "700" in collector.keys
 
 
+def test_the_keys_of_wide_rows_are_known_too() -> None:
+    wide = "😀" * 10_000
+    collector = Batches()
+    gone: list[Batch] = []
+    for number in range(250):
+        gone += add(collector, number, row(str(number), wide))
+    sent = {one.key for batch in gone for one in batch.rows}
+    assert sent
+    assert collector.keys == {str(number) for number in range(250)} - sent
+
+
 def test_no_rows_make_no_batch() -> None:
     assert collected([]) == []

@@ -157,6 +157,15 @@ def test_a_large_file_is_loaded_in_parts_like_the_whole() -> None:
     assert sorted(map(str, stored(parts))) == sorted(map(str, stored(whole)))
 
 
+@pytest.mark.parametrize("end", ["\r", "\n", "\r\n"])
+def test_a_row_with_a_line_end_in_a_text_is_one_row(end: str) -> None:
+    flow = Flow()
+    text = f"line{end}below"
+    entry = load(charges([Decimal(1)], {"ChargeDescription": pa.array([text])}), flow)
+    assert (entry.status, entry.tally.read) == ("LOADED", 1)
+    assert [row["charge_description"] for row in stored(flow)] == [text]
+
+
 class TestRefusals:
     def refusal(self, content: bytes) -> RejectedInput:
         with pytest.raises(RejectedInput) as raised:
@@ -174,6 +183,14 @@ class TestRefusals:
 
     def test_encrypted_files(self) -> None:
         assert "encrypt" in self.refusal(b"PARE" + b"x" * 100).message
+
+    def test_decimals_that_would_be_read_as_floats(self) -> None:
+        wide = pa.array([Decimal("0.1")], pa.decimal256(39, 18))
+        error = self.refusal(charges([Decimal(1)], {"BilledCost": wide}))
+        assert error.code == "too_many_digits"
+        assert "'BilledCost'" in error.message
+        fits = pa.array([Decimal("0.1")], pa.decimal256(38, 18))
+        assert records(charges([Decimal(1)], {"BilledCost": fits}))[0][1][0][:3] == "0.1"
 
     def test_two_columns_of_one_name(self) -> None:
         table = pa.Table.from_arrays(

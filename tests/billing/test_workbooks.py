@@ -378,6 +378,14 @@ class TestBounds:
         )
         assert "out of order" in refusal(content).message
 
+    def test_a_row_beyond_the_last_one_of_a_sheet_is_refused(self) -> None:
+        content = with_part(
+            book([HEADER, ["a", "M", DAY, "USD", 1]]),
+            SHEET1,
+            lambda text: text.replace('<row r="2"', '<row r="999999999999"'),
+        )
+        assert "999,999,999,999" in refusal(content).message
+
 
 def test_a_large_workbook_is_loaded_in_parts_like_the_whole() -> None:
     rows = [[f"b{at}", "M", DAY, "USD", at + 0.25] for at in range(300)]

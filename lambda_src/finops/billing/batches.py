@@ -101,7 +101,8 @@ class Batches:
         self._count += len(part.rows)
         # A batch was taken with its keys; from now on the database finds their duplicates.
         if len(self._parts) == 1:
-            self.keys = {row.key for row in part.rows}
+            self.keys = set()
+        self.keys.update(row.key for row in part.rows)
 
     def _take(self) -> Batch:
         parts, self._parts, self._size, self._count = self._parts, [], 2, 0

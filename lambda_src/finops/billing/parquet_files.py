@@ -28,6 +28,8 @@ from finops.shared.errors import RejectedInput
 LARGEST_PARQUET: Final = 384 << 20
 _MEMORY: Final = "256MB"
 _ROWS_AT_ONCE: Final = 2_000
+#: https://duckdb.org/docs/stable/sql/data_types/numeric
+_MOST_DIGITS: Final = 38
 _NUMBERS: Final = ("DECIMAL", "DOUBLE", "FLOAT", "REAL")
 _NESTED: Final = ("MAP", "STRUCT", "VARIANT", "UNION", "LIST")
 
@@ -106,14 +108,16 @@ def _rows(database: Any, path: str, size: int, decimal_comma: bool) -> Iterator[
     scan = "read_parquet($path)"
     describe = f"DESCRIBE SELECT * FROM {scan}"  # noqa: S608
     described = database.execute(describe, {"path": path}).fetchall()
-    names = database.execute("SELECT name FROM parquet_schema($path)", {"path": path}).fetchall()
+    schema = "SELECT name, precision FROM parquet_schema($path)"
+    fields = database.execute(schema, {"path": path}).fetchall()
     header = [str(name) for name, *_ in described]
-    if renamed := sorted(set(header) - {name for (name,) in names}):
+    if renamed := sorted(set(header) - {name for name, *_ in fields}):
         raise unreadable_file(
             "ambiguous_header",
             f"the Parquet file has more than one column of the same name: {', '.join(renamed)}",
             "Export it again with one of them",
         )
+    _check_digits(fields)
     kinds = [str(kind) for _, kind, *_ in described]
     selected = ", ".join(
         name if kind == "BLOB" or _is_nested(kind) else f"CAST({name} AS VARCHAR)"
@@ -121,7 +125,8 @@ def _rows(database: Any, path: str, size: int, decimal_comma: bool) -> Iterator[
     )
     readers = [_reader(kind, decimal_comma) for kind in kinds]
     text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
+    # Only a cell that holds a mark of the line end is quoted, and "\r" alone ends lines as well.
+    writer = csv.writer(text, lineterminator="\r\n")
     writer.writerow(header)
     given, most = 0, max(ALWAYS_ALLOWED, size * MOST_EXPANSION)
     select = f"SELECT {selected} FROM {scan}"  # noqa: S608 - names are quoted
@@ -141,6 +146,18 @@ def _rows(database: Any, path: str, size: int, decimal_comma: bool) -> Iterator[
         text.seek(0)
         text.truncate()
     yield text.getvalue().encode()
+
+
+def _check_digits(fields: Sequence[Sequence[Any]]) -> None:
+    """Refuse decimals that DuckDB would read as floats, which have 17 digits."""
+    for name, digits in fields:
+        if digits and digits > _MOST_DIGITS:
+            raise unreadable_file(
+                "too_many_digits",
+                f"column {name!r} of the Parquet file is a decimal of {digits} digits, but only "
+                f"those of at most {_MOST_DIGITS} are read exactly",
+                "Export it as DECIMAL(38, 18), or as CSV",
+            )
 
 
 def _cells(row: Sequence[Any], readers: Sequence[Callable[[Any], str]]) -> list[str]:

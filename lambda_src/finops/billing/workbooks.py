@@ -34,6 +34,8 @@ _LARGEST_TEXTS: Final = 64 << 20
 _MOST_PARTS: Final = 10_000
 #: Bytes of XML in which a row must end. Excel's cells hold at most 32,767 characters.
 _LONGEST_ROW: Final = 8 << 20
+#: https://support.microsoft.com/office/excel-specifications-and-limits-1672b34d-7043-467e-8e27-269d656771c3
+_MOST_ROWS: Final = 1_048_576
 #: Cells to which rows are filled up, so that each has the cells of the header.
 _WIDEST: Final = 512
 _LINE_END = re.compile(r"[\r\n]+")
@@ -136,6 +138,8 @@ class Workbook:
                     number = int(element.get("r") or parser.row_counter + 1)
                     if number <= parser.row_counter:
                         raise _damaged(f"row {number} of sheet {name!r} is out of order")
+                    if number > _MOST_ROWS:
+                        raise _damaged(f"sheet {name!r} has a row {number:,}, beyond the last one")
                     parser.row_counter, parser.col_counter = number, 0
                     cells = []
                     for one in element:
