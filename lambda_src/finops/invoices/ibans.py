@@ -92,7 +92,8 @@ def ibans_in(text: str) -> tuple[str, ...]:
         f"{unicodedata.decimal(c, c)}" for c in normal if unicodedata.category(c) != "Cf"
     )
     plain = re.sub(r"[\u2010-\u2015\u2212]", "-", plain).upper()
-    plain = re.sub(r"\s*\n\s*", "\n", re.sub(r"[^\S\n]+", " ", plain))
+    lines = (" ".join(line.split()) for line in plain.splitlines())
+    plain = "\n".join(line for line in lines if line)
     found = (_at(plain, match.start()) for match in _START.finditer(plain))
     return tuple(dict.fromkeys(one for one in found if one))
 
