@@ -49,6 +49,12 @@ def test_the_words_of_the_next_line_are_no_part_of_an_iban() -> None:
     assert ibans_in(text) == ()
 
 
+def test_a_number_and_a_date_below_it_are_no_norwegian_iban() -> None:
+    texts = [f"Invoice No {number}\n14.03.2026" for number in range(10_000, 10_300)]
+    assert {ibans_in(text) for text in texts} == {()}
+    assert ibans_in("Konto\nNO93 8601\n1117 947") == ("NO9386011117947",)
+
+
 @pytest.mark.parametrize(
     "iban",
     [

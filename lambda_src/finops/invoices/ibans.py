@@ -136,6 +136,9 @@ def _at(text: str, start: int) -> str:
         elif c in _SEPARATORS and gap < _WIDEST_GAP:
             gap += 1
             lines += c == "\n"
+            if lines > 1 and not text[start : start + 4].isalnum():
+                # Invoice No 12345, and its date in the next line, are no Norwegian account.
+                return ""
         else:
             return ""
         if len(kept) == 2:
