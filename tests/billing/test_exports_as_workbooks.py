@@ -9,7 +9,9 @@ import csv
 import io
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import date
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -91,3 +93,15 @@ def test_is_loaded_by_the_format_that_is_proposed(
     loaded = check(content, found.proposal.document | export.answers)
     assert (loaded.error, loaded.problems) == ("", [])
     assert amounts(loaded) == wanted(export)
+
+
+def test_numbers_of_a_datev_workbook_are_read_where_its_dataset_declares_the_comma() -> None:
+    (export,) = (one for one in BUILT_IN if one.source == "datev_bookings")
+
+    def number(cell: str) -> object:
+        return float(cell.replace(",", ".")) if re.fullmatch(r"\d+,\d+", cell) else cell
+
+    content = workbook(replace(export, text=export.text.replace("119,00", "119,50")), number)
+    assert [one.reason for one in check(content).problems] == ["invalid_amount"]
+    found = check(content, {"decimal_comma": True})
+    assert (found.error, found.problems, amounts(found)) == ("", [], {"EUR": Decimal("100.5")})
