@@ -52,6 +52,18 @@ def refused(*arguments: str) -> FinOpsError:
 
 
 class TestCommands:
+    def test_a_vendor_has_so_many_facts_of_a_kind_that_one_write_can_remove_it(
+        self, table: Table
+    ) -> None:
+        """DynamoDB writes 100 items at once, and each domain has one."""
+        domains = [f"--domain=d{number}.example" for number in range(95)]
+        assert refused("add", "Acme", *domains).code == "too_many_facts"
+        run("add", "Acme", *domains[:20])
+        assert refused("set", "acme", domains[20]).code == "too_many_facts"
+        run("revoke", "acme", "domain=d0.example")
+        run("set", "acme", domains[20])
+        assert len(table.vendors.vendors["acme"].keys) == 21
+
     def test_a_vendor_is_added_changed_shown_and_removed(self, table: Table) -> None:
         added = run("add", "Acme GmbH", "--vat-id", "de 123456789", "--domain", "ACME.example")
         assert {name: added[name] for name in ("id", "name", "vat_id", "ibans", "currency")} == {

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
+from finops.invoices.vendors.evidence import MOST_OF_A_KIND
 from finops.invoices.vendors.vendor import (
     SINGLE,
     Fact,
@@ -71,6 +72,14 @@ def with_facts(
                 )
                 changed = replace(changed, facts=kept)
             changed = changed.with_fact(Fact(kind=kind, value=value, set_by=by, set_at=now))
+    for kind in FactKind:
+        if len(changed.known(kind)) > MOST_OF_A_KIND:
+            raise RejectedInput(
+                f"{changed.name} would have more than {MOST_OF_A_KIND} of {kind.value}",
+                code="too_many_facts",
+                field=kind.value,
+                remedy="Enter fewer, or revoke some that are no longer needed",
+            )
     return replace(changed, updated_at=now)
 
 
