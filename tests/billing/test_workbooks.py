@@ -463,3 +463,44 @@ def test_workbook_and_csv_of_the_same_rows_load_to_the_same_table(
     other = load(written.getvalue(), second)
     assert (one.status, one.tally.inserted) == (other.status, other.tally.inserted)
     assert exact(first) == exact(second)
+
+
+@pytest.mark.parametrize("large", [False, True])
+def test_hashed_ids_of_a_csv_and_of_a_workbook_are_never_mixed(large: bool) -> None:
+    """The 12.50 of a CSV is 12.5 in a workbook: the bill would have two ids, and count twice."""
+    form = {"columns": {"bill_date": "Day", "bill_amount": "Amt"}, "id_from": ["Day", "Amt"]}
+    rows: list[Cells] = [["Day", "Currency", "Amt"], [DAY, "USD", 12.5]]
+    flow = Flow()
+    flow.settings = replace(
+        SETTINGS,
+        formats={"d": DatasetFormat.from_document("d", form)},
+        large_file_bytes=1 if large else SETTINGS.large_file_bytes,
+    )
+
+    def dropped(name: str, content: bytes) -> FileEntry:
+        flow.workflow.running = False
+        entry = flow.load(flow.objects.put(f"billing/d/{name}", content))
+        return flow.run_workflow(entry.load_id) if large else entry
+
+    first = dropped("march.csv", b"Day,Currency,Amt\n2026-03-05,USD,12.50\n")
+    assert first.status == "LOADED"
+    refused = dropped("march.xlsx", book(rows))
+    assert (refused.status, refused.error_code) == ("REJECTED", "other_ids")
+    assert "hash of day, amt of typed cells" in refused.error
+    assert len(flow.store.rows) == 1
+
+    flow.withdraw(first)
+    assert dropped("again.xlsx", book(rows)).status == "LOADED"
+    assert dropped("april.xlsx", book([*rows, [DAY, "USD", 13.0]])).status == "LOADED"
+    assert (
+        dropped("april.csv", b"Day,Currency,Amt\n2026-03-05,USD,13.00\n").error_code == "other_ids"
+    )
+    assert len(flow.store.rows) == 2
+
+
+def test_ids_that_stand_in_a_column_may_come_from_either() -> None:
+    flow = Flow()
+    text = b"record_id,bill_date,currency,bill_amount\n1,2026-03-05,USD,12.50\n"
+    assert load(text, flow).status == "LOADED"
+    header = ["record_id", "bill_date", "currency", "bill_amount"]
+    assert load(book([header, ["2", DAY, "USD", 12.5]]), flow).status == "LOADED"

@@ -167,11 +167,20 @@ class UsedFormat:
         source: The key of its object, `datasets` for the module's setting, or a built-in's name.
         version: The beginning of the SHA-256 of what it says: 16 hexadecimal digits.
         format: What it says.
+        typed: Whether the file's cells have types, as in workbooks and Parquet files: 12.50 is
+            then 12.5, of which an id has another hash.
     """
 
     source: str
     version: str
     format: DatasetFormat
+    typed: bool = False
+
+    @property
+    def id_rule(self) -> str:
+        """What the ids of its bills are made of; see `DatasetFormat.id_rule`."""
+        rule = self.format.id_rule
+        return f"{rule[:112]} of typed cells" if self.typed and self.format.id_from else rule
 
     def to_document(self) -> dict[str, Any]:
         """As a JSON document."""
@@ -179,6 +188,7 @@ class UsedFormat:
             "source": self.source,
             "version": self.version,
             "format": self.format.to_document(),
+            **({"typed": True} if self.typed else {}),
         }
 
     @classmethod
@@ -188,6 +198,7 @@ class UsedFormat:
             source=document["source"],
             version=document["version"],
             format=DatasetFormat.from_document(document["source"], document["format"]),
+            typed=document.get("typed", False),
         )
 
 

@@ -295,8 +295,8 @@ class FileEntry:
 
     @property
     def id_rule(self) -> str:
-        """What the ids of its bills are made of; see `DatasetFormat.id_rule`."""
-        return self.format.format.id_rule if self.format else ""
+        """What the ids of its bills are made of; see `UsedFormat.id_rule`."""
+        return self.format.id_rule if self.format else ""
 
     @property
     def replaces(self) -> bool:

@@ -40,7 +40,11 @@ def open_bills(
         RejectedInput: the file can't be understood; the error names the line and the remedy.
     """
     layout = layout_of(used.format if used else DatasetFormat())
-    return _with_errors(open_csv(stream, recogniser(used), sizes=sizes, layout=layout))
+    table = open_csv(stream, recogniser(used), sizes=sizes, layout=layout)
+    read_by = table.recognition.used
+    if read_by and (table.format.sheet or table.format.is_parquet):
+        table.recognition = replace(table.recognition, used=replace(read_by, typed=True))
+    return _with_errors(table)
 
 
 def layout_of(form: DatasetFormat) -> Layout:

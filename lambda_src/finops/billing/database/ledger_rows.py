@@ -68,7 +68,7 @@ def format_columns(used: UsedFormat | None) -> dict[str, str | None]:
     """The columns of `billing_files` that say which format a load used."""
     return {
         "used_format": json.dumps(used.to_document(), ensure_ascii=False) if used else None,
-        "id_rule": used.format.id_rule if used else "",
+        "id_rule": used.id_rule if used else "",
     }
 
 
