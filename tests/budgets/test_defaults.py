@@ -189,6 +189,21 @@ def test_an_edited_default_does_not_wait_for_the_answer_to_the_one_before() -> N
     assert (there.status, there.amount) == ("APPLIED", Decimal(8))
 
 
+def test_a_default_that_is_removed_does_not_wait_for_the_answer_to_its_edit() -> None:
+    """The run of the removal is the last one for a while."""
+    there = world()
+    there.edit(default(7, sequence=1))
+    bring(there)
+    there.edit(default(None, sequence=2))
+    bring(there)
+    assert amounts(there)[ACCOUNT] is None
+    published = there.statuses.items[KEY].version
+    bring(there)
+    assert there.statuses.items[KEY].version == published, "a removal is published once"
+    there.deliver()
+    assert (there.status, there.amount) == ("REMOVED", None)
+
+
 def test_a_default_that_is_edited_while_a_run_brings_it_is_read_again() -> None:
     there = world()
     there.edit(default(7, sequence=1))

@@ -93,11 +93,12 @@ class AccountState:
         return None if status and self._is_outdated(key, status) else status
 
     def _is_outdated(self, key: BudgetKey, status: BudgetStatus) -> bool:
-        """Whether the newest status is of a default that was edited since."""
+        """Whether the newest status is of a default that was edited or removed since."""
         budget = self.wanted[key]
-        if key not in self.inherited or budget is None:
-            return False
-        return content_digest(budget) != status.content
+        if budget is None:
+            # No stream publishes that an account has a default no more.
+            return bool(status.default_of and status.content)
+        return key in self.inherited and content_digest(budget) != status.content
 
     def spends(self, now: datetime) -> Iterator[tuple[BudgetKey, Spend]]:
         """What budgets have cost so far, where that is not what their statuses say."""
