@@ -68,7 +68,7 @@ def load(
     wait: bool,
     timeout: float,
 ) -> None:
-    """Load CSV files of bills, or FOCUS exports."""
+    """Load files of bills, or FOCUS exports: CSV, Excel or Parquet."""
     deployment = deployed(environment)
     folder = f"{BILLING_PREFIX}{dataset}/" if dataset else BILLING_PREFIX
     uploaded = upload(deployment, out, paths, folder)

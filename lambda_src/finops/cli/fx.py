@@ -25,7 +25,7 @@ def fx() -> None:
 @timeout_option
 @common
 def load(environment: Environment, out: Output, *, file: Path, wait: bool, timeout: float) -> None:
-    """Load the ECB's eurofxref-hist, or a CSV of currency, rate_date and usd_per_unit.
+    """Load the ECB's rates (CSV, zip or XML), or a CSV of currency, rate_date and usd_per_unit.
 
     Bills that are loaded already keep their rates.
     """

@@ -306,7 +306,7 @@ def export_(
     status: str | None,
     month: str,
 ) -> None:
-    """Export invoices to Excel, CSV or JSON: all of them, or those that you name."""
+    """Export invoices to Excel, CSV or JSON: the last twelve months, or those that you name."""
     from finops.invoices.export import write_csv, write_json
     from finops.invoices.workbook import write_xlsx
 

@@ -52,7 +52,7 @@ def list_(environment: Environment, out: Output) -> None:
 @click.argument("vendor")
 @common
 def show(environment: Environment, out: Output, *, vendor: str) -> None:
-    """Show VENDOR (its id or name): each fact, who approved or entered it, and all changes."""
+    """Show VENDOR (its id or name): each fact, who approved or entered it, and its last changes."""
     from finops.deployment.descriptions import vendor_document
 
     described = vendor_document(_deployed(environment).vendor_desk.find(vendor))
