@@ -1,7 +1,7 @@
 """An environment's own rules, which it keeps in a file.
 
 A rule is `{"name": "large", "expression": "total > 10000", "severity": "REVIEW", "message":
-"amounts over 10,000 need a second approval"}`. An invoice for which the expression is true gets the
+"amounts over 10,000 need an approval"}`. An invoice for which the expression is true gets the
 issue. Expressions are those of simpleeval: comparisons, arithmetic, `and`, `or`, `not`, `in` and
 `if else`.
 """
