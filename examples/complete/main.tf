@@ -88,7 +88,7 @@ module "invoices" {
 
   validation = {
     confidence = { default = 80, total = 90 }
-    rules      = [{ name = "large_amount", expression = "total > 10000", message = "amounts over 10,000 need a second approval" }]
+    rules      = [{ name = "large_amount", expression = "total > 10000", message = "amounts over 10,000 need an approval" }]
   }
 }
 
