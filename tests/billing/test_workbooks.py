@@ -504,3 +504,12 @@ def test_ids_that_stand_in_a_column_may_come_from_either() -> None:
     assert load(text, flow).status == "LOADED"
     header = ["record_id", "bill_date", "currency", "bill_amount"]
     assert load(book([header, ["2", DAY, "USD", 12.5]]), flow).status == "LOADED"
+
+
+def test_rules_of_typed_ids_differ_however_long_they_are() -> None:
+    rules = set()
+    for last in ("a", "b"):
+        form = DatasetFormat.from_document("d", {"id_from": ["x" * 100, f"{'y' * 9}{last}"]})
+        rules |= {replace(used_format("d", form), typed=typed).id_rule for typed in (False, True)}
+    assert len(rules) == 4
+    assert all(len(rule) <= 128 for rule in rules)

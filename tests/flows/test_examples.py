@@ -161,9 +161,13 @@ def test_a_second_plan_is_empty(copies: list[Copy]) -> None:
         copy.run("terraform", "plan", "-input=false", "-detailed-exitcode")
 
 
-def test_the_doctor_finds_nothing_in_a_flow_that_is_deployed_alone(copies: list[Copy]) -> None:
+def test_nothing_is_wrong_with_a_flow_that_is_deployed_alone(copies: list[Copy]) -> None:
     for copy in copies:
         assert json.loads(copy.finops("doctor", "--json")) == {"ok": True, "findings": []}
+        told = json.loads(copy.finops("status", "--json"))
+        assert (told["ok"], told["next"]) == (True, [])
+        details = {one["name"]: one["detail"] for one in told["status"]}
+        assert details["billing"] == "this flow is not deployed"
 
 
 def test_removing_one_deployment_leaves_the_other(cloud: LocalCloud, copies: list[Copy]) -> None:

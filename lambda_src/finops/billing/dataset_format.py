@@ -154,9 +154,7 @@ class DatasetFormat:
             known = BILLING.by_header.get(header)
             is_known = known is not None and BILLING.columns[known].name == BILLING.key
             rule = "" if not header or is_known else f"column {header}"
-        if len(rule) <= 128:
-            return rule
-        return f"{rule[:60]}… {hashlib.sha256(rule.encode()).hexdigest()[:32]}"
+        return _shortened(rule)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,7 +178,8 @@ class UsedFormat:
     def id_rule(self) -> str:
         """What the ids of its bills are made of; see `DatasetFormat.id_rule`."""
         rule = self.format.id_rule
-        return f"{rule[:112]} of typed cells" if self.typed and self.format.id_from else rule
+        is_other = self.typed and self.format.id_from
+        return _shortened(f"{rule} of typed cells") if is_other else rule
 
     def to_document(self) -> dict[str, Any]:
         """As a JSON document."""
@@ -200,6 +199,13 @@ class UsedFormat:
             format=DatasetFormat.from_document(document["source"], document["format"]),
             typed=document.get("typed", False),
         )
+
+
+def _shortened(rule: str) -> str:
+    """As it fits the ledger's column: two rules that differ do so here, too."""
+    if len(rule) <= 128:
+        return rule
+    return f"{rule[:60]}… {hashlib.sha256(rule.encode()).hexdigest()[:32]}"
 
 
 def used_format(source: str, form: DatasetFormat) -> UsedFormat:

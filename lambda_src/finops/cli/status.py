@@ -35,6 +35,7 @@ def status(environment: Environment, out: Output) -> None:
     rows = [*_tables(aws, environment), *_functions(aws, environment), *_queues(aws, environment)]
     rows += [_budgets(aws, environment), _billing(environment), _invoices(environment)]
     rows += [_reconciliation(environment), _audit(aws, environment)]
+    rows = _by_flow(rows, environment)
     ok = all(row["ok"] for row in rows)
     steps = _next_steps(rows)
     out.answer(
@@ -46,6 +47,22 @@ def status(environment: Environment, out: Output) -> None:
         out.say("\n".join(["", "Do next:", *steps]) if steps else "\nNothing needs you.")
     if not ok:
         raise SystemExit(Exit.INFRASTRUCTURE)
+
+
+def _by_flow(rows: list[dict[str, Any]], environment: Environment) -> list[dict[str, Any]]:
+    """The rows; those of a flow that is not deployed are no fault, beside a flow that is."""
+    states = {row["name"]: row["state"] for row in rows}
+    flows = environment.flow_functions
+    absent = {
+        flow
+        for flow, names in flows.items()
+        if all(states[name] == "ResourceNotFoundException" for name in names)
+    }
+    if len(absent) == len(flows):
+        return rows
+    parts = {part for flow in absent for part in (flow, *environment.parts_of(flow))}
+    beside = {"ok": True, "detail": "this flow is not deployed"}
+    return [row | beside if row["name"] in parts else row for row in rows]
 
 
 def _next_steps(rows: list[dict[str, Any]]) -> list[str]:
@@ -67,6 +84,7 @@ def _tables(aws: Aws, environment: Environment) -> list[dict[str, Any]]:
             environment.budgets_table,
             environment.budget_status_table,
             environment.invoices_table,
+            environment.vendors_table,
         )
     }
     return [_row(name, "table", state, state == "ACTIVE") for name, state in states.items()]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from finops.cli.options import common, listing
+from finops.cli.options import common, confirm, listing
 from finops.cli.output import Output
 from finops.deployment.environment import Environment
 
@@ -130,10 +130,12 @@ def revoke(environment: Environment, out: Output, *, vendor: str, fact: str, und
 
 @vendors.command("remove")
 @click.argument("vendor")
-@click.confirmation_option(prompt="Its accounts and rules are then unknown. Remove the vendor?")
+@click.option("--yes", is_flag=True, help="Remove it without asking.")
 @common
-def remove(environment: Environment, out: Output, *, vendor: str) -> None:
+def remove(environment: Environment, out: Output, *, vendor: str, yes: bool) -> None:
     """Remove VENDOR and all that is known of it, its history too."""
+    if not yes:
+        confirm("Its accounts and rules are then unknown. Remove the vendor?")
     deployment = _deployed(environment)
     desk = deployment.vendor_desk
     found = desk.find(vendor)

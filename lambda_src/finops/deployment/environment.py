@@ -109,6 +109,11 @@ class Environment:
         return f"{self.prefix}-invoices"
 
     @property
+    def vendors_table(self) -> str:
+        """The vendor master."""
+        return f"{self.prefix}-vendors"
+
+    @property
     def invoice_intake(self) -> str:
         """The function that takes invoices in; its settings name the flow's resources."""
         return f"{self.prefix}-receive-invoices"
@@ -136,6 +141,16 @@ class Environment:
             for flow, names in _FUNCTIONS.items()
         }
 
+    def parts_of(self, flow: str) -> tuple[str, ...]:
+        """The functions, tables and failure queues of a flow."""
+        tables = {
+            "budgets": (self.budgets_table, self.budget_status_table),
+            "invoices": (self.invoices_table, self.vendors_table),
+        }
+        queues = (f"{name}-failures" for name in self.flow_functions[flow])
+        further = (f"{self.prefix}-audit-entries-failures.fifo",) if flow == "audit" else ()
+        return (*self.flow_functions[flow], *tables.get(flow, ()), *queues, *further)
+
     @property
     def management_functions(self) -> tuple[str, ...]:
         """Every function of the management account."""
@@ -144,9 +159,11 @@ class Environment:
     @property
     def failure_queues(self) -> tuple[str, ...]:
         """Queues whose messages each need a person to act."""
-        return (
-            *(f"{name}-failures" for name in self.management_functions),
-            f"{self.prefix}-audit-entries-failures.fifo",
+        return tuple(
+            part
+            for flow in self.flow_functions
+            for part in self.parts_of(flow)
+            if "-failures" in part
         )
 
 
