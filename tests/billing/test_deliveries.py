@@ -51,6 +51,29 @@ def test_parts_have_a_number_and_months_are_none(key: str, name: str) -> None:
     assert delivery_of(key) == Delivery(export="", name=name)
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "another"),
+    [
+        (
+            f"part-00000-{RUN}-c000.snappy.parquet",
+            f"part-00001-{RUN.upper()}-c000.snappy.parquet",
+            "part-00000-0b0a2e9c-d86c-43d9-a9ea-c53ee9ba1d83-c000.snappy.parquet",
+        ),
+        (
+            f"part-00000-tid-22145-{RUN}-16-1-c000.csv",
+            "part-00012-tid-22145-0b0a2e9c-d86c-43d9-a9ea-c53ee9ba1d83-28-1-c000.csv",
+            f"part-00000-tid-22146-{RUN}-16-1-c000.csv",
+        ),
+    ],
+)
+def test_the_parts_of_one_write_of_spark_belong_together(
+    first: str, second: str, another: str
+) -> None:
+    assert delivery_of(f"billing/f/{first}") == delivery_of(f"billing/f/{second}")
+    assert delivery_of(f"billing/f/{first}") != delivery_of(f"billing/f/{another}")
+    assert delivery_of(f"billing/f/{first}") != delivery_of(f"billing/g/{second}")
+
+
 def test_manifests_are_no_charges() -> None:
     assert is_manifest("billing/e/metadata/BILLING_PERIOD=2026-03/e-Manifest.json")
     assert is_manifest(f"billing/e/20260301-20260331/{RUN}/manifest.json")

@@ -465,6 +465,20 @@ def test_workbook_and_csv_of_the_same_rows_load_to_the_same_table(
     assert exact(first) == exact(second)
 
 
+def test_numbers_that_are_filled_up_with_zeros_stay_so() -> None:
+    """Account ids above all: the CSV of the same sheet has 012345678901."""
+
+    def fill(written: Written) -> None:
+        sheet = written["Sheet1"]
+        for cell, form in (("A2", "000000000000"), ("A3", "00000"), ("E2", "000"), ("E3", "0")):
+            sheet[cell].number_format = form
+
+    rows: list[Cells] = [HEADER, [12345678901, "A", DAY, "USD", 7], [123, "B", DAY, "USD", 7]]
+    flow = Flow()
+    assert load(book(rows, change=fill), flow).status == "LOADED"
+    assert amounts(flow) == {"012345678901": 7, "00123": 7}
+
+
 @pytest.mark.parametrize("large", [False, True])
 def test_hashed_ids_of_a_csv_and_of_a_workbook_are_never_mixed(large: bool) -> None:
     """The 12.50 of a CSV is 12.5 in a workbook: the bill would have two ids, and count twice."""

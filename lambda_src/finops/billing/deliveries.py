@@ -24,6 +24,11 @@ _RANGE: Final = re.compile(r"\d{8}-\d{8}", re.ASCII)
 _PART: Final = re.compile(
     r"(?:^|[-_.])(?:(?!(?:19|20)\d\d)\d{4,}|(?:part|chunk)[-_.]?\d+)$", re.ASCII | re.IGNORECASE
 )
+#: What Spark calls the parts of one write: by its UUID, or on Databricks by the transaction's id.
+#: https://github.com/apache/spark/blob/master/core/src/main/scala/org/apache/spark/internal/io/HadoopMapReduceCommitProtocol.scala
+_WRITE: Final = re.compile(
+    rf"part-\d{{5,}}-(?:(tid-\d+)-|({_RUN.pattern})).{{0,80}}", re.ASCII | re.IGNORECASE
+)
 _SUFFIXES: Final = re.compile(
     r"(?:\.(?:csv|txt|tsv|gz|zip|xlsx|parquet|snappy|gzip|zstd)){1,4}$", re.IGNORECASE
 )
@@ -55,6 +60,8 @@ def delivery_of(key: str) -> Delivery:
     stem = _SUFFIXES.sub("", path.name)
     # A month as CSV and as Parquet is the same month twice, not two parts of it.
     kind = path.name[len(stem) :].lower()
+    if write := _WRITE.fullmatch(stem):
+        return Delivery(export="", name="/".join((*folders, (write[1] or write[2]).lower() + kind)))
     while (shorter := _PART.sub("", stem)) != stem:
         stem = shorter
     return Delivery(export="", name="/".join((*folders, stem + kind)))

@@ -44,6 +44,8 @@ _LINE_END = re.compile(r"[\r\n]+")
 _MARK: Final = "\ufdd0"
 _ERROR = re.compile(f"{_MARK}([A-Z]{{1,3}}[0-9]{{1,7}}){_MARK}")
 _DOCUMENT_TYPE = re.compile(rb"<!(?:DOCTYPE|ENTITY)", re.IGNORECASE)
+#: A number format that fills up with zeros; longer ones than any id have no use.
+_ZEROS: Final = re.compile(r"0{2,40}")
 _SAVE: Final = "Open it in the spreadsheet program and save it as CSV (UTF-8), or as .xlsx"
 #: What openpyxl raises of files that are damaged, or are made to do harm.
 _DAMAGED: Final = (
@@ -114,6 +116,7 @@ class Workbook:
 
         sheet = self._sheets[name]
         book = self._book
+        widths = _widths(book)
         with _refusing(), warnings.catch_warnings(), sheet._get_source() as part:  # noqa: SLF001
             warnings.simplefilter("ignore")
             source = _BoundedRows(part)
@@ -148,6 +151,9 @@ class Workbook:
                         if cell["data_type"] == "e":
                             where = f"{get_column_letter(cell['column'])}{number}"
                             value = f"{_MARK}{where}{_MARK}{value}"
+                        width = widths.get(int(cell["style_id"]), 0)
+                        if width and isinstance(value, int | float) and value >= 0 == value % 1:
+                            value = f"{int(value):0{width}}"
                         if value is not None:
                             cells.append((cell["column"], value))
                         elif one.find(FORMULA_TAG) is not None and cell["data_type"] != "str":
@@ -155,6 +161,24 @@ class Workbook:
                     yield number, element.get("hidden") in {"1", "true"}, cells
                     source.row_ended()
                     data.clear()
+
+
+def _widths(book: Any) -> dict[int, int]:
+    """How many digits a style shows at least, of styles that fill up with zeros: 00123 as `00000`.
+
+    Account ids and postcodes are kept so, and are texts in a CSV of the same sheet.
+    """
+    from openpyxl.styles.numbers import BUILTIN_FORMATS, BUILTIN_FORMATS_MAX_SIZE
+
+    shown: dict[int, int] = {}
+    for style, one in enumerate(book._cell_styles):  # noqa: SLF001
+        number = one.numFmtId
+        own = number - BUILTIN_FORMATS_MAX_SIZE
+        known = book._number_formats  # noqa: SLF001
+        code = known[own] if 0 <= own < len(known) else BUILTIN_FORMATS.get(number, "")
+        if _ZEROS.fullmatch(code):
+            shown[style] = len(code)
+    return shown
 
 
 class SheetText:
