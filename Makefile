@@ -3,6 +3,8 @@
 .NOTPARALLEL:
 SHELL := /bin/bash
 PY := .venv/bin/python
+# Where it is set, each of the many short processes compiles all that it imports.
+unexport PYTHONDONTWRITEBYTECODE
 # One more than cores: a flow waits for half of its time, and fails where it waits too long.
 SIDE_BY_SIDE = -n $$(($$(getconf _NPROCESSORS_ONLN) + 1)) --dist loadscope --no-loadscope-reorder
 # `local` is applied to the local cloud; every other environment by plain Terraform.

@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -56,7 +57,7 @@ class Demo:
 
     def client(self, service: str, account_id: str = "111111111111") -> Any:
         """A client of one account on the local cloud."""
-        return account_session(account_id, self.url).client(service)
+        return _client(self.url, service, account_id)
 
     def edit(self, account_id: str, amount: str | Decimal, **attributes: Any) -> None:
         """Put a row, as somebody does in the DynamoDB console."""
@@ -110,6 +111,11 @@ class Demo:
     def note(self, step: str, result: str, took: str = "") -> None:
         """Show a step's result."""
         console.print(f"  [green]✓[/green] {step}: {result} [dim]{took}[/dim]")
+
+
+@cache
+def _client(url: str, service: str, account_id: str) -> Any:
+    return account_session(account_id, url).client(service)
 
 
 def wait(what: str, look: Callable[[], T | None]) -> tuple[T, float]:
