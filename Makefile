@@ -65,6 +65,9 @@ release: ## Make the files of a release in build/release: make release VERSION=1
 	@scripts/bootstrap release run
 	@$(PY) scripts/release.py "$(VERSION)"
 
+upgrade: demo-ready ## Apply the tag before to a local cloud, then this version: no data may go (ARGS="--from REF")
+	@$(PY) scripts/check_upgrade.py $(ARGS)
+
 plan: deploy-ready ## Plan a deployment: make plan ENV=dev/management
 	@$(call run_terraform,plan)
 
@@ -103,6 +106,6 @@ deploy-ready:
 	@$(PY) scripts/build_lambdas.py --target $(if $(filter local,$(ENV)),local,lambda) --quiet
 
 # A folder is called console, too.
-.PHONY: help demo test test-quick bench engines up down status lint fmt console build release plan apply lock \
-	clean \
+.PHONY: help demo test test-quick bench engines up down status lint fmt console build release upgrade plan apply \
+	lock clean \
 	run-ready dev-ready demo-ready test-ready console-ready deploy-ready

@@ -84,7 +84,7 @@ module "budgets_management" {
   external_id       = "finops-local"
   packages          = local.module_packages
   removal_policy    = var.removal_policy
-  repair_schedule   = var.repair_schedule
+  publisher         = { drift_schedule = var.repair_schedule }
   tables            = { deletion_protection = false }
   audit             = local.audit
   function_settings = local.function_settings
@@ -142,9 +142,8 @@ module "billing_database" {
   source    = "../../modules/billing_database"
   providers = { aws = aws.management }
 
-  account_id = "111111111111"
-  region     = var.region
-  deletion   = { protection = false, final_snapshot = false }
+  region   = var.region
+  deletion = { protection = false, final_snapshot = false }
 }
 
 module "billing" {
@@ -184,8 +183,7 @@ module "invoices" {
   function_settings = local.function_settings
   bucket            = local.originals_bucket
   table             = { deletion_protection = false }
-  intake            = { maximum_concurrency = 2 }
-  extraction        = var.invoice_extraction
+  extraction        = merge(var.invoice_extraction, { intake = { maximum_concurrency = 2 } })
   review            = merge(var.invoice_review, { separation_of_duties = false })
   # A customer of the tests.
   customer_mail = {
@@ -230,10 +228,12 @@ module "reconciliation" {
     audit                    = local.audit
   }
 
-  notifications = {
-    mail_sender        = aws_ses_email_identity.reports.email
-    mail_recipients    = ["finance@example.com"]
-    webhook_secret_arn = var.reconciliation_webhook_secret_arn
+  reporting = {
+    notifications = {
+      mail_sender        = aws_ses_email_identity.reports.email
+      mail_recipients    = ["finance@example.com"]
+      webhook_secret_arn = var.reconciliation_webhook_secret_arn
+    }
   }
 }
 

@@ -1,8 +1,7 @@
 module "billing_database" {
   source = "git::https://github.com/example/terraform-aws-finops.git//modules/billing_database?ref=v0.1.0"
 
-  account_id = var.account_id
-  region     = var.region
+  region = var.region
 }
 
 module "billing" {

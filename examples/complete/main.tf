@@ -52,8 +52,7 @@ module "budgets_spoke" {
 module "billing_database" {
   source = "git::https://github.com/example/terraform-aws-finops.git//modules/billing_database?ref=v0.1.0"
 
-  account_id = var.account_id
-  region     = var.region
+  region = var.region
 }
 
 module "billing" {

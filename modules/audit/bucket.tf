@@ -9,4 +9,5 @@ module "bucket" {
   force_destroy = var.bucket.force_destroy
   policy_json   = data.aws_iam_policy_document.bucket.json
   object_lock   = { mode = var.bucket.lock_mode, days = var.bucket.lock_days }
+  tags          = var.tags
 }

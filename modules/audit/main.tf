@@ -68,6 +68,7 @@ module "function" {
   layer_arns  = [aws_lambda_layer_version.core.arn]
   environment = each.value.environment
   schedule    = each.value.schedule
+  tags        = var.tags
 
   function = {
     name            = "${var.name_prefix}-${each.key}"
@@ -89,6 +90,7 @@ resource "aws_sqs_queue" "entries" {
   sqs_managed_sse_enabled    = var.kms_key_arn == null ? true : null
   kms_master_key_id          = var.kms_key_arn
   policy                     = one(data.aws_iam_policy_document.entries_queue[*].json)
+  tags                       = var.tags
 
   redrive_policy = jsonencode({
     deadLetterTargetArn = aws_sqs_queue.failures.arn
@@ -105,6 +107,7 @@ resource "aws_sqs_queue" "failures" {
   message_retention_seconds = 1209600
   sqs_managed_sse_enabled   = var.kms_key_arn == null ? true : null
   kms_master_key_id         = var.kms_key_arn
+  tags                      = var.tags
 }
 
 resource "aws_lambda_event_source_mapping" "entries" {
@@ -116,6 +119,8 @@ resource "aws_lambda_event_source_mapping" "entries" {
   scaling_config {
     maximum_concurrency = var.appending.maximum_concurrency
   }
+
+  tags = var.tags
 
   # No entry is written before the bucket locks it.
   depends_on = [module.bucket]

@@ -8,6 +8,7 @@ resource "aws_kms_key" "heads" {
   key_usage                = "SIGN_VERIFY"
   deletion_window_in_days  = 30
   policy                   = data.aws_iam_policy_document.signing_key.json
+  tags                     = var.tags
 }
 
 data "aws_iam_policy_document" "signing_key" {

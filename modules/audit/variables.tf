@@ -34,8 +34,8 @@ variable "name_prefix" {
 
 variable "packages" {
   description = <<-EOT
-    The code and its layers, from `packages.json` of scripts/build_lambdas.py. Each is a file (`path`, relative to
-    the root module) or an object in S3 (`s3_bucket`, `s3_key` and, with versioning, `s3_object_version`).
+    The code and its layers: `packages` as `finops packages publish` writes it for a release, or `packages.json` of
+    scripts/build_lambdas.py in a clone. Each is a file (`path`, relative to the root module) or an object in S3 (`s3_bucket`, `s3_key` and, with versioning, `s3_object_version`).
   EOT
   type = object({
     code   = object({ sha256_base64 = string, architecture = optional(string, "arm64"), release = optional(string), path = optional(string), s3_bucket = optional(string), s3_key = optional(string), s3_object_version = optional(string) })
@@ -184,7 +184,8 @@ variable "kms_key_arn" {
 variable "function_settings" {
   description = <<-EOT
     Settings of every function, as in the module lambda_function: `architecture`, `tracing`, `log_level`,
-    `log_retention_days` and `permissions_boundary_arn`.
+    `log_retention_days`, `permissions_boundary_arn`, and the `network` (`subnet_ids`, `security_group_ids`) where functions
+    must run in your VPC.
   EOT
   type = object({
     architecture             = optional(string)
@@ -192,6 +193,10 @@ variable "function_settings" {
     log_level                = optional(string, "INFO")
     log_retention_days       = optional(number, 30)
     permissions_boundary_arn = optional(string)
+    network = optional(object({
+      subnet_ids         = list(string)
+      security_group_ids = list(string)
+    }))
   })
   default  = {}
   nullable = false
@@ -219,4 +224,11 @@ variable "alarms" {
     condition     = var.alarms.maximum_head_age_hours >= 1 && var.alarms.maximum_head_age_hours <= 24
     error_message = "alarms.maximum_head_age_hours must be from 1 to 24."
   }
+}
+
+variable "tags" {
+  description = "Tags of every resource that can have some, in addition to the provider's `default_tags`. Objects in buckets have those of the provider alone."
+  type        = map(string)
+  default     = {}
+  nullable    = false
 }

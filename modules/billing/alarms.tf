@@ -3,6 +3,7 @@ module "alarms" {
 
   name_prefix = "${var.name_prefix}-billing"
   settings    = { enabled = var.alarms.enabled, topic_arns = var.alarms.topic_arns }
+  tags        = var.tags
 
   queue_delays = {
     files-delay = {

@@ -7,6 +7,7 @@ module "bucket" {
   kms_key_arn     = var.kms_key_arn
   upload_origins  = var.bucket.upload_origins
   lock_by_version = var.bucket.originals_lock != null
+  tags            = var.tags
 
   # The ledger names a version of each file: versions stay. Those of the flow's own files expire one day after the file.
   lifecycle_rules = [

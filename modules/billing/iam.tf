@@ -185,6 +185,7 @@ resource "aws_iam_role" "workflow" {
   description          = "Lets the workflow ${local.workflow_name} call its functions"
   assume_role_policy   = data.aws_iam_policy_document.workflow_trust.json
   permissions_boundary = var.function_settings.permissions_boundary_arn
+  tags                 = var.tags
 }
 
 data "aws_iam_policy_document" "workflow_trust" {

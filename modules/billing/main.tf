@@ -151,6 +151,7 @@ module "function" {
   layer_arns  = [for name in local.layers_of[each.key] : aws_lambda_layer_version.this[name].arn]
   environment = local.environments[each.key]
   schedule    = lookup(local.schedules, each.key, null)
+  tags        = var.tags
 
   function = {
     name            = "${var.name_prefix}-${each.key}"
@@ -183,6 +184,7 @@ resource "aws_sqs_queue" "files" {
   sqs_managed_sse_enabled    = var.kms_key_arn == null ? true : null
   kms_master_key_id          = var.kms_key_arn
   policy                     = data.aws_iam_policy_document.queue.json
+  tags                       = var.tags
 
   redrive_policy = jsonencode({
     deadLetterTargetArn = module.function["load-billing-file"].failure_queue_arn
@@ -199,6 +201,8 @@ resource "aws_lambda_event_source_mapping" "files" {
   scaling_config {
     maximum_concurrency = var.loading.maximum_concurrency
   }
+
+  tags = var.tags
 
   # The tables must exist before the first file is loaded.
   depends_on = [aws_lambda_invocation.migrate]
@@ -222,6 +226,7 @@ resource "aws_sfn_state_machine" "this" {
   name     = local.workflow_name
   type     = "STANDARD"
   role_arn = aws_iam_role.workflow.arn
+  tags     = var.tags
 
   definition = templatefile("${path.module}/load_large_billing_file.asl.json", {
     plan_function_arn   = module.function["plan-billing-chunks"].function_arn
@@ -271,4 +276,5 @@ resource "aws_cloudwatch_log_group" "workflow" {
   name              = "/aws/vendedlogs/states/${local.workflow_name}"
   retention_in_days = var.function_settings.log_retention_days
   kms_key_id        = var.kms_key_arn
+  tags              = var.tags
 }

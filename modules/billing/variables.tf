@@ -34,8 +34,8 @@ variable "name_prefix" {
 
 variable "packages" {
   description = <<-EOT
-    The code and its layers, from `packages.json` of scripts/build_lambdas.py. Each is a file (`path`, relative to
-    the root module) or an object in S3 (`s3_bucket`, `s3_key` and, with versioning, `s3_object_version`). Layers
+    The code and its layers: `packages` as `finops packages publish` writes it for a release, or `packages.json` of
+    scripts/build_lambdas.py in a clone. Each is a file (`path`, relative to the root module) or an object in S3 (`s3_bucket`, `s3_key` and, with versioning, `s3_object_version`). Layers
     whose `upload` is `s3` go through the bucket.
   EOT
   type = object({
@@ -230,7 +230,8 @@ variable "kms_key_arn" {
 variable "function_settings" {
   description = <<-EOT
     Settings of every function, as in the module lambda_function: `architecture`, `tracing`, `log_level`,
-    `log_retention_days` and `permissions_boundary_arn`.
+    `log_retention_days`, `permissions_boundary_arn`, and the `network` (`subnet_ids`, `security_group_ids`) where functions
+    must run in your VPC.
   EOT
   type = object({
     architecture             = optional(string)
@@ -238,6 +239,10 @@ variable "function_settings" {
     log_level                = optional(string, "INFO")
     log_retention_days       = optional(number, 30)
     permissions_boundary_arn = optional(string)
+    network = optional(object({
+      subnet_ids         = list(string)
+      security_group_ids = list(string)
+    }))
   })
   default  = {}
   nullable = false
@@ -257,4 +262,11 @@ variable "alarms" {
     condition     = var.alarms.maximum_delay_seconds >= 60
     error_message = "alarms.maximum_delay_seconds must be at least 60."
   }
+}
+
+variable "tags" {
+  description = "Tags of every resource that can have some, in addition to the provider's `default_tags`. Objects in buckets have those of the provider alone."
+  type        = map(string)
+  default     = {}
+  nullable    = false
 }

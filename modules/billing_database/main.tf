@@ -38,6 +38,7 @@ resource "aws_rds_cluster" "this" {
   master_username               = "finops"
   manage_master_user_password   = true
   master_user_secret_kms_key_id = var.kms_key_arn
+  tags                          = var.tags
 
   enable_http_endpoint                = true
   iam_database_authentication_enabled = true
@@ -81,6 +82,7 @@ resource "aws_rds_cluster_instance" "this" {
   publicly_accessible          = false
   performance_insights_enabled = var.performance_insights
   apply_immediately            = true
+  tags                         = var.tags
 
   performance_insights_kms_key_id = var.performance_insights ? var.kms_key_arn : null
 }
@@ -112,12 +114,14 @@ resource "aws_secretsmanager_secret" "user" {
   description             = each.value
   kms_key_id              = var.kms_key_arn
   recovery_window_in_days = 0
+  tags                    = var.tags
 }
 
 resource "aws_rds_cluster_parameter_group" "this" {
   name        = local.name
   family      = "aurora-mysql8.0"
   description = "TLS is required, and text is UTF-8"
+  tags        = var.tags
 
   dynamic "parameter" {
     for_each = local.parameters
@@ -132,6 +136,7 @@ resource "aws_db_subnet_group" "this" {
   name        = local.name
   description = "Private subnets of the billing database"
   subnet_ids  = local.subnet_ids
+  tags        = var.tags
 }
 
 # Closed by default: the Data API does not use this network. The rules below open it for BI tools.
@@ -140,6 +145,7 @@ resource "aws_security_group" "this" {
   name        = local.name
   description = "The billing database"
   vpc_id      = local.vpc_id
+  tags        = var.tags
 }
 
 resource "aws_vpc_security_group_ingress_rule" "cidr" {
@@ -151,6 +157,7 @@ resource "aws_vpc_security_group_ingress_rule" "cidr" {
   ip_protocol       = "tcp"
   from_port         = 3306
   to_port           = 3306
+  tags              = var.tags
 }
 
 resource "aws_vpc_security_group_ingress_rule" "security_group" {
@@ -162,6 +169,7 @@ resource "aws_vpc_security_group_ingress_rule" "security_group" {
   ip_protocol                  = "tcp"
   from_port                    = 3306
   to_port                      = 3306
+  tags                         = var.tags
 }
 
 # A network without internet access, unless the caller gives one.
@@ -173,13 +181,14 @@ resource "aws_vpc" "this" {
   enable_dns_support   = true
   enable_dns_hostnames = true
 
-  tags = { Name = local.name }
+  tags = merge(var.tags, { Name = local.name })
 }
 
 resource "aws_default_security_group" "this" {
   count = local.own_network ? 1 : 0
 
   vpc_id = aws_vpc.this[0].id
+  tags   = var.tags
 }
 
 resource "aws_subnet" "private" {
@@ -189,5 +198,5 @@ resource "aws_subnet" "private" {
   cidr_block        = cidrsubnet(aws_vpc.this[0].cidr_block, 2, count.index)
   availability_zone = "${var.region}${["a", "b"][count.index]}"
 
-  tags = { Name = "${local.name}-${count.index + 1}" }
+  tags = merge(var.tags, { Name = "${local.name}-${count.index + 1}" })
 }

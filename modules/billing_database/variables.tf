@@ -1,14 +1,3 @@
-variable "account_id" {
-  description = "Account that the database is deployed to (12 digits)."
-  type        = string
-  nullable    = false
-
-  validation {
-    condition     = can(regex("^[0-9]{12}$", var.account_id))
-    error_message = "account_id must be 12 digits."
-  }
-}
-
 variable "region" {
   description = "Region that the database is deployed to, as in the provider's configuration."
   type        = string
@@ -189,4 +178,11 @@ variable "kms_key_arn" {
   description = "Customer managed key for storage, Performance Insights and the secrets with the passwords. AWS's own keys are used when null."
   type        = string
   default     = null
+}
+
+variable "tags" {
+  description = "Tags of every resource that can have some, in addition to the provider's `default_tags`. Objects in buckets have those of the provider alone."
+  type        = map(string)
+  default     = {}
+  nullable    = false
 }

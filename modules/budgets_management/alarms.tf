@@ -10,6 +10,7 @@ module "alarms" {
 
   name_prefix = "${var.name_prefix}-budgets"
   settings    = local.function_alarms
+  tags        = var.tags
 
   queue_delays = {
     deadline-delay = {

@@ -40,6 +40,7 @@ resource "aws_dynamodb_table" "budgets" {
   stream_enabled              = true
   stream_view_type            = "NEW_AND_OLD_IMAGES"
   deletion_protection_enabled = var.tables.deletion_protection
+  tags                        = var.tags
 
   attribute {
     name = "account_id"
@@ -70,6 +71,7 @@ resource "aws_dynamodb_table" "budget_status" {
   hash_key                    = "account_id"
   range_key                   = "budget_name"
   deletion_protection_enabled = var.tables.deletion_protection
+  tags                        = var.tags
 
   attribute {
     name = "account_id"
@@ -113,6 +115,7 @@ module "publish_budget" {
   package     = var.packages.code
   layer_arns  = [aws_lambda_layer_version.core.arn]
   environment = local.publisher_environment
+  tags        = var.tags
 
   function = {
     name            = "${var.name_prefix}-publish-budget"
@@ -141,6 +144,8 @@ resource "aws_lambda_event_source_mapping" "publish_budget" {
     }
   }
 
+  tags = var.tags
+
   # The publisher sets a deadline for each budget that it writes, and has defaults brought to all accounts.
   depends_on = [aws_sqs_queue.deadlines, aws_sqs_queue.accounts]
 }
@@ -148,6 +153,7 @@ resource "aws_lambda_event_source_mapping" "publish_budget" {
 # Record: the result that a spoke reports becomes the status of the row.
 resource "aws_cloudwatch_event_bus" "results" {
   name = "${var.name_prefix}-budgets"
+  tags = var.tags
 }
 
 resource "aws_cloudwatch_event_bus_policy" "results" {
@@ -167,6 +173,7 @@ module "record_budget_result" {
   package     = var.packages.code
   layer_arns  = [aws_lambda_layer_version.core.arn]
   environment = local.status_environment
+  tags        = var.tags
 
   function = {
     name        = "${var.name_prefix}-record-budget-result"
@@ -191,6 +198,7 @@ resource "aws_sqs_queue" "deadlines" {
   message_retention_seconds  = 86400
   sqs_managed_sse_enabled    = var.kms_key_arn == null ? true : null
   kms_master_key_id          = var.kms_key_arn
+  tags                       = var.tags
 
   redrive_policy = jsonencode({
     deadLetterTargetArn = module.expire_pending_budget.failure_queue_arn
@@ -210,6 +218,7 @@ module "expire_pending_budget" {
   package     = var.packages.code
   layer_arns  = [aws_lambda_layer_version.core.arn]
   environment = local.status_environment
+  tags        = var.tags
 
   function = {
     name        = "${var.name_prefix}-expire-pending-budget"
@@ -224,6 +233,7 @@ resource "aws_lambda_event_source_mapping" "expire_pending_budget" {
   function_name           = module.expire_pending_budget.function_arn
   batch_size              = 10
   function_response_types = ["ReportBatchItemFailures"]
+  tags                    = var.tags
 }
 
 # Repair: budgets that differ between the table and the spokes are published again. The schedule hands all accounts to a
@@ -234,6 +244,7 @@ resource "aws_sqs_queue" "accounts" {
   message_retention_seconds  = 86400
   sqs_managed_sse_enabled    = var.kms_key_arn == null ? true : null
   kms_master_key_id          = var.kms_key_arn
+  tags                       = var.tags
 
   redrive_policy = jsonencode({
     deadLetterTargetArn = module.repair_budget_drift.failure_queue_arn
@@ -253,6 +264,7 @@ module "repair_budget_drift" {
   package     = var.packages.code
   layer_arns  = [aws_lambda_layer_version.core.arn]
   environment = local.publisher_environment
+  tags        = var.tags
 
   function = {
     name            = "${var.name_prefix}-repair-budget-drift"
@@ -263,7 +275,7 @@ module "repair_budget_drift" {
   }
 
   schedule = {
-    expression = var.repair_schedule
+    expression = var.publisher.drift_schedule
     input_json = jsonencode({ all_accounts = true })
   }
 }
@@ -273,6 +285,7 @@ resource "aws_lambda_event_source_mapping" "repair_budget_drift" {
   function_name           = module.repair_budget_drift.function_arn
   batch_size              = 1
   function_response_types = ["ReportBatchItemFailures"]
+  tags                    = var.tags
 
   scaling_config {
     maximum_concurrency = var.publisher.drift_workers

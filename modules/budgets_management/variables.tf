@@ -80,8 +80,8 @@ variable "external_id" {
 
 variable "packages" {
   description = <<-EOT
-    The code and its layers, from `packages.json` of scripts/build_lambdas.py. Each is a file (`path`, relative to
-    the root module) or an object in S3 (`s3_bucket`, `s3_key` and, with versioning, `s3_object_version`).
+    The code and its layers: `packages` as `finops packages publish` writes it for a release, or `packages.json` of
+    scripts/build_lambdas.py in a clone. Each is a file (`path`, relative to the root module) or an object in S3 (`s3_bucket`, `s3_key` and, with versioning, `s3_object_version`).
   EOT
   type = object({
     code   = object({ sha256_base64 = string, architecture = optional(string, "arm64"), release = optional(string), path = optional(string), s3_bucket = optional(string), s3_key = optional(string), s3_object_version = optional(string) })
@@ -100,7 +100,8 @@ variable "publisher" {
     How edits are published: `batch_size` rows per invocation, `parallelization_factor` batches per shard at once (each
     assumes the roles itself), `concurrency` spokes at once within an invocation. A row that fails is retried up to
     `maximum_retries` times and for `maximum_age_seconds`. `memory_mb` in MB, `timeout_seconds` per invocation.
-    `drift_workers` invocations at once compare all accounts in a scheduled drift run.
+    By `drift_schedule`, rate(…) or cron(…) in UTC, all accounts are compared with the table and repaired, by
+    `drift_workers` invocations at once.
   EOT
   type = object({
     batch_size             = optional(number, 100)
@@ -110,6 +111,7 @@ variable "publisher" {
     maximum_age_seconds    = optional(number, 3600)
     memory_mb              = optional(number, 512)
     timeout_seconds        = optional(number, 60)
+    drift_schedule         = optional(string, "rate(15 minutes)")
     drift_workers          = optional(number, 5)
   })
   default  = {}
@@ -153,13 +155,6 @@ variable "removal_policy" {
   }
 }
 
-variable "repair_schedule" {
-  description = "When drift is detected and repaired: rate(…) or cron(…) in UTC."
-  type        = string
-  default     = "rate(15 minutes)"
-  nullable    = false
-}
-
 variable "tables" {
   description = "Protection of the tables: `deletion_protection`, and `point_in_time_recovery` over 35 days."
   type = object({
@@ -185,7 +180,8 @@ variable "kms_key_arn" {
 variable "function_settings" {
   description = <<-EOT
     Settings of every function, as in the module lambda_function: `architecture`, `tracing`, `log_level`,
-    `log_retention_days` and `permissions_boundary_arn`.
+    `log_retention_days`, `permissions_boundary_arn`, and the `network` (`subnet_ids`, `security_group_ids`) where functions
+    must run in your VPC.
   EOT
   type = object({
     architecture             = optional(string)
@@ -193,6 +189,10 @@ variable "function_settings" {
     log_level                = optional(string, "INFO")
     log_retention_days       = optional(number, 30)
     permissions_boundary_arn = optional(string)
+    network = optional(object({
+      subnet_ids         = list(string)
+      security_group_ids = list(string)
+    }))
   })
   default  = {}
   nullable = false
@@ -212,4 +212,11 @@ variable "alarms" {
     condition     = var.alarms.maximum_delay_seconds >= 60
     error_message = "alarms.maximum_delay_seconds must be at least 60: a batch of edits may take that long to publish."
   }
+}
+
+variable "tags" {
+  description = "Tags of every resource that can have some, in addition to the provider's `default_tags`. Objects in buckets have those of the provider alone."
+  type        = map(string)
+  default     = {}
+  nullable    = false
 }

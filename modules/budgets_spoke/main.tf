@@ -1,7 +1,7 @@
 # budgets_management uses the same names. ARNs are built from them, so that policies are known at plan.
 locals {
   parameter_prefix = "/${var.name_prefix}/budgets"
-  seed_budget_name = var.seed_budget.name
+  seed_budget_name = coalesce(var.seed_budget.name, var.name_prefix == "finops" ? "monthly-total" : "${var.name_prefix}-monthly-total")
 
   parameters_arn  = "arn:aws:ssm:${var.region}:${var.account_id}:parameter${local.parameter_prefix}"
   budgets_arn     = "arn:aws:budgets::${var.account_id}:budget/*"
@@ -18,6 +18,7 @@ resource "aws_sns_topic" "budget_alerts" {
   name              = "${var.name_prefix}-budget-alerts"
   kms_master_key_id = var.kms_key_arn
   policy            = data.aws_iam_policy_document.alert_topic.json
+  tags              = var.tags
 }
 
 # apply-budget makes the budget of this parameter, and owns it. AWS refuses budgets to a new member account for up to a day:
@@ -35,6 +36,7 @@ resource "aws_ssm_parameter" "monthly_total" {
   name        = "${local.parameter_prefix}/${local.seed_budget_name}"
   description = "Budget ${local.seed_budget_name}, written by the management account"
   type        = "String"
+  tags        = var.tags
   value = jsonencode({
     schema       = 1
     account_id   = var.account_id
@@ -77,6 +79,7 @@ module "apply_budget" {
   policy_json = data.aws_iam_policy_document.apply_budget.json
   package     = var.packages.code
   layer_arns  = [aws_lambda_layer_version.core.arn]
+  tags        = var.tags
 
   environment = {
     ACCOUNT_ID         = var.account_id
@@ -134,6 +137,7 @@ resource "aws_iam_role" "spoke" {
   description          = "Lets the management account write this account's budget parameters"
   assume_role_policy   = data.aws_iam_policy_document.spoke_trust.json
   permissions_boundary = var.function_settings.permissions_boundary_arn
+  tags                 = var.tags
 
   depends_on = [aws_lambda_invocation.reconcile]
 }

@@ -70,8 +70,8 @@ variable "hub" {
 
 variable "packages" {
   description = <<-EOT
-    The code and its layers, from `packages.json` of scripts/build_lambdas.py. Each is a file (`path`, relative to
-    the root module) or an object in S3 (`s3_bucket`, `s3_key` and, with versioning, `s3_object_version`).
+    The code and its layers: `packages` as `finops packages publish` writes it for a release, or `packages.json` of
+    scripts/build_lambdas.py in a clone. Each is a file (`path`, relative to the root module) or an object in S3 (`s3_bucket`, `s3_key` and, with versioning, `s3_object_version`).
   EOT
   type = object({
     code   = object({ sha256_base64 = string, architecture = optional(string, "arm64"), release = optional(string), path = optional(string), s3_bucket = optional(string), s3_key = optional(string), s3_object_version = optional(string) })
@@ -88,10 +88,11 @@ variable "packages" {
 variable "seed_budget" {
   description = <<-EOT
     The account's budget until finance enters one: `amount` in `currency` per `time_unit`. Terraform writes it to a
-    parameter once, and the applier makes the budget. A second deployment in the account needs another `name`.
+    parameter once, and the applier makes the budget. Its `name` is by default `monthly-total`, and with another
+    name_prefix than `finops` begins with that: two deployments of one account would share a budget otherwise.
   EOT
   type = object({
-    name      = optional(string, "monthly-total")
+    name      = optional(string)
     amount    = optional(string, "100.00")
     currency  = optional(string, "USD")
     time_unit = optional(string, "MONTHLY")
@@ -100,7 +101,7 @@ variable "seed_budget" {
   nullable = false
 
   validation {
-    condition     = can(regex("^[A-Za-z0-9_.-]{1,100}$", var.seed_budget.name))
+    condition     = var.seed_budget.name == null || can(regex("^[A-Za-z0-9_.-]{1,100}$", var.seed_budget.name))
     error_message = "seed_budget.name must be 1 to 100 letters, digits, dots, hyphens and underscores."
   }
   validation {
@@ -171,7 +172,8 @@ variable "kms_key_arn" {
 variable "function_settings" {
   description = <<-EOT
     Settings of every function, as in the module lambda_function: `architecture`, `tracing`, `log_level`,
-    `log_retention_days` and `permissions_boundary_arn`.
+    `log_retention_days`, `permissions_boundary_arn`, and the `network` (`subnet_ids`, `security_group_ids`) where functions
+    must run in your VPC.
   EOT
   type = object({
     architecture             = optional(string)
@@ -179,6 +181,10 @@ variable "function_settings" {
     log_level                = optional(string, "INFO")
     log_retention_days       = optional(number, 30)
     permissions_boundary_arn = optional(string)
+    network = optional(object({
+      subnet_ids         = list(string)
+      security_group_ids = list(string)
+    }))
   })
   default  = {}
   nullable = false
@@ -192,4 +198,11 @@ variable "alarms" {
   })
   default  = {}
   nullable = false
+}
+
+variable "tags" {
+  description = "Tags of every resource that can have some, in addition to the provider's `default_tags`. Objects in buckets have those of the provider alone."
+  type        = map(string)
+  default     = {}
+  nullable    = false
 }

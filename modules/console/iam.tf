@@ -28,9 +28,11 @@ data "aws_iam_policy_document" "trust" {
 }
 
 resource "aws_iam_role" "execution" {
-  name               = "${local.name}-execution"
-  description        = "Pulls the console's image, and writes its log"
-  assume_role_policy = data.aws_iam_policy_document.trust.json
+  name                 = "${local.name}-execution"
+  description          = "Pulls the console's image, and writes its log"
+  assume_role_policy   = data.aws_iam_policy_document.trust.json
+  permissions_boundary = var.settings.permissions_boundary_arn
+  tags                 = var.tags
 }
 
 resource "aws_iam_role_policy" "execution" {
@@ -71,9 +73,11 @@ data "aws_iam_policy_document" "execution" {
 }
 
 resource "aws_iam_role" "task" {
-  name               = local.name
-  description        = "What the pages of the console may do"
-  assume_role_policy = data.aws_iam_policy_document.trust.json
+  name                 = local.name
+  description          = "What the pages of the console may do"
+  assume_role_policy   = data.aws_iam_policy_document.trust.json
+  permissions_boundary = var.settings.permissions_boundary_arn
+  tags                 = var.tags
 }
 
 resource "aws_iam_role_policy" "task" {

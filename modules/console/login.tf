@@ -5,6 +5,7 @@ resource "aws_cognito_user_pool" "this" {
   deletion_protection      = var.deletion_protection ? "ACTIVE" : "INACTIVE"
   username_attributes      = ["email"]
   auto_verified_attributes = ["email"]
+  tags                     = var.tags
 
   # A new address counts once its owner has proven it.
   user_attribute_update_settings {
@@ -40,7 +41,7 @@ resource "aws_cognito_user_pool" "this" {
 }
 
 resource "aws_cognito_user_pool_domain" "this" {
-  domain       = var.login.domain
+  domain       = coalesce(var.login.domain, "${local.name}-${var.account_id}")
   user_pool_id = aws_cognito_user_pool.this.id
 }
 

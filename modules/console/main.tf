@@ -22,6 +22,7 @@ locals {
 
 resource "aws_ecs_cluster" "this" {
   name = local.name
+  tags = var.tags
 
   setting {
     name  = "containerInsights"
@@ -33,8 +34,9 @@ resource "aws_cloudwatch_log_group" "this" {
   #checkov:skip=CKV_AWS_158:a customer managed key is a setting
   #checkov:skip=CKV_AWS_338:how long logs are kept is a setting
   name              = "/ecs/${local.name}"
-  retention_in_days = var.log.retention_days
-  kms_key_id        = var.log.kms_key_arn
+  retention_in_days = var.settings.log_retention_days
+  kms_key_id        = var.kms_key_arn
+  tags              = var.tags
 }
 
 resource "aws_ecs_task_definition" "this" {
@@ -45,6 +47,7 @@ resource "aws_ecs_task_definition" "this" {
   memory                   = var.container.memory
   execution_role_arn       = aws_iam_role.execution.arn
   task_role_arn            = aws_iam_role.task.arn
+  tags                     = var.tags
 
   runtime_platform {
     operating_system_family = "LINUX"
@@ -85,6 +88,7 @@ resource "aws_ecs_service" "this" {
   launch_type                       = "FARGATE"
   health_check_grace_period_seconds = 60
   propagate_tags                    = "SERVICE"
+  tags                              = var.tags
 
   deployment_circuit_breaker {
     enable   = true
@@ -127,6 +131,7 @@ resource "aws_cloudwatch_metric_alarm" "unhealthy" {
   treat_missing_data  = "breaching"
   alarm_actions       = var.alarms.topic_arns
   ok_actions          = var.alarms.topic_arns
+  tags                = var.tags
 }
 
 resource "aws_cloudwatch_metric_alarm" "errors" {
@@ -143,4 +148,5 @@ resource "aws_cloudwatch_metric_alarm" "errors" {
   treat_missing_data  = "notBreaching"
   alarm_actions       = var.alarms.topic_arns
   ok_actions          = var.alarms.topic_arns
+  tags                = var.tags
 }

@@ -11,6 +11,7 @@ resource "aws_lb" "this" {
   enable_deletion_protection = var.deletion_protection
   # Pages keep a WebSocket open, with a ping every 20 s.
   idle_timeout = 120
+  tags         = var.tags
 
   dynamic "access_logs" {
     for_each = var.network.access_logs_bucket[*]
@@ -30,6 +31,7 @@ resource "aws_lb_target_group" "this" {
   protocol             = "HTTP"
   target_type          = "ip"
   deregistration_delay = 60
+  tags                 = var.tags
 
   # A session stays with its container.
   stickiness {
@@ -51,6 +53,7 @@ resource "aws_lb_listener" "https" {
   protocol          = "HTTPS"
   ssl_policy        = "ELBSecurityPolicy-TLS13-1-2-2021-06"
   certificate_arn   = var.address.certificate_arn
+  tags              = var.tags
 
   routing_http_response_strict_transport_security_header_value = "max-age=31536000"
   routing_http_response_x_content_type_options_header_value    = "nosniff"
@@ -66,6 +69,7 @@ resource "aws_lb_listener" "http" {
   load_balancer_arn = aws_lb.this.arn
   port              = 80
   protocol          = "HTTP"
+  tags              = var.tags
 
   default_action {
     type = "redirect"
@@ -82,6 +86,7 @@ resource "aws_security_group" "balancer" {
   name_prefix = "${local.name}-balancer-"
   description = "Load balancer of the FinOps console"
   vpc_id      = var.network.vpc_id
+  tags        = var.tags
 
   lifecycle {
     create_before_destroy = true
@@ -100,6 +105,7 @@ resource "aws_vpc_security_group_ingress_rule" "browsers" {
   ip_protocol       = "tcp"
   from_port         = each.value.port
   to_port           = each.value.port
+  tags              = var.tags
 }
 
 resource "aws_vpc_security_group_egress_rule" "to_console" {
@@ -109,12 +115,14 @@ resource "aws_vpc_security_group_egress_rule" "to_console" {
   ip_protocol                  = "tcp"
   from_port                    = local.port
   to_port                      = local.port
+  tags                         = var.tags
 }
 
 resource "aws_security_group" "service" {
   name_prefix = "${local.name}-service-"
   description = "Containers of the FinOps console"
   vpc_id      = var.network.vpc_id
+  tags        = var.tags
 
   lifecycle {
     create_before_destroy = true
@@ -128,6 +136,7 @@ resource "aws_vpc_security_group_ingress_rule" "from_balancer" {
   ip_protocol                  = "tcp"
   from_port                    = local.port
   to_port                      = local.port
+  tags                         = var.tags
 }
 
 resource "aws_vpc_security_group_egress_rule" "to_aws" {
@@ -137,6 +146,7 @@ resource "aws_vpc_security_group_egress_rule" "to_aws" {
   ip_protocol       = "tcp"
   from_port         = 443
   to_port           = 443
+  tags              = var.tags
 }
 
 # Routes of the container's subnets. A subnet without a route table of its own has the VPC's main one:

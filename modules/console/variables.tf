@@ -70,17 +70,18 @@ variable "address" {
 
 variable "login" {
   description = <<-EOT
-    The login page: the prefix of its Cognito domain (`domain`, unique in the region, such as `example-finops`), and who
-    signs in with a second factor (`multi_factor`): everybody (`ON`), those who want to (`OPTIONAL`) or nobody (`OFF`).
+    The login page: the prefix of its Cognito domain (`domain`, unique in the region, by default made of prefix and account),
+    and who signs in with a second factor (`multi_factor`): everybody (`ON`), those who want to (`OPTIONAL`) or nobody (`OFF`).
   EOT
   type = object({
-    domain       = string
+    domain       = optional(string)
     multi_factor = optional(string, "ON")
   })
+  default  = {}
   nullable = false
 
   validation {
-    condition     = can(regex("^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$", var.login.domain))
+    condition     = var.login.domain == null || can(regex("^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$", var.login.domain))
     error_message = "login.domain must be 1 to 63 lower-case letters, digits and hyphens."
   }
   validation {
@@ -159,19 +160,32 @@ variable "deletion_protection" {
   nullable    = false
 }
 
-variable "log" {
-  description = "The container's log: days that it is kept (`retention_days`), and the key that encrypts it (`kms_key_arn`; AWS's own key when null)."
+variable "settings" {
+  description = "How long the container's log is kept (`log_retention_days`), and the `permissions_boundary_arn` of the roles."
   type = object({
-    retention_days = optional(number, 365)
-    kms_key_arn    = optional(string)
+    log_retention_days       = optional(number, 365)
+    permissions_boundary_arn = optional(string)
   })
   default  = {}
   nullable = false
 }
 
+variable "kms_key_arn" {
+  description = "Customer managed key for the container's log; AWS's own key when null. Its policy must allow CloudWatch Logs. Keys of what the pages read are `flows.kms_key_arns`."
+  type        = string
+  default     = null
+}
+
 variable "alarms" {
   description = "Alarms, sent to the SNS topics `topic_arns`."
   type        = object({ topic_arns = optional(list(string), []) })
+  default     = {}
+  nullable    = false
+}
+
+variable "tags" {
+  description = "Tags of every resource that can have some, in addition to the provider's `default_tags`. Objects in buckets have those of the provider alone."
+  type        = map(string)
   default     = {}
   nullable    = false
 }

@@ -3,6 +3,7 @@ module "alarms" {
 
   name_prefix = "${var.name_prefix}-invoices"
   settings    = { enabled = var.alarms.enabled, topic_arns = var.alarms.topic_arns }
+  tags        = var.tags
 
   queue_delays = {
     for name, queue in local.queues : "${name}-delay" => {

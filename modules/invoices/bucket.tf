@@ -7,6 +7,7 @@ module "bucket" {
   kms_key_arn     = var.kms_key_arn
   upload_origins  = var.bucket.upload_origins
   lock_by_version = var.bucket.originals_lock != null
+  tags            = var.tags
 
   lifecycle_rules = [
     # The record of an invoice names a version of its document: that version stays, also when another file of the same name

@@ -172,6 +172,7 @@ module "function" {
   package     = var.packages.code
   layer_arns  = [for name in each.value.layers : aws_lambda_layer_version.this[name].arn]
   environment = local.environments[each.key]
+  tags        = var.tags
 
   function = {
     name            = "${var.name_prefix}-${each.key}"
@@ -196,6 +197,7 @@ resource "aws_dynamodb_table" "invoices" {
   billing_mode                = "PAY_PER_REQUEST"
   hash_key                    = "id"
   deletion_protection_enabled = var.table.deletion_protection
+  tags                        = var.tags
 
   dynamic "attribute" {
     for_each = ["id", "received_at", "received_month", "status"]
@@ -237,6 +239,7 @@ resource "aws_dynamodb_table" "vendors" {
   billing_mode                = "PAY_PER_REQUEST"
   hash_key                    = "id"
   deletion_protection_enabled = var.table.deletion_protection
+  tags                        = var.tags
 
   attribute {
     name = "id"

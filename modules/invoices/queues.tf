@@ -8,7 +8,7 @@ locals {
       function     = "receive-invoices"
       timeout      = 60
       batch_size   = 10
-      concurrency  = var.intake.maximum_concurrency
+      concurrency  = var.extraction.intake.maximum_concurrency
       sender       = "s3.amazonaws.com"
       sender_arn   = local.bucket_arn
       sender_names = "BucketTellsOfFiles"
@@ -18,7 +18,7 @@ locals {
       function     = "finish-extraction"
       timeout      = local.collecting_seconds
       batch_size   = 1
-      concurrency  = var.intake.maximum_concurrency
+      concurrency  = var.extraction.intake.maximum_concurrency
       sender       = "sns.amazonaws.com"
       sender_arn   = local.topic_arns["extractions"]
       sender_names = "TopicTellsOfCompletions"
@@ -36,10 +36,11 @@ resource "aws_sqs_queue" "this" {
   sqs_managed_sse_enabled    = var.kms_key_arn == null ? true : null
   kms_master_key_id          = var.kms_key_arn
   policy                     = data.aws_iam_policy_document.queue[each.key].json
+  tags                       = var.tags
 
   redrive_policy = jsonencode({
     deadLetterTargetArn = module.function[each.value.function].failure_queue_arn
-    maxReceiveCount     = var.intake.maximum_tries
+    maxReceiveCount     = var.extraction.intake.maximum_tries
   })
 }
 
@@ -50,6 +51,7 @@ resource "aws_lambda_event_source_mapping" "this" {
   function_name           = module.function[each.value.function].function_arn
   batch_size              = each.value.batch_size
   function_response_types = ["ReportBatchItemFailures"]
+  tags                    = var.tags
 
   scaling_config {
     maximum_concurrency = each.value.concurrency

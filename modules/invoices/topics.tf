@@ -5,6 +5,7 @@ resource "aws_sns_topic" "this" {
 
   name              = each.value
   kms_master_key_id = var.kms_key_arn
+  tags              = var.tags
 }
 
 resource "aws_sns_topic_subscription" "extractions" {
@@ -23,6 +24,7 @@ resource "aws_iam_role" "completion" {
   description          = "Lets Textract publish that a document is read"
   assume_role_policy   = data.aws_iam_policy_document.completion_trust.json
   permissions_boundary = var.function_settings.permissions_boundary_arn
+  tags                 = var.tags
 }
 
 data "aws_iam_policy_document" "completion_trust" {

@@ -34,8 +34,8 @@ variable "name_prefix" {
 
 variable "packages" {
   description = <<-EOT
-    The code and its layers, from `packages.json` of scripts/build_lambdas.py. Each is a file (`path`, relative to
-    the root module) or an object in S3 (`s3_bucket`, `s3_key` and, with versioning, `s3_object_version`).
+    The code and its layers: `packages` as `finops packages publish` writes it for a release, or `packages.json` of
+    scripts/build_lambdas.py in a clone. Each is a file (`path`, relative to the root module) or an object in S3 (`s3_bucket`, `s3_key` and, with versioning, `s3_object_version`).
   EOT
   type = object({
     code   = object({ sha256_base64 = string, architecture = optional(string, "arm64"), release = optional(string), path = optional(string), s3_bucket = optional(string), s3_key = optional(string), s3_object_version = optional(string) })
@@ -95,28 +95,10 @@ variable "table" {
   nullable    = false
 }
 
-variable "intake" {
-  description = "How new files are received: at most `maximum_concurrency` functions run at once, and each file's event is tried `maximum_tries` times."
-  type = object({
-    maximum_concurrency = optional(number, 10)
-    maximum_tries       = optional(number, 5)
-  })
-  default  = {}
-  nullable = false
-
-  validation {
-    condition     = var.intake.maximum_concurrency >= 2 && var.intake.maximum_concurrency <= 100
-    error_message = "intake.maximum_concurrency must be from 2 (the minimum of SQS) to 100."
-  }
-  validation {
-    condition     = var.intake.maximum_tries >= 3 && var.intake.maximum_tries <= 20
-    error_message = "intake.maximum_tries must be from 3 to 20."
-  }
-}
-
 variable "extraction" {
   description = <<-EOT
-    How documents are read. With `engine` `textract`, Amazon Textract reads them all. With `text-layer`, PDFs of the
+    How documents are received and read. At most `intake.maximum_concurrency` functions receive new files at once, and each
+    file's event is tried `intake.maximum_tries` times. With `engine` `textract`, Amazon Textract reads them all. With `text-layer`, PDFs of the
     vendors in `trusted_vendors` are read from their own text, without Textract, if number, date, total and currency
     are found and subtotal plus tax equals the total. `shadow` compares both for each document that Textract reads.
     `price_per_page` is Textract's price in USD. `memory_mb` applies to each function. `timeout_seconds` is how long
@@ -134,10 +116,23 @@ variable "extraction" {
     daily_pages           = optional(number, 5000)
     daily_usd             = optional(number, 50)
     pages_without_consent = optional(number, 100)
+
+    intake = optional(object({
+      maximum_concurrency = optional(number, 10)
+      maximum_tries       = optional(number, 5)
+    }), {})
   })
   default  = {}
   nullable = false
 
+  validation {
+    condition     = var.extraction.intake.maximum_concurrency >= 2 && var.extraction.intake.maximum_concurrency <= 100
+    error_message = "extraction.intake.maximum_concurrency must be from 2 (the minimum of SQS) to 100."
+  }
+  validation {
+    condition     = var.extraction.intake.maximum_tries >= 3 && var.extraction.intake.maximum_tries <= 20
+    error_message = "extraction.intake.maximum_tries must be from 3 to 20."
+  }
   validation {
     condition     = contains(["textract", "text-layer"], var.extraction.engine)
     error_message = "extraction.engine must be textract or text-layer."
@@ -286,7 +281,8 @@ variable "kms_key_arn" {
 variable "function_settings" {
   description = <<-EOT
     Settings of every function, as in the module lambda_function: `architecture`, `tracing`, `log_level`,
-    `log_retention_days` and `permissions_boundary_arn`.
+    `log_retention_days`, `permissions_boundary_arn`, and the `network` (`subnet_ids`, `security_group_ids`) where functions
+    must run in your VPC.
   EOT
   type = object({
     architecture             = optional(string)
@@ -294,6 +290,10 @@ variable "function_settings" {
     log_level                = optional(string, "INFO")
     log_retention_days       = optional(number, 30)
     permissions_boundary_arn = optional(string)
+    network = optional(object({
+      subnet_ids         = list(string)
+      security_group_ids = list(string)
+    }))
   })
   default  = {}
   nullable = false
@@ -313,4 +313,11 @@ variable "alarms" {
     condition     = var.alarms.maximum_delay_seconds >= 60
     error_message = "alarms.maximum_delay_seconds must be at least 60."
   }
+}
+
+variable "tags" {
+  description = "Tags of every resource that can have some, in addition to the provider's `default_tags`. Objects in buckets have those of the provider alone."
+  type        = map(string)
+  default     = {}
+  nullable    = false
 }

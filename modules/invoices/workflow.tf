@@ -47,6 +47,7 @@ resource "aws_sfn_state_machine" "this" {
   name     = local.workflow_name
   type     = "STANDARD"
   role_arn = aws_iam_role.workflow.arn
+  tags     = var.tags
 
   definition = templatefile("${path.module}/invoice_workflow.asl.json", {
     functions = { for name, function in module.function : replace(name, "-", "_") => function.function_arn }
@@ -80,4 +81,5 @@ resource "aws_cloudwatch_log_group" "workflow" {
   name              = "/aws/vendedlogs/states/${local.workflow_name}"
   retention_in_days = var.function_settings.log_retention_days
   kms_key_id        = var.kms_key_arn
+  tags              = var.tags
 }

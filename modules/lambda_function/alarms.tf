@@ -7,6 +7,7 @@ module "alarms" {
 
   name_prefix = var.function.name
   settings    = { enabled = var.alarms.enabled, topic_arns = var.alarms.topic_arns }
+  tags        = var.tags
 
   metrics = {
     errors = {

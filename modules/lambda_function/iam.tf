@@ -3,6 +3,7 @@ resource "aws_iam_role" "this" {
   description          = "Execution role of the function ${var.function.name}"
   assume_role_policy   = data.aws_iam_policy_document.lambda_trust.json
   permissions_boundary = var.settings.permissions_boundary_arn
+  tags                 = var.tags
 }
 
 data "aws_iam_policy_document" "lambda_trust" {
@@ -23,9 +24,20 @@ resource "aws_iam_role_policy" "this" {
   policy = data.aws_iam_policy_document.this.json
 }
 
+locals {
+  network_interface_actions = [
+    "ec2:AssignPrivateIpAddresses",
+    "ec2:CreateNetworkInterface",
+    "ec2:DeleteNetworkInterface",
+    "ec2:DescribeNetworkInterfaces",
+    "ec2:DescribeSubnets",
+    "ec2:UnassignPrivateIpAddresses",
+  ]
+}
+
 data "aws_iam_policy_document" "this" {
-  #checkov:skip=CKV_AWS_356:X-Ray has no resources to name
-  #checkov:skip=CKV_AWS_111:X-Ray has no resources to name
+  #checkov:skip=CKV_AWS_356:X-Ray has no resources to name, and network interfaces have no names before they are made
+  #checkov:skip=CKV_AWS_111:X-Ray has no resources to name, and network interfaces have no names before they are made
   source_policy_documents = [var.policy_json]
 
   statement {
@@ -46,6 +58,27 @@ data "aws_iam_policy_document" "this" {
       sid       = "WriteTraces"
       actions   = ["xray:PutTelemetryRecords", "xray:PutTraceSegments"]
       resources = ["*"]
+    }
+  }
+
+  # Lambda connects the function to the VPC as the function's role; the function's own code needs none of it, and may not:
+  # https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html
+  dynamic "statement" {
+    for_each = var.settings.network == null ? {} : { Allow = "ConnectToNetwork", Deny = "NotForFunctionCode" }
+    content {
+      sid       = statement.value
+      effect    = statement.key
+      actions   = local.network_interface_actions
+      resources = ["*"]
+
+      dynamic "condition" {
+        for_each = statement.key == "Deny" ? [local.function_arn] : []
+        content {
+          test     = "ArnEquals"
+          variable = "lambda:SourceFunctionArn"
+          values   = [condition.value]
+        }
+      }
     }
   }
 

@@ -18,7 +18,7 @@ locals {
 }
 
 resource "aws_lambda_function" "this" {
-  #checkov:skip=CKV_AWS_117:calls AWS endpoints only; a VPC would add NAT or endpoints and guard nothing
+  #checkov:skip=CKV_AWS_117:a VPC is a setting; functions call AWS endpoints only, and need none
   #checkov:skip=CKV_AWS_272:packages are built from this repository and pinned by their hash
   #checkov:skip=CKV_AWS_115:reserved concurrency is a setting; reserving by default would starve the account's pool
   #checkov:skip=CKV_AWS_116:the failure destination of the event invoke config replaces the dead-letter queue
@@ -46,6 +46,14 @@ resource "aws_lambda_function" "this" {
     variables = local.environment
   }
 
+  dynamic "vpc_config" {
+    for_each = var.settings.network[*]
+    content {
+      subnet_ids         = vpc_config.value.subnet_ids
+      security_group_ids = vpc_config.value.security_group_ids
+    }
+  }
+
   ephemeral_storage {
     size = var.function.ephemeral_storage_mb
   }
@@ -64,6 +72,7 @@ resource "aws_lambda_function" "this" {
 
   # The function may get events as soon as it exists, and until it is gone.
   depends_on = [aws_iam_role_policy.this]
+  tags       = var.tags
 
   lifecycle {
     # Lambda measures the variables as one JSON document: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
@@ -80,6 +89,7 @@ resource "aws_cloudwatch_log_group" "this" {
   name              = local.log_group_name
   retention_in_days = var.settings.log_retention_days
   kms_key_id        = var.kms_key_arn
+  tags              = var.tags
 }
 
 resource "aws_lambda_function_event_invoke_config" "this" {
@@ -101,4 +111,5 @@ resource "aws_sqs_queue" "failures" {
   sqs_managed_sse_enabled   = var.kms_key_arn == null ? true : null
   kms_master_key_id         = var.kms_key_arn
   policy                    = one(data.aws_iam_policy_document.failure_queue[*].json)
+  tags                      = var.tags
 }

@@ -15,6 +15,7 @@ resource "aws_cloudwatch_event_rule" "this" {
   description    = "Invokes the function ${var.function.name}"
   event_bus_name = local.event_bus_name
   event_pattern  = var.event_rule.pattern_json
+  tags           = var.tags
 }
 
 resource "aws_cloudwatch_event_target" "this" {
@@ -105,6 +106,7 @@ resource "aws_iam_role" "schedule" {
   description          = "Lets EventBridge Scheduler invoke the function ${var.function.name}"
   assume_role_policy   = data.aws_iam_policy_document.scheduler_trust[0].json
   permissions_boundary = var.settings.permissions_boundary_arn
+  tags                 = var.tags
 }
 
 data "aws_iam_policy_document" "scheduler_trust" {

@@ -125,7 +125,8 @@ variable "policy_json" {
 variable "settings" {
   description = <<-EOT
     Settings that the functions of one deployment share: X-Ray `tracing`, `log_level` of what the functions say (metrics
-    and uncaught exceptions are always logged), `log_retention_days`, and a `permissions_boundary_arn` for the roles.
+    and uncaught exceptions are always logged), `log_retention_days`, and a `permissions_boundary_arn` for the roles. With
+    `network`, functions run in these subnets with these security groups, and reach AWS by your VPC's endpoints or NAT alone.
     `architecture` is that of the packages; naming another one is refused.
   EOT
   type = object({
@@ -134,6 +135,10 @@ variable "settings" {
     log_level                = optional(string, "INFO")
     log_retention_days       = optional(number, 30)
     permissions_boundary_arn = optional(string)
+    network = optional(object({
+      subnet_ids         = list(string)
+      security_group_ids = list(string)
+    }))
   })
   default  = {}
   nullable = false
@@ -152,6 +157,10 @@ variable "settings" {
       var.settings.log_retention_days,
     )
     error_message = "settings.log_retention_days must be a retention that CloudWatch Logs offers, such as 30, 90, 365 or 731."
+  }
+  validation {
+    condition     = var.settings.network == null || try(length(var.settings.network.subnet_ids) > 0 && length(var.settings.network.security_group_ids) > 0, false)
+    error_message = "settings.network must name at least one subnet and one security group."
   }
 }
 
@@ -223,4 +232,11 @@ variable "alarms" {
     condition     = var.alarms.duration_percent > 0 && var.alarms.duration_percent <= 100
     error_message = "alarms.duration_percent must be above 0 and at most 100."
   }
+}
+
+variable "tags" {
+  description = "Tags of every resource that can have some, in addition to the provider's `default_tags`. Objects in buckets have those of the provider alone."
+  type        = map(string)
+  default     = {}
+  nullable    = false
 }

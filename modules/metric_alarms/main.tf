@@ -48,4 +48,5 @@ resource "aws_cloudwatch_metric_alarm" "this" {
   treat_missing_data  = each.value.treat_missing_data
   alarm_actions       = var.settings.topic_arns
   ok_actions          = var.settings.topic_arns
+  tags                = var.tags
 }

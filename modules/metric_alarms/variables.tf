@@ -71,3 +71,10 @@ variable "failed_messages" {
     error_message = "failed_messages must not have an alarm of the same name as metrics or queue_delays."
   }
 }
+
+variable "tags" {
+  description = "Tags of every resource that can have some, in addition to the provider's `default_tags`. Objects in buckets have those of the provider alone."
+  type        = map(string)
+  default     = {}
+  nullable    = false
+}

@@ -1,12 +1,13 @@
 # By tag, so it sees what is tagged: https://docs.aws.amazon.com/awsaccountbilling/latest/aboutv2/activating-tags.html
 resource "aws_budgets_budget" "this" {
-  for_each = { for budget in var.budget[*] : budget.name => budget }
+  for_each = { for budget in var.budget[*] : coalesce(budget.name, "${var.name_prefix}-deployment") => budget }
 
   name         = each.key
   budget_type  = "COST"
   time_unit    = "MONTHLY"
   limit_unit   = "USD"
   limit_amount = tostring(each.value.usd)
+  tags         = var.tags
 
   cost_filter {
     name   = "TagKeyValue"

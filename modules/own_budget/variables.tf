@@ -1,12 +1,19 @@
+variable "name_prefix" {
+  description = "First part of every name."
+  type        = string
+  default     = "finops"
+  nullable    = false
+}
+
 variable "budget" {
   description = <<-EOT
     What the deployment may cost a month: an amount in `usd`, `emails` to tell at 80 % spent and 100 % forecast, and the `name`
-    of the AWS Budget. None when null.
+    of the AWS Budget, by default name_prefix and `-deployment`. None when null.
   EOT
   type = object({
     usd    = number
     emails = list(string)
-    name   = optional(string, "finops-deployment")
+    name   = optional(string)
   })
   default = null
 
@@ -24,5 +31,12 @@ variable "tag" {
   description = "The tag of the deployment's resources, which must be active as a cost allocation tag."
   type        = object({ key = string, value = string })
   default     = { key = "project", value = "finops" }
+  nullable    = false
+}
+
+variable "tags" {
+  description = "Tags of every resource that can have some, in addition to the provider's `default_tags`. Objects in buckets have those of the provider alone."
+  type        = map(string)
+  default     = {}
   nullable    = false
 }

@@ -13,6 +13,7 @@ resource "aws_s3_bucket" "this" {
   force_destroy = var.force_destroy
   # Not false: the provider would replace a bucket that was made without Object Lock and has it now.
   object_lock_enabled = var.object_lock == null ? null : true
+  tags                = var.tags
 }
 
 resource "aws_s3_bucket_versioning" "this" {

@@ -102,3 +102,10 @@ variable "upload_origins" {
     error_message = "upload_origins must be origins such as https://finops.example.com, without a path."
   }
 }
+
+variable "tags" {
+  description = "Tags of every resource that can have some, in addition to the provider's `default_tags`. Objects in buckets have those of the provider alone."
+  type        = map(string)
+  default     = {}
+  nullable    = false
+}

@@ -4,6 +4,7 @@ module "alarms" {
 
   name_prefix = "${var.name_prefix}-reconciliation"
   settings    = var.alarms
+  tags        = var.tags
 
   metrics = {
     reports-missing = {

@@ -6,6 +6,7 @@ module "bucket" {
   name          = local.bucket_name
   force_destroy = var.bucket.force_destroy
   kms_key_arn   = var.kms_key_arn
+  tags          = var.tags
 
   lifecycle_rules = [
     { id = "replaced", abort_upload_days = 2, noncurrent_days = var.bucket.noncurrent_days },

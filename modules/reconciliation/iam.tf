@@ -135,7 +135,7 @@ data "aws_iam_policy_document" "reconcile_month" {
   }
 
   dynamic "statement" {
-    for_each = var.notifications.mail_sender[*]
+    for_each = var.reporting.notifications.mail_sender[*]
     content {
       sid     = "MailReports"
       actions = ["ses:SendEmail"]
@@ -153,7 +153,7 @@ data "aws_iam_policy_document" "reconcile_month" {
   }
 
   dynamic "statement" {
-    for_each = var.notifications.webhook_secret_arn[*]
+    for_each = var.reporting.notifications.webhook_secret_arn[*]
     content {
       sid       = "ReadWebhook"
       actions   = ["secretsmanager:GetSecretValue"]

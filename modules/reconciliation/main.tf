@@ -23,7 +23,7 @@ locals {
 
   settings_json = jsonencode({
     EXPORTS_URI     = join(",", var.costs.exports_uris)
-    MAIL_RECIPIENTS = join(",", var.notifications.mail_recipients)
+    MAIL_RECIPIENTS = join(",", var.reporting.notifications.mail_recipients)
     STATIC_RATES    = jsonencode(var.rates.static)
   })
   settings_key = "config/settings-${substr(sha256(local.settings_json), 0, 16)}.json"
@@ -48,8 +48,8 @@ locals {
     LINK_SECONDS        = tostring(var.reporting.link_seconds)
     PAGE_URL            = var.reporting.page_url == null ? "" : var.reporting.page_url
     TOPIC_ARN           = local.topic_arn
-    MAIL_SENDER         = var.notifications.mail_sender == null ? "" : var.notifications.mail_sender
-    WEBHOOK_SECRET_ARN  = var.notifications.webhook_secret_arn == null ? "" : var.notifications.webhook_secret_arn
+    MAIL_SENDER         = var.reporting.notifications.mail_sender == null ? "" : var.reporting.notifications.mail_sender
+    WEBHOOK_SECRET_ARN  = var.reporting.notifications.webhook_secret_arn == null ? "" : var.reporting.notifications.webhook_secret_arn
   })
 
   layers = ["core", "reports", "duckdb"]
@@ -69,6 +69,7 @@ module "reconcile_month" {
   package     = var.packages.code
   layer_arns  = [for name in local.layers : aws_lambda_layer_version.this[name].arn]
   schedule    = { expression = var.reporting.schedule_expression, input_json = jsonencode({}) }
+  tags        = var.tags
 
   function = {
     name                 = local.function_name
@@ -131,4 +132,5 @@ resource "aws_sns_topic" "reports" {
   #checkov:skip=CKV_AWS_26:a customer managed key is a setting
   name              = local.topic_name
   kms_master_key_id = var.kms_key_arn
+  tags              = var.tags
 }

@@ -34,8 +34,8 @@ variable "name_prefix" {
 
 variable "packages" {
   description = <<-EOT
-    The code and its layers, from `packages.json` of scripts/build_lambdas.py. Each is a file (`path`, relative to
-    the root module) or an object in S3 (`s3_bucket`, `s3_key` and, with versioning, `s3_object_version`). Layers
+    The code and its layers: `packages` as `finops packages publish` writes it for a release, or `packages.json` of
+    scripts/build_lambdas.py in a clone. Each is a file (`path`, relative to the root module) or an object in S3 (`s3_bucket`, `s3_key` and, with versioning, `s3_object_version`). Layers
     whose `upload` is `s3` go through the bucket.
   EOT
   type = object({
@@ -172,7 +172,9 @@ variable "reporting" {
     it also checks the month before, which it closes from `close_day` on; later changes become new revisions.
     `formats` are any of html, csv, json and xlsx. Links in messages open the report without an account for `link_seconds`,
     but never longer than the function's credentials. With `page_url`, messages link to that page instead, such as the
-    console's, where people sign in.
+    console's, where people sign in. `notifications` says who is told of a report, besides the subscribers of the topic:
+    `mail_recipients` by SES from `mail_sender`, which SES must have verified, and a Slack-compatible webhook, whose URL is the
+    value of the Secrets Manager secret `webhook_secret_arn`.
   EOT
   type = object({
     schedule_expression  = optional(string, "cron(0 6 * * ? *)")
@@ -183,6 +185,12 @@ variable "reporting" {
     page_url             = optional(string)
     memory_mb            = optional(number, 2048)
     ephemeral_storage_mb = optional(number, 2048)
+
+    notifications = optional(object({
+      mail_sender        = optional(string)
+      mail_recipients    = optional(list(string), [])
+      webhook_secret_arn = optional(string)
+    }), {})
   })
   default  = {}
   nullable = false
@@ -209,36 +217,20 @@ variable "reporting" {
     condition     = var.reporting.memory_mb >= 512
     error_message = "reporting.memory_mb must be at least 512."
   }
-}
-
-variable "notifications" {
-  description = <<-EOT
-    Who is told of a report, besides the subscribers of the topic: `mail_recipients` by SES from `mail_sender`,
-    which SES must have verified, and a Slack-compatible webhook, whose URL is the value of the Secrets Manager
-    secret `webhook_secret_arn`.
-  EOT
-  type = object({
-    mail_sender        = optional(string)
-    mail_recipients    = optional(list(string), [])
-    webhook_secret_arn = optional(string)
-  })
-  default  = {}
-  nullable = false
-
   validation {
     condition = alltrue([
-      for address in concat(var.notifications.mail_sender[*], var.notifications.mail_recipients) :
+      for address in concat(var.reporting.notifications.mail_sender[*], var.reporting.notifications.mail_recipients) :
       can(regex("^[^@,[:space:]]+@[^@,[:space:]]+$", address))
     ])
-    error_message = "notifications.mail_sender and mail_recipients must be addresses such as finops@example.com."
+    error_message = "reporting.notifications.mail_sender and mail_recipients must be addresses such as finops@example.com."
   }
   validation {
-    condition     = (var.notifications.mail_sender == null) == (length(var.notifications.mail_recipients) == 0)
-    error_message = "notifications.mail_sender and mail_recipients need each other."
+    condition     = (var.reporting.notifications.mail_sender == null) == (length(var.reporting.notifications.mail_recipients) == 0)
+    error_message = "reporting.notifications.mail_sender and mail_recipients need each other."
   }
   validation {
-    condition     = var.notifications.webhook_secret_arn == null || can(regex("^arn:aws:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:[^*?]+$", var.notifications.webhook_secret_arn))
-    error_message = "notifications.webhook_secret_arn must be the full ARN of a secret."
+    condition     = var.reporting.notifications.webhook_secret_arn == null || can(regex("^arn:aws:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:[^*?]+$", var.reporting.notifications.webhook_secret_arn))
+    error_message = "reporting.notifications.webhook_secret_arn must be the full ARN of a secret."
   }
 }
 
@@ -307,7 +299,8 @@ variable "kms_key_arn" {
 variable "function_settings" {
   description = <<-EOT
     Settings of the function, as in the module lambda_function: `architecture`, `tracing`, `log_level`,
-    `log_retention_days` and `permissions_boundary_arn`.
+    `log_retention_days`, `permissions_boundary_arn`, and the `network` (`subnet_ids`, `security_group_ids`) where functions
+    must run in your VPC.
   EOT
   type = object({
     architecture             = optional(string)
@@ -315,6 +308,10 @@ variable "function_settings" {
     log_level                = optional(string, "INFO")
     log_retention_days       = optional(number, 30)
     permissions_boundary_arn = optional(string)
+    network = optional(object({
+      subnet_ids         = list(string)
+      security_group_ids = list(string)
+    }))
   })
   default  = {}
   nullable = false
@@ -328,4 +325,11 @@ variable "alarms" {
   })
   default  = {}
   nullable = false
+}
+
+variable "tags" {
+  description = "Tags of every resource that can have some, in addition to the provider's `default_tags`. Objects in buckets have those of the provider alone."
+  type        = map(string)
+  default     = {}
+  nullable    = false
 }

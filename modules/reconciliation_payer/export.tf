@@ -2,6 +2,8 @@
 resource "aws_bcmdataexports_export" "focus" {
   for_each = local.exports
 
+  tags = var.tags
+
   export {
     name        = local.export_name
     description = "Costs of the payer ${var.account_id} as FOCUS 1.2, by day"
@@ -41,6 +43,7 @@ module "exports" {
   name          = local.bucket_name
   force_destroy = each.value.force_destroy
   policy_json   = data.aws_iam_policy_document.exports[each.key].json
+  tags          = var.tags
 
   # Each refresh writes the files of a month again.
   lifecycle_rules = [

@@ -23,6 +23,7 @@ resource "aws_iam_role" "cost_reader" {
   description          = "Lets the management account read this payer's costs and invoices"
   assume_role_policy   = data.aws_iam_policy_document.trust.json
   permissions_boundary = var.permissions_boundary_arn
+  tags                 = var.tags
 }
 
 resource "aws_iam_role_policy" "cost_reader" {

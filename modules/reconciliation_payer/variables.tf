@@ -97,3 +97,10 @@ variable "permissions_boundary_arn" {
   type        = string
   default     = null
 }
+
+variable "tags" {
+  description = "Tags of every resource that can have some, in addition to the provider's `default_tags`. Objects in buckets have those of the provider alone."
+  type        = map(string)
+  default     = {}
+  nullable    = false
+}

@@ -173,6 +173,14 @@ class Terraform:
             self._stamp.write_text(self._digest())
         return changes
 
+    def planned_changes(self) -> list[dict[str, Any]]:
+        """Return the changes of a plan with their reasons, as `terraform show -json` has them."""
+        plan = self.folder / "plan"
+        for _ in self._stream("plan", f"-out={plan}"):
+            pass
+        shown: dict[str, Any] = json.loads(self._run("show", "-json", str(plan)))
+        return list(shown.get("resource_changes", []))
+
     def apply(self, on_progress: ProgressCallback | None = None) -> int:
         """Bring the resources to what the root says, and return how many that touched."""
         return self._change("apply", on_progress)
@@ -246,7 +254,7 @@ class Terraform:
         )
         with self.log.open("a") as log:
             log.write(f"# terraform {command}\n{result.stderr}")
-            if command != "output":  # outputs may be sensitive
+            if command not in {"output", "show"}:  # outputs and plans may be sensitive
                 log.write(result.stdout)
         if result.returncode:
             raise TerraformError(command, result.stderr, self.log)

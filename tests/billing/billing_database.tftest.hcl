@@ -10,8 +10,7 @@ provider "aws" {
 }
 
 variables {
-  account_id = "111111111111"
-  region     = "eu-west-1"
+  region = "eu-west-1"
 }
 
 run "defaults" {

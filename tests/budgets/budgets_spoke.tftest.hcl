@@ -150,18 +150,17 @@ run "second_deployment_in_the_account" {
 
   variables {
     name_prefix = "other"
-    seed_budget = { name = "other-total" }
   }
 
   assert {
     condition = (
-      aws_ssm_parameter.monthly_total.name == "/other/budgets/other-total"
-      && jsondecode(nonsensitive(aws_ssm_parameter.monthly_total.value)).budget_name == "other-total"
+      aws_ssm_parameter.monthly_total.name == "/other/budgets/other-monthly-total"
+      && jsondecode(nonsensitive(aws_ssm_parameter.monthly_total.value)).budget_name == "other-monthly-total"
       && toset([for arn in flatten([for s in jsondecode(aws_iam_role_policy.spoke.policy).Statement : s.Resource]) : arn if strcontains(arn, ":ssm:")]) == toset([
         "arn:aws:ssm:eu-west-1:222222222222:parameter/other/budgets",
         "arn:aws:ssm:eu-west-1:222222222222:parameter/other/budgets/*",
       ])
     )
-    error_message = "Its parameters are below its own prefix, and nowhere else."
+    error_message = "Its budget has a name of its own, and its parameters are below its own prefix, and nowhere else."
   }
 }

@@ -1,4 +1,7 @@
-"""A module's README: its tables are the module's own, and its call can be pasted."""
+"""A module's README: its tables are the module's own, and its call can be pasted.
+
+Their layout is terraform-docs' (https://terraform-docs.io/reference/markdown-table/).
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,14 @@ import document_modules
 from document_modules import BEGIN, END, MODULES, UndocumentedError, documented, reference
 from localcloud.settings import REPOSITORY
 from localcloud.terraform import terraform_environment
+from release import project_version
 
+#: A module of the release that this version is.
+PUBLISHED = (
+    r'"git::https://github\.com/example/terraform-aws-finops\.git//modules/(\w+)\?ref=v'
+    + re.escape(project_version())
+    + '"'
+)
 MODULE_NAMES = sorted(path.parent.name for path in MODULES.glob("*/versions.tf"))
 
 
@@ -27,11 +37,18 @@ def module(tmp_path: Path) -> Path:
     (folder / "variables.tf").write_text(
         'variable "names" {\n'
         '  description = <<-EOT\n    The `a|b`\n    of "names".\n  EOT\n'
-        '  type        = object({ first = optional(string, "x") })\n  default     = {}\n}\n'
+        '  type = object({\n    first = optional(string, "x")\n  })\n  default = {}\n}\n'
         'variable "id" {\n  description = "An id."\n  type        = string\n}\n'
     )
     (folder / "outputs.tf").write_text(
         'output "id" {\n  description = "It."\n  value = var.id\n}\n'
+    )
+    (folder / "main.tf").write_text(
+        'terraform {\n  required_version = ">= 1.11"\n'
+        '  required_providers {\n    aws = {\n      version = "~> 6.0"\n    }\n  }\n}\n'
+        'data "aws_region" "here" {}\n'
+        'resource "aws_sqs_queue" "b" {}\nresource "aws_s3_bucket" "a" {}\n'
+        'module "alarms" {\n  source = "../metric_alarms"\n}\n'
     )
     (folder / "README.md").write_text(f"# example\n\nWords.\n\n{BEGIN}\n{END}\nMore words.\n")
     return folder
@@ -48,12 +65,36 @@ def test_tables_are_written_between_the_markers_only(module: Path) -> None:
     readme = (module / "README.md").read_text()
     assert readme.startswith("# example\n\nWords.\n")
     assert readme.endswith("\nMore words.\n")
+    assert "| id | An id. | `string` | n/a | yes |\n| names |" in readme
     assert (
-        '| `names` | The `a\\|b` of "names". | `object({first = optional(string, "x")})` | `{}` |'
+        '| names | The `a\\|b`<br/>of "names". | '
+        '<pre>object({<br/>    first = optional(string, "x")<br/>  })</pre> | `{}` | no |'
     ) in readme
-    assert readme.index("| `id` | An id. | `string` | **required** |") < readme.index("`names`")
-    assert "| `id` | It. |" in readme
+    assert "| id | It. |" in readme
     assert document_modules.main(["--check", str(module)]) == 0
+
+
+def test_sections_come_in_the_order_of_terraform_docs(module: Path) -> None:
+    page = "https://registry.terraform.io/providers/hashicorp/aws/latest/docs"
+    tables = reference(module)
+    assert re.findall("^## (.*)$", tables, re.MULTILINE) == [
+        "Requirements",
+        "Providers",
+        "Modules",
+        "Resources",
+        "Inputs",
+        "Outputs",
+    ]
+    assert "| terraform | >= 1.11 |\n| aws | ~> 6.0 |\n\n## Providers" in tables
+    assert "## Modules\n\n| Name | Source | Version |\n| ---- | ------ | ------- |\n" in tables
+    assert "| alarms | ../metric_alarms | n/a |" in tables
+    assert tables.partition("| ---- | ---- |\n")[2].partition("\n\n")[0].splitlines() == [
+        f"| [aws_s3_bucket.a]({page}/resources/s3_bucket) | resource |",
+        f"| [aws_sqs_queue.b]({page}/resources/sqs_queue) | resource |",
+        f"| [aws_region.here]({page}/data-sources/region) | data source |",
+    ]
+    (module / "main.tf").unlink()
+    assert "## Providers\n\nNo providers.\n\n## Modules\n\nNo modules.\n" in reference(module)
 
 
 def test_an_outdated_readme_fails_the_check_and_is_not_changed(
@@ -85,8 +126,10 @@ def test_the_calls_in_the_readmes_are_valid(tmp_path: Path) -> None:
     for name in MODULE_NAMES:
         readme = (MODULES / name / "README.md").read_text()
         (call,) = re.findall(r"```hcl\n(.*?)```", readme, re.DOTALL)
-        call = re.sub(r'"github.com/\S+//modules/', '"../../modules/', call)
+        call, published = re.subn(PUBLISHED, r'"../../modules/\1"', call)
+        assert published
         assert f'"../../modules/{name}"' in call
+        assert "github.com" not in call
         (root / name).mkdir()
         (root / name / "main.tf").write_text(call)
         roots.append(f'module "{name}" {{\n  source = "./{name}"\n}}\n')

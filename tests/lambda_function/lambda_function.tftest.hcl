@@ -233,6 +233,44 @@ run "settings" {
   }
 }
 
+# https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html
+run "network" {
+  command = plan
+  module { source = "../../modules/lambda_function" }
+
+  variables {
+    settings = { network = { subnet_ids = ["subnet-0a", "subnet-0b"], security_group_ids = ["sg-0a"] } }
+    tags     = { cost-center = "4711" }
+  }
+
+  assert {
+    condition = (
+      aws_lambda_function.this.vpc_config[0].subnet_ids == toset(["subnet-0a", "subnet-0b"])
+      && aws_lambda_function.this.vpc_config[0].security_group_ids == toset(["sg-0a"])
+    )
+    error_message = "The function runs in the subnets, with the security group."
+  }
+
+  assert {
+    condition = jsonencode({
+      for s in jsondecode(aws_iam_role_policy.this.policy).Statement :
+      s.Sid => [s.Effect, sort(flatten([s.Action])), s.Resource, try(s.Condition, null)] if strcontains(jsonencode(s.Action), "ec2:")
+      }) == jsonencode({
+      ConnectToNetwork   = ["Allow", ["ec2:AssignPrivateIpAddresses", "ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface", "ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets", "ec2:UnassignPrivateIpAddresses"], "*", null]
+      NotForFunctionCode = ["Deny", ["ec2:AssignPrivateIpAddresses", "ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface", "ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets", "ec2:UnassignPrivateIpAddresses"], "*", { ArnEquals = { "lambda:SourceFunctionArn" = "arn:aws:lambda:eu-west-1:123456789012:function:finops-example" } }]
+    })
+    error_message = "Lambda may connect the function to the network; the function's own code may not."
+  }
+
+  assert {
+    condition = alltrue([
+      for tags in concat([aws_lambda_function.this.tags, aws_iam_role.this.tags, aws_cloudwatch_log_group.this.tags, aws_sqs_queue.failures.tags], [for alarm in module.alarms.alarms : alarm.tags]) :
+      tags == tomap({ cost-center = "4711" })
+    ])
+    error_message = "Everything that a function has is tagged."
+  }
+}
+
 run "triggers" {
   command = plan
   module { source = "../../modules/lambda_function" }

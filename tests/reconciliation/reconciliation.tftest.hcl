@@ -140,12 +140,20 @@ run "everything_set" {
       calls_per_second = 2
       daily_usd        = 7.5
     }
-    notifications = {
-      mail_sender        = "finops@example.com"
-      mail_recipients    = ["cfo@example.com", "it@example.com"]
-      webhook_secret_arn = "arn:aws:secretsmanager:eu-west-1:111111111111:secret:chat-AbCdEf"
+    reporting = {
+      formats             = ["html", "xlsx"]
+      close_day           = 7
+      watch_until_day     = 20
+      link_seconds        = 3600
+      page_url            = "https://finops.example.com/reports"
+      memory_mb           = 3008
+      schedule_expression = "rate(12 hours)"
+      notifications = {
+        mail_sender        = "finops@example.com"
+        mail_recipients    = ["cfo@example.com", "it@example.com"]
+        webhook_secret_arn = "arn:aws:secretsmanager:eu-west-1:111111111111:secret:chat-AbCdEf"
+      }
     }
-    reporting         = { formats = ["html", "xlsx"], close_day = 7, watch_until_day = 20, link_seconds = 3600, page_url = "https://finops.example.com/reports", memory_mb = 3008, schedule_expression = "rate(12 hours)" }
     function_settings = { tracing = false }
     alarms            = { enabled = false }
   }

@@ -19,6 +19,9 @@ locals {
     name              = module.billing_database.database_name
   }
 
+  # Where browsers upload from, and where messages lead to.
+  console_urls = [for console in var.console[*] : "https://${console.domain_name}"]
+
   # Reports only read. Each secret is of another user of the database.
   database_to_read = merge(local.database, { secret_arn = module.billing_database.reader_secret_arn })
 }
@@ -26,6 +29,7 @@ locals {
 module "budgets_management" {
   source = "../../../modules/budgets_management"
 
+  name_prefix       = var.name_prefix
   account_id        = var.account_id
   region            = var.region
   spoke_account_ids = var.spoke_account_ids
@@ -35,53 +39,67 @@ module "budgets_management" {
   audit             = local.audit
   tables            = { deletion_protection = false }
   alarms            = { topic_arns = var.alarm_topic_arns }
+  tags              = var.tags
+  kms_key_arn       = var.kms_key_arn
+  function_settings = var.function_settings
 }
 
 module "billing_database" {
   source = "../../../modules/billing_database"
 
-  account_id = var.account_id
-  region     = var.region
-  network    = var.database_access.network
-  access     = { cidr_blocks = var.database_access.cidr_blocks, security_group_ids = var.database_access.security_group_ids }
-  capacity   = { minimum = 0, maximum = 4 }
-  backups    = { retention_days = 1 }
-  deletion   = { protection = false, final_snapshot = false }
+  name_prefix = var.name_prefix
+  region      = var.region
+  network     = var.database_access.network
+  access      = { cidr_blocks = var.database_access.cidr_blocks, security_group_ids = var.database_access.security_group_ids }
+  capacity    = { minimum = 0, maximum = 4 }
+  backups     = { retention_days = 1 }
+  deletion    = { protection = false, final_snapshot = false }
+  tags        = var.tags
+  kms_key_arn = var.kms_key_arn
 }
 
 module "billing" {
   source = "../../../modules/billing"
 
-  account_id = var.account_id
-  region     = var.region
-  packages   = local.packages
-  audit      = local.audit
-  database   = local.database
-  datasets   = var.billing_datasets
-  rates      = local.rates
-  bucket     = { quarantine_days = 30, force_destroy = true }
-  alarms     = { topic_arns = var.alarm_topic_arns }
+  name_prefix       = var.name_prefix
+  account_id        = var.account_id
+  region            = var.region
+  packages          = local.packages
+  audit             = local.audit
+  database          = local.database
+  datasets          = var.billing_datasets
+  rates             = local.rates
+  bucket            = { quarantine_days = 30, force_destroy = true, upload_origins = local.console_urls }
+  alarms            = { topic_arns = var.alarm_topic_arns }
+  tags              = var.tags
+  kms_key_arn       = var.kms_key_arn
+  function_settings = var.function_settings
 }
 
 module "invoices" {
   source = "../../../modules/invoices"
 
-  account_id    = var.account_id
-  region        = var.region
-  packages      = local.packages
-  audit         = local.audit
-  validation    = var.invoice_validation
-  review        = var.invoice_review
-  customer_mail = var.invoice_customer_mail
-  bucket        = { force_destroy = true }
-  table         = { deletion_protection = false }
-  alarms        = { topic_arns = var.alarm_topic_arns }
+  name_prefix       = var.name_prefix
+  account_id        = var.account_id
+  region            = var.region
+  packages          = local.packages
+  audit             = local.audit
+  validation        = var.invoice_validation
+  review            = var.invoice_review
+  customer_mail     = var.invoice_customer_mail
+  bucket            = { force_destroy = true, upload_origins = local.console_urls }
+  table             = { deletion_protection = false }
+  alarms            = { topic_arns = var.alarm_topic_arns }
+  tags              = var.tags
+  kms_key_arn       = var.kms_key_arn
+  function_settings = var.function_settings
 }
 
 # Deploy the root ../payer to the other payers, after this one.
 module "reconciliation" {
   source = "../../../modules/reconciliation"
 
+  name_prefix   = var.name_prefix
   account_id    = var.account_id
   region        = var.region
   packages      = local.packages
@@ -89,9 +107,15 @@ module "reconciliation" {
   payers        = { account_ids = var.reconciliation.payers, external_id = var.external_id }
   costs         = var.reconciliation.costs
   rates         = local.rates
-  notifications = var.reconciliation.notifications
-  bucket        = { noncurrent_days = 30, force_destroy = true }
-  alarms        = { topic_arns = var.alarm_topic_arns }
+  reporting = {
+    notifications = var.reconciliation.notifications
+    page_url      = one([for url in local.console_urls : "${url}/reports"])
+  }
+  bucket            = { noncurrent_days = 30, force_destroy = true }
+  alarms            = { topic_arns = var.alarm_topic_arns }
+  tags              = var.tags
+  kms_key_arn       = var.kms_key_arn
+  function_settings = var.function_settings
 
   flows = {
     budgets_table_name       = module.budgets_management.budgets_table_name
@@ -105,17 +129,21 @@ module "reconciliation" {
 module "audit" {
   source = "../../../modules/audit"
 
-  account_id = var.account_id
-  region     = var.region
-  packages   = local.packages
-  bucket     = { lock_days = 1, force_destroy = true }
-  alarms     = { topic_arns = var.alarm_topic_arns }
+  name_prefix       = var.name_prefix
+  account_id        = var.account_id
+  region            = var.region
+  packages          = local.packages
+  bucket            = { lock_days = 1, force_destroy = true }
+  alarms            = { topic_arns = var.alarm_topic_arns }
+  tags              = var.tags
+  kms_key_arn       = var.kms_key_arn
+  function_settings = var.function_settings
 
   senders = {
     streams = {
       billing        = module.billing.audit_sender_ids
       budgets        = module.budgets_management.audit_sender_ids
-      console        = tolist(var.audit_senders.console)
+      console        = concat(tolist(var.audit_senders.console), flatten(module.console[*].audit_sender_ids))
       invoices       = module.invoices.audit_sender_ids
       reconciliation = module.reconciliation.audit_sender_ids
     }
@@ -123,9 +151,44 @@ module "audit" {
   }
 }
 
+module "console" {
+  source = "../../../modules/console"
+  count  = var.console == null ? 0 : 1
+
+  name_prefix         = var.name_prefix
+  account_id          = var.account_id
+  region              = var.region
+  environment         = "dev"
+  image               = var.console.image
+  address             = { domain_name = var.console.domain_name, certificate_arn = var.console.certificate_arn }
+  login               = var.console.login
+  network             = var.console.network
+  container           = var.console.container
+  deletion_protection = false
+  alarms              = { topic_arns = var.alarm_topic_arns }
+  tags                = var.tags
+  kms_key_arn         = var.kms_key_arn
+  settings            = { log_retention_days = var.function_settings.log_retention_days, permissions_boundary_arn = var.function_settings.permissions_boundary_arn }
+
+  flows = {
+    invoices_bucket       = module.invoices.bucket_name
+    billing_bucket        = module.billing.bucket_name
+    database_arn          = module.billing_database.cluster_arn
+    database_secret_arn   = module.billing_database.reader_secret_arn
+    reports_bucket        = module.reconciliation.bucket_name
+    audit_bucket          = module.audit.bucket_name
+    audit_signing_key_arn = module.audit.signing_key_arn
+    kms_key_arns          = var.kms_key_arn[*]
+  }
+}
+
 module "own_budget" {
   source = "../../../modules/own_budget"
-  budget = var.own_budget
+
+  name_prefix = var.name_prefix
+  budget      = var.own_budget
+  tag         = { key = "project", value = var.name_prefix }
+  tags        = var.tags
 }
 
 moved {

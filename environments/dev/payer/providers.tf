@@ -11,6 +11,6 @@ provider "aws" {
   }
 
   default_tags {
-    tags = { project = "finops", environment = "dev" }
+    tags = { project = var.name_prefix, environment = "dev" }
   }
 }

@@ -2,14 +2,33 @@
 # locked for years and must stay readable when this key is deleted. IAM policies of the account say who
 # may use it. This policy also allows the four services that do not act for a principal.
 resource "aws_kms_key" "finops" {
+  count = var.kms_key_arn == null ? 1 : 0
+
   description         = "FinOps data of the management account"
   enable_key_rotation = true
   policy              = data.aws_iam_policy_document.key.json
+  tags                = var.tags
 }
 
 resource "aws_kms_alias" "finops" {
-  name          = "alias/finops"
-  target_key_id = aws_kms_key.finops.key_id
+  count = length(aws_kms_key.finops)
+
+  name          = "alias/${var.name_prefix}"
+  target_key_id = aws_kms_key.finops[0].key_id
+}
+
+moved {
+  from = aws_kms_key.finops
+  to   = aws_kms_key.finops[0]
+}
+
+moved {
+  from = aws_kms_alias.finops
+  to   = aws_kms_alias.finops[0]
+}
+
+locals {
+  kms_key_arn = var.kms_key_arn == null ? aws_kms_key.finops[0].arn : var.kms_key_arn
 }
 
 data "aws_iam_policy_document" "key" {
@@ -38,8 +57,9 @@ data "aws_iam_policy_document" "key" {
       test     = "ArnLike"
       variable = "kms:EncryptionContext:aws:logs:arn"
       values = [
-        "arn:aws:logs:${var.region}:${var.account_id}:log-group:/aws/lambda/finops-*",
-        "arn:aws:logs:${var.region}:${var.account_id}:log-group:/aws/vendedlogs/states/finops-*",
+        "arn:aws:logs:${var.region}:${var.account_id}:log-group:/aws/lambda/${var.name_prefix}-*",
+        "arn:aws:logs:${var.region}:${var.account_id}:log-group:/aws/vendedlogs/states/${var.name_prefix}-*",
+        "arn:aws:logs:${var.region}:${var.account_id}:log-group:/ecs/${var.name_prefix}-*",
       ]
     }
   }
@@ -96,7 +116,7 @@ data "aws_iam_policy_document" "key" {
     condition {
       test     = "ArnLike"
       variable = "aws:SourceArn"
-      values   = ["arn:aws:sns:${var.region}:${var.account_id}:finops-*"]
+      values   = ["arn:aws:sns:${var.region}:${var.account_id}:${var.name_prefix}-*"]
     }
   }
 }

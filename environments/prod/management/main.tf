@@ -23,6 +23,9 @@ locals {
     name              = module.billing_database.database_name
   }
 
+  # Where browsers upload from, and where messages lead to.
+  console_urls = [for console in var.console[*] : "https://${console.domain_name}"]
+
   # Reports only read. Each secret is of another user of the database.
   database_to_read = merge(local.database, { secret_arn = module.billing_database.reader_secret_arn })
 }
@@ -30,6 +33,7 @@ locals {
 module "budgets_management" {
   source = "../../../modules/budgets_management"
 
+  name_prefix       = var.name_prefix
   account_id        = var.account_id
   region            = var.region
   spoke_account_ids = var.spoke_account_ids
@@ -37,17 +41,18 @@ module "budgets_management" {
   external_id       = var.external_id
   packages          = local.packages
   audit             = local.audit
-  kms_key_arn       = aws_kms_key.finops.arn
+  kms_key_arn       = local.kms_key_arn
   tables            = { deletion_protection = true, point_in_time_recovery = true }
-  function_settings = { log_retention_days = 365 }
   alarms            = { topic_arns = var.alarm_topic_arns }
+  tags              = var.tags
+  function_settings = var.function_settings
 }
 
 # At least half a unit: the database never pauses, so nobody waits for it to resume.
 module "billing_database" {
   source = "../../../modules/billing_database"
 
-  account_id  = var.account_id
+  name_prefix = var.name_prefix
   region      = var.region
   network     = var.database_access.network
   access      = { cidr_blocks = var.database_access.cidr_blocks, security_group_ids = var.database_access.security_group_ids }
@@ -55,56 +60,66 @@ module "billing_database" {
   backups     = { retention_days = 35 }
   deletion    = { protection = true, final_snapshot = true }
   log_exports = ["audit", "error", "slowquery"]
-  kms_key_arn = aws_kms_key.finops.arn
+  kms_key_arn = local.kms_key_arn
+  tags        = var.tags
 }
 
 module "billing" {
   source = "../../../modules/billing"
 
+  name_prefix       = var.name_prefix
   account_id        = var.account_id
   region            = var.region
   packages          = local.packages
   audit             = local.audit
   database          = local.database
-  bucket            = { originals_lock = local.originals_lock }
+  bucket            = { originals_lock = local.originals_lock, upload_origins = local.console_urls }
   datasets          = var.billing_datasets
   rates             = local.rates
-  kms_key_arn       = aws_kms_key.finops.arn
-  function_settings = { log_retention_days = 365 }
+  kms_key_arn       = local.kms_key_arn
   alarms            = { topic_arns = var.alarm_topic_arns }
+  tags              = var.tags
+  function_settings = var.function_settings
 }
 
 module "invoices" {
   source = "../../../modules/invoices"
 
+  name_prefix       = var.name_prefix
   account_id        = var.account_id
   region            = var.region
   packages          = local.packages
   audit             = local.audit
-  bucket            = { originals_lock = local.originals_lock }
+  bucket            = { originals_lock = local.originals_lock, upload_origins = local.console_urls }
   validation        = var.invoice_validation
   review            = var.invoice_review
   customer_mail     = var.invoice_customer_mail
-  kms_key_arn       = aws_kms_key.finops.arn
-  function_settings = { log_retention_days = 365 }
+  kms_key_arn       = local.kms_key_arn
   alarms            = { topic_arns = var.alarm_topic_arns }
+  tags              = var.tags
+  function_settings = var.function_settings
 }
 
 # Deploy the root ../payer to the other payers, after this one.
 module "reconciliation" {
   source = "../../../modules/reconciliation"
 
-  account_id        = var.account_id
-  region            = var.region
-  packages          = local.packages
-  configuration     = file(var.reconciliation.configuration_file)
-  payers            = { account_ids = var.reconciliation.payers, external_id = var.external_id }
-  costs             = var.reconciliation.costs
-  rates             = local.rates
-  notifications     = var.reconciliation.notifications
-  kms_key_arn       = aws_kms_key.finops.arn
-  function_settings = { log_retention_days = 365 }
+  name_prefix   = var.name_prefix
+  account_id    = var.account_id
+  region        = var.region
+  packages      = local.packages
+  configuration = file(var.reconciliation.configuration_file)
+  payers        = { account_ids = var.reconciliation.payers, external_id = var.external_id }
+  costs         = var.reconciliation.costs
+  rates         = local.rates
+  reporting = {
+    notifications = var.reconciliation.notifications
+    page_url      = one([for url in local.console_urls : "${url}/reports"])
+  }
+  kms_key_arn       = local.kms_key_arn
   alarms            = { topic_arns = var.alarm_topic_arns }
+  tags              = var.tags
+  function_settings = var.function_settings
 
   flows = {
     budgets_table_name       = module.budgets_management.budgets_table_name
@@ -119,20 +134,22 @@ module "reconciliation" {
 module "audit" {
   source = "../../../modules/audit"
 
+  name_prefix       = var.name_prefix
   account_id        = var.account_id
   region            = var.region
   packages          = local.packages
   bucket            = { lock_mode = "COMPLIANCE", lock_days = 2557 }
   heads             = { sign = true }
-  kms_key_arn       = aws_kms_key.finops.arn
-  function_settings = { log_retention_days = 365 }
+  kms_key_arn       = local.kms_key_arn
   alarms            = { topic_arns = var.alarm_topic_arns }
+  tags              = var.tags
+  function_settings = var.function_settings
 
   senders = {
     streams = {
       billing        = module.billing.audit_sender_ids
       budgets        = module.budgets_management.audit_sender_ids
-      console        = tolist(var.audit_senders.console)
+      console        = concat(tolist(var.audit_senders.console), flatten(module.console[*].audit_sender_ids))
       invoices       = module.invoices.audit_sender_ids
       reconciliation = module.reconciliation.audit_sender_ids
     }
@@ -140,9 +157,44 @@ module "audit" {
   }
 }
 
+module "console" {
+  source = "../../../modules/console"
+  count  = var.console == null ? 0 : 1
+
+  name_prefix         = var.name_prefix
+  account_id          = var.account_id
+  region              = var.region
+  environment         = "prod"
+  image               = var.console.image
+  address             = { domain_name = var.console.domain_name, certificate_arn = var.console.certificate_arn }
+  login               = var.console.login
+  network             = var.console.network
+  container           = var.console.container
+  deletion_protection = true
+  alarms              = { topic_arns = var.alarm_topic_arns }
+  tags                = var.tags
+  kms_key_arn         = local.kms_key_arn
+  settings            = { log_retention_days = var.function_settings.log_retention_days, permissions_boundary_arn = var.function_settings.permissions_boundary_arn }
+
+  flows = {
+    invoices_bucket       = module.invoices.bucket_name
+    billing_bucket        = module.billing.bucket_name
+    database_arn          = module.billing_database.cluster_arn
+    database_secret_arn   = module.billing_database.reader_secret_arn
+    reports_bucket        = module.reconciliation.bucket_name
+    audit_bucket          = module.audit.bucket_name
+    audit_signing_key_arn = module.audit.signing_key_arn
+    kms_key_arns          = [local.kms_key_arn]
+  }
+}
+
 module "own_budget" {
   source = "../../../modules/own_budget"
-  budget = var.own_budget
+
+  name_prefix = var.name_prefix
+  budget      = var.own_budget
+  tag         = { key = "project", value = var.name_prefix }
+  tags        = var.tags
 }
 
 moved {

@@ -74,3 +74,14 @@ output "audit" {
     failure_queue_urls = module.audit.failure_queue_urls
   }
 }
+
+output "console" {
+  description = "The console: its address, the load balancer to point the domain at, and the user pool to add people to. Nothing without one."
+  value = one([for console in module.console : {
+    url          = console.url
+    dns_name     = console.dns_name
+    zone_id      = console.zone_id
+    user_pool_id = console.user_pool_id
+    group_names  = console.group_names
+  }])
+}

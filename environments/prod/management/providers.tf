@@ -3,6 +3,6 @@ provider "aws" {
   allowed_account_ids = [var.account_id]
 
   default_tags {
-    tags = { project = "finops", environment = "prod" }
+    tags = { project = var.name_prefix, environment = "prod" }
   }
 }

@@ -11,6 +11,20 @@ variable "region" {
   nullable    = false
 }
 
+variable "name_prefix" {
+  description = "First part of every name and path. A second deployment in the account needs another one; spokes and payers need the same one."
+  type        = string
+  default     = "finops"
+  nullable    = false
+}
+
+variable "tags" {
+  description = "Tags of every resource, besides `project` and `environment`."
+  type        = map(string)
+  default     = {}
+  nullable    = false
+}
+
 variable "spoke_account_ids" {
   description = "Accounts whose budgets are managed, at most 100. For more, set organization_id instead."
   type        = set(string)
@@ -102,8 +116,8 @@ variable "invoice_customer_mail" {
 variable "audit_senders" {
   description = <<-EOT
     Who sends audit entries besides the flows' functions, by unique ids: `people` who use the command line (`aws sts
-    get-caller-identity --query UserId`, up to the colon), and the `console`'s role (output `audit_sender_ids` of its module).
-    The trail's queue refuses everybody else.
+    get-caller-identity --query UserId`, up to the colon), and the role of a `console` that is deployed elsewhere (output
+    `audit_sender_ids` of its module). The trail's queue refuses everybody else.
   EOT
   type = object({
     people  = set(string)
@@ -136,11 +150,73 @@ variable "reconciliation" {
 }
 
 variable "own_budget" {
-  description = "What this deployment itself may cost a month, as in the module own_budget: `usd`, `emails` and `name`. No budget when null."
+  description = "What this deployment itself may cost a month, as in the module own_budget: `usd`, `emails` and `name`, by default name_prefix and `-deployment`. No budget when null."
   type = object({
     usd    = number
     emails = list(string)
-    name   = optional(string, "finops-deployment")
+    name   = optional(string)
   })
   default = null
+}
+
+variable "kms_key_arn" {
+  description = "Customer managed key of tables, database, files, queues, logs and environments, with the policy that encryption.tf shows. The root makes one when null."
+  type        = string
+  default     = null
+}
+
+variable "function_settings" {
+  description = <<-EOT
+    Settings of every function, as in the module lambda_function: `tracing`, `log_level`, `log_retention_days`, the
+    `permissions_boundary_arn` of every role, and the `network` (`subnet_ids`, `security_group_ids`) where functions must run in
+    your VPC.
+  EOT
+  type = object({
+    tracing                  = optional(bool, true)
+    log_level                = optional(string, "INFO")
+    log_retention_days       = optional(number, 365)
+    permissions_boundary_arn = optional(string)
+    network = optional(object({
+      subnet_ids         = list(string)
+      security_group_ids = list(string)
+    }))
+  })
+  default  = {}
+  nullable = false
+}
+
+variable "console" {
+  description = <<-EOT
+    The console, as in the module console: where people open it (`domain_name`, with the ARN of its ACM certificate in this
+    region), its `image`, the `network` that it runs in, and the Cognito domain of its login page. Without a value there is
+    none. It is refused without a domain, a certificate and an image.
+  EOT
+  type = object({
+    domain_name     = string
+    certificate_arn = string
+    image           = object({ uri = string, repository_arn = optional(string) })
+    network = object({
+      vpc_id             = string
+      public_subnet_ids  = list(string)
+      private_subnet_ids = list(string)
+      ingress_cidrs      = list(string)
+      internal           = optional(bool)
+      access_logs_bucket = optional(string)
+    })
+    login     = optional(object({ domain = optional(string), multi_factor = optional(string) }), {})
+    container = optional(object({ cpu = optional(number), memory = optional(number), architecture = optional(string), desired_count = optional(number) }), {})
+  })
+  default = null
+
+  validation {
+    condition = var.console == null || alltrue([
+      for given in [try(var.console.domain_name, null), try(var.console.certificate_arn, null), try(var.console.image.uri, null)] :
+      try(length(given) > 0, false)
+    ])
+    error_message = "console needs a domain_name, a certificate_arn and an image.uri: the load balancer serves HTTPS under that name alone, and the container runs that image."
+  }
+  validation {
+    condition     = var.console == null || can(regex("^arn:aws:acm:${var.region}:[0-9]{12}:certificate/", var.console.certificate_arn))
+    error_message = "console.certificate_arn must be the ARN of an ACM certificate in ${var.region}, where the load balancer is."
+  }
 }

@@ -11,6 +11,20 @@ variable "region" {
   nullable    = false
 }
 
+variable "name_prefix" {
+  description = "First part of every name and path. A second deployment in the account needs another one; the management root needs the same one."
+  type        = string
+  default     = "finops"
+  nullable    = false
+}
+
+variable "tags" {
+  description = "Tags of every resource, besides `project` and `environment`."
+  type        = map(string)
+  default     = {}
+  nullable    = false
+}
+
 variable "deploy_role_name" {
   description = "Role in the payer account that Terraform assumes. Null if the credentials are those of the payer."
   type        = string
@@ -38,4 +52,10 @@ variable "focus_export" {
     force_destroy = optional(bool)
   })
   default = null
+}
+
+variable "permissions_boundary_arn" {
+  description = "Permissions boundary of the role."
+  type        = string
+  default     = null
 }

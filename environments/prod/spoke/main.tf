@@ -10,22 +10,23 @@ locals {
 module "budgets_spoke" {
   source = "../../../modules/budgets_spoke"
 
-  account_id    = var.account_id
-  region        = var.region
-  packages      = local.packages
-  notifications = { emails = var.budget_emails }
-  alarms        = { enabled = length(var.alarm_topic_arns) > 0, topic_arns = var.alarm_topic_arns }
-  kms_key_arn   = var.kms_key_arn
+  name_prefix       = var.name_prefix
+  tags              = var.tags
+  account_id        = var.account_id
+  region            = var.region
+  packages          = local.packages
+  function_settings = var.function_settings
+  notifications     = { emails = var.budget_emails }
+  alarms            = { enabled = length(var.alarm_topic_arns) > 0, topic_arns = var.alarm_topic_arns }
+  kms_key_arn       = var.kms_key_arn
 
-  function_settings = { log_retention_days = 365 }
-
-  # Outputs of the management root. The names are fixed, so no state is read across accounts.
+  # Outputs of the management root. The names follow from the prefix, so no state is read across accounts.
   hub = {
     external_id    = var.external_id
-    result_bus_arn = "arn:aws:events:${var.region}:${var.management_account_id}:event-bus/finops-budgets"
+    result_bus_arn = "arn:aws:events:${var.region}:${var.management_account_id}:event-bus/${var.name_prefix}-budgets"
     role_arns = [
-      "arn:aws:iam::${var.management_account_id}:role/finops-publish-budget",
-      "arn:aws:iam::${var.management_account_id}:role/finops-repair-budget-drift",
+      "arn:aws:iam::${var.management_account_id}:role/${var.name_prefix}-publish-budget",
+      "arn:aws:iam::${var.management_account_id}:role/${var.name_prefix}-repair-budget-drift",
     ]
   }
 }

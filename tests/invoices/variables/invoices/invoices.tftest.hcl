@@ -75,26 +75,26 @@ run "refuses_an_upload_origin_with_a_path" {
 
 run "refuses_a_single_reader_of_the_queue" {
   command = plan
-  variables { intake = { maximum_concurrency = 1 } }
-  expect_failures = [var.intake]
+  variables { extraction = { intake = { maximum_concurrency = 1 } } }
+  expect_failures = [var.extraction]
 }
 
 run "refuses_more_than_100_readers_of_the_queue" {
   command = plan
-  variables { intake = { maximum_concurrency = 101 } }
-  expect_failures = [var.intake]
+  variables { extraction = { intake = { maximum_concurrency = 101 } } }
+  expect_failures = [var.extraction]
 }
 
 run "refuses_too_few_tries" {
   command = plan
-  variables { intake = { maximum_tries = 2 } }
-  expect_failures = [var.intake]
+  variables { extraction = { intake = { maximum_tries = 2 } } }
+  expect_failures = [var.extraction]
 }
 
 run "refuses_too_many_tries" {
   command = plan
-  variables { intake = { maximum_tries = 21 } }
-  expect_failures = [var.intake]
+  variables { extraction = { intake = { maximum_tries = 21 } } }
+  expect_failures = [var.extraction]
 }
 
 run "refuses_an_unknown_engine" {

@@ -167,3 +167,9 @@ run "refuses_a_region_of_another_partition" {
   variables { region = "us-gov-west-1" }
   expect_failures = [var.region]
 }
+
+run "refuses_a_network_without_a_security_group" {
+  command = plan
+  variables { settings = { network = { subnet_ids = ["subnet-0a"], security_group_ids = [] } } }
+  expect_failures = [var.settings]
+}

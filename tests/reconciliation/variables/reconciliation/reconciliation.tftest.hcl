@@ -121,14 +121,14 @@ run "refuses_too_little_memory" {
 
 run "refuses_recipients_without_a_sender" {
   command = plan
-  variables { notifications = { mail_recipients = ["cfo@example.com"] } }
-  expect_failures = [var.notifications]
+  variables { reporting = { notifications = { mail_recipients = ["cfo@example.com"] } } }
+  expect_failures = [var.reporting]
 }
 
 run "refuses_a_webhook_url_in_place_of_a_secret" {
   command = plan
-  variables { notifications = { webhook_secret_arn = "https://hooks.example.com/1" } }
-  expect_failures = [var.notifications]
+  variables { reporting = { notifications = { webhook_secret_arn = "https://hooks.example.com/1" } } }
+  expect_failures = [var.reporting]
 }
 
 run "refuses_to_drop_the_reports_of_an_open_month" {
@@ -263,20 +263,20 @@ run "refuses_a_page_without_tls" {
 
 run "refuses_a_sender_that_is_not_an_address" {
   command = plan
-  variables { notifications = { mail_sender = "finops", mail_recipients = ["cfo@example.com"] } }
-  expect_failures = [var.notifications]
+  variables { reporting = { notifications = { mail_sender = "finops", mail_recipients = ["cfo@example.com"] } } }
+  expect_failures = [var.reporting]
 }
 
 run "refuses_a_recipient_that_is_not_an_address" {
   command = plan
-  variables { notifications = { mail_sender = "finops@example.com", mail_recipients = ["cfo"] } }
-  expect_failures = [var.notifications]
+  variables { reporting = { notifications = { mail_sender = "finops@example.com", mail_recipients = ["cfo"] } } }
+  expect_failures = [var.reporting]
 }
 
 run "refuses_a_sender_without_recipients" {
   command = plan
-  variables { notifications = { mail_sender = "finops@example.com" } }
-  expect_failures = [var.notifications]
+  variables { reporting = { notifications = { mail_sender = "finops@example.com" } } }
+  expect_failures = [var.reporting]
 }
 
 run "refuses_a_bucket_name_in_capitals" {
