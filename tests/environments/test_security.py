@@ -9,7 +9,8 @@ from localcloud.settings import REPOSITORY
 STREAMS = {
     "billing": "module.billing.audit_sender_ids",
     "budgets": "module.budgets_management.audit_sender_ids",
-    "console": "tolist(var.audit_senders.console)",
+    "console": "concat(tolist(var.audit_senders.console),"
+    " flatten(module.console[*].audit_sender_ids))",
     "invoices": "module.invoices.audit_sender_ids",
     "reconciliation": "module.reconciliation.audit_sender_ids",
 }
@@ -57,7 +58,7 @@ PROTECTIONS = [
         ("prod",),
         "encryption.tf",
         'sid = "TopicsTellQueues"',
-        'values = ["arn:aws:sns:${var.region}:${var.account_id}:finops-*"]',
+        'values = ["arn:aws:sns:${var.region}:${var.account_id}:${var.name_prefix}-*"]',
     ),
 ]
 
