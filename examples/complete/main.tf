@@ -114,3 +114,25 @@ module "reconciliation" {
   payers        = { account_ids = [], external_id = "finops-reconciliation" }
   configuration = file("${path.module}/reconciliation.yaml")
 }
+
+# One dashboard, and one alarm for each way in which a flow fails. Subscribe to the output alarm_topic_arn.
+module "observability" {
+  source = "git::https://github.com/example/terraform-aws-finops.git//modules/observability?ref=v0.1.0"
+
+  account_id = var.account_id
+  region     = var.region
+
+  flows = {
+    audit            = module.audit.observability
+    billing          = module.billing.observability
+    billing_database = module.billing_database.observability
+    budgets          = module.budgets_management.observability
+    invoices         = module.invoices.observability
+    reconciliation   = module.reconciliation.observability
+  }
+}
+
+output "alarm_topic_arn" {
+  description = "The topic that hears of every alarm: subscribe to it."
+  value       = module.observability.topic_arn
+}

@@ -35,3 +35,8 @@ output "security_group_id" {
   description = "Security group of the database."
   value       = aws_security_group.this.id
 }
+
+output "observability" {
+  description = "What the module observability shows of the database."
+  value       = { cluster_identifier = aws_rds_cluster.this.cluster_identifier }
+}

@@ -42,3 +42,8 @@ output "log_group_name" {
   description = "Name of the log group."
   value       = aws_cloudwatch_log_group.this.name
 }
+
+output "alarm_names" {
+  description = "Names of the alarms by what they tell: errors, throttles, duration and failures. Empty where alarms are off."
+  value       = { for what, alarm in module.alarms.alarms : what => alarm.alarm_name }
+}

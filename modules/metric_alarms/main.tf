@@ -49,4 +49,10 @@ resource "aws_cloudwatch_metric_alarm" "this" {
   alarm_actions       = var.settings.topic_arns
   ok_actions          = var.settings.topic_arns
   tags                = var.tags
+
+  # An alarm with another name is there before the composite alarm that names it changes, and the old one goes afterwards:
+  # CloudWatch deletes no alarm that a composite alarm names.
+  lifecycle {
+    create_before_destroy = true
+  }
 }

@@ -28,6 +28,28 @@ def alarms(text: str) -> list[str]:
     return [f"{flow}-{name}" for name in (*names, *made)]
 
 
+IMPACTS = sorted((ROOT / "modules").glob("*/observability.tf"))
+#: Of what name in the module observability a module's output is, where it is not its own.
+FLOWS = {"budgets_management": "budgets"}
+
+
+@pytest.mark.parametrize("path", IMPACTS, ids=lambda path: path.parent.name)
+def test_every_impact_says_what_to_do(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    impacts = re.findall(r"^ +([a-z-]+) += \{\n +description = ", text, re.MULTILINE)
+    flow = FLOWS.get(path.parent.name, path.parent.name)
+    names = [f"finops-{flow}-{one}" for one in impacts if one != "degraded"]
+    assert names
+    assert [name for name in names if f"`{name}`" not in OPERATE] == []
+
+
+def test_every_service_level_says_what_to_do() -> None:
+    text = (ROOT / "modules" / "observability" / "objectives.tf").read_text(encoding="utf-8")
+    flows = re.findall(r'"([a-z]+)" => one \}', text)
+    assert len(flows) == 3
+    assert [flow for flow in flows if f"`finops-{flow}-late`" not in OPERATE] == []
+
+
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.parent.name)
 def test_every_alarm_of_a_module_is_listed(path: Path) -> None:
     found = alarms(path.read_text(encoding="utf-8"))

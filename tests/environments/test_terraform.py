@@ -171,12 +171,9 @@ EXAMPLES = sorted(path.name for path in (REPOSITORY / "examples").iterdir())
 PUBLISHED = {"sha256_base64": "x" * 44, "s3_bucket": "packages", "s3_key": "finops/1/finops.zip"}
 
 
-@pytest.mark.parametrize("example", EXAMPLES)
-def test_an_example_plans_as_it_is_copied(
-    example: str, tmp_path: Path, plan_environment: Mapping[str, str]
-) -> None:
-    """With the modules of this clone, where the example names those of its release."""
-    copy = copied(tmp_path / "copy", "modules", f"examples/{example}")
+def plan_of_example(example: str, work: Path, environment: Mapping[str, str]) -> Path:
+    """Plan an example with the modules of this clone; its folder holds the plan as `plan`."""
+    copy = copied(work / "copy", "modules", f"examples/{example}")
     folder = copy / "examples" / example
     main = (folder / "main.tf").read_text()
     sources = re.findall(r'source = "([^"]+)"', main)
@@ -197,11 +194,20 @@ def test_an_example_plans_as_it_is_copied(
         given["people"] = ["AIDAEXAMPLEEXAMPLE123"]
     (folder / "packages.auto.tfvars.json").write_text(json.dumps(given))
 
-    started = terraform(folder, tmp_path, plan_environment, "init", "-input=false", "-no-color")
+    started = terraform(folder, work, environment, "init", "-input=false", "-no-color")
     assert started.returncode == 0, started.stderr
-    planned = terraform(folder, tmp_path, plan_environment, "plan", "-input=false", "-no-color")
+    planned = terraform(folder, work, environment, "plan", "-input=false", "-no-color", "-out=plan")
     assert planned.returncode == 0, planned.stderr
     assert " to add, 0 to change, 0 to destroy." in planned.stdout
+    return folder
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_an_example_plans_as_it_is_copied(
+    example: str, tmp_path: Path, plan_environment: Mapping[str, str]
+) -> None:
+    """With the modules of this clone, where the example names those of its release."""
+    plan_of_example(example, tmp_path, plan_environment)
 
 
 class Deploy:

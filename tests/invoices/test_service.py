@@ -511,6 +511,7 @@ class TestProcessing:
         assert done.invoice.text("vendor") == "Acme GmbH"
         assert done.submitted_by == "ann"
         assert (done.engine, str(done.cost_usd)) == ("textract", "0.01")
+        assert flow.metrics == {"TextractPages": 1, "TextractCost": 0.01}
         assert flow.channel.sent == [(done.id, "PROCESSED")]
 
     def test_a_channel_that_fails_makes_no_other_channel_send_again(self, flow: Flow) -> None:

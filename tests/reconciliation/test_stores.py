@@ -17,7 +17,6 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from finops.reconciliation.adapters import webhook as webhook_module
 from finops.reconciliation.adapters.folder import Folder
 from finops.reconciliation.adapters.s3 import S3AnswerCache, S3Files, download_export
 from finops.reconciliation.adapters.ses import MailChannel
@@ -27,6 +26,7 @@ from finops.reconciliation.delivery import Delivery
 from finops.reconciliation.ports import RevisionTaken, Stored
 from finops.reconciliation.report import Report
 from finops.reconciliation.stores import Reports
+from finops.shared import webhook as webhook_module
 from finops.shared.aws import client
 from finops.shared.errors import ConfigurationError, RejectedInput, TransientFailure
 from finops.shared.periods import Month

@@ -97,6 +97,23 @@ def test_a_paused_database_is_waited_for_a_minute() -> None:
     assert 60 <= sum(slept) < 75
 
 
+def test_every_call_is_counted_also_those_that_fail() -> None:
+    counted: list[str] = []
+    client = FakeClient(*[("DatabaseResumingException", "resuming")] * 2)
+    api = DataApi(
+        client,
+        cluster_arn="c",
+        secret_arn="s",
+        database="d",
+        sleep=lambda _seconds: None,
+        measure=lambda metric, value: counted.extend([metric] * value),
+    )
+    with api.transaction() as transaction:
+        api.execute("SELECT 1", transaction=transaction)
+    assert counted == ["DataApiCalls"] * len(client.calls)
+    assert len(client.calls) == 5
+
+
 CONFLICTS = [
     (1213, "40001", "Deadlock found when trying to get lock; try restarting transaction"),
     (1205, "HY000", "Lock wait timeout exceeded; try restarting transaction"),

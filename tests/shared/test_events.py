@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +98,20 @@ def test_only_messages_that_fail_are_delivered_again() -> None:
     metrics.clear_metrics()
     handle_messages({"Records": [message(4, "{}")]}, handle, failure="not handled")
     assert not metrics.metric_set
+
+
+def test_the_time_from_sending_to_handling_is_measured() -> None:
+    metrics.clear_metrics()
+    sent = {"SentTimestamp": str(int(time.time() * 1000) - 90_000)}
+    handled, failing = message(1, "{}"), message(2, "not JSON")
+    batch = {
+        "Records": [one | {"attributes": one["attributes"] | sent} for one in (handled, failing)]
+    }
+    handle_messages(batch, lambda _body: None, failure="not handled")
+    (latency,) = metrics.metric_set["MessageLatency"]["Value"]
+    assert 90_000 <= latency < 1_000_000
+    assert metrics.metric_set["MessageLatency"]["Unit"] == "Milliseconds"
+    metrics.clear_metrics()
 
 
 def test_a_retry_waits_longer_each_time_up_to_a_quarter_of_an_hour() -> None:

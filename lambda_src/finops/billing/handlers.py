@@ -76,6 +76,7 @@ def load_billing_file(event: Mapping[str, Any], context: LambdaContext) -> dict[
 
 
 @logger.inject_lambda_context
+@metrics.log_metrics
 def plan_billing_chunks(event: Mapping[str, Any], _context: LambdaContext) -> dict[str, Any]:
     """Workflow, {"load_id"} → the list of parts in S3: {"bucket", "plan_key", "chunks"}."""
     planner = FilePlanner(
@@ -126,6 +127,7 @@ def fail_billing_file(event: Mapping[str, Any], _context: LambdaContext) -> dict
 
 
 @logger.inject_lambda_context
+@metrics.log_metrics
 def migrate_billing_database(event: Mapping[str, Any], _context: LambdaContext) -> dict[str, Any]:
     """Terraform, at each deploy of new code → the database's schema and users.
 
@@ -212,7 +214,12 @@ def _database() -> DataApi:
         cluster_arn=os.environ["DATABASE_ARN"],
         secret_arn=os.environ["DATABASE_SECRET_ARN"],
         database=os.environ["DATABASE_NAME"],
+        measure=_measure,
     )
+
+
+def _measure(name: str, value: int) -> None:
+    metrics.add_metric(name, MetricUnit.Count, value)
 
 
 @cache

@@ -272,6 +272,8 @@ class InvoiceExtractor:
         if engine == "textract":
             if paid:
                 charged = self._price(record)
+                self.measure("TextractPages", max(record.pages, 1))
+                self.measure("TextractCost", float(charged))
             if self.settings.shadow:
                 agreement = self._compare(record, answer)
         record = self.store.save(

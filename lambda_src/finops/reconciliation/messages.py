@@ -9,6 +9,7 @@ from typing import Any
 
 from finops.reconciliation.domain import UNMAPPED, UnitStatus, percent
 from finops.reconciliation.report import Agreement, Report
+from finops.shared.chat import escaped, slack_message
 
 _ALARMING = (UnitStatus.OVERRUN, UnitStatus.UNDERRUN, UnitStatus.NO_BUDGET, UnitStatus.NO_SPEND)
 
@@ -85,15 +86,8 @@ def webhook_message(report: Report, link: str) -> dict[str, Any]:
 
     https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks
     """
-    text = "\n".join(_escaped(line) for line in headline(report))
-    return {
-        "text": _escaped(subject(report)),
-        "blocks": [
-            {"type": "header", "text": {"type": "plain_text", "text": subject(report)}},
-            {"type": "section", "text": {"type": "mrkdwn", "text": text[:2900]}},
-            {"type": "section", "text": {"type": "mrkdwn", "text": f"<{link}|Open the report>"}},
-        ],
-    }
+    text = "\n".join(escaped(line) for line in headline(report))
+    return slack_message(subject(report), text[:2900], f"<{link}|Open the report>")
 
 
 def _against_budget(report: Report) -> str:
@@ -117,8 +111,3 @@ def _signed(value: Decimal | None) -> str:
 
 def _counted(count: int, one: str, many: str = "") -> str:
     return f"{count} {one if count == 1 else many or f'{one}s'}"
-
-
-def _escaped(text: str) -> str:
-    """Slack reads these three as markup."""
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

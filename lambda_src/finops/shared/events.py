@@ -6,6 +6,7 @@ Why not Powertools' batch processor and event classes: docs/decisions/0014-own-e
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -77,6 +78,7 @@ def handle_messages(
     The metric MessagesFailed counts those that failed: Lambda counts no error for them, and SQS
     leaves a message that was received three times out of ApproximateAgeOfOldestMessage
     (https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html).
+    MessageLatency is the time from when a message was sent until it was handled, in milliseconds.
 
     Args:
         event: The batch. Message bodies are JSON.
@@ -91,6 +93,9 @@ def handle_messages(
     for message in event["Records"]:
         try:
             handle(json.loads(message["body"]))
+            if sent := message.get("attributes", {}).get("SentTimestamp"):
+                latency = max(0, int(time.time() * 1000) - int(sent))
+                metrics.add_metric("MessageLatency", MetricUnit.Milliseconds, latency)
         except Exception:  # noqa: BLE001 - SQS delivers the message again
             logger.exception(failure)
             on_failure(message)

@@ -1,0 +1,1 @@
+"""Alarms of CloudWatch, told to people where they talk."""

@@ -1,0 +1,264 @@
+"""What the dashboard, the alarms and the saved searches name is what code emits and AWS offers."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aws_lambda_powertools import Logger
+
+from localcloud.settings import REPOSITORY
+from tests.emissions import Function
+from tests.environments.test_terraform import (
+    LOCAL_BACKEND,
+    OFFLINE_PROVIDER,
+    copied,
+    plan_of_example,
+    terraform,
+)
+
+#: Metrics of AWS by namespace: the dimension that names the resource, and the names.
+#: https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html
+#: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html
+#: https://docs.aws.amazon.com/step-functions/latest/dg/procedure-cw-metrics.html
+#: https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/Aurora.AuroraMonitoring.Metrics.html
+#: https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-cloudwatch-metrics.html
+AWS_METRICS = {
+    "AWS/Lambda": (["FunctionName"], {"Duration", "Errors", "IteratorAge", "Throttles"}),
+    "AWS/SQS": (
+        ["QueueName"],
+        {"ApproximateAgeOfOldestMessage", "ApproximateNumberOfMessagesVisible"},
+    ),
+    "AWS/States": (["StateMachineArn"], {"ExecutionsFailed"}),
+    "AWS/RDS": (["DBClusterIdentifier"], {"ServerlessDatabaseCapacity"}),
+    "AWS/ApplicationELB": (
+        ["LoadBalancer", "TargetGroup"],
+        {"HTTPCode_Target_5XX_Count", "HealthyHostCount", "RequestCount", "TargetResponseTime"},
+    ),
+}
+_CONSOLE = """
+module "observability" {
+  source     = "../modules/observability"
+  account_id = "111111111111"
+  region     = "eu-central-1"
+  flows = {
+    console = {
+      log_group_names = ["/ecs/finops-console"]
+      load_balancer   = { load_balancer = "app/finops/1", target_group = "targetgroup/finops/1" }
+    }
+  }
+}
+variable "region" { default = "eu-central-1" }
+"""
+
+
+class Plan:
+    """What a plan is about to deploy."""
+
+    def __init__(self, resources: list[dict[str, Any]]) -> None:
+        self._resources = resources
+
+    @classmethod
+    def read(cls, folder: Path, work: Path, environment: Mapping[str, str]) -> Plan:
+        shown = terraform(folder, work, environment, "show", "-json", "plan")
+        assert shown.returncode == 0, shown.stderr
+        return cls(list(_resources(json.loads(shown.stdout)["planned_values"]["root_module"])))
+
+    def values(self, kind: str) -> list[dict[str, Any]]:
+        """The planned values of all resources of a kind."""
+        return [one["values"] for one in self._resources if one["type"] == kind]
+
+    def names(self, kind: str, attribute: str) -> set[str]:
+        return {one[attribute] for one in self.values(kind)}
+
+    @cached_property
+    def functions(self) -> dict[str, Function]:
+        return {
+            one["function_name"]: Function(one["handler"])
+            for one in self.values("aws_lambda_function")
+        }
+
+    @cached_property
+    def named(self) -> Mapping[str, set[str]]:
+        """The resources that AWS's metrics are about, by namespace."""
+        return {
+            "AWS/Lambda": set(self.functions),
+            "AWS/SQS": self.names("aws_sqs_queue", "name"),
+            "AWS/States": self.names("aws_sfn_state_machine", "name"),
+            "AWS/RDS": self.names("aws_rds_cluster", "cluster_identifier"),
+        }
+
+    @property
+    def widgets(self) -> list[dict[str, Any]]:
+        (dashboard,) = self.values("aws_cloudwatch_dashboard")
+        return list(json.loads(dashboard["dashboard_body"])["widgets"])
+
+    def graphed(self) -> Iterator[tuple[str, str, dict[str, str]]]:
+        """Namespace, name and dimensions of every metric on the dashboard."""
+        for widget in self.widgets:
+            for metric in widget["properties"].get("metrics", []):
+                if len(metric) > 1:
+                    namespace, name, *dimensions, options = metric
+                    assert isinstance(options, dict)
+                    yield namespace, name, dict(zip(*[iter(dimensions)] * 2, strict=True))
+
+    def alarmed(self) -> Iterator[tuple[str, str, dict[str, str]]]:
+        """Namespace, name and dimensions of every metric that an alarm looks at."""
+        for alarm in self.values("aws_cloudwatch_metric_alarm"):
+            measured = [one["metric"][0] for one in alarm["metric_query"] if one["metric"]]
+            for metric in measured or [alarm]:
+                yield metric["namespace"], metric["metric_name"], metric["dimensions"]
+
+    def complaint(self, namespace: str, name: str, dimensions: Mapping[str, str]) -> str:
+        """Why nobody emits a metric; empty where somebody does."""
+        where = f"{namespace} {name} {dict(dimensions)}"
+        if namespace == "FinOps":
+            if set(dimensions) != {"service"}:
+                return f"{where}: the dimension of our own metrics is service"
+            service = dimensions["service"]
+            if service in self.functions:
+                emits = name in self.functions[service].metrics
+            else:
+                others = [one.metrics_of_others for one in self.functions.values()]
+                emits = service in self.named["AWS/SQS"] and any(name in one for one in others)
+            return "" if emits else f"{where}: no code of {service} emits it"
+        names, metrics = AWS_METRICS.get(namespace, ([], set()))
+        if name not in metrics or list(dimensions) != names:
+            return f"{where}: AWS has no such metric"
+        what = str(dimensions[names[0]]).rpartition(":")[2]
+        if namespace in self.named and what not in self.named[namespace]:
+            return f"{where}: there is no {what}"
+        return ""
+
+
+def _resources(module: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    yield from module.get("resources", [])
+    for child in module.get("child_modules", []):
+        yield from _resources(child)
+
+
+@pytest.fixture(scope="module")
+def plan(tmp_path_factory: pytest.TempPathFactory, plan_environment: Mapping[str, str]) -> Plan:
+    """The example with every flow."""
+    work = tmp_path_factory.mktemp("complete")
+    return Plan.read(plan_of_example("complete", work, plan_environment), work, plan_environment)
+
+
+def test_every_metric_on_the_dashboard_is_emitted(plan: Plan) -> None:
+    graphed = list(plan.graphed())
+    assert len(graphed) > 50
+    assert [found for one in graphed if (found := plan.complaint(*one))] == []
+
+
+def test_every_metric_of_an_alarm_is_emitted(plan: Plan) -> None:
+    alarmed = list(plan.alarmed())
+    assert len(alarmed) > 100
+    assert [found for one in alarmed if (found := plan.complaint(*one))] == []
+
+
+@pytest.mark.parametrize(
+    "metric",
+    [
+        ("FinOps", "BudgetsAplied", {"service": "finops-record-budget-result"}),
+        ("FinOps", "BudgetLatency", {"service": "finops-publish-budget"}),
+        ("FinOps", "BudgetLatency", {"FunctionName": "finops-record-budget-result"}),
+        ("FinOps", "MessagesFailed", {"service": "finops-load-billing-files"}),
+        ("FinOps", "AuditEntriesUnsent", {"service": "finops-audit"}),
+        ("Finops", "BudgetLatency", {"service": "finops-record-budget-result"}),
+        ("AWS/Lambda", "Error", {"FunctionName": "finops-publish-budget"}),
+        ("AWS/Lambda", "Errors", {"FunctionName": "finops-publish-budgets"}),
+        ("AWS/SQS", "ApproximateAgeOfOldestMessage", {"Queue": "finops-billing-files"}),
+    ],
+)
+def test_a_metric_that_nobody_emits_is_told(
+    plan: Plan, metric: tuple[str, str, dict[str, str]]
+) -> None:
+    assert plan.complaint(*metric)
+
+
+def test_graphs_stand_side_by_side_and_none_is_empty(plan: Plan) -> None:
+    cells: set[tuple[int, int]] = set()
+    for widget in plan.widgets:
+        own = {
+            (widget["x"] + x, widget["y"] + y)
+            for x in range(widget["width"])
+            for y in range(widget["height"])
+        }
+        assert not own & cells
+        cells |= own
+        if widget["type"] == "metric":
+            assert widget["properties"]["metrics"]
+            assert all(len(one) % 2 for one in widget["properties"]["metrics"])
+    assert max(x for x, _ in cells) == 23
+
+
+def test_every_single_alarm_is_in_one_impact_and_tells_nobody_itself(plan: Plan) -> None:
+    rules = [one["alarm_rule"] for one in plan.values("aws_cloudwatch_composite_alarm")]
+    in_rules = [name for rule in rules for name in re.findall(r'ALARM\("([^"]+)"\)', rule)]
+    alarms = plan.values("aws_cloudwatch_metric_alarm")
+    flows = [one for one in alarms if not one["alarm_name"].startswith("finops-apply-budget-")]
+    assert sorted(in_rules) == sorted(one["alarm_name"] for one in flows)
+    assert [one["alarm_name"] for one in flows if one["alarm_actions"]] == []
+    assert len(rules) < len(flows) / 5
+
+
+def test_composite_alarms_are_named_on_the_dashboard(plan: Plan) -> None:
+    (shown,) = [one for one in plan.widgets if one["type"] == "alarm"]
+    names = plan.names("aws_cloudwatch_composite_alarm", "alarm_name")
+    assert {arn.rpartition(":")[2] for arn in shown["properties"]["alarms"]} == names
+
+
+def test_saved_searches_name_fields_that_functions_log(plan: Plan) -> None:
+    own = {"@timestamp", "times", "last", "last_id"}
+    standard = set(_logged_always()) | {"correlation_id"}
+    for query in plan.values("aws_cloudwatch_query_definition"):
+        functions = [name.removeprefix("/aws/lambda/") for name in query["log_group_names"]]
+        logged = set().union(*(plan.functions[name].log_fields for name in functions))
+        text = re.sub(r'"[^"]*"', "", query["query_string"])
+        fields = set(re.findall(r"@?[a-z_]+", text)) - _WORDS
+        assert fields - own - standard - logged == set(), query["name"]
+        assert len(fields) > 3
+
+
+_WORDS = {
+    *("fields", "filter", "sort", "asc", "desc", "limit", "stats", "count", "as", "by"),
+    "latest",
+}
+
+
+def _logged_always() -> dict[str, Any]:
+    """A line as Powertools writes it."""
+    lines: list[str] = []
+    handler = logging.Handler()
+    logger = Logger(service="of-a-test", logger_handler=handler)
+    handler.emit = lambda record: lines.append(handler.format(record))  # type: ignore[method-assign]
+    logger.info("said")
+    return dict(json.loads(lines[0]))
+
+
+def test_the_console_has_graphs_of_its_load_balancer(
+    tmp_path: Path, plan_environment: Mapping[str, str]
+) -> None:
+    folder = copied(tmp_path / "copy", "modules") / "root"
+    folder.mkdir()
+    (folder / "main.tf").write_text(_CONSOLE + OFFLINE_PROVIDER + LOCAL_BACKEND)
+    for arguments in (["init"], ["plan", "-out=plan"]):
+        ran = terraform(folder, tmp_path, plan_environment, *arguments, "-input=false", "-no-color")
+        assert ran.returncode == 0, ran.stderr
+    console = Plan.read(folder, tmp_path, plan_environment)
+    graphed = list(console.graphed())
+    assert {namespace for namespace, *_ in graphed} == {"AWS/ApplicationELB"}
+    assert [found for one in graphed if (found := console.complaint(*one))] == []
+
+
+def test_the_example_shows_every_flow_that_it_deploys() -> None:
+    example = (REPOSITORY / "examples" / "complete" / "main.tf").read_text(encoding="utf-8")
+    modules = set(re.findall(r"//modules/(\w+)\?", example))
+    shown = set(re.findall(r"= module\.(\w+)\.observability", example))
+    assert modules - shown == {"budgets_spoke", "observability"}
