@@ -69,18 +69,15 @@ def command(port: int, variables: Mapping[str, str]) -> list[str]:
     Raises:
         MissingSetting: the login is not set up.
     """
-
-    def started(script: str) -> list[str]:
-        path = str(Path(__file__).with_name(script))
-        return [sys.executable, "-m", "streamlit", "run", path, f"--server.port={port}"]
-
+    server = str(Path(__file__).with_name("server.py"))
+    started = [sys.executable, "-m", "streamlit", "run", server, f"--server.port={port}"]
     if allows_development_login(named_environment(variables.get("FINOPS_ENV", LOCAL), variables)):
-        return [*started("app.py"), "--server.address=127.0.0.1"]
+        return [*started, "--server.address=127.0.0.1"]
     folder = Path(tempfile.mkdtemp(prefix="console-"))
     login = folder / "secrets.toml"
     login.touch(mode=0o600)
     login.write_text(login_settings(variables))
-    return [*started("server.py"), "--server.address=0.0.0.0", f"--secrets.files={login}"]
+    return [*started, "--server.address=0.0.0.0", f"--secrets.files={login}"]
 
 
 def main() -> None:

@@ -8,11 +8,15 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final
 
+import msgspec
+
 from finops.deployment.clients import Aws
 from finops.deployment.environment import Environment
 from finops.deployment.functions import invoke
 from finops.reconciliation.adapters.s3 import S3Files
+from finops.reconciliation.report import Report
 from finops.reconciliation.stores import Reports
+from finops.shared.errors import RejectedInput
 
 #: Seconds for which a link to a report works.
 LINK_SECONDS: Final = 900
@@ -24,6 +28,22 @@ class StoredReport:
 
     document: Mapping[str, Any]
     locations: Mapping[str, str]
+
+    @property
+    def report(self) -> Report:
+        """The model from which every format is written.
+
+        Raises:
+            RejectedInput: an earlier version made the report.
+        """
+        try:
+            return msgspec.convert(self.document, Report)
+        except msgspec.ValidationError as error:
+            raise RejectedInput(
+                f"the report was made by an earlier version ({error})",
+                code="earlier_version",
+                remedy="Reconcile the month again, or download the report",
+            ) from None
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The console as its container serves it: Streamlit's pages, with a sign-out that Cognito takes."""
+"""The console's server: Streamlit's pages, protected, and with a sign-out that Cognito takes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit.starlette import App
 
+from console.assets import CompressedAssets
 from console.identity import SIGN_OUT_PATH
+from console.protection import Protection
 
 #: Seconds that the provider has for its metadata.
 _TIMEOUT: Final = 30.0
@@ -78,4 +80,11 @@ class CognitoSignOut:
         return self._endpoint
 
 
-app: Any = App(Path(__file__).with_name("app.py"), middleware=[Middleware(CognitoSignOut)])
+app: Any = App(
+    Path(__file__).with_name("app.py"),
+    middleware=[
+        Middleware(Protection, variables=os.environ),
+        Middleware(CompressedAssets),
+        Middleware(CognitoSignOut),
+    ],
+)

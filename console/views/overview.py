@@ -137,8 +137,8 @@ def _costs(services: Services) -> None:
             ui.empty("This month has not been reconciled yet.")
             ui.link("Reports", "Reconcile it", month=month)
             return
-        summary.totals(report.document)
-        summary.units(report.document)
+        summary.head(report.report)
+        summary.units(report.report)
         ui.link("Reports", "Full report", month=month)
 
 

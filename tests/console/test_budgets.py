@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from types import SimpleNamespace
 from typing import Any, NoReturn, cast
@@ -12,7 +12,7 @@ import streamlit as st
 
 from console.identity import Role, User
 from console.services import Services
-from console.views.budgets import dialogs, drift, editing
+from console.views.budgets import dialogs, drift, editing, table, unsaved
 from console.views.budgets.listing import list_budgets
 from finops.budgets.adapters.dynamodb import from_dynamodb
 from finops.budgets.attributes import ATTRIBUTES
@@ -197,3 +197,85 @@ def test_whoever_asks_for_a_repair_is_told_by_what_never_changes() -> None:
     services = cast("Services", SimpleNamespace(budgets=SimpleNamespace(drift=found)))
     drift.compare(services, person, repair=True)
     assert asked == [{"repair": True, "requested_by": "anna@example.com <6f9d>"}]
+
+
+def listed(stage: Stage, name: str = KEY.budget_name) -> Mapping[str, Any]:
+    list_budgets.clear()
+    return next(one for one in list_budgets(stage.services, "test") if one["name"] == name)
+
+
+@pytest.mark.parametrize(
+    ("column", "typed", "problem"),
+    [
+        ("amount", "-5", "amount '-5'"),
+        ("amount", "1.500,00", "amount '1.500,00' is not a number"),
+        ("amount", "1e3", "amount '1e3' is not a number"),
+        ("amount", None, "is missing"),
+        ("thresholds", "ACTUAL:lots", "thresholds"),
+    ],
+)
+def test_what_was_typed_is_kept_as_it_is_and_its_problem_is_shown(
+    kept: Stage, column: str, typed: str | None, problem: str
+) -> None:
+    unsaved.keep(listed(kept), {column: typed})
+    (one,) = unsaved.changes([listed(kept)])
+    assert (one["before"], one["after"]) == (listed(kept)[column] or "", typed or "")
+    assert problem in one["problem"]
+    table.save(kept.services, EDITOR, [listed(kept)])
+    assert row(kept) == ROW
+    assert unsaved.all_unsaved() == {KEY: {column: typed}}
+
+
+def test_a_cell_that_is_typed_back_is_no_edit(kept: Stage) -> None:
+    unsaved.keep(listed(kept), {"amount": "5", "emails": "b@example.com"})
+    unsaved.keep(listed(kept), {"amount": "100.00", "emails": "b@example.com"})
+    assert unsaved.all_unsaved() == {KEY: {"emails": "b@example.com"}}
+    unsaved.keep(listed(kept), {"emails": "a@example.com"})
+    assert unsaved.all_unsaved() == {}
+
+
+def test_valid_changes_are_applied_once_and_the_others_stay(kept: Stage) -> None:
+    other = {**ROW, "budget_name": "other"}
+    kept.budgets.rows.items[KEY.account_id, "other"] = other
+    unsaved.keep(listed(kept), {"amount": "7.5"})
+    unsaved.keep(listed(kept, "other"), {"amount": "lots"})
+    for _ in range(2):
+        table.save(kept.services, EDITOR, list_budgets(kept.services, "test"))
+    assert row(kept)["amount"] == Decimal("7.50")
+    assert [action for _, action, _ in kept.recorded()] == ["budget.edited"]
+    (left,) = unsaved.all_unsaved()
+    assert left.budget_name == "other"
+
+
+def test_a_change_of_a_budget_that_was_removed_meanwhile_does_not_bring_it_back(
+    kept: Stage,
+) -> None:
+    unsaved.keep(listed(kept), {"amount": "7.5"})
+    kept.budgets.rows.items.clear()
+    list_budgets.clear()
+    (one,) = unsaved.changes([])
+    assert "removed this budget" in one["problem"]
+    table.save(kept.services, EDITOR, [])
+    assert kept.budgets.rows.items == {}
+
+
+def test_edits_stay_with_their_budgets_when_the_table_shows_others(
+    kept: Stage, session: dict[object, object]
+) -> None:
+    kept.budgets.rows.items[KEY.account_id, "a-first"] = {**ROW, "budget_name": "a-first"}
+    list_budgets.clear()
+    budgets = sorted(list_budgets(kept.services, "test"), key=lambda one: one["name"])
+    view = table._view(("", ""), budgets)
+    session[view.editor] = {"edited_rows": {0: {"amount": "5"}}}
+    table._collect(view)
+    assert table._view(("", ""), budgets) is view, "a table that changes loses the cell"
+    found = table._view(("monthly", ""), budgets[1:])
+    assert found.editor != view.editor
+    session[found.editor] = {"edited_rows": {0: {"amount": "6"}}}
+    table._collect(found)
+    amounts = {key.budget_name: one["amount"] for key, one in unsaved.all_unsaved().items()}
+    assert amounts == {"a-first": "5", KEY.budget_name: "6"}
+    both = table._view(("", ""), budgets)
+    assert list(table._frame(both, {})["amount"]) == ["5", "6"]
+    table.discard_edits()
+    assert list(table._frame(table._view(("", ""), budgets), {})["amount"]) == ["100.00"] * 2

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from console.identity import Role
 from console.reports import StoredReport
-from finops.reconciliation.report import as_document
+from finops.reconciliation.attention import attention, lead
+from finops.reconciliation.report import Report, as_document
 from tests.console.conftest import Stage
 from tests.reconciliation.sample_report import sample_report
 
@@ -62,6 +65,48 @@ def test_a_report_shows_totals_units_trends_and_tables(stage: Stage, shelf: Shel
         "https://bucket/october.html?expires=900",
         "https://bucket/october.json?expires=900",
     ]
+
+
+def open_month() -> Report:
+    """Over its budgets by forecast, and under them so far."""
+    report = sample_report()
+    totals = replace(
+        report.totals,
+        forecast=Decimal("170000.00"),
+        forecast_variance=Decimal("4581.94"),
+    )
+    return replace(report, known_until=date(2026, 10, 20), is_open=True, revision=0, totals=totals)
+
+
+@pytest.mark.parametrize("report", [sample_report(), open_month()], ids=["closed", "open"])
+def test_a_report_begins_as_the_html_report_does(
+    stage: Stage, shelf: Shelf, report: Report
+) -> None:
+    shelf.report = StoredReport(document=as_document(report), locations={})
+    app = stage.page("reports")
+    assert not app.exception
+    shown = [re.sub(r":(red|green|orange|gray)\[|[\\\]*]", "", one.value) for one in app.markdown]
+    assert "".join(one.text for one in lead(report)) in shown
+    for point in attention(report):
+        assert any(one.endswith(f"{point.title} {point.text}") for one in shown), point
+    # What is spent so far is less than the budgets; the forecast is not.
+    is_red = any(":red[**4,581.94 over**]" in one.value.replace("\\", "") for one in app.markdown)
+    assert is_red is (report.known_until is not None)
+    labels = [one.label for one in app.metric]
+    assert ("Variance by forecast (USD)" in labels) is (report.known_until is not None)
+    facts = " ".join(one.value for one in app.caption)
+    assert ("costs from 2026-10-20 on are not known" in facts) is (report.known_until is not None)
+    assert "None" not in facts
+
+
+def test_a_report_of_an_earlier_version_can_be_downloaded_and_says_what_it_is(
+    stage: Stage, shelf: Shelf
+) -> None:
+    document = {name: one for name, one in as_document(sample_report()).items() if name != "units"}
+    shelf.report = StoredReport(document=document, locations={"html": "october.html"})
+    app = stage.page("reports")
+    assert any("earlier version" in one.value for one in app.warning)
+    assert len(app.get("link_button")) == 1
 
 
 def test_a_month_without_a_report_says_so(stage: Stage) -> None:

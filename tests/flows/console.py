@@ -16,7 +16,15 @@ from pathlib import Path
 from typing import Any
 from urllib.error import URLError
 
-from playwright.sync_api import Browser, FilePayload, Locator, Page, expect, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    ConsoleMessage,
+    FilePayload,
+    Locator,
+    Page,
+    expect,
+    sync_playwright,
+)
 from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 
 from localcloud.settings import REPOSITORY
@@ -137,6 +145,7 @@ class Visitor:
         visitor = cls(tab, url)
         visitor.page.set_default_timeout(PATIENCE)
         visitor.page.on("pageerror", lambda error: visitor.problems.append(str(error)))
+        visitor.page.on("console", visitor.hear)
         visitor.page.goto(f"{url}/{path}")
         visitor.page.get_by_role("textbox", name="Name").fill(name)
         visitor.page.get_by_text(role, exact=True).click()
@@ -146,6 +155,11 @@ class Visitor:
         )
         visitor.settle()
         return visitor
+
+    def hear(self, message: ConsoleMessage) -> None:
+        """Keep what the browser says of a page that does what its own policy forbids."""
+        if "Content Security Policy" in message.text:
+            self.problems.append(message.text)
 
     def go(self, title: str) -> None:
         """Open a page by the menu."""
@@ -220,6 +234,11 @@ class Visitor:
         click_until(grid, seen, position={"x": 16, "y": _HEADER + _ROW * 0.5})
         self.settle()
 
+    def has_cell(self, column: int, text: str, row: int = 0) -> None:
+        """A cell of the page's first table holds, or gets, this text; counted from 0."""
+        grid = self.page.get_by_test_id("stDataFrame").first
+        expect(grid.get_by_test_id(f"glide-cell-{column}-{row}")).to_have_text(text)
+
     def type_into(self, column: int, text: str, row: int = 0) -> None:
         """Type into a cell of the page's first table, whose columns are counted from 0."""
         grid = self.page.get_by_test_id("stDataFrame").first
@@ -231,7 +250,7 @@ class Visitor:
             cell = grid.get_by_test_id(f"glide-cell-{at}-{row}")
             expect(cell).to_have_attribute("aria-selected", "true")
         self.page.keyboard.press("Enter")
-        self.page.locator("input.gdg-input").fill(text)
+        self.page.locator(".gdg-input").fill(text)
         self.page.keyboard.press("Enter")
 
     def download(self, name: str) -> bytes:

@@ -12,7 +12,7 @@ from console.identity import User
 from console.services import Services
 from console.views.budgets import editing
 from console.views.budgets.listing import key_of, list_budgets, title
-from console.views.budgets.table import forget_edits
+from console.views.budgets.table import discard_edits
 from finops.budgets.attributes import ATTRIBUTES
 from finops.budgets.domain import BudgetKey
 from finops.budgets.editing import read_budgets
@@ -84,7 +84,7 @@ def import_csv(services: Services, user: User) -> None:
             label = f"Import {ui.counted(len(rows), 'budget')}"
             if rows and st.button(label, type="primary"):
                 editing.replace_all(services, user, rows, file.name)
-                forget_edits()
+                discard_edits()
                 st.rerun()
 
     if st.button("Import CSV", icon=":material/upload_file:"):
@@ -127,7 +127,7 @@ def remove(services: Services, user: User, budgets: Sequence[Mapping[str, Any]])
         if st.button("Remove", type="primary", disabled=chosen is None) and chosen:
             with ui.failures("The budget was not removed"):
                 editing.remove(services, user, chosen)
-                forget_edits()
+                discard_edits(chosen)
                 ui.flash(f"{title(chosen)} was removed")
                 st.rerun()
 

@@ -41,7 +41,7 @@ def edit(services: Services, user: User, key: BudgetKey, changed: Mapping[str, A
     before = {row["budget_name"]: row for row in services.budgets.rows.rows(key.account_id)}.get(
         key.budget_name, {}
     )
-    wanted = {name: _typed(name, value) for name, value in changed.items()}
+    wanted = {name: typed(name, value) for name, value in changed.items()}
     budget = parse_budget({**before, **names, **wanted}, defaults=True)
     row = as_edit({**names, **wanted}, budget.amount, user.identity)
     request = row["request_id"]
@@ -60,7 +60,12 @@ def edit(services: Services, user: User, key: BudgetKey, changed: Mapping[str, A
     )
 
 
-def _typed(name: str, value: Any) -> Any:
+def typed(name: str, value: Any) -> Any:
+    """A row's value of an attribute from what was typed; None where nothing was.
+
+    Raises:
+        RejectedInput: a map is not JSON.
+    """
     if value is None or (isinstance(value, str) and not value.strip()):
         return None
     (attribute,) = (one for one in ATTRIBUTES if one.name == name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -12,126 +13,158 @@ import streamlit as st
 from console import ui
 from console.identity import Role, User
 from console.services import Services
+from console.views.budgets import unsaved
 from console.views.budgets.editing import edit
 from console.views.budgets.listing import cost_this_month, key_of, list_budgets, title
-from finops.budgets.attributes import ATTRIBUTES, Attribute
+from finops.budgets.attributes import ATTRIBUTES
 from finops.budgets.domain import BudgetKey, Status
 from finops.shared.errors import RejectedInput
 
 #: What can be edited in the table, by the attributes' names in the row.
 EDITABLE: Final = tuple(one.name for one in ATTRIBUTES if one.label)
-#: Those in columns of text. The amount is a number, and has two others beside it.
-_TEXTS: Final = tuple(one for one in ATTRIBUTES if one.label and one.name != "amount")
-_SHOWN: Final = "budgets_shown"
-_EDITOR: Final = "budget_editor"
+_VIEW: Final = "budget_view"
+_REJECTED: Final = "budgets_rejected"
 
 Budget = Mapping[str, Any]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _View:
+    """What an editor shows, which stays while somebody types.
+
+    Attributes:
+        number: Of the editor; another one starts without edits of its own.
+        asked: The search and the status.
+        rows: The budgets.
+        typed: What was typed before, by budget.
+    """
+
+    number: int
+    asked: tuple[str, str]
+    rows: Sequence[Budget]
+    typed: Mapping[BudgetKey, unsaved.Typed]
+
+    @property
+    def editor(self) -> str:
+        return f"budget_editor_{self.number}"
+
+
 def show(services: Services, user: User, budgets: Sequence[Budget]) -> None:
-    """Draw the table, and what can be done with edits that are not saved yet."""
-    rows = _filtered(_kept_while_editing(budgets))
-    if not rows:
-        ui.empty("No budgets match your filters.")
-        return
+    """Draw the table, and what can be done with edits that are not applied yet."""
+    asked = _asked()
+    view = _view(asked, [one for one in budgets if _matches(one, *asked)])
     may_edit = user.may(Role.EDITOR)
-    frame = _frame(rows, cost_this_month(services, services.environment.name))
-    st.data_editor(
-        frame,
-        key=_EDITOR,
-        hide_index=True,
-        height=ui.height(len(rows)),
-        placeholder="",
-        alt="Budgets: status, account, name, amount, period, alerts, emails and errors",
-        disabled=[name for name in frame.columns if not may_edit or name not in EDITABLE],
-        column_config=_columns(),
-    )
+    if view.rows:
+        frame = _frame(view, cost_this_month(services, services.environment.name))
+        st.data_editor(
+            frame,
+            key=view.editor,
+            on_change=_collect,
+            args=(view,),
+            hide_index=True,
+            height=ui.height(len(view.rows)),
+            placeholder="",
+            alt="Budgets: status, account, name, amount, period, alerts, emails and errors",
+            disabled=[name for name in frame.columns if not may_edit or name not in EDITABLE],
+            column_config=_columns(),
+        )
+    else:
+        ui.empty("No budgets match your filters.")
     if may_edit:
-        _unsaved(services, user, rows)
+        _changes(services, user, budgets)
 
 
-def forget_edits() -> None:
-    """Discard edits that are not saved, and show the budgets as they are now."""
-    st.session_state.pop(_EDITOR, None)
-    st.session_state.pop(_SHOWN, None)
+def discard_edits(key: BudgetKey | None = None) -> None:
+    """Discard the edits of a budget, or of all, and show the budgets as they are now."""
+    unsaved.forget(key)
+    _start_again()
 
 
-def save(services: Services, user: User, changes: Mapping[BudgetKey, Mapping[str, Any]]) -> None:
-    """Write each changed row that is valid; show why the others were not written."""
+def _start_again() -> None:
+    view: _View | None = st.session_state.get(_VIEW)
+    if view:
+        st.session_state[_VIEW] = replace(view, number=view.number + 1, rows=())
+
+
+def _view(asked: tuple[str, str], rows: Sequence[Budget]) -> _View:
+    """The view on the screen; another one where it shows something else, and nobody types."""
+    before: _View | None = st.session_state.get(_VIEW)
+    typed = unsaved.all_unsaved()
+    if before and before.asked == asked and before.rows:
+        unchanged = before.rows == rows and before.typed == typed
+        if unchanged or (typed and before.editor in st.session_state):
+            return before
+    view = _View(number=before.number + 1 if before else 0, asked=asked, rows=rows, typed=typed)
+    st.session_state[_VIEW] = view
+    return view
+
+
+def _collect(view: _View) -> None:
+    """Keep what the editor holds, by budget: its own edits are by row, and end with it."""
+    edited = st.session_state[view.editor]["edited_rows"]
+    for number, budget in enumerate(view.rows):
+        edits = {**view.typed.get(key_of(budget), {}), **edited.get(number, {})}
+        if edits or key_of(budget) in unsaved.all_unsaved():
+            unsaved.keep(budget, edits)
+
+
+def save(services: Services, user: User, budgets: Sequence[Budget]) -> None:
+    """Write each change that is valid; the others stay, and the next page says why."""
+    known = {key_of(one): one for one in budgets}
     rejected = []
-    for key, changed in changes.items():
+    for key, changed in unsaved.all_unsaved().items():
         try:
+            unsaved.check(known.get(key), changed)
             edit(services, user, key, changed)
+            unsaved.forget(key)
         except RejectedInput as reason:
             rejected.append((key, reason))
+    st.session_state[_REJECTED] = rejected
     list_budgets.clear()
-    if rejected:
-        for key, error in rejected:
-            ui.show_failure(f"{title(key)} was not changed", error)
-        return
-    forget_edits()
-    st.rerun()
+    _start_again()
 
 
-def _edits() -> Mapping[int, Mapping[str, Any]]:
-    edits: Mapping[int, Mapping[str, Any]] = st.session_state.get(_EDITOR, {}).get(
-        "edited_rows", {}
-    )
-    return edits
-
-
-def _kept_while_editing(budgets: Sequence[Budget]) -> Sequence[Budget]:
-    """The budgets, or while there are unsaved edits the ones that were shown before."""
-    if not _edits() or _SHOWN not in st.session_state:
-        st.session_state[_SHOWN] = budgets
-    shown: Sequence[Budget] = st.session_state[_SHOWN]
-    return shown
-
-
-def _filtered(budgets: Sequence[Budget]) -> list[Budget]:
+def _asked() -> tuple[str, str]:
     search, status = st.columns([3, 2])
     text = search.text_input(
         "Search", placeholder="Account, name or who edited it", icon=":material/search:"
     )
     with status:
-        wanted = ui.status_filter(Status, "budget_status")
-    return [
-        one
-        for one in budgets
-        if (not wanted or one["status"] == wanted)
-        and text.strip().casefold()
-        in f"{one['account_id']} {one['name']} {one['updated_by']}".casefold()
-    ]
+        return text.strip().casefold(), ui.status_filter(Status, "budget_status")
 
 
-def _frame(budgets: Sequence[Budget], costs: Mapping[str, float]) -> pd.DataFrame:
-    frame = pd.DataFrame([_row(one, costs) for one in budgets])
+def _matches(one: Budget, text: str, status: str) -> bool:
+    searched = f"{one['account_id']} {one['name']} {one['updated_by']}".casefold()
+    return text in searched and status in ("", one["status"])
+
+
+def _frame(view: _View, costs: Mapping[str, float]) -> pd.DataFrame:
+    frame = pd.DataFrame(
+        [{**_row(one, costs), **view.typed.get(key_of(one), {})} for one in view.rows]
+    )
     # pandas cannot know the type of a column without any value.
     spend = ("actual_spend", "forecasted_spend", "variance")
-    numbers = dict.fromkeys(("amount", "applied", "cost", *spend), float)
+    numbers = dict.fromkeys(("applied", "cost", *spend), float)
     return frame.astype({**numbers, "applied_at": "datetime64[us, UTC]"})
 
 
 def _row(one: Budget, costs: Mapping[str, float]) -> dict[str, Any]:
+    texts = unsaved.shown(one)
     return {
         "status": [ui.words(one["status"])],
         "account_id": one["account_id"],
         "name": one["name"],
-        "amount": _number(one["amount"]),
+        "amount": texts.pop("amount"),
         "applied": _number(one["applied_amount"]),
         "cost": costs.get(one["account_id"]),
         "actual_spend": _number(one["actual_spend"]),
         "forecasted_spend": _number(one["forecasted_spend"]),
         "variance": _number(one["variance"]),
-        **{text.name: _text(text, one[text.name]) for text in _TEXTS},
+        **texts,
         "applied_at": datetime.fromisoformat(one["applied_at"]) if one["applied_at"] else None,
         "updated_by": one["updated_by"],
         "error": one["error"],
     }
-
-
-def _text(attribute: Attribute, value: str) -> str:
-    return value.upper() if attribute.choices else value
 
 
 def _number(text: str | None) -> float | None:
@@ -147,8 +180,10 @@ def _columns() -> dict[str, Any]:
         "status": ui.status_column(list(Status)),
         "account_id": column.TextColumn("Account"),
         "name": column.TextColumn("Name"),
-        "amount": column.NumberColumn(
-            "Amount (USD)", format="dollar", min_value=0.01, step=0.01, required=True
+        "amount": column.TextColumn(
+            "Amount (USD)",
+            alignment="right",
+            help="Such as 1250.50. It is kept as you type it. Applied (USD) sorts as a number.",
         ),
         "applied": column.NumberColumn("Applied (USD)", format="dollar"),
         "cost": column.NumberColumn(
@@ -173,7 +208,8 @@ def _columns() -> dict[str, Any]:
             else column.TextColumn(
                 one.label, help=f"For example {one.example}. Leave empty for the defaults."
             )
-            for one in _TEXTS
+            for one in ATTRIBUTES
+            if one.label and one.name != "amount"
         },
         "applied_at": column.DatetimeColumn(
             "Applied at (UTC)", format="YYYY-MM-DD HH:mm:ss", timezone="UTC"
@@ -183,22 +219,22 @@ def _columns() -> dict[str, Any]:
     }
 
 
-def _unsaved(services: Services, user: User, rows: Sequence[Budget]) -> None:
-    edits = _edits()
-    if not edits:
+def _changes(services: Services, user: User, budgets: Sequence[Budget]) -> None:
+    changes = unsaved.changes(budgets)
+    if not changes:
         st.caption(
             "You can edit the columns with a pen: double-click a cell, or select it and press "
             "Enter."
         )
         return
+    unsaved.draw(changes)
+    for key, error in st.session_state.pop(_REJECTED, ()):
+        ui.show_failure(f"{title(key)} was not changed", error)
     with st.container(horizontal=True):
-        label = f"Apply {ui.counted(len(edits), 'change')}"
+        label = f"Apply {ui.counted(len(unsaved.all_unsaved()), 'change')}"
         if st.button(label, type="primary", icon=":material/check:"):
-            save(
-                services,
-                user,
-                {key_of(rows[number]): dict(changed) for number, changed in edits.items()},
-            )
+            save(services, user, budgets)
+            st.rerun()
         if st.button("Discard", icon=":material/undo:"):
-            forget_edits()
+            discard_edits()
             st.rerun()

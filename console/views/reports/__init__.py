@@ -38,8 +38,10 @@ def show(services: Services, user: User) -> None:
             return
         _head(report.document)
         _downloads(services, report)
-        summary.totals(report.document)
-        summary.units(report.document)
+        with ui.failures("The first lines cannot be shown"):
+            model = report.report
+            summary.head(model)
+            summary.units(model)
         details.trends(report.document)
         details.anomalies(report.document)
         details.tables(report.document)
@@ -79,8 +81,12 @@ def _reconcile(services: Services, user: User, month: str) -> None:
 
 def _head(document: Mapping[str, Any]) -> None:
     facts = [f"Costs from {document['source_name']}", f"{document['metric']} cost"]
-    if document["is_open"]:
-        facts.append(f"the month is still open, with costs up to {document['known_until']}")
+    if document["known_until"]:
+        facts.append(
+            f"the month is open, and costs from {document['known_until']} on are not known"
+        )
+    elif not document["revision"]:
+        facts.append("the month is over, and not closed yet")
     if document["revision"]:
         facts.append(f"closed, revision {document['revision']}")
     st.caption(" · ".join(facts) + f" · amounts in {document['currency']}")

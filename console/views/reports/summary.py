@@ -1,14 +1,17 @@
-"""The first lines of a report: the month's totals, and each business unit against its budget."""
+"""The first lines of a report: the month in a sentence, its totals, and each business unit."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Final
 
 import streamlit as st
 
 from console import ui
-from finops.reconciliation.domain import UnitStatus
+from finops.reconciliation.attention import attention, lead, variance
+from finops.reconciliation.domain import UnitStatus, percent
+from finops.reconciliation.report import Driver, Report, Unit
 
 _STATUS_COLOURS: Final = {
     UnitStatus.OVERRUN.value: "red",
@@ -18,61 +21,104 @@ _STATUS_COLOURS: Final = {
 }
 
 
-def totals(document: Mapping[str, Any]) -> None:
-    """Draw actual cost, budget, variance and forecast of the month."""
-    currency, found = document["currency"], document["totals"]
-    over = not found["variance"].startswith("-")
-    # Part of a month cannot be compared with a whole one.
-    change = None if document["is_open"] else _percent(found["change_pct"], "previous month")
-    shown: list[tuple[str, str, str | None]] = [
-        ("Actual", found["actual"], change),
-        ("Budget", found["budget"], None),
-        (
-            "Over budget" if over else "Under budget",
-            found["variance"].lstrip("-"),
-            _percent(found["variance_pct"], "budget"),
-        ),
+_TONES: Final = {"over": ":red[**{}**]", "under": ":green[**{}**]", "figure": "**{}**"}
+_POINTS: Final = {"bad": ":red[:material/error:]", "warn": ":orange[:material/warning:]"}
+
+
+def head(report: Report) -> None:
+    """Draw what a reader must know first, as the HTML report says it."""
+    st.markdown(
+        "".join(_TONES.get(one.tone, "{}").format(ui.escaped(one.text)) for one in lead(report))
+    )
+    _gauge(report)
+    totals(report)
+    with st.container(border=True):
+        points = list(attention(report))
+        st.markdown(
+            f"**{'Before you share this report' if points else 'Nothing needs attention'}**"
+        )
+        for one in points:
+            mark = _POINTS.get(one.tone, ":gray[:material/info:]")
+            st.markdown(f"{mark} **{ui.escaped(one.title)}** {ui.escaped(one.text)}")
+
+
+def _gauge(report: Report) -> None:
+    """Of the units with a budget: how much of it is spent, and will be."""
+    budget, off = report.totals.budget, variance(report)
+    if not budget or off is None:
+        return
+    spent = (budget + report.totals.variance) / budget
+    said = f"{spent:.0%} of the budgets spent"
+    if report.known_until:
+        said += f", {(budget + off) / budget:.0%} by forecast"
+    st.progress(min(max(float(spent), 0.0), 1.0), text=said)
+
+
+def totals(report: Report) -> None:
+    """Draw actual cost, forecast, budget, variance and what is unmapped."""
+    found, is_open, off = report.totals, report.known_until is not None, variance(report)
+    budgeted = any(unit.budget is not None for unit in report.units)
+    so_far = " so far" if is_open else ""
+    cards: list[tuple[str, Decimal | None, str | None]] = [
+        (f"Actual{so_far}", found.actual, _change(report))
     ]
-    if found["forecast"] is not None:
-        shown.append(("Forecast", found["forecast"], None))
-    columns = st.columns(len(shown))
-    for column, (label, value, against) in zip(columns, shown, strict=True):
+    if is_open:
+        cards.append(("Forecast", found.forecast, None))
+    if budgeted:
+        against = None if off is None else _percent(percent(off, found.budget), "budgets")
+        cards.append(("Budget", found.budget, None))
+        cards.append((f"Variance{' by forecast' if is_open else ''}", off, against))
+    cards.append(("Unmapped", found.unmapped, None))
+    for column, (label, value, change) in zip(st.columns(len(cards)), cards, strict=True):
+        shown = ui.amount(value, report.currency).removesuffix(report.currency).rstrip()
         column.metric(
-            f"{label} ({currency})",
-            ui.amount(value, currency).removesuffix(currency).rstrip(),
-            delta=against,
+            f"{label} ({report.currency})",
+            f"+{shown}" if label.startswith("Variance") and value and value > 0 else shown,
+            delta=change,
             delta_color="inverse",
             border=True,
             height="stretch",
         )
 
 
-def _percent(text: str | None, base: str) -> str | None:
-    return None if text is None else f"{float(text):+.1f} % vs. {base}"
+def _change(report: Report) -> str | None:
+    """Against the month before. Part of a month is compared with the same days of it."""
+    found = report.totals
+    if report.known_until is None:
+        return _percent(found.change_pct, "the month before")
+    if found.usage_to_date is None or not found.usage_to_date_previous:
+        return None
+    change = found.usage_to_date - found.usage_to_date_previous
+    return _percent(percent(change, found.usage_to_date_previous), "the same days a month ago")
 
 
-def units(document: Mapping[str, Any]) -> None:
+def _percent(value: Decimal | None, base: str) -> str | None:
+    return None if value is None else f"{value:+.1f} % vs. {base}"
+
+
+def units(report: Report) -> None:
     """Draw the table of business units."""
+    is_open = report.known_until is not None
     rows = [
         {
-            "status": [ui.words(one["status"])],
-            "name": one["name"],
-            "actual": one["actual"],
-            "budget": one["budget"],
+            "status": [ui.words(one.status)],
+            "name": one.name,
+            "actual": one.actual,
+            "budget": one.budget,
             "used": _used(one),
-            "variance": one["variance"],
-            "forecast": one["forecast"],
-            "previous": one["previous"],
-            "owner": one["owner"],
-            "driver": _driver(one["drivers"], document["currency"]),
-            "currency": document["currency"],
+            "variance": _variance(one, is_open=is_open),
+            "forecast": one.forecast,
+            "previous": one.previous,
+            "owner": one.owner,
+            "driver": _driver(one.drivers, report.currency),
+            "currency": report.currency,
         }
-        for one in document["units"]
+        for one in report.units
     ]
     if not rows:
         ui.empty("No business units are configured.")
         return
-    known = sorted({one["status"] for one in document["units"]})
+    known = sorted({one.status.value for one in report.units})
     st.dataframe(
         ui.money_table(rows, ("actual", "budget", "variance", "forecast", "previous")),
         hide_index=True,
@@ -96,7 +142,7 @@ def units(document: Mapping[str, Any]) -> None:
             "used": st.column_config.ProgressColumn(
                 "Used", format="%.0f %%", min_value=0, max_value=150, width="small"
             ),
-            "variance": ui.money_column("Variance"),
+            "variance": ui.money_column("Variance by forecast" if is_open else "Variance"),
             "forecast": ui.money_column("Forecast"),
             "previous": ui.money_column("Previous month"),
             "driver": st.column_config.TextColumn("Main driver", width="large"),
@@ -105,17 +151,22 @@ def units(document: Mapping[str, Any]) -> None:
     )
 
 
-def _used(unit: Mapping[str, Any]) -> float | None:
+def _used(unit: Unit) -> float | None:
     """Percent of the budget that is used; None without a budget."""
-    if not unit["budget"] or float(unit["budget"]) <= 0:
+    if unit.budget is None or unit.budget <= 0:
         return None
-    return 100 * float(unit["actual"]) / float(unit["budget"])
+    return float(100 * unit.actual / unit.budget)
 
 
-def _driver(drivers: Sequence[Mapping[str, Any]], currency: str) -> str:
+def _variance(unit: Unit, *, is_open: bool) -> Decimal | None:
+    judged = unit.forecast if is_open else unit.actual
+    return None if unit.budget is None or judged is None else judged - unit.budget
+
+
+def _driver(drivers: Sequence[Driver], currency: str) -> str:
     if not drivers:
         return ""
     first = drivers[0]
-    sign = "" if first["change"].startswith("-") else "+"
-    where = first["account_name"] or first["account"]
-    return f"{first['service']} in {where}: {sign}{ui.amount(first['change'], currency)}"
+    sign = "+" if first.change > 0 else ""
+    where = first.account_name or first.account
+    return f"{first.service} in {where}: {sign}{ui.amount(first.change, currency)}"
