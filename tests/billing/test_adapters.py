@@ -260,6 +260,11 @@ def test_a_change_that_an_interrupted_migration_made_is_not_made_again() -> None
         ("billing_files", "used_format"),
         ("billing_files", "id_rule"),
         ("billing_rows", "extra"),
+        ("focus_charges", "host_provider_name"),
+        ("focus_charges", "allocated_method_id"),
+        ("focus_charges", "allocated_resource_id"),
+        ("focus_charges", "allocated_resource_name"),
+        ("focus_charges", "allocated_tags"),
     ]
     assert len(migrated(FakeSchema())) == len(made)
     assert migrated(FakeSchema(*made)) == []

@@ -237,6 +237,41 @@ class TestVersionsOfFocus:
         both = {"ProviderName": "AWS", "ServiceProviderName": "Seller", "HostProviderName": "AWS"}
         assert self.provider(**both) == "AWS"
 
+    def test_each_row_has_the_provider_that_it_states(self) -> None:
+        flow = Flow()
+        more = {
+            "ProviderName": pa.array(["AWS", "", None, "NULL"]),
+            "ServiceProviderName": pa.array(["x", "Seller", "Seller", "NULL"]),
+        }
+        assert load(charges([Decimal(1)] * 4, more), flow).status == "LOADED"
+        providers = [one["provider_name"] for one in stored(flow)]
+        assert providers == ["AWS", "Seller", "Seller", None]
+
+    def test_a_month_of_rows_without_the_old_name_counts_once(self) -> None:
+        flow = Flow()
+        both = {"ProviderName": pa.array([""]), "ServiceProviderName": pa.array(["AWS"])}
+        assert load(charges([Decimal(1)], both), flow, "a.parquet").status == "LOADED"
+        new = {"ServiceProviderName": pa.array(["AWS"])}
+        entry = load(charges([Decimal(2)], new), flow, "b.parquet")
+        assert (entry.status, entry.error_code) == ("REJECTED", "period_is_loaded")
+        other = {"ProviderName": pa.array(["Azure"])}
+        assert load(charges([Decimal(2)], other), flow, "c.parquet").status == "LOADED"
+
+    def test_what_1_3_adds_is_kept(self) -> None:
+        more = {
+            "HostProviderName": pa.array(["AWS"]),
+            "AllocatedMethodId": pa.array(["split-cost"]),
+            "AllocatedResourceId": pa.array(["pod/1"]),
+            "AllocatedResourceName": pa.array(["api"]),
+            "AllocatedTags": pa.array(['{"team": "a"}']),
+        }
+        flow = Flow()
+        load(charges([Decimal(1)], more), flow)
+        (row,) = stored(flow)
+        names = ("host_provider_name", "allocated_method_id", "allocated_resource_id")
+        assert [row[name] for name in names] == ["AWS", "split-cost", "pod/1"]
+        assert (row["allocated_resource_name"], row["allocated_tags"]) == ("api", '{"team":"a"}')
+
     def test_a_month_counts_once_whatever_its_version(self) -> None:
         flow = Flow()
         for name, column in (("a", "ProviderName"), ("b", "ServiceProviderName")):

@@ -527,3 +527,68 @@ def test_rules_of_typed_ids_differ_however_long_they_are() -> None:
         rules |= {replace(used_format("d", form), typed=typed).id_rule for typed in (False, True)}
     assert len(rules) == 4
     assert all(len(rule) <= 128 for rule in rules)
+
+
+STRICT = {
+    "http://schemas.openxmlformats.org/spreadsheetml/2006/main": "spreadsheetml/main",
+    "http://schemas.openxmlformats.org/officeDocument/2006/relationships": (
+        "officeDocument/relationships"
+    ),
+    "http://schemas.openxmlformats.org/drawingml/2006/main": "drawingml/main",
+}
+
+
+def strict(content: bytes) -> bytes:
+    """The workbook in the strict form, which Excel saves as "Strict Open XML Spreadsheet".
+
+    https://learn.microsoft.com/openspecs/office_standards/ms-oi29500
+    """
+    file = io.BytesIO()
+    with (
+        zipfile.ZipFile(io.BytesIO(content)) as before,
+        zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as after,
+    ):
+        for part in before.infolist():
+            text = before.read(part).decode()
+            for name, short in STRICT.items():
+                text = text.replace(name, f"http://purl.oclc.org/ooxml/{short}")
+            if part.filename == "xl/workbook.xml":
+                text = text.replace("<workbook ", '<workbook conformance="strict" ')
+            after.writestr(part.filename, text)
+    return file.getvalue()
+
+
+def test_a_strict_workbook_is_read_like_another_one() -> None:
+    rows: list[Cells] = [HEADER, ["a", "M", DAY, "USD", 1.5], ["b", "N", DAY, "USD", -2]]
+    hidden = [["http://purl.oclc.org/ooxml/spreadsheetml/main"]]
+
+    def change(written: Written) -> None:
+        written.worksheets[1].sheet_state = "hidden"
+        written.worksheets[0].merge_cells("A9:E9")
+
+    content = book(rows, hidden, change=change)
+    first, second = Flow(), Flow()
+    one, other = load(content, first), load(strict(content), second)
+    assert (one.status, one.tally.notes) == (other.status, other.tally.notes)
+    assert exact(first) == exact(second)
+    assert len(second.store.rows) == 2
+
+
+def test_days_of_a_strict_workbook_are_texts_of_iso_8601() -> None:
+    content = strict(book([HEADER, ["a", "M", 5, "USD", 1], ["b", "M", 6, "USD", 1]]))
+
+    def dated(text: str) -> str:
+        for cell, number, day in (("C2", 5, "2026-03-05"), ("C3", 6, "2026-03-06T14:30:00")):
+            text = re.sub(
+                rf'<c r="{cell}"[^>]*><v>{number}</v>', f'<c r="{cell}" t="d"><v>{day}</v>', text
+            )
+        return text
+
+    found = [row[2] for _, row in records(with_part(content, SHEET1, dated))]
+    assert found == ["2026-03-05", "2026-03-06 14:30:00"]
+
+
+def test_a_long_list_of_parts_of_a_strict_workbook_is_read_to_its_end() -> None:
+    sheets: list[list[Cells]] = [[["x"]]] * 300
+    content = strict(book(*sheets, [HEADER, ["a", "M", DAY, "USD", 1]]))
+    assert records(content)[0][1][0] == "a"

@@ -179,3 +179,83 @@ def test_another_file_begins_with_its_own_proposal(stage: Stage, billing: Format
     app.selectbox(key="format_company_name").set_value("").run()
     app.file_uploader(key="format_file").upload("n.csv", GERMAN, "text/csv").run()
     assert app.selectbox(key="format_company_name").value == "Kunde"
+
+
+LEDGER = """Beleg;Datum;Währung;Soll;Haben;Art
+R1;2026-03-31;EUR;10.00;;R
+R2;2026-04-01;EUR;;3.00;G
+""".encode()
+
+
+def test_charges_and_credits_in_two_columns_can_be_chosen(stage: Stage, billing: Formats) -> None:
+    app = page(stage, LEDGER)
+    ways = app.radio(key="format_amounts")
+    assert ways.value == ways.options[1]
+    assert (app.selectbox(key="format_debit").value, app.selectbox(key="format_credit").value) == (
+        "Soll",
+        "Haben",
+    )
+    assert not [one for one in app.selectbox if one.key == "format_bill_amount"]
+    app.selectbox(key="format_record_id").set_value("Beleg").run()
+    assert "**2 of 2 rows would be loaded**: 7\\.00 EUR" in texts(app)
+    app.selectbox(key="format_debit").set_value("Haben").run()
+    app.selectbox(key="format_credit").set_value("Soll").run()
+    assert "\\-7\\.00 EUR" in texts(app)
+    save(app)
+    assert (billing.stored["debit"], billing.stored["credit"]) == ("Haben", "Soll")
+    DatasetFormat.from_document("werke", billing.stored)
+
+
+def test_a_column_of_signs_can_be_chosen(stage: Stage, billing: Formats) -> None:
+    signed = LEDGER.replace(b";Soll;Haben", b";Betrag;S/H").replace(b";10.00;;", b";10.00;S;")
+    app = page(stage, signed.replace(b";;3.00;", b";3.00;H;"))
+    app.selectbox(key="format_record_id").set_value("Beleg").run()
+    ways = app.radio(key="format_amounts")
+    ways.set_value(ways.options[2]).run()
+    assert "would be refused" not in texts(app)
+    app.selectbox(key="format_sign").set_value("S/H").run()
+    assert "sign needs column, negative and positive" in texts(app)
+    app.multiselect(key="format_positive_S/H").set_value(["S"]).run()
+    app.multiselect(key="format_negative_S/H").set_value(["H"]).run()
+    assert "**2 of 2 rows would be loaded**: 7\\.00 EUR" in texts(app)
+    app.checkbox(key="format_negate").check().run()
+    assert "\\-7\\.00 EUR" in texts(app)
+    save(app)
+    sign = {"column": "S/H", "positive": ["S"], "negative": ["H"]}
+    assert (billing.stored["sign"], billing.stored["negate"]) == (sign, True)
+    # What is stored is what is shown when the file is looked at again.
+    app = page(stage, signed.replace(b";;3.00;", b";3.00;H;"))
+    assert app.multiselect(key="format_negative_S/H").value == ["H"]
+    assert next(one for one in app.button if one.label == "Save the format").disabled
+
+
+BILLS = ["record_id", "bill_date", "currency", "bill_amount"]
+
+
+def test_of_several_sheets_one_is_chosen(stage: Stage, billing: Formats) -> None:
+    header = ["Rechnungsnr.", "Datum", "Währung", "Betrag"]
+    content = book(
+        [header, ["R1", "31.03.2026", "EUR", 1]], [header, ["R2", "31.03.2026", "EUR", 2]]
+    )
+    app = page(stage, content, name="m.xlsx")
+    assert "more than one sheet" in texts(app)
+    app.selectbox(key="format_sheet").set_value("Sheet2").run()
+    assert "2\\.00 EUR" in texts(app)
+    app.selectbox(key="format_sheet").set_value("Sheet1").run()
+    assert "1\\.00 EUR" in texts(app)
+    save(app)
+    assert billing.stored["sheet"] == "Sheet1"
+
+
+def test_the_sheet_of_an_export_that_is_known_can_be_saved(stage: Stage, billing: Formats) -> None:
+    content = book([BILLS, ["R1", "2026-03-31", "USD", 1]], [BILLS, ["R2", "2026-03-31", "USD", 2]])
+    app = page(stage, content, name="m.xlsx")
+    app.selectbox(key="format_sheet").set_value("Sheet2").run()
+    assert "2\\.00 USD" in texts(app)
+    save(app)
+    assert billing.stored["sheet"] == "Sheet2"
+
+
+def test_a_workbook_with_one_sheet_asks_for_none(stage: Stage, billing: Formats) -> None:
+    app = page(stage, book([BILLS, ["R1", "2026-03-31", "USD", 1]]), name="m.xlsx")
+    assert not [one for one in app.selectbox if one.key == "format_sheet"]

@@ -12,7 +12,8 @@ import streamlit as st
 from console import ui
 from console.identity import User
 from console.services import Services
-from finops.billing.checking import Check, Sample, check_file, sample_of
+from console.views.billing.format_amounts import chosen_amounts, has_one_column
+from finops.billing.checking import Check, Sample, check_file, sample_of, sheets_of
 from finops.billing.dataset_format import DatasetFormat, format_key
 from finops.billing.domain import NOTES
 from finops.billing.mapping import layout_of
@@ -28,6 +29,8 @@ _COLUMNS: Final = tuple(column.name for column in BILLING.columns if column.in_f
 _NOWHERE: Final = ""
 #: What is looked at, and the format that was stored when that began.
 _BEGUN: Final = "format_begun"
+#: The sheet that the other choices are about.
+_OF_SHEET: Final = "format_of_sheet"
 
 
 def show(services: Services, user: User) -> None:
@@ -52,18 +55,39 @@ def show(services: Services, user: User) -> None:
         formats = services.billing.formats_recorded_by(NoAudit())
         begun = (dataset, file.file_id)
         if st.session_state.get(_BEGUN, (None, None))[0] != begun:
-            _forget()
+            _forget("format_file", "format_dataset")
             # What somebody else saves from now on is not overwritten unseen.
             st.session_state[_BEGUN] = (begun, formats.read(dataset, broken=True))
         stored = st.session_state[_BEGUN][1]
         _edit(services, user, formats, stored, dataset, file.getvalue())
 
 
-def _forget() -> None:
-    """Begin anew: nothing that was chosen for another file or dataset stays."""
+def _forget(*kept: str) -> None:
+    """Begin anew: nothing that was chosen for another file, dataset or sheet stays."""
     for key in [str(one) for one in st.session_state]:
-        if key.startswith("format_") and key not in ("format_dataset", "format_file"):
+        if key.startswith("format_") and key not in kept:
             del st.session_state[key]
+
+
+def _with_sheet(document: Mapping[str, Any], content: bytes) -> dict[str, Any]:
+    """The format with the sheet that a person chose, of a workbook with several."""
+    found = dict(document)
+    sheets = sheets_of(io.BytesIO(content))
+    said = found.pop("sheet", _NOWHERE)
+    options = list(dict.fromkeys([_NOWHERE, *([said] if said else []), *sheets]))
+    if len(options) <= 2:
+        return dict(document)
+    chosen = st.selectbox(
+        "Sheet",
+        options,
+        index=options.index(said),
+        key="format_sheet",
+        format_func=lambda one: one or "the only one with bills",
+    )
+    if st.session_state.get(_OF_SHEET, said) != chosen:
+        _forget("format_file", "format_dataset", _BEGUN, "format_sheet")
+    st.session_state[_OF_SHEET] = chosen
+    return found | ({"sheet": chosen} if chosen else {})
 
 
 def _edit(
@@ -74,15 +98,19 @@ def _edit(
         used = formats.used(dataset, document)
         return check_file(partial(io.BytesIO, content), used, services.billing.rates, dataset)
 
-    before = DatasetFormat.from_document(format_key(dataset), stored.document)
-    as_it_is = tried(stored.document)
-    if _is_known(as_it_is, before):
+    document = _with_sheet(stored.document, content)
+    before = DatasetFormat.from_document(format_key(dataset), document)
+    found = tried(document)
+    if _is_known(found, before):
         st.success("This export is known: its columns need no format.")
-        _outcome(as_it_is)
+        _outcome(found)
+        if document != stored.document:
+            _offer_to_save(services, user, formats, stored, dataset, document)
         return
     sample = sample_of(io.BytesIO(content), layout_of(before))
     _first_rows(sample)
-    document = dict(stored.document) or dict(sample.proposal.document)
+    if not stored.document:
+        document = dict(sample.proposal.document) | document
     for question in sample.proposal.questions if not stored.document else ():
         st.info(ui.escaped(question), icon=":material/help:")
     document = _changed(document, sample)
@@ -90,14 +118,22 @@ def _edit(
     _outcome(found)
     with st.expander("The format as JSON"):
         st.json(document)
+    is_refused = found.status == "REJECTED"
+    _offer_to_save(services, user, formats, stored, dataset, document, disabled=is_refused)
+
+
+def _offer_to_save(
+    services: Services, user: User, formats: DatasetFormats, stored: StoredFormat, dataset: str,
+    document: Mapping[str, Any], *, disabled: bool = False,
+) -> None:  # fmt: skip
     if st.button(
         "Save the format",
         type="primary",
         icon=":material/save:",
-        disabled=found.status == "REJECTED" or document == stored.document,
+        disabled=disabled or document == stored.document,
     ):
         services.require(user)
-        _forget()
+        _forget("format_file", "format_dataset")
         used = formats.write(dataset, document, stored, user.identity)
         version = used.version if used else ""
         services.record(
@@ -129,7 +165,9 @@ def _changed(document: dict[str, Any], sample: Sample) -> dict[str, Any]:
     columns: dict[str, str] = {}
     known = {spelt_alike(title): title for title in reversed(sample.header) if title.strip()}
     said: Mapping[str, str] = document.get("columns", {})
-    names = [one for one in _COLUMNS if one != BILLING.amount or not document.get("debit")]
+    names = [one for one in _COLUMNS if one != BILLING.amount]
+    if has_one_column(document):
+        names.append(BILLING.amount)
     for name, place in zip(names, _places(len(names)), strict=True):
         guess = known.get(spelt_alike(said.get(name, "")), _NOWHERE) or _by_name(name, known)
         options = [_NOWHERE, *dict.fromkeys(known.values())]
@@ -144,6 +182,10 @@ def _changed(document: dict[str, Any], sample: Sample) -> dict[str, Any]:
         if chosen:
             columns[name] = chosen
     document["columns"] = columns
+    amounts = chosen_amounts(document, sample, list(dict.fromkeys(known.values())))
+    for name in ("debit", "credit", "sign", "negate"):
+        document.pop(name, None)
+    document |= amounts
     ids = st.multiselect(
         "Columns that together identify a bill, where no column is a record id",
         list(dict.fromkeys(known.values())),

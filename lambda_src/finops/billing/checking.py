@@ -18,13 +18,15 @@ from finops.billing.domain import (
     add_notes,
     guess_notes,
 )
-from finops.billing.file_bytes import Readable
+from finops.billing.file_bytes import Readable, decompressed
 from finops.billing.file_format import AS_IT_SHOWS, Layout
 from finops.billing.mapping import BillHeader, open_bills
 from finops.billing.proposals import Proposal, propose
 from finops.billing.reader import CsvTable, open_csv, raw_text
 from finops.billing.rows import Row, RowParser, blocks_of_rows
 from finops.billing.schemas import BILLING, Recognition, Schema
+from finops.billing.sheet_cells import shown_texts
+from finops.billing.workbooks import Workbook, is_zip
 from finops.shared.errors import RejectedInput
 from finops.shared.rates import ExchangeRates
 
@@ -134,7 +136,7 @@ def sample_of(stream: Readable, layout: Layout = AS_IT_SHOWS) -> Sample:
         RejectedInput: it can't be read, or no line of it looks like a header.
     """
     table = open_csv(stream, _any_header, layout=layout)
-    rows = [fields for _, fields in islice(table.records(), _SAMPLE) if fields]
+    rows = [shown_texts(fields) for _, fields in islice(table.records(), _SAMPLE) if fields]
     found = propose(table.header, rows)
     document = dict(found.document)
     if table.format.delimiter not in ",;\t|":
@@ -145,6 +147,16 @@ def sample_of(stream: Readable, layout: Layout = AS_IT_SHOWS) -> Sample:
         document["sheet"] = table.format.sheet
     proposal = Proposal(columns=found.columns, document=document, questions=found.questions)
     return Sample(header=table.header, rows=rows, proposal=proposal)
+
+
+def sheets_of(stream: Readable) -> tuple[str, ...]:
+    """The sheets of a workbook that are not hidden; none of another file.
+
+    Raises:
+        RejectedInput: the workbook can't be read.
+    """
+    content, _ = decompressed(stream)
+    return tuple(Workbook(content).visible) if is_zip(content) else ()
 
 
 def _any_header(header: Sequence[str]) -> Recognition:

@@ -16,8 +16,8 @@ from finops.billing.dataset_format import DatasetFormat, RowFilter, UsedFormat, 
 from finops.billing.file_bytes import Readable
 from finops.billing.file_format import Format, Layout
 from finops.billing.reader import CsvTable, open_csv, open_part
-from finops.billing.schemas import BILLING, Recognition, recognise, spelt_alike
-from finops.billing.workbooks import error_cell, unmarked
+from finops.billing.schemas import BILLING, Kind, Recognition, recognise, spelt_alike
+from finops.billing.sheet_cells import checked_cells
 
 #: The cells of derived columns, which follow those of the file.
 Derive = Callable[[Sequence[str]], list[str]]
@@ -44,7 +44,7 @@ def open_bills(
     read_by = table.recognition.used
     if read_by and (table.format.sheet or table.format.is_parquet):
         table.recognition = replace(table.recognition, used=replace(read_by, typed=True))
-    return _with_errors(table)
+    return _with_cells(table)
 
 
 def layout_of(form: DatasetFormat) -> Layout:
@@ -66,39 +66,34 @@ def open_bills_part(
     first_line: int,
 ) -> CsvTable[BillHeader]:
     """Read a part of a file that `open_bills` has read; see `open_part`."""
-    return _with_errors(open_part(stream, form, header, recogniser(used), first_line))
+    return _with_cells(open_part(stream, form, header, recogniser(used), first_line))
 
 
-def _with_errors(table: CsvTable[BillHeader]) -> CsvTable[BillHeader]:
-    """A table whose rows are refused where a cell that counts holds an error of a sheet."""
+def _with_cells(table: CsvTable[BillHeader]) -> CsvTable[BillHeader]:
+    """A table whose rows are refused where a cell of a sheet that counts does not say its value."""
     if table.format.sheet:
         match, header = table.recognition, table.header
-        asked = {
-            spelt_alike(one) for key, one in _asked(match.format) if not key.startswith("extra")
-        }
+        asked = [*_asked(match.format)]
         counts = {cell for cell in match.cells if cell is not None}
-        counts |= {at for at, title in enumerate(header) if spelt_alike(title) in asked}
-        table.recognition = replace(match, derive=_checked(match.derive, header, counts))
+        counts |= _positions(header, {one for key, one in asked if not key.startswith("extra")})
+        schema = match.schema
+        single = {one.name for one in schema.columns if one.kind is Kind.DECIMAL} | {schema.key}
+        keys = {"debit", "credit", "sign.column", *(f"columns.{name}" for name in single)}
+        of_one_row = _positions(header, {one for key, one in asked if key in keys})
+        for at, title in enumerate(header):
+            column = schema.by_header.get(spelt_alike(title))
+            if column is not None and schema.columns[column].name in single:
+                of_one_row.add(at)
+        derive = checked_cells(
+            match.derive, header, table.merged_titles, counts=counts, single=of_one_row
+        )
+        table.recognition = replace(match, derive=derive)
     return table
 
 
-def _checked(derive: Derive | None, header: Sequence[str], counts: Collection[int]) -> Derive:
-    def checked(fields: Sequence[str]) -> list[str]:
-        cells = list(fields)
-        for at, text in enumerate(fields):
-            if cell := error_cell(text):
-                cells[at] = unmarked(text)
-                if at in counts:
-                    raise RowProblem(
-                        "error_value",
-                        f"{header[at]}: cell {cell} holds the error {cells[at]}; correct its "
-                        "formula",
-                        header[at],
-                        cells[at],
-                    )
-        return derive(cells) if derive else cells
-
-    return checked
+def _positions(header: Sequence[str], titles: Collection[str]) -> set[int]:
+    spelt = {spelt_alike(one) for one in titles}
+    return {at for at, title in enumerate(header) if spelt_alike(title) in spelt}
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +141,7 @@ def recogniser(used: UsedFormat | None = None) -> Callable[[Sequence[str]], Bill
                 return _mapped(header, used_format(name, _above(style, form)))
         return BillHeader(
             found.schema, found.cells, found.score, found.problem, found.code,
-            _with_check(found), used,
+            _with_check(found), found.instead, used,
         )  # fmt: skip
 
     return recognised
@@ -195,8 +190,8 @@ def _mapped(header: Sequence[str], used: UsedFormat) -> BillHeader:
         problem,
         code,
         remedy,
-        used,
-        None if problem else mapping.derive(),
+        used=used,
+        derive=None if problem else mapping.derive(),
     )
 
 

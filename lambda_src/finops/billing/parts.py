@@ -131,7 +131,7 @@ class FilePlanner:
             "told": {**table.told, "other_sheets": 0},
             "other_sheets": table.other_sheets,
             "format": table.format.to_document(),
-            "header": table.header,
+            "header": table.header_source,
             "used": used.to_document() if used else None,
         }
         return [common | asdict(part) for part in parts]

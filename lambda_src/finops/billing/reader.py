@@ -28,7 +28,8 @@ from finops.billing.file_format import AS_IT_SHOWS, Format, Layout, Match
 from finops.billing.parquet_files import ParquetText, is_parquet
 from finops.billing.physical_lines import LONGEST_RECORD, Lines, TooLongError, UnreadableLine
 from finops.billing.quoting import QuotedLines, cells_of, is_empty, quoting_effect
-from finops.billing.workbooks import Workbook, is_zip, unmarked
+from finops.billing.sheet_cells import merged_cell, shown_texts, unmarked
+from finops.billing.workbooks import Workbook, is_zip
 from finops.shared.errors import RejectedInput
 
 _DELIMITERS: Final = (",", ";", "\t", "|")
@@ -212,7 +213,7 @@ def _matches(
         # A quoted header can only be read with its own delimiter.
         with suppress(csv.Error):
             header = cells_of([text], delimiter)
-            match = recognise(header)
+            match = recognise(shown_texts(header))
             if delimiter in delimiters or not match.problem:
                 found.append((match, header, delimiter))
     found.sort(key=lambda one: (not one[0].problem, one[0].score, len(one[1])))
@@ -242,7 +243,7 @@ def open_part(
 ) -> CsvTable[Match]:
     """Read a part of a file that begins at a record: decompressed, in the file's encoding."""
     lines = Lines(Peekable(stream), form.encoding, first_line=first_line, plausible=form.plausible)
-    return CsvTable(lines, form, list(header), recognise(header))
+    return CsvTable(lines, form, list(header), recognise(shown_texts(header)))
 
 
 def raw_text(source: str) -> str:
@@ -254,7 +255,10 @@ class CsvTable(Generic[Match]):
     """The records of a file.
 
     Attributes:
-        header: The cells of the header.
+        header: The cells of the header, as people see them.
+        header_source: The same as the file has them, with what tells merged cells of a sheet.
+        merged_titles: The range of each cell of the header that shows nothing, since the title
+            before it covers it.
         recognition: What `recognise` returned for it.
         first_line: Physical line on which records begin, from 1.
         problem: (reason, message) of the last record that could not be read.
@@ -274,7 +278,10 @@ class CsvTable(Generic[Match]):
         lines_above: int = 0,
     ) -> None:
         self.format = form
-        self.header = header
+        self.header = shown_texts(header)
+        self.header_source = header
+        merged = [(at, merged_cell(one)) for at, one in enumerate(header)]
+        self.merged_titles = {at: one[0] for at, one in merged if one and not one[1]}
         self.recognition = recognition
         self.first_line = lines.done
         self.problem = ("", "")
@@ -282,7 +289,7 @@ class CsvTable(Generic[Match]):
         self.source_notes: Mapping[str, int] = {}
         self._lines = lines
         self._start = lines.done
-        named = [index for index, title in enumerate(header, 1) if title.strip()]
+        named = [index for index, title in enumerate(self.header, 1) if title.strip()]
         self._named = max(named, default=0)
 
     @property

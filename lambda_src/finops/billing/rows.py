@@ -179,6 +179,7 @@ class RowParser:
         self._usd = [names.index(amount) for amount, _ in schema.usd]
         self._limit = Decimal(10) ** schema.digits
         self._cells = match.cells
+        self._instead = match.instead
         self._columns = [
             _Column(
                 column, schema, cell_reader(column, style, schema, dataset),
@@ -225,6 +226,9 @@ class RowParser:
             column.values(nothing if cell is None else cells[cell], found)
             for cell, column in zip(self._cells, self._columns, strict=True)
         ]
+        for at, cell in self._instead:
+            others = self._columns[at].values(cells[cell], found)
+            values[at] = [own or other for own, other in zip(values[at], others, strict=True)]
         days = [moment and moment[:10] for moment in values[self._day]]
         pairs = [*zip(values[self._currency], days, strict=True)]
         rates = _each_once(pairs, dict.fromkeys(pairs), self._rate, found)

@@ -38,7 +38,8 @@ class Column:
         filled: Whether a row without a value is quarantined.
         length: Characters that fit, of a text.
         in_file: Whether a header can name it; otherwise it is made of other columns.
-        instead: The column of the standard's newer version that counts where the file lacks it.
+        instead: The column of the standard's newer version that counts where the file, or a row,
+            has none.
     """
 
     name: str
@@ -112,6 +113,7 @@ class Recognition:
         problem: Why a file with this header can't be loaded, or empty.
         code: A stable name for the problem.
         remedy: What to do about it.
+        instead: (column, cell) of columns in whose place another cell counts where theirs is empty.
     """
 
     schema: Schema
@@ -120,6 +122,7 @@ class Recognition:
     problem: str = ""
     code: str = ""
     remedy: str = ""
+    instead: tuple[tuple[int, int], ...] = ()
 
 
 BILLING: Final = Schema(
@@ -206,9 +209,10 @@ FOCUS: Final = Schema(
         _focus("ChargeClass"),
         _focus("ChargeDescription", length=1024),
         _focus("ChargeFrequency"),
-        # Deprecated in 1.3, which has both.
+        # Deprecated in 1.3, which has both, and gone in 1.4.
         _focus("ProviderName", instead="ServiceProviderName"),
         _focus("PublisherName"),
+        _focus("HostProviderName"),
         _focus("InvoiceIssuerName"),
         _focus("InvoiceId"),
         _focus("RegionId"),
@@ -221,6 +225,11 @@ FOCUS: Final = Schema(
         _focus("ConsumedQuantity", Kind.DECIMAL),
         _focus("ConsumedUnit"),
         _focus("Tags", Kind.JSON, length=65_535),
+        # Of charges that a provider splits among the resources that share another one (1.3).
+        _focus("AllocatedMethodId"),
+        _focus("AllocatedResourceId", length=1024),
+        _focus("AllocatedResourceName", length=1024),
+        _focus("AllocatedTags", Kind.JSON, length=65_535),
     ),
 )
 
@@ -251,9 +260,13 @@ def _match(schema: Schema, header: Sequence[str]) -> Recognition:
             twice.append(schema.columns[index].title)
         cells[index] = cell
     where = {spelt_alike(title): cell for cell, title in enumerate(header)}
+    instead = []
     for index, column in enumerate(schema.columns):
-        if cells[index] is None and column.instead:
-            cells[index] = where.get(spelt_alike(column.instead))
+        other = where.get(spelt_alike(column.instead)) if column.instead else None
+        if cells[index] is None:
+            cells[index] = other
+        elif other is not None:
+            instead.append((index, other))
     score = sum(cell is not None for cell in cells)
     missing = [
         column.title
@@ -273,7 +286,7 @@ def _match(schema: Schema, header: Sequence[str]) -> Recognition:
         code = "ambiguous_header"
         problem = f"more than one column means {', '.join(twice)}"
         remedy = "Remove or rename all but one"
-    return Recognition(schema, tuple(cells), score, problem, code, remedy)
+    return Recognition(schema, tuple(cells), score, problem, code, remedy, tuple(instead))
 
 
 def _titles(schema: Schema) -> list[str]:

@@ -23,6 +23,8 @@ from typing import IO, Any, Final
 from xml.etree.ElementTree import iterparse
 
 from finops.billing.file_bytes import Peekable, Readable, unreadable_file
+from finops.billing.merged_cells import Merged, MergedCells
+from finops.billing.sheet_cells import error_text, merged_text
 from finops.shared.errors import RejectedInput
 
 #: Bytes of a workbook; Excel's longest sheet, of 1,048,576 bills, has about as many.
@@ -39,13 +41,22 @@ _MOST_ROWS: Final = 1_048_576
 #: Cells to which rows are filled up, so that each has the cells of the header.
 _WIDEST: Final = 512
 _LINE_END = re.compile(r"[\r\n]+")
-#: Before and after the name of a cell that holds an error; no text has this character.
-#: https://www.unicode.org/faq/private_use.html#noncharacters
-_MARK: Final = "\ufdd0"
-_ERROR = re.compile(f"{_MARK}([A-Z]{{1,3}}[0-9]{{1,7}}){_MARK}")
 _DOCUMENT_TYPE = re.compile(rb"<!(?:DOCTYPE|ENTITY)", re.IGNORECASE)
 #: A number format that fills up with zeros; longer ones than any id have no use.
 _ZEROS: Final = re.compile(r"0{2,40}")
+#: Names of the strict form (ISO/IEC 29500 part 1), which Excel writes on request, and which
+#: openpyxl does not know; after what they have in common, in the order of the transitional ones.
+_STRICT: Final = (
+    b"http://purl.oclc.org/ooxml/",
+    b"http://purl.oclc.org/ooxml/spreadsheetml/main",
+    b"http://purl.oclc.org/ooxml/officeDocument/relationships",
+    b"http://purl.oclc.org/ooxml/drawingml/main",
+)
+_TRANSITIONAL: Final = (
+    b"http://schemas.openxmlformats.org/spreadsheetml/2006/main",
+    b"http://schemas.openxmlformats.org/officeDocument/2006/relationships",
+    b"http://schemas.openxmlformats.org/drawingml/2006/main",
+)
 _SAVE: Final = "Open it in the spreadsheet program and save it as CSV (UTF-8), or as .xlsx"
 #: What openpyxl raises of files that are damaged, or are made to do harm.
 _DAMAGED: Final = (
@@ -117,6 +128,8 @@ class Workbook:
         sheet = self._sheets[name]
         book = self._book
         widths = _widths(book)
+        with _refusing(), sheet._get_source() as part:  # noqa: SLF001
+            merged = MergedCells(part)
         with _refusing(), warnings.catch_warnings(), sheet._get_source() as part:  # noqa: SLF001
             warnings.simplefilter("ignore")
             source = _BoundedRows(part)
@@ -150,7 +163,7 @@ class Workbook:
                         value = cell["value"]
                         if cell["data_type"] == "e":
                             where = f"{get_column_letter(cell['column'])}{number}"
-                            value = f"{_MARK}{where}{_MARK}{value}"
+                            value = error_text(where, value)
                         width = widths.get(int(cell["style_id"]), 0)
                         if width and isinstance(value, int | float) and value >= 0 == value % 1:
                             value = f"{int(value):0{width}}"
@@ -158,7 +171,8 @@ class Workbook:
                             cells.append((cell["column"], value))
                         elif one.find(FORMULA_TAG) is not None and cell["data_type"] != "str":
                             raise _without_value(name, cell["column"], number)
-                    yield number, element.get("hidden") in {"1", "true"}, cells
+                    is_hidden = element.get("hidden") in {"1", "true"}
+                    yield number, is_hidden, merged.shown(number, cells)
                     source.row_ended()
                     data.clear()
 
@@ -238,6 +252,9 @@ class SheetText:
         if isinstance(value, str):
             # A row stays one line.
             return _LINE_END.sub(" ", value) if "\n" in value or "\r" in value else value
+        if isinstance(value, Merged):
+            shown = "" if value.value is None else self._cell(value.value, point)
+            return merged_text(value.range, shown)
         if isinstance(value, bool):
             return "TRUE" if value else "FALSE"
         if isinstance(value, float):
@@ -273,13 +290,48 @@ def _taken(text: io.StringIO, least: int = 1 << 16) -> Iterator[bytes]:
 
 
 class _Parts(zipfile.ZipFile):
-    """The parts of a workbook; what openpyxl reads whole has a bound."""
+    """The parts of a workbook, in the names of the transitional form; read whole with a bound."""
+
+    def open(
+        self, name: str | zipfile.ZipInfo, mode: Any = "r", pwd: bytes | None = None, *,
+        force_zip64: bool = False,
+    ) -> IO[bytes]:  # fmt: skip
+        part = super().open(name, mode, pwd, force_zip64=force_zip64)
+        # Names stand at the beginning; lists of relationships have them in each entry.
+        head = part.read(_LARGEST_PART if part.name.endswith(".rels") else 1 << 14)
+        if _STRICT[0] not in head:
+            part.seek(0)
+            return part
+        for strict, transitional in zip(_STRICT[1:], _TRANSITIONAL, strict=True):
+            head = head.replace(strict, transitional)
+        return io.BufferedReader(_Joined(head, part))
 
     def read(self, name: str | zipfile.ZipInfo, pwd: bytes | None = None) -> bytes:
         part = name if isinstance(name, zipfile.ZipInfo) else self.getinfo(name)
         if part.file_size > _LARGEST_PART:
             raise _too_large(f"its part {part.filename} has {part.file_size:,} bytes")
         return super().read(part, pwd)
+
+
+class _Joined(io.RawIOBase):
+    """The beginning of a part, and the rest of it."""
+
+    def __init__(self, head: bytes, rest: IO[bytes]) -> None:
+        self._head = head
+        self._rest = rest
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any, /) -> int:
+        piece = self._head[: len(buffer)] or self._rest.read(len(buffer))
+        self._head = self._head[len(piece) :]
+        buffer[: len(piece)] = piece
+        return len(piece)
+
+    def close(self) -> None:
+        self._rest.close()
+        super().close()
 
 
 class _BoundedRows:
@@ -391,17 +443,6 @@ def _without_value(name: str, column: int, row: int) -> RejectedInput:
         "in files that a program wrote and nobody has opened",
         "Open it in the spreadsheet program, and save it: that calculates all formulas",
     )
-
-
-def error_cell(text: str) -> str:
-    """The name of the cell, such as D7, whose text is an error such as #REF!; else empty."""
-    found = _ERROR.match(text)
-    return found[1] if found else ""
-
-
-def unmarked(text: str) -> str:
-    """A text without what tells errors in it."""
-    return _ERROR.sub("", text) if _MARK in text else text
 
 
 def is_zip(content: Peekable) -> bool:
