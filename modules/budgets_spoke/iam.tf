@@ -51,6 +51,12 @@ data "aws_iam_policy_document" "apply_budget" {
   }
 
   statement {
+    sid       = "WriteFirstBudget"
+    actions   = ["ssm:PutParameter"]
+    resources = ["${local.parameters_arn}/${local.seed_budget_name}"]
+  }
+
+  statement {
     sid       = "ManageBudgets"
     actions   = ["budgets:ModifyBudget", "budgets:ViewBudget"]
     resources = [local.budgets_arn]

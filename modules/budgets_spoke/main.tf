@@ -7,6 +7,14 @@ locals {
   budgets_arn     = "arn:aws:budgets::${var.account_id}:budget/*"
   alert_topic_arn = "arn:aws:sns:${var.region}:${var.account_id}:${var.name_prefix}-budget-alerts"
 
+  # The row of the budget until finance enters one.
+  seed_budget = {
+    budget_name = local.seed_budget_name
+    amount      = var.seed_budget.amount
+    currency    = var.seed_budget.currency
+    time_unit   = var.seed_budget.time_unit
+  }
+
   # Percentages are sent as text, so that they are compared as decimals.
   default_thresholds = [
     for threshold in var.notifications.thresholds : { type = threshold.type, percent = tostring(threshold.percent) }
@@ -30,31 +38,11 @@ removed {
   }
 }
 
-# The budget until finance enters one.
-resource "aws_ssm_parameter" "monthly_total" {
-  #checkov:skip=CKV2_AWS_34:a budget is no secret, and finance reads it in the console
-  name        = "${local.parameter_prefix}/${local.seed_budget_name}"
-  description = "Budget ${local.seed_budget_name}, written by the management account"
-  type        = "String"
-  tags        = var.tags
-  value = jsonencode({
-    schema       = 1
-    account_id   = var.account_id
-    budget_name  = local.seed_budget_name
-    version      = "0"
-    request_id   = "seed"
-    state        = "present"
-    amount       = var.seed_budget.amount
-    currency     = var.seed_budget.currency
-    time_unit    = var.seed_budget.time_unit
-    thresholds   = null
-    emails       = null
-    cost_filters = {}
-  })
-
+# apply-budget writes it when the spoke is deployed, and the management account afterwards.
+removed {
+  from = aws_ssm_parameter.monthly_total
   lifecycle {
-    # The management account writes a deleted parameter again, but does not know the rest.
-    ignore_changes = [value, description, tags, tags_all]
+    destroy = false
   }
 }
 
@@ -88,7 +76,7 @@ module "apply_budget" {
     ALERT_TOPIC_ARN    = local.alert_topic_arn
     DEFAULT_THRESHOLDS = jsonencode(local.default_thresholds)
     DEFAULT_EMAILS     = jsonencode(var.notifications.emails)
-    SEED_BUDGET_NAME   = local.seed_budget_name
+    SEED_BUDGET        = jsonencode(local.seed_budget)
   }
 
   function = {
@@ -116,8 +104,8 @@ module "apply_budget" {
   }
 }
 
-# Applies existing parameters and new defaults at once. Destroying it removes the budgets and parameters that Terraform
-# did not create.
+# Writes the first budget, and applies existing parameters and new defaults at once. Destroying it removes the budgets and
+# their parameters.
 resource "aws_lambda_invocation" "reconcile" {
   function_name   = module.apply_budget.function_name
   lifecycle_scope = "CRUD"
@@ -127,7 +115,7 @@ resource "aws_lambda_invocation" "reconcile" {
     emails     = jsonencode(var.notifications.emails)
   }
 
-  depends_on = [module.apply_budget, aws_ssm_parameter.monthly_total]
+  depends_on = [module.apply_budget]
 }
 
 # The role that the management account assumes. Terraform creates it last and destroys it first, so that nothing is

@@ -79,6 +79,7 @@ run "defaults" {
       ReadBudgetParameters = ["Allow", ["ssm:DeleteParameter", "ssm:GetParameter"], ["arn:aws:ssm:eu-west-1:222222222222:parameter/finops/budgets/*"], null]
       ReportResults        = ["Allow", ["events:PutEvents"], ["arn:aws:events:eu-west-1:111111111111:event-bus/finops-budgets"], null]
       SendFailures         = ["Allow", ["sqs:SendMessage"], ["arn:aws:sqs:eu-west-1:222222222222:finops-apply-budget-failures"], null]
+      WriteFirstBudget     = ["Allow", ["ssm:PutParameter"], ["arn:aws:ssm:eu-west-1:222222222222:parameter/finops/budgets/monthly-total"], null]
       WriteLogs            = ["Allow", ["logs:CreateLogStream", "logs:PutLogEvents"], ["arn:aws:logs:eu-west-1:222222222222:log-group:/aws/lambda/finops-apply-budget:*"], null]
       WriteTraces          = ["Allow", ["xray:PutTelemetryRecords", "xray:PutTraceSegments"], ["*"], null]
     })
@@ -118,21 +119,13 @@ run "seed_budget" {
   }
 
   assert {
-    condition = nonsensitive(aws_ssm_parameter.monthly_total.value) == jsonencode({
-      schema       = 1
-      account_id   = "222222222222"
-      budget_name  = "monthly-total"
-      version      = "0"
-      request_id   = "seed"
-      state        = "present"
-      amount       = "250.50"
-      currency     = "USD"
-      time_unit    = "QUARTERLY"
-      thresholds   = null
-      emails       = null
-      cost_filters = {}
-    }) && aws_ssm_parameter.monthly_total.name == "/finops/budgets/monthly-total" && aws_ssm_parameter.monthly_total.type == "String"
-    error_message = "The seed parameter says the same, in version 0, which any edit is newer than."
+    condition = jsonencode(local.seed_budget) == jsonencode({
+      amount      = "250.50"
+      budget_name = "monthly-total"
+      currency    = "USD"
+      time_unit   = "QUARTERLY"
+    })
+    error_message = "The applier writes the first budget from this row."
   }
 
   assert {
@@ -154,8 +147,8 @@ run "second_deployment_in_the_account" {
 
   assert {
     condition = (
-      aws_ssm_parameter.monthly_total.name == "/other/budgets/other-monthly-total"
-      && jsondecode(nonsensitive(aws_ssm_parameter.monthly_total.value)).budget_name == "other-monthly-total"
+      local.parameter_prefix == "/other/budgets"
+      && local.seed_budget.budget_name == "other-monthly-total"
       && toset([for arn in flatten([for s in jsondecode(aws_iam_role_policy.spoke.policy).Statement : s.Resource]) : arn if strcontains(arn, ":ssm:")]) == toset([
         "arn:aws:ssm:eu-west-1:222222222222:parameter/other/budgets",
         "arn:aws:ssm:eu-west-1:222222222222:parameter/other/budgets/*",

@@ -215,6 +215,10 @@ class FakeParameters(Fallible):
     def names(self) -> list[str]:
         return sorted(self.items)
 
+    def add(self, budget_name: str, value: str) -> None:
+        if budget_name not in self.items:
+            self._step("add_parameter", lambda: self.put(budget_name, value))
+
     def delete(self, budget_name: str) -> None:
         self._step("delete_parameter", lambda: self.items.pop(budget_name, None))
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from decimal import Decimal
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -14,6 +16,7 @@ from finops.audit.messages import decode_message
 from finops.budgets import handlers
 from finops.budgets.adapters.dynamodb import decode_change
 from finops.budgets.applier import BudgetApplier
+from finops.budgets.documents import decode_document
 from finops.budgets.domain import BudgetKey, NotificationType, RemovalPolicy, Status, Threshold
 from finops.budgets.drift import DriftRepairer
 from finops.budgets.ports import BudgetStatus
@@ -39,6 +42,14 @@ from tests.lambda_context import Context
 
 EVENTS = Path(__file__).parent / "events"
 KEY = BudgetKey(account_id=ACCOUNT, budget_name="monthly-total")
+
+
+SEED = {
+    "budget_name": "monthly-total",
+    "amount": "100.00",
+    "currency": "USD",
+    "time_unit": "MONTHLY",
+}
 
 
 class Wired:
@@ -98,6 +109,53 @@ class Wired:
         monkeypatch.setenv("PUBLISH_CONCURRENCY", "4")
         monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "FinOps")
         monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "test")
+        monkeypatch.setenv("ACCOUNT_ID", ACCOUNT)
+        monkeypatch.setenv("SEED_BUDGET", json.dumps(SEED))
+
+
+class Stack:
+    """Where CloudFormation waits for answers."""
+
+    def __init__(self) -> None:
+        self.answers: list[dict[str, str]] = []
+        self.content_types: list[str | None] = []
+        self.status = 200
+        self.url = ""
+
+    def request(self, action: str) -> dict[str, Any]:
+        return {
+            "RequestType": action,
+            "ResponseURL": self.url,
+            "StackId": "stack",
+            "RequestId": "request",
+            "LogicalResourceId": "AppliedBudgets",
+            "ResourceType": "Custom::AppliedBudgets",
+            "ResourceProperties": {"ServiceToken": "arn"},
+        }
+
+
+@pytest.fixture
+def stack() -> Iterator[Stack]:
+    waiting = Stack()
+
+    class Answers(BaseHTTPRequestHandler):
+        def do_PUT(self) -> None:
+            length = int(self.headers["Content-Length"])
+            waiting.answers.append(json.loads(self.rfile.read(length)))
+            waiting.content_types.append(self.headers["Content-Type"])
+            self.send_response(waiting.status)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Answers) as server:
+        waiting.url = f"http://127.0.0.1:{server.server_port}/?signed"
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        yield waiting
+        server.shutdown()
+        thread.join()
 
 
 @pytest.fixture
@@ -243,6 +301,60 @@ def test_terraform_applies_what_is_there_and_removes_it_at_the_end(wired: Wired)
     removed = call(handlers.apply_budget, {"tf": {"action": "delete"}})
     assert removed == {"removed": ["monthly-total"]}
     assert wired.spokes.actual[ACCOUNT].items == {}
+
+
+def test_a_deployment_writes_the_first_budget_once(wired: Wired) -> None:
+    parameters = wired.spokes.parameters[ACCOUNT]
+    first = {"applied": ["monthly-total"]}
+    assert call(handlers.apply_budget, {"tf": {"action": "update"}}) == {"applied": []}
+    assert call(handlers.apply_budget, {"tf": {"action": "create"}}) == first
+    document = decode_document(parameters.items["monthly-total"].value)
+    assert (document.version, document.request_id, document.edited_at) == ("0", "seed", None)
+    assert document.budget is not None
+    assert document.budget.amount == 100
+    call(handlers.publish_budget, event("stream"))
+    edited = dict(parameters.items)
+    assert call(handlers.apply_budget, {"tf": {"action": "create"}}) == first
+    assert parameters.items == edited
+
+
+@pytest.mark.parametrize("action", ["Create", "Update"])
+def test_a_stack_applies_what_is_there_and_removes_it_at_the_end(
+    wired: Wired, stack: Stack, action: str
+) -> None:
+    call(handlers.publish_budget, event("stream"))
+    assert call(handlers.apply_budget, stack.request(action)) == {"applied": ["monthly-total"]}
+    removal = stack.request("Delete") | {"PhysicalResourceId": "AppliedBudgets"}
+    assert call(handlers.apply_budget, removal) == {"removed": ["monthly-total"]}
+    assert wired.spokes.actual[ACCOUNT].items == {}
+    assert wired.spokes.parameters[ACCOUNT].items == {}
+    identity = {"StackId": "stack", "RequestId": "request", "LogicalResourceId": "AppliedBudgets"}
+    told = {"Status": "SUCCESS", "Reason": "", "PhysicalResourceId": "AppliedBudgets"} | identity
+    assert stack.answers == [told, told]
+    # The address is signed for a request without a type of content.
+    assert stack.content_types == ["", ""]
+
+
+def raise_busy() -> None:
+    raise TransientFailure("busy", code="busy")
+
+
+def test_a_stack_hears_of_a_failure_at_once_and_may_ask_again(wired: Wired, stack: Stack) -> None:
+    parameters = wired.spokes.parameters[ACCOUNT]
+    parameters.before = lambda _: raise_busy()
+    assert call(handlers.apply_budget, stack.request("Create")) == {}
+    assert [(one["Status"], one["Reason"]) for one in stack.answers] == [("FAILED", "busy")]
+    parameters.before = lambda _: None
+    assert call(handlers.apply_budget, stack.request("Create")) == {"applied": ["monthly-total"]}
+    assert [one["Status"] for one in stack.answers] == ["FAILED", "SUCCESS"]
+
+
+def test_a_stack_that_cannot_be_told_is_told_by_the_next_try(wired: Wired, stack: Stack) -> None:
+    stack.status = 503
+    with pytest.raises(OSError, match="503"):
+        call(handlers.apply_budget, stack.request("Create"))
+    stack.status = 200
+    assert call(handlers.apply_budget, stack.request("Create")) == {"applied": ["monthly-total"]}
 
 
 def test_a_result_is_recorded_for_its_sender_only(wired: Wired) -> None:

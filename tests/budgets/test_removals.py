@@ -64,7 +64,7 @@ def test_a_removal_whose_event_was_lost_is_done_by_the_schedule(world: Clocked) 
     assert world.statuses.items[replace(KEY, budget_name=NAME)].status == "REMOVED"
 
 
-def test_the_parameter_of_a_removal_goes_after_a_day_but_for_terraforms(world: Clocked) -> None:
+def test_the_parameter_of_a_removal_goes_after_a_day(world: Clocked) -> None:
     for name in (NAME, "monthly-total"):
         remove(world, name)
     world.deliver()
@@ -72,7 +72,7 @@ def test_the_parameter_of_a_removal_goes_after_a_day_but_for_terraforms(world: C
     assert set(world.parameters.items) == {NAME, "monthly-total"}
     world.wait(timedelta(days=1, minutes=1))
     world.applier.apply_all()
-    assert set(world.parameters.items) == {"monthly-total"}
+    assert world.parameters.items == {}
     world.make_by_hand("monthly-total")
     world.applier.apply_all()
     assert "monthly-total" in world.budgets.items

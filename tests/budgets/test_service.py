@@ -105,7 +105,6 @@ class World:
             default_thresholds=[Threshold(type=NotificationType.ACTUAL, percent=Decimal(80))],
             default_emails=["finance@example.com"],
             clock=lambda: self.now,
-            seed_name="monthly-total",
         )
         self.repairer = DriftRepairer(
             table=self.table,

@@ -115,6 +115,10 @@ def spoke_finds_its_drift(d: Deployment, name: str) -> bool:
     )
 
 
+def spoke_is_deployed_again(d: Deployment, name: str) -> bool:
+    return answers(d, APPLY, {"tf": {"action": "create"}}, SPOKE)
+
+
 def silence_is_noticed(d: Deployment, name: str) -> bool:
     key = {"account_id": {"S": SPOKE}, "budget_name": {"S": name}}
     pending = {"version": {"S": "1"}, "status": {"S": "PENDING"}}
@@ -188,6 +192,7 @@ NEEDED: dict[tuple[str, str, str], Callable[[Deployment, str], bool]] = {
     (SPOKE, APPLY, "ManageBudgets"): edit_is_applied,
     (SPOKE, APPLY, "ReadBudgetParameters"): edit_is_applied,
     (SPOKE, APPLY, "ReportResults"): edit_is_applied,
+    (SPOKE, APPLY, "WriteFirstBudget"): spoke_is_deployed_again,
     (SPOKE, f"{APPLY}-schedule", "InvokeFunction"): schedule_fires(APPLY, SPOKE),
     (SPOKE, f"{APPLY}-schedule", "SendUndelivered"): undelivered_is_kept(APPLY, SPOKE),
     (SPOKE, ROLE, "ListBudgetParameters"): drift_is_repaired,

@@ -64,7 +64,6 @@ class BudgetApplier:
         default_thresholds: Sequence[Threshold],
         default_emails: Sequence[str],
         clock: Clock,
-        seed_name: str = "",
     ) -> None:
         self._account_id = account_id
         self._parameters = parameters
@@ -74,7 +73,10 @@ class BudgetApplier:
         self._default_thresholds = default_thresholds
         self._default_emails = default_emails
         self._clock = clock
-        self._seed_name = seed_name
+
+    def seed(self, document: BudgetDocument) -> None:
+        """Write the account's first budget, unless it has a parameter."""
+        self._parameters.add(document.key.budget_name, document.encode())
 
     def apply(self, budget_name: str) -> BudgetResult | None:
         """Apply the current value of one parameter, and report the result, also a failure.
@@ -181,8 +183,7 @@ class BudgetApplier:
 
         A removal is over when the budget does not exist, or was made or changed after the removal.
         On an event the change must be later by the longest run: a slow run of the edit before the
-        removal may have made it. The parameter is deleted a day later, except the one that
-        Terraform would create again.
+        removal may have made it. The parameter is deleted a day later.
         """
         actual = self._budgets.get(budget_name)
         if actual is None or actual.updated_at is None:
@@ -191,7 +192,7 @@ class BudgetApplier:
             margin = timedelta() if scheduled else LONGEST_RUN
             over = actual.updated_at > removal.written_at + margin
         old = self._clock() - removal.written_at > KEPT_AFTER_REMOVAL
-        if over and old and budget_name != self._seed_name:
+        if over and old:
             self._parameters.delete(budget_name)
         return over
 

@@ -83,6 +83,22 @@ def document_for(change: BudgetChange) -> BudgetDocument:
     return document
 
 
+def seed_document(account_id: str, row: Mapping[str, object]) -> BudgetDocument:
+    """The account's budget until finance enters one, from its row: any edit is newer.
+
+    Raises:
+        RejectedInput: the row is not valid.
+    """
+    fields = {"account_id": account_id, **row}
+    return BudgetDocument(
+        key=parse_key(fields),
+        version="0",
+        request_id="seed",
+        edited_at=None,
+        budget=parse_budget(fields),
+    )
+
+
 def decode_document(text: str) -> BudgetDocument:
     """The document in a parameter's value.
 

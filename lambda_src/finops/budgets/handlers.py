@@ -14,6 +14,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from finops.audit.recorder import audit_recorder
 from finops.budgets.adapters.budgets import AwsBudgets
+from finops.budgets.adapters.cloudformation import answer_stack, is_stack_request
 from finops.budgets.adapters.dynamodb import (
     DynamoBudgetTable,
     DynamoReportCounts,
@@ -31,6 +32,7 @@ from finops.budgets.comparison import Drift
 from finops.budgets.coverage import coverage
 from finops.budgets.default_rows import DefaultRows
 from finops.budgets.defaults import is_default
+from finops.budgets.documents import seed_document
 from finops.budgets.domain import (
     BudgetChange,
     BudgetKey,
@@ -42,7 +44,6 @@ from finops.budgets.domain import (
 )
 from finops.budgets.drift import NO_TIME_LEFT, DriftRepairer
 from finops.budgets.drift_schedule import DriftSchedule
-from finops.budgets.rows import DEFAULT_BUDGET_NAME
 from finops.budgets.service import (
     BudgetPublisher,
     Publication,
@@ -217,17 +218,16 @@ def _seconds_left(context: LambdaContext) -> float:
 @logger.inject_lambda_context
 @metrics.log_metrics
 def apply_budget(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Parameter change, drift schedule or Terraform → the account's AWS Budgets.
+    """Parameter change, drift schedule, Terraform or CloudFormation → the account's AWS Budgets.
 
-    Returns {"applied": [names]}, or when Terraform destroys the spoke {"removed": [names]}. A
-    budget that AWS refuses fails no deployment: its name is left out, and the drift schedule tries
-    again.
+    Returns {"applied": [names]}, or when the spoke is removed {"removed": [names]}. A budget that
+    AWS refuses fails no deployment: its name is left out, and the drift schedule tries again.
+    CloudFormation gets its answer where it asks for it.
     """
-    terraform = event.get("tf", {}).get("action")
-    if terraform == "delete":
-        return {"removed": _applier().remove_all()}
-    if terraform:
-        return {"applied": _apply_all(context, report_unchanged=True)}
+    if is_stack_request(event):
+        return answer_stack(event, partial(_deploy, event["RequestType"].lower(), context))
+    if terraform := event.get("tf", {}).get("action"):
+        return _deploy(terraform, context)
     if event.get("source") == "finops.drift":
         return {"applied": _apply_all(context, report_unchanged=False)}
     name = event["detail"]["name"].rpartition("/")[2]
@@ -242,6 +242,16 @@ def apply_budget(event: Mapping[str, Any], context: LambdaContext) -> dict[str, 
     )
     metrics.add_metric(status_metric("Budgets", result.status), MetricUnit.Count, 1)
     return {"applied": [name] if result.effective else []}
+
+
+def _deploy(action: str, context: LambdaContext) -> dict[str, Any]:
+    """What a deployment asks for: `create`, `update` or `delete`."""
+    if action == "delete":
+        return {"removed": _applier().remove_all()}
+    if action == "create":
+        seed = json.loads(os.environ["SEED_BUDGET"])
+        _applier().seed(seed_document(os.environ["ACCOUNT_ID"], seed))
+    return {"applied": _apply_all(context, report_unchanged=True)}
 
 
 def _apply_all(context: LambdaContext, *, report_unchanged: bool) -> list[str]:
@@ -373,7 +383,6 @@ def _applier() -> BudgetApplier:
         default_thresholds=_default_thresholds(os.environ["DEFAULT_THRESHOLDS"]),
         default_emails=json.loads(os.environ["DEFAULT_EMAILS"]),
         clock=_now,
-        seed_name=os.environ.get("SEED_BUDGET_NAME", DEFAULT_BUDGET_NAME),
     )
 
 

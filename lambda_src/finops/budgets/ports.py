@@ -233,6 +233,9 @@ class Parameters(Protocol):
     def names(self) -> list[str]:
         """The names of all budgets that have a parameter."""
 
+    def add(self, budget_name: str, value: str) -> None:
+        """Write the parameter, unless there is one."""
+
     def delete(self, budget_name: str) -> None:
         """Delete the parameter, if there is one."""
 

@@ -37,6 +37,19 @@ class SsmParameters:
                 for parameter in page["Parameters"]
             )
 
+    def add(self, budget_name: str, value: str) -> None:
+        try:
+            with aws_errors("write_parameter"):
+                self._client.put_parameter(
+                    Name=f"{self._prefix}/{budget_name}",
+                    Description=f"Budget {budget_name}, written by the management account",
+                    Value=value,
+                    Type="String",
+                )
+        except ConfigurationError as error:
+            if error.code != "ParameterAlreadyExists":
+                raise
+
     def delete(self, budget_name: str) -> None:
         try:
             with aws_errors("delete_parameter"):

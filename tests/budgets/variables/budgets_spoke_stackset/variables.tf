@@ -1,0 +1,1 @@
+../../../../modules/budgets_spoke_stackset/variables.tf
