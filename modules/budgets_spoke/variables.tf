@@ -87,8 +87,8 @@ variable "packages" {
 
 variable "seed_budget" {
   description = <<-EOT
-    The account's budget until finance enters one: `amount` in `currency` per `time_unit`. Terraform writes it to a
-    parameter once, and the applier makes the budget. Its `name` is by default `monthly-total`, and with another
+    The account's budget until finance enters one: `amount` in `currency` per `time_unit`. It is written once, in an
+    account without that parameter. Its `name` is by default `monthly-total`, and with another
     name_prefix than `finops` begins with that: two deployments of one account would share a budget otherwise.
   EOT
   type = object({

@@ -108,8 +108,8 @@ variable "packages" {
 
 variable "seed_budget" {
   description = <<-EOT
-    The account's budget until finance enters one: `amount` in `currency` per `time_unit`. The applier writes it once, in
-    an account without that parameter. A second deployment in the account needs another `name`.
+    The account's budget until finance enters one: `amount` in `currency` per `time_unit`. It is written once, in an
+    account without that parameter. A second deployment in the account needs another `name`.
   EOT
   type = object({
     name      = optional(string, "monthly-total")

@@ -35,7 +35,7 @@ _TERRAFORM_ONLY: Final[Mapping[str, Mapping[str, Any]]] = {
 _DECIDED_BY_AWS: Final = {"sqs_managed_sse_enabled"}
 #: What only CloudFormation says: the version that Terraform means by saying none, and how long a
 #: stack waits for an answer.
-_CLOUDFORMATION_ONLY: Final = {
+_CLOUDFORMATION_ONLY: Final[Mapping[str, Mapping[str, Any]]] = {
     "AWS::Lambda::EventInvokeConfig": {"Qualifier": "$LATEST"},
     "Custom::AppliedBudgets": {"ServiceTimeout": 1200},
 }

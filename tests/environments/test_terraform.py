@@ -166,15 +166,14 @@ def test_a_real_environment_plans_from_its_examples(
     assert "12 digits" in refused.stderr
 
 
-EXAMPLES = sorted(path.name for path in (REPOSITORY / "examples").iterdir())
+EXAMPLES = sorted(path.parent.name for path in (REPOSITORY / "examples").glob("*/main.tf"))
+ACCOUNT_FACTORY = "examples/account-factory/finops-spoke/terraform"
 #: As a release publishes it: from a bucket.
 PUBLISHED = {"sha256_base64": "x" * 44, "s3_bucket": "packages", "s3_key": "finops/1/finops.zip"}
 
 
-def plan_of_example(example: str, work: Path, environment: Mapping[str, str]) -> Path:
-    """Plan an example with the modules of this clone; its folder holds the plan as `plan`."""
-    copy = copied(work / "copy", "modules", f"examples/{example}")
-    folder = copy / "examples" / example
+def use_modules_of(copy: Path, folder: Path) -> None:
+    """Lead the published address of a module to the copy of this clone."""
     main = (folder / "main.tf").read_text()
     sources = re.findall(r'source = "([^"]+)"', main)
     published = (
@@ -182,14 +181,32 @@ def plan_of_example(example: str, work: Path, environment: Mapping[str, str]) ->
     )
     found = [re.fullmatch(published, source) for source in sources]
     assert {one and one[2] for one in found} == {project_version()}
-    (folder / "main.tf").write_text(re.sub(f'source = "{published}"', r'source = "../../\1"', main))
-    provider = OFFLINE_PROVIDER.replace("region ", "allowed_account_ids = null\n  region ", 1)
-    (folder / "provider_override.tf").write_text(provider)
+    up = os.path.relpath(copy, folder)
+    (folder / "main.tf").write_text(
+        re.sub(f'source = "{published}"', rf'source = "{up}/\1"', main)
+    )
+
+
+def published_packages() -> dict[str, object]:
     layers = {
         path.stem.removeprefix("layer-"): PUBLISHED for path in REQUIREMENTS.glob("layer-*.in")
     }
-    packages = {"code": PUBLISHED | {"release": project_version()}, "layers": layers}
-    given = {"account_id": "111111111111", "region": "eu-central-1", "packages": packages}
+    code = PUBLISHED | {"architecture": "arm64", "release": project_version()}
+    return {"code": code, "layers": layers}
+
+
+def plan_of_example(example: str, work: Path, environment: Mapping[str, str]) -> Path:
+    """Plan an example with the modules of this clone; its folder holds the plan as `plan`."""
+    copy = copied(work / "copy", "modules", f"examples/{example}")
+    folder = copy / "examples" / example
+    use_modules_of(copy, folder)
+    provider = OFFLINE_PROVIDER.replace("region ", "allowed_account_ids = null\n  region ", 1)
+    (folder / "provider_override.tf").write_text(provider)
+    given = {
+        "account_id": "111111111111",
+        "region": "eu-central-1",
+        "packages": published_packages(),
+    }
     if 'variable "people"' in (folder / "variables.tf").read_text():
         given["people"] = ["AIDAEXAMPLEEXAMPLE123"]
     (folder / "packages.auto.tfvars.json").write_text(json.dumps(given))
@@ -208,6 +225,38 @@ def test_an_example_plans_as_it_is_copied(
 ) -> None:
     """With the modules of this clone, where the example names those of its release."""
     plan_of_example(example, tmp_path, plan_environment)
+
+
+def test_account_factory_plans_the_spoke_of_the_account_that_it_customizes(
+    tmp_path: Path, plan_environment: Mapping[str, str]
+) -> None:
+    """With a provider as AFT writes it beside these files; AWS says whose account it is."""
+    copy = copied(tmp_path / "copy", "modules", ACCOUNT_FACTORY)
+    folder = copy / ACCOUNT_FACTORY
+    use_modules_of(copy, folder)
+    example = (folder / "finops.auto.tfvars.json.example").read_text()
+    (folder / "finops.auto.tfvars.json").write_text(example)
+    (folder / "packages.auto.tfvars.json").write_text(
+        json.dumps({"packages": published_packages()})
+    )
+    (folder / "aft-providers.tf").write_text(OFFLINE_PROVIDER)
+    (folder / "customization.tftest.hcl").write_text(
+        """
+        run "customization" {
+          command = plan
+          override_data {
+            target = data.aws_caller_identity.current
+            values = { account_id = "222222222222" }
+          }
+        }
+        """
+    )
+    started = terraform(folder, tmp_path, plan_environment, "init", "-input=false", "-no-color")
+    assert started.returncode == 0, started.stderr
+    tested = terraform(folder, tmp_path, plan_environment, "test", "-no-color", "-verbose")
+    assert tested.returncode == 0, f"{tested.stdout}\n{tested.stderr}"
+    assert "1 passed, 0 failed" in tested.stdout
+    assert '"ACCOUNT_ID" = "222222222222"' in " ".join(tested.stdout.split())
 
 
 class Deploy:

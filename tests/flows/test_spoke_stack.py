@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import urllib.request
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -16,7 +15,7 @@ from tests.flows.deployment import SPOKE, Deployment
 pytestmark = [pytest.mark.flow]
 
 TEMPLATE = REPOSITORY / "modules" / "budgets_spoke_stackset" / "budgets_spoke.yaml"
-ACCOUNT = FURTHER_SPOKES[4]
+ACCOUNT = FURTHER_SPOKES[7]
 STACK = "budgets-spoke"
 APPLY = "finops-apply-budget"
 
@@ -80,7 +79,7 @@ def values(deployment: Deployment) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def stack(deployment: Deployment, values: dict[str, str]) -> Iterator[Any]:
+def stack(deployment: Deployment, values: dict[str, str]) -> Any:
     """CloudFormation's client in the account, where the stack is."""
     client = deployment.client("cloudformation", ACCOUNT)
     client.create_stack(
