@@ -14,7 +14,7 @@ resource "aws_cloudformation_stack_set" "spokes" {
   capabilities     = ["CAPABILITY_NAMED_IAM"]
   permission_model = "SERVICE_MANAGED"
   call_as          = var.stack_set.call_as
-  tags             = var.stack_set.tags
+  tags             = var.tags
 
   parameters = {
     NamePrefix              = var.name_prefix
@@ -29,7 +29,7 @@ resource "aws_cloudformation_stack_set" "spokes" {
     CoreLayerBucket         = var.packages.layers["core"].s3_bucket
     CoreLayerKey            = var.packages.layers["core"].s3_key
     CoreLayerVersion        = try(coalesce(var.packages.layers["core"].s3_object_version), "")
-    SeedBudgetName          = var.seed_budget.name
+    SeedBudgetName          = coalesce(var.seed_budget.name, var.name_prefix == "finops" ? "monthly-total" : "${var.name_prefix}-monthly-total")
     SeedBudgetAmount        = var.seed_budget.amount
     SeedBudgetCurrency      = var.seed_budget.currency
     SeedBudgetTimeUnit      = var.seed_budget.time_unit

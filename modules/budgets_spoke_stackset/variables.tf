@@ -109,10 +109,11 @@ variable "packages" {
 variable "seed_budget" {
   description = <<-EOT
     The account's budget until finance enters one: `amount` in `currency` per `time_unit`. It is written once, in an
-    account without that parameter. A second deployment in the account needs another `name`.
+    account without that parameter. Its `name` is by default `monthly-total`, and with another
+    name_prefix than `finops` begins with that: two deployments of one account would share a budget otherwise.
   EOT
   type = object({
-    name      = optional(string, "monthly-total")
+    name      = optional(string)
     amount    = optional(string, "100.00")
     currency  = optional(string, "USD")
     time_unit = optional(string, "MONTHLY")
@@ -121,7 +122,7 @@ variable "seed_budget" {
   nullable = false
 
   validation {
-    condition     = can(regex("^[A-Za-z0-9_.-]{1,100}$", var.seed_budget.name))
+    condition     = var.seed_budget.name == null || can(regex("^[A-Za-z0-9_.-]{1,100}$", var.seed_budget.name))
     error_message = "seed_budget.name must be 1 to 100 letters, digits, dots, hyphens and underscores."
   }
   validation {
@@ -232,8 +233,7 @@ variable "stack_set" {
     How CloudFormation works. `call_as` is `SELF` in the organization's management account, `DELEGATED_ADMIN` in a delegated
     administrator's. `retain_stacks_on_account_removal` keeps the spoke, and its budgets, in an account that leaves the units.
     At most `max_concurrent_percentage` of the accounts change at once, an operation stops when more than
-    `failure_tolerance_percentage` have failed, and Terraform waits `timeout` for it. `tags` go to the set and to all that the
-    stacks make.
+    `failure_tolerance_percentage` have failed, and Terraform waits `timeout` for it.
   EOT
   type = object({
     call_as                          = optional(string, "SELF")
@@ -241,7 +241,6 @@ variable "stack_set" {
     max_concurrent_percentage        = optional(number, 10)
     failure_tolerance_percentage     = optional(number, 10)
     timeout                          = optional(string, "6h")
-    tags                             = optional(map(string), {})
   })
   default  = {}
   nullable = false
@@ -258,4 +257,11 @@ variable "stack_set" {
     condition     = var.stack_set.failure_tolerance_percentage >= 0 && var.stack_set.failure_tolerance_percentage <= 100
     error_message = "stack_set.failure_tolerance_percentage must be from 0 to 100."
   }
+}
+
+variable "tags" {
+  description = "Tags of the stack set and of every resource of its stacks that can have some, in addition to the provider's `default_tags`."
+  type        = map(string)
+  default     = {}
+  nullable    = false
 }

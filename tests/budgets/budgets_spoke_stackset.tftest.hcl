@@ -81,8 +81,8 @@ run "delegated_administrator" {
       max_concurrent_percentage        = 25
       failure_tolerance_percentage     = 5
       timeout                          = "12h"
-      tags                             = { project = "finops" }
     }
+    tags = { project = "finops" }
   }
 
   assert {

@@ -191,7 +191,14 @@ _META: Final = {"depends_on", "count", "for_each"}
 class Plan:
     """The module's resources in `terraform show -json` of a plan."""
 
-    def __init__(self, document: Mapping[str, Any], module: str, place: Place) -> None:
+    def __init__(
+        self,
+        document: Mapping[str, Any],
+        module: str,
+        place: Place,
+        tags: Mapping[str, str] | None = None,
+    ) -> None:
+        self._tags = tags or {}
         self._place = place
         self.changes: list[dict[str, Any]] = [
             one
@@ -232,7 +239,9 @@ class Plan:
         for name, expected in only.items():
             assert expected is _ANY or after[name] == expected, (change["address"], name)
         configured = dict(self._configured(change))
-        compared = {*translation.properties, *only}
+        # A stack's tags are those of each of its resources.
+        assert (after.get("tags") or {}) == (self._tags if "tags" in configured else {})
+        compared = {*translation.properties, *only, "tags"}
         forgotten = {one for one in configured if not _covers(compared, one)}
         assert not forgotten, f"{change['address']}: nobody compares {sorted(forgotten)}"
         properties: Properties = {}

@@ -36,11 +36,11 @@ CASES: dict[str, dict[str, Any]] = {
             "emails": ["finops@example.com", "second@example.com"],
         },
         "drift_schedule": "rate(1 hour)",
+        "tags": {"project": "finops", "team": "cloud"},
         "kms_key_arn": KEY,
         "alarms": {"enabled": True, "topic_arns": ["arn:aws:sns:eu-west-1:111111111111:pager"]},
         "spoke": {
             "function_settings": {
-                "tracing": False,
                 "log_level": "DEBUG",
                 "log_retention_days": 365,
                 "permissions_boundary_arn": "arn:aws:iam::222222222222:policy/people/limit",
@@ -48,15 +48,21 @@ CASES: dict[str, dict[str, Any]] = {
         },
         "set": {
             "function_settings": {
-                "tracing": False,
                 "log_level": "DEBUG",
                 "log_retention_days": 365,
                 "permissions_boundary_name": "people/limit",
             }
         },
     },
-    "alarms_without_topics": {"alarms": {"enabled": True}},
+    "alarms_without_topics": {
+        "alarms": {"enabled": True},
+        "function_settings": {"tracing": False},
+    },
 }
+
+
+#: The case in which each resource, property and statement is there.
+EVERYTHING = pytest.mark.parametrize("planned", ["everything"], indirect=True)
 
 
 def root(case: Mapping[str, Any]) -> dict[str, Any]:
@@ -128,18 +134,27 @@ def planned(
     return found
 
 
-def stack(planned: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
-    """The template of the planned stack set, and its parameters."""
+def stack_set(planned: Mapping[str, Any]) -> dict[str, Any]:
     (found,) = [
         one["change"]["after"]
         for one in planned["resource_changes"]
         if one["type"] == "aws_cloudformation_stack_set"
     ]
+    return dict(found)
+
+
+def stack(planned: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
+    """The template of the planned stack set, and its parameters."""
+    found = stack_set(planned)
     return read_template(found["template_body"]), found["parameters"]
 
 
+def plan_of(planned: Mapping[str, Any]) -> Plan:
+    return Plan(planned, "spoke", PLACE, stack_set(planned)["tags"])
+
+
 def spoke(planned: Mapping[str, Any]) -> Spoke:
-    return Plan(planned, "spoke", PLACE).spoke()
+    return plan_of(planned).spoke()
 
 
 def differs(make: Callable[[], Spoke], spoke: Spoke) -> bool:
@@ -160,6 +175,7 @@ def test_template_and_module_make_the_same_spoke(planned: dict[str, Any]) -> Non
     assert len(alarms) == (4 if parameters["AlarmsEnabled"] == "true" else 0)
 
 
+@EVERYTHING
 def test_whatever_changes_in_the_template_is_seen(planned: dict[str, Any]) -> None:
     """Each property, each part of each statement, and each resource, one after the other."""
     resources = resolved_resources(*stack(planned), PLACE)
@@ -175,11 +191,12 @@ def test_whatever_changes_in_the_template_is_seen(planned: dict[str, Any]) -> No
     assert tried > 400
 
 
+@EVERYTHING
 def test_whatever_changes_in_the_module_is_seen(planned: dict[str, Any]) -> None:
     """Each value of the plan that the module's files give, one after the other."""
     resources = resolved_resources(*stack(planned), PLACE)
     made = stack_spoke(resources, PLACE)
-    plan = Plan(planned, "spoke", PLACE)
+    plan = plan_of(planned)
     tried = 0
     for change in plan.changes:
         before = change["change"]["after"]

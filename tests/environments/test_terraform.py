@@ -182,9 +182,7 @@ def use_modules_of(copy: Path, folder: Path) -> None:
     found = [re.fullmatch(published, source) for source in sources]
     assert {one and one[2] for one in found} == {project_version()}
     up = os.path.relpath(copy, folder)
-    (folder / "main.tf").write_text(
-        re.sub(f'source = "{published}"', rf'source = "{up}/\1"', main)
-    )
+    (folder / "main.tf").write_text(re.sub(f'source = "{published}"', rf'source = "{up}/\1"', main))
 
 
 def published_packages() -> dict[str, object]:

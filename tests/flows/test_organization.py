@@ -76,7 +76,7 @@ def root(organization_id: str) -> dict[str, Any]:
                 "external_id": EXTERNAL_ID,
                 "removal_policy": "delete",
                 "packages": packages,
-                "repair_schedule": "rate(12 hours)",
+                "publisher": {"drift_schedule": "rate(12 hours)"},
                 "tables": {"deletion_protection": False},
                 "function_settings": {"tracing": False},
             }
