@@ -143,8 +143,8 @@ def test_the_calls_in_the_readmes_are_valid(tmp_path: Path) -> None:
     packages = {"code": package, "layers": layers}
     (root / "build" / "lambda" / "packages.json").write_text(json.dumps(packages))
     stored = {"s3_bucket": "packages", "s3_key": "finops.zip", "sha256_base64": "x" * 44}
-    published = {"packages": {"code": stored, "layers": {"core": stored}}}
-    (root / "packages.auto.tfvars.json").write_text(json.dumps(published))
+    from_bucket = {"packages": {"code": stored, "layers": {"core": stored}}}
+    (root / "packages.auto.tfvars.json").write_text(json.dumps(from_bucket))
     for arguments in (["init", "-backend=false", "-input=false"], ["validate"]):
         ran = subprocess.run(
             ["terraform", *arguments, "-no-color"],
