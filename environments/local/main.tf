@@ -138,6 +138,19 @@ module "budgets_spoke_333333333333" {
   function_settings = local.function_settings
 }
 
+# The management account's own spoke, for budgets of accounts without one (delivery = "payer").
+module "budgets_spoke_111111111111" {
+  source    = "../../modules/budgets_spoke"
+  providers = { aws = aws.management }
+
+  account_id        = "111111111111"
+  region            = var.region
+  hub               = local.hub
+  packages          = local.module_packages
+  drift_schedule    = var.repair_schedule
+  function_settings = local.function_settings
+}
+
 module "billing_database" {
   source    = "../../modules/billing_database"
   providers = { aws = aws.management }

@@ -1,7 +1,7 @@
 # What each function may do. lambda_function adds logs, traces, its failure queue and the key.
 locals {
   spoke_role_arns = var.organization_id == null ? [
-    for id in sort(var.spoke_account_ids) : "arn:aws:iam::${id}:role/${local.spoke_role_name}"
+    for id in sort(setunion(var.spoke_account_ids, [var.account_id])) : "arn:aws:iam::${id}:role/${local.spoke_role_name}"
   ] : ["arn:aws:iam::*:role/${local.spoke_role_name}"]
 }
 

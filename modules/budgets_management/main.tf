@@ -17,6 +17,7 @@ locals {
   publisher_environment = merge(local.audit_environment, {
     BUDGETS_TABLE       = aws_dynamodb_table.budgets.name
     STATUS_TABLE        = aws_dynamodb_table.budget_status.name
+    PAYER_ACCOUNT_ID    = var.account_id # has the budgets of accounts without a spoke
     SPOKE_ROLE_NAME     = local.spoke_role_name
     EXTERNAL_ID         = var.external_id
     PARAMETER_PREFIX    = local.parameter_prefix
@@ -26,7 +27,10 @@ locals {
     SPOKE_ACCOUNT_IDS   = join(" ", sort(var.spoke_account_ids)) # empty where the organization knows
     ACCOUNT_QUEUE_URL   = "https://sqs.${var.region}.amazonaws.com/${var.account_id}/${var.name_prefix}-budget-accounts"
   })
-  status_environment = merge(local.audit_environment, { STATUS_TABLE = aws_dynamodb_table.budget_status.name })
+  status_environment = merge(local.audit_environment, {
+    STATUS_TABLE     = aws_dynamodb_table.budget_status.name
+    PAYER_ACCOUNT_ID = var.account_id
+  })
 }
 
 # What finance edits.

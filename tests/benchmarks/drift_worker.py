@@ -72,7 +72,11 @@ def main(endpoint: str, first: int, end: int) -> dict[str, float]:
         retries=_PACED,
     )
     spokes = AssumedSpokes(
-        roles, accounts=ListedAccounts(accounts), prefix="/finops/budgets", role_name="spoke"
+        roles,
+        accounts=ListedAccounts(accounts),
+        prefix="/finops/budgets",
+        role_name="spoke",
+        payer_account_id="111111111111",
     )
     audit = MemoryRecorder()
     publisher = BudgetPublisher(

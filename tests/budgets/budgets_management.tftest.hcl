@@ -32,6 +32,7 @@ run "defaults" {
       s.Sid => [s.Effect, sort(flatten([s.Action])), sort(flatten([s.Resource])), try(s.Condition, null)]
       }) == jsonencode({
       AssumeSpokeRoles = ["Allow", ["sts:AssumeRole"], [
+        "arn:aws:iam::111111111111:role/finops-budgets-spoke",
         "arn:aws:iam::222222222222:role/finops-budgets-spoke",
         "arn:aws:iam::333333333333:role/finops-budgets-spoke",
       ], null]
@@ -60,6 +61,7 @@ run "defaults" {
       s.Sid => [s.Effect, sort(flatten([s.Action])), sort(flatten([s.Resource])), try(s.Condition, null)]
       }) == jsonencode({
       AssumeSpokeRoles = ["Allow", ["sts:AssumeRole"], [
+        "arn:aws:iam::111111111111:role/finops-budgets-spoke",
         "arn:aws:iam::222222222222:role/finops-budgets-spoke",
         "arn:aws:iam::333333333333:role/finops-budgets-spoke",
       ], null]

@@ -18,6 +18,7 @@ from finops.budgets.domain import (
     Budget,
     BudgetChange,
     BudgetKey,
+    Delivery,
     Notification,
     NotificationChanges,
     NotificationType,
@@ -38,6 +39,7 @@ from finops.budgets.ports import (
 from finops.shared.errors import ConfigurationError, FinOpsError
 
 ACCOUNT = "222222222222"
+PAYER = "111111111111"
 TOPIC = "arn:aws:sns:us-east-1:222222222222:finops-budget-alerts"
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 
@@ -125,6 +127,7 @@ class FakeStatuses(Fallible):
                     applied_at=standing.applied_at,
                     latency_ms=standing.latency_ms,
                     document=status.document or standing.document,
+                    delivery=status.delivery if status.document else standing.delivery,
                     actual_spend=standing.actual_spend,
                     forecasted_spend=standing.forecasted_spend,
                     spend_at=standing.spend_at,
@@ -168,6 +171,8 @@ class FakeStatuses(Fallible):
                 and (standing.wanted_since or result.reported_at) <= result.reported_at
             )
             if standing.version != result.version and not same_content:
+                return False
+            if standing.delivery is not result.delivery:
                 return False
             if result.action == "unchanged" and standing.status is result.status:
                 return False
@@ -231,18 +236,43 @@ class FakeSpokes(Fallible):
 
     def put_document(self, document: BudgetDocument) -> None:
         def effect() -> None:
-            self._reach(document.key.account_id).put(document.key.budget_name, document.encode())
+            account_id = self._at(document.key.account_id, document.delivery)
+            self._reach(account_id).put(document.aws_name, document.encode())
 
         self._step("put_document", effect)
 
-    def documents(self, account_id: str) -> dict[str, str]:
-        return self._step(
-            "documents",
-            lambda: {name: one.value for name, one in self._reach(account_id).items.items()},
-        )
+    def documents(self, account_id: str, delivery: Delivery = Delivery.SPOKE) -> dict[str, str]:
+        prefix = BudgetKey(account_id=account_id, budget_name="").name_in(delivery)
+
+        def effect() -> dict[str, str]:
+            parameters = self._reach(self._at(account_id, delivery)).items
+            return {
+                name.removeprefix(prefix): one.value
+                for name, one in parameters.items()
+                if name.startswith(prefix) and "/" not in name.removeprefix(prefix)
+            }
+
+        return self._step("documents", effect)
 
     def budgets(self, account_id: str) -> dict[str, ActualBudget]:
-        return self._step("budgets", lambda: dict(self.actual[account_id].items))
+        def effect() -> dict[str, ActualBudget]:
+            self._reach(account_id)
+            found = self.actual[account_id].items
+            return {name: one for name, one in found.items() if "/" not in name}
+
+        return self._step("budgets", effect)
+
+    def payer_budgets(self, account_id: str, names: Collection[str]) -> dict[str, ActualBudget]:
+        def effect() -> dict[str, ActualBudget]:
+            self._reach(PAYER)
+            found = self.actual[PAYER].items
+            return {name: found[at] for name in names if (at := f"{account_id}/{name}") in found}
+
+        return self._step("payer_budgets", effect)
+
+    @staticmethod
+    def _at(account_id: str, delivery: Delivery) -> str:
+        return PAYER if delivery is Delivery.PAYER else account_id
 
     def _reach(self, account_id: str) -> FakeParameters:
         if account_id not in self.parameters:
@@ -319,13 +349,13 @@ class FakeBudgets(Fallible):
         self._step(
             "create_budget",
             lambda: self.items.__setitem__(
-                budget.key.budget_name,
+                budget.aws_name,
                 self._as_wanted(budget, _notifications(budget, topic_arn)),
             ),
         )
 
     def update_settings(self, budget: Budget, actual: ActualBudget) -> None:
-        name = budget.key.budget_name
+        name = budget.aws_name
         standing = self.items[name].notifications if name in self.items else ()
         _refuse_forecasts_of_a_day(budget.time_unit, standing)
         self._step(
@@ -336,7 +366,7 @@ class FakeBudgets(Fallible):
         )
 
     def change_notifications(self, budget: Budget, changes: NotificationChanges) -> None:
-        name = budget.key.budget_name
+        name = budget.aws_name
         for one in changes.delete:
             self._step("delete_notification", partial(self._drop, name, one))
         for one in changes.create:

@@ -43,7 +43,7 @@ from finops.budgets.ports import BudgetResult, BudgetStatus, ResultEffect
 from finops.budgets.rows import parse_budget
 from finops.shared.aws import AssumedRoles, aws_errors
 from finops.shared.errors import ConfigurationError, TransientFailure
-from tests.budgets.fakes import ACCOUNT, NOW, TOPIC, FakeStatuses, change
+from tests.budgets.fakes import ACCOUNT, NOW, PAYER, TOPIC, FakeStatuses, change
 
 KEY = BudgetKey(account_id=ACCOUNT, budget_name="monthly-total")
 PREFIX = "/finops/budgets"
@@ -323,7 +323,13 @@ def test_documents_reach_the_spoke_through_one_role_session_an_account() -> None
             "provide-client-params.sts.AssumeRole",
             lambda params, **_: calls.append(params["RoleArn"] + params["ExternalId"]),
         )
-        spokes = AssumedSpokes(roles, accounts=ListedAccounts([]), prefix=PREFIX, role_name="spoke")
+        spokes = AssumedSpokes(
+            roles,
+            accounts=ListedAccounts([]),
+            prefix=PREFIX,
+            role_name="spoke",
+            payer_account_id=PAYER,
+        )
         for account_id in (ACCOUNT, "333333333333"):
             for sequence in (1, 2):
                 spokes.put_document(
@@ -346,7 +352,13 @@ def test_one_client_reads_many_accounts_at_once_each_with_its_own_session() -> N
             session_name="test",
             retries={"mode": "adaptive", "total_max_attempts": 6},
         )
-        spokes = AssumedSpokes(roles, accounts=ListedAccounts([]), prefix=PREFIX, role_name="spoke")
+        spokes = AssumedSpokes(
+            roles,
+            accounts=ListedAccounts([]),
+            prefix=PREFIX,
+            role_name="spoke",
+            payer_account_id=PAYER,
+        )
         accounts = [f"{number:012d}" for number in range(1, 4)]
         for account_id in accounts:
             spokes.put_document(document_for(change(5, account_id=account_id)))
@@ -413,7 +425,9 @@ def test_an_unknown_account_is_told_apart_from_one_without_a_spoke() -> None:
     member = {"Account": {"Id": ACCOUNT, "State": "ACTIVE"}}
 
     def fails(accounts: Accounts, account_id: str) -> tuple[str, str, str]:
-        spokes = AssumedSpokes(roles, accounts=accounts, prefix=PREFIX, role_name="spoke")
+        spokes = AssumedSpokes(
+            roles, accounts=accounts, prefix=PREFIX, role_name="spoke", payer_account_id=PAYER
+        )
         document = document_for(change(5, account_id=account_id))
         with Stubber(sts) as refusal:
             refusal.add_client_error("assume_role", "AccessDenied")
@@ -685,7 +699,11 @@ def test_the_hub_asks_for_filter_expressions(monkeypatch: pytest.MonkeyPatch) ->
             {"AccountId": ACCOUNT, "ShowFilterExpression": True},
         )
         found = AssumedSpokes(
-            roles, accounts=ListedAccounts([]), prefix=PREFIX, role_name="spoke"
+            roles,
+            accounts=ListedAccounts([]),
+            prefix=PREFIX,
+            role_name="spoke",
+            payer_account_id=PAYER,
         ).budgets(ACCOUNT)
     assert found["monthly-total"].amount == 100
 

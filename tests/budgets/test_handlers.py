@@ -107,6 +107,7 @@ class Wired:
             monkeypatch.setattr(handlers, name, lambda built=built: built)
         monkeypatch.setattr(metrics, "namespace", "FinOps")
         monkeypatch.setenv("PUBLISH_CONCURRENCY", "4")
+        monkeypatch.setenv("PARAMETER_PREFIX", "/finops/budgets")
         monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "FinOps")
         monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "test")
         monkeypatch.setenv("ACCOUNT_ID", ACCOUNT)

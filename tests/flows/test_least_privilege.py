@@ -19,6 +19,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.flows.audit import is_recorded
+from tests.flows.conftest import FURTHER_SPOKES
 from tests.flows.deployment import OTHER_SPOKE, SPOKE, Deployment, eventually, refused
 from tests.flows.privileges import (
     HUB,
@@ -119,6 +120,46 @@ def spoke_is_deployed_again(d: Deployment, name: str) -> bool:
     return answers(d, APPLY, {"tf": {"action": "create"}}, SPOKE)
 
 
+def payer_has_applied(d: Deployment, name: str, amount: int) -> bool:
+    d.edit(LONE, amount, name, delivery="payer")
+    return happens(
+        lambda: (
+            d.status(LONE, name).get("applied_amount") == f"{amount}.00"
+            and d.amount(HUB, f"{LONE}/{name}") == amount
+        )
+    )
+
+
+def payer_applies(d: Deployment, name: str) -> bool:
+    return payer_has_applied(d, name, 11)
+
+
+def payer_is_repaired(d: Deployment, name: str) -> bool:
+    if not payer_has_applied(d, name, 12):
+        return False
+    d.client("budgets").delete_budget(AccountId=HUB, BudgetName=f"{LONE}/{name}")
+    return answers(d, REPAIR, {"repair": True, "account_id": LONE}) and happens(
+        lambda: d.amount(HUB, f"{LONE}/{name}") == 12
+    )
+
+
+def payer_finds_its_drift(d: Deployment, name: str) -> bool:
+    if not payer_has_applied(d, name, 13):
+        return False
+    d.client("budgets").delete_budget(AccountId=HUB, BudgetName=f"{LONE}/{name}")
+    return answers(d, APPLY, {"source": "finops.drift"}) and happens(
+        lambda: d.amount(HUB, f"{LONE}/{name}") == 13
+    )
+
+
+def payers_schedule_fires(d: Deployment, name: str) -> bool:
+    if not payer_has_applied(d, name, 14):
+        return False
+    d.client("budgets").delete_budget(AccountId=HUB, BudgetName=f"{LONE}/{name}")
+    with schedule(d, APPLY, HUB):
+        return happens(lambda: d.amount(HUB, f"{LONE}/{name}") == 14)
+
+
 def silence_is_noticed(d: Deployment, name: str) -> bool:
     key = {"account_id": {"S": SPOKE}, "budget_name": {"S": name}}
     pending = {"version": {"S": "1"}, "status": {"S": "PENDING"}}
@@ -162,6 +203,8 @@ def schedule_fires(function: str, account_id: str) -> Callable[[Deployment, str]
     return probe
 
 
+#: An account without a spoke.
+LONE = FURTHER_SPOKES[4]
 PUBLISH, RECORD = "finops-publish-budget", "finops-record-budget-result"
 EXPIRE, REPAIR = "finops-expire-pending-budget", "finops-repair-budget-drift"
 APPLY, ROLE = "finops-apply-budget", "finops-budgets-spoke"
@@ -188,6 +231,15 @@ NEEDED: dict[tuple[str, str, str], Callable[[Deployment, str], bool]] = {
     (HUB, REPAIR, "RecordAuditEntries"): repair_is_audited,
     (HUB, f"{REPAIR}-schedule", "InvokeFunction"): schedule_fires(REPAIR, HUB),
     (HUB, f"{REPAIR}-schedule", "SendUndelivered"): undelivered_is_kept(REPAIR, HUB),
+    (HUB, APPLY, "ListBudgetParameters"): payer_finds_its_drift,
+    (HUB, APPLY, "ManageBudgets"): payer_applies,
+    (HUB, APPLY, "ReadBudgetParameters"): payer_applies,
+    (HUB, APPLY, "ReportResults"): payer_applies,
+    (HUB, f"{APPLY}-schedule", "InvokeFunction"): payers_schedule_fires,
+    (HUB, f"{APPLY}-schedule", "SendUndelivered"): undelivered_is_kept(APPLY, HUB),
+    (HUB, ROLE, "ListBudgetParameters"): payer_is_repaired,
+    (HUB, ROLE, "ReadBudgets"): payer_is_repaired,
+    (HUB, ROLE, "WriteBudgetParameters"): payer_applies,
     (SPOKE, APPLY, "ListBudgetParameters"): spoke_finds_its_drift,
     (SPOKE, APPLY, "ManageBudgets"): edit_is_applied,
     (SPOKE, APPLY, "ReadBudgetParameters"): edit_is_applied,
@@ -205,6 +257,7 @@ NEEDED: dict[tuple[str, str, str], Callable[[Deployment, str], bool]] = {
             (HUB, RECORD),
             (HUB, EXPIRE),
             (HUB, REPAIR),
+            (HUB, APPLY),
             (SPOKE, APPLY),
         )
     },
@@ -215,6 +268,7 @@ NEEDED: dict[tuple[str, str, str], Callable[[Deployment, str], bool]] = {
             (HUB, RECORD),
             (HUB, EXPIRE),
             (HUB, REPAIR),
+            (HUB, APPLY),
             (SPOKE, APPLY),
         )
     },
@@ -228,6 +282,7 @@ def name(deployment: Deployment) -> Iterator[str]:
     yield names
     for suffix in ("", "-again"):
         deployment.remove(SPOKE, names + suffix)
+        deployment.remove(LONE, names + suffix)
 
 
 def test_every_statement_that_is_deployed_is_needed_by_something(deployment: Deployment) -> None:

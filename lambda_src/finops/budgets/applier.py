@@ -10,7 +10,7 @@ from typing import Final
 
 from finops.budgets.documents import BudgetDocument, decode_document, is_removal
 from finops.budgets.domain import (
-    BudgetKey,
+    Delivery,
     Status,
     Threshold,
     TimeUnit,
@@ -205,17 +205,17 @@ class BudgetApplier:
         for _ in range(MAX_ROUNDS):
             if action == "unchanged":
                 return action, document
-            latest = self._parameters.get(document.key.budget_name)
+            latest = self._parameters.get(document.aws_name)
             if latest is None or latest.version == version:
                 return action, document
             version = latest.version
-            document = self._own_document(document.key.budget_name, latest.value)
+            document = self._own_document(document.aws_name, latest.value)
             repeated = self._apply_again_if_changed(document)
             if repeated == "unchanged":
                 return action, document
             action = repeated
         raise TransientFailure(
-            f"parameter of budget {document.key.budget_name} changes faster than it can be applied",
+            f"parameter of budget {document.aws_name} changes faster than it can be applied",
             code="overtaken",
             step="apply_budget",
         )
@@ -230,7 +230,7 @@ class BudgetApplier:
             return self._apply_once(document)
 
     def _apply_once(self, document: BudgetDocument) -> str:
-        name = document.key.budget_name
+        name = document.aws_name
         actual = self._budgets.get(name)
         if document.budget is None:
             if actual is None:
@@ -255,7 +255,8 @@ class BudgetApplier:
 
     def _own_document(self, budget_name: str, text: str) -> BudgetDocument:
         document = decode_document(text)
-        if document.key != BudgetKey(account_id=self._account_id, budget_name=budget_name):
+        own = document.key.account_id == self._account_id or document.delivery is Delivery.PAYER
+        if document.aws_name != budget_name or not own:
             raise RejectedInput(
                 f"it holds budget {document.key.budget_name} of account {document.key.account_id}",
                 code="foreign_document",
@@ -280,6 +281,7 @@ class BudgetApplier:
             latency_ms=_milliseconds(now - document.edited_at) if document.edited_at else None,
             error=error,
             content=document.content_digest,
+            delivery=document.delivery,
         )
 
 

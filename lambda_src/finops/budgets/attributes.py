@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
-from finops.budgets.domain import Budget, NotificationType, TimeUnit, decimal_text
+from finops.budgets.domain import Budget, Delivery, NotificationType, TimeUnit, decimal_text
 from finops.budgets.values import (
     COST_TYPES as COST_TYPE_WORDS,
 )
@@ -24,6 +24,7 @@ from finops.budgets.values import (
     parse_cost_filters,
     parse_cost_types,
     parse_currency,
+    parse_delivery,
     parse_emails,
     parse_thresholds,
     parse_time_unit,
@@ -344,5 +345,17 @@ ATTRIBUTES: Final = (
         option="--cost-type",
         metavar="WORD",
         help="What to count, such as AMORTIZED or NO_CREDITS.",
+    ),
+    Attribute(
+        name="delivery",
+        parse=parse_delivery,
+        encode=str,
+        omit_default=True,
+        default=Delivery.SPOKE.value,
+        audited=True,
+        example=Delivery.PAYER.value,
+        choices=tuple(one.value for one in Delivery),
+        option="--delivery",
+        help="Which account has the AWS Budget: its own (spoke) or the management account (payer).",
     ),
 )

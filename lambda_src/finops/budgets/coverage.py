@@ -11,7 +11,7 @@ from typing import Final
 from finops.budgets.default_rows import DefaultRows
 from finops.budgets.defaults import is_default
 from finops.budgets.documents import is_removal
-from finops.budgets.domain import ActualBudget, Status, decimal_text
+from finops.budgets.domain import ActualBudget, Delivery, Status, decimal_text
 from finops.budgets.ports import BudgetStatus, BudgetTable, Organization, Spokes, StatusTable
 from finops.shared.errors import FinOpsError
 
@@ -63,12 +63,18 @@ def coverage(
 
     def look(account_id: str) -> list[CoveredAccount]:
         rows = {str(row.get("budget_name")) for row in table.rows(account_id)}
-        made = {one.key.budget_name for one in statuses.all(account_id) if _is_the_flows(one)}
+        flows = [one for one in statuses.all(account_id) if _is_the_flows(one)]
+        made = {one.key.budget_name for one in flows}
+        in_payer = {one.key.budget_name for one in flows if one.delivery is Delivery.PAYER}
         inherited: set[str] = set()
+        actual: dict[str, ActualBudget] = {}
         try:
             if defaults:
                 inherited = set(defaults.of(account_id, own=rows))
-            actual = spokes.budgets(account_id)
+            if in_payer:
+                actual = spokes.payer_budgets(account_id, in_payer)
+            needs_no_spoke = bool(in_payer) and rows | inherited <= in_payer
+            actual = _in_account(spokes, account_id, optional=needs_no_spoke) | actual
         except FinOpsError as error:
             return [
                 CoveredAccount(
@@ -85,6 +91,16 @@ def coverage(
     with ThreadPoolExecutor(_CONCURRENCY) as pool:
         accounts = sorted({one for one in account_ids if not is_default(one)})
         return [one for found in pool.map(look, accounts) for one in found]
+
+
+def _in_account(spokes: Spokes, account_id: str, *, optional: bool) -> dict[str, ActualBudget]:
+    """The budgets in the account itself; none where nobody can look and nobody has to."""
+    try:
+        return spokes.budgets(account_id)
+    except FinOpsError:
+        if not optional:
+            raise
+        return {}
 
 
 def _is_the_flows(status: BudgetStatus) -> bool:

@@ -11,9 +11,9 @@ from decimal import Decimal
 from typing import Final
 
 from finops.budgets.attributes import ATTRIBUTES, Form
-from finops.budgets.domain import Budget, BudgetChange, BudgetKey
+from finops.budgets.domain import Budget, BudgetChange, BudgetKey, Delivery
 from finops.budgets.rows import parse_budget, parse_key
-from finops.budgets.values import NONE
+from finops.budgets.values import NONE, parse_delivery
 from finops.shared.errors import RejectedInput
 
 DOCUMENT_SCHEMA: Final = 1
@@ -26,7 +26,8 @@ MAX_DOCUMENT_BYTES: Final = 4096
 class BudgetDocument:
     """What the management account publishes to the spoke's parameter: a budget, or its absence.
 
-    `edited_at` is None for a drift repair, whose latency is not measured.
+    `edited_at` is None for a drift repair, whose latency is not measured. `removed_from` is where
+    an absent budget was.
     """
 
     key: BudgetKey
@@ -34,11 +35,22 @@ class BudgetDocument:
     request_id: str
     edited_at: datetime | None
     budget: Budget | None
+    removed_from: Delivery = Delivery.SPOKE
+
+    @property
+    def delivery(self) -> Delivery:
+        """Which account has the parameter and the AWS Budget."""
+        return self.budget.delivery if self.budget else self.removed_from
+
+    @property
+    def aws_name(self) -> str:
+        """The name of the AWS Budget, and the last part of the parameter's."""
+        return self.key.name_in(self.delivery)
 
     @property
     def content_digest(self) -> str:
         """SHA-256 of the wanted budget, whatever the version and the request."""
-        return content_digest(self.budget)
+        return content_digest(self.budget, self.removed_from)
 
     def encode(self) -> str:
         """The parameter's value: canonical JSON, equal for equal documents."""
@@ -50,18 +62,20 @@ class BudgetDocument:
                 "version": self.version,
                 "request_id": self.request_id,
                 "edited_at": self.edited_at.isoformat() if self.edited_at else "",
-                **_content(self.budget),
+                **_content(self.budget, self.removed_from),
             }
         ).decode()
 
 
-def content_digest(budget: Budget | None) -> str:
+def content_digest(budget: Budget | None, removed_from: Delivery = Delivery.SPOKE) -> str:
     """SHA-256 of a wanted budget, or of its absence, as `BudgetDocument.content_digest`."""
-    return hashlib.sha256(_canonical(_content(budget))).hexdigest()
+    return hashlib.sha256(_canonical(_content(budget, removed_from))).hexdigest()
 
 
-def document_for(change: BudgetChange) -> BudgetDocument:
-    """The document that an edit asks for: the row's budget, or its absence.
+def document_for(
+    change: BudgetChange, *, removed_from: Delivery = Delivery.SPOKE
+) -> BudgetDocument:
+    """The document that an edit asks for: the row's budget, or its absence from where it was.
 
     Raises:
         RejectedInput: the row is not valid, or its document does not fit into a parameter.
@@ -72,6 +86,7 @@ def document_for(change: BudgetChange) -> BudgetDocument:
         request_id=change.request_id,
         edited_at=change.edited_at,
         budget=None if change.row is None else parse_budget(change.row),
+        removed_from=removed_from,
     )
     size = len(document.encode().encode())
     if size > MAX_DOCUMENT_BYTES:
@@ -128,12 +143,14 @@ def decode_document(text: str) -> BudgetDocument:
     }
     try:
         edited_at = envelope["edited_at"]
+        budget = _READERS[envelope["state"]](fields)
         return BudgetDocument(
             key=parse_key(fields),
             version=envelope["version"],
             request_id=envelope["request_id"],
             edited_at=datetime.fromisoformat(edited_at) if edited_at else None,
-            budget=_READERS[envelope["state"]](fields),
+            budget=budget,
+            removed_from=Delivery.SPOKE if budget else parse_delivery(fields.get("delivery")),
         )
     except (KeyError, ValueError) as error:
         raise RejectedInput(
@@ -159,9 +176,10 @@ _READERS: Final[Mapping[str, Callable[[Mapping[str, object]], Budget | None]]] =
 }
 
 
-def _content(budget: Budget | None) -> dict[str, object]:
+def _content(budget: Budget | None, removed_from: Delivery) -> dict[str, object]:
     if budget is None:
-        return {"state": "absent"}
+        in_payer = removed_from is Delivery.PAYER
+        return {"state": "absent", **({"delivery": removed_from.value} if in_payer else {})}
     return {
         "state": "present",
         **{

@@ -13,6 +13,9 @@ from datetime import UTC, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any, Final
 
+#: The dimension of AWS Budgets that holds account ids.
+#: https://docs.aws.amazon.com/cost-management/latest/userguide/budgets-create-filters.html
+LINKED_ACCOUNT: Final = "LinkedAccount"
 #: How far the clocks of two accounts may be apart.
 CLOCK_SKEW: Final = timedelta(minutes=5)
 
@@ -43,6 +46,14 @@ class Status(enum.StrEnum):
     REMOVED = "REMOVED"
 
 
+class Delivery(enum.StrEnum):
+    """Which account has the AWS Budget: the one that it watches, or the management account."""
+
+    SPOKE = "spoke"
+    #: With a filter on the accounts that it watches, which need no spoke.
+    PAYER = "payer"
+
+
 class RemovalPolicy(enum.StrEnum):
     """What happens to the spoke's AWS Budget when its row is removed."""
 
@@ -56,6 +67,14 @@ class BudgetKey:
 
     account_id: str
     budget_name: str
+
+    def name_in(self, delivery: Delivery) -> str:
+        """The name of its AWS Budget, and the last part of its parameter's name.
+
+        In the management account no row's name has a slash, so that none is taken for another.
+        """
+        in_payer = delivery is Delivery.PAYER
+        return f"{self.account_id}/{self.budget_name}" if in_payer else self.budget_name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
@@ -72,7 +91,7 @@ class Threshold:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
-    """What the spoke account's AWS Budget has to be.
+    """What the AWS Budget has to be, in the spoke account or, by `delivery`, in the payer's.
 
     `thresholds` and `emails` are None where the row leaves them out: the spoke's defaults apply.
     `cost_types` says what it counts other than all unblended costs: see `values.COST_TYPES`.
@@ -86,6 +105,18 @@ class Budget:
     emails: tuple[str, ...] | None = None
     cost_filters: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     cost_types: tuple[str, ...] = ()
+    delivery: Delivery = Delivery.SPOKE
+
+    @property
+    def aws_name(self) -> str:
+        """The name of the AWS Budget."""
+        return self.key.name_in(self.delivery)
+
+    @property
+    def counts_whole_account(self) -> bool:
+        """Whether it counts all unblended costs of its account, and nobody else's."""
+        own = {LINKED_ACCOUNT: (self.key.account_id,)}
+        return not self.cost_types and self.cost_filters in ({}, own)
 
     def with_defaults(self, thresholds: Sequence[Threshold], emails: Sequence[str]) -> Budget:
         """The same budget, with the defaults where it leaves something out.

@@ -23,6 +23,7 @@ from finops.budgets.domain import (
     Budget,
     BudgetChange,
     BudgetKey,
+    Delivery,
     RemovalPolicy,
     Status,
     decimal_text,
@@ -228,30 +229,51 @@ class DriftRepairer:
             self._end_defaults(statuses, kept, run)
         removed = self._removed(statuses, kept=kept)
         unknown = [_not_compared(key, error) for key, error in failures.items()]
-        if not budgets and not removed:
-            return unknown
+        sources = {key: inherited[key.budget_name].default_of for key in by_default}
+        wanted: dict[Delivery, dict[BudgetKey, Budget | None]] = defaultdict(dict)
+        for key, budget in budgets.items():
+            wanted[budget.delivery][key] = budget
+        for key in removed:
+            wanted[statuses[key].delivery][key] = None
+        for delivery, some in wanted.items():
+            unknown += self._compare(account_id, delivery, some, statuses, run, sources)
+        return unknown
+
+    def _compare(
+        self,
+        account_id: str,
+        delivery: Delivery,
+        wanted: Mapping[BudgetKey, Budget | None],
+        statuses: Mapping[BudgetKey, BudgetStatus],
+        run: _Run,
+        sources: Mapping[BudgetKey, str],
+    ) -> list[Drift]:
+        """Compare and repair the budgets of an account that are delivered in one way.
+
+        `sources` says of each inherited budget whose default it is.
+        """
         try:
             state = AccountState(
-                wanted={**budgets, **dict.fromkeys(removed)},
+                wanted=wanted,
                 statuses=statuses,
-                documents=self._spokes.documents(account_id),
-                actual=self._spokes.budgets(account_id),
-                inherited=by_default,
+                documents=self._spokes.documents(account_id, delivery),
+                actual=self._spokes.budgets(account_id)
+                if delivery is Delivery.SPOKE
+                else self._spokes.payer_budgets(account_id, {one.budget_name for one in wanted}),
+                inherited=sources,
             )
         except FinOpsError as error:
             if run.repair:
-                for key in by_default:
-                    default_of = inherited[key.budget_name].default_of
-                    self._fail_unreached(key, error, statuses.get(key), default_of, run)
-            return unknown + [_unreachable(key, budget, error) for key, budget in budgets.items()]
+                for key in wanted.keys() & sources:
+                    self._fail_unreached(key, error, statuses.get(key), sources[key], run)
+            return [_unreachable(key, budget, error) for key, budget in wanted.items() if budget]
         if run.repair:
             for status in state.gone(self._clock()):
                 self._record_removal(status)
             for key, spend in state.spends(self._clock()):
                 self._statuses.write_spend(key, spend, self._clock())
         found = list(state.drift(self._clock()))
-        sources = {key: inherited[key.budget_name].default_of for key in by_default}
-        return unknown + (self._repair(found, state, run, sources) if run.repair else found)
+        return self._repair(found, state, run, sources) if run.repair else found
 
     def _end_defaults(
         self, statuses: Mapping[BudgetKey, BudgetStatus], kept: set[BudgetKey], run: _Run
@@ -378,6 +400,7 @@ class DriftRepairer:
             request_id=run.request_id,
             edited_at=None,
             budget=state.wanted[drift.key],
+            removed_from=status.delivery if status else Delivery.SPOKE,
         )
         publication = self._publish_again(document, status, default_of)
         if publication.outcome is not Outcome.SKIPPED:
@@ -413,10 +436,12 @@ class DriftRepairer:
             repairs=1 if default_of and not same else repairs_so_far(status) + 1,
             default_of=default_of,
         )
-        # After what it has read only: another run at once may have read another default.
-        if not self._statuses.begin(pending, after=status.version if status else ""):
-            return Publication(outcome=Outcome.SKIPPED)
         try:
+            # After what it has read only: another run at once may have read another default.
+            if not self._publisher.begin_where_wanted(
+                pending, document, after=status.version if status else ""
+            ):
+                return Publication(outcome=Outcome.SKIPPED)
             return self._publisher.publish_document(document)
         except TransientFailure as error:
             return Publication(outcome=Outcome.FAILED, error=error)

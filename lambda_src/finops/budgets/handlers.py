@@ -230,7 +230,7 @@ def apply_budget(event: Mapping[str, Any], context: LambdaContext) -> dict[str, 
         return _deploy(terraform, context)
     if event.get("source") == "finops.drift":
         return {"applied": _apply_all(context, report_unchanged=False)}
-    name = event["detail"]["name"].rpartition("/")[2]
+    name = event["detail"]["name"].removeprefix(f"{os.environ['PARAMETER_PREFIX']}/")
     result = _applier().apply(name)
     if result is None:
         logger.info("parameter is gone", extra={"budget_name": name})
@@ -327,6 +327,7 @@ def _recorder() -> ResultRecorder:
         audit=audit_recorder(),
         withheld=_withheld,
         clock=_now,
+        payer_account_id=os.environ["PAYER_ACCOUNT_ID"],
     )
 
 
@@ -405,6 +406,7 @@ def _spokes() -> AssumedSpokes:
         accounts=_accounts(),
         prefix=os.environ["PARAMETER_PREFIX"],
         role_name=role_name,
+        payer_account_id=os.environ["PAYER_ACCOUNT_ID"],
     )
 
 

@@ -16,6 +16,7 @@ from finops.budgets.domain import (
     ActualBudget,
     Budget,
     BudgetKey,
+    Delivery,
     NotificationChanges,
     Spend,
     Status,
@@ -33,7 +34,8 @@ class BudgetStatus:
     `content` is the digest of what this version publishes, empty where that is nothing, and
     `wanted_since` is when the edit was made that first asked for it. `repairs` counts how often
     drift repair has published it again since it was last right. `default_of` is `*` or the unit
-    whose row the account inherits, empty where it has a row of its own.
+    whose row the account inherits, empty where it has a row of its own. `delivery` is where the
+    last document went.
     """
 
     key: BudgetKey
@@ -59,11 +61,12 @@ class BudgetStatus:
     forecasted_spend: str = ""
     spend_at: datetime | None = None
     default_of: str = ""
+    delivery: Delivery = Delivery.SPOKE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BudgetResult:
-    """What the spoke did with one version of a document.
+    """What the spoke, or by `delivery` the payer, did with one version of a document.
 
     `content` is the digest of the budget in it, whatever its version; empty from older spokes.
     """
@@ -78,6 +81,7 @@ class BudgetResult:
     latency_ms: int | None = None
     error: FinOpsError | None = None
     content: str = ""
+    delivery: Delivery = Delivery.SPOKE
 
     @property
     def effective(self) -> bool:
@@ -178,16 +182,22 @@ class Organization(Protocol):
 
 
 class Spokes(Protocol):
-    """The spoke accounts, which the management account reaches through a role in each."""
+    """The spoke accounts, which the management account reaches through a role in each.
+
+    The management account's own spoke has the budgets that the payer delivers.
+    """
 
     def put_document(self, document: BudgetDocument) -> None:
         """Write the document to the spoke's parameter, which invokes the applier there."""
 
-    def documents(self, account_id: str) -> dict[str, str]:
+    def documents(self, account_id: str, delivery: Delivery = Delivery.SPOKE) -> dict[str, str]:
         """Parameter values of the account by budget name."""
 
     def budgets(self, account_id: str) -> dict[str, ActualBudget]:
-        """The account's AWS Budgets by name, without their notifications."""
+        """The AWS Budgets in the account by name, without their notifications."""
+
+    def payer_budgets(self, account_id: str, names: Collection[str]) -> dict[str, ActualBudget]:
+        """Those of these budgets of the account that the payer has, by budget name."""
 
 
 class Deadlines(Protocol):
@@ -225,7 +235,7 @@ class StoredParameter(NamedTuple):
 
 
 class Parameters(Protocol):
-    """The spoke account's own parameters."""
+    """The spoke account's own parameters, by the names of its AWS Budgets."""
 
     def get(self, budget_name: str) -> StoredParameter | None:
         """The parameter, or None where there is none."""

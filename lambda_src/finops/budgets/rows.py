@@ -5,11 +5,19 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Final
 
 from finops.budgets.attributes import ATTRIBUTES
 from finops.budgets.defaults import is_default
-from finops.budgets.domain import Budget, BudgetKey, NotificationType, TimeUnit
+from finops.budgets.domain import (
+    LINKED_ACCOUNT,
+    Budget,
+    BudgetKey,
+    Delivery,
+    NotificationType,
+    TimeUnit,
+)
 from finops.budgets.values import quoted, text_of
 from finops.shared.errors import RejectedInput
 
@@ -17,6 +25,7 @@ DEFAULT_BUDGET_NAME: Final = "monthly-total"
 
 _ACCOUNT_ID = re.compile(r"[0-9]{12}")
 # Narrower than AWS Budgets allows: the name is also the last part of a parameter's path.
+_LONGEST_NAME_IN_AWS: Final = 100
 _BUDGET_NAME = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 #: What each attribute that a budget needs may hold. Others are people's own.
 _PARSERS: Final[Mapping[str, Callable[[object], object]]] = {
@@ -52,7 +61,53 @@ def parse_budget(row: Mapping[str, object], *, defaults: bool = False) -> Budget
             value=row.get("thresholds"),
             remedy="Write ACTUAL thresholds only, or another time_unit",
         )
-    return budget
+    return _in_payer(budget) if budget.delivery is Delivery.PAYER else budget
+
+
+def _in_payer(budget: Budget) -> Budget:
+    """A budget of the management account, with the filter on the accounts that it watches.
+
+    Those are the row's account, or those of its LinkedAccount filter.
+
+    Raises:
+        RejectedInput: the filter names other accounts only, or what is no account; or the name is
+            too long for an AWS Budget that also names the account.
+    """
+    key = budget.key
+    if len(key.name_in(Delivery.PAYER)) > _LONGEST_NAME_IN_AWS:
+        longest = _LONGEST_NAME_IN_AWS - len(key.name_in(Delivery.PAYER)) + len(key.budget_name)
+        raise RejectedInput(
+            f"budget_name {quoted(key.budget_name)} is too long for a budget of the management"
+            " account, which also names the account",
+            code="invalid_budget_name",
+            field="budget_name",
+            value=key.budget_name,
+            remedy=f"Use at most {longest} characters",
+        )
+    named = budget.cost_filters.get(LINKED_ACCOUNT)
+    if is_default(key.account_id):
+        if named is None:
+            return budget
+        problem = "is of a default, which counts each account by itself"
+        remedy = f"Leave {LINKED_ACCOUNT} out"
+    elif named is None:
+        own = {LINKED_ACCOUNT: (key.account_id,)}
+        return replace(budget, cost_filters={**budget.cost_filters, **own})
+    elif strange := [one for one in named if not _ACCOUNT_ID.fullmatch(one)]:
+        problem = f"has {quoted(strange[0])}, which is not an AWS account id"
+        remedy = "Write account ids of 12 digits, as text"
+    elif key.account_id not in named:
+        problem = f"leaves out {key.account_id}, the row's account"
+        remedy = f"Add it, or leave {LINKED_ACCOUNT} out to count that account only"
+    else:
+        return budget
+    raise RejectedInput(
+        f"cost_filters: {LINKED_ACCOUNT} {problem}",
+        code="invalid_cost_filters",
+        field="cost_filters",
+        value=dict(budget.cost_filters),
+        remedy=remedy,
+    )
 
 
 def parse_key(row: Mapping[str, object], *, defaults: bool = False) -> BudgetKey:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import enum
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -27,6 +27,7 @@ from finops.budgets.domain import (
     CLOCK_SKEW,
     BudgetChange,
     BudgetKey,
+    Delivery,
     RemovalPolicy,
     Status,
     decimal_text,
@@ -88,6 +89,7 @@ _ACTIONS: Final = {
 }
 _KEPT: Final = "kept"
 _NEVER_PUBLISHED: Final = "never_published"
+_OF_NO_EDIT: Final = "0"
 #: What was done with a default.
 HANDED_ON: Final = "handed_on"
 
@@ -149,17 +151,28 @@ class BudgetPublisher:
             taken = self._statuses.begin(initial_status(change, Status.REMOVED, action=kept))
             return Publication(outcome=Outcome.KEPT if taken else Outcome.SKIPPED)
         try:
-            document = document_for(change)
+            document = document_for(change, removed_from=self._delivery_so_far(change))
         except RejectedInput as error:
             taken = self._statuses.begin(initial_status(change, Status.REJECTED, error=error))
             return Publication(outcome=Outcome.REJECTED if taken else Outcome.SKIPPED, error=error)
         return self._begin_and_publish(change, document)
 
+    def _delivery_so_far(self, change: BudgetChange) -> Delivery:
+        known = self._statuses.get(change.key) if change.row is None else None
+        return known.delivery if known else Delivery.SPOKE
+
     def _begin_and_publish(
         self, change: BudgetChange, document: BudgetDocument, default_of: str = ""
     ) -> Publication:
         pending = initial_status(change, Status.PENDING, document=document, default_of=default_of)
-        if not self._statuses.begin(pending):
+        try:
+            begun = self.begin_where_wanted(pending, document)
+        except FinOpsError as error:
+            self._statuses.begin(initial_status(change, Status.FAILED, error=error))
+            if isinstance(error, TransientFailure):
+                raise
+            return Publication(outcome=Outcome.FAILED, error=error)
+        if not begun:
             return Publication(outcome=Outcome.SKIPPED)
         if self._published.get(change.key) == change.version:
             # The stream delivers a batch again from its first failure.
@@ -217,6 +230,45 @@ class BudgetPublisher:
         published = done.outcome is Outcome.PUBLISHED
         return replace(done, outcome=Outcome.DEFAULTED) if published else done
 
+    def begin_where_wanted(
+        self, pending: BudgetStatus, document: BudgetDocument, *, after: str | None = None
+    ) -> bool:
+        """Begin a version, and remove before what an earlier one made in the other account.
+
+        In this order a process that is stopped does it again. Returns whether to work on it.
+        """
+        before = self._statuses.get(document.key)
+        moved = (
+            before is not None
+            and before.version <= document.version
+            and before.delivery is not document.delivery
+            and bool(before.document)
+            and not is_gone_already(before)
+        )
+        if before and moved:
+            self._remove_elsewhere(before.delivery, document)
+        if self._statuses.begin(pending, after=after):
+            return True
+        if moved and (newest := self._statuses.get(document.key)):
+            # It may want the budget where this one has removed it.
+            self._spokes.put_document(decode_document(newest.document))
+        return False
+
+    def _remove_elsewhere(self, delivery: Delivery, document: BudgetDocument) -> None:
+        """Remove the budget of a document's key from the account that shall not have it.
+
+        An account whose spoke is gone has none: the spoke's removal has removed it. The answer is
+        of a version that no status has, so that nobody takes it for one to the document.
+        """
+        removal = replace(
+            document, version=_OF_NO_EDIT, edited_at=None, budget=None, removed_from=delivery
+        )
+        try:
+            self._spokes.put_document(removal)
+        except ConfigurationError as error:
+            if error.step != "assume_role":
+                raise
+
     def publish_document(self, document: BudgetDocument) -> Publication:
         """Write a document whose status is PENDING, or the newer one that replaced it meanwhile.
 
@@ -232,6 +284,8 @@ class BudgetPublisher:
                 newest = decode_document(current.document)
                 if newest.version <= document.version:
                     return Publication(outcome=Outcome.PUBLISHED, document=document)
+                if newest.delivery is not document.delivery:
+                    self._remove_elsewhere(document.delivery, document)
                 document = newest
         except ConfigurationError as error:
             self._statuses.mark_failed(document.key, document.version, error)
@@ -297,7 +351,9 @@ class ResultRecorder:
         audit: AuditRecorder,
         withheld: Callable[[AuditEvent], None],
         clock: Clock,
+        payer_account_id: str = "",
     ) -> None:
+        self._payer_account_id = payer_account_id
         self._statuses = statuses
         self._reports = reports
         self._audit = audit
@@ -315,10 +371,12 @@ class ResultRecorder:
             sender: The account that sent it, which AWS sets.
 
         Raises:
-            RejectedInput: the sender reports a budget of another account.
+            RejectedInput: the sender reports a budget of another account, and is not the payer; or
+                it reports for the payer, and is not.
         """
         now = self._clock()
-        if sender != result.key.account_id:
+        in_payer = result.delivery is Delivery.PAYER
+        if sender != (self._payer_account_id if in_payer else result.key.account_id):
             error = RejectedInput(
                 f"account {sender} reported a budget of account {result.key.account_id}",
                 code="foreign_result",
@@ -402,11 +460,15 @@ def publish_in_order(
         return [pair for queue in pool.map(work_through, queues) for pair in queue]
 
 
-def _fair_queues(keys: Iterable[BudgetKey], *, of_one_account: int) -> list[list[BudgetKey]]:
+def _fair_queues(
+    lanes: Mapping[BudgetKey, Sequence[BudgetChange]], *, of_one_account: int
+) -> list[list[BudgetKey]]:
     """The budgets in at most so many queues an account; each account's first queue comes first."""
     accounts: dict[str, list[BudgetKey]] = defaultdict(list)
-    for key in keys:
-        accounts[key.account_id].append(key)
+    for key, changes in lanes.items():
+        row = changes[-1].row or {}
+        in_payer = row.get("delivery") == Delivery.PAYER
+        accounts[Delivery.PAYER if in_payer else key.account_id].append(key)
     return [
         queue
         for number in range(of_one_account)
@@ -471,4 +533,5 @@ def initial_status(
         wanted_since=wanted_since or change.edited_at,
         repairs=repairs,
         default_of=default_of,
+        delivery=document.delivery if document else Delivery.SPOKE,
     )

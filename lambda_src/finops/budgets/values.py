@@ -12,7 +12,14 @@ from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Final, TypeVar
 
-from finops.budgets.domain import NotificationType, Threshold, TimeUnit, as_percent, decimal_text
+from finops.budgets.domain import (
+    Delivery,
+    NotificationType,
+    Threshold,
+    TimeUnit,
+    as_percent,
+    decimal_text,
+)
 from finops.shared.errors import RejectedInput
 
 # Quotas: https://docs.aws.amazon.com/cost-management/latest/userguide/management-limits.html
@@ -160,6 +167,22 @@ def _member(kind: type[_Member], value: object, *, field_name: str) -> _Member:
 def parse_time_unit(value: object) -> TimeUnit:
     """MONTHLY where it is absent."""
     return TimeUnit.MONTHLY if value is None else _member(TimeUnit, value, field_name="time_unit")
+
+
+def parse_delivery(value: object) -> Delivery:
+    """SPOKE where it is absent or blank."""
+    if _is_absent(value):
+        return Delivery.SPOKE
+    try:
+        return Delivery(str(value).strip().lower())
+    except ValueError:
+        raise RejectedInput(
+            f"delivery {quoted(value)} is not one of {', '.join(Delivery)}",
+            code="invalid_delivery",
+            field="delivery",
+            value=value,
+            remedy="Write payer for a budget in the management account, or leave delivery out",
+        ) from None
 
 
 def _items(value: object, rejection: Callable[[str], RejectedInput]) -> list[object]:

@@ -62,7 +62,7 @@ class AwsBudgets:
             self._client.create_budget(
                 AccountId=self._account_id,
                 Budget={
-                    "BudgetName": budget.key.budget_name,
+                    "BudgetName": budget.aws_name,
                     "BudgetType": BUDGET_TYPE,
                     **aws_settings(budget),
                 },
@@ -101,7 +101,7 @@ class AwsBudgets:
             )
 
     def change_notifications(self, budget: Budget, changes: NotificationChanges) -> None:
-        where = {"AccountId": self._account_id, "BudgetName": budget.key.budget_name}
+        where = {"AccountId": self._account_id, "BudgetName": budget.aws_name}
         with _conflicts_are_transient("change_notifications"):
             for one in changes.delete:
                 self._client.delete_notification(Notification=_raw(one), **where)

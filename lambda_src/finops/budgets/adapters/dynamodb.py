@@ -14,6 +14,7 @@ from botocore.exceptions import ClientError
 from finops.budgets.domain import (
     BudgetChange,
     BudgetKey,
+    Delivery,
     Spend,
     Status,
     decimal_text,
@@ -160,7 +161,7 @@ class DynamoStatusTable:
             "default_of": status.default_of,
         }
         if status.document:
-            values["document"] = status.document
+            values |= {"document": status.document, "delivery": status.delivery.value}
         condition = (
             "attribute_not_exists(#version) OR #version < :version"
             " OR (#version = :version AND #status IN (:pending, :failed))"
@@ -213,7 +214,7 @@ class DynamoStatusTable:
                 values["latency_ms"] = result.latency_ms
         of_this = "#version = :at"
         facts = {":at": result.version}
-        names = {"#version": "version"}
+        names = {"#version": "version", "#delivery": "delivery"}
         if result.effective and result.content:
             of_this += (
                 " OR (#content = :content AND #wanted_since <= :reported_at"
@@ -228,10 +229,17 @@ class DynamoStatusTable:
         if result.action == "unchanged":
             # Said again: when it was applied stays.
             of_this = f"({of_this}) AND #status <> :status"
+        # The spoke of an account says nothing of a budget that the payer has. Older statuses have
+        # no delivery.
+        delivered = "#delivery = :delivery"
+        if result.delivery is Delivery.SPOKE:
+            delivered = f"(attribute_not_exists(#delivery) OR {delivered})"
+        facts |= {":delivery": result.delivery.value}
         written, before = self._update(
             result.key,
             values,
-            f"({of_this}) AND (attribute_not_exists(#reported_at) OR #reported_at <= :reported_at)",
+            f"({of_this}) AND {delivered}"
+            " AND (attribute_not_exists(#reported_at) OR #reported_at <= :reported_at)",
             facts,
             names=names,
         )
@@ -372,6 +380,7 @@ def _status(row: Mapping[str, Any]) -> BudgetStatus:
         spend_at=_instant(row.get("spend_at")),
         latency_ms=int(row["latency_ms"]) if row.get("latency_ms") is not None else None,
         repairs=int(row.get("repairs", 0)),
+        delivery=Delivery(row.get("delivery") or Delivery.SPOKE),
         **{name: row.get(name, "") for name in texts},
     )
 

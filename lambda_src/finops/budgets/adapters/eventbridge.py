@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final
 import msgspec
 from msgspec import Meta, Struct
 
-from finops.budgets.domain import BudgetKey, Status
+from finops.budgets.domain import BudgetKey, Delivery, Status
 from finops.budgets.ports import BudgetResult
 from finops.shared.aws import aws_errors
 from finops.shared.errors import FinOpsError, RejectedInput, TransientFailure
@@ -71,6 +71,7 @@ class _Detail(Struct, frozen=True):
     latency_ms: int | None = None
     error: _Error | None = None
     content: _Name = ""
+    delivery: Delivery = Delivery.SPOKE
 
 
 def decode_result(detail: Mapping[str, Any]) -> BudgetResult:
@@ -107,6 +108,7 @@ def decode_result(detail: Mapping[str, Any]) -> BudgetResult:
         if failure
         else None,
         content=said.content,
+        delivery=said.delivery,
     )
 
 
@@ -127,6 +129,7 @@ def _result_detail(result: BudgetResult) -> dict[str, Any]:
         "reported_at": result.reported_at.isoformat(timespec="microseconds"),
         "latency_ms": result.latency_ms,
         "content": result.content,
+        "delivery": result.delivery.value,
         "error": {
             "message": error.message,
             "code": error.code,

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Protocol
+from typing import Any, Final, Protocol
 
 from finops.budgets.adapters.budgets import actual_budget
 from finops.budgets.documents import BudgetDocument
-from finops.budgets.domain import ActualBudget
+from finops.budgets.domain import LINKED_ACCOUNT, ActualBudget, BudgetKey, Delivery
 from finops.shared.aws import AssumedRoles, aws_errors
 from finops.shared.errors import ConfigurationError
+
+_CORRECT: Final = (
+    "Correct the row's account_id, or add the account. The drift schedule then publishes the budget"
+)
+#: Names of the budgets that the payer has for other accounts.
+_FOR_AN_ACCOUNT: Final = re.compile(r"[0-9]{12}/[^/]+")
 
 
 class Accounts(Protocol):
@@ -33,32 +40,49 @@ class Accounts(Protocol):
 
 
 class AssumedSpokes:
-    """Spoke accounts through the role that `modules/budgets_spoke` creates in each."""
+    """Spoke accounts through the role that `modules/budgets_spoke` creates in each.
+
+    The payer is the management account, whose own spoke has a parameter and a budget for each that
+    it delivers, by the account and the budget's name.
+    """
 
     def __init__(
-        self, roles: AssumedRoles, *, accounts: Accounts, prefix: str, role_name: str
+        self,
+        roles: AssumedRoles,
+        *,
+        accounts: Accounts,
+        prefix: str,
+        role_name: str,
+        payer_account_id: str,
     ) -> None:
         self._roles = roles
+        self._payer = payer_account_id
         self._accounts = accounts
         self._prefix = prefix
         self._role_name = role_name
 
     def put_document(self, document: BudgetDocument) -> None:
-        account_id = document.key.account_id
+        account_id = self._delivering(document.key.account_id, document.delivery)
+        if document.budget and document.delivery is Delivery.PAYER:
+            self._refuse_unknown(document.budget.cost_filters[LINKED_ACCOUNT])
         with self._spoke(account_id, "put_parameter"):
             self._roles.client("ssm", account_id).put_parameter(
-                Name=f"{self._prefix}/{document.key.budget_name}",
+                Name=f"{self._prefix}/{document.aws_name}",
                 Value=document.encode(),
                 Type="String",
                 Overwrite=True,
             )
 
-    def documents(self, account_id: str) -> dict[str, str]:
+    def documents(self, account_id: str, delivery: Delivery = Delivery.SPOKE) -> dict[str, str]:
+        delivering = self._delivering(account_id, delivery)
+        path = BudgetKey(account_id=account_id, budget_name="").name_in(delivery)
         with (
-            self._spoke(account_id, "read_parameters"),
-            self._roles.shared("ssm", account_id) as ssm,
+            self._spoke(delivering, "read_parameters"),
+            self._roles.shared("ssm", delivering) as ssm,
         ):
-            pages = ssm.get_paginator("get_parameters_by_path").paginate(Path=self._prefix)
+            pages = ssm.get_paginator("get_parameters_by_path").paginate(
+                Path=f"{self._prefix}/{path}".removesuffix("/")
+            )
             return {
                 parameter["Name"].rpartition("/")[2]: parameter["Value"]
                 for page in pages
@@ -77,7 +101,47 @@ class AssumedSpokes:
                 budget["BudgetName"]: actual_budget(budget, ())
                 for page in pages
                 for budget in page.get("Budgets", [])
+                if account_id != self._payer or not _FOR_AN_ACCOUNT.fullmatch(budget["BudgetName"])
             }
+
+    def payer_budgets(self, account_id: str, names: Collection[str]) -> dict[str, ActualBudget]:
+        with (
+            self._spoke(self._payer, "read_budgets"),
+            self._roles.shared("budgets", self._payer) as budgets,
+        ):
+            asked = {
+                name: self._payer_budget(
+                    budgets, BudgetKey(account_id=account_id, budget_name=name)
+                )
+                for name in sorted(names)
+            }
+        return {name: budget for name, budget in asked.items() if budget}
+
+    def _payer_budget(self, budgets: Any, key: BudgetKey) -> ActualBudget | None:
+        try:
+            with aws_errors("read_budget"):
+                answer = budgets.describe_budget(
+                    AccountId=self._payer,
+                    BudgetName=key.name_in(Delivery.PAYER),
+                    ShowFilterExpression=True,
+                )
+        except ConfigurationError as error:
+            if error.code == "NotFoundException":
+                return None
+            raise
+        return actual_budget(answer["Budget"], ())
+
+    def _delivering(self, account_id: str, delivery: Delivery) -> str:
+        return self._payer if delivery is Delivery.PAYER else account_id
+
+    def _refuse_unknown(self, account_ids: Collection[str]) -> None:
+        """Refuse to filter on an account that cannot be: the budget would count nothing."""
+        for account_id in account_ids:
+            known = account_id == self._payer
+            if reason := "" if known else self._accounts.reason_against(account_id):
+                raise ConfigurationError(
+                    reason, code="unknown_account", step="put_parameter", remedy=_CORRECT
+                )
 
     @contextmanager
     def _spoke(self, account_id: str, step: str) -> Iterator[None]:
@@ -86,16 +150,13 @@ class AssumedSpokes:
             with aws_errors(step, remedy=self._remedy(account_id)):
                 yield
         except ConfigurationError as error:
-            if error.step != "assume_role" or not (
-                reason := self._accounts.reason_against(account_id)
-            ):
+            reason = ""
+            if error.step == "assume_role" and account_id != self._payer:
+                reason = self._accounts.reason_against(account_id)
+            if not reason:
                 raise
             raise ConfigurationError(
-                reason,
-                code="unknown_account",
-                step=error.step,
-                remedy="Correct the row's account_id, or add the account. The drift schedule then"
-                " publishes the budget",
+                reason, code="unknown_account", step=error.step, remedy=_CORRECT
             ) from error
 
     def _remedy(self, account_id: str) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 from finops.budgets.deadlines import SpokeQueues
 from finops.budgets.documents import BudgetDocument
+from finops.budgets.domain import Delivery
 from finops.shared.aws import aws_errors
 from finops.shared.errors import TransientFailure
 
@@ -30,9 +31,7 @@ class SqsDeadlines:
             self._queue_url,
             [
                 {
-                    "DelaySeconds": self._queues.answer_seconds(
-                        document.key.account_id, self._clock()
-                    ),
+                    "DelaySeconds": self._queues.answer_seconds(_applying(document), self._clock()),
                     "MessageBody": json.dumps(
                         {
                             "account_id": document.key.account_id,
@@ -45,6 +44,11 @@ class SqsDeadlines:
             ],
             step="schedule_deadline",
         )
+
+
+def _applying(document: BudgetDocument) -> str:
+    """The account that applies the document: the payer's has a queue of its own."""
+    return document.key.account_id if document.delivery is Delivery.SPOKE else document.delivery
 
 
 class SqsAccounts:

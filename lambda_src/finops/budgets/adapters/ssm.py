@@ -30,9 +30,9 @@ class SsmParameters:
     def names(self) -> list[str]:
         with aws_errors("read_parameters"):
             return sorted(
-                parameter["Name"].rpartition("/")[2]
+                parameter["Name"].removeprefix(f"{self._prefix}/")
                 for page in self._client.get_paginator("get_parameters_by_path").paginate(
-                    Path=self._prefix
+                    Path=self._prefix, Recursive=True
                 )
                 for parameter in page["Parameters"]
             )

@@ -28,7 +28,7 @@ class TableBudgets:
             if budget.time_unit is not TimeUnit.MONTHLY:
                 continue
             # Others count something else than the account's unblended cost.
-            if not budget.cost_filters and not budget.cost_types:
+            if budget.counts_whole_account:
                 found.setdefault(budget.key.account_id, []).append(
                     UnitBudget(
                         monthly_target=budget.amount,
