@@ -387,6 +387,7 @@ class FakeBudgets(Fallible):
         return ActualBudget(
             settings={one.name: getattr(budget, one.name) for one in ATTRIBUTES if one.aws},
             notifications=notifications,
+            planned=budget.planned_limits(self.now),
             updated_at=self.now,
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import fields, replace
 from datetime import timedelta
 from decimal import Decimal
@@ -29,8 +30,10 @@ from finops.budgets.domain import (
     notification_changes,
 )
 from finops.budgets.editing import described, read_budgets
+from finops.budgets.plans import PlannedAmount
 from finops.budgets.ports import BudgetStatus
 from finops.budgets.rows import parse_budget
+from finops.shared.periods import Month
 from tests.budgets.fakes import ACCOUNT, NOW, TOPIC, change
 
 KEY = BudgetKey(account_id=ACCOUNT, budget_name="monthly-total")
@@ -44,8 +47,13 @@ ANOTHER: dict[str, Any] = {
     "emails": ("another@example.com",),
     "cost_filters": {"Region": ("eu-west-1",)},
     "cost_types": ("BLENDED",),
+    "planned_amounts": (PlannedAmount(start=Month.parse("2026-12"), amount=Decimal(7)),),
+    "phasing": (Decimal(1),) * 11 + (Decimal(7),),
     "delivery": Delivery.SPOKE,
 }
+
+#: What else a row has to say for an attribute to mean anything.
+WITH: dict[str, dict[str, Any]] = {"phasing": {"planned_amounts": {"2027-04": "120000/year"}}}
 
 each_attribute = pytest.mark.parametrize("attribute", ATTRIBUTES, ids=lambda one: one.name)
 
@@ -63,7 +71,9 @@ class Api:
         self.notifications = request["NotificationsWithSubscribers"]
 
     def describe_budget(self, **_where: Any) -> dict[str, Any]:
-        return {"Budget": self.budget}
+        planned = self.budget.get("PlannedBudgetLimits") or {}
+        current = {"BudgetLimit": planned[min(planned)]} if planned else {}
+        return {"Budget": {**self.budget, **current}}
 
     def get_paginator(self, operation: str) -> Api:
         self.operation = operation
@@ -82,7 +92,8 @@ class Api:
 def edited(attribute: Attribute) -> dict[str, Any]:
     """A row in which the attribute has its example, as a person writes it."""
     row = {"account_id": ACCOUNT, "budget_name": KEY.budget_name, "amount": Decimal(100)}
-    return row | {attribute.name: attribute.read_cell(attribute.example)}
+    with_it = WITH.get(attribute.name, {})
+    return row | with_it | {attribute.name: attribute.read_cell(attribute.example)}
 
 
 def published(attribute: Attribute) -> BudgetDocument:
@@ -94,7 +105,7 @@ def published(attribute: Attribute) -> BudgetDocument:
 
 def applied(budget: Budget) -> ActualBudget:
     """The AWS Budget that the spoke makes of a document, as AWS answers it."""
-    aws = AwsBudgets(Api(), ACCOUNT)
+    aws = AwsBudgets(Api(), ACCOUNT, clock=lambda: NOW)
     aws.create(budget.with_defaults(*DEFAULTS), TOPIC)
     found = aws.get(budget.aws_name)
     assert found
@@ -103,7 +114,7 @@ def applied(budget: Budget) -> ActualBudget:
 
 def matches(wanted: Budget, actual: ActualBudget) -> bool:
     full = wanted.with_defaults(*DEFAULTS)
-    return actual.settings_match(full) and not notification_changes(
+    return actual.settings_match(full, NOW) and not notification_changes(
         full, actual.notifications, TOPIC
     )
 
@@ -169,8 +180,11 @@ def test_an_attribute_is_shown_as_people_write_it(attribute: Attribute) -> None:
 
 @each_attribute
 def test_an_attribute_is_read_from_a_csv_file(attribute: Attribute) -> None:
+    cells = {attribute.name: attribute.example} | {
+        name: json.dumps(value) for name, value in WITH.get(attribute.name, {}).items()
+    }
     columns = {"account_id": ACCOUNT, "amount": "100"} | {
-        attribute.name: '"' + attribute.example.replace('"', '""') + '"'
+        name: '"' + cell.replace('"', '""') + '"' for name, cell in cells.items()
     }
     text = ",".join(columns) + "\n" + ",".join(columns.values())
     rows, rejected = read_budgets(text.encode(), name="budgets.csv", editor="ann")
@@ -184,6 +198,8 @@ def test_an_attribute_is_read_from_a_csv_file(attribute: Attribute) -> None:
         ("thresholds", ("ACTUAL:80", "FORECASTED:100")),
         ("emails", ("finance@example.com", "cfo@example.com")),
         ("cost_filters", ("Service=Amazon Simple Storage Service",)),
+        ("planned_amounts", ("2027-01=1500", "2027-04=120000/year")),
+        ("phasing", ("1,1,1,1,1,1,1,1,2,2,1,1",)),
     ],
 )
 def test_an_attribute_is_read_from_repeated_options(name: str, given: tuple[str, ...]) -> None:

@@ -20,7 +20,7 @@ from finops.budgets.domain import (
     period_start,
     repair_version,
 )
-from tests.budgets.fakes import ACCOUNT, TOPIC
+from tests.budgets.fakes import ACCOUNT, NOW, TOPIC
 
 KEY = BudgetKey(account_id=ACCOUNT, budget_name="monthly-total")
 SNS = ("SNS", TOPIC)
@@ -66,8 +66,8 @@ def test_a_hundred_equals_a_hundred_point_zero() -> None:
         )
     )
     wanted = Budget(key=KEY, amount=Decimal("100.00"), cost_filters={"Service": ("a", "b")})
-    assert actual.settings_match(wanted)
-    assert not actual.settings_match(Budget(key=KEY, amount=Decimal("100.01")))
+    assert actual.settings_match(wanted, NOW)
+    assert not actual.settings_match(Budget(key=KEY, amount=Decimal("100.01")), NOW)
 
 
 @given(

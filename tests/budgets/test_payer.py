@@ -106,7 +106,8 @@ def test_an_account_without_a_spoke_gets_a_budget_of_its_own_costs(world: PayerW
     world.deliver()
     made = world.in_payer()
     assert made
-    assert (made.amount, made.settings["cost_filters"]) == (100, {"LinkedAccount": (LONE,)})
+    assert made.amount == 100
+    assert made.settings["cost_filters"] == {"LinkedAccount": (LONE,)}
     status = world.statuses.items[LONE_KEY]
     assert (status.status, status.applied_amount) == (Status.APPLIED, "100.00")
     assert world.drift(LONE) == []
@@ -388,7 +389,7 @@ def test_a_filter_on_an_account_that_is_not_known_is_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     ssm = boto3.client("ssm", region_name="us-east-1")
-    row = {"delivery": "payer", "cost_filters": {"LinkedAccount": [LONE, OTHER]}}
+    row: dict[str, Any] = {"delivery": "payer", "cost_filters": {"LinkedAccount": [LONE, OTHER]}}
     document = document_for(change(5, account_id=LONE, **row))
     with Stubber(ssm) as stub:
         with pytest.raises(ConfigurationError, match=f"{OTHER} is not among"):

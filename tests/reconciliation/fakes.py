@@ -182,7 +182,7 @@ class FakeBudgetRows:
     def __init__(self, rows: Mapping[str, Sequence[UnitBudget]]) -> None:
         self.rows = rows
 
-    def monthly(self) -> Mapping[str, Sequence[UnitBudget]]:
+    def monthly(self, _month: Month) -> Mapping[str, Sequence[UnitBudget]]:
         return self.rows
 
 

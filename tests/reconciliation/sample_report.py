@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import date, timedelta
 from decimal import Decimal
 
-from finops.reconciliation.domain import UNMAPPED, percent, total, unit_status
+from finops.reconciliation.domain import UNMAPPED, percent, unit_status
 from finops.reconciliation.report import (
     AccountLine,
     Agreement,
@@ -26,7 +26,7 @@ from finops.reconciliation.report import (
     Unit,
     UnmappedAccount,
 )
-from finops.shared.money import minor_units
+from finops.shared.money import minor_units, total
 from finops.shared.periods import Month
 
 SCRIPT = "<script>alert('1')</script> & <b>Söhne</b>"

@@ -26,6 +26,7 @@ from finops.reconciliation.adapters.processed_invoices import DynamoProcessedInv
 from finops.reconciliation.configuration import OrganizationTags
 from finops.reconciliation.domain import UnitBudget
 from finops.shared.errors import ConfigurationError, TransientFailure
+from finops.shared.periods import Month
 from tests.budgets.fakes import ACCOUNT, FakeStatuses, FakeTable, change
 from tests.reconciliation.fakes import OCTOBER, PAYER
 
@@ -215,12 +216,20 @@ def test_only_monthly_budgets_of_all_costs_count_and_bad_rows_do_not(dynamodb: A
         "amortized": {"amount": {"N": "5"}, "cost_types": {"S": "AMORTIZED"}},
         "daily": {"amount": {"N": "5"}, "time_unit": {"S": "DAILY"}},
         "broken": {"amount": {"S": "a lot"}},
+        "in-payer": {"amount": {"N": "7"}, "delivery": {"S": "payer"}},
+        "planned": {
+            "amount": {"N": "8"},
+            "planned_amounts": {"M": {"2026-10": {"S": "9"}, "2027-01": {"N": "10"}}},
+        },
     }
     for name, attributes in rows.items():
         key = {"account_id": {"S": PAYER}, "budget_name": {"S": name}}
         dynamodb.put_item(TableName="budgets", Item=key | attributes)
-    found = TableBudgets(DynamoBudgetTable(dynamodb, "budgets")).monthly()
-    assert found == {PAYER: [UnitBudget(monthly_target=Decimal("100.50"), origin="budgets table")]}
+    found = TableBudgets(DynamoBudgetTable(dynamodb, "budgets")).monthly(Month.parse("2026-11"))
+    targets = [Decimal(7), Decimal("100.50"), Decimal(9)]
+    assert found == {
+        PAYER: [UnitBudget(monthly_target=one, origin="budgets table") for one in targets]
+    }
 
 
 def test_a_budget_that_an_account_inherits_counts_until_it_has_a_row_of_its_own() -> None:
@@ -249,7 +258,10 @@ def test_a_budget_that_an_account_inherits_counts_until_it_has_a_row_of_its_own(
         key=without_document, version="1", status=Status.FAILED, default_of="*"
     )
     found = TableBudgets(cast("DynamoBudgetTable", table), cast("DynamoStatusTable", statuses))
-    targets = {key: [one.monthly_target for one in of] for key, of in found.monthly().items()}
+    targets = {
+        key: [one.monthly_target for one in of]
+        for key, of in found.monthly(Month.parse("2026-11")).items()
+    }
     assert targets == {ACCOUNT: [Decimal(100)], "333333333333": [Decimal(7)]}
 
 

@@ -22,11 +22,10 @@ from finops.reconciliation.domain import (
     Metric,
     UnitBudget,
     UnitStatus,
-    total,
 )
 from finops.reconciliation.report import RateUsed, as_document
 from finops.reconciliation.revisions import differences
-from finops.shared.money import rounded
+from finops.shared.money import rounded, total
 from finops.shared.periods import Month
 from tests.reconciliation.fakes import (
     OCTOBER,

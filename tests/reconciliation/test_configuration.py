@@ -9,9 +9,9 @@ from decimal import Decimal
 import pytest
 
 from finops.reconciliation.configuration import parse
-from finops.reconciliation.domain import total
 from finops.reconciliation.rendering import render
 from finops.shared.errors import RejectedInput
+from finops.shared.money import total
 from finops.shared.periods import Month
 from tests.reconciliation.fakes import OCTOBER, FakeStore, reconciler, usual
 

@@ -15,12 +15,13 @@ import pytest
 
 from finops.reconciliation.adapters.folder import Folder, FolderCache
 from finops.reconciliation.cost_explorer import CostExplorerCosts
-from finops.reconciliation.domain import ChargeCategory, total
+from finops.reconciliation.domain import ChargeCategory
 from finops.reconciliation.mapping import Ownership, TagRule
 from finops.reconciliation.ports import ChargeQuery, Detail
 from finops.reconciliation.rate_limit import RateLimit
 from finops.reconciliation.spending import DailyAllowance, SpendingCapReached
 from finops.shared.errors import ConfigurationError, RejectedInput, TransientFailure
+from finops.shared.money import total
 from tests.reconciliation.fakes import OCTOBER, PAYER, PAYMENTS
 
 NOW = datetime(2026, 11, 20, 9, tzinfo=UTC)

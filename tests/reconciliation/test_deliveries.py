@@ -9,9 +9,9 @@ import pytest
 
 from finops.reconciliation.adapters.exports import ExportedCosts
 from finops.reconciliation.deliveries import CountedFiles, FoundFile, counted_files
-from finops.reconciliation.domain import total
 from finops.reconciliation.ports import ChargeQuery, Detail
 from finops.shared.errors import RejectedInput
+from finops.shared.money import total
 from tests.reconciliation.export_files import Row, focus, write
 from tests.reconciliation.fakes import OCTOBER
 

@@ -16,13 +16,11 @@ from finops.reconciliation.domain import (
     category_of_record_type,
     months_due,
     percent,
-    rounded_to_sum,
     shared_out,
-    total,
     unit_status,
 )
 from finops.shared.errors import RejectedInput
-from finops.shared.money import rounded
+from finops.shared.money import rounded, rounded_to_sum, total
 from finops.shared.periods import Month
 
 AMOUNTS = st.decimals(-(10**9), 10**9, places=10, allow_nan=False)

@@ -15,10 +15,11 @@ import pytest
 
 from finops.reconciliation.adapters.exports import ExportedCosts
 from finops.reconciliation.configuration import parse
-from finops.reconciliation.domain import ChargeCategory, Metric, UnitStatus, total
+from finops.reconciliation.domain import ChargeCategory, Metric, UnitStatus
 from finops.reconciliation.mapping import Ownership, TagRule
 from finops.reconciliation.ports import ChargeQuery, Detail
 from finops.shared.errors import RejectedInput
+from finops.shared.money import total
 from finops.shared.periods import Month, days_between
 from tests.reconciliation.export_files import Row, focus, write
 from tests.reconciliation.fakes import OCTOBER, reconciler

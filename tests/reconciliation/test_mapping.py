@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from finops.reconciliation.configuration import Configuration, parse
-from finops.reconciliation.domain import UNMAPPED, Charge, ChargeCategory, Metric, total
+from finops.reconciliation.domain import UNMAPPED, Charge, ChargeCategory, Metric
 from finops.reconciliation.mapping import Allocated, allocate
 from finops.shared.errors import RejectedInput
+from finops.shared.money import total
 from tests.reconciliation.fakes import OCTOBER, PAYER, PAYMENTS, PLATFORM, STRANGER, charge
 
 SETTINGS = """

@@ -24,9 +24,9 @@ from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # i
 
 import report_schema
 from finops.reconciliation.charts import bar_chart, bullet, strips
-from finops.reconciliation.domain import total
 from finops.reconciliation.rendering import render
 from finops.reconciliation.report import FORMATS, MEDIA_TYPES, Report, as_document
+from finops.shared.money import total
 from tests.reconciliation.sample_report import FORMULA, SCRIPT, empty_report, sample_report
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -246,7 +246,7 @@ class BudgetApplier:
         alerts_first = wanted.time_unit is TimeUnit.DAILY
         if changes and alerts_first:
             self._budgets.change_notifications(wanted, changes)
-        settings = not actual.settings_match(wanted)
+        settings = not actual.settings_match(wanted, self._clock())
         if settings:
             self._budgets.update_settings(wanted, actual)
         if changes and not alerts_first:
@@ -276,7 +276,7 @@ class BudgetApplier:
             request_id=document.request_id,
             status=Status.FAILED if error else done,
             action=action,
-            amount=decimal_text(document.budget.amount) if document.budget else "",
+            amount=decimal_text(document.budget.amount_at(now)) if document.budget else "",
             reported_at=now,
             latency_ms=_milliseconds(now - document.edited_at) if document.edited_at else None,
             error=error,

@@ -15,6 +15,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from finops.budgets.domain import Budget, Delivery, NotificationType, TimeUnit, decimal_text
+from finops.budgets.plans import PlannedAmount
 from finops.budgets.values import (
     COST_TYPES as COST_TYPE_WORDS,
 )
@@ -26,6 +27,8 @@ from finops.budgets.values import (
     parse_currency,
     parse_delivery,
     parse_emails,
+    parse_phasing,
+    parse_planned_amounts,
     parse_thresholds,
     parse_time_unit,
 )
@@ -166,8 +169,12 @@ class Attribute:
         return found
 
 
-def aws_settings(budget: Budget) -> dict[str, Any]:
-    """The members of AWS's `Budget` structure that a budget decides, for a request."""
+def aws_settings(budget: Budget, now: datetime) -> dict[str, Any]:
+    """The members of AWS's `Budget` structure that a budget decides, for a request now.
+
+    "You can't use BudgetLimit with PlannedBudgetLimits":
+    https://docs.aws.amazon.com/aws-cost-management/latest/APIReference/API_budgets_Budget.html
+    """
     settings: dict[str, Any] = {}
     for attribute in ATTRIBUTES:
         if attribute.aws:
@@ -176,7 +183,21 @@ def aws_settings(budget: Budget) -> dict[str, Any]:
             for name in parents:
                 within = within.setdefault(name, {})
             within[last] = attribute.aws.write(getattr(budget, attribute.name))
+    if planned := budget.planned_limits(now):
+        del settings["BudgetLimit"]
+        settings["PlannedBudgetLimits"] = {
+            str(start): {"Amount": decimal_text(amount), "Unit": budget.currency}
+            for start, amount in planned.items()
+        }
     return settings
+
+
+def planned_in_aws(answer: Mapping[str, Any], currency: str) -> dict[int, Decimal | None]:
+    """The planned limits in an answer by epoch seconds; None for one in another currency."""
+    return {
+        int(start): Decimal(limit["Amount"]) if limit["Unit"] == currency else None
+        for start, limit in (answer.get("PlannedBudgetLimits") or {}).items()
+    }
 
 
 def settings_in_aws(answer: Mapping[str, Any]) -> dict[str, object]:
@@ -204,7 +225,6 @@ def members_beyond_rows(answer: Mapping[str, Any]) -> tuple[str, ...]:
     view = answer.get("BillingViewArn") or ""
     found = {
         "BudgetType": answer.get("BudgetType", BUDGET_TYPE) != BUDGET_TYPE,
-        "PlannedBudgetLimits": answer.get("PlannedBudgetLimits"),
         "AutoAdjustData": answer.get("AutoAdjustData"),
         "FilterExpression": not cost_types and answer.get("FilterExpression"),
         "Metrics": not cost_types and answer.get("Metrics"),
@@ -236,6 +256,10 @@ def _amount_text(value: object) -> str:
     return decimal_text(
         value.quantize(Decimal("0.01")) if whole and abs(value) < MAX_AMOUNT else value
     )
+
+
+def _planned_text(planned: PlannedAmount) -> str:
+    return f"{decimal_text(planned.amount)}{'/year' if planned.annual else ''}"
 
 
 def _sorted_filters(filters: Mapping[str, Any] | None) -> dict[str, tuple[str, ...]]:
@@ -345,6 +369,32 @@ ATTRIBUTES: Final = (
         option="--cost-type",
         metavar="WORD",
         help="What to count, such as AMORTIZED or NO_CREDITS.",
+    ),
+    Attribute(
+        name="planned_amounts",
+        form=Form.MAP,
+        parse=parse_planned_amounts,
+        encode=lambda planned: {str(one.start): _planned_text(one) for one in planned},
+        omit_default=True,
+        text=lambda value: json.dumps(json_value(value)),
+        audited=True,
+        example='{"2027-01": "1500", "2027-04": "120000/year"}',
+        option="--planned-amount",
+        metavar="MONTH=USD",
+        help="From this month on another amount, such as 2027-01=1500, or that of the fiscal year"
+        " that begins then, such as 2027-04=120000/year.",
+    ),
+    Attribute(
+        name="phasing",
+        form=Form.LIST,
+        parse=parse_phasing,
+        encode=lambda weights: [decimal_text(one) for one in weights],
+        omit_default=True,
+        audited=True,
+        example="1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 1, 1",
+        option="--phasing",
+        metavar="WEIGHTS",
+        help="Weights of the twelve months of a fiscal year, from its first.",
     ),
     Attribute(
         name="delivery",

@@ -78,11 +78,11 @@ class AccountState:
             if status and _is_being_published(status, now) and not self._is_outdated(key, status):
                 continue
             actual = self.actual.get(key.budget_name)
-            reason = _drift_reason(budget, status, self.documents.get(key.budget_name), actual)
+            reason = _drift_reason(budget, status, self.documents.get(key.budget_name), actual, now)
             if reason:
                 yield Drift(
                     key=key,
-                    wanted=decimal_text(budget.amount) if budget else None,
+                    wanted=decimal_text(budget.amount_at(now)) if budget else None,
                     actual=decimal_text(actual.amount) if actual and actual.amount else None,
                     reason=reason,
                 )
@@ -173,6 +173,7 @@ def _drift_reason(
     status: BudgetStatus | None,
     parameter: str | None,
     actual: ActualBudget | None,
+    now: datetime,
 ) -> str:
     """Why a budget has to be published again; empty where it is as its row says."""
     if budget is None:
@@ -191,7 +192,7 @@ def _drift_reason(
         return "parameter_changed"
     if actual is None:
         return "budget_missing"
-    if not actual.settings_match(budget):
+    if not actual.settings_match(budget, now):
         return "budget_changed"
     if status.status is not Status.APPLIED:
         return "not_confirmed"

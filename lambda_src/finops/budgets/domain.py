@@ -13,6 +13,9 @@ from datetime import UTC, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any, Final
 
+from finops.budgets.plans import AmountPlan, PlannedAmount, epoch_seconds
+from finops.shared.periods import Month
+
 #: The dimension of AWS Budgets that holds account ids.
 #: https://docs.aws.amazon.com/cost-management/latest/userguide/budgets-create-filters.html
 LINKED_ACCOUNT: Final = "LinkedAccount"
@@ -27,6 +30,10 @@ class TimeUnit(enum.StrEnum):
     MONTHLY = "MONTHLY"
     QUARTERLY = "QUARTERLY"
     ANNUALLY = "ANNUALLY"
+
+
+#: How many months a period has.
+MONTHS_OF: Final = {TimeUnit.MONTHLY: 1, TimeUnit.QUARTERLY: 3, TimeUnit.ANNUALLY: 12}
 
 
 class NotificationType(enum.StrEnum):
@@ -106,6 +113,29 @@ class Budget:
     cost_filters: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     cost_types: tuple[str, ...] = ()
     delivery: Delivery = Delivery.SPOKE
+    planned_amounts: tuple[PlannedAmount, ...] = ()
+    phasing: tuple[Decimal, ...] = ()
+
+    @property
+    def plan(self) -> AmountPlan:
+        """What the amount is in each period."""
+        return AmountPlan(
+            amount=self.amount,
+            planned=self.planned_amounts,
+            phasing=self.phasing,
+            months=MONTHS_OF.get(self.time_unit, 1),
+        )
+
+    def amount_at(self, moment: datetime) -> Decimal:
+        """The amount of the period around a moment."""
+        return self.plan.of(Month.of(period_start(self.time_unit, moment).date()))
+
+    def planned_limits(self, now: datetime) -> dict[int, Decimal]:
+        """What AWS is given of the plan, by epoch seconds of the periods; empty without one."""
+        if not self.planned_amounts:
+            return {}
+        current = Month.of(period_start(self.time_unit, now).date())
+        return {epoch_seconds(start): at for start, at in self.plan.limits(current).items()}
 
     @property
     def aws_name(self) -> str:
@@ -179,6 +209,8 @@ class ActualBudget:
             where it holds none.
         beyond_rows: Members of AWS's structure that change what the budget counts, and that no
             row can ask for.
+        planned: Its limits by the epoch seconds of the periods, where they are planned; None for
+            one that is in another currency.
         updated_at: When it was made or last changed, by whomever.
         spend: What AWS has calculated; None where it has not yet.
         raw: AWS's answer.
@@ -187,20 +219,48 @@ class ActualBudget:
     settings: Mapping[str, object]
     notifications: tuple[Notification, ...] = ()
     beyond_rows: tuple[str, ...] = ()
+    planned: Mapping[int, Decimal | None] = field(default_factory=dict)
     updated_at: datetime | None = None
     spend: Spend | None = None
     raw: Mapping[str, Any] = field(default_factory=dict, compare=False, hash=False)
 
     @property
     def amount(self) -> Decimal | None:
-        """In the budget's currency; None where it has planned limits instead."""
+        """Of the current period, in the budget's currency; None where AWS does not tell."""
         amount = self.settings.get("amount")
         return amount if isinstance(amount, Decimal) else None
 
-    def settings_match(self, wanted: Budget) -> bool:
+    def settings_match(self, wanted: Budget, now: datetime) -> bool:
         """Whether all settings are as wanted ("100" equals "100.0"). Ignores notifications."""
-        return not self.beyond_rows and all(
-            getattr(wanted, name) == value for name, value in self.settings.items()
+        return (
+            not self.beyond_rows
+            and self._limits_match(wanted, now)
+            and all(
+                getattr(wanted, name) == value
+                for name, value in self.settings.items()
+                if name != "amount"
+            )
+        )
+
+    def _limits_match(self, wanted: Budget, now: datetime) -> bool:
+        """Whether the limits are as wanted for the half year to come, and any later ones.
+
+        AWS goes on with the last limit. A plan is therefore sent again twice a year, and not in
+        each month, since an update resets the calculated spend.
+        """
+        if not wanted.planned_amounts:
+            return not self.planned and self.amount == wanted.amount
+        limits = wanted.planned_limits(now)
+        ahead = {start: at for start, at in self.planned.items() if start >= min(limits)}
+        if not ahead.keys() <= limits.keys():
+            return False
+        # Limits that are used up leave the last one, as a budget without a plan has it.
+        last = self.planned[max(self.planned)] if self.planned else self.amount
+        soon = sorted(limits)[: len(limits) // 2]
+        return all(
+            ahead.get(start, last) == at
+            for start, at in limits.items()
+            if start in ahead or start in soon
         )
 
 
@@ -226,7 +286,7 @@ def period_start(unit: TimeUnit, moment: datetime) -> datetime:
     utc = moment.astimezone(UTC)
     if unit is TimeUnit.DAILY:
         return utc.replace(hour=0, minute=0, second=0, microsecond=0)
-    months = {TimeUnit.MONTHLY: 1, TimeUnit.QUARTERLY: 3, TimeUnit.ANNUALLY: 12}[unit]
+    months = MONTHS_OF[unit]
     return datetime(utc.year, utc.month - (utc.month - 1) % months, 1, tzinfo=UTC)
 
 

@@ -287,6 +287,7 @@ def described(
     calculated = status if status and spend_is_known(status) else None
     actual = calculated.actual_spend if calculated else ""
     forecast = calculated.forecasted_spend if calculated else ""
+    limit = _limit(key, values, calculated.spend_at if calculated else None)
     return {
         "account_id": key.account_id,
         "name": key.budget_name,
@@ -298,8 +299,8 @@ def described(
         "error": status.error if status else "",
         "actual_spend": actual or None,
         "forecasted_spend": forecast or None,
-        "variance": _variance(actual, values.get("amount")),
-        "forecast_variance": _variance(forecast, values.get("amount")),
+        "variance": _variance(actual, limit),
+        "forecast_variance": _variance(forecast, limit),
         "spend_at": _iso(calculated.spend_at if calculated else None),
         "updated_by": status.updated_by if status else text_of(row.get("updated_by", "")),
         _DEFAULT_OF: status.default_of if status else "",
@@ -310,8 +311,16 @@ def _iso(instant: datetime | None) -> str | None:
     return instant.isoformat() if instant else None
 
 
-def _variance(spend: str, amount: object) -> str | None:
+def _limit(key: BudgetKey, values: Mapping[str, Any], moment: datetime | None) -> Decimal | None:
+    """The amount of the period around a moment; None where the row is rejected."""
     try:
-        return decimal_text(Decimal(spend) - parse_amount(amount)) if spend else None
+        if moment is None or not values.get("planned_amounts"):
+            return parse_amount(values.get("amount"))
+        named = {**values, "account_id": key.account_id, "budget_name": key.budget_name}
+        return parse_budget(named, defaults=True).amount_at(moment)
     except RejectedInput:
-        return None  # the row is rejected for its amount
+        return None
+
+
+def _variance(spend: str, limit: Decimal | None) -> str | None:
+    return decimal_text(Decimal(spend) - limit) if spend and limit is not None else None

@@ -12,6 +12,7 @@ from finops.budgets.attributes import ATTRIBUTES
 from finops.budgets.defaults import is_default
 from finops.budgets.domain import (
     LINKED_ACCOUNT,
+    MONTHS_OF,
     Budget,
     BudgetKey,
     Delivery,
@@ -61,7 +62,39 @@ def parse_budget(row: Mapping[str, object], *, defaults: bool = False) -> Budget
             value=row.get("thresholds"),
             remedy="Write ACTUAL thresholds only, or another time_unit",
         )
+    _check_plan(budget, row)
     return _in_payer(budget) if budget.delivery is Delivery.PAYER else budget
+
+
+def _check_plan(budget: Budget, row: Mapping[str, object]) -> None:
+    """Whether AWS can have the budget's plan.
+
+    Raises:
+        RejectedInput: it cannot.
+    """
+    months = MONTHS_OF.get(budget.time_unit)
+    starts = [one.start for one in budget.planned_amounts]
+    annual = any(one.annual for one in budget.planned_amounts)
+    field, reason, remedy = "planned_amounts", "", ""
+    if budget.phasing and not annual:
+        field, reason = "phasing", "is of no fiscal year"
+        remedy = 'Write planned_amounts such as {"2027-04": "120000/year"}, or leave phasing out'
+    elif starts and months not in (1, 3):
+        reason = f"is of a {budget.time_unit} budget, for which AWS has no planned limits"
+        remedy = "Write the time_unit MONTHLY or QUARTERLY, or leave planned_amounts out"
+    elif strange := [one for one in starts if (one.first.month - 1) % (months or 1)]:
+        reason = f"has {strange[0]}, in which no quarter begins"
+        remedy = "Write the first month of a quarter: 01, 04, 07 or 10"
+    elif budget.plan.smallest <= 0:
+        reason, remedy = "leaves a month without a cent", "Write a higher amount, or other weights"
+    if reason:
+        raise RejectedInput(
+            f"{field} {quoted(row.get(field))} {reason}",
+            code=f"invalid_{field}",
+            field=field,
+            value=row.get(field),
+            remedy=remedy,
+        )
 
 
 def _in_payer(budget: Budget) -> Budget:

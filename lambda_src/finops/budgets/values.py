@@ -20,7 +20,9 @@ from finops.budgets.domain import (
     as_percent,
     decimal_text,
 )
+from finops.budgets.plans import MONTHS, PlannedAmount
 from finops.shared.errors import RejectedInput
+from finops.shared.periods import Month
 
 # Quotas: https://docs.aws.amazon.com/cost-management/latest/userguide/management-limits.html
 # and the Budgets API model (NotificationWithSubscribersList, Subscribers).
@@ -167,6 +169,70 @@ def _member(kind: type[_Member], value: object, *, field_name: str) -> _Member:
 def parse_time_unit(value: object) -> TimeUnit:
     """MONTHLY where it is absent."""
     return TimeUnit.MONTHLY if value is None else _member(TimeUnit, value, field_name="time_unit")
+
+
+def parse_planned_amounts(value: object) -> tuple[PlannedAmount, ...]:
+    """Amounts by the month from which on they are planned, in that order; empty where absent.
+
+    `120000/year` is of the fiscal year that begins with the month.
+    """
+
+    def rejection(reason: str) -> RejectedInput:
+        return RejectedInput(
+            f"planned_amounts {quoted(value)} {reason}",
+            code="invalid_planned_amounts",
+            field="planned_amounts",
+            value=value,
+            remedy='Write a map such as {"2027-01": "1500", "2027-04": "120000/year"}: amounts in'
+            " USD by the month from which on they are planned, or by that in which a fiscal year"
+            " begins",
+        )
+
+    if _is_absent(value):
+        return ()
+    if not isinstance(value, Mapping):
+        raise rejection("is not a map")
+    planned = []
+    for name, given in value.items():
+        one = given[0] if isinstance(given, list | tuple) and len(given) == 1 else given
+        number, slash, period = one.partition("/") if isinstance(one, str) else (one, "", "")
+        if slash and period.strip().lower() != "year":
+            raise rejection(
+                f"has for {quoted(name)} the period {quoted(period)}, which is not year"
+            )
+        try:
+            start, amount = Month.parse(name), parse_amount(number)
+        except RejectedInput as error:
+            raise rejection(f"has an entry that cannot be: {error.message}") from None
+        planned.append(PlannedAmount(start=start, amount=amount, annual=bool(slash)))
+    return tuple(sorted(planned))
+
+
+def parse_phasing(value: object) -> tuple[Decimal, ...]:
+    """Weights of the twelve months of a fiscal year, from its first; empty where absent."""
+
+    def rejection(reason: str) -> RejectedInput:
+        return RejectedInput(
+            f"phasing {quoted(value)} {reason}",
+            code="invalid_phasing",
+            field="phasing",
+            value=value,
+            remedy="Write twelve weights above 0, such as 1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 1, 1",
+        )
+
+    if _is_absent(value):
+        return ()
+    if isinstance(value, set | frozenset):
+        raise rejection("is a set, which has no order")
+    if isinstance(value, list) and all(isinstance(one, str) for one in value):
+        value = ",".join(value)
+    weights = [_number(one) for one in _items(value, rejection)]
+    if len(weights) != MONTHS:
+        raise rejection(f"has {len(weights)} weights")
+    known = tuple(one for one in weights if one is not None and 0 < one <= MAX_AMOUNT)
+    if len(known) != MONTHS:
+        raise rejection("has a weight that is not a number above 0")
+    return known
 
 
 def parse_delivery(value: object) -> Delivery:

@@ -9,8 +9,8 @@ from statistics import median
 from typing import Final
 
 from finops.reconciliation.anomalies import Unusual
-from finops.reconciliation.domain import Charge, total
-from finops.shared.money import WIDE
+from finops.reconciliation.domain import Charge
+from finops.shared.money import WIDE, total
 from finops.shared.periods import days_between
 
 #: Days before an anomaly by which its services are told.

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 
-from finops.reconciliation.domain import UnitBudget, rounded_to_sum, total
-from finops.shared.money import WIDE, minor_units
+from finops.reconciliation.domain import UnitBudget
+from finops.shared.money import minor_units, phased
 from finops.shared.periods import Month
 
 
@@ -78,6 +78,5 @@ class BudgetPlan:
         count = target.period.months
         first = of_year - of_year % count
         weights = (target.phasing or (Decimal(1),) * 12)[first : first + count]
-        whole = total(weights)
-        parts = [WIDE.divide(WIDE.multiply(target.amount, one), whole) for one in weights]
-        return rounded_to_sum(parts, minor_units().get(target.currency) or 0)[of_year - first]
+        digits = minor_units().get(target.currency) or 0
+        return phased(target.amount, weights, digits)[of_year - first]

@@ -11,7 +11,7 @@ from finops.reconciliation.anomaly_services import DAYS_BEFORE, driving_services
 from finops.reconciliation.comparison.breakdowns import TREND_MONTHS
 from finops.reconciliation.comparison.evidence import Evidence
 from finops.reconciliation.configuration import Configuration
-from finops.reconciliation.domain import FINAL_AFTER, Charge, Metric, UnitBudget, total
+from finops.reconciliation.domain import FINAL_AFTER, Charge, Metric, UnitBudget
 from finops.reconciliation.invoice_check import check_invoices, focus_rule
 from finops.reconciliation.mapping import Account, CostMapping, Ownership
 from finops.reconciliation.month_rates import MonthRates
@@ -26,7 +26,7 @@ from finops.reconciliation.ports import (
 )
 from finops.reconciliation.report import Check, InvoiceLine
 from finops.shared.errors import RejectedInput
-from finops.shared.money import WIDE
+from finops.shared.money import WIDE, total
 from finops.shared.periods import Month
 from finops.shared.rates import DatedRates, ExchangeRates, RatePolicy
 
@@ -174,7 +174,7 @@ class EvidenceCollector:
     ) -> dict[str, UnitBudget]:
         """The configuration's; of units that it does not name, the sums of their accounts' rows."""
         budgets = self.configuration.budgets(month)
-        rows = self.budget_rows.monthly() if self.budget_rows else {}
+        rows = self.budget_rows.monthly(month) if self.budget_rows else {}
         currency = self.configuration.currency
         found: dict[str, list[UnitBudget]] = {}
         for account, of_account in sorted(rows.items()):

@@ -31,13 +31,13 @@ from finops.reconciliation.domain import (
     Metric,
     category_of_record_type,
     is_daily_fee,
-    total,
 )
 from finops.reconciliation.mapping import TagRule
 from finops.reconciliation.ports import AnswerCache, ChargeQuery, ControlTotal, Detail
 from finops.reconciliation.rate_limit import RateLimit
 from finops.reconciliation.spending import PRICE, DailyAllowance
 from finops.shared.errors import RejectedInput, TransientFailure
+from finops.shared.money import total
 from finops.shared.periods import Month
 
 #: Whole months before the running one that Cost Explorer keeps unless an account asks for more.

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from decimal import ROUND_FLOOR, Decimal
+from decimal import Decimal
 from enum import StrEnum
 from functools import lru_cache
-from itertools import cycle, islice
 from typing import Final
 
-from finops.shared.money import WIDE, rounded
+from finops.shared.money import WIDE, rounded, rounded_to_sum, total
 from finops.shared.periods import Month
 
 #: Where charges come from: Cost Explorer, FOCUS or CUR exports, or the billing ledger.
@@ -276,43 +275,6 @@ def percent(part: Decimal, whole: Decimal) -> Decimal | None:
     if not whole:
         return None
     return rounded(WIDE.divide(WIDE.multiply(part, Decimal(100)), abs(whole)), 1)
-
-
-def total(amounts: Iterable[Decimal]) -> Decimal:
-    """The exact sum."""
-    result = Decimal(0)
-    for amount in amounts:
-        result = WIDE.add(result, amount)
-    return result
-
-
-def rounded_to_sum(
-    amounts: Sequence[Decimal], digits: int, whole: Decimal | None = None
-) -> list[Decimal]:
-    """The amounts, rounded so that they add up to the rounded sum.
-
-    By largest remainders, so that none is off by a whole unit of the last digit.
-
-    Args:
-        amounts: Exact.
-        digits: After the point.
-        whole: The rounded sum, where it is set already; it differs from the amounts' sum by less
-            than their number of units.
-    """
-    unit = Decimal(1).scaleb(-digits)
-    lower = [amount.quantize(unit, ROUND_FLOOR, WIDE) for amount in amounts]
-    if whole is None:
-        whole = rounded(total(amounts), digits)
-    missing = int(WIDE.divide(WIDE.subtract(whole, total(lower)), unit))
-    step = unit if missing > 0 else -unit
-    # The largest remainders are rounded up first, the least down; ties go to the first, so that
-    # the same amounts are rounded alike in every run.
-    order = sorted(
-        range(len(amounts)), key=lambda at: (step * WIDE.subtract(lower[at], amounts[at]), at)
-    )
-    for at in islice(cycle(order), abs(missing)):
-        lower[at] = WIDE.add(lower[at], step)
-    return lower
 
 
 def shared_out(amount: Decimal, weights: Sequence[Decimal]) -> list[Decimal]:

@@ -22,7 +22,7 @@ from itertools import pairwise
 from statistics import median
 from typing import Final
 
-from finops.reconciliation.domain import total
+from finops.shared.money import total
 from finops.shared.periods import Month, days_between
 
 #: Days by which the days to come are foretold.

@@ -26,8 +26,9 @@ from finops.reconciliation.attention import (
     signed_percent,
 )
 from finops.reconciliation.charts import Bullet, bar_chart, bullet, small_bars, strips
-from finops.reconciliation.domain import UNMAPPED, UnitStatus, percent, total
+from finops.reconciliation.domain import UNMAPPED, UnitStatus, percent
 from finops.reconciliation.report import Agreement, Report, Unit
+from finops.shared.money import total
 
 _WORDS: Final = {
     UnitStatus.OVERRUN: ("Overrun", "bad"),

@@ -9,9 +9,9 @@ from decimal import Decimal
 from itertools import combinations
 from typing import Final
 
-from finops.reconciliation.domain import Charge, ChargeCategory, IssuedInvoice, total
+from finops.reconciliation.domain import Charge, ChargeCategory, IssuedInvoice
 from finops.reconciliation.report import Agreement, Check, InvoiceLine
-from finops.shared.money import WIDE, minor_units, rounded
+from finops.shared.money import WIDE, minor_units, rounded, total
 
 #: How far an exact sum may be from an invoice, whose lines are rounded one by one: half a cent for
 #: each of its lines, and no more than this many.

@@ -118,8 +118,8 @@ class Directory(Protocol):
 class BudgetRows(Protocol):
     """The budgets table."""
 
-    def monthly(self) -> Mapping[str, Sequence[UnitBudget]]:
-        """The monthly budgets of each account that cover all of its costs."""
+    def monthly(self, month: Month) -> Mapping[str, Sequence[UnitBudget]]:
+        """The monthly budgets of each account that cover all of its costs, as of a month."""
 
 
 class AnswerCache(Protocol):

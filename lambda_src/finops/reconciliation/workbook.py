@@ -13,8 +13,8 @@ from datetime import date
 from decimal import Decimal
 from typing import Any, Final
 
-from finops.reconciliation.domain import total
 from finops.reconciliation.report import Report
+from finops.shared.money import total
 from finops.shared.workbook import BAD, CREATED, GOOD, NEUTRAL, WARNING, Red, Styles, is_exact
 
 _COLOURS: Final = {

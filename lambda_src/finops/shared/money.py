@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from decimal import ROUND_HALF_UP, Context, Decimal, Inexact, InvalidOperation
+from decimal import ROUND_FLOOR, ROUND_HALF_UP, Context, Decimal, Inexact, InvalidOperation
 from functools import cache
-from itertools import repeat
+from itertools import cycle, islice, repeat
 from typing import Final
 
 from finops.shared.errors import RejectedInput
@@ -101,6 +101,56 @@ def products(amounts: Iterable[Decimal], factors: Iterable[Decimal], digits: int
     unit = Decimal(1).scaleb(-digits)
     exact = map(WIDE.multiply, amounts, factors)
     return [*map(_ROUNDING_WIDE.quantize, exact, repeat(unit))]
+
+
+def total(amounts: Iterable[Decimal]) -> Decimal:
+    """The exact sum."""
+    result = Decimal(0)
+    for amount in amounts:
+        result = WIDE.add(result, amount)
+    return result
+
+
+def rounded_to_sum(
+    amounts: Sequence[Decimal], digits: int, whole: Decimal | None = None
+) -> list[Decimal]:
+    """The amounts, rounded so that they add up to the rounded sum.
+
+    By largest remainders, so that none is off by a whole unit of the last digit.
+
+    Args:
+        amounts: Exact.
+        digits: After the point.
+        whole: The rounded sum, where it is set already; it differs from the amounts' sum by less
+            than their number of units.
+    """
+    unit = Decimal(1).scaleb(-digits)
+    lower = [amount.quantize(unit, ROUND_FLOOR, WIDE) for amount in amounts]
+    if whole is None:
+        whole = rounded(total(amounts), digits)
+    missing = int(WIDE.divide(WIDE.subtract(whole, total(lower)), unit))
+    step = unit if missing > 0 else -unit
+    # The largest remainders are rounded up first, the least down; ties go to the first, so that
+    # the same amounts are rounded alike in every run.
+    order = sorted(
+        range(len(amounts)), key=lambda at: (step * WIDE.subtract(lower[at], amounts[at]), at)
+    )
+    for at in islice(cycle(order), abs(missing)):
+        lower[at] = WIDE.add(lower[at], step)
+    return lower
+
+
+def phased(amount: Decimal, weights: Sequence[Decimal], digits: int) -> list[Decimal]:
+    """The amount by weights, rounded to so many decimal places; the parts add up to it so rounded.
+
+    Args:
+        amount: Of all parts.
+        weights: Not below zero, with a sum above it.
+        digits: After the point.
+    """
+    whole = total(weights)
+    parts = [WIDE.divide(WIDE.multiply(amount, one), whole) for one in weights]
+    return rounded_to_sum(parts, digits)
 
 
 @dataclass(frozen=True, slots=True)

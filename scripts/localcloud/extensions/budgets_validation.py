@@ -6,6 +6,10 @@ API_budgets_Spend.html, API_budgets_Notification.html, API_budgets_Subscriber.ht
 
 * an amount is ``([0-9]*\.)?[0-9]+``, and a cost or usage budget's is above zero;
 * exactly one of a limit, planned limits and auto-adjustment, except for RI and Savings Plans;
+* planned limits are of a monthly or quarterly budget, and name the starts of the twelve months or
+  four quarters from the current one on, UTC in epoch seconds. Descriptions also have the limit of
+  the current period, and no limits of periods that are over ("current or future limits"). After
+  the last one its amount goes on;
 * a notification has at most one SNS topic and ten addresses, none twice, each valid for its kind;
 * a request names the caller's own account; a page token is one that was returned before;
 * a budget with a filter expression or a metric, as AWS's console makes it, has neither cost types
@@ -23,9 +27,11 @@ amount as it was written. AWS writes "100.0" for "100" and fills in the cost typ
 from __future__ import annotations
 
 import copy
+import json
 import re
 from collections import Counter
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -41,6 +47,7 @@ _ADDRESS = {
 }
 _SUBSCRIBER_LIMITS = {"SNS": 1, "EMAIL": 10}
 _NEW_MEMBER_ACCOUNT = "888888888888"
+_MONTHS_OF = {"MONTHLY": 1, "QUARTERLY": 3}
 _LIMITED_TYPES = ("COST", "USAGE")
 _COST_TYPES = {
     "IncludeTax": True,
@@ -75,6 +82,8 @@ def _check_budget(budget: Any) -> None:
     needed = budget.get("BudgetType") in _LIMITED_TYPES
     if needed and not given and not budget.get("AutoAdjustData"):
         raise _Refused("One of BudgetLimit, PlannedBudgetLimits and AutoAdjustData is required.")
+    if planned:
+        _check_planned(budget.get("TimeUnit"), planned)
     for spend in _spends(budget):
         amount, unit = spend.get("Amount"), spend.get("Unit")
         if not isinstance(amount, str) or not _AMOUNT.fullmatch(amount):
@@ -87,6 +96,48 @@ def _check_budget(budget: Any) -> None:
             raise _Refused("The unit of a limit is required.")
         if needed and not Decimal(amount):
             raise _Refused("The limit of a budget must be greater than 0.")
+
+
+def _periods(time_unit: Any, now: datetime) -> list[str]:
+    """The starts of twelve months or four quarters from the current one on, in epoch seconds."""
+    months = _MONTHS_OF[time_unit]
+    first = now.year * 12 + (now.month - 1) // months * months
+    return [
+        str(int(datetime(at // 12, at % 12 + 1, 1, tzinfo=UTC).timestamp()))
+        for at in range(first, first + 12, months)
+    ]
+
+
+def _check_planned(time_unit: Any, planned: dict[str, Any]) -> None:
+    if time_unit not in _MONTHS_OF:
+        raise _Refused("PlannedBudgetLimits need the time unit MONTHLY or QUARTERLY.")
+    wanted = _periods(time_unit, datetime.now(UTC))
+    if sorted(planned, key=str) != sorted(wanted):
+        raise _Refused(f"PlannedBudgetLimits must have a limit for each of {', '.join(wanted)}.")
+
+
+def _with_current_limit(budget: dict[str, Any]) -> dict[str, Any]:
+    """A description of a planned budget, as of now."""
+    if not (planned := budget.get("PlannedBudgetLimits")):
+        return budget
+    current = int(_periods(budget["TimeUnit"], datetime.now(UTC))[0])
+    ahead = {start: limit for start, limit in planned.items() if int(start) >= current}
+    last = planned[max(planned, key=int)]
+    described = {**budget, "BudgetLimit": ahead.get(str(current), last)}
+    return {**described, "PlannedBudgetLimits": ahead}
+
+
+def _described(response: Response) -> Response:
+    status, headers, body = response
+    answer = json.loads(body)
+    if "Budget" in answer:
+        answer["Budget"] = _with_current_limit(answer["Budget"])
+    answer |= {
+        name: [_with_current_limit(one) for one in answer[name]]
+        for name in ("Budgets",)
+        if name in answer
+    }
+    return status, headers, json.dumps(answer).encode()
 
 
 def _spends(budget: dict[str, Any]) -> list[dict[str, Any]]:
@@ -197,7 +248,9 @@ def _checked(name: str, original: Operation) -> Operation:
         for key in ("Budget", "NewBudget"):
             if isinstance(request.get(key), dict):
                 request = {**request, key: _as_stored(request[key])}
-        return original(request)
+        response = original(request)
+        described = name in ("DescribeBudget", "DescribeBudgets") and response[0] == 200
+        return _described(response) if described else response
 
     return operation
 

@@ -91,6 +91,56 @@ def test_a_cost_budget_needs_a_limit(budgets: Budgets) -> None:
     assert error_code(lambda: budgets.create(None)) == "InvalidParameterException"
 
 
+def starts(count: int, months: int = 1, first: int = 0) -> list[str]:
+    """The starts of so many periods, from the current one or so many later, in epoch seconds."""
+    now = datetime.now(UTC)
+    month = now.year * 12 + (now.month - 1) // months * months + first * months
+    found = [month + number * months for number in range(count)]
+    return [str(int(datetime(at // 12, at % 12 + 1, 1, tzinfo=UTC).timestamp())) for at in found]
+
+
+def limits(keys: list[str]) -> dict[str, dict[str, str]]:
+    return {key: {"Amount": str(at), "Unit": "USD"} for at, key in enumerate(keys, start=1)}
+
+
+@pytest.mark.parametrize(
+    ("unit", "keys"),
+    [
+        ("MONTHLY", starts(11)),
+        ("MONTHLY", starts(13)),
+        ("MONTHLY", starts(12, first=1)),
+        ("MONTHLY", [*starts(11), *starts(1, first=12)]),
+        ("MONTHLY", [*starts(11), "1"]),
+        ("QUARTERLY", starts(12)),
+        ("QUARTERLY", starts(3, 3)),
+        ("ANNUALLY", starts(1)),
+        ("DAILY", starts(12)),
+    ],
+)
+def test_planned_limits_are_of_twelve_months_or_four_quarters_from_now_on(
+    budgets: Budgets, unit: str, keys: list[str]
+) -> None:
+    """API_budgets_Budget.html: "must start from the current month and include the next 11"."""
+    create = partial(budgets.create, None, TimeUnit=unit, PlannedBudgetLimits=limits(keys))
+    assert error_code(create) == "InvalidParameterException"
+
+
+@pytest.mark.parametrize(("unit", "count", "months"), [("MONTHLY", 12, 1), ("QUARTERLY", 4, 3)])
+def test_a_planned_budget_is_described_with_the_limit_of_the_current_period(
+    budgets: Budgets, unit: str, count: int, months: int
+) -> None:
+    planned = limits(starts(count, months))
+    budgets.create(None, TimeUnit=unit, PlannedBudgetLimits=planned)
+    described = budgets.describe()
+    assert described["BudgetLimit"] == {"Amount": "1.0", "Unit": "USD"}
+    assert set(described["PlannedBudgetLimits"]) == set(planned)
+    update = {"NewBudget": budgets.budget("7", TimeUnit=unit)}
+    budgets.call("update_budget", **update)
+    described = budgets.describe()
+    assert described["BudgetLimit"]["Amount"] == "7.0"
+    assert not described.get("PlannedBudgetLimits")
+
+
 def test_limit_and_planned_limits_exclude_each_other(budgets: Budgets) -> None:
     planned = {"1767225600": {"Amount": "1", "Unit": "USD"}}
     code = error_code(lambda: budgets.create("1", PlannedBudgetLimits=planned))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Final
 
@@ -12,6 +13,7 @@ from finops.budgets.attributes import (
     NO_END,
     aws_settings,
     members_beyond_rows,
+    planned_in_aws,
     settings_in_aws,
     starts_later,
 )
@@ -40,7 +42,14 @@ _NO_BUDGETS_YET: Final = (
 class AwsBudgets:
     """This account's AWS Budgets."""
 
-    def __init__(self, client: Any, account_id: str) -> None:
+    def __init__(
+        self,
+        client: Any,
+        account_id: str,
+        *,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._clock = clock
         self._client = client
         self._account_id = account_id
 
@@ -64,7 +73,7 @@ class AwsBudgets:
                 Budget={
                     "BudgetName": budget.aws_name,
                     "BudgetType": BUDGET_TYPE,
-                    **aws_settings(budget),
+                    **aws_settings(budget, self._clock()),
                 },
                 NotificationsWithSubscribers=[
                     {"Notification": _notification(one), "Subscribers": subscribers}
@@ -96,7 +105,7 @@ class AwsBudgets:
                 NewBudget={
                     **kept,
                     "BudgetType": BUDGET_TYPE,
-                    **aws_settings(budget),
+                    **aws_settings(budget, self._clock()),
                 },
             )
 
@@ -188,8 +197,10 @@ def _conflicts_are_transient(step: str, *, remedy: str = "") -> Iterator[None]:
 
 def actual_budget(budget: Mapping[str, Any], notifications: Iterable[Notification]) -> ActualBudget:
     """The budget in an answer of DescribeBudget or DescribeBudgets."""
+    settings = settings_in_aws(budget)
     return ActualBudget(
-        settings=settings_in_aws(budget),
+        settings=settings,
+        planned=planned_in_aws(budget, str(settings["currency"])),
         notifications=tuple(notifications),
         beyond_rows=members_beyond_rows(budget),
         updated_at=budget.get("LastUpdatedTime"),

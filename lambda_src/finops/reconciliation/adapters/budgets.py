@@ -10,6 +10,7 @@ from finops.budgets.domain import Budget, Status, TimeUnit
 from finops.budgets.rows import parse_budget
 from finops.reconciliation.domain import UnitBudget
 from finops.shared.errors import RejectedInput
+from finops.shared.periods import Month
 
 
 class TableBudgets:
@@ -22,7 +23,7 @@ class TableBudgets:
         self._table = table
         self._statuses = statuses
 
-    def monthly(self) -> dict[str, list[UnitBudget]]:
+    def monthly(self, month: Month) -> dict[str, list[UnitBudget]]:
         found: dict[str, list[UnitBudget]] = {}
         for budget in self._budgets():
             if budget.time_unit is not TimeUnit.MONTHLY:
@@ -31,7 +32,7 @@ class TableBudgets:
             if budget.counts_whole_account:
                 found.setdefault(budget.key.account_id, []).append(
                     UnitBudget(
-                        monthly_target=budget.amount,
+                        monthly_target=budget.plan.of(month),
                         currency=budget.currency,
                         origin="budgets table",
                     )

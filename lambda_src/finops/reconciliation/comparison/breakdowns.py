@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Final, TypeVar
 
 from finops.reconciliation.comparison.costs import Costs, account_key, sum_by
-from finops.reconciliation.domain import UNMAPPED, ChargeCategory, total
+from finops.reconciliation.domain import UNMAPPED, ChargeCategory
 from finops.reconciliation.mapping import Allocated
 from finops.reconciliation.report import (
     AccountLine,
@@ -17,6 +17,7 @@ from finops.reconciliation.report import (
     Trend,
     UnmappedAccount,
 )
+from finops.shared.money import total
 from finops.shared.periods import Month
 
 TREND_MONTHS: Final = 12

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Iterator
 from decimal import Decimal
 
 from finops.reconciliation.comparison.costs import Costs
-from finops.reconciliation.domain import Charge, ChargeCategory, total
+from finops.reconciliation.domain import Charge, ChargeCategory
 from finops.reconciliation.mapping import Allocated
 from finops.reconciliation.report import Check, Totals
+from finops.shared.money import total
 from finops.shared.periods import Month
 
 

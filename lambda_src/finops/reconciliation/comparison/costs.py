@@ -10,10 +10,10 @@ from functools import cached_property
 from typing import TypeVar
 
 from finops.reconciliation.comparison.evidence import Evidence
-from finops.reconciliation.domain import Charge, Metric, rounded_to_sum
+from finops.reconciliation.domain import Charge, Metric
 from finops.reconciliation.mapping import Allocated, allocate
 from finops.reconciliation.report import RateUsed
-from finops.shared.money import minor_units, rounded
+from finops.shared.money import minor_units, rounded, rounded_to_sum
 from finops.shared.periods import Month
 
 _Key = TypeVar("_Key")

@@ -14,8 +14,8 @@ from finops.reconciliation.anomalies import (
     unusual_days,
 )
 from finops.reconciliation.comparison.costs import Costs
-from finops.reconciliation.domain import total
 from finops.reconciliation.report import Anomaly, DailyCost
+from finops.shared.money import total
 
 
 def daily_costs(costs: Costs) -> tuple[DailyCost, ...]:

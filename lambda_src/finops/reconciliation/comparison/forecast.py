@@ -11,8 +11,9 @@ from statistics import median
 from typing import Final
 
 from finops.reconciliation.comparison.costs import AccountKey, Costs, DailyCosts, account_key
-from finops.reconciliation.domain import UNMAPPED, ChargeCategory, total
+from finops.reconciliation.domain import UNMAPPED, ChargeCategory
 from finops.reconciliation.forecasting import DailyForecast
+from finops.shared.money import total
 from finops.shared.periods import Month, days_between
 
 _FEE_DAYS: Final = 7

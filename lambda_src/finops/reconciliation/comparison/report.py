@@ -21,9 +21,9 @@ from finops.reconciliation.comparison.forecast import rest_of_month
 from finops.reconciliation.comparison.groups import group_lines
 from finops.reconciliation.comparison.rules import idle_rules
 from finops.reconciliation.comparison.units import totals_of, unit_lines
-from finops.reconciliation.domain import Metric, total
+from finops.reconciliation.domain import Metric
 from finops.reconciliation.report import Report
-from finops.shared.money import WIDE
+from finops.shared.money import WIDE, total
 from finops.shared.periods import Month
 
 

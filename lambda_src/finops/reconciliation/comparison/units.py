@@ -9,10 +9,10 @@ from typing import Final
 
 from finops.reconciliation.comparison.costs import Costs, sum_by
 from finops.reconciliation.comparison.forecast import Rest
-from finops.reconciliation.domain import UNMAPPED, UnitBudget, percent, total, unit_status
+from finops.reconciliation.domain import UNMAPPED, UnitBudget, percent, unit_status
 from finops.reconciliation.mapping import Allocated
 from finops.reconciliation.report import Driver, Totals, Unit
-from finops.shared.money import product
+from finops.shared.money import product, total
 
 _DRIVERS: Final = 5
 _PLAN_MONTHS: Final = 3
