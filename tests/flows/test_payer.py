@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -21,7 +22,7 @@ TOPIC = f"arn:aws:sns:us-east-1:{PAYER}:finops-budget-alerts"
 @pytest.fixture
 def name(request: pytest.FixtureRequest, deployment: Deployment) -> Iterator[str]:
     """A budget name of the test's own; its rows are removed afterwards."""
-    own = request.node.name.replace("_", "-")[:80]
+    own = re.sub(r"[^a-z]+", "-", request.node.name)[:80].strip("-")
     yield own
     for account_id in (LONE, SPOKE):
         deployment.remove(account_id, own)
@@ -175,3 +176,49 @@ def test_the_command_line_sets_lists_and_covers_it(
     assert {"budget": name, "source": "table"}.items() <= next(
         one for one in found if one["budget"] == name
     ).items()
+
+
+def test_planned_amounts_become_planned_limits_and_are_repaired(
+    deployment: Deployment, name: str
+) -> None:
+    """In the payer, as in any spoke: the same function makes them."""
+    deployment.edit(
+        LONE, 100, name, delivery="payer", planned_amounts={"2020-04": "1200/year", "2099-01": "7"}
+    )
+    deployment.await_status(LONE, "APPLIED", name)
+    budget = made(deployment, name) or {}
+    assert {one["Amount"] for one in budget["PlannedBudgetLimits"].values()} == {"100.0"}
+    assert len(budget["PlannedBudgetLimits"]) == 12
+    fixed = {key: budget[key] for key in ("BudgetName", "BudgetType", "TimeUnit", "CostFilters")}
+    limit = {"Amount": "100", "Unit": "USD"}
+    deployment.client("budgets").update_budget(
+        AccountId=PAYER, NewBudget={**fixed, "BudgetLimit": limit}
+    )
+    assert deployment.status(LONE, name)["applied_amount"] == "100.00"
+    # With one amount for ever, a budget without a plan is the same to AWS.
+    found = deployment.invoke("finops-repair-budget-drift", {"repair": False, "account_id": LONE})
+    assert [one for one in found["drift"] if one["name"] == name] == []
+    weights = ",".join(str(one) for one in range(1, 13))
+    deployment.edit(
+        LONE,
+        100,
+        name,
+        delivery="payer",
+        planned_amounts={"2020-04": "7800/year"},
+        phasing=weights,
+    )
+
+    def amounts() -> set[str]:
+        planned = (made(deployment, name) or {}).get("PlannedBudgetLimits") or {}
+        return {one["Amount"] for one in planned.values()}
+
+    eventually(lambda: amounts() == {f"{100 * one}.0" for one in range(1, 13)}, what="the plan")
+    deployment.await_status(LONE, "APPLIED", name)
+    deployment.client("budgets").update_budget(
+        AccountId=PAYER, NewBudget={**fixed, "BudgetLimit": limit}
+    )
+    deployment.invoke("finops-repair-budget-drift", {"repair": True, "account_id": LONE})
+    eventually(lambda: len(amounts()) == 12, what="the repair")
+    deployment.await_status(LONE, "APPLIED", name)
+    deployment.edit(LONE, 50, name, delivery="payer")
+    eventually(lambda: amount(deployment, name) == 50 and not amounts(), what="the fixed amount")
