@@ -403,6 +403,7 @@ ATTRIBUTES: Final = (
         omit_default=True,
         default=Delivery.SPOKE.value,
         audited=True,
+        label="Delivery",
         example=Delivery.PAYER.value,
         choices=tuple(one.value for one in Delivery),
         option="--delivery",
