@@ -27,6 +27,7 @@ STATUS_COLOURS: Final[Mapping[str, str]] = {
     "LOADING": "blue",
     "PENDING": "blue",
     "NEEDS_REVIEW": "orange",
+    "WAITING": "orange",
     "LOADED_WITH_REJECTS": "orange",
     "DUPLICATE": "gray",
     "SUPERSEDED": "gray",

@@ -285,6 +285,7 @@ run "environment_and_outputs" {
     condition = local.publisher_environment == {
       BUDGETS_TABLE       = "acme-budgets"
       STATUS_TABLE        = "acme-budget-status"
+      PAYER_ACCOUNT_ID    = "111111111111"
       SPOKE_ROLE_NAME     = "acme-budgets-spoke"
       EXTERNAL_ID         = "finops-test"
       PARAMETER_PREFIX    = "/acme/budgets"

@@ -128,6 +128,7 @@ class FakeStatuses(Fallible):
                     latency_ms=standing.latency_ms,
                     document=status.document or standing.document,
                     delivery=status.delivery if status.document else standing.delivery,
+                    baseline=status.baseline or standing.baseline,
                     actual_spend=standing.actual_spend,
                     forecasted_spend=standing.forecasted_spend,
                     spend_at=standing.spend_at,
@@ -136,6 +137,17 @@ class FakeStatuses(Fallible):
             return True
 
         return bool(self._step("begin", effect))
+
+    def approve(self, key: BudgetKey, content: str, approver: str) -> BudgetStatus | None:
+        def effect() -> BudgetStatus | None:
+            standing = self.items.get(key)
+            waits = standing and standing.status is Status.WAITING
+            if not standing or not waits or standing.content != content:
+                return None
+            self.items[key] = replace(standing, approvals=(*standing.approvals, approver))
+            return self.items[key]
+
+        return self._step("approve", effect)
 
     def mark_failed(self, key: BudgetKey, version: str, error: FinOpsError) -> bool:
         def effect() -> bool:

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from finops.invoices.audit_events import reviewed_events
-from finops.invoices.decisions import DecisionAnswer, DecisionError, answer, caller, raise_for
+from finops.invoices.decisions import DecisionAnswer, answer
 from finops.invoices.domain import Erasure, InvoiceRecord, InvoiceStatus
 from finops.shared.errors import RejectedInput, TransientFailure
+from finops.shared.signed_requests import DecisionError, caller, raise_for
 from tests.invoices.responses import GOOD
 from tests.invoices.responses import answer as textract_answer
 from tests.invoices.test_service import Flow
@@ -188,11 +189,11 @@ def test_callers_are_named_as_sts_names_them() -> None:
 def test_a_client_gets_the_error_that_the_function_had() -> None:
     error = DecisionError(message="m", code="c", field="total", value="x", remedy="r")
     with pytest.raises(RejectedInput) as refused:
-        raise_for(400, DecisionAnswer(error=error))
+        raise_for(400, error)
     assert (refused.value.code, refused.value.field, refused.value.value) == ("c", "total", "x")
     with pytest.raises(TransientFailure):
-        raise_for(503, DecisionAnswer(error=error))
-    raise_for(200, DecisionAnswer(invoice_id="i"))
+        raise_for(503, error)
+    raise_for(200, DecisionAnswer(invoice_id="i").error)
 
 
 def test_who_confirms_what_was_doubtful_has_a_part_in_the_invoice(flow: Flow) -> None:

@@ -97,6 +97,20 @@ def foreign_result_event(
     )
 
 
+def approval_event(status: BudgetStatus, approver: str, people: int, now: datetime) -> AuditEvent:
+    """Somebody approved a raise that waits, and is this many people's approval."""
+    return AuditEvent(
+        stream=STREAM,
+        action="budget.approved",
+        actor=approver,
+        subject=subject(status.key),
+        version=f"{status.version} {people}",
+        occurred_at=now,
+        correlation_id=status.request_id,
+        details={"after": {"amount": status.amount}, "content": status.content, "people": people},
+    )
+
+
 def unanswered_event(key: BudgetKey, version: str, error: FinOpsError, now: datetime) -> AuditEvent:
     """A spoke did not report in time whether an edit was applied."""
     return AuditEvent(

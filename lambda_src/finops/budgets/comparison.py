@@ -194,7 +194,7 @@ def _drift_reason(
         return "budget_missing"
     if not actual.settings_match(budget, now):
         return "budget_changed"
-    if status.status is not Status.APPLIED:
+    if status.status not in (Status.APPLIED, Status.WAITING):
         return "not_confirmed"
     return ""
 

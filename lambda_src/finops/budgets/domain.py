@@ -36,6 +36,14 @@ class TimeUnit(enum.StrEnum):
 MONTHS_OF: Final = {TimeUnit.MONTHLY: 1, TimeUnit.QUARTERLY: 3, TimeUnit.ANNUALLY: 12}
 
 
+_PERIODS_A_YEAR: Final = {
+    TimeUnit.DAILY: 365,
+    TimeUnit.MONTHLY: 12,
+    TimeUnit.QUARTERLY: 4,
+    TimeUnit.ANNUALLY: 1,
+}
+
+
 class NotificationType(enum.StrEnum):
     """Whether a threshold is compared with the spend so far, or with AWS's forecast."""
 
@@ -47,6 +55,8 @@ class Status(enum.StrEnum):
     """How the newest edit of a budget ended."""
 
     PENDING = "PENDING"
+    #: It raises the budget further than people may alone: two have to approve it.
+    WAITING = "WAITING"
     APPLIED = "APPLIED"
     REJECTED = "REJECTED"
     FAILED = "FAILED"
@@ -136,6 +146,11 @@ class Budget:
             return {}
         current = Month.of(period_start(self.time_unit, now).date())
         return {epoch_seconds(start): at for start, at in self.plan.limits(current).items()}
+
+    @property
+    def yearly(self) -> Decimal:
+        """What it would be in a year, by the largest of its amounts."""
+        return self.plan.largest * _PERIODS_A_YEAR[self.time_unit]
 
     @property
     def aws_name(self) -> str:

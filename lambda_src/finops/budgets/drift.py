@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
+from finops.budgets.approvals import standing_budget
 from finops.budgets.audit_events import (
     REPAIRER,
     repair_event,
@@ -18,7 +19,7 @@ from finops.budgets.audit_events import (
 from finops.budgets.comparison import AccountState, Drift, next_repair, repairs_so_far
 from finops.budgets.default_rows import DefaultRows
 from finops.budgets.defaults import InheritedRow, is_default
-from finops.budgets.documents import BudgetDocument
+from finops.budgets.documents import BudgetDocument, content_digest, decode_document
 from finops.budgets.domain import (
     Budget,
     BudgetChange,
@@ -45,6 +46,7 @@ from finops.budgets.service import (
     Publication,
     initial_status,
     is_gone_already,
+    waiting_status,
 )
 from finops.budgets.values import text_of
 from finops.shared.audit import AuditRecorder
@@ -215,9 +217,12 @@ class DriftRepairer:
         by_default, refused, broken = _parse_rows(
             account_id, [one.row for one in inherited.values()]
         )
-        budgets |= by_default
         failures |= broken
-        kept = {*budgets, *rejections, *failures, *refused}
+        sources = {key: inherited[key.budget_name].default_of for key in by_default}
+        held, by_default = self._held_defaults(by_default, inherited)
+        budgets |= by_default
+        kept = {*budgets, *rejections, *failures, *refused, *held}
+        budgets, statuses = self._held(budgets, statuses, sources, run)
         kept |= {
             key
             for key, status in statuses.items()
@@ -229,7 +234,7 @@ class DriftRepairer:
             self._end_defaults(statuses, kept, run)
         removed = self._removed(statuses, kept=kept)
         unknown = [_not_compared(key, error) for key, error in failures.items()]
-        sources = {key: inherited[key.budget_name].default_of for key in by_default}
+        sources = {key: of for key, of in sources.items() if key in by_default}
         wanted: dict[Delivery, dict[BudgetKey, Budget | None]] = defaultdict(dict)
         for key, budget in budgets.items():
             wanted[budget.delivery][key] = budget
@@ -238,6 +243,67 @@ class DriftRepairer:
         for delivery, some in wanted.items():
             unknown += self._compare(account_id, delivery, some, statuses, run, sources)
         return unknown
+
+    def _held_defaults(
+        self, by_default: Mapping[BudgetKey, Budget], inherited: Mapping[str, InheritedRow]
+    ) -> tuple[set[BudgetKey], dict[BudgetKey, Budget]]:
+        """The budgets whose default waits for approval, whose accounts keep what they have."""
+        held = set()
+        for key, budget in by_default.items():
+            default_of = inherited[key.budget_name].default_of
+            default = replace(
+                budget, key=BudgetKey(account_id=default_of, budget_name=key.budget_name)
+            )
+            row = {**inherited[key.budget_name].row, "account_id": default_of}
+            if self._publisher.reason_to_wait(
+                parse_budget(row, defaults=True), self._statuses.get(default.key)
+            ):
+                held.add(key)
+        return held, {key: one for key, one in by_default.items() if key not in held}
+
+    def _held(
+        self,
+        budgets: Mapping[BudgetKey, Budget],
+        statuses: Mapping[BudgetKey, BudgetStatus],
+        sources: Mapping[BudgetKey, str],
+        run: _Run,
+    ) -> tuple[dict[BudgetKey, Budget], dict[BudgetKey, BudgetStatus]]:
+        """The budgets that may take effect, and the standing ones of those that wait.
+
+        An account that inherits from the same default as before does so by the default's own edit.
+        """
+        wanted, known = dict(budgets), dict(statuses)
+        for key, budget in budgets.items():
+            status, source = statuses.get(key), sources.get(key, "")
+            if source and (status is None or status.default_of == source):
+                continue
+            if not (reason := self._publisher.reason_to_wait(budget, status)):
+                continue
+            if run.repair:
+                known |= self._hold_if_unseen(key, budget, reason, status, source, run)
+            standing = standing_budget(status) if status else None
+            del wanted[key]
+            if standing:
+                wanted[key] = standing
+        return wanted, known
+
+    def _hold_if_unseen(
+        self,
+        key: BudgetKey,
+        budget: Budget,
+        reason: str,
+        status: BudgetStatus | None,
+        source: str,
+        run: _Run,
+    ) -> dict[BudgetKey, BudgetStatus]:
+        """Have a raise wait whose stream record was lost. Returns its status, where it is new."""
+        content = content_digest(budget)
+        if status and status.status is Status.WAITING and status.content == content:
+            return {}
+        waiting = waiting_status(self._seen(key, status, run), budget, reason, source)
+        if not self._statuses.begin(waiting, after=status.version if status else ""):
+            return {}
+        return {key: found} if (found := self._statuses.get(key)) else {}
 
     def _compare(
         self,
@@ -394,6 +460,11 @@ class DriftRepairer:
         self, drift: Drift, state: AccountState, run: _Run, default_of: str
     ) -> Publication:
         status = state.statuses.get(drift.key)
+        if status and status.status is Status.WAITING:
+            standing = decode_document(status.document)
+            if standing.budget == state.wanted[drift.key]:
+                # The status is of the raise that waits.
+                return replace(self._publisher.publish_document(standing), document=None)
         document = BudgetDocument(
             key=drift.key,
             version=repair_version(status.version if status else None),
@@ -428,18 +499,21 @@ class DriftRepairer:
             row={"updated_by": status.updated_by if status else ""},
         )
         same = status is not None and status.content == document.content_digest
-        pending = initial_status(
-            change,
-            Status.PENDING,
-            document=document,
-            wanted_since=status.wanted_since if status and same else None,
-            repairs=1 if default_of and not same else repairs_so_far(status) + 1,
-            default_of=default_of,
+        pending = replace(
+            initial_status(
+                change,
+                Status.PENDING,
+                document=document,
+                wanted_since=status.wanted_since if status and same else None,
+                repairs=1 if default_of and not same else repairs_so_far(status) + 1,
+                default_of=default_of,
+            ),
+            baseline=self._publisher.baseline_after(document.budget, status),
         )
         try:
             # After what it has read only: another run at once may have read another default.
             if not self._publisher.begin_where_wanted(
-                pending, document, after=status.version if status else ""
+                pending, document, status, after=status.version if status else ""
             ):
                 return Publication(outcome=Outcome.SKIPPED)
             return self._publisher.publish_document(document)

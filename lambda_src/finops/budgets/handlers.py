@@ -7,6 +7,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
+from decimal import Decimal
 from functools import cache, partial
 from typing import Any, Final
 
@@ -28,6 +29,9 @@ from finops.budgets.adapters.spokes import Accounts, AssumedSpokes
 from finops.budgets.adapters.sqs import SqsAccounts, SqsDeadlines
 from finops.budgets.adapters.ssm import SsmParameters
 from finops.budgets.applier import BudgetApplier
+from finops.budgets.approval_desk import ApprovalDesk
+from finops.budgets.approval_requests import answer
+from finops.budgets.approvals import RaiseLimit
 from finops.budgets.comparison import Drift
 from finops.budgets.coverage import coverage
 from finops.budgets.default_rows import DefaultRows
@@ -119,6 +123,16 @@ def expire_pending_budget(event: Mapping[str, Any], _context: LambdaContext) -> 
             logger.error("spoke did not report a result", extra=_about(key, version=due["version"]))
 
     return handle_messages(event, expire, failure="the deadline could not be checked")
+
+
+@logger.inject_lambda_context
+@metrics.log_metrics
+def approve_budget(event: Mapping[str, Any], _context: LambdaContext) -> dict[str, Any]:
+    """Function URL: a person's approval of a raise, by the person's own signature.
+
+    The body is an `ApprovalRequest`, and the answer's an `ApprovalAnswer`.
+    """
+    return answer(_approval_desk(), event)
 
 
 @logger.inject_lambda_context
@@ -310,6 +324,28 @@ def _publisher() -> BudgetPublisher:
         audit=audit_recorder(),
         defaults=_defaults,
         units_known=not os.environ.get("SPOKE_ACCOUNT_IDS"),
+        raises=_raise_limit(),
+    )
+
+
+def _raise_limit() -> RaiseLimit | None:
+    limits = {
+        name: Decimal(os.environ[f"RAISE_{name.upper()}"])
+        for name in ("percent", "usd")
+        if os.environ.get(f"RAISE_{name.upper()}")
+    }
+    return RaiseLimit(**limits) if limits else None
+
+
+@cache
+def _approval_desk() -> ApprovalDesk:
+    return ApprovalDesk(
+        table=DynamoBudgetTable(_dynamodb(), os.environ["BUDGETS_TABLE"]),
+        statuses=_statuses(),
+        accounts=_account_queue(),
+        audit=audit_recorder(),
+        clock=_now,
+        personal_session_roles=json.loads(os.environ["PERSONAL_SESSION_ROLES"]),
     )
 
 

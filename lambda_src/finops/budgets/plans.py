@@ -81,6 +81,16 @@ class AmountPlan:
         ]
         return min([self.amount, *parts])
 
+    @property
+    def largest(self) -> Decimal:
+        """The largest amount of a period, of those before the plan and those that it has."""
+        periods = [
+            self.of(one.start.plus(after))
+            for one in self.planned
+            for after in range(0, MONTHS if one.annual else 1, self.months)
+        ]
+        return max([self.amount, *periods])
+
     def _parts(self, planned: PlannedAmount) -> list[Decimal]:
         weights = self.phasing or [Decimal(1)] * MONTHS
         return phased(planned.amount, weights, _CENTS)

@@ -35,7 +35,8 @@ class BudgetStatus:
     `wanted_since` is when the edit was made that first asked for it. `repairs` counts how often
     drift repair has published it again since it was last right. `default_of` is `*` or the unit
     whose row the account inherits, empty where it has a row of its own. `delivery` is where the
-    last document went.
+    last document went. `baseline` is what raises are measured against, and `approvals` are the
+    people who have approved this content: see `finops.budgets.approvals`.
     """
 
     key: BudgetKey
@@ -62,6 +63,8 @@ class BudgetStatus:
     spend_at: datetime | None = None
     default_of: str = ""
     delivery: Delivery = Delivery.SPOKE
+    baseline: str = ""
+    approvals: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,6 +146,9 @@ class StatusTable(Protocol):
         What was applied before stays in the row, and so does the last document unless the new
         status has one. Returns whether to work on the version; False means outdated or a duplicate.
         """
+
+    def approve(self, key: BudgetKey, content: str, approver: str) -> BudgetStatus | None:
+        """Add an approver of this content that waits. Returns the status, None if it waits not."""
 
     def mark_failed(self, key: BudgetKey, version: str, error: FinOpsError) -> bool:
         """Mark a version that is PENDING as FAILED. Returns whether it is, for this reason."""

@@ -11,9 +11,10 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final
 
+from finops.budgets.approvals import RaiseLimit, baseline_after
 from finops.budgets.audit_events import (
     edit_event,
     foreign_result_event,
@@ -22,9 +23,16 @@ from finops.budgets.audit_events import (
 )
 from finops.budgets.default_rows import DefaultRows
 from finops.budgets.defaults import InheritedRow, is_default, is_unit
-from finops.budgets.documents import BudgetDocument, decode_document, document_for, is_removal
+from finops.budgets.documents import (
+    BudgetDocument,
+    content_digest,
+    decode_document,
+    document_for,
+    is_removal,
+)
 from finops.budgets.domain import (
     CLOCK_SKEW,
+    Budget,
     BudgetChange,
     BudgetKey,
     Delivery,
@@ -58,6 +66,7 @@ class Outcome(enum.StrEnum):
 
     PUBLISHED = "BudgetsPublished"
     REJECTED = "BudgetsRejected"
+    WAITING = "BudgetsWaiting"
     FAILED = "BudgetsFailed"
     SKIPPED = "BudgetsSkipped"
     KEPT = "BudgetsKept"
@@ -81,6 +90,7 @@ class Publication:
 _ACTIONS: Final = {
     Outcome.PUBLISHED: "published",
     Outcome.REJECTED: "rejected",
+    Outcome.WAITING: "waiting",
     Outcome.FAILED: "failed",
     Outcome.KEPT: "kept",
     Outcome.SUPERSEDED: "superseded",
@@ -90,6 +100,8 @@ _ACTIONS: Final = {
 _KEPT: Final = "kept"
 _NEVER_PUBLISHED: Final = "never_published"
 _OF_NO_EDIT: Final = "0"
+#: The error's code of a raise that waits.
+RAISE_WAITS: Final = "raise_waits"
 #: What was done with a default.
 HANDED_ON: Final = "handed_on"
 
@@ -106,7 +118,11 @@ class BudgetPublisher:
         audit: AuditRecorder,
         defaults: Callable[[], DefaultRows] | None = None,
         units_known: bool = False,
+        raises: RaiseLimit | None = None,
+        clock: Clock = lambda: datetime.now(UTC),
     ) -> None:
+        self._raises = raises
+        self._clock = clock
         self._statuses = statuses
         self._spokes = spokes
         self._removal = removal
@@ -150,23 +166,45 @@ class BudgetPublisher:
         if change.row is None and (kept := self._reason_to_keep(change.key)):
             taken = self._statuses.begin(initial_status(change, Status.REMOVED, action=kept))
             return Publication(outcome=Outcome.KEPT if taken else Outcome.SKIPPED)
+        known = self._statuses.get(change.key)
         try:
-            document = document_for(change, removed_from=self._delivery_so_far(change))
+            document = document_for(
+                change, removed_from=known.delivery if known else Delivery.SPOKE
+            )
         except RejectedInput as error:
             taken = self._statuses.begin(initial_status(change, Status.REJECTED, error=error))
             return Publication(outcome=Outcome.REJECTED if taken else Outcome.SKIPPED, error=error)
-        return self._begin_and_publish(change, document)
+        return self._begin_and_publish(change, document, known)
 
-    def _delivery_so_far(self, change: BudgetChange) -> Delivery:
-        known = self._statuses.get(change.key) if change.row is None else None
-        return known.delivery if known else Delivery.SPOKE
+    def reason_to_wait(self, budget: Budget | None, known: BudgetStatus | None) -> str:
+        """Why a budget has to wait for two people; empty where it may take effect."""
+        if self._raises is None or budget is None:
+            return ""
+        return self._raises.reason_to_wait(budget, known, self._clock())
+
+    def baseline_after(self, budget: Budget | None, known: BudgetStatus | None) -> str:
+        """What later raises are measured against; empty where nobody measures them."""
+        return baseline_after(budget, known, self._clock()) if self._raises else ""
 
     def _begin_and_publish(
-        self, change: BudgetChange, document: BudgetDocument, default_of: str = ""
+        self,
+        change: BudgetChange,
+        document: BudgetDocument,
+        known: BudgetStatus | None,
+        default_of: str = "",
     ) -> Publication:
-        pending = initial_status(change, Status.PENDING, document=document, default_of=default_of)
+        if reason := self.reason_to_wait(document.budget, known):
+            waiting = waiting_status(change, document.budget, reason, default_of)
+            taken = self._statuses.begin(waiting)
+            return Publication(
+                outcome=Outcome.WAITING if taken else Outcome.SKIPPED, error=raise_waits(reason)
+            )
+        pending = replace(
+            initial_status(change, Status.PENDING, document=document, default_of=default_of),
+            baseline=self.baseline_after(document.budget, known),
+        )
         try:
-            begun = self.begin_where_wanted(pending, document)
+            begun = self.begin_where_wanted(pending, document, known)
         except FinOpsError as error:
             self._statuses.begin(initial_status(change, Status.FAILED, error=error))
             if isinstance(error, TransientFailure):
@@ -184,6 +222,7 @@ class BudgetPublisher:
 
     def _hand_on(self, change: BudgetChange) -> Publication:
         """Check a default. The drift run that follows brings it to its accounts."""
+        known = self._statuses.get(change.key)
         if change.row is None:
             status = initial_status(change, Status.REMOVED, action=HANDED_ON)
         else:
@@ -203,9 +242,16 @@ class BudgetPublisher:
                 return Publication(
                     outcome=Outcome.REJECTED if taken else Outcome.SKIPPED, error=error
                 )
+            if reason := self.reason_to_wait(budget, known):
+                taken = self._statuses.begin(waiting_status(change, budget, reason))
+                return Publication(
+                    outcome=Outcome.WAITING if taken else Outcome.SKIPPED,
+                    error=raise_waits(reason),
+                )
             status = replace(
                 initial_status(change, Status.APPLIED, action=HANDED_ON),
                 amount=decimal_text(budget.amount),
+                baseline=self.baseline_after(budget, known),
             )
         taken = self._statuses.begin(status)
         return Publication(outcome=Outcome.HANDED_ON if taken else Outcome.SKIPPED)
@@ -226,18 +272,29 @@ class BudgetPublisher:
             )
             taken = self._statuses.begin(rejected)
             return Publication(outcome=Outcome.REJECTED if taken else Outcome.SKIPPED, error=error)
-        done = self._begin_and_publish(change, document, inherited.default_of)
+        known = self._statuses.get(change.key)
+        done = self._begin_and_publish(change, document, known, inherited.default_of)
         published = done.outcome is Outcome.PUBLISHED
         return replace(done, outcome=Outcome.DEFAULTED) if published else done
 
     def begin_where_wanted(
-        self, pending: BudgetStatus, document: BudgetDocument, *, after: str | None = None
+        self,
+        pending: BudgetStatus,
+        document: BudgetDocument,
+        before: BudgetStatus | None,
+        *,
+        after: str | None = None,
     ) -> bool:
         """Begin a version, and remove before what an earlier one made in the other account.
 
         In this order a process that is stopped does it again. Returns whether to work on it.
+
+        Args:
+            pending: The version's status.
+            document: What is to be published.
+            before: The status until now.
+            after: The version after which alone it begins; any earlier one where None.
         """
-        before = self._statuses.get(document.key)
         moved = (
             before is not None
             and before.version <= document.version
@@ -322,7 +379,7 @@ class BudgetPublisher:
         if known is None or known.version != change.version:
             return ""
         if skipped.error:
-            return "rejected"
+            return "waiting" if skipped.error.code == RAISE_WAITS else "rejected"
         if is_default(change.key.account_id):
             return HANDED_ON
         if change.row is None and known.default_of:
@@ -495,6 +552,28 @@ def is_gone_already(status: BudgetStatus) -> bool:
     """
     published_nothing = not status.content and not status.applied_amount
     return published_nothing and is_removal(status.document)
+
+
+def raise_waits(reason: str) -> RejectedInput:
+    """Why an edit has the status WAITING."""
+    return RejectedInput(
+        reason,
+        code=RAISE_WAITS,
+        field="amount",
+        step="approve_budget",
+        remedy="Two people approve it, each with `finops budgets approve`, or correct the row",
+    )
+
+
+def waiting_status(
+    change: BudgetChange, budget: Budget | None, reason: str, default_of: str = ""
+) -> BudgetStatus:
+    """The status of a raise that waits. What was published before it stays."""
+    return replace(
+        initial_status(change, Status.WAITING, error=raise_waits(reason), default_of=default_of),
+        amount=decimal_text(budget.amount) if budget else "",
+        content=content_digest(budget),
+    )
 
 
 def not_ahead(result: BudgetResult, now: datetime) -> BudgetResult:

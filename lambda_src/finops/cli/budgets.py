@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from finops.budgets.approvals import PEOPLE
 from finops.budgets.attributes import ATTRIBUTES, Form
 from finops.budgets.domain import BudgetKey, Status
 from finops.budgets.editing import (
@@ -278,6 +279,38 @@ def delete(
     )
 
 
+@budgets.command("approve")
+@account_argument
+@name_option
+@click.option("--yes", is_flag=True, help="Approve it without asking.")
+@common
+def approve(environment: Environment, out: Output, *, account: str, name: str, yes: bool) -> None:
+    """Approve a raise of ACCOUNT's budget that waits.
+
+    Two people have to: whoever wants it, and somebody else. AWS tells the flow who signs.
+    """
+    tables = _deployed(environment)
+    key = BudgetKey(account_id=account, budget_name=name)
+    status = tables.statuses.get(key)
+    if status is None or status.status is not Status.WAITING:
+        out.fail(
+            f"budget {name} of account {account} does not wait for an approval",
+            Exit.REJECTED,
+            account_id=account,
+            name=name,
+            status=status.status.value if status else None,
+        )
+    if not yes:
+        confirm(f"{status.error}\nApprove {status.amount} USD for {name} of account {account}?")
+    people = tables.approve(status)
+    if out.as_json:
+        out.document(
+            {"account_id": account, "name": name, "amount": status.amount, "approvals": people}
+        )
+    else:
+        out.say(f"Approved by {people} of {PEOPLE} people: {status.amount} USD for {name}")
+
+
 @budgets.command(
     "import",
     help=f"""Set the budgets in a CSV FILE. Bad lines are reported; the others are imported.
@@ -453,7 +486,7 @@ def _poll(condition: Callable[[], bool], timeout: float) -> None:
 
 def _exit_by(found: Iterable[Mapping[str, Any]], *, waited: bool) -> None:
     statuses = {one["status"] for one in found}
-    if Status.REJECTED in statuses:
+    if Status.REJECTED in statuses or (waited and Status.WAITING in statuses):
         raise SystemExit(Exit.REJECTED)
     if Status.FAILED in statuses or (waited and Status.PENDING in statuses):
         raise SystemExit(Exit.INFRASTRUCTURE)

@@ -36,6 +36,7 @@ LEAST_WORTH: Final = (
 STYLES: Final = {
     "APPLIED": "green",
     "PENDING": "yellow",
+    "WAITING": "yellow",
     "REJECTED": "red",
     "FAILED": "bold red",
     "REMOVED": "dim",

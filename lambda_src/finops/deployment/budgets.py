@@ -6,19 +6,28 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
+import msgspec
 from boto3.dynamodb.types import TypeSerializer
 
 from finops.budgets.adapters.dynamodb import DynamoBudgetTable, DynamoStatusTable, from_dynamodb
+from finops.budgets.approval_requests import ApprovalAnswer, ApprovalRequest
 from finops.budgets.defaults import is_default
 from finops.budgets.domain import BudgetKey
 from finops.budgets.drift_schedule import parts_of
 from finops.budgets.editing import in_turn
+from finops.budgets.ports import BudgetStatus
 from finops.deployment.clients import Aws
 from finops.deployment.environment import Environment
 from finops.deployment.functions import invoke
 from finops.shared.aws import aws_errors
+from finops.shared.errors import ConfigurationError
+from finops.shared.signed_requests import raise_for
 
 _serialize: Final = TypeSerializer().serialize
+_ATTACH: Final = (
+    "Attach the policy of the output `approver_policy_json` of the module budgets_management to"
+    " whoever approves raises; without its setting `raises` nothing waits"
+)
 #: Rows in one request: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchWriteItem.html
 _BATCH: Final = 25
 #: Accounts that one call of the drift function compares while somebody waits.
@@ -32,6 +41,7 @@ class BudgetDeployment:
     def __init__(self, environment: Environment) -> None:
         self.aws = Aws(environment)
         self._drift_function = environment.drift_function
+        self._approve_function = environment.approve_function
         dynamodb = self.aws.client("dynamodb")
         self.edits = BudgetRows(dynamodb, environment.budgets_table)
         self.rows = DynamoBudgetTable(dynamodb, environment.budgets_table)
@@ -68,6 +78,36 @@ class BudgetDeployment:
             for answer in answers
             for one in answer["accounts"]
         ]
+
+    def approve(self, status: BudgetStatus) -> int:
+        """Approve the raise of a status that waits, as whoever is signed in.
+
+        Returns how many people have approved it.
+
+        Raises:
+            RejectedInput: it does not wait any more, or this person cannot approve it.
+        """
+        asked = ApprovalRequest(
+            account_id=status.key.account_id,
+            budget_name=status.key.budget_name,
+            content=status.content,
+        )
+        code, content = self.aws.post(
+            self._approve_function, msgspec.json.encode(asked), remedy=_ATTACH
+        )
+        try:
+            answer = msgspec.json.decode(content, type=ApprovalAnswer)
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            answer = ApprovalAnswer()  # a proxy's page, or what Lambda says of a failed function
+        raise_for(code, answer.error)
+        if not answer.approvals:
+            raise ConfigurationError(
+                f"the approval was not taken: {code} {content.decode(errors='replace')[:200]}",
+                code="approval_refused",
+                step="approve",
+                remedy=f"See the log group /aws/lambda/{self._approve_function}",
+            )
+        return answer.approvals
 
     def _ask(self, calls: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """The answers of the drift function, several calls at once."""

@@ -22,7 +22,7 @@ from finops.invoices.adapters.dynamodb import DynamoInvoices
 from finops.invoices.adapters.s3 import S3Documents
 from finops.invoices.adapters.step_functions import StepFunctionsWorkflow
 from finops.invoices.adapters.vendors import DynamoVendors
-from finops.invoices.decisions import DecisionAnswer, DecisionRequest, raise_for
+from finops.invoices.decisions import DecisionAnswer, DecisionRequest
 from finops.invoices.document_files import LARGEST_DOCUMENT
 from finops.invoices.domain import (
     RAW_PREFIX,
@@ -38,6 +38,7 @@ from finops.invoices.vendors.desk import VendorDesk
 from finops.shared.aws import aws_errors
 from finops.shared.errors import ConfigurationError
 from finops.shared.people import PERSONAL_SESSION_ROLES
+from finops.shared.signed_requests import raise_for
 
 _ATTACH: Final = (
     "Attach the policy of the output `reviewer_policy_json` of the module invoices to whoever"
@@ -177,7 +178,7 @@ class InvoiceDeployment:
             answer = msgspec.json.decode(content, type=DecisionAnswer)
         except (msgspec.MsgspecError, UnicodeDecodeError):
             answer = DecisionAnswer()  # a proxy's page, or what Lambda says of a failed function
-        raise_for(status, answer)
+        raise_for(status, answer.error)
         if not answer.status:
             raise ConfigurationError(
                 f"the decision was not taken: {status} {content.decode(errors='replace')[:200]}",

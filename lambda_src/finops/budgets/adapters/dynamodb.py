@@ -160,6 +160,8 @@ class DynamoStatusTable:
             "repairs": status.repairs,
             "default_of": status.default_of,
         }
+        if status.baseline:
+            values["baseline"] = status.baseline
         if status.document:
             values |= {"document": status.document, "delivery": status.delivery.value}
         condition = (
@@ -170,8 +172,34 @@ class DynamoStatusTable:
         if after is not None:
             condition = "#version = :after" if after else "attribute_not_exists(#version)"
             facts = {":after": after} if after else {}
-        written, _ = self._update(status.key, values, condition, facts, remove=("reported_at",))
+        written, _ = self._update(
+            status.key, values, condition, facts, remove=("reported_at", "approvals")
+        )
         return written
+
+    def approve(self, key: BudgetKey, content: str, approver: str) -> BudgetStatus | None:
+        try:
+            with aws_errors("approve_budget"):
+                answer = self._client.update_item(
+                    TableName=self._table,
+                    Key=_key(key),
+                    ReturnValues="ALL_NEW",
+                    UpdateExpression="SET approvals ="
+                    " list_append(if_not_exists(approvals, :none), :one)",
+                    ConditionExpression="#status = :waiting AND content = :content",
+                    ExpressionAttributeNames={"#status": "status"},
+                    ExpressionAttributeValues={
+                        ":none": {"L": []},
+                        ":one": {"L": [{"S": approver}]},
+                        ":waiting": {"S": Status.WAITING.value},
+                        ":content": {"S": content},
+                    },
+                )
+        except ConfigurationError as error:
+            if error.code == _REFUSED:
+                return None
+            raise
+        return _status(from_dynamodb(answer["Attributes"]))
 
     def mark_failed(self, key: BudgetKey, version: str, error: FinOpsError) -> bool:
         written, _ = self._update(
@@ -366,6 +394,7 @@ def _status(row: Mapping[str, Any]) -> BudgetStatus:
         "action",
         "content",
         "default_of",
+        "baseline",
         "actual_spend",
         "forecasted_spend",
     )
@@ -381,6 +410,7 @@ def _status(row: Mapping[str, Any]) -> BudgetStatus:
         latency_ms=int(row["latency_ms"]) if row.get("latency_ms") is not None else None,
         repairs=int(row.get("repairs", 0)),
         delivery=Delivery(row.get("delivery") or Delivery.SPOKE),
+        approvals=tuple(row.get("approvals", ())),
         **{name: row.get(name, "") for name in texts},
     )
 

@@ -1,0 +1,127 @@
+"""Raises that wait until two proven people have approved them.
+
+A raise is measured by what the budget would be in a year, against what it was when the calendar
+month (UTC) began, or what was approved since: steps that are small add up within a month. A budget
+that is lowered, removed or made again keeps what it is measured against.
+
+Pure: no AWS, no I/O, no clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from decimal import Decimal
+from typing import Final
+
+from finops.budgets.documents import content_digest, decode_document
+from finops.budgets.domain import Budget, decimal_text
+from finops.budgets.ports import BudgetStatus
+from finops.shared.errors import RejectedInput
+from finops.shared.people import same_person
+from finops.shared.periods import Month
+
+#: The words of so many people let a raise through: the one who wants it, and another.
+PEOPLE: Final = 2
+_MONTHS: Final = 12
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Baseline:
+    """What raises are measured against, in USD a year.
+
+    Attributes:
+        month: The calendar month (UTC) for which `usd` holds.
+        usd: What the budget was when the month began, or was approved to be since.
+        standing: What was published last, which is the baseline of the next month.
+    """
+
+    month: str
+    usd: Decimal
+    standing: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RaiseLimit:
+    """How far people may raise a budget alone; None where one of the two does not count.
+
+    `percent` is of the baseline, and `usd` a month. A budget that never was has no baseline: all of
+    it counts as the raise in USD, and nothing as one in percent.
+    """
+
+    percent: Decimal | None = None
+    usd: Decimal | None = None
+
+    def reason_to_wait(self, budget: Budget, status: BudgetStatus | None, now: datetime) -> str:
+        """Why a budget has to wait; empty where it may take effect."""
+        if is_approved(status, content_digest(budget)):
+            return ""
+        base = baseline_of(status, now)
+        raised = budget.yearly - (base.usd if base else 0)
+        share = raised * 100 / base.usd if base and base.usd else None
+        too_much = self.usd is not None and raised > self.usd * _MONTHS
+        too_far = self.percent is not None and share is not None and share > self.percent
+        if not (too_much or too_far):
+            return ""
+        limits = [
+            f"{decimal_text(limit)} {unit}"
+            for limit, unit in ((self.percent, "percent"), (self.usd, "USD a month"))
+            if limit is not None
+        ]
+        by = f"{raised / _MONTHS:.2f} USD a month"
+        by += f" ({share:.1f} percent of what it was when the month began)" if share else ""
+        return f"it raises the budget by {by}, and raises above {' or '.join(limits)} wait"
+
+
+def baseline_of(status: BudgetStatus | None, now: datetime) -> Baseline | None:
+    """What raises are measured against now; None where there never was a budget."""
+    month = str(Month.of(now.date()))
+    if status is None:
+        return None
+    if not (known := _from_text(status.baseline)):
+        # Of before there was a limit.
+        budget = standing_budget(status)
+        return budget and Baseline(month=month, usd=budget.yearly, standing=budget.yearly)
+    return known if known.month == month else replace(known, month=month, usd=known.standing)
+
+
+def standing_budget(status: BudgetStatus) -> Budget | None:
+    """The budget that was published last; None where that is a removal or nothing."""
+    try:
+        return decode_document(status.document).budget if status.document else None
+    except RejectedInput:
+        return None
+
+
+def baseline_after(budget: Budget | None, status: BudgetStatus | None, now: datetime) -> str:
+    """What later raises are measured against, once this budget is published, as text."""
+    base = baseline_of(status, now)
+    if budget is not None:
+        approved = is_approved(status, content_digest(budget))
+        usd = base.usd if base and not approved else budget.yearly
+        base = Baseline(month=str(Month.of(now.date())), usd=usd, standing=budget.yearly)
+    return " ".join([base.month, *map(decimal_text, (base.usd, base.standing))]) if base else ""
+
+
+def is_approved(status: BudgetStatus | None, content: str) -> bool:
+    """Whether enough people have approved exactly this content."""
+    if status is None or status.content != content:
+        return False
+    return people_of(status.approvals) >= PEOPLE
+
+
+def people_of(approvals: Sequence[str]) -> int:
+    """How many people are certainly different ones."""
+    known: list[str] = []
+    for one in approvals:
+        if not any(same_person(one, other) for other in known):
+            known.append(one)
+    return len(known)
+
+
+def _from_text(text: str) -> Baseline | None:
+    if not text:
+        return None
+    month, usd, standing = text.split(" ")
+    return Baseline(month=month, usd=Decimal(usd), standing=Decimal(standing))
