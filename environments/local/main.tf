@@ -84,7 +84,7 @@ module "budgets_management" {
   external_id       = "finops-local"
   packages          = local.module_packages
   removal_policy    = var.removal_policy
-  publisher         = { drift_schedule = var.repair_schedule }
+  publisher         = { drift_schedule = var.repair_schedule, raises = { usd = 10000000 } }
   tables            = { deletion_protection = false }
   audit             = local.audit
   function_settings = local.function_settings

@@ -87,6 +87,47 @@ data "aws_iam_policy_document" "repair_budget_drift" {
   }
 }
 
+# What a person needs who approves raises on the command line: to read statuses, and the function's URL. Whoever may invoke
+# the function itself can repair drift; whoever may write the tables can do without approvals.
+data "aws_iam_policy_document" "approver" {
+  statement {
+    sid       = "FindApprovals"
+    actions   = ["lambda:GetFunctionUrlConfig"]
+    resources = [local.drift_function_arn]
+  }
+
+  statement {
+    sid       = "ReadStatus"
+    actions   = ["dynamodb:GetItem", "dynamodb:Query", "dynamodb:Scan"]
+    resources = [local.budgets_table_arn, local.status_table_arn]
+  }
+
+  statement {
+    sid       = "Approve"
+    actions   = ["lambda:InvokeFunctionUrl"]
+    resources = [local.drift_function_arn]
+
+    condition {
+      test     = "StringEquals"
+      variable = "lambda:FunctionUrlAuthType"
+      values   = ["AWS_IAM"]
+    }
+  }
+
+  # URLs made since October 2025 need both: https://docs.aws.amazon.com/lambda/latest/dg/urls-auth.html
+  statement {
+    sid       = "ApproveByUrlOnly"
+    actions   = ["lambda:InvokeFunction"]
+    resources = [local.drift_function_arn]
+
+    condition {
+      test     = "Bool"
+      variable = "lambda:InvokedViaFunctionUrl"
+      values   = ["true"]
+    }
+  }
+}
+
 data "aws_iam_policy_document" "record_budget_result" {
   source_policy_documents = [data.aws_iam_policy_document.record_audit_entries.json]
 

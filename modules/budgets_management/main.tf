@@ -8,13 +8,20 @@ locals {
 
   budgets_table_arn  = "arn:aws:dynamodb:${var.region}:${var.account_id}:table/${var.name_prefix}-budgets"
   status_table_arn   = "arn:aws:dynamodb:${var.region}:${var.account_id}:table/${var.name_prefix}-budget-status"
+  drift_function_arn = "arn:aws:lambda:${var.region}:${var.account_id}:function:${var.name_prefix}-repair-budget-drift"
   deadline_queue_arn = "arn:aws:sqs:${var.region}:${var.account_id}:${var.name_prefix}-budget-deadlines"
   account_queue_arn  = "arn:aws:sqs:${var.region}:${var.account_id}:${var.name_prefix}-budget-accounts"
   result_bus_arn     = "arn:aws:events:${var.region}:${var.account_id}:event-bus/${var.name_prefix}-budgets"
 
   audit_environment = { for queue in var.audit[*] : "AUDIT_QUEUE_URL" => queue.queue_url }
 
-  publisher_environment = merge(local.audit_environment, {
+  raises_environment = merge([for raises in var.publisher.raises[*] : merge(
+    { PERSONAL_SESSION_ROLES = jsonencode(raises.personal_session_roles) },
+    { for percent in raises.percent[*] : "RAISE_PERCENT" => tostring(percent) },
+    { for usd in raises.usd[*] : "RAISE_USD" => tostring(usd) },
+  )]...)
+
+  publisher_environment = merge(local.audit_environment, local.raises_environment, {
     BUDGETS_TABLE       = aws_dynamodb_table.budgets.name
     STATUS_TABLE        = aws_dynamodb_table.budget_status.name
     PAYER_ACCOUNT_ID    = var.account_id # has the budgets of accounts without a spoke
@@ -282,6 +289,14 @@ module "repair_budget_drift" {
     expression = var.publisher.drift_schedule
     input_json = jsonencode({ all_accounts = true })
   }
+}
+
+# Where people approve raises. Lambda verifies who signed a request, and tells the function.
+resource "aws_lambda_function_url" "approvals" {
+  count = var.publisher.raises == null ? 0 : 1
+
+  function_name      = module.repair_budget_drift.function_name
+  authorization_type = "AWS_IAM"
 }
 
 resource "aws_lambda_event_source_mapping" "repair_budget_drift" {

@@ -62,3 +62,8 @@ output "audit_sender_ids" {
     module.repair_budget_drift.role_id,
   ]
 }
+
+output "approver_policy_json" {
+  description = "Policy for people who approve raises that wait (`publisher.raises`): to read statuses, and to call the function's URL."
+  value       = data.aws_iam_policy_document.approver.json
+}

@@ -102,6 +102,9 @@ variable "publisher" {
     `maximum_retries` times and for `maximum_age_seconds`. `memory_mb` in MB, `timeout_seconds` per invocation.
     By `drift_schedule`, rate(…) or cron(…) in UTC, all accounts are compared with the table and repaired, by
     `drift_workers` invocations at once.
+    A budget that is raised by more than `raises.percent` of what it was when the month began, or by more than `raises.usd` a
+    month, waits until two people have approved it. Sessions of roles may approve only where `raises.personal_session_roles`
+    names the role, by a pattern: their sessions have their person's name for certain.
   EOT
   type = object({
     batch_size             = optional(number, 100)
@@ -113,6 +116,11 @@ variable "publisher" {
     timeout_seconds        = optional(number, 60)
     drift_schedule         = optional(string, "rate(15 minutes)")
     drift_workers          = optional(number, 5)
+    raises = optional(object({
+      percent                = optional(number)
+      usd                    = optional(number)
+      personal_session_roles = optional(list(string), ["AWSReservedSSO_*"])
+    }))
   })
   default  = {}
   nullable = false
@@ -120,6 +128,19 @@ variable "publisher" {
   validation {
     condition     = var.publisher.drift_workers >= 2 && var.publisher.drift_workers <= 1000
     error_message = "publisher.drift_workers must be from 2 to 1000, as Lambda takes them from a queue."
+  }
+  validation {
+    condition = var.publisher.raises == null || (
+      try(coalesce(var.publisher.raises.percent, var.publisher.raises.usd), null) != null
+      && try(coalesce(var.publisher.raises.percent, 0), 0) >= 0 && try(coalesce(var.publisher.raises.usd, 0), 0) >= 0
+    )
+    error_message = "publisher.raises needs percent or usd, neither below 0."
+  }
+  validation {
+    condition = alltrue([
+      for one in try(var.publisher.raises.personal_session_roles, []) : can(regex("^[A-Za-z0-9+=,.@_-]{4,}\\*?$", one))
+    ])
+    error_message = "publisher.raises.personal_session_roles must be names of roles, of four characters or more, with a * at most at the end."
   }
   validation {
     condition     = var.publisher.batch_size >= 1 && var.publisher.batch_size <= 10000

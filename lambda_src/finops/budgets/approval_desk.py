@@ -77,7 +77,7 @@ class ApprovalDesk:
                 code="unproven_session",
                 value=approver,
                 remedy="Approve with another identity, or, once the role's trust policy prescribes"
-                " sts:RoleSessionName, name the role in raises.personal_session_roles",
+                " sts:RoleSessionName, name the role in publisher.raises.personal_session_roles",
             )
         if any(same_person(approver, one) for one in status.approvals):
             raise RejectedInput(

@@ -127,16 +127,6 @@ def expire_pending_budget(event: Mapping[str, Any], _context: LambdaContext) -> 
 
 @logger.inject_lambda_context
 @metrics.log_metrics
-def approve_budget(event: Mapping[str, Any], _context: LambdaContext) -> dict[str, Any]:
-    """Function URL: a person's approval of a raise, by the person's own signature.
-
-    The body is an `ApprovalRequest`, and the answer's an `ApprovalAnswer`.
-    """
-    return answer(_approval_desk(), event)
-
-
-@logger.inject_lambda_context
-@metrics.log_metrics
 def repair_budget_drift(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Schedule, or `finops budgets drift` → the drift of every account, repaired on request.
 
@@ -147,7 +137,12 @@ def repair_budget_drift(event: Mapping[str, Any], context: LambdaContext) -> dic
     "account_ids": [str] | absent} and get {"drift": [...]}. With {"coverage": true} they get the
     accounts that may have budgets as {"members": {id: name}}, and with "account_ids" the budgets of
     those as {"accounts": [...]}.
+
+    Function URL: a person's approval of a raise, by the person's own signature (see
+    `ApprovalRequest`).
     """
+    if "requestContext" in event:
+        return answer(_approval_desk(), event)
     logger.set_correlation_id(context.aws_request_id)
     if event.get("all_accounts"):
         return _begin_drift_run()

@@ -26,7 +26,7 @@ from finops.shared.signed_requests import raise_for
 _serialize: Final = TypeSerializer().serialize
 _ATTACH: Final = (
     "Attach the policy of the output `approver_policy_json` of the module budgets_management to"
-    " whoever approves raises; without its setting `raises` nothing waits"
+    " whoever approves raises; without its setting `publisher.raises` nothing waits"
 )
 #: Rows in one request: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchWriteItem.html
 _BATCH: Final = 25
@@ -41,7 +41,6 @@ class BudgetDeployment:
     def __init__(self, environment: Environment) -> None:
         self.aws = Aws(environment)
         self._drift_function = environment.drift_function
-        self._approve_function = environment.approve_function
         dynamodb = self.aws.client("dynamodb")
         self.edits = BudgetRows(dynamodb, environment.budgets_table)
         self.rows = DynamoBudgetTable(dynamodb, environment.budgets_table)
@@ -93,7 +92,7 @@ class BudgetDeployment:
             content=status.content,
         )
         code, content = self.aws.post(
-            self._approve_function, msgspec.json.encode(asked), remedy=_ATTACH
+            self._drift_function, msgspec.json.encode(asked), remedy=_ATTACH
         )
         try:
             answer = msgspec.json.decode(content, type=ApprovalAnswer)
@@ -105,7 +104,7 @@ class BudgetDeployment:
                 f"the approval was not taken: {code} {content.decode(errors='replace')[:200]}",
                 code="approval_refused",
                 step="approve",
-                remedy=f"See the log group /aws/lambda/{self._approve_function}",
+                remedy=f"See the log group /aws/lambda/{self._drift_function}",
             )
         return answer.approvals
 

@@ -94,11 +94,6 @@ class Environment:
         return f"{self.prefix}-repair-budget-drift"
 
     @property
-    def approve_function(self) -> str:
-        """The function that approves raises of budgets; there where the module limits them."""
-        return f"{self.prefix}-approve-budget"
-
-    @property
     def billing_loader(self) -> str:
         """The function that loads billing files; its settings name the flow's resources."""
         return f"{self.prefix}-load-billing-file"
