@@ -12,6 +12,7 @@ output "budgets" {
     external_id        = module.budgets_management.external_id
     result_bus_arn     = module.budgets_management.result_bus_arn
     spoke_role_name    = module.budgets_management.spoke_role_name
+    approver_policy    = module.budgets_management.approver_policy_json
     spoke_account_ids  = ["222222222222", "333333333333"]
     spoke_failure_queues = {
       "222222222222" = module.budgets_spoke_222222222222.failure_queue_url

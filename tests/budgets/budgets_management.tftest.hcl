@@ -272,6 +272,35 @@ run "stream_mapping" {
   }
 }
 
+run "raises" {
+  command = plan
+  module { source = "../../modules/budgets_management" }
+
+  variables { publisher = { raises = { percent = 10 } } }
+
+  assert {
+    condition = (
+      local.publisher_environment["RAISE_PERCENT"] == "10"
+      && !contains(keys(local.publisher_environment), "RAISE_USD")
+      && local.publisher_environment["PERSONAL_SESSION_ROLES"] == jsonencode(["AWSReservedSSO_*"])
+      && one(aws_lambda_function_url.approvals).authorization_type == "AWS_IAM"
+    )
+    error_message = "Publisher and repairer know the limit, and people's signatures are verified."
+  }
+
+  assert {
+    condition = jsonencode({
+      for s in jsondecode(output.approver_policy_json).Statement : s.Sid => [flatten([s.Action]), try(s.Condition, null)]
+      }) == jsonencode({
+      Approve          = [["lambda:InvokeFunctionUrl"], { StringEquals = { "lambda:FunctionUrlAuthType" = "AWS_IAM" } }]
+      ApproveByUrlOnly = [["lambda:InvokeFunction"], { Bool = { "lambda:InvokedViaFunctionUrl" = "true" } }]
+      FindApprovals    = [["lambda:GetFunctionUrlConfig"], null]
+      ReadStatus       = [["dynamodb:Scan", "dynamodb:Query", "dynamodb:GetItem"], null]
+    })
+    error_message = "Approvers read, and call the URL alone."
+  }
+}
+
 run "environment_and_outputs" {
   command = plan
   module { source = "../../modules/budgets_management" }
@@ -295,7 +324,7 @@ run "environment_and_outputs" {
       SPOKE_ACCOUNT_IDS   = "222222222222 333333333333"
       ACCOUNT_QUEUE_URL   = "https://sqs.eu-west-1.amazonaws.com/111111111111/acme-budget-accounts"
     }
-    error_message = "Publisher and repairer are told where everything is."
+    error_message = "Publisher and repairer are told where everything is, and nothing waits."
   }
 
   assert {

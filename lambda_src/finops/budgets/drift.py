@@ -275,7 +275,7 @@ class DriftRepairer:
         wanted, known = dict(budgets), dict(statuses)
         for key, budget in budgets.items():
             status, source = statuses.get(key), sources.get(key, "")
-            if source and (status is None or status.default_of == source):
+            if source and (status is None or _came_from(status, source)):
                 continue
             if not (reason := self._publisher.reason_to_wait(budget, status)):
                 continue
@@ -461,10 +461,11 @@ class DriftRepairer:
     ) -> Publication:
         status = state.statuses.get(drift.key)
         if status and status.status is Status.WAITING:
-            standing = decode_document(status.document)
-            if standing.budget == state.wanted[drift.key]:
+            standing = standing_budget(status)
+            if standing and standing == state.wanted[drift.key]:
                 # The status is of the raise that waits.
-                return replace(self._publisher.publish_document(standing), document=None)
+                document = decode_document(status.document)
+                return replace(self._publisher.publish_document(document), document=None)
         document = BudgetDocument(
             key=drift.key,
             version=repair_version(status.version if status else None),
@@ -538,6 +539,12 @@ class DriftRepairer:
                     now=change.edited_at,
                 )
             )
+
+
+def _came_from(status: BudgetStatus, default_of: str) -> bool:
+    """Whether what was published last came from this default."""
+    published = bool(status.content) and status.status is not Status.WAITING
+    return published and status.default_of == default_of
 
 
 def _parse_rows(

@@ -110,6 +110,24 @@ run "refuses_record_age" {
   expect_failures = [var.publisher]
 }
 
+run "refuses_raises_without_a_limit" {
+  command = plan
+  variables { publisher = { raises = {} } }
+  expect_failures = [var.publisher]
+}
+
+run "refuses_a_negative_raise" {
+  command = plan
+  variables { publisher = { raises = { usd = -1 } } }
+  expect_failures = [var.publisher]
+}
+
+run "refuses_any_role_as_personal" {
+  command = plan
+  variables { publisher = { raises = { percent = 5, personal_session_roles = ["*"] } } }
+  expect_failures = [var.publisher]
+}
+
 run "refuses_removal_policy" {
   command = plan
   variables { removal_policy = "retain" }

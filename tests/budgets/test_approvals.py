@@ -1,0 +1,427 @@
+"""Raises that wait for two people: what waits, who may approve it, and every way round it."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from finops.budgets.approval_desk import ApprovalDesk
+from finops.budgets.approval_requests import ApprovalAnswer, answer
+from finops.budgets.approvals import RaiseLimit
+from finops.budgets.default_rows import DefaultRows
+from finops.budgets.domain import BudgetKey, RemovalPolicy, Status
+from finops.budgets.service import BudgetPublisher, Outcome
+from finops.shared.errors import RejectedInput
+from tests.budgets.fakes import ACCOUNT, NOW, Crash, FakeAccountQueue, FakeOrganization, change
+from tests.budgets.test_service import KEY, OTHER, World
+
+ANN = "arn:aws:iam::111111111111:user/ann <AIDAANN>"
+BOB = "arn:aws:iam::111111111111:user/bob <AIDABOB>"
+DEFAULT = BudgetKey(account_id="*", budget_name="monthly-total")
+#: A tenth, and never more than 500 USD a month.
+LIMIT = RaiseLimit(percent=Decimal(10), usd=Decimal(500))
+
+
+class RaisedWorld(World):
+    """A world in which raises wait."""
+
+    def __init__(
+        self, limit: RaiseLimit = LIMIT, organization: FakeOrganization | None = None
+    ) -> None:
+        super().__init__(RemovalPolicy.DELETE, organization)
+        self.publisher = BudgetPublisher(
+            statuses=self.statuses,
+            spokes=self.spokes,
+            removal=RemovalPolicy.DELETE,
+            audit=self.audit,
+            defaults=(lambda: DefaultRows(self.table, organization)) if organization else None,
+            raises=limit,
+            clock=lambda: self.now,
+        )
+        self.repairer._publisher = self.publisher
+        self.queue = FakeAccountQueue()
+        self.desk = ApprovalDesk(
+            table=self.table,
+            statuses=self.statuses,
+            accounts=self.queue,
+            audit=self.audit,
+            clock=lambda: self.now,
+        )
+        self.numbers = itertools.count(1)
+
+    def set(self, amount: object, account_id: str = ACCOUNT, **row: Any) -> Outcome:
+        number = next(self.numbers)
+        done = self.edit(change(amount, sequence=number, account_id=account_id, **row))
+        self.deliver()
+        return done.outcome
+
+    def approve(self, *people: str, key: BudgetKey = KEY) -> None:
+        for one in people:
+            self.desk.approve(key, one, content=self.statuses.items[key].content)
+        # What the queue invokes.
+        if self.queue.all_accounts or self.queue.parts:
+            self.drift(repair=True)
+            self.deliver()
+
+    def next_month(self) -> None:
+        first = self.now.replace(day=1) + timedelta(days=32)
+        self.now = first.replace(day=2)
+
+
+@pytest.fixture
+def world() -> RaisedWorld:
+    world = RaisedWorld()
+    world.set(100)
+    return world
+
+
+def test_a_raise_waits_and_the_budget_stays_until_two_people_have_approved_it(
+    world: RaisedWorld,
+) -> None:
+    assert world.set(200, thresholds=["ACTUAL:99"]) is Outcome.WAITING
+    status = world.statuses.items[KEY]
+    assert (status.status, status.amount, world.amount) == (Status.WAITING, "200.00", 100)
+    assert "by 100.00 USD a month (100.0 percent" in status.error
+    assert "finops budgets approve" in status.error
+    assert world.drift() == []
+    world.approve(ANN)
+    assert (world.status, world.amount) == ("WAITING", 100)
+    world.approve(BOB)
+    assert (world.status, world.amount) == ("APPLIED", 200)
+    assert world.drift() == []
+    assert [one.actor for one in world.audit.events if one.action == "budget.approved"] == [
+        ANN,
+        BOB,
+    ]
+    assert "budget.waiting" in world.audited
+
+
+def test_without_a_limit_nothing_waits() -> None:
+    world = World()
+    world.edit(change(1))
+    world.deliver()
+    world.edit(change(10**9, sequence=2))
+    world.deliver()
+    assert world.status == "APPLIED"
+    assert world.statuses.items[KEY].baseline == ""
+
+
+@pytest.mark.parametrize(
+    ("row", "waits"),
+    [
+        ({"amount": 110}, False),
+        ({"amount": "110.01"}, True),
+        ({"amount": 1}, False),
+        ({"amount": 100, "thresholds": "none"}, False),
+        ({"amount": 5, "time_unit": "DAILY"}, True),  # 1,825 a year
+        ({"amount": 300, "time_unit": "QUARTERLY"}, False),
+        ({"amount": 400, "time_unit": "QUARTERLY"}, True),
+        ({"amount": 1200, "time_unit": "ANNUALLY"}, False),
+        ({"amount": 100, "planned_amounts": {"2099-01": "500"}}, True),
+        ({"amount": 100, "planned_amounts": {"2020-01": "1300/year"}}, False),
+        ({"amount": 100, "planned_amounts": {"2020-01": "1500/year"}}, True),
+        (
+            {
+                "amount": 100,
+                "planned_amounts": {"2020-01": "1200/year"},
+                "phasing": ",".join(["12", *["1"] * 11]),
+            },
+            True,
+        ),
+        ({"amount": 200, "delivery": "payer"}, True),
+    ],
+)
+def test_what_a_year_would_cost_counts_whatever_the_period_and_the_plan(
+    world: RaisedWorld, row: dict[str, Any], waits: bool
+) -> None:
+    amount = row.pop("amount")
+    assert (world.set(amount, **row) is Outcome.WAITING) == waits
+
+
+def test_an_amount_counts_where_a_percentage_would_not() -> None:
+    world = RaisedWorld()
+    assert world.set(400) is Outcome.PUBLISHED
+    world.next_month()
+    for _ in range(60):
+        world.next_month()
+        standing = world.amount
+        assert standing
+        if world.set(standing * Decimal("1.1") // 1) is Outcome.WAITING:
+            break
+    assert "500 USD a month" in world.statuses.items[KEY].error
+    assert world.amount == standing > 5000
+
+
+def test_a_new_budget_is_a_raise_of_its_whole_amount() -> None:
+    world = RaisedWorld()
+    assert world.set(501) is Outcome.WAITING
+    assert world.amount is None
+    world.approve(ANN, BOB)
+    assert (world.status, world.amount) == ("APPLIED", 501)
+    by_percent = RaisedWorld(RaiseLimit(percent=Decimal(10)))
+    assert by_percent.set(501) is Outcome.PUBLISHED
+
+
+def test_small_steps_add_up_within_a_month_and_not_beyond(world: RaisedWorld) -> None:
+    found = [world.set(amount) for amount in (105, 109, 110, 111)]
+    assert found == [Outcome.PUBLISHED] * 3 + [Outcome.WAITING]
+    assert world.amount == 110
+    world.next_month()
+    assert world.set(121) is Outcome.PUBLISHED
+    assert world.set(122) is Outcome.WAITING
+
+
+def test_steps_after_an_approval_start_from_what_was_approved(world: RaisedWorld) -> None:
+    world.set(200)
+    world.approve(ANN, BOB)
+    assert [world.set(one) for one in (220, 221)] == [Outcome.PUBLISHED, Outcome.WAITING]
+
+
+def test_lowering_it_first_gives_nothing_and_takes_nothing(world: RaisedWorld) -> None:
+    assert [world.set(one) for one in (1, 110, 111)] == [
+        Outcome.PUBLISHED,
+        Outcome.PUBLISHED,
+        Outcome.WAITING,
+    ]
+
+
+@pytest.mark.parametrize("later", [False, True])
+def test_a_budget_that_is_removed_and_made_again_is_raised(
+    world: RaisedWorld, *, later: bool
+) -> None:
+    world.set(None)
+    assert world.amount is None
+    if later:
+        world.next_month()
+    assert world.set(111) is Outcome.WAITING
+    assert world.amount is None
+    assert world.set(110) is Outcome.PUBLISHED
+
+
+def test_a_row_that_is_removed_while_its_raise_waits_is_removed(world: RaisedWorld) -> None:
+    world.set(200)
+    world.set(None)
+    assert (world.status, world.amount) == ("REMOVED", None)
+    assert world.drift() == []
+
+
+def test_a_raise_that_is_taken_back_waits_no_more(world: RaisedWorld) -> None:
+    world.set(200)
+    assert world.set(100) is Outcome.PUBLISHED
+    assert (world.status, world.amount) == ("APPLIED", 100)
+
+
+def test_an_approval_is_of_exactly_what_was_seen(world: RaisedWorld) -> None:
+    world.set(200)
+    seen = world.statuses.items[KEY].content
+    world.approve(ANN)
+    world.set(900)
+    with pytest.raises(RejectedInput, match="has changed since you looked"):
+        world.desk.approve(KEY, BOB, content=seen)
+    world.approve(BOB)
+    assert (world.status, world.amount) == ("WAITING", 100)
+    # Back to what Ann had approved: her word was for the edit before.
+    world.set(200)
+    world.approve(BOB)
+    assert (world.status, world.amount) == ("WAITING", 100)
+
+
+@pytest.mark.parametrize(
+    ("people", "code"),
+    [
+        ((ANN, ANN), "own_approval"),
+        ((ANN, "arn:aws:iam::111111111111:user/ANN <AIDAOTHER>"), "own_approval"),
+        ((ANN, "AWS:AIDAANN"), "own_approval"),
+        (("arn:aws:sts::111111111111:assumed-role/ops/bob",), "unproven_session"),
+        (("arn:aws:sts::111111111111:federated-user/bob",), "unproven_session"),
+    ],
+)
+def test_nobody_approves_alone(world: RaisedWorld, people: tuple[str, ...], code: str) -> None:
+    world.set(200)
+    with pytest.raises(RejectedInput) as refused:
+        world.approve(*people)
+    assert refused.value.code == code
+    assert (world.status, world.amount) == ("WAITING", 100)
+
+
+def test_what_does_not_wait_cannot_be_approved(world: RaisedWorld) -> None:
+    for key in (KEY, BudgetKey(account_id=OTHER, budget_name="x")):
+        with pytest.raises(RejectedInput, match="does not wait"):
+            world.desk.approve(key, ANN, content="")
+
+
+def test_drift_repairs_the_budget_before_the_raise_and_publishes_no_raise(
+    world: RaisedWorld,
+) -> None:
+    world.set(200)
+    world.budgets.items.clear()
+    assert [one.reason for one in world.drift()] == ["budget_missing"]
+    assert [one.repaired for one in world.drift(repair=True)] == [True]
+    world.deliver()
+    assert (world.status, world.amount) == ("WAITING", 100)
+    world.parameters.items.clear()
+    world.drift(repair=True)
+    world.deliver()
+    assert (world.status, world.amount, world.drift()) == ("WAITING", 100, [])
+
+
+def test_a_raise_whose_stream_record_was_lost_waits_all_the_same(world: RaisedWorld) -> None:
+    world.table.items[ACCOUNT, "monthly-total"]["amount"] = 200
+    world.drift(repair=True)
+    world.deliver()
+    assert (world.status, world.amount) == ("WAITING", 100)
+    world.approve(ANN, BOB)
+    assert (world.status, world.amount) == ("APPLIED", 200)
+
+
+def test_an_import_of_many_raises_has_each_of_them_wait(world: RaisedWorld) -> None:
+    for name in ("a", "b"):
+        world.set(100, budget_name=name)
+    assert [world.set(900, budget_name=name) for name in ("a", "b")] == [Outcome.WAITING] * 2
+
+
+def inheriting() -> RaisedWorld:
+    world = RaisedWorld(organization=FakeOrganization(ACCOUNT, OTHER))
+    world.set(100, account_id="*")
+    world.drift(ACCOUNT, OTHER, repair=True)
+    world.deliver()
+    assert world.amount == 100
+    return world
+
+
+def test_a_raise_of_a_default_waits_once_for_all_accounts() -> None:
+    world = inheriting()
+    assert world.set(400, account_id="*") is Outcome.WAITING
+    world.drift(ACCOUNT, OTHER, repair=True)
+    world.deliver()
+    assert (world.status, world.amount) == ("APPLIED", 100)
+    world.approve(ANN, key=DEFAULT)
+    assert world.queue.all_accounts == 0
+    world.approve(BOB, key=DEFAULT)
+    assert world.statuses.items[DEFAULT].status is Status.APPLIED
+    assert (world.status, world.amount) == ("APPLIED", 400)
+    assert [world.set(one, account_id="*") for one in (440, 441)] == [
+        Outcome.HANDED_ON,
+        Outcome.WAITING,
+    ]
+
+
+def test_the_edit_of_a_default_that_the_stream_lost_waits_too() -> None:
+    world = inheriting()
+    world.table.items["*", "monthly-total"]["amount"] = 400
+    world.drift(ACCOUNT, repair=True)
+    world.deliver()
+    assert (world.status, world.amount) == ("APPLIED", 100)
+
+
+def test_a_row_of_its_own_above_the_default_is_a_raise() -> None:
+    world = inheriting()
+    assert world.set(400) is Outcome.WAITING
+    assert world.amount == 100
+
+
+def test_an_own_row_that_is_removed_does_not_raise_to_the_default() -> None:
+    world = RaisedWorld(organization=FakeOrganization(ACCOUNT, OTHER))
+    world.set(100)
+    world.set(450, account_id="*")
+    assert world.set(None) is Outcome.WAITING
+    assert (world.status, world.amount) == ("WAITING", 100)
+    world.drift(ACCOUNT, repair=True)
+    world.deliver()
+    assert (world.status, world.amount) == ("WAITING", 100)
+    world.approve(ANN, BOB)
+    assert (world.status, world.amount) == ("APPLIED", 450)
+
+
+def test_a_default_that_was_refused_meanwhile_raises_nobody_either() -> None:
+    world = RaisedWorld(organization=FakeOrganization(ACCOUNT, OTHER))
+    world.set(100)
+    world.set(450, account_id="*")
+    world.set("many", account_id="*")
+    assert world.set(None) is Outcome.REJECTED
+    assert world.set(450, account_id="*") is Outcome.HANDED_ON
+    world.drift(ACCOUNT, repair=True)
+    world.deliver()
+    assert (world.status, world.amount) == ("WAITING", 100)
+
+
+def test_a_deployment_that_gets_a_limit_measures_against_what_is_published() -> None:
+    world = RaisedWorld()
+    world.set(100)
+    world.statuses.items[KEY] = replace(world.statuses.items[KEY], baseline="")
+    assert world.set(200) is Outcome.WAITING
+
+
+def test_an_approval_is_finished_whenever_it_was_killed() -> None:
+    for key, at in itertools.product((KEY, DEFAULT), range(3)):
+        world = inheriting() if key is DEFAULT else RaisedWorld()
+        world.set(100, account_id=key.account_id)
+        world.set(400, account_id=key.account_id)
+        world.approve(ANN, key=key)
+        calls = itertools.count()
+
+        def crash(_: str, at: int = at, calls: Any = calls) -> None:
+            if next(calls) == at:
+                raise Crash
+
+        world.statuses.after = crash
+        content = world.statuses.items[key].content
+        try:
+            world.desk.approve(key, BOB, content=content)
+        except Crash:
+            world.statuses.after = lambda _: None
+            if world.statuses.items[key].status is Status.WAITING:
+                world.desk.approve(key, BOB, content=content)
+        world.statuses.after = lambda _: None
+        world.drift(repair=True)
+        world.deliver()
+        assert world.amount == 400, (key, at)
+
+
+def event(body: object, arn: str = "arn:aws:iam::1:user/ann", identifier: str = "AIDAANN") -> Any:
+    iam = {"userArn": arn, "callerId": identifier, "userId": identifier}
+    return {
+        "requestContext": {"authorizer": {"iam": iam}},
+        "body": json.dumps(body),
+    }
+
+
+def test_people_approve_by_signed_requests(world: RaisedWorld) -> None:
+    world.set(200)
+    body = {
+        "account_id": ACCOUNT,
+        "budget_name": KEY.budget_name,
+        "content": world.statuses.items[KEY].content,
+    }
+    ask: Callable[..., dict[str, Any]] = lambda *sent: answer(world.desk, event(*sent))  # noqa: E731
+    unsigned = answer(world.desk, {"requestContext": {}, "body": json.dumps(body)})
+    assert unsigned["statusCode"] == 400
+    for bad in ({}, {**body, "approver": "bob"}, {**body, "content": "x" * 129}, "text"):
+        assert ask(bad)["statusCode"] == 400
+    first = ask(body)
+    assert (first["statusCode"], json.loads(first["body"])) == (200, {"approvals": 1})
+    again = ask(body)
+    assert (again["statusCode"], json.loads(again["body"])["error"]["code"]) == (
+        400,
+        "own_approval",
+    )
+    second = ask(body, "arn:aws:iam::1:user/bob", "AIDABOB")
+    assert json.loads(second["body"]) == {"approvals": 2}
+    assert world.queue.parts == [[ACCOUNT]]
+    assert ApprovalAnswer().approvals == 0
+
+
+def test_a_month_is_a_calendar_month_in_utc(world: RaisedWorld) -> None:
+    world.now = datetime(2026, 11, 30, 23, 59, tzinfo=UTC)
+    assert world.set(111) is Outcome.WAITING
+    assert world.set(110) is Outcome.PUBLISHED
+    world.now = datetime(2026, 12, 1, tzinfo=UTC)
+    assert world.set(121) is Outcome.PUBLISHED
+    assert NOW.month == 11
