@@ -117,8 +117,8 @@ def test_a_budget_moves_from_the_spoke_to_the_payer_and_back(
         where = {"spoke": (SPOKE, name), "payer": (PAYER, f"{SPOKE}/{name}")}
         here = where.pop(delivery)
         (elsewhere,) = where.values()
-        eventually(lambda here=here, number=number: deployment.amount(*here) == number)
-        eventually(lambda elsewhere=elsewhere: deployment.budget(*elsewhere) is None)
+        deployment.await_amount(here[0], number, here[1])
+        deployment.await_amount(elsewhere[0], None, elsewhere[1])
         deployment.await_status(SPOKE, "APPLIED", name)
 
 

@@ -81,8 +81,9 @@ def baseline_of(status: BudgetStatus | None, now: datetime) -> Baseline | None:
         return None
     if not (known := _from_text(status.baseline)):
         # Of before there was a limit.
-        budget = standing_budget(status)
-        return budget and Baseline(month=month, usd=budget.yearly, standing=budget.yearly)
+        if not (budget := standing_budget(status)):
+            return None
+        return Baseline(month=month, usd=budget.yearly, standing=budget.yearly)
     return known if known.month == month else replace(known, month=month, usd=known.standing)
 
 
