@@ -17,6 +17,7 @@ import sys
 import threading
 import time
 from collections import Counter, defaultdict
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final
 
@@ -97,7 +98,7 @@ class _Calls(BaseHTTPRequestHandler):
             value = {"Name": name, "Value": document.encode(), "Type": "String", "Version": 1}
             found = {"Parameters": [value]}
         elif operation == "DescribeBudgets" and document.budget:
-            settings = aws_settings(document.budget)
+            settings = aws_settings(document.budget, datetime.now(UTC))
             if has_drifted(account_id):
                 settings["BudgetLimit"] = {"Amount": "1", "Unit": "USD"}
             kept = {"BudgetName": document.key.budget_name, "BudgetType": "COST"}

@@ -103,8 +103,8 @@ def _in_payer(budget: Budget) -> Budget:
     Those are the row's account, or those of its LinkedAccount filter.
 
     Raises:
-        RejectedInput: the filter names other accounts only, or what is not an account; or the name is
-            too long for an AWS Budget that also names the account.
+        RejectedInput: the filter names other accounts only, or what is not an account; or the name
+            is too long for an AWS Budget that also names the account.
     """
     key = budget.key
     if len(key.name_in(Delivery.PAYER)) > _LONGEST_NAME_IN_AWS:
