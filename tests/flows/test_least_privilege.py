@@ -120,6 +120,10 @@ def spoke_is_deployed_again(d: Deployment, name: str) -> bool:
     return answers(d, APPLY, {"tf": {"action": "create"}}, SPOKE)
 
 
+def payers_spoke_is_deployed_again(d: Deployment, name: str) -> bool:
+    return answers(d, APPLY, {"tf": {"action": "create"}})
+
+
 def payer_has_applied(d: Deployment, name: str, amount: int) -> bool:
     d.edit(LONE, amount, name, delivery="payer")
     return happens(
@@ -235,6 +239,7 @@ NEEDED: dict[tuple[str, str, str], Callable[[Deployment, str], bool]] = {
     (HUB, APPLY, "ManageBudgets"): payer_applies,
     (HUB, APPLY, "ReadBudgetParameters"): payer_applies,
     (HUB, APPLY, "ReportResults"): payer_applies,
+    (HUB, APPLY, "WriteFirstBudget"): payers_spoke_is_deployed_again,
     (HUB, f"{APPLY}-schedule", "InvokeFunction"): payers_schedule_fires,
     (HUB, f"{APPLY}-schedule", "SendUndelivered"): undelivered_is_kept(APPLY, HUB),
     (HUB, ROLE, "ListBudgetParameters"): payer_is_repaired,

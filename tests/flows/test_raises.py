@@ -52,6 +52,7 @@ def person(deployment: Deployment) -> BudgetDeployment:
         aws_secret_access_key=keys["SecretAccessKey"],
         region_name=REGION,
     )
+    found.aws._clients.clear()  # those of whoever made it
     for part in ("statuses", "rows"):
         getattr(found, part)._client = found.aws.client("dynamodb")
     return found
