@@ -41,6 +41,7 @@ SERVICES: Mapping[str, tuple[str, ...]] = {
     "budgets_validation": ("budgets",),
     "alarms": ("cloudwatch",),
     "sqs_metrics": ("cloudwatch", "sqs"),
+    "saved_queries": ("logs",),
     "rds_clusters": ("rds",),
     "secret_rotation": ("secretsmanager",),
     "rds_data_api": ("rds", "rds-data", "secretsmanager"),

@@ -270,3 +270,21 @@ module "reconciliation_payer_666666666666" {
   hub         = module.reconciliation.hub
   reader_arns = local.command_line
 }
+
+# Nothing is posted: a chat would hear of every test that breaks a flow.
+module "observability" {
+  source    = "../../modules/observability"
+  providers = { aws = aws.management }
+
+  account_id = "111111111111"
+  region     = var.region
+
+  flows = {
+    audit            = module.audit.observability
+    billing          = module.billing.observability
+    billing_database = module.billing_database.observability
+    budgets          = module.budgets_management.observability
+    invoices         = module.invoices.observability
+    reconciliation   = module.reconciliation.observability
+  }
+}

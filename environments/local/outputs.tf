@@ -83,3 +83,14 @@ output "audit" {
     failure_queue_urls = module.audit.failure_queue_urls
   }
 }
+
+output "observability" {
+  description = "Where operators look, for the tests and the picture of the dashboard."
+  value = {
+    account_id       = "111111111111"
+    region           = var.region
+    dashboard_name   = module.observability.dashboard_name
+    topic_arn        = module.observability.topic_arn
+    composite_alarms = module.observability.composite_alarms
+  }
+}

@@ -8,12 +8,16 @@ locals {
     slow-now = { seconds = 1800, burn_rate = 6 }
   }
 
-  # What is counted: the late (`bad`), and those that nobody needs to measure because they failed. `good_or_late` have a time.
+  # `measured` has a time. What failed is late, whatever its time: `failed` is among the measured, `untimed` is not.
   edits = [for flow in [for name, of in var.flows : of if name == "budgets"] : {
-    objective   = var.objectives.edits
-    what        = "edits of budgets were not applied within ${var.objectives.edits.seconds} s"
-    measured    = { metric = "BudgetLatency", service = flow.functions.record_budget_result }
-    failed      = { failed = { metric = "BudgetsFailed", service = flow.functions.record_budget_result }, unpublished = { metric = "BudgetsFailed", service = flow.functions.publish_budget }, unanswered = { metric = "BudgetsUnanswered", service = flow.functions.expire_pending_budget } }
+    objective = var.objectives.edits
+    what      = "edits of budgets were not applied within ${var.objectives.edits.seconds} s"
+    measured  = { metric = "BudgetLatency", service = flow.functions.record_budget_result }
+    failed    = { failed = { metric = "BudgetsFailed", service = flow.functions.record_budget_result } }
+    untimed = {
+      unpublished = { metric = "BudgetsFailed", service = flow.functions.publish_budget }
+      unanswered  = { metric = "BudgetsUnanswered", service = flow.functions.expire_pending_budget }
+    }
     queue_names = []
   }]
   bills = [for flow in [for name, of in var.flows : of if name == "billing"] : {
@@ -21,6 +25,7 @@ locals {
     what        = "billing files were not accounted for within ${var.objectives.files.seconds} s"
     measured    = { metric = "MessageLatency", service = flow.functions.load_billing_file }
     failed      = {}
+    untimed     = {}
     queue_names = [flow.queue_names.files]
   }]
   documents = [for flow in [for name, of in var.flows : of if name == "invoices"] : {
@@ -28,6 +33,7 @@ locals {
     what        = "invoices were not accounted for within ${var.objectives.files.seconds} s"
     measured    = { metric = "MessageLatency", service = flow.functions.receive_invoices }
     failed      = {}
+    untimed     = {}
     queue_names = [flow.queue_names.files]
   }]
 
@@ -39,11 +45,8 @@ locals {
 
   # In metric math, by https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/using-metric-math.html: what was not
   # measured in a time is 0, and where nothing was, there is no value.
-  late_percent = { for flow, one in local.objectives : flow => {
-    failed = join("", [for name in keys(one.failed) : " + FILL(${name}, 0)"])
-    late   = "FILL(late, 0)${join("", [for name in keys(one.failed) : " + FILL(${name}, 0)"])}"
-    total  = "FILL(measured, 0)${join("", [for name in keys(one.failed) : " + FILL(${name}, 0)"])}"
-  } }
+  late  = { for flow, one in local.objectives : flow => join(" + ", [for id in concat(["late"], keys(one.failed), keys(one.untimed)) : "FILL(${id}, 0)"]) }
+  total = { for flow, one in local.objectives : flow => join(" + ", [for id in concat(["measured"], keys(one.untimed)) : "FILL(${id}, 0)"]) }
   burn_rate_alarms = merge([
     for flow, one in local.objectives : {
       for name, window in local.windows : "${flow}-late-${name}" => merge(window, { flow = flow })
@@ -68,7 +71,7 @@ resource "aws_cloudwatch_metric_alarm" "burn_rate" {
   metric_query {
     id          = "percent_late"
     label       = "percent late"
-    expression  = "100 * (${local.late_percent[each.value.flow].late}) * ((${local.late_percent[each.value.flow].late}) >= ${local.objectives[each.value.flow].objective.minimum_late}) / (${local.late_percent[each.value.flow].total})"
+    expression  = "100 * (${local.late[each.value.flow]}) * ((${local.late[each.value.flow]}) >= ${local.objectives[each.value.flow].objective.minimum_late}) / (${local.total[each.value.flow]})"
     return_data = true
   }
 
@@ -97,7 +100,7 @@ resource "aws_cloudwatch_metric_alarm" "burn_rate" {
   }
 
   dynamic "metric_query" {
-    for_each = local.objectives[each.value.flow].failed
+    for_each = merge(local.objectives[each.value.flow].failed, local.objectives[each.value.flow].untimed)
     content {
       id = metric_query.key
 

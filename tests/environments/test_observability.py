@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from aws_lambda_powertools import Logger
 
+from localcloud.extensions._metric_math import evaluate, parse
 from localcloud.settings import REPOSITORY
 from tests.emissions import Function
 from tests.environments.test_terraform import (
@@ -206,6 +207,75 @@ def test_every_single_alarm_is_in_one_impact_and_tells_nobody_itself(plan: Plan)
     assert sorted(in_rules) == sorted(one["alarm_name"] for one in flows)
     assert [one["alarm_name"] for one in flows if one["alarm_actions"]] == []
     assert len(rules) < len(flows) / 5
+
+
+def in_alarm(rule: str, alarms: set[str]) -> bool:
+    """Whether a composite alarm's rule holds while these alarms are in ALARM, and no other is."""
+    said = re.sub(r'ALARM\("([^"]+)"\)', lambda one: str(one[1] in alarms), rule)
+    assert re.fullmatch(r"(True|False|AND|OR|[() ])+", said), said
+    return bool(eval(said.replace("AND", "and").replace("OR", "or")))
+
+
+def test_an_impact_is_an_alarm_as_soon_as_one_of_its_alarms_is(plan: Plan) -> None:
+    impacts = [
+        one
+        for one in plan.values("aws_cloudwatch_composite_alarm")
+        if not one["alarm_name"].endswith("-late")
+    ]
+    assert len(impacts) >= 15
+    for impact in impacts:
+        names = set(re.findall(r'ALARM\("([^"]+)"\)', impact["alarm_rule"]))
+        assert names
+        assert not in_alarm(impact["alarm_rule"], set())
+        assert all(in_alarm(impact["alarm_rule"], {name}) for name in names)
+
+
+@pytest.mark.parametrize(
+    ("flow", "waits"), [("budgets", False), ("billing", True), ("invoices", True)]
+)
+def test_a_service_level_is_an_alarm_where_both_times_agree(
+    plan: Plan, flow: str, waits: bool
+) -> None:
+    (rule,) = [
+        one["alarm_rule"]
+        for one in plan.values("aws_cloudwatch_composite_alarm")
+        if one["alarm_name"] == f"finops-{flow}-late"
+    ]
+    late = f"finops-{flow}-late"
+    for speed in ("fast", "slow"):
+        assert in_alarm(rule, {f"{late}-{speed}", f"{late}-{speed}-now"})
+        assert not in_alarm(rule, {f"{late}-{speed}"})
+        assert not in_alarm(rule, {f"{late}-{speed}-now"})
+    assert not in_alarm(rule, {f"{late}-fast", f"{late}-slow-now"})
+    assert in_alarm(rule, {f"{late}-waiting"}) == waits
+
+
+@pytest.mark.parametrize(
+    ("counted", "percent"),
+    [
+        ({"measured": 1000, "late": 10}, 1),
+        ({"measured": 100, "late": 0, "failed": 0, "unpublished": 0, "unanswered": 0}, 0),
+        # Failed edits are late, and those that nobody answered have no time.
+        ({"measured": 81, "late": 4, "failed": 1, "unpublished": 7, "unanswered": 12}, 24),
+        ({"unanswered": 5}, 100),
+        ({"measured": 5, "late": 1}, 0),  # one alone is no alarm
+        ({"measured": 5, "late": 2}, 40),
+        ({}, None),
+    ],
+)
+def test_the_share_of_late_edits_is_of_all_that_were_to_be_applied(
+    plan: Plan, counted: Mapping[str, float], percent: float | None
+) -> None:
+    (alarm,) = [
+        one
+        for one in plan.values("aws_cloudwatch_metric_alarm")
+        if one["alarm_name"] == "finops-budgets-late-fast"
+    ]
+    ids = {one["id"]: one for one in alarm["metric_query"] if one["metric"]}
+    assert set(ids) == {"measured", "late", "failed", "unpublished", "unanswered"}
+    (expression,) = [one["expression"] for one in alarm["metric_query"] if one["expression"]]
+    found = evaluate(parse(expression), {**dict.fromkeys(ids), **counted}.__getitem__)
+    assert found == (None if percent is None else pytest.approx(percent))
 
 
 def test_composite_alarms_are_named_on_the_dashboard(plan: Plan) -> None:

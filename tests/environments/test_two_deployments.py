@@ -24,6 +24,7 @@ from tests.environments.test_terraform import (
 KEY = "arn:aws:kms:us-east-1:111111111111:key/1b7c"
 BOUNDARY = "arn:aws:iam::111111111111:policy/boundary"
 NETWORK = {"subnet_ids": ["subnet-0a"], "security_group_ids": ["sg-0a"]}
+SECRET = "arn:aws:secretsmanager:us-east-1:111111111111:secret:finops/chat-AbCdEf"
 SETTINGS = {"permissions_boundary_arn": BOUNDARY, "network": NETWORK}
 CONSOLE = {
     "domain_name": "finops.example.com",
@@ -38,7 +39,12 @@ CONSOLE = {
 }
 TAGS = {"cost-center": "4711"}
 GIVEN: Mapping[str, Mapping[str, Any]] = {
-    "management": {"kms_key_arn": KEY, "function_settings": SETTINGS, "console": CONSOLE},
+    "management": {
+        "kms_key_arn": KEY,
+        "function_settings": SETTINGS,
+        "console": CONSOLE,
+        "observability": {"webhook": {"secret_arn": SECRET}},
+    },
     "spoke": {"account_id": "222222222222", "kms_key_arn": KEY, "function_settings": SETTINGS},
     "payer": {"permissions_boundary_arn": BOUNDARY, "focus_export": {}},
 }

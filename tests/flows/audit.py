@@ -56,6 +56,13 @@ class AuditTrail:
         )["MetricAlarms"]
         return str(alarm["StateValue"])
 
+    def impact_state(self, name: str) -> str:
+        """The state of a composite alarm on the trail."""
+        (alarm,) = self.deployment.client("cloudwatch").describe_alarms(
+            AlarmNames=[f"finops-audit-{name}"], AlarmTypes=["CompositeAlarm"]
+        )["CompositeAlarms"]
+        return str(alarm["StateValue"])
+
     def recorded(
         self, stream: str, subject: str, *actions: str, within: float = PATIENCE
     ) -> list[Mapping[str, Any]]:

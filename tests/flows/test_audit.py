@@ -282,6 +282,11 @@ class TestPromises:
                 every=1,
                 what="the alarm on entries that fail",
             )
+            eventually(
+                lambda: trail.impact_state("not-recorded") == "ALARM",
+                every=1,
+                what="the alarm that actions are not recorded",
+            )
         trail.settle()
         numbers = [int(one["subject"].split("/")[1]) for one in trail.entries("patient", "*")]
         assert numbers == list(range(1, 26))

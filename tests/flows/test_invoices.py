@@ -302,6 +302,16 @@ class TestVendors:
         assert found.status is InvoiceStatus.NEEDS_REVIEW
         assert [one.code for one in found.issues] == ["bank_details_changed"]
         assert found.vendor_id == known["id"]
+        eventually(
+            lambda: (
+                invoices.deployment.client("cloudwatch").describe_alarms(
+                    AlarmNames=["finops-invoices-payment-at-risk"], AlarmTypes=["CompositeAlarm"]
+                )["CompositeAlarms"][0]["StateValue"]
+                == "ALARM"
+            ),
+            every=1,
+            what="the alarm that a payment is at risk",
+        )
 
         code, answer = finops("vendors", "revoke", known["id"], f"iban={ours}")
         assert (code, answer["vendors"][0]["ibans"]) == (0, [])

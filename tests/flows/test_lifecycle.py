@@ -78,6 +78,19 @@ LISTINGS: dict[str, Callable[[Any, str], list[str]]] = {
     ],
     "schedules": lambda s, _: names(s("scheduler"), "list_schedules", "Schedules", "Name"),
     "log groups": lambda s, _: names(s("logs"), "describe_log_groups", "logGroups", "logGroupName"),
+    "composite alarms": lambda s, _: names(
+        s("cloudwatch"),
+        "describe_alarms",
+        "CompositeAlarms",
+        "AlarmName",
+        AlarmTypes=["CompositeAlarm"],
+    ),
+    "dashboards": lambda s, _: names(
+        s("cloudwatch"), "list_dashboards", "DashboardEntries", "DashboardName"
+    ),
+    "saved queries": lambda s, _: [
+        one["name"] for one in s("logs").describe_query_definitions()["queryDefinitions"]
+    ],
     "alarms": lambda s, _: names(s("cloudwatch"), "describe_alarms", "MetricAlarms", "AlarmName"),
 }
 

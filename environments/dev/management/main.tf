@@ -22,6 +22,9 @@ locals {
   # Where browsers upload from, and where messages lead to.
   console_urls = [for console in var.console[*] : "https://${console.domain_name}"]
 
+  # With impacts, people are told once of each, and not of the alarms that it is made of.
+  single_alarms = { topic_arns = var.observability.enabled ? [] : var.alarm_topic_arns }
+
   # Reports only read. Each secret is of another user of the database.
   database_to_read = merge(local.database, { secret_arn = module.billing_database.reader_secret_arn })
 }
@@ -38,7 +41,7 @@ module "budgets_management" {
   packages          = local.packages
   audit             = local.audit
   tables            = { deletion_protection = false }
-  alarms            = { topic_arns = var.alarm_topic_arns }
+  alarms            = local.single_alarms
   tags              = var.tags
   kms_key_arn       = var.kms_key_arn
   function_settings = var.function_settings
@@ -70,7 +73,7 @@ module "billing" {
   datasets          = var.billing_datasets
   rates             = local.rates
   bucket            = { quarantine_days = 30, force_destroy = true, upload_origins = local.console_urls }
-  alarms            = { topic_arns = var.alarm_topic_arns }
+  alarms            = local.single_alarms
   tags              = var.tags
   kms_key_arn       = var.kms_key_arn
   function_settings = var.function_settings
@@ -89,7 +92,7 @@ module "invoices" {
   customer_mail     = var.invoice_customer_mail
   bucket            = { force_destroy = true, upload_origins = local.console_urls }
   table             = { deletion_protection = false }
-  alarms            = { topic_arns = var.alarm_topic_arns }
+  alarms            = local.single_alarms
   tags              = var.tags
   kms_key_arn       = var.kms_key_arn
   function_settings = var.function_settings
@@ -112,7 +115,7 @@ module "reconciliation" {
     page_url      = one([for url in local.console_urls : "${url}/reports"])
   }
   bucket            = { noncurrent_days = 30, force_destroy = true }
-  alarms            = { topic_arns = var.alarm_topic_arns }
+  alarms            = local.single_alarms
   tags              = var.tags
   kms_key_arn       = var.kms_key_arn
   function_settings = var.function_settings
@@ -134,7 +137,7 @@ module "audit" {
   region            = var.region
   packages          = local.packages
   bucket            = { lock_days = 1, force_destroy = true }
-  alarms            = { topic_arns = var.alarm_topic_arns }
+  alarms            = local.single_alarms
   tags              = var.tags
   kms_key_arn       = var.kms_key_arn
   function_settings = var.function_settings
@@ -165,7 +168,7 @@ module "console" {
   network             = var.console.network
   container           = var.console.container
   deletion_protection = false
-  alarms              = { topic_arns = var.alarm_topic_arns }
+  alarms              = local.single_alarms
   tags                = var.tags
   kms_key_arn         = var.kms_key_arn
   settings            = { log_retention_days = var.function_settings.log_retention_days, permissions_boundary_arn = var.function_settings.permissions_boundary_arn }
@@ -180,6 +183,31 @@ module "console" {
     audit_signing_key_arn = module.audit.signing_key_arn
     kms_key_arns          = var.kms_key_arn[*]
   }
+}
+
+module "observability" {
+  source = "../../../modules/observability"
+  count  = var.observability.enabled ? 1 : 0
+
+  name_prefix       = var.name_prefix
+  account_id        = var.account_id
+  region            = var.region
+  packages          = local.packages
+  webhook           = var.observability.webhook
+  objectives        = var.observability.objectives
+  alarms            = { topic_arns = var.alarm_topic_arns }
+  kms_key_arn       = var.kms_key_arn
+  function_settings = var.function_settings
+  tags              = var.tags
+
+  flows = merge({
+    audit            = module.audit.observability
+    billing          = module.billing.observability
+    billing_database = module.billing_database.observability
+    budgets          = module.budgets_management.observability
+    invoices         = module.invoices.observability
+    reconciliation   = module.reconciliation.observability
+  }, { for console in module.console : "console" => console.observability })
 }
 
 module "own_budget" {

@@ -85,3 +85,8 @@ output "console" {
     group_names  = console.group_names
   }])
 }
+
+output "observability" {
+  description = "The dashboard, and the topic that hears of impacts. Nothing without it."
+  value       = one([for observability in module.observability : { dashboard_name = observability.dashboard_name, topic_arn = observability.topic_arn }])
+}

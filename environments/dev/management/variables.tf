@@ -51,6 +51,27 @@ variable "alarm_topic_arns" {
   nullable    = false
 }
 
+variable "observability" {
+  description = <<-EOT
+    The dashboard and the alarms by impact, as in the module observability: `webhook` of a chat and `objectives`. While it is
+    `enabled`, `alarm_topic_arns` hear of impacts, each once; without it, of every single alarm.
+  EOT
+  type = object({
+    enabled = optional(bool, true)
+    webhook = optional(object({
+      secret_arn        = string
+      format            = optional(string, "slack")
+      private_addresses = optional(bool, false)
+    }))
+    objectives = optional(object({
+      edits = optional(object({ percent = optional(number, 99), seconds = optional(number, 60), minimum_late = optional(number, 2) }), {})
+      files = optional(object({ percent = optional(number, 100), seconds = optional(number, 900), minimum_late = optional(number, 1) }), {})
+    }), {})
+  })
+  default  = {}
+  nullable = false
+}
+
 variable "billing_datasets" {
   description = "How datasets (folders under billing/) write dates and amounts, and whether files replace one another, as in the module billing."
   type = map(object({

@@ -119,4 +119,22 @@ data "aws_iam_policy_document" "key" {
       values   = ["arn:aws:sns:${var.region}:${var.account_id}:${var.name_prefix}-*"]
     }
   }
+
+  # Alarms tell an encrypted topic. Where CloudWatch tells the key an account, it must be this one.
+  statement {
+    sid       = "AlarmsTellTopics"
+    actions   = ["kms:Decrypt", "kms:GenerateDataKey*"]
+    resources = ["*"]
+
+    principals {
+      type        = "Service"
+      identifiers = ["cloudwatch.amazonaws.com"]
+    }
+
+    condition {
+      test     = "StringEqualsIfExists"
+      variable = "aws:SourceAccount"
+      values   = [var.account_id]
+    }
+  }
 }

@@ -26,6 +26,9 @@ locals {
   # Where browsers upload from, and where messages lead to.
   console_urls = [for console in var.console[*] : "https://${console.domain_name}"]
 
+  # With impacts, people are told once of each, and not of the alarms that it is made of.
+  single_alarms = { topic_arns = var.observability.enabled ? [] : var.alarm_topic_arns }
+
   # Reports only read. Each secret is of another user of the database.
   database_to_read = merge(local.database, { secret_arn = module.billing_database.reader_secret_arn })
 }
@@ -43,7 +46,7 @@ module "budgets_management" {
   audit             = local.audit
   kms_key_arn       = local.kms_key_arn
   tables            = { deletion_protection = true, point_in_time_recovery = true }
-  alarms            = { topic_arns = var.alarm_topic_arns }
+  alarms            = local.single_alarms
   tags              = var.tags
   function_settings = var.function_settings
 }
@@ -77,7 +80,7 @@ module "billing" {
   datasets          = var.billing_datasets
   rates             = local.rates
   kms_key_arn       = local.kms_key_arn
-  alarms            = { topic_arns = var.alarm_topic_arns }
+  alarms            = local.single_alarms
   tags              = var.tags
   function_settings = var.function_settings
 }
@@ -95,7 +98,7 @@ module "invoices" {
   review            = var.invoice_review
   customer_mail     = var.invoice_customer_mail
   kms_key_arn       = local.kms_key_arn
-  alarms            = { topic_arns = var.alarm_topic_arns }
+  alarms            = local.single_alarms
   tags              = var.tags
   function_settings = var.function_settings
 }
@@ -117,7 +120,7 @@ module "reconciliation" {
     page_url      = one([for url in local.console_urls : "${url}/reports"])
   }
   kms_key_arn       = local.kms_key_arn
-  alarms            = { topic_arns = var.alarm_topic_arns }
+  alarms            = local.single_alarms
   tags              = var.tags
   function_settings = var.function_settings
 
@@ -141,7 +144,7 @@ module "audit" {
   bucket            = { lock_mode = "COMPLIANCE", lock_days = 2557 }
   heads             = { sign = true }
   kms_key_arn       = local.kms_key_arn
-  alarms            = { topic_arns = var.alarm_topic_arns }
+  alarms            = local.single_alarms
   tags              = var.tags
   function_settings = var.function_settings
 
@@ -171,7 +174,7 @@ module "console" {
   network             = var.console.network
   container           = var.console.container
   deletion_protection = true
-  alarms              = { topic_arns = var.alarm_topic_arns }
+  alarms              = local.single_alarms
   tags                = var.tags
   kms_key_arn         = local.kms_key_arn
   settings            = { log_retention_days = var.function_settings.log_retention_days, permissions_boundary_arn = var.function_settings.permissions_boundary_arn }
@@ -186,6 +189,31 @@ module "console" {
     audit_signing_key_arn = module.audit.signing_key_arn
     kms_key_arns          = [local.kms_key_arn]
   }
+}
+
+module "observability" {
+  source = "../../../modules/observability"
+  count  = var.observability.enabled ? 1 : 0
+
+  name_prefix       = var.name_prefix
+  account_id        = var.account_id
+  region            = var.region
+  packages          = local.packages
+  webhook           = var.observability.webhook
+  objectives        = var.observability.objectives
+  alarms            = { topic_arns = var.alarm_topic_arns }
+  kms_key_arn       = local.kms_key_arn
+  function_settings = var.function_settings
+  tags              = var.tags
+
+  flows = merge({
+    audit            = module.audit.observability
+    billing          = module.billing.observability
+    billing_database = module.billing_database.observability
+    budgets          = module.budgets_management.observability
+    invoices         = module.invoices.observability
+    reconciliation   = module.reconciliation.observability
+  }, { for console in module.console : "console" => console.observability })
 }
 
 module "own_budget" {

@@ -38,6 +38,7 @@ EXTENSIONS = (
     "budgets_validation",
     "alarms",
     "sqs_metrics",
+    "saved_queries",
     "rds_clusters",
     "secret_rotation",
     "state_machine_tracing",

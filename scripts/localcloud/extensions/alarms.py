@@ -7,13 +7,16 @@ at every plan. Its JSON answer is complete; this writes that as XML.
 
 An alarm looks at the metric with its own dimensions, one value a period: "Alarm evaluation"
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarm-evaluation.html
-MiniStack merges all metrics of the same name, and all periods.
+MiniStack merges all metrics of the same name, and all periods, and forgets expressions. It takes
+the statistic ``TC(a:b)``, the count of values above a up to and including b, for the average:
+https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/Statistics-definitions.html
 """
 
 from __future__ import annotations
 
 import json
 import operator
+import re
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -22,6 +25,7 @@ from xml.sax.saxutils import escape
 
 from ministack.services import cloudwatch
 
+from localcloud.extensions._metric_math import UnknownExpressionError, evaluate, parse
 from localcloud.extensions._patch import Response, replace, wrap
 
 _LISTS = ("AlarmNames", "AlarmTypes")
@@ -40,21 +44,75 @@ _COMPARISONS: Final[Mapping[str, Callable[[float, float], bool]]] = {
     "LessThanThreshold": operator.lt,
     "LessThanOrEqualToThreshold": operator.le,
 }
+_TRIMMED_COUNT: Final = re.compile(r"TC\((\d*\.?\d*):(\d*\.?\d*)\)")
 _MISSING: Final = {"breaching": True, "notBreaching": False}
 
 
 def _put_metric_alarm(
     original: Callable[..., Response], params: dict[str, Any], data: Any, *protocol: bool
 ) -> Response:
+    queries = _queries(params, data)
+    try:
+        for one in queries:
+            parse(one.get("Expression") or "0")
+    except UnknownExpressionError as error:
+        cbor, as_json = (*protocol, False, False)[:2]
+        return cloudwatch._error(
+            "ValidationError",
+            f"Invalid metrics list: {error}",
+            400,
+            use_json=as_json,
+            use_cbor=cbor,
+        )
     response = original(params, data, *protocol)
     name = (data or {}).get("AlarmName") or cloudwatch._p(params, "AlarmName")
     alarm = cloudwatch._alarms.get(name, {})
+    if queries:
+        alarm["Metrics"] = queries
     if not alarm.get("MetricName"):  # an expression over metrics, which have their own
         alarm.pop("Statistic", None)
         alarm.pop("Period", None)
     elif alarm.get("ExtendedStatistic"):
         alarm.pop("Statistic", None)
     return response
+
+
+def _queries(params: Mapping[str, Any], data: Mapping[str, Any] | None) -> list[dict[str, Any]]:
+    """The metrics of a PutMetricAlarm request, of any protocol, as the JSON one has them."""
+    if data is not None and "Metrics" in data:
+        return list(data["Metrics"])
+    found: list[dict[str, Any]] = []
+    while cloudwatch._p(params, f"{(prefix := f'Metrics.member.{len(found) + 1}')}.Id"):
+        found.append(_metric_query(params, prefix))
+    return found
+
+
+def _metric_query(params: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+    query: dict[str, Any] = {
+        name: value
+        for name in ("Id", "Expression", "Label")
+        if (value := cloudwatch._p(params, f"{prefix}.{name}"))
+    }
+    query["ReturnData"] = cloudwatch._p(params, f"{prefix}.ReturnData") == "true"
+    metric = f"{prefix}.MetricStat.Metric"
+    if name := cloudwatch._p(params, f"{metric}.MetricName"):
+        dimensions: list[dict[str, str]] = []
+        while cloudwatch._p(
+            params, f"{(one := f'{metric}.Dimensions.member.{len(dimensions) + 1}')}.Name"
+        ):
+            dimensions.append(
+                {key: cloudwatch._p(params, f"{one}.{key}") for key in ("Name", "Value")}
+            )
+        query["MetricStat"] = {
+            "Metric": {
+                "Namespace": cloudwatch._p(params, f"{metric}.Namespace"),
+                "MetricName": name,
+                "Dimensions": dimensions,
+            },
+            "Period": int(cloudwatch._p(params, f"{prefix}.MetricStat.Period")),
+            "Stat": cloudwatch._p(params, f"{prefix}.MetricStat.Stat"),
+        }
+    return query
 
 
 def _describe_alarms(
@@ -110,15 +168,11 @@ def _content(name: str, value: Any) -> str:
 
 def _evaluate_alarm(alarm: dict[str, Any]) -> None:
     compare = _COMPARISONS.get(alarm.get("ComparisonOperator", ""))
-    dimensions = cloudwatch._dims_from_list(alarm.get("Dimensions") or [])
-    points = cloudwatch._metrics.get(
-        (alarm.get("Namespace"), alarm.get("MetricName"), cloudwatch._dims_key(dimensions))
-    )
-    if compare is None or not points:  # an alarm on other metrics, or nothing was measured yet
-        return
     periods = int(alarm.get("EvaluationPeriods", 1))
-    statistic = alarm.get("ExtendedStatistic") or alarm.get("Statistic", "Average")
-    found = [_value(points, statistic, float(alarm["Period"]), back) for back in range(periods)]
+    look = _expression(alarm) if alarm.get("Metrics") else _metric(alarm)
+    if compare is None or look is None:
+        return
+    found = [look(back) for back in range(periods)]
     missing = _MISSING.get(alarm.get("TreatMissingData") or "missing")
     breaching = [
         missing if one is None else compare(one, float(alarm["Threshold"])) for one in found
@@ -130,13 +184,47 @@ def _evaluate_alarm(alarm: dict[str, Any]) -> None:
     before = alarm["StateValue"]
     if before == state:
         return
-    reason = f"Threshold Crossed: {statistic} {found} against {alarm['Threshold']}"
+    reason = f"Threshold Crossed: {found} against {alarm['Threshold']}"
     alarm["StateValue"] = state
     alarm["StateReason"] = reason
     alarm["StateUpdatedTimestamp"] = int(time.time())
     cloudwatch._record_history(alarm["AlarmName"], before, state, reason)
     cloudwatch._dispatch_alarm_actions(alarm, before, state, reason)
     cloudwatch._evaluate_parent_alarms(alarm)
+
+
+def _metric(alarm: Mapping[str, Any]) -> Callable[[int], float | None] | None:
+    """The alarm's metric by the number of periods back; None before anything was measured."""
+    statistic = alarm.get("ExtendedStatistic") or alarm.get("Statistic", "Average")
+    points = _points(alarm)
+    if not points:
+        return None
+    return lambda back: _value(points, statistic, float(alarm["Period"]), back)
+
+
+def _expression(alarm: Mapping[str, Any]) -> Callable[[int], float | None] | None:
+    """The alarm's expression, likewise."""
+    stats = {one["Id"]: one["MetricStat"] for one in alarm["Metrics"] if "MetricStat" in one}
+    points = {name: _points(stat["Metric"]) for name, stat in stats.items()}
+    if not any(points.values()):
+        return None
+    (tree,) = [parse(one["Expression"]) for one in alarm["Metrics"] if "Expression" in one]
+
+    def look(back: int) -> float | None:
+        return evaluate(
+            tree,
+            lambda name: _value(
+                points[name], stats[name]["Stat"], float(stats[name]["Period"]), back
+            ),
+        )
+
+    return look
+
+
+def _points(metric: Mapping[str, Any]) -> list[dict[str, Any]]:
+    dimensions = cloudwatch._dims_from_list(metric.get("Dimensions") or [])
+    key = (metric.get("Namespace"), metric.get("MetricName"), cloudwatch._dims_key(dimensions))
+    return list(cloudwatch._metrics.get(key) or ())
 
 
 def _value(
@@ -150,8 +238,24 @@ def _value(
     return None if value is None else float(value)
 
 
+def _stat_value(
+    original: Callable[..., float | None],
+    stats: Mapping[str, float],
+    stat_name: str,
+    points: list[dict[str, Any]] | None = None,
+) -> float | None:
+    """A statistic of a period, TC included."""
+    if bounds := _TRIMMED_COUNT.fullmatch(stat_name or ""):
+        low = float(bounds[1]) if bounds[1] else float("-inf")
+        high = float(bounds[2]) if bounds[2] else float("inf")
+        counted = [cloudwatch._point_stats(one) for one in points or []]
+        return float(sum(count for count, _, value, _ in counted if low < value <= high))
+    return original(stats, stat_name, points)
+
+
 def install() -> None:
     """Keep an alarm's settings, return all of them, and evaluate its own metric."""
     replace(cloudwatch, "_evaluate_alarm", _evaluate_alarm)
+    wrap(cloudwatch, "_stat_value", _stat_value)
     wrap(cloudwatch, "_put_metric_alarm", _put_metric_alarm)
     wrap(cloudwatch, "_describe_alarms", _describe_alarms)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 import urllib.request
 from typing import Any
 
@@ -96,3 +97,131 @@ def test_a_percentile_has_no_statistic(management: Account) -> None:
     assert alarm["ExtendedStatistic"] == "p95"
     assert not alarm.get("Statistic")
     assert "<Statistic>" not in query_describe(management, name)
+
+
+def put(account: Account, metric: str, *values: float, namespace: str = "Contract") -> None:
+    account.client("cloudwatch").put_metric_data(
+        Namespace=namespace,
+        MetricData=[
+            {
+                "MetricName": metric,
+                "Dimensions": [{"Name": "service", "Value": "of-a-test"}],
+                "Value": value,
+            }
+            for value in values
+        ],
+    )
+
+
+def query(identifier: str, metric: str, statistic: str) -> dict[str, Any]:
+    return {
+        "Id": identifier,
+        "MetricStat": {
+            "Metric": {
+                "Namespace": "Contract",
+                "MetricName": metric,
+                "Dimensions": [{"Name": "service", "Value": "of-a-test"}],
+            },
+            "Period": 300,
+            "Stat": statistic,
+        },
+        "ReturnData": False,
+    }
+
+
+def state(account: Account, name: str, kind: str = "MetricAlarm", *, wanted: str) -> str:
+    """The state of an alarm once it is the wanted one, or after ten seconds."""
+    until = time.monotonic() + 10
+    while True:
+        (alarm,) = account.client("cloudwatch").describe_alarms(
+            AlarmNames=[name], AlarmTypes=[kind]
+        )[f"{kind}s"]
+        if alarm["StateValue"] == wanted or time.monotonic() > until:
+            return str(alarm["StateValue"])
+        time.sleep(0.2)
+
+
+def late_alarm(account: Account, *, threshold: float) -> str:
+    """An alarm on the percentage of values above 60, of which one is not measured but failed.
+
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/using-metric-math.html,
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/Statistics-definitions.html
+    """
+    name = unique("contract")
+    account.client("cloudwatch").put_metric_alarm(
+        AlarmName=name,
+        EvaluationPeriods=1,
+        Threshold=threshold,
+        ComparisonOperator="GreaterThanThreshold",
+        TreatMissingData="notBreaching",
+        Metrics=[
+            {
+                "Id": "percent",
+                "Expression": "100 * (FILL(late, 0) + FILL(failed, 0))"
+                " * ((FILL(late, 0) + FILL(failed, 0)) >= 2)"
+                " / (FILL(measured, 0) + FILL(failed, 0))",
+                "ReturnData": True,
+            },
+            query("late", name, "TC(60:)"),
+            query("measured", name, "SampleCount"),
+            query("failed", f"{name}-failed", "Sum"),
+        ],
+    )
+    return name
+
+
+def test_an_expression_is_kept_in_either_protocol(management: Account) -> None:
+    name = late_alarm(management, threshold=50)
+    (alarm,) = management.client("cloudwatch").describe_alarms(AlarmNames=[name])["MetricAlarms"]
+    assert [one["Id"] for one in alarm["Metrics"]] == ["percent", "late", "measured", "failed"]
+    assert alarm["Metrics"][1]["MetricStat"]["Stat"] == "TC(60:)"
+    assert not alarm.get("MetricName")
+    xml = query_describe(management, name)
+    assert "<Stat>TC(60:)</Stat>" in xml
+    assert "&gt;= 2" in xml
+
+
+def test_an_alarm_on_an_expression_counts_values_above_a_bound(management: Account) -> None:
+    name = late_alarm(management, threshold=49)
+    put(management, name, 10, 20, 60, 61)  # 60 is not above 60
+    assert state(management, name, wanted="OK") == "OK"
+    put(management, f"{name}-failed", 1)  # two of five are late: 40%
+    assert state(management, name, wanted="OK") == "OK"
+    put(management, name, 100, 100)  # four of seven: 57%
+    assert state(management, name, wanted="ALARM") == "ALARM"
+
+
+def test_an_expression_that_is_none_is_refused(management: Account) -> None:
+    cloudwatch = management.client("cloudwatch")
+    with pytest.raises(cloudwatch.exceptions.ClientError, match="ValidationError"):
+        cloudwatch.put_metric_alarm(
+            AlarmName=unique("contract"),
+            EvaluationPeriods=1,
+            Threshold=1,
+            ComparisonOperator="GreaterThanThreshold",
+            Metrics=[
+                {"Id": "e", "Expression": "late +", "ReturnData": True},
+                query("late", "late", "Sum"),
+            ],
+        )
+
+
+def test_a_composite_alarm_follows_its_rule_and_keeps_its_children(management: Account) -> None:
+    """https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutCompositeAlarm.html."""
+    cloudwatch = management.client("cloudwatch")
+    children = [late_alarm(management, threshold=0) for _ in range(3)]
+    name = unique("contract")
+    rule = '(ALARM("{}") AND ALARM("{}")) OR ALARM("{}")'.format(*children)
+    cloudwatch.put_composite_alarm(AlarmName=name, AlarmRule=rule, AlarmDescription="A & B")
+    kind = "CompositeAlarm"
+    assert state(management, name, kind, wanted="OK") == "OK"
+    cloudwatch.set_alarm_state(AlarmName=children[0], StateValue="ALARM", StateReason="test")
+    assert state(management, name, kind, wanted="OK") == "OK"
+    cloudwatch.set_alarm_state(AlarmName=children[1], StateValue="ALARM", StateReason="test")
+    assert state(management, name, kind, wanted="ALARM") == "ALARM"
+    cloudwatch.set_alarm_state(AlarmName=children[1], StateValue="OK", StateReason="test")
+    assert state(management, name, kind, wanted="OK") == "OK"
+    with pytest.raises(cloudwatch.exceptions.ClientError, match="ValidationError"):
+        cloudwatch.delete_alarms(AlarmNames=[children[2]])
+    cloudwatch.delete_alarms(AlarmNames=[name])
+    cloudwatch.delete_alarms(AlarmNames=children)
