@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.server
 import json
+import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -76,7 +77,7 @@ resource "aws_secretsmanager_secret_version" "chat" {{
 }}
 
 module "observability" {{
-  source = "{modules}/observability"
+  source = "../modules/observability"
 
   account_id        = "{account}"
   region            = "{region}"
@@ -147,6 +148,10 @@ def terraform(
     folder = tmp_path_factory.mktemp("notifier")
     root = folder / "root"
     root.mkdir()
+    # Of an absolute path Terraform takes the one folder, without the modules beside it.
+    shutil.copytree(
+        REPOSITORY / "modules", folder / "modules", ignore=shutil.ignore_patterns(".terraform*")
+    )
     endpoints = "\n".join(f'    {one} = "{local_cloud.endpoint_url}"' for one in SERVICES)
     (root / "main.tf").write_text(
         ROOT.format(
@@ -154,7 +159,6 @@ def terraform(
             account=ACCOUNT,
             endpoints=endpoints,
             light=LIGHT,
-            modules=REPOSITORY / "modules",
         )
     )
     made = Terraform(
