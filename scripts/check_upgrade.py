@@ -88,6 +88,11 @@ def counted(changes: Iterable[Mapping[str, Any]]) -> str:
     return ", ".join(f"{count} {name}" for name, count in sorted(found.items()))
 
 
+def removed(changes: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Addresses of what a plan destroys or replaces, in order."""
+    return sorted(one["address"] for one in changes if "delete" in one["change"]["actions"])
+
+
 def earlier_version() -> str:
     """The newest tag before this commit, or the first commit."""
     found = subprocess.run(
@@ -134,6 +139,7 @@ def _upgrade(ref: str, settings: Settings) -> list[str]:
         now.init()
         changes = now.planned_changes()
         _tell(f"plan of this version: {counted(changes)}")
+        _tell("\n".join(f"  destroyed or replaced: {one}" for one in removed(changes)))
         if complaints := lost_data(changes):
             return complaints
         started = time.monotonic()

@@ -61,6 +61,7 @@ SERVICES: Mapping[str, tuple[str, ...]] = {
     "s3_object_lock": ("s3", "iam", "sts"),
     "textract": ("textract", "s3", "sns"),
     "costs": ("ce", "invoicing", "bcm-data-exports"),
+    "service_quotas": ("service-quotas", "iam", "sts"),
 }
 
 # Services that emulators name differently from boto3.

@@ -130,6 +130,11 @@ resource "aws_rds_cluster_parameter_group" "this" {
       value = parameter.value
     }
   }
+
+  # Another description makes another group, and AWS deletes none that a cluster uses. Older deployments keep their words.
+  lifecycle {
+    ignore_changes = [description]
+  }
 }
 
 resource "aws_db_subnet_group" "this" {

@@ -129,8 +129,9 @@ def test_without_a_local_cloud_the_remedy_is_one_sentence(
             assert code == 3
             assert json.loads(out)["code"] == "no_local_cloud"
             assert err == (
-                f"error: no local cloud answers at {url}. Is the local cloud up? `make up` starts"
-                " it; `--env aws` is the account of your AWS credentials\n"
+                f"error: no local cloud answers at {url}. `--env aws`, or FINOPS_ENV=aws, is the"
+                " account of your AWS credentials; `make up` in a clone of the repository starts"
+                " the local cloud\n"
             )
 
 

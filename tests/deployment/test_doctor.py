@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import date
+from datetime import UTC, date, datetime
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,8 +16,10 @@ from botocore.exceptions import ClientError
 
 from finops.cli.main import main
 from finops.deployment import doctor as module
-from finops.deployment.doctor import Doctor, Finding, Severity
+from finops.deployment.doctor import Doctor
 from finops.deployment.environment import Environment
+from finops.deployment.examination import Examination, Finding, Severity
+from finops.deployment.resources import check_quotas, check_tables
 
 KEY = "arn:aws:kms:eu-central-1:111111111111:key/1"
 ENVIRONMENT = Environment(name="prod", prefix="finops")
@@ -47,10 +49,11 @@ def key_policy(*services: str) -> str:
 
 
 class FakeAws:
-    """The audit flow alone, sound until a test changes an answer or refuses an operation."""
+    """One flow alone, audit unless told; sound until a test changes or refuses an answer."""
 
     def __init__(self) -> None:
         self.refused: dict[str, str] = {}
+        self.flow = "audit"
         self.function: dict[str, Any] = {
             "Role": "arn:aws:iam::111111111111:role/finops-audit",
             "State": "Active",
@@ -63,6 +66,7 @@ class FakeAws:
             "get_role": {"Role": {"AssumeRolePolicyDocument": LETS_LAMBDA}},
             "list_event_source_mappings": {"EventSourceMappings": [{"State": "Enabled"}]},
             "get_schedule": {"State": "ENABLED"},
+            "describe_load_balancers": {"LoadBalancers": []},
             "describe_key": {"KeyMetadata": {"KeyState": "Enabled"}},
             "get_key_policy": {
                 "Policy": key_policy("logs.eu-central-1.amazonaws.com", "s3.amazonaws.com")
@@ -76,7 +80,7 @@ class FakeAws:
         if code := self.refused.get(operation):
             raise refusal(code, operation)
         if operation == "get_function":
-            if arguments["FunctionName"] in ENVIRONMENT.flow_functions["audit"]:
+            if arguments["FunctionName"] in ENVIRONMENT.flow_functions[self.flow]:
                 return {"Configuration": self.function}
             raise refusal("ResourceNotFoundException", operation)
         return self.answers[operation]
@@ -133,6 +137,142 @@ def test_the_limit_of_a_new_account_is_a_warning(aws: FakeAws) -> None:
     (found,) = findings(aws)
     assert (found.check, found.severity) == ("concurrency", Severity.WARNING)
     assert "at most 10 functions" in found.problem
+
+
+def examined(aws: FakeAws) -> Examination:
+    return Examination(aws, ENVIRONMENT, today=date(2026, 3, 4))  # type: ignore[arg-type]
+
+
+CERTIFICATE = "arn:aws:acm:eu-central-1:111111111111:certificate/1"
+
+
+@pytest.fixture
+def console(aws: FakeAws) -> FakeAws:
+    """A console whose certificate ends in a year."""
+    aws.answers |= {
+        "describe_load_balancers": {"LoadBalancers": [{"LoadBalancerArn": "arn:lb"}]},
+        "describe_listeners": {
+            "Listeners": [
+                {"Port": 80},
+                {"Port": 443, "Certificates": [{"CertificateArn": CERTIFICATE}]},
+            ]
+        },
+        "describe_certificate": {
+            "Certificate": {"Status": "ISSUED", "NotAfter": datetime(2027, 3, 4, tzinfo=UTC)}
+        },
+    }
+    return aws
+
+
+def test_a_deployment_without_a_console_needs_no_certificate(aws: FakeAws) -> None:
+    aws.refused["describe_load_balancers"] = "LoadBalancerNotFound"
+    assert findings(aws) == []
+
+
+@pytest.mark.parametrize(
+    ("ends", "severity"),
+    [
+        (datetime(2026, 4, 4, tzinfo=UTC), None),
+        (datetime(2026, 4, 3, tzinfo=UTC), Severity.WARNING),
+        (datetime(2026, 3, 5, tzinfo=UTC), Severity.WARNING),
+        (datetime(2026, 3, 4, tzinfo=UTC), Severity.FAULT),
+    ],
+)
+def test_a_certificate_that_ends_within_a_month_is_told(
+    console: FakeAws, ends: datetime, severity: Severity | None
+) -> None:
+    console.answers["describe_certificate"]["Certificate"]["NotAfter"] = ends
+    found = findings(console)
+    assert [(one.check, one.subject, one.severity) for one in found] == (
+        [("certificates", CERTIFICATE, severity)] if severity else []
+    )
+    assert all(str(ends.date()) in one.problem and "RenewalSummary" in one.remedy for one in found)
+
+
+@pytest.mark.parametrize("state", ["EXPIRED", "FAILED", "PENDING_VALIDATION", "gone"])
+def test_a_certificate_that_is_not_issued_is_a_fault(console: FakeAws, state: str) -> None:
+    console.answers["describe_certificate"]["Certificate"] = {"Status": state}
+    if state == "gone":
+        console.refused["describe_certificate"] = "ResourceNotFoundException"
+    (found,) = findings(console)
+    assert (found.check, found.severity) == ("certificates", Severity.FAULT)
+    assert state in found.problem
+
+
+@pytest.fixture
+def invoices(aws: FakeAws) -> FakeAws:
+    aws.flow = "invoices"
+    aws.function["Environment"]["Variables"] |= {"TABLE": "rows", "VENDORS_TABLE": "vendors"}
+    aws.answers["describe_table"] = {"Table": {"TableStatus": "ACTIVE"}}
+    return aws
+
+
+def test_tables_that_are_there_are_fine(invoices: FakeAws) -> None:
+    assert list(check_tables(examined(invoices))) == []
+
+
+def test_tables_that_are_gone_are_told_by_name(invoices: FakeAws) -> None:
+    invoices.refused["describe_table"] = "ResourceNotFoundException"
+    found = list(check_tables(examined(invoices)))
+    assert [(one.subject, one.problem) for one in found] == [
+        ("rows", "the table is gone"),
+        ("vendors", "the table is gone"),
+    ]
+
+
+def test_a_deployment_from_before_the_vendor_master_is_told(invoices: FakeAws) -> None:
+    del invoices.function["Environment"]["Variables"]["VENDORS_TABLE"]
+    (found,) = check_tables(examined(invoices))
+    assert "VENDORS_TABLE" in found.problem
+    assert "terraform apply" in found.remedy
+
+
+def quotas(**values: float) -> dict[str, Any]:
+    return {
+        "Quotas": [
+            {"QuotaName": f"Transactions per second per account for {name}", "Value": value}
+            for name, value in values.items()
+        ]
+        + [{"QuotaName": "Maximum number of StartExpenseAnalysis jobs", "Value": 0.0}]
+    }
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        (quotas(AnalyzeExpense=5, StartExpenseAnalysis=1), []),
+        (quotas(AnalyzeExpense=0.5, StartExpenseAnalysis=1), ["AnalyzeExpense"]),
+        (quotas(AnalyzeExpense=1, StartExpenseAnalysis=0), ["StartExpenseAnalysis"]),
+        ({"Quotas": []}, []),
+    ],
+)
+def test_textract_that_takes_less_than_a_call_a_second_is_a_warning(
+    invoices: FakeAws, answer: dict[str, Any], told: list[str]
+) -> None:
+    invoices.answers["list_service_quotas"] = answer
+    found = list(check_quotas(examined(invoices)))
+    assert [one.subject for one in found] == told
+    assert all(one.severity is Severity.WARNING for one in found)
+
+
+@pytest.mark.parametrize(
+    ("quota", "made", "told"),
+    [(None, 17_999, False), (None, 18_000, True), (10, 8, False), (10, 9, True)],
+)
+def test_an_organization_that_has_nearly_all_its_budgets_is_a_warning(
+    aws: FakeAws, monkeypatch: pytest.MonkeyPatch, quota: int | None, made: int, told: bool
+) -> None:
+    aws.flow = "budgets"
+    aws.answers["list_service_quotas"] = {
+        "Quotas": [{"QuotaName": "Number of budgets", "Value": float(quota or 0)}]
+    }
+    if quota is None:
+        aws.refused["list_service_quotas"] = "NoSuchResourceException"
+    monkeypatch.setattr(
+        "finops.budgets.adapters.dynamodb.DynamoStatusTable.all", lambda self: iter(range(made))
+    )
+    found = list(check_quotas(examined(aws)))
+    assert [one.subject for one in found] == (["AWS Budgets"] if told else [])
 
 
 def test_a_function_that_could_not_be_changed_is_told_with_the_reason(aws: FakeAws) -> None:

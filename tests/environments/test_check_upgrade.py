@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import check_upgrade
-from check_upgrade import HOLDS_DATA, counted, lost_data
+from check_upgrade import HOLDS_DATA, counted, lost_data, removed
 
 
 def change(kind: str, *actions: str, **more: Any) -> dict[str, Any]:
@@ -60,6 +60,7 @@ def test_a_plan_is_counted_with_what_moved() -> None:
         change("aws_iam_policy_document", "read"),
     ]
     assert counted(plan) == "1 changed, 1 created, 1 moved, 1 replaced"
+    assert removed(plan) == ["module.m.aws_lambda_layer_version.this"]
 
 
 def test_the_earlier_version_is_the_newest_tag_before_this_commit(

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from finops.deployment.clients import Aws
-from finops.deployment.doctor import Doctor, Finding
+from finops.deployment.doctor import Doctor
 from finops.deployment.environment import Environment
+from finops.deployment.examination import Finding
 from tests.flows.billing import BillingFlow
 from tests.flows.conftest import FURTHER_SPOKES
 from tests.flows.deployment import SPOKE, Deployment, eventually

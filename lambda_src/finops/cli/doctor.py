@@ -12,12 +12,13 @@ from finops.deployment.environment import Environment
 @click.command()
 @common
 def doctor(environment: Environment, out: Output) -> None:
-    """Look for faults in a deployment: triggers, permissions, keys, mail, rates, limits.
+    """Look for faults in a deployment: rights, triggers, tables, keys, rates, limits.
 
     It reads only. Exit code 3 if there is a fault, or a check that could not look.
     """
     from finops.deployment.clients import Aws
-    from finops.deployment.doctor import Doctor, Severity, today
+    from finops.deployment.doctor import Doctor, today
+    from finops.deployment.examination import Severity
 
     found = Doctor(Aws(environment), environment, today=today()).findings()
     ok = all(one.severity is Severity.WARNING for one in found)

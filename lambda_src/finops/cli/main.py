@@ -15,7 +15,7 @@ COMMANDS: Final = {
     "billing": "Load billing files, and see their results.",
     "budgets": "Set, list, import and repair the budgets of spoke accounts.",
     "completion": "Print, or install, what completes commands and options in your SHELL.",
-    "doctor": "Look for faults in a deployment: triggers, permissions, keys, mail, rates, limits.",
+    "doctor": "Look for faults in a deployment: rights, triggers, tables, keys, rates, limits.",
     "fx": "Load exchange rates, and look them up.",
     "invoices": "Submit invoices, see their results, review and export them.",
     "packages": "Publish the packages of a release, from which Terraform deploys the functions.",

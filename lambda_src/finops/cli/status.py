@@ -119,9 +119,7 @@ def _budgets(aws: Aws, environment: Environment) -> dict[str, Any]:
     from finops.deployment.states import table_state
 
     if table_state(aws.client("dynamodb"), environment.budget_status_table) != "ACTIVE":
-        return _row(
-            "budgets", "flow", "NOT DEPLOYED", False, "run `make up`, or on AWS `make apply`"
-        )
+        return _row("budgets", "flow", "NOT DEPLOYED", False, environment.how_to_deploy)
     table = DynamoStatusTable(aws.client("dynamodb"), environment.budget_status_table)
     counts = Counter(one.status for one in table.all())
     detail = ", ".join(f"{counts[one]} {one.lower()}" for one in Status if counts[one])

@@ -157,7 +157,7 @@ class Aws:
                     f"there is no function {name}",
                     code="not_deployed",
                     step="find_deployment",
-                    remedy=f"Deploy the module {module} first: `make up`, or on AWS `make apply`",
+                    remedy=f"Deploy the module {module} first: {self._environment.how_to_deploy}",
                 ) from error
             raise
         return dict(found["Environment"]["Variables"])
@@ -225,6 +225,6 @@ def _require_answer(endpoint_url: str) -> None:
         raise ConfigurationError(
             f"no local cloud answers at {endpoint_url}",
             code="no_local_cloud",
-            remedy="Is the local cloud up? `make up` starts it; `--env aws` is the account of your"
-            " AWS credentials",
+            remedy="`--env aws`, or FINOPS_ENV=aws, is the account of your AWS credentials;"
+            " `make up` in a clone of the repository starts the local cloud",
         ) from error

@@ -141,6 +141,13 @@ class Environment:
             for flow, names in _FUNCTIONS.items()
         }
 
+    @property
+    def how_to_deploy(self) -> str:
+        """What a person does where something is not deployed."""
+        if self.endpoint_url:
+            return "run terraform apply, or `make up` in a clone of the repository"
+        return "run terraform apply, or `make apply ENV=…` in a clone of the repository"
+
     def parts_of(self, flow: str) -> tuple[str, ...]:
         """The functions, tables and failure queues of a flow."""
         tables = {

@@ -57,6 +57,7 @@ EXTENSIONS = (
     "organization_keys",
     "textract",
     "costs",
+    "service_quotas",
 )
 
 

@@ -3,13 +3,16 @@
 AWS: "Defining Lambda function permissions with an execution role"
 https://docs.aws.amazon.com/lambda/latest/dg/lambda-intro-execution-role.html,
 "Configuring a queue to use with Lambda" https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
+"Giving Lambda functions access to resources in an Amazon VPC"
+https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html
 and "Sending Lambda function logs to CloudWatch Logs"
 https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs.html
 
-MiniStack reads queues and streams and writes logs whatever the role says. Here a mapping is
-refused, and one that exists pauses, when the role may not read its source; logs that the role may
-not write are lost, as on AWS. (``aws:SecureTransport`` is true for every call: the emulator has
-no TLS, and policies that rightly deny plain HTTP would deny everything.)
+MiniStack reads queues and streams, writes logs and joins networks whatever the role says. Here a
+mapping is refused, and one that exists pauses, when the role may not read its source; a function
+in a VPC is refused when the role may make no network interface; logs that the role may not write
+are lost, as on AWS. (``aws:SecureTransport`` is true for every call: the emulator has no TLS, and
+policies that rightly deny plain HTTP would deny everything.)
 """
 
 from __future__ import annotations
@@ -80,6 +83,20 @@ def _readable_mappings(original: Callable[[], Iterator[Any]]) -> Iterator[Any]:
         yield account, region, mapping
 
 
+def _create_function(original: Callable[..., Any], request: dict[str, Any]) -> Any:
+    """Lambda makes a network interface as the role before the function exists."""
+    if (request.get("VpcConfig") or {}).get("SubnetIds"):
+        anywhere = f"arn:aws:ec2:{get_region()}:{get_account_id()}:*/*"
+        if not role_allows(request.get("Role", ""), "ec2:CreateNetworkInterface", anywhere):
+            return error_response_json(
+                "InvalidParameterValueException",
+                "The provided execution role does not have permissions to call "
+                "CreateNetworkInterface on EC2",
+                400,
+            )
+    return original(request)
+
+
 def _emit_logs(
     original: Callable[..., None], function: dict[str, Any], *args: Any, **kwargs: Any
 ) -> None:
@@ -105,6 +122,7 @@ def _pin_origin(original: Callable[[str, bool], None], address: str, _secure: bo
 
 def install() -> None:
     """Check the execution role before acting for a function."""
+    wrap(lambda_svc, "_create_function", _create_function)
     wrap(lambda_svc, "_create_esm", _create_mapping)
     wrap(lambda_svc, "_iter_all_esms", _readable_mappings)
     wrap(lambda_svc, "_emit_lambda_logs", _emit_logs)

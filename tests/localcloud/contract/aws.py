@@ -198,6 +198,7 @@ class Account:
         timeout: int = 20,
         layers: Sequence[str] = (),
         files: Mapping[str, str] | None = None,
+        network: Mapping[str, Any] | None = None,
         **variables: str,
     ) -> str:
         """A function whose ``handler`` is defined by ``code``, beside ``files``; its ARN.
@@ -220,6 +221,7 @@ class Account:
             Layers=list(layers),
             Timeout=timeout,
             Environment={"Variables": variables},
+            VpcConfig=network or {},
         )["FunctionArn"]
         functions.get_waiter("function_active_v2").wait(
             FunctionName=name, WaiterConfig={"Delay": 0.1, "MaxAttempts": 200}

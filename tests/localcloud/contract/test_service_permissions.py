@@ -6,6 +6,7 @@ import json
 from functools import partial
 
 import pytest
+from botocore.exceptions import ClientError
 
 from tests.localcloud.contract.aws import (
     Account,
@@ -13,6 +14,7 @@ from tests.localcloud.contract.aws import (
     error_code,
     eventually,
     policy,
+    unique,
 )
 
 pytestmark = pytest.mark.needs("service_permissions")
@@ -45,6 +47,30 @@ def test_a_mapping_is_refused_when_the_role_lacks_any_action(management: Account
             EventSourceArn=source.arn,
         )
         assert error_code(create) == "InvalidParameterValueException"
+
+
+def test_a_function_in_a_vpc_is_refused_when_its_role_may_make_no_network_interface(
+    management: Account,
+) -> None:
+    """https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html"""
+    ec2 = management.client("ec2")
+    vpc = ec2.create_vpc(CidrBlock="10.77.0.0/24")["Vpc"]["VpcId"]
+    subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.77.0.0/25")["Subnet"]["SubnetId"]
+    group = ec2.create_security_group(GroupName=unique("c"), Description="c", VpcId=vpc)["GroupId"]
+    network = {"SubnetIds": [subnet], "SecurityGroupIds": [group]}
+    with pytest.raises(ClientError, match="CreateNetworkInterface on EC2") as refused:
+        management.function("def handler(e, c): pass", network=network)
+    assert refused.value.response["Error"]["Code"] == "InvalidParameterValueException"
+    actions = [f"ec2:{one}NetworkInterface" for one in ("Create", "Delete")]
+    elsewhere = {"ArnEquals": {"lambda:SourceFunctionArn": "arn:aws:lambda:*:*:function:*"}}
+    function = management.function(
+        "def handler(e, c): pass",
+        allow([*actions, "ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets"]),
+        {"Effect": "Deny", "Action": actions, "Resource": "*", "Condition": elsewhere},
+        network=network,
+    )
+    found = management.client("lambda").get_function_configuration(FunctionName=function)
+    assert found["VpcConfig"]["SubnetIds"] == [subnet]
 
 
 def test_logs_are_written_only_if_the_role_may(management: Account) -> None:

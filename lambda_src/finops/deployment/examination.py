@@ -1,0 +1,108 @@
+"""What the doctor looks at: a deployment's functions, and AWS's answers about the rest.
+
+The caller asks. What that person may not read says nothing about the deployment.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+from functools import cached_property
+from typing import Any, Final
+
+from botocore.exceptions import ClientError
+
+from finops.deployment.clients import Aws
+from finops.deployment.environment import Environment
+from finops.shared.aws import aws_errors
+
+#: What services answer for what does not exist.
+_NOT_THERE: Final = frozenset(
+    {
+        "404",
+        "LoadBalancerNotFound",
+        "NoSuchBucket",
+        "NoSuchBucketPolicy",
+        "NoSuchEntity",
+        "NoSuchResourceException",
+        "NotFoundException",
+        "ResourceNotFoundException",
+        "AWS.SimpleQueueService.NonExistentQueue",
+        "QueueDoesNotExist",
+    }
+)
+
+#: The remedy of what Terraform makes whole again.
+APPLY: Final = "Run terraform apply"
+APPLY_MANAGEMENT: Final = "Run terraform apply for the management account"
+
+
+class Severity(enum.StrEnum):
+    """How bad a finding is."""
+
+    #: Something does not work, or will not.
+    FAULT = "FAULT"
+    #: It works, and may not for long.
+    WARNING = "WARNING"
+    #: The caller may not look.
+    NOT_CHECKED = "NOT_CHECKED"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is wrong: where, what, and what to do."""
+
+    subject: str
+    problem: str
+    remedy: str
+    severity: Severity = Severity.FAULT
+    #: The check that found it.
+    check: str = ""
+
+
+class Examination:
+    """One deployment, as the caller sees it.
+
+    Attributes:
+        aws: The caller's clients.
+        environment: The names of the deployment.
+        today: The day in UTC.
+    """
+
+    def __init__(self, aws: Aws, environment: Environment, *, today: date) -> None:
+        self.aws = aws
+        self.environment = environment
+        self.today = today
+
+    @cached_property
+    def configurations(self) -> Mapping[str, Mapping[str, Any]]:
+        """What Lambda says about each function, by name, of flows that are deployed."""
+        found = {
+            name: self.ask("lambda", "get_function", FunctionName=name)
+            for name in self.environment.management_functions
+        }
+        return {name: answer for name, answer in found.items() if answer}
+
+    def existing(self, names: tuple[str, ...]) -> Iterator[str]:
+        """The whole names of these functions, of those that are deployed."""
+        for name in names:
+            if f"{self.environment.prefix}-{name}" in self.configurations:
+                yield f"{self.environment.prefix}-{name}"
+
+    def variables(self, name: str) -> Mapping[str, str]:
+        """A function's environment."""
+        answer = self.configurations[name]["Configuration"]
+        variables: Mapping[str, str] = answer.get("Environment", {}).get("Variables", {})
+        return variables
+
+    def ask(self, service: str, operation: str, **arguments: Any) -> Any:
+        """An answer of AWS; None where what is asked for does not exist."""
+        with aws_errors(operation, remedy=f"Allow {service}:{operation.replace('_', '')}"):
+            try:
+                return getattr(self.aws.client(service), operation)(**arguments)
+            except ClientError as error:
+                if error.response["Error"]["Code"] in _NOT_THERE:
+                    return None
+                raise
