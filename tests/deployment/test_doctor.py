@@ -19,7 +19,7 @@ from finops.deployment import doctor as module
 from finops.deployment.doctor import Doctor
 from finops.deployment.environment import Environment
 from finops.deployment.examination import Examination, Finding, Severity
-from finops.deployment.resources import check_quotas, check_tables
+from finops.deployment.resources import check_quotas, check_rates, check_tables
 
 KEY = "arn:aws:kms:eu-central-1:111111111111:key/1"
 ENVIRONMENT = Environment(name="prod", prefix="finops")
@@ -273,6 +273,28 @@ def test_an_organization_that_has_nearly_all_its_budgets_is_a_warning(
     )
     found = list(check_quotas(examined(aws)))
     assert [one.subject for one in found] == (["AWS Budgets"] if told else [])
+
+
+@pytest.mark.parametrize(
+    ("newest", "severity"),
+    [
+        ([{"newest": None}], Severity.FAULT),
+        ([{"newest": "2026-02-20"}], Severity.WARNING),
+        ([{"newest": "2026-02-25"}], None),
+    ],
+)
+def test_rates_that_are_missing_or_old_are_told(
+    aws: FakeAws, monkeypatch: pytest.MonkeyPatch, newest: Any, severity: Severity | None
+) -> None:
+    billing = SimpleNamespace(
+        settings=SimpleNamespace(rates=SimpleNamespace(max_age_days=7)),
+        database=SimpleNamespace(execute=lambda statement: SimpleNamespace(rows=newest)),
+    )
+    monkeypatch.setattr("finops.deployment.billing.BillingDeployment", lambda _: billing)
+    aws.flow = "billing"
+    found = list(check_rates(examined(aws)))
+    assert [one.severity for one in found] == ([severity] if severity else [])
+    assert all("finops fx load" in one.remedy for one in found)
 
 
 def test_a_function_that_could_not_be_changed_is_told_with_the_reason(aws: FakeAws) -> None:
