@@ -36,7 +36,7 @@ class CompressedAssets:
         await send({"type": "http.response.body", "body": body})
 
     async def _compress(self, scope: Scope, receive: Receive, send: Send) -> bool:
-        """Keep the answer; where it is no file, send it as it is."""
+        """Keep the answer of a file that exists; send any other as it is."""
         messages: list[Message] = []
 
         async def collect(message: Message) -> None:
