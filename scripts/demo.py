@@ -28,8 +28,9 @@ import demo_billing
 import demo_invoices
 import demo_reconciliation
 from finops.deployment.clients import Aws
-from finops.deployment.doctor import Doctor, Severity, today
+from finops.deployment.doctor import Doctor, today
 from finops.deployment.environment import environment
+from finops.deployment.examination import Severity
 from finops.shared.errors import FinOpsError
 from localcloud.endpoints import account_session
 from localcloud.settings import LocalCloudError, Settings
