@@ -17,7 +17,7 @@ locals {
 output "observability" {
   description = "What the module observability shows and watches of this flow."
   value = {
-    functions       = { for name, function in module.function : replace(name, "-", "_") => function.function_name }
+    functions       = { for name, function in module.function : replace(name, "-", "_") => function.name }
     log_group_names = [for function in module.function : function.log_group_name]
     queue_names     = { files = aws_sqs_queue.files.name }
     workflow_arn    = local.workflow_arn

@@ -37,10 +37,10 @@ output "observability" {
   description = "What the module observability shows and watches of this flow."
   value = {
     functions = {
-      publish_budget        = module.publish_budget.function_name
-      record_budget_result  = module.record_budget_result.function_name
-      expire_pending_budget = module.expire_pending_budget.function_name
-      repair_budget_drift   = module.repair_budget_drift.function_name
+      publish_budget        = module.publish_budget.name
+      record_budget_result  = module.record_budget_result.name
+      expire_pending_budget = module.expire_pending_budget.name
+      repair_budget_drift   = module.repair_budget_drift.name
     }
     log_group_names = [
       module.publish_budget.log_group_name, module.record_budget_result.log_group_name,

@@ -3,6 +3,11 @@ output "function_name" {
   value       = aws_lambda_function.this.function_name
 }
 
+output "name" {
+  description = "Name of the function, without waiting for it: what only watches it must not hold back its layers in an upgrade."
+  value       = var.function.name
+}
+
 output "function_arn" {
   description = "ARN of the function."
   value       = aws_lambda_function.this.arn

@@ -21,7 +21,7 @@ locals {
 output "observability" {
   description = "What the module observability shows and watches of this flow."
   value = {
-    functions       = { reconcile_month = module.reconcile_month.function_name }
+    functions       = { reconcile_month = module.reconcile_month.name }
     log_group_names = [module.reconcile_month.log_group_name]
     queue_names     = {}
     impacts         = local.impacts
