@@ -1,3 +1,27 @@
+locals {
+  # The function's own alarms tell of a run that fails.
+  fetching_alarms = {
+    rates-missing = {
+      description    = "The ECB's rates of a working day are not in the file that was fetched: see the log of ${local.fetching_name}."
+      namespace      = "FinOps"
+      metric         = "RatesMissing"
+      dimensions     = { service = local.fetching_name }
+      period_seconds = 3600
+    }
+    rates-not-fetched = {
+      description         = "No rates were fetched for two days: see the log of ${local.fetching_name}, and check that its schedule is on."
+      namespace           = "FinOps"
+      metric              = "RatesFetched"
+      dimensions          = { service = local.fetching_name }
+      comparison_operator = "LessThanThreshold"
+      treat_missing_data  = "breaching"
+      period_seconds      = 86400
+      evaluation_periods  = 2
+    }
+  }
+  fetching_name = "${var.name_prefix}-fetch-billing-rates"
+}
+
 module "alarms" {
   source = "../metric_alarms"
 
@@ -20,12 +44,12 @@ module "alarms" {
     }
   }
 
-  metrics = {
+  metrics = merge({ for name, alarm in local.fetching_alarms : name => alarm if var.rates.ecb != null }, {
     workflow-failures = {
       description = "The workflow ${local.workflow_name} failed: the ledger shows the step and the reason."
       namespace   = "AWS/States"
       metric      = "ExecutionsFailed"
       dimensions  = { StateMachineArn = local.workflow_arn }
     }
-  }
+  })
 }

@@ -101,6 +101,15 @@ data "aws_iam_policy_document" "load_billing_file" {
   }
 }
 
+# Files that people dropped have other keys, so none of them is written over.
+data "aws_iam_policy_document" "fetch_billing_rates" {
+  statement {
+    sid       = "WriteRates"
+    actions   = ["s3:PutObject"]
+    resources = ["${local.bucket_arn}/rates/ecb/*"]
+  }
+}
+
 data "aws_iam_policy_document" "plan_billing_chunks" {
   source_policy_documents = [data.aws_iam_policy_document.use_database.json]
 

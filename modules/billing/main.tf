@@ -37,7 +37,7 @@ locals {
   })
 
   # The functions that share everything but their handler, policy, environment and limits.
-  functions = {
+  functions = merge(local.fetching, {
     load-billing-file = {
       description = "Loads files of bills and of exchange rates into the database"
       handler     = "load_billing_file"
@@ -74,7 +74,14 @@ locals {
       memory_mb   = 512
       timeout     = 300
     }
-  }
+  })
+  # Only where rates are fetched.
+  fetching = { for ecb in var.rates.ecb[*] : "fetch-billing-rates" => {
+    description = "Fetches the exchange rates of the ECB, to be loaded like a file that a person drops"
+    handler     = "fetch_billing_rates"
+    memory_mb   = 512
+    timeout     = 180 # three tries of 10 s for an answer and 30 s for the content
+  } }
 
   # DuckDB is for those that read whole files: what loads a part of a Parquet file reads it as text.
   layers_of = { for name in keys(local.functions) : name => concat(
@@ -91,8 +98,9 @@ locals {
     finish-billing-file      = data.aws_iam_policy_document.end_billing_file.json
     fail-billing-file        = data.aws_iam_policy_document.end_billing_file.json
     migrate-billing-database = data.aws_iam_policy_document.migrate_billing_database.json
+    fetch-billing-rates      = data.aws_iam_policy_document.fetch_billing_rates.json
   }
-  environments = {
+  environments = merge({
     load-billing-file = merge(local.loading_environment, local.audit_environment, local.originals_environment, {
       WORKFLOW_ARN = local.workflow_arn
       QUEUE_URL    = "https://sqs.${var.region}.amazonaws.com/${var.account_id}/${local.queue_name}"
@@ -108,12 +116,18 @@ locals {
       DATABASE_LOADER_SECRET_ARN = var.database.loader_secret_arn
       DATABASE_READER_SECRET_ARN = var.database.reader_secret_arn
     })
-  }
+    }, { for ecb in var.rates.ecb[*] : "fetch-billing-rates" => {
+      BUCKET    = local.bucket_name
+      RATES_URL = ecb.url
+  } })
 
-  schedules = { for days in var.password_rotation_days[*] : "migrate-billing-database" => {
+  schedules = merge({ for days in var.password_rotation_days[*] : "migrate-billing-database" => {
     expression = "rate(${days} days)"
     input_json = jsonencode({ rotate_passwords = true })
-  } }
+    } }, { for ecb in var.rates.ecb[*] : "fetch-billing-rates" => {
+    expression = ecb.schedule
+    input_json = jsonencode({})
+  } })
 }
 
 resource "aws_lambda_layer_version" "this" {

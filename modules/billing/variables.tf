@@ -168,11 +168,14 @@ variable "rates" {
   description = <<-EOT
     Which exchange rate converts an amount, in the modules billing and reconciliation alike: the last one on or before its date,
     at most `maximum_age_days` older. `static` names USD for one unit of a currency where there is none, such as
-    { CAD = "0.79" }; leave it empty where finance relies on the amounts. Give both modules the same.
+    { CAD = "0.79" }; leave it empty where finance relies on the amounts. Give both modules the same. `ecb` fetches a file of
+    the ECB from its https `url` on a `schedule` (in UTC) and loads it like a file that a person drops: `eurofxref-daily.xml`,
+    or `eurofxref-hist-90d.xml`, which makes up for days that were missed. Nothing is fetched when null.
   EOT
   type = object({
     maximum_age_days = optional(number, 7)
     static           = optional(map(string), {})
+    ecb              = optional(object({ url = string, schedule = optional(string, "cron(0 16,18 * * ? *)") }))
   })
   default  = {}
   nullable = false
@@ -184,6 +187,10 @@ variable "rates" {
   validation {
     condition     = alltrue([for code, rate in var.rates.static : can(regex("^[A-Z]{3}$", code)) && try(tonumber(rate) > 0, false)])
     error_message = "rates.static must hold ISO 4217 codes and rates above 0."
+  }
+  validation {
+    condition     = var.rates.ecb == null || can(regex("^https://[^/@\\s]+/\\S*$", var.rates.ecb.url))
+    error_message = "rates.ecb.url must be an https URL, such as https://www.ecb.europa.eu/stats/eurofxref/eurofxref-hist-90d.xml."
   }
 }
 

@@ -647,6 +647,74 @@ run "functions" {
   }
 }
 
+run "rates_are_fetched" {
+  command = plan
+  module { source = "../../modules/billing" }
+
+  variables {
+    rates  = { ecb = { url = "https://www.ecb.europa.eu/stats/eurofxref/eurofxref-hist-90d.xml" } }
+    alarms = { topic_arns = ["arn:aws:sns:eu-west-1:111111111111:finops-operators"] }
+  }
+
+  assert {
+    condition = jsonencode({
+      for s in jsondecode(output.policy_json.fetch_billing_rates).Statement :
+      s.Sid => [s.Effect, sort(flatten([s.Action])), sort(flatten([s.Resource])), try(s.Condition, null)]
+      }) == jsonencode({
+      SendFailures = ["Allow", ["sqs:SendMessage"], ["arn:aws:sqs:eu-west-1:111111111111:finops-fetch-billing-rates-failures"], null]
+      WriteLogs    = ["Allow", ["logs:CreateLogStream", "logs:PutLogEvents"], ["arn:aws:logs:eu-west-1:111111111111:log-group:/aws/lambda/finops-fetch-billing-rates:*"], null]
+      WriteRates   = ["Allow", ["s3:PutObject"], ["arn:aws:s3:::finops-billing-111111111111-eu-west-1/rates/ecb/*"], null]
+      WriteTraces  = ["Allow", ["xray:PutTelemetryRecords", "xray:PutTraceSegments"], ["*"], null]
+    })
+    error_message = "The function that fetches rates drops files of its own, and reads nothing."
+  }
+
+  assert {
+    condition = jsonencode(local.environments["fetch-billing-rates"]) == jsonencode({
+      BUCKET    = "finops-billing-111111111111-eu-west-1"
+      RATES_URL = "https://www.ecb.europa.eu/stats/eurofxref/eurofxref-hist-90d.xml"
+    })
+    error_message = "It knows the bucket and the URL, and no secret."
+  }
+
+  assert {
+    condition = (
+      jsonencode(local.schedules["fetch-billing-rates"]) == jsonencode({ expression = "cron(0 16,18 * * ? *)", input_json = "{}" })
+      && local.functions["fetch-billing-rates"].handler == "fetch_billing_rates"
+      && join(" ", local.layers_of["fetch-billing-rates"]) == "core billing"
+      && output.function_names.fetch_billing_rates == "finops-fetch-billing-rates"
+    )
+    error_message = "It runs twice a day, after the ECB has published."
+  }
+
+  assert {
+    condition = jsonencode({
+      for name, alarm in module.alarms.alarms : name => [
+        alarm.metric_name, alarm.dimensions, alarm.comparison_operator, alarm.treat_missing_data, alarm.period, alarm.evaluation_periods,
+        toset(alarm.alarm_actions) == toset(var.alarms.topic_arns),
+      ] if startswith(name, "rates-")
+      }) == jsonencode({
+      rates-missing     = ["RatesMissing", { service = "finops-fetch-billing-rates" }, "GreaterThanOrEqualToThreshold", "notBreaching", 3600, 1, true]
+      rates-not-fetched = ["RatesFetched", { service = "finops-fetch-billing-rates" }, "LessThanThreshold", "breaching", 86400, 2, true]
+    })
+    error_message = "A day without its rates alarms, and a schedule that has stopped."
+  }
+}
+
+run "rates_are_fetched_at_other_times" {
+  command = plan
+  module { source = "../../modules/billing" }
+
+  variables {
+    rates = { ecb = { url = "https://rates.example.com/daily.xml", schedule = "rate(6 hours)" } }
+  }
+
+  assert {
+    condition     = local.schedules["fetch-billing-rates"].expression == "rate(6 hours)"
+    error_message = "The schedule is a setting."
+  }
+}
+
 run "alarms" {
   command = plan
   module { source = "../../modules/billing" }

@@ -13,7 +13,7 @@ EDGES = (
     *("finops.audit.recorder", "finops.billing.database", "finops.billing.schema_migrations"),
     *("finops.reconciliation.composition", "finops.shared.aws", "finops.shared.data_api"),
     *("finops.shared.events", "finops.shared.object_lock", "finops.shared.observability"),
-    "finops.shared.webhook",
+    *("finops.shared.public_web", "finops.shared.webhook"),
 )
 LAYERS = ("Domain and ports are pure", "Services know ports, not AWS")
 

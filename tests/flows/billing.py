@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
 import random
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from finops.billing.database.store import AuroraBillingStore
@@ -18,6 +21,7 @@ from finops.shared.data_api import DataApi
 from tests.flows.deployment import PATIENCE, Deployment, eventually
 
 LOADER = "finops-load-billing-file"
+FETCHER = "finops-fetch-billing-rates"
 HEADER = (
     "record_id",
     "company_name",
@@ -68,6 +72,49 @@ def many_bills(count: int, seed: int = 1) -> list[dict[str, str]]:
             row["bill_date"] = "2026-02-30"
         rows.append(row)
     return rows
+
+
+class EcbSite(ThreadingHTTPServer):
+    """The ECB's file of a day, at a path of any name.
+
+    Attributes:
+        status: Of each answer.
+        rates: Of the file: what one euro costs in each currency.
+        asked: How often it was asked.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _EcbAnswer)
+        self.status = 200
+        self.rates = {"USD": "1.5"}
+        self.asked = 0
+
+    @property
+    def content(self) -> bytes:
+        # A day on which no other test has rates.
+        cubes = "".join(f'<Cube currency="{one}" rate="{x}"/>' for one, x in self.rates.items())
+        return f'<Envelope><Cube><Cube time="2001-03-05">{cubes}</Cube></Cube></Envelope>'.encode()
+
+    @property
+    def key(self) -> str:
+        """Where the file is dropped."""
+        return f"rates/ecb/2001-03-05-{hashlib.sha256(self.content).hexdigest()[:16]}.xml"
+
+
+class _EcbAnswer(BaseHTTPRequestHandler):
+    server: EcbSite
+
+    def do_GET(self) -> None:
+        self.server.asked += 1
+        self.send_response(self.server.status)
+        if self.server.status != 200:
+            self.send_header("Location", "/another.xml")
+        self.send_header("Content-Length", str(len(self.server.content)))
+        self.end_headers()
+        self.wfile.write(self.server.content)
+
+    def log_message(self, *_: Any) -> None:
+        """Quiet."""
 
 
 @dataclass
@@ -144,6 +191,64 @@ class BillingFlow:
         key = entry.quarantine_uri.split("/", 3)[3]
         body = s3.get_object(Bucket=self.outputs["bucket"], Key=key)["Body"].read()
         return list(csv.DictReader(io.StringIO(body.decode("utf-8-sig"), newline="")))
+
+    def loaded_rates(self, key: str) -> FileEntry:
+        """The row in the ledger of the one version of a file of rates, once it is loaded."""
+
+        def look() -> list[dict[str, Any]]:
+            found = self.deployment.client("s3").list_object_versions(
+                Bucket=self.outputs["bucket"], Prefix=key
+            )
+            return list(found.get("Versions", ()))
+
+        (one,) = eventually(look, what=f"the object {key}")
+        return self.ended(
+            SourceObject(
+                bucket=self.outputs["bucket"],
+                key=key,
+                version_id=one["VersionId"],
+                etag=one["ETag"].strip('"'),
+                size=one["Size"],
+                order="",
+            )
+        )
+
+    @contextmanager
+    def fetching_from(self, url: str, **settings: str) -> Iterator[None]:
+        """Lets the function that fetches rates ask another URL for a while."""
+        functions = self.deployment.client("lambda")
+        found = functions.get_function_configuration(FunctionName=FETCHER)
+        before = found["Environment"]["Variables"]
+
+        def configure(variables: dict[str, str]) -> None:
+            functions.update_function_configuration(
+                FunctionName=FETCHER, Environment={"Variables": variables}
+            )
+            functions.get_waiter("function_updated_v2").wait(
+                FunctionName=FETCHER, WaiterConfig={"Delay": 0.1, "MaxAttempts": 100}
+            )
+
+        configure(before | {"RATES_URL": url} | settings)
+        try:
+            yield
+        finally:
+            configure(before)
+
+    @contextmanager
+    def ecb(self) -> Iterator[EcbSite]:
+        """A server in the ECB's place, which the function that fetches rates asks."""
+        site = EcbSite()
+        thread = threading.Thread(target=site.serve_forever, daemon=True)
+        thread.start()
+        try:
+            with self.fetching_from(
+                f"http://127.0.0.1:{site.server_port}/daily.xml", RATES_URL_IS_PRIVATE="yes"
+            ):
+                yield site
+        finally:
+            site.shutdown()
+            thread.join()
+            site.server_close()
 
     def event(self, source: SourceObject, time: str) -> dict[str, Any]:
         """The event of a version as its queue hands it to the loader."""

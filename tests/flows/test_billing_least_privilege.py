@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import uuid
 from collections.abc import Callable, Iterator
@@ -13,7 +14,7 @@ from botocore.exceptions import ClientError
 
 from finops.billing.domain import FileStatus, SourceObject
 from tests.flows.audit import is_recorded
-from tests.flows.billing import LOADER, BillingFlow, as_csv, bill, many_bills
+from tests.flows.billing import FETCHER, LOADER, BillingFlow, as_csv, bill, many_bills
 from tests.flows.privileges import (
     HUB,
     Once,
@@ -152,6 +153,35 @@ def passwords_are_rotated(billing: BillingFlow, _: str) -> bool:
         return happens(lambda: not before.items() & billing.logins().items())
 
 
+def rates_are_dropped(billing: BillingFlow, name: str) -> bool:
+    with billing.ecb() as ecb:
+        # A file that was not dropped before.
+        ecb.rates["USD"] = f"1.{int(hashlib.sha256(name.encode()).hexdigest()[:12], 16)}"
+        is_dropped = answers(billing.deployment, FETCHER, {})
+    if is_dropped:
+        billing.loaded_rates(ecb.key)
+    return is_dropped
+
+
+def rates_are_fetched_in_time(billing: BillingFlow, _: str) -> bool:
+    with billing.ecb() as ecb, schedule(billing.deployment, FETCHER, HUB):
+        is_asked = happens(lambda: ecb.asked)
+        if is_asked:
+            billing.loaded_rates(ecb.key)
+    return is_asked
+
+
+def failed_fetch_is_kept(billing: BillingFlow, name: str) -> bool:
+    # Refused at once, since it is not of https.
+    with billing.fetching_from("http://127.0.0.1:1/"):
+        return failure_is_kept(FETCHER, HUB)(billing.deployment, name)
+
+
+def fetch_is_logged(billing: BillingFlow, name: str) -> bool:
+    with billing.fetching_from("http://127.0.0.1:1/"):
+        return log_is_written(FETCHER, HUB)(billing.deployment, name)
+
+
 def workflow_can_be_changed(billing: BillingFlow, _: str) -> bool:
     """Who sets up logs is asked whether the role may deliver them."""
     states, arn = billing.deployment.client("stepfunctions"), billing.outputs["workflow_arn"]
@@ -234,6 +264,11 @@ NEEDED: dict[tuple[str, str], Probe] = {
         if one != MIGRATE
     },
     (MIGRATE, "SendFailures"): failed_migration_is_kept,
+    (FETCHER, "WriteRates"): rates_are_dropped,
+    (FETCHER, "SendFailures"): failed_fetch_is_kept,
+    (FETCHER, "WriteLogs"): fetch_is_logged,
+    (f"{FETCHER}-schedule", "InvokeFunction"): rates_are_fetched_in_time,
+    (f"{FETCHER}-schedule", "SendUndelivered"): of_function(undelivered_is_kept(FETCHER, HUB)),
     **{(one, "WriteLogs"): of_function(log_is_written(one, HUB)) for one in FUNCTIONS},
 }
 #: The emulator follows its map runs without asking; a plan test holds this one.

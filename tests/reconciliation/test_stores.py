@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import http.server
 import json
+import socket
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -26,10 +27,10 @@ from finops.reconciliation.delivery import Delivery
 from finops.reconciliation.ports import RevisionTaken, Stored
 from finops.reconciliation.report import Report
 from finops.reconciliation.stores import Reports
-from finops.shared import webhook as webhook_module
 from finops.shared.aws import client
 from finops.shared.errors import ConfigurationError, RejectedInput, TransientFailure
 from finops.shared.periods import Month
+from finops.shared.public_web import check_public
 from tests.reconciliation.fakes import OCTOBER, reconciler, usual
 
 BUCKET = "reports-of-tests"
@@ -321,22 +322,27 @@ class SomewhereElse:
     def getpeername(self) -> tuple[str, int]:
         return ("10.0.0.1", 443)
 
+    def close(self) -> None:
+        """Closed."""
+
 
 def test_a_webhook_whose_name_leads_elsewhere_once_it_is_checked_is_refused(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, report: Report
 ) -> None:
     def connect(self: http.client.HTTPSConnection) -> None:
         self.sock = SomewhereElse()
 
     monkeypatch.setattr(http.client.HTTPSConnection, "connect", connect)
+    found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("8.8.8.8", 443))]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_args, **_kind: found)
     with pytest.raises(ConfigurationError) as refused:
-        webhook_module._PublicConnection("hooks.example.com").connect()
+        WebhookChannel(Secrets("https://hooks.example.com/1"), "s")(report, "https://link")
     assert refused.value.code == "unsafe_webhook"
 
 
 @pytest.mark.parametrize("address", ["8.8.8.8", "64:ff9b::808:808", "2600:1f18::1"])
 def test_public_addresses_are_reached_also_through_a_gateway(address: str) -> None:
-    webhook_module._check_public(address)
+    check_public(address)
 
 
 def test_a_webhook_follows_no_redirect(webhook: str, report: Report) -> None:

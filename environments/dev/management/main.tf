@@ -9,7 +9,7 @@ locals {
   audit = { queue_url = module.audit.queue_url, queue_arn = module.audit.queue_arn }
 
   # Bills and reports convert by the same rates.
-  rates = { maximum_age_days = 7 }
+  rates = { maximum_age_days = 7, ecb = var.ecb_rates }
 
   database = {
     cluster_arn       = module.billing_database.cluster_arn

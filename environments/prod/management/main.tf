@@ -10,7 +10,7 @@ locals {
 
   # Bills and reports convert by the same rates. There are no static ones: a bill without a rate is quarantined, and a report
   # of its currency is refused.
-  rates = { maximum_age_days = 7 }
+  rates = { maximum_age_days = 7, ecb = var.ecb_rates }
 
   # Tax laws ask for invoices and books for up to ten years. Who may erase personal data needs s3:BypassGovernanceRetention.
   originals_lock = { mode = "GOVERNANCE", years = 10 }

@@ -83,6 +83,12 @@ variable "billing_datasets" {
   nullable = false
 }
 
+variable "ecb_rates" {
+  description = "Fetches the ECB's rates from the https `url`, on a `schedule` in UTC, as in the module billing. Off by default: that leaves AWS."
+  type        = object({ url = string, schedule = optional(string, "cron(0 16,18 * * ? *)") })
+  default     = null
+}
+
 variable "database_access" {
   description = "Access for BI tools: the `network` of the database, and who may connect (`cidr_blocks`, `security_group_ids`). Nobody by default."
   type = object({

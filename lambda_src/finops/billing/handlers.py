@@ -11,6 +11,7 @@ from typing import Any, Final
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from finops.audit.recorder import audit_recorder
+from finops.billing.adapters.downloads import Download
 from finops.billing.adapters.quarantine import S3Quarantine
 from finops.billing.adapters.s3 import S3Objects
 from finops.billing.adapters.secrets_manager import SecretsManagerLogins
@@ -28,6 +29,7 @@ from finops.billing.domain import (
     version_order,
 )
 from finops.billing.parts import FileFinisher, FilePlanner, PartLoader
+from finops.billing.rates_fetcher import RatesFetcher
 from finops.billing.rates_loader import RatesLoader
 from finops.billing.schema_migrations import migrate
 from finops.billing.service import FileLoader
@@ -144,6 +146,28 @@ def migrate_billing_database(event: Mapping[str, Any], _context: LambdaContext) 
         "applied": applied,
         "users": users.bring_up_to_date(rotate=event.get("rotate_passwords") is True),
     }
+
+
+@logger.inject_lambda_context
+@metrics.log_metrics
+def fetch_billing_rates(_event: Mapping[str, Any], _context: LambdaContext) -> dict[str, Any]:
+    """Schedule → the ECB's file of rates among the files to load: {"key", "is_new", "newest"}."""
+    fetcher = RatesFetcher(
+        download=Download(
+            os.environ["RATES_URL"], public=os.environ.get("RATES_URL_IS_PRIVATE") != "yes"
+        ),
+        objects=_objects(),
+        clock=_now,
+    )
+    found = fetcher.fetch()
+    metrics.add_metric("RatesFetched", MetricUnit.Count, 1)
+    metrics.add_metric("RatesMissing", MetricUnit.Count, int(found.is_missing))
+    facts = {"object_key": found.key, "rates": found.rates, "newest": str(found.newest)}
+    if found.is_missing:
+        logger.warning("rates of %s are missing", found.due, extra=facts)
+    else:
+        logger.info("rates fetched", extra=facts)
+    return {"key": found.key, "is_new": found.is_new, "newest": str(found.newest)}
 
 
 def source_objects(notification: Mapping[str, Any]) -> Iterator[SourceObject]:

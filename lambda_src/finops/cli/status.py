@@ -95,8 +95,11 @@ def _functions(aws: Aws, environment: Environment) -> list[dict[str, Any]]:
 
     states = {
         name: function_state(aws.client("lambda"), name)
-        for name in environment.management_functions
+        for name in (*environment.management_functions, *environment.optional_functions)
     }
+    for name in environment.optional_functions:
+        if states[name] == "ResourceNotFoundException":
+            del states[name]
     return [_row(name, "function", state, state == "ACTIVE") for name, state in states.items()]
 
 
@@ -104,9 +107,12 @@ def _queues(aws: Aws, environment: Environment) -> list[dict[str, Any]]:
     from finops.deployment.states import queue_depth
 
     rows = []
-    for name in environment.failure_queues:
+    optional = [f"{name}-failures" for name in environment.optional_functions]
+    for name in (*environment.failure_queues, *optional):
         depth = queue_depth(aws.client("sqs"), name)
         exists = depth.isdigit()
+        if name in optional and not exists:
+            continue
         waits = exists and depth != "0"
         detail = "read its messages, fix the cause, then redrive them" if waits else ""
         state = f"{depth} message{'s' * (depth != '1')}" if exists else depth

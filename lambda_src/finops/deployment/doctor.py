@@ -40,6 +40,7 @@ FED: Final = (
 SCHEDULED: Final = (
     "repair-budget-drift",
     "migrate-billing-database",
+    "fetch-billing-rates",
     "reconcile-month",
     "write-audit-head",
 )

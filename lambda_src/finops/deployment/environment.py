@@ -59,6 +59,9 @@ _FUNCTIONS: Final[Mapping[str, tuple[str, ...]]] = {
     "audit": ("append-audit-entries", "write-audit-head"),
 }
 
+#: Functions that exist by setting only.
+_OPTIONAL: Final = ("fetch-billing-rates",)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Environment:
@@ -162,6 +165,11 @@ class Environment:
     def management_functions(self) -> tuple[str, ...]:
         """Every function of the management account."""
         return tuple(name for names in self.flow_functions.values() for name in names)
+
+    @property
+    def optional_functions(self) -> tuple[str, ...]:
+        """Functions of the management account that a deployment may do without."""
+        return tuple(f"{self.prefix}-{name}" for name in _OPTIONAL)
 
     @property
     def failure_queues(self) -> tuple[str, ...]:

@@ -81,7 +81,10 @@ class Examination:
         """What Lambda says about each function, by name, of flows that are deployed."""
         found = {
             name: self.ask("lambda", "get_function", FunctionName=name)
-            for name in self.environment.management_functions
+            for name in (
+                *self.environment.management_functions,
+                *self.environment.optional_functions,
+            )
         }
         return {name: answer for name, answer in found.items() if answer}
 

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import http.client
-import ipaddress
 import json
-import socket
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
@@ -14,17 +11,9 @@ from urllib.parse import urlparse
 
 from finops.shared.aws import aws_errors
 from finops.shared.errors import ConfigurationError, TransientFailure
+from finops.shared.public_web import NotPublicError, opener, require_public
 
 _WEBHOOK_SECONDS: Final = 10
-#: Addresses that a gateway translates into one of IPv4, which stands in their last four bytes:
-#: https://docs.aws.amazon.com/vpc/latest/userguide/nat-gateway-nat64-dns64.html
-_TRANSLATED: Final = ipaddress.ip_network("64:ff9b::/96")
-#: Translation within a network (RFC 8215), tunnels (RFC 3056, RFC 7526), and forms with an IPv4
-#: address that are no longer used (RFC 4291, section 2.5.5; RFC 2765, section 2.1).
-_LEADING_ELSEWHERE: Final = tuple(
-    ipaddress.ip_network(one)
-    for one in ("64:ff9b:1::/48", "2002::/16", "192.88.99.0/24", "::/96", "::ffff:0:0:0/96")
-)
 
 
 class Webhook:
@@ -41,10 +30,7 @@ class Webhook:
         self._secrets = secrets
         self._secret_arn = secret_arn
         self._public = public
-        handlers = [urllib.request.ProxyHandler({}), _NoRedirects()]
-        self._open = urllib.request.build_opener(
-            *handlers, *([_PublicHandler()] if public else [])
-        ).open
+        self._open = opener(public=public).open
 
     def post(self, document: Mapping[str, Any]) -> None:
         """Post a message, as JSON in the form that the chat program takes.
@@ -70,6 +56,8 @@ class Webhook:
                 code="webhook_refused",
                 step="post_webhook",
             ) from None
+        except NotPublicError as error:
+            raise _refused(str(error)) from None
         except OSError as error:
             raise TransientFailure(
                 f"the webhook could not be reached: {type(error).__name__}",
@@ -92,49 +80,17 @@ class Webhook:
                 remedy='Store the URL itself, or {"url": "…"}',
             )
         if self._public:
-            if where.scheme != "https":
-                raise _refused("is not of https")
-            _require_public(where.hostname)
+            try:
+                require_public(url)
+            except NotPublicError as error:
+                raise _refused(str(error)) from None
+            except OSError:
+                raise TransientFailure(
+                    "the webhook's host has no address",
+                    code="webhook_unreachable",
+                    step="post_webhook",
+                ) from None
         return url
-
-
-class _NoRedirects(urllib.request.HTTPRedirectHandler):
-    """A redirect could lead where the URL itself may not."""
-
-    def redirect_request(self, *_request: Any) -> None:
-        return None
-
-
-class _PublicConnection(http.client.HTTPSConnection):
-    def connect(self) -> None:
-        super().connect()
-        # A name may lead elsewhere than a moment ago.
-        _check_public(str(self.sock.getpeername()[0]))
-
-
-class _PublicHandler(urllib.request.HTTPSHandler):
-    def https_open(self, request: urllib.request.Request) -> http.client.HTTPResponse:
-        return self.do_open(_PublicConnection, request)
-
-
-def _require_public(host: str) -> None:
-    try:
-        found = socket.getaddrinfo(host, 443, type=socket.SOCK_STREAM)
-    except OSError:
-        raise TransientFailure(
-            "the webhook's host has no address", code="webhook_unreachable", step="post_webhook"
-        ) from None
-    for one in found:
-        _check_public(str(one[4][0]))
-
-
-def _check_public(address: str) -> None:
-    found = ipaddress.ip_address(address.partition("%")[0])
-    if found in _TRANSLATED:
-        found = ipaddress.IPv4Address(found.packed[-4:])
-    elsewhere = found.is_multicast or any(found in one for one in _LEADING_ELSEWHERE)
-    if elsewhere or not found.is_global:
-        raise _refused("leads to an address that is not public")
 
 
 def _refused(why: str) -> ConfigurationError:

@@ -13,10 +13,17 @@ from urllib3.exceptions import HTTPError
 
 from finops.billing.domain import SourceObject
 from finops.shared.aws import aws_errors
-from finops.shared.errors import ConfigurationError, RejectedInput, TransientFailure
+from finops.shared.errors import (
+    ConfigurationError,
+    FinOpsError,
+    RejectedInput,
+    TransientFailure,
+)
 
 #: S3's smallest part is 5 MiB: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
 _PART: Final = 8 << 20
+#: Another writer's object is there, or is just being written.
+_TAKEN: Final = frozenset({"PreconditionFailed", "ConditionalRequestConflict"})
 _GONE: Final = frozenset({"NoSuchKey", "NoSuchVersion", "404"})
 
 
@@ -70,6 +77,17 @@ class S3Objects:
         except BaseException:
             upload.abandon()
             raise
+
+    def create(self, key: str, content: bytes) -> bool:
+        """Write an object, unless one of this key is there. Returns whether it was written."""
+        try:
+            with aws_errors("write_object"):
+                self._s3.put_object(Bucket=self._bucket, Key=key, Body=content, IfNoneMatch="*")
+        except FinOpsError as error:
+            if error.code in _TAKEN:
+                return False
+            raise
+        return True
 
     def read(self, key: str) -> Iterator[bytes]:
         with aws_errors("read_object"):

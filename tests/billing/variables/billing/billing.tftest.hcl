@@ -172,6 +172,18 @@ run "refuses_rate_that_is_no_number" {
   expect_failures = [var.rates]
 }
 
+run "refuses_to_fetch_rates_without_tls" {
+  command = plan
+  variables { rates = { ecb = { url = "http://www.ecb.europa.eu/stats/eurofxref/eurofxref-daily.xml" } } }
+  expect_failures = [var.rates]
+}
+
+run "refuses_a_url_of_rates_with_a_user" {
+  command = plan
+  variables { rates = { ecb = { url = "https://me:secret@www.ecb.europa.eu/daily.xml" } } }
+  expect_failures = [var.rates]
+}
+
 run "refuses_point_for_thousands_and_decimals" {
   command = plan
   variables { datasets = { acme = { thousands = "." } } }
