@@ -6,7 +6,6 @@ The tables are in memory: what is measured is the work in the accounts.
 from __future__ import annotations
 
 import json
-import resource
 import sys
 import time
 from datetime import UTC, datetime
@@ -24,6 +23,7 @@ from finops.budgets.ports import BudgetStatus
 from finops.budgets.service import BudgetPublisher
 from finops.shared.aws import AssumedRoles
 from tests.audit.recorders import MemoryRecorder
+from tests.benchmarks.peak_memory import peak_mib
 from tests.benchmarks.spokes_endpoint import document_of
 from tests.budgets.fakes import FakeDeadlines, FakeStatuses, FakeTable
 
@@ -102,7 +102,7 @@ def main(endpoint: str, first: int, end: int) -> dict[str, float]:
     return {
         "seconds": time.monotonic() - began,
         "processor_seconds": time.process_time() - used,
-        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "peak_mb": peak_mib(),
         "repaired": sum(one.repaired for one in drift),
         "not_repaired": sum(not one.repaired for one in drift),
     }

@@ -14,6 +14,7 @@ from rich.console import Console
 
 from localcloud.settings import REPOSITORY
 from tests.benchmarks.goals import Goals, goals_document, goals_table
+from tests.benchmarks.peak_memory import peak_mib
 
 
 @pytest.fixture
@@ -89,3 +90,13 @@ def test_only_a_strict_run_fails_where_a_goal_is_missed(
     assert f"{int(seconds > 1)} of 1 goals missed" in ran.stdout
     (kept,) = (tmp_path / ".local" / "benchmarks").iterdir()
     assert [one["met"] for one in json.loads(kept.read_text())["goals"]] == [seconds < 1]
+
+
+def test_peak_memory_of_a_program_is_not_that_of_whoever_started_it() -> None:
+    held = bytes(range(256)) * (1 << 20)  # 256 MiB, of which each page was written
+    script = "from tests.benchmarks.peak_memory import peak_mib; print(peak_mib())"
+    started = subprocess.run(
+        [sys.executable, "-c", script], cwd=REPOSITORY, capture_output=True, text=True, check=True
+    )
+    assert peak_mib() > len(held) >> 20
+    assert 5 < float(started.stdout) < 100

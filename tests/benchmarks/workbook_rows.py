@@ -6,7 +6,6 @@ Run with: PYTHONPATH=lambda_src python -m tests.benchmarks.workbook_rows [ROWS]
 from __future__ import annotations
 
 import io
-import resource
 import sys
 import time
 from datetime import datetime, timedelta
@@ -14,6 +13,7 @@ from datetime import datetime, timedelta
 import xlsxwriter
 
 from finops.billing.mapping import open_bills
+from tests.benchmarks.peak_memory import peak_mib
 from tests.flows.billing import HEADER
 
 
@@ -40,10 +40,9 @@ def main() -> None:
     start = time.process_time()
     count = sum(1 for _ in open_bills(io.BytesIO(content), None).records())
     seconds = time.process_time() - start
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     print(
         f"{count:,} rows in {len(content):,} bytes: {count / seconds:,.0f} rows a second of "
-        f"processor time, at most {peak} MB"
+        f"processor time, at most {peak_mib():.0f} MB"
     )
 
 

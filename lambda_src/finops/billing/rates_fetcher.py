@@ -68,7 +68,7 @@ class RatesFetcher:
         """Drop the file, unless the same content was dropped before.
 
         Raises:
-            RejectedInput: it is no file of the ECB's rates, or is ahead of its time.
+            RejectedInput: it is not a file of the ECB's rates, or is ahead of its time.
             TransientFailure: it can't be had at the moment.
         """
         content = self.download()
