@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 import tempfile
@@ -11,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import botocore.session
 import hypothesis
 import pytest
 from xdist.scheduler import LoadScopeScheduling
@@ -30,6 +32,9 @@ from tests.durations import Durations, group_of
 # How long an example takes says something of the machine only.
 hypothesis.settings.register_profile("any machine", deadline=None)
 hypothesis.settings.load_profile("any machine")
+
+# Each session would read the descriptions of AWS's services anew, longer than most tests take.
+botocore.session.create_loader = functools.cache(botocore.session.create_loader)
 
 # Retries as AWS makes them, and transactions that a lost function leaves, without AWS's minutes.
 QUICK_RETRIES = {
