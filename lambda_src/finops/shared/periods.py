@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from functools import lru_cache
 
 from finops.shared.errors import RejectedInput
 
@@ -32,10 +33,11 @@ class Month:
             )
         return cls(date(int(found[1]), int(found[2]), 1))
 
-    @classmethod
-    def of(cls, day: date) -> Month:
+    @staticmethod
+    @lru_cache(maxsize=4096)
+    def of(day: date) -> Month:
         """The month of a day."""
-        return cls(day.replace(day=1))
+        return Month(day.replace(day=1))
 
     @property
     def end(self) -> date:

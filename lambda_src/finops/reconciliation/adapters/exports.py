@@ -6,7 +6,6 @@ import shutil
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
-from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
 from tempfile import mkdtemp
@@ -195,27 +194,27 @@ class ExportedCosts:
             for currency, amount, *_ in found
         ]
 
-    def _charge(self, row: Sequence[object]) -> Charge:
+    def _charge(self, row: Sequence[Any]) -> Charge:
         payer, linked, service, start, category, charge_class, currency, invoice, issuer, rule = (
             row[:10]
         )
         arose_on, billed, amortized, net, name = row[10:]
         return Charge(
-            payer_account=str(payer),
-            linked_account=str(linked),
-            linked_account_name=str(name or ""),
-            service=str(service),
-            period_start=start,  # type: ignore[arg-type]  # DuckDB's dates are dates
-            arose_on=arose_on,  # type: ignore[arg-type]
-            category=self._category(str(category), str(charge_class or "")),
-            unblended=_exact(billed),
-            billed=_exact(billed),
-            amortized=_exact(amortized),
-            net=None if net is None else _exact(net),
-            currency=str(currency),
-            invoice_id=str(invoice),
-            issuer=str(issuer),
-            tag_rule=str(rule),
+            payer_account=payer,
+            linked_account=linked,
+            linked_account_name=name,
+            service=service,
+            period_start=start,
+            arose_on=arose_on,
+            category=self._category(category, charge_class),
+            unblended=billed,
+            billed=billed,
+            amortized=amortized,
+            net=net,
+            currency=currency,
+            invoice_id=invoice,
+            issuer=issuer,
+            tag_rule=rule,
         )
 
     def _category(self, text: str, charge_class: str) -> ChargeCategory:
@@ -342,11 +341,6 @@ _DAY: Final = (
     "greatest(least(charge_day, CAST(billing_month + INTERVAL 1 MONTH - INTERVAL 1 DAY AS DATE)),"
     " billing_month)"
 )
-
-
-def _exact(amount: object) -> Decimal:
-    """DuckDB's DECIMAL is one already."""
-    return amount if isinstance(amount, Decimal) else Decimal(str(amount))
 
 
 def _counted(count: int) -> str:
