@@ -560,6 +560,59 @@ def test_a_row_without_a_billing_period_is_told_and_breaks_the_check(tmp_path: P
     assert str(report.totals.actual) == "1252.40"
 
 
+@pytest.mark.parametrize("period", ["2062-10-01 00:00:00", "2027-01-01 00:00:00"])
+def test_a_billing_period_that_cannot_be_is_told_and_breaks_the_check(
+    tmp_path: Path, period: str
+) -> None:
+    rows = [focus("1252.40"), focus("5", BillingPeriodStart=period)]
+    source = ExportedCosts([write(tmp_path / "f.csv", rows)])
+    report = (
+        reconciler([], source=source).run(OCTOBER, now=datetime(2026, 11, 20, tzinfo=UTC)).report
+    )
+    [check] = [one for one in report.checks if one.name == "source_total"]
+    assert (check.holds, str(check.expected), str(check.found)) == (False, "1257.40", "1252.40")
+    assert "5 USD are in no month's costs." in report.notes[0]
+
+
+def test_a_year_that_a_program_misread_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "f.parquet"
+    rows = [focus("1252.40"), focus("5")]
+    columns = ", ".join(rows[0])
+    values = ", ".join(str(tuple(one.values())) for one in rows)
+    duckdb.execute(
+        f"COPY (SELECT * REPLACE (CAST(CASE BilledCost WHEN '5' THEN '0010-10-01'"
+        f" ELSE BillingPeriodStart END AS TIMESTAMP) AS BillingPeriodStart)"
+        f" FROM (VALUES {values}) t({columns})) TO '{path}'"
+    )
+    source = ExportedCosts([path])
+    [control] = source.control_totals(OCTOBER)
+    assert control.amount == Decimal("1257.40")
+    assert "before 2000" in source.notes[0]
+
+
+@pytest.mark.parametrize("times", [2, 3])
+def test_rows_that_are_in_one_file_twice_are_told(tmp_path: Path, times: int) -> None:
+    rows = [focus("10", ChargePeriodStart=f"2026-10-{day:02} 00:00:00") for day in range(1, 21)]
+    source = ExportedCosts([write(tmp_path / "f.csv", rows * times)])
+    assert [one.amount for one in source.control_totals(OCTOBER)] == [200 * times]
+    [note] = source.notes
+    assert note.startswith(f"{20 * times} rows of {20 * times} are in the export more than once")
+
+
+def test_a_few_rows_that_are_alike_are_no_news(tmp_path: Path) -> None:
+    rows = [focus("10", ChargePeriodStart=f"2026-10-{day:02} 00:00:00") for day in range(1, 21)]
+    source = ExportedCosts([write(tmp_path / "f.csv", [*rows, *rows[:9]])])
+    source.control_totals(OCTOBER)
+    assert source.notes == []
+
+
+def test_a_currency_is_one_whatever_its_case(tmp_path: Path) -> None:
+    rows = [focus("1"), focus("2", BillingCurrency="usd")]
+    source = ExportedCosts([write(tmp_path / "f.csv", rows)])
+    [charge] = source.charges(query())
+    assert (charge.billed, charge.currency) == (3, "USD")
+
+
 @pytest.mark.parametrize(
     ("rows", "code", "said"),
     [

@@ -161,7 +161,7 @@ class ExportColumns:
             "charge_day": f"CAST({self._moment('charge_period')} AS DATE)",
             "category": self._text("category"),
             "charge_class": self._text("charge_class"),
-            "currency": self._text("currency"),
+            "currency": f"upper({self._text('currency')})",
             "invoice_id": self._text("invoice_id"),
             "issuer": self._text("issuer"),
             "tag_rule": self._tag_rule(tag_rules),
@@ -173,6 +173,7 @@ class ExportColumns:
             "net": self._net(billed),
             "has_amortized": self._has_amortized(billed),
             "has_cost": f"{self._cell('billed')} IS NOT NULL",
+            "content": self._content,
         }
         return ", ".join(f"{expression} AS {name}" for name, expression in fields.items())
 
@@ -270,7 +271,7 @@ class ExportColumns:
         return f"coalesce({lasts} <= INTERVAL 25 HOURS, true)"
 
     @property
-    def content(self) -> str:
+    def _content(self) -> str:
         """A hash of what tells a row apart. An invoice's id is not among it: it comes late."""
         ids = [found for one in _ROW_IDS if (found := self.spelling(one))]
         columns = [

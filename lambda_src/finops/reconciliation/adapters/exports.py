@@ -6,6 +6,7 @@ import shutil
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
 from tempfile import mkdtemp
@@ -166,33 +167,43 @@ class ExportedCosts:
 
     def control_totals(self, month: Month) -> list[ControlTotal]:
         """All rows that are or may be of the month, before any of them is left out."""
+        # A period begins in the month after its delivery at the latest.
+        end_of_next = Month.of(self._delivered).plus(1).end
+        dated = f"(billing_month >= {_FIRST_PERIOD} AND billing_month < $end_of_next)"
+        of_month = f"coalesce(CASE WHEN {dated} THEN billing_month END, charge_day, $first)"
+        left_out = "coalesce(sum(billed) FILTER ({}), 0)"
+        undated, misdated = "billing_month IS NULL", f"NOT {dated}"
         found = self._rows(
-            "SELECT currency, sum(billed), count(*) FILTER (billing_month IS NULL),"
-            " coalesce(sum(billed) FILTER (billing_month IS NULL), 0),"
+            f"SELECT currency, sum(billed),"
+            f" count(*) FILTER ({undated}), {left_out.format(undated)},"
+            f" count(*) FILTER ({misdated}), {left_out.format(misdated)},"
             " count(*) FILTER (NOT has_cost), count(*) FILTER (NOT has_amortized)"
-            " FROM charges WHERE coalesce(billing_month, charge_day, $first) >= $first"
-            " AND coalesce(billing_month, charge_day, $first) < $end GROUP BY 1 ORDER BY 1",
-            {"first": month.first, "end": month.end},
+            f" FROM charges WHERE {of_month} >= $first AND {of_month} < $end GROUP BY 1 ORDER BY 1",
+            {"first": month.first, "end": month.end, "end_of_next": end_of_next},
         )
-        for currency, _, undated, amount, without_cost, without_amortized in found:
-            if undated:
-                self._notes.append(
-                    f"{_counted(undated)} of the export without a billing period:"
-                    f" {amount.normalize():,f} {currency} are in no month's costs."
-                )
-            if without_cost:
-                self._notes.append(
-                    f"{_counted(without_cost)} of the export without a cost, counted as zero."
-                )
-            if without_amortized:
-                self._notes.append(
-                    f"{_counted(without_amortized)} of the export with a billed, but without an"
-                    " amortized cost, which counts as zero."
-                )
+        for currency, _, *counts in found:
+            self._notes += _notes_of_rows(currency, *counts)
+        self._notes += self._rows_told_twice(month)
         return [
             ControlTotal(f"Sum of all export rows, {currency}", amount, currency)
             for currency, amount, *_ in found
         ]
+
+    def _rows_told_twice(self, month: Month) -> Iterator[str]:
+        """A note, where hardly a row of the month is there only once."""
+        [(kinds, rows, again)] = self._rows(
+            "WITH alike AS (SELECT hash(payer_account, linked_account, content) AS id,"
+            " count(*) AS rows FROM charges WHERE billing_month = $first AND billed <> 0"
+            " GROUP BY ALL)"
+            " SELECT count(*), sum(rows), sum(rows) FILTER (rows > 1) FROM alike",
+            {"first": month.first},
+        )
+        if kinds >= _FEW_ROWS and (again or 0) * 10 >= rows * 9:
+            yield (
+                f"{_counted(again)} of {rows:,} are in the export more than once, with the same"
+                " account, moment, service, resource and cost. If it was written twice, these"
+                " costs are counted twice: check the export."
+            )
 
     def _charge(self, row: Sequence[Any]) -> Charge:
         payer, linked, service, start, category, charge_class, currency, invoice, issuer, rule = (
@@ -285,7 +296,7 @@ class ExportedCosts:
             return
         rows = self._columns.rows(tag_rules)
         if self._have_several_deliveries:
-            rows += f", filename AS file, {self._columns.content} AS content"
+            rows += ", filename AS file"
         self._run(
             self._connection,
             f"CREATE OR REPLACE TABLE charges AS SELECT {rows} FROM {self._scan}",
@@ -335,12 +346,45 @@ class ExportedCosts:
         )
 
 
+#: No provider billed before.
+_FIRST_PERIOD: Final = "DATE '2000-01-01'"
+#: Of fewer rows nothing is said, if they are alike.
+_FEW_ROWS: Final = 10
 _DAY: Final = (
     # A charge is of its billing period, whenever it arose: a correction of an earlier day is
     # entered on the period's first.
     "greatest(least(charge_day, CAST(billing_month + INTERVAL 1 MONTH - INTERVAL 1 DAY AS DATE)),"
     " billing_month)"
 )
+
+
+def _notes_of_rows(
+    currency: str,
+    undated: int,
+    amount: Decimal,
+    misdated: int,
+    amount_misdated: Decimal,
+    without_cost: int,
+    without_amortized: int,
+) -> Iterator[str]:
+    """What a reader must know of rows that do not count as they are."""
+    if undated:
+        yield (
+            f"{_counted(undated)} of the export without a billing period:"
+            f" {amount.normalize():,f} {currency} are in no month's costs."
+        )
+    if misdated:
+        yield (
+            f"{_counted(misdated)} of the export with a billing period before 2000 or after the"
+            f" delivery: {amount_misdated.normalize():,f} {currency} are in no month's costs."
+        )
+    if without_cost:
+        yield f"{_counted(without_cost)} of the export without a cost, counted as zero."
+    if without_amortized:
+        yield (
+            f"{_counted(without_amortized)} of the export with a billed, but without an"
+            " amortized cost, which counts as zero."
+        )
 
 
 def _counted(count: int) -> str:
