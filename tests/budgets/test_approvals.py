@@ -320,6 +320,24 @@ def test_a_raise_of_a_default_waits_once_for_all_accounts() -> None:
     ]
 
 
+@pytest.mark.parametrize("row", [None, {"amount": "many"}])
+def test_a_default_that_is_removed_or_spoiled_while_people_approve_is_not_handed_on(
+    row: dict[str, Any] | None,
+) -> None:
+    world = inheriting()
+    world.set(400, account_id="*")
+    world.approve(ANN, key=DEFAULT)
+    # The stream's record of this edit is still on its way.
+    key = (DEFAULT.account_id, DEFAULT.budget_name)
+    before = world.table.items.pop(key)
+    if row:
+        world.table.items[key] = {**before, **row}
+    status = world.desk.approve(DEFAULT, BOB, content=world.statuses.items[DEFAULT].content)
+    assert (status.status, len(status.approvals)) == (Status.WAITING, 2)
+    assert world.queue.all_accounts == 0
+    assert world.standing == ("APPLIED", 100)
+
+
 def test_the_edit_of_a_default_that_the_stream_lost_waits_too() -> None:
     world = inheriting()
     world.table.items["*", "monthly-total"]["amount"] = 400

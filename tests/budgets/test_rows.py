@@ -93,6 +93,36 @@ def test_refuses_a_name_that_cannot_be_a_parameter(name: object) -> None:
 
 
 @pytest.mark.parametrize(
+    ("key", "unseen"),
+    [
+        ({"budget_name": "team "}, "has a space before or after it"),
+        ({"budget_name": "\tteam"}, "has a space before or after it"),
+        ({"budget_name": "te\u200bam"}, "has the invisible character U+200B (zero width space)"),
+        ({"budget_name": "team\u00a0a"}, "has the invisible character U+00A0 (no-break space)"),
+        ({"budget_name": "te\x07am"}, "has the invisible character U+0007. Use"),
+        ({"account_id": f"{ACCOUNT} "}, "has a space before or after it"),
+        ({"account_id": f"\ufeff{ACCOUNT}"}, "U+FEFF (zero width no-break space)"),
+        ({"account_id": "ou-ab12-cd34ef56 "}, "has a space before or after it"),
+        ({"account_id": "ou-ab12-cd34\u00adef56"}, "U+00AD (soft hyphen)"),
+        ({"account_id": "* "}, "has a space before or after it"),
+    ],
+)
+def test_what_nobody_sees_in_a_key_is_named_with_the_remedy(
+    key: dict[str, object], unseen: str
+) -> None:
+    with pytest.raises(RejectedInput) as refused:
+        parse_budget(row(**key), defaults=True)
+    assert refused.value.field in key
+    assert unseen in refused.value.explanation
+    assert "remove it, and write one without that" in refused.value.remedy
+
+
+def test_a_space_within_a_name_is_seen() -> None:
+    with pytest.raises(RejectedInput, match="'team a' is not a valid budget name"):
+        parse_budget(row(budget_name="team a"))
+
+
+@pytest.mark.parametrize(
     "typed",
     [
         [{"type": "ACTUAL", "percent": Decimal(80)}, {"type": "FORECASTED", "percent": 100}],
@@ -199,6 +229,49 @@ def test_a_tag_is_its_key_and_its_value() -> None:
     tags = ["user:Team$Sales", "user:Team$"]
     budget = parse_budget(row(cost_filters={"TagKeyValue": tags}))
     assert budget.cost_filters == {"TagKeyValue": ("user:Team$", "user:Team$Sales")}
+
+
+def test_spaces_around_the_value_of_a_filter_count_nothing_and_are_left_out() -> None:
+    filters = {"Service": " Amazon S3 ", "LinkedAccount": [f"{ACCOUNT}\n"]}
+    budget = parse_budget(row(cost_filters=filters))
+    assert budget.cost_filters == {"LinkedAccount": (ACCOUNT,), "Service": ("Amazon S3",)}
+
+
+def test_a_tag_may_hold_any_space() -> None:
+    tag = "user:Cost centre$ A\u00a01 "
+    budget = parse_budget(row(cost_filters={"TagKeyValue": tag}))
+    assert budget.cost_filters == {"TagKeyValue": (tag,)}
+
+
+@pytest.mark.parametrize(
+    ("name", "typed", "reason"),
+    [
+        ("Service", ["Amazon S3", "Amazon\u00a0EC2"], "U+00A0"),
+        ("Service", "Amazon\u200b S3", "U+200B"),
+        ("Region", "eu-west-1\ufeff", "U+FEFF"),
+        ("TagKeyValue", ["user:Team$Sales", "user:Te\u200bam$Sales"], "U+200B"),
+        ("TagKeyValue", ["user:Team$Sales", "user:Team"], "'user:Team', which is not KEY$VALUE"),
+        ("Region", "eu-west-1, us-east-1", "has a comma: write a list"),
+        ("InstanceType", "m5.large,m5.xlarge", "has a comma: write a list"),
+        ("LinkedAccount", f"{ACCOUNT},333333333333", "is not an AWS account id"),
+        ("LinkedAccount", "22222222222", "is not an AWS account id"),
+    ],
+)
+def test_a_filter_that_would_count_nothing_is_refused_with_its_value(
+    name: str, typed: object, reason: str
+) -> None:
+    with pytest.raises(RejectedInput) as refused:
+        parse_budget(row(cost_filters={name: typed}))
+    assert refused.value.code == "invalid_cost_filters"
+    assert f"has for {name} the value" in refused.value.message
+    assert reason in refused.value.message
+
+
+@pytest.mark.parametrize("typed", ["fin\u200bance@example.com", "fin\u00adance@example.com"])
+def test_an_address_with_a_character_that_nobody_sees_is_refused(typed: str) -> None:
+    with pytest.raises(RejectedInput, match="has the invisible character U") as refused:
+        parse_budget(row(emails=["a@example.com", typed]))
+    assert refused.value.field == "emails"
 
 
 def test_addresses_that_differ_in_case_are_one() -> None:

@@ -213,6 +213,14 @@ def test_delete_removes_the_row_and_says_when_there_is_none(finops: Finops, tabl
     assert "has no budget monthly-total" in err
 
 
+def test_delete_takes_a_key_with_its_space_before_one_without(finops: Finops, tables: Any) -> None:
+    for name in ("team", "team "):
+        tables.put_item(Item={"account_id": ACCOUNT, "budget_name": name, "amount": 5})
+    for left in (["team"], []):
+        assert finops("budgets", "delete", ACCOUNT, "--name", "team ", "--yes")[0] == 0
+        assert [one["budget_name"] for one in tables.scan()["Items"]] == left
+
+
 def test_delete_without_anybody_to_ask_wants_to_be_told(finops: Finops, tables: Any) -> None:
     finops("budgets", "set", ACCOUNT, "5")
     code, _, err = finops("budgets", "delete", ACCOUNT)

@@ -95,7 +95,10 @@ class ApprovalDesk:
         (row,) = [
             one for one in self.table.rows(key.account_id) if one["budget_name"] == key.budget_name
         ] or [{}]
-        budget = parse_budget(row, defaults=True)
+        try:
+            budget = parse_budget(row, defaults=True)
+        except RejectedInput:
+            return  # as below: the row was removed, or is not valid any more
         if content_digest(budget) != status.content:
             return  # its own edit is on its way
         handed_on = replace(

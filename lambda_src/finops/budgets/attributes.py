@@ -15,6 +15,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from finops.budgets.domain import Budget, Delivery, NotificationType, TimeUnit, decimal_text
+from finops.budgets.filters import parse_cost_filters
 from finops.budgets.plans import PlannedAmount
 from finops.budgets.values import (
     COST_TYPES as COST_TYPE_WORDS,
@@ -22,7 +23,6 @@ from finops.budgets.values import (
 from finops.budgets.values import (
     MAX_AMOUNT,
     parse_amount,
-    parse_cost_filters,
     parse_cost_types,
     parse_currency,
     parse_delivery,

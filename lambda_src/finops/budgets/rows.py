@@ -19,7 +19,7 @@ from finops.budgets.domain import (
     NotificationType,
     TimeUnit,
 )
-from finops.budgets.values import quoted, text_of
+from finops.budgets.values import quoted, text_of, unseen_in
 from finops.shared.errors import RejectedInput
 
 DEFAULT_BUDGET_NAME: Final = "monthly-total"
@@ -103,8 +103,8 @@ def _in_payer(budget: Budget) -> Budget:
     Those are the row's account, or those of its LinkedAccount filter.
 
     Raises:
-        RejectedInput: the filter names other accounts only, or what is not an account; or the name
-            is too long for an AWS Budget that also names the account.
+        RejectedInput: the filter names other accounts only, or the name is too long for an AWS
+            Budget that also names the account.
     """
     key = budget.key
     if len(key.name_in(Delivery.PAYER)) > _LONGEST_NAME_IN_AWS:
@@ -126,9 +126,6 @@ def _in_payer(budget: Budget) -> Budget:
     elif named is None:
         own = {LINKED_ACCOUNT: (key.account_id,)}
         return replace(budget, cost_filters={**budget.cost_filters, **own})
-    elif strange := [one for one in named if not _ACCOUNT_ID.fullmatch(one)]:
-        problem = f"has {quoted(strange[0])}, which is not an AWS account id"
-        remedy = "Write account ids of 12 digits, as text"
     elif key.account_id not in named:
         problem = f"leaves out {key.account_id}, the row's account"
         remedy = f"Add it, or leave {LINKED_ACCOUNT} out to count that account only"
@@ -150,30 +147,47 @@ def parse_key(row: Mapping[str, object], *, defaults: bool = False) -> BudgetKey
         RejectedInput: the account is not 12 digits, or the name does not fit a parameter's name.
     """
     account_id = row.get("account_id")
-    known = isinstance(account_id, str) and (
-        _ACCOUNT_ID.fullmatch(account_id) or (defaults and is_default(account_id))
-    )
-    if not isinstance(account_id, str) or not known:
-        spaced = isinstance(account_id, str) and _ACCOUNT_ID.fullmatch(account_id.strip())
-        problem = "has a space before or after it" if spaced else "is not an AWS account id"
-        raise RejectedInput(
-            f"account_id {quoted(account_id)} {problem}",
-            code="invalid_account_id",
-            field="account_id",
-            value=account_id,
-            remedy="Write the 12 digits of the spoke account, as text, with leading zeros"
+    if not _is_account(account_id, defaults=defaults):
+        raise _refused_key(
+            "account_id",
+            account_id,
+            "is not an AWS account id",
+            "Write the 12 digits of the spoke account, as text, with leading zeros"
             + (", or * or the id of an organizational unit for a default" if defaults else ""),
         )
     name = row.get("budget_name", DEFAULT_BUDGET_NAME)
-    if not isinstance(name, str) or not _BUDGET_NAME.fullmatch(name) or name.startswith("."):
-        raise RejectedInput(
-            f"budget_name {quoted(name)} is not a valid budget name",
-            code="invalid_budget_name",
-            field="budget_name",
-            value=name,
-            remedy="Use 1 to 100 letters, digits, '-', '_' or '.', and do not start with '.'",
+    if not _is_name(name):
+        raise _refused_key(
+            "budget_name",
+            name,
+            "is not a valid budget name",
+            "Use 1 to 100 letters, digits, '-', '_' or '.', and do not start with '.'",
         )
-    return BudgetKey(account_id=account_id, budget_name=name)
+    return BudgetKey(account_id=str(account_id), budget_name=str(name))
+
+
+def _is_account(value: object, *, defaults: bool) -> bool:
+    own = isinstance(value, str) and bool(_ACCOUNT_ID.fullmatch(value))
+    return own or (defaults and is_default(value))
+
+
+def _is_name(value: object) -> bool:
+    named = isinstance(value, str) and bool(_BUDGET_NAME.fullmatch(value))
+    return named and not str(value).startswith(".")
+
+
+def _refused_key(field: str, value: object, problem: str, remedy: str) -> RejectedInput:
+    """Why a row's key is refused. What nobody sees in it is named, since nobody would find it."""
+    if isinstance(value, str) and (unseen := unseen_in(value)):
+        problem = unseen
+        remedy += ". A row in the table keeps its key: remove it, and write one without that"
+    return RejectedInput(
+        f"{field} {quoted(value)} {problem}",
+        code=f"invalid_{field}",
+        field=field,
+        value=value,
+        remedy=remedy,
+    )
 
 
 def _reject_misspelt_attributes(row: Mapping[str, object]) -> None:

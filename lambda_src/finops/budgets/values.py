@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import enum
 import re
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Final, TypeVar
@@ -31,25 +32,6 @@ MAX_EMAILS: Final = 10
 MAX_AMOUNT: Final = Decimal("1000000000000")
 MAX_PERCENT: Final = Decimal("1000")
 
-COST_FILTER_DIMENSIONS: Final = frozenset(
-    {
-        "AZ",
-        "BillingEntity",
-        "CostCategory",
-        "InstanceType",
-        "InvoicingEntity",
-        "LegalEntityName",
-        "LinkedAccount",
-        "Operation",
-        "PurchaseType",
-        "Region",
-        "Service",
-        "TagKeyValue",
-        "UsageType",
-        "UsageTypeGroup",
-    }
-)
-
 #: What a budget counts, by the word in a row: AWS's member, and what the word sets it to. Without
 #: any word it counts all unblended costs.
 #: https://docs.aws.amazon.com/aws-cost-management/latest/APIReference/API_budgets_CostTypes.html
@@ -71,11 +53,11 @@ _UNBLENDED: Final = "UNBLENDED"
 #: The word for no alerts or no emails.
 NONE: Final = "none"
 
+# https://www.unicode.org/reports/tr44/#General_Category_Values: controls, formats, separators.
+_UNSEEN: Final = frozenset({"Cc", "Cf", "Zl", "Zp", "Zs"})
+
 _PLAIN_NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)")
 _EMAIL = re.compile(r"[^@\s,;<>\"]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
-
-# https://docs.aws.amazon.com/cost-management/latest/userguide/budgets-create-filters.html
-_TAG = re.compile(r"[^$]+\$.*", re.DOTALL)
 
 _Member = TypeVar("_Member", bound=enum.StrEnum)
 
@@ -90,6 +72,20 @@ def text_of(value: object, *, limit: int = 1000) -> str:
     """Any value as text of at most `limit` characters: a row may hold 400 KB in one attribute."""
     text = str(value)
     return text if len(text) <= limit else f"{text[: limit - 3]}..."
+
+
+def unseen_in(text: str) -> str:
+    """What nobody sees in a text, as the rest of a sentence; empty where there is nothing.
+
+    That is a space before or after it, and a character that prints nothing, or like a space.
+    """
+    if text != text.strip():
+        return "has a space before or after it"
+    strange = next((one for one in text if unicodedata.category(one) in _UNSEEN and one != " "), "")
+    if not strange:
+        return ""
+    name = unicodedata.name(strange, "").lower()
+    return f"has the invisible character U+{ord(strange):04X}{f' ({name})' if name else ''}"
 
 
 def _number(value: object) -> Decimal | None:
@@ -226,7 +222,7 @@ def parse_phasing(value: object) -> tuple[Decimal, ...]:
         raise rejection("is a set, which has no order")
     if isinstance(value, list) and all(isinstance(one, str) for one in value):
         value = ",".join(value)
-    weights = [_number(one) for one in _items(value, rejection)]
+    weights = [_number(one) for one in items_of(value, rejection)]
     if len(weights) != MONTHS:
         raise rejection(f"has {len(weights)} weights")
     known = tuple(one for one in weights if one is not None and 0 < one <= MAX_AMOUNT)
@@ -251,8 +247,11 @@ def parse_delivery(value: object) -> Delivery:
         ) from None
 
 
-def _items(value: object, rejection: Callable[[str], RejectedInput]) -> list[object]:
-    """The entries of a list or set, or of comma-separated text; at least one."""
+def items_of(value: object, rejection: Callable[[str], RejectedInput]) -> list[object]:
+    """The entries of a list or set, or of comma-separated text; at least one.
+
+    `rejection` makes the error that is raised, from what is wrong.
+    """
     items: list[object]
     if isinstance(value, str):
         items = [part.strip() for part in value.split(",") if part.strip()]
@@ -290,7 +289,7 @@ def parse_thresholds(value: object) -> tuple[Threshold, ...] | None:
 
     if _is_absent(value):
         return None
-    items = _items(value, rejection)
+    items = items_of(value, rejection)
     if _says_none(items):
         return ()
     thresholds = {_threshold(item, rejection) for item in items}
@@ -341,12 +340,14 @@ def parse_emails(value: object) -> tuple[str, ...] | None:
 
     if _is_absent(value):
         return None
-    items = _items(value, rejection)
+    items = items_of(value, rejection)
     if _says_none(items):
         return ()
     for item in items:
         if not isinstance(item, str) or not _EMAIL.fullmatch(item.strip()):
             raise rejection(f"has the entry {quoted(item)}, which is not an email address")
+        if unseen := unseen_in(item.strip()):
+            raise rejection(f"has the entry {quoted(item)}, which {unseen}")
     each = {str(item).strip().casefold(): str(item).strip() for item in sorted(items, key=str)}
     emails = sorted(each.values())
     if len(emails) > MAX_EMAILS:
@@ -369,7 +370,7 @@ def parse_cost_types(value: object) -> tuple[str, ...]:
 
     if _is_absent(value):
         return ()
-    items = _items(value, rejection)
+    items = items_of(value, rejection)
     if _says_none(items):
         return ()
     words = set()
@@ -387,36 +388,3 @@ def parse_cost_types(value: object) -> tuple[str, ...]:
 def _singular(word: str) -> tuple[str, ...]:
     """`NO_CREDIT` for `NO_CREDITS`, `NO_TAX` for `NO_TAXES`."""
     return tuple(word.removesuffix(end) for end in ("S", "ES") if word.endswith(end))
-
-
-def parse_cost_filters(value: object) -> dict[str, tuple[str, ...]]:
-    """Values by dimension, sorted; empty where it is absent."""
-
-    def rejection(reason: str) -> RejectedInput:
-        return RejectedInput(
-            f"cost_filters {quoted(value)} {reason}",
-            code="invalid_cost_filters",
-            field="cost_filters",
-            value=value,
-            remedy='Write a map such as {"Service": ["Amazon Relational Database Service"]}; known'
-            f" dimensions are {', '.join(sorted(COST_FILTER_DIMENSIONS))}",
-        )
-
-    if value is None:
-        return {}
-    if not isinstance(value, Mapping):
-        raise rejection("is not a map")
-    filters: dict[str, tuple[str, ...]] = {}
-    for name, given in sorted(value.items()):
-        if name not in COST_FILTER_DIMENSIONS:
-            raise rejection(f"has the unknown dimension {quoted(name)}")
-        # Not split at commas: service names hold them.
-        values = [given] if isinstance(given, str) else _items(given, rejection)
-        if not all(isinstance(one, str) and one.strip() for one in values):
-            raise rejection(f"has no text values for {quoted(name)}")
-        if name == "TagKeyValue" and not all(_TAG.fullmatch(str(one)) for one in values):
-            raise rejection(
-                f"has the tag {quoted(values[0])}, which is not KEY$VALUE such as user:Team$Sales"
-            )
-        filters[name] = tuple(sorted({str(one) for one in values}))
-    return filters

@@ -236,8 +236,8 @@ def show(environment: Environment, out: Output, *, account: str) -> None:
 
 
 @budgets.command("delete")
-@account_argument
-@name_option
+@click.argument("account")
+@click.option("--name", default=DEFAULT_BUDGET_NAME, help="The name of the budget.")
 @click.option("--yes", is_flag=True, help="Delete it without asking.")
 @wait_option
 @timeout_option
@@ -252,19 +252,23 @@ def delete(
     wait: bool,
     timeout: float,
 ) -> None:
-    """Delete the row of ACCOUNT's budget.
+    """Delete the row of ACCOUNT's budget, also one whose key has a space too many.
 
     Whether the AWS Budget in the account is deleted too depends on the module's removal_policy.
     """
     if not yes:
         confirm(f"Delete the budget {name} of account {account}?")
     tables = _deployed(environment)
-    key = BudgetKey(account_id=account, budget_name=name)
-    before = tables.statuses.get(key)
-    if not tables.edits.delete(key):
+    keys = dict.fromkeys(
+        BudgetKey(account_id=one, budget_name=other)
+        for one, other in ((account, name), (account.strip(), name.strip()))
+    )
+    known = tables.statuses.get_many(list(keys))
+    key = next(filter(tables.edits.delete, keys), None)
+    if key is None:
         out.fail(f"account {account} has no budget {name}", Exit.REJECTED)
     if wait:
-        version = before.version if before else ""
+        version = known[key].version if key in known else ""
         _poll(
             lambda: (
                 (found := tables.statuses.get(key)) is not None
