@@ -13,8 +13,8 @@ from finops.shared.aws import aws_errors
 #: ACM renews a certificate that it may renew 60 days before it ends:
 #: https://docs.aws.amazon.com/acm/latest/userguide/managed-renewal.html
 _RENEWED_BY_NOW: Final = timedelta(days=30)
-#: Budgets of all accounts of an organization:
-#: https://docs.aws.amazon.com/awsaccountbilling/latest/aboutv2/management-limits.html
+#: "You can create up to 20,000 budgets per AWS payer account", by an older edition of its guide:
+#: https://docs.aws.amazon.com/awsaccountbilling/latest/aboutv2/budgets-managing-costs.html
 _BUDGETS: Final = 20_000
 #: A document is tried for about half an hour: at a call a second, 1,800 may wait for each other.
 _ENOUGH_CALLS: Final = 1
