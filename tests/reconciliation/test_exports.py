@@ -610,7 +610,7 @@ def test_a_currency_is_one_whatever_its_case(tmp_path: Path) -> None:
     rows = [focus("1"), focus("2", BillingCurrency="usd")]
     source = ExportedCosts([write(tmp_path / "f.csv", rows)])
     [charge] = source.charges(query())
-    assert (charge.billed, charge.currency) == (3, "USD")
+    assert (charge.billed, charge.currency) == (Decimal(3), "USD")
 
 
 @pytest.mark.parametrize(
