@@ -376,7 +376,7 @@ def test_amortized_cost_is_unknown_without_the_columns_of_commitments(
         return [{name: cell for name, cell in row.items() if name != left_out} for row in rows]
 
     source = ExportedCosts([write(tmp_path / "a" / "cur.csv", without(commitments()))])
-    assert source.lacks(Metric.AMORTIZED, OCTOBER) == f"the columns {left_out}"
+    assert source.lacks(Metric.AMORTIZED, OCTOBER) == f"the column {left_out}"
     assert not source.lacks(Metric.BILLED, OCTOBER)
     assert not source.lacks(Metric.AMORTIZED, OCTOBER.plus(-1))
     plain = ExportedCosts([write(tmp_path / "b" / "cur.csv", without([cur("Usage", "1")]))])
@@ -386,7 +386,7 @@ def test_amortized_cost_is_unknown_without_the_columns_of_commitments(
 def test_amortized_cost_of_focus_needs_its_effective_cost(tmp_path: Path) -> None:
     row = {name: cell for name, cell in focus("1").items() if name != "EffectiveCost"}
     source = ExportedCosts([write(tmp_path / "f.csv", [row])])
-    assert source.lacks(Metric.AMORTIZED, OCTOBER) == "the columns EffectiveCost"
+    assert source.lacks(Metric.AMORTIZED, OCTOBER) == "the column EffectiveCost"
     with pytest.raises(RejectedInput) as refused:
         reconciler([], source=source, configuration=parse("metric: amortized")).run(
             OCTOBER, now=datetime(2026, 11, 20, tzinfo=UTC)
@@ -406,10 +406,127 @@ def test_net_costs_are_those_of_cur_and_the_billed_ones_where_no_discount_applie
     source = ExportedCosts([write(tmp_path / "cur.csv", rows)])
     assert total(one.net or Decimal(0) for one in source.charges(query())) == 97
     assert not source.lacks(Metric.NET, OCTOBER)
-    assert source.lacks(Metric.NET_AMORTIZED, OCTOBER)
+    # No row is of a commitment.
+    assert not source.lacks(Metric.NET_AMORTIZED, OCTOBER)
+    assert total(one.net_amortized or Decimal(0) for one in source.charges(query())) == 97
     plain = ExportedCosts([write(tmp_path / "b" / "focus.csv", [focus("1")])])
     assert [one.net for one in plain.charges(query())] == [None]
     assert plain.lacks(Metric.NET, OCTOBER) == "the column line_item_net_unblended_cost"
+
+
+def discounted() -> list[Row]:
+    """A CUR of a payer with a discount of 10% on all but tax; the last plan has no own net fee."""
+    nets = dict.fromkeys(
+        (
+            "line_item_net_unblended_cost",
+            "savings_plan_net_savings_plan_effective_cost",
+            "savings_plan_amortized_upfront_commitment_for_billing_period",
+            "savings_plan_recurring_commitment_for_billing_period",
+            "savings_plan_net_amortized_upfront_commitment_for_billing_period",
+            "savings_plan_net_recurring_commitment_for_billing_period",
+            "reservation_net_effective_cost",
+            "reservation_net_unused_amortized_upfront_fee_for_billing_period",
+            "reservation_net_unused_recurring_fee",
+        ),
+        "",
+    )
+
+    def row(item: str, cost: str, **cells: str) -> Row:
+        return {**cur(item, cost), **nets, **cells}
+
+    fee = {"savings_plan_total_commitment_to_date": "930", "savings_plan_used_commitment": "806"}
+    return [
+        row("Usage", "1550", line_item_net_unblended_cost="1395"),
+        row(
+            "SavingsPlanCoveredUsage",
+            "1240",
+            line_item_net_unblended_cost="1116",
+            savings_plan_savings_plan_effective_cost="806",
+            savings_plan_net_savings_plan_effective_cost="725.4",
+        ),
+        row("SavingsPlanNegation", "-1240", line_item_net_unblended_cost="-1116"),
+        row(
+            "SavingsPlanRecurringFee",
+            "620",
+            line_item_net_unblended_cost="558",
+            savings_plan_amortized_upfront_commitment_for_billing_period="310",
+            savings_plan_recurring_commitment_for_billing_period="620",
+            savings_plan_net_amortized_upfront_commitment_for_billing_period="279",
+            savings_plan_net_recurring_commitment_for_billing_period="558",
+            **fee,
+        ),
+        row("SavingsPlanRecurringFee", "930", line_item_net_unblended_cost="930", **fee),
+        row("SavingsPlanUpfrontFee", "3720", line_item_net_unblended_cost="3348"),
+        row(
+            "DiscountedUsage",
+            "0",
+            line_item_net_unblended_cost="0",
+            reservation_effective_cost="372",
+            reservation_net_effective_cost="334.8",
+        ),
+        row(
+            "RIFee",
+            "100",
+            line_item_net_unblended_cost="90",
+            reservation_unused_amortized_upfront_fee_for_billing_period="10",
+            reservation_unused_recurring_fee="20",
+            reservation_net_unused_amortized_upfront_fee_for_billing_period="9",
+            reservation_net_unused_recurring_fee="18",
+        ),
+        row("EdpDiscount", "-600", line_item_net_unblended_cost="0"),
+        row("Tax", "123.45", line_item_net_unblended_cost="123.45"),
+    ]
+
+
+@pytest.mark.parametrize("is_legacy", [False, True], ids=["CUR 2.0", "the legacy CUR"])
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_all_four_costs_of_a_cur_with_discounts(
+    tmp_path: Path, is_legacy: bool, suffix: str
+) -> None:
+    rows = [{_legacy(name): cell for name, cell in row.items()} for row in discounted()]
+    path = write(tmp_path / "cur.csv", rows if is_legacy else discounted())
+    if suffix == "parquet":
+        to = tmp_path / "p" / "cur.parquet"
+        to.parent.mkdir()
+        duckdb.execute(f"COPY (FROM read_csv('{path}')) TO '{to}'")
+        path = to
+    source = ExportedCosts([path])
+    assert not any(source.lacks(metric, OCTOBER) for metric in Metric)
+    sums = {metric: total(one.cost(metric) for one in source.charges(query())) for metric in Metric}
+    assert sums == {
+        Metric.BILLED: Decimal("6443.45"),
+        # 1550 + 806 + 124 + 124 + 372 + 30 - 600 + 123.45
+        Metric.AMORTIZED: Decimal("2529.45"),
+        Metric.NET: Decimal("6444.45"),
+        # 1395 + 725.4 + 111.6 + 124 + 334.8 + 27 + 0 + 123.45
+        Metric.NET_AMORTIZED: Decimal("2841.25"),
+    }
+
+
+def _legacy(name: str) -> str:
+    """As `lineItem/NetUnblendedCost`."""
+    for group in ("line_item", "savings_plan", "reservation", "bill", "product", "resource_tags"):
+        if name.startswith(f"{group}_"):
+            first, *more = group.split("_")
+            words = name.removeprefix(f"{group}_").split("_")
+            return f"{first}{''.join(map(str.title, more))}/{''.join(map(str.title, words))}"
+    return name
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        "savings_plan_net_savings_plan_effective_cost",
+        "savings_plan_net_recurring_commitment_for_billing_period",
+        "reservation_net_unused_recurring_fee",
+        "line_item_net_unblended_cost",
+    ],
+)
+def test_net_amortized_cost_is_unknown_without_its_columns(tmp_path: Path, column: str) -> None:
+    rows = [{name: cell for name, cell in row.items() if name != column} for row in discounted()]
+    source = ExportedCosts([write(tmp_path / "cur.csv", rows)])
+    assert source.lacks(Metric.NET_AMORTIZED, OCTOBER) == f"the column {column}"
+    assert not source.lacks(Metric.AMORTIZED, OCTOBER)
 
 
 def test_a_tag_rule_finds_its_key_as_cur_writes_it(tmp_path: Path) -> None:

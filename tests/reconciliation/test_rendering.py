@@ -25,7 +25,13 @@ from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # i
 import report_schema
 from finops.reconciliation.charts import bar_chart, bullet, strips
 from finops.reconciliation.rendering import render
-from finops.reconciliation.report import FORMATS, MEDIA_TYPES, Report, as_document
+from finops.reconciliation.report import (
+    FORMATS,
+    MEDIA_TYPES,
+    CategoryLine,
+    Report,
+    as_document,
+)
 from finops.shared.money import total
 from tests.reconciliation.sample_report import FORMULA, SCRIPT, empty_report, sample_report
 
@@ -298,6 +304,17 @@ def test_billed_and_amortized_costs_are_in_every_format() -> None:
     assert json.loads(render(report, "json"))["totals"]["amortized"] == "6543.21"
     with zipfile.ZipFile(io.BytesIO(render(report, "xlsx"))) as book:
         assert "<v>6543.21</v>" in book.read("xl/worksheets/sheet1.xml").decode()
+
+
+def test_what_lowers_costs_is_told_apart_on_the_first_screen() -> None:
+    categories = (
+        CategoryLine(category="Usage", amount=Decimal("1500"), excluded=False),
+        CategoryLine(category="Credit", amount=Decimal("-200"), excluded=False),
+        CategoryLine(category="Refund", amount=Decimal("-5020"), excluded=True),
+        CategoryLine(category="Discount", amount=Decimal("-124.5"), excluded=False),
+    )
+    page = render(replace(REPORTS["closed"], categories=categories), "html").decode()
+    assert "include credits of <b>-200.00</b>, discounts of <b>-124.50</b>." in page
 
 
 def test_only_costs_above_a_budget_are_red_in_the_workbook() -> None:

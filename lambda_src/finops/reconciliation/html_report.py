@@ -26,7 +26,7 @@ from finops.reconciliation.attention import (
     signed_percent,
 )
 from finops.reconciliation.charts import Bullet, bar_chart, bullet, small_bars, strips
-from finops.reconciliation.domain import UNMAPPED, UnitStatus, percent
+from finops.reconciliation.domain import UNMAPPED, ChargeCategory, UnitStatus, percent
 from finops.reconciliation.report import Agreement, Report, Unit
 from finops.shared.money import total
 
@@ -48,6 +48,8 @@ _MONTHS: Final = (
     *("January", "February", "March", "April", "May", "June", "July"),
     *("August", "September", "October", "November", "December"),
 )
+#: Categories that are told apart, as they lower what is paid.
+_LOWERING: Final = (ChargeCategory.CREDIT, ChargeCategory.REFUND, ChargeCategory.DISCOUNT)
 #: A unit's bullet ends at so much of its budget.
 _FULL: Final = Decimal("1.5")
 _MOST_ROWS: Final = {"unmapped": 25, "accounts": 60, "services": 30, "invoices": 200}
@@ -76,6 +78,11 @@ def write_html(report: Report) -> bytes:
             digits=digits(report.currency),
             title=_month(report.month),
             state=_state(report),
+            lowering=[
+                one
+                for one in report.categories
+                if one.category in _LOWERING and one.amount and not one.excluded
+            ],
             units=units,
             unmapped_name=UNMAPPED,
             statuses=_counted(unit.status for unit in units),

@@ -9,11 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
+from finops.reconciliation.adapters.export_costs import ExportCosts, quoted
 from finops.reconciliation.mapping import TagRule
 from finops.shared.errors import RejectedInput
-
-#: Exact: cells are texts or DECIMALs, doubles become the shortest text that names them.
-_MONEY: Final = "DECIMAL(38,18)"
 
 #: Columns by the normalised charge's field: the first one that the files have, or, of a service,
 #: that the row fills.
@@ -73,25 +71,6 @@ _ROW_IDS: Final = (
     *("identity_line_item_id", "line_item_resource_id", "line_item_usage_type"),
 )
 
-#: AWS's own rule for amortized cost, by the kind of line item:
-#: https://docs.aws.amazon.com/cur/latest/userguide/amortized-reservation.html
-_CUR_AMORTIZED: Final = {
-    "SavingsPlanCoveredUsage": ("savings_plan_savings_plan_effective_cost",),
-    "SavingsPlanRecurringFee": (
-        "savings_plan_total_commitment_to_date",
-        "- savings_plan_used_commitment",
-    ),
-    "DiscountedUsage": ("reservation_effective_cost",),
-    "RIFee": (
-        "reservation_unused_amortized_upfront_fee_for_billing_period",
-        "+ reservation_unused_recurring_fee",
-    ),
-}
-#: https://docs.aws.amazon.com/cur/latest/userguide/table-dictionary-cur2-line-item.html
-_CUR_NET: Final = "line_item_net_unblended_cost"
-_CUR_NOTHING: Final = "('SavingsPlanNegation', 'SavingsPlanUpfrontFee')"
-_CUR_COMMITMENTS: Final = ("reservation_reservation_a_r_n", "savings_plan_savings_plan_a_r_n")
-
 
 class ExportColumns:
     """How a charge is read from an export.
@@ -119,6 +98,14 @@ class ExportColumns:
             if found
         }
         self._require(file)
+        self.costs = ExportCosts(
+            types,
+            self.spelling,
+            is_cur=self.is_cur,
+            category=self._cell("category"),
+            billed=self._columns["billed"],
+            effective=self._columns.get("amortized"),
+        )
 
     @property
     def kind(self) -> str:
@@ -131,25 +118,12 @@ class ExportColumns:
         """The files' own spelling of a column, None where they lack it."""
         return self._plain.get(_plain(column))
 
-    def lacking(self) -> dict[str, list[str]]:
-        """The columns that amortized cost needs and the files lack, by kind of line item.
-
-        All of a FOCUS export's costs need the same one: its kind is empty.
-        """
-        if not self.is_cur:
-            return {} if "amortized" in self._columns else {"": ["EffectiveCost"]}
-        missing = {
-            kind: [name for name in map(_unsigned, columns) if not self.spelling(name)]
-            for kind, columns in _CUR_AMORTIZED.items()
-        }
-        return {kind: names for kind, names in missing.items() if names}
-
     def rows(self, tag_rules: Sequence[TagRule]) -> str:
         """What is selected of a row: keys of a charge, and its costs.
 
         `linked_account` is the account that caused a charge; the payer's where none is named.
         """
-        billed = self._money(self._columns["billed"])
+        costs = self.costs
         payer = _account_id(self._cell("payer_account"))
         linked = _account_id(self._cell("linked_account"))
         fields = {
@@ -168,10 +142,11 @@ class ExportColumns:
             "is_usage": f"coalesce({self._is_usage}, false)",
             "is_daily": f"coalesce({self._is_usage} OR {self._recurs}, false)"
             f" AND {self._is_of_a_day}",
-            "billed": billed,
-            "amortized": self._amortized(billed),
-            "net": self._net(billed),
-            "has_amortized": self._has_amortized(billed),
+            "billed": costs.billed,
+            "amortized": costs.amortized,
+            "net": costs.net,
+            "net_amortized": costs.net_amortized,
+            "has_amortized": costs.has_amortized,
             "has_cost": f"{self._cell('billed')} IS NOT NULL",
             "content": self._content,
         }
@@ -205,27 +180,27 @@ class ExportColumns:
 
     def _cell(self, field: str) -> str:
         column = self._columns.get(field)
-        return _quoted(column) if column else "NULL"
+        return quoted(column) if column else "NULL"
 
     def _text(self, field: str) -> str:
         return f"coalesce(CAST({self._cell(field)} AS VARCHAR), '')"
 
     def _first_filled(self, field: str) -> str:
         found = filter(None, map(self.spelling, self._known[field]))
-        filled = ", ".join(f"nullif(trim(CAST({_quoted(one)} AS VARCHAR)), '')" for one in found)
+        filled = ", ".join(f"nullif(trim(CAST({quoted(one)} AS VARCHAR)), '')" for one in found)
         return f"coalesce({filled}, '')"
 
     def _month(self, field: str) -> str:
         """That in which a moment is by its own clock: 2026-10-01T00:00+02:00 is of October."""
         moment, column = self._moment(field), self._columns[field]
         if self._types[column] == "VARCHAR":
-            moment = f"CASE WHEN {moment} IS NOT NULL THEN CAST({_quoted(column)}[:10] AS DATE) END"
+            moment = f"CASE WHEN {moment} IS NOT NULL THEN CAST({quoted(column)}[:10] AS DATE) END"
         return f"CAST(date_trunc('month', {moment}) AS DATE)"
 
     def _moment(self, field: str) -> str:
         """In UTC, null where the cell is empty. 10/1/26 would be a day of the year 10."""
         column = self._columns[field]
-        cell, kind = _quoted(column), self._types[column]
+        cell, kind = quoted(column), self._types[column]
         in_utc = f"CAST(CAST({cell} AS TIMESTAMPTZ) AS TIMESTAMP)"
         if kind == "TIMESTAMP WITH TIME ZONE":
             return in_utc
@@ -237,12 +212,6 @@ class ExportColumns:
             f" WHEN {cell} LIKE '2___-__-__%' THEN {in_utc}"
             f" ELSE error({said} || {cell} || ', which is not a date in the form of ISO 8601') END"
         )
-
-    def _money(self, column: str) -> str:
-        cell = _quoted(column)
-        if not self._types[column].startswith("DECIMAL"):
-            cell = f"CAST({cell} AS VARCHAR)"
-        return f"coalesce(CAST({cell} AS {_MONEY}), 0)"
 
     # What a row is
 
@@ -279,68 +248,8 @@ class ExportColumns:
             for one in ("charge_period", "category", "billed", "currency")
             if one in self._columns
         ]
-        cells = ", ".join(map(_quoted, (*columns, *ids)))
+        cells = ", ".join(map(quoted, (*columns, *ids)))
         return f"hash({self._first_filled('service')}, {cells})"
-
-    # Net and amortized cost
-
-    @property
-    def has_net(self) -> bool:
-        """Whether costs after discounts are there."""
-        return self.is_cur and self.spelling(_CUR_NET) is not None
-
-    def _net(self, billed: str) -> str:
-        """Empty where no discount applies; a discount itself is in the costs that it lowers."""
-        column = self.spelling(_CUR_NET) if self.is_cur else None
-        if not column:
-            return f"CAST(NULL AS {_MONEY})"
-        cell = f"nullif(CAST({_quoted(column)} AS VARCHAR), '')"
-        unsaid = f"CASE WHEN {self._cell('category')} LIKE '%Discount' THEN 0 ELSE {billed} END"
-        return f"coalesce(CAST({cell} AS {_MONEY}), {unsaid})"
-
-    def _amortized(self, billed: str) -> str:
-        if not self.is_cur:
-            column = self._columns.get("amortized")
-            return self._money(column) if column else billed
-        item, lacking = self._cell("category"), self.lacking()
-        cases = [f"WHEN {item} IN {_CUR_NOTHING} THEN 0"]
-        cases += [
-            f"WHEN {item} = '{kind}' THEN {' '.join(map(self._term, columns))}"
-            for kind, columns in _CUR_AMORTIZED.items()
-            if kind not in lacking
-        ]
-        # An upfront fee is spread over the usage that it pays for; so is what is refunded of it.
-        cases += [
-            f"WHEN {item} IN ('Fee', 'Refund') AND coalesce({_quoted(arn)}, '') <> '' THEN 0"
-            for arn in filter(None, map(self.spelling, _CUR_COMMITMENTS))
-        ]
-        code = self.spelling("line_item_product_code")
-        if code:
-            cases.append(f"WHEN {item} = 'Refund' AND {_quoted(code)} LIKE '%SavingsPlans' THEN 0")
-        return f"CASE {' '.join(cases)} ELSE {billed} END"
-
-    def _has_amortized(self, billed: str) -> str:
-        """False where the row itself lacks what its amortized cost is made of."""
-        if not self.is_cur:
-            column = self._columns.get("amortized")
-            return f"({_quoted(column)} IS NOT NULL OR {billed} = 0)" if column else "true"
-        item, lacking = self._cell("category"), self.lacking()
-        cases = [
-            f"WHEN {item} = '{kind}' THEN {' AND '.join(filled)}"
-            for kind, columns in _CUR_AMORTIZED.items()
-            if kind not in lacking
-            for filled in [
-                [
-                    f"nullif(CAST({_quoted(found)} AS VARCHAR), '') IS NOT NULL"
-                    for found in filter(None, map(self.spelling, map(_unsigned, columns)))
-                ]
-            ]
-        ]
-        return f"(CASE {' '.join(cases)} ELSE true END OR {billed} = 0)" if cases else "true"
-
-    def _term(self, column: str) -> str:
-        name = _unsigned(column)
-        return column.removesuffix(name) + self._money(self.spelling(name) or name)
 
     # Tags
 
@@ -359,7 +268,7 @@ class ExportColumns:
         column = self._columns.get("tags")
         if not column:
             cells = [
-                f"CAST({_quoted(found)} AS VARCHAR)"
+                f"CAST({quoted(found)} AS VARCHAR)"
                 for key in rule.keys
                 if (found := self.spelling(f"resource_tags_{key}"))
             ]
@@ -367,7 +276,7 @@ class ExportColumns:
             return (
                 f"list_transform({text}, lambda x: lower(x))" if text and rule.ignore_case else text
             )
-        cell = _quoted(column)
+        cell = quoted(column)
         if self._types[column] != "VARCHAR":
             cell = f"CAST(to_json({cell}) AS VARCHAR)"
         if rule.ignore_case:
@@ -379,10 +288,6 @@ class ExportColumns:
 def _plain(name: str) -> str:
     """Without case and marks: the legacy CUR writes lineItem/UnblendedCost."""
     return "".join(filter(str.isalnum, name.casefold()))
-
-
-def _unsigned(column: str) -> str:
-    return column.lstrip("+- ")
 
 
 def _account_id(cell: str) -> str:
@@ -400,7 +305,3 @@ def _list(texts: Iterable[str]) -> str:
 
 def _literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
-
-
-def _quoted(column: str) -> str:
-    return '"' + column.replace('"', '""') + '"'

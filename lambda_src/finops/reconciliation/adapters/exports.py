@@ -103,7 +103,7 @@ class ExportedCosts:
         selected = ", ".join(f"{expression} AS {key}" for key, expression in keys.items())
         sql = (
             f"SELECT {selected}, sum(billed) AS billed, sum(amortized) AS amortized,"
-            f" sum(net) AS net, {name} AS linked_account_name"
+            f" sum(net) AS net, sum(net_amortized) AS net_amortized, {name} AS linked_account_name"
             f" FROM charges WHERE {' AND '.join(where)}"
             f" GROUP BY {', '.join(str(at) for at in range(1, len(keys) + 1))}"
         )
@@ -118,12 +118,7 @@ class ExportedCosts:
 
     def lacks(self, metric: Metric, month: Month) -> str:
         """Amortized cost needs columns that an export may leave out, net cost those of AWS."""
-        if metric is Metric.NET:
-            return "" if self._columns.has_net else "the column line_item_net_unblended_cost"
-        if metric is Metric.NET_AMORTIZED:
-            # CUR has no net cost of the unused part of a Savings Plan's fee.
-            return "its columns"
-        lacking = self._columns.lacking() if metric is Metric.AMORTIZED else {}
+        lacking = self._columns.costs.lacking(metric)
         if not lacking:
             return ""
         found = self._rows(
@@ -131,8 +126,10 @@ class ExportedCosts:
             " AND (category IN (SELECT unnest($kinds::VARCHAR[])) OR '' IN $kinds)",
             {"first": month.first, "kinds": list(lacking)},
         )
-        names = {name for (kind,) in found for name in lacking.get(str(kind), lacking.get("", ()))}
-        return f"the columns {', '.join(sorted(names))}" if names else ""
+        kinds = {"", *(str(kind) for (kind,) in found)} if found else set()
+        names = {name for kind in kinds for name in lacking.get(kind, ())}
+        word = "column" if len(names) == 1 else "columns"
+        return f"the {word} {', '.join(sorted(names))}" if names else ""
 
     def known_until(self, month: Month, today: date) -> date:
         """By the last day with charges that arise daily, and when the files were written.
@@ -209,7 +206,7 @@ class ExportedCosts:
         payer, linked, service, start, category, charge_class, currency, invoice, issuer, rule = (
             row[:10]
         )
-        arose_on, billed, amortized, net, name = row[10:]
+        arose_on, billed, amortized, net, net_amortized, name = row[10:]
         return Charge(
             payer_account=payer,
             linked_account=linked,
@@ -222,6 +219,7 @@ class ExportedCosts:
             billed=billed,
             amortized=amortized,
             net=net,
+            net_amortized=net_amortized,
             currency=currency,
             invoice_id=invoice,
             issuer=issuer,

@@ -1,0 +1,208 @@
+"""The costs of a row of an export, in DuckDB's SQL: billed, amortized, and AWS's net ones.
+
+AWS's own rule for amortized cost goes by the kind of line item:
+https://docs.aws.amazon.com/cur/latest/userguide/amortized-reservation.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+from finops.reconciliation.domain import Metric
+
+#: Exact: cells are texts or DECIMALs, doubles become the shortest text that names them.
+_MONEY: Final = "DECIMAL(38,18)"
+_UNKNOWN: Final = f"CAST(NULL AS {_MONEY})"
+
+_FEE: Final = "SavingsPlanRecurringFee"
+_AMORTIZED: Final = {
+    "SavingsPlanCoveredUsage": ("savings_plan_savings_plan_effective_cost",),
+    _FEE: ("savings_plan_total_commitment_to_date", "- savings_plan_used_commitment"),
+    "DiscountedUsage": ("reservation_effective_cost",),
+    "RIFee": (
+        "reservation_unused_amortized_upfront_fee_for_billing_period",
+        "+ reservation_unused_recurring_fee",
+    ),
+}
+#: The same after discounts. CUR has none of the unused part of a Savings Plan's fee.
+_NET_AMORTIZED: Final = {
+    "SavingsPlanCoveredUsage": ("savings_plan_net_savings_plan_effective_cost",),
+    "DiscountedUsage": ("reservation_net_effective_cost",),
+    "RIFee": (
+        "reservation_net_unused_amortized_upfront_fee_for_billing_period",
+        "+ reservation_net_unused_recurring_fee",
+    ),
+}
+_NET_FEE: Final = (
+    "savings_plan_net_amortized_upfront_commitment_for_billing_period",
+    "+ savings_plan_net_recurring_commitment_for_billing_period",
+)
+#: https://docs.aws.amazon.com/cur/latest/userguide/table-dictionary-cur2-line-item.html
+_NET: Final = "line_item_net_unblended_cost"
+_NOTHING: Final = "('SavingsPlanNegation', 'SavingsPlanUpfrontFee')"
+_COMMITMENTS: Final = ("reservation_reservation_a_r_n", "savings_plan_savings_plan_a_r_n")
+
+
+class ExportCosts:
+    """Expressions of a row's costs.
+
+    Args:
+        types: DuckDB's type of each column of the files.
+        spelling: The files' own spelling of a column, None where they lack it.
+        is_cur: Whether they are of a CUR.
+        category: The cell that tells the kind of line item.
+        billed: The column of the billed cost.
+        effective: That of FOCUS's EffectiveCost, None where there is none.
+    """
+
+    def __init__(
+        self,
+        types: Mapping[str, str],
+        spelling: Callable[[str], str | None],
+        *,
+        is_cur: bool,
+        category: str,
+        billed: str,
+        effective: str | None,
+    ) -> None:
+        self._types = types
+        self._spelling = spelling
+        self._is_cur = is_cur
+        self._category = category
+        self._effective = effective
+        self.billed = self._money(billed)
+
+    def lacking(self, metric: Metric) -> dict[str, list[str]]:
+        """The columns that a cost needs and the files lack, by kind of line item.
+
+        What all kinds need is of an empty one.
+        """
+        needed: dict[str, Sequence[str]] = {}
+        if metric is Metric.AMORTIZED:
+            needed = dict(_AMORTIZED) if self._is_cur else {"": ("EffectiveCost",)}
+        elif metric is Metric.NET:
+            needed = {"": (_NET,)}
+        elif metric is Metric.NET_AMORTIZED:
+            fee = (*_AMORTIZED[_FEE], *_NET_FEE, *map(_gross, _NET_FEE))
+            needed = {"": (_NET,), **_NET_AMORTIZED, _FEE: fee}
+        missing = {
+            kind: [name for name in map(_unsigned, columns) if not self._spelling(name)]
+            for kind, columns in needed.items()
+        }
+        return {kind: names for kind, names in missing.items() if names}
+
+    @property
+    def amortized(self) -> str:
+        """Upfront and recurring fees are in the usage that they pay for."""
+        if not self._is_cur:
+            return self._money(self._effective) if self._effective else self.billed
+        return self._spread(self._terms(Metric.AMORTIZED, _AMORTIZED, self._term), self.billed)
+
+    @property
+    def has_amortized(self) -> str:
+        """False where the row itself lacks what its amortized cost is made of."""
+        if not self._is_cur:
+            effective = self._effective
+            filled = f"{quoted(effective)} IS NOT NULL" if effective else "true"
+            return f"({filled} OR {self.billed} = 0)"
+        terms = self._terms(Metric.AMORTIZED, _AMORTIZED, self._is_filled, " AND ")
+        cases = [
+            f"WHEN {self._category} = '{kind}' THEN {filled}" for kind, filled in terms.items()
+        ]
+        return f"(CASE {' '.join(cases)} ELSE true END OR {self.billed} = 0)" if cases else "true"
+
+    @property
+    def net(self) -> str:
+        """Empty where no discount applies; a discount itself is in the costs that it lowers."""
+        column = self._spelling(_NET) if self._is_cur else None
+        if not column:
+            return _UNKNOWN
+        unsaid = f"CASE WHEN {self._category} LIKE '%Discount' THEN 0 ELSE {self.billed} END"
+        return self._money(column, unsaid)
+
+    @property
+    def net_amortized(self) -> str:
+        """Amortized cost after discounts; the one before them where a row has none of its own.
+
+        The unused part of a Savings Plan's fee is taken to be discounted as the whole fee is, as
+        the FinOps Foundation's Cloud Savings Percentage does.
+        """
+        if not self._is_cur or not self._spelling(_NET):
+            return _UNKNOWN
+        terms = self._terms(Metric.NET_AMORTIZED, _NET_AMORTIZED, self._net_term)
+        if _FEE not in self.lacking(Metric.NET_AMORTIZED):
+            unused = " ".join(map(self._term, _AMORTIZED[_FEE]))
+            net = " ".join(map(self._net_term, _NET_FEE))
+            whole = " ".join(map(self._term, map(_gross, _NET_FEE)))
+            # A quotient is not exact.
+            as_doubles = [f"CAST({one} AS DOUBLE)" for one in (unused, net, whole)]
+            discounted = f"{as_doubles[0]} * {as_doubles[1]} / {as_doubles[2]}"
+            terms[_FEE] = (
+                f"CASE WHEN {whole} = 0 OR {net} = {whole} THEN {unused}"
+                f" ELSE CAST({discounted} AS DECIMAL(38,12)) END"
+            )
+        return self._spread(terms, self.net)
+
+    def _terms(
+        self,
+        metric: Metric,
+        columns: Mapping[str, Sequence[str]],
+        term: Callable[[str], str],
+        between: str = " ",
+    ) -> dict[str, str]:
+        """What each kind of line items is made of, where the files have its columns."""
+        lacking = self.lacking(metric)
+        return {
+            kind: between.join(map(term, names))
+            for kind, names in columns.items()
+            if kind not in lacking
+        }
+
+    def _spread(self, terms: Mapping[str, str], otherwise: str) -> str:
+        item = self._category
+        cases = [f"WHEN {item} IN {_NOTHING} THEN 0"]
+        cases += [f"WHEN {item} = '{kind}' THEN {cost}" for kind, cost in terms.items()]
+        # An upfront fee is spread over the usage that it pays for; so is what is refunded of it.
+        cases += [
+            f"WHEN {item} IN ('Fee', 'Refund') AND coalesce({quoted(arn)}, '') <> '' THEN 0"
+            for arn in filter(None, map(self._spelling, _COMMITMENTS))
+        ]
+        code = self._spelling("line_item_product_code")
+        if code:
+            cases.append(f"WHEN {item} = 'Refund' AND {quoted(code)} LIKE '%SavingsPlans' THEN 0")
+        return f"CAST(CASE {' '.join(cases)} ELSE {otherwise} END AS {_MONEY})"
+
+    def _term(self, column: str) -> str:
+        name = _unsigned(column)
+        return column.removesuffix(name) + self._money(self._spelling(name) or name)
+
+    def _net_term(self, column: str) -> str:
+        name = _unsigned(column)
+        gross = self._spelling(_gross(name))
+        unsaid = self._money(gross) if gross else "0"
+        return column.removesuffix(name) + self._money(self._spelling(name) or name, unsaid)
+
+    def _is_filled(self, column: str) -> str:
+        name = _unsigned(column)
+        return f"nullif(CAST({quoted(self._spelling(name) or name)} AS VARCHAR), '') IS NOT NULL"
+
+    def _money(self, column: str, unsaid: str = "0") -> str:
+        cell = quoted(column)
+        if not self._types[column].startswith("DECIMAL"):
+            cell = f"nullif(CAST({cell} AS VARCHAR), '')"
+        return f"coalesce(CAST({cell} AS {_MONEY}), {unsaid})"
+
+
+def quoted(column: str) -> str:
+    """A column's name in SQL."""
+    return '"' + column.replace('"', '""') + '"'
+
+
+def _gross(column: str) -> str:
+    """The column of a cost before discounts."""
+    return column.replace("_net_", "_", 1)
+
+
+def _unsigned(column: str) -> str:
+    return column.lstrip("+- ")
