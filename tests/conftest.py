@@ -60,7 +60,8 @@ FIRST = (
     "flows/test_console",
 )
 
-_TOGETHER = ("tests/flows/", "tests/build/test_wheel.py")
+#: Folders whose tests share what takes long to start, such as a provider of Terraform.
+_TOGETHER = ("tests/environments/",)
 
 _FAILED = REPOSITORY / ".local" / "failed"
 _LINES = 30
@@ -78,11 +79,11 @@ def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
 
 
 class FilesTogether(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
-    """Files whose tests share a deployment or a build stay on one worker; others run anywhere."""
+    """A file stays on one worker: what its tests share, as a deployment or a plan, is made once."""
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
-        return file if file.startswith(_TOGETHER) else nodeid
+        return next((folder for folder in _TOGETHER if file.startswith(folder)), file)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> FilesTogether:

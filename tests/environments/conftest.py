@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 
 import pytest
 
 from localcloud.settings import REPOSITORY
 from localcloud.terraform import terraform_environment
+from tests.environments.test_terraform import plan_of_example
 
 
 @pytest.fixture(scope="session")
@@ -45,6 +48,19 @@ def plan_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mappi
             yield environment | {"TF_REATTACH_PROVIDERS": _address(provider)}
         finally:
             provider.kill()
+
+
+@pytest.fixture(scope="session")
+def planned_example(
+    tmp_path_factory: pytest.TempPathFactory, plan_environment: Mapping[str, str]
+) -> Callable[[str], Path]:
+    """The folder of an example that is planned once, with the plan as `plan`."""
+
+    @functools.cache
+    def planned(example: str) -> Path:
+        return plan_of_example(example, tmp_path_factory.mktemp(example), plan_environment)
+
+    return planned
 
 
 def _address(provider: subprocess.Popen[str]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,6 @@ from tests.environments.test_terraform import (
     LOCAL_BACKEND,
     OFFLINE_PROVIDER,
     copied,
-    plan_of_example,
     terraform,
 )
 
@@ -145,10 +144,13 @@ def _resources(module: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 @pytest.fixture(scope="module")
-def plan(tmp_path_factory: pytest.TempPathFactory, plan_environment: Mapping[str, str]) -> Plan:
+def plan(
+    tmp_path_factory: pytest.TempPathFactory,
+    planned_example: Callable[[str], Path],
+    plan_environment: Mapping[str, str],
+) -> Plan:
     """The example with every flow."""
-    work = tmp_path_factory.mktemp("complete")
-    return Plan.read(plan_of_example("complete", work, plan_environment), work, plan_environment)
+    return Plan.read(planned_example("complete"), tmp_path_factory.mktemp("data"), plan_environment)
 
 
 def test_every_metric_on_the_dashboard_is_emitted(plan: Plan) -> None:
