@@ -6,11 +6,12 @@ digests. Whatever is left is written by the statements of `RowStatements` one af
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any, Final, Protocol
+
+import msgspec
 
 from finops.billing.batches import Batch, document_of
 from finops.billing.database.ledger_rows import LOST, in_groups
@@ -24,6 +25,7 @@ from finops.shared.errors import TransientFailure
 from finops.shared.money import EXACT
 
 _NOTHING: Final = Written(inserted=0, updated=0, kept_sums={})
+_encode = msgspec.json.Encoder().encode
 
 
 class Execute(Protocol):
@@ -93,8 +95,8 @@ class RowWriter:
 
     def _known(self, batch: Batch) -> str:
         """What asks for rows that may be there: line, key and digest of each."""
-        rows = batch.rows
-        return json.dumps([[row.line, row.key, row_digest(self._schema, row)] for row in rows])
+        rows = [(row.line, row.key, row_digest(self._schema, row)) for row in batch.rows]
+        return _encode(rows).decode()
 
     def _same(self, sql: str, known: str) -> Written:
         """The rows that are there already and are the same."""
