@@ -45,9 +45,21 @@ def test_a_run_of_an_export_has_a_folder_of_its_own(key: str, export: str, datas
         ("billing/f/focus-20260301.csv", "billing/f/focus-20260301.csv"),
         ("billing/f/e-00001.snappy.parquet", "billing/f/e.snappy.parquet"),
         ("billing/f/march-2.csv", "billing/f/march-2.csv"),
+        ("billing/f/part_1_0100.csv", "billing/f/.csv"),
+        ("billing/f/0001_part_00.parquet", "billing/f/.parquet"),
+        ("billing/f/e-20260301-000000000012.csv", "billing/f/e-20260301.csv"),
+        ("billing/f/0001000002091465-00001.csv.gz", "billing/f/.csv.gz"),
+        # Days, times and counts of seconds: a restated export has another one.
+        ("billing/f/e-1775001600.csv", "billing/f/e-1775001600.csv"),
+        ("billing/f/e_01042026.csv", "billing/f/e_01042026.csv"),
+        ("billing/f/e-0830.csv", "billing/f/e-0830.csv"),
+        ("billing/f/e-20260401-0005.csv", "billing/f/e-20260401-0005.csv"),
+        ("billing/f/e-2026-04-01_000500.csv", "billing/f/e-2026-04-01_000500.csv"),
+        ("billing/f/e-20260401-0005-00001.csv", "billing/f/e-20260401-0005.csv"),
+        ("billing/f/e-part-20260405.csv", "billing/f/e-part-20260405.csv"),
     ],
 )
-def test_parts_have_a_number_and_months_are_none(key: str, name: str) -> None:
+def test_parts_have_a_number_and_days_and_times_are_none(key: str, name: str) -> None:
     assert delivery_of(key) == Delivery(export="", name=name)
 
 

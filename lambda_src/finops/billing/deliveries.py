@@ -20,10 +20,13 @@ from typing import Final
 _RUN: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _TIME: Final = re.compile(r"\d{10,14}", re.ASCII)
 _RANGE: Final = re.compile(r"\d{8}-\d{8}", re.ASCII)
-#: The number of a part at the end of a name; a year, month or day is none.
+#: The number of a part at the end of a name. Without zeros before it, it may as well be a day or a
+#: count of seconds: two exports of one month, which do not add up.
 _PART: Final = re.compile(
-    r"(?:^|[-_.])(?:(?!(?:19|20)\d\d)\d{4,}|(?:part|chunk)[-_.]?\d+)$", re.ASCII | re.IGNORECASE
+    r"(?:^|[-_.])(?:00\d{2,}|(?:part|chunk)[-_.]?\d{1,5}(?:_\d{1,5})?)$", re.ASCII | re.IGNORECASE
 )
+#: A day and the time of it, such as 20260401-0030, at the end of a name.
+_MOMENT: Final = re.compile(r"(?:19|20)\d\d-?\d\d-?\d\d[-_.T]\d{4}(?:\d\d)?$", re.ASCII)
 #: What Spark calls the parts of one write: by its UUID, or on Databricks by the transaction's id.
 #: https://github.com/apache/spark/blob/master/core/src/main/scala/org/apache/spark/internal/io/HadoopMapReduceCommitProtocol.scala
 _WRITE: Final = re.compile(
@@ -62,7 +65,7 @@ def delivery_of(key: str) -> Delivery:
     kind = path.name[len(stem) :].lower()
     if write := _WRITE.fullmatch(stem):
         return Delivery(export="", name="/".join((*folders, (write[1] or write[2]).lower() + kind)))
-    while (shorter := _PART.sub("", stem)) != stem:
+    while not _MOMENT.search(stem) and (shorter := _PART.sub("", stem)) != stem:
         stem = shorter
     return Delivery(export="", name="/".join((*folders, stem + kind)))
 
