@@ -11,8 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from finops.billing import record_ids
 from finops.billing.cells import RowProblem, cell_reader, plain
 from finops.billing.dataset_format import DatasetFormat
+from finops.billing.record_ids import are_plain, is_nothing, is_total
 from finops.billing.rows import Row, RowParser
 from finops.billing.schemas import BILLING, FOCUS, Column, Kind, Schema, recognise
 from finops.shared.errors import RejectedInput
@@ -236,6 +238,44 @@ def test_a_line_of_totals_is_told_to_be_one() -> None:
     with pytest.raises(RowProblem, match="if it holds totals") as problem:
         parse(record_id="Total", bill_date="", currency="", bill_amount="21.00")
     assert problem.value.reason == "totals_row"
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        *(
+            (one, "missing_value")
+            for one in ("NULL", "null", r"\N", "#N/A", "#REF!", "-", "(blank)")
+        ),
+        *(
+            (one, "totals_row")
+            for one in ("Total", "GRAND TOTAL", "Summe:", "*** Total ***", "合計")
+        ),
+        *((one, "totals_row") for one in ("Subtotal Acme", "Total for March 2026", "Total USD")),
+        *((one, "control_character") for one in ("\ufeff2", "A1\u200b", "A\u00ad1")),
+    ],
+)
+def test_what_is_no_id_identifies_no_bill(text: str, reason: str) -> None:
+    """A total would count beside its bills, and a bill take the place of another."""
+    with pytest.raises(RowProblem) as problem:
+        parse(record_id=text)
+    assert (problem.value.reason, problem.value.field) == (reason, "record_id")
+
+
+@pytest.mark.parametrize(
+    "text", ["TOTAL-4711", "Total 4711", "Sumatra", "N", "None-1", "-1", "totalize", "1", "é"]
+)
+def test_ids_that_only_begin_like_such_words_are_ids(text: str) -> None:
+    assert parse(record_id=text).key == text
+
+
+def test_the_quick_look_at_ids_takes_none_for_plain_that_is_none() -> None:
+    for text in record_ids._NOTHING | record_ids._TOTALS:
+        for written in (text, text.upper(), f"** {text}:"):
+            assert not are_plain(["1", written])
+            assert is_nothing(text) or is_total(written)
+    assert are_plain(["1", "A-1", "INV 7", "é"])
+    assert not are_plain(["1", "A\u200b"])
 
 
 TAGS = {

@@ -11,6 +11,8 @@ import pytest
 from finops.billing.domain import FileEntry
 from tests.billing.use_cases import SETTINGS, Flow, bills
 
+#: What Finder adds for each file.
+FINDERS = ("__MACOSX/._march.csv", b"x" * 200)
 BODY = bills(*((f"b{number}", number) for number in range(50)))
 
 
@@ -44,7 +46,7 @@ def load(content: bytes, flow: Flow | None = None) -> FileEntry:
 
 
 @pytest.mark.parametrize("pipe", [False, True])
-@pytest.mark.parametrize("further", [(), (("__MACOSX/._march.csv", b"x" * 200),)])
+@pytest.mark.parametrize("further", [(), (FINDERS,), (("__MACOSX/", b""), FINDERS)])
 def test_one_zipped_file_is_loaded(pipe: bool, further: tuple[tuple[str, bytes], ...]) -> None:
     entry = load(zipped(("March 2026/march.CSV", BODY), *further, pipe=pipe))
     assert (entry.status, entry.tally.inserted) == ("LOADED", 50)
@@ -63,11 +65,21 @@ def test_a_large_zipped_file_is_loaded_in_parts() -> None:
     [
         (zipped(("a.csv", BODY), ("b.csv", BODY)), "several_files"),
         (zipped(("a.csv", BODY), ("b.csv", BODY), pipe=True), "several_files"),
+        (zipped(("a.csv", BODY), FINDERS, ("b.csv", BODY)), "several_files"),
+        (zipped(("a.csv", BODY), FINDERS, ("b.csv", BODY), pipe=True), "several_files"),
+        (
+            zipped(("a.csv", BODY), *((f"{one:0999}.csv", b"") for one in range(200))),
+            "several_files",
+        ),
+        (zipped(("a.csv", BODY))[:-22], "corrupt_zip"),
         (zipped(("[Content_Types].xml", b"<x/>"), ("xl/a.xml", b"<x/>")), "spreadsheet"),
         (zipped(("a.csv", BODY), method=zipfile.ZIP_STORED), "spreadsheet"),
         (zipped(("a.csv", BODY))[:-200][:150], "corrupt_gzip"),
     ],
-    ids=["two", "two of a pipe", "spreadsheet", "stored", "cut off"],
+    ids=[
+        *("two", "two of a pipe", "two of Finder", "two of Finder through a pipe", "thousands"),
+        *("without its end", "spreadsheet", "stored", "cut off"),
+    ],
 )
 def test_what_is_not_one_whole_file_is_refused(content: bytes, code: str) -> None:
     flow = Flow()

@@ -13,6 +13,7 @@ from operator import eq
 from typing import Final
 
 from finops.billing.dataset_format import DatasetFormat
+from finops.billing.record_ids import are_plain, has_invisible, is_nothing, is_total
 from finops.billing.schemas import Column, Kind, Schema
 from finops.shared.money import major_of, rounded, was_currency
 
@@ -81,7 +82,7 @@ def cell_reader(column: Column, style: DatasetFormat, schema: Schema, dataset: s
     )
     match column.kind:
         case Kind.TEXT:
-            return _text(column)
+            return _id(column) if column.name == schema.key else _text(column)
         case Kind.CURRENCY:
             return _currency(column)
         case Kind.DATE:
@@ -97,13 +98,14 @@ def cell_reader(column: Column, style: DatasetFormat, schema: Schema, dataset: s
 def plain(column: Column, style: DatasetFormat, schema: Schema) -> Plain:
     """Whether all of some cells that are not empty are surely values as they stand."""
     if column.kind is Kind.TEXT:
-        length = column.length
+        length, is_id = column.length, column.name == schema.key
 
         def are_texts(cells: Collection[str]) -> bool:
             return (
                 max(map(len, cells), default=0) <= length
                 and not _CONTROL.search("".join(cells))
                 and all(map(eq, cells, map(str.strip, cells)))
+                and (not is_id or are_plain(cells))
             )
 
         return are_texts
@@ -137,6 +139,26 @@ def _text(column: Column) -> Read:
                 "control_character", f"{title} contains control characters", title, text
             )
         return text
+
+    return read
+
+
+def _id(column: Column) -> Read:
+    title, read_text = column.title, _text(column)
+
+    def read(text: str) -> str:
+        if is_nothing(text):
+            raise RowProblem("missing_value", f"{title} {text!r} is no id", title, text)
+        if is_total(text):
+            message = (
+                f"{title} {text!r} names a line of totals: leave it out; if it is a bill, give it "
+                "another id"
+            )
+            raise RowProblem("totals_row", message, title, text)
+        if has_invisible(text):
+            message = f"{title} {text!r} holds characters that are not seen: remove them"
+            raise RowProblem("control_character", message, title, text)
+        return read_text(text)
 
     return read
 

@@ -175,19 +175,51 @@ class _Unzipping(_Inflating):
             raise unreadable_file(
                 "corrupt_zip", "the zip archive is damaged: its checksum differs", "Upload it again"
             )
+        while piece := self._take():
+            rest = (rest + piece)[-_END_OF_ARCHIVE:]
+        names = _names(rest)
+        if names is None:
+            raise unreadable_file(
+                "corrupt_zip", "the zip archive is incomplete", "Upload the whole file again"
+            )
         # Finder adds a file of its own for each.
-        name = rest[30 : 30 + int.from_bytes(rest[26:28], "little")]
-        if rest.startswith(b"PK\x03\x04") and not name.startswith(b"__MACOSX/"):
+        if sum(not one.startswith(b"__MACOSX/") for one in names) > 1:
             raise unreadable_file(
                 "several_files", "the zip archive holds more than one file", "Drop them one by one"
             )
-        while self._take():
-            pass
         return False
 
 
-#: Bytes after a zipped file: its checksum and sizes, and the next header with a name.
-_AFTER_FILE: Final = 24 + 30 + 64
+def _names(end: bytes) -> list[bytes] | None:
+    """The files that the directory at the end of a zip archive lists; None where it has none.
+
+    Of a directory that is longer than `end`, only their number is told.
+    """
+    last = end.rfind(b"PK\x05\x06")
+    if last < 0:
+        return None
+    at = last - int.from_bytes(end[last + 12 : last + 16], "little")
+    if end[last - 20 : last - 16] == b"PK\x06\x07":  # of a large archive, with a record before it
+        at -= last - end.rfind(b"PK\x06\x06", 0, last)
+    count = int.from_bytes(end[last + 10 : last + 12], "little")
+    if at < 0:
+        return [b""] * count
+    names = []
+    for _ in range(count):
+        if end[at : at + 4] != b"PK\x01\x02":
+            return None
+        name, extra, comment = (
+            int.from_bytes(end[at + one : at + one + 2], "little") for one in (28, 30, 32)
+        )
+        names.append(end[at + 46 : at + 46 + name])
+        at += 46 + name + extra + comment
+    return names
+
+
+#: Bytes after a zipped file that may be its checksum and sizes.
+_AFTER_FILE: Final = 24
+#: Bytes at the end of an archive that hold its directory, with a comment of the longest kind.
+_END_OF_ARCHIVE: Final = 1 << 17
 _TEXT_NAMES: Final = (b".csv", b".tsv", b".txt")
 
 
