@@ -97,3 +97,4 @@ def test_an_unknown_provider_may_be_any() -> None:
     assert shared_periods([aws], {other, ("2", "2026-03", "AWS")}) == []
     assert shared_periods([aws], {unknown}) == [aws]
     assert shared_periods([unknown], {aws}) == [unknown]
+    assert shared_periods([("1", "2026-03", "aws")], {aws}) == [("1", "2026-03", "aws")]

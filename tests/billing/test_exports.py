@@ -159,6 +159,13 @@ REFUSED = (
         "line_item_unblended_cost\nAWS,a,USD,1.25\n",
     ),
     Export(
+        name="AWS, CUR 2.0 with chosen columns",
+        code="other_export",
+        remedy="Data Exports",
+        text="line_item_usage_account_id,line_item_unblended_cost,line_item_currency_code\n"
+        "111111111111,1.25,USD\n",
+    ),
+    Export(
         name="Azure, actual costs",
         code="other_export",
         remedy="`Cost and usage details (FOCUS)`",

@@ -272,6 +272,9 @@ class TestRefusals:
             (b"BZh91AY", "binary_file", "gzip"),
             (b"\xfd7zXZ\0", "binary_file", "gzip"),
             (b"\x28\xb5\x2f\xfd", "binary_file", "gzip"),
+            (b"<!DOCTYPE html>", "not_a_table", "as CSV"),
+            (b'[{"id":1}]', "not_a_table", "as CSV"),
+            (b'{"id":1}', "not_a_table", "as CSV"),
         ],
     )
     def test_says_what_to_do_with_a_file_that_is_no_csv(

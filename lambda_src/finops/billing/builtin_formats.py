@@ -150,8 +150,9 @@ OTHER_EXPORTS: Final = (
     OtherExport(
         name="aws_cur",
         signatures=(
-            ("identity/LineItemId", "lineItem/UnblendedCost"),
-            ("identity_line_item_id", "line_item_unblended_cost"),
+            # Of both, people choose some columns.
+            ("lineItem/UnblendedCost",),
+            ("line_item_unblended_cost",),
             ("InvoiceID", "PayerAccountId", "RecordType", "TotalCost"),
         ),
         problem=f"this is an AWS Cost and Usage Report, which {_FOCUS}",

@@ -94,12 +94,16 @@ def is_manifest(key: str) -> bool:
 
 
 def shared_periods(some: Iterable[Period], others: AbstractSet[Period]) -> list[Period]:
-    """The periods that are among the others as well; an empty provider may be any."""
+    """The periods that are among the others as well.
+
+    An empty provider may be any, and one is the same in capital and small letters.
+    """
     return sorted(
         (account, start, provider)
         for account, start, provider in some
         if any(
-            (account, start) == one[:2] and (provider == one[2] or not provider or not one[2])
+            (account, start) == one[:2]
+            and (not provider or not one[2] or provider.casefold() == one[2].casefold())
             for one in others
         )
     )

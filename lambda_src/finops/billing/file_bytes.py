@@ -31,6 +31,13 @@ _SIGNATURES: Final = (
     (b"BZh", "binary_file", "is compressed by bzip2", "Compress it with gzip, or not at all"),
     (b"\xfd7zXZ", "binary_file", "is compressed by xz", "Compress it with gzip, or not at all"),
     (b"\x28\xb5\x2f\xfd", "binary_file", "is compressed by zstd", "Compress it with gzip"),
+    (
+        b"<",
+        "not_a_table",
+        "is HTML or XML, such as a page that asks to sign in",
+        "Export it as CSV (UTF-8)",
+    ),
+    *((one, "not_a_table", "is JSON", "Export it as CSV (UTF-8)") for one in (b"{", b"[{", b"[\n")),
 )
 
 
