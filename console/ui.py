@@ -100,8 +100,8 @@ def failures(what: str) -> Iterator[None]:
         number = uuid.uuid4().hex[:8]
         logger.exception("page failed", extra={"number": number})
         st.error(
-            f"**{what}.** Something went wrong. Report it to whoever runs the console, with the "
-            f"number {number}.",
+            f"**{escaped(what)}.** Something went wrong. Report it to whoever runs the console, "
+            f"with the number {number}.",
             icon=":material/error:",
         )
 
@@ -112,14 +112,16 @@ def show_failure(what: str, error: FinOpsError) -> None:
         st.info(f"**Not deployed here.** {escaped(error.explanation)}", icon=":material/cloud_off:")
     elif isinstance(error, RejectedInput):
         remedy = f" {escaped(error.remedy)}." if error.remedy else ""
-        st.warning(f"**{what}:** {escaped(error.message)}.{remedy}", icon=":material/block:")
+        st.warning(
+            f"**{escaped(what)}:** {escaped(error.message)}.{remedy}", icon=":material/block:"
+        )
     elif isinstance(error, TransientFailure):
         st.warning(
-            f"**{what}:** {escaped(error.explanation)}. Try again in a moment.",
+            f"**{escaped(what)}:** {escaped(error.explanation)}. Try again in a moment.",
             icon=":material/sync_problem:",
         )
     else:
-        st.error(f"**{what}:** {escaped(error.explanation)}", icon=":material/error:")
+        st.error(f"**{escaped(what)}:** {escaped(error.explanation)}", icon=":material/error:")
 
 
 def empty(text: str, icon: str = ":material/inbox:") -> None:

@@ -72,7 +72,7 @@ def _waiting(services: Services) -> None:
             {"budget_status": ui.words(Status.FAILED)},
         ),
     )
-    st.subheader("Needs attention")
+    st.header("Needs attention")
     for start in (0, 3):
         columns = st.columns(3)
         for column, (label, doing, count, title, query) in zip(
@@ -130,7 +130,7 @@ def budgets_in(services: Services, status: Status) -> int:
 
 def _costs(services: Services) -> None:
     month = f"{datetime.now(UTC):%Y-%m}"
-    st.subheader(f"Costs in {month}")
+    st.header(f"Costs in {month}")
     with ui.failures("The report of this month cannot be read"):
         report = read_report(services, services.environment.name, month)
         if report is None:
@@ -148,7 +148,7 @@ def _next_reviews(services: Services) -> None:
         found, _ = list_invoices(services, services.environment.name, filters, None)
         if not found:
             return
-        st.subheader("Next to review")
+        st.header("Next to review")
         for record in found[:5]:
             read = record.invoice
             vendor = read.text("vendor") if read else ""

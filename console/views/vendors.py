@@ -111,7 +111,7 @@ def _table(known: Sequence[Vendor]) -> None:
 
 
 def _facts(vendor: Vendor) -> None:
-    st.subheader(ui.escaped(vendor.name))
+    st.header(ui.escaped(vendor.name))
     rows = [
         {
             "kind": _LABELS[one.kind],

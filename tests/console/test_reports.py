@@ -59,7 +59,7 @@ def test_a_report_shows_totals_units_trends_and_tables(stage: Stage, shelf: Shel
     assert [one.label.partition(" (")[0] for one in app.metric][:2] == ["Actual", "Budget"]
     units = app.dataframe[0].value
     assert units["name"].tolist() == [one["name"] for one in shelf.report.document["units"]]  # type: ignore[union-attr]
-    assert "Anomalies" in [one.value for one in app.subheader]
+    assert "Anomalies" in [one.value for one in app.header]
     assert any(one.label.startswith("Services (") for one in app.expander)
     assert [one.proto.url for one in app.get("link_button")] == [
         "https://bucket/october.html?expires=900",

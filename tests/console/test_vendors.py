@@ -39,7 +39,7 @@ def test_everybody_sees_what_is_known_and_who_approved_it(known: Stage) -> None:
 def test_a_name_from_a_document_is_no_markdown(known: Stage) -> None:
     app = known.page("vendors")
     app.selectbox[0].select_index(1).run()
-    (shown,) = (one.value for one in app.subheader)
+    (shown,) = (one.value for one in app.header)
     assert shown.startswith("\\*Other\\*")
 
 

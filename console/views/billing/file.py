@@ -26,12 +26,12 @@ SHOWN_ROWS: Final = 500
 
 def show(services: Services, user: User, entry: FileEntry) -> None:
     """Draw the file."""
-    st.subheader(entry.source.key.rpartition("/")[2])
+    st.header(ui.escaped(entry.source.key.rpartition("/")[2]))
     document = file_document(entry)
     amounts = " · ".join(ui.amount(one, currency) for currency, one in document["amounts"].items())
-    st.markdown(f"{state(entry.source.key, entry)}  \n{amounts}")
+    st.markdown(f"{state(entry.source.key, entry)}  \n{ui.escaped(amounts)}")
     for note in document["notes"]:
-        st.caption(note["message"])
+        st.caption(ui.escaped(note["message"]))
     if entry.status is FileStatus.FAILED and user.may(Role.EDITOR):
         _retry(services, user, entry)
     if not entry.tally.quarantined:

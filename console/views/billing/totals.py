@@ -99,4 +99,5 @@ def _chart(found: Sequence[Mapping[str, Any]], by: Dimension) -> None:
         horizontal=not by_month,
         sort=True if by_month else "-usd",
         height=320,
+        alt=f"Bills by {ui.words(by).lower()} in USD",
     )

@@ -128,7 +128,7 @@ def remove(services: Services, user: User, budgets: Sequence[Mapping[str, Any]])
             with ui.failures("The budget was not removed"):
                 editing.remove(services, user, chosen)
                 discard_edits(chosen)
-                ui.flash(f"{title(chosen)} was removed")
+                ui.flash(f"{ui.escaped(title(chosen))} was removed")
                 st.rerun()
 
     if st.button("Remove", icon=":material/delete:", disabled=not budgets):

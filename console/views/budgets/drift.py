@@ -15,7 +15,7 @@ _DRIFT: Final = "budget_drift"
 
 def show(services: Services, user: User) -> None:
     """Draw the comparison, its result, and the repair."""
-    st.subheader("Drift")
+    st.header("Drift")
     st.caption("Compares each AWS Budget with its row. A schedule does the same.")
     with st.container(horizontal=True):
         if st.button("Compare now", icon=":material/compare_arrows:"):

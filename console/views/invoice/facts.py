@@ -20,7 +20,8 @@ def head(record: InvoiceRecord) -> None:
     st.title(ui.escaped(vendor or record.file))
     facts = [ui.badge(record.status.value), ui.escaped(record.file)]
     if read and read.text("total"):
-        facts.append(f"**{ui.amount(read.text('total'), read.text('currency'))}**")
+        total = ui.amount(read.text("total"), read.text("currency"))
+        facts.append(f"**{ui.escaped(total)}**")
     if record.serial_number:
         facts.append(f"internal number **{record.serial_number}**")
     if record.submitted_by:
@@ -99,7 +100,7 @@ def line_items(record: InvoiceRecord) -> None:
     """Draw the line items, if there are any."""
     if record.invoice is None or not record.invoice.line_items:
         return
-    st.subheader("Line items")
+    st.header("Line items")
     currency = record.invoice.text("currency")
     rows = [one | {"currency": currency} for one in invoice_document(record)["line_items"]]
     amounts = ("unit_price", "amount", "tax")
@@ -125,7 +126,7 @@ def decisions(record: InvoiceRecord) -> None:
     """Draw who decided what about the invoice, and what they changed."""
     if not record.reviews:
         return
-    st.subheader("Decisions")
+    st.header("Decisions")
     rows: list[dict[str, Any]] = [
         {
             "at": review.at,

@@ -31,7 +31,7 @@ def show(services: Services, user: User, record: InvoiceRecord) -> None:
         st.info("This invoice waits for an editor or approver.", icon=":material/lock:")
         facts.fields(record)
         return
-    st.subheader("Review")
+    st.header("Review")
     obstacle = _obstacle(services, user, record)
     # What is typed is kept while nobody decides: a reminder changes the record, and no review.
     # Enter in a field approves nothing.

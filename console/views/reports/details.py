@@ -26,7 +26,7 @@ def trends(document: Mapping[str, Any]) -> None:
     left, right = st.columns(2)
     with left:
         if rows:
-            st.subheader("Months")
+            st.header("Months")
             st.bar_chart(
                 pd.DataFrame(rows),
                 x="month",
@@ -35,23 +35,25 @@ def trends(document: Mapping[str, Any]) -> None:
                 x_label="",
                 y_label=document["currency"],
                 height=300,
+                alt="Costs by month and unit",
             )
     with right:
         if daily:
-            st.subheader("Days (usage only)")
-            st.line_chart(
+            st.header("Days (usage only)")
+            st.bar_chart(
                 pd.DataFrame(daily),
                 x="day",
                 y="amount",
                 x_label="",
                 y_label=document["currency"],
                 height=300,
+                alt="Costs of usage by day",
             )
 
 
 def anomalies(document: Mapping[str, Any]) -> None:
     """Draw the anomalies with their evidence."""
-    st.subheader("Anomalies")
+    st.header("Anomalies")
     found = document["anomalies"]
     if not found:
         st.caption("No anomalies were found.")
