@@ -29,6 +29,8 @@ st.set_page_config(
     layout="wide",
 )
 
+st.html(Path(__file__).with_name("frame.html"), unsafe_allow_javascript=True)
+
 PAGES = (
     (overview, "Overview", ":material/space_dashboard:"),
     (invoices, "Invoices", ":material/receipt_long:"),

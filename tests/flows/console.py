@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 from urllib.error import URLError
 
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import (
     Browser,
     ConsoleMessage,
@@ -177,6 +178,11 @@ class Visitor:
             " && !document.querySelector('[data-testid=stSkeleton]')",
             polling=_LOOKS,
         )
+
+    def violations(self) -> str:
+        """What axe finds that people with disabilities cannot use; empty for nothing."""
+        found = Axe().run(self.page)
+        return found.generate_report() if found.violations_count else ""
 
     def drop(self, **files: bytes) -> None:
         """Choose files in the page's first upload area; `__` in a name stands for a dot."""
