@@ -134,7 +134,7 @@ def _list(mine: Sequence[InvoiceRecord], record: InvoiceRecord | None) -> None:
         key=f"inbox-list-{record.id if record else ''}",
         alt="Invoices that wait for your review, oldest first",
         column_config={
-            "here": st.column_config.TextColumn("", width=30),
+            "here": st.column_config.TextColumn("Open", width=50),
             "received": st.column_config.DatetimeColumn(
                 "Received (UTC)", format="YYYY-MM-DD HH:mm", timezone="UTC", width=150
             ),
