@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 
@@ -26,6 +27,7 @@ from finops.reconciliation.report import (
     Unit,
     UnmappedAccount,
 )
+from finops.reconciliation.year import Year, YearLine
 from finops.shared.money import minor_units, total
 from finops.shared.periods import Month
 
@@ -150,6 +152,7 @@ def sample_report(
             ),
             "Charges in KWD of 2025-12 are left out of trends: no rate of that month is known.",
         ),
+        year=_year(trends, all_units, month),
     )  # fmt: skip
 
 
@@ -184,6 +187,58 @@ def empty_report() -> Report:
         rates=(),
         changes=(),
         notes=(),
+    )
+
+
+def _year(trends: Sequence[Trend], units: Sequence[Unit], month: Month) -> Year:
+    """A calendar year, each unit with twelve times its budget."""
+    budgets = {unit.name: unit.budget for unit in units}
+    lines = []
+    for trend in trends[1:]:
+        known = [one for one in trend.amounts[-month.first.month :] if one is not None]
+        actual, budget = total(known), budgets.get(trend.unit)
+        year_budget = None if budget is None else budget * 12
+        lines.append(_year_line(trend, actual, budget, len(known), year_budget))
+    planned = [one for one in lines if one.year_budget is not None]
+    whole = replace(
+        _year_line(trends[0], total(one.actual for one in lines), None, 0, None),
+        budget=total(one.budget or Decimal(0) for one in planned),
+        variance=total(one.variance or Decimal(0) for one in planned),
+        year_budget=total(one.year_budget or Decimal(0) for one in planned),
+        remaining=total(one.remaining or Decimal(0) for one in planned),
+        remaining_pct=Decimal("12.5"),
+    )
+    return Year(
+        first_month=f"{month.first.year}-01",
+        last_month=f"{month.first.year}-12",
+        months=tuple(str(one) for one in month.back(month.first.month)),
+        months_without_data=(),
+        lines=(whole, *lines),
+    )
+
+
+def _year_line(
+    trend: Trend,
+    actual: Decimal,
+    budget: Decimal | None,
+    months: int,
+    year_budget: Decimal | None,
+) -> YearLine:
+    now = trend.amounts[-1] or Decimal(0)
+    remaining = None if year_budget is None else year_budget - actual
+    return YearLine(
+        unit=trend.unit,
+        actual=actual,
+        budget=None if budget is None else budget * months,
+        variance=None if budget is None else actual - budget * months,
+        year_budget=year_budget,
+        remaining=remaining,
+        remaining_pct=None
+        if remaining is None or year_budget is None
+        else percent(remaining, year_budget),
+        year_before=now,
+        change=now - now,
+        change_pct=percent(now - now, now),
     )
 
 

@@ -8,7 +8,7 @@ from datetime import date, timedelta
 
 from finops.reconciliation.anomalies import HISTORY_DAYS, Unusual
 from finops.reconciliation.anomaly_services import DAYS_BEFORE, driving_services, service_days
-from finops.reconciliation.comparison.breakdowns import TREND_MONTHS
+from finops.reconciliation.comparison.breakdowns import ASKED_MONTHS
 from finops.reconciliation.comparison.evidence import Evidence
 from finops.reconciliation.configuration import Configuration
 from finops.reconciliation.domain import FINAL_AFTER, Charge, Metric, UnitBudget
@@ -25,6 +25,7 @@ from finops.reconciliation.ports import (
     ProcessedInvoices,
 )
 from finops.reconciliation.report import Check, InvoiceLine
+from finops.reconciliation.year import fiscal_year
 from finops.shared.errors import RejectedInput
 from finops.shared.money import WIDE, total
 from finops.shared.periods import Month
@@ -76,11 +77,11 @@ class EvidenceCollector:
         """
         mapping = self._mapping()
         charges = _with_service(
-            self.source.charges(self._query(mapping, month.plus(1 - TREND_MONTHS).first, month))
+            self.source.charges(self._query(mapping, month.plus(1 - ASKED_MONTHS).first, month))
         )
         if not charges:
             raise RejectedInput(
-                f"{self.source.name} has no charges in {month} or the 11 months before",
+                f"{self.source.name} has no charges in {month} or the 12 months before",
                 code="no_charges",
                 value=str(month),
                 remedy="Check the month, the input and the payer accounts",
@@ -109,6 +110,8 @@ class EvidenceCollector:
         if budgets is None:
             budgets = self._budgets(mapping, month, rates)
         rates.require({one.currency for one in budgets.values()}, month)
+        year_notes: list[str] = []
+        year_budgets = self._year_budgets(mapping, month, rates, year_notes)
         source_knows = self.source.known_until(month, today)
         known_until = month.end if closed else source_knows
         lines, rule = self._invoices(current, month, today)
@@ -146,7 +149,9 @@ class EvidenceCollector:
             anomaly_services=lambda unusual: self._drivers_of(unusual, first_day),
             knows_amortized=not self.source.lacks(Metric.AMORTIZED, month),
             is_open=not closed,
-            notes=self._notes(month, source_knows, closed=closed),
+            notes=(*self._notes(month, source_knows, closed=closed), *year_notes),
+            year_budgets=year_budgets,
+            fiscal_year_starts_in=self.configuration.fiscal_year_starts_in,
         )
 
     def _exchange_rates(self) -> ExchangeRates:
@@ -169,10 +174,38 @@ class EvidenceCollector:
         linked = {**found, **{one.id: _named(one, found) for one in mapping.linked.values()}}
         return replace(mapping, linked=linked)
 
+    def _year_budgets(
+        self, mapping: CostMapping, month: Month, rates: MonthRates, notes: list[str]
+    ) -> dict[Month, dict[str, UnitBudget]]:
+        """By the other months of the fiscal year, by the rates of the report's month."""
+        year = set(fiscal_year(month, self.configuration.fiscal_year_starts_in)) - {month}
+        found = {}
+        for one in sorted(year):
+            try:
+                found[one] = self._budgets(mapping, one, rates, converted_in=month)
+                rates.require({budget.currency for budget in found[one].values()}, month)
+            except RejectedInput:
+                found[one] = {}
+                notes.append(f"The year leaves out budgets of {one}: no rate converts them.")
+        return found
+
     def _budgets(
-        self, mapping: CostMapping, month: Month, rates: MonthRates
+        self,
+        mapping: CostMapping,
+        month: Month,
+        rates: MonthRates,
+        *,
+        converted_in: Month | None = None,
     ) -> dict[str, UnitBudget]:
-        """The configuration's; of units that it does not name, the sums of their accounts' rows."""
+        """The configuration's; of units that it does not name, the sums of their accounts' rows.
+
+        Args:
+            mapping: Which unit an account belongs to.
+            month: Whose budgets.
+            rates: For rows in other currencies.
+            converted_in: The month whose rates count; that of the budgets where it is None.
+        """
+        of = converted_in or month
         budgets = self.configuration.budgets(month)
         rows = self.budget_rows.monthly(month) if self.budget_rows else {}
         currency = self.configuration.currency
@@ -182,11 +215,11 @@ class EvidenceCollector:
             if ownership and ownership.business_unit not in budgets:
                 found.setdefault(ownership.business_unit, []).extend(of_account)
         for unit, parts in found.items():
-            rates.require({one.currency for one in parts}, month)
+            rates.require({one.currency for one in parts}, of)
             count = len(parts)
             budgets[unit] = UnitBudget(
                 monthly_target=total(
-                    WIDE.multiply(one.monthly_target, rates.required(one.currency, month))
+                    WIDE.multiply(one.monthly_target, rates.required(one.currency, of))
                     for one in parts
                 ),
                 currency=currency,

@@ -24,7 +24,7 @@ from finops.reconciliation.adapters.payers import PayerAccounts
 from finops.reconciliation.adapters.processed_invoices import DynamoProcessedInvoices
 from finops.reconciliation.adapters.s3 import S3Files, download_export
 from finops.reconciliation.collection import EvidenceCollector
-from finops.reconciliation.comparison.breakdowns import TREND_MONTHS
+from finops.reconciliation.comparison.breakdowns import ASKED_MONTHS
 from finops.reconciliation.configuration import Configuration
 from finops.reconciliation.cost_explorer import CostExplorerCosts
 from finops.reconciliation.domain import SOURCES, Metric
@@ -214,7 +214,7 @@ class Deployment:
                 remedy="Give a file, folder or s3:// URI with --input",
             )
         files = [
-            download_export(self.client("s3"), one, month.back(TREND_MONTHS), self.scratch)
+            download_export(self.client("s3"), one, month.back(ASKED_MONTHS), self.scratch)
             for one in wanted
             if one.startswith("s3://")
         ]

@@ -158,6 +158,7 @@ class Configuration:
     Attributes:
         currency: Of the report.
         plans: Budgets by business unit.
+        fiscal_year_starts_in: A month, from 1.
         findings: What looks wrong in the file, each with its line.
         excluded: Categories that are left out of the units' costs, and shown separately.
         smallest_line: Accounts and services of less are summed into one line, in `currency`.
@@ -173,6 +174,7 @@ class Configuration:
     excluded: frozenset[ChargeCategory] = frozenset()
     smallest_line: Decimal = Decimal(1)
     plans: dict[str, BudgetPlan] = field(default_factory=dict)
+    fiscal_year_starts_in: int = 1
     rates: tuple[Rate, ...] = ()
     static_rates: dict[str, Decimal] = field(default_factory=dict)
     acknowledgements: tuple[Acknowledgement, ...] = ()
@@ -263,6 +265,7 @@ def parse(text: str, *, name: str = "the configuration") -> Configuration:
         excluded=_categories(document.excluded_categories or document.shown_apart),
         smallest_line=document.smallest_line,
         plans=_plans(document, name),
+        fiscal_year_starts_in=document.fiscal_year_starts_in,
         findings=tuple(suspicious(document, lines)),
         groups=tuple(
             UnitGroup(name=group, members=tuple(entry.units), owner=entry.owner)

@@ -18,7 +18,8 @@ Tables, in this order: `units` (actual against budget, Unmapped last), `total`; 
 amortized); for an open month `forecast` and `forecast total`, against budget, and `usage to date`;
 `groups` of units; `units by month` and `total by month`, against the
 month before; `drivers` and `plan drivers` of each unit; `unmapped`; `excluded` (by unit, what
-`actual` leaves out); `categories`; `services`; `accounts`; `days`; `trends`; `anomalies`;
+`actual` leaves out); `categories`; `services`; `accounts`; `days`; `trends`; `year to date`,
+`annual budget` and `year before` (the fiscal year, and the same month a year ago); `anomalies`;
 `invoices`, `documents` (what the invoices flow read); `checks`; `rates`; `changes`; `notes`.
 
 Texts are guarded against being run as formulas; numbers have a decimal point and no thousands
@@ -107,6 +108,7 @@ def _lines(report: Report) -> Iterator[Line]:
                     "to": of.last,
                     "amount": amount,
                 }
+    yield from _year(report)
     yield from _findings(report)
 
 
@@ -139,6 +141,23 @@ def _units(units: Sequence[Unit], totals: Totals, groups: Sequence[Group]) -> It
         held = _held(one.actual, "month before", one.previous)
         yield {"table": "units by month", **_who(one), **held}
     yield {"table": "total by month", **_held(totals.actual, "month before", totals.previous)}
+
+
+def _year(report: Report) -> Iterator[Line]:
+    year = report.year
+    if year is None:
+        return
+    to_date = {"from": Month.parse(year.first_month).first, "to": Month.parse(report.month).last}
+    whole = {**to_date, "to": Month.parse(year.last_month).last}
+    for one in year.lines:
+        held = _held(one.actual, "budget", one.budget, one.variance)
+        yield {"table": "year to date", "unit": one.unit, **to_date, **held}
+        if one.year_budget is not None and one.remaining is not None:
+            held = _held(one.year_budget - one.remaining, "annual budget", one.year_budget)
+            yield {"table": "annual budget", "unit": one.unit, **whole, **held}
+        if one.year_before is not None and one.change is not None:
+            held = _held(one.year_before + one.change, "same month a year before", one.year_before)
+            yield {"table": "year before", "unit": one.unit, **held}
 
 
 def _findings(report: Report) -> Iterator[Line]:

@@ -52,6 +52,7 @@ _MONTHS: Final = (
 _LOWERING: Final = (ChargeCategory.CREDIT, ChargeCategory.REFUND, ChargeCategory.DISCOUNT)
 #: A unit's bullet ends at so much of its budget.
 _FULL: Final = Decimal("1.5")
+_MOST_YEAR_LINES: Final = 60
 _MOST_ROWS: Final = {"unmapped": 25, "accounts": 60, "services": 30, "invoices": 200}
 _MOST_FINDINGS: Final = 200
 _MOST_OPENED: Final = 3
@@ -96,6 +97,7 @@ def write_html(report: Report) -> bytes:
             opened=[unit.name for unit in overrun(units)[:_MOST_OPENED]],
             cuts=cuts,
             anomalies=_cut(report.anomalies, _MOST_FINDINGS),
+            year=_cut(report.year.lines[1:] if report.year else (), _MOST_YEAR_LINES),
             changes=_cut(report.changes, _MOST_FINDINGS),
             history_days=HISTORY_DAYS,
             daily=bar_chart(

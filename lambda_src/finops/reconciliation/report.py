@@ -13,6 +13,7 @@ from enum import Enum, StrEnum
 from typing import Any, Final
 
 from finops.reconciliation.domain import UnitStatus
+from finops.reconciliation.year import Year
 
 #: What a report can be written as, with the media type of each.
 MEDIA_TYPES: Final = {
@@ -358,10 +359,11 @@ class Report:
     changes: tuple[Change, ...]
     notes: tuple[str, ...]
     groups: tuple[Group, ...] = ()
+    year: Year | None = None
 
 
 #: Of the document: the first number changes where a key goes or means something else.
-SCHEMA_VERSION: Final = "1.0"
+SCHEMA_VERSION: Final = "1.1"
 #: Keys of earlier versions, which documents keep beside the new ones for one version.
 FORMER_KEYS: Final = {"excluded": "apart"}
 

@@ -14,6 +14,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from finops.reconciliation.report import Report
+from finops.reconciliation.year import Year
 from finops.shared.money import total
 from finops.shared.workbook import BAD, CREATED, GOOD, NEUTRAL, WARNING, Red, Styles, is_exact
 
@@ -61,6 +62,8 @@ def write_xlsx(report: Report) -> bytes:
     _groups(sheets, report)
     _summary(sheets, summary, report, units)
     _costs(sheets, report)
+    if report.year:
+        _year(sheets, report.year)
     _findings(sheets, report)
     book.close()
     return file.getvalue()
@@ -295,6 +298,24 @@ def _summary(sheets: _Sheets, sheet: Any, report: Report, units: int) -> None:
         chart.set_legend({"position": "bottom"})
         chart.set_size({"width": 900, "height": 140 + 34 * last})
         sheet.insert_chart(row + 2, 0, chart)
+
+
+def _year(sheets: _Sheets, year: Year) -> None:
+    sheets.table(
+        "Year",
+        (
+            *("Business unit", "Year to date", "Budget to date", "Variance to date"),
+            *("Annual budget", "Remaining", "Remaining %"),
+            *("Same month a year before", "Change", "Change %"),
+        ),
+        [
+            (
+                *(one.unit, one.actual, one.budget, one.variance, one.year_budget, one.remaining),
+                *(_Share(one.remaining_pct), one.year_before, one.change, _Share(one.change_pct)),
+            )
+            for one in year.lines
+        ],
+    )
 
 
 def _costs(sheets: _Sheets, report: Report) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cached_property
 
 from finops.budgets.adapters.dynamodb import DynamoBudgetTable, DynamoStatusTable
 from finops.budgets.documents import decode_document
@@ -25,7 +26,7 @@ class TableBudgets:
 
     def monthly(self, month: Month) -> dict[str, list[UnitBudget]]:
         found: dict[str, list[UnitBudget]] = {}
-        for budget in self._budgets():
+        for budget in self._budgets:
             if budget.time_unit is not TimeUnit.MONTHLY:
                 continue
             # Others count something else than the account's unblended cost.
@@ -39,7 +40,12 @@ class TableBudgets:
                 )
         return found
 
-    def _budgets(self) -> Iterator[Budget]:
+    @cached_property
+    def _budgets(self) -> list[Budget]:
+        """Of all months: a year's are asked for one by one."""
+        return list(self._read())
+
+    def _read(self) -> Iterator[Budget]:
         own = set()
         for row in self._table.rows():
             own.add((row["account_id"], row["budget_name"]))

@@ -21,6 +21,8 @@ from finops.shared.money import total
 from finops.shared.periods import Month
 
 TREND_MONTHS: Final = 12
+#: What is asked for: the trends, and the same month a year before.
+ASKED_MONTHS: Final = TREND_MONTHS + 1
 
 _Key = TypeVar("_Key", str, tuple[str, str])
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 
@@ -22,11 +22,14 @@ class Evidence:
     """Everything that a report is made from.
 
     Attributes:
-        charges: By month, of the month and of those before that the source has.
+        charges: By month, of the month and of the twelve before, as far as the source has them.
         account_days: Usage by day and linked account, of the month and some weeks before.
         service_days: The same by service.
         rate: The rate into the report's currency at the end of a month, None if none is known.
         budgets: By business unit, each in its own currency.
+        year_budgets: Budgets of the months of the fiscal year; those of the report's own month are
+            `budgets`.
+        fiscal_year_starts_in: A month, from 1.
         known_until: The first day of the month without known costs; its end where it is closed.
         control_totals: (name, amount, currency) of all billed charges of the month.
         invoices: The lines of the invoice check.
@@ -63,6 +66,8 @@ class Evidence:
     knows_amortized: bool = True
     is_open: bool = True
     notes: tuple[str, ...] = ()
+    year_budgets: Mapping[Month, Mapping[str, UnitBudget]] = field(default_factory=dict)
+    fiscal_year_starts_in: int = 1
 
     @property
     def is_running(self) -> bool:

@@ -21,6 +21,7 @@ from finops.reconciliation.comparison.forecast import rest_of_month
 from finops.reconciliation.comparison.groups import group_lines
 from finops.reconciliation.comparison.rules import idle_rules
 from finops.reconciliation.comparison.units import totals_of, unit_lines
+from finops.reconciliation.comparison.years import year_to_date
 from finops.reconciliation.domain import Metric
 from finops.reconciliation.report import Report
 from finops.shared.money import WIDE, total
@@ -38,6 +39,7 @@ def _report(costs: Costs) -> Report:
     rest = rest_of_month(costs)
     units = unit_lines(costs, rest)
     known, known_before = usage_to_date(costs)
+    trends = trend_lines(costs, [unit.name for unit in units])
     totals = replace(
         totals_of(units, costs.rounded(rest.whole) if given.is_running else None),
         usage_to_date=known,
@@ -62,7 +64,7 @@ def _report(costs: Costs) -> Report:
         services=service_lines(costs, totals),
         daily=daily_costs(costs),
         trend_months=tuple(str(month) for month in trend_months(given.month)),
-        trends=trend_lines(costs, [unit.name for unit in units]),
+        trends=trends,
         anomalies=anomaly_lines(costs),
         invoices=tuple(given.invoices),
         checks=tuple(checks_of(costs, totals)),
@@ -71,6 +73,7 @@ def _report(costs: Costs) -> Report:
         changes=(),
         notes=tuple(dict.fromkeys((*given.notes, *costs.notes, *idle_rules(costs)))),
         groups=group_lines(given.groups, units, is_running=given.is_running),
+        year=year_to_date(costs, trends),
     )
 
 

@@ -51,10 +51,10 @@ def unit_lines(costs: Costs, rest: Rest) -> tuple[Unit, ...]:
     units = []
     for at, name in enumerate(names):
         budget = given.budgets.get(name)
-        target = _target(costs, budget) if budget else None
+        planned = target(costs, budget) if budget else None
         threshold = budget.alert_threshold_pct if budget else None
         owner = given.mapping.ownership_of_unit(name)
-        variance = None if target is None else actuals[at] - target
+        variance = None if planned is None else actuals[at] - planned
         spent = forecasts[at] if given.is_running else actuals[at]
         units.append(
             Unit(
@@ -67,28 +67,28 @@ def unit_lines(costs: Costs, rest: Rest) -> tuple[Unit, ...]:
                 previous=befores[at],
                 change=actuals[at] - befores[at],
                 change_pct=percent(actuals[at] - befores[at], befores[at]),
-                budget=target,
+                budget=planned,
                 budget_origin=budget.origin if budget else "",
                 alert_threshold_pct=threshold,
                 variance=variance,
                 variance_pct=None
-                if variance is None or target is None
-                else percent(variance, target),
+                if variance is None or planned is None
+                else percent(variance, planned),
                 forecast=forecasts[at] if given.is_running else None,
                 forecast_low=forecasts[at] - ranges[at] if given.is_running else None,
                 forecast_high=forecasts[at] + ranges[at] if given.is_running else None,
-                status=unit_status(spent, target, threshold or Decimal(0)),
+                status=unit_status(spent, planned, threshold or Decimal(0)),
                 drivers=_drivers(
                     costs, mix.get(name, {}), mix_before.get(name, {}), actuals[at], befores[at]
                 ),
                 plan_drivers=()
-                if target is None or name not in mix_by_plan
+                if planned is None or name not in mix_by_plan
                 else _drivers(
                     costs,
                     mix.get(name, {}),
-                    _scaled(mix_by_plan[name], target),
+                    _scaled(mix_by_plan[name], planned),
                     actuals[at],
-                    target,
+                    planned,
                 ),
             )
         )
@@ -132,7 +132,8 @@ def _unit(one: Allocated) -> str:
     return one.unit
 
 
-def _target(costs: Costs, budget: UnitBudget) -> Decimal:
+def target(costs: Costs, budget: UnitBudget) -> Decimal:
+    """A budget in the report's currency, by the rate of its month."""
     rate = costs.rate(budget.currency, costs.evidence.month)
     return product(budget.monthly_target, rate.rate if rate else Decimal(0), costs.digits)
 
