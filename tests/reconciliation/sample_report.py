@@ -200,13 +200,15 @@ def _year(trends: Sequence[Trend], units: Sequence[Unit], month: Month) -> Year:
         year_budget = None if budget is None else budget * 12
         lines.append(_year_line(trend, actual, budget, len(known), year_budget))
     planned = [one for one in lines if one.year_budget is not None]
+    year_budget = total(one.year_budget or Decimal(0) for one in planned)
+    remaining = total(one.remaining or Decimal(0) for one in planned)
     whole = replace(
         _year_line(trends[0], total(one.actual for one in lines), None, 0, None),
         budget=total(one.budget or Decimal(0) for one in planned),
         variance=total(one.variance or Decimal(0) for one in planned),
-        year_budget=total(one.year_budget or Decimal(0) for one in planned),
-        remaining=total(one.remaining or Decimal(0) for one in planned),
-        remaining_pct=Decimal("12.5"),
+        year_budget=year_budget,
+        remaining=remaining,
+        remaining_pct=percent(remaining, year_budget),
     )
     return Year(
         first_month=f"{month.first.year}-01",
