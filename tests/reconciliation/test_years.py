@@ -7,7 +7,7 @@ import io
 import json
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 
 import pytest
@@ -23,6 +23,7 @@ from tests.reconciliation.fakes import (
     PAYMENTS,
     PLATFORM,
     FakeBudgetRows,
+    FakeSource,
     charge,
     reconciler,
 )
@@ -124,6 +125,18 @@ def test_months_without_data_are_told_and_their_budgets_do_not_count_to_date() -
     assert one.change is None
     page = render(report(monthly(2)), "html").decode()
     assert "left out: 2026-01, 2026-02" in page
+
+
+def test_a_running_month_is_not_held_against_a_whole_one() -> None:
+    charges = [*monthly(12), charge("3", start=date(2026, 10, 9))]
+    run = reconciler([], source=FakeSource(charges, known_until=date(2026, 10, 10)))
+    made = run.run(OCTOBER, now=datetime(2026, 10, 10, tzinfo=UTC)).report
+    _, lines = year(made)
+    assert lines["All"].year_before == Decimal("200.00")
+    assert lines["All"].change is None
+    rows = csv.DictReader(io.StringIO(render(made, "csv").decode("utf-8-sig")))
+    [whole] = [one for one in rows if one["table"] == "year before" and one["unit"] == "All"]
+    assert (whole["amount"], whole["reference"], whole["difference"]) == ("", "200.00", "")
 
 
 def test_a_closed_months_own_budget_is_the_one_that_it_was_closed_with() -> None:

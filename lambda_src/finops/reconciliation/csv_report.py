@@ -155,8 +155,9 @@ def _year(report: Report) -> Iterator[Line]:
         if one.year_budget is not None and one.remaining is not None:
             held = _held(one.year_budget - one.remaining, "annual budget", one.year_budget)
             yield {"table": "annual budget", "unit": one.unit, **whole, **held}
-        if one.year_before is not None and one.change is not None:
-            held = _held(one.year_before + one.change, "same month a year before", one.year_before)
+        if one.year_before is not None:
+            now = None if one.change is None else one.year_before + one.change
+            held = _held(now, "same month a year before", one.year_before)
             yield {"table": "year before", "unit": one.unit, **held}
 
 

@@ -19,7 +19,7 @@ class YearLine:
         year_budget: Of the whole fiscal year.
         remaining: `year_budget` less the costs of the months with a budget.
         year_before: Costs of the report's month a year before; None where they are unknown.
-        change: The report's month less `year_before`.
+        change: The report's month less `year_before`; None while the month runs.
     """
 
     unit: str

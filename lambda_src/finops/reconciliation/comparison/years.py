@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import Final
 
@@ -40,12 +41,15 @@ def year_to_date(costs: Costs, trends: Sequence[Trend]) -> Year:
         for unit in units
     ]
     whole = known[_ALL]
+    lines.insert(0, _whole(whole, lines, before[_ALL]))
+    if given.is_running:
+        lines = [replace(one, change=None, change_pct=None) for one in lines]
     return Year(
         first_month=str(year[0]),
         last_month=str(year[-1]),
         months=tuple(map(str, to_date)),
         months_without_data=tuple(str(month) for month in to_date if whole[month] is None),
-        lines=(_whole(whole, lines, before[_ALL]), *lines),
+        lines=tuple(lines),
     )
 
 
