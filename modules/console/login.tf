@@ -66,8 +66,8 @@ resource "aws_cognito_user_pool_client" "console" {
   explicit_auth_flows = ["ALLOW_REFRESH_TOKEN_AUTH"]
   write_attributes    = ["zoneinfo"]
 
-  # A console session ends with its ID token, so that roles are checked again every day.
-  id_token_validity      = 10
+  # A console session ends with its ID token, and roles are looked up again.
+  id_token_validity      = var.login.session_hours
   access_token_validity  = 1
   refresh_token_validity = 1
 

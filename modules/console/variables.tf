@@ -72,10 +72,12 @@ variable "login" {
   description = <<-EOT
     The login page: the prefix of its Cognito domain (`domain`, unique in the region, by default made of prefix and account),
     and who signs in with a second factor (`multi_factor`): everybody (`ON`), those who want to (`OPTIONAL`) or nobody (`OFF`).
+    A session ends after `session_hours`: whoever goes on signs in again, and their role is looked up again.
   EOT
   type = object({
-    domain       = optional(string)
-    multi_factor = optional(string, "ON")
+    domain        = optional(string)
+    multi_factor  = optional(string, "ON")
+    session_hours = optional(number, 10)
   })
   default  = {}
   nullable = false
@@ -87,6 +89,10 @@ variable "login" {
   validation {
     condition     = contains(["ON", "OPTIONAL", "OFF"], var.login.multi_factor)
     error_message = "login.multi_factor must be ON, OPTIONAL or OFF."
+  }
+  validation {
+    condition     = contains(range(1, 25), var.login.session_hours)
+    error_message = "login.session_hours must be a whole number from 1 to 24: Cognito's tokens last a day at most."
   }
 }
 

@@ -132,6 +132,10 @@ run "defaults" {
   }
 
   assert {
+    condition     = aws_cognito_user_pool_client.console.id_token_validity == 10
+    error_message = "sessions do not end after ten hours"
+  }
+  assert {
     condition     = !aws_cognito_user_pool_client.console.generate_secret
     error_message = "The client has a secret, which would lie in the state."
   }

@@ -85,6 +85,12 @@ run "refuses_an_unknown_second_factor" {
   expect_failures = [var.login]
 }
 
+run "refuses_sessions_of_more_than_a_day" {
+  command = plan
+  variables { login = { session_hours = 25 } }
+  expect_failures = [var.login]
+}
+
 run "refuses_no_private_subnet" {
   command = plan
   variables {
