@@ -10,7 +10,14 @@ from hypothesis import strategies as st
 
 from finops.reconciliation.configuration import Configuration, parse
 from finops.reconciliation.domain import UNMAPPED, Charge, ChargeCategory, Metric
-from finops.reconciliation.mapping import Allocated, allocate
+from finops.reconciliation.mapping import (
+    Account,
+    Allocated,
+    CostMapping,
+    Ownership,
+    TagRule,
+    allocate,
+)
 from finops.shared.errors import RejectedInput
 from finops.shared.money import total
 from tests.reconciliation.fakes import OCTOBER, PAYER, PAYMENTS, PLATFORM, STRANGER, charge
@@ -194,3 +201,20 @@ def test_who_excludes_adjustments_excludes_discounts_as_before() -> None:
     found = parse("excluded_categories: [Adjustment]").excluded
     assert found == {ChargeCategory.ADJUSTMENT, ChargeCategory.DISCOUNT}
     assert parse("excluded_categories: [Discount]").excluded == {ChargeCategory.DISCOUNT}
+
+
+def test_a_unit_has_what_all_of_its_accounts_and_rules_agree_on() -> None:
+    def owned(unit: str, owner: str, cost_centre: str) -> Ownership:
+        return Ownership(business_unit=unit, owner=owner, cost_centre=cost_centre)
+
+    mapping = CostMapping(
+        linked={
+            "1": Account(id="1", ownership=owned("A", "ana", "1")),
+            "2": Account(id="2", ownership=owned("A", "ana", "2")),
+            "3": Account(id="3"),
+        },
+        tag_rules=(TagRule(key="team", values=("b",), ownership=owned("B", "bo", "3")),),
+    )
+    assert mapping.ownership_of_unit("A") == owned("A", "ana", "")
+    assert mapping.ownership_of_unit("B") == owned("B", "bo", "3")
+    assert mapping.ownership_of_unit("C") == owned("C", "", "")

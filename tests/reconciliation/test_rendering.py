@@ -23,7 +23,9 @@ import pytest
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # it has no stubs
 
 import report_schema
+from finops.reconciliation.attention import overrun
 from finops.reconciliation.charts import bar_chart, bullet, strips
+from finops.reconciliation.domain import UNMAPPED
 from finops.reconciliation.rendering import render
 from finops.reconciliation.report import (
     FORMATS,
@@ -445,6 +447,29 @@ def test_large_report_stays_below_a_megabyte() -> None:
     costs = amounts(page(report).column("accounts", "Costs"))
     assert total(one for one in costs[:-1] if one is not None) == costs[-1]
     assert len(csv_lines(report, "accounts")) == 1000
+
+
+@pytest.mark.parametrize("is_open", [True, False])
+def test_thousands_of_units_and_accounts_are_a_page_that_can_be_read(is_open: bool) -> None:
+    report = sample_report(units=5_000, accounts=20_000, services=300, is_open=is_open)
+    assert len(render(report, "html")) < 1_000_000
+    found = page(report)
+    rows = found.column("units", "Business unit")
+    assert len(rows) == 63
+    assert rows[-3].startswith("Unmapped")
+    assert rows[-2].startswith("4940 more business units")
+    for column in ("Actual so far" if is_open else "Actual", "Budget"):
+        costs = [one for one in amounts(found.column("units", column)) if one is not None]
+        assert total(costs[:-1]) == costs[-1]
+    over = [one.name for one in overrun(report.units) if one.name != UNMAPPED]
+    assert [row for row in rows[:30] if not row.startswith(tuple(over))] == []
+    assert len(csv_lines(report, "units")) == 5_001
+    trends = found.column("trends", "Business unit")
+    assert trends[-1] == "4940 more units"
+    for at, month in enumerate(report.trend_months):
+        whole, *parts = amounts(found.column("trends", month))
+        assert whole == report.trends[0].amounts[at]
+        assert total(one for one in parts if one is not None) == (whole or 0)
 
 
 # Contrast, https://www.w3.org/TR/WCAG22/#contrast-minimum

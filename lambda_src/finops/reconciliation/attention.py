@@ -89,13 +89,13 @@ def attention(report: Report) -> Iterator[Point]:
     differing = [one for one in report.invoices if one.agreement is Agreement.DIFFERS]
     if differing:
         title = _count(len(differing), "invoice differs", "invoices differ")
-        names = _named([one.invoice_id or f"payer {one.payer}" for one in differing])
+        names = named([one.invoice_id or f"payer {one.payer}" for one in differing])
         yield Point("bad", "invoices", title, f"No known reason explains the difference: {names}.")
     over = overrun(units)
     if over:
         how = "will be over budget" if report.known_until else "over budget"
         title = f"{_count(len(over), 'unit', 'units')} {how}"
-        yield Point("bad", "units", title, f"{_named([one.name for one in over])}.")
+        yield Point("bad", "units", title, f"{named([one.name for one in over])}.")
     if report.unmapped:
         share = percent(report.totals.unmapped, report.totals.actual)
         title = f"{money(report.totals.unmapped, places)} {report.currency} unmapped"
@@ -113,12 +113,12 @@ def attention(report: Report) -> Iterator[Point]:
     idle = [unit for unit in units if unit.status is UnitStatus.NO_SPEND]
     if idle:
         title = f"{_count(len(idle), 'unit', 'units')} without spend"
-        names = _named([one.name for one in idle])
+        names = named([one.name for one in idle])
         yield Point("mute", "units", title, f"They have a budget but no costs: {names}.")
     under = [unit for unit in units if unit.status is UnitStatus.UNDERRUN]
     if under:
         title = f"{_count(len(under), 'unit', 'units')} far below budget"
-        yield Point("mute", "units", title, f"{_named([one.name for one in under])}.")
+        yield Point("mute", "units", title, f"{named([one.name for one in under])}.")
     if report.changes:
         title = f"Revision {report.revision} is a correction"
         text = f"{_count(len(report.changes), 'amount differs', 'amounts differ')} from the"
@@ -161,6 +161,7 @@ def _count(number: int, one: str, many: str) -> str:
     return f"{number:,} {one if number == 1 else many}"
 
 
-def _named(names: Sequence[str]) -> str:
+def named(names: Sequence[str]) -> str:
+    """The first names, and how many more there are."""
     rest = len(names) - _MOST_NAMED
     return ", ".join(names[:_MOST_NAMED]) + (f" and {rest} more" if rest > 0 else "")

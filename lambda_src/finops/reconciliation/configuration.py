@@ -232,7 +232,9 @@ def parse(text: str, *, name: str = "the configuration") -> Configuration:
         RejectedInput: `invalid_configuration`, which says where and what.
     """
     try:
-        raw = yaml.load(text, Loader=_Loader)  # noqa: S506 - a BaseLoader makes texts only
+        loader = _Loader(text)
+        node = loader.get_single_node()
+        raw = loader.construct_document(node) if node else {}
         document = msgspec.convert(raw or {}, _Document, strict=False)
     except yaml.YAMLError as error:
         raise _invalid(f"{name} is not valid YAML: {error}") from None
@@ -241,7 +243,7 @@ def parse(text: str, *, name: str = "the configuration") -> Configuration:
     problems = list(_problems(document))
     if problems:
         raise _invalid(f"{name}: {'; '.join(problems)}")
-    lines = lines_of(yaml.compose(text, Loader=_Loader))
+    lines = lines_of(node)
     return Configuration(
         currency=document.currency,
         metric=document.metric,
@@ -498,7 +500,11 @@ def _invalid(message: str) -> RejectedInput:
     return RejectedInput(message, code="invalid_configuration", field="configuration")
 
 
-class _Loader(yaml.BaseLoader):
+#: Texts only. That in C reads 100,000 accounts in a tenth of the time.
+_BaseLoader: Any = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
+
+
+class _Loader(_BaseLoader):  # type: ignore[misc]
     """Texts only, and no key twice: PyYAML would keep the last one and say nothing."""
 
 
@@ -509,7 +515,8 @@ def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Hashable, Any]:
         raise yaml.constructor.ConstructorError(
             None, None, f"{', '.join(twice)} is given more than once", node.start_mark
         )
-    return loader.construct_mapping(node, deep=True)
+    made: dict[Hashable, Any] = loader.construct_mapping(node, deep=True)
+    return made
 
 
 _Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)

@@ -7,7 +7,7 @@ a table that is copied into a spreadsheet arrives as numbers.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache
@@ -21,13 +21,16 @@ from finops.reconciliation.attention import (
     digits,
     lead,
     money,
+    named,
     overrun,
     signed,
     signed_percent,
 )
 from finops.reconciliation.charts import Bullet, bar_chart, bullet, small_bars, strips
+from finops.reconciliation.comparison.units import totals_of
 from finops.reconciliation.domain import UNMAPPED, ChargeCategory, UnitStatus, percent
-from finops.reconciliation.report import Agreement, Report, Unit
+from finops.reconciliation.report import Agreement, Report, Trend, Unit
+from finops.reconciliation.year import YearLine
 from finops.shared.money import total
 
 _WORDS: Final = {
@@ -52,8 +55,16 @@ _MONTHS: Final = (
 _LOWERING: Final = (ChargeCategory.CREDIT, ChargeCategory.REFUND, ChargeCategory.DISCOUNT)
 #: A unit's bullet ends at so much of its budget.
 _FULL: Final = Decimal("1.5")
-_MOST_YEAR_LINES: Final = 60
-_MOST_ROWS: Final = {"unmapped": 25, "accounts": 60, "services": 30, "invoices": 200}
+#: Business units that are told by name; half of them at most for being over budget.
+_MOST_UNITS: Final = 60
+_MOST_ROWS: Final = {
+    "groups": 60,
+    "notes": 60,
+    "unmapped": 25,
+    "accounts": 60,
+    "services": 30,
+    "invoices": 200,
+}
 _MOST_FINDINGS: Final = 200
 _MOST_OPENED: Final = 3
 
@@ -64,6 +75,9 @@ def write_html(report: Report) -> bytes:
     """The page, UTF-8."""
     totals = report.totals
     units = [unit for unit in report.units if unit.name != UNMAPPED]
+    shown = _most_telling(report.units)
+    names = {unit.name for unit in shown.rows}
+    trends = _trends(report.trends, names)
     known = [one for one in (report.trends[0].amounts if report.trends else ()) if one is not None]
     cuts = {name: _cut(getattr(report, name), most) for name, most in _MOST_ROWS.items()}
     order = list(_WORDS)
@@ -85,6 +99,9 @@ def write_html(report: Report) -> bytes:
                 if one.category in _LOWERING and one.amount and not one.excluded
             ],
             units=units,
+            shown=shown,
+            rest=totals_of(shown.rest, Decimal(0) if report.known_until else None),
+            trends=trends,
             unmapped_name=UNMAPPED,
             statuses=_counted(unit.status for unit in units),
             agreements=_counted(one.agreement for one in report.invoices),
@@ -92,12 +109,12 @@ def write_html(report: Report) -> bytes:
             lead=list(lead(report)),
             budgeted=sum(unit.budget is not None for unit in units),
             whole=_whole_bullet(report),
-            bullets={unit.name: _unit_bullet(unit) for unit in report.units},
-            moved=[unit for unit in report.units if unit.drivers or unit.plan_drivers],
+            bullets={unit.name: _unit_bullet(unit) for unit in shown.rows},
+            moved=[unit for unit in shown.rows if unit.drivers or unit.plan_drivers],
             opened=[unit.name for unit in overrun(units)[:_MOST_OPENED]],
             cuts=cuts,
             anomalies=_cut(report.anomalies, _MOST_FINDINGS),
-            year=_cut(report.year.lines[1:] if report.year else (), _MOST_YEAR_LINES),
+            year=_chosen(report.year.lines[1:] if report.year else (), names),
             changes=_cut(report.changes, _MOST_FINDINGS),
             history_days=HISTORY_DAYS,
             daily=bar_chart(
@@ -115,7 +132,7 @@ def write_html(report: Report) -> bytes:
             ),
             known_months=len(known),
             before_known=bool(totals.previous) or _month_before(report) is not None,
-            small={one.unit: small_bars(one.amounts) for one in report.trends[1:]},
+            small={one.unit: small_bars(one.amounts) for one in trends[1:]},
             service_strips=strips([one.amount for one in cuts["services"].rows]),
             category_strips=strips([one.amount for one in report.categories]),
         )
@@ -134,6 +151,7 @@ def _template() -> Template:
     )
     environment.filters |= {
         "money": money,
+        "named": named,
         "signed": signed,
         "short": _short,
         "percent": signed_percent,
@@ -155,11 +173,49 @@ class _Cut(Generic[Row]):
     rest: Sequence[Row]
 
     def sum_of_rest(self, name: str) -> Decimal:
-        return total(getattr(row, name) for row in self.rest)
+        """Of what is known."""
+        amounts = (getattr(row, name) for row in self.rest)
+        return total(one for one in amounts if one is not None)
 
 
 def _cut(rows: Sequence[Row], most: int) -> _Cut[Row]:
     return _Cut(rows[:most], rows[most:])
+
+
+def _most_telling(units: Sequence[Unit]) -> _Cut[Unit]:
+    """All units, if they are few; else the furthest over budget, the largest, and Unmapped."""
+    if len(units) <= _MOST_UNITS + 1:
+        return _Cut(units, ())
+    mapped = [unit for unit in units if unit.name != UNMAPPED]
+    over = overrun(mapped)[: _MOST_UNITS // 2]
+    largest = sorted(mapped, key=lambda unit: (-unit.actual, unit.name))
+    chosen = {unit.name: unit for unit in (*over, *largest[:_MOST_UNITS])}
+    rows = [*chosen.values()][:_MOST_UNITS]
+    rows += [unit for unit in units if unit.name == UNMAPPED]
+    names = {unit.name for unit in rows}
+    return _Cut(rows, [unit for unit in units if unit.name not in names])
+
+
+def _chosen(lines: Sequence[YearLine], names: Container[str]) -> _Cut[YearLine]:
+    """Those of the units that are told by name, in their own order."""
+    return _Cut(
+        [one for one in lines if one.unit in names],
+        [one for one in lines if one.unit not in names],
+    )
+
+
+def _trends(trends: Sequence[Trend], names: Container[str]) -> Sequence[Trend]:
+    """That of everything, those of the units that are told by name, and one of the others."""
+    rest = [one for one in trends[1:] if one.unit not in names]
+    if not rest:
+        return trends
+    months = zip(*(one.amounts for one in rest), strict=True)
+    sums = tuple(
+        None if all(one is None for one in month) else total(one or Decimal(0) for one in month)
+        for month in months
+    )
+    shown = [one for one in trends[1:] if one.unit in names]
+    return (trends[0], *shown, Trend(unit=f"{len(rest)} more units", amounts=sums))
 
 
 def _counted(found: Iterator[Any]) -> list[tuple[Any, int]]:

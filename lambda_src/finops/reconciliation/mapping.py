@@ -173,13 +173,19 @@ class CostMapping:
             named.update(shared.shares)
         return tuple(sorted(named))
 
+    @cached_property
+    def _by_unit(self) -> dict[str, list[Ownership]]:
+        """What accounts and rules say of each business unit."""
+        found: dict[str, list[Ownership]] = defaultdict(list)
+        accounts = (one.ownership for one in (*self.payers.values(), *self.linked.values()))
+        for ownership in (*accounts, *(rule.ownership for rule in self.tag_rules)):
+            if ownership:
+                found[ownership.business_unit].append(ownership)
+        return dict(found)
+
     def ownership_of_unit(self, unit: str) -> Ownership:
         """The fields that all of the unit's accounts share; the others are empty."""
-        found = [
-            account.ownership
-            for account in (*self.payers.values(), *self.linked.values())
-            if account.ownership and account.ownership.business_unit == unit
-        ] + [rule.ownership for rule in self.tag_rules if rule.ownership.business_unit == unit]
+        found = self._by_unit.get(unit, [])
 
         def agreed(name: str) -> str:
             values = {getattr(one, name) for one in found}

@@ -65,8 +65,8 @@ def _year_before(costs: Costs, units: Sequence[str]) -> dict[str, Decimal | None
     allocated = costs.compared(costs.of_month(costs.evidence.month.plus(-12)))
     if not allocated:
         return dict.fromkeys((_ALL, *units))
-    sums = sum_by(allocated, lambda one: one.unit)
-    others = total(amount for unit, amount in sums.items() if unit not in units)
+    sums, named = sum_by(allocated, lambda one: one.unit), set(units)
+    others = total(amount for unit, amount in sums.items() if unit not in named)
     amounts = costs.rounded_lines([sums.get(unit, Decimal(0)) for unit in units] + [others])
     return {_ALL: total(amounts), **dict(zip(units, amounts, strict=False))}
 
