@@ -182,6 +182,11 @@ variable "drift_schedule" {
   type        = string
   default     = "rate(15 minutes)"
   nullable    = false
+
+  validation {
+    condition     = can(regex("^(rate|cron)\\(.+\\)$", var.drift_schedule))
+    error_message = "drift_schedule must be rate(…) or cron(…)."
+  }
 }
 
 variable "kms_key_arn" {

@@ -6,15 +6,12 @@ import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import boto3
 import pytest
 from botocore.exceptions import ClientError
 
 from finops.budgets.domain import BudgetKey
-from finops.deployment.budgets import BudgetDeployment
-from finops.deployment.environment import environment
 from finops.shared.errors import ConfigurationError, RejectedInput
-from localcloud.endpoints import REGION
+from tests.flows.approvers import approver
 from tests.flows.audit import is_recorded
 from tests.flows.deployment import SPOKE, Deployment, eventually
 
@@ -34,30 +31,6 @@ def name(deployment: Deployment) -> Iterator[str]:
     deployment.remove(SPOKE, own)
 
 
-def person(deployment: Deployment) -> BudgetDeployment:
-    """The command line of an IAM user who has the approvers' policy alone."""
-    iam, user = deployment.client("iam"), f"approver-{uuid.uuid4().hex[:8]}"
-    iam.create_user(UserName=user)
-    iam.put_user_policy(
-        UserName=user,
-        PolicyName="approvals",
-        PolicyDocument=deployment.outputs["approver_policy"],
-    )
-    keys = iam.create_access_key(UserName=user)["AccessKey"]
-    found = BudgetDeployment(
-        environment("local", {"AWS_ENDPOINT_URL": deployment.url, "FINOPS_NAME_PREFIX": ""})
-    )
-    found.aws._session = boto3.Session(
-        aws_access_key_id=keys["AccessKeyId"],
-        aws_secret_access_key=keys["SecretAccessKey"],
-        region_name=REGION,
-    )
-    found.aws._clients.clear()  # those of whoever made it
-    for part in ("statuses", "rows"):
-        getattr(found, part)._client = found.aws.client("dynamodb")
-    return found
-
-
 def test_a_raise_takes_effect_when_two_people_have_approved_it(
     deployment: Deployment, name: str, finops: Callable[..., tuple[int, Any]]
 ) -> None:
@@ -65,7 +38,7 @@ def test_a_raise_takes_effect_when_two_people_have_approved_it(
     assert (code, shown["status"]) == (1, "WAITING")
     assert "raises above 10000000 USD a month wait" in shown["error"]
     key = BudgetKey(account_id=SPOKE, budget_name=name)
-    ann, bob = person(deployment), person(deployment)
+    ann, bob = approver(deployment), approver(deployment)
     waiting = ann.statuses.get(key)
     assert waiting
     assert ann.approve(waiting) == 1
@@ -106,7 +79,7 @@ def test_the_command_line_approves_as_whoever_is_signed_in(
 def test_an_approver_can_do_nothing_else(deployment: Deployment, name: str) -> None:
     deployment.edit(SPOKE, MUCH, name)
     deployment.await_status(SPOKE, "WAITING", name)
-    mallory = person(deployment)
+    mallory = approver(deployment)
     tables = [deployment.outputs[one] for one in ("budgets_table", "status_table")]
     key = {"account_id": {"S": SPOKE}, "budget_name": {"S": name}}
     with pytest.raises(ClientError, match="AccessDenied"):
@@ -120,7 +93,7 @@ def test_an_approver_can_do_nothing_else(deployment: Deployment, name: str) -> N
     assert status
     assert (status.status, status.approvals) == ("WAITING", ())
     assert mallory.approve(status) == 1
-    nobody = person(deployment)
+    nobody = approver(deployment)
     user = nobody.aws.caller.partition(" ")[0].rpartition("/")[2]
     deployment.client("iam").delete_user_policy(UserName=user, PolicyName="approvals")
     with pytest.raises(ConfigurationError, match="approver_policy_json"):

@@ -55,6 +55,7 @@ EXTENSIONS = (
     "cognito_sessions",
     "account_states",
     "organization_keys",
+    "organizations_iam",
     "textract",
     "costs",
     "service_quotas",

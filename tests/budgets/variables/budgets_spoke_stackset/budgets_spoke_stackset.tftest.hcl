@@ -231,3 +231,9 @@ run "refuses_more_failures_than_accounts" {
   variables { stack_set = { failure_tolerance_percentage = 101 } }
   expect_failures = [var.stack_set]
 }
+
+run "refuses_drift_schedule" {
+  command = plan
+  variables { drift_schedule = "every 15 minutes" }
+  expect_failures = [var.drift_schedule]
+}
