@@ -37,7 +37,7 @@ _ORDER: Final = tuple(Role)
 MEANING: Final = {
     Role.VIEWER: "can view everything and change nothing",
     Role.EDITOR: "can also upload files, correct invoices and edit budgets",
-    Role.APPROVER: "can also approve and reject invoices",
+    Role.APPROVER: "can also approve and reject invoices, and approve raises of budgets",
 }
 
 

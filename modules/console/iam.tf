@@ -122,6 +122,18 @@ data "aws_iam_policy_document" "task" {
   }
 
   statement {
+    sid       = "ApproveRaises"
+    actions   = ["dynamodb:UpdateItem"]
+    resources = ["${local.tables}-budget-status"]
+  }
+
+  statement {
+    sid       = "ApplyRaises"
+    actions   = ["sqs:GetQueueUrl", "sqs:SendMessage"]
+    resources = ["${local.queues}-budget-accounts"]
+  }
+
+  statement {
     sid       = "ReviewInvoices"
     actions   = ["dynamodb:GetItem", "dynamodb:PutItem"]
     resources = ["${local.tables}-invoices"]

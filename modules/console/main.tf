@@ -6,7 +6,7 @@ locals {
   roles = {
     viewer   = "Sees everything and changes nothing."
     editor   = "Uploads files, corrects invoices, edits budgets."
-    approver = "Approves and rejects invoices as well."
+    approver = "Approves and rejects invoices, and approves raises of budgets, as well."
   }
 
   settings = {

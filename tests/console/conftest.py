@@ -13,6 +13,7 @@ from streamlit.testing.v1 import AppTest
 
 from console.identity import Role, User
 from console.services import Services
+from finops.budgets.approval_desk import ApprovalDesk
 from finops.budgets.domain import BudgetKey
 from finops.deployment.environment import Environment
 from finops.invoices.domain import (
@@ -27,10 +28,10 @@ from finops.invoices.domain import (
 from finops.invoices.inbox import waiting as waiting_in_order
 from finops.invoices.review import ReviewDesk
 from finops.invoices.vendors.desk import VendorDesk
-from finops.shared.audit import NoAudit
+from finops.shared.audit import AuditRecorder, NoAudit
 from finops.shared.errors import ConfigurationError
 from tests.audit.recorders import MemoryRecorder
-from tests.budgets.fakes import FakeStatuses, FakeTable
+from tests.budgets.fakes import FakeAccountQueue, FakeStatuses, FakeTable
 from tests.invoices.builders import record
 from tests.invoices.fakes import FakeClock, FakeObjects, FakeStore, FakeVendors, FakeWorkflow
 
@@ -152,6 +153,16 @@ class Budgets:
 
     rows: FakeTable = field(default_factory=FakeTable)
     statuses: FakeStatuses = field(default_factory=FakeStatuses)
+    accounts: FakeAccountQueue = field(default_factory=FakeAccountQueue)
+
+    def approval_desk(self, audit: AuditRecorder) -> ApprovalDesk:
+        return ApprovalDesk(
+            table=self.rows,
+            statuses=self.statuses,
+            accounts=self.accounts,
+            audit=audit,
+            clock=lambda: datetime.now(UTC),
+        )
 
     @property
     def edits(self) -> Edits:

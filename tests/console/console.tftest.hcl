@@ -73,6 +73,10 @@ run "defaults" {
       ], ["arn:aws:dynamodb:eu-west-1:111111111111:table/finops-budgets"], null]
       ReadBudgetStatus = ["Allow", ["dynamodb:GetItem", "dynamodb:Query", "dynamodb:Scan"],
       ["arn:aws:dynamodb:eu-west-1:111111111111:table/finops-budget-status"], null]
+      ApproveRaises = ["Allow", ["dynamodb:UpdateItem"],
+      ["arn:aws:dynamodb:eu-west-1:111111111111:table/finops-budget-status"], null]
+      ApplyRaises = ["Allow", ["sqs:GetQueueUrl", "sqs:SendMessage"],
+      ["arn:aws:sqs:eu-west-1:111111111111:finops-budget-accounts"], null]
       ReviewInvoices = ["Allow", ["dynamodb:GetItem", "dynamodb:PutItem"],
       ["arn:aws:dynamodb:eu-west-1:111111111111:table/finops-invoices"], null]
       EditVendors = ["Allow", ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Scan", "dynamodb:UpdateItem"],

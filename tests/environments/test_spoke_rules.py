@@ -1,4 +1,4 @@
-"""The stack set takes what the Terraform spoke takes, and refuses what that refuses, in its words."""
+"""The stack set takes what the Terraform spoke takes, and refuses the same in the same words."""
 
 from __future__ import annotations
 

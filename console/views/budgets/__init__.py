@@ -1,4 +1,4 @@
-"""Budgets: every account's budgets, edited in the table or imported, and their drift."""
+"""Budgets: every account's budgets, edited or imported; raises that wait, and drift."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import streamlit as st
 from console import ui
 from console.identity import Role, User
 from console.services import Services
-from console.views.budgets import dialogs, drift, editing, table
+from console.views.budgets import dialogs, drift, editing, raises, table
 from console.views.budgets.listing import list_budgets
 
 
@@ -26,5 +26,6 @@ def show(services: Services, user: User) -> None:
         if not budgets:
             ui.empty("No account has a budget yet. Add one, or import a CSV file.")
             return
+        raises.show(services, user, budgets)
         table.show(services, user, budgets)
         drift.show(services, user)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import msgspec
 from boto3.dynamodb.types import TypeSerializer
 
 from finops.budgets.adapters.dynamodb import DynamoBudgetTable, DynamoStatusTable, from_dynamodb
+from finops.budgets.adapters.sqs import SqsAccounts
+from finops.budgets.approval_desk import ApprovalDesk
 from finops.budgets.approval_requests import ApprovalAnswer, ApprovalRequest
 from finops.budgets.defaults import is_default
 from finops.budgets.domain import BudgetKey
@@ -19,6 +22,7 @@ from finops.budgets.ports import BudgetStatus
 from finops.deployment.clients import Aws
 from finops.deployment.environment import Environment
 from finops.deployment.functions import invoke
+from finops.shared.audit import AuditRecorder
 from finops.shared.aws import aws_errors
 from finops.shared.errors import ConfigurationError
 from finops.shared.signed_requests import raise_for
@@ -41,6 +45,7 @@ class BudgetDeployment:
     def __init__(self, environment: Environment) -> None:
         self.aws = Aws(environment)
         self._drift_function = environment.drift_function
+        self._accounts_queue = environment.budget_accounts_queue
         dynamodb = self.aws.client("dynamodb")
         self.edits = BudgetRows(dynamodb, environment.budgets_table)
         self.rows = DynamoBudgetTable(dynamodb, environment.budgets_table)
@@ -107,6 +112,23 @@ class BudgetDeployment:
                 remedy=f"See the log group /aws/lambda/{self._drift_function}",
             )
         return answer.approvals
+
+    def approval_desk(self, audit: AuditRecorder) -> ApprovalDesk:
+        """The desk of a program that has proven itself who its people are, as the console has.
+
+        Raises:
+            FinOpsError: the queue of accounts cannot be found.
+        """
+        sqs = self.aws.client("sqs")
+        with aws_errors("find_queue"):
+            url = sqs.get_queue_url(QueueName=self._accounts_queue)["QueueUrl"]
+        return ApprovalDesk(
+            table=self.rows,
+            statuses=self.statuses,
+            accounts=SqsAccounts(sqs, url),
+            audit=audit,
+            clock=lambda: datetime.now(UTC),
+        )
 
     def _ask(self, calls: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """The answers of the drift function, several calls at once."""

@@ -97,6 +97,11 @@ class Environment:
         return f"{self.prefix}-repair-budget-drift"
 
     @property
+    def budget_accounts_queue(self) -> str:
+        """The queue of accounts that wait to be compared."""
+        return f"{self.prefix}-budget-accounts"
+
+    @property
     def billing_loader(self) -> str:
         """The function that loads billing files; its settings name the flow's resources."""
         return f"{self.prefix}-load-billing-file"
