@@ -161,7 +161,7 @@ def test_a_default_reaches_its_accounts_when_two_people_have_approved_it(stage: 
     world.set(400, account_id="*")
     shown = on(stage, world)
     app = shown.page("budgets", Role.APPROVER)
-    assert any(r"\* / monthly\-total" in one.value for one in app.markdown)
+    assert any(r"**\* / monthly\-total**: **400\.00 USD" in one.value for one in app.markdown)
     button(app).click().run()
     assert world.queue.all_accounts == 0
     raises.approve(shown.services, BOB, DEFAULT, world.statuses.items[DEFAULT].content)

@@ -12,6 +12,7 @@ import pytest
 from finops.deployment import budgets
 from finops.deployment.budgets import BudgetDeployment
 from finops.deployment.environment import Environment
+from finops.shared.audit import NoAudit
 
 
 class Tables:
@@ -94,4 +95,35 @@ def test_coverage_is_of_the_members_and_of_accounts_that_only_the_table_knows(
     assert [(one["account_id"], one["name"], one["source"]) for one in found] == [
         ("222222222222", "Sales", "none"),
         ("333333333333", "", "none"),
+    ]
+
+
+def test_a_program_that_knows_its_people_approves_through_the_queue_of_accounts(
+    drifting: Drifting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[tuple[str, list[dict[str, Any]]]] = []
+
+    class Sqs:
+        def get_queue_url(self, QueueName: str) -> dict[str, str]:  # noqa: N803 - boto3's
+            return {"QueueUrl": f"https://sqs/{QueueName}"}
+
+        def send_message_batch(
+            self,
+            QueueUrl: str,  # noqa: N803
+            Entries: list[dict[str, Any]],  # noqa: N803
+        ) -> dict[str, Any]:
+            sent.append((QueueUrl, [json.loads(one["MessageBody"]) for one in Entries]))
+            return {}
+
+    monkeypatch.setattr(drifting, "client", lambda _: Sqs())
+    made = deployment([], drifting)
+    desk = made.approval_desk(NoAudit())
+    desk.accounts.send([["222222222222"]], defaults=None)
+    desk.accounts.send_all_accounts()
+    assert sent == [
+        (
+            "https://sqs/finops-budget-accounts",
+            [{"account_ids": ["222222222222"], "defaults": None}],
+        ),
+        ("https://sqs/finops-budget-accounts", [{"all_accounts": True}]),
     ]

@@ -13,7 +13,8 @@ from console.identity import Role, User
 from console.services import Services
 from console.views.budgets.listing import key_of, list_budgets, title
 from finops.budgets.approvals import PEOPLE, people_of, standing_budget
-from finops.budgets.domain import BudgetKey, Status, decimal_text
+from finops.budgets.defaults import is_default
+from finops.budgets.domain import BudgetKey, Status
 from finops.budgets.ports import BudgetStatus
 from finops.shared.audit import AuditEvent
 from finops.shared.errors import RejectedInput
@@ -32,7 +33,7 @@ def show(services: Services, user: User, budgets: Sequence[Mapping[str, Any]]) -
         return
     st.subheader("Raises that wait")
     st.caption(
-        f"{PEOPLE} people approve each: whoever wants it, and somebody else. Until then the AWS "
+        "Two people approve each: whoever wants it, and somebody else. Until then the AWS "
         "Budget stays as it is. To take a raise back, edit or remove the budget."
     )
     for one in waiting:
@@ -78,14 +79,17 @@ class _OwnStream:
 
 def _draw(services: Services, user: User, status: BudgetStatus) -> None:
     standing = standing_budget(status)
-    before = f"{decimal_text(standing.amount)} USD" if standing else "no budget"
+    before = ui.amount(standing.amount, "USD") if standing else "no budget"
+    # A default has none of its own, and says by how much it is raised.
+    change = "" if is_default(status.key.account_id) else f"{before} → "
     reason = obstacle(user, status)
-    with st.container(border=True):
+    own = f"{title(status.key)}-{status.content}"
+    with st.container(border=True, key=f"raise-{own}"):
         text, button = st.columns([5, 1], vertical_alignment="center")
         with text:
             st.markdown(
-                f"**{ui.escaped(title(status.key))}**: {ui.escaped(before)} → "
-                f"**{ui.escaped(status.amount)} USD**"
+                f"**{ui.escaped(title(status.key))}**: {ui.escaped(change)}"
+                f"**{ui.escaped(ui.amount(status.amount, 'USD'))}**"
             )
             st.caption(ui.escaped(_facts(status)))
             if reason:
@@ -93,7 +97,7 @@ def _draw(services: Services, user: User, status: BudgetStatus) -> None:
         # By the content: a click on what has changed meanwhile approves nothing.
         pressed = button.button(
             "Approve",
-            key=f"approve-{title(status.key)}-{status.content}",
+            key=f"approve-{own}",
             icon=":material/check:",
             type="primary",
             disabled=bool(reason),
