@@ -18,7 +18,7 @@ from finops.budgets.comparison import spend_is_known
 from finops.budgets.domain import BudgetKey, Status, decimal_text
 from finops.budgets.ports import BudgetStatus
 from finops.budgets.rows import parse_budget
-from finops.budgets.values import parse_amount, text_of
+from finops.budgets.values import parse_amount, quoted, text_of, unseen_in
 from finops.shared.errors import RejectedInput
 from finops.shared.spreadsheets import guard, unguard
 
@@ -30,6 +30,11 @@ _OUTCOME: Final = ("status", "applied_amount", "applied_at", "error")
 _SPEND: Final = ("actual_spend", "forecasted_spend", "variance", "forecast_variance", "spend_at")
 #: `*` or the unit whose row the account inherits.
 _DEFAULT_OF: Final = "default_of"
+#: DynamoDB takes 400 KB, with what an edit adds:
+#: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
+_LARGEST_ROW: Final = 390 * 1024
+#: Begins what a column without a name is called; names are trimmed.
+_UNNAMED: Final = " "
 _OTHER_SEPARATORS: Final = {";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 
 
@@ -107,7 +112,7 @@ def in_turn(rows: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
 
 
 def _columns(reader: csv.DictReader[str], name: str) -> list[str]:
-    """The names in the first line."""
+    """The names in the first line; a column without one has its number."""
     try:
         columns = [one.strip() for one in reader.fieldnames or ()]
     except csv.Error as error:
@@ -132,6 +137,14 @@ def _columns(reader: csv.DictReader[str], name: str) -> list[str]:
             field=twice[0],
             remedy="Keep one of them",
         )
+    for one in columns:
+        if unseen := unseen_in(one):
+            raise RejectedInput(
+                f"{name}: the column {quoted(one)} of the first line {unseen}",
+                code="invalid_header",
+                field=one,
+                remedy="Type its name again, instead of copying it",
+            )
     missing = sorted({"account_id", "amount"} - set(columns))
     if missing:
         raise RejectedInput(
@@ -140,7 +153,7 @@ def _columns(reader: csv.DictReader[str], name: str) -> list[str]:
             remedy="Name the columns in the first line, such as"
             " account_id,budget_name,amount,thresholds,emails",
         )
-    return columns
+    return [one or f"{_UNNAMED}{number}" for number, one in enumerate(columns, 1)]
 
 
 def _text(content: bytes, name: str) -> str:
@@ -163,6 +176,19 @@ def _row(record: Mapping[str | None, Any], *, listed: bool) -> dict[str, Any]:
             remedy="Put fields that contain commas in double quotes",
         )
     row = {str(name): value.strip() for name, value in record.items() if value and value.strip()}
+    if unnamed := [one for one in row if one.startswith(_UNNAMED)]:
+        raise RejectedInput(
+            f"{quoted(row[unnamed[0]])} stands in column{unnamed[0]}, which has no name",
+            code="unnamed_column",
+            value=row[unnamed[0]],
+            remedy="Name the column in the first line, or remove it",
+        )
+    if (size := sum(len(f"{one}{value}".encode()) for one, value in row.items())) > _LARGEST_ROW:
+        raise RejectedInput(
+            f"the line has {size} bytes, and a row of the table at most {_LARGEST_ROW}",
+            code="line_too_large",
+            remedy="Shorten its notes",
+        )
     if listed:
         row = {
             name: unguard(value) for name, value in row.items() if name not in (*_OUTCOME, *_SPEND)

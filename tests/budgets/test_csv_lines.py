@@ -1,0 +1,45 @@
+"""Lines of a CSV file that DynamoDB would refuse, with all others of their request."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from finops.budgets.editing import read_budgets
+from finops.shared.errors import RejectedInput
+from tests.budgets.fakes import ACCOUNT
+from tests.budgets.test_service import OTHER
+
+
+def read(*lines: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    return read_budgets("\n".join(lines).encode(), name="budgets.csv", editor="ann")
+
+
+@pytest.mark.parametrize("values", ["agreed,", ",agreed", "agreed,twice"])
+def test_a_value_in_a_column_without_a_name_is_refused_with_its_place(values: str) -> None:
+    rows, (refused,) = read("account_id,amount,,", f"{ACCOUNT},5,{values}", f"{OTHER},6,,")
+    assert [one["account_id"] for one in rows] == [OTHER]
+    assert refused["line"] == 2
+    assert "stands in column " in refused["reason"]
+    assert "which has no name" in refused["reason"]
+
+
+def test_columns_without_a_name_and_a_value_are_no_matter() -> None:
+    rows, refused = read("account_id,amount,,,", f"{ACCOUNT},5,,,")
+    assert not refused
+    assert set(rows[0]) == {"account_id", "amount", "budget_name", "updated_by", "request_id"}
+
+
+def test_a_line_that_is_larger_than_a_row_may_be_is_refused_alone() -> None:
+    notes = [f"note_{number}" for number in range(4)]
+    long = ",".join(["é" * 60_000] * 4)  # 480 KB
+    header = ",".join(["account_id", "amount", *notes])
+    rows, (refused,) = read(header, f"{ACCOUNT},5,{long}", f"{OTHER},6,,,,")
+    assert [one["account_id"] for one in rows] == [OTHER]
+    assert "a row of the table at most" in refused["reason"]
+
+
+def test_a_column_whose_name_has_what_nobody_sees_is_named() -> None:
+    with pytest.raises(RejectedInput, match=r"'amo\\u200bunt' of the first line has the invisible"):
+        read("account_id,amo\u200bunt", f"{ACCOUNT},5")
