@@ -11,6 +11,7 @@ import pytest
 from finops.budgets.adapters.budgets import actual_budget
 from finops.budgets.attributes import ATTRIBUTES
 from finops.budgets.comparison import AccountState
+from finops.budgets.documents import document_for
 from finops.budgets.domain import ActualBudget, BudgetKey, Spend, Status
 from finops.budgets.editing import csv_of, described, read_budgets
 from finops.budgets.ports import BudgetStatus
@@ -96,6 +97,17 @@ def test_the_spend_of_a_budget_that_was_changed_since_is_not_shown() -> None:
     status = applied(actual_spend="41.50", spend_at=NOW, applied_at=NOW + HOUR)
     found = described(KEY, {"amount": Decimal(100)}, status)
     assert (found["actual_spend"], found["variance"], found["spend_at"]) == (None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("status", "amount"), [(Status.WAITING, Decimal(900)), (Status.REJECTED, "many")]
+)
+def test_a_variance_is_from_what_the_aws_budget_is_and_not_from_what_its_row_asks_for(
+    status: Status, amount: object
+) -> None:
+    standing = document_for(change(100)).encode()
+    known = applied(actual_spend="41.50", spend_at=NOW, document=standing, status=status)
+    assert described(KEY, {"amount": amount}, known)["variance"] == "-58.50"
 
 
 def test_a_row_that_is_rejected_for_its_amount_has_no_variance() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any, cast
@@ -263,6 +264,28 @@ def test_a_budget_that_an_account_inherits_counts_until_it_has_a_row_of_its_own(
         for key, of in found.monthly(Month.parse("2026-11")).items()
     }
     assert targets == {ACCOUNT: [Decimal(100)], "333333333333": [Decimal(7)]}
+
+
+def test_a_raise_that_waits_does_not_count_yet() -> None:
+    standing = document_for(change(100))
+    new = BudgetKey(account_id="333333333333", budget_name="monthly-total")
+    table, statuses = FakeTable(), FakeStatuses()
+    for account_id in (ACCOUNT, new.account_id):
+        row = change(900, account_id=account_id).row or {}
+        table.items[account_id, "monthly-total"] = dict(row)
+
+    def targets() -> dict[str, list[Decimal]]:
+        found = TableBudgets(cast("DynamoBudgetTable", table), cast("DynamoStatusTable", statuses))
+        monthly = found.monthly(Month.parse("2026-11"))
+        return {key: [one.monthly_target for one in of] for key, of in monthly.items()}
+
+    waiting = BudgetStatus(key=standing.key, version="2", status=Status.WAITING)
+    statuses.items[standing.key] = replace(waiting, document=standing.encode())
+    statuses.items[new] = replace(waiting, key=new)
+    assert targets() == {ACCOUNT: [Decimal(100)]}
+    approved = replace(waiting, status=Status.PENDING, document=document_for(change(900)).encode())
+    statuses.items[standing.key] = approved
+    assert targets() == {ACCOUNT: [Decimal(900)]}
 
 
 def test_accounts_of_an_organization_with_what_their_tags_say() -> None:

@@ -13,6 +13,7 @@ from decimal import Decimal
 from fnmatch import fnmatchcase
 from typing import Any, Final
 
+from finops.budgets.approvals import standing_budget
 from finops.budgets.attributes import ATTRIBUTES
 from finops.budgets.comparison import spend_is_known
 from finops.budgets.domain import BudgetKey, Status, decimal_text
@@ -306,14 +307,14 @@ def described(
     """A budget as people and scripts read it: every attribute as text.
 
     `actual_spend` and `forecasted_spend` are what AWS Budgets calculated for the budget's current
-    period, and a variance is what that is above the amount; all None where AWS has not calculated
-    them since the budget was last changed.
+    period, and a variance is what that is above the AWS Budget's amount; all None where AWS has not
+    calculated them since the budget was last changed.
     """
     values = {"amount": status.amount if status else None, **row}
     calculated = status if status and spend_is_known(status) else None
     actual = calculated.actual_spend if calculated else ""
     forecast = calculated.forecasted_spend if calculated else ""
-    limit = _limit(key, values, calculated.spend_at if calculated else None)
+    limit = _limit(key, values, calculated)
     return {
         "account_id": key.account_id,
         "name": key.budget_name,
@@ -337,8 +338,16 @@ def _iso(instant: datetime | None) -> str | None:
     return instant.isoformat() if instant else None
 
 
-def _limit(key: BudgetKey, values: Mapping[str, Any], moment: datetime | None) -> Decimal | None:
-    """The amount of the period around a moment; None where the row is rejected."""
+def _limit(
+    key: BudgetKey, values: Mapping[str, Any], calculated: BudgetStatus | None
+) -> Decimal | None:
+    """The amount that the spend is of: in the AWS Budget, when it was read; None where unknown.
+
+    A row does not say it whose edit waits or is refused.
+    """
+    moment = calculated.spend_at if calculated else None
+    if calculated and moment and (standing := standing_budget(calculated)):
+        return standing.amount_at(moment)
     try:
         if moment is None or not values.get("planned_amounts"):
             return parse_amount(values.get("amount"))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 
 from finops.budgets.adapters.dynamodb import DynamoBudgetTable, DynamoStatusTable
-from finops.budgets.documents import decode_document
-from finops.budgets.domain import Budget, Status, TimeUnit
+from finops.budgets.approvals import standing_budget
+from finops.budgets.domain import Budget, BudgetKey, Status, TimeUnit
 from finops.budgets.rows import parse_budget
 from finops.reconciliation.domain import UnitBudget
 from finops.shared.errors import RejectedInput
@@ -17,7 +17,8 @@ from finops.shared.periods import Month
 class TableBudgets:
     """`BudgetRows` in the budgets flow's table. Rows that the flow refuses are left out.
 
-    What an account inherits from a default is in the table of statuses.
+    What an account inherits from a default is in the table of statuses, and so is what stands while
+    a raise of a row waits for approval.
     """
 
     def __init__(self, table: DynamoBudgetTable, statuses: DynamoStatusTable | None = None) -> None:
@@ -46,19 +47,23 @@ class TableBudgets:
         return list(self._read())
 
     def _read(self) -> Iterator[Budget]:
+        statuses = {one.key: one for one in self._statuses.all()} if self._statuses else {}
         own = set()
         for row in self._table.rows():
-            own.add((row["account_id"], row["budget_name"]))
-            try:
-                yield parse_budget(row)
-            except RejectedInput:
-                continue
-        for status in self._statuses.all() if self._statuses else ():
-            if not status.default_of or status.status is Status.REMOVED or not status.document:
-                continue
-            try:
-                inherited = decode_document(status.document).budget
-            except RejectedInput:
-                continue
-            if inherited and (status.key.account_id, status.key.budget_name) not in own:
-                yield inherited
+            key = BudgetKey(account_id=row["account_id"], budget_name=row["budget_name"])
+            own.add(key)
+            status = statuses.get(key)
+            waits = status is not None and status.status is Status.WAITING
+            if budget := standing_budget(status) if status and waits else _of(row):
+                yield budget
+        for key, status in statuses.items():
+            inherited = status.default_of and status.status is not Status.REMOVED
+            if inherited and key not in own and (budget := standing_budget(status)):
+                yield budget
+
+
+def _of(row: Mapping[str, object]) -> Budget | None:
+    try:
+        return parse_budget(row)
+    except RejectedInput:
+        return None
