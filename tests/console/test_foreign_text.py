@@ -134,6 +134,16 @@ def budgets(stage: Stage) -> AppTest:
     stage.budgets.statuses.items[key] = BudgetStatus(
         key=key, version="1", status=Status.REJECTED, error=HOSTILE
     )
+    raised = replace(key, budget_name=f"{HOSTILE} raised")
+    stage.budgets.statuses.items[raised] = BudgetStatus(
+        key=raised,
+        version="1",
+        status=Status.WAITING,
+        amount=HOSTILE,
+        error=HOSTILE,
+        updated_by=HOSTILE,
+        approvals=(HOSTILE,),
+    )
     app = stage.page("budgets", Role.APPROVER)
     app.session_state["budget_requests"] = {key: ""}
     return app.run()

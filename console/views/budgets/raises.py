@@ -107,7 +107,7 @@ def _draw(services: Services, user: User, status: BudgetStatus) -> None:
         with ui.failures("The raise was not approved"):
             people = people_of(approve(services, user, status.key, status.content).approvals)
             list_budgets.clear()
-            ui.flash(f"Approved by {people} of {PEOPLE} people: {title(status.key)}")
+            ui.flash(f"Approved by {people} of {PEOPLE} people: {ui.escaped(title(status.key))}")
             st.rerun()
 
 
