@@ -52,7 +52,12 @@ class Snapshot:
     def _moved(self, text: bytes, port: int) -> bytes:
         """Queue URLs and the like name the address at which a cloud answers."""
         taken_at = json.loads(self._description.read_text())["port"]
-        return re.sub(rb"(127\.0\.0\.1|localhost):%d(?!\d)" % taken_at, rb"\1:%d" % port, text)
+        # One after the other: in 250 MB, an alternative takes three times as long to find.
+        for host in (b"127.0.0.1", b"localhost"):
+            text = re.sub(
+                rb"%b:%d(?!\d)" % (re.escape(host), taken_at), b"%b:%d" % (host, port), text
+            )
+        return text
 
     @property
     def _description(self) -> Path:

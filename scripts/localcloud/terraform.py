@@ -24,6 +24,7 @@ from typing import Any
 
 from localcloud.endpoints import endpoint_url
 from localcloud.settings import REPOSITORY, LocalCloudError, Settings
+from localcloud.shared_provider import shared_provider
 
 ENVIRONMENTS = REPOSITORY / "environments"
 MODULES = REPOSITORY / "modules"
@@ -348,11 +349,10 @@ def _run_local(command: str) -> None:
     print(f"terraform {command}: {count} resources", file=sys.stderr)
 
 
-def _validate(root: Path) -> str:
+def _validate(root: Path, folder: Path, environ: Mapping[str, str]) -> str:
     name = root.relative_to(ENVIRONMENTS)
-    folder = Settings.from_environment().local_dir.absolute() / "terraform" / "validate" / name
     try:
-        Terraform(root=root, folder=folder).validate()
+        Terraform(root=root, folder=folder / name, environ=environ).validate()
     except TerraformError as error:
         return f"environments/{name}: {error}"
     return ""
@@ -360,8 +360,14 @@ def _validate(root: Path) -> str:
 
 def _validate_all() -> int:
     roots = sorted(path.parent for path in ENVIRONMENTS.rglob("versions.tf"))
-    with ThreadPoolExecutor(max_workers=2) as pool:
-        complaints = [complaint for complaint in pool.map(_validate, roots) if complaint]
+    folder = Settings.from_environment().local_dir.absolute() / "terraform" / "validate"
+    provider = folder / "provider"
+    with (
+        shared_provider(provider, terraform_environment(provider)) as environ,
+        ThreadPoolExecutor(max_workers=2) as pool,
+    ):
+        found = pool.map(lambda root: _validate(root, folder, environ), roots)
+        complaints = [complaint for complaint in found if complaint]
     print("\n".join(complaints) or f"valid: {len(roots)}")
     return 1 if complaints else 0
 

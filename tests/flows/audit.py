@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import time
 from collections.abc import Iterator, Mapping
@@ -20,17 +21,39 @@ from finops.audit.trail_reader import Selection, TrailReader
 from finops.audit.trail_verifier import TrailVerifier, Verdict
 from finops.cli.audit import logged_entries
 from finops.shared.audit import AuditEvent, canonical
-from localcloud.endpoints import MANAGEMENT_ACCOUNT, REGION
+from localcloud.endpoints import MANAGEMENT_ACCOUNT, REGION, account_session
 from tests.flows.deployment import PATIENCE, Deployment, eventually
 
 APPENDER, HEAD_WRITER = "finops-append-audit-entries", "finops-write-audit-head"
 
 
+class FetchedOnce(S3TrailStore):
+    """The trail's bucket, of which a version, as it never changes, is fetched once.
+
+    Whoever waits for an entry reads the whole trail each time.
+    """
+
+    def __init__(self, s3: Any, bucket: str) -> None:
+        super().__init__(s3, bucket)
+        self._bodies: dict[tuple[str, str], bytes] = {}
+
+    def read(self, found: StoredObject) -> bytes:
+        version = (found.key, found.version_id)
+        if version not in self._bodies:
+            self._bodies[version] = super().read(found)
+        return self._bodies[version]
+
+
+@functools.cache
+def _trail_at(url: str) -> FetchedOnce:
+    bucket = f"finops-audit-{MANAGEMENT_ACCOUNT}-{REGION}"
+    return FetchedOnce(account_session(MANAGEMENT_ACCOUNT, url).client("s3"), bucket)
+
+
 def is_recorded(d: Deployment, stream: str, subject: str, action: str) -> bool:
     """Whether the trail of this deployment holds such an entry by now."""
-    store = S3TrailStore(d.client("s3"), f"finops-audit-{MANAGEMENT_ACCOUNT}-{REGION}")
     selection = Selection(stream=stream, subject=subject, action=action)
-    return any(TrailReader(store).entries(selection))
+    return any(TrailReader(_trail_at(d.url)).entries(selection))
 
 
 @dataclass
@@ -42,7 +65,7 @@ class AuditTrail:
 
     @cached_property
     def store(self) -> S3TrailStore:
-        return S3TrailStore(self.deployment.client("s3"), self.outputs["bucket"])
+        return FetchedOnce(self.deployment.client("s3"), self.outputs["bucket"])
 
     def entries(self, stream: str, subject: str, action: str = "*") -> list[Mapping[str, Any]]:
         """The trail's entries of a subject, oldest first; * matches any text."""
