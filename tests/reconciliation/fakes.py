@@ -12,7 +12,14 @@ from typing import Any
 from finops.invoices.identity import number_key
 from finops.reconciliation.collection import EvidenceCollector
 from finops.reconciliation.configuration import parse
-from finops.reconciliation.domain import Charge, ChargeCategory, IssuedInvoice, Metric, UnitBudget
+from finops.reconciliation.domain import (
+    Charge,
+    ChargeCategory,
+    CommittedCosts,
+    IssuedInvoice,
+    Metric,
+    UnitBudget,
+)
 from finops.reconciliation.ports import ChargeQuery, ControlTotal, Detail, RevisionTaken, Stored
 from finops.reconciliation.report import Report, as_document
 from finops.reconciliation.service import Reconciler
@@ -117,6 +124,9 @@ class FakeSource:
 
     def known_until(self, month: Month, _today: date) -> date:
         return self.known or month.end
+
+    def committed_costs(self, _month: Month) -> Sequence[CommittedCosts]:
+        return ()
 
     def control_totals(self, month: Month) -> list[ControlTotal]:
         sums: dict[str, Decimal] = defaultdict(Decimal)

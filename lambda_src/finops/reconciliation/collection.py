@@ -150,6 +150,7 @@ class EvidenceCollector:
             knows_amortized=not self.source.lacks(Metric.AMORTIZED, month),
             is_open=not closed,
             notes=(*self._notes(month, source_knows, closed=closed), *year_notes),
+            committed=self.source.committed_costs(month),
             year_budgets=year_budgets,
             fiscal_year_starts_in=self.configuration.fiscal_year_starts_in,
         )

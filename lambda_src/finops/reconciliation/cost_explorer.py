@@ -28,6 +28,7 @@ from finops.reconciliation.domain import (
     FINAL_AFTER,
     Charge,
     ChargeCategory,
+    CommittedCosts,
     Metric,
     category_of_record_type,
     is_daily_fee,
@@ -171,6 +172,10 @@ class CostExplorerCosts:
         with ThreadPoolExecutor(max(1, min(self._workers, len(self._payers)))) as pool:
             for charges in pool.map(ask, self._payers):
                 yield from charges
+
+    def committed_costs(self, _month: Month) -> Sequence[CommittedCosts]:
+        """Nothing: it knows no list prices."""
+        return ()
 
     def control_totals(self, month: Month) -> list[ControlTotal]:
         """All charges of the month, as Cost Explorer adds them up itself.

@@ -19,7 +19,8 @@ amortized); for an open month `forecast` and `forecast total`, against budget, a
 `groups` of units; `units by month` and `total by month`, against the
 month before; `drivers` and `plan drivers` of each unit; `unmapped`; `excluded` (by unit, what
 `actual` leaves out); `categories`; `services`; `accounts`; `days`; `trends`; `year to date`,
-`annual budget` and `year before` (the fiscal year, and the same month a year ago); `anomalies`;
+`annual budget` and `year before` (the fiscal year, and the same month a year ago); `commitments`;
+`anomalies`;
 `invoices`, `documents` (what the invoices flow read); `checks`; `rates`; `changes`; `notes`.
 
 Texts are guarded against being run as formulas; numbers have a decimal point and no thousands
@@ -109,6 +110,7 @@ def _lines(report: Report) -> Iterator[Line]:
                     "amount": amount,
                 }
     yield from _year(report)
+    yield from _commitments(report)
     yield from _findings(report)
 
 
@@ -159,6 +161,30 @@ def _year(report: Report) -> Iterator[Line]:
             now = None if one.change is None else one.year_before + one.change
             held = _held(now, "same month a year before", one.year_before)
             yield {"table": "year before", "unit": one.unit, **held}
+
+
+def _commitments(report: Report) -> Iterator[Line]:
+    found = report.commitments
+    if found is None:
+        return
+    for item, held, share, what in (
+        (
+            "effective cost",
+            _held(found.effective_cost, "list cost", found.list_cost),
+            found.effective_savings_pct,
+            "effective savings rate",
+        ),
+        ("covered", _held(found.covered, "list cost", found.list_cost), found.coverage_pct, ""),
+        (
+            "used",
+            _held(found.used, "commitments", found.used + found.unused),
+            found.utilization_pct,
+            "utilization",
+        ),
+        ("unused", _held(found.unused, "", None), None, ""),
+    ):
+        note = "" if share is None else f"{what or 'coverage'}: {share}%"
+        yield {"table": "commitments", "item": item, **held, "note": note}
 
 
 def _findings(report: Report) -> Iterator[Line]:

@@ -166,6 +166,28 @@ class Charge:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CommittedCosts:
+    """What commitments (Savings Plans, reservations) did for the usage of a month.
+
+    Only usage with a list price counts. Costs are amortized, before negotiated discounts that are
+    charges of their own.
+
+    Attributes:
+        list_cost: What usage would have cost by list price (FOCUS's ListCost; on demand, at AWS).
+        effective_cost: What it cost, with the unused part of commitments.
+        covered_list_cost: The part of `list_cost` that commitments covered.
+        used, unused: Costs of commitments, by whether usage needed them.
+    """
+
+    currency: str
+    list_cost: Decimal
+    effective_cost: Decimal
+    covered_list_cost: Decimal
+    used: Decimal
+    unused: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class IssuedInvoice:
     """An invoice as AWS's Invoicing API lists it, or as the invoices flow read its document.
 

@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 from finops.reconciliation.configuration import OrganizationTags
-from finops.reconciliation.domain import Charge, IssuedInvoice, Metric, UnitBudget
+from finops.reconciliation.domain import Charge, CommittedCosts, IssuedInvoice, Metric, UnitBudget
 from finops.reconciliation.mapping import Account, TagRule
 from finops.reconciliation.report import Report
 from finops.shared.errors import TransientFailure
@@ -88,6 +88,9 @@ class CostSource(Protocol):
 
     def control_totals(self, month: Month) -> Sequence[ControlTotal]:
         """What all charges of the month come to, by currency."""
+
+    def committed_costs(self, month: Month) -> Sequence[CommittedCosts]:
+        """What commitments did in the month, by currency; nothing where the source can't say."""
 
     @property
     def notes(self) -> Sequence[str]:

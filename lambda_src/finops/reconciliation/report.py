@@ -12,6 +12,7 @@ from decimal import Decimal
 from enum import Enum, StrEnum
 from typing import Any, Final
 
+from finops.reconciliation.commitments import Commitments
 from finops.reconciliation.domain import UnitStatus
 from finops.reconciliation.year import Year
 
@@ -360,6 +361,7 @@ class Report:
     notes: tuple[str, ...]
     groups: tuple[Group, ...] = ()
     year: Year | None = None
+    commitments: Commitments | None = None
 
 
 #: Of the document: the first number changes where a key goes or means something else.

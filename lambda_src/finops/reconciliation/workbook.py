@@ -260,6 +260,7 @@ def _summary(sheets: _Sheets, sheet: Any, report: Report, units: int) -> None:
         ("Change", of_units(8), totals.change, "Actual minus month before"),
         ("Billed", "", totals.billed, "Actual by what invoices say"),
         ("Amortized", "", totals.amortized, "Actual with fees spread over the usage they pay for"),
+        *_commitments(report),
         ("Unmapped", "", totals.unmapped, "Part of actual: costs that no mapping rule covers"),
         ("Excluded", of_units(10), totals.excluded, "Not included in actual"),
     ):
@@ -316,6 +317,19 @@ def _year(sheets: _Sheets, year: Year) -> None:
             for one in year.lines
         ],
     )
+
+
+def _commitments(report: Report) -> Iterable[tuple[str, str, Decimal | None, str]]:
+    found = report.commitments
+    if found is None:
+        return
+    yield "List cost of usage", "", found.list_cost, "Usage with a list price, by it"
+    share = f"Effective savings rate: {found.effective_savings_pct}%"
+    yield "Effective cost of usage", "", found.effective_cost, share
+    yield "Covered by commitments", "", found.covered, f"Coverage: {found.coverage_pct}%"
+    share = "" if found.utilization_pct is None else f"Utilization: {found.utilization_pct}%"
+    yield "Commitments used", "", found.used, share
+    yield "Commitments unused", "", found.unused, "Paid for, and not needed by any usage"
 
 
 def _costs(sheets: _Sheets, report: Report) -> None:

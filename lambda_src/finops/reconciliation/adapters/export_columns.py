@@ -147,6 +147,8 @@ class ExportColumns:
             "net": costs.net,
             "net_amortized": costs.net_amortized,
             "has_amortized": costs.has_amortized,
+            "list_cost": costs.listed,
+            "commitment": costs.commitment,
             "has_cost": f"{self._cell('billed')} IS NOT NULL",
             "content": self._content,
         }

@@ -40,6 +40,12 @@ _NET_FEE: Final = (
 )
 #: https://docs.aws.amazon.com/cur/latest/userguide/table-dictionary-cur2-line-item.html
 _NET: Final = "line_item_net_unblended_cost"
+_LIST: Final = "pricing_public_on_demand_cost"
+_USAGE: Final = "('Usage', 'DiscountedUsage', 'SavingsPlanCoveredUsage')"
+#: https://focus.finops.org/focus-specification/v1-2/#commitmentdiscountstatus
+_FOCUS_STATUS: Final = "CommitmentDiscountStatus"
+_FOCUS_LIST: Final = "ListCost"
+_FOCUS_COMMITMENTS: Final = (_FOCUS_STATUS, _FOCUS_LIST)
 _NOTHING: Final = "('SavingsPlanNegation', 'SavingsPlanUpfrontFee')"
 _COMMITMENTS: Final = ("reservation_reservation_a_r_n", "savings_plan_savings_plan_a_r_n")
 
@@ -143,6 +149,38 @@ class ExportCosts:
                 f" ELSE CAST({discounted} AS DECIMAL(38,12)) END"
             )
         return self._spread(terms, self.net)
+
+    @property
+    def knows_commitments(self) -> bool:
+        """Whether the files have list prices, and say what is of a commitment."""
+        if self._is_cur:
+            return bool(self._spelling(_LIST)) and not self.lacking(Metric.AMORTIZED)
+        return bool(self._effective) and all(map(self._spelling, _FOCUS_COMMITMENTS))
+
+    @property
+    def listed(self) -> str:
+        """What usage would cost by list price; unknown where a row or the files do not say."""
+        if not self.knows_commitments:
+            return _UNKNOWN
+        column = self._spelling(_LIST if self._is_cur else _FOCUS_LIST) or ""
+        kinds = _USAGE if self._is_cur else "('Usage')"
+        cost = self._money(column, _UNKNOWN)
+        return f"CASE WHEN {self._category} IN {kinds} THEN {cost} END"
+
+    @property
+    def commitment(self) -> str:
+        """`Used`, `Unused`, or empty where a row is of no commitment."""
+        if not self.knows_commitments:
+            return "''"
+        if self._is_cur:
+            item = self._category
+            return (
+                f"CASE WHEN {item} IN ('SavingsPlanCoveredUsage', 'DiscountedUsage') THEN 'Used'"
+                f" WHEN {item} IN ('{_FEE}', 'RIFee') THEN 'Unused' ELSE '' END"
+            )
+        status = quoted(self._spelling(_FOCUS_STATUS) or "")
+        # A purchase has no status: it is no usage yet.
+        return f"CASE WHEN {self._category} = 'Usage' THEN coalesce({status}, '') ELSE '' END"
 
     def _terms(
         self,

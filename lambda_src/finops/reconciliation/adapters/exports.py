@@ -19,6 +19,7 @@ from finops.reconciliation.adapters.export_files import ExportFiles, of_paths
 from finops.reconciliation.domain import (
     Charge,
     ChargeCategory,
+    CommittedCosts,
     Metric,
     category_of_focus,
     category_of_record_type,
@@ -184,6 +185,31 @@ class ExportedCosts:
         return [
             ControlTotal(f"Sum of all export rows, {currency}", amount, currency)
             for currency, amount, *_ in found
+        ]
+
+    def committed_costs(self, month: Month) -> list[CommittedCosts]:
+        """Of usage with a list price, and of what is unused of commitments."""
+        if not self._columns.costs.knows_commitments:
+            return []
+        found = self._rows(
+            "SELECT currency, coalesce(sum(list_cost) FILTER (commitment <> 'Unused'), 0),"
+            " sum(amortized), coalesce(sum(list_cost) FILTER (commitment = 'Used'), 0),"
+            " coalesce(sum(amortized) FILTER (commitment = 'Used'), 0),"
+            " coalesce(sum(amortized) FILTER (commitment = 'Unused'), 0)"
+            " FROM charges WHERE billing_month = $first"
+            " AND (list_cost <> 0 OR commitment = 'Unused') GROUP BY 1 ORDER BY 1",
+            {"first": month.first},
+        )
+        return [
+            CommittedCosts(
+                currency=currency,
+                list_cost=listed,
+                effective_cost=effective,
+                covered_list_cost=covered,
+                used=used,
+                unused=unused,
+            )
+            for currency, listed, effective, covered, used, unused in found
         ]
 
     def _rows_told_twice(self, month: Month) -> Iterator[str]:

@@ -10,6 +10,7 @@ from typing import Any, Final
 from finops.reconciliation.domain import (
     Charge,
     ChargeCategory,
+    CommittedCosts,
     Metric,
     account_id,
     category_of_focus,
@@ -84,6 +85,10 @@ class LedgerCosts:
             delivered=_date(row["loaded"]),
             goes_on=False,
         )
+
+    def committed_costs(self, _month: Month) -> Sequence[CommittedCosts]:
+        """Nothing: it knows no list prices."""
+        return ()
 
     def control_totals(self, month: Month) -> list[ControlTotal]:
         sql = (

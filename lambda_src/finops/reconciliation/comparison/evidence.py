@@ -8,7 +8,7 @@ from datetime import date
 from decimal import Decimal
 
 from finops.reconciliation.anomalies import Acknowledgement, Unusual
-from finops.reconciliation.domain import Charge, ChargeCategory, Metric, UnitBudget
+from finops.reconciliation.domain import Charge, ChargeCategory, CommittedCosts, Metric, UnitBudget
 from finops.reconciliation.mapping import CostMapping, UnitGroup
 from finops.reconciliation.report import Check, InvoiceLine, RateUsed
 from finops.shared.periods import Month
@@ -27,6 +27,7 @@ class Evidence:
         service_days: The same by service.
         rate: The rate into the report's currency at the end of a month, None if none is known.
         budgets: By business unit, each in its own currency.
+        committed: What commitments did in the month, by currency.
         year_budgets: Budgets of the months of the fiscal year; those of the report's own month are
             `budgets`.
         fiscal_year_starts_in: A month, from 1.
@@ -66,6 +67,7 @@ class Evidence:
     knows_amortized: bool = True
     is_open: bool = True
     notes: tuple[str, ...] = ()
+    committed: Sequence[CommittedCosts] = ()
     year_budgets: Mapping[Month, Mapping[str, UnitBudget]] = field(default_factory=dict)
     fiscal_year_starts_in: int = 1
 

@@ -14,6 +14,7 @@ from finops.reconciliation.comparison.breakdowns import (
     unmapped_accounts,
 )
 from finops.reconciliation.comparison.checks import checks_of
+from finops.reconciliation.comparison.committed import commitments
 from finops.reconciliation.comparison.costs import Costs
 from finops.reconciliation.comparison.days import anomaly_lines, daily_costs, usage_to_date
 from finops.reconciliation.comparison.evidence import Evidence
@@ -74,6 +75,7 @@ def _report(costs: Costs) -> Report:
         notes=tuple(dict.fromkeys((*given.notes, *costs.notes, *idle_rules(costs)))),
         groups=group_lines(given.groups, units, is_running=given.is_running),
         year=year_to_date(costs, trends),
+        commitments=commitments(costs),
     )
 
 
