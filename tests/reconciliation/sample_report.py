@@ -153,6 +153,7 @@ def sample_report(
             "Charges in KWD of 2025-12 are left out of trends: no rate of that month is known.",
         ),
         year=_year(trends, all_units, month),
+        drivers=_drivers(lines, totals.actual, totals.previous),
     )  # fmt: skip
 
 
@@ -327,8 +328,16 @@ def _drivers(lines: Sequence[_Account], now: Decimal, before: Decimal) -> tuple[
     new = now - total(one.now for one in drivers)
     old = before - total(one.before for one in drivers)
     if drivers and (new or old):
-        rest = {"now": new, "before": old, "change": new - old}
-        drivers.append(Driver(service="All others", account="", account_name="", **rest))
+        drivers.append(
+            Driver(
+                service="All others",
+                account="",
+                account_name="",
+                now=new,
+                before=old,
+                change=new - old,
+            )
+        )
     return tuple(drivers)
 
 

@@ -126,6 +126,27 @@ def test_drivers_are_the_largest_changes_and_add_up_to_the_units_own() -> None:
     assert found.drivers[0].account_name == "payments"
 
 
+def test_drivers_of_the_whole_say_what_is_new_and_what_is_gone() -> None:
+    charges = [
+        *(charge("100", service=name) for name in ("Same", "More", "New")),
+        charge("100", service="More", account=PLATFORM),
+        charge("100", service="Same", start=SEPTEMBER),
+        charge("60", service="More", start=SEPTEMBER),
+        charge("250", service="Gone", account=PLATFORM, start=SEPTEMBER),
+        charge("60", service="More", account=PLATFORM, start=SEPTEMBER),
+    ]
+    report = compare(evidence(charges))
+    assert [(one.service, one.account, one.kind, one.change) for one in report.drivers] == [
+        ("Gone", PLATFORM, "gone", Decimal(-250)),
+        ("New", PAYMENTS, "new", Decimal(100)),
+        ("More", PAYMENTS, "", Decimal(40)),
+        ("More", PLATFORM, "", Decimal(40)),
+        ("Everything else", "", "", Decimal(0)),
+    ]
+    assert total(one.now for one in report.drivers) == report.totals.actual
+    assert total(one.before for one in report.drivers) == report.totals.previous
+
+
 def test_what_is_excluded_is_in_no_unit_and_not_lost() -> None:
     charges = [
         charge("100"),

@@ -14,14 +14,14 @@ Every line of a report compares an amount with another one, so every table fits 
     status      OVERRUN …, AGREES …, HOLDS or BROKEN, ACKNOWLEDGED
     note        evidence, reason or explanation
 
-Tables, in this order: `units` (actual against budget, Unmapped last), `total`; `costs` (billed and
-amortized); for an open month `forecast` and `forecast total`, against budget, and `usage to date`;
-`groups` of units; `units by month` and `total by month`, against the
-month before; `drivers` and `plan drivers` of each unit; `unmapped`; `excluded` (by unit, what
-`actual` leaves out); `categories`; `services`; `accounts`; `days`; `trends`; `year to date`,
-`annual budget` and `year before` (the fiscal year, and the same month a year ago); `commitments`;
-`anomalies`;
-`invoices`, `documents` (what the invoices flow read); `checks`; `rates`; `changes`; `notes`.
+Tables, in this order: `units` (actual against budget, Unmapped last), `total`; `costs` (billed
+and amortized); for an open month `forecast` and `forecast total`, against budget, and `usage to
+date`; `groups` of units; `units by month` and `total by month`, against the month before;
+`drivers` of all (`All`) and of each unit, `plan drivers` of each unit; `unmapped`; `excluded` (by
+unit, what `actual` leaves out); `categories`; `services`; `accounts`; `days`; `trends`; `year to
+date`, `annual budget` and `year before` (the fiscal year, and the same month a year ago);
+`commitments`; `anomalies`; `invoices`, `documents` (what the invoices flow read); `checks`;
+`rates`; `changes`; `notes`.
 
 Texts are guarded against being run as formulas; numbers have a decimal point and no thousands
 separators. RFC 4180, UTF-8, with a byte order mark for spreadsheets.
@@ -76,6 +76,7 @@ def _cell(value: object) -> str:
 
 def _lines(report: Report) -> Iterator[Line]:
     yield from _units(report.units, report.totals, report.groups)
+    yield from _drivers("drivers", "month before", "All", report.drivers)
     for unit in report.units:
         yield from _drivers("drivers", "month before", unit.name, unit.drivers)
         yield from _drivers("plan drivers", "plan", unit.name, unit.plan_drivers)
@@ -245,7 +246,8 @@ def _invoice(one: InvoiceLine) -> Iterator[Line]:
 def _drivers(table: str, against: str, unit: str, drivers: Sequence[Driver]) -> Iterator[Line]:
     for one in drivers:
         where = {"account": one.account, "account_name": one.account_name, "service": one.service}
-        yield {"table": table, "unit": unit, **where, **_held(one.now, against, one.before)}
+        held = _held(one.now, against, one.before)
+        yield {"table": table, "unit": unit, **where, "item": one.kind, **held}
 
 
 def _range(low: Decimal | None, high: Decimal | None) -> str:

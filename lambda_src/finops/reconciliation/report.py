@@ -28,9 +28,10 @@ FORMATS: Final = tuple(MEDIA_TYPES)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Driver:
-    """A service of an account that changed a unit's costs.
+    """A service of an account that changed costs.
 
     Attributes:
+        kind: `new` where it had no costs before, `gone` where it has none now; empty otherwise.
         now: In the month (for an open month, up to now).
         before: In the month before, or by plan: its share of the budget, by what it cost in
             the three months before.
@@ -43,6 +44,7 @@ class Driver:
     now: Decimal
     before: Decimal
     change: Decimal
+    kind: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -333,6 +335,7 @@ class Report:
         trend_months: The months of `trends`, such as `2025-11`.
         trends: The first one is of everything.
         groups: Each before those that are in it.
+        drivers: Of the change of all units together against the month before, the largest first.
         notes: What a reader must know to judge the figures.
     """
 
@@ -362,6 +365,7 @@ class Report:
     groups: tuple[Group, ...] = ()
     year: Year | None = None
     commitments: Commitments | None = None
+    drivers: tuple[Driver, ...] = ()
 
 
 #: Of the document: the first number changes where a key goes or means something else.

@@ -337,15 +337,24 @@ def _costs(sheets: _Sheets, report: Report) -> None:
         "Drivers",
         (
             *("Business unit", "Against", "Service", "Account", "Account name"),
-            *("Actual", "Before or plan", "Change"),
+            *("Actual", "Before or plan", "Change", "New or gone"),
         ),
         [
             (
-                *(unit.name, against, one.service, one.account, one.account_name),
-                *(one.now, one.before, one.change),
+                *(name, against, one.service, one.account, one.account_name),
+                *(one.now, one.before, one.change, one.kind),
             )
-            for unit in report.units
-            for against, drivers in (("month before", unit.drivers), ("plan", unit.plan_drivers))
+            for name, against, drivers in (
+                ("All", "month before", report.drivers),
+                *(
+                    (unit.name, against, drivers)
+                    for unit in report.units
+                    for against, drivers in (
+                        ("month before", unit.drivers),
+                        ("plan", unit.plan_drivers),
+                    )
+                ),
+            )
             for one in drivers
         ],
     )

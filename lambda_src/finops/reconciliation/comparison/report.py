@@ -21,7 +21,7 @@ from finops.reconciliation.comparison.evidence import Evidence
 from finops.reconciliation.comparison.forecast import rest_of_month
 from finops.reconciliation.comparison.groups import group_lines
 from finops.reconciliation.comparison.rules import idle_rules
-from finops.reconciliation.comparison.units import totals_of, unit_lines
+from finops.reconciliation.comparison.units import totals_of, unit_lines, whole_drivers
 from finops.reconciliation.comparison.years import year_to_date
 from finops.reconciliation.domain import Metric
 from finops.reconciliation.report import Report
@@ -76,6 +76,7 @@ def _report(costs: Costs) -> Report:
         groups=group_lines(given.groups, units, is_running=given.is_running),
         year=year_to_date(costs, trends),
         commitments=commitments(costs),
+        drivers=whole_drivers(costs, totals),
     )
 
 

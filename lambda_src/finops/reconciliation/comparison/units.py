@@ -15,6 +15,7 @@ from finops.reconciliation.report import Driver, Totals, Unit
 from finops.shared.money import product, total
 
 _DRIVERS: Final = 5
+_WHOLE_DRIVERS: Final = 10
 _PLAN_MONTHS: Final = 3
 _REST: Final = "Everything else"
 
@@ -95,6 +96,18 @@ def unit_lines(costs: Costs, rest: Rest) -> tuple[Unit, ...]:
     return tuple(units)
 
 
+def whole_drivers(costs: Costs, totals: Totals) -> tuple[Driver, ...]:
+    """What changed the costs of all units together, against the month before."""
+    now, before = (
+        sum_by(
+            costs.compared(allocated),
+            lambda one: (one.charge.service, one.charge.linked_account),
+        )
+        for allocated in (costs.current, costs.previous)
+    )
+    return _drivers(costs, now, before, totals.actual, totals.previous, most=_WHOLE_DRIVERS)
+
+
 def totals_of(units: Iterable[Unit], off: Decimal | None) -> Totals:
     """All units together.
 
@@ -139,7 +152,13 @@ def target(costs: Costs, budget: UnitBudget) -> Decimal:
 
 
 def _drivers(
-    costs: Costs, now: _Mix, before: _Mix, whole_now: Decimal, whole_before: Decimal
+    costs: Costs,
+    now: _Mix,
+    before: _Mix,
+    whole_now: Decimal,
+    whole_before: Decimal,
+    *,
+    most: int = _DRIVERS,
 ) -> tuple[Driver, ...]:
     """The largest changes, and a line of all others, which add up to the unit's own change."""
     zero = Decimal(0)
@@ -148,7 +167,7 @@ def _drivers(
         key=lambda key: (-abs(now.get(key, zero) - before.get(key, zero)), key),
     )
     drivers = []
-    for service, account in keys[:_DRIVERS]:
+    for service, account in keys[:most]:
         new = costs.rounded(now.get((service, account), zero))
         old = costs.rounded(before.get((service, account), zero))
         if new != old:
@@ -168,6 +187,7 @@ def _driver(costs: Costs, service: str, account: str, now: Decimal, before: Deci
         now=now,
         before=before,
         change=now - before,
+        kind="" if not account else "new" if not before else "gone" if not now else "",
     )
 
 
