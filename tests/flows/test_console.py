@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Locator, expect
 from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 
 from finops.billing.domain import FileStatus
@@ -257,6 +257,34 @@ def test_a_budget_is_edited_in_the_table_and_applied_in_its_account(
     visitor.press("Apply 1 change", then="1 of 1 finished")
     assert deployment.amount(SPOKE, budget_name) == Decimal("1234.56")
     assert deployment.status(SPOKE, budget_name)["updated_by"] == "edda"
+
+
+def test_a_raise_is_applied_when_two_approvers_have_approved_it(
+    come: Come, deployment: Deployment, budget_name: str
+) -> None:
+    deployment.edit(SPOKE, "100", budget_name)
+    deployment.await_status(SPOKE, "APPLIED", budget_name)
+    deployment.edit(SPOKE, "20000000", budget_name)
+    deployment.await_status(SPOKE, "WAITING", budget_name)
+
+    def raised(visitor: Visitor) -> Locator:
+        visitor.go("Budgets")
+        return visitor.page.locator("[class*=st-key-raise-]").filter(has_text=budget_name)
+
+    edda = raised(come("Editor", "edda"))
+    expect(edda.get_by_role("button", name="Approve")).to_be_disabled()
+    expect(edda).to_contain_text("Only an approver can approve a raise.")
+    first = raised(come("Approver", "anna"))
+    expect(first).to_contain_text("100.00 USD → 20,000,000.00 USD")
+    button = first.get_by_role("button", name="Approve")
+    click_until(button, first.get_by_text("You have approved it."))
+    expect(button).to_be_disabled()
+    assert deployment.amount(SPOKE, budget_name) == 100
+    second = raised(come("Approver", "bert", color_scheme="dark"))
+    expect(second).to_contain_text("approved by anna")
+    second.get_by_role("button", name="Approve").click()
+    deployment.await_amount(SPOKE, 20_000_000, budget_name)
+    deployment.await_status(SPOKE, "APPLIED", budget_name)
 
 
 def test_budgets_are_imported_and_invalid_lines_are_named(
