@@ -189,7 +189,7 @@ class Visitor:
             if not found.violations_count:
                 return ""
             self.page.wait_for_timeout(1000)
-        return found.generate_report()
+        return str(found.generate_report())
 
     def drop(self, **files: bytes) -> None:
         """Choose files in the page's first upload area; `__` in a name stands for a dot."""
