@@ -31,7 +31,7 @@ def show(services: Services, user: User, budgets: Sequence[Mapping[str, Any]]) -
     waiting = [one for one in found if one and one.status is Status.WAITING]
     if not waiting:
         return
-    st.subheader("Raises that wait")
+    st.header("Raises that wait")
     st.caption(
         "Two people approve each: whoever wants it, and somebody else. Until then the AWS "
         "Budget stays as it is. To take a raise back, edit or remove the budget."
