@@ -54,7 +54,7 @@ def captions(app: AppTest) -> str:
 
 def test_an_approver_sees_what_waits_and_approves_it_once(shown: Stage, world: RaisedWorld) -> None:
     app = shown.page("budgets", Role.APPROVER)
-    assert "Raises that wait" in [one.value for one in app.subheader]
+    assert "Raises that wait" in [one.value for one in app.header]
     assert any(
         r"222222222222 / monthly\-total**: 100\.00 USD → **200\.00 USD" in one.value
         for one in app.markdown
@@ -90,7 +90,7 @@ def test_the_second_person_has_it_applied(shown: Stage, world: RaisedWorld) -> N
     assert world.standing == ("APPLIED", 200)
     list_budgets.clear()
     app = shown.page("budgets", Role.APPROVER)
-    assert "Raises that wait" not in [one.value for one in app.subheader]
+    assert "Raises that wait" not in [one.value for one in app.header]
     assert [one for one in app.button if one.label == "Approve"] == []
 
 
