@@ -457,7 +457,7 @@ def test_thousands_of_units_and_accounts_are_a_page_that_can_be_read(is_open: bo
     rows = found.column("units", "Business unit")
     assert len(rows) == 63
     assert rows[-3].startswith("Unmapped")
-    assert rows[-2].startswith("4940 more business units")
+    assert rows[-2].startswith("4,940 more business units")
     for column in ("Actual so far" if is_open else "Actual", "Budget"):
         costs = [one for one in amounts(found.column("units", column)) if one is not None]
         assert total(costs[:-1]) == costs[-1]
@@ -465,7 +465,7 @@ def test_thousands_of_units_and_accounts_are_a_page_that_can_be_read(is_open: bo
     assert [row for row in rows[:30] if not row.startswith(tuple(over))] == []
     assert len(csv_lines(report, "units")) == 5_001
     trends = found.column("trends", "Business unit")
-    assert trends[-1] == "4940 more units"
+    assert trends[-1] == "4,940 more units"
     for at, month in enumerate(report.trend_months):
         whole, *parts = amounts(found.column("trends", month))
         assert whole == report.trends[0].amounts[at]

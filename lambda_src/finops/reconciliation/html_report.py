@@ -215,7 +215,7 @@ def _trends(trends: Sequence[Trend], names: Container[str]) -> Sequence[Trend]:
         for month in months
     )
     shown = [one for one in trends[1:] if one.unit in names]
-    return (trends[0], *shown, Trend(unit=f"{len(rest)} more units", amounts=sums))
+    return (trends[0], *shown, Trend(unit=f"{len(rest):,} more units", amounts=sums))
 
 
 def _counted(found: Iterator[Any]) -> list[tuple[Any, int]]:
