@@ -268,8 +268,16 @@ def test_a_raise_is_applied_when_two_approvers_have_approved_it(
     deployment.await_status(SPOKE, "WAITING", budget_name)
 
     def raised(visitor: Visitor) -> Locator:
-        visitor.go("Budgets")
-        return visitor.page.locator("[class*=st-key-raise-]").filter(has_text=budget_name)
+        found = visitor.page.locator("[class*=st-key-raise-]").filter(has_text=budget_name)
+
+        def is_listed() -> bool:
+            visitor.go("Overview")
+            visitor.go("Budgets")
+            return found.count() > 0
+
+        # The page reads the list every five seconds at most.
+        eventually(is_listed, what="the raise on the page")
+        return found
 
     edda = raised(come("Editor", "edda"))
     expect(edda.get_by_role("button", name="Approve")).to_be_disabled()
