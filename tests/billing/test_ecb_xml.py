@@ -98,3 +98,10 @@ def test_any_bytes_are_rates_or_a_refusal(noise: bytes, at: int) -> None:
             csv_of_ecb(io.BytesIO(data))
         with suppress(RejectedInput):
             [*read_rates(io.BytesIO(data), lambda _: None)]
+
+
+@pytest.mark.parametrize("encoding", ["U-TF-8", "big5"])
+def test_an_encoding_that_is_none_or_has_several_bytes_is_refused(encoding: str) -> None:
+    text = f'<?xml version="1.0" encoding="{encoding}"?><Cube/>'.encode()
+    with pytest.raises(RejectedInput, match="is damaged"):
+        csv_of_ecb(io.BytesIO(text))

@@ -182,7 +182,7 @@ class TestRefusals:
             assert stored(flow) == []
 
     def test_encrypted_files(self) -> None:
-        assert "encrypt" in self.refusal(b"PARE" + b"x" * 100).message
+        assert "encrypt" in self.refusal(b"PARE\x20\0\0\0" + b"x" * 100).message
 
     def test_decimals_that_would_be_read_as_floats(self) -> None:
         wide = pa.array([Decimal("0.1")], pa.decimal256(39, 18))

@@ -268,11 +268,16 @@ class TestRefusals:
             (b"%PDF-1.7", "binary_file", "invoices bucket"),
             (b"\x89PNG", "binary_file", "invoices bucket"),
             (b"\xff\xd8\xff", "binary_file", "invoices bucket"),
-            (b"PAR1", "damaged_parquet", "as CSV"),
-            (b"BZh91AY", "binary_file", "gzip"),
+            (b"PAR1\x15\x04", "damaged_parquet", "as CSV"),
+            (b"BZh91AY&SY", "binary_file", "gzip"),
             (b"\xfd7zXZ\0", "binary_file", "gzip"),
             (b"\x28\xb5\x2f\xfd", "binary_file", "gzip"),
             (b"<!DOCTYPE html>", "not_a_table", "as CSV"),
+            (b"<HTML lang=de>", "not_a_table", "as CSV"),
+            (b"<?xml version='1.0'?>", "not_a_table", "as CSV"),
+            (b'<Invoice xmlns="urn:x">', "not_a_table", "as CSV"),
+            (b"<rows>\n<row>", "not_a_table", "as CSV"),
+            (b"[\n  {", "not_a_table", "as CSV"),
             (b'[{"id":1}]', "not_a_table", "as CSV"),
             (b'{"id":1}', "not_a_table", "as CSV"),
         ],
@@ -285,6 +290,24 @@ class TestRefusals:
         refused = refusal(gzip.compress(content) if compressed else content)
         assert refused.code == code
         assert remedy in refused.remedy
+
+    @pytest.mark.parametrize("magic", ["PAR1", "PARE", "PAR1S", "BZh9", "BZh91AY", "%PDF", "PARE "])
+    @pytest.mark.parametrize("end", ["\n", "\r\n"])
+    def test_a_header_may_begin_with_the_letters_of_another_format(
+        self, magic: str, end: str
+    ) -> None:
+        content = f"{magic},{HEADER}{end}x,1,a,2{end}".encode()
+        table = open_csv(io.BytesIO(content), recognise)
+        assert table.header == [magic, *HEADER.split(",")]
+        assert [*table.records()] == [(2, ["x", "1", "a", "2"])]
+
+    @pytest.mark.parametrize(
+        "title",
+        ["<Export of March>", "<draft>", "< 5 rows", "{draft}", "[draft]", "BZh, PAR1 and PARE"],
+    )
+    def test_a_title_is_none_of_html_or_json(self, title: str) -> None:
+        table = open_csv(io.BytesIO(f"{title}\n{HEADER}\n1,a,2\n".encode()), recognise)
+        assert (table.lines_above, [*table.records()]) == (1, [(3, ["1", "a", "2"])])
 
     @pytest.mark.parametrize(
         ("content", "code", "line"),

@@ -445,6 +445,84 @@ def test_files_as_people_write_them(
     assert found == quarantined
 
 
+FOUR = "record_id,bill_date,currency,bill_amount"
+TWO_ROWS = "A1,2026-03-05,USD,5\nA2,2026-03-05,USD,6\n"
+
+
+@pytest.mark.parametrize(
+    ("above", "line"),
+    [
+        (TWO_ROWS, 1),
+        ("Report of March\n\nA1,2026-03-05,USD,5\n", 3),
+        (f"Rechnungsnr,Datum,Waehrung,Betrag\n{TWO_ROWS}", 2),
+        (f"record_id,bill_date,curency,bill_amount\n{TWO_ROWS}", 2),
+        ("record_id,bill_date,bill_amount\nA1,2026-03-05,5\n", 2),
+        ('A1;5.3.2026;EUR;"1.234,50"\n', 1),
+        ("A1|5. März 2026|EUR|1234.50\n", 1),
+        ("A1,05-Mar-26,$5.00\n", 1),
+        ('A1,Mar 5 2026,"(EUR 5,00)"\n', 1),
+        ("record_id,bill_date,curency,bill_amount\nA1,soon,USD,five\n", 1),
+        ("A1,2026-03-05T10:00:00Z,,1.5e-7\n", 1),
+    ],
+    ids=[
+        *("headless", "below a title", "German", "mistyped", "narrower", "semicolons", "pipes"),
+        *("dollars", "parentheses", "unreadable", "exponent"),
+    ],
+)
+@pytest.mark.parametrize("in_parts", [False, True])
+def test_rows_above_the_header_are_never_left_out(
+    flow: Flow, above: str, line: int, in_parts: bool
+) -> None:
+    body = f"{above}{FOUR}\nB1,2026-03-05,USD,10\nB2,2026-03-05,USD,10\n".encode()
+    if in_parts:
+        entry = flow.run_workflow(large(flow, body).load_id)
+    else:
+        entry = flow.load(flow.objects.put("billing/d/a.csv", body))
+    header = above.count("\n") + 1
+    assert (entry.status, entry.error_code) == (FileStatus.REJECTED, "rows_above_header")
+    assert f"line {line} is above the header, which is line {header}," in entry.error
+    assert f"--skip-lines {header - 1}" in entry.error
+    assert flow.store.rows == {}
+
+
+def test_a_sparse_row_above_a_wide_header_is_not_left_out(flow: Flow) -> None:
+    body = f"A1,,,,,,2026-03-05,USD,5\n{NINE}\n1,{ACME}\n".encode()
+    entry = flow.load(flow.objects.put("billing/d/a.csv", body))
+    assert entry.error_code == "rows_above_header"
+
+
+def test_charges_above_their_header_are_not_left_out(flow: Flow) -> None:
+    body = month("5", "6").partition(b"\n")[2] + month("1")
+    entry = flow.load(flow.objects.put("billing/d/a.csv", body))
+    assert (entry.error_code, flow.store.charges) == ("rows_above_header", {})
+
+
+def test_rates_above_their_header_are_not_left_out(flow: Flow) -> None:
+    body = b"EUR,2026-03-05,1.1\ncurrency,rate_date,usd_per_unit\nEUR,2026-03-06,1.2\n"
+    entry = flow.load_rates(flow.objects.put("rates/a.csv", body))
+    assert (entry.error_code, flow.store.known_rates) == ("rows_above_header", [])
+
+
+@pytest.mark.parametrize(
+    "titles",
+    [
+        "Company,Acme\nPeriod,2026-03-01,2026-03-31\n",
+        "Company;Acme\nStand;31.03.2026\n",
+        "Report of March,,,\nCompany,Acme,,\nPeriod,2026-03-01,2026-03-31,\n,,,\n",
+        '"Bills, by day, of 2026",,,\n',
+        "id,note\n",
+        "Printed on 2026-03-31 at 10:15; page 1\n",
+        '"Total: 312.50 USD on 2026-03-31"\n',
+        "Account,123456789012\nTotal,312.50\n",
+    ],
+)
+def test_titles_above_the_header_are_left_out(flow: Flow, titles: str) -> None:
+    body = f"{titles}{FOUR}\nB1,2026-03-05,USD,10\n".encode()
+    entry = flow.load(flow.objects.put("billing/d/a.csv", body))
+    assert (entry.status, entry.tally.inserted) == (FileStatus.LOADED, 1)
+    assert entry.tally.notes == {"lines_above_header": titles.count("\n")}
+
+
 def test_withdrawn_currencies_are_converted_by_the_rates_of_their_days(flow: Flow) -> None:
     """By the ECB's history: USD of an euro over units of an euro."""
     history = (

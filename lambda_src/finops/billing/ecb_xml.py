@@ -38,7 +38,8 @@ def csv_of_ecb(stream: Readable) -> bytes:
                 raise _refusal(f"has more than {LARGEST_XML >> 20} MiB")
             parser.Parse(piece, False)
         parser.Parse(b"", True)
-    except expat.ExpatError as error:
+    except (expat.ExpatError, LookupError, ValueError) as error:
+        # Expat's own, or an encoding that is none.
         raise _refusal(f"is damaged: {error}") from None
     if not days.rates:
         raise _refusal("holds no rates of the ECB")

@@ -14,30 +14,55 @@ from finops.shared.errors import RejectedInput
 
 PIECE: Final = 64 * 1024
 _LINE_END = re.compile(rb"[\r\n]")
+#: What follows the mark of a Parquet file: nothing, or soon a byte that no text has.
+_NO_TEXT: Final = rb"(?:\Z|(?:(?s:.{0,11}?)|[^\r\n]{0,500}?)[\x00-\x08\x0e-\x19\x1c-\x1f])"
+_PARQUET = re.compile(rb"PAR1" + _NO_TEXT)
+_NO_TABLE: Final = "Export it as CSV (UTF-8)"
 #: How files begin that are not text: https://en.wikipedia.org/wiki/List_of_file_signatures
-_SIGNATURES: Final = (
-    (
-        b"\xd0\xcf\x11\xe0",
-        "spreadsheet",
-        "is an old spreadsheet (XLS), or a workbook with a password",
-        "Open it in the spreadsheet program and save it as CSV (UTF-8), or as .xlsx without a "
-        "password",
-    ),
-    (b"%PDF", "binary_file", "is a PDF document", "Drop invoices into the invoices bucket"),
-    (b"\x89PNG", "binary_file", "is an image", "Drop invoices into the invoices bucket"),
-    (b"\xff\xd8\xff", "binary_file", "is an image", "Drop invoices into the invoices bucket"),
-    (b"PARE", "binary_file", "is an encrypted Parquet file", "Export it without encryption"),
-    (b"\x1f\x8b", "binary_file", "is compressed twice", "Compress it once, or not at all"),
-    (b"BZh", "binary_file", "is compressed by bzip2", "Compress it with gzip, or not at all"),
-    (b"\xfd7zXZ", "binary_file", "is compressed by xz", "Compress it with gzip, or not at all"),
-    (b"\x28\xb5\x2f\xfd", "binary_file", "is compressed by zstd", "Compress it with gzip"),
-    (
-        b"<",
-        "not_a_table",
-        "is HTML or XML, such as a page that asks to sign in",
-        "Export it as CSV (UTF-8)",
-    ),
-    *((one, "not_a_table", "is JSON", "Export it as CSV (UTF-8)") for one in (b"{", b"[{", b"[\n")),
+#: The first cell of a table may begin with the same letters, so each tells more than these.
+_SIGNATURES: Final = tuple(
+    (re.compile(start, re.IGNORECASE if code == "not_a_table" else 0), code, what, remedy)
+    for start, code, what, remedy in (
+        (
+            rb"\xd0\xcf\x11\xe0",
+            "spreadsheet",
+            "is an old spreadsheet (XLS), or a workbook with a password",
+            "Open it in the spreadsheet program and save it as CSV (UTF-8), or as .xlsx without a "
+            "password",
+        ),
+        (rb"%PDF-", "binary_file", "is a PDF document", "Drop invoices into the invoices bucket"),
+        (rb"\x89PNG", "binary_file", "is an image", "Drop invoices into the invoices bucket"),
+        (rb"\xff\xd8\xff", "binary_file", "is an image", "Drop invoices into the invoices bucket"),
+        (
+            rb"PARE" + _NO_TEXT,
+            "binary_file",
+            "is an encrypted Parquet file",
+            "Export it without encryption",
+        ),
+        (rb"\x1f\x8b", "binary_file", "is compressed twice", "Compress it once, or not at all"),
+        # The number of pi begins a block, that of its root the end.
+        (
+            rb"BZh[1-9](?:1AY&SY|\x17rE8P\x90)",
+            "binary_file",
+            "is compressed by bzip2",
+            "Compress it with gzip, or not at all",
+        ),
+        (
+            rb"\xfd7zXZ",
+            "binary_file",
+            "is compressed by xz",
+            "Compress it with gzip, or not at all",
+        ),
+        (rb"\x28\xb5\x2f\xfd", "binary_file", "is compressed by zstd", "Compress it with gzip"),
+        (
+            rb"<(?:!doctype|!--|\?xml|(?:html|head|body|table|script|meta|svg)\b"
+            rb"|[a-z][\w:.-]*(?:\s+[\w:.-]+\s*=\s*[\"']|>\s*<))",
+            "not_a_table",
+            "is HTML or XML, such as a page that asks to sign in",
+            _NO_TABLE,
+        ),
+        (rb"\{\s*[\"}]|\[\s*[{\[]", "not_a_table", "is JSON", _NO_TABLE),
+    )
 )
 
 
@@ -245,6 +270,11 @@ def _zipped_text(raw: Peekable) -> _Unzipping | None:
     return _Unzipping(raw, None if flags & 8 else crc)
 
 
+def is_parquet(content: Peekable) -> bool:
+    """Whether a file is a Parquet file."""
+    return _PARQUET.match(content.peek(512)) is not None
+
+
 def encoding_of(head: bytes, declared: str = "") -> tuple[str, int]:
     """The encoding of a file that begins with `head`, and the length of its byte order mark.
 
@@ -253,7 +283,7 @@ def encoding_of(head: bytes, declared: str = "") -> tuple[str, int]:
         declared: The encoding that its dataset declares. A byte order mark goes before it.
     """
     for signature, code, what, remedy in _SIGNATURES:
-        if head.startswith(signature):
+        if signature.match(head):
             raise unreadable_file(code, f"the file {what}", remedy)
     for mark, encoding in (
         (codecs.BOM_UTF8, "utf-8-sig"),

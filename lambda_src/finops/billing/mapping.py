@@ -18,6 +18,7 @@ from finops.billing.file_format import Format, Layout
 from finops.billing.reader import CsvTable, open_csv, open_part
 from finops.billing.schemas import BILLING, Kind, Recognition, recognise, spelt_alike
 from finops.billing.sheet_cells import checked_cells
+from finops.billing.title_lines import DATEV
 
 #: The cells of derived columns, which follow those of the file.
 Derive = Callable[[Sequence[str]], list[str]]
@@ -149,7 +150,7 @@ def recogniser(used: UsedFormat | None = None) -> Callable[[Sequence[str]], Bill
 
 def _fiscal_year(header: Sequence[str]) -> list[date]:
     """The first day of the fiscal year, where a line is the first one of a DATEV file."""
-    if len(header) < 13 or header[0] not in {"EXTF", "DTVF"}:
+    if len(header) < 13 or header[0] not in DATEV:
         return []
     try:
         return [datetime.strptime(header[12].strip(), "%Y%m%d").date()]  # noqa: DTZ007

@@ -18,7 +18,6 @@ from typing import Any, Final
 from finops.billing.file_bytes import (
     ALWAYS_ALLOWED,
     MOST_EXPANSION,
-    Peekable,
     Readable,
     unreadable_file,
 )
@@ -32,11 +31,6 @@ _ROWS_AT_ONCE: Final = 2_000
 _MOST_DIGITS: Final = 38
 _NUMBERS: Final = ("DECIMAL", "DOUBLE", "FLOAT", "REAL")
 _NESTED: Final = ("MAP", "STRUCT", "VARIANT", "UNION", "LIST")
-
-
-def is_parquet(content: Peekable) -> bool:
-    """Whether a file is a Parquet file."""
-    return content.peek(4) == b"PAR1"
 
 
 class ParquetText:

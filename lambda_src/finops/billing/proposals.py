@@ -155,7 +155,8 @@ def _is_currency(text: str) -> bool:
     return len(text) == 3 and not major_of(text) and was_currency(text.upper())
 
 
-def _is_day(text: str) -> bool:
+def is_day(text: str) -> bool:
+    """Whether a text is a day in one of the forms that programs write."""
     return bool(_ISO_DAY.fullmatch(text)) or any(_reads(text, form) for form in _DATES)
 
 
@@ -164,7 +165,7 @@ def _is_number(text: str) -> bool:
 
 
 _TESTS: Final[dict[str, Callable[[str], bool]]] = {
-    "bill_date": _is_day,
+    "bill_date": is_day,
     "currency": _is_currency,
     "bill_amount": _is_number,
     "debit": _is_number,

@@ -22,17 +22,18 @@ from finops.billing.file_bytes import (
     Readable,
     decompressed,
     encoding_of,
+    is_parquet,
     unreadable_file,
 )
 from finops.billing.file_format import AS_IT_SHOWS, Format, Layout, Match
-from finops.billing.parquet_files import ParquetText, is_parquet
+from finops.billing.parquet_files import ParquetText
 from finops.billing.physical_lines import LONGEST_RECORD, Lines, TooLongError, UnreadableLine
 from finops.billing.quoting import QuotedLines, cells_of, is_empty, quoting_effect
 from finops.billing.sheet_cells import merged_cell, shown_texts, unmarked
+from finops.billing.title_lines import DELIMITERS, ROWS_ABOVE_HEADER, refuse_rows
 from finops.billing.workbooks import Workbook, is_zip
 from finops.shared.errors import RejectedInput
 
-_DELIMITERS: Final = (",", ";", "\t", "|")
 #: Lines below the first one among which the header is looked for, where titles stand above it.
 _TITLE_LINES: Final = 20
 #: What else may separate cells: it counts where the whole header is known by it.
@@ -138,6 +139,9 @@ def _open_workbook(
         except RejectedInput as error:
             if error.code in _OF_WORKBOOK:
                 raise
+            if error.code == ROWS_ABOVE_HEADER:
+                said = f"sheet {name!r}, {error.message}"
+                raise unreadable_file(error.code, said, error.remedy) from error
             if error.code != "empty_file":
                 refused[name] = error
         else:
@@ -181,7 +185,7 @@ def _open_text(
     if asked:
         text = _next_text(lines)
     line = lines.done - 1
-    delimiters = (asked[1],) if asked else (layout.delimiter,) if layout.delimiter else _DELIMITERS
+    delimiters = (asked[1],) if asked else (layout.delimiter,) if layout.delimiter else DELIMITERS
     matches = _matches(text, delimiters, recognise)
     is_cut = any(len(header) > 1 or not match.problem for match, header, _ in matches)
     if not is_cut and len(matches) < len(delimiters):
@@ -198,6 +202,8 @@ def _open_text(
         if below is None:
             raise unreadable_file(match.code, f"line {line}: {match.problem}", match.remedy)
         number, (match, header, delimiter) = below
+        titles = [(line, text), *((at, lines.text(at) or "") for at in range(line + 1, number))]
+        refuse_rows(titles, header, number, delimiter)
         above += number - line
         lines.done = number + 1
     return CsvTable(lines, replace(form, delimiter=delimiter), header, match, above)
