@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from finops.deployment.billing import BillingDeployment
 
 POLL_SECONDS: Final = 0.2
+#: Of which nothing counts, nor will.
+WITHOUT_ROWS: Final = frozenset({FileStatus.WITHDRAWN, FileStatus.SUPERSEDED, FileStatus.REJECTED})
 COLUMNS: Final = (
     "file",
     "status",
@@ -180,16 +182,50 @@ def move(
     wait: bool,
     timeout: float,
 ) -> None:
-    """Take the rows of FILE back, and load it into another dataset."""
+    """Take the rows of FILE back, and load it into another dataset.
+
+    Where a move was cut off, do it again.
+    """
     deployment = deployed(environment)
     entry = find(deployment, file)
     key = f"{BILLING_PREFIX}{dataset}/{Path(entry.source.key).name}"
     if key == entry.source.key:
         out.fail(f"{key} is in dataset {dataset!r} already", Exit.REJECTED)
-    done = deployment.withdrawer.withdraw(entry, requested_by=deployment.caller, reason=reason)
-    out.say(f"{entry.source.key}: {done.rows_removed} rows taken back")
+    refuse_taken(deployment, key)
+    try:
+        done = deployment.withdrawer.withdraw(entry, requested_by=deployment.caller, reason=reason)
+        out.say(f"{entry.source.key}: {done.rows_removed} rows taken back")
+    except RejectedInput as error:
+        if error.code != "nothing_to_withdraw" or entry.status is not FileStatus.WITHDRAWN:
+            raise
+        out.say(f"{entry.source.key}: its rows were taken back before")
     copied = deployment.copy(entry, key)
     finish(deployment, out, {key: copied}, timeout=timeout if wait else 0)
+
+
+def refuse_taken(deployment: BillingDeployment, key: str) -> None:
+    """Refuse a key under which another file counts, or may: a new version would replace its rows.
+
+    A file that was withdrawn counts no more, so a file can be moved back.
+
+    Raises:
+        RejectedInput: The key is taken.
+    """
+    held = [one for one in deployment.store.files(ending=key, limit=100) if one.source.key == key]
+    newest = deployment.newest(key)
+    is_known = newest is None or newest.file_id in {one.source.file_id for one in held}
+    is_given_up = not held or (
+        held[0].status is FileStatus.WITHDRAWN
+        and WITHOUT_ROWS.issuperset(one.status for one in held)
+    )
+    if not (is_known and is_given_up):
+        raise RejectedInput(
+            f"{key} is there already, and its rows would be replaced",
+            code="key_is_taken",
+            step="move_file",
+            remedy="Give the file another name and load that, `finops billing load NEW-NAME "
+            "--dataset …`, and withdraw this one; nothing was changed",
+        )
 
 
 def answer_withdrawal(out: Output, done: Withdrawal) -> None:

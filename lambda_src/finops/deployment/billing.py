@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 from urllib.parse import quote_plus
 
 from finops.billing.adapters.s3 import S3Objects
@@ -33,8 +33,13 @@ from finops.deployment.uploads import LARGEST_FORM, upload_form
 from finops.shared.audit import AuditRecorder
 from finops.shared.aws import aws_errors, with_stored_settings
 from finops.shared.data_api import DataApi
+from finops.shared.errors import ConfigurationError
 from finops.shared.rates import ExchangeRates
 from finops.shared.spreadsheets import unguard
+
+#: HEAD's answer has no body, so botocore tells the status:
+#: https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
+_NO_OBJECT: Final = frozenset({"404", "NoSuchKey", "NotFound"})
 
 
 class BillingDeployment:
@@ -188,6 +193,15 @@ class BillingDeployment:
             size=head["ContentLength"],
             order="",
         )
+
+    def newest(self, key: str) -> SourceObject | None:
+        """The newest version of an object in the bucket; None where there is none."""
+        try:
+            return self.source(key)
+        except ConfigurationError as error:
+            if error.code in _NO_OBJECT:
+                return None
+            raise
 
     def deliver_again(self, entry: FileEntry) -> None:
         """Send the file's S3 event to the queue again."""
