@@ -25,6 +25,7 @@ SERVICES: Mapping[str, tuple[str, ...]] = {
     "lambda_logs": ("lambda", "logs", "cloudwatch"),
     "lambda_async_invoke": ("lambda", "sqs"),
     "stream_positions": ("lambda", "dynamodb"),
+    "partiql_streams": ("dynamodb", "dynamodbstreams"),
     "stream_mappings": ("lambda", "dynamodb", "sqs"),
     "service_permissions": ("iam", "sts", "lambda"),
     "service_trust": ("iam", "sts"),

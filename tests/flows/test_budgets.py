@@ -381,11 +381,10 @@ def test_an_edit_that_leaves_the_name_of_the_one_before_is_not_that_persons(
     assert code == 0
     editor = deployment.status(SPOKE, budget_name)["updated_by"]
     assert editor
-    deployment.client("dynamodb").update_item(
-        TableName=deployment.outputs["budgets_table"],
-        Key={"account_id": {"S": SPOKE}, "budget_name": {"S": budget_name}},
-        UpdateExpression="SET amount = :amount",
-        ExpressionAttributeValues={":amount": {"N": "77"}},
+    deployment.client("dynamodb").execute_statement(
+        Statement=f'UPDATE "{deployment.outputs["budgets_table"]}" SET amount=? '
+        "WHERE account_id=? AND budget_name=?",
+        Parameters=[{"N": "77"}, {"S": SPOKE}, {"S": budget_name}],
     )
     deployment.await_amount(SPOKE, 77, budget_name)
     deployment.await_status(SPOKE, "APPLIED", budget_name)

@@ -21,6 +21,7 @@ EXTENSIONS = (
     "lambda_workers",
     "lambda_async_invoke",
     "stream_positions",
+    "partiql_streams",
     "stream_mappings",
     "lambda_logs",
     "service_permissions",
