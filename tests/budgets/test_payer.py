@@ -351,6 +351,28 @@ def test_a_removal_says_from_where() -> None:
     assert here.content_digest != removal.content_digest
 
 
+def test_a_removal_in_the_payer_whose_answer_was_lost_is_found_done(world: PayerWorld) -> None:
+    world.edit(change(100, account_id=LONE, delivery="payer"))
+    world.deliver()
+    world.edit(change(None, sequence=2, account_id=LONE))
+    world.payer.apply(NAME)
+    world.results.reported.clear()
+    world.recorder.expire(LONE_KEY, world.statuses.items[LONE_KEY].version)
+    assert world.drift(repair=True) == []
+    assert world.statuses.items[LONE_KEY].status is Status.REMOVED
+
+
+@pytest.mark.parametrize(("length", "accepted"), [(87, True), (88, False)])
+@pytest.mark.parametrize("account", [LONE, "*", "ou-ab12-cdefgh34"])
+def test_a_name_leaves_room_for_the_account_in_the_payer(
+    account: str, length: int, accepted: bool
+) -> None:
+    row = {"account_id": account, "budget_name": "n" * length, "amount": 100, "delivery": "payer"}
+    with nullcontext() if accepted else pytest.raises(RejectedInput, match="at most 87") as said:
+        assert parse_budget(row, defaults=True).delivery is Delivery.PAYER
+    assert said is None or said.value.field == "budget_name"
+
+
 def test_coverage_knows_the_budgets_of_the_payer() -> None:
     class Refusing(FakeSpokes):
         def budgets(self, account_id: str) -> dict[str, ActualBudget]:

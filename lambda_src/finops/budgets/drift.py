@@ -396,6 +396,7 @@ class DriftRepairer:
             action="unchanged",
             amount="",
             reported_at=self._clock(),
+            delivery=status.delivery,
         )
         if self._statuses.write_result(result).written:
             self._audit.record(result_event(result, seen_by=REPAIRER))

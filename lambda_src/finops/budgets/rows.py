@@ -107,6 +107,8 @@ def _in_payer(budget: Budget) -> Budget:
             Budget that also names the account.
     """
     key = budget.key
+    if is_default(key.account_id):  # its budgets name the accounts that inherit it
+        key = replace(key, account_id="0" * 12)
     if len(key.name_in(Delivery.PAYER)) > _LONGEST_NAME_IN_AWS:
         longest = _LONGEST_NAME_IN_AWS - len(key.name_in(Delivery.PAYER)) + len(key.budget_name)
         raise RejectedInput(
@@ -118,7 +120,7 @@ def _in_payer(budget: Budget) -> Budget:
             remedy=f"Use at most {longest} characters",
         )
     named = budget.cost_filters.get(LINKED_ACCOUNT)
-    if is_default(key.account_id):
+    if is_default(budget.key.account_id):
         if named is None:
             return budget
         problem = "is of a default, which counts each account by itself"

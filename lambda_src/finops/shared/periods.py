@@ -21,13 +21,13 @@ class Month:
 
     @classmethod
     def parse(cls, text: str) -> Month:
-        """A month from `2026-10`.
+        """A month from `2026-10`, of the years 1000 to 9998: later ones have no year after them.
 
         Raises:
-            RejectedInput: the text is not a month.
+            RejectedInput: the text is not a month, or of no such year.
         """
         found = _MONTH.fullmatch(text)
-        if not found or found[1] == "0000":
+        if not found or not "1000" <= found[1] <= "9998":
             raise RejectedInput(
                 f"{text!r} is not a month", code="invalid_month", value=text, remedy="Write YYYY-MM"
             )
