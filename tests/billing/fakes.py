@@ -16,12 +16,20 @@ from typing import Any, BinaryIO
 
 from finops.billing.batches import Batch
 from finops.billing.deliveries import Period
-from finops.billing.domain import FileEntry, FileStatus, Quarantined, SourceObject, Sums, Tally
+from finops.billing.domain import (
+    FileEntry,
+    FileStatus,
+    Quarantined,
+    SourceObject,
+    Sums,
+    Tally,
+    add_notes,
+)
 from finops.billing.ports import PeriodHolder, Stored, Written
 from finops.billing.schemas import Schema
 from finops.shared.errors import FinOpsError, RejectedInput
 from finops.shared.money import EXACT
-from finops.shared.rates import Rate
+from finops.shared.rates import STORED_SOURCES, Rate
 
 #: When a file is loaded, by the database's clock.
 FINISHED = datetime(2026, 4, 1, 12, tzinfo=UTC)
@@ -164,10 +172,27 @@ class FakeStore:
 
     def put_rates(self, rates: Iterable[Rate]) -> Tally:
         tally = Tally()
+        places = {(one.currency, one.rate_date): at for at, one in enumerate(self.known_rates)}
         for rate in rates:
-            self.known_rates.append(rate)
             tally.read += 1
-            tally.inserted += 1
+            at = places.setdefault((rate.currency, rate.rate_date), len(self.known_rates))
+            if at == len(self.known_rates):
+                self.known_rates.append(rate)
+                tally.inserted += 1
+                continue
+            held = self.known_rates[at]
+            may_replace = STORED_SOURCES.index(rate.source) >= STORED_SOURCES.index(held.source)
+            if rate.usd_per_unit != held.usd_per_unit:
+                is_other = rate.source != held.source
+                add_notes(
+                    tally.notes,
+                    {"rates_replaced": may_replace and is_other, "rates_kept": not may_replace},
+                )
+            if may_replace and rate != held:
+                self.known_rates[at] = rate
+                tally.updated += 1
+            else:
+                tally.unchanged += 1
         return tally
 
 

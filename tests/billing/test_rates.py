@@ -15,10 +15,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from finops.billing import rates
-from finops.billing.domain import Quarantined
+from finops.billing.domain import Quarantined, Tally
 from finops.billing.rates import read_rates
 from finops.shared.errors import RejectedInput
 from finops.shared.rates import Rate
+from tests.billing.use_cases import Flow
 
 CORPUS = os.environ.get("FINOPS_CORPUS", "")
 ECB = """\
@@ -177,6 +178,64 @@ class TestSimple:
     def test_reads_semicolons(self) -> None:
         found, _ = read("sep=;\ncurrency;rate_date;usd_per_unit\nCHF;2026-01-02;1.25\n")
         assert shown(found) == ["CHF 2026-01-02 1.250000000000000"]
+
+
+class TestTwice:
+    CSV = "currency,rate_date,usd_per_unit\n"
+
+    def test_another_rate_of_the_same_day_is_rejected_with_both_lines(self) -> None:
+        text = self.CSV + (
+            "EUR,2026-03-05,1.10\nCHF,2026-03-05,1.1\neur,2026/03/05,1.1000\nEUR,2026-03-05,1.20\n"
+        )
+        found, rejected = read(text)
+        assert set(shown(found)) == {
+            "EUR 2026-03-05 1.100000000000000",
+            "CHF 2026-03-05 1.100000000000000",
+        }
+        assert [(one.line, one.reason) for one in rejected] == [(5, "duplicate_rate")]
+        assert "EUR 2026-03-05 has other rates than on line 2" in rejected[0].message
+
+    def test_a_rejected_line_is_not_the_first_rate(self) -> None:
+        found, rejected = read(f"{self.CSV}EUR,2026-03-05,x\nEUR,2026-03-05,1.20\n")
+        assert [one.usd_per_unit for one in found] == [Decimal("1.2")]
+        assert [one.reason for one in rejected] == ["invalid_rate"]
+
+    def test_a_day_of_the_ecb_is_there_once(self) -> None:
+        again = "2026-04-10,1.1700,N/A,N/A,0.87,\n"
+        assert shown(read(ECB)[0]) == shown(read(ECB + again)[0])[: len(read(ECB)[0])]
+        assert read(ECB + again)[1] == []
+        found, rejected = read(ECB + again.replace("0.87", "0.88"))
+        assert shown(found) == shown(read(ECB)[0])
+        assert [(one.line, one.reason) for one in rejected] == [(5, "duplicate_rate")]
+
+    def test_more_rates_than_are_kept_are_refused(self) -> None:
+        text = self.CSV + "".join(f"EUR,2026-03-0{day},1\n" for day in range(1, 5))
+        with patch.object(rates, "_MOST_RATES", 3):
+            assert refusal(text).code == "too_many_rates"
+
+
+def test_a_file_that_contradicts_itself_never_flips_its_rates() -> None:
+    flow = Flow()
+    text = b"currency,rate_date,usd_per_unit\nEUR,2026-03-05,1.10\nEUR,2026-03-05,1.20\n"
+    for end in (b"", b"\n", b"\n\n"):
+        entry = flow.load_rates(flow.objects.put("rates/a.csv", text + end))
+        assert (entry.status, entry.tally.quarantined) == ("LOADED_WITH_REJECTS", 1)
+        assert [one.usd_per_unit for one in flow.store.known_rates] == [Decimal("1.1")]
+
+
+def test_a_persons_rate_is_theirs_where_it_equals_the_ecbs() -> None:
+    flow = Flow()
+
+    def load(name: str, text: str) -> Tally:
+        return flow.load_rates(flow.objects.put(f"rates/{name}.csv", text.encode())).tally
+
+    load("ecb", "Date,USD,CHF\n2026-04-10,1.1,1\n")
+    mine = load("mine", "currency,rate_date,usd_per_unit\nEUR,2026-04-10,1.1\n")
+    assert (mine.updated, mine.notes) == (1, {})
+    revised = load("ecb", "Date,USD,CHF\n2026-04-10,1.2,1\n")
+    assert (revised.updated, revised.unchanged, revised.notes) == (1, 1, {"rates_kept": 1})
+    held = {one.currency: (one.usd_per_unit, one.source) for one in flow.store.known_rates}
+    assert held == {"EUR": (Decimal("1.1"), "csv"), "CHF": (Decimal("1.2"), "ECB")}
 
 
 class TestRefusals:

@@ -46,6 +46,9 @@ _ZIP_ERRORS: Final = (
     RuntimeError,
     ValueError,
 )
+#: Of a CSV of rates: they are kept in memory, to find those that are there twice. The ECB's
+#: history has 42 currencies and some 7,000 days.
+_MOST_RATES: Final = 500_000
 _NO_RATE: Final = frozenset({"", "N/A", "-"})
 _CODE = re.compile(r"[a-z]{3}")
 _DAY = re.compile(r"(\d{4})([-/])(\d\d)\2(\d\d)", re.ASCII)
@@ -127,6 +130,7 @@ def _ecb(table: CsvTable[_RateHeader], reject: Reject) -> Iterator[Rate]:
     """Cross rates through the euro: USD for one unit is USD per EUR over units per EUR."""
     codes = [one.upper() for one in _spelt_alike(table.header)]
     dollar = codes.index("USD")
+    days: dict[date, tuple[int, int]] = {}
     for line, fields in table.records():
         if fields is None:
             reject(_problem(line, table.raw, *table.problem))
@@ -140,6 +144,11 @@ def _ecb(table: CsvTable[_RateHeader], reject: Reject) -> Iterator[Rate]:
         if not usd_per_eur or not per_eur:
             message = "is not a rate, and every rate of the day needs the dollar's"
             reject(_problem(line, table.raw, "no_dollar_rate", message, "USD", fields[dollar]))
+            continue
+        content = hash(tuple(one.strip() for one in fields[1:]))
+        first, known = days.setdefault(day, (line, content))
+        if known != content:
+            reject(_twice(line, table.raw, f"{day}", first))
             continue
         yield Rate(currency="EUR", rate_date=day, usd_per_unit=per_eur, source="ECB")
         for code, text in zip(codes[1:], fields[1:], strict=True):
@@ -155,6 +164,7 @@ def _ecb(table: CsvTable[_RateHeader], reject: Reject) -> Iterator[Rate]:
 
 def _simple(table: CsvTable[_RateHeader], reject: Reject) -> Iterator[Rate]:
     cells = table.recognition.cells
+    known: dict[tuple[str, int], tuple[int, Decimal]] = {}
     for line, fields in table.records():
         if fields is None:
             reject(_problem(line, table.raw, *table.problem))
@@ -173,7 +183,23 @@ def _simple(table: CsvTable[_RateHeader], reject: Reject) -> Iterator[Rate]:
             message = f"is not an amount of USD for one {code}, such as 1.0842"
             reject(_problem(line, table.raw, "invalid_rate", message, "usd_per_unit", rate_text))
         else:
+            first, rate = known.setdefault((code, day.toordinal()), (line, usd))
+            if rate != usd:
+                reject(_twice(line, table.raw, f"{code} {day}", first))
+                continue
+            if len(known) > _MOST_RATES:
+                raise RejectedInput(
+                    f"line {line}: the file has more than {_MOST_RATES:,} rates",
+                    code="too_many_rates",
+                    step="read_file",
+                    remedy="Split it into several files",
+                )
             yield Rate(currency=code, rate_date=day, usd_per_unit=usd, source="csv")
+
+
+def _twice(line: int, raw: str, what: str, first: int) -> Quarantined:
+    message = f"{what} has other rates than on line {first}, which counts: correct one of them"
+    return _problem(line, raw, "duplicate_rate", message)
 
 
 def _problem(

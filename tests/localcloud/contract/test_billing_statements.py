@@ -23,7 +23,8 @@ from finops.billing.database.totals import Dimension, totals
 from finops.billing.database.users import DatabaseUsers, Purpose
 from finops.billing.database.withdrawals import AuroraWithdrawals
 from finops.billing.dataset_format import DatasetFormat
-from finops.billing.domain import FileEntry, FileStatus, Tally
+from finops.billing.domain import FileEntry, FileStatus, Quarantined, Tally
+from finops.billing.rates import read_rates
 from finops.billing.schema_migrations import migrate
 from finops.billing.schemas import BILLING
 from finops.shared.data_api import DataApi, Result
@@ -333,11 +334,25 @@ def test_a_rate_of_a_person_is_not_replaced_by_the_ecb(empty: Database) -> None:
     empty.api.execute("DELETE FROM fx_rates")
     assert put("ECB", "1.1", "1.2")[0].notes == {}
     tally, held = put("csv", "1.1", "1.3")
-    assert (tally.updated, tally.notes) == (1, {"rates_replaced": 1})
-    assert held == [(Decimal("1.1"), "ECB"), (Decimal("1.3"), "csv")]
+    assert (tally.updated, tally.notes) == (2, {"rates_replaced": 1})
+    assert held == [(Decimal("1.1"), "csv"), (Decimal("1.3"), "csv")]
+    tally, held = put("csv", "1.1", "1.3")
+    assert (tally.updated, tally.unchanged) == (0, 2)
     tally, held = put("ECB", "1.15", "1.25")
-    assert (tally.updated, tally.unchanged, tally.notes) == (1, 1, {"rates_kept": 1})
-    assert held == [(Decimal("1.15"), "ECB"), (Decimal("1.3"), "csv")]
+    assert (tally.updated, tally.unchanged, tally.notes) == (0, 2, {"rates_kept": 2})
+    assert held == [(Decimal("1.1"), "csv"), (Decimal("1.3"), "csv")]
+
+
+def test_a_file_that_contradicts_itself_never_flips_its_rates(empty: Database) -> None:
+    body = b"currency,rate_date,usd_per_unit\nCHF,2026-03-01,1.1\nCHF,2026-03-01,1.2\n"
+    empty.api.execute("DELETE FROM fx_rates")
+    for expected in ((1, 0, 0), (0, 0, 1)):
+        rejected: list[Quarantined] = []
+        tally = AuroraRates(empty.loader).put_rates(read_rates(io.BytesIO(body), rejected.append))
+        assert (tally.inserted, tally.updated, tally.unchanged) == expected
+        assert [one.reason for one in rejected] == ["duplicate_rate"]
+        found = empty.api.execute("SELECT usd_per_unit FROM fx_rates").rows
+        assert [Decimal(one["usd_per_unit"]) for one in found] == [Decimal("1.1")]
 
 
 def test_notes_and_the_source_of_a_rate_are_kept(empty: Database) -> None:

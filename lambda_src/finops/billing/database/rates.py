@@ -100,7 +100,8 @@ class AuroraRates:
                 updated = self._database.execute(
                     f"UPDATE {there} SET t.usd_per_unit = j.usd_per_unit,"
                     " t.source = j.source, t.loaded_at = :now"
-                    f" WHERE t.usd_per_unit <> j.usd_per_unit AND {_MAY_REPLACE}",
+                    f" WHERE {_MAY_REPLACE}"
+                    " AND (t.usd_per_unit <> j.usd_per_unit OR t.source <> j.source)",
                     values,
                     transaction=transaction,
                 ).changed
