@@ -384,6 +384,173 @@ def test_a_deployment_that_gets_a_limit_measures_against_what_is_published() -> 
     assert world.set(200) is Outcome.WAITING
 
 
+def raised_within_limits(world: RaisedWorld) -> None:
+    """A default of 105 that stands, and one of 112 that waits."""
+    assert world.set(105, account_id="*") is Outcome.HANDED_ON
+    assert world.set(112, account_id="*") is Outcome.WAITING
+
+
+def repair(world: RaisedWorld, account_id: str = ACCOUNT) -> None:
+    world.drift(account_id, repair=True)
+    world.deliver()
+
+
+def test_an_own_row_that_is_removed_gives_the_default_that_stands() -> None:
+    world = RaisedWorld(organization=FakeOrganization(ACCOUNT, OTHER))
+    world.set(100, account_id="*")
+    raised_within_limits(world)
+    world.set(105)
+    assert world.set(None) is Outcome.DEFAULTED
+    assert world.standing == ("APPLIED", 105)
+    repair(world)
+    assert world.standing == ("APPLIED", 105)
+    world.approve(ANN, BOB, key=DEFAULT)
+    assert world.standing == ("APPLIED", 112)
+
+
+def test_an_account_that_is_new_gets_the_default_that_stands() -> None:
+    world = RaisedWorld(organization=FakeOrganization(ACCOUNT, OTHER))
+    world.set(100, account_id="*", thresholds="none", cost_filters={"Service": ["Amazon S3"]})
+    world.set(900, account_id="*", emails="a@example.com")
+    repair(world)
+    assert world.standing == ("APPLIED", 100)
+    assert world.drift(ACCOUNT) == []
+    assert world.budgets.items["monthly-total"].notifications == ()
+
+
+def test_a_unit_whose_first_default_waits_leaves_its_accounts_what_stands_above() -> None:
+    unit = "ou-ab12-cd34ef56"
+    world = RaisedWorld(organization=FakeOrganization(ACCOUNT, OTHER, **{ACCOUNT: unit}))
+    world.publisher._units_known = True
+    world.set(100, account_id="*")
+    assert world.set(900, account_id=unit) is Outcome.WAITING
+    world.set(95)
+    world.set(None)
+    assert world.standing == ("APPLIED", 100)
+    assert world.drift(ACCOUNT) == []
+
+
+def test_a_default_that_waits_and_never_stood_is_no_default() -> None:
+    world = RaisedWorld(organization=FakeOrganization(ACCOUNT, OTHER))
+    world.set(100)
+    assert world.set(900, account_id="*") is Outcome.WAITING
+    world.set(None)
+    assert world.standing == ("REMOVED", None)
+    repair(world, OTHER)
+    assert not world.spokes.parameters[OTHER].items
+
+
+def before_the_limit(world: RaisedWorld) -> RaiseLimit:
+    limit = world.publisher._raises
+    assert limit
+    world.publisher._raises = None
+    world.set(500, account_id="*")
+    repair(world)
+    world.publisher._raises = limit
+    return limit
+
+
+@pytest.mark.parametrize("between", [(), ("many",), (None,), ("many", None)])
+def test_a_default_of_before_the_limit_is_measured_against_what_it_handed_on(
+    between: tuple[object, ...],
+) -> None:
+    by_percent = RaiseLimit(percent=Decimal(10))
+    world = RaisedWorld(by_percent, FakeOrganization(ACCOUNT, OTHER))
+    before_the_limit(world)
+    for amount in between:
+        world.set(amount, account_id="*")
+    assert world.set(50000, account_id="*") is Outcome.WAITING
+    repair(world)
+    assert world.amount == 500
+    assert world.set(550, account_id="*") is Outcome.HANDED_ON
+
+
+@pytest.mark.parametrize("between", [(), ("many",), (None,)])
+def test_a_default_of_an_older_version_waits_where_nobody_knows_what_it_was(
+    between: tuple[object, ...],
+) -> None:
+    world = RaisedWorld(RaiseLimit(percent=Decimal(10)), FakeOrganization(ACCOUNT, OTHER))
+    before_the_limit(world)
+    old = replace(world.statuses.items[DEFAULT], document="", content="")
+    world.statuses.items[DEFAULT] = old
+    for amount in between:
+        world.set(amount, account_id="*")
+    assert world.set(50000, account_id="*") is Outcome.WAITING
+    assert "nobody knows" in world.statuses.items[DEFAULT].error
+    repair(world)
+    assert world.amount == 500
+    world.approve(ANN, BOB, key=DEFAULT)
+    assert world.set(54000, account_id="*") is Outcome.HANDED_ON
+
+
+def test_a_drift_run_learns_what_an_older_version_handed_on() -> None:
+    world = RaisedWorld(RaiseLimit(percent=Decimal(10)), FakeOrganization(ACCOUNT, OTHER))
+    before_the_limit(world)
+    old = replace(world.statuses.items[DEFAULT], document="", content="")
+    world.statuses.items[DEFAULT] = old
+    world.drift(ACCOUNT)
+    assert world.statuses.items[DEFAULT] == old
+    repair(world, OTHER)
+    assert world.spokes.parameters[OTHER].items
+    assert world.set(551, account_id="*") is Outcome.WAITING
+    assert world.set(550, account_id="*") is Outcome.HANDED_ON
+    # One whose edit has not come through the stream yet is not what was handed on.
+    world.statuses.items[DEFAULT] = old
+    world.table.items["*", "monthly-total"]["amount"] = 9000
+    repair(world)
+    assert world.amount == 500
+
+
+def test_what_waits_goes_on_waiting_when_the_month_ends(world: RaisedWorld) -> None:
+    world.set(105)
+    assert world.set(112) is Outcome.WAITING
+    for _ in range(2):
+        world.next_month()
+        repair(world)
+        assert world.standing == ("WAITING", 105)
+    world.approve(ANN)
+    repair(world)
+    assert world.standing == ("WAITING", 105)
+    world.publisher._raises = RaiseLimit(percent=Decimal(50))
+    repair(world)
+    assert world.standing == ("WAITING", 105)
+    # An edit is measured anew.
+    assert world.set(112, thresholds="none") is Outcome.PUBLISHED
+
+
+def test_a_default_that_waits_goes_on_waiting_when_the_month_ends() -> None:
+    world = inheriting()
+    raised_within_limits(world)
+    repair(world)
+    world.next_month()
+    repair(world)
+    assert world.standing == ("APPLIED", 105)
+    assert world.statuses.items[DEFAULT].status is Status.WAITING
+    world.set(104)
+    world.set(None)
+    assert world.standing == ("APPLIED", 105)
+    world.approve(ANN, BOB, key=DEFAULT)
+    assert world.standing == ("APPLIED", 112)
+
+
+def test_without_the_limit_what_waited_takes_effect_and_waits_no_more() -> None:
+    world = inheriting()
+    world.set(400, account_id="*")
+    world.publisher._raises = None
+    world.drift(ACCOUNT)
+    assert world.statuses.items[DEFAULT].status is Status.WAITING
+    repair(world)
+    assert world.standing == ("APPLIED", 400)
+    status = world.statuses.items[DEFAULT]
+    assert (status.status, status.amount, status.error) == (Status.APPLIED, "400.00", "")
+    own = RaisedWorld()
+    own.set(100)
+    own.set(400)
+    own.publisher._raises = None
+    repair(own)
+    assert own.standing == ("APPLIED", 400)
+
+
 def test_an_approval_is_finished_whenever_it_was_killed() -> None:
     for key, at in itertools.product((KEY, DEFAULT), range(3)):
         world = inheriting() if key is DEFAULT else RaisedWorld()

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from finops.budgets.documents import decode_document, document_for
+from finops.budgets.documents import BudgetDocument, decode_document, document_for, row_of
+from finops.budgets.rows import parse_budget
 from finops.shared.errors import RejectedInput
 from tests.budgets.fakes import change
 
@@ -23,6 +24,40 @@ def test_a_document_survives_its_encoding() -> None:
         )
     )
     assert decode_document(document.encode()) == document
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"thresholds": "none", "emails": "none"},
+        {"delivery": "payer"},
+        {"planned_amounts": {"2027-01": "150"}},
+        {"planned_amounts": {"2027-01": "1200/year"}, "phasing": ",".join(["12"] * 12)},
+        {"time_unit": "DAILY", "cost_filters": {"Service": ["Amazon S3"]}},
+    ],
+)
+def test_what_a_default_hands_on_is_a_row_again(fields: dict[str, object]) -> None:
+    edit = change(100, account_id="*", **fields)
+    assert edit.row is not None
+    document = BudgetDocument(
+        key=edit.key,
+        version=edit.version,
+        request_id="",
+        edited_at=None,
+        budget=parse_budget(edit.row, defaults=True),
+    )
+    decoded = decode_document(document.encode(), defaults=True)
+    assert decoded == document
+    row = row_of(decoded)
+    assert row is not None
+    assert parse_budget(row, defaults=True) == document.budget
+    # The account's own: one of the payer has a filter on it.
+    own = {"account_id": "222222222222"}
+    assert parse_budget({**row, **own}) == parse_budget({**edit.row, **own})
+    assert row_of(replace(document, budget=None)) is None
+    with pytest.raises(RejectedInput):
+        decode_document(document.encode())
 
 
 def test_a_removal_survives_its_encoding() -> None:

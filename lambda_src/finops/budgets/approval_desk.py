@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 from finops.budgets.approvals import baseline_after, is_approved, people_of
 from finops.budgets.audit_events import approval_event
 from finops.budgets.defaults import is_default
 from finops.budgets.documents import content_digest
-from finops.budgets.domain import BudgetKey, Status, repair_version
+from finops.budgets.domain import BudgetKey, Status
 from finops.budgets.ports import AccountQueue, BudgetStatus, BudgetTable, StatusTable
 from finops.budgets.rows import parse_budget
-from finops.budgets.service import HANDED_ON
+from finops.budgets.service import handed_on
 from finops.shared.audit import AuditRecorder
 from finops.shared.errors import RejectedInput
 from finops.shared.people import PERSONAL_SESSION_ROLES, chose_own_name, same_person
@@ -101,17 +101,8 @@ class ApprovalDesk:
             return  # as below: the row was removed, or is not valid any more
         if content_digest(budget) != status.content:
             return  # its own edit is on its way
-        handed_on = replace(
-            status,
-            version=repair_version(status.version),
-            status=Status.APPLIED,
-            action=HANDED_ON,
-            error="",
-            error_code="",
-            error_step="",
-            baseline=baseline_after(budget, status, self.clock()),
-        )
-        self.statuses.begin(handed_on, after=status.version)
+        baseline = baseline_after(budget, status, self.clock())
+        self.statuses.begin(handed_on(status, budget, baseline), after=status.version)
         self.accounts.send_all_accounts()
 
 

@@ -15,7 +15,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Final
 
-from finops.budgets.documents import content_digest, decode_document
+from finops.budgets.defaults import is_default
+from finops.budgets.documents import BudgetDocument, content_digest, decode_document
 from finops.budgets.domain import Budget, decimal_text
 from finops.budgets.ports import BudgetStatus
 from finops.shared.errors import RejectedInput
@@ -57,6 +58,13 @@ class RaiseLimit:
         """Why a budget has to wait; empty where it may take effect."""
         if is_approved(status, content_digest(budget)):
             return ""
+        if (
+            status
+            and is_default(status.key.account_id)
+            and not (status.document or status.baseline)
+        ):
+            # Of a version that did not keep what it handed on.
+            return "nobody knows what accounts inherit of this default until now"
         base = baseline_of(status, now)
         raised = budget.yearly - (base.usd if base else 0)
         share = raised * 100 / base.usd if base and base.usd else None
@@ -89,8 +97,16 @@ def baseline_of(status: BudgetStatus | None, now: datetime) -> Baseline | None:
 
 def standing_budget(status: BudgetStatus) -> Budget | None:
     """The budget that was published last; None where that is a removal or nothing."""
+    document = standing_document(status)
+    return document.budget if document else None
+
+
+def standing_document(status: BudgetStatus) -> BudgetDocument | None:
+    """What was published last, or what a default handed on; None where nobody knows it."""
+    if not status.document:
+        return None
     try:
-        return decode_document(status.document).budget if status.document else None
+        return decode_document(status.document, defaults=is_default(status.key.account_id))
     except RejectedInput:
         return None
 

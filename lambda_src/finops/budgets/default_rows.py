@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -40,8 +40,19 @@ class DefaultRows:
         self._known = known
         self._lock = threading.Lock()
 
-    def of(self, account_id: str, *, own: Collection[str]) -> dict[str, InheritedRow]:
+    def of(
+        self,
+        account_id: str,
+        *,
+        own: Collection[str],
+        in_effect: Callable[[Mapping[str, Any]], Mapping[str, Any] | None] = lambda row: row,
+    ) -> dict[str, InheritedRow]:
         """What an account inherits, by budget name.
+
+        Args:
+            account_id: The account.
+            own: Names of the budgets that have a row of the account's own.
+            in_effect: What accounts inherit of a default's row; None where that is nothing.
 
         Raises:
             FinOpsError: the organization could not be asked, so that nobody knows.
@@ -51,7 +62,8 @@ class DefaultRows:
             if not rows or not self._organization.inherits(account_id):
                 return {}
             units = units_above(account_id, self._parents)
-        return inherited_rows(account_id, rows, units=units, own=own)
+        found = [one for row in rows if (one := in_effect(row)) is not None]
+        return inherited_rows(account_id, found, units=units, own=own)
 
     def has_lost(self, account_id: str, default_of: str, budget_name: str) -> bool:
         """Whether an account that inherited a default does not any more.

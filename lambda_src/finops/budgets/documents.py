@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -114,8 +114,8 @@ def seed_document(account_id: str, row: Mapping[str, object]) -> BudgetDocument:
     )
 
 
-def decode_document(text: str) -> BudgetDocument:
-    """The document in a parameter's value.
+def decode_document(text: str, *, defaults: bool = False) -> BudgetDocument:
+    """The document in a parameter's value, or in the status of a default where `defaults`.
 
     Raises:
         RejectedInput: it is not a document of this schema, for example after a manual edit.
@@ -143,9 +143,10 @@ def decode_document(text: str) -> BudgetDocument:
     }
     try:
         edited_at = envelope["edited_at"]
-        budget = _READERS[envelope["state"]](fields)
+        present = _IS_PRESENT[envelope["state"]]
+        budget = parse_budget(fields, defaults=defaults) if present else None
         return BudgetDocument(
-            key=parse_key(fields),
+            key=parse_key(fields, defaults=defaults),
             version=envelope["version"],
             request_id=envelope["request_id"],
             edited_at=datetime.fromisoformat(edited_at) if edited_at else None,
@@ -158,6 +159,19 @@ def decode_document(text: str) -> BudgetDocument:
         ) from None
 
 
+def row_of(document: BudgetDocument) -> dict[str, object] | None:
+    """A row of the table that asks for what a document asks for; None where that is an absence."""
+    if document.budget is None:
+        return None
+    fields = _content(document.budget, document.removed_from)
+    del fields["state"]
+    return {
+        "account_id": document.key.account_id,
+        "budget_name": document.key.budget_name,
+        **{name: NONE if value == [] else value for name, value in fields.items()},
+    }
+
+
 def is_removal(text: str) -> bool:
     """Whether a document asks for the absence of its budget; False where it cannot be read."""
     try:
@@ -166,14 +180,7 @@ def is_removal(text: str) -> bool:
         return False
 
 
-def _nothing(_row: Mapping[str, object]) -> None:
-    return None
-
-
-_READERS: Final[Mapping[str, Callable[[Mapping[str, object]], Budget | None]]] = {
-    "present": parse_budget,
-    "absent": _nothing,
-}
+_IS_PRESENT: Final[Mapping[str, bool]] = {"present": True, "absent": False}
 
 
 def _content(budget: Budget | None, removed_from: Delivery) -> dict[str, object]:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from typing import Any, Final
 
 from finops.budgets.approvals import standing_budget
@@ -172,15 +173,16 @@ class DriftRepairer:
         defaults: DefaultRows | None,
     ) -> list[Drift]:
         """Compare an account, and again where a default was edited after it was read."""
+        in_effect = partial(self._publisher.row_in_effect, ends=run.repair)
         for _ in range(_MAX_ROUNDS):
             own = {str(row.get("budget_name")) for row in rows}
-            inherited = defaults.of(account, own=own) if defaults else {}
+            inherited = defaults.of(account, own=own, in_effect=in_effect) if defaults else {}
             found = self._check_account(account, rows, statuses, run, inherited, defaults)
             if not any(one.repaired and one.key.budget_name in inherited for one in found):
                 break
             # Whoever writes reads again afterwards: docs/decisions/0002.
             defaults = self._default_rows({one.default_of for one in inherited.values()})
-            if defaults is None or defaults.of(account, own=own) == inherited:
+            if defaults is None or defaults.of(account, own=own, in_effect=in_effect) == inherited:
                 break
             rows, statuses = self._known_of(account)
         return found
@@ -219,9 +221,13 @@ class DriftRepairer:
         )
         failures |= broken
         sources = {key: inherited[key.budget_name].default_of for key in by_default}
-        held, by_default = self._held_defaults(by_default, inherited)
         budgets |= by_default
-        kept = {*budgets, *rejections, *failures, *refused, *held}
+        kept = {*budgets, *rejections, *failures, *refused}
+        if defaults:
+            # Whose default waits and has handed on nothing keeps what it has.
+            own = {str(row.get("budget_name")) for row in rows}
+            names = defaults.of(account_id, own=own)
+            kept |= {BudgetKey(account_id=account_id, budget_name=name) for name in names}
         budgets, statuses = self._held(budgets, statuses, sources, run)
         kept |= {
             key
@@ -244,23 +250,6 @@ class DriftRepairer:
             unknown += self._compare(account_id, delivery, some, statuses, run, sources)
         return unknown
 
-    def _held_defaults(
-        self, by_default: Mapping[BudgetKey, Budget], inherited: Mapping[str, InheritedRow]
-    ) -> tuple[set[BudgetKey], dict[BudgetKey, Budget]]:
-        """The budgets whose default waits for approval, whose accounts keep what they have."""
-        held = set()
-        for key, budget in by_default.items():
-            default_of = inherited[key.budget_name].default_of
-            default = replace(
-                budget, key=BudgetKey(account_id=default_of, budget_name=key.budget_name)
-            )
-            row = {**inherited[key.budget_name].row, "account_id": default_of}
-            if self._publisher.reason_to_wait(
-                parse_budget(row, defaults=True), self._statuses.get(default.key)
-            ):
-                held.add(key)
-        return held, {key: one for key, one in by_default.items() if key not in held}
-
     def _held(
         self,
         budgets: Mapping[BudgetKey, Budget],
@@ -277,7 +266,7 @@ class DriftRepairer:
             status, source = statuses.get(key), sources.get(key, "")
             if source and (status is None or _came_from(status, source)):
                 continue
-            if not (reason := self._publisher.reason_to_wait(budget, status)):
+            if not (reason := self._publisher.reason_to_go_on_waiting(budget, status)):
                 continue
             if run.repair:
                 known |= self._hold_if_unseen(key, budget, reason, status, source, run)

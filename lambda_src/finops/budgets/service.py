@@ -12,9 +12,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Final
+from functools import partial
+from typing import Any, Final, TypeGuard
 
-from finops.budgets.approvals import RaiseLimit, baseline_after
+from finops.budgets.approvals import RaiseLimit, baseline_after, is_approved, standing_document
 from finops.budgets.audit_events import (
     edit_event,
     foreign_result_event,
@@ -29,6 +30,7 @@ from finops.budgets.documents import (
     decode_document,
     document_for,
     is_removal,
+    row_of,
 )
 from finops.budgets.domain import (
     CLOCK_SKEW,
@@ -39,6 +41,7 @@ from finops.budgets.domain import (
     RemovalPolicy,
     Status,
     decimal_text,
+    repair_version,
 )
 from finops.budgets.ports import (
     BudgetResult,
@@ -182,6 +185,43 @@ class BudgetPublisher:
             return ""
         return self._raises.reason_to_wait(budget, known, self._clock())
 
+    def reason_to_go_on_waiting(self, budget: Budget | None, known: BudgetStatus | None) -> str:
+        """Why a budget has to wait that nobody has edited since; empty where it may take effect.
+
+        What waits goes on waiting in a new month, too, and when the limit is changed.
+        """
+        if self._raises and known and known.status is Status.WAITING:
+            content = content_digest(budget)
+            if known.content == content:
+                return "" if is_approved(known, content) else known.error
+        return self.reason_to_wait(budget, known)
+
+    def row_in_effect(self, row: Mapping[str, Any], *, ends: bool) -> Mapping[str, Any] | None:
+        """What accounts inherit of a default's row: what it handed on last while a raise waits.
+
+        Args:
+            row: The default's row.
+            ends: Whether to write that a default waits no more.
+
+        Returns:
+            A row of the default; None where it has handed on nothing, or nobody knows what.
+        """
+        try:
+            budget = parse_budget(row, defaults=True)
+        except RejectedInput:
+            return row
+        status = self._statuses.get(budget.key)
+        # A version that did not keep what it handed on kept the amount.
+        kept = _is_of_old_version(status) and status.amount == decimal_text(budget.amount)
+        if kept or not self.reason_to_go_on_waiting(budget, status):
+            waits = status is not None and status.status is Status.WAITING
+            if ends and status and (kept or (waits and status.content == content_digest(budget))):
+                baseline = self.baseline_after(budget, status)
+                self._statuses.begin(handed_on(status, budget, baseline), after=status.version)
+            return row
+        standing = standing_document(status) if status else None
+        return row_of(standing) if standing else None
+
     def baseline_after(self, budget: Budget | None, known: BudgetStatus | None) -> str:
         """What later raises are measured against; empty where nobody measures them."""
         return baseline_after(budget, known, self._clock()) if self._raises else ""
@@ -223,8 +263,15 @@ class BudgetPublisher:
     def _hand_on(self, change: BudgetChange) -> Publication:
         """Check a default. The drift run that follows brings it to its accounts."""
         known = self._statuses.get(change.key)
+        absence = default_document(change, None)
+        # What an older version handed on stays unknown until the next default is handed on.
+        nothing = absence.encode() if known is None else ""
         if change.row is None:
-            status = initial_status(change, Status.REMOVED, action=HANDED_ON)
+            status = replace(
+                initial_status(change, Status.REMOVED, action=HANDED_ON),
+                document=absence.encode() if known is None or known.document else "",
+                baseline=self.baseline_after(None, known),
+            )
         else:
             try:
                 budget = parse_budget(change.row, defaults=True)
@@ -238,19 +285,25 @@ class BudgetPublisher:
                         remedy="Write *, or deploy budgets_management with organization_id",
                     )
             except RejectedInput as error:
-                taken = self._statuses.begin(initial_status(change, Status.REJECTED, error=error))
+                rejected = initial_status(change, Status.REJECTED, error=error)
+                taken = self._statuses.begin(replace(rejected, document=nothing))
                 return Publication(
                     outcome=Outcome.REJECTED if taken else Outcome.SKIPPED, error=error
                 )
             if reason := self.reason_to_wait(budget, known):
-                taken = self._statuses.begin(waiting_status(change, budget, reason))
+                waiting = waiting_status(change, budget, reason)
+                taken = self._statuses.begin(replace(waiting, document=nothing))
                 return Publication(
                     outcome=Outcome.WAITING if taken else Outcome.SKIPPED,
                     error=raise_waits(reason),
                 )
             status = replace(
-                initial_status(change, Status.APPLIED, action=HANDED_ON),
-                amount=decimal_text(budget.amount),
+                initial_status(
+                    change,
+                    Status.APPLIED,
+                    action=HANDED_ON,
+                    document=default_document(change, budget),
+                ),
                 baseline=self.baseline_after(budget, known),
             )
         taken = self._statuses.begin(status)
@@ -260,7 +313,9 @@ class BudgetPublisher:
         """The default of an account that has lost its own row, if there is one."""
         if self._defaults is None:
             return None
-        return self._defaults().of(key.account_id, own=()).get(key.budget_name)
+        in_effect = partial(self.row_in_effect, ends=True)
+        rows = self._defaults().of(key.account_id, own=(), in_effect=in_effect)
+        return rows.get(key.budget_name)
 
     def _publish_inherited(self, change: BudgetChange, inherited: InheritedRow) -> Publication:
         """Publish the default in place of the removal, so that the budget is never gone."""
@@ -573,6 +628,46 @@ def waiting_status(
         initial_status(change, Status.WAITING, error=raise_waits(reason), default_of=default_of),
         amount=decimal_text(budget.amount) if budget else "",
         content=content_digest(budget),
+    )
+
+
+def _is_of_old_version(status: BudgetStatus | None) -> TypeGuard[BudgetStatus]:
+    """Whether a default was handed on by a version that did not keep what."""
+    return status is not None and status.status is Status.APPLIED and not status.document
+
+
+def default_document(change: BudgetChange, budget: Budget | None) -> BudgetDocument:
+    """What a default hands on, which its status keeps: no account has it as a document."""
+    return BudgetDocument(
+        key=change.key,
+        version=change.version,
+        request_id=change.request_id,
+        edited_at=change.edited_at,
+        budget=budget,
+    )
+
+
+def handed_on(status: BudgetStatus, budget: Budget, baseline: str) -> BudgetStatus:
+    """The status of a default that its accounts may inherit, without an edit of its own."""
+    document = BudgetDocument(
+        key=status.key,
+        version=repair_version(status.version),
+        request_id=status.request_id,
+        edited_at=status.edited_at,
+        budget=budget,
+    )
+    return replace(
+        status,
+        version=document.version,
+        status=Status.APPLIED,
+        action=HANDED_ON,
+        error="",
+        error_code="",
+        error_step="",
+        content=document.content_digest,
+        document=document.encode(),
+        delivery=document.delivery,
+        baseline=baseline,
     )
 
 
