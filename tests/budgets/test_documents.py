@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -37,7 +38,7 @@ def test_a_document_survives_its_encoding() -> None:
         {"time_unit": "DAILY", "cost_filters": {"Service": ["Amazon S3"]}},
     ],
 )
-def test_what_a_default_hands_on_is_a_row_again(fields: dict[str, object]) -> None:
+def test_what_a_default_hands_on_is_a_row_again(fields: dict[str, Any]) -> None:
     edit = change(100, account_id="*", **fields)
     assert edit.row is not None
     document = BudgetDocument(
