@@ -329,12 +329,17 @@ class FakeTransaction:
             None,
         )
 
-    def supersede_older(self, entry: FileEntry) -> None:
-        for one in self._versions(entry):
-            if one.source.order < entry.source.order and one.status in LOADED:
-                self._store.files[one.load_id] = replace(one, status=FileStatus.SUPERSEDED)
+    def older_versions(self, entry: FileEntry, schema: Schema) -> list[PeriodHolder]:
+        held = self._periods()
+        return [
+            PeriodHolder(entry=one, periods=held.get(one.load_id, set()))
+            for one in self._versions(entry)
+            if one.source.order < entry.source.order
+            and one.status in LOADED
+            and not (schema.key and one.schema == schema.name)
+        ]
 
-    def period_holders(self, entry: FileEntry, periods: AbstractSet[Period]) -> list[PeriodHolder]:
+    def _periods(self) -> dict[int, set[Period]]:
         held: dict[int, set[Period]] = {}
         for (load_id, _), row in self._store.charges.items():
             period = (
@@ -343,6 +348,10 @@ class FakeTransaction:
                 row["provider_name"] or "",
             )
             held.setdefault(load_id, set()).add(period)
+        return held
+
+    def period_holders(self, entry: FileEntry, periods: AbstractSet[Period]) -> list[PeriodHolder]:
+        held = self._periods()
         starts = {start for _, start, _ in periods}
         return [
             PeriodHolder(entry=one, periods=held[one.load_id])

@@ -570,6 +570,66 @@ def test_a_focus_file_replaces_its_earlier_version_and_a_late_one_nothing(flow: 
     assert statuses == [FileStatus.SUPERSEDED, FileStatus.LOADED, FileStatus.SUPERSEDED]
 
 
+@pytest.mark.parametrize("in_parts", [False, True])
+@pytest.mark.parametrize(
+    ("new", "named", "remedy"),
+    [
+        (month("9", start="2026-04"), "2026-03 of billing account 111111111111", "another name"),
+        (month("3", account="2"), "2026-03 of billing account 111111111111", "another name"),
+        (FOCUS, "2026-03 of billing account 111111111111", "another name"),
+        (month("4,25", "3,0"), "2 of its 2 rows are rejects", "another name"),
+        (bills(("a", 1)), "2026-03 of billing account 111111111111", "another name"),
+    ],
+    ids=["another month", "another account", "only a header", "only rejects", "bills"],
+)
+def test_a_version_that_lacks_charges_of_the_earlier_one_is_refused(
+    flow: Flow, new: bytes, named: str, remedy: str, in_parts: bool
+) -> None:
+    flow.settings = replace(SETTINGS, large_file_bytes=1 if in_parts else 10**6)
+
+    def load(body: bytes) -> FileEntry:
+        flow.workflow.running = False
+        entry = flow.load(flow.objects.put("billing/f/latest.csv", body))
+        return flow.run_workflow(entry.load_id) if in_parts else entry
+
+    first = load(month("4.25", "3"))
+    entry = load(new)
+    assert (entry.status, entry.error_code) == (FileStatus.REJECTED, "version_lacks_charges")
+    assert named in entry.error
+    assert remedy in entry.error
+    assert f"withdraw {first.load_id}" in entry.error
+    assert (total(flow), flow.store.rows) == (Decimal("7.25"), {})
+    flow.withdraw(flow.store.find(first.load_id))
+    assert load(new + b"\n").error_code == ""
+
+
+def test_a_version_that_holds_a_part_of_the_earlier_one_is_refused(flow: Flow) -> None:
+    both = month("1") + month("2", account="2").partition(b"\n")[2]
+    flow.load(flow.objects.put("billing/f/a.csv", both))
+    entry = flow.load(flow.objects.put("billing/f/a.csv", month("5")))
+    assert entry.error_code == "version_lacks_charges"
+    assert "2026-03 of billing account 2" in entry.error
+    assert "Drop a file that holds all of it" in entry.error
+    grown = both + month("4", account="3").partition(b"\n")[2]
+    assert flow.load(flow.objects.put("billing/f/a.csv", grown)).status is FileStatus.LOADED
+    assert total(flow) == 7
+
+
+def test_a_version_with_some_rejects_replaces_the_earlier_one(flow: Flow) -> None:
+    flow.load(flow.objects.put("billing/f/a.csv", month("1", "2")))
+    entry = flow.load(flow.objects.put("billing/f/a.csv", month("4", "3,0")))
+    assert entry.status is FileStatus.LOADED_WITH_REJECTS
+    assert flow.store.files[1].status is FileStatus.SUPERSEDED
+
+
+def test_charges_do_not_hide_the_bills_of_an_earlier_version(flow: Flow) -> None:
+    flow.load(flow.objects.put("billing/f/a.csv", bills(("a", 1))))
+    entry = flow.load(flow.objects.put("billing/f/a.csv", month("5")))
+    assert (entry.status, entry.error_code) == (FileStatus.REJECTED, "version_lacks_charges")
+    assert "bills" in entry.error
+    assert flow.store.files[1].status is FileStatus.LOADED
+
+
 def test_content_that_would_count_twice_is_refused(flow: Flow) -> None:
     flow.load(flow.objects.put("billing/a/1.csv", bills(("a", 1))))
     same = flow.load(flow.objects.put("billing/a/2.csv", bills(("a", 1))))

@@ -260,6 +260,11 @@ class Tally:
         return ""
 
     @property
+    def holds_rows(self) -> bool:
+        """Whether any row is in the database."""
+        return bool(self.inserted or self.updated or self.unchanged)
+
+    @property
     def status(self) -> FileStatus:
         """The file's status once this is committed."""
         return FileStatus.LOADED_WITH_REJECTS if self.quarantined else FileStatus.LOADED

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from datetime import datetime
@@ -10,7 +11,7 @@ from finops.billing.audit_events import ended_event
 from finops.billing.dataset_format import LONGEST_FORMAT, UsedFormat, format_key
 from finops.billing.deliveries import Period, delivery_of, shared_periods
 from finops.billing.domain import FileEntry, SourceObject, Tally
-from finops.billing.ports import LoadTransaction, Objects
+from finops.billing.ports import LoadTransaction, Objects, PeriodHolder
 from finops.billing.schemas import Schema
 from finops.billing.settings import Settings
 from finops.shared.audit import AuditRecorder
@@ -45,12 +46,69 @@ def is_superseded(transaction: LoadTransaction, entry: FileEntry, schema: Schema
 
 
 def enter_loaded(
-    transaction: LoadTransaction, entry: FileEntry, schema: Schema, tally: Tally, uri: str
+    transaction: LoadTransaction,
+    entry: FileEntry,
+    schema: Schema,
+    tally: Tally,
+    close_quarantine: Callable[[], str],
 ) -> None:
-    """Enter a file as loaded; where rows have no identity, it supersedes its earlier versions."""
-    transaction.finish(entry, tally.status, tally, schema=schema.name, quarantine_uri=uri)
-    if not schema.key:
-        transaction.supersede_older(entry)
+    """Enter a file as loaded; where rows have no identity, it supersedes its earlier versions.
+
+    Raises:
+        RejectedInput: as `replaced_versions` does.
+    """
+    replaced = replaced_versions(transaction, entry, schema, tally)
+    transaction.finish(
+        entry, tally.status, tally, schema=schema.name, quarantine_uri=close_quarantine()
+    )
+    transaction.supersede(replaced)
+
+
+def replaced_versions(
+    transaction: LoadTransaction, entry: FileEntry, schema: Schema, tally: Tally
+) -> list[int]:
+    """The loads of earlier versions that a file replaces, which holds all of their periods.
+
+    Raises:
+        RejectedInput: with code `version_lacks_charges`, where it would take rows away that it
+            does not hold.
+    """
+    older = transaction.older_versions(entry, schema)
+    for one in older:
+        _refuse_loss(one, schema, tally)
+    return [] if schema.key else [one.entry.load_id for one in older]
+
+
+def _refuse_loss(older: PeriodHolder, schema: Schema, tally: Tally) -> None:
+    first = older.entry
+    shared = set(shared_periods(older.periods, tally.periods))
+    lost = sorted(older.periods - shared)
+    is_bills = not schema.key and first.schema != schema.name and first.tally.holds_rows
+    if not (lost or is_bills):
+        return
+    what = "bills" if is_bills else f"charges of {_shown(lost)}"
+    rejects = (
+        f" ({tally.quarantined} of its {tally.read} rows are rejects: `finops billing check` says "
+        "why)"
+        if tally.quarantined
+        else ""
+    )
+    beside = "Drop a file that holds all of it" if shared else "Drop it under another name"
+    raise RejectedInput(
+        f"the version of this file that is loaded (load {first.load_id}) holds {what}, which this "
+        f"version does not{rejects}, so they would vanish",
+        code="version_lacks_charges",
+        step="load_file",
+        remedy=f"{beside}{'' if shared else ', so that both count'}. If the loaded rows shall go, "
+        f"take them back first: `finops billing withdraw {first.load_id}`, then drop this again",
+    )
+
+
+def _shown(periods: Sequence[Period], most: int = 5) -> str:
+    """Billing periods as a message names them."""
+    some = [f"{start[:7]} of billing account {account}" for account, start, _ in periods[:most]]
+    further = len(periods) - len(some)
+    return ", ".join(some) + (f" and {further} more" if further else "")
 
 
 def settle_periods(

@@ -32,6 +32,7 @@ from finops.billing.ledger_rules import (
     record_outcome,
     refuse_duplicate_content,
     refuse_other_ids,
+    replaced_versions,
     settle_periods,
 )
 from finops.billing.mapping import open_bills, open_bills_part
@@ -120,6 +121,8 @@ class FilePlanner:
             if not schema.period or first is None or first.dataset != entry.dataset:
                 refuse_duplicate_content(first, entry, schema)
             refuse_other_ids(transaction, entry, schema)
+            if schema.key:
+                replaced_versions(transaction, entry, schema, Tally())
         self.store.mark(
             entry.load_id, FileStatus.LOADING, schema_name=schema.name, used_format=used
         )
@@ -302,7 +305,7 @@ class FileFinisher:
                 first = transaction.claim_content(entry, entry.content_sha256, schema)
                 refuse_duplicate_content(first, entry, schema)
                 refuse_other_ids(transaction, entry, schema)
-                enter_loaded(transaction, entry, schema, tally, folder)
+                enter_loaded(transaction, entry, schema, tally, lambda: folder)
         return schema
 
 

@@ -114,8 +114,12 @@ class LoadTransaction(Protocol):
     def other_ids(self, entry: FileEntry, schema: Schema) -> FileEntry | None:
         """A loaded file of the dataset whose bills have ids of another rule, if there is one."""
 
-    def supersede_older(self, entry: FileEntry) -> None:
-        """Mark loaded older versions of the same object as replaced by this one."""
+    def older_versions(self, entry: FileEntry, schema: Schema) -> list[PeriodHolder]:
+        """Loaded older versions of the same object, which a file of the schema would replace.
+
+        Where rows have an identity, only those of another schema. Otherwise they stay as they are
+        until this transaction has ended.
+        """
 
     def period_holders(self, entry: FileEntry, periods: AbstractSet[Period]) -> list[PeriodHolder]:
         """Loaded files of the dataset, of other objects, with charges of these billing periods.

@@ -157,7 +157,7 @@ class FileLoader:
         first = transaction.claim_content(entry, stream.hexdigest(), schema)
         refuse_duplicate_content(first, entry, schema)
         refuse_other_ids(transaction, entry, schema)
-        enter_loaded(transaction, entry, schema, tally, quarantine.close())
+        enter_loaded(transaction, entry, schema, tally, quarantine.close)
         return schema
 
     def _in_parts(self, entry: FileEntry) -> FileEntry:

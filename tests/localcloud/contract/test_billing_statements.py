@@ -31,7 +31,7 @@ from finops.shared.data_api import DataApi, Result
 from finops.shared.errors import ConfigurationError
 from finops.shared.rates import Rate, RatePolicy
 from tests.billing.fakes import LOADED
-from tests.billing.use_cases import MARCH, RUNS, SETTINGS, Flow, bills, month, tagged
+from tests.billing.use_cases import FOCUS, MARCH, RUNS, SETTINGS, Flow, bills, month, tagged
 from tests.localcloud.contract.aws import Account, unique
 from tests.localcloud.contract.clusters import make_cluster
 
@@ -305,6 +305,35 @@ def test_one_file_of_a_billing_period_counts(empty: Database, in_parts: bool) ->
     assert charged(empty) == Decimal("87.5")
     held = empty.api.execute("SELECT COUNT(*) AS held FROM focus_charges").rows
     assert held == [{"held": 5}]
+
+
+@pytest.mark.parametrize("in_parts", [False, True])
+def test_a_version_takes_away_only_what_it_holds(empty: Database, in_parts: bool) -> None:
+    flow = Flow(replace(SETTINGS, large_file_bytes=1 if in_parts else 10**6), store=empty)
+
+    def load(body: bytes) -> FileEntry:
+        flow.workflow.running = False
+        entry = flow.load(flow.objects.put("billing/one/latest.csv", body))
+        return flow.run_workflow(entry.load_id) if in_parts else entry
+
+    march = month("1.25", "3") + month("2", account="2").partition(b"\n")[2]
+    first = load(march)
+    for body in (month("9", start="2026-04"), month("9"), month("1,5"), FOCUS, bills(("a", 1))):
+        entry = load(body)
+        assert (entry.status, entry.error_code) == (FileStatus.REJECTED, "version_lacks_charges")
+        assert f"load {first.load_id}" in entry.error
+        assert (charged(empty), rows(empty)) == (Decimal("6.25"), {})
+    april = load(march + month("4", start="2026-04").partition(b"\n")[2])
+    assert (april.status, charged(empty)) == (FileStatus.LOADED, Decimal("10.25"))
+    assert empty.find(first.load_id).status is FileStatus.SUPERSEDED
+
+
+def test_charges_do_not_hide_the_bills_of_an_earlier_version(empty: Database) -> None:
+    flow = Flow(store=empty)
+    flow.load(flow.objects.put("billing/one/a.csv", bills(("a", 1))))
+    entry = flow.load(flow.objects.put("billing/one/a.csv", month("5")))
+    assert entry.error_code == "version_lacks_charges"
+    assert rows(empty) == {("one", "a"): Decimal(1)}
 
 
 def test_tags_as_deep_as_are_kept_are_stored(empty: Database) -> None:

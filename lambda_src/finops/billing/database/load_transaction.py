@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from finops.billing.batches import Batch
 from finops.billing.database.ledger_rows import (
+    FILES_AT_ONCE,
     LOADED,
     file_entry,
     format_columns,
@@ -155,14 +156,20 @@ class AuroraLoadTransaction:
         ).rows
         return file_entry(found[0]) if found else None
 
-    def supersede_older(self, entry: FileEntry) -> None:
-        self._execute(
-            f"UPDATE billing_files SET status = '{FileStatus.SUPERSEDED}', original_sha256 = NULL"
-            " WHERE key_hash = :key_hash AND version_order < :version_order"
-            f" AND status IN {LOADED}",
+    def older_versions(self, entry: FileEntry, schema: Schema) -> list[PeriodHolder]:
+        others = " AND schema_name <> :schema" if schema.key else ""
+        found = self._execute(
+            "SELECT * FROM billing_files WHERE key_hash = :key_hash"
+            f" AND version_order < :version_order AND status IN {LOADED}{others}"
+            f" ORDER BY version_order DESC LIMIT {FILES_AT_ONCE:d}"
+            f"{'' if schema.key else ' FOR UPDATE'}",
             key_hash=entry.source.key_hash,
             version_order=entry.source.order,
-        )
+            **({"schema": schema.name} if schema.key else {}),
+        ).rows
+        return [
+            PeriodHolder(entry=one, periods=self._periods_of(one)) for one in map(file_entry, found)
+        ]
 
     def period_holders(self, entry: FileEntry, periods: AbstractSet[Period]) -> list[PeriodHolder]:
         starts = sorted({start for _, start, _ in periods})
