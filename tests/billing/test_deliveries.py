@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from finops.billing.deliveries import Delivery, delivery_of, is_manifest, shared_periods
+from finops.billing.deliveries import Delivery, delivery_of, is_manifest, later_run, shared_periods
 from finops.billing.domain import dataset_of
 
 RUN = "75a4bf36-d86c-43d9-a9ea-c53ee9ba1d83"
@@ -30,6 +30,25 @@ RUN = "75a4bf36-d86c-43d9-a9ea-c53ee9ba1d83"
 def test_a_run_of_an_export_has_a_folder_of_its_own(key: str, export: str, dataset: str) -> None:
     assert delivery_of(key).export == export
     assert dataset_of(key) == dataset
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "is_later"),
+    [
+        (f"2026-04-01T00:00:00Z-{RUN}", f"2026-04-02T00:00:00Z-{RUN}", False),
+        (f"2026-04-03T00:00:00.000Z-{RUN}", f"2026-04-02T00:00:00.000Z-{RUN}", True),
+        (f"202604010000/{RUN}", f"202603310000/{RUN}", True),
+        (f"202604010000/{RUN}", f"202604010000/{RUN[:-1]}4", None),
+        (f"202604010000/{RUN}", f"20260401000000/{RUN}", None),
+        (f"202604010000/{RUN}", RUN, None),
+        (RUN, f"202604010000/{RUN}", None),
+        (f"123456789012-{RUN}", f"123456789013-{RUN}", None),
+        (f"v2-{RUN}", f"v1-{RUN}", None),
+    ],
+)
+def test_folders_say_which_run_is_later(first: str, second: str, is_later: bool | None) -> None:
+    one, other = (delivery_of(f"billing/e/{run}/a.csv") for run in (first, second))
+    assert later_run(one, other) is is_later
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from decimal import Decimal
+from itertools import permutations
 
 import pytest
 from hypothesis import given, settings
@@ -370,6 +371,64 @@ def test_the_newest_run_of_an_export_counts(flow: Flow, where: str, in_parts: bo
         newest = order.startswith("3")
         expected = FileStatus.LOADED if newest else FileStatus.SUPERSEDED
         assert flow.store.files[load_id].status is expected
+
+
+@pytest.mark.parametrize("in_parts", [False, True])
+@pytest.mark.parametrize("folder", ["{}", "2026-04-0{n}T00:00:00Z-{}", "20260{n}010000/{}"])
+def test_runs_of_other_accounts_add_up(flow: Flow, folder: str, in_parts: bool) -> None:
+    flow.settings = replace(SETTINGS, large_file_bytes=1 if in_parts else 10**6)
+    for number, account in ((1, "1"), (2, "2")):
+        run = folder.format(RUNS[number], n=number)
+        body = month(f"{number}0", account=account)
+        flow.workflow.running = False
+        entry = flow.load(flow.objects.put(f"billing/azure/{run}/march.csv", body))
+        if in_parts:
+            entry = flow.run_workflow(entry.load_id)
+        assert entry.status is FileStatus.LOADED
+    assert total(flow) == 30
+
+
+def test_a_run_that_lacks_an_account_of_a_file_of_the_earlier_one_is_refused(flow: Flow) -> None:
+    both = month("10", account="1") + month("20", account="2").partition(b"\n")[2]
+    first, second = (f"billing/azure/{run}/march.csv" for run in RUNS[:2])
+    flow.load(flow.objects.put(first, both, "2"))
+    entry = flow.load(flow.objects.put(second, month("11", account="1"), "3"))
+    assert (entry.status, entry.error_code) == (FileStatus.REJECTED, "period_is_loaded")
+    assert "billing account 2" in entry.error
+    assert "finops billing withdraw 1" in entry.error
+    assert total(flow) == 30
+
+
+@pytest.mark.parametrize("late", [f"billing/f/{RUNS[0]}/a.csv", "billing/f/late.csv"])
+def test_an_older_file_that_holds_more_is_not_dropped_silently(flow: Flow, late: str) -> None:
+    flow.settings = replace(SETTINGS, formats={"f": DatasetFormat(replace=True)})
+    flow.load(flow.objects.put(f"billing/f/{RUNS[1]}/a.csv", month("11", account="1"), "3"))
+    both = month("10", account="1") + month("20", account="2").partition(b"\n")[2]
+    entry = flow.load(flow.objects.put(late, both, "2"))
+    assert (entry.status, entry.error_code) == (FileStatus.REJECTED, "period_is_loaded")
+    assert "charges of 2026-03 of billing account 2" in entry.error
+    assert total(flow) == 11
+
+
+@pytest.mark.parametrize("where", [AWS_RUN, AZURE_RUN], ids=["AWS", "Azure"])
+@pytest.mark.parametrize("in_parts", [False, True])
+@pytest.mark.parametrize("arrivals", sorted(permutations([(1, 1), (1, 2), (2, 1), (2, 2)])))
+def test_the_latest_run_counts_in_whatever_order_files_arrive(
+    flow: Flow, arrivals: tuple[tuple[int, int], ...], where: str, in_parts: bool
+) -> None:
+    flow.settings = replace(SETTINGS, large_file_bytes=1 if in_parts else 10**6)
+    costs = {(1, 1): "1", (1, 2): "2", (2, 1): "10", (2, 2): "20"}
+    for run, part in arrivals:
+        key = where.format(run, RUNS[run], part)
+        flow.workflow.running = False
+        entry = flow.load(flow.objects.put(key, month(costs[run, part])))
+        if in_parts:
+            flow.run_workflow(entry.load_id)
+    assert total(flow) == 30
+    assert sorted(one.status for one in flow.store.files.values()) == [
+        *[FileStatus.LOADED] * 2,
+        *[FileStatus.SUPERSEDED] * 2,
+    ]
 
 
 def test_a_run_with_the_same_content_replaces_the_earlier_one(flow: Flow) -> None:

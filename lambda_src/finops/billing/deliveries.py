@@ -20,6 +20,10 @@ from typing import Final
 _RUN: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _TIME: Final = re.compile(r"\d{10,14}", re.ASCII)
 _RANGE: Final = re.compile(r"\d{8}-\d{8}", re.ASCII)
+#: The digits of a day and the time of it, to the hour, the minute, the second or less.
+_DAY_AND_TIME: Final = re.compile(
+    r"(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])(?:[01]\d|2[0-3])\d{0,13}", re.ASCII
+)
 #: The number of a part at the end of a name. Without zeros before it, it may as well be a day or a
 #: count of seconds: two exports of one month, which do not add up.
 _PART: Final = re.compile(
@@ -47,10 +51,12 @@ class Delivery:
     Attributes:
         export: The folder that holds the runs of the export; empty where there are no runs.
         name: What the keys of these files have in common.
+        time: When the run began, as its folders say: the digits of a day and a time; else empty.
     """
 
     export: str
     name: str
+    time: str = ""
 
 
 def delivery_of(key: str) -> Delivery:
@@ -59,7 +65,11 @@ def delivery_of(key: str) -> Delivery:
     folders = path.parts[:-1]
     run = _run(folders)
     if run:
-        return Delivery(export="/".join(folders[: run[0]]), name="/".join(folders[: run[1]]))
+        return Delivery(
+            export="/".join(folders[: run[0]]),
+            name="/".join(folders[: run[1]]),
+            time=_time("-".join(folders[run[0] : run[1]])),
+        )
     stem = _SUFFIXES.sub("", path.name)
     # A month as CSV and as Parquet is the same month twice, not two parts of it.
     kind = path.name[len(stem) :].lower()
@@ -68,6 +78,18 @@ def delivery_of(key: str) -> Delivery:
     while not _MOMENT.search(stem) and (shorter := _PART.sub("", stem)) != stem:
         stem = shorter
     return Delivery(export="", name="/".join((*folders, stem + kind)))
+
+
+def later_run(one: Delivery, other: Delivery) -> bool | None:
+    """Whether a run of an export is later than another one; None where folders do not say so."""
+    if not one.time or len(one.time) != len(other.time) or one.time == other.time:
+        return None
+    return one.time > other.time
+
+
+def _time(folder: str) -> str:
+    digits = re.sub(r"\D", "", _RUN.sub("", folder))
+    return digits if _DAY_AND_TIME.fullmatch(digits) else ""
 
 
 def without_run(folders: tuple[str, ...]) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from finops.billing.audit_events import ended_event
 from finops.billing.dataset_format import LONGEST_FORMAT, UsedFormat, format_key
-from finops.billing.deliveries import Period, delivery_of, shared_periods
+from finops.billing.deliveries import Period, delivery_of, later_run, shared_periods
 from finops.billing.domain import FileEntry, SourceObject, Tally
 from finops.billing.ports import LoadTransaction, Objects, PeriodHolder
 from finops.billing.schemas import Schema
@@ -122,8 +122,9 @@ def settle_periods(
 ) -> bool:
     """Settle which file counts for the billing periods of a file whose rows have no identity.
 
-    Parts of one delivery add up. Of the runs of one export, and of the files of a dataset that
-    declares `replace`, the newest counts.
+    Parts of one delivery add up. Of files that share a period, the newest counts in a dataset that
+    declares `replace`, and the one of the newest run in an export. Runs are as new as their folders
+    say, or else as their files. A file is replaced whole or not at all.
 
     Args:
         transaction: The file's transaction; those that it replaces are marked in it.
@@ -140,28 +141,41 @@ def settle_periods(
         RejectedInput: with code `period_is_loaded` or `duplicate_content`.
     """
     mine = delivery_of(entry.source.key)
-    older = []
+    older: list[PeriodHolder] = []
+    newer: list[PeriodHolder] = []
     for holder in transaction.period_holders(entry, periods) if periods else ():
         theirs = delivery_of(holder.entry.source.key)
-        is_run = bool(mine.export) and theirs.export == mine.export
         shared = shared_periods(holder.periods, periods)
-        if theirs == mine or not (shared or is_run):
+        if theirs == mine or not shared:
             continue
+        is_run = bool(mine.export) and theirs.export == mine.export
         if not is_run and not replace:
             if holder.entry.content_sha256 == sha256:
                 refuse_duplicate_content(holder.entry, entry, schema)
             raise _period_is_loaded(holder.entry, entry, *shared[0][:2])
-        if holder.entry.source.order > entry.source.order:
-            return True
-        starts = {start for _, start, _ in periods}
-        other = holder.periods - set(shared)
-        if is_run:
-            other = {one for one in holder.periods if one[1] not in starts}
-        if other:
-            raise _period_is_loaded(holder.entry, entry, *min(other)[:2], beside=True)
-        older.append(holder.entry.load_id)
-    transaction.supersede(older)
+        later = later_run(theirs, mine) if is_run else None
+        is_newer = holder.entry.source.order > entry.source.order if later is None else later
+        (newer if is_newer else older).append(holder)
+    if newer:
+        held = {period for one in newer for period in one.periods}
+        if lacking := periods - set(shared_periods(periods, held)):
+            raise _lacks_the_newer(newer[0].entry, sorted(lacking))
+        return True
+    for one in older:
+        if other := one.periods - set(shared_periods(one.periods, periods)):
+            raise _period_is_loaded(one.entry, entry, *min(other)[:2], beside=True)
+    transaction.supersede([one.entry.load_id for one in older])
     return False
+
+
+def _lacks_the_newer(newer: FileEntry, lacking: Sequence[Period]) -> RejectedInput:
+    return RejectedInput(
+        f"{newer.source.uri} (load {newer.load_id}) is newer and replaces a part of this file, but "
+        f"not its charges of {_shown(lacking)}",
+        code="period_is_loaded",
+        step="load_file",
+        remedy="Drop those charges as a file of their own",
+    )
 
 
 def _period_is_loaded(
@@ -175,7 +189,8 @@ def _period_is_loaded(
         else f"{what} is loaded from {loaded}, so its charges would count twice",
         code="period_is_loaded",
         step="load_file",
-        remedy="Drop an export that holds all of it"
+        remedy="Drop an export that holds all of it, or take the loaded rows back first: "
+        f"`finops billing withdraw {first.load_id}`"
         if beside
         else "Drop a restated export under that file's name. If the newest file of a month shall "
         f"count under any name: `finops billing format {entry.dataset} --replace`",

@@ -328,6 +328,35 @@ def test_a_version_takes_away_only_what_it_holds(empty: Database, in_parts: bool
     assert empty.find(first.load_id).status is FileStatus.SUPERSEDED
 
 
+def test_runs_replace_what_they_share_in_whatever_order_files_arrive(empty: Database) -> None:
+    flow = Flow(store=empty)
+    loads = []
+    for run, part, cost in ((1, 1, "1"), (2, 1, "10"), (1, 2, "2"), (2, 2, "20"), (0, 1, "3")):
+        key = f"billing/costs/2026-04-0{run + 1}T00:00:00Z-{RUNS[run]}/c-0000{part}.csv"
+        loads.append(flow.load(flow.objects.put(key, month(cost))).load_id)
+    assert charged(empty) == 30
+    loaded, superseded = FileStatus.LOADED, FileStatus.SUPERSEDED
+    statuses = [empty.find(load_id).status for load_id in loads]
+    assert statuses == [superseded, loaded, superseded, loaded, superseded]
+    for run, account in ((0, "1"), (1, "2")):
+        key = f"billing/azure/{RUNS[run]}/march.csv"
+        flow.load(flow.objects.put(key, month(f"{run + 4}", account=account)))
+    assert charged(empty) == 39
+    newer = flow.load(
+        flow.objects.put(
+            f"billing/azure/{RUNS[2]}/march.csv",
+            month("7", account="2") + month("8", account="3").partition(b"\n")[2],
+        )
+    )
+    assert (newer.status, charged(empty)) == (FileStatus.LOADED, Decimal(49))
+    late = flow.load(
+        flow.objects.put(f"billing/azure/{RUNS[1]}/b.csv", month("9", account="3"), "0")
+    )
+    assert (late.status, charged(empty)) == (FileStatus.SUPERSEDED, Decimal(49))
+    refused = flow.load(flow.objects.put(f"billing/azure/{RUNS[0]}/c.csv", month("6", account="3")))
+    assert (refused.error_code, charged(empty)) == ("period_is_loaded", Decimal(49))
+
+
 def test_charges_do_not_hide_the_bills_of_an_earlier_version(empty: Database) -> None:
     flow = Flow(store=empty)
     flow.load(flow.objects.put("billing/one/a.csv", bills(("a", 1))))
