@@ -15,7 +15,6 @@ from functools import reduce
 from typing import Any, BinaryIO
 
 from finops.billing.batches import Batch
-from finops.billing.deliveries import Period
 from finops.billing.domain import (
     FileEntry,
     FileStatus,
@@ -25,6 +24,7 @@ from finops.billing.domain import (
     Tally,
     add_notes,
 )
+from finops.billing.period_identity import Period, identity_of
 from finops.billing.ports import PeriodHolder, Stored, Written
 from finops.billing.schemas import Schema
 from finops.shared.errors import FinOpsError, RejectedInput
@@ -352,14 +352,14 @@ class FakeTransaction:
 
     def period_holders(self, entry: FileEntry, periods: AbstractSet[Period]) -> list[PeriodHolder]:
         held = self._periods()
-        starts = {start for _, start, _ in periods}
+        starts = {identity_of(one).start for one in periods}
         return [
             PeriodHolder(entry=one, periods=held[one.load_id])
             for one in self._store.files.values()
             if one.status in LOADED
             and entry.dataset in (one.dataset, one.source.dataset)
             and one.source.key_hash != entry.source.key_hash
-            and starts & {start for _, start, _ in held.get(one.load_id, ())}
+            and starts & {identity_of(period).start for period in held.get(one.load_id, ())}
         ]
 
     def supersede(self, load_ids: Sequence[int]) -> None:

@@ -116,4 +116,5 @@ def test_an_unknown_provider_may_be_any() -> None:
     assert shared_periods([aws], {other, ("2", "2026-03", "AWS")}) == []
     assert shared_periods([aws], {unknown}) == [aws]
     assert shared_periods([unknown], {aws}) == [unknown]
-    assert shared_periods([("1", "2026-03", "aws")], {aws}) == [("1", "2026-03", "aws")]
+    spelt = ("01", "2026-03", "Amazon Web Services")
+    assert shared_periods([spelt], {aws, other}) == [spelt]

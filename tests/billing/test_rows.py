@@ -439,7 +439,7 @@ def fits(text: str | None, kind: Kind, column: Column | None, whole: int, decima
         )
     if kind is Kind.DATE:
         return 1000 <= date.fromisoformat(text).year <= 9999 and len(text) == 10
-    if kind is Kind.TIMESTAMP:
+    if kind in {Kind.TIMESTAMP, Kind.PERIOD}:
         moment = datetime.strptime(text, "%Y-%m-%d %H:%M:%S")  # noqa: DTZ007 - as the column is
         return 1000 <= moment.year <= 9999
     if kind is Kind.CURRENCY:

@@ -13,6 +13,7 @@ from operator import eq
 from typing import Final
 
 from finops.billing.dataset_format import DatasetFormat
+from finops.billing.period_identity import first_day
 from finops.billing.record_ids import are_plain, has_invisible, is_nothing, is_total
 from finops.billing.schemas import Column, Kind, Schema
 from finops.shared.money import major_of, rounded, was_currency
@@ -89,6 +90,9 @@ def cell_reader(column: Column, style: DatasetFormat, schema: Schema, dataset: s
             return _day(column, style, declare)
         case Kind.TIMESTAMP:
             return _moment(column, style, declare)
+        case Kind.PERIOD:
+            moment = _moment(column, style, declare)
+            return lambda text: f"{first_day(datetime.fromisoformat(moment(text)))} 00:00:00"
         case Kind.JSON:
             return _json(column)
         case Kind.DECIMAL:

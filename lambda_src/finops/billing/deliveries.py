@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Final
 
+from finops.billing.period_identity import Period, identity_of
+
 #: The folder of one run of an export, by its UUID. AWS Data Exports that "create new" write
 #: EXPORT/data/BILLING_PERIOD=2026-03/TIME-UUID/NAME-00001.csv.gz, Azure writes
 #: EXPORT/20260301-20260331/UUID/part_0_0001.csv, with or without a folder of the run's time:
@@ -39,9 +41,6 @@ _WRITE: Final = re.compile(
 _SUFFIXES: Final = re.compile(
     r"(?:\.(?:csv|txt|tsv|gz|zip|xlsx|parquet|snappy|gzip|zstd)){1,4}$", re.IGNORECASE
 )
-
-#: Billing account, start of the billing period, and provider, which may be empty.
-Period = tuple[str, str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,16 +115,17 @@ def is_manifest(key: str) -> bool:
 
 
 def shared_periods(some: Iterable[Period], others: AbstractSet[Period]) -> list[Period]:
-    """The periods that are among the others as well.
+    """The periods that are among the others as well, however these spell them.
 
-    An empty provider may be any, and one is the same in capital and small letters.
+    An empty provider may be any.
     """
-    return sorted(
-        (account, start, provider)
-        for account, start, provider in some
-        if any(
-            (account, start) == one[:2]
-            and (not provider or not one[2] or provider.casefold() == one[2].casefold())
-            for one in others
-        )
-    )
+    providers: dict[tuple[str, str], set[str]] = {}
+    for other in map(identity_of, others):
+        providers.setdefault(other[:2], set()).add(other.provider)
+
+    def is_shared(period: Period) -> bool:
+        mine = identity_of(period)
+        theirs = providers.get(mine[:2])
+        return theirs is not None and (not mine.provider or "" in theirs or mine.provider in theirs)
+
+    return sorted(filter(is_shared, some))

@@ -12,8 +12,9 @@ from pathlib import PurePosixPath
 from typing import Final
 
 from finops.billing.dataset_format import UsedFormat
-from finops.billing.deliveries import Period, without_run
+from finops.billing.deliveries import without_run
 from finops.billing.encodings import ENCODING_NAMES
+from finops.billing.period_identity import Period
 from finops.shared.errors import RejectedInput
 from finops.shared.money import EXACT
 

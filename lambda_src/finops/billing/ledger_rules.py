@@ -9,8 +9,9 @@ from datetime import datetime
 
 from finops.billing.audit_events import ended_event
 from finops.billing.dataset_format import LONGEST_FORMAT, UsedFormat, format_key
-from finops.billing.deliveries import Period, delivery_of, later_run, shared_periods
+from finops.billing.deliveries import delivery_of, later_run, shared_periods
 from finops.billing.domain import FileEntry, SourceObject, Tally
+from finops.billing.period_identity import Period
 from finops.billing.ports import LoadTransaction, Objects, PeriodHolder
 from finops.billing.schemas import Schema
 from finops.billing.settings import Settings

@@ -15,7 +15,6 @@ from decimal import Decimal
 from typing import Any, BinaryIO, Protocol
 
 from finops.billing.batches import Batch
-from finops.billing.deliveries import Period
 from finops.billing.domain import (
     ConvertedBill,
     FileEntry,
@@ -26,6 +25,7 @@ from finops.billing.domain import (
     Sums,
     Tally,
 )
+from finops.billing.period_identity import Period
 from finops.billing.schemas import Schema
 from finops.shared.errors import FinOpsError
 from finops.shared.rates import Rate

@@ -121,7 +121,7 @@ class _Column:
         self._nulls = schema.nulls
         self._read_text = read
         # Days and times are long to read, and come again in further blocks.
-        is_day = column.kind in {Kind.DATE, Kind.TIMESTAMP}
+        is_day = column.kind in {Kind.DATE, Kind.TIMESTAMP, Kind.PERIOD}
         self._read = lru_cache(_REMEMBERED)(self._value) if is_day else self._value
         self._is_plain = is_plain
 

@@ -16,11 +16,12 @@ from typing import Final
 
 
 class Kind(Enum):
-    """What a column holds."""
+    """What a column holds. The times of a billing period are midnights."""
 
     TEXT = auto()
     DATE = auto()
     TIMESTAMP = auto()
+    PERIOD = auto()
     DECIMAL = auto()
     CURRENCY = auto()
     JSON = auto()
@@ -194,8 +195,8 @@ FOCUS: Final = Schema(
         _focus("ListCost", Kind.DECIMAL, needed=True),
         _focus("ContractedCost", Kind.DECIMAL, needed=True),
         _focus("BillingCurrency", Kind.CURRENCY, needed=True, filled=True),
-        _focus("BillingPeriodStart", Kind.TIMESTAMP, needed=True, filled=True),
-        _focus("BillingPeriodEnd", Kind.TIMESTAMP, needed=True, filled=True),
+        _focus("BillingPeriodStart", Kind.PERIOD, needed=True, filled=True),
+        _focus("BillingPeriodEnd", Kind.PERIOD, needed=True, filled=True),
         _focus("ChargePeriodStart", Kind.TIMESTAMP, needed=True, filled=True),
         _focus("ChargePeriodEnd", Kind.TIMESTAMP, needed=True, filled=True),
         _focus("BillingAccountId", needed=True, filled=True),

@@ -307,6 +307,18 @@ def test_one_file_of_a_billing_period_counts(empty: Database, in_parts: bool) ->
     assert held == [{"held": 5}]
 
 
+def test_a_billing_period_is_one_in_all_its_spellings(empty: Database) -> None:
+    flow = Flow(store=empty)
+    flow.load(flow.objects.put("billing/one/march.csv", month("1.25", account="012345678901")))
+    # As it was stored before periods became days.
+    empty.api.execute("UPDATE focus_charges SET billing_period_start = '2026-02-28 23:00:00'")
+    again = flow.load(flow.objects.put("billing/one/b.csv", month("9", account="12345678901")))
+    assert (again.error_code, charged(empty)) == ("period_is_loaded", Decimal("1.25"))
+    april = month("4", account="12345678901", start="2026-04")
+    assert flow.load(flow.objects.put("billing/one/c.csv", april)).status is FileStatus.LOADED
+    assert charged(empty) == Decimal("5.25")
+
+
 @pytest.mark.parametrize("in_parts", [False, True])
 def test_a_version_takes_away_only_what_it_holds(empty: Database, in_parts: bool) -> None:
     flow = Flow(replace(SETTINGS, large_file_bytes=1 if in_parts else 10**6), store=empty)

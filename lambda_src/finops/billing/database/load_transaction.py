@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
@@ -22,8 +23,8 @@ from finops.billing.database.ledger_rows import (
     unknown_load,
 )
 from finops.billing.database.row_writer import RowWriter
-from finops.billing.deliveries import Period
 from finops.billing.domain import FileEntry, FileStatus, Tally
+from finops.billing.period_identity import Period, identity_of
 from finops.billing.ports import PeriodHolder, Stored, Written
 from finops.billing.schemas import Schema
 from finops.shared.data_api import DataApi, Result, Value
@@ -172,22 +173,24 @@ class AuroraLoadTransaction:
         ]
 
     def period_holders(self, entry: FileEntry, periods: AbstractSet[Period]) -> list[PeriodHolder]:
-        starts = sorted({start for _, start, _ in periods})
+        starts = sorted({date.fromisoformat(identity_of(one).start) for one in periods})
         for start in starts:
             self._execute(
                 "INSERT INTO focus_periods (dataset, billing_period_start)"
                 " VALUES (:dataset, :start) ON DUPLICATE KEY UPDATE dataset = :dataset",
                 dataset=entry.dataset,
-                start=start,
+                start=str(start),
             )
         # Outside this transaction, which may not see what others committed since it began.
         read = self._database.execute
+        a_day = timedelta(days=1)
         loads = {
             int(row["load_id"])
             for start in starts
             for row in read(
-                "SELECT DISTINCT load_id FROM focus_charges WHERE billing_period_start = :start",
-                {"start": start},
+                "SELECT DISTINCT load_id FROM focus_charges"
+                " WHERE billing_period_start BETWEEN :first AND :last",
+                {"first": str(start - a_day), "last": str(start + a_day)},
             ).rows
         } - {entry.load_id}
         found = []

@@ -143,6 +143,7 @@ def _sql_type(column: Column, money: str) -> str:
         Kind.TEXT: f"VARCHAR({column.length})",
         Kind.DATE: "DATE",
         Kind.TIMESTAMP: "DATETIME",
+        Kind.PERIOD: "DATETIME",
         Kind.DECIMAL: money,
         Kind.CURRENCY: "CHAR(3)",
         Kind.JSON: "LONGTEXT",
