@@ -19,7 +19,7 @@ from finops.budgets.coverage import Source, coverage
 from finops.budgets.documents import decode_document, document_for
 from finops.budgets.domain import ActualBudget, Budget, BudgetKey, Delivery, RemovalPolicy, Status
 from finops.budgets.rows import parse_budget
-from finops.budgets.service import ResultRecorder
+from finops.budgets.service import Outcome, ResultRecorder
 from finops.shared.aws import AssumedRoles
 from finops.shared.errors import ConfigurationError, RejectedInput
 from tests.budgets.fakes import (
@@ -39,6 +39,7 @@ from tests.budgets.test_service import KEY, OTHER, World
 LONE = "444444444444"
 LONE_KEY = BudgetKey(account_id=LONE, budget_name="monthly-total")
 NAME = f"{LONE}/monthly-total"
+NAME_OF_OWN = f"{ACCOUNT}/monthly-total"
 
 
 class PayerWorld(World):
@@ -266,6 +267,47 @@ def test_a_move_is_finished_whenever_it_was_killed() -> None:
     assert at > 3
 
 
+@pytest.mark.parametrize("answered", [True, False])
+@pytest.mark.parametrize(
+    ("there", "back", "unreached"), [("spoke", "payer", PAYER), ("payer", "spoke", ACCOUNT)]
+)
+def test_a_move_to_an_account_that_nobody_reaches_leaves_the_budget_where_it_is(
+    world: PayerWorld, there: str, back: str, unreached: str, *, answered: bool
+) -> None:
+    def found() -> tuple[bool, bool]:
+        actual = world.spokes.actual
+        return "monthly-total" in actual[ACCOUNT].items, NAME_OF_OWN in actual[PAYER].items
+
+    def apply() -> None:
+        applier = world.applier if there == "spoke" else world.payer
+        applier.apply("monthly-total" if there == "spoke" else NAME_OF_OWN)
+        if answered:
+            world.record()
+        world.results.reported.clear()
+
+    stands = (there == "spoke", there == "payer")
+    world.edit(change(100, delivery=there))
+    apply()
+    parameters = world.spokes.parameters.pop(unreached)
+    done = world.edit(change(200, sequence=2, delivery=back))
+    assert done.outcome is Outcome.FAILED
+    assert world.status == "FAILED"
+    apply()
+    assert found() == stands
+    world.drift(ACCOUNT, repair=True)
+    apply()
+    assert found() == stands
+    # It goes with its row, and moves once the account is reached.
+    removed = world.edit(change(None, sequence=3))
+    assert removed.outcome is Outcome.PUBLISHED
+    apply()
+    assert found() == (False, False)
+    world.spokes.parameters[unreached] = parameters
+    world.edit(change(200, sequence=4, delivery=back))
+    world.deliver()
+    assert found() == (back == "spoke", back == "payer")
+
+
 def test_an_account_whose_spoke_is_gone_moves_to_the_payer(world: PayerWorld) -> None:
     world.edit(change(100))
     world.deliver()
@@ -416,6 +458,8 @@ def test_a_filter_on_an_account_that_is_not_known_is_refused(
     with Stubber(ssm) as stub:
         with pytest.raises(ConfigurationError, match=f"{OTHER} is not among"):
             assumed(ssm, monkeypatch, LONE).put_document(document)
+        with pytest.raises(ConfigurationError, match=f"{OTHER} is not among"):
+            assumed(ssm, monkeypatch, LONE).check(document)
         put = {
             "Name": f"/finops/budgets/{NAME}",
             "Value": document.encode(),

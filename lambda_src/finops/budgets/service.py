@@ -358,6 +358,8 @@ class BudgetPublisher:
             and not is_gone_already(before)
         )
         if before and moved:
+            # What cannot be made where it is wanted stays where it is.
+            self._spokes.check(document)
             self._remove_elsewhere(before.delivery, document)
         if self._statuses.begin(pending, after=after):
             return True
@@ -448,7 +450,9 @@ class BudgetPublisher:
         status = self._statuses.get(key)
         if status is None or not status.document or is_gone_already(status):
             return _NEVER_PUBLISHED
-        unreached = status.status is Status.FAILED and status.error_step == "assume_role"
+        # A move that failed has no content: what was published before it is elsewhere, and stays.
+        failed = status.status is Status.FAILED and bool(status.content)
+        unreached = failed and status.error_step == "assume_role"
         return _NEVER_PUBLISHED if unreached and not status.applied_amount else ""
 
 

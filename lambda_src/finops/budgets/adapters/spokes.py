@@ -63,8 +63,7 @@ class AssumedSpokes:
 
     def put_document(self, document: BudgetDocument) -> None:
         account_id = self._delivering(document.key.account_id, document.delivery)
-        if document.budget and document.delivery is Delivery.PAYER:
-            self._refuse_unknown(document.budget.cost_filters[LINKED_ACCOUNT])
+        self._refuse_unknown(document)
         with self._spoke(account_id, "put_parameter"):
             self._roles.client("ssm", account_id).put_parameter(
                 Name=f"{self._prefix}/{document.aws_name}",
@@ -72,6 +71,10 @@ class AssumedSpokes:
                 Type="String",
                 Overwrite=True,
             )
+
+    def check(self, document: BudgetDocument) -> None:
+        self._refuse_unknown(document)
+        self.documents(document.key.account_id, document.delivery)
 
     def documents(self, account_id: str, delivery: Delivery = Delivery.SPOKE) -> dict[str, str]:
         delivering = self._delivering(account_id, delivery)
@@ -134,9 +137,11 @@ class AssumedSpokes:
     def _delivering(self, account_id: str, delivery: Delivery) -> str:
         return self._payer if delivery is Delivery.PAYER else account_id
 
-    def _refuse_unknown(self, account_ids: Collection[str]) -> None:
+    def _refuse_unknown(self, document: BudgetDocument) -> None:
         """Refuse to filter on an account that cannot be: the budget would count nothing."""
-        for account_id in account_ids:
+        if not document.budget or document.delivery is not Delivery.PAYER:
+            return
+        for account_id in document.budget.cost_filters[LINKED_ACCOUNT]:
             known = account_id == self._payer
             if reason := "" if known else self._accounts.reason_against(account_id):
                 raise ConfigurationError(
