@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from uuid import NAMESPACE_DNS, uuid5
+
 import pytest
 
 from finops.shared.people import name_of, person, same_person
@@ -29,6 +31,59 @@ def test_a_person_is_the_same_by_id_address_or_session(other: str) -> None:
 def test_others_are_others_and_nobody_is_nobody(other: str) -> None:
     assert not same_person(ANNA, other)
     assert not same_person("", other)
+
+
+def user(name: str, account: str = "111111111111") -> str:
+    """Somebody with a user of IAM, as the caller of a function's URL."""
+    return person(f"arn:aws:iam::{account}:user/{name}", f"AIDA{account}{name}")
+
+
+def session(name: str) -> str:
+    """Somebody of IAM Identity Center, whose directory chose the name."""
+    role = "arn:aws:sts::111111111111:assumed-role/AWSReservedSSO_Finance_1"
+    return person(f"{role}/{name}", "")
+
+
+def login(address: str) -> str:
+    """Somebody of the console, each with a `sub` of their own."""
+    return person(address, str(uuid5(NAMESPACE_DNS, address)))
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        (user("anna"), login("anna@example.com"), True),
+        (user("Anna"), login("ANNA+aws@example.com"), True),
+        (user("anna+aws@example.com"), login("anna@example.com"), True),
+        (user("anna", "222222222222"), user("anna"), True),
+        (user("anna-lee"), login("anna.lee@example.com"), True),
+        (user("anna_lee"), session("annalee"), True),
+        (session("anna"), login("anna@example.com"), True),
+        (session("anna"), user("anna"), True),
+        (session("Anna.Lee"), login("anna.lee@example.com"), True),
+        (session("anna@tenant.example"), login("anna@example.com"), True),
+        (session("anna@example.com"), user("anna"), True),
+        ("AWS:AROAFINANCE:anna", login("anna@example.com"), True),
+        ("anna@elsewhere.example", login("anna@example.com"), True),
+        ("\uff41nna", login("anna@example.com"), True),
+        (login("anna+1@example.com"), login("anna+2@example.com"), True),
+        (login("anna.lee@example.com"), login("annalee@Example.com"), True),
+        ("arn:aws:iam::1:root <1>", "arn:aws:iam::2:root <2>", True),
+        (login("anna@example.com"), login("anna@example.org"), False),
+        (login("anna@example.com"), login("bea@example.com"), False),
+        (login("anna@example.com"), user("bea"), False),
+        (login("anna@example.com"), session("bea@example.com"), False),
+        (session("anna@example.com"), session("bea@example.com"), False),
+        (user("anna"), user("bea"), False),
+        (user("anna"), user("joanna"), False),
+        ("...", "___", False),
+    ],
+)
+def test_a_name_that_may_be_the_same_persons_is_nobody_elses(
+    one: str, other: str, *, same: bool
+) -> None:
+    assert same_person(one, other) is same
+    assert same_person(other, one) is same
 
 
 EVE = person("arn:aws:iam::111111111111:user/eve", "AIDAEVE")

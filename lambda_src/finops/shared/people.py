@@ -13,6 +13,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from typing import Final
@@ -25,6 +26,9 @@ _FEDERATED: Final = re.compile(r"arn:[^:/]*:sts::[0-9]*:federated-user/.*")
 #: https://docs.aws.amazon.com/singlesignon/latest/userguide/using-service-linked-roles.html
 PERSONAL_SESSION_ROLES: Final = ("AWSReservedSSO_*",)
 _SESSION_OR_USER: Final = re.compile(r"arn:[^/]*:(?:assumed-role|user)/.*")
+_ROOT: Final = re.compile(r"arn:[^:/]*:iam::[0-9]*:root")
+#: A tag of an address, and what people write between the parts of a name or leave out.
+_TAG_OR_SEPARATOR: Final = re.compile(r"\+.*|[._-]", re.DOTALL)
 
 
 def person(name: str, identifier: str) -> str:
@@ -62,10 +66,16 @@ def chose_own_name(text: str, personal_session_roles: Iterable[str]) -> bool:
 def same_person(one: str, other: str) -> bool:
     """Whether two texts may mean the same person; an empty text means nobody.
 
-    A doubt counts as yes, because it only asks for somebody else. The console knows people by
-    address, and the sessions of a directory's people are usually called by it, too.
+    A doubt counts as yes, because it only asks for somebody else. Names are compared without case,
+    tags (`ann+aws`) and separators. The console knows people by address; elsewhere they have a name
+    that their directory chose: `ann`, `ann@corp.example`, or `ann@corp.onmicrosoft.example`. So an
+    address is compared whole with another one of the console, whose addresses are verified, and
+    with any other name by what stands before the `@`.
     """
-    return not _names(one).isdisjoint(_names(other))
+    if not _names(one).isdisjoint(_names(other)):
+        return True
+    whole = _is_verified(one) and _is_verified(other)
+    return not _aliases(one, whole=whole).isdisjoint(_aliases(other, whole=whole))
 
 
 def is_caller(actor: str, sender: str) -> bool:
@@ -90,4 +100,24 @@ def _names(text: str) -> set[str]:
     elif found := _ROLE_SESSION.fullmatch(known):
         # Not the role's id alone: many people may assume one role.
         names.add(found[1])
+    elif _ROOT.fullmatch(known):
+        # Who has the password, for whichever account, is in no name.
+        names.add("root")
     return names - {""}
+
+
+def _is_verified(text: str) -> bool:
+    """Whether it is a person of the console, by a verified address and `sub`."""
+    found = _PERSON.fullmatch(text.strip())
+    return bool(found) and "@" in found[1] and not found[1].startswith("arn:")
+
+
+def _aliases(text: str, *, whole: bool) -> set[str]:
+    """What a person may be called as well; addresses with their domains where `whole`."""
+    found: set[str] = set()
+    for name in _names(text):
+        local, at, domain = unicodedata.normalize("NFKC", name).casefold().rpartition("@")
+        plain = _TAG_OR_SEPARATOR.sub("", local if at else domain)
+        if plain and ":" not in name:
+            found.add(f"{plain}@{domain}" if whole else plain)
+    return found
