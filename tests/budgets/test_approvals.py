@@ -17,8 +17,8 @@ from finops.budgets.approval_requests import ApprovalAnswer, answer
 from finops.budgets.approvals import RaiseLimit
 from finops.budgets.default_rows import DefaultRows
 from finops.budgets.domain import BudgetKey, RemovalPolicy, Status
-from finops.budgets.service import BudgetPublisher, Outcome
-from finops.shared.errors import RejectedInput
+from finops.budgets.service import BudgetPublisher, Outcome, Publication, publish_in_order
+from finops.shared.errors import RejectedInput, TransientFailure
 from tests.budgets.fakes import ACCOUNT, NOW, Crash, FakeAccountQueue, FakeOrganization, change
 from tests.budgets.test_service import KEY, OTHER, World
 
@@ -286,6 +286,85 @@ def test_a_raise_whose_stream_record_was_lost_waits_all_the_same(world: RaisedWo
     assert world.standing == ("WAITING", 100)
     world.approve(ANN, BOB)
     assert world.standing == ("APPLIED", 200)
+
+
+def in_one_batch(world: RaisedWorld, *edits: dict[str, Any]) -> list[str]:
+    """The same edits in one batch of the stream. Returns how each ended."""
+    batch = [change(**{"amount": 100, **edit}, sequence=next(world.numbers)) for edit in edits]
+    for one in batch:
+        at = (one.key.account_id, one.key.budget_name)
+        world.table.items.pop(at, None)
+        if one.row is not None:
+            world.table.items[at] = dict(one.row)
+    publisher = world.publisher
+    done = publish_in_order(
+        batch, publisher.publish, concurrency=4, would_wait=publisher.would_wait
+    )
+    publisher.audit(done)
+    world.deliver()
+    return [one.outcome.name if isinstance(one, Publication) else repr(one) for _, one in done]
+
+
+@pytest.mark.parametrize(
+    ("edits", "ends", "standing"),
+    [
+        ([105, 900], ["PUBLISHED", "WAITING"], ("WAITING", 105)),
+        ([104, 105, 900], ["SUPERSEDED", "PUBLISHED", "WAITING"], ("WAITING", 105)),
+        ([50, 900, 800], ["PUBLISHED", "WAITING", "WAITING"], ("WAITING", 50)),
+        ([50, 900, "x"], ["PUBLISHED", "WAITING", "REJECTED"], ("REJECTED", 50)),
+        ([900, 105], ["SUPERSEDED", "PUBLISHED"], ("APPLIED", 105)),
+        ([None, 900], ["PUBLISHED", "WAITING"], ("WAITING", None)),
+        ([900, None], ["SUPERSEDED", "PUBLISHED"], ("REMOVED", None)),
+    ],
+)
+def test_a_raise_that_waits_replaces_no_edit_before_it(
+    world: RaisedWorld, edits: list[object], ends: list[str], standing: object
+) -> None:
+    one_by_one = RaisedWorld()
+    one_by_one.set(100)
+    for amount in edits:
+        one_by_one.set(amount)
+    assert one_by_one.standing == standing
+    assert in_one_batch(world, *({"amount": one} for one in edits)) == ends
+    assert world.standing == standing
+    repair(world)
+    assert world.standing == standing
+
+
+def test_an_approval_is_of_no_edit_that_came_after_another(world: RaisedWorld) -> None:
+    """Though it asks for the same: the edit between them has ended what was approved."""
+    world.set(900)
+    for one in (ANN, BOB):
+        world.desk.approve(KEY, one, content=world.statuses.items[KEY].content)
+    assert in_one_batch(world, {"amount": 50}, {"amount": 900}) == ["PUBLISHED", "WAITING"]
+    assert world.standing == ("WAITING", 50)
+
+
+def test_a_batch_of_defaults_and_own_rows_takes_effect_as_one_by_one() -> None:
+    world = inheriting()
+    ends = in_one_batch(
+        world,
+        {"amount": 105, "account_id": "*"},
+        {"amount": 900, "account_id": "*"},
+        {"amount": 7, "account_id": OTHER, "budget_name": "other"},
+    )
+    assert sorted(ends) == ["HANDED_ON", "PUBLISHED", "WAITING"]
+    repair(world)
+    assert world.standing == ("APPLIED", 105)
+    own = RaisedWorld(organization=FakeOrganization(ACCOUNT, OTHER))
+    own.set(100)
+    own.set(450, account_id="*")
+    # The default would raise an account that loses its row.
+    assert in_one_batch(own, {"amount": 90}, {"amount": None}) == ["PUBLISHED", "WAITING"]
+    assert own.standing == ("WAITING", 90)
+
+
+def test_a_batch_whose_organization_does_not_answer_loses_nothing() -> None:
+    world = inheriting()
+    organization = world.repairer._organization
+    assert isinstance(organization, FakeOrganization)
+    organization.error = TransientFailure("slow down", code="Throttling", step="list_accounts")
+    assert in_one_batch(world, {"amount": 90}, {"amount": None})[0] == "PUBLISHED"
 
 
 def test_an_import_of_many_raises_has_each_of_them_wait(world: RaisedWorld) -> None:

@@ -122,6 +122,27 @@ def test_a_budget_moves_from_the_spoke_to_the_payer_and_back(
         deployment.await_status(SPOKE, "APPLIED", name)
 
 
+def test_a_budget_that_cannot_be_moved_stays_where_it_is(deployment: Deployment, name: str) -> None:
+    """`LONE` has no spoke, and the payer filters on no account that nobody knows."""
+    deployment.edit(LONE, 5, name, delivery="payer")
+    deployment.await_status(LONE, "APPLIED", name)
+    deployment.edit(LONE, 6, name)
+    assert "role" in deployment.await_status(LONE, "FAILED", name)["error"]
+    deployment.edit(SPOKE, 7, name)
+    deployment.await_status(SPOKE, "APPLIED", name)
+    filters = {"LinkedAccount": [SPOKE, "999999999999"]}
+    deployment.edit(SPOKE, 8, name, delivery="payer", cost_filters=filters)
+    assert "is not among" in deployment.await_status(SPOKE, "FAILED", name)["error"]
+    deployment.invoke("finops-repair-budget-drift", {"repair": True, "account_id": SPOKE})
+    deployment.invoke("finops-apply-budget", {"source": "finops.drift"}, SPOKE)
+    deployment.invoke("finops-apply-budget", {"source": "finops.drift"})
+    assert amount(deployment, name) == 5
+    assert deployment.amount(SPOKE, name) == 7
+    deployment.remove(LONE, name)
+    deployment.await_status(LONE, "REMOVED", name)
+    assert made(deployment, name) is None
+
+
 def test_an_unknown_account_in_the_filter_fails_with_what_to_do(
     deployment: Deployment, name: str
 ) -> None:

@@ -75,7 +75,10 @@ def publish_budget(event: Mapping[str, Any], _context: LambdaContext) -> dict[st
     _defaults.cache_clear()
     changes, unreadable = _decode_changes(event["Records"])
     done = publish_in_order(
-        changes, _publisher().publish, concurrency=int(os.environ["PUBLISH_CONCURRENCY"])
+        changes,
+        _publisher().publish,
+        concurrency=int(os.environ["PUBLISH_CONCURRENCY"]),
+        would_wait=_publisher().would_wait,
     )
     for change, publication in done:
         _log_publication(change, publication)

@@ -185,6 +185,20 @@ class BudgetPublisher:
             return ""
         return self._raises.reason_to_wait(budget, known, self._clock())
 
+    def would_wait(self, change: BudgetChange) -> bool:
+        """Whether a valid edit would have to wait; approvals of an earlier one do not count."""
+        if self._raises is None:
+            return False
+        row, default = change.row, is_default(change.key.account_id)
+        if row is None and not default and (inherited := self._inherited(change.key)):
+            row = inherited.row
+        if row is None:
+            return False
+        known = self._statuses.get(change.key)
+        if known:
+            known = replace(known, approvals=())
+        return bool(self.reason_to_wait(parse_budget(row, defaults=default), known))
+
     def reason_to_go_on_waiting(self, budget: Budget | None, known: BudgetStatus | None) -> str:
         """Why a budget has to wait that nobody has edited since; empty where it may take effect.
 
@@ -542,10 +556,12 @@ def publish_in_order(
     publish: Callable[[BudgetChange], Publication],
     *,
     concurrency: int,
+    would_wait: Callable[[BudgetChange], bool] = lambda _: False,
 ) -> list[tuple[BudgetChange, Publication | Exception]]:
     """Publish a batch: different budgets in parallel, edits of the same budget in order.
 
-    An edit that a later valid one of the batch replaces is not published. After a failure the later
+    An edit that a later one of the batch replaces is not published, unless that one is not valid or
+    would have to wait: until it is approved, the edit before it stands. After a failure the later
     edits of that budget are not tried: the stream delivers them again, in order. The budgets of one
     account take at most a quarter of the threads.
     """
@@ -554,7 +570,7 @@ def publish_in_order(
         lanes[change.key].append(change)
 
     def work(lane: list[BudgetChange]) -> list[tuple[BudgetChange, Publication | Exception]]:
-        replaced = max((at for at, change in enumerate(lane) if _is_valid(change)), default=0)
+        replaced = _last_that_replaces(lane, would_wait)
         done: list[tuple[BudgetChange, Publication | Exception]] = [
             (change, Publication(outcome=Outcome.SUPERSEDED)) for change in lane[:replaced]
         ]
@@ -593,15 +609,26 @@ def _fair_queues(
     ]
 
 
-def _is_valid(change: BudgetChange) -> bool:
+def _last_that_replaces(
+    lane: Sequence[BudgetChange], would_wait: Callable[[BudgetChange], bool]
+) -> int:
+    """Which edit of a budget is the first that counts: the last that can take effect at once."""
+    for at in range(len(lane) - 1, 0, -1):
+        if _takes_effect(lane[at], would_wait):
+            return at
+    return 0
+
+
+def _takes_effect(change: BudgetChange, would_wait: Callable[[BudgetChange], bool]) -> bool:
+    """Whether an edit is valid and waits for nobody."""
     try:
         if change.row is None or not is_default(change.key.account_id):
             document_for(change)
         else:
             parse_budget(change.row, defaults=True)
+        return not would_wait(change)
     except Exception:  # noqa: BLE001 - publishing it says why
         return False
-    return True
 
 
 def is_gone_already(status: BudgetStatus) -> bool:
