@@ -109,7 +109,7 @@ def _names(text: str) -> set[str]:
 def _is_verified(text: str) -> bool:
     """Whether it is a person of the console, by a verified address and `sub`."""
     found = _PERSON.fullmatch(text.strip())
-    return bool(found) and "@" in found[1] and not found[1].startswith("arn:")
+    return found is not None and "@" in found[1] and not found[1].startswith("arn:")
 
 
 def _aliases(text: str, *, whole: bool) -> set[str]:
