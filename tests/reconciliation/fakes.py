@@ -18,6 +18,7 @@ from finops.reconciliation.domain import (
     CommittedCosts,
     IssuedInvoice,
     Metric,
+    PriceEffect,
     UnitBudget,
 )
 from finops.reconciliation.ports import ChargeQuery, ControlTotal, Detail, RevisionTaken, Stored
@@ -126,6 +127,9 @@ class FakeSource:
         return self.known or month.end
 
     def committed_costs(self, _month: Month) -> Sequence[CommittedCosts]:
+        return ()
+
+    def price_effects(self, _month: Month, _metric: Metric) -> Sequence[PriceEffect]:
         return ()
 
     def control_totals(self, month: Month) -> list[ControlTotal]:

@@ -151,6 +151,9 @@ class EvidenceCollector:
             is_open=not closed,
             notes=(*self._notes(month, source_knows, closed=closed), *year_notes),
             committed=self.source.committed_costs(month),
+            price_effects=()
+            if known_until < month.end
+            else self.source.price_effects(month, self.configuration.metric),
             year_budgets=year_budgets,
             fiscal_year_starts_in=self.configuration.fiscal_year_starts_in,
         )

@@ -30,6 +30,7 @@ from finops.reconciliation.domain import (
     ChargeCategory,
     CommittedCosts,
     Metric,
+    PriceEffect,
     category_of_record_type,
     is_daily_fee,
 )
@@ -175,6 +176,10 @@ class CostExplorerCosts:
 
     def committed_costs(self, _month: Month) -> Sequence[CommittedCosts]:
         """Nothing: it knows no list prices."""
+        return ()
+
+    def price_effects(self, _month: Month, _metric: Metric) -> Sequence[PriceEffect]:
+        """Nothing: it is not asked for quantities."""
         return ()
 
     def control_totals(self, month: Month) -> list[ControlTotal]:

@@ -17,7 +17,8 @@ Every line of a report compares an amount with another one, so every table fits 
 Tables, in this order: `units` (actual against budget, Unmapped last), `total`; `costs` (billed
 and amortized); for an open month `forecast` and `forecast total`, against budget, and `usage to
 date`; `groups` of units; `units by month` and `total by month`, against the month before;
-`drivers` of all (`All`) and of each unit, `plan drivers` of each unit; `unmapped`; `excluded` (by
+`drivers` of all (`All`) and of each unit, `plan drivers` of each unit; `prices` by service, each
+with what of the change is `price`, `quantity`, `exchange` and `other`; `unmapped`; `excluded` (by
 unit, what `actual` leaves out); `categories`; `services`; `accounts`; `days`; `trends`; `year to
 date`, `annual budget` and `year before` (the fiscal year, and the same month a year ago);
 `commitments`; `anomalies`; `invoices`, `documents` (what the invoices flow read); `checks`;
@@ -36,7 +37,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Final
 
-from finops.reconciliation.report import Driver, Group, InvoiceLine, Report, Totals, Unit
+from finops.reconciliation.report import Driver, Group, InvoiceLine, PriceLine, Report, Totals, Unit
 from finops.shared.periods import Month
 from finops.shared.spreadsheets import guard
 
@@ -80,6 +81,7 @@ def _lines(report: Report) -> Iterator[Line]:
     for unit in report.units:
         yield from _drivers("drivers", "month before", unit.name, unit.drivers)
         yield from _drivers("plan drivers", "plan", unit.name, unit.plan_drivers)
+    yield from _prices(report.prices)
     for one in report.unmapped:
         where = {"payer": one.payer, "account": one.account, "account_name": one.name}
         yield {"table": "unmapped", **where, "amount": one.amount}
@@ -248,6 +250,14 @@ def _drivers(table: str, against: str, unit: str, drivers: Sequence[Driver]) -> 
         where = {"account": one.account, "account_name": one.account_name, "service": one.service}
         held = _held(one.now, against, one.before)
         yield {"table": table, "unit": unit, **where, "item": one.kind, **held}
+
+
+def _prices(lines: Sequence[PriceLine]) -> Iterator[Line]:
+    for one in lines:
+        where = {"table": "prices", "service": one.service}
+        yield {**where, "item": "change", **_held(one.now, "month before", one.before)}
+        for item in ("price", "quantity", "exchange", "other"):
+            yield {**where, "item": item, "difference": getattr(one, item)}
 
 
 def _range(low: Decimal | None, high: Decimal | None) -> str:

@@ -188,6 +188,24 @@ class CommittedCosts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PriceEffect:
+    """Why usage of a service costs another amount than in the month before, in one currency.
+
+    Only SKUs that both months have are compared. Their unit prices are averages over all accounts,
+    so a commitment that covers more of them, or a free tier that ends, is a change of price.
+
+    Attributes:
+        price: What the month's quantities cost more at its prices than at those before.
+        quantity: What they cost more than the quantities before, both at the prices before.
+    """
+
+    currency: str
+    service: str
+    price: Decimal
+    quantity: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class IssuedInvoice:
     """An invoice as AWS's Invoicing API lists it, or as the invoices flow read its document.
 

@@ -14,7 +14,14 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 from finops.reconciliation.configuration import OrganizationTags
-from finops.reconciliation.domain import Charge, CommittedCosts, IssuedInvoice, Metric, UnitBudget
+from finops.reconciliation.domain import (
+    Charge,
+    CommittedCosts,
+    IssuedInvoice,
+    Metric,
+    PriceEffect,
+    UnitBudget,
+)
 from finops.reconciliation.mapping import Account, TagRule
 from finops.reconciliation.report import Report
 from finops.shared.errors import TransientFailure
@@ -91,6 +98,9 @@ class CostSource(Protocol):
 
     def committed_costs(self, month: Month) -> Sequence[CommittedCosts]:
         """What commitments did in the month, by currency; nothing where the source can't say."""
+
+    def price_effects(self, month: Month, metric: Metric) -> Sequence[PriceEffect]:
+        """Usage against the month before, a currency and service each; empty if it can't say."""
 
     @property
     def notes(self) -> Sequence[str]:

@@ -48,6 +48,28 @@ class Driver:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PriceLine:
+    """Why a service costs another amount than in the month before. The last may sum up others.
+
+    Attributes:
+        change: `now` less `before`, which is `price`, `quantity`, `exchange` and `other` together.
+        price: What the month's quantities cost more at its unit prices than at those before.
+        quantity: What they cost more than the quantities before, both at the prices before.
+        exchange: What the costs before come to more by the month's exchange rates.
+        other: SKUs that are new or gone, and charges without a quantity, such as fees and tax.
+    """
+
+    service: str
+    now: Decimal
+    before: Decimal
+    change: Decimal
+    price: Decimal
+    quantity: Decimal
+    exchange: Decimal
+    other: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Unit:
     """A business unit's line; `Unmapped` is one too.
 
@@ -336,6 +358,8 @@ class Report:
         trends: The first one is of everything.
         groups: Each before those that are in it.
         drivers: Of the change of all units together against the month before, the largest first.
+        prices: The same change by service, split into price and quantity; empty of an open month,
+            and where the source knows no quantities.
         notes: What a reader must know to judge the figures.
     """
 
@@ -366,10 +390,11 @@ class Report:
     year: Year | None = None
     commitments: Commitments | None = None
     drivers: tuple[Driver, ...] = ()
+    prices: tuple[PriceLine, ...] = ()
 
 
 #: Of the document: the first number changes where a key goes or means something else.
-SCHEMA_VERSION: Final = "1.1"
+SCHEMA_VERSION: Final = "1.2"
 #: Keys of earlier versions, which documents keep beside the new ones for one version.
 FORMER_KEYS: Final = {"excluded": "apart"}
 

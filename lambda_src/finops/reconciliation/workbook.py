@@ -358,6 +358,30 @@ def _costs(sheets: _Sheets, report: Report) -> None:
             for one in drivers
         ],
     )
+    if report.prices:
+        sheets.table(
+            "Prices",
+            (
+                *("Service", "Actual", "Month before", "Change"),
+                *("Price", "Quantity", "Exchange rates", "Other"),
+            ),
+            [
+                (
+                    *(one.service, one.now, one.before, one.change),
+                    *(one.price, one.quantity, one.exchange, one.other),
+                )
+                for one in report.prices
+            ],
+            sums=(
+                "Actual",
+                "Month before",
+                "Change",
+                "Price",
+                "Quantity",
+                "Exchange rates",
+                "Other",
+            ),
+        )
     sheets.table(
         "Unmapped",
         ("Account", "Account name", "Payer", "Actual"),

@@ -87,8 +87,8 @@ def major_of(text: str) -> str:
 
 
 def rounded(amount: Decimal, digits: int) -> Decimal:
-    """The amount rounded to so many decimal places."""
-    return amount.quantize(Decimal(1).scaleb(-digits), ROUNDING, WIDE)
+    """The amount rounded to so many decimal places; nothing is zero, not minus zero."""
+    return WIDE.plus(amount.quantize(Decimal(1).scaleb(-digits), ROUNDING, WIDE))
 
 
 def product(amount: Decimal, factor: Decimal, digits: int) -> Decimal:

@@ -32,6 +32,9 @@ _FOCUS: Final[Mapping[str, tuple[str, ...]]] = {
     "invoice_id": ("InvoiceId", "x_InvoiceId"),
     "issuer": ("InvoiceIssuerName",),
     "tags": ("Tags",),
+    "quantity": ("PricingQuantity", "ConsumedQuantity"),
+    "quantity_unit": ("PricingUnit", "ConsumedUnit"),
+    "sku": ("SkuId",),
 }
 _CUR: Final[Mapping[str, tuple[str, ...]]] = {
     "payer_account": ("bill_payer_account_id",),
@@ -47,7 +50,12 @@ _CUR: Final[Mapping[str, tuple[str, ...]]] = {
     "invoice_id": ("bill_invoice_id",),
     "issuer": ("bill_invoicing_entity", "bill_billing_entity"),
     "tags": ("resource_tags",),
+    "quantity": ("line_item_usage_amount",),
+    "quantity_unit": ("pricing_unit",),
+    "sku": ("line_item_usage_type",),
 }
+#: What tells SKUs of the same id apart.
+_OF_A_SKU: Final = ("RegionId", "line_item_operation")
 _NEEDED: Final = (
     *("payer_account", "service", "billing_period", "charge_period", "category"),
     *("billed", "currency"),
@@ -151,6 +159,8 @@ class ExportColumns:
             "commitment": costs.commitment,
             "has_cost": f"{self._cell('billed')} IS NOT NULL",
             "content": self._content,
+            "sku": self._sku,
+            "quantity": self._quantity,
         }
         return ", ".join(f"{expression} AS {name}" for name, expression in fields.items())
 
@@ -252,6 +262,33 @@ class ExportColumns:
         ]
         cells = ", ".join(map(quoted, (*columns, *ids)))
         return f"hash({self._first_filled('service')}, {cells})"
+
+    @property
+    def knows_quantities(self) -> bool:
+        """Whether the files say how much of what was used."""
+        return {"quantity", "sku"} <= self._columns.keys()
+
+    @property
+    def _sku(self) -> str:
+        """A hash of what has a price, with its unit; null where a row is no usage of it.
+
+        A Savings Plan's negation repeats the quantity that it covers. A correction is of an earlier
+        period: https://focus.finops.org/focus-specification/v1-2/#chargeclass
+        """
+        if not self.knows_quantities:
+            return "CAST(NULL AS UBIGINT)"
+        kept = f"{self._text('charge_class')} <> 'Correction'"
+        if self.is_cur:
+            kept = f"{self._cell('category')} <> 'SavingsPlanNegation'"
+        others = [quoted(found) for one in _OF_A_SKU if (found := self.spelling(one))]
+        cells = ", ".join([self._cell("sku"), self._text("quantity_unit"), *others])
+        is_filled = f"nullif({self._text('sku')}, '') IS NOT NULL"
+        return f"CASE WHEN {self._is_usage} AND {kept} AND {is_filled} THEN hash({cells}) END"
+
+    @property
+    def _quantity(self) -> str:
+        """Exact, as money is; null where it cannot be read: it splits a change, it is no cost."""
+        return f"TRY_CAST({self._cell('quantity')} AS DECIMAL(38,18))"
 
     # Tags
 

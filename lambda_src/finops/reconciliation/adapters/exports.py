@@ -21,6 +21,7 @@ from finops.reconciliation.domain import (
     ChargeCategory,
     CommittedCosts,
     Metric,
+    PriceEffect,
     category_of_focus,
     category_of_record_type,
     costs_known_until,
@@ -210,6 +211,34 @@ class ExportedCosts:
                 unused=unused,
             )
             for currency, listed, effective, covered, used, unused in found
+        ]
+
+    def price_effects(self, month: Month, metric: Metric) -> list[PriceEffect]:
+        """Of the SKUs that have a quantity in both months."""
+        if not self._columns.knows_quantities:
+            return []
+        # A quotient is not exact. Rounded before they are added, sums are the same in any order.
+        at_former_price = (
+            "CAST(CAST(cost_before AS DOUBLE) * CAST(quantity AS DOUBLE)"
+            " / CAST(quantity_before AS DOUBLE) AS DECIMAL(38,6))"
+        )
+        in_month = "FILTER (billing_month = $first)"
+        before = "FILTER (billing_month = $before)"
+        found = self._rows(
+            "WITH skus AS (SELECT currency, service,"
+            f" sum({metric}) {in_month} AS cost, sum({metric}) {before} AS cost_before,"
+            f" sum(quantity) {in_month} AS quantity, sum(quantity) {before} AS quantity_before"
+            " FROM charges WHERE billing_month IN ($first, $before) AND sku IS NOT NULL"
+            " AND quantity IS NOT NULL"
+            " GROUP BY currency, service, sku)"
+            f" SELECT currency, service, sum(cost - {at_former_price}),"
+            f" sum({at_former_price} - cost_before) FROM skus"
+            " WHERE quantity > 0 AND quantity_before > 0 GROUP BY ALL ORDER BY ALL",
+            {"first": month.first, "before": month.plus(-1).first},
+        )
+        return [
+            PriceEffect(currency=currency, service=service, price=price, quantity=quantity)
+            for currency, service, price, quantity in found
         ]
 
     def _rows_told_twice(self, month: Month) -> Iterator[str]:

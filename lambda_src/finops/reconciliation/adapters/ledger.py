@@ -12,6 +12,7 @@ from finops.reconciliation.domain import (
     ChargeCategory,
     CommittedCosts,
     Metric,
+    PriceEffect,
     account_id,
     category_of_focus,
     costs_known_until,
@@ -88,6 +89,10 @@ class LedgerCosts:
 
     def committed_costs(self, _month: Month) -> Sequence[CommittedCosts]:
         """Nothing: it knows no list prices."""
+        return ()
+
+    def price_effects(self, _month: Month, _metric: Metric) -> Sequence[PriceEffect]:
+        """Nothing: it is not asked for quantities."""
         return ()
 
     def control_totals(self, month: Month) -> list[ControlTotal]:

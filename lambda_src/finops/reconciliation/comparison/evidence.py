@@ -8,7 +8,14 @@ from datetime import date
 from decimal import Decimal
 
 from finops.reconciliation.anomalies import Acknowledgement, Unusual
-from finops.reconciliation.domain import Charge, ChargeCategory, CommittedCosts, Metric, UnitBudget
+from finops.reconciliation.domain import (
+    Charge,
+    ChargeCategory,
+    CommittedCosts,
+    Metric,
+    PriceEffect,
+    UnitBudget,
+)
 from finops.reconciliation.mapping import CostMapping, UnitGroup
 from finops.reconciliation.report import Check, InvoiceLine, RateUsed
 from finops.shared.periods import Month
@@ -28,6 +35,7 @@ class Evidence:
         rate: The rate into the report's currency at the end of a month, None if none is known.
         budgets: By business unit, each in its own currency.
         committed: What commitments did in the month, by currency.
+        price_effects: Why usage costs another amount than in the month before; of a whole month.
         year_budgets: Budgets of the months of the fiscal year; those of the report's own month are
             `budgets`.
         fiscal_year_starts_in: A month, from 1.
@@ -68,6 +76,7 @@ class Evidence:
     is_open: bool = True
     notes: tuple[str, ...] = ()
     committed: Sequence[CommittedCosts] = ()
+    price_effects: Sequence[PriceEffect] = ()
     year_budgets: Mapping[Month, Mapping[str, UnitBudget]] = field(default_factory=dict)
     fiscal_year_starts_in: int = 1
 

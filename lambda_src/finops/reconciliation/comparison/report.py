@@ -20,6 +20,7 @@ from finops.reconciliation.comparison.days import anomaly_lines, daily_costs, us
 from finops.reconciliation.comparison.evidence import Evidence
 from finops.reconciliation.comparison.forecast import rest_of_month
 from finops.reconciliation.comparison.groups import group_lines
+from finops.reconciliation.comparison.prices import price_lines
 from finops.reconciliation.comparison.rules import idle_rules
 from finops.reconciliation.comparison.units import totals_of, unit_lines, whole_drivers
 from finops.reconciliation.comparison.years import year_to_date
@@ -77,6 +78,7 @@ def _report(costs: Costs) -> Report:
         year=year_to_date(costs, trends),
         commitments=commitments(costs),
         drivers=whole_drivers(costs, totals),
+        prices=price_lines(costs, totals),
     )
 
 
