@@ -37,7 +37,7 @@ body {{ margin: 0; background: #f2f3f3; font: 12px sans-serif; color: #16191f }}
 section {{ position: absolute; box-sizing: border-box; background: #fff; border: 1px solid #d5dbdb;
   padding: 8px; overflow: hidden }}
 h2 {{ font-size: 14px; margin: 0 0 4px }}
-.legend span {{ margin-right: 10px; white-space: nowrap }}
+.legend span {{ display: inline-block; margin-right: 10px }}
 .alarm {{ display: inline-block; margin: 2px; padding: 3px 7px; border-radius: 3px; color: #fff }}
 .ALARM {{ background: #d13212 }} .OK {{ background: #1d8102 }}
 .INSUFFICIENT_DATA {{ background: #687078 }}

@@ -163,8 +163,9 @@ resource "aws_lambda_event_source_mapping" "publish_budget" {
 
 # Record: the result that a spoke reports becomes the status of the row.
 resource "aws_cloudwatch_event_bus" "results" {
-  name = "${var.name_prefix}-budgets"
-  tags = var.tags
+  name               = "${var.name_prefix}-budgets"
+  kms_key_identifier = var.kms_key_arn
+  tags               = var.tags
 }
 
 resource "aws_cloudwatch_event_bus_policy" "results" {

@@ -193,7 +193,7 @@ variable "audit" {
 }
 
 variable "kms_key_arn" {
-  description = "Customer managed key for tables, queues, logs and environments; AWS's own keys when null. Its policy must allow CloudWatch Logs and EventBridge to use it."
+  description = "Customer managed key for tables, queues, the event bus, logs and environments; AWS's own keys when null. Its policy must allow CloudWatch Logs and EventBridge to use it; the bus needs `kms:DescribeKey`, too."
   type        = string
   default     = null
 }

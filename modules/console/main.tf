@@ -117,36 +117,47 @@ resource "aws_ecs_service" "this" {
   }
 }
 
-resource "aws_cloudwatch_metric_alarm" "unhealthy" {
-  alarm_name          = "${local.name}-unhealthy"
-  alarm_description   = "No console answers: see the events of the ECS service ${local.name} and the log ${aws_cloudwatch_log_group.this.name}."
-  namespace           = "AWS/ApplicationELB"
-  metric_name         = "HealthyHostCount"
-  dimensions          = { LoadBalancer = aws_lb.this.arn_suffix, TargetGroup = aws_lb_target_group.this.arn_suffix }
-  statistic           = "Minimum"
-  period              = 60
-  evaluation_periods  = 5
-  comparison_operator = "LessThanThreshold"
-  threshold           = 1
-  treat_missing_data  = "breaching"
-  alarm_actions       = var.alarms.topic_arns
-  ok_actions          = var.alarms.topic_arns
-  tags                = var.tags
+module "alarms" {
+  source = "../metric_alarms"
+
+  name_prefix = local.name
+  settings    = var.alarms
+  tags        = var.tags
+
+  metrics = {
+    unhealthy = {
+      description         = "No console answers: see the events of the ECS service ${local.name} and the log ${aws_cloudwatch_log_group.this.name}."
+      namespace           = "AWS/ApplicationELB"
+      metric              = "HealthyHostCount"
+      dimensions          = local.load_balancer_dimensions
+      statistic           = "Minimum"
+      period_seconds      = 60
+      evaluation_periods  = 5
+      comparison_operator = "LessThanThreshold"
+      treat_missing_data  = "breaching"
+    }
+    errors = {
+      description    = "The console answers with errors: see the log ${aws_cloudwatch_log_group.this.name}."
+      namespace      = "AWS/ApplicationELB"
+      metric         = "HTTPCode_Target_5XX_Count"
+      dimensions     = local.load_balancer_dimensions
+      period_seconds = 300
+      threshold      = 5
+    }
+  }
 }
 
-resource "aws_cloudwatch_metric_alarm" "errors" {
-  alarm_name          = "${local.name}-errors"
-  alarm_description   = "The console answers with errors: see the log ${aws_cloudwatch_log_group.this.name}."
-  namespace           = "AWS/ApplicationELB"
-  metric_name         = "HTTPCode_Target_5XX_Count"
-  dimensions          = { LoadBalancer = aws_lb.this.arn_suffix, TargetGroup = aws_lb_target_group.this.arn_suffix }
-  statistic           = "Sum"
-  period              = 300
-  evaluation_periods  = 1
-  comparison_operator = "GreaterThanOrEqualToThreshold"
-  threshold           = 5
-  treat_missing_data  = "notBreaching"
-  alarm_actions       = var.alarms.topic_arns
-  ok_actions          = var.alarms.topic_arns
-  tags                = var.tags
+locals {
+  load_balancer_dimensions = { LoadBalancer = aws_lb.this.arn_suffix, TargetGroup = aws_lb_target_group.this.arn_suffix }
+}
+
+# Deployments from before the module metric_alarms keep their alarms.
+moved {
+  from = aws_cloudwatch_metric_alarm.unhealthy
+  to   = module.alarms.aws_cloudwatch_metric_alarm.this["unhealthy"]
+}
+
+moved {
+  from = aws_cloudwatch_metric_alarm.errors
+  to   = module.alarms.aws_cloudwatch_metric_alarm.this["errors"]
 }

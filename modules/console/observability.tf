@@ -7,7 +7,7 @@ output "observability" {
     impacts = {
       unavailable = {
         description = "The console does not answer, or answers with errors."
-        alarm_names = [aws_cloudwatch_metric_alarm.unhealthy.alarm_name, aws_cloudwatch_metric_alarm.errors.alarm_name]
+        alarm_names = [for alarm in module.alarms.alarms : alarm.alarm_name]
       }
     }
     load_balancer = { load_balancer = aws_lb.this.arn_suffix, target_group = aws_lb_target_group.this.arn_suffix }

@@ -183,10 +183,13 @@ variable "kms_key_arn" {
 }
 
 variable "alarms" {
-  description = "Alarms, sent to the SNS topics `topic_arns`."
-  type        = object({ topic_arns = optional(list(string), []) })
-  default     = {}
-  nullable    = false
+  description = "Whether there are alarms (`enabled`), sent to the SNS topics `topic_arns`."
+  type = object({
+    enabled    = optional(bool, true)
+    topic_arns = optional(list(string), [])
+  })
+  default  = {}
+  nullable = false
 }
 
 variable "tags" {

@@ -69,6 +69,15 @@ data "aws_iam_policy_document" "reconcile_month" {
   }
 
   dynamic "statement" {
+    for_each = length(var.costs.exports_key_arns) > 0 ? ["keys"] : []
+    content {
+      sid       = "DecryptExports"
+      actions   = ["kms:Decrypt"]
+      resources = var.costs.exports_key_arns
+    }
+  }
+
+  dynamic "statement" {
     for_each = { for number, export in local.exports : number => export }
     content {
       sid       = "ListExports${statement.key}"

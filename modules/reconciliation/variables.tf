@@ -104,13 +104,15 @@ variable "payers" {
 variable "costs" {
   description = <<-EOT
     Where costs come from. `source` is `ce` (Cost Explorer of the payers), `focus` (FOCUS or CUR exports under
-    `exports_uris`, each `s3://bucket/prefix`) or `ledger` (rows of the billing flow in `flows.database`).
+    `exports_uris`, each `s3://bucket/prefix`, with the `exports_key_arns` of buckets that are encrypted with customer
+    managed keys) or `ledger` (rows of the billing flow in `flows.database`).
     `calls_per_second` limits the calls to Cost Explorer, all payers together. Its pages, at 0.01 USD each, cost at most
     `daily_usd` a day (UTC), those of people's commands included; what is not asked for waits for the next day.
   EOT
   type = object({
     source           = optional(string, "ce")
     exports_uris     = optional(list(string), [])
+    exports_key_arns = optional(list(string), [])
     calls_per_second = optional(number, 5)
     daily_usd        = optional(number, 50)
   })
@@ -124,6 +126,10 @@ variable "costs" {
   validation {
     condition     = alltrue([for uri in var.costs.exports_uris : can(regex("^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[^,*?$]*)?$", uri))])
     error_message = "costs.exports_uris must be s3://bucket/prefix."
+  }
+  validation {
+    condition     = alltrue([for arn in var.costs.exports_key_arns : can(regex("^arn:aws:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+$", arn))])
+    error_message = "costs.exports_key_arns must be ARNs of keys."
   }
   validation {
     condition     = var.costs.source != "focus" || length(var.costs.exports_uris) > 0

@@ -42,6 +42,7 @@ module "exports" {
 
   name          = local.bucket_name
   force_destroy = each.value.force_destroy
+  kms_key_arn   = var.kms_key_arn
   policy_json   = data.aws_iam_policy_document.exports[each.key].json
   tags          = var.tags
 

@@ -98,6 +98,21 @@ variable "permissions_boundary_arn" {
   default     = null
 }
 
+variable "kms_key_arn" {
+  description = <<-EOT
+    Customer managed key for the bucket of the export; S3's own key when null. Its policy must allow the principals of
+    the bucket's policy to use it: Data Exports to write (`kms:GenerateDataKey`, `kms:Decrypt`), and `hub.role_arn` to
+    read (`kms:Decrypt`). The module reconciliation needs it in `costs.exports_key_arns`.
+  EOT
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.kms_key_arn == null || can(regex("^arn:aws:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+$", var.kms_key_arn))
+    error_message = "kms_key_arn must be the ARN of a key: another account reads with it, and knows no alias."
+  }
+}
+
 variable "tags" {
   description = "Tags of every resource that can have some, in addition to the provider's `default_tags`. Objects in buckets have those of the provider alone."
   type        = map(string)

@@ -398,7 +398,7 @@ run "unprotected_without_alarms" {
       for table in [aws_dynamodb_table.budgets, aws_dynamodb_table.budget_status] :
       !table.deletion_protection_enabled && !table.point_in_time_recovery[0].enabled
       && table.server_side_encryption[0].kms_key_arn == var.kms_key_arn
-    ]) && length(module.alarms.alarms) == 0 && aws_sqs_queue.deadlines.kms_master_key_id == var.kms_key_arn
-    error_message = "Protection and alarms are settings, and the key encrypts tables and queue."
+    ]) && length(module.alarms.alarms) == 0 && aws_sqs_queue.deadlines.kms_master_key_id == var.kms_key_arn && aws_cloudwatch_event_bus.results.kms_key_identifier == var.kms_key_arn
+    error_message = "Protection and alarms are settings, and the key encrypts tables, queue and event bus."
   }
 }

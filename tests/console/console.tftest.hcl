@@ -163,6 +163,15 @@ run "defaults" {
     condition     = one(aws_lb_target_group.this.stickiness).type == "lb_cookie"
     error_message = "A session does not stay with its container."
   }
+  assert {
+    condition = {
+      for name, alarm in module.alarms.alarms : name => [alarm.alarm_name, alarm.metric_name, alarm.statistic, alarm.comparison_operator, alarm.threshold, alarm.treat_missing_data]
+      } == {
+      errors    = ["finops-console-errors", "HTTPCode_Target_5XX_Count", "Sum", "GreaterThanOrEqualToThreshold", 5, "notBreaching"]
+      unhealthy = ["finops-console-unhealthy", "HealthyHostCount", "Minimum", "LessThanThreshold", 1, "breaching"]
+    }
+    error_message = "A console that does not answer, or with errors, starts no alarm."
+  }
 }
 
 run "trail_and_reports_are_added_where_they_are_deployed" {
@@ -241,5 +250,16 @@ run "a_subnet_without_a_table_of_its_own_has_the_main_one" {
   assert {
     condition     = length(local.isolated_subnet_ids) == 0
     error_message = "The VPC's main route table is not looked at."
+  }
+}
+
+run "without_alarms" {
+  command = plan
+  module { source = "../../modules/console" }
+  variables { alarms = { enabled = false, topic_arns = ["arn:aws:sns:eu-west-1:111111111111:people"] } }
+
+  assert {
+    condition     = length(module.alarms.alarms) == 0 && output.observability.impacts.unavailable.alarm_names == []
+    error_message = "Alarms are a setting."
   }
 }

@@ -46,7 +46,7 @@ GIVEN: Mapping[str, Mapping[str, Any]] = {
         "observability": {"webhook": {"secret_arn": SECRET}},
     },
     "spoke": {"account_id": "222222222222", "kms_key_arn": KEY, "function_settings": SETTINGS},
-    "payer": {"permissions_boundary_arn": BOUNDARY, "focus_export": {}},
+    "payer": {"permissions_boundary_arn": BOUNDARY, "kms_key_arn": KEY, "focus_export": {}},
 }
 #: The console asks for the routes of its subnets, which no plan without an account can.
 ROUTES = """

@@ -137,6 +137,7 @@ run "everything_set" {
     costs = {
       source           = "focus"
       exports_uris     = ["s3://finops-focus-555555555555/exports/finops-focus/data/", "s3://exports"]
+      exports_key_arns = ["arn:aws:kms:us-east-1:555555555555:key/1b7c"]
       calls_per_second = 2
       daily_usd        = 7.5
     }
@@ -164,6 +165,7 @@ run "everything_set" {
       s.Sid => [s.Effect, sort(flatten([s.Action])), sort(flatten([s.Resource])), try(s.Condition, null)]
       }) == jsonencode({
       AssumePayerRoles     = ["Allow", ["sts:AssumeRole"], ["arn:aws:iam::555555555555:role/finops-cost-reader", "arn:aws:iam::666666666666:role/finops-cost-reader"], null]
+      DecryptExports       = ["Allow", ["kms:Decrypt"], ["arn:aws:kms:us-east-1:555555555555:key/1b7c"], null]
       KeepReports          = ["Allow", ["s3:GetObject", "s3:PutObject"], ["arn:aws:s3:::finops-reconciliation-111111111111-eu-west-1/cache/*", "arn:aws:s3:::finops-reconciliation-111111111111-eu-west-1/provisional/*", "arn:aws:s3:::finops-reconciliation-111111111111-eu-west-1/reports/*"], null]
       ListExports0         = ["Allow", ["s3:ListBucket"], ["arn:aws:s3:::finops-focus-555555555555"], { StringLike = { "s3:prefix" = ["exports/finops-focus/data", "exports/finops-focus/data/*"] } }]
       ListExports1         = ["Allow", ["s3:ListBucket"], ["arn:aws:s3:::exports"], { StringLike = { "s3:prefix" = "*" } }]

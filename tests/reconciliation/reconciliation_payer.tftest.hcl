@@ -116,9 +116,24 @@ run "with_an_export" {
         exports = { abort_upload_days = 2, archive_days = null, expiration_days = 800, noncurrent_days = 7, prefix = "" }
       })
       && !module.exports["focus"].settings.force_destroy
+      && module.exports["focus"].settings.kms_key_arn == null
       && output.export_uri == "s3://finops-focus-555555555555/exports/finops-focus/data"
     )
     error_message = "The bucket keeps what reports look back to."
+  }
+}
+
+run "an_export_is_encrypted_with_your_key" {
+  command = plan
+  module { source = "../../modules/reconciliation_payer" }
+  variables {
+    focus_export = {}
+    kms_key_arn  = "arn:aws:kms:us-east-1:555555555555:key/1b7c"
+  }
+
+  assert {
+    condition     = module.exports["focus"].settings.kms_key_arn == var.kms_key_arn
+    error_message = "The key encrypts the bucket."
   }
 }
 

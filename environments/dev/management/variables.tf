@@ -165,7 +165,9 @@ variable "reconciliation" {
     costs = optional(object({
       source           = optional(string)
       exports_uris     = optional(list(string))
+      exports_key_arns = optional(list(string))
       calls_per_second = optional(number)
+      daily_usd        = optional(number)
     }), {})
     notifications = optional(object({
       mail_sender        = optional(string)

@@ -59,3 +59,9 @@ variable "permissions_boundary_arn" {
   type        = string
   default     = null
 }
+
+variable "kms_key_arn" {
+  description = "Customer managed key for the bucket of the export, as in the module reconciliation_payer. S3's own key when null."
+  type        = string
+  default     = null
+}

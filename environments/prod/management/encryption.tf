@@ -64,10 +64,11 @@ data "aws_iam_policy_document" "key" {
     }
   }
 
-  # Event rules send undelivered events to the encrypted failure queues.
+  # Event rules send undelivered events to the encrypted failure queues, and the event bus encrypts results:
+  # https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-encryption-key-policy.html
   statement {
     sid       = "EventsSendUndelivered"
-    actions   = ["kms:Decrypt", "kms:GenerateDataKey"]
+    actions   = ["kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKey"]
     resources = ["*"]
 
     principals {

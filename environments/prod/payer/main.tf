@@ -7,6 +7,7 @@ module "reconciliation_payer" {
   region                   = var.region
   focus_export             = var.focus_export
   permissions_boundary_arn = var.permissions_boundary_arn
+  kms_key_arn              = var.kms_key_arn
 
   # Outputs of the management root. The names follow from the prefix, so no state is read across accounts.
   hub = {

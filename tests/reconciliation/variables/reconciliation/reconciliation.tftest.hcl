@@ -71,6 +71,12 @@ run "refuses_an_exports_uri_with_a_wildcard" {
   expect_failures = [var.costs]
 }
 
+run "refuses_a_key_by_its_alias" {
+  command = plan
+  variables { costs = { exports_key_arns = ["arn:aws:kms:us-east-1:555555555555:alias/exports"] } }
+  expect_failures = [var.costs]
+}
+
 run "refuses_a_ledger_without_its_database" {
   command = plan
   variables { costs = { source = "ledger" } }

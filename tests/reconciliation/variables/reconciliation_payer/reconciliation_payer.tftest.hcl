@@ -73,3 +73,9 @@ run "refuses_a_region_of_another_partition" {
   variables { region = "us-gov-west-1" }
   expect_failures = [var.region]
 }
+
+run "refuses_a_key_by_its_alias" {
+  command = plan
+  variables { kms_key_arn = "arn:aws:kms:us-east-1:555555555555:alias/exports" }
+  expect_failures = [var.kms_key_arn]
+}
