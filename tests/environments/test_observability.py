@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -73,6 +74,12 @@ class Plan:
     def values(self, kind: str) -> list[dict[str, Any]]:
         """The planned values of all resources of a kind."""
         return [one["values"] for one in self._resources if one["type"] == kind]
+
+    def counted(self, kind: str) -> Counter[str]:
+        """How many resources of a kind each module of the root has."""
+        return Counter(
+            one["address"].split(".")[1] for one in self._resources if one["type"] == kind
+        )
 
     def names(self, kind: str, attribute: str) -> set[str]:
         return {one[attribute] for one in self.values(kind)}
@@ -312,6 +319,39 @@ def _logged_always() -> dict[str, Any]:
     handler.emit = lambda record: lines.append(handler.format(record))  # type: ignore[method-assign]
     logger.info("said")
     return dict(json.loads(lines[0]))
+
+
+def test_the_page_on_costs_counts_the_alarms_that_are_planned(plan: Plan) -> None:
+    """CloudWatch bills an alarm for each metric that it looks at, and composite alarms singly."""
+    page = (REPOSITORY / "docs" / "costs.md").read_text(encoding="utf-8")
+    said = {
+        module: int(count)
+        for count, module in re.findall(r"(\d+) of\s\[\w+\]\(\.\./modules/(\w+)/", page)
+    }
+    single = plan.counted("aws_cloudwatch_metric_alarm")
+    assert said == {
+        module: count
+        for module, count in single.items()
+        if module not in {"budgets_spoke", "observability"}
+    }
+    idle, own = (
+        re.search(f"{row}.* ([\\d.]+) \\|$", page, re.MULTILINE)
+        for row in (
+            r"(\d+) CloudWatch alarms at 0\.10 \|",
+            r"(\d+) composite alarms at 0\.50, (\d+) metrics .* at 0\.10, a dashboard at 3\.00 \|",
+        )
+    )
+    assert idle
+    assert own
+    looked_at = sum(
+        sum(1 for query in alarm["metric_query"] if query["metric"]) or 1
+        for alarm in plan.values("aws_cloudwatch_metric_alarm")
+        if re.search(r"-late-", alarm["alarm_name"])
+    )
+    composites = len(plan.values("aws_cloudwatch_composite_alarm"))
+    assert idle.groups() == (str(sum(said.values())), f"{sum(said.values()) / 10:.2f}")
+    price = f"{composites * 0.5 + looked_at / 10 + 3:.2f}"
+    assert own.groups() == (str(composites), str(looked_at), price)
 
 
 def test_the_console_has_graphs_of_its_load_balancer(

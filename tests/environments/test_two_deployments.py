@@ -1,13 +1,16 @@
-"""Two deployments of the prod roots in one account: no name of one is a name of the other.
+"""Two deployments of the prod roots in one account: none has a name of the other, or speaks of it.
 
-And what a registry's users expect of every module reaches every resource: tags, a permissions
-boundary, a key, and a VPC.
+One name begins with the other, as finops and finops-dev do. What a plan does not know yet is made
+of references, which lead to the same state. And what a registry's users expect of every module
+reaches every resource: tags, a permissions boundary, a key, and a VPC.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -56,32 +59,87 @@ override_data {{
 }}
 """
 
-#: What AWS knows a resource by, in an account or, for buckets and login pages, in all.
-NAMES = (
-    "alarm_name",
-    "cluster_identifier",
-    "dashboard_name",
-    "domain",
-    "final_snapshot_identifier",
-    "function_name",
-    "identifier",
-    "layer_name",
-    "name",
-    "name_prefix",
-)
-#: Names that only their parent knows, whose own name differs.
-INSIDE_A_PARENT = {"aws_iam_role_policy"}
-#: The key's attribute by type; other types hold nothing or have a block of their own.
-KEYS = {
-    "aws_cloudwatch_log_group": "kms_key_id",
-    "aws_lambda_function": "kms_key_arn",
-    "aws_rds_cluster": "kms_key_id",
-    "aws_secretsmanager_secret": "kms_key_id",
-    "aws_sns_topic": "kms_master_key_id",
-    "aws_sqs_queue": "kms_master_key_id",
+#: What AWS knows a resource by, in an account or, for buckets and login pages, in all; nothing
+#: where AWS makes an id, or where the resource is a part of another one, which it refers to. A type
+#: that is not here fails.
+IDENTITIES: Mapping[str, tuple[str, ...]] = {
+    "aws_bcmdataexports_export": ("export.0.name",),
+    "aws_budgets_budget": ("name",),
+    "aws_cloudwatch_composite_alarm": ("alarm_name",),
+    "aws_cloudwatch_dashboard": ("dashboard_name",),
+    "aws_cloudwatch_event_bus": ("name",),
+    "aws_cloudwatch_event_bus_policy": ("event_bus_name",),
+    "aws_cloudwatch_event_rule": ("name",),
+    "aws_cloudwatch_event_target": ("rule",),
+    "aws_cloudwatch_log_group": ("name",),
+    "aws_cloudwatch_metric_alarm": ("alarm_name",),
+    "aws_cloudwatch_query_definition": ("name",),
+    "aws_cognito_user_group": ("name",),
+    "aws_cognito_user_pool": ("name",),
+    "aws_cognito_user_pool_client": ("name",),
+    "aws_cognito_user_pool_domain": ("domain",),
+    "aws_db_subnet_group": ("name",),
+    "aws_default_security_group": (),
+    "aws_dynamodb_table": ("name",),
+    "aws_ecs_cluster": ("name",),
+    "aws_ecs_service": ("name",),
+    "aws_ecs_task_definition": ("family",),
+    "aws_iam_role": ("name",),
+    "aws_iam_role_policy": ("role",),
+    "aws_kms_alias": ("name",),
+    "aws_kms_key": (),
+    "aws_lambda_event_source_mapping": (),
+    "aws_lambda_function": ("function_name",),
+    "aws_lambda_function_event_invoke_config": ("function_name",),
+    "aws_lambda_function_url": ("function_name",),
+    "aws_lambda_invocation": ("function_name",),
+    "aws_lambda_layer_version": ("layer_name",),
+    "aws_lambda_permission": ("function_name",),
+    "aws_lb": ("name",),
+    "aws_lb_listener": (),
+    "aws_lb_target_group": ("name",),
+    "aws_rds_cluster": ("cluster_identifier", "final_snapshot_identifier"),
+    "aws_rds_cluster_instance": ("identifier",),
+    "aws_rds_cluster_parameter_group": ("name",),
+    "aws_s3_bucket": ("bucket",),
+    "aws_s3_bucket_cors_configuration": (),
+    "aws_s3_bucket_lifecycle_configuration": (),
+    "aws_s3_bucket_notification": ("bucket",),
+    "aws_s3_bucket_object_lock_configuration": (),
+    "aws_s3_bucket_ownership_controls": (),
+    "aws_s3_bucket_policy": (),
+    "aws_s3_bucket_public_access_block": (),
+    "aws_s3_bucket_server_side_encryption_configuration": (),
+    "aws_s3_bucket_versioning": (),
+    "aws_s3_object": ("bucket",),
+    "aws_scheduler_schedule": ("name",),
+    "aws_secretsmanager_secret": ("name",),
+    "aws_security_group": ("name",),
+    "aws_sfn_state_machine": ("name",),
+    "aws_sns_topic": ("name",),
+    "aws_sns_topic_policy": (),
+    "aws_sns_topic_subscription": (),
+    "aws_sqs_queue": ("name",),
+    "aws_subnet": (),
+    "aws_vpc": (),
+    "aws_vpc_security_group_egress_rule": (),
+    "aws_vpc_security_group_ingress_rule": (),
 }
+#: ARNs that both deployments may have: what they were given, accounts, and services whose resources
+#: are not named in policies. Budgets belong to whose table they are in.
+SHARED_ARNS = (
+    re.escape(KEY), re.escape(BOUNDARY), re.escape(SECRET), re.escape(CONSOLE["certificate_arn"]),
+    re.escape("arn:aws:sns:us-east-1:111111111111:finops-operators"),  # of terraform.tfvars.example
+    r"arn:aws:iam::\d{12}:root",
+    r"arn:aws:budgets::\d{12}:(\*|budget/\*)",
+    r"arn:aws:(bcm-data-exports:us-east-1:\d{12}:export|cur:us-east-1:\d{12}:definition)/\*",
+)  # fmt: skip
+#: Attributes that hold a key where one is given; two types hold filters and constants, no data.
+KEY_ATTRIBUTE = re.compile(r".*kms.*key_(id|arn|identifier)")
+WITHOUT_KEY = {"aws_lambda_event_source_mapping", "aws_scheduler_schedule"}
 
 Planned = Mapping[str, Mapping[str, Any]]
+PREFIXES = ("finops", "finops-dev")
 
 
 @pytest.fixture(scope="module", params=sorted(GIVEN))
@@ -104,60 +162,127 @@ def plans(
     write_packages(copy)
     console = ("main", "own", "to_internet") if root == "management" else ()
     overrides = "".join(ROUTES.format(name=name) for name in console)
+    return planned_twice(folder, work, plan_environment, overrides)
+
+
+def planned_twice(
+    folder: Path, work: Path, environment: Mapping[str, str], overrides: str = ""
+) -> tuple[Planned, Planned]:
     runs = "".join(
-        f'run "{prefix}" {{\n  command = plan\n  variables {{ name_prefix = "{prefix}" }}\n}}\n'
-        for prefix in ("alpha", "beta")
+        f'run "of_{number}" {{\n  command = plan\n  variables {{ name_prefix = "{prefix}" }}\n}}\n'
+        for number, prefix in enumerate(PREFIXES)
     )
     (folder / "two.tftest.hcl").write_text(overrides + runs)
-    started = terraform(folder, work, plan_environment, "init", "-input=false", "-no-color")
+    started = terraform(folder, work, environment, "init", "-input=false", "-no-color")
     assert started.returncode == 0, started.stderr
-    tested = terraform(folder, work, plan_environment, "test", "-json", "-verbose")
+    tested = terraform(folder, work, environment, "test", "-json", "-verbose")
     assert tested.returncode == 0, tested.stdout[-4000:]
-    alpha, beta = (
+    messages = map(json.loads, tested.stdout.splitlines())
+    first, second = (
         {
-            change["address"].replace(message["@testrun"], "PREFIX"): change
+            change["address"].replace(f'["{prefix}-', '["PREFIX-'): change
             for change in message["test_plan"]["resource_changes"]
             if change["mode"] == "managed"
         }
-        for message in map(json.loads, tested.stdout.splitlines())
-        if message["type"] == "test_plan"
+        for prefix, message in zip(
+            PREFIXES, (one for one in messages if one["type"] == "test_plan"), strict=True
+        )
     )
-    return alpha, beta
+    assert first.keys() == second.keys()
+    return first, second
 
 
-def _names(change: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    wanted = (*NAMES, "bucket") if change["type"] == "aws_s3_bucket" else NAMES
-    wanted = (*wanted, "family") if change["type"] == "aws_ecs_task_definition" else wanted
-    after = change["change"]["after"]
-    for name in wanted:
-        if isinstance(value := after.get(name), str):
-            yield name, value
+def _values(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, str]]:
+    """Path and text of every text in a value, and in the JSON documents that it holds."""
+    if isinstance(value, Mapping):
+        for name, one in value.items():
+            yield from _values(one, (*path, name))
+    elif isinstance(value, list):
+        for number, one in enumerate(value):
+            yield from _values(one, (*path, str(number)))
+    elif isinstance(value, str):
+        document = None
+        if value.startswith(("{", "[")):
+            with suppress(ValueError):
+                document = json.loads(value)
+        if document is None:
+            yield ".".join(path), value
+        else:
+            yield from _values(document, path)
+
+
+def _identities(planned: Planned) -> set[tuple[str, str]]:
+    """Type and text of every name that AWS knows a resource by."""
+    return {
+        (change["type"], texts[name])
+        for change in planned.values()
+        if (texts := dict(_values(change["change"]["after"])))
+        for name in IDENTITIES[change["type"]]
+        if name in texts
+    }
 
 
 def test_no_name_is_in_two_deployments(plans: tuple[Planned, Planned]) -> None:
-    alpha, beta = plans
-    assert alpha.keys() == beta.keys()
-    others = {
-        (change["type"], *named)
-        for change in beta.values()
-        if change["type"] not in INSIDE_A_PARENT
-        for named in _names(change)
-    }
-    assert others
+    first, second = map(_identities, plans)
+    assert len(first) > 3
+    assert first & second == set()
+    # A name that does not begin with the prefix could be another deployment's one day.
     assert {
-        address: named
-        for address, change in alpha.items()
-        for named in _names(change)
-        if (change["type"], *named) in others
-    } == {}
+        (kind, name) for kind, name in second if not re.search(rf"(^|[/:]){PREFIXES[1]}\b", name)
+    } == set()
+
+
+def test_nothing_in_a_deployment_speaks_of_the_other(plans: tuple[Planned, Planned]) -> None:
+    """Queues of bucket notifications, buses of rules, tables of functions, dimensions of alarms."""
+    first, second = plans
+    names = {name for _, name in _identities(first)} - {PREFIXES[0]}
+    for address, change in second.items():
+        others = dict(_values(first[address]["change"]["after"]))
+        for path, text in _values(change["change"]["after"]):
+            assert not [name for name in names if name in text], f"{address}: {path}"
+            if text.startswith("arn:aws:") and others.get(path) == text:
+                assert any(re.fullmatch(one, text) for one in SHARED_ARNS), f"{address}: {path}"
+    assert not [text for one in first.values() for _, text in _values(one) if PREFIXES[1] in text]
+
+
+def test_each_bucket_tells_its_own_queue_and_each_rule_its_own_bus(
+    plans: tuple[Planned, Planned],
+) -> None:
+    for planned, prefix in zip(plans, PREFIXES, strict=True):
+        for address, after in _planned_of_type(planned, "aws_s3_bucket_notification").items():
+            assert after["bucket"].startswith(f"{prefix}-"), address
+        for address, after in _planned_of_type(planned, "aws_cloudwatch_event_rule").items():
+            bus, pattern = after["event_bus_name"], after["event_pattern"]
+            assert f"/{prefix}/" in pattern if bus == "default" else bus == f"{prefix}-budgets"
+            assert address
+
+
+def test_the_alias_of_the_key_that_prod_makes_is_of_its_deployment(
+    tmp_path: Path, plan_environment: Mapping[str, str]
+) -> None:
+    name = "environments/prod/management"
+    folder = copied(tmp_path / "copy", name) / name
+    for path in folder.glob("*.tf"):
+        if path.name not in {"variables.tf", "encryption.tf", "versions.tf"}:
+            path.unlink()
+    (folder / "providers.tf").write_text(OFFLINE_PROVIDER)
+    (folder / "backend_override.tf").write_text(LOCAL_BACKEND)
+    (folder / "terraform.tfvars").write_text((folder / "terraform.tfvars.example").read_text())
+    first, second = planned_twice(folder, tmp_path, plan_environment)
+    assert _identities(first) == {("aws_kms_alias", f"alias/{PREFIXES[0]}")}
+    assert _identities(second) == {("aws_kms_alias", f"alias/{PREFIXES[1]}")}
+
+
+def _planned_of_type(planned: Planned, kind: str) -> dict[str, Mapping[str, Any]]:
+    return {
+        address: change["change"]["after"]
+        for address, change in planned.items()
+        if change["type"] == kind
+    }
 
 
 def _of_type(plans: tuple[Planned, Planned], kind: str) -> dict[str, Mapping[str, Any]]:
-    return {
-        address: change["change"]["after"]
-        for address, change in plans[0].items()
-        if change["type"] == kind
-    }
+    return _planned_of_type(plans[0], kind)
 
 
 def test_every_resource_has_the_tags(plans: tuple[Planned, Planned]) -> None:
@@ -185,9 +310,17 @@ def test_every_function_is_in_the_network(plans: tuple[Planned, Planned]) -> Non
 
 
 def test_everything_that_takes_a_key_has_it(plans: tuple[Planned, Planned]) -> None:
-    for kind, attribute in KEYS.items():
-        found = _of_type(plans, kind)
-        assert {a for a, one in found.items() if one[attribute] != KEY} == set()
+    for address, change in plans[0].items():
+        for name, value in change["change"]["after"].items():
+            if KEY_ATTRIBUTE.fullmatch(name) and change["type"] not in WITHOUT_KEY:
+                assert value == KEY, f"{address}: {name}"
+    for address, bucket in _of_type(
+        plans, "aws_s3_bucket_server_side_encryption_configuration"
+    ).items():
+        (encryption,) = bucket["rule"][0]["apply_server_side_encryption_by_default"]
+        # The trail must stay readable when the key is deleted.
+        wanted = "" if "module.audit." in address else KEY
+        assert encryption["kms_master_key_id"] == wanted, address
     for table in _of_type(plans, "aws_dynamodb_table").values():
         assert table["server_side_encryption"] == [{"enabled": True, "kms_key_arn": KEY}]
     assert _of_type(plans, "aws_kms_key").keys() <= {"module.audit.aws_kms_key.heads[0]"}
