@@ -28,10 +28,11 @@ KEY = "arn:aws:kms:us-east-1:111111111111:key/1b7c"
 BOUNDARY = "arn:aws:iam::111111111111:policy/boundary"
 NETWORK = {"subnet_ids": ["subnet-0a"], "security_group_ids": ["sg-0a"]}
 SECRET = "arn:aws:secretsmanager:us-east-1:111111111111:secret:finops/chat-AbCdEf"
+CERTIFICATE = "arn:aws:acm:us-east-1:111111111111:certificate/1b7c"
 SETTINGS = {"permissions_boundary_arn": BOUNDARY, "network": NETWORK}
 CONSOLE = {
     "domain_name": "finops.example.com",
-    "certificate_arn": "arn:aws:acm:us-east-1:111111111111:certificate/1b7c",
+    "certificate_arn": CERTIFICATE,
     "image": {"uri": "111111111111.dkr.ecr.us-east-1.amazonaws.com/finops-console:1"},
     "network": {
         "vpc_id": "vpc-0a",
@@ -128,7 +129,7 @@ IDENTITIES: Mapping[str, tuple[str, ...]] = {
 #: ARNs that both deployments may have: what they were given, accounts, and services whose resources
 #: are not named in policies. Budgets belong to whose table they are in.
 SHARED_ARNS = (
-    re.escape(KEY), re.escape(BOUNDARY), re.escape(SECRET), re.escape(CONSOLE["certificate_arn"]),
+    re.escape(KEY), re.escape(BOUNDARY), re.escape(SECRET), re.escape(CERTIFICATE),
     re.escape("arn:aws:sns:us-east-1:111111111111:finops-operators"),  # of terraform.tfvars.example
     r"arn:aws:iam::\d{12}:root",
     r"arn:aws:budgets::\d{12}:(\*|budget/\*)",
