@@ -86,7 +86,7 @@ def _account(text: str) -> str:
 
 
 def _provider(text: str) -> str:
-    words = _WORD.findall(unicodedata.normalize("NFKC", text).casefold())
+    words: list[str] = _WORD.findall(unicodedata.normalize("NFKC", text).casefold())
     if not words:
         return ""
     first = _PROVIDERS.get(words[0], words[0])
