@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from finops.billing import record_ids
 from finops.billing.cells import RowProblem, cell_reader, plain
 from finops.billing.dataset_format import DatasetFormat
-from finops.billing.record_ids import are_plain, is_nothing, is_total
+from finops.billing.record_ids import are_plain, is_nothing
 from finops.billing.rows import Row, RowParser
 from finops.billing.schemas import BILLING, FOCUS, Column, Kind, Schema, recognise
 from finops.shared.errors import RejectedInput
@@ -245,7 +245,10 @@ def test_a_line_of_totals_is_told_to_be_one() -> None:
     [
         *(
             (one, "missing_value")
-            for one in ("NULL", "null", r"\N", "#N/A", "#REF!", "-", "(blank)")
+            for one in (
+                *("NULL", "null", r"\N", "#N/A", "#REF!", "-", "(blank)", "TBD", "n/a", "k.A."),
+                *("#NV", "#WERT!", "#BEZUG!", "#DIV/0!", "#NAME?", "#N/D", "#I/T", "####", "***"),
+            )
         ),
         *(
             (one, "totals_row")
@@ -263,17 +266,21 @@ def test_what_is_no_id_identifies_no_bill(text: str, reason: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["TOTAL-4711", "Total 4711", "Sumatra", "N", "None-1", "-1", "totalize", "1", "é"]
+    "text",
+    [
+        *("TOTAL-4711", "Total 4711", "Sumatra", "N", "None-1", "-1", "totalize", "1", "é"),
+        *("Total FRA", "#4711", "#A-1", "NA-1", "TBD2"),
+    ],
 )
 def test_ids_that_only_begin_like_such_words_are_ids(text: str) -> None:
     assert parse(record_id=text).key == text
 
 
 def test_the_quick_look_at_ids_takes_none_for_plain_that_is_none() -> None:
-    for text in record_ids._NOTHING | record_ids._TOTALS:
-        for written in (text, text.upper(), f"** {text}:"):
+    for text in record_ids._NOTHING | {"#NV", "#REF!", "?", "..."}:
+        for written in (text, text.upper()):
             assert not are_plain(["1", written])
-            assert is_nothing(text) or is_total(written)
+            assert is_nothing(written)
     assert are_plain(["1", "A-1", "INV 7", "é"])
     assert not are_plain(["1", "A\u200b"])
 
@@ -483,10 +490,13 @@ def test_records_of_a_block_are_read_as_each_of_them_alone(
         [(good | change)[name] for name in header]
         for change in data.draw(st.lists(changes, max_size=12))
     ]
-    parser = RowParser(recognise(header), DatasetFormat(), DailyRates())
-    for fields, found in zip(records, parser.parse_all(records), strict=True):
+    # Each knows the rows before, for lines of totals.
+    in_block, one_by_one = (
+        RowParser(recognise(header), DatasetFormat(), DailyRates()) for _ in range(2)
+    )
+    for fields, found in zip(records, in_block.parse_all(records), strict=True):
         try:
-            alone: Row | RowProblem = parser.parse(fields)
+            alone: Row | RowProblem = one_by_one.parse(fields)
         except RowProblem as problem:
             alone = problem
         assert as_told(found) == as_told(alone)

@@ -14,7 +14,7 @@ from typing import Final
 
 from finops.billing.dataset_format import DatasetFormat
 from finops.billing.period_identity import first_day
-from finops.billing.record_ids import are_plain, has_invisible, is_nothing, is_total
+from finops.billing.record_ids import are_plain, has_invisible, is_error, is_nothing
 from finops.billing.schemas import Column, Kind, Schema
 from finops.shared.money import major_of, rounded, was_currency
 
@@ -153,12 +153,6 @@ def _id(column: Column) -> Read:
     def read(text: str) -> str:
         if is_nothing(text):
             raise RowProblem("missing_value", f"{title} {text!r} is no id", title, text)
-        if is_total(text):
-            message = (
-                f"{title} {text!r} names a line of totals: leave it out; if it is a bill, give it "
-                "another id"
-            )
-            raise RowProblem("totals_row", message, title, text)
         if has_invisible(text):
             message = f"{title} {text!r} holds characters that are not seen: remove them"
             raise RowProblem("control_character", message, title, text)
@@ -341,6 +335,10 @@ def _number(column: Column, style: DatasetFormat, schema: Schema, declare: str) 
             if "." in digits_text:
                 raise problem(text, "has a decimal point, but this dataset uses a decimal comma")
             digits_text = digits_text.replace(",", ".", 1)
+        if is_error(text):
+            raise problem(text, "is an error of a spreadsheet: correct the formula or the number")
+        if is_nothing(text):
+            raise problem(text, "is not an amount: write a number, or leave the row out")
         if not pattern.fullmatch(digits_text):
             raise problem(
                 text,

@@ -16,6 +16,7 @@ from finops.billing.dataset_format import DatasetFormat, RowFilter, UsedFormat, 
 from finops.billing.file_bytes import Readable
 from finops.billing.file_format import Format, Layout
 from finops.billing.reader import CsvTable, open_csv, open_part
+from finops.billing.record_ids import is_error, is_nothing
 from finops.billing.schemas import BILLING, Kind, Recognition, recognise, spelt_alike
 from finops.billing.sheet_cells import checked_cells
 from finops.billing.title_lines import DATEV
@@ -142,7 +143,7 @@ def recogniser(used: UsedFormat | None = None) -> Callable[[Sequence[str]], Bill
                 return _mapped(header, used_format(name, _above(style, form)))
         return BillHeader(
             found.schema, found.cells, found.score, found.problem, found.code,
-            _with_check(found), found.instead, used,
+            _with_check(found), found.instead, used=used,
         )  # fmt: skip
 
     return recognised
@@ -191,6 +192,7 @@ def _mapped(header: Sequence[str], used: UsedFormat) -> BillHeader:
         problem,
         code,
         remedy,
+        id_cells=mapping.id_cells,
         used=used,
         derive=None if problem else mapping.derive(),
     )
@@ -241,6 +243,11 @@ class _Mapping:
             return "missing_columns", problem, f"The header reads {shown!r}. {change}"
         return "", "", ""
 
+    @property
+    def id_cells(self) -> tuple[int, ...]:
+        """The cells whose hash is a bill's id."""
+        return tuple(map(self._cell, self._form.id_from))
+
     def derive(self) -> Derive | None:
         """What adds the derived cells to those of a record, where there are any."""
         filters = [(one, self._cell(one.column)) for one in self._form.rows]
@@ -273,7 +280,7 @@ class _Mapping:
             sign = self._cell(form.sign.column) if form.sign else -1
             self._add(BILLING.amount, _signed(form, amount, sign, self._header[amount]))
         if form.id_from:
-            self._add(BILLING.key, _hash_of([self._cell(one) for one in form.id_from]))
+            self._add(BILLING.key, _hash_of(self.id_cells, form.id_from))
         if form.extra:
             self._add("extra", _kept([(one, self._cell(one)) for one in form.extra]))
         for name, text in {**form.defaults, **form.constants}.items():
@@ -402,12 +409,19 @@ def _signed(
     return make
 
 
-def _hash_of(columns: Sequence[int]) -> Callable[[Sequence[str]], str]:
+def _hash_of(columns: Sequence[int], titles: Sequence[str]) -> Callable[[Sequence[str]], str]:
     def make(fields: Sequence[str]) -> str:
         # A line break is a space, as in the text of a workbook.
         texts = [_LINE_BREAK.sub(" ", fields[one].strip()) for one in columns]
-        if not any(texts):
+        if all(map(is_nothing, texts)):
             return ""
+        if "#" in "".join(text[:1] for text in texts):
+            for title, text in zip(titles, texts, strict=True):
+                if is_error(text):
+                    message = (
+                        f"{title} {text!r} is an error of a spreadsheet, and is no part of an id"
+                    )
+                    raise RowProblem("missing_value", message, title, text)
         # Lengths keep ("a", "bc") apart from ("ab", "c").
         written = "".join(f"{len(text)}:{text}" for text in texts)
         return hashlib.sha256(written.encode("utf-8", "surrogatepass")).hexdigest()[:32]

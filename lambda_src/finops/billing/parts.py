@@ -47,6 +47,7 @@ from finops.billing.ports import (
 )
 from finops.billing.reader import content_of
 from finops.billing.record_loader import RecordLoader, row_parser
+from finops.billing.rows import TotalsScan
 from finops.billing.schemas import SCHEMAS, Schema
 from finops.billing.settings import Settings
 from finops.billing.streams import HashingStream, pieces, skip
@@ -108,7 +109,9 @@ class FilePlanner:
         schema = table.recognition.schema
         used = table.recognition.used
         entry = replace(entry, format=used)
-        parts = list(plan_parts(table, self.part_bytes))
+        match = table.recognition
+        scan = TotalsScan(match, match.format, match.derive) if schema.key else None
+        parts = list(plan_parts(table, self.part_bytes, scan))
         stream.exhaust()
         with self.store.transaction() as transaction:
             if is_superseded(transaction, entry, schema):
@@ -193,7 +196,13 @@ class PartLoader:
                 records = RecordLoader(
                     transaction=transaction,
                     entry=entry,
-                    parser=row_parser(self.settings, entry.dataset, table.recognition, self.rates),
+                    parser=row_parser(
+                        self.settings,
+                        entry.dataset,
+                        table.recognition,
+                        self.rates,
+                        item.get("totals"),
+                    ),
                     schema=table.recognition.schema,
                     quarantine=quarantine,
                     check=lambda: None,

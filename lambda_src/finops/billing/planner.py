@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any, Final
 
 from finops.billing.file_format import Match
 from finops.billing.reader import CsvTable
+from finops.billing.rows import TotalsScan
+
+_SEEN_AT_ONCE: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,6 +23,7 @@ class Part:
         end: Byte after the last one; None at the end of the file.
         first_line: Physical line of the first record.
         last_line: Line after the last one; None at the end of the file.
+        totals: What is known of the file's totals where it begins; see `TotalsScan`.
     """
 
     number: int
@@ -26,9 +31,12 @@ class Part:
     end: int | None
     first_line: int
     last_line: int | None
+    totals: dict[str, Any] | None = None
 
 
-def plan_parts(table: CsvTable[Match], part_bytes: int) -> Iterator[Part]:
+def plan_parts(
+    table: CsvTable[Match], part_bytes: int, scan: TotalsScan | None = None
+) -> Iterator[Part]:
     """Parts of at least so many bytes, in order; the last may be smaller.
 
     The reader itself determines where records begin, so quoted line breaks and malformed lines are
@@ -37,17 +45,35 @@ def plan_parts(table: CsvTable[Match], part_bytes: int) -> Iterator[Part]:
     Args:
         table: Opened with `sizes=True`; all its records are read.
         part_bytes: The least size of a part.
+        scan: Follows the totals of the file.
     """
     number, start, first_line = 1, table.next_offset, table.next_line
-    for _ in table.records():
-        if table.next_offset - start >= part_bytes:
+    totals = scan.state() if scan else None
+    waiting: list[list[str]] = []
+    for _, fields in table.records():
+        if scan and fields is not None:
+            waiting.append(fields)
+        is_full = table.next_offset - start >= part_bytes
+        if scan and (is_full or len(waiting) == _SEEN_AT_ONCE):
+            scan.see(waiting)
+            waiting = []
+        if is_full:
             yield Part(
                 number=number,
                 start=start,
                 end=table.next_offset,
                 first_line=first_line,
                 last_line=table.next_line,
+                totals=totals,
             )
             number, start, first_line = number + 1, table.next_offset, table.next_line
+            totals = scan.state() if scan else None
     if number == 1 or table.next_offset > start:
-        yield Part(number=number, start=start, end=None, first_line=first_line, last_line=None)
+        yield Part(
+            number=number,
+            start=start,
+            end=None,
+            first_line=first_line,
+            last_line=None,
+            totals=totals,
+        )

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from finops.billing.batches import Batch, Batches
 from finops.billing.cells import ROUNDED, RowProblem
@@ -27,10 +27,24 @@ OTHER_SHEET: Final = "other_sheets"
 _RATE_SOURCE: Final = 2
 
 
-def row_parser(settings: Settings, dataset: str, match: BillHeader, rates: DatedRates) -> RowParser:
-    """A parser with the header's format, and rates that are read as currencies are met."""
+def row_parser(
+    settings: Settings,
+    dataset: str,
+    match: BillHeader,
+    rates: DatedRates,
+    totals: Mapping[str, Any] | None = None,
+) -> RowParser:
+    """A parser with the header's format, and rates that are read as currencies are met.
+
+    Args:
+        settings: With the policy of rates.
+        dataset: Its name, for messages.
+        match: How the header was recognised.
+        rates: The dated rates that are loaded.
+        totals: What is known of the file's totals where its part begins.
+    """
     exchange = ExchangeRates(settings.rates, rates)
-    return RowParser(match, match.format, exchange, dataset, match.derive)
+    return RowParser(match, match.format, exchange, dataset, match.derive, totals)
 
 
 @dataclass(slots=True)

@@ -6,7 +6,7 @@ all of them are values as they stand, none is.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Hashable, Iterator, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
@@ -20,6 +20,7 @@ from finops.billing.dataset_format import DatasetFormat
 from finops.billing.file_format import Match
 from finops.billing.reader import CsvTable
 from finops.billing.schemas import Column, Kind, Recognition, Schema
+from finops.billing.totals_rows import TOTALS_ROW, TotalsRows
 from finops.shared.money import products
 from finops.shared.rates import ExchangeRates
 
@@ -147,6 +148,89 @@ class _Column:
         return None
 
 
+def _decimals(texts: Sequence[str | None]) -> list[Decimal | None]:
+    return [None if text is None else Decimal(text) for text in texts]
+
+
+def _column(column: Column, style: DatasetFormat, schema: Schema, dataset: str = "") -> _Column:
+    read = cell_reader(column, style, schema, dataset)
+    return _Column(column, schema, read, plain(column, style, schema))
+
+
+#: Adds the cells of columns that are made of others; see `finops.billing.mapping`.
+Derive = Callable[[Sequence[str]], Sequence[str]]
+
+
+def _made(derive: Derive, fields: Sequence[str]) -> Sequence[str] | RowProblem:
+    try:
+        return derive(fields)
+    except RowProblem as problem:
+        return problem
+
+
+def _totals_rows(
+    match: Recognition, style: DatasetFormat, state: Mapping[str, Any] | None
+) -> TotalsRows | None:
+    """What finds lines of totals; None where rows have no identity."""
+    schema, cells = match.schema, match.cells
+    by_name = dict(zip((column.name for column in schema.columns), cells, strict=True))
+    key, day = by_name.get(schema.key), by_name[schema.day]
+    if key is None or day is None:
+        return None
+    is_hash = bool(match.id_cells)
+    titles = style.id_from if is_hash else [schema.key]
+    return TotalsRows(
+        dict(zip(match.id_cells or (key,), titles, strict=True)),
+        is_hash=is_hash,
+        day=day,
+        texts=[
+            cell
+            for column, cell in zip(schema.columns, cells, strict=True)
+            if column.kind is Kind.TEXT and column.name != schema.key and cell is not None
+        ],
+        state=state,
+    )
+
+
+class TotalsScan:
+    """Follows the totals of a file that will be loaded in parts.
+
+    Args:
+        match: Which cell holds which column.
+        style: How the dataset writes dates and numbers.
+        derive: Adds the cells of columns that are made of others, where there are any.
+    """
+
+    def __init__(self, match: Recognition, style: DatasetFormat, derive: Derive | None) -> None:
+        schema = match.schema
+        self._totals = _totals_rows(match, style, None)
+        self._derive = derive
+        names = [column.name for column in schema.columns]
+        self._read = [
+            (match.cells[at], _column(schema.columns[at], style, schema))
+            for at in (names.index(schema.amount), names.index(schema.currency))
+        ]
+
+    def see(self, records: Sequence[Sequence[str]]) -> None:
+        """Take the next records."""
+        derive = self._derive
+        made = records if derive is None else [_made(derive, one) for one in records]
+        rows = [one for one in made if not isinstance(one, RowProblem)]
+        if self._totals is None or not rows:
+            return
+        cells = [*zip(*rows, strict=True)]
+        nothing = ("",) * len(rows)
+        texts, currencies = (
+            column.values(nothing if at is None else cells[at], _Found())
+            for at, column in self._read
+        )
+        self._totals.among(cells, _decimals(texts), currencies)
+
+    def state(self) -> dict[str, Any] | None:
+        """What is known of totals after the records so far."""
+        return self._totals.to_document() if self._totals else None
+
+
 class RowParser:
     """Reads the records of one file.
 
@@ -156,6 +240,7 @@ class RowParser:
         rates: The rates to convert with.
         dataset: Its name, for messages.
         derive: Adds the cells of columns that are made of others, where there are any.
+        totals: What is known of the file's totals where its part begins; see `TotalsScan`.
     """
 
     def __init__(
@@ -164,7 +249,8 @@ class RowParser:
         style: DatasetFormat,
         rates: ExchangeRates,
         dataset: str = "",
-        derive: Callable[[Sequence[str]], Sequence[str]] | None = None,
+        derive: Derive | None = None,
+        totals: Mapping[str, Any] | None = None,
     ) -> None:
         schema = match.schema
         names = [column.name for column in schema.columns]
@@ -180,13 +266,8 @@ class RowParser:
         self._limit = Decimal(10) ** schema.digits
         self._cells = match.cells
         self._instead = match.instead
-        self._columns = [
-            _Column(
-                column, schema, cell_reader(column, style, schema, dataset),
-                plain(column, style, schema),
-            )
-            for column in schema.columns
-        ]  # fmt: skip
+        self._totals = _totals_rows(match, style, totals)
+        self._columns = [_column(one, style, schema, dataset) for one in schema.columns]
 
     def parse(self, fields: Sequence[str]) -> Row:
         """The row of a record.
@@ -203,18 +284,9 @@ class RowParser:
         """The row of each record, or all its problems as one."""
         if self._derive is None:
             return self._parsed(records)
-        made = [self._made(self._derive, fields) for fields in records]
+        made = [_made(self._derive, fields) for fields in records]
         rows = iter(self._parsed([one for one in made if not isinstance(one, RowProblem)]))
         return [one if isinstance(one, RowProblem) else next(rows) for one in made]
-
-    @staticmethod
-    def _made(
-        derive: Callable[[Sequence[str]], Sequence[str]], fields: Sequence[str]
-    ) -> Sequence[str] | RowProblem:
-        try:
-            return derive(fields)
-        except RowProblem as problem:
-            return problem
 
     def _parsed(self, records: Sequence[Sequence[str]]) -> list[Row | RowProblem]:
         if not records:
@@ -229,6 +301,10 @@ class RowParser:
         for at, cell in self._instead:
             others = self._columns[at].values(cells[cell], found)
             values[at] = [own or other for own, other in zip(values[at], others, strict=True)]
+        amounts = _decimals(values[self._amount])
+        if self._totals:
+            for number, one in self._totals.among(cells, amounts, values[self._currency]).items():
+                found.problems.setdefault(number, []).insert(0, one)
         days = [moment and moment[:10] for moment in values[self._day]]
         pairs = [*zip(values[self._currency], days, strict=True)]
         rates = _each_once(pairs, dict.fromkeys(pairs), self._rate, found)
@@ -241,7 +317,8 @@ class RowParser:
             numbers = [*compress(numbers, is_good)]
             values = [[*compress(one, is_good)] for one in values]
             rates = [*compress(rates, is_good)]
-        rows = self._converted(values, rates)
+            amounts = [*compress(amounts, is_good)]
+        rows = self._converted(values, rates, [one or Decimal(0) for one in amounts])
         if found.notes:
             for number, row in zip(numbers, rows, strict=True):
                 if isinstance(row, Row):
@@ -252,7 +329,10 @@ class RowParser:
         return [problems.get(number) or next(rest) for number in range(len(records))]
 
     def _converted(
-        self, values: Sequence[Sequence[str | None]], rates: Sequence[_KnownRate | None]
+        self,
+        values: Sequence[Sequence[str | None]],
+        rates: Sequence[_KnownRate | None],
+        amounts: Sequence[Decimal],
     ) -> list[Row | RowProblem]:
         """The rows of values without problems."""
         known = [rate for rate in rates if rate is not None]
@@ -260,7 +340,6 @@ class RowParser:
             return []
         texts = zip(*map(_TEXTS, known), strict=True)
         factors = [rate.usd_per_unit for rate in known]
-        amounts = [Decimal(text or 0) for text in values[self._amount]]
         # The faster one writes an exponent from the seventh digit after the point on.
         text_of = str if self._schema.decimals <= 6 else "{:f}".format
         converted = []
@@ -304,13 +383,13 @@ class RowParser:
         if both <= empty and amount is not None and fields[amount].strip():
             title = columns[self._amount].title
             return RowProblem(
-                "totals_row",
+                TOTALS_ROW,
                 f"a line with {title}, but without {' and '.join(sorted(both))}, is no bill: "
                 "if it holds totals, leave it out",
                 title,
                 fields[amount].strip(),
             )
-        if len(problems) == 1:
+        if len(problems) == 1 or first.reason == TOTALS_ROW:
             return first
         message = "; ".join(one.message for one in problems)
         return RowProblem(first.reason, message, first.field, first.value)

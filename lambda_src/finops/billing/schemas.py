@@ -115,6 +115,7 @@ class Recognition:
         code: A stable name for the problem.
         remedy: What to do about it.
         instead: (column, cell) of columns in whose place another cell counts where theirs is empty.
+        id_cells: The cells whose hash is a row's id; none where a cell has it.
     """
 
     schema: Schema
@@ -124,6 +125,7 @@ class Recognition:
     code: str = ""
     remedy: str = ""
     instead: tuple[tuple[int, int], ...] = ()
+    id_cells: tuple[int, ...] = ()
 
 
 BILLING: Final = Schema(
