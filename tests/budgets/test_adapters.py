@@ -249,6 +249,24 @@ def test_reports_are_counted_by_account_and_day(dynamodb: Any) -> None:
     assert list(DynamoStatusTable(dynamodb, "status").all()) == []
 
 
+def test_a_row_whose_account_is_called_reports_has_a_status_of_its_own(dynamodb: Any) -> None:
+    reports, statuses = (
+        DynamoReportCounts(dynamodb, "status"),
+        DynamoStatusTable(dynamodb, "status"),
+    )
+    key = BudgetKey(account_id="reports", budget_name=ACCOUNT)
+    assert reports.count(ACCOUNT, NOW.date(), at_most=2)
+    assert statuses.get(key) is None
+    assert statuses.get_many([key]) == {}
+    assert statuses.begin(replace(opened(status=Status.REJECTED, error="no"), key=key))
+    found = statuses.get(key)
+    assert found
+    assert (found.status, list(statuses.all())) == (Status.REJECTED, [found])
+    assert [one.account_id for one in statuses.outlines()] == ["reports"]
+    assert reports.count(ACCOUNT, NOW.date(), at_most=2)
+    assert not reports.count(ACCOUNT, NOW.date(), at_most=2)
+
+
 def test_reports_that_arrive_out_of_order_leave_the_last(statuses: DynamoStatusTable) -> None:
     statuses.begin(opened())
     failed = reported(status=Status.FAILED, error=TransientFailure("x", code="x"))

@@ -43,3 +43,26 @@ def test_a_line_that_is_larger_than_a_row_may_be_is_refused_alone() -> None:
 def test_a_column_whose_name_has_what_nobody_sees_is_named() -> None:
     with pytest.raises(RejectedInput, match=r"'amo\\u200bunt' of the first line has the invisible"):
         read("account_id,amo\u200bunt", f"{ACCOUNT},5")
+
+
+@pytest.mark.parametrize(
+    ("column", "cell", "key"),
+    [
+        ("cost_filters", '{"Region": ["eu-west-1"], "Region": ["us-east-1"]}', "Region"),
+        ("planned_amounts", '{"2027-01": "5", "2027-01": "9"}', "2027-01"),
+    ],
+)
+def test_a_map_with_a_key_twice_is_refused_with_the_key(column: str, cell: str, key: str) -> None:
+    quoted = cell.replace('"', '""')
+    rows, (refused,) = read(f"account_id,amount,{column}", f'{ACCOUNT},5,"{quoted}"', f"{OTHER},6,")
+    assert [one["account_id"] for one in rows] == [OTHER]
+    assert (refused["line"], refused["field"]) == (2, column)
+    assert f"{key} is there twice" in refused["reason"]
+
+
+def test_a_map_that_is_nested_too_deep_is_refused_alone() -> None:
+    rows, (refused,) = read(
+        "account_id,amount,cost_filters", f"{ACCOUNT},5,{'[' * 100_000}", f"{OTHER},6,"
+    )
+    assert [one["account_id"] for one in rows] == [OTHER]
+    assert refused["field"] == "cost_filters"

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from finops.budgets.domain import NotificationType, Threshold, TimeUnit
-from finops.budgets.rows import editor_of, parse_budget
+from finops.budgets.rows import editor_of, parse_budget, read_budget
 from finops.shared.errors import RejectedInput
 
 ACCOUNT = "222222222222"
@@ -221,8 +221,10 @@ def test_refuses_emails_that_cannot_be_mailed(typed: object) -> None:
 
 
 def test_reads_cost_filters_with_one_value_or_many() -> None:
-    budget = parse_budget(row(cost_filters={"Service": "Amazon S3, Glacier", "Region": ["b", "a"]}))
-    assert budget.cost_filters == {"Region": ("a", "b"), "Service": ("Amazon S3, Glacier",)}
+    budget = parse_budget(
+        row(cost_filters={"Service": "Amazon S3, Glacier", "Operation": ["b", "a"]})
+    )
+    assert budget.cost_filters == {"Operation": ("a", "b"), "Service": ("Amazon S3, Glacier",)}
 
 
 def test_a_tag_is_its_key_and_its_value() -> None:
@@ -255,6 +257,16 @@ def test_a_tag_may_hold_any_space() -> None:
         ("InstanceType", "m5.large,m5.xlarge", "has a comma: write a list"),
         ("LinkedAccount", f"{ACCOUNT},333333333333", "is not an AWS account id"),
         ("LinkedAccount", "22222222222", "is not an AWS account id"),
+        ("Region", ["eu-west-1", "EU (Ireland)"], "is not the code of a region"),
+        ("Region", "eu-west-1a", "is not the code of a region"),
+        ("Region", "eu-wset-1", "is not the code of a region"),
+        ("Region", "euwest1", "is not the code of a region"),
+        ("TagKeyValue", "User:Team$Sales", "begins with 'User:': write user:"),
+        ("TagKeyValue", " user:Team$Sales", "begins with 'user:': write user:"),
+        ("TagKeyValue", "user :Team$Sales", "begins with 'user:': write user:"),
+        ("TagKeyValue", "AWS:createdBy$x", "begins with 'AWS:': write aws:"),
+        ("TagKeyValue", "user:$Sales", "is not KEY$VALUE"),
+        ("TagKeyValue", "user: $Sales", "is not KEY$VALUE"),
     ],
 )
 def test_a_filter_that_would_count_nothing_is_refused_with_its_value(
@@ -265,6 +277,85 @@ def test_a_filter_that_would_count_nothing_is_refused_with_its_value(
     assert refused.value.code == "invalid_cost_filters"
     assert f"has for {name} the value" in refused.value.message
     assert reason in refused.value.message
+
+
+@pytest.mark.parametrize(
+    ("name", "typed", "in_aws"),
+    [
+        ("Region", "EU-West-1", "eu-west-1"),
+        ("Region", "us-gov-EAST-1", "us-gov-east-1"),
+        ("Region", "ap-southeast-7", "ap-southeast-7"),
+        ("Region", "cn-northwest-1", "cn-northwest-1"),
+        ("Region", "Global", "global"),
+        ("Region", "noregion", "NoRegion"),
+        ("AZ", "EU-WEST-1A", "eu-west-1a"),
+        ("AZ", "us-west-2-LAX-1a", "us-west-2-lax-1a"),
+        ("AZ", "NoAZ", "NoAZ"),
+        ("TagKeyValue", "Team$Sales", "user:Team$Sales"),
+        ("TagKeyValue", "Cost centre$", "user:Cost centre$"),
+        ("TagKeyValue", "team:lead$Ann", "user:team:lead$Ann"),
+        ("TagKeyValue", "aws:createdBy$IAMUser:x:ann", "aws:createdBy$IAMUser:x:ann"),
+        ("TagKeyValue", "user:user:x$y", "user:user:x$y"),
+    ],
+)
+def test_a_filter_that_can_mean_one_value_only_has_it_as_aws_compares_it(
+    name: str, typed: str, in_aws: str
+) -> None:
+    budget = parse_budget(row(cost_filters={name: [typed, in_aws]}))
+    assert budget.cost_filters == {name: (in_aws,)}
+    assert parse_budget(row(cost_filters=budget.cost_filters)) == budget
+
+
+@pytest.mark.parametrize("named", [["333333333333"], [ACCOUNT, "333333333333"]])
+def test_a_budget_of_an_account_counts_no_other_account(named: list[str]) -> None:
+    filters = {"LinkedAccount": named}
+    with pytest.raises(RejectedInput, match="counts that account's costs only") as refused:
+        parse_budget(row(cost_filters=filters))
+    assert (refused.value.code, refused.value.field) == ("invalid_cost_filters", "cost_filters")
+    assert "333333333333" in refused.value.message
+    with pytest.raises(RejectedInput, match="a budget in each account counts"):
+        parse_budget(row(account_id="*", cost_filters=filters), defaults=True)
+    assert parse_budget(row(cost_filters={"LinkedAccount": ACCOUNT})).counts_whole_account
+
+
+def test_what_was_published_for_other_accounts_is_still_read() -> None:
+    """In the management account such a budget counts them."""
+    filters = {"LinkedAccount": ["333333333333"]}
+    assert read_budget(row(cost_filters=filters)).cost_filters == {
+        "LinkedAccount": ("333333333333",)
+    }
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        ".ann@example.com",
+        "ann.@example.com",
+        "an..n@example.com",
+        "ann@-example.com",
+        "ann@example-.com",
+        "ann@example..com",
+        "ann@example.com.",
+        "ann@192.168.0.1",
+        "ann@[192.168.0.1]",
+        "ann(cfo)@example.com",
+        "mailto:ann@example.com",
+        f"{'a' * 65}@example.com",
+        f"ann@{'a' * 64}.com",
+        f"ann@{'a.' * 125}com",
+    ],
+)
+def test_an_address_that_no_mail_can_have_is_refused(typed: str) -> None:
+    with pytest.raises(RejectedInput, match="which is not an email address"):
+        parse_budget(row(emails=[typed]))
+
+
+@pytest.mark.parametrize(
+    "typed",
+    ["o'hara+aws@example.com", "a.b-c_d@sub.example.co", f"{'a' * 64}@x1.io", "a@xn--bcher-kva.ch"],
+)
+def test_an_odd_address_that_mail_can_have_is_taken(typed: str) -> None:
+    assert parse_budget(row(emails=typed)).emails == (typed,)
 
 
 @pytest.mark.parametrize("typed", ["fin\u200bance@example.com", "fin\u00adance@example.com"])
@@ -311,6 +402,21 @@ def test_refuses_cost_filters_that_aws_does_not_know(typed: object) -> None:
         ({"email": "a@example.com"}, "unknown_attribute"),
         ({"timeunit": "MONTHLY"}, "unknown_attribute"),
         ({"Currency": "USD"}, "unknown_attribute"),
+        ({"Currency": "EUR"}, "unknown_attribute"),
+        ({"CURRENCY": "five"}, "unknown_attribute"),
+        ({"currency": None, "Currency": "EUR"}, "unknown_attribute"),
+        ({"currency": "USD", "Currency": "EUR"}, "unknown_attribute"),
+        ({"curency": "EUR"}, "unknown_attribute"),
+        ({"Delivery": "from the payer"}, "unknown_attribute"),
+        ({"Time Unit": "weekly"}, "unknown_attribute"),
+        ({"time-unit": "MONTHLY"}, "unknown_attribute"),
+        ({"Cost Filters": "Service=Amazon S3"}, "unknown_attribute"),
+        ({"Amount": 12}, "unknown_attribute"),
+        ({"amount ": "12"}, "unknown_attribute"),
+        ({"USD": "1200"}, "unknown_attribute"),
+        ({"Budget Name": "team"}, "unknown_attribute"),
+        ({"tresholds": "80 %"}, "unknown_attribute"),
+        ({"cost_filter": "{Service: S3}"}, "unknown_attribute"),
     ],
 )
 def test_refuses_all_else_with_its_code(attributes: dict[str, object], code: str) -> None:
@@ -336,6 +442,13 @@ def test_names_the_attribute_that_was_meant() -> None:
         {"email": "ask Ann"},
         {"threshold": b"\xff"},
         {"time_units": None},
+        {"Currency": " "},
+        {"Amount": Decimal(100)},
+        {"Amount": "see the contract"},
+        {"USD": True},
+        {"Account ID": ACCOUNT},
+        {"tresholds": "ask Ann"},
+        {"currency_note": "EUR"},
     ],
 )
 def test_leaves_notes_of_the_editors_own_alone(note: dict[str, object]) -> None:

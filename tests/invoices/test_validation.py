@@ -252,6 +252,10 @@ class TestRules:
             ("{}", "not a list"),
             ("[1]", "rule 1 is not an object"),
             ("[", "not valid JSON"),
+            (
+                '[{"name": "a", "name": "b", "message": "m", "expression": "1"}]',
+                "name is there twice",
+            ),
             ('[{"name": "a", "message": "m"}]', "('a') has no expression"),
             ('[{"name": "a", "message": "m", "expression": "1 +"}]', "is not an expression"),
             ('[{"name": "a", "message": "m", "expression": "totl > 1"}]', "totl"),

@@ -41,6 +41,7 @@ IN_TABLES = {
     "_ELSEWHERE": {"search"},
     "_PATTERNS": {"fullmatch"},
     "_EXPONENT": {"fullmatch"},
+    "_MEANS": {"search"},
 }
 #: What ends the texts: each is a character that many patterns do not take.
 ENDS = ("\x00", " ", "@")

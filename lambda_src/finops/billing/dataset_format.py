@@ -18,6 +18,7 @@ from typing import Any, Final
 
 from finops.billing.schemas import BILLING, Kind, spelt_alike
 from finops.shared.errors import RejectedInput
+from finops.shared.json_objects import each_key_once
 
 FORMAT_NAME: Final = "_format.json"
 #: Bytes of a format; a longer one is no format. The ledger keeps it with each load.
@@ -235,7 +236,7 @@ def format_document(content: bytes, where: str) -> dict[str, Any]:
     if len(content) > LONGEST_FORMAT:
         raise invalid_format(where, [f"has more than {LONGEST_FORMAT:,} bytes"])
     try:
-        found = json.loads(content.decode("utf-8-sig"), object_pairs_hook=_once)
+        found = json.loads(content.decode("utf-8-sig"), object_pairs_hook=each_key_once)
     except UnicodeDecodeError as error:
         raise invalid_format(where, [f"byte {error.start} is not UTF-8"]) from None
     except json.JSONDecodeError as error:
@@ -245,15 +246,6 @@ def format_document(content: bytes, where: str) -> dict[str, Any]:
         raise invalid_format(where, [str(error) or "is nested too deep"]) from None
     if not isinstance(found, dict):
         raise invalid_format(where, ['must be an object such as {"decimal_comma": true}'])
-    return found
-
-
-def _once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for key, value in pairs:
-        if key in found:
-            raise ValueError(f"{key} is there twice")
-        found[key] = value
     return found
 
 

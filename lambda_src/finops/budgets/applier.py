@@ -10,6 +10,7 @@ from typing import Final
 
 from finops.budgets.documents import BudgetDocument, decode_document, is_removal
 from finops.budgets.domain import (
+    Budget,
     Delivery,
     Status,
     Threshold,
@@ -237,7 +238,7 @@ class BudgetApplier:
                 return "unchanged"
             self._budgets.delete(name)
             return "removed"
-        wanted = document.budget.with_defaults(self._default_thresholds, self._default_emails)
+        wanted = self._with_defaults(document.budget)
         if actual is None:
             self._budgets.create(wanted, self._topic_arn)
             return "created"
@@ -252,6 +253,24 @@ class BudgetApplier:
         if changes and not alerts_first:
             self._budgets.change_notifications(wanted, changes)
         return "updated" if changes or settings else "unchanged"
+
+    def _with_defaults(self, budget: Budget) -> Budget:
+        """The budget with this account's default alerts where its row names none.
+
+        Raises:
+            ConfigurationError: it would have none at all, since all defaults are on the forecast,
+                which AWS does not make for a day.
+        """
+        wanted = budget.with_defaults(self._default_thresholds, self._default_emails)
+        if budget.thresholds is None and self._default_thresholds and not wanted.thresholds:
+            raise ConfigurationError(
+                "the account's default alerts are all on the forecast, which AWS does not make for"
+                f" a {budget.time_unit} budget, so that it would have no alert",
+                code="no_alerts",
+                step="apply_budget",
+                remedy="Write thresholds such as ACTUAL:100 in the row, or none for no alerts",
+            )
+        return wanted
 
     def _own_document(self, budget_name: str, text: str) -> BudgetDocument:
         document = decode_document(text)

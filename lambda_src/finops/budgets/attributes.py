@@ -34,6 +34,7 @@ from finops.budgets.values import (
 )
 from finops.shared.audit import json_value
 from finops.shared.errors import RejectedInput
+from finops.shared.json_objects import each_key_once
 
 
 class Form(enum.Enum):
@@ -142,17 +143,17 @@ class Attribute:
         """The row's value from a cell of a CSV file.
 
         Raises:
-            RejectedInput: a map is not JSON.
+            RejectedInput: a map is not JSON, or has a key twice.
         """
         if self.form is Form.LIST:
             return text.replace(";", ",")
         if self.form is Form.VALUE:
             return text
         try:
-            return json.loads(text)
-        except ValueError as error:
+            return json.loads(text, object_pairs_hook=each_key_once)
+        except (ValueError, RecursionError) as error:
             raise RejectedInput(
-                f"{self.name} is not JSON: {error}",
+                f"{self.name} cannot be read as JSON: {error}",
                 code=f"invalid_{self.name}",
                 field=self.name,
                 value=text,
@@ -355,7 +356,7 @@ ATTRIBUTES: Final = (
         example='{"Service": ["Amazon Simple Storage Service"]}',
         option="--cost-filter",
         metavar="DIMENSION=VALUE",
-        help="Count only these costs, such as Service=Amazon\\ S3.",
+        help="Count only these costs, such as Region=eu-west-1.",
     ),
     Attribute(
         name="cost_types",

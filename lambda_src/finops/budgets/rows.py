@@ -36,6 +36,22 @@ _PARSERS: Final[Mapping[str, Callable[[object], object]]] = {
 }
 # `emails_cc` is a note, `email` and `tresholds` are not.
 _NEAR: Final = 0.85
+#: Other words for an attribute.
+_OTHER_NAMES: Final = {"usd": "amount"}
+#: What a person writes who means an attribute, also where the attribute refuses it.
+_MEANS: Final = {
+    "amount": re.compile(r"\d"),
+    "currency": re.compile(r"^[A-Za-z]{3}$|[$€£¥]"),
+    "time_unit": re.compile(r"hour|day|dai|week|month|quarter|year|annual", re.IGNORECASE),
+    "thresholds": re.compile(r"\d"),
+    "emails": re.compile(r"@"),
+    "cost_filters": re.compile(r"^\{|="),
+    "cost_types": re.compile(r"amortized|blended|\bno[_ -]", re.IGNORECASE),
+    "planned_amounts": re.compile(r"^\{|\d{4}-\d\d"),
+    "phasing": re.compile(r"[,;]"),
+    "delivery": re.compile(r"pay|spoke|management|account", re.IGNORECASE),
+}
+_MAPS: Final = frozenset({"cost_filters", "planned_amounts"})
 
 
 def parse_budget(row: Mapping[str, object], *, defaults: bool = False) -> Budget:
@@ -48,6 +64,19 @@ def parse_budget(row: Mapping[str, object], *, defaults: bool = False) -> Budget
 
     Raises:
         RejectedInput: with the `field`, its `value`, the reason, and what to write instead.
+    """
+    budget = read_budget(row, defaults=defaults)
+    _refuse_other_accounts(budget)
+    return budget
+
+
+def read_budget(row: Mapping[str, object], *, defaults: bool = False) -> Budget:
+    """The budget of a document that was published: `parse_budget` without what came later.
+
+    What a budget counts does not change because people may not ask for it any more.
+
+    Raises:
+        RejectedInput: as `parse_budget`.
     """
     key = parse_key(row, defaults=defaults)
     _reject_misspelt_attributes(row)
@@ -64,6 +93,31 @@ def parse_budget(row: Mapping[str, object], *, defaults: bool = False) -> Budget
         )
     _check_plan(budget, row)
     return _in_payer(budget) if budget.delivery is Delivery.PAYER else budget
+
+
+def _refuse_other_accounts(budget: Budget) -> None:
+    """An account's own budget counts that account's costs only, so nothing of any other.
+
+    A budget's data is by default the account's own ("primary view"):
+    https://docs.aws.amazon.com/cost-management/latest/userguide/access-data-budgets.html
+
+    Raises:
+        RejectedInput: the filter names another account.
+    """
+    named = budget.cost_filters.get(LINKED_ACCOUNT)
+    if budget.delivery is Delivery.PAYER or named in (None, (budget.key.account_id,)):
+        return
+    of_default = is_default(budget.key.account_id)
+    where = "each account" if of_default else f"account {budget.key.account_id}"
+    raise RejectedInput(
+        f"cost_filters: {LINKED_ACCOUNT} names {', '.join(named or ())}, and a budget in {where}"
+        " counts that account's costs only",
+        code="invalid_cost_filters",
+        field="cost_filters",
+        value=dict(budget.cost_filters),
+        remedy=f"Leave {LINKED_ACCOUNT} out, or write a row of one of these accounts with the"
+        " delivery payer",
+    )
 
 
 def _check_plan(budget: Budget, row: Mapping[str, object]) -> None:
@@ -195,25 +249,58 @@ def _refused_key(field: str, value: object, problem: str, remedy: str) -> Reject
 def _reject_misspelt_attributes(row: Mapping[str, object]) -> None:
     """Unknown attributes are people's own notes.
 
-    Except for one whose name nearly is that of an absent attribute, and that holds such a value.
+    Except for one whose name is that of an attribute in other letters (`Currency`, `Time Unit`),
+    whatever it holds, and one whose name is near (`tresholds`) and that holds what a person would
+    write there. Beside the attribute itself only another value in other letters is refused.
     """
     for name, value in row.items():
-        if name in _PARSERS:
+        if name in _PARSERS or _is_blank(value):
             continue
-        near = difflib.get_close_matches(name.lower(), _PARSERS, n=1, cutoff=_NEAR)
-        if near and near[0] not in row and _may_hold(near[0], value):
+        plain = _in_plain_letters(name)
+        meant = _PLAIN_NAMES.get(plain) or _OTHER_NAMES.get(plain)
+        refused = meant is not None
+        if meant is None:
+            near = difflib.get_close_matches(name.lower(), _PARSERS, n=1, cutoff=_NEAR)
+            meant = near[0] if near and near[0] not in row else None
+            refused = meant is not None and _may_mean(meant, value)
+        elif not _is_blank(row.get(meant)):
+            refused = _may_mean(meant, value) and not _is_same(meant, value, row[meant])
+        if meant is not None and refused:
             raise RejectedInput(
                 f"unknown attribute {quoted(name)}",
                 code="unknown_attribute",
                 field=name,
                 value=value,
-                remedy=f"Did you mean {near[0]!r}?",
+                remedy=f"Did you mean {meant!r}?",
             )
 
 
-def _may_hold(name: str, value: object) -> bool:
+def _in_plain_letters(name: str) -> str:
+    return re.sub(r"[\W_]+", "", name).casefold()
+
+
+_PLAIN_NAMES: Final = {_in_plain_letters(name): name for name in _PARSERS}
+
+
+def _is_blank(value: object) -> bool:
+    return value is None or (isinstance(value, str) and not value.strip())
+
+
+def _is_same(name: str, value: object, of_attribute: object) -> bool:
+    """Whether two attributes that mean one say the same."""
     try:
-        return value is not None and _PARSERS[name](value) is not None
+        return bool(_PARSERS[name](value) == _PARSERS[name](of_attribute))
+    except RejectedInput:
+        return value == of_attribute
+
+
+def _may_mean(name: str, value: object) -> bool:
+    if isinstance(value, Mapping) and name in _MAPS:
+        return True
+    if isinstance(value, str) and name in _MEANS and _MEANS[name].search(value.strip()):
+        return True
+    try:
+        return _PARSERS[name](value) is not None
     except RejectedInput:
         return False
 

@@ -57,7 +57,12 @@ NONE: Final = "none"
 _UNSEEN: Final = frozenset({"Cc", "Cf", "Zl", "Zp", "Zs"})
 
 _PLAIN_NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)")
-_EMAIL = re.compile(r"[^@\s,;<>\"]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
+# https://www.rfc-editor.org/rfc/rfc5321#section-4.1.2 without quoted forms, and its lengths.
+_ATOM: Final = r"[^@\s,;:<>()\[\]\\\".]+"
+_LABEL: Final = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_EMAIL = re.compile(rf"{_ATOM}(?:\.{_ATOM})*@(?:{_LABEL}\.)+(?=[A-Za-z]){_LABEL}")
+_LONGEST_EMAIL: Final = 254
+_LONGEST_BEFORE_AT: Final = 64
 
 _Member = TypeVar("_Member", bound=enum.StrEnum)
 
@@ -344,7 +349,7 @@ def parse_emails(value: object) -> tuple[str, ...] | None:
     if _says_none(items):
         return ()
     for item in items:
-        if not isinstance(item, str) or not _EMAIL.fullmatch(item.strip()):
+        if not isinstance(item, str) or not _is_email(item.strip()):
             raise rejection(f"has the entry {quoted(item)}, which is not an email address")
         if unseen := unseen_in(item.strip()):
             raise rejection(f"has the entry {quoted(item)}, which {unseen}")
@@ -353,6 +358,12 @@ def parse_emails(value: object) -> tuple[str, ...] | None:
     if len(emails) > MAX_EMAILS:
         raise rejection(f"has {len(emails)} entries; at most {MAX_EMAILS} are possible")
     return tuple(emails)
+
+
+def _is_email(text: str) -> bool:
+    before = text.partition("@")[0]
+    fits = len(text) <= _LONGEST_EMAIL and len(before) <= _LONGEST_BEFORE_AT
+    return fits and _EMAIL.fullmatch(text) is not None
 
 
 def parse_cost_types(value: object) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ from simpleeval import EvalWithCompoundTypes, InvalidExpression
 from finops.invoices.domain import AMOUNTS, DATES, FIELDS, Invoice, Issue, Severity
 from finops.invoices.identity import number_key, vendor_key
 from finops.shared.errors import ConfigurationError
+from finops.shared.json_objects import each_key_once
 
 _FUNCTIONS: Final = {
     "abs": abs,
@@ -69,7 +70,7 @@ def parse_rules(content: str) -> tuple[Rule, ...]:
             expression is not valid.
     """
     try:
-        listed = json.loads(content)
+        listed = json.loads(content, object_pairs_hook=each_key_once)
     except ValueError as error:
         raise _invalid(f"the rules are not valid JSON: {error}") from error
     if not isinstance(listed, list):

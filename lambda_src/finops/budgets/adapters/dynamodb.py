@@ -45,7 +45,8 @@ _serialize: Final = TypeSerializer().serialize
 #: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html
 _KEYS_A_CALL: Final = 100
 _REFUSED: Final = "ConditionalCheckFailedException"
-#: Stands where an account's id does in the items that count what accounts report.
+#: Stands where an account's id does in the items that count what accounts report. Those have no
+#: version. A row of that name is refused, and its status is told apart by its version.
 _REPORTS: Final = "reports"
 
 
@@ -115,7 +116,7 @@ class DynamoStatusTable:
             item = self._client.get_item(
                 TableName=self._table, Key=_key(key), ConsistentRead=True
             ).get("Item")
-        return _status(from_dynamodb(item)) if item else None
+        return _status_in(from_dynamodb(item)) if item else None
 
     def get_many(self, keys: Sequence[BudgetKey]) -> dict[BudgetKey, BudgetStatus]:
         found: dict[BudgetKey, BudgetStatus] = {}
@@ -125,20 +126,20 @@ class DynamoStatusTable:
             with aws_errors("read_statuses"):
                 answer = self._client.batch_get_item(RequestItems=asked)
             for item in answer["Responses"].get(self._table, []):
-                status = _status(from_dynamodb(item))
-                found[status.key] = status
+                if status := _status_in(from_dynamodb(item)):
+                    found[status.key] = status
             unread = answer.get("UnprocessedKeys", {}).get(self._table, {}).get("Keys", [])
             waiting = unread + waiting[_KEYS_A_CALL:]
         return found
 
     def all(self, account_id: str | None = None) -> Iterator[BudgetStatus]:
         rows = _items(self._client, self._table, account_id)
-        return (_status(row) for row in rows if row["account_id"] != _REPORTS)
+        return (status for row in rows if (status := _status_in(row)))
 
     def outlines(self) -> Iterator[StatusOutline]:
-        wanted = ("account_id", "status", "edited_at")
+        wanted = ("account_id", "version", "status", "edited_at")
         for row in _items(self._client, self._table, only=wanted):
-            if row["account_id"] != _REPORTS:
+            if "version" in row:
                 yield StatusOutline(
                     row["account_id"], Status(row["status"]), _instant(row.get("edited_at"))
                 )
@@ -271,7 +272,7 @@ class DynamoStatusTable:
             facts,
             names=names,
         )
-        return ResultEffect(written=written, before=_status(before) if before else None)
+        return ResultEffect(written=written, before=_status_in(before))
 
     def _update(
         self,
@@ -379,6 +380,11 @@ def _items(
 
 def _key(key: BudgetKey) -> dict[str, dict[str, str]]:
     return {"account_id": {"S": key.account_id}, "budget_name": {"S": key.budget_name}}
+
+
+def _status_in(item: Mapping[str, Any]) -> BudgetStatus | None:
+    """The status in an item; None where that is none, or only counts reports."""
+    return _status(item) if "version" in item else None
 
 
 def _status(row: Mapping[str, Any]) -> BudgetStatus:
