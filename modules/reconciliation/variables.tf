@@ -104,7 +104,7 @@ variable "payers" {
 variable "costs" {
   description = <<-EOT
     Where costs come from. `source` is `ce` (Cost Explorer of the payers), `focus` (FOCUS or CUR exports under
-    `exports_uris`, each `s3://bucket/prefix`, with the `exports_key_arns` of buckets that are encrypted with customer
+    `exports_uris`, each `s3://bucket/folder`, with the `exports_key_arns` of buckets that are encrypted with customer
     managed keys) or `ledger` (rows of the billing flow in `flows.database`).
     `calls_per_second` limits the calls to Cost Explorer, all payers together. Its pages, at 0.01 USD each, cost at most
     `daily_usd` a day (UTC), those of people's commands included; what is not asked for waits for the next day.
@@ -125,7 +125,7 @@ variable "costs" {
   }
   validation {
     condition     = alltrue([for uri in var.costs.exports_uris : can(regex("^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[^,*?$]*)?$", uri))])
-    error_message = "costs.exports_uris must be s3://bucket/prefix."
+    error_message = "costs.exports_uris must be s3://bucket/folder."
   }
   validation {
     condition     = alltrue([for arn in var.costs.exports_key_arns : can(regex("^arn:aws:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+$", arn))])

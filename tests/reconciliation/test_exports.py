@@ -18,7 +18,7 @@ from finops.reconciliation.configuration import parse
 from finops.reconciliation.domain import ChargeCategory, Metric, UnitStatus
 from finops.reconciliation.mapping import Ownership, TagRule
 from finops.reconciliation.ports import ChargeQuery, Detail
-from finops.shared.errors import RejectedInput
+from finops.shared.errors import ConfigurationError, RejectedInput
 from finops.shared.money import total
 from finops.shared.periods import Month, days_between
 from tests.reconciliation.export_files import Row, focus, write
@@ -793,3 +793,10 @@ def test_the_real_focus_sample_adds_up_to_an_independent_sum() -> None:
             for row in mine
             if row["Tags"] != "NULL" and json.loads(row["Tags"]).get("business_unit") == "ViennaAI"
         )
+
+
+def test_too_little_memory_is_no_fault_of_the_export(tmp_path: Path) -> None:
+    rows = [focus(str(at), Tags=json.dumps({"team": f"{at}" * 50})) for at in range(3000)]
+    source = ExportedCosts([write(tmp_path / "a.csv", rows)], memory="1MB")
+    with pytest.raises(ConfigurationError, match="Raise reporting.memory_mb"):
+        list(source.charges(query()))

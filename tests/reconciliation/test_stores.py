@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import http.client
 import http.server
 import json
+import shutil
 import socket
 import threading
 from collections.abc import Iterator
@@ -18,6 +20,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
+from finops.reconciliation.adapters.exports import ExportedCosts
 from finops.reconciliation.adapters.folder import Folder
 from finops.reconciliation.adapters.s3 import S3AnswerCache, S3Files, download_export
 from finops.reconciliation.adapters.ses import MailChannel
@@ -31,6 +34,7 @@ from finops.shared.aws import client
 from finops.shared.errors import ConfigurationError, RejectedInput, TransientFailure
 from finops.shared.periods import Month
 from finops.shared.public_web import check_public
+from tests.reconciliation.export_files import focus, write
 from tests.reconciliation.fakes import OCTOBER, reconciler, usual
 
 BUCKET = "reports-of-tests"
@@ -142,8 +146,61 @@ def test_of_an_export_in_a_bucket_only_its_newest_delivery_is_fetched(
     [path] = found.paths
     assert path.read_bytes() == b"2026-10-06T00:00:00Z-2"
     assert "2026-10-05T00:00:00Z-1/e-1.parquet" in found.notes[0]
-    head = s3.head_object(Bucket=BUCKET, Key=path.relative_to(tmp_path).as_posix())
+    head = s3.head_object(Bucket=BUCKET, Key=path.relative_to(tmp_path / BUCKET).as_posix())
     assert path.stat().st_mtime == head["LastModified"].timestamp()
+
+
+def test_exports_of_two_buckets_stand_beside_each_other(s3: Any, tmp_path: Path) -> None:
+    """Two payers with the same export: its keys are the same."""
+    key = "focus/data/BILLING_PERIOD=2026-10/focus-00001.csv"
+    s3.create_bucket(Bucket="payer-b")
+    for at, bucket in enumerate((BUCKET, "payer-b")):
+        text = write(tmp_path / "made.csv", [focus(f"{at + 1}.00", BillingAccountId=str(at))])
+        s3.put_object(Bucket=bucket, Key=key, Body=text.read_bytes())
+    found = [
+        download_export(s3, f"s3://{bucket}/focus", [OCTOBER], tmp_path / "scratch")
+        for bucket in (BUCKET, "payer-b")
+    ]
+    both = ExportedCosts(found[0] + found[1])
+    [total] = both.control_totals(OCTOBER)
+    assert total.amount == 3
+    assert len(set((found[0] + found[1]).deliveries.values())) == 2
+
+
+def test_what_only_begins_like_the_folder_is_another_export(s3: Any, tmp_path: Path) -> None:
+    for folder in ("focus", "focus-old"):
+        key = f"{folder}/data/BILLING_PERIOD=2026-10/a.csv"
+        s3.put_object(Bucket=BUCKET, Key=key, Body=b"a")
+    for uri in (f"s3://{BUCKET}/focus", f"s3://{BUCKET}/focus/"):
+        [path] = download_export(s3, uri, [OCTOBER], tmp_path).paths
+        assert "/focus/data/" in path.as_posix()
+    one = f"s3://{BUCKET}/focus-old/data/BILLING_PERIOD=2026-10/a.csv"
+    assert len(download_export(s3, one, [OCTOBER], tmp_path).paths) == 1
+
+
+def test_an_export_that_is_larger_than_the_disk_is_told_before_it_is_fetched(
+    s3: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    s3.put_object(Bucket=BUCKET, Key="focus/a.csv", Body=b"x" * 2**20)
+    usage = shutil.disk_usage(tmp_path)._replace(free=2**19)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+    with pytest.raises(ConfigurationError, match="1 MiB, and 0 MiB") as caught:
+        download_export(s3, f"s3://{BUCKET}/focus", [OCTOBER], tmp_path)
+    assert caught.value.code == "disk_too_small"
+    assert not list((tmp_path / BUCKET).iterdir())
+
+
+def test_a_disk_that_fills_up_meanwhile_is_told(
+    s3: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    s3.put_object(Bucket=BUCKET, Key="focus/a.csv", Body=b"x")
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(s3, "download_file", full)
+    with pytest.raises(ConfigurationError, match="ephemeral_storage_mb"):
+        download_export(s3, f"s3://{BUCKET}/focus", [OCTOBER], tmp_path)
 
 
 class Told(list[tuple[str, str]]):

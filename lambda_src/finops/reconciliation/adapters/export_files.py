@@ -69,12 +69,12 @@ def of_paths(paths: Sequence[Path]) -> ExportFiles:
     return whole
 
 
-def of_counted(counted: CountedFiles, folder: Path) -> ExportFiles:
-    """The files below a folder."""
+def of_counted(counted: CountedFiles, folder: Path, *, origin: str) -> ExportFiles:
+    """The files below a folder; `origin` tells their deliveries apart from those of others."""
     return ExportFiles(
         paths=[folder / name for name in counted.files],
         deliveries={
-            folder / name: f"{folder}#{number}" for name, number in counted.deliveries.items()
+            folder / name: f"{origin}#{number}" for name, number in counted.deliveries.items()
         },
         notes=counted.notes,
     )

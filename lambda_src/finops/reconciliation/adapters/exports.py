@@ -28,7 +28,7 @@ from finops.reconciliation.domain import (
 )
 from finops.reconciliation.mapping import TagRule
 from finops.reconciliation.ports import ChargeQuery, ControlTotal, Detail
-from finops.shared.errors import RejectedInput
+from finops.shared.errors import ConfigurationError, FinOpsError, RejectedInput
 from finops.shared.periods import Month, month_end
 
 _ROWS_AT_ONCE: Final = 10_000
@@ -390,8 +390,16 @@ class ExportedCosts:
                     remedy="Give one delivery of each export, or its folder with the manifests",
                 )
 
-    def _unreadable(self, error: duckdb.Error) -> RejectedInput:
+    def _unreadable(self, error: duckdb.Error) -> FinOpsError:
         first = str(error).partition("\n")[0]
+        if isinstance(error, duckdb.OutOfMemoryException) or "No space left" in first:
+            return ConfigurationError(
+                f"the export's charges need more memory or disk than there is: {first}",
+                code="disk_too_small",
+                step="read_export",
+                remedy="Raise reporting.memory_mb and reporting.ephemeral_storage_mb of"
+                " modules/reconciliation",
+            )
         return RejectedInput(
             f"the export can't be read: {first}",
             code="unreadable_export",

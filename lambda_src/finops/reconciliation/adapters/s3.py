@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -12,7 +14,7 @@ from finops.reconciliation.adapters.export_files import ExportFiles, of_counted
 from finops.reconciliation.deliveries import FoundFile, counted_files, is_manifest
 from finops.reconciliation.report import MEDIA_TYPES
 from finops.shared.aws import aws_errors
-from finops.shared.errors import FinOpsError, RejectedInput
+from finops.shared.errors import ConfigurationError, FinOpsError, RejectedInput
 from finops.shared.periods import Month
 
 #: What S3 says of an object that is there, or is just being written.
@@ -111,30 +113,32 @@ def download_export(s3: Any, uri: str, months: Sequence[Month], folder: Path) ->
 
     Args:
         s3: The client.
-        uri: `s3://bucket/prefix`.
+        uri: `s3://bucket/folder`, or one file.
         months: Files of other billing periods are left alone, where keys name periods
             (`BILLING_PERIOD=2026-10/`) as Data Exports' do.
-        folder: Where they go.
+        folder: Where they go, each below its bucket's name.
 
     Raises:
         RejectedInput: `no_export`, or as `counted_files` says.
+        ConfigurationError: `disk_too_small`.
     """
-    bucket, _, prefix = uri.removeprefix("s3://").partition("/")
+    bucket, _, prefix = uri.removeprefix("s3://").rstrip("/").partition("/")
     wanted = {f"{_PARTITION}{month}" for month in months}
     with aws_errors("download_export"):
         pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
-        found = [
-            FoundFile(one["Key"], one["LastModified"].timestamp())
+        listed = {
+            one["Key"]: one
             for page in pages
             for one in page.get("Contents", ())
-            if _partition(one["Key"]) in {None, *wanted}
-        ]
+            # A prefix is not yet a folder: exports-2/ begins as exports/ does.
+            if _is_in(one["Key"], prefix) and _partition(one["Key"]) in {None, *wanted}
+        }
         counted = counted_files(
-            found,
+            [FoundFile(key, one["LastModified"].timestamp()) for key, one in listed.items()],
             {
-                one.name: s3.get_object(Bucket=bucket, Key=one.name)["Body"].read()
-                for one in found
-                if is_manifest(one.name)
+                key: s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+                for key in listed
+                if is_manifest(key)
             },
         )
         if not counted.files:
@@ -143,13 +147,38 @@ def download_export(s3: Any, uri: str, months: Sequence[Month], folder: Path) ->
                 code="no_export",
                 remedy="AWS delivers the first export within 24 hours of its creation",
             )
-        delivered = {one.name: one.modified for one in found}
+        root = folder / bucket
+        root.mkdir(parents=True, exist_ok=True)
+        size, free = sum(listed[key]["Size"] for key in counted.files), shutil.disk_usage(root).free
+        if size > free:
+            raise _too_small(uri, size, free)
         for key in counted.files:
-            path = folder / key
+            path = root / key
             path.parent.mkdir(parents=True, exist_ok=True)
-            s3.download_file(bucket, key, str(path))
-            os.utime(path, (delivered[key], delivered[key]))
-    return of_counted(counted, folder)
+            try:
+                s3.download_file(bucket, key, str(path))
+            except OSError as error:
+                if error.errno != errno.ENOSPC:
+                    raise
+                raise _too_small(uri, size, shutil.disk_usage(root).free) from None
+            delivered = listed[key]["LastModified"].timestamp()
+            os.utime(path, (delivered, delivered))
+    return of_counted(counted, root, origin=uri)
+
+
+def _is_in(key: str, folder: str) -> bool:
+    return not folder or key == folder or key.startswith(f"{folder}/")
+
+
+def _too_small(uri: str, size: int, free: int) -> ConfigurationError:
+    return ConfigurationError(
+        f"the files of {uri} that count have {size / 2**20:,.0f} MiB, and {free / 2**20:,.0f} MiB"
+        " of the disk are free",
+        code="disk_too_small",
+        step="download_export",
+        remedy="Raise reporting.ephemeral_storage_mb of modules/reconciliation, which may be up to"
+        " 10240, or run `finops reconcile` where the disk is larger",
+    )
 
 
 def _partition(key: str) -> str | None:
