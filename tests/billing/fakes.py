@@ -46,6 +46,7 @@ class FakeStore:
         self.charges: dict[tuple[int, int], dict[str, Any]] = {}
         self.chunks: dict[tuple[int, int], tuple[Tally, str] | None] = {}
         self.known_rates: list[Rate] = []
+        self.rate_orders: dict[tuple[str, date], str] = {}
         self.asked_rates: list[tuple[str, date, date]] = []
         self.committed_rows: dict[tuple[str, str], dict[str, Any]] = {}
         #: Raised by the next writes, in turn.
@@ -170,24 +171,30 @@ class FakeStore:
             if one.currency == currency and first <= one.rate_date <= last
         ]
 
-    def put_rates(self, rates: Iterable[Rate]) -> Tally:
+    def put_rates(self, rates: Iterable[Rate], version_order: str) -> Tally:
         tally = Tally()
         places = {(one.currency, one.rate_date): at for at, one in enumerate(self.known_rates)}
         for rate in rates:
             tally.read += 1
-            at = places.setdefault((rate.currency, rate.rate_date), len(self.known_rates))
+            place = (rate.currency, rate.rate_date)
+            at = places.setdefault(place, len(self.known_rates))
             if at == len(self.known_rates):
                 self.known_rates.append(rate)
+                self.rate_orders[place] = version_order
                 tally.inserted += 1
                 continue
             held = self.known_rates[at]
-            may_replace = STORED_SOURCES.index(rate.source) >= STORED_SOURCES.index(held.source)
+            ranks = [STORED_SOURCES.index(one.source) for one in (rate, held)]
+            is_newer = self.rate_orders[place] <= version_order
+            may_replace = ranks[0] > ranks[1] or (ranks[0] == ranks[1] and is_newer)
             if rate.usd_per_unit != held.usd_per_unit:
                 is_other = rate.source != held.source
                 add_notes(
                     tally.notes,
                     {"rates_replaced": may_replace and is_other, "rates_kept": not may_replace},
                 )
+            if may_replace:
+                self.rate_orders[place] = version_order
             if may_replace and rate != held:
                 self.known_rates[at] = rate
                 tally.updated += 1

@@ -164,7 +164,8 @@ NOTES: Final = {
     },
     "hashed_ids": "Bills whose id is the hash of the columns that the format names in id_from",
     "other_sheets": "Sheets of the workbook that are not read: hidden, or without such a header",
-    "rates_kept": "Rates that stay, since a source that goes before this one gave them",
+    "rates_kept": "Rates that stay, since a source that goes before this one gave them, or a newer "
+    "file",
     "rates_replaced": "Rates of another source that are replaced",
     "rounded": "Numbers with more digits than are kept, rounded half up",
     "static_rate": "Rows converted by a static rate",

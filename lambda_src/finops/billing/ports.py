@@ -181,8 +181,13 @@ class RateStore(Protocol):
     def rates(self, currency: str, first: date, last: date) -> list[Rate]:
         """The rates of a currency from `first` to `last`, both included, ascending."""
 
-    def put_rates(self, rates: Iterable[Rate]) -> Tally:
-        """Insert or correct rates."""
+    def put_rates(self, rates: Iterable[Rate], version_order: str) -> Tally:
+        """Insert or correct rates.
+
+        Args:
+            rates: Those of one file.
+            version_order: How new it is; see `SourceObject.order`. An older file corrects nothing.
+        """
 
 
 class ReconversionTransaction(Protocol):

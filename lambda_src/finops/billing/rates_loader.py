@@ -55,7 +55,7 @@ class RatesLoader:
             self.originals.keep(entry.source, entry.received_at or self.clock())
             # Writing rates twice changes nothing, so the ledger has a transaction of its own.
             stream = HashingStream(self.objects.open(entry.source))
-            tally = self.rates.put_rates(read_rates(stream, reject))
+            tally = self.rates.put_rates(read_rates(stream, reject), entry.source.order)
             tally.add(rejected)
             stream.exhaust()
             uri = quarantine.close()

@@ -5,10 +5,11 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
+from itertools import permutations
 from typing import Any
 
 import pytest
@@ -49,6 +50,9 @@ class Database(AuroraWithdrawals):
 
     def rates(self, *_: object) -> list[Rate]:
         return []
+
+    def put_rates(self, rates: Iterable[Rate], version_order: str) -> Tally:
+        return AuroraRates(self.loader).put_rates(rates, version_order)
 
 
 @pytest.fixture(scope="session")
@@ -390,13 +394,16 @@ def test_tags_as_deep_as_are_kept_are_stored(empty: Database) -> None:
 def test_a_rate_of_a_person_is_not_replaced_by_the_ecb(empty: Database) -> None:
     def put(source: str, *rates: str) -> tuple[Tally, list[tuple[Decimal, str]]]:
         tally = AuroraRates(empty.loader).put_rates(
-            Rate(
-                currency="CHF",
-                rate_date=date(2026, 3, number),
-                usd_per_unit=Decimal(rate),
-                source=source,
-            )
-            for number, rate in enumerate(rates, 1)
+            (
+                Rate(
+                    currency="CHF",
+                    rate_date=date(2026, 3, number),
+                    usd_per_unit=Decimal(rate),
+                    source=source,
+                )
+                for number, rate in enumerate(rates, 1)
+            ),
+            "",
         )
         found = empty.api.execute("SELECT * FROM fx_rates ORDER BY rate_date").rows
         return tally, [(Decimal(one["usd_per_unit"]), one["source"]) for one in found]
@@ -413,12 +420,39 @@ def test_a_rate_of_a_person_is_not_replaced_by_the_ecb(empty: Database) -> None:
     assert held == [(Decimal("1.1"), "csv"), (Decimal("1.3"), "csv")]
 
 
+RATES = b"currency,rate_date,usd_per_unit\nCHF,2026-03-01,1.%b\nCHF,2026-03-02,1.5\n"
+
+
+@pytest.mark.parametrize("orders", [*permutations("123")], ids="".join)
+def test_the_newest_file_of_rates_counts_in_whatever_order_they_arrive(
+    empty: Database, orders: Sequence[str]
+) -> None:
+    """The second version says what the first did, the third another rate."""
+    flow, fake = Flow(store=empty), Flow()
+    empty.api.execute("DELETE FROM fx_rates")
+    told = []
+    for one in (flow, fake):
+        for order in orders:
+            body = RATES % {"1": b"1", "2": b"2", "3": b"1"}[order]
+            entry = one.load_rates(one.objects.put("rates/chf.csv", body, order))
+            told.append((entry.status, entry.tally.updated, entry.tally.notes))
+    assert told[:3] == told[3:]
+    found = empty.api.execute("SELECT usd_per_unit FROM fx_rates ORDER BY rate_date").rows
+    assert [Decimal(one["usd_per_unit"]) for one in found] == [Decimal("1.1"), Decimal("1.5")]
+    # Of a file under another name, too.
+    flow.load_rates(flow.objects.put("rates/late.csv", RATES % b"9", "0"))
+    again = empty.api.execute("SELECT usd_per_unit FROM fx_rates ORDER BY rate_date").rows
+    assert again == found
+
+
 def test_a_file_that_contradicts_itself_never_flips_its_rates(empty: Database) -> None:
     body = b"currency,rate_date,usd_per_unit\nCHF,2026-03-01,1.1\nCHF,2026-03-01,1.2\n"
     empty.api.execute("DELETE FROM fx_rates")
     for expected in ((1, 0, 0), (0, 0, 1)):
         rejected: list[Quarantined] = []
-        tally = AuroraRates(empty.loader).put_rates(read_rates(io.BytesIO(body), rejected.append))
+        tally = AuroraRates(empty.loader).put_rates(
+            read_rates(io.BytesIO(body), rejected.append), "1"
+        )
         assert (tally.inserted, tally.updated, tally.unchanged) == expected
         assert [one.reason for one in rejected] == ["duplicate_rate"]
         found = empty.api.execute("SELECT usd_per_unit FROM fx_rates").rows
@@ -452,7 +486,7 @@ def test_rows_of_a_failed_load_are_taken_over(empty: Database) -> None:
     [
         "UPDATE billing_rows SET amount_usd = 0",
         "DELETE FROM billing_files",
-        "INSERT INTO fx_rates VALUES ('EUR', '2026-03-01', 100, 'x', '2026-03-01')",
+        "INSERT INTO fx_rates VALUES ('EUR', '2026-03-01', 100, 'x', '2026-03-01', '')",
         "DROP VIEW billing",
         "CREATE TABLE mine (id INT)",
         "SELECT sha256 FROM schema_migrations",

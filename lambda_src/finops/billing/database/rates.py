@@ -18,7 +18,11 @@ from finops.shared.rates import STORED_SOURCES, Rate
 _READ_AT_ONCE: Final = 5_000
 _WRITTEN_AT_ONCE: Final = 20_000
 _PRECEDENCE: Final = ", ".join(f"'{one}'" for one in STORED_SOURCES)
-_MAY_REPLACE: Final = f"FIELD(j.source, {_PRECEDENCE}) >= FIELD(t.source, {_PRECEDENCE})"
+#: Of one source, the newest file counts, in whatever order files arrive.
+_MAY_REPLACE: Final = (
+    f"(FIELD(j.source, {_PRECEDENCE}) > FIELD(t.source, {_PRECEDENCE})"
+    " OR (j.source = t.source AND t.version_order <= :version_order))"
+)
 
 
 class AuroraRates:
@@ -51,7 +55,7 @@ class AuroraRates:
                 return found
             after = rows[-1]["rate_date"]
 
-    def put_rates(self, rates: Iterable[Rate]) -> Tally:
+    def put_rates(self, rates: Iterable[Rate], version_order: str) -> Tally:
         total = Tally()
         source = iter(rates)
         unpacked = (
@@ -75,20 +79,20 @@ class AuroraRates:
                             for one in some
                         ]
                     ),
-                    "now": now(),
+                    "version_order": version_order,
                 }
                 inserted = self._database.execute(
                     "INSERT IGNORE INTO fx_rates (currency, rate_date, usd_per_unit, source,"
-                    " loaded_at) SELECT j.currency, j.rate_date, j.usd_per_unit, j.source, :now"
-                    f" FROM {unpacked}",
-                    values,
+                    " version_order, loaded_at) SELECT j.currency, j.rate_date, j.usd_per_unit,"
+                    f" j.source, :version_order, :now FROM {unpacked}",
+                    values | {"now": now()},
                     transaction=transaction,
                 ).changed
                 replaced, kept = (
                     self._database.execute(
                         f"SELECT COUNT(*) AS counted FROM {there}"
                         f" WHERE t.usd_per_unit <> j.usd_per_unit AND {condition}",
-                        {"rates": values["rates"]},
+                        values,
                         transaction=transaction,
                     ).rows[0]["counted"]
                     for condition in (
@@ -99,12 +103,19 @@ class AuroraRates:
                 add_notes(total.notes, {"rates_replaced": replaced, "rates_kept": kept})
                 updated = self._database.execute(
                     f"UPDATE {there} SET t.usd_per_unit = j.usd_per_unit,"
-                    " t.source = j.source, t.loaded_at = :now"
+                    " t.source = j.source, t.version_order = :version_order, t.loaded_at = :now"
                     f" WHERE {_MAY_REPLACE}"
                     " AND (t.usd_per_unit <> j.usd_per_unit OR t.source <> j.source)",
-                    values,
+                    values | {"now": now()},
                     transaction=transaction,
                 ).changed
+                # From now on an older file no longer changes what this one has as it stands.
+                self._database.execute(
+                    f"UPDATE {there} SET t.version_order = :version_order"
+                    " WHERE j.source = t.source AND t.version_order < :version_order",
+                    values,
+                    transaction=transaction,
+                )
                 total.read += len(some)
                 total.inserted += inserted
                 total.updated += updated
