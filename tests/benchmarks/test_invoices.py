@@ -26,7 +26,7 @@ from finops.invoices.einvoice.embedded import read_embedded
 from finops.invoices.einvoice.reader import read_einvoice
 from finops.invoices.messages import message
 from finops.invoices.text_layer.pdf import analyze_text_layer
-from finops.invoices.textract_response import read_expense
+from finops.invoices.textract_response.reading import read_expense
 from finops.invoices.validation import Outcome, ValidationSettings, check, outcome
 from finops.invoices.vendors.service import VendorLearner, VendorMaster
 from finops.shared.audit import NoAudit

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from finops.invoices.domain import Invoice, InvoiceKind
-from finops.invoices.textract_response import read_expense
+from finops.invoices.textract_response.reading import read_expense
 from tests.invoices.corpus import corpus
 from tests.invoices.responses import GOOD, TYPES, answer, page
 

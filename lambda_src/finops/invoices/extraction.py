@@ -27,7 +27,7 @@ from finops.invoices.spending import (
     content_is_being_read,
     too_many_pages,
 )
-from finops.invoices.textract_response import read_expense
+from finops.invoices.textract_response.reading import read_expense
 from finops.shared.audit import AuditRecorder
 from finops.shared.errors import RejectedInput
 from finops.shared.money import EXACT

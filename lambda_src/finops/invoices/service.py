@@ -40,7 +40,7 @@ from finops.invoices.einvoice.terms import RESPONSE_KEY, EInvoice
 from finops.invoices.json_invoice import read_json
 from finops.invoices.ports import InvoiceStore, NotificationChannel, Objects, Workflow
 from finops.invoices.separation import independent, lacking_approval
-from finops.invoices.textract_response import read_expense
+from finops.invoices.textract_response.reading import read_expense
 from finops.invoices.validation import Outcome, ValidationSettings, check, outcome
 from finops.invoices.vendors.checks import BANK_DETAILS_CHANGED
 from finops.invoices.vendors.service import VendorLearner, VendorMaster

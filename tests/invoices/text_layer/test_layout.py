@@ -16,7 +16,7 @@ from finops.invoices.domain import Invoice
 from finops.invoices.text_layer.layout import analyze_expense
 from finops.invoices.text_layer.pdf import analyze_text_layer
 from finops.invoices.text_layer.words import PageWords, Word, lines_of
-from finops.invoices.textract_response import read_expense
+from finops.invoices.textract_response.reading import read_expense
 from sample_invoices import Sample
 from tests.invoices.corpus import TRUTH, agrees, corpus
 

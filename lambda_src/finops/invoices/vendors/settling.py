@@ -11,7 +11,7 @@ from finops.invoices.conventions import Conventions
 from finops.invoices.currencies import NOT_AT_TOTAL, OPEN_SYMBOL, symbols_in
 from finops.invoices.domain import Invoice, Reading
 from finops.invoices.einvoice.as_invoice import FIRST_OF_SEVERAL
-from finops.invoices.textract_response import CONTRADICTED
+from finops.invoices.textract_response.reading import CONTRADICTED
 from finops.invoices.vendors.evidence import NAMED_CURRENCY, Evidence
 from finops.invoices.vendors.recognition import Recognition
 from finops.invoices.vendors.vendor import FactKind, Vendor, number_form
