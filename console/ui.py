@@ -32,6 +32,7 @@ STATUS_COLOURS: Final[Mapping[str, str]] = {
     "DUPLICATE": "gray",
     "SUPERSEDED": "gray",
     "WITHDRAWN": "gray",
+    "IGNORED": "gray",
     "REMOVED": "gray",
     "REJECTED": "red",
     "VALIDATION_FAILED": "red",

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from finops.billing.file_bytes import decompressed
+from finops.billing.compression import decompressed
 from finops.billing.planner import Part, plan_parts
 from finops.billing.reader import CsvTable, open_csv, open_part
 from tests.billing.reader_limits import limits

@@ -20,7 +20,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from finops.billing import quoting, reader, schemas
-from finops.billing.file_bytes import Readable, decompressed
+from finops.billing.compression import decompressed
+from finops.billing.file_bytes import Readable
 from finops.billing.file_format import Format
 from finops.billing.physical_lines import LONGEST_RECORD, Lines
 from finops.billing.reader import CsvTable, open_csv, open_part

@@ -8,6 +8,7 @@ from itertools import islice
 from typing import Final
 
 from finops.billing.cells import RowProblem
+from finops.billing.compression import decompressed
 from finops.billing.dataset_format import DatasetFormat, UsedFormat, used_format
 from finops.billing.domain import (
     Notes,
@@ -18,7 +19,7 @@ from finops.billing.domain import (
     add_notes,
     guess_notes,
 )
-from finops.billing.file_bytes import Readable, decompressed
+from finops.billing.file_bytes import Readable
 from finops.billing.file_format import AS_IT_SHOWS, Layout
 from finops.billing.mapping import BillHeader, open_bills
 from finops.billing.proposals import Proposal, propose

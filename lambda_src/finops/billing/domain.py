@@ -27,7 +27,7 @@ class FileStatus(StrEnum):
 
     RECEIVED and LOADING files are in progress; a FAILED file is retried when its event arrives
     again; a SUPERSEDED file was replaced by a newer version of the same object, or arrived later; a
-    WITHDRAWN file was taken back by a person.
+    WITHDRAWN file was taken back by a person; an IGNORED file holds no bills, by its name.
     """
 
     RECEIVED = "RECEIVED"
@@ -38,6 +38,7 @@ class FileStatus(StrEnum):
     FAILED = "FAILED"
     SUPERSEDED = "SUPERSEDED"
     WITHDRAWN = "WITHDRAWN"
+    IGNORED = "IGNORED"
 
     @property
     def is_final(self) -> bool:

@@ -1,4 +1,4 @@
-"""The bytes of a billing file: decompressed, and in a known encoding.
+"""The bytes of a billing file: what they are, and in which encoding.
 
 Files are read in one pass and in bounded memory.
 """
@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import codecs
 import re
-import zlib
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 from finops.shared.errors import RejectedInput
 
@@ -100,174 +99,6 @@ class Peekable:
         piece = self.peek(size)
         self._head = self._head[size:]
         return piece
-
-
-def decompressed(stream: Readable) -> tuple[Peekable, bool]:
-    """The bytes of a file without its compression, and whether it is gzip or one zipped text."""
-    raw = Peekable(stream)
-    if raw.peek(2) == b"\x1f\x8b":
-        return Peekable(_Inflating(raw)), True
-    if (zipped := _zipped_text(raw)) is not None:
-        return Peekable(zipped), True
-    return raw, False
-
-
-class _Inflating:
-    """The content of a gzip file, of one member or several."""
-
-    def __init__(self, stream: Readable, wbits: int = 31) -> None:
-        self._stream = stream
-        self._inflater: Any = zlib.decompressobj(wbits=wbits)
-        self._waiting = b""
-        self._taken = self._given = 0
-
-    def _take(self) -> bytes:
-        piece = self._stream.read(PIECE)
-        self._taken += len(piece)
-        return piece
-
-    def read(self, size: int, /) -> bytes:
-        """Up to so many bytes of the content.
-
-        Raises:
-            RejectedInput: the file is damaged, incomplete, or made to expand without end.
-        """
-        try:
-            while True:
-                if self._inflater.eof and not self._begin_next():
-                    return b""
-                if not self._waiting:
-                    self._waiting = self._take()
-                    if not self._waiting:
-                        raise unreadable_file(
-                            "corrupt_gzip",
-                            "the compressed file is incomplete",
-                            "Upload the whole file again",
-                        )
-                piece = bytes(self._inflater.decompress(self._waiting, size))
-                self._waiting = self._inflater.unconsumed_tail
-                if piece:
-                    self._given += len(piece)
-                    if self._given > max(ALWAYS_ALLOWED, self._taken * MOST_EXPANSION):
-                        raise unreadable_file(
-                            "expands_too_much",
-                            f"the compressed file expands more than {MOST_EXPANSION} times",
-                            "Upload it without compression",
-                        )
-                    return piece
-        except zlib.error as error:
-            raise unreadable_file(
-                "corrupt_gzip", f"the compressed file is damaged: {error}", "Upload it again"
-            ) from None
-
-    def _begin_next(self) -> bool:
-        """Begin the next member of a gzip file; False at the end."""
-        rest = self._inflater.unused_data.lstrip(b"\0")
-        while not rest:  # gzip allows zeros after the end, as padding
-            piece = self._take()
-            if not piece:
-                return False
-            rest = piece.lstrip(b"\0")
-        self._inflater = zlib.decompressobj(wbits=31)
-        self._waiting = rest
-        return True
-
-
-class _Unzipping(_Inflating):
-    """The content of the only file in a zip archive, read from its beginning to its end.
-
-    https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT
-    """
-
-    def __init__(self, stream: Readable, crc: int | None) -> None:
-        super().__init__(stream, wbits=-zlib.MAX_WBITS)
-        self._expected = crc
-        self._crc = 0
-        self._is_checked = False
-
-    def read(self, size: int, /) -> bytes:
-        piece = super().read(size)
-        self._crc = zlib.crc32(piece, self._crc)
-        return piece
-
-    def _begin_next(self) -> bool:
-        """Check what follows the file: its checksum, and that no other file does."""
-        if self._is_checked:
-            return False
-        self._is_checked = True
-        rest = self._inflater.unused_data
-        while len(rest) < _AFTER_FILE and (piece := self._take()):
-            rest += piece
-        if self._expected is None:
-            rest = rest.removeprefix(b"PK\x07\x08")
-            self._expected = int.from_bytes(rest[:4], "little")
-            # The sizes take 8 bytes, or 16 in a large archive.
-            rest = rest[12:] if rest[12:14] == b"PK" else rest[20:]
-        if self._crc != self._expected:
-            raise unreadable_file(
-                "corrupt_zip", "the zip archive is damaged: its checksum differs", "Upload it again"
-            )
-        while piece := self._take():
-            rest = (rest + piece)[-_END_OF_ARCHIVE:]
-        names = _names(rest)
-        if names is None:
-            raise unreadable_file(
-                "corrupt_zip", "the zip archive is incomplete", "Upload the whole file again"
-            )
-        # Finder adds a file of its own for each.
-        if sum(not one.startswith(b"__MACOSX/") for one in names) > 1:
-            raise unreadable_file(
-                "several_files", "the zip archive holds more than one file", "Drop them one by one"
-            )
-        return False
-
-
-def _names(end: bytes) -> list[bytes] | None:
-    """The files that the directory at the end of a zip archive lists; None where it has none.
-
-    Of a directory that is longer than `end`, only their number is told.
-    """
-    last = end.rfind(b"PK\x05\x06")
-    if last < 0:
-        return None
-    at = last - int.from_bytes(end[last + 12 : last + 16], "little")
-    if end[last - 20 : last - 16] == b"PK\x06\x07":  # of a large archive, with a record before it
-        at -= last - end.rfind(b"PK\x06\x06", 0, last)
-    count = int.from_bytes(end[last + 10 : last + 12], "little")
-    if at < 0:
-        return [b""] * count
-    names = []
-    for _ in range(count):
-        if end[at : at + 4] != b"PK\x01\x02":
-            return None
-        name, extra, comment = (
-            int.from_bytes(end[at + one : at + one + 2], "little") for one in (28, 30, 32)
-        )
-        names.append(end[at + 46 : at + 46 + name])
-        at += 46 + name + extra + comment
-    return names
-
-
-#: Bytes after a zipped file that may be its checksum and sizes.
-_AFTER_FILE: Final = 24
-#: Bytes at the end of an archive that hold its directory, with a comment of the longest kind.
-_END_OF_ARCHIVE: Final = 1 << 17
-_TEXT_NAMES: Final = (b".csv", b".tsv", b".txt")
-
-
-def _zipped_text(raw: Peekable) -> _Unzipping | None:
-    """The file in a zip archive that begins with a text; None where it is anything else."""
-    head = raw.peek(30)
-    if len(head) < 30 or not head.startswith(b"PK\x03\x04"):
-        return None
-    flags, method = (int.from_bytes(head[at : at + 2], "little") for at in (6, 8))
-    crc = int.from_bytes(head[14:18], "little")
-    length, extra = (int.from_bytes(head[at : at + 2], "little") for at in (26, 28))
-    name = raw.peek(30 + length)[30:]
-    if not name.lower().endswith(_TEXT_NAMES) or method != zlib.DEFLATED or flags & 1:
-        return None
-    raw.read(30 + length + extra)
-    return _Unzipping(raw, None if flags & 8 else crc)
 
 
 def is_parquet(content: Peekable) -> bool:

@@ -24,10 +24,13 @@ from finops.billing.deliveries import is_manifest
 from finops.billing.domain import (
     RATES_PREFIX,
     FileEntry,
+    FileStatus,
     SourceObject,
     Tally,
     version_order,
 )
+from finops.billing.ledger_rules import enter_left_alone
+from finops.billing.left_alone import why_left_alone
 from finops.billing.parts import FileFinisher, FilePlanner, PartLoader
 from finops.billing.rates_fetcher import RatesFetcher
 from finops.billing.rates_loader import RatesLoader
@@ -61,7 +64,9 @@ def load_billing_file(event: Mapping[str, Any], context: LambdaContext) -> dict[
     def load(notification: Mapping[str, Any]) -> None:
         for source in source_objects(notification):
             logger.set_correlation_id(source.file_id)
-            if source.key.startswith(RATES_PREFIX):
+            if why := why_left_alone(source.key):
+                entry = enter_left_alone(_store(), source, why)
+            elif source.key.startswith(RATES_PREFIX):
                 entry = _rates_loader().load(source)
             else:
                 entry = _file_loader(context).load(source)
@@ -287,7 +292,7 @@ def _log_file(entry: FileEntry) -> None:
         "rows_read": tally.read,
         "rows_quarantined": tally.quarantined,
     }
-    if entry.error:
+    if entry.error and entry.status is not FileStatus.IGNORED:
         logger.warning(entry.error, extra={**facts, "error_code": entry.error_code})
     else:
         logger.info("billing file", extra=facts)

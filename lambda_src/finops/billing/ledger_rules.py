@@ -10,9 +10,9 @@ from datetime import datetime
 from finops.billing.audit_events import ended_event
 from finops.billing.dataset_format import LONGEST_FORMAT, UsedFormat, format_key
 from finops.billing.deliveries import delivery_of, later_run, shared_periods
-from finops.billing.domain import FileEntry, SourceObject, Tally
+from finops.billing.domain import FileEntry, FileStatus, SourceObject, Tally
 from finops.billing.period_identity import Period
-from finops.billing.ports import LoadTransaction, Objects, PeriodHolder
+from finops.billing.ports import BillingStore, LoadTransaction, Objects, PeriodHolder
 from finops.billing.schemas import Schema
 from finops.billing.settings import Settings
 from finops.shared.audit import AuditRecorder
@@ -26,6 +26,33 @@ def record_outcome(audit: AuditRecorder, entry: FileEntry, now: datetime) -> Non
     """
     if event := ended_event(entry, now):
         audit.record(event)
+
+
+def enter_left_alone(store: BillingStore, source: SourceObject, why: str) -> FileEntry:
+    """Enter a file that is left alone for its name.
+
+    Args:
+        store: The ledger.
+        source: The file.
+        why: What it is; see `why_left_alone`.
+    """
+    entry = store.receive(source, dataset_or_none(source))
+    said = RejectedInput(
+        f"{source.uri} is not read, since it is by its name {why}",
+        code="ignored_by_name",
+        step="receive_file",
+        remedy="If it holds bills, drop it under another name",
+    )
+    store.mark(entry.load_id, FileStatus.IGNORED, said)
+    return store.find(entry.load_id)
+
+
+def dataset_or_none(source: SourceObject) -> str:
+    """The dataset of a file; empty where its name is none, for which its load is refused."""
+    try:
+        return source.dataset
+    except RejectedInput:
+        return ""
 
 
 def unexpected(error: Exception) -> FinOpsError:

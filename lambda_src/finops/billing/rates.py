@@ -22,6 +22,7 @@ from typing import IO, Final
 from finops.billing.domain import Quarantined
 from finops.billing.ecb_xml import csv_of_ecb
 from finops.billing.file_bytes import Readable
+from finops.billing.left_alone import why_left_alone
 from finops.billing.reader import CsvTable, open_csv
 from finops.shared.errors import RejectedInput
 from finops.shared.money import rounded, was_currency
@@ -249,12 +250,16 @@ def _unzipped(stream: Readable) -> Readable:
             raise _bad_zip(f"it is larger than {_LARGEST_ZIP >> 20} MiB")
     try:
         found = zipfile.ZipFile(io.BytesIO(archive))
-        for member in found.infolist():
-            if member.filename.lower().endswith(".csv"):
-                return _Member(found.open(member))
+        files = [
+            one
+            for one in found.infolist()
+            if one.filename.lower().endswith(".csv") and not why_left_alone(one.filename)
+        ]
+        if len(files) == 1:
+            return _Member(found.open(files[0]))
     except _ZIP_ERRORS as error:
         raise _bad_zip(str(error)) from None
-    raise _bad_zip("it contains no CSV file")
+    raise _bad_zip(f"it contains {len(files) or 'no'} CSV file{'s' if files else ''}")
 
 
 def _bad_zip(why: str) -> RejectedInput:

@@ -14,13 +14,13 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Final, Generic
 
+from finops.billing.compression import decompressed
 from finops.billing.encodings import file_encodings
 from finops.billing.file_bytes import (
     PIECE,
     DecodedAsUtf8,
     Peekable,
     Readable,
-    decompressed,
     encoding_of,
     is_parquet,
     unreadable_file,

@@ -10,6 +10,7 @@ from finops.billing.audit_events import failed_event
 from finops.billing.conflicts import with_retries
 from finops.billing.domain import FileEntry, FileStatus, SourceObject, Tally
 from finops.billing.ledger_rules import (
+    dataset_or_none,
     enter_loaded,
     is_superseded,
     read_format,
@@ -73,7 +74,7 @@ class FileLoader:
             TransientFailure: the event source retries; until then the file is FAILED.
         """
         source = replace(source, submitted_by=self.objects.submitter(source))
-        entry = self.store.receive(source, source.dataset)
+        entry = self.store.receive(source, dataset_or_none(source))
         if not entry.status.is_final:
             entry = self._load(entry)
         record_outcome(self.audit, entry, self.clock())

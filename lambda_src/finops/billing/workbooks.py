@@ -15,7 +15,7 @@ import warnings
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -23,6 +23,7 @@ from typing import IO, Any, Final
 from xml.etree.ElementTree import iterparse
 
 from finops.billing.file_bytes import Peekable, Readable, unreadable_file
+from finops.billing.left_alone import why_left_alone
 from finops.billing.merged_cells import Merged, MergedCells
 from finops.billing.sheet_cells import error_text, merged_text
 from finops.shared.errors import RejectedInput
@@ -379,7 +380,7 @@ def _check_parts(archive: zipfile.ZipFile) -> None:
     if "content.xml" in parts and "mimetype" in parts:
         raise unreadable_file("spreadsheet", "the file is an OpenDocument file (ODS)", _SAVE)
     if not any(name.endswith("workbook.xml") for name in parts):
-        raise _no_workbook()
+        raise _no_workbook([one.filename for one in archive.infolist()])
     if len(archive.infolist()) > _MOST_PARTS:
         raise _too_large(f"it has more than {_MOST_PARTS:,} parts")
     for name, size in parts.items():
@@ -409,7 +410,14 @@ def _refusing() -> Iterator[None]:
         raise _damaged(str(error)[:200] or type(error).__name__) from error
 
 
-def _no_workbook() -> RejectedInput:
+def _no_workbook(names: Sequence[str] = ()) -> RejectedInput:
+    meant = [one for one in names if not why_left_alone(one)]
+    if len(meant) == 1 and not meant[0].endswith(".xml"):
+        return unreadable_file(
+            "unusable_zip",
+            f"the zip archive holds {meant[0]!r}, but only .csv, .tsv and .txt files are read so",
+            "Drop that file itself",
+        )
     return unreadable_file(
         "spreadsheet",
         "the file is a zip archive of anything else than one CSV file, or a workbook (XLSX) that "

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 
 POLL_SECONDS: Final = 0.2
 #: Of which nothing counts, nor will.
-WITHOUT_ROWS: Final = frozenset({FileStatus.WITHDRAWN, FileStatus.SUPERSEDED, FileStatus.REJECTED})
+WITHOUT_ROWS: Final = frozenset(
+    {FileStatus.WITHDRAWN, FileStatus.SUPERSEDED, FileStatus.REJECTED, FileStatus.IGNORED}
+)
 COLUMNS: Final = (
     "file",
     "status",

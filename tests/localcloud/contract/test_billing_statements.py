@@ -25,6 +25,7 @@ from finops.billing.database.users import DatabaseUsers, Purpose
 from finops.billing.database.withdrawals import AuroraWithdrawals
 from finops.billing.dataset_format import DatasetFormat
 from finops.billing.domain import FileEntry, FileStatus, Quarantined, Tally
+from finops.billing.ledger_rules import enter_left_alone
 from finops.billing.rates import read_rates
 from finops.billing.schema_migrations import migrate
 from finops.billing.schemas import BILLING
@@ -468,6 +469,16 @@ def test_notes_and_the_source_of_a_rate_are_kept(empty: Database) -> None:
     entry = flow.load(flow.objects.put("billing/one/a.csv", bills(("a", 2), currency="CAD")))
     done = flow.run_workflow(entry.load_id)
     assert done.tally.notes == {"corrected": 1, "static_rate": 1}
+
+
+def test_a_file_that_is_left_alone_is_entered_with_its_reason(empty: Database) -> None:
+    flow = Flow(store=empty)
+    for _ in range(2):
+        entry = enter_left_alone(empty, flow.objects.put("billing/.DS_Store", b"x"), "a mark")
+        assert (entry.status, entry.dataset) == (FileStatus.IGNORED, "")
+        assert entry.finished_at is not None
+    refused = flow.load(flow.objects.put("billing/.csv", bills(("a", 1))))
+    assert (refused.status, refused.error_code) == (FileStatus.REJECTED, "invalid_dataset")
 
 
 def test_rows_of_a_failed_load_are_taken_over(empty: Database) -> None:

@@ -138,7 +138,8 @@ class AuroraBillingStore:
         further = "".join(f", {name} = :{name}" for name in facts)
         # A rejected file is its sender's to fix; only an operator asks which step failed.
         reason = error.explanation if isinstance(error, RejectedInput) else str(error or "")
-        finished = now() if status in (FileStatus.REJECTED, FileStatus.FAILED) else None
+        ended = (FileStatus.REJECTED, FileStatus.FAILED, FileStatus.IGNORED)
+        finished = now() if status in ended else None
         self._database.execute(
             "UPDATE billing_files SET status = :status, error = :error, error_code = :code,"
             f" finished_at = :finished_at{further}"
