@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from finops.reconciliation.adapters import exports
 from finops.reconciliation.adapters.exports import ExportedCosts
 from finops.reconciliation.deliveries import CountedFiles, FoundFile, counted_files
 from finops.reconciliation.ports import ChargeQuery, Detail
@@ -14,6 +15,7 @@ from finops.shared.errors import RejectedInput
 from finops.shared.money import total
 from tests.reconciliation.export_files import Row, focus, write
 from tests.reconciliation.fakes import OCTOBER
+from tests.reconciliation.test_exports import cur
 
 AWS = "x/data/BILLING_PERIOD=2026-10"
 FIRST, SECOND = "2026-10-05T00:00:00Z-exec1", "2026-10-06T00:00:00Z-exec2"
@@ -162,6 +164,19 @@ def month(days: int, **cells: str) -> list[Row]:
     ]
 
 
+def line_items(delivery: str) -> list[Row]:
+    """Of a CUR, restated by each delivery."""
+    return [
+        cur(
+            "Usage",
+            str(day + len(delivery)),
+            identity_line_item_id=f"{delivery}{day}",
+            line_item_usage_start_date=f"2026-10-{day:02}T00:00:00Z",
+        )
+        for day in range(1, 9)
+    ]
+
+
 def test_a_folder_with_two_executions_counts_once(tmp_path: Path) -> None:
     write(tmp_path / "data" / "BILLING_PERIOD=2026-10" / FIRST / "e-1.csv.gz", month(9))
     write(tmp_path / "data" / "BILLING_PERIOD=2026-10" / SECOND / "e-1.csv.gz", month(10))
@@ -182,6 +197,14 @@ def test_a_folder_with_two_executions_counts_once(tmp_path: Path) -> None:
         pytest.param(
             ("01.csv", month(9, InvoiceId="")), ("02.csv", month(9)), id="an invoice came later"
         ),
+        pytest.param(
+            ("01.csv", month(9)),
+            ("02.csv", [*({**row, "BilledCost": "0.97"} for row in month(9)), focus("5")]),
+            id="all costs are restated",
+        ),
+        pytest.param(
+            ("01.csv", line_items("first")), ("02.csv", line_items("second")), id="CUR's own ids"
+        ),
     ],
 )
 def test_files_without_a_manifest_that_hold_the_same_charges_are_refused(
@@ -200,3 +223,51 @@ def test_parts_of_one_export_are_added_up_though_a_few_rows_are_alike(tmp_path: 
     write(tmp_path / "e-1.csv", rows[:9])
     write(tmp_path / "e-2.csv", [*rows[9:], rows[0]])
     assert billed(tmp_path) == (sum(range(1, 20)) + 1, ())
+
+
+def test_parts_without_a_manifest_may_share_every_hour(tmp_path: Path) -> None:
+    write(tmp_path / "e-00001.csv", month(20, ResourceId="i-1"))
+    others = [{**row, "BilledCost": "7"} for row in month(20, ResourceId="i-2")]
+    write(tmp_path / "e-00002.csv", others)
+    assert billed(tmp_path) == (sum(range(1, 20)) + 19 * 7, ())
+
+
+def test_two_exports_of_a_payer_of_which_one_has_resources_are_refused(tmp_path: Path) -> None:
+    parts = [
+        {**row, "ResourceId": resource, "BilledCost": f"{float(row['BilledCost']) * share:.2f}"}
+        for row in month(20)
+        for resource, share in (("i-1", 0.25), ("i-2", 0.75))
+    ]
+    write(tmp_path / "resources" / "e-1.csv", parts)
+    write(tmp_path / "accounts" / "e-1.csv", month(20))
+    with pytest.raises(RejectedInput, match="the same costs on 19 days") as refused:
+        billed(tmp_path)
+    assert refused.value.code == "charges_twice"
+
+
+def test_days_that_two_files_have_in_common_are_told(tmp_path: Path) -> None:
+    """Ranges that overlap: most of each file is in no other."""
+    days = [
+        focus(str(hour), ChargePeriodStart=f"2026-10-{day:02}T{hour:02}:00:00Z")
+        for day in range(1, 21)
+        for hour in range(24)
+    ]
+    write(tmp_path / "first.csv", days[: 11 * 24])
+    write(tmp_path / "second.csv", [{**row, "BilledCost": "2"} for row in days[10 * 24 :]])
+    _, notes = billed(tmp_path)
+    assert notes == (
+        "first.csv and second.csv have 24 rows in common, all of the same accounts and days. If one"
+        " restates the other, these costs are counted twice: check the export.",
+    )
+
+
+def test_of_many_rows_a_part_is_compared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exports, "_COMPARED_ROWS", 100)
+    rows = [
+        focus("1", ResourceId=str(at), ChargePeriodStart=f"2026-10-{at % 28 + 1:02}")
+        for at in range(2000)
+    ]
+    write(tmp_path / "first.csv", rows)
+    write(tmp_path / "second.csv", [{**row, "BilledCost": "2"} for row in rows])
+    with pytest.raises(RejectedInput, match=r"about [0-9,]+ rows in common"):
+        billed(tmp_path)

@@ -73,6 +73,13 @@ _OF_A_CUR: Final = (
     *("line_item_line_item_type", "line_item_unblended_cost", "line_item_usage_start_date"),
     *("bill_payer_account_id", "bill_billing_period_start_date"),
 )
+#: What a row charges for, where an export says it; what it costs is in no name of these.
+_IDENTIFYING: Final = (
+    *("ResourceId", "SkuId", "RegionId", "PricingCategory", "ChargeFrequency"),
+    *("CommitmentDiscountId", "ConsumedUnit", "x_UsageType", "x_Operation"),
+    *("line_item_resource_id", "line_item_operation", "line_item_availability_zone"),
+    *("line_item_product_code", "reservation_reservation_a_r_n", "savings_plan_savings_plan_a_r_n"),
+)
 #: What tells rows apart that are otherwise alike, where an export has it.
 _ROW_IDS: Final = (
     *("ResourceId", "SkuId", "SkuPriceId", "ChargeDescription"),
@@ -261,6 +268,24 @@ class ExportColumns:
             if one in self._columns
         ]
         cells = ", ".join(map(quoted, (*columns, *ids)))
+        return f"hash({self._first_filled('service')}, {cells})"
+
+    @property
+    def identity(self) -> str:
+        """A hash of what a row charges for, whatever it costs: another delivery restates it.
+
+        A CUR's own id of a row is another one in each delivery:
+        https://docs.aws.amazon.com/cur/latest/userguide/identity-columns.html
+        """
+        ids = [found for one in _IDENTIFYING if (found := self.spelling(one))]
+        columns = [
+            self._columns[one]
+            for one in ("charge_period", "charge_end", "category", "charge_class", "sku", "tags")
+            if one in self._columns
+        ]
+        cells = ", ".join(
+            f"CAST({quoted(one)} AS VARCHAR)" for one in dict.fromkeys((*columns, *ids))
+        )
         return f"hash({self._first_filled('service')}, {cells})"
 
     @property

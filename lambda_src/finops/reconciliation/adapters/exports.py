@@ -349,7 +349,7 @@ class ExportedCosts:
             return
         rows = self._columns.rows(tag_rules)
         if self._have_several_deliveries:
-            rows += ", filename AS file"
+            rows += f", filename AS file, {self._columns.identity} AS identity"
         self._run(
             self._connection,
             f"CREATE OR REPLACE TABLE charges AS SELECT {rows} FROM {self._scan}",
@@ -357,37 +357,91 @@ class ExportedCosts:
         self._tag_rules = tuple(tag_rules)
         if self._have_several_deliveries:
             self._refuse_twice()
+            self._refuse_equal_days()
 
     @property
     def _have_several_deliveries(self) -> bool:
         return len({self._deliveries.get(path, str(path)) for path in self._files}) > 1
 
     def _refuse_twice(self) -> None:
-        """Refuse files of different deliveries that have most of their rows in common.
+        """Refuse files of different deliveries that hold the same charges; tell of some days.
 
-        Two files are compared by the days of their accounts: as many rows of the same content.
+        The days of an account are the same charges where most of their rows say the same but for
+        what they cost: a delivery that restates another has other costs. Of many rows a part is
+        compared, the same of each file.
+
+        Raises:
+            RejectedInput: `charges_twice`, where this is so of most rows of a file.
         """
+        [(count,)] = self._run(self._connection, "SELECT count(*) FROM charges")
+        part = max(1, count // _COMPARED_ROWS)
+        day = "payer_account, linked_account, billing_month, charge_day"
         found = self._run(
             self._connection,
-            "WITH days AS (SELECT file, payer_account, linked_account, billing_month, charge_day,"
-            " count(*) AS rows, sum(CAST(content AS HUGEINT)) AS content FROM charges"
-            " GROUP BY ALL),"
-            " sizes AS (SELECT file, sum(rows) AS rows FROM days GROUP BY ALL)"
-            " SELECT one.file, other.file, sum(one.rows) FROM days one JOIN days other"
-            " ON one.file < other.file AND one.payer_account = other.payer_account"
-            " AND one.linked_account = other.linked_account"
-            " AND one.billing_month = other.billing_month AND one.charge_day = other.charge_day"
-            " AND one.rows = other.rows AND one.content = other.content"
-            " JOIN sizes a ON a.file = one.file JOIN sizes b ON b.file = other.file"
-            " GROUP BY ALL HAVING sum(one.rows) * 2 > min(least(a.rows, b.rows))"
-            " ORDER BY ALL",
+            f"WITH ids AS (SELECT file, {day}, identity, count(*) AS rows FROM charges"
+            " WHERE identity % $part = 0 GROUP BY ALL),"
+            f" days AS (SELECT file, {day}, count(*) AS ids FROM ids GROUP BY ALL),"
+            " files AS (SELECT file, count(*) AS ids FROM ids GROUP BY ALL),"
+            f" shared AS (SELECT one.file AS one, other.file AS other, {day},"
+            " count(*) AS ids, sum(least(one.rows, other.rows)) AS rows"
+            f" FROM ids one JOIN ids other USING ({day}, identity)"
+            " WHERE one.file < other.file GROUP BY ALL)"
+            " SELECT shared.one, shared.other, sum(shared.rows),"
+            " sum(shared.ids) * 2 > any_value(least(a.ids, b.ids)) FROM shared"
+            " JOIN files a ON a.file = shared.one JOIN files b ON b.file = shared.other"
+            f" JOIN days c ON c.file = shared.one AND ({_columns_of('c', day)})"
+            f" = ({_columns_of('shared', day)})"
+            f" JOIN days d ON d.file = shared.other AND ({_columns_of('d', day)})"
+            f" = ({_columns_of('shared', day)})"
+            " WHERE shared.ids * 2 > least(c.ids, d.ids) GROUP BY ALL ORDER BY ALL",
+            {"part": part},
         )
-        for one, other, rows in found:
-            if self._deliveries.get(Path(one)) != self._deliveries.get(Path(other)):
+        for one, other, rows, is_most in found:
+            if self._deliveries.get(Path(one)) == self._deliveries.get(Path(other)):
+                continue
+            common = f"{'about ' if part > 1 else ''}{rows * part:,} rows in common"
+            if is_most:
                 raise RejectedInput(
-                    f"{one} and {other} have {rows:,} rows in common, which would count twice",
+                    f"{one} and {other} have {common}, which would count twice",
                     code="charges_twice",
                     remedy="Give one delivery of each export, or its folder with the manifests",
+                )
+            if rows >= _FEW_ROWS:
+                self._notes.append(
+                    f"{Path(one).name} and {Path(other).name} have {common}, all of the same"
+                    " accounts and days. If one restates the other, these costs are counted twice:"
+                    " check the export."
+                )
+
+    def _refuse_equal_days(self) -> None:
+        """Refuse files of different deliveries whose days cost the same, account by account.
+
+        So do two exports of one payer, of which one has resources, and the other has not.
+
+        Raises:
+            RejectedInput: `charges_twice`.
+        """
+        day = "payer_account, linked_account, billing_month, charge_day, currency"
+        found = self._run(
+            self._connection,
+            f"WITH days AS (SELECT file, {day}, round(sum(billed), 2) AS billed FROM charges"
+            " GROUP BY ALL HAVING abs(sum(billed)) >= 1),"
+            " files AS (SELECT file, count(*) AS days FROM days GROUP BY ALL)"
+            " SELECT one.file, other.file, count(*) FROM days one"
+            f" JOIN days other USING ({day}, billed)"
+            " JOIN files a ON a.file = one.file JOIN files b ON b.file = other.file"
+            " WHERE one.file < other.file GROUP BY ALL"
+            " HAVING count(*) * 2 > any_value(least(a.days, b.days)) AND count(*) >= $few"
+            " ORDER BY ALL",
+            {"few": _FEW_ROWS},
+        )
+        for one, other, days in found:
+            if self._deliveries.get(Path(one)) != self._deliveries.get(Path(other)):
+                raise RejectedInput(
+                    f"{one} and {other} have the same costs on {days:,} days of their accounts,"
+                    " which would count twice",
+                    code="charges_twice",
+                    remedy="Give one export of each payer",
                 )
 
     def _unreadable(self, error: duckdb.Error) -> FinOpsError:
@@ -411,12 +465,18 @@ class ExportedCosts:
 _FIRST_PERIOD: Final = "DATE '2000-01-01'"
 #: Of fewer rows nothing is said, if they are alike.
 _FEW_ROWS: Final = 10
+#: Of so many rows, at least, those of different files are compared.
+_COMPARED_ROWS: Final = 200_000
 _DAY: Final = (
     # A charge is of its billing period, whenever it arose: a correction of an earlier day is
     # entered on the period's first.
     "greatest(least(charge_day, CAST(billing_month + INTERVAL 1 MONTH - INTERVAL 1 DAY AS DATE)),"
     " billing_month)"
 )
+
+
+def _columns_of(table: str, names: str) -> str:
+    return ", ".join(f"{table}.{name}" for name in names.split(", "))
 
 
 def _notes_of_rows(
