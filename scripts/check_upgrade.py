@@ -130,7 +130,8 @@ def _upgrade(ref: str, settings: Settings) -> list[str]:
         before = Terraform(
             root=earlier / "environments" / "local",
             folder=now.folder,
-            variables={"endpoint_url": endpoint_url(settings)},
+            # Earlier versions have it as an input variable.
+            environ={**now.environ, "TF_VAR_endpoint_url": endpoint_url(settings)},
         )
         started = time.monotonic()
         before.init()

@@ -1,4 +1,5 @@
-# In the local cloud an access key of 12 digits selects the account.
+# In the local cloud an access key of 12 digits selects the account. AWS_ENDPOINT_URL leads there, which
+# localcloud.terraform sets: with blocks of `endpoints` each start of the provider takes 2 s more.
 provider "aws" {
   alias  = "management"
   region = var.region
@@ -13,28 +14,6 @@ provider "aws" {
 
   default_tags {
     tags = local.tags
-  }
-
-  endpoints {
-    budgets        = var.endpoint_url
-    cloudwatch     = var.endpoint_url
-    cloudwatchlogs = var.endpoint_url
-    dynamodb       = var.endpoint_url
-    ec2            = var.endpoint_url
-    events         = var.endpoint_url
-    iam            = var.endpoint_url
-    kms            = var.endpoint_url
-    lambda         = var.endpoint_url
-    rds            = var.endpoint_url
-    s3             = var.endpoint_url
-    scheduler      = var.endpoint_url
-    secretsmanager = var.endpoint_url
-    ses            = var.endpoint_url
-    sfn            = var.endpoint_url
-    sns            = var.endpoint_url
-    sqs            = var.endpoint_url
-    ssm            = var.endpoint_url
-    sts            = var.endpoint_url
   }
 }
 
@@ -53,22 +32,6 @@ provider "aws" {
   default_tags {
     tags = local.tags
   }
-
-  endpoints {
-    budgets        = var.endpoint_url
-    cloudwatch     = var.endpoint_url
-    cloudwatchlogs = var.endpoint_url
-    dynamodb       = var.endpoint_url
-    events         = var.endpoint_url
-    iam            = var.endpoint_url
-    kms            = var.endpoint_url
-    lambda         = var.endpoint_url
-    scheduler      = var.endpoint_url
-    sns            = var.endpoint_url
-    sqs            = var.endpoint_url
-    ssm            = var.endpoint_url
-    sts            = var.endpoint_url
-  }
 }
 
 provider "aws" {
@@ -85,22 +48,6 @@ provider "aws" {
 
   default_tags {
     tags = local.tags
-  }
-
-  endpoints {
-    budgets        = var.endpoint_url
-    cloudwatch     = var.endpoint_url
-    cloudwatchlogs = var.endpoint_url
-    dynamodb       = var.endpoint_url
-    events         = var.endpoint_url
-    iam            = var.endpoint_url
-    kms            = var.endpoint_url
-    lambda         = var.endpoint_url
-    scheduler      = var.endpoint_url
-    sns            = var.endpoint_url
-    sqs            = var.endpoint_url
-    ssm            = var.endpoint_url
-    sts            = var.endpoint_url
   }
 }
 
@@ -119,13 +66,6 @@ provider "aws" {
   default_tags {
     tags = local.tags
   }
-
-  endpoints {
-    bcmdataexports = var.endpoint_url
-    iam            = var.endpoint_url
-    s3             = var.endpoint_url
-    sts            = var.endpoint_url
-  }
 }
 
 provider "aws" {
@@ -142,12 +82,5 @@ provider "aws" {
 
   default_tags {
     tags = local.tags
-  }
-
-  endpoints {
-    bcmdataexports = var.endpoint_url
-    iam            = var.endpoint_url
-    s3             = var.endpoint_url
-    sts            = var.endpoint_url
   }
 }

@@ -1,10 +1,3 @@
-variable "endpoint_url" {
-  description = "Endpoint of the local cloud."
-  type        = string
-  default     = "http://127.0.0.1:4566"
-  nullable    = false
-}
-
 variable "region" {
   description = "Region that the local cloud uses in names."
   type        = string

@@ -34,6 +34,13 @@ PARALLELISM = 100
 
 _PROVIDER = Path("registry.terraform.io", "hashicorp", "aws")
 
+#: Nothing of the accounts that people have set up counts for the local cloud.
+_NO_ACCOUNT = {
+    "AWS_CONFIG_FILE": os.devnull,
+    "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+    "AWS_EC2_METADATA_DISABLED": "true",
+}
+
 
 class TerraformError(Exception):
     """Terraform refused or failed.
@@ -131,7 +138,7 @@ class Terraform:
         root: The root module; it must have `backend "local" {}`.
         folder: Where state, plugins and log are kept.
         variables: Input variables; strings as they are, anything else as JSON.
-        environ: Environment variables on top of the process's own.
+        environ: Environment variables on top of the process's own, of which none of AWS's counts.
     """
 
     root: Path
@@ -221,7 +228,7 @@ class Terraform:
         return self.folder / "applied.sha256"
 
     def _digest(self) -> str:
-        """SHA-256 of all that decides the next plan: code, variables, packages and state."""
+        """SHA-256 of what decides the next plan: code, variables, endpoint, packages and state."""
         named = (Path(str(value)) for value in self.variables.values())
         files = [
             *sorted(path for kind in ("*.tf", "*.yaml") for path in self.root.glob(kind)),
@@ -229,7 +236,8 @@ class Terraform:
             *(path for path in named if path.is_absolute() and path.is_file()),
             self.state,
         ]
-        digest = hashlib.sha256(json.dumps(dict(self.variables), sort_keys=True).encode())
+        given = [dict(self.variables), dict(self.environ)]
+        digest = hashlib.sha256(json.dumps(given, sort_keys=True).encode())
         for path in files:
             if path.is_file():
                 digest.update(str(path).encode() + b"\0" + path.read_bytes())
@@ -240,7 +248,10 @@ class Terraform:
         return ["-input=false", *(f"-var={name}={value}" for name, value in text.items())]
 
     def _environment(self) -> dict[str, str]:
-        environment = terraform_environment(self.folder, {**os.environ, **self.environ})
+        inherited = {k: v for k, v in os.environ.items() if not k.startswith("AWS_")}
+        environment = terraform_environment(
+            self.folder, {**inherited, **_NO_ACCOUNT, **self.environ}
+        )
         return environment | {"TF_DATA_DIR": str(self.folder / "data")}
 
     def _run(self, command: str, *arguments: str) -> str:
@@ -330,11 +341,8 @@ def local_environment(
     return Terraform(
         root=ENVIRONMENTS / "local",
         folder=settings.local_dir.absolute() / "terraform" / "local",
-        variables={
-            "endpoint_url": endpoint_url(settings),
-            "packages_file": str(packages_file),
-            **variables,
-        },
+        variables={"packages_file": str(packages_file), **variables},
+        environ={"AWS_ENDPOINT_URL": endpoint_url(settings)},
     )
 
 
