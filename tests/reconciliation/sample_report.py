@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, timedelta
@@ -81,8 +82,11 @@ def sample_report(
         lines[1].name = FORMULA
         for one in lines:
             one.unit = one.unit if one.unit in (*names, UNMAPPED) else SCRIPT
+    of_unit: dict[str, list[_Account]] = defaultdict(list)
+    for one in lines:
+        of_unit[one.unit].append(one)
     all_units = tuple(
-        _unit(at, name, [one for one in lines if one.unit == name], is_open=is_open)
+        _unit(at, name, of_unit[name], is_open=is_open)
         for at, name in enumerate([*names, UNMAPPED])
     )
     totals = _totals(all_units, is_open=is_open)
