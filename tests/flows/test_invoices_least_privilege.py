@@ -15,7 +15,15 @@ from finops.invoices.domain import InvoiceStatus, SourceDocument
 from finops.invoices.review import ReviewDesk
 from finops.invoices.vendors.vendor import vendor_id
 from tests.flows.audit import is_recorded
-from tests.flows.invoices import STEPS, InvoiceFlow, document, json_invoice, mailed_invoice, paper
+from tests.flows.invoices import (
+    STEPS,
+    InvoiceFlow,
+    document,
+    json_invoice,
+    mailed_invoice,
+    paper,
+    unique,
+)
 from tests.flows.privileges import (
     HUB,
     Once,
@@ -372,7 +380,7 @@ NEEDED: dict[tuple[str, str], Probe] = {
 @pytest.fixture
 def name() -> str:
     """A number that no other probe has seen."""
-    return f"P{uuid.uuid4().hex[:10]}".upper()
+    return unique("P").upper()
 
 
 def test_every_statement_that_is_deployed_is_needed_by_something(invoices: InvoiceFlow) -> None:
