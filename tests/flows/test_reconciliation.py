@@ -60,6 +60,7 @@ class TestCommand:
         code, found = reconcile(finops, tmp_path, "--month", str(months_ago(0)))
         assert code == 0
         assert found["is_open"]
+        assert found["aws_budgets"] is not None  # the deployment has a budgets flow
         if found["known_until"]:
             assert Decimal(found["totals"]["forecast"]) >= Decimal(found["totals"]["actual"]) / 2
 

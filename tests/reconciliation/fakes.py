@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 from finops.invoices.identity import number_key
+from finops.reconciliation.aws_budgets import AwsBudget
 from finops.reconciliation.collection import EvidenceCollector
 from finops.reconciliation.configuration import parse
 from finops.reconciliation.domain import (
@@ -193,11 +194,19 @@ class FakeIssued:
 class FakeBudgetRows:
     """`BudgetRows` by hand."""
 
-    def __init__(self, rows: Mapping[str, Sequence[UnitBudget]]) -> None:
+    def __init__(
+        self,
+        rows: Mapping[str, Sequence[UnitBudget]],
+        aws_budgets: Sequence[AwsBudget] | None = None,
+    ) -> None:
         self.rows = rows
+        self.aws_budgets = aws_budgets
 
     def monthly(self, _month: Month) -> Mapping[str, Sequence[UnitBudget]]:
         return self.rows
+
+    def calculated(self) -> Sequence[AwsBudget] | None:
+        return self.aws_budgets
 
 
 def days(first: date, end: date) -> list[date]:

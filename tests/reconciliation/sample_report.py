@@ -6,9 +6,10 @@ import random
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
+from finops.reconciliation.aws_budgets import AwsBudget, by_variance
 from finops.reconciliation.domain import UNMAPPED, percent, unit_status
 from finops.reconciliation.report import (
     AccountLine,
@@ -157,6 +158,7 @@ def sample_report(
             "Charges in KWD of 2025-12 are left out of trends: no rate of that month is known.",
         ),
         year=_year(trends, all_units, month),
+        aws_budgets=tuple(sorted(_aws_budgets(month, accounts), key=by_variance)),
         drivers=_drivers(lines, totals.actual, totals.previous),
     )  # fmt: skip
 
@@ -192,6 +194,38 @@ def empty_report() -> Report:
         rates=(),
         changes=(),
         notes=(),
+    )
+
+
+def _aws_budgets(month: Month, accounts: int) -> list[AwsBudget]:
+    """One of each account, and a second of the first, without a forecast."""
+    return [
+        *(_aws_budget(month, number, Decimal(80 + 3 * number)) for number in range(accounts)),
+        _aws_budget(month, 0, None, name="team-sales", counts="TagKeyValue user:Team$Sales"),
+    ]
+
+
+def _aws_budget(
+    month: Month, number: int, forecast: Decimal | None, *, name: str = SCRIPT, counts: str = ""
+) -> AwsBudget:
+    limit, actual = Decimal("100.00"), Decimal("40.10") + number
+    return AwsBudget(
+        account=f"{10**11 + number}",
+        account_name=FORMULA if not number else "",
+        name=name,
+        counts=counts,
+        delivery="spoke",
+        default_of="*" if number % 2 else "",
+        currency="USD",
+        period="MONTHLY",
+        first=month.first,
+        last=month.last,
+        limit=limit,
+        actual=actual,
+        variance=actual - limit,
+        forecast=forecast,
+        forecast_variance=None if forecast is None else forecast - limit,
+        read_at=datetime(2026, 11, 20, 12, 5, tzinfo=UTC),
     )
 
 

@@ -33,6 +33,7 @@ from tests.reconciliation.fakes import (
     reconciler,
     usual,
 )
+from tests.reconciliation.sample_report import sample_report
 from tests.trail import stated
 
 NOW = datetime(2026, 11, 20, 9, tzinfo=UTC)
@@ -312,6 +313,36 @@ def test_budgets_of_the_table_are_summed_for_units_that_have_none() -> None:
     found = {one.name: (one.budget, one.budget_origin) for one in report.units}
     assert found["Payments"] == (Decimal("1000.00"), "the configuration")
     assert found["Platform"] == (Decimal("301.00"), "budgets table, 2 accounts")
+
+
+def test_what_aws_budgets_says_is_beside_the_report_of_its_month() -> None:
+    october = next(one for one in sample_report(accounts=3).aws_budgets or () if one.forecast)
+    october = replace(october, read_at=datetime(2026, 10, 31, 23, 59, tzinfo=UTC))
+    budgets = [
+        replace(october, account=STRANGER, variance=Decimal(-5), forecast_variance=None),
+        replace(october, account=PAYMENTS, variance=Decimal(7)),
+        replace(october, account=PLATFORM, read_at=datetime(2026, 11, 1, tzinfo=UTC)),
+    ]
+    run = reconciler(usual(), budget_rows=FakeBudgetRows({}, budgets))
+    found = run.run(OCTOBER, now=NOW).report.aws_budgets
+    assert [(one.account, one.account_name) for one in found or ()] == [
+        (PAYMENTS, run.evidence.configuration.mapping.linked[PAYMENTS].name),
+        (STRANGER, ""),
+    ]
+    without = reconciler(usual(), budget_rows=FakeBudgetRows({}))
+    assert without.run(OCTOBER, now=NOW).report.aws_budgets is None
+
+
+def test_other_figures_of_aws_budgets_make_no_revision_of_a_closed_month() -> None:
+    budget, *_ = sample_report(accounts=3).aws_budgets or ()
+    budget = replace(budget, read_at=datetime(2026, 10, 31, tzinfo=UTC))
+    rows, store = FakeBudgetRows({}, [budget]), FakeStore()
+    run = reconciler(usual(), budget_rows=rows, store=store)
+    closed = run.run(OCTOBER, now=NOW, close=True).report
+    assert closed.aws_budgets
+    rows.aws_budgets = [replace(budget, actual=Decimal(1), variance=Decimal(-99))]
+    again = run.run(OCTOBER, now=NOW)
+    assert (again.is_new, again.stored.revision) == (False, 1)
 
 
 def test_organizations_tags_complete_the_mapping() -> None:

@@ -156,6 +156,7 @@ class EvidenceCollector:
             else self.source.price_effects(month, self.configuration.metric),
             year_budgets=year_budgets,
             fiscal_year_starts_in=self.configuration.fiscal_year_starts_in,
+            aws_budgets=self.budget_rows.calculated() if self.budget_rows else None,
         )
 
     def _exchange_rates(self) -> ExchangeRates:

@@ -21,8 +21,9 @@ date`; `groups` of units; `units by month` and `total by month`, against the mon
 with what of the change is `price`, `quantity`, `exchange` and `other`; `unmapped`; `excluded` (by
 unit, what `actual` leaves out); `categories`; `services`; `accounts`; `days`; `trends`; `year to
 date`, `annual budget` and `year before` (the fiscal year, and the same month a year ago);
-`commitments`; `anomalies`; `invoices`, `documents` (what the invoices flow read); `checks`;
-`rates`; `changes`; `notes`.
+`commitments`; `aws budgets` and `aws budgets by forecast` (what AWS Budgets itself has calculated
+against each budget's limit, of the budget's own period; never to be added up); `anomalies`;
+`invoices`, `documents` (what the invoices flow read); `checks`; `rates`; `changes`; `notes`.
 
 Texts are guarded against being run as formulas; numbers have a decimal point and no thousands
 separators. RFC 4180, UTF-8, with a byte order mark for spreadsheets.
@@ -37,6 +38,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Final
 
+from finops.reconciliation.aws_budgets import AwsBudget
 from finops.reconciliation.report import Driver, Group, InvoiceLine, PriceLine, Report, Totals, Unit
 from finops.shared.periods import Month
 from finops.shared.spreadsheets import guard
@@ -114,6 +116,7 @@ def _lines(report: Report) -> Iterator[Line]:
                 }
     yield from _year(report)
     yield from _commitments(report)
+    yield from _aws_budgets(report.aws_budgets or ())
     yield from _findings(report)
 
 
@@ -188,6 +191,29 @@ def _commitments(report: Report) -> Iterator[Line]:
     ):
         note = "" if share is None else f"{what or 'coverage'}: {share}%"
         yield {"table": "commitments", "item": item, **held, "note": note}
+
+
+def _aws_budgets(budgets: Sequence[AwsBudget]) -> Iterator[Line]:
+    for one in budgets:
+        notes = [
+            one.period,
+            one.counts,
+            f"default of {one.default_of}" if one.default_of else "",
+            f"read at {one.read_at:%Y-%m-%d %H:%M} UTC",
+        ]
+        about = {
+            "account": one.account,
+            "account_name": one.account_name,
+            "item": one.name,
+            "from": one.first,
+            "to": one.last,
+            "currency": one.currency,
+            "note": _listed(notes),
+        }
+        yield {"table": "aws budgets", **about, **_held(one.actual, "limit", one.limit)}
+        if one.forecast is not None:
+            held = _held(one.forecast, "limit", one.limit)
+            yield {"table": "aws budgets by forecast", **about, **held}
 
 
 def _findings(report: Report) -> Iterator[Line]:

@@ -64,6 +64,7 @@ _MOST_ROWS: Final = {
     "accounts": 60,
     "services": 30,
     "invoices": 200,
+    "aws_budgets": 100,
 }
 _MOST_FINDINGS: Final = 200
 _MOST_OPENED: Final = 3
@@ -79,7 +80,7 @@ def write_html(report: Report) -> bytes:
     names = {unit.name for unit in shown.rows}
     trends = _trends(report.trends, names)
     known = [one for one in (report.trends[0].amounts if report.trends else ()) if one is not None]
-    cuts = {name: _cut(getattr(report, name), most) for name, most in _MOST_ROWS.items()}
+    cuts = {name: _cut(getattr(report, name) or (), most) for name, most in _MOST_ROWS.items()}
     order = list(_WORDS)
     cuts["invoices"] = _cut(
         sorted(report.invoices, key=lambda one: order.index(one.agreement)), _MOST_ROWS["invoices"]

@@ -13,6 +13,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Protocol
 
+from finops.reconciliation.aws_budgets import AwsBudget
 from finops.reconciliation.configuration import OrganizationTags
 from finops.reconciliation.domain import (
     Charge,
@@ -133,6 +134,9 @@ class BudgetRows(Protocol):
 
     def monthly(self, month: Month) -> Mapping[str, Sequence[UnitBudget]]:
         """The monthly budgets of each account that cover all of its costs, as of a month."""
+
+    def calculated(self) -> Sequence[AwsBudget] | None:
+        """What AWS Budgets said last of each budget; None where nobody keeps that."""
 
 
 class AnswerCache(Protocol):

@@ -12,6 +12,7 @@ from decimal import Decimal
 from enum import Enum, StrEnum
 from typing import Any, Final
 
+from finops.reconciliation.aws_budgets import AwsBudget
 from finops.reconciliation.commitments import Commitments
 from finops.reconciliation.domain import UnitStatus
 from finops.reconciliation.year import Year
@@ -360,6 +361,8 @@ class Report:
         drivers: Of the change of all units together against the month before, the largest first.
         prices: The same change by service, split into price and quantity; empty of an open month,
             and where the source knows no quantities.
+        aws_budgets: Those that were read in the month, the furthest above its limit first; None
+            where no budgets flow is known.
         notes: What a reader must know to judge the figures.
     """
 
@@ -391,6 +394,7 @@ class Report:
     commitments: Commitments | None = None
     drivers: tuple[Driver, ...] = ()
     prices: tuple[PriceLine, ...] = ()
+    aws_budgets: tuple[AwsBudget, ...] | None = None
 
 
 #: Of the document: the first number changes where a key goes or means something else.

@@ -13,6 +13,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Any, Final
 
+from finops.reconciliation.aws_budgets import AwsBudget
 from finops.reconciliation.report import Report
 from finops.reconciliation.year import Year
 from finops.shared.money import total
@@ -35,7 +36,7 @@ _COLOURS: Final = {
 _WIDTHS: Final = {
     **dict.fromkeys(("Business unit", "Business units", "Service", "Services", "Line"), 34),
     **dict.fromkeys(("Rule", "Note", "Evidence", "Explanation"), 70),
-    **dict.fromkeys(("Account name", "Issuer", "Owner", "Budget from", "Source"), 28),
+    **dict.fromkeys(("Account name", "Issuer", "Owner", "Budget from", "Source", "Counts"), 28),
     **dict.fromkeys(("Status", "Currency", "Days", "First day", "Last day"), 13),
 }
 _CHARTED_UNITS: Final = 25
@@ -64,6 +65,8 @@ def write_xlsx(report: Report) -> bytes:
     _costs(sheets, report)
     if report.year:
         _year(sheets, report.year)
+    if report.aws_budgets is not None:
+        _aws_budgets(sheets, report.aws_budgets)
     _findings(sheets, report)
     book.close()
     return file.getvalue()
@@ -315,6 +318,27 @@ def _year(sheets: _Sheets, year: Year) -> None:
                 *(_Share(one.remaining_pct), one.year_before, one.change, _Share(one.change_pct)),
             )
             for one in year.lines
+        ],
+    )
+
+
+def _aws_budgets(sheets: _Sheets, budgets: Sequence[AwsBudget]) -> None:
+    """Without sums: budgets may count the same costs."""
+    sheets.table(
+        "AWS Budgets",
+        (
+            *("Account", "Account name", "Budget", "Period", "First day", "Last day", "Currency"),
+            *("Limit", "Actual", "Variance", "Forecast", "Variance by forecast"),
+            *("Counts", "Default of", "Delivery", "Read at (UTC)"),
+        ),
+        [
+            (
+                *(one.account, one.account_name, one.name, one.period, one.first, one.last),
+                *(one.currency, one.limit, one.actual, one.variance, one.forecast),
+                *(one.forecast_variance, one.counts, one.default_of, one.delivery),
+                f"{one.read_at:%Y-%m-%d %H:%M}",
+            )
+            for one in budgets
         ],
     )
 

@@ -8,6 +8,7 @@ from datetime import date
 from decimal import Decimal
 
 from finops.reconciliation.anomalies import Acknowledgement, Unusual
+from finops.reconciliation.aws_budgets import AwsBudget
 from finops.reconciliation.domain import (
     Charge,
     ChargeCategory,
@@ -39,6 +40,7 @@ class Evidence:
         year_budgets: Budgets of the months of the fiscal year; those of the report's own month are
             `budgets`.
         fiscal_year_starts_in: A month, from 1.
+        aws_budgets: What AWS Budgets said last of each budget; None where that is not known.
         known_until: The first day of the month without known costs; its end where it is closed.
         control_totals: (name, amount, currency) of all billed charges of the month.
         invoices: The lines of the invoice check.
@@ -79,6 +81,7 @@ class Evidence:
     price_effects: Sequence[PriceEffect] = ()
     year_budgets: Mapping[Month, Mapping[str, UnitBudget]] = field(default_factory=dict)
     fiscal_year_starts_in: int = 1
+    aws_budgets: Sequence[AwsBudget] | None = None
 
     @property
     def is_running(self) -> bool:

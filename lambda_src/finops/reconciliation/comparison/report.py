@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from decimal import Decimal, localcontext
 
+from finops.reconciliation.aws_budgets import AwsBudget, by_variance
 from finops.reconciliation.comparison.breakdowns import (
     account_lines,
     category_lines,
@@ -79,7 +80,21 @@ def _report(costs: Costs) -> Report:
         commitments=commitments(costs),
         drivers=whole_drivers(costs, totals),
         prices=price_lines(costs, totals),
+        aws_budgets=_aws_budgets(given),
     )
+
+
+def _aws_budgets(given: Evidence) -> tuple[AwsBudget, ...] | None:
+    """Those that were read in the month, with the names of their accounts."""
+    if given.aws_budgets is None:
+        return None
+    linked = given.mapping.linked
+    named = (
+        replace(one, account_name=linked[one.account].name if one.account in linked else "")
+        for one in given.aws_budgets
+        if one.is_of(given.month)
+    )
+    return tuple(sorted(named, key=by_variance))
 
 
 def _whole(costs: Costs, metric: Metric) -> Decimal:
