@@ -26,6 +26,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 METHODS = ("search", "match", "fullmatch", "sub", "split", "findall", "finditer")
+_SIGNS = ("pattern=", *(f".{one}" for one in METHODS))
 #: Of what is not called by its own name: patterns that stand in tables.
 IN_TABLES = {
     "LABELS": {"match", "fullmatch"},
@@ -69,24 +70,26 @@ def uses() -> list[Use]:
     called: dict[str, set[str]] = defaultdict(set)
     found: set[Use] = set()
     for path, source in sources.items():
+        if not any(one in source for one in _SIGNS):
+            continue  # most of the source, and to parse it takes half a second
         for node in ast.walk(ast.parse(source)):
             match node:
                 case ast.keyword(arg="pattern", value=ast.Constant(value=str(pattern))):
                     found.add(Use(path.name, pattern, "search", 0))
-                case ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr=method)):
-                    if method in METHODS:
-                        called[name].add(method)
-                        found |= _immediate(path, node, name, method)
+                case ast.Attribute(value=ast.Name(id=name), attr=method) if method in METHODS:
+                    called[name].add(method)  # also where it is handed on
+                case ast.Call(func=ast.Attribute(value=ast.Name("re"), attr=method)):
+                    found |= _immediate(path, node, method)
     for path, source in sources.items():
         if "re.compile" in source:
             found |= _compiled(path, called)
     return sorted(found)
 
 
-def _immediate(path: Path, call: ast.Call, name: str, method: str) -> set[Use]:
+def _immediate(path: Path, call: ast.Call, method: str) -> set[Use]:
     """Of a call such as `re.search(r"…", text)`."""
     match call:
-        case ast.Call(args=[ast.Constant(value=str(pattern)), *rest]) if name == "re":
+        case ast.Call(args=[ast.Constant(value=str(pattern)), *rest]) if method in METHODS:
             said = " ".join(ast.unparse(one) for one in (*rest[1:], *call.keywords))
             flags = [flag for flag in (re.IGNORECASE, re.MULTILINE) if str(flag.name) in said]
             return {Use(path.name, pattern, method, sum(map(int, flags)))}
