@@ -94,7 +94,7 @@ def test_a_raise_waits_and_the_budget_stays_until_two_people_have_approved_it(
     status = world.statuses.items[KEY]
     assert (status.status, status.amount) == (Status.WAITING, "200.00")
     assert world.amount == 100
-    assert "by 100.00 USD a month (100.0 percent" in status.error
+    assert "by 200.00 USD a month (100.0 percent" in status.error
     assert "finops budgets approve" in status.error
     assert world.drift() == []
     world.approve(ANN)
@@ -107,6 +107,27 @@ def test_a_raise_waits_and_the_budget_stays_until_two_people_have_approved_it(
         BOB,
     ]
     assert "budget.waiting" in world.audited
+
+
+def test_all_of_a_budget_that_is_new_this_month_counts_as_its_raise() -> None:
+    world = RaisedWorld(RaiseLimit(usd=Decimal(500)))
+    assert world.set(500) is Outcome.PUBLISHED
+    assert world.set(501) is Outcome.WAITING
+    assert world.standing == ("WAITING", 500)
+    world.approve(ANN, BOB)
+    assert world.standing == ("APPLIED", 501)
+    assert world.set(1001) is Outcome.PUBLISHED
+    assert world.set(1002) is Outcome.WAITING
+
+
+def test_a_budget_that_is_new_this_month_has_its_amount_to_measure_a_percentage_by() -> None:
+    world = RaisedWorld(RaiseLimit(percent=Decimal(10)))
+    assert world.set(100) is Outcome.PUBLISHED
+    assert world.set(110) is Outcome.PUBLISHED
+    assert world.set(111) is Outcome.WAITING
+    world.next_month()
+    assert world.set(121) is Outcome.PUBLISHED
+    assert world.set(122) is Outcome.WAITING
 
 
 def test_without_a_limit_nothing_waits() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -43,6 +44,21 @@ def test_a_line_that_is_larger_than_a_row_may_be_is_refused_alone() -> None:
 def test_a_column_whose_name_has_what_nobody_sees_is_named() -> None:
     with pytest.raises(RejectedInput, match=r"'amo\\u200bunt' of the first line has the invisible"):
         read("account_id,amo\u200bunt", f"{ACCOUNT},5")
+
+
+def test_an_amount_that_a_comma_splits_is_refused_whole() -> None:
+    header = "account_id,amount,note"
+    rows, (refused,) = read(header, f"{ACCOUNT},12,500.00", f"{OTHER},500,300")
+    assert [(one["account_id"], one["amount"]) for one in rows] == [(OTHER, 500)]
+    assert (refused["line"], refused["value"]) == (2, "12,500.00")
+    assert "look like one amount" in refused["reason"]
+
+
+def test_numbers_in_the_json_of_a_cell_keep_their_cents() -> None:
+    cell = '"{""2027-01"": 1500.50}"'
+    (row,), refused = read("account_id,amount,planned_amounts", f"{ACCOUNT},5,{cell}")
+    assert not refused
+    assert row["planned_amounts"] == {"2027-01": Decimal("1500.50")}
 
 
 @pytest.mark.parametrize(

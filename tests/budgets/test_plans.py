@@ -65,6 +65,12 @@ def test_weights_begin_with_the_fiscal_year() -> None:
         ({"planned_amounts": {"2027": 5}}, "planned_amounts", "'2027' is not a month"),
         ({"planned_amounts": {"9999-12": "9/year"}}, "planned_amounts", "'9999-12' is not a month"),
         ({"planned_amounts": {"0999-01": 5}}, "planned_amounts", "'0999-01' is not a month"),
+        ({"planned_amounts": {"2027-01": "1.500"}}, "planned_amounts", "a thousands separator"),
+        (
+            {"planned_amounts": {"2027-01": "120.000/year"}},
+            "planned_amounts",
+            "a thousands separator",
+        ),
         ({"planned_amounts": {"2027-01": "-5"}}, "planned_amounts", "not above zero"),
         ({"planned_amounts": {"2027-01": b"5"}}, "planned_amounts", "is not a number"),
         ({"planned_amounts": {"2027-01": None}}, "planned_amounts", "is missing"),

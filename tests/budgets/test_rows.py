@@ -57,6 +57,8 @@ def test_accepts_amounts_as_people_type_them(typed: object, amount: str) -> None
         (Decimal("9E+125"), "amount_too_large"),
         ("9" * 5000, "amount_too_large"),
         ("100.005", "amount_too_precise"),
+        ("1.500", "amount_too_precise"),
+        (" 10.000 ", "amount_too_precise"),
     ],
 )
 def test_refuses_an_amount_with_its_value_and_a_remedy(typed: object, code: str) -> None:
@@ -261,6 +263,7 @@ def test_a_tag_may_hold_any_space() -> None:
         ("Region", "eu-west-1a", "is not the code of a region"),
         ("Region", "eu-wset-1", "is not the code of a region"),
         ("Region", "euwest1", "is not the code of a region"),
+        ("TagKeyValue", "user:Team$Sales,user:Team$Ops", "has a comma before another tag"),
         ("TagKeyValue", "User:Team$Sales", "begins with 'User:': write user:"),
         ("TagKeyValue", " user:Team$Sales", "begins with 'user:': write user:"),
         ("TagKeyValue", "user :Team$Sales", "begins with 'user:': write user:"),

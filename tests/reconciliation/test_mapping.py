@@ -144,6 +144,11 @@ def test_ids_keep_their_zeros_and_amounts_their_digits() -> None:
             "budgets: {A: {monthly_target: NaN}}",
             "budgets.A.monthly_target must be 0 or more, not NaN",
         ),
+        (
+            "budgets: {A: {annual_target: 5.500}}",
+            "budgets.A.annual_target is 5.500, which has more than the 2 decimals of USD",
+        ),
+        ("budgets: {A: {monthly_target: '1.5', currency: JPY}}", "the 0 decimals of JPY"),
         ("budgets: {A: {monthly_target: 1, currency: DOLLAR}}", "'DOLLAR' is not an ISO 4217 code"),
         ("budgets: {Unmapped: {monthly_target: 1}}", "Unmapped can't be the name"),
         ("currency: Euro", "currency 'Euro' is not an ISO 4217 code"),

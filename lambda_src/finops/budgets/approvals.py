@@ -10,7 +10,7 @@ Pure: no AWS, no I/O, no clock.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Final
@@ -26,6 +26,7 @@ from finops.shared.periods import Month
 #: The words of so many people let a raise through: the one who wants it, and another.
 PEOPLE: Final = 2
 _MONTHS: Final = 12
+_NEW: Final = "new"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,21 +35,24 @@ class Baseline:
 
     Attributes:
         month: The calendar month (UTC) for which `usd` holds.
-        usd: What the budget was when the month began, or was approved to be since.
+        usd: What the budget was when the month began, or was approved to be since; of a new one,
+            what it was first.
         standing: What was published last, which is the baseline of the next month.
+        is_new: Whether there was no budget when the month began, nor one approved since.
     """
 
     month: str
     usd: Decimal
     standing: Decimal
+    is_new: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RaiseLimit:
     """How far people may raise a budget alone; None where one of the two does not count.
 
-    `percent` is of the baseline, and `usd` a month. A budget that never was has no baseline: all of
-    it counts as the raise in USD, and nothing as one in percent.
+    `percent` is of the baseline, and `usd` a month. Of a budget that is new all counts as the raise
+    in USD until the month ends, and nothing as one in percent when it is made.
     """
 
     percent: Decimal | None = None
@@ -66,8 +70,8 @@ class RaiseLimit:
             # Of a version that did not keep what it handed on.
             return "nobody knows what accounts inherit of this default until now"
         base = baseline_of(status, now)
-        raised = budget.yearly - (base.usd if base else 0)
-        share = raised * 100 / base.usd if base and base.usd else None
+        raised = budget.yearly - (base.usd if base and not base.is_new else 0)
+        share = (budget.yearly - base.usd) * 100 / base.usd if base and base.usd else None
         too_much = self.usd is not None and raised > self.usd * _MONTHS
         too_far = self.percent is not None and share is not None and share > self.percent
         if not (too_much or too_far):
@@ -92,7 +96,9 @@ def baseline_of(status: BudgetStatus | None, now: datetime) -> Baseline | None:
         if not (budget := standing_budget(status)):
             return None
         return Baseline(month=month, usd=budget.yearly, standing=budget.yearly)
-    return known if known.month == month else replace(known, month=month, usd=known.standing)
+    if known.month == month:
+        return known
+    return Baseline(month=month, usd=known.standing, standing=known.standing)
 
 
 def standing_budget(status: BudgetStatus) -> Budget | None:
@@ -117,8 +123,15 @@ def baseline_after(budget: Budget | None, status: BudgetStatus | None, now: date
     if budget is not None:
         approved = is_approved(status, content_digest(budget))
         usd = base.usd if base and not approved else budget.yearly
-        base = Baseline(month=str(Month.of(now.date())), usd=usd, standing=budget.yearly)
-    return " ".join([base.month, *map(decimal_text, (base.usd, base.standing))]) if base else ""
+        is_new = not approved and (base is None or base.is_new)
+        month = str(Month.of(now.date()))
+        base = Baseline(month=month, usd=usd, standing=budget.yearly, is_new=is_new)
+    return _as_text(base) if base else ""
+
+
+def _as_text(base: Baseline) -> str:
+    words = [base.month, decimal_text(base.usd), decimal_text(base.standing)]
+    return " ".join([*words, _NEW] if base.is_new else words)
 
 
 def is_approved(status: BudgetStatus | None, content: str) -> bool:
@@ -140,5 +153,7 @@ def people_of(approvals: Sequence[str]) -> int:
 def _from_text(text: str) -> Baseline | None:
     if not text:
         return None
-    month, usd, standing = text.split(" ")
-    return Baseline(month=month, usd=Decimal(usd), standing=Decimal(standing))
+    month, usd, standing, *is_new = text.split(" ")
+    return Baseline(
+        month=month, usd=Decimal(usd), standing=Decimal(standing), is_new=is_new == [_NEW]
+    )

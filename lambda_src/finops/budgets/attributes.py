@@ -150,7 +150,7 @@ class Attribute:
         if self.form is Form.VALUE:
             return text
         try:
-            return json.loads(text, object_pairs_hook=each_key_once)
+            return json.loads(text, object_pairs_hook=each_key_once, parse_float=Decimal)
         except (ValueError, RecursionError) as error:
             raise RejectedInput(
                 f"{self.name} cannot be read as JSON: {error}",

@@ -362,7 +362,7 @@ def notification_changes(
 def _identity(subscriber: tuple[str, str]) -> tuple[str, str]:
     """Addresses that differ in case only reach the same person."""
     kind, address = subscriber
-    return kind, address.casefold() if kind == "EMAIL" else address
+    return kind, address.lower() if kind == "EMAIL" else address
 
 
 def wanted_subscribers(wanted: Budget, topic_arn: str) -> frozenset[tuple[str, str]]:

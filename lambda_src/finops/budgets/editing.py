@@ -35,6 +35,8 @@ _DEFAULT_OF: Final = "default_of"
 #: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
 _LARGEST_ROW: Final = 390 * 1024
 #: Begins what a column without a name is called; names are trimmed.
+#: 12,500.00 without quotes is an amount of 12, and a note.
+_PART_OF_AN_AMOUNT: Final = re.compile(r"[0-9]{1,3},[0-9]{3}\.[0-9]{1,2}")
 _UNNAMED: Final = " "
 _OTHER_SEPARATORS: Final = {";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 
@@ -177,6 +179,17 @@ def _row(record: Mapping[str | None, Any], *, listed: bool) -> dict[str, Any]:
             remedy="Put fields that contain commas in double quotes",
         )
     row = {str(name): value.strip() for name, value in record.items() if value and value.strip()}
+    columns = [str(name) for name in record]
+    beside = dict(itertools.pairwise(columns)).get("amount", "")
+    if _PART_OF_AN_AMOUNT.fullmatch(f"{row.get('amount')},{row.get(beside)}"):
+        raise RejectedInput(
+            f"amount {row['amount']} and {beside} {row[beside]} look like one amount,"
+            f" {row['amount']},{row[beside]}",
+            code="amount_in_two_fields",
+            field="amount",
+            value=f"{row['amount']},{row[beside]}",
+            remedy="Write amounts without thousands separators",
+        )
     if unnamed := [one for one in row if one.startswith(_UNNAMED)]:
         raise RejectedInput(
             f"{quoted(row[unnamed[0]])} stands in column{unnamed[0]}, which has no name",

@@ -121,6 +121,8 @@ def _problem_of_tag(text: str) -> str:
     tag = _TAG.fullmatch(text)
     if not tag or not tag["key"].strip():
         return "is not KEY$VALUE such as user:Team$Sales"
+    if "$" in text.partition("$")[2].partition(",")[2]:
+        return "has a comma before another tag: write a list of values"
     whose = text.partition(":")[0].strip()
     if whose.lower() in ("user", "aws") and not tag["whose"]:
         return f"begins with {quoted(whose + ':')}: write {whose.lower()}: without spaces before it"

@@ -57,6 +57,8 @@ NONE: Final = "none"
 _UNSEEN: Final = frozenset({"Cc", "Cf", "Zl", "Zp", "Zs"})
 
 _PLAIN_NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)")
+#: 1.500 is fifteen hundred for half of Europe.
+_THOUSANDS: Final = re.compile(r"[+]?[0-9]{1,3}\.[0-9]{3}")
 # https://www.rfc-editor.org/rfc/rfc5321#section-4.1.2 without quoted forms, and its lengths.
 _ATOM: Final = r"[^@\s,;:<>()\[\]\\\".]+"
 _LABEL: Final = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
@@ -135,6 +137,8 @@ def parse_amount(value: object) -> Decimal:
     cents = amount.quantize(Decimal("0.01"))
     if cents != amount:
         raise rejection("has more than two decimals", "amount_too_precise")
+    if isinstance(value, str) and _THOUSANDS.fullmatch(value.strip()):
+        raise rejection("has three decimals, or a thousands separator", "amount_too_precise")
     return cents
 
 
@@ -353,7 +357,7 @@ def parse_emails(value: object) -> tuple[str, ...] | None:
             raise rejection(f"has the entry {quoted(item)}, which is not an email address")
         if unseen := unseen_in(item.strip()):
             raise rejection(f"has the entry {quoted(item)}, which {unseen}")
-    each = {str(item).strip().casefold(): str(item).strip() for item in sorted(items, key=str)}
+    each = {str(item).strip().lower(): str(item).strip() for item in sorted(items, key=str)}
     emails = sorted(each.values())
     if len(emails) > MAX_EMAILS:
         raise rejection(f"has {len(emails)} entries; at most {MAX_EMAILS} are possible")

@@ -37,7 +37,7 @@ from finops.reconciliation.mapping import (
     UnitGroup,
 )
 from finops.shared.errors import RejectedInput
-from finops.shared.money import was_currency
+from finops.shared.money import minor_units, was_currency
 from finops.shared.periods import Month
 from finops.shared.rates import Rate
 
@@ -383,6 +383,7 @@ def _problems(document: _Document) -> Iterator[str]:
     for where, amount, least in _amounts(document):
         if not amount.is_finite() or amount < least:
             yield f"{where} must be {'0 or more' if not least else 'above 0'}, not {amount}"
+    yield from _too_precise(document)
     for where, currency in _currencies(document):
         if not was_currency(currency):
             yield f"{where} {currency!r} is not an ISO 4217 code"
@@ -455,6 +456,20 @@ def _amounts(document: _Document) -> Iterator[tuple[str, Decimal, Decimal]]:
         yield f"rates: {rate.currency} of {rate.date}", rate.usd_per_unit, something
     for currency, usd_per_unit in document.static_rates.items():
         yield f"static_rates: {currency}", usd_per_unit, something
+
+
+def _too_precise(document: _Document) -> Iterator[str]:
+    """5.500 is five and a half thousand for half of Europe."""
+    for unit, budget in document.targets:
+        currency = (budget.currency or document.currency).upper()
+        digits = minor_units().get(currency)
+        for period, amount in budget.amounts.items():
+            exponent = amount.as_tuple().exponent
+            if digits is not None and isinstance(exponent, int) and -exponent > digits:
+                yield (
+                    f"budgets.{unit}.{_TARGETS[period]} is {amount}, which has more than the"
+                    f" {digits} decimals of {currency}: write it without thousands separators"
+                )
 
 
 def _account(entry: _AccountEntry) -> Account:
