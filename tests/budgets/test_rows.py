@@ -131,6 +131,7 @@ def test_a_space_within_a_name_is_seen() -> None:
         [{"percent": "80.0"}, {"type": "forecasted", "percent": "100"}],
         ["FORECASTED:100", "actual:80"],
         "ACTUAL:80, FORECASTED:100",
+        "ACTUAL:80%; FORECASTED: 100 %",
         {"ACTUAL:80", "FORECASTED:100", "ACTUAL:80.00"},
     ],
 )
@@ -401,6 +402,7 @@ def test_refuses_cost_filters_that_aws_does_not_know(typed: object) -> None:
         ({"time_unit": "HOURLY"}, "invalid_time_unit"),
         ({"time_unit": 5}, "invalid_time_unit"),
         ({"tresholds": "ACTUAL:80"}, "unknown_attribute"),
+        ({"FilterExpression": {"Dimensions": {"Key": "REGION"}}}, "unknown_attribute"),
         ({"cost_filter": {"Service": "Amazon S3"}}, "unknown_attribute"),
         ({"email": "a@example.com"}, "unknown_attribute"),
         ({"timeunit": "MONTHLY"}, "unknown_attribute"),

@@ -36,8 +36,12 @@ _PARSERS: Final[Mapping[str, Callable[[object], object]]] = {
 }
 # `emails_cc` is a note, `email` and `tresholds` are not.
 _NEAR: Final = 0.85
-#: Other words for an attribute.
-_OTHER_NAMES: Final = {"usd": "amount"}
+#: Other words for an attribute, AWS Budgets' own among them.
+_OTHER_NAMES: Final = {
+    "usd": "amount",
+    "filterexpression": "cost_filters",
+    "plannedbudgetlimits": "planned_amounts",
+}
 #: What a person writes who means an attribute, also where the attribute refuses it.
 _MEANS: Final = {
     "amount": re.compile(r"\d"),

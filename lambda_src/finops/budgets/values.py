@@ -257,13 +257,13 @@ def parse_delivery(value: object) -> Delivery:
 
 
 def items_of(value: object, rejection: Callable[[str], RejectedInput]) -> list[object]:
-    """The entries of a list or set, or of comma-separated text; at least one.
+    """The entries of a list or set, or of text with commas or semicolons; at least one.
 
     `rejection` makes the error that is raised, from what is wrong.
     """
     items: list[object]
     if isinstance(value, str):
-        items = [part.strip() for part in value.split(",") if part.strip()]
+        items = [part.strip() for part in re.split("[,;]", value) if part.strip()]
     elif isinstance(value, list | tuple):
         items = list(value)
     elif isinstance(value, set | frozenset):
@@ -312,7 +312,7 @@ def _threshold(item: object, rejection: Callable[[str], RejectedInput]) -> Thres
         kind, colon, percent = item.partition(":")
         if not colon:
             raise rejection(f"has the entry {quoted(item)}, which is not TYPE:PERCENT")
-        item = {"type": kind, "percent": percent}
+        item = {"type": kind, "percent": percent.strip().removesuffix("%")}
     if not isinstance(item, Mapping) or not set(item) <= {"type", "percent"}:
         raise rejection(f"has the entry {quoted(item)}")
     number = _number(item.get("percent"))
