@@ -8,18 +8,28 @@ locals {
       dimensions     = { service = local.fetching_name }
       period_seconds = 3600
     }
+    rates-missed = {
+      description    = "A working day of the ECB stays without rates, though those of later days are there: load its eurofxref-hist-90d file. The log of ${local.loading_name} names the day."
+      namespace      = "FinOps"
+      metric         = "RateDaysMissing"
+      dimensions     = { service = local.loading_name }
+      period_seconds = 3600
+    }
+    # Before the first run, and where a schedule leaves out weekends and holidays, there is nothing to tell: it starts once
+    # what was counted before stays away for longer than the longest of them, from Maundy Thursday to Tuesday.
     rates-not-fetched = {
-      description         = "No rates were fetched for two days: see the log of ${local.fetching_name}, and check that its schedule is on."
+      description         = "No rates were fetched for six days: see the log of ${local.fetching_name}, and check that its schedule is on."
       namespace           = "FinOps"
       metric              = "RatesFetched"
       dimensions          = { service = local.fetching_name }
       comparison_operator = "LessThanThreshold"
-      treat_missing_data  = "breaching"
+      treat_missing_data  = "missing"
       period_seconds      = 86400
-      evaluation_periods  = 2
+      evaluation_periods  = 6
     }
   }
   fetching_name = "${var.name_prefix}-fetch-billing-rates"
+  loading_name  = "${var.name_prefix}-load-billing-file"
 }
 
 module "alarms" {
@@ -39,8 +49,8 @@ module "alarms" {
 
   failed_messages = {
     files-failing = {
-      service     = "${var.name_prefix}-load-billing-file"
-      description = "Billing files could not be loaded, and are tried again: see the log of ${var.name_prefix}-load-billing-file."
+      service     = local.loading_name
+      description = "Billing files could not be loaded, and are tried again: see the log of ${local.loading_name}."
     }
   }
 

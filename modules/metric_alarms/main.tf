@@ -50,6 +50,9 @@ resource "aws_cloudwatch_metric_alarm" "this" {
   ok_actions          = var.settings.topic_arns
   tags                = var.tags
 
+  # Of a metric that was there, and stays away: an alarm that was just made has been in this state from the beginning.
+  insufficient_data_actions = each.value.treat_missing_data == "missing" ? var.settings.topic_arns : []
+
   # An alarm with another name is there before the composite alarm that names it changes, and the old one goes afterwards:
   # CloudWatch deletes no alarm that a composite alarm names.
   lifecycle {

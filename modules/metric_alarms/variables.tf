@@ -18,7 +18,7 @@ variable "metrics" {
   description = <<-EOT
     Alarms by the rest of their name. An alarm starts when the `statistic` of a metric reaches the `threshold` in
     `evaluation_periods` periods of `period_seconds`. Change `comparison_operator` and `treat_missing_data` for a metric that
-    must not stay away.
+    must not stay away: `breaching` starts an alarm at once, `missing` tells of a metric that was there before.
   EOT
   type = map(object({
     description         = string

@@ -695,9 +695,17 @@ run "rates_are_fetched" {
       ] if startswith(name, "rates-")
       }) == jsonencode({
       rates-missing     = ["RatesMissing", { service = "finops-fetch-billing-rates" }, "GreaterThanOrEqualToThreshold", "notBreaching", 3600, 1, true]
-      rates-not-fetched = ["RatesFetched", { service = "finops-fetch-billing-rates" }, "LessThanThreshold", "breaching", 86400, 2, true]
+      rates-missed      = ["RateDaysMissing", { service = "finops-load-billing-file" }, "GreaterThanOrEqualToThreshold", "notBreaching", 3600, 1, true]
+      rates-not-fetched = ["RatesFetched", { service = "finops-fetch-billing-rates" }, "LessThanThreshold", "missing", 86400, 6, true]
     })
     error_message = "A day without its rates alarms, and a schedule that has stopped."
+  }
+
+  assert {
+    condition = (
+      join(" ", [for name, alarm in module.alarms.alarms : name if length(coalesce(alarm.insufficient_data_actions, [])) > 0]) == "rates-not-fetched"
+    )
+    error_message = "A schedule that never ran is no alarm, and one that has stopped is."
   }
 }
 

@@ -13,15 +13,15 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any, ClassVar
 
 import pytest
-from dateutil.easter import easter  # type: ignore[import-untyped]
 
 from finops.billing import handlers
 from finops.billing.adapters import downloads
 from finops.billing.adapters.downloads import Download
-from finops.billing.ecb_days import day_due, easter_sunday, is_published_on
+from finops.billing.ecb_days import day_due, days_missing, is_published_on
 from finops.billing.rates_fetcher import FetchedRates, RatesFetcher
 from finops.shared import observability
 from finops.shared.errors import ConfigurationError, FinOpsError, RejectedInput, TransientFailure
+from tests.billing.use_cases import Flow
 
 FRIDAY = date(2026, 3, 6)
 
@@ -42,11 +42,6 @@ def ecb_xml(*days: date, rate: str = "1.08") -> bytes:
 
 
 class TestDays:
-    def test_easter_is_that_of_another_library(self) -> None:
-        assert [easter_sunday(year) for year in range(1970, 2101)] == [
-            easter(year) for year in range(1970, 2101)
-        ]
-
     def test_closing_days_of_target_are_no_days_of_rates(self) -> None:
         """https://www.ecb.europa.eu/ecb/contacts/working-hours/."""
         closed = [(1, 1), (4, 3), (4, 6), (5, 1), (12, 25), (12, 26)]
@@ -73,6 +68,89 @@ class TestDays:
     )
     def test_weekends_and_closing_days_leave_nothing_due(self, now: str, due: str) -> None:
         assert str(day_due(datetime.fromisoformat(now))) == due
+
+    @pytest.mark.parametrize(
+        ("known", "last", "missing"),
+        [
+            # Monday the 9th was missed: told from Tuesday on.
+            ("03-06 03-10", "03-10", "03-09"),
+            ("03-06 03-10 03-12", "03-12", "03-09 03-11"),
+            ("03-06 03-09 03-10", "03-10", ""),
+            # Good Friday and Easter Monday; what is before the first day was never asked for.
+            ("04-02 04-07", "04-07", ""),
+            ("04-01 04-07", "04-07", "04-02"),
+            ("03-10", "03-10", ""),
+            ("", "03-10", ""),
+        ],
+    )
+    def test_a_working_day_between_known_ones_is_missing(
+        self, known: str, last: str, missing: str
+    ) -> None:
+        def days(text: str) -> list[date]:
+            return [date.fromisoformat(f"2026-{one}") for one in text.split()]
+
+        assert days_missing(days(known), days(last)[0]) == days(missing)
+
+
+class TestMissedDays:
+    """With the file of a day, the next one does not make up for it."""
+
+    def flow(self, *days: str) -> Flow:
+        flow = Flow(now=datetime(2026, 3, 12, 18, tzinfo=UTC))
+        for day in days:
+            content = ecb_xml(date.fromisoformat(day))
+            flow.load_rates(flow.objects.put(f"rates/ecb/{day}.xml", content))
+        return flow
+
+    def test_a_missed_monday_is_told_from_tuesday_on_until_it_is_there(self) -> None:
+        flow = self.flow("2026-03-06", "2026-03-10")
+        monday = date(2026, 3, 9)
+        assert flow.rates_loader.days_missing() == [monday]
+        flow.load_rates(flow.objects.put("rates/ecb/11.xml", ecb_xml(date(2026, 3, 11))))
+        assert flow.rates_loader.days_missing() == [monday]
+        history = ecb_xml(*(date(2026, 3, day) for day in (5, 6, 9, 10)))
+        flow.load_rates(flow.objects.put("rates/hist.xml", history))
+        assert flow.rates_loader.days_missing() == []
+
+    def test_a_rate_that_a_person_gave_makes_up_for_it(self) -> None:
+        flow = self.flow("2026-03-06", "2026-03-10")
+        body = b"currency,rate_date,usd_per_unit\nEUR,2026-03-09,1.08\n"
+        flow.load_rates(flow.objects.put("rates/mine.csv", body))
+        assert flow.rates_loader.days_missing() == []
+
+    def test_rates_of_persons_alone_have_no_such_days(self) -> None:
+        flow = Flow(now=datetime(2026, 3, 12, 18, tzinfo=UTC))
+        body = b"currency,rate_date,usd_per_unit\nEUR,2026-03-02,1.08\nEUR,2026-03-12,1.08\n"
+        flow.load_rates(flow.objects.put("rates/mine.csv", body))
+        assert flow.rates_loader.days_missing() == []
+        assert Flow().rates_loader.days_missing() == []
+
+    def test_the_function_counts_and_names_them(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        counted: dict[str, float] = {}
+        said: list[str] = []
+
+        def count(name: str, _unit: Any, value: float) -> None:
+            counted[name] = value
+
+        def warn(text: str, *named: str) -> None:
+            said.append(text % named)
+
+        monkeypatch.setattr(observability.metrics, "add_metric", count)
+        monkeypatch.setattr(observability.logger, "warning", warn)
+        flow = self.flow("2026-03-06", "2026-03-10")
+        monkeypatch.setattr(handlers, "_rates_loader", lambda: Loader(flow))
+        source = flow.objects.put("rates/ecb/11.xml", ecb_xml(date(2026, 3, 11)))
+        monkeypatch.setattr(handlers, "source_objects", lambda _event: [source])
+        handle: Any = handlers.load_billing_file
+        record = {"messageId": "1", "body": "{}", "attributes": {"SentTimestamp": "0"}}
+        handle.__wrapped__.__wrapped__({"Records": [record]}, None)
+        assert counted["RateDaysMissing"] == 1
+        assert any("rates of 2026-03-09 are missing" in one for one in said)
+
+
+class Loader:
+    def __init__(self, flow: Flow) -> None:
+        self.load, self.days_missing = flow.load_rates, flow.rates_loader.days_missing
 
 
 class Objects:

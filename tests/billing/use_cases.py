@@ -61,7 +61,8 @@ class Flow:
             clock=self.clock,
         ).load(source)
 
-    def load_rates(self, source: SourceObject) -> FileEntry:
+    @property
+    def rates_loader(self) -> RatesLoader:
         return RatesLoader(
             store=self.store,
             rates=self.store,
@@ -70,7 +71,10 @@ class Flow:
             quarantine=self.quarantine,
             audit=self.audit,
             clock=self.clock,
-        ).load(source)
+        )
+
+    def load_rates(self, source: SourceObject) -> FileEntry:
+        return self.rates_loader.load(source)
 
     def withdraw(self, entry: FileEntry) -> Withdrawal:
         return Withdrawer(store=self.store, audit=self.audit, clock=self.clock).withdraw(

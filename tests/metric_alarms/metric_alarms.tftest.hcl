@@ -22,6 +22,10 @@ run "alarms" {
         description = "It is missing.", namespace = "Example", metric = "Loaded", dimensions = { service = "load" }, threshold = 5
         statistic   = "Average", comparison_operator = "LessThanThreshold", treat_missing_data = "breaching", period_seconds = 3600, evaluation_periods = 2
       }
+      stopped = {
+        description         = "It has stopped.", namespace = "Example", metric = "Loaded", dimensions = { service = "load" }
+        comparison_operator = "LessThanThreshold", treat_missing_data = "missing", period_seconds = 86400
+      }
     }
     queue_delays = {
       delay = { queue_name = "orders", description = "Orders wait.", maximum_seconds = 900 }
@@ -59,6 +63,10 @@ run "alarms" {
         "example-missing", "It is missing.", "Example", "Loaded", { service = "load" }, "Average", 5,
         "LessThanThreshold", "breaching", 3600, 2,
       ]
+      stopped = [
+        "example-stopped", "It has stopped.", "Example", "Loaded", { service = "load" }, "Sum", 1,
+        "LessThanThreshold", "missing", 86400, 1,
+      ]
     })
     error_message = "Each alarm is as it was described."
   }
@@ -68,5 +76,10 @@ run "alarms" {
       for alarm in output.alarms : alarm.alarm_actions == toset(["arn:aws:sns:eu-west-1:111111111111:operators"]) && alarm.ok_actions == alarm.alarm_actions
     ])
     error_message = "The topics hear when an alarm starts and when it ends."
+  }
+
+  assert {
+    condition     = join(" ", [for name, alarm in output.alarms : name if length(coalesce(alarm.insufficient_data_actions, [])) > 0]) == "stopped"
+    error_message = "Of a metric that was there and stays away, the topics hear; of one that has never been there, they do not."
   }
 }

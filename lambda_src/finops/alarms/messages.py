@@ -44,7 +44,7 @@ class Notice:
         if said is None:
             return cls(title=subject or "A message for operators", reason=message, alarming=True)
         name, state = str(said["AlarmName"]), str(said["NewStateValue"])
-        begins = {"ALARM": "ALARM", "OK": "Over"}.get(state, state)
+        begins = {"ALARM": "ALARM", "OK": "Over", "INSUFFICIENT_DATA": "No data"}.get(state, state)
         return cls(
             title=f"{begins}: {name}",
             meaning=str(said.get("AlarmDescription") or ""),

@@ -6,8 +6,11 @@ https://www.ecb.europa.eu/stats/policy_and_exchange_rates/euro_reference_exchang
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import date, datetime, time, timedelta
 from typing import Final
+
+from dateutil.easter import easter  # type: ignore[import-untyped]
 
 #: UTC; one hour after 16:00 in Frankfurt in winter, two in summer.
 DUE: Final = time(17)
@@ -19,8 +22,8 @@ def is_published_on(day: date) -> bool:
     """Whether a day has rates of its own: no weekend, and no closing day of TARGET."""
     if day.weekday() >= 5 or (day.month, day.day) in _CLOSED:
         return False
-    easter = easter_sunday(day.year)
-    return day not in (easter - timedelta(days=2), easter + timedelta(days=1))
+    sunday = easter(day.year)
+    return day not in (sunday - timedelta(days=2), sunday + timedelta(days=1))
 
 
 def day_due(now: datetime) -> date:
@@ -35,18 +38,15 @@ def day_due(now: datetime) -> date:
     return day
 
 
-def easter_sunday(year: int) -> date:
-    """Easter of the Gregorian calendar, by the algorithm of Meeus, Jones and Butcher.
+def days_missing(known: Collection[date], last: date) -> list[date]:
+    """The days with rates of their own that are not known, though an earlier one is.
 
-    J. Meeus, Astronomical Algorithms, chapter 8.
+    Args:
+        known: Days whose rates are there.
+        last: The last day to look at.
     """
-    golden = year % 19
-    century, rest = divmod(year, 100)
-    leaps, years = divmod(century, 4)
-    correction = (century - (century + 8) // 25 + 1) // 3
-    epact = (19 * golden + century - leaps - correction + 15) % 30
-    fourths, left = divmod(rest, 4)
-    weekday = (32 + 2 * years + 2 * fourths - epact - left) % 7
-    late = (golden + 11 * epact + 22 * weekday) // 451
-    month, day = divmod(epact + weekday - 7 * late + 114, 31)
-    return date(year, month, day + 1)
+    if not known:
+        return []
+    first = min(known)
+    days = [first + timedelta(days=number) for number in range((last - first).days + 1)]
+    return [one for one in days if one not in known and is_published_on(one)]

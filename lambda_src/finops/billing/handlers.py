@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, date, datetime
 from functools import cache
 from typing import Any, Final
 
@@ -68,6 +68,7 @@ def load_billing_file(event: Mapping[str, Any], context: LambdaContext) -> dict[
                 entry = enter_left_alone(_store(), source, why)
             elif source.key.startswith(RATES_PREFIX):
                 entry = _rates_loader().load(source)
+                _tell_days_missing(_rates_loader().days_missing())
             else:
                 entry = _file_loader(context).load(source)
             _log_file(entry)
@@ -273,6 +274,16 @@ def _quarantine(entry: FileEntry, number: int | None = None) -> S3Quarantine:
 @cache
 def _settings() -> Settings:
     return Settings.from_variables(with_stored_settings(os.environ, _s3()))
+
+
+def _tell_days_missing(days: Sequence[date]) -> None:
+    """Days that stay without rates of their own: their bills have those of the day before."""
+    metrics.add_metric("RateDaysMissing", MetricUnit.Count, len(days))
+    if days:
+        logger.warning(
+            "rates of %s are missing: load the ECB's eurofxref-hist-90d file",
+            ", ".join(map(str, days)),
+        )
 
 
 def _log_file(entry: FileEntry) -> None:

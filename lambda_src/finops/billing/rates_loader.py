@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from typing import Final
 
 from finops.billing.audit_events import failed_event
 from finops.billing.domain import FileEntry, FileStatus, Quarantined, SourceObject, Tally
+from finops.billing.ecb_days import days_missing
 from finops.billing.ledger_rules import record_outcome, unexpected
 from finops.billing.ports import BillingStore, Clock, Objects, QuarantineFactory, RateStore
 from finops.billing.rates import read_rates
@@ -15,6 +18,10 @@ from finops.shared.errors import FinOpsError, RejectedInput
 from finops.shared.retention import Originals
 
 RATES_DATASET = "fx_rates"
+
+
+#: So many days are looked at for one that was missed.
+_LOOKED_AT: Final = timedelta(days=30)
 
 
 @dataclass(slots=True)
@@ -41,6 +48,19 @@ class RatesLoader:
             entry = self._load(entry)
         record_outcome(self.audit, entry, self.clock())
         return entry
+
+    def days_missing(self) -> list[date]:
+        """Working days of the ECB within a month whose rates are not there, though later ones are.
+
+        Days before the first of its rates do not count: its history was not loaded.
+        """
+        today = self.clock().date()
+        found = self.rates.rates("EUR", today - _LOOKED_AT, today)
+        first = min((one.rate_date for one in found if one.source == "ECB"), default=None)
+        if first is None:
+            return []
+        known = {one.rate_date for one in found if one.rate_date >= first}
+        return days_missing(known, max(known))
 
     def _load(self, entry: FileEntry) -> FileEntry:
         quarantine = self.quarantine(entry)

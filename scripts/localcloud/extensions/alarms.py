@@ -177,10 +177,12 @@ def _evaluate_alarm(alarm: dict[str, Any]) -> None:
     breaching = [
         missing if one is None else compare(one, float(alarm["Threshold"])) for one in found
     ]
-    if all(one is None for one in breaching):
-        return
     needed = int(alarm.get("DatapointsToAlarm") or periods)
     state = "ALARM" if breaching.count(True) >= needed else "OK"
+    if all(one is None for one in breaching):
+        if alarm.get("TreatMissingData") == "ignore":
+            return
+        state = "INSUFFICIENT_DATA"
     before = alarm["StateValue"]
     if before == state:
         return

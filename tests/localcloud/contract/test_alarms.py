@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 import urllib.request
@@ -168,6 +169,43 @@ def late_alarm(account: Account, *, threshold: float) -> str:
         ],
     )
     return name
+
+
+def test_an_alarm_whose_metric_stays_away_has_insufficient_data(management: Account) -> None:
+    """A new alarm is in that state already, and tells nobody.
+
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarms-and-missing-data.html
+    """
+    name = unique("contract")
+    cloudwatch, sqs, sns = (management.client(one) for one in ("cloudwatch", "sqs", "sns"))
+    allow = {"Effect": "Allow", "Principal": "*", "Action": "sqs:SendMessage", "Resource": "*"}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [allow]})
+    url = sqs.create_queue(QueueName=name, Attributes={"Policy": policy})["QueueUrl"]
+    topic = sns.create_topic(Name=name)["TopicArn"]
+    queue = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
+    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=queue["Attributes"]["QueueArn"])
+    cloudwatch.put_metric_alarm(
+        AlarmName=name,
+        Namespace="Contract",
+        MetricName=name,
+        Dimensions=[{"Name": "service", "Value": "of-a-test"}],
+        Statistic="Sum",
+        Period=10,
+        EvaluationPeriods=1,
+        Threshold=1,
+        ComparisonOperator="LessThanThreshold",
+        TreatMissingData="missing",
+        InsufficientDataActions=[topic],
+    )
+    assert state(management, name, wanted="ALARM") == "INSUFFICIENT_DATA"
+    put(management, name, 1)
+    assert state(management, name, wanted="OK") == "OK"
+    until = time.monotonic() + 60
+    while state(management, name, wanted="INSUFFICIENT_DATA") == "OK":
+        assert time.monotonic() < until
+    told = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, WaitTimeSeconds=9)["Messages"]
+    (message,) = [json.loads(json.loads(one["Body"])["Message"]) for one in told]
+    assert (message["OldStateValue"], message["NewStateValue"]) == ("OK", "INSUFFICIENT_DATA")
 
 
 def test_an_expression_is_kept_in_either_protocol(management: Account) -> None:
