@@ -59,7 +59,7 @@ def test_an_approver_sees_what_waits_and_approves_it_once(shown: Stage, world: R
         r"222222222222 / monthly\-total**: 100\.00 USD → **200\.00 USD" in one.value
         for one in app.markdown
     )
-    assert r"by 100\.00 USD a month" in captions(app)
+    assert r"by 200\.00 USD a month" in captions(app)
     assert "edited by the editor; approved by nobody" in captions(app)
     app = button(app).click().run()
     assert not app.exception
