@@ -16,6 +16,8 @@ from typing import Any, BinaryIO
 
 from finops.billing.batches import Batch
 from finops.billing.domain import (
+    LOADED,
+    REPLACED,
     FileEntry,
     FileStatus,
     Quarantined,
@@ -34,7 +36,6 @@ from finops.shared.rates import STORED_SOURCES, Rate
 #: When a file is loaded, by the database's clock.
 FINISHED = datetime(2026, 4, 1, 12, tzinfo=UTC)
 LOST = (FileStatus.FAILED, FileStatus.REJECTED, FileStatus.WITHDRAWN)
-LOADED = (FileStatus.LOADED, FileStatus.LOADED_WITH_REJECTS)
 
 
 class FakeStore:
@@ -45,6 +46,8 @@ class FakeStore:
         self.rows: dict[tuple[str, str], dict[str, Any]] = {}
         self.charges: dict[tuple[int, int], dict[str, Any]] = {}
         self.chunks: dict[tuple[int, int], tuple[Tally, str] | None] = {}
+        #: (load, load that took its place).
+        self.replacements: set[tuple[int, int]] = set()
         self.known_rates: list[Rate] = []
         self.rate_orders: dict[tuple[str, date], str] = {}
         self.asked_rates: list[tuple[str, date, date]] = []
@@ -78,7 +81,7 @@ class FakeStore:
     @contextmanager
     def transaction(self) -> Iterator[FakeTransaction]:
         self.begun += 1
-        parts = ("files", "rows", "charges", "chunks")
+        parts = ("files", "rows", "charges", "chunks", "replacements")
         before = {name: copy.deepcopy(getattr(self, name)) for name in parts}
         self.committed_rows = before["rows"]
         try:
@@ -134,7 +137,9 @@ class FakeStore:
             if one.source.key_hash == key_hash and one.status in LOADED
         ]
         for one in mine:
-            self.files[one.load_id] = replace(one, status=FileStatus.WITHDRAWN, error=reason)
+            self.files[one.load_id] = replace(
+                one, status=FileStatus.WITHDRAWN, error=reason, error_code="withdrawn"
+            )
         return len(mine), kept
 
     def remove_rows(self, entry: FileEntry) -> int:
@@ -150,6 +155,37 @@ class FakeStore:
         for number in charges:
             del self.charges[number]
         return len(rows) + len(charges)
+
+    def replaced_by(self, entry: FileEntry) -> Sequence[FileEntry]:
+        return [
+            self.files[load_id]
+            for load_id, by in sorted(self.replacements)
+            if self.files[by].source.key_hash == entry.source.key_hash
+            and self.files[load_id].source.key_hash != entry.source.key_hash
+            and (
+                self.files[load_id].status is FileStatus.SUPERSEDED
+                or (
+                    (self.files[load_id].status in LOADED)
+                    and REPLACED in self.files[load_id].tally.notes
+                )
+            )
+        ]
+
+    def reopen(self, entry: FileEntry, *, restates: bool, part_of: str) -> None:
+        mine = entry.load_id
+        self.charges = {key: row for key, row in self.charges.items() if key[0] != mine}
+        self.chunks = {key: one for key, one in self.chunks.items() if key[0] != mine}
+        self.rows = {key: row for key, row in self.rows.items() if row["load"] != mine}
+        self.replacements = {one for one in self.replacements if one[0] != entry.load_id}
+        self.files[entry.load_id] = replace(
+            entry,
+            source=replace(entry.source, restates=restates, part_of=part_of),
+            status=FileStatus.RECEIVED,
+            tally=Tally(),
+            error="",
+            error_code="",
+            finished_at=None,
+        )
 
     def files_with_rows_of_others(self, entry: FileEntry) -> Sequence[str]:
         return sorted(
@@ -349,12 +385,7 @@ class FakeTransaction:
     def _periods(self) -> dict[int, set[Period]]:
         held: dict[int, set[Period]] = {}
         for (load_id, _), row in self._store.charges.items():
-            period = (
-                row["billing_account_id"],
-                row["billing_period_start"],
-                row["provider_name"] or "",
-            )
-            held.setdefault(load_id, set()).add(period)
+            held.setdefault(load_id, set()).add(_period(row))
         return held
 
     def period_holders(self, entry: FileEntry, periods: AbstractSet[Period]) -> list[PeriodHolder]:
@@ -364,16 +395,63 @@ class FakeTransaction:
             PeriodHolder(entry=one, periods=held[one.load_id])
             for one in self._store.files.values()
             if one.status in LOADED
-            and entry.dataset in (one.dataset, one.source.dataset)
             and one.source.key_hash != entry.source.key_hash
             and starts & {identity_of(period).start for period in held.get(one.load_id, ())}
         ]
 
-    def supersede(self, load_ids: Sequence[int]) -> None:
-        for load_id in load_ids:
-            self._store.files[load_id] = replace(
-                self._store.files[load_id], status=FileStatus.SUPERSEDED
+    def sub_accounts(self, load_id: int) -> AbstractSet[str]:
+        return {
+            row["sub_account_id"] or ""
+            for key, row in self._store.charges.items()
+            if key[0] == load_id
+        }
+
+    def passed_over(self, prefix: str) -> list[tuple[str, str]]:
+        files = self._store.files
+        replaced = {
+            load_id
+            for load_id, by in self._store.replacements
+            if files[load_id].source.key_hash != files[by].source.key_hash
+        }
+        return [
+            (one.source.key, one.source.part_of)
+            for one in files.values()
+            if (one.source.key.startswith(prefix) or one.source.part_of.startswith(prefix))
+            and (
+                (one.status is FileStatus.SUPERSEDED and one.load_id in replaced)
+                or (one.status is FileStatus.REJECTED and one.error_code == "period_is_loaded")
             )
+        ]
+
+    def hold(self, entry: FileEntry) -> None:
+        assert self._store.files[entry.load_id].status in LOADED
+
+    def supersede(self, files: Sequence[FileEntry], by: FileEntry) -> None:
+        for one in files:
+            self._store.files[one.load_id] = replace(
+                self._store.files[one.load_id],
+                status=FileStatus.SUPERSEDED,
+                error=f"replaced by {by.source.uri} (load {by.load_id})",
+                error_code="replaced",
+            )
+            self._store.replacements.add((one.load_id, by.load_id))
+
+    def take_periods(self, entry: FileEntry, periods: Sequence[Period], by: FileEntry) -> None:
+        charges = self._store.charges
+        gone = [
+            key
+            for key, row in charges.items()
+            if key[0] == entry.load_id and _period(row) in periods
+        ]
+        for key in gone:
+            del charges[key]
+        file = self._store.files[entry.load_id]
+        tally = copy.deepcopy(file.tally)
+        add_notes(tally.notes, {REPLACED: len(gone)})
+        left = [row for key, row in charges.items() if key[0] == entry.load_id]
+        usd = reduce(EXACT.add, (Decimal(row["billed_cost_usd"]) for row in left), Decimal(0))
+        self._store.files[entry.load_id] = replace(file, tally=tally, amount_usd=usd)
+        self._store.replacements.add((entry.load_id, by.load_id))
 
     def finish(
         self,
@@ -419,17 +497,25 @@ class FakeTransaction:
         ]
 
 
+def _period(row: dict[str, Any]) -> Period:
+    return (row["billing_account_id"], row["billing_period_start"], row["provider_name"] or "")
+
+
 class FakeObjects:
     """The bucket."""
 
     def __init__(self) -> None:
         self.content: dict[tuple[str, str], bytes] = {}
         self.submitters: dict[str, str] = {}
+        #: By version.
+        self.said: dict[str, dict[str, str]] = {}
         self._versions = 0
 
-    def put(self, key: str, body: bytes, order: str = "") -> SourceObject:
+    def put(self, key: str, body: bytes, order: str = "", **said: str) -> SourceObject:
+        """Drop an object; what is said of it are its metadata, such as `part_of`."""
         self._versions += 1
         version = f"v{self._versions}"
+        self.said[version] = {name.replace("_", "-"): text for name, text in said.items()}
         self.content[key, version] = body
         return SourceObject(
             bucket="bucket",
@@ -446,8 +532,9 @@ class FakeObjects:
             raise RejectedInput(f"{source.uri} is gone", code="object_is_gone")
         return io.BytesIO(found[start:end])
 
-    def submitter(self, source: SourceObject) -> str:
-        return self.submitters.get(source.key, "")
+    def metadata(self, source: SourceObject) -> dict[str, str]:
+        said = self.said.get(source.version_id, {})
+        return said | {"submitted-by": self.submitters.get(source.key, "")}
 
     def write(self, key: str, pieces: Iterable[bytes]) -> None:
         self.content[key, ""] = b"".join(pieces)

@@ -92,9 +92,11 @@ def test_a_submitter_is_whom_the_metadata_of_this_version_name(s3: Any) -> None:
     )
     objects = S3Objects(s3, BUCKET)
     newer = source(s3, b"2")
-    assert objects.submitter(replace(newer, version_id=put["VersionId"])) == "Ann <1>"
-    assert objects.submitter(newer) == ""
-    assert objects.submitter(replace(newer, version_id="", key="billing/none.csv")) == ""
+    assert objects.metadata(replace(newer, version_id=put["VersionId"])) == {
+        "submitted-by": "Ann <1>"
+    }
+    assert objects.metadata(newer) == {}
+    assert objects.metadata(replace(newer, version_id="", key="billing/none.csv")) == {}
 
 
 def test_a_missing_bucket_needs_a_person(s3: Any) -> None:
@@ -266,6 +268,8 @@ def test_a_change_that_an_interrupted_migration_made_is_not_made_again() -> None
         ("focus_charges", "allocated_resource_name"),
         ("focus_charges", "allocated_tags"),
         ("fx_rates", "version_order"),
+        ("billing_files", "restates"),
+        ("billing_files", "part_of"),
     ]
     assert len(migrated(FakeSchema())) == len(made)
     assert migrated(FakeSchema(*made)) == []
@@ -325,13 +329,22 @@ class Ledger:
     @staticmethod
     def row(load_id: int) -> dict[str, Any]:
         texts = ("bucket", "object_key", "version_id", "etag", "version_order", "principal")
-        more = ("submitted_by", "schema_name", "quarantine_uri", "content_sha256", "error_code")
+        more = (
+            "submitted_by",
+            "part_of",
+            "schema_name",
+            "quarantine_uri",
+            "content_sha256",
+            "error_code",
+        )
         counts = ("read", "inserted", "updated", "unchanged", "superseded", "quarantined")
         return (
             {"load_id": load_id, "dataset": "d", "status": "FAILED", "error": "e" * 8_000}
             | dict.fromkeys((*texts, *more), "")
             | {"used_format": LONGEST}
-            | dict.fromkeys(("size_bytes", "execution", *(f"rows_{one}" for one in counts)), 0)
+            | dict.fromkeys(
+                ("size_bytes", "execution", "restates", *(f"rows_{one}" for one in counts)), 0
+            )
             | dict.fromkeys(("notes", "amounts", "amount_usd", "received_at", "finished_at"))
         )
 

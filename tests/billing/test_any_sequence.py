@@ -11,9 +11,8 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from finops.billing.dataset_format import format_key
-from finops.billing.domain import FileEntry, SourceObject
+from finops.billing.domain import LOADED, FileEntry, SourceObject
 from finops.shared.errors import TransientFailure
-from tests.billing.fakes import LOADED
 from tests.billing.use_cases import SETTINGS, Flow
 
 HEADER = "id,date,currency,amount,item,city\n"

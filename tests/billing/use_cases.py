@@ -81,6 +81,13 @@ class Flow:
             entry, requested_by="ada", reason="wrong month"
         )
 
+    def retry(self, entry: FileEntry, *, restates: bool = False, part_of: str = "") -> FileEntry:
+        """Load a file that does not count again."""
+        waiting = Withdrawer(store=self.store, audit=self.audit, clock=self.clock).reopen(
+            entry, restates=restates, part_of=part_of
+        )
+        return self.load(waiting.source)
+
     @property
     def finisher(self) -> FileFinisher:
         return FileFinisher(store=self.store, audit=self.audit, clock=self.clock)

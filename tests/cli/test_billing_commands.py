@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
-from finops.billing.domain import FileEntry, SourceObject
+from finops.billing.domain import LOADED, FileEntry, SourceObject
 from finops.billing.withdrawal import Withdrawer
 from finops.shared.errors import RejectedInput, TransientFailure
-from tests.billing.use_cases import Flow, bills
+from tests.audit.recorders import MemoryRecorder
+from tests.billing.use_cases import Flow, bills, month
 from tests.cli.conftest import BillingOn
 from tests.cli.conftest import run_billing as run
 
@@ -42,6 +45,26 @@ class Deployment:
         if not found:
             return None
         return replace(self.entry.source, key=key, version_id=found[-1])
+
+    @property
+    def audit(self) -> MemoryRecorder:
+        return self.flow.audit
+
+    def upload(
+        self, path: Path, key: str, sent: Callable[[int], None], said: Mapping[str, str]
+    ) -> str:
+        """Upload and load at once; what is said of a file are its metadata."""
+        source = self.flow.objects.put(key, path.read_bytes())
+        self.flow.objects.said[source.version_id] = dict(said)
+        sent(source.size)
+        return self.flow.load(source).source.file_id
+
+    def deliver_again(self, entry: FileEntry) -> None:
+        self.flow.load(entry.source)
+
+    def find(self, load_id: int) -> FileEntry:
+        files: dict[int, FileEntry] = self.flow.store.files
+        return files[load_id]
 
     def copy(self, entry: FileEntry, key: str) -> str:
         content = self.flow.objects.content[entry.source.key, entry.source.version_id]
@@ -130,3 +153,81 @@ def test_a_file_is_moved_back(deployment: Deployment) -> None:
     back = ("move", "billing/two/march.csv", "--dataset", "one", "--reason", "it was right")
     assert run(*back, "--wait")[0] == 0
     assert amounts(deployment) == {("one", "a"): 1}
+
+
+def costs(deployment: Deployment) -> Decimal:
+    """What charges of loaded files add up to."""
+    flow = deployment.flow
+    return sum(
+        (
+            Decimal(row["billed_cost"])
+            for (load_id, _), row in flow.store.charges.items()
+            if flow.store.files[load_id].status in LOADED
+        ),
+        Decimal(0),
+    )
+
+
+def load(folder: Path, name: str, cost: str, *options: str) -> tuple[int, str]:
+    """Exit code and error code of `finops billing load`, as a person types it."""
+    path = folder / name
+    path.write_bytes(month(cost))
+    code, answer = run("load", str(path), *options, "--wait")
+    return code, answer["files"][0]["error_code"] or ""
+
+
+def test_files_of_one_month_do_not_add_up_unless_a_person_says_so(
+    deployment: Deployment, tmp_path: Path
+) -> None:
+    assert load(tmp_path, "focus-march.csv", "4.50") == (0, "")
+    assert load(tmp_path, "focus-march-restated.csv", "4.25") == (1, "period_is_loaded")
+    assert costs(deployment) == Decimal("4.50")
+    assert load(tmp_path, "focus-märz.csv", "3", "--part-of", "focus-march.csv") == (0, "")
+    assert load(tmp_path, "rest.csv", "1", "--part-of", "focus-märz.csv") == (0, "")
+    assert costs(deployment) == Decimal("8.50")
+    assert load(tmp_path, "whole.csv", "9", "--replace") == (0, "")
+    assert costs(deployment) == 9
+
+
+def test_a_refused_file_is_loaded_by_the_words_of_its_message(
+    deployment: Deployment, tmp_path: Path
+) -> None:
+    load(tmp_path, "focus-march.csv", "4.50")
+    load(tmp_path, "focus-march-restated.csv", "4.25")
+    refused = deployment.flow.store.files[3]
+    assert f"finops billing retry {refused.load_id} --part-of 2" in refused.error
+    assert run("retry", "3", "--part-of", "2", "--wait")[0] == 0
+    assert costs(deployment) == Decimal("8.75")
+    code, answer = run("withdraw", "3", "--reason", "it restates the other")
+    assert (code, answer["files"][0]["replaced"]) == (0, [])
+    assert run("retry", "3", "--replace", "--wait")[0] == 0
+    assert costs(deployment) == Decimal("4.25")
+    code, answer = run("withdraw", "3", "--reason", "it was wrong")
+    (replaced,) = answer["files"][0]["replaced"]
+    assert (replaced["load_id"], replaced["status"]) == (2, "SUPERSEDED")
+    assert costs(deployment) == 0
+    assert run("retry", "2", "--wait")[0] == 0
+    assert costs(deployment) == Decimal("4.50")
+    retried = [
+        one.details for one in deployment.flow.audit.events if one.action == "billing_file.retried"
+    ]
+    assert [one["status"] for one in retried] == ["REJECTED", "WITHDRAWN", "SUPERSEDED"]
+    assert retried[0]["part_of"] == "billing/focus-march.csv"
+    assert retried[1]["restates"] == "yes"
+
+
+def test_a_part_belongs_to_a_file_that_counts_and_replaces_nothing(
+    deployment: Deployment, tmp_path: Path
+) -> None:
+    load(tmp_path, "focus-march.csv", "4.50")
+    load(tmp_path, "focus-march-restated.csv", "4.25")
+    for options in (
+        ("--part-of", "focus-march-restated.csv"),
+        ("--part-of", "2", "--replace"),
+    ):
+        with pytest.raises(RejectedInput) as refused:
+            run("retry", "3", *options)
+        assert refused.value.code == "invalid_part_of"
+    with pytest.raises(RejectedInput, match="nothing to retry"):
+        run("retry", "2", "--replace")
+    assert costs(deployment) == Decimal("4.50")

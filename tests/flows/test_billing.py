@@ -337,7 +337,7 @@ def test_a_part_that_fails_loses_and_doubles_nothing_and_a_retry_loads_it(
     assert len(quarantine["rows"]) == 10
 
 
-def focus(cost: str, count: int = 3) -> bytes:
+def focus(cost: str, account: str, count: int = 3) -> bytes:
     header = (
         "BilledCost,EffectiveCost,ListCost,ContractedCost,BillingCurrency,BillingPeriodStart,"
         "BillingPeriodEnd,ChargePeriodStart,ChargePeriodEnd,BillingAccountId,ServiceName,"
@@ -345,7 +345,8 @@ def focus(cost: str, count: int = 3) -> bytes:
     )
     line = (
         f"{cost},{cost},1E-7,{cost},EUR,2026-03-01T00:00:00Z,2026-04-01T00:00:00Z,"
-        '2026-03-05T00:00:00Z,2026-03-06T00:00:00Z,1234,AmazonS3,Usage,"{""team"": ""a""}",x'
+        f"2026-03-05T00:00:00Z,2026-03-06T00:00:00Z,{account},AmazonS3,Usage,"
+        '"{""team"": ""a""}",x'
     )
     return "\n".join([header, *[line] * count]).encode()
 
@@ -355,7 +356,7 @@ def test_a_focus_file_replaces_the_earlier_version_of_itself(
 ) -> None:
     with billing.by_hand():
         old, new, older = (
-            billing.put(f"billing/{dataset}/focus.csv", focus(cost))
+            billing.put(f"billing/{dataset}/focus.csv", focus(cost, dataset))
             for cost in ("0.000000000123", "2", "7")
         )
         assert billing.deliver(old, "2026-04-02T00:00:00.000Z")
@@ -376,6 +377,68 @@ def test_a_focus_file_replaces_the_earlier_version_of_itself(
         "SELECT COUNT(*) AS counted FROM focus_charges WHERE dataset = :dataset", dataset=dataset
     )
     assert table[0]["counted"] == 3
+
+
+RUN = "billing/{}/export/2026-04-0{}T00:00:00Z-75a4bf36-d86c-43d9-a9ea-c53ee9ba1d8{}/e-0000{}.csv"
+
+
+def test_each_month_of_an_account_counts_once_wherever_its_files_lie(
+    billing: BillingFlow, dataset: str, finops: Finops
+) -> None:
+    """Runs that are cut in different ways; another dataset; restated, a further part, withdrawn."""
+    one, two = f"{dataset}-1", f"{dataset}-2"
+
+    def costs() -> dict[str, Decimal]:
+        found = billing.query(
+            "SELECT billing_account_id AS account, SUM(billed_cost) AS cost FROM focus"
+            " WHERE billing_account_id LIKE :accounts GROUP BY billing_account_id",
+            accounts=f"{dataset}-%",
+        )
+        return {row["account"][-1]: Decimal(row["cost"]) for row in found}
+
+    both = focus("1", one) + b"\n" + focus("2", two).partition(b"\n")[2]
+    first = billing.drop(RUN.format(dataset, 1, 1, 1), both)
+    assert first.status is FileStatus.LOADED
+    newer = billing.drop(RUN.format(dataset, 2, 2, 1), focus("10", one))
+    assert costs() == {"1": 30, "2": 6}
+    left = billing.store.find(first.load_id)
+    assert (left.status, left.tally.notes) == (FileStatus.LOADED, {"charges_replaced": 3})
+    assert left.amount_usd == Decimal("7.5")
+    billing.drop(RUN.format(dataset, 2, 2, 2), focus("20", two))
+    assert costs() == {"1": 30, "2": 60}
+    assert billing.store.find(first.load_id).error_code == "replaced"
+    # Another dataset is another place, not another month.
+    other = billing.drop(f"billing/{dataset}-other/march.csv", focus("7", one))
+    assert (other.status, other.error_code) == (FileStatus.REJECTED, "period_is_loaded")
+    code, answer = finops("billing", "retry", str(other.load_id), "--replace", "--wait")
+    assert (code, answer["files"][0]["status"]) == (0, "LOADED")
+    assert costs() == {"1": 21, "2": 60}
+    more = billing.drop(f"billing/{dataset}/more.csv", focus("3", one))
+    part = ("--part-of", str(other.load_id), "--wait")
+    assert finops("billing", "retry", str(more.load_id), *part)[0] == 0
+    assert costs() == {"1": 30, "2": 60}
+    for load in (more, other):
+        code, answer = finops("billing", "withdraw", str(load.load_id), "--reason", "a trial")
+        assert code == 0
+    assert costs() == {"2": 60}
+    assert [one["load_id"] for one in answer["files"][0]["replaced"]] == [newer.load_id]
+    assert finops("billing", "retry", str(newer.load_id), "--wait")[0] == 0
+    assert costs() == {"1": 30, "2": 60}
+
+
+def test_a_large_file_that_was_refused_is_loaded_again(
+    billing: BillingFlow, dataset: str, finops: Finops
+) -> None:
+    billing.drop(f"billing/{dataset}/march.csv", focus("1", dataset))
+    count = LARGE_FILE_BYTES // 100
+    large = billing.drop(f"billing/{dataset}/restated.csv", focus("2", dataset, count))
+    assert large.error_code == "period_is_loaded"
+    code, answer = finops("billing", "retry", str(large.load_id), "--replace", "--wait")
+    assert (code, answer["files"][0]["rows_inserted"]) == (0, count)
+    found = billing.query(
+        "SELECT SUM(billed_cost) AS cost FROM focus WHERE dataset = :dataset", dataset=dataset
+    )
+    assert Decimal(found[0]["cost"]) == 2 * count
 
 
 def test_rates_change_loaded_rows_on_request_only(

@@ -68,15 +68,22 @@ def failed_event(
     )
 
 
-def retried_event(entry: FileEntry, actor: str, now: datetime) -> AuditEvent:
-    """A person had a failed file loaded again."""
+def retried_event(
+    entry: FileEntry, actor: str, now: datetime, *, restates: bool = False, part_of: str = ""
+) -> AuditEvent:
+    """A person had a file loaded again, and said what it is to others; see `SourceObject`."""
     return _event(
         entry,
         "retried",
         actor=actor,
         version=f"{entry.source.file_id} {rfc3339(now)}",
         occurred_at=now,
-        details={"status": entry.status.value, "error_code": entry.error_code},
+        details={
+            "status": entry.status.value,
+            "error_code": entry.error_code,
+            "restates": "yes" if restates else "",
+            "part_of": part_of,
+        },
     )
 
 

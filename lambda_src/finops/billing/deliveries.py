@@ -1,7 +1,7 @@
-"""Which files a provider wrote together, by their keys, and what a file of a period replaces.
+"""Which files a provider wrote together, by their keys, and which of two is newer.
 
 FOCUS charges have no ids. What identifies them is provider, billing account and billing period, so
-of two files of one period only one counts, unless they are parts of one delivery.
+of two files of one period only one counts, unless both are certainly parts of one delivery.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from enum import Enum, auto
 from pathlib import PurePosixPath
 from typing import Final
 
@@ -21,62 +22,150 @@ from finops.billing.period_identity import Period, identity_of
 #: https://docs.aws.amazon.com/cur/latest/userguide/dataexports-export-delivery.html
 _RUN: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _TIME: Final = re.compile(r"\d{10,14}", re.ASCII)
-_RANGE: Final = re.compile(r"\d{8}-\d{8}", re.ASCII)
+#: The first and the last day of what a run holds.
+_RANGE: Final = re.compile(r"((?:19|20)\d{6})-((?:19|20)\d{6})", re.ASCII)
 #: The digits of a day and the time of it, to the hour, the minute, the second or less.
 _DAY_AND_TIME: Final = re.compile(
     r"(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])(?:[01]\d|2[0-3])\d{0,13}", re.ASCII
 )
-#: The number of a part at the end of a name. Without zeros before it, it may as well be a day or a
-#: count of seconds: two exports of one month, which do not add up.
+#: The number of a part at the end of a name, as programs write it: OCI's and AWS's five digits,
+#: BigQuery's twelve, Redshift's slices, or whatever follows the word part. All other numbers may be
+#: days, times or versions: two exports of one month, which do not add up.
 _PART: Final = re.compile(
-    r"(?:^|[-_.])(?:00\d{2,}|(?:part|chunk)[-_.]?\d{1,5}(?:_\d{1,5})?)$", re.ASCII | re.IGNORECASE
+    r"(?P<oci>^000\d{13}-00\d{3})$"
+    r"|(?:^|[-_.])(?P<five>00\d{3})$"
+    r"|(?<!\d)(?P<twelve>0{5}\d{7})$"
+    r"|(?<!\d)(?P<slice>\d{4}_part_\d{2,3})$"
+    r"|(?:^|[-_. (])(?:part|chunk)[-_. ]?(?P<word>\d{1,3}(?:_\d{1,5})?)\)?$",
+    re.ASCII | re.IGNORECASE,
 )
-#: A day and the time of it, such as 20260401-0030, at the end of a name.
-_MOMENT: Final = re.compile(r"(?:19|20)\d\d-?\d\d-?\d\d[-_.T]\d{4}(?:\d\d)?$", re.ASCII)
 #: What Spark calls the parts of one write: by its UUID, or on Databricks by the transaction's id.
 #: https://github.com/apache/spark/blob/master/core/src/main/scala/org/apache/spark/internal/io/HadoopMapReduceCommitProtocol.scala
 _WRITE: Final = re.compile(
-    rf"part-\d{{5,}}-(?:(tid-\d+)-|({_RUN.pattern})).{{0,80}}", re.ASCII | re.IGNORECASE
+    rf"part-(?P<part>\d{{5,}})-(?:(?P<tid>tid-\d+)-)?(?P<uuid>{_RUN.pattern})[-\d]*?"
+    r"(?:-c(?P<file>\d{3,}))?",
+    re.ASCII | re.IGNORECASE,
 )
+#: OCI writes the files of a day into a folder of it: FOCUS Reports/2026/03/31/.
+_OCI_DAY: Final = re.compile(r"((?:.*/)?FOCUS Reports)/\d{4}/\d\d/\d\d", re.ASCII)
 _SUFFIXES: Final = re.compile(
     r"(?:\.(?:csv|txt|tsv|gz|zip|xlsx|parquet|snappy|gzip|zstd)){1,4}$", re.IGNORECASE
 )
 
 
+class Relation(Enum):
+    """What a file is to another one of the same month, as far as it is certain."""
+
+    PART = auto()
+    NEWER = auto()
+    OLDER = auto()
+    UNKNOWN = auto()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
-    """The files that were written together.
+    """What an object's key says of the files that were written together.
 
     Attributes:
-        export: The folder that holds the runs of the export; empty where there are no runs.
-        name: What the keys of these files have in common.
+        export: The folder that holds the runs, or the ranges of days, of an export; else empty.
+        run: The folder of its run; else empty.
+        name: What the keys of the parts of one delivery have in common.
+        part: Which part of it this is; empty where it has no number.
         time: When the run began, as its folders say: the digits of a day and a time; else empty.
+        days: The first and the last day of its range, as the folder says: YYYYMMDD; else empty.
     """
 
     export: str
+    run: str = ""
     name: str
+    part: str = ""
     time: str = ""
+    days: tuple[str, str] = ("", "")
+
+    @property
+    def whole(self) -> str:
+        """What names all files that are one version: the run, else the delivery."""
+        return self.run or self.name
+
+    @property
+    def prefix(self) -> str:
+        """How the keys of all its files begin."""
+        return f"{self.run or self.name.rpartition('/')[0]}/"
+
+    @property
+    def has_parts(self) -> bool:
+        """Whether other files may belong to it."""
+        return bool(self.run or self.part)
 
 
-def delivery_of(key: str) -> Delivery:
-    """The delivery of an object: its run of an export, else its name without a part's number."""
+def delivery_of(key: str, part_of: str = "") -> Delivery:
+    """The delivery of an object.
+
+    Args:
+        key: Of the object.
+        part_of: The key of the file that it is declared to be a further part of.
+    """
+    if part_of:
+        root = delivery_of(part_of)
+        return Delivery(
+            export=root.export, run=root.run, name=root.name, part=key, time=root.time,
+            days=root.days,
+        )  # fmt: skip
     path = PurePosixPath(key)
     folders = path.parts[:-1]
-    run = _run(folders)
-    if run:
-        return Delivery(
-            export="/".join(folders[: run[0]]),
-            name="/".join(folders[: run[1]]),
-            time=_time("-".join(folders[run[0] : run[1]])),
-        )
+    export, run, time, days = "", "", "", ("", "")
+    first = len(folders)
+    if found := _run(folders):
+        first = found[0]
+        run = "/".join(folders[: found[1]])
+        export = "/".join(folders[:first])
+        time = _time("-".join(folders[first : found[1]]))
+    if first > 1 and (ranged := _RANGE.fullmatch(folders[first - 1])):
+        export, days = "/".join(folders[: first - 1]), (ranged[1], ranged[2])
+    name, part = _named(path, folders)
+    return Delivery(export=export, run=run, name=name, part=part, time=time, days=days)
+
+
+def _named(path: PurePosixPath, folders: tuple[str, ...]) -> tuple[str, str]:
+    """The name of a delivery, and which part of it the object is."""
     stem = _SUFFIXES.sub("", path.name)
     # A month as CSV and as Parquet is the same month twice, not two parts of it.
     kind = path.name[len(stem) :].lower()
+    folder = "/".join(folders)
+    part = ""
     if write := _WRITE.fullmatch(stem):
-        return Delivery(export="", name="/".join((*folders, (write[1] or write[2]).lower() + kind)))
-    while not _MOMENT.search(stem) and (shorter := _PART.sub("", stem)) != stem:
-        stem = shorter
-    return Delivery(export="", name="/".join((*folders, stem + kind)))
+        stem = (write["tid"] or write["uuid"]).lower()
+        part = f"{int(write['part'])}-{int(write['file'] or 0)}"
+    elif number := _PART.search(stem):
+        style = str(number.lastgroup)
+        digits = re.findall(r"\d+", number[style])
+        part = "-".join(str(int(one)) for one in digits)
+        # The number in another style, or none, is another delivery.
+        stem = f"{stem[: number.start(style)]}#{style}"
+        if style == "oci" and (day := _OCI_DAY.fullmatch(folder)):
+            folder = day[1]
+    return f"{folder}/{stem}{kind}", part
+
+
+def relation(mine: Delivery, theirs: Delivery) -> Relation:
+    """What a file is to another one of the same month, by their keys."""
+    if mine.name == theirs.name:
+        return Relation.PART if mine.part != theirs.part else Relation.UNKNOWN
+    if not mine.export or mine.export != theirs.export or mine.run == theirs.run != "":
+        return Relation.UNKNOWN
+    if mine.days != theirs.days:
+        if not all((*mine.days, *theirs.days)):
+            return Relation.UNKNOWN
+        if mine.days[1] < theirs.days[0] or theirs.days[1] < mine.days[0]:
+            return Relation.PART
+    later = later_run(mine, theirs)
+    if later is None or not (_covers(mine, theirs) if later else _covers(theirs, mine)):
+        return Relation.UNKNOWN
+    return Relation.NEWER if later else Relation.OLDER
+
+
+def _covers(one: Delivery, other: Delivery) -> bool:
+    return one.days[0] <= other.days[0] and other.days[1] <= one.days[1]
 
 
 def later_run(one: Delivery, other: Delivery) -> bool | None:

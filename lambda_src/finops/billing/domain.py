@@ -20,13 +20,17 @@ from finops.shared.money import EXACT
 
 BILLING_PREFIX: Final = "billing/"
 RATES_PREFIX: Final = "rates/"
+#: Metadata of an object by which a person says what it is to other files; see `SourceObject`. Keys
+#: are quoted as in URLs, since S3's metadata are ASCII.
+RESTATES: Final = "restates"
+PART_OF: Final = "part-of"
 
 
 class FileStatus(StrEnum):
     """Where a file stands.
 
     RECEIVED and LOADING files are in progress; a FAILED file is retried when its event arrives
-    again; a SUPERSEDED file was replaced by a newer version of the same object, or arrived later; a
+    again; a SUPERSEDED file was replaced by another one of its months, or arrived later; a
     WITHDRAWN file was taken back by a person; an IGNORED file holds no bills, by its name.
     """
 
@@ -46,6 +50,10 @@ class FileStatus(StrEnum):
         return self not in (FileStatus.RECEIVED, FileStatus.LOADING, FileStatus.FAILED)
 
 
+#: Of files whose rows count.
+LOADED: Final = (FileStatus.LOADED, FileStatus.LOADED_WITH_REJECTS)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceObject:
     """One version of an S3 object.
@@ -59,6 +67,9 @@ class SourceObject:
             (https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html).
         principal: Who wrote the object, from the same event.
         submitted_by: Who dropped it, as its metadata say; the console signs them.
+        restates: Whether a person said that it restates the months that it holds, or corrects the
+            bills that other files brought.
+        part_of: The key of the file that it is a further part of, as a person said; else empty.
     """
 
     bucket: str
@@ -69,6 +80,8 @@ class SourceObject:
     order: str
     principal: str = ""
     submitted_by: str = ""
+    restates: bool = False
+    part_of: str = ""
 
     @property
     def file_id(self) -> str:
@@ -150,10 +163,13 @@ class Quarantined:
     raw: str
 
 
+#: The note of charges that a file of their month took the place of, while others still count.
+REPLACED: Final = "charges_replaced"
 #: What a load tells of its rows, by name; their count follows.
 NOTES: Final = {
     "also_in_another_file": "Bills that another file of the dataset brought before, with the same "
     "values: each counts once",
+    REPLACED: "Charges of months that another file restated, which count no more",
     "corrected": "Bills that were loaded before, and are corrected",
     "hidden_rows": "Rows that are hidden in the sheet, which are loaded like the others",
     "lines_above_header": "Lines above the header, which are left out",
@@ -308,8 +324,8 @@ class FileEntry:
 
     @property
     def replaces(self) -> bool:
-        """Whether its format lets it correct what other files brought."""
-        return self.format is not None and self.format.format.replace
+        """Whether it corrects what other files brought: a person, or its format, says so."""
+        return self.source.restates or (self.format is not None and self.format.format.replace)
 
     @property
     def is_settled(self) -> bool:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from datetime import datetime
 
 from finops.billing.audit_events import ended_event
 from finops.billing.dataset_format import LONGEST_FORMAT, UsedFormat, format_key
-from finops.billing.deliveries import delivery_of, later_run, shared_periods
+from finops.billing.deliveries import shared_periods
 from finops.billing.domain import FileEntry, FileStatus, SourceObject, Tally
 from finops.billing.period_identity import Period
 from finops.billing.ports import BillingStore, LoadTransaction, Objects, PeriodHolder
@@ -65,12 +64,34 @@ def unexpected(error: Exception) -> FinOpsError:
     )
 
 
-def is_superseded(transaction: LoadTransaction, entry: FileEntry, schema: Schema) -> bool:
-    """Whether a newer version of the object, which replaces this one, is loaded.
+def newer_version(
+    transaction: LoadTransaction, entry: FileEntry, schema: Schema
+) -> FileEntry | None:
+    """A newer version of the object that is loaded, and replaces this one.
 
     Rows with an identity don't need this rule: each stores the version of the file that wrote it.
     """
-    return not schema.key and transaction.newer_version(entry) is not None
+    return None if schema.key else transaction.newer_version(entry)
+
+
+def enter_superseded(
+    transaction: LoadTransaction,
+    entry: FileEntry,
+    schema: Schema,
+    tally: Tally,
+    by: FileEntry,
+    quarantine_uri: str = "",
+) -> None:
+    """Enter a file as superseded by another one, which is loaded.
+
+    Raises:
+        TransientFailure: with code `busy`, where that one is not loaded any more.
+    """
+    transaction.hold(by)
+    transaction.finish(
+        entry, tally.status, tally, schema=schema.name, quarantine_uri=quarantine_uri
+    )
+    transaction.supersede([entry], by)
 
 
 def enter_loaded(
@@ -89,13 +110,13 @@ def enter_loaded(
     transaction.finish(
         entry, tally.status, tally, schema=schema.name, quarantine_uri=close_quarantine()
     )
-    transaction.supersede(replaced)
+    transaction.supersede(replaced, entry)
 
 
 def replaced_versions(
     transaction: LoadTransaction, entry: FileEntry, schema: Schema, tally: Tally
-) -> list[int]:
-    """The loads of earlier versions that a file replaces, which holds all of their periods.
+) -> list[FileEntry]:
+    """The earlier versions that a file replaces, which holds all of their periods.
 
     Raises:
         RejectedInput: with code `version_lacks_charges`, where it would take rows away that it
@@ -104,7 +125,7 @@ def replaced_versions(
     older = transaction.older_versions(entry, schema)
     for one in older:
         _refuse_loss(one, schema, tally)
-    return [] if schema.key else [one.entry.load_id for one in older]
+    return [] if schema.key else [one.entry for one in older]
 
 
 def _refuse_loss(older: PeriodHolder, schema: Schema, tally: Tally) -> None:
@@ -114,7 +135,7 @@ def _refuse_loss(older: PeriodHolder, schema: Schema, tally: Tally) -> None:
     is_bills = not schema.key and first.schema != schema.name and first.tally.holds_rows
     if not (lost or is_bills):
         return
-    what = "bills" if is_bills else f"charges of {_shown(lost)}"
+    what = "bills" if is_bills else f"charges of {shown_periods(lost)}"
     rejects = (
         f" ({tally.quarantined} of its {tally.read} rows are rejects: `finops billing check` says "
         "why)"
@@ -132,97 +153,11 @@ def _refuse_loss(older: PeriodHolder, schema: Schema, tally: Tally) -> None:
     )
 
 
-def _shown(periods: Sequence[Period], most: int = 5) -> str:
+def shown_periods(periods: Sequence[Period], most: int = 5) -> str:
     """Billing periods as a message names them."""
     some = [f"{start[:7]} of billing account {account}" for account, start, _ in periods[:most]]
     further = len(periods) - len(some)
     return ", ".join(some) + (f" and {further} more" if further else "")
-
-
-def settle_periods(
-    transaction: LoadTransaction,
-    entry: FileEntry,
-    schema: Schema,
-    periods: AbstractSet[Period],
-    *,
-    sha256: str,
-    replace: bool,
-) -> bool:
-    """Settle which file counts for the billing periods of a file whose rows have no identity.
-
-    Parts of one delivery add up. Of files that share a period, the newest counts in a dataset that
-    declares `replace`, and the one of the newest run in an export. Runs are as new as their folders
-    say, or else as their files. A file is replaced whole or not at all.
-
-    Args:
-        transaction: The file's transaction; those that it replaces are marked in it.
-        entry: The file.
-        schema: Its schema.
-        periods: The billing periods of its charges.
-        sha256: The digest of its content.
-        replace: Whether a file of the dataset replaces those of the same periods.
-
-    Returns:
-        Whether a newer file holds its periods, so that this one doesn't count.
-
-    Raises:
-        RejectedInput: with code `period_is_loaded` or `duplicate_content`.
-    """
-    mine = delivery_of(entry.source.key)
-    older: list[PeriodHolder] = []
-    newer: list[PeriodHolder] = []
-    for holder in transaction.period_holders(entry, periods) if periods else ():
-        theirs = delivery_of(holder.entry.source.key)
-        shared = shared_periods(holder.periods, periods)
-        if theirs == mine or not shared:
-            continue
-        is_run = bool(mine.export) and theirs.export == mine.export
-        if not is_run and not replace:
-            if holder.entry.content_sha256 == sha256:
-                refuse_duplicate_content(holder.entry, entry, schema)
-            raise _period_is_loaded(holder.entry, entry, *shared[0][:2])
-        later = later_run(theirs, mine) if is_run else None
-        is_newer = holder.entry.source.order > entry.source.order if later is None else later
-        (newer if is_newer else older).append(holder)
-    if newer:
-        held = {period for one in newer for period in one.periods}
-        if lacking := periods - set(shared_periods(periods, held)):
-            raise _lacks_the_newer(newer[0].entry, sorted(lacking))
-        return True
-    for one in older:
-        if other := one.periods - set(shared_periods(one.periods, periods)):
-            raise _period_is_loaded(one.entry, entry, *min(other)[:2], beside=True)
-    transaction.supersede([one.entry.load_id for one in older])
-    return False
-
-
-def _lacks_the_newer(newer: FileEntry, lacking: Sequence[Period]) -> RejectedInput:
-    return RejectedInput(
-        f"{newer.source.uri} (load {newer.load_id}) is newer and replaces a part of this file, but "
-        f"not its charges of {_shown(lacking)}",
-        code="period_is_loaded",
-        step="load_file",
-        remedy="Drop those charges as a file of their own",
-    )
-
-
-def _period_is_loaded(
-    first: FileEntry, entry: FileEntry, account: str, start: str, *, beside: bool = False
-) -> RejectedInput:
-    what = f"the month {start[:7]} of billing account {account}"
-    loaded = f"{first.source.uri} (load {first.load_id})"
-    return RejectedInput(
-        f"{loaded} also holds {what}, which this file would remove with the rest"
-        if beside
-        else f"{what} is loaded from {loaded}, so its charges would count twice",
-        code="period_is_loaded",
-        step="load_file",
-        remedy="Drop an export that holds all of it, or take the loaded rows back first: "
-        f"`finops billing withdraw {first.load_id}`"
-        if beside
-        else "Drop a restated export under that file's name. If the newest file of a month shall "
-        f"count under any name: `finops billing format {entry.dataset} --replace`",
-    )
 
 
 def refuse_other_ids(transaction: LoadTransaction, entry: FileEntry, schema: Schema) -> None:
@@ -267,27 +202,29 @@ def read_format(objects: Objects, settings: Settings, source: SourceObject) -> U
     return settings.format_of(source.dataset, stored)
 
 
-def refuse_duplicate_content(first: FileEntry | None, entry: FileEntry, schema: Schema) -> None:
+def refuse_duplicate_content(first: FileEntry | None, entry: FileEntry) -> None:
     """Refuse a copy of a loaded file whose rows would count twice.
 
-    The same rows in the same dataset change nothing. In another dataset, or in a schema whose rows
-    have no identity, they would be added once more.
+    The same bills in the same dataset change nothing.
 
     Args:
         first: An earlier loaded file of the same content that still holds rows, if there is one.
         entry: The file that is being loaded.
-        schema: Its schema.
 
     Raises:
         RejectedInput: with code `duplicate_content`.
     """
     if first is None or first.source.key_hash == entry.source.key_hash:
         return
-    if schema.key and first.dataset == entry.dataset:
-        return
-    raise RejectedInput(
-        f"the content is the same as that of {first.source.uri} (load {first.load_id}, dataset "
-        f"{first.dataset}), so its rows would count twice",
+    if first.dataset != entry.dataset:
+        raise duplicate_content(first, entry)
+
+
+def duplicate_content(first: FileEntry, entry: FileEntry) -> RejectedInput:
+    """The refusal of a copy, with code `duplicate_content`."""
+    return RejectedInput(
+        f"its rows are those of {first.source.uri} (load {first.load_id}, dataset "
+        f"{first.dataset}), so they would count twice",
         code="duplicate_content",
         step="load_file",
         remedy="Remove this copy. If the first file is in the wrong dataset, run `finops billing "

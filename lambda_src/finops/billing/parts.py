@@ -27,13 +27,13 @@ from finops.billing.domain import (
 from finops.billing.file_format import Format
 from finops.billing.ledger_rules import (
     enter_loaded,
-    is_superseded,
+    enter_superseded,
+    newer_version,
     read_format,
     record_outcome,
     refuse_duplicate_content,
     refuse_other_ids,
     replaced_versions,
-    settle_periods,
 )
 from finops.billing.mapping import open_bills, open_bills_part
 from finops.billing.planner import Part, plan_parts
@@ -50,6 +50,7 @@ from finops.billing.record_loader import RecordLoader, row_parser
 from finops.billing.rows import TotalsScan
 from finops.billing.schemas import SCHEMAS, Schema
 from finops.billing.settings import Settings
+from finops.billing.settlement import settle_periods
 from finops.billing.streams import HashingStream, pieces, skip
 from finops.shared.audit import AuditRecorder
 from finops.shared.errors import FinOpsError, RejectedInput, TransientFailure
@@ -114,17 +115,13 @@ class FilePlanner:
         parts = list(plan_parts(table, self.part_bytes, scan))
         stream.exhaust()
         with self.store.transaction() as transaction:
-            if is_superseded(transaction, entry, schema):
-                transaction.finish(
-                    entry, FileStatus.SUPERSEDED, Tally(), schema=schema.name, quarantine_uri=""
-                )
+            if newer := newer_version(transaction, entry, schema):
+                enter_superseded(transaction, entry, schema, Tally(), newer)
                 return []
             first = transaction.claim_content(entry, stream.hexdigest(), schema)
-            # A file of the same dataset may be an older run: see `settle_periods`.
-            if not schema.period or first is None or first.dataset != entry.dataset:
-                refuse_duplicate_content(first, entry, schema)
-            refuse_other_ids(transaction, entry, schema)
             if schema.key:
+                refuse_duplicate_content(first, entry)
+                refuse_other_ids(transaction, entry, schema)
                 replaced_versions(transaction, entry, schema, Tally())
         self.store.mark(
             entry.load_id, FileStatus.LOADING, schema_name=schema.name, used_format=used
@@ -206,7 +203,7 @@ class PartLoader:
                     schema=table.recognition.schema,
                     quarantine=quarantine,
                     check=lambda: None,
-                    replace=used is not None and used.format.replace,
+                    replace=replace(entry, format=used).replaces,
                     id_from=table.recognition.format.id_from,
                 )
                 tally = records.load(table, item["last_line"])
@@ -298,23 +295,18 @@ class FileFinisher:
                     code="imbalance",
                     step="finish_file",
                 )
-            if is_superseded(transaction, entry, schema) or settle_periods(
-                transaction,
-                entry,
-                schema,
-                tally.periods,
-                sha256=entry.content_sha256,
-                replace=entry.replaces,
-            ):
-                transaction.finish(
-                    entry, FileStatus.SUPERSEDED, tally, schema=schema.name, quarantine_uri=folder
-                )
-            else:
-                # A copy may have been loaded since the parts were planned.
-                first = transaction.claim_content(entry, entry.content_sha256, schema)
-                refuse_duplicate_content(first, entry, schema)
+            newer = newer_version(transaction, entry, schema) or settle_periods(
+                transaction, entry, tally.periods, sha256=entry.content_sha256
+            )
+            if newer:
+                enter_superseded(transaction, entry, schema, tally, newer, folder)
+                return schema
+            # A copy may have been loaded since the parts were planned.
+            first = transaction.claim_content(entry, entry.content_sha256, schema)
+            if schema.key:
+                refuse_duplicate_content(first, entry)
                 refuse_other_ids(transaction, entry, schema)
-                enter_loaded(transaction, entry, schema, tally, lambda: folder)
+            enter_loaded(transaction, entry, schema, tally, lambda: folder)
         return schema
 
 

@@ -122,13 +122,36 @@ class LoadTransaction(Protocol):
         """
 
     def period_holders(self, entry: FileEntry, periods: AbstractSet[Period]) -> list[PeriodHolder]:
-        """Loaded files of the dataset, of other objects, with charges of these billing periods.
+        """Loaded files of any dataset, of other objects, with charges of these billing periods.
 
         Whoever asks for one of these periods afterwards waits until this transaction has ended.
         """
 
-    def supersede(self, load_ids: Sequence[int]) -> None:
-        """Mark loaded files as replaced."""
+    def sub_accounts(self, load_id: int) -> AbstractSet[str]:
+        """The sub accounts of a load's charges; an empty one where a charge names none."""
+
+    def passed_over(self, prefix: str) -> list[tuple[str, str]]:
+        """Files that don't count: another object replaced them, or their period was loaded.
+
+        Args:
+            prefix: The beginning of their keys, or of that of the file which they are parts of.
+
+        Returns:
+            Their keys, and those of the files that they are parts of.
+        """
+
+    def hold(self, entry: FileEntry) -> None:
+        """Keep a loaded file as it is until this transaction has ended.
+
+        Raises:
+            TransientFailure: with code `busy`, where it is not loaded any more.
+        """
+
+    def supersede(self, files: Sequence[FileEntry], by: FileEntry) -> None:
+        """Mark loaded files as replaced by another one, which the ledger then names."""
+
+    def take_periods(self, entry: FileEntry, periods: Sequence[Period], by: FileEntry) -> None:
+        """Remove a loaded file's charges of some billing periods, which another file restates."""
 
     def finish(
         self,
@@ -229,6 +252,18 @@ class WithdrawalStore(Protocol):
     def remove_rows(self, entry: FileEntry) -> int:
         """Remove the rows of the withdrawn versions of the file's object. Returns how many."""
 
+    def replaced_by(self, entry: FileEntry) -> Sequence[FileEntry]:
+        """Files of other objects that count no more, since the file's object took their place."""
+
+    def reopen(self, entry: FileEntry, *, restates: bool, part_of: str) -> None:
+        """Make a file that does not count one that waits to be loaded, without any row.
+
+        Args:
+            entry: The file.
+            restates: See `SourceObject`.
+            part_of: See `SourceObject`.
+        """
+
     def files_with_rows_of_others(self, entry: FileEntry) -> Sequence[str]:
         """Keys of loaded files of the dataset, with rows that another file had brought before."""
 
@@ -243,8 +278,8 @@ class Objects(Protocol):
             RejectedInput: the object, or this version of it, no longer exists.
         """
 
-    def submitter(self, source: SourceObject) -> str:
-        """Who dropped the object, as its metadata say; empty where they don't, or it is gone."""
+    def metadata(self, source: SourceObject) -> Mapping[str, str]:
+        """What the object's metadata say, such as who dropped it; nothing where it is gone."""
 
     def write(self, key: str, pieces: Iterable[bytes]) -> None:
         """Write an object piece by piece, in bounded memory; if it fails, nothing is written."""

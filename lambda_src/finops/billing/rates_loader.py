@@ -42,7 +42,7 @@ class RatesLoader:
         Raises:
             TransientFailure: the event source retries.
         """
-        source = replace(source, submitted_by=self.objects.submitter(source))
+        source = replace(source, submitted_by=self.objects.metadata(source).get("submitted-by", ""))
         entry = self.store.receive(source, RATES_DATASET)
         if not entry.status.is_final:
             entry = self._load(entry)

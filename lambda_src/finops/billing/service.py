@@ -5,19 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
+from urllib.parse import unquote
 
 from finops.billing.audit_events import failed_event
 from finops.billing.conflicts import with_retries
-from finops.billing.domain import FileEntry, FileStatus, SourceObject, Tally
+from finops.billing.domain import PART_OF, RESTATES, FileEntry, FileStatus, SourceObject, Tally
 from finops.billing.ledger_rules import (
     dataset_or_none,
     enter_loaded,
-    is_superseded,
+    enter_superseded,
+    newer_version,
     read_format,
     record_outcome,
     refuse_duplicate_content,
     refuse_other_ids,
-    settle_periods,
     unexpected,
 )
 from finops.billing.mapping import open_bills
@@ -33,6 +34,7 @@ from finops.billing.ports import (
 from finops.billing.record_loader import RecordLoader, row_parser
 from finops.billing.schemas import Schema
 from finops.billing.settings import Settings
+from finops.billing.settlement import settle_periods
 from finops.billing.streams import HashingStream
 from finops.shared.audit import AuditRecorder
 from finops.shared.errors import FinOpsError, RejectedInput
@@ -73,7 +75,13 @@ class FileLoader:
         Raises:
             TransientFailure: the event source retries; until then the file is FAILED.
         """
-        source = replace(source, submitted_by=self.objects.submitter(source))
+        said = self.objects.metadata(source)
+        source = replace(
+            source,
+            submitted_by=said.get("submitted-by", ""),
+            restates=said.get(RESTATES) == "yes",
+            part_of=unquote(said.get(PART_OF, "")),
+        )
         entry = self.store.receive(source, dataset_or_none(source))
         if not entry.status.is_final:
             entry = self._load(entry)
@@ -126,10 +134,8 @@ class FileLoader:
         table = open_bills(stream, read_format(self.objects, self.settings, entry.source))
         schema = table.recognition.schema
         entry = replace(entry, format=table.recognition.used)
-        if is_superseded(transaction, entry, schema):
-            transaction.finish(
-                entry, FileStatus.SUPERSEDED, Tally(), schema=schema.name, quarantine_uri=""
-            )
+        if newer := newer_version(transaction, entry, schema):
+            enter_superseded(transaction, entry, schema, Tally(), newer)
             return schema
         records = RecordLoader(
             transaction=transaction,
@@ -143,21 +149,14 @@ class FileLoader:
         )
         tally = records.load(table)
         stream.exhaust()
-        if settle_periods(
-            transaction,
-            entry,
-            schema,
-            tally.periods,
-            sha256=stream.hexdigest(),
-            replace=entry.replaces,
-        ):
-            transaction.finish(
-                entry, FileStatus.SUPERSEDED, tally, schema=schema.name, quarantine_uri=""
-            )
+        sha256 = stream.hexdigest()
+        if newer := settle_periods(transaction, entry, tally.periods, sha256=sha256):
+            enter_superseded(transaction, entry, schema, tally, newer)
             return schema
-        first = transaction.claim_content(entry, stream.hexdigest(), schema)
-        refuse_duplicate_content(first, entry, schema)
-        refuse_other_ids(transaction, entry, schema)
+        first = transaction.claim_content(entry, sha256, schema)
+        if schema.key:
+            refuse_duplicate_content(first, entry)
+            refuse_other_ids(transaction, entry, schema)
         enter_loaded(transaction, entry, schema, tally, quarantine.close)
         return schema
 

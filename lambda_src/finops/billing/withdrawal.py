@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from finops.billing.audit_events import withdrawn_event
-from finops.billing.domain import RATES_PREFIX, FileEntry
+from finops.billing.domain import LOADED, RATES_PREFIX, REPLACED, FileEntry, FileStatus
 from finops.billing.ports import Clock, WithdrawalStore
 from finops.shared.audit import AuditRecorder
 from finops.shared.errors import RejectedInput
@@ -21,12 +21,14 @@ class Withdrawal:
         rows_removed: Rows that are no longer in the database.
         rows_kept: Rows that another file, which held them as well, now has.
         also_in: Keys of loaded files that may have held removed rows as well: drop them again.
+        replaced: Files that it had replaced, which do not count: load them again.
     """
 
     entry: FileEntry
     rows_removed: int
     rows_kept: int
     also_in: Sequence[str]
+    replaced: Sequence[FileEntry] = ()
 
 
 @dataclass(slots=True)
@@ -78,7 +80,29 @@ class Withdrawer:
             rows_removed=removed,
             rows_kept=kept,
             also_in=self.store.files_with_rows_of_others(entry),
+            replaced=self.store.replaced_by(entry),
         )
         counts = {"rows_removed": removed, "rows_kept": kept}
         self.audit.record(withdrawn_event(entry, requested_by, reason, counts, self.clock()))
         return done
+
+    def reopen(self, entry: FileEntry, *, restates: bool = False, part_of: str = "") -> FileEntry:
+        """Make a file that does not count wait to be loaded again, as its event then does.
+
+        Args:
+            entry: The file: refused, superseded, withdrawn or failed, or one that lost some months.
+            restates: See `SourceObject`.
+            part_of: The key of the file that it is a further part of.
+
+        Raises:
+            RejectedInput: it counts, or is being loaded.
+        """
+        counts = entry.status in LOADED and not entry.tally.notes.get(REPLACED)
+        if counts or not entry.is_settled or entry.status is FileStatus.IGNORED:
+            raise RejectedInput(
+                f"{entry.source.key} is {entry.status}: there is nothing to retry",
+                code="nothing_to_retry",
+                step="reopen_file",
+            )
+        self.store.reopen(entry, restates=restates, part_of=part_of)
+        return self.store.find(entry.load_id)

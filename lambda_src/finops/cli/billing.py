@@ -7,10 +7,18 @@ from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote
 
 import click
 
-from finops.billing.domain import BILLING_PREFIX, FileEntry, FileStatus
+from finops.billing.domain import (
+    BILLING_PREFIX,
+    LOADED,
+    PART_OF,
+    RESTATES,
+    FileEntry,
+    FileStatus,
+)
 from finops.cli.billing_formats import check, format_command
 from finops.cli.options import common, listing
 from finops.cli.output import Exit, Output
@@ -43,6 +51,17 @@ timeout_option = click.option(
     "--timeout", default=900.0, metavar="SECONDS", help="The longest time that --wait waits."
 )
 
+replace_option = click.option(
+    "--replace",
+    is_flag=True,
+    help="It restates the months of charges, or corrects the bills, that other files brought.",
+)
+part_option = click.option(
+    "--part-of",
+    metavar="FILE",
+    help="It is a further part of this loaded export: the charges of both count.",
+)
+
 
 @click.group()
 def billing() -> None:
@@ -60,6 +79,8 @@ def billing() -> None:
 @click.option(
     "--dataset", help="The dataset, within which record ids are unique. Default: each file's name."
 )
+@replace_option
+@part_option
 @wait_option
 @timeout_option
 @common
@@ -69,13 +90,18 @@ def load(
     *,
     paths: tuple[Path, ...],
     dataset: str | None,
+    replace: bool,
+    part_of: str | None,
     wait: bool,
     timeout: float,
 ) -> None:
     """Load files of bills, or FOCUS exports: CSV, Excel or Parquet."""
     deployment = deployed(environment)
     folder = f"{BILLING_PREFIX}{dataset}/" if dataset else BILLING_PREFIX
-    uploaded = upload(deployment, out, paths, folder)
+    said = {RESTATES: "yes"} if replace else {}
+    if root := root_key(deployment, part_of, replace=replace):
+        said = {PART_OF: quote(root)}
+    uploaded = upload(deployment, out, paths, folder, said)
     finish(deployment, out, uploaded, timeout=timeout if wait else 0)
 
 
@@ -120,26 +146,66 @@ def quarantine(environment: Environment, out: Output, *, file: str) -> None:
 
 @billing.command("retry")
 @click.argument("file")
+@replace_option
+@part_option
 @wait_option
 @timeout_option
 @common
-def retry(environment: Environment, out: Output, *, file: str, wait: bool, timeout: float) -> None:
-    """Load a FILE that FAILED again; parts that are loaded already are kept."""
+def retry(
+    environment: Environment,
+    out: Output,
+    *,
+    file: str,
+    replace: bool,
+    part_of: str | None,
+    wait: bool,
+    timeout: float,
+) -> None:
+    """Load a FILE again that FAILED, or that does not count: refused, superseded or withdrawn.
+
+    Parts of a FAILED file that are loaded already are kept.
+    """
     from finops.billing.audit_events import retried_event
 
     deployment = deployed(environment)
     entry = find(deployment, file)
-    if entry.status.is_final:
-        out.fail(f"{entry.source.key} is {entry.status}: there is nothing to retry", Exit.REJECTED)
-    deployment.audit.record(retried_event(entry, deployment.caller, datetime.now(UTC)))
+    root = root_key(deployment, part_of, replace=replace)
+    event = retried_event(
+        entry, deployment.caller, datetime.now(UTC), restates=replace, part_of=root
+    )
+    failed = None if entry.status.is_final or replace or root else entry
+    if failed is None:
+        entry = deployment.withdrawer.reopen(entry, restates=replace, part_of=root)
+    deployment.audit.record(event)
     deployment.deliver_again(entry)
     finish(
         deployment,
         out,
         {entry.source.key: entry.source.file_id},
         timeout=timeout if wait else 0,
-        failed=entry,
+        failed=failed,
     )
+
+
+def root_key(deployment: BillingDeployment, part_of: str | None, *, replace: bool) -> str:
+    """The key of the loaded file that others are parts of; empty where none is named.
+
+    Raises:
+        RejectedInput: It is not loaded, or the files are said to replace it as well.
+    """
+    if not part_of:
+        return ""
+    entry = find(deployment, part_of)
+    if replace or entry.status not in LOADED:
+        raise RejectedInput(
+            f"{entry.source.key} (load {entry.load_id}) is {entry.status}"
+            if not replace
+            else "a file replaces others, or is a further part of one, but not both",
+            code="invalid_part_of",
+            step="find_file",
+            remedy="Name a loaded file of the same export, and leave out --replace",
+        )
+    return entry.source.part_of or entry.source.key
 
 
 billing.add_command(format_command)
@@ -197,6 +263,7 @@ def move(
     try:
         done = deployment.withdrawer.withdraw(entry, requested_by=deployment.caller, reason=reason)
         out.say(f"{entry.source.key}: {done.rows_removed} rows taken back")
+        tell_replaced(out, done)
     except RejectedInput as error:
         if error.code != "nothing_to_withdraw" or entry.status is not FileStatus.WITHDRAWN:
             raise
@@ -238,6 +305,7 @@ def answer_withdrawal(out: Output, done: Withdrawal) -> None:
         "rows_removed": done.rows_removed,
         "rows_kept": done.rows_kept,
         "also_in": list(done.also_in),
+        "replaced": [file_document(one) for one in done.replaced],
     }
     columns = ("file", "status", "rows_removed", "rows_kept")
     out.answer({"files": [answer]}, rows="files", columns=columns)
@@ -245,6 +313,16 @@ def answer_withdrawal(out: Output, done: Withdrawal) -> None:
         out.say(
             "These files may have held some of the removed rows as well; drop them again: "
             + ", ".join(done.also_in)
+        )
+    tell_replaced(out, done)
+
+
+def tell_replaced(out: Output, done: Withdrawal) -> None:
+    """Say which files had been replaced by the one that was taken back, and how they count."""
+    for one in done.replaced:
+        out.say(
+            f"{done.entry.source.key} had replaced {one.source.key} (load {one.load_id}), which "
+            f"does not count now. To have it count again: finops billing retry {one.load_id}"
         )
 
 
@@ -281,9 +359,21 @@ def deployed(environment: Environment) -> BillingDeployment:
 
 
 def upload(
-    deployment: BillingDeployment, out: Output, paths: tuple[Path, ...], folder: str
+    deployment: BillingDeployment,
+    out: Output,
+    paths: tuple[Path, ...],
+    folder: str,
+    said: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
-    """Upload files, with a progress bar in bytes. Returns their ids by name."""
+    """Upload files, with a progress bar in bytes. Returns their ids by name.
+
+    Args:
+        deployment: The flow's resources.
+        out: Shows the progress.
+        paths: The files.
+        folder: Where they go.
+        said: What is said of them, as metadata.
+    """
     done = 0
     ids = {}
     total = sum(path.stat().st_size for path in paths)
@@ -295,7 +385,7 @@ def upload(
             show(done)
 
         for path in paths:
-            ids[str(path)] = deployment.upload(path, f"{folder}{path.name}", sent)
+            ids[str(path)] = deployment.upload(path, f"{folder}{path.name}", sent, said)
     return ids
 
 

@@ -145,13 +145,20 @@ class BillingDeployment:
         """The bucket."""
         return S3Objects(self._aws.client("s3"), self.variables["BUCKET"])
 
-    def upload(self, path: Path, key: str, sent: Callable[[int], None]) -> str:
+    def upload(
+        self,
+        path: Path,
+        key: str,
+        sent: Callable[[int], None],
+        said: Mapping[str, str] | None = None,
+    ) -> str:
         """Upload a file into the bucket. Returns its id in the ledger.
 
         Args:
             path: The file.
             key: The key of the object.
             sent: Called with the number of bytes of each part that was sent.
+            said: Further metadata, such as what it is to other files.
         """
         s3, bucket = self._aws.client("s3"), self.variables["BUCKET"]
         with aws_errors("upload_file"):
@@ -160,7 +167,7 @@ class BillingDeployment:
                 bucket,
                 key,
                 Callback=sent,
-                ExtraArgs={"Metadata": {"submitted-by": self.caller}},
+                ExtraArgs={"Metadata": {"submitted-by": self.caller, **(said or {})}},
             )
         return self.source(key).file_id
 

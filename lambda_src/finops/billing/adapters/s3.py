@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any, BinaryIO, Final
 
@@ -59,14 +59,14 @@ class S3Objects:
                 ) from error
             raise
 
-    def submitter(self, source: SourceObject) -> str:
+    def metadata(self, source: SourceObject) -> Mapping[str, str]:
         try:
             with aws_errors("read_object"):
                 answer = self._s3.head_object(**_where(source))
         except ConfigurationError:
             # Gone, or not allowed: opening it says so, and the ledger then has the reason.
-            return ""
-        return str(answer.get("Metadata", {}).get("submitted-by", ""))
+            return {}
+        return dict(answer.get("Metadata", {}))
 
     def write(self, key: str, pieces: Iterable[bytes]) -> None:
         upload = Upload(self._s3, self._bucket, key)

@@ -34,6 +34,8 @@ def file_entry(row: Mapping[str, Any]) -> FileEntry:
             order=row["version_order"],
             principal=row["principal"],
             submitted_by=row["submitted_by"],
+            restates=bool(row["restates"]),
+            part_of=row["part_of"],
         ),
         dataset=row["dataset"],
         status=FileStatus(row["status"]),

@@ -23,13 +23,15 @@ from finops.billing.database.ledger_rows import (
     unknown_load,
 )
 from finops.billing.database.row_writer import RowWriter
-from finops.billing.domain import FileEntry, FileStatus, Tally
+from finops.billing.domain import REPLACED, FileEntry, FileStatus, Tally
 from finops.billing.period_identity import Period, identity_of
 from finops.billing.ports import PeriodHolder, Stored, Written
 from finops.billing.schemas import Schema
 from finops.shared.data_api import DataApi, Result, Value
 from finops.shared.errors import ConfigurationError, TransientFailure
 
+#: Charges that one statement removes, within seconds; it may take 45 s.
+_REMOVED_AT_ONCE: Final = 20_000
 #: A part's row takes up to 2 KB with its tally and URI, and an answer holds 1 MiB.
 _PARTS_AT_ONCE: Final = 400
 
@@ -175,10 +177,10 @@ class AuroraLoadTransaction:
     def period_holders(self, entry: FileEntry, periods: AbstractSet[Period]) -> list[PeriodHolder]:
         starts = sorted({date.fromisoformat(identity_of(one).start) for one in periods})
         for start in starts:
+            # Of no dataset, since a period counts once wherever its files lie.
             self._execute(
                 "INSERT INTO focus_periods (dataset, billing_period_start)"
-                " VALUES (:dataset, :start) ON DUPLICATE KEY UPDATE dataset = :dataset",
-                dataset=entry.dataset,
+                " VALUES ('', :start) ON DUPLICATE KEY UPDATE dataset = ''",
                 start=str(start),
             )
         # Outside this transaction, which may not see what others committed since it began.
@@ -202,9 +204,49 @@ class AuroraLoadTransaction:
         return [
             PeriodHolder(entry=one, periods=self._periods_of(one))
             for one in found
-            if entry.dataset in (one.dataset, one.source.dataset)
-            and one.source.key_hash != entry.source.key_hash
+            if one.source.key_hash != entry.source.key_hash
         ]
+
+    def sub_accounts(self, load_id: int) -> AbstractSet[str]:
+        rows = self._execute(
+            "SELECT DISTINCT COALESCE(sub_account_id, '') AS sub_account FROM focus_charges"
+            " WHERE load_id = :load_id",
+            load_id=load_id,
+        ).rows
+        return {row["sub_account"] for row in rows}
+
+    def passed_over(self, prefix: str) -> list[tuple[str, str]]:
+        found: list[tuple[str, str]] = []
+        after = 0
+        while True:
+            page = self._database.execute(
+                "SELECT load_id, object_key, part_of FROM billing_files f WHERE load_id > :after"
+                " AND :prefix IN (LEFT(object_key, CHAR_LENGTH(:prefix)),"
+                " LEFT(part_of, CHAR_LENGTH(:prefix)))"
+                f" AND (status = '{FileStatus.REJECTED}' AND error_code = 'period_is_loaded'"
+                f" OR status = '{FileStatus.SUPERSEDED}' AND EXISTS (SELECT 1 FROM"
+                " billing_replacements r JOIN billing_files b ON b.load_id = r.replaced_by"
+                " WHERE r.load_id = f.load_id AND b.key_hash <> f.key_hash))"
+                f" ORDER BY load_id LIMIT {FILES_AT_ONCE:d}",
+                {"after": after, "prefix": prefix},
+            ).rows
+            found += [(row["object_key"], row["part_of"]) for row in page]
+            if len(page) < FILES_AT_ONCE:
+                return found
+            after = page[-1]["load_id"]
+
+    def hold(self, entry: FileEntry) -> None:
+        found = self._execute(
+            f"SELECT load_id FROM billing_files WHERE load_id = :load_id AND status IN {LOADED}"
+            " LOCK IN SHARE MODE",
+            load_id=entry.load_id,
+        ).rows
+        if not found:
+            raise TransientFailure(
+                f"{entry.source.uri} (load {entry.load_id}) does not count any more",
+                code="busy",
+                step="settle_periods",
+            )
 
     def _periods_of(self, entry: FileEntry) -> set[Period]:
         rows = self._database.execute(
@@ -217,12 +259,48 @@ class AuroraLoadTransaction:
             for row in rows
         }
 
-    def supersede(self, load_ids: Sequence[int]) -> None:
-        for some in in_groups(load_ids):
+    def supersede(self, files: Sequence[FileEntry], by: FileEntry) -> None:
+        for one in files:
             self._execute(
                 f"UPDATE billing_files SET status = '{FileStatus.SUPERSEDED}',"
-                f" original_sha256 = NULL WHERE load_id IN ({some}) AND status IN {LOADED}"
+                " original_sha256 = NULL, error = :reason, error_code = 'replaced'"
+                f" WHERE load_id = :load_id AND status IN {LOADED}",
+                load_id=one.load_id,
+                reason=f"replaced by {by.source.uri} (load {by.load_id})",
             )
+            self._enter_replacement(one, by)
+
+    def take_periods(self, entry: FileEntry, periods: Sequence[Period], by: FileEntry) -> None:
+        removed = 0
+        for account, start, provider in periods:
+            while changed := self._execute(
+                "DELETE FROM focus_charges WHERE load_id = :load_id"
+                " AND billing_period_start = :start AND billing_account_id = :account"
+                f" AND COALESCE(provider_name, '') = :provider LIMIT {_REMOVED_AT_ONCE:d}",
+                load_id=entry.load_id,
+                start=start,
+                account=account,
+                provider=provider,
+            ).changed:
+                removed += changed
+        notes = dict(entry.tally.notes)
+        notes[REPLACED] = notes.get(REPLACED, 0) + removed
+        self._execute(
+            "UPDATE billing_files SET notes = :notes, amount_usd ="
+            " (SELECT COALESCE(SUM(billed_cost_usd), 0) FROM focus_charges"
+            " WHERE load_id = :load_id) WHERE load_id = :load_id",
+            load_id=entry.load_id,
+            notes=json.dumps(notes, sort_keys=True),
+        )
+        self._enter_replacement(entry, by)
+
+    def _enter_replacement(self, entry: FileEntry, by: FileEntry) -> None:
+        self._execute(
+            "INSERT IGNORE INTO billing_replacements (load_id, replaced_by)"
+            " VALUES (:load_id, :replaced_by)",
+            load_id=entry.load_id,
+            replaced_by=by.load_id,
+        )
 
     def finish(
         self,

@@ -44,10 +44,10 @@ class AuroraBillingStore:
             self._database.execute(
                 "INSERT IGNORE INTO billing_files (file_id, bucket, object_key, key_hash,"
                 " version_id, etag, version_order, size_bytes, dataset, principal, submitted_by,"
-                " received_at)"
+                " restates, part_of, received_at)"
                 " VALUES (:file_id, :bucket, :object_key, :key_hash, :version_id, :etag,"
                 " :version_order, :size_bytes, :dataset, :principal, :submitted_by,"
-                " :received_at)",
+                " :restates, :part_of, :received_at)",
                 {
                     "file_id": source.file_id,
                     "bucket": source.bucket,
@@ -60,6 +60,8 @@ class AuroraBillingStore:
                     "dataset": dataset,
                     "principal": source.principal[:256],
                     "submitted_by": source.submitted_by[:256],
+                    "restates": int(source.restates),
+                    "part_of": source.part_of[:1024],
                     "received_at": now(),
                 },
             )

@@ -35,10 +35,11 @@ class Purpose(StrEnum):
 #: https://dev.mysql.com/doc/refman/8.0/en/innodb-locking-reads.html
 LOADER_PRIVILEGES: Final[Mapping[str, str]] = {
     "billing_files": "SELECT, INSERT, UPDATE",
-    "billing_chunks": "SELECT, INSERT, UPDATE",
+    "billing_chunks": "SELECT, INSERT, UPDATE, DELETE",
     "billing_rows": "SELECT, INSERT, UPDATE, DELETE",
     "focus_charges": "SELECT, INSERT, UPDATE, DELETE",
     "focus_periods": "SELECT, INSERT, UPDATE",
+    "billing_replacements": "SELECT, INSERT, DELETE",
     "fx_rates": "SELECT, INSERT, UPDATE",
     "billing_reconversions": "SELECT, INSERT",
 }

@@ -7,7 +7,7 @@ from typing import Final
 
 from finops.billing.database.ledger_rows import LOADED, now
 from finops.billing.database.store import AuroraBillingStore
-from finops.billing.domain import FileEntry, FileStatus
+from finops.billing.domain import REPLACED, FileEntry, FileStatus
 from finops.billing.schemas import SCHEMAS
 
 _REMOVED_AT_ONCE: Final = 20_000
@@ -45,15 +45,53 @@ class AuroraWithdrawals(AuroraBillingStore):
             f" WHERE key_hash = :key_hash AND status = '{FileStatus.WITHDRAWN}'",
             {"key_hash": entry.source.key_hash},
         ).rows
+        return sum(self._remove_load(load["load_id"]) for load in loads)
+
+    def _remove_load(self, load_id: int) -> int:
         removed = 0
-        for load in loads:
-            for schema in SCHEMAS:
-                while changed := self._database.execute(
-                    f"DELETE FROM {schema.table} WHERE load_id = :load_id LIMIT {_REMOVED_AT_ONCE}",
-                    {"load_id": load["load_id"]},
-                ).changed:
-                    removed += changed
+        for schema in SCHEMAS:
+            while changed := self._database.execute(
+                f"DELETE FROM {schema.table} WHERE load_id = :load_id LIMIT {_REMOVED_AT_ONCE}",
+                {"load_id": load_id},
+            ).changed:
+                removed += changed
         return removed
+
+    def replaced_by(self, entry: FileEntry) -> Sequence[FileEntry]:
+        found = self._database.execute(
+            "SELECT DISTINCT f.load_id FROM billing_files f"
+            " JOIN billing_replacements r ON r.load_id = f.load_id"
+            " JOIN billing_files b ON b.load_id = r.replaced_by"
+            f" WHERE b.key_hash = :key_hash AND f.key_hash <> :key_hash AND (f.status ="
+            f" '{FileStatus.SUPERSEDED}' OR f.status IN {LOADED} AND f.notes LIKE :note)"
+            f" ORDER BY f.load_id LIMIT {_FILES_SHOWN:d}",
+            {"key_hash": entry.source.key_hash, "note": f'%"{REPLACED}"%'},
+        ).rows
+        return [self.find(row["load_id"]) for row in found]
+
+    def reopen(self, entry: FileEntry, *, restates: bool, part_of: str) -> None:
+        load = {"load_id": entry.load_id}
+        # First it counts no more, then its rows go, so that whoever is cut off can begin again.
+        self._database.execute(
+            f"UPDATE billing_files SET status = '{FileStatus.SUPERSEDED}', original_sha256 = NULL"
+            f" WHERE load_id = :load_id AND status IN {LOADED}",
+            load,
+        )
+        self._remove_load(entry.load_id)
+        with self._database.transaction() as transaction:
+            for table in ("billing_chunks", "billing_replacements"):
+                self._database.execute(
+                    f"DELETE FROM {table} WHERE load_id = :load_id", load, transaction=transaction
+                )
+            self._database.execute(
+                f"UPDATE billing_files SET status = '{FileStatus.RECEIVED}', error = NULL,"
+                " error_code = '', notes = NULL, finished_at = NULL, restates = :restates,"
+                " part_of = :part_of WHERE load_id = :load_id AND status IN"
+                f" ('{FileStatus.SUPERSEDED}', '{FileStatus.REJECTED}', '{FileStatus.WITHDRAWN}',"
+                f" '{FileStatus.FAILED}')",
+                {**load, "restates": int(restates), "part_of": part_of},
+                transaction=transaction,
+            )
 
     def files_with_rows_of_others(self, entry: FileEntry) -> Sequence[str]:
         found = self._database.execute(
