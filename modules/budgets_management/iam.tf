@@ -126,6 +126,15 @@ data "aws_iam_policy_document" "approver" {
       values   = ["true"]
     }
   }
+
+  dynamic "statement" {
+    for_each = var.kms_key_arn[*]
+    content {
+      sid       = "ReadEncrypted"
+      actions   = ["kms:Decrypt"]
+      resources = [statement.value]
+    }
+  }
 }
 
 data "aws_iam_policy_document" "record_budget_result" {

@@ -401,4 +401,11 @@ run "unprotected_without_alarms" {
     ]) && length(module.alarms.alarms) == 0 && aws_sqs_queue.deadlines.kms_master_key_id == var.kms_key_arn && aws_cloudwatch_event_bus.results.kms_key_identifier == var.kms_key_arn
     error_message = "Protection and alarms are settings, and the key encrypts tables, queue and event bus."
   }
+
+  assert {
+    condition = [
+      for s in jsondecode(output.approver_policy_json).Statement : [s.Action, s.Resource] if s.Sid == "ReadEncrypted"
+    ] == [["kms:Decrypt", var.kms_key_arn]]
+    error_message = "Who approves reads tables that the key encrypts."
+  }
 }

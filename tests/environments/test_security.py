@@ -34,6 +34,18 @@ PROTECTIONS = [
         for module in ("budgets_management", "billing", "invoices", "reconciliation")
     ),
     (("dev", "prod"), "main.tf", 'module "invoices"', "review = var.invoice_review"),
+    (
+        ("dev", "prod"),
+        "main.tf",
+        'module "budgets_management"',
+        "removal_policy = var.budget_removal_policy publisher = var.budget_publisher",
+    ),
+    (
+        ("dev", "prod"),
+        "outputs.tf",
+        'output "budgets"',
+        "approver_policy = module.budgets_management.approver_policy_json",
+    ),
     (("prod",), "main.tf", 'module "audit"', "heads = { sign = true }"),
     (("prod",), "main.tf", 'module "audit"', 'lock_mode = "COMPLIANCE", lock_days = 2557'),
     (("prod",), "main.tf", "locals", 'originals_lock = { mode = "GOVERNANCE", years = 10 }'),

@@ -136,7 +136,13 @@ def test_a_real_environment_plans_from_its_examples(
 
     started = terraform(folder, tmp_path, plan_environment, "init", "-input=false", "-no-color")
     assert started.returncode == 0, started.stderr
-    given = ["-var=account_id=222222222222"] if root == "spoke" else []
+    given = {
+        "spoke": ["-var=account_id=222222222222"],
+        "management": [
+            "-var=budget_removal_policy=delete",
+            "-var=budget_publisher={raises={percent=10}}",
+        ],
+    }.get(root, [])
     planned = terraform(
         folder, tmp_path, plan_environment, "plan", "-input=false", "-no-color", *given
     )
@@ -153,6 +159,8 @@ def test_a_real_environment_plans_from_its_examples(
         # Of the budgets flow four functions, of invoices eight; those of billing and
         # reconciliation wait for the database.
         assert said.count('"AUDIT_QUEUE_URL" = "https://sqs.') == 12
+        for variable in ('REMOVAL_POLICY" = "delete', 'RAISE_PERCENT" = "10'):
+            assert f'"{variable}"' in said
     refused = terraform(
         folder,
         tmp_path,

@@ -10,6 +10,7 @@ output "budgets" {
     hub_role_arns      = module.budgets_management.hub_role_arns
     external_id        = module.budgets_management.external_id
     result_bus_arn     = module.budgets_management.result_bus_arn
+    approver_policy    = module.budgets_management.approver_policy_json
   }
 }
 

@@ -44,6 +44,32 @@ variable "external_id" {
   nullable    = false
 }
 
+variable "budget_removal_policy" {
+  description = "What happens to an AWS Budget when its row is removed: keep or delete."
+  type        = string
+  default     = "keep"
+  nullable    = false
+}
+
+variable "budget_publisher" {
+  description = <<-EOT
+    How budgets are published and repaired, as in the module budgets_management: concurrency, drift_schedule, drift_workers, and
+    the raises that wait for two people, which get the policy `approver_policy` of the output budgets. Nothing waits when raises is null.
+  EOT
+  type = object({
+    concurrency    = optional(number)
+    drift_schedule = optional(string)
+    drift_workers  = optional(number)
+    raises = optional(object({
+      percent                = optional(number)
+      usd                    = optional(number)
+      personal_session_roles = optional(list(string))
+    }))
+  })
+  default  = {}
+  nullable = false
+}
+
 variable "alarm_topic_arns" {
   description = "SNS topics that alarms are sent to."
   type        = list(string)

@@ -42,6 +42,8 @@ module "budgets_management" {
   spoke_account_ids = var.spoke_account_ids
   organization_id   = var.organization_id
   external_id       = var.external_id
+  removal_policy    = var.budget_removal_policy
+  publisher         = var.budget_publisher
   packages          = local.packages
   audit             = local.audit
   kms_key_arn       = local.kms_key_arn
