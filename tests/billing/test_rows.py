@@ -81,6 +81,25 @@ def refused(schema: Schema = BILLING, style: DatasetFormat | None = None, **cell
     return problem.value.reason
 
 
+@pytest.mark.parametrize("text", ["1.23457E+11", "1,23457e+11", "1E+12"])
+def test_a_number_that_a_spreadsheet_shortened_identifies_nothing(text: str) -> None:
+    assert refused(FOCUS, BillingAccountId=text) == "damaged_id"
+    assert refused(record_id=text) == "damaged_id"
+    quick = plain(
+        next(one for one in FOCUS.columns if one.name == "billing_account_id"),
+        DatasetFormat(),
+        FOCUS,
+    )
+    assert not quick([text])
+    assert quick(["123456789012", "1E12", "A-1"])
+
+
+@pytest.mark.parametrize("text", ["1E12", "E+11", "7+8", "1.5E-7"])
+def test_what_only_looks_like_one_is_an_id(text: str) -> None:
+    assert parse(FOCUS, BillingAccountId=text)
+    assert parse(record_id=text)
+
+
 def value(row: Row, name: str, schema: Schema = BILLING) -> str | None:
     position = [column.title for column in schema.columns].index(name)
     return row.values[3 + len(schema.usd) + position]

@@ -22,6 +22,7 @@ from finops.shared.money import major_of, rounded, was_currency
 _NUMBER = re.compile(r"[+-]?\d+(?:\.\d+)?(?:[eE]-\d{1,3})?", re.ASCII)
 _EXPONENT = re.compile(r"[+-]?\d+(?:\.\d+)?(?:[eE][+-]?\d{1,3})?", re.ASCII)
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_SHORTENED = re.compile(r"\d(?:[.,]\d+)?E\+\d{2,3}", re.ASCII | re.IGNORECASE)
 _ISO_DAY = re.compile(r"(\d{4})([-/])(\d{2})\2(\d{2})", re.ASCII)
 _DAY_AND_MONTH = re.compile(r"\d{3,4}", re.ASCII)
 #: A day with a time of day and perhaps a zone.
@@ -82,8 +83,12 @@ def cell_reader(column: Column, style: DatasetFormat, schema: Schema, dataset: s
         f"{dataset or 'DATASET'} --date-format … --decimal-comma`"
     )
     match column.kind:
+        case Kind.TEXT if column.name == schema.key:
+            return _not_damaged(column, _id(column))
+        case Kind.TEXT if column.name in schema.period:
+            return _not_damaged(column, _text(column))
         case Kind.TEXT:
-            return _id(column) if column.name == schema.key else _text(column)
+            return _text(column)
         case Kind.CURRENCY:
             return _currency(column)
         case Kind.DATE:
@@ -103,6 +108,7 @@ def plain(column: Column, style: DatasetFormat, schema: Schema) -> Plain:
     """Whether all of some cells that are not empty are surely values as they stand."""
     if column.kind is Kind.TEXT:
         length, is_id = column.length, column.name == schema.key
+        identifies = is_id or column.name in schema.period
 
         def are_texts(cells: Collection[str]) -> bool:
             return (
@@ -110,6 +116,7 @@ def plain(column: Column, style: DatasetFormat, schema: Schema) -> Plain:
                 and not _CONTROL.search("".join(cells))
                 and all(map(eq, cells, map(str.strip, cells)))
                 and (not is_id or are_plain(cells))
+                and not (identifies and any("+" in one for one in cells))
             )
 
         return are_texts
@@ -156,6 +163,22 @@ def _id(column: Column) -> Read:
         if has_invisible(text):
             message = f"{title} {text!r} holds characters that are not seen: remove them"
             raise RowProblem("control_character", message, title, text)
+        return read_text(text)
+
+    return read
+
+
+def _not_damaged(column: Column, read_text: Read) -> Read:
+    """Spreadsheets show the id 123456789012 as 1.23457E+11, and some save what they show."""
+    title = column.title
+
+    def read(text: str) -> str:
+        if _SHORTENED.fullmatch(text):
+            message = (
+                f"{title} {text!r} is what a spreadsheet made of a longer number: export the file"
+                " again, or give the column the format of text before it is filled"
+            )
+            raise RowProblem("damaged_id", message, title, text)
         return read_text(text)
 
     return read
