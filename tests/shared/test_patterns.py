@@ -219,30 +219,26 @@ def seconds(use: Use, text: str) -> float:
     return best
 
 
-def slow(use: Use) -> list[str]:
+def slow(use: Use) -> Iterator[str]:
     """The texts, written as `lead + part * n`, whose time grows faster than they do."""
-    found = []
     for (lead, part), end in product(hostile(use.pattern, use.flags), ENDS):
         before = 0.0
         for shorter, length in pairwise((LENGTHS[0], *LENGTHS)):
             taken = seconds(use, lead + part * (length // max(len(part), 1)) + end)
             if taken > LITTLE and taken > SLACK * before * length / shorter:
-                found.append(
-                    f"{lead!r} + {part!r} * n + {end!r}: {taken:.3f} s, {length} characters"
-                )
+                yield f"{lead!r} + {part!r} * n + {end!r}: {taken:.3f} s, {length} characters"
                 break
             before = taken
-    return found
 
 
 def test_patterns_that_are_not_linear_are_found() -> None:
     """The first was the pattern of addresses: 5.7 seconds for 20 KB."""
-    assert slow(Use("", r"[^@\s]+@[^@\s]+\.[^@\s]+", "fullmatch", 0))
-    assert slow(Use("", r"\s*x", "search", 0))
-    assert slow(Use("", r"(?:a+)+b", "match", 0))
-    assert not slow(Use("", r"[^@\s]{1,64}@[^@\s]{1,255}", "fullmatch", 0))
+    assert any(slow(Use("", r"[^@\s]+@[^@\s]+\.[^@\s]+", "fullmatch", 0)))
+    assert any(slow(Use("", r"\s*x", "search", 0)))
+    assert any(slow(Use("", r"(?:a+)+b", "match", 0)))
+    assert not any(slow(Use("", r"[^@\s]{1,64}@[^@\s]{1,255}", "fullmatch", 0)))
 
 
 @pytest.mark.parametrize("use", uses(), ids=lambda one: f"{one.where}-{one.method}")
 def test_a_pattern_takes_time_in_proportion_to_the_text(use: Use) -> None:
-    assert slow(use) == []
+    assert [*slow(use)] == []
