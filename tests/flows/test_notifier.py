@@ -28,10 +28,6 @@ pytestmark = [
 ACCOUNT = "880000000001"
 NOTIFIER = "finops-notify-operators"
 LIGHT, IMPACT = "finops-budgets-publish-delay", "finops-budgets-not-applied"
-SERVICES = (
-    *("cloudwatch", "cloudwatchlogs", "iam", "kms", "lambda", "s3", "secretsmanager"),
-    *("sns", "sqs", "sts"),
-)
 ROOT = """
 terraform {{
   required_providers {{
@@ -47,9 +43,6 @@ provider "aws" {{
   skip_credentials_validation = true
   skip_metadata_api_check     = true
   skip_requesting_account_id  = true
-  endpoints {{
-{endpoints}
-  }}
 }}
 
 variable "webhook_url" {{ type = string }}
@@ -152,12 +145,10 @@ def terraform(
     shutil.copytree(
         REPOSITORY / "modules", folder / "modules", ignore=shutil.ignore_patterns(".terraform*")
     )
-    endpoints = "\n".join(f'    {one} = "{local_cloud.endpoint_url}"' for one in SERVICES)
     (root / "main.tf").write_text(
         ROOT.format(
             region=REGION,
             account=ACCOUNT,
-            endpoints=endpoints,
             light=LIGHT,
         )
     )
@@ -168,6 +159,7 @@ def terraform(
             "webhook_url": f"http://127.0.0.1:{chat.server_port}/",
             "packages": _packages(REPOSITORY / "build" / "local" / "packages.json"),
         },
+        environ={"AWS_ENDPOINT_URL": local_cloud.endpoint_url},
     )
     made.init()
     made.apply()
