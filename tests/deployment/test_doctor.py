@@ -19,7 +19,7 @@ from finops.deployment import doctor as module
 from finops.deployment.doctor import Doctor
 from finops.deployment.environment import Environment
 from finops.deployment.examination import Examination, Finding, Severity
-from finops.deployment.resources import check_quotas, check_rates, check_tables
+from finops.deployment.resources import check_keys, check_quotas, check_rates, check_tables
 
 KEY = "arn:aws:kms:eu-central-1:111111111111:key/1"
 ENVIRONMENT = Environment(name="prod", prefix="finops")
@@ -124,6 +124,15 @@ def test_a_key_that_a_service_may_not_use_is_told(aws: FakeAws, service: str) ->
     (found,) = findings(aws)
     assert found.check == "keys"
     assert service in found.problem
+
+
+def test_the_key_of_budgets_is_for_their_event_bus_too(aws: FakeAws) -> None:
+    aws.flow = "budgets"
+    services = ("logs.eu-central-1.amazonaws.com", "s3.amazonaws.com")
+    for more, told in ((), ["events.amazonaws.com"]), (("events.amazonaws.com",), []):
+        aws.answers["get_key_policy"] = {"Policy": key_policy(*services, *more)}
+        found = list(check_keys(examined(aws)))
+        assert [one.problem.split()[5] for one in found] == told
 
 
 def test_a_key_that_is_gone_is_told(aws: FakeAws) -> None:

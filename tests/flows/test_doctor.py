@@ -149,6 +149,17 @@ def a_disabled_schedule(d: Deployment) -> Iterator[None]:
     scheduler.update_schedule(**kept, State="ENABLED")
 
 
+def a_key_that_logs_may_not_use(d: Deployment) -> Iterator[None]:
+    allow = {"Effect": "Allow", "Action": "kms:*", "Resource": "*"}
+    others = {"Service": ["events.amazonaws.com", "s3.amazonaws.com"]}
+    statements = [{**allow, "Principal": {"AWS": "*"}}, {**allow, "Principal": others}]
+    policy = json.dumps({"Version": "2012-10-17", "Statement": statements})
+    key, functions = d.client("kms").create_key(Policy=policy), d.client("lambda")
+    functions.update_function_configuration(FunctionName=IDLE, KMSKeyArn=key["KeyMetadata"]["Arn"])
+    yield
+    functions.update_function_configuration(FunctionName=IDLE, KMSKeyArn="")
+
+
 def bucket_of(d: Deployment, function: str) -> str:
     found = d.client("lambda").get_function_configuration(FunctionName=function)
     return str(found["Environment"]["Variables"]["BUCKET"])
@@ -163,6 +174,7 @@ BROKEN: dict[Breaking, str] = {
     a_function_that_is_never_run: "concurrency",
     a_bucket_without_policy: "buckets",
     a_bucket_that_notifies_nobody: "buckets",
+    a_key_that_logs_may_not_use: "keys",
     a_queue_that_takes_no_events: "buckets",
     a_disabled_rule: "results",
     a_disabled_mapping: "triggers",
@@ -211,3 +223,17 @@ def test_old_rates_are_told(deployment: Deployment, examine: Callable[..., list[
     )
     found = Doctor(Aws(environment), environment, today=date(2099, 1, 1)).findings()
     assert [one.check for one in found if one.check != "spokes"] == ["rates"]
+
+
+def test_missing_rates_are_told(
+    billing: BillingFlow, examine: Callable[..., list[Finding]]
+) -> None:
+    billing.query("RENAME TABLE fx_rates TO fx_rates_kept")
+    try:
+        billing.query("CREATE TABLE fx_rates LIKE fx_rates_kept")
+        (found,) = [one for one in examine() if one.check != "spokes"]
+    finally:
+        billing.query("DROP TABLE IF EXISTS fx_rates")
+        billing.query("RENAME TABLE fx_rates_kept TO fx_rates")
+    assert (found.check, found.severity) == ("rates", "FAULT")
+    assert "there are no rates" in found.problem

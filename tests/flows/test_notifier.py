@@ -217,13 +217,27 @@ def test_an_impact_is_posted_when_it_starts_and_when_it_is_over(
     assert deployed.messages(deployed.outputs["failure_queue_url"], ACCOUNT) == []
 
 
-def test_a_chat_that_refuses_fails_the_call(deployed: Deployment, chat: Any) -> None:
+def test_a_chat_that_refuses_fails_the_call_and_others_are_told(
+    deployed: Deployment, chat: Any
+) -> None:
     chat.status = 503
     try:
         assert "503" in call(deployed)["errorMessage"]
     finally:
         chat.status = 200
     assert call(deployed) == {"posted": 1}
+    not_posted = "finops-observability-not-posted"
+    alarms = deployed.client("cloudwatch", ACCOUNT)
+    eventually(
+        lambda: (
+            alarms.describe_alarms(AlarmNames=[not_posted], AlarmTypes=["CompositeAlarm"])[
+                "CompositeAlarms"
+            ][0]["StateValue"]
+            == "ALARM"
+        ),
+        every=0.5,
+        what=not_posted,
+    )
 
 
 def test_the_one_statement_of_the_notifier_is_needed(deployed: Deployment, chat: Any) -> None:

@@ -107,7 +107,10 @@ def check_keys(of: Examination) -> Iterator[Finding]:
             continue
         policy = of.ask("kms", "get_key_policy", KeyId=arn, PolicyName="default") or {}
         region = arn.split(":")[3]
-        for service in (f"logs.{region}.amazonaws.com", "s3.amazonaws.com"):
+        services = [f"logs.{region}.amazonaws.com", "s3.amazonaws.com"]
+        if any(of.existing(("record-budget-result",))):
+            services.append("events.amazonaws.com")  # encrypts what is on the event bus
+        for service in services:
             if not lets_service(policy.get("Policy") or "{}", service):
                 yield Finding(
                     arn,
