@@ -122,7 +122,7 @@ def test_the_dashboard_and_the_searches_are_there(
     assert {"finops/budgets/one edit", "finops/billing/errors"} <= {one["name"] for one in saved}
 
 
-#: Breaks a flow, and mends it when it is left.
+#: Breaks a flow, and puts it right when it is left.
 Breaking = Callable[[Flows], AbstractContextManager[None]]
 
 
