@@ -102,6 +102,12 @@ resource "aws_s3_object" "layer" {
   source      = each.value.path
   source_hash = each.value.sha256_base64
   kms_key_id  = var.kms_key_arn
+
+  # Layers come before their former selves go, as alarms that wait for a function ask for. An object that is not needed any
+  # more must go after its layer then, or the plan is a cycle.
+  lifecycle {
+    create_before_destroy = true
+  }
 }
 
 # Accounts, rules and budgets. Each run reads them.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 
 import check_upgrade
 from check_upgrade import HOLDS_DATA, counted, lost_data, removed
+from localcloud.settings import REPOSITORY
 
 
 def change(kind: str, *actions: str, **more: Any) -> dict[str, Any]:
@@ -77,3 +79,27 @@ def test_the_earlier_version_is_the_newest_tag_before_this_commit(
         assert check_upgrade.earlier_version() == ("b0a0feb" if tag == "v0.1.0" else "v0.1.0")
         git("tag", tag)
     assert check_upgrade.earlier_version() == "v0.1.0"
+
+
+def test_what_a_layer_is_made_from_goes_after_it() -> None:
+    """Terraform makes layers before their former selves go, where an alarm waits for a function.
+
+    Alarms are made so, and what they depend on with them:
+    https://developer.hashicorp.com/terraform/language/meta-arguments/lifecycle. An object that is
+    destroyed alone, as no layer lies in the bucket any more, is asked to go before the new layer
+    comes and after the former one goes, a cycle: one that is made so itself goes after both.
+    """
+    found = 0
+    for path in (REPOSITORY / "modules").glob("*/*.tf"):
+        blocks = {
+            (kind, name): body
+            for kind, name, body in re.findall(
+                r'^resource "(\w+)" "(\w+)" \{\n(.*?)^\}', path.read_text(), re.M | re.DOTALL
+            )
+        }
+        for (kind, _), body in blocks.items():
+            if kind == "aws_lambda_layer_version":
+                for other in set(re.findall(r"aws_s3_object\.(\w+)", body)):
+                    assert "create_before_destroy = true" in blocks["aws_s3_object", other], path
+                    found += 1
+    assert found == 2
