@@ -26,7 +26,7 @@ import boto3
 
 from localcloud.extensions._metric_math import evaluate, parse
 
-_COLUMN, _ROW = 66, 42
+_COLUMN, _ROW, _LEGEND_ROW = 66, 42, 12
 _COLOURS: Final = (
     *("#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd"),
     *("#8c564b", "#e377c2", "#7f7f7f", "#bcbd22", "#17becf"),
@@ -165,15 +165,15 @@ def _markdown(text: str) -> str:
 
 def _graph(lines: Sequence[Line], reader: Reader, width: int, height: int) -> str:
     """Lines over time, with a scale on either side, and a legend of those that have values."""
-    plot_height, span = height - 100, (reader.end - reader.start).total_seconds()
+    measured = [line for line in lines if line.values]
+    plot_height = height - 60 - _LEGEND_ROW * _legend_rows([one.label for one in measured], width)
+    span = (reader.end - reader.start).total_seconds()
     tops = {
         side: max([1.0, *(v for one in lines if one.right is side for v in one.values.values())])
         for side in (False, True)
     }
     drawn, legend = [], []
-    for number, line in enumerate(lines):
-        if not line.values:
-            continue
+    for number, line in enumerate(measured):
         colour = _COLOURS[number % len(_COLOURS)]
         points = [
             (
@@ -193,7 +193,7 @@ def _graph(lines: Sequence[Line], reader: Reader, width: int, height: int) -> st
         f'<text x="36" y="16" text-anchor="end">{tops[False]:,.4g}</text>'
         f'<text x="36" y="{plot_height}" text-anchor="end">0</text>'
     )
-    if any(line.right and line.values for line in lines):
+    if any(line.right for line in measured):
         axes += f'<text x="{width - 36}" y="16">{tops[True]:,.4g}</text>'
     times = (
         f'<text x="40" y="{plot_height + 14}">{reader.start:%H:%M}</text>'
@@ -204,6 +204,17 @@ def _graph(lines: Sequence[Line], reader: Reader, width: int, height: int) -> st
         f'<svg width="{width}" height="{plot_height + 18}" font-size="10">{axes}{times}'
         f'{"".join(drawn)}</svg><div class="legend" style="font-size:10px">{"".join(legend)}</div>'
     )
+
+
+def _legend_rows(labels: Sequence[str], width: int) -> int:
+    """How many rows the names of lines take, a letter being six pixels at most."""
+    rows, left = 0, 0
+    for label in labels:
+        size = 6 * len(label) + 25
+        if size > left:
+            rows, left = rows + 1, width
+        left -= size
+    return rows
 
 
 def main() -> int:

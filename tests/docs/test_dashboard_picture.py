@@ -6,7 +6,9 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from dashboard_picture import Reader, page
+import pytest
+
+from dashboard_picture import Reader, _legend_rows, page
 
 #: Counted for another line, and not drawn itself.
 CALLS = {"stat": "Sum", "id": "calls", "visible": False}
@@ -89,3 +91,10 @@ def test_the_page_has_every_widget() -> None:
     assert '<span class="alarm ALARM">late</span>' in html
     assert html.count("<polyline") == 1
     assert "never counted" not in html
+
+
+@pytest.mark.parametrize(
+    ("lengths", "rows"), [([], 0), ([10], 1), ([10, 10, 10], 1), ([45, 45, 45], 3), ([90], 1)]
+)
+def test_a_graph_leaves_room_for_the_names_of_its_lines(lengths: list[int], rows: int) -> None:
+    assert _legend_rows(["n" * length for length in lengths], 510) == rows
