@@ -417,6 +417,7 @@ class FakeTransaction:
             (one.source.key, one.source.part_of)
             for one in files.values()
             if (one.source.key.startswith(prefix) or one.source.part_of.startswith(prefix))
+            and one.source.order == max(each.source.order for each in self._versions(one))
             and (
                 (one.status is FileStatus.SUPERSEDED and one.load_id in replaced)
                 or (one.status is FileStatus.REJECTED and one.error_code == "period_is_loaded")

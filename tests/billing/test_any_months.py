@@ -219,8 +219,12 @@ class World:
             self.check_whole(counted)
 
     def check_whole(self, counted: dict[int, dict[str, Decimal]]) -> None:
-        """No part of a version counts while another one of it was replaced by other files."""
+        """No account vanishes, and no part of a version counts while another one was replaced."""
         files = self.flow.store.files
+        left = {account for sums in counted.values() for account in sums}
+        for load_id, one in files.items():
+            if one.status is FileStatus.SUPERSEDED or one.status in LOADED:
+                assert self.content[load_id].keys() <= left, "a replaced month counts nowhere"
         by_age = sorted(files.values(), key=lambda one: one.source.order)
         newest = {one.source.key: one for one in by_age}
         for load_id, sums in counted.items():

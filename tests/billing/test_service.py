@@ -388,14 +388,22 @@ def test_runs_of_other_accounts_add_up(flow: Flow, folder: str, in_parts: bool) 
     assert total(flow) == 30
 
 
-def test_an_older_file_that_holds_more_is_not_dropped_silently(flow: Flow) -> None:
-    flow.settings = replace(SETTINGS, formats={"f": DatasetFormat(replace=True)})
-    flow.load(flow.objects.put("billing/f/a.csv", month("11", account="1"), "3"))
+@pytest.mark.parametrize("in_parts", [False, True])
+def test_of_an_older_file_that_holds_more_the_rest_counts(flow: Flow, in_parts: bool) -> None:
+    formats = {"f": DatasetFormat(replace=True)}
+    flow.settings = replace(SETTINGS, formats=formats, large_file_bytes=1 if in_parts else 10**6)
+
+    def load(key: str, body: bytes, order: str) -> FileEntry:
+        flow.workflow.running = False
+        entry = flow.load(flow.objects.put(key, body, order))
+        return flow.run_workflow(entry.load_id) if in_parts else entry
+
+    load("billing/f/a.csv", month("11", account="1"), "3")
     both = month("10", account="1") + month("20", account="2").partition(b"\n")[2]
-    entry = flow.load(flow.objects.put("billing/f/late.csv", both, "2"))
-    assert (entry.status, entry.error_code) == (FileStatus.REJECTED, "period_is_loaded")
-    assert "charges of 2026-03 of billing account 2" in entry.error
-    assert total(flow) == 11
+    entry = load("billing/f/late.csv", both, "2")
+    assert (entry.status, entry.tally.notes) == (FileStatus.LOADED, {"charges_replaced": 1})
+    assert entry.amount_usd == 20
+    assert total(flow) == 31
 
 
 @pytest.mark.parametrize("where", [AWS_RUN, AZURE_RUN], ids=["AWS", "Azure"])

@@ -50,7 +50,7 @@ from finops.billing.record_loader import RecordLoader, row_parser
 from finops.billing.rows import TotalsScan
 from finops.billing.schemas import SCHEMAS, Schema
 from finops.billing.settings import Settings
-from finops.billing.settlement import settle_periods
+from finops.billing.settlement import enter_charges
 from finops.billing.streams import HashingStream, pieces, skip
 from finops.shared.audit import AuditRecorder
 from finops.shared.errors import FinOpsError, RejectedInput, TransientFailure
@@ -295,18 +295,23 @@ class FileFinisher:
                     code="imbalance",
                     step="finish_file",
                 )
-            newer = newer_version(transaction, entry, schema) or settle_periods(
-                transaction, entry, tally.periods, sha256=entry.content_sha256
-            )
-            if newer:
+            sha256 = entry.content_sha256
+            if newer := newer_version(transaction, entry, schema):
                 enter_superseded(transaction, entry, schema, tally, newer, folder)
-                return schema
-            # A copy may have been loaded since the parts were planned.
-            first = transaction.claim_content(entry, entry.content_sha256, schema)
-            if schema.key:
-                refuse_duplicate_content(first, entry)
+            elif not schema.key:
+                enter_charges(
+                    transaction,
+                    entry,
+                    schema,
+                    tally,
+                    sha256=sha256,
+                    close_quarantine=lambda: folder,
+                )
+            else:
+                # A copy may have been loaded since the parts were planned.
+                refuse_duplicate_content(transaction.claim_content(entry, sha256, schema), entry)
                 refuse_other_ids(transaction, entry, schema)
-            enter_loaded(transaction, entry, schema, tally, lambda: folder)
+                enter_loaded(transaction, entry, schema, tally, lambda: folder)
         return schema
 
 

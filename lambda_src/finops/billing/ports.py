@@ -131,7 +131,7 @@ class LoadTransaction(Protocol):
         """The sub accounts of a load's charges; an empty one where a charge names none."""
 
     def passed_over(self, prefix: str) -> list[tuple[str, str]]:
-        """Files that don't count: another object replaced them, or their period was loaded.
+        """Newest versions that don't count: another object replaced them, or refused they were.
 
         Args:
             prefix: The beginning of their keys, or of that of the file which they are parts of.

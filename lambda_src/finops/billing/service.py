@@ -34,7 +34,7 @@ from finops.billing.ports import (
 from finops.billing.record_loader import RecordLoader, row_parser
 from finops.billing.schemas import Schema
 from finops.billing.settings import Settings
-from finops.billing.settlement import settle_periods
+from finops.billing.settlement import enter_charges
 from finops.billing.streams import HashingStream
 from finops.shared.audit import AuditRecorder
 from finops.shared.errors import FinOpsError, RejectedInput
@@ -150,13 +150,18 @@ class FileLoader:
         tally = records.load(table)
         stream.exhaust()
         sha256 = stream.hexdigest()
-        if newer := settle_periods(transaction, entry, tally.periods, sha256=sha256):
-            enter_superseded(transaction, entry, schema, tally, newer)
+        if not schema.key:
+            enter_charges(
+                transaction,
+                entry,
+                schema,
+                tally,
+                sha256=sha256,
+                close_quarantine=quarantine.close,
+            )
             return schema
-        first = transaction.claim_content(entry, sha256, schema)
-        if schema.key:
-            refuse_duplicate_content(first, entry)
-            refuse_other_ids(transaction, entry, schema)
+        refuse_duplicate_content(transaction.claim_content(entry, sha256, schema), entry)
+        refuse_other_ids(transaction, entry, schema)
         enter_loaded(transaction, entry, schema, tally, quarantine.close)
         return schema
 

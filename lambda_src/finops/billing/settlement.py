@@ -7,8 +7,9 @@ and added; or certainly a newer or an older version of it, and one replaces the 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, replace
 
 from finops.billing.deliveries import (
     Delivery,
@@ -17,30 +18,74 @@ from finops.billing.deliveries import (
     relation,
     shared_periods,
 )
-from finops.billing.domain import FileEntry
-from finops.billing.ledger_rules import duplicate_content, shown_periods
+from finops.billing.domain import FileEntry, Tally
+from finops.billing.ledger_rules import (
+    duplicate_content,
+    enter_loaded,
+    enter_superseded,
+    shown_periods,
+)
 from finops.billing.period_identity import Period, identity_of
 from finops.billing.ports import LoadTransaction, PeriodHolder
+from finops.billing.schemas import Schema
 from finops.shared.errors import RejectedInput
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settled:
+    """What of a file counts.
+
+    Attributes:
+        by: A newer file that counts for some of its periods, if there is one.
+        lost: The periods for which that one, or another one, counts.
+        counts: Whether anything else of the file does.
+    """
+
+    by: FileEntry | None
+    lost: Sequence[Period]
+    counts: bool
+
+
+def enter_charges(
+    transaction: LoadTransaction,
+    entry: FileEntry,
+    schema: Schema,
+    tally: Tally,
+    *,
+    sha256: str,
+    close_quarantine: Callable[[], str],
+) -> None:
+    """Enter a file whose rows have no identity: loaded, or superseded by newer files.
+
+    Raises:
+        RejectedInput: as `settle_periods` and `replaced_versions` do.
+        TransientFailure: with code `busy`, where a newer file is not loaded any more.
+    """
+    settled = settle_periods(transaction, entry, tally.periods, sha256=sha256)
+    if settled.by and not settled.counts:
+        enter_superseded(transaction, entry, schema, tally, settled.by, close_quarantine())
+        return
+    transaction.claim_content(entry, sha256, schema)
+    enter_loaded(transaction, entry, schema, tally, close_quarantine)
+    if settled.by:
+        transaction.hold(settled.by)
+        transaction.take_periods(replace(entry, tally=tally), settled.lost, settled.by)
 
 
 def settle_periods(
     transaction: LoadTransaction, entry: FileEntry, periods: AbstractSet[Period], *, sha256: str
-) -> FileEntry | None:
+) -> Settled:
     """Settle which files count for the billing periods of a file, wherever the others lie.
 
     Keys tell what is certain of parts and runs, see `relation`; people say the rest. Charges of
     other sub accounts are others. Where a newer file holds only some of an older one's periods,
-    only these are replaced.
+    only these are replaced, whichever arrives first.
 
     Args:
         transaction: The file's transaction; those that it replaces are marked in it.
         entry: The file.
         periods: The billing periods of its charges.
         sha256: The digest of its content.
-
-    Returns:
-        A newer file that counts in this one's place; None where this one counts.
 
     Raises:
         RejectedInput: with code `period_is_loaded` or `duplicate_content`.
@@ -64,18 +109,15 @@ def settle_periods(
                 raise duplicate_content(holder.entry, entry)
             if found is not Relation.PART:
                 (newer if found is Relation.OLDER else older).append(holder)
-    if newer:
-        counted = {period for one in newer for period in one.periods}
-        if lacking := periods - set(shared_periods(periods, counted)):
-            raise _lacks_the_newer(newer[0].entry, sorted(lacking))
-        return newer[0].entry
+    lost = shared_periods(periods, {period for one in newer for period in one.periods})
+    kept = periods - set(lost)
     for one in older:
-        shared = shared_periods(one.periods, periods)
+        shared = shared_periods(one.periods, kept)
         if one.periods - set(shared):
             transaction.take_periods(one.entry, shared, entry)
         else:
             transaction.supersede([one.entry], entry)
-    return None
+    return Settled(by=newer[0].entry if newer else None, lost=lost, counts=bool(kept or not lost))
 
 
 def _delivery(entry: FileEntry) -> Delivery:
@@ -130,16 +172,6 @@ def _are_other_sub_accounts(
     mine = {identity_of((one, "", "")).account for one in transaction.sub_accounts(entry.load_id)}
     theirs = {identity_of((one, "", "")).account for one in transaction.sub_accounts(other.load_id)}
     return "" not in mine | theirs and mine.isdisjoint(theirs)
-
-
-def _lacks_the_newer(newer: FileEntry, lacking: Sequence[Period]) -> RejectedInput:
-    return RejectedInput(
-        f"{newer.source.uri} (load {newer.load_id}) is newer and replaces a part of this file, but "
-        f"not its charges of {shown_periods(lacking)}",
-        code="period_is_loaded",
-        step="load_file",
-        remedy="Drop those charges as a file of their own",
-    )
 
 
 def _period_is_loaded(

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
@@ -365,6 +366,31 @@ def test_runs_replace_what_they_share_in_whatever_order_files_arrive(empty: Data
     # Nothing says which of two runs without times is newer.
     newer = flow.load(flow.objects.put(f"billing/azure/{RUNS[2]}/b.csv", month("7", account="2")))
     assert (newer.error_code, charged(empty)) == ("period_is_loaded", Decimal(39))
+
+
+def test_files_of_one_month_at_the_same_time_do_not_add_up(empty: Database) -> None:
+    def load(key: str, cost: str, order: str) -> FileEntry:
+        flow = Flow(store=empty)
+        return flow.load(flow.objects.put(f"billing/{key}", month(cost), order))
+
+    keys = [f"dataset-{number}/march.csv" for number in range(6)]
+    with ThreadPoolExecutor(len(keys)) as pool:
+        entries = [*pool.map(load, keys, ["1.25"] * len(keys), "123456")]
+    codes = sorted(one.error_code for one in entries)
+    assert codes == ["", *["duplicate_content"] * (len(keys) - 1)]
+    assert charged(empty) == Decimal("1.25")
+    flow = Flow(store=empty)
+    flow.withdraw(next(one for one in entries if not one.error_code))
+    runs = [
+        f"e/2026-04-0{run}T00:00:00Z-{RUNS[run - 1]}/e-0000{part}.csv"
+        for run in (1, 2, 3)
+        for part in (1, 2)
+    ]
+    costs = ["1", "2", "10", "20", "100", "200"]
+    with ThreadPoolExecutor(len(runs)) as pool:
+        entries = [*pool.map(load, runs, costs, "123456")]
+    assert charged(empty) == 300
+    assert {one.status for one in entries} <= {FileStatus.LOADED, FileStatus.SUPERSEDED}
 
 
 class DatabaseWorld(World):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import date, timedelta
 from decimal import Decimal
@@ -32,6 +32,8 @@ from finops.shared.errors import ConfigurationError, TransientFailure
 
 #: Charges that one statement removes, within seconds; it may take 45 s.
 _REMOVED_AT_ONCE: Final = 20_000
+#: An account takes up to 1 KB, and an answer holds 1 MiB.
+_ACCOUNTS_AT_ONCE: Final = 500
 #: A part's row takes up to 2 KB with its tally and URI, and an answer holds 1 MiB.
 _PARTS_AT_ONCE: Final = 400
 
@@ -185,14 +187,16 @@ class AuroraLoadTransaction:
             )
         # Outside this transaction, which may not see what others committed since it began.
         read = self._database.execute
-        a_day = timedelta(days=1)
+        accounts = {identity_of(one).account for one in periods}
         loads = {
             int(row["load_id"])
-            for start in starts
+            for days in [_around(start) for start in starts]
+            for account in self._accounts(days)
+            if identity_of((account, "", "")).account in accounts
             for row in read(
-                "SELECT DISTINCT load_id FROM focus_charges"
-                " WHERE billing_period_start BETWEEN :first AND :last",
-                {"first": str(start - a_day), "last": str(start + a_day)},
+                "SELECT DISTINCT load_id FROM focus_charges WHERE billing_account_id = :account"
+                " AND billing_period_start BETWEEN :first AND :last",
+                {"account": account, **days},
             ).rows
         } - {entry.load_id}
         found = []
@@ -206,6 +210,22 @@ class AuroraLoadTransaction:
             for one in found
             if one.source.key_hash != entry.source.key_hash
         ]
+
+    def _accounts(self, days: Mapping[str, str]) -> Iterator[str]:
+        """The billing accounts of these days, as they are written."""
+        after = ""
+        while True:
+            page = self._database.execute(
+                "SELECT DISTINCT billing_account_id AS account FROM focus_charges"
+                " WHERE billing_period_start BETWEEN :first AND :last"
+                " AND billing_account_id > :after ORDER BY billing_account_id"
+                f" LIMIT {_ACCOUNTS_AT_ONCE:d}",
+                {"after": after, **days},
+            ).rows
+            yield from (row["account"] for row in page)
+            if len(page) < _ACCOUNTS_AT_ONCE:
+                return
+            after = page[-1]["account"]
 
     def sub_accounts(self, load_id: int) -> AbstractSet[str]:
         rows = self._execute(
@@ -227,6 +247,8 @@ class AuroraLoadTransaction:
                 f" OR status = '{FileStatus.SUPERSEDED}' AND EXISTS (SELECT 1 FROM"
                 " billing_replacements r JOIN billing_files b ON b.load_id = r.replaced_by"
                 " WHERE r.load_id = f.load_id AND b.key_hash <> f.key_hash))"
+                " AND NOT EXISTS (SELECT 1 FROM billing_files n WHERE n.key_hash = f.key_hash"
+                " AND n.version_order > f.version_order)"
                 f" ORDER BY load_id LIMIT {FILES_AT_ONCE:d}",
                 {"after": after, "prefix": prefix},
             ).rows
@@ -380,3 +402,9 @@ class AuroraLoadTransaction:
         folders = {row["quarantine_uri"].rpartition("/")[0] for row in rows}
         folder = next((f"{one}/" for one in sorted(folders) if one), "")
         return len(rows), [row["number"] for row in rows if not row["tally"]], tally, folder
+
+
+def _around(day: date) -> dict[str, str]:
+    """The first and the last time that a period of this first day may be stored with."""
+    a_day = timedelta(days=1)
+    return {"first": str(day - a_day), "last": str(day + a_day)}
