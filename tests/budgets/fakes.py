@@ -97,6 +97,11 @@ class FakeStatuses(Fallible):
     def outlines(self) -> Iterator[StatusOutline]:
         return (StatusOutline(one.key.account_id, one.status, one.edited_at) for one in self.all())
 
+    def note_repairs(self, key: BudgetKey, version: str, repairs: int, now: datetime) -> None:
+        standing = self.items.get(key)
+        if standing and standing.version == version:
+            self.items[key] = replace(standing, repairs=repairs, repaired_at=now)
+
     def write_spend(self, key: BudgetKey, spend: Spend, now: datetime) -> None:
         if standing := self.items.get(key):
             self.items[key] = replace(

@@ -172,6 +172,21 @@ def test_a_spend_stands_beside_a_status_and_outlives_the_next_edit(dynamodb: Any
         assert found.spend_at == NOW
 
 
+def test_repairs_are_noted_beside_a_version_and_end_with_it(dynamodb: Any) -> None:
+    version = edit_version("1")
+    for statuses in (DynamoStatusTable(dynamodb, "status"), FakeStatuses()):
+        statuses.note_repairs(KEY, version, 2, NOW)
+        assert statuses.get(KEY) is None
+        statuses.begin(opened(1, status=Status.WAITING))
+        statuses.note_repairs(KEY, edit_version("2"), 2, NOW)
+        assert statuses.get(KEY) == opened(1, status=Status.WAITING)
+        statuses.note_repairs(KEY, version, 2, NOW)
+        noted = opened(1, status=Status.WAITING, repairs=2, repaired_at=NOW)
+        assert statuses.get(KEY) == noted
+        statuses.begin(opened(2))
+        assert statuses.get(KEY) == opened(2)
+
+
 def test_a_report_ends_its_own_version_only(statuses: DynamoStatusTable) -> None:
     assert not statuses.write_result(reported(1)).written
     statuses.begin(opened(2))

@@ -120,6 +120,23 @@ def test_an_invalid_edit_is_rejected_with_its_reason_and_changes_nothing(
     deployment.await_amount(SPOKE, 78, budget_name)
 
 
+def test_the_budget_before_an_invalid_edit_is_repaired_all_the_same(
+    deployment: Deployment, budget_name: str
+) -> None:
+    deployment.edit(SPOKE, 77, budget_name)
+    deployment.await_status(SPOKE, "APPLIED", budget_name)
+    deployment.edit(SPOKE, "many", budget_name)
+    deployment.await_status(SPOKE, "REJECTED", budget_name)
+    change_budget(deployment, budget_name)
+    found = deployment.drift(repair=True)
+    assert [(one["reason"], one["repaired"]) for one in found if one["name"] == budget_name] == [
+        ("budget_changed", True)
+    ]
+    deployment.await_amount(SPOKE, 77, budget_name)
+    status = deployment.status(SPOKE, budget_name)
+    assert (status["status"], status["repairs"]) == ("REJECTED", 1)
+
+
 def test_invalid_edits_do_not_block_a_valid_one_behind_them(
     deployment: Deployment, budget_name: str
 ) -> None:

@@ -127,6 +127,7 @@ def unanswered_event(key: BudgetKey, version: str, error: FinOpsError, now: date
 def repair_event(
     document: BudgetDocument,
     *,
+    version: str,
     reason: str,
     actual: str | None,
     scheduled: bool,
@@ -145,7 +146,7 @@ def repair_event(
         action="drift.failed" if error else "drift.repaired",
         actor=_repairer(scheduled),
         subject=subject(document.key),
-        version=document.version,
+        version=version,
         occurred_at=now,
         output_sha256="" if error else digest(document.encode()),
         correlation_id=document.request_id,

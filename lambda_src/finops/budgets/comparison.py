@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -63,6 +64,7 @@ class AccountState:
         documents: Parameter values by budget name.
         actual: AWS Budgets by name.
         inherited: The budgets of `wanted` that come from a default, which no stream publishes.
+        held: Those that stand while a newer edit waits or is rejected, of which the status is.
     """
 
     wanted: Mapping[BudgetKey, Budget | None]
@@ -70,6 +72,7 @@ class AccountState:
     documents: Mapping[str, str]
     actual: Mapping[str, ActualBudget]
     inherited: Collection[BudgetKey] = ()
+    held: AbstractSet[BudgetKey] = frozenset()
 
     def drift(self, now: datetime) -> Iterator[Drift]:
         """The budgets that are not what their rows say, in the order of their keys."""
@@ -79,6 +82,9 @@ class AccountState:
                 continue
             actual = self.actual.get(key.budget_name)
             reason = _drift_reason(budget, status, self.documents.get(key.budget_name), actual, now)
+            if not reason and status and budget:
+                confirmed = status.status is Status.APPLIED or key in self.held
+                reason = "" if confirmed else "not_confirmed"
             if reason:
                 yield Drift(
                     key=key,
@@ -98,7 +104,8 @@ class AccountState:
         if budget is None:
             # No stream publishes that an account has a default no more.
             return bool(status.default_of and status.content)
-        return key in self.inherited and content_digest(budget) != status.content
+        inherited = key in self.inherited and key not in self.held
+        return inherited and content_digest(budget) != status.content
 
     def spends(self, now: datetime) -> Iterator[tuple[BudgetKey, Spend]]:
         """What budgets have cost so far, where that is not what their statuses say."""
@@ -119,12 +126,14 @@ class AccountState:
 
 def next_repair(status: BudgetStatus | None) -> datetime | None:
     """When the schedule may publish a budget again; None where it may at once."""
-    if status is None or not status.repairs or not status.edited_at:
+    if status is None or not status.repairs:
         return None
-    if status.status not in (Status.PENDING, Status.FAILED):
-        return None
+    if status.status in (Status.WAITING, Status.REJECTED):
+        last = status.repaired_at
+    else:
+        last = status.edited_at if repairs_so_far(status) else None
     pause = REPAIR_PAUSE * (1 << min(status.repairs - 1, 10))
-    return status.edited_at + min(pause, LONGEST_REPAIR_PAUSE)
+    return last + min(pause, LONGEST_REPAIR_PAUSE) if last else None
 
 
 def repairs_so_far(status: BudgetStatus | None) -> int:
@@ -157,6 +166,15 @@ def _is_news(actual: ActualBudget, status: BudgetStatus, now: datetime) -> bool:
     return not known or status.spend_at is None or now - status.spend_at >= CALCULATION_TIME
 
 
+def was_published(budget: Budget | None, status: BudgetStatus) -> bool:
+    """Whether what was published last asks for this budget, or for its absence where None."""
+    try:
+        published = decode_document(status.document)
+    except RejectedInput:
+        return False
+    return replace(published, budget=budget).content_digest == published.content_digest
+
+
 def spend_is_known(status: BudgetStatus) -> bool:
     """Whether the status's spend is that of the budget as it was last applied."""
     return status.spend_at is not None and (
@@ -178,13 +196,7 @@ def _drift_reason(
     """Why a budget has to be published again; empty where it is as its row says."""
     if budget is None:
         return "" if _is_gone(parameter, actual) else "not_removed"
-    if status is None or not status.document:
-        return "edit_not_seen"
-    try:
-        published = decode_document(status.document)
-    except RejectedInput:
-        return "edit_not_seen"
-    if replace(published, budget=budget).content_digest != published.content_digest:
+    if status is None or not was_published(budget, status):
         return "edit_not_seen"
     if parameter is None:
         return "parameter_missing"
@@ -194,8 +206,6 @@ def _drift_reason(
         return "budget_missing"
     if not actual.settings_match(budget, now):
         return "budget_changed"
-    if status.status not in (Status.APPLIED, Status.WAITING):
-        return "not_confirmed"
     return ""
 
 

@@ -6,12 +6,12 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Final
 
 from finops.budgets.attributes import ATTRIBUTES, Form
-from finops.budgets.domain import Budget, BudgetChange, BudgetKey, Delivery
+from finops.budgets.domain import Budget, BudgetChange, BudgetKey, Delivery, edit_version
 from finops.budgets.rows import parse_budget, parse_key
 from finops.budgets.values import NONE, parse_delivery
 from finops.shared.errors import RejectedInput
@@ -20,6 +20,9 @@ DOCUMENT_SCHEMA: Final = 1
 # A standard parameter holds 4 KB:
 # https://docs.aws.amazon.com/systems-manager/latest/userguide/parameter-store-advanced-parameters.html
 MAX_DOCUMENT_BYTES: Final = 4096
+#: Of what an editor calls an edit; what is longer is cut.
+LONGEST_REQUEST_ID: Final = 64
+_LONGEST_VERSION: Final = edit_version("9" * 40)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,24 +81,51 @@ def document_for(
     """The document that an edit asks for: the row's budget, or its absence from where it was.
 
     Raises:
-        RejectedInput: the row is not valid, or its document does not fit into a parameter.
+        RejectedInput: as `budget_of`.
     """
-    document = BudgetDocument(
+    return BudgetDocument(
         key=change.key,
         version=change.version,
-        request_id=change.request_id,
+        request_id=change.request_id[:LONGEST_REQUEST_ID],
         edited_at=change.edited_at,
-        budget=None if change.row is None else parse_budget(change.row),
+        budget=None if change.row is None else budget_of(change.row),
         removed_from=removed_from,
     )
-    size = len(document.encode().encode())
+
+
+def budget_of(row: Mapping[str, object]) -> Budget:
+    """The budget that a row asks for, whose document fits into a parameter in any version.
+
+    Raises:
+        RejectedInput: the row is not valid, or its document does not fit.
+    """
+    budget = parse_budget(row)
+    longest = BudgetDocument(
+        key=budget.key,
+        version=_LONGEST_VERSION,
+        request_id="-" * LONGEST_REQUEST_ID,
+        edited_at=datetime.max.replace(tzinfo=UTC),
+        budget=budget,
+    )
+    size = len(longest.encode().encode())
     if size > MAX_DOCUMENT_BYTES:
         raise RejectedInput(
             f"the budget needs {size} bytes, and a parameter holds {MAX_DOCUMENT_BYTES}",
             code="budget_too_large",
             remedy="Use fewer emails or cost filter values, or split it into two budgets",
         )
-    return document
+    return budget
+
+
+def default_of_accounts(row: Mapping[str, object]) -> Budget:
+    """The budget that a default's row asks for, which each account that inherits it can have.
+
+    Raises:
+        RejectedInput: the row is not valid, or an account could not have the budget.
+    """
+    budget = parse_budget(row, defaults=True)
+    budget_of({**row, "account_id": "0" * 12})
+    return budget
 
 
 def seed_document(account_id: str, row: Mapping[str, object]) -> BudgetDocument:

@@ -17,10 +17,21 @@ from finops.budgets.audit_events import (
     result_event,
     unseen_rejection_event,
 )
-from finops.budgets.comparison import AccountState, Drift, next_repair, repairs_so_far
+from finops.budgets.comparison import (
+    AccountState,
+    Drift,
+    next_repair,
+    repairs_so_far,
+    was_published,
+)
 from finops.budgets.default_rows import DefaultRows
 from finops.budgets.defaults import InheritedRow, is_default
-from finops.budgets.documents import BudgetDocument, content_digest, decode_document
+from finops.budgets.documents import (
+    BudgetDocument,
+    budget_of,
+    content_digest,
+    decode_document,
+)
 from finops.budgets.domain import (
     Budget,
     BudgetChange,
@@ -32,6 +43,7 @@ from finops.budgets.domain import (
     repair_version,
 )
 from finops.budgets.ports import (
+    UNKNOWN_ACCOUNT,
     BudgetResult,
     BudgetStatus,
     BudgetTable,
@@ -40,7 +52,6 @@ from finops.budgets.ports import (
     Spokes,
     StatusTable,
 )
-from finops.budgets.rows import parse_budget
 from finops.budgets.service import (
     BudgetPublisher,
     Outcome,
@@ -50,7 +61,7 @@ from finops.budgets.service import (
     waiting_status,
 )
 from finops.budgets.values import text_of
-from finops.shared.audit import AuditRecorder
+from finops.shared.audit import AuditRecorder, rfc3339
 from finops.shared.errors import FinOpsError, RejectedInput, TransientFailure
 
 #: Budgets that a scheduled run publishes again in one account.
@@ -214,7 +225,8 @@ class DriftRepairer:
         budgets, rejections, failures = _parse_rows(account_id, rows)
         if run.repair:
             for key, rejection in rejections.items():
-                self._reject_if_unseen(key, rejection, statuses.get(key), run)
+                seen = self._reject_if_unseen(key, rejection, statuses.get(key), run)
+                statuses = {**statuses, **seen}
         # A default that is refused changes nothing in its accounts, as a row of their own.
         by_default, refused, broken = _parse_rows(
             account_id, [one.row for one in inherited.values()]
@@ -228,7 +240,20 @@ class DriftRepairer:
             own = {str(row.get("budget_name")) for row in rows}
             names = defaults.of(account_id, own=own)
             kept |= {BudgetKey(account_id=account_id, budget_name=name) for name in names}
-        budgets, statuses = self._held(budgets, statuses, sources, run)
+        budgets, statuses, held = self._held(budgets, statuses, sources, run)
+        for key in {*rejections, *refused} - budgets.keys():
+            status = statuses.get(key)
+            if (
+                status
+                and status.status is not Status.REMOVED
+                and (standing := standing_budget(status))
+            ):
+                # What was accepted last goes on standing.
+                budgets[key] = standing
+                if status.status in (Status.REJECTED, Status.WAITING):
+                    held.add(key)
+                if status.default_of:
+                    sources[key] = status.default_of
         kept |= {
             key
             for key, status in statuses.items()
@@ -240,14 +265,13 @@ class DriftRepairer:
             self._end_defaults(statuses, kept, run)
         removed = self._removed(statuses, kept=kept)
         unknown = [_not_compared(key, error) for key, error in failures.items()]
-        sources = {key: of for key, of in sources.items() if key in by_default}
         wanted: dict[Delivery, dict[BudgetKey, Budget | None]] = defaultdict(dict)
         for key, budget in budgets.items():
             wanted[budget.delivery][key] = budget
         for key in removed:
             wanted[statuses[key].delivery][key] = None
         for delivery, some in wanted.items():
-            unknown += self._compare(account_id, delivery, some, statuses, run, sources)
+            unknown += self._compare(account_id, delivery, some, statuses, run, sources, held)
         return unknown
 
     def _held(
@@ -256,12 +280,12 @@ class DriftRepairer:
         statuses: Mapping[BudgetKey, BudgetStatus],
         sources: Mapping[BudgetKey, str],
         run: _Run,
-    ) -> tuple[dict[BudgetKey, Budget], dict[BudgetKey, BudgetStatus]]:
-        """The budgets that may take effect, and the standing ones of those that wait.
+    ) -> tuple[dict[BudgetKey, Budget], dict[BudgetKey, BudgetStatus], set[BudgetKey]]:
+        """The budgets that may take effect, and the standing ones of those that wait, named last.
 
         An account that inherits from the same default as before does so by the default's own edit.
         """
-        wanted, known = dict(budgets), dict(statuses)
+        wanted, known, held = dict(budgets), dict(statuses), set[BudgetKey]()
         for key, budget in budgets.items():
             status, source = statuses.get(key), sources.get(key, "")
             if source and (status is None or _came_from(status, source)):
@@ -274,7 +298,8 @@ class DriftRepairer:
             del wanted[key]
             if standing:
                 wanted[key] = standing
-        return wanted, known
+                held.add(key)
+        return wanted, known, held
 
     def _hold_if_unseen(
         self,
@@ -302,10 +327,12 @@ class DriftRepairer:
         statuses: Mapping[BudgetKey, BudgetStatus],
         run: _Run,
         sources: Mapping[BudgetKey, str],
+        held: set[BudgetKey],
     ) -> list[Drift]:
         """Compare and repair the budgets of an account that are delivered in one way.
 
-        `sources` says of each inherited budget whose default it is.
+        `sources` says of each inherited budget whose default it is, and `held` which budgets stand
+        beside an edit that waits or is rejected.
         """
         try:
             state = AccountState(
@@ -316,11 +343,12 @@ class DriftRepairer:
                 if delivery is Delivery.SPOKE
                 else self._spokes.payer_budgets(account_id, {one.budget_name for one in wanted}),
                 inherited=sources,
+                held=held,
             )
         except FinOpsError as error:
             if run.repair:
-                for key in wanted.keys() & sources:
-                    self._fail_unreached(key, error, statuses.get(key), sources[key], run)
+                for key, budget in wanted.items():
+                    self._fail_unreached(key, budget, error, statuses.get(key), sources, run)
             return [_unreachable(key, budget, error) for key, budget in wanted.items() if budget]
         if run.repair:
             for status in state.gone(self._clock()):
@@ -328,7 +356,12 @@ class DriftRepairer:
             for key, spend in state.spends(self._clock()):
                 self._statuses.write_spend(key, spend, self._clock())
         found = list(state.drift(self._clock()))
-        return self._repair(found, state, run, sources) if run.repair else found
+        if not run.repair:
+            return found
+        for key in (state.held & wanted.keys()) - {one.key for one in found}:
+            if (status := statuses[key]).repairs:
+                self._statuses.note_repairs(key, status.version, 0, self._clock())
+        return self._repair(found, state, run, sources)
 
     def _end_defaults(
         self, statuses: Mapping[BudgetKey, BudgetStatus], kept: set[BudgetKey], run: _Run
@@ -339,29 +372,58 @@ class DriftRepairer:
                 continue
             if status.document and self._removal is RemovalPolicy.DELETE:
                 continue
-            ended = initial_status(
-                self._seen(key, status, run),
-                Status.REMOVED,
-                action="kept" if status.document else "",
-            )
-            self._statuses.begin(
-                replace(ended, amount=status.amount, default_of=status.default_of),
-                after=status.version,
-            )
+            self._end(status, run)
+
+    def _end(self, status: BudgetStatus, run: _Run) -> None:
+        """Record that nobody wants a budget any more, and that what there may be is kept."""
+        ended = initial_status(
+            self._seen(status.key, status, run),
+            Status.REMOVED,
+            action="kept" if status.document else "",
+        )
+        self._statuses.begin(
+            replace(ended, amount=status.amount, default_of=status.default_of),
+            after=status.version,
+        )
 
     def _fail_unreached(
         self,
         key: BudgetKey,
+        budget: Budget | None,
+        error: FinOpsError,
+        status: BudgetStatus | None,
+        sources: Mapping[BudgetKey, str],
+        run: _Run,
+    ) -> None:
+        """Tell that an account cannot have what is wanted, where no edit of its own has told it."""
+        if status and budget is None and error.code == UNKNOWN_ACCOUNT:
+            # It has left, and whatever it has is its own.
+            self._end(status, run)
+            return
+        if status and (
+            status.status in (Status.WAITING, Status.REJECTED)
+            or status.error == error.explanation
+            or was_published(budget, status)
+        ):
+            return
+        self._fail(self._seen(key, status, run), budget, error, status, sources.get(key, ""))
+
+    def _fail(
+        self,
+        change: BudgetChange,
+        budget: Budget | None,
         error: FinOpsError,
         status: BudgetStatus | None,
         default_of: str,
-        run: _Run,
+        repairs: int = 0,
     ) -> None:
-        """Tell that an account cannot have its default, where no edit of its own has told it."""
-        if status is not None and (status.document or status.error == error.explanation):
-            return
-        failed = initial_status(
-            self._seen(key, status, run), Status.FAILED, error=error, default_of=default_of
+        """Mark as FAILED what was not published. What stood before stays."""
+        failed = replace(
+            initial_status(change, Status.FAILED, error=error, repairs=repairs),
+            amount=decimal_text(budget.amount) if budget else "",
+            default_of=default_of or (status.default_of if status and not budget else ""),
+            # An account that has the default later has it by the default's own edit.
+            content=content_digest(budget) if default_of else "",
         )
         self._statuses.begin(failed, after=status.version if status else "")
 
@@ -440,22 +502,18 @@ class DriftRepairer:
             return f"A later run repairs it: one repairs at most {MAX_REPAIRS} budgets an account"
         due = next_repair(status)
         if due and self._clock() < due:
-            tried = repairs_so_far(status)
-            return (
-                f"Its account has not answered {tried} repairs; the next is after {due:%H:%M} UTC"
-            )
+            tried = status.repairs if status else 0
+            unanswered = repairs_so_far(status) > 0
+            problem = "Its account has not answered" if unanswered else "It is not right after"
+            return f"{problem} {tried} repairs; the next is after {due:%H:%M} UTC"
         return ""
 
     def _repair_one(
         self, drift: Drift, state: AccountState, run: _Run, default_of: str
     ) -> Publication:
         status = state.statuses.get(drift.key)
-        if status and status.status is Status.WAITING:
-            standing = standing_budget(status)
-            if standing and standing == state.wanted[drift.key]:
-                # The status is of the raise that waits.
-                document = decode_document(status.document)
-                return replace(self._publisher.publish_document(document), document=None)
+        if status and drift.key in state.held:
+            return self._repair_held(drift, status, run)
         document = BudgetDocument(
             key=drift.key,
             version=repair_version(status.version if status else None),
@@ -466,18 +524,44 @@ class DriftRepairer:
         )
         publication = self._publish_again(document, status, default_of)
         if publication.outcome is not Outcome.SKIPPED:
-            self._audit.record(
-                repair_event(
-                    document,
-                    reason=drift.reason,
-                    actual=drift.actual,
-                    scheduled=run.scheduled,
-                    requested_by=run.requested_by,
-                    now=self._clock(),
-                    error=publication.error,
-                )
-            )
+            self._record_repair(drift, document, document.version, publication, run)
         return publication
+
+    def _repair_held(self, drift: Drift, status: BudgetStatus, run: _Run) -> Publication:
+        """Publish again what stands beside an edit that waits or is rejected.
+
+        The status stays that edit's, and no answer is recorded.
+        """
+        document, now = decode_document(status.document), self._clock()
+        self._statuses.note_repairs(drift.key, status.version, status.repairs + 1, now)
+        try:
+            publication = self._publisher.publish_document(document)
+        except TransientFailure as error:
+            publication = Publication(outcome=Outcome.FAILED, error=error)
+        version = f"{status.version} {rfc3339(now)}"
+        self._record_repair(drift, document, version, publication, run)
+        return replace(publication, document=None)
+
+    def _record_repair(
+        self,
+        drift: Drift,
+        document: BudgetDocument,
+        version: str,
+        publication: Publication,
+        run: _Run,
+    ) -> None:
+        self._audit.record(
+            repair_event(
+                document,
+                version=version,
+                reason=drift.reason,
+                actual=drift.actual,
+                scheduled=run.scheduled,
+                requested_by=run.requested_by,
+                now=self._clock(),
+                error=publication.error,
+            )
+        )
 
     def _publish_again(
         self, document: BudgetDocument, status: BudgetStatus | None, default_of: str
@@ -507,28 +591,37 @@ class DriftRepairer:
                 pending, document, status, after=status.version if status else ""
             ):
                 return Publication(outcome=Outcome.SKIPPED)
+        except FinOpsError as error:
+            self._fail(change, document.budget, error, status, default_of, pending.repairs)
+            return Publication(outcome=Outcome.FAILED, error=error)
+        try:
             return self._publisher.publish_document(document)
         except TransientFailure as error:
             return Publication(outcome=Outcome.FAILED, error=error)
 
     def _reject_if_unseen(
         self, key: BudgetKey, error: RejectedInput, status: BudgetStatus | None, run: _Run
-    ) -> None:
-        """Reject a bad row whose stream record was lost, so that its editor learns why."""
+    ) -> dict[BudgetKey, BudgetStatus]:
+        """Reject a bad row whose stream record was lost, so that its editor learns why.
+
+        Returns its status, where it is new.
+        """
         if status is not None and status.status is Status.REJECTED:
-            return
+            return {}
         change = self._seen(key, status, run)
         rejection = initial_status(change, Status.REJECTED, error=error)
-        if self._statuses.begin(rejection):
-            self._audit.record(
-                unseen_rejection_event(
-                    rejection,
-                    error,
-                    scheduled=run.scheduled,
-                    requested_by=run.requested_by,
-                    now=change.edited_at,
-                )
+        if not self._statuses.begin(rejection):
+            return {}
+        self._audit.record(
+            unseen_rejection_event(
+                rejection,
+                error,
+                scheduled=run.scheduled,
+                requested_by=run.requested_by,
+                now=change.edited_at,
             )
+        )
+        return {key: found} if (found := self._statuses.get(key)) else {}
 
 
 def _came_from(status: BudgetStatus, default_of: str) -> bool:
@@ -547,7 +640,7 @@ def _parse_rows(
     for row in rows:
         key = BudgetKey(account_id=account_id, budget_name=str(row.get("budget_name")))
         try:
-            budgets[key] = parse_budget(row)
+            budgets[key] = budget_of(row)
         except RejectedInput as error:
             rejections[key] = error
         except Exception as error:  # noqa: BLE001 - one row must not stop the others

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from finops.budgets.documents import BudgetDocument
 from finops.budgets.domain import (
@@ -23,6 +23,9 @@ from finops.budgets.domain import (
 )
 from finops.shared.errors import FinOpsError
 
+#: The error's code of an account that nobody knows, or that has left the organization.
+UNKNOWN_ACCOUNT: Final = "unknown_account"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BudgetStatus:
@@ -33,10 +36,11 @@ class BudgetStatus:
 
     `content` is the digest of what this version publishes, empty where that is nothing, and
     `wanted_since` is when the edit was made that first asked for it. `repairs` counts how often
-    drift repair has published it again since it was last right. `default_of` is `*` or the unit
-    whose row the account inherits, empty where it has a row of its own. `delivery` is where the
-    last document went. `baseline` is what raises are measured against, and `approvals` are the
-    people who have approved this content: see `finops.budgets.approvals`.
+    drift repair has published it again since it was last right. While an edit waits or is rejected,
+    that is of the budget before it, and `repaired_at` says when it last was. `default_of` is `*` or
+    the unit whose row the account inherits, empty where it has a row of its own. `delivery` is
+    where the last document went. `baseline` is what raises are measured against, and `approvals`
+    are the people who have approved this content: see `finops.budgets.approvals`.
     """
 
     key: BudgetKey
@@ -58,6 +62,7 @@ class BudgetStatus:
     content: str = ""
     wanted_since: datetime | None = None
     repairs: int = 0
+    repaired_at: datetime | None = None
     actual_spend: str = ""
     forecasted_spend: str = ""
     spend_at: datetime | None = None
@@ -152,6 +157,9 @@ class StatusTable(Protocol):
 
     def mark_failed(self, key: BudgetKey, version: str, error: FinOpsError) -> bool:
         """Mark a version that is PENDING as FAILED. Returns whether it is, for this reason."""
+
+    def note_repairs(self, key: BudgetKey, version: str, repairs: int, now: datetime) -> None:
+        """Write how often what stands beside this version was repaired; no answer tells of it."""
 
     def write_spend(self, key: BudgetKey, spend: Spend, now: datetime) -> None:
         """Write what a budget has cost so far beside its status, whatever that is."""

@@ -28,6 +28,7 @@ from finops.budgets.documents import (
     BudgetDocument,
     content_digest,
     decode_document,
+    default_of_accounts,
     document_for,
     is_removal,
     row_of,
@@ -221,8 +222,10 @@ class BudgetPublisher:
             A row of the default; None where it has handed on nothing, or nobody knows what.
         """
         try:
-            budget = parse_budget(row, defaults=True)
-        except RejectedInput:
+            budget = default_of_accounts(row)
+        except RejectedInput as error:
+            if ends:
+                self._reject_if_unseen(row, error)
             return row
         status = self._statuses.get(budget.key)
         # A version that did not keep what it handed on kept the amount.
@@ -235,6 +238,32 @@ class BudgetPublisher:
             return row
         standing = standing_document(status) if status else None
         return row_of(standing) if standing else None
+
+    def _reject_if_unseen(self, row: Mapping[str, Any], error: RejectedInput) -> None:
+        """Reject a bad default whose stream record was lost, or that an older version took."""
+        key = BudgetKey(account_id=row["account_id"], budget_name=row["budget_name"])
+        known = self._statuses.get(key)
+        if known and known.status is Status.REJECTED:
+            return
+        version = known.version if known else ""
+        change = BudgetChange(
+            key=key,
+            version=repair_version(version),
+            request_id=text_of(row.get("request_id", "")),
+            edited_at=self._clock(),
+            row=row,
+        )
+        rejected = self._rejected_default(change, error, known)
+        if self._statuses.begin(rejected, after=version):
+            self._audit.record(edit_event("rejected", change, error))
+
+    @staticmethod
+    def _rejected_default(
+        change: BudgetChange, error: RejectedInput, known: BudgetStatus | None
+    ) -> BudgetStatus:
+        # What an older version handed on stays unknown until the next default is handed on.
+        nothing = default_document(change, None).encode() if known is None else ""
+        return replace(initial_status(change, Status.REJECTED, error=error), document=nothing)
 
     def baseline_after(self, budget: Budget | None, known: BudgetStatus | None) -> str:
         """What later raises are measured against; empty where nobody measures them."""
@@ -288,7 +317,7 @@ class BudgetPublisher:
             )
         else:
             try:
-                budget = parse_budget(change.row, defaults=True)
+                budget = default_of_accounts(change.row)
                 if is_unit(change.key.account_id) and not self._units_known:
                     raise RejectedInput(
                         f"account_id {change.key.account_id} is an organizational unit, and this"
@@ -299,8 +328,7 @@ class BudgetPublisher:
                         remedy="Write *, or deploy budgets_management with organization_id",
                     )
             except RejectedInput as error:
-                rejected = initial_status(change, Status.REJECTED, error=error)
-                taken = self._statuses.begin(replace(rejected, document=nothing))
+                taken = self._statuses.begin(self._rejected_default(change, error, known))
                 return Publication(
                     outcome=Outcome.REJECTED if taken else Outcome.SKIPPED, error=error
                 )
@@ -625,7 +653,7 @@ def _takes_effect(change: BudgetChange, would_wait: Callable[[BudgetChange], boo
         if change.row is None or not is_default(change.key.account_id):
             document_for(change)
         else:
-            parse_budget(change.row, defaults=True)
+            default_of_accounts(change.row)
         return not would_wait(change)
     except Exception:  # noqa: BLE001 - publishing it says why
         return False

@@ -11,6 +11,7 @@ from typing import Any, Final
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.exceptions import ClientError
 
+from finops.budgets.documents import LONGEST_REQUEST_ID
 from finops.budgets.domain import (
     BudgetChange,
     BudgetKey,
@@ -71,7 +72,7 @@ def decode_change(record: Mapping[str, Any]) -> BudgetChange:
     return BudgetChange(
         key=decode_key(record),
         version=edit_version(change["SequenceNumber"]),
-        request_id=text_of(named)
+        request_id=text_of(named, limit=LONGEST_REQUEST_ID)
         if named and named != (old or {}).get("request_id")
         else record.get("eventID", ""),
         edited_at=datetime.fromtimestamp(float(edited_at), UTC) if edited_at else datetime.now(UTC),
@@ -174,7 +175,7 @@ class DynamoStatusTable:
             condition = "#version = :after" if after else "attribute_not_exists(#version)"
             facts = {":after": after} if after else {}
         written, _ = self._update(
-            status.key, values, condition, facts, remove=("reported_at", "approvals")
+            status.key, values, condition, facts, remove=("reported_at", "repaired_at", "approvals")
         )
         return written
 
@@ -217,6 +218,11 @@ class DynamoStatusTable:
             names={"#version": "version"},
         )
         return written
+
+    def note_repairs(self, key: BudgetKey, version: str, repairs: int, now: datetime) -> None:
+        values = {"repairs": repairs, "repaired_at": _text(now)}
+        facts, names = {":at": version}, {"#version": "version"}
+        self._update(key, values, "#version = :at", facts, names=names)
 
     def write_spend(self, key: BudgetKey, spend: Spend, now: datetime) -> None:
         values = {
@@ -413,6 +419,7 @@ def _status(row: Mapping[str, Any]) -> BudgetStatus:
         applied_at=_instant(row.get("applied_at")),
         reported_at=_instant(row.get("reported_at")),
         spend_at=_instant(row.get("spend_at")),
+        repaired_at=_instant(row.get("repaired_at")),
         latency_ms=int(row["latency_ms"]) if row.get("latency_ms") is not None else None,
         repairs=int(row.get("repairs", 0)),
         delivery=Delivery(row.get("delivery") or Delivery.SPOKE),

@@ -10,6 +10,7 @@ from typing import Any, Final, Protocol
 from finops.budgets.adapters.budgets import actual_budget
 from finops.budgets.documents import BudgetDocument
 from finops.budgets.domain import LINKED_ACCOUNT, ActualBudget, BudgetKey, Delivery
+from finops.budgets.ports import UNKNOWN_ACCOUNT
 from finops.shared.aws import AssumedRoles, aws_errors
 from finops.shared.errors import ConfigurationError
 
@@ -145,7 +146,7 @@ class AssumedSpokes:
             known = account_id == self._payer
             if reason := "" if known else self._accounts.reason_against(account_id):
                 raise ConfigurationError(
-                    reason, code="unknown_account", step="put_parameter", remedy=_CORRECT
+                    reason, code=UNKNOWN_ACCOUNT, step="put_parameter", remedy=_CORRECT
                 )
 
     @contextmanager
@@ -161,7 +162,7 @@ class AssumedSpokes:
             if not reason:
                 raise
             raise ConfigurationError(
-                reason, code="unknown_account", step=error.step, remedy=_CORRECT
+                reason, code=UNKNOWN_ACCOUNT, step=error.step, remedy=_CORRECT
             ) from error
 
     def _remedy(self, account_id: str) -> str:
