@@ -21,6 +21,7 @@ from finops.budgets.service import BudgetPublisher, Outcome, Publication, publis
 from finops.shared.errors import RejectedInput, TransientFailure
 from tests.budgets.fakes import ACCOUNT, NOW, Crash, FakeAccountQueue, FakeOrganization, change
 from tests.budgets.test_service import KEY, OTHER, World
+from tests.trail import stated
 
 ANN = "arn:aws:iam::111111111111:user/ann <AIDAANN>"
 BOB = "arn:aws:iam::111111111111:user/bob <AIDABOB>"
@@ -102,10 +103,7 @@ def test_a_raise_waits_and_the_budget_stays_until_two_people_have_approved_it(
     world.approve(BOB)
     assert world.standing == ("APPLIED", 200)
     assert world.drift() == []
-    assert [one.actor for one in world.audit.events if one.action == "budget.approved"] == [
-        ANN,
-        BOB,
-    ]
+    assert approvers(world) == [ANN, BOB]
     assert "budget.waiting" in world.audited
 
 
@@ -128,6 +126,12 @@ def test_a_budget_that_is_new_this_month_has_its_amount_to_measure_a_percentage_
     world.next_month()
     assert world.set(121) is Outcome.PUBLISHED
     assert world.set(122) is Outcome.WAITING
+
+
+def approvers(world: RaisedWorld) -> list[str]:
+    """Whose approvals the trail has, each once."""
+    told = {stated(one): one for one in world.audit.events if one.action == "budget.approved"}
+    return [one.actor for one in told.values()]
 
 
 def test_without_a_limit_nothing_waits() -> None:
@@ -675,6 +679,81 @@ def test_an_approval_is_finished_whenever_it_was_killed() -> None:
         world.drift(repair=True)
         world.deliver()
         assert world.amount == 400, (key, at)
+
+
+@pytest.mark.parametrize("key", [KEY, DEFAULT])
+@pytest.mark.parametrize("stopped", [ANN, BOB])
+def test_an_approval_whose_entry_was_lost_is_in_the_trail_once_the_raise_takes_effect(
+    key: BudgetKey, stopped: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = inheriting() if key is DEFAULT else RaisedWorld()
+    world.set(100, account_id=key.account_id)
+    world.set(400, account_id=key.account_id)
+    content = world.statuses.items[key].content
+
+    def crash(*_: object) -> None:
+        raise Crash
+
+    for one in (ANN, BOB):
+        with monkeypatch.context() as patched:
+            if one is stopped:
+                patched.setattr(world.audit, "record", crash)
+                with pytest.raises(Crash):
+                    world.desk.approve(key, one, content=content)
+            else:
+                world.desk.approve(key, one, content=content)
+    world.drift(ACCOUNT, repair=True)
+    world.deliver()
+    assert world.standing == ("APPLIED", 400)
+    assert sorted(approvers(world)) == [ANN, BOB]
+
+
+def test_an_approval_that_is_sent_again_is_told_of_who_sends_it() -> None:
+    world = inheriting()
+    world.set(400, account_id="*")
+    content = world.statuses.items[DEFAULT].content
+    world.desk.approve(DEFAULT, ANN, content=content)
+
+    def stop(name: str) -> None:
+        if name == "approve":
+            raise Crash
+
+    world.statuses.after = stop
+    with pytest.raises(Crash):
+        world.desk.approve(DEFAULT, BOB, content=content)
+    world.statuses.after = lambda _: None
+    world.audit.events.clear()
+    world.desk.approve(DEFAULT, BOB, content=content)
+    assert world.statuses.items[DEFAULT].status is Status.APPLIED
+    told = [(one.actor, one.details["people"]) for one in world.audit.events]
+    assert told == [(ANN, 1), (BOB, 2)]
+
+
+@pytest.mark.parametrize(
+    ("row", "amounts"),
+    [
+        ({"planned_amounts": {"2099-01": "5000"}}, "100.00, 5000.00 from 2099-01 on"),
+        (
+            {"planned_amounts": {"2099-01": "60000/year"}, "phasing": "1,1,1,1,1,1,1,1,1,1,1,9"},
+            "100.00, 60000.00 a year from 2099-01 on",
+        ),
+    ],
+)
+def test_a_raise_by_a_plan_is_told_by_what_the_months_become(
+    world: RaisedWorld, row: dict[str, Any], amounts: str
+) -> None:
+    assert world.set(100, **row) is Outcome.WAITING
+    status = world.statuses.items[KEY]
+    highest = "5000.00" if "phasing" not in row else "27000.00"
+    assert status.amount == "100.00"
+    assert status.amounts == f"{amounts}, at most {highest} at once"
+    assert f", to {status.amounts}, and raises above" in status.error
+    world.approve(ANN)
+    (told,) = [one for one in world.audit.events if one.action == "budget.approved"]
+    assert told.details["after"] == {"amount": "100.00", "amounts": status.amounts}
+    # Of another edit there is another word, or none.
+    world.set(900)
+    assert world.statuses.items[KEY].amounts == ""
 
 
 def event(body: object, arn: str = "arn:aws:iam::1:user/ann", identifier: str = "AIDAANN") -> Any:

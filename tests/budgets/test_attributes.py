@@ -208,6 +208,17 @@ def test_an_attribute_is_read_from_repeated_options(name: str, given: tuple[str,
     assert parse_budget(row | {name: attribute.read_options(given)}) == parse_budget(row)
 
 
+@pytest.mark.parametrize("name", ["cost_filters", "cost_types", "planned_amounts", "phasing"])
+@pytest.mark.parametrize("said", ["none", " None "])
+def test_the_word_none_takes_an_attribute_away(name: str, said: str) -> None:
+    (attribute,) = [one for one in ATTRIBUTES if one.name == name]
+    row = {"account_id": "222222222222", "budget_name": "x", "amount": "5"}
+    without = parse_budget(row)
+    for value in (said, attribute.read_cell(said), attribute.read_options([said])):
+        assert parse_budget({**row, name: value}) == without
+        assert attribute.show(value) == str(value[0] if isinstance(value, list) else value)
+
+
 def test_every_attribute_but_amount_and_currency_has_an_option() -> None:
     assert {one.name for one in ATTRIBUTES if not one.option} == {"amount", "currency"}
 

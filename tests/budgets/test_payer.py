@@ -20,6 +20,7 @@ from finops.budgets.documents import decode_document, document_for
 from finops.budgets.domain import ActualBudget, Budget, BudgetKey, Delivery, RemovalPolicy, Status
 from finops.budgets.rows import parse_budget
 from finops.budgets.service import Outcome, ResultRecorder
+from finops.shared.audit import digest
 from finops.shared.aws import AssumedRoles
 from finops.shared.errors import ConfigurationError, RejectedInput
 from tests.budgets.fakes import (
@@ -235,6 +236,17 @@ def test_a_budget_moves_between_the_accounts_and_is_never_in_both(world: PayerWo
         )
         assert world.status == "APPLIED"
         assert world.drift(ACCOUNT) == []
+
+
+def test_the_trail_proves_what_a_removal_in_the_payer_wrote(world: PayerWorld) -> None:
+    world.edit(change(100, account_id=LONE, delivery="payer"))
+    world.deliver()
+    removal = change(None, sequence=2, account_id=LONE)
+    for _ in range(2):  # as the stream delivers it again
+        world.edit(removal)
+        (parameter,) = world.spokes.parameters[PAYER].items.values()
+        told = world.audit.events[-1]
+        assert (told.action, told.output_sha256) == ("budget.published", digest(parameter.value))
 
 
 def test_a_move_is_finished_whenever_it_was_killed() -> None:

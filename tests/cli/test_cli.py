@@ -17,7 +17,7 @@ from moto import mock_aws
 
 from finops.budgets.adapters.dynamodb import DynamoStatusTable
 from finops.budgets.attributes import ATTRIBUTES
-from finops.budgets.domain import BudgetKey, Status, edit_version
+from finops.budgets.domain import Budget, BudgetKey, Status, edit_version
 from finops.budgets.ports import BudgetStatus
 from finops.budgets.rows import parse_budget
 from finops.cli import budgets
@@ -137,6 +137,36 @@ def test_set_keeps_what_it_does_not_name(finops: Finops, tables: Any) -> None:
     finops("budgets", "set", ACCOUNT, "200")
     row = tables.get_item(Key={"account_id": ACCOUNT, "budget_name": "monthly-total"})["Item"]
     assert (row["amount"], row["emails"]) == (200, ["a@example.com"])
+
+
+def test_set_and_import_take_away_what_is_none(finops: Finops, tables: Any, tmp_path: Path) -> None:
+    planned = ("--planned-amount", "2027-01=1200/year", "--phasing", "1,1,1,1,1,1,1,1,2,2,1,1")
+    rest = ("--cost-filter", "Service=Amazon S3", "--cost-type", "AMORTIZED")
+
+    def budget() -> Budget:
+        key = {"account_id": ACCOUNT, "budget_name": "monthly-total"}
+        return parse_budget(tables.get_item(Key=key)["Item"])
+
+    for with_file in (False, True):
+        assert finops("budgets", "set", ACCOUNT, "100", *planned, *rest)[0] == 0
+        assert budget().planned_amounts
+        if with_file:
+            file = tmp_path / "budgets.csv"
+            columns = "cost_filters,cost_types,planned_amounts,phasing"
+            file.write_text(f"account_id,amount,{columns}\n{ACCOUNT},100,none,none,none,none\n")
+            assert finops("budgets", "import", str(file))[0] == 0
+        else:
+            names = ("--planned-amount", "--phasing", "--cost-filter", "--cost-type")
+            options = [one for name in names for one in (name, "none")]
+            code, out, _ = finops("budgets", "set", ACCOUNT, "100", *options, "--json")
+            assert code == 0
+            assert json.loads(out)["changes"]["planned_amounts"] == {
+                "before": '{"2027-01": ["1200/year"]}',
+                "after": "none",
+            }
+        found = budget()
+        assert (found.planned_amounts, found.phasing) == ((), ())
+        assert (found.cost_filters, found.cost_types) == ({}, ())
 
 
 @pytest.mark.parametrize("amount", ["-5", "0", "abc", "1,000"])

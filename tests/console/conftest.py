@@ -146,6 +146,9 @@ class Edits:
         before = self.table.items.get((key.account_id, key.budget_name), {})
         self.table.items[key.account_id, key.budget_name] = before | names | dict(attributes)
 
+    def delete(self, key: BudgetKey) -> bool:
+        return self.table.items.pop((key.account_id, key.budget_name), None) is not None
+
 
 @dataclass
 class Budgets:

@@ -9,7 +9,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from console.identity import Role
-from console.views.budgets import raises
+from console.views.budgets import editing, raises
 from console.views.budgets.listing import list_budgets
 from finops.budgets.domain import BudgetKey
 from finops.shared.errors import RejectedInput
@@ -76,6 +76,41 @@ def test_an_approver_sees_what_waits_and_approves_it_once(shown: Stage, world: R
     assert "approved by the approver" in captions(app)
     with pytest.raises(RejectedInput, match="you have approved this raise already"):
         raises.approve(shown.services, APPROVER, KEY, world.statuses.items[KEY].content)
+
+
+def test_a_raise_by_a_plan_shows_what_the_months_become(shown: Stage, world: RaisedWorld) -> None:
+    world.set(90, planned_amounts={"2099-01": "95"})
+    world.set(90, planned_amounts={"2099-01": "5000"})
+    app = shown.page("budgets", Role.APPROVER)
+    assert any(
+        r"90\.00, 95\.00 from 2099\-01 on, at most 95\.00 at once USD → **90\.00, 5000\.00 from"
+        in one.value
+        for one in app.markdown
+    )
+    assert r"to 90\.00, 5000\.00 from 2099\-01 on" in captions(app)
+
+
+def test_a_budget_of_a_default_is_not_removed_as_if_it_had_a_row(
+    stage: Stage, world: RaisedWorld
+) -> None:
+    world.set(7, account_id="*", budget_name="inherited")
+    world.drift(ACCOUNT, repair=True)
+    world.deliver()
+    services = on(stage, world).services
+    inherited = BudgetKey(account_id=ACCOUNT, budget_name="inherited")
+    assert world.statuses.items[inherited].default_of == "*"
+    with pytest.raises(RejectedInput, match="has no row of its own"):
+        editing.remove(services, user(Role.EDITOR), inherited)
+    assert not stage.recorded()
+    editing.remove(services, user(Role.EDITOR), KEY)
+    assert (ACCOUNT, KEY.budget_name) not in world.table.items
+    with pytest.raises(RejectedInput, match="cannot edit"):
+        editing.remove(services, user(Role.VIEWER), KEY)
+    app = stage.page("budgets", Role.EDITOR)
+    next(one for one in app.button if one.label == "Remove").click().run()
+    (chosen,) = [one for one in app.selectbox if one.label == "Budget"]
+    assert "* / inherited" in chosen.options
+    assert f"{ACCOUNT} / inherited" not in chosen.options
 
 
 def test_the_second_person_has_it_applied(shown: Stage, world: RaisedWorld) -> None:

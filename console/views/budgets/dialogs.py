@@ -115,11 +115,11 @@ def remove(services: Services, user: User, budgets: Sequence[Mapping[str, Any]])
         services.require(user)
         st.write(
             "This removes the budget's row. The deployment's removal policy decides whether the "
-            "AWS Budget is deleted too."
+            "AWS Budget is deleted too. Budgets that come from a default have no row of their own."
         )
         chosen = st.selectbox(
             "Budget",
-            [key_of(one) for one in budgets],
+            [key_of(one) for one in budgets if not one["default_of"]],
             index=None,
             placeholder="Account / name",
             format_func=title,

@@ -99,8 +99,18 @@ def replace_all(
 
 
 def remove(services: Services, user: User, key: BudgetKey) -> None:
-    """Remove a budget's row."""
-    services.budgets.edits.delete(key)
+    """Remove a budget's row.
+
+    Raises:
+        RejectedInput: the role cannot edit, or there is no such row.
+    """
+    _check_role(user)
+    if not services.budgets.edits.delete(key):
+        raise RejectedInput(
+            f"{title(key)} has no row of its own",
+            code="no_row",
+            remedy="If it comes from a default, remove or edit that, or add a budget of this name",
+        )
     services.record(user, "budget.removed", f"{key.account_id}/{key.budget_name}")
     list_budgets.clear()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, Final
 
 import streamlit as st
@@ -12,7 +13,7 @@ from console import ui
 from console.identity import Role, User
 from console.services import Services
 from console.views.budgets.listing import key_of, list_budgets, title
-from finops.budgets.approvals import PEOPLE, people_of, standing_budget
+from finops.budgets.approvals import PEOPLE, amounts_of, people_of, standing_budget
 from finops.budgets.defaults import is_default
 from finops.budgets.domain import BudgetKey, Status
 from finops.budgets.ports import BudgetStatus
@@ -74,12 +75,14 @@ class _OwnStream:
 
     def record(self, *events: AuditEvent) -> None:
         for one in events:
+            if one.actor != self.user.identity:
+                continue
             self.services.record(self.user, one.action, one.subject, one.version, **one.details)
 
 
 def _draw(services: Services, user: User, status: BudgetStatus) -> None:
     standing = standing_budget(status)
-    before = ui.amount(standing.amount, "USD") if standing else "no budget"
+    before = _amounts(amounts_of(standing), standing.amount) if standing else "no budget"
     # A default has none of its own, and says by how much it is raised.
     change = "" if is_default(status.key.account_id) else f"{before} → "
     reason = obstacle(user, status)
@@ -89,7 +92,7 @@ def _draw(services: Services, user: User, status: BudgetStatus) -> None:
         with text:
             st.markdown(
                 f"**{ui.escaped(title(status.key))}**: {ui.escaped(change)}"
-                f"**{ui.escaped(ui.amount(status.amount, 'USD'))}**"
+                f"**{ui.escaped(_amounts(status.amounts, status.amount))}**"
             )
             st.caption(ui.escaped(_facts(status)))
             if reason:
@@ -109,6 +112,10 @@ def _draw(services: Services, user: User, status: BudgetStatus) -> None:
             list_budgets.clear()
             ui.flash(f"Approved by {people} of {PEOPLE} people: {ui.escaped(title(status.key))}")
             st.rerun()
+
+
+def _amounts(planned: str, amount: str | Decimal) -> str:
+    return f"{planned} USD" if planned else ui.amount(amount, "USD")
 
 
 def _facts(status: BudgetStatus) -> str:

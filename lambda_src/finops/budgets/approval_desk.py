@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from finops.budgets.approvals import baseline_after, is_approved, people_of
-from finops.budgets.audit_events import approval_event
+from finops.budgets.approvals import baseline_after, is_approved
+from finops.budgets.audit_events import approval_events
 from finops.budgets.defaults import is_default
 from finops.budgets.documents import content_digest
 from finops.budgets.domain import BudgetKey, Status
@@ -61,9 +61,8 @@ class ApprovalDesk:
             status = self.statuses.approve(key, content, approver)
             if status is None:
                 raise _refused(key, "has changed since you looked", "changed_meanwhile", None)
-            self.audit.record(
-                approval_event(status, approver, people_of(status.approvals), self.clock())
-            )
+        # Also those of calls that were stopped once the table had them.
+        self.audit.record(*approval_events(status, self.clock()))
         if is_approved(status, content):
             self._let_through(status)
         return status

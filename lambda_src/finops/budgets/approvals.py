@@ -83,7 +83,21 @@ class RaiseLimit:
         ]
         by = f"{raised / _MONTHS:.2f} USD a month"
         by += f" ({share:.1f} percent of what it was when the month began)" if share else ""
+        if amounts := amounts_of(budget):
+            by += f", to {amounts}"
         return f"it raises the budget by {by}, and raises above {' or '.join(limits)} wait"
+
+
+def amounts_of(budget: Budget) -> str:
+    """What the months of a plan become, in USD, as people read it; empty without a plan."""
+    if not budget.planned_amounts:
+        return ""
+    planned = [
+        f"{one.amount:.2f}{' a year' if one.annual else ''} from {one.start} on"
+        for one in budget.planned_amounts
+    ]
+    highest = f"at most {budget.plan.largest:.2f} at once"
+    return ", ".join([f"{budget.amount:.2f}", *planned, highest])
 
 
 def baseline_of(status: BudgetStatus | None, now: datetime) -> Baseline | None:

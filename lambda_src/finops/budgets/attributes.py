@@ -22,6 +22,7 @@ from finops.budgets.values import (
 )
 from finops.budgets.values import (
     MAX_AMOUNT,
+    NONE,
     parse_amount,
     parse_cost_types,
     parse_currency,
@@ -31,6 +32,7 @@ from finops.budgets.values import (
     parse_planned_amounts,
     parse_thresholds,
     parse_time_unit,
+    says_none,
 )
 from finops.shared.audit import json_value
 from finops.shared.errors import RejectedInput
@@ -147,7 +149,7 @@ class Attribute:
         """
         if self.form is Form.LIST:
             return text.replace(";", ",")
-        if self.form is Form.VALUE:
+        if self.form is Form.VALUE or says_none(text):
             return text
         try:
             return json.loads(text, object_pairs_hook=each_key_once, parse_float=Decimal)
@@ -163,6 +165,8 @@ class Attribute:
         """The row's value of a list or map, from what a repeated option gives."""
         if self.form is Form.LIST:
             return list(given)
+        if len(given) == 1 and says_none(given[0]):
+            return NONE
         found: dict[str, list[str]] = {}
         for one in given:
             name, _, value = one.partition("=")
@@ -356,7 +360,7 @@ ATTRIBUTES: Final = (
         example='{"Service": ["Amazon Simple Storage Service"]}',
         option="--cost-filter",
         metavar="DIMENSION=VALUE",
-        help="Count only these costs, such as Region=eu-west-1.",
+        help="Count only these costs, such as Region=eu-west-1; none for all.",
     ),
     Attribute(
         name="cost_types",
@@ -383,7 +387,7 @@ ATTRIBUTES: Final = (
         option="--planned-amount",
         metavar="MONTH=USD",
         help="From this month on another amount, such as 2027-01=1500, or that of the fiscal year"
-        " that begins then, such as 2027-04=120000/year.",
+        " that begins then, such as 2027-04=120000/year; none for no plan.",
     ),
     Attribute(
         name="phasing",
@@ -395,7 +399,7 @@ ATTRIBUTES: Final = (
         example="1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 1, 1",
         option="--phasing",
         metavar="WEIGHTS",
-        help="Weights of the twelve months of a fiscal year, from its first.",
+        help="Weights of the twelve months of a fiscal year, from its first; none for alike.",
     ),
     Attribute(
         name="delivery",

@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from finops.budgets.approvals import people_of
 from finops.budgets.attributes import ATTRIBUTES
-from finops.budgets.documents import BudgetDocument, document_for
+from finops.budgets.documents import BudgetDocument
 from finops.budgets.domain import CLOCK_SKEW, BudgetChange, BudgetKey, decimal_text
 from finops.budgets.ports import BudgetResult, BudgetStatus
 from finops.budgets.rows import editor_of
@@ -30,9 +31,18 @@ _LATE: Final = timedelta(days=1)
 _AUDITED: Final = tuple(one.name for one in ATTRIBUTES if one.audited)
 
 
-def edit_event(action: str, change: BudgetChange, error: FinOpsError | None = None) -> AuditEvent:
-    """An edit of the table was `published`, `rejected` or `kept`, or its publication `failed`."""
-    output = document_for(change).encode() if action == "published" else ""
+def edit_event(
+    action: str,
+    change: BudgetChange,
+    error: FinOpsError | None = None,
+    *,
+    document: str = "",
+) -> AuditEvent:
+    """An edit of the table was `published`, `rejected` or `kept`, or its publication `failed`.
+
+    `document` is what was published, as the parameter holds it.
+    """
+    output = document if action == "published" else ""
     row = change.row
     return AuditEvent(
         stream=STREAM,
@@ -97,18 +107,23 @@ def foreign_result_event(
     )
 
 
-def approval_event(status: BudgetStatus, approver: str, people: int, now: datetime) -> AuditEvent:
-    """Somebody approved a raise that waits, and is this many people's approval."""
-    return AuditEvent(
-        stream=STREAM,
-        action="budget.approved",
-        actor=approver,
-        subject=subject(status.key),
-        version=f"{status.version} {people}",
-        occurred_at=now,
-        correlation_id=status.request_id,
-        details={"after": {"amount": status.amount}, "content": status.content, "people": people},
-    )
+def approval_events(status: BudgetStatus, now: datetime) -> list[AuditEvent]:
+    """Who has approved a raise that waits, in their order. They are the same in every replay."""
+    after = {"amount": status.amount, **({"amounts": status.amounts} if status.amounts else {})}
+    return [
+        AuditEvent(
+            stream=STREAM,
+            action="budget.approved",
+            actor=approver,
+            subject=subject(status.key),
+            version=f"{status.version} {people}",
+            occurred_at=now,
+            correlation_id=status.request_id,
+            details={"after": after, "content": status.content, "people": people},
+        )
+        for number, approver in enumerate(status.approvals, start=1)
+        for people in [people_of(status.approvals[:number])]
+    ]
 
 
 def unanswered_event(key: BudgetKey, version: str, error: FinOpsError, now: datetime) -> AuditEvent:

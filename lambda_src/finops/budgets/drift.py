@@ -522,6 +522,7 @@ class DriftRepairer:
             budget=state.wanted[drift.key],
             removed_from=status.delivery if status else Delivery.SPOKE,
         )
+        self._publisher.record_approvals(status)
         publication = self._publish_again(document, status, default_of)
         if publication.outcome is not Outcome.SKIPPED:
             self._record_repair(drift, document, document.version, publication, run)

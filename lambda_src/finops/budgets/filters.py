@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from finops.budgets.domain import LINKED_ACCOUNT
-from finops.budgets.values import items_of, quoted, unseen_in
+from finops.budgets.values import items_of, quoted, says_none, unseen_in
 from finops.shared.errors import RejectedInput
 
 COST_FILTER_DIMENSIONS: Final = frozenset(
@@ -45,7 +45,7 @@ _WITHOUT_COMMAS: Final = frozenset({"AZ", "InstanceType", LINKED_ACCOUNT, "Regio
 
 
 def parse_cost_filters(value: object) -> dict[str, tuple[str, ...]]:
-    """Values by dimension, sorted; empty where it is absent."""
+    """Values by dimension, sorted; empty where it is absent or the word `none`."""
 
     def rejection(reason: str) -> RejectedInput:
         return RejectedInput(
@@ -57,7 +57,7 @@ def parse_cost_filters(value: object) -> dict[str, tuple[str, ...]]:
             f" dimensions are {', '.join(sorted(COST_FILTER_DIMENSIONS))}",
         )
 
-    if value is None:
+    if value is None or says_none(value):
         return {}
     if not isinstance(value, Mapping):
         raise rejection("is not a map")

@@ -40,7 +40,8 @@ class BudgetStatus:
     that is of the budget before it, and `repaired_at` says when it last was. `default_of` is `*` or
     the unit whose row the account inherits, empty where it has a row of its own. `delivery` is
     where the last document went. `baseline` is what raises are measured against, and `approvals`
-    are the people who have approved this content: see `finops.budgets.approvals`.
+    are the people who have approved this content: see `finops.budgets.approvals`. `amounts` says
+    what a raise that waits makes of the months, empty where they are all of `amount`.
     """
 
     key: BudgetKey
@@ -70,6 +71,7 @@ class BudgetStatus:
     delivery: Delivery = Delivery.SPOKE
     baseline: str = ""
     approvals: tuple[str, ...] = ()
+    amounts: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

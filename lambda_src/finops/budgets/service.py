@@ -15,8 +15,15 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final, TypeGuard
 
-from finops.budgets.approvals import RaiseLimit, baseline_after, is_approved, standing_document
+from finops.budgets.approvals import (
+    RaiseLimit,
+    amounts_of,
+    baseline_after,
+    is_approved,
+    standing_document,
+)
 from finops.budgets.audit_events import (
+    approval_events,
     edit_event,
     foreign_result_event,
     result_event,
@@ -233,11 +240,17 @@ class BudgetPublisher:
         if kept or not self.reason_to_go_on_waiting(budget, status):
             waits = status is not None and status.status is Status.WAITING
             if ends and status and (kept or (waits and status.content == content_digest(budget))):
+                self.record_approvals(status)
                 baseline = self.baseline_after(budget, status)
                 self._statuses.begin(handed_on(status, budget, baseline), after=status.version)
             return row
         standing = standing_document(status) if status else None
         return row_of(standing) if standing else None
+
+    def record_approvals(self, status: BudgetStatus | None) -> None:
+        """Record again who has approved what is about to take effect; see `ApprovalDesk`."""
+        if status and status.status is Status.WAITING:
+            self._audit.record(*approval_events(status, self._clock()))
 
     def _reject_if_unseen(self, row: Mapping[str, Any], error: RejectedInput) -> None:
         """Reject a bad default whose stream record was lost, or that an older version took."""
@@ -282,6 +295,7 @@ class BudgetPublisher:
             return Publication(
                 outcome=Outcome.WAITING if taken else Outcome.SKIPPED, error=raise_waits(reason)
             )
+        self.record_approvals(known)
         pending = replace(
             initial_status(change, Status.PENDING, document=document, default_of=default_of),
             baseline=self.baseline_after(document.budget, known),
@@ -465,12 +479,21 @@ class BudgetPublisher:
                 if action := _ACTIONS.get(found.outcome) or self._action_of_earlier_run(
                     change, found
                 ):
-                    events.append(edit_event(action, change, found.error))
+                    written = self._written(change, found) if action == "published" else ""
+                    events.append(edit_event(action, change, found.error, document=written))
             elif isinstance(found, FinOpsError) and found not in failures:
                 # Later edits of the same budget carry the same error, and were not tried.
                 failures.append(found)
                 events.append(edit_event("failed", change, found))
         self._audit.record(*events)
+
+    def _written(self, change: BudgetChange, found: Publication) -> str:
+        """What the parameter was given by an edit, in this run or an earlier one."""
+        if found.document and found.document.version == change.version:
+            return found.document.encode()
+        known = self._statuses.get(change.key)
+        at_this = known is not None and known.version == change.version
+        return known.document if known and at_this else document_for(change).encode()
 
     def _action_of_earlier_run(self, change: BudgetChange, skipped: Publication) -> str:
         """What an earlier run did with this edit; it may have stopped before it recorded that."""
@@ -686,6 +709,7 @@ def waiting_status(
     return replace(
         initial_status(change, Status.WAITING, error=raise_waits(reason), default_of=default_of),
         amount=decimal_text(budget.amount) if budget else "",
+        amounts=amounts_of(budget) if budget else "",
         content=content_digest(budget),
     )
 

@@ -179,6 +179,8 @@ def parse_time_unit(value: object) -> TimeUnit:
 def parse_planned_amounts(value: object) -> tuple[PlannedAmount, ...]:
     """Amounts by the month from which on they are planned, in that order; empty where absent.
 
+    The word `none` says that, too.
+
     `120000/year` is of the fiscal year that begins with the month.
     """
 
@@ -193,7 +195,7 @@ def parse_planned_amounts(value: object) -> tuple[PlannedAmount, ...]:
             " begins",
         )
 
-    if _is_absent(value):
+    if _is_absent(value) or says_none(value):
         return ()
     if not isinstance(value, Mapping):
         raise rejection("is not a map")
@@ -214,7 +216,10 @@ def parse_planned_amounts(value: object) -> tuple[PlannedAmount, ...]:
 
 
 def parse_phasing(value: object) -> tuple[Decimal, ...]:
-    """Weights of the twelve months of a fiscal year, from its first; empty where absent."""
+    """Weights of the twelve months of a fiscal year, from its first; empty where absent.
+
+    The word `none` says that, too.
+    """
 
     def rejection(reason: str) -> RejectedInput:
         return RejectedInput(
@@ -231,7 +236,10 @@ def parse_phasing(value: object) -> tuple[Decimal, ...]:
         raise rejection("is a set, which has no order")
     if isinstance(value, list) and all(isinstance(one, str) for one in value):
         value = ",".join(value)
-    weights = [_number(one) for one in items_of(value, rejection)]
+    items = items_of(value, rejection)
+    if _says_none(items):
+        return ()
+    weights = [_number(one) for one in items]
     if len(weights) != MONTHS:
         raise rejection(f"has {len(weights)} weights")
     known = tuple(one for one in weights if one is not None and 0 < one <= MAX_AMOUNT)
@@ -279,8 +287,13 @@ def _is_absent(value: object) -> bool:
     return value is None or (isinstance(value, str) and not value.strip())
 
 
+def says_none(value: object) -> bool:
+    """Whether it is the word that stands for nothing."""
+    return isinstance(value, str) and value.strip().lower() == NONE
+
+
 def _says_none(items: Sequence[object]) -> bool:
-    return len(items) == 1 and isinstance(items[0], str) and items[0].strip().lower() == NONE
+    return len(items) == 1 and says_none(items[0])
 
 
 def parse_thresholds(value: object) -> tuple[Threshold, ...] | None:

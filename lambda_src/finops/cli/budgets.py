@@ -304,15 +304,22 @@ def approve(environment: Environment, out: Output, *, account: str, name: str, y
             name=name,
             status=status.status.value if status else None,
         )
+    wanted = f"{status.amounts or status.amount} USD"
     if not yes:
-        confirm(f"{status.error}\nApprove {status.amount} USD for {name} of account {account}?")
+        confirm(f"{status.error}\nApprove {wanted} for {name} of account {account}?")
     people = tables.approve(status)
     if out.as_json:
         out.document(
-            {"account_id": account, "name": name, "amount": status.amount, "approvals": people}
+            {
+                "account_id": account,
+                "name": name,
+                "amount": status.amount,
+                "amounts": status.amounts or status.amount,
+                "approvals": people,
+            }
         )
     else:
-        out.say(f"Approved by {people} of {PEOPLE} people: {status.amount} USD for {name}")
+        out.say(f"Approved by {people} of {PEOPLE} people: {wanted} for {name}")
 
 
 @budgets.command(

@@ -161,6 +161,7 @@ class DynamoStatusTable:
             "wanted_since": _text(status.wanted_since),
             "repairs": status.repairs,
             "default_of": status.default_of,
+            "amounts": status.amounts,
         }
         if status.baseline:
             values["baseline"] = status.baseline
@@ -407,6 +408,7 @@ def _status(row: Mapping[str, Any]) -> BudgetStatus:
         "content",
         "default_of",
         "baseline",
+        "amounts",
         "actual_spend",
         "forecasted_spend",
     )
