@@ -258,9 +258,6 @@ class FakeSpokes(Fallible):
 
         self._step("put_document", effect)
 
-    def check(self, document: BudgetDocument) -> None:
-        self.documents(document.key.account_id, document.delivery)
-
     def documents(self, account_id: str, delivery: Delivery = Delivery.SPOKE) -> dict[str, str]:
         prefix = BudgetKey(account_id=account_id, budget_name="").name_in(delivery)
 

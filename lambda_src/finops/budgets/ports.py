@@ -206,13 +206,6 @@ class Spokes(Protocol):
     def put_document(self, document: BudgetDocument) -> None:
         """Write the document to the spoke's parameter, which invokes the applier there."""
 
-    def check(self, document: BudgetDocument) -> None:
-        """Ask, without a change, whether the document's account can be reached and may have it.
-
-        Raises:
-            FinOpsError: as `put_document`, which would fail, too.
-        """
-
     def documents(self, account_id: str, delivery: Delivery = Delivery.SPOKE) -> dict[str, str]:
         """Parameter values of the account by budget name."""
 

@@ -396,9 +396,10 @@ class BudgetPublisher:
         *,
         after: str | None = None,
     ) -> bool:
-        """Begin a version, and remove before what an earlier one made in the other account.
+        """Begin a version; before, move what an earlier one made in the other account.
 
-        In this order a process that is stopped does it again. Returns whether to work on it.
+        In this order a process that is stopped does it again. What cannot be written where it is
+        wanted stays where it is. Returns whether to work on it.
 
         Args:
             pending: The version's status.
@@ -414,14 +415,16 @@ class BudgetPublisher:
             and not is_gone_already(before)
         )
         if before and moved:
-            # What cannot be made where it is wanted stays where it is.
-            self._spokes.check(document)
+            self._spokes.put_document(document)
             self._remove_elsewhere(before.delivery, document)
         if self._statuses.begin(pending, after=after):
             return True
         if moved and (newest := self._statuses.get(document.key)):
-            # It may want the budget where this one has removed it.
-            self._spokes.put_document(decode_document(newest.document))
+            # It may want the budget where this one has removed it, and not where this one put it.
+            wanted = decode_document(newest.document)
+            if wanted.delivery is not document.delivery:
+                self._remove_elsewhere(document.delivery, wanted)
+            self._spokes.put_document(wanted)
         return False
 
     def _remove_elsewhere(self, delivery: Delivery, document: BudgetDocument) -> None:

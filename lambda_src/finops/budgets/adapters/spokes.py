@@ -73,10 +73,6 @@ class AssumedSpokes:
                 Overwrite=True,
             )
 
-    def check(self, document: BudgetDocument) -> None:
-        self._refuse_unknown(document)
-        self.documents(document.key.account_id, document.delivery)
-
     def documents(self, account_id: str, delivery: Delivery = Delivery.SPOKE) -> dict[str, str]:
         delivering = self._delivering(account_id, delivery)
         path = BudgetKey(account_id=account_id, budget_name="").name_in(delivery)
