@@ -15,9 +15,10 @@ import pytest
 from finops.budgets.approval_desk import ApprovalDesk
 from finops.budgets.approval_requests import ApprovalAnswer, answer
 from finops.budgets.approvals import RaiseLimit
+from finops.budgets.batches import publish_in_order
 from finops.budgets.default_rows import DefaultRows
 from finops.budgets.domain import BudgetKey, RemovalPolicy, Status
-from finops.budgets.service import BudgetPublisher, Outcome, Publication, publish_in_order
+from finops.budgets.service import BudgetPublisher, Outcome, Publication
 from finops.shared.errors import RejectedInput, TransientFailure
 from tests.budgets.fakes import ACCOUNT, NOW, Crash, FakeAccountQueue, FakeOrganization, change
 from tests.budgets.test_service import KEY, OTHER, World

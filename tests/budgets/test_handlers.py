@@ -20,7 +20,8 @@ from finops.budgets.documents import decode_document
 from finops.budgets.domain import BudgetKey, NotificationType, RemovalPolicy, Status, Threshold
 from finops.budgets.drift import DriftRepairer
 from finops.budgets.ports import BudgetStatus
-from finops.budgets.service import BudgetPublisher, ResultRecorder
+from finops.budgets.results import ResultRecorder
+from finops.budgets.service import BudgetPublisher
 from finops.shared.audit import canonical
 from finops.shared.errors import RejectedInput, TransientFailure
 from finops.shared.observability import metrics

@@ -18,8 +18,9 @@ from finops.budgets.applier import BudgetApplier
 from finops.budgets.coverage import Source, coverage
 from finops.budgets.documents import BudgetDocument, decode_document, document_for
 from finops.budgets.domain import ActualBudget, Budget, BudgetKey, Delivery, RemovalPolicy, Status
+from finops.budgets.results import ResultRecorder
 from finops.budgets.rows import parse_budget
-from finops.budgets.service import Outcome, ResultRecorder
+from finops.budgets.service import Outcome
 from finops.shared.audit import digest
 from finops.shared.aws import AssumedRoles
 from finops.shared.errors import ConfigurationError, RejectedInput

@@ -13,6 +13,7 @@ from functools import partial
 import pytest
 
 from finops.budgets.applier import CONCURRENCY, LONGEST_RUN, BudgetApplier
+from finops.budgets.batches import publish_in_order
 from finops.budgets.comparison import Drift
 from finops.budgets.default_rows import DefaultRows
 from finops.budgets.documents import document_for
@@ -25,14 +26,8 @@ from finops.budgets.domain import (
     Threshold,
 )
 from finops.budgets.drift import DriftRepairer
-from finops.budgets.service import (
-    UNASKED_REPORTS,
-    BudgetPublisher,
-    Outcome,
-    Publication,
-    ResultRecorder,
-    publish_in_order,
-)
+from finops.budgets.results import UNASKED_REPORTS, ResultRecorder
+from finops.budgets.service import BudgetPublisher, Outcome, Publication
 from finops.shared.audit import AuditEvent, digest, rfc3339
 from finops.shared.errors import (
     ConfigurationError,

@@ -11,11 +11,12 @@ from decimal import Decimal
 import pytest
 
 from finops.budgets.audit_events import SCHEDULE
+from finops.budgets.batches import publish_in_order
 from finops.budgets.comparison import next_repair
 from finops.budgets.deadlines import SpokeQueues
 from finops.budgets.domain import BudgetChange, Status
 from finops.budgets.drift import MAX_REPAIRS
-from finops.budgets.service import Outcome, Publication, publish_in_order
+from finops.budgets.service import Outcome, Publication
 from finops.shared.errors import TransientFailure
 from tests.budgets.fakes import ACCOUNT, change
 from tests.budgets.test_service import KEY, OTHER, World, edit_budget

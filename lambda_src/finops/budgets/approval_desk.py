@@ -13,7 +13,7 @@ from finops.budgets.documents import content_digest
 from finops.budgets.domain import BudgetKey, Status
 from finops.budgets.ports import AccountQueue, BudgetStatus, BudgetTable, StatusTable
 from finops.budgets.rows import parse_budget
-from finops.budgets.service import handed_on
+from finops.budgets.statuses import handed_on
 from finops.shared.audit import AuditRecorder
 from finops.shared.errors import RejectedInput
 from finops.shared.people import PERSONAL_SESSION_ROLES, chose_own_name, same_person

@@ -52,14 +52,8 @@ from finops.budgets.ports import (
     Spokes,
     StatusTable,
 )
-from finops.budgets.service import (
-    BudgetPublisher,
-    Outcome,
-    Publication,
-    initial_status,
-    is_gone_already,
-    waiting_status,
-)
+from finops.budgets.service import BudgetPublisher, Outcome, Publication
+from finops.budgets.statuses import initial_status, is_gone_already, waiting_status
 from finops.budgets.values import text_of
 from finops.shared.audit import AuditRecorder, rfc3339
 from finops.shared.errors import FinOpsError, RejectedInput, TransientFailure

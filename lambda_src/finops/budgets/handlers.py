@@ -32,6 +32,7 @@ from finops.budgets.applier import BudgetApplier
 from finops.budgets.approval_desk import ApprovalDesk
 from finops.budgets.approval_requests import answer
 from finops.budgets.approvals import RaiseLimit
+from finops.budgets.batches import publish_in_order
 from finops.budgets.comparison import Drift
 from finops.budgets.coverage import coverage
 from finops.budgets.default_rows import DefaultRows
@@ -48,12 +49,8 @@ from finops.budgets.domain import (
 )
 from finops.budgets.drift import NO_TIME_LEFT, DriftRepairer
 from finops.budgets.drift_schedule import DriftSchedule
-from finops.budgets.service import (
-    BudgetPublisher,
-    Publication,
-    ResultRecorder,
-    publish_in_order,
-)
+from finops.budgets.results import ResultRecorder
+from finops.budgets.service import BudgetPublisher, Publication
 from finops.shared.audit import AuditEvent
 from finops.shared.aws import AssumedRoles, client
 from finops.shared.errors import RejectedInput

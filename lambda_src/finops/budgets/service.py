@@ -1,4 +1,4 @@
-"""Use cases of the management account: publish edits of the table, and record the spokes' results.
+"""Use case of the management account: publish edits of the table.
 
 Every step compares before it writes and reads again afterwards. So it can be stopped after any side
 effect and run again, and when two run at once the newer version wins (docs/decisions/0002).
@@ -7,17 +7,14 @@ effect and run again, and when two run at once the newer version wins (docs/deci
 from __future__ import annotations
 
 import enum
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, Final, TypeGuard
+from typing import Any, Final
 
 from finops.budgets.approvals import (
     RaiseLimit,
-    amounts_of,
     baseline_after,
     is_approved,
     standing_document,
@@ -25,9 +22,6 @@ from finops.budgets.approvals import (
 from finops.budgets.audit_events import (
     approval_events,
     edit_event,
-    foreign_result_event,
-    result_event,
-    unanswered_event,
 )
 from finops.budgets.default_rows import DefaultRows
 from finops.budgets.defaults import InheritedRow, is_default, is_unit
@@ -37,11 +31,9 @@ from finops.budgets.documents import (
     decode_document,
     default_of_accounts,
     document_for,
-    is_removal,
     row_of,
 )
 from finops.budgets.domain import (
-    CLOCK_SKEW,
     Budget,
     BudgetChange,
     BudgetKey,
@@ -52,22 +44,28 @@ from finops.budgets.domain import (
     repair_version,
 )
 from finops.budgets.ports import (
-    BudgetResult,
     BudgetStatus,
-    ReportCounts,
     Spokes,
     StatusTable,
 )
-from finops.budgets.rows import editor_of, parse_budget
+from finops.budgets.rows import parse_budget
+from finops.budgets.statuses import (
+    HANDED_ON,
+    RAISE_WAITS,
+    default_document,
+    handed_on,
+    initial_status,
+    is_gone_already,
+    is_of_old_version,
+    raise_waits,
+    waiting_status,
+)
 from finops.budgets.values import text_of
 from finops.shared.audit import AuditEvent, AuditRecorder
 from finops.shared.errors import ConfigurationError, FinOpsError, RejectedInput, TransientFailure
 
 # A writer that finds a newer version publishes that one; each round needs yet another edit.
 MAX_ROUNDS: Final = 5
-
-#: How many reports of an account that answer no edit are audited a day (UTC).
-UNASKED_REPORTS: Final = 100
 
 Clock = Callable[[], datetime]
 
@@ -111,10 +109,6 @@ _ACTIONS: Final = {
 _KEPT: Final = "kept"
 _NEVER_PUBLISHED: Final = "never_published"
 _OF_NO_EDIT: Final = "0"
-#: The error's code of a raise that waits.
-RAISE_WAITS: Final = "raise_waits"
-#: What was done with a default.
-HANDED_ON: Final = "handed_on"
 
 
 class BudgetPublisher:
@@ -236,7 +230,7 @@ class BudgetPublisher:
             return row
         status = self._statuses.get(budget.key)
         # A version that did not keep what it handed on kept the amount.
-        kept = _is_of_old_version(status) and status.amount == decimal_text(budget.amount)
+        kept = is_of_old_version(status) and status.amount == decimal_text(budget.amount)
         if kept or not self.reason_to_go_on_waiting(budget, status):
             waits = status is not None and status.status is Status.WAITING
             if ends and status and (kept or (waits and status.content == content_digest(budget))):
@@ -522,276 +516,3 @@ class BudgetPublisher:
         failed = status.status is Status.FAILED and bool(status.content)
         unreached = failed and status.error_step == "assume_role"
         return _NEVER_PUBLISHED if unreached and not status.applied_amount else ""
-
-
-class ResultRecorder:
-    """Writes what the spokes report to the status that people read."""
-
-    def __init__(
-        self,
-        *,
-        statuses: StatusTable,
-        reports: ReportCounts,
-        audit: AuditRecorder,
-        withheld: Callable[[AuditEvent], None],
-        clock: Clock,
-        payer_account_id: str = "",
-    ) -> None:
-        self._payer_account_id = payer_account_id
-        self._statuses = statuses
-        self._reports = reports
-        self._audit = audit
-        self._withheld = withheld
-        self._clock = clock
-
-    def record(self, result: BudgetResult, *, sender: str) -> bool:
-        """Record a result. Returns False where it is of an older version.
-
-        The answer to an edit is always audited, and there is one for each edit. Whatever else an
-        account reports about budgets that were published is audited so many times a day.
-
-        Args:
-            result: What the spoke reported.
-            sender: The account that sent it, which AWS sets.
-
-        Raises:
-            RejectedInput: the sender reports a budget of another account, and is not the payer; or
-                it reports for the payer, and is not.
-        """
-        now = self._clock()
-        in_payer = result.delivery is Delivery.PAYER
-        if sender != (self._payer_account_id if in_payer else result.key.account_id):
-            error = RejectedInput(
-                f"account {sender} reported a budget of account {result.key.account_id}",
-                code="foreign_result",
-                field="account_id",
-                value=result.key.account_id,
-                step="record_result",
-            )
-            self._record_some(sender, foreign_result_event(result, sender, error, now), now)
-            raise error
-        effect = self._statuses.write_result(not_ahead(result, now))
-        before = effect.before
-        if effect.written or result.action != "unchanged":
-            # The spoke did what an outdated result reports, so the trail has that too.
-            event = result_event(result, now)
-            if effect.written and before and before.reported_at is None:
-                self._audit.record(event)
-            elif before is None or result.version > before.version:
-                self._withheld(event)  # nothing like it was ever published
-            else:
-                self._record_some(sender, event, now)
-        return effect.written
-
-    def _record_some(self, account_id: str, event: AuditEvent, now: datetime) -> None:
-        """Audit what nobody has asked the account for, up to the day's limit."""
-        if self._reports.count(account_id, now.date(), at_most=UNASKED_REPORTS):
-            self._audit.record(event)
-        else:
-            self._withheld(event)
-
-    def expire(self, key: BudgetKey, version: str) -> bool:
-        """Mark a version as FAILED if its spoke has not reported; a late report still wins."""
-        error = ConfigurationError(
-            f"account {key.account_id} did not report whether this edit was applied",
-            code="no_answer",
-            step="apply_budget",
-            remedy="Check the log and the failure queue of its apply-budget function, and the"
-            " EventBridge rule that invokes it. The drift schedule will try again",
-        )
-        failed = self._statuses.mark_failed(key, version, error)
-        if failed:
-            self._audit.record(unanswered_event(key, version, error, self._clock()))
-        return failed
-
-
-def publish_in_order(
-    changes: Iterable[BudgetChange],
-    publish: Callable[[BudgetChange], Publication],
-    *,
-    concurrency: int,
-    would_wait: Callable[[BudgetChange], bool] = lambda _: False,
-) -> list[tuple[BudgetChange, Publication | Exception]]:
-    """Publish a batch: different budgets in parallel, edits of the same budget in order.
-
-    An edit that a later one of the batch replaces is not published, unless that one is not valid or
-    would have to wait: until it is approved, the edit before it stands. After a failure the later
-    edits of that budget are not tried: the stream delivers them again, in order. The budgets of one
-    account take at most a quarter of the threads.
-    """
-    lanes: dict[BudgetKey, list[BudgetChange]] = defaultdict(list)
-    for change in changes:
-        lanes[change.key].append(change)
-
-    def work(lane: list[BudgetChange]) -> list[tuple[BudgetChange, Publication | Exception]]:
-        replaced = _last_that_replaces(lane, would_wait)
-        done: list[tuple[BudgetChange, Publication | Exception]] = [
-            (change, Publication(outcome=Outcome.SUPERSEDED)) for change in lane[:replaced]
-        ]
-        for change in lane[replaced:]:
-            try:
-                done.append((change, publish(change)))
-            except Exception as error:  # noqa: BLE001 - one edit must not fail the others
-                done.extend((later, error) for later in lane[len(done) :])
-                break
-        return done
-
-    def work_through(
-        keys: Sequence[BudgetKey],
-    ) -> list[tuple[BudgetChange, Publication | Exception]]:
-        return [pair for key in keys for pair in work(lanes[key])]
-
-    queues = _fair_queues(lanes, of_one_account=max(1, concurrency // 4))
-    with ThreadPoolExecutor(max(1, min(concurrency, len(queues)))) as pool:
-        return [pair for queue in pool.map(work_through, queues) for pair in queue]
-
-
-def _fair_queues(
-    lanes: Mapping[BudgetKey, Sequence[BudgetChange]], *, of_one_account: int
-) -> list[list[BudgetKey]]:
-    """The budgets in at most so many queues an account; each account's first queue comes first."""
-    accounts: dict[str, list[BudgetKey]] = defaultdict(list)
-    for key, changes in lanes.items():
-        row = changes[-1].row or {}
-        in_payer = row.get("delivery") == Delivery.PAYER
-        accounts[Delivery.PAYER if in_payer else key.account_id].append(key)
-    return [
-        queue
-        for number in range(of_one_account)
-        for account in accounts.values()
-        if (queue := account[number::of_one_account])
-    ]
-
-
-def _last_that_replaces(
-    lane: Sequence[BudgetChange], would_wait: Callable[[BudgetChange], bool]
-) -> int:
-    """Which edit of a budget is the first that counts: the last that can take effect at once."""
-    for at in range(len(lane) - 1, 0, -1):
-        if _takes_effect(lane[at], would_wait):
-            return at
-    return 0
-
-
-def _takes_effect(change: BudgetChange, would_wait: Callable[[BudgetChange], bool]) -> bool:
-    """Whether an edit is valid and waits for nobody."""
-    try:
-        if change.row is None or not is_default(change.key.account_id):
-            document_for(change)
-        else:
-            default_of_accounts(change.row)
-        return not would_wait(change)
-    except Exception:  # noqa: BLE001 - publishing it says why
-        return False
-
-
-def is_gone_already(status: BudgetStatus) -> bool:
-    """Whether the budget was removed before, and nothing has been published since.
-
-    Whatever has that name in the account by now is not the flow's.
-    """
-    published_nothing = not status.content and not status.applied_amount
-    return published_nothing and is_removal(status.document)
-
-
-def raise_waits(reason: str) -> RejectedInput:
-    """Why an edit has the status WAITING."""
-    return RejectedInput(
-        reason,
-        code=RAISE_WAITS,
-        field="amount",
-        step="approve_budget",
-        remedy="Two people approve it, each with `finops budgets approve`, or correct the row",
-    )
-
-
-def waiting_status(
-    change: BudgetChange, budget: Budget | None, reason: str, default_of: str = ""
-) -> BudgetStatus:
-    """The status of a raise that waits. What was published before it stays."""
-    return replace(
-        initial_status(change, Status.WAITING, error=raise_waits(reason), default_of=default_of),
-        amount=decimal_text(budget.amount) if budget else "",
-        amounts=amounts_of(budget) if budget else "",
-        content=content_digest(budget),
-    )
-
-
-def _is_of_old_version(status: BudgetStatus | None) -> TypeGuard[BudgetStatus]:
-    """Whether a default was handed on by a version that did not keep what."""
-    return status is not None and status.status is Status.APPLIED and not status.document
-
-
-def default_document(change: BudgetChange, budget: Budget | None) -> BudgetDocument:
-    """What a default hands on, which its status keeps: no account has it as a document."""
-    return BudgetDocument(
-        key=change.key,
-        version=change.version,
-        request_id=change.request_id,
-        edited_at=change.edited_at,
-        budget=budget,
-    )
-
-
-def handed_on(status: BudgetStatus, budget: Budget, baseline: str) -> BudgetStatus:
-    """The status of a default that its accounts may inherit, without an edit of its own."""
-    document = BudgetDocument(
-        key=status.key,
-        version=repair_version(status.version),
-        request_id=status.request_id,
-        edited_at=status.edited_at,
-        budget=budget,
-    )
-    return replace(
-        status,
-        version=document.version,
-        status=Status.APPLIED,
-        action=HANDED_ON,
-        error="",
-        error_code="",
-        error_step="",
-        content=document.content_digest,
-        document=document.encode(),
-        delivery=document.delivery,
-        baseline=baseline,
-    )
-
-
-def not_ahead(result: BudgetResult, now: datetime) -> BudgetResult:
-    """The result as of now where its clock is ahead, so that later ones are not taken for older."""
-    return replace(result, reported_at=now) if result.reported_at > now + CLOCK_SKEW else result
-
-
-def initial_status(
-    change: BudgetChange,
-    status: Status,
-    *,
-    document: BudgetDocument | None = None,
-    error: FinOpsError | None = None,
-    action: str = "",
-    wanted_since: datetime | None = None,
-    repairs: int = 0,
-    default_of: str = "",
-) -> BudgetStatus:
-    """The status of an edit before the spoke has reported its result."""
-    row = change.row or {}
-    budget = document.budget if document else None
-    return BudgetStatus(
-        key=change.key,
-        version=change.version,
-        status=status,
-        request_id=change.request_id,
-        document=document.encode() if document else "",
-        amount=decimal_text(budget.amount) if budget else text_of(row.get("amount", "")),
-        error=error.explanation if error else "",
-        error_code=error.code if error else "",
-        error_step=error.step if error else "",
-        updated_by=editor_of(change.row, change.previous),
-        action=action,
-        edited_at=change.edited_at,
-        content=document.content_digest if document else "",
-        wanted_since=wanted_since or change.edited_at,
-        repairs=repairs,
-        default_of=default_of,
-        delivery=document.delivery if document else Delivery.SPOKE,
-    )

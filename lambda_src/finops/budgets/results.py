@@ -1,0 +1,121 @@
+"""Use case of the management account: record what the spokes report.
+
+Every step compares before it writes, so that it can be stopped and run again, and the newer version
+wins (docs/decisions/0002).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+from typing import Final
+
+from finops.budgets.audit_events import (
+    foreign_result_event,
+    result_event,
+    unanswered_event,
+)
+from finops.budgets.domain import (
+    CLOCK_SKEW,
+    BudgetKey,
+    Delivery,
+)
+from finops.budgets.ports import (
+    BudgetResult,
+    ReportCounts,
+    StatusTable,
+)
+from finops.shared.audit import AuditEvent, AuditRecorder
+from finops.shared.errors import ConfigurationError, RejectedInput
+
+#: How many reports of an account that answer no edit are audited a day (UTC).
+UNASKED_REPORTS: Final = 100
+
+Clock = Callable[[], datetime]
+
+
+class ResultRecorder:
+    """Writes what the spokes report to the status that people read."""
+
+    def __init__(
+        self,
+        *,
+        statuses: StatusTable,
+        reports: ReportCounts,
+        audit: AuditRecorder,
+        withheld: Callable[[AuditEvent], None],
+        clock: Clock,
+        payer_account_id: str = "",
+    ) -> None:
+        self._payer_account_id = payer_account_id
+        self._statuses = statuses
+        self._reports = reports
+        self._audit = audit
+        self._withheld = withheld
+        self._clock = clock
+
+    def record(self, result: BudgetResult, *, sender: str) -> bool:
+        """Record a result. Returns False where it is of an older version.
+
+        The answer to an edit is always audited, and there is one for each edit. Whatever else an
+        account reports about budgets that were published is audited so many times a day.
+
+        Args:
+            result: What the spoke reported.
+            sender: The account that sent it, which AWS sets.
+
+        Raises:
+            RejectedInput: the sender reports a budget of another account, and is not the payer; or
+                it reports for the payer, and is not.
+        """
+        now = self._clock()
+        in_payer = result.delivery is Delivery.PAYER
+        if sender != (self._payer_account_id if in_payer else result.key.account_id):
+            error = RejectedInput(
+                f"account {sender} reported a budget of account {result.key.account_id}",
+                code="foreign_result",
+                field="account_id",
+                value=result.key.account_id,
+                step="record_result",
+            )
+            self._record_some(sender, foreign_result_event(result, sender, error, now), now)
+            raise error
+        effect = self._statuses.write_result(not_ahead(result, now))
+        before = effect.before
+        if effect.written or result.action != "unchanged":
+            # The spoke did what an outdated result reports, so the trail has that too.
+            event = result_event(result, now)
+            if effect.written and before and before.reported_at is None:
+                self._audit.record(event)
+            elif before is None or result.version > before.version:
+                self._withheld(event)  # nothing like it was ever published
+            else:
+                self._record_some(sender, event, now)
+        return effect.written
+
+    def _record_some(self, account_id: str, event: AuditEvent, now: datetime) -> None:
+        """Audit what nobody has asked the account for, up to the day's limit."""
+        if self._reports.count(account_id, now.date(), at_most=UNASKED_REPORTS):
+            self._audit.record(event)
+        else:
+            self._withheld(event)
+
+    def expire(self, key: BudgetKey, version: str) -> bool:
+        """Mark a version as FAILED if its spoke has not reported; a late report still wins."""
+        error = ConfigurationError(
+            f"account {key.account_id} did not report whether this edit was applied",
+            code="no_answer",
+            step="apply_budget",
+            remedy="Check the log and the failure queue of its apply-budget function, and the"
+            " EventBridge rule that invokes it. The drift schedule will try again",
+        )
+        failed = self._statuses.mark_failed(key, version, error)
+        if failed:
+            self._audit.record(unanswered_event(key, version, error, self._clock()))
+        return failed
+
+
+def not_ahead(result: BudgetResult, now: datetime) -> BudgetResult:
+    """The result as of now where its clock is ahead, so that later ones are not taken for older."""
+    return replace(result, reported_at=now) if result.reported_at > now + CLOCK_SKEW else result
