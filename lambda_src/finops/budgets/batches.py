@@ -7,15 +7,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from finops.budgets.defaults import is_default
-from finops.budgets.documents import (
-    default_of_accounts,
-    document_for,
-)
-from finops.budgets.domain import (
-    BudgetChange,
-    BudgetKey,
-    Delivery,
-)
+from finops.budgets.documents import default_of_accounts, document_for
+from finops.budgets.domain import BudgetChange, BudgetKey, Delivery
 from finops.budgets.service import Outcome, Publication
 
 

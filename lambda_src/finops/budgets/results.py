@@ -11,21 +11,9 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
-from finops.budgets.audit_events import (
-    foreign_result_event,
-    result_event,
-    unanswered_event,
-)
-from finops.budgets.domain import (
-    CLOCK_SKEW,
-    BudgetKey,
-    Delivery,
-)
-from finops.budgets.ports import (
-    BudgetResult,
-    ReportCounts,
-    StatusTable,
-)
+from finops.budgets.audit_events import foreign_result_event, result_event, unanswered_event
+from finops.budgets.domain import CLOCK_SKEW, BudgetKey, Delivery
+from finops.budgets.ports import BudgetResult, ReportCounts, StatusTable
 from finops.shared.audit import AuditEvent, AuditRecorder
 from finops.shared.errors import ConfigurationError, RejectedInput
 

@@ -13,16 +13,8 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final
 
-from finops.budgets.approvals import (
-    RaiseLimit,
-    baseline_after,
-    is_approved,
-    standing_document,
-)
-from finops.budgets.audit_events import (
-    approval_events,
-    edit_event,
-)
+from finops.budgets.approvals import RaiseLimit, baseline_after, is_approved, standing_document
+from finops.budgets.audit_events import approval_events, edit_event
 from finops.budgets.default_rows import DefaultRows
 from finops.budgets.defaults import InheritedRow, is_default, is_unit
 from finops.budgets.documents import (
@@ -43,11 +35,7 @@ from finops.budgets.domain import (
     decimal_text,
     repair_version,
 )
-from finops.budgets.ports import (
-    BudgetStatus,
-    Spokes,
-    StatusTable,
-)
+from finops.budgets.ports import BudgetStatus, Spokes, StatusTable
 from finops.budgets.rows import parse_budget
 from finops.budgets.statuses import (
     HANDED_ON,

@@ -6,14 +6,8 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Final, TypeGuard
 
-from finops.budgets.approvals import (
-    amounts_of,
-)
-from finops.budgets.documents import (
-    BudgetDocument,
-    content_digest,
-    is_removal,
-)
+from finops.budgets.approvals import amounts_of
+from finops.budgets.documents import BudgetDocument, content_digest, is_removal
 from finops.budgets.domain import (
     Budget,
     BudgetChange,
@@ -22,9 +16,7 @@ from finops.budgets.domain import (
     decimal_text,
     repair_version,
 )
-from finops.budgets.ports import (
-    BudgetStatus,
-)
+from finops.budgets.ports import BudgetStatus
 from finops.budgets.rows import editor_of
 from finops.budgets.values import text_of
 from finops.shared.errors import FinOpsError, RejectedInput
