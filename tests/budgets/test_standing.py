@@ -101,6 +101,23 @@ def test_what_stands_is_repaired_less_and_less_often_while_that_does_not_help(
 
 
 @pytest.mark.parametrize("status", HELD)
+def test_what_takes_effect_does_not_wait_for_the_repairs_of_what_stood(status: str) -> None:
+    world = HELD[status]()
+    world.budgets.items.clear()
+    for _ in range(8):
+        world.drift(repair=True)
+    assert world.statuses.items[KEY].repairs > 2
+    if isinstance(world, RaisedWorld):
+        world.approve(ANN, BOB)
+        assert world.standing == ("APPLIED", 900)
+    else:
+        world.table.items[ACCOUNT, "monthly-total"]["amount"] = 200
+        world.drift(repair=True)
+        world.deliver()
+        assert (world.status, world.amount) == ("APPLIED", Decimal(200))
+
+
+@pytest.mark.parametrize("status", HELD)
 @pytest.mark.parametrize(
     "error",
     [

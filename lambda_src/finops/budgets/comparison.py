@@ -94,9 +94,12 @@ class AccountState:
                 )
 
     def answered(self, key: BudgetKey) -> BudgetStatus | None:
-        """The status of a budget, unless that is of a default that was edited since."""
+        """The status of a budget, unless that is of another one than is wanted now."""
         status = self.statuses.get(key)
-        return None if status and self._is_outdated(key, status) else status
+        if status is None or self._is_outdated(key, status):
+            return None
+        beside = status.status in (Status.WAITING, Status.REJECTED)
+        return None if beside and key not in self.held else status
 
     def _is_outdated(self, key: BudgetKey, status: BudgetStatus) -> bool:
         """Whether the newest status is of a default that was edited or removed since."""
