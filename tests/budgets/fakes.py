@@ -102,6 +102,11 @@ class FakeStatuses(Fallible):
         if standing and standing.version == version:
             self.items[key] = replace(standing, repairs=repairs, repaired_at=now)
 
+    def note_standing(self, key: BudgetKey, version: str, amount: str) -> None:
+        standing = self.items.get(key)
+        if standing and standing.version == version:
+            self.items[key] = replace(standing, repairs=0, applied_amount=amount)
+
     def write_spend(self, key: BudgetKey, spend: Spend, now: datetime) -> None:
         if standing := self.items.get(key):
             self.items[key] = replace(

@@ -183,8 +183,12 @@ def test_repairs_are_noted_beside_a_version_and_end_with_it(dynamodb: Any) -> No
         statuses.note_repairs(KEY, version, 2, NOW)
         noted = opened(1, status=Status.WAITING, repairs=2, repaired_at=NOW)
         assert statuses.get(KEY) == noted
+        statuses.note_standing(KEY, edit_version("2"), "7.00")
+        assert statuses.get(KEY) == noted
+        statuses.note_standing(KEY, version, "7.00")
+        assert statuses.get(KEY) == replace(noted, repairs=0, applied_amount="7.00")
         statuses.begin(opened(2))
-        assert statuses.get(KEY) == opened(2)
+        assert statuses.get(KEY) == opened(2, applied_amount="7.00")
 
 
 def test_a_report_ends_its_own_version_only(statuses: DynamoStatusTable) -> None:

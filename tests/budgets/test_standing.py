@@ -141,6 +141,21 @@ def test_a_repair_that_fails_is_in_the_trail_and_the_status_stays(
     assert world.audit.events[-1].action == "drift.failed"
 
 
+@pytest.mark.parametrize(("amount", "status"), [(900, "WAITING"), ("many", "REJECTED")])
+def test_an_answer_that_comes_after_the_next_edit_is_found(amount: object, status: str) -> None:
+    world = RaisedWorld()
+    world.set(100)
+    world.edit(change(105, sequence=50))
+    world.edit(change(amount, sequence=51))
+    world.deliver()
+    assert (world.status, world.amount) == (status, Decimal(105))
+    assert world.drift(repair=True) == []
+    assert world.statuses.items[KEY].applied_amount == "105.00"
+    before = world.statuses.items[KEY]
+    assert world.drift(repair=True) == []
+    assert world.statuses.items[KEY] == before
+
+
 def test_a_rejected_row_that_never_was_valid_has_nothing_to_repair() -> None:
     world = World()
     world.edit(change("many"))

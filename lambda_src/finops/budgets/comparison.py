@@ -93,6 +93,13 @@ class AccountState:
                     reason=reason,
                 )
 
+    def standing(self, now: datetime) -> Iterator[tuple[BudgetStatus, str]]:
+        """The statuses of edits beside which something stands as it should, with its amount."""
+        wrong = {one.key for one in self.drift(now)}
+        for key in sorted(self.held - wrong):
+            if budget := self.wanted.get(key):
+                yield self.statuses[key], decimal_text(budget.amount_at(now))
+
     def answered(self, key: BudgetKey) -> BudgetStatus | None:
         """The status of a budget, unless that is of another one than is wanted now."""
         status = self.statuses.get(key)

@@ -352,9 +352,10 @@ class DriftRepairer:
         found = list(state.drift(self._clock()))
         if not run.repair:
             return found
-        for key in (state.held & wanted.keys()) - {one.key for one in found}:
-            if (status := statuses[key]).repairs:
-                self._statuses.note_repairs(key, status.version, 0, self._clock())
+        for status, amount in state.standing(self._clock()):
+            if status.repairs or status.applied_amount != amount:
+                # The answer to the edit before came while this one had the status.
+                self._statuses.note_standing(status.key, status.version, amount)
         return self._repair(found, state, run, sources)
 
     def _end_defaults(

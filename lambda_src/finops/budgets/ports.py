@@ -163,6 +163,9 @@ class StatusTable(Protocol):
     def note_repairs(self, key: BudgetKey, version: str, repairs: int, now: datetime) -> None:
         """Write how often what stands beside this version was repaired; no answer tells of it."""
 
+    def note_standing(self, key: BudgetKey, version: str, amount: str) -> None:
+        """Write that what stands beside this version is as it should be, and has this amount."""
+
     def write_spend(self, key: BudgetKey, spend: Spend, now: datetime) -> None:
         """Write what a budget has cost so far beside its status, whatever that is."""
 

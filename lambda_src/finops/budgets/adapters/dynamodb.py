@@ -225,6 +225,11 @@ class DynamoStatusTable:
         facts, names = {":at": version}, {"#version": "version"}
         self._update(key, values, "#version = :at", facts, names=names)
 
+    def note_standing(self, key: BudgetKey, version: str, amount: str) -> None:
+        values = {"repairs": 0, "applied_amount": amount}
+        facts, names = {":at": version}, {"#version": "version"}
+        self._update(key, values, "#version = :at", facts, names=names)
+
     def write_spend(self, key: BudgetKey, spend: Spend, now: datetime) -> None:
         values = {
             "actual_spend": decimal_text(spend.actual),
