@@ -55,6 +55,7 @@ SERVICES: Mapping[str, tuple[str, ...]] = {
     "s3_version_ranges": ("s3",),
     "s3_missing_objects": ("s3", "iam", "sts"),
     "s3_multipart_tags": ("s3",),
+    "s3_conditional_copies": ("s3",),
     "cognito_sessions": ("cognito-idp",),
     "account_states": ("organizations",),
     "organization_keys": ("organizations", "sts"),
@@ -271,6 +272,18 @@ def _s3_multipart_tags(session: AccountSession) -> str | None:
         s3.delete_bucket(Bucket=of["Bucket"])
 
 
+def _s3_conditional_copies(session: AccountSession) -> str | None:
+    s3, of = _uploaded(session)
+    try:
+        s3.copy_object(Bucket=of["Bucket"], Key=of["Key"], CopySource=of, IfNoneMatch="*")
+    except ClientError:
+        return None
+    finally:
+        s3.delete_object(**of)
+        s3.delete_bucket(Bucket=of["Bucket"])
+    return "a copy replaces what stands where it goes, whatever its condition"
+
+
 TRIES: Mapping[str, Callable[[AccountSession], str | None]] = {
     "service_permissions": _enforced_iam,
     "ssm_iam": _enforced_iam,
@@ -287,6 +300,7 @@ TRIES: Mapping[str, Callable[[AccountSession], str | None]] = {
     "state_machine_tracing": _state_machine_tracing,
     "s3_version_ranges": _s3_version_ranges,
     "s3_multipart_tags": _s3_multipart_tags,
+    "s3_conditional_copies": _s3_conditional_copies,
 }
 
 

@@ -66,7 +66,8 @@ class Deployment:
         files: dict[int, FileEntry] = self.flow.store.files
         return files[load_id]
 
-    def copy(self, entry: FileEntry, key: str) -> str:
+    def copy(self, entry: FileEntry, key: str, before: SourceObject | None) -> str:
+        assert before == self.newest(key)
         content = self.flow.objects.content[entry.source.key, entry.source.version_id]
         return self.flow.load(self.flow.objects.put(key, content)).source.file_id
 
@@ -135,7 +136,7 @@ def test_a_move_does_not_replace_a_loaded_file_whose_object_is_gone(deployment: 
 def test_a_move_that_was_cut_off_is_done_again(
     deployment: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def unreachable(entry: FileEntry, key: str) -> str:
+    def unreachable(entry: FileEntry, key: str, _before: SourceObject | None) -> str:
         raise TransientFailure(f"{entry.source.key} {key}", code="SlowDown", step="copy_file")
 
     with monkeypatch.context() as patched:

@@ -53,6 +53,7 @@ NEEDED = (
     "textract",
     "costs",
     "s3_multipart_tags",
+    "s3_conditional_copies",
 )
 
 

@@ -18,6 +18,7 @@ from finops.billing.domain import (
     RESTATES,
     FileEntry,
     FileStatus,
+    SourceObject,
 )
 from finops.cli.billing_formats import check, format_command
 from finops.cli.options import common, listing
@@ -259,7 +260,7 @@ def move(
     key = f"{BILLING_PREFIX}{dataset}/{Path(entry.source.key).name}"
     if key == entry.source.key:
         out.fail(f"{key} is in dataset {dataset!r} already", Exit.REJECTED)
-    refuse_taken(deployment, key)
+    before = refuse_taken(deployment, key)
     try:
         done = deployment.withdrawer.withdraw(entry, requested_by=deployment.caller, reason=reason)
         out.say(f"{entry.source.key}: {done.rows_removed} rows taken back")
@@ -268,14 +269,17 @@ def move(
         if error.code != "nothing_to_withdraw" or entry.status is not FileStatus.WITHDRAWN:
             raise
         out.say(f"{entry.source.key}: its rows were taken back before")
-    copied = deployment.copy(entry, key)
+    copied = deployment.copy(entry, key, before)
     finish(deployment, out, {key: copied}, timeout=timeout if wait else 0)
 
 
-def refuse_taken(deployment: BillingDeployment, key: str) -> None:
+def refuse_taken(deployment: BillingDeployment, key: str) -> SourceObject | None:
     """Refuse a key under which another file counts, or may: a new version would replace its rows.
 
     A file that was withdrawn counts no more, so a file can be moved back.
+
+    Returns:
+        The withdrawn file that is there, which alone may be replaced; None where the key is free.
 
     Raises:
         RejectedInput: The key is taken.
@@ -295,6 +299,7 @@ def refuse_taken(deployment: BillingDeployment, key: str) -> None:
             remedy="Give the file another name and load that, `finops billing load NEW-NAME "
             "--dataset …`, and withdraw this one; nothing was changed",
         )
+    return newest
 
 
 def answer_withdrawal(out: Output, done: Withdrawal) -> None:

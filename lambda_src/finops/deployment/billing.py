@@ -27,6 +27,7 @@ from finops.billing.settings import Settings
 from finops.billing.withdrawal import Withdrawer
 from finops.deployment.billing_formats import DatasetFormats
 from finops.deployment.clients import Aws
+from finops.deployment.copies import copy_version
 from finops.deployment.environment import Environment
 from finops.deployment.recorder import CommandRecorder
 from finops.deployment.uploads import LARGEST_FORM, upload_form
@@ -93,15 +94,9 @@ class BillingDeployment:
             clock=lambda: datetime.now(UTC),
         )
 
-    def copy(self, entry: FileEntry, key: str) -> str:
-        """Copy a version of an object to another key. Returns the copy's id in the ledger."""
-        source = entry.source
-        version = {"VersionId": source.version_id} if source.version_id else {}
-        with aws_errors("copy_file"):
-            self._aws.client("s3").copy(
-                {"Bucket": source.bucket, "Key": source.key, **version}, source.bucket, key
-            )
-        return self.source(key).file_id
+    def copy(self, entry: FileEntry, key: str, before: SourceObject | None) -> str:
+        """Copy a file to another key. Returns the copy's id in the ledger; see `copy_version`."""
+        return copy_version(self._aws.client("s3"), entry.source, key, before)
 
     def totals(self, by: Dimension, month: str = "") -> list[dict[str, Any]]:
         """What the loaded bills add up to; see `finops.billing.database.totals`."""

@@ -51,6 +51,7 @@ EXTENSIONS = (
     "s3_version_ranges",
     "s3_missing_objects",
     "s3_multipart_tags",
+    "s3_conditional_copies",
     "s3_kms",
     "s3_object_lock",
     "cognito_sessions",
