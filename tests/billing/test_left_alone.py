@@ -9,7 +9,7 @@ import pytest
 from finops.billing import handlers
 from finops.billing.domain import FileStatus
 from finops.billing.ledger_rules import enter_left_alone
-from finops.billing.left_alone import why_left_alone
+from finops.shared.left_alone import why_left_alone
 from tests.billing.use_cases import Flow, bills
 
 LEFT_ALONE = [

@@ -212,6 +212,12 @@ class TestReceiving:
         assert failed(call(handlers.receive_invoices, Records=[message("a", notification)])) == []
         assert deployed.executions() == []
 
+    @pytest.mark.parametrize("name", [".DS_Store", "Thumbs.db", "._invoice.pdf"])
+    def test_what_programs_leave_is_no_invoice(self, deployed: Deployed, name: str) -> None:
+        dropped = [deployed.drop(f"raw/{one}", b"%PDF-") for one in (name, "a.pdf")]
+        assert failed(call(handlers.receive_invoices, Records=dropped)) == []
+        assert deployed.executions() == [deployed.only("RECEIVED").id]
+
 
 class TestSteps:
     def test_another_account_of_a_known_vendor_is_counted_for_its_alarm(

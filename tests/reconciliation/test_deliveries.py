@@ -117,6 +117,12 @@ def test_the_newest_delivery_of_a_period_counts_and_the_rest_is_named(name: str)
     assert f"left out: {left_out}." in note
 
 
+def test_what_programs_leave_beside_an_export_does_not_count() -> None:
+    """A copy from a Mac has an AppleDouble file of the same suffix beside each."""
+    files = [f"{AWS}/x-1.csv.gz", f"{AWS}/._x-1.csv.gz", "__MACOSX/x/x-1.csv.gz"]
+    assert counted(files).files == (f"{AWS}/x-1.csv.gz",)
+
+
 def test_a_delivery_that_is_not_whole_does_not_count() -> None:
     files = [f"{AWS}/{FIRST}/e-1.csv.gz", f"{AWS}/{SECOND}/e-1.csv.gz"]
     second = aws(f"{AWS}/{SECOND}/e-1.csv.gz", f"{AWS}/{SECOND}/e-2.csv.gz")

@@ -17,8 +17,8 @@ from finops.billing.file_bytes import (
     Readable,
     unreadable_file,
 )
-from finops.billing.left_alone import why_left_alone
 from finops.shared.errors import RejectedInput
+from finops.shared.left_alone import why_left_alone
 
 #: Bytes after a zipped file that may be its checksum and sizes.
 _AFTER_FILE: Final = 24

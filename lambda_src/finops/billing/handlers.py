@@ -30,7 +30,6 @@ from finops.billing.domain import (
     version_order,
 )
 from finops.billing.ledger_rules import enter_left_alone
-from finops.billing.left_alone import why_left_alone
 from finops.billing.parts import FileFinisher, FilePlanner, PartLoader
 from finops.billing.rates_fetcher import RatesFetcher
 from finops.billing.rates_loader import RatesLoader
@@ -46,6 +45,7 @@ from finops.shared.events import (
     shorten_visibility,
     workflow_error_message,
 )
+from finops.shared.left_alone import why_left_alone
 from finops.shared.object_lock import LockedOriginals, locked_originals
 from finops.shared.observability import MetricUnit, logger, metrics, status_metric
 

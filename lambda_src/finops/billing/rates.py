@@ -22,9 +22,9 @@ from typing import IO, Final
 from finops.billing.domain import Quarantined
 from finops.billing.ecb_xml import csv_of_ecb
 from finops.billing.file_bytes import Readable
-from finops.billing.left_alone import why_left_alone
 from finops.billing.reader import CsvTable, open_csv
 from finops.shared.errors import RejectedInput
+from finops.shared.left_alone import why_left_alone
 from finops.shared.money import rounded, was_currency
 from finops.shared.rates import Rate
 

@@ -23,10 +23,10 @@ from typing import IO, Any, Final
 from xml.etree.ElementTree import iterparse
 
 from finops.billing.file_bytes import Peekable, Readable, unreadable_file
-from finops.billing.left_alone import why_left_alone
 from finops.billing.merged_cells import Merged, MergedCells
 from finops.billing.sheet_cells import error_text, merged_text
 from finops.shared.errors import RejectedInput
+from finops.shared.left_alone import why_left_alone
 
 #: Bytes of a workbook; Excel's longest sheet, of 1,048,576 bills, has about as many.
 LARGEST_WORKBOOK: Final = 64 << 20

@@ -46,6 +46,7 @@ from finops.invoices.vendors.service import VendorLearner, VendorMaster
 from finops.shared.aws import client, with_stored_settings
 from finops.shared.errors import RejectedInput
 from finops.shared.events import created_objects, handle_messages, workflow_error_message
+from finops.shared.left_alone import why_left_alone
 from finops.shared.object_lock import locked_originals
 from finops.shared.observability import MetricUnit, logger, metrics, status_metric
 from finops.shared.people import PERSONAL_SESSION_ROLES
@@ -218,8 +219,11 @@ def fail_invoice(event: Mapping[str, Any], _context: LambdaContext) -> dict[str,
 
 
 def source_documents(notification: Mapping[str, Any]) -> Iterator[SourceDocument]:
-    """The documents that an S3 notification reports."""
+    """The documents that an S3 notification reports, without what programs leave beside them."""
     for created in created_objects(notification):
+        if why := why_left_alone(created.key):
+            logger.info("not received: %s is by its name %s", created.key, why)
+            continue
         yield SourceDocument(
             bucket=created.bucket,
             key=created.key,

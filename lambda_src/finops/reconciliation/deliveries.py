@@ -23,6 +23,7 @@ from pathlib import PurePosixPath
 from typing import Any, Final
 
 from finops.shared.errors import RejectedInput
+from finops.shared.left_alone import why_left_alone
 
 #: Names of files with charges.
 DATA_SUFFIXES: Final = (".parquet", ".csv.gz", ".csv")
@@ -80,7 +81,11 @@ def counted_files(found: Sequence[FoundFile], manifests: Mapping[str, bytes]) ->
         RejectedInput: `incomplete_export` where no delivery is whole, `several_deliveries` where
             no manifest says which of several counts.
     """
-    data = sorted(one.name for one in found if one.name.lower().endswith(DATA_SUFFIXES))
+    data = sorted(
+        one.name
+        for one in found
+        if one.name.lower().endswith(DATA_SUFFIXES) and not why_left_alone(one.name)
+    )
     written = {one.name: one.modified for one in found}
     by_period: dict[str, list[_Delivery]] = defaultdict(list)
     for name, content in sorted(manifests.items()):

@@ -1,4 +1,4 @@
-"""Files that programs leave beside those that people mean: by their names they hold no bills."""
+"""Files that programs leave beside those that people mean: by their names they hold no data."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _FOLDERS: Final = frozenset({"__macosx", "_delta_log", "_temporary", "_spark_met
 
 
 def why_left_alone(key: str) -> str:
-    """What a file is by its name, where that is none of bills or rates; else empty.
+    """What a file is by its name, where that is none that anybody means to drop; else empty.
 
     Args:
         key: The key of an object, or the path of a file in an archive.
