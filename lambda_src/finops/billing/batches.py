@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal
-from functools import reduce
+from decimal import Decimal, localcontext
 from itertools import chain
 from typing import Final
 
@@ -123,7 +122,8 @@ def _part(rows: list[Row]) -> _Part:
     amounts: dict[str, list[Decimal]] = defaultdict(list)
     for row in rows:
         amounts[row.currency].append(row.amount)
-    sums = {currency: reduce(EXACT.add, some) for currency, some in amounts.items()}
+    with localcontext(EXACT):
+        sums = {currency: sum(some, Decimal(0)) for currency, some in amounts.items()}
     return _Part(encoded.decode(), escaped_size(encoded) + 1, rows, sums)
 
 

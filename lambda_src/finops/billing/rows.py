@@ -318,7 +318,7 @@ class RowParser:
             values = [[*compress(one, is_good)] for one in values]
             rates = [*compress(rates, is_good)]
             amounts = [*compress(amounts, is_good)]
-        rows = self._converted(values, rates, [one or Decimal(0) for one in amounts])
+        rows = self._converted(values, rates, amounts)
         if found.notes:
             for number, row in zip(numbers, rows, strict=True):
                 if isinstance(row, Row):
@@ -332,7 +332,7 @@ class RowParser:
         self,
         values: Sequence[Sequence[str | None]],
         rates: Sequence[_KnownRate | None],
-        amounts: Sequence[Decimal],
+        found_amounts: Sequence[Decimal | None],
     ) -> list[Row | RowProblem]:
         """The rows of values without problems."""
         known = [rate for rate in rates if rate is not None]
@@ -340,6 +340,7 @@ class RowParser:
             return []
         texts = zip(*map(_TEXTS, known), strict=True)
         factors = [rate.usd_per_unit for rate in known]
+        amounts = [one for one in found_amounts if one is not None]
         # The faster one writes an exponent from the seventh digit after the point on.
         text_of = str if self._schema.decimals <= 6 else "{:f}".format
         converted = []

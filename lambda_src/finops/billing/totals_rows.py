@@ -3,7 +3,8 @@
 A line is one where its id says so (`Summe`), whatever its amount. It is one, too, where its amount
 is the sum of the rows above, all of them or those since another line of totals, and it has not what
 makes a bill: its id or day is empty, its id has no digit though those of all bills above have, or
-one of its texts has a word for totals. So `Total FRA` is an id, unless its amount is such a sum.
+its id has a word for totals, or another text begins with one. So `Total FRA` is an id, unless its
+amount is such a sum.
 """
 
 from __future__ import annotations
@@ -16,10 +17,10 @@ from dataclasses import dataclass, field
 from decimal import Decimal, localcontext
 from functools import partial
 from itertools import compress
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from finops.billing.cells import RowProblem
-from finops.billing.totals_words import is_name, is_total, mentioned_in
+from finops.billing.totals_words import begin_with_total, end_with_total, is_name, is_total
 from finops.shared.money import EXACT
 
 TOTALS_ROW: Final = "totals_row"
@@ -120,10 +121,10 @@ class TotalsRows:
             amounts: Of each row; None where it has none that can be read.
             currencies: The same.
         """
-        named = self._named(columns)
+        named, lacking = self._doubtful(columns)
         found: dict[int, RowProblem] = {}
         start = 0
-        for number in sorted({*named, *self._lacking(columns)}):
+        for number in sorted({*named, *lacking}):
             self._add(amounts[start:number], currencies[start:number])
             start = number
             cells = {at: columns[at][number].strip() for at in (*self._texts, self._day)}
@@ -141,33 +142,36 @@ class TotalsRows:
 
     def _add(self, amounts: Sequence[Decimal | None], currencies: Sequence[str | None]) -> None:
         """Add rows that are none of totals."""
-        for code in {*currencies}:
-            if code is not None:
-                some = compress(amounts, map(partial(operator.eq, code), currencies))
-                self._sums[code].add([one for one in some if one is not None])
+        codes = {*currencies}
+        if len(codes) == 1 and None not in codes and None not in amounts:
+            self._sums[currencies[0] or ""].add(cast("Sequence[Decimal]", amounts))
+            return
+        for code in codes - {None}:
+            some = compress(amounts, map(partial(operator.eq, code), currencies))
+            self._sums[code or ""].add([one for one in some if one is not None])
 
-    def _named(self, columns: Sequence[Sequence[str]]) -> dict[int, list[int]]:
-        """The cells with a word for totals, by row."""
-        found: dict[int, list[int]] = {}
-        for at in self._texts:
-            if words := mentioned_in(set(columns[at])):
-                for number, cell in enumerate(columns[at]):
-                    if cell in words:
-                        found.setdefault(number, []).append(at)
-        return found
-
-    def _lacking(self, columns: Sequence[Sequence[str]]) -> set[int]:
-        """Rows that may lack an id or a day."""
+    def _doubtful(self, columns: Sequence[Sequence[str]]) -> tuple[dict[int, list[int]], set[int]]:
+        """The cells with a word for totals by row, and the rows that may lack an id or a day."""
+        named: dict[int, list[int]] = {}
         lacking: set[int] = set()
-        for at in self._ids:
+        for at in self._texts:
             cells = columns[at]
-            # Most ids end with a digit.
-            if any(map(_NO_DIGIT.fullmatch, {one[-2:] for one in cells})):
-                is_missing = _NO_DIGIT.fullmatch if at in self._numbered else operator.not_
-                lacking |= {number for number, one in enumerate(cells) if is_missing(one)}
+            if at not in self._ids:
+                words = begin_with_total({*cells})
+            else:
+                words = begin_with_total(cells)
+                # Most ids end with a digit.
+                if not all(map(str.isdigit, {one[-1:] for one in cells})):
+                    words |= end_with_total(cells)
+                    is_missing = _NO_DIGIT.fullmatch if at in self._numbered else operator.not_
+                    lacking |= {number for number, one in enumerate(cells) if is_missing(one)}
+            if words:
+                for number, cell in enumerate(cells):
+                    if cell in words:
+                        named.setdefault(number, []).append(at)
         if "" in columns[self._day]:
             lacking |= {number for number, one in enumerate(columns[self._day]) if not one}
-        return lacking
+        return named, lacking
 
     def _problem(
         self,

@@ -80,8 +80,8 @@ _PERIOD: Final = re.compile(
 _TOKEN = re.compile(r"[^\W\d_]+")
 #: Marks that people set around them.
 _MARKS: Final = " \t\xa0:.*=-_#<>[]()"
-_HEADS: Final = frozenset({one[:2] for one in (*_WORDS, *_PARTS)} | {"gr", "tổ", "סך", "i "})
-_TAILS: Final = frozenset(one[-2:] for one in (*_WORDS, *_PARTS))
+_HEADS: Final = frozenset({one[:3] for one in (*_WORDS, *_PARTS)} | {"gra", "tổn", "סך ", "i a"})
+_TAILS: Final = frozenset(one[-3:] for one in (*_WORDS, *_PARTS))
 
 
 def is_total(text: str) -> bool:
@@ -103,22 +103,20 @@ def is_name(text: str) -> bool:
     return _plain(text) in _ALSO_NAMES
 
 
-def mentioned_in(texts: Collection[str]) -> set[str]:
-    """Those of some texts that hold a word for totals, such as `Acme Total`, or `Total FRA`."""
-    heads = {one for one in {text[:2] for text in texts} if _may_begin(one)}
-    tails = {one for one in {text[-2:] for text in texts} if _may_end(one)}
-    if not heads and not tails:
-        return set()
-    likely = [one for one in texts if one[:2] in heads or one[-2:] in tails]
-    return {one for one in likely if _mentions(_plain(one))}
+def begin_with_total(texts: Collection[str]) -> set[str]:
+    """Those of some texts that begin with a word for totals, or hold one after a mark."""
+    heads = {one[:3] for one in texts}
+    likely = {one for one in heads if one.lower() in _HEADS or not one[:1].isalnum()} - {""}
+    found = (one for one in texts if one[:3] in likely) if likely else ()
+    return {one for one in found if _mentions(_plain(one))}
 
 
-def _may_begin(head: str) -> bool:
-    return head.lower() in _HEADS or (head != "" and not head[0].isalnum())
-
-
-def _may_end(tail: str) -> bool:
-    return tail.lower() in _TAILS or (tail != "" and not tail[-1].isalnum())
+def end_with_total(texts: Collection[str]) -> set[str]:
+    """Those of some texts that end with such a word, such as `Acme Total`."""
+    tails = {one[-3:] for one in texts}
+    likely = {one for one in tails if one.lower() in _TAILS or not one[-1:].isalnum()} - {""}
+    found = (one for one in texts if one[-3:] in likely) if likely else ()
+    return {one for one in found if _mentions(_plain(one))}
 
 
 def _mentions(name: str) -> bool:
