@@ -40,8 +40,11 @@ def documented() -> dict[str, list[str]]:
 
 def policy(billing: BillingFlow, without: str = "") -> str:
     outputs = billing.outputs
-    queue = billing.deployment.outputs["audit"]["queue_url"].rpartition("/")[2]
-    secrets = [outputs[f"database_{one}_secret_arn"] for one in ("reader", "loader")]
+    loader = billing.deployment.client("lambda").get_function_configuration(
+        FunctionName="finops-load-billing-file"
+    )
+    queue = loader["Environment"]["Variables"]["AUDIT_QUEUE_URL"].rpartition("/")[2]
+    secrets = [outputs[f"{one}_secret_arn"] for one in ("reader", "loader")]
     bucket = f"arn:aws:s3:::{outputs['bucket']}"
     account = f"us-east-1:{MANAGEMENT_ACCOUNT}"
     resources: Mapping[str, Any] = {
@@ -154,6 +157,6 @@ def test_a_file_that_is_dropped_at_the_same_time_is_not_replaced(
     monkeypatch.setattr(BillingDeployment, "copy", copied)
     command = ("billing", "move", entry.source.key, "--dataset", second, "--reason", "wrong")
     code, answer = finops(*command)
-    assert (code, answer["error"]["code"]) == (1, "key_is_taken")
+    assert (code, answer["code"]) == (1, "key_is_taken")
     assert (held(billing, first), held(billing, second)) == (set(), {"b"})
     assert Decimal(billing.rows(second)["b"]["bill_amount"]) == 7
