@@ -111,7 +111,7 @@ def test_a_role_moves_a_file_and_back(
     billing: BillingFlow, dataset: str, finops: Finops, sign_in: Callable[[str], None]
 ) -> None:
     first, second = f"{dataset}-one", f"{dataset}-two"
-    entry = billing.drop(f"billing/{first}/march.csv", as_csv([bill("a"), bill("b")]))
+    entry = billing.drop(f"billing/{first}/march.csv", as_csv([bill("a", item=dataset), bill("b")]))
     assert entry.status is FileStatus.LOADED
     sign_in(policy(billing))
     reason = ("--reason", "wrong dataset", "--wait")
@@ -132,7 +132,7 @@ def test_a_role_that_lacks_a_permission_changes_nothing(
     sign_in: Callable[[str], None],
     action: str,
 ) -> None:
-    entry = billing.drop(f"billing/{dataset}/march.csv", as_csv([bill("a")]))
+    entry = billing.drop(f"billing/{dataset}/march.csv", as_csv([bill("a", item=dataset)]))
     sign_in(policy(billing, without=action))
     command = ("billing", "move", entry.source.key, "--dataset", f"{dataset}-two")
     code, _ = finops(*command, "--reason", "wrong dataset")
@@ -144,14 +144,14 @@ def test_a_file_that_is_dropped_at_the_same_time_is_not_replaced(
     billing: BillingFlow, dataset: str, finops: Finops, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, second = f"{dataset}-one", f"{dataset}-two"
-    entry = billing.drop(f"billing/{first}/march.csv", as_csv([bill("a")]))
+    entry = billing.drop(f"billing/{first}/march.csv", as_csv([bill("a", item=dataset)]))
     copy = BillingDeployment.copy
     key = f"billing/{second}/march.csv"
 
     def copied(
         self: BillingDeployment, moved: FileEntry, to: str, before: SourceObject | None
     ) -> str:
-        billing.drop(key, as_csv([bill("b", bill_amount="7")]))
+        billing.drop(key, as_csv([bill("b", item=dataset, bill_amount="7")]))
         return copy(self, moved, to, before)
 
     monkeypatch.setattr(BillingDeployment, "copy", copied)
