@@ -178,6 +178,23 @@ class FakeStatuses(Fallible):
 
         return bool(self._step("mark_failed", effect))
 
+    def mark_unreached(self, key: BudgetKey, version: str, error: FinOpsError) -> bool:
+        def effect() -> bool:
+            standing = self.items.get(key)
+            published = (Status.PENDING, Status.APPLIED, Status.FAILED)
+            if not standing or standing.version != version or standing.status not in published:
+                return False
+            self.items[key] = replace(
+                standing,
+                status=Status.FAILED,
+                error=error.explanation,
+                error_code=error.code,
+                error_step=error.step,
+            )
+            return True
+
+        return bool(self._step("mark_unreached", effect))
+
     def write_result(self, result: BudgetResult) -> ResultEffect:
         before = self.items.get(result.key)
 

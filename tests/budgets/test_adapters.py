@@ -157,6 +157,30 @@ def test_only_a_pending_version_fails(statuses: DynamoStatusTable) -> None:
     assert statuses.get(KEY) == found
 
 
+def test_whoever_is_unreachable_fails_also_where_it_was_applied(
+    statuses: DynamoStatusTable,
+) -> None:
+    error = ConfigurationError("refused", code="AccessDenied", step="assume_role", remedy="Deploy")
+    at = edit_version("1")
+    statuses.begin(opened(content="digest"))
+    assert statuses.write_result(reported()).written
+    assert not statuses.mark_unreached(KEY, edit_version("2"), error)
+    assert statuses.mark_unreached(KEY, at, error)
+    found = statuses.get(KEY)
+    assert found is not None
+    assert (found.status, found.error, found.applied_amount, found.content) == (
+        Status.FAILED,
+        "refused. Deploy",
+        "100.00",
+        "digest",
+    )
+    assert statuses.mark_unreached(KEY, at, TransientFailure("x", code="x"))
+    for status in (Status.WAITING, Status.REJECTED, Status.REMOVED):
+        statuses.begin(opened(2, status=status), after=at)
+        at = edit_version("2")
+        assert not statuses.mark_unreached(KEY, at, error)
+
+
 def test_a_spend_stands_beside_a_status_and_outlives_the_next_edit(dynamodb: Any) -> None:
     spend = Spend(actual=Decimal("41.50"), forecast=Decimal(120))
     for statuses in (DynamoStatusTable(dynamodb, "status"), FakeStatuses()):

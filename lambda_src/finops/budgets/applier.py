@@ -102,7 +102,8 @@ class BudgetApplier:
         the edit may be lost, or its event.
 
         Each run starts at another parameter, so that a later one reaches those for which there was
-        no time.
+        no time. What AWS throttles or does not answer is tried by the next run, and not reported:
+        the budget may be right.
 
         Args:
             report_unchanged: Whether to report all others that were right already, too.
@@ -169,8 +170,10 @@ class BudgetApplier:
             if not over:
                 action, document = self._apply_newest(document, found.version)
         except FinOpsError as error:
-            self._results.report([self._result(document, "failed", error)])
-            if isinstance(error, TransientFailure):
+            transient = isinstance(error, TransientFailure)
+            if not (transient and scheduled):
+                self._results.report([self._result(document, "failed", error)])
+            if transient:
                 raise
             return self._result(document, "failed", error)
         result = self._result(document, action)

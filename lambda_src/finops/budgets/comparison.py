@@ -78,7 +78,7 @@ class AccountState:
         """The budgets that are not what their rows say, in the order of their keys."""
         for key in sorted(self.wanted):
             budget, status = self.wanted[key], self.statuses.get(key)
-            if status and _is_being_published(status, now) and not self._is_outdated(key, status):
+            if status and is_being_published(status, now) and not self._is_outdated(key, status):
                 continue
             actual = self.actual.get(key.budget_name)
             reason = _drift_reason(budget, status, self.documents.get(key.budget_name), actual, now)
@@ -128,7 +128,7 @@ class AccountState:
         """The removals that are done, though the account has not said so."""
         for key in sorted(self.wanted):
             status = self.statuses.get(key)
-            if self.wanted[key] is not None or not status or _is_being_published(status, now):
+            if self.wanted[key] is not None or not status or is_being_published(status, now):
                 continue
             if _is_gone(self.documents.get(key.budget_name), self.actual.get(key.budget_name)):
                 yield status
@@ -192,7 +192,8 @@ def spend_is_known(status: BudgetStatus) -> bool:
     )
 
 
-def _is_being_published(status: BudgetStatus, now: datetime) -> bool:
+def is_being_published(status: BudgetStatus, now: datetime) -> bool:
+    """Whether the account still has time to answer."""
     return status.status is Status.PENDING and not is_overdue(status.status, status.edited_at, now)
 
 

@@ -20,6 +20,7 @@ from finops.budgets.audit_events import (
 from finops.budgets.comparison import (
     AccountState,
     Drift,
+    is_being_published,
     next_repair,
     repairs_so_far,
     was_published,
@@ -343,7 +344,11 @@ class DriftRepairer:
             if run.repair:
                 for key, budget in wanted.items():
                     self._fail_unreached(key, budget, error, statuses.get(key), sources, run)
-            return [_unreachable(key, budget, error) for key, budget in wanted.items() if budget]
+            return [
+                _unreachable(key, budget, error)
+                for key, budget in wanted.items()
+                if budget or error.code != UNKNOWN_ACCOUNT
+            ]
         if run.repair:
             for status in state.gone(self._clock()):
                 self._record_removal(status)
@@ -390,16 +395,25 @@ class DriftRepairer:
         sources: Mapping[BudgetKey, str],
         run: _Run,
     ) -> None:
-        """Tell that an account cannot have what is wanted, where no edit of its own has told it."""
+        """Tell that an account cannot be reached, so that nobody knows what it has.
+
+        One call that AWS throttles or does not answer says nothing of the account.
+        """
+        if isinstance(error, TransientFailure):
+            return
         if status and budget is None and error.code == UNKNOWN_ACCOUNT:
             # It has left, and whatever it has is its own.
             self._end(status, run)
             return
-        if status and (
-            status.status in (Status.WAITING, Status.REJECTED)
-            or status.error == error.explanation
-            or was_published(budget, status)
-        ):
+        if status and status.status in (Status.WAITING, Status.REJECTED):
+            return
+        if status and was_published(budget, status):
+            told = (status.error_code, status.error_step) == (error.code, error.step)
+            failed = status.status is Status.FAILED and told
+            if not failed and not is_being_published(status, self._clock()):
+                self._statuses.mark_unreached(key, status.version, error)
+            return
+        if status and status.error == error.explanation:
             return
         self._fail(self._seen(key, status, run), budget, error, status, sources.get(key, ""))
 
@@ -662,10 +676,10 @@ def _reason(error: Exception) -> str:
     return text_of(error.explanation if isinstance(error, FinOpsError) else repr(error))
 
 
-def _unreachable(key: BudgetKey, budget: Budget, error: FinOpsError) -> Drift:
+def _unreachable(key: BudgetKey, budget: Budget | None, error: FinOpsError) -> Drift:
     return Drift(
         key=key,
-        wanted=decimal_text(budget.amount),
+        wanted=decimal_text(budget.amount) if budget else None,
         actual=None,
         reason="unreachable",
         error=error.explanation,

@@ -160,6 +160,12 @@ class StatusTable(Protocol):
     def mark_failed(self, key: BudgetKey, version: str, error: FinOpsError) -> bool:
         """Mark a version that is PENDING as FAILED. Returns whether it is, for this reason."""
 
+    def mark_unreached(self, key: BudgetKey, version: str, error: FinOpsError) -> bool:
+        """Mark a published version as FAILED whose account cannot be reached, also if APPLIED.
+
+        What was applied stays in the row. Returns whether it is marked.
+        """
+
     def note_repairs(self, key: BudgetKey, version: str, repairs: int, now: datetime) -> None:
         """Write how often what stands beside this version was repaired; no answer tells of it."""
 

@@ -205,6 +205,23 @@ class DynamoStatusTable:
         return _status(from_dynamodb(answer["Attributes"]))
 
     def mark_failed(self, key: BudgetKey, version: str, error: FinOpsError) -> bool:
+        of = "(#status = :pending OR (#status = :status AND #error_code = :error_code))"
+        return self._mark(key, version, error, of, {":pending": Status.PENDING.value})
+
+    def mark_unreached(self, key: BudgetKey, version: str, error: FinOpsError) -> bool:
+        published = {":pending": Status.PENDING.value, ":applied": Status.APPLIED.value}
+        of = "#status IN (:pending, :applied, :status)"
+        return self._mark(key, version, error, of, published)
+
+    def _mark(
+        self,
+        key: BudgetKey,
+        version: str,
+        error: FinOpsError,
+        condition: str,
+        facts: Mapping[str, str],
+    ) -> bool:
+        """Mark a version as FAILED whose status is as the condition says."""
         written, _ = self._update(
             key,
             {
@@ -213,9 +230,8 @@ class DynamoStatusTable:
                 "error_code": error.code,
                 "error_step": error.step,
             },
-            "#version = :at AND (#status = :pending OR"
-            " (#status = :status AND #error_code = :error_code))",
-            {":at": version, ":pending": Status.PENDING.value},
+            f"#version = :at AND {condition}",
+            {":at": version, **facts},
             names={"#version": "version"},
         )
         return written
