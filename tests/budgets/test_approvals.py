@@ -44,6 +44,7 @@ class RaisedWorld(World):
             removal=RemovalPolicy.DELETE,
             audit=self.audit,
             defaults=(lambda: DefaultRows(self.table, organization)) if organization else None,
+            units_known=bool(organization and organization.above),
             raises=limit,
             clock=lambda: self.now,
         )

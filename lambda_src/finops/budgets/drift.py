@@ -179,7 +179,7 @@ class DriftRepairer:
         defaults: DefaultRows | None,
     ) -> list[Drift]:
         """Compare an account, and again where a default was edited after it was read."""
-        in_effect = partial(self._publisher.row_in_effect, ends=run.repair)
+        in_effect = partial(self._publisher.row_in_effect, ends=run.repair, table=self._table)
         for _ in range(_MAX_ROUNDS):
             own = {str(row.get("budget_name")) for row in rows}
             inherited = defaults.of(account, own=own, in_effect=in_effect) if defaults else {}

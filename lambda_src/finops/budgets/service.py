@@ -15,10 +15,12 @@ from typing import Any, Final
 
 from finops.budgets.approvals import RaiseLimit, baseline_after, is_approved, standing_document
 from finops.budgets.audit_events import approval_events, edit_event
+from finops.budgets.comparison import was_published
 from finops.budgets.default_rows import DefaultRows
 from finops.budgets.defaults import InheritedRow, is_default, is_unit
 from finops.budgets.documents import (
     BudgetDocument,
+    budget_of,
     content_digest,
     decode_document,
     default_of_accounts,
@@ -32,10 +34,9 @@ from finops.budgets.domain import (
     Delivery,
     RemovalPolicy,
     Status,
-    decimal_text,
     repair_version,
 )
-from finops.budgets.ports import BudgetStatus, Spokes, StatusTable
+from finops.budgets.ports import BudgetStatus, BudgetTable, Spokes, StatusTable
 from finops.budgets.rows import parse_budget
 from finops.budgets.statuses import (
     HANDED_ON,
@@ -200,65 +201,133 @@ class BudgetPublisher:
                 return "" if is_approved(known, content) else known.error
         return self.reason_to_wait(budget, known)
 
-    def row_in_effect(self, row: Mapping[str, Any], *, ends: bool) -> Mapping[str, Any] | None:
+    def row_in_effect(
+        self, row: Mapping[str, Any], *, ends: bool, table: BudgetTable | None = None
+    ) -> Mapping[str, Any] | None:
         """What accounts inherit of a default's row: what it handed on last while a raise waits.
 
         Args:
             row: The default's row.
-            ends: Whether to write that a default waits no more.
+            ends: Whether to write what becomes of the default: that it waits no more, and what its
+                stream record would have said, where that was lost.
+            table: Where the row is read again before that; None for who may not read all statuses.
 
         Returns:
             A row of the default; None where it has handed on nothing, or nobody knows what.
         """
+        key = BudgetKey(account_id=row["account_id"], budget_name=row["budget_name"])
+        known = self._statuses.get(key)
         try:
-            budget = default_of_accounts(row)
+            budget = self._default_of(row)
         except RejectedInput as error:
-            if ends:
-                self._reject_if_unseen(row, error)
+            if ends and table and not (known and known.status is Status.REJECTED):
+                reject = partial(self._rejected_default, error=error, known=known)
+                self._note_unseen(row, known, table, reject, error)
             return row
-        status = self._statuses.get(budget.key)
-        # A version that did not keep what it handed on kept the amount.
-        kept = is_of_old_version(status) and status.amount == decimal_text(budget.amount)
-        if kept or not self.reason_to_go_on_waiting(budget, status):
-            waits = status is not None and status.status is Status.WAITING
-            if ends and status and (kept or (waits and status.content == content_digest(budget))):
-                self.record_approvals(status)
-                baseline = self.baseline_after(budget, status)
-                self._statuses.begin(handed_on(status, budget, baseline), after=status.version)
+        kept = bool(table) and self._is_handed_on(row, known)
+        reason = "" if kept else self.reason_to_go_on_waiting(budget, known)
+        wanted = Status.WAITING if reason else Status.APPLIED
+        content = content_digest(budget)
+        if ends and not (known and (known.status, known.content) == (wanted, content)):
+            if not reason and known and (kept or known.content == content):
+                self.record_approvals(known)
+                baseline = self.baseline_after(budget, known)
+                self._statuses.begin(handed_on(known, budget, baseline), after=known.version)
+            elif table and reason:
+                wait = partial(self._waiting_default, budget=budget, reason=reason, known=known)
+                self._note_unseen(row, known, table, wait, raise_waits(reason))
+            elif table:
+                hand_on = partial(self._handed_on_default, budget=budget, known=known)
+                self._note_unseen(row, known, table, hand_on)
+        if not reason:
             return row
-        standing = standing_document(status) if status else None
+        standing = standing_document(known) if known else None
         return row_of(standing) if standing else None
+
+    def _is_handed_on(self, row: Mapping[str, Any], known: BudgetStatus | None) -> bool:
+        """Whether an account has a default as an older version handed it on, which kept not what.
+
+        Where none has what the row says, somebody may have edited it since.
+        """
+        if self._raises is None or not is_of_old_version(known):
+            return False
+        return any(
+            one.default_of == known.key.account_id
+            and one.key.budget_name == known.key.budget_name
+            and was_published(budget_of({**row, "account_id": one.key.account_id}), one)
+            for one in self._statuses.all()
+        )
+
+    def _note_unseen(
+        self,
+        row: Mapping[str, Any],
+        known: BudgetStatus | None,
+        table: BudgetTable,
+        status_of: Callable[[BudgetChange], BudgetStatus],
+        error: RejectedInput | None = None,
+    ) -> None:
+        """Write what becomes of a default whose stream record was lost, unless it is edited since.
+
+        The row may have been read before its status was.
+        """
+        name, account_id = row["budget_name"], row["account_id"]
+        if row not in [one for one in table.rows(account_id) if one["budget_name"] == name]:
+            return
+        change = BudgetChange(
+            key=BudgetKey(account_id=account_id, budget_name=name),
+            version=repair_version(known.version if known else None),
+            request_id=text_of(row.get("request_id", "")),
+            edited_at=self._clock(),
+            row=row,
+        )
+        status = status_of(change)
+        if self._statuses.begin(status, after=known.version if known else ""):
+            action = HANDED_ON if status.status is Status.APPLIED else status.status.value.lower()
+            self._audit.record(edit_event(action, change, error))
+
+    def _default_of(self, row: Mapping[str, Any]) -> Budget:
+        """The budget of a default's row.
+
+        Raises:
+            RejectedInput: no account can have it.
+        """
+        budget = default_of_accounts(row)
+        if is_unit(row["account_id"]) and not self._units_known:
+            raise RejectedInput(
+                f"account_id {row['account_id']} is an organizational unit, and this deployment has"
+                " a list of accounts",
+                code="unknown_units",
+                field="account_id",
+                value=row["account_id"],
+                remedy="Write *, or deploy budgets_management with organization_id",
+            )
+        return budget
 
     def record_approvals(self, status: BudgetStatus | None) -> None:
         """Record again who has approved what is about to take effect; see `ApprovalDesk`."""
         if status and status.status is Status.WAITING:
             self._audit.record(*approval_events(status, self._clock()))
 
-    def _reject_if_unseen(self, row: Mapping[str, Any], error: RejectedInput) -> None:
-        """Reject a bad default whose stream record was lost, or that an older version took."""
-        key = BudgetKey(account_id=row["account_id"], budget_name=row["budget_name"])
-        known = self._statuses.get(key)
-        if known and known.status is Status.REJECTED:
-            return
-        version = known.version if known else ""
-        change = BudgetChange(
-            key=key,
-            version=repair_version(version),
-            request_id=text_of(row.get("request_id", "")),
-            edited_at=self._clock(),
-            row=row,
-        )
-        rejected = self._rejected_default(change, error, known)
-        if self._statuses.begin(rejected, after=version):
-            self._audit.record(edit_event("rejected", change, error))
-
     @staticmethod
     def _rejected_default(
         change: BudgetChange, error: RejectedInput, known: BudgetStatus | None
     ) -> BudgetStatus:
-        # What an older version handed on stays unknown until the next default is handed on.
-        nothing = default_document(change, None).encode() if known is None else ""
-        return replace(initial_status(change, Status.REJECTED, error=error), document=nothing)
+        rejected = initial_status(change, Status.REJECTED, error=error)
+        return replace(rejected, document=_nothing_yet(change, known))
+
+    @staticmethod
+    def _waiting_default(
+        change: BudgetChange, budget: Budget, reason: str, known: BudgetStatus | None
+    ) -> BudgetStatus:
+        waiting = waiting_status(change, budget, reason)
+        return replace(waiting, document=_nothing_yet(change, known))
+
+    def _handed_on_default(
+        self, change: BudgetChange, budget: Budget, known: BudgetStatus | None
+    ) -> BudgetStatus:
+        document = default_document(change, budget)
+        applied = initial_status(change, Status.APPLIED, action=HANDED_ON, document=document)
+        return replace(applied, baseline=self.baseline_after(budget, known))
 
     def baseline_after(self, budget: Budget | None, known: BudgetStatus | None) -> str:
         """What later raises are measured against; empty where nobody measures them."""
@@ -302,48 +371,28 @@ class BudgetPublisher:
     def _hand_on(self, change: BudgetChange) -> Publication:
         """Check a default. The drift run that follows brings it to its accounts."""
         known = self._statuses.get(change.key)
-        absence = default_document(change, None)
-        # What an older version handed on stays unknown until the next default is handed on.
-        nothing = absence.encode() if known is None else ""
         if change.row is None:
+            absence = default_document(change, None).encode()
             status = replace(
                 initial_status(change, Status.REMOVED, action=HANDED_ON),
-                document=absence.encode() if known is None or known.document else "",
+                document=absence if known is None or known.document else "",
                 baseline=self.baseline_after(None, known),
             )
         else:
             try:
-                budget = default_of_accounts(change.row)
-                if is_unit(change.key.account_id) and not self._units_known:
-                    raise RejectedInput(
-                        f"account_id {change.key.account_id} is an organizational unit, and this"
-                        " deployment has a list of accounts",
-                        code="unknown_units",
-                        field="account_id",
-                        value=change.key.account_id,
-                        remedy="Write *, or deploy budgets_management with organization_id",
-                    )
+                budget = self._default_of(change.row)
             except RejectedInput as error:
                 taken = self._statuses.begin(self._rejected_default(change, error, known))
                 return Publication(
                     outcome=Outcome.REJECTED if taken else Outcome.SKIPPED, error=error
                 )
             if reason := self.reason_to_wait(budget, known):
-                waiting = waiting_status(change, budget, reason)
-                taken = self._statuses.begin(replace(waiting, document=nothing))
+                taken = self._statuses.begin(self._waiting_default(change, budget, reason, known))
                 return Publication(
                     outcome=Outcome.WAITING if taken else Outcome.SKIPPED,
                     error=raise_waits(reason),
                 )
-            status = replace(
-                initial_status(
-                    change,
-                    Status.APPLIED,
-                    action=HANDED_ON,
-                    document=default_document(change, budget),
-                ),
-                baseline=self.baseline_after(budget, known),
-            )
+            status = self._handed_on_default(change, budget, known)
         taken = self._statuses.begin(status)
         return Publication(outcome=Outcome.HANDED_ON if taken else Outcome.SKIPPED)
 
@@ -504,3 +553,11 @@ class BudgetPublisher:
         failed = status.status is Status.FAILED and bool(status.content)
         unreached = failed and status.error_step == "assume_role"
         return _NEVER_PUBLISHED if unreached and not status.applied_amount else ""
+
+
+def _nothing_yet(change: BudgetChange, known: BudgetStatus | None) -> str:
+    """What accounts inherit of a default that is not handed on.
+
+    What an older version handed on stays unknown until the next default is handed on.
+    """
+    return default_document(change, None).encode() if known is None else ""

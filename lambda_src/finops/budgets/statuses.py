@@ -124,6 +124,7 @@ def handed_on(status: BudgetStatus, budget: Budget, baseline: str) -> BudgetStat
         version=document.version,
         status=Status.APPLIED,
         action=HANDED_ON,
+        amount=decimal_text(budget.amount),
         error="",
         error_code="",
         error_step="",
