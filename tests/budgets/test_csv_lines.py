@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from decimal import Decimal
 from typing import Any
 
@@ -24,6 +25,25 @@ def test_a_value_in_a_column_without_a_name_is_refused_with_its_place(values: st
     assert refused["line"] == 2
     assert "stands in column " in refused["reason"]
     assert "which has no name" in refused["reason"]
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        r'{"Service": "\ud800"}',
+        r'{"Service": ["Amazon EC2", "Amazon \udfff"]}',
+        r'{"TagKeyValue": "user:Team$\ud800"}',
+        r'{"\ud800": "x"}',
+    ],
+)
+def test_a_line_with_half_a_character_is_refused_alone(cell: str) -> None:
+    quoted = '"' + cell.replace('"', '""') + '"'
+    rows, (refused,) = read(
+        "account_id,amount,cost_filters", f"{ACCOUNT},5,{quoted}", f"{OTHER},6,"
+    )
+    assert [one["account_id"] for one in rows] == [OTHER]
+    assert (refused["line"], refused["field"]) == (2, "cost_filters")
+    assert json.dumps(refused, ensure_ascii=False).encode()
 
 
 def test_columns_without_a_name_and_a_value_are_no_matter() -> None:

@@ -226,7 +226,8 @@ def _rejection(line: int, field: str, reason: str, value: object) -> dict[str, A
         "line": line,
         "field": field,
         "reason": reason,
-        "value": None if value is None else str(value),
+        # As it can be written: JSON may have half a character.
+        "value": None if value is None else str(value).encode(errors="backslashreplace").decode(),
     }
 
 

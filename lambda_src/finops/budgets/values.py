@@ -53,8 +53,9 @@ _UNBLENDED: Final = "UNBLENDED"
 #: The word for no alerts or no emails.
 NONE: Final = "none"
 
-# https://www.unicode.org/reports/tr44/#General_Category_Values: controls, formats, separators.
-_UNSEEN: Final = frozenset({"Cc", "Cf", "Zl", "Zp", "Zs"})
+# https://www.unicode.org/reports/tr44/#General_Category_Values: controls, formats, separators,
+# and halves of characters, which UTF-8 has not.
+_UNSEEN: Final = frozenset({"Cc", "Cf", "Zl", "Zp", "Zs", "Cs"})
 
 _PLAIN_NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)")
 #: 1.500 is fifteen hundred for half of Europe.
