@@ -11,6 +11,7 @@ import pytest
 from finops.budgets.domain import NotificationType, Threshold
 from finops.budgets.rows import parse_budget
 from finops.budgets.service import Outcome
+from finops.shared.errors import ConfigurationError
 from tests.budgets.fakes import ACCOUNT, TOPIC, change
 from tests.budgets.test_service import KEY, World
 
@@ -104,6 +105,63 @@ def test_a_rejected_row_that_is_removed_leaves_a_budget_made_by_hand(world: Cloc
     assert world.edit(gone).outcome is Outcome.KEPT
     world.deliver()
     assert NAME in world.budgets.items
+
+
+@pytest.mark.parametrize("seen", [True, False])
+@pytest.mark.parametrize("removed_before", [True, False])
+def test_a_budget_made_by_hand_that_no_account_was_told_of_stays(
+    world: Clocked, *, removed_before: bool, seen: bool
+) -> None:
+    name = NAME if removed_before else "other"
+    if removed_before:
+        remove(world)
+        world.deliver()
+    world.make_by_hand(name, after=timedelta(minutes=10))
+
+    def refuse(call: str) -> None:
+        if call == "put_document":
+            raise ConfigurationError("no PutParameter", code="AccessDenied", step="put_parameter")
+
+    world.spokes.before = refuse
+    world.edit(change(100, sequence=3, budget_name=name))
+    key = replace(KEY, budget_name=name)
+    assert world.statuses.items[key].status == "FAILED"
+    world.spokes.before = lambda call: None
+    if seen:
+        gone = change(None, sequence=4, budget_name=name)
+        assert world.edit(gone).outcome is Outcome.KEPT
+    else:
+        del world.table.items[ACCOUNT, name]
+    for _ in range(2):
+        world.drift(repair=True)
+        world.deliver()
+    assert world.statuses.items[key].status == "REMOVED"
+    assert world.budgets.items[name].amount == 7
+
+
+@pytest.mark.parametrize("seen", [True, False])
+def test_a_budget_that_an_account_was_told_of_goes_though_its_next_edit_is_refused(
+    world: Clocked, *, seen: bool
+) -> None:
+    world.edit(change(100, sequence=3, budget_name="other"))
+    world.applier.apply("other")
+    world.results.reported.clear()
+
+    def refuse(call: str) -> None:
+        if call == "put_document":
+            raise ConfigurationError("no PutParameter", code="AccessDenied", step="put_parameter")
+
+    world.spokes.before = refuse
+    world.edit(change(200, sequence=4, budget_name="other"))
+    world.spokes.before = lambda call: None
+    if seen:
+        world.edit(change(None, sequence=5, budget_name="other"))
+    else:
+        del world.table.items[ACCOUNT, "other"]
+    world.drift(repair=True)
+    world.deliver()
+    assert "other" not in world.budgets.items
+    assert world.statuses.items[replace(KEY, budget_name="other")].status == "REMOVED"
 
 
 def test_a_removal_whose_answer_was_lost_is_not_asked_for_again(world: Clocked) -> None:

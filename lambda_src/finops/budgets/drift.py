@@ -410,7 +410,13 @@ class DriftRepairer:
         if status and was_published(budget, status):
             told = (status.error_code, status.error_step) == (error.code, error.step)
             failed = status.status is Status.FAILED and told
-            if not failed and not is_being_published(status, self._clock()):
+            # What was never applied has failed by itself, and its reason says whether the account
+            # was told of it.
+            if (
+                status.applied_amount
+                and not failed
+                and not is_being_published(status, self._clock())
+            ):
                 self._statuses.mark_unreached(key, status.version, error)
             return
         if status and status.error == error.explanation:

@@ -25,6 +25,7 @@ from finops.budgets.documents import (
     decode_document,
     default_of_accounts,
     document_for,
+    is_removal,
     row_of,
 )
 from finops.budgets.domain import (
@@ -551,8 +552,22 @@ class BudgetPublisher:
             return _NEVER_PUBLISHED
         # A move that failed has no content: what was published before it is elsewhere, and stays.
         failed = status.status is Status.FAILED and bool(status.content)
-        unreached = failed and status.error_step == "assume_role"
-        return _NEVER_PUBLISHED if unreached and not status.applied_amount else ""
+        if not failed or status.applied_amount:
+            return ""
+        unreached = status.error_step == "assume_role"
+        return "" if not unreached and self._has_document(status) else _NEVER_PUBLISHED
+
+    def _has_document(self, status: BudgetStatus) -> bool:
+        """Whether an account was told of a budget, or cannot be asked.
+
+        One that was not has none of the flow's: whatever has the name was made by hand.
+        """
+        key = status.key
+        try:
+            found = self._spokes.documents(key.account_id, status.delivery).get(key.budget_name)
+        except ConfigurationError:
+            return True
+        return found is not None and not is_removal(found)
 
 
 def _nothing_yet(change: BudgetChange, known: BudgetStatus | None) -> str:
