@@ -264,6 +264,28 @@ def test_an_account_that_a_list_of_its_unit_misses_keeps_its_budget_until_it_has
     assert (there.status, there.amount) == ("REMOVED", None)
 
 
+@pytest.mark.parametrize("unit", [INNER, OUTER])
+def test_an_account_that_a_list_of_its_unit_misses_has_no_other_default_meanwhile(
+    unit: str,
+) -> None:
+    organization = FakeOrganization(ACCOUNT, **{ACCOUNT: INNER, INNER: OUTER})
+    there = World(organization=organization)
+    there.edit(default(7, of="*", sequence=1))
+    there.edit(default(9, of=unit, sequence=2))
+    bring(there)
+    there.deliver()
+    organization.missed.add(ACCOUNT)
+    assert there.drift(ACCOUNT, repair=True) == []
+    there.edit(default(11, of=unit, sequence=3))
+    there.drift(ACCOUNT, repair=True)
+    there.deliver()
+    assert (there.status, there.amount) == ("APPLIED", Decimal(11))
+    organization.above[ACCOUNT] = ELSEWHERE
+    there.drift(ACCOUNT, repair=True)
+    there.deliver()
+    assert (there.status, there.amount) == ("APPLIED", Decimal(7))
+
+
 def test_an_account_that_cannot_be_reached_fails_by_its_default_until_it_is_gone() -> None:
     there = World(organization=FakeOrganization(STRANGER))
     there.edit(default(7, sequence=1))

@@ -45,6 +45,7 @@ class DefaultRows:
         account_id: str,
         *,
         own: Collection[str],
+        so_far: Collection[str] = (),
         in_effect: Callable[[Mapping[str, Any]], Mapping[str, Any] | None] = lambda row: row,
     ) -> dict[str, InheritedRow]:
         """What an account inherits, by budget name.
@@ -52,6 +53,8 @@ class DefaultRows:
         Args:
             account_id: The account.
             own: Names of the budgets that have a row of the account's own.
+            so_far: From which defaults it has budgets until now. It has left a unit only by its own
+                word: a list of a unit's accounts may miss one that is being moved within it.
             in_effect: What accounts inherit of a default's row; None where that is nothing.
 
         Raises:
@@ -61,9 +64,20 @@ class DefaultRows:
             rows = self._rows
             if not rows or not self._organization.inherits(account_id):
                 return {}
-            units = units_above(account_id, self._parents)
+            units = self._units_above(account_id, so_far)
         found = [one for row in rows if (one := in_effect(row)) is not None]
         return inherited_rows(account_id, found, units=units, own=own)
+
+    def _units_above(self, account_id: str, so_far: Collection[str]) -> tuple[str, ...]:
+        """The units above an account, the nearest first."""
+        listed = units_above(account_id, self._parents)
+        with_rows = {row["account_id"] for row in self._rows if is_unit(row["account_id"])}
+        missed = [
+            (unit, *units_above(unit, self._parents))
+            for unit in sorted(with_rows.intersection(so_far).difference(listed))
+            if self._organization.is_below(account_id, unit)
+        ]
+        return max(missed, key=len) if missed else listed
 
     def has_lost(self, account_id: str, default_of: str, budget_name: str) -> bool:
         """Whether an account that inherited a default does not any more.

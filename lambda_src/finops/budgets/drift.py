@@ -180,15 +180,20 @@ class DriftRepairer:
     ) -> list[Drift]:
         """Compare an account, and again where a default was edited after it was read."""
         in_effect = partial(self._publisher.row_in_effect, ends=run.repair, table=self._table)
+        so_far = {one.default_of for one in statuses.values() if one.status is not Status.REMOVED}
+
+        def inherits(found: DefaultRows | None) -> dict[str, InheritedRow]:
+            return found.of(account, own=own, so_far=so_far, in_effect=in_effect) if found else {}
+
         for _ in range(_MAX_ROUNDS):
             own = {str(row.get("budget_name")) for row in rows}
-            inherited = defaults.of(account, own=own, in_effect=in_effect) if defaults else {}
+            inherited = inherits(defaults)
             found = self._check_account(account, rows, statuses, run, inherited, defaults)
             if not any(one.repaired and one.key.budget_name in inherited for one in found):
                 break
             # Whoever writes reads again afterwards: docs/decisions/0002.
             defaults = self._default_rows({one.default_of for one in inherited.values()})
-            if defaults is None or defaults.of(account, own=own, in_effect=in_effect) == inherited:
+            if inherits(defaults) == inherited:
                 break
             rows, statuses = self._known_of(account)
         return found
