@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 
 import pytest
 
@@ -102,7 +103,7 @@ def test_a_budget_that_is_gone_when_its_account_is_reached_again_is_made_again()
     world.spokes.parameters[ACCOUNT] = parameters
     world.drift(repair=True)
     world.deliver()
-    assert (world.status, world.amount) == ("APPLIED", 100)
+    assert (world.status, world.amount) == ("APPLIED", Decimal(100))
 
 
 def test_a_comparison_alone_writes_nothing() -> None:

@@ -77,7 +77,7 @@ def test_what_needs_no_approval_is_handed_on_once(*, limits: bool) -> None:
     run(world)
     status = world.statuses.items[DEFAULT]
     assert (status.status, status.action, status.amount) == (Status.APPLIED, "handed_on", "90.00")
-    assert (world.status, world.amount) == ("APPLIED", 90)
+    assert (world.status, world.amount) == ("APPLIED", Decimal(90))
     run(world)
     assert world.statuses.items[DEFAULT] == status
     late = change(90, sequence=9, account_id="*")
@@ -169,7 +169,7 @@ def test_a_units_row_is_handed_on_once_the_deployment_knows_units() -> None:
     organization.above = {ACCOUNT: UNIT}
     world.publisher._units_known = True
     run(world)
-    assert (world.status, world.amount) == ("APPLIED", 70)
+    assert (world.status, world.amount) == ("APPLIED", Decimal(70))
     status = world.statuses.items[unit]
     assert (status.status, status.error) == (Status.APPLIED, "")
 
