@@ -12,7 +12,7 @@ import pytest
 from finops.billing.dataset_format import DatasetFormat
 from finops.billing.domain import LOADED, FileEntry, FileStatus
 from finops.shared.errors import RejectedInput
-from tests.billing.use_cases import FOCUS, RUNS, SETTINGS, Flow, month
+from tests.billing.use_cases import FOCUS, RUNS, SETTINGS, Flow, bills, month
 
 ACCOUNT = "111111111111"
 TIMED = "billing/e/2026-04-0{0}T00:00:00Z-{1}/costs-0000{2}.csv"
@@ -284,6 +284,15 @@ def test_a_file_that_counts_is_not_loaded_again(flow: Flow) -> None:
     with pytest.raises(RejectedInput, match="nothing to retry"):
         flow.retry(entry, restates=True)
     assert total(flow) == 2
+
+
+def test_a_file_that_is_said_to_correct_others_changes_their_bills(flow: Flow) -> None:
+    drop(flow, "x/a.csv", bills(("1", 100)))
+    conflict = drop(flow, "x/b.csv", bills(("1", 200)))
+    assert (conflict.status, conflict.tally.quarantined) == (FileStatus.LOADED_WITH_REJECTS, 1)
+    corrected = drop(flow, "x/c.csv", bills(("1", 200)) + b"\n", restates="yes")
+    assert (corrected.status, corrected.tally.updated) == (FileStatus.LOADED, 1)
+    assert flow.store.rows["x", "1"]["bill_amount"] == "200"
 
 
 def test_a_withdrawn_file_can_be_loaded_again(flow: Flow) -> None:
