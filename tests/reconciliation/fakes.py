@@ -145,7 +145,7 @@ class FakeStore:
     """`ReportStore` in memory."""
 
     def __init__(self) -> None:
-        self.provisional: dict[str, Stored] = {}
+        self.open: dict[str, Stored] = {}
         self.revisions: dict[tuple[str, int], Stored] = {}
         self.files: dict[tuple[str, int], Mapping[str, bytes]] = {}
         #: Written by another run just before the next write.
@@ -154,6 +154,9 @@ class FakeStore:
     def newest(self, month: str) -> Stored | None:
         numbers = [number for one, number in self.revisions if one == month]
         return self.revisions[month, max(numbers)] if numbers else None
+
+    def provisional(self, month: str) -> Mapping[str, Any] | None:
+        return self.open[month].document if month in self.open else None
 
     def write(self, report: Report, files: Mapping[str, bytes]) -> Stored:
         if self.meanwhile:
@@ -167,7 +170,7 @@ class FakeStore:
             locations={kind: f"memory/{report.month}/{kind}" for kind in files},
         )
         if not report.revision:
-            self.provisional[report.month] = stored
+            self.open[report.month] = stored
             return stored
         key = (report.month, report.revision)
         if key in self.revisions:

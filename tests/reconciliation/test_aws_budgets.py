@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
@@ -14,7 +15,7 @@ from finops.budgets.documents import document_for
 from finops.budgets.domain import Status
 from finops.budgets.ports import BudgetStatus
 from finops.reconciliation.adapters.budgets import TableBudgets
-from finops.reconciliation.aws_budgets import AwsBudget, by_variance
+from finops.reconciliation.aws_budgets import AwsBudget, budgets_in, by_variance, with_kept
 from finops.reconciliation.rendering import render
 from finops.shared.periods import Month
 from tests.budgets.fakes import ACCOUNT, NOW, FakeStatuses, FakeTable, change
@@ -171,6 +172,22 @@ def test_nothing_is_added_up() -> None:
     page = render(report, "html").decode()
     section = page[page.index('<section id="aws-budgets"') : page.index('<section id="year"')]
     assert "<tfoot>" not in section
+
+
+def test_a_stored_report_gives_back_its_budgets() -> None:
+    report = sample_report(accounts=3)
+    stored = json.loads(render(report, "json"))
+    assert budgets_in(stored) == report.aws_budgets
+    assert budgets_in({}) == budgets_in({"aws_budgets": None}) == ()
+
+
+def test_what_is_known_now_replaces_what_was_kept() -> None:
+    one, two = calculated(status(), status("333333333333"))
+    newer = replace(one, actual=Decimal(5), variance=Decimal(-95))
+    assert with_kept(None, ()) is None
+    assert with_kept((), ()) == ()
+    assert with_kept(None, (one,)) == (one,)
+    assert set(with_kept((newer,), (one, two)) or ()) == {newer, two}
 
 
 def test_without_a_budgets_flow_no_format_has_the_section() -> None:

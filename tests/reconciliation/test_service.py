@@ -45,7 +45,7 @@ def test_an_open_month_has_one_report_that_each_run_replaces() -> None:
         outcome = reconciler([*usual(), charge(extra)], store=store).run(OCTOBER, now=NOW)
         assert (outcome.is_new, outcome.stored.revision, outcome.report.is_open) == (True, 0, True)
     assert not store.revisions
-    assert store.provisional["2026-10"].document["totals"]["actual"] == "625.00"
+    assert store.open["2026-10"].document["totals"]["actual"] == "625.00"
 
 
 def test_a_closed_month_is_revised_only_when_its_numbers_change() -> None:
@@ -343,6 +343,27 @@ def test_other_figures_of_aws_budgets_make_no_revision_of_a_closed_month() -> No
     rows.aws_budgets = [replace(budget, actual=Decimal(1), variance=Decimal(-99))]
     again = run.run(OCTOBER, now=NOW)
     assert (again.is_new, again.stored.revision) == (False, 1)
+
+
+def test_a_month_that_is_over_keeps_what_was_read_in_it() -> None:
+    budget, other, *_ = sample_report(accounts=3).aws_budgets or ()
+    at = datetime(2026, 10, 30, tzinfo=UTC)
+    first, second = (replace(one, read_at=at, account_name="") for one in (budget, other))
+    rows, store = FakeBudgetRows({}, [first, second]), FakeStore()
+    run = reconciler(usual(), budget_rows=rows, store=store)
+    run.run(OCTOBER, now=at)
+    rows.aws_budgets = [replace(first, actual=Decimal(9), read_at=at + timedelta(days=1, hours=1))]
+    last = replace(rows.aws_budgets[0])
+    run.run(OCTOBER, now=at + timedelta(days=1, hours=2))
+    rows.aws_budgets = [replace(first, read_at=datetime(2026, 11, 2, tzinfo=UTC))]
+    open_report = run.run(OCTOBER, now=datetime(2026, 11, 2, 1, tzinfo=UTC)).report
+    assert open_report.aws_budgets == (last,)
+    closed = run.run(OCTOBER, now=NOW, close=True).report
+    assert closed.aws_budgets == (last,)
+    rows.aws_budgets = None  # the budgets flow is taken away
+    store.open.clear()
+    again = reconciler([*usual(), charge("5")], budget_rows=rows, store=store)
+    assert again.run(OCTOBER, now=NOW).report.aws_budgets == (last,)
 
 
 def test_organizations_tags_complete_the_mapping() -> None:

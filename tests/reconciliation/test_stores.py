@@ -73,6 +73,18 @@ def test_an_open_months_report_is_replaced(reports: Reports, report: Report) -> 
     assert reports.newest("2026-10") is None
 
 
+def test_the_report_of_a_month_before_it_was_closed_is_read_back(
+    reports: Reports, report: Report
+) -> None:
+    opened = replace(report, revision=0)
+    assert reports.provisional(report.month) is None
+    reports.write(opened, {"html": b"<p>"})
+    assert reports.provisional(report.month) is None
+    reports.write(opened, {"html": b"<p>", "json": b'{"month": "one"}'})
+    assert reports.provisional(report.month) == {"month": "one"}
+    assert reports.provisional("1999-01") is None
+
+
 def test_a_revision_is_written_once_and_read_back(reports: Reports, report: Report) -> None:
     written = reports.write(report, FILES)
     with pytest.raises(RevisionTaken):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
 from datetime import date, datetime
 from decimal import Decimal
+from typing import Any, Final
 
 from finops.shared.periods import Month
 
@@ -49,6 +51,37 @@ class AwsBudget:
     def is_of(self, month: Month) -> bool:
         """Whether AWS said it in the month: what it said later of a year is of later costs."""
         return Month.of(self.read_at.date()) == month
+
+
+def budgets_in(document: Mapping[str, Any]) -> tuple[AwsBudget, ...]:
+    """Those of a stored report, as `as_document` gives it; none where it is of an older version."""
+    return tuple(
+        AwsBudget(**{name: read(one[name]) for name, read in _READ.items()})
+        for one in document.get("aws_budgets") or ()
+    )
+
+
+def _amount(text: str | None) -> Decimal | None:
+    return None if text is None else Decimal(text)
+
+
+_READ: Final[Mapping[str, Callable[[Any], Any]]] = {
+    **{one.name: str for one in fields(AwsBudget)},
+    "first": date.fromisoformat,
+    "last": date.fromisoformat,
+    "read_at": datetime.fromisoformat,
+    **dict.fromkeys(("limit", "actual", "variance", "forecast", "forecast_variance"), _amount),
+}
+
+
+def with_kept(
+    now: Sequence[AwsBudget] | None, kept: Sequence[AwsBudget]
+) -> tuple[AwsBudget, ...] | None:
+    """What was known of a month before, with what is known now of the same budgets instead."""
+    if now is None and not kept:
+        return None
+    newest = {(one.account, one.name): one for one in (*kept, *(now or ()))}
+    return tuple(sorted(newest.values(), key=by_variance))
 
 
 def by_variance(budget: AwsBudget) -> tuple[Decimal, str, str]:

@@ -193,6 +193,9 @@ class ReportStore(Protocol):
     def newest(self, month: str) -> Stored | None:
         """The newest revision of a closed month, None while it is open."""
 
+    def provisional(self, month: str) -> Mapping[str, Any] | None:
+        """The report of a month before it was closed, None where none was written as JSON."""
+
     def write(self, report: Report, files: Mapping[str, bytes]) -> Stored:
         """Store a report: revision 0 replaces the one before, others are written once.
 

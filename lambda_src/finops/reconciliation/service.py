@@ -8,6 +8,7 @@ from datetime import date, datetime
 from typing import Final
 
 from finops.reconciliation.audit_events import reconciled_event
+from finops.reconciliation.aws_budgets import AwsBudget, budgets_in, with_kept
 from finops.reconciliation.collection import EvidenceCollector
 from finops.reconciliation.comparison.report import compare
 from finops.reconciliation.domain import UnitBudget
@@ -134,7 +135,17 @@ class Reconciler:
         report = compare(evidence)
         # A source's notes are whole only after the comparison, which asks it for more.
         notes = (*report.notes, *self.evidence.source.notes)
-        return replace(report, notes=tuple(dict.fromkeys(notes)))
+        report = replace(report, notes=tuple(dict.fromkeys(notes)))
+        if today < month.end:
+            return report
+        kept = self._kept_budgets(str(month))
+        return replace(report, aws_budgets=with_kept(report.aws_budgets, kept))
+
+    def _kept_budgets(self, month: str) -> tuple[AwsBudget, ...]:
+        """What runs in the month have read of AWS Budgets, which tells of later ones by now."""
+        newest = self.store.newest(month)
+        document = newest.document if newest else self.store.provisional(month)
+        return budgets_in(document) if document else ()
 
     def _revision(self, report: Report, newest: Stored | None) -> Report:
         """The report as the next revision of its month, with what it changes."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from typing import Any
 
 from finops.reconciliation.ports import ReportFiles, RevisionTaken, Stored
 from finops.reconciliation.report import Report, as_document
@@ -38,6 +39,15 @@ class Reports:
         return Stored(
             revision=kept["revision"], document=kept["document"], locations=kept["locations"]
         )
+
+    def provisional(self, month: str) -> Mapping[str, Any] | None:
+        """The report of a month before it was closed, None where none was written as JSON."""
+        folder = f"provisional/{month}/"
+        name = f"{folder}reconciliation-{month}.json"
+        if name not in self._files.names(folder):
+            return None
+        found: Mapping[str, Any] = json.loads(self._files.read(name))
+        return found
 
     def months(self) -> dict[str, int]:
         """Every month that has a report, with its newest revision; 0 of one that is open."""
