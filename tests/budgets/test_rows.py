@@ -421,6 +421,9 @@ def test_refuses_cost_filters_that_aws_does_not_know(typed: object) -> None:
         ({"USD": "1200"}, "unknown_attribute"),
         ({"Budget Name": "team"}, "unknown_attribute"),
         ({"tresholds": "80 %"}, "unknown_attribute"),
+        ({"threshold": Decimal(80)}, "unknown_attribute"),
+        ({"tresholds": [Decimal(80)]}, "unknown_attribute"),
+        ({"email": ["ann@localhost"]}, "unknown_attribute"),
         ({"cost_filter": "{Service: S3}"}, "unknown_attribute"),
     ],
 )
@@ -451,6 +454,7 @@ def test_names_the_attribute_that_was_meant() -> None:
         {"Amount": Decimal(100)},
         {"Amount": "see the contract"},
         {"USD": True},
+        {"email": ["Ann", "Bea"]},
         {"Account ID": ACCOUNT},
         {"tresholds": "ask Ann"},
         {"currency_note": "EUR"},

@@ -6,6 +6,7 @@ import difflib
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from decimal import Decimal
 from typing import Final
 
 from finops.budgets.attributes import ATTRIBUTES
@@ -301,7 +302,9 @@ def _is_same(name: str, value: object, of_attribute: object) -> bool:
 def _may_mean(name: str, value: object) -> bool:
     if isinstance(value, Mapping) and name in _MAPS:
         return True
-    if isinstance(value, str) and name in _MEANS and _MEANS[name].search(value.strip()):
+    members = value if isinstance(value, list | set | frozenset) else [value]
+    texts = [str(one).strip() for one in members if isinstance(one, str | int | Decimal)]
+    if name in _MEANS and any(map(_MEANS[name].search, texts)):
         return True
     try:
         return _PARSERS[name](value) is not None
