@@ -98,15 +98,12 @@ def test_drift_is_found_and_repaired(deployment: Deployment, name: str, spoiled:
         (name, LONE)
     ]
     deployment.invoke("finops-repair-budget-drift", asked | {"repair": True})
-
-    def is_right() -> bool:
-        left = deployment.invoke("finops-repair-budget-drift", asked | {"repair": False})["drift"]
-        return not [one for one in left if one["name"] == name]
-
-    eventually(is_right, every=0.5, what="the repair")
+    # While it is published it is no drift, and has the status PENDING.
+    deployment.await_status(LONE, "APPLIED", name)
+    left = deployment.invoke("finops-repair-budget-drift", asked | {"repair": False})["drift"]
+    assert [one for one in left if one["name"] == name] == []
     budget = made(deployment, name) or {}
     assert budget["CostFilters"] == {"LinkedAccount": [LONE]}
-    assert deployment.status(LONE, name)["status"] == "APPLIED"
 
 
 def test_a_budget_moves_from_the_spoke_to_the_payer_and_back(
