@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -55,6 +56,36 @@ def test_an_answer_of_aws_has_actual_and_forecast_as_decimals() -> None:
         ({"CalculatedSpend": both}, Spend(actual=Decimal("41.5"), forecast=Decimal("120.123"))),
     ):
         assert actual_budget({**amounts, **answer}, ()).spend == spend
+
+
+@pytest.mark.parametrize(
+    ("row", "facts", "said"),
+    [
+        ({"cost_filters": {"Service": ["S3"]}}, {}, "nothing since 2026-11-16"),
+        ({"cost_filters": {"Service": ["S3"]}, "time_unit": "ANNUALLY"}, {}, "since 2026-11-16"),
+        (
+            {"cost_filters": {"Service": ["S3"]}},
+            {"applied_at": NOW - 9000 * HOUR},
+            "nothing since 2026-11-01",
+        ),
+        ({"cost_filters": {"Service": ["S3"]}}, {"actual_spend": "0.01"}, ""),
+        ({"cost_filters": {"Service": ["S3"]}}, {"applied_at": NOW - 71 * HOUR}, ""),
+        ({"cost_filters": {"Service": ["S3"]}}, {"spend_at": NOW - 200 * HOUR}, ""),
+        ({"cost_filters": {"Service": ["S3"]}}, {"actual_spend": ""}, ""),
+        ({"cost_filters": {"Service": ["S3"]}, "time_unit": "DAILY"}, {}, ""),
+        ({"cost_types": "NO_CREDITS"}, {}, ""),
+        ({"cost_filters": {"LinkedAccount": [ACCOUNT]}}, {}, ""),
+        ({}, {}, ""),
+    ],
+)
+def test_a_filter_that_counts_nothing_for_days_is_told(
+    row: dict[str, Any], facts: dict[str, object], said: str
+) -> None:
+    edit = change(100, **row)
+    known = {"actual_spend": "0.0", "spend_at": NOW, "document": document_for(edit).encode()}
+    found = described(KEY, edit.row or {}, applied(**{**known, **facts}))
+    assert said in found["note"]
+    assert bool(said) == bool(found["note"])
 
 
 def test_a_spend_is_written_when_it_differs_and_once_a_day() -> None:

@@ -163,7 +163,7 @@ def _row(one: Budget, costs: Mapping[str, float]) -> dict[str, Any]:
         **texts,
         "applied_at": datetime.fromisoformat(one["applied_at"]) if one["applied_at"] else None,
         "updated_by": one["updated_by"],
-        "error": one["error"],
+        "error": one["error"] or one["note"],
     }
 
 

@@ -8,7 +8,7 @@ import itertools
 import re
 import uuid
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from fnmatch import fnmatchcase
 from typing import Any, Final
@@ -16,7 +16,7 @@ from typing import Any, Final
 from finops.budgets.approvals import standing_budget
 from finops.budgets.attributes import ATTRIBUTES
 from finops.budgets.comparison import spend_is_known
-from finops.budgets.domain import BudgetKey, Status, decimal_text
+from finops.budgets.domain import BudgetKey, Status, decimal_text, period_start
 from finops.budgets.ports import BudgetStatus
 from finops.budgets.rows import parse_budget
 from finops.budgets.values import parse_amount, quoted, text_of, unseen_in
@@ -34,6 +34,8 @@ _DEFAULT_OF: Final = "default_of"
 #: DynamoDB takes 400 KB, with what an edit adds:
 #: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
 _LARGEST_ROW: Final = 390 * 1024
+#: How long a filtered budget may count nothing before somebody should look at its filters.
+_LONG_WITHOUT_COSTS: Final = timedelta(days=3)
 #: Begins what a column without a name is called; names are trimmed.
 #: 12,500.00 without quotes is an amount of 12, and a note.
 _PART_OF_AN_AMOUNT: Final = re.compile(r"[0-9]{1,3},[0-9]{3}\.[0-9]{1,2}")
@@ -322,7 +324,7 @@ def described(
 
     `actual_spend` and `forecasted_spend` are what AWS Budgets calculated for the budget's current
     period, and a variance is what that is above the AWS Budget's amount; all None where AWS has not
-    calculated them since the budget was last changed.
+    calculated them since the budget was last changed. `note` is what somebody should look at.
     """
     values = {"amount": status.amount if status else None, **row}
     calculated = status if status and spend_is_known(status) else None
@@ -345,7 +347,22 @@ def described(
         "spend_at": _iso(calculated.spend_at if calculated else None),
         "updated_by": status.updated_by if status else text_of(row.get("updated_by", "")),
         _DEFAULT_OF: status.default_of if status else "",
+        "note": _note(calculated) if calculated else "",
     }
+
+
+def _note(calculated: BudgetStatus) -> str:
+    """Why a budget may not count what its row means: AWS takes values that it does not know."""
+    budget, read_at = standing_budget(calculated), calculated.spend_at
+    if budget is None or read_at is None or budget.counts_whole_account or not budget.cost_filters:
+        return ""
+    begun = max(period_start(budget.time_unit, read_at), calculated.applied_at or read_at)
+    if Decimal(calculated.actual_spend or 1) or read_at - begun < _LONG_WITHOUT_COSTS:
+        return ""
+    return (
+        f"AWS has counted nothing since {begun:%Y-%m-%d}: look whether it knows each value of"
+        " cost_filters by that name"
+    )
 
 
 def _iso(instant: datetime | None) -> str | None:

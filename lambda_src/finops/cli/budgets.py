@@ -60,6 +60,7 @@ ALL_COLUMNS: Final = (
     "forecast_variance",
     "spend_at",
     *_STATUS_COLUMNS,
+    "note",
     "latency_ms",
     "updated_by",
     "default_of",
