@@ -15,7 +15,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from finops.budgets.domain import Budget, Delivery, NotificationType, TimeUnit, decimal_text
-from finops.budgets.filters import parse_cost_filters
+from finops.budgets.filters import parse_cost_filters, read_cost_filters
 from finops.budgets.plans import PlannedAmount
 from finops.budgets.values import (
     COST_TYPES as COST_TYPE_WORDS,
@@ -97,6 +97,7 @@ class Attribute:
         parse: From a value of the row or the document, None where it is absent, to the field.
             Raises `RejectedInput` with the attribute, its value and what to write instead.
         encode: From the field to JSON of the document, which `parse` reads again.
+        read: From what was published, where `parse` refuses some of that by now.
         omit_default: Whether the document leaves the attribute out at its default. True for every
             attribute added later, so that documents already published keep their digest.
         aws: Where the AWS Budget holds it. None where its notifications do:
@@ -116,6 +117,7 @@ class Attribute:
     name: str
     parse: Callable[[object], Any]
     encode: Callable[[Any], object]
+    read: Callable[[object], Any] | None = None
     omit_default: bool = False
     form: Form = Form.VALUE
     aws: AwsMember | None = None
@@ -355,6 +357,7 @@ ATTRIBUTES: Final = (
         form=Form.MAP,
         parse=parse_cost_filters,
         encode=_listed_filters,
+        read=read_cost_filters,
         aws=AwsMember(path=("CostFilters",), read=_sorted_filters, write=_listed_filters),
         text=lambda value: json.dumps(json_value(value)),
         example='{"Service": ["Amazon Simple Storage Service"]}',

@@ -12,7 +12,7 @@ from typing import Final
 
 from finops.budgets.attributes import ATTRIBUTES, Form
 from finops.budgets.domain import Budget, BudgetChange, BudgetKey, Delivery, edit_version
-from finops.budgets.rows import parse_budget, parse_key
+from finops.budgets.rows import parse_budget, parse_key, read_budget
 from finops.budgets.values import NONE, parse_delivery
 from finops.shared.errors import RejectedInput
 
@@ -174,7 +174,7 @@ def decode_document(text: str, *, defaults: bool = False) -> BudgetDocument:
     try:
         edited_at = envelope["edited_at"]
         present = _IS_PRESENT[envelope["state"]]
-        budget = parse_budget(fields, defaults=defaults) if present else None
+        budget = read_budget(fields, defaults=defaults) if present else None
         return BudgetDocument(
             key=parse_key(fields, defaults=defaults),
             version=envelope["version"],

@@ -54,7 +54,7 @@ from finops.budgets.ports import (
     StatusTable,
 )
 from finops.budgets.service import BudgetPublisher, Outcome, Publication
-from finops.budgets.statuses import initial_status, is_gone_already, waiting_status
+from finops.budgets.statuses import initial_status, is_gone_already, still_stands, waiting_status
 from finops.budgets.values import text_of
 from finops.shared.audit import AuditRecorder, rfc3339
 from finops.shared.errors import FinOpsError, RejectedInput, TransientFailure
@@ -222,14 +222,14 @@ class DriftRepairer:
         inherited: Mapping[str, InheritedRow],
         defaults: DefaultRows | None,
     ) -> list[Drift]:
-        budgets, rejections, failures = _parse_rows(account_id, rows)
+        budgets, rejections, failures = _parse_rows(account_id, rows, statuses)
         if run.repair:
             for key, rejection in rejections.items():
                 seen = self._reject_if_unseen(key, rejection, statuses.get(key), run)
                 statuses = {**statuses, **seen}
         # A default that is refused changes nothing in its accounts, as a row of their own.
         by_default, refused, broken = _parse_rows(
-            account_id, [one.row for one in inherited.values()]
+            account_id, [one.row for one in inherited.values()], statuses
         )
         failures |= broken
         sources = {key: inherited[key.budget_name].default_of for key in by_default}
@@ -652,7 +652,9 @@ def _came_from(status: BudgetStatus, default_of: str) -> bool:
 
 
 def _parse_rows(
-    account_id: str, rows: Sequence[Mapping[str, Any]]
+    account_id: str,
+    rows: Sequence[Mapping[str, Any]],
+    statuses: Mapping[BudgetKey, BudgetStatus],
 ) -> tuple[dict[BudgetKey, Budget], dict[BudgetKey, RejectedInput], dict[BudgetKey, Exception]]:
     """The budgets of an account's rows, why others are rejected, and what failed."""
     budgets: dict[BudgetKey, Budget] = {}
@@ -663,7 +665,10 @@ def _parse_rows(
         try:
             budgets[key] = budget_of(row)
         except RejectedInput as error:
-            rejections[key] = error
+            if standing := still_stands(row, statuses.get(key)):
+                budgets[key] = standing
+            else:
+                rejections[key] = error
         except Exception as error:  # noqa: BLE001 - one row must not stop the others
             failures[key] = error
     return budgets, rejections, failures

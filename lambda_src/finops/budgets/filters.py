@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from finops.budgets.domain import LINKED_ACCOUNT
@@ -46,6 +46,22 @@ _WITHOUT_COMMAS: Final = frozenset({"AZ", "InstanceType", LINKED_ACCOUNT, "Regio
 
 def parse_cost_filters(value: object) -> dict[str, tuple[str, ...]]:
     """Values by dimension, sorted; empty where it is absent or the word `none`."""
+    return _filters(value, _checked)
+
+
+def read_cost_filters(value: object) -> dict[str, tuple[str, ...]]:
+    """The filters of a budget that was published, by whatever rules of their values."""
+    return _filters(value, lambda _, text: (text, ""))
+
+
+def _checked(name: str, text: str) -> tuple[str, str]:
+    return _as_aws_writes(name, text), _problem(name, text)
+
+
+def _filters(
+    value: object, check: Callable[[str, str], tuple[str, str]]
+) -> dict[str, tuple[str, ...]]:
+    """Values by dimension; `check` says how to write one of them, and what is wrong with it."""
 
     def rejection(reason: str) -> RejectedInput:
         return RejectedInput(
@@ -72,9 +88,10 @@ def parse_cost_filters(value: object) -> dict[str, tuple[str, ...]]:
             if not isinstance(one, str) or not one.strip():
                 raise rejection(f"has no text values for {quoted(name)}")
             text = one if name == _TAGS else one.strip()
-            if problem := _problem(name, text):
+            written, problem = check(name, text)
+            if problem:
                 raise rejection(f"has for {name} the value {quoted(one)}, which {problem}")
-            found.add(_as_aws_writes(name, text))
+            found.add(written)
         filters[name] = tuple(sorted(found))
     return filters
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final
 
 from finops.budgets.attributes import ATTRIBUTES
 from finops.budgets.defaults import is_default
@@ -60,7 +60,7 @@ _MAPS: Final = frozenset({"cost_filters", "planned_amounts"})
 
 
 def parse_budget(row: Mapping[str, object], *, defaults: bool = False) -> Budget:
-    """The budget that a table row or a published document asks for.
+    """The budget that a table row asks for.
 
     With `defaults` the account may be `*` or an organizational unit, as in a row of the table.
 
@@ -70,22 +70,32 @@ def parse_budget(row: Mapping[str, object], *, defaults: bool = False) -> Budget
     Raises:
         RejectedInput: with the `field`, its `value`, the reason, and what to write instead.
     """
-    budget = read_budget(row, defaults=defaults)
+    _reject_misspelt_attributes(row)
+    budget = _budget(row, {one.name: one.parse for one in ATTRIBUTES}, defaults=defaults)
     _refuse_other_accounts(budget)
     return budget
 
 
 def read_budget(row: Mapping[str, object], *, defaults: bool = False) -> Budget:
-    """The budget of a document that was published: `parse_budget` without what came later.
+    """The budget of what was published: `parse_budget` without what only new edits are refused for.
 
     What a budget counts does not change because people may not ask for it any more.
 
     Raises:
         RejectedInput: as `parse_budget`.
     """
+    readers = {one.name: one.read or one.parse for one in ATTRIBUTES}
+    return _budget(row, readers, defaults=defaults)
+
+
+def _budget(
+    row: Mapping[str, object],
+    readers: Mapping[str, Callable[[object], Any]],
+    *,
+    defaults: bool,
+) -> Budget:
     key = parse_key(row, defaults=defaults)
-    _reject_misspelt_attributes(row)
-    budget = Budget(key=key, **{one.name: one.parse(row.get(one.name)) for one in ATTRIBUTES})
+    budget = Budget(key=key, **{name: read(row.get(name)) for name, read in readers.items()})
     forecasts = [one for one in budget.thresholds or () if one.type is NotificationType.FORECASTED]
     if budget.time_unit is TimeUnit.DAILY and forecasts:
         raise RejectedInput(

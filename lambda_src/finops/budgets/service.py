@@ -48,6 +48,7 @@ from finops.budgets.statuses import (
     is_gone_already,
     is_of_old_version,
     raise_waits,
+    still_stands,
     waiting_status,
 )
 from finops.budgets.values import text_of
@@ -221,7 +222,8 @@ class BudgetPublisher:
         try:
             budget = self._default_of(row)
         except RejectedInput as error:
-            if ends and table and not (known and known.status is Status.REJECTED):
+            seen = (known and known.status is Status.REJECTED) or still_stands(row, known)
+            if ends and table and not seen:
                 reject = partial(self._rejected_default, error=error, known=known)
                 self._note_unseen(row, known, table, reject, error)
             return row

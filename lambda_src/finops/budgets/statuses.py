@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Final, TypeGuard
 
-from finops.budgets.approvals import amounts_of
+from finops.budgets.approvals import amounts_of, standing_budget
+from finops.budgets.defaults import is_default
 from finops.budgets.documents import BudgetDocument, content_digest, is_removal
 from finops.budgets.domain import (
     Budget,
@@ -17,7 +19,7 @@ from finops.budgets.domain import (
     repair_version,
 )
 from finops.budgets.ports import BudgetStatus
-from finops.budgets.rows import editor_of
+from finops.budgets.rows import editor_of, read_budget
 from finops.budgets.values import text_of
 from finops.shared.errors import FinOpsError, RejectedInput
 
@@ -60,6 +62,20 @@ def initial_status(
         default_of=default_of,
         delivery=document.delivery if document else Delivery.SPOKE,
     )
+
+
+def still_stands(row: Mapping[str, object], status: BudgetStatus | None) -> Budget | None:
+    """What was published of a row that people may not write any more; None where it was not.
+
+    A rule that came later refuses new edits, and not what stands.
+    """
+    if status is None or status.status in (Status.WAITING, Status.REJECTED, Status.REMOVED):
+        return None
+    try:
+        asked = read_budget(row, defaults=is_default(status.key.account_id))
+    except RejectedInput:
+        return None
+    return asked if asked == standing_budget(status) else None
 
 
 def is_gone_already(status: BudgetStatus) -> bool:

@@ -12,6 +12,7 @@ from finops.budgets.comparison import spend_is_known
 from finops.budgets.domain import MONTHS_OF, Budget, BudgetKey, Status, TimeUnit, period_start
 from finops.budgets.ports import BudgetStatus
 from finops.budgets.rows import parse_budget
+from finops.budgets.statuses import still_stands
 from finops.reconciliation.aws_budgets import AwsBudget
 from finops.reconciliation.domain import UnitBudget
 from finops.shared.errors import RejectedInput
@@ -69,7 +70,8 @@ class TableBudgets:
             own.add(key)
             status = statuses.get(key)
             waits = status is not None and status.status is Status.WAITING
-            if budget := standing_budget(status) if status and waits else _of(row):
+            budget = standing_budget(status) if status and waits else _of(row, status)
+            if budget:
                 yield budget
         for key, status in statuses.items():
             inherited = status.default_of and status.status is not Status.REMOVED
@@ -117,8 +119,8 @@ def _counts(budget: Budget) -> str:
     return "; ".join((*filters, *budget.cost_types))
 
 
-def _of(row: Mapping[str, object]) -> Budget | None:
+def _of(row: Mapping[str, object], status: BudgetStatus | None) -> Budget | None:
     try:
         return parse_budget(row)
     except RejectedInput:
-        return None
+        return still_stands(row, status)
