@@ -36,6 +36,7 @@ from finops.budgets.ports import (
     StatusOutline,
     StoredParameter,
 )
+from finops.budgets.statuses import may_begin
 from finops.shared.errors import ConfigurationError, FinOpsError
 
 ACCOUNT = "222222222222"
@@ -119,16 +120,9 @@ class FakeStatuses(Fallible):
     def begin(self, status: BudgetStatus, *, after: str | None = None) -> bool:
         def effect() -> bool:
             standing = self.items.get(status.key)
-            if after is not None:
-                if after != (standing.version if standing else ""):
-                    return False
-            elif standing and not (
-                standing.version < status.version
-                or (
-                    standing.version == status.version
-                    and standing.status in (Status.PENDING, Status.FAILED)
-                )
-            ):
+            if after is not None and after != (standing.version if standing else ""):
+                return False
+            if not may_begin(status.version, standing):
                 return False
             if standing:
                 kept = replace(

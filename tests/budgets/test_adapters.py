@@ -142,6 +142,22 @@ def test_a_version_is_opened_again_until_it_has_ended(statuses: DynamoStatusTabl
     assert not statuses.begin(opened())
 
 
+def test_a_version_begins_after_another_only_while_that_is_the_newest(dynamodb: Any) -> None:
+    one, two, three = map(edit_version, "123")
+    for statuses in (DynamoStatusTable(dynamodb, "status"), FakeStatuses()):
+        assert not statuses.begin(opened(1), after=one)
+        assert statuses.begin(opened(1), after="")
+        assert not statuses.begin(opened(2), after="")
+        assert statuses.begin(opened(2), after=one)
+        assert not statuses.begin(opened(3), after=one)
+        # Begun again: its first answer was lost.
+        assert statuses.begin(opened(2), after=two)
+        assert statuses.write_result(reported(2)).written
+        assert not statuses.begin(opened(2), after=two)
+        assert statuses.begin(opened(3), after=two)
+        assert not statuses.begin(opened(2), after=three)
+
+
 def test_only_a_pending_version_fails(statuses: DynamoStatusTable) -> None:
     error = ConfigurationError("gone", code="no_answer", step="apply_budget", remedy="Look")
     statuses.begin(opened(2))

@@ -368,7 +368,7 @@ def test_an_outdated_move_puts_back_what_it_removed(world: PayerWorld) -> None:
     pending = standing.__class__(
         key=KEY, version=moved.version, status=Status.PENDING, document=moved.encode()
     )
-    assert not world.publisher.begin_where_wanted(pending, moved, standing, after=standing.version)
+    assert not world.publisher.begin_where_wanted(pending, moved, standing)
     world.deliver()
     assert world.amount == 300
     assert world.in_payer(NAME_OF_OWN) is None

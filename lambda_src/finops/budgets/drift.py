@@ -608,9 +608,7 @@ class DriftRepairer:
         )
         try:
             # After what it has read only: another run at once may have read another default.
-            if not self._publisher.begin_where_wanted(
-                pending, document, status, after=status.version if status else ""
-            ):
+            if not self._publisher.begin_where_wanted(pending, document, status):
                 return Publication(outcome=Outcome.SKIPPED)
         except FinOpsError as error:
             self._fail(change, document.budget, error, status, default_of, pending.repairs)

@@ -148,7 +148,7 @@ class StatusTable(Protocol):
     def begin(self, status: BudgetStatus, *, after: str | None = None) -> bool:
         """Write the first status of a version, unless that is finished or a newer one is known.
 
-        With `after` it is written only where that is the version so far, empty where there is none.
+        With `after` also that has to be the version so far, empty where there is none.
 
         What was applied before stays in the row, and so does the last document unless the new
         status has one. Returns whether to work on the version; False means outdated or a duplicate.

@@ -47,6 +47,7 @@ from finops.budgets.statuses import (
     initial_status,
     is_gone_already,
     is_of_old_version,
+    may_begin,
     raise_waits,
     still_stands,
     waiting_status,
@@ -151,24 +152,47 @@ class BudgetPublisher:
         )
         # Without the row, which may be what cannot be written.
         bare = replace(change, row={}, previous=None)
-        self._statuses.begin(initial_status(bare, Status.FAILED, error=reason))
+        self._mark_failed(bare, reason, self._statuses.get(change.key))
         return reason
+
+    def _mark_failed(
+        self, change: BudgetChange, error: FinOpsError, known: BudgetStatus | None
+    ) -> None:
+        """Mark an edit as FAILED: one that has begun keeps what it is about to publish."""
+        begun = known is not None and known.version == change.version
+        failed = initial_status(change, Status.FAILED, error=error)
+        if begun or not self._begin(failed, known):
+            # Its answer may be what was lost.
+            self._statuses.mark_failed(change.key, change.version, error)
+
+    def _begin(self, status: BudgetStatus, known: BudgetStatus | None) -> bool:
+        """Begin a version, where the status is of the version that it was decided upon."""
+        return self._statuses.begin(status, after=known.version if known else "")
 
     def _publish(self, change: BudgetChange) -> Publication:
         if is_default(change.key.account_id):
             return self._hand_on(change)
+        for _ in range(MAX_ROUNDS):
+            known = self._statuses.get(change.key)
+            done = self._publish_after(known, change)
+            newest = self._statuses.get(change.key) if done.outcome is Outcome.SKIPPED else known
+            if newest is known or not may_begin(change.version, newest):
+                return done
+        raise _overtaken(change.key)
+
+    def _publish_after(self, known: BudgetStatus | None, change: BudgetChange) -> Publication:
+        """Publish an edit where the status is still `known`; SKIPPED where it is not."""
         if change.row is None and (inherited := self._inherited(change.key)):
-            return self._publish_inherited(change, inherited)
-        if change.row is None and (kept := self._reason_to_keep(change.key)):
-            taken = self._statuses.begin(initial_status(change, Status.REMOVED, action=kept))
+            return self._publish_inherited(change, inherited, known)
+        if change.row is None and (kept := self._reason_to_keep(known)):
+            taken = self._begin(initial_status(change, Status.REMOVED, action=kept), known)
             return Publication(outcome=Outcome.KEPT if taken else Outcome.SKIPPED)
-        known = self._statuses.get(change.key)
         try:
             document = document_for(
                 change, removed_from=known.delivery if known else Delivery.SPOKE
             )
         except RejectedInput as error:
-            taken = self._statuses.begin(initial_status(change, Status.REJECTED, error=error))
+            taken = self._begin(initial_status(change, Status.REJECTED, error=error), known)
             return Publication(outcome=Outcome.REJECTED if taken else Outcome.SKIPPED, error=error)
         return self._begin_and_publish(change, document, known)
 
@@ -345,7 +369,7 @@ class BudgetPublisher:
     ) -> Publication:
         if reason := self.reason_to_wait(document.budget, known):
             waiting = waiting_status(change, document.budget, reason, default_of)
-            taken = self._statuses.begin(waiting)
+            taken = self._begin(waiting, known)
             return Publication(
                 outcome=Outcome.WAITING if taken else Outcome.SKIPPED, error=raise_waits(reason)
             )
@@ -357,7 +381,7 @@ class BudgetPublisher:
         try:
             begun = self.begin_where_wanted(pending, document, known)
         except FinOpsError as error:
-            self._statuses.begin(initial_status(change, Status.FAILED, error=error))
+            self._mark_failed(change, error, known)
             if isinstance(error, TransientFailure):
                 raise
             return Publication(outcome=Outcome.FAILED, error=error)
@@ -407,7 +431,9 @@ class BudgetPublisher:
         rows = self._defaults().of(key.account_id, own=(), in_effect=in_effect)
         return rows.get(key.budget_name)
 
-    def _publish_inherited(self, change: BudgetChange, inherited: InheritedRow) -> Publication:
+    def _publish_inherited(
+        self, change: BudgetChange, inherited: InheritedRow, known: BudgetStatus | None
+    ) -> Publication:
         """Publish the default in place of the removal, so that the budget is never gone."""
         try:
             document = document_for(replace(change, row=inherited.row))
@@ -415,9 +441,8 @@ class BudgetPublisher:
             rejected = initial_status(
                 change, Status.REJECTED, error=error, default_of=inherited.default_of
             )
-            taken = self._statuses.begin(rejected)
+            taken = self._begin(rejected, known)
             return Publication(outcome=Outcome.REJECTED if taken else Outcome.SKIPPED, error=error)
-        known = self._statuses.get(change.key)
         done = self._begin_and_publish(change, document, known, inherited.default_of)
         published = done.outcome is Outcome.PUBLISHED
         return replace(done, outcome=Outcome.DEFAULTED) if published else done
@@ -427,19 +452,17 @@ class BudgetPublisher:
         pending: BudgetStatus,
         document: BudgetDocument,
         before: BudgetStatus | None,
-        *,
-        after: str | None = None,
     ) -> bool:
         """Begin a version; before, move what an earlier one made in the other account.
 
         In this order a process that is stopped does it again. What cannot be written where it is
-        wanted stays where it is. Returns whether to work on it.
+        wanted stays where it is. Returns whether to work on it: not where the status is of another
+        version by now, whose budget may be elsewhere.
 
         Args:
             pending: The version's status.
             document: What is to be published.
             before: The status until now.
-            after: The version after which alone it begins; any earlier one where None.
         """
         moved = (
             before is not None
@@ -451,7 +474,7 @@ class BudgetPublisher:
         if before and moved:
             self._spokes.put_document(document)
             self._remove_elsewhere(before.delivery, document)
-        if self._statuses.begin(pending, after=after):
+        if self._begin(pending, before):
             return True
         if moved and (newest := self._statuses.get(document.key)):
             # It may want the budget where this one has removed it, and not where this one put it.
@@ -500,12 +523,7 @@ class BudgetPublisher:
         except TransientFailure as error:
             self._statuses.mark_failed(document.key, document.version, error)
             raise
-        raise TransientFailure(
-            f"budget {document.key.budget_name} of account {document.key.account_id} is edited"
-            " faster than it can be published",
-            code="overtaken",
-            step="put_parameter",
-        )
+        raise _overtaken(document.key)
 
     def audit(self, done: Sequence[tuple[BudgetChange, Publication | Exception]]) -> None:
         """Record in the audit trail how each edit of a batch ended."""
@@ -545,11 +563,10 @@ class BudgetPublisher:
             return "defaulted"
         return "kept" if known.action in (_KEPT, _NEVER_PUBLISHED) else "published"
 
-    def _reason_to_keep(self, key: BudgetKey) -> str:
+    def _reason_to_keep(self, status: BudgetStatus | None) -> str:
         """Why the spoke keeps the budget of a removed row; empty where it has to delete it."""
         if self._removal is RemovalPolicy.KEEP:
             return _KEPT
-        status = self._statuses.get(key)
         if status is None or not status.document or is_gone_already(status):
             return _NEVER_PUBLISHED
         # A move that failed has no content: what was published before it is elsewhere, and stays.
@@ -578,3 +595,12 @@ def _nothing_yet(change: BudgetChange, known: BudgetStatus | None) -> str:
     What an older version handed on stays unknown until the next default is handed on.
     """
     return default_document(change, None).encode() if known is None else ""
+
+
+def _overtaken(key: BudgetKey) -> TransientFailure:
+    return TransientFailure(
+        f"budget {key.budget_name} of account {key.account_id} is edited faster than it can be"
+        " published",
+        code="overtaken",
+        step="put_parameter",
+    )

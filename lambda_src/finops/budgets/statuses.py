@@ -64,6 +64,13 @@ def initial_status(
     )
 
 
+def may_begin(version: str, status: BudgetStatus | None) -> bool:
+    """Whether a version is newer than the status, or has begun and not ended."""
+    if status is None or status.version < version:
+        return True
+    return status.version == version and status.status in (Status.PENDING, Status.FAILED)
+
+
 def still_stands(row: Mapping[str, object], status: BudgetStatus | None) -> Budget | None:
     """What was published of a row that people may not write any more; None where it was not.
 

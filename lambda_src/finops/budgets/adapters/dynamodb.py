@@ -172,9 +172,11 @@ class DynamoStatusTable:
             " OR (#version = :version AND #status IN (:pending, :failed))"
         )
         facts = {":pending": Status.PENDING.value, ":failed": Status.FAILED.value}
-        if after is not None:
-            condition = "#version = :after" if after else "attribute_not_exists(#version)"
-            facts = {":after": after} if after else {}
+        if after == "":
+            condition, facts = "attribute_not_exists(#version)", {}
+        elif after:
+            condition = f"#version = :after AND ({condition})"
+            facts[":after"] = after
         written, _ = self._update(
             status.key, values, condition, facts, remove=("reported_at", "repaired_at", "approvals")
         )
