@@ -87,8 +87,8 @@ def test_two_thousand_unanswered_budgets_are_repaired_in_parts_and_never_swap_ba
     assert len(found) == 2000
     assert sum(one.repaired for one in found) == MAX_REPAIRS
     assert "A later run repairs it" in found[-1].error
-    # Read twice, and a put for each repair.
-    assert len(world.spokes.calls) - before == 2 + MAX_REPAIRS
+    # Its parameters, its budgets and the payer's parameters are read, and a put for each repair.
+    assert len(world.spokes.calls) - before == 3 + MAX_REPAIRS
     # The account works through what was published first: its answers count for the repairs, too.
     world.deliver()
     assert statuses(world) == {Status.APPLIED}

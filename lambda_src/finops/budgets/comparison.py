@@ -32,6 +32,8 @@ PUBLICATION_TIME: Final = timedelta(seconds=LONGEST_DEADLINE_SECONDS + 60)
 #: as its account does not make it right. Less than the schedule's period, which is 15 minutes.
 REPAIR_PAUSE: Final = timedelta(minutes=10)
 LONGEST_REPAIR_PAUSE: Final = timedelta(hours=4)
+#: The reason of drift that the flow has the budget in the other account, too.
+IN_BOTH_ACCOUNTS: Final = "in_both_accounts"
 #: AWS calculates the spend of budgets up to three times a day, 8 to 12 hours apart.
 CALCULATION_TIME: Final = timedelta(days=1)
 
@@ -65,6 +67,7 @@ class AccountState:
         actual: AWS Budgets by name.
         inherited: The budgets of `wanted` that come from a default, which no stream publishes.
         held: Those that stand while a newer edit waits or is rejected, of which the status is.
+        elsewhere: Names of those that the flow has in the other account, too: see `left_in`.
     """
 
     wanted: Mapping[BudgetKey, Budget | None]
@@ -73,6 +76,7 @@ class AccountState:
     actual: Mapping[str, ActualBudget]
     inherited: Collection[BudgetKey] = ()
     held: AbstractSet[BudgetKey] = frozenset()
+    elsewhere: Collection[str] = ()
 
     def drift(self, now: datetime) -> Iterator[Drift]:
         """The budgets that are not what their rows say, in the order of their keys."""
@@ -85,6 +89,8 @@ class AccountState:
             if not reason and status and budget:
                 confirmed = status.status is Status.APPLIED or key in self.held
                 reason = "" if confirmed else "not_confirmed"
+            if not reason and status and key.budget_name in self.elsewhere:
+                reason = IN_BOTH_ACCOUNTS
             if reason:
                 yield Drift(
                     key=key,
@@ -133,6 +139,11 @@ class AccountState:
             parameter = self.documents.get(key.budget_name)
             if _is_gone(status, parameter, self.actual.get(key.budget_name)):
                 yield status
+
+
+def left_in(documents: Mapping[str, str]) -> set[str]:
+    """The names of budgets that the flow has made, and not removed since, by their parameters."""
+    return {name for name, text in documents.items() if not is_removal(text)}
 
 
 def next_repair(status: BudgetStatus | None) -> datetime | None:

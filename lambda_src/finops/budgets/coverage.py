@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterator, Sequence
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Final
+from functools import partial
+from typing import Final, TypeVar
 
+from finops.budgets.comparison import left_in
 from finops.budgets.default_rows import DefaultRows
 from finops.budgets.defaults import is_default
 from finops.budgets.documents import is_removal
@@ -16,6 +19,7 @@ from finops.budgets.ports import BudgetStatus, BudgetTable, Organization, Spokes
 from finops.shared.errors import FinOpsError
 
 _CONCURRENCY: Final = 16
+T = TypeVar("T")
 
 
 class Source(enum.StrEnum):
@@ -23,7 +27,8 @@ class Source(enum.StrEnum):
 
     #: A row of the table asks for it.
     TABLE = "table"
-    #: The flow made it, and its row is gone: it stays, or its removal is under way.
+    #: The flow made it, and its row is gone or wants it in the other account: it stays, or its
+    #: removal is under way.
     KEPT = "kept"
     #: A default asks for it: the account has no row of its own.
     DEFAULT = "default"
@@ -41,6 +46,7 @@ class CoveredAccount:
     """A budget of an account, or that it has none.
 
     `budget` is the budget's name and `amount` its limit in USD; None where there is none.
+    `delivery` says which account has it: one that two accounts have is named twice.
     """
 
     account_id: str
@@ -48,6 +54,7 @@ class CoveredAccount:
     budget: str | None = None
     amount: str | None = None
     error: str = ""
+    delivery: Delivery = Delivery.SPOKE
 
 
 def coverage(
@@ -64,17 +71,24 @@ def coverage(
     def look(account_id: str) -> list[CoveredAccount]:
         rows = {str(row.get("budget_name")) for row in table.rows(account_id)}
         flows = [one for one in statuses.all(account_id) if _is_the_flows(one)]
-        made = {one.key.budget_name for one in flows}
-        in_payer = {one.key.budget_name for one in flows if one.delivery is Delivery.PAYER}
+        made = {one.key.budget_name: one.delivery for one in flows}
+        in_payer = {name for name, delivery in made.items() if delivery is Delivery.PAYER}
         inherited: set[str] = set()
-        actual: dict[str, ActualBudget] = {}
         try:
             if defaults:
                 inherited = set(defaults.of(account_id, own=rows))
-            if in_payer:
-                actual = spokes.payer_budgets(account_id, in_payer)
             needs_no_spoke = bool(in_payer) and rows | inherited <= in_payer
-            actual = _in_account(spokes, account_id, optional=needs_no_spoke) | actual
+            look_in = partial(_left, spokes, account_id)
+            left = {Delivery.PAYER: _where_reached(partial(look_in, Delivery.PAYER), set())}
+            names = in_payer | left[Delivery.PAYER]
+            actual = {
+                Delivery.PAYER: spokes.payer_budgets(account_id, names) if names else {},
+                Delivery.SPOKE: _where_reached(partial(spokes.budgets, account_id), {})
+                if needs_no_spoke
+                else spokes.budgets(account_id),
+            }
+            twice = bool(in_payer & actual[Delivery.SPOKE].keys())
+            left[Delivery.SPOKE] = look_in(Delivery.SPOKE) if twice else set()
         except FinOpsError as error:
             return [
                 CoveredAccount(
@@ -85,7 +99,7 @@ def coverage(
                 )
                 for name in (*sorted(rows | inherited),) or (None,)
             ]
-        found = list(_of_account(account_id, rows, inherited, made, actual))
+        found = list(_of_account(account_id, rows, inherited, made, actual, left))
         return found or [CoveredAccount(account_id=account_id, source=Source.NONE)]
 
     with ThreadPoolExecutor(_CONCURRENCY) as pool:
@@ -93,14 +107,16 @@ def coverage(
         return [one for found in pool.map(look, accounts) for one in found]
 
 
-def _in_account(spokes: Spokes, account_id: str, *, optional: bool) -> dict[str, ActualBudget]:
-    """The budgets in the account itself; none where nobody can look and nobody has to."""
+def _left(spokes: Spokes, account_id: str, delivery: Delivery) -> set[str]:
+    return left_in(spokes.documents(account_id, delivery))
+
+
+def _where_reached(look: Callable[[], T], otherwise: T) -> T:
+    """What is found where nobody has to look; `otherwise` where nobody can."""
     try:
-        return spokes.budgets(account_id)
+        return look()
     except FinOpsError:
-        if not optional:
-            raise
-        return {}
+        return otherwise
 
 
 def _is_the_flows(status: BudgetStatus) -> bool:
@@ -113,22 +129,32 @@ def _of_account(
     account_id: str,
     rows: set[str],
     inherited: set[str],
-    made: set[str],
-    actual: dict[str, ActualBudget],
+    made: Mapping[str, Delivery],
+    actual: Mapping[Delivery, Mapping[str, ActualBudget]],
+    left: Mapping[Delivery, set[str]],
 ) -> Iterator[CoveredAccount]:
-    for name in sorted(rows | inherited | set(actual)):
-        amount = actual[name].amount if name in actual else None
-        if name not in actual:
-            source = Source.MISSING
-        elif name in rows:
-            source = Source.TABLE
-        elif name in inherited:
-            source = Source.DEFAULT
-        else:
-            source = Source.KEPT if name in made else Source.BY_HAND
-        yield CoveredAccount(
-            account_id=account_id,
-            source=source,
-            budget=name,
-            amount=None if amount is None else decimal_text(amount),
-        )
+    """The budgets of an account by name, where each is wanted before what there is elsewhere."""
+    for name in sorted({*rows, *inherited, *itertools.chain.from_iterable(actual.values())}):
+        wanted = Source.TABLE if name in rows else Source.DEFAULT if name in inherited else None
+        delivery = made.get(name, Delivery.SPOKE)
+        if here := actual[delivery].get(name):
+            source = wanted or (Source.KEPT if name in made else Source.BY_HAND)
+            yield _covered(account_id, name, source, delivery, here)
+        elif wanted:
+            yield _covered(account_id, name, Source.MISSING, delivery, None)
+        if there := actual[delivery.other].get(name):
+            source = Source.KEPT if name in left[delivery.other] else Source.BY_HAND
+            yield _covered(account_id, name, source, delivery.other, there)
+
+
+def _covered(
+    account_id: str, name: str, source: Source, delivery: Delivery, actual: ActualBudget | None
+) -> CoveredAccount:
+    amount = actual.amount if actual else None
+    return CoveredAccount(
+        account_id=account_id,
+        source=source,
+        budget=name,
+        amount=None if amount is None else decimal_text(amount),
+        delivery=delivery,
+    )

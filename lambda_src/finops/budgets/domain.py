@@ -70,6 +70,11 @@ class Delivery(enum.StrEnum):
     #: With a filter on the accounts that it watches, which need no spoke.
     PAYER = "payer"
 
+    @property
+    def other(self) -> Delivery:
+        """The account that must not have the budget, too."""
+        return Delivery.SPOKE if self is Delivery.PAYER else Delivery.PAYER
+
 
 class RemovalPolicy(enum.StrEnum):
     """What happens to the spoke's AWS Budget when its row is removed."""

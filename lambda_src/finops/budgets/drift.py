@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from typing import Any, Final
@@ -18,9 +18,11 @@ from finops.budgets.audit_events import (
     unseen_rejection_event,
 )
 from finops.budgets.comparison import (
+    IN_BOTH_ACCOUNTS,
     AccountState,
     Drift,
     is_being_published,
+    left_in,
     next_repair,
     repairs_so_far,
     was_published,
@@ -77,6 +79,8 @@ class _Run:
     request_id: str
     scheduled: bool
     requested_by: str
+    #: Where the flow has nothing, or nobody knows.
+    unreached: set[Delivery] = field(default_factory=set)
 
 
 #: The rows and statuses of one account.
@@ -344,6 +348,7 @@ class DriftRepairer:
                 else self._spokes.payer_budgets(account_id, {one.budget_name for one in wanted}),
                 inherited=sources,
                 held=held,
+                elsewhere=self._left_elsewhere(account_id, delivery, run),
             )
         except FinOpsError as error:
             if run.repair:
@@ -367,6 +372,21 @@ class DriftRepairer:
                 # The answer to the edit before came while this one had the status.
                 self._statuses.note_standing(status.key, status.version, amount)
         return self._repair(found, state, run, sources)
+
+    def _left_elsewhere(self, account_id: str, delivery: Delivery, run: _Run) -> set[str]:
+        """The budgets of an account that the flow has where they are not delivered.
+
+        Those are what a spoke began with, and what a move could not remove while a role was
+        refused. An account without a spoke has none.
+        """
+        if delivery.other in run.unreached:
+            return set()
+        try:
+            return left_in(self._spokes.documents(account_id, delivery.other))
+        except FinOpsError as error:
+            if error.step == "assume_role" and delivery.other is Delivery.PAYER:
+                run.unreached.add(Delivery.PAYER)  # it is one for all
+            return set()
 
     def _end_defaults(
         self, statuses: Mapping[BudgetKey, BudgetStatus], kept: set[BudgetKey], run: _Run
@@ -532,6 +552,8 @@ class DriftRepairer:
         self, drift: Drift, state: AccountState, run: _Run, default_of: str
     ) -> Publication:
         status = state.statuses.get(drift.key)
+        if status and drift.reason == IN_BOTH_ACCOUNTS:
+            return self._remove_elsewhere(drift, status, run)
         if status and drift.key in state.held:
             return self._repair_held(drift, status, run)
         document = BudgetDocument(
@@ -547,6 +569,15 @@ class DriftRepairer:
         if publication.outcome is not Outcome.SKIPPED:
             self._record_repair(drift, document, document.version, publication, run)
         return publication
+
+    def _remove_elsewhere(self, drift: Drift, status: BudgetStatus, run: _Run) -> Publication:
+        """Remove what the flow has in the other account; what is where it is wanted stays."""
+        document = decode_document(status.document)
+        self._publisher.remove_elsewhere(document)
+        done = Publication(outcome=Outcome.PUBLISHED)
+        version = f"{status.version} {rfc3339(self._clock())}"
+        self._record_repair(drift, document, version, done, run)
+        return done
 
     def _repair_held(self, drift: Drift, status: BudgetStatus, run: _Run) -> Publication:
         """Publish again what stands beside an edit that waits or is rejected.

@@ -484,6 +484,19 @@ class BudgetPublisher:
             self._spokes.put_document(wanted)
         return False
 
+    def remove_elsewhere(self, document: BudgetDocument) -> None:
+        """Remove a budget from the account that it is not delivered by, unless it is by now.
+
+        Raises:
+            FinOpsError: it could not be removed.
+        """
+        self._remove_elsewhere(document.delivery.other, document)
+        newest = self._statuses.get(document.key)
+        if newest and newest.document:
+            wanted = decode_document(newest.document)
+            if wanted.delivery is document.delivery.other:
+                self._spokes.put_document(wanted)
+
     def _remove_elsewhere(self, delivery: Delivery, document: BudgetDocument) -> None:
         """Remove the budget of a document's key from the account that shall not have it.
 

@@ -411,9 +411,9 @@ def drift(
 def coverage(environment: Environment, out: Output, *, everything: bool) -> None:
     """Name accounts without a budget, and budgets that no row asks for.
 
-    `source` is table (a row asks for it), kept (the flow made it, and its row is gone), by_hand,
-    missing (a row asks for it, and the account does not have it), none (the account has no budget),
-    or unknown (the account could not be asked).
+    `source` is table (a row asks for it), kept (the flow made it, and its row is gone or wants it
+    in the other account), by_hand, missing (a row asks for it, and the account does not have it),
+    none (the account has no budget), or unknown (the account could not be asked).
     """
     found = _deployed(environment).coverage()
     shown = (
@@ -422,7 +422,7 @@ def coverage(environment: Environment, out: Output, *, everything: bool) -> None
     out.answer(
         {"accounts": shown},
         rows="accounts",
-        columns=("account_id", "name", "budget", "amount", "source", "error"),
+        columns=("account_id", "name", "budget", "amount", "source", "delivery", "error"),
     )
     covered = {one["account_id"] for one in found if one["source"] not in _WITHOUT}
     total = {one["account_id"] for one in found}
