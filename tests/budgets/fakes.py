@@ -153,16 +153,23 @@ class FakeStatuses(Fallible):
 
         return self._step("approve", effect)
 
-    def mark_failed(self, key: BudgetKey, version: str, error: FinOpsError) -> bool:
+    def mark_failed(
+        self,
+        key: BudgetKey,
+        version: str,
+        error: FinOpsError,
+        *,
+        standing: Status = Status.PENDING,
+    ) -> bool:
         def effect() -> bool:
-            standing = self.items.get(key)
-            if not standing or standing.version != version:
+            known = self.items.get(key)
+            if not known or known.version != version:
                 return False
-            failed_so = standing.status is Status.FAILED and standing.error_code == error.code
-            if standing.status is not Status.PENDING and not failed_so:
+            failed_so = known.status is Status.FAILED and known.error_code == error.code
+            if known.status is not standing and not failed_so:
                 return False
             self.items[key] = replace(
-                standing,
+                known,
                 status=Status.FAILED,
                 error=error.explanation,
                 error_code=error.code,

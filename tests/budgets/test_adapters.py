@@ -191,10 +191,27 @@ def test_whoever_is_unreachable_fails_also_where_it_was_applied(
         "digest",
     )
     assert statuses.mark_unreached(KEY, at, TransientFailure("x", code="x"))
-    for status in (Status.WAITING, Status.REJECTED, Status.REMOVED):
-        statuses.begin(opened(2, status=status), after=at)
-        at = edit_version("2")
+    for number, status in enumerate((Status.WAITING, Status.REJECTED, Status.REMOVED), 2):
+        assert statuses.begin(opened(number, status=status), after=at)
+        at = edit_version(str(number))
         assert not statuses.mark_unreached(KEY, at, error)
+
+
+def test_a_version_that_waits_fails_with_what_has_been_approved(dynamodb: Any) -> None:
+    refused = ConfigurationError("refused", code="AccessDenied", step="assume_role")
+    slow = TransientFailure("slow", code="Throttling", step="read_budgets")
+    version = edit_version("1")
+    for statuses in (DynamoStatusTable(dynamodb, "status"), FakeStatuses()):
+        statuses.begin(opened(1, status=Status.WAITING, content="c"))
+        statuses.approve(KEY, "c", "ann")
+        assert not statuses.mark_failed(KEY, version, refused)
+        assert statuses.mark_failed(KEY, version, refused, standing=Status.WAITING)
+        assert not statuses.mark_failed(KEY, version, slow, standing=Status.WAITING)
+        assert statuses.mark_failed(KEY, version, slow, standing=Status.FAILED)
+        found = statuses.get(KEY)
+        assert found is not None
+        assert (found.status, found.error_code) == (Status.FAILED, "Throttling")
+        assert (found.content, found.approvals) == ("c", ("ann",))
 
 
 def test_a_spend_stands_beside_a_status_and_outlives_the_next_edit(dynamodb: Any) -> None:

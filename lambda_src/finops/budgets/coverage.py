@@ -79,11 +79,11 @@ def coverage(
                 inherited = set(defaults.of(account_id, own=rows))
             needs_no_spoke = bool(in_payer) and rows | inherited <= in_payer
             look_in = partial(_left, spokes, account_id)
-            left = {Delivery.PAYER: _where_reached(partial(look_in, Delivery.PAYER), set())}
+            left = {Delivery.PAYER: _where_reached(partial(look_in, Delivery.PAYER)) or set()}
             names = in_payer | left[Delivery.PAYER]
             actual = {
                 Delivery.PAYER: spokes.payer_budgets(account_id, names) if names else {},
-                Delivery.SPOKE: _where_reached(partial(spokes.budgets, account_id), {})
+                Delivery.SPOKE: _where_reached(partial(spokes.budgets, account_id)) or {}
                 if needs_no_spoke
                 else spokes.budgets(account_id),
             }
@@ -111,12 +111,12 @@ def _left(spokes: Spokes, account_id: str, delivery: Delivery) -> set[str]:
     return left_in(spokes.documents(account_id, delivery))
 
 
-def _where_reached(look: Callable[[], T], otherwise: T) -> T:
-    """What is found where nobody has to look; `otherwise` where nobody can."""
+def _where_reached(look: Callable[[], T]) -> T | None:
+    """What is found where nobody has to look; None where nobody can."""
     try:
         return look()
     except FinOpsError:
-        return otherwise
+        return None
 
 
 def _is_the_flows(status: BudgetStatus) -> bool:

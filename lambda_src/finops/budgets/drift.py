@@ -10,7 +10,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any, Final
 
-from finops.budgets.approvals import standing_budget
+from finops.budgets.approvals import is_approved, standing_budget
 from finops.budgets.audit_events import (
     REPAIRER,
     repair_event,
@@ -191,7 +191,10 @@ class DriftRepairer:
 
         for _ in range(_MAX_ROUNDS):
             own = {str(row.get("budget_name")) for row in rows}
-            inherited = inherits(defaults)
+            try:
+                inherited = inherits(defaults)
+            except FinOpsError as error:
+                return self._check_own_rows(account, rows, statuses, run, error)
             found = self._check_account(account, rows, statuses, run, inherited, defaults)
             if not any(one.repaired and one.key.budget_name in inherited for one in found):
                 break
@@ -201,6 +204,27 @@ class DriftRepairer:
                 break
             rows, statuses = self._known_of(account)
         return found
+
+    def _check_own_rows(
+        self,
+        account: str,
+        rows: Sequence[Mapping[str, Any]],
+        statuses: Mapping[BudgetKey, BudgetStatus],
+        run: _Run,
+        error: FinOpsError,
+    ) -> list[Drift]:
+        """Compare the account's own rows where nobody knows which defaults it inherits.
+
+        What has no row of its own may have a default's: it stays as it is, and is told.
+        """
+        own = {
+            BudgetKey(account_id=account, budget_name=str(row.get("budget_name"))) for row in rows
+        }
+        some = {key: status for key, status in statuses.items() if key in own}
+        found = self._check_account(account, rows, some, run, {}, None)
+        others = {key for key, status in statuses.items() if status.status is not Status.REMOVED}
+        unsure = others - own or {BudgetKey(account_id=account, budget_name="")}
+        return [*found, *(_not_compared(key, error) for key in sorted(unsure))]
 
     def _known(self, account_ids: Sequence[str] | None) -> Mapping[str, _Known]:
         """The accounts of a run, with what both tables hold of each where it is of all of them."""
@@ -239,11 +263,6 @@ class DriftRepairer:
         sources = {key: inherited[key.budget_name].default_of for key in by_default}
         budgets |= by_default
         kept = {*budgets, *rejections, *failures, *refused}
-        if defaults:
-            # Whose default waits and has handed on nothing keeps what it has.
-            own = {str(row.get("budget_name")) for row in rows}
-            names = defaults.of(account_id, own=own)
-            kept |= {BudgetKey(account_id=account_id, budget_name=name) for name in names}
         budgets, statuses, held = self._held(budgets, statuses, sources, run)
         for key in {*rejections, *refused} - budgets.keys():
             status = statuses.get(key)
@@ -258,13 +277,14 @@ class DriftRepairer:
                     held.add(key)
                 if status.default_of:
                     sources[key] = status.default_of
-        kept |= {
-            key
-            for key, status in statuses.items()
-            if defaults and status.default_of and key not in kept
-            if status.status is not Status.REMOVED
-            if not defaults.has_lost(account_id, status.default_of, key.budget_name)
-        }
+        if defaults:
+            # Whose default waits and has handed on nothing keeps what it has.
+            own = {str(row.get("budget_name")) for row in rows}
+            names = defaults.of(account_id, own=own)
+            kept |= {BudgetKey(account_id=account_id, budget_name=name) for name in names}
+            unsure = _not_lost(defaults, statuses, kept)
+            kept |= unsure.keys()
+            failures |= {key: error for key, error in unsure.items() if error}
         if run.repair:
             self._end_defaults(statuses, kept, run)
         removed = self._removed(statuses, kept=kept)
@@ -353,6 +373,8 @@ class DriftRepairer:
         except FinOpsError as error:
             if run.repair:
                 for key, budget in wanted.items():
+                    if budget and key in held:
+                        continue  # it stands, and the status is of another edit
                     self._fail_unreached(key, budget, error, statuses.get(key), sources, run)
             return [
                 _unreachable(key, budget, error)
@@ -430,7 +452,7 @@ class DriftRepairer:
             # It has left, and whatever it has is its own.
             self._end(status, run)
             return
-        if status and status.status in (Status.WAITING, Status.REJECTED):
+        if status and budget is None and status.status in (Status.WAITING, Status.REJECTED):
             return
         if status and was_published(budget, status):
             told = (status.error_code, status.error_step) == (error.code, error.step)
@@ -457,7 +479,10 @@ class DriftRepairer:
         default_of: str,
         repairs: int = 0,
     ) -> None:
-        """Mark as FAILED what was not published. What stood before stays."""
+        """Mark as FAILED what was not published. What stood before stays, and so do approvals."""
+        if status and budget and is_approved(status, content_digest(budget)):
+            self._statuses.mark_failed(change.key, status.version, error, standing=status.status)
+            return
         failed = replace(
             initial_status(change, Status.FAILED, error=error, repairs=repairs),
             amount=decimal_text(budget.amount) if budget else "",
@@ -678,6 +703,22 @@ def _came_from(status: BudgetStatus, default_of: str) -> bool:
     """Whether what was published last came from this default."""
     published = bool(status.content) and status.status is not Status.WAITING
     return published and status.default_of == default_of
+
+
+def _not_lost(
+    defaults: DefaultRows, statuses: Mapping[BudgetKey, BudgetStatus], kept: Collection[BudgetKey]
+) -> dict[BudgetKey, FinOpsError | None]:
+    """The other budgets that an account inherits still, or why nobody knows: those stay, too."""
+    found: dict[BudgetKey, FinOpsError | None] = {}
+    for key, status in statuses.items():
+        if not status.default_of or key in kept or status.status is Status.REMOVED:
+            continue
+        try:
+            if not defaults.has_lost(key.account_id, status.default_of, key.budget_name):
+                found[key] = None
+        except FinOpsError as error:
+            found[key] = error
+    return found
 
 
 def _parse_rows(

@@ -157,8 +157,18 @@ class StatusTable(Protocol):
     def approve(self, key: BudgetKey, content: str, approver: str) -> BudgetStatus | None:
         """Add an approver of this content that waits. Returns the status, None if it waits not."""
 
-    def mark_failed(self, key: BudgetKey, version: str, error: FinOpsError) -> bool:
-        """Mark a version that is PENDING as FAILED. Returns whether it is, for this reason."""
+    def mark_failed(
+        self,
+        key: BudgetKey,
+        version: str,
+        error: FinOpsError,
+        *,
+        standing: Status = Status.PENDING,
+    ) -> bool:
+        """Mark a version of the status `standing` as FAILED; everything else of it stays.
+
+        Returns whether it is, for this reason.
+        """
 
     def mark_unreached(self, key: BudgetKey, version: str, error: FinOpsError) -> bool:
         """Mark a published version as FAILED whose account cannot be reached, also if APPLIED.

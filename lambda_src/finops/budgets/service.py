@@ -163,7 +163,9 @@ class BudgetPublisher:
         failed = initial_status(change, Status.FAILED, error=error)
         if begun or not self._begin(failed, known):
             # Its answer may be what was lost.
-            self._statuses.mark_failed(change.key, change.version, error)
+            standing = known.status if known and begun else Status.PENDING
+            if standing in (Status.PENDING, Status.FAILED):
+                self._statuses.mark_failed(change.key, change.version, error, standing=standing)
 
     def _begin(self, status: BudgetStatus, known: BudgetStatus | None) -> bool:
         """Begin a version, where the status is of the version that it was decided upon."""
@@ -332,7 +334,7 @@ class BudgetPublisher:
 
     def record_approvals(self, status: BudgetStatus | None) -> None:
         """Record again who has approved what is about to take effect; see `ApprovalDesk`."""
-        if status and status.status is Status.WAITING:
+        if status and status.approvals:
             self._audit.record(*approval_events(status, self._clock()))
 
     @staticmethod
@@ -583,7 +585,8 @@ class BudgetPublisher:
         if status is None or not status.document or is_gone_already(status):
             return _NEVER_PUBLISHED
         # A move that failed has no content: what was published before it is elsewhere, and stays.
-        failed = status.status is Status.FAILED and bool(status.content)
+        # One of an approved raise is not what was published, either.
+        failed = status.status is Status.FAILED and bool(status.content) and not status.approvals
         if not failed or status.applied_amount:
             return ""
         unreached = status.error_step == "assume_role"

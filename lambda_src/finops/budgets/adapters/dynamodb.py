@@ -206,9 +206,16 @@ class DynamoStatusTable:
             raise
         return _status(from_dynamodb(answer["Attributes"]))
 
-    def mark_failed(self, key: BudgetKey, version: str, error: FinOpsError) -> bool:
-        of = "(#status = :pending OR (#status = :status AND #error_code = :error_code))"
-        return self._mark(key, version, error, of, {":pending": Status.PENDING.value})
+    def mark_failed(
+        self,
+        key: BudgetKey,
+        version: str,
+        error: FinOpsError,
+        *,
+        standing: Status = Status.PENDING,
+    ) -> bool:
+        of = "(#status = :standing OR (#status = :status AND #error_code = :error_code))"
+        return self._mark(key, version, error, of, {":standing": standing.value})
 
     def mark_unreached(self, key: BudgetKey, version: str, error: FinOpsError) -> bool:
         published = {":pending": Status.PENDING.value, ":applied": Status.APPLIED.value}
