@@ -188,4 +188,4 @@ def test_an_edit_that_is_overtaken_again_and_again_is_tried_later() -> None:
     world.statuses.before = lambda _: None
     assert world.edit(change(200, sequence=2)).outcome is Outcome.PUBLISHED
     world.deliver()
-    assert (world.status, world.amount) == ("APPLIED", 200)
+    assert (world.status, world.amount) == ("APPLIED", Decimal(200))

@@ -72,7 +72,7 @@ def test_a_row_that_is_refused_by_now_goes_on_standing(name: str) -> None:
     world.budgets.items.clear()
     assert [one.reason for one in world.drift(repair=True)] == ["budget_missing"]
     world.deliver()
-    assert (world.status, world.amount) == ("APPLIED", 100)
+    assert (world.status, world.amount) == ("APPLIED", Decimal(100))
     assert world.drift(repair=True) == []
     assert world.statuses.items[KEY].content == before.content
 
@@ -85,7 +85,7 @@ def test_an_edit_of_such_a_row_is_refused_and_what_stands_is_repaired() -> None:
     world.budgets.items.clear()
     assert [one.repaired for one in world.drift(repair=True)] == [True]
     world.deliver()
-    assert (world.status, world.amount) == ("REJECTED", 100)
+    assert (world.status, world.amount) == ("REJECTED", Decimal(100))
 
 
 def test_a_row_that_was_never_published_is_rejected_by_a_drift_run() -> None:
@@ -94,7 +94,7 @@ def test_a_row_that_was_never_published_is_rejected_by_a_drift_run() -> None:
     # The stream has lost this edit.
     world.table.items[ACCOUNT, "monthly-total"]["amount"] = 300
     world.drift(repair=True)
-    assert (world.status, world.amount) == ("REJECTED", 100)
+    assert (world.status, world.amount) == ("REJECTED", Decimal(100))
 
 
 def test_raises_are_measured_against_what_an_older_version_published() -> None:

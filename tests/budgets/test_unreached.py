@@ -173,7 +173,7 @@ def test_a_removed_row_that_may_have_a_default_waits_for_the_organization() -> N
     found = world.drift(ACCOUNT, repair=True)
     assert {one.reason for one in found} == {"not_compared"}
     world.deliver()
-    assert (world.status, world.amount) == ("APPLIED", 100)
+    assert (world.status, world.amount) == ("APPLIED", Decimal(100))
     organization.error = None
     world.drift(ACCOUNT, repair=True)
     world.deliver()
