@@ -187,7 +187,7 @@ def test_an_attribute_is_read_from_a_csv_file(attribute: Attribute) -> None:
         name: '"' + cell.replace('"', '""') + '"' for name, cell in cells.items()
     }
     text = ",".join(columns) + "\n" + ",".join(columns.values())
-    rows, rejected = read_budgets(text.encode(), name="budgets.csv", editor="ann")
+    rows, rejected = read_budgets(text.encode(), name="budgets.csv", editor="ann", known=list)
     assert rejected == []
     assert parse_budget(rows[0]) == parse_budget(edited(attribute))
 

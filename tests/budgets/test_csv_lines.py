@@ -15,7 +15,7 @@ from tests.budgets.test_service import OTHER
 
 
 def read(*lines: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    return read_budgets("\n".join(lines).encode(), name="budgets.csv", editor="ann")
+    return read_budgets("\n".join(lines).encode(), name="budgets.csv", editor="ann", known=list)
 
 
 @pytest.mark.parametrize("values", ["agreed,", ",agreed", "agreed,twice"])

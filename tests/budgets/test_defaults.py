@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from collections.abc import Mapping
 from dataclasses import replace
@@ -352,8 +354,84 @@ def test_a_list_shows_inherited_budgets_and_an_import_does_not_make_them_rows() 
     }
     assert shown[ACCOUNT] == ("7.00", "QUARTERLY", "*")
     assert shown["*"] == ("7", "QUARTERLY", "")
-    rows, rejected = read_budgets(csv_of(found).encode(), name="list.csv", editor="me")
+    rows, rejected = imported(csv_of(found), there)
     assert ([row["account_id"] for row in rows], rejected) == (["*"], [])
+
+
+def imported(text: str, there: World) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """What an import makes of a file, which knows what the table holds now."""
+
+    def known() -> list[dict[str, Any]]:
+        return joined(there.table.rows(), there.statuses.all())
+
+    return read_budgets(text.encode(), name="list.csv", editor="me", known=known)
+
+
+def listed_lines(there: World) -> list[dict[str, str]]:
+    text = csv_of(joined(there.table.rows(), there.statuses.all()))
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+def as_csv(lines: list[dict[str, str]]) -> str:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, lines[0])
+    writer.writeheader()
+    writer.writerows(lines)
+    return text.getvalue()
+
+
+@pytest.mark.parametrize(
+    "edited",
+    [
+        {"amount": "8"},
+        {"thresholds": "ACTUAL:50"},
+        {"emails": "ann@example.com"},
+        {"cost_filters": '{"Service": ["Amazon S3"]}'},
+        {"amount": "many"},
+        {"budget_name": "another"},
+        {"account_id": STRANGER},
+    ],
+)
+def test_an_edited_line_of_an_inherited_budget_is_refused_with_the_reason(
+    edited: dict[str, str],
+) -> None:
+    there = world()
+    bring_applied(there)
+    lines = listed_lines(there)
+    (own,) = [one for one in lines if one["account_id"] == ACCOUNT]
+    own |= edited
+    rows, rejected = imported(as_csv(lines), there)
+    assert [row["account_id"] for row in rows] == ["*"]
+    (line,) = rejected
+    assert (line["field"], line["value"]) == ("default_of", "*")
+    assert "inherits this budget from *" in line["reason"]
+    assert "Empty its default_of" in line["reason"]
+    # As the reason says.
+    own["default_of"] = ""
+    rows, rejected = imported(as_csv(lines), there)
+    valid = edited != {"amount": "many"}
+    assert ([row["account_id"] for row in rows] == ["*", own["account_id"]]) is valid
+    assert [one["field"] for one in rejected] == ([] if valid else ["amount"])
+
+
+@pytest.mark.parametrize("amount", ["7", "7.0", " 7.00 "])
+def test_what_a_spreadsheet_writes_in_other_words_is_no_edit(amount: str) -> None:
+    there = world()
+    bring_applied(there)
+    lines = listed_lines(there)
+    for one in lines:
+        one["amount"] = amount
+    rows, rejected = imported(as_csv(lines), there)
+    assert ([row["account_id"] for row in rows], rejected) == (["*"], [])
+
+
+def test_a_line_of_what_has_a_row_of_its_own_by_now_is_refused() -> None:
+    there = world()
+    bring_applied(there)
+    lines = listed_lines(there)
+    there.edit(change(9, sequence=5))
+    _, rejected = imported(as_csv(lines), there)
+    assert [one["field"] for one in rejected] == ["default_of"]
 
 
 def test_accounts_of_an_import_take_turns() -> None:

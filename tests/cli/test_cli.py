@@ -438,6 +438,26 @@ def test_a_list_as_csv_is_imported_again(finops: Finops, tables: Any, tmp_path: 
     assert not any("status" in row for row in rows)
 
 
+def test_an_edited_line_of_an_inherited_budget_is_told_and_an_unedited_one_sets_nothing(
+    finops: Finops, tables: Any, tmp_path: Path
+) -> None:
+    put(tables, account_id="*", amount=50)
+    status = {"version": "1", "status": "APPLIED", "amount": "50.00", "default_of": "*"}
+    boto3.resource("dynamodb").Table("finops-budget-status").put_item(
+        Item={"account_id": ACCOUNT, "budget_name": "monthly-total", **status}
+    )
+    _, out, _ = finops("budgets", "list", "--csv")
+    file = tmp_path / "budgets.csv"
+    file.write_text(out)
+    assert finops("budgets", "import", str(file))[0] == 0
+    assert len(tables.scan()["Items"]) == 1
+    file.write_text(out.replace(",50.00,", ",60,"))
+    code, out, _ = finops("budgets", "import", str(file), "--json")
+    (line,) = json.loads(out)["rejected"]
+    assert (code, line["field"], line["value"]) == (1, "default_of", "*")
+    assert len(tables.scan()["Items"]) == 1
+
+
 def test_set_tells_what_it_changed(finops: Finops, tables: Any) -> None:
     _, out, _ = finops("budgets", "set", ACCOUNT, "100", "--json")
     assert json.loads(out)["changes"] == {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import streamlit as st
@@ -78,7 +79,12 @@ def import_csv(services: Services, user: User) -> None:
         if file is None:
             return
         with ui.failures("The file cannot be imported"):
-            rows, rejected = read_budgets(file.getvalue(), name=file.name, editor=user.identity)
+            rows, rejected = read_budgets(
+                file.getvalue(),
+                name=file.name,
+                editor=user.identity,
+                known=partial(list_budgets, services, services.environment.name),
+            )
             if rejected:
                 _rejected_lines(rejected)
             label = f"Import {ui.counted(len(rows), 'budget')}"

@@ -7,10 +7,11 @@ import io
 import itertools
 import re
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
 from fnmatch import fnmatchcase
+from functools import cache
 from typing import Any, Final
 
 from finops.budgets.approvals import standing_budget
@@ -18,7 +19,7 @@ from finops.budgets.attributes import ATTRIBUTES
 from finops.budgets.comparison import spend_is_known
 from finops.budgets.domain import BudgetKey, Status, decimal_text, period_start
 from finops.budgets.ports import BudgetStatus
-from finops.budgets.rows import parse_budget
+from finops.budgets.rows import DEFAULT_BUDGET_NAME, parse_budget
 from finops.budgets.values import parse_amount, quoted, text_of, unseen_in
 from finops.shared.errors import RejectedInput
 from finops.shared.spreadsheets import guard, unguard
@@ -49,7 +50,7 @@ def as_edit(row: Mapping[str, Any], amount: Decimal, editor: str) -> dict[str, A
 
 
 def read_budgets(
-    content: bytes, *, name: str, editor: str
+    content: bytes, *, name: str, editor: str, known: Callable[[], Iterable[Mapping[str, Any]]]
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """The valid rows of a CSV file as they are stored, and why each other line was rejected.
 
@@ -57,11 +58,18 @@ def read_budgets(
         content: The file's bytes.
         name: The file's name.
         editor: Who edits these budgets.
+        known: Lists the budgets as `joined` does, where a line is of one that an account inherits.
+            Such a line sets nothing, and is rejected where it asks for something else.
 
     Raises:
         RejectedInput: the file is not UTF-8, has no column for the account or the amount, has one
             twice, or separates them by something else than commas.
     """
+
+    @cache
+    def inherited() -> dict[tuple[Any, Any], Mapping[str, Any]]:
+        return {(one["account_id"], one["name"]): one for one in known() if one[_DEFAULT_OF]}
+
     rows: dict[BudgetKey, dict[str, Any]] = {}
     lines: dict[BudgetKey, int] = {}
     rejected: list[dict[str, Any]] = []
@@ -76,7 +84,8 @@ def read_budgets(
                 if record is None:
                     break
                 row = _row(record, listed=listed)
-                if listed and row.pop(_DEFAULT_OF, ""):
+                if listed and (source := row.pop(_DEFAULT_OF, "")):
+                    _refuse_changed(row, source, inherited())
                     continue  # it would become a row of the account's own
                 budget = parse_budget(row, defaults=True)
                 if budget.key in rows:
@@ -105,6 +114,37 @@ def read_budgets(
                     {**row, "budget_name": budget.key.budget_name}, budget.amount, editor
                 )
     return list(rows.values()), rejected
+
+
+def _refuse_changed(
+    row: Mapping[str, Any], source: str, inherited: Mapping[tuple[Any, Any], Mapping[str, Any]]
+) -> None:
+    """Refuse a line that changes what an account inherits, which an import would not carry out.
+
+    Raises:
+        RejectedInput: it asks for something else than the account has.
+    """
+    key = (row.get("account_id"), row.get("budget_name", DEFAULT_BUDGET_NAME))
+    if one := inherited.get(key):
+        cells = {two.name: two.read_cell(text) for two in ATTRIBUTES if (text := one[two.name])}
+        if _asked(row) == _asked({"account_id": key[0], "budget_name": key[1], **cells}):
+            return
+    raise RejectedInput(
+        f"the account inherits this budget from {source}, and not as the line says",
+        code="inherited_budget",
+        field=_DEFAULT_OF,
+        value=source,
+        remedy=f"Empty its {_DEFAULT_OF}, which makes it a row of the account's own, or edit the"
+        f" row of {source}",
+    )
+
+
+def _asked(row: Mapping[str, Any]) -> object:
+    """What a line asks for, however it is written; what it says where that is not valid."""
+    try:
+        return parse_budget(row)
+    except RejectedInput:
+        return {one.name: row.get(one.name) for one in ATTRIBUTES}
 
 
 def in_turn(rows: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

@@ -6,6 +6,7 @@ import difflib
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -347,7 +348,12 @@ def import_file(
 ) -> None:
     """Write the file's rows, and report each line that was rejected."""
     tables = _deployed(environment)
-    rows, rejected = read_budgets(file.read_bytes(), name=str(file), editor=tables.aws.caller)
+    rows, rejected = read_budgets(
+        file.read_bytes(),
+        name=str(file),
+        editor=tables.aws.caller,
+        known=partial(_listed, tables, None),
+    )
     requests = {
         BudgetKey(account_id=row["account_id"], budget_name=row["budget_name"]): row["request_id"]
         for row in rows
