@@ -20,6 +20,7 @@ from localcloud.settings import REPOSITORY, SCRIPTS, Settings
 from localcloud.snapshot import EMULATOR_PARTS, TERRAFORM_STATE, Snapshot
 from localcloud.supervisor import LocalCloud
 from localcloud.terraform import MODULES, local_environment
+from localcloud.terraform_state import over_http
 
 SNAPSHOTS = REPOSITORY / ".local" / "snapshots"
 
@@ -68,9 +69,9 @@ def _make(
 ) -> None:
     shutil.rmtree(snapshot.folder, ignore_errors=True)
     with LocalCloud(settings) as cloud:
-        terraform = local_environment(settings, packages_file=packages_file, **variables)
-        terraform.init()
-        terraform.apply()
+        local = local_environment(settings, packages_file=packages_file, **variables)
+        with over_http(local) as terraform:
+            terraform.apply()
         port = int(cloud.endpoint_url.rpartition(":")[2])
     for part in (*EMULATOR_PARTS, TERRAFORM_STATE):
         (snapshot.folder / part).parent.mkdir(parents=True, exist_ok=True)

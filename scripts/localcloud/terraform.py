@@ -32,6 +32,9 @@ MODULES = REPOSITORY / "modules"
 #: Most of an apply is spent waiting for queues: far more than Terraform's ten run side by side.
 PARALLELISM = 100
 
+#: Names where the state of a root with `backend "http" {}` is.
+ADDRESS_OF_STATE = "TF_HTTP_ADDRESS"
+
 _PROVIDER = Path("registry.terraform.io", "hashicorp", "aws")
 
 #: Nothing of the accounts that people have set up counts for the local cloud.
@@ -135,7 +138,8 @@ class Terraform:
     """A root module with its own state and data folder, so that two of the same root never meet.
 
     Attributes:
-        root: The root module; it must have `backend "local" {}`.
+        root: The root module; it must have `backend "local" {}`, or `backend "http" {}` and the
+            address in the environment.
         folder: Where state, plugins and log are kept.
         variables: Input variables; strings as they are, anything else as JSON.
         environ: Environment variables on top of the process's own, of which none of AWS's counts.
@@ -158,7 +162,8 @@ class Terraform:
 
     def init(self) -> None:
         """Install the provider and choose the state file; quick when that was done before."""
-        self._run("init", "-input=false", "-reconfigure", f"-backend-config=path={self.state}")
+        place = [] if ADDRESS_OF_STATE in self.environ else [f"-backend-config=path={self.state}"]
+        self._run("init", "-input=false", "-reconfigure", *place)
 
     def validate(self) -> None:
         """Check the root and the modules it calls, without a backend."""

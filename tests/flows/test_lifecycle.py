@@ -15,6 +15,7 @@ from localcloud.endpoints import account_session
 from localcloud.snapshot import Snapshot
 from localcloud.supervisor import LocalCloud
 from localcloud.terraform import Terraform, local_environment
+from localcloud.terraform_state import over_http
 from tests.conftest import fresh_settings
 from tests.flows.conftest import VARIABLES
 from tests.flows.deployment import OTHER_SPOKE, SPOKE, Deployment
@@ -121,7 +122,8 @@ def test_destroying_a_deployment_leaves_nothing_behind(
     assert terraform.is_applied()
     assert terraform.plan() == []
 
-    terraform.destroy()
+    with over_http(terraform) as quick:
+        quick.destroy()
     assert inventory(cloud.endpoint_url) == {}
 
 
