@@ -221,24 +221,35 @@ class World:
     def check_whole(self, counted: dict[int, dict[str, Decimal]]) -> None:
         """No account vanishes, and no part of a version counts while another one was replaced."""
         files = self.flow.store.files
-        left = {account for sums in counted.values() for account in sums}
-        for load_id, one in files.items():
-            if one.status is FileStatus.SUPERSEDED or one.status in LOADED:
-                assert self.content[load_id].keys() <= left, "a replaced month counts nowhere"
         by_age = sorted(files.values(), key=lambda one: one.source.order)
+        # A version that comes after a newer one of its key is left out, whatever it holds.
         newest = {one.source.key: one for one in by_age}
+        left = {account for sums in counted.values() for account in sums}
+        for one in newest.values():
+            if one.status is FileStatus.SUPERSEDED or one.status in LOADED:
+                held = self.content[one.load_id].keys()
+                assert held <= left, "a replaced month counts nowhere"
         for load_id, sums in counted.items():
             if files[load_id].source.restates:
                 continue
             for other in newest.values():
                 lost = set(self.content[other.load_id]) & set(sums)
+                by = [one for load, one in self.flow.store.replacements if load == other.load_id]
+                if any(files[one].source.restates for one in by):
+                    continue
                 if lost and self.version[other.load_id] == self.version[load_id]:
                     assert other.status is not FileStatus.SUPERSEDED, "half a version counts"
 
 
-# Shrinking two flows takes minutes: a failure is told as it was found.
+# Shrinking two flows takes minutes: a failure is told as it was found. The steps are the same
+# in each run; to look for others, raise their number.
 @given(STEPS)
-@settings(max_examples=150, deadline=None, phases=[Phase.explicit, Phase.generate])
+@settings(
+    max_examples=150,
+    deadline=None,
+    derandomize=True,
+    phases=[Phase.explicit, Phase.generate],
+)
 def test_any_sequence_leaves_each_month_once_as_one_version_has_it(
     steps: list[Drop | Person | Declare],
 ) -> None:

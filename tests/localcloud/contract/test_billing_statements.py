@@ -432,6 +432,7 @@ def ledger(world: World) -> list[tuple[Any, ...]]:
 @settings(
     max_examples=10,
     deadline=None,
+    derandomize=True,
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
