@@ -40,7 +40,7 @@ data "aws_iam_policy_document" "spoke" {
 data "aws_iam_policy_document" "apply_budget" {
   statement {
     sid       = "ReadBudgetParameters"
-    actions   = ["ssm:DeleteParameter", "ssm:GetParameter"]
+    actions   = ["ssm:DeleteParameter", "ssm:GetParameter", "ssm:GetParameterHistory"]
     resources = ["${local.parameters_arn}/*"]
   }
 
@@ -57,8 +57,13 @@ data "aws_iam_policy_document" "apply_budget" {
   }
 
   statement {
-    sid       = "ManageBudgets"
-    actions   = ["budgets:ModifyBudget", "budgets:ViewBudget"]
+    sid = "ManageBudgets"
+    actions = [
+      "budgets:ListTagsForResource",
+      "budgets:ModifyBudget",
+      "budgets:TagResource",
+      "budgets:ViewBudget",
+    ]
     resources = [local.budgets_arn]
   }
 

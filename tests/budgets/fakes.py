@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime
@@ -136,6 +136,7 @@ class FakeStatuses(Fallible):
                     actual_spend=standing.actual_spend,
                     forecasted_spend=standing.forecasted_spend,
                     spend_at=standing.spend_at,
+                    adopted=standing.adopted,
                 )
             self.items[status.key] = kept if standing else status
             return True
@@ -214,7 +215,7 @@ class FakeStatuses(Fallible):
                 return False
             if standing.delivery is not result.delivery:
                 return False
-            if result.action == "unchanged" and standing.status is result.status:
+            if result.may_repeat and standing.status is result.status:
                 return False
             if standing.reported_at and standing.reported_at > result.reported_at:
                 return False
@@ -225,6 +226,9 @@ class FakeStatuses(Fallible):
                 reported_at=result.reported_at,
                 error=result.error.explanation if result.error else "",
                 applied_amount=result.amount if result.effective else standing.applied_amount,
+                adopted=result.action == "adopted"
+                if result.action in ("adopted", "created", "removed")
+                else standing.adopted,
             )
             return True
 
@@ -247,15 +251,20 @@ class FakeParameters(Fallible):
     def __init__(self) -> None:
         super().__init__()
         self.items: dict[str, StoredParameter] = {}
+        self.written: dict[str, list[StoredParameter]] = defaultdict(list)
         self.now = NOW
 
     def put(self, name: str, value: str) -> None:
         standing = self.items.get(name)
         version = standing.version + 1 if standing else 1
         self.items[name] = StoredParameter(version, value, self.now)
+        self.written[name].append(self.items[name])
 
     def get(self, budget_name: str) -> StoredParameter | None:
         return self._step("get_parameter", lambda: self.items.get(budget_name))
+
+    def history(self, budget_name: str) -> list[StoredParameter]:
+        return self._step("get_parameter_history", lambda: list(self.written[budget_name]))
 
     def names(self) -> list[str]:
         return sorted(self.items)
@@ -266,6 +275,7 @@ class FakeParameters(Fallible):
 
     def delete(self, budget_name: str) -> None:
         self._step("delete_parameter", lambda: self.items.pop(budget_name, None))
+        self.written.pop(budget_name, None)
 
 
 class FakeSpokes(Fallible):
@@ -380,7 +390,14 @@ class FakeBudgets(Fallible):
     def __init__(self) -> None:
         super().__init__()
         self.items: dict[str, ActualBudget] = {}
+        self.adopted: set[str] = set()
         self.now = NOW
+
+    def adopt(self, budget_name: str) -> None:
+        self._step("tag_budget", lambda: self.adopted.add(budget_name))
+
+    def is_adopted(self, budget_name: str) -> bool:
+        return self._step("list_tags", lambda: budget_name in self.adopted)
 
     def get(self, budget_name: str) -> ActualBudget | None:
         return self._step("get_budget", lambda: self.items.get(budget_name))
@@ -422,6 +439,7 @@ class FakeBudgets(Fallible):
 
     def delete(self, budget_name: str) -> None:
         self._step("delete_budget", lambda: self.items.pop(budget_name, None))
+        self.adopted.discard(budget_name)
 
     def _as_wanted(self, budget: Budget, notifications: tuple[Notification, ...]) -> ActualBudget:
         return ActualBudget(

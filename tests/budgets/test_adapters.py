@@ -353,6 +353,23 @@ def test_reports_that_arrive_out_of_order_leave_the_last(statuses: DynamoStatusT
     assert found.status is Status.APPLIED
 
 
+def test_the_status_keeps_whether_the_budget_was_there_before_its_row(
+    statuses: DynamoStatusTable,
+) -> None:
+    def after(version: int, action: str, **result: Any) -> bool:
+        statuses.begin(opened(version))
+        assert statuses.write_result(reported(version, action=action, **result)).written
+        found = statuses.get(KEY)
+        assert found
+        return found.adopted
+
+    assert after(1, "adopted")
+    assert not statuses.write_result(reported(1, action="adopted")).written  # said again
+    assert after(2, "updated")
+    assert after(3, "left", status=Status.REMOVED, amount="")
+    assert not after(4, "created")
+
+
 def test_a_rejected_edit_keeps_what_was_applied_and_published(statuses: DynamoStatusTable) -> None:
     statuses.begin(opened(1, document="{}"))
     statuses.write_result(reported(1))
@@ -401,6 +418,13 @@ def test_parameters_are_read_listed_and_deleted() -> None:
         assert (stored.version, stored.value) == (2, "y")
         assert stored.written_at.tzinfo
         assert parameters.names() == [f"b{number:02d}" for number in range(12)]
+        for number in range(60):  # more than a page
+            value = f"v{number}"
+            client.put_parameter(Name=f"{PREFIX}/b01", Value=value, Type="String", Overwrite=True)
+        history = parameters.history("b01")
+        assert [one.version for one in history] == list(range(1, 62))
+        assert (history[0].value, history[-1]) == ("x", parameters.get("b01"))
+        assert parameters.history("other") == []
         parameters.delete("b00")
         assert parameters.get("b00") is None
 
@@ -618,6 +642,30 @@ def test_a_budget_that_is_not_there_is_none(budgets: tuple[AwsBudgets, Stubber])
     assert adapter.get("monthly-total") is None
     stub.add_client_error("delete_budget", "NotFoundException")
     adapter.delete("monthly-total")
+
+
+def test_a_budget_that_was_there_before_its_row_has_a_tag(
+    budgets: tuple[AwsBudgets, Stubber],
+) -> None:
+    """https://docs.aws.amazon.com/aws-cost-management/latest/APIReference/API_budgets_TagResource.html"""
+    adapter, stub = budgets
+    where = {"ResourceARN": f"arn:aws:budgets::{ACCOUNT}:budget/team"}
+    tags = [{"Key": "finops:adopted", "Value": "true"}]
+    other = [{"Key": "team", "Value": "x"}]
+    stub.add_response("tag_resource", {}, {**where, "ResourceTags": tags})
+    adapter.adopt("team")
+    for found, expected in (
+        ({"ResourceTags": [*other, *tags]}, True),
+        ({"ResourceTags": other}, False),
+        ({}, False),
+    ):
+        stub.add_response("list_tags_for_resource", found, where)
+        assert adapter.is_adopted("team") is expected
+    stub.add_client_error("list_tags_for_resource", "NotFoundException")
+    assert not adapter.is_adopted("team")
+    stub.add_client_error("tag_resource", "NotFoundException")
+    with pytest.raises(TransientFailure):
+        adapter.adopt("team")
 
 
 def test_creates_a_budget_and_its_alerts_in_one_call(budgets: tuple[AwsBudgets, Stubber]) -> None:

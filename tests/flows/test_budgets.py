@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -199,6 +199,35 @@ def test_a_removed_row_removes_the_budget(deployment: Deployment, budget_name: s
     assert deployment.amount(SPOKE, budget_name) == 7
     deployment.edit(SPOKE, 6, budget_name, note=b"\xff")
     deployment.await_amount(SPOKE, 6, budget_name)
+
+
+def test_a_budget_that_was_there_before_its_row_is_left(
+    deployment: Deployment, budget_name: str
+) -> None:
+    budgets = deployment.client("budgets", SPOKE)
+    budgets.create_budget(
+        AccountId=SPOKE,
+        Budget={
+            "BudgetName": budget_name,
+            "BudgetType": "COST",
+            "TimeUnit": "MONTHLY",
+            "BudgetLimit": {"Amount": "7", "Unit": "USD"},
+        },
+    )
+    made = budgets.describe_budget(AccountId=SPOKE, BudgetName=budget_name)["Budget"]
+    # Its parameter has to be of a later second.
+    eventually(lambda: datetime.now(UTC) - made["LastUpdatedTime"] > timedelta(seconds=1))
+    try:
+        deployment.edit(SPOKE, 8, budget_name)
+        status = deployment.await_status(SPOKE, "APPLIED", budget_name)
+        assert (status["action"], status["adopted"]) == ("adopted", True)
+        assert deployment.amount(SPOKE, budget_name) == 8
+        deployment.remove(SPOKE, budget_name)
+        status = deployment.await_status(SPOKE, "REMOVED", budget_name)
+        assert status["action"] == "left"
+        assert deployment.amount(SPOKE, budget_name) == 8
+    finally:
+        budgets.delete_budget(AccountId=SPOKE, BudgetName=budget_name)
 
 
 def test_a_default_reaches_every_account_without_its_own_and_comes_back(

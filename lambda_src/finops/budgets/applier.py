@@ -10,6 +10,7 @@ from typing import Final
 
 from finops.budgets.documents import BudgetDocument, decode_document, is_removal
 from finops.budgets.domain import (
+    ActualBudget,
     Budget,
     Delivery,
     Status,
@@ -137,13 +138,14 @@ class BudgetApplier:
     def remove_all(self) -> list[str]:
         """Delete all parameters and their AWS Budgets. Returns the budgets' names.
 
-        A budget that was removed before stays: somebody made it by hand since.
+        A budget that was removed before stays: somebody made it by hand since. So does one that
+        was there before its row.
         """
         names = self._parameters.names()
         removed = []
         for name in names:
             found = self._parameters.get(name)
-            if found and not is_removal(found.value):
+            if found and not is_removal(found.value) and not self._budgets.is_adopted(name):
                 self._budgets.delete(name)
                 removed.append(name)
             self._parameters.delete(name)
@@ -168,7 +170,7 @@ class BudgetApplier:
         try:
             action = "unchanged"
             if not over:
-                action, document = self._apply_newest(document, found.version)
+                action, document = self._apply_newest(document, found)
         except FinOpsError as error:
             transient = isinstance(error, TransientFailure)
             if not (transient and scheduled):
@@ -176,8 +178,11 @@ class BudgetApplier:
             if transient:
                 raise
             return self._result(document, "failed", error)
+        if action == "left" and self._clock() - found.written_at > KEPT_AFTER_REMOVAL:
+            self._parameters.delete(budget_name)
         result = self._result(document, action)
-        if quiet and action == "unchanged" and self._clock() - found.written_at > LATE_ANSWERS:
+        same = action in ("unchanged", "left")
+        if quiet and same and self._clock() - found.written_at > LATE_ANSWERS:
             return result
         self._results.report([result])
         return result
@@ -200,21 +205,23 @@ class BudgetApplier:
             self._parameters.delete(budget_name)
         return over
 
-    def _apply_newest(self, document: BudgetDocument, version: int) -> tuple[str, BudgetDocument]:
+    def _apply_newest(
+        self, document: BudgetDocument, found: StoredParameter
+    ) -> tuple[str, BudgetDocument]:
         """Apply the document, and again as long as its parameter has changed meanwhile.
 
-        Returns what was done (`created`, `updated`, `removed` or `unchanged`) and the document.
+        Returns what was done, as `BudgetResult.action`, and the document.
         """
-        action = self._apply_again_if_changed(document)
+        action = self._apply_again_if_changed(document, found)
         for _ in range(MAX_ROUNDS):
             if action == "unchanged":
                 return action, document
             latest = self._parameters.get(document.aws_name)
-            if latest is None or latest.version == version:
+            if latest is None or latest.version == found.version:
                 return action, document
-            version = latest.version
-            document = self._own_document(document.aws_name, latest.value)
-            repeated = self._apply_again_if_changed(document)
+            found = latest
+            document = self._own_document(document.aws_name, found.value)
+            repeated = self._apply_again_if_changed(document, found)
             if repeated == "unchanged":
                 return action, document
             action = repeated
@@ -224,21 +231,23 @@ class BudgetApplier:
             step="apply_budget",
         )
 
-    def _apply_again_if_changed(self, document: BudgetDocument) -> str:
+    def _apply_again_if_changed(self, document: BudgetDocument, found: StoredParameter) -> str:
         """Apply the document, and once more if somebody has changed the budget meanwhile."""
         try:
-            return self._apply_once(document)
+            return self._apply_once(document, found)
         except TransientFailure as error:
             if error.code != "overtaken":
                 raise
-            return self._apply_once(document)
+            return self._apply_once(document, found)
 
-    def _apply_once(self, document: BudgetDocument) -> str:
+    def _apply_once(self, document: BudgetDocument, found: StoredParameter) -> str:
         name = document.aws_name
         actual = self._budgets.get(name)
         if document.budget is None:
             if actual is None:
                 return "unchanged"
+            if self._budgets.is_adopted(name):
+                return "left"
             self._budgets.delete(name)
             return "removed"
         wanted = self._with_defaults(document.budget)
@@ -246,16 +255,42 @@ class BudgetApplier:
             self._budgets.create(wanted, self._topic_arn)
             return "created"
         changes = notification_changes(wanted, actual.notifications, self._topic_arn)
+        settings = not actual.settings_match(wanted, self._clock())
+        young = self._clock() - found.written_at < LATE_ANSWERS
+        adopted = (changes or settings or young) and self._was_there_before(name, actual, found)
+        if adopted:
+            self._budgets.adopt(name)
         # A daily budget has no alerts on the forecast: they go before it becomes one.
         alerts_first = wanted.time_unit is TimeUnit.DAILY
         if changes and alerts_first:
             self._budgets.change_notifications(wanted, changes)
-        settings = not actual.settings_match(wanted, self._clock())
         if settings:
             self._budgets.update_settings(wanted, actual)
         if changes and not alerts_first:
             self._budgets.change_notifications(wanted, changes)
+        if adopted:
+            return "adopted"
         return "updated" if changes or settings else "unchanged"
+
+    def _was_there_before(self, name: str, actual: ActualBudget, found: StoredParameter) -> bool:
+        """Whether a budget has not been changed since before anything first asked for it.
+
+        The flow makes a budget after that, so that somebody else made this one. After a removal the
+        next document is the first again, and what is older than the removal is what it removes.
+        """
+        if actual.updated_at is None or not _is_before(actual.updated_at, found.written_at):
+            return False
+        history = self._parameters.history(name) if found.version > 1 else [found]
+        removals = [at for at, one in enumerate(history) if is_removal(one.value)]
+        since = removals[-1] + 1 if removals else 0
+        if since >= len(history) or not _is_before(actual.updated_at, history[since].written_at):
+            return False
+        if removals and not _is_before(history[removals[-1]].written_at, actual.updated_at):
+            return False
+        try:
+            return not decode_document(history[since].value).known
+        except RejectedInput:
+            return False
 
     def _with_defaults(self, budget: Budget) -> Budget:
         """The budget with this account's default alerts where its row names none.
@@ -305,6 +340,11 @@ class BudgetApplier:
             content=document.content_digest,
             delivery=document.delivery,
         )
+
+
+def _is_before(one: datetime, other: datetime) -> bool:
+    """Whether it is in an earlier second: AWS tells some times to the second only."""
+    return one.replace(microsecond=0) < other.replace(microsecond=0)
 
 
 def _milliseconds(duration: timedelta) -> int:

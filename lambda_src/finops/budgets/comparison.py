@@ -34,6 +34,8 @@ REPAIR_PAUSE: Final = timedelta(minutes=10)
 LONGEST_REPAIR_PAUSE: Final = timedelta(hours=4)
 #: The reason of drift that the flow has the budget in the other account, too.
 IN_BOTH_ACCOUNTS: Final = "in_both_accounts"
+#: The reason of drift whose parameter somebody has deleted.
+PARAMETER_MISSING: Final = "parameter_missing"
 #: AWS calculates the spend of budgets up to three times a day, 8 to 12 hours apart.
 CALCULATION_TIME: Final = timedelta(days=1)
 
@@ -222,7 +224,7 @@ def _drift_reason(
     if status is None or not was_published(budget, status):
         return "edit_not_seen"
     if parameter is None:
-        return "parameter_missing"
+        return PARAMETER_MISSING
     if not _same_json(parameter, status.document):
         return "parameter_changed"
     if actual is None:

@@ -30,7 +30,8 @@ class BudgetDocument:
     """What the management account publishes to the spoke's parameter: a budget, or its absence.
 
     `edited_at` is None for a drift repair, whose latency is not measured. `removed_from` is where
-    an absent budget was.
+    an absent budget was. `known` says that the budget had been applied before, and that only its
+    parameter was gone.
     """
 
     key: BudgetKey
@@ -39,6 +40,7 @@ class BudgetDocument:
     edited_at: datetime | None
     budget: Budget | None
     removed_from: Delivery = Delivery.SPOKE
+    known: bool = False
 
     @property
     def delivery(self) -> Delivery:
@@ -65,6 +67,7 @@ class BudgetDocument:
                 "version": self.version,
                 "request_id": self.request_id,
                 "edited_at": self.edited_at.isoformat() if self.edited_at else "",
+                **({"known": True} if self.known else {}),
                 **_content(self.budget, self.removed_from),
             }
         ).decode()
@@ -171,6 +174,7 @@ def decode_document(text: str, *, defaults: bool = False) -> BudgetDocument:
         name: str(fields.pop(name, ""))
         for name in ("schema", "version", "request_id", "edited_at", "state")
     }
+    known = bool(fields.pop("known", False))
     try:
         edited_at = envelope["edited_at"]
         present = _IS_PRESENT[envelope["state"]]
@@ -182,6 +186,7 @@ def decode_document(text: str, *, defaults: bool = False) -> BudgetDocument:
             edited_at=datetime.fromisoformat(edited_at) if edited_at else None,
             budget=budget,
             removed_from=Delivery.SPOKE if budget else parse_delivery(fields.get("delivery")),
+            known=known,
         )
     except (KeyError, ValueError) as error:
         raise RejectedInput(

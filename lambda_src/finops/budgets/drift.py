@@ -19,6 +19,7 @@ from finops.budgets.audit_events import (
 )
 from finops.budgets.comparison import (
     IN_BOTH_ACCOUNTS,
+    PARAMETER_MISSING,
     AccountState,
     Drift,
     is_being_published,
@@ -588,6 +589,7 @@ class DriftRepairer:
             edited_at=None,
             budget=state.wanted[drift.key],
             removed_from=status.delivery if status else Delivery.SPOKE,
+            known=bool(drift.reason == PARAMETER_MISSING and status and status.applied_amount),
         )
         self._publisher.record_approvals(status)
         publication = self._publish_again(document, status, default_of)

@@ -388,6 +388,8 @@ def described(
         "updated_by": status.updated_by if status else text_of(row.get("updated_by", "")),
         _DEFAULT_OF: status.default_of if status else "",
         "note": _note(calculated) if calculated else "",
+        "adopted": bool(status and status.adopted),
+        "action": status.action if status else "",
     }
 
 

@@ -42,6 +42,7 @@ class BudgetStatus:
     where the last document went. `baseline` is what raises are measured against, and `approvals`
     are the people who have approved this content: see `finops.budgets.approvals`. `amounts` says
     what a raise that waits makes of the months, empty where they are all of `amount`.
+    `adopted` says that the AWS Budget was there before its row, whose removal leaves it.
     """
 
     key: BudgetKey
@@ -72,6 +73,7 @@ class BudgetStatus:
     baseline: str = ""
     approvals: tuple[str, ...] = ()
     amounts: str = ""
+    adopted: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +81,8 @@ class BudgetResult:
     """What the spoke, or by `delivery` the payer, did with one version of a document.
 
     `content` is the digest of the budget in it, whatever its version; empty from older spokes.
+    `action` is `created`, `updated`, `removed` or `unchanged`; `adopted` where the budget was there
+    before its row, and `left` where such a one stays after the row's removal.
     """
 
     key: BudgetKey
@@ -97,6 +101,11 @@ class BudgetResult:
     def effective(self) -> bool:
         """Whether the spoke's AWS Budget now matches the document."""
         return self.status in (Status.APPLIED, Status.REMOVED)
+
+    @property
+    def may_repeat(self) -> bool:
+        """Whether the spoke may have said it before, and done nothing since."""
+        return self.action in ("unchanged", "adopted", "left")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -275,6 +284,9 @@ class Parameters(Protocol):
     def get(self, budget_name: str) -> StoredParameter | None:
         """The parameter, or None where there is none."""
 
+    def history(self, budget_name: str) -> list[StoredParameter]:
+        """The versions of a parameter that are kept, the oldest first."""
+
     def names(self) -> list[str]:
         """The names of all budgets that have a parameter."""
 
@@ -299,6 +311,12 @@ class Budgets(Protocol):
 
     def change_notifications(self, budget: Budget, changes: NotificationChanges) -> None:
         """Carry out the changes, in the order that AWS accepts."""
+
+    def adopt(self, budget_name: str) -> None:
+        """Mark a budget as one that was there before its row."""
+
+    def is_adopted(self, budget_name: str) -> bool:
+        """Whether a budget is marked so; False where there is none."""
 
     def delete(self, budget_name: str) -> None:
         """Delete the budget, if there is one."""

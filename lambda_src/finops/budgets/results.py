@@ -71,7 +71,7 @@ class ResultRecorder:
             raise error
         effect = self._statuses.write_result(not_ahead(result, now))
         before = effect.before
-        if effect.written or result.action != "unchanged":
+        if effect.written or not result.may_repeat:
             # The spoke did what an outdated result reports, so the trail has that too.
             event = result_event(result, now)
             if effect.written and before and before.reported_at is None:

@@ -283,6 +283,8 @@ def delete(
     out.answer(
         {"budgets": [answer], **answer}, rows="budgets", columns=("account_id", "name", "status")
     )
+    if answer["action"] == "left" and not out.as_json:
+        out.say("The AWS Budget stays as it is: it was there before its row")
 
 
 @budgets.command("approve")

@@ -32,6 +32,8 @@ from finops.budgets.domain import (
 from finops.shared.aws import aws_errors
 from finops.shared.errors import ConfigurationError, TransientFailure
 
+#: The tag of a budget that was there before its row.
+_ADOPTED: Final = "finops:adopted"
 # AWS says so by "is a linked account. To enable budgets for your account, ask the payer account".
 _NO_BUDGETS_YET: Final = (
     "In the payer account enable Cost Explorer, which enables budgets. A new member account waits"
@@ -127,6 +129,27 @@ class AwsBudgets:
                 self._client.delete_subscriber(
                     Notification=_raw(one), Subscriber=_subscribers([subscriber])[0], **where
                 )
+
+    def adopt(self, budget_name: str) -> None:
+        with _conflicts_are_transient("adopt_budget"):
+            self._client.tag_resource(
+                ResourceARN=self._arn(budget_name),
+                ResourceTags=[{"Key": _ADOPTED, "Value": "true"}],
+            )
+
+    def is_adopted(self, budget_name: str) -> bool:
+        try:
+            with aws_errors("read_budget"):
+                answer = self._client.list_tags_for_resource(ResourceARN=self._arn(budget_name))
+        except ConfigurationError as error:
+            if error.code == "NotFoundException":
+                return False
+            raise
+        return any(one["Key"] == _ADOPTED for one in answer.get("ResourceTags") or ())
+
+    def _arn(self, budget_name: str) -> str:
+        partition = self._client.meta.partition
+        return f"arn:{partition}:budgets::{self._account_id}:budget/{budget_name}"
 
     def delete(self, budget_name: str) -> None:
         try:

@@ -51,6 +51,10 @@ _REFUSED: Final = "ConditionalCheckFailedException"
 _REPORTS: Final = "reports"
 
 
+#: Results that say whether the budget was there before its row.
+_SAYS_WHOSE: Final = frozenset({"adopted", "created", "removed"})
+
+
 def from_dynamodb(item: Mapping[str, Any]) -> dict[str, Any]:
     """A DynamoDB item, or a stream image, as plain Python values; numbers are `Decimal`.
 
@@ -278,6 +282,8 @@ class DynamoStatusTable:
             values |= {"applied_amount": result.amount, "applied_at": reported_at}
             if result.latency_ms is not None and result.action != "unchanged":
                 values["latency_ms"] = result.latency_ms
+            if result.action in _SAYS_WHOSE:
+                values["adopted"] = result.action == "adopted"
         of_this = "#version = :at"
         facts = {":at": result.version}
         names = {"#version": "version", "#delivery": "delivery"}
@@ -292,7 +298,7 @@ class DynamoStatusTable:
                 ":failed": Status.FAILED.value,
             }
             names |= {"#content": "content", "#wanted_since": "wanted_since"}
-        if result.action == "unchanged":
+        if result.may_repeat:
             # Said again: when it was applied stays.
             of_this = f"({of_this}) AND #status <> :status"
         # The spoke of an account says nothing of a budget that the payer has. Older statuses have
@@ -456,6 +462,7 @@ def _status(row: Mapping[str, Any]) -> BudgetStatus:
         repairs=int(row.get("repairs", 0)),
         delivery=Delivery(row.get("delivery") or Delivery.SPOKE),
         approvals=tuple(row.get("approvals", ())),
+        adopted=bool(row.get("adopted")),
         **{name: row.get(name, "") for name in texts},
     )
 

@@ -27,6 +27,22 @@ class SsmParameters:
         found = answer["Parameter"]
         return StoredParameter(found["Version"], found["Value"], found["LastModifiedDate"])
 
+    def history(self, budget_name: str) -> list[StoredParameter]:
+        try:
+            with aws_errors("read_parameter"):
+                pages = self._client.get_paginator("get_parameter_history").paginate(
+                    Name=f"{self._prefix}/{budget_name}"
+                )
+                return sorted(
+                    StoredParameter(one["Version"], one["Value"], one["LastModifiedDate"])
+                    for page in pages
+                    for one in page["Parameters"]
+                )
+        except ConfigurationError as error:
+            if error.code == "ParameterNotFound":
+                return []
+            raise
+
     def names(self) -> list[str]:
         with aws_errors("read_parameters"):
             return sorted(
