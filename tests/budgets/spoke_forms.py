@@ -174,6 +174,7 @@ _TRANSLATIONS: Final = {
             "treat_missing_data": "TreatMissingData",
             "alarm_actions": "AlarmActions",
             "ok_actions": "OKActions",
+            "insufficient_data_actions": "InsufficientDataActions",
         },
     ),
     "aws_lambda_invocation": _Translation(

@@ -108,7 +108,7 @@ def test_what_the_product_imports_is_what_the_wheel_requires() -> None:
     needed = {re.sub(r"[-_.]+", "-", distributions[one][0]).lower() for one in foreign}
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
     # boto3 brings these.
-    assert needed - {"botocore", "urllib3"} == set(project["dependencies"])
+    assert needed - {"botocore", "python-dateutil", "urllib3"} == set(project["dependencies"])
 
 
 def test_the_local_cloud_is_not_there(installed: Path, tmp_path: Path) -> None:
