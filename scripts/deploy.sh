@@ -16,5 +16,9 @@ root=$(cd "$(dirname "$0")/../environments/$name" 2>/dev/null && pwd) || usage
   echo "no $root/backend.hcl: copy backend.hcl.example there, and name your bucket in it" >&2
   exit 2
 }
-terraform -chdir="$root" init -input=false -backend-config=backend.hcl
+init=(-input=false -backend-config=backend.hcl)
+# The root of payers goes to several accounts, each with a state of its own, and no state is moved from one to the next.
+# In the other roots another backend is a mistake or a move, of which Terraform asks.
+[[ $name == */payer ]] && init+=(-reconfigure)
+terraform -chdir="$root" init "${init[@]}"
 exec terraform -chdir="$root" "$action" "$@"

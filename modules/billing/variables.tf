@@ -199,7 +199,7 @@ variable "datasets" {
     Formats by dataset (folder under billing/), for what the loader does not guess: `date_formats` in strptime
     notation (such as %d/%m/%Y), `decimal_comma`, and the `thousands` separator. With `replace`, a file corrects bills
     of the same id, and in FOCUS charges of the same month, that another file of the dataset brought; otherwise only a new
-    version of the same object does.
+    version of the same object does, or a file that `finops billing load --replace` loads.
   EOT
   type = map(object({
     date_formats  = optional(list(string), [])

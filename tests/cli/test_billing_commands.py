@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from finops.billing.domain import LOADED, FileEntry, SourceObject
+from finops.billing.domain import LOADED, FileEntry, FileStatus, SourceObject
 from finops.billing.withdrawal import Withdrawer
 from finops.shared.errors import RejectedInput, TransientFailure
 from tests.audit.recorders import MemoryRecorder
@@ -122,6 +122,41 @@ def test_a_move_never_replaces_another_file_of_the_name(
     flow.load(source)
     assert before == {key: one for key, one in amounts(deployment).items() if key in before}
     assert sum(amounts(deployment).values()) == 208
+
+
+def test_a_copy_in_the_right_dataset_counts_by_the_remedies_that_are_told(
+    deployment: Deployment,
+) -> None:
+    flow = deployment.flow
+    copy = flow.load(flow.objects.put("billing/two/march.csv", bills(("a", 1))))
+    assert (copy.status, copy.error_code) == (FileStatus.REJECTED, "duplicate_content")
+    with pytest.raises(RejectedInput) as taken:
+        run(*MOVE)
+    first = deployment.entry.load_id
+    for steps in (copy.error, str(taken.value.remedy)):
+        assert f"`finops billing withdraw {first} --reason …`" in steps
+        assert f"`finops billing retry {copy.load_id}`" in steps
+    assert run("withdraw", str(first), "--reason", "wrong dataset")[0] == 0
+    code, answer = run("retry", str(copy.load_id), "--wait")
+    assert (code, answer["files"][0]["status"]) == (0, "LOADED")
+    assert amounts(deployment) == {("two", "a"): 1}
+
+
+def test_a_file_whose_key_is_taken_loads_under_another_name_by_the_remedy(
+    deployment: Deployment, tmp_path: Path
+) -> None:
+    deployment.flow.load(deployment.flow.objects.put("billing/two/march.csv", bills(("b", 200))))
+    with pytest.raises(RejectedInput) as taken:
+        run(*MOVE)
+    first = deployment.entry.load_id
+    remedy = str(taken.value.remedy)
+    assert f"`finops billing withdraw {first} --reason …`, then load it" in remedy
+    assert "retry" not in remedy
+    assert run("withdraw", str(first), "--reason", "wrong dataset")[0] == 0
+    renamed = tmp_path / "march-one.csv"
+    renamed.write_bytes(bills(("a", 1)))
+    assert run("load", str(renamed), "--dataset", "two", "--wait")[0] == 0
+    assert amounts(deployment) == {("two", "a"): 1, ("two", "b"): 200}
 
 
 def test_a_move_does_not_replace_a_loaded_file_whose_object_is_gone(deployment: Deployment) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 OPERATE = (ROOT / "docs" / "operate.md").read_text(encoding="utf-8")
+COSTS = (ROOT / "docs" / "costs.md").read_text(encoding="utf-8")
 #: Alarms of every function are listed once, as `NAME-errors` and so on.
 FILES = [
     path
@@ -57,8 +58,23 @@ def test_every_alarm_of_a_module_is_listed(path: Path) -> None:
     assert [name for name in found if f"`finops-{name}`" not in OPERATE] == []
 
 
-def test_every_alarm_of_functions_is_listed() -> None:
+def alarms_of_a_function() -> list[str]:
     text = (ROOT / "modules" / "lambda_function" / "alarms.tf").read_text(encoding="utf-8")
-    names = re.findall(r"^    ([a-z-]+) = \{$", text, re.MULTILINE)
+    return re.findall(r"^    ([a-z-]+) = \{$", text, re.MULTILINE)
+
+
+def test_every_alarm_of_functions_is_listed() -> None:
+    names = alarms_of_a_function()
     assert len(names) == 4
     assert [name for name in names if f"`NAME-{name}`" not in OPERATE] == []
+
+
+def test_what_fetching_rates_adds_is_counted_and_listed() -> None:
+    folder = ROOT / "modules" / "billing"
+    names = alarms((folder / "alarms.tf").read_text(encoding="utf-8"))
+    rates = [name for name in names if name.startswith("billing-rates-")]
+    assert rates
+    said = re.findall(r"^Fetching the ECB's rates .* adds (\d+) to billing's", COSTS, re.MULTILINE)
+    assert said == [str(len(alarms_of_a_function()) + len(rates))]
+    readme = (folder / "README.md").read_text(encoding="utf-8")
+    assert [name for name in names if f"| `{name}` |" not in readme] == []

@@ -50,6 +50,15 @@ def test_an_apply_is_terraforms_own_with_the_backend_of_the_environment(work: Pa
     )
 
 
+def test_each_payer_has_a_state_of_its_own_and_no_state_is_moved(work: Path) -> None:
+    root = work / "environments" / "dev" / "payer"
+    root.mkdir()
+    (root / "backend.hcl").touch()
+    code, _, calls = deploy(work, "plan", "dev/payer")
+    init = f"-chdir={root} init -input=false -backend-config=backend.hcl -reconfigure"
+    assert (code, calls) == (0, [init, f"-chdir={root} plan"])
+
+
 def test_without_a_backend_nothing_runs_and_the_remedy_is_named(work: Path) -> None:
     code, said, calls = deploy(work, "plan", "dev/management")
     assert (code, calls) == (2, [])

@@ -227,7 +227,7 @@ def duplicate_content(first: FileEntry, entry: FileEntry) -> RejectedInput:
         f"{first.dataset}), so they would count twice",
         code="duplicate_content",
         step="load_file",
-        remedy="Remove this copy. If the first file is in the wrong dataset, run `finops billing "
-        f"move {first.load_id} --dataset {entry.dataset}`, or take its rows back with `finops "
-        f"billing withdraw {first.load_id}` and drop this file again",
+        remedy="Remove this copy. If the first file is in the wrong dataset, take its rows back "
+        f"and load this one: `finops billing withdraw {first.load_id} --reason …`, then `finops "
+        f"billing retry {entry.load_id}`",
     )

@@ -260,7 +260,7 @@ def move(
     key = f"{BILLING_PREFIX}{dataset}/{Path(entry.source.key).name}"
     if key == entry.source.key:
         out.fail(f"{key} is in dataset {dataset!r} already", Exit.REJECTED)
-    before = refuse_taken(deployment, key)
+    before = refuse_taken(deployment, entry, key)
     try:
         done = deployment.withdrawer.withdraw(entry, requested_by=deployment.caller, reason=reason)
         out.say(f"{entry.source.key}: {done.rows_removed} rows taken back")
@@ -273,10 +273,15 @@ def move(
     finish(deployment, out, {key: copied}, timeout=timeout if wait else 0)
 
 
-def refuse_taken(deployment: BillingDeployment, key: str) -> SourceObject | None:
+def refuse_taken(deployment: BillingDeployment, entry: FileEntry, key: str) -> SourceObject | None:
     """Refuse a key under which another file counts, or may: a new version would replace its rows.
 
     A file that was withdrawn counts no more, so a file can be moved back.
+
+    Args:
+        deployment: The flow's resources.
+        entry: The file that is moved.
+        key: Where to.
 
     Returns:
         The withdrawn file that is there, which alone may be replaced; None where the key is free.
@@ -292,12 +297,20 @@ def refuse_taken(deployment: BillingDeployment, key: str) -> SourceObject | None
         and WITHOUT_ROWS.issuperset(one.status for one in held)
     )
     if not (is_known and is_given_up):
+        refused = bool(held) and held[0].status is FileStatus.REJECTED
         raise RejectedInput(
-            f"{key} is there already, and its rows would be replaced",
+            f"{key} is there already, and would be replaced",
             code="key_is_taken",
             step="move_file",
-            remedy="Give the file another name and load that, `finops billing load NEW-NAME "
-            "--dataset …`, and withdraw this one; nothing was changed",
+            remedy="Nothing was changed. Take the rows of this file back first, `finops billing "
+            f"withdraw {entry.load_id} --reason …`, then load it under another name, `finops "
+            "billing load NEW-NAME --dataset …`"
+            + (
+                "; or, if the file there is the same and was refused as its copy, `finops billing "
+                f"retry {held[0].load_id}`"
+                if refused
+                else ""
+            ),
         )
     return newest
 
