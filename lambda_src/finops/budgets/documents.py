@@ -22,6 +22,9 @@ DOCUMENT_SCHEMA: Final = 1
 MAX_DOCUMENT_BYTES: Final = 4096
 #: Of what an editor calls an edit; what is longer is cut.
 LONGEST_REQUEST_ID: Final = 64
+#: What the budget that a new spoke makes by itself has in place of an edit's.
+SEED_VERSION: Final = "0"
+SEED_REQUEST_ID: Final = "seed"
 _LONGEST_VERSION: Final = edit_version("9" * 40)
 
 
@@ -140,8 +143,8 @@ def seed_document(account_id: str, row: Mapping[str, object]) -> BudgetDocument:
     fields = {"account_id": account_id, **row}
     return BudgetDocument(
         key=parse_key(fields),
-        version="0",
-        request_id="seed",
+        version=SEED_VERSION,
+        request_id=SEED_REQUEST_ID,
         edited_at=None,
         budget=parse_budget(fields),
     )

@@ -12,7 +12,8 @@ from datetime import datetime
 from typing import Final
 
 from finops.budgets.audit_events import foreign_result_event, result_event, unanswered_event
-from finops.budgets.domain import CLOCK_SKEW, BudgetKey, Delivery
+from finops.budgets.documents import SEED_REQUEST_ID, SEED_VERSION
+from finops.budgets.domain import CLOCK_SKEW, BudgetKey, Delivery, Status
 from finops.budgets.ports import BudgetResult, ReportCounts, StatusTable
 from finops.shared.audit import AuditEvent, AuditRecorder
 from finops.shared.errors import ConfigurationError, RejectedInput
@@ -47,7 +48,8 @@ class ResultRecorder:
         """Record a result. Returns False where it is of an older version.
 
         The answer to an edit is always audited, and there is one for each edit. Whatever else an
-        account reports about budgets that were published is audited so many times a day.
+        account reports about budgets that were published, or about the one that a new spoke makes
+        by itself, is audited so many times a day.
 
         Args:
             result: What the spoke reported.
@@ -71,12 +73,15 @@ class ResultRecorder:
             raise error
         effect = self._statuses.write_result(not_ahead(result, now))
         before = effect.before
+        seed = before is None and is_of_seed(result)
+        if seed and result.status is Status.FAILED:
+            return effect.written  # nothing was done, and the schedule says so again
         if effect.written or not result.may_repeat:
             # The spoke did what an outdated result reports, so the trail has that too.
             event = result_event(result, now)
             if effect.written and before and before.reported_at is None:
                 self._audit.record(event)
-            elif before is None or result.version > before.version:
+            elif not seed and (before is None or result.version > before.version):
                 self._withheld(event)  # nothing like it was ever published
             else:
                 self._record_some(sender, event, now)
@@ -102,6 +107,16 @@ class ResultRecorder:
         if failed:
             self._audit.record(unanswered_event(key, version, error, self._clock()))
         return failed
+
+
+def is_of_seed(result: BudgetResult) -> bool:
+    """Whether it is about the budget that a new spoke makes by itself, which no edit asks for."""
+    return (
+        (result.version, result.request_id) == (SEED_VERSION, SEED_REQUEST_ID)
+        and result.delivery is Delivery.SPOKE
+        and result.status is not Status.REMOVED
+        and result.latency_ms is None
+    )
 
 
 def not_ahead(result: BudgetResult, now: datetime) -> BudgetResult:
