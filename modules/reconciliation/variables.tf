@@ -243,7 +243,8 @@ variable "reporting" {
 variable "flows" {
   description = <<-EOT
     The other flows that the function works with, each optional: the budgets (`budgets_table_name` of the module
-    budgets_management, and `budget_status_table_name` for what accounts inherit from defaults), the invoices (`table_name` of the module invoices), the billing `database` for its rows and rates
+    budgets_management, and its `budget_status_table_name` for what accounts inherit from defaults and for the report's section
+    *AWS Budgets*), the invoices (`table_name` of the module invoices), the billing `database` for its rows and rates
     (`cluster_arn`, `reader_secret_arn` as `secret_arn`, and `database_name` of the module billing_database), and the queue
     of the `audit` trail (`queue_url` and `queue_arn` of the module audit). Without a table, budgets come from the
     configuration only, and invoices from AWS only. Without `audit`, nothing is recorded.

@@ -22,9 +22,7 @@ from tests.budgets.test_service import KEY, OTHER, World, edit_budget
 def world() -> World:
     """A spoke that was deployed, in an account without a row."""
     world = World()
-    world.applier.seed(
-        seed_document(ACCOUNT, {"budget_name": "monthly-total", "amount": "250.00"})
-    )
+    world.applier.seed(seed_document(ACCOUNT, {"budget_name": "monthly-total", "amount": "250.00"}))
     return world
 
 

@@ -376,7 +376,7 @@ ATTRIBUTES: Final = (
         example="AMORTIZED, NO_CREDITS",
         option="--cost-type",
         metavar="WORD",
-        help="What to count, such as AMORTIZED or NO_CREDITS.",
+        help="What to count, such as AMORTIZED or NO_CREDITS; none for all unblended costs.",
     ),
     Attribute(
         name="planned_amounts",

@@ -32,6 +32,7 @@ class Source(enum.StrEnum):
     KEPT = "kept"
     #: A default asks for it: the account has no row of its own.
     DEFAULT = "default"
+    #: No row asks for it: somebody made it, or the spoke began with it.
     BY_HAND = "by_hand"
     #: A row asks for it, and the account does not have it.
     MISSING = "missing"

@@ -384,7 +384,12 @@ def import_file(
 @budgets.command("drift")
 @click.option("--repair", is_flag=True, help="Publish budgets that have drifted again.")
 @click.option("--account", callback=_trimmed, help="Only this account.")
-@timeout_option
+@click.option(
+    "--timeout",
+    default=60.0,
+    metavar="SECONDS",
+    help="The longest time that --repair waits for the spoke accounts.",
+)
 @listing
 def drift(
     environment: Environment, out: Output, *, repair: bool, account: str | None, timeout: float
@@ -419,9 +424,10 @@ def drift(
 def coverage(environment: Environment, out: Output, *, everything: bool) -> None:
     """Name accounts without a budget, and budgets that no row asks for.
 
-    `source` is table (a row asks for it), kept (the flow made it, and its row is gone or wants it
-    in the other account), by_hand, missing (a row asks for it, and the account does not have it),
-    none (the account has no budget), or unknown (the account could not be asked).
+    `source` is table (a row asks for it), default (a default asks for it), kept (the flow made it,
+    and its row is gone or wants it in the other account), by_hand (no row asks for it: somebody
+    made it, or the spoke began with it), missing (a row asks for it, and the account does not have
+    it), none (the account has no budget), or unknown (the account could not be asked).
     """
     found = _deployed(environment).coverage()
     shown = (
