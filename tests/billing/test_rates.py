@@ -159,6 +159,8 @@ class TestSimple:
         ("line", "reason", "field"),
         [
             ("DEX,2026-01-02,0.5", "unknown_currency", "currency"),
+            ("GBp,2026-01-02,0.013", "unknown_currency", "currency"),
+            ("ZAc,2026-01-02,0.0005", "unknown_currency", "currency"),
             ("CAD,02.01.2026,0.5", "invalid_date", "rate_date"),
             ("CAD,2026-01-02,0", "invalid_rate", "usd_per_unit"),
             ("CAD,2026-01-02,", "invalid_rate", "usd_per_unit"),

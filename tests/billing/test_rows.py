@@ -81,6 +81,12 @@ def refused(schema: Schema = BILLING, style: DatasetFormat | None = None, **cell
     return problem.value.reason
 
 
+def test_a_date_without_marks_that_lost_its_first_zero_is_no_other_day() -> None:
+    style = DatasetFormat(date_formats=("%d%m%Y",))
+    assert "2026-12-01" in parse(style=style, bill_date="01122026").values
+    assert refused(style=style, bill_date="1122026") == "invalid_date"
+
+
 @pytest.mark.parametrize("text", ["1.23457E+11", "1,23457e+11", "1E+12"])
 def test_a_number_that_a_spreadsheet_shortened_identifies_nothing(text: str) -> None:
     assert refused(FOCUS, BillingAccountId=text) == "damaged_id"

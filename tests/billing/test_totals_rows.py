@@ -137,6 +137,15 @@ def test_subtotals_are_sums_since_the_last_one_and_the_end_is_the_sum_of_all_bil
     assert (refused(flow), total(flow)) == (kinds, Decimal(183))
 
 
+@pytest.mark.parametrize("company", ["Total Wine", "Som Distilleries"])
+def test_one_bill_of_the_same_amount_is_no_evidence_against_another(company: str) -> None:
+    rows = [("INV-1", "Acme", "10"), ("INV-2", company, "10")]
+    texts = (f"{name},{who},,,,,2026-03-31,USD,{amount}\n" for name, who, amount in rows)
+    flow = load((HEADER + "".join(texts)).encode())
+    assert refused(flow) == []
+    assert total(flow) == 20
+
+
 def test_each_currency_has_its_sum() -> None:
     body = lines(("B-1", "100"), ("B-2", "5")) + b"B-3,,,,,,2026-03-31,USD,7\n"
     euros = b"E-1,,,,,,2026-03-31,USD,1\nall,,,,,,2026-03-31,USD,113\n"

@@ -213,6 +213,16 @@ def test_a_formula_without_a_value_is_refused_with_its_cell() -> None:
     assert load(book([HEADER, ["a", "M", DAY, "USD", "=2*21"]])).status == "REJECTED"
 
 
+@pytest.mark.parametrize("value", ["<v>0</v>", "<v>0.0</v>"])
+def test_a_zero_of_a_program_that_calculates_nothing_is_no_value(value: str) -> None:
+    """XlsxWriter: https://xlsxwriter.readthedocs.io/working_with_formulas.html#formula-results."""
+    assert refusal(formula(value)).code == "formula_without_value"
+    calculated = with_part(
+        formula(value), "xl/workbook.xml", lambda text: text.replace(' fullCalcOnLoad="1"', "")
+    )
+    assert float(records(calculated)[0][1][-1]) == 0
+
+
 def test_a_formula_whose_value_is_an_empty_text_is_an_empty_cell() -> None:
     content = with_part(
         formula("<v></v>"), SHEET1, lambda text: text.replace('<c r="E2"', '<c r="E2" t="str"')

@@ -22,6 +22,7 @@ from finops.shared.money import major_of, rounded, was_currency
 _NUMBER = re.compile(r"[+-]?\d+(?:\.\d+)?(?:[eE]-\d{1,3})?", re.ASCII)
 _EXPONENT = re.compile(r"[+-]?\d+(?:\.\d+)?(?:[eE][+-]?\d{1,3})?", re.ASCII)
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_WITHOUT_MARKS = re.compile(r"%[dmyY]%[dmyY]")
 _SHORTENED = re.compile(r"\d(?:[.,]\d+)?E\+\d{2,3}", re.ASCII | re.IGNORECASE)
 _ISO_DAY = re.compile(r"(\d{4})([-/])(\d{2})\2(\d{2})", re.ASCII)
 _DAY_AND_MONTH = re.compile(r"\d{3,4}", re.ASCII)
@@ -400,6 +401,8 @@ def _date_or_none(year: int, month: int, day: int) -> date | None:
 
 def _by_format(text: str, form: str) -> date | None:
     try:
-        return datetime.strptime(text, form).date()  # noqa: DTZ007 - a day has no time zone
+        found = datetime.strptime(text, form).date()  # noqa: DTZ007 - a day has no time zone
     except ValueError:
         return None
+    # Without marks, one that lost its first zero would be another day: 1122026 is 01.12.2026.
+    return None if _WITHOUT_MARKS.search(form) and found.strftime(form) != text else found

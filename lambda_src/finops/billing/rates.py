@@ -25,7 +25,7 @@ from finops.billing.file_bytes import Readable
 from finops.billing.reader import CsvTable, open_csv
 from finops.shared.errors import RejectedInput
 from finops.shared.left_alone import why_left_alone
-from finops.shared.money import rounded, was_currency
+from finops.shared.money import major_of, rounded, was_currency
 from finops.shared.rates import Rate
 
 #: Digits after the point of a stored rate; the smallest currencies are worth some 0.00001 USD.
@@ -171,10 +171,13 @@ def _simple(table: CsvTable[_RateHeader], reject: Reject) -> Iterator[Rate]:
             reject(_problem(line, table.raw, *table.problem))
             continue
         code, day_text, rate_text = (fields[cell].strip() for cell in cells)
-        code = code.upper()
+        major, written, code = major_of(code), code, code.upper()
         day, given = _day(day_text), _positive(rate_text)
         usd = given and _stored(given)
-        if not was_currency(code):
+        if major:
+            message = f"is a part of {major}: give the rate of {major}"
+            reject(_problem(line, table.raw, "unknown_currency", message, "currency", written))
+        elif not was_currency(code):
             message = "is not an ISO 4217 currency code"
             reject(_problem(line, table.raw, "unknown_currency", message, "currency", code))
         elif day is None:

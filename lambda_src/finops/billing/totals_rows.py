@@ -192,7 +192,8 @@ class TotalsRows:
         if not amount or currency is None or not (named or is_bare):
             return None
         rows = self._sums[currency].rows_of(amount)
-        if not rows:
+        # One equal amount is no evidence against a bill that has an id, a day and a currency.
+        if not rows or (rows == 1 and not is_bare):
             return None
         at = next((one for one in named if one in self._ids), next(iter(self._ids)))
         above = f"the {rows} rows above it" if rows > 1 else "the row above it"

@@ -59,6 +59,7 @@ _TRANSITIONAL: Final = (
     b"http://schemas.openxmlformats.org/drawingml/2006/main",
 )
 _SAVE: Final = "Open it in the spreadsheet program and save it as CSV (UTF-8), or as .xlsx"
+_CALCULATED_LATER: Final = re.compile(rb"<(?:\w+:)?calcPr\b[^>]*\bfullCalcOnLoad=\"(?:1|true)\"")
 #: What openpyxl raises of files that are damaged, or are made to do harm.
 _DAMAGED: Final = (
     zipfile.BadZipFile, zlib.error, SyntaxError, ValueError, TypeError, LookupError,
@@ -91,6 +92,12 @@ class Workbook:
             except zipfile.BadZipFile as error:
                 raise _no_workbook() from error
             _check_parts(archive)
+            # XlsxWriter, which calculates nothing, writes 0 for what a formula comes to.
+            self._is_uncalculated = any(
+                _CALCULATED_LATER.search(archive.read(one))
+                for one in archive.namelist()
+                if one.lower().endswith("/workbook.xml")
+            )
             # openpyxl takes long to import, and few files are workbooks.
             from openpyxl.reader.excel import ExcelReader
 
@@ -162,6 +169,8 @@ class Workbook:
                     for one in element:
                         cell = parser.parse_cell(one)
                         value = cell["value"]
+                        if one.find(FORMULA_TAG) is not None and self._lacks_value(cell):
+                            raise _without_value(name, cell["column"], number)
                         if cell["data_type"] == "e":
                             where = f"{get_column_letter(cell['column'])}{number}"
                             value = error_text(where, value)
@@ -170,12 +179,16 @@ class Workbook:
                             value = f"{int(value):0{width}}"
                         if value is not None:
                             cells.append((cell["column"], value))
-                        elif one.find(FORMULA_TAG) is not None and cell["data_type"] != "str":
-                            raise _without_value(name, cell["column"], number)
                     is_hidden = element.get("hidden") in {"1", "true"}
                     yield number, is_hidden, merged.shown(number, cells)
                     source.row_ended()
                     data.clear()
+
+    def _lacks_value(self, formula: Mapping[str, Any]) -> bool:
+        value = formula["value"]
+        if value is None:
+            return bool(formula["data_type"] != "str")
+        return self._is_uncalculated and not isinstance(value, bool) and value == 0
 
 
 def _widths(book: Any) -> dict[int, int]:
