@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from finops.budgets.deadlines import LONGEST_DEADLINE_SECONDS
-from finops.budgets.documents import content_digest, decode_document, is_removal
+from finops.budgets.documents import SEED_VERSION, content_digest, decode_document, is_removal
 from finops.budgets.domain import (
     ActualBudget,
     Budget,
@@ -34,6 +34,8 @@ REPAIR_PAUSE: Final = timedelta(minutes=10)
 LONGEST_REPAIR_PAUSE: Final = timedelta(hours=4)
 #: The reason of drift that the flow has the budget in the other account, too.
 IN_BOTH_ACCOUNTS: Final = "in_both_accounts"
+#: The reason of drift whose row is gone.
+NOT_REMOVED: Final = "not_removed"
 #: The reason of drift whose parameter somebody has deleted.
 PARAMETER_MISSING: Final = "parameter_missing"
 #: AWS calculates the spend of budgets up to three times a day, 8 to 12 hours apart.
@@ -148,6 +150,15 @@ def left_in(documents: Mapping[str, str]) -> set[str]:
     return {name for name, text in documents.items() if not is_removal(text)}
 
 
+def is_of_a_row(text: str) -> bool:
+    """Whether a parameter holds a budget that a row asked for: none that a spoke began with."""
+    try:
+        document = decode_document(text)
+    except RejectedInput:
+        return False
+    return document.budget is not None and document.version != SEED_VERSION
+
+
 def next_repair(status: BudgetStatus | None) -> datetime | None:
     """When the schedule may publish a budget again; None where it may at once."""
     if status is None or not status.repairs:
@@ -220,7 +231,7 @@ def _drift_reason(
 ) -> str:
     """Why a budget has to be published again; empty where it is as its row says."""
     if budget is None:
-        return "" if _is_gone(status, parameter, actual) else "not_removed"
+        return "" if _is_gone(status, parameter, actual) else NOT_REMOVED
     if status is None or not was_published(budget, status):
         return "edit_not_seen"
     if parameter is None:

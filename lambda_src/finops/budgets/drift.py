@@ -6,8 +6,8 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from datetime import datetime
-from functools import partial
+from datetime import datetime, timedelta
+from functools import cache, partial
 from typing import Any, Final
 
 from finops.budgets.approvals import is_approved, standing_budget
@@ -19,10 +19,12 @@ from finops.budgets.audit_events import (
 )
 from finops.budgets.comparison import (
     IN_BOTH_ACCOUNTS,
+    NOT_REMOVED,
     PARAMETER_MISSING,
     AccountState,
     Drift,
     is_being_published,
+    is_of_a_row,
     left_in,
     next_repair,
     repairs_so_far,
@@ -57,7 +59,14 @@ from finops.budgets.ports import (
     StatusTable,
 )
 from finops.budgets.service import BudgetPublisher, Outcome, Publication
-from finops.budgets.statuses import initial_status, is_gone_already, still_stands, waiting_status
+from finops.budgets.statuses import (
+    KEPT,
+    initial_status,
+    is_gone_already,
+    still_stands,
+    waiting_status,
+    was_removed_by_flow,
+)
 from finops.budgets.values import text_of
 from finops.shared.audit import AuditRecorder, rfc3339
 from finops.shared.errors import FinOpsError, RejectedInput, TransientFailure
@@ -66,6 +75,8 @@ from finops.shared.errors import FinOpsError, RejectedInput, TransientFailure
 MAX_REPAIRS: Final = 100
 #: No account is begun with less time left: what calls take that AWS throttles or does not answer.
 SECONDS_AN_ACCOUNT: Final = 60.0
+#: For how long after a removal a run looks for what the flow still has of the budget.
+REMOVALS_COMPARED: Final = timedelta(days=2)
 #: The reason of drift that is not known, since a run had no time for the account.
 NO_TIME_LEFT: Final = "no_time_left"
 
@@ -86,6 +97,8 @@ class _Run:
 
 #: The rows and statuses of one account.
 _Known = tuple[list[Mapping[str, Any]], dict[BudgetKey, BudgetStatus]]
+#: The parameters of one account by budget name, where they are delivered so.
+_Documents = Callable[[Delivery], Mapping[str, str]]
 #: A default that is edited while a run brings it to an account is brought again so often.
 _MAX_ROUNDS: Final = 5
 
@@ -290,14 +303,63 @@ class DriftRepairer:
             self._end_defaults(statuses, kept, run)
         removed = self._removed(statuses, kept=kept)
         unknown = [_not_compared(key, error) for key, error in failures.items()]
+        documents = cache(partial(self._spokes.documents, account_id))
         wanted: dict[Delivery, dict[BudgetKey, Budget | None]] = defaultdict(dict)
         for key, budget in budgets.items():
             wanted[budget.delivery][key] = budget
         for key in removed:
             wanted[statuses[key].delivery][key] = None
         for delivery, some in wanted.items():
-            unknown += self._compare(account_id, delivery, some, statuses, run, sources, held)
-        return unknown
+            unknown += self._compare(
+                documents, account_id, delivery, some, statuses, run, sources, held
+            )
+        return unknown + self._left_after_removal(documents, statuses, kept, run)
+
+    def _left_after_removal(
+        self,
+        documents: _Documents,
+        statuses: Mapping[BudgetKey, BudgetStatus],
+        kept: Collection[BudgetKey],
+        run: _Run,
+    ) -> list[Drift]:
+        """What the flow still has of budgets that were removed lately; with repair, it goes.
+
+        A process that is stopped while it moves a budget leaves it where no status says. What a
+        spoke began with is not of a row, and stays.
+        """
+        since = self._clock() - REMOVALS_COMPARED
+        gone = {
+            key.budget_name: status
+            for key, status in statuses.items()
+            if self._removal is RemovalPolicy.DELETE
+            and key not in kept
+            and was_removed_by_flow(status)
+            and status.edited_at
+            and status.edited_at >= since
+        }
+        if not gone:
+            return []
+        found = [
+            (delivery, gone[name])
+            for delivery in Delivery
+            for name, text in sorted(_if_reached(documents, delivery, run).items())
+            if name in gone and is_of_a_row(text)
+        ]
+        at_most = None if run.requested_by else MAX_REPAIRS
+        return [self._remove_left(delivery, status, run) for delivery, status in found[:at_most]]
+
+    def _remove_left(self, delivery: Delivery, status: BudgetStatus, run: _Run) -> Drift:
+        drift = Drift(key=status.key, wanted=None, actual=None, reason=NOT_REMOVED)
+        if not run.repair:
+            return drift
+        try:
+            newest = self._statuses.get(status.key)
+            if newest is None or newest.version != status.version:
+                return replace(drift, error="It was edited meanwhile: the next run compares it")
+            self._remove_from(delivery, drift, status, run)
+        except Exception as error:  # noqa: BLE001 - one budget must not stop the others
+            return replace(drift, error=_reason(error))
+        return replace(drift, repaired=True)
 
     def _held(
         self,
@@ -346,6 +408,7 @@ class DriftRepairer:
 
     def _compare(
         self,
+        documents: _Documents,
         account_id: str,
         delivery: Delivery,
         wanted: Mapping[BudgetKey, Budget | None],
@@ -363,13 +426,13 @@ class DriftRepairer:
             state = AccountState(
                 wanted=wanted,
                 statuses=statuses,
-                documents=self._spokes.documents(account_id, delivery),
+                documents=documents(delivery),
                 actual=self._spokes.budgets(account_id)
                 if delivery is Delivery.SPOKE
                 else self._spokes.payer_budgets(account_id, {one.budget_name for one in wanted}),
                 inherited=sources,
                 held=held,
-                elsewhere=self._left_elsewhere(account_id, delivery, run),
+                elsewhere=left_in(_if_reached(documents, delivery.other, run)),
             )
         except FinOpsError as error:
             if run.repair:
@@ -396,21 +459,6 @@ class DriftRepairer:
                 self._statuses.note_standing(status.key, status.version, amount)
         return self._repair(found, state, run, sources)
 
-    def _left_elsewhere(self, account_id: str, delivery: Delivery, run: _Run) -> set[str]:
-        """The budgets of an account that the flow has where they are not delivered.
-
-        Those are what a spoke began with, and what a move could not remove while a role was
-        refused. An account without a spoke has none.
-        """
-        if delivery.other in run.unreached:
-            return set()
-        try:
-            return left_in(self._spokes.documents(account_id, delivery.other))
-        except FinOpsError as error:
-            if error.step == "assume_role" and delivery.other is Delivery.PAYER:
-                run.unreached.add(Delivery.PAYER)  # it is one for all
-            return set()
-
     def _end_defaults(
         self, statuses: Mapping[BudgetKey, BudgetStatus], kept: set[BudgetKey], run: _Run
     ) -> None:
@@ -427,7 +475,7 @@ class DriftRepairer:
         ended = initial_status(
             self._seen(status.key, status, run),
             Status.REMOVED,
-            action="kept" if status.document else "",
+            action=KEPT if status.document else "",
         )
         self._statuses.begin(
             replace(ended, amount=status.amount, default_of=status.default_of),
@@ -579,7 +627,7 @@ class DriftRepairer:
     ) -> Publication:
         status = state.statuses.get(drift.key)
         if status and drift.reason == IN_BOTH_ACCOUNTS:
-            return self._remove_elsewhere(drift, status, run)
+            return self._remove_from(status.delivery.other, drift, status, run)
         if status and drift.key in state.held:
             return self._repair_held(drift, status, run)
         document = BudgetDocument(
@@ -597,10 +645,12 @@ class DriftRepairer:
             self._record_repair(drift, document, document.version, publication, run)
         return publication
 
-    def _remove_elsewhere(self, drift: Drift, status: BudgetStatus, run: _Run) -> Publication:
-        """Remove what the flow has in the other account; what is where it is wanted stays."""
+    def _remove_from(
+        self, delivery: Delivery, drift: Drift, status: BudgetStatus, run: _Run
+    ) -> Publication:
+        """Remove what the flow has where it is not wanted; what is where it is wanted stays."""
         document = decode_document(status.document)
-        self._publisher.remove_elsewhere(document)
+        self._publisher.remove_from(delivery, document)
         done = Publication(outcome=Outcome.PUBLISHED)
         version = f"{status.version} {rfc3339(self._clock())}"
         self._record_repair(drift, document, version, done, run)
@@ -699,6 +749,22 @@ class DriftRepairer:
             )
         )
         return {key: found} if (found := self._statuses.get(key)) else {}
+
+
+def _if_reached(documents: _Documents, delivery: Delivery, run: _Run) -> Mapping[str, str]:
+    """The parameters of an account, where the flow may have what is not wanted there.
+
+    That is what a spoke began with, and what a move could not remove while a role was refused, or
+    before it was stopped. An account without a spoke has none.
+    """
+    if delivery in run.unreached:
+        return {}
+    try:
+        return documents(delivery)
+    except FinOpsError as error:
+        if error.step == "assume_role" and delivery is Delivery.PAYER:
+            run.unreached.add(Delivery.PAYER)  # it is one for all
+        return {}
 
 
 def _came_from(status: BudgetStatus, default_of: str) -> bool:

@@ -41,6 +41,7 @@ from finops.budgets.ports import BudgetStatus, BudgetTable, Spokes, StatusTable
 from finops.budgets.rows import parse_budget
 from finops.budgets.statuses import (
     HANDED_ON,
+    KEPT,
     RAISE_WAITS,
     default_document,
     handed_on,
@@ -98,7 +99,6 @@ _ACTIONS: Final = {
     Outcome.DEFAULTED: "defaulted",
     Outcome.HANDED_ON: "handed_on",
 }
-_KEPT: Final = "kept"
 _NEVER_PUBLISHED: Final = "never_published"
 _OF_NO_EDIT: Final = "0"
 
@@ -486,17 +486,17 @@ class BudgetPublisher:
             self._spokes.put_document(wanted)
         return False
 
-    def remove_elsewhere(self, document: BudgetDocument) -> None:
-        """Remove a budget from the account that it is not delivered by, unless it is by now.
+    def remove_from(self, delivery: Delivery, document: BudgetDocument) -> None:
+        """Remove the budget of a document's key from an account, unless it is wanted there by now.
 
         Raises:
             FinOpsError: it could not be removed.
         """
-        self._remove_elsewhere(document.delivery.other, document)
+        self._remove_elsewhere(delivery, document)
         newest = self._statuses.get(document.key)
         if newest and newest.document:
             wanted = decode_document(newest.document)
-            if wanted.delivery is document.delivery.other:
+            if wanted.delivery is delivery:
                 self._spokes.put_document(wanted)
 
     def _remove_elsewhere(self, delivery: Delivery, document: BudgetDocument) -> None:
@@ -576,12 +576,12 @@ class BudgetPublisher:
             return HANDED_ON
         if change.row is None and known.default_of:
             return "defaulted"
-        return "kept" if known.action in (_KEPT, _NEVER_PUBLISHED) else "published"
+        return "kept" if known.action in (KEPT, _NEVER_PUBLISHED) else "published"
 
     def _reason_to_keep(self, status: BudgetStatus | None) -> str:
         """Why the spoke keeps the budget of a removed row; empty where it has to delete it."""
         if self._removal is RemovalPolicy.KEEP:
-            return _KEPT
+            return KEPT
         if status is None or not status.document or is_gone_already(status):
             return _NEVER_PUBLISHED
         # A move that failed has no content: what was published before it is elsewhere, and stays.

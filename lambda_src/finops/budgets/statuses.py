@@ -25,6 +25,8 @@ from finops.shared.errors import FinOpsError, RejectedInput
 
 #: The error's code of a raise that waits.
 RAISE_WAITS: Final = "raise_waits"
+#: What was done with a budget whose row is gone, and which stays.
+KEPT: Final = "kept"
 #: What was done with a default.
 HANDED_ON: Final = "handed_on"
 
@@ -92,6 +94,11 @@ def is_gone_already(status: BudgetStatus) -> bool:
     """
     published_nothing = not status.content and not status.applied_amount
     return published_nothing and is_removal(status.document)
+
+
+def was_removed_by_flow(status: BudgetStatus) -> bool:
+    """Whether nobody wants the budget, and an account was told to remove it."""
+    return status.status is Status.REMOVED and status.action != KEPT and is_removal(status.document)
 
 
 def raise_waits(reason: str) -> RejectedInput:
