@@ -248,13 +248,16 @@ class FakeTransaction:
     def lock(self, load_id: int) -> FileEntry:
         return self._store.files[load_id]
 
-    def newer_version(self, entry: FileEntry) -> FileEntry | None:
+    def newer_version(self, entry: FileEntry) -> PeriodHolder | None:
         newer = [
             one
             for one in self._versions(entry)
             if one.source.order > entry.source.order and one.status in LOADED
         ]
-        return newer[0] if newer else None
+        if not newer:
+            return None
+        held = self._periods().get(newer[0].load_id, set())
+        return PeriodHolder(entry=newer[0], periods=held)
 
     def write(self, entry: FileEntry, schema: Schema, batch: Batch, *, replace: bool) -> Written:
         if self._store.failures:

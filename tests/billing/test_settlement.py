@@ -9,7 +9,7 @@ from itertools import permutations
 
 import pytest
 
-from finops.billing.dataset_format import DatasetFormat
+from finops.billing.dataset_format import DatasetFormat, format_key
 from finops.billing.domain import LOADED, FileEntry, FileStatus
 from finops.shared.errors import RejectedInput
 from tests.billing.use_cases import FOCUS, RUNS, SETTINGS, Flow, bills, month
@@ -56,11 +56,14 @@ def of_sub_account(cost: str, *subs: str) -> bytes:
     return ("\n".join(lines) + "\n").encode()
 
 
-def refused(entry: FileEntry, first: int = 1) -> bool:
-    """Whether a file is refused with both remedies, in the words of the command line."""
+def refused(entry: FileEntry, first: int = 1, *, is_clear: bool = True) -> bool:
+    """Whether a file is refused with both remedies, in the words of the command line.
+
+    Where it is not clear which of several files it restates, these have to go first.
+    """
     assert (entry.status, entry.error_code) == (FileStatus.REJECTED, "period_is_loaded")
     assert f"(load {first}, dataset" in entry.error
-    assert f"`finops billing retry {entry.load_id} --replace`" in entry.error
+    assert (f"`finops billing retry {entry.load_id} --replace`" in entry.error) is is_clear
     assert f"`finops billing retry {entry.load_id} --part-of {first}`" in entry.error
     return True
 
@@ -131,10 +134,158 @@ def test_a_new_version_in_several_files_replaces_the_old_one_whole(flow: Flow) -
     assert refused(drop(flow, "old/a-00005.csv", month("5")), first=4)
 
 
-def test_a_part_that_is_said_to_restate_the_others_replaces_them(flow: Flow) -> None:
+def test_a_part_that_is_said_to_restate_the_others_is_refused(flow: Flow) -> None:
     drop(flow, "x/costs-00001.csv", month("1"))
     entry = drop(flow, "x/costs-00002.csv", month("2"), restates="yes")
-    assert (entry.status, total(flow)) == (FileStatus.LOADED, 2)
+    assert (entry.error_code, total(flow)) == ("period_is_loaded", 1)
+    assert "--replace" not in entry.error
+    assert flow.retry(entry, part_of="billing/x/costs-00001.csv").status is FileStatus.LOADED
+    assert total(flow) == 3
+
+
+def test_a_part_that_restates_another_file_adds_to_its_own_parts(flow: Flow) -> None:
+    drop(flow, "x/other.csv", month("7", account="2"))
+    drop(flow, "x/costs-00001.csv", month("1"))
+    entry = drop(flow, "x/costs-00002.csv", accounts(**{ACCOUNT: "2", "2": "8"}))
+    assert "x/other.csv (load 1," in entry.error
+    assert flow.retry(entry, restates=True).status is FileStatus.LOADED
+    assert counted(flow) == {ACCOUNT: 3, "2": 8}
+
+
+@pytest.mark.parametrize("in_parts", [False, True])
+@pytest.mark.parametrize(
+    ("loaded", "again", "left"),
+    [
+        # Each subscription by itself.
+        (
+            [("sub1.csv", of_sub_account("1", "s1")), ("sub2.csv", of_sub_account("2", "s2"))],
+            ("sub2-v2.csv", of_sub_account("2.5", "s2")),
+            "3.5",
+        ),
+        # Each week by itself.
+        (
+            [
+                (f"e/20260301-20260307/{RUNS[0]}/part_0_0001.csv", month("1")),
+                (f"e/20260308-20260314/{RUNS[1]}/part_0_0001.csv", month("2")),
+            ],
+            (f"e/20260308-20260314/{RUNS[2]}/part_0_0001.csv", month("2.5")),
+            "3.5",
+        ),
+        # All weeks at once.
+        (
+            [
+                (f"e/20260301-20260307/{RUNS[0]}/part_0_0001.csv", month("1")),
+                (f"e/20260308-20260314/{RUNS[1]}/part_0_0001.csv", month("2")),
+            ],
+            (f"e/20260301-20260331/{RUNS[2]}/part_0_0001.csv", month("5")),
+            "5",
+        ),
+    ],
+    ids=["sub accounts", "weeks", "month of weeks"],
+)
+@pytest.mark.parametrize("how", ["retry", "load", "dataset"])
+def test_only_what_a_file_may_restate_is_replaced(
+    loaded: list[tuple[str, bytes]],
+    again: tuple[str, bytes],
+    left: str,
+    how: str,
+    *,
+    in_parts: bool,
+) -> None:
+    flow = Flow(settings=replace(SETTINGS, large_file_bytes=1 if in_parts else 10**6))
+
+    def load(key: str, body: bytes, order: int, **said: str) -> FileEntry:
+        flow.workflow.running = False
+        entry = drop(flow, f"d/{key}", body, f"{order:04}", **said)
+        return flow.run_workflow(entry.load_id) if in_parts else entry
+
+    if how == "dataset":
+        for dataset in ("d", "d/e"):
+            flow.objects.content[format_key(dataset), ""] = b'{"replace": true}'
+    for at, (key, body) in enumerate(loaded, 1):
+        assert load(key, body, at).status is FileStatus.LOADED
+    if how == "retry":
+        entry = load(*again, 9)
+        assert f"d/{loaded[-1][0]} (load 2, " in entry.error
+        assert ("(load 1, " in entry.error) is (left == "5")
+        flow.workflow.running = False
+        entry = flow.retry(entry, restates=True)
+        entry = flow.run_workflow(entry.load_id) if in_parts else entry
+    else:
+        entry = load(*again, 9, **({"restates": "yes"} if how == "load" else {}))
+    assert (entry.status, total(flow)) == (FileStatus.LOADED, Decimal(left))
+    assert flow.store.files[2].status is FileStatus.SUPERSEDED
+
+
+@pytest.mark.parametrize("how", ["retry", "load", "dataset"])
+@pytest.mark.parametrize("subs", [("s2", "s3"), ("",), ("s1", "s2", "")])
+def test_where_it_is_not_clear_what_a_file_restates_all_are_named(
+    flow: Flow, subs: tuple[str, ...], how: str
+) -> None:
+    if how == "dataset":
+        flow.objects.content[format_key("d"), ""] = b'{"replace": true}'
+    drop(flow, "d/a.csv", of_sub_account("1", "s1", "s2"))
+    drop(flow, "d/b.csv", of_sub_account("2", "s3"))
+    said = {"restates": "yes"} if how == "load" else {}
+    entry = drop(flow, "d/c.csv", of_sub_account("5", *subs), **said)
+    if how == "retry":
+        entry = flow.retry(entry, restates=True)
+    assert (entry.error_code, total(flow)) == ("period_is_loaded", 4)
+    assert "d/a.csv (load 1, dataset d), " in entry.error
+    assert "d/b.csv (load 2, dataset d)" in entry.error
+    assert "--replace" not in entry.error
+    for load in (1, 2):
+        flow.withdraw(flow.store.files[load])
+    assert flow.retry(entry).status is FileStatus.LOADED
+    assert total(flow) == 5 * len(subs)
+
+
+def test_files_of_one_version_are_named_together(flow: Flow) -> None:
+    drop(flow, "x/a.csv", month("1"))
+    drop(flow, "x/rest.csv", month("2"), part_of="billing/x/a.csv")
+    entry = drop(flow, "x/rest-v2.csv", month("2.5"))
+    assert refused(entry)
+    assert "x/rest.csv (load 2, dataset x)" in entry.error
+    assert "all 2 of them" in entry.error
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_sub_accounts_of_a_dataset_that_replaces_add_up_in_any_order(
+    flow: Flow, *, late: bool
+) -> None:
+    flow.objects.content[format_key("d"), ""] = b'{"replace": true}'
+    for number in (2, 1) if late else (1, 2):
+        drop(flow, f"d/{number}.csv", of_sub_account(f"{number}", f"s{number}"), f"000{number}")
+    assert total(flow) == 3
+
+
+def test_a_late_part_of_a_replaced_delivery_does_not_count_without_the_others(flow: Flow) -> None:
+    drop(flow, "d/c-00001.csv", of_sub_account("1", "s1"), "0001")
+    drop(flow, "d/whole.csv", of_sub_account("5", "s1"), "0009", restates="yes")
+    late = drop(flow, "d/c-00002.csv", of_sub_account("2", "s2"), "0002")
+    assert (late.status, total(flow)) == (FileStatus.SUPERSEDED, 5)
+
+
+@pytest.mark.parametrize("in_parts", [False, True])
+@pytest.mark.parametrize("is_late", [False, True])
+@pytest.mark.parametrize("older", [{"2": "3"}, {"1": "2", "2": "3"}])
+def test_no_month_of_an_older_version_vanishes_unsaid_in_either_order(
+    flow: Flow, older: dict[str, str], *, is_late: bool, in_parts: bool
+) -> None:
+    flow.settings = replace(SETTINGS, large_file_bytes=1 if in_parts else 10**6)
+    versions = [("0001", accounts(**older)), ("0002", accounts(**{"1": "4"}))]
+    for order, body in reversed(versions) if is_late else versions:
+        flow.workflow.running = False
+        entry = drop(flow, "x/costs.csv", body, order)
+        entry = flow.run_workflow(entry.load_id) if in_parts else entry
+    assert (entry.status, entry.error_code) == (FileStatus.REJECTED, "version_lacks_charges")
+    assert "charges of 2026-03 of billing account 2" in entry.error
+    assert "account 1" not in entry.error
+    flow.withdraw(flow.store.files[1])
+    flow.workflow.running = False
+    entry = flow.retry(flow.store.files[2])
+    entry = flow.run_workflow(entry.load_id) if in_parts else entry
+    assert entry.status is FileStatus.LOADED
 
 
 @pytest.mark.parametrize("folder", ["f", f"f/{RUNS[0]}"])
@@ -242,7 +393,7 @@ def test_charges_of_other_sub_accounts_are_others(flow: Flow) -> None:
     second = drop(flow, "two/march.csv", of_sub_account("2", "s3"))
     assert (first.status, second.status, total(flow)) == (FileStatus.LOADED, FileStatus.LOADED, 4)
     assert refused(drop(flow, "three/march.csv", of_sub_account("3", "s3", "s4")), first=2)
-    assert refused(drop(flow, "four/march.csv", of_sub_account("3", "s5", "")))
+    assert refused(drop(flow, "four/march.csv", of_sub_account("3", "s5", "")), is_clear=False)
     whole = drop(flow, "all/march.csv", of_sub_account("5", "s1", "s2", "s3"), restates="yes")
     assert (whole.status, total(flow)) == (FileStatus.LOADED, 15)
 
@@ -308,5 +459,5 @@ def test_another_provider_with_the_same_account_is_another(flow: Flow) -> None:
         body = header + b",ProviderName\n" + rows.replace(b"Usage", b"Usage," + provider)
         assert drop(flow, f"{provider.decode()}/f.csv", body).status is FileStatus.LOADED
     unknown = drop(flow, "x/f.csv", month("1"))
-    assert refused(unknown)
+    assert refused(unknown, is_clear=False)
     assert FOCUS.startswith(header[:10])

@@ -159,12 +159,13 @@ def relation(mine: Delivery, theirs: Delivery) -> Relation:
         if mine.days[1] < theirs.days[0] or theirs.days[1] < mine.days[0]:
             return Relation.PART
     later = later_run(mine, theirs)
-    if later is None or not (_covers(mine, theirs) if later else _covers(theirs, mine)):
+    if later is None or not (covers(mine, theirs) if later else covers(theirs, mine)):
         return Relation.UNKNOWN
     return Relation.NEWER if later else Relation.OLDER
 
 
-def _covers(one: Delivery, other: Delivery) -> bool:
+def covers(one: Delivery, other: Delivery) -> bool:
+    """Whether the range of days of a delivery holds that of another one."""
     return one.days[0] <= other.days[0] and other.days[1] <= one.days[1]
 
 

@@ -65,13 +65,32 @@ def unexpected(error: Exception) -> FinOpsError:
 
 
 def newer_version(
-    transaction: LoadTransaction, entry: FileEntry, schema: Schema
+    transaction: LoadTransaction, entry: FileEntry, schema: Schema, tally: Tally
 ) -> FileEntry | None:
     """A newer version of the object that is loaded, and replaces this one.
 
     Rows with an identity don't need this rule: each stores the version of the file that wrote it.
+
+    Raises:
+        RejectedInput: with code `version_lacks_charges`, where that one does not hold all of the
+            periods of this one: in the order of the versions, it would have been refused.
     """
-    return None if schema.key else transaction.newer_version(entry)
+    newer = None if schema.key else transaction.newer_version(entry)
+    if newer is None:
+        return None
+    shared = shared_periods(tally.periods, newer.periods)
+    if lost := sorted(tally.periods - set(shared)):
+        load = newer.entry.load_id
+        beside = "" if shared else "If both shall count, drop it under another name. "
+        raise RejectedInput(
+            f"a newer version of this file is loaded (load {load}), which lacks charges of "
+            f"{shown_periods(lost)} that this version holds, so they would vanish",
+            code="version_lacks_charges",
+            step="load_file",
+            remedy=f"{beside}If this version shall count, take the newer one back first: `finops "
+            f"billing withdraw {load}`, then `finops billing retry {entry.load_id}`",
+        )
+    return newer.entry
 
 
 def enter_superseded(

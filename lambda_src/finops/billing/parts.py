@@ -115,9 +115,6 @@ class FilePlanner:
         parts = list(plan_parts(table, self.part_bytes, scan))
         stream.exhaust()
         with self.store.transaction() as transaction:
-            if newer := newer_version(transaction, entry, schema):
-                enter_superseded(transaction, entry, schema, Tally(), newer)
-                return []
             first = transaction.claim_content(entry, stream.hexdigest(), schema)
             if schema.key:
                 refuse_duplicate_content(first, entry)
@@ -296,7 +293,7 @@ class FileFinisher:
                     step="finish_file",
                 )
             sha256 = entry.content_sha256
-            if newer := newer_version(transaction, entry, schema):
+            if newer := newer_version(transaction, entry, schema, tally):
                 enter_superseded(transaction, entry, schema, tally, newer, folder)
             elif not schema.key:
                 enter_charges(

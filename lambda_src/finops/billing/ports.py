@@ -84,7 +84,7 @@ class LoadTransaction(Protocol):
             TransientFailure: with code `file_is_busy`, while another loader has locked it.
         """
 
-    def newer_version(self, entry: FileEntry) -> FileEntry | None:
+    def newer_version(self, entry: FileEntry) -> PeriodHolder | None:
         """A newer version of the same object that is loaded, if there is one."""
 
     def write(self, entry: FileEntry, schema: Schema, batch: Batch, *, replace: bool) -> Written:

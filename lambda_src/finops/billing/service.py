@@ -9,7 +9,7 @@ from urllib.parse import unquote
 
 from finops.billing.audit_events import failed_event
 from finops.billing.conflicts import with_retries
-from finops.billing.domain import PART_OF, RESTATES, FileEntry, FileStatus, SourceObject, Tally
+from finops.billing.domain import PART_OF, RESTATES, FileEntry, FileStatus, SourceObject
 from finops.billing.ledger_rules import (
     dataset_or_none,
     enter_loaded,
@@ -134,9 +134,6 @@ class FileLoader:
         table = open_bills(stream, read_format(self.objects, self.settings, entry.source))
         schema = table.recognition.schema
         entry = replace(entry, format=table.recognition.used)
-        if newer := newer_version(transaction, entry, schema):
-            enter_superseded(transaction, entry, schema, Tally(), newer)
-            return schema
         records = RecordLoader(
             transaction=transaction,
             entry=entry,
@@ -150,6 +147,9 @@ class FileLoader:
         tally = records.load(table)
         stream.exhaust()
         sha256 = stream.hexdigest()
+        if newer := newer_version(transaction, entry, schema, tally):
+            enter_superseded(transaction, entry, schema, tally, newer, quarantine.close())
+            return schema
         if not schema.key:
             enter_charges(
                 transaction,

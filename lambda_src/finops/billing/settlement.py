@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from finops.billing.deliveries import (
     Delivery,
     Relation,
+    covers,
     delivery_of,
     relation,
     shared_periods,
@@ -77,9 +78,9 @@ def settle_periods(
 ) -> Settled:
     """Settle which files count for the billing periods of a file, wherever the others lie.
 
-    Keys tell what is certain of parts and runs, see `relation`; people say the rest. Charges of
-    other sub accounts are others. Where a newer file holds only some of an older one's periods,
-    only these are replaced, whichever arrives first.
+    Keys tell what is certain of parts and runs, see `relation`, and charges of other sub accounts
+    are others; people say the rest. What is certainly a part is not replaced. Where a newer file
+    holds only some of an older one's periods, only these are replaced, whichever arrives first.
 
     Args:
         transaction: The file's transaction; those that it replaces are marked in it.
@@ -92,23 +93,7 @@ def settle_periods(
     """
     held = transaction.period_holders(entry, periods) if periods else ()
     holders = [one for one in held if shared_periods(one.periods, periods)]
-    mine = _delivery(entry)
-    deliveries: dict[str, list[PeriodHolder]] = defaultdict(list)
-    for holder in holders:
-        deliveries[_delivery(holder.entry).whole].append(holder)
-    older: list[PeriodHolder] = []
-    newer: list[PeriodHolder] = []
-    for delivery in deliveries.values():
-        for holder in delivery:
-            found = _relation(transaction, entry, mine, holder, delivery)
-            if found is Relation.UNKNOWN:
-                if holder.entry.content_sha256 == sha256:
-                    raise duplicate_content(holder.entry, entry)
-                raise _period_is_loaded(holder, entry, periods)
-            if found is Relation.PART and holder.entry.content_sha256 == sha256 and not mine.run:
-                raise duplicate_content(holder.entry, entry)
-            if found is not Relation.PART:
-                (newer if found is Relation.OLDER else older).append(holder)
+    older, newer = _older_and_newer(transaction, entry, periods, holders, sha256)
     lost = shared_periods(periods, {period for one in newer for period in one.periods})
     kept = periods - set(lost)
     for one in older:
@@ -120,28 +105,71 @@ def settle_periods(
     return Settled(by=newer[0].entry if newer else None, lost=lost, counts=bool(kept or not lost))
 
 
+def _older_and_newer(
+    transaction: LoadTransaction,
+    entry: FileEntry,
+    periods: AbstractSet[Period],
+    holders: Sequence[PeriodHolder],
+    sha256: str,
+) -> tuple[list[PeriodHolder], list[PeriodHolder]]:
+    """The loaded files that a file replaces, and those that replace it."""
+    mine = _delivery(entry)
+    deliveries: dict[str, list[PeriodHolder]] = defaultdict(list)
+    for holder in holders:
+        deliveries[_delivery(holder.entry).whole].append(holder)
+    found: dict[Relation, list[PeriodHolder]] = {one: [] for one in Relation}
+    restated: list[list[PeriodHolder]] = []
+    for delivery in deliveries.values():
+        unknown = []
+        for holder in delivery:
+            by_key = relation(mine, _delivery(holder.entry))
+            (unknown if by_key is Relation.UNKNOWN else found[by_key]).append(holder)
+        if unknown:
+            said = _as_charges_or_people_say(transaction, entry, mine, unknown, delivery)
+            found[said] += unknown
+            if said in (Relation.NEWER, Relation.UNKNOWN):
+                restated.append(unknown)
+    _refuse_copies(found, entry, mine, sha256)
+    is_clear = _is_clear(transaction, entry, mine, periods, restated)
+    if found[Relation.UNKNOWN] or not is_clear:
+        which = [holder for delivery in restated for holder in delivery]
+        raise _period_is_loaded(which, entry, periods, may_replace=is_clear)
+    older, newer = found[Relation.NEWER], found[Relation.OLDER]
+    if entry.source.restates and not older and not newer:
+        numbered = [one for one in found[Relation.PART] if _delivery(one.entry).name == mine.name]
+        # By its number it adds to the only files that it may restate.
+        if numbered and not any(one.entry.source.restates for one in numbered):
+            raise _period_is_loaded(numbered, entry, periods, may_replace=False)
+    return older, newer
+
+
 def _delivery(entry: FileEntry) -> Delivery:
     return delivery_of(entry.source.key, entry.source.part_of)
 
 
-def _relation(
+def _refuse_copies(
+    found: dict[Relation, list[PeriodHolder]], entry: FileEntry, mine: Delivery, sha256: str
+) -> None:
+    """Refuse a file whose content counts already, unless it is a part of a run."""
+    others = found[Relation.UNKNOWN] + ([] if mine.run else found[Relation.PART])
+    for one in others:
+        if one.entry.content_sha256 == sha256:
+            raise duplicate_content(one.entry, entry)
+
+
+def _as_charges_or_people_say(
     transaction: LoadTransaction,
     entry: FileEntry,
     mine: Delivery,
-    holder: PeriodHolder,
+    unknown: Sequence[PeriodHolder],
     delivery: Sequence[PeriodHolder],
 ) -> Relation:
-    """What a file is to a loaded one, whose delivery holds the given files."""
-    found = relation(mine, _delivery(holder.entry))
-    others = [one.entry for one in delivery]
-    if found is Relation.PART:
-        restates = entry.source.restates and not any(one.source.restates for one in others)
-        return Relation.NEWER if restates else found
-    if found is Relation.UNKNOWN:
-        found = _as_declared(transaction, entry, mine, others)
-    if found is Relation.UNKNOWN and _are_other_sub_accounts(transaction, entry, holder.entry):
-        return Relation.PART
-    return found
+    """What a file is to those of a loaded delivery of which keys say nothing."""
+    said = _as_declared(transaction, entry, mine, [one.entry for one in delivery])
+    are_others = all(_are_other_sub_accounts(transaction, entry, one.entry) for one in unknown)
+    # A late part of a delivery whose others were replaced would count without them.
+    is_left_out = said is Relation.OLDER and _is_passed_over(transaction, entry, mine)
+    return Relation.PART if are_others and not is_left_out else said
 
 
 def _as_declared(
@@ -158,34 +186,98 @@ def _as_declared(
     if not restates or (is_restated and entry.source.order < max(orders)):
         return Relation.UNKNOWN
     # Where another part of its delivery does not count, this one would count without it.
-    if is_restated and mine.has_parts:
-        for key, part_of in transaction.passed_over(mine.prefix):
-            if delivery_of(key, part_of).whole == mine.whole and key != entry.source.key:
-                return Relation.UNKNOWN
+    if is_restated and _is_passed_over(transaction, entry, mine):
+        return Relation.UNKNOWN
     return Relation.NEWER
+
+
+def _is_passed_over(transaction: LoadTransaction, entry: FileEntry, mine: Delivery) -> bool:
+    """Whether another part of a file's delivery was replaced by another file, or refused."""
+    return mine.has_parts and any(
+        delivery_of(key, part_of).whole == mine.whole and key != entry.source.key
+        for key, part_of in transaction.passed_over(mine.prefix)
+    )
+
+
+def _is_clear(
+    transaction: LoadTransaction,
+    entry: FileEntry,
+    mine: Delivery,
+    periods: AbstractSet[Period],
+    deliveries: Sequence[Sequence[PeriodHolder]],
+) -> bool:
+    """Whether it is clear which of some loaded deliveries a file restates: one, or all of them.
+
+    Deliveries of one period add up. A file restates them all only where it certainly holds the
+    days, or the sub accounts, of each.
+    """
+    seen: set[Period] = set()
+    is_one = True
+    for delivery in deliveries:
+        shared = set(
+            shared_periods(periods, {period for one in delivery for period in one.periods})
+        )
+        is_one = is_one and not shared & seen
+        seen |= shared
+    return is_one or all(
+        (any(mine.days) and covers(mine, _delivery(one.entry)))
+        or _holds_sub_accounts(transaction, entry, one.entry)
+        for delivery in deliveries
+        for one in delivery
+    )
+
+
+def _holds_sub_accounts(transaction: LoadTransaction, entry: FileEntry, other: FileEntry) -> bool:
+    """Whether all charges of both files are of sub accounts, the other's of some of this one's."""
+    mine, theirs = _sub_accounts(transaction, entry), _sub_accounts(transaction, other)
+    return "" not in mine | theirs and theirs <= mine
 
 
 def _are_other_sub_accounts(
     transaction: LoadTransaction, entry: FileEntry, other: FileEntry
 ) -> bool:
     """Whether all charges of both files are of sub accounts, and of none in common."""
-    mine = {identity_of((one, "", "")).account for one in transaction.sub_accounts(entry.load_id)}
-    theirs = {identity_of((one, "", "")).account for one in transaction.sub_accounts(other.load_id)}
+    mine, theirs = _sub_accounts(transaction, entry), _sub_accounts(transaction, other)
     return "" not in mine | theirs and mine.isdisjoint(theirs)
 
 
+def _sub_accounts(transaction: LoadTransaction, entry: FileEntry) -> AbstractSet[str]:
+    return {identity_of((one, "", "")).account for one in transaction.sub_accounts(entry.load_id)}
+
+
 def _period_is_loaded(
-    holder: PeriodHolder, entry: FileEntry, periods: AbstractSet[Period]
+    holders: Sequence[PeriodHolder],
+    entry: FileEntry,
+    periods: AbstractSet[Period],
+    *,
+    may_replace: bool,
+    most: int = 5,
 ) -> RejectedInput:
-    first = holder.entry
-    shared = shared_periods(periods, holder.periods)
+    first = holders[0].entry
+    shared = shared_periods(periods, {period for one in holders for period in one.periods})
+    shown = ", ".join(
+        f"{one.entry.source.uri} (load {one.entry.load_id}, dataset {one.entry.dataset})"
+        for one in holders[:most]
+    )
+    further = f" and {len(holders) - most} more" if len(holders) > most else ""
+    is_one = len(holders) == 1
+    if not may_replace:
+        replaced = (
+            "It is not certain what this file restates. Take back what it restates with `finops "
+            f"billing withdraw LOAD`, then `finops billing retry {entry.load_id}`"
+        )
+    else:
+        what = "that one" if is_one else f"all {len(holders)} of them"
+        replaced = (
+            f"If this file restates {what}, so that only this one shall count: `finops billing "
+            f"retry {entry.load_id} --replace`"
+        )
     return RejectedInput(
-        f"{shown_periods(shared)} is loaded from {first.source.uri} (load {first.load_id}, dataset "
-        f"{first.dataset}), so its charges may count twice",
+        f"{shown_periods(shared)} is loaded from {shown}{further}, so its charges may count twice",
         code="period_is_loaded",
         step="load_file",
-        remedy="If this file restates that one, so that only this one shall count: `finops billing "
-        f"retry {entry.load_id} --replace`. If it is a further part, so that both shall count: "
-        f"`finops billing retry {entry.load_id} --part-of {first.load_id}`. To take the loaded one "
+        remedy=f"{replaced}. If it is a further part, so that "
+        f"{'both' if is_one else 'all'} shall count: `finops billing retry {entry.load_id} "
+        f"--part-of {first.load_id}`. To take {'the loaded one' if is_one else 'one of them'} "
         f"back first: `finops billing withdraw {first.load_id}`",
     )

@@ -68,7 +68,7 @@ class AuroraLoadTransaction:
             raise unknown_load(load_id)
         return file_entry(found.rows[0])
 
-    def newer_version(self, entry: FileEntry) -> FileEntry | None:
+    def newer_version(self, entry: FileEntry) -> PeriodHolder | None:
         found = self._execute(
             "SELECT * FROM billing_files WHERE key_hash = :key_hash"
             f" AND version_order > :version_order AND status IN {LOADED}"
@@ -76,7 +76,10 @@ class AuroraLoadTransaction:
             key_hash=entry.source.key_hash,
             version_order=entry.source.order,
         )
-        return file_entry(found.rows[0]) if found.rows else None
+        if not found.rows:
+            return None
+        newer = file_entry(found.rows[0])
+        return PeriodHolder(entry=newer, periods=self._periods_of(newer))
 
     def write(self, entry: FileEntry, schema: Schema, batch: Batch, *, replace: bool) -> Written:
         if self._writer is None:
