@@ -143,6 +143,13 @@ def test_a_part_that_is_said_to_restate_the_others_is_refused(flow: Flow) -> Non
     assert total(flow) == 3
 
 
+def test_a_part_that_restates_itself_adds_to_the_others(flow: Flow) -> None:
+    drop(flow, "x/costs-00001.csv", month("1"), "0001")
+    drop(flow, "x/costs-00002.csv", month("2"), "0002")
+    entry = drop(flow, "x/costs-00001.csv", month("1.5"), "0003", restates="yes")
+    assert (entry.status, total(flow)) == (FileStatus.LOADED, Decimal("3.5"))
+
+
 def test_a_part_that_restates_another_file_adds_to_its_own_parts(flow: Flow) -> None:
     drop(flow, "x/other.csv", month("7", account="2"))
     drop(flow, "x/costs-00001.csv", month("1"))
@@ -212,7 +219,7 @@ def test_only_what_a_file_may_restate_is_replaced(
         entry = flow.retry(entry, restates=True)
         entry = flow.run_workflow(entry.load_id) if in_parts else entry
     else:
-        entry = load(*again, 9, **({"restates": "yes"} if how == "load" else {}))
+        entry = load(*again, 9, restates="yes" if how == "load" else "")
     assert (entry.status, total(flow)) == (FileStatus.LOADED, Decimal(left))
     assert flow.store.files[2].status is FileStatus.SUPERSEDED
 
@@ -264,6 +271,18 @@ def test_a_late_part_of_a_replaced_delivery_does_not_count_without_the_others(fl
     drop(flow, "d/whole.csv", of_sub_account("5", "s1"), "0009", restates="yes")
     late = drop(flow, "d/c-00002.csv", of_sub_account("2", "s2"), "0002")
     assert (late.status, total(flow)) == (FileStatus.SUPERSEDED, 5)
+
+
+@pytest.mark.parametrize("in_parts", [False, True])
+@pytest.mark.parametrize("newer", [bills(("1", 1)), month("x")], ids=["bills", "rejects"])
+def test_charges_of_a_late_version_are_told_where_the_newer_one_holds_none(
+    flow: Flow, newer: bytes, *, in_parts: bool
+) -> None:
+    drop(flow, "x/costs.csv", newer, "0002")
+    flow.settings = replace(SETTINGS, large_file_bytes=1 if in_parts else 10**6)
+    entry = drop(flow, "x/costs.csv", month("3"), "0001")
+    entry = flow.run_workflow(entry.load_id) if in_parts else entry
+    assert (entry.status, entry.error_code) == (FileStatus.REJECTED, "version_lacks_charges")
 
 
 @pytest.mark.parametrize("in_parts", [False, True])

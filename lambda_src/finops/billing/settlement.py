@@ -62,7 +62,7 @@ def enter_charges(
         RejectedInput: as `settle_periods` and `replaced_versions` do.
         TransientFailure: with code `busy`, where a newer file is not loaded any more.
     """
-    settled = settle_periods(transaction, entry, tally.periods, sha256=sha256)
+    settled = settle_periods(transaction, entry, schema, tally.periods, sha256=sha256)
     if settled.by and not settled.counts:
         enter_superseded(transaction, entry, schema, tally, settled.by, close_quarantine())
         return
@@ -74,7 +74,12 @@ def enter_charges(
 
 
 def settle_periods(
-    transaction: LoadTransaction, entry: FileEntry, periods: AbstractSet[Period], *, sha256: str
+    transaction: LoadTransaction,
+    entry: FileEntry,
+    schema: Schema,
+    periods: AbstractSet[Period],
+    *,
+    sha256: str,
 ) -> Settled:
     """Settle which files count for the billing periods of a file, wherever the others lie.
 
@@ -85,6 +90,7 @@ def settle_periods(
     Args:
         transaction: The file's transaction; those that it replaces are marked in it.
         entry: The file.
+        schema: Its schema.
         periods: The billing periods of its charges.
         sha256: The digest of its content.
 
@@ -93,7 +99,7 @@ def settle_periods(
     """
     held = transaction.period_holders(entry, periods) if periods else ()
     holders = [one for one in held if shared_periods(one.periods, periods)]
-    older, newer = _older_and_newer(transaction, entry, periods, holders, sha256)
+    older, newer = _older_and_newer(transaction, entry, schema, periods, holders, sha256)
     lost = shared_periods(periods, {period for one in newer for period in one.periods})
     kept = periods - set(lost)
     for one in older:
@@ -108,6 +114,7 @@ def settle_periods(
 def _older_and_newer(
     transaction: LoadTransaction,
     entry: FileEntry,
+    schema: Schema,
     periods: AbstractSet[Period],
     holders: Sequence[PeriodHolder],
     sha256: str,
@@ -120,7 +127,7 @@ def _older_and_newer(
     found: dict[Relation, list[PeriodHolder]] = {one: [] for one in Relation}
     restated: list[list[PeriodHolder]] = []
     for delivery in deliveries.values():
-        unknown = []
+        unknown: list[PeriodHolder] = []
         for holder in delivery:
             by_key = relation(mine, _delivery(holder.entry))
             (unknown if by_key is Relation.UNKNOWN else found[by_key]).append(holder)
@@ -137,8 +144,9 @@ def _older_and_newer(
     older, newer = found[Relation.NEWER], found[Relation.OLDER]
     if entry.source.restates and not older and not newer:
         numbered = [one for one in found[Relation.PART] if _delivery(one.entry).name == mine.name]
+        are_plain = numbered and not any(one.entry.source.restates for one in numbered)
         # By its number it adds to the only files that it may restate.
-        if numbered and not any(one.entry.source.restates for one in numbered):
+        if are_plain and not transaction.older_versions(entry, schema):
             raise _period_is_loaded(numbered, entry, periods, may_replace=False)
     return older, newer
 
