@@ -8,13 +8,12 @@ Without files every tracked Markdown file is read. Links to other sites are not 
 from __future__ import annotations
 
 import re
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import unquote
 
-REPOSITORY = Path(__file__).resolve().parent.parent
+from tracked import REPOSITORY, tracked_files
 
 _FENCE = re.compile(r"^(\s*)(```|~~~).*?^\s*\2[ \t]*$", re.MULTILINE | re.DOTALL)
 _CODE = re.compile(r"`[^`\n]*`")
@@ -59,23 +58,11 @@ def problems(path: Path, root: Path = REPOSITORY) -> Iterator[str]:
             yield f"{path}:{line}: {target}: {found.name} has no heading for #{anchor}"
 
 
-def tracked_files() -> list[Path]:
-    """Every Markdown file that git tracks."""
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "*.md"],
-        cwd=REPOSITORY,
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
-    return [path for name in listed.split("\0") if name and (path := REPOSITORY / name).is_file()]
-
-
 def main(arguments: list[str]) -> int:
     """Check the given files, or all of them; 1 where a link leads nowhere."""
     found = [
         problem
-        for path in map(Path, arguments or tracked_files())
+        for path in map(Path, arguments or tracked_files(suffixes=(".md",)))
         for problem in problems(path.resolve())
     ]
     print("\n".join(found), end="\n" if found else "")

@@ -9,12 +9,12 @@ whatever a reader stumbles over.
 from __future__ import annotations
 
 import re
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-REPOSITORY = Path(__file__).resolve().parent.parent
+from tracked import REPOSITORY, tracked_files
+
 PHRASES = REPOSITORY / "scripts" / "phrases.txt"
 SUFFIXES = (".md", ".py", ".tf", ".hcl", ".html", ".j2", ".sh", ".yaml", ".yml")
 # A phrase may go on in the next line: of a comment, or of a string in the source code.
@@ -50,13 +50,9 @@ def problems(text: str, known: list[Phrase]) -> Iterator[str]:
             yield f'{line}: "{written}": write "{better}"'
 
 
-def tracked_files() -> list[Path]:
+def read_files() -> list[Path]:
     """Every text file that git tracks, except the tests of this check."""
-    listed = subprocess.run(
-        ["git", "ls-files", "-z"], cwd=REPOSITORY, capture_output=True, text=True, check=True
-    ).stdout
-    paths = (REPOSITORY / name for name in listed.split("\0") if name.endswith(SUFFIXES))
-    return [path for path in paths if path.name != "test_phrases.py" and path.is_file()]
+    return [path for path in tracked_files(suffixes=SUFFIXES) if path.name != "test_phrases.py"]
 
 
 def main(arguments: list[str]) -> int:
@@ -64,7 +60,7 @@ def main(arguments: list[str]) -> int:
     known = phrases(PHRASES.read_text(encoding="utf-8"))
     found = [
         f"{path}:{problem}"
-        for path in map(Path, arguments or tracked_files())
+        for path in map(Path, arguments or read_files())
         for problem in problems(path.read_text(encoding="utf-8"), known)
     ]
     print("\n".join(found), end="\n" if found else "")

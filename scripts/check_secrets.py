@@ -9,13 +9,13 @@ the line and the kind, never the secret. What a document of its issuer shows as 
 from __future__ import annotations
 
 import re
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-ROOT: Final = Path(__file__).parents[1]
+from tracked import tracked_files
+
 _KINDS: Final = {
     "AWS access key": rb"(?:AKIA|ASIA|ABIA|ACCA)[A-Z2-7]{16}",
     "AWS secret key": rb"(?i:aws_secret_access_key|SecretAccessKey)"
@@ -51,17 +51,10 @@ def secrets_in(content: bytes) -> Iterator[tuple[int, str]]:
 
 def main(names: list[str]) -> int:
     """Print what was found; 1 if there is anything."""
-    if not names:
-        listed = subprocess.run(
-            ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-            cwd=ROOT,
-            check=True,
-            capture_output=True,
-        )
-        names = [str(ROOT / name) for name in listed.stdout.decode().split("\0") if name]
+    listed = ("--cached", "--others", "--exclude-standard")
     complaints = [
         f"{path}:{line}: {kind}: take it out, and have its issuer revoke it"
-        for path in map(Path, names)
+        for path in map(Path, names or tracked_files(*listed))
         if path.is_file()
         for line, kind in secrets_in(path.read_bytes())
     ]

@@ -42,15 +42,28 @@ from build_lambdas import REPOSITORY, TARGETS, archive, build, source_files
 EPOCH = "315532800"  # 1980-01-01
 ON_LAMBDA = ("lambda", "lambda-x86_64")
 CONSOLE = ("console", "lambda_src/finops", "requirements/console.txt")
-MODULE = REPOSITORY / "modules" / "lambda_function" / "variables.tf"
+#: What names the version that is released: patterns of files, and what in them says it.
+_REF = r"//modules/\w+\?ref=v([^\"]+)\""
+VERSIONED = {
+    "pyproject.toml": r'^version = "([^"]+)"$',
+    "lambda_src/finops/__init__.py": r'^__version__ = "([^"]+)"$',
+    "modules/*/variables.tf": r'(?:\.release == "|modules are of release )(\d[\w.+-]*\w)',
+    "modules/*/README.md": _REF,
+    "examples/**/*.tf": _REF,
+}
 
 
-def required_release(module: str) -> str:
-    """Return the release that the modules require of packages, from the text of `variables.tf`."""
-    found = re.search(r'var\.package\.release == "([^"]+)"', module)
-    if not found:
-        sys.exit(f"{MODULE.relative_to(REPOSITORY)} requires no release of var.package")
-    return found[1]
+def named_versions(root: Path = REPOSITORY) -> dict[str, set[str]]:
+    """What each file that names the version says, by its path from the root."""
+    found = {
+        path.relative_to(root).as_posix(): set(
+            re.findall(pattern, path.read_text(encoding="utf-8"), re.MULTILINE)
+        )
+        for files, pattern in VERSIONED.items()
+        for path in sorted(root.glob(files))
+        if ".terraform" not in path.parts
+    }
+    return {path: versions for path, versions in found.items() if versions}
 
 
 def project_version() -> str:
@@ -173,12 +186,14 @@ def main() -> None:
         "--output", type=Path, default=REPOSITORY / "build" / "release", metavar="FOLDER"
     )
     arguments = parser.parse_args()
-    declared, required = project_version(), required_release(MODULE.read_text())
-    if not arguments.version == declared == required:
-        sys.exit(
-            f"You asked for release {arguments.version}, pyproject.toml has version {declared}, and"
-            f" modules/lambda_function/variables.tf requires {required}. Set all three alike."
-        )
+    others = {
+        path: versions - {arguments.version}
+        for path, versions in named_versions().items()
+        if versions != {arguments.version}
+    }
+    if others:
+        listed = "\n".join(f"  {path} names {', '.join(sorted(v))}" for path, v in others.items())
+        sys.exit(f"You asked for release {arguments.version}, but\n{listed}\nSet all alike.")
     for path in release(arguments.version, arguments.output.resolve()):
         print(f"{path.stat().st_size / 1024:>9,.0f} KiB  {path.name}", file=sys.stderr)
 

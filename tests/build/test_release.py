@@ -16,7 +16,9 @@ import pytest
 
 from build_lambdas import REPOSITORY
 from finops.deployment.packages import checked_release
-from release import MODULE, project_version, release, required_release
+from release import named_versions, project_version, release
+from release_notes import notes
+from tracked import tracked_files
 
 VERSION = project_version()
 REQUIREMENTS = REPOSITORY / "requirements"
@@ -99,8 +101,42 @@ def test_the_consoles_image_is_made_from_the_tar_alone(folder: Path, tmp_path: P
     assert not list(tmp_path.rglob("__pycache__"))
 
 
-def test_modules_require_the_version_that_is_released() -> None:
-    assert required_release(MODULE.read_text()) == VERSION
+def test_every_file_that_names_the_version_names_the_one_that_is_released() -> None:
+    found = named_versions()
+    assert {path: versions for path, versions in found.items() if versions != {VERSION}} == {}
+    modules = {f"modules/{path.parent.name}" for path in REPOSITORY.glob("modules/*/versions.tf")}
+    assert {path.removesuffix("/README.md") for path in found} >= modules
+    assert {
+        "pyproject.toml",
+        "lambda_src/finops/__init__.py",
+        "modules/lambda_function/variables.tf",
+        "modules/budgets_spoke_stackset/variables.tf",
+        "examples/account-factory/finops-spoke/terraform/main.tf",
+    } <= found.keys()
+
+
+def test_no_other_file_of_the_modules_and_the_product_names_the_version() -> None:
+    """What a new version would leave behind is in `VERSIONED`."""
+    named = re.compile(rf"(?<![\w.]){re.escape(VERSION)}(?![\w.]\w)")
+    others = [
+        name
+        for path in tracked_files(suffixes=(".tf", ".py", ".yaml", ".json", ".toml", ".md"))
+        if (name := path.relative_to(REPOSITORY).as_posix())
+        and name.startswith(("modules/", "examples/", "environments/", "lambda_src/", "console/"))
+        and named.search(path.read_text(encoding="utf-8"))
+    ]
+    assert set(others) <= named_versions().keys()
+
+
+@pytest.mark.parametrize("forgotten", sorted(named_versions()))
+def test_a_file_that_a_new_version_forgets_is_named(forgotten: str, tmp_path: Path) -> None:
+    for path in named_versions():
+        copy = tmp_path / path
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        text = (REPOSITORY / path).read_text(encoding="utf-8")
+        copy.write_text(text if path == forgotten else text.replace(VERSION, "9.9.9"))
+    wrong = {path for path, found in named_versions(tmp_path).items() if found != {"9.9.9"}}
+    assert wrong == {forgotten}
 
 
 def test_another_version_is_refused(tmp_path: Path) -> None:
@@ -112,8 +148,38 @@ def test_another_version_is_refused(tmp_path: Path) -> None:
         check=False,
     )
     assert refused.returncode == 1
-    assert f"pyproject.toml has version {VERSION}" in refused.stderr
+    assert f"pyproject.toml names {VERSION}" in refused.stderr
+    assert f"modules/budgets_spoke_stackset/variables.tf names {VERSION}" in refused.stderr
     assert not (tmp_path / "release").exists()
+
+
+CHANGELOG = """\
+# Changelog
+
+## [Unreleased]
+
+- Later.
+
+## [1.2.3] - 2026-11-29
+
+- This.
+
+## [1.2.2] - 2026-11-01
+
+## [1.2.1] - 2026-13-01
+
+- Before.
+"""
+
+
+def test_the_notes_of_a_release_are_what_the_changelog_says_of_it() -> None:
+    assert notes(CHANGELOG, "1.2.3") == "- This.\n"
+
+
+@pytest.mark.parametrize("version", ["1.2", "1.2.2", "1.2.1", "2.0.0", "Unreleased"])
+def test_a_version_without_dated_notes_is_not_released(version: str) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011 - of three kinds
+        notes(CHANGELOG, version)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,62 @@
+"""The workflows of GitHub: what runs in a container may read its checkout, whoever owns it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from build_lambdas import REPOSITORY
+
+WORKFLOWS = sorted((REPOSITORY / ".github" / "workflows").glob("*.yml"))
+TRUSTED = 'git config --global --add safe.directory "$GITHUB_WORKSPACE"'
+
+
+def jobs(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    for name, job in yaml.safe_load(path.read_text(encoding="utf-8"))["jobs"].items():
+        yield f"{path.stem}: {name}", job
+
+
+JOBS = dict(one for path in WORKFLOWS for one in jobs(path))
+
+
+@pytest.mark.parametrize("name", JOBS)
+def test_git_may_read_the_checkout_of_a_container(name: str) -> None:
+    """GitHub checks out as its runner, and a container's steps run as root:
+    https://github.com/actions/checkout/issues/760.
+    """
+    job = JOBS[name]
+    steps = [one.get("uses", one.get("run", "")).partition("@")[0] for one in job["steps"]]
+    after = steps[steps.index("actions/checkout") + 1] if "container" in job else TRUSTED
+    assert after == TRUSTED
+
+
+def test_a_release_is_published_after_all_other_jobs_and_not_cancelled() -> None:
+    document = yaml.safe_load((REPOSITORY / ".github/workflows/release.yml").read_text())
+    assert document["concurrency"]["cancel-in-progress"] is False
+    others = set(document["jobs"]) - {"publish"}
+    assert set(document["jobs"]["publish"]["needs"]) == others
+    assert {"gate", "engines", "upgrade"} <= others
+
+
+@pytest.mark.parametrize("check", ["links", "phrases", "secrets"])
+def test_checks_read_a_checkout_that_another_user_owns(check: str, tmp_path: Path) -> None:
+    """git takes the owner for another one with this variable, as its own tests do."""
+    ended = subprocess.run(
+        [sys.executable, REPOSITORY / "scripts" / f"check_{check}.py"],
+        env={
+            "PATH": os.environ["PATH"],
+            "HOME": str(tmp_path),
+            "GIT_TEST_ASSUME_DIFFERENT_OWNER": "1",
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")
