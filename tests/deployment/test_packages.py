@@ -152,12 +152,81 @@ def test_what_is_no_whole_release_is_refused(
     assert refused.value.code == "not_a_release"
 
 
-@pytest.mark.parametrize("listing", ["[]", "{}", '{"arm64": {}}', '{"arm64": []}', "broken"])
-def test_a_list_of_another_kind_is_refused(folder: Path, listing: str) -> None:
-    (folder / "packages.json").write_text(listing)
+@pytest.mark.parametrize("form", ["text", "binary", "upper"])
+def test_sums_of_other_programs_are_read(folder: Path, form: str) -> None:
+    """As `sha256sum --binary` and Windows' tools write them."""
+    path = folder / "SHA256SUMS"
+    lines = [line.split("  ") for line in path.read_text().splitlines()]
+    between = " *" if form == "binary" else "  "
+    path.write_text(
+        "".join(
+            f"{digest.upper() if form == 'upper' else digest}{between}{name}\r\n"
+            for digest, name in lines
+        )
+    )
+    assert checked_release(folder, "arm64").version == "1.2.3"
+
+
+def changed(folder: Path, *keys: str, value: Any) -> None:
+    """Put a value, or nothing, into packages.json, and sum it up again."""
+    listing = json.loads((folder / "packages.json").read_text())
+    place = listing
+    for key in keys[:-1]:
+        place = place[key]
+    if value is ...:
+        del place[keys[-1]]
+    else:
+        place[keys[-1]] = value
+    (folder / "packages.json").write_text(json.dumps(listing))
     write_sums(folder)
-    with pytest.raises(RejectedInput):
+
+
+@pytest.mark.parametrize("listing", ["", "[]", "{}", '"arm64"', "broken", "\xff", "[" * 100_000])
+def test_a_list_of_another_kind_is_refused(folder: Path, listing: str) -> None:
+    (folder / "packages.json").write_bytes(listing.encode("latin-1"))
+    write_sums(folder)
+    with pytest.raises(RejectedInput) as refused:
         checked_release(folder, "arm64")
+    assert refused.value.code in {"not_a_release", "unknown_architecture"}
+
+
+@pytest.mark.parametrize(
+    ("keys", "value", "said"),
+    [
+        (("arm64",), {}, "at arm64: Object missing required field `code`"),
+        (("arm64",), [], "at arm64: "),
+        (("arm64",), None, "at arm64: "),
+        (("arm64", "layers"), [], "at arm64: .*layers"),
+        (("arm64", "layers"), ..., "at arm64: .*layers"),
+        (("arm64", "code"), ..., "at arm64: .*code"),
+        (("arm64", "code"), "finops-1.2.3.zip", "at arm64.code: "),
+        (("arm64", "code", "path"), ..., "at arm64.code: .*path"),
+        (("arm64", "code", "release"), 1, "at arm64.code: .*release"),
+        (("arm64", "code", "release"), "../x", "at arm64.code: .*release"),
+        (("arm64", "code", "architecture"), "x86_64", "says x86_64 at arm64.code.architecture"),
+        (("arm64", "layers", "core"), None, "at arm64.layers.core: "),
+        (("arm64", "layers", "core", "path"), ..., "at arm64.layers.core: .*`path`"),
+        (("arm64", "layers", "core", "path"), "gone.zip", "names 'gone.zip', and SHA256SUMS"),
+        (("arm64", "layers", "core", "path"), "../out.zip", "names '../out.zip', and "),
+        (("arm64", "layers", "core", "path"), "", "names '', and SHA256SUMS does not"),
+    ],
+)  # fmt: skip
+def test_a_damaged_list_is_refused_with_the_key(
+    folder: Path, keys: tuple[str, ...], value: Any, said: str
+) -> None:
+    (folder.parent / "out.zip").write_bytes(b"other")
+    changed(folder, *keys, value=value)
+    with pytest.raises(RejectedInput, match=f"packages.json .*{said}") as refused:
+        checked_release(folder, "arm64")
+    assert refused.value.code == "not_a_release"
+
+
+def test_a_release_for_no_processor_says_so(folder: Path) -> None:
+    (folder / "packages.json").write_text("{}")
+    write_sums(folder)
+    with pytest.raises(RejectedInput, match="no packages for arm64") as refused:
+        checked_release(folder, "arm64")
+    assert refused.value.remedy == "It has none at all"
 
 
 def test_other_bytes_in_the_bucket_are_never_replaced(s3: Any, folder: Path) -> None:
@@ -197,3 +266,49 @@ def test_the_command_writes_the_variable_for_terraform(
     variables = json.loads((tmp_path / "packages.auto.tfvars.json").read_text())
     assert variables["packages"]["code"]["architecture"] == "arm64"
     assert variables["packages"]["layers"]["core"]["s3_bucket"] == BUCKET
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        (["--bucket", "s3://packages"], "'s3://packages' is not the name of a bucket alone"),
+        (["--bucket", "packages/finops"], "'packages/finops' is not the name of a bucket alone"),
+        (["--output", "nowhere/packages.auto.tfvars.json"], "there is no folder nowhere"),
+    ],
+)
+def test_the_command_refuses_what_cannot_work_before_it_uploads(
+    s3: Any,
+    folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    wrong: list[str],
+    said: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("FINOPS_ENV", "aws")
+    arguments = ["packages", "publish", "--bucket", BUCKET, "--from", str(folder), *wrong]
+    monkeypatch.setattr("sys.argv", ["finops", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    assert said in capsys.readouterr().err
+    assert s3.list_objects_v2(Bucket=BUCKET)["KeyCount"] == 0
+
+
+def test_a_file_that_cannot_be_written_is_named(
+    s3: Any,
+    folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("FINOPS_ENV", "aws")
+    too_long = "x" * 300
+    arguments = ["packages", "publish", "--bucket", BUCKET, "--from", str(folder)]
+    monkeypatch.setattr("sys.argv", ["finops", *arguments, "--output", too_long])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 1
+    assert f"{too_long}: File name too long" in capsys.readouterr().err

@@ -125,4 +125,6 @@ def _fail(error: Exception) -> NoReturn:
         )
     if type(error).__module__.partition(".")[0] in _AWS_PACKAGES:
         out.fail(f"AWS: {error}", Exit.INFRASTRUCTURE, code=type(error).__name__)
+    if isinstance(error, OSError) and error.filename:
+        out.fail(f"{error.filename}: {error.strerror}", Exit.REJECTED, code=type(error).__name__)
     raise error

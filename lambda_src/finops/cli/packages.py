@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import click
@@ -17,8 +18,20 @@ def packages() -> None:
     """Publish the packages of a release, from which Terraform deploys the functions."""
 
 
+def _bucket(context: click.Context, parameter: click.Parameter, name: str) -> str:
+    """A name as Lambda takes it: https://docs.aws.amazon.com/lambda/latest/api/API_FunctionCode.html."""
+    if re.fullmatch(r"[0-9A-Za-z._-]{3,63}(?<!\.)", name):
+        return name
+    raise click.BadParameter(f"{name!r} is not the name of a bucket alone", context, parameter)
+
+
 @packages.command("publish")
-@click.option("--bucket", required=True, help="A bucket of yours, in the functions' region.")
+@click.option(
+    "--bucket",
+    required=True,
+    callback=_bucket,
+    help="A bucket of yours, in the functions' region: its name alone.",
+)
 @click.option(
     "--from",
     "folder",
@@ -59,6 +72,8 @@ def publish_packages(
     from finops.deployment.clients import Aws
     from finops.deployment.packages import checked_release, publish
 
+    if not target.parent.is_dir():  # before anything is uploaded
+        raise click.BadParameter(f"there is no folder {target.parent}", param_hint="--output")
     release = checked_release(folder, architecture)
     value = publish(Aws(environment).client("s3"), release, bucket, prefix)
     target.write_text(json.dumps({"packages": value}, indent=2) + "\n", encoding="utf-8")

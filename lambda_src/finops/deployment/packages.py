@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final, TypeVar
 
+import msgspec
 from botocore.exceptions import ClientError
 
 from finops.shared.aws import aws_errors
@@ -23,6 +24,28 @@ from finops.shared.errors import ConfigurationError, RejectedInput
 _LISTING: Final = "packages.json"
 _SUMS: Final = "SHA256SUMS"
 _STEP: Final = "publish_packages"
+_Form = TypeVar("_Form")
+
+
+class _ListedPackage(msgspec.Struct):
+    """A package in `packages.json`."""
+
+    path: str
+    sha256_base64: str
+
+
+class _ListedCode(_ListedPackage):
+    """The code; its release is a part of the keys in the bucket."""
+
+    architecture: str
+    release: Annotated[str, msgspec.Meta(pattern=r"^[0-9A-Za-z][0-9A-Za-z.+_-]*$")]
+
+
+class _Listed(msgspec.Struct):
+    """All packages for one processor."""
+
+    code: Any
+    layers: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,26 +76,31 @@ def checked_release(folder: Path, architecture: str) -> Release:
     Raises:
         RejectedInput: with code `not_a_release`, `wrong_sum`, or `unknown_architecture`.
     """
-    _check_sums(folder)
-    try:
-        listing: Mapping[str, Any] = json.loads((folder / _LISTING).read_bytes())
-        if architecture not in listing:
-            raise RejectedInput(
-                f"{folder} has no packages for {architecture}",
-                code="unknown_architecture",
-                value=architecture,
-                step=_STEP,
-                remedy=f"It has {' and '.join(sorted(listing))}",
-            )
-        wanted = listing[architecture]
-        packages = (
-            _package(folder, None, wanted["code"]),
-            *(_package(folder, name, layer) for name, layer in sorted(wanted["layers"].items())),
+    sums = _checked_sums(folder)
+    listing = _listing(folder)
+    if architecture not in listing:
+        raise RejectedInput(
+            f"{folder} has no packages for {architecture}",
+            code="unknown_architecture",
+            value=architecture,
+            step=_STEP,
+            remedy=f"It has {' and '.join(sorted(listing)) or 'none at all'}",
         )
-        version = str(wanted["code"]["release"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise _no_release(folder, f"{_LISTING} is not one of a release ({error!r})") from error
-    return Release(version=version, architecture=architecture, packages=packages)
+    wanted = _converted(folder, architecture, listing[architecture], _Listed)
+    code = _converted(folder, f"{architecture}.code", wanted.code, _ListedCode)
+    layers = {
+        name: _converted(folder, f"{architecture}.layers.{name}", layer, _ListedPackage)
+        for name, layer in sorted(wanted.layers.items())
+    }
+    if code.architecture != architecture:
+        raise _no_release(
+            folder, f"{_LISTING} says {code.architecture} at {architecture}.code.architecture"
+        )
+    packages = (
+        _package(folder, None, code, sums),
+        *(_package(folder, name, layer, sums) for name, layer in layers.items()),
+    )
+    return Release(version=code.release, architecture=architecture, packages=packages)
 
 
 def publish(s3: Any, release: Release, bucket: str, prefix: str) -> dict[str, Any]:
@@ -104,7 +132,8 @@ def publish(s3: Any, release: Release, bucket: str, prefix: str) -> dict[str, An
     return {"code": code, "layers": stored}
 
 
-def _check_sums(folder: Path) -> None:
+def _checked_sums(folder: Path) -> Mapping[str, str]:
+    """The sum of each file of the release, all of which are there with the bytes that it says."""
     try:
         sums = dict(_sums((folder / _SUMS).read_text(encoding="ascii")))
     except (OSError, ValueError) as error:
@@ -127,24 +156,45 @@ def _check_sums(folder: Path) -> None:
                 step=_STEP,
                 remedy="Download the release again",
             )
+    return sums
 
 
 def _sums(text: str) -> Iterator[tuple[str, str]]:
+    """Each file's sum, as sha256sum and its kin write them: in text or binary mode, in any case."""
     for line in text.splitlines():
-        digest, _, name = line.partition("  ")
-        if len(digest) != hashlib.sha256().digest_size * 2 or not name or Path(name).name != name:
+        found = re.fullmatch(r"([0-9a-fA-F]{64}) [ *]([^/\x00-\x1f]+)", line)
+        if not found:
             raise ValueError(f"the line {line!r} is not a sum and a file's name")
-        yield name, digest
+        yield found[2], found[1].lower()
 
 
-def _package(folder: Path, layer: str | None, reference: Mapping[str, str]) -> Package:
+def _listing(folder: Path) -> dict[str, Any]:
+    try:
+        found: Any = msgspec.json.decode((folder / _LISTING).read_bytes())
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        raise _no_release(folder, f"{_LISTING} is not JSON ({error})") from error
+    return _converted(folder, "", found, dict[str, Any])
+
+
+def _converted(folder: Path, key: str, value: Any, form: type[_Form]) -> _Form:
+    """A part of `packages.json`, whose key an error names."""
+    try:
+        return msgspec.convert(value, form)
+    except msgspec.ValidationError as error:
+        where = f" at {key}" if key else ""
+        raise _no_release(folder, f"{_LISTING} is not one of a release{where}: {error}") from error
+
+
+def _package(
+    folder: Path, layer: str | None, listed: _ListedPackage, sums: Mapping[str, str]
+) -> Package:
     """A package whose hash in the list, by which Terraform sees changes, is that of its bytes."""
-    path = folder / reference["path"]
-    with path.open("rb") as file:
-        digest = _sha256_base64(file)
-    if digest != reference["sha256_base64"]:
-        raise _no_release(folder, f"{_LISTING} has another hash of {path.name} than {_SUMS}")
-    return Package(path=path, sha256_base64=digest, layer=layer)
+    if listed.path not in sums:
+        raise _no_release(folder, f"{_LISTING} names {listed.path!r}, and {_SUMS} does not")
+    digest = base64.b64encode(bytes.fromhex(sums[listed.path])).decode()
+    if digest != listed.sha256_base64:
+        raise _no_release(folder, f"{_LISTING} has another hash of {listed.path} than {_SUMS}")
+    return Package(path=folder / listed.path, sha256_base64=digest, layer=layer)
 
 
 def _sha256_base64(content: Any) -> str:
