@@ -533,6 +533,16 @@ def test_status_names_what_is_not_deployed(finops: Finops, tables: Any) -> None:
     assert not rows["finops-publish-budget-failures"]["ok"]
 
 
+def test_status_ends_with_what_waits_for_a_person(finops: Finops, tables: Any) -> None:
+    finops("budgets", "set", ACCOUNT, "1500")
+    answer(tables, Status.WAITING)
+    steps = json.loads(finops("status", "--json")[1])["next"]
+    assert steps[-1].startswith("budgets: 1 raise waits for approvals")
+    answer(tables, Status.REJECTED, error="no such service")
+    said = finops("status")[2]
+    assert said.rstrip().splitlines()[-1].startswith("budgets: 1 edit was rejected")
+
+
 def test_an_aws_failure_ends_with_a_reason_and_not_a_stack_trace(
     finops: Finops, monkeypatch: pytest.MonkeyPatch
 ) -> None:

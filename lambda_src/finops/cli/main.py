@@ -20,7 +20,7 @@ COMMANDS: Final = {
     "invoices": "Submit invoices, see their results, review and export them.",
     "packages": "Publish the packages of a release, from which Terraform deploys the functions.",
     "reconcile": "Compare a month's costs with budgets and invoices, in one report.",
-    "status": "Show whether each service is there, and the state of each flow.",
+    "status": "Show what is there, the state of each flow, and what waits for a person.",
     "vendors": "See and change what is known of vendors.",
 }
 #: As a shell ends what Ctrl-C stopped: 128 + SIGINT.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,6 +13,7 @@ from finops.billing.domain import FileStatus
 from finops.budgets.domain import Status
 from finops.cli.options import listing
 from finops.cli.output import Exit, Output
+from finops.cli.waiting import months_to_close, old_head, waiting_in
 from finops.deployment.environment import Environment
 from finops.invoices.domain import InvoiceStatus
 from finops.shared.errors import ConfigurationError
@@ -25,19 +27,25 @@ _MONTHS_SHOWN = 3
 @click.command()
 @listing
 def status(environment: Environment, out: Output) -> None:
-    """Show whether each service is there, and the state of each flow.
+    """Show what is there, the state of each flow, and what waits for a person.
 
-    Exit code 3 if something needs your attention.
+    Exit code 3 if something does not work.
     """
     from finops.deployment.clients import Aws
 
     aws = Aws(environment)
     rows = [*_tables(aws, environment), *_functions(aws, environment), *_queues(aws, environment)]
-    rows += [_budgets(aws, environment), _billing(environment), _invoices(environment)]
-    rows += [_reconciliation(environment), _audit(aws, environment)]
+    waiting: list[str] = []
+    rows += [
+        _budgets(aws, environment, waiting),
+        _billing(environment, waiting),
+        _invoices(environment, waiting),
+        _reconciliation(environment, waiting),
+        _audit(aws, environment, waiting),
+    ]
     rows = _by_flow(rows, environment)
     ok = all(row["ok"] for row in rows)
-    steps = _next_steps(rows)
+    steps = [*_next_steps(rows), *waiting]
     out.answer(
         {"status": rows, "ok": ok, "next": steps},
         rows="status",
@@ -120,7 +128,7 @@ def _queues(aws: Aws, environment: Environment) -> list[dict[str, Any]]:
     return rows
 
 
-def _budgets(aws: Aws, environment: Environment) -> dict[str, Any]:
+def _budgets(aws: Aws, environment: Environment, waiting: list[str]) -> dict[str, Any]:
     from finops.budgets.adapters.dynamodb import DynamoStatusTable
     from finops.deployment.states import table_state
 
@@ -128,6 +136,7 @@ def _budgets(aws: Aws, environment: Environment) -> dict[str, Any]:
         return _row("budgets", "flow", "NOT DEPLOYED", False, environment.how_to_deploy)
     table = DynamoStatusTable(aws.client("dynamodb"), environment.budget_status_table)
     counts = Counter(one.status for one in table.all())
+    waiting += waiting_in("budgets", counts)
     detail = ", ".join(f"{counts[one]} {one.lower()}" for one in Status if counts[one])
     failed = counts[Status.FAILED]
     if failed:
@@ -135,13 +144,14 @@ def _budgets(aws: Aws, environment: Environment) -> dict[str, Any]:
     return _row("budgets", "flow", "FAILING" if failed else "RUNNING", not failed, detail)
 
 
-def _billing(environment: Environment) -> dict[str, Any]:
+def _billing(environment: Environment, waiting: list[str]) -> dict[str, Any]:
     from finops.deployment.billing import BillingDeployment
 
     try:
         counts = BillingDeployment(environment).store.count_by_status()
     except ConfigurationError as error:
         return _row("billing", "flow", "NOT DEPLOYED", False, error.explanation)
+    waiting += waiting_in("billing", counts)
     detail = ", ".join(f"{counts[one]} {one.lower()}" for one in FileStatus if counts.get(one))
     failed = counts.get(FileStatus.FAILED, 0)
     if failed:
@@ -149,7 +159,7 @@ def _billing(environment: Environment) -> dict[str, Any]:
     return _row("billing", "flow", "FAILING" if failed else "RUNNING", not failed, detail)
 
 
-def _invoices(environment: Environment) -> dict[str, Any]:
+def _invoices(environment: Environment, waiting: list[str]) -> dict[str, Any]:
     from finops.deployment.invoices import InvoiceDeployment
 
     try:
@@ -157,6 +167,7 @@ def _invoices(environment: Environment) -> dict[str, Any]:
     except ConfigurationError as error:
         return _row("invoices", "flow", "NOT DEPLOYED", False, error.explanation)
     counts = {one: store.count(one) for one in InvoiceStatus}
+    waiting += waiting_in("invoices", counts)
     detail = ", ".join(f"{count} {one.lower()}" for one, count in counts.items() if count)
     failed = counts[InvoiceStatus.PROCESSING_FAILED]
     if failed:
@@ -164,13 +175,14 @@ def _invoices(environment: Environment) -> dict[str, Any]:
     return _row("invoices", "flow", "FAILING" if failed else "RUNNING", not failed, detail)
 
 
-def _reconciliation(environment: Environment) -> dict[str, Any]:
+def _reconciliation(environment: Environment, waiting: list[str]) -> dict[str, Any]:
     from finops.deployment.reconciliation import ReconciliationDeployment
 
     try:
         months = ReconciliationDeployment(environment, alone=False).reports.months()
     except ConfigurationError as error:
         return _row("reconciliation", "flow", "NOT DEPLOYED", False, error.explanation)
+    waiting += months_to_close(months, datetime.now(UTC).date())
     newest = list(months.items())[-_MONTHS_SHOWN:]
     detail = ", ".join(
         f"{month} {f'closed, revision {revision}' if revision else 'open'}"
@@ -179,7 +191,7 @@ def _reconciliation(environment: Environment) -> dict[str, Any]:
     return _row("reconciliation", "flow", "RUNNING", True, detail or "no months yet")
 
 
-def _audit(aws: Aws, environment: Environment) -> dict[str, Any]:
+def _audit(aws: Aws, environment: Environment, waiting: list[str]) -> dict[str, Any]:
     from finops.deployment.audit import AuditDeployment
     from finops.deployment.states import queue_depth
 
@@ -190,6 +202,7 @@ def _audit(aws: Aws, environment: Environment) -> dict[str, Any]:
     detail = f"{queue_depth(aws.client('sqs'), environment.audit_queue)} entries are waiting"
     if head is None:
         return _row("audit", "flow", "RUNNING", True, f"no head yet; {detail}")
+    waiting += old_head(head["written_at"], datetime.now(UTC))
     sealed = sum(one["sequence"] for one in head["streams"].values())
     detail = f"{sealed} entries sealed at {head['written_at']}; {detail}"
     if head["problems"]:
