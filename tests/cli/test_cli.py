@@ -538,9 +538,9 @@ def test_status_ends_with_what_waits_for_a_person(finops: Finops, tables: Any) -
     answer(tables, Status.WAITING)
     steps = json.loads(finops("status", "--json")[1])["next"]
     assert steps[-1].startswith("budgets: 1 raise waits for approvals")
-    answer(tables, Status.REJECTED, error="no such service")
-    said = finops("status")[2]
-    assert said.rstrip().splitlines()[-1].startswith("budgets: 1 edit was rejected")
+    said = finops("status")[2].rstrip().splitlines()
+    assert said[-1] == steps[-1]
+    assert "Do next:" in said
 
 
 def test_an_aws_failure_ends_with_a_reason_and_not_a_stack_trace(
