@@ -16,6 +16,8 @@ PAGES = [
     ROOT / "README.md",
     *sorted((ROOT / "docs").glob("*.md")),
     *sorted((ROOT / "modules").glob("*/README.md")),
+    *sorted((ROOT / "examples").glob("**/README.md")),
+    *(ROOT / name for name in ("CONTRIBUTING.md", "SECURITY.md", "scripts/localcloud/README.md")),
 ]
 TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
 

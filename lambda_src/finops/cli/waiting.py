@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 from finops.billing.domain import FileStatus
 from finops.budgets.domain import Status
@@ -62,7 +62,7 @@ _WAITING: Final[Mapping[str, Mapping[str, tuple[str, str, str]]]] = {
 _HEAD_AGE: Final = timedelta(hours=25)
 
 
-def waiting_in(flow: str, counts: Mapping[str, int]) -> Iterator[str]:
+def waiting_in(flow: str, counts: Mapping[Any, int]) -> Iterator[str]:
     """What a person does about a flow's rows, files or invoices, by how many have which status."""
     for status, (one, several, what) in _WAITING[flow].items():
         if count := counts.get(status, 0):
