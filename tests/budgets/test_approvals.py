@@ -16,9 +16,8 @@ from finops.budgets.approval_desk import ApprovalDesk
 from finops.budgets.approval_requests import ApprovalAnswer, answer
 from finops.budgets.approvals import RaiseLimit
 from finops.budgets.batches import publish_in_order
-from finops.budgets.default_rows import DefaultRows
 from finops.budgets.domain import BudgetKey, RemovalPolicy, Status
-from finops.budgets.service import BudgetPublisher, Outcome, Publication
+from finops.budgets.service import Outcome, Publication
 from finops.shared.errors import RejectedInput, TransientFailure
 from tests.budgets.fakes import ACCOUNT, NOW, Crash, FakeAccountQueue, FakeOrganization, change
 from tests.budgets.test_service import KEY, OTHER, World
@@ -37,18 +36,7 @@ class RaisedWorld(World):
     def __init__(
         self, limit: RaiseLimit = LIMIT, organization: FakeOrganization | None = None
     ) -> None:
-        super().__init__(RemovalPolicy.DELETE, organization)
-        self.publisher = BudgetPublisher(
-            statuses=self.statuses,
-            spokes=self.spokes,
-            removal=RemovalPolicy.DELETE,
-            audit=self.audit,
-            defaults=(lambda: DefaultRows(self.table, organization)) if organization else None,
-            units_known=bool(organization and organization.above),
-            raises=limit,
-            clock=lambda: self.now,
-        )
-        self.repairer._publisher = self.publisher
+        super().__init__(RemovalPolicy.DELETE, organization, limit)
         self.queue = FakeAccountQueue()
         self.desk = ApprovalDesk(
             table=self.table,

@@ -18,7 +18,8 @@ from finops.budgets.adapters.dynamodb import DynamoBudgetTable, DynamoStatusTabl
 from finops.budgets.adapters.sqs import SqsAccounts
 from finops.budgets.comparison import PUBLICATION_TIME
 from finops.budgets.domain import BudgetKey, RemovalPolicy, Status
-from finops.budgets.drift import NO_TIME_LEFT, SECONDS_AN_ACCOUNT, DriftRepairer
+from finops.budgets.drift import SECONDS_AN_ACCOUNT, DriftRepairer
+from finops.budgets.drift_run import NO_TIME_LEFT
 from finops.budgets.drift_schedule import ACCOUNTS_A_PART, DriftSchedule
 from finops.budgets.ports import BudgetStatus, StatusOutline
 from finops.budgets.service import BudgetPublisher

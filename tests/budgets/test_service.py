@@ -13,6 +13,7 @@ from functools import partial
 import pytest
 
 from finops.budgets.applier import CONCURRENCY, LONGEST_RUN, BudgetApplier
+from finops.budgets.approvals import RaiseLimit
 from finops.budgets.batches import publish_in_order
 from finops.budgets.comparison import Drift
 from finops.budgets.default_rows import DefaultRows
@@ -65,6 +66,7 @@ class World:
         self,
         removal: RemovalPolicy = RemovalPolicy.DELETE,
         organization: FakeOrganization | None = None,
+        raises: RaiseLimit | None = None,
     ) -> None:
         self.statuses = FakeStatuses()
         self.spokes = FakeSpokes(ACCOUNT, OTHER)
@@ -82,6 +84,8 @@ class World:
             audit=self.audit,
             defaults=(lambda: DefaultRows(self.table, organization)) if organization else None,
             units_known=bool(organization and organization.above),
+            raises=raises,
+            clock=lambda: self.now,
         )
         self.withheld: list[AuditEvent] = []
         self.recorder = ResultRecorder(

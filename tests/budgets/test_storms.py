@@ -15,7 +15,7 @@ from finops.budgets.batches import publish_in_order
 from finops.budgets.comparison import next_repair
 from finops.budgets.deadlines import SpokeQueues
 from finops.budgets.domain import BudgetChange, Status
-from finops.budgets.drift import MAX_REPAIRS
+from finops.budgets.drift_repairs import MAX_REPAIRS
 from finops.budgets.service import Outcome, Publication
 from finops.shared.errors import TransientFailure
 from tests.budgets.fakes import ACCOUNT, change

@@ -47,7 +47,8 @@ from finops.budgets.domain import (
     as_percent,
     edit_version,
 )
-from finops.budgets.drift import NO_TIME_LEFT, DriftRepairer
+from finops.budgets.drift import DriftRepairer
+from finops.budgets.drift_run import NO_TIME_LEFT
 from finops.budgets.drift_schedule import DriftSchedule
 from finops.budgets.results import ResultRecorder
 from finops.budgets.service import BudgetPublisher, Publication
