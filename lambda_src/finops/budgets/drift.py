@@ -200,10 +200,11 @@ class DriftRepairer:
         if account_ids is not None:
             return dict.fromkeys(account_ids, ([], {}))
         known: dict[str, Known] = defaultdict(lambda: ([], {}))
-        for row in self._table.rows():
-            known[str(row.get("account_id"))][0].append(row)
+        # In this order: a status whose row is written meanwhile is not one without a row.
         for status in self._statuses.all():
             known[status.key.account_id][1][status.key] = status
+        for row in self._table.rows():
+            known[str(row.get("account_id"))][0].append(row)
         return {account: facts for account, facts in known.items() if not is_default(account)}
 
     def _known_of(self, account_id: str) -> Known:
@@ -221,7 +222,7 @@ class DriftRepairer:
     ) -> list[Drift]:
         wanted = self._wanted.of(account_id, rows, statuses, run, inherited, defaults)
         if run.repair:
-            self._end_defaults(wanted, run)
+            self._end_without_rows(wanted, run)
         found = [not_compared(key, error) for key, error in wanted.failures.items()]
         documents = cache(partial(self._spokes.documents, account_id))
         delivered: dict[Delivery, dict[BudgetKey, Budget | None]] = defaultdict(dict)
@@ -282,24 +283,29 @@ class DriftRepairer:
                 self._statuses.note_standing(status.key, status.version, amount)
         return self._repairs.repair(found, state, run, wanted.sources)
 
-    def _end_defaults(self, wanted: Wanted, run: Run) -> None:
-        """Record that accounts have a default no more, where there is nothing to remove."""
+    def _end_without_rows(self, wanted: Wanted, run: Run) -> None:
+        """Record that nobody wants a budget any more, where there is nothing to remove.
+
+        A default that an account has no more is one of them, and a row whose removal's stream
+        record was lost.
+        """
         for key, status in wanted.statuses.items():
-            if not status.default_of or key in wanted.kept or status.status is Status.REMOVED:
+            if key in wanted.kept or status.status is Status.REMOVED:
                 continue
-            if status.document and self._removal is RemovalPolicy.DELETE:
-                continue
-            self._unanswered.end(status, run)
+            if not self._has_to_go(status):
+                self._unanswered.end(status, run)
 
     def _removed(self, wanted: Wanted) -> list[BudgetKey]:
         """Published budgets whose row is gone, where the spoke must remove them too."""
-        if self._removal is not RemovalPolicy.DELETE:
-            return []
         return [
             key
             for key, status in wanted.statuses.items()
             if key not in wanted.kept
-            and status.document
             and status.status is not Status.REMOVED
-            and not is_gone_already(status)
+            and self._has_to_go(status)
         ]
+
+    def _has_to_go(self, status: BudgetStatus) -> bool:
+        """Whether there may be a budget to remove where no row wants one."""
+        published = bool(status.document) and not is_gone_already(status)
+        return published and self._removal is RemovalPolicy.DELETE

@@ -38,7 +38,7 @@ from finops.budgets.domain import (
     repair_version,
 )
 from finops.budgets.ports import BudgetStatus, BudgetTable, Spokes, StatusTable
-from finops.budgets.rows import parse_budget
+from finops.budgets.rows import parse_budget, read_budget
 from finops.budgets.statuses import (
     HANDED_ON,
     KEPT,
@@ -52,6 +52,7 @@ from finops.budgets.statuses import (
     raise_waits,
     still_stands,
     waiting_status,
+    was_handed_on,
 )
 from finops.budgets.values import text_of
 from finops.shared.audit import AuditEvent, AuditRecorder
@@ -209,14 +210,16 @@ class BudgetPublisher:
         if self._raises is None:
             return False
         row, default = change.row, is_default(change.key.account_id)
-        if row is None and not default and (inherited := self._inherited(change.key)):
-            row = inherited.row
-        if row is None:
+        if row is not None:
+            budget = parse_budget(row, defaults=default)
+        elif not default and (inherited := self._inherited(change.key)):
+            budget = self.inherited_budget(inherited)
+        else:
             return False
         known = self._statuses.get(change.key)
         if known:
             known = replace(known, approvals=())
-        return bool(self.reason_to_wait(parse_budget(row, defaults=default), known))
+        return bool(self.reason_to_wait(budget, known))
 
     def reason_to_go_on_waiting(self, budget: Budget | None, known: BudgetStatus | None) -> str:
         """Why a budget has to wait that nobody has edited since; empty where it may take effect.
@@ -250,18 +253,19 @@ class BudgetPublisher:
         except RejectedInput as error:
             seen = (known and known.status is Status.REJECTED) or still_stands(row, known)
             if ends and table and not seen:
-                reject = partial(self._rejected_default, error=error, known=known)
-                self._note_unseen(row, known, table, reject, error)
+                if known and (older := self._handed_on_by_older(row, known)):
+                    self._hand_on_again(known, older)
+                else:
+                    reject = partial(self._rejected_default, error=error, known=known)
+                    self._note_unseen(row, known, table, reject, error)
             return row
-        kept = bool(table) and self._is_handed_on(row, known)
+        kept = self._is_kept(row, known, in_any=table is not None)
         reason = "" if kept else self.reason_to_go_on_waiting(budget, known)
         wanted = Status.WAITING if reason else Status.APPLIED
         content = content_digest(budget)
         if ends and not (known and (known.status, known.content) == (wanted, content)):
-            if not reason and known and (kept or known.content == content):
-                self.record_approvals(known)
-                baseline = self.baseline_after(budget, known)
-                self._statuses.begin(handed_on(known, budget, baseline), after=known.version)
+            if not reason and known and ((kept and table) or known.content == content):
+                self._hand_on_again(known, budget)
             elif table and reason:
                 wait = partial(self._waiting_default, budget=budget, reason=reason, known=known)
                 self._note_unseen(row, known, table, wait, raise_waits(reason))
@@ -273,19 +277,59 @@ class BudgetPublisher:
         standing = standing_document(known) if known else None
         return row_of(standing) if standing else None
 
-    def _is_handed_on(self, row: Mapping[str, Any], known: BudgetStatus | None) -> bool:
-        """Whether an account has a default as an older version handed it on, which kept not what.
+    def inherited_budget(self, inherited: InheritedRow) -> Budget:
+        """The budget of an account by its default, as the default was handed on.
 
-        Where none has what the row says, somebody may have edited it since.
+        A rule that came later refuses new edits of a default, and not what stands.
+
+        Raises:
+            RejectedInput: the default's row is refused, and has handed on nothing like it.
+        """
+        try:
+            return budget_of(inherited.row)
+        except RejectedInput:
+            default = {**inherited.row, "account_id": inherited.default_of}
+            key = BudgetKey(
+                account_id=inherited.default_of, budget_name=str(inherited.row["budget_name"])
+            )
+            known = self._statuses.get(key)
+            if known is None or not was_handed_on(default, known):
+                raise
+            return read_budget(inherited.row)
+
+    def _is_kept(self, row: Mapping[str, Any], known: BudgetStatus | None, *, in_any: bool) -> bool:
+        """Whether a default stands that an older version handed on, which kept not what.
+
+        Only who may read all statuses knows. For others it stands, so that no account is without a
+        budget meanwhile: what raises an account's own waits in any case.
         """
         if self._raises is None or not is_of_old_version(known):
             return False
-        return any(
+        return not in_any or self._handed_on_by_older(row, known) is not None
+
+    def _handed_on_by_older(self, row: Mapping[str, Any], known: BudgetStatus) -> Budget | None:
+        """The budget of a default as an older version handed it on; None where no account has it.
+
+        Somebody may have edited the row since.
+        """
+        if not is_of_old_version(known):
+            return None
+        try:
+            budget = read_budget(row, defaults=True)
+        except RejectedInput:
+            return None
+        has = any(
             one.default_of == known.key.account_id
             and one.key.budget_name == known.key.budget_name
-            and was_published(budget_of({**row, "account_id": one.key.account_id}), one)
+            and was_published(read_budget({**row, "account_id": one.key.account_id}), one)
             for one in self._statuses.all()
         )
+        return budget if has else None
+
+    def _hand_on_again(self, known: BudgetStatus, budget: Budget) -> None:
+        self.record_approvals(known)
+        baseline = self.baseline_after(budget, known)
+        self._statuses.begin(handed_on(known, budget, baseline), after=known.version)
 
     def _note_unseen(
         self,
@@ -438,7 +482,8 @@ class BudgetPublisher:
     ) -> Publication:
         """Publish the default in place of the removal, so that the budget is never gone."""
         try:
-            document = document_for(replace(change, row=inherited.row))
+            absence = document_for(replace(change, row=None))
+            document = replace(absence, budget=self.inherited_budget(inherited))
         except RejectedInput as error:
             rejected = initial_status(
                 change, Status.REJECTED, error=error, default_of=inherited.default_of

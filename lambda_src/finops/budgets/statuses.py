@@ -87,6 +87,14 @@ def still_stands(row: Mapping[str, object], status: BudgetStatus | None) -> Budg
     return asked if asked == standing_budget(status) else None
 
 
+def was_handed_on(row: Mapping[str, object], status: BudgetStatus) -> bool:
+    """Whether accounts inherit what a default's row says, whatever became of an edit since."""
+    try:
+        return read_budget(row, defaults=True) == standing_budget(status)
+    except RejectedInput:
+        return False
+
+
 def is_gone_already(status: BudgetStatus) -> bool:
     """Whether the budget was removed before, and nothing has been published since.
 

@@ -58,8 +58,8 @@ NONE: Final = "none"
 _UNSEEN: Final = frozenset({"Cc", "Cf", "Zl", "Zp", "Zs", "Cs"})
 
 _PLAIN_NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)")
-#: 1.500 is fifteen hundred for half of Europe.
-_THOUSANDS: Final = re.compile(r"[+]?[0-9]{1,3}\.[0-9]{3}")
+#: 1.500 is fifteen hundred for half of Europe, and 0.500 half a dollar for all of it.
+_THOUSANDS: Final = re.compile(r"[+]?[1-9][0-9]{0,2}\.[0-9]{3}")
 # https://www.rfc-editor.org/rfc/rfc5321#section-4.1.2 without quoted forms, and its lengths.
 _ATOM: Final = r"[^@\s,;:<>()\[\]\\\".]+"
 _LABEL: Final = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from finops.budgets.approvals import standing_budget
@@ -57,14 +58,28 @@ class WantedBudgets:
         defaults: DefaultRows | None,
     ) -> Wanted:
         """What an account shall have by its own rows, and by those that it inherits."""
-        budgets, rejections, failures = _parse_rows(account_id, rows, statuses)
+        own = {
+            BudgetKey(account_id=account_id, budget_name=str(row.get("budget_name"))): (
+                row,
+                partial(budget_of, row),
+            )
+            for row in rows
+        }
+        budgets, rejections, failures = _parsed(own, statuses)
         if run.repair:
             for key, rejection in rejections.items():
                 seen = self._unseen.reject(key, rejection, statuses.get(key), run)
                 statuses = {**statuses, **seen}
         # A default that is refused changes nothing in its accounts, as a row of their own.
-        by_default, refused, broken = _parse_rows(
-            account_id, [one.row for one in inherited.values()], statuses
+        by_default, refused, broken = _parsed(
+            {
+                BudgetKey(account_id=account_id, budget_name=name): (
+                    one.row,
+                    partial(self._publisher.inherited_budget, one),
+                )
+                for name, one in inherited.items()
+            },
+            statuses,
         )
         failures |= broken
         sources = {key: inherited[key.budget_name].default_of for key in by_default}
@@ -86,8 +101,7 @@ class WantedBudgets:
                     sources[key] = status.default_of
         if defaults:
             # Whose default waits and has handed on nothing keeps what it has.
-            own = {str(row.get("budget_name")) for row in rows}
-            names = defaults.of(account_id, own=own)
+            names = defaults.of(account_id, own={one.budget_name for one in own})
             kept |= {BudgetKey(account_id=account_id, budget_name=name) for name in names}
             unsure = _not_lost(defaults, statuses, kept)
             kept |= unsure.keys()
@@ -151,19 +165,17 @@ def _not_lost(
     return found
 
 
-def _parse_rows(
-    account_id: str,
-    rows: Sequence[Mapping[str, Any]],
+def _parsed(
+    found: Mapping[BudgetKey, tuple[Mapping[str, Any], Callable[[], Budget]]],
     statuses: Mapping[BudgetKey, BudgetStatus],
 ) -> tuple[dict[BudgetKey, Budget], dict[BudgetKey, RejectedInput], dict[BudgetKey, Exception]]:
-    """The budgets of an account's rows, why others are rejected, and what failed."""
+    """The budgets of rows, why others are rejected, and what failed; each row with its reader."""
     budgets: dict[BudgetKey, Budget] = {}
     rejections: dict[BudgetKey, RejectedInput] = {}
     failures: dict[BudgetKey, Exception] = {}
-    for row in rows:
-        key = BudgetKey(account_id=account_id, budget_name=str(row.get("budget_name")))
+    for key, (row, read) in found.items():
         try:
-            budgets[key] = budget_of(row)
+            budgets[key] = read()
         except RejectedInput as error:
             if standing := still_stands(row, statuses.get(key)):
                 budgets[key] = standing
