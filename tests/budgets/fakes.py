@@ -96,7 +96,10 @@ class FakeStatuses(Fallible):
         )
 
     def outlines(self) -> Iterator[StatusOutline]:
-        return (StatusOutline(one.key.account_id, one.status, one.edited_at) for one in self.all())
+        return (
+            StatusOutline(one.key.account_id, one.status, one.edited_at, one.unreached_at)
+            for one in self.all()
+        )
 
     def note_repairs(self, key: BudgetKey, version: str, repairs: int, now: datetime) -> None:
         standing = self.items.get(key)
@@ -137,6 +140,7 @@ class FakeStatuses(Fallible):
                     forecasted_spend=standing.forecasted_spend,
                     spend_at=standing.spend_at,
                     adopted=standing.adopted,
+                    unreached_at=standing.unreached_at,
                 )
             self.items[status.key] = kept if standing else status
             return True
@@ -180,7 +184,13 @@ class FakeStatuses(Fallible):
 
         return bool(self._step("mark_failed", effect))
 
-    def mark_unreached(self, key: BudgetKey, version: str, error: FinOpsError) -> bool:
+    def note_unreached(self, key: BudgetKey, since: datetime | None) -> None:
+        if standing := self.items.get(key):
+            self.items[key] = replace(standing, unreached_at=since)
+
+    def mark_unreached(
+        self, key: BudgetKey, version: str, error: FinOpsError, since: datetime
+    ) -> bool:
         def effect() -> bool:
             standing = self.items.get(key)
             published = (Status.PENDING, Status.APPLIED, Status.FAILED)
@@ -192,6 +202,7 @@ class FakeStatuses(Fallible):
                 error=error.explanation,
                 error_code=error.code,
                 error_step=error.step,
+                unreached_at=since,
             )
             return True
 
@@ -216,6 +227,9 @@ class FakeStatuses(Fallible):
             if standing.delivery is not result.delivery:
                 return False
             if result.may_repeat and standing.status is result.status:
+                return False
+            failed = standing.status is Status.FAILED
+            if result.action == "unchanged" and failed and standing.unreached_at:
                 return False
             if standing.reported_at and standing.reported_at > result.reported_at:
                 return False

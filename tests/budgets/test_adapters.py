@@ -180,8 +180,8 @@ def test_whoever_is_unreachable_fails_also_where_it_was_applied(
     at = edit_version("1")
     statuses.begin(opened(content="digest"))
     assert statuses.write_result(reported()).written
-    assert not statuses.mark_unreached(KEY, edit_version("2"), error)
-    assert statuses.mark_unreached(KEY, at, error)
+    assert not statuses.mark_unreached(KEY, edit_version("2"), error, NOW)
+    assert statuses.mark_unreached(KEY, at, error, NOW)
     found = statuses.get(KEY)
     assert found is not None
     assert (found.status, found.error, found.applied_amount, found.content) == (
@@ -190,11 +190,33 @@ def test_whoever_is_unreachable_fails_also_where_it_was_applied(
         "100.00",
         "digest",
     )
-    assert statuses.mark_unreached(KEY, at, TransientFailure("x", code="x"))
+    assert statuses.mark_unreached(KEY, at, TransientFailure("x", code="x"), NOW)
     for number, status in enumerate((Status.WAITING, Status.REJECTED, Status.REMOVED), 2):
         assert statuses.begin(opened(number, status=status), after=at)
         at = edit_version(str(number))
-        assert not statuses.mark_unreached(KEY, at, error)
+        assert not statuses.mark_unreached(KEY, at, error, NOW)
+
+
+def test_an_account_that_cannot_be_read_is_told_beside_its_status(dynamodb: Any) -> None:
+    error = ConfigurationError("refused", code="AccessDenied", step="assume_role")
+    nothing_to_do = reported(action="unchanged", reported_at=NOW + timedelta(hours=2))
+    for statuses in (DynamoStatusTable(dynamodb, "status"), FakeStatuses()):
+        statuses.note_unreached(KEY, NOW)
+        assert statuses.get(KEY) is None, "a count of reports is no status"
+        statuses.begin(opened(content="digest"))
+        assert statuses.write_result(reported()).written
+        assert statuses.mark_unreached(KEY, edit_version("1"), error, NOW)
+        (found,) = statuses.all()
+        assert (found.status, found.unreached_at) == (Status.FAILED, NOW)
+        assert not statuses.write_result(nothing_to_do).written
+        done = reported(reported_at=NOW + timedelta(hours=3))
+        assert statuses.write_result(done).written, "the account has done something"
+        assert statuses.mark_unreached(KEY, edit_version("1"), error, NOW)
+        statuses.note_unreached(KEY, None)
+        later = replace(nothing_to_do, reported_at=NOW + timedelta(hours=4))
+        assert statuses.write_result(later).written
+        (found,) = statuses.all()
+        assert (found.status, found.unreached_at) == (Status.APPLIED, None)
 
 
 def test_a_version_that_waits_fails_with_what_has_been_approved(dynamodb: Any) -> None:

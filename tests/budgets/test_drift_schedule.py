@@ -239,4 +239,7 @@ def test_tables_are_read_in_outline(monkeypatch: pytest.MonkeyPatch) -> None:
         assert list(DynamoBudgetTable(client, "rows").accounts()) == [ACCOUNTS[0]]
         statuses = DynamoStatusTable(client, "statuses")
         statuses.begin(status(ACCOUNTS[0], Status.PENDING, edited_at=NOW))
-        assert list(statuses.outlines()) == [StatusOutline(ACCOUNTS[0], Status.PENDING, NOW)]
+        assert list(statuses.outlines()) == [StatusOutline(ACCOUNTS[0], Status.PENDING, NOW, None)]
+        (one,) = statuses.all()
+        statuses.note_unreached(one.key, NOW)
+        assert list(statuses.outlines()) == [StatusOutline(ACCOUNTS[0], Status.PENDING, NOW, NOW)]

@@ -121,6 +121,53 @@ def test_a_default_that_is_refused_by_now_goes_on_standing_with_its_accounts() -
     assert world.statuses.items[KEY].status is Status.APPLIED
 
 
+@pytest.mark.parametrize("limits", [None, RaiseLimit(percent=Decimal(10))])
+@pytest.mark.parametrize("kept", [True, False])
+@pytest.mark.parametrize("name", ["a region by its name", "a list in one text"])
+def test_an_account_that_joins_gets_a_default_that_is_refused_by_now(
+    name: str, limits: RaiseLimit | None, *, kept: bool
+) -> None:
+    """Also where the older version did not keep what it handed on."""
+    organization = FakeOrganization(OTHER)
+    world = RaisedWorld(limits, organization) if limits else World(organization=organization)
+    with older_version():
+        world.edit(change(100, account_id="*", cost_filters=OLD[name]))
+        world.drift(OTHER, repair=True)
+        world.spokes.parameters[OTHER].items.values()
+    if not kept:
+        world.statuses.items[DEFAULT] = replace(
+            world.statuses.items[DEFAULT], document="", content="", baseline=""
+        )
+    organization.members.add(ACCOUNT)
+    world.drift(ACCOUNT, OTHER, repair=True)
+    world.deliver()
+    assert (world.status, world.amount) == ("APPLIED", Decimal(100))
+    assert world.budgets.items["monthly-total"].settings["cost_filters"]
+    assert world.statuses.items[DEFAULT].status is Status.APPLIED
+    assert world.drift(ACCOUNT, repair=True) == []
+
+
+def test_a_removed_row_gets_a_default_that_is_refused_by_now() -> None:
+    world = World(organization=FakeOrganization(ACCOUNT, OTHER))
+    published_before(world, "*", cost_filters=OLD["a region by its name"])
+    world.edit(change(5, sequence=2))
+    world.deliver()
+    assert world.edit(change(None, sequence=3)).outcome is Outcome.DEFAULTED
+    world.deliver()
+    assert (world.status, world.amount) == ("APPLIED", Decimal(100))
+
+
+def test_an_edited_default_that_is_refused_reaches_no_account_that_joins() -> None:
+    organization = FakeOrganization(OTHER)
+    world = World(organization=organization)
+    published_before(world, "*", cost_filters=OLD["a region by its name"])
+    world.edit(change(200, sequence=2, account_id="*", cost_filters=OLD["a region by its name"]))
+    organization.members.add(ACCOUNT)
+    world.drift(ACCOUNT, OTHER, repair=True)
+    assert world.statuses.items[DEFAULT].status is Status.REJECTED
+    assert KEY not in world.statuses.items
+
+
 def test_a_budget_of_an_older_version_is_moved_and_removed() -> None:
     world = PayerWorld()
     published_before(world, cost_filters=OLD["a region by its name"])

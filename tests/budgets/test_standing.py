@@ -264,7 +264,7 @@ def test_an_account_that_nobody_reaches_goes_on_waiting(make: Any) -> None:
     before = world.statuses.items[KEY]
     world.spokes.parameters.pop(ACCOUNT)
     assert [one.reason for one in world.drift(repair=True)] == ["unreachable"]
-    assert world.statuses.items[KEY] == before
+    assert world.statuses.items[KEY] == replace(before, unreached_at=world.now)
 
 
 def test_a_raise_of_the_default_is_not_approved_again_for_who_was_unreachable() -> None:

@@ -11,9 +11,11 @@ import pytest
 
 from finops.budgets.domain import BudgetKey, Status
 from finops.budgets.drift_schedule import DriftSchedule, ScheduledRun
+from finops.budgets.editing import joined
 from finops.budgets.ports import UNKNOWN_ACCOUNT
 from finops.shared.errors import ConfigurationError, TransientFailure
 from tests.budgets.fakes import ACCOUNT, PAYER, FakeAccountQueue, FakeOrganization, change
+from tests.budgets.test_approvals import RaisedWorld
 from tests.budgets.test_payer import PayerWorld
 from tests.budgets.test_service import KEY, OTHER, World
 
@@ -232,3 +234,100 @@ def test_a_scheduled_run_reports_what_is_refused() -> None:
     world.applier.apply_all()
     world.record()
     assert world.status == "FAILED"
+
+
+def refuse(world: World, call: str, error: Exception) -> None:
+    def fail(name: str) -> None:
+        if name == call:
+            raise error
+
+    world.spokes.before = fail
+
+
+@pytest.mark.parametrize("call", ["documents", "budgets"])
+def test_what_the_account_repeats_ends_no_failure_until_it_can_be_read_again(call: str) -> None:
+    world = own()
+    refuse(world, call, ConfigurationError("refused", code="AccessDenied", step=call))
+    said = len(world.audit.events)
+    for _ in range(6):
+        world.drift(repair=True)
+        assert world.status == "FAILED"
+        # Its own schedule says for an hour after an edit that nothing is to be done.
+        world.applier.apply_all()
+        world.record()
+        assert (world.status, alarm(world).failing) == ("FAILED", [ACCOUNT])
+    assert len(world.audit.events) == said
+    world.spokes.before = lambda _: None
+    world.drift(repair=True)
+    world.deliver()
+    assert (world.status, alarm(world).failing) == ("APPLIED", [])
+    assert world.statuses.items[KEY].unreached_at is None
+
+
+def test_what_the_account_has_done_meanwhile_counts() -> None:
+    world = own()
+    refuse(world, "budgets", ConfigurationError("refused", code="AccessDenied", step="budgets"))
+    world.drift(repair=True)
+    assert world.status == "FAILED"
+    world.budgets.items.clear()
+    world.applier.apply_all()
+    world.record()
+    assert (world.status, world.amount) == ("APPLIED", Decimal(100))
+
+
+@pytest.mark.parametrize("edit", ["abc", 900])
+def test_an_edit_that_is_refused_or_waits_hides_no_account_that_is_gone(edit: object) -> None:
+    world = RaisedWorld()
+    world.set(100)
+    world.set(edit)
+    before = world.statuses.items[KEY]
+    parameters = world.spokes.parameters.pop(ACCOUNT)
+    for _ in range(4):
+        assert [one.reason for one in world.drift(repair=True)] == ["unreachable"]
+    assert world.statuses.items[KEY] == replace(
+        before, unreached_at=world.now - timedelta(minutes=45)
+    )
+    assert alarm(world).failing == []
+    world.drift(repair=True)
+    assert alarm(world).failing == [ACCOUNT]
+    (listed,) = joined(world.table.rows(), world.statuses.all())
+    assert listed["note"].startswith("No run could read what the account has since 2026-11-20")
+    world.spokes.parameters[ACCOUNT] = parameters
+    world.drift(repair=True)
+    assert (world.statuses.items[KEY], alarm(world).failing) == (before, [])
+
+
+SLOW = TransientFailure("Rate exceeded", code="ThrottlingException", step="read_budgets")
+
+
+@pytest.mark.parametrize("error", [SLOW, RuntimeError("unexpected")])
+def test_an_account_that_nobody_can_compare_for_an_hour_fails(error: Exception) -> None:
+    world = own()
+    refuse(world, "budgets", error)
+    for _ in range(4):
+        assert len(world.drift(repair=True)) == 1
+        assert (world.status, alarm(world).failing) == ("APPLIED", [])
+    world.drift(repair=True)
+    assert (world.status, alarm(world).failing) == ("FAILED", [ACCOUNT])
+    told = world.statuses.items[KEY]
+    assert ("Rate exceeded" in told.error, "unexpected" in told.error) in (
+        (True, False),
+        (False, True),
+    )
+    world.drift(repair=True)
+    assert world.statuses.items[KEY] == told
+    world.spokes.before = lambda _: None
+    world.drift(repair=True)
+    world.deliver()
+    assert (world.status, alarm(world).failing) == ("APPLIED", [])
+
+
+def test_an_account_that_is_slow_now_and_then_never_fails() -> None:
+    world = own()
+    for _ in range(4):
+        refuse(world, "budgets", SLOW)
+        for _ in range(3):
+            world.drift(repair=True)
+        world.spokes.before = lambda _: None
+        assert world.drift(repair=True) == []
+        assert (world.status, world.statuses.items[KEY].unreached_at) == ("APPLIED", None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -11,7 +12,9 @@ import pytest
 
 from finops.budgets.approvals import RaiseLimit
 from finops.budgets.domain import BudgetKey, Status
-from tests.budgets.fakes import ACCOUNT, FakeOrganization, change
+from finops.budgets.drift_schedule import DriftSchedule
+from finops.budgets.service import Outcome
+from tests.budgets.fakes import ACCOUNT, FakeAccountQueue, FakeOrganization, change
 from tests.budgets.test_approvals import ANN, BOB, DEFAULT, RaisedWorld
 from tests.budgets.test_service import KEY, OTHER, World
 
@@ -143,6 +146,96 @@ def test_an_older_versions_default_is_not_taken_for_the_same_by_its_amount(
     assert not world.budgets.items["monthly-total"].planned
     late = change(100, sequence=9, account_id="*", **edit)
     assert world.edit(late).outcome.value == "BudgetsWaiting"
+
+
+def test_an_own_row_that_goes_before_anybody_knows_leaves_no_account_without_a_budget() -> None:
+    world = raised()
+    world.set(100)
+    old(world)
+    world.budgets.calls.clear()
+    assert world.set(None) is Outcome.DEFAULTED
+    assert "delete_budget" not in world.budgets.calls
+    assert world.standing == ("APPLIED", 100)
+    assert not world.statuses.items[DEFAULT].document, "only who reads all statuses knows"
+    run(world)
+    assert world.statuses.items[DEFAULT].status is Status.APPLIED
+    assert world.statuses.items[DEFAULT].document
+    assert world.standing == ("APPLIED", 100)
+
+
+def test_what_an_older_versions_default_raises_for_an_account_waits() -> None:
+    world = raised()
+    world.set(100)
+    old(world)
+    write(world, 90_000)
+    assert world.set(None) is Outcome.WAITING
+    assert world.standing == ("WAITING", 100)
+
+
+@pytest.mark.parametrize("limits", [True, False])
+@pytest.mark.parametrize("account_id", ["*", UNIT])
+def test_a_default_whose_removal_nobody_saw_says_that_it_is_gone(
+    account_id: str, *, limits: bool
+) -> None:
+    organization = FakeOrganization(ACCOUNT, OTHER, **{ACCOUNT: UNIT})
+    world = RaisedWorld(LIMITS, organization) if limits else World(organization=organization)
+    world.edit(change(100, account_id=account_id))
+    run(world)
+    key = BudgetKey(account_id=account_id, budget_name="monthly-total")
+    assert (world.amount, world.statuses.items[key].status) == (Decimal(100), Status.APPLIED)
+    world.table.items.clear()
+    (part,) = queued(world)
+    assert account_id in part
+    world.drift(ACCOUNT)
+    assert world.statuses.items[key].status is Status.APPLIED, "a comparison alone writes nothing"
+    for _ in range(2):
+        world.now += timedelta(minutes=15)
+        world.repairer.run(
+            repair=True, request_id="r", account_ids=[ACCOUNT], scheduled=True, defaults=part
+        )
+        world.deliver()
+        status = world.statuses.items[key]
+        assert (status.status, status.action, world.amount) == (Status.REMOVED, "handed_on", None)
+    assert world.audited.count("budget.handed_on") == 2
+    assert queued(world) == [[]]
+
+
+def queued(world: World) -> list[list[str]]:
+    """The defaults that a scheduled run is told of."""
+    queue = FakeAccountQueue()
+    DriftSchedule(
+        table=world.table, statuses=world.statuses, queue=queue, clock=lambda: world.now
+    ).begin()
+    return [queue.defaults or []]
+
+
+@pytest.mark.parametrize("status", [Status.WAITING, Status.REJECTED])
+def test_a_default_that_never_stood_ends_with_its_row_too(status: Status) -> None:
+    world = RaisedWorld(LIMITS, FakeOrganization(ACCOUNT, OTHER))
+    world.set(9000 if status is Status.WAITING else "abc", account_id="*")
+    assert world.statuses.items[DEFAULT].status is status
+    world.table.items.clear()
+    world.drift(repair=True)
+    assert world.statuses.items[DEFAULT].status is Status.REMOVED
+
+
+def test_a_default_that_is_set_again_while_a_run_looks_stays() -> None:
+    world = raised()
+    row = world.table.items.pop(("*", "monthly-total"))
+    rows = world.table.rows
+
+    def set_again(account_id: str | None = None) -> Iterator[Mapping[str, Any]]:
+        if account_id == "*":
+            world.table.rows = rows  # type: ignore[method-assign]
+            found = list(rows(account_id))
+            world.edit(change(row["amount"], sequence=9, account_id="*"))
+            return iter(found)
+        return rows(account_id)
+
+    world.table.rows = set_again  # type: ignore[method-assign]
+    run(world)
+    assert world.statuses.items[DEFAULT].status is Status.APPLIED
+    assert world.standing == ("APPLIED", 100)
 
 
 def test_an_older_versions_default_that_nobody_edited_is_handed_on() -> None:

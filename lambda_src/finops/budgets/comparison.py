@@ -38,6 +38,9 @@ IN_BOTH_ACCOUNTS: Final = "in_both_accounts"
 NOT_REMOVED: Final = "not_removed"
 #: The reason of drift whose parameter somebody has deleted.
 PARAMETER_MISSING: Final = "parameter_missing"
+#: For so long AWS may throttle the runs that compare an account, or not answer them, before that
+#: counts as a failure. Several runs are tried.
+UNREACHED_TIME: Final = timedelta(hours=1)
 #: AWS calculates the spend of budgets up to three times a day, 8 to 12 hours apart.
 CALCULATION_TIME: Final = timedelta(days=1)
 
@@ -180,6 +183,11 @@ def repairs_so_far(status: BudgetStatus | None) -> int:
 def is_overdue(status: Status, edited_at: datetime | None, now: datetime) -> bool:
     """Whether an edit has had no answer for longer than any account is given."""
     return status is Status.PENDING and (edited_at is None or now - edited_at >= PUBLICATION_TIME)
+
+
+def is_long_unreached(unreached_at: datetime | None, now: datetime) -> bool:
+    """Whether no run has been able to read an account for longer than AWS may be slow."""
+    return unreached_at is not None and now - unreached_at >= UNREACHED_TIME
 
 
 def _is_news(actual: ActualBudget, status: BudgetStatus, now: datetime) -> bool:

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from finops.budgets.comparison import AccountState, Drift, left_in
 from finops.budgets.default_rows import DefaultRows
-from finops.budgets.defaults import InheritedRow, is_default
+from finops.budgets.defaults import EVERY_ACCOUNT, InheritedRow, is_default
 from finops.budgets.domain import Budget, BudgetKey, Delivery, RemovalPolicy, Status
 from finops.budgets.drift_repairs import DriftRepairs
 from finops.budgets.drift_run import (
@@ -112,13 +112,17 @@ class DriftRepairer:
             account_ids: The accounts to compare; all that the tables know where None.
             scheduled: Whether the schedule asked, and no person.
             requested_by: Who asked, by their own words; may be empty.
-            defaults: `*` and the units that have rows; looked for where None.
+            defaults: `*` and the units that have rows, or had; looked for where None.
             seconds_left: The time until the process ends.
         """
         run = Run(
             repair=repair, request_id=request_id, scheduled=scheduled, requested_by=requested_by
         )
         known = self._known(account_ids)
+        if repair:
+            had = filter(is_default, known) if account_ids is None else defaults
+            for one in sorted({EVERY_ACCOUNT, *(had or ())}):
+                self._publisher.end_defaults(one, self._table)
         inherited = self._default_rows(defaults)
 
         def check(account: str) -> list[Drift]:
@@ -132,10 +136,12 @@ class DriftRepairer:
             try:
                 return self._check_rows(account, rows, statuses, run, inherited)
             except Exception as error:  # noqa: BLE001 - one account must not stop the others
+                if repair:
+                    self._unanswered.note_not_compared(statuses.values(), error)
                 return [not_compared(key, error) for key in sorted(keys or statuses)]
 
         with ThreadPoolExecutor(self._concurrency) as pool:
-            checked = pool.map(check, sorted(known))
+            checked = pool.map(check, sorted(one for one in known if not is_default(one)))
             return [drift for found in checked for drift in found]
 
     def _default_rows(self, known: Collection[str] | None) -> DefaultRows | None:
@@ -205,7 +211,7 @@ class DriftRepairer:
             known[status.key.account_id][1][status.key] = status
         for row in self._table.rows():
             known[str(row.get("account_id"))][0].append(row)
-        return {account: facts for account, facts in known.items() if not is_default(account)}
+        return known
 
     def _known_of(self, account_id: str) -> Known:
         statuses = {one.key: one for one in self._statuses.all(account_id)}
@@ -259,10 +265,14 @@ class DriftRepairer:
         except FinOpsError as error:
             if run.repair:
                 for key, budget in some.items():
-                    if budget and key in wanted.held:
-                        continue  # it stands, and the status is of another edit
                     self._unanswered.fail_unreached(
-                        key, budget, error, wanted.statuses.get(key), wanted.sources, run
+                        key,
+                        budget,
+                        error,
+                        wanted.statuses.get(key),
+                        run,
+                        default_of=wanted.sources.get(key, ""),
+                        beside=key in wanted.held,
                     )
             return [
                 unreachable(key, budget, error)
@@ -270,6 +280,7 @@ class DriftRepairer:
                 if budget or error.code != UNKNOWN_ACCOUNT
             ]
         if run.repair:
+            self._unanswered.reached(wanted.statuses[key] for key in some if key in wanted.statuses)
             for status in state.gone(self._clock()):
                 self._unanswered.record_removal(status)
             for key, spend in state.spends(self._clock()):

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from finops.budgets.comparison import is_overdue
+from finops.budgets.comparison import is_long_unreached, is_overdue
 from finops.budgets.defaults import is_default
 from finops.budgets.domain import Status
-from finops.budgets.ports import AccountQueue, BudgetTable, StatusTable
+from finops.budgets.ports import AccountQueue, BudgetTable, StatusOutline, StatusTable
 
 #: Accounts of one message. Each takes some calls, and the function has five minutes.
 ACCOUNTS_A_PART: Final = 50
@@ -26,7 +26,8 @@ class ScheduledRun:
 
     Attributes:
         accounts: All accounts with a row or a status.
-        failing: Those of them with a budget whose newest edit failed, or has had no answer in time.
+        failing: Those of them with a budget whose newest edit failed, or has had no answer in time,
+            or that no run could read for an hour.
         failing_budgets: How many budgets that are.
         begun: False where the run before is not over yet.
     """
@@ -64,7 +65,7 @@ class DriftSchedule:
             at_once: Begin it also where accounts of the one before wait: a default was edited.
         """
         accounts = set(self._table.accounts())
-        defaults = sorted(filter(is_default, accounts))
+        defaults = set(filter(is_default, accounts))
         if defaults:
             accounts.update(self._members())
         failing: list[str] = []
@@ -72,18 +73,26 @@ class DriftSchedule:
         for one in self._statuses.outlines():
             if one.status is not Status.REMOVED:
                 accounts.add(one.account_id)
-            if one.status is Status.FAILED or is_overdue(one.status, one.edited_at, now):
+            if _is_failing(one, now):
                 failing.append(one.account_id)
-        accounts = {one for one in accounts if not is_default(one)}
+        # A unit may have the status of a default, and no row any more.
+        defaults.update(filter(is_default, accounts))
+        accounts -= defaults
         begun = at_once or self._queue.is_empty()
         if begun:
-            self._queue.send(parts_of(sorted(accounts)), defaults=defaults)
+            self._queue.send(parts_of(sorted(accounts)), defaults=sorted(defaults))
         return ScheduledRun(
             accounts=sorted(accounts),
             failing=sorted(set(failing)),
             failing_budgets=len(failing),
             begun=begun,
         )
+
+
+def _is_failing(one: StatusOutline, now: datetime) -> bool:
+    if one.status in (Status.FAILED, Status.REMOVED):
+        return one.status is Status.FAILED
+    return is_overdue(one.status, one.edited_at, now) or is_long_unreached(one.unreached_at, now)
 
 
 def parts_of(accounts: Sequence[str], size: int = ACCOUNTS_A_PART) -> list[Sequence[str]]:

@@ -387,10 +387,20 @@ def described(
         "spend_at": _iso(calculated.spend_at if calculated else None),
         "updated_by": status.updated_by if status else text_of(row.get("updated_by", "")),
         _DEFAULT_OF: status.default_of if status else "",
-        "note": _note(calculated) if calculated else "",
+        "note": _note_unreached(status) or (_note(calculated) if calculated else ""),
         "adopted": bool(status and status.adopted),
         "action": status.action if status else "",
     }
+
+
+def _note_unreached(status: BudgetStatus | None) -> str:
+    """What a status does not say that is of an edit which waits or is rejected."""
+    if status is None or status.unreached_at is None or status.status is Status.FAILED:
+        return ""
+    return (
+        f"No run could read what the account has since {status.unreached_at:%Y-%m-%d %H:%M} UTC:"
+        " see `finops budgets drift`"
+    )
 
 
 def _note(calculated: BudgetStatus) -> str:

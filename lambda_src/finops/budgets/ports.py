@@ -43,6 +43,7 @@ class BudgetStatus:
     are the people who have approved this content: see `finops.budgets.approvals`. `amounts` says
     what a raise that waits makes of the months, empty where they are all of `amount`.
     `adopted` says that the AWS Budget was there before its row, whose removal leaves it.
+    `unreached_at` is since when drift runs cannot read what the account has; None where they can.
     """
 
     key: BudgetKey
@@ -74,6 +75,7 @@ class BudgetStatus:
     approvals: tuple[str, ...] = ()
     amounts: str = ""
     adopted: bool = False
+    unreached_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,6 +139,7 @@ class StatusOutline(NamedTuple):
     account_id: str
     status: Status
     edited_at: datetime | None
+    unreached_at: datetime | None
 
 
 class StatusTable(Protocol):
@@ -179,11 +182,16 @@ class StatusTable(Protocol):
         Returns whether it is, for this reason.
         """
 
-    def mark_unreached(self, key: BudgetKey, version: str, error: FinOpsError) -> bool:
+    def mark_unreached(
+        self, key: BudgetKey, version: str, error: FinOpsError, since: datetime
+    ) -> bool:
         """Mark a published version as FAILED whose account cannot be reached, also if APPLIED.
 
         What was applied stays in the row. Returns whether it is marked.
         """
+
+    def note_unreached(self, key: BudgetKey, since: datetime | None) -> None:
+        """Write since when the account cannot be read, or that it can, beside its status."""
 
     def note_repairs(self, key: BudgetKey, version: str, repairs: int, now: datetime) -> None:
         """Write how often what stands beside this version was repaired; no answer tells of it."""
@@ -198,7 +206,8 @@ class StatusTable(Protocol):
         """Write what the spoke reported.
 
         A version that is not right yet also ends by a budget that is, when another version with the
-        same content made it so after the edit.
+        same content made it so after the edit. Where drift runs cannot read the account, that
+        nothing was to be done ends no failure: an account that is reached again is compared.
         """
 
 

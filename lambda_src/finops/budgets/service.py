@@ -402,6 +402,37 @@ class BudgetPublisher:
         applied = initial_status(change, Status.APPLIED, action=HANDED_ON, document=document)
         return replace(applied, baseline=self.baseline_after(budget, known))
 
+    def _removed_default(self, change: BudgetChange, known: BudgetStatus | None) -> BudgetStatus:
+        absence = default_document(change, None).encode()
+        return replace(
+            initial_status(change, Status.REMOVED, action=HANDED_ON),
+            document=absence if known is None or known.document else "",
+            baseline=self.baseline_after(None, known),
+        )
+
+    def end_defaults(self, default_of: str, table: BudgetTable) -> None:
+        """Write that defaults are gone whose removal's stream record was lost.
+
+        Args:
+            default_of: `*` or a unit.
+            table: Where no row asks for them; read after their statuses.
+        """
+        known = [one for one in self._statuses.all(default_of) if one.status is not Status.REMOVED]
+        rows = {row["budget_name"] for row in table.rows(default_of)} if known else set()
+        for status in known:
+            if status.key.budget_name in rows:
+                continue
+            change = BudgetChange(
+                key=status.key,
+                version=repair_version(status.version),
+                request_id="",
+                edited_at=self._clock(),
+                row=None,
+            )
+            ended = self._removed_default(change, status)
+            if self._statuses.begin(ended, after=status.version):
+                self._audit.record(edit_event(HANDED_ON, change))
+
     def baseline_after(self, budget: Budget | None, known: BudgetStatus | None) -> str:
         """What later raises are measured against; empty where nobody measures them."""
         return baseline_after(budget, known, self._clock()) if self._raises else ""
@@ -445,12 +476,7 @@ class BudgetPublisher:
         """Check a default. The drift run that follows brings it to its accounts."""
         known = self._statuses.get(change.key)
         if change.row is None:
-            absence = default_document(change, None).encode()
-            status = replace(
-                initial_status(change, Status.REMOVED, action=HANDED_ON),
-                document=absence if known is None or known.document else "",
-                baseline=self.baseline_after(None, known),
-            )
+            status = self._removed_default(change, known)
         else:
             try:
                 budget = self._default_of(change.row)

@@ -142,11 +142,14 @@ class DynamoStatusTable:
         return (status for row in rows if (status := _status_in(row)))
 
     def outlines(self) -> Iterator[StatusOutline]:
-        wanted = ("account_id", "version", "status", "edited_at")
+        wanted = ("account_id", "version", "status", "edited_at", "unreached_at")
         for row in _items(self._client, self._table, only=wanted):
             if "version" in row:
                 yield StatusOutline(
-                    row["account_id"], Status(row["status"]), _instant(row.get("edited_at"))
+                    row["account_id"],
+                    Status(row["status"]),
+                    _instant(row.get("edited_at")),
+                    _instant(row.get("unreached_at")),
                 )
 
     def begin(self, status: BudgetStatus, *, after: str | None = None) -> bool:
@@ -221,10 +224,16 @@ class DynamoStatusTable:
         of = "(#status = :standing OR (#status = :status AND #error_code = :error_code))"
         return self._mark(key, version, error, of, {":standing": standing.value})
 
-    def mark_unreached(self, key: BudgetKey, version: str, error: FinOpsError) -> bool:
+    def mark_unreached(
+        self, key: BudgetKey, version: str, error: FinOpsError, since: datetime
+    ) -> bool:
         published = {":pending": Status.PENDING.value, ":applied": Status.APPLIED.value}
         of = "#status IN (:pending, :applied, :status)"
-        return self._mark(key, version, error, of, published)
+        return self._mark(key, version, error, of, published, unreached_at=_text(since))
+
+    def note_unreached(self, key: BudgetKey, since: datetime | None) -> None:
+        values = {"unreached_at": _text(since)}
+        self._update(key, values, "attribute_exists(#version)", {}, names={"#version": "version"})
 
     def _mark(
         self,
@@ -233,6 +242,7 @@ class DynamoStatusTable:
         error: FinOpsError,
         condition: str,
         facts: Mapping[str, str],
+        **beside: str,
     ) -> bool:
         """Mark a version as FAILED whose status is as the condition says."""
         written, _ = self._update(
@@ -242,6 +252,7 @@ class DynamoStatusTable:
                 "error": error.explanation,
                 "error_code": error.code,
                 "error_step": error.step,
+                **beside,
             },
             f"#version = :at AND {condition}",
             {":at": version, **facts},
@@ -301,6 +312,11 @@ class DynamoStatusTable:
         if result.may_repeat:
             # Said again: when it was applied stays.
             of_this = f"({of_this}) AND #status <> :status"
+        if result.action == "unchanged":
+            unread = "attribute_exists(#unreached_at) AND #unreached_at <> :never"
+            of_this = f"({of_this}) AND NOT (#status = :failed AND {unread})"
+            facts |= {":failed": Status.FAILED.value, ":never": ""}
+            names |= {"#unreached_at": "unreached_at"}
         # The spoke of an account says nothing of a budget that the payer has. Older statuses have
         # no delivery.
         delivered = "#delivery = :delivery"
@@ -458,6 +474,7 @@ def _status(row: Mapping[str, Any]) -> BudgetStatus:
         reported_at=_instant(row.get("reported_at")),
         spend_at=_instant(row.get("spend_at")),
         repaired_at=_instant(row.get("repaired_at")),
+        unreached_at=_instant(row.get("unreached_at")),
         latency_ms=int(row["latency_ms"]) if row.get("latency_ms") is not None else None,
         repairs=int(row.get("repairs", 0)),
         delivery=Delivery(row.get("delivery") or Delivery.SPOKE),
