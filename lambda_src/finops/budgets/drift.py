@@ -236,6 +236,11 @@ class DriftRepairer:
             delivered[budget.delivery][key] = budget
         for key in self._removed(wanted):
             delivered[wanted.statuses[key].delivery][key] = None
+        if run.repair:
+            # Of what nothing is to be compared, nothing is unknown.
+            compared = {*wanted.failures, *(key for some in delivered.values() for key in some)}
+            others = wanted.statuses.keys() - compared
+            self._unanswered.reached(wanted.statuses[key] for key in sorted(others))
         for delivery, some in delivered.items():
             found += self._compare(documents, account_id, delivery, some, wanted, run)
         return found + self._leftovers.of(documents, wanted.statuses, wanted.kept, run)
