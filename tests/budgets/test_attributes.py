@@ -17,6 +17,7 @@ from finops.budgets.adapters.budgets import AwsBudgets
 from finops.budgets.attributes import ATTRIBUTES, Attribute, Form
 from finops.budgets.audit_events import edit_event
 from finops.budgets.comparison import AccountState
+from finops.budgets.csv_files import read_budgets
 from finops.budgets.documents import BudgetDocument, decode_document, document_for
 from finops.budgets.domain import (
     ActualBudget,
@@ -29,7 +30,7 @@ from finops.budgets.domain import (
     TimeUnit,
     notification_changes,
 )
-from finops.budgets.editing import described, read_budgets
+from finops.budgets.editing import described
 from finops.budgets.plans import PlannedAmount
 from finops.budgets.ports import BudgetStatus
 from finops.budgets.rows import parse_budget

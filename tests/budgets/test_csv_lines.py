@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from finops.budgets.editing import read_budgets
+from finops.budgets.csv_files import read_budgets
+from finops.budgets.editing import with_notes
 from finops.shared.errors import RejectedInput
 from tests.budgets.fakes import ACCOUNT
 from tests.budgets.test_service import OTHER
@@ -102,3 +103,62 @@ def test_a_map_that_is_nested_too_deep_is_refused_alone() -> None:
     )
     assert [one["account_id"] for one in rows] == [OTHER]
     assert refused["field"] == "cost_filters"
+
+
+@pytest.mark.parametrize("first", ["sep=,", '"sep=,"', "SEP=,\r"])
+def test_the_line_that_tells_excel_the_separator_is_no_header(first: str) -> None:
+    rows, (refused,) = read(first, "account_id,amount", f"{ACCOUNT},5", f"{OTHER},many")
+    assert [row["amount"] for row in rows] == [5]
+    assert refused["line"] == 4
+
+
+def test_another_separator_that_excel_is_told_is_named() -> None:
+    with pytest.raises(RejectedInput, match="separated by semicolons") as refused:
+        read("sep=;", "account_id;amount", f"{ACCOUNT};5")
+    assert refused.value.code == "wrong_separator"
+
+
+@pytest.mark.parametrize("length", [140_000, 2_000_000])
+def test_a_field_that_is_too_long_is_refused_with_its_line_and_stops_no_other(length: int) -> None:
+    """Python's own limit of a field is 131072 characters, of which DynamoDB takes more."""
+    rows, rejected = read(
+        "account_id,amount,note",
+        f"{ACCOUNT},5,short",
+        f'{OTHER},6,"{"x" * length}\nand more"',
+        f"{OTHER},7,{'y' * length}",
+        "555555555555,8,short",
+        "666666666666,many,short",
+    )
+    fits = length < 390 * 1024
+    assert [row["amount"] for row in rows] == ([5, 6, 8] if fits else [5, 8])
+    # The third is twice, or both are too long.
+    assert [one["line"] for one in rejected] == ([5, 7] if fits else [4, 5, 7])
+
+
+def test_a_line_that_is_no_csv_has_its_own_number() -> None:
+    rows, rejected = read(
+        "account_id,amount", f'{ACCOUNT},"5"x', f"{OTHER},6", f'{OTHER},"7"y', f"{ACCOUNT},many"
+    )
+    assert [row["amount"] for row in rows] == [6]
+    assert [one["line"] for one in rejected] == [2, 4, 5]
+
+
+def test_a_note_that_a_line_leaves_empty_goes_and_one_without_a_column_stays() -> None:
+    (row,), _ = read("account_id,amount,team,cost_filters", f"{ACCOUNT},5,,")
+    before = {"amount": 4, "team": "a", "owner": {"of": [1, 2]}, "emails": ["a@example.com"]}
+    assert with_notes(row, before) == {
+        **{name: value for name, value in row.items() if value is not None},
+        "owner": {"of": [1, 2]},
+    }
+
+
+def test_what_was_refused_as_no_note_goes_with_the_row_before() -> None:
+    (row,), _ = read("account_id,amount", f"{ACCOUNT},5")
+    before = {"Currency": "EUR", "tresholds": "ACTUAL:5", "team": b"\xff"}
+    assert with_notes(row, before) == {**row, "team": b"\xff"}
+
+
+def test_a_row_that_is_too_large_with_its_notes_is_named() -> None:
+    (row,), _ = read("account_id,amount", f"{ACCOUNT},5")
+    with pytest.raises(RejectedInput, match=f"account {ACCOUNT} would have 4.* bytes"):
+        with_notes(row, {"team": "x" * 400_000})

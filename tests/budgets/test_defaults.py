@@ -18,10 +18,11 @@ from hypothesis import strategies as st
 
 from finops.budgets.adapters.organizations import ListedAccounts, OrganizationAccounts
 from finops.budgets.coverage import Source, coverage
+from finops.budgets.csv_files import csv_of, read_budgets
 from finops.budgets.defaults import inherited_rows, units_above
 from finops.budgets.domain import BudgetChange, RemovalPolicy, Status
 from finops.budgets.drift_schedule import DriftSchedule
-from finops.budgets.editing import csv_of, in_turn, joined, read_budgets
+from finops.budgets.editing import in_turn, joined
 from finops.budgets.rows import parse_budget
 from finops.budgets.service import Outcome
 from finops.shared.errors import RejectedInput, TransientFailure
@@ -432,6 +433,25 @@ def test_a_line_of_what_has_a_row_of_its_own_by_now_is_refused() -> None:
     there.edit(change(9, sequence=5))
     _, rejected = imported(as_csv(lines), there)
     assert [one["field"] for one in rejected] == ["default_of"]
+
+
+def test_the_same_list_is_imported_again_after_it_has_edited_the_default() -> None:
+    there = world()
+    bring_applied(there)
+    lines = listed_lines(there)
+    for one in lines:
+        if one["account_id"] == "*":
+            one["amount"] = "200"
+    for number in (5, 6):
+        rows, rejected = imported(as_csv(lines), there)
+        assert ([row["account_id"] for row in rows], rejected) == (["*"], [])
+        there.edit(default(rows[0]["amount"], sequence=number))
+        bring(there)
+        there.deliver()
+        assert there.amount == Decimal(200)
+    (own,) = [one for one in lines if one["account_id"] == ACCOUNT]
+    own["amount"] = "150"
+    assert len(imported(as_csv(lines), there)[1]) == 1
 
 
 def test_accounts_of_an_import_take_turns() -> None:

@@ -12,9 +12,10 @@ import pytest
 from finops.budgets.adapters.budgets import actual_budget
 from finops.budgets.attributes import ATTRIBUTES
 from finops.budgets.comparison import AccountState
+from finops.budgets.csv_files import csv_of, read_budgets
 from finops.budgets.documents import document_for
 from finops.budgets.domain import ActualBudget, BudgetKey, Spend, Status
-from finops.budgets.editing import csv_of, described, read_budgets
+from finops.budgets.editing import described
 from finops.budgets.ports import BudgetStatus
 from finops.budgets.rows import parse_budget
 from tests.budgets.fakes import ACCOUNT, NOW, FakeStatuses, change

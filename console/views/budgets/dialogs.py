@@ -15,8 +15,8 @@ from console.views.budgets import editing
 from console.views.budgets.listing import key_of, list_budgets, title
 from console.views.budgets.table import discard_edits
 from finops.budgets.attributes import ATTRIBUTES
+from finops.budgets.csv_files import read_budgets
 from finops.budgets.domain import BudgetKey
-from finops.budgets.editing import read_budgets
 from finops.budgets.rows import DEFAULT_BUDGET_NAME
 from finops.shared.errors import FinOpsError, RejectedInput
 

@@ -14,16 +14,9 @@ import click
 
 from finops.budgets.approvals import PEOPLE
 from finops.budgets.attributes import ATTRIBUTES, Form
+from finops.budgets.csv_files import csv_of, read_budgets
 from finops.budgets.domain import BudgetKey, Status
-from finops.budgets.editing import (
-    as_edit,
-    changes_of,
-    csv_of,
-    described,
-    joined,
-    matching,
-    read_budgets,
-)
+from finops.budgets.editing import as_edit, changes_of, described, joined, matching
 from finops.budgets.rows import DEFAULT_BUDGET_NAME, parse_budget
 from finops.budgets.values import parse_amount
 from finops.cli.options import common, confirm, listing

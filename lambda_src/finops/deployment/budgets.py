@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -17,7 +18,7 @@ from finops.budgets.approval_requests import ApprovalAnswer, ApprovalRequest
 from finops.budgets.defaults import is_default
 from finops.budgets.domain import BudgetKey
 from finops.budgets.drift_schedule import parts_of
-from finops.budgets.editing import in_turn
+from finops.budgets.editing import in_turn, with_notes
 from finops.budgets.ports import BudgetStatus
 from finops.deployment.clients import Aws
 from finops.deployment.environment import Environment
@@ -34,6 +35,8 @@ _ATTACH: Final = (
 )
 #: Rows in one request: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchWriteItem.html
 _BATCH: Final = 25
+#: So many accounts are asked for their rows, and not the whole table.
+_ACCOUNTS_ASKED: Final = 20
 #: Accounts that one call of the drift function compares while somebody waits.
 _ACCOUNTS_A_CALL: Final = 100
 _CALLS_AT_ONCE: Final = 4
@@ -167,15 +170,29 @@ class BudgetRows:
         return before, before | names | dict(attributes)
 
     def put_all(self, rows: Iterable[Mapping[str, Any]]) -> None:
-        """Replace these rows, the accounts in turn, so that none waits for all of another."""
+        """Replace these rows, the accounts in turn, so that none waits for all of another.
+
+        Notes stay of which a row says nothing.
+
+        Raises:
+            RejectedInput: a row is too large with its notes; nothing is written.
+        """
+        replacing = in_turn(rows)
+        standing = self._standing({row["account_id"] for row in replacing})
         waiting = [
             {"PutRequest": {"Item": {name: _serialize(value) for name, value in row.items()}}}
-            for row in in_turn(rows)
+            for row in (with_notes(one, standing.get(_key_of(one), {})) for one in replacing)
         ]
         while waiting:
             with aws_errors("write_budgets"):
                 answer = self._client.batch_write_item(RequestItems={self._table: waiting[:_BATCH]})
             waiting = answer.get("UnprocessedItems", {}).get(self._table, []) + waiting[_BATCH:]
+
+    def _standing(self, accounts: AbstractSet[str]) -> dict[BudgetKey, Mapping[str, Any]]:
+        """The rows of these accounts as they are; of many the whole table is read."""
+        table = DynamoBudgetTable(self._client, self._table)
+        asked = sorted(accounts) if len(accounts) <= _ACCOUNTS_ASKED else [None]
+        return {_key_of(row): row for account in asked for row in table.rows(account)}
 
     def delete(self, key: BudgetKey) -> bool:
         """Remove the row. Returns whether there was one."""
@@ -184,6 +201,10 @@ class BudgetRows:
                 TableName=self._table, Key=_key(key), ReturnValues="ALL_OLD"
             )
         return "Attributes" in answer
+
+
+def _key_of(row: Mapping[str, Any]) -> BudgetKey:
+    return BudgetKey(account_id=row["account_id"], budget_name=row["budget_name"])
 
 
 def _key(key: BudgetKey) -> dict[str, dict[str, str]]:
