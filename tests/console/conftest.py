@@ -15,6 +15,7 @@ from console.identity import Role, User
 from console.services import Services
 from finops.budgets.approval_desk import ApprovalDesk
 from finops.budgets.domain import BudgetKey
+from finops.budgets.editing import edited_meanwhile
 from finops.deployment.environment import Environment
 from finops.invoices.domain import (
     Invoice,
@@ -141,9 +142,14 @@ class Edits:
 
     table: FakeTable
 
-    def merge(self, key: BudgetKey, attributes: Mapping[str, Any]) -> None:
+    def merge(
+        self, key: BudgetKey, attributes: Mapping[str, Any], *, seen: Mapping[str, Any]
+    ) -> None:
         names = {"account_id": key.account_id, "budget_name": key.budget_name}
         before = self.table.items.get((key.account_id, key.budget_name), {})
+        changed = attributes.keys() - {"updated_by", "request_id"}
+        if bool(seen) != bool(before) or any(seen.get(k) != before.get(k) for k in changed):
+            raise edited_meanwhile()
         self.table.items[key.account_id, key.budget_name] = before | names | dict(attributes)
 
     def delete(self, key: BudgetKey) -> bool:

@@ -279,3 +279,59 @@ def test_edits_stay_with_their_budgets_when_the_table_shows_others(
     assert list(table._frame(both, {})["amount"]) == ["5", "6"]
     table.discard_edits()
     assert list(table._frame(table._view(("", ""), budgets), {})["amount"]) == ["100.00"] * 2
+
+
+def test_an_edit_of_another_attribute_leaves_an_amount_that_somebody_sets_at_once(
+    kept: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = kept.budgets.rows.rows
+
+    def then_somebody_edits(account_id: str | None = None) -> Any:
+        found = [dict(one) for one in rows(account_id)]
+        row(kept).update(amount=Decimal(9), updated_by="bea", request_id="hers")
+        return iter(found)
+
+    monkeypatch.setattr(kept.budgets.rows, "rows", then_somebody_edits)
+    editing.edit(kept.services, EDITOR, KEY, {"emails": "b@example.com"})
+    assert (row(kept)["amount"], row(kept)["emails"]) == (Decimal(9), ["b@example.com"])
+    with pytest.raises(RejectedInput, match="meanwhile"):
+        editing.edit(kept.services, EDITOR, KEY, {"amount": "5"}, seen={"amount": "100.00"})
+    assert row(kept)["amount"] == Decimal(9)
+
+
+@pytest.mark.parametrize("late", [True, False])
+def test_what_somebody_has_changed_since_it_was_shown_is_told_and_not_overwritten(
+    kept: Stage, *, late: bool
+) -> None:
+    shown = listed(kept)
+    unsaved.keep(shown, {"amount": "7.5", "emails": "b@example.com"})
+    row(kept)["amount"] = Decimal(200)
+    list_budgets.clear()
+    # Also where the page still has the list of before.
+    table.save(kept.services, EDITOR, [shown] if late else [listed(kept)])
+    assert row(kept)["amount"] == Decimal(200)
+    assert unsaved.all_unsaved()[KEY]["amount"] == "7.5"
+    problems = {one["column"]: one["problem"] for one in unsaved.changes([listed(kept)])}
+    assert problems["Amount (USD)"].startswith("somebody has edited Amount (USD)")
+    assert problems["Alert emails"] == ""
+    # Typed again by who sees 200.
+    unsaved.keep(listed(kept), {"amount": "7.50", "emails": "b@example.com"})
+    table.save(kept.services, EDITOR, [listed(kept)])
+    assert (row(kept)["amount"], row(kept)["emails"]) == (Decimal("7.50"), ["b@example.com"])
+    assert unsaved.all_unsaved() == {}
+
+
+def test_a_row_that_is_removed_at_once_does_not_come_back(
+    kept: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = kept.budgets.rows.rows
+
+    def then_it_is_removed(account_id: str | None = None) -> Any:
+        found = list(rows(account_id))
+        kept.budgets.rows.items.clear()
+        return iter(found)
+
+    monkeypatch.setattr(kept.budgets.rows, "rows", then_it_is_removed)
+    with pytest.raises(RejectedInput, match="meanwhile"):
+        editing.edit(kept.services, EDITOR, KEY, {"emails": "b@example.com"})
+    assert kept.budgets.rows.items == {}

@@ -73,7 +73,8 @@ def import_csv(services: Services, user: User) -> None:
         st.write(
             "The first line names the columns. `account_id` and `amount` are required; "
             f"`budget_name`, {others} are optional. Write lists as `ACTUAL:80;FORECASTED:100` and "
-            "maps as JSON. Each line replaces the whole budget."
+            "maps as JSON. Each line replaces the whole budget; notes stay that the file has no "
+            "column for."
         )
         file = st.file_uploader("CSV file", type="csv")
         if file is None:

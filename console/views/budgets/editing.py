@@ -14,7 +14,7 @@ from console.services import Services
 from console.views.budgets.listing import list_budgets, title
 from finops.budgets.attributes import ATTRIBUTES, Form
 from finops.budgets.domain import BudgetKey, Status
-from finops.budgets.editing import as_edit
+from finops.budgets.editing import as_edit, edited_meanwhile
 from finops.budgets.rows import parse_budget
 from finops.shared.errors import RejectedInput
 
@@ -23,8 +23,17 @@ _REQUESTS: Final = "budget_requests"
 _PEOPLE: Final = frozenset({"emails"})
 
 
-def edit(services: Services, user: User, key: BudgetKey, changed: Mapping[str, Any]) -> None:
+def edit(
+    services: Services,
+    user: User,
+    key: BudgetKey,
+    changed: Mapping[str, Any],
+    *,
+    seen: Mapping[str, str] | None = None,
+) -> None:
     """Set these attributes of a budget's row, which need not exist, and follow the edit.
+
+    No other attribute is written, and nothing where the row is edited at the same time.
 
     Args:
         services: The deployment's services.
@@ -32,21 +41,27 @@ def edit(services: Services, user: User, key: BudgetKey, changed: Mapping[str, A
         key: Which budget.
         changed: The amount in USD as a number or text; lists as comma-separated text, empty for
             the spoke's defaults.
+        seen: The texts that the editor saw of these attributes, where there was a row.
 
     Raises:
-        RejectedInput: the role cannot edit, or the row would not be a valid budget.
+        RejectedInput: the role cannot edit, the row would not be a valid budget, or it does not say
+            any more what the editor saw.
     """
     _check_role(user)
     names = {"account_id": key.account_id, "budget_name": key.budget_name}
     before = {row["budget_name"]: row for row in services.budgets.rows.rows(key.account_id)}.get(
         key.budget_name, {}
     )
+    if before:
+        check_seen({one.name: one.show(before.get(one.name)) for one in ATTRIBUTES}, seen or {})
     wanted = {name: typed(name, value) for name, value in changed.items()}
     budget = parse_budget({**before, **names, **wanted}, defaults=True)
-    row = as_edit({**names, **wanted}, budget.amount, user.identity)
+    row = as_edit(wanted, budget.amount, user.identity)
     request = row["request_id"]
     services.budgets.edits.merge(
-        budget.key, {name: value for name, value in row.items() if name not in names}
+        budget.key,
+        {name: value for name, value in row.items() if name != "amount" or name in wanted},
+        seen=before,
     )
     tracking.track(_REQUESTS, budget.key, request)
     services.record(
@@ -58,6 +73,28 @@ def edit(services: Services, user: User, key: BudgetKey, changed: Mapping[str, A
         before={name: before.get(name) for name in wanted if name not in _PEOPLE},
         after={name: value for name, value in wanted.items() if name not in _PEOPLE},
     )
+
+
+def shown(texts: Mapping[str, str | None]) -> dict[str, str]:
+    """The text of each cell that can be edited, by the texts of all attributes."""
+    cells = {one: texts[one.name] or "" for one in ATTRIBUTES if one.label}
+    return {one.name: text.upper() if one.choices else text for one, text in cells.items()}
+
+
+def check_seen(texts: Mapping[str, str | None], seen: Mapping[str, str]) -> None:
+    """Check that the attributes have the texts that an editor saw.
+
+    Raises:
+        RejectedInput: somebody has changed one since.
+    """
+    now = shown(texts)
+    changed = [
+        one.label
+        for one in ATTRIBUTES
+        if seen.get(one.name, now.get(one.name)) != now.get(one.name)
+    ]
+    if changed:
+        raise edited_meanwhile(f"{', '.join(changed)} of this budget")
 
 
 def typed(name: str, value: Any) -> Any:

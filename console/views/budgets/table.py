@@ -14,7 +14,7 @@ from console import ui
 from console.identity import Role, User
 from console.services import Services
 from console.views.budgets import unsaved
-from console.views.budgets.editing import edit
+from console.views.budgets.editing import edit, shown
 from console.views.budgets.listing import cost_this_month, key_of, list_budgets, title
 from finops.budgets.attributes import ATTRIBUTES
 from finops.budgets.domain import BudgetKey, Status
@@ -114,8 +114,9 @@ def save(services: Services, user: User, budgets: Sequence[Budget]) -> None:
     rejected = []
     for key, changed in unsaved.all_unsaved().items():
         try:
-            unsaved.check(known.get(key), changed)
-            edit(services, user, key, changed)
+            seen = unsaved.seen_of(key)
+            unsaved.check(known.get(key), changed, seen)
+            edit(services, user, key, changed, seen=seen)
             unsaved.forget(key)
         except RejectedInput as reason:
             rejected.append((key, reason))
@@ -149,7 +150,7 @@ def _frame(view: _View, costs: Mapping[str, float]) -> pd.DataFrame:
 
 
 def _row(one: Budget, costs: Mapping[str, float]) -> dict[str, Any]:
-    texts = unsaved.shown(one)
+    texts = shown(one)
     return {
         "status": [ui.words(one["status"])],
         "account_id": one["account_id"],

@@ -7,13 +7,14 @@ from typing import Any, Final
 
 import streamlit as st
 
-from console.views.budgets.editing import typed
+from console.views.budgets.editing import check_seen, shown, typed
 from console.views.budgets.listing import key_of, title
 from finops.budgets.attributes import ATTRIBUTES
 from finops.budgets.domain import BudgetKey
 from finops.shared.errors import RejectedInput
 
 _UNSAVED: Final = "budget_unsaved"
+_SEEN: Final = "budget_seen"
 
 #: What was typed by attribute; None for an emptied cell.
 Typed = Mapping[str, str | None]
@@ -25,32 +26,33 @@ def all_unsaved() -> Mapping[BudgetKey, Typed]:
     return found
 
 
+def seen_of(key: BudgetKey) -> Mapping[str, str]:
+    """The texts that were there when somebody typed over them."""
+    found: Mapping[BudgetKey, Mapping[str, str]] = st.session_state.get(_SEEN, {})
+    return found.get(key, {})
+
+
 def keep(budget: Mapping[str, Any], edits: Typed) -> None:
     """Keep all that was typed for a listed budget; a cell typed back as it was is no edit."""
-    before = shown(budget)
-    forget(key_of(budget))
+    key, before = key_of(budget), shown(budget)
+    known, seen = all_unsaved().get(key, {}), seen_of(key)
+    forget(key)
     if edits := {name: text for name, text in edits.items() if (text or "") != before[name]}:
-        st.session_state[_UNSAVED] = {**all_unsaved(), key_of(budget): edits}
+        st.session_state[_UNSAVED] = {**all_unsaved(), key: edits}
+        still = {name: seen[name] for name in edits if name in seen and known[name] == edits[name]}
+        texts = {name: before[name] for name in edits} | still
+        st.session_state[_SEEN] = {**st.session_state.get(_SEEN, {}), key: texts}
 
 
 def forget(key: BudgetKey | None = None) -> None:
     """Forget the edits of a budget, or of all."""
-    left = {one: typed for one, typed in all_unsaved().items() if key not in (None, one)}
-    st.session_state[_UNSAVED] = left
+    for name in (_UNSAVED, _SEEN):
+        kept = st.session_state.get(name, {})
+        st.session_state[name] = {one: of for one, of in kept.items() if key not in (None, one)}
 
 
-def shown(budget: Mapping[str, Any]) -> dict[str, str]:
-    """The text of each cell that can be edited."""
-    texts = {one.name: budget[one.name] or "" for one in ATTRIBUTES if one.label}
-    return {
-        one.name: texts[one.name].upper() if one.choices else texts[one.name]
-        for one in ATTRIBUTES
-        if one.label
-    }
-
-
-def check(budget: Mapping[str, Any] | None, changed: Typed) -> None:
-    """Check what was typed for a listed budget, or for one that is gone.
+def check(budget: Mapping[str, Any] | None, changed: Typed, seen: Mapping[str, str]) -> None:
+    """Check what was typed for a listed budget, or for one that is gone or edited since.
 
     Raises:
         RejectedInput: the flow would reject it.
@@ -61,6 +63,7 @@ def check(budget: Mapping[str, Any] | None, changed: Typed) -> None:
             code="removed",
             remedy="Discard the change, or add the budget again",
         )
+    check_seen(budget, {name: text for name, text in seen.items() if name in changed})
     for one in ATTRIBUTES:
         if one.name in changed:
             one.parse(typed(one.name, changed[one.name]))
@@ -81,15 +84,15 @@ def changes(budgets: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
                     "column": one.label,
                     "before": shown(budget)[one.name] if budget else "",
                     "after": edits[one.name] or "",
-                    "problem": _problem(budget, {one.name: edits[one.name]}),
+                    "problem": _problem(budget, {one.name: edits[one.name]}, seen_of(key)),
                 }
             )
     return found
 
 
-def _problem(budget: Mapping[str, Any] | None, changed: Typed) -> str:
+def _problem(budget: Mapping[str, Any] | None, changed: Typed, seen: Mapping[str, str]) -> str:
     try:
-        check(budget, changed)
+        check(budget, changed, seen)
     except RejectedInput as reason:
         return reason.explanation
     return ""

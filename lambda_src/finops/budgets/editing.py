@@ -36,6 +36,15 @@ def as_edit(row: Mapping[str, Any], amount: Decimal, editor: str) -> dict[str, A
     return {**row, "amount": amount, "updated_by": editor, "request_id": str(uuid.uuid4())}
 
 
+def edited_meanwhile(what: str = "this budget") -> RejectedInput:
+    """Why an edit is not written that was made to something else than is there by now."""
+    return RejectedInput(
+        f"somebody has edited {what} meanwhile",
+        code="edited_meanwhile",
+        remedy="Discard the change to see what is there now, and type yours again",
+    )
+
+
 def with_notes(row: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
     """A row as it replaces another one: people's notes stay of which it says nothing.
 

@@ -325,7 +325,8 @@ def approve(environment: Environment, out: Output, *, account: str, name: str, y
 
     The first line names the columns: account_id and amount, and optionally budget_name,
     {", ".join(one.name for one in ATTRIBUTES if one.name != "amount")}. Lists are written as
-    ACTUAL:80;FORECASTED:100, maps as JSON. Each line replaces the whole budget.
+    ACTUAL:80;FORECASTED:100, maps as JSON. Each line replaces the whole budget; notes stay that
+    the file has no column for.
     """,
 )
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))

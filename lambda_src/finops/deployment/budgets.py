@@ -18,7 +18,7 @@ from finops.budgets.approval_requests import ApprovalAnswer, ApprovalRequest
 from finops.budgets.defaults import is_default
 from finops.budgets.domain import BudgetKey
 from finops.budgets.drift_schedule import parts_of
-from finops.budgets.editing import in_turn, with_notes
+from finops.budgets.editing import edited_meanwhile, in_turn, with_notes
 from finops.budgets.ports import BudgetStatus
 from finops.deployment.clients import Aws
 from finops.deployment.environment import Environment
@@ -35,6 +35,8 @@ _ATTACH: Final = (
 )
 #: Rows in one request: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchWriteItem.html
 _BATCH: Final = 25
+#: What every edit writes.
+_OF_AN_EDIT: Final = frozenset({"updated_by", "request_id"})
 #: So many accounts are asked for their rows, and not the whole table.
 _ACCOUNTS_ASKED: Final = 20
 #: Accounts that one call of the drift function compares while somebody waits.
@@ -148,23 +150,46 @@ class BudgetRows:
         self._table = table
 
     def merge(
-        self, key: BudgetKey, attributes: Mapping[str, Any]
+        self,
+        key: BudgetKey,
+        attributes: Mapping[str, Any],
+        *,
+        seen: Mapping[str, Any] | None = None,
     ) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
         """Set these attributes of the row, or of a new one.
 
-        Returns the whole row before, empty where there was none, and after.
+        Args:
+            key: Which row.
+            attributes: Their new values.
+            seen: The row as the editor knows it, empty where there is none. It has to be there
+                still, with these values of the attributes; whatever is there where None.
+
+        Returns:
+            The whole row before, empty where there was none, and after.
+
+        Raises:
+            RejectedInput: the row is not as it was seen.
         """
-        with aws_errors("write_budget"):
-            answer = self._client.update_item(
-                TableName=self._table,
-                Key=_key(key),
-                UpdateExpression="SET " + ", ".join(f"#{name} = :{name}" for name in attributes),
-                ExpressionAttributeNames={f"#{name}": name for name in attributes},
-                ExpressionAttributeValues={
-                    f":{name}": _serialize(value) for name, value in attributes.items()
-                },
-                ReturnValues="ALL_OLD",
-            )
+        condition, values = _as_seen(seen, attributes)
+        try:
+            with aws_errors("write_budget"):
+                answer = self._client.update_item(
+                    TableName=self._table,
+                    Key=_key(key),
+                    UpdateExpression="SET "
+                    + ", ".join(f"#{name} = :{name}" for name in attributes),
+                    ExpressionAttributeNames={f"#{name}": name for name in attributes},
+                    ExpressionAttributeValues={
+                        f":{name}": _serialize(value) for name, value in attributes.items()
+                    }
+                    | values,
+                    ReturnValues="ALL_OLD",
+                    **condition,
+                )
+        except ConfigurationError as error:
+            if error.code != "ConditionalCheckFailedException":
+                raise
+            raise edited_meanwhile() from error
         before = from_dynamodb(answer.get("Attributes", {}))
         names = {"account_id": key.account_id, "budget_name": key.budget_name}
         return before, before | names | dict(attributes)
@@ -201,6 +226,24 @@ class BudgetRows:
                 TableName=self._table, Key=_key(key), ReturnValues="ALL_OLD"
             )
         return "Attributes" in answer
+
+
+def _as_seen(
+    seen: Mapping[str, Any] | None, changed: Iterable[str]
+) -> tuple[dict[str, str], dict[str, Any]]:
+    """The condition that a row is as somebody has seen it, and its values."""
+    if seen is None:
+        return {}, {}
+    if not seen:
+        return {"ConditionExpression": "attribute_not_exists(account_id)"}, {}
+    conditions, values = ["attribute_exists(account_id)"], {}
+    for number, name in enumerate(one for one in changed if one not in _OF_AN_EDIT):
+        if name in seen:
+            conditions.append(f"#{name} = :seen{number}")
+            values[f":seen{number}"] = _serialize(seen[name])
+        else:
+            conditions.append(f"attribute_not_exists(#{name})")
+    return {"ConditionExpression": " AND ".join(conditions)}, values
 
 
 def _key_of(row: Mapping[str, Any]) -> BudgetKey:
