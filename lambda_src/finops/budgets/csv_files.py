@@ -291,8 +291,8 @@ def _row(record: Mapping[str | None, Any], *, listed: bool) -> dict[str, Any]:
                 value=value,
                 remedy="Close the double quote in the line that opens it",
             )
-    beside = {*_ONE_LINE, "updated_by", *(_OF_A_LIST if listed else ())}
-    notes = {one for one in columns if one not in beside and not one.startswith(_UNNAMED)}
+    no_notes = {*_ONE_LINE, "updated_by", *(_OF_A_LIST if listed else ())}
+    notes = {one for one in columns if one not in no_notes and not one.startswith(_UNNAMED)}
     cells = {one.name: one.read_cell(row[one.name]) for one in ATTRIBUTES if one.name in row}
     return dict.fromkeys(notes - row.keys()) | row | cells
 
