@@ -254,10 +254,10 @@ class FakeReportCounts:
     def __init__(self) -> None:
         self.counted: Counter[tuple[str, date]] = Counter()
 
-    def count(self, account_id: str, day: date, *, at_most: int) -> bool:
-        if self.counted[account_id, day] >= at_most:
+    def count(self, counted: str, day: date, *, at_most: int) -> bool:
+        if self.counted[counted, day] >= at_most:
             return False
-        self.counted[account_id, day] += 1
+        self.counted[counted, day] += 1
         return True
 
 

@@ -331,3 +331,47 @@ def test_an_account_that_is_slow_now_and_then_never_fails() -> None:
         world.spokes.before = lambda _: None
         assert world.drift(repair=True) == []
         assert (world.status, world.statuses.items[KEY].unreached_at) == ("APPLIED", None)
+
+
+def test_a_spoke_that_fails_at_all_its_budgets_each_time_is_taken_for_no_forger() -> None:
+    world = World()
+    number = 150
+    for one in range(number):
+        world.edit(change(100, sequence=one + 1, budget_name=f"b{one}"))
+    world.deliver()
+
+    def lost(name: str) -> None:
+        if name == "get_budget":
+            raise ConfigurationError("refused", code="AccessDenied", step="read_budget")
+
+    world.budgets.before = lost
+    said = len(world.audit.events)
+    for _ in range(20):
+        world.now += timedelta(minutes=15)
+        world.applier.apply_all()
+        world.record()
+    assert {one.status for one in world.statuses.items.values()} == {Status.FAILED}
+    assert world.withheld == []
+    assert len(world.audit.events) == said + number, "each failure is in the trail, once"
+    world.budgets.before = lambda _: None
+    world.drift(repair=True)
+    world.deliver()
+    world.drift(repair=True)
+    world.deliver()
+    assert {one.status for one in world.statuses.items.values()} == {Status.APPLIED}
+
+
+def test_what_stands_beside_a_bad_edit_and_fails_each_time_is_no_forgery_either() -> None:
+    world = own()
+    world.edit(change("abc", sequence=2))
+
+    def lost(name: str) -> None:
+        if name == "get_budget":
+            raise ConfigurationError("refused", code="AccessDenied", step="read_budget")
+
+    world.budgets.before = lost
+    for _ in range(150):
+        world.now += timedelta(minutes=5)
+        world.applier.apply_all()
+        world.record()
+    assert (world.status, world.withheld) == ("REJECTED", [])

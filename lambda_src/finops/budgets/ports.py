@@ -212,9 +212,9 @@ class StatusTable(Protocol):
 
 
 class ReportCounts(Protocol):
-    """How much each account has reported."""
+    """How much each account has reported, or about each of its budgets."""
 
-    def count(self, account_id: str, day: date, *, at_most: int) -> bool:
+    def count(self, counted: str, day: date, *, at_most: int) -> bool:
         """Count a report, unless so many of that day (UTC) are counted. Returns whether it was."""
 
 

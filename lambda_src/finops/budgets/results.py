@@ -18,7 +18,8 @@ from finops.budgets.ports import BudgetResult, ReportCounts, StatusTable
 from finops.shared.audit import AuditEvent, AuditRecorder
 from finops.shared.errors import ConfigurationError, RejectedInput
 
-#: How many reports of an account that answer no edit are audited a day (UTC).
+#: How many reports that answer no edit are audited a day (UTC): of each budget those that change
+#: its status, and of an account the others.
 UNASKED_REPORTS: Final = 100
 
 Clock = Callable[[], datetime]
@@ -49,7 +50,7 @@ class ResultRecorder:
 
         The answer to an edit is always audited, and there is one for each edit. Whatever else an
         account reports about budgets that were published, or about the one that a new spoke makes
-        by itself, is audited so many times a day.
+        by itself, is audited so many times a day. That something goes on failing is not.
 
         Args:
             result: What the spoke reported.
@@ -79,19 +80,29 @@ class ResultRecorder:
         if effect.written or not result.may_repeat:
             # The spoke did what an outdated result reports, so the trail has that too.
             event = result_event(result, now)
+            failed = result.status is Status.FAILED
             if effect.written and before and before.reported_at is None:
                 self._audit.record(event)
             elif not seed and (before is None or result.version > before.version):
                 self._withheld(event)  # nothing like it was ever published
+            elif effect.written:
+                if not (failed and before and before.status is Status.FAILED):
+                    budget = f"{sender}/{result.key.account_id}/{result.key.budget_name}"
+                    self._record_some(budget, event, now)
             else:
-                self._record_some(sender, event, now)
+                self._record_some(sender, event, now, harmless=failed)
         return effect.written
 
-    def _record_some(self, account_id: str, event: AuditEvent, now: datetime) -> None:
-        """Audit what nobody has asked the account for, up to the day's limit."""
-        if self._reports.count(account_id, now.date(), at_most=UNASKED_REPORTS):
+    def _record_some(
+        self, counted: str, event: AuditEvent, now: datetime, *, harmless: bool = False
+    ) -> None:
+        """Audit what nobody has asked for, up to the day's limit of what is counted together.
+
+        Of what is harmless nobody has to know more: nothing was done, and no status says so.
+        """
+        if self._reports.count(counted, now.date(), at_most=UNASKED_REPORTS):
             self._audit.record(event)
-        else:
+        elif not harmless:
             self._withheld(event)
 
     def expire(self, key: BudgetKey, version: str) -> bool:

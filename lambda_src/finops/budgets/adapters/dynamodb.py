@@ -374,26 +374,24 @@ class DynamoStatusTable:
 
 
 class DynamoReportCounts:
-    """`ReportCounts` in the status table: an item for each account that has reported, unasked."""
+    """`ReportCounts` in the status table: an item for each account and budget reported unasked."""
 
     def __init__(self, client: Any, table: str) -> None:
         self._client = client
         self._table = table
 
-    def count(self, account_id: str, day: date, *, at_most: int) -> bool:
+    def count(self, counted: str, day: date, *, at_most: int) -> bool:
         return self._update(
-            account_id, "ADD #count :one", "#day = :day AND #count < :most", day, most=at_most
+            counted, "ADD #count :one", "#day = :day AND #count < :most", day, most=at_most
         ) or self._update(
-            account_id,
+            counted,
             "SET #day = :day, #count = :one",
             "attribute_not_exists(#day) OR #day < :day",
             day,
         )
 
-    def _update(
-        self, account_id: str, change: str, condition: str, day: date, **values: int
-    ) -> bool:
-        key = {"account_id": {"S": _REPORTS}, "budget_name": {"S": account_id}}
+    def _update(self, counted: str, change: str, condition: str, day: date, **values: int) -> bool:
+        key = {"account_id": {"S": _REPORTS}, "budget_name": {"S": counted}}
         facts = {"one": 1, "day": day.isoformat(), **values}
         expressions = f"{change} {condition}"
         try:
