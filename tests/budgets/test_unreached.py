@@ -180,6 +180,24 @@ def test_a_removed_row_that_may_have_a_default_waits_for_the_organization() -> N
     assert world.status == "REMOVED"
 
 
+def test_a_row_that_is_removed_while_the_organization_refuses_says_so() -> None:
+    world, organization = of_both_kinds()
+    organization.error = REFUSED
+    done = world.edit(change(None, sequence=5))
+    status = world.statuses.items[KEY]
+    assert (done.outcome, status.status) == (Outcome.FAILED, Status.FAILED)
+    assert (status.error, status.error_step) == ("not allowed to call ListParents", "list_parents")
+    assert world.audited[-1] == "budget.failed"
+    for _ in range(2):
+        world.drift(ACCOUNT, repair=True)
+        world.deliver()
+        assert (world.statuses.items[KEY], world.amount) == (status, Decimal(100))
+    organization.error = None
+    world.drift(ACCOUNT, repair=True)
+    world.deliver()
+    assert (world.status, world.amount) == ("REMOVED", None)
+
+
 @pytest.mark.parametrize("error", [REFUSED, TransientFailure("slow", code="Throttled", step="x")])
 def test_whether_a_unit_has_lost_an_account_stops_no_other_budget(
     error: Exception, monkeypatch: pytest.MonkeyPatch

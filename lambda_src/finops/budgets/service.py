@@ -140,6 +140,10 @@ class BudgetPublisher:
             return self._publish(change)
         except TransientFailure:
             raise
+        except ConfigurationError as error:
+            # Until somebody has fixed it, drift runs try again, and the stream goes on.
+            self._mark_failed(change, error, self._statuses.get(change.key))
+            return Publication(outcome=Outcome.FAILED, error=error)
         except Exception as error:
             raise self.fail(change, error) from error
 
