@@ -321,6 +321,12 @@ def test_what_somebody_has_changed_since_it_was_shown_is_told_and_not_overwritte
     assert unsaved.all_unsaved() == {}
 
 
+def test_a_budget_that_somebody_adds_at_once_is_not_overwritten(kept: Stage) -> None:
+    with pytest.raises(RejectedInput, match="meanwhile"):
+        editing.edit(kept.services, EDITOR, KEY, {"amount": "5"}, new=True)
+    assert row(kept) == ROW
+
+
 def test_a_row_that_is_removed_at_once_does_not_come_back(
     kept: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -60,7 +60,7 @@ def _add(services: Services, user: User, key: BudgetKey, changed: Mapping[str, A
             code="known",
             remedy="Edit it in the table",
         )
-    editing.edit(services, user, key, changed)
+    editing.edit(services, user, key, changed, new=True)
 
 
 def import_csv(services: Services, user: User) -> None:

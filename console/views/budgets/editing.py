@@ -30,6 +30,7 @@ def edit(
     changed: Mapping[str, Any],
     *,
     seen: Mapping[str, str] | None = None,
+    new: bool = False,
 ) -> None:
     """Set these attributes of a budget's row, which need not exist, and follow the edit.
 
@@ -42,6 +43,7 @@ def edit(
         changed: The amount in USD as a number or text; lists as comma-separated text, empty for
             the spoke's defaults.
         seen: The texts that the editor saw of these attributes, where there was a row.
+        new: Whether the editor saw no row, and there has to be none.
 
     Raises:
         RejectedInput: the role cannot edit, the row would not be a valid budget, or it does not say
@@ -49,9 +51,8 @@ def edit(
     """
     _check_role(user)
     names = {"account_id": key.account_id, "budget_name": key.budget_name}
-    before = {row["budget_name"]: row for row in services.budgets.rows.rows(key.account_id)}.get(
-        key.budget_name, {}
-    )
+    rows = () if new else services.budgets.rows.rows(key.account_id)
+    before = {row["budget_name"]: row for row in rows}.get(key.budget_name, {})
     if before:
         check_seen({one.name: one.show(before.get(one.name)) for one in ATTRIBUTES}, seen or {})
     wanted = {name: typed(name, value) for name, value in changed.items()}
