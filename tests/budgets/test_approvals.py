@@ -515,7 +515,7 @@ def test_an_account_that_is_new_gets_the_default_that_stands() -> None:
 def test_a_unit_whose_first_default_waits_leaves_its_accounts_what_stands_above() -> None:
     unit = "ou-ab12-cd34ef56"
     world = RaisedWorld(organization=FakeOrganization(ACCOUNT, OTHER, **{ACCOUNT: unit}))
-    world.publisher._units_known = True
+    world.publisher.defaults._units_known = True
     world.set(100, account_id="*")
     assert world.set(900, account_id=unit) is Outcome.WAITING
     world.set(95)
@@ -535,12 +535,12 @@ def test_a_default_that_waits_and_never_stood_is_no_default() -> None:
 
 
 def before_the_limit(world: RaisedWorld) -> RaiseLimit:
-    limit = world.publisher._raises
+    limit = world.publisher.raises.limit
     assert limit
-    world.publisher._raises = None
+    world.publisher.raises.limit = None
     world.set(500, account_id="*")
     repair(world)
-    world.publisher._raises = limit
+    world.publisher.raises.limit = limit
     return limit
 
 
@@ -605,7 +605,7 @@ def test_what_waits_goes_on_waiting_when_the_month_ends(world: RaisedWorld) -> N
     world.approve(ANN)
     repair(world)
     assert world.standing == ("WAITING", 105)
-    world.publisher._raises = RaiseLimit(percent=Decimal(50))
+    world.publisher.raises.limit = RaiseLimit(percent=Decimal(50))
     repair(world)
     assert world.standing == ("WAITING", 105)
     # An edit is measured anew.
@@ -630,7 +630,7 @@ def test_a_default_that_waits_goes_on_waiting_when_the_month_ends() -> None:
 def test_without_the_limit_what_waited_takes_effect_and_waits_no_more() -> None:
     world = inheriting()
     world.set(400, account_id="*")
-    world.publisher._raises = None
+    world.publisher.raises.limit = None
     world.drift(ACCOUNT)
     assert world.statuses.items[DEFAULT].status is Status.WAITING
     repair(world)
@@ -640,7 +640,7 @@ def test_without_the_limit_what_waited_takes_effect_and_waits_no_more() -> None:
     own = RaisedWorld()
     own.set(100)
     own.set(400)
-    own.publisher._raises = None
+    own.publisher.raises.limit = None
     repair(own)
     assert own.standing == ("APPLIED", 400)
 

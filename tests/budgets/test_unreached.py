@@ -111,7 +111,7 @@ def test_a_raise_that_waits_no_more_since_the_limit_is_gone_says_why_it_fails() 
     world = RaisedWorld()
     world.set(100)
     world.set(900)
-    world.publisher._raises = None
+    world.publisher.raises.limit = None
     parameters = world.spokes.parameters.pop(ACCOUNT)
     world.drift(repair=True)
     assert world.status == "FAILED"

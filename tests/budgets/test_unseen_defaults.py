@@ -260,7 +260,7 @@ def test_a_units_row_is_handed_on_once_the_deployment_knows_units() -> None:
     run(world)
     assert world.statuses.items[unit].status is Status.REJECTED
     organization.above = {ACCOUNT: UNIT}
-    world.publisher._units_known = True
+    world.publisher.defaults._units_known = True
     run(world)
     assert (world.status, world.amount) == ("APPLIED", Decimal(70))
     status = world.statuses.items[unit]

@@ -122,7 +122,7 @@ class DriftRepairer:
         if repair:
             had = filter(is_default, known) if account_ids is None else defaults
             for one in sorted({EVERY_ACCOUNT, *(had or ())}):
-                self._publisher.end_defaults(one, self._table)
+                self._publisher.defaults.end_lost(one, self._table)
         inherited = self._default_rows(defaults)
 
         def check(account: str) -> list[Drift]:
@@ -158,7 +158,9 @@ class DriftRepairer:
         defaults: DefaultRows | None,
     ) -> list[Drift]:
         """Compare an account, and again where a default was edited after it was read."""
-        in_effect = partial(self._publisher.row_in_effect, ends=run.repair, table=self._table)
+        in_effect = partial(
+            self._publisher.defaults.row_in_effect, ends=run.repair, table=self._table
+        )
         so_far = {one.default_of for one in statuses.values() if one.status is not Status.REMOVED}
 
         def inherits(found: DefaultRows | None) -> dict[str, InheritedRow]:

@@ -180,7 +180,7 @@ class DriftRepairs:
                 repairs=1 if default_of and not same else repairs_so_far(status) + 1,
                 default_of=default_of,
             ),
-            baseline=self._publisher.baseline_after(document.budget, status),
+            baseline=self._publisher.raises.baseline_after(document.budget, status),
         )
         try:
             # After what it has read only: another run at once may have read another default.

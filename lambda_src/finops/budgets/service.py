@@ -7,52 +7,42 @@ effect and run again, and when two run at once the newer version wins (docs/deci
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
-from finops.budgets.approvals import RaiseLimit, baseline_after, is_approved, standing_document
+from finops.budgets.approvals import RaiseLimit
 from finops.budgets.audit_events import approval_events, edit_event
-from finops.budgets.comparison import was_published
 from finops.budgets.default_rows import DefaultRows
-from finops.budgets.defaults import InheritedRow, is_default, is_unit
+from finops.budgets.defaults import InheritedRow, is_default
 from finops.budgets.documents import (
     BudgetDocument,
-    budget_of,
-    content_digest,
     decode_document,
-    default_of_accounts,
     document_for,
     is_removal,
-    row_of,
 )
 from finops.budgets.domain import (
-    Budget,
     BudgetChange,
     BudgetKey,
     Delivery,
     RemovalPolicy,
     Status,
-    repair_version,
 )
-from finops.budgets.ports import BudgetStatus, BudgetTable, Spokes, StatusTable
-from finops.budgets.rows import parse_budget, read_budget
+from finops.budgets.handing_on import HandedOnDefaults
+from finops.budgets.ports import BudgetStatus, Spokes, StatusTable
+from finops.budgets.raises import Raises
+from finops.budgets.rows import parse_budget
 from finops.budgets.statuses import (
     HANDED_ON,
     KEPT,
     RAISE_WAITS,
-    default_document,
-    handed_on,
     initial_status,
     is_gone_already,
-    is_of_old_version,
     may_begin,
     raise_waits,
-    still_stands,
     waiting_status,
-    was_handed_on,
 )
 from finops.budgets.values import text_of
 from finops.shared.audit import AuditEvent, AuditRecorder
@@ -100,6 +90,7 @@ _ACTIONS: Final = {
     Outcome.DEFAULTED: "defaulted",
     Outcome.HANDED_ON: "handed_on",
 }
+_OF_A_DEFAULT: Final = {Status.REJECTED: Outcome.REJECTED, Status.WAITING: Outcome.WAITING}
 _NEVER_PUBLISHED: Final = "never_published"
 _OF_NO_EDIT: Final = "0"
 
@@ -119,14 +110,20 @@ class BudgetPublisher:
         raises: RaiseLimit | None = None,
         clock: Clock = lambda: datetime.now(UTC),
     ) -> None:
-        self._raises = raises
+        self.raises = Raises(raises, clock)
+        self.defaults = HandedOnDefaults(
+            statuses=statuses,
+            audit=audit,
+            raises=self.raises,
+            units_known=units_known,
+            clock=clock,
+        )
         self._clock = clock
         self._statuses = statuses
         self._spokes = spokes
         self._removal = removal
         self._audit = audit
-        self._defaults = defaults
-        self._units_known = units_known
+        self._default_rows = defaults
         self._published: dict[BudgetKey, str] = {}
 
     def publish(self, change: BudgetChange) -> Publication:
@@ -203,243 +200,26 @@ class BudgetPublisher:
             return Publication(outcome=Outcome.REJECTED if taken else Outcome.SKIPPED, error=error)
         return self._begin_and_publish(change, document, known)
 
-    def reason_to_wait(self, budget: Budget | None, known: BudgetStatus | None) -> str:
-        """Why a budget has to wait for two people; empty where it may take effect."""
-        if self._raises is None or budget is None:
-            return ""
-        return self._raises.reason_to_wait(budget, known, self._clock())
-
     def would_wait(self, change: BudgetChange) -> bool:
         """Whether a valid edit would have to wait; approvals of an earlier one do not count."""
-        if self._raises is None:
+        if self.raises.limit is None:
             return False
         row, default = change.row, is_default(change.key.account_id)
         if row is not None:
             budget = parse_budget(row, defaults=default)
         elif not default and (inherited := self._inherited(change.key)):
-            budget = self.inherited_budget(inherited)
+            budget = self.defaults.budget_of(inherited)
         else:
             return False
         known = self._statuses.get(change.key)
         if known:
             known = replace(known, approvals=())
-        return bool(self.reason_to_wait(budget, known))
-
-    def reason_to_go_on_waiting(self, budget: Budget | None, known: BudgetStatus | None) -> str:
-        """Why a budget has to wait that nobody has edited since; empty where it may take effect.
-
-        What waits goes on waiting in a new month, too, and when the limit is changed.
-        """
-        if self._raises and known and known.status is Status.WAITING:
-            content = content_digest(budget)
-            if known.content == content:
-                return "" if is_approved(known, content) else known.error
-        return self.reason_to_wait(budget, known)
-
-    def row_in_effect(
-        self, row: Mapping[str, Any], *, ends: bool, table: BudgetTable | None = None
-    ) -> Mapping[str, Any] | None:
-        """What accounts inherit of a default's row: what it handed on last while a raise waits.
-
-        Args:
-            row: The default's row.
-            ends: Whether to write what becomes of the default: that it waits no more, and what its
-                stream record would have said, where that was lost.
-            table: Where the row is read again before that; None for who may not read all statuses.
-
-        Returns:
-            A row of the default; None where it has handed on nothing, or nobody knows what.
-        """
-        key = BudgetKey(account_id=row["account_id"], budget_name=row["budget_name"])
-        known = self._statuses.get(key)
-        try:
-            budget = self._default_of(row)
-        except RejectedInput as error:
-            seen = (known and known.status is Status.REJECTED) or still_stands(row, known)
-            if ends and table and not seen:
-                if known and (older := self._handed_on_by_older(row, known)):
-                    self._hand_on_again(known, older)
-                else:
-                    reject = partial(self._rejected_default, error=error, known=known)
-                    self._note_unseen(row, known, table, reject, error)
-            return row
-        kept = self._is_kept(row, known, in_any=table is not None)
-        reason = "" if kept else self.reason_to_go_on_waiting(budget, known)
-        wanted = Status.WAITING if reason else Status.APPLIED
-        content = content_digest(budget)
-        if ends and not (known and (known.status, known.content) == (wanted, content)):
-            if not reason and known and ((kept and table) or known.content == content):
-                self._hand_on_again(known, budget)
-            elif table and reason:
-                wait = partial(self._waiting_default, budget=budget, reason=reason, known=known)
-                self._note_unseen(row, known, table, wait, raise_waits(reason))
-            elif table:
-                hand_on = partial(self._handed_on_default, budget=budget, known=known)
-                self._note_unseen(row, known, table, hand_on)
-        if not reason:
-            return row
-        standing = standing_document(known) if known else None
-        return row_of(standing) if standing else None
-
-    def inherited_budget(self, inherited: InheritedRow) -> Budget:
-        """The budget of an account by its default, as the default was handed on.
-
-        A rule that came later refuses new edits of a default, and not what stands.
-
-        Raises:
-            RejectedInput: the default's row is refused, and has handed on nothing like it.
-        """
-        try:
-            return budget_of(inherited.row)
-        except RejectedInput:
-            default = {**inherited.row, "account_id": inherited.default_of}
-            key = BudgetKey(
-                account_id=inherited.default_of, budget_name=str(inherited.row["budget_name"])
-            )
-            known = self._statuses.get(key)
-            if known is None or not was_handed_on(default, known):
-                raise
-            return read_budget(inherited.row)
-
-    def _is_kept(self, row: Mapping[str, Any], known: BudgetStatus | None, *, in_any: bool) -> bool:
-        """Whether a default stands that an older version handed on, which kept not what.
-
-        Only who may read all statuses knows. For others it stands, so that no account is without a
-        budget meanwhile: what raises an account's own waits in any case.
-        """
-        if self._raises is None or not is_of_old_version(known):
-            return False
-        return not in_any or self._handed_on_by_older(row, known) is not None
-
-    def _handed_on_by_older(self, row: Mapping[str, Any], known: BudgetStatus) -> Budget | None:
-        """The budget of a default as an older version handed it on; None where no account has it.
-
-        Somebody may have edited the row since.
-        """
-        if not is_of_old_version(known):
-            return None
-        try:
-            budget = read_budget(row, defaults=True)
-        except RejectedInput:
-            return None
-        has = any(
-            one.default_of == known.key.account_id
-            and one.key.budget_name == known.key.budget_name
-            and was_published(read_budget({**row, "account_id": one.key.account_id}), one)
-            for one in self._statuses.all()
-        )
-        return budget if has else None
-
-    def _hand_on_again(self, known: BudgetStatus, budget: Budget) -> None:
-        self.record_approvals(known)
-        baseline = self.baseline_after(budget, known)
-        self._statuses.begin(handed_on(known, budget, baseline), after=known.version)
-
-    def _note_unseen(
-        self,
-        row: Mapping[str, Any],
-        known: BudgetStatus | None,
-        table: BudgetTable,
-        status_of: Callable[[BudgetChange], BudgetStatus],
-        error: RejectedInput | None = None,
-    ) -> None:
-        """Write what becomes of a default whose stream record was lost, unless it is edited since.
-
-        The row may have been read before its status was.
-        """
-        name, account_id = row["budget_name"], row["account_id"]
-        if row not in [one for one in table.rows(account_id) if one["budget_name"] == name]:
-            return
-        change = BudgetChange(
-            key=BudgetKey(account_id=account_id, budget_name=name),
-            version=repair_version(known.version if known else None),
-            request_id=text_of(row.get("request_id", "")),
-            edited_at=self._clock(),
-            row=row,
-        )
-        status = status_of(change)
-        if self._statuses.begin(status, after=known.version if known else ""):
-            action = HANDED_ON if status.status is Status.APPLIED else status.status.value.lower()
-            self._audit.record(edit_event(action, change, error))
-
-    def _default_of(self, row: Mapping[str, Any]) -> Budget:
-        """The budget of a default's row.
-
-        Raises:
-            RejectedInput: no account can have it.
-        """
-        budget = default_of_accounts(row)
-        if is_unit(row["account_id"]) and not self._units_known:
-            raise RejectedInput(
-                f"account_id {row['account_id']} is an organizational unit, and this deployment has"
-                " a list of accounts",
-                code="unknown_units",
-                field="account_id",
-                value=row["account_id"],
-                remedy="Write *, or deploy budgets_management with organization_id",
-            )
-        return budget
+        return bool(self.raises.reason_to_wait(budget, known))
 
     def record_approvals(self, status: BudgetStatus | None) -> None:
         """Record again who has approved what is about to take effect; see `ApprovalDesk`."""
         if status and status.approvals:
             self._audit.record(*approval_events(status, self._clock()))
-
-    @staticmethod
-    def _rejected_default(
-        change: BudgetChange, error: RejectedInput, known: BudgetStatus | None
-    ) -> BudgetStatus:
-        rejected = initial_status(change, Status.REJECTED, error=error)
-        return replace(rejected, document=_nothing_yet(change, known))
-
-    @staticmethod
-    def _waiting_default(
-        change: BudgetChange, budget: Budget, reason: str, known: BudgetStatus | None
-    ) -> BudgetStatus:
-        waiting = waiting_status(change, budget, reason)
-        return replace(waiting, document=_nothing_yet(change, known))
-
-    def _handed_on_default(
-        self, change: BudgetChange, budget: Budget, known: BudgetStatus | None
-    ) -> BudgetStatus:
-        document = default_document(change, budget)
-        applied = initial_status(change, Status.APPLIED, action=HANDED_ON, document=document)
-        return replace(applied, baseline=self.baseline_after(budget, known))
-
-    def _removed_default(self, change: BudgetChange, known: BudgetStatus | None) -> BudgetStatus:
-        absence = default_document(change, None).encode()
-        return replace(
-            initial_status(change, Status.REMOVED, action=HANDED_ON),
-            document=absence if known is None or known.document else "",
-            baseline=self.baseline_after(None, known),
-        )
-
-    def end_defaults(self, default_of: str, table: BudgetTable) -> None:
-        """Write that defaults are gone whose removal's stream record was lost.
-
-        Args:
-            default_of: `*` or a unit.
-            table: Where no row asks for them; read after their statuses.
-        """
-        known = [one for one in self._statuses.all(default_of) if one.status is not Status.REMOVED]
-        rows = {row["budget_name"] for row in table.rows(default_of)} if known else set()
-        for status in known:
-            if status.key.budget_name in rows:
-                continue
-            change = BudgetChange(
-                key=status.key,
-                version=repair_version(status.version),
-                request_id="",
-                edited_at=self._clock(),
-                row=None,
-            )
-            ended = self._removed_default(change, status)
-            if self._statuses.begin(ended, after=status.version):
-                self._audit.record(edit_event(HANDED_ON, change))
-
-    def baseline_after(self, budget: Budget | None, known: BudgetStatus | None) -> str:
-        """What later raises are measured against; empty where nobody measures them."""
-        return baseline_after(budget, known, self._clock()) if self._raises else ""
 
     def _begin_and_publish(
         self,
@@ -448,7 +228,7 @@ class BudgetPublisher:
         known: BudgetStatus | None,
         default_of: str = "",
     ) -> Publication:
-        if reason := self.reason_to_wait(document.budget, known):
+        if reason := self.raises.reason_to_wait(document.budget, known):
             waiting = waiting_status(change, document.budget, reason, default_of)
             taken = self._begin(waiting, known)
             return Publication(
@@ -457,7 +237,7 @@ class BudgetPublisher:
         self.record_approvals(known)
         pending = replace(
             initial_status(change, Status.PENDING, document=document, default_of=default_of),
-            baseline=self.baseline_after(document.budget, known),
+            baseline=self.raises.baseline_after(document.budget, known),
         )
         try:
             begun = self.begin_where_wanted(pending, document, known)
@@ -478,33 +258,17 @@ class BudgetPublisher:
 
     def _hand_on(self, change: BudgetChange) -> Publication:
         """Check a default. The drift run that follows brings it to its accounts."""
-        known = self._statuses.get(change.key)
-        if change.row is None:
-            status = self._removed_default(change, known)
-        else:
-            try:
-                budget = self._default_of(change.row)
-            except RejectedInput as error:
-                taken = self._statuses.begin(self._rejected_default(change, error, known))
-                return Publication(
-                    outcome=Outcome.REJECTED if taken else Outcome.SKIPPED, error=error
-                )
-            if reason := self.reason_to_wait(budget, known):
-                taken = self._statuses.begin(self._waiting_default(change, budget, reason, known))
-                return Publication(
-                    outcome=Outcome.WAITING if taken else Outcome.SKIPPED,
-                    error=raise_waits(reason),
-                )
-            status = self._handed_on_default(change, budget, known)
+        status, error = self.defaults.after(change)
         taken = self._statuses.begin(status)
-        return Publication(outcome=Outcome.HANDED_ON if taken else Outcome.SKIPPED)
+        outcome = _OF_A_DEFAULT.get(status.status, Outcome.HANDED_ON)
+        return Publication(outcome=outcome if taken else Outcome.SKIPPED, error=error)
 
     def _inherited(self, key: BudgetKey) -> InheritedRow | None:
         """The default of an account that has lost its own row, if there is one."""
-        if self._defaults is None:
+        if self._default_rows is None:
             return None
-        in_effect = partial(self.row_in_effect, ends=True)
-        rows = self._defaults().of(key.account_id, own=(), in_effect=in_effect)
+        in_effect = partial(self.defaults.row_in_effect, ends=True)
+        rows = self._default_rows().of(key.account_id, own=(), in_effect=in_effect)
         return rows.get(key.budget_name)
 
     def _publish_inherited(
@@ -513,7 +277,7 @@ class BudgetPublisher:
         """Publish the default in place of the removal, so that the budget is never gone."""
         try:
             absence = document_for(replace(change, row=None))
-            document = replace(absence, budget=self.inherited_budget(inherited))
+            document = replace(absence, budget=self.defaults.budget_of(inherited))
         except RejectedInput as error:
             rejected = initial_status(
                 change, Status.REJECTED, error=error, default_of=inherited.default_of
@@ -678,14 +442,6 @@ class BudgetPublisher:
         except ConfigurationError:
             return True
         return found is not None and not is_removal(found)
-
-
-def _nothing_yet(change: BudgetChange, known: BudgetStatus | None) -> str:
-    """What accounts inherit of a default that is not handed on.
-
-    What an older version handed on stays unknown until the next default is handed on.
-    """
-    return default_document(change, None).encode() if known is None else ""
 
 
 def _overtaken(key: BudgetKey) -> TransientFailure:

@@ -75,7 +75,7 @@ class WantedBudgets:
             {
                 BudgetKey(account_id=account_id, budget_name=name): (
                     one.row,
-                    partial(self._publisher.inherited_budget, one),
+                    partial(self._publisher.defaults.budget_of, one),
                 )
                 for name, one in inherited.items()
             },
@@ -131,7 +131,7 @@ class WantedBudgets:
             status, source = statuses.get(key), sources.get(key, "")
             if source and (status is None or _came_from(status, source)):
                 continue
-            if not (reason := self._publisher.reason_to_go_on_waiting(budget, status)):
+            if not (reason := self._publisher.raises.reason_to_go_on_waiting(budget, status)):
                 continue
             if run.repair:
                 known |= self._unseen.hold(key, budget, reason, status, source, run)
