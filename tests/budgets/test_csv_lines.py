@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from decimal import Decimal
 from typing import Any
@@ -162,3 +163,11 @@ def test_a_row_that_is_too_large_with_its_notes_is_named() -> None:
     (row,), _ = read("account_id,amount", f"{ACCOUNT},5")
     with pytest.raises(RejectedInput, match=f"account {ACCOUNT} would have 4.* bytes"):
         with_notes(row, {"team": "x" * 400_000})
+
+
+def test_other_readers_keep_their_limit_of_a_field() -> None:
+    before = csv.field_size_limit()
+    read("account_id,amount,note", f"{ACCOUNT},5,{'x' * 140_000}")
+    with pytest.raises(RejectedInput):
+        read("account_id;amount")
+    assert csv.field_size_limit() == before

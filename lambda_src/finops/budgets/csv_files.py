@@ -7,7 +7,8 @@ import hashlib
 import io
 import itertools
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache
 from typing import Any, Final
 
@@ -62,9 +63,7 @@ def read_budgets(
     rows: dict[BudgetKey, dict[str, Any]] = {}
     lines: dict[BudgetKey, int] = {}
     rejected: list[dict[str, Any]] = []
-    with io.StringIO(_text(content, name), newline="") as text:
-        # A row's limit is that of its fields, too.
-        csv.field_size_limit(max(csv.field_size_limit(), len(content)))
+    with io.StringIO(_text(content, name), newline="") as text, _long_fields(len(content)):
         before = _skip_separator(text, name)
         reader = csv.DictReader(text, strict=True)
         reader.fieldnames = columns = _columns(reader, name)
@@ -163,6 +162,17 @@ def _asked(row: Mapping[str, Any]) -> object:
         return parse_budget(row)
     except RejectedInput:
         return {one.name: row.get(one.name) for one in ATTRIBUTES}
+
+
+@contextmanager
+def _long_fields(longest: int) -> Iterator[None]:
+    """Have the reader take fields of this length: what limits a row limits its fields, too."""
+    before = csv.field_size_limit()
+    csv.field_size_limit(max(before, longest))
+    try:
+        yield
+    finally:
+        csv.field_size_limit(before)
 
 
 def _skip_separator(text: io.StringIO, name: str) -> int:
