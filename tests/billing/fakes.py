@@ -27,7 +27,7 @@ from finops.billing.domain import (
     add_notes,
 )
 from finops.billing.period_identity import Period, identity_of
-from finops.billing.ports import PeriodHolder, Stored, Written
+from finops.billing.ports import PeriodHolder, SameBills, Stored, Written
 from finops.billing.schemas import Schema
 from finops.shared.errors import FinOpsError, RejectedInput
 from finops.shared.money import EXACT
@@ -35,6 +35,7 @@ from finops.shared.rates import STORED_SOURCES, Rate
 
 #: When a file is loaded, by the database's clock.
 FINISHED = datetime(2026, 4, 1, 12, tzinfo=UTC)
+FINAL = tuple(one for one in FileStatus if one.is_final)
 LOST = (FileStatus.FAILED, FileStatus.REJECTED, FileStatus.WITHDRAWN)
 
 
@@ -359,6 +360,28 @@ class FakeTransaction:
         same.sort(key=lambda one: one.dataset != entry.dataset)
         return same[0] if same else None
 
+    def same_bills(self, entry: FileEntry, tally: Tally) -> SameBills | None:
+        def bill(row: dict[str, Any]) -> tuple[Any, ...]:
+            return row["record_id"], row["bill_date"], row["currency"], Decimal(row["bill_amount"])
+
+        files = self._store.files
+        mine = [row for row in self._store.rows.values() if row["load"] == entry.load_id]
+        held: dict[str, list[int]] = {}
+        for (dataset, _), row in self._store.rows.items():
+            if dataset == entry.dataset or files[row["load"]].status not in LOADED:
+                continue
+            for one in mine:
+                companies = {one["company_name"], row["company_name"]} - {None, ""}
+                is_money = Decimal(one["bill_amount"]) != 0
+                if is_money and bill(one) == bill(row) and len(companies) < 2:
+                    held.setdefault(dataset, []).append(row["load"])
+        if not held:
+            return None
+        loads = max(held.items(), key=lambda one: (len(one[1]), one[0]))[1]
+        first = max(set(loads), key=lambda one: (loads.count(one), -one))
+        written = tally.inserted + tally.updated
+        return SameBills(entry=files[first], count=len(loads), of=written)
+
     def other_ids(self, entry: FileEntry, schema: Schema) -> FileEntry | None:
         return next(
             (
@@ -408,6 +431,11 @@ class FakeTransaction:
             for key, row in self._store.charges.items()
             if key[0] == load_id
         }
+
+    def on_their_way(self, prefix: str) -> list[str]:
+        files = self._store.files.values()
+        keys = {one.source.key for one in files if one.status not in FINAL}
+        return sorted(one for one in keys if one.startswith(prefix))
 
     def passed_over(self, prefix: str) -> list[tuple[str, str]]:
         files = self._store.files

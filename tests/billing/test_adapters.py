@@ -270,6 +270,8 @@ def test_a_change_that_an_interrupted_migration_made_is_not_made_again() -> None
         ("fx_rates", "version_order"),
         ("billing_files", "restates"),
         ("billing_files", "part_of"),
+        ("billing_files", "first_day"),
+        ("billing_files", "last_day"),
     ]
     assert len(migrated(FakeSchema())) == len(made)
     assert migrated(FakeSchema(*made)) == []

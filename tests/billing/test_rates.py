@@ -315,3 +315,25 @@ def test_cross_rates_are_exact_to_the_last_digit(dollars: Decimal, units: Decima
     exact = Fraction(dollars) / Fraction(units)
     kept = Fraction(next(one for one in found if one.currency == "JPY").usd_per_unit)
     assert abs(kept - exact) * 2 <= Fraction(1, 10**rates.DIGITS)
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("Date,USD,JPY,GBP", "Date,GBP,USD,JPY"),
+        ("currency,rate_date,usd_per_unit,old_rate", "currency,rate_date,old_rate,usd_per_unit"),
+    ],
+)
+def test_rates_below_another_header_are_not_read_by_the_first_one(first: str, second: str) -> None:
+    row = "2026-03-02,1.1,2,3" if first.startswith("Date") else "EUR,2026-03-02,1.1,2"
+    body = f"{first}\n{row}\n{second}\n{row}\n".encode()
+    with pytest.raises(RejectedInput) as refused:
+        list(read_rates(io.BytesIO(body), lambda row: None))
+    assert refused.value.code == "second_header"
+
+
+def test_a_decimal_comma_that_cuts_a_rate_in_two_is_told() -> None:
+    body = b"currency,rate_date,usd_per_unit,\nEUR,2026-03-02,1,1\nGBP,2026-03-02,1.3,\n"
+    rejected: list[Quarantined] = []
+    assert [one.currency for one in read_rates(io.BytesIO(body), rejected.append)] == ["GBP"]
+    assert "no title there" in rejected[0].message

@@ -948,6 +948,10 @@ def test_a_file_that_is_taken_back_counts_no_more_and_loads_elsewhere(flow: Flow
         flow.withdraw(done.entry)
     assert flow.load(entry.source).status is FileStatus.WITHDRAWN
     moved = flow.load(flow.objects.put("billing/two/a.csv", body))
+    assert (moved.status, moved.error_code) == (FileStatus.REJECTED, "bills_are_loaded")
+    assert "1 of the 2 bills" in moved.error
+    flow.withdraw(held)
+    moved = flow.retry(moved)
     assert (moved.status, moved.tally.inserted) == (FileStatus.LOADED, 2)
 
 

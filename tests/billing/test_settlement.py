@@ -11,7 +11,7 @@ import pytest
 
 from finops.billing.dataset_format import DatasetFormat, format_key
 from finops.billing.domain import LOADED, FileEntry, FileStatus
-from finops.shared.errors import RejectedInput
+from finops.shared.errors import RejectedInput, TransientFailure
 from tests.billing.use_cases import FOCUS, RUNS, SETTINGS, Flow, bills, month
 
 ACCOUNT = "111111111111"
@@ -132,6 +132,43 @@ def test_a_new_version_in_several_files_replaces_the_old_one_whole(flow: Flow) -
     late = drop(flow, "old/a-00004.csv", month("4"), "0000")
     assert (late.status, total(flow)) == (FileStatus.SUPERSEDED, 30)
     assert refused(drop(flow, "old/a-00005.csv", month("5")), first=4)
+
+
+def test_numbers_of_exports_are_no_parts_without_a_first_one(flow: Flow) -> None:
+    drop(flow, "x/export-00017.csv", month("1"))
+    newer = drop(flow, "x/export-00018.csv", month("1", "2"))
+    assert refused(newer)
+    assert flow.retry(newer, restates=True).status is FileStatus.LOADED
+    assert total(flow) == 3
+    newest = drop(flow, "x/export-00019.csv", month("1", "2", "4"))
+    assert refused(newest, first=2)
+    assert flow.retry(newest, restates=True).status is FileStatus.LOADED
+    assert total(flow) == 7
+    rest = drop(flow, "x/export-00020.csv", month("8"))
+    part = flow.retry(rest, part_of="billing/x/export-00019.csv")
+    assert (part.status, total(flow)) == (FileStatus.LOADED, 15)
+    assert refused(drop(flow, "x/export-00021.csv", month("16")), first=3)
+
+
+@pytest.mark.parametrize("first", ["c-00000.csv", "c-00001.csv"])
+def test_parts_arrive_in_any_order(flow: Flow, first: str) -> None:
+    """The first one may have failed, or be on its way."""
+    flow.store.failures = [TransientFailure("throttled", code="throttled")]
+    waiting = flow.objects.put(f"billing/d/{first}", month("1"))
+    with pytest.raises(TransientFailure):
+        flow.load(waiting)
+    for number in (5, 3, 2):
+        drop(flow, f"d/c-0000{number}.csv", month(f"{number}"))
+    assert total(flow) == 10
+    assert flow.load(waiting).status is FileStatus.LOADED
+    assert drop(flow, "d/c-00006.csv", month("6")).status is FileStatus.LOADED
+    assert total(flow) == 17
+
+
+def test_parts_in_a_folder_of_their_period_need_no_first_one(flow: Flow) -> None:
+    for number in (3, 2):
+        drop(flow, f"e/data/BILLING_PERIOD=2026-03/e-0000{number}.csv", month(f"{number}"))
+    assert total(flow) == 5
 
 
 def test_a_part_that_is_said_to_restate_the_others_is_refused(flow: Flow) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 from pathlib import PurePosixPath
 from typing import Final
@@ -73,6 +73,7 @@ class Delivery:
         part: Which part of it this is; empty where it has no number.
         time: When the run began, as its folders say: the digits of a day and a time; else empty.
         days: The first and the last day of its range, as the folder says: YYYYMMDD; else empty.
+        may_be_serial: Whether the part's number may as well be that of an export among others.
     """
 
     export: str
@@ -81,6 +82,12 @@ class Delivery:
     part: str = ""
     time: str = ""
     days: tuple[str, str] = ("", "")
+    may_be_serial: bool = False
+
+    @property
+    def is_first(self) -> bool:
+        """Whether it is a part with the number from which parts are counted."""
+        return self.part in ("0", "1")
 
     @property
     def whole(self) -> str:
@@ -122,17 +129,27 @@ def delivery_of(key: str, part_of: str = "") -> Delivery:
         time = _time("-".join(folders[first : found[1]]))
     if first > 1 and (ranged := _RANGE.fullmatch(folders[first - 1])):
         export, days = "/".join(folders[: first - 1]), (ranged[1], ranged[2])
-    name, part = _named(path, folders)
-    return Delivery(export=export, run=run, name=name, part=part, time=time, days=days)
+    name, part, style = _named(path, folders)
+    # AWS's parts lie in the folder of a run, or of a period.
+    is_plain = not run and not any("=" in one for one in folders)
+    return Delivery(
+        export=export, run=run, name=name, part=part, time=time, days=days,
+        may_be_serial=style == "five" and is_plain,
+    )  # fmt: skip
 
 
-def _named(path: PurePosixPath, folders: tuple[str, ...]) -> tuple[str, str]:
-    """The name of a delivery, and which part of it the object is."""
+def as_serial(delivery: Delivery) -> Delivery:
+    """The delivery of a file whose number is that of an export among others: it has no parts."""
+    return replace(delivery, name=f"{delivery.name}-{delivery.part}", part="", may_be_serial=False)
+
+
+def _named(path: PurePosixPath, folders: tuple[str, ...]) -> tuple[str, str, str]:
+    """The name of a delivery, which part of it the object is, and how its number is written."""
     stem = _SUFFIXES.sub("", path.name)
     # A month as CSV and as Parquet is the same month twice, not two parts of it.
     kind = path.name[len(stem) :].lower()
     folder = "/".join(folders)
-    part = ""
+    part = style = ""
     if write := _WRITE.fullmatch(stem):
         stem = (write["tid"] or write["uuid"]).lower()
         part = f"{int(write['part'])}-{int(write['file'] or 0)}"
@@ -144,7 +161,7 @@ def _named(path: PurePosixPath, folders: tuple[str, ...]) -> tuple[str, str]:
         stem = f"{stem[: number.start(style)]}#{style}"
         if style == "oci" and (day := _OCI_DAY.fullmatch(folder)):
             folder = day[1]
-    return f"{folder}/{stem}{kind}", part
+    return f"{folder}/{stem}{kind}", part, style
 
 
 def relation(mine: Delivery, theirs: Delivery) -> Relation:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
@@ -228,6 +228,8 @@ class Tally:
         amount_usd: USD in the database, of the rows inserted, updated or unchanged.
         notes: Counts by the names of `NOTES`.
         periods: The billing periods of its rows, where rows have no identity.
+        first_day: The first day of its rows, where they have one: YYYY-MM-DD; else empty.
+        last_day: The last one.
     """
 
     read: int = 0
@@ -243,6 +245,14 @@ class Tally:
     amount_usd: Decimal = Decimal(0)
     notes: Notes = field(default_factory=dict)
     periods: set[Period] = field(default_factory=set)
+    first_day: str = ""
+    last_day: str = ""
+
+    def add_days(self, days: Sequence[str]) -> None:
+        """Take the days of further rows; an empty one is none."""
+        known = sorted({self.first_day, self.last_day, *days} - {""})
+        if known:
+            self.first_day, self.last_day = known[0], known[-1]
 
     def add(self, other: Tally) -> None:
         """Add the counts and sums of another part of the file."""
@@ -259,6 +269,7 @@ class Tally:
         add_amounts(self.quarantined_sums, other.quarantined_sums)
         add_notes(self.notes, other.notes)
         self.periods |= other.periods
+        self.add_days((other.first_day, other.last_day))
 
     def imbalance(self) -> str:
         """What does not add up; empty where everything does."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import Final
 
 from finops.billing.audit_events import ended_event
 from finops.billing.dataset_format import LONGEST_FORMAT, UsedFormat, format_key
@@ -235,11 +236,40 @@ def refuse_duplicate_content(first: FileEntry | None, entry: FileEntry) -> None:
     """
     if first is None or first.source.key_hash == entry.source.key_hash:
         return
-    if first.dataset != entry.dataset:
-        raise duplicate_content(first, entry)
+    if first.dataset != entry.dataset and not entry.source.part_of:
+        raise duplicate_content(first, entry, OTHER_BILLS.format(entry.load_id, first.load_id))
 
 
-def duplicate_content(first: FileEntry, entry: FileEntry) -> RejectedInput:
+#: What to do where a person knows better; the loads of both files follow.
+OTHER_BILLS: Final = ". If they are other bills: `finops billing retry {} --part-of {}`"
+
+
+def refuse_same_bills(transaction: LoadTransaction, entry: FileEntry, tally: Tally) -> None:
+    """Refuse bills that another dataset holds, however the file writes them.
+
+    Raises:
+        RejectedInput: with code `duplicate_content`, where it is all of them; with code
+            `bills_are_loaded`, where it is some.
+    """
+    found = None if entry.source.part_of else transaction.same_bills(entry, tally)
+    if found is None:
+        return
+    first = found.entry
+    others = OTHER_BILLS.format(entry.load_id, first.load_id)
+    if found.count >= found.of:
+        raise duplicate_content(first, entry, others)
+    raise RejectedInput(
+        f"{found.count} of the {found.of} bills that it brings are loaded in dataset "
+        f"{first.dataset} already, with the same id, company, day and amount (from "
+        f"{first.source.uri}, load {first.load_id}), so they would count twice",
+        code="bills_are_loaded",
+        step="load_file",
+        remedy="If they are the same bills, load this file into that dataset, where each counts "
+        f"once: `finops billing load FILE --dataset {first.dataset}`{others}",
+    )
+
+
+def duplicate_content(first: FileEntry, entry: FileEntry, others: str = "") -> RejectedInput:
     """The refusal of a copy, with code `duplicate_content`."""
     return RejectedInput(
         f"its rows are those of {first.source.uri} (load {first.load_id}, dataset "
@@ -248,5 +278,5 @@ def duplicate_content(first: FileEntry, entry: FileEntry) -> RejectedInput:
         step="load_file",
         remedy="Remove this copy. If the first file is in the wrong dataset, take its rows back "
         f"and load this one: `finops billing withdraw {first.load_id} --reason …`, then `finops "
-        f"billing retry {entry.load_id}`",
+        f"billing retry {entry.load_id}`{others}",
     )

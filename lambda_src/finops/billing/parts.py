@@ -33,6 +33,7 @@ from finops.billing.ledger_rules import (
     record_outcome,
     refuse_duplicate_content,
     refuse_other_ids,
+    refuse_same_bills,
     replaced_versions,
 )
 from finops.billing.mapping import open_bills, open_bills_part
@@ -165,8 +166,13 @@ class PartLoader:
 
         Raises:
             TransientFailure: the workflow retries.
+            RejectedInput: the part shows that the file can't be understood; it is refused.
         """
-        return with_retries(lambda: self._load(item))
+        try:
+            return with_retries(lambda: self._load(item))
+        except RejectedInput as error:
+            self.store.mark(int(item["load_id"]), FileStatus.REJECTED, error)
+            raise
 
     def _load(self, item: Mapping[str, Any]) -> dict[str, Any]:
         load_id, number = int(item["load_id"]), int(item["number"])
@@ -248,12 +254,17 @@ class FileFinisher:
         return entry
 
     def fail(self, load_id: int, error: FinOpsError) -> FileEntry:
-        """Mark a file as FAILED after a step of the workflow failed, unless its status is final."""
+        """Mark a file as FAILED after a step of the workflow failed.
+
+        A final status stays, such as that of a file which one of its parts refused.
+        """
         self.store.mark(load_id, FileStatus.FAILED, error)
         entry = self.store.find(load_id)
         if entry.status is FileStatus.FAILED:
             attempt = f"execution {entry.execution}"
             self.audit.record(failed_event(entry, error, self.clock(), attempt))
+        elif entry.status is FileStatus.REJECTED:
+            record_outcome(self.audit, entry, self.clock())
         return entry
 
     def _finished(self, load_id: int) -> FileEntry:
@@ -308,6 +319,7 @@ class FileFinisher:
                 # A copy may have been loaded since the parts were planned.
                 refuse_duplicate_content(transaction.claim_content(entry, sha256, schema), entry)
                 refuse_other_ids(transaction, entry, schema)
+                refuse_same_bills(transaction, entry, tally)
                 enter_loaded(transaction, entry, schema, tally, lambda: folder)
         return schema
 

@@ -74,6 +74,21 @@ class PeriodHolder:
     periods: AbstractSet[Period]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SameBills:
+    """Bills of a load that count already, in another dataset.
+
+    Attributes:
+        entry: The file there that brought most of them.
+        count: How many bills of the load that dataset holds.
+        of: How many bills the load wrote.
+    """
+
+    entry: FileEntry
+    count: int
+    of: int
+
+
 class LoadTransaction(Protocol):
     """One database transaction: everything is committed, or nothing."""
 
@@ -111,6 +126,14 @@ class LoadTransaction(Protocol):
         Returns an earlier loaded file of the same content that still holds rows of the schema.
         """
 
+    def same_bills(self, entry: FileEntry, tally: Tally) -> SameBills | None:
+        """Bills that this load wrote, and another dataset holds; None where there are none.
+
+        A bill is the same by its id, company, day, currency and amount, as they are stored,
+        however a file writes them; a company that is not known may be any. Bills of nothing do not
+        count. Whoever asks for bills of these months waits until this transaction has ended.
+        """
+
     def other_ids(self, entry: FileEntry, schema: Schema) -> FileEntry | None:
         """A loaded file of the dataset whose bills have ids of another rule, if there is one."""
 
@@ -129,6 +152,9 @@ class LoadTransaction(Protocol):
 
     def sub_accounts(self, load_id: int) -> AbstractSet[str]:
         """The sub accounts of a load's charges; an empty one where a charge names none."""
+
+    def on_their_way(self, prefix: str) -> list[str]:
+        """Keys of files that are waiting, being loaded or retried, and begin like this."""
 
     def passed_over(self, prefix: str) -> list[tuple[str, str]]:
         """Newest versions that don't count: another object replaced them, or refused they were.

@@ -138,6 +138,7 @@ def _ecb(table: CsvTable[_RateHeader], reject: Reject) -> Iterator[Rate]:
             continue
         day = _day(fields[0])
         if day is None:
+            table.refuse_other_header(line, fields)
             reject(_problem(line, table.raw, "invalid_date", "is not a date", "Date", fields[0]))
             continue
         usd_per_eur = _positive(fields[dollar])
@@ -178,6 +179,7 @@ def _simple(table: CsvTable[_RateHeader], reject: Reject) -> Iterator[Rate]:
             message = f"is a part of {major}: give the rate of {major}"
             reject(_problem(line, table.raw, "unknown_currency", message, "currency", written))
         elif not was_currency(code):
+            table.refuse_other_header(line, fields)
             message = "is not an ISO 4217 currency code"
             reject(_problem(line, table.raw, "unknown_currency", message, "currency", code))
         elif day is None:

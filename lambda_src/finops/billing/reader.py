@@ -38,6 +38,8 @@ from finops.shared.errors import RejectedInput
 _TITLE_LINES: Final = 20
 #: What else may separate cells: it counts where the whole header is known by it.
 _MARK = re.compile(r"[^\w\s\"'.\-]")
+#: A record with so many of the header's titles may be a header, too.
+_FEWEST_TITLES: Final = 2
 #: As spreadsheets write it; a letter, a digit or a quotation mark can't be a delimiter.
 _SEPARATOR_LINE = re.compile(r"sep=(\t|[^\w\s\"])\s*", re.IGNORECASE)
 
@@ -206,7 +208,8 @@ def _open_text(
         refuse_rows(titles, header, number, delimiter)
         above += number - line
         lines.done = number + 1
-    return CsvTable(lines, replace(form, delimiter=delimiter), header, match, above)
+    form = replace(form, delimiter=delimiter)
+    return CsvTable(lines, form, header, match, above, recognise=recognise)
 
 
 def _matches(
@@ -249,7 +252,8 @@ def open_part(
 ) -> CsvTable[Match]:
     """Read a part of a file that begins at a record: decompressed, in the file's encoding."""
     lines = Lines(Peekable(stream), form.encoding, first_line=first_line, plausible=form.plausible)
-    return CsvTable(lines, form, list(header), recognise(shown_texts(header)))
+    match = recognise(shown_texts(header))
+    return CsvTable(lines, form, list(header), match, recognise=recognise)
 
 
 def raw_text(source: str) -> str:
@@ -282,6 +286,8 @@ class CsvTable(Generic[Match]):
         header: list[str],
         recognition: Match,
         lines_above: int = 0,
+        *,
+        recognise: Callable[[Sequence[str]], Match],
     ) -> None:
         self.format = form
         self.header = shown_texts(header)
@@ -297,6 +303,15 @@ class CsvTable(Generic[Match]):
         self._start = lines.done
         named = [index for index, title in enumerate(self.header, 1) if title.strip()]
         self._named = max(named, default=0)
+        self._recognise = recognise
+        self._titles = [*map(_spelt, self.header)]
+        #: Columns without a title, where a cell is a value that was cut in two: 10,50. One before
+        #: the first title numbers the rows, and no cell of a workbook is cut.
+        self._untitled = [
+            at
+            for at, title in enumerate(self.header)
+            if not title.strip() and named and at >= named[0] and not form.sheet
+        ]
 
     @property
     def source(self) -> str:
@@ -341,6 +356,7 @@ class CsvTable(Generic[Match]):
         first line is lost: a stray quotation mark does not affect the lines after it.
         """
         lines, width = self._lines, len(self.header)
+        plain_width = -1 if self._untitled else width
         while True:
             first = lines.done
             reader = csv.reader(lines.rest(), delimiter=self.format.delimiter, strict=True)
@@ -348,7 +364,7 @@ class CsvTable(Generic[Match]):
                 for fields in reader:
                     self._start = start = lines.done
                     lines.done = end = first + reader.line_num
-                    if len(fields) == width and fields[0].strip():
+                    if len(fields) == plain_width and fields[0].strip():
                         row: list[str] | None = fields
                     else:
                         row = self._fitted(fields)
@@ -406,7 +422,37 @@ class CsvTable(Generic[Match]):
             return []
         if count < self._named or not all(map(is_empty, fields[width:])):
             return None
+        if self._untitled and self._without_title(fields):
+            return None
         return fields[:width] + [""] * (width - count)
+
+    def _without_title(self, fields: Sequence[str]) -> list[int]:
+        """The filled cells in columns without a title."""
+        return [at for at in self._untitled if at < len(fields) and not is_empty(fields[at])]
+
+    def refuse_other_header(self, line: int, fields: Sequence[str]) -> None:
+        """Refuse the file where a record that is no row is a header of its own.
+
+        The rows below it would be read by the titles of the first one.
+
+        Args:
+            line: Of the record.
+            fields: Its cells.
+
+        Raises:
+            RejectedInput: with code `second_header`.
+        """
+        titles = [*map(_spelt, shown_texts(fields))]
+        known = set(self._titles) - {""}
+        if titles == self._titles or sum(one in known for one in titles) < _FEWEST_TITLES:
+            return
+        if not self._recognise(shown_texts(fields)).problem:
+            raise unreadable_file(
+                "second_header",
+                f"line {line} is a second header, with columns in another order or with other "
+                f"titles than in line {self.first_line - 1}: the rows below it would be misread",
+                "Put the rows below it, with their header, into a file of their own",
+            )
 
     def _is_malformed(self, fields: list[str] | None) -> bool:
         """Note what is wrong with a line that is not a record, unless it is blank."""
@@ -420,6 +466,12 @@ class CsvTable(Generic[Match]):
         else:
             reason = "wrong_column_count"
             message = f"{len(fields)} columns, but the header has {len(self.header)}"
+            if len(fields) <= len(self.header) and (cells := self._without_title(fields)):
+                message = (
+                    f"cell {cells[0] + 1} holds {fields[cells[0]][:40]!r}, but the header has no "
+                    "title there: give the column a title, or put a value that holds the "
+                    "delimiter into quotation marks"
+                )
         self.problem = (reason, message)
         return True
 
@@ -431,6 +483,10 @@ _MESSAGES: Final = {
     "UTF-8, or declare its encoding: `finops billing format DATASET --encoding cp1252`",
     "too_long": f"longer than {LONGEST_RECORD:,} characters",
 }
+
+
+def _spelt(title: str) -> str:
+    return "".join(title.split()).casefold()
 
 
 def _skip_lines(lines: Lines, count: int) -> None:

@@ -125,6 +125,7 @@ class RecordLoader:
         names = [column.name for column in self.schema.columns]
         first = _RATE_SOURCE + 1 + len(self.schema.usd)
         period = [first + names.index(name) for name in self.schema.period]
+        day = first + names.index(self.schema.day)
         for block in blocks_of_rows(table, self.parser):
             tally.read += len(block)
             left = block
@@ -136,6 +137,8 @@ class RecordLoader:
                 if period:
                     periods = {tuple(row.values[at] or "" for at in period) for row in rows}
                     tally.periods.update((one, two, three) for one, two, three in periods)
+                else:
+                    tally.add_days([row.values[day] or "" for row in rows])
                 yield from batches.add(rows)
         yield from batches.rest()
 

@@ -418,14 +418,21 @@ class RowParser:
 def blocks_of_rows(
     table: CsvTable[Match], parser: RowParser
 ) -> Iterator[list[tuple[int, str, Row | RowProblem]]]:
-    """(line, source, row or problem) of all records, so many at once; see `CsvTable.source`."""
+    """(line, source, row or problem) of all records, so many at once; see `CsvTable.source`.
+
+    Raises:
+        RejectedInput: as `CsvTable.refuse_other_header` does.
+    """
     records = table.records()
     while read := [
         (line, table.source, RowProblem(*table.problem) if fields is None else fields)
         for line, fields in islice(records, _BLOCK)
     ]:
         rows = iter(parser.parse_all([one for _, _, one in read if isinstance(one, list)]))
-        yield [
-            (line, source, next(rows) if isinstance(one, list) else one)
-            for line, source, one in read
-        ]
+        block: list[tuple[int, str, Row | RowProblem]] = []
+        for line, source, one in read:
+            row = next(rows) if isinstance(one, list) else one
+            if isinstance(one, list) and isinstance(row, RowProblem):
+                table.refuse_other_header(line, one)
+            block.append((line, source, row))
+        yield block

@@ -19,6 +19,7 @@ from finops.billing.ledger_rules import (
     record_outcome,
     refuse_duplicate_content,
     refuse_other_ids,
+    refuse_same_bills,
     unexpected,
 )
 from finops.billing.mapping import open_bills
@@ -162,6 +163,7 @@ class FileLoader:
             return schema
         refuse_duplicate_content(transaction.claim_content(entry, sha256, schema), entry)
         refuse_other_ids(transaction, entry, schema)
+        refuse_same_bills(transaction, entry, tally)
         enter_loaded(transaction, entry, schema, tally, quarantine.close)
         return schema
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from finops.billing.deliveries import (
     Delivery,
     Relation,
+    as_serial,
     covers,
     delivery_of,
     relation,
@@ -120,16 +121,17 @@ def _older_and_newer(
     sha256: str,
 ) -> tuple[list[PeriodHolder], list[PeriodHolder]]:
     """The loaded files that a file replaces, and those that replace it."""
-    mine = _delivery(entry)
+    known = _deliveries(transaction, entry, [one.entry for one in holders])
+    mine = known[entry.load_id]
     deliveries: dict[str, list[PeriodHolder]] = defaultdict(list)
     for holder in holders:
-        deliveries[_delivery(holder.entry).whole].append(holder)
+        deliveries[known[holder.entry.load_id].whole].append(holder)
     found: dict[Relation, list[PeriodHolder]] = {one: [] for one in Relation}
     restated: list[list[PeriodHolder]] = []
     for delivery in deliveries.values():
         unknown: list[PeriodHolder] = []
         for holder in delivery:
-            by_key = relation(mine, _delivery(holder.entry))
+            by_key = relation(mine, known[holder.entry.load_id])
             (unknown if by_key is Relation.UNKNOWN else found[by_key]).append(holder)
         if unknown:
             said = _as_charges_or_people_say(transaction, entry, mine, unknown, delivery)
@@ -143,7 +145,8 @@ def _older_and_newer(
         raise _period_is_loaded(which, entry, periods, may_replace=is_clear)
     older, newer = found[Relation.NEWER], found[Relation.OLDER]
     if entry.source.restates and not older and not newer:
-        numbered = [one for one in found[Relation.PART] if _delivery(one.entry).name == mine.name]
+        parts = found[Relation.PART]
+        numbered = [one for one in parts if known[one.entry.load_id].name == mine.name]
         are_plain = numbered and not any(one.entry.source.restates for one in numbered)
         # By its number it adds to the only files that it may restate.
         if are_plain and not transaction.older_versions(entry, schema):
@@ -153,6 +156,29 @@ def _older_and_newer(
 
 def _delivery(entry: FileEntry) -> Delivery:
     return delivery_of(entry.source.key, entry.source.part_of)
+
+
+def _deliveries(
+    transaction: LoadTransaction, entry: FileEntry, others: Sequence[FileEntry]
+) -> dict[int, Delivery]:
+    """The delivery of a file, and of loaded files of its months, by load.
+
+    Numbers such as 00017 are those of parts where the first part is there, or on its way.
+    """
+    found = {one.load_id: _delivery(one) for one in (entry, *others)}
+    mine = found[entry.load_id]
+    named = [one for one in (entry, *others) if found[one.load_id].name == mine.name]
+    serial = [one for one in named if found[one.load_id].may_be_serial]
+    if len(named) < 2 or not serial or any(found[one.load_id].is_first for one in named):
+        return found
+    on_their_way = map(delivery_of, transaction.on_their_way(mine.prefix))
+    if any(one.is_first and one.name == mine.name for one in on_their_way):
+        return found
+    roots = {one.source.part_of for one in named}
+    for one in serial:
+        if one.source.key not in roots:
+            found[one.load_id] = as_serial(found[one.load_id])
+    return found
 
 
 def _refuse_copies(

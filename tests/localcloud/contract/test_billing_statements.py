@@ -27,7 +27,9 @@ from finops.billing.database.withdrawals import AuroraWithdrawals
 from finops.billing.dataset_format import DatasetFormat, format_key
 from finops.billing.domain import LOADED, FileEntry, FileStatus, Quarantined, Tally
 from finops.billing.ledger_rules import enter_left_alone
+from finops.billing.mapping import open_bills
 from finops.billing.rates import read_rates
+from finops.billing.record_loader import RecordLoader, row_parser
 from finops.billing.schema_migrations import migrate
 from finops.billing.schemas import BILLING
 from finops.shared.data_api import DataApi, Result
@@ -84,7 +86,14 @@ def empty(database: Database) -> Database:
 
 
 def clear(database: Database) -> None:
-    tables = ("billing_rows", "focus_charges", "billing_files", "billing_chunks", "focus_periods")
+    tables = (
+        "billing_rows",
+        "billing_months",
+        "focus_charges",
+        "billing_files",
+        "billing_chunks",
+        "focus_periods",
+    )
     for table in (*tables, "billing_replacements"):
         database.api.execute(f"DELETE FROM {table}")
 
@@ -265,6 +274,75 @@ def test_a_copy_is_refused_only_while_the_first_file_holds_rows(empty: Database)
     flow.load(flow.objects.put("billing/one/a.csv", bills(("a", 3), ("b", 4))))
     now = flow.load(flow.objects.put("billing/two/b.csv", body))
     assert (now.status, now.tally.inserted) == (FileStatus.LOADED, 2)
+
+
+@pytest.mark.parametrize("in_parts", [False, True])
+def test_bills_of_another_dataset_are_known_however_they_are_written(
+    empty: Database, in_parts: bool
+) -> None:
+    flow = Flow(store=empty)
+
+    def load(key: str, body: bytes) -> FileEntry:
+        flow.settings = replace(SETTINGS, large_file_bytes=1 if in_parts else 10**6)
+        flow.workflow.running = False
+        entry = flow.load(flow.objects.put(f"billing/{key}", body))
+        return flow.run_workflow(entry.load_id) if in_parts else entry
+
+    body = bills(("a", "10.50"), ("b", "3"), ("n", "0"))
+    first = load("one/m.csv", body)
+    copy = load("two/m.csv", body.replace(b"\n", b"\r\n").replace(b"10.50", b"10.5"))
+    assert (copy.status, copy.error_code) == (FileStatus.REJECTED, "bills_are_loaded")
+    assert "2 of the 3 bills" in copy.error
+    assert f"load {first.load_id}" in copy.error
+    more = load("one/more.csv", bills(("c", "4")))
+    both = load("two/m2.csv", bills(("b", "3"), ("c", "4")).replace(b",A,", b",,"))
+    assert (both.error_code, "dataset one" in both.error) == ("duplicate_content", True)
+    # Other bills, of which ids and amounts are alike.
+    other = bills(("a", "3"), ("b", "10.50"), ("c", "4")).replace(b"c,A,", b"c,Other Ltd,")
+    assert load("three/m.csv", other).status is FileStatus.LOADED
+    # Rows of before have no days in the ledger.
+    empty.api.execute("UPDATE billing_files SET first_day = NULL, last_day = NULL")
+    assert load("four/m.csv", bills(("b", "3"))).error_code == "duplicate_content"
+    for one in (first, more):
+        flow.withdraw(empty.find(one.load_id))
+    assert load("two/m.csv", body + b"\n").status is FileStatus.LOADED
+    assert rows(empty)["two", "a"] == Decimal("10.5")
+
+
+def test_bills_at_the_same_time_in_several_datasets_count_once(empty: Database) -> None:
+    def load(number: int) -> FileEntry:
+        flow = Flow(store=empty)
+        body = bills(("a", 1), ("b", 2), (f"own {number}", number + 1))
+        return flow.load(flow.objects.put(f"billing/{number}/m.csv", body, "123456"))
+
+    with ThreadPoolExecutor(6) as pool:
+        entries = [*pool.map(load, range(6))]
+    assert sorted(one.error_code for one in entries) == ["", *["bills_are_loaded"] * 5]
+    assert len(rows(empty)) == 3
+
+
+def test_a_load_sees_bills_that_another_dataset_brought_since_it_began(empty: Database) -> None:
+    body = bills(("a", 1), ("b", 2))
+    flow = Flow(store=empty)
+    source = flow.objects.put("billing/two/m.csv", body)
+    entry = empty.receive(source, "two")
+    table = open_bills(io.BytesIO(body), None)
+    with empty.transaction() as transaction:
+        transaction.lock(entry.load_id)
+        # What it sees of the tables is settled by its first read.
+        assert transaction.last_line(entry, BILLING) == -1
+        other = flow.load(flow.objects.put("billing/one/m.csv", body + b"\n"))
+        tally = RecordLoader(
+            transaction=transaction,
+            entry=entry,
+            parser=row_parser(SETTINGS, "two", table.recognition, empty.rates),
+            schema=BILLING,
+            quarantine=flow.quarantine(entry),
+            check=lambda: None,
+        ).load(table)
+        found = transaction.same_bills(entry, tally)
+    assert found is not None
+    assert (found.entry.load_id, found.count, found.of) == (other.load_id, 2, 2)
 
 
 def test_rows_of_before_belong_to_the_file_that_wrote_them(empty: Database) -> None:

@@ -91,14 +91,17 @@ def tally_text(tally: Tally) -> str:
         {name: getattr(tally, name) for name in _COUNTS}
         | {name: _texts(getattr(tally, name)) for name in _SUMS}
         | {"amount_usd": f"{tally.amount_usd:f}", "notes": tally.notes}
-        | {"periods": sorted(tally.periods)}
+        | {"periods": sorted(tally.periods), "days": [tally.first_day, tally.last_day]}
     )
 
 
 def tally_of(text: str) -> Tally:
     """What `tally_text` was given."""
     document = json.loads(text)
+    first_day, last_day = document.get("days", ("", ""))
     return Tally(
+        first_day=first_day,
+        last_day=last_day,
         read_sums=_sums(document["read_sums"]),
         stored_sums=_sums(document["stored_sums"]),
         kept_sums=_sums(document["kept_sums"]),

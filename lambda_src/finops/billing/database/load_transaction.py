@@ -13,6 +13,7 @@ from finops.billing.batches import Batch
 from finops.billing.database.ledger_rows import (
     FILES_AT_ONCE,
     LOADED,
+    OPEN,
     file_entry,
     format_columns,
     in_groups,
@@ -22,10 +23,11 @@ from finops.billing.database.ledger_rows import (
     tally_text,
     unknown_load,
 )
+from finops.billing.database.other_datasets import bills_of_other_datasets
 from finops.billing.database.row_writer import RowWriter
 from finops.billing.domain import REPLACED, FileEntry, FileStatus, Tally
 from finops.billing.period_identity import Period, identity_of
-from finops.billing.ports import PeriodHolder, Stored, Written
+from finops.billing.ports import PeriodHolder, SameBills, Stored, Written
 from finops.billing.schemas import Schema
 from finops.shared.data_api import DataApi, Result, Value
 from finops.shared.errors import ConfigurationError, TransientFailure
@@ -34,6 +36,8 @@ from finops.shared.errors import ConfigurationError, TransientFailure
 _REMOVED_AT_ONCE: Final = 20_000
 #: An account takes up to 1 KB, and an answer holds 1 MiB.
 _ACCOUNTS_AT_ONCE: Final = 500
+#: A key takes up to 1 KB. First parts sort before others.
+_KEYS_AT_ONCE: Final = 500
 #: A part's row takes up to 2 KB with its tally and URI, and an answer holds 1 MiB.
 _PARTS_AT_ONCE: Final = 400
 
@@ -149,6 +153,9 @@ class AuroraLoadTransaction:
         )
         return file_entry(found.rows[0]) if found.rows else None
 
+    def same_bills(self, entry: FileEntry, tally: Tally) -> SameBills | None:
+        return bills_of_other_datasets(self._database, self._identifier, entry, tally)
+
     def other_ids(self, entry: FileEntry, schema: Schema) -> FileEntry | None:
         # Outside this transaction, which may not see what others committed since it began.
         found = self._database.execute(
@@ -237,6 +244,15 @@ class AuroraLoadTransaction:
             load_id=load_id,
         ).rows
         return {row["sub_account"] for row in rows}
+
+    def on_their_way(self, prefix: str) -> list[str]:
+        rows = self._database.execute(
+            f"SELECT DISTINCT object_key FROM billing_files WHERE status IN {OPEN}"
+            " AND LEFT(object_key, CHAR_LENGTH(:prefix)) = :prefix"
+            f" ORDER BY object_key LIMIT {_KEYS_AT_ONCE:d}",
+            {"prefix": prefix},
+        ).rows
+        return [row["object_key"] for row in rows]
 
     def passed_over(self, prefix: str) -> list[tuple[str, str]]:
         found: list[tuple[str, str]] = []
@@ -342,7 +358,8 @@ class AuroraLoadTransaction:
             " rows_unchanged = :unchanged, rows_superseded = :superseded,"
             " rows_quarantined = :quarantined, amounts = :amounts, amount_usd = :amount_usd,"
             " quarantine_uri = :quarantine_uri, notes = :notes, used_format = :used_format,"
-            " id_rule = :id_rule, error = NULL, error_code = '',"
+            " id_rule = :id_rule, first_day = :first_day, last_day = :last_day,"
+            " error = NULL, error_code = '',"
             " finished_at = :finished_at WHERE load_id = :load_id",
             status=status.value,
             schema=schema,
@@ -357,6 +374,8 @@ class AuroraLoadTransaction:
             quarantine_uri=quarantine_uri,
             notes=json.dumps(tally.notes, sort_keys=True) if tally.notes else None,
             **format_columns(entry.format),
+            first_day=tally.first_day or None,
+            last_day=tally.last_day or None,
             finished_at=now(),
             load_id=entry.load_id,
         )

@@ -1,0 +1,83 @@
+"""Rows that would be read as something else than they are: they are told, and never loaded so."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from finops.billing.domain import LOADED, FileStatus
+from finops.shared.errors import FinOpsError, RejectedInput
+from tests.billing.use_cases import FOCUS, HEADER, SETTINGS, Flow, bills
+
+
+@pytest.fixture
+def flow() -> Flow:
+    return Flow()
+
+
+UNTITLED = {
+    "last": "record_id,bill_date,currency,bill_amount,\nB-1,2026-03-01,USD,{amount}\n",
+    "among others": "record_id,bill_date,currency,bill_amount,,item\n"
+    "B-1,2026-03-01,USD,{amount},x\n",
+    "of FOCUS": FOCUS.decode().strip().replace("BilledCost,", "BilledCost,,")
+    + "\n{amount},1,1,1,USD,2026-03-01,2026-04-01,2026-03-01,2026-03-02,1,EC2,Usage\n",
+}
+
+
+@pytest.mark.parametrize("form", UNTITLED.values(), ids=UNTITLED)
+def test_a_cell_under_no_title_is_told(flow: Flow, form: str) -> None:
+    cut = flow.load(flow.objects.put("billing/x/cut.csv", form.format(amount="10,50").encode()))
+    assert (cut.tally.read, cut.tally.quarantined) == (1, 1)
+    [row] = flow.quarantines[-1].rows
+    assert row.reason == "wrong_column_count"
+    assert "holds '50', but the header has no title there" in row.message
+    whole = form.format(amount="10.50,").encode()
+    assert flow.load(flow.objects.put("billing/y/whole.csv", whole)).status is FileStatus.LOADED
+
+
+def test_numbers_before_the_first_title_are_no_values(flow: Flow) -> None:
+    """As pandas writes the index of its rows."""
+    body = b",record_id,bill_date,currency,bill_amount\n0,B-1,2026-03-01,USD,10.50\n"
+    assert flow.load(flow.objects.put("billing/x/a.csv", body)).status is FileStatus.LOADED
+
+
+SECOND_HEADERS = {
+    "order": (
+        HEADER.replace("bill_amount", "tax,bill_amount"),
+        HEADER.replace("bill_amount", "bill_amount,tax"),
+    ),
+    "titles": (
+        HEADER.replace("bill_amount", "bill_amount,tax"),
+        "id,company,country,city,product,item,date,currency,tax,amount\n",
+    ),
+}
+
+
+@pytest.mark.parametrize("in_parts", [False, True])
+@pytest.mark.parametrize(("first", "second"), SECOND_HEADERS.values(), ids=SECOND_HEADERS)
+def test_rows_below_another_header_are_not_read_by_the_first_one(
+    flow: Flow, first: str, second: str, *, in_parts: bool
+) -> None:
+    row = "{},A,B,C,D,E,2026-03-05,USD,1,2\n"
+    body = first + row.format("a") + second + row.format("b")
+    flow.settings = replace(SETTINGS, large_file_bytes=1 if in_parts else 10**6)
+    entry = flow.load(flow.objects.put("billing/x/two.csv", body.encode()))
+    if in_parts:
+        with pytest.raises(RejectedInput, match="second header"):
+            flow.run_workflow(entry.load_id)
+        error = FinOpsError("a part failed", code="States.TaskFailed", step="load_part")
+        entry = flow.finisher.fail(entry.load_id, error)
+        assert [one.action for one in flow.audit.events] == ["billing_file.rejected"]
+    assert (entry.status, entry.error_code) == (FileStatus.REJECTED, "second_header")
+    assert "line 3 is a second header" in entry.error
+    counted = [
+        row for row in flow.store.rows.values() if flow.store.files[row["load"]].status in LOADED
+    ]
+    assert counted == []
+
+
+def test_a_header_that_is_repeated_is_one_row_in_the_quarantine(flow: Flow) -> None:
+    body = bills(("a", 1)) + bills(("b", 2))
+    entry = flow.load(flow.objects.put("billing/x/twice.csv", body))
+    assert (entry.tally.inserted, entry.tally.quarantined) == (2, 1)
