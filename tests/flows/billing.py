@@ -6,6 +6,7 @@ import csv
 import hashlib
 import io
 import json
+import os
 import random
 import threading
 from collections.abc import Iterator
@@ -35,12 +36,28 @@ HEADER = (
 )
 
 
+def company() -> str:
+    """A company of the test's own: the same bill in two datasets is refused."""
+    test = os.environ.get("PYTEST_CURRENT_TEST", "").partition(" ")[0]
+    return f"Acme {hashlib.sha256(test.encode()).hexdigest()[:8]}"
+
+
 def bill(number: object, **cells: str) -> dict[str, str]:
     """A row of a billing file."""
     row = dict(
         zip(
             HEADER,
-            (str(number), "Acme", "DE", "Berlin", "Bakery", "Roll", "2026-03-05", "USD", "10.50"),
+            (
+                str(number),
+                company(),
+                "DE",
+                "Berlin",
+                "Bakery",
+                "Roll",
+                "2026-03-05",
+                "USD",
+                "10.50",
+            ),
             strict=True,
         )
     )
@@ -56,14 +73,14 @@ def as_csv(rows: list[dict[str, str]], **style: Any) -> bytes:
     return text.getvalue().encode()
 
 
-def many_bills(count: int, seed: int = 1) -> list[dict[str, str]]:
+def many_bills(count: int, seed: int = 1, of: str = "") -> list[dict[str, str]]:
     """Bills with quoted line breaks, several currencies, credits, and a bad row now and then."""
     chance = random.Random(seed)
     rows = []
     for number in range(count):
         row = bill(
             number,
-            company_name=f'Acme "{number % 7}", Ltd',
+            company_name=f'{of or company()} "{number % 7}", Ltd',
             item="two\nlines" if number % 5 == 0 else "Röll",
             currency=chance.choice(["USD", "EUR", "JPY"]),
             bill_amount=f"{chance.randrange(-(10**6), 10**7) / 100:.2f}",

@@ -58,23 +58,22 @@ def becomes_loaded(billing: BillingFlow, key: str, body: bytes) -> bool:
 
 
 def file_is_loaded(billing: BillingFlow, name: str) -> bool:
-    return becomes_loaded(billing, f"billing/{name}/a.csv", as_csv([bill(1, item=name)]))
+    return becomes_loaded(billing, f"billing/{name}/a.csv", as_csv([bill(1, company_name=name)]))
 
 
 def bad_row_is_kept(billing: BillingFlow, name: str) -> bool:
-    rows = [bill(1, item=name), bill(2, bill_amount="much")]
+    rows = [bill(1, company_name=name), bill(2, company_name=name, bill_amount="much")]
     return becomes_loaded(billing, f"billing/{name}/a.csv", as_csv(rows))
 
 
 def large_file_is_loaded(billing: BillingFlow, name: str) -> bool:
-    rows = many_bills(5000)
-    rows[0]["item"] = name
+    rows = many_bills(5000, of=name)
     return becomes_loaded(billing, f"billing/{name}/large.csv", as_csv(rows))
 
 
 def missing_file_is_refused(billing: BillingFlow, name: str, size: int = 100) -> bool:
     """An event of a file that is gone ends in a refusal, not in retries."""
-    source = billing.put(f"billing/{name}/a.csv", as_csv([bill(1, item=name)]))
+    source = billing.put(f"billing/{name}/a.csv", as_csv([bill(1, company_name=name)]))
     billing.ended(source)
     gone = replace(source, key=f"billing/{name}/gone.csv", size=size)
     billing.deliver(gone)
@@ -87,7 +86,7 @@ def missing_large_file_is_refused(billing: BillingFlow, name: str) -> bool:
 
 def hanging_load_is_taken_up(billing: BillingFlow, name: str) -> bool:
     """A file whose workflow ended unnoticed is found, and started again."""
-    rows = [bill(number, item=name) for number in range(5000)]
+    rows = [bill(number, company_name=name) for number in range(5000)]
     source = billing.put(f"billing/{name}/large.csv", as_csv(rows))
     billing.ended(source)
     billing.query(
@@ -99,7 +98,7 @@ def hanging_load_is_taken_up(billing: BillingFlow, name: str) -> bool:
 
 
 def loaded_file(billing: BillingFlow, name: str) -> int:
-    return billing.drop(f"billing/{name}/b.csv", as_csv([bill(2, item=name)])).load_id
+    return billing.drop(f"billing/{name}/b.csv", as_csv([bill(2, company_name=name)])).load_id
 
 
 def finished_file_is_found(billing: BillingFlow, name: str) -> bool:
@@ -118,21 +117,20 @@ def end_is_audited(billing: BillingFlow, source: SourceObject) -> bool:
 
 
 def load_is_audited(billing: BillingFlow, name: str) -> bool:
-    source = billing.put(f"billing/{name}/b.csv", as_csv([bill(3, item=name)]))
+    source = billing.put(f"billing/{name}/b.csv", as_csv([bill(3, company_name=name)]))
     billing.ended(source)
     return end_is_audited(billing, source)
 
 
 def large_load_is_audited(billing: BillingFlow, name: str) -> bool:
-    rows = many_bills(5000)
-    rows[0]["item"] = name
+    rows = many_bills(5000, of=name)
     source = billing.put(f"billing/{name}/large.csv", as_csv(rows))
     billing.ended(source)
     return end_is_audited(billing, source)
 
 
 def failure_is_audited(billing: BillingFlow, name: str) -> bool:
-    entry = billing.drop(f"billing/{name}/b.csv", as_csv([bill(4, item=name)]))
+    entry = billing.drop(f"billing/{name}/b.csv", as_csv([bill(4, company_name=name)]))
     billing.query(
         "UPDATE billing_files SET status = 'LOADING' WHERE load_id = :load_id",
         load_id=entry.load_id,

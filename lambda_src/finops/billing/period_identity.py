@@ -23,15 +23,31 @@ _REMEMBERED: Final = 10_000
 #: AWS's console shows accounts (1234-5678-9012).
 _DIGITS = re.compile(r"'?(\d+|\d{4}-\d{4}-\d{4})(?:\.0{1,2})?", re.ASCII)
 _WORD = re.compile(r"\w+")
-#: First words of a provider's names.
-_PROVIDERS: Final = {
-    "amazon": "aws",
-    "azure": "microsoft",
-    "gcp": "google",
-    "oci": "oracle",
-    "aliyun": "alibaba",
+#: Providers by how their names begin, without spaces: whatever follows is the name of a service or
+#: of a company of theirs.
+_GROUPS: Final = {
+    "aws": ("amazon", "aws"),
+    "microsoft": ("azure", "microsoft", "msft"),
+    "google": ("gcp", "google"),
+    "oracle": ("oci", "oracle"),
+    "alibaba": ("alibaba", "alicloud", "aliyun"),
 }
-_KNOWN: Final = frozenset({"aws", "microsoft", "google", "oracle", "alibaba"})
+#: Other names of providers, without what `_provider` leaves out.
+_ALSO: Final = {
+    "akamaiconnected": "akamai",
+    "linode": "akamai",
+    "hwc": "huawei",
+    "qcloud": "tencent",
+    "mongodbatlas": "mongodb",
+    "grafanalabs": "grafana",
+}
+#: Last words that say no more than that it is a provider of a cloud.
+_OF_CLOUDS: Final = frozenset({"cloud", "clouds", "platform", "computing", "public"})
+#: Kinds of what an account's id names, where it is a path, as Azure and Google write them:
+#: /providers/Microsoft.Billing/billingAccounts/1234567, billingAccounts/01AB-2C.
+_KINDS: Final = frozenset(
+    {"billingaccounts", "billingprofiles", "subscriptions", "projects", "organizations", "accounts"}
+)
 _LEGAL_FORMS: Final = frozenset(
     {"inc", "llc", "ltd", "limited", "corp", "corporation", "co", "company", "plc", "gmbh", "ag"}
     | {"se", "sa", "sas", "sarl", "srl", "bv", "nv", "ab", "oy", "as", "pty"}
@@ -78,7 +94,10 @@ def _day(start: str) -> str:
 
 
 def _account(text: str) -> str:
-    plain = unicodedata.normalize("NFKC", text).strip().casefold()
+    plain = unicodedata.normalize("NFKC", text).strip().casefold().rstrip("/")
+    *path, name = plain.split("/")
+    if path and path[-1] in _KINDS:
+        plain = name
     if digits := _DIGITS.fullmatch(plain):
         number: str = digits[1].replace("-", "")
         return number.lstrip("0") or "0"
@@ -89,9 +108,13 @@ def _provider(text: str) -> str:
     words: list[str] = _WORD.findall(unicodedata.normalize("NFKC", text).casefold())
     if not words:
         return ""
-    first = _PROVIDERS.get(words[0], words[0])
-    if first in _KNOWN:
-        return first
-    while len(words) > 1 and words[-1] in _LEGAL_FORMS:
+    for group, heads in _GROUPS.items():
+        if words[0] in heads or "".join(words[:2]) in heads:
+            return group
+    while len(words) > 1 and words[-1] in _LEGAL_FORMS | _OF_CLOUDS:
         words.pop()
-    return " ".join(words)
+    name = "".join(words)
+    for suffix in ("cloud", "com"):
+        if len(name) > len(suffix) + 2:
+            name = name.removesuffix(suffix)
+    return _ALSO.get(name, name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Final
 
 from finops.billing.database.ledger_rows import LOADED, file_entry, in_groups
@@ -52,7 +52,7 @@ def bills_of_other_datasets(
         " ON DUPLICATE KEY UPDATE first_day = VALUES(first_day)",
         transaction=transaction,
     )
-    counting = dict(_loads(database, None, entry, tally))
+    counting = dict(_loads(database, "", entry, tally))
     # What others committed since this transaction began is not in what it sees of the tables.
     seen = dict(_loads(database, transaction, entry, tally))
     found = _known(database, transaction, entry, sorted({*seen.values()}))
@@ -83,7 +83,7 @@ def bills_of_other_datasets(
 
 
 def _loads(
-    database: DataApi, transaction: str | None, entry: FileEntry, tally: Tally
+    database: DataApi, transaction: str, entry: FileEntry, tally: Tally
 ) -> Iterator[tuple[int, str]]:
     """(load, dataset) of loaded files of other datasets that may hold bills of the same days."""
     after = 0
@@ -122,7 +122,7 @@ def _known(
     ).rows[0]["line"]
     for first in range(0, int(last) + 1, _LINES_AT_ONCE):
         for at in range(0, len(datasets), _DATASETS_AT_ONCE):
-            rows: list[Mapping[str, object]] = database.execute(
+            rows = database.execute(
                 "SELECT STRAIGHT_JOIN o.load_id, COUNT(*) AS shared"
                 f" FROM {BILLING.table} t FORCE INDEX (load_lines)"
                 " JOIN JSON_TABLE(:datasets, '$[*]' COLUMNS (name VARCHAR(128) PATH '$')) d"
@@ -137,5 +137,5 @@ def _known(
                 },
                 transaction=transaction,
             ).rows
-            found.update({int(str(row["load_id"])): int(str(row["shared"])) for row in rows})
+            found.update({int(row["load_id"]): int(row["shared"]) for row in rows})
     return found
