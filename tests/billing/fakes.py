@@ -437,7 +437,7 @@ class FakeTransaction:
         keys = {one.source.key for one in files if one.status not in FINAL}
         return sorted(one for one in keys if one.startswith(prefix))
 
-    def passed_over(self, prefix: str) -> list[tuple[str, str]]:
+    def passed_over(self, prefix: str) -> list[FileEntry]:
         files = self._store.files
         replaced = {
             load_id
@@ -445,15 +445,18 @@ class FakeTransaction:
             if files[load_id].source.key_hash != files[by].source.key_hash
         }
         return [
-            (one.source.key, one.source.part_of)
+            one
             for one in files.values()
             if (one.source.key.startswith(prefix) or one.source.part_of.startswith(prefix))
             and one.source.order == max(each.source.order for each in self._versions(one))
             and (
                 (one.status is FileStatus.SUPERSEDED and one.load_id in replaced)
-                or (one.status is FileStatus.REJECTED and one.error_code == "period_is_loaded")
+                or (one.status is FileStatus.REJECTED and one.error_code != "duplicate_content")
             )
         ]
+
+    def versions_until(self, entry: FileEntry) -> int:
+        return sum(one.source.order <= entry.source.order for one in self._versions(entry))
 
     def hold(self, entry: FileEntry) -> None:
         assert self._store.files[entry.load_id].status in LOADED

@@ -156,15 +156,15 @@ class LoadTransaction(Protocol):
     def on_their_way(self, prefix: str) -> list[str]:
         """Keys of files that are waiting, being loaded or retried, and begin like this."""
 
-    def passed_over(self, prefix: str) -> list[tuple[str, str]]:
+    def passed_over(self, prefix: str) -> list[FileEntry]:
         """Newest versions that don't count: another object replaced them, or refused they were.
 
         Args:
             prefix: The beginning of their keys, or of that of the file which they are parts of.
-
-        Returns:
-            Their keys, and those of the files that they are parts of.
         """
+
+    def versions_until(self, entry: FileEntry) -> int:
+        """How many versions its object has until this one, which is counted, too."""
 
     def hold(self, entry: FileEntry) -> None:
         """Keep a loaded file as it is until this transaction has ended.

@@ -14,13 +14,11 @@ from dataclasses import dataclass, replace
 from finops.billing.deliveries import (
     Delivery,
     Relation,
-    as_serial,
     covers,
-    delivery_of,
     relation,
     shared_periods,
 )
-from finops.billing.domain import FileEntry, Tally
+from finops.billing.domain import FileEntry, FileStatus, Tally
 from finops.billing.ledger_rules import (
     duplicate_content,
     enter_loaded,
@@ -30,6 +28,13 @@ from finops.billing.ledger_rules import (
 from finops.billing.period_identity import Period, identity_of
 from finops.billing.ports import LoadTransaction, PeriodHolder
 from finops.billing.schemas import Schema
+from finops.billing.whole_deliveries import (
+    file_delivery,
+    known_deliveries,
+    passed_over,
+    refuse_half_a_delivery,
+    refuse_moved,
+)
 from finops.shared.errors import RejectedInput
 
 
@@ -121,7 +126,7 @@ def _older_and_newer(
     sha256: str,
 ) -> tuple[list[PeriodHolder], list[PeriodHolder]]:
     """The loaded files that a file replaces, and those that replace it."""
-    known = _deliveries(transaction, entry, [one.entry for one in holders])
+    known = known_deliveries(transaction, entry, [one.entry for one in holders])
     mine = known[entry.load_id]
     deliveries: dict[str, list[PeriodHolder]] = defaultdict(list)
     for holder in holders:
@@ -138,11 +143,16 @@ def _older_and_newer(
             found[said] += unknown
             if said in (Relation.NEWER, Relation.UNKNOWN):
                 restated.append(unknown)
+    if not (entry.source.part_of or entry.source.restates):
+        refuse_half_a_delivery(transaction, entry, mine, replaces=bool(found[Relation.NEWER]))
+        parts = [one for one in found[Relation.PART] if known[one.entry.load_id].name == mine.name]
+        refuse_moved(transaction, entry, schema, periods, parts)
     _refuse_copies(found, entry, mine, sha256)
     is_clear = _is_clear(transaction, entry, mine, periods, restated)
     if found[Relation.UNKNOWN] or not is_clear:
         which = [holder for delivery in restated for holder in delivery]
-        raise _period_is_loaded(which, entry, periods, may_replace=is_clear)
+        may_replace = is_clear and not entry.source.restates
+        raise _period_is_loaded(which, entry, periods, may_replace=may_replace)
     older, newer = found[Relation.NEWER], found[Relation.OLDER]
     if entry.source.restates and not older and not newer:
         parts = found[Relation.PART]
@@ -152,33 +162,6 @@ def _older_and_newer(
         if are_plain and not transaction.older_versions(entry, schema):
             raise _period_is_loaded(numbered, entry, periods, may_replace=False)
     return older, newer
-
-
-def _delivery(entry: FileEntry) -> Delivery:
-    return delivery_of(entry.source.key, entry.source.part_of)
-
-
-def _deliveries(
-    transaction: LoadTransaction, entry: FileEntry, others: Sequence[FileEntry]
-) -> dict[int, Delivery]:
-    """The delivery of a file, and of loaded files of its months, by load.
-
-    Numbers such as 00017 are those of parts where the first part is there, or on its way.
-    """
-    found = {one.load_id: _delivery(one) for one in (entry, *others)}
-    mine = found[entry.load_id]
-    named = [one for one in (entry, *others) if found[one.load_id].name == mine.name]
-    serial = [one for one in named if found[one.load_id].may_be_serial]
-    if len(named) < 2 or not serial or any(found[one.load_id].is_first for one in named):
-        return found
-    on_their_way = map(delivery_of, transaction.on_their_way(mine.prefix))
-    if any(one.is_first and one.name == mine.name for one in on_their_way):
-        return found
-    roots = {one.source.part_of for one in named}
-    for one in serial:
-        if one.source.key not in roots:
-            found[one.load_id] = as_serial(found[one.load_id])
-    return found
 
 
 def _refuse_copies(
@@ -202,7 +185,7 @@ def _as_charges_or_people_say(
     said = _as_declared(transaction, entry, mine, [one.entry for one in delivery])
     are_others = all(_are_other_sub_accounts(transaction, entry, one.entry) for one in unknown)
     # A late part of a delivery whose others were replaced would count without them.
-    is_left_out = said is Relation.OLDER and _is_passed_over(transaction, entry, mine)
+    is_left_out = said is Relation.OLDER and bool(passed_over(transaction, entry, mine))
     return Relation.PART if are_others and not is_left_out else said
 
 
@@ -219,18 +202,15 @@ def _as_declared(
         return Relation.OLDER
     if not restates or (is_restated and entry.source.order < max(orders)):
         return Relation.UNKNOWN
-    # Where another part of its delivery does not count, this one would count without it.
-    if is_restated and _is_passed_over(transaction, entry, mine):
-        return Relation.UNKNOWN
+    # Where another part of its delivery does not count, this one would count without it. One that
+    # waits for a person's word is no obstacle to the word on this one.
+    for one in passed_over(transaction, entry, mine):
+        waits = one.error_code == "period_is_loaded" and not one.source.restates
+        if not (waits and entry.source.restates) and (
+            is_restated or one.status is FileStatus.REJECTED
+        ):
+            return Relation.UNKNOWN
     return Relation.NEWER
-
-
-def _is_passed_over(transaction: LoadTransaction, entry: FileEntry, mine: Delivery) -> bool:
-    """Whether another part of a file's delivery was replaced by another file, or refused."""
-    return mine.has_parts and any(
-        delivery_of(key, part_of).whole == mine.whole and key != entry.source.key
-        for key, part_of in transaction.passed_over(mine.prefix)
-    )
 
 
 def _is_clear(
@@ -254,7 +234,7 @@ def _is_clear(
         is_one = is_one and not shared & seen
         seen |= shared
     return is_one or all(
-        (any(mine.days) and covers(mine, _delivery(one.entry)))
+        (any(mine.days) and covers(mine, file_delivery(one.entry)))
         or _holds_sub_accounts(transaction, entry, one.entry)
         for delivery in deliveries
         for one in delivery

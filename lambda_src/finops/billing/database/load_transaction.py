@@ -254,15 +254,15 @@ class AuroraLoadTransaction:
         ).rows
         return [row["object_key"] for row in rows]
 
-    def passed_over(self, prefix: str) -> list[tuple[str, str]]:
-        found: list[tuple[str, str]] = []
+    def passed_over(self, prefix: str) -> list[FileEntry]:
+        found: list[FileEntry] = []
         after = 0
         while True:
             page = self._database.execute(
-                "SELECT load_id, object_key, part_of FROM billing_files f WHERE load_id > :after"
+                "SELECT * FROM billing_files f WHERE load_id > :after"
                 " AND :prefix IN (LEFT(object_key, CHAR_LENGTH(:prefix)),"
                 " LEFT(part_of, CHAR_LENGTH(:prefix)))"
-                f" AND (status = '{FileStatus.REJECTED}' AND error_code = 'period_is_loaded'"
+                f" AND (status = '{FileStatus.REJECTED}' AND error_code <> 'duplicate_content'"
                 f" OR status = '{FileStatus.SUPERSEDED}' AND EXISTS (SELECT 1 FROM"
                 " billing_replacements r JOIN billing_files b ON b.load_id = r.replaced_by"
                 " WHERE r.load_id = f.load_id AND b.key_hash <> f.key_hash))"
@@ -271,10 +271,18 @@ class AuroraLoadTransaction:
                 f" ORDER BY load_id LIMIT {FILES_AT_ONCE:d}",
                 {"after": after, "prefix": prefix},
             ).rows
-            found += [(row["object_key"], row["part_of"]) for row in page]
+            found += map(file_entry, page)
             if len(page) < FILES_AT_ONCE:
                 return found
             after = page[-1]["load_id"]
+
+    def versions_until(self, entry: FileEntry) -> int:
+        found = self._database.execute(
+            "SELECT COUNT(*) AS counted FROM billing_files WHERE key_hash = :key_hash"
+            " AND version_order <= :version_order",
+            {"key_hash": entry.source.key_hash, "version_order": entry.source.order},
+        )
+        return int(found.rows[0]["counted"])
 
     def hold(self, entry: FileEntry) -> None:
         found = self._execute(

@@ -1,0 +1,132 @@
+"""Files that were delivered together: which are parts, and which may not replace others.
+
+A delivery whose parts do not all count takes the place of none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
+from typing import Final
+
+from finops.billing.deliveries import Delivery, as_serial, delivery_of, shared_periods
+from finops.billing.domain import FileEntry, FileStatus
+from finops.billing.ledger_rules import shown_periods
+from finops.billing.period_identity import Period
+from finops.billing.ports import LoadTransaction, PeriodHolder
+from finops.billing.schemas import Schema
+from finops.shared.errors import RejectedInput
+
+
+def file_delivery(entry: FileEntry) -> Delivery:
+    """The delivery of a file in the ledger."""
+    return delivery_of(entry.source.key, entry.source.part_of)
+
+
+def known_deliveries(
+    transaction: LoadTransaction, entry: FileEntry, others: Sequence[FileEntry]
+) -> dict[int, Delivery]:
+    """The delivery of a file, and of loaded files of its months, by load.
+
+    Numbers such as 00017 are those of parts where the first part is there, or on its way.
+    """
+    found = {one.load_id: file_delivery(one) for one in (entry, *others)}
+    mine = found[entry.load_id]
+    named = [one for one in (entry, *others) if found[one.load_id].name == mine.name]
+    serial = [one for one in named if found[one.load_id].may_be_serial]
+    if len(named) < 2 or not serial or any(found[one.load_id].is_first for one in named):
+        return found
+    on_their_way = map(delivery_of, transaction.on_their_way(mine.prefix))
+    if any(one.is_first and one.name == mine.name for one in on_their_way):
+        return found
+    roots = {one.source.part_of for one in named}
+    for one in serial:
+        if one.source.key not in roots:
+            found[one.load_id] = as_serial(found[one.load_id])
+    return found
+
+
+def passed_over(transaction: LoadTransaction, entry: FileEntry, mine: Delivery) -> list[FileEntry]:
+    """The other parts of a file's delivery that another file replaced, or that were refused."""
+    found = transaction.passed_over(mine.prefix) if mine.has_parts else ()
+    return [
+        one
+        for one in found
+        if file_delivery(one).whole == mine.whole and one.source.key != entry.source.key
+    ]
+
+
+#: The code of a refusal for the sake of another part.
+INCOMPLETE: Final = "delivery_is_incomplete"
+
+
+def refuse_half_a_delivery(
+    transaction: LoadTransaction, entry: FileEntry, mine: Delivery, *, replaces: bool
+) -> None:
+    """Refuse a part that takes the place of older files while another part was refused.
+
+    Args:
+        transaction: The file's transaction.
+        entry: The file.
+        mine: Its delivery.
+        replaces: Whether it would replace files of an older run.
+
+    Raises:
+        RejectedInput: with code `delivery_is_incomplete`.
+    """
+    for one in passed_over(transaction, entry, mine):
+        if mine.run:
+            is_refused = one.status is FileStatus.REJECTED and one.error_code != INCOMPLETE
+            is_half = is_refused and replaces
+        else:
+            lacks = one.error_code == "version_lacks_charges"
+            is_half = lacks and transaction.versions_until(entry) > 1
+        if is_half:
+            raise RejectedInput(
+                f"{one.source.uri} (load {one.load_id}), another part of its delivery, was "
+                "refused, so the older files that are loaded go on counting",
+                code=INCOMPLETE,
+                step="load_file",
+                remedy=f"Correct that part: `finops billing files` shows why load {one.load_id} "
+                f"was refused. Then `finops billing retry {entry.load_id}`; with `--replace` it "
+                "counts without that part",
+            )
+
+
+def refuse_moved(
+    transaction: LoadTransaction,
+    entry: FileEntry,
+    schema: Schema,
+    periods: AbstractSet[Period],
+    parts: Sequence[PeriodHolder],
+) -> None:
+    """Refuse a new version of a part with a month that an old version of another part holds.
+
+    The month has moved: in the new version of the delivery it is in this part only, or in both.
+
+    Raises:
+        RejectedInput: with code `period_is_loaded`.
+    """
+    older = transaction.older_versions(entry, schema) if parts else ()
+    if not older:
+        return
+    known = shared_periods(periods, {period for one in older for period in one.periods})
+    new = periods - set(known)
+    for one in parts:
+        moved = shared_periods(one.periods, new) if new else ()
+        if not moved:
+            continue
+        if transaction.versions_until(one.entry) >= transaction.versions_until(entry):
+            continue
+        first = one.entry
+        raise RejectedInput(
+            f"{shown_periods(moved)} is loaded from {first.source.uri} (load {first.load_id}), of "
+            "which no new version came yet, and the older version of this part holds nothing of "
+            "it: where it has moved from that part to this one, it would count twice",
+            code="period_is_loaded",
+            step="load_file",
+            remedy=f"If it has moved, take that part back, `finops billing withdraw "
+            f"{first.load_id}`, then load the new versions of both: `finops billing retry "
+            f"{entry.load_id}`. If both shall count: `finops billing retry {entry.load_id} "
+            f"--part-of {first.load_id}`",
+        )
