@@ -51,6 +51,9 @@ def test_a_run_of_an_export_has_a_folder_of_its_own(key: str, export: str, datas
         (RUN, f"202604010000/{RUN}", None),
         (f"123456789012-{RUN}", f"123456789013-{RUN}", None),
         (f"v2-{RUN}", f"v1-{RUN}", None),
+        (f"2026-04-01T00:00:00-05:00-{RUN}", f"2026-04-01T04:00:00+02:00-{RUN}", True),
+        (f"2026-04-01T00:00:00-05:00-{RUN}", f"2026-04-01T07:00:00+02:00-{RUN[:-1]}4", None),
+        (f"20260401T0000+0200-{RUN}", f"2026-03-31T23:00:00Z-{RUN}", False),
     ],
 )
 def test_folders_say_which_run_is_later(first: str, second: str, is_later: bool | None) -> None:

@@ -20,11 +20,14 @@ LEFT_ALONE = [
     *("billing/acme/_started_99", "billing/acme_$folder$", "billing/a/_delta_log/0001.json"),
     *("billing/acme/__MACOSX/march.csv", "billing/acme/march.csv.md5", "billing/a/SHA256SUMS"),
     *("billing/acme/manifest.json.sha256", "billing/acme/costs-Manifest.json.checksum"),
+    *("billing/a/march.csv.crdownload", "billing/a/march.csv.tmp", "billing/a/march.csv.part"),
+    *("billing/a/march.csv~", "billing/a/.march.csv.swp", "rates/ecb.zip.download"),
     *("billing/acme/_metadata", "billing/aws-programmatic-access-test-object", "rates/.DS_Store"),
 ]
 READ = [
     *("billing/acme/march.csv", "billing/march.csv.gz", "billing/_acme/march.csv", "rates/x.csv"),
     *("billing/acme/.march.csv", "billing/acme/success.csv", "billing/acme/thumbs.csv"),
+    *("billing/tmp/march.csv", "billing/a/march.part.csv", "billing/~a/march.csv", "billing/part"),
     *("billing/md5/march", "billing/acme/part-00000-c000.snappy.parquet", "billing/a/_march.csv"),
 ]
 

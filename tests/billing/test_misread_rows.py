@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import pytest
 
+from finops.billing.dataset_format import format_key
 from finops.billing.domain import LOADED, FileStatus
 from finops.shared.errors import FinOpsError, RejectedInput
-from tests.billing.use_cases import FOCUS, HEADER, SETTINGS, Flow, bills
+from tests.billing.use_cases import FOCUS, HEADER, SETTINGS, Flow, bills, month
 
 
 @pytest.fixture
@@ -81,3 +82,27 @@ def test_a_header_that_is_repeated_is_one_row_in_the_quarantine(flow: Flow) -> N
     body = bills(("a", 1)) + bills(("b", 2))
     entry = flow.load(flow.objects.put("billing/x/twice.csv", body))
     assert (entry.tally.inserted, entry.tally.quarantined) == (2, 1)
+
+
+def test_a_charge_of_an_account_that_is_a_word_for_totals_is_none(flow: Flow) -> None:
+    entry = flow.load(flow.objects.put("billing/x/a.csv", month("1", "2") + rows_of("Total", "3")))
+    assert (entry.tally.inserted, entry.tally.quarantined) == (2, 1)
+    assert [row.reason for row in flow.quarantines[-1].rows] == ["totals_row"]
+    named = flow.load(flow.objects.put("billing/y/a.csv", month("4", account="Total Energies 7")))
+    assert named.status is FileStatus.LOADED
+
+
+def rows_of(account: str, cost: str) -> bytes:
+    return month(cost, account=account).partition(b"\n")[2]
+
+
+@pytest.mark.parametrize(
+    ("written", "amount"),
+    [("5", "-5"), ("-5", "5"), ("+5", "-5"), ("--5", ""), ("-+5", ""), ("+-5", "")],
+)
+def test_a_sign_is_turned_once(flow: Flow, written: str, amount: str) -> None:
+    flow.objects.content[format_key("x"), ""] = b'{"negate": true}'
+    flow.load(flow.objects.put("billing/x/a.csv", bills(("a", written))))
+    assert [str(row["bill_amount"]) for row in flow.store.rows.values()] == (
+        [amount] if amount else []
+    )

@@ -332,6 +332,19 @@ def test_rates_below_another_header_are_not_read_by_the_first_one(first: str, se
     assert refused.value.code == "second_header"
 
 
+def test_the_ecb_s_file_of_one_day_is_read() -> None:
+    """https://www.ecb.europa.eu/stats/eurofxref/eurofxref.zip holds eurofxref.csv."""
+    body = "Date, USD, JPY, \n02 March 2026, 1.1694, 184.11, \n31 Marsch 2026, 1, 2, \n"
+    rejected: list[Quarantined] = []
+    found = list(read_rates(io.BytesIO(zipped(body, "eurofxref.csv")), rejected.append))
+    assert [(one.currency, one.rate_date) for one in found] == [
+        ("EUR", date(2026, 3, 2)),
+        ("JPY", date(2026, 3, 2)),
+    ]
+    assert found[0].usd_per_unit == Decimal("1.1694")
+    assert [row.reason for row in rejected] == ["invalid_date"]
+
+
 def test_a_decimal_comma_that_cuts_a_rate_in_two_is_told() -> None:
     body = b"currency,rate_date,usd_per_unit,\nEUR,2026-03-02,1,1\nGBP,2026-03-02,1.3,\n"
     rejected: list[Quarantined] = []

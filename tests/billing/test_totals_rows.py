@@ -74,7 +74,8 @@ def total(flow: Flow) -> Decimal:
             "Total USD",
         ),
         *("Total EUR", "Total 2026-03", "Total 03/2026", "Total March 2026", "Totals for March"),
-        *("Total: USD", "Summe: März"),
+        *("Total: USD", "Summe: März", "Total invoice", "Total amount due", "Total invoices USD"),
+        *("Total billed 2026-03", "Total charges (USD)", "Total facture"),
     ],
 )
 def test_an_id_that_names_totals_is_no_bill_whatever_its_amount(name: str, amount: str) -> None:

@@ -136,6 +136,31 @@ def test_a_number_is_what_excel_shows_and_noise_is_told() -> None:
     assert entry.tally.notes == {"rounded": 2}
 
 
+def test_an_id_with_more_digits_than_a_double_keeps_is_damaged() -> None:
+    flow = Flow()
+    long = 123456789012345678
+    rows: list[Cells] = [[123456789012345, "M", DAY, "USD", 1], [7, "M", DAY, "USD", 2]]
+    rows += [[8, "M", DAY, "USD", 3], [9, "M", DAY, "USD", 4]]
+    content = with_part(
+        book([HEADER, *rows]),
+        SHEET1,
+        # As Excel and XlsxWriter write it, one with few digits, and one that a program wrote whole.
+        lambda text: (
+            text.replace(">7<", f">{float(long):.16G}<")
+            .replace(">8<", ">1.2E+17<")
+            .replace(">9<", f">{long}<")
+        ),
+    )
+    entry = load(content, flow)
+    assert entry.tally.quarantined == 1
+    assert flow.quarantines[-1].rows[0].reason == "damaged_id"
+    assert {key for _, key in flow.store.rows} == {
+        "123456789012345",
+        "120000000000000000",
+        f"{long}",
+    }
+
+
 def test_numbers_are_written_as_the_dataset_reads_them() -> None:
     """1.234 with `thousands: "."` would be one thousand two hundred and thirty-four."""
     flow = Flow()

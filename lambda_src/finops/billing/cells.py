@@ -16,6 +16,7 @@ from finops.billing.dataset_format import DatasetFormat
 from finops.billing.period_identity import first_day
 from finops.billing.record_ids import are_plain, has_invisible, is_error, is_nothing
 from finops.billing.schemas import Column, Kind, Schema
+from finops.billing.totals_words import TOTALS_ROW, begin_with_total, is_total
 from finops.shared.money import major_of, rounded, was_currency
 
 #: With a negative exponent, as programs write small 64-bit floats: 1.5e-05.
@@ -86,6 +87,8 @@ def cell_reader(column: Column, style: DatasetFormat, schema: Schema, dataset: s
     match column.kind:
         case Kind.TEXT if column.name == schema.key:
             return _not_damaged(column, _id(column))
+        case Kind.TEXT if column.name in schema.period[:1]:
+            return _not_damaged(column, _no_total(column, _text(column)))
         case Kind.TEXT if column.name in schema.period:
             return _not_damaged(column, _text(column))
         case Kind.TEXT:
@@ -118,6 +121,7 @@ def plain(column: Column, style: DatasetFormat, schema: Schema) -> Plain:
                 and all(map(eq, cells, map(str.strip, cells)))
                 and (not is_id or are_plain(cells))
                 and not (identifies and any("+" in one for one in cells))
+                and (is_id or not identifies or not begin_with_total(cells))
             )
 
         return are_texts
@@ -180,6 +184,19 @@ def _not_damaged(column: Column, read_text: Read) -> Read:
                 " again, or give the column the format of text before it is filled"
             )
             raise RowProblem("damaged_id", message, title, text)
+        return read_text(text)
+
+    return read
+
+
+def _no_total(column: Column, read_text: Read) -> Read:
+    """The account of a charge that has no id: a word for totals is none."""
+    title = column.title
+
+    def read(text: str) -> str:
+        if is_total(text):
+            message = f"{title} {text!r} names a line of totals: leave it out"
+            raise RowProblem(TOTALS_ROW, message, title, text)
         return read_text(text)
 
     return read

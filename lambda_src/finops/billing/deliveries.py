@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from enum import Enum, auto
 from pathlib import PurePosixPath
 from typing import Final
@@ -27,6 +28,10 @@ _RANGE: Final = re.compile(r"((?:19|20)\d{6})-((?:19|20)\d{6})", re.ASCII)
 #: The digits of a day and the time of it, to the hour, the minute, the second or less.
 _DAY_AND_TIME: Final = re.compile(
     r"(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])(?:[01]\d|2[0-3])\d{0,13}", re.ASCII
+)
+#: A time with the difference of its zone from UTC.
+_ZONED: Final = re.compile(
+    r"\d{4}-?\d\d-?\d\dT\d\d(?::?\d\d(?::?\d\d)?)?[+-]\d\d:?\d\d(?!\d)", re.ASCII
 )
 #: The number of a part at the end of a name, as programs write it: OCI's and AWS's five digits,
 #: BigQuery's twelve, Redshift's slices, or whatever follows the word part. All other numbers may be
@@ -194,7 +199,14 @@ def later_run(one: Delivery, other: Delivery) -> bool | None:
 
 
 def _time(folder: str) -> str:
-    digits = re.sub(r"\D", "", _RUN.sub("", folder))
+    text = _RUN.sub("", folder)
+    if zoned := _ZONED.search(text):
+        try:
+            utc = datetime.fromisoformat(zoned[0]).astimezone(UTC)
+        except (ValueError, OverflowError):
+            return ""
+        text = text.replace(zoned[0], utc.strftime("%Y%m%d%H%M%S"))
+    digits = re.sub(r"\D", "", text)
     return digits if _DAY_AND_TIME.fullmatch(digits) else ""
 
 

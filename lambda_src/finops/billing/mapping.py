@@ -344,6 +344,8 @@ def _or_default(cell: int | None, text: str) -> Callable[[Sequence[str]], str]:
 
 
 def _negated(text: str) -> str:
+    if text[1:2] in ("-", "+"):
+        return text  # two signs are no number
     if text.startswith("-"):
         return text[1:]
     return f"-{text.removeprefix('+')}" if text else text

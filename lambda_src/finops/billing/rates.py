@@ -53,6 +53,12 @@ _MOST_RATES: Final = 500_000
 _NO_RATE: Final = frozenset({"", "N/A", "-"})
 _CODE = re.compile(r"[a-z]{3}")
 _DAY = re.compile(r"(\d{4})([-/])(\d\d)\2(\d\d)", re.ASCII)
+#: As the ECB's file of one day writes it: 02 March 2026.
+_DAY_OF_ECB = re.compile(r"(\d{1,2}) ([a-z]{3,9}) (\d{4})", re.ASCII | re.IGNORECASE)
+_MONTHS: Final = (
+    *("january", "february", "march", "april", "may", "june", "july", "august", "september"),
+    *("october", "november", "december"),
+)
 _NUMBER = re.compile(r"\d{1,15}(\.\d{1,30})?|\.\d{1,30}", re.ASCII)
 _REMEDY = "Use the ECB's eurofxref-hist file, or columns currency,rate_date,usd_per_unit"
 _SIMPLE: Final = {
@@ -218,12 +224,18 @@ def _problem(
 
 
 def _day(text: str) -> date | None:
-    found = _DAY.fullmatch(text.strip())
+    plain = text.strip()
+    if found := _DAY.fullmatch(plain):
+        year, month, number = found[1], int(found[3]), found[4]
+    elif (found := _DAY_OF_ECB.fullmatch(plain)) and found[2].lower() in _MONTHS:
+        year, month, number = found[3], _MONTHS.index(found[2].lower()) + 1, found[1]
+    else:
+        return None
     try:
-        day = date(int(found[1]), int(found[3]), int(found[4])) if found else None
+        day = date(int(year), month, int(number))
     except ValueError:
         return None
-    return day if day and 1970 <= day.year <= 2100 else None
+    return day if 1970 <= day.year <= 2100 else None
 
 
 def _positive(text: str) -> Decimal | None:

@@ -20,7 +20,8 @@ from finops.billing.dataset_format import DatasetFormat
 from finops.billing.file_format import Match
 from finops.billing.reader import CsvTable
 from finops.billing.schemas import Column, Kind, Recognition, Schema
-from finops.billing.totals_rows import TOTALS_ROW, TotalsRows
+from finops.billing.totals_rows import TotalsRows
+from finops.billing.totals_words import TOTALS_ROW
 from finops.shared.money import products
 from finops.shared.rates import ExchangeRates
 

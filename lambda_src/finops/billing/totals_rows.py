@@ -20,10 +20,15 @@ from itertools import compress
 from typing import Any, Final, cast
 
 from finops.billing.cells import RowProblem
-from finops.billing.totals_words import begin_with_total, end_with_total, is_name, is_total
+from finops.billing.totals_words import (
+    TOTALS_ROW,
+    begin_with_total,
+    end_with_total,
+    is_name,
+    is_total,
+)
 from finops.shared.money import EXACT
 
-TOTALS_ROW: Final = "totals_row"
 #: Beginnings of sums that are remembered of each currency, besides that of all rows.
 _MOST_STARTS: Final = 50
 #: Half of the last digit that totals are written with.

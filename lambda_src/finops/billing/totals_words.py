@@ -8,6 +8,8 @@ from typing import Final
 
 from finops.shared.money import was_currency
 
+#: The reason of such a line in the quarantine.
+TOTALS_ROW: Final = "totals_row"
 #: Words of which nothing but totals has its name; with what is summed they still name totals.
 _SURE: Final = frozenset(
     # English, German, Dutch
@@ -70,6 +72,13 @@ _PHRASES: Final = re.compile(
     r"|sum total\b|suma total\b|soma total\b|ara toplam\b|genel toplam\b|i alt\b|tổng"
     r"|סך הכל|общая сумма"
 )
+#: What is summed, as invoices name it: "Total invoice", "Total amount due EUR".
+_OF_INVOICES: Final = frozenset(
+    {"invoice", "invoices", "invoiced", "bill", "bills", "billed", "billing", "charge", "charges"}
+    | {"cost", "costs", "amount", "amounts", "due", "payable", "payments", "price", "usage"}
+    | {"spend", "net", "gross", "excl", "incl", "vat", "tax", "taxes", "fees", "credits", "value"}
+    | {"facture", "factures", "rechnung", "rechnungen", "factura", "facturas", "fattura"}
+)
 #: What is summed: "Total for March", "Totals by customer".
 _OF: Final = re.compile(r"(?:for|of|in|per|by|für|pour|de|di|por|voor|za|за)\s.*")
 #: A year, a month or a day: 2026, 2026-03, 03/2026, Q1 2026.
@@ -128,8 +137,13 @@ def _mentions(name: str) -> bool:
 
 
 def _is_what_is_summed(text: str) -> bool:
+    words = text.split()
+    while words and words[0].strip(_MARKS) in _OF_INVOICES:
+        words.pop(0)
+    text = " ".join(words).strip(_MARKS)
     return (
-        (len(text) == 3 and was_currency(text.upper()))
+        not text
+        or (len(text) == 3 and was_currency(text.upper()))
         or _OF.fullmatch(text) is not None
         or _PERIOD.fullmatch(text) is not None
     )

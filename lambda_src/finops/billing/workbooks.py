@@ -43,6 +43,8 @@ _MOST_ROWS: Final = 1_048_576
 _WIDEST: Final = 512
 _LINE_END = re.compile(r"[\r\n]+")
 _DOCUMENT_TYPE = re.compile(rb"<!(?:DOCTYPE|ENTITY)", re.IGNORECASE)
+#: A double keeps the digits of a smaller number.
+_MOST_DIGITS: Final = 10**15
 #: A number format that fills up with zeros; longer ones than any id have no use.
 _ZEROS: Final = re.compile(r"0{2,40}")
 #: Names of the strict form (ISO/IEC 29500 part 1), which Excel writes on request, and which
@@ -175,7 +177,8 @@ class Workbook:
                             where = f"{get_column_letter(cell['column'])}{number}"
                             value = error_text(where, value)
                         width = widths.get(int(cell["style_id"]), 0)
-                        if width and isinstance(value, int | float) and value >= 0 == value % 1:
+                        is_number = isinstance(value, int | float) and 0 <= value < _MOST_DIGITS
+                        if width and is_number and value % 1 == 0:
                             value = f"{int(value):0{width}}"
                         if value is not None:
                             cells.append((cell["column"], value))
@@ -290,7 +293,9 @@ class SheetText:
         if not math.isfinite(value):
             return str(value)
         if value.is_integer() and abs(value) < 1e22:
-            return str(int(value))
+            # With more digits than a double keeps, an id is not what it was.
+            is_kept = Decimal(f"{value:.15g}") == int(value)
+            return str(int(value)) if is_kept else f"{value:.14E}"
         shown = Decimal(f"{value:.15g}")
         self.notes["rounded"] += shown != Decimal(repr(value))
         return f"{shown:f}" if abs(shown) > Decimal("1e-30") else str(shown)

@@ -23,6 +23,12 @@ _CHECKSUMS: Final = re.compile(
     r"|(?:md5|sha(?:1|256|512))sums?(?:\.txt)?|checksums?\.txt",
     re.IGNORECASE,
 )
+#: What browsers, copying programs and editors name files that they have not finished, or keep.
+_UNFINISHED: Final = re.compile(
+    r".+\.(?:crdownload|opdownload|download|part|partial|filepart|tmp|temp|gstmp|aria2|swp|swo|bak)"
+    r"|.+~",
+    re.IGNORECASE,
+)
 _FOLDERS: Final = frozenset({"__macosx", "_delta_log", "_temporary", "_spark_metadata"})
 
 
@@ -39,6 +45,8 @@ def why_left_alone(key: str) -> str:
         return "a file of a program's own folder"
     if _CHECKSUMS.fullmatch(name) or name.lower().endswith(".crc"):
         return "a checksum"
+    if _UNFINISHED.fullmatch(name):
+        return "a file that a program has not finished, or its copy of another one"
     if _OF_SYSTEMS.fullmatch(name):
         return "a file of the operating system or an editor"
     return "a mark of a program that writes tables" if _OF_EXPORTS.fullmatch(name) else ""
