@@ -40,7 +40,7 @@ data "aws_iam_policy_document" "spoke" {
 data "aws_iam_policy_document" "apply_budget" {
   statement {
     sid       = "ReadBudgetParameters"
-    actions   = ["ssm:DeleteParameter", "ssm:GetParameter", "ssm:GetParameterHistory"]
+    actions   = ["ssm:DeleteParameter", "ssm:GetParameter"]
     resources = ["${local.parameters_arn}/*"]
   }
 

@@ -76,7 +76,7 @@ run "defaults" {
         "arn:aws:ssm:eu-west-1:222222222222:parameter/finops/budgets/*",
       ], null]
       ManageBudgets        = ["Allow", ["budgets:ListTagsForResource", "budgets:ModifyBudget", "budgets:TagResource", "budgets:ViewBudget"], ["arn:aws:budgets::222222222222:budget/*"], null]
-      ReadBudgetParameters = ["Allow", ["ssm:DeleteParameter", "ssm:GetParameter", "ssm:GetParameterHistory"], ["arn:aws:ssm:eu-west-1:222222222222:parameter/finops/budgets/*"], null]
+      ReadBudgetParameters = ["Allow", ["ssm:DeleteParameter", "ssm:GetParameter"], ["arn:aws:ssm:eu-west-1:222222222222:parameter/finops/budgets/*"], null]
       ReportResults        = ["Allow", ["events:PutEvents"], ["arn:aws:events:eu-west-1:111111111111:event-bus/finops-budgets"], null]
       SendFailures         = ["Allow", ["sqs:SendMessage"], ["arn:aws:sqs:eu-west-1:222222222222:finops-apply-budget-failures"], null]
       WriteFirstBudget     = ["Allow", ["ssm:PutParameter"], ["arn:aws:ssm:eu-west-1:222222222222:parameter/finops/budgets/monthly-total"], null]

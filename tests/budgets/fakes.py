@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from functools import partial
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from finops.budgets.attributes import ATTRIBUTES
@@ -22,6 +23,7 @@ from finops.budgets.domain import (
     Notification,
     NotificationChanges,
     NotificationType,
+    Owner,
     Spend,
     Status,
     TimeUnit,
@@ -29,6 +31,7 @@ from finops.budgets.domain import (
     edit_version,
     wanted_subscribers,
 )
+from finops.budgets.ownership import ADOPTED_TAG
 from finops.budgets.ports import (
     BudgetResult,
     BudgetStatus,
@@ -141,6 +144,8 @@ class FakeStatuses(Fallible):
                     spend_at=standing.spend_at,
                     adopted=standing.adopted,
                     unreached_at=standing.unreached_at,
+                    untagged=standing.untagged,
+                    published=status.published or standing.published,
                 )
             self.items[status.key] = kept if standing else status
             return True
@@ -165,6 +170,7 @@ class FakeStatuses(Fallible):
         error: FinOpsError,
         *,
         standing: Status = Status.PENDING,
+        published: bool = True,
     ) -> bool:
         def effect() -> bool:
             known = self.items.get(key)
@@ -175,6 +181,7 @@ class FakeStatuses(Fallible):
                 return False
             self.items[key] = replace(
                 known,
+                published=known.published and published,
                 status=Status.FAILED,
                 error=error.explanation,
                 error_code=error.code,
@@ -233,6 +240,7 @@ class FakeStatuses(Fallible):
                 return False
             if standing.reported_at and standing.reported_at > result.reported_at:
                 return False
+            whose = result.effective and result.owner
             self.items[result.key] = replace(
                 standing,
                 status=result.status,
@@ -240,9 +248,10 @@ class FakeStatuses(Fallible):
                 reported_at=result.reported_at,
                 error=result.error.explanation if result.error else "",
                 applied_amount=result.amount if result.effective else standing.applied_amount,
-                adopted=result.action == "adopted"
-                if result.action in ("adopted", "created", "removed")
-                else standing.adopted,
+                adopted=result.owner is Owner.HAND if whose else standing.adopted,
+                untagged=standing.untagged and not whose,
+                published=standing.published
+                and not (result.effective and result.status is Status.REMOVED),
             )
             return True
 
@@ -265,20 +274,18 @@ class FakeParameters(Fallible):
     def __init__(self) -> None:
         super().__init__()
         self.items: dict[str, StoredParameter] = {}
-        self.written: dict[str, list[StoredParameter]] = defaultdict(list)
         self.now = NOW
 
     def put(self, name: str, value: str) -> None:
         standing = self.items.get(name)
         version = standing.version + 1 if standing else 1
         self.items[name] = StoredParameter(version, value, self.now)
-        self.written[name].append(self.items[name])
 
     def get(self, budget_name: str) -> StoredParameter | None:
         return self._step("get_parameter", lambda: self.items.get(budget_name))
 
-    def history(self, budget_name: str) -> list[StoredParameter]:
-        return self._step("get_parameter_history", lambda: list(self.written[budget_name]))
+    def name_of(self, budget_name: str) -> str:
+        return f"/finops/budgets/{budget_name}"
 
     def names(self) -> list[str]:
         return sorted(self.items)
@@ -289,7 +296,6 @@ class FakeParameters(Fallible):
 
     def delete(self, budget_name: str) -> None:
         self._step("delete_parameter", lambda: self.items.pop(budget_name, None))
-        self.written.pop(budget_name, None)
 
 
 class FakeSpokes(Fallible):
@@ -404,26 +410,36 @@ class FakeBudgets(Fallible):
     def __init__(self) -> None:
         super().__init__()
         self.items: dict[str, ActualBudget] = {}
-        self.adopted: set[str] = set()
+        self._tags: dict[str, dict[str, str]] = {}
         self.now = NOW
 
-    def adopt(self, budget_name: str) -> None:
-        self._step("tag_budget", lambda: self.adopted.add(budget_name))
+    @property
+    def adopted(self) -> set[str]:
+        return {name for name in self.items if ADOPTED_TAG in self._tags.get(name, {})}
 
-    def is_adopted(self, budget_name: str) -> bool:
-        return self._step("list_tags", lambda: budget_name in self.adopted)
+    def tag(self, budget_name: str, tags: Mapping[str, str]) -> None:
+        self._step("tag_budget", lambda: self._tags.setdefault(budget_name, {}).update(tags))
+
+    def tags(self, budget_name: str) -> Mapping[str, str]:
+        def effect() -> dict[str, str]:
+            return dict(self._tags.get(budget_name, {})) if budget_name in self.items else {}
+
+        return self._step("list_tags", effect)
 
     def get(self, budget_name: str) -> ActualBudget | None:
         return self._step("get_budget", lambda: self.items.get(budget_name))
 
-    def create(self, budget: Budget, topic_arn: str) -> None:
-        self._step(
-            "create_budget",
-            lambda: self.items.__setitem__(
-                budget.aws_name,
-                self._as_wanted(budget, _notifications(budget, topic_arn)),
-            ),
-        )
+    def create(
+        self, budget: Budget, topic_arn: str, tags: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
+        """Make a budget; one without tags is made by hand."""
+
+        def effect() -> None:
+            made = self._as_wanted(budget, _notifications(budget, topic_arn))
+            self.items[budget.aws_name] = made
+            self._tags[budget.aws_name] = dict(tags)
+
+        self._step("create_budget", effect)
 
     def update_settings(self, budget: Budget, actual: ActualBudget) -> None:
         name = budget.aws_name
@@ -452,8 +468,11 @@ class FakeBudgets(Fallible):
             )
 
     def delete(self, budget_name: str) -> None:
-        self._step("delete_budget", lambda: self.items.pop(budget_name, None))
-        self.adopted.discard(budget_name)
+        def effect() -> None:
+            self.items.pop(budget_name, None)
+            self._tags.pop(budget_name, None)
+
+        self._step("delete_budget", effect)
 
     def _as_wanted(self, budget: Budget, notifications: tuple[Notification, ...]) -> ActualBudget:
         return ActualBudget(

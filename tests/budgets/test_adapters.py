@@ -32,6 +32,7 @@ from finops.budgets.documents import document_for
 from finops.budgets.domain import (
     BudgetKey,
     NotificationType,
+    Owner,
     Spend,
     Status,
     Threshold,
@@ -119,6 +120,7 @@ def test_a_status_survives_the_table(statuses: DynamoStatusTable) -> None:
         updated_by="ann",
         content="digest",
         repairs=3,
+        published=True,
     )
     assert statuses.begin(wanted)
     assert statuses.get(KEY) == wanted
@@ -386,10 +388,95 @@ def test_the_status_keeps_whether_the_budget_was_there_before_its_row(
         return found.adopted
 
     assert after(1, "adopted")
-    assert not statuses.write_result(reported(1, action="adopted")).written  # said again
     assert after(2, "updated")
     assert after(3, "left", status=Status.REMOVED, amount="")
     assert not after(4, "created")
+
+
+def test_the_status_keeps_whose_the_budget_is(statuses: DynamoStatusTable) -> None:
+    def after(version: int, owner: Owner | None, **result: Any) -> tuple[bool, bool]:
+        statuses.begin(opened(version))
+        assert statuses.write_result(reported(version, owner=owner, **result)).written
+        found = statuses.get(KEY)
+        assert found
+        return found.adopted, found.untagged
+
+    assert after(1, Owner.HAND, action="adopted") == (True, False)
+    assert after(2, None, action="unchanged") == (True, False)
+    assert after(3, None, action="created") == (False, True), "by an older spoke, without a tag"
+    assert after(4, None, action="updated") == (False, True)
+    assert after(5, Owner.FLOW, action="updated") == (False, False)
+    assert after(6, Owner.HAND, action="left", status=Status.REMOVED, amount="") == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("untagged", "adopted", "expected"),
+    [
+        (None, False, True),
+        (True, False, True),
+        (False, False, False),
+        (None, True, False),
+    ],
+)
+def test_the_status_of_an_older_version_says_by_its_document_whether_there_is_a_tag(
+    statuses: DynamoStatusTable, untagged: bool | None, *, adopted: bool, expected: bool
+) -> None:
+    document = replace(document_for(change("1")), untagged=untagged)
+    statuses.begin(opened(1, document=document.encode()))
+    assert statuses.get(KEY) == opened(1, document=document.encode(), published=True)
+    # As an older version wrote it.
+    facts = {"applied_amount": "1.00", "adopted": adopted}
+    statuses._update(KEY, facts, "attribute_exists(version)", {})
+    found = statuses.get(KEY)
+    assert found
+    assert found.untagged is expected
+
+
+def test_the_status_keeps_whether_the_account_may_have_a_budget(
+    statuses: DynamoStatusTable,
+) -> None:
+    def published() -> bool:
+        found = statuses.get(KEY)
+        assert found
+        return found.published
+
+    refused = ConfigurationError("no", code="AccessDenied", step="assume_role")
+    statuses.begin(opened(1, document="{}", published=True))
+    assert statuses.mark_failed(KEY, edit_version("1"), refused, published=False)
+    assert not published()
+    statuses.begin(opened(2, status=Status.REJECTED))
+    assert not published()
+    statuses.begin(opened(3, document="{}", published=True))
+    assert published()
+    assert statuses.mark_failed(KEY, edit_version("3"), refused)
+    statuses.begin(opened(4, status=Status.WAITING))
+    assert published()
+    statuses.begin(opened(5, document="{}"))
+    statuses.write_result(reported(5, status=Status.FAILED, error=refused))
+    assert published()
+    statuses.write_result(reported(5, status=Status.REMOVED, action="removed", amount=""))
+    assert not published()
+
+
+@pytest.mark.parametrize(
+    ("status", "row", "expected"),
+    [
+        (Status.APPLIED, {"amount": "1"}, True),
+        (Status.WAITING, {"amount": "1"}, True),
+        (Status.PENDING, None, True),
+        (Status.FAILED, None, True),
+        (Status.REMOVED, None, False),
+        (Status.REJECTED, None, False),
+    ],
+)
+def test_the_status_of_an_older_version_says_by_its_document_whether_there_may_be_one(
+    statuses: DynamoStatusTable, status: Status, row: dict[str, str] | None, *, expected: bool
+) -> None:
+    document = document_for(change("1" if row else None)).encode()
+    statuses.begin(opened(1, status=status, document=document))
+    found = statuses.get(KEY)
+    assert found
+    assert found.published is expected
 
 
 def test_a_rejected_edit_keeps_what_was_applied_and_published(statuses: DynamoStatusTable) -> None:
@@ -440,13 +527,7 @@ def test_parameters_are_read_listed_and_deleted() -> None:
         assert (stored.version, stored.value) == (2, "y")
         assert stored.written_at.tzinfo
         assert parameters.names() == [f"b{number:02d}" for number in range(12)]
-        for number in range(60):  # more than a page
-            value = f"v{number}"
-            client.put_parameter(Name=f"{PREFIX}/b01", Value=value, Type="String", Overwrite=True)
-        history = parameters.history("b01")
-        assert [one.version for one in history] == list(range(1, 62))
-        assert (history[0].value, history[-1]) == ("x", parameters.get("b01"))
-        assert parameters.history("other") == []
+        assert parameters.name_of("b00") == f"{PREFIX}/b00"
         parameters.delete("b00")
         assert parameters.get("b00") is None
 
@@ -666,7 +747,7 @@ def test_a_budget_that_is_not_there_is_none(budgets: tuple[AwsBudgets, Stubber])
     adapter.delete("monthly-total")
 
 
-def test_a_budget_that_was_there_before_its_row_has_a_tag(
+def test_a_budget_has_tags(
     budgets: tuple[AwsBudgets, Stubber],
 ) -> None:
     """https://docs.aws.amazon.com/aws-cost-management/latest/APIReference/API_budgets_TagResource.html"""
@@ -675,19 +756,18 @@ def test_a_budget_that_was_there_before_its_row_has_a_tag(
     tags = [{"Key": "finops:adopted", "Value": "true"}]
     other = [{"Key": "team", "Value": "x"}]
     stub.add_response("tag_resource", {}, {**where, "ResourceTags": tags})
-    adapter.adopt("team")
+    adapter.tag("team", {"finops:adopted": "true"})
     for found, expected in (
-        ({"ResourceTags": [*other, *tags]}, True),
-        ({"ResourceTags": other}, False),
-        ({}, False),
+        ({"ResourceTags": [*other, *tags]}, {"team": "x", "finops:adopted": "true"}),
+        ({}, {}),
     ):
         stub.add_response("list_tags_for_resource", found, where)
-        assert adapter.is_adopted("team") is expected
+        assert adapter.tags("team") == expected
     stub.add_client_error("list_tags_for_resource", "NotFoundException")
-    assert not adapter.is_adopted("team")
+    assert adapter.tags("team") == {}
     stub.add_client_error("tag_resource", "NotFoundException")
     with pytest.raises(TransientFailure):
-        adapter.adopt("team")
+        adapter.tag("team", {"finops:adopted": "true"})
 
 
 def test_creates_a_budget_and_its_alerts_in_one_call(budgets: tuple[AwsBudgets, Stubber]) -> None:
@@ -725,12 +805,14 @@ def test_creates_a_budget_and_its_alerts_in_one_call(budgets: tuple[AwsBudgets, 
                     ],
                 }
             ],
+            "ResourceTags": [{"Key": "finops:parameter", "Value": f"{PREFIX}/monthly-total"}],
         },
     )
-    adapter.create(wanted, TOPIC)
+    tags = {"finops:parameter": f"{PREFIX}/monthly-total"}
+    adapter.create(wanted, TOPIC, tags)
     stub.add_client_error("create_budget", "DuplicateRecordException")
     with pytest.raises(TransientFailure, match="DuplicateRecordException"):
-        adapter.create(wanted, TOPIC)
+        adapter.create(wanted, TOPIC, tags)
 
 
 def described(**settings: Any) -> dict[str, Any]:
@@ -896,7 +978,7 @@ def test_an_account_without_budgets_yet_is_told_what_to_do(
         "create_budget", "AccessDeniedException", f"Account {ACCOUNT} is a linked account."
     )
     with pytest.raises(ConfigurationError, match="up to 24 hours"):
-        adapter.create(parse_budget(change(1).row or {}), TOPIC)
+        adapter.create(parse_budget(change(1).row or {}), TOPIC, {})
 
 
 def test_changes_alerts_with_additions_first(budgets: tuple[AwsBudgets, Stubber]) -> None:

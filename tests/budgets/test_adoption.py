@@ -131,7 +131,7 @@ def test_one_that_is_deleted_and_made_again_by_the_flow_is_the_flows(world: Cloc
     assert world.amount is None
 
 
-@pytest.mark.parametrize("step", ["tag_budget", "update_budget", "get_parameter_history"])
+@pytest.mark.parametrize("step", ["list_tags", "tag_budget", "update_budget"])
 def test_a_crash_in_the_middle_forgets_nothing(world: Clocked, step: str) -> None:
     world.edit(change(100))
     world.wait()

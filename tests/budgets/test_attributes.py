@@ -107,7 +107,7 @@ def published(attribute: Attribute) -> BudgetDocument:
 def applied(budget: Budget) -> ActualBudget:
     """The AWS Budget that the spoke makes of a document, as AWS answers it."""
     aws = AwsBudgets(Api(), ACCOUNT, clock=lambda: NOW)
-    aws.create(budget.with_defaults(*DEFAULTS), TOPIC)
+    aws.create(budget.with_defaults(*DEFAULTS), TOPIC, {})
     found = aws.get(budget.aws_name)
     assert found
     return found
@@ -246,7 +246,7 @@ def test_a_document_of_schema_1_keeps_its_form() -> None:
         '"edited_at":"2026-11-20T12:00:00+00:00","emails":null,"request_id":"request-1",'
         '"schema":1,"state":"present",'
         '"thresholds":[{"percent":"80","type":"ACTUAL"},{"percent":"99.5","type":"FORECASTED"}],'
-        '"time_unit":"QUARTERLY","version":"0000000000000000000000000000000000000001.000000"}'
+        '"time_unit":"QUARTERLY","untagged":false,"version":"0000000000000000000000000000000000000001.000000"}'
     )
     assert document.content_digest == (
         "4f781c67db5cf76757690a0b8e78a34f44c7f85f563ece81637476a9d4a49129"

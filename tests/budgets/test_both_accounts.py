@@ -136,7 +136,9 @@ def test_both_go_with_the_row() -> None:
     world.edit(change(None, sequence=3))
     world.deliver()
     # Its answer is lost.
-    world.statuses.items[KEY] = replace(world.statuses.items[KEY], status=Status.PENDING)
+    world.statuses.items[KEY] = replace(
+        world.statuses.items[KEY], status=Status.PENDING, published=True
+    )
     world.now += timedelta(hours=5)
     world.drift(ACCOUNT, repair=True)
     world.deliver()

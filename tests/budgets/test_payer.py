@@ -15,6 +15,7 @@ from botocore.stub import Stubber
 from finops.budgets.adapters.organizations import ListedAccounts
 from finops.budgets.adapters.spokes import AssumedSpokes
 from finops.budgets.applier import BudgetApplier
+from finops.budgets.approvals import RaiseLimit
 from finops.budgets.coverage import Source, coverage
 from finops.budgets.documents import BudgetDocument, decode_document, document_for
 from finops.budgets.domain import ActualBudget, Budget, BudgetKey, Delivery, RemovalPolicy, Status
@@ -51,8 +52,9 @@ class PayerWorld(World):
         self,
         removal: RemovalPolicy = RemovalPolicy.DELETE,
         organization: FakeOrganization | None = None,
+        raises: RaiseLimit | None = None,
     ) -> None:
-        super().__init__(removal, organization)
+        super().__init__(removal, organization, raises)
         fresh = FakeSpokes(PAYER)
         self.spokes.parameters |= fresh.parameters
         self.spokes.actual |= fresh.actual

@@ -9,6 +9,7 @@ from decimal import Decimal
 import pytest
 
 from finops.budgets.domain import NotificationType, Threshold
+from finops.budgets.ownership import PARAMETER_TAG
 from finops.budgets.rows import parse_budget
 from finops.budgets.service import Outcome
 from finops.shared.errors import ConfigurationError
@@ -81,7 +82,10 @@ def test_the_parameter_of_a_removal_goes_after_a_day(world: Clocked) -> None:
 
 def test_a_slow_run_of_the_edit_before_does_not_outlive_the_removal(world: Clocked) -> None:
     remove(world)
-    world.make_by_hand(NAME)  # as a run that was killed after its call, and is tried again
+    world.wait()
+    tags = {PARAMETER_TAG: world.parameters.name_of(NAME)}
+    # By a run that was killed after its call, and is tried again.
+    world.budgets.create(parse_budget(change(100, budget_name=NAME).row or {}), TOPIC, tags)
     world.deliver()
     assert NAME not in world.budgets.items
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -214,9 +214,7 @@ def test_a_budget_that_was_there_before_its_row_is_left(
             "BudgetLimit": {"Amount": "7", "Unit": "USD"},
         },
     )
-    made = budgets.describe_budget(AccountId=SPOKE, BudgetName=budget_name)["Budget"]
-    # Its parameter has to be of a later second.
-    eventually(lambda: datetime.now(UTC) - made["LastUpdatedTime"] > timedelta(seconds=1))
+    arn = f"arn:aws:budgets::{SPOKE}:budget/{budget_name}"
     try:
         deployment.edit(SPOKE, 8, budget_name)
         status = deployment.await_status(SPOKE, "APPLIED", budget_name)
@@ -228,6 +226,11 @@ def test_a_budget_that_was_there_before_its_row_is_left(
         assert deployment.amount(SPOKE, budget_name) == 8
     finally:
         budgets.delete_budget(AccountId=SPOKE, BudgetName=budget_name)
+    # What the flow makes is known by its tag.
+    deployment.edit(SPOKE, 9, budget_name)
+    deployment.await_status(SPOKE, "APPLIED", budget_name)
+    tag = {"Key": "finops:parameter", "Value": f"/finops/budgets/{budget_name}"}
+    assert budgets.list_tags_for_resource(ResourceARN=arn)["ResourceTags"] == [tag]
 
 
 def test_a_default_reaches_every_account_without_its_own_and_comes_back(

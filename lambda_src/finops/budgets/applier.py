@@ -8,17 +8,19 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from finops.budgets.documents import BudgetDocument, decode_document, is_removal
+from finops.budgets.documents import BudgetDocument, decode_document
 from finops.budgets.domain import (
     ActualBudget,
     Budget,
     Delivery,
+    Owner,
     Status,
     Threshold,
     TimeUnit,
     decimal_text,
     notification_changes,
 )
+from finops.budgets.ownership import ADOPTED_TAG, PARAMETER_TAG, owner_of
 from finops.budgets.ports import (
     BudgetResult,
     Budgets,
@@ -37,8 +39,6 @@ CONCURRENCY: Final = 8
 SECONDS_A_BUDGET: Final = 30.0
 #: How long after an edit scheduled runs answer it again.
 LATE_ANSWERS: Final = timedelta(hours=1)
-#: The function's timeout.
-LONGEST_RUN: Final = timedelta(minutes=5)
 KEPT_AFTER_REMOVAL: Final = timedelta(days=1)
 
 Clock = Callable[[], datetime]
@@ -50,6 +50,14 @@ class AppliedAccount:
 
     results: Sequence[BudgetResult]
     left: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Done:
+    """What was done with a budget, as `BudgetResult.action`, and whose it is where it was asked."""
+
+    action: str
+    owner: Owner | None = None
 
 
 class BudgetApplier:
@@ -136,20 +144,25 @@ class BudgetApplier:
         )
 
     def remove_all(self) -> list[str]:
-        """Delete all parameters and their AWS Budgets. Returns the budgets' names.
-
-        A budget that was removed before stays: somebody made it by hand since. So does one that
-        was there before its row.
-        """
-        names = self._parameters.names()
+        """Delete all parameters and the AWS Budgets that the flow has made. Returns their names."""
         removed = []
-        for name in names:
+        for name in self._parameters.names():
             found = self._parameters.get(name)
-            if found and not is_removal(found.value) and not self._budgets.is_adopted(name):
+            if found and self._is_the_flows(name, found):
                 self._budgets.delete(name)
                 removed.append(name)
             self._parameters.delete(name)
         return removed
+
+    def _is_the_flows(self, name: str, found: StoredParameter) -> bool:
+        actual = self._budgets.get(name)
+        if actual is None:
+            return False
+        try:
+            document = self._own_document(name, found.value)
+        except RejectedInput:
+            return self._budgets.tags(name).get(PARAMETER_TAG) == self._parameters.name_of(name)
+        return self._owner(document, actual, found) is Owner.FLOW
 
     def _apply(
         self, budget_name: str, *, quiet: bool, scheduled: bool = False
@@ -166,11 +179,8 @@ class BudgetApplier:
                 step="read_parameter",
                 remedy=error.remedy,
             ) from error
-        over = document.budget is None and self._is_over(budget_name, found, scheduled=scheduled)
         try:
-            action = "unchanged"
-            if not over:
-                action, document = self._apply_newest(document, found)
+            done, document = self._apply_newest(document, found)
         except FinOpsError as error:
             transient = isinstance(error, TransientFailure)
             if not (transient and scheduled):
@@ -178,60 +188,40 @@ class BudgetApplier:
             if transient:
                 raise
             return self._result(document, "failed", error)
-        if action == "left" and self._clock() - found.written_at > KEPT_AFTER_REMOVAL:
+        same = done.action in ("unchanged", "left")
+        age = self._clock() - found.written_at
+        if document.budget is None and same and age > KEPT_AFTER_REMOVAL:
             self._parameters.delete(budget_name)
-        result = self._result(document, action)
-        same = action in ("unchanged", "left")
-        if quiet and same and self._clock() - found.written_at > LATE_ANSWERS:
+        result = self._result(document, done.action, owner=done.owner)
+        if quiet and same and age > LATE_ANSWERS:
             return result
         self._results.report([result])
         return result
 
-    def _is_over(self, budget_name: str, removal: StoredParameter, *, scheduled: bool) -> bool:
-        """Whether a removal is over, so that it removes no budget that is made later.
-
-        A removal is over when the budget does not exist, or was made or changed after the removal.
-        On an event the change must be later by the longest run: a slow run of the edit before the
-        removal may have made it. The parameter is deleted a day later.
-        """
-        actual = self._budgets.get(budget_name)
-        if actual is None or actual.updated_at is None:
-            over = actual is None or scheduled
-        else:
-            margin = timedelta() if scheduled else LONGEST_RUN
-            over = actual.updated_at > removal.written_at + margin
-        old = self._clock() - removal.written_at > KEPT_AFTER_REMOVAL
-        if over and old:
-            self._parameters.delete(budget_name)
-        return over
-
     def _apply_newest(
         self, document: BudgetDocument, found: StoredParameter
-    ) -> tuple[str, BudgetDocument]:
-        """Apply the document, and again as long as its parameter has changed meanwhile.
-
-        Returns what was done, as `BudgetResult.action`, and the document.
-        """
-        action = self._apply_again_if_changed(document, found)
+    ) -> tuple[_Done, BudgetDocument]:
+        """Apply the document, and again as long as its parameter has changed meanwhile."""
+        done = self._apply_again_if_changed(document, found)
         for _ in range(MAX_ROUNDS):
-            if action == "unchanged":
-                return action, document
+            if done.action == "unchanged":
+                return done, document
             latest = self._parameters.get(document.aws_name)
             if latest is None or latest.version == found.version:
-                return action, document
+                return done, document
             found = latest
             document = self._own_document(document.aws_name, found.value)
             repeated = self._apply_again_if_changed(document, found)
-            if repeated == "unchanged":
-                return action, document
-            action = repeated
+            if repeated.action == "unchanged":
+                return done, document
+            done = repeated
         raise TransientFailure(
             f"parameter of budget {document.aws_name} changes faster than it can be applied",
             code="overtaken",
             step="apply_budget",
         )
 
-    def _apply_again_if_changed(self, document: BudgetDocument, found: StoredParameter) -> str:
+    def _apply_again_if_changed(self, document: BudgetDocument, found: StoredParameter) -> _Done:
         """Apply the document, and once more if somebody has changed the budget meanwhile."""
         try:
             return self._apply_once(document, found)
@@ -240,26 +230,22 @@ class BudgetApplier:
                 raise
             return self._apply_once(document, found)
 
-    def _apply_once(self, document: BudgetDocument, found: StoredParameter) -> str:
+    def _apply_once(self, document: BudgetDocument, found: StoredParameter) -> _Done:
         name = document.aws_name
+        own = {PARAMETER_TAG: self._parameters.name_of(name)}
         actual = self._budgets.get(name)
         if document.budget is None:
-            if actual is None:
-                return "unchanged"
-            if self._budgets.is_adopted(name):
-                return "left"
-            self._budgets.delete(name)
-            return "removed"
+            return self._remove(document, actual, found)
         wanted = self._with_defaults(document.budget)
         if actual is None:
-            self._budgets.create(wanted, self._topic_arn)
-            return "created"
+            self._budgets.create(wanted, self._topic_arn, own)
+            return _Done(action="created", owner=Owner.FLOW)
         changes = notification_changes(wanted, actual.notifications, self._topic_arn)
         settings = not actual.settings_match(wanted, self._clock())
         young = self._clock() - found.written_at < LATE_ANSWERS
-        adopted = (changes or settings or young) and self._was_there_before(name, actual, found)
-        if adopted:
-            self._budgets.adopt(name)
+        owner, adopted = None, False
+        if changes or settings or young or document.untagged is not False:
+            owner, adopted = self._claim(document, actual, found)
         # A daily budget has no alerts on the forecast: they go before it becomes one.
         alerts_first = wanted.time_unit is TimeUnit.DAILY
         if changes and alerts_first:
@@ -268,29 +254,40 @@ class BudgetApplier:
             self._budgets.update_settings(wanted, actual)
         if changes and not alerts_first:
             self._budgets.change_notifications(wanted, changes)
+        changed = "updated" if changes or settings else "unchanged"
+        return _Done(action="adopted" if adopted else changed, owner=owner)
+
+    def _remove(
+        self, document: BudgetDocument, actual: ActualBudget | None, found: StoredParameter
+    ) -> _Done:
+        if actual is None:
+            return _Done(action="unchanged")
+        owner = self._owner(document, actual, found)
+        if owner is Owner.FLOW:
+            self._budgets.delete(document.aws_name)
+        return _Done(action="removed" if owner is Owner.FLOW else "left", owner=owner)
+
+    def _claim(
+        self, document: BudgetDocument, actual: ActualBudget, found: StoredParameter
+    ) -> tuple[Owner, bool]:
+        """Whose a budget is, which its tags say from now on, and whether a row adopts it now."""
+        name = document.aws_name
+        tags = self._budgets.tags(name)
+        parameter = self._parameters.name_of(name)
+        owner = owner_of(tags, parameter, document, found, actual.updated_at)
+        adopted = owner is Owner.HAND and ADOPTED_TAG not in tags
         if adopted:
-            return "adopted"
-        return "updated" if changes or settings else "unchanged"
+            self._budgets.tag(name, {ADOPTED_TAG: "true"})
+        elif owner is Owner.FLOW and PARAMETER_TAG not in tags:
+            self._budgets.tag(name, {PARAMETER_TAG: parameter})
+        return owner, adopted
 
-    def _was_there_before(self, name: str, actual: ActualBudget, found: StoredParameter) -> bool:
-        """Whether a budget has not been changed since before anything first asked for it.
-
-        The flow makes a budget after that, so that somebody else made this one. After a removal the
-        next document is the first again, and what is older than the removal is what it removes.
-        """
-        if actual.updated_at is None or not _is_before(actual.updated_at, found.written_at):
-            return False
-        history = self._parameters.history(name) if found.version > 1 else [found]
-        removals = [at for at, one in enumerate(history) if is_removal(one.value)]
-        since = removals[-1] + 1 if removals else 0
-        if since >= len(history) or not _is_before(actual.updated_at, history[since].written_at):
-            return False
-        if removals and not _is_before(history[removals[-1]].written_at, actual.updated_at):
-            return False
-        try:
-            return not decode_document(history[since].value).known
-        except RejectedInput:
-            return False
+    def _owner(
+        self, document: BudgetDocument, actual: ActualBudget, found: StoredParameter
+    ) -> Owner:
+        tags = self._budgets.tags(document.aws_name)
+        parameter = self._parameters.name_of(document.aws_name)
+        return owner_of(tags, parameter, document, found, actual.updated_at)
 
     def _with_defaults(self, budget: Budget) -> Budget:
         """The budget with this account's default alerts where its row names none.
@@ -323,7 +320,11 @@ class BudgetApplier:
         return document
 
     def _result(
-        self, document: BudgetDocument, action: str, error: FinOpsError | None = None
+        self,
+        document: BudgetDocument,
+        action: str,
+        error: FinOpsError | None = None,
+        owner: Owner | None = None,
     ) -> BudgetResult:
         done = Status.APPLIED if document.budget else Status.REMOVED
         now = self._clock()
@@ -339,12 +340,8 @@ class BudgetApplier:
             error=error,
             content=document.content_digest,
             delivery=document.delivery,
+            owner=owner,
         )
-
-
-def _is_before(one: datetime, other: datetime) -> bool:
-    """Whether it is in an earlier second: AWS tells some times to the second only."""
-    return one.replace(microsecond=0) < other.replace(microsecond=0)
 
 
 def _milliseconds(duration: timedelta) -> int:

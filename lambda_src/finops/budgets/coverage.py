@@ -13,9 +13,8 @@ from typing import Final, TypeVar
 from finops.budgets.comparison import left_in
 from finops.budgets.default_rows import DefaultRows
 from finops.budgets.defaults import is_default
-from finops.budgets.documents import is_removal
-from finops.budgets.domain import ActualBudget, Delivery, Status, decimal_text
-from finops.budgets.ports import BudgetStatus, BudgetTable, Organization, Spokes, StatusTable
+from finops.budgets.domain import ActualBudget, Delivery, decimal_text
+from finops.budgets.ports import BudgetTable, Organization, Spokes, StatusTable
 from finops.shared.errors import FinOpsError
 
 _CONCURRENCY: Final = 16
@@ -71,7 +70,7 @@ def coverage(
 
     def look(account_id: str) -> list[CoveredAccount]:
         rows = {str(row.get("budget_name")) for row in table.rows(account_id)}
-        flows = [one for one in statuses.all(account_id) if _is_the_flows(one)]
+        flows = [one for one in statuses.all(account_id) if one.published]
         made = {one.key.budget_name: one.delivery for one in flows}
         in_payer = {name for name, delivery in made.items() if delivery is Delivery.PAYER}
         inherited: set[str] = set()
@@ -118,12 +117,6 @@ def _where_reached(look: Callable[[], T]) -> T | None:
         return look()
     except FinOpsError:
         return None
-
-
-def _is_the_flows(status: BudgetStatus) -> bool:
-    """Whether the flow made what the account has under this name, and has not removed it since."""
-    removed = is_removal(status.document) and status.status is Status.REMOVED
-    return bool(status.document) and not removed
 
 
 def _of_account(

@@ -33,8 +33,9 @@ class BudgetDocument:
     """What the management account publishes to the spoke's parameter: a budget, or its absence.
 
     `edited_at` is None for a drift repair, whose latency is not measured. `removed_from` is where
-    an absent budget was. `known` says that the budget had been applied before, and that only its
-    parameter was gone.
+    an absent budget was. `untagged` says whether an earlier version of the flow may have made the
+    budget, which did not tag it; None in a document of such a version. See
+    `finops.budgets.ownership`.
     """
 
     key: BudgetKey
@@ -43,7 +44,7 @@ class BudgetDocument:
     edited_at: datetime | None
     budget: Budget | None
     removed_from: Delivery = Delivery.SPOKE
-    known: bool = False
+    untagged: bool | None = False
 
     @property
     def delivery(self) -> Delivery:
@@ -70,7 +71,7 @@ class BudgetDocument:
                 "version": self.version,
                 "request_id": self.request_id,
                 "edited_at": self.edited_at.isoformat() if self.edited_at else "",
-                **({"known": True} if self.known else {}),
+                **({} if self.untagged is None else {"untagged": self.untagged}),
                 **_content(self.budget, self.removed_from),
             }
         ).decode()
@@ -112,6 +113,7 @@ def budget_of(row: Mapping[str, object]) -> Budget:
         request_id="-" * LONGEST_REQUEST_ID,
         edited_at=datetime.max.replace(tzinfo=UTC),
         budget=budget,
+        untagged=True,
     )
     size = len(longest.encode().encode())
     if size > MAX_DOCUMENT_BYTES:
@@ -177,7 +179,7 @@ def decode_document(text: str, *, defaults: bool = False) -> BudgetDocument:
         name: str(fields.pop(name, ""))
         for name in ("schema", "version", "request_id", "edited_at", "state")
     }
-    known = bool(fields.pop("known", False))
+    untagged = fields.pop("untagged", None)
     try:
         edited_at = envelope["edited_at"]
         present = _IS_PRESENT[envelope["state"]]
@@ -189,7 +191,7 @@ def decode_document(text: str, *, defaults: bool = False) -> BudgetDocument:
             edited_at=datetime.fromisoformat(edited_at) if edited_at else None,
             budget=budget,
             removed_from=Delivery.SPOKE if budget else parse_delivery(fields.get("delivery")),
-            known=known,
+            untagged=None if untagged is None else bool(untagged),
         )
     except (KeyError, ValueError) as error:
         raise RejectedInput(

@@ -76,6 +76,13 @@ class Delivery(enum.StrEnum):
         return Delivery.SPOKE if self is Delivery.PAYER else Delivery.PAYER
 
 
+class Owner(enum.StrEnum):
+    """Who made an AWS Budget."""
+
+    FLOW = "flow"
+    HAND = "hand"
+
+
 class RemovalPolicy(enum.StrEnum):
     """What happens to the spoke's AWS Budget when its row is removed."""
 

@@ -33,7 +33,6 @@ from finops.budgets.ports import (
     StatusTable,
 )
 from finops.budgets.service import BudgetPublisher
-from finops.budgets.statuses import is_gone_already
 from finops.budgets.unanswered import UnansweredEdits
 from finops.budgets.unseen_edits import UnseenEdits
 from finops.budgets.wanted_budgets import Wanted, WantedBudgets
@@ -325,5 +324,4 @@ class DriftRepairer:
 
     def _has_to_go(self, status: BudgetStatus) -> bool:
         """Whether there may be a budget to remove where no row wants one."""
-        published = bool(status.document) and not is_gone_already(status)
-        return published and self._removal is RemovalPolicy.DELETE
+        return status.published and self._removal is RemovalPolicy.DELETE

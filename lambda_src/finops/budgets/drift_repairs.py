@@ -9,7 +9,6 @@ from typing import Final
 from finops.budgets.audit_events import repair_event
 from finops.budgets.comparison import (
     IN_BOTH_ACCOUNTS,
-    PARAMETER_MISSING,
     AccountState,
     Drift,
     next_repair,
@@ -18,6 +17,7 @@ from finops.budgets.comparison import (
 from finops.budgets.documents import BudgetDocument, decode_document
 from finops.budgets.domain import BudgetChange, BudgetKey, Delivery, Status, repair_version
 from finops.budgets.drift_run import Clock, Run, reason_of
+from finops.budgets.ownership import may_be_untagged
 from finops.budgets.ports import BudgetStatus, Deadlines, StatusTable
 from finops.budgets.service import BudgetPublisher, Outcome, Publication
 from finops.budgets.statuses import initial_status
@@ -105,8 +105,8 @@ class DriftRepairs:
             edited_at=None,
             budget=state.wanted[drift.key],
             removed_from=status.delivery if status else Delivery.SPOKE,
-            known=bool(drift.reason == PARAMETER_MISSING and status and status.applied_amount),
         )
+        document = replace(document, untagged=may_be_untagged(status, document.delivery))
         self._publisher.record_approvals(status)
         publication = self._publish_again(document, status, default_of)
         if publication.outcome is not Outcome.SKIPPED:
@@ -191,7 +191,8 @@ class DriftRepairs:
                 change, document.budget, error, status, default_of, pending.repairs
             )
             return Publication(outcome=Outcome.FAILED, error=error)
+        before = bool(status and status.published)
         try:
-            return self._publisher.publish_document(document)
+            return self._publisher.publish_document(document, published=before)
         except TransientFailure as error:
             return Publication(outcome=Outcome.FAILED, error=error)

@@ -18,6 +18,7 @@ from finops.budgets.domain import (
     BudgetKey,
     Delivery,
     NotificationChanges,
+    Owner,
     Spend,
     Status,
 )
@@ -42,8 +43,11 @@ class BudgetStatus:
     where the last document went. `baseline` is what raises are measured against, and `approvals`
     are the people who have approved this content: see `finops.budgets.approvals`. `amounts` says
     what a raise that waits makes of the months, empty where they are all of `amount`.
-    `adopted` says that the AWS Budget was there before its row, whose removal leaves it.
-    `unreached_at` is since when drift runs cannot read what the account has; None where they can.
+    `adopted` says that the AWS Budget was made by hand, so that its row's removal leaves it, and
+    `untagged` that a version of the flow may have made it that gave it no tag: see
+    `finops.budgets.ownership`. `published` says that the account of `delivery` may have been told
+    to make a budget, and has not said since that it is gone. `unreached_at` is since when drift
+    runs cannot read what the account has; None where they can.
     """
 
     key: BudgetKey
@@ -76,6 +80,8 @@ class BudgetStatus:
     amounts: str = ""
     adopted: bool = False
     unreached_at: datetime | None = None
+    untagged: bool = False
+    published: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,8 +89,9 @@ class BudgetResult:
     """What the spoke, or by `delivery` the payer, did with one version of a document.
 
     `content` is the digest of the budget in it, whatever its version; empty from older spokes.
-    `action` is `created`, `updated`, `removed` or `unchanged`; `adopted` where the budget was there
-    before its row, and `left` where such a one stays after the row's removal.
+    `action` is `created`, `updated`, `removed` or `unchanged`; `adopted` where a row has taken over
+    a budget that was made by hand, and `left` where such a one stays after the row's removal.
+    `owner` says whose the budget is, where the spoke has looked; None from older spokes.
     """
 
     key: BudgetKey
@@ -98,6 +105,7 @@ class BudgetResult:
     error: FinOpsError | None = None
     content: str = ""
     delivery: Delivery = Delivery.SPOKE
+    owner: Owner | None = None
 
     @property
     def effective(self) -> bool:
@@ -107,7 +115,7 @@ class BudgetResult:
     @property
     def may_repeat(self) -> bool:
         """Whether the spoke may have said it before, and done nothing since."""
-        return self.action in ("unchanged", "adopted", "left")
+        return self.action in ("unchanged", "left")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,7 +171,8 @@ class StatusTable(Protocol):
         With `after` also that has to be the version so far, empty where there is none.
 
         What was applied before stays in the row, and so does the last document unless the new
-        status has one. Returns whether to work on the version; False means outdated or a duplicate.
+        status has one, and that the account may have a budget. Returns whether to work on the
+        version; False means outdated or a duplicate.
         """
 
     def approve(self, key: BudgetKey, content: str, approver: str) -> BudgetStatus | None:
@@ -176,10 +185,12 @@ class StatusTable(Protocol):
         error: FinOpsError,
         *,
         standing: Status = Status.PENDING,
+        published: bool = True,
     ) -> bool:
         """Mark a version of the status `standing` as FAILED; everything else of it stays.
 
-        Returns whether it is, for this reason.
+        Where it is not `published`, its account was certainly told of no budget, and that is
+        written, too. Returns whether it is FAILED, for this reason.
         """
 
     def mark_unreached(
@@ -293,8 +304,8 @@ class Parameters(Protocol):
     def get(self, budget_name: str) -> StoredParameter | None:
         """The parameter, or None where there is none."""
 
-    def history(self, budget_name: str) -> list[StoredParameter]:
-        """The versions of a parameter that are kept, the oldest first."""
+    def name_of(self, budget_name: str) -> str:
+        """The whole name of a budget's parameter."""
 
     def names(self) -> list[str]:
         """The names of all budgets that have a parameter."""
@@ -312,8 +323,8 @@ class Budgets(Protocol):
     def get(self, budget_name: str) -> ActualBudget | None:
         """The budget with its notifications, or None where there is none."""
 
-    def create(self, budget: Budget, topic_arn: str) -> None:
-        """Create the budget and its notifications in one call."""
+    def create(self, budget: Budget, topic_arn: str, tags: Mapping[str, str]) -> None:
+        """Create the budget, its notifications and its tags in one call."""
 
     def update_settings(self, budget: Budget, actual: ActualBudget) -> None:
         """Set what a row decides, and keep the budget's other settings."""
@@ -321,11 +332,11 @@ class Budgets(Protocol):
     def change_notifications(self, budget: Budget, changes: NotificationChanges) -> None:
         """Carry out the changes, in the order that AWS accepts."""
 
-    def adopt(self, budget_name: str) -> None:
-        """Mark a budget as one that was there before its row."""
+    def tag(self, budget_name: str, tags: Mapping[str, str]) -> None:
+        """Give a budget tags; others of it stay."""
 
-    def is_adopted(self, budget_name: str) -> bool:
-        """Whether a budget is marked so; False where there is none."""
+    def tags(self, budget_name: str) -> Mapping[str, str]:
+        """The tags of a budget; none where there is no budget."""
 
     def delete(self, budget_name: str) -> None:
         """Delete the budget, if there is one."""

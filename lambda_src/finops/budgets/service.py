@@ -21,7 +21,6 @@ from finops.budgets.documents import (
     BudgetDocument,
     decode_document,
     document_for,
-    is_removal,
 )
 from finops.budgets.domain import (
     BudgetChange,
@@ -31,6 +30,7 @@ from finops.budgets.domain import (
     Status,
 )
 from finops.budgets.handing_on import HandedOnDefaults
+from finops.budgets.ownership import may_be_untagged
 from finops.budgets.ports import BudgetStatus, Spokes, StatusTable
 from finops.budgets.raises import Raises
 from finops.budgets.rows import parse_budget
@@ -39,7 +39,6 @@ from finops.budgets.statuses import (
     KEPT,
     RAISE_WAITS,
     initial_status,
-    is_gone_already,
     may_begin,
     raise_waits,
     waiting_status,
@@ -192,9 +191,8 @@ class BudgetPublisher:
             taken = self._begin(initial_status(change, Status.REMOVED, action=kept), known)
             return Publication(outcome=Outcome.KEPT if taken else Outcome.SKIPPED)
         try:
-            document = document_for(
-                change, removed_from=known.delivery if known else Delivery.SPOKE
-            )
+            removed_from = known.delivery if known else Delivery.SPOKE
+            document = _document_after(known, document_for(change, removed_from=removed_from))
         except RejectedInput as error:
             taken = self._begin(initial_status(change, Status.REJECTED, error=error), known)
             return Publication(outcome=Outcome.REJECTED if taken else Outcome.SKIPPED, error=error)
@@ -251,7 +249,7 @@ class BudgetPublisher:
         if self._published.get(change.key) == change.version:
             # The stream delivers a batch again from its first failure.
             return Publication(outcome=Outcome.PUBLISHED, document=document)
-        done = self.publish_document(document)
+        done = self.publish_document(document, published=bool(known and known.published))
         if done.outcome is Outcome.PUBLISHED:
             self._published[change.key] = change.version
         return done
@@ -277,7 +275,8 @@ class BudgetPublisher:
         """Publish the default in place of the removal, so that the budget is never gone."""
         try:
             absence = document_for(replace(change, row=None))
-            document = replace(absence, budget=self.defaults.budget_of(inherited))
+            wanted = replace(absence, budget=self.defaults.budget_of(inherited))
+            document = _document_after(known, wanted)
         except RejectedInput as error:
             rejected = initial_status(
                 change, Status.REJECTED, error=error, default_of=inherited.default_of
@@ -309,12 +308,11 @@ class BudgetPublisher:
             before is not None
             and before.version <= document.version
             and before.delivery is not document.delivery
-            and bool(before.document)
-            and not is_gone_already(before)
+            and before.published
         )
         if before and moved:
             self._spokes.put_document(document)
-            self._remove_elsewhere(before.delivery, document)
+            self._remove_elsewhere(before.delivery, document, before)
         if self._begin(pending, before):
             return True
         if moved and (newest := self._statuses.get(document.key)):
@@ -338,14 +336,21 @@ class BudgetPublisher:
             if wanted.delivery is delivery:
                 self._spokes.put_document(wanted)
 
-    def _remove_elsewhere(self, delivery: Delivery, document: BudgetDocument) -> None:
+    def _remove_elsewhere(
+        self, delivery: Delivery, document: BudgetDocument, before: BudgetStatus | None = None
+    ) -> None:
         """Remove the budget of a document's key from the account that shall not have it.
 
         An account whose spoke is gone has none: the spoke's removal has removed it. The answer is
         of a version that no status has, so that nobody takes it for one to the document.
         """
         removal = replace(
-            document, version=_OF_NO_EDIT, edited_at=None, budget=None, removed_from=delivery
+            document,
+            version=_OF_NO_EDIT,
+            edited_at=None,
+            budget=None,
+            removed_from=delivery,
+            untagged=may_be_untagged(before, delivery),
         )
         try:
             self._spokes.put_document(removal)
@@ -353,15 +358,20 @@ class BudgetPublisher:
             if error.step != "assume_role":
                 raise
 
-    def publish_document(self, document: BudgetDocument) -> Publication:
+    def publish_document(self, document: BudgetDocument, *, published: bool = True) -> Publication:
         """Write a document whose status is PENDING, or the newer one that replaced it meanwhile.
 
         Parameter Store has no conditional write, so a slow writer may overwrite a newer version.
         Each writer therefore reads the status afterwards, and writes the newer document again.
+
+        Args:
+            document: What is to be published.
+            published: Whether the account may have a budget of an earlier version.
         """
         try:
             for _ in range(MAX_ROUNDS):
                 self._spokes.put_document(document)
+                published = True
                 current = self._statuses.get(document.key)
                 if current is None or current.version <= document.version:
                     return Publication(outcome=Outcome.PUBLISHED, document=document)
@@ -372,7 +382,7 @@ class BudgetPublisher:
                     self._remove_elsewhere(document.delivery, document)
                 document = newest
         except ConfigurationError as error:
-            self._statuses.mark_failed(document.key, document.version, error)
+            self._statuses.mark_failed(document.key, document.version, error, published=published)
             return Publication(outcome=Outcome.FAILED, error=error)
         except TransientFailure as error:
             self._statuses.mark_failed(document.key, document.version, error)
@@ -421,27 +431,12 @@ class BudgetPublisher:
         """Why the spoke keeps the budget of a removed row; empty where it has to delete it."""
         if self._removal is RemovalPolicy.KEEP:
             return KEPT
-        if status is None or not status.document or is_gone_already(status):
-            return _NEVER_PUBLISHED
-        # A move that failed has no content: what was published before it is elsewhere, and stays.
-        # One of an approved raise is not what was published, either.
-        failed = status.status is Status.FAILED and bool(status.content) and not status.approvals
-        if not failed or status.applied_amount:
-            return ""
-        unreached = status.error_step == "assume_role"
-        return "" if not unreached and self._has_document(status) else _NEVER_PUBLISHED
+        return "" if status and status.published else _NEVER_PUBLISHED
 
-    def _has_document(self, status: BudgetStatus) -> bool:
-        """Whether an account was told of a budget, or cannot be asked.
 
-        One that was not has none of the flow's: whatever has the name was made by hand.
-        """
-        key = status.key
-        try:
-            found = self._spokes.documents(key.account_id, status.delivery).get(key.budget_name)
-        except ConfigurationError:
-            return True
-        return found is not None and not is_removal(found)
+def _document_after(known: BudgetStatus | None, document: BudgetDocument) -> BudgetDocument:
+    """The document, which says what is known of the budget before it."""
+    return replace(document, untagged=may_be_untagged(known, document.delivery))
 
 
 def _overtaken(key: BudgetKey) -> TransientFailure:

@@ -63,6 +63,7 @@ def initial_status(
         repairs=repairs,
         default_of=default_of,
         delivery=document.delivery if document else Delivery.SPOKE,
+        published=budget is not None,
     )
 
 
@@ -93,15 +94,6 @@ def was_handed_on(row: Mapping[str, object], status: BudgetStatus) -> bool:
         return read_budget(row, defaults=True) == standing_budget(status)
     except RejectedInput:
         return False
-
-
-def is_gone_already(status: BudgetStatus) -> bool:
-    """Whether the budget was removed before, and nothing has been published since.
-
-    Whatever has that name in the account by now is not the flow's.
-    """
-    published_nothing = not status.content and not status.applied_amount
-    return published_nothing and is_removal(status.document)
 
 
 def was_removed_by_flow(status: BudgetStatus) -> bool:

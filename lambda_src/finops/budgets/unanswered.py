@@ -138,7 +138,7 @@ class UnansweredEdits:
         ended = initial_status(
             run.seen(status.key, status, self._clock()),
             Status.REMOVED,
-            action=KEPT if status.document else "",
+            action=KEPT if status.published else "",
         )
         self._statuses.begin(
             replace(ended, amount=status.amount, default_of=status.default_of),

@@ -96,6 +96,28 @@ def test_operation_names_are_not_actions(spoke: Account, name: str) -> None:
     assert code == "AccessDeniedException"
 
 
+def test_a_budget_has_the_tags_that_it_is_made_with_until_it_is_deleted(spoke: Account) -> None:
+    """https://docs.aws.amazon.com/aws-cost-management/latest/APIReference/API_budgets_CreateBudget.html
+
+    That updates keep them: "By design our update API for budgets [...] do not support updating
+    tags", https://github.com/aws-cloudformation/cloudformation-coverage-roadmap/issues/2037.
+    """
+    budgets, name = spoke.client("budgets"), unique("contract")
+    tag = {"Key": "finops:parameter", "Value": f"/finops/budgets/{name}"}
+
+    def tags() -> list[dict[str, str]]:
+        answer = budgets.list_tags_for_resource(ResourceARN=arn(spoke, name))
+        return list(answer.get("ResourceTags") or ())
+
+    budgets.create_budget(AccountId=spoke.id, Budget=budget(name), ResourceTags=[tag])
+    assert tags() == [tag]
+    budgets.update_budget(AccountId=spoke.id, NewBudget=budget(name))
+    assert tags() == [tag]
+    budgets.delete_budget(AccountId=spoke.id, BudgetName=name)
+    budgets.create_budget(AccountId=spoke.id, Budget=budget(name))
+    assert tags() == []
+
+
 def test_tags_have_actions_of_their_own(spoke: Account, name: str) -> None:
     tag = {"ResourceARN": arn(spoke, name), "ResourceTags": [{"Key": "a", "Value": "b"}]}
     denied = as_role(spoke, "budgets:ModifyBudget", arn(spoke, name))

@@ -32,8 +32,6 @@ from finops.budgets.domain import (
 from finops.shared.aws import aws_errors
 from finops.shared.errors import ConfigurationError, TransientFailure
 
-#: The tag of a budget that was there before its row.
-_ADOPTED: Final = "finops:adopted"
 # AWS says so by "is a linked account. To enable budgets for your account, ask the payer account".
 _NO_BUDGETS_YET: Final = (
     "In the payer account enable Cost Explorer, which enables budgets. A new member account waits"
@@ -67,7 +65,7 @@ class AwsBudgets:
         notifications = self._listed("describe_notifications_for_budget", "Notifications", **where)
         return actual_budget(budget, [self._notification(where, raw) for raw in notifications])
 
-    def create(self, budget: Budget, topic_arn: str) -> None:
+    def create(self, budget: Budget, topic_arn: str, tags: Mapping[str, str]) -> None:
         subscribers = _subscribers(wanted_subscribers(budget, topic_arn))
         with _conflicts_are_transient("create_budget", remedy=_NO_BUDGETS_YET):
             self._client.create_budget(
@@ -81,6 +79,7 @@ class AwsBudgets:
                     {"Notification": _notification(one), "Subscribers": subscribers}
                     for one in budget.thresholds or ()
                 ],
+                ResourceTags=_resource_tags(tags),
             )
 
     def update_settings(self, budget: Budget, actual: ActualBudget) -> None:
@@ -130,22 +129,21 @@ class AwsBudgets:
                     Notification=_raw(one), Subscriber=_subscribers([subscriber])[0], **where
                 )
 
-    def adopt(self, budget_name: str) -> None:
-        with _conflicts_are_transient("adopt_budget"):
+    def tag(self, budget_name: str, tags: Mapping[str, str]) -> None:
+        with _conflicts_are_transient("tag_budget"):
             self._client.tag_resource(
-                ResourceARN=self._arn(budget_name),
-                ResourceTags=[{"Key": _ADOPTED, "Value": "true"}],
+                ResourceARN=self._arn(budget_name), ResourceTags=_resource_tags(tags)
             )
 
-    def is_adopted(self, budget_name: str) -> bool:
+    def tags(self, budget_name: str) -> dict[str, str]:
         try:
             with aws_errors("read_budget"):
                 answer = self._client.list_tags_for_resource(ResourceARN=self._arn(budget_name))
         except ConfigurationError as error:
             if error.code == "NotFoundException":
-                return False
+                return {}
             raise
-        return any(one["Key"] == _ADOPTED for one in answer.get("ResourceTags") or ())
+        return {one["Key"]: one["Value"] for one in answer.get("ResourceTags") or ()}
 
     def _arn(self, budget_name: str) -> str:
         partition = self._client.meta.partition
@@ -243,6 +241,10 @@ def _spend(calculated: Mapping[str, Any]) -> Spend | None:
         if member in calculated
     }
     return Spend(**amounts) if "actual" in amounts else None
+
+
+def _resource_tags(tags: Mapping[str, str]) -> list[dict[str, str]]:
+    return [{"Key": key, "Value": value} for key, value in tags.items()]
 
 
 def _notification(threshold: Threshold) -> dict[str, Any]:

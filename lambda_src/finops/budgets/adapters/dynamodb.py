@@ -16,11 +16,13 @@ from finops.budgets.domain import (
     BudgetChange,
     BudgetKey,
     Delivery,
+    Owner,
     Spend,
     Status,
     decimal_text,
     edit_version,
 )
+from finops.budgets.ownership import published_by_document, untagged_by_document
 from finops.budgets.ports import BudgetResult, BudgetStatus, ResultEffect, StatusOutline
 from finops.budgets.values import text_of
 from finops.shared.aws import aws_errors
@@ -51,7 +53,7 @@ _REFUSED: Final = "ConditionalCheckFailedException"
 _REPORTS: Final = "reports"
 
 
-#: Results that say whether the budget was there before its row.
+#: Results of earlier versions that say whether the budget was there before its row.
 _SAYS_WHOSE: Final = frozenset({"adopted", "created", "removed"})
 
 
@@ -174,6 +176,8 @@ class DynamoStatusTable:
             values["baseline"] = status.baseline
         if status.document:
             values |= {"document": status.document, "delivery": status.delivery.value}
+        if status.published:
+            values["published"] = True
         condition = (
             "attribute_not_exists(#version) OR #version < :version"
             " OR (#version = :version AND #status IN (:pending, :failed))"
@@ -220,9 +224,11 @@ class DynamoStatusTable:
         error: FinOpsError,
         *,
         standing: Status = Status.PENDING,
+        published: bool = True,
     ) -> bool:
         of = "(#status = :standing OR (#status = :status AND #error_code = :error_code))"
-        return self._mark(key, version, error, of, {":standing": standing.value})
+        untold = {} if published else {"published": False}
+        return self._mark(key, version, error, of, {":standing": standing.value}, **untold)
 
     def mark_unreached(
         self, key: BudgetKey, version: str, error: FinOpsError, since: datetime
@@ -242,7 +248,7 @@ class DynamoStatusTable:
         error: FinOpsError,
         condition: str,
         facts: Mapping[str, str],
-        **beside: str,
+        **beside: str | bool,
     ) -> bool:
         """Mark a version as FAILED whose status is as the condition says."""
         written, _ = self._update(
@@ -293,8 +299,16 @@ class DynamoStatusTable:
             values |= {"applied_amount": result.amount, "applied_at": reported_at}
             if result.latency_ms is not None and result.action != "unchanged":
                 values["latency_ms"] = result.latency_ms
-            if result.action in _SAYS_WHOSE:
-                values["adopted"] = result.action == "adopted"
+            if result.owner:
+                values["adopted"] = result.owner is Owner.HAND
+                values["untagged"] = False
+            elif result.action in _SAYS_WHOSE:
+                values |= {
+                    "adopted": result.action == "adopted",
+                    "untagged": result.action == "created",
+                }
+            if result.status is Status.REMOVED:
+                values["published"] = False
         of_this = "#version = :at"
         facts = {":at": result.version}
         names = {"#version": "version", "#delivery": "delivery"}
@@ -478,6 +492,20 @@ def _status(row: Mapping[str, Any]) -> BudgetStatus:
         delivery=Delivery(row.get("delivery") or Delivery.SPOKE),
         approvals=tuple(row.get("approvals", ())),
         adopted=bool(row.get("adopted")),
+        untagged=bool(
+            row["untagged"]
+            if "untagged" in row
+            else untagged_by_document(
+                row.get("document", ""),
+                row.get("applied_amount", ""),
+                adopted=bool(row.get("adopted")),
+            )
+        ),
+        published=bool(
+            row["published"]
+            if "published" in row
+            else published_by_document(Status(row["status"]), row.get("document", ""))
+        ),
         **{name: row.get(name, "") for name in texts},
     )
 

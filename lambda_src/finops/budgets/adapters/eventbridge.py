@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final
 import msgspec
 from msgspec import Meta, Struct
 
-from finops.budgets.domain import BudgetKey, Delivery, Status
+from finops.budgets.domain import BudgetKey, Delivery, Owner, Status
 from finops.budgets.ports import BudgetResult
 from finops.shared.aws import aws_errors
 from finops.shared.errors import FinOpsError, RejectedInput, TransientFailure
@@ -72,6 +72,7 @@ class _Detail(Struct, frozen=True):
     error: _Error | None = None
     content: _Name = ""
     delivery: Delivery = Delivery.SPOKE
+    owner: Owner | None = None
 
 
 def decode_result(detail: Mapping[str, Any]) -> BudgetResult:
@@ -109,6 +110,7 @@ def decode_result(detail: Mapping[str, Any]) -> BudgetResult:
         else None,
         content=said.content,
         delivery=said.delivery,
+        owner=said.owner,
     )
 
 
@@ -130,6 +132,7 @@ def _result_detail(result: BudgetResult) -> dict[str, Any]:
         "latency_ms": result.latency_ms,
         "content": result.content,
         "delivery": result.delivery.value,
+        "owner": result.owner.value if result.owner else None,
         "error": {
             "message": error.message,
             "code": error.code,

@@ -19,7 +19,7 @@ class SsmParameters:
     def get(self, budget_name: str) -> StoredParameter | None:
         try:
             with aws_errors("read_parameter"):
-                answer = self._client.get_parameter(Name=f"{self._prefix}/{budget_name}")
+                answer = self._client.get_parameter(Name=self.name_of(budget_name))
         except ConfigurationError as error:
             if error.code == "ParameterNotFound":
                 return None
@@ -27,21 +27,8 @@ class SsmParameters:
         found = answer["Parameter"]
         return StoredParameter(found["Version"], found["Value"], found["LastModifiedDate"])
 
-    def history(self, budget_name: str) -> list[StoredParameter]:
-        try:
-            with aws_errors("read_parameter"):
-                pages = self._client.get_paginator("get_parameter_history").paginate(
-                    Name=f"{self._prefix}/{budget_name}"
-                )
-                return sorted(
-                    StoredParameter(one["Version"], one["Value"], one["LastModifiedDate"])
-                    for page in pages
-                    for one in page["Parameters"]
-                )
-        except ConfigurationError as error:
-            if error.code == "ParameterNotFound":
-                return []
-            raise
+    def name_of(self, budget_name: str) -> str:
+        return f"{self._prefix}/{budget_name}"
 
     def names(self) -> list[str]:
         with aws_errors("read_parameters"):
@@ -57,7 +44,7 @@ class SsmParameters:
         try:
             with aws_errors("write_parameter"):
                 self._client.put_parameter(
-                    Name=f"{self._prefix}/{budget_name}",
+                    Name=self.name_of(budget_name),
                     Description=f"Budget {budget_name}, written by the management account",
                     Value=value,
                     Type="String",
@@ -69,7 +56,7 @@ class SsmParameters:
     def delete(self, budget_name: str) -> None:
         try:
             with aws_errors("delete_parameter"):
-                self._client.delete_parameter(Name=f"{self._prefix}/{budget_name}")
+                self._client.delete_parameter(Name=self.name_of(budget_name))
         except ConfigurationError as error:
             if error.code != "ParameterNotFound":
                 raise
