@@ -476,4 +476,13 @@ data "aws_iam_policy_document" "workflow" {
       resources = ["*"]
     }
   }
+
+  dynamic "statement" {
+    for_each = var.kms_key_arn[*]
+    content {
+      sid       = "UseEncryptionKey"
+      actions   = ["kms:Decrypt", "kms:GenerateDataKey"]
+      resources = [statement.value]
+    }
+  }
 }

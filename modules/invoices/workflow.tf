@@ -72,6 +72,15 @@ resource "aws_sfn_state_machine" "this" {
     enabled = var.function_settings.tracing
   }
 
+  # What executions carry, and their history: https://docs.aws.amazon.com/step-functions/latest/dg/encryption-at-rest.html
+  dynamic "encryption_configuration" {
+    for_each = var.kms_key_arn[*]
+    content {
+      type       = "CUSTOMER_MANAGED_KMS_KEY"
+      kms_key_id = encryption_configuration.value
+    }
+  }
+
   depends_on = [aws_iam_role_policy.workflow]
 }
 

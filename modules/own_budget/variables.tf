@@ -3,6 +3,15 @@ variable "name_prefix" {
   type        = string
   default     = "finops"
   nullable    = false
+
+  validation {
+    condition     = length(var.name_prefix) >= 2 && length(var.name_prefix) <= 20 && can(regex("^[a-z][a-z0-9]*(-[a-z0-9]+)*$", var.name_prefix))
+    error_message = "name_prefix must be 2 to 20 lower-case letters, digits and single hyphens between them, and begin with a letter."
+  }
+  validation {
+    condition     = !can(regex("^(aws|ssm)", var.name_prefix))
+    error_message = "name_prefix must not begin with aws or ssm: it begins names of parameters, where Parameter Store reserves both."
+  }
 }
 
 variable "budget" {

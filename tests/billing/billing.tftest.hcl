@@ -787,9 +787,10 @@ run "key_and_names" {
     condition = (
       aws_sqs_queue.files.kms_master_key_id == var.kms_key_arn
       && aws_cloudwatch_log_group.workflow.kms_key_id == var.kms_key_arn
+      && aws_sfn_state_machine.this.encryption_configuration[0].kms_key_id == var.kms_key_arn
       && module.bucket.settings.kms_key_arn == var.kms_key_arn
     )
-    error_message = "The key encrypts bucket, queue and logs."
+    error_message = "The key encrypts bucket, queue, workflow and logs."
   }
 
   assert {

@@ -19,9 +19,11 @@ from finops.deployment import doctor as module
 from finops.deployment.doctor import Doctor
 from finops.deployment.environment import Environment
 from finops.deployment.examination import Examination, Finding, Severity
-from finops.deployment.resources import check_keys, check_quotas, check_rates, check_tables
+from finops.deployment.keys import check_keys
+from finops.deployment.resources import check_quotas, check_rates, check_tables
 
 KEY = "arn:aws:kms:eu-central-1:111111111111:key/1"
+LOGS = "logs.eu-central-1.amazonaws.com"
 ENVIRONMENT = Environment(name="prod", prefix="finops")
 LAYER = {"Arn": "arn:aws:lambda:eu-central-1:111111111111:layer:finops-audit-core:1"}
 LETS_LAMBDA = {
@@ -37,24 +39,44 @@ def refusal(code: str, operation: str) -> ClientError:
     return ClientError({"Error": {"Code": code, "Message": "no"}}, operation)
 
 
-def key_policy(*services: str) -> str:
+def key_policy(*services: str, **actions: list[str]) -> str:
+    """A key that lets services use it; of those named by their first part, some actions alone."""
+    whole = ["kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey*"]
     return json.dumps(
         {
             "Statement": [
                 {"Effect": "Allow", "Action": "kms:*", "Principal": {"AWS": "*"}},
-                {"Effect": "Allow", "Action": "kms:Decrypt", "Principal": {"Service": [*services]}},
+                *(
+                    {
+                        "Effect": "Allow",
+                        "Action": actions.get(one.partition(".")[0], whole),
+                        "Principal": {"Service": [one]},
+                    }
+                    for one in services
+                ),
             ]
         }
     )
+
+
+def sends(*services: str, key: str = KEY) -> dict[str, Any]:
+    """A queue or a topic that services may send to, with the key."""
+    policy = {
+        "Statement": [
+            {"Effect": "Allow", "Action": "*", "Principal": {"Service": one}} for one in services
+        ]
+    }
+    return {"Attributes": {"Policy": json.dumps(policy), "KmsMasterKeyId": key}}
 
 
 class FakeAws:
     """One flow alone, audit unless told; sound until a test changes or refuses an answer."""
 
     def __init__(self) -> None:
-        self.refused: dict[str, str] = {}
+        self.refused: dict[str, str] = {"get_topic_attributes": "NotFound"}
         self.flow = "audit"
         self.function: dict[str, Any] = {
+            "FunctionArn": "arn:aws:lambda:eu-central-1:111111111111:function:finops-audit",
             "Role": "arn:aws:iam::111111111111:role/finops-audit",
             "State": "Active",
             "Layers": [LAYER],
@@ -68,9 +90,11 @@ class FakeAws:
             "get_schedule": {"State": "ENABLED"},
             "describe_load_balancers": {"LoadBalancers": []},
             "describe_key": {"KeyMetadata": {"KeyState": "Enabled"}},
-            "get_key_policy": {
-                "Policy": key_policy("logs.eu-central-1.amazonaws.com", "s3.amazonaws.com")
-            },
+            "get_key_policy": {"Policy": key_policy(LOGS)},
+            "get_queue_url": {"QueueUrl": "https://sqs.eu-central-1.amazonaws.com/1/queue"},
+            "get_queue_attributes": sends(),
+            "describe_event_bus": {},
+            "describe_state_machine": {"encryptionConfiguration": {"type": "AWS_OWNED_KEY"}},
         }
 
     def client(self, service: str) -> Any:
@@ -117,22 +141,75 @@ def test_a_key_that_is_not_enabled_is_told(aws: FakeAws, state: str) -> None:
     assert state in found.problem
 
 
-@pytest.mark.parametrize("service", ["logs.eu-central-1.amazonaws.com", "s3.amazonaws.com"])
-def test_a_key_that_a_service_may_not_use_is_told(aws: FakeAws, service: str) -> None:
-    services = {"logs.eu-central-1.amazonaws.com", "s3.amazonaws.com"} - {service}
-    aws.answers["get_key_policy"] = {"Policy": key_policy(*services)}
+def test_a_key_that_logs_may_not_use_is_told(aws: FakeAws) -> None:
+    aws.answers["get_key_policy"] = {"Policy": key_policy("s3.amazonaws.com")}
     (found,) = findings(aws)
     assert found.check == "keys"
-    assert service in found.problem
+    assert found.problem.startswith(f"its policy does not let {LOGS} call kms:Decrypt, ")
 
 
-def test_the_key_of_budgets_is_for_their_event_bus_too(aws: FakeAws) -> None:
+def told_services(aws: FakeAws) -> list[str]:
+    return [one.problem.split()[5] for one in check_keys(examined(aws))]
+
+
+@pytest.mark.parametrize(
+    "service", ["s3.amazonaws.com", "sns.amazonaws.com", "events.amazonaws.com"]
+)
+def test_who_sends_to_an_encrypted_queue_needs_the_key(aws: FakeAws, service: str) -> None:
+    aws.answers["get_queue_attributes"] = sends(service)
+    assert told_services(aws) == [service]
+    aws.answers["get_key_policy"] = {"Policy": key_policy(LOGS, service)}
+    assert told_services(aws) == []
+    kind = service.partition(".")[0]
+    aws.answers["get_key_policy"] = {"Policy": key_policy(LOGS, service, **{kind: ["kms:Decrypt"]})}
+    (found,) = check_keys(examined(aws))
+    assert found.problem.endswith("call kms:GenerateDataKey")
+
+
+@pytest.mark.parametrize("key", ["", "alias/aws/sqs", f"{KEY}-of-another"])
+def test_who_sends_to_a_queue_with_another_key_needs_no_other(aws: FakeAws, key: str) -> None:
+    aws.answers["get_queue_attributes"] = sends("s3.amazonaws.com", key=key)
+    assert told_services(aws) == []
+
+
+def test_alarms_need_the_key_of_their_topic(aws: FakeAws) -> None:
+    aws.refused.clear()
+    aws.answers["get_topic_attributes"] = sends("cloudwatch.amazonaws.com")
+    assert told_services(aws) == ["cloudwatch.amazonaws.com"]
+    aws.answers["get_key_policy"] = {"Policy": key_policy(LOGS, "cloudwatch.amazonaws.com")}
+    assert told_services(aws) == []
+
+
+def test_a_bus_needs_to_describe_its_key(aws: FakeAws) -> None:
     aws.flow = "budgets"
-    services = ("logs.eu-central-1.amazonaws.com", "s3.amazonaws.com")
-    for more, told in ((), ["events.amazonaws.com"]), (("events.amazonaws.com",), []):
-        aws.answers["get_key_policy"] = {"Policy": key_policy(*services, *more)}
-        found = list(check_keys(examined(aws)))
-        assert [one.problem.split()[5] for one in found] == told
+    events = ["kms:Decrypt", "kms:GenerateDataKey"]
+    aws.answers["get_key_policy"] = {
+        "Policy": key_policy(LOGS, "events.amazonaws.com", events=events)
+    }
+    assert told_services(aws) == []
+    aws.answers["describe_event_bus"] = {"KmsKeyIdentifier": KEY}
+    (found,) = check_keys(examined(aws))
+    assert found.problem.endswith("let events.amazonaws.com call kms:DescribeKey")
+    aws.answers["get_key_policy"] = {"Policy": key_policy(LOGS, "events.amazonaws.com")}
+    assert told_services(aws) == []
+
+
+@pytest.mark.parametrize("flow", ["billing", "invoices"])
+def test_an_encrypted_workflow_needs_the_key_for_its_logs(aws: FakeAws, flow: str) -> None:
+    aws.flow = flow
+    aws.function["Environment"]["Variables"]["WORKFLOW_ARN"] = "arn:workflow"
+    assert told_services(aws) == []
+    aws.answers["describe_state_machine"]["encryptionConfiguration"]["kmsKeyId"] = KEY
+    assert told_services(aws) == ["delivery.logs.amazonaws.com"]
+    aws.answers["get_key_policy"] = {"Policy": key_policy(LOGS, "delivery.logs.amazonaws.com")}
+    assert told_services(aws) == []
+
+
+def test_without_a_key_nothing_is_asked_of_one(aws: FakeAws) -> None:
+    del aws.function["KMSKeyArn"]
+    for operation in ("describe_key", "get_key_policy", "get_queue_url", "get_topic_attributes"):
+        aws.refused[operation] = "AccessDenied"
+    assert findings(aws) == []
 
 
 def test_a_key_that_is_gone_is_told(aws: FakeAws) -> None:

@@ -63,6 +63,12 @@ PROTECTIONS = [
     (
         ("prod",),
         "encryption.tf",
+        'sid = "WorkflowsDeliverLogs"',
+        'test = "StringEqualsIfExists" variable = "aws:SourceAccount" values = [var.account_id]',
+    ),
+    (
+        ("prod",),
+        "encryption.tf",
         'sid = "BucketsTellQueues"',
         'test = "StringEquals" variable = "aws:SourceAccount" values = [var.account_id]',
     ),

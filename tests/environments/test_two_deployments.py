@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from tests.environments.test_names import LONGEST
 from tests.environments.test_terraform import (
     LOCAL_BACKEND,
     OFFLINE_PROVIDER,
@@ -126,6 +127,28 @@ IDENTITIES: Mapping[str, tuple[str, ...]] = {
     "aws_vpc_security_group_egress_rule": (),
     "aws_vpc_security_group_ingress_rule": (),
 }
+#: How many characters AWS takes of a name; 255 and more where a type is not here.
+LIMITS: Mapping[str, int] = {
+    "aws_bcmdataexports_export": 128,
+    "aws_budgets_budget": 100,
+    "aws_cloudwatch_event_rule": 64,
+    "aws_cloudwatch_event_target": 64,
+    "aws_cognito_user_group": 128,
+    "aws_cognito_user_pool": 128,
+    "aws_cognito_user_pool_client": 128,
+    "aws_cognito_user_pool_domain": 63,
+    "aws_iam_role": 64,
+    "aws_lambda_function": 64,
+    "aws_lambda_layer_version": 140,
+    "aws_lb": 32,
+    "aws_lb_target_group": 32,
+    "aws_rds_cluster": 63,
+    "aws_rds_cluster_instance": 63,
+    "aws_s3_bucket": 63,
+    "aws_scheduler_schedule": 64,
+    "aws_sfn_state_machine": 80,
+    "aws_sqs_queue": 80,
+}
 #: ARNs that both deployments may have: what they were given, accounts, and services whose resources
 #: are not named in policies. Budgets belong to whose table they are in.
 SHARED_ARNS = (
@@ -135,6 +158,7 @@ SHARED_ARNS = (
     r"arn:aws:budgets::\d{12}:(\*|budget/\*)",
     r"arn:aws:(bcm-data-exports:us-east-1:\d{12}:export|cur:us-east-1:\d{12}:definition)/\*",
 )  # fmt: skip
+CUSTOMER_KEY = "CUSTOMER_MANAGED_KMS_KEY"
 #: Attributes that hold a key where one is given; two types hold filters and constants, no data.
 KEY_ATTRIBUTE = re.compile(r".*kms.*key_(id|arn|identifier)")
 WITHOUT_KEY = {"aws_lambda_event_source_mapping", "aws_scheduler_schedule"}
@@ -233,6 +257,19 @@ def test_no_name_is_in_two_deployments(plans: tuple[Planned, Planned]) -> None:
     } == set()
 
 
+def test_every_name_has_room_for_the_longest_prefix(plans: tuple[Planned, Planned]) -> None:
+    long = "f" * LONGEST
+    names = {
+        (kind, name.replace(PREFIXES[1], long))
+        for kind, name in _identities(plans[1])
+        if not name.startswith("arn:")
+    }
+    assert any(long in name for _, name in names)
+    # A cluster is named by its first identity; its last snapshot may have a longer name.
+    too_long = {(k, n) for k, n in names if len(n) > LIMITS.get(k, 255) and "-final" not in n}
+    assert too_long == set()
+
+
 def test_nothing_in_a_deployment_speaks_of_the_other(plans: tuple[Planned, Planned]) -> None:
     """Queues of bucket notifications, buses of rules, tables of functions, dimensions of alarms."""
     first, second = plans
@@ -311,6 +348,10 @@ def test_every_function_is_in_the_network(plans: tuple[Planned, Planned]) -> Non
 
 
 def test_everything_that_takes_a_key_has_it(plans: tuple[Planned, Planned]) -> None:
+    machines = _of_type(plans, "aws_sfn_state_machine")
+    for address, machine in machines.items():
+        (encryption,) = machine["encryption_configuration"]
+        assert (encryption["type"], encryption["kms_key_id"]) == (CUSTOMER_KEY, KEY), address
     for address, change in plans[0].items():
         for name, value in change["change"]["after"].items():
             if KEY_ATTRIBUTE.fullmatch(name) and change["type"] not in WITHOUT_KEY:

@@ -653,16 +653,27 @@ run "workflow" {
   }
 }
 
-run "no_alarms" {
+run "no_alarms_and_a_key" {
   command = plan
   module { source = "../../modules/invoices" }
 
   variables {
-    alarms = { enabled = false }
+    alarms      = { enabled = false }
+    kms_key_arn = "arn:aws:kms:eu-west-1:111111111111:key/11111111-2222-3333-4444-555555555555"
   }
 
   assert {
     condition     = length(module.alarms.alarms) == 0
     error_message = "Alarms can be left to others."
+  }
+
+  assert {
+    condition = (
+      aws_sfn_state_machine.this.encryption_configuration[0].kms_key_id == var.kms_key_arn
+      && [
+        for s in jsondecode(output.policy_json.workflow).Statement : [sort(s.Action), s.Resource] if s.Sid == "UseEncryptionKey"
+      ] == [[["kms:Decrypt", "kms:GenerateDataKey"], var.kms_key_arn]]
+    )
+    error_message = "The key encrypts the workflow, whose role may use it."
   }
 }

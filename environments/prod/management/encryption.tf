@@ -1,6 +1,6 @@
 # One key for tables, the database, files, queues, logs and environment variables. Not for the audit trail: its entries are
 # locked for years and must stay readable when this key is deleted. IAM policies of the account say who
-# may use it. This policy also allows the four services that do not act for a principal.
+# may use it. This policy also allows the services that do not act for a principal.
 resource "aws_kms_key" "finops" {
   count = var.kms_key_arn == null ? 1 : 0
 
@@ -61,6 +61,25 @@ data "aws_iam_policy_document" "key" {
         "arn:aws:logs:${var.region}:${var.account_id}:log-group:/aws/vendedlogs/states/${var.name_prefix}-*",
         "arn:aws:logs:${var.region}:${var.account_id}:log-group:/ecs/${var.name_prefix}-*",
       ]
+    }
+  }
+
+  # Encrypted state machines deliver their logs:
+  # https://docs.aws.amazon.com/step-functions/latest/dg/encryption-at-rest.html
+  statement {
+    sid       = "WorkflowsDeliverLogs"
+    actions   = ["kms:Decrypt"]
+    resources = ["*"]
+
+    principals {
+      type        = "Service"
+      identifiers = ["delivery.logs.amazonaws.com"]
+    }
+
+    condition {
+      test     = "StringEqualsIfExists"
+      variable = "aws:SourceAccount"
+      values   = [var.account_id]
     }
   }
 

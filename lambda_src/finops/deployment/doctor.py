@@ -19,24 +19,17 @@ from finops.deployment.environment import Environment
 from finops.deployment.examination import (
     APPLY,
     APPLY_MANAGEMENT,
+    FED,
     Examination,
     Finding,
     Severity,
 )
+from finops.deployment.keys import check_keys
 from finops.deployment.policies import lets_service, principal, statements
 from finops.shared.aws import aws_errors
 from finops.shared.errors import ConfigurationError, TransientFailure
 
-#: Functions that a queue or a stream feeds, that a schedule starts, and that an event rule starts.
-FED: Final = (
-    "publish-budget",
-    "expire-pending-budget",
-    "repair-budget-drift",
-    "load-billing-file",
-    "receive-invoices",
-    "finish-extraction",
-    "append-audit-entries",
-)
+#: Functions that a schedule starts.
 SCHEDULED: Final = (
     "repair-budget-drift",
     "migrate-billing-database",
@@ -159,8 +152,7 @@ def _roles(of: Examination) -> Iterator[Finding]:
 
 def _triggers(of: Examination) -> Iterator[Finding]:
     for name in of.existing(FED):
-        found = of.ask("lambda", "list_event_source_mappings", FunctionName=name) or {}
-        states = [one["State"] for one in found.get("EventSourceMappings", [])]
+        states = [one["State"] for one in of.mappings(name)]
         if not states:
             yield Finding(
                 name, "nothing invokes it: its event source mapping does not exist", APPLY
@@ -247,7 +239,7 @@ _CHECKS: Final[Mapping[str, Callable[[Examination], Iterator[Finding]]]] = {
     "spokes": _spokes,
     "tables": resources.check_tables,
     "buckets": resources.check_buckets,
-    "keys": resources.check_keys,
+    "keys": check_keys,
     "mail": resources.check_mail,
     "rates": resources.check_rates,
     "certificates": resources.check_certificates,

@@ -6,7 +6,7 @@ The caller asks. What that person may not read says nothing about the deployment
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
@@ -27,11 +27,23 @@ _NOT_THERE: Final = frozenset(
         "NoSuchBucketPolicy",
         "NoSuchEntity",
         "NoSuchResourceException",
+        "NotFound",
         "NotFoundException",
         "ResourceNotFoundException",
         "AWS.SimpleQueueService.NonExistentQueue",
         "QueueDoesNotExist",
     }
+)
+
+#: Functions that a queue or a stream feeds.
+FED: Final = (
+    "publish-budget",
+    "expire-pending-budget",
+    "repair-budget-drift",
+    "load-billing-file",
+    "receive-invoices",
+    "finish-extraction",
+    "append-audit-entries",
 )
 
 #: The remedy of what Terraform makes whole again.
@@ -99,6 +111,19 @@ class Examination:
         answer = self.configurations[name]["Configuration"]
         variables: Mapping[str, str] = answer.get("Environment", {}).get("Variables", {})
         return variables
+
+    @property
+    def alarm_topic_arn(self) -> str:
+        """The topic of the module observability, whether or not there is one."""
+        arn = next(iter(self.configurations.values()))["Configuration"]["FunctionArn"]
+        _, partition, _, region, account_id, *_ = arn.split(":")
+        return f"arn:{partition}:sns:{region}:{account_id}:{self.environment.prefix}-alarms"
+
+    def mappings(self, name: str) -> Sequence[Mapping[str, Any]]:
+        """A function's event source mappings."""
+        found = self.ask("lambda", "list_event_source_mappings", FunctionName=name) or {}
+        mappings: Sequence[Mapping[str, Any]] = found.get("EventSourceMappings", [])
+        return mappings
 
     def ask(self, service: str, operation: str, **arguments: Any) -> Any:
         """An answer of AWS; None where what is asked for does not exist."""

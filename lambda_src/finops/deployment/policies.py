@@ -6,7 +6,8 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from fnmatch import fnmatchcase
 from typing import Any
 
 
@@ -29,10 +30,46 @@ def _texts(value: Any) -> list[str]:
 
 def lets_service(policy: str | Mapping[str, Any], service: str) -> bool:
     """Whether a policy allows anything to a service of AWS."""
-    return any(
-        one["Effect"] == "Allow" and service in _texts(principal(one).get("Service"))
+    return service in services(policy)
+
+
+def services(policy: str | Mapping[str, Any]) -> set[str]:
+    """The services of AWS to which a policy allows anything."""
+    return {
+        service
         for one in statements(policy)
-    )
+        if one["Effect"] == "Allow"
+        for service in _texts(principal(one).get("Service"))
+    }
+
+
+def refused_actions(
+    policy: str | Mapping[str, Any], service: str, actions: Iterable[str]
+) -> list[str]:
+    """Which of these actions no statement of a resource's policy allows to a service."""
+    theirs = [one for one in statements(policy) if service in _texts(principal(one).get("Service"))]
+    return [action for action in actions if not allows(theirs, action)]
+
+
+def allows(those: Iterable[Mapping[str, Any]], action: str) -> bool:
+    """Whether statements allow an action on anything, and none denies it on everything."""
+    allowed = False
+    for one in those:
+        matches = any(
+            fnmatchcase(action.lower(), pattern.lower()) for pattern in _texts(one.get("Action"))
+        )
+        if "NotAction" in one:
+            matches = not any(
+                fnmatchcase(action.lower(), pattern.lower()) for pattern in _texts(one["NotAction"])
+            )
+        if matches and one["Effect"] == "Deny" and _is_everywhere(one):
+            return False
+        allowed = allowed or (matches and one["Effect"] == "Allow")
+    return allowed
+
+
+def _is_everywhere(statement: Mapping[str, Any]) -> bool:
+    return "*" in _texts(statement.get("Resource")) and not statement.get("Condition")
 
 
 def refuses_plain_http(policy: str) -> bool:

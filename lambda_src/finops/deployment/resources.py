@@ -1,4 +1,4 @@
-"""The doctor's checks of what the functions work with: tables, buckets, keys, mail, limits."""
+"""The doctor's checks of what the functions work with: tables, buckets, mail, limits."""
 
 from __future__ import annotations
 
@@ -86,37 +86,6 @@ def _notification(of: Examination, bucket: str) -> Iterator[Finding]:
                 f"the queue is gone, or does not take the events of {bucket}",
                 "Run terraform apply, then drop again what was dropped meanwhile",
             )
-
-
-def check_keys(of: Examination) -> Iterator[Finding]:
-    """Whether the keys that encrypt the deployment are on, and services may use them."""
-    keys = {
-        arn
-        for answer in of.configurations.values()
-        if (arn := answer["Configuration"].get("KMSKeyArn"))
-    }
-    for arn in sorted(keys):
-        found = of.ask("kms", "describe_key", KeyId=arn)
-        state = found["KeyMetadata"]["KeyState"] if found else "gone"
-        if state != "Enabled":
-            yield Finding(
-                arn,
-                f"the key that encrypts the deployment is {state}",
-                "Enable it, or cancel its deletion, before anything else",
-            )
-            continue
-        policy = of.ask("kms", "get_key_policy", KeyId=arn, PolicyName="default") or {}
-        region = arn.split(":")[3]
-        services = [f"logs.{region}.amazonaws.com", "s3.amazonaws.com"]
-        if any(of.existing(("record-budget-result",))):
-            services.append("events.amazonaws.com")  # encrypts what is on the event bus
-        for service in services:
-            if not lets_service(policy.get("Policy") or "{}", service):
-                yield Finding(
-                    arn,
-                    f"its policy does not let {service} use it",
-                    "Add the statement of environments/prod/management/encryption.tf",
-                )
 
 
 def check_mail(of: Examination) -> Iterator[Finding]:

@@ -161,3 +161,9 @@ run "refuses_more_people_than_a_function_can_be_told" {
   variables { senders = { streams = {}, people = [for number in range(61) : "AROAEXAMPLEEXAMPLE${100 + number}"] } }
   expect_failures = [var.senders]
 }
+
+run "refuses_a_name_prefix_that_aws_reserves" {
+  command = plan
+  variables { name_prefix = "aws-finops" }
+  expect_failures = [var.name_prefix]
+}

@@ -245,3 +245,9 @@ run "refuses_password_rotation_days" {
   variables { password_rotation_days = 1 }
   expect_failures = [var.password_rotation_days]
 }
+
+run "refuses_a_name_prefix_that_aws_reserves" {
+  command = plan
+  variables { name_prefix = "aws-finops" }
+  expect_failures = [var.name_prefix]
+}

@@ -128,3 +128,24 @@ run "refuses_a_region_of_another_partition" {
   variables { region = "us-gov-west-1" }
   expect_failures = [var.region]
 }
+
+run "refuses_a_name_prefix_that_aws_reserves" {
+  command = plan
+  variables { name_prefix = "aws-finops" }
+  expect_failures = [var.name_prefix]
+}
+
+run "refuses_a_login_domain_that_cognito_reserves" {
+  command = plan
+  variables { login = { domain = "my-aws-bills" } }
+  expect_failures = [var.login]
+}
+
+run "refuses_a_login_domain_made_of_a_name_that_cognito_reserves" {
+  command = plan
+  variables {
+    name_prefix = "outlaws"
+    login       = {}
+  }
+  expect_failures = [var.login]
+}

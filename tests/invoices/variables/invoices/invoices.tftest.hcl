@@ -247,3 +247,9 @@ run "refuses_that_every_session_counts_as_a_person" {
   variables { review = { personal_session_roles = ["*"] } }
   expect_failures = [var.review]
 }
+
+run "refuses_a_name_prefix_that_aws_reserves" {
+  command = plan
+  variables { name_prefix = "aws-finops" }
+  expect_failures = [var.name_prefix]
+}

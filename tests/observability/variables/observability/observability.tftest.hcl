@@ -77,3 +77,33 @@ run "refuses_a_webhook_without_packages" {
   variables { webhook = { secret_arn = "arn:aws:secretsmanager:eu-west-1:111111111111:secret:chat-a1b2c3" } }
   expect_failures = [var.packages]
 }
+
+run "refuses_a_name_prefix_that_aws_reserves" {
+  command = plan
+  variables { name_prefix = "aws-finops" }
+  expect_failures = [var.name_prefix]
+}
+
+run "refuses_a_name_prefix_of_one_letter" {
+  command = plan
+  variables { name_prefix = "x" }
+  expect_failures = [var.name_prefix]
+}
+
+run "refuses_a_name_prefix_of_21_letters" {
+  command = plan
+  variables { name_prefix = "finops-of-a-long-name" }
+  expect_failures = [var.name_prefix]
+}
+
+run "refuses_a_name_prefix_that_ends_with_a_hyphen" {
+  command = plan
+  variables { name_prefix = "dev-" }
+  expect_failures = [var.name_prefix]
+}
+
+run "refuses_a_name_prefix_with_two_hyphens" {
+  command = plan
+  variables { name_prefix = "dev--eu" }
+  expect_failures = [var.name_prefix]
+}

@@ -17,3 +17,15 @@ run "refuses_more_addresses_than_a_notification_takes" {
   variables { budget = { usd = 1, emails = [for number in range(11) : "${number}@example.com"] } }
   expect_failures = [var.budget]
 }
+
+run "refuses_a_name_prefix_in_capitals" {
+  command = plan
+  variables { name_prefix = "FinOps" }
+  expect_failures = [var.name_prefix]
+}
+
+run "refuses_a_name_prefix_that_aws_reserves" {
+  command = plan
+  variables { name_prefix = "aws-finops" }
+  expect_failures = [var.name_prefix]
+}

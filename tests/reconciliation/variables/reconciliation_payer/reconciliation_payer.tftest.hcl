@@ -79,3 +79,9 @@ run "refuses_a_key_by_its_alias" {
   variables { kms_key_arn = "arn:aws:kms:us-east-1:555555555555:alias/exports" }
   expect_failures = [var.kms_key_arn]
 }
+
+run "refuses_a_name_prefix_that_aws_reserves" {
+  command = plan
+  variables { name_prefix = "aws-finops" }
+  expect_failures = [var.name_prefix]
+}
