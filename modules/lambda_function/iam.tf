@@ -3,7 +3,8 @@ resource "aws_iam_role" "this" {
   description          = "Execution role of the function ${var.function.name}"
   assume_role_policy   = data.aws_iam_policy_document.lambda_trust.json
   permissions_boundary = var.settings.permissions_boundary_arn
-  tags                 = var.tags
+  # `finops doctor` tells by it whether the role still has the policy that was deployed.
+  tags = merge(var.tags, { policy-sha256 = sha256(jsonencode(jsondecode(data.aws_iam_policy_document.this.json))) })
 }
 
 data "aws_iam_policy_document" "lambda_trust" {

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
@@ -20,12 +21,21 @@ from finops.deployment.doctor import Doctor
 from finops.deployment.environment import Environment
 from finops.deployment.examination import Examination, Finding, Severity
 from finops.deployment.keys import check_keys
+from finops.deployment.notifier import check_notifier
+from finops.deployment.policies import policy_digest
 from finops.deployment.resources import check_quotas, check_rates, check_tables
 
 KEY = "arn:aws:kms:eu-central-1:111111111111:key/1"
 LOGS = "logs.eu-central-1.amazonaws.com"
 ENVIRONMENT = Environment(name="prod", prefix="finops")
 LAYER = {"Arn": "arn:aws:lambda:eu-central-1:111111111111:layer:finops-audit-core:1"}
+POLICY = {
+    "Version": "2012-10-17",
+    "Statement": [
+        {"Effect": "Allow", "Action": ["s3:GetObject"], "Resource": "arn:aws:s3:::b/*"},
+        {"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": "*"},
+    ],
+}
 LETS_LAMBDA = {
     "Statement": {
         "Effect": "Allow",
@@ -75,6 +85,7 @@ class FakeAws:
     def __init__(self) -> None:
         self.refused: dict[str, str] = {"get_topic_attributes": "NotFound"}
         self.flow = "audit"
+        self.only: tuple[str, ...] = ()
         self.function: dict[str, Any] = {
             "FunctionArn": "arn:aws:lambda:eu-central-1:111111111111:function:finops-audit",
             "Role": "arn:aws:iam::111111111111:role/finops-audit",
@@ -85,7 +96,14 @@ class FakeAws:
         }
         self.answers: dict[str, Any] = {
             "get_account_settings": {"AccountLimit": {"ConcurrentExecutions": 1000}},
-            "get_role": {"Role": {"AssumeRolePolicyDocument": LETS_LAMBDA}},
+            "get_role": {
+                "Role": {
+                    "RoleName": "finops-audit",
+                    "AssumeRolePolicyDocument": LETS_LAMBDA,
+                    "Tags": [{"Key": "policy-sha256", "Value": policy_digest(POLICY)}],
+                }
+            },
+            "get_role_policy": {"PolicyDocument": POLICY},
             "list_event_source_mappings": {"EventSourceMappings": [{"State": "Enabled"}]},
             "get_schedule": {"State": "ENABLED"},
             "describe_load_balancers": {"LoadBalancers": []},
@@ -104,10 +122,12 @@ class FakeAws:
         if code := self.refused.get(operation):
             raise refusal(code, operation)
         if operation == "get_function":
-            if arguments["FunctionName"] in ENVIRONMENT.flow_functions[self.flow]:
+            there = self.only or ENVIRONMENT.flow_functions[self.flow]
+            if arguments["FunctionName"] in there:
                 return {"Configuration": self.function}
             raise refusal("ResourceNotFoundException", operation)
-        return self.answers[operation]
+        answer = self.answers[operation]
+        return answer.pop(0) if isinstance(answer, list) else answer
 
 
 class _FakeClient:
@@ -381,6 +401,130 @@ def test_rates_that_are_missing_or_old_are_told(
     found = list(check_rates(examined(aws)))
     assert [one.severity for one in found] == ([severity] if severity else [])
     assert all("finops fx load" in one.remedy for one in found)
+
+
+def test_a_role_without_its_policy_is_told(aws: FakeAws) -> None:
+    aws.refused["get_role_policy"] = "NoSuchEntity"
+    found = findings(aws)
+    assert {(one.check, one.severity) for one in found} == {("roles", Severity.FAULT)}
+    assert all("has no policy finops-" in one.problem for one in found)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"Statement": POLICY["Statement"][:1]},
+        {"Statement": [*POLICY["Statement"], {"Effect": "Deny", "Action": "*", "Resource": "*"}]},
+        {"Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]},
+    ],
+)
+def test_a_role_with_another_policy_than_the_deployed_one_is_told(
+    aws: FakeAws, changed: dict[str, Any]
+) -> None:
+    aws.answers["get_role_policy"] = {"PolicyDocument": {**POLICY, **changed}}
+    assert {one.check for one in findings(aws)} == {"roles"}
+    assert "not the one that Terraform deployed" in findings(aws)[0].problem
+    aws.answers["get_role"]["Role"]["Tags"] = []  # of a version before
+    assert findings(aws) == []
+
+
+def test_the_digest_is_that_of_terraforms_jsonencode() -> None:
+    """As `terraform console` answers for sha256(jsonencode(…)) of this document."""
+    document = {"b": ["<&>", "\u2028é"], "a": {"d": True, "c": "${aws:x}"}}
+    encoded = '{"a":{"c":"${aws:x}","d":true},"b":["\\u003c\\u0026\\u003e","\\u2028é"]}'
+    assert policy_digest(document) == hashlib.sha256(encoded.encode()).hexdigest()
+    assert policy_digest(json.dumps(document)) == policy_digest(document)
+
+
+@pytest.mark.parametrize(
+    ("statement", "refused"),
+    [
+        ({"Effect": "Allow", "Action": "*", "Resource": "*"}, ""),
+        ({"Effect": "Allow", "Action": ["s3:Get*", "SQS:SendMessage"], "Resource": "*"}, ""),
+        ({"Effect": "Allow", "Action": "s3:*", "Resource": "*"}, "sqs:SendMessage"),
+        ({"Effect": "Allow", "NotAction": "sqs:*", "Resource": "*"}, "sqs:SendMessage"),
+        ({"Effect": "Deny", "Action": "*", "Resource": "*"}, "s3:GetObject, sqs:SendMessage"),
+    ],
+)
+def test_what_a_roles_boundary_does_not_allow_is_told(
+    aws: FakeAws, statement: dict[str, Any], refused: str
+) -> None:
+    boundary = {"PermissionsBoundaryArn": "arn:aws:iam::111111111111:policy/boundary"}
+    aws.answers["get_role"]["Role"]["PermissionsBoundary"] = boundary
+    aws.answers["get_policy"] = {"Policy": {"DefaultVersionId": "v2"}}
+    aws.answers["get_policy_version"] = {"PolicyVersion": {"Document": {"Statement": [statement]}}}
+    told = {one.problem.partition("does not allow ")[2] for one in findings(aws)}
+    assert told == ({refused} if refused else set())
+    aws.refused["get_policy"] = "NoSuchEntity"
+    assert {one.check for one in findings(aws)} == {"roles"}
+
+
+SECRET = "arn:aws:secretsmanager:eu-central-1:111111111111:secret:chat"
+NOTIFIER = "arn:aws:lambda:eu-central-1:111111111111:function:finops-notify-operators"
+
+
+@pytest.fixture
+def notifier(aws: FakeAws) -> FakeAws:
+    """A notifier that works, with the second page of the topic's subscriptions."""
+    aws.only = ("finops-notify-operators",)
+    aws.function["FunctionArn"] = NOTIFIER
+    aws.function["Environment"]["Variables"]["WEBHOOK_SECRET_ARN"] = SECRET
+    aws.answers |= {
+        "list_subscriptions_by_topic": {"Subscriptions": [{"Endpoint": NOTIFIER}]},
+        "get_policy": {
+            "Policy": json.dumps(
+                {
+                    "Statement": {
+                        "Effect": "Allow",
+                        "Action": "lambda:InvokeFunction",
+                        "Principal": {"Service": "sns.amazonaws.com"},
+                    }
+                }
+            )
+        },
+        "describe_secret": {"VersionIdsToStages": {"1": ["AWSPREVIOUS"], "2": ["AWSCURRENT"]}},
+    }
+    return aws
+
+
+def test_a_notifier_that_works_is_sound(notifier: FakeAws) -> None:
+    assert findings(notifier) == []
+
+
+def test_all_subscriptions_of_the_topic_are_read(notifier: FakeAws) -> None:
+    pages = [{"Subscriptions": [], "NextToken": "2"}, {"Subscriptions": [{"Endpoint": NOTIFIER}]}]
+    notifier.answers["list_subscriptions_by_topic"] = pages
+    assert list(check_notifier(examined(notifier))) == []
+    assert pages == []
+
+
+@pytest.mark.parametrize(
+    ("operation", "answer", "told"),
+    [
+        ("list_subscriptions_by_topic", {"Subscriptions": []}, "not subscribed"),
+        ("list_subscriptions_by_topic", "NotFound", "not subscribed"),
+        ("get_policy", "ResourceNotFoundException", "may not invoke it"),
+        ("describe_secret", "ResourceNotFoundException", "is gone"),
+        ("describe_secret", {"DeletedDate": 1}, "about to be deleted"),
+        ("describe_secret", {"VersionIdsToStages": {"1": ["AWSPENDING"]}}, "has no value"),
+    ],
+)
+def test_a_notifier_that_can_post_nothing_is_told(
+    notifier: FakeAws, operation: str, answer: Any, told: str
+) -> None:
+    if isinstance(answer, str):
+        notifier.refused[operation] = answer
+    else:
+        notifier.answers[operation] = answer
+    (found,) = findings(notifier)
+    assert (found.check, found.severity) == ("notifier", Severity.FAULT)
+    assert told in found.problem
+
+
+def test_the_secret_of_reports_is_looked_at_too(aws: FakeAws) -> None:
+    aws.function["Environment"]["Variables"]["WEBHOOK_SECRET_ARN"] = SECRET
+    aws.refused["describe_secret"] = "ResourceNotFoundException"
+    assert {one.check for one in findings(aws)} == {"notifier"}
 
 
 def test_a_function_that_could_not_be_changed_is_told_with_the_reason(aws: FakeAws) -> None:

@@ -68,6 +68,23 @@ def a_bus_that_no_spoke_may_use(d: Deployment) -> Iterator[None]:
     events.put_permission(EventBusName=BUS, Policy=policy)
 
 
+def a_role_without_its_policy(d: Deployment) -> Iterator[None]:
+    iam = d.client("iam")
+    policy = iam.get_role_policy(RoleName=IDLE, PolicyName=IDLE)["PolicyDocument"]
+    iam.delete_role_policy(RoleName=IDLE, PolicyName=IDLE)
+    yield
+    iam.put_role_policy(RoleName=IDLE, PolicyName=IDLE, PolicyDocument=json.dumps(policy))
+
+
+def a_role_that_lacks_a_statement(d: Deployment) -> Iterator[None]:
+    iam = d.client("iam")
+    policy = iam.get_role_policy(RoleName=IDLE, PolicyName=IDLE)["PolicyDocument"]
+    less = policy | {"Statement": policy["Statement"][1:]}
+    iam.put_role_policy(RoleName=IDLE, PolicyName=IDLE, PolicyDocument=json.dumps(less))
+    yield
+    iam.put_role_policy(RoleName=IDLE, PolicyName=IDLE, PolicyDocument=json.dumps(policy))
+
+
 def a_sender_that_ses_does_not_know(d: Deployment) -> Iterator[None]:
     ses = d.client("ses")
     variables = d.client("lambda").get_function_configuration(FunctionName="finops-reconcile-month")
@@ -168,6 +185,8 @@ def bucket_of(d: Deployment, function: str) -> str:
 #: How a deployment is broken, and the check that finds it.
 BROKEN: dict[Breaking, str] = {
     a_role_that_lambda_may_not_assume: "roles",
+    a_role_without_its_policy: "roles",
+    a_role_that_lacks_a_statement: "roles",
     a_bus_that_no_spoke_may_use: "results",
     a_sender_that_ses_does_not_know: "mail",
     a_function_without_layer: "layers",

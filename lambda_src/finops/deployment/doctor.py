@@ -25,7 +25,9 @@ from finops.deployment.examination import (
     Severity,
 )
 from finops.deployment.keys import check_keys
-from finops.deployment.policies import lets_service, principal, statements
+from finops.deployment.notifier import check_notifier
+from finops.deployment.policies import principal, statements
+from finops.deployment.roles import check_roles
 from finops.shared.aws import aws_errors
 from finops.shared.errors import ConfigurationError, TransientFailure
 
@@ -141,15 +143,6 @@ def _concurrency(of: Examination) -> Iterator[Finding]:
         )
 
 
-def _roles(of: Examination) -> Iterator[Finding]:
-    for name, answer in of.configurations.items():
-        role = answer["Configuration"]["Role"].rpartition("/")[2]
-        found = of.ask("iam", "get_role", RoleName=role)
-        trust = found["Role"]["AssumeRolePolicyDocument"] if found else {}
-        if not lets_service(trust, "lambda.amazonaws.com"):
-            yield Finding(name, f"its role {role} is not there, or does not trust Lambda", APPLY)
-
-
 def _triggers(of: Examination) -> Iterator[Finding]:
     for name in of.existing(FED):
         states = [one["State"] for one in of.mappings(name)]
@@ -232,7 +225,8 @@ _CHECKS: Final[Mapping[str, Callable[[Examination], Iterator[Finding]]]] = {
     "functions": _functions,
     "layers": _layers,
     "concurrency": _concurrency,
-    "roles": _roles,
+    "roles": check_roles,
+    "notifier": check_notifier,
     "triggers": _triggers,
     "schedules": _schedules,
     "results": _results,

@@ -60,7 +60,7 @@ _FUNCTIONS: Final[Mapping[str, tuple[str, ...]]] = {
 }
 
 #: Functions that exist by setting only.
-_OPTIONAL: Final = ("fetch-billing-rates",)
+_OPTIONAL: Final = ("fetch-billing-rates", "notify-operators")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,6 +5,7 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
@@ -22,6 +23,30 @@ def principal(statement: Mapping[str, Any]) -> Mapping[str, Any]:
     """Whom a statement is about, by kind; `*` is everybody under `AWS`."""
     found = statement.get("Principal", {})
     return found if isinstance(found, Mapping) else {"AWS": found}
+
+
+def policy_digest(policy: str | Mapping[str, Any]) -> str:
+    """SHA-256 of a policy as Terraform's `jsonencode` writes it: sorted, `<`, `>`, `&` escaped.
+
+    https://developer.hashicorp.com/terraform/language/functions/jsonencode
+    """
+    document = json.loads(policy) if isinstance(policy, str) else policy
+    text = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    for one in "<>&\u2028\u2029":
+        text = text.replace(one, f"\\u{ord(one):04x}")
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def allowed_actions(policy: str | Mapping[str, Any]) -> list[str]:
+    """The actions that a policy's statements allow, patterns as they stand."""
+    return sorted(
+        {
+            action
+            for one in statements(policy)
+            if one["Effect"] == "Allow"
+            for action in _texts(one.get("Action"))
+        }
+    )
 
 
 def _texts(value: Any) -> list[str]:
