@@ -1,15 +1,17 @@
 module "billing_database" {
   source = "git::https://github.com/example/terraform-aws-finops.git//modules/billing_database?ref=v0.1.0"
 
-  region = var.region
+  region      = var.region
+  name_prefix = var.name_prefix
 }
 
 module "billing" {
   source = "git::https://github.com/example/terraform-aws-finops.git//modules/billing?ref=v0.1.0"
 
-  account_id = var.account_id
-  region     = var.region
-  packages   = var.packages
+  account_id  = var.account_id
+  region      = var.region
+  name_prefix = var.name_prefix
+  packages    = var.packages
 
   database = {
     cluster_arn       = module.billing_database.cluster_arn

@@ -5,9 +5,10 @@ locals {
 module "audit" {
   source = "git::https://github.com/example/terraform-aws-finops.git//modules/audit?ref=v0.1.0"
 
-  account_id = var.account_id
-  region     = var.region
-  packages   = var.packages
+  account_id  = var.account_id
+  region      = var.region
+  name_prefix = var.name_prefix
+  packages    = var.packages
 
   # Nobody can remove an entry for a year. COMPLIANCE binds the account's administrator too.
   bucket = { lock_mode = "GOVERNANCE", lock_days = 365 }
@@ -26,10 +27,11 @@ module "audit" {
 module "budgets_management" {
   source = "git::https://github.com/example/terraform-aws-finops.git//modules/budgets_management?ref=v0.1.0"
 
-  account_id = var.account_id
-  region     = var.region
-  packages   = var.packages
-  audit      = local.audit
+  account_id  = var.account_id
+  region      = var.region
+  name_prefix = var.name_prefix
+  packages    = var.packages
+  audit       = local.audit
 
   spoke_account_ids = [var.account_id]
   external_id       = "finops-budgets"
@@ -38,9 +40,10 @@ module "budgets_management" {
 module "budgets_spoke" {
   source = "git::https://github.com/example/terraform-aws-finops.git//modules/budgets_spoke?ref=v0.1.0"
 
-  account_id = var.account_id
-  region     = var.region
-  packages   = var.packages
+  account_id  = var.account_id
+  region      = var.region
+  name_prefix = var.name_prefix
+  packages    = var.packages
 
   hub = {
     role_arns      = module.budgets_management.hub_role_arns
@@ -52,16 +55,18 @@ module "budgets_spoke" {
 module "billing_database" {
   source = "git::https://github.com/example/terraform-aws-finops.git//modules/billing_database?ref=v0.1.0"
 
-  region = var.region
+  region      = var.region
+  name_prefix = var.name_prefix
 }
 
 module "billing" {
   source = "git::https://github.com/example/terraform-aws-finops.git//modules/billing?ref=v0.1.0"
 
-  account_id = var.account_id
-  region     = var.region
-  packages   = var.packages
-  audit      = local.audit
+  account_id  = var.account_id
+  region      = var.region
+  name_prefix = var.name_prefix
+  packages    = var.packages
+  audit       = local.audit
 
   database = {
     cluster_arn       = module.billing_database.cluster_arn
@@ -80,10 +85,11 @@ module "billing" {
 module "invoices" {
   source = "git::https://github.com/example/terraform-aws-finops.git//modules/invoices?ref=v0.1.0"
 
-  account_id = var.account_id
-  region     = var.region
-  packages   = var.packages
-  audit      = local.audit
+  account_id  = var.account_id
+  region      = var.region
+  name_prefix = var.name_prefix
+  packages    = var.packages
+  audit       = local.audit
 
   validation = {
     confidence = { default = 80, total = 90 }
@@ -94,9 +100,10 @@ module "invoices" {
 module "reconciliation" {
   source = "git::https://github.com/example/terraform-aws-finops.git//modules/reconciliation?ref=v0.1.0"
 
-  account_id = var.account_id
-  region     = var.region
-  packages   = var.packages
+  account_id  = var.account_id
+  region      = var.region
+  name_prefix = var.name_prefix
+  packages    = var.packages
 
   flows = {
     budgets_table_name       = module.budgets_management.budgets_table_name
@@ -119,8 +126,9 @@ module "reconciliation" {
 module "observability" {
   source = "git::https://github.com/example/terraform-aws-finops.git//modules/observability?ref=v0.1.0"
 
-  account_id = var.account_id
-  region     = var.region
+  account_id  = var.account_id
+  region      = var.region
+  name_prefix = var.name_prefix
 
   flows = {
     audit            = module.audit.observability

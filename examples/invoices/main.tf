@@ -1,9 +1,10 @@
 module "invoices" {
   source = "git::https://github.com/example/terraform-aws-finops.git//modules/invoices?ref=v0.1.0"
 
-  account_id = var.account_id
-  region     = var.region
-  packages   = var.packages
+  account_id  = var.account_id
+  region      = var.region
+  name_prefix = var.name_prefix
+  packages    = var.packages
 
   validation = {
     confidence = { default = 80, total = 90 }

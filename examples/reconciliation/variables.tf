@@ -8,6 +8,12 @@ variable "region" {
   type        = string
 }
 
+variable "name_prefix" {
+  description = "Begins every name. A second deployment in the account needs another one."
+  type        = string
+  default     = "finops"
+}
+
 variable "packages" {
   description = "The packages of the release, from packages.auto.tfvars.json, which `finops packages publish` writes."
   type        = any

@@ -77,6 +77,10 @@ locals {
       namespace = "AWS/SQS", metric = "ApproximateNumberOfMessagesVisible", dimensions = ["QueueName", "${function}-failures"]
       options   = { stat = "Maximum", label = "waiting for a person: ${replace(name, "_", "-")}", yAxis = "right" }
     }],
+    [for name, queue in of.queue_names : {
+      namespace = "AWS/SQS", metric = "ApproximateNumberOfMessagesVisible", dimensions = ["QueueName", "${trimsuffix(queue, ".fifo")}-failures.fifo"]
+      options   = { stat = "Maximum", label = "waiting for a person: ${name}", yAxis = "right" }
+    } if endswith(queue, ".fifo")],
     [for workflow in of.workflow_arn[*] : {
       namespace = "AWS/States", metric = "ExecutionsFailed", dimensions = ["StateMachineArn", workflow]
       options   = { stat = "Sum", label = "failed workflows" }
@@ -107,8 +111,11 @@ locals {
   readers  = flatten([for flow, of in var.flows : [for name in ["extract_invoice", "finish_extraction"] : of.functions[name]] if flow == "invoices"])
   database = flatten([for flow, of in var.flows : of.cluster_identifier[*]])
   explorer = flatten([for flow, of in var.flows : of.functions.reconcile_month if flow == "reconciliation"])
-  # Every function that asks the database.
-  askers = flatten([for flow, of in var.flows : [for name, function in of.functions : function] if flow == "billing"])
+  # Every function that asks the database; reconciliation does where the ledger is its source.
+  askers = concat(
+    flatten([for flow, of in var.flows : values(of.functions) if flow == "billing"]),
+    length(local.database) == 0 ? [] : local.explorer,
+  )
 
   use_graphs = { use = [for graph in [
     { title = "Textract: pages", metrics = flatten([for function in local.readers : [for name in ["TextractPages", "TextractPagesSaved"] : {

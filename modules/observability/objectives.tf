@@ -8,13 +8,13 @@ locals {
     slow-now = { seconds = 1800, burn_rate = 6 }
   }
 
-  # `measured` has a time. What failed is late, whatever its time: `failed` is among the measured, `untimed` is not.
+  # `measured` has a time. What failed is late, and has none: `untimed` is not among the measured.
   edits = [for flow in [for name, of in var.flows : of if name == "budgets"] : {
     objective = var.objectives.edits
     what      = "edits of budgets were not applied within ${var.objectives.edits.seconds} s"
     measured  = { metric = "BudgetLatency", service = flow.functions.record_budget_result }
-    failed    = { failed = { metric = "BudgetsFailed", service = flow.functions.record_budget_result } }
     untimed = {
+      failed      = { metric = "BudgetsFailed", service = flow.functions.record_budget_result }
       unpublished = { metric = "BudgetsFailed", service = flow.functions.publish_budget }
       unanswered  = { metric = "BudgetsUnanswered", service = flow.functions.expire_pending_budget }
     }
@@ -24,7 +24,6 @@ locals {
     objective   = var.objectives.files
     what        = "billing files were not accounted for within ${var.objectives.files.seconds} s"
     measured    = { metric = "MessageLatency", service = flow.functions.load_billing_file }
-    failed      = {}
     untimed     = {}
     queue_names = [flow.queue_names.files]
   }]
@@ -32,7 +31,6 @@ locals {
     objective   = var.objectives.files
     what        = "invoices were not accounted for within ${var.objectives.files.seconds} s"
     measured    = { metric = "MessageLatency", service = flow.functions.receive_invoices }
-    failed      = {}
     untimed     = {}
     queue_names = [flow.queue_names.files]
   }]
@@ -45,7 +43,7 @@ locals {
 
   # In metric math, by https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/using-metric-math.html: what was not
   # measured in a time is 0, and where nothing was, there is no value.
-  late  = { for flow, one in local.objectives : flow => join(" + ", [for id in concat(["late"], keys(one.failed), keys(one.untimed)) : "FILL(${id}, 0)"]) }
+  late  = { for flow, one in local.objectives : flow => join(" + ", [for id in concat(["late"], keys(one.untimed)) : "FILL(${id}, 0)"]) }
   total = { for flow, one in local.objectives : flow => join(" + ", [for id in concat(["measured"], keys(one.untimed)) : "FILL(${id}, 0)"]) }
   burn_rate_alarms = merge([
     for flow, one in local.objectives : {
@@ -100,7 +98,7 @@ resource "aws_cloudwatch_metric_alarm" "burn_rate" {
   }
 
   dynamic "metric_query" {
-    for_each = merge(local.objectives[each.value.flow].failed, local.objectives[each.value.flow].untimed)
+    for_each = local.objectives[each.value.flow].untimed
     content {
       id = metric_query.key
 

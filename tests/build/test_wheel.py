@@ -9,14 +9,14 @@ import re
 import shutil
 import subprocess
 import sys
-import sysconfig
 import tomllib
-import venv
 import zipfile
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
+
+from tests.installed import install
 
 REPOSITORY = Path(__file__).parents[2]
 #: One charge of a FOCUS export.
@@ -52,25 +52,8 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The interpreter of an environment with the wheel, and with its dependencies from this one.
-
-    They are the same versions that pip would install, without the time and a network. Linked one by
-    one, so that no editable install and no path of this clone comes along.
-    """
-    folder = tmp_path_factory.mktemp("venv")
-    venv.create(folder, symlinks=True, with_pip=False)
-    python = folder / "bin" / "python"
-    where = "import sysconfig; print(sysconfig.get_path('purelib'))"
-    ended = subprocess.run([python, "-c", where], capture_output=True, text=True, check=True)
-    packages = Path(ended.stdout.strip())
-    for path in Path(sysconfig.get_path("purelib")).iterdir():
-        if path.suffix != ".pth" and "editable" not in path.name and "finops" not in path.name:
-            (packages / path.name).symlink_to(path)
-    command = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet"]
-    subprocess.run(
-        [*command, "--no-deps", "--no-index", str(wheel)], check=True, capture_output=True
-    )
-    return python
+    """The interpreter of an environment with the wheel."""
+    return install(wheel, tmp_path_factory.mktemp("venv"))
 
 
 def finops(installed: Path, folder: Path, *arguments: str) -> tuple[int, str, str]:

@@ -29,7 +29,10 @@ def alarms(text: str) -> list[str]:
     return [f"{flow}-{name}" for name in (*names, *made)]
 
 
-IMPACTS = sorted((ROOT / "modules").glob("*/observability.tf"))
+IMPACTS = [
+    *sorted((ROOT / "modules").glob("*/observability.tf")),
+    ROOT / "modules" / "observability" / "main.tf",
+]
 #: Of what name in the module observability a module's output is, where it is not its own.
 FLOWS = {"budgets_management": "budgets"}
 

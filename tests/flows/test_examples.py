@@ -1,5 +1,7 @@
 """The example of the budgets flow, used as its README says: a release and a folder, no clone.
 
+The command is the release's wheel. Its packages are those that run on this machine.
+
 Twice in one account, since two deployments must not meet.
 """
 
@@ -9,7 +11,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from localcloud.terraform import terraform_environment
 from release import project_version, release
 from tests.conftest import fresh_settings
 from tests.flows.deployment import Deployment
+from tests.installed import install
 
 pytestmark = [pytest.mark.flow]
 
@@ -39,6 +41,7 @@ class Copy:
     folder: Path
     prefix: str
     environment: Mapping[str, str]
+    command: Path
 
     def run(self, *command: str | Path) -> str:
         """What a command says; the test fails if it fails."""
@@ -54,7 +57,7 @@ class Copy:
         return ended.stdout
 
     def finops(self, *arguments: str | Path) -> str:
-        return self.run(Path(sys.executable).with_name("finops"), *arguments)
+        return self.run(self.command, *arguments)
 
 
 @pytest.fixture(scope="module")
@@ -89,6 +92,8 @@ def copies(
     files = tmp_path_factory.mktemp("downloads") / "release"
     release(project_version(), files, ["local"])
     (architecture,) = json.loads((files / "packages.json").read_text())
+    (wheel,) = files.glob("*.whl")
+    command = install(wheel, tmp_path_factory.mktemp("venv")).with_name("finops")
     account_session(MANAGEMENT_ACCOUNT, cloud.endpoint_url).client("s3").create_bucket(
         Bucket=BUCKET
     )
@@ -102,7 +107,10 @@ def copies(
             f'name_prefix = "{prefix}"\nprotect     = false\n'
         )
         copy = Copy(
-            folder=folder, prefix=prefix, environment=as_user(cloud, repository, folder, prefix)
+            folder=folder,
+            prefix=prefix,
+            environment=as_user(cloud, repository, folder, prefix),
+            command=command,
         )
         copy.finops(
             "packages", "publish", "--bucket", BUCKET, "--from", files,
@@ -118,7 +126,10 @@ def copies(
 
 def as_user(cloud: LocalCloud, repository: Path, folder: Path, prefix: str) -> dict[str, str]:
     """Variables that a person sets, and the published address led to the repository."""
-    environment = terraform_environment(folder.with_name(f"{folder.name}-terraform"), os.environ)
+    environment = terraform_environment(
+        folder.with_name(f"{folder.name}-terraform"),
+        {name: value for name, value in os.environ.items() if name != "PYTHONPATH"},
+    )
     return environment | {
         "AWS_ACCESS_KEY_ID": MANAGEMENT_ACCOUNT,
         "AWS_SECRET_ACCESS_KEY": "test",

@@ -265,9 +265,14 @@ run "network" {
   assert {
     condition = alltrue([
       for tags in concat([aws_lambda_function.this.tags, aws_iam_role.this.tags, aws_cloudwatch_log_group.this.tags, aws_sqs_queue.failures.tags], [for alarm in module.alarms.alarms : alarm.tags]) :
-      tags == tomap({ cost-center = "4711" })
+      { for name, value in tags : name => value if name != "policy-sha256" } == { cost-center = "4711" }
     ])
     error_message = "Everything that a function has is tagged."
+  }
+
+  assert {
+    condition     = aws_iam_role.this.tags["policy-sha256"] == sha256(jsonencode(jsondecode(aws_iam_role_policy.this.policy)))
+    error_message = "The role tells which policy was deployed."
   }
 }
 

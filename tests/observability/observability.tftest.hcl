@@ -93,7 +93,7 @@ run "budgets" {
     condition = {
       for query in aws_cloudwatch_metric_alarm.burn_rate["budgets-late-fast"].metric_query : query.id => coalesce(query.expression, try("${query.metric[0].stat} ${query.metric[0].metric_name} ${query.metric[0].dimensions.service}", "-"))
       } == {
-      percent_late = "100 * (FILL(late, 0) + FILL(failed, 0) + FILL(unanswered, 0) + FILL(unpublished, 0)) * ((FILL(late, 0) + FILL(failed, 0) + FILL(unanswered, 0) + FILL(unpublished, 0)) >= 2) / (FILL(measured, 0) + FILL(unanswered, 0) + FILL(unpublished, 0))"
+      percent_late = "100 * (FILL(late, 0) + FILL(failed, 0) + FILL(unanswered, 0) + FILL(unpublished, 0)) * ((FILL(late, 0) + FILL(failed, 0) + FILL(unanswered, 0) + FILL(unpublished, 0)) >= 2) / (FILL(measured, 0) + FILL(failed, 0) + FILL(unanswered, 0) + FILL(unpublished, 0))"
       late         = "TC(60000:) BudgetLatency finops-record-budget-result"
       measured     = "SampleCount BudgetLatency finops-record-budget-result"
       failed       = "Sum BudgetsFailed finops-record-budget-result"

@@ -43,6 +43,7 @@ from finops.budgets.domain import (
     BudgetKey,
     NotificationType,
     RemovalPolicy,
+    Status,
     Threshold,
     as_percent,
     edit_version,
@@ -100,7 +101,9 @@ def record_budget_result(event: Mapping[str, Any], _context: LambdaContext) -> d
     recorded = _recorder().record(result, sender=event["account"])
     if recorded:
         metrics.add_metric(status_metric("Budgets", result.status), MetricUnit.Count, 1)
-        if result.latency_ms is not None and result.action != "unchanged":
+        # What failed is late in any case, and is counted by its own metric.
+        timed = result.status is not Status.FAILED and result.action != "unchanged"
+        if result.latency_ms is not None and timed:
             metrics.add_metric("BudgetLatency", MetricUnit.Milliseconds, result.latency_ms)
     logger.info(
         "budget result recorded" if recorded else "outdated budget result ignored",

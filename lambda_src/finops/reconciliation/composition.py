@@ -53,6 +53,7 @@ class Deployment:
         cache: Of Cost Explorer's answers.
         now: UTC.
         scratch: A folder for exports.
+        measure: Told of each call of the Data API, as 1 of the metric DataApiCalls.
     """
 
     variables: Mapping[str, str]
@@ -66,6 +67,7 @@ class Deployment:
     actor: str = "schedule"
     said_to_be: str = ""
     correlation_id: str = ""
+    measure: Callable[[str, int], None] = lambda _metric, _value: None
 
     def reconciler(
         self,
@@ -203,6 +205,7 @@ class Deployment:
             cluster_arn=self.variables["DATABASE_ARN"],
             secret_arn=self.variables["DATABASE_SECRET_ARN"],
             database=self.variables["DATABASE_NAME"],
+            measure=self.measure,
         )
 
     def _exports(self, month: Month, inputs: Sequence[str]) -> ExportFiles:

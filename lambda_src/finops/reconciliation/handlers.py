@@ -150,7 +150,12 @@ def _deployment(now: datetime, scratch: Path, correlation_id: str) -> Deployment
         scratch=scratch,
         audit=audit_recorder(),
         correlation_id=correlation_id,
+        measure=_measure,
     )
+
+
+def _measure(name: str, value: int) -> None:
+    metrics.add_metric(name, MetricUnit.Count, value)
 
 
 def _client(service: str) -> Any:
