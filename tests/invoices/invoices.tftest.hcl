@@ -670,9 +670,9 @@ run "no_alarms_and_a_key" {
   assert {
     condition = (
       aws_sfn_state_machine.this.encryption_configuration[0].kms_key_id == var.kms_key_arn
-      && [
-        for s in jsondecode(output.policy_json.workflow).Statement : [sort(s.Action), s.Resource] if s.Sid == "UseEncryptionKey"
-      ] == [[["kms:Decrypt", "kms:GenerateDataKey"], var.kms_key_arn]]
+      && jsonencode([
+        for s in jsondecode(output.policy_json.workflow).Statement : [sort(flatten([s.Action])), s.Resource] if s.Sid == "UseEncryptionKey"
+      ]) == jsonencode([[["kms:Decrypt", "kms:GenerateDataKey"], var.kms_key_arn]])
     )
     error_message = "The key encrypts the workflow, whose role may use it."
   }
