@@ -367,6 +367,23 @@ def test_a_result_is_recorded_for_its_sender_only(wired: Wired) -> None:
         call(handlers.record_budget_result, event("budget_result") | {"account": "333333333333"})
 
 
+@pytest.mark.parametrize(
+    ("status", "timed"), [("APPLIED", [60_001]), ("REMOVED", [60_001]), ("FAILED", [])]
+)
+def test_what_failed_slowly_counts_once_against_the_service_level(
+    wired: Wired, capsys: pytest.CaptureFixture[str], status: str, timed: list[int]
+) -> None:
+    wired.statuses.begin(_pending())
+    sent = event("budget_result")
+    sent["detail"] |= {"status": status, "latency_ms": 60_001}
+    if status == "FAILED":
+        sent["detail"]["error"] = {"message": "no", "code": "c", "step": "s", "remedy": ""}
+    assert call(handlers.record_budget_result, sent) == {"recorded": True}
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [one[f"Budgets{status.title()}"] for one in lines if "_aws" in one] == [[1.0]]
+    assert [one for line in lines for one in line.get("BudgetLatency", [])] == timed
+
+
 def test_what_nobody_asked_for_is_counted_and_kept_in_the_log(
     wired: Wired, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
