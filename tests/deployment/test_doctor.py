@@ -24,8 +24,10 @@ from finops.deployment.keys import check_keys
 from finops.deployment.notifier import check_notifier
 from finops.deployment.policies import policy_digest
 from finops.deployment.resources import check_quotas, check_rates, check_tables
+from finops.deployment.roles import check_roles
 
 KEY = "arn:aws:kms:eu-central-1:111111111111:key/1"
+WORKFLOW = "arn:aws:states:eu-central-1:111111111111:stateMachine:finops-workflow"
 LOGS = "logs.eu-central-1.amazonaws.com"
 ENVIRONMENT = Environment(name="prod", prefix="finops")
 LAYER = {"Arn": "arn:aws:lambda:eu-central-1:111111111111:layer:finops-audit-core:1"}
@@ -36,13 +38,17 @@ POLICY = {
         {"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": "*"},
     ],
 }
-LETS_LAMBDA = {
-    "Statement": {
-        "Effect": "Allow",
-        "Action": "sts:AssumeRole",
-        "Principal": {"Service": "lambda.amazonaws.com"},
+USERS = ("lambda", "scheduler", "states", "textract")
+
+
+def trust(*services: str) -> dict[str, Any]:
+    return {
+        "Statement": {
+            "Effect": "Allow",
+            "Action": "sts:AssumeRole",
+            "Principal": {"Service": [f"{one}.amazonaws.com" for one in services]},
+        }
     }
-}
 
 
 def refusal(code: str, operation: str) -> ClientError:
@@ -99,20 +105,27 @@ class FakeAws:
             "get_role": {
                 "Role": {
                     "RoleName": "finops-audit",
-                    "AssumeRolePolicyDocument": LETS_LAMBDA,
+                    "AssumeRolePolicyDocument": trust(*USERS),
                     "Tags": [{"Key": "policy-sha256", "Value": policy_digest(POLICY)}],
                 }
             },
             "get_role_policy": {"PolicyDocument": POLICY},
             "list_event_source_mappings": {"EventSourceMappings": [{"State": "Enabled"}]},
-            "get_schedule": {"State": "ENABLED"},
+            "get_schedule": {
+                "State": "ENABLED",
+                "Target": {"RoleArn": "arn:aws:iam::111111111111:role/finops-audit"},
+            },
             "describe_load_balancers": {"LoadBalancers": []},
             "describe_key": {"KeyMetadata": {"KeyState": "Enabled"}},
             "get_key_policy": {"Policy": key_policy(LOGS)},
             "get_queue_url": {"QueueUrl": "https://sqs.eu-central-1.amazonaws.com/1/queue"},
             "get_queue_attributes": sends(),
             "describe_event_bus": {},
-            "describe_state_machine": {"encryptionConfiguration": {"type": "AWS_OWNED_KEY"}},
+            "describe_state_machine": {
+                "stateMachineArn": WORKFLOW,
+                "roleArn": "arn:aws:iam::111111111111:role/finops-audit",
+                "encryptionConfiguration": {"type": "AWS_OWNED_KEY"},
+            },
         }
 
     def client(self, service: str) -> Any:
@@ -217,7 +230,7 @@ def test_a_bus_needs_to_describe_its_key(aws: FakeAws) -> None:
 @pytest.mark.parametrize("flow", ["billing", "invoices"])
 def test_an_encrypted_workflow_needs_the_key_for_its_logs(aws: FakeAws, flow: str) -> None:
     aws.flow = flow
-    aws.function["Environment"]["Variables"]["WORKFLOW_ARN"] = "arn:workflow"
+    aws.function["Environment"]["Variables"]["WORKFLOW_ARN"] = WORKFLOW
     assert told_services(aws) == []
     aws.answers["describe_state_machine"]["encryptionConfiguration"]["kmsKeyId"] = KEY
     assert told_services(aws) == ["delivery.logs.amazonaws.com"]
@@ -426,6 +439,39 @@ def test_a_role_with_another_policy_than_the_deployed_one_is_told(
     assert "not the one that Terraform deployed" in findings(aws)[0].problem
     aws.answers["get_role"]["Role"]["Tags"] = []  # of a version before
     assert findings(aws) == []
+
+
+@pytest.mark.parametrize(
+    ("service", "flow", "subject"),
+    [
+        ("lambda", "audit", "finops-append-audit-entries"),
+        ("scheduler", "audit", "the schedule of finops-write-audit-head"),
+        ("states", "billing", "finops-workflow"),
+        ("states", "invoices", "finops-workflow"),
+        ("textract", "invoices", "Textract for finops-extract-invoice"),
+    ],
+)
+def test_a_role_that_its_service_may_not_assume_is_told(
+    aws: FakeAws, service: str, flow: str, subject: str
+) -> None:
+    aws.flow = flow
+    aws.function["Environment"]["Variables"] |= {
+        "WORKFLOW_ARN": WORKFLOW,
+        "COMPLETION_ROLE_ARN": "arn:aws:iam::111111111111:role/finops-audit",
+    }
+    assert list(check_roles(examined(aws))) == []
+    others = trust(*(one for one in USERS if one != service))
+    aws.answers["get_role"]["Role"]["AssumeRolePolicyDocument"] = others
+    found = {one.subject: one.problem for one in check_roles(examined(aws))}
+    assert f"does not trust {service}.amazonaws.com" in found[subject]
+
+
+def test_a_state_machine_that_is_gone_is_told(aws: FakeAws) -> None:
+    aws.flow = "billing"
+    aws.function["Environment"]["Variables"]["WORKFLOW_ARN"] = WORKFLOW
+    aws.refused["describe_state_machine"] = "StateMachineDoesNotExist"
+    (found,) = check_roles(examined(aws))
+    assert (found.subject, found.problem) == (WORKFLOW, "the state machine does not exist")
 
 
 def test_the_digest_is_that_of_terraforms_jsonencode() -> None:

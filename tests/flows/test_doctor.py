@@ -76,6 +76,14 @@ def a_role_without_its_policy(d: Deployment) -> Iterator[None]:
     iam.put_role_policy(RoleName=IDLE, PolicyName=IDLE, PolicyDocument=json.dumps(policy))
 
 
+def a_workflow_without_rights(d: Deployment) -> Iterator[None]:
+    iam, name = d.client("iam"), "finops-load-large-billing-file"
+    policy = iam.get_role_policy(RoleName=name, PolicyName=name)["PolicyDocument"]
+    iam.delete_role_policy(RoleName=name, PolicyName=name)
+    yield
+    iam.put_role_policy(RoleName=name, PolicyName=name, PolicyDocument=json.dumps(policy))
+
+
 def a_role_that_lacks_a_statement(d: Deployment) -> Iterator[None]:
     iam = d.client("iam")
     policy = iam.get_role_policy(RoleName=IDLE, PolicyName=IDLE)["PolicyDocument"]
@@ -187,6 +195,7 @@ BROKEN: dict[Breaking, str] = {
     a_role_that_lambda_may_not_assume: "roles",
     a_role_without_its_policy: "roles",
     a_role_that_lacks_a_statement: "roles",
+    a_workflow_without_rights: "roles",
     a_bus_that_no_spoke_may_use: "results",
     a_sender_that_ses_does_not_know: "mail",
     a_function_without_layer: "layers",

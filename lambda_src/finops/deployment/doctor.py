@@ -20,6 +20,7 @@ from finops.deployment.examination import (
     APPLY,
     APPLY_MANAGEMENT,
     FED,
+    SCHEDULED,
     Examination,
     Finding,
     Severity,
@@ -31,14 +32,6 @@ from finops.deployment.roles import check_roles
 from finops.shared.aws import aws_errors
 from finops.shared.errors import ConfigurationError, TransientFailure
 
-#: Functions that a schedule starts.
-SCHEDULED: Final = (
-    "repair-budget-drift",
-    "migrate-billing-database",
-    "fetch-billing-rates",
-    "reconcile-month",
-    "write-audit-head",
-)
 #: A mapping that is on, or about to be:
 #: https://docs.aws.amazon.com/lambda/latest/api/API_GetEventSourceMapping.html
 _WORKING: Final = frozenset({"Enabled", "Enabling", "Creating", "Updating"})

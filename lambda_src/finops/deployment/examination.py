@@ -29,6 +29,7 @@ _NOT_THERE: Final = frozenset(
         "NoSuchResourceException",
         "NotFound",
         "NotFoundException",
+        "StateMachineDoesNotExist",
         "ResourceNotFoundException",
         "AWS.SimpleQueueService.NonExistentQueue",
         "QueueDoesNotExist",
@@ -45,6 +46,17 @@ FED: Final = (
     "finish-extraction",
     "append-audit-entries",
 )
+
+#: Functions that a schedule starts.
+SCHEDULED: Final = (
+    "repair-budget-drift",
+    "migrate-billing-database",
+    "fetch-billing-rates",
+    "reconcile-month",
+    "write-audit-head",
+)
+#: Functions that start executions of a state machine, and know it as WORKFLOW_ARN.
+WITH_WORKFLOW: Final = ("load-billing-file", "receive-invoices")
 
 #: The remedy of what Terraform makes whole again.
 APPLY: Final = "Run terraform apply"

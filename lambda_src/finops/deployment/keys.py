@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from finops.deployment.examination import FED, Examination, Finding
+from finops.deployment.examination import FED, WITH_WORKFLOW, Examination, Finding
 from finops.deployment.policies import refused_actions, services
 
 #: https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html
@@ -18,7 +18,6 @@ _SEND: Final = ("kms:Decrypt", "kms:GenerateDataKey")
 _BUS: Final = ("kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKey")
 #: https://docs.aws.amazon.com/step-functions/latest/dg/encryption-at-rest.html
 _WORKFLOW_LOGS: Final = ("kms:Decrypt",)
-_WITH_WORKFLOW: Final = ("load-billing-file", "receive-invoices")
 
 #: What each service has to be allowed, by key.
 _Needs = defaultdict[str, defaultdict[str, set[str]]]
@@ -100,7 +99,7 @@ def _add_bus(needs: _Needs, of: Examination) -> None:
 
 
 def _add_workflows(needs: _Needs, of: Examination) -> None:
-    for name in of.existing(_WITH_WORKFLOW):
+    for name in of.existing(WITH_WORKFLOW):
         arn = of.variables(name).get("WORKFLOW_ARN")
         found: Any = arn and of.ask("stepfunctions", "describe_state_machine", stateMachineArn=arn)
         key = (found or {}).get("encryptionConfiguration", {}).get("kmsKeyId", "")

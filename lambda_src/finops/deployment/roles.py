@@ -1,4 +1,4 @@
-"""The doctor's check of the functions' roles: whether Lambda may assume them, and what they may do.
+"""The doctor's check of roles: whether the service may assume them, and what they may do.
 
 What service control policies of the organization forbid is not seen from here.
 """
@@ -8,7 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from finops.deployment.examination import APPLY, Examination, Finding
+from finops.deployment.examination import (
+    APPLY,
+    SCHEDULED,
+    WITH_WORKFLOW,
+    Examination,
+    Finding,
+)
 from finops.deployment.policies import (
     allowed_actions,
     allows,
@@ -22,37 +28,61 @@ _DEPLOYED: Final = "policy-sha256"
 
 
 def check_roles(of: Examination) -> Iterator[Finding]:
-    """Whether each function's role trusts Lambda, and has the rights that were deployed."""
+    """Whether each role trusts the service that uses it, and has the rights that were deployed."""
     for name, answer in of.configurations.items():
-        role = answer["Configuration"]["Role"].rpartition("/")[2]
-        found = of.ask("iam", "get_role", RoleName=role)
-        trust = found["Role"]["AssumeRolePolicyDocument"] if found else {}
-        if not lets_service(trust, "lambda.amazonaws.com"):
-            yield Finding(name, f"its role {role} is not there, or does not trust Lambda", APPLY)
-        else:
-            yield from _rights(of, name, found["Role"])
+        yield from _role(of, name, answer["Configuration"]["Role"], "lambda.amazonaws.com")
+    for name in of.existing(SCHEDULED):
+        schedule = of.ask("scheduler", "get_schedule", Name=name) or {}
+        if arn := schedule.get("Target", {}).get("RoleArn"):
+            yield from _role(of, f"the schedule of {name}", arn, "scheduler.amazonaws.com")
+    for name in of.existing(WITH_WORKFLOW):
+        yield from _workflow(of, of.variables(name).get("WORKFLOW_ARN"))
+    for name in of.existing(("extract-invoice",)):
+        if arn := of.variables(name).get("COMPLETION_ROLE_ARN"):
+            yield from _role(of, f"Textract for {name}", arn, "textract.amazonaws.com")
 
 
-def _rights(of: Examination, name: str, role: Mapping[str, Any]) -> Iterator[Finding]:
-    found = of.ask("iam", "get_role_policy", RoleName=role["RoleName"], PolicyName=name)
+def _workflow(of: Examination, arn: str | None) -> Iterator[Finding]:
+    found = arn and of.ask("stepfunctions", "describe_state_machine", stateMachineArn=arn)
+    if found:
+        name = found["stateMachineArn"].rpartition(":")[2]
+        yield from _role(of, name, found["roleArn"], "states.amazonaws.com")
+    elif arn:
+        yield Finding(arn, "the state machine does not exist", APPLY)
+
+
+def _role(of: Examination, subject: str, arn: str, service: str) -> Iterator[Finding]:
+    role = arn.rpartition("/")[2]
+    found = of.ask("iam", "get_role", RoleName=role)
+    trust = found["Role"]["AssumeRolePolicyDocument"] if found else {}
+    if not lets_service(trust, service):
+        yield Finding(subject, f"its role {role} is not there, or does not trust {service}", APPLY)
+    else:
+        yield from _rights(of, subject, found["Role"])
+
+
+def _rights(of: Examination, subject: str, role: Mapping[str, Any]) -> Iterator[Finding]:
+    """Of the policy that has the name of its role, as all of them have."""
+    name = role["RoleName"]
+    found = of.ask("iam", "get_role_policy", RoleName=name, PolicyName=name)
     policy = found["PolicyDocument"] if found else {}
     deployed = {one["Key"]: one["Value"] for one in role.get("Tags", [])}.get(_DEPLOYED)
     if not allowed_actions(policy):
         yield Finding(
-            name,
-            f"its role has no policy {name}, so AWS refuses whatever it does",
+            subject,
+            f"its role {name} has no policy {name}, so AWS refuses whatever it does",
             "Run terraform apply; find out who removed it",
         )
     elif deployed and policy_digest(policy) != deployed:
         yield Finding(
-            name,
+            subject,
             f"the policy {name} of its role is not the one that Terraform deployed",
             "Run terraform apply, which shows the difference; find out who changed it",
         )
     boundary = role.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn")
     if boundary and (refused := _refused(of, boundary, allowed_actions(policy))):
         yield Finding(
-            name,
+            subject,
             f"the boundary {boundary} of its role does not allow {', '.join(refused)}",
             "Let the boundary allow it, or name another one in permissions_boundary_arn",
         )
