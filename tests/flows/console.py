@@ -123,6 +123,22 @@ def click_until(control: Locator, wanted: Locator, **options: Any) -> None:
     eventually(is_there, within=3 * PATIENCE / 1000, what=f"{wanted} after a click on {control}")
 
 
+def choose_until(area: Locator, files: list[FilePayload]) -> None:
+    """Choose files in an upload area until their names are there.
+
+    A page that is being drawn can lose them.
+    """
+    last = area.page.get_by_text(files[-1]["name"]).filter(visible=True).first
+
+    def is_there() -> bool:
+        area.set_input_files(files)
+        with suppress(AssertionError):
+            expect(last).to_be_visible(timeout=PATIENCE / 4)
+        return last.is_visible()
+
+    eventually(is_there, within=3 * PATIENCE / 1000, what=f"{files[-1]['name']} in {area}")
+
+
 @dataclass
 class Visitor:
     """A person with a browser of their own.

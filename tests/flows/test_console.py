@@ -19,6 +19,7 @@ from tests.flows.billing import BillingFlow, as_csv, bill
 from tests.flows.console import (
     PATIENCE,
     Visitor,
+    choose_until,
     click_until,
     free_address,
     running_browser,
@@ -303,8 +304,9 @@ def test_budgets_are_imported_and_invalid_lines_are_named(
     chooser = visitor.page.locator("[data-testid=stFileUploader] input")
     visitor.press("Import CSV", then=chooser)
     lines = f"account_id,budget_name,amount\n{SPOKE},{budget_name},77.10\n{SPOKE},other,lots\n"
-    chooser.set_input_files(
-        {"name": "budgets.csv", "mimeType": "text/csv", "buffer": lines.encode()}
+    choose_until(
+        chooser,
+        [{"name": f"{unique('b')}.csv", "mimeType": "text/csv", "buffer": lines.encode()}],
     )
     visitor.sees("1 line can't be imported")
     visitor.press("Import 1 budget", then="1 of 1 finished")
@@ -358,8 +360,9 @@ def test_a_format_is_made_from_a_file_and_counts_from_the_next_one_on(
     field = visitor.field("Format of dataset")
     click_until(visitor.page.get_by_text("Formats", exact=True), field)
     visitor.enter("Format of dataset", dataset)
-    visitor.page.get_by_test_id("stFileUploaderDropzoneInput").set_input_files(
-        {"name": "march.csv", "mimeType": "text/csv", "buffer": content}
+    choose_until(
+        visitor.page.get_by_test_id("stFileUploaderDropzoneInput"),
+        [{"name": f"{dataset}.csv", "mimeType": "text/csv", "buffer": content}],
     )
     visitor.sees("in which one are amounts")
     visitor.sees("It would be refused")
