@@ -24,7 +24,7 @@ _OWN = {
     "health",
     "denials",
     "needed_statements",
-    "idle_connections",
+    "web_server",
     "parsed_policies",
     "repeated_calls",
 }

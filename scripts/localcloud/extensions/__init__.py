@@ -15,7 +15,7 @@ EXTENSIONS = (
     "health",
     "denials",
     "needed_statements",
-    "idle_connections",
+    "web_server",
     "parsed_policies",
     "repeated_calls",
     "lambda_workers",
