@@ -29,7 +29,11 @@ def test_a_machines_key_is_kept_and_changed(management: Account) -> None:
         assert found == {**given, "kmsDataKeyReusePeriodSeconds": 60}
         started = states.start_execution(stateMachineArn=arn)
         assert started["executionArn"]
-        states.update_state_machine(stateMachineArn=arn, encryptionConfiguration=OWNED)
+        with pytest.raises(ClientError, match="definition must be specified"):
+            states.update_state_machine(stateMachineArn=arn, encryptionConfiguration=OWNED)
+        states.update_state_machine(
+            stateMachineArn=arn, definition=definition, encryptionConfiguration=OWNED
+        )
         found = states.describe_state_machine(stateMachineArn=arn)["encryptionConfiguration"]
         assert found == OWNED
     finally:
