@@ -20,9 +20,15 @@ import boto3
 import pytest
 from moto import mock_aws
 
+from finops.reconciliation.adapters.export_files import ExportFiles
 from finops.reconciliation.adapters.exports import ExportedCosts
 from finops.reconciliation.adapters.folder import Folder
-from finops.reconciliation.adapters.s3 import S3AnswerCache, S3Files, download_export
+from finops.reconciliation.adapters.s3 import (
+    S3AnswerCache,
+    S3Files,
+    counted_export,
+    download_export,
+)
 from finops.reconciliation.adapters.ses import MailChannel
 from finops.reconciliation.adapters.sns import TopicChannel
 from finops.reconciliation.adapters.webhook import WebhookChannel
@@ -48,6 +54,11 @@ def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         client = boto3.client("s3", region_name="us-east-1")
         client.create_bucket(Bucket=BUCKET)
         yield client
+
+
+def fetched(s3: Any, uri: str, months: list[Month], folder: Path) -> ExportFiles:
+    """The files of an export that count, on this machine."""
+    return download_export(s3, counted_export(s3, uri, months), folder)
 
 
 @pytest.fixture(params=["folder", "bucket"])
@@ -132,13 +143,13 @@ def test_only_the_periods_of_an_export_that_are_wanted_are_fetched(s3: Any, tmp_
     ):
         s3.put_object(Bucket=BUCKET, Key=key, Body=key.encode())
     months = [Month.parse("2026-09"), OCTOBER]
-    paths = download_export(s3, f"s3://{BUCKET}/focus", months, tmp_path)
+    paths = fetched(s3, f"s3://{BUCKET}/focus", months, tmp_path)
     assert sorted(path.parent.name for path in paths.paths) == [
         "BILLING_PERIOD=2026-09",
         "BILLING_PERIOD=2026-10",
     ]
     with pytest.raises(RejectedInput, match="has no export"):
-        download_export(s3, f"s3://{BUCKET}/other", months, tmp_path)
+        fetched(s3, f"s3://{BUCKET}/other", months, tmp_path)
 
 
 def test_of_an_export_in_a_bucket_only_its_newest_delivery_is_fetched(
@@ -154,7 +165,7 @@ def test_of_an_export_in_a_bucket_only_its_newest_delivery_is_fetched(
             Key=f"focus/metadata/BILLING_PERIOD=2026-10/{run}/e-Manifest.json",
             Body=json.dumps({"executionId": run, "dataFiles": [uri]}).encode(),
         )
-    found = download_export(s3, f"s3://{BUCKET}/focus", [OCTOBER], tmp_path)
+    found = fetched(s3, f"s3://{BUCKET}/focus", [OCTOBER], tmp_path)
     [path] = found.paths
     assert path.read_bytes() == b"2026-10-06T00:00:00Z-2"
     assert "2026-10-05T00:00:00Z-1/e-1.parquet" in found.notes[0]
@@ -170,7 +181,7 @@ def test_exports_of_two_buckets_stand_beside_each_other(s3: Any, tmp_path: Path)
         text = write(tmp_path / "made.csv", [focus(f"{at + 1}.00", BillingAccountId=str(at))])
         s3.put_object(Bucket=bucket, Key=key, Body=text.read_bytes())
     found = [
-        download_export(s3, f"s3://{bucket}/focus", [OCTOBER], tmp_path / "scratch")
+        fetched(s3, f"s3://{bucket}/focus", [OCTOBER], tmp_path / "scratch")
         for bucket in (BUCKET, "payer-b")
     ]
     both = ExportedCosts(found[0] + found[1])
@@ -184,10 +195,10 @@ def test_what_only_begins_like_the_folder_is_another_export(s3: Any, tmp_path: P
         key = f"{folder}/data/BILLING_PERIOD=2026-10/a.csv"
         s3.put_object(Bucket=BUCKET, Key=key, Body=b"a")
     for uri in (f"s3://{BUCKET}/focus", f"s3://{BUCKET}/focus/"):
-        [path] = download_export(s3, uri, [OCTOBER], tmp_path).paths
+        [path] = fetched(s3, uri, [OCTOBER], tmp_path).paths
         assert "/focus/data/" in path.as_posix()
     one = f"s3://{BUCKET}/focus-old/data/BILLING_PERIOD=2026-10/a.csv"
-    assert len(download_export(s3, one, [OCTOBER], tmp_path).paths) == 1
+    assert len(fetched(s3, one, [OCTOBER], tmp_path).paths) == 1
 
 
 def test_an_export_that_is_larger_than_the_disk_is_told_before_it_is_fetched(
@@ -197,7 +208,7 @@ def test_an_export_that_is_larger_than_the_disk_is_told_before_it_is_fetched(
     usage = shutil.disk_usage(tmp_path)._replace(free=2**19)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
     with pytest.raises(ConfigurationError, match="1 MiB, and 0 MiB") as caught:
-        download_export(s3, f"s3://{BUCKET}/focus", [OCTOBER], tmp_path)
+        fetched(s3, f"s3://{BUCKET}/focus", [OCTOBER], tmp_path)
     assert caught.value.code == "disk_too_small"
     assert not list((tmp_path / BUCKET).iterdir())
 
@@ -212,7 +223,7 @@ def test_a_disk_that_fills_up_meanwhile_is_told(
 
     monkeypatch.setattr(s3, "download_file", full)
     with pytest.raises(ConfigurationError, match="ephemeral_storage_mb"):
-        download_export(s3, f"s3://{BUCKET}/focus", [OCTOBER], tmp_path)
+        fetched(s3, f"s3://{BUCKET}/focus", [OCTOBER], tmp_path)
 
 
 class Told(list[tuple[str, str]]):

@@ -19,6 +19,7 @@ from finops.shared.periods import Month
 
 if TYPE_CHECKING:
     from finops.deployment.reconciliation import ReconciliationDeployment
+    from finops.reconciliation.adapters.export_engines import ExportEngines
     from finops.reconciliation.configuration import Configuration
     from finops.reconciliation.service import Outcome
 
@@ -33,7 +34,8 @@ _COLUMNS = (
     "--source",
     type=click.Choice(SOURCES),
     default="ce",
-    help="Where the costs come from: Cost Explorer, FOCUS exports or the billing ledger.",
+    help="Where the costs come from: Cost Explorer, FOCUS or CUR exports (also by Athena, whatever"
+    " their size is), or the billing ledger.",
 )
 @click.option(
     "--input",
@@ -114,7 +116,7 @@ def reconcile(
             formats=wanted,
         )
         outcome = reconciler.run(period, now=deployment.now, close=close, allow_empty=allow_empty)
-        _answer(out, outcome, reconciler.evidence.source)
+        _answer(out, outcome, reconciler.evidence.source, deployment.engines)
 
 
 @reconcile.command("check")
@@ -167,7 +169,7 @@ def _configuration(
     return deployed.configuration
 
 
-def _answer(out: Output, outcome: Outcome, source: object) -> None:
+def _answer(out: Output, outcome: Outcome, source: object, engines: ExportEngines) -> None:
     from finops.reconciliation.cost_explorer import CostExplorerCosts
 
     report = outcome.report
@@ -184,6 +186,12 @@ def _answer(out: Output, outcome: Outcome, source: object) -> None:
         out.say(
             f"Cost Explorer: {usage.calls} calls, {usage.cached} answers from the cache,"
             f" USD {usage.cost_usd:f}"
+        )
+    if engines.asked_athena:
+        document["athena"] = asked = engines.athena.usage.document()
+        out.say(
+            f"Athena: {asked['queries']} queries and {asked['reused']} results of earlier ones,"
+            f" {asked['bytes_scanned']:,} bytes scanned, USD {asked['cost_usd']}"
         )
     if not out.as_json:
         for line in headline(report):

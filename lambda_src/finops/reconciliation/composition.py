@@ -15,14 +15,13 @@ from finops.budgets.adapters.dynamodb import DynamoBudgetTable, DynamoStatusTabl
 from finops.invoices.identity import number_key, vendor_key
 from finops.reconciliation.adapters.budgets import TableBudgets
 from finops.reconciliation.adapters.cost_explorer import AwsCostExplorer
-from finops.reconciliation.adapters.export_files import ExportFiles, of_paths
-from finops.reconciliation.adapters.exports import ExportedCosts
+from finops.reconciliation.adapters.export_engines import AthenaSettings, ExportEngines
 from finops.reconciliation.adapters.invoicing import AwsInvoices
 from finops.reconciliation.adapters.ledger import LedgerCosts
 from finops.reconciliation.adapters.organizations import OrganizationsDirectory
 from finops.reconciliation.adapters.payers import PayerAccounts
 from finops.reconciliation.adapters.processed_invoices import DynamoProcessedInvoices
-from finops.reconciliation.adapters.s3 import S3Files, download_export
+from finops.reconciliation.adapters.s3 import S3Files
 from finops.reconciliation.collection import EvidenceCollector
 from finops.reconciliation.comparison.breakdowns import ASKED_MONTHS
 from finops.reconciliation.configuration import Configuration
@@ -81,7 +80,7 @@ class Deployment:
         """The use case.
 
         Args:
-            source: `ce`, `focus` or `ledger`.
+            source: `ce`, `focus`, `athena` or `ledger`.
             month: That will be reconciled.
             inputs: Paths and S3 URIs of an export; the deployment's own where empty.
             store: Where reports go.
@@ -101,7 +100,8 @@ class Deployment:
     def _evidence(self, source: str, month: Month, inputs: Sequence[str]) -> EvidenceCollector:
         on_aws = bool(self.variables)
         return EvidenceCollector(
-            source_key=source,
+            # Whatever has read an export, a report of it is the same.
+            source_key="focus" if source == "athena" else source,
             source=self.source(source, month, inputs),
             configuration=self.configuration,
             number_key=number_key,
@@ -123,8 +123,10 @@ class Deployment:
         """
         if source == "ce":
             return self.cost_explorer
-        if source == "focus":
-            return ExportedCosts(self._exports(month, inputs), scratch=self.scratch)
+        if source in {"focus", "athena"}:
+            return self.engines.source(
+                self._exports(inputs), month.back(ASKED_MONTHS), by_athena=source == "athena"
+            )
         if source == "ledger":
             return LedgerCosts(self._database)
         raise RejectedInput(
@@ -208,7 +210,17 @@ class Deployment:
             measure=self.measure,
         )
 
-    def _exports(self, month: Month, inputs: Sequence[str]) -> ExportFiles:
+    @cached_property
+    def engines(self) -> ExportEngines:
+        """What reads exports; it also counts what Athena is asked."""
+        return ExportEngines(
+            client=self.client,
+            settings=AthenaSettings.of(self.variables),
+            bucket=self.variables.get("BUCKET", ""),
+            scratch=self.scratch,
+        )
+
+    def _exports(self, inputs: Sequence[str]) -> Sequence[str]:
         wanted = inputs or [uri for uri in self.variables.get("EXPORTS_URI", "").split(",") if uri]
         if not wanted:
             raise RejectedInput(
@@ -216,15 +228,7 @@ class Deployment:
                 code="no_export",
                 remedy="Give a file, folder or s3:// URI with --input",
             )
-        files = [
-            download_export(self.client("s3"), one, month.back(ASKED_MONTHS), self.scratch)
-            for one in wanted
-            if one.startswith("s3://")
-        ]
-        paths = [Path(one) for one in wanted if not one.startswith("s3://")]
-        if paths:
-            files.append(of_paths(paths))
-        return sum(files[1:], files[0])
+        return wanted
 
 
 def payer_roles(

@@ -14,7 +14,7 @@ from finops.shared.money import WIDE, rounded, rounded_to_sum, total
 from finops.shared.periods import Month
 
 #: Where charges come from: Cost Explorer, FOCUS or CUR exports, or the billing ledger.
-SOURCES: Final = ("ce", "focus", "ledger")
+SOURCES: Final = ("ce", "focus", "athena", "ledger")
 #: The row of costs that no rule of the mapping claims: shown as a business unit of its own.
 UNMAPPED: Final = "Unmapped"
 #: A month's costs may still change for so long after its end:

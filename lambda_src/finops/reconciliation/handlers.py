@@ -38,11 +38,12 @@ _COST_CLIENTS: Final = frozenset({"ce", "invoicing"})
 def reconcile_month(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
     """The schedule, {} → the running month, and the one before while it may change.
 
-    By hand, {"month": "2026-10", "close": false, "allow_empty": false,
-    "requested_by": "…"} → that month.
+    By hand, {"month": "2026-10", "close": false, "allow_empty": false, "source": "athena",
+    "requested_by": "…"} → that month; without `source`, by the deployment's.
 
     Returns:
-        {"months": [{month, revision, actual, budget, currency, reports, is_new}]}.
+        {"months": [{month, revision, actual, budget, currency, reports, is_new}]}, and where Athena
+        was asked, "athena": {queries, reused, bytes_scanned, cost_usd}.
     """
     now = datetime.now(UTC)
     logger.set_correlation_id(context.aws_request_id)
@@ -59,7 +60,11 @@ def reconcile_month(event: Mapping[str, Any], context: LambdaContext) -> dict[st
             try:
                 done.append(
                     _reconcile(
-                        deployment, month, close=close, allow_empty=event.get("allow_empty") is True
+                        deployment,
+                        month,
+                        source=str(event.get("source") or os.environ["SOURCE"]),
+                        close=close,
+                        allow_empty=event.get("allow_empty") is True,
                     )
                 )
             except FinOpsError as error:
@@ -71,11 +76,11 @@ def reconcile_month(event: Mapping[str, Any], context: LambdaContext) -> dict[st
         _log_usage(deployment)
     if failed:
         raise failed[0]
-    return {"months": done}
+    return {"months": done, **_asked_of_athena(deployment)}
 
 
 def _months(event: Mapping[str, Any], now: datetime) -> list[tuple[Month, bool]]:
-    unknown = sorted(event.keys() - {"month", "close", "allow_empty", "requested_by"})
+    unknown = sorted(event.keys() - {"month", "close", "allow_empty", "source", "requested_by"})
     if unknown:
         raise RejectedInput(
             f"the event has unknown keys: {', '.join(unknown)}",
@@ -92,11 +97,11 @@ def _months(event: Mapping[str, Any], now: datetime) -> list[tuple[Month, bool]]
 
 
 def _reconcile(
-    deployment: Deployment, month: Month, *, close: bool, allow_empty: bool
+    deployment: Deployment, month: Month, *, source: str, close: bool, allow_empty: bool
 ) -> dict[str, Any]:
     files = S3Files(deployment.client("s3"), os.environ["BUCKET"])
     reconciler = deployment.reconciler(
-        os.environ["SOURCE"],
+        source,
         month=month,
         store=Reports(files),
         formats=os.environ["FORMATS"].split(","),
@@ -182,7 +187,15 @@ def _delivery(files: S3Files, mail_recipients: str) -> Delivery:
     return Delivery(marks=files, link=link, channels=channels)
 
 
+def _asked_of_athena(deployment: Deployment) -> dict[str, Any]:
+    engines = deployment.engines
+    return {"athena": engines.athena.usage.document()} if engines.asked_athena else {}
+
+
 def _log_usage(deployment: Deployment) -> None:
+    for service, usage in _asked_of_athena(deployment).items():
+        metrics.add_metric("AthenaBytesScanned", MetricUnit.Bytes, usage["bytes_scanned"])
+        logger.info("Athena was asked", extra={service: usage})
     if os.environ["SOURCE"] != "ce":
         return
     usage = deployment.cost_explorer.usage

@@ -1,4 +1,4 @@
-"""The columns of FOCUS and CUR exports, and DuckDB's SQL that reads a charge from them.
+"""The columns of FOCUS and CUR exports, and the SQL that reads a charge from them.
 
 https://focus.finops.org/focus-specification/ and
 https://docs.aws.amazon.com/cur/latest/userguide/table-dictionary-cur2.html
@@ -6,10 +6,11 @@ https://docs.aws.amazon.com/cur/latest/userguide/table-dictionary-cur2.html
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
-from finops.reconciliation.adapters.export_costs import ExportCosts, quoted
+from finops.reconciliation.adapters.export_costs import ExportCosts
+from finops.reconciliation.adapters.sql_dialects import Dialect, DuckDb, literal, quoted
 from finops.reconciliation.mapping import TagRule
 from finops.shared.errors import RejectedInput
 
@@ -95,14 +96,18 @@ class ExportColumns:
     Args:
         types: DuckDB's type of each column of the files.
         file: One of them, for messages.
+        dialect: Of the SQL.
 
     Raises:
         RejectedInput: `missing_columns`, `mixed_export`, or `native_export` of a provider that
             should write FOCUS.
     """
 
-    def __init__(self, types: Mapping[str, str], *, file: str) -> None:
+    def __init__(
+        self, types: Mapping[str, str], *, file: str, dialect: Dialect | None = None
+    ) -> None:
         self._types = types
+        self._dialect = dialect or DuckDb()
         self._plain = {_plain(name): name for name in reversed(list(types))}
         self.is_cur = any(map(self.spelling, _OF_A_CUR))
         self._known = _CUR if self.is_cur else _FOCUS
@@ -134,14 +139,18 @@ class ExportColumns:
         return self._plain.get(_plain(column))
 
     def rows(self, tag_rules: Sequence[TagRule]) -> str:
-        """What is selected of a row: keys of a charge, and its costs.
+        """What is selected of a row."""
+        return selected(self.fields(tag_rules))
+
+    def fields(self, tag_rules: Sequence[TagRule]) -> dict[str, str]:
+        """Expressions by name: keys of a charge, and its costs.
 
         `linked_account` is the account that caused a charge; the payer's where none is named.
         """
         costs = self.costs
         payer = _account_id(self._cell("payer_account"))
         linked = _account_id(self._cell("linked_account"))
-        fields = {
+        return {
             "payer_account": payer,
             "linked_account": f"coalesce(nullif({linked}, ''), {payer})",
             "linked_account_name": self._text("linked_account_name"),
@@ -163,13 +172,20 @@ class ExportColumns:
             "net_amortized": costs.net_amortized,
             "has_amortized": costs.has_amortized,
             "list_cost": costs.listed,
+            "has_list_cost": f"coalesce({costs.listed} <> 0, false)",
             "commitment": costs.commitment,
             "has_cost": f"{self._cell('billed')} IS NOT NULL",
-            "content": self._content,
+            "content": self._dialect.told_apart(self._content),
             "sku": self._sku,
             "quantity": self._quantity,
         }
-        return ", ".join(f"{expression} AS {name}" for name, expression in fields.items())
+
+    @property
+    def misread(self) -> str:
+        """A cell of a row that should be a date and is none."""
+        columns = [self._columns[field] for field in ("billing_period", "charge_period")]
+        cells = ", ".join(self._dialect.misread(one, self._types[one]) for one in columns)
+        return f"coalesce({cells})"
 
     def _require(self, file: str) -> None:
         if self.is_cur and self.spelling("BilledCost"):
@@ -213,24 +229,14 @@ class ExportColumns:
         """That in which a moment is by its own clock: 2026-10-01T00:00+02:00 is of October."""
         moment, column = self._moment(field), self._columns[field]
         if self._types[column] == "VARCHAR":
-            moment = f"CASE WHEN {moment} IS NOT NULL THEN CAST({quoted(column)}[:10] AS DATE) END"
+            day = f"CAST(substr({quoted(column)}, 1, 10) AS DATE)"
+            moment = f"CASE WHEN {moment} IS NOT NULL THEN {day} END"
         return f"CAST(date_trunc('month', {moment}) AS DATE)"
 
     def _moment(self, field: str) -> str:
-        """In UTC, null where the cell is empty. 10/1/26 would be a day of the year 10."""
+        """In UTC, null where the cell is empty."""
         column = self._columns[field]
-        cell, kind = quoted(column), self._types[column]
-        in_utc = f"CAST(CAST({cell} AS TIMESTAMPTZ) AS TIMESTAMP)"
-        if kind == "TIMESTAMP WITH TIME ZONE":
-            return in_utc
-        if kind != "VARCHAR":
-            return f"CAST({cell} AS TIMESTAMP)"
-        said = _literal(f"{column} holds ")
-        return (
-            f"CASE WHEN {cell} IS NULL OR {cell} = '' THEN NULL"
-            f" WHEN {cell} LIKE '2___-__-__%' THEN {in_utc}"
-            f" ELSE error({said} || {cell} || ', which is not a date in the form of ISO 8601') END"
-        )
+        return self._dialect.moment(column, self._types[column])
 
     # What a row is
 
@@ -256,19 +262,18 @@ class ExportColumns:
         if "charge_end" not in self._columns:
             return "true"
         lasts = f"{self._moment('charge_end')} - {self._moment('charge_period')}"
-        return f"coalesce({lasts} <= INTERVAL 25 HOURS, true)"
+        return f"coalesce({lasts} <= INTERVAL '25' HOUR, true)"
 
     @property
-    def _content(self) -> str:
-        """A hash of what tells a row apart. An invoice's id is not among it: it comes late."""
+    def _content(self) -> list[str]:
+        """What tells a row apart. An invoice's id is not among it: it comes late."""
         ids = [found for one in _ROW_IDS if (found := self.spelling(one))]
         columns = [
             self._columns[one]
             for one in ("charge_period", "category", "billed", "currency")
             if one in self._columns
         ]
-        cells = ", ".join(map(quoted, (*columns, *ids)))
-        return f"hash({self._first_filled('service')}, {cells})"
+        return [self._first_filled("service"), *map(quoted, (*columns, *ids))]
 
     @property
     def identity(self) -> str:
@@ -295,7 +300,7 @@ class ExportColumns:
 
     @property
     def _sku(self) -> str:
-        """A hash of what has a price, with its unit; null where a row is no usage of it.
+        """What has a price, with its unit; null where a row is no usage of it.
 
         A Savings Plan's negation repeats the quantity that it covers. A correction is of an earlier
         period: https://focus.finops.org/focus-specification/v1-2/#chargeclass
@@ -306,9 +311,10 @@ class ExportColumns:
         if self.is_cur:
             kept = f"{self._cell('category')} <> 'SavingsPlanNegation'"
         others = [quoted(found) for one in _OF_A_SKU if (found := self.spelling(one))]
-        cells = ", ".join([self._cell("sku"), self._text("quantity_unit"), *others])
+        cells = [self._cell("sku"), self._text("quantity_unit"), *others]
         is_filled = f"nullif({self._text('sku')}, '') IS NOT NULL"
-        return f"CASE WHEN {self._is_usage} AND {kept} AND {is_filled} THEN hash({cells}) END"
+        sku = self._dialect.told_apart(cells)
+        return f"CASE WHEN {self._is_usage} AND {kept} AND {is_filled} THEN {sku} END"
 
     @property
     def _quantity(self) -> str:
@@ -320,33 +326,33 @@ class ExportColumns:
     def _tag_rule(self, rules: Sequence[TagRule]) -> str:
         """The name of the first rule that a charge fulfils."""
         cases = "".join(
-            f" WHEN list_has_any({values}, {_list(rule.compared(rule.values))})"
-            f" THEN {_literal(rule.name)}"
+            f" WHEN {fulfils} THEN {literal(rule.name)}"
             for rule in rules
-            if (values := self._tag_values(rule))
+            if (fulfils := self._fulfils(rule))
         )
         return f"CASE{cases} ELSE '' END" if cases else "''"
 
-    def _tag_values(self, rule: TagRule) -> str:
-        """The values of the tag that a rule names. Tags are a MAP, JSON text, or columns."""
-        column = self._columns.get("tags")
-        if not column:
-            cells = [
-                f"CAST({quoted(found)} AS VARCHAR)"
-                for key in rule.keys
-                if (found := self.spelling(f"resource_tags_{key}"))
-            ]
-            text = f"[{', '.join(dict.fromkeys(cells))}]" if cells else ""
-            return (
-                f"list_transform({text}, lambda x: lower(x))" if text and rule.ignore_case else text
+    def _fulfils(self, rule: TagRule) -> str:
+        """Tags are a MAP, JSON text, or columns; empty where the files lack a rule's."""
+        column, values = self._columns.get("tags"), rule.compared(rule.values)
+        if column:
+            keys = rule.compared(rule.keys)
+            return self._dialect.has_tag(
+                column, self._types[column], keys, values, lower=rule.ignore_case
             )
-        cell = quoted(column)
-        if self._types[column] != "VARCHAR":
-            cell = f"CAST(to_json({cell}) AS VARCHAR)"
-        if rule.ignore_case:
-            cell = f"lower({cell})"
-        paths = _list(f'$."{key}"' for key in rule.compared(rule.keys))
-        return f"json_extract_string(TRY_CAST({cell} AS JSON), {paths})"
+        cells = dict.fromkeys(
+            f"CAST({quoted(found)} AS VARCHAR)"
+            for key in rule.keys
+            if (found := self.spelling(f"resource_tags_{key}"))
+        )
+        if not cells:
+            return ""
+        return self._dialect.has_value(list(cells), values, lower=rule.ignore_case)
+
+
+def selected(fields: Mapping[str, str]) -> str:
+    """Named expressions, as they stand after SELECT."""
+    return ", ".join(f"{expression} AS {name}" for name, expression in fields.items())
 
 
 def _plain(name: str) -> str:
@@ -358,14 +364,6 @@ def _account_id(cell: str) -> str:
     """As `domain.account_id`: Azure's ids are the same in any case."""
     text = f"CAST({cell} AS VARCHAR)"
     return (
-        f"coalesce(CASE WHEN {text}[1:1] = '/' OR {text}[9:9] = '-' THEN lower({text})"
-        f" ELSE {text} END, '')"
+        f"coalesce(CASE WHEN substr({text}, 1, 1) = '/' OR substr({text}, 9, 1) = '-'"
+        f" THEN lower({text}) ELSE {text} END, '')"
     )
-
-
-def _list(texts: Iterable[str]) -> str:
-    return f"[{', '.join(map(_literal, texts))}]"
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

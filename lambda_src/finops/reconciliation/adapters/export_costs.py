@@ -1,4 +1,4 @@
-"""The costs of a row of an export, in DuckDB's SQL: billed, amortized, and AWS's net ones.
+"""The costs of a row of an export, in SQL: billed, amortized, and AWS's net ones.
 
 AWS's own rule for amortized cost goes by the kind of line item:
 https://docs.aws.amazon.com/cur/latest/userguide/amortized-reservation.html
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
+from finops.reconciliation.adapters.sql_dialects import quoted
 from finops.reconciliation.domain import Metric
 
 #: Exact: cells are texts or DECIMALs, doubles become the shortest text that names them.
@@ -230,11 +231,6 @@ class ExportCosts:
         if not self._types[column].startswith("DECIMAL"):
             cell = f"nullif(CAST({cell} AS VARCHAR), '')"
         return f"coalesce(CAST({cell} AS {_MONEY}), {unsaid})"
-
-
-def quoted(column: str) -> str:
-    """A column's name in SQL."""
-    return '"' + column.replace('"', '""') + '"'
 
 
 def _gross(column: str) -> str:

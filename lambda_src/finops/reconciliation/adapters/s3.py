@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from finops.reconciliation.adapters.export_files import ExportFiles, of_counted
-from finops.reconciliation.deliveries import FoundFile, counted_files, is_manifest
+from finops.reconciliation.deliveries import CountedFiles, FoundFile, counted_files, is_manifest
 from finops.reconciliation.report import MEDIA_TYPES
 from finops.shared.aws import aws_errors
 from finops.shared.errors import ConfigurationError, FinOpsError, RejectedInput
@@ -108,19 +110,79 @@ class S3AnswerCache:
             )
 
 
-def download_export(s3: Any, uri: str, months: Sequence[Month], folder: Path) -> ExportFiles:
-    """Fetch the files of an export that count, for DuckDB, which reads from disk.
+@dataclass(frozen=True, kw_only=True)
+class CountedExport:
+    """The files of an export in S3 that count.
+
+    Attributes:
+        uri: `s3://bucket/folder`, or one file.
+        bucket: Its bucket.
+        counted: Keys.
+        listed: S3's listing of each key below the folder, of the months that were asked for.
+    """
+
+    uri: str
+    bucket: str
+    counted: CountedFiles
+    listed: Mapping[str, Mapping[str, Any]]
+
+    @property
+    def names(self) -> Sequence[str]:
+        """Keys of the files that count."""
+        return self.counted.files
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """What was left out."""
+        return self.counted.notes
+
+    @property
+    def size(self) -> int:
+        """Bytes of the files that count, as they lie in S3."""
+        return sum(self.listed[key]["Size"] for key in self.names)
+
+    @property
+    def delivered(self) -> float:
+        """When the newest of them was written, in seconds since 1970."""
+        return max(self._written(key) for key in self.names)
+
+    @property
+    def version(self) -> str:
+        """Another one when any of the files was replaced, has come or gone."""
+        parts = [f"{key} {self.listed[key]['ETag']} {self._written(key)}" for key in self.names]
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+    @property
+    def left_out(self) -> bool:
+        """Whether folders of billing periods hold files that do not count."""
+        folders = tuple({_partition_folder(key) for key in self.names})
+        return any(key.startswith(folders) for key in self.listed.keys() - set(self.names))
+
+    def locations(self, months: Sequence[Month]) -> list[str]:
+        """URIs of the files of these billing periods, and of those in no period's folder."""
+        wanted = {None, *(f"{_PARTITION}{month}" for month in months)}
+        return [f"s3://{self.bucket}/{key}" for key in self.names if _partition(key) in wanted]
+
+    def period(self, location: str) -> str:
+        """The folder of its billing period in a file's URI; empty where there is none."""
+        return _partition(location) or ""
+
+    def _written(self, key: str) -> float:
+        moment: float = self.listed[key]["LastModified"].timestamp()
+        return moment
+
+
+def counted_export(s3: Any, uri: str, months: Sequence[Month]) -> CountedExport:
+    """Which files of an export count.
 
     Args:
         s3: The client.
         uri: `s3://bucket/folder`, or one file.
         months: Files of other billing periods are left alone, where keys name periods
             (`BILLING_PERIOD=2026-10/`) as Data Exports' do.
-        folder: Where they go, each below its bucket's name.
 
     Raises:
         RejectedInput: `no_export`, or as `counted_files` says.
-        ConfigurationError: `disk_too_small`.
     """
     bucket, _, prefix = uri.removeprefix("s3://").rstrip("/").partition("/")
     wanted = {f"{_PARTITION}{month}" for month in months}
@@ -141,44 +203,65 @@ def download_export(s3: Any, uri: str, months: Sequence[Month], folder: Path) ->
                 if is_manifest(key)
             },
         )
-        if not counted.files:
-            raise RejectedInput(
-                f"{uri} has no export of {', '.join(map(str, months[-1:]))}",
-                code="no_export",
-                remedy="AWS delivers the first export within 24 hours of its creation",
-            )
-        root = folder / bucket
-        root.mkdir(parents=True, exist_ok=True)
-        size, free = sum(listed[key]["Size"] for key in counted.files), shutil.disk_usage(root).free
-        if size > free:
-            raise _too_small(uri, size, free)
-        for key in counted.files:
+    if not counted.files:
+        raise RejectedInput(
+            f"{uri} has no export of {', '.join(map(str, months[-1:]))}",
+            code="no_export",
+            remedy="AWS delivers the first export within 24 hours of its creation",
+        )
+    return CountedExport(uri=uri, bucket=bucket, counted=counted, listed=listed)
+
+
+def download_export(s3: Any, export: CountedExport, folder: Path) -> ExportFiles:
+    """Fetch the files of an export that count, for DuckDB, which reads from disk.
+
+    Args:
+        s3: The client.
+        export: The files.
+        folder: Where they go, each below its bucket's name.
+
+    Raises:
+        ConfigurationError: `disk_too_small`.
+    """
+    root = folder / export.bucket
+    root.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(root).free
+    if export.size > free:
+        raise _too_small(export, free)
+    with aws_errors("download_export"):
+        for key in export.names:
             path = root / key
             path.parent.mkdir(parents=True, exist_ok=True)
             try:
-                s3.download_file(bucket, key, str(path))
+                s3.download_file(export.bucket, key, str(path))
             except OSError as error:
                 if error.errno != errno.ENOSPC:
                     raise
-                raise _too_small(uri, size, shutil.disk_usage(root).free) from None
-            delivered = listed[key]["LastModified"].timestamp()
+                raise _too_small(export, shutil.disk_usage(root).free) from None
+            delivered = export.listed[key]["LastModified"].timestamp()
             os.utime(path, (delivered, delivered))
-    return of_counted(counted, root, origin=uri)
+    return of_counted(export.counted, root, origin=export.uri)
 
 
 def _is_in(key: str, folder: str) -> bool:
     return not folder or key == folder or key.startswith(f"{folder}/")
 
 
-def _too_small(uri: str, size: int, free: int) -> ConfigurationError:
+def _too_small(export: CountedExport, free: int) -> ConfigurationError:
     return ConfigurationError(
-        f"the files of {uri} that count have {size / 2**20:,.0f} MiB, and {free / 2**20:,.0f} MiB"
-        " of the disk are free",
+        f"the files of {export.uri} that count have {export.size / 2**20:,.0f} MiB, and"
+        f" {free / 2**20:,.0f} MiB of the disk are free",
         code="disk_too_small",
         step="download_export",
         remedy="Raise reporting.ephemeral_storage_mb of modules/reconciliation, which may be up to"
-        " 10240, or run `finops reconcile` where the disk is larger",
+        " 10240, set costs.athena, or run `finops reconcile` where the disk is larger",
     )
+
+
+def _partition_folder(key: str) -> str:
+    """What a key has before and with its billing period's folder; the key where there is none."""
+    folder = _partition(key)
+    return key[: key.upper().index(folder) + len(folder)] + "/" if folder else key
 
 
 def _partition(key: str) -> str | None:

@@ -1,0 +1,331 @@
+"""FOCUS and CUR exports, summed up by Athena: what a report asks of a month fits in one function.
+
+Athena reads the rows and gives back their sums by all that a report tells apart. These sums go
+into the table that `ExportedCosts` fills with the rows themselves, and are asked the same.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from functools import cached_property
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import Any, Final
+
+from finops.reconciliation.adapters.athena import Athena
+from finops.reconciliation.adapters.charge_table import ChargeTable
+from finops.reconciliation.adapters.export_columns import ExportColumns, selected
+from finops.reconciliation.adapters.s3 import CountedExport
+from finops.reconciliation.adapters.sql_dialects import Trino, literal, quoted
+from finops.reconciliation.mapping import TagRule
+from finops.shared.aws import aws_errors
+from finops.shared.errors import ConfigurationError, RejectedInput, TransientFailure
+from finops.shared.periods import Month
+
+_MONEY: Final = "DECIMAL(38,18)"
+_HEADER_BYTES: Final = 65_535
+#: What a report tells apart, with the types of `charges`.
+_KEYS: Final = {
+    **dict.fromkeys(("payer_account", "linked_account", "service"), "VARCHAR"),
+    **dict.fromkeys(("billing_month", "charge_day"), "DATE"),
+    **dict.fromkeys(("category", "charge_class", "currency", "invoice_id"), "VARCHAR"),
+    **dict.fromkeys(("issuer", "tag_rule", "commitment"), "VARCHAR"),
+    **dict.fromkeys(("is_usage", "is_daily", "has_amortized"), "BOOLEAN"),
+    **dict.fromkeys(("has_cost", "has_list_cost"), "BOOLEAN"),
+}
+_SUMS: Final = ("billed", "amortized", "net", "net_amortized", "list_cost")
+_PRICED: Final = ("billed", "amortized", "net", "net_amortized", "quantity")
+#: Hive's names of types, as Glue has them, and DuckDB's.
+_TYPES: Final = {
+    "string": "VARCHAR",
+    "char": "VARCHAR",
+    "varchar": "VARCHAR",
+    "timestamp": "TIMESTAMP",
+    "date": "DATE",
+    "double": "DOUBLE",
+    "float": "FLOAT",
+    "int": "INTEGER",
+    "bigint": "BIGINT",
+    "boolean": "BOOLEAN",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class AthenaTable:
+    """A Glue table over an export, and which of its files count.
+
+    Attributes:
+        name: In the workgroup's database.
+        types: DuckDB's type of each column.
+        partition: The column that names the billing period, as `2026-10`.
+        months: Of the periods that are read.
+        is_parquet: Else it is CSV, in which a cell is never null.
+        export: The files.
+        current: Looks at the files again.
+    """
+
+    name: str
+    types: Mapping[str, str]
+    partition: str
+    months: Sequence[Month]
+    is_parquet: bool
+    export: CountedExport
+    current: Callable[[], CountedExport]
+
+    def rows(self, months: Sequence[Month]) -> str:
+        """What stands after FROM: the rows of the files that count."""
+        periods = ", ".join(literal(str(month)) for month in sorted(months))
+        where = f"{quoted(self.partition)} IN ({periods})"
+        if self.export.left_out:
+            # https://docs.aws.amazon.com/athena/latest/ug/querying.html
+            paths = ", ".join(map(literal, self.export.locations(months)))
+            where += f' AND "$path" IN ({paths})'
+        if self.is_parquet:
+            return f"{quoted(self.name)} WHERE {where}"
+        cells = ", ".join(
+            f"CASE WHEN {cell} IN ('', 'NULL', 'null') THEN NULL ELSE {cell} END AS {cell}"
+            for cell in map(quoted, self.types)
+        )
+        return f"(SELECT {cells} FROM {quoted(self.name)} WHERE {where})"
+
+
+def glue_table(
+    glue: Any,
+    s3: Any,
+    *,
+    database: str,
+    name: str,
+    months: Sequence[Month],
+    export: CountedExport,
+    current: Callable[[], CountedExport],
+) -> AthenaTable:
+    """A table as the Glue catalog describes it.
+
+    Raises:
+        ConfigurationError: `athena_table`, where it is no table over these files.
+    """
+    with aws_errors("read_table", remedy="Check `costs.athena` of modules/reconciliation"):
+        table = glue.get_table(DatabaseName=database, Name=name)["Table"]
+    storage, keys = table["StorageDescriptor"], table.get("PartitionKeys", ())
+    location = storage["Location"].rstrip("/") + "/"
+    outside = [
+        one
+        for one in export.locations(months)
+        if not one.startswith(location) or not export.period(one)
+    ]
+    if len(keys) != 1 or outside:
+        raise ConfigurationError(
+            f"the table {database}.{name} has no partition for"
+            f" {outside[0] if outside else 'a billing period'}",
+            code="athena_table",
+            step="read_table",
+            remedy="Athena reads exports in folders BILLING_PERIOD=…, as AWS Data Exports writes"
+            ' them; use `engine = "function"` for others',
+        )
+    forms = {one.rpartition(".")[2] == "parquet" for one in export.locations(months)}
+    is_parquet = "parquet" in storage["SerdeInfo"]["SerializationLibrary"].lower()
+    if forms != {is_parquet}:
+        raise ConfigurationError(
+            f"the table {database}.{name} is of {'Parquet' if is_parquet else 'CSV'} files, and"
+            f" {export.uri} has others",
+            code="athena_table",
+            step="read_table",
+            remedy="Let the export write Parquet",
+        )
+    types = {one["Name"]: _duckdb_type(one["Type"]) for one in storage["Columns"]}
+    if not is_parquet:
+        _require_headers(s3, export, list(types))
+    return AthenaTable(
+        name=name,
+        types=types,
+        is_parquet=is_parquet,
+        partition=keys[0]["Name"],
+        months=months,
+        export=export,
+        current=current,
+    )
+
+
+class AthenaCosts(ChargeTable):
+    """`CostSource` over tables of one form.
+
+    Args:
+        tables: At least one.
+        athena: What sums up.
+        memory: What DuckDB may use for the sums.
+        threads: How many it may use.
+        scratch: Where it works on disk.
+    """
+
+    def __init__(
+        self,
+        tables: Sequence[AthenaTable],
+        athena: Athena,
+        *,
+        memory: str = "256MB",
+        threads: int = 2,
+        scratch: Path | None = None,
+    ) -> None:
+        super().__init__(memory=memory, threads=threads, scratch=scratch)
+        self._tables = tables
+        self._athena = athena
+        for table in tables:
+            self._notes += table.export.notes
+
+    @property
+    def name(self) -> str:
+        count = sum(len(table.export.names) for table in self._tables)
+        return f"{self._columns.kind} export ({count} {'file' if count == 1 else 'files'})"
+
+    @cached_property
+    def _columns(self) -> ExportColumns:
+        first = self._tables[0]
+        return ExportColumns(first.types, file=first.name, dialect=Trino())
+
+    @property
+    def _delivered(self) -> date:
+        newest = max(table.export.delivered for table in self._tables)
+        return datetime.fromtimestamp(newest, UTC).date()
+
+    @property
+    def _place(self) -> str:
+        return self._tables[0].export.uri
+
+    def _fill(self, tag_rules: Sequence[TagRule]) -> None:
+        types = {
+            **_KEYS,
+            **dict.fromkeys(_SUMS, _MONEY),
+            "linked_account_name": "VARCHAR",
+            "row_count": "BIGINT",
+            "misread": "VARCHAR",
+        }
+        self._make("charges", {**types, "file": "VARCHAR"})
+        fields = self._columns.fields(tag_rules)
+        read = {name: fields[name] for name in (*_KEYS, *_SUMS, "linked_account_name")}
+        sums = ", ".join(f"sum({name}) AS {name}" for name in _SUMS)
+        for table in self._tables:
+            rows = (
+                f"SELECT {selected(read)}, {self._columns.misread} AS misread"
+                f" FROM {table.rows(table.months)}"
+            )
+            self._take(
+                "charges",
+                types,
+                table,
+                f"SELECT {', '.join(_KEYS)}, {sums},"
+                " max(linked_account_name) AS linked_account_name,"
+                f" count(*) AS row_count, max(misread) AS misread FROM ({rows})"
+                f" GROUP BY {', '.join(_KEYS)}",
+            )
+        self._refuse_misread()
+        if len(self._tables) > 1:
+            self._refuse_equal_days({})
+
+    def _alike(self, month: Month) -> tuple[int, int, int]:
+        types = dict.fromkeys(("kinds", "row_count", "again"), "BIGINT")
+        self._make("alike", {**types, "file": "VARCHAR"})
+        fields = self._columns.fields(())
+        names = ("payer_account", "linked_account", "content", "billing_month", "billed")
+        read = selected({name: fields[name] for name in names})
+        for table in self._tables:
+            rows = f"SELECT {read} FROM {table.rows([month])}"
+            self._take(
+                "alike",
+                types,
+                table,
+                "SELECT count(*) AS kinds, sum(row_count) AS row_count,"
+                " sum(CASE WHEN row_count > 1 THEN row_count ELSE 0 END) AS again"
+                f" FROM (SELECT count(*) AS row_count FROM ({rows})"
+                f" WHERE billing_month = DATE '{month.first}' AND billed <> 0"
+                " GROUP BY payer_account, linked_account, content)",
+            )
+        [(kinds, rows, again)] = self._run(
+            self._connection, "SELECT sum(kinds), sum(row_count), sum(again) FROM alike"
+        )
+        return int(kinds or 0), int(rows or 0), int(again or 0)
+
+    def _priced(self, month: Month) -> str:
+        keys = ("currency", "service", "billing_month", "sku")
+        types = {
+            **{one: _KEYS.get(one, "VARCHAR") for one in keys},
+            **dict.fromkeys(_PRICED, _MONEY),
+        }
+        self._make("skus", {**types, "file": "VARCHAR"})
+        fields = self._columns.fields(())
+        read = selected({name: fields[name] for name in (*keys, *_PRICED)})
+        sums = ", ".join(f"sum({name}) AS {name}" for name in _PRICED)
+        months = [month.plus(-1), month]
+        for table in self._tables:
+            self._take(
+                "skus",
+                types,
+                table,
+                f"SELECT {', '.join(keys)}, {sums} FROM (SELECT {read} FROM {table.rows(months)})"
+                " WHERE sku IS NOT NULL AND quantity IS NOT NULL"
+                f" GROUP BY {', '.join(keys)}",
+            )
+        return "skus"
+
+    def _make(self, table: str, types: Mapping[str, str]) -> None:
+        columns = ", ".join(f"{name} {kind}" for name, kind in types.items())
+        self._run(self._connection, f"CREATE OR REPLACE TABLE {table} ({columns})")
+
+    def _take(self, name: str, types: Mapping[str, str], table: AthenaTable, select: str) -> None:
+        """Put the result of a SELECT into a table of DuckDB."""
+        folder = Path(mkdtemp(prefix="finops-athena-", dir=self._scratch))
+        found = self._athena.unload(select, version=table.export.version, folder=folder)
+        if table.current().version != table.export.version:
+            raise TransientFailure(
+                f"{table.export.uri} was delivered anew while Athena read it",
+                code="export_changed",
+                step="query_export",
+                remedy="Run again",
+            )
+        if found:
+            files = ", ".join(literal(str(one)) for one in found)
+            self._run(
+                self._connection,
+                f"INSERT INTO {name} BY NAME SELECT {', '.join(types)},"
+                f" {literal(table.export.uri)} AS file FROM read_parquet([{files}])",
+            )
+
+    def _refuse_misread(self) -> None:
+        [(cell,)] = self._run(self._connection, "SELECT max(misread) FROM charges")
+        if cell is not None:
+            raise RejectedInput(
+                f"the export can't be read: a date is {cell}, which is not in the form of ISO 8601",
+                code="unreadable_export",
+                remedy=f"Check {self._place}: all files must belong to one export",
+            )
+
+
+def _require_headers(s3: Any, export: CountedExport, columns: Sequence[str]) -> None:
+    """Athena takes the cells of a CSV file by their position, whatever its header says."""
+    for key in export.names:
+        with aws_errors("read_header"):
+            answer = s3.get_object(Bucket=export.bucket, Key=key, Range=f"bytes=0-{_HEADER_BYTES}")
+            content = answer["Body"].read()
+        if key.endswith(".gz"):
+            content = zlib.decompressobj(wbits=31).decompress(content)
+        text = content.decode("utf-8-sig", errors="replace")
+        header = [one.strip().lower() for one in next(csv.reader(io.StringIO(text)), [])]
+        if header != [one.lower() for one in columns]:
+            raise ConfigurationError(
+                f"the header of s3://{export.bucket}/{key} is not that of Athena's table",
+                code="athena_table",
+                step="read_header",
+                remedy="Give `costs.athena.columns` in the order of the files, or let the export"
+                " write Parquet",
+            )
+
+
+def _duckdb_type(hive: str) -> str:
+    name = hive.lower()
+    if name.startswith("decimal"):
+        return name.upper()
+    return _TYPES.get(name.partition("(")[0].partition("<")[0], name.upper())

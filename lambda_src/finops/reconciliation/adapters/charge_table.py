@@ -1,0 +1,437 @@
+"""The charges of an export as a table of DuckDB, and what a report asks of them."""
+
+from __future__ import annotations
+
+import shutil
+import weakref
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
+from decimal import Decimal
+from functools import cached_property
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import Any, Final
+
+import duckdb
+
+from finops.reconciliation.adapters.export_columns import ExportColumns
+from finops.reconciliation.domain import (
+    Charge,
+    ChargeCategory,
+    CommittedCosts,
+    Metric,
+    PriceEffect,
+    category_of_focus,
+    category_of_record_type,
+    costs_known_until,
+)
+from finops.reconciliation.mapping import TagRule
+from finops.reconciliation.ports import ChargeQuery, ControlTotal, Detail
+from finops.shared.errors import ConfigurationError, FinOpsError, RejectedInput
+from finops.shared.periods import Month, month_end
+
+_ROWS_AT_ONCE: Final = 10_000
+
+
+class ChargeTable(ABC):
+    """`CostSource` over the table `charges`, which a subclass fills.
+
+    A row of it is one row of the export, or stands for as many as its `row_count` says.
+
+    Args:
+        memory: What DuckDB may use, such as `256MB`; beyond it, it works on disk.
+        threads: How many it may use.
+        scratch: Where it works on disk.
+    """
+
+    def __init__(self, *, memory: str, threads: int, scratch: Path | None) -> None:
+        self._memory = memory
+        self._threads = threads
+        self._scratch = scratch
+        self._notes: list[str] = []
+        self._tag_rules: tuple[TagRule, ...] | None = None
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """For people, with the kind of export."""
+
+    @property
+    @abstractmethod
+    def _columns(self) -> ExportColumns:
+        """What the export has."""
+
+    @property
+    @abstractmethod
+    def _delivered(self) -> date:
+        """The day on which the newest file was written, UTC."""
+
+    @property
+    @abstractmethod
+    def _place(self) -> str:
+        """Where the export is, for messages."""
+
+    @abstractmethod
+    def _fill(self, tag_rules: Sequence[TagRule]) -> None:
+        """Make the table `charges`, with the first of the rules that each charge fulfils."""
+
+    @abstractmethod
+    def _alike(self, month: Month) -> tuple[int, int, int]:
+        """Of the month's rows: how many differ, all, and those that are there more than once."""
+
+    @abstractmethod
+    def _priced(self, month: Month) -> str:
+        """A table with `sku` and `quantity` of the month and the one before."""
+
+    @property
+    def notes(self) -> Sequence[str]:
+        return self._notes
+
+    def charges(self, query: ChargeQuery) -> Iterator[Charge]:
+        """Months are billing periods; days are charge periods within them."""
+        by_month = query.detail is Detail.MONTHS
+        with_service = query.detail is not Detail.ACCOUNT_DAYS
+        with_account = query.detail is not Detail.SERVICE_DAYS
+        keys = {
+            "payer_account": "payer_account",
+            "linked_account": "linked_account" if with_account else "''",
+            "service": "service" if with_service else "''",
+            "period_start": "billing_month" if by_month else _DAY,
+            "category": "category",
+            "charge_class": "charge_class",
+            "currency": "currency",
+            "invoice_id": "invoice_id" if by_month else "''",
+            "issuer": "issuer" if by_month else "''",
+            "tag_rule": "tag_rule" if query.tag_rules else "''",
+            "arose_on": "NULL" if by_month else f"nullif(charge_day, {_DAY})",
+        }
+        values: dict[str, object] = {
+            "first_month": Month.of(query.first).first,
+            "end_month": month_end(query.end),
+        }
+        where = ["billing_month >= $first_month", "billing_month < $end_month"]
+        if not by_month:
+            where += [f"{_DAY} >= $first", f"{_DAY} < $end"]
+            fees = query.detail is Detail.DAILY_FEES
+            where.append("is_daily AND NOT is_usage" if fees else "is_usage")
+            values |= {"first": query.first, "end": query.end}
+        if query.accounts:
+            where.append("linked_account IN (SELECT unnest($accounts::VARCHAR[]))")
+            values["accounts"] = list(query.accounts)
+        name = "max(linked_account_name)" if with_account else "''"
+        selected = ", ".join(f"{expression} AS {key}" for key, expression in keys.items())
+        sql = (
+            f"SELECT {selected}, sum(billed) AS billed, sum(amortized) AS amortized,"
+            f" sum(net) AS net, sum(net_amortized) AS net_amortized, {name} AS linked_account_name"
+            f" FROM charges WHERE {' AND '.join(where)}"
+            f" GROUP BY {', '.join(str(at) for at in range(1, len(keys) + 1))}"
+        )
+        self._read(query.tag_rules)
+        try:
+            found = self._database.execute(sql, values)
+            while rows := found.fetchmany(_ROWS_AT_ONCE):
+                for row in rows:
+                    yield self._charge(row)
+        except duckdb.Error as error:
+            raise self._unreadable(error) from None
+
+    def lacks(self, metric: Metric, month: Month) -> str:
+        """Amortized cost needs columns that an export may leave out, net cost those of AWS."""
+        lacking = self._columns.costs.lacking(metric)
+        if not lacking:
+            return ""
+        found = self._rows(
+            "SELECT DISTINCT category FROM charges WHERE billing_month = $first"
+            " AND (category IN (SELECT unnest($kinds::VARCHAR[])) OR '' IN $kinds)",
+            {"first": month.first, "kinds": list(lacking)},
+        )
+        kinds = {"", *(str(kind) for (kind,) in found)} if found else set()
+        names = {name for kind in kinds for name in lacking.get(kind, ())}
+        word = "column" if len(names) == 1 else "columns"
+        return f"the {word} {', '.join(sorted(names))}" if names else ""
+
+    def known_until(self, month: Month, today: date) -> date:
+        """By the last day with charges that arise daily, and when the files were written.
+
+        A few charges that are dated after all others are no knowledge of their day: it needs half
+        as many charges as a usual one.
+        """
+        days = (
+            "SELECT charge_day AS day, sum(row_count) AS rows FROM charges"
+            " WHERE billing_month = $first AND is_daily"
+            " AND charge_day >= $first AND charge_day < $end AND charge_day <= $today GROUP BY 1"
+        )
+        [(last_day, has_charges, goes_on)] = self._rows(
+            f"WITH days AS ({days}) SELECT"
+            " (SELECT max(day) FROM days WHERE rows * 2 >= (SELECT median(rows) FROM days)),"
+            " coalesce(bool_or(billing_month = $first), false),"
+            " coalesce(bool_or(billing_month >= $end AND charge_day >= $end"
+            " AND charge_day <= $today), false) FROM charges",
+            {"first": month.first, "end": month.end, "today": today},
+        )
+        if not has_charges:
+            return month.first
+        return costs_known_until(
+            month, today, last_day=last_day, delivered=self._delivered, goes_on=goes_on
+        )
+
+    def control_totals(self, month: Month) -> list[ControlTotal]:
+        """All rows that are or may be of the month, before any of them is left out."""
+        # A period begins in the month after its delivery at the latest.
+        end_of_next = Month.of(self._delivered).plus(1).end
+        dated = f"(billing_month >= {_FIRST_PERIOD} AND billing_month < $end_of_next)"
+        of_month = f"coalesce(CASE WHEN {dated} THEN billing_month END, charge_day, $first)"
+        left_out = "coalesce(sum(billed) FILTER ({}), 0)"
+        counted = "coalesce(sum(row_count) FILTER ({}), 0)"
+        undated, misdated = "billing_month IS NULL", f"NOT {dated}"
+        found = self._rows(
+            f"SELECT currency, sum(billed),"
+            f" {counted.format(undated)}, {left_out.format(undated)},"
+            f" {counted.format(misdated)}, {left_out.format(misdated)},"
+            f" {counted.format('NOT has_cost')}, {counted.format('NOT has_amortized')}"
+            f" FROM charges WHERE {of_month} >= $first AND {of_month} < $end GROUP BY 1 ORDER BY 1",
+            {"first": month.first, "end": month.end, "end_of_next": end_of_next},
+        )
+        for currency, _, *counts in found:
+            self._notes += _notes_of_rows(currency, *counts)
+        self._notes += self._rows_told_twice(month)
+        return [
+            ControlTotal(f"Sum of all export rows, {currency}", amount, currency)
+            for currency, amount, *_ in found
+        ]
+
+    def committed_costs(self, month: Month) -> list[CommittedCosts]:
+        """Of usage with a list price, and of what is unused of commitments."""
+        if not self._columns.costs.knows_commitments:
+            return []
+        found = self._rows(
+            "SELECT currency, coalesce(sum(list_cost) FILTER (commitment <> 'Unused'), 0),"
+            " sum(amortized), coalesce(sum(list_cost) FILTER (commitment = 'Used'), 0),"
+            " coalesce(sum(amortized) FILTER (commitment = 'Used'), 0),"
+            " coalesce(sum(amortized) FILTER (commitment = 'Unused'), 0)"
+            " FROM charges WHERE billing_month = $first"
+            " AND (has_list_cost OR commitment = 'Unused') GROUP BY 1 ORDER BY 1",
+            {"first": month.first},
+        )
+        return [
+            CommittedCosts(
+                currency=currency,
+                list_cost=listed,
+                effective_cost=effective,
+                covered_list_cost=covered,
+                used=used,
+                unused=unused,
+            )
+            for currency, listed, effective, covered, used, unused in found
+        ]
+
+    def price_effects(self, month: Month, metric: Metric) -> list[PriceEffect]:
+        """Of the SKUs that have a quantity in both months."""
+        if not self._columns.knows_quantities:
+            return []
+        # A quotient is not exact. Rounded before they are added, sums are the same in any order.
+        at_former_price = (
+            "CAST(CAST(cost_before AS DOUBLE) * CAST(quantity AS DOUBLE)"
+            " / CAST(quantity_before AS DOUBLE) AS DECIMAL(38,6))"
+        )
+        in_month = "FILTER (billing_month = $first)"
+        before = "FILTER (billing_month = $before)"
+        found = self._rows(
+            "WITH skus AS (SELECT currency, service,"
+            f" sum({metric}) {in_month} AS cost, sum({metric}) {before} AS cost_before,"
+            f" sum(quantity) {in_month} AS quantity, sum(quantity) {before} AS quantity_before"
+            f" FROM {self._priced(month)} WHERE billing_month IN ($first, $before)"
+            " AND sku IS NOT NULL"
+            " AND quantity IS NOT NULL"
+            " GROUP BY currency, service, sku)"
+            f" SELECT currency, service, sum(cost - {at_former_price}),"
+            f" sum({at_former_price} - cost_before) FROM skus"
+            " WHERE quantity > 0 AND quantity_before > 0 GROUP BY ALL ORDER BY ALL",
+            {"first": month.first, "before": month.plus(-1).first},
+        )
+        return [
+            PriceEffect(currency=currency, service=service, price=price, quantity=quantity)
+            for currency, service, price, quantity in found
+        ]
+
+    def _rows_told_twice(self, month: Month) -> Iterator[str]:
+        """A note, where hardly a row of the month is there only once."""
+        kinds, rows, again = self._alike(month)
+        if kinds >= FEW_ROWS and again * 10 >= rows * 9:
+            yield (
+                f"{_counted(again)} of {rows:,} are in the export more than once, with the same"
+                " account, moment, service, resource and cost. If it was written twice, these"
+                " costs are counted twice: check the export."
+            )
+
+    def _charge(self, row: Sequence[Any]) -> Charge:
+        payer, linked, service, start, category, charge_class, currency, invoice, issuer, rule = (
+            row[:10]
+        )
+        arose_on, billed, amortized, net, net_amortized, name = row[10:]
+        return Charge(
+            payer_account=payer,
+            linked_account=linked,
+            linked_account_name=name,
+            service=service,
+            period_start=start,
+            arose_on=arose_on,
+            category=self._category(category, charge_class),
+            unblended=billed,
+            billed=billed,
+            amortized=amortized,
+            net=net,
+            net_amortized=net_amortized,
+            currency=currency,
+            invoice_id=invoice,
+            issuer=issuer,
+            tag_rule=rule,
+        )
+
+    def _category(self, text: str, charge_class: str) -> ChargeCategory:
+        if self._columns.is_cur:
+            return category_of_record_type(text)
+        return category_of_focus(text, charge_class)
+
+    @cached_property
+    def _connection(self) -> duckdb.DuckDBPyConnection:
+        settings: dict[str, str | bool | int | float | list[str]] = {
+            "memory_limit": self._memory,
+            "threads": self._threads,
+            "preserve_insertion_order": False,
+        }
+        if self._scratch:
+            self._scratch.mkdir(parents=True, exist_ok=True)
+        folder = Path(mkdtemp(prefix="finops-charges-", dir=self._scratch))
+        weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+        settings["temp_directory"] = str(folder)
+        # On disk, where it is compressed: in memory, millions of charges would not fit.
+        connection = duckdb.connect(str(folder / "charges.duckdb"), config=settings)
+        connection.execute("SET TimeZone = 'UTC'")
+        # It draws on stdout, which is for answers.
+        connection.execute("SET enable_progress_bar = false")
+        return connection
+
+    def _rows(self, sql: str, values: Mapping[str, object]) -> list[tuple[Any, ...]]:
+        return self._run(self._database, sql, values)
+
+    def _run(
+        self,
+        database: duckdb.DuckDBPyConnection,
+        sql: str,
+        values: Mapping[str, object] | None = None,
+    ) -> list[tuple[Any, ...]]:
+        try:
+            return database.execute(sql, values).fetchall()
+        except duckdb.Error as error:
+            raise self._unreadable(error) from None
+
+    @property
+    def _database(self) -> duckdb.DuckDBPyConnection:
+        """With the table `charges`."""
+        if self._tag_rules is None:
+            self._read(())
+        return self._connection
+
+    def _read(self, tag_rules: Sequence[TagRule]) -> None:
+        """Fill the table once, for all questions."""
+        if self._tag_rules is not None and (not tag_rules or self._tag_rules == tag_rules):
+            return
+        self._fill(tag_rules)
+        self._tag_rules = tuple(tag_rules)
+
+    def _refuse_equal_days(self, deliveries: Mapping[str, str]) -> None:
+        """Refuse files of different deliveries whose days cost the same, account by account.
+
+        So do two exports of one payer, of which one has resources, and the other has not.
+
+        Args:
+            deliveries: Of each file, its delivery: files of one hold no charge twice.
+
+        Raises:
+            RejectedInput: `charges_twice`.
+        """
+        day = "payer_account, linked_account, billing_month, charge_day, currency"
+        found = self._run(
+            self._connection,
+            f"WITH days AS (SELECT file, {day}, round(sum(billed), 2) AS billed FROM charges"
+            " GROUP BY ALL HAVING abs(sum(billed)) >= 1),"
+            " files AS (SELECT file, count(*) AS days FROM days GROUP BY ALL)"
+            " SELECT one.file, other.file, count(*) FROM days one"
+            f" JOIN days other USING ({day}, billed)"
+            " JOIN files a ON a.file = one.file JOIN files b ON b.file = other.file"
+            " WHERE one.file < other.file GROUP BY ALL"
+            " HAVING count(*) * 2 > any_value(least(a.days, b.days)) AND count(*) >= $few"
+            " ORDER BY ALL",
+            {"few": FEW_ROWS},
+        )
+        for one, other, days in found:
+            if deliveries.get(one, one) != deliveries.get(other, other):
+                raise RejectedInput(
+                    f"{one} and {other} have the same costs on {days:,} days of their accounts,"
+                    " which would count twice",
+                    code="charges_twice",
+                    remedy="Give one export of each payer",
+                )
+
+    def _unreadable(self, error: duckdb.Error) -> FinOpsError:
+        first = str(error).partition("\n")[0]
+        if isinstance(error, duckdb.OutOfMemoryException) or "No space left" in first:
+            return ConfigurationError(
+                f"the export's charges need more memory or disk than there is: {first}",
+                code="disk_too_small",
+                step="read_export",
+                remedy="Raise reporting.memory_mb and reporting.ephemeral_storage_mb of"
+                " modules/reconciliation",
+            )
+        return RejectedInput(
+            f"the export can't be read: {first}",
+            code="unreadable_export",
+            remedy=f"Check {self._place}: all files must belong to one export",
+        )
+
+
+#: No provider billed before.
+_FIRST_PERIOD: Final = "DATE '2000-01-01'"
+#: Of fewer rows nothing is said, if they are alike.
+FEW_ROWS: Final = 10
+_DAY: Final = (
+    # A charge is of its billing period, whenever it arose: a correction of an earlier day is
+    # entered on the period's first.
+    "greatest(least(charge_day, CAST(billing_month + INTERVAL 1 MONTH - INTERVAL 1 DAY AS DATE)),"
+    " billing_month)"
+)
+
+
+def _notes_of_rows(
+    currency: str,
+    undated: int,
+    amount: Decimal,
+    misdated: int,
+    amount_misdated: Decimal,
+    without_cost: int,
+    without_amortized: int,
+) -> Iterator[str]:
+    """What a reader must know of rows that do not count as they are."""
+    if undated:
+        yield (
+            f"{_counted(undated)} of the export without a billing period:"
+            f" {amount.normalize():,f} {currency} are in no month's costs."
+        )
+    if misdated:
+        yield (
+            f"{_counted(misdated)} of the export with a billing period before 2000 or after the"
+            f" delivery: {amount_misdated.normalize():,f} {currency} are in no month's costs."
+        )
+    if without_cost:
+        yield f"{_counted(without_cost)} of the export without a cost, counted as zero."
+    if without_amortized:
+        yield (
+            f"{_counted(without_amortized)} of the export with a billed, but without an"
+            " amortized cost, which counts as zero."
+        )
+
+
+def _counted(count: int) -> str:
+    return f"{count:,} {'row' if count == 1 else 'rows'}"
