@@ -64,6 +64,7 @@ SERVICES: Mapping[str, tuple[str, ...]] = {
     "s3_object_lock": ("s3", "iam", "sts"),
     "textract": ("textract", "s3", "sns"),
     "costs": ("ce", "invoicing", "bcm-data-exports"),
+    "athena": ("athena", "glue", "s3"),
     "service_quotas": ("service-quotas", "iam", "sts"),
 }
 

@@ -32,6 +32,8 @@ locals {
   # The console runs on this machine, on any port.
   console_origins = ["http://127.0.0.1:*", "http://localhost:*"]
 
+  exports_bucket = "finops-exports-111111111111"
+
   originals_bucket = {
     force_destroy  = true
     upload_origins = local.console_origins
@@ -220,6 +222,14 @@ resource "aws_ses_email_identity" "reports" {
   email    = "finops@example.com"
 }
 
+# Exports that tests and people put there, which Athena may read.
+resource "aws_s3_bucket" "exports" {
+  provider = aws.management
+
+  bucket        = local.exports_bucket
+  force_destroy = true
+}
+
 module "reconciliation" {
   source    = "../../modules/reconciliation"
   providers = { aws = aws.management }
@@ -229,7 +239,7 @@ module "reconciliation" {
   packages          = local.module_packages
   configuration     = file("reconciliation.yaml")
   payers            = { account_ids = ["555555555555", "666666666666"], external_id = "finops-local" }
-  costs             = var.reconciliation_costs
+  costs             = merge(var.reconciliation_costs, { exports_uris = ["s3://${local.exports_bucket}/exports/focus/data"], athena = {} })
   rates             = local.rates
   function_settings = local.function_settings
   bucket            = { force_destroy = true }

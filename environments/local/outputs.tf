@@ -68,6 +68,7 @@ output "reconciliation" {
     failure_queue_urls = { reconcile_month = module.reconciliation.failure_queue_url }
     environment        = module.reconciliation.environment
     exports_uris       = [module.reconciliation_payer_555555555555.export_uri]
+    athena_export_uri  = "s3://${aws_s3_bucket.exports.bucket}/exports/focus/data"
   }
 }
 

@@ -72,7 +72,6 @@ variable "reconciliation_costs" {
   description = "Where reconciled costs come from, as in the module reconciliation."
   type = object({
     source           = optional(string, "ce")
-    exports_uris     = optional(list(string), [])
     calls_per_second = optional(number, 5)
   })
   default  = {}

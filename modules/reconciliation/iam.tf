@@ -93,6 +93,39 @@ data "aws_iam_policy_document" "reconcile_month" {
   }
 
   dynamic "statement" {
+    for_each = local.athena
+    content {
+      sid       = "QueryExports"
+      actions   = ["athena:GetQueryExecution", "athena:StartQueryExecution"]
+      resources = [local.workgroup_arn]
+    }
+  }
+
+  # Athena looks tables up, and reads and writes, with the permissions of its caller:
+  # https://docs.aws.amazon.com/athena/latest/ug/s3-permissions.html
+  dynamic "statement" {
+    for_each = local.athena
+    content {
+      sid     = "ReadTables"
+      actions = ["glue:GetDatabase", "glue:GetPartitions", "glue:GetTable"]
+      resources = [
+        "${local.glue_arn}:catalog",
+        "${local.glue_arn}:database/${local.database_name}",
+        "${local.glue_arn}:table/${local.database_name}/*",
+      ]
+    }
+  }
+
+  dynamic "statement" {
+    for_each = local.athena
+    content {
+      sid       = "UseQueryBuckets"
+      actions   = ["s3:AbortMultipartUpload", "s3:GetBucketLocation", "s3:ListBucketMultipartUploads", "s3:ListMultipartUploadParts"]
+      resources = concat(distinct(local.exports[*].bucket_arn), [local.bucket_arn, "${local.bucket_arn}/${local.query_folder}/*"])
+    }
+  }
+
+  dynamic "statement" {
     for_each = var.flows.budgets_table_name[*]
     content {
       sid       = "ReadBudgets"

@@ -21,11 +21,11 @@ locals {
     }
   ]...)
 
-  settings_json = jsonencode({
+  settings_json = jsonencode(merge(local.athena_settings, {
     EXPORTS_URI     = join(",", var.costs.exports_uris)
     MAIL_RECIPIENTS = join(",", var.reporting.notifications.mail_recipients)
     STATIC_RATES    = jsonencode(var.rates.static)
-  })
+  }))
   settings_key = "config/settings-${substr(sha256(local.settings_json), 0, 16)}.json"
 
   environment = merge(local.audit_environment, local.database_environment, {

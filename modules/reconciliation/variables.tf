@@ -112,6 +112,12 @@ variable "costs" {
     managed keys) or `ledger` (rows of the billing flow in `flows.database`).
     `calls_per_second` limits the calls to Cost Explorer, all payers together. Its pages, at 0.01 USD each, cost at most
     `daily_usd` a day (UTC), those of people's commands included; what is not asked for waits for the next day.
+
+    With `athena` (`{}` for the defaults), Amazon Athena sums up exports whose files have more than `from_mb` MiB (`engine` is
+    `auto`, `function` for none or `athena` for all). It scans at most `most_gb_scanned` GiB a query, some three queries a report,
+    at the region's `usd_per_tb`. Each of `exports_uris` is then the folder that holds `BILLING_PERIOD=…`. `columns` are those
+    of the export, by default those that the module reconciliation_payer exports, with Hive's types for the `format` `parquet`, or
+    in the order of the header for `csv`.
   EOT
   type = object({
     source           = optional(string, "ce")
@@ -119,6 +125,14 @@ variable "costs" {
     exports_key_arns = optional(list(string), [])
     calls_per_second = optional(number, 5)
     daily_usd        = optional(number, 50)
+    athena = optional(object({
+      engine          = optional(string, "auto")
+      from_mb         = optional(number, 1024)
+      most_gb_scanned = optional(number, 100)
+      usd_per_tb      = optional(number, 5)
+      format          = optional(string, "parquet")
+      columns         = optional(list(object({ name = string, type = optional(string, "string") })))
+    }))
   })
   default  = {}
   nullable = false
@@ -146,6 +160,26 @@ variable "costs" {
   validation {
     condition     = var.costs.calls_per_second > 0 && var.costs.calls_per_second <= 100
     error_message = "costs.calls_per_second must be above 0 and at most 100."
+  }
+  validation {
+    condition     = var.costs.athena == null || length(var.costs.exports_uris) > 0
+    error_message = "costs.athena needs costs.exports_uris."
+  }
+  validation {
+    condition     = try(contains(["auto", "athena", "function"], var.costs.athena.engine), true)
+    error_message = "costs.athena.engine must be auto, athena or function."
+  }
+  validation {
+    condition     = try(contains(["parquet", "csv"], var.costs.athena.format), true)
+    error_message = "costs.athena.format must be parquet or csv."
+  }
+  validation {
+    condition     = try(var.costs.athena.from_mb >= 0 && var.costs.athena.usd_per_tb >= 0, true)
+    error_message = "costs.athena.from_mb and usd_per_tb must not be negative."
+  }
+  validation {
+    condition     = try(var.costs.athena.most_gb_scanned >= 0.01, true)
+    error_message = "costs.athena.most_gb_scanned must be at least 0.01: Athena takes no limit below 10 MB."
   }
   validation {
     condition     = var.costs.daily_usd >= 0.01

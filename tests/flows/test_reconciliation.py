@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -20,7 +18,13 @@ from tests.flows.audit import AuditTrail
 from tests.flows.billing import BillingFlow
 from tests.flows.deployment import eventually
 from tests.flows.fault_proxy import Answer, Call, FaultProxy, kill_after
-from tests.flows.reconciliation import FUNCTION, ReconciliationFlow, months_ago
+from tests.flows.reconciliation import (
+    FUNCTION,
+    ReconciliationFlow,
+    as_parquet,
+    focus_export,
+    months_ago,
+)
 
 pytestmark = [
     pytest.mark.flow,
@@ -91,47 +95,6 @@ class TestCommand:
         assert "`id`" in found["error"]
 
 
-FOCUS_COLUMNS = (
-    *("BilledCost", "EffectiveCost", "ListCost", "ContractedCost", "BillingCurrency"),
-    *("BillingPeriodStart", "BillingPeriodEnd", "ChargePeriodStart", "ChargePeriodEnd"),
-    *("BillingAccountId", "SubAccountId", "SubAccountName", "ServiceName", "ChargeCategory"),
-    *("ChargeClass", "InvoiceId", "InvoiceIssuerName", "Tags"),
-)
-
-
-def focus_export(month: Month, account: str) -> bytes:
-    """Charges of one account, with a credit, a tax and a tag."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, FOCUS_COLUMNS)
-    writer.writeheader()
-    for day in month.days:
-        for service, category, cost in (
-            ("Amazon EC2", "Usage", f"{day.day}.0000001"),
-            ("Amazon S3", "Usage", "0.3"),
-            ("Amazon EC2", "Credit", "-0.25"),
-        ):
-            writer.writerow(
-                {
-                    **dict.fromkeys(("BilledCost", "EffectiveCost"), cost),
-                    **dict.fromkeys(("ListCost", "ContractedCost"), cost),
-                    "BillingCurrency": "USD",
-                    "BillingPeriodStart": f"{month.first} 00:00:00",
-                    "BillingPeriodEnd": f"{month.end} 00:00:00",
-                    "ChargePeriodStart": f"{day} 00:00:00",
-                    "ChargePeriodEnd": f"{day} 23:59:59",
-                    "BillingAccountId": "111111111111",
-                    "SubAccountId": account,
-                    "SubAccountName": "made by a test",
-                    "ServiceName": service,
-                    "ChargeCategory": category,
-                    "InvoiceId": "INV-1",
-                    "InvoiceIssuerName": "Amazon Web Services, Inc.",
-                    "Tags": '{"team": "fraud"}' if service == "Amazon S3" else "{}",
-                }
-            )
-    return text.getvalue().encode()
-
-
 SETTINGS = """
 linked_accounts: [{id: "121212121212", business_unit: Tested}]
 tag_rules: [{tag: team, values: [fraud], business_unit: Risk}]
@@ -183,6 +146,33 @@ class TestSources:
             assert one["invoices"][0]["charged"] == "497.55"
         assert found["file"]["accounts"] == found["ledger"]["accounts"]
         assert found["file"]["daily"] == found["ledger"]["daily"]
+
+    def test_athena_and_the_function_agree_on_an_export(
+        self, reconciliation: ReconciliationFlow, finops: Finops, tmp_path: Path
+    ) -> None:
+        """The second run pays nothing; the function itself has the permissions."""
+        month = Month.parse("2024-07")
+        reconciliation.deliver(month, as_parquet(focus_export(month, "121212121212"), tmp_path))
+        settings = tmp_path / "settings.yaml"
+        settings.write_text(SETTINGS)
+        of_month = ("--month", str(month), "--config", str(settings))
+        found = {}
+        for source in ("focus", "athena", "athena"):
+            folder = tmp_path / f"{source}{len(found)}"
+            code, found[folder.name] = reconcile(finops, folder, *of_month, "--source", source)
+            assert code == 0, found[folder.name]
+        by_function, by_athena, again = found.values()
+        asked, asked_again = by_athena.pop("athena"), again.pop("athena")
+        assert (asked["queries"], asked_again["queries"]) == (3, 0)
+        assert asked["bytes_scanned"] > 0
+        assert Decimal(asked["cost_usd"]) > 0 == Decimal(asked_again["cost_usd"])
+        for one in (by_function, by_athena, again):
+            del one["reports"]
+        assert by_function["totals"]["actual"] == "497.55"
+        assert by_function == by_athena == again
+        answer = reconciliation.answer(month=str(month), source="athena")
+        assert answer["months"][0]["actual"] == "497.55", answer
+        assert answer["athena"]["queries"]
 
     def test_bills_of_the_ledger_are_charges_of_their_companies(
         self, billing: BillingFlow, finops: Finops, tmp_path: Path

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import boto3
 import pytest
 from botocore.exceptions import ClientError
 
+from finops.shared.periods import Month
 from tests.flows.audit import is_recorded
 from tests.flows.billing import BillingFlow
 from tests.flows.deployment import Deployment
@@ -35,6 +38,8 @@ from tests.flows.reconciliation import (
     PAYER_ROLE,
     PAYERS,
     ReconciliationFlow,
+    as_parquet,
+    focus_export,
     months_ago,
 )
 
@@ -45,6 +50,7 @@ pytestmark = [
 
 Probe = Callable[[ReconciliationFlow], bool]
 MONTH = months_ago(6)
+EXPORTED = Month.parse("2024-08")
 SCHEDULE = f"{FUNCTION}-schedule"
 
 
@@ -74,6 +80,16 @@ def is_audited(flow: ReconciliationFlow) -> bool:
     )
 
 
+def is_read_by_athena(flow: ReconciliationFlow) -> bool:
+    """Reconciles an export that Athena sums up anew."""
+    flow.forget("cache/athena/")
+    forget_sessions(flow.deployment, FUNCTION)
+    with TemporaryDirectory() as folder:
+        content = as_parquet(focus_export(EXPORTED, "121212121212"), Path(folder))
+    flow.deliver(EXPORTED, content)
+    return "errorMessage" not in flow.answer(month=str(EXPORTED), source="athena")
+
+
 flow_months = iter([months_ago(number) for number in (7, 8, 9, 10)])
 
 
@@ -100,6 +116,11 @@ NEEDED: dict[tuple[str, str, str], Probe] = {
     (HUB, FUNCTION, "ReadInvoices"): is_reconciled,
     (HUB, FUNCTION, "ReadLedger"): is_reconciled,
     (HUB, FUNCTION, "ReadDatabaseSecret"): is_reconciled,
+    (HUB, FUNCTION, "QueryExports"): is_read_by_athena,
+    (HUB, FUNCTION, "ReadTables"): is_read_by_athena,
+    (HUB, FUNCTION, "UseQueryBuckets"): is_read_by_athena,
+    (HUB, FUNCTION, "ReadExports"): is_read_by_athena,
+    (HUB, FUNCTION, "ListExports0"): is_read_by_athena,
     (HUB, FUNCTION, "TellSubscribers"): is_notified,
     (HUB, FUNCTION, "MailReports"): is_notified,
     (HUB, FUNCTION, "RecordAuditEntries"): is_audited,

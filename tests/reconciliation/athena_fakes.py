@@ -36,6 +36,7 @@ class FakeAthena:
         started: The statements.
         limit: The workgroup's, in bytes.
         outcome: What the next queries end with, if not with their answers.
+        declared: Types of the table's columns that are not the files'.
         runs_for: How often a query is asked for before it has ended.
     """
 
@@ -46,6 +47,7 @@ class FakeAthena:
         self.started: list[str] = []
         self.limit: int | None = None
         self.outcome: dict[str, Any] | None = None
+        self.declared: dict[str, str] = {}
         self.runs_for = 0
 
     def get_table(self, *, DatabaseName: str, Name: str) -> Any:  # noqa: N803
@@ -132,7 +134,7 @@ class FakeAthena:
 
     def _described(self, uri: str) -> tuple[dict[str, str], str]:
         """Columns as a table of the export's newest file has them."""
-        key = self._keys(uri)[-1]
+        key = [one for one in self._keys(uri) if not one.endswith(".json")][-1]
         is_parquet = key.endswith(".parquet")
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / key.rpartition("/")[2]
@@ -141,7 +143,7 @@ class FakeAthena:
             scan = f"read_{'parquet' if is_parquet else 'csv'}('{path}'{options})"
             found = duckdb.execute(f"DESCRIBE SELECT * FROM {scan}").fetchall()
         columns = {str(name).lower(): _HIVE.get(kind, kind.lower()) for name, kind, *_ in found}
-        return columns, PARQUET if is_parquet else CSV
+        return columns | self.declared, PARQUET if is_parquet else CSV
 
     def _keys(self, uri: str) -> list[str]:
         prefix = uri.partition(f"{BUCKET}/")[2] + "/"

@@ -240,3 +240,87 @@ run "everything_set" {
     error_message = "The key encrypts bucket, objects and topic; alarms can be off."
   }
 }
+
+run "athena" {
+  command = plan
+  module { source = "../../modules/reconciliation" }
+
+  variables {
+    kms_key_arn = "arn:aws:kms:eu-west-1:111111111111:key/00000000-0000-0000-0000-000000000000"
+    costs = {
+      exports_uris = ["s3://finops-focus-555555555555/exports/finops-focus/data/", "s3://exports/cur"]
+      athena       = { most_gb_scanned = 2, columns = [{ name = "line_item_usage_amount", type = "double" }, { name = "Tags" }] }
+    }
+  }
+
+  assert {
+    condition = jsonencode({
+      for s in jsondecode(output.policy_json).Statement : s.Sid => [sort(flatten([s.Action])), sort(flatten([s.Resource]))]
+      if contains(["QueryExports", "ReadTables", "UseQueryBuckets"], s.Sid)
+      }) == jsonencode({
+      QueryExports = [["athena:GetQueryExecution", "athena:StartQueryExecution"], ["arn:aws:athena:eu-west-1:111111111111:workgroup/finops-reconciliation"]]
+      ReadTables = [["glue:GetDatabase", "glue:GetPartitions", "glue:GetTable"], [
+        "arn:aws:glue:eu-west-1:111111111111:catalog",
+        "arn:aws:glue:eu-west-1:111111111111:database/finops_reconciliation",
+        "arn:aws:glue:eu-west-1:111111111111:table/finops_reconciliation/*",
+      ]]
+      UseQueryBuckets = [["s3:AbortMultipartUpload", "s3:GetBucketLocation", "s3:ListBucketMultipartUploads", "s3:ListMultipartUploadParts"], [
+        "arn:aws:s3:::exports",
+        "arn:aws:s3:::finops-focus-555555555555",
+        "arn:aws:s3:::finops-reconciliation-111111111111-eu-west-1",
+        "arn:aws:s3:::finops-reconciliation-111111111111-eu-west-1/cache/athena/*",
+      ]]
+    })
+    error_message = "The function may query its workgroup, read its tables, and use the buckets of both."
+  }
+
+  assert {
+    condition = (
+      aws_athena_workgroup.exports["athena"].configuration[0].enforce_workgroup_configuration
+      && aws_athena_workgroup.exports["athena"].configuration[0].bytes_scanned_cutoff_per_query == 2147483648
+      && aws_athena_workgroup.exports["athena"].configuration[0].result_configuration[0].output_location == "s3://finops-reconciliation-111111111111-eu-west-1/cache/athena/results/"
+      && aws_athena_workgroup.exports["athena"].configuration[0].result_configuration[0].encryption_configuration[0].kms_key_arn == var.kms_key_arn
+    )
+    error_message = "No query scans more than the limit, whoever starts it, and results are encrypted."
+  }
+
+  assert {
+    condition = (
+      aws_glue_catalog_table.exports["export_0"].storage_descriptor[0].location == "s3://finops-focus-555555555555/exports/finops-focus/data/"
+      && aws_glue_catalog_table.exports["export_1"].parameters["storage.location.template"] == "s3://exports/cur/BILLING_PERIOD=$${billing_period}/"
+      && [for column in aws_glue_catalog_table.exports["export_1"].storage_descriptor[0].columns : "${column.name} ${column.type}"] == ["line_item_usage_amount double", "tags string"]
+      && aws_glue_catalog_table.exports["export_1"].partition_keys[0].name == "billing_period"
+    )
+    error_message = "Each export has a table, whose partitions are the folders of its billing periods."
+  }
+
+  assert {
+    condition = jsondecode(jsondecode(aws_s3_object.settings.content).ATHENA) == {
+      engine          = "auto"
+      from_mb         = 1024
+      most_gb_scanned = 2
+      usd_per_tb      = 5
+      workgroup       = "finops-reconciliation"
+      database        = "finops_reconciliation"
+      tables          = { "s3://finops-focus-555555555555/exports/finops-focus/data/" = "export_0", "s3://exports/cur" = "export_1" }
+    }
+    error_message = "The function is told of Athena."
+  }
+}
+
+run "athena_of_csv_files" {
+  command = plan
+  module { source = "../../modules/reconciliation" }
+
+  variables { costs = { exports_uris = ["s3://exports/focus"], athena = { format = "csv" } } }
+
+  assert {
+    condition = (
+      aws_glue_catalog_table.exports["export_0"].parameters["skip.header.line.count"] == "1"
+      && strcontains(aws_glue_catalog_table.exports["export_0"].storage_descriptor[0].ser_de_info[0].serialization_library, "OpenCSVSerde")
+      && toset([for column in aws_glue_catalog_table.exports["export_0"].storage_descriptor[0].columns : column.type]) == toset(["string"])
+      && aws_athena_workgroup.exports["athena"].configuration[0].result_configuration[0].encryption_configuration[0].encryption_option == "SSE_S3"
+    )
+    error_message = "Cells of CSV files are texts."
+  }
+}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -33,7 +34,8 @@ from tests.reconciliation.fakes import OCTOBER, reconciler
 from tests.reconciliation.test_exports import commitments, cur
 
 MONTHS = OCTOBER.back(13)
-KEY = "focus/data/BILLING_PERIOD=2026-10/part-0"
+KEY = "focus/data/BILLING_PERIOD=2026-10/part-0.parquet"
+SELECT = 'SELECT count(*) AS rows_of_it FROM "focus" WHERE "billing_period" IN (\'2026-10\')'
 
 
 @pytest.fixture
@@ -52,25 +54,24 @@ def focus_rows(month: Month) -> list[Row]:
     def at(day: date, hour: int = 0) -> str:
         return f"{day} {hour:02}:00:00"
 
-    rows = []
-    for number, day in enumerate(month.days):
-        for hour in (3, 13):
-            rows.append(
-                focus(
-                    f"{number}.{hour:02}0000{number:02}",
-                    BillingPeriodStart=at(first),
-                    ChargePeriodStart=at(day, hour),
-                    ChargePeriodEnd=at(day, hour + 1),
-                    ChargeFrequency="Usage-Based",
-                    SubAccountId="222222222222" if number % 3 else "333333333333",
-                    ListCost="3.5",
-                    CommitmentDiscountStatus="Used" if number % 4 == 0 else "",
-                    SkuId=f"sku-{number % 5}",
-                    PricingQuantity=f"{number + 1}.5",
-                    PricingUnit="Hours",
-                    Tags='{"Team": "Fraud"}' if number % 2 else '{"user:team": "fraud"}',
-                )
-            )
+    rows = [
+        focus(
+            f"{number}.{hour:02}0000{number:02}",
+            BillingPeriodStart=at(first),
+            ChargePeriodStart=at(day, hour),
+            ChargePeriodEnd=at(day, hour + 1),
+            ChargeFrequency="Usage-Based",
+            SubAccountId="222222222222" if number % 3 else "333333333333",
+            ListCost="3.5",
+            CommitmentDiscountStatus="Used" if number % 4 == 0 else "",
+            SkuId=f"sku-{number % 5}",
+            PricingQuantity=f"{number + 1}.5",
+            PricingUnit="Hours",
+            Tags='{"Team": "Fraud"}' if number % 2 else '{"user:team": "fraud"}',
+        )
+        for number, day in enumerate(month.days)
+        for hour in (3, 13)
+    ]
     end = month.end
     fee = {
         "ChargePeriodStart": at(first),
@@ -81,7 +82,7 @@ def focus_rows(month: Month) -> list[Row]:
         focus("9", **fee, ChargeCategory="Purchase", ChargeFrequency="Recurring"),
         focus("-0.3", **fee, ChargeCategory="Credit", ChargeClass="Correction"),
         focus("1e-7", **fee, ServiceName="Dust"),
-        focus("2", **fee, ServiceName="", ChargeCategory="Tax", SubAccountId=""),
+        focus("2", **fee, ServiceName="", ChargeCategory="Tax", SubAccountId="", Tags="{}"),
         focus("5", **{**fee, "ChargePeriodStart": at(first - timedelta(days=9))}),
         focus("1", **fee, SubAccountId="/SUBSCRIPTIONS/A", EffectiveCost=""),
     ]
@@ -229,3 +230,257 @@ def asked(source: CostSource) -> list[Any]:
         [source.lacks(metric, OCTOBER) for metric in Metric],
         source.notes,
     ]
+
+
+def test_a_report_asks_three_things_and_another_run_pays_nothing(s3: Any, tmp_path: Path) -> None:
+    """Also after a run that was killed between its questions."""
+    deliver(s3, tmp_path)
+    fake = fake_of(s3)
+    first = engines(s3, fake, tmp_path / "first")
+    before = asked(first.source([EXPORT], MONTHS, by_athena=True))
+    paid = first.athena.usage
+    assert (paid.queries, paid.bytes_scanned > 0) == (3, True)
+    # A query is charged for 10 MB at least.
+    assert paid.cost_usd == 3 * 10 * 2**20 * Decimal(5) / 2**40
+    second = engines(s3, fake, tmp_path / "second")
+    assert asked(second.source([EXPORT], MONTHS, by_athena=True)) == before
+    assert second.athena.usage.document() == {
+        "queries": 0,
+        "reused": 4,
+        "bytes_scanned": 0,
+        "cost_usd": "0.000000",
+    }
+    deliver(s3, tmp_path, focus_exact)  # a new delivery is another question
+    third = engines(s3, fake, tmp_path / "third")
+    asked(third.source([EXPORT], MONTHS, by_athena=True))
+    assert third.athena.usage.queries == 3
+
+
+@pytest.mark.parametrize("gone", ["query", "result"])
+def test_what_athena_or_the_bucket_has_forgotten_is_asked_again(
+    s3: Any, tmp_path: Path, gone: str
+) -> None:
+    deliver(s3, tmp_path)
+    fake = fake_of(s3)
+    assert athena(s3, fake).unload(SELECT, version="1", folder=tmp_path / "a")
+    if gone == "query":
+        fake.forget()
+    else:
+        s3.delete_object(Bucket=BUCKET, Key="results/query-1-manifest.csv")
+    again = athena(s3, fake)
+    assert again.unload(SELECT, version="1", folder=tmp_path / "b")
+    assert (again.usage.queries, again.usage.reused) == (1, 0)
+
+
+def test_a_run_waits_for_the_query_of_one_that_was_killed(s3: Any, tmp_path: Path) -> None:
+    deliver(s3, tmp_path)
+    fake, naps = fake_of(s3), list[float]()
+    fake.runs_for = 3
+    moments = iter(range(0, 10_000, 400))
+    killed = athena(s3, fake, sleep=naps.append, clock=lambda: float(next(moments)))
+    with pytest.raises(TransientFailure, match="still runs") as raised:
+        killed.unload(SELECT, version="1", folder=tmp_path / "a")
+    assert raised.value.code == "query_still_runs"
+    later = athena(s3, fake, sleep=naps.append)
+    [path] = later.unload(SELECT, version="1", folder=tmp_path / "b")
+    assert duckdb.execute(f"FROM '{path}'").fetchall() == [(68,)]
+    assert (len(fake.started), later.usage.reused, later.usage.bytes_scanned) == (1, 1, 0)
+
+
+def test_a_query_above_the_limit_is_told_and_not_paid_again(s3: Any, tmp_path: Path) -> None:
+    deliver(s3, tmp_path)
+    fake = fake_of(s3)
+    fake.limit = 1
+    select = 'SELECT sum("billedcost") AS billed FROM "focus"'
+    for started in (1, 1):
+        with pytest.raises(ConfigurationError, match="scanned the 100 GB") as raised:
+            athena(s3, fake).unload(select, version="1", folder=tmp_path)
+        assert (raised.value.code, len(fake.started)) == ("scan_limit", started)
+    assert "most_gb_scanned" in raised.value.remedy
+    fake.limit = None
+    raised_limit = athena(s3, fake, most_gb_scanned=Decimal(200))
+    assert raised_limit.unload(select, version="1", folder=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("state", "error", "kind"),
+    [
+        ("FAILED", {"ErrorCategory": 2}, ConfigurationError),
+        ("FAILED", {"ErrorCategory": 1}, TransientFailure),
+        ("FAILED", {"ErrorCategory": 3, "Retryable": True}, TransientFailure),
+        ("CANCELLED", {}, TransientFailure),
+    ],
+)
+def test_a_query_that_ends_without_an_answer_is_told_counted_and_started_anew(
+    s3: Any, tmp_path: Path, state: str, error: dict[str, Any], kind: type[Exception]
+) -> None:
+    """https://docs.aws.amazon.com/athena/latest/APIReference/API_AthenaError.html."""
+    deliver(s3, tmp_path)
+    fake = fake_of(s3)
+    status = {"State": state, "StateChangeReason": "HIVE_BAD_DATA: x", "AthenaError": error}
+    fake.outcome = {"Status": status, "Statistics": {"DataScannedInBytes": 2**30}}
+    one = athena(s3, fake)
+    with pytest.raises(kind, match="HIVE_BAD_DATA"):
+        one.unload(SELECT, version="1", folder=tmp_path)
+    assert one.usage.bytes_scanned == 2**30
+    assert one.usage.cost_usd == Decimal(5) / 1024
+    fake.outcome = None
+    assert athena(s3, fake).unload(SELECT, version="1", folder=tmp_path)
+    assert len(fake.started) == 2
+
+
+def test_a_throttled_call_is_tried_later(s3: Any, tmp_path: Path) -> None:
+    class Throttled(FakeAthena):
+        def start_query_execution(self, **request: Any) -> Any:
+            raise refused("TooManyRequestsException", "StartQueryExecution")
+
+    with pytest.raises(TransientFailure, match="TooManyRequests"):
+        athena(s3, Throttled(s3, {})).unload(SELECT, version="1", folder=tmp_path)
+
+
+def test_a_statement_that_is_too_long_is_not_sent(s3: Any, tmp_path: Path) -> None:
+    fake = fake_of(s3)
+    with pytest.raises(RejectedInput, match="262,144"):
+        athena(s3, fake).unload("x" * 262_144, version="1", folder=tmp_path)
+    assert not fake.started
+
+
+def test_a_query_without_rows_has_no_files(s3: Any, tmp_path: Path) -> None:
+    deliver(s3, tmp_path)
+    none = f"{SELECT} HAVING count(*) < 0"
+    assert athena(s3, fake_of(s3)).unload(none, version="1", folder=tmp_path) == []
+
+
+def test_an_export_that_is_delivered_while_it_is_read_is_read_again(
+    s3: Any, tmp_path: Path
+) -> None:
+    class Meanwhile(FakeAthena):
+        def start_query_execution(self, **request: Any) -> Any:
+            answer = super().start_query_execution(**request)
+            if len(self.started) == 1:
+                deliver(s3, tmp_path, focus_exact)
+            return answer
+
+    deliver(s3, tmp_path)
+    fake = Meanwhile(s3, {EXPORT: "focus"})
+    engine = engines(s3, fake, tmp_path / "scratch")
+    with pytest.raises(TransientFailure, match="delivered anew"):
+        asked(engine.source([EXPORT], MONTHS, by_athena=True))
+    assert asked(engine.source([EXPORT], MONTHS, by_athena=True))
+
+
+def test_files_that_do_not_count_are_not_read(s3: Any, tmp_path: Path) -> None:
+    """https://docs.aws.amazon.com/cur/latest/userguide/dataexports-export-delivery.html."""
+    folder, old, new = (
+        "focus/data/BILLING_PERIOD=2026-10",
+        "2026-11-01T00:00:00Z-1",
+        "2026-11-02T00:00:00Z-2",
+    )
+    _, content = focus_parquet(tmp_path, OCTOBER)
+    for run in (old, new):
+        key = f"{folder}/{run}/e.parquet"
+        s3.put_object(Bucket=BUCKET, Key=key, Body=content)
+        manifest = f'{{"dataFiles": ["s3://{BUCKET}/{key}"]}}'.encode()
+        s3.put_object(Bucket=BUCKET, Key=f"{folder}/{run}/e-Manifest.json", Body=manifest)
+    fake = FakeAthena(s3, {EXPORT: "focus"})
+    engine = engines(s3, fake, tmp_path / "scratch")
+    answers = [
+        asked(engine.source([EXPORT], MONTHS, by_athena=by_athena)) for by_athena in (False, True)
+    ]
+    assert answers[0] == answers[1]
+    assert "1 of 2 files belong to older deliveries" in answers[1][-1][0]
+
+
+class TestChoice:
+    """`costs.athena.engine`, by what counts of the export."""
+
+    @pytest.mark.parametrize(
+        ("changed", "queries"),
+        [
+            ({}, 0),
+            ({"from_mb": Decimal("0.0001")}, 1),
+            ({"engine": "athena"}, 1),
+            ({"engine": "function", "from_mb": Decimal(0)}, 0),
+            ({"engine": "athena", "tables": {}}, 0),
+        ],
+    )
+    def test_the_engine_follows_the_size(
+        self, s3: Any, tmp_path: Path, changed: dict[str, Any], queries: int
+    ) -> None:
+        deliver(s3, tmp_path)
+        fake = fake_of(s3)
+        engine = engines(s3, fake, tmp_path / "scratch", **changed)
+        source = engine.source([EXPORT], MONTHS, by_athena=False)
+        assert list(
+            source.charges(ChargeQuery(first=OCTOBER.first, end=OCTOBER.end, detail=Detail.MONTHS))
+        )
+        assert len(fake.started) == queries
+        assert engine.asked_athena == bool(queries)
+
+    def test_without_a_table_or_a_deployment_athena_is_refused(
+        self, s3: Any, tmp_path: Path
+    ) -> None:
+        deliver(s3, tmp_path)
+        engine = engines(s3, fake_of(s3), tmp_path / "scratch", tables={})
+        with pytest.raises(RejectedInput, match="Athena has no table of"):
+            engine.source([EXPORT], MONTHS, by_athena=True)
+        with pytest.raises(RejectedInput, match="has no Athena"):
+            replace(engine, settings=None).source([EXPORT], MONTHS, by_athena=True)
+
+
+class TestTable:
+    def test_files_outside_the_folders_of_periods_are_refused(
+        self, s3: Any, tmp_path: Path
+    ) -> None:
+        deliver(s3, tmp_path)
+        s3.copy_object(Bucket=BUCKET, Key="focus/data/a.parquet", CopySource=f"{BUCKET}/{KEY}")
+        with pytest.raises(ConfigurationError, match="no partition for"):
+            engines(s3, fake_of(s3), tmp_path / "s").source([EXPORT], MONTHS, by_athena=True)
+
+    def test_a_type_that_is_not_the_files_is_told_before_a_query_is_paid(
+        self, s3: Any, tmp_path: Path
+    ) -> None:
+        deliver(s3, tmp_path)
+        fake = fake_of(s3)
+        fake.declared = {"billedcost": "decimal(20,10)"}
+        with pytest.raises(ConfigurationError, match=r"billedcost is DOUBLE in s3://.*2026-10"):
+            engines(s3, fake, tmp_path / "s").source([EXPORT], MONTHS, by_athena=True)
+        assert not fake.started
+
+    def test_a_column_that_no_file_has_is_lacking(self, s3: Any, tmp_path: Path) -> None:
+        deliver(s3, tmp_path)
+        fake = fake_of(s3)
+        fake.declared = {"x_discounts": "double"}
+        source = engines(s3, fake, tmp_path / "s").source([EXPORT], MONTHS, by_athena=True)
+        assert asked(source) == asked(
+            engines(s3, fake_of(s3), tmp_path / "t").source([EXPORT], MONTHS, by_athena=False)
+        )
+
+    def test_a_csv_file_whose_header_is_another_is_refused(self, s3: Any, tmp_path: Path) -> None:
+        deliver(s3, tmp_path, focus_csv)
+        rows = [dict(reversed(list(row.items()))) for row in focus_rows(OCTOBER)]
+        content = write(tmp_path / "other.csv.gz", rows).read_bytes()
+        key = KEY.replace("part-0.parquet", "part-1.csv.gz")
+        s3.put_object(Bucket=BUCKET, Key=key, Body=content)
+        with pytest.raises(ConfigurationError, match="is not that of Athena's table"):
+            engines(s3, fake_of(s3), tmp_path / "s").source([EXPORT], MONTHS, by_athena=True)
+
+    def test_a_date_that_is_none_is_refused(self, s3: Any, tmp_path: Path) -> None:
+        rows = [focus("1", ChargePeriodStart="10/1/26")]
+        content = write(tmp_path / "a.csv", rows).read_bytes()
+        s3.put_object(Bucket=BUCKET, Key=KEY.replace("parquet", "csv"), Body=content)
+        engine = engines(s3, fake_of(s3), tmp_path / "s")
+        with pytest.raises(RejectedInput, match="10/1/26"):
+            asked(engine.source([EXPORT], MONTHS, by_athena=True))
+
+
+def test_two_exports_of_one_payer_are_refused(s3: Any, tmp_path: Path) -> None:
+    deliver(s3, tmp_path)
+    other = f"s3://{BUCKET}/again/data"
+    for month in (OCTOBER.plus(-1), OCTOBER):
+        key = f"data/BILLING_PERIOD={month}/part-0.parquet"
+        s3.copy_object(Bucket=BUCKET, Key=f"again/{key}", CopySource=f"{BUCKET}/focus/{key}")
+    tables = {EXPORT: "focus", other: "again"}
+    engine = engines(s3, FakeAthena(s3, tables), tmp_path / "s", tables=tables)
+    with pytest.raises(RejectedInput, match="would count twice"):
+        asked(engine.source([EXPORT, other], MONTHS, by_athena=True))

@@ -194,6 +194,14 @@ variable "reconciliation" {
       exports_key_arns = optional(list(string))
       calls_per_second = optional(number)
       daily_usd        = optional(number)
+      athena = optional(object({
+        engine          = optional(string)
+        from_mb         = optional(number)
+        most_gb_scanned = optional(number)
+        usd_per_tb      = optional(number)
+        format          = optional(string)
+        columns         = optional(list(object({ name = string, type = optional(string) })))
+      }))
     }), {})
     notifications = optional(object({
       mail_sender        = optional(string)

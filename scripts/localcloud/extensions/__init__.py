@@ -60,6 +60,7 @@ EXTENSIONS = (
     "organizations_iam",
     "textract",
     "costs",
+    "athena",
     "service_quotas",
 )
 

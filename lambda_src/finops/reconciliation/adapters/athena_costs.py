@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import csv
 import io
+import re
+import tempfile
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import cached_property
 from pathlib import Path
-from tempfile import mkdtemp
 from typing import Any, Final
+
+import duckdb
 
 from finops.reconciliation.adapters.athena import Athena
 from finops.reconciliation.adapters.charge_table import ChargeTable
@@ -28,7 +31,11 @@ from finops.shared.errors import ConfigurationError, RejectedInput, TransientFai
 from finops.shared.periods import Month
 
 _MONEY: Final = "DECIMAL(38,18)"
-_HEADER_BYTES: Final = 65_535
+_HEADER_BYTES: Final = 65_536
+_PARQUET_MAGIC: Final = b"PAR1"
+#: The length of the footer, and the magic number.
+_PARQUET_END: Final = 8
+_PERIOD: Final = re.compile(r"BILLING_PERIOD=([^/]+)", re.IGNORECASE)
 #: What a report tells apart, with the types of `charges`.
 _KEYS: Final = {
     **dict.fromkeys(("payer_account", "linked_account", "service"), "VARCHAR"),
@@ -52,7 +59,10 @@ _TYPES: Final = {
     "int": "INTEGER",
     "bigint": "BIGINT",
     "boolean": "BOOLEAN",
+    "map<string,string>": "MAP(VARCHAR, VARCHAR)",
 }
+#: DuckDB's types of files that Athena reads as a timestamp.
+_LIKE: Final = {"TIMESTAMP WITH TIME ZONE": "TIMESTAMP", "TIMESTAMP_NS": "TIMESTAMP"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,7 +148,9 @@ def glue_table(
             remedy="Let the export write Parquet",
         )
     types = {one["Name"]: _duckdb_type(one["Type"]) for one in storage["Columns"]}
-    if not is_parquet:
+    if is_parquet:
+        types = _columns_of_files(s3, export, types)
+    else:
         _require_headers(s3, export, list(types))
     return AthenaTable(
         name=name,
@@ -277,7 +289,7 @@ class AthenaCosts(ChargeTable):
 
     def _take(self, name: str, types: Mapping[str, str], table: AthenaTable, select: str) -> None:
         """Put the result of a SELECT into a table of DuckDB."""
-        folder = Path(mkdtemp(prefix="finops-athena-", dir=self._scratch))
+        folder = Path(tempfile.mkdtemp(prefix="finops-athena-", dir=self._scratch))
         found = self._athena.unload(select, version=table.export.version, folder=folder)
         if table.current().version != table.export.version:
             raise TransientFailure(
@@ -287,11 +299,10 @@ class AthenaCosts(ChargeTable):
                 remedy="Run again",
             )
         if found:
-            files = ", ".join(literal(str(one)) for one in found)
             self._run(
                 self._connection,
                 f"INSERT INTO {name} BY NAME SELECT {', '.join(types)},"
-                f" {literal(table.export.uri)} AS file FROM read_parquet([{files}])",
+                f" {literal(table.export.uri)} AS file FROM {_scan(found)}",
             )
 
     def _refuse_misread(self) -> None:
@@ -304,12 +315,64 @@ class AthenaCosts(ChargeTable):
             )
 
 
+def _columns_of_files(
+    s3: Any, export: CountedExport, declared: Mapping[str, str]
+) -> dict[str, str]:
+    """The table's columns that the newest file has: Athena would take others for empty ones.
+
+    Raises:
+        ConfigurationError: `athena_table`, where a type is not that of the file.
+    """
+    key = max(export.names, key=lambda one: (_PERIOD.findall(one), one))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "footer.parquet"
+        with aws_errors("read_footer"):
+            _write_footer(s3, export, key, path)
+        described = duckdb.execute(f"DESCRIBE SELECT * FROM {_scan([path])}").fetchall()
+    found = {str(name).lower(): _LIKE.get(kind, kind) for name, kind, *_ in described}
+    for name, kind in declared.items():
+        is_known = kind in _TYPES.values() or kind.startswith("DECIMAL")
+        if is_known and found.get(name, kind) != kind:
+            raise ConfigurationError(
+                f"the column {name} is {found[name]} in s3://{export.bucket}/{key}, and {kind} in"
+                " Athena's table",
+                code="athena_table",
+                step="read_footer",
+                remedy="Give `costs.athena.columns` of modules/reconciliation the files' types",
+            )
+    return {name: kind for name, kind in declared.items() if name in found}
+
+
+def _write_footer(s3: Any, export: CountedExport, key: str, path: Path) -> None:
+    """A Parquet file without its rows, which take no room: what it holds is said at its end.
+
+    https://parquet.apache.org/docs/file-format/
+    """
+    size = export.listed[key]["Size"]
+    end = _range(s3, export, key, size - _PARQUET_END, size)
+    start = max(0, size - _PARQUET_END - int.from_bytes(end[:4], "little"))
+    footer = _range(s3, export, key, start, size)
+    with path.open("wb") as file:
+        file.write(_PARQUET_MAGIC)
+        file.seek(start)
+        file.write(footer)
+
+
+def _range(s3: Any, export: CountedExport, key: str, first: int, end: int) -> bytes:
+    answer = s3.get_object(Bucket=export.bucket, Key=key, Range=f"bytes={first}-{end - 1}")
+    content: bytes = answer["Body"].read()
+    return content
+
+
+def _scan(paths: Sequence[Path]) -> str:
+    return f"read_parquet([{', '.join(literal(str(one)) for one in paths)}])"
+
+
 def _require_headers(s3: Any, export: CountedExport, columns: Sequence[str]) -> None:
     """Athena takes the cells of a CSV file by their position, whatever its header says."""
     for key in export.names:
         with aws_errors("read_header"):
-            answer = s3.get_object(Bucket=export.bucket, Key=key, Range=f"bytes=0-{_HEADER_BYTES}")
-            content = answer["Body"].read()
+            content = _range(s3, export, key, 0, _HEADER_BYTES)
         if key.endswith(".gz"):
             content = zlib.decompressobj(wbits=31).decompress(content)
         text = content.decode("utf-8-sig", errors="replace")
@@ -325,7 +388,5 @@ def _require_headers(s3: Any, export: CountedExport, columns: Sequence[str]) -> 
 
 
 def _duckdb_type(hive: str) -> str:
-    name = hive.lower()
-    if name.startswith("decimal"):
-        return name.upper()
-    return _TYPES.get(name.partition("(")[0].partition("<")[0], name.upper())
+    name = hive.lower().replace(" ", "")
+    return _TYPES.get(name) or _TYPES.get(name.partition("(")[0], name.upper())

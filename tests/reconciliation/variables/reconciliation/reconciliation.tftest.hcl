@@ -95,6 +95,36 @@ run "refuses_a_day_that_pays_for_no_page" {
   expect_failures = [var.costs]
 }
 
+run "refuses_athena_without_an_export" {
+  command = plan
+  variables { costs = { athena = {} } }
+  expect_failures = [var.costs]
+}
+
+run "refuses_an_engine_that_is_unknown" {
+  command = plan
+  variables { costs = { exports_uris = ["s3://exports/focus"], athena = { engine = "spark" } } }
+  expect_failures = [var.costs]
+}
+
+run "refuses_a_format_that_athena_has_no_table_for" {
+  command = plan
+  variables { costs = { exports_uris = ["s3://exports/focus"], athena = { format = "json" } } }
+  expect_failures = [var.costs]
+}
+
+run "refuses_a_limit_below_athenas_least" {
+  command = plan
+  variables { costs = { exports_uris = ["s3://exports/focus"], athena = { most_gb_scanned = 0 } } }
+  expect_failures = [var.costs]
+}
+
+run "refuses_a_negative_size" {
+  command = plan
+  variables { costs = { exports_uris = ["s3://exports/focus"], athena = { from_mb = -1 } } }
+  expect_failures = [var.costs]
+}
+
 run "refuses_to_close_a_month_after_it_is_watched" {
   command = plan
   variables { reporting = { close_day = 16 } }
