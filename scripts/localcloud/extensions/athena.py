@@ -193,8 +193,10 @@ def _table(caller: _Caller, database: str, name: str, folder: Path) -> dict[str,
     root = root.rstrip("/") + "/"
     arn = f"arn:aws:s3:::{bucket}"
     caller.require("s3:GetBucketLocation", arn)
-    files = []
-    partition = re.compile(re.escape(root) + rf"{key['Name']}=([^/]+)/(?!.*/?[._][^/]*$).+", re.I)
+    files: list[dict[str, str]] = []
+    # Names that begin with a dot or an underscore are hidden.
+    visible = r"(?:[^/._][^/]*/)*[^/._][^/]*"
+    partition = re.compile(rf"{re.escape(root)}{key['Name']}=([^/]+)/{visible}", re.IGNORECASE)
     for object_key in sorted((s3._buckets.get(bucket) or {"objects": {}})["objects"]):
         within = partition.fullmatch(object_key)
         if not within:
