@@ -44,7 +44,6 @@ _UNLOAD: Final = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _LONGEST: Final = 262_144
-_SHORTEST_TOKEN: Final = 32
 _TABLE: Final = re.compile(r'\bFROM\s+"([^"]+)"', re.IGNORECASE)
 #: Queries by the token that started them.
 _TOKENS: Final = AccountRegionScopedDict()
@@ -91,8 +90,6 @@ def _start(original: Callable[[Request], Response], request: Request) -> Respons
     statement, token = request.get("QueryString", ""), request.get("ClientRequestToken", "")
     if len(statement.encode()) > _LONGEST:
         return _invalid(f"QueryString is longer than {_LONGEST} bytes")
-    if token and len(token) < _SHORTEST_TOKEN:
-        return _invalid(f"ClientRequestToken has less than {_SHORTEST_TOKEN} characters")
     name = request.get("WorkGroup", "primary")
     workgroup = athena._workgroups.get(name)
     if workgroup is None or workgroup["State"] != "ENABLED":

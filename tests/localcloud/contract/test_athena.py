@@ -149,12 +149,20 @@ def test_only_what_is_read_is_scanned(exports: Exports) -> None:
 
 
 def test_a_query_above_the_limit_is_cancelled(exports: Exports) -> None:
-    updates = {"BytesScannedCutoffPerQuery": 10}
+    updates = {"BytesScannedCutoffPerQuery": 10_000_000}
     exports.athena.update_work_group(WorkGroup=exports.name, ConfigurationUpdates=updates)
+    assert exports.run(exports.select)["Status"]["State"] == "SUCCEEDED"
+    path = exports.folder / "large.parquet"
+    duckdb.execute(
+        "COPY (SELECT 'EC2' AS Service, random() AS Cost FROM range(1_300_000))"
+        f" TO '{path}' (FORMAT parquet, COMPRESSION uncompressed)"
+    )
+    key = "data/BILLING_PERIOD=2026-11/a.parquet"
+    exports.account.client("s3").put_object(Bucket=exports.name, Key=key, Body=path.read_bytes())
     done = exports.run(exports.select)
     assert done["Status"]["State"] == "CANCELLED"
     assert "Bytes scanned limit was exceeded" in done["Status"]["StateChangeReason"]
-    assert done["Statistics"]["DataScannedInBytes"] == 10
+    assert done["Statistics"]["DataScannedInBytes"] == 10_000_000
 
 
 def test_a_place_that_is_not_empty_is_not_written(exports: Exports) -> None:
@@ -173,7 +181,6 @@ def test_a_token_starts_one_query(exports: Exports) -> None:
     assert exports.ended(first)["Status"]["State"] == "SUCCEEDED"
     another = partial(exports.start, f"{exports.select} HAVING true", place=place)
     assert error_code(partial(another, ClientRequestToken=token)) == "InvalidRequestException"
-    assert error_code(partial(another, ClientRequestToken="short")) == "InvalidRequestException"
 
 
 @pytest.mark.parametrize(

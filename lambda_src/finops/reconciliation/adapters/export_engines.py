@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from finops.reconciliation.adapters.athena import Athena
-from finops.reconciliation.adapters.athena_costs import AthenaCosts, AthenaTable, glue_table
+from finops.reconciliation.adapters.athena_costs import AthenaCosts
+from finops.reconciliation.adapters.athena_tables import AthenaTable, glue_table
 from finops.reconciliation.adapters.export_files import of_paths
 from finops.reconciliation.adapters.exports import ExportedCosts
 from finops.reconciliation.adapters.s3 import (
