@@ -156,7 +156,7 @@ class TestSources:
         settings = tmp_path / "settings.yaml"
         settings.write_text(SETTINGS)
         of_month = ("--month", str(month), "--config", str(settings))
-        found = {}
+        found: dict[str, Any] = {}
         for source in ("focus", "athena", "athena"):
             folder = tmp_path / f"{source}{len(found)}"
             code, found[folder.name] = reconcile(finops, folder, *of_month, "--source", source)

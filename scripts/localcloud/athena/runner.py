@@ -89,13 +89,13 @@ def run(select: str, tables: Mapping[str, Table], output: Path, limit: int | Non
     return Outcome(state="SUCCEEDED", scanned=scanned)
 
 
-def _require_known_functions(tree: exp.Expression) -> None:
+def _require_known_functions(tree: exp.Expr) -> None:
     for one in tree.find_all(exp.Anonymous):
         if str(one.this).upper() not in _TRINO_FUNCTIONS:
             raise _Refused(f"FUNCTION_NOT_FOUND: Function '{one.this}' not registered")
 
 
-def _needed_files(tree: exp.Expression, table: Table) -> list[Mapping[str, str]]:
+def _needed_files(tree: exp.Expr, table: Table) -> list[Mapping[str, str]]:
     """Those of the partitions and paths that the statement names."""
     found = list(table.files)
     for one in tree.find_all(exp.In):
@@ -107,9 +107,7 @@ def _needed_files(tree: exp.Expression, table: Table) -> list[Mapping[str, str]]
     return found
 
 
-def _bytes(
-    database: duckdb.DuckDBPyConnection, tree: exp.Expression, table: Table, path: str
-) -> int:
+def _bytes(database: duckdb.DuckDBPyConnection, tree: exp.Expr, table: Table, path: str) -> int:
     """Of the columns that are read, as they lie in a Parquet file; of all of a CSV file."""
     if not table.is_parquet:
         return Path(path).stat().st_size

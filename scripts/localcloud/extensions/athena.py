@@ -45,6 +45,7 @@ _UNLOAD: Final = re.compile(
 )
 _LONGEST: Final = 262_144
 _TABLE: Final = re.compile(r'\bFROM\s+"([^"]+)"', re.IGNORECASE)
+_ARNS: Final = frozenset({"ResourceARN", "ResourceArn"})
 #: Queries by the token that started them.
 _TOKENS: Final = AccountRegionScopedDict()
 _access_key: contextvars.ContextVar[str] = contextvars.ContextVar("athena_caller", default="")
@@ -268,6 +269,17 @@ def _resource(
     return original(service, method, path, headers, body, query, region, account)
 
 
+def _about_tags(original: Callable[[Request], Response], request: Request) -> Response:
+    """The provider of environments/local asks for no account, and names none in ARNs."""
+    of_account = f":{get_region()}:{get_account_id()}:"
+    named = {
+        key: str(arn).replace(f":{get_region()}::", of_account)
+        for key, arn in request.items()
+        if key in _ARNS
+    }
+    return original(request | named)
+
+
 def _invalid(message: str) -> Response:
     return error_response_json("InvalidRequestException", message, 400)
 
@@ -278,3 +290,8 @@ def install() -> None:
     wrap(athena, "_start_query_execution", _start)
     wrap(athena, "_execute_query", _execute)
     wrap(iam_actions, "extract_resource_arn", _resource)
+    for name in ("_tag_resource", "_untag_resource"):
+        wrap(athena, name, _about_tags)
+        wrap(glue, name, _about_tags)
+    wrap(athena, "_list_tags_for_resource", _about_tags)
+    wrap(glue, "_get_tags", _about_tags)
