@@ -7,7 +7,6 @@ import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
-from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
 from tempfile import mkdtemp
@@ -16,6 +15,7 @@ from typing import Any, Final
 import duckdb
 
 from finops.reconciliation.adapters.export_columns import ExportColumns
+from finops.reconciliation.adapters.row_notes import counted, notes_of_rows
 from finops.reconciliation.domain import (
     Charge,
     ChargeCategory,
@@ -183,18 +183,18 @@ class ChargeTable(ABC):
         dated = f"(billing_month >= {_FIRST_PERIOD} AND billing_month < $end_of_next)"
         of_month = f"coalesce(CASE WHEN {dated} THEN billing_month END, charge_day, $first)"
         left_out = "coalesce(sum(billed) FILTER ({}), 0)"
-        counted = "coalesce(sum(row_count) FILTER ({}), 0)"
+        rows_of = "coalesce(sum(row_count) FILTER ({}), 0)"
         undated, misdated = "billing_month IS NULL", f"NOT {dated}"
         found = self._rows(
             f"SELECT currency, sum(billed),"
-            f" {counted.format(undated)}, {left_out.format(undated)},"
-            f" {counted.format(misdated)}, {left_out.format(misdated)},"
-            f" {counted.format('NOT has_cost')}, {counted.format('NOT has_amortized')}"
+            f" {rows_of.format(undated)}, {left_out.format(undated)},"
+            f" {rows_of.format(misdated)}, {left_out.format(misdated)},"
+            f" {rows_of.format('NOT has_cost')}, {rows_of.format('NOT has_amortized')}"
             f" FROM charges WHERE {of_month} >= $first AND {of_month} < $end GROUP BY 1 ORDER BY 1",
             {"first": month.first, "end": month.end, "end_of_next": end_of_next},
         )
         for currency, _, *counts in found:
-            self._notes += _notes_of_rows(currency, *counts)
+            self._notes += notes_of_rows(currency, *counts)
         self._notes += self._rows_told_twice(month)
         return [
             ControlTotal(f"Sum of all export rows, {currency}", amount, currency)
@@ -260,7 +260,7 @@ class ChargeTable(ABC):
         kinds, rows, again = self._alike(month)
         if kinds >= FEW_ROWS and again * 10 >= rows * 9:
             yield (
-                f"{_counted(again)} of {rows:,} are in the export more than once, with the same"
+                f"{counted(again)} of {rows:,} are in the export more than once, with the same"
                 " account, moment, service, resource and cost. If it was written twice, these"
                 " costs are counted twice: check the export."
             )
@@ -402,36 +402,3 @@ _DAY: Final = (
     "greatest(least(charge_day, CAST(billing_month + INTERVAL 1 MONTH - INTERVAL 1 DAY AS DATE)),"
     " billing_month)"
 )
-
-
-def _notes_of_rows(
-    currency: str,
-    undated: int,
-    amount: Decimal,
-    misdated: int,
-    amount_misdated: Decimal,
-    without_cost: int,
-    without_amortized: int,
-) -> Iterator[str]:
-    """What a reader must know of rows that do not count as they are."""
-    if undated:
-        yield (
-            f"{_counted(undated)} of the export without a billing period:"
-            f" {amount.normalize():,f} {currency} are in no month's costs."
-        )
-    if misdated:
-        yield (
-            f"{_counted(misdated)} of the export with a billing period before 2000 or after the"
-            f" delivery: {amount_misdated.normalize():,f} {currency} are in no month's costs."
-        )
-    if without_cost:
-        yield f"{_counted(without_cost)} of the export without a cost, counted as zero."
-    if without_amortized:
-        yield (
-            f"{_counted(without_amortized)} of the export with a billed, but without an"
-            " amortized cost, which counts as zero."
-        )
-
-
-def _counted(count: int) -> str:
-    return f"{count:,} {'row' if count == 1 else 'rows'}"

@@ -1,0 +1,40 @@
+"""What a reader must know of rows of an export that do not count as they are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+
+
+def notes_of_rows(
+    currency: str,
+    undated: int,
+    amount: Decimal,
+    misdated: int,
+    amount_misdated: Decimal,
+    without_cost: int,
+    without_amortized: int,
+) -> Iterator[str]:
+    """What a reader must know of rows that do not count as they are."""
+    if undated:
+        yield (
+            f"{counted(undated)} of the export without a billing period:"
+            f" {amount.normalize():,f} {currency} are in no month's costs."
+        )
+    if misdated:
+        yield (
+            f"{counted(misdated)} of the export with a billing period before 2000 or after the"
+            f" delivery: {amount_misdated.normalize():,f} {currency} are in no month's costs."
+        )
+    if without_cost:
+        yield f"{counted(without_cost)} of the export without a cost, counted as zero."
+    if without_amortized:
+        yield (
+            f"{counted(without_amortized)} of the export with a billed, but without an"
+            " amortized cost, which counts as zero."
+        )
+
+
+def counted(count: int) -> str:
+    """Such as `1 row`, or `2,000 rows`."""
+    return f"{count:,} {'row' if count == 1 else 'rows'}"
