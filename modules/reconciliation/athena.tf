@@ -119,7 +119,7 @@ resource "aws_glue_catalog_table" "exports" {
     "projection.enabled"                      = "true"
     "projection.billing_period.type"          = "date"
     "projection.billing_period.format"        = "yyyy-MM"
-    "projection.billing_period.range"         = "2020-01,NOW"
+    "projection.billing_period.range"         = "2000-01,NOW"
     "projection.billing_period.interval"      = "1"
     "projection.billing_period.interval.unit" = "MONTHS"
     "storage.location.template"               = "${each.value.location}/BILLING_PERIOD=$${billing_period}/"

@@ -437,6 +437,14 @@ class TestTable:
         with pytest.raises(ConfigurationError, match="no partition for"):
             engines(s3, fake_of(s3), tmp_path / "s").source([EXPORT], MONTHS, by_athena=True)
 
+    def test_folders_in_other_letters_are_refused(self, s3: Any, tmp_path: Path) -> None:
+        """Athena would find nothing in them."""
+        deliver(s3, tmp_path)
+        lower = KEY.replace("BILLING_PERIOD", "billing_period")
+        s3.copy_object(Bucket=BUCKET, Key=lower, CopySource=f"{BUCKET}/{KEY}")
+        with pytest.raises(ConfigurationError, match="no partition for"):
+            engines(s3, fake_of(s3), tmp_path / "s").source([EXPORT], MONTHS, by_athena=True)
+
     def test_a_type_that_is_not_the_files_is_told_before_a_query_is_paid(
         self, s3: Any, tmp_path: Path
     ) -> None:

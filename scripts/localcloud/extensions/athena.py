@@ -187,14 +187,18 @@ def _table(caller: _Caller, database: str, name: str, folder: Path) -> dict[str,
     if found is None:
         raise _FailedQuery(f"TABLE_NOT_FOUND: Table 'awsdatacatalog.{database}.{name}' not found")
     storage, [key] = found["StorageDescriptor"], found["PartitionKeys"]
-    bucket, _, root = storage["Location"].removeprefix("s3://").partition("/")
-    root = root.rstrip("/") + "/"
+    # Computed by projection, else in folders as Hive names them. Names that begin with a dot or an
+    # underscore are hidden.
+    value = f"${{{key['Name']}}}"
+    hive = f"{storage['Location'].rstrip('/')}/{key['Name']}={value}/"
+    template = found.get("Parameters", {}).get("storage.location.template", hive)
+    bucket, _, path_of = template.removeprefix("s3://").partition("/")
+    before, _, after = path_of.partition(value)
+    visible = r"(?:[^/._][^/]*/)*[^/._][^/]*"
+    partition = re.compile(f"{re.escape(before)}([^/]+){re.escape(after)}{visible}")
     arn = f"arn:aws:s3:::{bucket}"
     caller.require("s3:GetBucketLocation", arn)
     files: list[dict[str, str]] = []
-    # Names that begin with a dot or an underscore are hidden.
-    visible = r"(?:[^/._][^/]*/)*[^/._][^/]*"
-    partition = re.compile(rf"{re.escape(root)}{key['Name']}=([^/]+)/{visible}", re.IGNORECASE)
     for object_key in sorted((s3._buckets.get(bucket) or {"objects": {}})["objects"]):
         within = partition.fullmatch(object_key)
         if not within:

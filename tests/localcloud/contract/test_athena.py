@@ -98,6 +98,10 @@ def exports(management: Account, tmp_path: Path) -> Iterator[Exports]:
         DatabaseName=name,
         TableInput={
             "Name": name,
+            "Parameters": {
+                "projection.enabled": "true",
+                "storage.location.template": f"s3://{name}/data/BILLING_PERIOD=${{billing_period}}/",
+            },
             "PartitionKeys": [{"Name": "billing_period", "Type": "string"}],
             "StorageDescriptor": {
                 "Location": f"s3://{name}/data/",
@@ -203,7 +207,7 @@ def test_a_type_that_is_not_the_files_fails(exports: Exports) -> None:
     glue = exports.account.client("glue")
     table = glue.get_table(DatabaseName=exports.name, Name=exports.name)["Table"]
     table["StorageDescriptor"]["Columns"][1]["Type"] = "decimal(20,10)"
-    kept = {key: table[key] for key in ("Name", "PartitionKeys", "StorageDescriptor")}
+    kept = {key: table[key] for key in ("Name", "Parameters", "PartitionKeys", "StorageDescriptor")}
     glue.update_table(DatabaseName=exports.name, TableInput=kept)
     done = exports.run(exports.select)
     assert "HIVE_BAD_DATA" in done["Status"]["StateChangeReason"]

@@ -24,6 +24,8 @@ _HEADER_BYTES: Final = 65_536
 _PARQUET_MAGIC: Final = b"PAR1"
 #: The length of the footer, and the magic number.
 _PARQUET_END: Final = 8
+#: As the table names them, whose partitions Athena computes from this.
+_FOLDERS: Final = "BILLING_PERIOD="
 _PERIOD: Final = re.compile(r"BILLING_PERIOD=([^/]+)", re.IGNORECASE)
 #: Hive's names of types, as Glue has them, and DuckDB's.
 _TYPES: Final = {
@@ -101,11 +103,8 @@ def glue_table(
         table = glue.get_table(DatabaseName=database, Name=name)["Table"]
     storage, keys = table["StorageDescriptor"], table.get("PartitionKeys", ())
     location = storage["Location"].rstrip("/") + "/"
-    outside = [
-        one
-        for one in export.locations(months)
-        if not one.startswith(location) or not export.period(one)
-    ]
+    folders = f"{location}{_FOLDERS}"
+    outside = [one for one in export.locations(months) if not one.startswith(folders)]
     if len(keys) != 1 or outside:
         raise ConfigurationError(
             f"the table {database}.{name} has no partition for"

@@ -163,10 +163,6 @@ class CountedExport:
         wanted = {None, *(f"{_PARTITION}{month}" for month in months)}
         return [f"s3://{self.bucket}/{key}" for key in self.names if _partition(key) in wanted]
 
-    def period(self, location: str) -> str:
-        """The folder of its billing period in a file's URI; empty where there is none."""
-        return _partition(location) or ""
-
     def _written(self, key: str) -> float:
         moment: float = self.listed[key]["LastModified"].timestamp()
         return moment
