@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -323,10 +324,23 @@ def test_a_query_that_ends_without_an_answer_is_told_counted_and_started_anew(
     with pytest.raises(kind, match="HIVE_BAD_DATA"):
         one.unload(SELECT, version="1", folder=tmp_path)
     assert one.usage.bytes_scanned == 2**30
-    assert one.usage.cost_usd == Decimal(5) / 1024
+    # What is cancelled is paid, what fails is not: https://aws.amazon.com/athena/pricing/
+    assert one.usage.cost_usd == (Decimal(5) / 1024 if state == "CANCELLED" else 0)
     fake.outcome = None
     assert athena(s3, fake).unload(SELECT, version="1", folder=tmp_path)
     assert len(fake.started) == 2
+
+
+def test_sums_that_do_not_fit_on_the_disk_are_told(
+    s3: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    deliver(s3, tmp_path)
+    monkeypatch.setattr("shutil.copyfileobj", full)
+    with pytest.raises(ConfigurationError, match="do not fit on the disk"):
+        athena(s3, fake_of(s3)).unload(SELECT, version="1", folder=tmp_path / "a")
 
 
 def test_a_throttled_call_is_tried_later(s3: Any, tmp_path: Path) -> None:

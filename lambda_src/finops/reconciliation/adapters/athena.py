@@ -7,6 +7,7 @@ https://docs.aws.amazon.com/athena/latest/ug/unload.html
 from __future__ import annotations
 
 import hashlib
+import shutil
 import time
 import uuid
 from collections.abc import Callable, Mapping
@@ -23,8 +24,9 @@ from finops.shared.errors import ConfigurationError, FinOpsError, RejectedInput,
 
 #: https://docs.aws.amazon.com/athena/latest/ug/service-limits.html
 _LONGEST_STATEMENT: Final = 262_144
-#: A query is charged for 10 MB at least: https://aws.amazon.com/athena/pricing/
-_LEAST_CHARGED: Final = 10 * 2**20
+#: Whole megabytes are charged, and of a query at least so many.
+_LEAST_MEGABYTES: Final = 10
+_MEGABYTE: Final = 2**20
 _TERABYTE: Final = 2**40
 _ENDED: Final = frozenset({"SUCCEEDED", "FAILED", "CANCELLED"})
 #: What Athena says of a query that its workgroup's limit ended, as others have seen it.
@@ -195,7 +197,7 @@ class Athena:
             pause = min(pause * 1.5, _LONGEST_PAUSE)
             execution = self._execution(query) or execution
         if is_paid:
-            self._count(int(execution.get("Statistics", {}).get("DataScannedInBytes", 0)))
+            self._count(execution)
         if execution["Status"]["State"] != "SUCCEEDED":
             raise self._failure(execution)
         return execution
@@ -226,10 +228,13 @@ class Athena:
             remedy="Compare the types of the table's columns with those of the export's files",
         )
 
-    def _count(self, scanned: int) -> None:
+    def _count(self, execution: Mapping[str, Any]) -> None:
+        """What is cancelled is paid, what fails is not: https://aws.amazon.com/athena/pricing/."""
+        scanned = int(execution.get("Statistics", {}).get("DataScannedInBytes", 0))
         self.usage.bytes_scanned += scanned
-        charged = Decimal(max(scanned, _LEAST_CHARGED)) / _TERABYTE
-        self.usage.cost_usd += charged * self._usd_per_tb
+        if execution["Status"]["State"] != "FAILED":
+            megabytes = max(-(-scanned // _MEGABYTE), _LEAST_MEGABYTES)
+            self.usage.cost_usd += megabytes * self._usd_per_tb * _MEGABYTE / _TERABYTE
 
     def _fetched(self, execution: Mapping[str, Any], folder: Path) -> list[Path] | None:
         """The files that the query's manifest names; None where they are gone.
@@ -240,18 +245,25 @@ class Athena:
         folder.mkdir(parents=True, exist_ok=True)
         with aws_errors("fetch_result"):
             try:
-                named = self._read(manifest).decode().split() if manifest else []
+                named = self._body(manifest).read().decode().split() if manifest else []
                 paths = [folder / f"{_digest(one)}.parquet" for one in named]
                 for location, path in zip(named, paths, strict=True):
-                    path.write_bytes(self._read(location))
+                    with path.open("wb") as file:
+                        shutil.copyfileobj(self._body(location), file)
             except self._s3.exceptions.NoSuchKey:
                 return None
+            except OSError as error:
+                raise ConfigurationError(
+                    f"the sums that Athena made do not fit on the disk: {error}",
+                    code="disk_too_small",
+                    step="fetch_result",
+                    remedy="Raise reporting.ephemeral_storage_mb of modules/reconciliation",
+                ) from None
         return paths
 
-    def _read(self, location: str) -> bytes:
+    def _body(self, location: str) -> Any:
         bucket, _, key = location.removeprefix("s3://").partition("/")
-        body: bytes = self._s3.get_object(Bucket=bucket, Key=key)["Body"].read()
-        return body
+        return self._s3.get_object(Bucket=bucket, Key=key)["Body"]
 
 
 def _goes_on_or_succeeded(execution: Mapping[str, Any]) -> bool:

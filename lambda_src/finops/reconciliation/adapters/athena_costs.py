@@ -69,8 +69,8 @@ class AthenaCosts(ChargeTable):
 
     @cached_property
     def _columns(self) -> ExportColumns:
-        first = self._tables[0]
-        return ExportColumns(first.types, file=first.name, dialect=Trino())
+        types = {name: kind for table in self._tables for name, kind in table.types.items()}
+        return ExportColumns(types, file=self._tables[0].name, dialect=Trino())
 
     @property
     def _delivered(self) -> date:
