@@ -93,6 +93,18 @@ data "aws_iam_policy_document" "exports" {
     }
   }
 
+  # Athena asks where a bucket is: https://docs.aws.amazon.com/athena/latest/ug/cross-account-permissions.html
+  statement {
+    sid       = "HubLocates"
+    actions   = ["s3:GetBucketLocation"]
+    resources = [local.bucket_arn]
+
+    principals {
+      type        = "AWS"
+      identifiers = [var.hub.role_arn]
+    }
+  }
+
   statement {
     sid       = "HubLists"
     actions   = ["s3:ListBucket"]

@@ -79,6 +79,10 @@ run "with_an_export" {
         ["arn:aws:s3:::finops-focus-555555555555"],
         { StringLike = { "s3:prefix" = "exports/*" } },
       ]
+      HubLocates = [
+        "Allow", { AWS = ["arn:aws:iam::111111111111:role/finops-reconcile-month"] }, ["s3:GetBucketLocation"],
+        ["arn:aws:s3:::finops-focus-555555555555"], null,
+      ]
       HubReads = [
         "Allow", { AWS = ["arn:aws:iam::111111111111:role/finops-reconcile-month"] }, ["s3:GetObject"],
         ["arn:aws:s3:::finops-focus-555555555555/exports/*"], null,
