@@ -16,7 +16,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from localcloud.database import Database, program
-from localcloud.settings import REPOSITORY, SCRIPTS, Settings
+from localcloud.emulator_process import EmulatorProcess
+from localcloud.settings import REPOSITORY, SCRIPTS, LocalCloudError, Settings
 from localcloud.snapshot import EMULATOR_PARTS, TERRAFORM_STATE, Snapshot
 from localcloud.supervisor import LocalCloud
 from localcloud.terraform import MODULES, local_environment
@@ -50,7 +51,7 @@ def deployed(
 
     Raises:
         TerraformError: The apply failed.
-        LocalCloudError: The cloud did not start.
+        LocalCloudError: The cloud did not start, or was killed before it had saved its state.
     """
     key = _digest(settings, packages_file, variables)
     with _locked(snapshots / f"{key}.lock"):
@@ -73,6 +74,11 @@ def _make(
         with over_http(local) as terraform:
             terraform.apply()
         port = int(cloud.endpoint_url.rpartition(":")[2])
+    if not EmulatorProcess(settings, Database(settings).socket).has_saved_all:
+        raise LocalCloudError(
+            "The emulator was killed before it had saved what was deployed to it. Try again when"
+            " the machine has less to do"
+        )
     for part in (*EMULATOR_PARTS, TERRAFORM_STATE):
         (snapshot.folder / part).parent.mkdir(parents=True, exist_ok=True)
         shutil.move(settings.local_dir / part, snapshot.folder / part)

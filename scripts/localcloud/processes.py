@@ -51,13 +51,18 @@ class ProcessRecord:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.pid, signal.SIGKILL)
 
-    def end(self, grace_seconds: float) -> None:
-        """Ask the process to end, if it is given time, then kill what is left of its group."""
+    def end(self, grace_seconds: float) -> bool:
+        """Ask the process to end, if it is given time, then kill what is left of its group.
+
+        Returns whether it ended by itself.
+        """
         if grace_seconds:
             self.signal(signal.SIGTERM)
             wait_until(lambda: not self.is_running(), grace_seconds)
+        by_itself = not self.is_running()
         self.kill_group()
         wait_until(lambda: not self.is_running(), 5)
+        return by_itself
 
 
 def wait_until(condition: Callable[[], bool], seconds: float) -> bool:

@@ -25,7 +25,8 @@ from localcloud.settings import SCRIPTS, LocalCloudError, Settings
 Progress = Callable[[str], None]
 
 _START_SECONDS = 150.0
-_STOP_SECONDS = 60.0
+# Longer than the emulator and the database are given together.
+_STOP_SECONDS = 180.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, Self
 
 import pytest
 
-from localcloud import deployed
-from localcloud.settings import Settings
-from localcloud.snapshot import Snapshot
+from localcloud import deployed, emulator_process
+from localcloud.emulator_process import EmulatorProcess
+from localcloud.processes import ProcessRecord
+from localcloud.settings import LocalCloudError, Settings
+from localcloud.snapshot import EMULATOR_PARTS, TERRAFORM_STATE, Snapshot
 
 QUEUE = "http://127.0.0.1:4571/111111111111/finops-files"
 
@@ -64,6 +72,54 @@ def test_two_copies_share_nothing(snapshot: Snapshot, tmp_path: Path) -> None:
         snapshot.restore_emulator(tmp_path / name, 5000)
     (tmp_path / "one" / "emulator" / "s3" / "bucket" / "key").write_text("changed")
     assert (tmp_path / "two" / "emulator" / "s3" / "bucket" / "key").read_text() != "changed"
+
+
+@pytest.mark.parametrize("obeys", [True, False])
+def test_what_was_killed_before_it_had_saved_its_state_becomes_no_snapshot(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, obeys: bool
+) -> None:
+    settings = Settings(local_dir=tmp_path, persist=True, database=False)
+    emulator = EmulatorProcess(settings, tmp_path / "socket")
+    (tmp_path / "emulator").mkdir()
+
+    class Cloud:
+        endpoint_url = "http://127.0.0.1:4571"
+
+        def __init__(self, _: Settings) -> None:
+            pass
+
+        def __enter__(self) -> Self:
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            ignore = "import signal,sys;signal.signal(15,signal.SIG_IGN);print(flush=True);"
+            script = ("print(flush=True);" if obeys else ignore) + "import time;time.sleep(600)"
+            with subprocess.Popen(
+                [sys.executable, "-c", script], stdout=subprocess.PIPE, start_new_session=True
+            ) as process:
+                assert process.stdout
+                process.stdout.readline()
+                threading.Thread(target=process.wait).start()  # the keeper is its parent
+                monkeypatch.setattr(emulator_process, "_STOP_SECONDS", 60.0 if obeys else 0.1)
+                emulator.stop(ProcessRecord.of(process.pid))
+
+    @contextmanager
+    def applied(_: object) -> Iterator[Any]:
+        yield SimpleNamespace(apply=lambda: None)
+
+    monkeypatch.setattr(deployed, "LocalCloud", Cloud)
+    monkeypatch.setattr(deployed, "local_environment", lambda *_, **__: None)
+    monkeypatch.setattr(deployed, "over_http", applied)
+    for part in (*EMULATOR_PARTS, TERRAFORM_STATE):
+        (tmp_path / part).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / part).write_text("")
+    made = Snapshot(tmp_path / "kept")
+    if obeys:
+        deployed._make(made, settings, tmp_path, {})
+    else:
+        with pytest.raises(LocalCloudError, match="killed before it had saved"):
+            deployed._make(made, settings, tmp_path, {})
+    assert (made.is_whole, emulator.has_saved_all) == (obeys, obeys)
 
 
 class Applies:
