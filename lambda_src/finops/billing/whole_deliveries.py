@@ -107,7 +107,9 @@ def refuse_moved(
     Raises:
         RejectedInput: with code `period_is_loaded`.
     """
-    older = transaction.older_versions(entry, schema) if parts else ()
+    # Older versions are locked, and with them perhaps files beside them: only where there are some.
+    has_older = bool(parts) and transaction.versions_until(entry) > 1
+    older = transaction.older_versions(entry, schema) if has_older else ()
     if not older:
         return
     known = shared_periods(periods, {period for one in older for period in one.periods})
