@@ -72,8 +72,8 @@ class OwnedBudgets(FakeBudgets):
         FakeBudgets.delete(self, name)
 
     def create(self, budget: Budget, topic_arn: str, tags: Any = None) -> None:
-        super().create(budget, topic_arn, tags)
         self.makers[budget.aws_name] = Owner.FLOW
+        super().create(budget, topic_arn, tags)
 
     def update_settings(self, budget: Budget, actual: ActualBudget) -> None:
         self._note("changed before it was adopted", budget.aws_name, self.adopted)

@@ -179,8 +179,10 @@ class BudgetApplier:
                 step="read_parameter",
                 remedy=error.remedy,
             ) from error
+        age = self._clock() - found.written_at
+        told = not quiet or age <= LATE_ANSWERS
         try:
-            done, document = self._apply_newest(document, found)
+            done, document = self._apply_newest(document, found, told=told)
         except FinOpsError as error:
             transient = isinstance(error, TransientFailure)
             if not (transient and scheduled):
@@ -189,20 +191,19 @@ class BudgetApplier:
                 raise
             return self._result(document, "failed", error)
         same = done.action in ("unchanged", "left")
-        age = self._clock() - found.written_at
         if document.budget is None and same and age > KEPT_AFTER_REMOVAL:
             self._parameters.delete(budget_name)
         result = self._result(document, done.action, owner=done.owner)
-        if quiet and same and age > LATE_ANSWERS:
+        if same and not told:
             return result
         self._results.report([result])
         return result
 
     def _apply_newest(
-        self, document: BudgetDocument, found: StoredParameter
+        self, document: BudgetDocument, found: StoredParameter, *, told: bool
     ) -> tuple[_Done, BudgetDocument]:
         """Apply the document, and again as long as its parameter has changed meanwhile."""
-        done = self._apply_again_if_changed(document, found)
+        done = self._apply_again_if_changed(document, found, told=told)
         for _ in range(MAX_ROUNDS):
             if done.action == "unchanged":
                 return done, document
@@ -211,7 +212,7 @@ class BudgetApplier:
                 return done, document
             found = latest
             document = self._own_document(document.aws_name, found.value)
-            repeated = self._apply_again_if_changed(document, found)
+            repeated = self._apply_again_if_changed(document, found, told=told)
             if repeated.action == "unchanged":
                 return done, document
             done = repeated
@@ -221,16 +222,19 @@ class BudgetApplier:
             step="apply_budget",
         )
 
-    def _apply_again_if_changed(self, document: BudgetDocument, found: StoredParameter) -> _Done:
+    def _apply_again_if_changed(
+        self, document: BudgetDocument, found: StoredParameter, *, told: bool
+    ) -> _Done:
         """Apply the document, and once more if somebody has changed the budget meanwhile."""
         try:
-            return self._apply_once(document, found)
+            return self._apply_once(document, found, told=told)
         except TransientFailure as error:
             if error.code != "overtaken":
                 raise
-            return self._apply_once(document, found)
+            return self._apply_once(document, found, told=told)
 
-    def _apply_once(self, document: BudgetDocument, found: StoredParameter) -> _Done:
+    def _apply_once(self, document: BudgetDocument, found: StoredParameter, *, told: bool) -> _Done:
+        """Apply the document. What is `told` to the management account says whose it is, too."""
         name = document.aws_name
         own = {PARAMETER_TAG: self._parameters.name_of(name)}
         actual = self._budgets.get(name)
@@ -242,9 +246,8 @@ class BudgetApplier:
             return _Done(action="created", owner=Owner.FLOW)
         changes = notification_changes(wanted, actual.notifications, self._topic_arn)
         settings = not actual.settings_match(wanted, self._clock())
-        young = self._clock() - found.written_at < LATE_ANSWERS
         owner, adopted = None, False
-        if changes or settings or young or document.untagged is not False:
+        if changes or settings or told or document.untagged is not False:
             owner, adopted = self._claim(document, actual, found)
         # A daily budget has no alerts on the forecast: they go before it becomes one.
         alerts_first = wanted.time_unit is TimeUnit.DAILY
