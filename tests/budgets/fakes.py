@@ -250,8 +250,9 @@ class FakeStatuses(Fallible):
                 applied_amount=result.amount if result.effective else standing.applied_amount,
                 adopted=result.owner is Owner.HAND if whose else standing.adopted,
                 untagged=standing.untagged and not whose,
-                published=standing.published
-                and not (result.effective and result.status is Status.REMOVED),
+                published=result.status is Status.APPLIED
+                if result.effective
+                else standing.published,
             )
             return True
 

@@ -17,7 +17,7 @@ from finops.budgets.approval_requests import ApprovalAnswer, answer
 from finops.budgets.approvals import RaiseLimit
 from finops.budgets.batches import publish_in_order
 from finops.budgets.domain import BudgetKey, RemovalPolicy, Status
-from finops.budgets.service import Outcome, Publication
+from finops.budgets.publications import Outcome, Publication
 from finops.shared.errors import RejectedInput, TransientFailure
 from tests.budgets.fakes import ACCOUNT, NOW, Crash, FakeAccountQueue, FakeOrganization, change
 from tests.budgets.test_service import KEY, OTHER, World

@@ -23,8 +23,8 @@ from finops.budgets.defaults import inherited_rows, units_above
 from finops.budgets.domain import BudgetChange, RemovalPolicy, Status
 from finops.budgets.drift_schedule import DriftSchedule
 from finops.budgets.editing import in_turn, joined
+from finops.budgets.publications import Outcome
 from finops.budgets.rows import parse_budget
-from finops.budgets.service import Outcome
 from finops.shared.errors import RejectedInput, TransientFailure
 from tests.budgets.fakes import ACCOUNT, Crash, FakeAccountQueue, FakeOrganization, change
 from tests.budgets.test_service import KEY, OTHER, World

@@ -11,7 +11,7 @@ from decimal import Decimal
 import pytest
 
 from finops.budgets.domain import BudgetChange
-from finops.budgets.service import Outcome
+from finops.budgets.publications import Outcome
 from finops.shared.errors import ConfigurationError, TransientFailure
 from tests.budgets.fakes import ACCOUNT, change
 from tests.budgets.test_payer import NAME_OF_OWN, PayerWorld

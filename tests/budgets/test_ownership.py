@@ -12,7 +12,7 @@ from finops.budgets.documents import document_for
 from finops.budgets.domain import Owner
 from finops.budgets.ownership import ADOPTED_TAG, PARAMETER_TAG, owner_of
 from finops.budgets.ports import StoredParameter
-from finops.budgets.service import Outcome
+from finops.budgets.publications import Outcome
 from finops.shared.errors import ConfigurationError
 from tests.budgets.fakes import ACCOUNT, NOW, PAYER, FakeOrganization, change
 from tests.budgets.test_removals import Clocked

@@ -19,9 +19,9 @@ from finops.budgets.approvals import RaiseLimit
 from finops.budgets.coverage import Source, coverage
 from finops.budgets.documents import BudgetDocument, decode_document, document_for
 from finops.budgets.domain import ActualBudget, Budget, BudgetKey, Delivery, RemovalPolicy, Status
+from finops.budgets.publications import Outcome
 from finops.budgets.results import ResultRecorder
 from finops.budgets.rows import parse_budget
-from finops.budgets.service import Outcome
 from finops.shared.audit import digest
 from finops.shared.aws import AssumedRoles
 from finops.shared.errors import ConfigurationError, RejectedInput
@@ -370,7 +370,7 @@ def test_an_outdated_move_puts_back_what_it_removed(world: PayerWorld) -> None:
     pending = standing.__class__(
         key=KEY, version=moved.version, status=Status.PENDING, document=moved.encode()
     )
-    assert not world.publisher.begin_where_wanted(pending, moved, standing)
+    assert not world.publisher.documents.begin_where_wanted(pending, moved, standing)
     world.deliver()
     assert world.amount == 300
     assert world.in_payer(NAME_OF_OWN) is None

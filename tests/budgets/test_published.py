@@ -14,7 +14,7 @@ from finops.budgets import filters, rows
 from finops.budgets.approvals import RaiseLimit
 from finops.budgets.documents import decode_document, document_for
 from finops.budgets.domain import Status
-from finops.budgets.service import Outcome
+from finops.budgets.publications import Outcome
 from finops.reconciliation.adapters.budgets import TableBudgets
 from finops.shared.errors import RejectedInput
 from tests.budgets.fakes import ACCOUNT, FakeOrganization, change

@@ -10,8 +10,8 @@ import pytest
 
 from finops.budgets.domain import NotificationType, Threshold
 from finops.budgets.ownership import PARAMETER_TAG
+from finops.budgets.publications import Outcome
 from finops.budgets.rows import parse_budget
-from finops.budgets.service import Outcome
 from finops.shared.errors import ConfigurationError
 from tests.budgets.fakes import ACCOUNT, TOPIC, change
 from tests.budgets.test_service import KEY, World

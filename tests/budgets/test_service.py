@@ -27,8 +27,9 @@ from finops.budgets.domain import (
     Threshold,
 )
 from finops.budgets.drift import DriftRepairer
+from finops.budgets.publications import Outcome, Publication
 from finops.budgets.results import UNASKED_REPORTS, ResultRecorder
-from finops.budgets.service import BudgetPublisher, Outcome, Publication
+from finops.budgets.service import BudgetPublisher
 from finops.shared.audit import AuditEvent, digest, rfc3339
 from finops.shared.errors import (
     ConfigurationError,

@@ -12,8 +12,8 @@ import pytest
 from finops.budgets.approvals import RaiseLimit
 from finops.budgets.documents import MAX_DOCUMENT_BYTES, document_for
 from finops.budgets.domain import BudgetKey, RemovalPolicy, Status, decimal_text
+from finops.budgets.publications import Outcome
 from finops.budgets.rows import parse_budget
-from finops.budgets.service import Outcome
 from finops.shared.errors import ConfigurationError, RejectedInput, TransientFailure
 from tests.budgets.fakes import ACCOUNT, PAYER, FakeOrganization, change
 from tests.budgets.test_approvals import ANN, BOB, DEFAULT, RaisedWorld

@@ -16,7 +16,7 @@ from finops.budgets.comparison import next_repair
 from finops.budgets.deadlines import SpokeQueues
 from finops.budgets.domain import BudgetChange, Status
 from finops.budgets.drift_repairs import MAX_REPAIRS
-from finops.budgets.service import Outcome, Publication
+from finops.budgets.publications import Outcome, Publication
 from finops.shared.errors import TransientFailure
 from tests.budgets.fakes import ACCOUNT, change
 from tests.budgets.test_service import KEY, OTHER, World, edit_budget

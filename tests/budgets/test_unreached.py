@@ -9,7 +9,7 @@ import pytest
 
 from finops.budgets.approvals import RaiseLimit
 from finops.budgets.domain import BudgetKey, Delivery, Status
-from finops.budgets.service import Outcome
+from finops.budgets.publications import Outcome
 from finops.shared.errors import ConfigurationError, TransientFailure
 from tests.budgets.fakes import ACCOUNT, FakeOrganization, change
 from tests.budgets.test_approvals import ANN, BOB, RaisedWorld, approvers

@@ -13,7 +13,7 @@ import pytest
 from finops.budgets.approvals import RaiseLimit
 from finops.budgets.domain import BudgetKey, Status
 from finops.budgets.drift_schedule import DriftSchedule
-from finops.budgets.service import Outcome
+from finops.budgets.publications import Outcome
 from tests.budgets.fakes import ACCOUNT, FakeAccountQueue, FakeOrganization, change
 from tests.budgets.test_approvals import ANN, BOB, DEFAULT, RaisedWorld
 from tests.budgets.test_service import KEY, OTHER, World

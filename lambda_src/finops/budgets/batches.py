@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from finops.budgets.defaults import is_default
 from finops.budgets.documents import default_of_accounts, document_for
 from finops.budgets.domain import BudgetChange, BudgetKey, Delivery
-from finops.budgets.service import Outcome, Publication
+from finops.budgets.publications import Outcome, Publication
 
 
 def publish_in_order(

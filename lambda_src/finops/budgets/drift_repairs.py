@@ -19,7 +19,8 @@ from finops.budgets.domain import BudgetChange, BudgetKey, Delivery, Status, rep
 from finops.budgets.drift_run import Clock, Run, reason_of
 from finops.budgets.ownership import may_be_untagged
 from finops.budgets.ports import BudgetStatus, Deadlines, StatusTable
-from finops.budgets.service import BudgetPublisher, Outcome, Publication
+from finops.budgets.publications import Outcome, Publication
+from finops.budgets.service import BudgetPublisher
 from finops.budgets.statuses import initial_status
 from finops.budgets.unanswered import UnansweredEdits
 from finops.shared.audit import AuditRecorder, rfc3339
@@ -118,7 +119,7 @@ class DriftRepairs:
     ) -> Publication:
         """Remove what the flow has where it is not wanted; what is where it is wanted stays."""
         document = decode_document(status.document)
-        self._publisher.remove_from(delivery, document)
+        self._publisher.documents.remove_from(delivery, document)
         done = Publication(outcome=Outcome.PUBLISHED)
         version = f"{status.version} {rfc3339(self._clock())}"
         self._record_repair(drift, document, version, done, run)
@@ -132,7 +133,7 @@ class DriftRepairs:
         document, now = decode_document(status.document), self._clock()
         self._statuses.note_repairs(drift.key, status.version, status.repairs + 1, now)
         try:
-            publication = self._publisher.publish_document(document)
+            publication = self._publisher.documents.write(document)
         except TransientFailure as error:
             publication = Publication(outcome=Outcome.FAILED, error=error)
         version = f"{status.version} {rfc3339(now)}"
@@ -184,7 +185,7 @@ class DriftRepairs:
         )
         try:
             # After what it has read only: another run at once may have read another default.
-            if not self._publisher.begin_where_wanted(pending, document, status):
+            if not self._publisher.documents.begin_where_wanted(pending, document, status):
                 return Publication(outcome=Outcome.SKIPPED)
         except FinOpsError as error:
             self._unanswered.fail(
@@ -193,6 +194,6 @@ class DriftRepairs:
             return Publication(outcome=Outcome.FAILED, error=error)
         before = bool(status and status.published)
         try:
-            return self._publisher.publish_document(document, published=before)
+            return self._publisher.documents.write(document, published=before)
         except TransientFailure as error:
             return Publication(outcome=Outcome.FAILED, error=error)

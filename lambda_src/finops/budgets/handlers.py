@@ -51,8 +51,9 @@ from finops.budgets.domain import (
 from finops.budgets.drift import DriftRepairer
 from finops.budgets.drift_run import NO_TIME_LEFT
 from finops.budgets.drift_schedule import DriftSchedule
+from finops.budgets.publications import Publication
 from finops.budgets.results import ResultRecorder
-from finops.budgets.service import BudgetPublisher, Publication
+from finops.budgets.service import BudgetPublisher
 from finops.shared.audit import AuditEvent
 from finops.shared.aws import AssumedRoles, client
 from finops.shared.errors import RejectedInput

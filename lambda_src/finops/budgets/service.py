@@ -6,9 +6,8 @@ effect and run again, and when two run at once the newer version wins (docs/deci
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Final
@@ -17,11 +16,8 @@ from finops.budgets.approvals import RaiseLimit
 from finops.budgets.audit_events import approval_events, edit_event
 from finops.budgets.default_rows import DefaultRows
 from finops.budgets.defaults import InheritedRow, is_default
-from finops.budgets.documents import (
-    BudgetDocument,
-    decode_document,
-    document_for,
-)
+from finops.budgets.document_writer import MAX_ROUNDS, DocumentWriter, overtaken
+from finops.budgets.documents import BudgetDocument, document_for
 from finops.budgets.domain import (
     BudgetChange,
     BudgetKey,
@@ -32,6 +28,7 @@ from finops.budgets.domain import (
 from finops.budgets.handing_on import HandedOnDefaults
 from finops.budgets.ownership import may_be_untagged
 from finops.budgets.ports import BudgetStatus, Spokes, StatusTable
+from finops.budgets.publications import Outcome, Publication
 from finops.budgets.raises import Raises
 from finops.budgets.rows import parse_budget
 from finops.budgets.statuses import (
@@ -47,35 +44,7 @@ from finops.budgets.values import text_of
 from finops.shared.audit import AuditEvent, AuditRecorder
 from finops.shared.errors import ConfigurationError, FinOpsError, RejectedInput, TransientFailure
 
-# A writer that finds a newer version publishes that one; each round needs yet another edit.
-MAX_ROUNDS: Final = 5
-
 Clock = Callable[[], datetime]
-
-
-class Outcome(enum.StrEnum):
-    """How publishing one edit ended; also the name of its metric."""
-
-    PUBLISHED = "BudgetsPublished"
-    REJECTED = "BudgetsRejected"
-    WAITING = "BudgetsWaiting"
-    FAILED = "BudgetsFailed"
-    SKIPPED = "BudgetsSkipped"
-    KEPT = "BudgetsKept"
-    SUPERSEDED = "BudgetsSuperseded"
-    #: The account's own row is gone, and it has a default again.
-    DEFAULTED = "BudgetsDefaulted"
-    #: A default was edited, which a drift run brings to its accounts.
-    HANDED_ON = "BudgetDefaultsHandedOn"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Publication:
-    """An edit's outcome, with the document whose result the spoke has yet to report."""
-
-    outcome: Outcome
-    document: BudgetDocument | None = None
-    error: FinOpsError | None = None
 
 
 #: What an outcome is called in the audit trail.
@@ -91,7 +60,6 @@ _ACTIONS: Final = {
 }
 _OF_A_DEFAULT: Final = {Status.REJECTED: Outcome.REJECTED, Status.WAITING: Outcome.WAITING}
 _NEVER_PUBLISHED: Final = "never_published"
-_OF_NO_EDIT: Final = "0"
 
 
 class BudgetPublisher:
@@ -118,8 +86,8 @@ class BudgetPublisher:
             clock=clock,
         )
         self._clock = clock
+        self.documents = DocumentWriter(statuses=statuses, spokes=spokes)
         self._statuses = statuses
-        self._spokes = spokes
         self._removal = removal
         self._audit = audit
         self._default_rows = defaults
@@ -181,7 +149,7 @@ class BudgetPublisher:
             newest = self._statuses.get(change.key) if done.outcome is Outcome.SKIPPED else known
             if newest is known or not may_begin(change.version, newest):
                 return done
-        raise _overtaken(change.key)
+        raise overtaken(change.key)
 
     def _publish_after(self, known: BudgetStatus | None, change: BudgetChange) -> Publication:
         """Publish an edit where the status is still `known`; SKIPPED where it is not."""
@@ -238,7 +206,7 @@ class BudgetPublisher:
             baseline=self.raises.baseline_after(document.budget, known),
         )
         try:
-            begun = self.begin_where_wanted(pending, document, known)
+            begun = self.documents.begin_where_wanted(pending, document, known)
         except FinOpsError as error:
             self._mark_failed(change, error, known)
             if isinstance(error, TransientFailure):
@@ -249,7 +217,7 @@ class BudgetPublisher:
         if self._published.get(change.key) == change.version:
             # The stream delivers a batch again from its first failure.
             return Publication(outcome=Outcome.PUBLISHED, document=document)
-        done = self.publish_document(document, published=bool(known and known.published))
+        done = self.documents.write(document, published=bool(known and known.published))
         if done.outcome is Outcome.PUBLISHED:
             self._published[change.key] = change.version
         return done
@@ -286,108 +254,6 @@ class BudgetPublisher:
         done = self._begin_and_publish(change, document, known, inherited.default_of)
         published = done.outcome is Outcome.PUBLISHED
         return replace(done, outcome=Outcome.DEFAULTED) if published else done
-
-    def begin_where_wanted(
-        self,
-        pending: BudgetStatus,
-        document: BudgetDocument,
-        before: BudgetStatus | None,
-    ) -> bool:
-        """Begin a version; before, move what an earlier one made in the other account.
-
-        In this order a process that is stopped does it again. What cannot be written where it is
-        wanted stays where it is. Returns whether to work on it: not where the status is of another
-        version by now, whose budget may be elsewhere.
-
-        Args:
-            pending: The version's status.
-            document: What is to be published.
-            before: The status until now.
-        """
-        moved = (
-            before is not None
-            and before.version <= document.version
-            and before.delivery is not document.delivery
-            and before.published
-        )
-        if before and moved:
-            self._spokes.put_document(document)
-            self._remove_elsewhere(before.delivery, document, before)
-        if self._begin(pending, before):
-            return True
-        if moved and (newest := self._statuses.get(document.key)):
-            # It may want the budget where this one has removed it, and not where this one put it.
-            wanted = decode_document(newest.document)
-            if wanted.delivery is not document.delivery:
-                self._remove_elsewhere(document.delivery, wanted)
-            self._spokes.put_document(wanted)
-        return False
-
-    def remove_from(self, delivery: Delivery, document: BudgetDocument) -> None:
-        """Remove the budget of a document's key from an account, unless it is wanted there by now.
-
-        Raises:
-            FinOpsError: it could not be removed.
-        """
-        self._remove_elsewhere(delivery, document)
-        newest = self._statuses.get(document.key)
-        if newest and newest.document:
-            wanted = decode_document(newest.document)
-            if wanted.delivery is delivery:
-                self._spokes.put_document(wanted)
-
-    def _remove_elsewhere(
-        self, delivery: Delivery, document: BudgetDocument, before: BudgetStatus | None = None
-    ) -> None:
-        """Remove the budget of a document's key from the account that shall not have it.
-
-        An account whose spoke is gone has none: the spoke's removal has removed it. The answer is
-        of a version that no status has, so that nobody takes it for one to the document.
-        """
-        removal = replace(
-            document,
-            version=_OF_NO_EDIT,
-            edited_at=None,
-            budget=None,
-            removed_from=delivery,
-            untagged=may_be_untagged(before, delivery),
-        )
-        try:
-            self._spokes.put_document(removal)
-        except ConfigurationError as error:
-            if error.step != "assume_role":
-                raise
-
-    def publish_document(self, document: BudgetDocument, *, published: bool = True) -> Publication:
-        """Write a document whose status is PENDING, or the newer one that replaced it meanwhile.
-
-        Parameter Store has no conditional write, so a slow writer may overwrite a newer version.
-        Each writer therefore reads the status afterwards, and writes the newer document again.
-
-        Args:
-            document: What is to be published.
-            published: Whether the account may have a budget of an earlier version.
-        """
-        try:
-            for _ in range(MAX_ROUNDS):
-                self._spokes.put_document(document)
-                published = True
-                current = self._statuses.get(document.key)
-                if current is None or current.version <= document.version:
-                    return Publication(outcome=Outcome.PUBLISHED, document=document)
-                newest = decode_document(current.document)
-                if newest.version <= document.version:
-                    return Publication(outcome=Outcome.PUBLISHED, document=document)
-                if newest.delivery is not document.delivery:
-                    self._remove_elsewhere(document.delivery, document)
-                document = newest
-        except ConfigurationError as error:
-            self._statuses.mark_failed(document.key, document.version, error, published=published)
-            return Publication(outcome=Outcome.FAILED, error=error)
-        except TransientFailure as error:
-            self._statuses.mark_failed(document.key, document.version, error)
-            raise
-        raise _overtaken(document.key)
 
     def audit(self, done: Sequence[tuple[BudgetChange, Publication | Exception]]) -> None:
         """Record in the audit trail how each edit of a batch ended."""
@@ -437,12 +303,3 @@ class BudgetPublisher:
 def _document_after(known: BudgetStatus | None, document: BudgetDocument) -> BudgetDocument:
     """The document, which says what is known of the budget before it."""
     return replace(document, untagged=may_be_untagged(known, document.delivery))
-
-
-def _overtaken(key: BudgetKey) -> TransientFailure:
-    return TransientFailure(
-        f"budget {key.budget_name} of account {key.account_id} is edited faster than it can be"
-        " published",
-        code="overtaken",
-        step="put_parameter",
-    )

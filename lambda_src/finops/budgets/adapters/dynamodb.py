@@ -307,8 +307,7 @@ class DynamoStatusTable:
                     "adopted": result.action == "adopted",
                     "untagged": result.action == "created",
                 }
-            if result.status is Status.REMOVED:
-                values["published"] = False
+            values["published"] = result.status is Status.APPLIED
         of_this = "#version = :at"
         facts = {":at": result.version}
         names = {"#version": "version", "#delivery": "delivery"}
