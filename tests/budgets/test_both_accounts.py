@@ -11,7 +11,7 @@ from finops.budgets.coverage import CoveredAccount, Source, coverage
 from finops.budgets.documents import seed_document
 from finops.budgets.domain import Delivery, Status
 from finops.budgets.rows import parse_budget
-from finops.shared.errors import TransientFailure
+from finops.shared.errors import ConfigurationError, TransientFailure
 from tests.budgets.fakes import ACCOUNT, PAYER, TOPIC, change
 from tests.budgets.test_payer import NAME_OF_OWN, PayerWorld
 from tests.budgets.test_service import KEY, OTHER, World
@@ -95,6 +95,22 @@ def test_a_budget_of_the_same_name_that_somebody_made_by_hand_stays_and_is_told(
     assert [(one.source, one.delivery) for one in covered(world)] == [
         (Source.TABLE, Delivery.PAYER),
         (Source.BY_HAND, Delivery.SPOKE),
+    ]
+
+
+def test_a_row_that_no_account_was_told_of_is_not_taken_for_the_one_made_by_hand() -> None:
+    world = PayerWorld()
+    world.budgets.create(parse_budget(change(7).row or {}), TOPIC)
+
+    def refuse(name: str) -> None:
+        if name == "put_document":
+            raise ConfigurationError("no", code="AccessDenied", step="put_parameter")
+
+    world.spokes.before = refuse
+    world.edit(change(300, delivery="payer"))
+    assert [(one.source, one.delivery, one.amount) for one in covered(world)] == [
+        (Source.MISSING, Delivery.PAYER, None),
+        (Source.BY_HAND, Delivery.SPOKE, "7.00"),
     ]
 
 

@@ -13,7 +13,7 @@ from typing import Final, TypeVar
 from finops.budgets.comparison import left_in
 from finops.budgets.default_rows import DefaultRows
 from finops.budgets.defaults import is_default
-from finops.budgets.domain import ActualBudget, Delivery, decimal_text
+from finops.budgets.domain import ActualBudget, Delivery, Status, decimal_text
 from finops.budgets.ports import BudgetTable, Organization, Spokes, StatusTable
 from finops.shared.errors import FinOpsError
 
@@ -70,8 +70,11 @@ def coverage(
 
     def look(account_id: str) -> list[CoveredAccount]:
         rows = {str(row.get("budget_name")) for row in table.rows(account_id)}
-        flows = [one for one in statuses.all(account_id) if one.published]
-        made = {one.key.budget_name: one.delivery for one in flows}
+        made = {
+            one.key.budget_name: one.delivery
+            for one in statuses.all(account_id)
+            if one.published or one.status is not Status.REMOVED
+        }
         in_payer = {name for name, delivery in made.items() if delivery is Delivery.PAYER}
         inherited: set[str] = set()
         try:
