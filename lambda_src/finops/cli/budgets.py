@@ -277,7 +277,7 @@ def delete(
         {"budgets": [answer], **answer}, rows="budgets", columns=("account_id", "name", "status")
     )
     if answer["action"] == "left" and not out.as_json:
-        out.say("The AWS Budget stays as it is: it was there before its row")
+        out.say("The AWS Budget stays as it is: somebody made it by hand")
 
 
 @budgets.command("approve")
