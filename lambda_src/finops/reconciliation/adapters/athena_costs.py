@@ -93,7 +93,7 @@ class AthenaCosts(ChargeTable):
         fields = self._columns.fields(tag_rules)
         read = {name: fields[name] for name in (*_KEYS, *_SUMS, "linked_account_name")}
         sums = ", ".join(f"sum({name}) AS {name}" for name in _SUMS)
-        for table in self._tables:
+        for table in self._with_files(self._tables[0].months):
             rows = (
                 f"SELECT {selected(read)}, {self._columns.misread} AS misread"
                 f" FROM {table.rows(table.months)}"
@@ -117,7 +117,7 @@ class AthenaCosts(ChargeTable):
         fields = self._columns.fields(())
         names = ("payer_account", "linked_account", "content", "billing_month", "billed")
         read = selected({name: fields[name] for name in names})
-        for table in self._tables:
+        for table in self._with_files([month]):
             rows = f"SELECT {read} FROM {table.rows([month])}"
             self._take(
                 "alike",
@@ -145,7 +145,7 @@ class AthenaCosts(ChargeTable):
         read = selected({name: fields[name] for name in (*keys, *_PRICED)})
         sums = ", ".join(f"sum({name}) AS {name}" for name in _PRICED)
         months = [month.plus(-1), month]
-        for table in self._tables:
+        for table in self._with_files(months):
             self._take(
                 "skus",
                 types,
@@ -155,6 +155,10 @@ class AthenaCosts(ChargeTable):
                 f" GROUP BY {', '.join(keys)}",
             )
         return "skus"
+
+    def _with_files(self, months: Sequence[Month]) -> list[AthenaTable]:
+        """Of others, Athena need not be asked."""
+        return [table for table in self._tables if table.export.locations(months)]
 
     def _make(self, table: str, types: Mapping[str, str]) -> None:
         columns = ", ".join(f"{name} {kind}" for name, kind in types.items())
