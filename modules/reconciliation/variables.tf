@@ -162,6 +162,10 @@ variable "costs" {
     error_message = "costs.calls_per_second must be above 0 and at most 100."
   }
   validation {
+    condition     = length(distinct(var.costs.exports_uris)) == length(var.costs.exports_uris)
+    error_message = "costs.exports_uris must not hold a URI twice: its costs would count twice."
+  }
+  validation {
     condition     = var.costs.athena == null || length(var.costs.exports_uris) > 0
     error_message = "costs.athena needs costs.exports_uris."
   }

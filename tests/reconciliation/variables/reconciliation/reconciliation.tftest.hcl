@@ -95,6 +95,12 @@ run "refuses_a_day_that_pays_for_no_page" {
   expect_failures = [var.costs]
 }
 
+run "refuses_an_export_twice" {
+  command = plan
+  variables { costs = { source = "focus", exports_uris = ["s3://exports/focus", "s3://exports/focus"] } }
+  expect_failures = [var.costs]
+}
+
 run "refuses_athena_without_an_export" {
   command = plan
   variables { costs = { athena = {} } }
