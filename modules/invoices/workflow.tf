@@ -73,12 +73,11 @@ resource "aws_sfn_state_machine" "this" {
   }
 
   # What executions carry, and their history: https://docs.aws.amazon.com/step-functions/latest/dg/encryption-at-rest.html
-  dynamic "encryption_configuration" {
-    for_each = var.kms_key_arn[*]
-    content {
-      type       = "CUSTOMER_MANAGED_KMS_KEY"
-      kms_key_id = encryption_configuration.value
-    }
+  # A block that is left out would leave the key of before; a period that is left out would be a change in each plan.
+  encryption_configuration {
+    type                              = var.kms_key_arn == null ? "AWS_OWNED_KEY" : "CUSTOMER_MANAGED_KMS_KEY"
+    kms_key_id                        = var.kms_key_arn
+    kms_data_key_reuse_period_seconds = var.kms_key_arn == null ? null : 300
   }
 
   depends_on = [aws_iam_role_policy.workflow]

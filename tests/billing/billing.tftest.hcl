@@ -788,6 +788,7 @@ run "key_and_names" {
       aws_sqs_queue.files.kms_master_key_id == var.kms_key_arn
       && aws_cloudwatch_log_group.workflow.kms_key_id == var.kms_key_arn
       && aws_sfn_state_machine.this.encryption_configuration[0].kms_key_id == var.kms_key_arn
+      && aws_sfn_state_machine.this.encryption_configuration[0].kms_data_key_reuse_period_seconds == 300
       && module.bucket.settings.kms_key_arn == var.kms_key_arn
     )
     error_message = "The key encrypts bucket, queue, workflow and logs."

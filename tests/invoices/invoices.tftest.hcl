@@ -670,6 +670,7 @@ run "no_alarms_and_a_key" {
   assert {
     condition = (
       aws_sfn_state_machine.this.encryption_configuration[0].kms_key_id == var.kms_key_arn
+      && aws_sfn_state_machine.this.encryption_configuration[0].kms_data_key_reuse_period_seconds == 300
       && jsonencode([
         for s in jsondecode(output.policy_json.workflow).Statement : [sort(flatten([s.Action])), s.Resource] if s.Sid == "UseEncryptionKey"
       ]) == jsonencode([[["kms:Decrypt", "kms:GenerateDataKey"], var.kms_key_arn]])
