@@ -27,7 +27,7 @@ from finops.billing.domain import (
     add_notes,
 )
 from finops.billing.period_identity import Period, identity_of
-from finops.billing.ports import PeriodHolder, SameBills, Stored, Written
+from finops.billing.ports import PeriodHolder, RunFiles, SameBills, Stored, Written
 from finops.billing.schemas import Schema
 from finops.shared.errors import FinOpsError, RejectedInput
 from finops.shared.money import EXACT
@@ -49,6 +49,8 @@ class FakeStore:
         self.chunks: dict[tuple[int, int], tuple[Tally, str] | None] = {}
         #: (load, load that took its place).
         self.replacements: set[tuple[int, int]] = set()
+        #: Names of files by the folder of their run.
+        self.manifests: dict[str, AbstractSet[str]] = {}
         self.known_rates: list[Rate] = []
         self.rate_orders: dict[tuple[str, date], str] = {}
         self.asked_rates: list[tuple[str, date, date]] = []
@@ -95,7 +97,7 @@ class FakeStore:
     def mark(
         self, load_id: int, status: FileStatus, error: FinOpsError | None = None, **facts: Any
     ) -> None:
-        if self.files[load_id].status.is_final:
+        if self.files[load_id].status.is_final and self.files[load_id].status != "WAITING":
             return
         if "schema_name" in facts:
             facts["schema"] = facts.pop("schema_name")
@@ -108,6 +110,22 @@ class FakeStore:
             error_code=error.code if error else "",
             **facts,
         )
+
+    def newest(self, folder: str, statuses: Sequence[FileStatus]) -> list[FileEntry]:
+        """The newest versions of a folder's files that have such a status."""
+        inside = [one for one in self.files.values() if one.source.key.startswith(f"{folder}/")]
+        orders: dict[str, str] = {}
+        for one in inside:
+            key = one.source.key
+            orders[key] = max(orders.get(key, ""), one.source.order)
+        newest = [one for one in inside if one.source.order == orders[one.source.key]]
+        return [one for one in newest if one.status in statuses]
+
+    def waiting(self, folder: str) -> Sequence[FileEntry]:
+        return self.newest(folder, (FileStatus.WAITING,))
+
+    def keep_manifest(self, folder: str, names: AbstractSet[str]) -> None:
+        self.manifests[folder] = names
 
     def plan_chunks(self, load_id: int, numbers: Iterable[int]) -> None:
         for number in numbers:
@@ -458,6 +476,14 @@ class FakeTransaction:
     def versions_until(self, entry: FileEntry) -> int:
         return sum(one.source.order <= entry.source.order for one in self._versions(entry))
 
+    def periods_of(self, entry: FileEntry) -> AbstractSet[Period]:
+        return self._periods().get(entry.load_id, set())
+
+    def run_files(self, folder: str) -> RunFiles:
+        loaded = (*LOADED, FileStatus.WAITING)
+        names = {one.source.key.rpartition("/")[2] for one in self._store.newest(folder, loaded)}
+        return RunFiles(named=self._store.manifests.get(folder), loaded=names)
+
     def hold(self, entry: FileEntry) -> None:
         assert self._store.files[entry.load_id].status in LOADED
 
@@ -496,6 +522,7 @@ class FakeTransaction:
         *,
         schema: str,
         quarantine_uri: str,
+        why: str = "",
     ) -> None:
         self._store.files[entry.load_id] = replace(
             self._store.files[entry.load_id],
@@ -506,7 +533,8 @@ class FakeTransaction:
             amount_usd=tally.amount_usd,
             quarantine_uri=quarantine_uri,
             format=entry.format,
-            error="",
+            error=why,
+            error_code="run_is_incomplete" if why else "",
             finished_at=FINISHED,
         )
 

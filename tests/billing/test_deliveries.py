@@ -7,7 +7,7 @@ import pytest
 from finops.billing.deliveries import (
     Relation,
     delivery_of,
-    is_manifest,
+    files_of_manifest,
     later_run,
     relation,
     shared_periods,
@@ -172,10 +172,48 @@ def test_a_declared_part_belongs_to_the_delivery_of_its_file() -> None:
     assert relation(part, delivery_of("billing/f/april.csv")) is Relation.UNKNOWN
 
 
-def test_manifests_are_no_charges() -> None:
-    assert is_manifest("billing/e/metadata/BILLING_PERIOD=2026-03/e-Manifest.json")
-    assert is_manifest(f"billing/e/20260301-20260331/{RUN}/manifest.json")
-    assert not is_manifest("billing/e/manifest.csv")
+AWS_RUN = f"2026-04-01T00:00:00Z-{RUN}"
+
+
+@pytest.mark.parametrize(
+    ("key", "named", "found"),
+    [
+        (
+            f"billing/e/20260301-20260331/202604010000/{RUN}/manifest.json",
+            ["costs/e/20260301-20260331/202604010000/x/part_0_0001.csv"],
+            {f"billing/e/20260301-20260331/202604010000/{RUN}": {"part_0_0001.csv"}},
+        ),
+        (
+            f"billing/a/e/metadata/BILLING_PERIOD=2026-03/{AWS_RUN}/e-Manifest.json",
+            [
+                f"s3://b/p/data/e/data/BILLING_PERIOD=2026-03/{AWS_RUN}/e-0000{part}.csv.gz"
+                for part in (1, 2)
+            ],
+            {
+                f"billing/a/e/data/BILLING_PERIOD=2026-03/{AWS_RUN}": {
+                    "e-00001.csv.gz",
+                    "e-00002.csv.gz",
+                }
+            },
+        ),
+        (
+            "billing/e/metadata/BILLING_PERIOD=2026-03/e-Manifest.json",
+            [f"s3://b/e/data/BILLING_PERIOD=2026-03/{AWS_RUN}/e-00001.csv.gz"],
+            {f"billing/e/data/BILLING_PERIOD=2026-03/{AWS_RUN}": {"e-00001.csv.gz"}},
+        ),
+        # An export that overwrites its files has no runs.
+        (
+            "billing/e/metadata/BILLING_PERIOD=2026-03/e-Manifest.json",
+            ["s3://b/e/data/BILLING_PERIOD=2026-03/e-00001.csv.gz"],
+            {},
+        ),
+        ("billing/manifest.json", ["a.csv", "", "s3://", "s3://b/"], {}),
+    ],
+)
+def test_a_manifest_names_the_files_of_runs_wherever_the_copy_lies(
+    key: str, named: list[str], found: dict[str, set[str]]
+) -> None:
+    assert files_of_manifest(key, named) == found
 
 
 MARCH = "2026-03-01 00:00:00"

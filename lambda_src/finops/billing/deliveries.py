@@ -228,9 +228,29 @@ def _run(folders: tuple[str, ...]) -> tuple[int, int] | None:
     return (first, last + 1) if last else None
 
 
-def is_manifest(key: str) -> bool:
-    """Whether an object lists the files of an export, and holds no charges."""
-    return PurePosixPath(key).name.lower().endswith("manifest.json")
+def files_of_manifest(key: str, named: Iterable[str]) -> dict[str, set[str]]:
+    """The names of files by the folder of the run to which a manifest says that they belong.
+
+    A copy of an export lies elsewhere, but in the same order: Azure writes the manifest beside its
+    files, AWS Data Exports into `metadata`, beside `data`. Files of no run are left out.
+
+    Args:
+        key: The manifest's.
+        named: The files as it names them: URIs or keys.
+    """
+    folders = PurePosixPath(key).parts[:-1]
+    found: dict[str, set[str]] = {}
+    for one in named:
+        parts = PurePosixPath(one.partition("://")[2] or one).parts
+        folder = folders
+        if "metadata" in folders and "data" in parts:
+            at = len(folders) - 1 - folders[::-1].index("metadata")
+            inside = len(parts) - 1 - parts[::-1].index("data")
+            folder = (*folders[:at], *parts[inside:-1])
+        run = "/".join(folder)
+        if parts and run and delivery_of(f"{run}/{parts[-1]}").run == run:
+            found.setdefault(run, set()).add(parts[-1])
+    return found
 
 
 def shared_periods(some: Iterable[Period], others: AbstractSet[Period]) -> list[Period]:

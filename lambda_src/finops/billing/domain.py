@@ -29,13 +29,15 @@ PART_OF: Final = "part-of"
 class FileStatus(StrEnum):
     """Where a file stands.
 
-    RECEIVED and LOADING files are in progress; a FAILED file is retried when its event arrives
+    RECEIVED and LOADING files are in progress; of a WAITING file nothing counts until its run of an
+    export is whole, and then all of the run does; a FAILED file is retried when its event arrives
     again; a SUPERSEDED file was replaced by another one of its months, or arrived later; a
     WITHDRAWN file was taken back by a person; an IGNORED file holds no bills, by its name.
     """
 
     RECEIVED = "RECEIVED"
     LOADING = "LOADING"
+    WAITING = "WAITING"
     LOADED = "LOADED"
     LOADED_WITH_REJECTS = "LOADED_WITH_REJECTS"
     REJECTED = "REJECTED"

@@ -20,7 +20,6 @@ from finops.billing.database.rates import AuroraRates
 from finops.billing.database.store import AuroraBillingStore
 from finops.billing.database.users import DatabaseUsers, Purpose
 from finops.billing.dataset_format import is_format
-from finops.billing.deliveries import is_manifest
 from finops.billing.domain import (
     RATES_PREFIX,
     FileEntry,
@@ -33,18 +32,20 @@ from finops.billing.ledger_rules import enter_left_alone
 from finops.billing.parts import FileFinisher, FilePlanner, PartLoader
 from finops.billing.rates_fetcher import RatesFetcher
 from finops.billing.rates_loader import RatesLoader
+from finops.billing.runs import LARGEST_MANIFEST, Runs
 from finops.billing.schema_migrations import migrate
 from finops.billing.service import FileLoader
 from finops.billing.settings import Settings
 from finops.shared.aws import client, with_stored_settings
 from finops.shared.data_api import DataApi
-from finops.shared.errors import FinOpsError
+from finops.shared.errors import FinOpsError, RejectedInput
 from finops.shared.events import (
     created_objects,
     handle_messages,
     shorten_visibility,
     workflow_error_message,
 )
+from finops.shared.export_manifests import is_manifest
 from finops.shared.left_alone import why_left_alone
 from finops.shared.object_lock import LockedOriginals, locked_originals
 from finops.shared.observability import MetricUnit, logger, metrics, status_metric
@@ -66,6 +67,9 @@ def load_billing_file(event: Mapping[str, Any], context: LambdaContext) -> dict[
             logger.set_correlation_id(source.file_id)
             if why := why_left_alone(source.key):
                 entry = enter_left_alone(_store(), source, why)
+            elif is_manifest(source.key):
+                _take_manifest(source)
+                continue
             elif source.key.startswith(RATES_PREFIX):
                 entry = _rates_loader().load(source)
                 _tell_days_missing(_rates_loader().days_missing())
@@ -177,9 +181,9 @@ def fetch_billing_rates(_event: Mapping[str, Any], _context: LambdaContext) -> d
 
 
 def source_objects(notification: Mapping[str, Any]) -> Iterator[SourceObject]:
-    """The files that an S3 notification reports, without manifests of exports and formats."""
+    """The files that an S3 notification reports, without formats of datasets."""
     for created in created_objects(notification):
-        if is_manifest(created.key) or is_format(created.key):
+        if is_format(created.key):
             continue
         yield SourceObject(
             bucket=created.bucket,
@@ -205,6 +209,20 @@ def _file_loader(context: LambdaContext) -> FileLoader:
         audit=audit_recorder(),
         clock=_now,
     )
+
+
+def _take_manifest(source: SourceObject) -> None:
+    """Keep which files belong to a run of an export; those that waited for it may count now."""
+    try:
+        content = _objects().open(source).read(LARGEST_MANIFEST + 1)
+    except RejectedInput as error:
+        logger.warning(str(error), extra={"error_code": error.code})
+        return
+    if len(content) > LARGEST_MANIFEST:
+        logger.warning("%s is too large for a manifest, and left alone", source.uri)
+        return
+    for entry in Runs(_store(), audit_recorder(), _now).take_manifest(source.key, content):
+        _log_file(entry)
 
 
 def _rates_loader() -> RatesLoader:

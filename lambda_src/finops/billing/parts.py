@@ -49,6 +49,7 @@ from finops.billing.ports import (
 from finops.billing.reader import content_of
 from finops.billing.record_loader import RecordLoader, row_parser
 from finops.billing.rows import TotalsScan
+from finops.billing.runs import Runs
 from finops.billing.schemas import SCHEMAS, Schema
 from finops.billing.settings import Settings
 from finops.billing.settlement import enter_charges
@@ -250,6 +251,7 @@ class FileFinisher:
         entry = self.store.find(load_id)
         if not entry.status.is_final:
             entry = self._finished(load_id)
+        entry = Runs(self.store, self.audit, self.clock).release(entry)
         record_outcome(self.audit, entry, self.clock())
         return entry
 

@@ -89,6 +89,19 @@ class SameBills:
     of: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFiles:
+    """The files of a run of an export, by their names.
+
+    Attributes:
+        named: Those that its manifest names; None where no manifest came.
+        loaded: Those of which the newest version counts, or waits to.
+    """
+
+    named: AbstractSet[str] | None
+    loaded: AbstractSet[str]
+
+
 class LoadTransaction(Protocol):
     """One database transaction: everything is committed, or nothing."""
 
@@ -150,6 +163,9 @@ class LoadTransaction(Protocol):
         Whoever asks for one of these periods afterwards waits until this transaction has ended.
         """
 
+    def periods_of(self, entry: FileEntry) -> AbstractSet[Period]:
+        """The billing periods of a loaded file's charges."""
+
     def sub_accounts(self, load_id: int) -> AbstractSet[str]:
         """The sub accounts of a load's charges; an empty one where a charge names none."""
 
@@ -165,6 +181,9 @@ class LoadTransaction(Protocol):
 
     def versions_until(self, entry: FileEntry) -> int:
         """How many versions its object has until this one, which is counted, too."""
+
+    def run_files(self, folder: str) -> RunFiles:
+        """What is known of a run of an export, by its folder."""
 
     def hold(self, entry: FileEntry) -> None:
         """Keep a loaded file as it is until this transaction has ended.
@@ -187,8 +206,9 @@ class LoadTransaction(Protocol):
         *,
         schema: str,
         quarantine_uri: str,
+        why: str = "",
     ) -> None:
-        """Enter the file's final status, with its counts."""
+        """Enter the file's final status, with its counts, and why nothing of it counts yet."""
 
     def chunk_is_loaded(self, load_id: int, number: int) -> bool:
         """Whether this part is loaded; locks its entry."""
@@ -216,6 +236,12 @@ class BillingStore(Protocol):
         self, load_id: int, status: FileStatus, error: FinOpsError | None = None, **facts: Any
     ) -> None:
         """Set the status of a file that is not final, in a statement of its own."""
+
+    def waiting(self, folder: str) -> Sequence[FileEntry]:
+        """The files of a run that wait until it is whole."""
+
+    def keep_manifest(self, folder: str, names: AbstractSet[str]) -> None:
+        """Keep which files belong to a run of an export."""
 
     def plan_chunks(self, load_id: int, numbers: Iterable[int]) -> None:
         """Enter the parts of a large file; existing ones stay as they are."""

@@ -33,6 +33,7 @@ from finops.billing.ports import (
     Workflow,
 )
 from finops.billing.record_loader import RecordLoader, row_parser
+from finops.billing.runs import Runs
 from finops.billing.schemas import Schema
 from finops.billing.settings import Settings
 from finops.billing.settlement import enter_charges
@@ -86,6 +87,7 @@ class FileLoader:
         entry = self.store.receive(source, dataset_or_none(source))
         if not entry.status.is_final:
             entry = self._load(entry)
+        entry = Runs(self.store, self.audit, self.clock).release(entry)
         record_outcome(self.audit, entry, self.clock())
         return entry
 

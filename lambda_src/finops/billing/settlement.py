@@ -29,11 +29,13 @@ from finops.billing.period_identity import Period, identity_of
 from finops.billing.ports import LoadTransaction, PeriodHolder
 from finops.billing.schemas import Schema
 from finops.billing.whole_deliveries import (
+    RunWaits,
     file_delivery,
     known_deliveries,
     passed_over,
     refuse_half_a_delivery,
     refuse_moved,
+    wait_for_the_run,
 )
 from finops.shared.errors import RejectedInput
 
@@ -62,13 +64,25 @@ def enter_charges(
     sha256: str,
     close_quarantine: Callable[[], str],
 ) -> None:
-    """Enter a file whose rows have no identity: loaded, or superseded by newer files.
+    """Enter a file whose rows have no identity: loaded, superseded by newer files, or waiting.
 
     Raises:
         RejectedInput: as `settle_periods` and `replaced_versions` do.
         TransientFailure: with code `busy`, where a newer file is not loaded any more.
     """
-    settled = settle_periods(transaction, entry, schema, tally.periods, sha256=sha256)
+    try:
+        settled = settle_periods(transaction, entry, schema, tally.periods, sha256=sha256)
+    except RunWaits as waits:
+        transaction.claim_content(entry, sha256, schema)
+        transaction.finish(
+            entry,
+            FileStatus.WAITING,
+            tally,
+            schema=schema.name,
+            quarantine_uri=close_quarantine(),
+            why=f"The run before it counts on, until this one is whole: {waits}",
+        )
+        return
     if settled.by and not settled.counts:
         enter_superseded(transaction, entry, schema, tally, settled.by, close_quarantine())
         return
@@ -101,7 +115,9 @@ def settle_periods(
         sha256: The digest of its content.
 
     Raises:
-        RejectedInput: with code `period_is_loaded` or `duplicate_content`.
+        RejectedInput: with code `period_is_loaded`, `duplicate_content` or
+            `delivery_is_incomplete`.
+        RunWaits: its run would replace an older one, and is not whole.
     """
     held = transaction.period_holders(entry, periods) if periods else ()
     holders = [one for one in held if shared_periods(one.periods, periods)]
@@ -144,7 +160,9 @@ def _older_and_newer(
             if said in (Relation.NEWER, Relation.UNKNOWN):
                 restated.append(unknown)
     if not (entry.source.part_of or entry.source.restates):
-        refuse_half_a_delivery(transaction, entry, mine, replaces=bool(found[Relation.NEWER]))
+        runs = {known[one.entry.load_id].run for one in found[Relation.NEWER]} - {""}
+        if not (mine.run and runs and wait_for_the_run(transaction, entry, mine, runs)):
+            refuse_half_a_delivery(transaction, entry, mine, replaces=bool(found[Relation.NEWER]))
         parts = [one for one in found[Relation.PART] if known[one.entry.load_id].name == mine.name]
         refuse_moved(transaction, entry, schema, periods, parts)
     _refuse_copies(found, entry, mine, sha256)

@@ -5,8 +5,9 @@ A delivery whose parts do not all count takes the place of none.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from collections.abc import Set as AbstractSet
+from pathlib import PurePosixPath
 from typing import Final
 
 from finops.billing.deliveries import Delivery, as_serial, delivery_of, shared_periods
@@ -56,6 +57,8 @@ def passed_over(transaction: LoadTransaction, entry: FileEntry, mine: Delivery) 
     ]
 
 
+#: Missing files that a reason names.
+_SHOWN: Final = 5
 #: The code of a refusal for the sake of another part.
 INCOMPLETE: Final = "delivery_is_incomplete"
 
@@ -132,3 +135,39 @@ def refuse_moved(
             f"{entry.load_id}`. If both shall count: `finops billing retry {entry.load_id} "
             f"--part-of {first.load_id}`",
         )
+
+
+class RunWaits(Exception):
+    """A file of a run that would replace an older one, but is not whole; the text says why."""
+
+
+def wait_for_the_run(
+    transaction: LoadTransaction, entry: FileEntry, mine: Delivery, older: Collection[str]
+) -> bool:
+    """Whether a run that replaces older ones is whole by its manifest; False where it has none.
+
+    Providers write the manifest after all files of a run.
+
+    Args:
+        transaction: The file's transaction.
+        entry: The file.
+        mine: Its delivery.
+        older: The folders of the runs that it replaces.
+
+    Raises:
+        RunWaits: its manifest is not there, though that of an older run is; or it names files that
+            are not loaded.
+    """
+    files = transaction.run_files(mine.run)
+    if files.named is None:
+        if any(transaction.run_files(run).named is not None for run in older):
+            raise RunWaits("the manifest of its run did not come yet")
+        return False
+    missing = sorted(files.named - files.loaded - {PurePosixPath(entry.source.key).name})
+    if missing:
+        shown = ", ".join(missing[:_SHOWN]) + (" …" if len(missing) > _SHOWN else "")
+        raise RunWaits(
+            f"{len(missing)} of the {len(files.named)} files that the manifest of its run names "
+            f"are not loaded: {shown}"
+        )
+    return True

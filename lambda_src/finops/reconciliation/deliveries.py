@@ -13,7 +13,6 @@ files in a manifest, which is written last:
 
 from __future__ import annotations
 
-import json
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -23,6 +22,7 @@ from pathlib import PurePosixPath
 from typing import Any, Final
 
 from finops.shared.errors import RejectedInput
+from finops.shared.export_manifests import manifest_document, named_files
 from finops.shared.left_alone import why_left_alone
 
 #: Names of files with charges.
@@ -63,11 +63,6 @@ class CountedFiles:
     files: tuple[str, ...]
     deliveries: Mapping[str, int]
     notes: tuple[str, ...]
-
-
-def is_manifest(name: str) -> bool:
-    """Whether a file may name the files of a delivery."""
-    return name.lower().endswith("manifest.json")
 
 
 def counted_files(found: Sequence[FoundFile], manifests: Mapping[str, bytes]) -> CountedFiles:
@@ -129,11 +124,8 @@ class _Delivery:
 
 def _delivery(name: str, content: bytes, data: Sequence[str], written: float) -> _Delivery | None:
     """None where the file is no manifest of an export, or none of its files is there."""
-    try:
-        document = json.loads(content)
-    except ValueError:
-        return None
-    named = _named_files(document) if isinstance(document, dict) else []
+    document = manifest_document(content)
+    named = named_files(document)
     if not named:
         return None
     found = {one: _same_file(one, name, data) for one in named}
@@ -148,16 +140,6 @@ def _delivery(name: str, content: bytes, data: Sequence[str], written: float) ->
         files=files,
         missing=tuple(one for one, file in found.items() if not file),
     )
-
-
-def _named_files(document: Mapping[str, Any]) -> list[str]:
-    blobs = document.get("blobs") or ()
-    names = (
-        *(document.get("dataFiles") or ()),
-        *(document.get("reportKeys") or ()),
-        *(one.get("blobName", "") for one in blobs if isinstance(one, dict)),
-    )
-    return [one for one in names if isinstance(one, str) and one]
 
 
 def _same_file(named: str, manifest: str, data: Sequence[str]) -> str | None:

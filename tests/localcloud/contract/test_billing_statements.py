@@ -31,6 +31,7 @@ from finops.billing.ledger_rules import enter_left_alone
 from finops.billing.mapping import open_bills
 from finops.billing.rates import read_rates
 from finops.billing.record_loader import RecordLoader, row_parser
+from finops.billing.runs import Runs
 from finops.billing.schema_migrations import migrate
 from finops.billing.schemas import BILLING
 from finops.shared.data_api import DataApi, Result
@@ -95,7 +96,7 @@ def clear(database: Database) -> None:
         "billing_chunks",
         "focus_periods",
     )
-    for table in (*tables, "billing_replacements"):
+    for table in (*tables, "billing_replacements", "billing_manifests"):
         database.api.execute(f"DELETE FROM {table}")
 
 
@@ -458,6 +459,71 @@ def test_runs_replace_what_they_share_in_whatever_order_files_arrive(empty: Data
     # Nothing says which of two runs without times is newer.
     newer = flow.load(flow.objects.put(f"billing/azure/{RUNS[2]}/b.csv", month("7", account="2")))
     assert (newer.error_code, charged(empty)) == ("period_is_loaded", Decimal(39))
+
+
+@pytest.mark.parametrize("in_parts", [False, True])
+def test_a_newer_run_with_a_manifest_counts_when_it_is_whole(
+    empty: Database, in_parts: bool
+) -> None:
+    flow = Flow(replace(SETTINGS, large_file_bytes=1 if in_parts else 10**6), store=empty)
+    runs = Runs(empty, flow.audit, flow.clock)
+
+    def load(run: int, part: int, cost: str) -> FileEntry:
+        flow.workflow.running = False
+        folder = f"billing/costs/20260301-20260331/20260401000{run}/{RUNS[run]}"
+        source = flow.objects.put(f"{folder}/part_0_000{part}.csv", month(cost))
+        entry = flow.load(source)
+        return flow.run_workflow(entry.load_id) if in_parts else entry
+
+    def manifest(run: int) -> list[FileEntry]:
+        folder = f"billing/costs/20260301-20260331/20260401000{run}/{RUNS[run]}"
+        blobs = [{"blobName": f"theirs/part_0_000{part}.csv"} for part in (1, 2)]
+        return runs.take_manifest(f"{folder}/manifest.json", json.dumps({"blobs": blobs}).encode())
+
+    first = [load(1, 1, "1"), load(1, 2, "2")]
+    assert (manifest(1), charged(empty)) == ([], Decimal(3))
+    waiting = load(2, 1, "10")
+    assert (waiting.status, waiting.error_code) == (FileStatus.WAITING, "run_is_incomplete")
+    assert "the manifest of its run did not come yet" in waiting.error
+    assert [one.status for one in manifest(2)] == [FileStatus.WAITING]
+    assert charged(empty) == 3
+    assert load(2, 2, "20").status is FileStatus.LOADED
+    assert charged(empty) == 30
+    assert {empty.find(one.load_id).status for one in first} == {FileStatus.SUPERSEDED}
+    released = empty.find(waiting.load_id)
+    assert (released.status, released.error, released.tally.inserted) == (FileStatus.LOADED, "", 1)
+    assert (released.amounts, released.amount_usd) == ({"USD": Decimal(10)}, Decimal(10))
+    assert manifest(2) == []
+    # What waits can be taken up by a person's word.
+    more = load(0, 1, "5")
+    assert more.status is FileStatus.SUPERSEDED
+
+
+def test_files_of_a_run_at_the_same_time_count_at_once(empty: Database) -> None:
+    folders = [f"billing/x/2026-04-0{run}T00:00:00Z-{RUNS[run]}" for run in (1, 2)]
+
+    def load(key: str, cost: str) -> FileEntry:
+        flow = Flow(store=empty)
+        return flow.load(flow.objects.put(key, month(cost), "123456"))
+
+    def manifest(folder: str) -> list[FileEntry]:
+        flow = Flow(store=empty)
+        names = [f"{folder}/x-0000{part}.csv" for part in range(4)]
+        content = json.dumps({"dataFiles": names}).encode()
+        return Runs(empty, flow.audit, flow.clock).take_manifest(
+            f"{folder}/m-manifest.json", content
+        )
+
+    for part in range(4):
+        load(f"{folders[0]}/x-0000{part}.csv", "1")
+    manifest(folders[0])
+    with ThreadPoolExecutor(5) as pool:
+        taken = pool.submit(manifest, folders[1])
+        files = [pool.submit(load, f"{folders[1]}/x-0000{part}.csv", "10") for part in range(4)]
+    taken.result()
+    loads = [one.result().load_id for one in files]
+    assert charged(empty) == 40
+    assert {empty.find(one).status for one in loads} == {FileStatus.LOADED}
 
 
 def test_files_of_one_month_at_the_same_time_do_not_add_up(empty: Database) -> None:

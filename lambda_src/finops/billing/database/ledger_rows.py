@@ -12,10 +12,13 @@ from finops.billing.dataset_format import UsedFormat
 from finops.billing.domain import FileEntry, FileStatus, SourceObject, Sums, Tally
 from finops.shared.errors import ConfigurationError
 
-#: Files whose rows count, files that ended otherwise, and files that are not final: SQL lists.
+#: Files whose rows count, files that ended otherwise, and files that may still count: SQL lists.
 LOADED: Final = f"('{FileStatus.LOADED}', '{FileStatus.LOADED_WITH_REJECTS}')"
 LOST: Final = f"('{FileStatus.FAILED}', '{FileStatus.REJECTED}', '{FileStatus.WITHDRAWN}')"
-OPEN: Final = f"('{FileStatus.RECEIVED}', '{FileStatus.LOADING}', '{FileStatus.FAILED}')"
+OPEN: Final = (
+    f"('{FileStatus.RECEIVED}', '{FileStatus.LOADING}', '{FileStatus.FAILED}',"
+    f" '{FileStatus.WAITING}')"
+)
 #: A file takes up to 18 KB with its key, quarantine, error and format; an answer holds 1 MiB.
 FILES_AT_ONCE: Final = 50
 

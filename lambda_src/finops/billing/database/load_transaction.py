@@ -25,9 +25,10 @@ from finops.billing.database.ledger_rows import (
 )
 from finops.billing.database.other_datasets import bills_of_other_datasets
 from finops.billing.database.row_writer import RowWriter
+from finops.billing.database.runs import run_files
 from finops.billing.domain import REPLACED, FileEntry, FileStatus, Tally
 from finops.billing.period_identity import Period, identity_of
-from finops.billing.ports import PeriodHolder, SameBills, Stored, Written
+from finops.billing.ports import PeriodHolder, RunFiles, SameBills, Stored, Written
 from finops.billing.schemas import Schema
 from finops.shared.data_api import DataApi, Result, Value
 from finops.shared.errors import ConfigurationError, TransientFailure
@@ -83,7 +84,7 @@ class AuroraLoadTransaction:
         if not found.rows:
             return None
         newer = file_entry(found.rows[0])
-        return PeriodHolder(entry=newer, periods=self._periods_of(newer))
+        return PeriodHolder(entry=newer, periods=self.periods_of(newer))
 
     def write(self, entry: FileEntry, schema: Schema, batch: Batch, *, replace: bool) -> Written:
         if self._writer is None:
@@ -183,7 +184,7 @@ class AuroraLoadTransaction:
             **({"schema": schema.name} if schema.key else {}),
         ).rows
         return [
-            PeriodHolder(entry=one, periods=self._periods_of(one)) for one in map(file_entry, found)
+            PeriodHolder(entry=one, periods=self.periods_of(one)) for one in map(file_entry, found)
         ]
 
     def period_holders(self, entry: FileEntry, periods: AbstractSet[Period]) -> list[PeriodHolder]:
@@ -216,7 +217,7 @@ class AuroraLoadTransaction:
             ).rows
             found += [file_entry(row) for row in rows]
         return [
-            PeriodHolder(entry=one, periods=self._periods_of(one))
+            PeriodHolder(entry=one, periods=self.periods_of(one))
             for one in found
             if one.source.key_hash != entry.source.key_hash
         ]
@@ -284,6 +285,9 @@ class AuroraLoadTransaction:
         )
         return int(found.rows[0]["counted"])
 
+    def run_files(self, folder: str) -> RunFiles:
+        return run_files(self._database, folder)
+
     def hold(self, entry: FileEntry) -> None:
         found = self._execute(
             f"SELECT load_id FROM billing_files WHERE load_id = :load_id AND status IN {LOADED}"
@@ -297,7 +301,7 @@ class AuroraLoadTransaction:
                 step="settle_periods",
             )
 
-    def _periods_of(self, entry: FileEntry) -> set[Period]:
+    def periods_of(self, entry: FileEntry) -> AbstractSet[Period]:
         rows = self._database.execute(
             "SELECT DISTINCT billing_account_id, billing_period_start,"
             " COALESCE(provider_name, '') AS provider FROM focus_charges WHERE load_id = :load_id",
@@ -359,6 +363,7 @@ class AuroraLoadTransaction:
         *,
         schema: str,
         quarantine_uri: str,
+        why: str = "",
     ) -> None:
         self._execute(
             "UPDATE billing_files SET status = :status, schema_name = :schema,"
@@ -367,7 +372,7 @@ class AuroraLoadTransaction:
             " rows_quarantined = :quarantined, amounts = :amounts, amount_usd = :amount_usd,"
             " quarantine_uri = :quarantine_uri, notes = :notes, used_format = :used_format,"
             " id_rule = :id_rule, first_day = :first_day, last_day = :last_day,"
-            " error = NULL, error_code = '',"
+            " error = :why, error_code = :why_code,"
             " finished_at = :finished_at WHERE load_id = :load_id",
             status=status.value,
             schema=schema,
@@ -382,6 +387,8 @@ class AuroraLoadTransaction:
             quarantine_uri=quarantine_uri,
             notes=json.dumps(tally.notes, sort_keys=True) if tally.notes else None,
             **format_columns(entry.format),
+            why=why or None,
+            why_code="run_is_incomplete" if why else "",
             first_day=tally.first_day or None,
             last_day=tally.last_day or None,
             finished_at=now(),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -16,6 +17,7 @@ from finops.billing.database.ledger_rows import (
     unknown_load,
 )
 from finops.billing.database.load_transaction import AuroraLoadTransaction
+from finops.billing.database.runs import keep_manifest, waiting_files
 from finops.billing.domain import FileEntry, FileStatus, SourceObject
 from finops.billing.schemas import Schema
 from finops.shared.data_api import DataApi, Value
@@ -155,6 +157,12 @@ class AuroraBillingStore:
                 **facts,
             },
         )
+
+    def waiting(self, folder: str) -> Sequence[FileEntry]:
+        return waiting_files(self._database, folder)
+
+    def keep_manifest(self, folder: str, names: AbstractSet[str]) -> None:
+        keep_manifest(self._database, folder, names)
 
     def plan_chunks(self, load_id: int, numbers: Iterable[int]) -> None:
         self._database.execute(

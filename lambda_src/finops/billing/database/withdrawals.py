@@ -88,7 +88,7 @@ class AuroraWithdrawals(AuroraBillingStore):
                 " error_code = '', notes = NULL, finished_at = NULL, restates = :restates,"
                 " part_of = :part_of WHERE load_id = :load_id AND status IN"
                 f" ('{FileStatus.SUPERSEDED}', '{FileStatus.REJECTED}', '{FileStatus.WITHDRAWN}',"
-                f" '{FileStatus.FAILED}')",
+                f" '{FileStatus.FAILED}', '{FileStatus.WAITING}')",
                 {**load, "restates": int(restates), "part_of": part_of},
                 transaction=transaction,
             )

@@ -11,9 +11,9 @@ from finops.reconciliation.deliveries import (
     CountedFiles,
     FoundFile,
     counted_files,
-    is_manifest,
 )
 from finops.shared.errors import RejectedInput
+from finops.shared.export_manifests import is_manifest
 
 
 @dataclass(frozen=True, kw_only=True)

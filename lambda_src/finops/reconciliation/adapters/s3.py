@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from finops.reconciliation.adapters.export_files import ExportFiles, of_counted
-from finops.reconciliation.deliveries import CountedFiles, FoundFile, counted_files, is_manifest
+from finops.reconciliation.deliveries import CountedFiles, FoundFile, counted_files
 from finops.reconciliation.report import MEDIA_TYPES
 from finops.shared.aws import aws_errors
 from finops.shared.errors import ConfigurationError, FinOpsError, RejectedInput
+from finops.shared.export_manifests import is_manifest
 from finops.shared.periods import Month
 
 #: What S3 says of an object that is there, or is just being written.

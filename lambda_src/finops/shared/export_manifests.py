@@ -1,0 +1,36 @@
+"""What the manifest of a cost export says: which files belong to one delivery.
+
+- AWS Data Exports: https://docs.aws.amazon.com/cur/latest/userguide/dataexports-manifest.html
+- the legacy CUR: https://docs.aws.amazon.com/cur/latest/userguide/understanding-report-versions.html
+- Azure Cost Management:
+  https://learn.microsoft.com/en-us/azure/cost-management-billing/costs/tutorial-improved-exports
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import PurePosixPath
+from typing import Any
+
+
+def is_manifest(name: str) -> bool:
+    """Whether a file may name the files of a delivery."""
+    return PurePosixPath(name).name.lower().endswith("manifest.json")
+
+
+def manifest_document(content: bytes) -> Mapping[str, Any]:
+    """A manifest's content; empty where it is no JSON object."""
+    try:
+        document = json.loads(content)
+    except (ValueError, RecursionError):
+        return {}
+    return document if isinstance(document, dict) else {}
+
+
+def named_files(document: Mapping[str, Any]) -> list[str]:
+    """The files with charges that a manifest names, as it writes them: URIs, or keys."""
+    lists = [document.get(one) for one in ("dataFiles", "reportKeys", "blobs")]
+    data, keys, blobs = (one if isinstance(one, list) else [] for one in lists)
+    names = (*data, *keys, *(one.get("blobName") for one in blobs if isinstance(one, dict)))
+    return [one for one in names if isinstance(one, str) and one]

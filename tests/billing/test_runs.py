@@ -1,0 +1,162 @@
+"""A newer run of an export with manifests counts when it is whole, and at once."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from decimal import Decimal
+from itertools import permutations
+
+import pytest
+
+from finops.billing.domain import LOADED, FileEntry, FileStatus
+from finops.billing.runs import Runs
+from finops.shared.errors import RejectedInput
+from tests.billing.use_cases import RUNS, SETTINGS, Flow, month
+
+FOLDERS = {
+    "aws": "billing/e/data/BILLING_PERIOD=2026-03/2026-04-0{0}T00:00:00Z-{1}",
+    "azure": "billing/e/20260301-20260331/20260401000{0}/{1}",
+}
+MANIFESTS = {
+    "aws": "billing/e/metadata/BILLING_PERIOD=2026-03/2026-04-0{0}T00:00:00Z-{1}/e-Manifest.json",
+    "azure": "billing/e/20260301-20260331/20260401000{0}/{1}/manifest.json",
+}
+COSTS = {(1, 1): "1", (1, 2): "2", (2, 1): "10", (2, 2): "20", (3, 1): "100", (3, 2): "200"}
+DAMAGED = gzip.compress(month("10") * 50)[:-20]
+
+
+class Export:
+    """An export of two files a run, whose files and manifests are dropped."""
+
+    def __init__(self, provider: str, *, in_parts: bool = False) -> None:
+        self.provider = provider
+        self.flow = Flow(replace(SETTINGS, large_file_bytes=1 if in_parts else 10**6))
+
+    def folder(self, run: int) -> str:
+        return FOLDERS[self.provider].format(run, RUNS[run - 1])
+
+    def file(self, run: int, part: int, body: bytes = b"") -> FileEntry:
+        key = f"{self.folder(run)}/e-0000{part}.csv"
+        self.flow.workflow.running = False
+        entry = self.flow.load(self.flow.objects.put(key, body or month(COSTS[run, part])))
+        return entry if entry.status.is_final else self.flow.run_workflow(entry.load_id)
+
+    def manifest(self, run: int, parts: Sequence[int] = (1, 2)) -> list[FileEntry]:
+        key = MANIFESTS[self.provider].format(run, RUNS[run - 1])
+        named = [f"{self.folder(run)}/e-0000{part}.csv" for part in parts]
+        document = (
+            {"dataFiles": [f"s3://theirs/{one}" for one in named]}
+            if self.provider == "aws"
+            else {"blobs": [{"blobName": one} for one in named]}
+        )
+        flow = self.flow
+        runs = Runs(flow.store, flow.audit, flow.clock)
+        return runs.take_manifest(key, json.dumps(document).encode())
+
+    def whole(self, run: int) -> None:
+        for part in (1, 2):
+            self.file(run, part)
+        self.manifest(run)
+
+    def statuses(self, run: int) -> set[FileStatus]:
+        files = self.flow.store.newest(self.folder(run), list(FileStatus))
+        return {one.status for one in files}
+
+    @property
+    def total(self) -> Decimal:
+        store = self.flow.store
+        counted = [
+            row for (load, _), row in store.charges.items() if store.files[load].status in LOADED
+        ]
+        return sum((Decimal(row["billed_cost"]) for row in counted), Decimal(0))
+
+
+@pytest.fixture(params=["aws", "azure"])
+def export(request: pytest.FixtureRequest) -> Export:
+    return Export(request.param)
+
+
+@pytest.mark.parametrize("in_parts", [False, True])
+@pytest.mark.parametrize("steps", sorted(permutations(["1", "2", "manifest"])))
+def test_a_newer_run_counts_when_it_is_whole_in_whatever_order_its_files_come(
+    export: Export, steps: tuple[str, ...], in_parts: bool
+) -> None:
+    export = Export(export.provider, in_parts=in_parts)
+    export.whole(1)
+    assert (export.total, export.statuses(1)) == (3, {FileStatus.LOADED})
+    for step in steps[:-1]:
+        export.manifest(2) if step == "manifest" else export.file(2, int(step))
+        assert export.total == 3
+        assert export.statuses(2) <= {FileStatus.WAITING}
+    export.manifest(2) if steps[-1] == "manifest" else export.file(2, int(steps[-1]))
+    assert (export.total, export.statuses(2)) == (30, {FileStatus.LOADED})
+    assert export.statuses(1) == {FileStatus.SUPERSEDED}
+    ended = [one.action for one in export.flow.audit.events]
+    assert ended.count("billing_file.loaded") == 4
+    # Everything may come again.
+    export.manifest(2)
+    for entry in list(export.flow.store.files.values()):
+        assert export.flow.load(entry.source).status is entry.status
+    assert export.total == 30
+
+
+def test_a_damaged_file_of_a_newer_run_leaves_the_older_one(export: Export) -> None:
+    export.whole(1)
+    assert export.file(2, 1).status is FileStatus.WAITING
+    assert export.file(2, 2, DAMAGED).status is FileStatus.REJECTED
+    assert export.manifest(2)[0].status is FileStatus.WAITING
+    assert export.total == 3
+    waiting = export.flow.store.files[3]
+    assert (waiting.error_code, waiting.tally.inserted) == ("run_is_incomplete", 1)
+    export.file(2, 1, month("11"))
+    assert "1 of the 2 files that the manifest of its run names are not loaded: e-00002.csv" in (
+        export.flow.store.newest(export.folder(2), [FileStatus.WAITING])[0].error
+    )
+    export.file(2, 2)
+    assert export.total == 31
+
+
+def test_a_run_that_waits_is_passed_by_a_newer_one(export: Export) -> None:
+    export.whole(1)
+    export.file(2, 1)
+    export.whole(3)
+    assert export.total == 300
+    export.file(2, 2)
+    export.manifest(2)
+    assert (export.total, export.statuses(2)) == (300, {FileStatus.SUPERSEDED})
+
+
+def test_a_first_run_counts_file_by_file(export: Export) -> None:
+    assert export.file(1, 1).status is FileStatus.LOADED
+    export.manifest(1)
+    assert export.file(1, 2).status is FileStatus.LOADED
+    assert export.total == 3
+
+
+def test_runs_without_manifests_count_file_by_file(export: Export) -> None:
+    for run in (1, 2):
+        for part in (1, 2):
+            export.file(run, part)
+    assert export.total == 30
+
+
+def test_a_person_may_have_a_file_count_that_waits(export: Export) -> None:
+    export.whole(1)
+    waiting = export.file(2, 1)
+    entry = export.flow.retry(waiting, restates=True)
+    assert (entry.status, export.total) == (FileStatus.LOADED, 10)
+    with pytest.raises(RejectedInput, match="there is nothing to retry"):
+        export.flow.retry(entry)
+
+
+def test_an_invalid_manifest_changes_nothing(export: Export) -> None:
+    export.whole(1)
+    flow = export.flow
+    runs = Runs(flow.store, flow.audit, flow.clock)
+    key = MANIFESTS[export.provider].format(2, RUNS[1])
+    for content in (b"", b"{", b'{"dataFiles": []}', b'{"blobs": [{}]}', b"[]"):
+        assert runs.take_manifest(key, content) == []
+    assert export.file(2, 1).status is FileStatus.WAITING
