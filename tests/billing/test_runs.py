@@ -13,7 +13,7 @@ import pytest
 
 from finops.billing.domain import LOADED, FileEntry, FileStatus
 from finops.billing.runs import Runs
-from finops.shared.errors import RejectedInput
+from finops.shared.errors import RejectedInput, TransientFailure
 from tests.billing.use_cases import RUNS, SETTINGS, Flow, month
 
 FOLDERS = {
@@ -66,12 +66,12 @@ class Export:
         return {one.status for one in files}
 
     @property
-    def total(self) -> Decimal:
+    def total(self) -> int:
         store = self.flow.store
         counted = [
             row for (load, _), row in store.charges.items() if store.files[load].status in LOADED
         ]
-        return sum((Decimal(row["billed_cost"]) for row in counted), Decimal(0))
+        return int(sum(Decimal(row["billed_cost"]) for row in counted))
 
 
 @pytest.fixture(params=["aws", "azure"])
@@ -160,3 +160,23 @@ def test_an_invalid_manifest_changes_nothing(export: Export) -> None:
     for content in (b"", b"{", b'{"dataFiles": []}', b'{"blobs": [{}]}', b"[]"):
         assert runs.take_manifest(key, content) == []
     assert export.file(2, 1).status is FileStatus.WAITING
+
+
+def test_a_loader_that_is_killed_before_its_run_counts_is_no_loss(
+    export: Export, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    export.whole(1)
+    export.file(2, 1)
+    export.manifest(2)
+
+    def killed(*_: object) -> FileEntry:
+        raise TransientFailure("killed", code="throttled")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Runs, "release", killed)
+        with pytest.raises(TransientFailure):
+            export.file(2, 2)
+    # The last file counts with it; the first one does when the event comes again.
+    last = export.flow.store.files[4]
+    assert export.flow.load(last.source).status is FileStatus.LOADED
+    assert (export.total, export.statuses(2)) == (30, {FileStatus.LOADED})

@@ -394,6 +394,11 @@ def test_a_focus_file_replaces_the_earlier_version_of_itself(
 RUN = "billing/{}/export/2026-04-0{}T00:00:00Z-75a4bf36-d86c-43d9-a9ea-c53ee9ba1d8{}/e-0000{}.csv"
 
 
+RUN_FOLDERS = {
+    run: f"2026-04-0{run}T00:00:00Z-75a4bf36-d86c-43d9-a9ea-c53ee9ba1d8{run}" for run in (1, 2)
+}
+
+
 def test_each_month_of_an_account_counts_once_wherever_its_files_lie(
     billing: BillingFlow, dataset: str, finops: Finops
 ) -> None:
@@ -436,6 +441,41 @@ def test_each_month_of_an_account_counts_once_wherever_its_files_lie(
     assert [one["load_id"] for one in answer["files"][0]["replaced"]] == [newer.load_id]
     assert finops("billing", "retry", str(newer.load_id), "--wait")[0] == 0
     assert costs() == {"1": 30, "2": 60}
+
+
+def test_a_newer_run_with_a_manifest_counts_at_once_when_it_is_whole(
+    billing: BillingFlow, dataset: str
+) -> None:
+    root = f"billing/{dataset}/costs"
+
+    def drop(run: int, part: int, cost: str) -> FileStatus:
+        key = f"{root}/data/BILLING_PERIOD=2026-03/{RUN_FOLDERS[run]}/costs-0000{part}.csv"
+        return billing.drop(key, focus(cost, dataset)).status
+
+    def manifest(run: int) -> None:
+        folder = f"BILLING_PERIOD=2026-03/{RUN_FOLDERS[run]}"
+        files = [f"s3://exports/p/costs/data/{folder}/costs-0000{part}.csv" for part in (1, 2)]
+        text = json.dumps({"executionId": RUN_FOLDERS[run][-36:], "dataFiles": files})
+        billing.put(f"{root}/metadata/{folder}/costs-Manifest.json", text.encode())
+
+    def cost() -> Decimal:
+        found = billing.query(
+            "SELECT SUM(billed_cost) AS cost FROM focus WHERE dataset = :dataset", dataset=dataset
+        )
+        return Decimal(found[0]["cost"])
+
+    def kept() -> bool:
+        found = billing.query("SELECT folder FROM billing_manifests")
+        return any(RUN_FOLDERS[1] in row["folder"] and dataset in row["folder"] for row in found)
+
+    assert [drop(1, 1, "1"), drop(1, 2, "2")] == [FileStatus.LOADED] * 2
+    manifest(1)
+    eventually(kept, what="the first manifest")
+    assert drop(2, 1, "10") is FileStatus.WAITING
+    assert drop(2, 2, "20") is FileStatus.WAITING
+    assert cost() == 9
+    manifest(2)
+    eventually(lambda: cost() == 90, what="the second run")
 
 
 def test_a_large_file_that_was_refused_is_loaded_again(
