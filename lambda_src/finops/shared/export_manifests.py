@@ -20,7 +20,7 @@ def is_manifest(name: str) -> bool:
 
 
 def manifest_document(content: bytes) -> Mapping[str, Any]:
-    """A manifest's content; empty where it is no JSON object."""
+    """A manifest's content; empty where it is not a JSON object."""
     try:
         document = json.loads(content)
     except (ValueError, RecursionError):
