@@ -13,7 +13,7 @@ from finops.billing.ports import BillingStore, Clock
 from finops.billing.schemas import SCHEMAS
 from finops.billing.settlement import enter_charges
 from finops.shared.audit import AuditRecorder
-from finops.shared.errors import RejectedInput
+from finops.shared.errors import RejectedInput, TransientFailure
 from finops.shared.export_manifests import manifest_document, named_files
 
 #: Bytes of a manifest; AWS's names some hundred columns and each file.
@@ -62,6 +62,11 @@ class Runs:
             with_retries(lambda: self._settle(waiting.load_id))
         except RejectedInput as error:
             self.store.mark(waiting.load_id, FileStatus.REJECTED, error)
+        except TransientFailure as error:
+            # Who has locked it lets it count.
+            if error.code != "file_is_busy":
+                raise
+            return waiting
         self.store.purge_superseded(schema)
         entry = self.store.find(waiting.load_id)
         record_outcome(self.audit, entry, self.clock())
