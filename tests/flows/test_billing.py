@@ -460,7 +460,8 @@ def test_a_newer_run_with_a_manifest_counts_at_once_when_it_is_whole(
 
     def cost() -> Decimal:
         found = billing.query(
-            "SELECT SUM(billed_cost) AS cost FROM focus WHERE dataset = :dataset", dataset=dataset
+            "SELECT SUM(billed_cost) AS cost FROM focus WHERE billing_account_id = :account",
+            account=dataset,
         )
         return Decimal(found[0]["cost"])
 
