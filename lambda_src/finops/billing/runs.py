@@ -9,7 +9,7 @@ from finops.billing.conflicts import with_retries
 from finops.billing.deliveries import delivery_of, files_of_manifest
 from finops.billing.domain import LOADED, FileEntry, FileStatus
 from finops.billing.ledger_rules import record_outcome
-from finops.billing.ports import BillingStore, Clock
+from finops.billing.ports import BillingStore, Clock, LoadTransaction
 from finops.billing.schemas import SCHEMAS
 from finops.billing.settlement import enter_charges
 from finops.shared.audit import AuditRecorder
@@ -62,11 +62,6 @@ class Runs:
             with_retries(lambda: self._settle(waiting.load_id))
         except RejectedInput as error:
             self.store.mark(waiting.load_id, FileStatus.REJECTED, error)
-        except TransientFailure as error:
-            # Who has locked it lets it count.
-            if error.code != "file_is_busy":
-                raise
-            return waiting
         self.store.purge_superseded(schema)
         entry = self.store.find(waiting.load_id)
         record_outcome(self.audit, entry, self.clock())
@@ -74,7 +69,7 @@ class Runs:
 
     def _settle(self, load_id: int) -> None:
         with self.store.transaction() as transaction:
-            entry = transaction.lock(load_id)
+            entry = _locked(transaction, load_id)
             if entry.status is not FileStatus.WAITING:
                 return
             tally = replace(
@@ -91,3 +86,13 @@ class Runs:
                 sha256=entry.content_sha256,
                 close_quarantine=lambda: entry.quarantine_uri,
             )
+
+
+def _locked(transaction: LoadTransaction, load_id: int) -> FileEntry:
+    """A file's entry, locked; while another load lets it count, that is tried again."""
+    try:
+        return transaction.lock(load_id)
+    except TransientFailure as error:
+        if error.code != "file_is_busy":
+            raise
+        raise TransientFailure(error.message, code="busy", step="lock_file") from error
