@@ -503,8 +503,7 @@ def test_files_of_a_run_at_the_same_time_count_at_once(empty: Database) -> None:
     folders = [f"billing/x/2026-04-0{run}T00:00:00Z-{RUNS[run]}" for run in (1, 2)]
 
     def load(key: str, cost: str) -> FileEntry:
-        flow = Flow(store=empty)
-        return flow.load(flow.objects.put(key, month(cost), "123456"))
+        return delivered(empty, key, month(cost))
 
     def manifest(folder: str) -> list[FileEntry]:
         flow = Flow(store=empty)
