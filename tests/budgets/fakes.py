@@ -459,6 +459,8 @@ class FakeBudgets(Fallible):
             self._step("delete_notification", partial(self._drop, name, one))
         for one in changes.create:
             self._step("create_notification", partial(self._add, name, one))
+        for one, old, new in changes.replace:
+            self._step("update_subscriber", partial(self._subscribe, name, one, {new}, {old}))
         for one, subscriber in changes.subscribe:
             self._step(
                 "create_subscriber", partial(self._subscribe, name, one, {subscriber}, set())

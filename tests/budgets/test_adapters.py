@@ -981,7 +981,9 @@ def test_an_account_without_budgets_yet_is_told_what_to_do(
         adapter.create(parse_budget(change(1).row or {}), TOPIC, {})
 
 
-def test_changes_alerts_with_additions_first(budgets: tuple[AwsBudgets, Stubber]) -> None:
+def test_an_alert_has_room_for_what_replaces_its_subscribers(
+    budgets: tuple[AwsBudgets, Stubber],
+) -> None:
     adapter, stub = budgets
     stub.add_response(
         "describe_budget",
@@ -1010,13 +1012,11 @@ def test_changes_alerts_with_additions_first(budgets: tuple[AwsBudgets, Stubber]
             "Subscribers": [new_mail, topic],
         },
     )
-    for one in (new_mail, topic):
-        stub.add_response(
-            "create_subscriber", {}, {**where, "Notification": ACTUAL_80, "Subscriber": one}
-        )
+    at_80 = {**where, "Notification": ACTUAL_80}
     stub.add_response(
-        "delete_subscriber", {}, {**where, "Notification": ACTUAL_80, "Subscriber": old_mail}
+        "update_subscriber", {}, {**at_80, "OldSubscriber": old_mail, "NewSubscriber": new_mail}
     )
+    stub.add_response("create_subscriber", {}, {**at_80, "Subscriber": topic})
     changes = notification_changes(wanted, actual.notifications, TOPIC)
     adapter.change_notifications(wanted, changes)
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections import Counter
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 
@@ -29,12 +30,13 @@ thresholds = st.builds(
     type=st.sampled_from(NotificationType),
     percent=st.integers(1, 12).map(Decimal),
 )
-emails = st.sampled_from(["a@example.com", "b@example.com", "c@example.com"])
-notifications = st.builds(
-    Notification,
-    threshold=thresholds | st.none(),
-    subscribers=st.frozensets(emails.map(lambda one: ("EMAIL", one)) | st.just(SNS), min_size=1),
-)
+emails = st.sampled_from([f"{name}@example.com" for name in "abcdefghijklmn"])
+subscribers = st.builds(
+    frozenset.union,
+    st.frozensets(emails.map(lambda one: ("EMAIL", one)), max_size=10),
+    st.frozensets(st.sampled_from([SNS, ("SNS", f"{TOPIC}-of-a-person")]), max_size=1),
+).filter(bool)
+notifications = st.builds(Notification, threshold=thresholds | st.none(), subscribers=subscribers)
 
 
 @given(st.integers(0, 10**21), st.integers(0, 10**21))
@@ -70,9 +72,16 @@ def test_a_hundred_equals_a_hundred_point_zero() -> None:
     assert not actual.settings_match(Budget(key=KEY, amount=Decimal("100.01")), NOW)
 
 
+def assert_there_is_room(subscribers: set[tuple[str, str]]) -> None:
+    """https://docs.aws.amazon.com/aws-cost-management/latest/APIReference/API_budgets_NotificationWithSubscribers.html."""
+    kinds = Counter(kind for kind, _ in subscribers)
+    assert kinds["SNS"] <= 1
+    assert kinds["EMAIL"] <= 10
+
+
 @given(
     st.lists(thresholds, unique=True, max_size=10),
-    st.lists(emails, unique=True),
+    st.lists(emails, unique=True, max_size=10),
     st.lists(notifications, unique_by=lambda one: one.threshold),
 )
 def test_changes_lead_from_any_alerts_to_the_wanted_ones_and_then_rest(
@@ -84,15 +93,19 @@ def test_changes_lead_from_any_alerts_to_the_wanted_ones_and_then_rest(
         thresholds=tuple(wanted_thresholds),
         emails=tuple(wanted_emails),
     )
+    everyone = {SNS, *(("EMAIL", email) for email in wanted_emails)}
     changes = notification_changes(wanted, actual, TOPIC)
     standing = {one.threshold: set(one.subscribers) for one in actual if one not in changes.delete}
     standing |= {one.threshold: set(one.subscribers) for one in changes.create}
+    for one, old, new in changes.replace:
+        standing[one.threshold].remove(old)
+        standing[one.threshold].add(new)
     for one, subscriber in changes.subscribe:
         standing[one.threshold].add(subscriber)
+        assert_there_is_room(standing[one.threshold])
     for one, subscriber in changes.unsubscribe:
         standing[one.threshold].remove(subscriber)
         assert standing[one.threshold], "AWS refuses to remove the last subscriber"
-    everyone = {SNS, *(("EMAIL", email) for email in wanted_emails)}
     assert standing == dict.fromkeys(wanted_thresholds, everyone)
     after = [
         Notification(threshold=threshold, subscribers=frozenset(subscribers))

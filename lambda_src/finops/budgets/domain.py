@@ -293,16 +293,23 @@ class ActualBudget:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotificationChanges:
-    """The API calls that turn a budget's notifications into the wanted ones."""
+    """The API calls that turn a budget's notifications into the wanted ones, in this order.
 
-    create: tuple[Notification, ...] = ()
+    Subscribers are replaced one by one: an alert has room for one topic and ten addresses, and AWS
+    does not remove its last subscriber.
+    https://docs.aws.amazon.com/aws-cost-management/latest/APIReference/API_budgets_UpdateSubscriber.html
+    """
+
     delete: tuple[Notification, ...] = ()
+    create: tuple[Notification, ...] = ()
+    replace: tuple[tuple[Notification, tuple[str, str], tuple[str, str]], ...] = ()
     subscribe: tuple[tuple[Notification, tuple[str, str]], ...] = ()
     unsubscribe: tuple[tuple[Notification, tuple[str, str]], ...] = ()
 
     def __bool__(self) -> bool:
         """Whether there is anything to do."""
-        return bool(self.create or self.delete or self.subscribe or self.unsubscribe)
+        calls = (self.delete, self.create, self.replace, self.subscribe, self.unsubscribe)
+        return any(calls)
 
 
 def period_start(unit: TimeUnit, moment: datetime) -> datetime:
@@ -337,38 +344,49 @@ def notification_changes(
 ) -> NotificationChanges:
     """What has to change so that the budget has exactly the wanted alerts.
 
-    Each alert goes to all emails and to the topic. Subscribers are added before others are removed,
-    since AWS does not remove the last one.
+    Each alert goes to all emails and to the topic.
     """
     subscribers = wanted_subscribers(wanted, topic_arn)
     standing = {one.threshold: one for one in actual if one.threshold is not None}
-    known = frozenset(map(_identity, subscribers))
     thresholds = wanted.thresholds or ()
-    kept = [standing[one] for one in thresholds if one in standing]
+    replaced, added, removed = [], [], []
+    for one in (standing[threshold] for threshold in thresholds if threshold in standing):
+        new = _without(subscribers, one.subscribers)
+        old = _without(one.subscribers, subscribers)
+        pairs = [
+            pair
+            for kind in ("EMAIL", "SNS")
+            for pair in zip(
+                [each for each in old if each[0] == kind],
+                [each for each in new if each[0] == kind],
+                strict=False,
+            )
+        ]
+        replaced += [(one, *pair) for pair in pairs]
+        added += [(one, each) for each in new if each not in {to for _, to in pairs}]
+        removed += [(one, each) for each in old if each not in {gone for gone, _ in pairs}]
     return NotificationChanges(
-        create=tuple(
-            Notification(threshold=one, subscribers=subscribers)
-            for one in thresholds
-            if one not in standing
-        ),
         delete=tuple(
             one
             for one in actual
             if one.threshold not in thresholds or standing[one.threshold] is not one
         ),
-        subscribe=tuple(
-            (one, subscriber)
-            for one in kept
-            for subscriber in sorted(subscribers)
-            if _identity(subscriber) not in map(_identity, one.subscribers)
+        create=tuple(
+            Notification(threshold=one, subscribers=subscribers)
+            for one in thresholds
+            if one not in standing
         ),
-        unsubscribe=tuple(
-            (one, subscriber)
-            for one in kept
-            for subscriber in sorted(one.subscribers)
-            if _identity(subscriber) not in known
-        ),
+        replace=tuple(replaced),
+        subscribe=tuple(added),
+        unsubscribe=tuple(removed),
     )
+
+
+def _without(
+    some: frozenset[tuple[str, str]], others: frozenset[tuple[str, str]]
+) -> list[tuple[str, str]]:
+    known = frozenset(map(_identity, others))
+    return [one for one in sorted(some) if _identity(one) not in known]
 
 
 def _identity(subscriber: tuple[str, str]) -> tuple[str, str]:

@@ -119,7 +119,13 @@ class AwsBudgets:
                 self._client.create_notification(
                     Notification=_raw(one), Subscribers=_subscribers(one.subscribers), **where
                 )
-            # Before others are removed, since AWS does not remove the last subscriber.
+            for one, old, new in changes.replace:
+                self._client.update_subscriber(
+                    Notification=_raw(one),
+                    OldSubscriber=_subscribers([old])[0],
+                    NewSubscriber=_subscribers([new])[0],
+                    **where,
+                )
             for one, subscriber in changes.subscribe:
                 self._client.create_subscriber(
                     Notification=_raw(one), Subscriber=_subscribers([subscriber])[0], **where
