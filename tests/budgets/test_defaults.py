@@ -406,13 +406,50 @@ def test_an_edited_line_of_an_inherited_budget_is_refused_with_the_reason(
     (line,) = rejected
     assert (line["field"], line["value"]) == ("default_of", "*")
     assert "inherits this budget from *" in line["reason"]
-    assert "Empty its default_of" in line["reason"]
+    assert "Leave its default_of empty" in line["reason"]
     # As the reason says.
     own["default_of"] = ""
     rows, rejected = imported(as_csv(lines), there)
     valid = edited != {"amount": "many"}
     assert ([row["account_id"] for row in rows] == ["*", own["account_id"]]) is valid
     assert [one["field"] for one in rejected] == ([] if valid else ["amount"])
+
+
+@pytest.mark.parametrize(
+    "deleted",
+    [
+        {"error"},
+        {"status", "applied_amount", "applied_at", "error"},
+        {"default_of"},
+        {"listed_as"},
+        {"default_of", "listed_as"},
+    ],
+)
+def test_a_list_without_some_columns_sets_nothing_of_inherited_budgets(deleted: set[str]) -> None:
+    there = world()
+    bring_applied(there)
+    lines = [
+        {name: cell for name, cell in one.items() if name not in deleted}
+        for one in listed_lines(there)
+    ]
+    rows, rejected = imported(as_csv(lines), there)
+    assert ([row["account_id"] for row in rows], rejected) == (["*"], [])
+    assert not {"status", "error", "applied_at", "default_of", "listed_as"} & rows[0].keys()
+
+
+def test_a_list_makes_no_removed_row_again_until_its_line_is_edited() -> None:
+    for removal in (Status.APPLIED, Status.PENDING, Status.FAILED):
+        there = world()
+        bring_applied(there)
+        there.edit(change(9, sequence=5))
+        amount = "9.00" if removal is Status.APPLIED else ""
+        status = replace(there.statuses.items[KEY], status=removal, amount=amount)
+        text = csv_of(joined([], [status]))
+        assert read_budgets(text.encode(), name="b.csv", editor="", known=list) == ([], [])
+        (line,) = csv.DictReader(io.StringIO(text))
+        edited = as_csv([line | {"amount": "12"}]).encode()
+        (row,), _ = read_budgets(edited, name="b.csv", editor="", known=list)
+        assert (row["account_id"], row["amount"]) == (ACCOUNT, 12)
 
 
 @pytest.mark.parametrize("amount", ["7", "7.0", " 7.00 "])

@@ -27,8 +27,9 @@ _LINE_WITHIN: Final = re.compile(r"\n\s*[0-9]{12}\s*,")
 #: What a list tells of each budget beyond its row.
 _OUTCOME: Final = ("status", "applied_amount", "applied_at", "error")
 _SPEND: Final = ("actual_spend", "forecasted_spend", "variance", "forecast_variance", "spend_at")
-#: What a list says of a budget that an account inherits, by which an import sees an edit of it.
+#: What a list says of a budget without a row of its own, by which an import sees an edit of it.
 _LISTED_AS: Final = "listed_as"
+_REMOVED: Final = "removed"
 _OF_A_LIST: Final = (*_OUTCOME, *_SPEND, DEFAULT_OF, _LISTED_AS)
 #: 12,500.00 without quotes is an amount of 12, and a note.
 _PART_OF_AN_AMOUNT: Final = re.compile(r"[0-9]{1,3},[0-9]{3}\.[0-9]{1,2}")
@@ -48,8 +49,9 @@ def read_budgets(
         content: The file's bytes.
         name: The file's name.
         editor: Who edits these budgets.
-        known: Lists the budgets as `joined` does, where a line is of one that an account inherits.
-            Such a line sets nothing, and is rejected where somebody has edited it.
+        known: Lists the budgets as `joined` does, where a file that `csv_of` wrote has a line of a
+            budget that an account inherits. Such a line sets nothing, and is rejected where
+            somebody has edited it. A line of a removed row sets nothing either, until it is edited.
 
     Raises:
         RejectedInput: the file is not UTF-8, has no column for the account or the amount, has one
@@ -67,7 +69,8 @@ def read_budgets(
         before = _skip_separator(text, name)
         reader = csv.DictReader(text, strict=True)
         reader.fieldnames = columns = _columns(reader, name)
-        listed = set(_OUTCOME) <= set(columns)
+        # People delete columns of a list before they import it.
+        listed = set(_OUTCOME) <= set(columns) or not {DEFAULT_OF, _LISTED_AS}.isdisjoint(columns)
 
         def line() -> int:
             # DictReader's own number stays at the line before one that it cannot read.
@@ -80,10 +83,8 @@ def read_budgets(
                 if record is None:
                     break
                 row = _row(record, listed=listed)
-                mark = row.pop(_LISTED_AS, "") if listed else ""
-                if listed and (source := row.pop(DEFAULT_OF, "")):
-                    _refuse_changed(row, source, mark, inherited())
-                    continue  # it would become a row of the account's own
+                if listed and _sets_nothing(row, inherited, told=DEFAULT_OF in columns):
+                    continue
                 budget = parse_budget(row, defaults=True)
                 if budget.key in rows:
                     raise RejectedInput(
@@ -113,6 +114,28 @@ def read_budgets(
     return list(rows.values()), rejected
 
 
+def _sets_nothing(
+    row: dict[str, Any],
+    inherited: Callable[[], Mapping[tuple[Any, Any], Mapping[str, Any]]],
+    *,
+    told: bool,
+) -> bool:
+    """Whether a line of a list is of a budget without a row of its own, and was not edited.
+
+    Takes out of the row what only a list has. `told` is whether the file says what is inherited.
+
+    Raises:
+        RejectedInput: an inherited budget was edited.
+    """
+    mark, source = row.pop(_LISTED_AS, ""), row.pop(DEFAULT_OF, "")
+    if not told:
+        source = inherited().get(_key_of(row), {}).get(DEFAULT_OF, "")
+    if source:
+        _refuse_changed(row, source, mark, inherited())
+        return True
+    return bool(mark) and mark == _mark_of_removed(row)
+
+
 def _refuse_changed(
     row: Mapping[str, Any],
     source: str,
@@ -124,8 +147,7 @@ def _refuse_changed(
     Raises:
         RejectedInput: it asks for something else than the account has.
     """
-    key = (row.get("account_id"), row.get("budget_name", DEFAULT_BUDGET_NAME))
-    if one := inherited.get(key):
+    if one := inherited.get(_key_of(row)):
         # The default may have been edited since the list was made, also by the same file.
         as_listed = mark and mark == _mark_of(row)
         if as_listed or _asked(row) == _asked(_row_of(one)):
@@ -135,9 +157,13 @@ def _refuse_changed(
         code="inherited_budget",
         field=DEFAULT_OF,
         value=source,
-        remedy=f"Empty its {DEFAULT_OF}, which makes it a row of the account's own, or edit the"
-        f" row of {source}",
+        remedy=f"Leave its {DEFAULT_OF} empty, which makes it a row of the account's own, or edit"
+        f" the row of {source}",
     )
+
+
+def _key_of(row: Mapping[str, Any]) -> tuple[Any, Any]:
+    return row.get("account_id"), row.get("budget_name", DEFAULT_BUDGET_NAME)
 
 
 def _row_of(one: Mapping[str, Any]) -> dict[str, Any]:
@@ -154,6 +180,10 @@ def _mark_of(row: Mapping[str, Any]) -> str:
         return ""
     said = f"{budget.key.account_id}/{budget.key.budget_name}/{content_digest(budget)}"
     return f"sha256:{hashlib.sha256(said.encode()).hexdigest()[:16]}"
+
+
+def _mark_of_removed(row: Mapping[str, Any]) -> str:
+    return f"{_REMOVED} {_mark_of(row)}".strip()
 
 
 def _asked(row: Mapping[str, Any]) -> object:
@@ -324,7 +354,9 @@ def csv_of(found: Iterable[Mapping[str, Any]]) -> str:
     names |= {one: one for one in (*_OUTCOME, *_SPEND, "updated_by", DEFAULT_OF)}
 
     def mark(one: Mapping[str, Any]) -> str:
-        return _mark_of(_row_of(one)) if one[DEFAULT_OF] else ""
+        if one[DEFAULT_OF]:
+            return _mark_of(_row_of(one))
+        return "" if one["has_row"] else _mark_of_removed(_row_of(one))
 
     with io.StringIO(newline="") as text:
         writer = csv.writer(text)

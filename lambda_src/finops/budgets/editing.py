@@ -163,6 +163,7 @@ def described(
     `actual_spend` and `forecasted_spend` are what AWS Budgets calculated for the budget's current
     period, and a variance is what that is above the AWS Budget's amount; all None where AWS has not
     calculated them since the budget was last changed. `note` is what somebody should look at.
+    `has_row` is false for the status of a row that was removed.
     """
     values = {"amount": status.amount if status else None, **row}
     calculated = status if status and spend_is_known(status) else None
@@ -187,6 +188,7 @@ def described(
         DEFAULT_OF: status.default_of if status else "",
         "note": _note_unreached(status) or (_note(calculated) if calculated else ""),
         "adopted": bool(status and status.adopted),
+        "has_row": bool(row),
         "action": status.action if status else "",
     }
 
