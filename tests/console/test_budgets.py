@@ -69,6 +69,13 @@ def test_an_edit_changes_only_its_attributes_and_records_the_editor(kept: Stage)
     assert event.details["before"] == {"amount": Decimal("100.00"), "thresholds": None}
 
 
+@pytest.mark.parametrize("separator", [",", ";", " ; "])
+def test_a_list_is_typed_with_commas_or_semicolons(kept: Stage, separator: str) -> None:
+    change = {"thresholds": f"ACTUAL:80{separator}FORECASTED:100"}
+    editing.edit(kept.services, EDITOR, KEY, change)
+    assert row(kept)["thresholds"] == ["ACTUAL:80", "FORECASTED:100"]
+
+
 def test_the_trail_is_not_told_addresses_of_people(kept: Stage) -> None:
     change = {"amount": "5", "emails": "jane.doe@example.com"}
     editing.edit(kept.services, EDITOR, KEY, change)

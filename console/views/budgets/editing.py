@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, Final
@@ -108,7 +109,7 @@ def typed(name: str, value: Any) -> Any:
         return None
     (attribute,) = (one for one in ATTRIBUTES if one.name == name)
     if attribute.form is Form.LIST:
-        return [part.strip() for part in str(value).split(",") if part.strip()]
+        return [part.strip() for part in re.split("[,;]", str(value)) if part.strip()]
     return attribute.read_cell(str(value))
 
 
