@@ -13,7 +13,7 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from finops.budgets.applier import BudgetApplier
@@ -363,7 +363,12 @@ def world_after(steps: list[Step]) -> Owned:
     return world
 
 
-@settings(max_examples=400, deadline=None, derandomize=True)
+@settings(
+    max_examples=400,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
 @given(st.lists(st.sampled_from(STEPS), max_size=16))
 def test_who_made_a_budget_decides_whether_it_goes(steps: list[Step]) -> None:
     world = world_after(steps)

@@ -20,7 +20,7 @@ from finops.budgets.domain import (
     decimal_text,
     notification_changes,
 )
-from finops.budgets.ownership import ADOPTED_TAG, PARAMETER_TAG, owner_of
+from finops.budgets.ownership import ADOPTED_TAG, PARAMETER_TAG, owner_by_tags, owner_of
 from finops.budgets.ports import (
     BudgetResult,
     Budgets,
@@ -155,14 +155,15 @@ class BudgetApplier:
         return removed
 
     def _is_the_flows(self, name: str, found: StoredParameter) -> bool:
-        actual = self._budgets.get(name)
-        if actual is None:
-            return False
+        owner = owner_by_tags(self._budgets.tags(name), self._parameters.name_of(name))
+        if owner:
+            return owner is Owner.FLOW
         try:
             document = self._own_document(name, found.value)
         except RejectedInput:
-            return self._budgets.tags(name).get(PARAMETER_TAG) == self._parameters.name_of(name)
-        return self._owner(document, actual, found) is Owner.FLOW
+            return False
+        actual = self._budgets.get(name)
+        return actual is not None and self._owner(document, actual, found) is Owner.FLOW
 
     def _apply(
         self, budget_name: str, *, quiet: bool, scheduled: bool = False

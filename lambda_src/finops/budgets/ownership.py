@@ -27,6 +27,13 @@ PARAMETER_TAG: Final = "finops:parameter"
 ADOPTED_TAG: Final = "finops:adopted"
 
 
+def owner_by_tags(tags: Mapping[str, str], parameter: str) -> Owner | None:
+    """Whose a budget is by its tags; None where they do not say it."""
+    if PARAMETER_TAG in tags:
+        return Owner.FLOW if tags[PARAMETER_TAG] == parameter else Owner.HAND
+    return Owner.HAND if ADOPTED_TAG in tags else None
+
+
 def owner_of(
     tags: Mapping[str, str],
     parameter: str,
@@ -43,9 +50,9 @@ def owner_of(
         found: The parameter, as it was read.
         updated_at: When the budget was last changed.
     """
-    if PARAMETER_TAG in tags:
-        return Owner.FLOW if tags[PARAMETER_TAG] == parameter else Owner.HAND
-    if ADOPTED_TAG in tags or document.untagged is False:
+    if owner := owner_by_tags(tags, parameter):
+        return owner
+    if document.untagged is False:
         return Owner.HAND
     if document.budget is None:
         # It has removed what there was, so that a later one is another.
