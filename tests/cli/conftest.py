@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from finops.cli import billing
+from finops.cli import billing, billing_formats, billing_moves
 from finops.cli.main import finops
 from finops.shared.errors import FinOpsError
 
@@ -21,7 +21,8 @@ def billing_on(monkeypatch: pytest.MonkeyPatch) -> BillingOn:
     """Has the commands use a deployment."""
 
     def use(deployment: Any) -> None:
-        monkeypatch.setattr(billing, "deployed", lambda _environment: deployment)
+        for commands in (billing, billing_formats, billing_moves):
+            monkeypatch.setattr(commands, "deployed", lambda _environment: deployment)
 
     return use
 

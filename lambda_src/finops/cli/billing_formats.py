@@ -21,6 +21,7 @@ from finops.billing.dataset_format import (
     used_format,
 )
 from finops.billing.domain import NOTES, dataset_of
+from finops.cli.billing_loads import deployed
 from finops.cli.options import common
 from finops.cli.output import Exit, Output
 from finops.deployment.environment import Environment
@@ -33,12 +34,6 @@ if TYPE_CHECKING:
 #: Loads whose formats are counted.
 _LOADS: Final = 500
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
-
-
-def _deployed(environment: Environment) -> BillingDeployment:
-    from finops.cli import billing
-
-    return billing.deployed(environment)
 
 
 @click.command("format")
@@ -115,7 +110,7 @@ def format_command(
 
     It is the object billing/DATASET/_format.json, and counts from the next file on.
     """
-    deployment = _deployed(environment)
+    deployment = deployed(environment)
     # What is replaced whole need not be understood.
     stored = deployment.formats.read(dataset, broken=bool(path or remove))
     changes = {name: value for name, value in options.items() if value not in (None, ())}
@@ -220,7 +215,7 @@ def check(
     if offline:
         rates = ExchangeRates(RatePolicy(), _one_for_one)
     else:
-        deployment = _deployed(environment)
+        deployment = deployed(environment)
         rates = deployment.rates
         if format_path is None:
             used = deployment.formats.used(name, deployment.formats.read(name).document)

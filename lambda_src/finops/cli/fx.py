@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from finops.billing.domain import RATES_PREFIX
-from finops.cli.billing import as_day, deployed, finish, timeout_option, upload, wait_option
+from finops.cli.billing_loads import as_day, deployed, finish, timeout_option, upload, wait_option
 from finops.cli.options import common
 from finops.cli.output import Exit, Output
 from finops.deployment.environment import Environment

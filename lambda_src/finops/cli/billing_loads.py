@@ -1,0 +1,162 @@
+"""Files that the command line loads: uploading them, waiting for results, finding them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from finops.billing.domain import FileEntry, FileStatus
+from finops.cli.output import Exit, Output
+from finops.deployment.environment import Environment
+from finops.shared.errors import RejectedInput
+
+if TYPE_CHECKING:
+    from finops.deployment.billing import BillingDeployment
+
+POLL_SECONDS: Final = 0.2
+COLUMNS: Final = (
+    "file",
+    "status",
+    "rows_read",
+    "rows_inserted",
+    "rows_updated",
+    "rows_unchanged",
+    "rows_quarantined",
+    "amount_usd",
+    "error",
+)
+
+wait_option = click.option("--wait", is_flag=True, help="Wait until the files are loaded.")
+timeout_option = click.option(
+    "--timeout", default=900.0, metavar="SECONDS", help="The longest time that --wait waits."
+)
+
+
+def deployed(environment: Environment) -> BillingDeployment:
+    """The flow's resources."""
+    from finops.deployment.billing import BillingDeployment
+
+    return BillingDeployment(environment)
+
+
+def upload(
+    deployment: BillingDeployment,
+    out: Output,
+    paths: tuple[Path, ...],
+    folder: str,
+    said: Mapping[str, str] | None = None,
+) -> dict[str, str]:
+    """Upload files, with a progress bar in bytes. Returns their ids by name.
+
+    Args:
+        deployment: The flow's resources.
+        out: Shows the progress.
+        paths: The files.
+        folder: Where they go.
+        said: What is said of them, as metadata.
+    """
+    done = 0
+    ids = {}
+    total = sum(path.stat().st_size for path in paths)
+    with out.progress("Bytes sent", total) as show:
+
+        def sent(count: int) -> None:
+            nonlocal done
+            done += count
+            show(done)
+
+        for path in paths:
+            ids[str(path)] = deployment.upload(path, f"{folder}{path.name}", sent, said)
+    return ids
+
+
+def finish(
+    deployment: BillingDeployment,
+    out: Output,
+    ids: Mapping[str, str],
+    *,
+    timeout: float,
+    failed: FileEntry | None = None,
+) -> None:
+    """Wait for the files, print their results, and exit with the code that these call for.
+
+    Args:
+        deployment: The flow's resources.
+        out: What the command answers.
+        ids: The files' ids in the ledger, by name.
+        timeout: Seconds to wait.
+        failed: The entry of a file that is loaded again, as it was before.
+    """
+    from finops.deployment.descriptions import file_document
+
+    deadline = time.monotonic() + timeout
+    entries: dict[str, FileEntry] = {}
+    with out.progress("Files loaded", len(ids)) as show:
+        while True:
+            for name, file_id in ids.items():
+                if name not in entries or not entries[name].is_settled:
+                    found = deployment.store.by_file_id(file_id)
+                    if found and not found.is_same_attempt(failed):
+                        entries[name] = found
+            open_ = [name for name in ids if name not in entries or not entries[name].is_settled]
+            show(len(ids) - len(open_))
+            if not open_ or time.monotonic() >= deadline:
+                break
+            time.sleep(POLL_SECONDS)
+    answers: list[dict[str, Any]] = [
+        file_document(entries[name]) | {"file": name}
+        if name in entries
+        else {"file": name, "status": FileStatus.RECEIVED.value}
+        for name in ids
+    ]
+    late = f"not loaded within {timeout:.0f} s: {', '.join(open_)}" if timeout and open_ else ""
+    document = {"files": answers} | ({"error": late} if late else {})
+    out.answer(document, rows="files", columns=COLUMNS)
+    for one in answers:
+        for note in one.get("notes", ()):
+            out.say(f"{one['file']}: {note['message']}")
+    statuses = {one["status"] for one in answers}
+    if late:
+        out.fail(late, Exit.INFRASTRUCTURE)
+    if FileStatus.FAILED in statuses:
+        raise SystemExit(Exit.INFRASTRUCTURE)
+    if statuses & {FileStatus.REJECTED, FileStatus.LOADED_WITH_REJECTS}:
+        raise SystemExit(Exit.REJECTED)
+
+
+def find(deployment: BillingDeployment, name: str) -> FileEntry:
+    """The newest file of this name, key or load id.
+
+    Raises:
+        RejectedInput: There is no such file.
+    """
+    if name.isdigit():
+        return deployment.store.find(int(name))
+    found = deployment.store.files(ending=Path(name).name if "/" not in name else name, limit=1)
+    if not found:
+        raise RejectedInput(
+            f"the ledger has no file {name!r}",
+            code="unknown_file",
+            step="find_file",
+            remedy="`finops billing files` lists them",
+        )
+    return found[0]
+
+
+def as_day(text: str) -> date:
+    """A date that a person typed.
+
+    Raises:
+        RejectedInput: It is not a date.
+    """
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise RejectedInput(
+            f"{text!r} is not a date: write it as YYYY-MM-DD", code="invalid_date", value=text
+        ) from None
