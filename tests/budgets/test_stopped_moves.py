@@ -11,6 +11,7 @@ import pytest
 from finops.budgets.documents import seed_document
 from finops.budgets.domain import Delivery, RemovalPolicy, Status
 from finops.budgets.rows import parse_budget
+from finops.shared.errors import TransientFailure
 from tests.budgets.fakes import ACCOUNT, PAYER, TOPIC, Crash, change
 from tests.budgets.test_both_accounts import SEED, amounts
 from tests.budgets.test_lost_answers import every
@@ -149,3 +150,77 @@ def test_removals_cost_no_call_and_old_ones_are_not_compared() -> None:
     world.now += timedelta(days=3)
     world.drift(ACCOUNT, repair=True)
     assert "documents" not in world.spokes.calls
+
+
+FAULTS = {
+    "stopped": Crash(),
+    "throttled": TransientFailure("slow", code="Throttling", step="put_parameter"),
+}
+
+
+@pytest.mark.parametrize("answered", [True, False])
+@pytest.mark.parametrize("first", ["edit", "run", "run that is refused"])
+@pytest.mark.parametrize("delivered", [True, False])
+@pytest.mark.parametrize("lost_answer", [True, False])
+@pytest.mark.parametrize("mover", ["edit", "run"])
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("to", Delivery)
+def test_nothing_stays_of_a_move_that_failed_at_any_call_when_its_row_goes(
+    to: Delivery,
+    fault: str,
+    mover: str,
+    first: str,
+    *,
+    lost_answer: bool,
+    delivered: bool,
+    answered: bool,
+) -> None:
+    """Whoever moves it, whether its accounts have done anything, and who sees the removal first."""
+
+    def steps(at: int) -> bool:
+        world = PayerWorld()
+        world.edit(change(100, delivery=to.other.value))
+        world.deliver()
+        if not answered:
+            world.statuses.items[KEY] = replace(
+                world.statuses.items[KEY], status=Status.PENDING, applied_amount=""
+            )
+        moved = change(300, sequence=2, delivery=to.value)
+        world.now += timedelta(hours=1)
+        left = at
+
+        def fail(_: str) -> None:
+            nonlocal left
+            left -= 1
+            if not left:
+                raise FAULTS[fault]
+
+        side = "after" if lost_answer else "before"
+        for one in (world.statuses, world.spokes):
+            setattr(one, side, fail)
+        with suppress(Crash, TransientFailure):
+            if mover == "run":
+                world.table.items[ACCOUNT, "monthly-total"] = dict(moved.row or {})
+                world.drift(ACCOUNT, repair=True)
+            else:
+                world.edit(moved)
+        for one in (world.statuses, world.spokes):
+            setattr(one, side, lambda _: None)
+        if delivered:
+            world.deliver()
+        world.table.items.clear()
+        if first != "edit":
+            account = ACCOUNT if to is Delivery.SPOKE else PAYER
+            refused = world.spokes.parameters.pop(account) if "refused" in first else None
+            world.drift(ACCOUNT, repair=True)
+            if refused:
+                world.spokes.parameters[account] = refused
+        world.edit(change(None, sequence=3))
+        for _ in range(4):
+            world.deliver()
+            world.drift(ACCOUNT, repair=True)
+        assert amounts(world) == (None, None), at
+        assert world.status == "REMOVED"
+        return left <= 0
+
+    assert every(steps) > 3

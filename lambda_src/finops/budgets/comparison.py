@@ -144,7 +144,7 @@ class AccountState:
             if self.wanted[key] is not None or not status or is_being_published(status, now):
                 continue
             parameter = self.documents.get(key.budget_name)
-            if _is_gone(status, parameter, self.actual.get(key.budget_name)):
+            if _is_gone(parameter, self.actual.get(key.budget_name)):
                 yield status
 
 
@@ -239,7 +239,7 @@ def _drift_reason(
 ) -> str:
     """Why a budget has to be published again; empty where it is as its row says."""
     if budget is None:
-        return "" if _is_gone(status, parameter, actual) else NOT_REMOVED
+        return "" if _is_gone(parameter, actual) else NOT_REMOVED
     if status is None or not was_published(budget, status):
         return "edit_not_seen"
     if parameter is None:
@@ -253,16 +253,9 @@ def _drift_reason(
     return ""
 
 
-def _is_gone(
-    status: BudgetStatus | None, parameter: str | None, actual: ActualBudget | None
-) -> bool:
-    removed = parameter is None or is_removal(parameter)
-    if actual is None or not removed:
-        return removed
-    # What the flow has told no account to make is somebody's own.
-    never_applied = status and status.status is Status.FAILED and not status.applied_amount
-    asked = parameter is not None and status is not None and is_removal(status.document)
-    return bool(never_applied) and not asked
+def _is_gone(parameter: str | None, actual: ActualBudget | None) -> bool:
+    """Whether a budget that an account may have been told of is gone, and stays so."""
+    return actual is None and (parameter is None or is_removal(parameter))
 
 
 def _same_json(left: str, right: str) -> bool:

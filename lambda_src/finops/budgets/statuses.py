@@ -9,7 +9,7 @@ from typing import Final, TypeGuard
 
 from finops.budgets.approvals import amounts_of, standing_budget
 from finops.budgets.defaults import is_default
-from finops.budgets.documents import BudgetDocument, content_digest, is_removal
+from finops.budgets.documents import BudgetDocument, content_digest
 from finops.budgets.domain import (
     Budget,
     BudgetChange,
@@ -97,8 +97,12 @@ def was_handed_on(row: Mapping[str, object], status: BudgetStatus) -> bool:
 
 
 def was_removed_by_flow(status: BudgetStatus) -> bool:
-    """Whether nobody wants the budget, and an account was told to remove it."""
-    return status.status is Status.REMOVED and status.action != KEPT and is_removal(status.document)
+    """Whether nobody wants the budget, and nothing shall be kept of it.
+
+    What was published last may not be its removal: a run may have found it gone where the status
+    has it, after a move that failed.
+    """
+    return status.status is Status.REMOVED and status.action != KEPT and bool(status.document)
 
 
 def raise_waits(reason: str) -> RejectedInput:
