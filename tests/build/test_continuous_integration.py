@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -35,6 +36,49 @@ def test_git_may_read_the_checkout_of_a_container(name: str) -> None:
     steps = [one.get("uses", one.get("run", "")).partition("@")[0] for one in job["steps"]]
     after = steps[steps.index("actions/checkout") + 1] if "container" in job else TRUSTED
     assert after == TRUSTED
+
+
+def providers() -> list[str]:
+    matrix = JOBS["ci: check"]["strategy"]["matrix"]
+    return sorted({*matrix["provider"], *(one["provider"] for one in matrix["include"])})
+
+
+@pytest.mark.parametrize("provider", providers())
+def test_a_narrowed_checkout_passes_lint(provider: str, tmp_path: Path) -> None:
+    """What the job does to its checkout before `make lint`: READMEs name the range too."""
+    for pattern in ("scripts/document_modules.py", "modules/*/*.*", "environments/**/*.tf"):
+        for path in REPOSITORY.glob(pattern):
+            copy = tmp_path / path.relative_to(REPOSITORY)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            if path.is_file():
+                shutil.copy(path, copy)
+    steps = JOBS["ci: check"]["steps"]
+    (narrow,) = (one for one in steps if one.get("name") == "Narrow the range of AWS providers")
+    assert steps.index(narrow) < steps.index({"run": "make lint"})
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    for command in (narrow["run"], "python scripts/document_modules.py --check"):
+        ended = subprocess.run(
+            ["bash", "-e", "-o", "pipefail", "-c", command],
+            cwd=tmp_path,
+            env={"PATH": path, "PROVIDER": provider},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
+    for folder in ("modules/*", "environments/**"):
+        for versions in tmp_path.glob(f"{folder}/versions.tf"):
+            assert f'version = "{provider}"' in versions.read_text()
+
+
+def test_logs_of_hidden_folders_are_kept() -> None:
+    """https://github.com/actions/upload-artifact#uploading-hidden-files"""
+    for job in JOBS.values():
+        for step in job["steps"]:
+            if step.get("uses", "").startswith("actions/upload-artifact@"):
+                given = step["with"]
+                hidden = any(part.startswith(".") for part in given["path"].split("/"))
+                assert given.get("include-hidden-files", False) is hidden
 
 
 def test_a_release_is_published_after_all_other_jobs_and_not_cancelled() -> None:
