@@ -11,6 +11,7 @@ import click
 import pytest
 from rich.console import Console
 
+from finops.cli import billing as billing_commands
 from finops.cli import invoices as invoice_commands
 from finops.cli.invoices import COLUMNS
 from finops.cli.main import COMMANDS, finops, main
@@ -217,3 +218,43 @@ def test_wrong_usage_is_one_json_document_too(
         main()
     assert ended.value.code == 2
     assert "'NONE' is not one of" in json.loads(capsys.readouterr().out)["error"]
+
+
+@pytest.mark.parametrize(
+    ("text", "addressed"),
+    [
+        ("see `finops doctor`", "see `finops doctor --env prod`"),
+        (
+            "`finops budgets list`, then `finops budgets approve ACCOUNT --name NAME`",
+            "`finops budgets list --env prod`,"
+            " then `finops budgets approve ACCOUNT --name NAME --env prod`",
+        ),
+        ("`finops status --env dev` and `make up`", "`finops status --env dev` and `make up`"),
+        ("see `finops --help`, not finops", "see `finops --help`, not finops"),
+    ],
+)
+def test_commands_in_messages_name_the_deployment_that_was_named(text: str, addressed: str) -> None:
+    out, _, told = terminal(200)
+    assert out.addressed(text) == text
+    out.environment = "prod"
+    assert out.addressed(text) == out.addressed(out.addressed(text)) == addressed
+    out.say(text)
+    assert told.getvalue().rstrip() == addressed
+    out.environment = "of a team"
+    assert out.addressed("`finops doctor`") == "`finops doctor --env 'of a team'`"
+
+
+@pytest.mark.parametrize("given", [["--env", "aws"], []])
+def test_the_remedy_of_an_error_names_the_deployment_that_was_named(
+    given: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(_environment: Any) -> Any:
+        raise RejectedInput("no such file", code="x", remedy="`finops billing files` lists them")
+
+    monkeypatch.setenv("FINOPS_ENV", "aws")
+    monkeypatch.setattr(billing_commands, "deployed", refuse)
+    monkeypatch.setattr("sys.argv", ["finops", "billing", "files", *given])
+    with pytest.raises(SystemExit):
+        main()
+    named = " --env aws" if given else ""
+    assert f"no such file. `finops billing files{named}` lists them" in capsys.readouterr().err

@@ -606,6 +606,21 @@ def test_without_the_right_to_read_functions_nothing_is_said_of_them(aws: FakeAw
 
 
 @pytest.mark.parametrize(
+    ("code", "remedy"),
+    [
+        ("ThrottlingException", "Wait a minute, then try again"),
+        ("ExpiredTokenException", "Sign in again"),
+    ],
+)
+def test_a_check_that_aws_did_not_answer_is_to_be_run_again(
+    aws: FakeAws, code: str, remedy: str
+) -> None:
+    aws.refused["get_function"] = code
+    (found,) = findings(aws)
+    assert (found.severity, found.remedy) == (Severity.NOT_CHECKED, remedy)
+
+
+@pytest.mark.parametrize(
     ("severity", "code", "ok"),
     [("FAULT", 3, False), ("NOT_CHECKED", 3, False), ("WARNING", 0, True), (None, 0, True)],
 )
@@ -620,7 +635,7 @@ def test_the_command_says_by_its_exit_code_whether_anything_is_wrong(
         check="keys",
         subject=KEY,
         problem="it is gone",
-        remedy="restore it",
+        remedy="restore it, then `finops fx load FILE`",
         severity=Severity(severity),
     )
     monkeypatch.setattr(module.Doctor, "findings", lambda self: [told] if told else [])
@@ -631,3 +646,5 @@ def test_the_command_says_by_its_exit_code_whether_anything_is_wrong(
     answer = json.loads(capsys.readouterr().out)
     assert answer["ok"] is ok
     assert [one["severity"] for one in answer["findings"]] == ([severity] if severity else [])
+    for one in answer["findings"]:
+        assert one["remedy"] == "restore it, then `finops fx load FILE --env aws`"

@@ -11,11 +11,12 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.stub import Stubber
 from moto import mock_aws
 
 from finops.cli.main import main
 from finops.deployment.packages import checked_release, publish
-from finops.shared.errors import ConfigurationError, RejectedInput
+from finops.shared.errors import ConfigurationError, RejectedInput, TransientFailure
 
 BUCKET = "packages"
 FILES = {
@@ -235,6 +236,36 @@ def test_other_bytes_in_the_bucket_are_never_replaced(s3: Any, folder: Path) -> 
     with pytest.raises(RejectedInput, match="holds other bytes"):
         publish(s3, checked_release(folder, "arm64"), BUCKET, "finops/")
     assert s3.get_object(Bucket=BUCKET, Key=key)["Body"].read() == b"other"
+
+
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        (403, f"Name a bucket of yours, and allow s3:ListBucket on {BUCKET}"),
+        (404, "Make it, or name another"),
+    ],
+)
+def test_a_bucket_that_is_not_ours_is_refused_with_what_to_do(
+    s3: Any, folder: Path, status: int, said: str
+) -> None:
+    """botocore names the error of a HEAD, which has no body, by its status:
+    https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadBucket.html
+    """
+    with Stubber(s3) as stubbed:
+        stubbed.add_client_error("head_bucket", str(status), http_status_code=status)
+        with pytest.raises(ConfigurationError) as refused:
+            publish(s3, checked_release(folder, "arm64"), BUCKET, "")
+    assert refused.value.remedy == said
+
+
+def test_who_publishes_beside_somebody_else_is_told_to_wait(s3: Any, folder: Path) -> None:
+    """https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html"""
+    with Stubber(s3) as stubbed:
+        stubbed.add_response("head_bucket", {})
+        stubbed.add_client_error("put_object", "ConditionalRequestConflict", http_status_code=409)
+        with pytest.raises(TransientFailure) as refused:
+            publish(s3, checked_release(folder, "arm64"), BUCKET, "")
+    assert refused.value.remedy.startswith("Wait until it ends")
 
 
 def test_a_bucket_of_another_region_is_refused(s3: Any, folder: Path) -> None:

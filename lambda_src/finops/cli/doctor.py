@@ -28,7 +28,7 @@ def doctor(environment: Environment, out: Output) -> None:
             "check": one.check,
             "subject": one.subject,
             "problem": one.problem,
-            "remedy": one.remedy,
+            "remedy": out.addressed(one.remedy),
         }
         for one in found
     ]

@@ -9,10 +9,11 @@ from functools import wraps
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from finops.cli.output import Format, Output, output
 from finops.deployment.environment import LOCAL, Environment, environment
-from finops.shared.errors import RejectedInput
+from finops.shared.errors import FinOpsError, RejectedInput
 
 
 def common(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -30,8 +31,17 @@ def common(command: Callable[..., Any]) -> Callable[..., Any]:
     @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
     @wraps(command)
     def run(deployment: Environment, as_json: bool, **options: Any) -> Any:
+        out = output(as_json=as_json)
+        source = click.get_current_context().get_parameter_source("deployment")
+        if source is ParameterSource.COMMANDLINE:
+            out.environment = deployment.name
         with _quiet_log():
-            return command(deployment, output(as_json=as_json), **options)
+            try:
+                return command(deployment, out, **options)
+            except FinOpsError as error:
+                error.message = out.addressed(error.message)
+                error.remedy = out.addressed(error.remedy)
+                raise
 
     return run
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import enum
 import json
+import re
+import shlex
 import sys
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
@@ -35,6 +37,8 @@ class Format(enum.StrEnum):
     JSON = "json"
 
 
+#: A command of ours within a text, as the texts of this project name it.
+_COMMAND: Final = re.compile(r"(`finops (?!-)(?:(?! --env )[^`])+)`")
 #: Columns of a pipe: wide enough for one line each message.
 _UNWRAPPED: Final = 1000
 
@@ -45,6 +49,7 @@ class Output:
 
     Attributes:
         width: Of the terminal that stdout is, in characters; None for a pipe or a file.
+        environment: The deployment that the person named after --env; empty for the usual one.
         answered: Whether the one JSON document has been printed.
     """
 
@@ -52,12 +57,20 @@ class Output:
     stdout: Console
     stderr: Console
     width: int | None = None
+    environment: str = ""
     answered: bool = False
 
     @property
     def as_json(self) -> bool:
         """Whether stdout is one JSON document."""
         return self.form is Format.JSON
+
+    def addressed(self, text: str) -> str:
+        """The text, whose commands in backticks name the deployment that the person named."""
+        if not self.environment:
+            return text
+        named = f" --env {shlex.quote(self.environment)}`"
+        return _COMMAND.sub(lambda found: f"{found[1]}{named}", text)
 
     def document(self, document: Mapping[str, Any]) -> None:
         """Print the JSON document of a command that prints something else for people."""
@@ -97,6 +110,7 @@ class Output:
 
     def _message(self, text: str, style: str = "") -> None:
         """Print on stderr; a terminal's lines end between words, never within an id or a path."""
+        text = self.addressed(text)
         if self.stderr.is_terminal:
             text = "\n".join(
                 textwrap.fill(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -13,13 +14,14 @@ from finops.billing.domain import FileStatus
 from finops.budgets.domain import Status
 from finops.cli.options import listing
 from finops.cli.output import Exit, Output
-from finops.cli.waiting import months_to_close, old_head, waiting_in
+from finops.cli.waiting import months_to_close, no_head, old_head, waiting_in
 from finops.deployment.environment import Environment
 from finops.invoices.domain import InvoiceStatus
-from finops.shared.errors import ConfigurationError
+from finops.shared.errors import ConfigurationError, TransientFailure
 
 if TYPE_CHECKING:
     from finops.deployment.clients import Aws
+    from finops.deployment.states import State
 
 _MONTHS_SHOWN = 3
 
@@ -37,15 +39,15 @@ def status(environment: Environment, out: Output) -> None:
     rows = [*_tables(aws, environment), *_functions(aws, environment), *_queues(aws, environment)]
     waiting: list[str] = []
     rows += [
-        _budgets(aws, environment, waiting),
-        _billing(environment, waiting),
-        _invoices(environment, waiting),
-        _reconciliation(environment, waiting),
-        _audit(aws, environment, waiting),
+        _flow("budgets", lambda: _budgets(aws, environment, waiting)),
+        _flow("billing", lambda: _billing(environment, waiting)),
+        _flow("invoices", lambda: _invoices(environment, waiting)),
+        _flow("reconciliation", lambda: _reconciliation(environment, waiting)),
+        _flow("audit", lambda: _audit(aws, environment, waiting)),
     ]
-    rows = _by_flow(rows, environment)
+    rows = [row | {"detail": out.addressed(row["detail"])} for row in _by_flow(rows, environment)]
     ok = all(row["ok"] for row in rows)
-    steps = [*_next_steps(rows), *waiting]
+    steps = [out.addressed(step) for step in (*_next_steps(rows), *waiting)]
     out.answer(
         {"status": rows, "ok": ok, "next": steps},
         rows="status",
@@ -77,7 +79,11 @@ def _next_steps(rows: list[dict[str, Any]]) -> list[str]:
     """What a person should do, the most urgent first: flows, queues, what does not exist."""
     waiting = [row for row in rows if not row["ok"]]
     waiting.sort(key=lambda row: row["kind"] != "flow")
-    steps = [f"{row['name']}: {row['detail']}" for row in waiting if row["detail"]]
+    names: dict[str, list[str]] = {}
+    for row in waiting:
+        if row["detail"]:
+            names.setdefault(row["detail"], []).append(row["name"])
+    steps = [f"{', '.join(alike)}: {detail}" for detail, alike in names.items()]
     if parts := [row["name"] for row in waiting if not row["detail"]]:
         steps.append(f"{', '.join(parts)}: not there, or not ready; `finops doctor` says why")
     return steps
@@ -95,7 +101,7 @@ def _tables(aws: Aws, environment: Environment) -> list[dict[str, Any]]:
             environment.vendors_table,
         )
     }
-    return [_row(name, "table", state, state == "ACTIVE") for name, state in states.items()]
+    return [_of_state(name, "table", state) for name, state in states.items()]
 
 
 def _functions(aws: Aws, environment: Environment) -> list[dict[str, Any]]:
@@ -106,9 +112,13 @@ def _functions(aws: Aws, environment: Environment) -> list[dict[str, Any]]:
         for name in (*environment.management_functions, *environment.optional_functions)
     }
     for name in environment.optional_functions:
-        if states[name] == "ResourceNotFoundException":
+        if states[name].word == "ResourceNotFoundException":
             del states[name]
-    return [_row(name, "function", state, state == "ACTIVE") for name, state in states.items()]
+    return [_of_state(name, "function", state) for name, state in states.items()]
+
+
+def _of_state(name: str, kind: str, state: State) -> dict[str, Any]:
+    return _row(name, kind, state.word, state.word == "ACTIVE", state.hint)
 
 
 def _queues(aws: Aws, environment: Environment) -> list[dict[str, Any]]:
@@ -117,22 +127,36 @@ def _queues(aws: Aws, environment: Environment) -> list[dict[str, Any]]:
     rows = []
     optional = [f"{name}-failures" for name in environment.optional_functions]
     for name in (*environment.failure_queues, *optional):
-        depth = queue_depth(aws.client("sqs"), name)
+        found = queue_depth(aws.client("sqs"), name)
+        depth = found.word
         exists = depth.isdigit()
         if name in optional and not exists:
             continue
         waits = exists and depth != "0"
-        detail = "read its messages, fix the cause, then redrive them" if waits else ""
+        detail = "read its messages, fix the cause, then redrive them" if waits else found.hint
         state = f"{depth} message{'s' * (depth != '1')}" if exists else depth
         rows.append(_row(name, "failure queue", state, depth == "0", detail))
     return rows
+
+
+def _flow(name: str, look: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """The row of a flow; one that could not be looked at leaves the other rows as they are."""
+    from finops.deployment.states import unchecked
+
+    try:
+        return look()
+    except (ConfigurationError, TransientFailure) as error:
+        if error.code == "not_deployed":
+            return _row(name, "flow", "NOT DEPLOYED", False, error.explanation)
+        return _row(name, "flow", "NOT CHECKED", False, unchecked(error))
 
 
 def _budgets(aws: Aws, environment: Environment, waiting: list[str]) -> dict[str, Any]:
     from finops.budgets.adapters.dynamodb import DynamoStatusTable
     from finops.deployment.states import table_state
 
-    if table_state(aws.client("dynamodb"), environment.budget_status_table) != "ACTIVE":
+    state = table_state(aws.client("dynamodb"), environment.budget_status_table)
+    if state.word == "ResourceNotFoundException":
         return _row("budgets", "flow", "NOT DEPLOYED", False, environment.how_to_deploy)
     table = DynamoStatusTable(aws.client("dynamodb"), environment.budget_status_table)
     counts = Counter(one.status for one in table.all())
@@ -147,10 +171,7 @@ def _budgets(aws: Aws, environment: Environment, waiting: list[str]) -> dict[str
 def _billing(environment: Environment, waiting: list[str]) -> dict[str, Any]:
     from finops.deployment.billing import BillingDeployment
 
-    try:
-        counts = BillingDeployment(environment).store.count_by_status()
-    except ConfigurationError as error:
-        return _row("billing", "flow", "NOT DEPLOYED", False, error.explanation)
+    counts = BillingDeployment(environment).store.count_by_status()
     waiting += waiting_in("billing", counts)
     detail = ", ".join(f"{counts[one]} {one.lower()}" for one in FileStatus if counts.get(one))
     failed = counts.get(FileStatus.FAILED, 0)
@@ -162,10 +183,7 @@ def _billing(environment: Environment, waiting: list[str]) -> dict[str, Any]:
 def _invoices(environment: Environment, waiting: list[str]) -> dict[str, Any]:
     from finops.deployment.invoices import InvoiceDeployment
 
-    try:
-        store = InvoiceDeployment(environment).store
-    except ConfigurationError as error:
-        return _row("invoices", "flow", "NOT DEPLOYED", False, error.explanation)
+    store = InvoiceDeployment(environment).store
     counts = {one: store.count(one) for one in InvoiceStatus}
     waiting += waiting_in("invoices", counts)
     detail = ", ".join(f"{count} {one.lower()}" for one, count in counts.items() if count)
@@ -178,10 +196,7 @@ def _invoices(environment: Environment, waiting: list[str]) -> dict[str, Any]:
 def _reconciliation(environment: Environment, waiting: list[str]) -> dict[str, Any]:
     from finops.deployment.reconciliation import ReconciliationDeployment
 
-    try:
-        months = ReconciliationDeployment(environment, alone=False).reports.months()
-    except ConfigurationError as error:
-        return _row("reconciliation", "flow", "NOT DEPLOYED", False, error.explanation)
+    months = ReconciliationDeployment(environment, alone=False).reports.months()
     waiting += months_to_close(months, datetime.now(UTC).date())
     newest = list(months.items())[-_MONTHS_SHOWN:]
     detail = ", ".join(
@@ -195,12 +210,13 @@ def _audit(aws: Aws, environment: Environment, waiting: list[str]) -> dict[str, 
     from finops.deployment.audit import AuditDeployment
     from finops.deployment.states import queue_depth
 
-    try:
-        head = newest_head(AuditDeployment(environment).store)
-    except ConfigurationError as error:
-        return _row("audit", "flow", "NOT DEPLOYED", False, error.explanation)
-    detail = f"{queue_depth(aws.client('sqs'), environment.audit_queue)} entries are waiting"
+    deployment = AuditDeployment(environment)
+    head = newest_head(deployment.store)
+    depth = queue_depth(aws.client("sqs"), environment.audit_queue)
+    exists = depth.word.isdigit()
+    detail = f"{depth.word} entries are waiting" if exists else f"its queue: {depth.word}"
     if head is None:
+        waiting += no_head(deployment.changed_at, datetime.now(UTC))
         return _row("audit", "flow", "RUNNING", True, f"no head yet; {detail}")
     waiting += old_head(head["written_at"], datetime.now(UTC))
     sealed = sum(one["sequence"] for one in head["streams"].values())

@@ -90,6 +90,20 @@ def months_to_close(months: Mapping[str, int], today: date) -> Iterator[str]:
         )
 
 
+def no_head(changed_at: datetime, now: datetime) -> Iterator[str]:
+    """What a person does about an audit trail without a head.
+
+    Args:
+        changed_at: When Lambda last changed the function that writes heads.
+        now: With its zone, as `changed_at`.
+    """
+    if changed_at < now - _HEAD_AGE:
+        yield (
+            "audit: no head was ever written, so nothing is sealed: `finops doctor`, then the log"
+            " of write-audit-head"
+        )
+
+
 def old_head(written_at: str, now: datetime) -> Iterator[str]:
     """What a person does about an audit trail whose newest head is more than a day old."""
     if datetime.fromisoformat(written_at).astimezone(UTC) < now - _HEAD_AGE:

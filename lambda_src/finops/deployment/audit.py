@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from functools import cached_property
 
 from finops.audit.adapters.kms import KmsSigner
@@ -10,6 +11,7 @@ from finops.audit.adapters.s3 import S3TrailStore
 from finops.audit.recorder import SqsAuditRecorder
 from finops.deployment.clients import Aws
 from finops.deployment.environment import Environment
+from finops.shared.aws import aws_errors
 
 
 class AuditDeployment:
@@ -18,6 +20,15 @@ class AuditDeployment:
     def __init__(self, environment: Environment) -> None:
         self._aws = Aws(environment)
         self._prefix = environment.prefix
+
+    @property
+    def changed_at(self) -> datetime:
+        """When Lambda last changed the function that writes heads."""
+        with aws_errors("find_deployment"):
+            found = self._aws.client("lambda").get_function_configuration(
+                FunctionName=f"{self._prefix}-write-audit-head"
+            )
+        return datetime.fromisoformat(found["LastModified"])
 
     @cached_property
     def store(self) -> S3TrailStore:

@@ -29,8 +29,9 @@ from finops.deployment.keys import check_keys
 from finops.deployment.notifier import check_notifier
 from finops.deployment.policies import principal, statements
 from finops.deployment.roles import check_roles
+from finops.deployment.states import again
 from finops.shared.aws import aws_errors
-from finops.shared.errors import ConfigurationError, TransientFailure
+from finops.shared.errors import ConfigurationError, FinOpsError, TransientFailure
 
 #: A mapping that is on, or about to be:
 #: https://docs.aws.amazon.com/lambda/latest/api/API_GetEventSourceMapping.html
@@ -59,7 +60,7 @@ class Doctor:
                     Finding(
                         self._examination.environment.name,
                         f"this could not be looked at: {error.message}",
-                        error.remedy or "Sign in as somebody who may read it",
+                        error.remedy or _remedy(error),
                         Severity.NOT_CHECKED,
                         check=name,
                     )
@@ -67,6 +68,12 @@ class Doctor:
                 if name == "functions":
                     break
         return found
+
+
+def _remedy(error: FinOpsError) -> str:
+    if isinstance(error, TransientFailure):
+        return again(error).capitalize()
+    return "Sign in as somebody who may read it"
 
 
 def today() -> date:
@@ -210,7 +217,7 @@ def _spokes(of: Examination) -> Iterator[Finding]:
             account_id,
             f"the account's role could not be assumed: {error}",
             "Deploy budgets_spoke there, with the external id, the name_prefix and the"
-            " role_arns of budgets_management; then run finops budgets drift --repair",
+            " role_arns of budgets_management; then run `finops budgets drift --repair`",
         )
 
 

@@ -19,7 +19,7 @@ import msgspec
 from botocore.exceptions import ClientError
 
 from finops.shared.aws import aws_errors
-from finops.shared.errors import ConfigurationError, RejectedInput
+from finops.shared.errors import ConfigurationError, RejectedInput, TransientFailure
 
 _LISTING: Final = "packages.json"
 _SUMS: Final = "SHA256SUMS"
@@ -117,6 +117,7 @@ def publish(s3: Any, release: Release, bucket: str, prefix: str) -> dict[str, An
 
     Raises:
         ConfigurationError: The bucket is not there, may not be written to, or is in another region.
+        TransientFailure: somebody else publishes the same release.
         RejectedInput: with code `other_bytes`: the bucket has other packages of this release.
     """
     _require_region(s3, bucket)
@@ -253,7 +254,15 @@ def _uploaded(s3: Any, package: Package, bucket: str, key: str) -> dict[str, str
                 IfNoneMatch="*",
             )
         except ClientError as error:
-            if error.response["Error"]["Code"] != "PreconditionFailed":
+            code = error.response["Error"]["Code"]
+            if code == "ConditionalRequestConflict":
+                raise TransientFailure(
+                    f"another request is writing s3://{bucket}/{key}",
+                    code=code,
+                    step=_STEP,
+                    remedy="Wait until it ends, then run this again: what exists stays",
+                ) from error
+            if code != "PreconditionFailed":
                 raise
             found = s3.get_object(Bucket=bucket, Key=key)
             if _sha256_base64(found["Body"]) != package.sha256_base64:

@@ -121,7 +121,7 @@ def check_rates(of: Examination) -> Iterator[Finding]:
         yield Finding(
             "exchange rates",
             f"{state}: bills of today in other currencies than USD are quarantined",
-            "finops fx load FILE, with the ECB's eurofxref-hist",
+            "`finops fx load FILE`, with the ECB's eurofxref-hist",
             Severity.WARNING if found else Severity.FAULT,
         )
 

@@ -47,6 +47,7 @@ _SIGNS: Final[ContextVar[DeferredRefreshableCredentials]] = ContextVar("signs")
 
 _ACCESS_DENIED: Final = frozenset(
     {
+        "403",  # of a HEAD, whose answer has no body
         "AccessDenied",
         "AccessDeniedException",
         "UnauthorizedOperation",
@@ -133,6 +134,11 @@ def aws_errors(step: str, *, remedy: str = "") -> Iterator[None]:
         raise TransientFailure(
             f"AWS could not be reached: {error}", code=type(error).__name__, step=step
         ) from error
+
+
+def is_denied(error: FinOpsError) -> bool:
+    """Whether AWS refused who asked, and not what was asked for."""
+    return error.code in _ACCESS_DENIED
 
 
 def with_stored_settings(variables: Mapping[str, str], s3: Any) -> Mapping[str, str]:
