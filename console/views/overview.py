@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 
 import streamlit as st
 
 from console import ui
-from console.identity import User
+from console.identity import Role, User
 from console.services import Services
-from console.views.invoices.listing import Filters, list_invoices
+from console.views.billing.listing import TO_FIX
+from console.views.invoice import inbox
 from console.views.reports import read_report, summary
 from finops.billing.domain import FileStatus
 from finops.budgets.domain import Status
@@ -19,83 +21,126 @@ from finops.invoices.domain import InvoiceStatus
 from finops.shared.errors import FinOpsError
 
 
-def show(services: Services, _user: User) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Card:
+    """A number that somebody can bring to zero, and where.
+
+    Attributes:
+        doing: What its link says to those who may do it.
+        may: Who may; the others can look only.
+        count: The number.
+        page: Where it is done.
+        query: What of that page.
+        others: What is left to others, in words; empty for nothing.
+    """
+
+    label: str
+    doing: str
+    may: Role
+    count: Callable[[], int]
+    page: str
+    query: Mapping[str, str] = field(default_factory=dict)
+    others: Callable[[], str] = str
+
+
+def show(services: Services, user: User) -> None:
     """Draw the page."""
     st.title("Overview")
-    st.fragment(run_every="15s")(_waiting)(services)
+    st.fragment(run_every="15s")(_waiting)(services, user)
     _costs(services)
-    _next_reviews(services)
+    _next_reviews(services, user)
 
 
-def _waiting(services: Services) -> None:
-    cards: Sequence[tuple[str, str, Callable[[], int], str, Mapping[str, str]]] = (
-        (
-            "Invoices to review",
-            "Review them",
-            lambda: invoices_in(services, InvoiceStatus.NEEDS_REVIEW),
-            "Invoices",
-            {"status": ui.words(InvoiceStatus.NEEDS_REVIEW)},
+def _waiting(services: Services, user: User) -> None:
+    def status(one: str) -> str:
+        return ui.words(one)
+
+    cards = (
+        _Card(
+            label="Invoices to review",
+            doing="Review them",
+            may=Role.EDITOR,
+            count=lambda: _reviews(services, user)[0],
+            page="Invoices",
+            query={"status": status(InvoiceStatus.NEEDS_REVIEW)},
+            others=lambda: _reviews(services, user)[1],
         ),
-        (
-            "Failed invoices",
-            "View them",
-            lambda: invoices_in(services, InvoiceStatus.PROCESSING_FAILED),
-            "Invoices",
-            {"status": ui.words(InvoiceStatus.PROCESSING_FAILED)},
+        _Card(
+            label="Failed invoices",
+            doing="Retry them",
+            may=Role.EDITOR,
+            count=lambda: invoices_in(services, InvoiceStatus.PROCESSING_FAILED),
+            page="Invoices",
+            query={"status": status(InvoiceStatus.PROCESSING_FAILED)},
         ),
-        (
-            "Billing files with rejects",
-            "Fix their rows",
-            lambda: files_in(services, FileStatus.LOADED_WITH_REJECTS),
-            "Billing",
-            {"file_status": ui.words(FileStatus.LOADED_WITH_REJECTS)},
+        _Card(
+            label="Billing files with rejects",
+            doing="Fix their rows",
+            may=Role.EDITOR,
+            count=lambda: files_to_fix(services, FileStatus.LOADED_WITH_REJECTS),
+            page="Billing",
+            query={"file_status": status(TO_FIX)},
         ),
-        (
-            "Failed billing files",
-            "View them",
-            lambda: files_in(services, FileStatus.FAILED),
-            "Billing",
-            {"file_status": ui.words(FileStatus.FAILED)},
+        _Card(
+            label="Failed billing files",
+            doing="Load them again",
+            may=Role.EDITOR,
+            count=lambda: files_to_fix(services, FileStatus.FAILED),
+            page="Billing",
+            query={"file_status": status(TO_FIX)},
         ),
-        (
-            "Rejected budgets",
-            "Correct them",
-            lambda: budgets_in(services, Status.REJECTED),
-            "Budgets",
-            {"budget_status": ui.words(Status.REJECTED)},
+        _Card(
+            label="Rejected budgets",
+            doing="Correct them",
+            may=Role.EDITOR,
+            count=lambda: budgets_in(services, Status.REJECTED),
+            page="Budgets",
+            query={"budget_status": status(Status.REJECTED)},
         ),
-        (
-            "Failed budgets",
-            "View them",
-            lambda: budgets_in(services, Status.FAILED),
-            "Budgets",
-            {"budget_status": ui.words(Status.FAILED)},
+        _Card(
+            label="Failed budgets",
+            doing="Find out why",
+            may=Role.VIEWER,
+            count=lambda: budgets_in(services, Status.FAILED),
+            page="Budgets",
+            query={"budget_status": status(Status.FAILED)},
         ),
     )
     st.header("Needs attention")
     for start in (0, 3):
         columns = st.columns(3)
-        for column, (label, doing, count, title, query) in zip(
-            columns, cards[start : start + 3], strict=True
-        ):
+        for column, card in zip(columns, cards[start : start + 3], strict=True):
             with column, st.container(border=True, height="stretch"):
-                _card(label, doing, count, title, query)
+                _draw(card, user)
 
 
-def _card(
-    label: str, doing: str, count: Callable[[], int], title: str, query: Mapping[str, str]
-) -> None:
+def _draw(card: _Card, user: User) -> None:
     try:
-        found = count()
+        found, others = card.count(), card.others()
     except FinOpsError as error:
-        st.metric(label, "—", help=error.explanation)
+        st.metric(card.label, "—", help=error.explanation)
         st.caption("Cannot be read right now.")
         return
-    st.metric(label, f"{found:,}")
+    st.metric(card.label, f"{found:,}")
     if found:
-        ui.link(title, doing, **query)
+        doing = card.doing if user.may(card.may) else "View them"
+        ui.link(card.page, doing, **card.query)
     else:
         st.markdown(":green[Nothing to do]")
+    if others:
+        st.caption(others)
+
+
+def _reviews(services: Services, user: User) -> tuple[int, str]:
+    """How many invoices wait for this person, and what is said of those that wait for others.
+
+    An approver cannot decide about what they submitted or corrected.
+    """
+    total = invoices_in(services, InvoiceStatus.NEEDS_REVIEW)
+    if not user.may(Role.APPROVER):
+        return total, ""
+    others = min(inbox.of(services, user).others, total)
+    return total - others, f"{others} wait{'s' * (others == 1)} for somebody else" * bool(others)
 
 
 @st.cache_data(ttl=10, max_entries=20, show_spinner=False)
@@ -110,11 +155,11 @@ def invoices_in(services: Services, status: InvoiceStatus) -> int:
 
 @st.cache_data(ttl=10, max_entries=4, show_spinner=False)
 def _counted_files(_services: Services, _deployment: str) -> Mapping[FileStatus, int]:
-    return _services.billing.store.count_by_status()
+    return _services.billing.store.count_to_fix()
 
 
-def files_in(services: Services, status: FileStatus) -> int:
-    """How many billing files are in a status."""
+def files_to_fix(services: Services, status: FileStatus) -> int:
+    """How many billing files of a status nobody has settled yet."""
     return _counted_files(services, services.environment.name).get(status, 0)
 
 
@@ -142,13 +187,12 @@ def _costs(services: Services) -> None:
         ui.link("Reports", "Full report", month=month)
 
 
-def _next_reviews(services: Services) -> None:
+def _next_reviews(services: Services, user: User) -> None:
     with ui.failures("The invoices cannot be read"):
-        filters = Filters(status=InvoiceStatus.NEEDS_REVIEW.value, newest_first=False)
-        found, _ = list_invoices(services, services.environment.name, filters, None)
+        found = inbox.of(services, user).mine
         if not found:
             return
-        st.header("Next to review")
+        st.header("Next to review" if user.may(Role.EDITOR) else "Waiting for review")
         for record in found[:5]:
             read = record.invoice
             vendor = read.text("vendor") if read else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -53,15 +54,28 @@ class Ledger:
 
     def __init__(self, *entries: FileEntry) -> None:
         self.entries = {one.load_id: one for one in entries}
+        self.unsettled = set(self.entries)
 
-    def files(self, *, ending: str, dataset: str, status: str, limit: int) -> list[FileEntry]:
+    def files(
+        self, *, ending: str, dataset: str, status: str, to_fix: bool, limit: int
+    ) -> list[FileEntry]:
         return [
             one
             for one in self.entries.values()
             if one.source.key.endswith(ending)
             and dataset in ("", one.dataset)
             and status in ("", one.status)
+            and (not to_fix or self.is_to_fix(one))
         ][:limit]
+
+    def is_to_fix(self, entry: FileEntry) -> bool:
+        return entry.load_id in self.unsettled
+
+    def count_to_fix(self) -> Mapping[FileStatus, int]:
+        return Counter(one.status for one in self.entries.values() if self.is_to_fix(one))
+
+    def corrections(self, entry: FileEntry) -> list[FileEntry]:
+        return [one for one in self.entries.values() if one.source.corrects == entry.source.file_id]
 
     def find(self, load_id: int) -> FileEntry:
         return self.entries[load_id]
@@ -77,9 +91,13 @@ class Billing:
         self.store = Ledger(*entries)
         self.delivered: list[FileEntry] = []
         self.signed: list[tuple[str, str]] = []
+        self.said: list[Mapping[str, str]] = []
 
-    def upload_form(self, prefix: str, owner: str) -> dict[str, Any]:
+    def upload_form(
+        self, prefix: str, owner: str, said: Mapping[str, str] | None = None
+    ) -> dict[str, Any]:
         self.signed.append((prefix, owner))
+        self.said.append(said or {})
         return {"url": "http://bucket", "fields": {"key": prefix}}
 
     def quarantined(self, entry: FileEntry) -> Iterator[Mapping[str, Any]]:
@@ -169,6 +187,33 @@ def test_a_file_shows_its_quarantined_rows_and_their_downloads(stage: Stage, flo
         "Rows to fix",
         "Rows with reasons",
     ]
+
+
+def test_corrected_rows_name_the_file_that_they_fix(stage: Stage, flow: Billing) -> None:
+    stage.who = user(Role.EDITOR)
+    app = draw(stage, Role.EDITOR, LOADED.load_id)
+    assert flow.said[-1] == {"corrects": LOADED.source.file_id}
+    app.checkbox[0].check().run()
+    assert flow.said[-1] == {"corrects": LOADED.source.file_id, "leaves-out": "yes"}
+    assert not app.exception
+
+
+def test_a_file_says_what_corrects_it_and_waits_no_more_once_nothing_is_left(
+    stage: Stage, flow: Billing
+) -> None:
+    fixed = entry(3, "march-fixed.csv", FileStatus.LOADED, tally=Tally(read=2, inserted=2))
+    source = replace(fixed.source, corrects=LOADED.source.file_id)
+    flow.store.entries[3] = replace(fixed, source=source)
+    app = draw(stage, Role.VIEWER, LOADED.load_id)
+    assert any("march\\-fixed\\.csv brought 2 rows of these" in one.value for one in app.markdown)
+    assert not app.success
+    flow.store.unsettled.discard(LOADED.load_id)
+    app = draw(stage, Role.VIEWER, LOADED.load_id)
+    assert "Nothing of it is left to fix" in app.success[0].value
+    app = draw(stage, Role.VIEWER, 3)
+    assert any("It corrects billing/acme/march\\.csv" in one.value for one in app.markdown)
+    table = stage.page("billing", file_status="To fix").dataframe[0].value
+    assert table["file"].tolist() == ["acme/april.csv"]
 
 
 def test_an_editor_loads_a_failed_file_again(stage: Stage, flow: Billing) -> None:

@@ -15,7 +15,14 @@ from console.identity import Role, User
 from console.services import Services
 from console.views.billing import uploads
 from console.views.billing.listing import list_files, state
-from finops.billing.domain import BILLING_PREFIX, FileEntry, FileStatus
+from finops.billing.domain import (
+    BILLING_PREFIX,
+    CORRECTS,
+    LEAVES_OUT,
+    LOADED,
+    FileEntry,
+    FileStatus,
+)
 from finops.deployment.descriptions import file_document
 from finops.shared.errors import RejectedInput
 from finops.shared.spreadsheets import guard
@@ -34,6 +41,7 @@ def show(services: Services, user: User, entry: FileEntry) -> None:
         st.caption(ui.escaped(note["message"]))
     if entry.status is FileStatus.FAILED and user.may(Role.EDITOR):
         _retry(services, user, entry)
+    _relations(services, entry)
     if not entry.tally.quarantined:
         return
     with ui.failures("The quarantined rows cannot be read"):
@@ -41,15 +49,49 @@ def show(services: Services, user: User, entry: FileEntry) -> None:
         _quarantined(entry, rows)
         _downloads(services, entry)
         if user.may(Role.EDITOR):
-            uploads.receive(
-                services,
-                user,
-                f"fixed-{entry.load_id}",
-                f"{BILLING_PREFIX}{entry.dataset}/",
-                label="Drop the fixed rows here",
-                hint=f"They are added to the dataset {entry.dataset}, beside the rows that are "
-                "loaded already.",
-            )
+            _fixed_rows(services, user, entry)
+
+
+def _relations(services: Services, entry: FileEntry) -> None:
+    """Say which file it corrects, and which files have brought its rows, corrected."""
+    if entry.source.corrects:
+        before = services.billing.store.by_file_id(entry.source.corrects)
+        if before:
+            st.markdown(f"It corrects {ui.escaped(before.source.key)}.")
+    if entry.status is not FileStatus.LOADED_WITH_REJECTS:
+        return
+    for one in services.billing.store.corrections(entry):
+        left = ", and leaves out the rest" if one.source.leaves_out else ""
+        st.markdown(
+            f":green[:material/check:] {ui.escaped(one.source.key)} brought "
+            f"{ui.counted(one.tally.read, 'row')} of these, corrected{left}."
+        )
+    if not services.billing.store.is_to_fix(entry):
+        st.success("Nothing of it is left to fix.", icon=":material/check_circle:")
+
+
+def _fixed_rows(services: Services, user: User, entry: FileEntry) -> None:
+    """Draw where quarantined rows are dropped once they are corrected."""
+    if entry.status not in LOADED:
+        return
+    said = {CORRECTS: entry.source.file_id}
+    if st.checkbox(
+        "Rows that I have deleted are no bills",
+        key=f"leaves-out-{entry.load_id}",
+        help="Without this, the file waits to be fixed until as many rows have been dropped as "
+        "are quarantined.",
+    ):
+        said[LEAVES_OUT] = "yes"
+    uploads.receive(
+        services,
+        user,
+        f"fixed-{entry.load_id}",
+        f"{BILLING_PREFIX}{entry.dataset}/",
+        label="Drop the fixed rows here",
+        hint=f"They are added to the dataset {entry.dataset}, beside the rows that are "
+        "loaded already.",
+        said=said,
+    )
 
 
 def _retry(services: Services, user: User, entry: FileEntry) -> None:

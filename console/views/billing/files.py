@@ -10,7 +10,7 @@ from console import ui
 from console.identity import User
 from console.services import Services
 from console.views.billing import file
-from console.views.billing.listing import list_files
+from console.views.billing.listing import TO_FIX, list_files
 from finops.billing.domain import BILLING_PREFIX, FileEntry, FileStatus
 
 COUNTS: Final = ("read", "inserted", "updated", "unchanged", "quarantined")
@@ -38,7 +38,11 @@ def _filters() -> tuple[str, str, str]:
     ending = name.text_input("File name", placeholder="How the name ends", icon=":material/search:")
     wanted = dataset.text_input("Filter by dataset", placeholder="Any")
     with status:
-        return ending.strip(), wanted.strip(), ui.status_filter(FileStatus, "file_status")
+        return (
+            ending.strip(),
+            wanted.strip(),
+            ui.status_filter([TO_FIX, *FileStatus], "file_status"),
+        )
 
 
 def _table(found: list[FileEntry]) -> FileEntry | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import streamlit as st
 
@@ -11,13 +11,30 @@ from console.services import Services
 from finops.billing.database.totals import Dimension
 from finops.billing.domain import FileEntry, FileStatus
 
+#: A choice beside the statuses: what nobody has corrected or loaded again yet.
+TO_FIX: Final = "TO_FIX"
+
 
 @st.cache_data(ttl=5, max_entries=100, show_spinner=False)
 def list_files(
     _services: Services, _deployment: str, ending: str, dataset: str, status: str, limit: int
 ) -> list[FileEntry]:
-    """The newest files of the ledger that match these filters; an empty filter matches all."""
-    return _services.billing.store.files(ending=ending, dataset=dataset, status=status, limit=limit)
+    """The newest files of the ledger that match these filters; an empty filter matches all.
+
+    Args:
+        ending: How the key ends.
+        dataset: The whole name.
+        status: A status, or `TO_FIX`.
+        limit: How many at most.
+    """
+    to_fix = status == TO_FIX
+    return _services.billing.store.files(
+        ending=ending,
+        dataset=dataset,
+        status="" if to_fix else status,
+        to_fix=to_fix,
+        limit=limit,
+    )
 
 
 @st.cache_data(ttl=60, max_entries=100, show_spinner=False)

@@ -49,7 +49,14 @@ def show(services: Services, user: User) -> None:
 
 @st.fragment(run_every="10m")  # S3 accepts a signed form for 15 minutes
 def receive(
-    services: Services, user: User, key: str, prefix: str, *, label: str, hint: str
+    services: Services,
+    user: User,
+    key: str,
+    prefix: str,
+    *,
+    label: str,
+    hint: str,
+    said: Mapping[str, str] | None = None,
 ) -> None:
     """Draw where files are dropped, and follow those that were.
 
@@ -60,11 +67,12 @@ def receive(
         prefix: How the files' keys in the bucket begin.
         label: What to do here.
         hint: Which files are accepted, and where they go.
+        said: What they are to other files, as metadata.
     """
     services.require(user)
     uploaded = components.upload(
         key,
-        services.billing.upload_form(prefix, user.identity),
+        services.billing.upload_form(prefix, user.identity, said),
         prefix=prefix,
         kinds=KINDS,
         largest=LARGEST_FORM,
@@ -85,6 +93,7 @@ def receive(
             f"s3://{source.bucket}/{source.key}",
             version=source.file_id,
             bytes=source.size,
+            **(said or {}),
         )
     list_files.clear()
     st.rerun()

@@ -24,6 +24,8 @@ RATES_PREFIX: Final = "rates/"
 #: are quoted as in URLs, since S3's metadata are ASCII.
 RESTATES: Final = "restates"
 PART_OF: Final = "part-of"
+CORRECTS: Final = "corrects"
+LEAVES_OUT: Final = "leaves-out"
 
 
 class FileStatus(StrEnum):
@@ -72,6 +74,8 @@ class SourceObject:
         restates: Whether a person said that it restates the months that it holds, or corrects the
             bills that other files brought.
         part_of: The key of the file that it is a further part of, as a person said; else empty.
+        corrects: The `file_id` of the file whose quarantined rows it brings, corrected; else empty.
+        leaves_out: Whether a person said that those of them which it lacks are not to be loaded.
     """
 
     bucket: str
@@ -84,6 +88,8 @@ class SourceObject:
     submitted_by: str = ""
     restates: bool = False
     part_of: str = ""
+    corrects: str = ""
+    leaves_out: bool = False
 
     @property
     def file_id(self) -> str:

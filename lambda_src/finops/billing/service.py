@@ -9,7 +9,15 @@ from urllib.parse import unquote
 
 from finops.billing.audit_events import failed_event
 from finops.billing.conflicts import with_retries
-from finops.billing.domain import PART_OF, RESTATES, FileEntry, FileStatus, SourceObject
+from finops.billing.domain import (
+    CORRECTS,
+    LEAVES_OUT,
+    PART_OF,
+    RESTATES,
+    FileEntry,
+    FileStatus,
+    SourceObject,
+)
 from finops.billing.ledger_rules import (
     dataset_or_none,
     enter_loaded,
@@ -83,6 +91,8 @@ class FileLoader:
             submitted_by=said.get("submitted-by", ""),
             restates=said.get(RESTATES) == "yes",
             part_of=unquote(said.get(PART_OF, "")),
+            corrects=said.get(CORRECTS, ""),
+            leaves_out=said.get(LEAVES_OUT) == "yes",
         )
         entry = self.store.receive(source, dataset_or_none(source))
         if not entry.status.is_final:

@@ -166,19 +166,22 @@ class BillingDeployment:
             )
         return self.source(key).file_id
 
-    def upload_form(self, prefix: str, owner: str) -> dict[str, Any]:
+    def upload_form(
+        self, prefix: str, owner: str, said: Mapping[str, str] | None = None
+    ) -> dict[str, Any]:
         """A form by which a browser uploads files into the bucket in this person's name.
 
         Args:
             prefix: The beginning of their keys, such as `billing/acme/`.
             owner: Who drops them.
+            said: Further metadata, such as what they are to other files.
         """
         return upload_form(
             self._aws.client("s3"),
             self.variables["BUCKET"],
             prefix,
             largest=LARGEST_FORM,
-            metadata={"submitted-by": owner},
+            metadata={"submitted-by": owner, **(said or {})},
         )
 
     def source(self, key: str, version_id: str = "") -> SourceObject:

@@ -44,6 +44,7 @@ def file_document(entry: FileEntry) -> dict[str, Any]:
         "amount_usd": None if entry.amount_usd is None else f"{entry.amount_usd:.6f}",
         "amounts": {currency: f"{amount:f}" for currency, amount in entry.amounts.items()},
         "quarantine_uri": entry.quarantine_uri or None,
+        "corrects": entry.source.corrects or None,
         "format": {"source": entry.format.source, "version": entry.format.version}
         if entry.format
         else None,

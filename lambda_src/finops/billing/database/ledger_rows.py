@@ -39,6 +39,8 @@ def file_entry(row: Mapping[str, Any]) -> FileEntry:
             submitted_by=row["submitted_by"],
             restates=bool(row["restates"]),
             part_of=row["part_of"],
+            corrects=row["corrects"],
+            leaves_out=bool(row["leaves_out"]),
         ),
         dataset=row["dataset"],
         status=FileStatus(row["status"]),

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from finops.billing.database.ledger_rows import (
     FILES_AT_ONCE,
+    LOADED,
     OPEN,
     file_entry,
     format_columns,
@@ -24,6 +25,18 @@ from finops.shared.data_api import DataApi, Value
 from finops.shared.errors import FinOpsError, RejectedInput, TransientFailure
 
 _PURGED_AT_ONCE: Final = 20_000
+#: A file is settled where a newer version of its object is loaded, or where files that correct it
+#: brought as many rows as it quarantined, or leave the rest out. What these quarantine is theirs.
+_UNSETTLED: Final = (
+    " AND NOT EXISTS (SELECT 1 FROM billing_files n WHERE n.key_hash = f.key_hash"
+    f" AND n.version_order > f.version_order AND n.status IN {LOADED})"
+    " AND (f.status = 'FAILED' OR f.rows_quarantined > (SELECT COALESCE(SUM("
+    "CASE WHEN c.leaves_out THEN f.rows_quarantined ELSE c.rows_read END), 0)"
+    " FROM billing_files c WHERE c.corrects = f.file_id AND c.dataset = f.dataset"
+    f" AND c.status IN {LOADED}))"
+)
+#: What waits for somebody as long as it is not settled.
+TO_FIX: Final = (FileStatus.LOADED_WITH_REJECTS, FileStatus.FAILED)
 _NEWEST: Final = (1 << 63) - 1
 #: Who waits for a lock is told so before the Data API cuts the statement off after 45 s; the
 #: server's own limit is 50 s. The modes of MySQL 8.0, whatever a parameter group says: a value that
@@ -46,10 +59,10 @@ class AuroraBillingStore:
             self._database.execute(
                 "INSERT IGNORE INTO billing_files (file_id, bucket, object_key, key_hash,"
                 " version_id, etag, version_order, size_bytes, dataset, principal, submitted_by,"
-                " restates, part_of, received_at)"
+                " restates, part_of, corrects, leaves_out, received_at)"
                 " VALUES (:file_id, :bucket, :object_key, :key_hash, :version_id, :etag,"
                 " :version_order, :size_bytes, :dataset, :principal, :submitted_by,"
-                " :restates, :part_of, :received_at)",
+                " :restates, :part_of, :corrects, :leaves_out, :received_at)",
                 {
                     "file_id": source.file_id,
                     "bucket": source.bucket,
@@ -64,6 +77,8 @@ class AuroraBillingStore:
                     "submitted_by": source.submitted_by[:256],
                     "restates": int(source.restates),
                     "part_of": source.part_of[:1024],
+                    "corrects": source.corrects[:32],
+                    "leaves_out": int(source.leaves_out),
                     "received_at": now(),
                 },
             )
@@ -92,7 +107,13 @@ class AuroraBillingStore:
         return file_entry(found.rows[0])
 
     def files(
-        self, *, ending: str = "", dataset: str = "", status: str = "", limit: int = 100
+        self,
+        *,
+        ending: str = "",
+        dataset: str = "",
+        status: str = "",
+        to_fix: bool = False,
+        limit: int = 100,
     ) -> list[FileEntry]:
         """The newest files of the ledger, newest first.
 
@@ -100,18 +121,21 @@ class AuroraBillingStore:
             ending: How the key ends, such as a file's name.
             dataset: Only files of this dataset.
             status: Only files with this status.
+            to_fix: Only those that `count_to_fix` counts.
             limit: How many at most.
         """
         given: dict[str, Value] = {"ending": ending, "dataset": dataset, "status": status}
         wanted = {name: value for name, value in given.items() if value}
         columns = {"ending": "RIGHT(object_key, CHAR_LENGTH(:ending)) = :ending"}
         where = "".join(f" AND {columns.get(name, f'{name} = :{name}')}" for name in wanted)
+        if to_fix:
+            where += f" AND status IN {_sql_list(TO_FIX)}{_UNSETTLED}"
         found: list[FileEntry] = []
         before = _NEWEST
         while len(found) < limit:
             count = min(limit - len(found), FILES_AT_ONCE)
             page = self._database.execute(
-                f"SELECT * FROM billing_files WHERE load_id < :before{where}"
+                f"SELECT * FROM billing_files f WHERE load_id < :before{where}"
                 f" ORDER BY load_id DESC LIMIT {count:d}",
                 {**wanted, "before": before},
             ).rows
@@ -127,6 +151,37 @@ class AuroraBillingStore:
             "SELECT status, COUNT(*) AS counted FROM billing_files GROUP BY status"
         )
         return {FileStatus(row["status"]): row["counted"] for row in found.rows}
+
+    def count_to_fix(self) -> dict[FileStatus, int]:
+        """How many files with quarantined rows, or that failed, nobody has settled yet.
+
+        A file is settled once a newer version of its object is loaded, or once loaded files of its
+        dataset that correct it brought as many rows as it quarantined, or leave the rest out.
+        """
+        found = self._database.execute(
+            "SELECT status, COUNT(*) AS counted FROM billing_files f"
+            f" WHERE status IN {_sql_list(TO_FIX)}{_UNSETTLED} GROUP BY status"
+        )
+        return {FileStatus(row["status"]): row["counted"] for row in found.rows}
+
+    def is_to_fix(self, entry: FileEntry) -> bool:
+        """Whether `count_to_fix` counts a file."""
+        return bool(
+            self._database.execute(
+                "SELECT load_id FROM billing_files f WHERE load_id = :load_id"
+                f" AND status IN {_sql_list(TO_FIX)}{_UNSETTLED}",
+                {"load_id": entry.load_id},
+            ).rows
+        )
+
+    def corrections(self, entry: FileEntry) -> list[FileEntry]:
+        """The loaded files of its dataset that correct a file, oldest first; at most 50."""
+        found = self._database.execute(
+            "SELECT * FROM billing_files WHERE corrects = :file_id AND dataset = :dataset"
+            f" AND status IN {LOADED} ORDER BY load_id LIMIT {FILES_AT_ONCE:d}",
+            {"file_id": entry.source.file_id, "dataset": entry.dataset},
+        )
+        return [file_entry(row) for row in found.rows]
 
     @contextmanager
     def transaction(self) -> Iterator[AuroraLoadTransaction]:
@@ -190,3 +245,7 @@ class AuroraBillingStore:
             ).changed:
                 removed += changed
         return removed
+
+
+def _sql_list(statuses: Iterable[FileStatus]) -> str:
+    return "(" + ", ".join(f"'{one}'" for one in statuses) + ")"
