@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -29,7 +30,8 @@ st.set_page_config(
     layout="wide",
 )
 
-st.html(Path(__file__).with_name("frame.html"), unsafe_allow_javascript=True)
+for part in ("frame.html", "typed.html"):
+    st.html(Path(__file__).with_name(part), unsafe_allow_javascript=True)
 
 PAGES = (
     (overview, "Overview", ":material/space_dashboard:"),
@@ -44,6 +46,8 @@ PAGES = (
 
 deployment = named_environment(os.environ.get("FINOPS_ENV", LOCAL))
 user = identity.current(deployment)
+# For typed.html: typed text is given back to the same person only.
+st.html(f'<span data-finops-user="{html.escape(user.identity if user else "")}"></span>')
 
 
 def page(view: ModuleType) -> Callable[[], None]:

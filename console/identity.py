@@ -123,11 +123,12 @@ def sign_in(environment: Environment) -> None:
 
 def sign_out(environment: Environment) -> None:
     """Draw the way out."""
-    if not allows_development_login(environment):
-        _link_to_sign_out("Sign out")
-    elif st.button("Sign out", icon=":material/logout:"):
-        st.session_state.clear()
-        st.rerun()
+    with st.container(key="sign-out"):
+        if not allows_development_login(environment):
+            _link_to_sign_out("Sign out")
+        elif st.button("Sign out", icon=":material/logout:"):
+            st.session_state.clear()
+            st.rerun()
 
 
 def _link_to_sign_out(label: str) -> None:

@@ -134,6 +134,30 @@ def keys(key: str, keys: Mapping[str, str], *, start: str = "", once: str = "", 
     _component("keys")(key=key, data=data)
 
 
+def kept(name: str, person: str, value: Any) -> Any:
+    """Keep a value in the browser's tab, which outlasts a restart, a reload and a sign-in.
+
+    Args:
+        name: What identifies it in the tab.
+        person: Whose it is; nobody else gets it.
+        value: What the session holds now, as JSON has it; empty for nothing.
+
+    Returns:
+        What the last session of this person held, once and in a new session only; else None. It
+        comes from the browser, so it is checked as what people type.
+    """
+    seen = f"kept-{name}"
+    data = {
+        "name": name,
+        "person": person,
+        "value": value or None,
+        "fresh": not st.session_state.get(seen),
+    }
+    st.session_state[seen] = True
+    found = _component("kept")(key=f"{seen}-component", data=data, on_restored_change=lambda: None)
+    return found.restored
+
+
 @cache
 def _component(name: str) -> Any:
     html, css, js = ((_FOLDER / f"{name}.{kind}").read_text() for kind in ("html", "css", "js"))

@@ -348,3 +348,23 @@ def test_a_row_that_is_removed_at_once_does_not_come_back(
     with pytest.raises(RejectedInput, match="meanwhile"):
         editing.edit(kept.services, EDITOR, KEY, {"emails": "b@example.com"})
     assert kept.budgets.rows.items == {}
+
+
+def test_what_a_browser_has_kept_is_taken_as_if_it_were_typed(kept: Stage) -> None:
+    unsaved.keep(listed(kept), {"amount": "7.5", "emails": None})
+    document = unsaved.as_document()
+    discarded = unsaved.forget()
+    assert (discarded, unsaved.all_unsaved()) == (None, {})
+    gone = ["333333333333", "gone", {"amount": "5"}, {}]
+    assert unsaved.restore([*document, gone], [listed(kept)]) == 1
+    assert unsaved.all_unsaved() == {KEY: {"amount": "7.5", "emails": None}}
+
+
+@pytest.mark.parametrize(
+    "document",
+    ["text", {"a": 1}, [["222222222222", "monthly-total"]], [[1, 2, {"amount": 5}, {}]]],
+)
+def test_what_a_browser_makes_up_is_ignored(kept: Stage, document: object) -> None:
+    assert unsaved.restore(document, [listed(kept)]) == 0
+    found = [[KEY.account_id, KEY.budget_name, {"note": "theirs", "status": "APPLIED"}, {}]]
+    assert unsaved.restore(found, [listed(kept)]) == 0

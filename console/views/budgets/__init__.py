@@ -7,7 +7,7 @@ import streamlit as st
 from console import ui
 from console.identity import Role, User
 from console.services import Services
-from console.views.budgets import dialogs, drift, editing, raises, table
+from console.views.budgets import dialogs, drift, editing, raises, table, unsaved
 from console.views.budgets.listing import list_budgets
 
 
@@ -26,6 +26,8 @@ def show(services: Services, user: User) -> None:
         if not budgets:
             ui.empty("No account has a budget yet. Add one, or import a CSV file.")
             return
+        if user.may(Role.EDITOR):
+            unsaved.keep_in_browser(user, budgets)
         raises.show(services, user, budgets)
         table.show(services, user, budgets)
         drift.show(services, user)

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+import msgspec
 import streamlit as st
 
+from console import components, ui
+from console.identity import User
 from console.views.budgets.editing import check_seen, shown, typed
 from console.views.budgets.listing import key_of, title
 from finops.budgets.attributes import ATTRIBUTES
@@ -42,6 +45,43 @@ def keep(budget: Mapping[str, Any], edits: Typed) -> None:
         still = {name: seen[name] for name in edits if name in seen and known[name] == edits[name]}
         texts = {name: before[name] for name in edits} | still
         st.session_state[_SEEN] = {**st.session_state.get(_SEEN, {}), key: texts}
+
+
+def as_document() -> list[list[Any]]:
+    """What was typed, as JSON has it: `[account, name, typed, seen]` of each budget.
+
+    `typed` and `seen` are what was typed, and what was there before, by attribute.
+    """
+    return [
+        [key.account_id, key.budget_name, dict(typed), dict(seen_of(key))]
+        for key, typed in all_unsaved().items()
+    ]
+
+
+def restore(document: Any, budgets: Sequence[Mapping[str, Any]]) -> int:
+    """Take what a browser has kept of listed budgets, as if it were typed. Returns how many."""
+    known = {(one["account_id"], one["name"]): one for one in budgets}
+    try:
+        found = msgspec.convert(
+            document, list[tuple[str, str, dict[str, str | None], dict[str, str]]]
+        )
+    except msgspec.ValidationError:
+        return 0
+    for account, name, texts, seen in found:
+        if budget := known.get((account, name)):
+            keep(budget, {one: texts[one] for one in shown(budget) if one in texts})
+            key = key_of(budget)
+            before = {one: seen.get(one, text) for one, text in seen_of(key).items()}
+            st.session_state[_SEEN] = {**st.session_state.get(_SEEN, {}), key: before}
+    return len(all_unsaved())
+
+
+def keep_in_browser(user: User, budgets: Sequence[Mapping[str, Any]]) -> None:
+    """Have what was typed outlast this session, and take what an earlier one left."""
+    left = components.kept("budgets", user.identity, as_document())
+    if left and (count := restore(left, budgets)):
+        ui.flash(f"{ui.counted(count, 'change')} that you had not applied came back")
+        st.rerun()
 
 
 def forget(key: BudgetKey | None = None) -> None:
