@@ -16,7 +16,7 @@ from finops.audit.actors import shown_actor
 from finops.audit.trail_reader import Selection, TrailReader
 from finops.audit.trail_verifier import TrailVerifier, Verdict
 from finops.audit.verification import Problem
-from finops.cli.options import common, listing
+from finops.cli.options import common
 from finops.cli.output import Exit, Output
 from finops.deployment.environment import Environment
 from finops.shared.audit import PERSONAL_PREFIX, canonical
@@ -50,7 +50,7 @@ def audit() -> None:
     is_flag=True,
     help="Show the personal data that records of invoices still have, in place of their digests.",
 )
-@listing
+@common
 def show(
     environment: Environment,
     out: Output,

@@ -28,7 +28,7 @@ from finops.cli.billing_loads import (
     wait_option,
 )
 from finops.cli.billing_moves import move, withdraw
-from finops.cli.options import common, listing
+from finops.cli.options import common
 from finops.cli.output import Output
 from finops.deployment.environment import Environment
 from finops.shared.errors import RejectedInput
@@ -99,7 +99,7 @@ def load(
     help="Only this status.",
 )
 @click.option("--limit", default=50, help="The maximum number of files.")
-@listing
+@common
 def files(
     environment: Environment, out: Output, *, dataset: str, status: str | None, limit: int
 ) -> None:
@@ -115,7 +115,7 @@ def files(
 
 @billing.command("quarantine")
 @click.argument("file")
-@listing
+@common
 def quarantine(environment: Environment, out: Output, *, file: str) -> None:
     """Show which rows of FILE (its name, key or load id) were not loaded, and why."""
     deployment = deployed(environment)

@@ -22,7 +22,7 @@ from finops.billing.dataset_format import (
 )
 from finops.billing.domain import NOTES, dataset_of
 from finops.cli.billing_loads import deployed
-from finops.cli.options import common
+from finops.cli.options import common, writing
 from finops.cli.output import Exit, Output
 from finops.deployment.environment import Environment
 from finops.shared.rates import ExchangeRates, Rate, RatePolicy
@@ -199,7 +199,7 @@ def _loads(deployment: BillingDeployment, dataset: str) -> list[dict[str, Any]]:
     type=click.Path(dir_okay=False, path_type=Path),
     help="Write the proposed format here.",
 )
-@common
+@writing
 def check(
     environment: Environment, out: Output, *, file: Path, dataset: str, format_path: Path | None,
     offline: bool, write_format: Path | None,

@@ -19,7 +19,7 @@ from finops.budgets.domain import BudgetKey, Status
 from finops.budgets.editing import as_edit, changes_of, described, joined, matching
 from finops.budgets.rows import DEFAULT_BUDGET_NAME, parse_budget
 from finops.budgets.values import parse_amount
-from finops.cli.options import common, confirm, listing
+from finops.cli.options import common, confirm
 from finops.cli.output import Exit, Format, Output
 from finops.deployment.environment import Environment
 from finops.shared.errors import RejectedInput
@@ -200,7 +200,7 @@ def set_budget(
 @click.option(
     "--csv", "as_csv", is_flag=True, help="The same as --format csv, which `import` reads."
 )
-@listing
+@common
 def list_budgets(
     environment: Environment,
     out: Output,
@@ -219,7 +219,7 @@ def list_budgets(
 
 @budgets.command("show")
 @account_argument
-@listing
+@common
 def show(environment: Environment, out: Output, *, account: str) -> None:
     """Show the budgets of one ACCOUNT."""
     found = _listed(_deployed(environment), account)
@@ -305,16 +305,17 @@ def approve(environment: Environment, out: Output, *, account: str, name: str, y
     if not yes:
         confirm(f"{status.error}\nApprove {wanted} for {name} of account {account}?")
     people = tables.approve(status)
+    answer = {
+        "account_id": account,
+        "name": name,
+        "amount": status.amount,
+        "amounts": status.amounts or status.amount,
+        "approvals": people,
+    }
     if out.as_json:
-        out.document(
-            {
-                "account_id": account,
-                "name": name,
-                "amount": status.amount,
-                "amounts": status.amounts or status.amount,
-                "approvals": people,
-            }
-        )
+        out.document(answer)
+    elif out.form is Format.CSV:
+        out.answer({"budgets": [answer]}, rows="budgets", columns=tuple(answer))
     else:
         out.say(f"Approved by {people} of {PEOPLE} people: {wanted} for {name}")
 
@@ -384,7 +385,7 @@ def import_file(
     metavar="SECONDS",
     help="The longest time that --repair waits for the spoke accounts.",
 )
-@listing
+@common
 def drift(
     environment: Environment, out: Output, *, repair: bool, account: str | None, timeout: float
 ) -> None:
@@ -414,7 +415,7 @@ def drift(
 
 @budgets.command("coverage")
 @click.option("--all", "everything", is_flag=True, help="Also budgets that a row asks for.")
-@listing
+@common
 def coverage(environment: Environment, out: Output, *, everything: bool) -> None:
     """Name accounts without a budget, and budgets that no row asks for.
 

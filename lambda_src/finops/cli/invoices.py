@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from finops.cli.invoice_inbox import find, next_
-from finops.cli.options import common, confirm, listing
+from finops.cli.options import common, confirm, writing
 from finops.cli.output import Exit, Output
 from finops.deployment.environment import Environment
 from finops.invoices.audit_events import retried_event
@@ -104,7 +104,7 @@ def submit(
 @status_option
 @month_option
 @click.option("--limit", default=50, help="The maximum number of invoices.")
-@listing
+@common
 def list_(
     environment: Environment, out: Output, *, status: str | None, month: str, limit: int
 ) -> None:
@@ -295,7 +295,7 @@ def erase(
 )
 @status_option
 @month_option
-@common
+@writing
 def export_(
     environment: Environment,
     out: Output,
@@ -338,7 +338,7 @@ def export_(
 
 @invoices.command("agreement")
 @month_option
-@listing
+@common
 def agreement(environment: Environment, out: Output, *, month: str) -> None:
     """Show how often the text layer agreed with Textract, in shadow mode."""
     compared: Counter[str] = Counter()

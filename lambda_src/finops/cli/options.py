@@ -17,7 +17,30 @@ from finops.shared.errors import FinOpsError, RejectedInput
 
 
 def common(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give the command `--env` and `--json`, and call it with (Environment, Output, …)."""
+    """Give the command `--env`, `--json` and `--format`, and call it with (Environment, Output, …).
+
+    A command that answers with several tables answers with the first of them as CSV.
+    """
+
+    @click.option(
+        "--format",
+        "form",
+        type=click.Choice(list(Format), case_sensitive=False),
+        default=Format.TABLE,
+        help="A table for people, CSV, or JSON as with --json.",
+    )
+    @writing
+    @wraps(command)
+    def run(environment: Environment, out: Output, *, form: str, **options: Any) -> Any:
+        if not out.as_json:
+            out.form = Format(form)
+        return command(environment, out, **options)
+
+    return run
+
+
+def writing(command: Callable[..., Any]) -> Callable[..., Any]:
+    """As `common`, for a command that writes files, with a `--format` of its own."""
 
     @click.option(
         "--env",
@@ -42,26 +65,6 @@ def common(command: Callable[..., Any]) -> Callable[..., Any]:
                 error.message = out.addressed(error.message)
                 error.remedy = out.addressed(error.remedy)
                 raise
-
-    return run
-
-
-def listing(command: Callable[..., Any]) -> Callable[..., Any]:
-    """As `common`, for a command that answers with rows: it also takes `--format`."""
-
-    @click.option(
-        "--format",
-        "form",
-        type=click.Choice(list(Format), case_sensitive=False),
-        default=Format.TABLE,
-        help="A table for people, CSV, or JSON as with --json.",
-    )
-    @common
-    @wraps(command)
-    def run(environment: Environment, out: Output, *, form: str, **options: Any) -> Any:
-        if not out.as_json:
-            out.form = Format(form)
-        return command(environment, out, **options)
 
     return run
 

@@ -50,7 +50,7 @@ class Output:
     Attributes:
         width: Of the terminal that stdout is, in characters; None for a pipe or a file.
         environment: The deployment that the person named after --env; empty for the usual one.
-        answered: Whether the one JSON document has been printed.
+        answered: Whether the one JSON document, or the one table of CSV, has been printed.
     """
 
     form: Format
@@ -78,11 +78,16 @@ class Output:
         click.echo(json.dumps(document, indent=2, ensure_ascii=False))
 
     def answer(self, document: Mapping[str, Any], *, rows: str, columns: Sequence[str]) -> None:
-        """Print the document: as JSON, or its list under `rows` as a table or CSV."""
+        """Print the document: as JSON, or its list under `rows` as a table or CSV.
+
+        Of several answers the first one is CSV, since two tables are no CSV file.
+        """
         if self.as_json:
             self.document(document)
         elif self.form is Format.CSV:
-            click.echo(as_csv(document[rows], columns), nl=False)
+            if not self.answered:
+                click.echo(as_csv(document[rows], columns), nl=False)
+            self.answered = True
         elif not document[rows]:
             self.stdout.print("[dim]none[/dim]")
         elif self.width is None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from finops.cli.options import common
+from finops.cli.options import common, writing
 from finops.cli.output import Output
 from finops.deployment.environment import Environment
 from finops.reconciliation.domain import SOURCES
@@ -66,7 +66,7 @@ _COLUMNS = (
 )
 @click.option("--close", is_flag=True, help="Close the month; later changes become revisions.")
 @click.option("--allow-empty", is_flag=True, help="Accept a past month without any charge.")
-@common
+@writing
 def reconcile(
     environment: Environment,
     out: Output,

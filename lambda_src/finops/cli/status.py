@@ -12,7 +12,7 @@ import click
 from finops.audit.heads import newest_head
 from finops.billing.domain import FileStatus
 from finops.budgets.domain import Status
-from finops.cli.options import listing
+from finops.cli.options import common
 from finops.cli.output import Exit, Output
 from finops.cli.waiting import months_to_close, no_head, old_head, waiting_in
 from finops.deployment.environment import Environment
@@ -27,7 +27,7 @@ _MONTHS_SHOWN = 3
 
 
 @click.command()
-@listing
+@common
 def status(environment: Environment, out: Output) -> None:
     """Show what is there, the state of each flow, and what waits for a person.
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from finops.cli.options import common, confirm, listing
+from finops.cli.options import common, confirm
 from finops.cli.output import Output
 from finops.deployment.environment import Environment
 
@@ -42,7 +42,7 @@ def vendors() -> None:
 
 
 @vendors.command("list")
-@listing
+@common
 def list_(environment: Environment, out: Output) -> None:
     """List the vendors."""
     _print(out, [*_deployed(environment).vendors.all()])
