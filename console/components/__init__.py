@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -146,15 +147,18 @@ def kept(name: str, person: str, value: Any) -> Any:
         What the last session of this person held, once and in a new session only; else None. It
         comes from the browser, so it is checked as what people type.
     """
-    seen = f"kept-{name}"
+    session = st.session_state.setdefault("kept_session", uuid.uuid4().hex)
+    asked = f"kept_{name}_asked"
     data = {
         "name": name,
         "person": person,
+        "session": session,
         "value": value or None,
-        "fresh": not st.session_state.get(seen),
+        "asked": st.session_state.get(asked, False),
     }
-    st.session_state[seen] = True
-    found = _component("kept")(key=f"{seen}-component", data=data, on_restored_change=lambda: None)
+    found = _component("kept")(key=f"kept-{name}", data=data, on_restored_change=lambda: None)
+    if found.restored is not None:
+        st.session_state[asked] = True
     return found.restored
 
 

@@ -164,14 +164,18 @@ class Visitor:
         visitor.page.on("pageerror", lambda error: visitor.problems.append(str(error)))
         visitor.page.on("console", visitor.hear)
         visitor.page.goto(f"{url}/{path}")
-        visitor.page.get_by_role("textbox", name="Name").fill(name)
-        visitor.page.get_by_text(role, exact=True).click()
-        click_until(
-            visitor.page.get_by_role("button", name="Sign in"),
-            visitor.page.get_by_text("All times are UTC"),
-        )
-        visitor.settle()
+        visitor.sign_in(name, role)
         return visitor
+
+    def sign_in(self, name: str, role: str) -> None:
+        """Choose who one is, on the local cloud."""
+        self.page.get_by_role("textbox", name="Name").fill(name)
+        self.page.get_by_text(role, exact=True).click()
+        click_until(
+            self.page.get_by_role("button", name="Sign in"),
+            self.page.get_by_text("All times are UTC"),
+        )
+        self.settle()
 
     def hear(self, message: ConsoleMessage) -> None:
         """Keep what the browser says of a page that does what its own policy forbids."""

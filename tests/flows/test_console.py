@@ -260,6 +260,45 @@ def test_a_budget_is_edited_in_the_table_and_applied_in_its_account(
     assert deployment.status(SPOKE, budget_name)["updated_by"] == "edda"
 
 
+def test_what_was_typed_outlasts_a_restart_a_sign_in_and_a_reload(
+    browser: Browser,
+    deployment: Deployment,
+    invoices: InvoiceFlow,
+    budget_name: str,
+    tmp_path: Path,
+) -> None:
+    one = waiting_invoice(invoices)
+    deployment.edit(SPOKE, "100", budget_name)
+    url, path = free_address(), f"invoice?id={one.id}"
+    with running_console(deployment.url, tmp_path, url=url):
+        visitor = Visitor.come(browser, url, name="anna", role="Approver", path=path)
+        visitor.field("Reason").fill("typed before")
+        visitor.field("Total").fill("120.00")
+    visitor.sees("server is not responding")
+    with running_console(deployment.url, tmp_path, url=url):
+        # Nothing is decided by a button that was pressed for a session that is gone.
+        click_until(visitor.button("Approve"), visitor.button("Sign in"))
+        visitor.sign_in("anna", "Approver")
+        visitor.sees("What you had typed is back")
+        expect(visitor.field("Reason")).to_have_value("typed before")
+        expect(visitor.field("Total")).to_have_value("120.00")
+        assert not invoices.store.find(one.id).reviews
+        visitor.go("Budgets")
+        visitor.enter("Search", budget_name)
+        visitor.sees_rows(1)
+        visitor.type_into(3, "1234.56")
+        visitor.sees("Apply 1 change")
+        visitor.page.reload()
+        visitor.sign_in("anna", "Approver")
+        visitor.sees("that you had not applied came back")
+        visitor.sees("Apply 1 change")
+        assert visitor.page.url == f"{url}/budgets"
+        # Whoever signs out leaves nothing to the next person.
+        click_until(visitor.button("Sign out"), visitor.button("Sign in"))
+        assert "1234.56" not in visitor.page.evaluate("JSON.stringify(sessionStorage)")
+        visitor.leave()
+
+
 def test_a_raise_is_applied_when_two_approvers_have_approved_it(
     come: Come, deployment: Deployment, budget_name: str
 ) -> None:
@@ -331,6 +370,9 @@ def test_quarantined_rows_of_a_billing_file_are_fixed_and_loaded(
     visitor.sees("3 rows read, 1 loaded, 2 quarantined")
     visitor.enter("Filter by dataset", dataset)
     visitor.sees_rows(1)
+    (entry,) = billing.store.files(dataset=dataset, to_fix=True)
+    assert billing.store.is_to_fix(entry)
+    assert billing.store.count_to_fix()[FileStatus.LOADED_WITH_REJECTS] >= 1
     visitor.choose_row(then="2 rows quarantined")
     bad = visitor.download("Rows to fix").decode("utf-8-sig")
     assert bad.splitlines()[0] == ",".join(as_csv([]).decode().strip().split(","))
@@ -340,6 +382,9 @@ def test_quarantined_rows_of_a_billing_file_are_fixed_and_loaded(
         {"name": "march-fixed.csv", "mimeType": "text/csv", "buffer": fixed}
     )
     visitor.sees("2 rows read, 2 loaded, 0 quarantined")
+    visitor.sees("brought 2 rows of these, corrected")
+    visitor.sees("Nothing of it is left to fix")
+    assert not billing.store.files(dataset=dataset, to_fix=True)
     assert set(billing.rows(dataset)) == {"a", "b", "c"}
     statuses = {one.source.key: one.status for one in billing.store.files(dataset=dataset)}
     assert statuses == {
@@ -444,9 +489,10 @@ def test_outside_the_local_cloud_users_sign_in_with_cognito_and_groups_give_thei
     with running_console(deployment.url, tmp_path, url=url, **settings):
         page = browser.new_context().new_page()
         page.set_default_timeout(PATIENCE)
-        page.goto(url)
+        page.goto(f"{url}/audit")
         for person, welcome in (
-            ("editor@example.com", "Needs attention"),
+            # Back to where the person was, although the login leads to the first page.
+            ("editor@example.com", "Verify the trail"),
             ("stranger@example.com", "you are not in any of the console's groups"),
         ):
             expect(page.get_by_role("button", name="Sign in")).to_be_visible()

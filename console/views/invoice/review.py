@@ -96,6 +96,13 @@ def _buttons(record: InvoiceRecord, obstacle: str) -> str:
                 args=(record.id, len(record.reviews), name),
             ):
                 pressed = name
+    # Who pressed it is known where the press was seen in this session, and not in one that ended.
+    if pressed and st.session_state.get(_PRESSED) != (record.id, len(record.reviews), pressed):
+        st.warning(
+            "The session ended before your decision was saved. Check the form, and decide again.",
+            icon=":material/replay:",
+        )
+        pressed = ""
     if obstacle:
         st.caption(f":material/lock: {ui.escaped(obstacle)}")
     return pressed
