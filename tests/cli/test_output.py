@@ -133,7 +133,7 @@ def test_messages_wrap_between_words_and_never_within_one() -> None:
 
 def commands() -> dict[str, click.Command]:
     """Each command by its words."""
-    found = {}
+    found: dict[str, click.Command] = {}
     for name in COMMANDS:
         command = finops.get_command(click.Context(finops), name)
         assert command

@@ -442,3 +442,19 @@ def test_what_the_index_still_lists_as_waiting_is_not_the_next(
         app.run()
         assert not app.exception
         assert at(app) == expected
+
+
+def test_a_button_that_was_pressed_in_a_session_that_is_gone_decides_nothing(
+    shown: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A new session gets the press from the browser, but did not see it itself."""
+    shown.invoices.separation_of_duties = False
+    with monkeypatch.context() as patch:
+        patch.setattr(decisions, "_remember", lambda *_: None)
+        app = of(shown, Role.APPROVER)
+        button(app, "Approve").click().run()
+    assert any("decide again" in one.value for one in app.warning)
+    assert not shown.recorded()
+    app.run()
+    button(app, "Approve").click().run()
+    assert [action for _, action, _ in shown.recorded()] == ["invoice.approved"]

@@ -382,6 +382,9 @@ def test_quarantined_rows_of_a_billing_file_are_fixed_and_loaded(
         {"name": "march-fixed.csv", "mimeType": "text/csv", "buffer": fixed}
     )
     visitor.sees("2 rows read, 2 loaded, 0 quarantined")
+    visitor.enter("File name", "march.csv")
+    visitor.sees_rows(1)
+    visitor.choose_row(then="2 rows quarantined")
     visitor.sees("brought 2 rows of these, corrected")
     visitor.sees("Nothing of it is left to fix")
     assert not billing.store.files(dataset=dataset, to_fix=True)

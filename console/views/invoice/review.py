@@ -97,7 +97,8 @@ def _buttons(record: InvoiceRecord, obstacle: str) -> str:
             ):
                 pressed = name
     # Who pressed it is known where the press was seen in this session, and not in one that ended.
-    if pressed and st.session_state.get(_PRESSED) != (record.id, len(record.reviews), pressed):
+    seen = st.session_state.pop(_PRESSED, None) if pressed else None
+    if pressed and seen != (record.id, len(record.reviews), pressed):
         st.warning(
             "The session ended before your decision was saved. Check the form, and decide again.",
             icon=":material/replay:",
@@ -114,8 +115,9 @@ def _remember(identifier: str, seen: int, pressed: str) -> None:
 
 def tell_if_late(record: InvoiceRecord) -> None:
     """Say that somebody else came first, where the form that was pressed is there no more."""
-    identifier, seen, pressed = st.session_state.pop(_PRESSED, ("", 0, ""))
+    identifier, seen, pressed = st.session_state.get(_PRESSED, ("", 0, ""))
     if identifier == record.id and len(record.reviews) > seen:
+        del st.session_state[_PRESSED]
         asked = intended(approve=pressed.startswith("approve"), reject=pressed == "reject")
         ui.show_failure("The decision was not saved", already_decided(record, asked))
         inbox.forget()
