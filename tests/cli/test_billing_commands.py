@@ -267,3 +267,24 @@ def test_a_part_belongs_to_a_file_that_counts_and_replaces_nothing(
     with pytest.raises(RejectedInput, match="nothing to retry"):
         run("retry", "2", "--replace")
     assert costs(deployment) == Decimal("4.50")
+
+
+def test_corrected_rows_name_the_file_that_they_fix(deployment: Deployment, tmp_path: Path) -> None:
+    path = tmp_path / "march.csv"
+    path.write_bytes(bills(("b", 1), ("c", "ten")))
+    code, answer = run("load", str(path), "--dataset", "two", "--wait")
+    assert (code, answer["files"][0]["rows_quarantined"]) == (1, 1)
+    path = tmp_path / "march-fixed.csv"
+    path.write_bytes(bills(("c", 10)))
+    load_id = str(answer["files"][0]["load_id"])
+    fixed = ("load", str(path), "--corrects", load_id)
+    for refused in (("--corrects", "1"), ("--corrects", load_id, "--dataset", "one")):
+        with pytest.raises(RejectedInput) as error:
+            run("load", str(path), *refused)
+        assert error.value.code == "invalid_corrects"
+    code, answer = run(*fixed, "--leave-out-rest", "--wait")
+    assert code == 0
+    before, after = list(deployment.flow.store.files.values())[-2:]
+    assert after.dataset == "two"
+    assert (after.source.corrects, after.source.leaves_out) == (before.source.file_id, True)
+    assert answer["files"][0]["corrects"] == before.source.file_id

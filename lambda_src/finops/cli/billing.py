@@ -11,6 +11,8 @@ import click
 
 from finops.billing.domain import (
     BILLING_PREFIX,
+    CORRECTS,
+    LEAVES_OUT,
     LOADED,
     PART_OF,
     RESTATES,
@@ -67,6 +69,16 @@ def billing() -> None:
 )
 @replace_option
 @part_option
+@click.option(
+    "--corrects",
+    metavar="FILE",
+    help="It brings the quarantined rows of this file, corrected, into its dataset.",
+)
+@click.option(
+    "--leave-out-rest",
+    is_flag=True,
+    help="With --corrects: quarantined rows that it lacks are not to be loaded.",
+)
 @wait_option
 @timeout_option
 @common
@@ -78,15 +90,24 @@ def load(
     dataset: str | None,
     replace: bool,
     part_of: str | None,
+    corrects: str | None,
+    leave_out_rest: bool,
     wait: bool,
     timeout: float,
 ) -> None:
     """Load files of bills, or FOCUS exports: CSV, Excel or Parquet."""
     deployment = deployed(environment)
-    folder = f"{BILLING_PREFIX}{dataset}/" if dataset else BILLING_PREFIX
     said = {RESTATES: "yes"} if replace else {}
     if root := root_key(deployment, part_of, replace=replace):
         said = {PART_OF: quote(root)}
+    if corrects:
+        corrected = corrected_file(deployment, corrects, dataset)
+        dataset = corrected.dataset
+        said[CORRECTS] = corrected.source.file_id
+        said |= {LEAVES_OUT: "yes"} if leave_out_rest else {}
+    elif leave_out_rest:
+        raise click.UsageError("--leave-out-rest needs --corrects FILE")
+    folder = f"{BILLING_PREFIX}{dataset}/" if dataset else BILLING_PREFIX
     uploaded = upload(deployment, out, paths, folder, said)
     finish(deployment, out, uploaded, timeout=timeout if wait else 0)
 
@@ -98,13 +119,26 @@ def load(
     type=click.Choice([one.value for one in FileStatus], case_sensitive=False),
     help="Only this status.",
 )
+@click.option(
+    "--to-fix",
+    is_flag=True,
+    help="Only those that failed, or have quarantined rows, and that nothing has corrected yet.",
+)
 @click.option("--limit", default=50, help="The maximum number of files.")
 @common
 def files(
-    environment: Environment, out: Output, *, dataset: str, status: str | None, limit: int
+    environment: Environment,
+    out: Output,
+    *,
+    dataset: str,
+    status: str | None,
+    to_fix: bool,
+    limit: int,
 ) -> None:
     """List the files of the ledger, newest first."""
-    found = deployed(environment).store.files(dataset=dataset, status=status or "", limit=limit)
+    found = deployed(environment).store.files(
+        dataset=dataset, status=status or "", to_fix=to_fix, limit=limit
+    )
     from finops.deployment.descriptions import file_document
 
     described = [file_document(one) for one in found]
@@ -171,6 +205,26 @@ def retry(
         timeout=timeout if wait else 0,
         failed=failed,
     )
+
+
+def corrected_file(deployment: BillingDeployment, name: str, dataset: str | None) -> FileEntry:
+    """The file whose quarantined rows are corrected.
+
+    Raises:
+        RejectedInput: It has none, or is of another dataset.
+    """
+    entry = find(deployment, name)
+    if not entry.tally.quarantined or dataset not in (None, entry.dataset):
+        raise RejectedInput(
+            f"{entry.source.key} (load {entry.load_id}) has no quarantined rows"
+            if not entry.tally.quarantined
+            else f"{entry.source.key} is of dataset {entry.dataset!r}, not of {dataset!r}",
+            code="invalid_corrects",
+            step="find_file",
+            remedy="`finops billing files --to-fix` lists the files whose rows wait; leave out"
+            " --dataset",
+        )
+    return entry
 
 
 def root_key(deployment: BillingDeployment, part_of: str | None, *, replace: bool) -> str:

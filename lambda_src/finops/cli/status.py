@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from finops.audit.heads import newest_head
-from finops.billing.domain import FileStatus
+from finops.billing.domain import TO_FIX, FileStatus
 from finops.budgets.domain import Status
 from finops.cli.options import common
 from finops.cli.output import Exit, Output
@@ -171,10 +171,11 @@ def _budgets(aws: Aws, environment: Environment, waiting: list[str]) -> dict[str
 def _billing(environment: Environment, waiting: list[str]) -> dict[str, Any]:
     from finops.deployment.billing import BillingDeployment
 
-    counts = BillingDeployment(environment).store.count_by_status()
-    waiting += waiting_in("billing", counts)
+    store = BillingDeployment(environment).store
+    counts, to_fix = store.count_by_status(), store.count_to_fix()
+    waiting += waiting_in("billing", {**counts, **dict.fromkeys(TO_FIX, 0), **to_fix})
     detail = ", ".join(f"{counts[one]} {one.lower()}" for one in FileStatus if counts.get(one))
-    failed = counts.get(FileStatus.FAILED, 0)
+    failed = to_fix.get(FileStatus.FAILED, 0)
     if failed:
         detail += "; see `finops billing files --status FAILED`"
     return _row("billing", "flow", "FAILING" if failed else "RUNNING", not failed, detail)

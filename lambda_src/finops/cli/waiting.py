@@ -35,8 +35,8 @@ _WAITING: Final[Mapping[str, Mapping[str, tuple[str, str, str]]]] = {
         FileStatus.LOADED_WITH_REJECTS: (
             "file has",
             "files have",
-            "rows in quarantine: see `finops billing files --status LOADED_WITH_REJECTS`, then"
-            " `finops billing quarantine FILE`",
+            "rows in quarantine: see `finops billing files --to-fix`, then `finops billing"
+            " quarantine FILE`, and `finops billing load CORRECTED --corrects FILE`",
         ),
     },
     "invoices": {

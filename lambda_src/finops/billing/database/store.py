@@ -19,7 +19,7 @@ from finops.billing.database.ledger_rows import (
 )
 from finops.billing.database.load_transaction import AuroraLoadTransaction
 from finops.billing.database.runs import keep_manifest, waiting_files
-from finops.billing.domain import FileEntry, FileStatus, SourceObject
+from finops.billing.domain import TO_FIX, FileEntry, FileStatus, SourceObject
 from finops.billing.schemas import Schema
 from finops.shared.data_api import DataApi, Value
 from finops.shared.errors import FinOpsError, RejectedInput, TransientFailure
@@ -35,8 +35,6 @@ _UNSETTLED: Final = (
     " FROM billing_files c WHERE c.corrects = f.file_id AND c.dataset = f.dataset"
     f" AND c.status IN {LOADED}))"
 )
-#: What waits for somebody as long as it is not settled.
-TO_FIX: Final = (FileStatus.LOADED_WITH_REJECTS, FileStatus.FAILED)
 _NEWEST: Final = (1 << 63) - 1
 #: Who waits for a lock is told so before the Data API cuts the statement off after 45 s; the
 #: server's own limit is 50 s. The modes of MySQL 8.0, whatever a parameter group says: a value that
