@@ -272,6 +272,9 @@ def test_a_change_that_an_interrupted_migration_made_is_not_made_again() -> None
         ("billing_files", "part_of"),
         ("billing_files", "first_day"),
         ("billing_files", "last_day"),
+        ("billing_files", "corrects"),
+        ("billing_files", "leaves_out"),
+        ("billing_files", "corrects_key"),
     ]
     assert len(migrated(FakeSchema())) == len(made)
     assert migrated(FakeSchema(*made)) == []
@@ -334,6 +337,8 @@ class Ledger:
         more = (
             "submitted_by",
             "part_of",
+            "corrects",
+            "leaves_out",
             "schema_name",
             "quarantine_uri",
             "content_sha256",

@@ -50,7 +50,7 @@ def keep(budget: Mapping[str, Any], edits: Typed) -> None:
 def as_document() -> list[list[Any]]:
     """What was typed, as JSON has it: `[account, name, typed, seen]` of each budget.
 
-    `typed` and `seen` are what was typed, and what was there before, by attribute.
+    `typed` and `seen` are the text that was typed, and the one before it, by attribute.
     """
     return [
         [key.account_id, key.budget_name, dict(typed), dict(seen_of(key))]

@@ -7,4 +7,4 @@ ALTER TABLE billing_files
   ADD COLUMN leaves_out TINYINT NOT NULL DEFAULT 0 COMMENT '1: rows of that file which it lacks are not to be loaded';
 
 ALTER TABLE billing_files
-  ADD KEY corrects (corrects);
+  ADD KEY corrects_key (corrects);
