@@ -1,4 +1,4 @@
-"""What a first visit loads, made light: compressed scripts and styles, and icons as only font."""
+"""What a first visit loads, made light: compressed scripts and styles, and the icons in use."""
 
 from __future__ import annotations
 
@@ -15,46 +15,24 @@ from console.icons import FONT
 
 _PATHS: Final = ("/static/js/", "/static/css/")
 _ICONS: Final = re.compile(r"/static/media/MaterialSymbols-Rounded\.[^/]+\.woff2")
-#: Streamlit's page asks for its text font before it knows that the theme has none but the system's.
-_PRELOADED_FONT: Final = re.compile(rb'<link\s+rel="preload"[^>]*\sas="font"[^>]*>')
 #: The font's name does not say which icons it has, so it is asked for again after a day.
 _ICONS_KEPT: Final = "public, max-age=86400"
 
 
-class LightFonts:
-    """ASGI middleware that sends the icons that pages use, and asks for no other font."""
+class LightIcons:
+    """ASGI middleware that sends the icons that pages use, in place of Streamlit's whole font."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer with the small font, or pass the request on."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        if _ICONS.fullmatch(scope["path"]):
-            icons = FileResponse(
-                FONT, media_type="font/woff2", headers={"Cache-Control": _ICONS_KEPT}
-            )
+        if scope["type"] == "http" and _ICONS.fullmatch(scope["path"]):
+            headers = {"Cache-Control": _ICONS_KEPT}
+            icons = FileResponse(FONT, media_type="font/woff2", headers=headers)
             await icons(scope, receive, send)
-            return
-        started: list[Message] = []
-
-        async def without_font(message: Message) -> None:
-            """Hold the head of a page back until its length is known."""
-            if message["type"] == "http.response.start" and _is_page(message):
-                started.append(message)
-                return
-            if started and message["type"] == "http.response.body":
-                (start,) = started
-                started.clear()
-                message = {**message, "body": _PRELOADED_FONT.sub(b"", message["body"])}
-                headers = MutableHeaders(raw=start["headers"])
-                headers["Content-Length"] = str(len(message["body"]))
-                await send(start)
-            await send(message)
-
-        await self._app(scope, receive, without_font if scope["method"] == "GET" else send)
+        else:
+            await self._app(scope, receive, send)
 
 
 class CompressedAssets:
@@ -102,11 +80,6 @@ class CompressedAssets:
         del headers["ETag"]
         self._kept[scope["path"]] = headers, compressed
         return True
-
-
-def _is_page(start: Message) -> bool:
-    content_type = Headers(raw=start["headers"]).get("Content-Type", "")
-    return start["status"] == 200 and content_type.startswith("text/html")
 
 
 def _wanted(scope: Scope) -> bool:

@@ -14,7 +14,7 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit.starlette import App
 
-from console.assets import CompressedAssets, LightFonts
+from console.assets import CompressedAssets, LightIcons
 from console.identity import SIGN_OUT_PATH
 from console.protection import Protection
 
@@ -85,7 +85,7 @@ app: Any = App(
     middleware=[
         Middleware(Protection, variables=os.environ),
         Middleware(CompressedAssets),
-        Middleware(LightFonts),
+        Middleware(LightIcons),
         Middleware(CognitoSignOut),
     ],
 )

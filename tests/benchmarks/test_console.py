@@ -5,13 +5,16 @@ make bench ARGS="-k console"
 
 from __future__ import annotations
 
+import re
 import time
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import expect
@@ -29,6 +32,14 @@ from tests.invoices.builders import document
 pytestmark = pytest.mark.benchmark
 
 INVOICES, BUDGETS = 10_000, 1_000
+
+#: 1.6 Mbit/s with 150 ms to the server and back, in bytes a second and milliseconds.
+SLOW_LINE = {
+    "offline": False,
+    "latency": 150,
+    "downloadThroughput": 200_000,
+    "uploadThroughput": 93_750,
+}
 
 
 def test_console_pages(
@@ -64,6 +75,51 @@ def test_console_pages(
             # A browser's first report also fetches the code that draws charts.
             seconds = again if title == "Reports" else first
             goals.at_most(f"console: {title}, from a click until it is drawn", 1, seconds, "s")
+
+
+def test_a_first_visit_on_a_slow_line(deployment: Deployment, tmp_path: Path, goals: Goals) -> None:
+    """Until one may sign in, and then until the overview is drawn, with nothing in the cache."""
+    loaded: Counter[str] = Counter()
+    with (
+        running_console(deployment.url, tmp_path) as url,
+        running_browser() as browser,
+    ):
+        Visitor.come(browser, url, name="first", role="Viewer").leave()
+        page = browser.new_context().new_page()
+        devices = page.context.new_cdp_session(page)
+        devices.send("Network.enable")
+        devices.send("Network.emulateNetworkConditions", SLOW_LINE)
+        kinds: dict[str, str] = {}
+        devices.on(
+            "Network.responseReceived", lambda one: kinds.update({one["requestId"]: kind(one)})
+        )
+        devices.on(
+            "Network.loadingFinished",
+            lambda one: loaded.update(
+                {kinds.get(one["requestId"], "other"): one["encodedDataLength"]}
+            ),
+        )
+        name = page.get_by_role("textbox", name="Name")
+        page.set_default_timeout(PATIENCE)
+        seconds = timed(lambda: (page.goto(url), expect(name).to_be_visible()))
+        weight = Counter(loaded)
+        page.get_by_role("button", name="Sign in").click()
+        overview = timed(lambda: expect(page.get_by_text("Nothing to do").first).to_be_visible())
+        page.context.close()
+    rows = [
+        (one, f"{weight[one] / 1e3:,.0f}", f"{loaded[one] / 1e3:,.0f}") for one in sorted(loaded)
+    ]
+    total = ("all", f"{weight.total() / 1e3:,.0f}", f"{loaded.total() / 1e3:,.0f}")
+    show("1.6 Mbit/s: KB", ("what", "to sign in", "and the overview"), [*rows, total])
+    goals.at_most("console: first visit on 1.6 Mbit/s, until one may sign in", 6, seconds, "s")
+    goals.at_most("console: and from there until the overview", 6, overview, "s")
+
+
+def kind(response: Mapping[str, Any]) -> str:
+    """What a response brings: Streamlit's own files by their kind, or something else."""
+    path = urlsplit(response["response"]["url"]).path
+    found = re.match(r"/static/(js|css|media)/", path)
+    return f"Streamlit's {found[1]}" if found else "other"
 
 
 def visit(visitor: Visitor, title: str) -> float:
