@@ -20,6 +20,7 @@ from console.views import (
     invoices,
     overview,
     reports,
+    settings,
     vendors,
 )
 from finops.deployment.environment import LOCAL, named_environment
@@ -42,6 +43,7 @@ PAGES = (
     (billing, "Billing", ":material/table_view:"),
     (reports, "Reports", ":material/query_stats:"),
     (audit, "Audit", ":material/verified_user:"),
+    (settings, "Settings", ":material/tune:"),
 )
 
 deployment = named_environment(os.environ.get("FINOPS_ENV", LOCAL))

@@ -47,9 +47,10 @@ def words(name: str) -> str:
 
 
 def counted(number: int, noun: str) -> str:
-    """A number with its noun: "1 row", "2,000 rows", "2 entries"."""
+    """A number with its noun: "1 row", "2,000 rows", "2 entries", "2 days"."""
     if number != 1:
-        noun = f"{noun.removesuffix('y')}ies" if noun.endswith("y") else f"{noun}s"
+        ends_in_y = noun.endswith("y") and noun[-2:-1] not in "aeou"
+        noun = f"{noun.removesuffix('y')}ies" if ends_in_y else f"{noun}s"
     return f"{number:,} {noun}"
 
 

@@ -32,7 +32,7 @@ from tests.workbooks import table
 
 pytestmark = [pytest.mark.flow]
 
-PAGES = ("Overview", "Invoices", "Vendors", "Budgets", "Billing", "Reports", "Audit")
+PAGES = ("Overview", "Invoices", "Vendors", "Budgets", "Billing", "Reports", "Audit", "Settings")
 Come = Callable[..., Visitor]
 
 

@@ -35,7 +35,7 @@ from finops.shared.audit import AuditRecorder
 from finops.shared.aws import aws_errors, with_stored_settings
 from finops.shared.data_api import DataApi
 from finops.shared.errors import ConfigurationError
-from finops.shared.rates import ExchangeRates
+from finops.shared.rates import ExchangeRates, Rate
 from finops.shared.spreadsheets import unguard
 
 #: HEAD's answer has no body, so botocore tells the status:
@@ -74,6 +74,10 @@ class BillingDeployment:
     def rates(self) -> ExchangeRates:
         """The rates that convert bills."""
         return ExchangeRates(self.settings.rates, AuroraRates(self.database).rates)
+
+    def newest_rates(self) -> list[Rate]:
+        """The newest rate of each currency that is loaded."""
+        return AuroraRates(self.database).newest()
 
     @property
     def reconverter(self) -> Reconverter:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import date
 from decimal import Decimal
 from itertools import islice
-from typing import Final
+from typing import Any, Final
 
 from finops.billing.database.ledger_rows import now
 from finops.billing.domain import Tally, add_notes
@@ -42,18 +42,22 @@ class AuroraRates:
                 {"currency": currency, "first": after, "last": last.isoformat()},
             ).rows
             found += [
-                Rate(
-                    currency=row["currency"],
-                    rate_date=date.fromisoformat(row["rate_date"]),
-                    usd_per_unit=Decimal(row["usd_per_unit"]),
-                    source=row["source"],
-                )
+                _rate(row)
                 for row in rows
                 if not found or row["rate_date"] > found[-1].rate_date.isoformat()
             ]
             if len(rows) < _READ_AT_ONCE:
                 return found
             after = rows[-1]["rate_date"]
+
+    def newest(self) -> list[Rate]:
+        """The newest rate of each currency, by its code."""
+        found = self._database.execute(
+            "SELECT r.currency, r.rate_date, r.usd_per_unit, r.source FROM fx_rates r JOIN (SELECT"
+            " currency, MAX(rate_date) AS rate_date FROM fx_rates GROUP BY currency) n"
+            " ON r.currency = n.currency AND r.rate_date = n.rate_date ORDER BY r.currency"
+        )
+        return [_rate(row) for row in found.rows]
 
     def put_rates(self, rates: Iterable[Rate], version_order: str) -> Tally:
         total = Tally()
@@ -121,3 +125,12 @@ class AuroraRates:
                 total.updated += updated
                 total.unchanged += len(some) - inserted - updated
         return total
+
+
+def _rate(row: Mapping[str, Any]) -> Rate:
+    return Rate(
+        currency=row["currency"],
+        rate_date=date.fromisoformat(row["rate_date"]),
+        usd_per_unit=Decimal(row["usd_per_unit"]),
+        source=row["source"],
+    )
