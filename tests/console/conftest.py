@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -95,6 +95,14 @@ class PagedStore(FakeStore):
         begin = start["at"] if start else 0
         end = begin + limit
         return found[begin:end], {"at": end} if len(found) > end else None
+
+    def all(
+        self, *, status: str, months: Sequence[str], search: str, newest_first: bool
+    ) -> Iterator[InvoiceRecord]:
+        for month in months:
+            yield from self.page(
+                status=status, month=month, search=search, newest_first=newest_first, limit=10_000
+            )[0]
 
     def count(self, status: InvoiceStatus) -> int:
         return sum(one.status is status for one in self.records.values())

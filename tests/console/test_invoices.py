@@ -458,3 +458,30 @@ def test_a_button_that_was_pressed_in_a_session_that_is_gone_decides_nothing(
     app.run()
     button(app, "Approve").click().run()
     assert [action for _, action, _ in shown.recorded()] == ["invoice.approved"]
+
+
+@pytest.mark.parametrize("newest_first", [True, False])
+def test_every_invoice_that_matches_is_exported_and_not_the_page_only(
+    stage: Stage, *, newest_first: bool
+) -> None:
+    now = datetime.now(UTC)
+    ages = [timedelta(days=one) for one in range(0, 330, 3)]
+    put(
+        stage,
+        *(replace(waiting(f"raw/scan-{one.days}.pdf"), received_at=now - one) for one in ages),
+        waiting("raw/other.pdf"),
+    )
+    filters = listing.Filters(search="scan", newest_first=newest_first)
+    found = [one.file for one in listing.matching(stage.services, filters)]
+    order = ages if newest_first else ages[::-1]
+    assert found == [f"scan-{one.days}.pdf" for one in order]
+    app = stage.page("invoices")
+    labels = [one.proto.label for one in app.get("download_button")]
+    assert labels[0] == "Excel: all 100 on this page"
+    app.toggle[0].set_value(True).run()
+    labels = [one.proto.label for one in app.get("download_button")]
+    assert labels == ["Excel: all that match", "CSV: all that match", "JSON: all that match"]
+
+
+def test_a_page_with_all_that_match_offers_no_more(shown: Stage) -> None:
+    assert not shown.page("invoices").toggle

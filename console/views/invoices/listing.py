@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -37,6 +37,24 @@ class Filters:
     search: str = ""
     newest_first: bool = True
 
+    @property
+    def months(self) -> list[str]:
+        """The months that are looked at, in order; one empty one stands for all of a status."""
+        if self.month or self.status:
+            return [self.month]
+        months = last_months(datetime.now(UTC))
+        return months if self.newest_first else months[::-1]
+
+
+def matching(services: Services, filters: Filters) -> Iterator[InvoiceRecord]:
+    """Every invoice that matches, on whatever page it is."""
+    return services.invoices.store.all(
+        status=filters.status,
+        months=filters.months,
+        search=filters.search,
+        newest_first=filters.newest_first,
+    )
+
 
 @st.cache_data(ttl=5, max_entries=200, show_spinner=False)
 def list_invoices(_services: Services, _deployment: str, filters: Filters, start: Start) -> Page:
@@ -45,9 +63,7 @@ def list_invoices(_services: Services, _deployment: str, filters: Filters, start
     Without a status it reads month after month until the page is full.
     """
     start = dict(start or {})
-    months = [filters.month] if filters.month or filters.status else last_months(datetime.now(UTC))
-    if not filters.newest_first:
-        months.reverse()
+    months = filters.months
     months = months[months.index(start.pop("month")) if "month" in start else 0 :]
 
     def page(month: str, start: Start, limit: int) -> Page:

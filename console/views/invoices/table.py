@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Final
 
 import streamlit as st
 
 from console import ui
 from console.services import Services
-from console.views.invoices.listing import Filters, Start, list_invoices
+from console.views.invoices.listing import Filters, Start, list_invoices, matching
 from finops.deployment.descriptions import invoice_document
 from finops.invoices.domain import InvoiceRecord, InvoiceStatus
 from finops.invoices.export import write_csv, write_json
@@ -41,7 +42,9 @@ def show(services: Services) -> None:
     with st.skeleton(height=320):
         records, following = list_invoices(services, services.environment.name, filters, starts[-1])
     if records:
-        _actions(records, _table(records))
+        everything = partial(matching, services, filters)
+        is_part = len(starts) > 1 or following is not None
+        _actions(records, _table(records), everything if is_part else None)
     elif filters != Filters():
         ui.empty("No invoices match your filters.")
     else:
@@ -127,8 +130,28 @@ def _row(record: InvoiceRecord) -> dict[str, Any]:
     }
 
 
-def _actions(records: Sequence[InvoiceRecord], selected: Sequence[InvoiceRecord]) -> None:
-    what = f"{len(selected)} selected" if selected else f"all {len(records)} on this page"
+def _actions(
+    records: Sequence[InvoiceRecord],
+    selected: Sequence[InvoiceRecord],
+    everything: Callable[[], Iterable[InvoiceRecord]] | None,
+) -> None:
+    """Draw what can be done with selected invoices, or with those of the page.
+
+    Args:
+        records: Those of the page.
+        selected: Of these.
+        everything: Finds all that match the filters; None where the page has them all.
+    """
+    if everything and st.toggle(
+        "Export every invoice that matches the filters",
+        key="invoice_export_all",
+        help="Not only this page. Writing thousands takes some seconds.",
+    ):
+        find, what = everything, "all that match"
+    elif selected:
+        find, what = (lambda: selected), f"{len(selected)} selected"
+    else:
+        find, what = (lambda: records), f"all {len(records)} on this page"
     with st.container(horizontal=True, vertical_alignment="center"):
         pressed = st.button(
             "Open invoice",
@@ -140,16 +163,16 @@ def _actions(records: Sequence[InvoiceRecord], selected: Sequence[InvoiceRecord]
         if pressed and len(selected) == 1:
             ui.open_page("Invoice", id=selected[0].id)
         for name in FORMATS:
-            _download(selected or records, name, f"{name}: {what}")
+            _download(find, name, f"{name}: {what}")
 
 
-def _download(records: Sequence[InvoiceRecord], name: str, label: str) -> None:
+def _download(find: Callable[[], Iterable[InvoiceRecord]], name: str, label: str) -> None:
     """A button that writes these invoices to a file once it is pressed."""
     write, ending, media_type = FORMATS[name]
 
     def content() -> bytes:
         file = io.BytesIO()
-        write(records, file)
+        write(find(), file)
         return file.getvalue()
 
     st.download_button(
