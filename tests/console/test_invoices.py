@@ -15,6 +15,9 @@ from console import ui
 from console.identity import Role, User
 from console.rendering import page_image
 from console.views.invoice import review as decisions
+from console.views.invoice import same_vendor
+from console.views.invoice.decisions import desk as desk_of
+from console.views.invoice.inbox import Inbox
 from console.views.invoices import listing
 from finops.invoices.domain import Erasure, InvoiceStatus, Issue, Severity
 from finops.invoices.einvoice.reader import read_einvoice
@@ -208,7 +211,7 @@ def test_a_decision_is_proven_by_whoever_cognito_has_signed_in(
     stage: Stage, sub: str, proven: bool
 ) -> None:
     person = User(name="anna", role=Role.APPROVER, sub=sub)
-    assert decisions._desk(stage.services, person).proven is proven
+    assert desk_of(stage.services, person).proven is proven
 
 
 def test_nobody_decides_about_what_was_decided_since_the_page_was_drawn(
@@ -485,3 +488,45 @@ def test_every_invoice_that_matches_is_exported_and_not_the_page_only(
 
 def test_a_page_with_all_that_match_offers_no_more(shown: Stage) -> None:
     assert not shown.page("invoices").toggle
+
+
+def test_several_invoices_of_a_vendor_are_approved_at_once(stage: Stage) -> None:
+    stage.invoices.separation_of_duties = True
+    first, second, third, own = (waiting(f"raw/{name}.pdf") for name in "abcd")
+    own = replace(own, submitted_by="the approver")
+    strange = waiting("raw/e.pdf")
+    assert strange.invoice
+    reading = replace(strange.invoice.readings["vendor"], value="Somebody else")
+    readings = {**strange.invoice.readings, "vendor": reading}
+    strange = replace(strange, invoice=replace(strange.invoice, readings=readings))
+    put(stage, first, second, third, own, strange)
+    found = Inbox(mine=[first, second, third, strange], others=1, more=False)
+    assert same_vendor.others_of(found, first) == [second, third]
+    stage.who = user(Role.APPROVER)
+    # One was decided since it was shown, and own ones are refused even if a browser sends them.
+    stage.invoices.review_desk.decide(
+        third.id, "bea", corrections={}, approve=True, reject=False, reason="", seen=0
+    )
+    refused = same_vendor.approve(
+        stage.services, user(Role.APPROVER), [second, third, own], "all fine"
+    )
+    assert [file for file, _ in refused] == ["c.pdf", "d.pdf"]
+    (review,) = stage.invoices.store.find(second.id).reviews
+    assert (review.reviewer, review.decision, review.reason) == (
+        "the approver",
+        "APPROVED",
+        "all fine",
+    )
+    assert stage.recorded() == [("the approver", "invoice.approved", second.id)]
+
+
+@pytest.mark.parametrize(("role", "offered"), [(Role.EDITOR, 0), (Role.APPROVER, 1)])
+def test_only_approvers_are_offered_others_of_the_vendor(
+    stage: Stage, role: Role, offered: int
+) -> None:
+    one = waiting("raw/a.pdf")
+    put(stage, one, waiting("raw/b.pdf"))
+    app = stage.page("invoice", role, id=one.id)
+    assert not app.exception
+    assert [part.label for part in app.expander].count("1 more of this vendor") == offered
+    assert sum(found.label == "Approve 0 ticked invoices" for found in app.button) == offered

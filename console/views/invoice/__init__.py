@@ -7,7 +7,7 @@ import streamlit as st
 from console import ui
 from console.identity import Role, User
 from console.services import Services
-from console.views.invoice import document, facts, inbox, review
+from console.views.invoice import document, facts, inbox, review, same_vendor
 from finops.invoices.domain import InvoiceRecord, InvoiceStatus
 from finops.invoices.inbox import fields_to_check
 
@@ -42,7 +42,9 @@ def _invoice(services: Services, user: User, record: InvoiceRecord) -> None:
     facts.head(record)
     review.tell_if_late(record)
     if reviews:
-        inbox.show(inbox.of(services, user), record)
+        waiting = inbox.of(services, user)
+        inbox.show(waiting, record)
+        same_vendor.show(services, user, waiting, record)
     if not record.is_settled:
         _watch(services, record)
     # On a phone the columns stand below each other: who reviews has the form above the document.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Final, Literal, cast
 
 import streamlit as st
@@ -12,11 +11,10 @@ from console import ui
 from console.identity import Role, User
 from console.services import Services
 from console.views.invoice import facts, inbox
+from console.views.invoice.decisions import desk, record_decision
 from console.views.invoice.inbox import form_key
-from finops.invoices.audit_events import review_facts
 from finops.invoices.domain import Invoice, InvoiceKind, InvoiceRecord
 from finops.invoices.inbox import FieldToCheck, fields_to_check
-from finops.invoices.review import ReviewDesk
 from finops.invoices.second_decision import already_decided, intended
 from finops.shared.errors import FinOpsError
 
@@ -69,7 +67,7 @@ def _obstacle(services: Services, user: User, record: InvoiceRecord) -> str:
     """Why this person cannot approve the invoice; empty if they can."""
     if not user.may(Role.APPROVER):
         return "You can correct values. Only an approver can approve or reject."
-    if reason := _desk(services, user).obstacle(record, user.identity):
+    if reason := desk(services, user).obstacle(record, user.identity):
         return f"You cannot approve it: {reason}."
     return ""
 
@@ -179,7 +177,7 @@ def decide(
         st.error("Your role does not allow that.", icon=":material/lock:")
         return
     try:
-        decided = _desk(services, user).decide(
+        decided = desk(services, user).decide(
             record.id,
             user.identity,
             corrections=corrections,
@@ -194,27 +192,14 @@ def decide(
     _tell(services, user, decided, and_next=and_next)
 
 
-def _desk(services: Services, user: User) -> ReviewDesk:
-    """The review desk; Cognito has proven who a person with a `sub` is."""
-    return replace(services.review_desk, proven=bool(user.sub))
-
-
 def _tell(
     services: Services, user: User, decided: InvoiceRecord, *, and_next: bool = False
 ) -> None:
     """Record the last decision in the audit trail, and draw the page again, or the next one."""
     st.session_state.pop(_PRESSED, None)
     inbox.forget()
-    review = decided.reviews[-1]
-    if review.reviewer == user.identity:  # not what somebody else has decided meanwhile
-        services.record(
-            user,
-            f"invoice.{review.decision.lower()}",
-            decided.id,
-            version=f"{decided.id}/{decided.revision}",
-            **review_facts(decided, review),
-        )
-    ui.flash(f"{ui.escaped(decided.file)}: {ui.words(review.decision.lower())}")
+    record_decision(services, user, decided)
+    ui.flash(f"{ui.escaped(decided.file)}: {ui.words(decided.reviews[-1].decision.lower())}")
     if and_next:
         inbox.open_invoice(inbox.after(services, user, decided))
     st.rerun()
@@ -230,7 +215,7 @@ def not_duplicate(services: Services, user: User, record: InvoiceRecord) -> None
     if not pressed:
         return
     try:
-        decided = _desk(services, user).not_a_duplicate(
+        decided = desk(services, user).not_a_duplicate(
             record.id, user.identity, reason=reason, seen=len(record.reviews)
         )
     except FinOpsError as error:
