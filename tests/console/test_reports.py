@@ -8,12 +8,16 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from console.identity import Role
 from console.reports import StoredReport
+from console.views.reports import mail
+from console.views.reports.details import acknowledgement
 from finops.reconciliation.attention import attention, lead
+from finops.reconciliation.configuration import parse
 from finops.reconciliation.report import Report, as_document
 from tests.console.conftest import Stage
 from tests.reconciliation.sample_report import sample_report
@@ -61,10 +65,12 @@ def test_a_report_shows_totals_units_trends_and_tables(stage: Stage, shelf: Shel
     assert units["name"].tolist() == [one["name"] for one in shelf.report.document["units"]]  # type: ignore[union-attr]
     assert "Anomalies" in [one.value for one in app.header]
     assert any(one.label.startswith("Services (") for one in app.expander)
-    assert [one.proto.url for one in app.get("link_button")] == [
+    *files, letter = (one.proto.url for one in app.get("link_button"))
+    assert files == [
         "https://bucket/october.html?expires=900",
         "https://bucket/october.json?expires=900",
     ]
+    assert letter.startswith("mailto:?subject=")
 
 
 def open_month() -> Report:
@@ -127,3 +133,36 @@ def test_an_editor_reconciles_and_only_an_approver_closes(
     assert not app.exception
     assert shelf.runs == [(MONTH, close, f"the {role}")]
     assert stage.recorded() == [(f"the {role}", "reconciliation.started", MONTH)]
+
+
+def test_a_mail_begins_as_the_report_does_and_leads_to_it() -> None:
+    report = sample_report()
+    address = urlsplit(mail(report, "https://console.example.com/"))
+    assert address.scheme == "mailto"
+    said = parse_qs(address.query)
+    assert said["subject"] == [f"Costs of {report.month}"]
+    first, *rest = said["body"][0].split("\r\n")
+    assert first == "".join(one.text for one in lead(report))
+    assert rest[-1] == f"https://console.example.com/reports?month={report.month}"
+    assert [one for one in rest if one.startswith("- ")] == [
+        f"- {one.title}. {one.text}" for one in attention(report)
+    ]
+
+
+def test_the_lines_that_acknowledge_an_anomaly_do_so_in_the_configuration() -> None:
+    document = as_document(sample_report())
+    one = document["anomalies"][0] | {"subject": 'a "quoted": service', "first": "2026-10-14"}
+    (found,) = parse(acknowledgement(one), name="lines").acknowledgements
+    assert (found.subject, str(found.day), found.reason) == (one["subject"], "2026-10-14", "WHY")
+
+
+def test_what_somebody_knows_of_is_said_to_be_acknowledged(stage: Stage, shelf: Shelf) -> None:
+    report = sample_report()
+    known = replace(report.anomalies[0], acknowledged="a load test")
+    assert shelf.report
+    document = as_document(replace(report, anomalies=(known, *report.anomalies[1:])))
+    shelf.report = replace(shelf.report, document=document)
+    app = stage.page("reports")
+    assert not app.exception
+    assert any(one.value == ":green[Acknowledged:] a load test" for one in app.markdown)
+    assert len(app.code) == len(report.anomalies) - 1

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, Final
+from urllib.parse import quote
 
 import streamlit as st
 
@@ -13,8 +16,9 @@ from console.identity import Role, User
 from console.reports import LINK_SECONDS, StoredReport
 from console.services import Services
 from console.views.reports import details, summary
-from finops.reconciliation.report import MEDIA_TYPES
-from finops.shared.errors import FinOpsError
+from finops.reconciliation.attention import attention, lead
+from finops.reconciliation.report import MEDIA_TYPES, Report
+from finops.shared.errors import FinOpsError, RejectedInput
 from finops.shared.periods import last_months
 
 _FORMAT_NAMES: Final = {"html": "HTML", "xlsx": "Excel", "csv": "CSV", "json": "JSON"}
@@ -103,3 +107,22 @@ def _downloads(services: Services, report: StoredReport) -> None:
                     services.reports.files.link(location, LINK_SECONDS),
                     icon=":material/download:",
                 )
+        address = os.environ.get("CONSOLE_URL", "")
+        with suppress(RejectedInput):  # a report of an earlier version is downloaded only
+            st.link_button("Mail", mail(report.report, address), icon=":material/mail:")
+
+
+def mail(report: Report, console: str) -> str:
+    """An address that opens a person's mail program with what the report begins with.
+
+    Args:
+        report: The report.
+        console: The console's address, which the mail leads to; empty where it has none.
+    """
+    lines = ["".join(one.text for one in lead(report)), ""]
+    lines += [f"- {one.title}. {one.text}" for one in attention(report)]
+    if console:
+        lines += ["", f"{console.rstrip('/')}/reports?month={report.month}"]
+    # Lines of a mail end so: https://www.rfc-editor.org/rfc/rfc6068#section-5
+    body = "\r\n".join(lines)
+    return f"mailto:?subject={quote(f'Costs of {report.month}')}&body={quote(body)}"

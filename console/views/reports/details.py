@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -58,14 +59,34 @@ def anomalies(document: Mapping[str, Any]) -> None:
     if not found:
         st.caption("No anomalies were found.")
         return
-    for one in found[:20]:
+    # Those that somebody knows of come last.
+    for one in sorted(found, key=lambda one: bool(one["acknowledged"]))[:20]:
         days = one["first"] if one["first"] == one["last"] else f"{one['first']} to {one['last']}"
         impact = ui.amount(one["impact"], document["currency"])
         label = ui.escaped(f"{one['name'] or one['subject']} · {days} · {impact}")
-        with st.expander(label, icon=":material/trending_up:"):
+        known = one["acknowledged"]
+        with st.expander(label, icon=f":material/{'check' if known else 'trending_up'}:"):
             st.write(ui.escaped(one["evidence"]))
             if one["services"]:
                 st.write("Driven by " + ui.escaped(", ".join(one["services"])))
+            if known:
+                st.write(f":green[Acknowledged:] {ui.escaped(known)}")
+            else:
+                st.caption(
+                    "To acknowledge it, add this to the configuration of the module "
+                    "reconciliation, with the reason:"
+                )
+                st.code(acknowledgement(one), language="yaml")
+
+
+def acknowledgement(anomaly: Mapping[str, Any]) -> str:
+    """The lines of the configuration that acknowledge an anomaly, for a reason to be filled in."""
+    # Strings are written alike in JSON and YAML.
+    subject = json.dumps(anomaly["subject"], ensure_ascii=False)
+    return (
+        "acknowledged_anomalies:\n"
+        f'  - {{subject: {subject}, day: {anomaly["first"]}, reason: "WHY"}}'
+    )
 
 
 def tables(document: Mapping[str, Any]) -> None:
