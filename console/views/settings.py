@@ -68,8 +68,8 @@ def _rights(services: Services, user: User) -> None:
         else "People may approve invoices that they submitted or corrected themselves."
     )
     st.caption(
-        "Groups of the Cognito user pool give the roles; `review.separation_of_duties` of the "
-        "module invoices is the rule above."
+        "Groups of the Cognito user pool give the roles. The rule above is a setting of the module "
+        "invoices, review.separation_of_duties."
     )
 
 
@@ -133,7 +133,7 @@ def _formats(services: Services) -> None:
             {"dataset": "Dataset", "format": "Format of the module"},
         )
     else:
-        st.caption("The module billing declares none (`datasets`).")
+        st.caption("The module billing declares none in its variable datasets.")
     ui.link("Billing", "Formats that people have saved, by dataset")
 
 

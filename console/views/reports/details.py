@@ -76,7 +76,7 @@ def anomalies(document: Mapping[str, Any]) -> None:
                     "To acknowledge it, add this to the configuration of the module "
                     "reconciliation, with the reason:"
                 )
-                st.code(acknowledgement(one), language="yaml")
+                st.code(acknowledgement(one), language=None)  # coloured words lack contrast
 
 
 def acknowledgement(anomaly: Mapping[str, Any]) -> str:
