@@ -31,8 +31,6 @@ st.set_page_config(
     layout="wide",
 )
 
-for part in ("frame.html", "typed.html"):
-    st.html(Path(__file__).with_name(part), unsafe_allow_javascript=True)
 
 PAGES = (
     (overview, "Overview", ":material/space_dashboard:"),
@@ -48,8 +46,10 @@ PAGES = (
 
 deployment = named_environment(os.environ.get("FINOPS_ENV", LOCAL))
 user = identity.current(deployment)
-# For typed.html: typed text is given back to the same person only.
-st.html(f'<span data-finops-user="{html.escape(user.identity if user else "")}"></span>')
+# For typed.html, which gives typed text back to the same person only.
+parts = [f'<span data-finops-user="{html.escape(user.identity if user else "")}"></span>']
+parts += [Path(__file__).with_name(name).read_text() for name in ("frame.html", "typed.html")]
+st.html("".join(parts), unsafe_allow_javascript=True)
 
 
 def page(view: ModuleType) -> Callable[[], None]:
