@@ -16,6 +16,7 @@ from finops.billing.domain import (
     LOADED,
     PART_OF,
     RESTATES,
+    FileEntry,
     FileStatus,
 )
 from finops.cli.billing_formats import check, format_command
