@@ -142,6 +142,11 @@ locals {
         options   = { stat = "Sum", id = "explorer_calls", visible = false, period = 3600 }
       }],
       [for function in local.explorer : { expression = "explorer_calls * ${var.prices.cost_explorer_call}", label = "Cost Explorer" }],
+      [for function in local.explorer : {
+        namespace = "FinOps", metric = "AthenaBytesScanned", dimensions = ["service", function]
+        options   = { stat = "Sum", id = "athena_bytes", visible = false, period = 3600 }
+      }],
+      [for function in local.explorer : { expression = "athena_bytes / 1099511627776 * ${var.prices.athena_tib}", label = "Athena" }],
       [for cluster in local.database : {
         namespace = "AWS/RDS", metric = "ServerlessDatabaseCapacity", dimensions = ["DBClusterIdentifier", cluster]
         options   = { stat = "Average", id = "capacity", visible = false, period = 3600 }

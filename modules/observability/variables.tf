@@ -185,10 +185,11 @@ variable "function_settings" {
 }
 
 variable "prices" {
-  description = "List prices in USD by which the dashboard shows what calls cost: `cost_explorer_call`, and `acu_hour` of Aurora Serverless v2 in your region. What Textract costs is counted by the functions."
+  description = "List prices in USD by which the dashboard shows what calls cost: `cost_explorer_call`, and in your region `acu_hour` of Aurora Serverless v2 and `athena_tib`, a TiB that Athena scans. What Textract costs is counted by the functions."
   type = object({
     cost_explorer_call = optional(number, 0.01)
     acu_hour           = optional(number, 0.12)
+    athena_tib         = optional(number, 5)
   })
   default  = {}
   nullable = false

@@ -255,13 +255,26 @@ def test_account_factory_plans_the_spoke_of_the_account_that_it_customizes(
             values = { account_id = "222222222222" }
           }
         }
+        run "of_another_deployment" {
+          command = plan
+          variables { name_prefix = "cost-dev" }
+          override_data {
+            target = data.aws_caller_identity.current
+            values = { account_id = "222222222222" }
+          }
+        }
         """
     )
     started = terraform(folder, tmp_path, plan_environment, "init", "-input=false", "-no-color")
     assert started.returncode == 0, started.stderr
     tested = terraform(folder, tmp_path, plan_environment, "test", "-no-color", "-verbose")
     assert tested.returncode == 0, f"{tested.stdout}\n{tested.stderr}"
-    assert "1 passed, 0 failed" in tested.stdout
+    assert "2 passed, 0 failed" in tested.stdout
+    usual, other = tested.stdout.split('run "of_another_deployment"')
+    names = ("apply-budget", "budgets", "publish-budget", "repair-budget-drift")
+    for prefix, said in (("finops", usual), ("cost-dev", other)):
+        found = set(re.findall(r"[:/](finops|cost-dev)-(?:" + "|".join(names) + ")\\b", said))
+        assert found == {prefix}
     assert '"ACCOUNT_ID" = "222222222222"' in " ".join(tested.stdout.split())
 
 

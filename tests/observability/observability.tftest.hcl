@@ -148,6 +148,24 @@ run "files" {
   }
 }
 
+run "reports" {
+  command = plan
+  module { source = "../../modules/observability" }
+
+  variables {
+    flows  = { reconciliation = { functions = { reconcile_month = "finops-reconcile-month" } } }
+    prices = { athena_tib = 6 }
+  }
+
+  assert {
+    condition = length([
+      for metric in flatten([for one in jsondecode(aws_cloudwatch_dashboard.this.dashboard_body).widgets : [for metric in try(one.properties.metrics, []) : jsonencode(metric)]]) : metric
+      if strcontains(metric, "AthenaBytesScanned") || strcontains(metric, "athena_bytes / 1099511627776 * 6")
+    ]) == 2
+    error_message = "What Athena scans has a price."
+  }
+}
+
 run "no_alarms" {
   command = plan
   module { source = "../../modules/observability" }

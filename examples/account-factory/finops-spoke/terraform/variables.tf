@@ -10,6 +10,13 @@ variable "region" {
   nullable    = false
 }
 
+variable "name_prefix" {
+  description = "That of budgets_management."
+  type        = string
+  default     = "finops"
+  nullable    = false
+}
+
 variable "external_id" {
   description = "External id of budgets_management."
   type        = string
