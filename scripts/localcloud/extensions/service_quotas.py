@@ -2,7 +2,7 @@
 
 AWS: https://docs.aws.amazon.com/servicequotas/2019-06-24/apireference/API_ListServiceQuotas.html
 MiniStack has no such service. FINOPS_TEXTRACT_TPS, which limits the calls of a second here, is the
-quota of each of Textract's operations; without it they are those of a large region.
+quota of each of Textract's operations; without it they are the defaults, those of a large region.
 """
 
 from __future__ import annotations
@@ -19,8 +19,14 @@ _LARGE_REGION = 5.0
 _OPERATIONS = ("AnalyzeExpense", "GetExpenseAnalysis", "StartExpenseAnalysis")
 
 
-def _values(service: str) -> dict[str, float] | None:
-    calls = float(os.environ.get("FINOPS_TEXTRACT_TPS", "0")) or _LARGE_REGION
+def _applied() -> float:
+    return float(os.environ.get("FINOPS_TEXTRACT_TPS", "0")) or _LARGE_REGION
+
+
+_CALLS = {"ListServiceQuotas": _applied, "ListAWSDefaultServiceQuotas": lambda: _LARGE_REGION}
+
+
+def _values(service: str, calls: float) -> dict[str, float] | None:
     return {
         "textract": {f"Transactions per second per account for {one}": calls for one in _OPERATIONS}
     }.get(service)
@@ -30,10 +36,10 @@ async def _handle(
     _method: str, _path: str, headers: dict[str, str], body: bytes, _query: Any
 ) -> Any:
     operation = headers.get("x-amz-target", "").partition(".")[2]
-    if operation != "ListServiceQuotas":
+    if operation not in _CALLS:
         return error_response_json("UnknownOperationException", f"no {operation}", 400)
     service = json.loads(body or b"{}").get("ServiceCode", "")
-    values = _values(service)
+    values = _values(service, _CALLS[operation]())
     if values is None:
         return error_response_json("NoSuchResourceException", f"no service {service} is known", 400)
     quotas = [
