@@ -4,7 +4,7 @@ resource "aws_iam_role" "this" {
   assume_role_policy   = data.aws_iam_policy_document.lambda_trust.json
   permissions_boundary = var.settings.permissions_boundary_arn
   # `finops doctor` tells by it whether the role still has the policy that was deployed.
-  tags = merge(var.tags, { policy-sha256 = sha256(jsonencode(jsondecode(data.aws_iam_policy_document.this.json))) })
+  tags = merge(var.tags, { policy-sha256 = local.policy_sha256 })
 }
 
 data "aws_iam_policy_document" "lambda_trust" {
@@ -26,6 +26,19 @@ resource "aws_iam_role_policy" "this" {
 }
 
 locals {
+  # Of what the policy says, in whatever order: the provider changes no policy for its order.
+  policy_sha256 = sha256(join("\n", sort([
+    for one in jsondecode(data.aws_iam_policy_document.this.json).Statement : jsonencode([
+      try(one.Sid, ""),
+      one.Effect,
+      sort(flatten([try(one.Action, [])])),
+      sort(flatten([try(one.NotAction, [])])),
+      sort(flatten([try(one.Resource, [])])),
+      sort(flatten([try(one.NotResource, [])])),
+      [for test, keys in try(one.Condition, {}) : [test, [for key, values in keys : [key, sort(flatten([values]))]]]],
+    ])
+  ])))
+
   network_interface_actions = [
     "ec2:AssignPrivateIpAddresses",
     "ec2:CreateNetworkInterface",

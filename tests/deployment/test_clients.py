@@ -7,6 +7,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import pytest
@@ -126,3 +127,23 @@ def test_what_a_functions_url_refuses_is_told(
         post(endpoint)
     assert refused.value.code == code
     assert len(Lambda.got) == 1
+
+
+@pytest.mark.parametrize(
+    ("key", "named"), [("arn:aws:kms:eu-central-1:1:key/1", "key/1"), (None, "alias/aws/lambda")]
+)
+def test_variables_that_the_caller_may_not_decrypt_are_told_with_the_right_that_is_missing(
+    monkeypatch: pytest.MonkeyPatch, key: str | None, named: str
+) -> None:
+    denied = {"ErrorCode": "AccessDeniedException", "Message": "KMS access was denied"}
+    found = {"FunctionName": "finops-a", "KMSKeyArn": key, "Environment": {"Error": denied}}
+    functions = SimpleNamespace(get_function_configuration=lambda **_: found)
+    monkeypatch.setattr(Aws, "client", lambda self, service: functions)
+    aws = Aws(Environment(name="prod", prefix="finops"))
+    with pytest.raises(ConfigurationError, match=r"environment of finops-a: .*was denied") as told:
+        aws.function_variables("finops-a", module="audit")
+    assert told.value.code == "AccessDeniedException"
+    assert "kms:Decrypt" in told.value.remedy
+    assert named in told.value.remedy
+    del found["Environment"]
+    assert aws.function_variables("finops-a", module="audit") == {}

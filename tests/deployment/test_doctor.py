@@ -5,32 +5,56 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
+import re
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
+from functools import cache
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import boto3
 import pytest
+from botocore import xform_name
 from botocore.exceptions import ClientError
 
 from finops.cli.main import main
 from finops.deployment import doctor as module
-from finops.deployment.doctor import Doctor
+from finops.deployment.doctor import Doctor, _schedules
 from finops.deployment.environment import Environment
 from finops.deployment.examination import Examination, Finding, Severity
 from finops.deployment.keys import check_keys
 from finops.deployment.notifier import check_notifier
 from finops.deployment.policies import policy_digest
-from finops.deployment.resources import check_quotas, check_rates, check_tables
+from finops.deployment.resources import (
+    check_buckets,
+    check_mail,
+    check_quotas,
+    check_rates,
+    check_tables,
+)
 from finops.deployment.roles import check_roles
 
 KEY = "arn:aws:kms:eu-central-1:111111111111:key/1"
 WORKFLOW = "arn:aws:states:eu-central-1:111111111111:stateMachine:finops-workflow"
+ROOT = "arn:aws:iam::111111111111:root"
 LOGS = "logs.eu-central-1.amazonaws.com"
 ENVIRONMENT = Environment(name="prod", prefix="finops")
-LAYER = {"Arn": "arn:aws:lambda:eu-central-1:111111111111:layer:finops-audit-core:1"}
+LAYERS = [
+    {"Arn": f"arn:aws:lambda:eu-central-1:111111111111:layer:finops-flow-{name}:1"}
+    for name in ("core", "billing", "invoices", "documents", "reports", "duckdb")
+]
+#: Of a bucket that is sound.
+NO_PLAIN_HTTP = {
+    "Statement": [
+        {
+            "Effect": "Deny",
+            "Action": "s3:*",
+            "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+        }
+    ]
+}
 POLICY = {
     "Version": "2012-10-17",
     "Statement": [
@@ -61,7 +85,7 @@ def key_policy(*services: str, **actions: list[str]) -> str:
     return json.dumps(
         {
             "Statement": [
-                {"Effect": "Allow", "Action": "kms:*", "Principal": {"AWS": "*"}},
+                {"Effect": "Allow", "Action": "kms:*", "Principal": {"AWS": ROOT}},
                 *(
                     {
                         "Effect": "Allow",
@@ -92,13 +116,15 @@ class FakeAws:
         self.refused: dict[str, str] = {"get_topic_attributes": "NotFound"}
         self.flow = "audit"
         self.only: tuple[str, ...] = ()
+        self.verified = ""
         self.function: dict[str, Any] = {
+            "FunctionName": "finops-audit",
             "FunctionArn": "arn:aws:lambda:eu-central-1:111111111111:function:finops-audit",
             "Role": "arn:aws:iam::111111111111:role/finops-audit",
             "State": "Active",
-            "Layers": [LAYER],
+            "Layers": LAYERS,
             "KMSKeyArn": KEY,
-            "Environment": {"Variables": {"CODE_SHA256": "1"}},
+            "Environment": {"Variables": {"CODE_SHA256": "1", "BUCKET": "files"}},
         }
         self.answers: dict[str, Any] = {
             "get_account_settings": {"AccountLimit": {"ConcurrentExecutions": 1000}},
@@ -116,6 +142,16 @@ class FakeAws:
                 "Target": {"RoleArn": "arn:aws:iam::111111111111:role/finops-audit"},
             },
             "describe_load_balancers": {"LoadBalancers": []},
+            "head_bucket": {},
+            "get_bucket_policy": {"Policy": json.dumps(NO_PLAIN_HTTP)},
+            "get_object_lock_configuration": {
+                "ObjectLockConfiguration": {
+                    "ObjectLockEnabled": "Enabled",
+                    "Rule": {"DefaultRetention": {"Mode": "GOVERNANCE", "Days": 1}},
+                }
+            },
+            "list_aws_default_service_quotas": {},
+            "list_service_quotas": {},
             "describe_key": {"KeyMetadata": {"KeyState": "Enabled"}},
             "get_key_policy": {"Policy": key_policy(LOGS)},
             "get_queue_url": {"QueueUrl": "https://sqs.eu-central-1.amazonaws.com/1/queue"},
@@ -129,11 +165,15 @@ class FakeAws:
         }
 
     def client(self, service: str) -> Any:
-        return _FakeClient(self)
+        return _FakeClient(self, service)
 
     def answer(self, operation: str, arguments: Mapping[str, Any]) -> Any:
         if code := self.refused.get(operation):
             raise refusal(code, operation)
+        if operation == "get_identity_verification_attributes":
+            asked = set(arguments["Identities"])
+            found = {one: {"VerificationStatus": "Success"} for one in asked & {self.verified}}
+            return {"VerificationAttributes": found}
         if operation == "get_function":
             there = self.only or ENVIRONMENT.flow_functions[self.flow]
             if arguments["FunctionName"] in there:
@@ -143,11 +183,18 @@ class FakeAws:
         return answer.pop(0) if isinstance(answer, list) else answer
 
 
-class _FakeClient:
-    meta = SimpleNamespace(region_name="eu-central-1")
+@cache
+def real_client(service: str) -> Any:
+    """Knows names only: it is never called."""
+    return boto3.client(
+        service, "eu-central-1", aws_access_key_id="none", aws_secret_access_key="none"
+    )
 
-    def __init__(self, aws: FakeAws) -> None:
+
+class _FakeClient:
+    def __init__(self, aws: FakeAws, service: str) -> None:
         self._aws = aws
+        self.meta = real_client(service).meta
 
     def __getattr__(self, operation: str) -> Any:
         return lambda **arguments: self._aws.answer(operation, arguments)
@@ -362,16 +409,26 @@ def quotas(**values: float) -> dict[str, Any]:
         (quotas(AnalyzeExpense=5, StartExpenseAnalysis=1), []),
         (quotas(AnalyzeExpense=0.5, StartExpenseAnalysis=1), ["AnalyzeExpense"]),
         (quotas(AnalyzeExpense=1, StartExpenseAnalysis=0), ["StartExpenseAnalysis"]),
+        ([{"Quotas": [], "NextToken": "2"}, quotas(AnalyzeExpense=0.5)], ["AnalyzeExpense"]),
         ({"Quotas": []}, []),
     ],
 )
+@pytest.mark.parametrize("listing", ["list_service_quotas", "list_aws_default_service_quotas"])
 def test_textract_that_takes_less_than_a_call_a_second_is_a_warning(
-    invoices: FakeAws, answer: dict[str, Any], told: list[str]
+    invoices: FakeAws, listing: str, answer: Any, told: list[str]
 ) -> None:
-    invoices.answers["list_service_quotas"] = answer
+    invoices.answers["list_service_quotas"] = {}
+    # Pages are taken off as they are asked for, once for each operation.
+    invoices.answers[listing] = [*answer, {}] if isinstance(answer, list) else answer
     found = list(check_quotas(examined(invoices)))
     assert [one.subject for one in found] == told
     assert all(one.severity is Severity.WARNING for one in found)
+
+
+def test_what_applies_to_the_account_replaces_the_default(invoices: FakeAws) -> None:
+    invoices.answers["list_aws_default_service_quotas"] = quotas(AnalyzeExpense=0.5)
+    invoices.answers["list_service_quotas"] = quotas(AnalyzeExpense=5)
+    assert list(check_quotas(examined(invoices))) == []
 
 
 @pytest.mark.parametrize(
@@ -474,12 +531,207 @@ def test_a_state_machine_that_is_gone_is_told(aws: FakeAws) -> None:
     assert (found.subject, found.problem) == (WORKFLOW, "the state machine does not exist")
 
 
-def test_the_digest_is_that_of_terraforms_jsonencode() -> None:
-    """As `terraform console` answers for sha256(jsonencode(…)) of this document."""
-    document = {"b": ["<&>", "\u2028é"], "a": {"d": True, "c": "${aws:x}"}}
-    encoded = '{"a":{"c":"${aws:x}","d":true},"b":["\\u003c\\u0026\\u003e","\\u2028é"]}'
-    assert policy_digest(document) == hashlib.sha256(encoded.encode()).hexdigest()
-    assert policy_digest(json.dumps(document)) == policy_digest(document)
+def test_the_digest_is_that_of_terraform() -> None:
+    """As `terraform console` answers for the expression of modules/lambda_function/iam.tf."""
+    statements: list[dict[str, Any]] = [
+        {
+            "Sid": "B",
+            "Effect": "Allow",
+            "Action": ["sqs:SendMessage", "s3:GetObject"],
+            "Resource": "arn:<&>",
+        },
+        {
+            "Effect": "Deny",
+            "NotAction": "s3:*",
+            "Resource": ["b", "a"],
+            "Condition": {
+                "StringLike": {"z": ["é", "${aws:x}"], "a": "\u2028"},
+                "ArnEquals": {"k": "v"},
+            },
+        },
+    ]
+    document = {"Version": "2012-10-17", "Statement": statements}
+    digest = "0989f0da403dc2d298902e88e9c0fe8cb91802ff83abceda871e59887b86228b"
+    assert policy_digest(document) == policy_digest(json.dumps(document)) == digest
+    statements.reverse()
+    for lists in (statements[0]["Resource"], statements[1]["Action"]):
+        lists.reverse()
+    assert policy_digest(document) == digest
+    statements[0]["Condition"]["ArnEquals"]["k"] = "w"
+    assert policy_digest(document) != digest
+
+
+def test_a_policy_in_another_order_is_the_deployed_one(aws: FakeAws) -> None:
+    other: list[dict[str, Any]] = json.loads(json.dumps(POLICY))["Statement"][::-1]
+    for one in other:
+        one["Resource"] = [one["Resource"]]
+    aws.answers["get_role_policy"] = {"PolicyDocument": {"Statement": other}}
+    assert findings(aws) == []
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        {"Effect": "Deny", "Action": "sts:*", "Principal": "*"},
+        {"Effect": "Deny", "Action": "sts:AssumeRole", "Principal": {"AWS": ["*"]}},
+    ],
+)
+def test_a_trust_that_denies_or_allows_another_action_is_told(
+    aws: FakeAws, statement: dict[str, Any]
+) -> None:
+    role = aws.answers["get_role"]["Role"]
+    allowed = role["AssumeRolePolicyDocument"]["Statement"]
+    role["AssumeRolePolicyDocument"] = {"Statement": [allowed, statement]}
+    assert {one.check for one in findings(aws)} == {"roles"}
+    role["AssumeRolePolicyDocument"] = {"Statement": {**allowed, "Action": "sts:TagSession"}}
+    assert {one.check for one in findings(aws)} == {"roles"}
+
+
+def with_statement(**statement: Any) -> dict[str, Any]:
+    policy = json.loads(key_policy(LOGS))
+    return {"Policy": json.dumps({"Statement": [*policy["Statement"], statement]})}
+
+
+@pytest.mark.parametrize("principal", ["*", {"AWS": "*"}, {"Service": LOGS}])
+def test_a_key_that_denies_what_it_allows_is_told(aws: FakeAws, principal: Any) -> None:
+    deny = {"Effect": "Deny", "Action": "kms:*", "Principal": principal, "Resource": "*"}
+    aws.answers["get_key_policy"] = with_statement(**deny)
+    assert told_services(aws) == [LOGS]
+    aws.answers["get_key_policy"] = with_statement(
+        **deny, Condition={"Bool": {"aws:SecureTransport": "false"}}
+    )
+    assert told_services(aws) == []
+
+
+@pytest.mark.parametrize("principal", ["*", {"AWS": "*"}])
+def test_a_key_that_is_open_to_everybody_is_open_to_services(aws: FakeAws, principal: Any) -> None:
+    statement = {"Effect": "Allow", "Action": "kms:*", "Principal": principal, "Resource": "*"}
+    aws.answers["get_key_policy"] = {"Policy": json.dumps({"Statement": statement})}
+    assert told_services(aws) == []
+    statement["Condition"] = {"StringEquals": {"kms:CallerAccount": "111111111111"}}
+    aws.answers["get_key_policy"] = {"Policy": json.dumps({"Statement": statement})}
+    assert told_services(aws) == [LOGS]
+
+
+def test_the_policy_of_another_accounts_key_is_not_asked_for(aws: FakeAws) -> None:
+    aws.function["KMSKeyArn"] = KEY.replace("111111111111", "222222222222")
+    aws.refused["get_key_policy"] = "AccessDeniedException"
+    assert findings(aws) == []
+    aws.answers["describe_key"] = {"KeyMetadata": {"KeyState": "Disabled"}}
+    assert [one.check for one in findings(aws)] == ["keys"]
+
+
+UNREADABLE = {"Error": {"ErrorCode": "AccessDeniedException", "Message": "KMS access was denied"}}
+
+
+@pytest.mark.parametrize("flow", ["audit", "billing", "budgets", "invoices", "reconciliation"])
+def test_an_environment_that_the_caller_may_not_decrypt_is_told_once(
+    aws: FakeAws, monkeypatch: pytest.MonkeyPatch, flow: str
+) -> None:
+    aws.flow = flow
+    aws.function["Environment"] = UNREADABLE
+    aws.answers["describe_rule"] = {"State": "ENABLED"}
+    monkeypatch.setattr(
+        "finops.budgets.adapters.dynamodb.DynamoStatusTable.all", lambda self: iter(())
+    )
+    monkeypatch.setattr("finops.deployment.doctor._CHECKS", without("rates"))
+    (found,) = findings(aws)
+    assert (found.check, found.severity) == ("functions", Severity.NOT_CHECKED)
+    assert f"kms:Decrypt on {KEY}" in found.remedy
+    assert "KMS access was denied" in found.problem
+    aws.answers["describe_key"] = {"KeyMetadata": {"KeyState": "Disabled"}}
+    assert [one.check for one in findings(aws)] == ["functions", "keys"]
+
+
+def without(check: str) -> dict[str, Any]:
+    return {name: one for name, one in module._CHECKS.items() if name != check}
+
+
+@pytest.mark.parametrize("layer", ["core", "invoices", "documents"])
+def test_each_layer_that_a_function_was_given_is_asked_for(aws: FakeAws, layer: str) -> None:
+    aws.only = ("finops-extract-invoice",)
+    aws.function["Layers"] = [one for one in LAYERS if f"-{layer}:" not in one["Arn"]]
+    found = [one for one in findings(aws) if one.check == "layers"]
+    assert [(one.subject, one.severity) for one in found] == [(aws.only[0], Severity.FAULT)]
+    assert f"lacks the layer {layer}," in found[0].problem
+
+
+def test_layers_are_those_of_the_modules() -> None:
+    modules = Path(__file__).parents[2] / "modules"
+    invoices = re.findall(
+        r"^    ([a-z-]+) = \{[^{}]*?layers += (\[[^]]*\])",
+        (modules / "invoices/main.tf").read_text(encoding="utf-8"),
+        re.MULTILINE,
+    )
+    given = {name: json.loads(layers) for name, layers in invoices}
+    (reconciliation,) = re.findall(
+        r"^  layers = (\[.*\])", (modules / "reconciliation/main.tf").read_text(), re.MULTILINE
+    )
+    given["reconcile-month"] = json.loads(reconciliation)
+    ((usual, readers, further),) = re.findall(
+        r"concat\(\s*(\[.*?\]), contains\((\[.*?\]), name\) \? (\[.*?\]) : \[\]",
+        (modules / "billing/main.tf").read_text(encoding="utf-8"),
+    )
+    for name in (*ENVIRONMENT.flow_functions["billing"], "finops-fetch-billing-rates"):
+        short = name.removeprefix("finops-")
+        more = json.loads(further) if short in json.loads(readers) else []
+        given[short] = json.loads(usual) + more
+    for name in (*ENVIRONMENT.management_functions, *ENVIRONMENT.optional_functions):
+        expected = given.pop(name.removeprefix("finops-"), ["core"])
+        assert list(ENVIRONMENT.layers_of(name)) == expected, name
+    assert given == {}
+
+
+@pytest.mark.parametrize("role", ["NoSuchEntity", ""])
+def test_a_schedule_that_a_setting_leaves_out_is_not_missed(aws: FakeAws, role: str) -> None:
+    aws.flow = "billing"
+    aws.refused |= {"get_schedule": "ResourceNotFoundException", "get_role": role}
+    found = [one.subject for one in _schedules(examined(aws))]
+    assert found == ([] if role else ["finops-migrate-billing-database"])
+
+
+@pytest.mark.parametrize(
+    ("sender", "verified", "sound"),
+    [
+        ("finops@mail.example.com", "example.com", True),
+        ("finops@mail.example.com", "mail.example.com", True),
+        ("finops@Example.com", "example.com", True),
+        ("finops@mail.example.com", "finops@mail.example.com", True),
+        ("Finops@example.com", "finops@example.com", False),
+        ("finops@example.com", "mail.example.com", False),
+        ("finops@example.com", "com", False),
+    ],
+)
+def test_a_verified_domain_covers_its_subdomains(
+    aws: FakeAws, sender: str, verified: str, sound: bool
+) -> None:
+    aws.flow = "invoices"
+    aws.function["Environment"]["Variables"]["MAIL_SENDER"] = sender
+    aws.verified = verified
+    assert [one.subject for one in check_mail(examined(aws))] == ([] if sound else [sender])
+
+
+def told_of_buckets(aws: FakeAws) -> list[str]:
+    found = list(check_buckets(examined(aws)))
+    assert {one.subject for one in found} <= {"files"}
+    return [one.problem for one in found]
+
+
+def test_the_bucket_of_the_audit_trail_is_looked_at(aws: FakeAws) -> None:
+    assert told_of_buckets(aws) == []
+    aws.answers["get_bucket_policy"] = {"Policy": json.dumps({"Statement": []})}
+    assert told_of_buckets(aws) == ["its policy does not refuse requests without TLS"]
+    aws.refused["head_bucket"] = "404"
+    assert told_of_buckets(aws) == ["the bucket is gone"]
+
+
+@pytest.mark.parametrize("rule", [None, {}, {"ObjectLockEnabled": "Enabled"}])
+def test_a_trail_that_is_not_locked_is_told(aws: FakeAws, rule: dict[str, Any] | None) -> None:
+    aws.answers["get_object_lock_configuration"] = {"ObjectLockConfiguration": rule}
+    if rule is None:
+        aws.refused["get_object_lock_configuration"] = "ObjectLockConfigurationNotFoundError"
+    (problem,) = told_of_buckets(aws)
+    assert problem.startswith("it locks no new object")
 
 
 @pytest.mark.parametrize(
@@ -580,22 +832,25 @@ def test_a_function_that_could_not_be_changed_is_told_with_the_reason(aws: FakeA
 
 
 @pytest.mark.parametrize(
-    ("operation", "check"),
+    ("right", "check"),
     [
-        ("get_role", "roles"),
-        ("get_schedule", "schedules"),
-        ("list_event_source_mappings", "triggers"),
-        ("get_key_policy", "keys"),
+        ("iam:GetRole", "roles"),
+        ("scheduler:GetSchedule", "schedules"),
+        ("lambda:ListEventSourceMappings", "triggers"),
+        ("kms:GetKeyPolicy", "keys"),
+        ("elasticloadbalancing:DescribeLoadBalancers", "certificates"),
+        ("s3:GetBucketPolicy", "buckets"),
     ],
 )
+@pytest.mark.parametrize("code", ["AccessDenied", "AccessDeniedException", "AuthorizationError"])
 def test_what_the_caller_may_not_read_is_not_checked_and_the_rest_is(
-    aws: FakeAws, operation: str, check: str
+    aws: FakeAws, code: str, right: str, check: str
 ) -> None:
-    aws.refused[operation] = "AccessDeniedException"
+    aws.refused[xform_name(right.partition(":")[2])] = code
     aws.answers["get_account_settings"] = {"AccountLimit": {"ConcurrentExecutions": 10}}
     found = {one.check: one for one in findings(aws)}
     assert found[check].severity is Severity.NOT_CHECKED
-    assert operation.replace("_", "") in found[check].remedy
+    assert found[check].remedy == f"Allow {right}"
     assert found["concurrency"].severity is Severity.WARNING
 
 

@@ -126,6 +126,27 @@ def a_bucket_without_policy(d: Deployment) -> Iterator[None]:
     s3.put_bucket_policy(Bucket=bucket, Policy=policy)
 
 
+def a_trail_that_is_not_locked(d: Deployment) -> Iterator[None]:
+    s3, bucket = d.client("s3"), bucket_of(d, "finops-append-audit-entries")
+    found = s3.get_object_lock_configuration(Bucket=bucket)["ObjectLockConfiguration"]
+    s3.put_object_lock_configuration(
+        Bucket=bucket, ObjectLockConfiguration={"ObjectLockEnabled": "Enabled"}
+    )
+    yield
+    s3.put_object_lock_configuration(Bucket=bucket, ObjectLockConfiguration=found)
+
+
+def a_function_without_one_of_its_layers(d: Deployment) -> Iterator[None]:
+    functions, name = d.client("lambda"), "finops-fail-billing-file"
+    layers = functions.get_function_configuration(FunctionName=name)["Layers"]
+    arns = [one["Arn"] for one in layers]
+    functions.update_function_configuration(
+        FunctionName=name, Layers=[one for one in arns if "-core:" in one]
+    )
+    yield
+    functions.update_function_configuration(FunctionName=name, Layers=arns)
+
+
 def a_bucket_that_notifies_nobody(d: Deployment) -> Iterator[None]:
     s3, bucket = d.client("s3"), bucket_of(d, "finops-load-billing-file")
     found = s3.get_bucket_notification_configuration(Bucket=bucket)
@@ -177,7 +198,8 @@ def a_disabled_schedule(d: Deployment) -> Iterator[None]:
 def a_key_that_logs_may_not_use(d: Deployment) -> Iterator[None]:
     allow = {"Effect": "Allow", "Action": "kms:*", "Resource": "*"}
     others = {"Service": ["events.amazonaws.com", "s3.amazonaws.com"]}
-    statements = [{**allow, "Principal": {"AWS": "*"}}, {**allow, "Principal": others}]
+    ours = {"AWS": "arn:aws:iam::111111111111:root"}
+    statements = [{**allow, "Principal": one} for one in (ours, others)]
     policy = json.dumps({"Version": "2012-10-17", "Statement": statements})
     key, functions = d.client("kms").create_key(Policy=policy), d.client("lambda")
     functions.update_function_configuration(FunctionName=IDLE, KMSKeyArn=key["KeyMetadata"]["Arn"])
@@ -199,8 +221,10 @@ BROKEN: dict[Breaking, str] = {
     a_bus_that_no_spoke_may_use: "results",
     a_sender_that_ses_does_not_know: "mail",
     a_function_without_layer: "layers",
+    a_function_without_one_of_its_layers: "layers",
     a_function_that_is_never_run: "concurrency",
     a_bucket_without_policy: "buckets",
+    a_trail_that_is_not_locked: "buckets",
     a_bucket_that_notifies_nobody: "buckets",
     a_key_that_logs_may_not_use: "keys",
     a_queue_that_takes_no_events: "buckets",

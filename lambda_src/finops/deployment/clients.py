@@ -17,6 +17,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from finops.deployment.environment import LOCAL_MANAGEMENT_ACCOUNT, Environment
+from finops.deployment.functions import variables_of
 from finops.reconciliation.cost_explorer import CLIENT_SETTINGS
 from finops.shared.aws import aws_errors, client_config
 from finops.shared.errors import ConfigurationError, TransientFailure
@@ -143,7 +144,8 @@ class Aws:
         """A function's environment variables, which name the flow's resources.
 
         Raises:
-            ConfigurationError: With code `not_deployed`, if there is no such function.
+            ConfigurationError: With code `not_deployed`, if there is no such function; with
+                Lambda's, if the caller may not decrypt them.
         """
         try:
             with aws_errors("find_deployment"):
@@ -160,7 +162,7 @@ class Aws:
                     remedy=f"Deploy the module {module} first: {self._environment.how_to_deploy}",
                 ) from error
             raise
-        return dict(found["Environment"]["Variables"])
+        return variables_of(found)
 
 
 def _reachable(url: str, endpoint_url: str | None) -> str:

@@ -6,7 +6,7 @@ The checks read, and change nothing. What the caller may not read is told as not
 from __future__ import annotations
 
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime
@@ -95,8 +95,9 @@ def _functions(of: Examination) -> Iterator[Finding]:
         missing = [name for name in names if name not in of.configurations]
         if missing and len(missing) < len(names):
             yield Finding(", ".join(missing), f"a part of the flow {flow} does not exist", APPLY)
-    hashes = Counter(of.variables(name).get("CODE_SHA256") for name in of.configurations)
-    usual, _ = hashes.most_common(1)[0]
+    yield from _environments(of)
+    hashes = Counter(one.get("CODE_SHA256") for one in of.environments.values())
+    usual = next((one for one, _ in hashes.most_common(1)), None)
     for name, answer in of.configurations.items():
         found = answer["Configuration"]
         if "Failed" in {found.get("State"), found.get("LastUpdateStatus")}:
@@ -106,7 +107,7 @@ def _functions(of: Examination) -> Iterator[Finding]:
                 f"the function could not be created or changed: {reason}",
                 "Remove the cause, then run terraform apply",
             )
-        if of.variables(name).get("CODE_SHA256") != usual:
+        if of.environments.get(name, {}).get("CODE_SHA256", usual) != usual:
             yield Finding(
                 name,
                 "the function has other code than most of the deployment",
@@ -114,12 +115,31 @@ def _functions(of: Examination) -> Iterator[Finding]:
             )
 
 
+def _environments(of: Examination) -> Iterator[Finding]:
+    """What the caller may not decrypt, once a key; `keys` tells what is wrong with a key."""
+    told = defaultdict(list)
+    for name, error in of.unreadable.items():
+        told[error.remedy].append(name)
+    for remedy, names in told.items():
+        yield Finding(
+            ", ".join(names),
+            "the resources that their environment names were not looked at:"
+            f" {of.unreadable[names[0]].message}",
+            remedy,
+            Severity.NOT_CHECKED,
+        )
+
+
 def _layers(of: Examination) -> Iterator[Finding]:
     for name, answer in of.configurations.items():
-        layers = [one["Arn"] for one in answer["Configuration"].get("Layers") or []]
-        if not any("-core:" in arn for arn in layers):
+        arns = [one["Arn"] for one in answer["Configuration"].get("Layers") or []]
+        there = {arn.split(":")[6].rpartition("-")[2] for arn in arns}
+        if missing := [one for one in of.environment.layers_of(name) if one not in there]:
             yield Finding(
-                name, "the function has no core layer, so its code cannot be imported", APPLY
+                name,
+                f"the function lacks the layer {', '.join(missing)}, so its code cannot be"
+                " imported",
+                APPLY,
             )
 
 
@@ -162,6 +182,9 @@ def _schedules(of: Examination) -> Iterator[Finding]:
     for name in of.existing(SCHEDULED):
         found = of.ask("scheduler", "get_schedule", Name=name)
         if found is None or found.get("State", "ENABLED") != "ENABLED":
+            # Terraform makes the role with the schedule. Without both, none is asked for.
+            if found is None and of.ask("iam", "get_role", RoleName=f"{name}-schedule") is None:
+                continue
             state = "is disabled" if found else "does not exist"
             yield Finding(name, f"its schedule {state}, so it never runs by itself", APPLY)
 
@@ -185,7 +208,9 @@ def _results(of: Examination) -> Iterator[Finding]:
     allowed = [
         one for one in statements(described.get("Policy") or "{}") if one["Effect"] == "Allow"
     ]
-    accounts = of.variables(publisher).get("SPOKE_ACCOUNT_IDS", "").split()
+    if publisher not in of.environments:
+        return
+    accounts = of.environments[publisher].get("SPOKE_ACCOUNT_IDS", "").split()
     if accounts:
         named = json.dumps([principal(one) for one in allowed])
         refused = [one for one in accounts if one not in named]
@@ -205,7 +230,7 @@ def _spokes(of: Examination) -> Iterator[Finding]:
 
     if f"{of.environment.prefix}-publish-budget" not in of.configurations:
         return
-    with aws_errors("read_statuses"):
+    with aws_errors("read_statuses", remedy="Allow dynamodb:Scan"):
         table = DynamoStatusTable(of.aws.client("dynamodb"), of.environment.budget_status_table)
         refused = {
             one.key.account_id: one.error

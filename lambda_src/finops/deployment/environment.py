@@ -59,6 +59,18 @@ _FUNCTIONS: Final[Mapping[str, tuple[str, ...]]] = {
     "audit": ("append-audit-entries", "write-audit-head"),
 }
 
+#: The layers of functions that have more than `core`, as the modules give them.
+_LAYERS: Final[Mapping[str, tuple[str, ...]]] = {
+    **dict.fromkeys(_FUNCTIONS["billing"], ("core", "billing")),
+    "fetch-billing-rates": ("core", "billing"),
+    "load-billing-file": ("core", "billing", "duckdb"),
+    "plan-billing-chunks": ("core", "billing", "duckdb"),
+    **dict.fromkeys(_FUNCTIONS["invoices"], ("core", "invoices")),
+    "extract-invoice": ("core", "invoices", "documents"),
+    "finish-extraction": ("core", "invoices", "documents"),
+    "reconcile-month": ("core", "reports", "duckdb"),
+}
+
 #: Functions that exist by setting only.
 _OPTIONAL: Final = ("fetch-billing-rates", "notify-operators")
 
@@ -148,6 +160,10 @@ class Environment:
             flow: tuple(f"{self.prefix}-{name}" for name in names)
             for flow, names in _FUNCTIONS.items()
         }
+
+    def layers_of(self, function: str) -> tuple[str, ...]:
+        """The names of the layers without which a function's code cannot be imported."""
+        return _LAYERS.get(function.removeprefix(f"{self.prefix}-"), ("core",))
 
     @property
     def how_to_deploy(self) -> str:

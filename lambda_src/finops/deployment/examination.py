@@ -16,7 +16,10 @@ from botocore.exceptions import ClientError
 
 from finops.deployment.clients import Aws
 from finops.deployment.environment import Environment
+from finops.deployment.functions import variables_of
+from finops.deployment.rights import right
 from finops.shared.aws import aws_errors
+from finops.shared.errors import ConfigurationError
 
 #: What services answer for what does not exist.
 _NOT_THERE: Final = frozenset(
@@ -29,6 +32,7 @@ _NOT_THERE: Final = frozenset(
         "NoSuchResourceException",
         "NotFound",
         "NotFoundException",
+        "ObjectLockConfigurationNotFoundError",
         "StateMachineDoesNotExist",
         "ResourceNotFoundException",
         "AWS.SimpleQueueService.NonExistentQueue",
@@ -118,17 +122,54 @@ class Examination:
             if f"{self.environment.prefix}-{name}" in self.configurations:
                 yield f"{self.environment.prefix}-{name}"
 
-    def variables(self, name: str) -> Mapping[str, str]:
-        """A function's environment."""
-        answer = self.configurations[name]["Configuration"]
-        variables: Mapping[str, str] = answer.get("Environment", {}).get("Variables", {})
-        return variables
+    @cached_property
+    def _environments(self) -> Mapping[str, Mapping[str, str] | ConfigurationError]:
+        found: dict[str, Mapping[str, str] | ConfigurationError] = {}
+        for name, answer in self.configurations.items():
+            try:
+                found[name] = variables_of(answer["Configuration"])
+            except ConfigurationError as error:
+                found[name] = error
+        return found
+
+    @property
+    def unreadable(self) -> Mapping[str, ConfigurationError]:
+        """The functions whose environment the caller may not decrypt, and why."""
+        return {
+            name: found
+            for name, found in self._environments.items()
+            if isinstance(found, ConfigurationError)
+        }
+
+    @property
+    def environments(self) -> Mapping[str, Mapping[str, str]]:
+        """The variables of each function, of those whose environment is readable."""
+        return {
+            name: found
+            for name, found in self._environments.items()
+            if not isinstance(found, ConfigurationError)
+        }
+
+    def configured(self, names: tuple[str, ...]) -> Iterator[tuple[str, Mapping[str, str]]]:
+        """Like `existing`, of those whose environment is readable, with their variables."""
+        for name in self.existing(names):
+            if name in self.environments:
+                yield name, self.environments[name]
+
+    @property
+    def account_id(self) -> str:
+        """The account of the deployment."""
+        return self._arn_parts[4]
+
+    @property
+    def _arn_parts(self) -> Sequence[str]:
+        arn: str = next(iter(self.configurations.values()))["Configuration"]["FunctionArn"]
+        return arn.split(":")
 
     @property
     def alarm_topic_arn(self) -> str:
         """The topic of the module observability, whether or not there is one."""
-        arn = next(iter(self.configurations.values()))["Configuration"]["FunctionArn"]
-        _, partition, _, region, account_id, *_ = arn.split(":")
+        _, partition, _, region, account_id, *_ = self._arn_parts
         return f"arn:{partition}:sns:{region}:{account_id}:{self.environment.prefix}-alarms"
 
     def mappings(self, name: str) -> Sequence[Mapping[str, Any]]:
@@ -139,9 +180,10 @@ class Examination:
 
     def ask(self, service: str, operation: str, **arguments: Any) -> Any:
         """An answer of AWS; None where what is asked for does not exist."""
-        with aws_errors(operation, remedy=f"Allow {service}:{operation.replace('_', '')}"):
+        client = self.aws.client(service)
+        with aws_errors(operation, remedy=f"Allow {right(client, operation)}"):
             try:
-                return getattr(self.aws.client(service), operation)(**arguments)
+                return getattr(client, operation)(**arguments)
             except ClientError as error:
                 if error.response["Error"]["Code"] in _NOT_THERE:
                     return None

@@ -35,6 +35,10 @@ def check_keys(of: Examination) -> Iterator[Finding]:
                 "Enable it, or cancel its deletion, before anything else",
             )
             continue
+        # AWS shows a key's policy in the account of the key only:
+        # https://docs.aws.amazon.com/kms/latest/APIReference/API_GetKeyPolicy.html
+        if arn.split(":")[4] != of.account_id:
+            continue
         policy = of.ask("kms", "get_key_policy", KeyId=arn, PolicyName="default") or {}
         for service, actions in sorted(needs.items()):
             refused = refused_actions(policy.get("Policy") or "{}", service, sorted(actions))
@@ -71,7 +75,7 @@ def _queues(of: Examination) -> Iterator[Mapping[str, str]]:
     names = {f"{name}-failures" for name in of.configurations}
     for mappings in map(of.mappings, of.existing(FED)):
         arns = (one.get("EventSourceArn", "") for one in mappings)
-        names |= {arn.rpartition(":")[2] for arn in arns if arn.startswith("arn:aws:sqs:")}
+        names |= {arn.rpartition(":")[2] for arn in arns if ":sqs:" in arn}
     for name in sorted(names):
         if url := of.ask("sqs", "get_queue_url", QueueName=name):
             found = of.ask(
@@ -99,8 +103,8 @@ def _add_bus(needs: _Needs, of: Examination) -> None:
 
 
 def _add_workflows(needs: _Needs, of: Examination) -> None:
-    for name in of.existing(WITH_WORKFLOW):
-        arn = of.variables(name).get("WORKFLOW_ARN")
+    for _, variables in of.configured(WITH_WORKFLOW):
+        arn = variables.get("WORKFLOW_ARN")
         found: Any = arn and of.ask("stepfunctions", "describe_state_machine", stateMachineArn=arn)
         key = (found or {}).get("encryptionConfiguration", {}).get("kmsKeyId", "")
         if key in needs:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from finops.deployment.examination import APPLY, Examination, Finding
-from finops.deployment.policies import lets_service
+from finops.deployment.policies import refused_actions
 
 #: Variables with the ARN of a secret that holds the address of a chat.
 _WEBHOOK = "WEBHOOK_SECRET_ARN"
@@ -21,12 +21,13 @@ def check_notifier(of: Examination) -> Iterator[Finding]:
                 name, "it is not subscribed to the topic of alarms, so it is told of none", APPLY
             )
         policy = of.ask("lambda", "get_policy", FunctionName=name)
-        if not lets_service((policy or {}).get("Policy") or "{}", "sns.amazonaws.com"):
+        policy = (policy or {}).get("Policy") or "{}"
+        if refused_actions(policy, "sns.amazonaws.com", ["lambda:InvokeFunction"]):
             yield Finding(
                 name, "the topic of alarms may not invoke it, so no alarm is posted", APPLY
             )
-    for name in of.configurations:
-        if secret := of.variables(name).get(_WEBHOOK):
+    for name, variables in of.environments.items():
+        if secret := variables.get(_WEBHOOK):
             yield from _secret(of, name, secret)
 
 

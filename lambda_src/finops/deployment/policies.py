@@ -9,7 +9,9 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import Any, Final
+
+_LISTS: Final = ("Action", "NotAction", "Resource", "NotResource")
 
 
 def statements(policy: str | Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -26,15 +28,34 @@ def principal(statement: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def policy_digest(policy: str | Mapping[str, Any]) -> str:
-    """SHA-256 of a policy as Terraform's `jsonencode` writes it: sorted, `<`, `>`, `&` escaped.
+    """SHA-256 of what a role's policy says, as modules/lambda_function/iam.tf makes it.
 
-    https://developer.hashicorp.com/terraform/language/functions/jsonencode
+    The order of statements and of what they list says nothing, and Terraform's provider changes no
+    policy for it: https://github.com/hashicorp/awspolicyequivalence
     """
-    document = json.loads(policy) if isinstance(policy, str) else policy
-    text = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    said = sorted(
+        _jsonencode(
+            [
+                one.get("Sid", ""),
+                one["Effect"],
+                *(sorted(_texts(one.get(name))) for name in _LISTS),
+                [
+                    [test, [[key, sorted(_texts(values))] for key, values in sorted(keys.items())]]
+                    for test, keys in sorted(one.get("Condition", {}).items())
+                ],
+            ]
+        )
+        for one in statements(policy)
+    )
+    return hashlib.sha256("\n".join(said).encode()).hexdigest()
+
+
+def _jsonencode(value: Any) -> str:
+    """As https://developer.hashicorp.com/terraform/language/functions/jsonencode writes it."""
+    text = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
     for one in "<>&\u2028\u2029":
         text = text.replace(one, f"\\u{ord(one):04x}")
-    return hashlib.sha256(text.encode()).hexdigest()
+    return text
 
 
 def allowed_actions(policy: str | Mapping[str, Any]) -> list[str]:
@@ -53,11 +74,6 @@ def _texts(value: Any) -> list[str]:
     return [] if value is None else [value] if isinstance(value, str) else list(value)
 
 
-def lets_service(policy: str | Mapping[str, Any], service: str) -> bool:
-    """Whether a policy allows anything to a service of AWS."""
-    return service in services(policy)
-
-
 def services(policy: str | Mapping[str, Any]) -> set[str]:
     """The services of AWS to which a policy allows anything."""
     return {
@@ -71,9 +87,22 @@ def services(policy: str | Mapping[str, Any]) -> set[str]:
 def refused_actions(
     policy: str | Mapping[str, Any], service: str, actions: Iterable[str]
 ) -> list[str]:
-    """Which of these actions no statement of a resource's policy allows to a service."""
-    theirs = [one for one in statements(policy) if service in _texts(principal(one).get("Service"))]
+    """Which of these actions a policy of a resource, or a role's trust, refuses to a service."""
+    theirs = [
+        # Such a policy is about its own resource, which a trust does not name at all.
+        {**one, "Resource": "*"}
+        for one in statements(policy)
+        if service in _texts(principal(one).get("Service")) or _is_about_everybody(one)
+    ]
     return [action for action in actions if not allows(theirs, action)]
+
+
+def _is_about_everybody(statement: Mapping[str, Any]) -> bool:
+    """`*` and `{"AWS": "*"}` are the same; a condition may leave services out.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html
+    """
+    return "*" in _texts(principal(statement).get("AWS")) and not statement.get("Condition")
 
 
 def allows(those: Iterable[Mapping[str, Any]], action: str) -> bool:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import date, timedelta
 from typing import Any, Final
 
-from finops.deployment.examination import Examination, Finding, Severity
-from finops.deployment.policies import lets_service, refuses_plain_http
+from finops.deployment.examination import APPLY, Examination, Finding, Severity
+from finops.deployment.policies import refused_actions, refuses_plain_http
 from finops.shared.aws import aws_errors
 
 #: ACM renews a certificate that it may renew 60 days before it ends:
@@ -28,9 +28,9 @@ _TABLES: Final = {
 
 def check_tables(of: Examination) -> Iterator[Finding]:
     """Whether each table that a function names is there."""
-    for name in of.existing(tuple(_TABLES)):
+    for name, variables in of.configured(tuple(_TABLES)):
         for variable in _TABLES[name.removeprefix(f"{of.environment.prefix}-")]:
-            table = of.variables(name).get(variable)
+            table = variables.get(variable)
             if not table:
                 yield Finding(
                     name,
@@ -49,10 +49,13 @@ def check_tables(of: Examination) -> Iterator[Finding]:
 
 
 def check_buckets(of: Examination) -> Iterator[Finding]:
-    """Whether buckets refuse plain HTTP, and tell their queues of files."""
-    for receiver in ("load-billing-file", "receive-invoices", "reconcile-month"):
-        for name in of.existing((receiver,)):
-            bucket = of.variables(name)["BUCKET"]
+    """Whether buckets are there, refuse plain HTTP, tell of files, and lock the audit trail."""
+    for owner, further in _BUCKETS.items():
+        for _, variables in of.configured((owner,)):
+            bucket = variables["BUCKET"]
+            if of.ask("s3", "head_bucket", Bucket=bucket) is None:
+                yield Finding(bucket, "the bucket is gone", APPLY)
+                continue
             policy = of.ask("s3", "get_bucket_policy", Bucket=bucket) or {}
             if not refuses_plain_http(policy.get("Policy") or "{}"):
                 yield Finding(
@@ -60,8 +63,20 @@ def check_buckets(of: Examination) -> Iterator[Finding]:
                     "its policy does not refuse requests without TLS",
                     "Run terraform apply; find out who changed the policy",
                 )
-            if receiver != "reconcile-month":
-                yield from _notification(of, bucket)
+            if further:
+                yield from further(of, bucket)
+
+
+def _lock(of: Examination, bucket: str) -> Iterator[Finding]:
+    """Of the trail: S3 locks each new object for a time, as the module asks."""
+    found = of.ask("s3", "get_object_lock_configuration", Bucket=bucket) or {}
+    rule = found.get("ObjectLockConfiguration", {}).get("Rule", {})
+    if not rule.get("DefaultRetention"):
+        yield Finding(
+            bucket,
+            "it locks no new object, so entries of the audit trail can be deleted",
+            "Run terraform apply; find out who changed it, and run finops audit verify",
+        )
 
 
 def _notification(of: Examination, bucket: str) -> Iterator[Finding]:
@@ -80,7 +95,7 @@ def _notification(of: Examination, bucket: str) -> Iterator[Finding]:
             "sqs", "get_queue_attributes", QueueUrl=url["QueueUrl"], AttributeNames=["Policy"]
         )
         policy = (attributes or {}).get("Attributes", {}).get("Policy") or "{}"
-        if not lets_service(policy, "s3.amazonaws.com"):
+        if refused_actions(policy, "s3.amazonaws.com", ["sqs:SendMessage"]):
             yield Finding(
                 queue,
                 f"the queue is gone, or does not take the events of {bucket}",
@@ -88,13 +103,22 @@ def _notification(of: Examination, bucket: str) -> Iterator[Finding]:
             )
 
 
+#: Of the functions that name a bucket, what else is asked of theirs.
+_BUCKETS: Final[Mapping[str, Callable[[Examination, str], Iterator[Finding]] | None]] = {
+    "load-billing-file": _notification,
+    "receive-invoices": _notification,
+    "reconcile-month": None,
+    "append-audit-entries": _lock,
+}
+
+
 def check_mail(of: Examination) -> Iterator[Finding]:
     """Whether SES knows the senders."""
-    for name in of.existing(("notify-invoice", "reconcile-month")):
-        sender = of.variables(name).get("MAIL_SENDER")
+    for name, variables in of.configured(("notify-invoice", "reconcile-month")):
+        sender = variables.get("MAIL_SENDER")
         if not sender:
             continue
-        asked = [sender, sender.rpartition("@")[2]]
+        asked = [sender, *_domains(sender)]
         found = of.ask("ses", "get_identity_verification_attributes", Identities=asked) or {}
         states = found.get("VerificationAttributes", {}).values()
         if not any(one["VerificationStatus"] == "Success" for one in states):
@@ -104,6 +128,18 @@ def check_mail(of: Examination) -> Iterator[Finding]:
                 f"aws ses verify-email-identity --email-address {sender}, then open the"
                 " link in the mail; or verify the domain",
             )
+
+
+def _domains(sender: str) -> list[str]:
+    """The domain of an address and those above it: each, verified, covers the address.
+
+    Domains are the same in any case, addresses are not:
+    https://docs.aws.amazon.com/ses/latest/dg/creating-identities.html
+    """
+    written = sender.rpartition("@")[2]
+    labels = written.lower().split(".")
+    above = [".".join(labels[start:]) for start in range(max(len(labels) - 1, 1))]
+    return list(dict.fromkeys([written, *above]))
 
 
 def check_rates(of: Examination) -> Iterator[Finding]:
@@ -179,7 +215,7 @@ def check_quotas(of: Examination) -> Iterator[Finding]:
     if any(of.existing(("publish-budget",))):
         from finops.budgets.adapters.dynamodb import DynamoStatusTable
 
-        with aws_errors("read_statuses"):
+        with aws_errors("read_statuses", remedy="Allow dynamodb:Scan"):
             client = of.aws.client("dynamodb")
             made = len(list(DynamoStatusTable(client, of.environment.budget_status_table).all()))
         most = _quota(of, "budgets", "budgets") or _BUDGETS
@@ -193,15 +229,24 @@ def check_quotas(of: Examination) -> Iterator[Finding]:
 
 
 def _quota(of: Examination, service: str, *words: str) -> float | None:
-    """The lowest quota whose name has all these words; None where AWS tells none."""
-    answer: Any = of.ask(
-        "service-quotas", "list_service_quotas", ServiceCode=service, MaxResults=100
-    )
-    return min(
-        (
-            float(one["Value"])
-            for one in (answer or {}).get("Quotas", [])
-            if all(word in one["QuotaName"] for word in words)
-        ),
-        default=None,
-    )
+    """The lowest quota whose name has all these words; None where AWS tells none.
+
+    AWS lists what applies to the account only where that may differ from its default:
+    https://docs.aws.amazon.com/servicequotas/2019-06-24/apireference/API_ListServiceQuotas.html
+    """
+    found = {
+        one["QuotaName"]: float(one["Value"])
+        for listing in ("list_aws_default_service_quotas", "list_service_quotas")
+        for one in _quotas(of, listing, service)
+        if all(word in one["QuotaName"] for word in words)
+    }
+    return min(found.values(), default=None)
+
+
+def _quotas(of: Examination, listing: str, service: str) -> Iterator[Mapping[str, Any]]:
+    page: dict[str, str] = {}
+    while answer := of.ask("service-quotas", listing, ServiceCode=service, **page):
+        yield from answer.get("Quotas", [])
+        if not answer.get("NextToken"):
+            return
+        page = {"NextToken": answer["NextToken"]}

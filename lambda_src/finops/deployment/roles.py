@@ -18,8 +18,8 @@ from finops.deployment.examination import (
 from finops.deployment.policies import (
     allowed_actions,
     allows,
-    lets_service,
     policy_digest,
+    refused_actions,
     statements,
 )
 
@@ -35,10 +35,10 @@ def check_roles(of: Examination) -> Iterator[Finding]:
         schedule = of.ask("scheduler", "get_schedule", Name=name) or {}
         if arn := schedule.get("Target", {}).get("RoleArn"):
             yield from _role(of, f"the schedule of {name}", arn, "scheduler.amazonaws.com")
-    for name in of.existing(WITH_WORKFLOW):
-        yield from _workflow(of, of.variables(name).get("WORKFLOW_ARN"))
-    for name in of.existing(("extract-invoice",)):
-        if arn := of.variables(name).get("COMPLETION_ROLE_ARN"):
+    for _, variables in of.configured(WITH_WORKFLOW):
+        yield from _workflow(of, variables.get("WORKFLOW_ARN"))
+    for name, variables in of.configured(("extract-invoice",)):
+        if arn := variables.get("COMPLETION_ROLE_ARN"):
             yield from _role(of, f"Textract for {name}", arn, "textract.amazonaws.com")
 
 
@@ -55,7 +55,7 @@ def _role(of: Examination, subject: str, arn: str, service: str) -> Iterator[Fin
     role = arn.rpartition("/")[2]
     found = of.ask("iam", "get_role", RoleName=role)
     trust = found["Role"]["AssumeRolePolicyDocument"] if found else {}
-    if not lets_service(trust, service):
+    if refused_actions(trust, service, ["sts:AssumeRole"]):
         yield Finding(subject, f"its role {role} is not there, or does not trust {service}", APPLY)
     else:
         yield from _rights(of, subject, found["Role"])

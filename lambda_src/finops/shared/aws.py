@@ -50,6 +50,8 @@ _ACCESS_DENIED: Final = frozenset(
         "403",  # of a HEAD, whose answer has no body
         "AccessDenied",
         "AccessDeniedException",
+        "AuthorizationError",
+        "AuthorizationErrorException",
         "UnauthorizedOperation",
         "UnrecognizedClientException",
         "InvalidClientTokenId",
