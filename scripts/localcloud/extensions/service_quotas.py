@@ -23,7 +23,11 @@ def _applied() -> float:
     return float(os.environ.get("FINOPS_TEXTRACT_TPS", "0")) or _LARGE_REGION
 
 
-_CALLS = {"ListServiceQuotas": _applied, "ListAWSDefaultServiceQuotas": lambda: _LARGE_REGION}
+def _default() -> float:
+    return _LARGE_REGION
+
+
+_CALLS = {"ListServiceQuotas": _applied, "ListAWSDefaultServiceQuotas": _default}
 
 
 def _values(service: str, calls: float) -> dict[str, float] | None:
