@@ -2,7 +2,7 @@
 
 mock_provider "aws" {
   mock_data "aws_iam_policy_document" {
-    defaults = { json = "{}" }
+    defaults = { json = "{\"Statement\":[]}" }
   }
 
   mock_resource "aws_sns_topic" {
