@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import signal
+
+# An import may swallow KeyboardInterrupt. Until all are done nothing is to be cleared up.
+if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
 import argparse
 import contextlib
 import json
@@ -96,6 +102,8 @@ def main(arguments: list[str] | None = None) -> int:
         "--lifeline", action="store_true", help="end when standard input ends"
     )
     options = parser.parse_args(arguments)
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         return int(options.run(Settings.from_environment(), options))
     except LocalCloudError as error:

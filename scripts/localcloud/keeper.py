@@ -42,6 +42,7 @@ class Keeper:
         self._lifeline = lifeline
         self._lock = CloudLock(settings.lock_file)
         self._processes: dict[str, ProcessRecord] = {}
+        self._is_to_end = False
         self._database = Database(settings)
         self._emulator = EmulatorProcess(settings, self._database.socket)
 
@@ -52,7 +53,7 @@ class Keeper:
             self._report({"state": "busy"})
             return 0
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            signal.signal(number, _interrupt)
+            signal.signal(number, self._interrupt)
         try:
             self._end_what_a_crash_left()
             self._start()
@@ -92,7 +93,7 @@ class Keeper:
         self._report({"state": "ready", **description})
 
     def _watch(self) -> int:
-        while True:
+        while not self._is_to_end:
             for name, record in self._processes.items():
                 if not record.is_running():
                     self._report({"state": "failed", "error": f"The {name} ended by itself."})
@@ -101,6 +102,12 @@ class Keeper:
                 time.sleep(_WATCH_SECONDS)
             elif select.select([sys.stdin], [], [], _WATCH_SECONDS)[0] and not os.read(0, 1):
                 return 0
+        return 0
+
+    def _interrupt(self, _number: int, _frame: FrameType | None) -> None:
+        # Whatever is under way may swallow what is raised, such as a callback of an import.
+        self._is_to_end = True
+        raise _Interrupted
 
     def _stop(self) -> None:
         self._settings.ready_file.unlink(missing_ok=True)
@@ -128,7 +135,3 @@ def end_leftovers(settings: Settings, lock: CloudLock) -> None:
         EmulatorProcess(settings, database.socket).stop(record)
     if record := processes.get("database"):
         database.stop(record)
-
-
-def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    raise _Interrupted

@@ -13,6 +13,7 @@ import threading
 import time
 import zipfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -79,6 +80,15 @@ def command(settings: Settings, *arguments: str) -> subprocess.Popen[str]:
         stderr=subprocess.STDOUT,
         text=True,
     )
+
+
+@contextmanager
+def in_the_foreground(settings: Settings) -> Iterator[subprocess.Popen[str]]:
+    with command(settings, "run") as process:
+        try:
+            yield process
+        finally:
+            process.kill()  # a test that has failed would wait for it
 
 
 def run(settings: Settings, *arguments: str) -> tuple[int, str]:
@@ -211,7 +221,7 @@ def test_refuses_a_port_that_is_in_use(local_settings: Settings) -> None:
 
 @pytest.mark.usefixtures("interruptible")
 def test_interrupt_in_the_foreground_leaves_nothing(local_settings: Settings) -> None:
-    with command(local_settings, "run") as process:
+    with in_the_foreground(local_settings) as process:
         assert wait_until(local_settings.ready_file.exists, 60)
         sessions = sessions_of(local_settings) - {process.pid}
         process.send_signal(signal.SIGINT)
@@ -222,8 +232,8 @@ def test_interrupt_in_the_foreground_leaves_nothing(local_settings: Settings) ->
 
 @pytest.mark.usefixtures("interruptible")
 def test_interrupt_while_starting_leaves_nothing(local_settings: Settings) -> None:
-    for delay in (0.2, 0.5, 0.8):
-        with command(local_settings, "run") as process:
+    for delay in (0.1, 0.2, 0.3, 0.5, 0.8):
+        with in_the_foreground(local_settings) as process:
             time.sleep(delay)
             recorded = CloudLock(local_settings.lock_file).read()
             process.send_signal(signal.SIGINT)
