@@ -158,7 +158,9 @@ class FakeStore:
     def provisional(self, month: str) -> Mapping[str, Any] | None:
         return self.open[month].document if month in self.open else None
 
-    def write(self, report: Report, files: Mapping[str, bytes]) -> Stored:
+    def write(
+        self, report: Report, files: Mapping[str, bytes], pages: Mapping[str, bytes] | None = None
+    ) -> Stored:
         if self.meanwhile:
             self._keep(self.meanwhile.pop(), {})
         return self._keep(report, files)

@@ -31,6 +31,7 @@ from finops.reconciliation.ports import AnswerCache, CostSource, ReportStore
 from finops.reconciliation.rate_limit import RateLimit
 from finops.reconciliation.rendering import render
 from finops.reconciliation.service import Reconciler
+from finops.reconciliation.showback_pages import write_pages
 from finops.reconciliation.spending import DailyAllowance
 from finops.shared.audit import AuditRecorder, NoAudit
 from finops.shared.aws import AssumedRoles
@@ -90,6 +91,7 @@ class Deployment:
             evidence=self._evidence(source, month, inputs),
             store=store,
             render=render,
+            render_pages=write_pages,
             formats=formats,
             audit=self.audit,
             actor=self.actor,

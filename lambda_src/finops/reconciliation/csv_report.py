@@ -23,7 +23,9 @@ unit, what `actual` leaves out); `categories`; `services`; `accounts`; `days`; `
 date`, `annual budget` and `year before` (the fiscal year, and the same month a year ago);
 `commitments`; `aws budgets` and `aws budgets by forecast` (what AWS Budgets itself has calculated
 against each budget's limit, of the budget's own period; never to be added up); `anomalies`;
-`invoices`, `documents` (what the invoices flow read); `checks`; `rates`; `changes`; `notes`.
+`showback` (by owner, or by a tag, whose key and value are the item; what has neither has no owner
+or value, and the last line of many sums up the others) and `showback budgets`; `invoices`,
+`documents` (what the invoices flow read); `checks`; `rates`; `changes`; `notes`.
 
 Texts are guarded against being run as formulas; numbers have a decimal point and no thousands
 separators. RFC 4180, UTF-8, with a byte order mark for spreadsheets.
@@ -36,10 +38,12 @@ import io
 from collections.abc import Iterator, Sequence
 from datetime import date
 from decimal import Decimal
+from itertools import chain
 from typing import Final
 
 from finops.reconciliation.aws_budgets import AwsBudget
 from finops.reconciliation.report import Driver, Group, InvoiceLine, PriceLine, Report, Totals, Unit
+from finops.reconciliation.showback import Showback
 from finops.shared.periods import Month
 from finops.shared.spreadsheets import guard
 
@@ -117,6 +121,7 @@ def _lines(report: Report) -> Iterator[Line]:
     yield from _year(report)
     yield from _commitments(report)
     yield from _aws_budgets(report.aws_budgets or ())
+    yield from chain.from_iterable(map(_showback, report.showback))
     yield from _findings(report)
 
 
@@ -214,6 +219,19 @@ def _aws_budgets(budgets: Sequence[AwsBudget]) -> Iterator[Line]:
         if one.forecast is not None:
             held = _held(one.forecast, "limit", one.limit)
             yield {"table": "aws budgets by forecast", **about, **held}
+
+
+def _showback(found: Showback) -> Iterator[Line]:
+    for one in found.statements:
+        who: Line = {"owner": one.name} if found.by == "owner" else {}
+        about = {**who, "item": "owner" if found.by == "owner" else f"{found.tag}={one.name}"}
+        yield {"table": "showback", **about, **_held(one.actual, "month before", one.previous)}
+        if one.budget is not None:
+            spent = None if one.variance is None else one.budget + one.variance
+            yield {"table": "showback budgets", **about, **_held(spent, "budget", one.budget)}
+    if found.others:
+        held = _held(found.others.actual, "month before", found.others.previous)
+        yield {"table": "showback", "item": found.title, "note": found.others.item, **held}
 
 
 def _findings(report: Report) -> Iterator[Line]:

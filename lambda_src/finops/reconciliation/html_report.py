@@ -30,6 +30,7 @@ from finops.reconciliation.charts import Bullet, bar_chart, bullet, small_bars, 
 from finops.reconciliation.comparison.units import totals_of
 from finops.reconciliation.domain import UNMAPPED, ChargeCategory, UnitStatus, percent
 from finops.reconciliation.report import Agreement, Report, Trend, Unit
+from finops.reconciliation.showback import FOLDER
 from finops.reconciliation.year import YearLine
 from finops.shared.money import total
 
@@ -86,14 +87,14 @@ def write_html(report: Report) -> bytes:
         sorted(report.invoices, key=lambda one: order.index(one.agreement)), _MOST_ROWS["invoices"]
     )
     return (
-        _template()
+        page_template("report.html.j2")
         .render(
             report=report,
             totals=totals,
             currency=report.currency,
             digits=digits(report.currency),
-            title=_month(report.month),
-            state=_state(report),
+            title=month_title(report.month),
+            state=state(report),
             lowering=[
                 one
                 for one in report.categories
@@ -118,6 +119,8 @@ def write_html(report: Report) -> bytes:
             year=_chosen(report.year.lines[1:] if report.year else (), names),
             changes=_cut(report.changes, _MOST_FINDINGS),
             history_days=HISTORY_DAYS,
+            showback_folder=FOLDER,
+            shared_budgets=_shared_budgets(report),
             daily=bar_chart(
                 [(str(one.day.day), one.amount, one.day in _odd(report)) for one in report.daily]
             ),
@@ -142,7 +145,8 @@ def write_html(report: Report) -> bytes:
 
 
 @cache
-def _template() -> Template:
+def page_template(name: str) -> Template:
+    """A template of this package, with the filters of all of them."""
     environment = Environment(
         loader=PackageLoader("finops.reconciliation"),
         autoescape=True,
@@ -163,7 +167,7 @@ def _template() -> Template:
         "tone": lambda value: _WORDS[value][1],
         "direction": lambda value: "up" if value > 0 else "down" if value < 0 else "",
     }
-    return environment.get_template("report.html.j2")
+    return environment.get_template(name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,7 +230,7 @@ def _counted(found: Iterator[Any]) -> list[tuple[Any, int]]:
     return [(one, counts[one]) for one in _WORDS if one in counts]
 
 
-def _state(report: Report) -> tuple[str, str]:
+def state(report: Report) -> tuple[str, str]:
     """(tone, words) for how final the figures are."""
     if report.revision:
         return "good", f"Closed, revision {report.revision}"
@@ -236,6 +240,12 @@ def _state(report: Report) -> tuple[str, str]:
 def _month_before(report: Report) -> Decimal | None:
     """All its costs, None where nothing is known."""
     return report.trends[0].amounts[-2] if report.trends and len(report.trend_months) > 1 else None
+
+
+def _shared_budgets(report: Report) -> Decimal:
+    """Of units with several owners, which no owner's line has."""
+    told = (one.budget for by in report.showback if by.by == "owner" for one in by.statements)
+    return report.totals.budget - total(one for one in told if one is not None)
 
 
 def _odd(report: Report) -> set[Any]:
@@ -277,6 +287,7 @@ def _short(value: Decimal) -> str:
     return f"{value.normalize():f}"
 
 
-def _month(text: str) -> str:
+def month_title(text: str) -> str:
+    """Of `2026-10`, October 2026."""
     year, month = text.split("-")
     return f"{_MONTHS[int(month) - 1]} {year}"

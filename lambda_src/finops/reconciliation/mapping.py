@@ -183,6 +183,10 @@ class CostMapping:
                 found[ownership.business_unit].append(ownership)
         return dict(found)
 
+    def has_one_owner(self, unit: str) -> bool:
+        """Whether one person answers for all of a unit's accounts and rules, or nobody does."""
+        return len({one.owner for one in self._by_unit.get(unit, ())}) < 2
+
     def ownership_of_unit(self, unit: str) -> Ownership:
         """The fields that all of the unit's accounts share; the others are empty."""
         found = self._by_unit.get(unit, [])

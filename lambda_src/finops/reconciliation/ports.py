@@ -196,8 +196,15 @@ class ReportStore(Protocol):
     def provisional(self, month: str) -> Mapping[str, Any] | None:
         """The report of a month before it was closed, None where none was written as JSON."""
 
-    def write(self, report: Report, files: Mapping[str, bytes]) -> Stored:
+    def write(
+        self, report: Report, files: Mapping[str, bytes], pages: Mapping[str, bytes] | None = None
+    ) -> Stored:
         """Store a report: revision 0 replaces the one before, others are written once.
+
+        Args:
+            report: The model.
+            files: By format.
+            pages: By name beside these files.
 
         Raises:
             RevisionTaken: another run has written this revision meanwhile.

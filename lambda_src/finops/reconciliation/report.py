@@ -15,6 +15,7 @@ from typing import Any, Final
 from finops.reconciliation.aws_budgets import AwsBudget
 from finops.reconciliation.commitments import Commitments
 from finops.reconciliation.domain import UnitStatus
+from finops.reconciliation.showback import Showback
 from finops.reconciliation.year import Year
 
 #: What a report can be written as, with the media type of each.
@@ -363,6 +364,7 @@ class Report:
             and where the source knows no quantities.
         aws_budgets: Those that were read in the month, the furthest above its limit first; None
             where no budgets flow is known.
+        showback: All costs by owner, and by each tag; empty where nobody is an owner.
         notes: What a reader must know to judge the figures.
     """
 
@@ -395,10 +397,17 @@ class Report:
     drivers: tuple[Driver, ...] = ()
     prices: tuple[PriceLine, ...] = ()
     aws_budgets: tuple[AwsBudget, ...] | None = None
+    showback: tuple[Showback, ...] = ()
+
+
+def file_stem(report: Report) -> str:
+    """What the names of its files begin with."""
+    suffix = f"-r{report.revision}" if report.revision else ""
+    return f"reconciliation-{report.month}{suffix}"
 
 
 #: Of the document: the first number changes where a key goes or means something else.
-SCHEMA_VERSION: Final = "1.2"
+SCHEMA_VERSION: Final = "1.3"
 #: Keys of earlier versions, which documents keep beside the new ones for one version.
 FORMER_KEYS: Final = {"excluded": "apart"}
 

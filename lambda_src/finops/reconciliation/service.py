@@ -43,6 +43,7 @@ class Reconciler:
     Attributes:
         evidence: Collects what is compared.
         render: A report in one format.
+        render_pages: What stands beside its HTML, by name.
         formats: Which files are written.
         actor: Who did it, for the audit trail.
         said_to_be: Who asked for it, as the caller wrote.
@@ -52,6 +53,7 @@ class Reconciler:
     store: ReportStore
     render: Callable[[Report, str], bytes]
     formats: Sequence[str]
+    render_pages: Callable[[Report], Mapping[str, bytes]] = lambda _report: {}
     audit: AuditRecorder = field(default_factory=NoAudit)
     actor: str = "schedule"
     said_to_be: str = ""
@@ -156,7 +158,8 @@ class Reconciler:
 
     def _written(self, report: Report, now: datetime) -> Outcome:
         files = {name: self.render(report, name) for name in self.formats}
-        stored = self.store.write(report, files)
+        pages = self.render_pages(report) if "html" in files else {}
+        stored = self.store.write(report, files, pages)
         self.audit.record(
             reconciled_event(
                 report,

@@ -1,4 +1,4 @@
-"""Stores reports, in a bucket or a folder.
+"""Stores reports and their pages, in a bucket or a folder.
 
 A month that is not closed has its files under `provisional/`, and each run replaces them. A closed
 one has a folder for each revision, and a document of that revision's number beside it. The
@@ -11,12 +11,16 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from typing import Any
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final
 
 from finops.reconciliation.ports import ReportFiles, RevisionTaken, Stored
-from finops.reconciliation.report import Report, as_document
+from finops.reconciliation.report import Report, as_document, file_stem
+from finops.reconciliation.showback import FOLDER
 from finops.shared.audit import digest
 
+#: Files that are written at once.
+_AT_ONCE: Final = 8
 _REVISION = re.compile(r"revision-(\d+)\.json")
 
 
@@ -58,21 +62,34 @@ class Reports:
                 found[month] = max(found.get(month, 0), int(revision[1]))
         return dict(sorted(found.items()))
 
-    def write(self, report: Report, files: Mapping[str, bytes]) -> Stored:
+    def write(
+        self, report: Report, files: Mapping[str, bytes], pages: Mapping[str, bytes] | None = None
+    ) -> Stored:
         """Store a report: revision 0 replaces the one before, others are written once.
+
+        Args:
+            report: The model.
+            files: By format.
+            pages: By name beside these files, which link to them. Those of a report that is
+                replaced say that they are not of the new one.
 
         Raises:
             RevisionTaken: another run has written this revision meanwhile.
         """
         document = as_document(report)
         if not report.revision:
-            folder, suffix = f"provisional/{report.month}", ""
+            folder = f"provisional/{report.month}"
         else:
             # Another run may be writing the same revision with other contents.
             content = digest(document)[:12]
             folder = f"reports/{report.month}/revision-{report.revision}-{content}"
-            suffix = f"-r{report.revision}"
-        names = {kind: f"{folder}/reconciliation-{report.month}{suffix}.{kind}" for kind in files}
+        names = {kind: f"{folder}/{file_stem(report)}.{kind}" for kind in files}
+        beside = {f"{folder}/{name}": page for name, page in (pages or {}).items()}
+        if not report.revision:
+            former = set(self._files.names(f"{folder}/{FOLDER}/")) - beside.keys()
+            beside |= dict.fromkeys(former, _gone(report))
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            list(pool.map(self._files.write, beside.keys(), beside.values()))
         for kind, name in names.items():
             self._files.write(name, files[kind])
         stored = Stored(
@@ -89,6 +106,14 @@ class Reports:
                 step="write_report",
             )
         return stored
+
+
+def _gone(report: Report) -> bytes:
+    return (
+        '<!DOCTYPE html><html lang="en"><meta charset="utf-8"><title>Not in the report</title>'
+        f"<p>This page is not in the newest report of {report.month}: nothing has this name any"
+        f' more, or it is too small for a page. <a href="../{file_stem(report)}.html">Report</a>'
+    ).encode()
 
 
 def _pointer(month: str, revision: int) -> str:

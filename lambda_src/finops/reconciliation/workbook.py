@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from finops.reconciliation.aws_budgets import AwsBudget
 from finops.reconciliation.report import Report
+from finops.reconciliation.showback import FOLDER
 from finops.reconciliation.year import Year
 from finops.shared.money import total
 from finops.shared.workbook import BAD, CREATED, GOOD, NEUTRAL, WARNING, Red, Styles, is_exact
@@ -35,6 +36,7 @@ _COLOURS: Final = {
 }
 _WIDTHS: Final = {
     **dict.fromkeys(("Business unit", "Business units", "Service", "Services", "Line"), 34),
+    **dict.fromkeys(("Owner or value", "Page"), 40),
     **dict.fromkeys(("Rule", "Note", "Evidence", "Explanation"), 70),
     **dict.fromkeys(("Account name", "Issuer", "Owner", "Budget from", "Source", "Counts"), 28),
     **dict.fromkeys(("Status", "Currency", "Days", "First day", "Last day"), 13),
@@ -67,6 +69,8 @@ def write_xlsx(report: Report) -> bytes:
         _year(sheets, report.year)
     if report.aws_budgets is not None:
         _aws_budgets(sheets, report.aws_budgets)
+    if report.showback:
+        _showback(sheets, report)
     _findings(sheets, report)
     book.close()
     return file.getvalue()
@@ -339,6 +343,36 @@ def _aws_budgets(sheets: _Sheets, budgets: Sequence[AwsBudget]) -> None:
                 f"{one.read_at:%Y-%m-%d %H:%M}",
             )
             for one in budgets
+        ],
+    )
+
+
+def _showback(sheets: _Sheets, report: Report) -> None:
+    """Without sums: all costs are here once by owner and once by each tag."""
+    sheets.table(
+        "Showback",
+        (
+            *("By", "Owner or value", "Actual", "Month before", "Change", "Change %"),
+            *("Share of all costs %", "Budget", "Variance", "Forecast", "Page"),
+        ),
+        [
+            row
+            for by in report.showback
+            for row in (
+                *(
+                    (
+                        *(by.title, by.named(one), one.actual, one.previous, one.change),
+                        *(_Share(one.change_pct), one.share_pct, one.budget, one.variance),
+                        *(one.forecast, f"{FOLDER}/{one.page}"),
+                    )
+                    for one in by.statements
+                ),
+                *(
+                    (by.title, one.item, one.actual, one.previous, one.change, *[None] * 6)
+                    for one in (by.others,)
+                    if one
+                ),
+            )
         ],
     )
 
