@@ -20,9 +20,17 @@ from finops.reconciliation.domain import (
     IssuedInvoice,
     Metric,
     PriceEffect,
+    TaggedCosts,
     UnitBudget,
 )
-from finops.reconciliation.ports import ChargeQuery, ControlTotal, Detail, RevisionTaken, Stored
+from finops.reconciliation.ports import (
+    ChargeQuery,
+    ControlTotal,
+    Detail,
+    RevisionTaken,
+    Stored,
+    TagQuery,
+)
 from finops.reconciliation.report import Report, as_document
 from finops.reconciliation.service import Reconciler
 from finops.shared.periods import Month
@@ -133,6 +141,9 @@ class FakeSource:
     def price_effects(self, _month: Month, _metric: Metric) -> Sequence[PriceEffect]:
         return ()
 
+    def tagged_costs(self, _query: TagQuery) -> Sequence[TaggedCosts] | None:
+        return None
+
     def control_totals(self, month: Month) -> list[ControlTotal]:
         sums: dict[str, Decimal] = defaultdict(Decimal)
         for one in self.daily:
@@ -224,6 +235,7 @@ def reconciler(charges: Iterable[Charge], **facts: Any) -> Reconciler:
     run: dict[str, Any] = {
         "store": FakeStore(),
         "render": lambda report, kind: f"{kind} of {report.month}".encode(),
+        "render_pages": lambda _report: {},
         "formats": ("html", "json"),
         "audit": MemoryRecorder(),
     }

@@ -17,8 +17,8 @@ from moto import mock_aws
 
 from finops.reconciliation.configuration import parse
 from finops.reconciliation.domain import Metric
-from finops.reconciliation.mapping import Ownership, TagRule
-from finops.reconciliation.ports import ChargeQuery, CostSource, Detail
+from finops.reconciliation.mapping import Ownership, TagKey, TagRule
+from finops.reconciliation.ports import ChargeQuery, CostSource, Detail, TagQuery
 from finops.reconciliation.report import as_document
 from finops.shared.errors import ConfigurationError, RejectedInput, TransientFailure
 from finops.shared.periods import Month
@@ -195,6 +195,10 @@ RULES = (
         key="TEAM", values=("FRAUD",), ownership=Ownership(business_unit="Any"), ignore_case=True
     ),
 )
+KEYS = (
+    *(TagKey(key="team"), TagKey(key="TEAM", ignore_case=True)),
+    *(TagKey(key="no such tag"), TagKey(key="'\"$[0].*\\")),
+)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -218,8 +222,15 @@ def test_a_report_is_the_same_whatever_has_read_the_export(
 def asked(source: CostSource) -> list[Any]:
     """Every answer that a source gives, in an order of its own."""
     queries = [
-        ChargeQuery(first=OCTOBER.first, end=OCTOBER.end, detail=detail, tag_rules=RULES)
+        ChargeQuery(
+            first=OCTOBER.first, end=OCTOBER.end, detail=detail, tag_rules=RULES, tag_keys=KEYS
+        )
         for detail in Detail
+    ]
+    tagged = [
+        TagQuery(month=OCTOBER, key=key, metric=metric)
+        for key in KEYS
+        for metric in (Metric.BILLED, Metric.AMORTIZED)
     ]
     return [
         source.name,
@@ -227,6 +238,7 @@ def asked(source: CostSource) -> list[Any]:
         [source.known_until(OCTOBER, date(2026, 10, day)) for day in (2, 15, 31)],
         source.control_totals(OCTOBER),
         source.committed_costs(OCTOBER),
+        [sorted(map(repr, source.tagged_costs(one) or ())) for one in tagged],
         [source.price_effects(OCTOBER, metric) for metric in (Metric.BILLED, Metric.AMORTIZED)],
         [source.lacks(metric, OCTOBER) for metric in Metric],
         source.notes,

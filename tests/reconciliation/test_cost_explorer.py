@@ -15,9 +15,9 @@ import pytest
 
 from finops.reconciliation.adapters.folder import Folder, FolderCache
 from finops.reconciliation.cost_explorer import CostExplorerCosts
-from finops.reconciliation.domain import ChargeCategory
-from finops.reconciliation.mapping import Ownership, TagRule
-from finops.reconciliation.ports import ChargeQuery, Detail
+from finops.reconciliation.domain import ChargeCategory, Metric
+from finops.reconciliation.mapping import Ownership, TagKey, TagRule
+from finops.reconciliation.ports import ChargeQuery, Detail, TagQuery
 from finops.reconciliation.rate_limit import RateLimit
 from finops.reconciliation.spending import DailyAllowance, SpendingCapReached
 from finops.shared.errors import ConfigurationError, RejectedInput, TransientFailure
@@ -68,7 +68,7 @@ class FakeCostExplorer:
             for line, cost in LINES.items():
                 if matches(request.get("Filter"), line):
                     period = day.replace(day=1) if request["Granularity"] == "MONTHLY" else day
-                    keys = tuple(value(line, one["Key"]) for one in request["GroupBy"])
+                    keys = tuple(group(line, one) for one in request["GroupBy"])
                     at = (max(period, start), *keys)
                     groups[at] = groups.get(at, Decimal(0)) + cost
         offset = int(request.get("NextPageToken", 0))
@@ -101,6 +101,12 @@ class FakeCostExplorer:
 
 def value(line: tuple[str, str, str, str], key: str) -> str:
     return {"LINKED_ACCOUNT": line[0], "SERVICE": line[1], "RECORD_TYPE": line[2]}[key]
+
+
+def group(line: tuple[str, str, str, str], by: Mapping[str, str]) -> str:
+    if by["Type"] == "TAG":
+        return f"{by['Key']}${line[3]}"
+    return value(line, by["Key"])
 
 
 def matches(wanted: Mapping[str, Any] | None, line: tuple[str, str, str, str]) -> bool:
@@ -366,3 +372,45 @@ def test_payers_are_asked_in_parallel_under_one_limit(tmp_path: Path) -> None:
     assert {one.payer_account for one in charges} == set(payers)
     assert asked.usage.calls == len(api.requests)
     assert asked.name == "Cost Explorer of 30 payer accounts"
+
+
+def test_costs_by_tag_are_one_request_a_payer_and_need_no_more_than_two_keys(
+    tmp_path: Path,
+) -> None:
+    api = FakeCostExplorer(page_size=100)
+    asked = source(api, tmp_path, payers=(PAYER, "999999999999"))
+    list(asked.charges(ChargeQuery(first=OCTOBER.first, end=OCTOBER.end, detail=Detail.MONTHS)))
+    before = len(api.requests)
+    query = TagQuery(
+        month=OCTOBER,
+        key=TagKey(key="team"),
+        metric=Metric.AMORTIZED,
+        excluded=frozenset({ChargeCategory.TAX}),
+    )
+    found = asked.tagged_costs(query)
+    assert len(api.requests) == before + 2
+    assert [one["Key"] for one in api.requests[-1][1]["GroupBy"]] == ["team", "SERVICE"]
+    sums: dict[tuple[str, date], Decimal] = {}
+    for one in found:
+        key = (one.value, one.first)
+        sums[key] = sums.get(key, Decimal(0)) + one.amount
+    # Of both payers, amortized twice the unblended cost, and without tax.
+    assert sums == {
+        ("fraud", date(2026, 9, 1)): 2 * 2 * 30 * Decimal("1.5"),
+        ("", date(2026, 9, 1)): 2 * 2 * 30 * Decimal("6.25"),
+        ("fraud", date(2026, 10, 1)): 2 * 2 * 31 * Decimal("1.5"),
+        ("", date(2026, 10, 1)): 2 * 2 * 31 * Decimal("6.25"),
+    }
+    # Another run asks nothing, and a month to come has no costs.
+    asked.tagged_costs(query)
+    assert len(api.requests) == before + 2
+    assert asked.tagged_costs(replace(query, month=OCTOBER.plus(3))) == []
+    nothing = replace(query, excluded=frozenset(ChargeCategory))
+    assert asked.tagged_costs(nothing) == []
+
+
+def test_values_of_a_tag_that_differ_in_case_are_one_where_that_is_set(tmp_path: Path) -> None:
+    asked = source(FakeCostExplorer(page_size=100), tmp_path)
+    key = TagKey(key="TEAM", ignore_case=True)
+    found = asked.tagged_costs(TagQuery(month=OCTOBER, key=key, metric=Metric.BILLED))
+    assert {one.value for one in found} == {"fraud", ""}

@@ -11,7 +11,7 @@ from finops.reconciliation.anomaly_services import DAYS_BEFORE, driving_services
 from finops.reconciliation.comparison.breakdowns import ASKED_MONTHS
 from finops.reconciliation.comparison.evidence import Evidence
 from finops.reconciliation.configuration import Configuration
-from finops.reconciliation.domain import FINAL_AFTER, Charge, Metric, UnitBudget
+from finops.reconciliation.domain import FINAL_AFTER, Charge, Metric, TaggedCosts, UnitBudget
 from finops.reconciliation.invoice_check import check_invoices, focus_rule
 from finops.reconciliation.mapping import Account, CostMapping, Ownership
 from finops.reconciliation.month_rates import MonthRates
@@ -23,6 +23,7 @@ from finops.reconciliation.ports import (
     Directory,
     IssuedInvoices,
     ProcessedInvoices,
+    TagQuery,
 )
 from finops.reconciliation.report import Check, InvoiceLine
 from finops.reconciliation.year import fiscal_year
@@ -157,7 +158,23 @@ class EvidenceCollector:
             year_budgets=year_budgets,
             fiscal_year_starts_in=self.configuration.fiscal_year_starts_in,
             aws_budgets=self.budget_rows.calculated() if self.budget_rows else None,
+            tagged=self._tagged(month),
         )
+
+    def _tagged(self, month: Month) -> dict[str, Sequence[TaggedCosts]]:
+        """By the key of each tag that costs are shown by, where the source knows tags."""
+        asked = {
+            key.key: self.source.tagged_costs(
+                TagQuery(
+                    month=month,
+                    key=key,
+                    metric=self.configuration.metric,
+                    excluded=self.configuration.excluded,
+                )
+            )
+            for key in self.configuration.showback_tags
+        }
+        return {key: found for key, found in asked.items() if found is not None}
 
     def _exchange_rates(self) -> ExchangeRates:
         policy = self.rate_policy.with_static(self.configuration.static_rates)
@@ -167,7 +184,13 @@ class EvidenceCollector:
     def _query(
         self, mapping: CostMapping, first: date, month: Month, detail: Detail = Detail.MONTHS
     ) -> ChargeQuery:
-        return ChargeQuery(first=first, end=month.end, detail=detail, tag_rules=mapping.tag_rules)
+        return ChargeQuery(
+            first=first,
+            end=month.end,
+            detail=detail,
+            tag_rules=mapping.tag_rules,
+            tag_keys=self.configuration.showback_tags,
+        )
 
     def _mapping(self) -> CostMapping:
         """The configuration's rules; accounts that it does not name, by Organizations' tags."""

@@ -33,6 +33,7 @@ from finops.reconciliation.mapping import (
     Ownership,
     SharedCost,
     Split,
+    TagKey,
     TagRule,
     UnitGroup,
 )
@@ -41,6 +42,8 @@ from finops.shared.money import minor_units, was_currency
 from finops.shared.periods import Month
 from finops.shared.rates import Rate
 
+#: Tags by which all costs are shown.
+_MOST_TAGS: Final = 5
 _Text = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 
 
@@ -114,6 +117,10 @@ class _AcknowledgedEntry(msgspec.Struct, forbid_unknown_fields=True):
     until: date | None = None
 
 
+class _ShowbackEntry(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    tags: Annotated[list[_Text], msgspec.Meta(max_length=_MOST_TAGS)] | None = None
+
+
 class OrganizationTags(msgspec.Struct, forbid_unknown_fields=True):
     """Keys of the tags of accounts in AWS Organizations that say who answers for them."""
 
@@ -142,6 +149,7 @@ class _Document(msgspec.Struct, forbid_unknown_fields=True):
     static_rates: dict[str, Decimal] = {}
     acknowledged_anomalies: list[_AcknowledgedEntry] = []
     groups: dict[str, _GroupEntry] = {}
+    showback: _ShowbackEntry = _ShowbackEntry()
 
     @property
     def targets(self) -> Iterator[tuple[str, _BudgetEntry]]:
@@ -162,6 +170,7 @@ class Configuration:
         findings: What looks wrong in the file, each with its line.
         excluded: Categories that are left out of the units' costs, and shown separately.
         smallest_line: Accounts and services of less are summed into one line, in `currency`.
+        showback_tags: Tags by whose values all costs are shown; a page for each value.
         organization_tags: Set where Organizations' tags complete the mapping.
         rates: Dated rates, beside those of the billing database.
         static_rates: USD per unit of currencies for which no dated rate may be used.
@@ -180,6 +189,7 @@ class Configuration:
     acknowledgements: tuple[Acknowledgement, ...] = ()
     findings: tuple[str, ...] = ()
     groups: tuple[UnitGroup, ...] = ()
+    showback_tags: tuple[TagKey, ...] = ()
 
     def budgets(self, month: Month) -> dict[str, UnitBudget]:
         """What each business unit may spend in a month; those whose targets start later lack."""
@@ -283,6 +293,7 @@ def parse(text: str, *, name: str = "the configuration") -> Configuration:
             for entry in document.rates
         ),
         static_rates=document.static_rates,
+        showback_tags=_showback_tags(document),
         acknowledgements=tuple(
             Acknowledgement(
                 subject=account_id(entry.subject),
@@ -293,6 +304,19 @@ def parse(text: str, *, name: str = "the configuration") -> Configuration:
             for entry in document.acknowledged_anomalies
         ),
     )
+
+
+def _showback_tags(document: _Document) -> tuple[TagKey, ...]:
+    """Those that are named, else those of the tag rules."""
+    named = document.showback.tags
+    if named is None:
+        named = [entry.tag for entry in document.tag_rules]
+    ignore_case = document.ignore_tag_case
+    keys: dict[str, str] = {}
+    for key in named:
+        keys.setdefault(key.lower() if ignore_case else key, key)
+    found = (TagKey(key=key, ignore_case=ignore_case) for key in keys.values())
+    return tuple(found)[:_MOST_TAGS]
 
 
 def _plans(document: _Document, name: str) -> dict[str, BudgetPlan]:

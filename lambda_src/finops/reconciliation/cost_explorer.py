@@ -31,11 +31,12 @@ from finops.reconciliation.domain import (
     CommittedCosts,
     Metric,
     PriceEffect,
+    TaggedCosts,
     category_of_record_type,
     is_daily_fee,
 )
 from finops.reconciliation.mapping import TagRule
-from finops.reconciliation.ports import AnswerCache, ChargeQuery, ControlTotal, Detail
+from finops.reconciliation.ports import AnswerCache, ChargeQuery, ControlTotal, Detail, TagQuery
 from finops.reconciliation.rate_limit import RateLimit
 from finops.reconciliation.spending import PRICE, DailyAllowance
 from finops.shared.errors import RejectedInput, TransientFailure
@@ -181,6 +182,51 @@ class CostExplorerCosts:
     def price_effects(self, _month: Month, _metric: Metric) -> Sequence[PriceEffect]:
         """Nothing: it is not asked for quantities."""
         return ()
+
+    def tagged_costs(self, query: TagQuery) -> list[TaggedCosts]:
+        """By service: Cost Explorer groups by two keys. One request a payer.
+
+        A group's key is that of the tag and its value, `team$fraud`, and `team$` without the tag.
+        """
+        period = self._period(
+            ChargeQuery(first=query.month.plus(-1).first, end=query.month.end, detail=Detail.MONTHS)
+        )
+        if period is None:
+            return []
+        ask = partial(self._tagged_of, query=query, period=period)
+        with ThreadPoolExecutor(max(1, min(self._workers, len(self._payers)))) as pool:
+            return [one for found in pool.map(ask, self._payers) for one in found]
+
+    def _tagged_of(
+        self, payer: str, *, query: TagQuery, period: tuple[date, date]
+    ) -> list[TaggedCosts]:
+        by_category = self._record_types(payer, period[1])
+        types = [
+            name
+            for category, names in by_category.items()
+            if category not in query.excluded
+            for name in names
+        ]
+        if not types:
+            return []
+        wanted = _dimension("RECORD_TYPE", types)
+        request = _request(*period, "MONTHLY", ["SERVICE"], self._metrics, wanted)
+        request["GroupBy"].insert(0, {"Type": "TAG", "Key": query.key.key})
+        answer = self._ask(payer, request)
+        found = []
+        for group in _groups(answer, ["TAG", "SERVICE"]):
+            value = group.keys["TAG"].partition("$")[2]
+            found.append(
+                TaggedCosts(
+                    value=value.lower() if query.key.ignore_case else value,
+                    linked_account="",
+                    service=group.keys["SERVICE"],
+                    first=group.start.replace(day=1),
+                    currency=group.currency,
+                    amount=group.cost(query.metric),
+                )
+            )
+        return found
 
     def control_totals(self, month: Month) -> list[ControlTotal]:
         """All charges of the month, as Cost Explorer adds them up itself.
@@ -364,6 +410,16 @@ class _Group:
     net_amortized: Decimal | None
     currency: str
     account_name: str
+
+    def cost(self, metric: Metric) -> Decimal:
+        """One of its costs; zero where it was not asked for."""
+        found = {
+            Metric.BILLED: self.unblended,
+            Metric.AMORTIZED: self.amortized,
+            Metric.NET: self.net,
+            Metric.NET_AMORTIZED: self.net_amortized,
+        }[metric]
+        return Decimal(0) if found is None else found
 
 
 def _request(

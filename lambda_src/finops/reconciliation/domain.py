@@ -206,6 +206,25 @@ class PriceEffect:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TaggedCosts:
+    """What a value of a tag cost in a month, of one service and account, in one currency.
+
+    Attributes:
+        value: Empty where the tag is not set.
+        linked_account: Empty where the source does not tell accounts apart by tag.
+        first: The month's first day.
+        amount: By the metric that was asked for, without excluded categories.
+    """
+
+    value: str
+    linked_account: str
+    service: str
+    first: date
+    currency: str
+    amount: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class IssuedInvoice:
     """An invoice as AWS's Invoicing API lists it, or as the invoices flow read its document.
 

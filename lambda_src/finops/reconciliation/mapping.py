@@ -34,6 +34,39 @@ class Account:
     ownership: Ownership | None = None
 
 
+def spellings(key: str) -> tuple[str, ...]:
+    """A tag's key in every spelling that a source may give it.
+
+    CUR tells tags of users from those of AWS by a prefix (`resourceTags/user:team`, and
+    `resource_tags_user_team` in Athena), and a map's keys have it too.
+    """
+    plain = _snake_case(key.removeprefix("aws:").removeprefix("user:"))
+    prefixed = (
+        f"{by}{mark}{name}"
+        for by in ("user", "aws")
+        for mark, name in ((":", key), ("_", key), ("_", plain))
+    )
+    return tuple(dict.fromkeys((key, *prefixed)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TagKey:
+    """A tag by whose values all costs are shown.
+
+    Attributes:
+        ignore_case: Whether keys and values are compared without regard to case.
+    """
+
+    key: str
+    ignore_case: bool = False
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """In every spelling, as they are compared."""
+        found = spellings(self.key)
+        return tuple(dict.fromkeys(map(str.lower, found))) if self.ignore_case else found
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TagRule:
     """Charges of resources whose tag has one of these values belong to `ownership`.
@@ -54,18 +87,8 @@ class TagRule:
 
     @property
     def keys(self) -> tuple[str, ...]:
-        """The key in every spelling that a source may give it.
-
-        CUR tells tags of users from those of AWS by a prefix (`resourceTags/user:team`, and
-        `resource_tags_user_team` in Athena), and a map's keys have it too.
-        """
-        plain = _snake_case(self.key.removeprefix("aws:").removeprefix("user:"))
-        prefixed = (
-            f"{by}{mark}{key}"
-            for by in ("user", "aws")
-            for mark, key in ((":", self.key), ("_", self.key), ("_", plain))
-        )
-        return tuple(dict.fromkeys((self.key, *prefixed)))
+        """The key in every spelling that a source may give it."""
+        return spellings(self.key)
 
     def compared(self, texts: Iterable[str]) -> list[str]:
         """Keys or values as they are compared."""

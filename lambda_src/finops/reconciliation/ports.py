@@ -17,13 +17,15 @@ from finops.reconciliation.aws_budgets import AwsBudget
 from finops.reconciliation.configuration import OrganizationTags
 from finops.reconciliation.domain import (
     Charge,
+    ChargeCategory,
     CommittedCosts,
     IssuedInvoice,
     Metric,
     PriceEffect,
+    TaggedCosts,
     UnitBudget,
 )
-from finops.reconciliation.mapping import Account, TagRule
+from finops.reconciliation.mapping import Account, TagKey, TagRule
 from finops.reconciliation.report import Report
 from finops.shared.errors import TransientFailure
 from finops.shared.periods import Month
@@ -53,6 +55,7 @@ class ChargeQuery:
         end: The day after the last.
         tag_rules: Charges are grouped by the first of these rules that they match.
         accounts: Of these linked accounts only; all where it is empty.
+        tag_keys: By which `tagged_costs` will be asked.
     """
 
     first: date
@@ -60,6 +63,22 @@ class ChargeQuery:
     detail: Detail
     tag_rules: tuple[TagRule, ...] = ()
     accounts: tuple[str, ...] = ()
+    tag_keys: tuple[TagKey, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TagQuery:
+    """Whose costs by a tag are asked for.
+
+    Attributes:
+        month: With the month before.
+        excluded: Categories that are left out.
+    """
+
+    month: Month
+    key: TagKey
+    metric: Metric
+    excluded: frozenset[ChargeCategory] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +121,9 @@ class CostSource(Protocol):
 
     def price_effects(self, month: Month, metric: Metric) -> Sequence[PriceEffect]:
         """Usage against the month before, a currency and service each; empty if it can't say."""
+
+    def tagged_costs(self, query: TagQuery) -> Sequence[TaggedCosts] | None:
+        """Costs of a month and of the one before by a tag's values; None if it knows no tags."""
 
     @property
     def notes(self) -> Sequence[str]:

@@ -16,9 +16,9 @@ from typing import Final
 from finops.reconciliation.adapters.athena import Athena
 from finops.reconciliation.adapters.athena_tables import AthenaTable, parquet
 from finops.reconciliation.adapters.charge_table import ChargeTable
-from finops.reconciliation.adapters.export_columns import ExportColumns, selected
+from finops.reconciliation.adapters.export_columns import ExportColumns, selected, tag_column
 from finops.reconciliation.adapters.sql_dialects import Trino, literal
-from finops.reconciliation.mapping import TagRule
+from finops.reconciliation.mapping import TagKey, TagRule
 from finops.shared.errors import RejectedInput, TransientFailure
 from finops.shared.periods import Month
 
@@ -81,17 +81,19 @@ class AthenaCosts(ChargeTable):
     def _place(self) -> str:
         return self._tables[0].export.uri
 
-    def _fill(self, tag_rules: Sequence[TagRule]) -> None:
+    def _fill(self, tag_rules: Sequence[TagRule], tag_keys: Sequence[TagKey]) -> None:
+        tags = {tag_column(number): "VARCHAR" for number in range(len(tag_keys))}
+        keys = {**_KEYS, **tags}
         types = {
-            **_KEYS,
+            **keys,
             **dict.fromkeys(_SUMS, _MONEY),
             "linked_account_name": "VARCHAR",
             "row_count": "BIGINT",
             "misread": "VARCHAR",
         }
         self._make("charges", {**types, "file": "VARCHAR"})
-        fields = self._columns.fields(tag_rules)
-        read = {name: fields[name] for name in (*_KEYS, *_SUMS, "linked_account_name")}
+        fields = self._columns.fields(tag_rules, tag_keys)
+        read = {name: fields[name] for name in (*keys, *_SUMS, "linked_account_name")}
         sums = ", ".join(f"sum({name}) AS {name}" for name in _SUMS)
         for table in self._with_files(self._tables[0].months):
             rows = (
@@ -102,10 +104,10 @@ class AthenaCosts(ChargeTable):
                 "charges",
                 types,
                 table,
-                f"SELECT {', '.join(_KEYS)}, {sums},"
+                f"SELECT {', '.join(keys)}, {sums},"
                 " max(linked_account_name) AS linked_account_name,"
                 f" count(*) AS row_count, max(misread) AS misread FROM ({rows})"
-                f" GROUP BY {', '.join(_KEYS)}",
+                f" GROUP BY {', '.join(keys)}",
             )
         self._refuse_misread()
         if len(self._tables) > 1:

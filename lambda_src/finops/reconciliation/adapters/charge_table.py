@@ -7,6 +7,7 @@ import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
+from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
 from tempfile import mkdtemp
@@ -14,7 +15,7 @@ from typing import Any, Final
 
 import duckdb
 
-from finops.reconciliation.adapters.export_columns import ExportColumns
+from finops.reconciliation.adapters.export_columns import ExportColumns, tag_column
 from finops.reconciliation.adapters.row_notes import counted, notes_of_rows
 from finops.reconciliation.domain import (
     Charge,
@@ -22,12 +23,13 @@ from finops.reconciliation.domain import (
     CommittedCosts,
     Metric,
     PriceEffect,
+    TaggedCosts,
     category_of_focus,
     category_of_record_type,
     costs_known_until,
 )
-from finops.reconciliation.mapping import TagRule
-from finops.reconciliation.ports import ChargeQuery, ControlTotal, Detail
+from finops.reconciliation.mapping import TagKey, TagRule
+from finops.reconciliation.ports import ChargeQuery, ControlTotal, Detail, TagQuery
 from finops.shared.errors import ConfigurationError, FinOpsError, RejectedInput
 from finops.shared.periods import Month, month_end
 
@@ -51,6 +53,7 @@ class ChargeTable(ABC):
         self._scratch = scratch
         self._notes: list[str] = []
         self._tag_rules: tuple[TagRule, ...] | None = None
+        self._tag_keys: tuple[TagKey, ...] = ()
 
     @property
     @abstractmethod
@@ -73,8 +76,12 @@ class ChargeTable(ABC):
         """Where the export is, for messages."""
 
     @abstractmethod
-    def _fill(self, tag_rules: Sequence[TagRule]) -> None:
-        """Make the table `charges`, with the first of the rules that each charge fulfils."""
+    def _fill(self, tag_rules: Sequence[TagRule], tag_keys: Sequence[TagKey]) -> None:
+        """Make the table `charges`.
+
+        It has the first of the rules that each charge fulfils, and the values of the keys, as
+        `tag_columns` names them.
+        """
 
     @abstractmethod
     def _alike(self, month: Month) -> tuple[int, int, int]:
@@ -127,7 +134,7 @@ class ChargeTable(ABC):
             f" FROM charges WHERE {' AND '.join(where)}"
             f" GROUP BY {', '.join(str(at) for at in range(1, len(keys) + 1))}"
         )
-        self._read(query.tag_rules)
+        self._read(query.tag_rules, query.tag_keys)
         try:
             found = self._database.execute(sql, values)
             while rows := found.fetchmany(_ROWS_AT_ONCE):
@@ -255,6 +262,32 @@ class ChargeTable(ABC):
             for currency, service, price, quantity in found
         ]
 
+    def tagged_costs(self, query: TagQuery) -> list[TaggedCosts]:
+        """By billing period."""
+        self._read((), [query.key])
+        column = tag_column(self._tag_keys.index(query.key))
+        rows = self._rows(
+            f"SELECT category, charge_class, {column}, linked_account, service, billing_month,"
+            f" currency, sum({query.metric}) FROM charges"
+            " WHERE billing_month IN ($first, $before) GROUP BY ALL",
+            {"first": query.month.first, "before": query.month.plus(-1).first},
+        )
+        found = []
+        for text, charge_class, value, account, service, first, currency, amount in rows:
+            category = self._category(text, charge_class)
+            if category not in query.excluded:
+                found.append(
+                    TaggedCosts(
+                        value=value,
+                        linked_account=account,
+                        service=service or category.value,
+                        first=first,
+                        currency=currency,
+                        amount=amount or Decimal(0),
+                    )
+                )
+        return found
+
     def _rows_told_twice(self, month: Month) -> Iterator[str]:
         """A note, where hardly a row of the month is there only once."""
         kinds, rows, again = self._alike(month)
@@ -334,12 +367,17 @@ class ChargeTable(ABC):
             self._read(())
         return self._connection
 
-    def _read(self, tag_rules: Sequence[TagRule]) -> None:
+    def _read(self, tag_rules: Sequence[TagRule], tag_keys: Sequence[TagKey] = ()) -> None:
         """Fill the table once, for all questions."""
-        if self._tag_rules is not None and (not tag_rules or self._tag_rules == tag_rules):
+        has_rules = self._tag_rules is not None and (
+            not tag_rules or self._tag_rules == tuple(tag_rules)
+        )
+        if has_rules and set(tag_keys) <= set(self._tag_keys):
             return
-        self._fill(tag_rules)
-        self._tag_rules = tuple(tag_rules)
+        rules = tuple(tag_rules) or self._tag_rules or ()
+        keys = tuple(dict.fromkeys((*self._tag_keys, *tag_keys)))
+        self._fill(rules, keys)
+        self._tag_rules, self._tag_keys = rules, keys
 
     def _refuse_equal_days(self, deliveries: Mapping[str, str]) -> None:
         """Refuse files of different deliveries whose days cost the same, account by account.

@@ -11,7 +11,7 @@ from typing import Final
 
 from finops.reconciliation.adapters.export_costs import ExportCosts
 from finops.reconciliation.adapters.sql_dialects import Dialect, DuckDb, literal, quoted
-from finops.reconciliation.mapping import TagRule
+from finops.reconciliation.mapping import TagKey, TagRule
 from finops.shared.errors import RejectedInput
 
 #: Columns by the normalised charge's field: the first one that the files have, or, of a service,
@@ -138,12 +138,14 @@ class ExportColumns:
         """The files' own spelling of a column, None where they lack it."""
         return self._plain.get(_plain(column))
 
-    def rows(self, tag_rules: Sequence[TagRule]) -> str:
+    def rows(self, tag_rules: Sequence[TagRule], tag_keys: Sequence[TagKey] = ()) -> str:
         """What is selected of a row."""
-        return selected(self.fields(tag_rules))
+        return selected(self.fields(tag_rules, tag_keys))
 
-    def fields(self, tag_rules: Sequence[TagRule]) -> dict[str, str]:
-        """Expressions by name: keys of a charge, and its costs.
+    def fields(
+        self, tag_rules: Sequence[TagRule], tag_keys: Sequence[TagKey] = ()
+    ) -> dict[str, str]:
+        """Expressions by name: keys of a charge, its tags' values (`tag_0` …), and its costs.
 
         `linked_account` is the account that caused a charge; the payer's where none is named.
         """
@@ -163,6 +165,7 @@ class ExportColumns:
             "invoice_id": self._text("invoice_id"),
             "issuer": self._text("issuer"),
             "tag_rule": self._tag_rule(tag_rules),
+            **{tag_column(number): self._tag_value(key) for number, key in enumerate(tag_keys)},
             "is_usage": f"coalesce({self._is_usage}, false)",
             "is_daily": f"coalesce({self._is_usage} OR {self._recurs}, false)"
             f" AND {self._is_of_a_day}",
@@ -323,6 +326,19 @@ class ExportColumns:
 
     # Tags
 
+    def _tag_value(self, key: TagKey) -> str:
+        """A tag's value, empty where it is not set, or the files lack it."""
+        column = self._columns.get("tags")
+        if column:
+            return self._dialect.tag(column, self._types[column], key.keys, lower=key.ignore_case)
+        cells = dict.fromkeys(
+            f"nullif(CAST({quoted(found)} AS VARCHAR), '')"
+            for one in key.keys
+            if (found := self.spelling(f"resource_tags_{one}"))
+        )
+        value = f"coalesce({', '.join(cells)}, '')" if cells else "''"
+        return f"lower({value})" if key.ignore_case else value
+
     def _tag_rule(self, rules: Sequence[TagRule]) -> str:
         """The name of the first rule that a charge fulfils."""
         cases = "".join(
@@ -348,6 +364,11 @@ class ExportColumns:
         if not cells:
             return ""
         return self._dialect.has_value(list(cells), values, lower=rule.ignore_case)
+
+
+def tag_column(number: int) -> str:
+    """The column that has the values of a tag."""
+    return f"tag_{number}"
 
 
 def selected(fields: Mapping[str, str]) -> str:

@@ -11,7 +11,7 @@ from typing import Final
 from finops.reconciliation.adapters.charge_table import FEW_ROWS, ChargeTable
 from finops.reconciliation.adapters.export_columns import ExportColumns
 from finops.reconciliation.adapters.export_files import ExportFiles, of_paths
-from finops.reconciliation.mapping import TagRule
+from finops.reconciliation.mapping import TagKey, TagRule
 from finops.shared.errors import RejectedInput
 from finops.shared.periods import Month
 
@@ -75,8 +75,8 @@ class ExportedCosts(ChargeTable):
             " nullstr = ['', 'NULL', 'null'])"
         )
 
-    def _fill(self, tag_rules: Sequence[TagRule]) -> None:
-        rows = f"{self._columns.rows(tag_rules)}, 1 AS row_count"
+    def _fill(self, tag_rules: Sequence[TagRule], tag_keys: Sequence[TagKey]) -> None:
+        rows = f"{self._columns.rows(tag_rules, tag_keys)}, 1 AS row_count"
         if self._have_several_deliveries:
             rows += f", filename AS file, {self._columns.identity} AS identity"
         self._run(

@@ -18,7 +18,7 @@ from finops.reconciliation.domain import (
     costs_known_until,
 )
 from finops.reconciliation.mapping import TagRule
-from finops.reconciliation.ports import ChargeQuery, ControlTotal, Detail
+from finops.reconciliation.ports import ChargeQuery, ControlTotal, Detail, TagQuery
 from finops.shared.data_api import DataApi, Value
 from finops.shared.periods import Month, month_end
 
@@ -94,6 +94,9 @@ class LedgerCosts:
     def price_effects(self, _month: Month, _metric: Metric) -> Sequence[PriceEffect]:
         """Nothing: it is not asked for quantities."""
         return ()
+
+    def tagged_costs(self, _query: TagQuery) -> None:
+        """None: tags are not loaded."""
 
     def control_totals(self, month: Month) -> list[ControlTotal]:
         sql = (

@@ -32,6 +32,9 @@ class Dialect(Protocol):
     def has_value(self, cells: Sequence[str], values: Sequence[str], *, lower: bool) -> str:
         """Whether one of the cells has one of the values."""
 
+    def tag(self, column: str, kind: str, keys: Sequence[str], *, lower: bool) -> str:
+        """The value of the first of these keys that is filled; empty where none is."""
+
 
 class DuckDb:
     """What reads files."""
@@ -63,7 +66,7 @@ class DuckDb:
     def has_tag(
         self, column: str, kind: str, keys: Sequence[str], values: Sequence[str], *, lower: bool
     ) -> str:
-        """Keys are in quotes, whatever they consist of."""
+        """By JSON pointers."""
         cell = quoted(column)
         if kind != "VARCHAR":
             cell = f"CAST(to_json({cell}) AS VARCHAR)"
@@ -78,6 +81,16 @@ class DuckDb:
         if lower:
             found = f"list_transform({found}, lambda x: lower(x))"
         return f"list_has_any({found}, {_list(values)})"
+
+    def tag(self, column: str, kind: str, keys: Sequence[str], *, lower: bool) -> str:
+        """By JSON pointers."""
+        cell = quoted(column)
+        if kind != "VARCHAR":
+            cell = f"CAST(to_json({cell}) AS VARCHAR)"
+        if lower:
+            cell = f"lower({cell})"
+        found = f"json_extract_string(TRY_CAST({cell} AS JSON), {_list(map(_path, keys))})"
+        return f"coalesce(list_filter({found}, lambda x: x <> '')[1], '')"
 
 
 class Trino:
@@ -125,6 +138,16 @@ class Trino:
         texts = (f"lower({cell})" if lower else cell for cell in cells)
         return f"({' OR '.join(f'{text} IN ({wanted})' for text in texts)})"
 
+    def tag(self, column: str, kind: str, keys: Sequence[str], *, lower: bool) -> str:
+        """By a JSON path with brackets, in which any key may stand."""
+        cell = quoted(column)
+        if kind != "VARCHAR":
+            cell = f"json_format(CAST({cell} AS JSON))"
+        if lower:
+            cell = f"lower({cell})"
+        found = (f"json_extract_scalar({cell}, {literal(_bracketed(key))})" for key in keys)
+        return f"coalesce({', '.join(f'nullif({one}, {chr(39)}{chr(39)})' for one in found)}, '')"
+
 
 def quoted(column: str) -> str:
     """A column's name in SQL."""
@@ -137,7 +160,11 @@ def literal(text: str) -> str:
 
 
 def _path(key: str) -> str:
-    return f'$."{key}"'
+    """A JSON pointer, in which any key may stand.
+
+    https://www.rfc-editor.org/rfc/rfc6901
+    """
+    return "/" + key.replace("~", "~0").replace("/", "~1")
 
 
 def _bracketed(key: str) -> str:

@@ -9,7 +9,7 @@ from finops.reconciliation.comparison.costs import Costs
 from finops.reconciliation.domain import Charge, ChargeCategory
 from finops.reconciliation.mapping import Allocated
 from finops.reconciliation.report import Check, Totals
-from finops.shared.money import total
+from finops.shared.money import WIDE, total
 from finops.shared.periods import Month
 
 
@@ -19,6 +19,7 @@ def checks_of(costs: Costs, totals: Totals) -> Iterator[Check]:
     yield from _source_totals(costs)
     if costs.account_series:
         yield _days_add_up(costs)
+    yield from _tags_add_up(costs, totals)
     if costs.evidence.invoice_rule:
         yield costs.evidence.invoice_rule
 
@@ -73,6 +74,25 @@ def _days_add_up(costs: Costs) -> Check:
         days,
         "Two queries of the same usage.",
     )
+
+
+def _tags_add_up(costs: Costs, totals: Totals) -> Iterator[Check]:
+    first = costs.evidence.month.first
+    for tag, found in costs.evidence.tagged.items():
+        tagged = total(
+            WIDE.multiply(one.amount, rate.rate)
+            for one in found
+            if one.first == first
+            and (rate := costs.rate(one.currency, costs.evidence.month)) is not None
+        )
+        yield _check(
+            costs,
+            "tags_add_up",
+            "The values of a tag, and what is not tagged, add up to all costs.",
+            totals.actual,
+            tagged,
+            f"All units, against all values of the tag {tag}.",
+        )
 
 
 def _each_once(allocated: Iterable[Allocated]) -> Iterator[Charge]:

@@ -15,6 +15,7 @@ from finops.reconciliation.domain import (
     CommittedCosts,
     Metric,
     PriceEffect,
+    TaggedCosts,
     UnitBudget,
 )
 from finops.reconciliation.mapping import CostMapping, UnitGroup
@@ -41,6 +42,7 @@ class Evidence:
             `budgets`.
         fiscal_year_starts_in: A month, from 1.
         aws_budgets: What AWS Budgets said last of each budget; None where that is not known.
+        tagged: By a tag's key, the compared costs of the month and of the one before.
         known_until: The first day of the month without known costs; its end where it is closed.
         control_totals: (name, amount, currency) of all billed charges of the month.
         invoices: The lines of the invoice check.
@@ -82,6 +84,7 @@ class Evidence:
     year_budgets: Mapping[Month, Mapping[str, UnitBudget]] = field(default_factory=dict)
     fiscal_year_starts_in: int = 1
     aws_budgets: Sequence[AwsBudget] | None = None
+    tagged: Mapping[str, Sequence[TaggedCosts]] = field(default_factory=dict)
 
     @property
     def is_running(self) -> bool:

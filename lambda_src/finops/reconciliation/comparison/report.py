@@ -23,7 +23,7 @@ from finops.reconciliation.comparison.forecast import rest_of_month
 from finops.reconciliation.comparison.groups import group_lines
 from finops.reconciliation.comparison.prices import price_lines
 from finops.reconciliation.comparison.rules import idle_rules
-from finops.reconciliation.comparison.showback import by_owner
+from finops.reconciliation.comparison.showback import by_owner, by_tags
 from finops.reconciliation.comparison.units import totals_of, unit_lines, whole_drivers
 from finops.reconciliation.comparison.years import year_to_date
 from finops.reconciliation.domain import Metric
@@ -82,7 +82,7 @@ def _report(costs: Costs) -> Report:
         drivers=whole_drivers(costs, totals),
         prices=price_lines(costs, totals),
         aws_budgets=_aws_budgets(given),
-        showback=tuple(filter(None, (by_owner(costs, units, totals),))),
+        showback=(*by_owner(costs, units, totals), *by_tags(costs, totals)),
     )
 
 

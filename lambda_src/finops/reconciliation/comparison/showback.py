@@ -9,7 +9,7 @@ from functools import cache
 from typing import Final, NamedTuple
 
 from finops.reconciliation.comparison.costs import Costs
-from finops.reconciliation.domain import percent
+from finops.reconciliation.domain import TaggedCosts, percent
 from finops.reconciliation.report import Totals, Unit
 from finops.reconciliation.showback import (
     Showback,
@@ -19,6 +19,7 @@ from finops.reconciliation.showback import (
     page_name,
 )
 from finops.shared.money import total
+from finops.shared.periods import Month
 
 #: Owners, or values of a tag, that have pages of their own.
 MOST_PAGES: Final = 100
@@ -38,15 +39,15 @@ class _Cost(NamedTuple):
     amount: Decimal
 
 
-def by_owner(costs: Costs, units: Sequence[Unit], totals: Totals) -> Showback | None:
-    """All costs by owner; None where nothing has one.
+def by_owner(costs: Costs, units: Sequence[Unit], totals: Totals) -> Iterator[Showback]:
+    """All costs by owner; nothing where nobody is one.
 
     A charge is of the owner of its account or tag rule. What is shared by a rule is of the owner
     of the unit that bears it, where the unit has one owner.
     """
     parts = list(_owned(costs))
     if not any(one.name for one in parts) and not any(unit.owner for unit in units):
-        return None
+        return
     lines = _unit_parts(costs, units, parts)
     of_owner: dict[str, list[_Cost]] = defaultdict(list)
     for part in parts:
@@ -55,11 +56,44 @@ def by_owner(costs: Costs, units: Sequence[Unit], totals: Totals) -> Showback | 
         _statement(costs, ("owner", "", name), of_owner[name], _sums(of_units), totals, of_units)
         for name, of_units in lines.items()
     ]
-    return _bounded("owner", "", made)
+    yield _bounded("owner", "", made)
 
 
 def _sums(units: Sequence[ShowbackUnit]) -> tuple[Decimal, Decimal]:
     return total(one.actual for one in units), total(one.previous for one in units)
+
+
+def by_tags(costs: Costs, totals: Totals) -> Iterator[Showback]:
+    """All costs by the values of each tag that the source was asked for."""
+    for tag, found in costs.evidence.tagged.items():
+        parts = list(_tagged(costs, found))
+        sums: tuple[dict[str, Decimal], ...] = (defaultdict(Decimal), defaultdict(Decimal))
+        of_value: dict[str, list[_Cost]] = defaultdict(list)
+        for part in parts:
+            sums[0 if part.is_now else 1][part.name] += part.amount
+            of_value[part.name].append(part)
+        if not any(of_value):
+            continue
+        values = sorted(of_value)
+        columns = [costs.rounded_lines([one.get(value, _ZERO) for value in values]) for one in sums]
+        yield _bounded(
+            "tag",
+            tag,
+            [
+                _statement(costs, ("tag", tag, value), of_value[value], amounts, totals)
+                for value, *amounts in zip(values, *columns, strict=True)
+            ],
+        )
+
+
+def _tagged(costs: Costs, found: Sequence[TaggedCosts]) -> Iterator[_Cost]:
+    month = costs.evidence.month
+    for one in found:
+        rate = costs.rate(one.currency, Month.of(one.first))
+        if rate:
+            amount = one.amount * rate.rate
+            is_now = one.first == month.first
+            yield _Cost(one.value, "", one.service, one.linked_account, is_now, amount)
 
 
 def _owned(costs: Costs) -> Iterator[_Cost]:
