@@ -73,6 +73,22 @@ def test_a_report_shows_totals_units_trends_and_tables(stage: Stage, shelf: Shel
     assert letter.startswith("mailto:?subject=")
 
 
+def test_a_report_lists_its_pages_of_owners(stage: Stage, shelf: Shelf) -> None:
+    assert shelf.report
+    locations = {"html": "s3://b/reports/2026-10/revision-2-x/r.html"}
+    shelf.report = replace(shelf.report, locations=locations)
+    app = stage.page("reports")
+    assert not app.exception
+    [drawn] = [one for one in app.expander if one.label.startswith("Showback")]
+    table = drawn.dataframe[0].value
+    [found] = shelf.report.document["showback"]
+    assert table["name"].tolist() == [one["name"] or "No owner" for one in found["statements"]]
+    assert table["page"].tolist() == [
+        f"https://bucket/s3://b/reports/2026-10/revision-2-x/showback/{one['page']}?expires=900"
+        for one in found["statements"]
+    ]
+
+
 def open_month() -> Report:
     """Over its budgets by forecast, and under them so far."""
     report = sample_report()

@@ -29,6 +29,7 @@ from finops.reconciliation.report import (
     Unit,
     UnmappedAccount,
 )
+from finops.reconciliation.showback import Showback, ShowbackUnit, Statement, page_name
 from finops.reconciliation.year import Year, YearLine
 from finops.shared.money import minor_units, total
 from finops.shared.periods import Month
@@ -160,7 +161,51 @@ def sample_report(
         year=_year(trends, all_units, month),
         aws_budgets=tuple(sorted(_aws_budgets(month, accounts), key=by_variance)),
         drivers=_drivers(lines, totals.actual, totals.previous),
+        showback=(_by_owner(all_units, totals),),
     )  # fmt: skip
+
+
+def _by_owner(units: Sequence[Unit], totals: Totals) -> Showback:
+    """Each owner has whole units."""
+    statements = []
+    for name in sorted({one.owner for one in units}, key=lambda one: (not one, one)):
+        mine = [one for one in units if one.owner == name]
+        planned = [one for one in mine if one.budget is not None]
+        actual, previous = total(one.actual for one in mine), total(one.previous for one in mine)
+        budget = total(one.budget or Decimal(0) for one in planned)
+        off = total(one.forecast or Decimal(0) for one in planned) - budget
+        statements.append(
+            Statement(
+                name=name,
+                page=page_name("owner", "", name),
+                actual=actual,
+                previous=previous,
+                change=actual - previous,
+                change_pct=percent(actual - previous, previous),
+                share_pct=percent(actual, totals.actual),
+                budget=budget if planned else None,
+                variance=total(one.actual for one in planned) - budget if planned else None,
+                forecast=None
+                if totals.forecast is None
+                else total(one.forecast or Decimal(0) for one in mine),
+                forecast_variance=off if planned and totals.forecast is not None else None,
+                units=tuple(
+                    ShowbackUnit(
+                        unit=one.name,
+                        is_whole=True,
+                        actual=one.actual,
+                        previous=one.previous,
+                        change=one.change,
+                        budget=one.budget,
+                        variance=one.variance,
+                        forecast=one.forecast,
+                        status=one.status,
+                    )
+                    for one in mine
+                ),
+            )
+        )
+    return Showback(by="owner", tag="", statements=tuple(statements))
 
 
 def empty_report() -> Report:

@@ -19,8 +19,10 @@ from urllib.parse import unquote
 
 import boto3
 import pytest
+from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # it has no stubs
 from moto import mock_aws
 
+import report_schema
 from finops.reconciliation.adapters.exports import ExportedCosts
 from finops.reconciliation.adapters.folder import Folder
 from finops.reconciliation.adapters.s3 import S3Files
@@ -383,6 +385,7 @@ def test_hostile_names_break_no_page_link_or_file_name(tmp_path: Path) -> None:
     by_path = {path: Links(path.read_text(encoding="utf-8")) for path in (first, *pages)}
     for path, found in by_path.items():
         assert not {"script", "img", "iframe", "link", "object"} & set(found.tags)
+        assert not re.search(r"https?://|url\(|@import|@font-face", path.read_text())
         for link in found.links:
             name, _, anchor = link.partition("#")
             target = (path.parent / unquote(name)).resolve() if name else path
@@ -481,6 +484,12 @@ def test_csv_and_json_have_the_same_lines() -> None:
         for one in table["statements"]
     ]
     assert {one["currency"] for one in rows} == {"USD"}
+
+
+def test_a_report_with_pages_is_as_its_published_schema_says() -> None:
+    found = (tagged("fraud", "200"), tagged("", "8.01"))
+    report = run([], f"{OWNED}\n{TEAM}", source=TaggedSource(CHARGES, *found))
+    Draft202012Validator(report_schema.schema()).validate(json.loads(render(report, "json")))
 
 
 def test_statement_names_its_file_in_json() -> None:

@@ -48,6 +48,12 @@ def show(services: Services, user: User) -> None:
             summary.units(model)
         details.trends(report.document)
         details.anomalies(report.document)
+        if "html" in report.locations:
+            folder = report.locations["html"].rpartition("/")[0]
+            details.showback(
+                report.document,
+                lambda name: services.reports.files.link(f"{folder}/{name}", LINK_SECONDS),
+            )
         details.tables(report.document)
 
 

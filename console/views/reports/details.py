@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pandas as pd
 import streamlit as st
 
 from console import ui
+from finops.reconciliation.showback import FOLDER
 
 
 def trends(document: Mapping[str, Any]) -> None:
@@ -77,6 +78,48 @@ def anomalies(document: Mapping[str, Any]) -> None:
                     "reconciliation, with the reason:"
                 )
                 st.code(acknowledgement(one), language=None)  # coloured words lack contrast
+
+
+def showback(document: Mapping[str, Any], link: Callable[[str], str]) -> None:
+    """Draw all costs by owner and by tag, each line with its page.
+
+    Args:
+        document: The report; earlier versions have no such pages.
+        link: The address of a file beside the report.
+    """
+    for found in document.get("showback", ()):
+        by = "owner" if found["by"] == "owner" else f"tag {found['tag']}"
+        nameless = "No owner" if found["by"] == "owner" else "Not tagged"
+        columns = ("actual", "previous", "change", "budget", "variance")
+        rows = [
+            {
+                "currency": document["currency"],
+                "name": one["name"] or nameless,
+                **{column: one[column] for column in columns},
+                "page": link(f"{FOLDER}/{one['page']}"),
+            }
+            for one in found["statements"]
+        ]
+        with st.expander(ui.escaped(f"Showback by {by} ({len(rows)})")):
+            st.dataframe(
+                ui.money_table(rows, columns),
+                hide_index=True,
+                placeholder="",
+                alt=f"All costs by {by}",
+                column_order=("name", *columns, "page"),
+                column_config={
+                    "name": st.column_config.TextColumn(by.capitalize(), width="medium"),
+                    **{one: ui.money_column(ui.words(one)) for one in columns},
+                    "page": st.column_config.LinkColumn("Page", display_text="Open"),
+                },
+            )
+            if found["others"]:
+                st.caption(
+                    ui.escaped(
+                        f"{found['others']['item']} have no page:"
+                        f" {ui.amount(found['others']['actual'], document['currency'])}"
+                    )
+                )
 
 
 def acknowledgement(anomaly: Mapping[str, Any]) -> str:
