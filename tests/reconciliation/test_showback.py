@@ -8,7 +8,7 @@ import json
 import random
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -147,14 +147,17 @@ def test_every_table_adds_up_whatever_is_charged(seed: int) -> None:
     ]
     report = run(charges, settings)
     for found in report.showback:
-        lines = [*found.statements, *([found.others] if found.others else [])]
-        assert total(one.actual for one in lines) == report.totals.actual
-        assert total(one.previous for one in lines) == report.totals.previous
+        assert_adds_up(found.statements, found.others, report.totals)
         for one in found.statements:
-            for table in filter(None, (one.units, one.services, one.accounts)):
-                assert total(line.actual for line in table) == one.actual
-                assert total(line.previous for line in table) == one.previous
-                assert total(line.change for line in table) == one.change
+            for table in (one.units, one.services, one.accounts):
+                if table:
+                    assert_adds_up(table, None, one)
+
+
+def assert_adds_up(lines: Sequence[Any], others: Any, whole: Any) -> None:
+    lines = [*lines, *([others] if others else [])]
+    for name in ("actual", "previous", "change"):
+        assert total(getattr(one, name) for one in lines) == getattr(whole, name)
 
 
 def test_nobody_is_an_owner_where_none_is_named() -> None:

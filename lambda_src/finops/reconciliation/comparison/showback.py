@@ -80,8 +80,8 @@ def by_tags(costs: Costs, totals: Totals) -> Iterator[Showback]:
             "tag",
             tag,
             [
-                _statement(costs, ("tag", tag, value), of_value[value], amounts, totals)
-                for value, *amounts in zip(values, *columns, strict=True)
+                _statement(costs, ("tag", tag, value), of_value[value], (now, before), totals)
+                for value, now, before in zip(values, *columns, strict=True)
             ],
         )
 
