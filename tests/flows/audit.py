@@ -14,10 +14,10 @@ from typing import Any
 from finops.audit.adapters.kms import KmsSigner
 from finops.audit.adapters.s3 import S3TrailStore
 from finops.audit.adapters.sqlite import SeenIds
-from finops.audit.domain import chain_prefix
+from finops.audit.domain import chain_prefix, key_sequence, lines_of, read_entry
 from finops.audit.ports import StoredObject
 from finops.audit.recorder import SqsAuditRecorder
-from finops.audit.trail_reader import Selection, TrailReader
+from finops.audit.trail_reader import Selection
 from finops.audit.trail_verifier import TrailVerifier, Verdict
 from finops.cli.audit import logged_entries
 from finops.shared.audit import AuditEvent, canonical
@@ -27,33 +27,41 @@ from tests.flows.deployment import PATIENCE, Deployment, eventually
 APPENDER, HEAD_WRITER = "finops-append-audit-entries", "finops-write-audit-head"
 
 
-class FetchedOnce(S3TrailStore):
-    """The trail's bucket, of which a version, as it never changes, is fetched once.
+class EntriesReadOnce:
+    """The trail's entries, each fetched and read once: whoever waits for one looks many times."""
 
-    Whoever waits for an entry reads the whole trail each time.
-    """
+    def __init__(self, store: S3TrailStore) -> None:
+        self._store = store
+        self._read: dict[str, dict[str, list[Mapping[str, Any]]]] = {}
 
-    def __init__(self, s3: Any, bucket: str) -> None:
-        super().__init__(s3, bucket)
-        self._bodies: dict[tuple[str, str], bytes] = {}
-
-    def read(self, found: StoredObject) -> bytes:
-        version = (found.key, found.version_id)
-        if version not in self._bodies:
-            self._bodies[version] = super().read(found)
-        return self._bodies[version]
+    def of(self, selection: Selection) -> list[Mapping[str, Any]]:
+        """The wanted entries of the selection's stream, oldest first."""
+        stream = str(selection.stream)
+        known = self._read.get(stream, {})
+        new: dict[str, list[Mapping[str, Any]]] = {}
+        for found in self._store.objects(chain_prefix(stream), page_size=20):
+            if found.key in known:
+                break
+            if key_sequence(stream, found.key):
+                lines = lines_of(self._store.read(found))
+                new[found.key] = [read_entry(line) for line in reversed(lines)]
+        self._read[stream] = new | known
+        entries = [one for each in self._read[stream].values() for one in each]
+        return [one for one in reversed(entries) if selection.takes(one)]
 
 
 @functools.cache
-def _trail_at(url: str) -> FetchedOnce:
+def _entries_at(url: str) -> EntriesReadOnce:
     bucket = f"finops-audit-{MANAGEMENT_ACCOUNT}-{REGION}"
-    return FetchedOnce(account_session(MANAGEMENT_ACCOUNT, url).client("s3"), bucket)
+    return EntriesReadOnce(
+        S3TrailStore(account_session(MANAGEMENT_ACCOUNT, url).client("s3"), bucket)
+    )
 
 
 def is_recorded(d: Deployment, stream: str, subject: str, action: str) -> bool:
     """Whether the trail of this deployment holds such an entry by now."""
     selection = Selection(stream=stream, subject=subject, action=action)
-    return any(TrailReader(_trail_at(d.url)).entries(selection))
+    return bool(_entries_at(d.url).of(selection))
 
 
 @dataclass
@@ -65,12 +73,15 @@ class AuditTrail:
 
     @cached_property
     def store(self) -> S3TrailStore:
-        return FetchedOnce(self.deployment.client("s3"), self.outputs["bucket"])
+        return S3TrailStore(self.deployment.client("s3"), self.outputs["bucket"])
+
+    @cached_property
+    def _entries(self) -> EntriesReadOnce:
+        return EntriesReadOnce(self.store)
 
     def entries(self, stream: str, subject: str, action: str = "*") -> list[Mapping[str, Any]]:
         """The trail's entries of a subject, oldest first; * matches any text."""
-        selection = Selection(stream=stream, subject=subject, action=action)
-        return list(TrailReader(self.store).entries(selection))[::-1]
+        return self._entries.of(Selection(stream=stream, subject=subject, action=action))
 
     def alarm_state(self, name: str) -> str:
         """The state of an alarm of the module."""

@@ -51,15 +51,18 @@ def eventually(
 ) -> Answer:
     """The first true answer of the probe; the test fails when none comes in time.
 
-    How long to wait says nothing of how long it takes: it only ends a test that would fail.
+    How long to wait says nothing of how long it takes: it only ends a test that would fail. A look
+    that takes long is followed by a longer pause, so that waiting leaves the cores to the work.
     """
     deadline = time.monotonic() + within
     for pause in pauses(every):
+        began = time.monotonic()
         if answer := probe():
             return answer
         if time.monotonic() > deadline:
             break
-        time.sleep(pause)
+        took = time.monotonic() - began
+        time.sleep(max(pause, min(3 * took, 1)))
     pytest.fail(f"not within {within} s: {what or probe}")
 
 
