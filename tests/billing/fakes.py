@@ -190,6 +190,9 @@ class FakeStore:
             )
         ]
 
+    def replacing(self, entry: FileEntry) -> Sequence[FileEntry]:
+        return [self.files[by] for load_id, by in self.replacements if load_id == entry.load_id]
+
     def reopen(self, entry: FileEntry, *, restates: bool, part_of: str) -> None:
         mine = entry.load_id
         self.charges = {key: row for key, row in self.charges.items() if key[0] != mine}

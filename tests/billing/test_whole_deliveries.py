@@ -133,3 +133,58 @@ def test_the_remedy_of_refused_parts_is_heard_for_each(flow: Flow) -> None:
     for one in parts:
         assert flow.retry(one, restates=True).status is FileStatus.LOADED
     assert counted(flow) == {"03": Decimal(30)}
+
+
+PART = "billing/x/costs-0000{}.csv"
+
+
+def moved_to_a_new_part(flow: Flow, *, new_first: bool) -> list[FileEntry]:
+    """What comes of the files of a delivery in three parts after one in two: part 3 takes m2."""
+    drop(flow, PART.format(1), months(m3="1", m2="2"))
+    drop(flow, PART.format(2), months(m3="3"))
+    bodies = {1: months(m3="11"), 2: months(m3="33"), 3: months(m2="2")}
+    return [
+        drop(flow, PART.format(one), bodies[one])
+        for one in ([3, 1, 2] if new_first else [1, 3, 2])
+    ]
+
+
+@pytest.mark.parametrize("new_first", [True, False])
+def test_a_month_that_moves_to_a_new_part_is_told_and_counts_once(
+    flow: Flow, *, new_first: bool
+) -> None:
+    files = moved_to_a_new_part(flow, new_first=new_first)
+    by_part = {one.source.key: one for one in files}
+    first, new = by_part[PART.format(1)], by_part[PART.format(3)]
+    assert first.error_code == "version_lacks_charges"
+    assert "`finops billing withdraw 1`" in first.error
+    if new_first:
+        assert new.status is FileStatus.LOADED
+        assert f"load {new.load_id}" in first.error
+        assert "it counts twice now" in first.error
+        assert f"`finops billing retry {first.load_id}`" in first.error
+    else:
+        # Nothing counts twice: the new part waits for the other one's correction.
+        assert new.error_code == "delivery_is_incomplete"
+        assert "`--part-of 1`" in new.error
+        assert counted(flow) == OLD
+    flow.withdraw(flow.store.files[1])
+    for one in files:
+        if flow.store.files[one.load_id].status is FileStatus.REJECTED:
+            assert flow.retry(one).status is FileStatus.LOADED
+    assert counted(flow) == NEW
+
+
+def test_a_new_part_counts_beside_a_refused_one_by_a_persons_word(flow: Flow) -> None:
+    _, new, _ = moved_to_a_new_part(flow, new_first=False)
+    assert flow.retry(new, part_of=PART.format(1)).status is FileStatus.LOADED
+    assert counted(flow)["02"] == 4
+
+
+def test_a_version_that_lacks_a_month_of_an_older_part_alone_is_refused_as_ever(flow: Flow) -> None:
+    drop(flow, PART.format(2), months(m2="2"))
+    drop(flow, PART.format(1), months(m3="1", m2="5"))
+    lacks = drop(flow, PART.format(1), months(m3="1"))
+    assert lacks.error_code == "version_lacks_charges"
+    assert "twice" not in lacks.error
+    assert counted(flow) == {"03": Decimal(1), "02": Decimal(7)}

@@ -307,6 +307,9 @@ class WithdrawalStore(Protocol):
     def replaced_by(self, entry: FileEntry) -> Sequence[FileEntry]:
         """Files of other objects that count no more, since the file's object took their place."""
 
+    def replacing(self, entry: FileEntry) -> Sequence[FileEntry]:
+        """Files that took the place of all, or of some months, of a load, whatever they are now."""
+
     def reopen(self, entry: FileEntry, *, restates: bool, part_of: str) -> None:
         """Make a file that does not count one that waits to be loaded, without any row.
 

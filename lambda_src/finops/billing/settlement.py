@@ -159,12 +159,13 @@ def _older_and_newer(
             found[said] += unknown
             if said in (Relation.NEWER, Relation.UNKNOWN):
                 restated.append(unknown)
+    parts = [one for one in found[Relation.PART] if known[one.entry.load_id].name == mine.name]
     if not (entry.source.part_of or entry.source.restates):
         runs = {known[one.entry.load_id].run for one in found[Relation.NEWER]} - {""}
         if not (mine.run and runs and wait_for_the_run(transaction, entry, mine, runs)):
-            refuse_half_a_delivery(transaction, entry, mine, replaces=bool(found[Relation.NEWER]))
-        parts = [one for one in found[Relation.PART] if known[one.entry.load_id].name == mine.name]
-        refuse_moved(transaction, entry, schema, periods, parts)
+            replaces = bool(found[Relation.NEWER])
+            refuse_half_a_delivery(transaction, entry, mine, parts, replaces=replaces)
+        refuse_moved(transaction, entry, mine, schema, periods, parts)
     _refuse_copies(found, entry, mine, sha256)
     is_clear = _is_clear(transaction, entry, mine, periods, restated)
     if found[Relation.UNKNOWN] or not is_clear:
@@ -173,12 +174,10 @@ def _older_and_newer(
         raise _period_is_loaded(which, entry, periods, may_replace=may_replace)
     older, newer = found[Relation.NEWER], found[Relation.OLDER]
     if entry.source.restates and not older and not newer:
-        parts = found[Relation.PART]
-        numbered = [one for one in parts if known[one.entry.load_id].name == mine.name]
-        are_plain = numbered and not any(one.entry.source.restates for one in numbered)
+        are_plain = parts and not any(one.entry.source.restates for one in parts)
         # By its number it adds to the only files that it may restate.
         if are_plain and not transaction.older_versions(entry, schema):
-            raise _period_is_loaded(numbered, entry, periods, may_replace=False)
+            raise _period_is_loaded(parts, entry, periods, may_replace=False)
     return older, newer
 
 

@@ -64,26 +64,41 @@ INCOMPLETE: Final = "delivery_is_incomplete"
 
 
 def refuse_half_a_delivery(
-    transaction: LoadTransaction, entry: FileEntry, mine: Delivery, *, replaces: bool
+    transaction: LoadTransaction,
+    entry: FileEntry,
+    mine: Delivery,
+    parts: Sequence[PeriodHolder],
+    *,
+    replaces: bool,
 ) -> None:
     """Refuse a part that takes the place of older files while another part was refused.
+
+    A part that is new brings months which the older version of a refused one may hold as well.
 
     Args:
         transaction: The file's transaction.
         entry: The file.
         mine: Its delivery.
+        parts: Loaded parts of its delivery that hold some of its months.
         replaces: Whether it would replace files of an older run.
 
     Raises:
         RejectedInput: with code `delivery_is_incomplete`.
     """
     for one in passed_over(transaction, entry, mine):
+        remedy = "with `--replace` it counts without that part"
         if mine.run:
             is_refused = one.status is FileStatus.REJECTED and one.error_code != INCOMPLETE
             is_half = is_refused and replaces
+        elif one.error_code != "version_lacks_charges":
+            is_half = False
+        elif transaction.versions_until(entry) > 1:
+            is_half = True
         else:
-            lacks = one.error_code == "version_lacks_charges"
-            is_half = lacks and transaction.versions_until(entry) > 1
+            held = [part.entry for part in parts if part.entry.source.key == one.source.key]
+            is_half = bool(held)
+            if held:
+                remedy = f"with `--part-of {held[0].load_id}` it counts beside what is loaded of it"
         if is_half:
             raise RejectedInput(
                 f"{one.source.uri} (load {one.load_id}), another part of its delivery, was "
@@ -91,32 +106,40 @@ def refuse_half_a_delivery(
                 code=INCOMPLETE,
                 step="load_file",
                 remedy=f"Correct that part: `finops billing files` shows why load {one.load_id} "
-                f"was refused. Then `finops billing retry {entry.load_id}`; with `--replace` it "
-                "counts without that part",
+                f"was refused. Then `finops billing retry {entry.load_id}`; {remedy}",
             )
 
 
 def refuse_moved(
     transaction: LoadTransaction,
     entry: FileEntry,
+    mine: Delivery,
     schema: Schema,
     periods: AbstractSet[Period],
     parts: Sequence[PeriodHolder],
 ) -> None:
-    """Refuse a new version of a part with a month that an old version of another part holds.
+    """Refuse a new version of a part where a month has moved from one part to another.
 
-    The month has moved: in the new version of the delivery it is in this part only, or in both.
+    It is in the old version of another part, or this one lacks what a newer part holds.
+
+    Args:
+        transaction: The file's transaction.
+        entry: The file.
+        mine: Its delivery.
+        schema: Its schema.
+        periods: The billing periods of its charges.
+        parts: Loaded parts of its delivery that hold some of them.
 
     Raises:
-        RejectedInput: with code `period_is_loaded`.
+        RejectedInput: with code `period_is_loaded`, or `version_lacks_charges`.
     """
     # Older versions are locked, and with them perhaps files beside them: only where there are some.
-    has_older = bool(parts) and transaction.versions_until(entry) > 1
+    has_older = bool(mine.part) and transaction.versions_until(entry) > 1
     older = transaction.older_versions(entry, schema) if has_older else ()
     if not older:
         return
-    known = shared_periods(periods, {period for one in older for period in one.periods})
-    new = periods - set(known)
+    held = {period for one in older for period in one.periods}
+    new = periods - set(shared_periods(periods, held))
     for one in parts:
         moved = shared_periods(one.periods, new) if new else ()
         if not moved:
@@ -135,6 +158,36 @@ def refuse_moved(
             f"{entry.load_id}`. If both shall count: `finops billing retry {entry.load_id} "
             f"--part-of {first.load_id}`",
         )
+    _refuse_moved_away(transaction, entry, mine, older[0].entry, held, periods)
+
+
+def _refuse_moved_away(
+    transaction: LoadTransaction,
+    entry: FileEntry,
+    mine: Delivery,
+    older: FileEntry,
+    held: AbstractSet[Period],
+    periods: AbstractSet[Period],
+) -> None:
+    """Refuse a new version that lacks months of the older one which a newer part holds."""
+    lost = held - set(shared_periods(held, periods))
+    for one in transaction.period_holders(entry, lost) if lost else ():
+        theirs = file_delivery(one.entry)
+        is_part = theirs.name == mine.name and theirs.part != mine.part
+        moved = shared_periods(lost, one.periods) if is_part else ()
+        if moved and one.entry.source.order > older.source.order:
+            first = one.entry
+            raise RejectedInput(
+                f"it lacks {shown_periods(moved)}, which the loaded version of this part (load "
+                f"{older.load_id}) holds, and {first.source.uri} (load {first.load_id}), a newer "
+                "part of the delivery, as well: where it has moved to that part, it counts twice "
+                "now",
+                code="version_lacks_charges",
+                step="load_file",
+                remedy=f"If it has moved, take the loaded version of this part back, `finops "
+                f"billing withdraw {older.load_id}`, then load this one: `finops billing retry "
+                f"{entry.load_id}`. If not, drop a version that holds all of it",
+            )
 
 
 class RunWaits(Exception):

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from finops.billing.audit_events import withdrawn_event
+from finops.billing.deliveries import Relation, delivery_of, relation
 from finops.billing.domain import LOADED, RATES_PREFIX, REPLACED, FileEntry, FileStatus
 from finops.billing.ports import Clock, WithdrawalStore
 from finops.shared.audit import AuditRecorder
@@ -95,7 +96,8 @@ class Withdrawer:
             part_of: The key of the file that it is a further part of.
 
         Raises:
-            RejectedInput: it counts, or is being loaded.
+            RejectedInput: it counts, or is being loaded; with code `restated_since`, where a file
+                counts that goes before it whatever is said now.
         """
         counts = entry.status in LOADED and not entry.tally.notes.get(REPLACED)
         if counts or not entry.is_settled or entry.status is FileStatus.IGNORED:
@@ -104,5 +106,39 @@ class Withdrawer:
                 code="nothing_to_retry",
                 step="reopen_file",
             )
+        newer = self._newer(entry) if restates else None
+        if newer:
+            raise RejectedInput(
+                f"{entry.source.key} (load {entry.load_id}) restates nothing, since "
+                f"{newer.source.uri} (load {newer.load_id}), which is newer, took the place of its "
+                "months",
+                code="restated_since",
+                step="reopen_file",
+                remedy=f"Nothing was changed. Take that one back first: `finops billing withdraw "
+                f"{newer.load_id} --reason …`, then `finops billing retry {entry.load_id}`",
+            )
         self.store.reopen(entry, restates=restates, part_of=part_of)
         return self.store.find(entry.load_id)
+
+    def _newer(self, entry: FileEntry) -> FileEntry | None:
+        """A loaded file that took the place of a file's months, and does so again."""
+        seen = {entry.load_id}
+        left = [entry]
+        while left:
+            for by in self.store.replacing(left.pop()):
+                if by.status in LOADED and _goes_before(by, entry):
+                    return by
+                if by.status is FileStatus.SUPERSEDED and by.load_id not in seen:
+                    seen.add(by.load_id)
+                    left.append(by)
+        return None
+
+
+def _goes_before(by: FileEntry, entry: FileEntry) -> bool:
+    """Whether a file that replaced another one is newer by its key, version or a person's word."""
+    if by.source.key_hash == entry.source.key_hash or (
+        by.source.restates and by.source.order > entry.source.order
+    ):
+        return True
+    theirs = delivery_of(by.source.key, by.source.part_of)
+    return relation(delivery_of(entry.source.key), theirs) is Relation.OLDER

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from finops.billing.database.ledger_rows import LOADED, now
+from finops.billing.database.ledger_rows import FILES_AT_ONCE, LOADED, file_entry, now
 from finops.billing.database.store import AuroraBillingStore
 from finops.billing.domain import REPLACED, FileEntry, FileStatus
 from finops.billing.schemas import SCHEMAS
@@ -68,6 +68,15 @@ class AuroraWithdrawals(AuroraBillingStore):
             {"key_hash": entry.source.key_hash, "note": f'%"{REPLACED}"%'},
         ).rows
         return [self.find(row["load_id"]) for row in found]
+
+    def replacing(self, entry: FileEntry) -> Sequence[FileEntry]:
+        found = self._database.execute(
+            "SELECT b.* FROM billing_replacements r JOIN billing_files b"
+            " ON b.load_id = r.replaced_by WHERE r.load_id = :load_id"
+            f" ORDER BY b.load_id DESC LIMIT {FILES_AT_ONCE:d}",
+            {"load_id": entry.load_id},
+        ).rows
+        return [file_entry(row) for row in found]
 
     def reopen(self, entry: FileEntry, *, restates: bool, part_of: str) -> None:
         load = {"load_id": entry.load_id}
