@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import io
 import json
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,6 +17,7 @@ from typing import Any, BinaryIO
 
 from finops.billing.batches import Batch
 from finops.billing.domain import (
+    BILLS_REPLACED,
     LOADED,
     REPLACED,
     FileEntry,
@@ -54,6 +56,8 @@ class FakeStore:
         self.known_rates: list[Rate] = []
         self.rate_orders: dict[tuple[str, date], str] = {}
         self.asked_rates: list[tuple[str, date, date]] = []
+        #: Loads in parts since which a file of their dataset was withdrawn.
+        self.stale: set[int] = set()
         self.committed_rows: dict[tuple[str, str], dict[str, Any]] = {}
         #: Raised by the next writes, in turn.
         self.failures: list[Exception] = []
@@ -131,6 +135,14 @@ class FakeStore:
         for number in numbers:
             self.chunks.setdefault((load_id, number), None)
 
+    def forget_parts(self, load_id: int, schema: Schema) -> None:
+        self.stale.discard(load_id)
+        for key in self.chunks:
+            if key[0] == load_id:
+                self.chunks[key] = None
+        self.rows = {key: row for key, row in self.rows.items() if row["load"] != load_id}
+        self.charges = {key: row for key, row in self.charges.items() if key[0] != load_id}
+
     def purge_superseded(self, schema: Schema) -> int:
         gone = (FileStatus.SUPERSEDED, FileStatus.REJECTED)
         old = [key for key in self.charges if self.files[key[0]].status in gone]
@@ -138,18 +150,24 @@ class FakeStore:
             del self.charges[key]
         return len(old)
 
-    def give_up(self, entry: FileEntry, reason: str) -> tuple[int, int]:
-        key_hash = entry.source.key_hash
+    def hand_over(self, loads: AbstractSet[int], key_hash: str) -> int:
         kept = 0
         for row in self.rows.values():
-            writer, holder = self.files[row["load"]], self.files[row["seen"]]
+            holder = self.files[row["seen"]]
             if (
-                writer.source.key_hash == key_hash != holder.source.key_hash
+                row["load"] in loads
+                and key_hash != holder.source.key_hash
                 and holder.status in LOADED
                 and row["order"] == holder.source.order
             ):
                 row["load"] = holder.load_id
                 kept += 1
+        return kept
+
+    def give_up(self, entry: FileEntry, reason: str) -> tuple[int, int]:
+        key_hash = entry.source.key_hash
+        loads = {one.load_id for one in self.files.values() if one.source.key_hash == key_hash}
+        kept = self.hand_over(loads, key_hash)
         mine = [
             one
             for one in self.files.values()
@@ -159,6 +177,11 @@ class FakeStore:
             self.files[one.load_id] = replace(
                 one, status=FileStatus.WITHDRAWN, error=reason, error_code="withdrawn"
             )
+            self.stale |= {
+                load
+                for (load, _), part in self.chunks.items()
+                if part and self.files[load].dataset == one.dataset
+            }
         return len(mine), kept
 
     def remove_rows(self, entry: FileEntry) -> int:
@@ -183,10 +206,7 @@ class FakeStore:
             and self.files[load_id].source.key_hash != entry.source.key_hash
             and (
                 self.files[load_id].status is FileStatus.SUPERSEDED
-                or (
-                    (self.files[load_id].status in LOADED)
-                    and REPLACED in self.files[load_id].tally.notes
-                )
+                or ((self.files[load_id].status in LOADED) and self.files[load_id].lost_rows)
             )
         ]
 
@@ -195,6 +215,8 @@ class FakeStore:
 
     def reopen(self, entry: FileEntry, *, restates: bool, part_of: str) -> None:
         mine = entry.load_id
+        self.stale.discard(mine)
+        self.hand_over({mine}, entry.source.key_hash)
         self.charges = {key: row for key, row in self.charges.items() if key[0] != mine}
         self.chunks = {key: one for key, one in self.chunks.items() if key[0] != mine}
         self.rows = {key: row for key, row in self.rows.items() if row["load"] != mine}
@@ -296,6 +318,7 @@ class FakeTransaction:
         kept: Sums = {}
         kept_usd = Decimal(0)
         duplicates = []
+        replaced: dict[int, int] = {}
         conflicts: dict[int, str] = {}
         columns = [column.name for column in schema.columns]
         for row in rows:
@@ -331,6 +354,9 @@ class FakeTransaction:
             else:
                 self._store.rows[key] = row | mine
                 updated += 1
+                is_other = writer.source.key_hash != entry.source.key_hash
+                replaced[writer.load_id] = replaced.get(writer.load_id, 0) + is_other
+        self._note_replaced({one: count for one, count in replaced.items() if count}, entry)
         return Written(
             inserted=inserted + self._store.dropped,
             updated=updated,
@@ -341,7 +367,16 @@ class FakeTransaction:
             kept_usd=kept_usd,
             duplicates=duplicates,
             conflicts=conflicts,
+            replaced=replaced,
         )
+
+    def _note_replaced(self, replaced: dict[int, int], by: FileEntry) -> None:
+        for load_id, count in replaced.items():
+            file = self._store.files[load_id]
+            tally = copy.deepcopy(file.tally)
+            add_notes(tally.notes, {BILLS_REPLACED: count})
+            self._store.files[load_id] = dataclasses.replace(file, tally=tally)
+            self._store.replacements.add((load_id, by.load_id))
 
     def last_line(self, entry: FileEntry, schema: Schema) -> int:
         return max((one["line"] for one in self._held(entry, schema)), default=-1)
@@ -479,6 +514,9 @@ class FakeTransaction:
     def versions_until(self, entry: FileEntry) -> int:
         return sum(one.source.order <= entry.source.order for one in self._versions(entry))
 
+    def loaded_below(self, entry: FileEntry, folder: str) -> Sequence[FileEntry]:
+        return self._store.newest(folder, LOADED)
+
     def periods_of(self, entry: FileEntry) -> AbstractSet[Period]:
         return self._periods().get(entry.load_id, set())
 
@@ -546,6 +584,9 @@ class FakeTransaction:
 
     def enter_chunk(self, load_id: int, number: int, tally: Tally, quarantine_uri: str) -> None:
         self._store.chunks[load_id, number] = (tally, quarantine_uri)
+
+    def withdrawn_since_parts(self, entry: FileEntry) -> bool:
+        return entry.load_id in self._store.stale
 
     def chunks(self, load_id: int) -> tuple[int, list[int], Tally, str]:
         mine = {key[1]: one for key, one in self._store.chunks.items() if key[0] == load_id}

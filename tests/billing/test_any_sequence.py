@@ -113,6 +113,18 @@ class World:
         assert len(dict(found)) == len(found), "a bill counts twice"
         return dict(found)
 
+    def check_that_nothing_vanished(self) -> None:
+        """Bills of the newest version of each loaded file are there, or the ledger says why not."""
+        table = self.table()
+        newest = {source.key: (step, source) for step, source in self.dropped}
+        by_id = {one.source.file_id: one for one in self.flow.store.files.values()}
+        for step, source in newest.values():
+            entry = by_id[source.file_id]
+            if entry.status != "LOADED" or entry.lost_rows:
+                continue
+            for item, amount in step.bills:
+                assert table.get((step.dataset, item)) == amount, "a bill vanished under LOADED"
+
     def loaded(self) -> list[Drop]:
         """The files that are loaded and not taken back."""
         by_id = {one.source.file_id: one for one in self.flow.store.files.values()}
@@ -159,4 +171,5 @@ def test_any_sequence_leaves_each_bill_once_as_a_loaded_file_has_it(
             }
             for (dataset, item), kept in world.table().items():
                 assert (dataset, item, kept) in held, "no loaded file has this bill"
+            world.check_that_nothing_vanished()
         assert killed.table() == calm.table(), "a kill changed what is loaded"

@@ -134,6 +134,64 @@ BUILT_IN = (
         "Compute Engine,\n",
         loaded={"USD": "0.000012345678901235"},
     ),
+    Export(
+        # FOCUS 1.0-preview: no ContractedCost, and Provider, Publisher, InvoiceIssuer.
+        name="FOCUS of OCI",
+        text="AvailabilityZone,BilledCost,BillingAccountId,BillingAccountName,BillingCurrency,"
+        "BillingPeriodEnd,BillingPeriodStart,ChargeCategory,ChargeDescription,ChargeFrequency,"
+        "ChargePeriodEnd,ChargePeriodStart,ChargeSubcategory,CommitmentDiscountId,EffectiveCost,"
+        "InvoiceIssuer,ListCost,ListUnitPrice,PricingCategory,Provider,Publisher,Region,ResourceId,"
+        "ServiceCategory,ServiceName,SkuId,SubAccountId,Tags,UsageQuantity,oci_ReferenceNumber\n"
+        ",.5,123456,Acme,USD,2026-04-01T00:00Z,2026-03-01T00:00Z,Usage,Block Volume,,"
+        "2026-03-05T02:00Z,2026-03-05T01:00Z,,,.5,Oracle,.75,,,Oracle,Oracle,eu-frankfurt-1,"
+        'ocid1.volume.x,Storage,Block Storage,B91961,ocid1.tenancy.x,"{""a"":""b""}",1,R1\n',
+        loaded={"USD": "0.5"},
+    ),
+    Export(
+        name="PayPal, activity download with holds, deposits and authorizations",
+        source="paypal_activity",
+        declared={"date_formats": ["%m/%d/%Y"]},
+        text='"Date","Time","Type","Status","Currency","Gross","Net","Transaction ID",'
+        '"Balance Impact"\n'
+        + "".join(
+            f'"09/05/2026","10:00:00","{kind}","Completed","USD","{gross}","{gross}","T{number}",'
+            f'"{impact}"\n'
+            for number, (kind, gross, impact) in enumerate(
+                [
+                    ("Express Checkout Payment", "100.00", "Credit"),
+                    ("Payment Refund", "-20.00", "Debit"),
+                    ("Chargeback Fee", "-15.00", "Debit"),
+                    ("General Card Deposit", "60.00", "Credit"),
+                    ("Hold on Available Balance", "-40.00", "Debit"),
+                    ("General hold release", "40.00", "credit"),
+                    ("Payment Review", "-7.00", "Memo"),
+                    ("Void of Authorization", "9.00", "Credit"),
+                    ("Transfer to Bank Initiated", "-9.00", "Debit"),
+                    ("User Initiated Currency Conversion", "50.00", "Credit"),
+                    ("General Withdrawal - Bank Account", "-50.00", "Debit"),
+                    ("Reserve Release", "3.00", "Credit"),
+                ]
+            )
+        ),
+        loaded={"USD": "65.00"},
+        rejects=("left_out_by_format",) * 9,
+    ),
+    Export(
+        # A Generalumkehr takes a booking back on the same side.
+        name="DATEV, Buchungsstapel with Generalumkehr",
+        source="datev_bookings",
+        text='"EXTF";700;21;"Buchungsstapel";13;20260401120000000;;"RE";"";"";1001;1;20260101;4;'
+        '20260301;20260331;"März";"";1;0;0;"EUR"\n'
+        "Umsatz (ohne Soll/Haben-Kz);Soll/Haben-Kennzeichen;WKZ Umsatz;Konto;"
+        "Gegenkonto (ohne BU-Schlüssel);BU-Schlüssel;Belegdatum;Belegfeld 1;Buchungstext;"
+        "Generalumkehr (GU)\n"
+        '100,00;"S";"EUR";4930;70000;"9";0503;"RE-1";"Miete";0\n'
+        '100,00;"S";"EUR";4930;70000;"9";0503;"RE-2";"Storno";1\n'
+        '100,00;"S";"EUR";4930;70000;"9";0503;"RE-3";"Storno";"G"\n'
+        '100,00;"S";"EUR";4930;70000;"29";0503;"RE-4";"Storno";\n',
+        loaded={"EUR": "100.00"},
+        rejects=("left_out_by_format",) * 3,
+    ),
 )
 
 REFUSED = (

@@ -96,7 +96,7 @@ def test_is_loaded_by_the_format_that_is_proposed(
 
 
 def test_numbers_of_a_datev_workbook_are_read_where_its_dataset_declares_the_comma() -> None:
-    (export,) = (one for one in BUILT_IN if one.source == "datev_bookings")
+    export = next(one for one in BUILT_IN if one.source == "datev_bookings")
 
     def number(cell: str) -> object:
         return float(cell.replace(",", ".")) if re.fullmatch(r"\d+,\d+", cell) else cell

@@ -137,9 +137,9 @@ class TestSimple:
         "header",
         [
             "currency,rate_date,usd_per_unit",
-            "Currency Code,Date,Rate",
-            "ccy,date,usd",
-            "CODE,day,USD",
+            "Currency Code,Date,USD per unit",
+            "ccy,date,usd_per_unit",
+            "CODE,day,UsdPerUnit",
         ],
     )
     def test_reads_common_headers(self, header: str) -> None:
@@ -154,6 +154,12 @@ class TestSimple:
             )
             for code, usd in (("CAD", "0.79"), ("MXN", "0.05"))
         ]
+
+    @pytest.mark.parametrize("header", ["currency,date,rate", "ccy,date,usd", "code,day,FX Rate"])
+    def test_a_rate_that_may_be_either_way_is_refused(self, header: str) -> None:
+        refused = refusal(f"{header}\nJPY,2026-03-05,150.2\n".encode())
+        assert refused.code == "missing_columns"
+        assert "units for one USD: name the column usd_per_unit" in refused.remedy
 
     @pytest.mark.parametrize(
         ("line", "reason", "field"),
@@ -281,7 +287,7 @@ def test_any_bytes_are_rates_or_a_refusal(data: bytes) -> None:
     for content in (
         data,
         b"Date,USD,JPY\n" + data,
-        b"currency,date,rate\n" + data,
+        b"currency,date,usd_per_unit\n" + data,
         b"PK\x03\x04" + data,
     ):
         try:

@@ -180,3 +180,71 @@ def test_a_loader_that_is_killed_before_its_run_counts_is_no_loss(
     last = export.flow.store.files[4]
     assert export.flow.load(last.source).status is FileStatus.LOADED
     assert (export.total, export.statuses(2)) == (30, {FileStatus.LOADED})
+
+
+MONTHLY = "billing/e/data/BILLING_PERIOD=2026-03/2026-04-0{0}T00:00:00Z-{1}/e-0000{2}.csv"
+RANGED = "billing/e/20260301-20260331/20260{0}010000/{1}/part_0_000{2}.csv"
+
+
+def charges(**costs: str) -> bytes:
+    """Charges of March by account and provider: a1_AWS="9" is one."""
+    header, _, _ = month("1").partition(b"\n")
+    rows = []
+    for name, cost in costs.items():
+        account, _, provider = name.partition("_")
+        _, _, row = month(cost, account=account).partition(b"\n")
+        rows.append(row.rstrip() + b"," + provider.encode() + b"\n")
+    return header + b",ProviderName\n" + b"".join(rows)
+
+
+def costs(flow: Flow) -> dict[str, Decimal]:
+    found: dict[str, Decimal] = {}
+    for (load_id, _), row in flow.store.charges.items():
+        if flow.store.files[load_id].status in LOADED:
+            name = f"{row['billing_account_id']}_{row['provider_name']}"
+            found[name] = found.get(name, Decimal(0)) + Decimal(row["billed_cost"])
+    return found
+
+
+@pytest.mark.parametrize("key", [MONTHLY, RANGED])
+@pytest.mark.parametrize("late", [False, True])
+def test_of_a_run_of_the_same_days_nothing_counts_beside_a_newer_one(key: str, late: bool) -> None:
+    flow = Flow()
+    files = [
+        (key.format(1, RUNS[1], 1), charges(a_AWS="90", a_SellerX="10"), "0001"),
+        (key.format(1, RUNS[1], 2), charges(b_AWS="5"), "0002"),
+        (key.format(2, RUNS[2], 1), charges(a_AWS="100"), "0003"),
+    ]
+    for name, body, order in reversed(files) if late else files:
+        flow.load(flow.objects.put(name, body, order))
+    assert costs(flow) == {"a_AWS": 100}
+    by_key = {one.source.key: one for one in flow.store.files.values()}
+    for name, _, _ in files[:2]:
+        assert (by_key[name].status, by_key[name].error_code) == ("SUPERSEDED", "replaced")
+
+
+def test_a_run_without_days_takes_the_months_of_accounts_whatever_providers_they_name() -> None:
+    flow = Flow()
+    key = "billing/e/2026-04-0{0}T00:00:00Z-{1}/e-0000{2}.csv"
+    body = charges(a_AWS="90", a_SellerX="10", b_AWS="5")
+    flow.load(flow.objects.put(key.format(1, RUNS[1], 1), body))
+    flow.load(flow.objects.put(key.format(2, RUNS[2], 1), charges(a_AWS="100")))
+    assert costs(flow) == {"a_AWS": 100, "b_AWS": 5}
+    flow.load(flow.objects.put(key.format(2, RUNS[2], 2), charges(a_SellerX="11")))
+    assert costs(flow) == {"a_AWS": 100, "a_SellerX": 11, "b_AWS": 5}
+    late = flow.load(flow.objects.put(key.format(1, RUNS[1], 2), charges(a_Other="3")))
+    assert (late.status, costs(flow)["a_AWS"]) == ("SUPERSEDED", 100)
+
+
+def test_an_empty_file_of_a_newer_run_takes_nothing_away() -> None:
+    flow = Flow()
+    flow.load(flow.objects.put(MONTHLY.format(1, RUNS[1], 1), charges(a_AWS="90")))
+    empty = flow.load(flow.objects.put(MONTHLY.format(2, RUNS[2], 1), charges()))
+    assert (empty.status, costs(flow)) == ("LOADED", {"a_AWS": 90})
+
+
+def test_providers_of_one_account_in_files_of_no_run_count_each() -> None:
+    flow = Flow()
+    for number, name in enumerate(("a_AWS", "a_SellerX")):
+        flow.load(flow.objects.put(f"billing/x/{number}.csv", charges(**{name: "1"})))
+    assert costs(flow) == {"a_AWS": 1, "a_SellerX": 1}

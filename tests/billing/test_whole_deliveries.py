@@ -144,8 +144,7 @@ def moved_to_a_new_part(flow: Flow, *, new_first: bool) -> list[FileEntry]:
     drop(flow, PART.format(2), months(m3="3"))
     bodies = {1: months(m3="11"), 2: months(m3="33"), 3: months(m2="2")}
     return [
-        drop(flow, PART.format(one), bodies[one])
-        for one in ([3, 1, 2] if new_first else [1, 3, 2])
+        drop(flow, PART.format(one), bodies[one]) for one in ([3, 1, 2] if new_first else [1, 3, 2])
     ]
 
 

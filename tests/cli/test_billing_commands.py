@@ -269,6 +269,48 @@ def test_a_part_belongs_to_a_file_that_counts_and_replaces_nothing(
     assert costs(deployment) == Decimal("4.50")
 
 
+def test_files_of_one_name_are_not_sent_in_place_of_one_another(
+    deployment: Deployment, tmp_path: Path
+) -> None:
+    paths = [tmp_path / folder / "march.csv" for folder in ("north", "south")]
+    for number, path in enumerate(paths):
+        path.parent.mkdir()
+        path.write_bytes(bills(("1", number + 10)))
+    with pytest.raises(RejectedInput, match=r"billing/acme/march\.csv") as refused:
+        run("load", *map(str, paths), "--dataset", "acme")
+    assert (refused.value.code, len(deployment.flow.store.files)) == ("equal_names", 1)
+
+
+def test_a_name_is_that_of_the_whole_file(deployment: Deployment) -> None:
+    flow = deployment.flow
+    for name in ("pre-march.csv", "2025-march.csv"):
+        flow.load(flow.objects.put(f"billing/one/{name}", bills((name, 1))))
+    code, answer = run("withdraw", "march.csv", "--reason", "wrong")
+    assert (code, answer["files"][0]["load_id"]) == (0, 1)
+    with pytest.raises(RejectedInput, match=r"no file 'arch\.csv'"):
+        run("withdraw", "arch.csv", "--reason", "wrong")
+    with pytest.raises(RejectedInput, match=r"no file 'ne/pre-march\.csv'"):
+        run("withdraw", "ne/pre-march.csv", "--reason", "wrong")
+    assert run("withdraw", "one/pre-march.csv", "--reason", "wrong")[0] == 0
+
+
+@pytest.mark.parametrize("command", [["withdraw"], ["move", "--dataset", "four"]])
+def test_of_several_files_of_a_name_the_one_that_is_meant_is_asked_for(
+    deployment: Deployment, command: list[str]
+) -> None:
+    flow = deployment.flow
+    flow.load(flow.objects.put("billing/two/march.csv", bills(("b", 2))))
+    with pytest.raises(RejectedInput) as refused:
+        run(*command, "march.csv", "--reason", "wrong")
+    assert refused.value.code == "ambiguous_file"
+    assert "billing/one/march.csv (load 1), billing/two/march.csv (load 2)" in str(refused.value)
+    assert {one.status for one in flow.store.files.values()} == {FileStatus.LOADED}
+    # Versions of one object are one file; a file that counts no more is none.
+    flow.load(flow.objects.put("billing/two/march.csv", bills(("b", 3))))
+    assert run("withdraw", "1", "--reason", "wrong")[0] == 0
+    assert run(*command, "march.csv", "--reason", "wrong")[0] == 0
+
+
 def test_corrected_rows_name_the_file_that_they_fix(deployment: Deployment, tmp_path: Path) -> None:
     path = tmp_path / "march.csv"
     path.write_bytes(bills(("b", 1), ("c", "ten")))

@@ -43,6 +43,9 @@ class OtherExport:
     remedy: str
 
 
+#: BU-Schlüssel of two digits whose first one is a Generalumkehr.
+_REVERSALS: Final = tuple(f"{first}{second}" for first in "23678" for second in range(10))
+
 BUILTIN_FORMATS: Final = (
     # Columns: https://docs.stripe.com/reports/report-types/balance (itemized balance change from
     # activity). Amounts are in units of the currency; refunds and disputes are negative.
@@ -59,6 +62,14 @@ BUILTIN_FORMATS: Final = (
                 "product_line": "reporting_category",
             },
             extra=("fee", "net", "invoice_id", "invoice_number", "customer_id", "charge_id"),
+            # Money between Stripe, the bank and reserves is no bill:
+            # https://docs.stripe.com/reports/reporting-categories
+            rows=(
+                RowFilter(
+                    column="reporting_category",
+                    leave_out=("payout*", "topup*", "*reserved_funds*", "advance*"),
+                ),
+            ),
         ),
     ),
     # Columns: https://developer.paypal.com/docs/reports/ (activity download). Rows that move money
@@ -79,14 +90,15 @@ BUILTIN_FORMATS: Final = (
             extra=("Fee", "Net", "Invoice Number", "Reference Txn ID"),
             rows=(
                 RowFilter(column="Status", keep=("Completed",)),
+                # Of authorizations and holds, which move nothing, it is Memo.
+                RowFilter(column="Balance Impact", keep=("Credit", "Debit")),
+                # The groups T02 to T04, T06, T07, T13, T15 and T21 of
+                # https://developer.paypal.com/docs/reports/reference/tcodes/
                 RowFilter(
                     column="Type",
                     leave_out=(
-                        *("General Currency Conversion", "General Withdrawal"),
-                        *("User Initiated Withdrawal", "Bank Deposit to PP Account"),
-                        *("General Authorization", "Account Hold for Open Authorization"),
-                        *("Reversal of General Account Hold",),
-                        "Hold on Balance for Dispute Investigation",
+                        *("*conversion*", "*withdrawal*", "*deposit*", "*funding*"),
+                        *("*authorization*", "*hold*", "*reserve*", "*release*", "*transfer*"),
                     ),
                 ),
             ),
@@ -140,6 +152,12 @@ BUILTIN_FORMATS: Final = (
                 *("Buchungstext", "BU-Schlüssel"),
             ),
             extra=("Belegfeld 1", "Konto", "Gegenkonto (ohne BU-Schlüssel)", "BU-Schlüssel"),
+            # A Generalumkehr takes a booking back on the same side, so its amount counts less; by
+            # the older rule, the first of two digits of the BU-Schlüssel says so.
+            rows=(
+                RowFilter(column="Generalumkehr (GU)", keep=("", "0")),
+                RowFilter(column="BU-Schlüssel", leave_out=_REVERSALS),
+            ),
         ),
     ),
 )

@@ -21,7 +21,8 @@ from finops.shared.money import major_of, rounded, was_currency
 
 #: With a negative exponent, as programs write small 64-bit floats: 1.5e-05.
 _NUMBER = re.compile(r"[+-]?\d+(?:\.\d+)?(?:[eE]-\d{1,3})?", re.ASCII)
-_EXPONENT = re.compile(r"[+-]?\d+(?:\.\d+)?(?:[eE][+-]?\d{1,3})?", re.ASCII)
+#: As FOCUS takes them; Oracle writes .5.
+_EXPONENT = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d{1,3})?", re.ASCII)
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _WITHOUT_MARKS = re.compile(r"%[dmyY]%[dmyY]")
 _SHORTENED = re.compile(r"\d(?:[.,]\d+)?E\+\d{2,3}", re.ASCII | re.IGNORECASE)

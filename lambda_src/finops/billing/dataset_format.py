@@ -10,6 +10,7 @@ from __future__ import annotations
 import codecs
 import hashlib
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from datetime import date, datetime
@@ -61,6 +62,8 @@ class SignColumn:
 class RowFilter:
     """Which rows are bills, by a column. The others go to the quarantine, where they are counted.
 
+    Letters of any case are the same, and `*` stands for any text.
+
     Attributes:
         column: Its header in the file.
         keep: The values of bills; where there are none, all but those of `leave_out`.
@@ -70,6 +73,20 @@ class RowFilter:
     column: str
     keep: tuple[str, ...] = ()
     leave_out: tuple[str, ...] = ()
+
+    def takes(self, text: str) -> bool:
+        """Whether a row with this value is a bill."""
+        if _is_like(text, self.leave_out):
+            return False
+        return not self.keep or _is_like(text, self.keep)
+
+
+def _is_like(text: str, patterns: Sequence[str]) -> bool:
+    folded = " ".join(text.split()).casefold()
+    return any(
+        re.fullmatch(".*".join(map(re.escape, one.strip().casefold().split("*"))), folded)
+        for one in patterns
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,6 +153,14 @@ class DatasetFormat:
         return bool(
             self.columns or self.constants or self.defaults or self.id_from
             or self.debit or self.credit or self.sign or self.extra or self.negate or self.rows
+        )  # fmt: skip
+
+    @property
+    def only_adds(self) -> bool:
+        """Whether all that it says of columns is what rows have beside those of the file."""
+        return self.maps and not (
+            self.columns or self.id_from or self.debit or self.credit or self.sign
+            or self.negate or self.rows
         )  # fmt: skip
 
     def to_document(self) -> dict[str, Any]:

@@ -95,6 +95,11 @@ class Delivery:
         return self.part in ("0", "1")
 
     @property
+    def has_scope(self) -> bool:
+        """Whether it is a run with a time, and its folders say of which days, or of which month."""
+        return bool(self.run and self.time and (any(self.days) or "=" in self.export))
+
+    @property
     def whole(self) -> str:
         """What names all files that are one version: the run, else the delivery."""
         return self.run or self.name
@@ -184,6 +189,15 @@ def relation(mine: Delivery, theirs: Delivery) -> Relation:
     if later is None or not (covers(mine, theirs) if later else covers(theirs, mine)):
         return Relation.UNKNOWN
     return Relation.NEWER if later else Relation.OLDER
+
+
+def is_same_scope(mine: Delivery, theirs: Delivery) -> bool:
+    """Whether two runs of an export hold the same by their keys: a month's folder, or days.
+
+    The newer one then counts whole, and nothing of the older one.
+    """
+    are_two = mine.run != theirs.run and mine.export == theirs.export
+    return are_two and mine.has_scope and theirs.has_scope and mine.days == theirs.days
 
 
 def covers(one: Delivery, other: Delivery) -> bool:

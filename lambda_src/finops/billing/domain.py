@@ -175,10 +175,13 @@ class Quarantined:
 
 #: The note of charges that a file of their month took the place of, while others still count.
 REPLACED: Final = "charges_replaced"
+#: The note of bills that a file of another name corrected since.
+BILLS_REPLACED: Final = "bills_replaced"
 #: What a load tells of its rows, by name; their count follows.
 NOTES: Final = {
     "also_in_another_file": "Bills that another file of the dataset brought before, with the same "
     "values: each counts once",
+    BILLS_REPLACED: "Bills that another file corrected, which count as that file has them",
     REPLACED: "Charges of months that another file restated, which count no more",
     "corrected": "Bills that were loaded before, and are corrected",
     "hidden_rows": "Rows that are hidden in the sheet, which are loaded like the others",
@@ -347,6 +350,11 @@ class FileEntry:
     def replaces(self) -> bool:
         """Whether it corrects what other files brought: a person, or its format, says so."""
         return self.source.restates or (self.format is not None and self.format.format.replace)
+
+    @property
+    def lost_rows(self) -> bool:
+        """Whether another file took the place of some of its rows, by the notes of the ledger."""
+        return bool(self.tally.notes.keys() & {REPLACED, BILLS_REPLACED})
 
     @property
     def is_settled(self) -> bool:

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
+from functools import lru_cache
 from typing import Final
 
 from finops.billing.builtin_formats import builtin_format, other_export
@@ -17,13 +18,17 @@ from finops.billing.file_bytes import Readable
 from finops.billing.file_format import Format, Layout
 from finops.billing.reader import CsvTable, open_csv, open_part
 from finops.billing.record_ids import is_error, is_nothing
-from finops.billing.schemas import BILLING, Kind, Recognition, recognise, spelt_alike
+from finops.billing.schemas import BILLING, FOCUS, Kind, Recognition, recognise, spelt_alike
 from finops.billing.sheet_cells import checked_cells
 from finops.billing.title_lines import DATEV
 
 #: The cells of derived columns, which follow those of the file.
 Derive = Callable[[Sequence[str]], list[str]]
 
+#: Values of a column whose answer by a rule is remembered.
+_REMEMBERED: Final = 1_000
+#: A time of a Parquet file in UTC at which a day begins in some zone: a quarter of an hour.
+_INSTANT = re.compile(r"\d{4}-\d\d-\d\d (\d\d:(?:00|15|30|45)):00\+00", re.ASCII)
 _LINE_BREAK = re.compile(r"[\r\n]+")
 _NOT_ZERO = re.compile(r"[1-9]")
 
@@ -90,7 +95,30 @@ def _with_cells(table: CsvTable[BillHeader]) -> CsvTable[BillHeader]:
             match.derive, header, table.merged_titles, counts=counts, single=of_one_row
         )
         table.recognition = replace(match, derive=derive)
+    elif table.format.is_parquet and table.recognition.schema is BILLING:
+        match = table.recognition
+        day = match.cells[_POSITIONS[BILLING.day]]
+        if day is not None and day < len(table.header):
+            table.recognition = replace(match, derive=_on_known_days(match.derive, day))
     return table
+
+
+def _on_known_days(derive: Derive | None, day: int) -> Derive:
+    """Refuses an instant of a Parquet file that is midnight elsewhere: which day is not told."""
+
+    def checked(fields: Sequence[str]) -> list[str]:
+        text = fields[day]
+        if (found := _INSTANT.fullmatch(text)) and found[1] != "00:00":
+            raise RowProblem(
+                "invalid_date",
+                f"{BILLING.day} {text!r} is midnight in some zone, and the file does not say in "
+                "which, so that it may be two days: export the column as a day, without a time",
+                BILLING.day,
+                text,
+            )
+        return derive(fields) if derive else list(fields)
+
+    return checked
 
 
 def _positions(header: Sequence[str], titles: Collection[str]) -> set[int]:
@@ -126,9 +154,11 @@ def recogniser(used: UsedFormat | None = None) -> Callable[[Sequence[str]], Bill
 
     def recognised(header: Sequence[str]) -> BillHeader:
         year.extend(_fiscal_year(header))
-        if used is not None and used.format.maps:
-            return _mapped(header, used)
         found = recognise(header)
+        maps = used is not None and used.format.maps
+        if used is not None and maps and not (found.problem and used.format.only_adds):
+            is_focus = found.schema is FOCUS and not found.problem
+            return _focus_among_bills(found, used) if is_focus else _mapped(header, used)
         if found.problem:
             if other := other_export(header):
                 code = "other_export"
@@ -141,12 +171,27 @@ def recogniser(used: UsedFormat | None = None) -> Callable[[Sequence[str]], Bill
                 if year and "%" not in "".join(style.date_formats):
                     form = replace(form, fiscal_year_start=year[0])
                 return _mapped(header, used_format(name, _above(style, form)))
+            if used is not None and maps:
+                return _mapped(header, used)
         return BillHeader(
             found.schema, found.cells, found.score, found.problem, found.code,
             _with_check(found), found.instead, used=used,
         )  # fmt: skip
 
     return recognised
+
+
+def _focus_among_bills(found: Recognition, used: UsedFormat) -> BillHeader:
+    return BillHeader(
+        found.schema,
+        found.cells,
+        found.score,
+        "this is a FOCUS export, but the format of its dataset says which columns of bills hold "
+        f"what ({used.source})",
+        "format_mismatch",
+        "Drop it into a dataset without such a format, where it loads as it is: `finops billing "
+        "load FILE --dataset …`",
+    )
 
 
 def _fiscal_year(header: Sequence[str]) -> list[date]:
@@ -166,9 +211,17 @@ def _with_check(found: Recognition) -> str:
 
 
 def _above(style: DatasetFormat, builtin: DatasetFormat) -> DatasetFormat:
-    """A built-in format, with what the dataset says of dates, numbers and the file before it."""
+    """A built-in format, with what the dataset says of dates, numbers and the file before it.
+
+    What the dataset adds, such as the currency of rows without one, is added here, too.
+    """
+    columns = {name: one for name, one in builtin.columns.items() if name not in style.constants}
     return replace(
         builtin,
+        columns=columns,
+        constants={**builtin.constants, **style.constants},
+        defaults={**builtin.defaults, **style.defaults},
+        extra=(*builtin.extra, *(one for one in style.extra if one not in builtin.extra)),
         date_formats=style.date_formats or builtin.date_formats,
         decimal_comma=style.decimal_comma or builtin.decimal_comma,
         thousands=style.thousands or builtin.thousands,
@@ -320,10 +373,12 @@ def _is_set(form: DatasetFormat, column: int) -> bool:
 def _all_of(
     makers: Sequence[Callable[[Sequence[str]], str]], filters: Sequence[tuple[RowFilter, int]]
 ) -> Derive:
+    rules = [(rule, lru_cache(_REMEMBERED)(rule.takes), column) for rule, column in filters]
+
     def derive(fields: Sequence[str]) -> list[str]:
-        for rule, column in filters:
+        for rule, takes, column in rules:
             text = fields[column].strip()
-            if text in rule.leave_out or (rule.keep and text not in rule.keep):
+            if not takes(text):
                 raise RowProblem(
                     "left_out_by_format",
                     f"{rule.column} {text!r}: the format takes no such row for a bill",

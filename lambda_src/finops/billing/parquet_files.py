@@ -29,7 +29,8 @@ _MEMORY: Final = "256MB"
 _ROWS_AT_ONCE: Final = 2_000
 #: https://duckdb.org/docs/stable/sql/data_types/numeric
 _MOST_DIGITS: Final = 38
-_NUMBERS: Final = ("DECIMAL", "DOUBLE", "FLOAT", "REAL")
+_FLOATS: Final = ("DOUBLE", "FLOAT", "REAL")
+_NUMBERS: Final = ("DECIMAL", *_FLOATS)
 _NESTED: Final = ("MAP", "STRUCT", "VARIANT", "UNION", "LIST")
 
 
@@ -159,12 +160,16 @@ def _cells(row: Sequence[Any], readers: Sequence[Callable[[Any], str]]) -> list[
 
 
 def _reader(kind: str, decimal_comma: bool) -> Callable[[Any], str]:
+    point = "," if decimal_comma else "."
     if _is_nested(kind):
         return _json
     if kind == "BLOB":  # what some programs write for texts
         return lambda value: bytes(value).decode("utf-8", "backslashreplace")
+    if kind.startswith(_FLOATS):
+        # pandas makes floats of whole numbers where one is missing: the id 123 is 123.0 then.
+        return lambda value: str(value).removesuffix(".0").replace(".", point)
     if decimal_comma and kind.startswith(_NUMBERS):
-        return lambda value: str(value).replace(".", ",")
+        return lambda value: str(value).replace(".", point)
     return str
 
 

@@ -246,7 +246,9 @@ class FileFinisher:
 
         Raises:
             ChunksMissing: parts are not loaded.
-            TransientFailure: the database does not hold exactly what the parts counted.
+            TransientFailure: the database does not hold exactly what the parts counted. Where it
+                holds fewer rows, since another file took some while this one had failed, the parts
+                are forgotten, so that they are loaded again.
         """
         entry = self.store.find(load_id)
         if not entry.status.is_final:
@@ -275,6 +277,10 @@ class FileFinisher:
         except RejectedInput as error:
             self.store.mark(load_id, FileStatus.REJECTED, error)
             schema = _schema_of(self.store.find(load_id))
+        except TransientFailure as error:
+            if error.code == "rows_taken_over":
+                self.store.forget_parts(load_id, _schema_of(self.store.find(load_id)))
+            raise
         self.store.purge_superseded(schema)
         return self.store.find(load_id)
 
@@ -295,7 +301,22 @@ class FileFinisher:
             schema = _schema_of(entry)
             stored = _stored(transaction, entry, schema)
             problem = tally.imbalance()
-            if stored.rows != tally.inserted + tally.updated or stored.sums != tally.stored_sums:
+            written = tally.inserted + tally.updated
+            is_stale = bool(tally.unchanged) and transaction.withdrawn_since_parts(entry)
+            if stored.rows < written or is_stale:
+                taken = (
+                    "a file was taken back that held rows of"
+                    if is_stale
+                    else f"files took {written - stored.rows} rows over from"
+                )
+                raise TransientFailure(
+                    f"{taken} {entry.source.uri} since its parts were loaded: all of them are to "
+                    "be loaded again",
+                    code="rows_taken_over",
+                    step="finish_file",
+                    remedy=f"`finops billing retry {load_id}`",
+                )
+            if stored.rows != written or stored.sums != tally.stored_sums:
                 problem = (
                     f"its parts wrote {tally.stored_sums}, but the database holds {stored.sums}"
                 )

@@ -44,6 +44,7 @@ class Written:
         duplicates: Lines whose record id occurs on an earlier line of this file.
         elsewhere: How many of the unchanged rows another object brought.
         conflicts: Lines whose record id another object brought with other values, and its URI.
+        replaced: How many rows of other objects were updated, by the load that had written them.
     """
 
     inserted: int
@@ -55,6 +56,7 @@ class Written:
     kept_usd: Decimal = Decimal(0)
     duplicates: Sequence[int] = ()
     conflicts: Mapping[int, str] = field(default_factory=dict)
+    replaced: Mapping[int, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,7 +118,7 @@ class LoadTransaction(Protocol):
         """A newer version of the same object that is loaded, if there is one."""
 
     def write(self, entry: FileEntry, schema: Schema, batch: Batch, *, replace: bool) -> Written:
-        """Write the rows of a batch.
+        """Write the rows of a batch. Files whose bills it corrects get the note `BILLS_REPLACED`.
 
         Args:
             entry: The file.
@@ -148,7 +150,10 @@ class LoadTransaction(Protocol):
         """
 
     def other_ids(self, entry: FileEntry, schema: Schema) -> FileEntry | None:
-        """A loaded file of the dataset whose bills have ids of another rule, if there is one."""
+        """A loaded file of the dataset whose bills have ids of another rule, if there is one.
+
+        Whoever asks for this dataset waits until this transaction has ended.
+        """
 
     def older_versions(self, entry: FileEntry, schema: Schema) -> list[PeriodHolder]:
         """Loaded older versions of the same object, which a file of the schema would replace.
@@ -161,6 +166,12 @@ class LoadTransaction(Protocol):
         """Loaded files of any dataset, of other objects, with charges of these billing periods.
 
         Whoever asks for one of these periods afterwards waits until this transaction has ended.
+        """
+
+    def loaded_below(self, entry: FileEntry, folder: str) -> Sequence[FileEntry]:
+        """Loaded files below a folder of the file's dataset.
+
+        Whoever asks for this dataset waits until this transaction has ended.
         """
 
     def periods_of(self, entry: FileEntry) -> AbstractSet[Period]:
@@ -216,6 +227,9 @@ class LoadTransaction(Protocol):
     def enter_chunk(self, load_id: int, number: int, tally: Tally, quarantine_uri: str) -> None:
         """Enter a part as loaded, with its counts."""
 
+    def withdrawn_since_parts(self, entry: FileEntry) -> bool:
+        """Whether a file of its dataset was taken back since the first of its parts was loaded."""
+
     def chunks(self, load_id: int) -> tuple[int, list[int], Tally, str]:
         """(parts planned, numbers of the missing ones, counts of the others, quarantine URI)."""
 
@@ -245,6 +259,9 @@ class BillingStore(Protocol):
 
     def plan_chunks(self, load_id: int, numbers: Iterable[int]) -> None:
         """Enter the parts of a large file; existing ones stay as they are."""
+
+    def forget_parts(self, load_id: int, schema: Schema) -> None:
+        """Remove the rows of a large file that is not loaded; none of its parts is loaded then."""
 
     def purge_superseded(self, schema: Schema) -> int:
         """Remove the rows of files that others replaced, or that were refused. Returns how many."""

@@ -97,8 +97,25 @@ _BY_NAME: Final = {
 #: Forms in which a date is read one way only, once a day above 12 shows which part it is.
 _DATES: Final = (
     *("%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y", "%Y.%m.%d", "%Y%m%d", "%d%m%Y"),
-    *("%d.%m.%y", "%d/%m/%y", "%m/%d/%y", "%y-%m-%d", "%d %b %Y", "%d %B %Y", "%b %d, %Y"),
+    *("%d.%m.%y", "%d/%m/%y", "%m/%d/%y", "%y-%m-%d", "%d-%m-%y", "%m-%d-%y", "%y/%m/%d"),
+    *("%y.%m.%d", "%d %b %Y", "%d %B %Y", "%b %d, %Y"),
     *("%B %d, %Y", "%d-%b-%Y", "%d-%b-%y", "%m/%d/%Y %H:%M", "%d/%m/%Y %H:%M"),
+)
+#: The confidence of a header that is one of the names, as a whole.
+_WHOLE_NAME: Final = 0.85
+#: Values of a column that says which amounts are charges and which are credits.
+_SIGNS: Final = [
+    {"s", "h"}, {"d", "c"}, {"d", "k"}, {"dr", "cr"}, {"dt", "ct"}, {"dbit", "crdt"},
+    {"debit", "credit"}, {"soll", "haben"}, {"af", "bij"}, {"debe", "haber"}, {"débit", "crédit"},
+    {"dare", "avere"}, {"+", "-"},
+]  # fmt: skip
+#: Values that say that a row is a credit, or no bill.
+_NO_CHARGES: Final = frozenset(
+    {"credit note", "credit memo", "credit", "creditnota", "gutschrift", "rechnungskorrektur"}
+    | {"avoir", "nota de crédito", "nota di credito", "abono", "refund", "refunded", "void"}
+    | {"voided", "draft", "cancelled", "canceled", "failed", "declined", "pending", "entwurf"}
+    | {"storno", "storniert", "annulé", "annulée", "brouillon", "anulada", "borrador", "bozza"}
+    | {"annullata", "concept", "rejected", "reversed", "reversal", "chargeback", "korekta"}
 )
 _ISO_DAY = re.compile(r"\d{4}([-/])\d\d\1\d\d(?:[T ].{4,30})?", re.ASCII)
 _GROUPED = re.compile(r"[+-]?\d{1,3}([.,' \u00a0\u202f])\d{3}", re.ASCII)
@@ -113,13 +130,15 @@ def propose(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Proposal:
         rows: The cells of its first records, as many as there are at hand.
     """
     found: dict[str, ColumnGuess] = {}
+    named: dict[str, list[ColumnGuess]] = {}
     for position, title in enumerate(header):
         values = [text for row in rows if (text := row[position].strip())]
         for guess in _guesses(title, values):
+            named.setdefault(guess.column, []).append(guess)
             held = found.get(guess.column)
             if held is None or guess.confidence > held.confidence:
                 found[guess.column] = guess
-    return _Writer(header, rows, found).proposal()
+    return _Writer(header, rows, found, named).proposal()
 
 
 def _guesses(title: str, values: Sequence[str]) -> Iterator[ColumnGuess]:
@@ -131,6 +150,8 @@ def _guesses(title: str, values: Sequence[str]) -> Iterator[ColumnGuess]:
         inside = [_BY_NAME[one] for one in sorted(parts) if one in _BY_NAME]
         # "Debit Amount" is a debit.
         inside = [one for one in inside if one[0] in {"debit", "credit"}] or inside
+        # "Invoice Amount" is an amount.
+        inside = [one for one in inside if one[0] != "record_id"] or inside
         named = (inside[0][0], 0.6) if len({column for column, _ in inside}) == 1 else None
         words = "a word of the header"
     if named:
@@ -181,10 +202,12 @@ class _Writer:
         header: Sequence[str],
         rows: Sequence[Sequence[str]],
         found: dict[str, ColumnGuess],
+        named: dict[str, list[ColumnGuess]],
     ) -> None:
         self._header = header
         self._rows = rows
         self._found = found
+        self._named = named
         self._questions: list[str] = []
         self._document: dict[str, Any] = {}
 
@@ -203,6 +226,8 @@ class _Writer:
         self._identify(columns)
         self._document |= {"columns": columns} if columns else {}
         self._ask_for_needed(both)
+        if not both:
+            self._ask_for_kinds()
         self._say_days()
         self._say_numbers(("debit", "credit") if both else ("bill_amount",))
         order = {title: at for at, title in enumerate(self._header)}
@@ -245,14 +270,45 @@ class _Writer:
         for name, question in asked.items():
             if name not in self._found and not (name == "bill_amount" and both):
                 self._questions.append(question)
-        amounts = [
-            one for one in self._header if _BY_NAME.get(spelt_alike(one), ("",))[0] == "bill_amount"
-        ]
-        if len(amounts) > 1:
+        if amounts := self._rivals("bill_amount"):
             self._questions.append(
-                f"columns.bill_amount: {' and '.join(map(repr, amounts))} hold amounts; which one "
-                "is the bill's, with or without taxes and fees?"
+                f"columns.bill_amount: {amounts} hold amounts; which one is the bill's, with or "
+                "without taxes and fees?"
             )
+        if days := self._rivals("bill_date"):
+            self._questions.append(
+                f"columns.bill_date: {days} hold days; which one is the day of a bill?"
+            )
+
+    def _rivals(self, name: str) -> str:
+        """The headers that may as well mean a column, as a question names them; empty for one."""
+        guesses = [one for one in self._named.get(name, ()) if self._filled(one.header)]
+        whole = [one for one in guesses if one.confidence >= _WHOLE_NAME]
+        headers = [one.header for one in whole or guesses]
+        return " and ".join(map(repr, headers)) if len(headers) > 1 else ""
+
+    def _filled(self, header: str) -> bool:
+        at = self._header.index(header)
+        return any(row[at].strip() for row in self._rows)
+
+    def _ask_for_kinds(self) -> None:
+        """Ask where a column tells charges from credits, or rows that are no bills."""
+        used = {guess.header for guess in self._found.values()}
+        for at, title in enumerate(self._header):
+            if title in used:
+                continue
+            told = {text for row in self._rows if (text := row[at].strip())}
+            folded = {text.casefold() for text in told}
+            if len(folded) == 2 and folded in _SIGNS:
+                self._questions.append(
+                    f"sign: {title!r} holds {' and '.join(sorted(map(repr, told)))}; which are "
+                    "charges, and which are credits?"
+                )
+            elif others := sorted(text for text in told if text.casefold() in _NO_CHARGES):
+                self._questions.append(
+                    f"rows: {title!r} holds {' and '.join(map(repr, others))}; say which rows are "
+                    "bills, or by sign which amounts are credits"
+                )
 
     def _say_days(self) -> None:
         days = self._values("bill_date")
@@ -263,9 +319,7 @@ class _Writer:
             self._document["date_formats"] = forms
         else:
             could = " or ".join(forms) or "more than one form"
-            self._questions.append(
-                f"date_formats: {days[0]!r} could be {could}; a day above 12 would tell"
-            )
+            self._questions.append(f"date_formats: {days[0]!r} could be {could}; say which")
 
     def _say_numbers(self, names: Sequence[str]) -> None:
         texts = [text for name in names for text in self._values(name)]

@@ -64,8 +64,10 @@ _REMEDY = "Use the ECB's eurofxref-hist file, or columns currency,rate_date,usd_
 _SIMPLE: Final = {
     "currency": ("currency", "currencycode", "code", "ccy"),
     "rate_date": ("ratedate", "date", "day"),
-    "usd_per_unit": ("usdperunit", "rate", "usd"),
+    "usd_per_unit": ("usdperunit",),
 }
+#: Headers of rates that do not say of what they are rates.
+_EITHER_WAY: Final = frozenset({"rate", "usd", "fxrate", "exchangerate", "value"})
 _WIDE = Context(prec=50)
 
 Reject = Callable[[Quarantined], None]
@@ -115,13 +117,19 @@ def _recognise(header: Sequence[str]) -> _RateHeader:
         elif twice:
             code, problem = "ambiguous_header", f"duplicate columns: {', '.join(twice)}"
         return _RateHeader("ECB", (), len(names), problem, code, _REMEDY)
+    remedy = _REMEDY
+    if either_way := [one for one in names if one in _EITHER_WAY]:
+        remedy = (
+            f"{either_way[0]!r} may be USD for one unit, or units for one USD: name the column "
+            f"usd_per_unit, and give USD for one unit. {_REMEDY}"
+        )
     return _RateHeader(
         "csv",
         (),
         len(_SIMPLE) - len(missing),
         problem=f"this is not a file of rates: {_lacking(missing)}",
         code="no_header" if len(missing) == len(_SIMPLE) else "missing_columns",
-        remedy=_REMEDY,
+        remedy=remedy,
     )
 
 

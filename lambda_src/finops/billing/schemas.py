@@ -168,11 +168,12 @@ def _focus(
     filled: bool = False,
     length: int = 255,
     instead: str = "",
+    aliases: tuple[str, ...] = (),
 ) -> Column:
     name = _TITLE.sub("_", header).lower()
     return Column(
         name=name, header=header, kind=kind, in_header=needed, filled=filled, length=length,
-        instead=instead,
+        instead=instead, aliases=aliases,
     )  # fmt: skip
 
 
@@ -195,7 +196,9 @@ FOCUS: Final = Schema(
         # FOCUS requires values here too, but its own sample data leaves some empty, and a charge
         # that was billed must not be left out for that.
         _focus("ListCost", Kind.DECIMAL, needed=True),
-        _focus("ContractedCost", Kind.DECIMAL, needed=True),
+        # OCI writes FOCUS 1.0-preview, which had none, and other names of three columns:
+        # https://docs.oracle.com/en-us/iaas/Content/Billing/Concepts/costusagereportsoverview.htm
+        _focus("ContractedCost", Kind.DECIMAL),
         _focus("BillingCurrency", Kind.CURRENCY, needed=True, filled=True),
         _focus("BillingPeriodStart", Kind.PERIOD, needed=True, filled=True),
         _focus("BillingPeriodEnd", Kind.PERIOD, needed=True, filled=True),
@@ -213,10 +216,10 @@ FOCUS: Final = Schema(
         _focus("ChargeDescription", length=1024),
         _focus("ChargeFrequency"),
         # Deprecated in 1.3, which has both, and gone in 1.4.
-        _focus("ProviderName", instead="ServiceProviderName"),
-        _focus("PublisherName"),
+        _focus("ProviderName", instead="ServiceProviderName", aliases=("Provider",)),
+        _focus("PublisherName", aliases=("Publisher",)),
         _focus("HostProviderName"),
-        _focus("InvoiceIssuerName"),
+        _focus("InvoiceIssuerName", aliases=("InvoiceIssuer",)),
         _focus("InvoiceId"),
         _focus("RegionId"),
         _focus("ResourceId", length=1024),

@@ -10,7 +10,15 @@ from collections.abc import Set as AbstractSet
 from pathlib import PurePosixPath
 from typing import Final
 
-from finops.billing.deliveries import Delivery, as_serial, delivery_of, shared_periods
+from finops.billing.deliveries import (
+    Delivery,
+    Relation,
+    as_serial,
+    delivery_of,
+    is_same_scope,
+    relation,
+    shared_periods,
+)
 from finops.billing.domain import FileEntry, FileStatus
 from finops.billing.ledger_rules import shown_periods
 from finops.billing.period_identity import Period
@@ -22,6 +30,29 @@ from finops.shared.errors import RejectedInput
 def file_delivery(entry: FileEntry) -> Delivery:
     """The delivery of a file in the ledger."""
     return delivery_of(entry.source.key, entry.source.part_of)
+
+
+def shared_of(
+    entry: FileEntry, other: PeriodHolder, periods: AbstractSet[Period], *, theirs: bool = True
+) -> list[Period]:
+    """What a file and a loaded one have in common: the periods of that one, or of this one.
+
+    Of two runs of an export the newer one counts for a month of an account whatever providers it
+    names, and for all where both hold the same days.
+
+    Args:
+        entry: The file.
+        other: The loaded one.
+        periods: Of the file.
+        theirs: Whether the periods are given as the loaded one writes them.
+    """
+    mine, its = file_delivery(entry), file_delivery(other.entry)
+    some, others = (other.periods, periods) if theirs else (periods, other.periods)
+    if relation(mine, its) in (Relation.NEWER, Relation.OLDER):
+        if is_same_scope(mine, its):
+            return sorted(some)
+        others = {(account, start, "") for account, start, _ in others}
+    return shared_periods(some, others)
 
 
 def known_deliveries(

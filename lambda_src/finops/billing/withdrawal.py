@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from finops.billing.audit_events import withdrawn_event
 from finops.billing.deliveries import Relation, delivery_of, relation
-from finops.billing.domain import LOADED, RATES_PREFIX, REPLACED, FileEntry, FileStatus
+from finops.billing.domain import LOADED, RATES_PREFIX, FileEntry, FileStatus
 from finops.billing.ports import Clock, WithdrawalStore
+from finops.billing.schemas import BILLING
 from finops.shared.audit import AuditRecorder
 from finops.shared.errors import RejectedInput
 
@@ -99,7 +100,7 @@ class Withdrawer:
             RejectedInput: it counts, or is being loaded; with code `restated_since`, where a file
                 counts that goes before it whatever is said now.
         """
-        counts = entry.status in LOADED and not entry.tally.notes.get(REPLACED)
+        counts = entry.status in LOADED and not entry.lost_rows
         if counts or not entry.is_settled or entry.status is FileStatus.IGNORED:
             raise RejectedInput(
                 f"{entry.source.key} is {entry.status}: there is nothing to retry",
@@ -135,9 +136,13 @@ class Withdrawer:
 
 
 def _goes_before(by: FileEntry, entry: FileEntry) -> bool:
-    """Whether a file that replaced another one is newer by its key, version or a person's word."""
+    """Whether a file that replaced another one is newer by its key, version or a person's word.
+
+    Of bills, the newer file has the last word, whatever is said of the older one.
+    """
+    is_newer = by.source.order > entry.source.order
     if by.source.key_hash == entry.source.key_hash or (
-        by.source.restates and by.source.order > entry.source.order
+        is_newer and (by.source.restates or by.schema == BILLING.name)
     ):
         return True
     theirs = delivery_of(by.source.key, by.source.part_of)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from finops.billing.domain import FileEntry, FileStatus
+from finops.billing.domain import LOADED, FileEntry, FileStatus
 from finops.cli.output import Exit, Output
 from finops.deployment.environment import Environment
 from finops.shared.errors import RejectedInput
@@ -59,7 +59,12 @@ def upload(
         paths: The files.
         folder: Where they go.
         said: What is said of them, as metadata.
+
+    Raises:
+        RejectedInput: Two of them have one name, so that the second would be a new version of the
+            first; nothing was sent.
     """
+    refuse_equal_names(paths, folder)
     done = 0
     ids = {}
     total = sum(path.stat().st_size for path in paths)
@@ -73,6 +78,22 @@ def upload(
         for path in paths:
             ids[str(path)] = deployment.upload(path, f"{folder}{path.name}", sent, said)
     return ids
+
+
+def refuse_equal_names(paths: Sequence[Path], folder: str) -> None:
+    """Refuse files of one name: in a folder of the bucket they would be versions of one object."""
+    by_name: dict[str, list[str]] = {}
+    for path in paths:
+        by_name.setdefault(path.name, []).append(str(path))
+    for name, some in by_name.items():
+        if len(some) > 1:
+            raise RejectedInput(
+                f"{', '.join(some)} would all be {folder}{name}, each in place of the one before",
+                code="equal_names",
+                step="upload_file",
+                remedy="Nothing was sent. Give each a name of its own, or load them into several "
+                "datasets",
+            )
 
 
 def finish(
@@ -129,21 +150,42 @@ def finish(
         raise SystemExit(Exit.REJECTED)
 
 
-def find(deployment: BillingDeployment, name: str) -> FileEntry:
+#: Files of one name that are looked at.
+_OF_ONE_NAME: Final = 100
+
+
+def find(deployment: BillingDeployment, name: str, *, alone: bool = False) -> FileEntry:
     """The newest file of this name, key or load id.
 
+    Args:
+        deployment: The flow's resources.
+        name: A name is that of the whole file, or the end of its path: not of a part of a name.
+        alone: Whether no other object of this name may count.
+
     Raises:
-        RejectedInput: There is no such file.
+        RejectedInput: There is no such file, or there are several that count.
     """
     if name.isdigit():
         return deployment.store.find(int(name))
-    found = deployment.store.files(ending=Path(name).name if "/" not in name else name, limit=1)
+    path = name if "/" in name else f"/{Path(name).name}"
+    listed = deployment.store.files(ending=path, limit=_OF_ONE_NAME)
+    found = [one for one in listed if f"/{one.source.key}".endswith(f"/{path.lstrip('/')}")]
     if not found:
         raise RejectedInput(
             f"the ledger has no file {name!r}",
             code="unknown_file",
             step="find_file",
             remedy="`finops billing files` lists them",
+        )
+    loads = {one.source.key: one.load_id for one in reversed(found) if one.status in LOADED}
+    if alone and len(loads) > 1:
+        shown = ", ".join(f"{key} (load {load})" for key, load in sorted(loads.items()))
+        raise RejectedInput(
+            f"several files that count are called {name!r}: {shown}",
+            code="ambiguous_file",
+            step="find_file",
+            remedy="Nothing was changed. Name the one that is meant by its load, such as "
+            f"{next(iter(loads.values()))}, or by its key",
         )
     return found[0]
 

@@ -39,7 +39,7 @@ def withdraw(environment: Environment, out: Output, *, file: str, reason: str) -
     """
     deployment = deployed(environment)
     done = deployment.withdrawer.withdraw(
-        find(deployment, file), requested_by=deployment.caller, reason=reason
+        find(deployment, file, alone=True), requested_by=deployment.caller, reason=reason
     )
     answer_withdrawal(out, done)
 
@@ -66,7 +66,7 @@ def move(
     Where a move was cut off, do it again.
     """
     deployment = deployed(environment)
-    entry = find(deployment, file)
+    entry = find(deployment, file, alone=True)
     key = f"{BILLING_PREFIX}{dataset}/{Path(entry.source.key).name}"
     if key == entry.source.key:
         out.fail(f"{key} is in dataset {dataset!r} already", Exit.REJECTED)
@@ -149,6 +149,6 @@ def tell_replaced(out: Output, done: Withdrawal) -> None:
     """Say which files had been replaced by the one that was taken back, and how they count."""
     for one in done.replaced:
         out.say(
-            f"{done.entry.source.key} had replaced {one.source.key} (load {one.load_id}), which "
-            f"does not count now. To have it count again: finops billing retry {one.load_id}"
+            f"{done.entry.source.key} had replaced rows of {one.source.key} (load {one.load_id}), "
+            f"which do not count now. To have them count again: finops billing retry {one.load_id}"
         )

@@ -39,6 +39,7 @@ from finops.shared.errors import ConfigurationError, TransientFailure
 from finops.shared.rates import Rate, RatePolicy
 from tests.billing.test_any_months import STEPS as MONTHS
 from tests.billing.test_any_months import Declare, Drop, Person, World
+from tests.billing.test_taken_over import half_loaded, retried
 from tests.billing.use_cases import FOCUS, MARCH, RUNS, SETTINGS, Flow, bills, month, tagged
 from tests.localcloud.contract.aws import Account, unique
 from tests.localcloud.contract.clusters import make_cluster
@@ -279,6 +280,41 @@ def test_a_bill_that_is_changed_while_it_is_compared_is_loaded_as_its_file_has_i
     assert statements.sent[:2] == ["same", "see_same"]
     assert (again.tally.updated, again.tally.unchanged) == (1, 1)
     assert rows(empty) == {("one", "a"): Decimal(1), ("one", "b"): Decimal(2)}
+
+
+def test_a_corrected_bill_comes_back_with_its_file(empty: Database) -> None:
+    flow, model = Flow(store=empty), Flow()
+    seen: list[list[Any]] = [[], []]
+    for one, found in zip((flow, model), seen, strict=True):
+        load = [
+            one.load(one.objects.put("billing/x/a.csv", bills(("1", 10), ("2", 20), ("3", 30)))),
+            one.load(one.objects.put("billing/x/c.csv", bills(("2", 20)))),
+            one.load(
+                one.objects.put("billing/x/b.csv", bills(("1", 12), ("3", 33)), restates="yes")
+            ),
+        ]
+        first = one.store.find(load[0].load_id)
+        found.append(first.tally.notes)
+        found.append([by.source.key for by in one.store.replacing(first)])
+        done = one.withdraw(load[2])
+        found.append((done.rows_removed, [by.source.key for by in done.replaced]))
+        again = one.retry(one.store.find(first.load_id))
+        found.append((again.status, again.tally.inserted, again.tally.unchanged))
+        found.append(again.tally.notes)
+    assert seen[0] == seen[1]
+    assert seen[0][0] == {"bills_replaced": 2}
+    assert rows(empty) == held(model) == {("x", f"{n}"): Decimal(10 * n) for n in (1, 2, 3)}
+
+
+def test_parts_whose_rows_were_taken_over_are_loaded_again(empty: Database) -> None:
+    flow = Flow(store=empty)
+    load_id = half_loaded(flow)
+    flow.load(flow.objects.put("billing/x/other.csv", bills(("1", 10))))
+    with pytest.raises(TransientFailure, match="files took 1 rows over") as caught:
+        retried(flow, load_id)
+    flow.finisher.fail(load_id, caught.value)
+    assert retried(flow, load_id) is FileStatus.LOADED
+    assert rows(empty) == {("x", f"{n}"): Decimal(10 * n) for n in (1, 2, 3)}
 
 
 def test_a_copy_is_refused_only_while_the_first_file_holds_rows(empty: Database) -> None:

@@ -25,8 +25,15 @@ from finops.billing.database.ledger_rows import (
 )
 from finops.billing.database.other_datasets import bills_of_other_datasets
 from finops.billing.database.row_writer import RowWriter
-from finops.billing.database.runs import run_files
-from finops.billing.domain import REPLACED, FileEntry, FileStatus, Tally
+from finops.billing.database.runs import loaded_files, run_files
+from finops.billing.domain import (
+    BILLS_REPLACED,
+    REPLACED,
+    FileEntry,
+    FileStatus,
+    Tally,
+    add_notes,
+)
 from finops.billing.period_identity import Period, identity_of
 from finops.billing.ports import PeriodHolder, RunFiles, SameBills, Stored, Written
 from finops.billing.schemas import Schema
@@ -53,6 +60,10 @@ class AuroraLoadTransaction:
 
     def _execute(self, sql: str, /, **values: Value) -> Result:
         return self._database.execute(sql, values, transaction=self._identifier)
+
+    def _read(self, sql: str, /, **values: Value) -> Result:
+        """Outside this transaction, which may not see what others committed since it began."""
+        return self._database.execute(sql, values)
 
     def lock(self, load_id: int) -> FileEntry:
         try:
@@ -88,8 +99,12 @@ class AuroraLoadTransaction:
 
     def write(self, entry: FileEntry, schema: Schema, batch: Batch, *, replace: bool) -> Written:
         if self._writer is None:
-            self._writer = RowWriter(self._execute, entry, schema, may_replace=replace)
-        return self._writer.write(batch)
+            self._writer = RowWriter(self._execute, self._read, entry, schema, may_replace=replace)
+        written = self._writer.write(batch)
+        for load_id, count in sorted(written.replaced.items()):
+            self._add_note(load_id, BILLS_REPLACED, count)
+            self._enter_replacement(load_id, entry)
+        return written
 
     def stored(self, entry: FileEntry, schema: Schema, first: int, last: int | None) -> Stored:
         lines = {"first": first} if last is None else {"first": first, "last": last}
@@ -158,6 +173,7 @@ class AuroraLoadTransaction:
         return bills_of_other_datasets(self._database, self._identifier, entry, tally)
 
     def other_ids(self, entry: FileEntry, schema: Schema) -> FileEntry | None:
+        self._lock_dataset(entry)
         # Outside this transaction, which may not see what others committed since it began.
         found = self._database.execute(
             f"SELECT * FROM billing_files f WHERE dataset = :dataset AND status IN {LOADED}"
@@ -171,6 +187,18 @@ class AuroraLoadTransaction:
             },
         ).rows
         return file_entry(found[0]) if found else None
+
+    def _lock_dataset(self, entry: FileEntry) -> None:
+        """Whoever asks for this dataset afterwards waits until this transaction has ended."""
+        self._execute(
+            "INSERT INTO billing_datasets (dataset) VALUES (:dataset)"
+            " ON DUPLICATE KEY UPDATE dataset = VALUES(dataset)",
+            dataset=entry.dataset,
+        )
+
+    def loaded_below(self, entry: FileEntry, folder: str) -> Sequence[FileEntry]:
+        self._lock_dataset(entry)
+        return loaded_files(self._database, folder)
 
     def older_versions(self, entry: FileEntry, schema: Schema) -> list[PeriodHolder]:
         others = " AND schema_name <> :schema" if schema.key else ""
@@ -321,7 +349,7 @@ class AuroraLoadTransaction:
                 load_id=one.load_id,
                 reason=f"replaced by {by.source.uri} (load {by.load_id})",
             )
-            self._enter_replacement(one, by)
+            self._enter_replacement(one.load_id, by)
 
     def take_periods(self, entry: FileEntry, periods: Sequence[Period], by: FileEntry) -> None:
         removed = 0
@@ -336,22 +364,32 @@ class AuroraLoadTransaction:
                 provider=provider,
             ).changed:
                 removed += changed
-        notes = dict(entry.tally.notes)
-        notes[REPLACED] = notes.get(REPLACED, 0) + removed
+        self._add_note(entry.load_id, REPLACED, removed)
         self._execute(
-            "UPDATE billing_files SET notes = :notes, amount_usd ="
+            "UPDATE billing_files SET amount_usd ="
             " (SELECT COALESCE(SUM(billed_cost_usd), 0) FROM focus_charges"
             " WHERE load_id = :load_id) WHERE load_id = :load_id",
             load_id=entry.load_id,
+        )
+        self._enter_replacement(entry.load_id, by)
+
+    def _add_note(self, load_id: int, name: str, count: int) -> None:
+        found = self._execute(
+            "SELECT notes FROM billing_files WHERE load_id = :load_id FOR UPDATE", load_id=load_id
+        ).rows
+        notes = json.loads(found[0]["notes"] or "{}")
+        add_notes(notes, {name: count})
+        self._execute(
+            "UPDATE billing_files SET notes = :notes WHERE load_id = :load_id",
+            load_id=load_id,
             notes=json.dumps(notes, sort_keys=True),
         )
-        self._enter_replacement(entry, by)
 
-    def _enter_replacement(self, entry: FileEntry, by: FileEntry) -> None:
+    def _enter_replacement(self, load_id: int, by: FileEntry) -> None:
         self._execute(
             "INSERT IGNORE INTO billing_replacements (load_id, replaced_by)"
             " VALUES (:load_id, :replaced_by)",
-            load_id=entry.load_id,
+            load_id=load_id,
             replaced_by=by.load_id,
         )
 
@@ -365,6 +403,8 @@ class AuroraLoadTransaction:
         quarantine_uri: str,
         why: str = "",
     ) -> None:
+        if self._writer is not None:
+            self._writer.refuse_withdrawn()
         self._execute(
             "UPDATE billing_files SET status = :status, schema_name = :schema,"
             " rows_read = :rows_read, rows_inserted = :inserted, rows_updated = :updated,"
@@ -409,6 +449,8 @@ class AuroraLoadTransaction:
         return found[0]["loaded_at"] is not None
 
     def enter_chunk(self, load_id: int, number: int, tally: Tally, quarantine_uri: str) -> None:
+        if self._writer is not None:
+            self._writer.refuse_withdrawn()
         self._execute(
             "UPDATE billing_chunks SET tally = :tally, quarantine_uri = :uri, loaded_at = :now"
             " WHERE load_id = :load_id AND number = :number",
@@ -418,6 +460,16 @@ class AuroraLoadTransaction:
             load_id=load_id,
             number=number,
         )
+
+    def withdrawn_since_parts(self, entry: FileEntry) -> bool:
+        found = self._read(
+            "SELECT COUNT(*) AS counted FROM billing_files WHERE dataset = :dataset"
+            f" AND status = '{FileStatus.WITHDRAWN}' AND finished_at >="
+            " (SELECT MIN(loaded_at) FROM billing_chunks WHERE load_id = :load_id)",
+            dataset=entry.dataset,
+            load_id=entry.load_id,
+        )
+        return bool(found.rows[0]["counted"])
 
     def chunks(self, load_id: int) -> tuple[int, list[int], Tally, str]:
         rows: list[Mapping[str, Any]] = []

@@ -113,9 +113,18 @@ class RowStatements:
             " t.object_hash = :object_hash WHERE t.seen_load_id <> :load_id"
             f" AND ({lost} OR t.version_order <= :version_order AND {own} AND NOT ({same}))"
         )
-        # Asked after the update, so what differs and may be changed was changed. A locking read
-        # sees what other transactions committed meanwhile; MySQL takes none of JSON_TABLE itself.
+        # MySQL takes no locking read of JSON_TABLE itself.
         given = there.replace(rows, f"(SELECT * FROM {rows}) j")
+        # Asked before the update: whose rows it changes, beside those of the object itself.
+        self.replaced = (
+            f"SELECT t.load_id, COUNT(*) AS counted FROM {given}"
+            f" WHERE t.seen_load_id <> :load_id AND NOT {lost}"
+            " AND t.version_order <= :version_order AND t.object_hash <> :object_hash"
+            " AND NOT (t.object_hash = '' AND FIND_IN_SET(t.load_id, :own))"
+            f" AND NOT ({same}) GROUP BY t.load_id FOR UPDATE"
+        )
+        # Asked after the update, so what differs and may be changed was changed. A locking read
+        # sees what other transactions committed meanwhile.
         self.conflicts = (
             f"SELECT j.line, t.load_id FROM {given} WHERE t.seen_load_id <> :load_id"
             f" AND NOT {own} AND NOT ({same}) LOCK IN SHARE MODE"

@@ -16,7 +16,7 @@ import msgspec
 from finops.billing.batches import Batch, document_of
 from finops.billing.database.ledger_rows import LOST, in_groups
 from finops.billing.database.row_statements import row_digest, row_statements
-from finops.billing.domain import FileEntry, add_amounts
+from finops.billing.domain import FileEntry, FileStatus, add_amounts
 from finops.billing.ports import Written
 from finops.billing.rows import Row
 from finops.billing.schemas import Schema
@@ -40,20 +40,29 @@ class RowWriter:
 
     Args:
         execute: Runs a statement within its transaction.
+        read: Runs one outside of it, which sees what others have committed.
         entry: The load.
         schema: Of its rows.
         may_replace: Whether it may correct what other objects brought.
     """
 
     def __init__(
-        self, execute: Execute, entry: FileEntry, schema: Schema, *, may_replace: bool
+        self,
+        execute: Execute,
+        read: Execute,
+        entry: FileEntry,
+        schema: Schema,
+        *,
+        may_replace: bool,
     ) -> None:
         self._execute = execute
+        self._read = read
         self._entry = entry
         self._schema = schema
         self._sql = row_statements(schema)
         self._may_replace = may_replace
         self._earlier: tuple[str, str] | None = None
+        self._withdrawn: frozenset[int] = frozenset()
         self._meets_known_rows: bool | None = None
         self._load: dict[str, Value] = {"load_id": entry.load_id, "dataset": entry.dataset}
         self._object: dict[str, Value] = {"object_hash": entry.source.object_hash}
@@ -132,6 +141,11 @@ class RowWriter:
         rows: dict[str, Value] = {"rows": document, **self._load}
         may = self._object | {"own": own, "replace": int(self._may_replace)}
         lines = [row["line"] for row in self._execute(sql.duplicates, **rows).rows]
+        replaced = {}
+        if self._may_replace:
+            mine = rows | self._object | self._version
+            found = self._execute(sql.replaced, **mine, own=own, lost=lost).rows
+            replaced = {int(row["load_id"]): int(row["counted"]) for row in found}
         updated = self._execute(sql.update, **rows, **may, **self._version, lost=lost).changed
         left = count - updated - len(lines)
         conflicts: Mapping[int, str] = {}
@@ -141,24 +155,43 @@ class RowWriter:
         if left > len(conflicts):
             kept = self._execute(sql.kept, **rows, **may, **self._version).rows
             self._execute(sql.see, **rows, **may, **self._version)
-        return replace(_kept(kept), updated=updated, duplicates=lines, conflicts=conflicts)
+        return replace(
+            _kept(kept), updated=updated, duplicates=lines, conflicts=conflicts, replaced=replaced
+        )
 
     def _earlier_loads(self) -> tuple[str, str]:
         """The loads of this object, and those of its dataset that failed: ids with commas."""
         if self._earlier is None:
-            found = self._execute(
-                f"SELECT load_id, key_hash = :key_hash AS own, status IN {LOST} AS lost"
-                " FROM billing_files"
-                " WHERE load_id <> :load_id AND dataset = :dataset"
-                f" AND (key_hash = :key_hash OR status IN {LOST})",
-                key_hash=self._entry.source.key_hash,
-                **self._load,
-            ).rows
+            found = self._others_loads()
             self._earlier = (
                 ",".join(str(row["load_id"]) for row in found if int(row["own"])),
                 ",".join(str(row["load_id"]) for row in found if int(row["lost"])),
             )
+            self._withdrawn = _withdrawn(found)
         return self._earlier
+
+    def _others_loads(self) -> Sequence[Mapping[str, Any]]:
+        return self._read(
+            f"SELECT load_id, key_hash = :key_hash AS own, status IN {LOST} AS lost,"
+            f" status = '{FileStatus.WITHDRAWN}' AS withdrawn FROM billing_files"
+            " WHERE load_id <> :load_id AND dataset = :dataset"
+            f" AND (key_hash = :key_hash OR status IN {LOST})",
+            key_hash=self._entry.source.key_hash,
+            **self._load,
+        ).rows
+
+    def refuse_withdrawn(self) -> None:
+        """Refuse to end where a file was taken back since this load asked which rows count.
+
+        Raises:
+            TransientFailure: with code `busy`: tried again, the load takes that file's rows over.
+        """
+        if self._earlier is not None and _withdrawn(self._others_loads()) != self._withdrawn:
+            raise TransientFailure(
+                f"a file of dataset {self._entry.dataset} was taken back meanwhile",
+                code="busy",
+                step="write_rows",
+            )
 
     def _conflicts(self, rows: Sequence[Mapping[str, Any]]) -> dict[int, str]:
         """The URI of the file that wrote each row, by the line of the row that differs from it."""
@@ -170,6 +203,10 @@ class RowWriter:
             ).rows
             files |= {row["load_id"]: f"s3://{row['bucket']}/{row['object_key']}" for row in found}
         return {row["line"]: files.get(row["load_id"], "another file") for row in rows}
+
+
+def _withdrawn(loads: Sequence[Mapping[str, Any]]) -> frozenset[int]:
+    return frozenset(int(one["load_id"]) for one in loads if int(one["withdrawn"]))
 
 
 def _kept(rows: Sequence[Mapping[str, Any]]) -> Written:

@@ -32,6 +32,11 @@ def waiting_files(database: DataApi, folder: str) -> list[FileEntry]:
     return _files(database, folder, f"status = '{FileStatus.WAITING}'")
 
 
+def loaded_files(database: DataApi, folder: str) -> list[FileEntry]:
+    """See `LoadTransaction.loaded_below`."""
+    return _files(database, folder, f"status IN {LOADED}")
+
+
 def keep_manifest(database: DataApi, folder: str, names: AbstractSet[str]) -> None:
     """See `BillingStore.keep_manifest`."""
     database.execute(

@@ -24,7 +24,7 @@ from finops.billing.schemas import Schema
 from finops.shared.data_api import DataApi, Value
 from finops.shared.errors import FinOpsError, RejectedInput, TransientFailure
 
-_PURGED_AT_ONCE: Final = 20_000
+_REMOVED_AT_ONCE: Final = 20_000
 #: A file is settled where a newer version of its object is loaded, or where files that correct it
 #: brought as many rows as it quarantined, or leave the rest out. What these quarantine is theirs.
 _UNSETTLED: Final = (
@@ -224,10 +224,28 @@ class AuroraBillingStore:
             {"load_id": load_id, "numbers": json.dumps(list(numbers))},
         )
 
+    def forget_parts(self, load_id: int, schema: Schema) -> None:
+        # First the parts, so that whoever is cut off finds them missing.
+        self._database.execute(
+            "UPDATE billing_chunks SET tally = NULL, quarantine_uri = '', loaded_at = NULL"
+            " WHERE load_id = :load_id AND EXISTS (SELECT 1 FROM billing_files f"
+            f" WHERE f.load_id = :load_id AND f.status IN {OPEN})",
+            {"load_id": load_id},
+        )
+        self._remove_rows(load_id, schema)
+
+    def _remove_rows(self, load_id: int, schema: Schema) -> int:
+        removed = 0
+        while changed := self._database.execute(
+            f"DELETE FROM {schema.table} WHERE load_id = :load_id LIMIT {_REMOVED_AT_ONCE}",
+            {"load_id": load_id},
+        ).changed:
+            removed += changed
+        return removed
+
     def purge_superseded(self, schema: Schema) -> int:
         if schema.key:
             return 0
-        removed = 0
         loads = self._database.execute(
             "SELECT load_id FROM billing_files f"
             f" WHERE status IN ('{FileStatus.SUPERSEDED}', '{FileStatus.REJECTED}',"
@@ -236,13 +254,7 @@ class AuroraBillingStore:
             f" (SELECT 1 FROM {schema.table} c WHERE c.load_id = f.load_id)",
             {"schema": schema.name},
         ).rows
-        for load in loads:
-            while changed := self._database.execute(
-                f"DELETE FROM {schema.table} WHERE load_id = :load_id LIMIT {_PURGED_AT_ONCE}",
-                {"load_id": load["load_id"]},
-            ).changed:
-                removed += changed
-        return removed
+        return sum(self._remove_rows(load["load_id"], schema) for load in loads)
 
 
 def _sql_list(statuses: Iterable[FileStatus]) -> str:

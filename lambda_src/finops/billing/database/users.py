@@ -40,6 +40,7 @@ LOADER_PRIVILEGES: Final[Mapping[str, str]] = {
     "focus_charges": "SELECT, INSERT, UPDATE, DELETE",
     "focus_periods": "SELECT, INSERT, UPDATE",
     "billing_months": "SELECT, INSERT, UPDATE",
+    "billing_datasets": "SELECT, INSERT, UPDATE",
     "billing_manifests": "SELECT, INSERT, UPDATE",
     "billing_replacements": "SELECT, INSERT, DELETE",
     "fx_rates": "SELECT, INSERT, UPDATE",

@@ -7,10 +7,10 @@ from typing import Final
 
 from finops.billing.database.ledger_rows import FILES_AT_ONCE, LOADED, file_entry, now
 from finops.billing.database.store import AuroraBillingStore
-from finops.billing.domain import REPLACED, FileEntry, FileStatus
+from finops.billing.domain import BILLS_REPLACED, REPLACED, FileEntry, FileStatus
 from finops.billing.schemas import SCHEMAS
+from finops.shared.data_api import Value
 
-_REMOVED_AT_ONCE: Final = 20_000
 _FILES_SHOWN: Final = 100
 
 
@@ -20,16 +20,7 @@ class AuroraWithdrawals(AuroraBillingStore):
     def give_up(self, entry: FileEntry, reason: str) -> tuple[int, int]:
         key_hash = entry.source.key_hash
         with self._database.transaction() as transaction:
-            # A row that another file held later, and as it is, is that file's from now on.
-            kept = self._database.execute(
-                "UPDATE billing_rows t JOIN billing_files f ON f.load_id = t.load_id"
-                " JOIN billing_files s ON s.load_id = t.seen_load_id"
-                " SET t.load_id = s.load_id, t.object_hash = LEFT(s.key_hash, 16)"
-                " WHERE f.key_hash = :key_hash AND s.key_hash <> :key_hash"
-                f" AND s.status IN {LOADED} AND t.version_order = s.version_order",
-                {"key_hash": key_hash},
-                transaction=transaction,
-            ).changed
+            kept = self._hand_over("f.key_hash = :key_hash", key_hash, transaction)
             versions = self._database.execute(
                 f"UPDATE billing_files SET status = '{FileStatus.WITHDRAWN}',"
                 " original_sha256 = NULL, error = :reason, error_code = 'withdrawn',"
@@ -38,6 +29,18 @@ class AuroraWithdrawals(AuroraBillingStore):
                 transaction=transaction,
             ).changed
         return versions, kept
+
+    def _hand_over(self, whose: str, key_hash: str, transaction: str, **given: Value) -> int:
+        """A row that another object held later, and as it is, is that one's from now on."""
+        return self._database.execute(
+            "UPDATE billing_rows t JOIN billing_files f ON f.load_id = t.load_id"
+            " JOIN billing_files s ON s.load_id = t.seen_load_id"
+            " SET t.load_id = s.load_id, t.object_hash = LEFT(s.key_hash, 16)"
+            f" WHERE {whose} AND s.key_hash <> :key_hash"
+            f" AND s.status IN {LOADED} AND t.version_order = s.version_order",
+            {"key_hash": key_hash, **given},
+            transaction=transaction,
+        ).changed
 
     def remove_rows(self, entry: FileEntry) -> int:
         loads = self._database.execute(
@@ -48,14 +51,7 @@ class AuroraWithdrawals(AuroraBillingStore):
         return sum(self._remove_load(load["load_id"]) for load in loads)
 
     def _remove_load(self, load_id: int) -> int:
-        removed = 0
-        for schema in SCHEMAS:
-            while changed := self._database.execute(
-                f"DELETE FROM {schema.table} WHERE load_id = :load_id LIMIT {_REMOVED_AT_ONCE}",
-                {"load_id": load_id},
-            ).changed:
-                removed += changed
-        return removed
+        return sum(self._remove_rows(load_id, schema) for schema in SCHEMAS)
 
     def replaced_by(self, entry: FileEntry) -> Sequence[FileEntry]:
         found = self._database.execute(
@@ -63,9 +59,14 @@ class AuroraWithdrawals(AuroraBillingStore):
             " JOIN billing_replacements r ON r.load_id = f.load_id"
             " JOIN billing_files b ON b.load_id = r.replaced_by"
             f" WHERE b.key_hash = :key_hash AND f.key_hash <> :key_hash AND (f.status ="
-            f" '{FileStatus.SUPERSEDED}' OR f.status IN {LOADED} AND f.notes LIKE :note)"
+            f" '{FileStatus.SUPERSEDED}' OR f.status IN {LOADED}"
+            " AND (f.notes LIKE :charges OR f.notes LIKE :bills))"
             f" ORDER BY f.load_id LIMIT {_FILES_SHOWN:d}",
-            {"key_hash": entry.source.key_hash, "note": f'%"{REPLACED}"%'},
+            {
+                "key_hash": entry.source.key_hash,
+                "charges": f'%"{REPLACED}"%',
+                "bills": f'%"{BILLS_REPLACED}"%',
+            },
         ).rows
         return [self.find(row["load_id"]) for row in found]
 
@@ -81,11 +82,16 @@ class AuroraWithdrawals(AuroraBillingStore):
     def reopen(self, entry: FileEntry, *, restates: bool, part_of: str) -> None:
         load = {"load_id": entry.load_id}
         # First it counts no more, then its rows go, so that whoever is cut off can begin again.
-        self._database.execute(
-            f"UPDATE billing_files SET status = '{FileStatus.SUPERSEDED}', original_sha256 = NULL"
-            f" WHERE load_id = :load_id AND status IN {LOADED}",
-            load,
-        )
+        with self._database.transaction() as transaction:
+            self._hand_over(
+                "f.load_id = :load_id", entry.source.key_hash, transaction, load_id=entry.load_id
+            )
+            self._database.execute(
+                f"UPDATE billing_files SET status = '{FileStatus.SUPERSEDED}',"
+                f" original_sha256 = NULL WHERE load_id = :load_id AND status IN {LOADED}",
+                load,
+                transaction=transaction,
+            )
         self._remove_load(entry.load_id)
         with self._database.transaction() as transaction:
             for table in ("billing_chunks", "billing_replacements"):
