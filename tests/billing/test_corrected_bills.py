@@ -27,9 +27,9 @@ def load(flow: Flow, name: str, body: bytes, **said: str) -> FileEntry:
     return entry if entry.status.is_final else flow.run_workflow(entry.load_id)
 
 
-def again(flow: Flow, load_id: int, **said: bool) -> FileEntry:
+def again(flow: Flow, load_id: int, *, restates: bool = False) -> FileEntry:
     flow.workflow.running = False
-    entry = flow.retry(flow.store.files[load_id], **said)
+    entry = flow.retry(flow.store.files[load_id], restates=restates)
     return entry if entry.status.is_final else flow.run_workflow(load_id)
 
 
