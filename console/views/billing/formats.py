@@ -13,6 +13,7 @@ from console import ui
 from console.identity import User
 from console.services import Services
 from console.views.billing.format_amounts import chosen_amounts, has_one_column
+from finops.billing.builtin_formats import is_builtin
 from finops.billing.checking import Check, Sample, check_file, sample_of, sheets_of
 from finops.billing.dataset_format import DatasetFormat, format_key
 from finops.billing.domain import NOTES
@@ -101,7 +102,7 @@ def _edit(
     document = _with_sheet(stored.document, content)
     before = DatasetFormat.from_document(format_key(dataset), document)
     found = tried(document)
-    if _is_known(found, before):
+    if _is_known(found):
         st.success("This export is known: its columns need no format.")
         _outcome(found)
         if document != stored.document:
@@ -143,10 +144,9 @@ def _offer_to_save(
         st.rerun()
 
 
-def _is_known(found: Check, before: DatasetFormat) -> bool:
+def _is_known(found: Check) -> bool:
     """Whether a file is of FOCUS, or of a program whose export a built-in format reads."""
-    is_builtin = found.used is not None and found.used.format.maps and not before.maps
-    return found.schema == FOCUS.name or is_builtin
+    return found.schema == FOCUS.name or (found.used is not None and is_builtin(found.used.source))
 
 
 def _first_rows(sample: Sample) -> None:

@@ -43,7 +43,21 @@ class OtherExport:
     remedy: str
 
 
-#: BU-Schlüssel of two digits whose first one is a Generalumkehr.
+_OWN_MONEY: Final = "it holds, lends or moves money, which is neither earned nor spent"
+_UNKNOWN_KIND: Final = (
+    "it is not known as earned or spent money. If it is, say so in `rows` of the dataset's format "
+    "(`finops billing format DATASET --from FILE`)"
+)
+#: Programs differ in how they write a Generalumkehr: DATEV's own copies the booking with its side
+#: (https://www.haufe.de/id/beitrag/stornobuchungen-HI1903340.html), others turn the side round
+#: (https://www.microdat.de/hilfe/fibu-hilfe/2025/09/stornieren-mittels-generalumkehr).
+_REVERSAL: Final = (
+    "it marks a Generalumkehr, which some programs write with the Soll/Haben of the booking that "
+    "it takes back, and others with the other one. Write the one that counts, without the mark and "
+    "with a Buchungstext of its own, and load the row with `--corrects FILE`"
+)
+#: BU-Schlüssel whose Berichtigungsschlüssel, the first digit of two, is one of a Generalumkehr;
+#: padded as the format has them today.
 _REVERSALS: Final = tuple(f"{first}{second}" for first in "23678" for second in range(10))
 
 BUILTIN_FORMATS: Final = (
@@ -62,12 +76,25 @@ BUILTIN_FORMATS: Final = (
                 "product_line": "reporting_category",
             },
             extra=("fee", "net", "invoice_id", "invoice_number", "customer_id", "charge_id"),
-            # Money between Stripe, the bank and reserves is no bill:
+            # Payouts, top-ups, loans, transfers, reserves and holds are neither earned nor spent:
             # https://docs.stripe.com/reports/reporting-categories
             rows=(
                 RowFilter(
                     column="reporting_category",
-                    leave_out=("payout*", "topup*", "*reserved_funds*", "advance*"),
+                    leave_out=(
+                        *("payout*", "topup*", "*reserved_funds*", "advance*", "transfer*"),
+                        *("financing_*", "anticipation_*", "issuing_authorization_*"),
+                    ),
+                    message=_OWN_MONEY,
+                ),
+                RowFilter(
+                    column="reporting_category",
+                    keep=(
+                        *("charge*", "partial_capture_reversal", "refund*", "dispute*"),
+                        *("fee", "network_cost", "tax", "platform_earning*", "contribution"),
+                        *("climate_order_*", "issuing_transaction", "issuing_dispute*"),
+                    ),
+                    message=_UNKNOWN_KIND,
                 ),
             ),
         ),
@@ -90,16 +117,30 @@ BUILTIN_FORMATS: Final = (
             extra=("Fee", "Net", "Invoice Number", "Reference Txn ID"),
             rows=(
                 RowFilter(column="Status", keep=("Completed",)),
-                # Of authorizations and holds, which move nothing, it is Memo.
-                RowFilter(column="Balance Impact", keep=("Credit", "Debit")),
+                # Of rows that move nothing it is Memo (PayPal, Merchant Setup and Administration
+                # Guide, "Reconciling Transactions using the Balance Impact Column").
+                RowFilter(column="Balance Impact", keep=("Credit", "Debit"), message=_OWN_MONEY),
                 # The groups T02 to T04, T06, T07, T13, T15 and T21 of
                 # https://developer.paypal.com/docs/reports/reference/tcodes/
                 RowFilter(
                     column="Type",
                     leave_out=(
-                        *("*conversion*", "*withdrawal*", "*deposit*", "*funding*"),
-                        *("*authorization*", "*hold*", "*reserve*", "*release*", "*transfer*"),
+                        *("*conversion*", "*withdrawal*", "*deposit*", "*funding*", "funds *"),
+                        *("*authori*ation*", "*hold*", "*reserve*", "*release*", "*transfer*"),
+                        *("*sweep*", "*blocked*", "update to *", "*consolidation*"),
                     ),
+                    message=_OWN_MONEY,
+                ),
+                RowFilter(
+                    column="Type",
+                    keep=(
+                        *("*payment*", "*payout*", "*mass pay*", "*masspay*", "*purchase*"),
+                        *("*donation*", "*subscription*", "*refund*", "*reversal*", "*fee"),
+                        *("*fee *", "*fees*", "*chargeback*", "*dispute*", "*tax*", "*bonus*"),
+                        *("*rebate*", "*incentive*", "*redemption*", "*adjustment*"),
+                        *("*correction*", "*reimbursement*", "*recoupment*"),
+                    ),
+                    message=_UNKNOWN_KIND,
                 ),
             ),
         ),
@@ -125,7 +166,7 @@ BUILTIN_FORMATS: Final = (
             ),
             extra=("InvoiceNumber", "Reference", "DueDate", "TaxType", "TaxAmount", "Status"),
             rows=(
-                RowFilter(column="Type", keep=("Sales invoice", "Sales Invoice")),
+                RowFilter(column="Type", keep=("Sales invoice",)),
                 RowFilter(column="Status", keep=("Awaiting Payment", "Paid", "Approved", "Sent")),
             ),
         ),
@@ -152,11 +193,14 @@ BUILTIN_FORMATS: Final = (
                 *("Buchungstext", "BU-Schlüssel"),
             ),
             extra=("Belegfeld 1", "Konto", "Gegenkonto (ohne BU-Schlüssel)", "BU-Schlüssel"),
-            # A Generalumkehr takes a booking back on the same side, so its amount counts less; by
-            # the older rule, the first of two digits of the BU-Schlüssel says so.
             rows=(
-                RowFilter(column="Generalumkehr (GU)", keep=("", "0")),
-                RowFilter(column="BU-Schlüssel", leave_out=_REVERSALS),
+                RowFilter(column="Generalumkehr (GU)", keep=("", "0"), message=_REVERSAL),
+                RowFilter(column="BU-Schlüssel", leave_out=_REVERSALS, message=_REVERSAL),
+                RowFilter(
+                    column="BU-Schlüssel",
+                    leave_out=tuple(f"00{one}" for one in _REVERSALS),
+                    message=_REVERSAL,
+                ),
             ),
         ),
     ),
@@ -228,6 +272,11 @@ OTHER_EXPORTS: Final = (
         "loaded as it is",
     ),
 )
+
+
+def is_builtin(source: str) -> bool:
+    """Whether the source of a used format is a built-in one."""
+    return any(one.name == source for one in BUILTIN_FORMATS)
 
 
 def builtin_format(header: Sequence[str]) -> tuple[str, DatasetFormat] | None:

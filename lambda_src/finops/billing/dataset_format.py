@@ -68,11 +68,13 @@ class RowFilter:
         column: Its header in the file.
         keep: The values of bills; where there are none, all but those of `leave_out`.
         leave_out: Values of rows that are no bills, such as `Draft`.
+        message: What the quarantine says of a row that is left out, besides its value.
     """
 
     column: str
     keep: tuple[str, ...] = ()
     leave_out: tuple[str, ...] = ()
+    message: str = ""
 
     def takes(self, text: str) -> bool:
         """Whether a row with this value is a bill."""
@@ -157,11 +159,10 @@ class DatasetFormat:
 
     @property
     def only_adds(self) -> bool:
-        """Whether all that it says of columns is what rows have beside those of the file."""
+        """Whether it names no column of the file as a bill's id, day, currency or amount."""
         return self.maps and not (
             self.columns or self.id_from or self.debit or self.credit or self.sign
-            or self.negate or self.rows
-        )  # fmt: skip
+        )
 
     def to_document(self) -> dict[str, Any]:
         """As JSON, without what is not set."""
@@ -351,11 +352,13 @@ class _Reader:
         document: Mapping[str, Any],
         key: str,
         check: Callable[[str], str] = lambda _text: "",
+        *,
+        of_values: bool = False,
     ) -> tuple[str, ...]:
         value = self._value(document, key, list | tuple, "a list of texts")
         found: list[str] = []
         for at, one in enumerate(value or ()):
-            if not isinstance(one, str) or not one.strip():
+            if not isinstance(one, str) or not (of_values or one.strip()):
                 self._problems.append(f"{key}[{at}] must be a text, and is {_shown(one)}")
             elif problem := check(one):
                 self._problems.append(f"{key}[{at}] {one!r} {problem}")
@@ -363,7 +366,8 @@ class _Reader:
                 found.append(one)
         if len(found) > _MOST:
             self._problems.append(f"{key} has more than {_MOST} entries")
-        if len({spelt_alike(one) for one in found}) < len(found) and key != "date_formats":
+        is_of_columns = key != "date_formats" and not of_values
+        if is_of_columns and len({spelt_alike(one) for one in found}) < len(found):
             self._problems.append(f"{key} names a column twice")
         return tuple(found)
 
@@ -410,7 +414,7 @@ class _Reader:
             self._problems.append(f"sign.{key} is unknown")
         before = len(self._problems)
         column = self._text(value, "column")
-        lists = {one: self._list(value, one) for one in ("negative", "positive")}
+        lists = {one: self._list(value, one, of_values=True) for one in ("negative", "positive")}
         if not column or not all(lists.values()):
             self._problems.append("sign needs column, negative and positive")
         elif set(lists["negative"]) & set(lists["positive"]):
@@ -424,14 +428,15 @@ class _Reader:
         for at, one in enumerate(value or ()):
             before = len(self._problems)
             rule = one if isinstance(one, dict) else {}
-            for key in sorted(rule.keys() - {"column", "keep", "leave_out"}):
+            for key in sorted(rule.keys() - {one.name for one in fields(RowFilter)}):
                 self._problems.append(f"rows[{at}].{key} is unknown")
             column = self._text(rule, "column")
-            lists = {name: self._list(rule, name) for name in ("keep", "leave_out")}
+            lists = {name: self._list(rule, name, of_values=True) for name in ("keep", "leave_out")}
             if not column or bool(lists["keep"]) == bool(lists["leave_out"]):
                 self._problems.append(f"rows[{at}] needs a column, and either keep or leave_out")
             if len(self._problems) == before:
-                found.append(RowFilter(column=column, **lists))
+                message = self._text(rule, "message")
+                found.append(RowFilter(column=column, message=message, **lists))
         return tuple(found)
 
     def _day(self, document: Mapping[str, Any], key: str) -> date | None:

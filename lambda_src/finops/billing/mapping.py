@@ -213,15 +213,23 @@ def _with_check(found: Recognition) -> str:
 def _above(style: DatasetFormat, builtin: DatasetFormat) -> DatasetFormat:
     """A built-in format, with what the dataset says of dates, numbers and the file before it.
 
-    What the dataset adds, such as the currency of rows without one, is added here, too.
+    What the dataset adds, such as the currency of rows without one, is added here, too. Its rule of
+    which rows are bills takes the place of those for the same column.
     """
+    ruled = {spelt_alike(rule.column) for rule in style.rows}
+    kept = {spelt_alike(one) for one in builtin.extra}
     columns = {name: one for name, one in builtin.columns.items() if name not in style.constants}
     return replace(
         builtin,
         columns=columns,
         constants={**builtin.constants, **style.constants},
         defaults={**builtin.defaults, **style.defaults},
-        extra=(*builtin.extra, *(one for one in style.extra if one not in builtin.extra)),
+        extra=(*builtin.extra, *(one for one in style.extra if spelt_alike(one) not in kept)),
+        rows=(
+            *(rule for rule in builtin.rows if spelt_alike(rule.column) not in ruled),
+            *style.rows,
+        ),
+        negate=style.negate,
         date_formats=style.date_formats or builtin.date_formats,
         decimal_comma=style.decimal_comma or builtin.decimal_comma,
         thousands=style.thousands or builtin.thousands,
@@ -379,11 +387,9 @@ def _all_of(
         for rule, takes, column in rules:
             text = fields[column].strip()
             if not takes(text):
+                why = rule.message or "the format takes no such row for a bill"
                 raise RowProblem(
-                    "left_out_by_format",
-                    f"{rule.column} {text!r}: the format takes no such row for a bill",
-                    rule.column,
-                    text,
+                    "left_out_by_format", f"{rule.column} {text!r}: {why}", rule.column, text
                 )
         cells = list(fields)
         # In order: a default may stand in for what was made before.
