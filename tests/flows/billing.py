@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import functools
 import hashlib
 import io
 import json
@@ -38,7 +39,11 @@ HEADER = (
 
 def company() -> str:
     """A company of the test's own: the same bill in two datasets is refused."""
-    test = os.environ.get("PYTEST_CURRENT_TEST", "").partition(" ")[0]
+    return _company_of(os.environ.get("PYTEST_CURRENT_TEST", "").partition(" ")[0])
+
+
+@functools.cache
+def _company_of(test: str) -> str:
     return f"Acme {hashlib.sha256(test.encode()).hexdigest()[:8]}"
 
 

@@ -69,7 +69,8 @@ def put(billing: BillingFlow) -> SourceObject:
     run = next(runs)
     # Bills of other days are not compared, so each load makes the same calls.
     own = {"company_name": f"run {run}", "bill_date": str(date(2015, 1, 1) + timedelta(run))}
-    body = as_csv([bill(number, **own) for number in range(ROWS)])
+    row = bill(0, **own)
+    body = as_csv([row | {"record_id": str(number)} for number in range(ROWS)])
     return replace(billing.put(f"billing/killed-{run}/bills.csv", body), size=1)
 
 
