@@ -5,8 +5,8 @@ SHELL := /bin/bash
 PY := .venv/bin/python
 # Where it is set, each of the many short processes compiles all that it imports.
 unexport PYTHONDONTWRITEBYTECODE
-# One more than cores: a flow waits for half of its time, and fails where it waits too long.
-SIDE_BY_SIDE = -n $$(($$(getconf _NPROCESSORS_ONLN) + 1)) --dist loadscope --no-loadscope-reorder
+# Two more than cores: a flow waits for half of its time, and fails where it waits too long.
+SIDE_BY_SIDE = -n $$(($$(getconf _NPROCESSORS_ONLN) + 2)) --dist loadscope --no-loadscope-reorder
 # `local` is applied to the local cloud; every other environment by plain Terraform.
 run_terraform = $(if $(filter local,$(ENV)),$(PY) -m localcloud.terraform $1 local,scripts/deploy.sh $1 $(ENV))
 
