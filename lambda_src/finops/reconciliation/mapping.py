@@ -206,6 +206,11 @@ class CostMapping:
                 found[ownership.business_unit].append(ownership)
         return dict(found)
 
+    @property
+    def has_owners(self) -> bool:
+        """Whether anybody answers for anything."""
+        return any(one.owner for found in self._by_unit.values() for one in found)
+
     def has_one_owner(self, unit: str) -> bool:
         """Whether one person answers for all of a unit's accounts and rules, or nobody does."""
         return len({one.owner for one in self._by_unit.get(unit, ())}) < 2

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from functools import cache
-from typing import Final, NamedTuple
+from typing import Final
 
 from finops.reconciliation.comparison.costs import Costs
 from finops.reconciliation.domain import TaggedCosts, percent
@@ -28,15 +28,26 @@ _MOST_LINES: Final = 15
 _ZERO: Final = Decimal(0)
 
 
-class _Cost(NamedTuple):
-    """A part of the costs of the month, or of the month before, exact."""
+#: Exact costs of the month, and of the month before.
+_Pair = list[Decimal]
 
-    name: str
-    unit: str
-    service: str
-    account: str
-    is_now: bool
-    amount: Decimal
+
+class _Sums:
+    """Exact costs by name (an owner, or a value of a tag), and by what each name's costs are of."""
+
+    def __init__(self) -> None:
+        self.of: dict[str, _Pair] = {}
+        self.units: dict[str, dict[str, _Pair]] = {}
+        self.services: dict[str, dict[str, _Pair]] = {}
+        self.accounts: dict[str, dict[str, _Pair]] = {}
+
+    def add(self, name: str, amount: Decimal, *, is_now: bool, **keys: str) -> None:
+        """Add a cost; `units` and so on say what it is of."""
+        at = 0 if is_now else 1
+        self.of.setdefault(name, [_ZERO, _ZERO])[at] += amount
+        for kind, key in keys.items():
+            of_name = getattr(self, kind).setdefault(name, {})
+            of_name.setdefault(key, [_ZERO, _ZERO])[at] += amount
 
 
 def by_owner(costs: Costs, units: Sequence[Unit], totals: Totals) -> Iterator[Showback]:
@@ -45,92 +56,80 @@ def by_owner(costs: Costs, units: Sequence[Unit], totals: Totals) -> Iterator[Sh
     A charge is of the owner of its account or tag rule. What is shared by a rule is of the owner
     of the unit that bears it, where the unit has one owner.
     """
-    parts = list(_owned(costs))
-    if not any(one.name for one in parts) and not any(unit.owner for unit in units):
+    if not costs.evidence.mapping.has_owners:
         return
-    lines = _unit_parts(costs, units, parts)
-    of_owner: dict[str, list[_Cost]] = defaultdict(list)
-    for part in parts:
-        of_owner[part.name].append(part)
-    made = [
-        _statement(costs, ("owner", "", name), of_owner[name], _sums(of_units), totals, of_units)
-        for name, of_units in lines.items()
-    ]
-    yield _bounded("owner", "", made)
-
-
-def _sums(units: Sequence[ShowbackUnit]) -> tuple[Decimal, Decimal]:
-    return total(one.actual for one in units), total(one.previous for one in units)
+    sums = _owned(costs)
+    of_owner = _units_of(costs, units, sums)
+    amounts = {
+        name: (total(one.actual for one in lines), total(one.previous for one in lines))
+        for name, lines in of_owner.items()
+    }
+    yield _showback(costs, ("owner", ""), amounts, sums, totals, of_owner)
 
 
 def by_tags(costs: Costs, totals: Totals) -> Iterator[Showback]:
     """All costs by the values of each tag that the source was asked for."""
     for tag, found in costs.evidence.tagged.items():
-        parts = list(_tagged(costs, found))
-        sums: tuple[dict[str, Decimal], ...] = (defaultdict(Decimal), defaultdict(Decimal))
-        of_value: dict[str, list[_Cost]] = defaultdict(list)
-        for part in parts:
-            sums[0 if part.is_now else 1][part.name] += part.amount
-            of_value[part.name].append(part)
-        if not any(of_value):
-            continue
-        values = sorted(of_value)
-        columns = [costs.rounded_lines([one.get(value, _ZERO) for value in values]) for one in sums]
-        yield _bounded(
-            "tag",
-            tag,
-            [
-                _statement(costs, ("tag", tag, value), of_value[value], (now, before), totals)
-                for value, now, before in zip(values, *columns, strict=True)
-            ],
-        )
+        sums = _tagged(costs, found)
+        values = sorted(sums.of)
+        if any(values):
+            now, before = (
+                costs.rounded_lines([sums.of[value][at] for value in values]) for at in (0, 1)
+            )
+            amounts = dict(zip(values, zip(now, before, strict=True), strict=True))
+            yield _showback(costs, ("tag", tag), amounts, sums, totals, {})
 
 
-def _tagged(costs: Costs, found: Sequence[TaggedCosts]) -> Iterator[_Cost]:
-    month = costs.evidence.month
+def _tagged(costs: Costs, found: Sequence[TaggedCosts]) -> _Sums:
+    sums, first = _Sums(), costs.evidence.month.first
     for one in found:
         rate = costs.rate(one.currency, Month.of(one.first))
         if rate:
-            amount = one.amount * rate.rate
-            is_now = one.first == month.first
-            yield _Cost(one.value, "", one.service, one.linked_account, is_now, amount)
+            sums.add(
+                one.value,
+                one.amount * rate.rate,
+                is_now=one.first == first,
+                services=one.service,
+                accounts=one.linked_account,
+            )
+    return sums
 
 
-def _owned(costs: Costs) -> Iterator[_Cost]:
-    mapping = costs.evidence.mapping
+def _owned(costs: Costs) -> _Sums:
+    mapping, sums = costs.evidence.mapping, _Sums()
     of_unit = cache(lambda unit: mapping.ownership_of_unit(unit).owner)
     for is_now, allocated in ((True, costs.current), (False, costs.previous)):
         for one in costs.compared(allocated):
             found = None if one.shared else mapping.ownership(one.charge)
-            owner = of_unit(one.unit) if one.shared else found.owner if found else ""
-            yield _Cost(
-                owner,
-                one.unit,
-                one.charge.service,
-                one.charge.linked_account,
-                is_now,
+            sums.add(
+                of_unit(one.unit) if one.shared else found.owner if found else "",
                 one.amount,
+                is_now=is_now,
+                units=one.unit,
+                services=one.charge.service,
+                accounts=one.charge.linked_account,
             )
+    return sums
 
 
-def _unit_parts(
-    costs: Costs, units: Sequence[Unit], parts: Sequence[_Cost]
-) -> dict[str, list[ShowbackUnit]]:
+def _units_of(costs: Costs, units: Sequence[Unit], sums: _Sums) -> dict[str, list[ShowbackUnit]]:
     """Of each owner, the units; what the owners have of a unit adds up to its own line."""
-    sums: dict[tuple[str, bool], dict[str, Decimal]] = defaultdict(lambda: defaultdict(Decimal))
-    for part in parts:
-        sums[part.unit, part.is_now][part.name] += part.amount
+    owners: dict[str, list[str]] = defaultdict(list)
+    for name in sorted(sums.units):
+        for unit in sums.units[name]:
+            owners[unit].append(name)
     found: dict[str, list[ShowbackUnit]] = defaultdict(list)
-    for unit in units:
-        if costs.evidence.mapping.has_one_owner(unit.name):
-            found[unit.owner].append(_whole(unit))
+    for one in units:
+        if costs.evidence.mapping.has_one_owner(one.name):
+            found[one.owner].append(_whole(one))
             continue
-        now, before = sums[unit.name, True], sums[unit.name, False]
-        names = sorted(now.keys() | before.keys())
-        actuals = costs.rounded_lines([now.get(name, _ZERO) for name in names], unit.actual)
-        befores = costs.rounded_lines([before.get(name, _ZERO) for name in names], unit.previous)
-        for name, actual, previous in zip(names, actuals, befores, strict=True):
-            found[name].append(_part(unit.name, actual, previous))
+        names = owners[one.name]
+        now, before = (
+            costs.rounded_lines([sums.units[name][one.name][at] for name in names], whole)
+            for at, whole in enumerate((one.actual, one.previous))
+        )
+        for name, actual, previous in zip(names, now, before, strict=True):
+            found[name].append(_part(one.name, actual, previous))
     return dict(found)
 
 
@@ -162,26 +161,59 @@ def _part(unit: str, actual: Decimal, previous: Decimal) -> ShowbackUnit:
     )
 
 
-def _statement(
+def _showback(
     costs: Costs,
-    of: tuple[str, str, str],
-    parts: Sequence[_Cost],
-    amounts: tuple[Decimal, Decimal],
+    by: tuple[str, str],
+    amounts: Mapping[str, tuple[Decimal, Decimal]],
+    sums: _Sums,
     totals: Totals,
-    units: Sequence[ShowbackUnit] = (),
-) -> Statement:
-    """A page.
+    units: Mapping[str, Sequence[ShowbackUnit]],
+) -> Showback:
+    """The largest have pages; what has no name comes last, and always has one.
 
     Args:
         costs: For names and rounding.
-        of: `owner` or `tag`, the tag's key, and the name.
-        parts: Its costs, exact.
-        amounts: What they come to, now and before, rounded.
+        by: `owner` or `tag`, and the tag's key.
+        amounts: By name, now and before, rounded.
+        sums: The same, exact, with what they are of.
         totals: Of the report.
-        units: Of an owner.
+        units: Of owners.
     """
-    by, tag, name = of
-    actual, previous = amounts
+    named = sorted(filter(None, amounts), key=lambda name: (-amounts[name][0], name))
+    kept, rest = named[:MOST_PAGES], named[MOST_PAGES:]
+    statements = tuple(
+        _statement(costs, (*by, name), amounts[name], sums, totals, units.get(name, ()))
+        for name in (*kept, *([""] if "" in amounts else []))
+    )
+    if not rest:
+        return Showback(by=by[0], tag=by[1], statements=statements)
+    actual, previous = (total(amounts[name][at] for name in rest) for at in (0, 1))
+    kind = "owner" if by[0] == "owner" else "value"
+    return Showback(
+        by=by[0],
+        tag=by[1],
+        statements=statements,
+        others=ShowbackLine(
+            item=f"{len(rest):,} more {kind}{'' if len(rest) == 1 else 's'}",
+            name="",
+            actual=actual,
+            previous=previous,
+            change=actual - previous,
+        ),
+        other_count=len(rest),
+    )
+
+
+def _statement(
+    costs: Costs,
+    of: tuple[str, str, str],
+    amounts: tuple[Decimal, Decimal],
+    sums: _Sums,
+    totals: Totals,
+    units: Sequence[ShowbackUnit],
+) -> Statement:
+    """A page: of an owner or a tag's key, and the name."""
+    name, (actual, previous) = of[2], amounts
     planned = [one for one in units if one.budget is not None]
     budget = total(one.budget or _ZERO for one in planned) if planned else None
     variance = total(one.variance or _ZERO for one in planned) if planned else None
@@ -190,7 +222,7 @@ def _statement(
     is_foreseen = is_running and bool(units) and all(one.is_whole for one in units)
     return Statement(
         name=name,
-        page=page_name(by, tag, name),
+        page=page_name(*of),
         actual=actual,
         previous=previous,
         change=actual - previous,
@@ -202,8 +234,8 @@ def _statement(
         forecast=total(one.forecast or _ZERO for one in units) if is_foreseen else None,
         forecast_variance=foreseen - budget if is_running and budget is not None else None,
         units=_cut_units(units),
-        services=_lines(costs, parts, lambda one: one.service, "services", amounts),
-        accounts=_lines(costs, parts, lambda one: one.account, "accounts", amounts),
+        services=_lines(costs, sums.services.get(name, {}), "services", amounts),
+        accounts=_lines(costs, sums.accounts.get(name, {}), "accounts", amounts),
     )
 
 
@@ -231,32 +263,20 @@ def _cut_units(units: Sequence[ShowbackUnit]) -> tuple[ShowbackUnit, ...]:
 
 
 def _lines(
-    costs: Costs,
-    parts: Sequence[_Cost],
-    key: Callable[[_Cost], str],
-    kind: str,
-    amounts: tuple[Decimal, Decimal],
+    costs: Costs, sums: Mapping[str, _Pair], kind: str, amounts: tuple[Decimal, Decimal]
 ) -> tuple[ShowbackLine, ...]:
     """The largest, and a line of the others, which add up to the page; none without names."""
-    sums: tuple[dict[str, Decimal], ...] = (defaultdict(Decimal), defaultdict(Decimal))
-    for part in parts:
-        sums[0 if part.is_now else 1][key(part)] += part.amount
-    keys = sorted(
-        sums[0].keys() | sums[1].keys(),
-        key=lambda one: (-abs(sums[0].get(one, _ZERO)), -abs(sums[1].get(one, _ZERO)), one),
-    )
+    keys = sorted(sums, key=lambda one: (-abs(sums[one][0]), -abs(sums[one][1]), one))
     if not any(keys):
         return ()
     most = _MOST_LINES if len(keys) > _MOST_LINES + 1 else len(keys)
     kept, rest = keys[:most], keys[most:]
-    columns = [
-        costs.rounded_lines(
-            [found.get(one, _ZERO) for one in kept]
-            + ([total(found.get(one, _ZERO) for one in rest)] if rest else []),
-            whole,
-        )
-        for found, whole in zip(sums, amounts, strict=True)
-    ]
+    exact = [sums[one] for one in kept]
+    if rest:
+        exact.append([total(sums[one][at] for one in rest) for at in (0, 1)])
+    now, before = (
+        costs.rounded_lines([one[at] for one in exact], whole) for at, whole in enumerate(amounts)
+    )
     names = [*kept, *([f"{len(rest):,} more {kind}"] if rest else [])]
     return tuple(
         ShowbackLine(
@@ -266,30 +286,5 @@ def _lines(
             previous=previous,
             change=actual - previous,
         )
-        for name, actual, previous in zip(names, *columns, strict=True)
-    )
-
-
-def _bounded(by: str, tag: str, made: Sequence[Statement]) -> Showback:
-    """The largest have pages; what has no name comes last, and always has one."""
-    named = sorted((one for one in made if one.name), key=lambda one: (-one.actual, one.name))
-    nameless = [one for one in made if not one.name]
-    kept, rest = named[:MOST_PAGES], named[MOST_PAGES:]
-    if not rest:
-        return Showback(by=by, tag=tag, statements=(*kept, *nameless))
-    actual, previous = (total(getattr(one, of) for one in rest) for of in ("actual", "previous"))
-    kind = "owner" if by == "owner" else "value"
-    others = ShowbackLine(
-        item=f"{len(rest):,} more {kind}{'' if len(rest) == 1 else 's'}",
-        name="",
-        actual=actual,
-        previous=previous,
-        change=actual - previous,
-    )
-    return Showback(
-        by=by,
-        tag=tag,
-        statements=(*kept, *nameless),
-        others=others,
-        other_count=len(rest),
+        for name, actual, previous in zip(names, now, before, strict=True)
     )
