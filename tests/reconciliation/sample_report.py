@@ -546,9 +546,9 @@ def _anomalies(lines: Sequence[_Account], digits: int, *, hostile: bool) -> tupl
                 services=((FORMULA,) if hostile else ("Amazon Elastic Compute Cloud", "AWS Lambda"))
                 if scope == "account"
                 else (),
-                evidence=f"Expected {wanted:,f}, by weekday over the 56 days before; the"
-                f" most unusual day is {'14.2' if was > wanted else '6.1'} robust deviations"
-                f" {'above' if was > wanted else 'below'} it.",
+                evidence="Expected by weekday, from the 56 days before; the furthest day is"
+                f" {'14.2' if was > wanted else '6.1'} times the usual deviation"
+                f" {'above' if was > wanted else 'below'} that.",
             )
         )
     return tuple(found)

@@ -23,7 +23,7 @@ import pytest
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # it has no stubs
 
 import report_schema
-from finops.reconciliation.attention import overrun
+from finops.reconciliation.attention import overrun, verdict
 from finops.reconciliation.charts import bar_chart, bullet, strips
 from finops.reconciliation.domain import UNMAPPED
 from finops.reconciliation.rendering import render
@@ -299,7 +299,13 @@ def test_billed_and_amortized_costs_are_in_every_format() -> None:
         REPORTS["closed"].totals, billed=Decimal("1234.56"), amortized=Decimal("6543.21")
     )
     report = replace(REPORTS["closed"], totals=totals)
-    assert "billed <b>1,234.56</b>, amortized <b>6,543.21</b>" in render(report, "html").decode()
+    # What is compared is billed here, so that its own total is the actual.
+    text = render(report, "html").decode()
+    assert "<dt>Actual, billed</dt>" in text
+    assert 'amortized <span class="nowrap">6,543.21</span>' in text
+    assert "1,234.56" not in text
+    net = render(replace(report, metric="net"), "html").decode()
+    assert 'billed <span class="nowrap">1,234.56</span>; amortized' in net
     assert {line["item"]: line["amount"] for line in csv_lines(report, "costs")} == {
         "billed": "1234.56",
         "amortized": "6543.21",
@@ -395,10 +401,37 @@ def test_tables_and_charts_say_what_they_are(report: Report) -> None:
 def test_open_month_says_that_its_forecast_is_one() -> None:
     text = " ".join(render(REPORTS["open"], "html").decode().split())
     forecast = REPORTS["open"].totals.forecast
-    assert f"Forecast for the whole month: <b>{forecast:,}</b>" in text
+    assert f'<dt>Forecast for the month</dt><dd class="value">{forecast:,}</dd>' in text
     assert "Costs from 2026-10-21 on are not known yet." in text
     closed = replace(REPORTS["closed"], aws_budgets=None)
     assert "Forecast" not in render(closed, "html").decode()
+
+
+@pytest.mark.parametrize("report", [REPORTS["closed"], REPORTS["open"]], ids=["closed", "open"])
+def test_first_screen_tells_each_number_once(report: Report) -> None:
+    text = render(report, "html").decode()
+    head = re.sub(
+        r"<svg.*?</svg>|<style>.*?</style>", "", text.partition("</header>")[0], flags=re.S
+    )
+    shown = re.findall(r"(?<![\d-])[+-]?\d[\d,]*\.\d\d\b", re.sub(r"<[^>]*>", " ", head))
+    assert len(shown) > 4
+    assert len(shown) == len(set(shown)), shown
+    for wanted in (report.totals.actual, report.totals.budget):
+        assert f"{wanted:,.2f}" in shown
+
+
+def test_first_words_are_how_the_month_compares_and_what_changed() -> None:
+    said = "".join(one.text for one in verdict(REPORTS["closed"]))
+    first = REPORTS["closed"].drivers[0]
+    assert said.startswith("Units with a budget are ")
+    assert f"Largest change: {first.service} in {first.account_name}, " in said
+    # A part of a month has changed by what is still to come.
+    said = "".join(one.text for one in verdict(REPORTS["open"]))
+    assert said.startswith("By forecast, units with a budget will be ")
+    assert "Largest change" not in said
+    without = [replace(one, budget=None) for one in REPORTS["empty"].units]
+    report = replace(REPORTS["empty"], units=tuple(without))
+    assert "".join(one.text for one in verdict(report)) == "No budget is set."
 
 
 def test_forecast_is_held_against_budget_where_the_month_is_open() -> None:

@@ -194,7 +194,7 @@ def _answer(out: Output, outcome: Outcome, source: object, engines: ExportEngine
             f" {asked['bytes_scanned']:,} bytes scanned, USD {asked['cost_usd']}"
         )
     if not out.as_json:
-        for line in headline(report):
+        for line in headline(report, with_units=False):
             out.stdout.print(line, markup=False, highlight=False)
         out.stdout.print()
     out.answer(document, rows="units", columns=_COLUMNS)

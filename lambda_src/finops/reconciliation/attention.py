@@ -42,8 +42,45 @@ class Point:
     text: str
 
 
+def verdict(report: Report) -> Iterator[Phrase]:
+    """How the month compares with its budgets, and what changed costs most.
+
+    Above figures that stand by themselves: none of them is in it.
+    """
+    places = digits(report.currency)
+    yield from _against_budgets(report)
+    if report.known_until or not report.totals.previous:
+        return  # A part of a month has changed by what is still to come.
+    first = next((one for one in report.drivers if one.account), None)
+    if first:
+        yield Phrase(" Largest change: ")
+        yield Phrase(first.service, "figure")
+        yield Phrase(f" in {first.account_name or first.account}, ")
+        yield Phrase(signed(first.change, places), "figure")
+        yield Phrase(" on the month before.")
+
+
+def _against_budgets(report: Report) -> Iterator[Phrase]:
+    if not any(unit.budget is not None for unit in report.units):
+        yield Phrase("No budget is set.")
+        return
+    is_open, off = report.known_until is not None, variance(report)
+    yield Phrase(f"{'By forecast, units' if is_open else 'Units'} with a budget ")
+    yield Phrase("will be " if is_open else "are ")
+    if off:
+        side = "over" if off > 0 else "under"
+        amount = money(abs(off), digits(report.currency))
+        yield Phrase(f"{amount} {report.currency} {side}", side)
+    else:
+        yield Phrase("exactly on", "figure")
+    yield Phrase(" budget")
+    if report.totals.budget and off:
+        yield Phrase(f" ({signed_percent(percent(off, report.totals.budget))})", "aside")
+    yield Phrase(".")
+
+
 def lead(report: Report) -> Iterator[Phrase]:
-    """The month in a sentence: how much, and against what."""
+    """The month in a sentence: how much, and against what. For where no figures follow."""
     totals, places = report.totals, digits(report.currency)
     is_open = report.known_until is not None
     off = variance(report)
@@ -98,11 +135,10 @@ def attention(report: Report) -> Iterator[Point]:
         yield Point("bad", "units", title, f"{named([one.name for one in over])}.")
     if report.unmapped:
         share = percent(report.totals.unmapped, report.totals.actual)
-        title = f"{money(report.totals.unmapped, places)} {report.currency} unmapped"
         accounts = _count(len(report.unmapped), "account belongs", "accounts belong")
         text = f"{accounts} to no business unit"
         text += "." if share is None else f": {share}% of all costs."
-        yield Point("warn", "unmapped", title, text)
+        yield Point("warn", "unmapped", "Unmapped costs", text)
     told = [one for one in report.anomalies if not one.acknowledged]
     if told:
         first = told[0]

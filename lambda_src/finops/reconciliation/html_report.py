@@ -19,12 +19,12 @@ from finops.reconciliation.anomalies import HISTORY_DAYS
 from finops.reconciliation.attention import (
     attention,
     digits,
-    lead,
     money,
     named,
     overrun,
     signed,
     signed_percent,
+    verdict,
 )
 from finops.reconciliation.charts import Bullet, bar_chart, bullet, small_bars, strips
 from finops.reconciliation.comparison.units import totals_of
@@ -108,7 +108,7 @@ def write_html(report: Report) -> bytes:
             statuses=_counted(unit.status for unit in units),
             agreements=_counted(one.agreement for one in report.invoices),
             attention=list(attention(report)),
-            lead=list(lead(report)),
+            lead=list(verdict(report)),
             budgeted=sum(unit.budget is not None for unit in units),
             whole=_whole_bullet(report),
             bullets={unit.name: _unit_bullet(unit) for unit in shown.rows},
@@ -119,6 +119,11 @@ def write_html(report: Report) -> bytes:
             year=_chosen(report.year.lines[1:] if report.year else (), names),
             changes=_cut(report.changes, _MOST_FINDINGS),
             history_days=HISTORY_DAYS,
+            other_metrics=[
+                (name, amount)
+                for name, amount in (("billed", totals.billed), ("amortized", totals.amortized))
+                if amount is not None and name != report.metric
+            ],
             showback_folder=FOLDER,
             shared_budgets=_shared_budgets(report),
             daily=bar_chart(

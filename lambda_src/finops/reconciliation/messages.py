@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from datetime import timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 from finops.reconciliation.domain import UNMAPPED, UnitStatus, percent
-from finops.reconciliation.report import Agreement, Report
+from finops.reconciliation.report import Agreement, Report, Unit
 from finops.shared.chat import escaped, slack_message
 
 _ALARMING = (UnitStatus.OVERRUN, UnitStatus.UNDERRUN, UnitStatus.NO_BUDGET, UnitStatus.NO_SPEND)
+#: Business units that are named: SNS takes 256 KB.
+_MOST_UNITS: Final = 20
 
 
 def subject(report: Report) -> str:
@@ -22,8 +25,8 @@ def subject(report: Report) -> str:
     return f"Cloud costs {report.month} {state}: {report.currency} {report.totals.actual:,f}"[:100]
 
 
-def headline(report: Report) -> list[str]:
-    """The month in a few lines."""
+def headline(report: Report, *, with_units: bool = True) -> list[str]:
+    """The month in a few lines, with the units that need attention unless a table follows."""
     totals, currency = report.totals, report.currency
     lines = [_against_budget(report)]
     if totals.forecast is not None and report.known_until:
@@ -32,6 +35,8 @@ def headline(report: Report) -> list[str]:
             f"Forecast for the whole month: {currency} {totals.forecast:,f}"
             f" (costs known up to {known.isoformat()} UTC)."
         )
+        if totals.budget:
+            lines.append(_held("will be", totals.forecast_variance or Decimal(0), totals.budget))
         if totals.usage_to_date is not None and totals.usage_to_date_previous:
             off = percent(
                 totals.usage_to_date - totals.usage_to_date_previous, totals.usage_to_date_previous
@@ -48,12 +53,8 @@ def headline(report: Report) -> list[str]:
         )
         + "."
     )
-    lines += [
-        f"{unit.name}: {unit.status.value}, {currency} {unit.actual:,f}"
-        + (f" of {unit.budget:,f}" if unit.budget is not None else "")
-        for unit in report.units
-        if unit.status in _ALARMING and unit.name != UNMAPPED
-    ]
+    if with_units:
+        lines += _units(report)
     if totals.unmapped or report.unmapped:
         count = len(report.unmapped)
         lines.append(f"Unmapped: {currency} {totals.unmapped:,f} in {_counted(count, 'account')}.")
@@ -97,12 +98,39 @@ def _against_budget(report: Report) -> str:
         spent += " so far"
     if not totals.budget:
         return f"{spent}. No budget is set."
-    side = "above" if totals.variance > 0 else "below"
-    said = (
-        f"{spent}. Units with a budget are {abs(totals.variance):,f} {side} their"
-        f" {totals.budget:,f} ({_signed(totals.variance_pct)}%)"
+    unbudgeted = f" {totals.unbudgeted:,f} of it has no budget." if totals.unbudgeted else ""
+    if report.known_until:  # The forecast is held against the budget.
+        return f"{spent}.{unbudgeted}"
+    return f"{spent}. {_held('are', totals.variance, totals.budget)}{unbudgeted}"
+
+
+def _held(verb: str, variance: Decimal, budget: Decimal) -> str:
+    side = "above" if variance > 0 else "below"
+    return (
+        f"Units with a budget {verb} {abs(variance):,f} {side} their {budget:,f}"
+        f" ({_signed(percent(variance, budget))}%)."
     )
-    return said + (f"; {totals.unbudgeted:,f} has no budget." if totals.unbudgeted else ".")
+
+
+def _units(report: Report) -> Iterator[str]:
+    """Those that need attention: the furthest from their budgets, then those without one."""
+    found = sorted(
+        (one for one in report.units if one.status in _ALARMING and one.name != UNMAPPED),
+        key=lambda one: (one.budget is None, -abs(_off(one)), one.name),
+    )
+    for unit in found[:_MOST_UNITS]:
+        said = f"{unit.name}: {unit.status.value}, {report.currency} {unit.actual:,f}"
+        if unit.forecast is not None:
+            said += f" so far, {unit.forecast:,f} by forecast"
+        yield said if unit.budget is None else f"{said}, of {unit.budget:,f}"
+    rest = len(found) - _MOST_UNITS
+    if rest > 0:
+        yield f"{_counted(rest, 'more business unit')} like these: see the report."
+
+
+def _off(unit: Unit) -> Decimal:
+    spent = unit.actual if unit.forecast is None else unit.forecast
+    return spent if unit.budget is None else spent - unit.budget
 
 
 def _signed(value: Decimal | None) -> str:

@@ -118,7 +118,7 @@ def _line(
         impact=actual - expected,
         score=days.score,
         services=tuple(services),
-        evidence=_evidence(days, f"{expected:,f} {costs.evidence.currency}"),
+        evidence=_evidence(days),
         kind=days.kind.value,
         acknowledged=next(
             (
@@ -131,14 +131,15 @@ def _line(
     )
 
 
-def _evidence(days: Unusual, expected: str) -> str:
+def _evidence(days: Unusual) -> str:
     if days.kind is AnomalyKind.NEW:
         return f"It had no costs in the {days.days_before} days before."
-    usual = f"Expected {expected}, by weekday over the {days.days_before} days before;"
+    usual = f"Expected by weekday, from the {days.days_before} days before;"
     if days.kind is AnomalyKind.VANISHED:
         return f"{usual} since {days.first} there are no costs."
     most = "more than " if abs(days.score) == MOST_DEVIATIONS else ""
-    off = f"{most}{abs(days.score)} robust deviations {'above' if days.score > 0 else 'below'} it."
+    side = "above" if days.score > 0 else "below"
+    off = f"{most}{abs(days.score)} times the usual deviation {side} that."
     if days.kind is AnomalyKind.CHANGE:
-        return f"{usual} the level has changed, a week's median is {off}"
-    return f"{usual} the most unusual day is {off}"
+        return f"{usual} the level has changed, a usual week's day is {off}"
+    return f"{usual} the furthest day is {off}"
