@@ -12,9 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import shutil
-import subprocess
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -24,6 +21,7 @@ from typing import Any, Final
 
 import boto3
 
+from browser_picture import draw
 from localcloud.extensions._metric_math import evaluate, parse
 
 _COLUMN, _ROW, _LEGEND_ROW = 66, 42, 12
@@ -31,7 +29,6 @@ _COLOURS: Final = (
     *("#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd"),
     *("#8c564b", "#e377c2", "#7f7f7f", "#bcbd22", "#17becf"),
 )
-_BROWSERS: Final = ("chromium", "chromium-browser", "google-chrome")
 _PAGE: Final = """<!doctype html><meta charset="utf-8"><style>
 body {{ margin: 0; background: #f2f3f3; font: 12px sans-serif; color: #16191f }}
 section {{ position: absolute; box-sizing: border-box; background: #fff; border: 1px solid #d5dbdb;
@@ -225,25 +222,13 @@ def main() -> int:
     parser.add_argument("--minutes", type=int, default=60, help="until now")
     parser.add_argument("--period", type=int, default=60, help="seconds between two points")
     options = parser.parse_args()
-    browser = next((found for one in _BROWSERS if (found := shutil.which(one))), None)
-    if browser is None:
-        parser.error("there is no Chromium: scripts/bootstrap browser")
     end = datetime.now(UTC)
     reader = Reader(boto3.client("cloudwatch"), end - timedelta(minutes=options.minutes), end)
     html, height = page(reader, options.name, options.period)
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder, "dashboard.html")
-        file.write_text(html, encoding="utf-8")
-        subprocess.run(
-            [
-                *(browser, "--headless", "--no-sandbox", "--hide-scrollbars", "--disable-gpu"),
-                f"--window-size={24 * _COLUMN},{height}",
-                f"--screenshot={options.picture.resolve()}",
-                file.as_uri(),
-            ],
-            check=True,
-            capture_output=True,
-        )
+    try:
+        draw(html, options.picture, width=24 * _COLUMN, height=height)
+    except FileNotFoundError as error:
+        parser.error(str(error))
     print(options.picture)
     return 0
 

@@ -401,7 +401,7 @@ def test_tables_and_charts_say_what_they_are(report: Report) -> None:
 def test_open_month_says_that_its_forecast_is_one() -> None:
     text = " ".join(render(REPORTS["open"], "html").decode().split())
     forecast = REPORTS["open"].totals.forecast
-    assert f'<dt>Forecast for the month</dt><dd class="value">{forecast:,}</dd>' in text
+    assert f'<dt>Forecast</dt><dd class="value">{forecast:,}</dd>' in text
     assert "Costs from 2026-10-21 on are not known yet." in text
     closed = replace(REPORTS["closed"], aws_budgets=None)
     assert "Forecast" not in render(closed, "html").decode()

@@ -438,7 +438,7 @@ def test_what_is_said_of_a_month_fits_its_channel() -> None:
     )
     said = "\n".join(headline(report))
     assert "USD 10,619.00 spent in 2026-10. Units with a budget are 690.00 below their" in said
-    assert "1,000.00 (-69.0%). 10,309.00 of it has no budget." in said
+    assert "1,000.00 (-69.0%). Of the costs, 10,309.00 has no budget." in said
     assert "Unmapped: USD 9,999.00 in 1 account." in said
     assert subject(report) == "Cloud costs 2026-10 closed: USD 10,619.00"
     assert subject(report).isascii()

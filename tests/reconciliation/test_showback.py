@@ -177,7 +177,7 @@ def test_forecast_and_variance_of_an_owner_are_those_of_the_units() -> None:
     assert (bob.forecast, bob.budget) == (labs.forecast, labs.budget)
     assert bob.forecast_variance == labs.forecast - Decimal(40)
     text = write_pages(report)[f"showback/{bob.page}"].decode()
-    assert "Forecast for the month" in text
+    assert "<dt>Forecast</dt>" in text
     assert "so far" in text
 
 

@@ -181,7 +181,7 @@ def test_the_year_is_the_same_in_all_formats() -> None:
     ][:1]
     assert line["remaining"] == "199.25"
     page = render(made, "html").decode()
-    assert "Left of the annual budget" in page
+    assert "Annual budget left" in page
     assert "199.25" in page
     assert render(made, "xlsx")
 

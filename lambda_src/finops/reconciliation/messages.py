@@ -98,7 +98,9 @@ def _against_budget(report: Report) -> str:
         spent += " so far"
     if not totals.budget:
         return f"{spent}. No budget is set."
-    unbudgeted = f" {totals.unbudgeted:,f} of it has no budget." if totals.unbudgeted else ""
+    unbudgeted = (
+        f" Of the costs, {totals.unbudgeted:,f} has no budget." if totals.unbudgeted else ""
+    )
     if report.known_until:  # The forecast is held against the budget.
         return f"{spent}.{unbudgeted}"
     return f"{spent}. {_held('are', totals.variance, totals.budget)}{unbudgeted}"

@@ -9,12 +9,12 @@ from __future__ import annotations
 import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
 from finops.reconciliation.aws_budgets import AwsBudget
-from finops.reconciliation.report import Report
+from finops.reconciliation.report import Report, Unit
 from finops.reconciliation.showback import FOLDER
 from finops.reconciliation.year import Year
 from finops.shared.money import total
@@ -170,23 +170,31 @@ def _units(sheets: _Sheets, report: Report) -> int:
         "Units",
         (
             *("Business unit", "Status", "Actual", "Budget", "Variance", "Variance %"),
-            *("Forecast", "Month before", "Change", "Change %", "Excluded"),
+            *("Forecast", "Month before", "Change", "Change %", "Excluded", "Variance by forecast"),
             *("Cost centre", "Owner", "Environment", "Alert threshold %", "Budget from"),
         ),
         [
             (
                 *(one.name, one.status.value, one.actual, one.budget, one.variance),
                 *(_Share(one.variance_pct), one.forecast, one.previous, one.change),
-                *(_Share(one.change_pct), one.excluded, one.cost_centre, one.owner),
+                *(_Share(one.change_pct), one.excluded, _off(one), one.cost_centre, one.owner),
                 *(one.environment, one.alert_threshold_pct, one.budget_origin),
             )
             for one in report.units
         ],
-        sums=("Actual", "Budget", "Variance", "Forecast", "Month before", "Change", "Excluded")
-        if report.totals.forecast is not None
-        else ("Actual", "Budget", "Variance", "Month before", "Change", "Excluded"),
+        sums=(
+            *("Actual", "Budget", "Variance", "Month before", "Change", "Excluded"),
+            *(("Forecast", "Variance by forecast") if report.totals.forecast is not None else ()),
+        ),
     )
     return count
+
+
+def _off(unit: Unit) -> Decimal | None:
+    """By which an open month's status goes."""
+    if unit.forecast is None or unit.budget is None:
+        return None
+    return unit.forecast - unit.budget
 
 
 def _groups(sheets: _Sheets, report: Report) -> None:
@@ -196,13 +204,15 @@ def _groups(sheets: _Sheets, report: Report) -> None:
         "Groups",
         (
             *("Group", "In", "Actual", "Budget", "Variance", "Variance %", "Without a budget"),
-            *("Forecast", "Month before", "Change", "Change %", "Owner", "Business units"),
+            *("Forecast", "Variance by forecast", "Month before", "Change", "Change %"),
+            *("Owner", "Business units"),
         ),
         [
             (
                 *(one.name, one.parent, one.actual, one.budget, one.variance),
-                *(_Share(one.variance_pct), one.unbudgeted, one.forecast, one.previous),
-                *(one.change, _Share(one.change_pct), one.owner, "; ".join(one.units)),
+                *(_Share(one.variance_pct), one.unbudgeted, one.forecast, one.forecast_variance),
+                *(one.previous, one.change, _Share(one.change_pct), one.owner),
+                "; ".join(one.units),
             )
             for one in report.groups
         ],
@@ -223,7 +233,7 @@ def _summary(sheets: _Sheets, sheet: Any, report: Report, units: int) -> None:
         state = "Month open" if report.known_until else "Month over, not closed yet"
     facts: list[tuple[str, Cell]] = [
         ("Month", state),
-        ("Costs known until, exclusive (UTC)", report.known_until),
+        ("Costs known up to (UTC)", report.known_until and report.known_until - timedelta(days=1)),
         ("Source", report.source_name),
         ("Cost", report.metric),
         ("Currency of all sheets", report.currency),
@@ -254,6 +264,10 @@ def _summary(sheets: _Sheets, sheet: Any, report: Report, units: int) -> None:
             "An estimate for the whole month; statuses follow it",
         ),
         (
+            *("Variance by forecast", of_units(11), totals.forecast_variance),
+            "Forecast minus budget, of units with a budget",
+        ),
+        (
             *("Forecast, low end", "", totals.forecast_low),
             "About 80% of months end between the low and the high end",
         ),
@@ -265,8 +279,7 @@ def _summary(sheets: _Sheets, sheet: Any, report: Report, units: int) -> None:
         ),
         ("Month before", of_units(7), totals.previous, ""),
         ("Change", of_units(8), totals.change, "Actual minus month before"),
-        ("Billed", "", totals.billed, "Actual by what invoices say"),
-        ("Amortized", "", totals.amortized, "Actual with fees spread over the usage they pay for"),
+        *_other_costs(report),
         *_commitments(report),
         ("Unmapped", "", totals.unmapped, "Part of actual: costs that no mapping rule covers"),
         ("Excluded", of_units(10), totals.excluded, "Not included in actual"),
@@ -306,6 +319,17 @@ def _summary(sheets: _Sheets, sheet: Any, report: Report, units: int) -> None:
         chart.set_legend({"position": "bottom"})
         chart.set_size({"width": 900, "height": 140 + 34 * last})
         sheet.insert_chart(row + 2, 0, chart)
+
+
+def _other_costs(report: Report) -> Iterable[tuple[str, str, Decimal | None, str]]:
+    """Actual by the costs that are not compared."""
+    totals = report.totals
+    for name, amount, note in (
+        ("billed", totals.billed, "Actual by what invoices say"),
+        ("amortized", totals.amortized, "Actual with fees spread over the usage they pay for"),
+    ):
+        if name != report.metric:
+            yield name.capitalize(), "", amount, note
 
 
 def _year(sheets: _Sheets, year: Year) -> None:
