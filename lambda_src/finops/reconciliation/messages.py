@@ -101,7 +101,7 @@ def _against_budget(report: Report) -> str:
     unbudgeted = (
         f" Of the costs, {totals.unbudgeted:,f} has no budget." if totals.unbudgeted else ""
     )
-    if report.known_until:  # The forecast is held against the budget.
+    if report.known_until:  # The forecast is compared with the budget.
         return f"{spent}.{unbudgeted}"
     return f"{spent}. {_held('are', totals.variance, totals.budget)}{unbudgeted}"
 
