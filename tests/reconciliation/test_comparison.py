@@ -335,7 +335,10 @@ def test_anomalies_name_account_units_and_services() -> None:
     assert found.units == ("Payments",)
     assert (found.first, found.last, found.impact) == (spike, spike, Decimal("400.00"))
     assert found.services == ("Amazon EC2",)
-    assert "100.00 USD" in found.evidence
+    # What was expected is an amount of its own, which the words do not repeat.
+    assert found.expected == Decimal(100)
+    assert found.evidence.startswith("Expected by weekday, from the 62 days before; ")
+    assert "100.00" not in found.evidence
 
 
 def test_revisions_name_the_amounts_that_changed() -> None:
