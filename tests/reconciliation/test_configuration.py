@@ -125,6 +125,19 @@ def test_check_finds_what_looks_wrong_each_with_unit_and_line() -> None:
     assert set(parse(LOOKS_WRONG).findings) <= set(parse(LOOKS_WRONG).warnings)
 
 
+def test_check_finds_owners_who_would_have_two_pages() -> None:
+    text = """\
+linked_accounts:
+  - {id: "222222222222", business_unit: A, owner: ann@example.com}
+  - {id: "333333333333", business_unit: B, owner: Ann@example.com}
+tag_rules: [{tag: team, values: [x], business_unit: C, owner: "ann@example.com "}]
+"""
+    assert list(parse(text).findings) == [
+        "'ann@example.com' (line 2), 'Ann@example.com' (line 3), 'ann@example.com ' (line 4) differ"
+        " only in case or spaces, and are different owners"
+    ]
+
+
 def test_check_finds_nothing_in_settings_that_are_right() -> None:
     text = """
 payer_accounts: [{id: "111111111111", business_unit: Core}]

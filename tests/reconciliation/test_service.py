@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -428,6 +429,42 @@ def test_an_anomaly_names_the_service_that_drove_it() -> None:
         (PAYMENTS, PLATFORM),
         Detail.ACCOUNT_SERVICE_DAYS,
     ), "one pass for all anomalies"
+
+
+def test_what_is_said_of_an_open_month_compares_its_forecast_with_the_budget() -> None:
+    report = sample_report(is_open=True)
+    said = headline(report)
+    assert said[0].startswith(f"USD {report.totals.actual:,f} spent in 2026-10 so far. Of the")
+    off = report.totals.forecast_variance
+    assert off
+    [line] = [one for one in said if one.startswith("Units with a budget ")]
+    assert line == (
+        f"Units with a budget will be {abs(off):,f} below their {report.totals.budget:,f} (-6.9%)."
+    )
+    [unit] = [one for one in report.units if one.status is UnitStatus.OVERRUN]
+    assert (
+        f"{unit.name}: OVERRUN, USD {unit.actual:,f} so far, {unit.forecast:,f} by forecast, of"
+        f" {unit.budget:,f}" in said
+    )
+
+
+def test_what_is_said_of_thousands_of_units_fits_a_topic() -> None:
+    report = sample_report(units=5_000, accounts=10_000)
+    said = headline(report)
+    assert len("\n".join(said)) < 10_000
+    alarming = [one for one in said if re.search(": (OVERRUN|UNDERRUN|NO_SPEND|NO_BUDGET), ", one)]
+    assert len(alarming) == 20
+    furthest = max(
+        (
+            one
+            for one in report.units
+            if one.variance is not None
+            and one.status in (UnitStatus.OVERRUN, UnitStatus.UNDERRUN, UnitStatus.NO_SPEND)
+        ),
+        key=lambda one: abs(one.variance or Decimal(0)),
+    )
+    assert alarming[0].startswith(f"{furthest.name}: ")
+    assert any(one.endswith(" more business units like these: see the report.") for one in said)
 
 
 def test_what_is_said_of_a_month_fits_its_channel() -> None:

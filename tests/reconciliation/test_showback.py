@@ -227,6 +227,15 @@ def test_tags_that_do_not_add_up_break_a_check() -> None:
     assert (check.holds, check.expected, check.found) == (False, Decimal(10), Decimal(6))
 
 
+def test_a_tag_that_no_charge_has_is_told_and_so_is_a_source_without_tags() -> None:
+    report = run([], TEAM, source=TaggedSource([charge("10")], tagged("", "10")))
+    assert report.showback == ()
+    assert "No charge has the tag team, so there is no table by it." in report.notes
+    assert all(one.holds for one in report.checks if one.name == "tags_add_up")
+    report = run([charge("10")], TEAM)
+    assert "Charges made by hand has no tags: no table by team." in report.notes
+
+
 def test_most_values_have_pages_and_the_others_are_one_line() -> None:
     found = [tagged(f"team {at}", f"{at}.01") for at in range(1, MOST_PAGES + 41)]
     cost = total(one.amount for one in found)
@@ -433,6 +442,8 @@ def test_pages_of_an_open_month_are_replaced_and_former_ones_say_so(reports: Rep
     assert "not in the newest report of 2026-10" in gone
     assert 'href="../reconciliation-2026-10.html"' in gone
     assert reports.months() == {"2026-10": 0}
+    reports.write(report, {"json": b"{}"})
+    assert files.read("provisional/2026-10/showback/b.html") == b"B", "its HTML is still there"
     # Another run finds the same.
     reports.write(report, {"html": b"<p>"}, {"showback/a.html": b"A"})
     assert files.read("provisional/2026-10/showback/a.html") == b"A"

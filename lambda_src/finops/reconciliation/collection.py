@@ -111,11 +111,12 @@ class EvidenceCollector:
         if budgets is None:
             budgets = self._budgets(mapping, month, rates)
         rates.require({one.currency for one in budgets.values()}, month)
-        year_notes: list[str] = []
-        year_budgets = self._year_budgets(mapping, month, rates, year_notes)
+        notes_of_parts: list[str] = []
+        year_budgets = self._year_budgets(mapping, month, rates, notes_of_parts)
         source_knows = self.source.known_until(month, today)
         known_until = month.end if closed else source_knows
         lines, rule = self._invoices(current, month, today)
+        tagged = self._tagged(month, notes_of_parts)
         return Evidence(
             month=month,
             currency=self.configuration.currency,
@@ -150,7 +151,7 @@ class EvidenceCollector:
             anomaly_services=lambda unusual: self._drivers_of(unusual, first_day),
             knows_amortized=not self.source.lacks(Metric.AMORTIZED, month),
             is_open=not closed,
-            notes=(*self._notes(month, source_knows, closed=closed), *year_notes),
+            notes=(*self._notes(month, source_knows, closed=closed), *notes_of_parts),
             committed=self.source.committed_costs(month),
             price_effects=()
             if known_until < month.end
@@ -158,11 +159,11 @@ class EvidenceCollector:
             year_budgets=year_budgets,
             fiscal_year_starts_in=self.configuration.fiscal_year_starts_in,
             aws_budgets=self.budget_rows.calculated() if self.budget_rows else None,
-            tagged=self._tagged(month),
+            tagged=tagged,
         )
 
-    def _tagged(self, month: Month) -> dict[str, Sequence[TaggedCosts]]:
-        """By the key of each tag that costs are shown by, where the source knows tags."""
+    def _tagged(self, month: Month, notes: list[str]) -> dict[str, Sequence[TaggedCosts]]:
+        """By the key of each tag that costs are shown by; a note where the source knows none."""
         asked = {
             key.key: self.source.tagged_costs(
                 TagQuery(
@@ -174,6 +175,9 @@ class EvidenceCollector:
             )
             for key in self.configuration.showback_tags
         }
+        unknown = [key for key, found in asked.items() if found is None]
+        if unknown:
+            notes.append(f"{self.source.name} has no tags: no table by {', '.join(unknown)}.")
         return {key: found for key, found in asked.items() if found is not None}
 
     def _exchange_rates(self) -> ExchangeRates:

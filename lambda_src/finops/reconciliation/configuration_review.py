@@ -20,12 +20,14 @@ Lines = Mapping[tuple[str | int, ...], int]
 class _Account(Protocol):
     id: str
     business_unit: str
+    owner: str
 
 
 class _Tag(Protocol):
     tag: str
     values: list[str]
     business_unit: str
+    owner: str
 
 
 class _Shared(Protocol):
@@ -103,22 +105,25 @@ _Placed = tuple[tuple[str, int], _Account]
 
 
 def _alike_names(settings: Settings, accounts: Sequence[_Placed], lines: Lines) -> Iterator[str]:
+    entries: list[tuple[_Account | _Tag, int]] = [
+        *((entry, lines[place]) for place, entry in accounts),
+        *((rule, lines["tag_rules", at]) for at, rule in enumerate(settings.tag_rules)),
+    ]
+    units = [(entry.business_unit, line) for entry, line in entries]
+    units += [(unit, lines["budgets", unit]) for unit in settings.budgets]
+    yield from _alike("business units", units)
+    yield from _alike("owners", [(entry.owner, line) for entry, line in entries])
+
+
+def _alike(what: str, places: Iterable[tuple[str, int]]) -> Iterator[str]:
     spelled: dict[str, dict[str, int]] = defaultdict(dict)
-    places = (
-        *((entry.business_unit, lines[place]) for place, entry in accounts),
-        *(
-            (rule.business_unit, lines["tag_rules", at])
-            for at, rule in enumerate(settings.tag_rules)
-        ),
-        *((unit, lines["budgets", unit]) for unit in settings.budgets),
-    )
-    for unit, line in places:
-        if unit:
-            spelled["".join(unit.casefold().split())].setdefault(unit, line)
+    for name, line in places:
+        if name:
+            spelled["".join(name.casefold().split())].setdefault(name, line)
     for alike in spelled.values():
         if len(alike) > 1:
             names = ", ".join(f"{name!r} (line {line})" for name, line in alike.items())
-            yield f"{names} differ only in case or spaces, and are different business units"
+            yield f"{names} differ only in case or spaces, and are different {what}"
 
 
 def _in_two_places(accounts: Sequence[_Placed], lines: Lines) -> Iterator[str]:

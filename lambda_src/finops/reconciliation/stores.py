@@ -85,7 +85,7 @@ class Reports:
             folder = f"reports/{report.month}/revision-{report.revision}-{content}"
         names = {kind: f"{folder}/{file_stem(report)}.{kind}" for kind in files}
         beside = {f"{folder}/{name}": page for name, page in (pages or {}).items()}
-        if not report.revision:
+        if not report.revision and "html" in files:
             former = set(self._files.names(f"{folder}/{FOLDER}/")) - beside.keys()
             beside |= dict.fromkeys(former, _gone(report))
         with ThreadPoolExecutor(_AT_ONCE) as pool:

@@ -1,4 +1,4 @@
-"""Rules of the mapping that claim no charge: misspelt, or out of date."""
+"""Rules and tags that no charge has: misspelt, or out of date."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from finops.reconciliation.mapping import SharedCost
 
 
 def idle_rules(costs: Costs) -> Iterator[str]:
-    """A note for each shared cost and tag rule that matches no charge of the month."""
+    """A note for each shared cost, tag rule and tag of the showback that no charge matches."""
     charges = [one.charge for one in costs.current]
     if not charges:
         return
@@ -18,6 +18,9 @@ def idle_rules(costs: Costs) -> Iterator[str]:
     for rule in mapping.tag_rules:
         if rule.name not in tagged:
             yield f"The tag rule {rule.name} matches no charge."
+    for tag, found in costs.evidence.tagged.items():
+        if not any(one.value for one in found):
+            yield f"No charge has the tag {tag}, so there is no table by it."
     services = {charge.service for charge in charges}
     for shared in mapping.shared_costs:
         if not any(shared.covers(charge) for charge in charges):
