@@ -47,12 +47,16 @@ DAYS = {
 
 
 def test_rates_are_those_of_the_same_csv() -> None:
-    as_csv = "Date,USD,JPY,GBP\n2026-04-13,1.1684,186.75,\n2026-04-10,1.1700,,0.87\n"
-    found, rejected = read(xml(DAYS))
+    as_csv = "Date,USD,JPY,DKK\n2026-04-13,1.1684,186.75,7.46\n2026-04-10,1.1700,,7.47\n"
+    with_kroner = {
+        "2026-04-13": {"USD": "1.1684", "JPY": "186.75", "DKK": "7.46"},
+        "2026-04-10": {"USD": "1.1700", "DKK": "7.47"},
+    }
+    found, rejected = read(xml(with_kroner))
     expected, _ = read(as_csv)
     assert sorted(shown(found)) == sorted(shown(expected))
     assert ({one.source for one in found}, rejected) == ({"ECB"}, [])
-    assert sorted(shown(read("\ufeff" + xml(DAYS))[0])) == sorted(shown(found))
+    assert sorted(shown(read("\ufeff" + xml(with_kroner))[0])) == sorted(shown(found))
 
 
 def test_a_dropped_file_is_loaded() -> None:

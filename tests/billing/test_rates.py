@@ -23,10 +23,10 @@ from tests.billing.use_cases import Flow
 
 CORPUS = os.environ.get("FINOPS_CORPUS", "")
 ECB = """\
-Date,USD,JPY,CYP,GBP,
-2026-04-13,1.1684,186.75,N/A,0.87058,
-2026-04-10,1.1700,N/A,N/A,0.87,
-1999-01-04,1.1789,133.73,0.58231,0.7111,
+Date,USD,JPY,CYP,GBP,DKK,
+2026-04-13,1.1684,186.75,N/A,0.87058,7.4600,
+2026-04-10,1.1700,N/A,N/A,0.87,7.4650,
+1999-01-04,1.1789,133.73,0.58231,0.7111,7.4501,
 """
 
 
@@ -68,20 +68,23 @@ class TestEcb:
             "EUR 2026-04-13 1.168400000000000",
             "JPY 2026-04-13 0.006256492637216",
             "GBP 2026-04-13 1.342093776562751",
+            "DKK 2026-04-13 0.156621983914209",
             "EUR 2026-04-10 1.170000000000000",
             "GBP 2026-04-10 1.344827586206897",
+            "DKK 2026-04-10 0.156731413261889",
             "EUR 1999-01-04 1.178900000000000",
             "JPY 1999-01-04 0.008815523816645",
             "CYP 1999-01-04 2.024523020384331",
             "GBP 1999-01-04 1.657854028969203",
+            "DKK 1999-01-04 0.158239486718299",
         ]
         assert {one.source for one in found} == {"ECB"}
 
     def test_a_bad_cell_harms_no_other(self) -> None:
         found, rejected = read(
-            "Date,USD,JPY,GBP\n2026-04-13,1.1,oops,0.8\n2026-04-14,1.2,150,0.9\n"
+            "Date,USD,JPY,DKK\n2026-04-13,1.1,oops,7.46\n2026-04-14,1.2,150,7.47\n"
         )
-        assert [one.currency for one in found] == ["EUR", "GBP", "EUR", "JPY", "GBP"]
+        assert [one.currency for one in found] == ["EUR", "DKK", "EUR", "JPY", "DKK"]
         assert [(one.line, one.reason, one.field, one.value) for one in rejected] == [
             (2, "invalid_rate", "JPY", "oops")
         ]
@@ -89,29 +92,33 @@ class TestEcb:
     @pytest.mark.parametrize(
         ("line", "reason"),
         [
-            ("13/04/2026,1.1,150", "invalid_date"),
-            ("2026-02-30,1.1,150", "invalid_date"),
-            ("20260413,1.1,150", "invalid_date"),
-            ("2026-04-13,N/A,150", "no_dollar_rate"),
-            ("2026-04-13,0,150", "no_dollar_rate"),
+            ("13/04/2026,1.1,7.46", "invalid_date"),
+            ("2026-02-30,1.1,7.46", "invalid_date"),
+            ("20260413,1.1,7.46", "invalid_date"),
+            ("2026-04-13,N/A,7.46", "no_dollar_rate"),
+            ("2026-04-13,0,7.46", "no_dollar_rate"),
+            ("2026-04-13,1.27,8.61", "invalid_rate"),
+            ("2026-04-13,1.1,N/A", "invalid_rate"),
             ("2026-04-13,1.1", "wrong_column_count"),
             ('2026-04-13,"1"1,2', "bad_quoting"),
         ],
     )
     def test_a_bad_line_harms_no_other(self, line: str, reason: str) -> None:
-        found, rejected = read(f"Date,USD,JPY\n{line}\n2026-04-15,1.1,150\n")
-        assert [one.currency for one in found] == ["EUR", "JPY"]
+        found, rejected = read(f"Date,USD,DKK\n{line}\n2026-04-15,1.1,7.46\n")
+        assert [one.currency for one in found] == ["EUR", "DKK"]
         assert [(one.line, one.reason, one.raw) for one in rejected] == [(2, reason, line)]
 
     @pytest.mark.parametrize("text", ["0", "-1", "1e3", "1,5", "NaN", "0.0", "9" * 16, "\uff11"])
     def test_a_rate_is_a_plain_number_above_zero(self, text: str) -> None:
-        _, rejected = read(f'Date,USD,JPY\n2026-04-13,1.1,"{text}"\n')
+        _, rejected = read(f'Date,USD,DKK,JPY\n2026-04-13,1.1,7.46,"{text}"\n')
         assert [one.reason for one in rejected] == ["invalid_rate"]
 
     @pytest.mark.parametrize(
         ("header", "code"),
         [
             ("Date,JPY,GBP", "missing_columns"),
+            # The Bank of England's are per pound, Norges Bank's per krone.
+            ("Date,USD,JPY,AUD", "missing_columns"),
             ("Date,USD,JPY,JPY", "ambiguous_header"),
             ("Date,USD,EUR", "ambiguous_header"),
         ],
@@ -209,7 +216,7 @@ class TestTwice:
         assert [one.reason for one in rejected] == ["invalid_rate"]
 
     def test_a_day_of_the_ecb_is_there_once(self) -> None:
-        again = "2026-04-10,1.1700,N/A,N/A,0.87,\n"
+        again = "2026-04-10,1.1700,N/A,N/A,0.87,7.4650,\n"
         assert shown(read(ECB)[0]) == shown(read(ECB + again)[0])[: len(read(ECB)[0])]
         assert read(ECB + again)[1] == []
         found, rejected = read(ECB + again.replace("0.87", "0.88"))
@@ -237,13 +244,13 @@ def test_a_persons_rate_is_theirs_where_it_equals_the_ecbs() -> None:
     def load(name: str, text: str) -> Tally:
         return flow.load_rates(flow.objects.put(f"rates/{name}.csv", text.encode())).tally
 
-    load("ecb", "Date,USD,CHF\n2026-04-10,1.1,1\n")
+    load("ecb", "Date,USD,DKK\n2026-04-10,1.1,7.5\n")
     mine = load("mine", "currency,rate_date,usd_per_unit\nEUR,2026-04-10,1.1\n")
     assert (mine.updated, mine.notes) == (1, {})
-    revised = load("ecb", "Date,USD,CHF\n2026-04-10,1.2,1\n")
+    revised = load("ecb", "Date,USD,DKK\n2026-04-10,1.2,7.5\n")
     assert (revised.updated, revised.unchanged, revised.notes) == (1, 1, {"rates_kept": 1})
     held = {one.currency: (one.usd_per_unit, one.source) for one in flow.store.known_rates}
-    assert held == {"EUR": (Decimal("1.1"), "csv"), "CHF": (Decimal("1.2"), "ECB")}
+    assert held == {"EUR": (Decimal("1.1"), "csv"), "DKK": (Decimal("0.16"), "ECB")}
 
 
 class TestRefusals:
@@ -286,7 +293,7 @@ class TestRefusals:
 def test_any_bytes_are_rates_or_a_refusal(data: bytes) -> None:
     for content in (
         data,
-        b"Date,USD,JPY\n" + data,
+        b"Date,USD,DKK\n" + data,
         b"currency,date,usd_per_unit\n" + data,
         b"PK\x03\x04" + data,
     ):
@@ -317,7 +324,7 @@ NUMBERS = st.decimals("0.00001", 10**6, places=5)
 @given(NUMBERS, NUMBERS)
 @settings(deadline=None)
 def test_cross_rates_are_exact_to_the_last_digit(dollars: Decimal, units: Decimal) -> None:
-    found, _ = read(f"Date,USD,JPY\n2026-04-13,{dollars:f},{units:f}\n")
+    found, _ = read(f"Date,USD,DKK,JPY\n2026-04-13,{dollars:f},7.46,{units:f}\n")
     exact = Fraction(dollars) / Fraction(units)
     kept = Fraction(next(one for one in found if one.currency == "JPY").usd_per_unit)
     assert abs(kept - exact) * 2 <= Fraction(1, 10**rates.DIGITS)
@@ -326,7 +333,7 @@ def test_cross_rates_are_exact_to_the_last_digit(dollars: Decimal, units: Decima
 @pytest.mark.parametrize(
     ("first", "second"),
     [
-        ("Date,USD,JPY,GBP", "Date,GBP,USD,JPY"),
+        ("Date,USD,JPY,DKK", "Date,DKK,USD,JPY"),
         ("currency,rate_date,usd_per_unit,old_rate", "currency,rate_date,old_rate,usd_per_unit"),
     ],
 )
@@ -338,14 +345,36 @@ def test_rates_below_another_header_are_not_read_by_the_first_one(first: str, se
     assert refused.value.code == "second_header"
 
 
+@pytest.mark.parametrize("header", ["units", "Base", "CURRENCY_DENOM", "quote currency"])
+def test_a_column_that_may_change_what_a_rate_means_is_refused(header: str) -> None:
+    body = f"currency,rate_date,usd_per_unit,{header}\nJPY,2026-03-05,0.66,100\n"
+    refused = refusal(body)
+    assert refused.code == "ambiguous_header"
+    assert header in refused.message
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "Date,USD,DKK,JPY\n2026-03-05,1.27,8.61,190\n",
+        "Date,USD,DKK,SEK\n2026-03-05,10.5,1.5,1.0\n",
+    ],
+    ids=["per pound", "per krone"],
+)
+def test_rates_of_another_currency_than_the_euro_are_none_of_the_ecb(body: str) -> None:
+    found, rejected = read(body)
+    assert (found, [one.reason for one in rejected]) == ([], ["invalid_rate"])
+    assert "rates of another currency" in rejected[0].message
+
+
 def test_the_ecb_s_file_of_one_day_is_read() -> None:
     """https://www.ecb.europa.eu/stats/eurofxref/eurofxref.zip holds eurofxref.csv."""
-    body = "Date, USD, JPY, \n02 March 2026, 1.1694, 184.11, \n31 Marsch 2026, 1, 2, \n"
+    body = "Date, USD, DKK, \n02 March 2026, 1.1694, 7.4694, \n31 Marsch 2026, 1, 2, \n"
     rejected: list[Quarantined] = []
     found = list(read_rates(io.BytesIO(zipped(body, "eurofxref.csv")), rejected.append))
     assert [(one.currency, one.rate_date) for one in found] == [
         ("EUR", date(2026, 3, 2)),
-        ("JPY", date(2026, 3, 2)),
+        ("DKK", date(2026, 3, 2)),
     ]
     assert found[0].usd_per_unit == Decimal("1.1694")
     assert [row.reason for row in rejected] == ["invalid_date"]

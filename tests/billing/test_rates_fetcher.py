@@ -196,8 +196,8 @@ class TestFetcher:
         ("content", "suffix"),
         [
             (ecb_xml(FRIDAY, FRIDAY - timedelta(1)), "xml"),
-            (b"Date,USD,JPY,\n2026-03-06,1.08,161.2,\n", "csv"),
-            (as_zip(b"Date,USD,JPY,\n2026-03-06,1.08,161.2,\n"), "zip"),
+            (b"Date,USD,DKK,\n2026-03-06,1.08,7.46,\n", "csv"),
+            (as_zip(b"Date,USD,DKK,\n2026-03-06,1.08,7.46,\n"), "zip"),
         ],
     )
     def test_the_ecbs_files_are_known_in_each_of_their_forms(
@@ -223,7 +223,8 @@ class TestFetcher:
             (b"", "empty"),
             # Whoever has taken over the URL must not set rates that go before the ECB's.
             (b"currency,rate_date,usd_per_unit\nEUR,2026-03-06,9\n", "no rates of the ECB"),
-            (b"Date,USD,JPY\n2026-03-06,much,1\n", "its line 2"),
+            (b"Date,USD,DKK\n2026-03-06,much,1\n", "its line 2"),
+            (b"Date,USD,DKK\n2026-03-06,1.27,8.61\n", "its line 2"),
             (ecb_xml(date(2026, 3, 9)), "has not come"),
             (b"<!DOCTYPE x [<!ENTITY a 'b'>]><x/>", "document type"),
         ],

@@ -581,8 +581,8 @@ def test_titles_above_the_header_are_left_out(flow: Flow, titles: str) -> None:
 def test_withdrawn_currencies_are_converted_by_the_rates_of_their_days(flow: Flow) -> None:
     """By the ECB's history: USD of an euro over units of an euro."""
     history = (
-        b"Date,USD,HRK,BGN,LTL,\n2025-12-30,1.1757,N/A,1.9558,N/A,\n"
-        b"2022-12-30,1.0666,7.5365,1.9558,N/A,\n2014-12-30,1.2160,7.6580,1.9558,3.4528,\n"
+        b"Date,USD,DKK,HRK,BGN,LTL,\n2025-12-30,1.1757,7.47,N/A,1.9558,N/A,\n"
+        b"2022-12-30,1.0666,7.44,7.5365,1.9558,N/A,\n2014-12-30,1.2160,7.44,7.6580,1.9558,3.4528,\n"
     )
     flow.load_rates(flow.objects.put("rates/hist.csv", history))
     days = {"HRK": "2022-12-30", "BGN": "2025-12-30", "LTL": "2014-12-30"}
