@@ -52,6 +52,22 @@ SECOND_HEADERS = {
         HEADER.replace("bill_amount", "bill_amount,tax"),
         "id,company,country,city,product,item,date,currency,tax,amount\n",
     ),
+    "mark": (
+        HEADER.replace("bill_amount", "tax,bill_amount"),
+        "\ufeff" + HEADER.replace("bill_amount", "bill_amount,tax"),
+    ),
+    "not known": (
+        HEADER.replace("bill_amount", "bill_amount,tax"),
+        HEADER.replace("record_id", "invoice").replace("bill_amount", "tax,bill_amount"),
+    ),
+    "other language": (
+        HEADER.replace("bill_amount", "bill_amount,tax"),
+        "Rechnungsnr,Kunde,Land,Ort,Produkt,Position,Datum,Währung,Steuer,Betrag\n",
+    ),
+    "other length": (
+        HEADER.replace("bill_amount", "bill_amount,tax"),
+        HEADER.replace("bill_amount", "tax,bill_amount,note"),
+    ),
 }
 
 
@@ -76,6 +92,49 @@ def test_rows_below_another_header_are_not_read_by_the_first_one(
         row for row in flow.store.rows.values() if flow.store.files[row["load"]].status in LOADED
     ]
     assert counted == []
+
+
+def test_words_in_a_row_that_is_refused_are_no_second_header(flow: Flow) -> None:
+    body = bills(("a", 1)) + b"Total,Customer,Land,,Service,Item,,,\nid,name,,,,,,,\n"
+    entry = flow.load(flow.objects.put("billing/x/a.csv", body))
+    assert (entry.status, entry.tally.inserted) == (FileStatus.LOADED_WITH_REJECTS, 1)
+
+
+@pytest.mark.parametrize(
+    ("day", "form"),
+    [
+        *(("05MAR2026", "%d%b%Y"), ("2026年3月5日", "%Y年%m月%d日"), ("050326", "%d%m%y")),
+        *(("2026064", "%Y%j"), ("Thu 05/03/2026", "%a %d/%m/%Y"), ("2026 03 05", "%Y %m %d")),
+    ],
+)
+@pytest.mark.parametrize("row", ["A-1;{};EUR;10.50;Acme", "A-1;{};EUR;10.50"])
+def test_a_row_above_the_header_is_refused_in_the_datasets_own_form_of_days(
+    flow: Flow, day: str, form: str, row: str
+) -> None:
+    flow.objects.content[format_key("x"), ""] = f'{{"date_formats": ["{form}"]}}'.encode()
+    header = "record_id;bill_date;currency;bill_amount;company_name\n"
+    body = f"{row.format(day)}\n{header}B-1;{day};EUR;10.50;Acme\n"
+    entry = flow.load(flow.objects.put("billing/x/a.csv", body.encode()))
+    assert (entry.status, entry.error_code) == (FileStatus.REJECTED, "rows_above_header")
+
+
+def test_a_second_line_of_titles_above_the_header_is_left_out(flow: Flow) -> None:
+    body = b"Nummer,Tag,Geld,Betrag\nrecord_id,bill_date,currency,bill_amount\n"
+    entry = flow.load(flow.objects.put("billing/x/a.csv", body + b"1,2026-03-05,USD,10\n"))
+    assert (entry.status, entry.tally.inserted) == (FileStatus.LOADED, 1)
+
+
+def test_rows_are_not_skipped_as_lines_above_the_header(flow: Flow) -> None:
+    flow.objects.content[format_key("x"), ""] = b'{"skip_lines": 4}'
+    header = b"record_id,bill_date,currency,bill_amount\n"
+    rows = b"1,2026-03-05,USD,10\n2,2026-03-05,USD,20\n3,2026-03-05,USD,30\n"
+    last = b"4,2026-03-05,USD,40\n"
+    entry = flow.load(flow.objects.put("billing/x/a.csv", header + rows + header + last))
+    assert (entry.status, entry.error_code) == (FileStatus.REJECTED, "header_is_skipped")
+    assert "--skip-lines 0" in entry.error
+    titles = b"March\n\n\nbills of all branches\n"
+    entry = flow.load(flow.objects.put("billing/x/b.csv", titles + header + last))
+    assert (entry.status, entry.tally.inserted) == (FileStatus.LOADED, 1)
 
 
 def test_a_header_that_is_repeated_is_one_row_in_the_quarantine(flow: Flow) -> None:

@@ -101,6 +101,7 @@ class Layout:
         skip_lines: Lines above the header.
         sheet: The sheet of a workbook.
         decimal_comma: How amounts are written; a workbook's numbers are written alike.
+        date_formats: How days are written, besides the forms that are known.
     """
 
     delimiter: str = ""
@@ -108,6 +109,7 @@ class Layout:
     skip_lines: int = 0
     sheet: str = ""
     decimal_comma: bool = False
+    date_formats: tuple[str, ...] = ()
 
 
 #: Nothing is declared.

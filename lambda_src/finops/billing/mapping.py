@@ -62,6 +62,7 @@ def layout_of(form: DatasetFormat) -> Layout:
         skip_lines=form.skip_lines,
         sheet=form.sheet,
         decimal_comma=form.decimal_comma,
+        date_formats=form.date_formats,
     )
 
 

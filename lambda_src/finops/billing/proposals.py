@@ -141,6 +141,17 @@ def propose(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Proposal:
     return _Writer(header, rows, found, named).proposal()
 
 
+def is_header(cells: Sequence[str]) -> bool:
+    """Whether the cells of a record are titles of bills: three of id, day, currency and amount."""
+    if any(map(str.isdigit, "".join(cells))):
+        return False
+    found = {one.column for title in cells for one in _guesses(title, [])}
+    amounts = {"bill_amount", "debit", "credit"}
+    return (
+        len({"bill_amount" if one in amounts else one for one in found}.intersection(_NEEDED)) > 2
+    )
+
+
 def _guesses(title: str, values: Sequence[str]) -> Iterator[ColumnGuess]:
     spelt = spelt_alike(re.sub(r"\(.*?\)", "", title)).strip("*.:#")
     named = _BY_NAME.get(spelt)
@@ -179,6 +190,15 @@ def _is_currency(text: str) -> bool:
 def is_day(text: str) -> bool:
     """Whether a text is a day in one of the forms that programs write."""
     return bool(_ISO_DAY.fullmatch(text)) or any(_reads(text, form) for form in _DATES)
+
+
+def is_day_in(text: str, form: str) -> bool:
+    """Whether a text is a day in a form of strptime, as the loader reads it."""
+    try:
+        datetime.strptime(text, form)  # noqa: DTZ007 - a day has no time zone
+    except ValueError:
+        return False
+    return True
 
 
 def _is_number(text: str) -> bool:

@@ -28,6 +28,7 @@ from finops.billing.file_bytes import (
 from finops.billing.file_format import AS_IT_SHOWS, Format, Layout, Match
 from finops.billing.parquet_files import ParquetText
 from finops.billing.physical_lines import LONGEST_RECORD, Lines, TooLongError, UnreadableLine
+from finops.billing.proposals import is_header
 from finops.billing.quoting import QuotedLines, cells_of, is_empty, quoting_effect
 from finops.billing.sheet_cells import merged_cell, shown_texts, unmarked
 from finops.billing.title_lines import DELIMITERS, ROWS_ABOVE_HEADER, refuse_rows
@@ -181,7 +182,7 @@ def _open_text(
 ) -> CsvTable[Match]:
     """Read text as far as its header; the delimiter of `form` is found by it."""
     lines = Lines(content, form.encoding, first_line=1, offset=offset, plausible=form.plausible)
-    _skip_lines(lines, layout.skip_lines)
+    skipped = _skipped(lines, layout.skip_lines)
     text = _next_text(lines)
     asked = _SEPARATOR_LINE.fullmatch(text)
     if asked:
@@ -198,6 +199,7 @@ def _open_text(
         )
     match, header, delimiter = matches[-1]
     above = layout.skip_lines
+    number, own = line, text
     if match.problem:
         is_separator = text.lower().startswith("sep=")
         below = None if is_separator else _header_below(lines, delimiters, recognise)
@@ -205,11 +207,26 @@ def _open_text(
             raise unreadable_file(match.code, f"line {line}: {match.problem}", match.remedy)
         number, (match, header, delimiter) = below
         titles = [(line, text), *((at, lines.text(at) or "") for at in range(line + 1, number))]
-        refuse_rows(titles, header, number, delimiter)
+        refuse_rows(titles, header, number, delimiter, layout.date_formats)
         above += number - line
+        own = lines.text(number) or ""
         lines.done = number + 1
+    _refuse_skipped_header(skipped, own.strip(), number)
     form = replace(form, delimiter=delimiter)
     return CsvTable(lines, form, header, match, above, recognise=recognise)
+
+
+def _refuse_skipped_header(skipped: Sequence[tuple[int, str]], own: str, number: int) -> None:
+    """Refuse a file whose format skips the header, and rows, as far as the same header again."""
+    first = next((at for at, one in skipped if one == own), number)
+    if any(at > first and one and one != own for at, one in skipped):
+        raise unreadable_file(
+            "header_is_skipped",
+            f"line {first} is the same header as line {number}, but the dataset's format skips "
+            f"{len(skipped)} lines, so that rows between them would be left out",
+            "Correct the number of lines: `finops billing format DATASET --skip-lines "
+            f"{first - 1}`",
+        )
 
 
 def _matches(
@@ -272,6 +289,7 @@ class CsvTable(Generic[Match]):
         recognition: What `recognise` returned for it.
         first_line: Physical line on which records begin, from 1.
         problem: (reason, message) of the last record that could not be read.
+        malformed: Its cells, where it has others than the header has columns.
         lines_above: How many lines stand above the header, such as titles.
         other_sheets: Sheets of a workbook that hold cells, and are not read.
         source_notes: What else was told of the file while it became text; see `SheetText`.
@@ -297,6 +315,7 @@ class CsvTable(Generic[Match]):
         self.recognition = recognition
         self.first_line = lines.done
         self.problem = ("", "")
+        self.malformed: Sequence[str] = ()
         self.lines_above = lines_above
         self.source_notes: Mapping[str, int] = {}
         self._lines = lines
@@ -442,11 +461,15 @@ class CsvTable(Generic[Match]):
         Raises:
             RejectedInput: with code `second_header`.
         """
-        titles = [*map(_spelt, shown_texts(fields))]
-        known = set(self._titles) - {""}
-        if titles == self._titles or sum(one in known for one in titles) < _FEWEST_TITLES:
+        shown = [one.removeprefix("\ufeff") for one in shown_texts(fields)]
+        titles = [*map(_spelt, shown)]
+        if titles == self._titles:
             return
-        if not self._recognise(shown_texts(fields)).problem:
+        known = set(self._titles) - {""}
+        own = dict(enumerate(self._titles))
+        moved = any(one in known and one != own.get(at) for at, one in enumerate(titles))
+        is_known = sum(one in known for one in titles) >= _FEWEST_TITLES
+        if (is_known and (moved or not self._recognise(shown).problem)) or is_header(shown):
             raise unreadable_file(
                 "second_header",
                 f"line {line} is a second header, with columns in another order or with other "
@@ -457,6 +480,7 @@ class CsvTable(Generic[Match]):
     def _is_malformed(self, fields: list[str] | None) -> bool:
         """Note what is wrong with a line that is not a record, unless it is blank."""
         text = self._lines.text(self._start) or ""
+        self.malformed = ()
         if isinstance(text, UnreadableLine):
             reason, message = text.reason, _message(text)
         elif fields is None:
@@ -465,6 +489,7 @@ class CsvTable(Generic[Match]):
             return False
         else:
             reason = "wrong_column_count"
+            self.malformed = fields
             message = f"{len(fields)} columns, but the header has {len(self.header)}"
             if len(fields) <= len(self.header) and (cells := self._without_title(fields)):
                 message = (
@@ -489,15 +514,20 @@ def _spelt(title: str) -> str:
     return "".join(title.split()).casefold()
 
 
-def _skip_lines(lines: Lines, count: int) -> None:
+def _skipped(lines: Lines, count: int) -> list[tuple[int, str]]:
+    """The next lines, with their numbers; they are left out."""
+    found = []
     for _ in range(count):
-        if lines.text(lines.done) is None:
+        text = lines.text(lines.done)
+        if text is None:
             raise unreadable_file(
                 "empty_file",
                 f"the file ends within the {count} lines that its format skips",
                 "Export it again, or correct skip_lines of the format",
             )
+        found.append((lines.done, str(text).strip()))
         lines.done += 1
+    return found
 
 
 def _message(line: UnreadableLine) -> str:

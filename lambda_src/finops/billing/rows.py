@@ -416,6 +416,11 @@ class RowParser:
         return _KnownRate(per_unit, (f"{per_unit:f}", rate.rate_date.isoformat(), rate.source[:64]))
 
 
+def _problem(table: CsvTable[Match], line: int) -> RowProblem:
+    table.refuse_other_header(line, table.malformed)
+    return RowProblem(*table.problem)
+
+
 def blocks_of_rows(
     table: CsvTable[Match], parser: RowParser
 ) -> Iterator[list[tuple[int, str, Row | RowProblem]]]:
@@ -426,7 +431,7 @@ def blocks_of_rows(
     """
     records = table.records()
     while read := [
-        (line, table.source, RowProblem(*table.problem) if fields is None else fields)
+        (line, table.source, _problem(table, line) if fields is None else fields)
         for line, fields in islice(records, _BLOCK)
     ]:
         rows = iter(parser.parse_all([one for _, _, one in read if isinstance(one, list)]))

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from finops.billing.file_bytes import unreadable_file
-from finops.billing.proposals import is_day
+from finops.billing.proposals import is_day, is_day_in
 from finops.billing.quoting import cells_of
 from finops.billing.sheet_cells import shown_texts
 from finops.shared.errors import RejectedInput
@@ -35,18 +35,24 @@ _AMOUNT = re.compile(
 
 
 def refuse_rows(
-    lines: Sequence[tuple[int, str]], header: Sequence[str], number: int, delimiter: str
+    lines: Sequence[tuple[int, str]],
+    header: Sequence[str],
+    number: int,
+    delimiter: str,
+    date_formats: Sequence[str] = (),
 ) -> None:
     """Refuse a file in which lines above the header may be rows.
 
     Such are a line that reaches about as far as the header, or is as long as another one, and holds
-    a day and an amount; and several lines with as many filled cells as the header.
+    a day and an amount; one with as many filled cells as the header that holds an amount; and
+    several lines of that length.
 
     Args:
         lines: The lines above the header, with their numbers.
         header: Its cells.
         number: Its line.
         delimiter: What separates its cells.
+        date_formats: How the dataset writes days, besides the forms that are known.
 
     Raises:
         RejectedInput: the error names the line and the remedy.
@@ -58,8 +64,13 @@ def refuse_rows(
         lengths = [len([*filter(None, cells)]) for _, cells in cut]
         for (at, cells), length in zip(cut, lengths, strict=True):
             is_like_others = length >= _FEWEST and lengths.count(length) > 1
-            if (2 * len(cells) >= width or is_like_others) and _has_day_and_amount(cells):
+            is_near = 2 * len(cells) >= width or is_like_others
+            if is_near and _has_day_and_amount(cells, date_formats):
                 raise _refusal(at, number, f"holds a day and an amount: {', '.join(cells)[:80]!r}")
+            is_wide = mark == delimiter and length >= max(width, _FEWEST)
+            if is_wide and any(map(_AMOUNT.fullmatch, cells)):
+                said = f"is as long as the header and holds an amount: {', '.join(cells)[:80]!r}"
+                raise _refusal(at, number, said)
         wide = [at for (at, _), length in zip(cut, lengths, strict=True) if length >= width]
         if mark == delimiter and width >= _FEWEST and len(wide) > 1:
             raise _refusal(wide[0], number, "is as long as the header, and so are others above it")
@@ -80,9 +91,12 @@ def _trimmed(cells: Sequence[str]) -> list[str]:
     return found
 
 
-def _has_day_and_amount(cells: Sequence[str]) -> bool:
+def _has_day_and_amount(cells: Sequence[str], date_formats: Sequence[str]) -> bool:
     short = [one for one in cells if one and len(one) <= _LONGEST]
-    days = [bool(_DAY.match(one)) or is_day(one) for one in short]
+    days = [
+        bool(_DAY.match(one)) or is_day(one) or any(is_day_in(one, form) for form in date_formats)
+        for one in short
+    ]
     return any(days) and any(
         _AMOUNT.fullmatch(one) for one, day in zip(short, days, strict=True) if not day
     )
