@@ -6,7 +6,8 @@ import copy
 import dataclasses
 import io
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from dataclasses import replace
@@ -29,9 +30,9 @@ from finops.billing.domain import (
     add_notes,
 )
 from finops.billing.period_identity import Period, identity_of
-from finops.billing.ports import PeriodHolder, RunFiles, SameBills, Stored, Written
+from finops.billing.ports import PeriodHolder, RowsTakenOver, RunFiles, SameBills, Stored, Written
 from finops.billing.schemas import Schema
-from finops.shared.errors import FinOpsError, RejectedInput
+from finops.shared.errors import FinOpsError, RejectedInput, TransientFailure
 from finops.shared.money import EXACT
 from finops.shared.rates import STORED_SOURCES, Rate
 
@@ -49,6 +50,8 @@ class FakeStore:
         self.rows: dict[tuple[str, str], dict[str, Any]] = {}
         self.charges: dict[tuple[int, int], dict[str, Any]] = {}
         self.chunks: dict[tuple[int, int], tuple[Tally, str] | None] = {}
+        #: Of the parts of each load in parts.
+        self.first_lines: dict[int, dict[int, int]] = {}
         #: (load, load that took its place).
         self.replacements: set[tuple[int, int]] = set()
         #: Names of files by the folder of their run.
@@ -56,6 +59,8 @@ class FakeStore:
         self.known_rates: list[Rate] = []
         self.rate_orders: dict[tuple[str, date], str] = {}
         self.asked_rates: list[tuple[str, date, date]] = []
+        #: Rows of loads in parts, by load and line, that will change others, with their keys.
+        self.pending: dict[tuple[int, int], tuple[tuple[str, str], dict[str, Any]]] = {}
         #: Loads in parts since which a file of their dataset was withdrawn.
         self.stale: set[int] = set()
         self.committed_rows: dict[tuple[str, str], dict[str, Any]] = {}
@@ -88,7 +93,7 @@ class FakeStore:
     @contextmanager
     def transaction(self) -> Iterator[FakeTransaction]:
         self.begun += 1
-        parts = ("files", "rows", "charges", "chunks", "replacements")
+        parts = ("files", "rows", "charges", "chunks", "replacements", "pending")
         before = {name: copy.deepcopy(getattr(self, name)) for name in parts}
         self.committed_rows = before["rows"]
         try:
@@ -128,18 +133,37 @@ class FakeStore:
     def waiting(self, folder: str) -> Sequence[FileEntry]:
         return self.newest(folder, (FileStatus.WAITING,))
 
+    def replaced_by_parts(self, prefix: str) -> Sequence[tuple[FileEntry, int]]:
+        found = []
+        for load_id, replaced_by in sorted(self.replacements):
+            old, by = self.files[load_id], self.files[replaced_by]
+            inside = by.source.key.startswith(prefix) or by.source.part_of.startswith(prefix)
+            is_other = old.source.key_hash != by.source.key_hash
+            if inside and is_other and by.status in LOADED and old.status == "SUPERSEDED":
+                found.append((by, load_id))
+        return found
+
     def keep_manifest(self, folder: str, names: AbstractSet[str]) -> None:
         self.manifests[folder] = names
 
-    def plan_chunks(self, load_id: int, numbers: Iterable[int]) -> None:
-        for number in numbers:
+    def plan_chunks(self, load_id: int, lines: Mapping[int, int], schema: Schema) -> None:
+        if self.first_lines.get(load_id, lines) != lines:
+            self.forget_parts(load_id, schema)
+        self.first_lines[load_id] = dict(lines)
+        for number in lines:
             self.chunks.setdefault((load_id, number), None)
+
+    def forget_pending(self, load_id: int) -> None:
+        for key, _ in [one for at, one in self.pending.items() if at[0] == load_id]:
+            if key in self.rows and self.rows[key]["seen"] == load_id:
+                self.rows[key]["seen"] = self.rows[key]["load"]
+        self.pending = {at: one for at, one in self.pending.items() if at[0] != load_id}
 
     def forget_parts(self, load_id: int, schema: Schema) -> None:
         self.stale.discard(load_id)
-        for key in self.chunks:
-            if key[0] == load_id:
-                self.chunks[key] = None
+        self.forget_pending(load_id)
+        self.chunks = {key: one for key, one in self.chunks.items() if key[0] != load_id}
+        self.first_lines.pop(load_id, None)
         self.rows = {key: row for key, row in self.rows.items() if row["load"] != load_id}
         self.charges = {key: row for key, row in self.charges.items() if key[0] != load_id}
 
@@ -216,9 +240,11 @@ class FakeStore:
     def reopen(self, entry: FileEntry, *, restates: bool, part_of: str) -> None:
         mine = entry.load_id
         self.stale.discard(mine)
+        self.forget_pending(mine)
         self.hand_over({mine}, entry.source.key_hash)
         self.charges = {key: row for key, row in self.charges.items() if key[0] != mine}
         self.chunks = {key: one for key, one in self.chunks.items() if key[0] != mine}
+        self.first_lines.pop(mine, None)
         self.rows = {key: row for key, row in self.rows.items() if row["load"] != mine}
         self.replacements = {one for one in self.replacements if one[0] != entry.load_id}
         self.files[entry.load_id] = replace(
@@ -288,6 +314,26 @@ class FakeTransaction:
 
     def __init__(self, store: FakeStore) -> None:
         self._store = store
+        self._kept_from: set[int] = set()
+
+    def _refuse_uncertain(self) -> None:
+        for load_id in self._kept_from:
+            if self._store.files[load_id].status not in LOADED:
+                raise TransientFailure("rows of a file that is not loaded", code="busy")
+
+    def apply_pending(self, entry: FileEntry, schema: Schema) -> None:
+        mine = {at: one for at, one in self._store.pending.items() if at[0] == entry.load_id}
+        replaced: dict[int, int] = {}
+        for key, row in mine.values():
+            there = self._store.rows.get(key)
+            if there is None or there["seen"] != entry.load_id or there["load"] == entry.load_id:
+                raise RowsTakenOver(entry.load_id, "files took rows over")
+            is_other = self._store.files[there["load"]].source.key_hash != entry.source.key_hash
+            if is_other:
+                replaced[there["load"]] = replaced.get(there["load"], 0) + 1
+            self._store.rows[key] = row
+        self._note_replaced(replaced, entry)
+        self._store.pending = {at: one for at, one in self._store.pending.items() if at not in mine}
 
     def lock(self, load_id: int) -> FileEntry:
         return self._store.files[load_id]
@@ -303,7 +349,15 @@ class FakeTransaction:
         held = self._periods().get(newer[0].load_id, set())
         return PeriodHolder(entry=newer[0], periods=held)
 
-    def write(self, entry: FileEntry, schema: Schema, batch: Batch, *, replace: bool) -> Written:
+    def write(
+        self,
+        entry: FileEntry,
+        schema: Schema,
+        batch: Batch,
+        *,
+        replace: bool,
+        later: bool = False,
+    ) -> Written:
         if self._store.failures:
             raise self._store.failures.pop(0)
         names = ["line", "rate", "rate_date", "rate_source", *(usd for _, usd in schema.usd)]
@@ -340,17 +394,23 @@ class FakeTransaction:
                 conflicts[row["line"]] = writer.source.uri
             elif there["order"] > entry.source.order:
                 elsewhere += writer.source.key_hash != entry.source.key_hash
+                self._kept_from.add(writer.load_id)
                 there["seen"] = entry.load_id
                 unchanged, superseded = unchanged + 1, superseded + 1
                 currency = row[schema.currency]
                 kept[currency] = kept.get(currency, Decimal(0)) + Decimal(row[schema.amount])
             elif is_same:
                 elsewhere += writer.source.key_hash != entry.source.key_hash
+                self._kept_from.add(writer.load_id)
                 there.update(seen=entry.load_id, order=entry.source.order)
                 unchanged += 1
                 currency = row[schema.currency]
                 kept[currency] = kept.get(currency, Decimal(0)) + Decimal(row[schema.amount])
                 kept_usd += Decimal(there[schema.usd[0][1]])
+            elif later:
+                self._store.pending[entry.load_id, row["line"]] = (key, row | mine)
+                there["seen"] = entry.load_id
+                updated += 1
             else:
                 self._store.rows[key] = row | mine
                 updated += 1
@@ -397,7 +457,11 @@ class FakeTransaction:
 
     def _held(self, entry: FileEntry, schema: Schema) -> list[dict[str, Any]]:
         if schema.key:
-            return [one for one in self._store.rows.values() if one["load"] == entry.load_id]
+            pending = [
+                one for at, (_, one) in self._store.pending.items() if at[0] == entry.load_id
+            ]
+            rows = self._store.rows.values()
+            return [*(one for one in rows if one["load"] == entry.load_id), *pending]
         return [one for key, one in self._store.charges.items() if key[0] == entry.load_id]
 
     def claim_content(
@@ -422,6 +486,12 @@ class FakeTransaction:
 
         files = self._store.files
         mine = [row for row in self._store.rows.values() if row["load"] == entry.load_id]
+        written = tally.inserted + tally.updated
+        for other in files.values():
+            is_other = other.dataset != entry.dataset and other.id_rule != entry.id_rule
+            is_loaded = other.status in LOADED and other.schema == "billing"
+            if is_other and is_loaded and self._is_alike(entry.load_id, other.load_id):
+                return SameBills(entry=other, count=written, of=written)
         held: dict[str, list[int]] = {}
         for (dataset, _), row in self._store.rows.items():
             if dataset == entry.dataset or files[row["load"]].status not in LOADED:
@@ -435,8 +505,19 @@ class FakeTransaction:
             return None
         loads = max(held.items(), key=lambda one: (len(one[1]), one[0]))[1]
         first = max(set(loads), key=lambda one: (loads.count(one), -one))
-        written = tally.inserted + tally.updated
         return SameBills(entry=files[first], count=len(loads), of=written)
+
+    def _is_alike(self, load: int, other: int) -> bool:
+        bills: list[Counter[tuple[Any, ...]]] = [Counter(), Counter()]
+        companies: list[set[str]] = [set(), set()]
+        for at, load_id in enumerate((load, other)):
+            for row in self._store.rows.values():
+                if row["load"] == load_id and (amount := Decimal(row["bill_amount"])):
+                    bills[at][row["bill_date"], row["currency"], amount] += 1
+                    companies[at] |= {row["company_name"]} - {None, ""}
+        known = all(companies)
+        is_same_company = min(companies[0], default="") == min(companies[1], default="")
+        return bool(bills[0]) and bills[0] == bills[1] and (not known or is_same_company)
 
     def other_ids(self, entry: FileEntry, schema: Schema) -> FileEntry | None:
         return next(
@@ -565,6 +646,7 @@ class FakeTransaction:
         quarantine_uri: str,
         why: str = "",
     ) -> None:
+        self._refuse_uncertain()
         self._store.files[entry.load_id] = replace(
             self._store.files[entry.load_id],
             status=status,
@@ -583,6 +665,7 @@ class FakeTransaction:
         return self._store.chunks[load_id, number] is not None
 
     def enter_chunk(self, load_id: int, number: int, tally: Tally, quarantine_uri: str) -> None:
+        self._refuse_uncertain()
         self._store.chunks[load_id, number] = (tally, quarantine_uri)
 
     def withdrawn_since_parts(self, entry: FileEntry) -> bool:

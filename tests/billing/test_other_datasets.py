@@ -117,3 +117,35 @@ def test_what_was_taken_back_is_no_obstacle(in_parts: bool) -> None:
     assert load(flow, "two/m.csv", body + b"\n", in_parts=in_parts).status is FileStatus.LOADED
     flow.settings = SETTINGS
     assert flow.retry(flow.store.files[1]).error_code == "duplicate_content"
+
+
+HASHED = b'{"id_from": ["item", "bill_amount"]}'
+
+
+@pytest.mark.parametrize("first", ["plain", "hashed"])
+def test_a_copy_whose_ids_are_made_by_another_rule_is_known(first: str, in_parts: bool) -> None:
+    flow = Flow()
+    flow.objects.content[format_key("hashed"), ""] = HASHED
+    second = "hashed" if first == "plain" else "plain"
+    body = bills(("a", "10.50"), ("b", "3"), ("n", "0"))
+    load(flow, f"{first}/m.csv", body, in_parts=in_parts)
+    copy = load(flow, f"{second}/other.csv", body + b"\n", in_parts=in_parts)
+    assert (copy.status, copy.error_code) == (FileStatus.REJECTED, "duplicate_content")
+    assert "`finops billing retry 2 --part-of 1`" in copy.error
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        bills(("a", "10.50"), ("b", "3"), ("c", "4")),
+        bills(("a", "10.50")),
+        bills(("a", "10.50"), ("b", "3")).replace(b",A,B", b",Other Ltd,B"),
+        bills(("a", "10.50"), ("b", "3")).replace(b"2026-03-05", b"2026-03-06"),
+    ],
+    ids=["more", "fewer", "company", "day"],
+)
+def test_other_bills_with_ids_of_another_rule_are_loaded(other: bytes) -> None:
+    flow = Flow()
+    flow.objects.content[format_key("hashed"), ""] = HASHED
+    load(flow, "plain/m.csv", bills(("a", "10.50"), ("b", "3")))
+    assert load(flow, "hashed/m.csv", other).status is FileStatus.LOADED

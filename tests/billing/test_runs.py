@@ -250,3 +250,35 @@ def test_providers_of_one_account_in_files_of_no_run_count_each() -> None:
     for number, name in enumerate(("a_AWS", "a_SellerX")):
         flow.load(flow.objects.put(f"billing/x/{number}.csv", charges(**{name: "1"})))
     assert costs(flow) == {"a_AWS": 1, "a_SellerX": 1}
+
+
+@pytest.mark.parametrize("key", [MONTHLY, RANGED])
+@pytest.mark.parametrize("late", [False, True])
+def test_runs_without_an_account_in_common_are_of_other_exports(key: str, late: bool) -> None:
+    """Two payers whose exports have one name, in one folder."""
+    flow = Flow()
+    files = [
+        (key.format(1, RUNS[1], 1), charges(a_AWS="90"), "0001"),
+        (key.format(2, RUNS[2], 1), charges(b_AWS="70"), "0002"),
+        (key.format(3, RUNS[0], 1), charges(a_AWS="95"), "0003"),
+    ]
+    for name, body, order in reversed(files) if late else files:
+        flow.load(flow.objects.put(name, body, order))
+    assert costs(flow) == {"a_AWS": 95, "b_AWS": 70}
+
+
+@pytest.mark.parametrize("order", list(permutations(range(4))))
+def test_runs_of_the_same_days_count_alone_in_whatever_order_they_come(
+    order: tuple[int, ...],
+) -> None:
+    flow = Flow()
+    files = [
+        (MONTHLY.format(1, RUNS[1], 1), charges(a_AWS="90")),
+        (MONTHLY.format(1, RUNS[1], 2), charges(b_AWS="5")),
+        (MONTHLY.format(2, RUNS[2], 1), charges(a_AWS="100")),
+        (MONTHLY.format(2, RUNS[2], 2), charges(c_AWS="7")),
+    ]
+    for number in order:
+        name, body = files[number]
+        flow.load(flow.objects.put(name, body, f"{number:04}"))
+    assert costs(flow) == {"a_AWS": 100, "c_AWS": 7}

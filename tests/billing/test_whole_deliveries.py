@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import gzip
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 
 from finops.billing.domain import LOADED, FileEntry, FileStatus
-from tests.billing.use_cases import RUNS, Flow, month
+from tests.billing.use_cases import RUNS, SETTINGS, Flow, month
 
 SHARD = "billing/x/focus-00000000000{}.csv"
 RUN = "billing/e/2026-04-0{0}T00:00:00Z-{1}/e-0000{2}.csv"
@@ -103,6 +104,39 @@ def test_a_damaged_part_of_a_newer_run_does_not_replace_the_older_one(flow: Flow
     corrected = drop(flow, RUN.format(2, RUNS[2], 1), month("10"))
     assert (corrected.status, flow.retry(whole).status) == (FileStatus.LOADED, FileStatus.LOADED)
     assert counted(flow) == {"03": Decimal(30)}
+
+
+@pytest.mark.parametrize("in_parts", [False, True])
+def test_a_part_that_is_damaged_after_others_came_says_how_the_older_run_counts_again(
+    flow: Flow, *, in_parts: bool
+) -> None:
+    for part in (1, 2):
+        drop(flow, RUN.format(1, RUNS[1], part), month(f"{part}"))
+    good = drop(flow, RUN.format(2, RUNS[2], 1), month("10"))
+    flow.settings = replace(SETTINGS, large_file_bytes=1 if in_parts else 10**6)
+    damaged = drop(flow, RUN.format(2, RUNS[2], 2), DAMAGED)
+    if in_parts:
+        damaged = flow.run_workflow(damaged.load_id)
+    flow.settings = SETTINGS
+    assert (damaged.status, damaged.error_code) == (FileStatus.REJECTED, "corrupt_gzip")
+    assert f"(load {good.load_id}) count already, in place of older files (load 1, 2)" in (
+        damaged.error
+    )
+    assert (
+        f"`finops billing withdraw {good.load_id}`, then `finops billing retry 1`, `finops "
+        "billing retry 2`"
+    ) in damaged.error
+    flow.withdraw(flow.store.files[good.load_id])
+    for load_id in (1, 2):
+        assert flow.retry(flow.store.files[load_id]).status is FileStatus.LOADED
+    assert counted(flow) == {"03": Decimal(3)}
+
+
+def test_a_damaged_part_of_files_that_are_said_to_restate_others_says_so_too(flow: Flow) -> None:
+    drop(flow, "billing/x/old.csv", month("1"))
+    drop(flow, "billing/x/new-00001.csv", month("10"), restates="yes")
+    damaged = drop(flow, "billing/x/new-00002.csv", DAMAGED, restates="yes")
+    assert "`finops billing withdraw 2`, then `finops billing retry 1`" in damaged.error
 
 
 def test_a_person_may_do_without_the_damaged_part(flow: Flow) -> None:

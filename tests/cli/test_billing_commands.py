@@ -99,6 +99,23 @@ def test_a_file_is_moved_to_another_dataset(deployment: Deployment) -> None:
     assert run("move", "billing/two/march.csv", *options)[0] == 1
 
 
+@pytest.mark.parametrize("cut_off", [False, True])
+def test_all_versions_of_a_file_are_moved(deployment: Deployment, *, cut_off: bool) -> None:
+    flow = deployment.flow
+    flow.load(flow.objects.put("billing/one/march.csv", bills(("a", 2), ("b", 3))))
+    flow.load(flow.objects.put("billing/one/march.csv", bills(("c", 4))))
+    if cut_off:
+        assert run("withdraw", "march.csv", "--reason", "wrong dataset")[0] == 0
+    code, answer = run(*MOVE)
+    assert code == 0
+    assert [one["file"] for one in answer["files"]] == [
+        "billing/two/march.csv (version 1)",
+        "billing/two/march.csv (version 2)",
+        "billing/two/march.csv",
+    ]
+    assert amounts(deployment) == {("two", "a"): 2, ("two", "b"): 3, ("two", "c"): 4}
+
+
 MOVE = ("move", "billing/one/march.csv", "--dataset", "two", "--reason", "wrong dataset", "--wait")
 
 

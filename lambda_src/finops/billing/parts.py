@@ -44,6 +44,7 @@ from finops.billing.ports import (
     LoadTransaction,
     Objects,
     QuarantineFactory,
+    RowsTakenOver,
     Stored,
 )
 from finops.billing.reader import content_of
@@ -54,6 +55,7 @@ from finops.billing.schemas import SCHEMAS, Schema
 from finops.billing.settings import Settings
 from finops.billing.settlement import enter_charges
 from finops.billing.streams import HashingStream, pieces, skip
+from finops.billing.whole_deliveries import refused_part
 from finops.shared.audit import AuditRecorder
 from finops.shared.errors import FinOpsError, RejectedInput, TransientFailure
 from finops.shared.money import EXACT
@@ -100,7 +102,9 @@ class FilePlanner:
             try:
                 items = self._items(entry)
             except RejectedInput as error:
-                self.store.mark(load_id, FileStatus.REJECTED, error)
+                self.store.mark(
+                    load_id, FileStatus.REJECTED, refused_part(self.store, entry, error)
+                )
         self.objects.write(plan_key(load_id), [json.dumps(items).encode()])
         return answer | {"chunks": len(items)}
 
@@ -127,7 +131,8 @@ class FilePlanner:
         )
         if not table.format.is_as_stored:
             self._write_content(entry, table.format, parts)
-        self.store.plan_chunks(entry.load_id, [part.number for part in parts])
+        lines = {part.number: part.first_line for part in parts}
+        self.store.plan_chunks(entry.load_id, lines, schema)
         common = {
             "load_id": entry.load_id,
             "told": {**table.told, "other_sheets": 0},
@@ -172,7 +177,10 @@ class PartLoader:
         try:
             return with_retries(lambda: self._load(item))
         except RejectedInput as error:
-            self.store.mark(int(item["load_id"]), FileStatus.REJECTED, error)
+            entry = self.store.find(int(item["load_id"]))
+            self.store.mark(
+                entry.load_id, FileStatus.REJECTED, refused_part(self.store, entry, error)
+            )
             raise
 
     def _load(self, item: Mapping[str, Any]) -> dict[str, Any]:
@@ -209,6 +217,7 @@ class PartLoader:
                     check=lambda: None,
                     replace=replace(entry, format=used).replaces,
                     id_from=table.recognition.format.id_from,
+                    later=True,
                 )
                 tally = records.load(table, item["last_line"])
                 if number == 1:
@@ -246,9 +255,9 @@ class FileFinisher:
 
         Raises:
             ChunksMissing: parts are not loaded.
-            TransientFailure: the database does not hold exactly what the parts counted. Where it
-                holds fewer rows, since another file took some while this one had failed, the parts
-                are forgotten, so that they are loaded again.
+            TransientFailure: the database does not hold exactly what the parts counted.
+            RowsTakenOver: it holds fewer rows, or a file that had some was taken back; the parts
+                are forgotten, so that a retry loads them.
         """
         entry = self.store.find(load_id)
         if not entry.status.is_final:
@@ -275,11 +284,11 @@ class FileFinisher:
         try:
             schema = with_retries(lambda: self._finish(load_id))
         except RejectedInput as error:
-            self.store.mark(load_id, FileStatus.REJECTED, error)
-            schema = _schema_of(self.store.find(load_id))
-        except TransientFailure as error:
-            if error.code == "rows_taken_over":
-                self.store.forget_parts(load_id, _schema_of(self.store.find(load_id)))
+            entry = self.store.find(load_id)
+            self.store.mark(load_id, FileStatus.REJECTED, refused_part(self.store, entry, error))
+            schema = _schema_of(entry)
+        except RowsTakenOver:
+            self.store.forget_parts(load_id, _schema_of(self.store.find(load_id)))
             raise
         self.store.purge_superseded(schema)
         return self.store.find(load_id)
@@ -299,22 +308,18 @@ class FileFinisher:
                     "that are loaded stay",
                 )
             schema = _schema_of(entry)
+            transaction.apply_pending(entry, schema)
             stored = _stored(transaction, entry, schema)
             problem = tally.imbalance()
             written = tally.inserted + tally.updated
             is_stale = bool(tally.unchanged) and transaction.withdrawn_since_parts(entry)
             if stored.rows < written or is_stale:
-                taken = (
-                    "a file was taken back that held rows of"
+                uri = entry.source.uri
+                raise RowsTakenOver(
+                    load_id,
+                    f"a file was taken back that held rows of {uri}"
                     if is_stale
-                    else f"files took {written - stored.rows} rows over from"
-                )
-                raise TransientFailure(
-                    f"{taken} {entry.source.uri} since its parts were loaded: all of them are to "
-                    "be loaded again",
-                    code="rows_taken_over",
-                    step="finish_file",
-                    remedy=f"`finops billing retry {load_id}`",
+                    else f"files took {written - stored.rows} rows over from {uri}",
                 )
             if stored.rows != written or stored.sums != tally.stored_sums:
                 problem = (

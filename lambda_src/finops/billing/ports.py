@@ -34,6 +34,21 @@ from finops.shared.rates import Rate
 Clock = Callable[[], datetime]
 
 
+class RowsTakenOver(FinOpsError):
+    """Other files changed rows that the parts of a file had written, or counted on.
+
+    The workflow does not try this again; its parts are forgotten, so that a retry loads them.
+    """
+
+    def __init__(self, load_id: int, what: str) -> None:
+        super().__init__(
+            f"{what} since its parts were loaded: all of them are to be loaded again",
+            code="rows_taken_over",
+            step="finish_file",
+            remedy=f"`finops billing retry {load_id}`",
+        )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Written:
     """The result of writing a batch.
@@ -117,7 +132,15 @@ class LoadTransaction(Protocol):
     def newer_version(self, entry: FileEntry) -> PeriodHolder | None:
         """A newer version of the same object that is loaded, if there is one."""
 
-    def write(self, entry: FileEntry, schema: Schema, batch: Batch, *, replace: bool) -> Written:
+    def write(
+        self,
+        entry: FileEntry,
+        schema: Schema,
+        batch: Batch,
+        *,
+        replace: bool,
+        later: bool = False,
+    ) -> Written:
         """Write the rows of a batch. Files whose bills it corrects get the note `BILLS_REPLACED`.
 
         Args:
@@ -125,6 +148,18 @@ class LoadTransaction(Protocol):
             schema: Its schema.
             batch: The rows.
             replace: Whether the file may correct what other objects brought; see `DatasetFormat`.
+            later: Whether rows that count are changed later, by `apply_pending`.
+
+        Raises:
+            TransientFailure: with code `busy`, here or when the transaction ends: it met rows of a
+                file that is not loaded, or not any more.
+        """
+
+    def apply_pending(self, entry: FileEntry, schema: Schema) -> None:
+        """Change the rows that count, as the parts of a load have it.
+
+        Raises:
+            RowsTakenOver: another load changed some of them.
         """
 
     def stored(self, entry: FileEntry, schema: Schema, first: int, last: int | None) -> Stored:
@@ -146,7 +181,9 @@ class LoadTransaction(Protocol):
 
         A bill is the same by its id, company, day, currency and amount, as they are stored,
         however a file writes them; a company that is not known may be any. Bills of nothing do not
-        count. Whoever asks for bills of these months waits until this transaction has ended.
+        count. Where ids are made by other rules, a whole file is the same by the days, currencies
+        and amounts of all its bills. Whoever asks for bills of these months waits until this
+        transaction has ended.
         """
 
     def other_ids(self, entry: FileEntry, schema: Schema) -> FileEntry | None:
@@ -254,11 +291,26 @@ class BillingStore(Protocol):
     def waiting(self, folder: str) -> Sequence[FileEntry]:
         """The files of a run that wait until it is whole."""
 
+    def replaced_by_parts(self, prefix: str) -> Sequence[tuple[FileEntry, int]]:
+        """Loaded files that replaced others, and the loads of these, which count no more.
+
+        Args:
+            prefix: The beginning of their keys, or of that of the file which they are parts of.
+        """
+
     def keep_manifest(self, folder: str, names: AbstractSet[str]) -> None:
         """Keep which files belong to a run of an export."""
 
-    def plan_chunks(self, load_id: int, numbers: Iterable[int]) -> None:
-        """Enter the parts of a large file; existing ones stay as they are."""
+    def plan_chunks(self, load_id: int, lines: Mapping[int, int], schema: Schema) -> None:
+        """Enter the parts of a large file; existing ones stay as they are.
+
+        Where the file was cut in another way before, what is loaded of it is forgotten.
+
+        Args:
+            load_id: The file.
+            lines: The first line of each part, by its number.
+            schema: Of its rows.
+        """
 
     def forget_parts(self, load_id: int, schema: Schema) -> None:
         """Remove the rows of a large file that is not loaded; none of its parts is loaded then."""

@@ -56,6 +56,7 @@ class RecordLoader:
     Attributes:
         check: Called before each batch; raises where the load must end.
         replace: Whether the file may correct what other objects brought.
+        later: Whether it is a part, so that rows that count are changed when all parts are loaded.
         id_from: The columns whose hash is a bill's id, where its format says so.
     """
 
@@ -67,6 +68,7 @@ class RecordLoader:
     check: Callable[[], None]
     replace: bool = False
     id_from: Sequence[str] = ()
+    later: bool = False
 
     def load(self, table: CsvTable[BillHeader], last_line: int | None = None) -> Tally:
         """Load all records.
@@ -93,7 +95,12 @@ class RecordLoader:
                     self._count(tally, waiting, under_way.result())
                 waiting = batch
                 under_way = caller.submit(
-                    self.transaction.write, self.entry, self.schema, batch, replace=self.replace
+                    self.transaction.write,
+                    self.entry,
+                    self.schema,
+                    batch,
+                    replace=self.replace,
+                    later=self.later,
                 )
             if under_way is not None and waiting is not None:
                 self._count(tally, waiting, under_way.result())

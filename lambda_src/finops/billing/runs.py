@@ -12,6 +12,7 @@ from finops.billing.ledger_rules import record_outcome
 from finops.billing.ports import BillingStore, Clock, LoadTransaction
 from finops.billing.schemas import SCHEMAS
 from finops.billing.settlement import enter_charges
+from finops.billing.whole_deliveries import refused_part
 from finops.shared.audit import AuditRecorder
 from finops.shared.errors import RejectedInput, TransientFailure
 from finops.shared.export_manifests import manifest_document, named_files
@@ -61,7 +62,8 @@ class Runs:
         try:
             with_retries(lambda: self._settle(waiting.load_id))
         except RejectedInput as error:
-            self.store.mark(waiting.load_id, FileStatus.REJECTED, error)
+            refused = refused_part(self.store, waiting, error)
+            self.store.mark(waiting.load_id, FileStatus.REJECTED, refused)
         self.store.purge_superseded(schema)
         entry = self.store.find(waiting.load_id)
         record_outcome(self.audit, entry, self.clock())

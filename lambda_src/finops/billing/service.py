@@ -46,6 +46,7 @@ from finops.billing.schemas import Schema
 from finops.billing.settings import Settings
 from finops.billing.settlement import enter_charges
 from finops.billing.streams import HashingStream
+from finops.billing.whole_deliveries import refused_part
 from finops.shared.audit import AuditRecorder
 from finops.shared.errors import FinOpsError, RejectedInput
 from finops.shared.rates import DatedRates
@@ -111,7 +112,8 @@ class FileLoader:
             except OutOfTime:
                 return self._in_parts(entry)
         except RejectedInput as error:
-            self.store.mark(entry.load_id, FileStatus.REJECTED, error)
+            refused = refused_part(self.store, entry, error)
+            self.store.mark(entry.load_id, FileStatus.REJECTED, refused)
         except FinOpsError as error:
             # A file that another loader has locked is not marked from here.
             if error.code != "file_is_busy":

@@ -15,7 +15,6 @@ from finops.billing.deliveries import (
     Delivery,
     Relation,
     covers,
-    is_same_scope,
     relation,
     shared_periods,
 )
@@ -33,9 +32,11 @@ from finops.billing.whole_deliveries import (
     RunWaits,
     file_delivery,
     known_deliveries,
+    loaded_siblings,
     passed_over,
     refuse_half_a_delivery,
     refuse_moved,
+    runs_of_the_same_scope,
     shared_of,
     wait_for_the_run,
 )
@@ -122,40 +123,26 @@ def settle_periods(
         RunWaits: its run would replace an older one, and is not whole.
     """
     held = transaction.period_holders(entry, periods) if periods else ()
-    holders = [one for one in held if shared_of(entry, one, periods)]
-    holders += _of_the_same_scope(transaction, entry, periods, holders)
+    runs = runs_of_the_same_scope(transaction, entry, periods)
+    holders = [one for one in held if shared_of(entry, one, periods, runs)]
+    known = {one.entry.load_id for one in holders}
+    holders += [one for some in runs.values() for one in some if one.entry.load_id not in known]
     older, newer = _older_and_newer(transaction, entry, schema, periods, holders, sha256)
-    lost = sorted({mine for one in newer for mine in shared_of(entry, one, periods, theirs=False)})
+    lost = sorted(
+        {mine for one in newer for mine in shared_of(entry, one, periods, runs, mine=True)}
+    )
     kept = periods - set(lost)
     for one in older:
-        shared = shared_of(entry, one, kept)
+        shared = shared_of(entry, one, kept, runs)
         if one.periods - set(shared):
             transaction.take_periods(one.entry, shared, entry)
         else:
             transaction.supersede([one.entry], entry)
+    by = next((one.entry for one in newer if file_delivery(one.entry).run in runs), None)
+    if by:
+        # As if the newer run had come last: it takes the place of all of this one.
+        transaction.supersede(loaded_siblings(transaction, entry), by)
     return Settled(by=newer[0].entry if newer else None, lost=lost, counts=bool(kept or not lost))
-
-
-def _of_the_same_scope(
-    transaction: LoadTransaction,
-    entry: FileEntry,
-    periods: AbstractSet[Period],
-    holders: Sequence[PeriodHolder],
-) -> list[PeriodHolder]:
-    """Further files of runs that hold what a file's run holds, though no period is in common."""
-    mine = file_delivery(entry)
-    if not (periods and mine.has_scope) or entry.source.part_of:
-        return []
-    known = {one.entry.load_id for one in holders}
-    found = [
-        PeriodHolder(entry=one, periods=transaction.periods_of(one))
-        for one in transaction.loaded_below(entry, mine.export)
-        if one.load_id not in known and is_same_scope(mine, file_delivery(one))
-    ]
-    if found:
-        # Whoever asks for these periods waits, too.
-        transaction.period_holders(entry, {period for one in found for period in one.periods})
-    return found
 
 
 def _older_and_newer(

@@ -5,7 +5,7 @@ A delivery whose parts do not all count takes the place of none.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from pathlib import PurePosixPath
 from typing import Final
@@ -21,8 +21,8 @@ from finops.billing.deliveries import (
 )
 from finops.billing.domain import FileEntry, FileStatus
 from finops.billing.ledger_rules import shown_periods
-from finops.billing.period_identity import Period
-from finops.billing.ports import LoadTransaction, PeriodHolder
+from finops.billing.period_identity import Period, identity_of
+from finops.billing.ports import BillingStore, LoadTransaction, PeriodHolder
 from finops.billing.schemas import Schema
 from finops.shared.errors import RejectedInput
 
@@ -32,25 +32,82 @@ def file_delivery(entry: FileEntry) -> Delivery:
     return delivery_of(entry.source.key, entry.source.part_of)
 
 
+#: Loaded files of runs of an export, by the folders of these.
+RunHolders = Mapping[str, Sequence[PeriodHolder]]
+
+
+def runs_of_the_same_scope(
+    transaction: LoadTransaction, entry: FileEntry, periods: AbstractSet[Period]
+) -> RunHolders:
+    """Other runs of a file's export that hold the same days, and some account of the file.
+
+    Of such runs the newest counts alone. Without an account in common they are other exports.
+    """
+    mine = file_delivery(entry)
+    if not (periods and mine.has_scope) or entry.source.part_of:
+        return {}
+    runs: dict[str, list[PeriodHolder]] = {}
+    for one in transaction.loaded_below(entry, mine.export):
+        its = file_delivery(one)
+        if is_same_scope(mine, its):
+            holder = PeriodHolder(entry=one, periods=transaction.periods_of(one))
+            runs.setdefault(its.run, []).append(holder)
+    accounts = _accounts(periods)
+    is_left_out = bool(runs) and any(
+        one.status is FileStatus.SUPERSEDED for one in passed_over(transaction, entry, mine)
+    )
+    found = {}
+    for run, some in runs.items():
+        is_newer = relation(mine, file_delivery(some[0].entry)) is Relation.OLDER
+        has_account = any(accounts & _accounts(one.periods) for one in some)
+        if has_account or (is_newer and is_left_out):
+            found[run] = some
+    if found:
+        # Whoever asks for their periods waits, too.
+        all_of_them = {period for some in found.values() for one in some for period in one.periods}
+        transaction.period_holders(entry, all_of_them)
+    return found
+
+
+def loaded_siblings(transaction: LoadTransaction, entry: FileEntry) -> list[FileEntry]:
+    """The other loaded files of a file's run."""
+    mine = file_delivery(entry)
+    return [
+        one
+        for one in transaction.loaded_below(entry, mine.export)
+        if file_delivery(one).run == mine.run and one.load_id != entry.load_id
+    ]
+
+
+def _accounts(periods: AbstractSet[Period]) -> set[str]:
+    return {identity_of(one).account for one in periods}
+
+
 def shared_of(
-    entry: FileEntry, other: PeriodHolder, periods: AbstractSet[Period], *, theirs: bool = True
+    entry: FileEntry,
+    other: PeriodHolder,
+    periods: AbstractSet[Period],
+    runs: RunHolders,
+    *,
+    mine: bool = False,
 ) -> list[Period]:
-    """What a file and a loaded one have in common: the periods of that one, or of this one.
+    """What a file and a loaded one have in common.
 
     Of two runs of an export the newer one counts for a month of an account whatever providers it
-    names, and for all where both hold the same days.
+    names, and for all where both hold the same.
 
     Args:
         entry: The file.
         other: The loaded one.
         periods: Of the file.
-        theirs: Whether the periods are given as the loaded one writes them.
+        runs: Those of which the newest counts alone.
+        mine: Whether the file's periods are given, else those of the loaded one.
     """
-    mine, its = file_delivery(entry), file_delivery(other.entry)
-    some, others = (other.periods, periods) if theirs else (periods, other.periods)
-    if relation(mine, its) in (Relation.NEWER, Relation.OLDER):
-        if is_same_scope(mine, its):
-            return sorted(some)
+    its = file_delivery(other.entry)
+    some, others = (periods, other.periods) if mine else (other.periods, periods)
+    if its.run in runs:
+        return sorted(some)
+    if relation(file_delivery(entry), its) in (Relation.NEWER, Relation.OLDER):
         others = {(account, start, "") for account, start, _ in others}
     return shared_periods(some, others)
 
@@ -219,6 +276,38 @@ def _refuse_moved_away(
                 f"billing withdraw {older.load_id}`, then load this one: `finops billing retry "
                 f"{entry.load_id}`. If not, drop a version that holds all of it",
             )
+
+
+def refused_part(store: BillingStore, entry: FileEntry, error: RejectedInput) -> RejectedInput:
+    """The refusal of a file; where other parts of its delivery replaced older files, it says so.
+
+    These do not count any more, and the refused part does not count instead.
+    """
+    mine = file_delivery(entry)
+    if not mine.has_parts or error.code in (INCOMPLETE, "duplicate_content", "period_is_loaded"):
+        return error
+    found = [
+        (by.load_id, replaced)
+        for by, replaced in store.replaced_by_parts(mine.prefix)
+        if file_delivery(by).whole == mine.whole and by.source.key != entry.source.key
+    ]
+    if not found:
+        return error
+    parts = sorted({by for by, _ in found})
+    older = sorted({replaced for _, replaced in found})
+    back = ", ".join(f"`finops billing withdraw {one}`" for one in parts[:_SHOWN])
+    again = ", ".join(f"`finops billing retry {one}`" for one in older[:_SHOWN])
+    return RejectedInput(
+        f"{error.message}. Other parts of its delivery (load {_listed(parts)}) count already, in "
+        f"place of older files (load {_listed(older)}), so the month lacks this part",
+        code=error.code,
+        step=error.step,
+        remedy=f"{error.remedy}. Or let the older files count again: {back}, then {again}",
+    )
+
+
+def _listed(loads: Sequence[int]) -> str:
+    return ", ".join(map(str, loads[:_SHOWN]))
 
 
 class RunWaits(Exception):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from finops.billing.domain import BILLING_PREFIX, FileEntry, FileStatus, SourceObject
+from finops.billing.domain import BILLING_PREFIX, LOADED, FileEntry, FileStatus, SourceObject
 from finops.cli.billing_loads import deployed, find, finish, timeout_option, wait_option
 from finops.cli.options import common
 from finops.cli.output import Exit, Output
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 WITHOUT_ROWS: Final = frozenset(
     {FileStatus.WITHDRAWN, FileStatus.SUPERSEDED, FileStatus.REJECTED, FileStatus.IGNORED}
 )
+
+#: Versions of an object that are looked at.
+_VERSIONS: Final = 1_000
 
 reason_option = click.option(
     "--reason", required=True, help="The reason; it is recorded with your name and the time."
@@ -38,10 +41,13 @@ def withdraw(environment: Environment, out: Output, *, file: str, reason: str) -
     The file stays in the bucket and in the ledger.
     """
     deployment = deployed(environment)
-    done = deployment.withdrawer.withdraw(
-        find(deployment, file, alone=True), requested_by=deployment.caller, reason=reason
-    )
+    entry = find(deployment, file, alone=True)
+    versions = loaded_versions(deployment, entry)
+    done = deployment.withdrawer.withdraw(entry, requested_by=deployment.caller, reason=reason)
     answer_withdrawal(out, done)
+    if len(versions) > 1:
+        loads = ", ".join(f"finops billing retry {one.load_id}" for one in versions)
+        out.say(f"{len(versions)} versions of the file counted. To load all of them again: {loads}")
 
 
 @click.command("move")
@@ -71,6 +77,7 @@ def move(
     if key == entry.source.key:
         out.fail(f"{key} is in dataset {dataset!r} already", Exit.REJECTED)
     before = refuse_taken(deployment, entry, key)
+    versions = loaded_versions(deployment, entry) or [entry]
     try:
         done = deployment.withdrawer.withdraw(entry, requested_by=deployment.caller, reason=reason)
         out.say(f"{entry.source.key}: {done.rows_removed} rows taken back")
@@ -79,8 +86,33 @@ def move(
         if error.code != "nothing_to_withdraw" or entry.status is not FileStatus.WITHDRAWN:
             raise
         out.say(f"{entry.source.key}: its rows were taken back before")
-    copied = deployment.copy(entry, key, before)
-    finish(deployment, out, {key: copied}, timeout=timeout if wait else 0)
+    copied = {}
+    for number, version in enumerate(versions, 1):
+        name = key if version is versions[-1] else f"{key} (version {number})"
+        copied[name] = deployment.copy(version, key, before)
+        before = deployment.newest(key)
+    finish(deployment, out, copied, timeout=timeout if wait else 0)
+
+
+def loaded_versions(deployment: BillingDeployment, entry: FileEntry) -> list[FileEntry]:
+    """The loaded versions of a file's object, oldest first: each may hold bills that no other has.
+
+    A bill that a newer version no longer holds stays. Where the file was taken back, they are those
+    that were taken back with it.
+    """
+    key = entry.source.key
+    found = [
+        one
+        for one in reversed(deployment.store.files(ending=key, limit=_VERSIONS))
+        if one.source.key == key
+    ]
+    loaded = [one for one in found if one.status in LOADED]
+    return loaded or [
+        one
+        for one in found
+        if one.status is FileStatus.WITHDRAWN is entry.status
+        and one.finished_at == entry.finished_at
+    ]
 
 
 def refuse_taken(deployment: BillingDeployment, entry: FileEntry, key: str) -> SourceObject | None:

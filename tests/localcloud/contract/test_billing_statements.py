@@ -18,10 +18,11 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from finops.billing import batches
+from finops.billing import batches, conflicts
 from finops.billing.adapters.secrets_manager import SecretsManagerLogins
 from finops.billing.database.rates import AuroraRates
 from finops.billing.database.row_statements import row_statements
+from finops.billing.database.row_writer import RowWriter
 from finops.billing.database.totals import Dimension, totals
 from finops.billing.database.users import DatabaseUsers, Purpose
 from finops.billing.database.withdrawals import AuroraWithdrawals
@@ -29,17 +30,18 @@ from finops.billing.dataset_format import DatasetFormat, format_key
 from finops.billing.domain import LOADED, FileEntry, FileStatus, Quarantined, Tally
 from finops.billing.ledger_rules import enter_left_alone
 from finops.billing.mapping import open_bills
+from finops.billing.ports import RowsTakenOver
 from finops.billing.rates import read_rates
 from finops.billing.record_loader import RecordLoader, row_parser
 from finops.billing.runs import Runs
 from finops.billing.schema_migrations import migrate
 from finops.billing.schemas import BILLING
 from finops.shared.data_api import DataApi, Result
-from finops.shared.errors import ConfigurationError, TransientFailure
+from finops.shared.errors import ConfigurationError, FinOpsError, TransientFailure
 from finops.shared.rates import Rate, RatePolicy
 from tests.billing.test_any_months import STEPS as MONTHS
 from tests.billing.test_any_months import Declare, Drop, Person, World
-from tests.billing.test_taken_over import half_loaded, retried
+from tests.billing.test_taken_over import BIG, begun, half_loaded, retried
 from tests.billing.use_cases import FOCUS, MARCH, RUNS, SETTINGS, Flow, bills, month, tagged
 from tests.localcloud.contract.aws import Account, unique
 from tests.localcloud.contract.clusters import make_cluster
@@ -96,6 +98,8 @@ def clear(database: Database) -> None:
         "billing_files",
         "billing_chunks",
         "focus_periods",
+        "billing_pending_rows",
+        "billing_datasets",
     )
     for table in (*tables, "billing_replacements", "billing_manifests"):
         database.api.execute(f"DELETE FROM {table}")
@@ -310,11 +314,112 @@ def test_parts_whose_rows_were_taken_over_are_loaded_again(empty: Database) -> N
     flow = Flow(store=empty)
     load_id = half_loaded(flow)
     flow.load(flow.objects.put("billing/x/other.csv", bills(("1", 10))))
-    with pytest.raises(TransientFailure, match="files took 1 rows over") as caught:
+    with pytest.raises(RowsTakenOver, match="files took 1 rows over") as caught:
         retried(flow, load_id)
     flow.finisher.fail(load_id, caught.value)
     assert retried(flow, load_id) is FileStatus.LOADED
     assert rows(empty) == {("x", f"{n}"): Decimal(10 * n) for n in (1, 2, 3)}
+
+
+OLD = {("x", f"{number}"): Decimal(10 * number) for number in (1, 2, 3)}
+CORRECTION = bills(("1", 11), ("2", 21), ("4", 40), ("3", 30))
+
+
+@pytest.mark.parametrize("key", ["big.csv", "correction.csv"], ids=["version", "correction"])
+def test_parts_of_a_correction_change_nothing_before_all_of_it_is_loaded(
+    empty: Database, key: str
+) -> None:
+    flow = Flow(store=empty)
+    first = flow.load(flow.objects.put("billing/x/big.csv", BIG))
+    entry, parts = begun(flow, key, CORRECTION, restates="yes")
+    for part in parts:
+        flow.load_part(part)
+        assert rows(empty) == OLD
+    loaded = flow.finisher.finish(entry.load_id)
+    counts = (loaded.tally.inserted, loaded.tally.updated, loaded.tally.unchanged)
+    assert (loaded.status, counts) == (FileStatus.LOADED, (1, 2, 1))
+    assert rows(empty) == OLD | {
+        ("x", "1"): Decimal(11),
+        ("x", "2"): Decimal(21),
+        ("x", "4"): Decimal(40),
+    }
+    notes = empty.find(first.load_id).tally.notes
+    assert notes == ({} if key == "big.csv" else {"bills_replaced": 2})
+    left = empty.api.execute("SELECT COUNT(*) AS counted FROM billing_pending_rows").rows
+    assert left[0]["counted"] == 0
+
+
+def test_a_refused_correction_in_parts_takes_no_bill_away(empty: Database) -> None:
+    flow = Flow(store=empty)
+    flow.load(flow.objects.put("billing/x/big.csv", BIG))
+    other = flow.load(flow.objects.put("billing/y/b.csv", bills(("4", 40))))
+    entry, parts = begun(flow, "correction.csv", CORRECTION, restates="yes")
+    for part in parts:
+        flow.load_part(part)
+    refused = flow.finisher.finish(entry.load_id)
+    assert (refused.status, refused.error_code) == (FileStatus.REJECTED, "bills_are_loaded")
+    assert rows(empty) == OLD | {("y", "4"): Decimal(40)}
+    flow.withdraw(other)
+    assert retried(flow, entry.load_id, reopened=True) is FileStatus.LOADED
+    assert rows(empty)["x", "1"] == 11
+
+
+def test_a_correction_in_parts_is_loaded_again_where_another_one_came_first(
+    empty: Database,
+) -> None:
+    flow = Flow(store=empty)
+    flow.load(flow.objects.put("billing/x/a.csv", BIG))
+    entry, parts = begun(flow, "big.csv", CORRECTION, restates="yes")
+    for part in parts:
+        flow.load_part(part)
+    flow.load(flow.objects.put("billing/x/small.csv", bills(("1", 12)), restates="yes"))
+    with pytest.raises(RowsTakenOver, match="took rows over") as caught:
+        flow.finisher.finish(entry.load_id)
+    flow.finisher.fail(entry.load_id, caught.value)
+    assert rows(empty) == OLD | {("x", "1"): Decimal(12)}
+    assert retried(flow, entry.load_id) is FileStatus.LOADED
+    assert [rows(empty)["x", f"{n}"] for n in (1, 2, 3, 4)] == [12, 21, 30, 40]
+
+
+def test_rows_of_a_file_that_is_being_loaded_are_not_counted_on(
+    empty: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(conflicts, "_PAUSE", 0)
+    flow = Flow(store=empty)
+    entry, parts = begun(flow, "big.csv", BIG)
+    flow.load_part(parts[0])
+    source = flow.objects.put("billing/x/small.csv", bills(("1", 10), ("5", 50)))
+    with pytest.raises(TransientFailure, match="that file is LOADING"):
+        flow.load(source)
+    assert rows(empty) == {}
+    lost = FinOpsError("part 2 is lost", code="lost", step="load_chunk")
+    flow.finisher.fail(entry.load_id, lost)
+    assert flow.load(source).status is FileStatus.LOADED
+    assert rows(empty) == {("x", "1"): Decimal(10), ("x", "5"): Decimal(50)}
+
+
+def test_a_file_that_is_taken_back_while_another_one_counts_on_its_rows(empty: Database) -> None:
+    """The withdrawal comes after the load asked which files count, and before it ends."""
+    flow = Flow(store=empty)
+    first = flow.load(flow.objects.put("billing/x/a.csv", bills(("1", 10), ("2", 20))))
+    source = flow.objects.put("billing/x/b.csv", BIG)
+    refuse, waits = RowWriter.refuse_uncertain, [first]
+
+    def withdrawn_first(writer: RowWriter) -> None:
+        if waits:
+            entry = waits.pop()
+            # The rows are locked, so the withdrawal waits for this load, which has to give up.
+            empty.api.execute(
+                "UPDATE billing_files SET status = 'WITHDRAWN' WHERE load_id = :load_id",
+                {"load_id": entry.load_id},
+            )
+        refuse(writer)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(RowWriter, "refuse_uncertain", withdrawn_first)
+        loaded = flow.load(source)
+    assert (loaded.status, loaded.tally.unchanged) == (FileStatus.LOADED, 0)
+    assert rows(empty) == OLD
 
 
 def test_a_copy_is_refused_only_while_the_first_file_holds_rows(empty: Database) -> None:
@@ -359,6 +464,21 @@ def test_bills_of_another_dataset_are_known_however_they_are_written(
         flow.withdraw(empty.find(one.load_id))
     assert load("two/m.csv", body + b"\n").status is FileStatus.LOADED
     assert rows(empty)["two", "a"] == Decimal("10.5")
+
+
+def test_a_copy_whose_ids_are_made_by_another_rule_is_known(empty: Database) -> None:
+    flow = Flow(
+        replace(SETTINGS, formats={"hashed": DatasetFormat(id_from=("item",))}), store=empty
+    )
+    body = "id,date,currency,amount,item\n" + "".join(
+        f"{n},2026-03-0{n},USD,{n}.50,i{n}\n" for n in range(1, 5)
+    )
+    first = flow.load(flow.objects.put("billing/plain/m.csv", body.encode()))
+    copy = flow.load(flow.objects.put("billing/hashed/m.csv", body.replace("\n", "\r\n").encode()))
+    assert (copy.status, copy.error_code) == (FileStatus.REJECTED, "duplicate_content")
+    assert f"load {first.load_id}" in copy.error
+    other = body.replace("4.50", "4.51").encode()
+    assert flow.load(flow.objects.put("billing/hashed/n.csv", other)).status is FileStatus.LOADED
 
 
 def test_bills_at_the_same_time_in_several_datasets_count_once(empty: Database) -> None:

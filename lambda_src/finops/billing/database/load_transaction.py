@@ -24,6 +24,7 @@ from finops.billing.database.ledger_rows import (
     unknown_load,
 )
 from finops.billing.database.other_datasets import bills_of_other_datasets
+from finops.billing.database.row_statements import PENDING
 from finops.billing.database.row_writer import RowWriter
 from finops.billing.database.runs import loaded_files, run_files
 from finops.billing.domain import (
@@ -97,23 +98,51 @@ class AuroraLoadTransaction:
         newer = file_entry(found.rows[0])
         return PeriodHolder(entry=newer, periods=self.periods_of(newer))
 
-    def write(self, entry: FileEntry, schema: Schema, batch: Batch, *, replace: bool) -> Written:
+    def write(
+        self,
+        entry: FileEntry,
+        schema: Schema,
+        batch: Batch,
+        *,
+        replace: bool,
+        later: bool = False,
+    ) -> Written:
         if self._writer is None:
-            self._writer = RowWriter(self._execute, self._read, entry, schema, may_replace=replace)
+            self._writer = RowWriter(
+                self._execute, self._read, entry, schema, may_replace=replace, later=later
+            )
         written = self._writer.write(batch)
-        for load_id, count in sorted(written.replaced.items()):
-            self._add_note(load_id, BILLS_REPLACED, count)
-            self._enter_replacement(load_id, entry)
+        self._note_replaced(written.replaced, entry)
         return written
+
+    def _note_replaced(self, replaced: Mapping[int, int], by: FileEntry) -> None:
+        for load_id, count in sorted(replaced.items()):
+            self._add_note(load_id, BILLS_REPLACED, count)
+            self._enter_replacement(load_id, by)
+
+    def apply_pending(self, entry: FileEntry, schema: Schema) -> None:
+        found = self._execute(
+            f"SELECT MAX(line) AS line FROM {PENDING} WHERE load_id = :load_id",
+            load_id=entry.load_id,
+        ).rows[0]["line"]
+        if not schema.key or found is None:
+            return
+        writer = RowWriter(self._execute, self._read, entry, schema, may_replace=entry.replaces)
+        self._note_replaced(writer.apply(int(found)), entry)
 
     def stored(self, entry: FileEntry, schema: Schema, first: int, last: int | None) -> Stored:
         lines = {"first": first} if last is None else {"first": first, "last": last}
-        before = "" if last is None else " AND line < :last"
+        which = "load_id = :load_id AND line >= :first" + (
+            "" if last is None else " AND line < :last"
+        )
+        columns = f"{schema.currency} AS currency, {schema.amount} AS amount"
+        columns += f", {schema.usd[0][1]} AS amount_usd"
+        rows = f"SELECT {columns} FROM {schema.table} WHERE {which}"
+        if schema.key:
+            rows += f" UNION ALL SELECT {columns} FROM {PENDING} WHERE {which}"
         found = self._execute(
-            f"SELECT {schema.currency} AS currency, COUNT(*) AS counted,"
-            f" SUM({schema.amount}) AS amount, SUM({schema.usd[0][1]}) AS amount_usd"
-            f" FROM {schema.table} WHERE load_id = :load_id AND line >= :first{before}"
-            f" GROUP BY {schema.currency}",
+            "SELECT currency, COUNT(*) AS counted, SUM(amount) AS amount,"
+            f" SUM(amount_usd) AS amount_usd FROM ({rows}) s GROUP BY currency",
             load_id=entry.load_id,
             **lines,
         ).rows
@@ -404,7 +433,7 @@ class AuroraLoadTransaction:
         why: str = "",
     ) -> None:
         if self._writer is not None:
-            self._writer.refuse_withdrawn()
+            self._writer.refuse_uncertain()
         self._execute(
             "UPDATE billing_files SET status = :status, schema_name = :schema,"
             " rows_read = :rows_read, rows_inserted = :inserted, rows_updated = :updated,"
@@ -450,7 +479,7 @@ class AuroraLoadTransaction:
 
     def enter_chunk(self, load_id: int, number: int, tally: Tally, quarantine_uri: str) -> None:
         if self._writer is not None:
-            self._writer.refuse_withdrawn()
+            self._writer.refuse_uncertain()
         self._execute(
             "UPDATE billing_chunks SET tally = :tally, quarantine_uri = :uri, loaded_at = :now"
             " WHERE load_id = :load_id AND number = :number",

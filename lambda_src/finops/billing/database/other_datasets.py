@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from typing import Final
+from typing import Any, Final
 
-from finops.billing.database.ledger_rows import LOADED, file_entry, in_groups
+from finops.billing.database.ledger_rows import FILES_AT_ONCE, LOADED, file_entry, in_groups
 from finops.billing.domain import FileEntry, Tally
 from finops.billing.ports import SameBills
 from finops.billing.schemas import BILLING
@@ -52,6 +52,8 @@ def bills_of_other_datasets(
         " ON DUPLICATE KEY UPDATE first_day = VALUES(first_day)",
         transaction=transaction,
     )
+    if copy := _same_under_other_ids(database, transaction, entry, tally):
+        return SameBills(entry=copy, count=written, of=written)
     counting = dict(_loads(database, "", entry, tally))
     # What others committed since this transaction began is not in what it sees of the tables.
     seen = dict(_loads(database, transaction, entry, tally))
@@ -80,6 +82,52 @@ def bills_of_other_datasets(
         "SELECT * FROM billing_files WHERE load_id = :load_id", {"load_id": load}
     ).rows[0]
     return SameBills(entry=file_entry(other), count=loads.total(), of=written)
+
+
+def _same_under_other_ids(
+    database: DataApi, transaction: str, entry: FileEntry, tally: Tally
+) -> FileEntry | None:
+    """A file of another dataset with the same bills, whose ids are made by another rule.
+
+    Without ids two bills are alike by chance, so only whole files are compared: by their days,
+    currencies and amounts, and by companies where both know them.
+    """
+    candidates = database.execute(
+        f"SELECT * FROM billing_files WHERE status IN {LOADED} AND schema_name = :schema"
+        " AND dataset <> :dataset AND id_rule <> :id_rule"
+        " AND first_day = :first_day AND last_day = :last_day"
+        f" ORDER BY load_id LIMIT {FILES_AT_ONCE:d}",
+        {
+            "schema": BILLING.name,
+            "dataset": entry.dataset,
+            "id_rule": entry.id_rule,
+            "first_day": tally.first_day,
+            "last_day": tally.last_day,
+        },
+    ).rows
+    if not candidates:
+        return None
+    mine = _digest(database, transaction, entry.load_id)
+    # Other transactions' rows are read outside of this one, which began before they ended.
+    for other in map(file_entry, candidates):
+        theirs = _digest(database, "", other.load_id)
+        known = {None, ""}.isdisjoint({mine["one"], theirs["one"]})
+        are_others = known and (mine["one"], mine["last"]) != (theirs["one"], theirs["last"])
+        if mine["counted"] and mine["digest"] == theirs["digest"] and not are_others:
+            return other
+    return None
+
+
+def _digest(database: DataApi, transaction: str, load_id: int) -> dict[str, Any]:
+    found = database.execute(
+        "SELECT COUNT(*) AS counted, MIN(company_name) AS one, MAX(company_name) AS last,"
+        " CONCAT(COUNT(*), ' ', COALESCE(SUM(bill_amount), 0), ' ', COALESCE(SUM("
+        "CRC32(CONCAT_WS(' ', bill_date, currency, bill_amount))), 0)) AS digest"
+        f" FROM {BILLING.table} WHERE load_id = :load_id AND bill_amount <> 0",
+        {"load_id": load_id},
+        transaction=transaction,
+    ).rows
+    return dict(found[0])
 
 
 def _loads(

@@ -78,12 +78,12 @@ class RowStatements:
             f" AND {digest} = k.digest)"
         )
         self.same = (
-            f"SELECT t.{currency} AS currency, COUNT(*) AS kept,"
+            f"SELECT t.{currency} AS currency, t.load_id, COUNT(*) AS kept,"
             " SUM(CASE WHEN t.version_order > :version_order THEN 1 ELSE 0 END) AS superseded,"
             " SUM(CASE WHEN t.object_hash IN ('', :object_hash) THEN 0 ELSE 1 END) AS elsewhere,"
             f" SUM(t.{amount}) AS amount, SUM(CASE WHEN t.version_order > :version_order THEN 0"
             f" ELSE t.{usd[0]} END) AS amount_usd"
-            f" FROM {known} WHERE {is_same} GROUP BY t.{currency}"
+            f" FROM {known} WHERE {is_same} GROUP BY t.{currency}, t.load_id"
         )
         self.same_locked = f"{self.same} FOR UPDATE"
         self.others = (
@@ -113,6 +113,46 @@ class RowStatements:
             " t.object_hash = :object_hash WHERE t.seen_load_id <> :load_id"
             f" AND ({lost} OR t.version_order <= :version_order AND {own} AND NOT ({same}))"
         )
+        # Of a file in parts, rows that count are not changed before all of it is loaded. Until then
+        # the row only knows that this load holds it.
+        waits = (
+            f"t.seen_load_id <> :load_id AND NOT {lost} AND t.version_order <= :version_order"
+            f" AND {own} AND NOT ({same})"
+        )
+        self.update_lost = (
+            f"UPDATE {there} SET {', '.join(f't.{name} = j.{name}' for name in names)},"
+            " t.load_id = :load_id, t.seen_load_id = :load_id, t.version_order = :version_order,"
+            f" t.object_hash = :object_hash WHERE t.seen_load_id <> :load_id AND {lost}"
+        )
+        self.pend = (
+            f"INSERT INTO {PENDING} (load_id, dataset, {', '.join(names)})"
+            f" SELECT :load_id, :dataset, {_of('j', names)} FROM {there} WHERE {waits}"
+        )
+        self.mark = f"UPDATE {there} SET t.seen_load_id = :load_id WHERE {waits}"
+        pending = (
+            f"{PENDING} p JOIN {schema.table} t ON t.dataset = p.dataset"
+            f" AND t.{schema.key} = p.{schema.key} WHERE p.load_id = :load_id"
+        )
+        in_range = "p.line >= :first AND p.line < :end"
+        is_held = "t.seen_load_id = :load_id AND t.load_id <> :load_id"
+        self.pending_replaced = (
+            f"SELECT t.load_id, COUNT(*) AS counted FROM {pending} AND {in_range} AND {is_held}"
+            " AND t.object_hash <> :object_hash"
+            " AND NOT (t.object_hash = '' AND FIND_IN_SET(t.load_id, :own)) GROUP BY t.load_id"
+            " FOR UPDATE"
+        )
+        set_names = ", ".join(f"t.{name} = p.{name}" for name in names)
+        self.apply_pending = (
+            f"UPDATE {PENDING} p JOIN {schema.table} t ON t.dataset = p.dataset"
+            f" AND t.{schema.key} = p.{schema.key} SET {set_names}, t.load_id = :load_id,"
+            " t.version_order = :version_order, t.object_hash = :object_hash"
+            f" WHERE p.load_id = :load_id AND {in_range} AND {is_held}"
+        )
+        self.forget_pending = (
+            f"UPDATE {PENDING} p JOIN {schema.table} t ON t.dataset = p.dataset"
+            f" AND t.{schema.key} = p.{schema.key} SET t.seen_load_id = t.load_id"
+            " WHERE p.load_id = :load_id AND t.seen_load_id = :load_id"
+        )
         # MySQL takes no locking read of JSON_TABLE itself.
         given = there.replace(rows, f"(SELECT * FROM {rows}) j")
         # Asked before the update: whose rows it changes, beside those of the object itself.
@@ -132,12 +172,12 @@ class RowStatements:
         kept = f"t.seen_load_id <> :load_id AND ({own} OR ({same}))"
         newer = "t.version_order > :version_order"
         self.kept = (
-            f"SELECT j.{currency} AS currency, COUNT(*) AS kept,"
+            f"SELECT j.{currency} AS currency, t.load_id, COUNT(*) AS kept,"
             f" SUM(CASE WHEN {newer} THEN 1 ELSE 0 END) AS superseded,"
             " SUM(CASE WHEN t.object_hash IN ('', :object_hash) THEN 0 ELSE 1 END) AS elsewhere,"
             f" SUM(CASE WHEN {newer} THEN j.{amount} ELSE t.{amount} END) AS amount,"
             f" SUM(CASE WHEN {newer} THEN 0 ELSE t.{usd[0]} END) AS amount_usd"
-            f" FROM {there} WHERE {kept} GROUP BY j.{currency}"
+            f" FROM {there} WHERE {kept} GROUP BY j.{currency}, t.load_id"
         )
         # From now on older files no longer change the row.
         self.see = (
@@ -159,6 +199,8 @@ def _sql_type(column: Column, money: str) -> str:
     }[column.kind]
 
 
+#: Rows of files in parts that will change others.
+PENDING: Final = "billing_pending_rows"
 #: Hexadecimal digits of a row's digest.
 DIGEST: Final = 32
 #: Between two columns, and in place of none: no text of a row has such a character.

@@ -14,16 +14,18 @@ from typing import Any, Final, Protocol
 import msgspec
 
 from finops.billing.batches import Batch, document_of
-from finops.billing.database.ledger_rows import LOST, in_groups
-from finops.billing.database.row_statements import row_digest, row_statements
-from finops.billing.domain import FileEntry, FileStatus, add_amounts
-from finops.billing.ports import Written
+from finops.billing.database.ledger_rows import LOADED, LOST, in_groups
+from finops.billing.database.row_statements import PENDING, row_digest, row_statements
+from finops.billing.domain import FileEntry, add_amounts
+from finops.billing.ports import RowsTakenOver, Written
 from finops.billing.rows import Row
 from finops.billing.schemas import Schema
 from finops.shared.data_api import Result, Value
 from finops.shared.errors import TransientFailure
 from finops.shared.money import EXACT
 
+#: Lines whose rows one statement changes, within seconds; it may take 45 s.
+_LINES_AT_ONCE: Final = 50_000
 _NOTHING: Final = Written(inserted=0, updated=0, kept_sums={})
 _encode = msgspec.json.Encoder().encode
 
@@ -44,6 +46,7 @@ class RowWriter:
         entry: The load.
         schema: Of its rows.
         may_replace: Whether it may correct what other objects brought.
+        later: Whether rows that count are changed later, by `apply`.
     """
 
     def __init__(
@@ -54,6 +57,7 @@ class RowWriter:
         schema: Schema,
         *,
         may_replace: bool,
+        later: bool = False,
     ) -> None:
         self._execute = execute
         self._read = read
@@ -61,8 +65,10 @@ class RowWriter:
         self._schema = schema
         self._sql = row_statements(schema)
         self._may_replace = may_replace
+        self._later = later
+        #: Of which rows were counted that are there already.
+        self._kept_from: set[int] = set()
         self._earlier: tuple[str, str] | None = None
-        self._withdrawn: frozenset[int] = frozenset()
         self._meets_known_rows: bool | None = None
         self._load: dict[str, Value] = {"load_id": entry.load_id, "dataset": entry.dataset}
         self._object: dict[str, Value] = {"object_hash": entry.source.object_hash}
@@ -111,7 +117,7 @@ class RowWriter:
         """The rows that are there already and are the same."""
         _, lost = self._earlier_loads()
         mine = self._load | self._object | self._version
-        return _kept(self._execute(sql, known=known, lost=lost, **mine).rows)
+        return self._kept(self._execute(sql, known=known, lost=lost, **mine).rows)
 
     def _others(self, batch: Batch, known: str) -> list[Row]:
         """The rows of a batch that are there already, and are not the same."""
@@ -142,11 +148,15 @@ class RowWriter:
         may = self._object | {"own": own, "replace": int(self._may_replace)}
         lines = [row["line"] for row in self._execute(sql.duplicates, **rows).rows]
         replaced = {}
-        if self._may_replace:
+        if self._may_replace and not self._later:
             mine = rows | self._object | self._version
             found = self._execute(sql.replaced, **mine, own=own, lost=lost).rows
             replaced = {int(row["load_id"]): int(row["counted"]) for row in found}
-        updated = self._execute(sql.update, **rows, **may, **self._version, lost=lost).changed
+        given = {**rows, **may, **self._version, "lost": lost}
+        if self._later:
+            updated = self._pended(given) + self._execute(sql.update_lost, **given).changed
+        else:
+            updated = self._execute(sql.update, **given).changed
         left = count - updated - len(lines)
         conflicts: Mapping[int, str] = {}
         if left and not self._may_replace:
@@ -156,42 +166,108 @@ class RowWriter:
             kept = self._execute(sql.kept, **rows, **may, **self._version).rows
             self._execute(sql.see, **rows, **may, **self._version)
         return replace(
-            _kept(kept), updated=updated, duplicates=lines, conflicts=conflicts, replaced=replaced
+            self._kept(kept),
+            updated=updated,
+            duplicates=lines,
+            conflicts=conflicts,
+            replaced=replaced,
         )
+
+    def _pended(self, given: Mapping[str, Value]) -> int:
+        """Keep the rows that change others until the file is loaded. Returns how many."""
+        pended = self._execute(self._sql.pend, **given).changed
+        if self._execute(self._sql.mark, **given).changed != pended:
+            raise TransientFailure(
+                f"another load changed rows that {self._entry.source.uri} holds, too",
+                code="busy",
+                step="write_rows",
+            )
+        return pended
 
     def _earlier_loads(self) -> tuple[str, str]:
         """The loads of this object, and those of its dataset that failed: ids with commas."""
         if self._earlier is None:
-            found = self._others_loads()
+            found = self._read(
+                f"SELECT load_id, key_hash = :key_hash AS own, status IN {LOST} AS lost"
+                " FROM billing_files"
+                " WHERE load_id <> :load_id AND dataset = :dataset"
+                f" AND (key_hash = :key_hash OR status IN {LOST})",
+                key_hash=self._entry.source.key_hash,
+                **self._load,
+            ).rows
             self._earlier = (
                 ",".join(str(row["load_id"]) for row in found if int(row["own"])),
                 ",".join(str(row["load_id"]) for row in found if int(row["lost"])),
             )
-            self._withdrawn = _withdrawn(found)
         return self._earlier
 
-    def _others_loads(self) -> Sequence[Mapping[str, Any]]:
-        return self._read(
-            f"SELECT load_id, key_hash = :key_hash AS own, status IN {LOST} AS lost,"
-            f" status = '{FileStatus.WITHDRAWN}' AS withdrawn FROM billing_files"
-            " WHERE load_id <> :load_id AND dataset = :dataset"
-            f" AND (key_hash = :key_hash OR status IN {LOST})",
-            key_hash=self._entry.source.key_hash,
-            **self._load,
-        ).rows
+    def _kept(self, rows: Sequence[Mapping[str, Any]]) -> Written:
+        """Rows that were there and stay, from their counts and sums by currency and load."""
+        sums: dict[str, Decimal] = {}
+        for row in rows:
+            self._kept_from.add(int(row["load_id"]))
+            add_amounts(sums, {row["currency"]: Decimal(row["amount"])})
+        return Written(
+            inserted=0,
+            updated=0,
+            unchanged=sum(int(row["kept"]) for row in rows),
+            superseded=sum(int(row["superseded"]) for row in rows),
+            elsewhere=sum(int(row["elsewhere"]) for row in rows),
+            kept_sums=sums,
+            kept_usd=sum((Decimal(row["amount_usd"]) for row in rows), Decimal(0)),
+        )
 
-    def refuse_withdrawn(self) -> None:
-        """Refuse to end where a file was taken back since this load asked which rows count.
+    def refuse_uncertain(self) -> None:
+        """Refuse to end where rows that were counted as they are do not surely count.
 
         Raises:
-            TransientFailure: with code `busy`: tried again, the load takes that file's rows over.
+            TransientFailure: with code `busy`: their file was taken back meanwhile, so that the
+                next attempt takes them over, or is still being loaded.
         """
-        if self._earlier is not None and _withdrawn(self._others_loads()) != self._withdrawn:
-            raise TransientFailure(
-                f"a file of dataset {self._entry.dataset} was taken back meanwhile",
-                code="busy",
-                step="write_rows",
-            )
+        for some in in_groups(sorted(self._kept_from - {self._entry.load_id})):
+            found = self._read(
+                f"SELECT object_key, status FROM billing_files WHERE load_id IN ({some})"
+                f" AND status NOT IN {LOADED} LIMIT 1"
+            ).rows
+            if found:
+                raise TransientFailure(
+                    f"rows of {found[0]['object_key']} are in {self._entry.source.uri}, too, and "
+                    f"that file is {found[0]['status']}",
+                    code="busy",
+                    step="write_rows",
+                )
+
+    def apply(self, last_line: int) -> dict[int, int]:
+        """Change the rows that count, as the load's parts have it, whose last line is given.
+
+        Returns:
+            How many rows of other objects were changed, by their load.
+
+        Raises:
+            RowsTakenOver: another load changed some of them.
+        """
+        own, _ = self._earlier_loads()
+        replaced: dict[int, int] = {}
+        load = {"load_id": self._entry.load_id}
+        for first in range(0, last_line + 1, _LINES_AT_ONCE):
+            lines = {"first": first, "end": first + _LINES_AT_ONCE}
+            waiting = self._execute(
+                f"SELECT COUNT(*) AS counted FROM {PENDING} WHERE load_id = :load_id"
+                " AND line >= :first AND line < :end",
+                **load,
+                **lines,
+            ).rows[0]["counted"]
+            if not waiting:
+                continue
+            mine = {**load, **lines, **self._object}
+            for row in self._execute(self._sql.pending_replaced, **mine, own=own).rows:
+                by = int(row["load_id"])
+                replaced[by] = replaced.get(by, 0) + int(row["counted"])
+            if self._execute(self._sql.apply_pending, **mine, **self._version).changed != waiting:
+                uri = self._entry.source.uri
+                raise RowsTakenOver(self._entry.load_id, f"files took rows over from {uri}")
+        self._execute(f"DELETE FROM {PENDING} WHERE load_id = :load_id", **load)
+        return replaced
 
     def _conflicts(self, rows: Sequence[Mapping[str, Any]]) -> dict[int, str]:
         """The URI of the file that wrote each row, by the line of the row that differs from it."""
@@ -203,23 +279,6 @@ class RowWriter:
             ).rows
             files |= {row["load_id"]: f"s3://{row['bucket']}/{row['object_key']}" for row in found}
         return {row["line"]: files.get(row["load_id"], "another file") for row in rows}
-
-
-def _withdrawn(loads: Sequence[Mapping[str, Any]]) -> frozenset[int]:
-    return frozenset(int(one["load_id"]) for one in loads if int(one["withdrawn"]))
-
-
-def _kept(rows: Sequence[Mapping[str, Any]]) -> Written:
-    """Rows that were there and stay, from their counts and sums by currency."""
-    return Written(
-        inserted=0,
-        updated=0,
-        unchanged=sum(int(row["kept"]) for row in rows),
-        superseded=sum(int(row["superseded"]) for row in rows),
-        elsewhere=sum(int(row["elsewhere"]) for row in rows),
-        kept_sums={row["currency"]: Decimal(row["amount"]) for row in rows},
-        kept_usd=sum((Decimal(row["amount_usd"]) for row in rows), Decimal(0)),
-    )
 
 
 def _both(one: Written, other: Written) -> Written:

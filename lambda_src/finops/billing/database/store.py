@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from typing import Any, Final
@@ -18,18 +18,21 @@ from finops.billing.database.ledger_rows import (
     unknown_load,
 )
 from finops.billing.database.load_transaction import AuroraLoadTransaction
+from finops.billing.database.row_statements import PENDING, row_statements
 from finops.billing.database.runs import keep_manifest, waiting_files
 from finops.billing.domain import TO_FIX, FileEntry, FileStatus, SourceObject
-from finops.billing.schemas import Schema
+from finops.billing.schemas import BILLING, Schema
 from finops.shared.data_api import DataApi, Value
 from finops.shared.errors import FinOpsError, RejectedInput, TransientFailure
 
 _REMOVED_AT_ONCE: Final = 20_000
 #: A file is settled where a newer version of its object is loaded, or where files that correct it
 #: brought as many rows as it quarantined, or leave the rest out. What these quarantine is theirs.
+#: Bills of a file that failed are in no newer version, unless it has them, too.
 _UNSETTLED: Final = (
     " AND NOT EXISTS (SELECT 1 FROM billing_files n WHERE n.key_hash = f.key_hash"
-    f" AND n.version_order > f.version_order AND n.status IN {LOADED})"
+    f" AND n.version_order > f.version_order AND n.status IN {LOADED}"
+    f" AND NOT (f.status = 'FAILED' AND f.schema_name = '{BILLING.name}'))"
     " AND (f.status = 'FAILED' OR f.rows_quarantined > (SELECT COALESCE(SUM("
     "CASE WHEN c.leaves_out THEN f.rows_quarantined ELSE c.rows_read END), 0)"
     " FROM billing_files c WHERE c.corrects = f.file_id AND c.dataset = f.dataset"
@@ -214,25 +217,52 @@ class AuroraBillingStore:
     def waiting(self, folder: str) -> Sequence[FileEntry]:
         return waiting_files(self._database, folder)
 
+    def replaced_by_parts(self, prefix: str) -> Sequence[tuple[FileEntry, int]]:
+        found = self._database.execute(
+            "SELECT b.*, o.load_id AS replaced FROM billing_files b"
+            " JOIN billing_replacements r ON r.replaced_by = b.load_id"
+            " JOIN billing_files o ON o.load_id = r.load_id AND o.key_hash <> b.key_hash"
+            " WHERE :prefix IN (LEFT(b.object_key, CHAR_LENGTH(:prefix)),"
+            " LEFT(b.part_of, CHAR_LENGTH(:prefix)))"
+            f" AND b.status IN {LOADED} AND o.status = '{FileStatus.SUPERSEDED}'"
+            f" ORDER BY b.load_id, o.load_id LIMIT {FILES_AT_ONCE:d}",
+            {"prefix": prefix},
+        ).rows
+        return [(file_entry(row), int(row["replaced"])) for row in found]
+
     def keep_manifest(self, folder: str, names: AbstractSet[str]) -> None:
         keep_manifest(self._database, folder, names)
 
-    def plan_chunks(self, load_id: int, numbers: Iterable[int]) -> None:
+    def plan_chunks(self, load_id: int, lines: Mapping[int, int], schema: Schema) -> None:
+        before = self._database.execute(
+            "SELECT number, first_line FROM billing_chunks WHERE load_id = :load_id",
+            {"load_id": load_id},
+        ).rows
+        if before and {row["number"]: int(row["first_line"]) for row in before} != lines:
+            self.forget_parts(load_id, schema)
         self._database.execute(
-            "INSERT IGNORE INTO billing_chunks (load_id, number) SELECT :load_id, j.number"
-            " FROM JSON_TABLE(:numbers, '$[*]' COLUMNS (number INT UNSIGNED PATH '$')) j",
-            {"load_id": load_id, "numbers": json.dumps(list(numbers))},
+            "INSERT IGNORE INTO billing_chunks (load_id, number, first_line)"
+            " SELECT :load_id, j.number, j.line FROM JSON_TABLE(:lines, '$[*]' COLUMNS"
+            " (number INT UNSIGNED PATH '$[0]', line BIGINT UNSIGNED PATH '$[1]')) j",
+            {"load_id": load_id, "lines": json.dumps(sorted(lines.items()))},
         )
 
     def forget_parts(self, load_id: int, schema: Schema) -> None:
         # First the parts, so that whoever is cut off finds them missing.
         self._database.execute(
-            "UPDATE billing_chunks SET tally = NULL, quarantine_uri = '', loaded_at = NULL"
-            " WHERE load_id = :load_id AND EXISTS (SELECT 1 FROM billing_files f"
-            f" WHERE f.load_id = :load_id AND f.status IN {OPEN})",
-            {"load_id": load_id},
+            "DELETE FROM billing_chunks WHERE load_id = :load_id", {"load_id": load_id}
         )
+        self._forget_pending(load_id)
         self._remove_rows(load_id, schema)
+
+    def _forget_pending(self, load_id: int) -> None:
+        """Rows that wait to change others are given up: the others know nothing of them."""
+        with self._database.transaction() as transaction:
+            for sql in (
+                row_statements(BILLING).forget_pending,
+                f"DELETE FROM {PENDING} WHERE load_id = :load_id",
+            ):
+                self._database.execute(sql, {"load_id": load_id}, transaction=transaction)
 
     def _remove_rows(self, load_id: int, schema: Schema) -> int:
         removed = 0

@@ -37,6 +37,7 @@ LOADER_PRIVILEGES: Final[Mapping[str, str]] = {
     "billing_files": "SELECT, INSERT, UPDATE",
     "billing_chunks": "SELECT, INSERT, UPDATE, DELETE",
     "billing_rows": "SELECT, INSERT, UPDATE, DELETE",
+    "billing_pending_rows": "SELECT, INSERT, UPDATE, DELETE",
     "focus_charges": "SELECT, INSERT, UPDATE, DELETE",
     "focus_periods": "SELECT, INSERT, UPDATE",
     "billing_months": "SELECT, INSERT, UPDATE",

@@ -92,6 +92,7 @@ class AuroraWithdrawals(AuroraBillingStore):
                 load,
                 transaction=transaction,
             )
+        self._forget_pending(entry.load_id)
         self._remove_load(entry.load_id)
         with self._database.transaction() as transaction:
             for table in ("billing_chunks", "billing_replacements"):
