@@ -154,9 +154,9 @@ class FakeStore:
             self.chunks.setdefault((load_id, number), None)
 
     def forget_pending(self, load_id: int) -> None:
-        for key, _ in [one for at, one in self.pending.items() if at[0] == load_id]:
-            if key in self.rows and self.rows[key]["seen"] == load_id:
-                self.rows[key]["seen"] = self.rows[key]["load"]
+        for row in self.rows.values():
+            if row["seen"] == load_id:
+                row["seen"] = row["load"]
         self.pending = {at: one for at, one in self.pending.items() if at[0] != load_id}
 
     def forget_parts(self, load_id: int, schema: Schema) -> None:

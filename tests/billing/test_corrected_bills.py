@@ -92,3 +92,14 @@ def test_a_new_version_of_a_file_corrects_its_own_bills_without_a_note(flow: Flo
     load(flow, "a.csv", ORIGINAL)
     load(flow, "a.csv", bills(("1", 11), ("2", 20)), restates="yes")
     assert [one.tally.notes for one in flow.store.files.values()] == [{}, {"corrected": 1}]
+
+
+def test_a_file_that_is_taken_back_and_loaded_again_holds_what_others_brought(flow: Flow) -> None:
+    load(flow, "a.csv", ORIGINAL)
+    second = load(flow, "b.csv", bills(("1", 10), ("2", 20), ("3", 30)))
+    assert second.tally.unchanged == 2
+    flow.withdraw(second)
+    assert table(flow) == {"1": 10, "2": 20}
+    found = again(flow, second.load_id)
+    assert (found.status, found.tally.unchanged, found.tally.inserted) == (FileStatus.LOADED, 2, 1)
+    assert table(flow) == {"1": 10, "2": 20, "3": 30}

@@ -148,11 +148,6 @@ class RowStatements:
             " t.version_order = :version_order, t.object_hash = :object_hash"
             f" WHERE p.load_id = :load_id AND {in_range} AND {is_held}"
         )
-        self.forget_pending = (
-            f"UPDATE {PENDING} p JOIN {schema.table} t ON t.dataset = p.dataset"
-            f" AND t.{schema.key} = p.{schema.key} SET t.seen_load_id = t.load_id"
-            " WHERE p.load_id = :load_id AND t.seen_load_id = :load_id"
-        )
         # MySQL takes no locking read of JSON_TABLE itself.
         given = there.replace(rows, f"(SELECT * FROM {rows}) j")
         # Asked before the update: whose rows it changes, beside those of the object itself.

@@ -18,7 +18,7 @@ from finops.billing.database.ledger_rows import (
     unknown_load,
 )
 from finops.billing.database.load_transaction import AuroraLoadTransaction
-from finops.billing.database.row_statements import PENDING, row_statements
+from finops.billing.database.row_statements import PENDING
 from finops.billing.database.runs import keep_manifest, waiting_files
 from finops.billing.domain import TO_FIX, FileEntry, FileStatus, SourceObject
 from finops.billing.schemas import BILLING, Schema
@@ -256,10 +256,12 @@ class AuroraBillingStore:
         self._remove_rows(load_id, schema)
 
     def _forget_pending(self, load_id: int) -> None:
-        """Rows that wait to change others are given up: the others know nothing of them."""
+        """Rows of other loads know nothing of this one any more, nor wait to be changed by it."""
         with self._database.transaction() as transaction:
             for sql in (
-                row_statements(BILLING).forget_pending,
+                f"UPDATE {BILLING.table} t JOIN billing_files f ON f.load_id = :load_id"
+                " AND t.dataset = f.dataset SET t.seen_load_id = t.load_id"
+                " WHERE t.seen_load_id = :load_id AND t.load_id <> :load_id",
                 f"DELETE FROM {PENDING} WHERE load_id = :load_id",
             ):
                 self._database.execute(sql, {"load_id": load_id}, transaction=transaction)
