@@ -223,16 +223,13 @@ class FakeStore:
         return len(rows) + len(charges)
 
     def replaced_by(self, entry: FileEntry) -> Sequence[FileEntry]:
-        return [
-            self.files[load_id]
-            for load_id, by in sorted(self.replacements)
-            if self.files[by].source.key_hash == entry.source.key_hash
-            and self.files[load_id].source.key_hash != entry.source.key_hash
-            and (
-                self.files[load_id].status is FileStatus.SUPERSEDED
-                or ((self.files[load_id].status in LOADED) and self.files[load_id].lost_rows)
-            )
-        ]
+        key_hash = entry.source.key_hash
+        found = {
+            load_id
+            for load_id, by in self.replacements
+            if self.files[by].source.key_hash == key_hash != self.files[load_id].source.key_hash
+        }
+        return [self.files[one] for one in sorted(found)]
 
     def replacing(self, entry: FileEntry) -> Sequence[FileEntry]:
         return [self.files[by] for load_id, by in self.replacements if load_id == entry.load_id]
@@ -246,7 +243,12 @@ class FakeStore:
         self.chunks = {key: one for key, one in self.chunks.items() if key[0] != mine}
         self.first_lines.pop(mine, None)
         self.rows = {key: row for key, row in self.rows.items() if row["load"] != mine}
-        self.replacements = {one for one in self.replacements if one[0] != entry.load_id}
+        self.replacements = {
+            (load_id, by)
+            for load_id, by in self.replacements
+            if load_id != mine
+            or (self.files[by].status in LOADED and self.files[by].schema == "billing")
+        }
         self.files[entry.load_id] = replace(
             entry,
             source=replace(entry.source, restates=restates, part_of=part_of),

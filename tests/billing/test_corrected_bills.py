@@ -103,3 +103,23 @@ def test_a_file_that_is_taken_back_and_loaded_again_holds_what_others_brought(fl
     found = again(flow, second.load_id)
     assert (found.status, found.tally.unchanged, found.tally.inserted) == (FileStatus.LOADED, 2, 1)
     assert table(flow) == {"1": 10, "2": 20, "3": 30}
+
+
+def test_a_chain_of_corrections_ends_at_the_file_that_brought_the_bill(flow: Flow) -> None:
+    load(flow, "a.csv", ORIGINAL)
+    first = load(flow, "b.csv", bills(("1", 12)), restates="yes")
+    second = load(flow, "c.csv", bills(("1", 14)), restates="yes")
+    assert flow.withdraw(first).rows_removed == 0
+    assert table(flow) == {"1": 14, "2": 20}
+    assert [one.load_id for one in flow.withdraw(second).replaced] == [1]
+    again(flow, 1)
+    assert table(flow) == {"1": 10, "2": 20}
+
+
+def test_a_file_that_was_loaded_again_too_early_is_named_once_more(flow: Flow) -> None:
+    load(flow, "a.csv", ORIGINAL)
+    corrected = load(flow, "b.csv", bills(("1", 12)), restates="yes")
+    assert again(flow, 1).tally.quarantined == 1
+    assert [one.load_id for one in flow.withdraw(corrected).replaced] == [1]
+    assert again(flow, 1).status is FileStatus.LOADED
+    assert table(flow) == {"1": 10, "2": 20}

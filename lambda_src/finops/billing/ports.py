@@ -374,7 +374,7 @@ class WithdrawalStore(Protocol):
         """Remove the rows of the withdrawn versions of the file's object. Returns how many."""
 
     def replaced_by(self, entry: FileEntry) -> Sequence[FileEntry]:
-        """Files of other objects that count no more, since the file's object took their place."""
+        """Files of other objects that the file's one took the place of, whatever they are now."""
 
     def replacing(self, entry: FileEntry) -> Sequence[FileEntry]:
         """Files that took the place of all, or of some months, of a load, whatever they are now."""

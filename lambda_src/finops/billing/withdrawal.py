@@ -82,11 +82,27 @@ class Withdrawer:
             rows_removed=removed,
             rows_kept=kept,
             also_in=self.store.files_with_rows_of_others(entry),
-            replaced=self.store.replaced_by(entry),
+            replaced=self._replaced(entry),
         )
         counts = {"rows_removed": removed, "rows_kept": kept}
         self.audit.record(withdrawn_event(entry, requested_by, reason, counts, self.clock()))
         return done
+
+    def _replaced(self, entry: FileEntry) -> list[FileEntry]:
+        """Files that lost rows to the one that is taken back, or to those that it had replaced.
+
+        A file between them that was taken back before has handed on nothing.
+        """
+        found: dict[int, FileEntry] = {}
+        left, seen = [entry], {entry.source.key_hash}
+        while left:
+            for one in self.store.replaced_by(left.pop()):
+                if one.status is FileStatus.WITHDRAWN and one.source.key_hash not in seen:
+                    seen.add(one.source.key_hash)
+                    left.append(one)
+                elif one.status is FileStatus.SUPERSEDED or one.status in LOADED:
+                    found[one.load_id] = one
+        return [found[load_id] for load_id in sorted(found)]
 
     def reopen(self, entry: FileEntry, *, restates: bool = False, part_of: str = "") -> FileEntry:
         """Make a file that does not count wait to be loaded again, as its event then does.
@@ -100,7 +116,7 @@ class Withdrawer:
             RejectedInput: it counts, or is being loaded; with code `restated_since`, where a file
                 counts that goes before it whatever is said now.
         """
-        counts = entry.status in LOADED and not entry.lost_rows
+        counts = entry.status in LOADED and not (entry.lost_rows or self.store.replacing(entry))
         if counts or not entry.is_settled or entry.status is FileStatus.IGNORED:
             raise RejectedInput(
                 f"{entry.source.key} is {entry.status}: there is nothing to retry",

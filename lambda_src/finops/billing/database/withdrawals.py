@@ -7,8 +7,8 @@ from typing import Final
 
 from finops.billing.database.ledger_rows import FILES_AT_ONCE, LOADED, file_entry, now
 from finops.billing.database.store import AuroraBillingStore
-from finops.billing.domain import BILLS_REPLACED, REPLACED, FileEntry, FileStatus
-from finops.billing.schemas import SCHEMAS
+from finops.billing.domain import FileEntry, FileStatus
+from finops.billing.schemas import BILLING, SCHEMAS
 from finops.shared.data_api import Value
 
 _FILES_SHOWN: Final = 100
@@ -58,15 +58,9 @@ class AuroraWithdrawals(AuroraBillingStore):
             "SELECT DISTINCT f.load_id FROM billing_files f"
             " JOIN billing_replacements r ON r.load_id = f.load_id"
             " JOIN billing_files b ON b.load_id = r.replaced_by"
-            f" WHERE b.key_hash = :key_hash AND f.key_hash <> :key_hash AND (f.status ="
-            f" '{FileStatus.SUPERSEDED}' OR f.status IN {LOADED}"
-            " AND (f.notes LIKE :charges OR f.notes LIKE :bills))"
+            " WHERE b.key_hash = :key_hash AND f.key_hash <> :key_hash"
             f" ORDER BY f.load_id LIMIT {_FILES_SHOWN:d}",
-            {
-                "key_hash": entry.source.key_hash,
-                "charges": f'%"{REPLACED}"%',
-                "bills": f'%"{BILLS_REPLACED}"%',
-            },
+            {"key_hash": entry.source.key_hash},
         ).rows
         return [self.find(row["load_id"]) for row in found]
 
@@ -95,10 +89,15 @@ class AuroraWithdrawals(AuroraBillingStore):
         self._forget_pending(entry.load_id)
         self._remove_load(entry.load_id)
         with self._database.transaction() as transaction:
-            for table in ("billing_chunks", "billing_replacements"):
-                self._database.execute(
-                    f"DELETE FROM {table} WHERE load_id = :load_id", load, transaction=transaction
-                )
+            for sql in (
+                "DELETE FROM billing_chunks WHERE load_id = :load_id",
+                # Bills that another file holds with other values go on being that file's.
+                "DELETE r FROM billing_replacements r LEFT JOIN billing_files b"
+                f" ON b.load_id = r.replaced_by AND b.status IN {LOADED}"
+                f" AND b.schema_name = '{BILLING.name}'"
+                " WHERE r.load_id = :load_id AND b.load_id IS NULL",
+            ):
+                self._database.execute(sql, load, transaction=transaction)
             self._database.execute(
                 f"UPDATE billing_files SET status = '{FileStatus.RECEIVED}', error = NULL,"
                 " error_code = '', notes = NULL, finished_at = NULL, restates = :restates,"
