@@ -135,7 +135,7 @@ data "aws_iam_policy_document" "task" {
 
   statement {
     sid       = "ReviewInvoices"
-    actions   = ["dynamodb:GetItem", "dynamodb:PutItem"]
+    actions   = ["dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:PutItem"]
     resources = ["${local.tables}-invoices"]
   }
 
@@ -146,9 +146,12 @@ data "aws_iam_policy_document" "task" {
   }
 
   statement {
-    sid       = "ListInvoices"
-    actions   = ["dynamodb:Query"]
-    resources = ["${local.tables}-invoices/index/by_month", "${local.tables}-invoices/index/by_status"]
+    sid     = "ListInvoices"
+    actions = ["dynamodb:Query"]
+    resources = [
+      for index in ["by_month", "by_status", "search_by_month", "search_by_status"] :
+      "${local.tables}-invoices/index/${index}"
+    ]
   }
 
   statement {

@@ -221,6 +221,18 @@ resource "aws_dynamodb_table" "invoices" {
     projection_type = "ALL"
   }
 
+  # What people search for, without the records, which are most of an item.
+  dynamic "global_secondary_index" {
+    for_each = { by_status = "status", by_month = "received_month" }
+    content {
+      name               = "search_${global_secondary_index.key}"
+      hash_key           = global_secondary_index.value
+      range_key          = "received_at"
+      projection_type    = "INCLUDE"
+      non_key_attributes = ["searched"]
+    }
+  }
+
   point_in_time_recovery {
     enabled = true
   }

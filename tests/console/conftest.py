@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -79,10 +79,10 @@ class PagedStore(FakeStore):
         *,
         status: str = "",
         month: str = "",
-        search: str = "",
         newest_first: bool = True,
         limit: int = 100,
         start: Mapping[str, Any] | None = None,
+        search: str = "",
     ) -> tuple[list[InvoiceRecord], Mapping[str, Any] | None]:
         found = [
             one
@@ -103,6 +103,16 @@ class PagedStore(FakeStore):
             yield from self.page(
                 status=status, month=month, search=search, newest_first=newest_first, limit=10_000
             )[0]
+
+    def search(
+        self, text: str, **wanted: Any
+    ) -> tuple[list[Mapping[str, Any]], Mapping[str, Any] | None]:
+        found, following = self.page(**wanted, search=text)
+        return [{"id": one.id} for one in found], following
+
+    def read(self, keys: Iterable[Mapping[str, Any]], *, status: str = "") -> list[InvoiceRecord]:
+        found = (self.find(one["id"]) for one in keys)
+        return [one for one in found if not status or one.status == status]
 
     def count(self, status: InvoiceStatus) -> int:
         return sum(one.status is status for one in self.records.values())

@@ -77,13 +77,15 @@ run "defaults" {
       ["arn:aws:dynamodb:eu-west-1:111111111111:table/finops-budget-status"], null]
       ApplyRaises = ["Allow", ["sqs:GetQueueUrl", "sqs:SendMessage"],
       ["arn:aws:sqs:eu-west-1:111111111111:finops-budget-accounts"], null]
-      ReviewInvoices = ["Allow", ["dynamodb:GetItem", "dynamodb:PutItem"],
+      ReviewInvoices = ["Allow", ["dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:PutItem"],
       ["arn:aws:dynamodb:eu-west-1:111111111111:table/finops-invoices"], null]
       EditVendors = ["Allow", ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Scan", "dynamodb:UpdateItem"],
       ["arn:aws:dynamodb:eu-west-1:111111111111:table/finops-vendors"], null]
       ListInvoices = ["Allow", ["dynamodb:Query"], [
         "arn:aws:dynamodb:eu-west-1:111111111111:table/finops-invoices/index/by_month",
         "arn:aws:dynamodb:eu-west-1:111111111111:table/finops-invoices/index/by_status",
+        "arn:aws:dynamodb:eu-west-1:111111111111:table/finops-invoices/index/search_by_month",
+        "arn:aws:dynamodb:eu-west-1:111111111111:table/finops-invoices/index/search_by_status",
       ], null]
       ReadDocuments = ["Allow", ["s3:GetObject", "s3:GetObjectVersion"],
       ["arn:aws:s3:::inv/json/*", "arn:aws:s3:::inv/raw/*", "arn:aws:s3:::inv/textract/*"], null]

@@ -8,6 +8,10 @@ import boto3
 
 BUCKET, TABLE, VENDORS = "invoices-bucket", "finops-invoices", "finops-vendors"
 INDEXES = {"by_status": "status", "by_month": "received_month"}
+PROJECTIONS = {
+    "": {"ProjectionType": "ALL"},
+    "search_": {"ProjectionType": "INCLUDE", "NonKeyAttributes": ["searched"]},
+}
 
 
 def make_bucket() -> Any:
@@ -31,14 +35,15 @@ def make_table() -> Any:
         ],
         GlobalSecondaryIndexes=[
             {
-                "IndexName": name,
+                "IndexName": kind + name,
                 "KeySchema": [
                     {"AttributeName": key, "KeyType": "HASH"},
                     {"AttributeName": "received_at", "KeyType": "RANGE"},
                 ],
-                "Projection": {"ProjectionType": "ALL"},
+                "Projection": projection,
             }
             for name, key in INDEXES.items()
+            for kind, projection in PROJECTIONS.items()
         ],
     )
     return dynamodb

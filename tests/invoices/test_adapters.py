@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 from botocore.stub import Stubber
 from moto import mock_aws
 
@@ -41,7 +42,7 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    monkeypatch.setattr("finops.invoices.adapters.dynamodb.time.sleep", lambda _: None)
+    monkeypatch.setattr("finops.invoices.adapters.stored_invoices.time.sleep", lambda _: None)
     with mock_aws():
         yield
 
@@ -184,16 +185,131 @@ class TestTable:
             store.create(checked(f"raw/Scan {number}.pdf", vendor=f"Straße {number} GmbH"))
         filed(store, checked("raw/other.pdf", vendor="Ænima A/S", invoice_number="RE-77"))
 
+        month = f"{checked().received_at:%Y-%m}"
+
         def found(text: str) -> list[str]:
-            month = f"{checked().received_at:%Y-%m}"
-            page, _ = store.page(month=month, search=text, limit=2)
-            return sorted(one.file for one in page)
+            keys, _ = store.search(text, month=month)
+            files = [one.file for one in store.read(keys)]
+            assert files == [one.file for one in store.all(months=[month], search=text)]
+            return sorted(files)
 
         assert found("SCAN 1") == ["Scan 1.pdf"]
         assert found("strasse 2") == ["Scan 2.pdf"]
         assert found("re-77") == found("inv-2026-000001") == found("ÆNIMA") == ["other.pdf"]
         assert found("scan") == ["Scan 0.pdf", "Scan 1.pdf", "Scan 2.pdf"]
         assert found("nobody") == []
+
+    @pytest.mark.parametrize("newest_first", [True, False])
+    def test_what_is_found_comes_in_pages_that_end_with_the_last(
+        self, store: DynamoInvoices, *, newest_first: bool
+    ) -> None:
+        for number in range(12):
+            one = record(f"raw/{'scan' if number % 2 else 'other'} {number:02}.pdf")
+            store.create(replace(one, received_at=one.received_at + timedelta(minutes=number)))
+        month = f"{one.received_at:%Y-%m}"
+        start: Mapping[str, Any] | None = None
+        pages = []
+        while True:
+            keys, start = store.search(
+                "scan", month=month, newest_first=newest_first, limit=2, start=start
+            )
+            pages.append([one.file[5:7] for one in store.read(keys)])
+            if not start:
+                break
+        order = ["11", "09", "07", "05", "03", "01"]
+        assert sum(pages, []) == (order if newest_first else order[::-1])  # noqa: RUF017
+        assert list(map(len, pages)) == [2, 2, 2]
+
+    def test_a_search_reads_no_records_but_those_that_it_finds(
+        self, store: DynamoInvoices, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for number in range(3):
+            store.create(record(f"raw/scan {number}.pdf"))
+        answers = []
+        query = store._dynamodb.query
+
+        def answer(**request: Any) -> Any:
+            answers.append((request["IndexName"], query(**request)))
+            return answers[-1][1]
+
+        monkeypatch.setattr(store._dynamodb, "query", answer)
+        keys, _ = store.search("scan 1", status="RECEIVED")
+        assert [one.file for one in store.read(keys, status="RECEIVED")] == ["scan 1.pdf"]
+        ((index, found),) = answers
+        assert index == "search_by_status"
+        assert [one.keys() for one in found["Items"]] == [{"id", "received_at", "status"}]
+
+    def test_what_has_changed_since_the_index_was_written_is_not_listed(
+        self, store: DynamoInvoices
+    ) -> None:
+        one, gone = (store.create(record(f"raw/scan {name}.pdf")) for name in "ab")
+        keys, _ = store.search("scan", status="RECEIVED")
+        store.save(replace(one, status=InvoiceStatus.VALIDATING))
+        store._dynamodb.delete_item(TableName=store._table, Key={"id": {"S": gone.id}})
+        assert store.read(keys, status="RECEIVED") == []
+        assert [found.id for found in store.read(keys)] == [one.id]
+
+    def test_more_than_an_answer_holds_is_asked_for_again(
+        self, store: DynamoInvoices, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        ids = [store.create(record(f"raw/{number}.pdf")).id for number in range(105)]
+        read = store._dynamodb.batch_get_item
+        asked = []
+
+        def half(RequestItems: Mapping[str, Any]) -> Any:  # noqa: N803
+            ((table, wanted),) = RequestItems.items()
+            keys = wanted["Keys"]
+            asked.append(len(keys))
+            some = max(1, len(keys) // 2)
+            answer = read(RequestItems={table: {**wanted, "Keys": keys[:some]}})
+            left = {table: {**wanted, "Keys": keys[some:]}} if keys[some:] else {}
+            return {**answer, "UnprocessedKeys": left}
+
+        monkeypatch.setattr(store._dynamodb, "batch_get_item", half)
+        assert [one.id for one in store.read({"id": {"S": one}} for one in ids)] == ids
+        assert max(asked) == 100
+        monkeypatch.setattr(
+            store._dynamodb,
+            "batch_get_item",
+            lambda **request: {"Responses": {}, "UnprocessedKeys": request["RequestItems"]},
+        )
+        with pytest.raises(TransientFailure, match="1 invoices could not be read"):
+            store.read([{"id": {"S": ids[0]}}])
+
+    @pytest.mark.parametrize(
+        "said",
+        [
+            "The table does not have the specified index: search_by_status",
+            "Cannot read from backfilling global secondary index: search_by_status",
+        ],
+    )
+    def test_without_the_index_all_are_searched_the_same(
+        self, store: DynamoInvoices, monkeypatch: pytest.MonkeyPatch, said: str
+    ) -> None:
+        """As an earlier version has deployed the table, and while DynamoDB fills the new index."""
+        query = store._dynamodb.query
+
+        def answer(**request: Any) -> Any:
+            if request["IndexName"].startswith("search_"):
+                error = {"Error": {"Code": "ValidationException", "Message": said}}
+                raise ClientError(error, "Query")
+            return query(**request)
+
+        monkeypatch.setattr(store._dynamodb, "query", answer)
+        for number in range(3):
+            store.create(record(f"raw/scan {number}.pdf"))
+        keys, start = store.search("scan", status="RECEIVED", limit=2)
+        rest, end = store.search("scan", status="RECEIVED", limit=2, start=start)
+        assert len(store.read([*keys, *rest])) == 3
+        assert end is None
+
+    def test_what_is_refused_for_another_reason_is_told(
+        self, store: DynamoInvoices, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(store, "_table", "elsewhere")
+        with pytest.raises(ConfigurationError) as refused:
+            store.search("scan", status="RECEIVED")
+        assert refused.value.code == "ResourceNotFoundException"
 
 
 class TestFiling:

@@ -26,6 +26,7 @@ _OWN = {
     "needed_statements",
     "web_server",
     "parsed_policies",
+    "parsed_conditions",
     "repeated_calls",
 }
 NAMED = [*(name for name in EXTENSIONS if name not in _OWN), "rds_data_api"]

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Final
 
 import streamlit as st
@@ -66,15 +67,20 @@ def list_invoices(_services: Services, _deployment: str, filters: Filters, start
     months = filters.months
     months = months[months.index(start.pop("month")) if "month" in start else 0 :]
 
-    def page(month: str, start: Start, limit: int) -> Page:
-        return _services.invoices.store.page(
+    store = _services.invoices.store
+    look_up = partial(store.search, filters.search) if filters.search else store.page
+
+    def page(month: str, start: Start, limit: int) -> tuple[list[Any], Start]:
+        return look_up(
             status=filters.status,
             month=month,
-            search=filters.search,
             newest_first=filters.newest_first,
             limit=limit,
             start=start or None,
         )
+
+    def records(found: list[Any]) -> list[InvoiceRecord]:
+        return store.read(found, status=filters.status) if filters.search else found
 
     with ThreadPoolExecutor(len(months)) as pool:
         # A search may find something in any month, so all of them are read at once.
@@ -82,7 +88,7 @@ def list_invoices(_services: Services, _deployment: str, filters: Filters, start
             month: pool.submit(page, month, None, PAGE_ROWS)
             for month in (months[1:] if filters.search else ())
         }
-        found: list[InvoiceRecord] = []
+        found: list[Any] = []
         for number, month in enumerate(months):
             more, after = (
                 asked[month].result()
@@ -92,8 +98,8 @@ def list_invoices(_services: Services, _deployment: str, filters: Filters, start
             found += more
             start = {}
             if after:
-                return found, {**after, "month": month}
+                return records(found), {**after, "month": month}
             if len(found) >= PAGE_ROWS:
                 is_last = number + 1 == len(months)
-                return found, None if is_last else {"month": months[number + 1]}
-    return found, None
+                return records(found), None if is_last else {"month": months[number + 1]}
+    return records(found), None

@@ -17,6 +17,7 @@ EXTENSIONS = (
     "needed_statements",
     "web_server",
     "parsed_policies",
+    "parsed_conditions",
     "repeated_calls",
     "lambda_workers",
     "lambda_async_invoke",

@@ -12,8 +12,8 @@ from typing import Any, Final
 import msgspec
 from botocore.exceptions import ClientError
 
-from finops.invoices.adapters.s3 import S3Documents
-from finops.invoices.domain import Erasure, Invoice, InvoiceRecord, InvoiceStatus, serial_number
+from finops.invoices.adapters.stored_invoices import StoredInvoices
+from finops.invoices.domain import Erasure, Invoice, InvoiceRecord, serial_number
 from finops.invoices.duplicates import first_resemblance, near_match
 from finops.invoices.identity import (
     duplicate_key,
@@ -34,7 +34,7 @@ _TRIES: Final = 12
 _SEARCHED: Final = ("serial_number", "vendor", "invoice_number")
 
 
-class DynamoInvoices:
+class DynamoInvoices(StoredInvoices):
     """`InvoiceStore` in one table, which also holds the claims that keep an invoice unique.
 
     Items by `id`: the invoice itself; `number#…` with the ids of all processed invoices of a vendor
@@ -44,11 +44,6 @@ class DynamoInvoices:
     `spending#DAY` with the pages and USD of that day.
     A record that is too large for an item is kept in the bucket.
     """
-
-    def __init__(self, dynamodb: Any, table: str, objects: S3Documents) -> None:
-        self._dynamodb = dynamodb
-        self._table = table
-        self._objects = objects
 
     def create(self, record: InvoiceRecord) -> InvoiceRecord:
         try:
@@ -63,20 +58,6 @@ class DynamoInvoices:
                 return self.find(record.id)
             raise
         return record
-
-    def find(self, invoice_id: str) -> InvoiceRecord:
-        with aws_errors("read_invoice"):
-            item = self._dynamodb.get_item(
-                TableName=self._table, Key={"id": {"S": invoice_id}}, ConsistentRead=True
-            ).get("Item")
-        if not item or "record" not in item:
-            raise RejectedInput(
-                f"invoice {invoice_id!r} does not exist",
-                code="unknown_invoice",
-                value=invoice_id,
-                remedy="List the invoices: finops invoices list",
-            )
-        return self._record(item)
 
     def save(self, record: InvoiceRecord) -> InvoiceRecord:
         changed = replace(record, revision=record.revision + 1)
@@ -227,95 +208,6 @@ class DynamoInvoices:
             step="charge_invoice",
         )
 
-    def page(
-        self,
-        *,
-        status: str = "",
-        month: str = "",
-        search: str = "",
-        newest_first: bool = True,
-        limit: int = 100,
-        start: Mapping[str, Any] | None = None,
-    ) -> tuple[list[InvoiceRecord], Mapping[str, Any] | None]:
-        """One page of the invoices with a status, or received in a month.
-
-        Args:
-            status: Only invoices with this status, in the month if one is given.
-            month: Only invoices received in this month, as YYYY-MM.
-            search: A part of the id, the file name, the vendor or a number, in any case.
-            newest_first: By time of receipt; otherwise the oldest come first.
-            limit: How many; a search may return a few more.
-            start: What the call for the previous page returned.
-
-        Returns:
-            The invoices, and where the next page starts: None on the last page.
-        """
-        index, name, value = (
-            ("by_status", "status", status) if status else ("by_month", "received_month", month)
-        )
-        request: dict[str, Any] = {
-            "TableName": self._table,
-            "IndexName": index,
-            "KeyConditionExpression": "#key = :value",
-            "ExpressionAttributeNames": {"#key": name},
-            "ExpressionAttributeValues": {":value": {"S": value}},
-            "ScanIndexForward": not newest_first,
-        }
-        if status and month:
-            request["KeyConditionExpression"] += " AND begins_with(received_at, :month)"
-            request["ExpressionAttributeValues"][":month"] = {"S": month}
-        if search:
-            request["FilterExpression"] = "contains(searched, :search)"
-            request["ExpressionAttributeValues"][":search"] = {"S": search.casefold()}
-        else:
-            request["Limit"] = limit
-        found: list[InvoiceRecord] = []
-        while True:
-            if start:
-                request["ExclusiveStartKey"] = start
-            with aws_errors("list_invoices"):
-                answer = self._dynamodb.query(**request)
-            found += [self._record(item) for item in answer["Items"]]
-            start = answer.get("LastEvaluatedKey")
-            if not start or not search or len(found) >= limit:
-                return found, start
-
-    def all(
-        self,
-        *,
-        status: str = "",
-        months: list[str] | None = None,
-        search: str = "",
-        newest_first: bool = True,
-    ) -> Iterator[InvoiceRecord]:
-        """All invoices with a status, or received in these months, newest first (see `page`)."""
-        for month in months or [""]:
-            start: Mapping[str, Any] | None = None
-            while True:
-                found, start = self.page(
-                    status=status,
-                    month=month,
-                    search=search,
-                    newest_first=newest_first,
-                    start=start,
-                )
-                yield from found
-                if not start:
-                    break
-
-    def count(self, status: InvoiceStatus) -> int:
-        """The number of invoices with this status."""
-        with aws_errors("count_invoices"):
-            pages = self._dynamodb.get_paginator("query").paginate(
-                TableName=self._table,
-                IndexName="by_status",
-                Select="COUNT",
-                KeyConditionExpression="#status = :status",
-                ExpressionAttributeNames={"#status": "status"},
-                ExpressionAttributeValues={":status": {"S": status.value}},
-            )
-            return sum(int(page["Count"]) for page in pages)
-
     def _commit(
         self,
         record: InvoiceRecord,
@@ -415,12 +307,6 @@ class DynamoInvoices:
         key = f"textract/{record.id}/record-{record.revision}-{digest(text)[:32]}.json"
         self._objects.write_text(key, text)
         return item | {"record": {"S": ""}, "record_key": {"S": key}}
-
-    def _record(self, item: Mapping[str, Any]) -> InvoiceRecord:
-        text = item["record"]["S"]
-        if "record_key" in item:
-            text = self._objects.read_text(item["record_key"]["S"]) or ""
-        return msgspec.json.decode(text, type=InvoiceRecord)
 
 
 def _cancellation_reasons(error: FinOpsError) -> list[str]:
