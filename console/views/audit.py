@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import streamlit as st
 
-from console import ui
+from console import presses, ui
 from console.identity import User
 from console.services import Services
 from finops.audit.actors import shown_actor
@@ -38,7 +38,7 @@ def _verify(services: Services) -> None:
             "Each entry holds the hash of the one before it, in a bucket where nobody can "
             "overwrite it. Verifying reads every entry."
         )
-        if st.button("Verify the trail", icon=":material/verified_user:"):
+        if presses.button("Verify the trail", icon=":material/verified_user:"):
             bar = st.progress(0.0, "Reading …")
 
             def shown(done: int, known: int) -> None:

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import streamlit as st
 
-from console import ui
+from console import presses, ui
 from console.identity import Role, User
 from console.services import Services
 from finops.deployment.descriptions import vendor_document
@@ -167,7 +167,7 @@ def _new(services: Services, user: User) -> None:
         with st.form("new-vendor", border=False):
             name = st.text_input("Name", help="As its invoices are to name it.")
             tax_id = st.text_input("Tax id", placeholder="DE123456789")
-            if not st.form_submit_button("Add", type="primary"):
+            if not presses.submit("Add", type="primary"):
                 return
         entered = {FactKind.VAT_ID: (tax_id,)} if tax_id.strip() else {}
         _done(
@@ -175,7 +175,7 @@ def _new(services: Services, user: User) -> None:
             lambda: edit(services, user).add(name, entered, by=user.identity),
         )
 
-    if st.button("New vendor", icon=":material/add:"):
+    if presses.button("New vendor", icon=":material/add:"):
         ask()
 
 
@@ -188,7 +188,7 @@ def _change(services: Services, user: User, vendor: Vendor) -> None:
         with st.form("enter-fact", clear_on_submit=True):
             kind = st.selectbox("Fact", _ENTERED, format_func=_LABELS.__getitem__)
             value = st.text_input("Value")
-            if st.form_submit_button("Enter"):
+            if presses.submit("Enter"):
                 services.require(user)
                 desk = edit(services, user)
                 _done(
@@ -206,7 +206,7 @@ def _change(services: Services, user: User, vendor: Vendor) -> None:
                     ),
                 )
                 undo = bool(vendor.facts[at].revoked_by)
-                if st.form_submit_button("Revoke or restore"):
+                if presses.submit("Revoke or restore"):
                     services.require(user)
                     fact = vendor.facts[at]
                     desk = edit(services, user)

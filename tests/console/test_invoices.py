@@ -11,7 +11,7 @@ import msgspec
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from console import ui
+from console import presses, ui
 from console.identity import Role, User
 from console.rendering import page_image
 from console.views.invoice import review as decisions
@@ -453,10 +453,10 @@ def test_a_button_that_was_pressed_in_a_session_that_is_gone_decides_nothing(
     """A new session gets the press from the browser, but did not see it itself."""
     shown.invoices.separation_of_duties = False
     with monkeypatch.context() as patch:
-        patch.setattr(decisions, "_remember", lambda *_: None)
+        patch.setattr(presses, "_see", lambda *_: None)
         app = of(shown, Role.APPROVER)
         button(app, "Approve").click().run()
-    assert any("decide again" in one.value for one in app.warning)
+    assert any("press again" in one.value for one in app.warning)
     assert not shown.recorded()
     app.run()
     button(app, "Approve").click().run()

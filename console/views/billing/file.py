@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import streamlit as st
 
-from console import ui
+from console import presses, ui
 from console.identity import Role, User
 from console.services import Services
 from console.views.billing import uploads
@@ -95,7 +95,7 @@ def _fixed_rows(services: Services, user: User, entry: FileEntry) -> None:
 
 
 def _retry(services: Services, user: User, entry: FileEntry) -> None:
-    if not st.button("Load it again", icon=":material/replay:"):
+    if not presses.button("Load it again", icon=":material/replay:"):
         return
     if entry.status.is_final:
         raise RejectedInput("the file has been processed already", code="ended")

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import streamlit as st
 
-from console import ui
+from console import presses, ui
 from console.identity import User
 from console.services import Services
 from console.views.billing.format_amounts import chosen_amounts, has_one_column
@@ -127,7 +127,7 @@ def _offer_to_save(
     services: Services, user: User, formats: DatasetFormats, stored: StoredFormat, dataset: str,
     document: Mapping[str, Any], *, disabled: bool = False,
 ) -> None:  # fmt: skip
-    if st.button(
+    if presses.button(
         "Save the format",
         type="primary",
         icon=":material/save:",

@@ -8,7 +8,7 @@ from typing import Any
 
 import streamlit as st
 
-from console import ui
+from console import presses, ui
 from console.identity import User
 from console.services import Services
 from console.views.budgets import editing
@@ -37,7 +37,7 @@ def new(services: Services, user: User) -> None:
                 for one in ATTRIBUTES
                 if one.label
             }
-            if not st.form_submit_button("Add", type="primary"):
+            if not presses.submit("Add", type="primary"):
                 return
         key = BudgetKey(account_id=account.strip(), budget_name=name.strip())
         try:
@@ -48,7 +48,7 @@ def new(services: Services, user: User) -> None:
         list_budgets.clear()
         st.rerun()
 
-    if st.button("New budget", icon=":material/add:"):
+    if presses.button("New budget", icon=":material/add:"):
         ask()
 
 
@@ -89,12 +89,12 @@ def import_csv(services: Services, user: User) -> None:
             if rejected:
                 _rejected_lines(rejected)
             label = f"Import {ui.counted(len(rows), 'budget')}"
-            if rows and st.button(label, type="primary"):
+            if rows and presses.button(label, type="primary"):
                 editing.replace_all(services, user, rows, file.name)
                 discard_edits()
                 st.rerun()
 
-    if st.button("Import CSV", icon=":material/upload_file:"):
+    if presses.button("Import CSV", icon=":material/upload_file:"):
         ask()
 
 
@@ -131,12 +131,12 @@ def remove(services: Services, user: User, budgets: Sequence[Mapping[str, Any]])
             placeholder="Account / name",
             format_func=title,
         )
-        if st.button("Remove", type="primary", disabled=chosen is None) and chosen:
+        if presses.button("Remove", type="primary", disabled=chosen is None) and chosen:
             with ui.failures("The budget was not removed"):
                 editing.remove(services, user, chosen)
                 discard_edits(chosen)
                 ui.flash(f"{ui.escaped(title(chosen))} was removed")
                 st.rerun()
 
-    if st.button("Remove", icon=":material/delete:", disabled=not budgets):
+    if presses.button("Remove", icon=":material/delete:", disabled=not budgets):
         ask()

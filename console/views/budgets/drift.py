@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import streamlit as st
 
+from console import presses
 from console.identity import Role, User
 from console.services import Services
 
@@ -18,10 +19,10 @@ def show(services: Services, user: User) -> None:
     st.header("Drift")
     st.caption("Compares each AWS Budget with its row. A schedule does the same.")
     with st.container(horizontal=True):
-        if st.button("Compare now", icon=":material/compare_arrows:"):
+        if presses.button("Compare now", icon=":material/compare_arrows:"):
             st.session_state[_DRIFT] = compare(services, user, repair=False)
         drifted = st.session_state.get(_DRIFT)
-        if drifted and user.may(Role.EDITOR) and st.button("Repair", icon=":material/build:"):
+        if drifted and user.may(Role.EDITOR) and presses.button("Repair", icon=":material/build:"):
             drifted = st.session_state[_DRIFT] = compare(services, user, repair=True)
             for one in drifted:
                 services.record(user, "budget.repaired", f"{one['account_id']}/{one['name']}")

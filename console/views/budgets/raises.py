@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import streamlit as st
 
-from console import ui
+from console import presses, ui
 from console.identity import Role, User
 from console.services import Services
 from console.views.budgets.listing import key_of, list_budgets, title
@@ -98,8 +98,9 @@ def _draw(services: Services, user: User, status: BudgetStatus) -> None:
             if reason:
                 st.caption(reason)
         # By the content: a click on what has changed meanwhile approves nothing.
-        pressed = button.button(
+        pressed = presses.button(
             "Approve",
+            place=button,
             key=f"approve-{own}",
             icon=":material/check:",
             type="primary",

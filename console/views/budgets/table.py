@@ -10,7 +10,7 @@ from typing import Any, Final
 import pandas as pd
 import streamlit as st
 
-from console import ui
+from console import presses, ui
 from console.identity import Role, User
 from console.services import Services
 from console.views.budgets import unsaved
@@ -128,7 +128,11 @@ def save(services: Services, user: User, budgets: Sequence[Budget]) -> None:
 def _asked() -> tuple[str, str]:
     search, status = st.columns([3, 2])
     text = search.text_input(
-        "Search", placeholder="Account, name or who edited it", icon=":material/search:"
+        "Search",
+        key="budget_search",
+        bind="query-params",
+        placeholder="Account, name or who edited it",
+        icon=":material/search:",
     )
     with status:
         return text.strip().casefold(), ui.status_filter(Status, "budget_status")
@@ -233,9 +237,9 @@ def _changes(services: Services, user: User, budgets: Sequence[Budget]) -> None:
         ui.show_failure(f"{title(key)} was not changed", error)
     with st.container(horizontal=True):
         label = f"Apply {ui.counted(len(unsaved.all_unsaved()), 'change')}"
-        if st.button(label, type="primary", icon=":material/check:"):
+        if presses.button(label, type="primary", icon=":material/check:"):
             save(services, user, budgets)
             st.rerun()
-        if st.button("Discard", icon=":material/undo:"):
+        if presses.button("Discard", icon=":material/undo:"):
             discard_edits()
             st.rerun()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from console import ui
+from console import presses, ui
 from console.identity import Role, User
 from console.services import Services
 from console.views.invoice import document, facts, inbox, review, same_vendor
@@ -17,7 +17,7 @@ def show(services: Services, user: User) -> None:
 
     It updates itself while the workflow runs.
     """
-    if st.button("All invoices", icon=":material/arrow_back:", type="tertiary"):
+    if presses.button("All invoices", icon=":material/arrow_back:", type="tertiary"):
         ui.open_page("Invoices")
     with ui.failures("The invoice cannot be shown"):
         identifier = st.query_params.get("id", "")

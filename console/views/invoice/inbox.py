@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import streamlit as st
 
-from console import components, ui
+from console import components, presses, ui
 from console.identity import Role, User
 from console.services import Services
 from finops.invoices.domain import InvoiceRecord
@@ -118,7 +118,7 @@ def show(inbox: Inbox, record: InvoiceRecord | None) -> None:
 
 
 def _step(label: str, key: str, icon: str, target: Sequence[InvoiceRecord]) -> None:
-    if st.button(label, key=key, icon=icon, disabled=not target):
+    if presses.button(label, key=key, icon=icon, disabled=not target):
         open_invoice(target[0])
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final, Literal, cast
+from typing import Literal, cast
 
 import streamlit as st
 
-from console import ui
+from console import presses, ui
 from console.identity import Role, User
 from console.services import Services
 from console.views.invoice import facts, inbox
@@ -17,8 +17,6 @@ from finops.invoices.domain import Invoice, InvoiceKind, InvoiceRecord
 from finops.invoices.inbox import FieldToCheck, fields_to_check
 from finops.invoices.second_decision import already_decided, intended
 from finops.shared.errors import FinOpsError
-
-_PRESSED: Final = "review_pressed"
 
 
 def show(services: Services, user: User, record: InvoiceRecord) -> None:
@@ -84,38 +82,25 @@ def _buttons(record: InvoiceRecord, obstacle: str) -> str:
     pressed = ""
     with st.container(horizontal=True):
         for name, label, kind, icon, disabled in buttons:
-            if st.form_submit_button(
+            if presses.submit(
                 label,
                 key=form_key(record, name),
                 type=cast("Literal['primary', 'secondary']", kind),
                 icon=icon,
                 disabled=disabled,
-                on_click=_remember,
-                args=(record.id, len(record.reviews), name),
+                note=(record.id, len(record.reviews), name),
             ):
                 pressed = name
-    # Who pressed it is known where the press was seen in this session, and not in one that ended.
-    seen = st.session_state.pop(_PRESSED, None) if pressed else None
-    if pressed and seen != (record.id, len(record.reviews), pressed):
-        st.warning(
-            "The session ended before your decision was saved. Check the form, and decide again.",
-            icon=":material/replay:",
-        )
-        pressed = ""
     if obstacle:
         st.caption(f":material/lock: {ui.escaped(obstacle)}")
     return pressed
 
 
-def _remember(identifier: str, seen: int, pressed: str) -> None:
-    st.session_state[_PRESSED] = (identifier, seen, pressed)
-
-
 def tell_if_late(record: InvoiceRecord) -> None:
     """Say that somebody else came first, where the form that was pressed is there no more."""
-    identifier, seen, pressed = st.session_state.get(_PRESSED, ("", 0, ""))
+    identifier, seen, pressed = presses.unanswered() or ("", 0, "")
     if identifier == record.id and len(record.reviews) > seen:
-        del st.session_state[_PRESSED]
+        presses.forget()
         asked = intended(approve=pressed.startswith("approve"), reject=pressed == "reject")
         ui.show_failure("The decision was not saved", already_decided(record, asked))
         inbox.forget()
@@ -196,7 +181,6 @@ def _tell(
     services: Services, user: User, decided: InvoiceRecord, *, and_next: bool = False
 ) -> None:
     """Record the last decision in the audit trail, and draw the page again, or the next one."""
-    st.session_state.pop(_PRESSED, None)
     inbox.forget()
     record_decision(services, user, decided)
     ui.flash(f"{ui.escaped(decided.file)}: {ui.words(decided.reviews[-1].decision.lower())}")
@@ -211,7 +195,7 @@ def not_duplicate(services: Services, user: User, record: InvoiceRecord) -> None
         return
     with st.form(f"not-duplicate-{record.id}-{record.revision}"):
         reason = st.text_input("Reason", help="Stored with the decision; it needs one.")
-        pressed = st.form_submit_button("Not a duplicate", icon=":material/difference:")
+        pressed = presses.submit("Not a duplicate", icon=":material/difference:")
     if not pressed:
         return
     try:
@@ -226,7 +210,7 @@ def not_duplicate(services: Services, user: User, record: InvoiceRecord) -> None
 
 def retry(services: Services, user: User, record: InvoiceRecord) -> None:
     """Draw the button that runs a failed workflow again from the step that failed."""
-    if user.may(Role.EDITOR) and st.button("Retry the failed step", icon=":material/replay:"):
+    if user.may(Role.EDITOR) and presses.button("Retry the failed step", icon=":material/replay:"):
         with ui.failures("The step cannot be retried"):
             services.invoices.workflow.redrive(record.execution_name)
             services.record(

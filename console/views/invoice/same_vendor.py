@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from console import ui
+from console import presses, ui
 from console.identity import Role, User
 from console.services import Services
 from console.views.invoice.decisions import desk, record_decision
@@ -40,7 +40,7 @@ def show(services: Services, user: User, inbox: Inbox, record: InvoiceRecord) ->
             help="Stored with each decision.",
         )
         label = f"Approve {ui.counted(len(chosen), 'ticked invoice')}"
-        if st.button(
+        if presses.button(
             label,
             key=form_key(record, "vendor-approve"),
             icon=":material/done_all:",

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import streamlit as st
 
-from console import ui
+from console import presses, ui
 from console.services import Services
 from console.views.invoices.listing import Filters, Start, list_invoices, matching
 from finops.deployment.descriptions import invoice_document
@@ -153,7 +153,7 @@ def _actions(
     else:
         find, what = (lambda: records), f"all {len(records)} on this page"
     with st.container(horizontal=True, vertical_alignment="center"):
-        pressed = st.button(
+        pressed = presses.button(
             "Open invoice",
             type="primary",
             icon=":material/open_in_new:",
@@ -190,11 +190,11 @@ def _pages(starts: list[Start], following: Start) -> None:
     if len(starts) == 1 and not following:
         return
     with st.container(horizontal=True, vertical_alignment="center"):
-        if st.button("Back", icon=":material/chevron_left:", disabled=len(starts) == 1):
+        if presses.button("Back", icon=":material/chevron_left:", disabled=len(starts) == 1):
             starts.pop()
             st.rerun()
         st.markdown(f"Page {len(starts)}")
-        if st.button(
+        if presses.button(
             "Next", icon=":material/chevron_right:", icon_position="right", disabled=not following
         ):
             starts.append(following)

@@ -8,7 +8,7 @@ from typing import Final
 
 import streamlit as st
 
-from console import components, tracking, ui
+from console import components, presses, tracking, ui
 from console.identity import User
 from console.services import Services
 from console.views.invoices.listing import list_invoices
@@ -85,5 +85,5 @@ def _draw(name: str, record: InvoiceRecord | None) -> None:
     reason = str(invoice_document(record)["reason"] or "") if record else ""
     left, right = st.columns([7, 1], vertical_alignment="center")
     left.markdown(f"{ui.badge(status)} **{ui.escaped(name)}** {ui.escaped(reason)}")
-    if record and record.invoice and right.button("Show", key=f"open-{record.id}"):
+    if record and record.invoice and presses.button("Show", place=right, key=f"open-{record.id}"):
         ui.open_page("Invoice", id=record.id)

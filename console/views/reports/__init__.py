@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import streamlit as st
 
-from console import ui
+from console import presses, ui
 from console.identity import Role, User
 from console.reports import LINK_SECONDS, StoredReport
 from console.services import Services
@@ -65,7 +65,7 @@ def read_report(_services: Services, _deployment: str, month: str) -> StoredRepo
 
 def _reconcile(services: Services, user: User, month: str) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
-        pressed = st.button("Reconcile now", type="primary", icon=":material/sync_alt:")
+        pressed = presses.button("Reconcile now", type="primary", icon=":material/sync_alt:")
         close = st.checkbox(
             "Close the month",
             help="After that, each run creates a revision that lists what has changed.",
