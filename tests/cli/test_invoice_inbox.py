@@ -55,12 +55,12 @@ class Deployment:
                 return one
         raise RejectedInput(f"no {invoice_id}", code="unknown_invoice")
 
-    def all(self, *, status: str, search: str) -> list[InvoiceRecord]:
+    def ids(self, text: str, *, status: str) -> list[str]:
         return [
-            one
+            one.id
             for one in self.records
             if one.status == status
-            and search.casefold() in f"{one.id} {one.file} {one.serial_number}".casefold()
+            and text.casefold() in f"{one.id} {one.file} {one.serial_number}".casefold()
         ]
 
 

@@ -191,6 +191,8 @@ class TestTable:
             keys, _ = store.search(text, month=month)
             files = [one.file for one in store.read(keys)]
             assert files == [one.file for one in store.all(months=[month], search=text)]
+            ids = [one for status in InvoiceStatus for one in store.ids(text, status=status)]
+            assert sorted(ids) == sorted(one["id"]["S"] for one in keys)
             return sorted(files)
 
         assert found("SCAN 1") == ["Scan 1.pdf"]

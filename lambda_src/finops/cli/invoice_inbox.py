@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 #: The first digits of an id, at least four, and the number of a further invoice of its document.
 _SHORT: Final = re.compile(r"([0-9a-f]{4,20})(-\d+)?")
+_SERIAL: Final = re.compile(r"[A-Z]+-\d{4}-\d+")
 _FIELDS: Final = ("field", "value", "evidence", "confidence", "doubts")
 _NAMED: Final = 5
 
@@ -154,19 +155,24 @@ def find(deployment: InvoiceDeployment, name: str) -> InvoiceRecord:
         return deployment.store.find(name)
     except RejectedInput:
         short = _SHORT.fullmatch(name.casefold())
+        if not short and not _SERIAL.fullmatch(name):
+            raise
         begin, further = (short[1], short[2] or "") if short else (name, "")
-        found = {
-            one.id: one
+        ids = {
+            one
             for status in InvoiceStatus
-            for one in deployment.store.all(status=status.value, search=begin)
-            if (one.serial_number and one.serial_number == name)
-            or (short and _begins(one.id, begin, further))
+            for one in deployment.store.ids(begin, status=status.value)
+            if not short or _begins(one, begin, further)
         }
+        found = sorted(ids)
+        if not short:
+            records = map(deployment.store.find, found)
+            found = [one.id for one in records if one.serial_number == name]
         if len(found) == 1:
-            return next(iter(found.values()))
+            return deployment.store.find(found[0])
         if not found:
             raise
-    named = ", ".join(sorted(found)[:_NAMED])
+    named = ", ".join(found[:_NAMED])
     raise RejectedInput(
         f"{len(found)} invoices begin with {name!r}: {named}",
         code="ambiguous_id",

@@ -99,6 +99,11 @@ class StoredInvoices:
         found = list(islice(self._matches(request, text), limit + 1))
         return found[:limit], found[limit - 1] if len(found) > limit else None
 
+    def ids(self, text: str, *, status: str) -> Iterator[str]:
+        """The ids of all invoices with this status that have a text (see `search`)."""
+        request = self._request(status, "", True, None)
+        return (one["id"]["S"] for one in self._matches(request, text))
+
     def read(self, keys: Iterable[Mapping[str, Any]], *, status: str = "") -> list[InvoiceRecord]:
         """The invoices of these keys, in their order, without those that are gone.
 
