@@ -8,7 +8,9 @@ import signal
 import socket
 import subprocess
 import sys
+import termios
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
@@ -167,6 +169,32 @@ def test_aws_region_is_honoured(run: Run, monkeypatch: pytest.MonkeyPatch) -> No
     Path("finops.toml").write_text('[prod]\nregion = "eu-west-1"\n')
     run("budgets", "list", "--env", "prod")
     assert seen == ["eu-central-1", "eu-west-1"]
+
+
+@pytest.mark.parametrize("columns", [40, 60, 80])
+def test_wrong_usage_wraps_between_words_at_a_terminal(tmp_path: Path, columns: int) -> None:
+    ours, theirs = os.openpty()
+    termios.tcsetwinsize(theirs, (24, columns))
+    command = [sys.executable, "-c", "from finops.cli.main import main; main()"]
+    long = "a-name-without-any-space-in-it-that-no-terminal-of-this-width-can-hold-and-no-one-wants"
+    ended = subprocess.run(
+        [*command, "budgets", "list", "--status", long],
+        env=os.environ | {"HOME": str(tmp_path)},
+        stdout=subprocess.DEVNULL,
+        stderr=theirs,
+        check=False,
+    )
+    os.close(theirs)
+    shown = b""
+    with suppress(OSError), os.fdopen(ours, "rb", buffering=0) as terminal:
+        while some := terminal.read(4096):
+            shown += some
+    lines = shown.decode().splitlines()
+    words = {word for line in lines for word in line.split()}
+    assert ended.returncode == 2
+    assert {f"'{long}'", "REJECTED,", "REMOVED"} <= words
+    assert all(len(line) <= columns for line in lines if long not in line)
+    assert len(lines) >= 5
 
 
 def test_an_unknown_environment_is_wrong_usage(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 from importlib import import_module
@@ -83,7 +84,7 @@ def main() -> NoReturn:
         explained = _explained(error)
         if _wants_json():
             click.echo(json.dumps({"error": explained.format_message(), "code": "wrong_usage"}))
-        explained.show()
+        _show(explained)
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         if _wants_json():
@@ -97,6 +98,15 @@ def main() -> NoReturn:
 def _wants_json() -> bool:
     given = " ".join(sys.argv[1:]).replace("=", " ").casefold()
     return "--json" in sys.argv or "--format json" in given
+
+
+def _show(error: click.ClickException) -> None:
+    """Print the error as click does; a terminal's lines end between words."""
+    from finops.cli.output import for_terminal
+
+    with io.StringIO() as text:
+        error.show(text)
+        click.echo(for_terminal(text.getvalue().rstrip("\n")), err=True)
 
 
 def _explained(error: click.ClickException) -> click.ClickException:

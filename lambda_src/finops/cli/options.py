@@ -11,7 +11,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from finops.cli.output import Format, Output, output
+from finops.cli.output import Format, Output, for_terminal, output
 from finops.deployment.environment import LOCAL, Environment, environment
 from finops.shared.errors import FinOpsError, RejectedInput
 
@@ -77,7 +77,7 @@ def confirm(question: str) -> None:
     """
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise click.UsageError("nobody can be asked here whether to go on: add --yes")
-    click.confirm(question, abort=True, err=True)
+    click.confirm(for_terminal(question), abort=True, err=True)
 
 
 def _known(context: click.Context, parameter: click.Parameter, name: str) -> Environment:

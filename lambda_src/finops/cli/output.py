@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import json
+import os
 import re
 import shlex
 import sys
@@ -117,12 +118,7 @@ class Output:
         """Print on stderr; a terminal's lines end between words, never within an id or a path."""
         text = self.addressed(text)
         if self.stderr.is_terminal:
-            text = "\n".join(
-                textwrap.fill(
-                    line, self.stderr.width, break_long_words=False, break_on_hyphens=False
-                )
-                for line in text.splitlines()
-            )
+            text = wrapped(text, self.stderr.width)
         self.stderr.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
 
     @contextmanager
@@ -146,6 +142,23 @@ class Output:
         ) as bar:
             task = bar.add_task(what, total=total)
             yield lambda done: bar.update(task, completed=done)
+
+
+def wrapped(text: str, width: int) -> str:
+    """The text in lines that end between words, never within an id or a path."""
+    return "\n".join(
+        textwrap.fill(line, width, break_long_words=False, break_on_hyphens=False)
+        for line in text.splitlines()
+    )
+
+
+def for_terminal(text: str) -> str:
+    """The text, wrapped where stderr is a terminal."""
+    try:
+        width = os.get_terminal_size(sys.stderr.fileno()).columns
+    except (OSError, ValueError):  # a file or a pipe
+        return text
+    return wrapped(text, width or _UNWRAPPED)
 
 
 def output(*, as_json: bool = False, form: Format = Format.TABLE) -> Output:

@@ -23,7 +23,7 @@ NUMBERS: Final = frozenset(
 #: Columns whose text may wrap.
 PROSE: Final = frozenset(
     {"error", "detail", "reason", "message", "value", "text", "evidence", "doubts", "description"}
-    | {"before", "after", "raw"}
+    | {"problem", "remedy", "before", "after", "raw"}
 )
 #: Columns that a narrow terminal does without, those of least worth first.
 LEAST_WORTH: Final = (
@@ -31,6 +31,7 @@ LEAST_WORTH: Final = (
     *("sender", "sequence", "load_id", "rows_unchanged", "rows_updated", "applied_at", "variance"),
     *("actual_spend", "time_unit", "confidence", "serial_number", "invoice_date", "received_at"),
     *("rows_inserted", "rows_read", "file", "invoice_number", "stream", "dataset", "kind"),
+    "check",
     *("amount_usd", "rows_quarantined", "code", "page", "reason", "detail", "error"),
 )
 STYLES: Final = {
