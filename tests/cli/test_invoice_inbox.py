@@ -173,6 +173,15 @@ def test_people_read_why_something_was_left_out_and_when_nothing_waits(
     assert "the tax fits no rate" in ended.stdout
 
 
+def test_as_csv_it_is_one_table_whether_or_not_anything_waits(deployment: Deployment) -> None:
+    columns = "id,file,vendor,invoice_number,currency,total,received_at"
+    assert next_("--format", "csv").stdout.splitlines() == [columns]
+    deployment.records = [one := waits("raw/a.pdf")]
+    head, row = next_("--format", "csv").stdout.splitlines()
+    assert head == columns
+    assert row.startswith(f"{one.id},a.pdf,")
+
+
 def test_who_may_be_anybody_is_told_before_they_try(deployment: Deployment) -> None:
     deployment.records = [waits("raw/a.pdf")]
     deployment.caller = "arn:aws:sts::111111111111:assumed-role/Finance/cfo"

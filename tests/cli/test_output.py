@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from pathlib import Path
 from typing import Any
 
 import click
@@ -161,11 +162,36 @@ def test_of_several_tables_the_first_is_csv(capsys: pytest.CaptureFixture[str]) 
     assert capsys.readouterr().out == "id\r\n1\r\n"
 
 
+def test_lines_beside_tables_are_for_people_only() -> None:
+    for form in Format:
+        out, shown, _ = terminal(20)
+        out.form = form
+        out.heading("line items")
+        out.text("twenty-one characters of it")
+        command = "finops invoices review 0123 --approve"
+        out.text(command, whole=True)
+        lines = ["", "line items", "twenty-one", "characters of it", command]
+        assert shown.getvalue().splitlines() == (lines if form is Format.TABLE else [])
+
+
+def test_no_command_prints_past_its_output() -> None:
+    """What does is in the CSV of `--format csv`, too."""
+    folder = Path(invoice_commands.__file__).parent
+    found = [
+        f"{path.name}: {line.strip()}"
+        for path in folder.glob("*.py")
+        if path.name != "output.py"
+        for line in path.read_text("utf-8").splitlines()
+        if "stdout" in line and ".print(" in line
+    ]
+    assert found == []
+
+
 def test_each_column_of_little_worth_is_a_column_of_a_list() -> None:
     """A name with a slip would never be dropped."""
     source = "".join(
         path.read_text("utf-8")
-        for path in __import__("pathlib").Path(invoice_commands.__file__).parent.glob("*.py")
+        for path in Path(invoice_commands.__file__).parent.glob("*.py")
         if path.name != "tables.py"
     )
     from finops.budgets.attributes import ATTRIBUTES

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from finops.cli.options import common
-from finops.cli.output import Output
+from finops.cli.output import Format, Output
 from finops.deployment.environment import LOCAL, Environment
 from finops.invoices.domain import InvoiceRecord, InvoiceStatus
 from finops.invoices.inbox import FieldToCheck, fields_to_check, next_for, own_part
@@ -74,30 +74,29 @@ def next_(environment: Environment, out: Output) -> None:
 def _tell(out: Output, answer: dict[str, Any]) -> None:
     for one in answer["skipped"]:
         out.say(f"left out: {one['id']} ({one['file']}): {one['reason']}")
+    columns = ("id", "file", "vendor", "invoice_number", "currency", "total", "received_at")
     if not answer["invoices"]:
+        if out.form is Format.CSV:
+            out.answer(answer, rows="invoices", columns=columns)
         others = ", but not for you" if answer["skipped"] else ""
         out.say(f"{_counted(answer['waiting'])} for review{others}")
         return
     (found,) = answer["invoices"]
-    out.answer(
-        answer,
-        rows="invoices",
-        columns=("id", "file", "vendor", "invoice_number", "currency", "total", "received_at"),
-    )
+    out.answer(answer, rows="invoices", columns=columns)
     general = [one for one in found["issues"] if one["field"] not in _named(found)]
     if general:
-        out.stdout.print("\nissues", style="bold")
+        out.heading("issues")
         out.answer({"issues": general}, rows="issues", columns=("severity", "code", "message"))
-    out.stdout.print("\nfields", style="bold")
+    out.heading("fields")
     shown = [
         one | {"doubts": "; ".join(one["doubts"])}
         for one in found["fields"]
         if one["doubtful"] or one["required"]
     ]
     out.answer({"fields": shown}, rows="fields", columns=_FIELDS)
-    out.stdout.print("\ncommands", style="bold")
+    out.heading("commands")
     for command in found["commands"].values():
-        out.stdout.print(command, markup=False, highlight=False, soft_wrap=True)
+        out.text(command, whole=True)
     out.say(f"{_counted(answer['waiting'])} for review")
     if "warning" in answer:
         out.say(f"warning: {answer['warning']}")

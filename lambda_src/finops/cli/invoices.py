@@ -136,10 +136,9 @@ def show(environment: Environment, out: Output, *, invoice: str) -> None:
         "reviews": invoice_reviews(record),
         "einvoice": [asdict(row) for row in einvoice_rows(read)] if read else [],
     }
-    if out.as_json:
-        out.answer({"invoices": [described]}, rows="invoices", columns=COLUMNS)
-        return
     out.answer({"invoices": [described]}, rows="invoices", columns=COLUMNS)
+    if out.as_json:
+        return
     for rows, columns in (
         ("fields", ("field", "value", "text", "confidence", "page", "reason")),
         ("line_items", ("description", "quantity", "unit_price", "amount", "tax")),
@@ -148,7 +147,7 @@ def show(environment: Environment, out: Output, *, invoice: str) -> None:
         ("einvoice", ("section", "term", "name", "value")),
     ):
         if described[rows]:
-            out.stdout.print(f"\n{rows.replace('_', ' ')}", style="bold")
+            out.heading(rows.replace("_", " "))
             out.answer(described, rows=rows, columns=columns)
 
 

@@ -100,6 +100,25 @@ class Output:
                 names = ", ".join(one.replace("_", " ") for one in dropped)
                 self.say(f"A wider terminal, or --json, also shows: {names}")
 
+    def text(self, line: str = "", *, whole: bool = False, style: str = "") -> None:
+        """Print a line of the answer beside its tables, for people: CSV and JSON have none.
+
+        Args:
+            line: The text.
+            whole: Whether it stays one line at any terminal, to be copied.
+            style: As rich names it.
+        """
+        if self.form is not Format.TABLE:
+            return
+        if self.width and not whole:
+            line = wrapped(line, self.width)
+        self.stdout.print(line, style=style, markup=False, highlight=False, soft_wrap=True)
+
+    def heading(self, title: str) -> None:
+        """Print the heading of a further table."""
+        self.text()
+        self.text(title, style="bold")
+
     def say(self, message: str) -> None:
         """Print a message for people."""
         self._message(message)

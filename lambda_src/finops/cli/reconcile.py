@@ -193,14 +193,12 @@ def _answer(out: Output, outcome: Outcome, source: object, engines: ExportEngine
             f"Athena: {asked['queries']} queries and {asked['reused']} results of earlier ones,"
             f" {asked['bytes_scanned']:,} bytes scanned, USD {asked['cost_usd']}"
         )
-    if not out.as_json:
-        for line in headline(report, with_units=False):
-            out.stdout.print(line, markup=False, highlight=False)
-        out.stdout.print()
+    for line in headline(report, with_units=False):
+        out.text(line)
+    out.text()
     out.answer(document, rows="units", columns=_COLUMNS)
-    if not out.as_json:
-        out.stdout.print()
-        for kind, place in outcome.stored.locations.items():
-            out.stdout.print(f"{kind}: {place}", markup=False, highlight=False)
+    out.text()
+    for kind, place in outcome.stored.locations.items():
+        out.text(f"{kind}: {place}")
     if not outcome.is_new:
         out.say(f"{report.month} is closed and unchanged: revision {report.revision}")

@@ -64,7 +64,7 @@ def show(environment: Environment, out: Output, *, vendor: str) -> None:
         ("history", ("at", "actor", "why", "changes")),
     ):
         if described[rows]:
-            out.stdout.print(f"\n{rows}", style="bold")
+            out.heading(rows)
             out.answer(described, rows=rows, columns=columns)
 
 
