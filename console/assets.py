@@ -1,4 +1,4 @@
-"""What a first visit loads, made light: compressed scripts and styles, and the icons in use."""
+"""What a first visit loads, made light: compressed scripts, the icons in use, no font unseen."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from console.icons import FONT
 
 _PATHS: Final = ("/static/js/", "/static/css/")
 _ICONS: Final = re.compile(r"/static/media/MaterialSymbols-Rounded\.[^/]+\.woff2")
+#: A font that every page would load first, and that the console's theme does not use.
+_UNUSED_FONT: Final = re.compile(rb'<link\s+rel="preload"[^>]*?SourceSans[^>]*>\s*')
 #: The font's name does not say which icons it has, so it is asked for again after a day.
 _ICONS_KEPT: Final = "public, max-age=86400"
 
@@ -33,6 +35,41 @@ class LightIcons:
             await icons(scope, receive, send)
         else:
             await self._app(scope, receive, send)
+
+
+class LightPages:
+    """ASGI middleware that takes what no page uses out of Streamlit's page of HTML."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, and change its answer where that is HTML."""
+        start: Message = {}
+        body = b""
+
+        async def change(message: Message) -> None:
+            nonlocal start, body
+            if message["type"] == "http.response.start":
+                start = message
+                if not _is_html(message):
+                    await send(message)
+            elif not (start and _is_html(start)):
+                await send(message)
+            else:
+                body += message.get("body", b"")
+                if not message.get("more_body"):
+                    page = _UNUSED_FONT.sub(b"", body)
+                    if body:
+                        MutableHeaders(scope=start)["Content-Length"] = str(len(page))
+                    await send(start)
+                    await send({"type": "http.response.body", "body": page})
+
+        await self._app(scope, receive, change if scope["type"] == "http" else send)
+
+
+def _is_html(start: Message) -> bool:
+    return Headers(scope=start).get("Content-Type", "").startswith("text/html")
 
 
 class CompressedAssets:

@@ -14,7 +14,7 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit.starlette import App
 
-from console.assets import CompressedAssets, LightIcons
+from console.assets import CompressedAssets, LightIcons, LightPages
 from console.identity import SIGN_OUT_PATH
 from console.protection import Protection
 
@@ -86,6 +86,7 @@ app: Any = App(
         Middleware(Protection, variables=os.environ),
         Middleware(CompressedAssets),
         Middleware(LightIcons),
+        Middleware(LightPages),
         Middleware(CognitoSignOut),
     ],
 )

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from pathlib import Path
 
-from starlette.responses import PlainTextResponse
+import pytest
+import streamlit as installed
+from starlette.responses import FileResponse, HTMLResponse, PlainTextResponse, Response
 
-from console.assets import LightIcons
+from console.assets import LightIcons, LightPages
 from console.icons import FONT, MANIFEST, names_needed, streamlit_font
 from tests.console.test_server import get
 from tests.console.test_server import streamlit as answering
@@ -29,3 +32,30 @@ def test_the_small_font_answers_where_pages_ask_for_streamlits() -> None:
     assert "max-age" in answer.headers["Cache-Control"]
     assert len(answer.content) < streamlit_font().stat().st_size / 10
     assert get(app, "http://127.0.0.1/static/media/other.woff2").text == "the large one"
+
+
+def test_streamlits_page_loads_no_font_that_the_theme_does_not_use() -> None:
+    page = Path(installed.__file__).parent / "static" / "index.html"
+    assert b'rel="preload"' in page.read_bytes()
+    answer = get(LightPages(answering(lambda _: FileResponse(page))), "http://127.0.0.1/budgets")
+    assert "SourceSans" not in answer.text
+    assert 'rel="preload"' not in answer.text
+    assert answer.text.endswith("</html>\n")
+    assert int(answer.headers["Content-Length"]) == len(answer.content)
+    left = page.read_text().count("<link") - answer.text.count("<link")
+    assert left == 1
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        HTMLResponse("<p>no such link</p>"),
+        PlainTextResponse('<link rel="preload" href="SourceSans.woff2">'),
+        HTMLResponse(status_code=304),
+        Response(b"\x00", media_type="font/woff2"),
+    ],
+)
+def test_every_other_answer_passes_as_it_is(sent: Response) -> None:
+    answer = get(LightPages(answering(lambda _: sent)), "http://127.0.0.1/")
+    assert (answer.status_code, answer.content) == (sent.status_code, sent.body)
+    assert answer.headers.get("Content-Length") == sent.headers.get("Content-Length")
