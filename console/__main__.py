@@ -3,7 +3,8 @@
 Outside the local cloud it needs the login's settings, and stops where one is missing: CONSOLE_URL,
 OIDC_METADATA_URL and OIDC_CLIENT_ID. Set OIDC_CLIENT_SECRET where the provider needs it; without it
 the client is public and PKCE protects the login. COOKIE_SECRET signs sessions. Where it is not set
-it is random, and sessions end when the server stops.
+it is random, and sessions end when the server stops. After CONSOLE_IDLE_MINUTES without use people
+sign in again.
 """
 
 from __future__ import annotations

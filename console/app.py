@@ -46,6 +46,7 @@ PAGES = (
 
 deployment = named_environment(os.environ.get("FINOPS_ENV", LOCAL))
 user = identity.current(deployment)
+identity.note_use(deployment)
 # For typed.html, which gives typed text back to the same person only.
 parts = [f'<span data-finops-user="{html.escape(user.identity if user else "")}"></span>']
 parts += [Path(__file__).with_name(name).read_text() for name in ("frame.html", "typed.html")]

@@ -7,6 +7,7 @@ the local cloud's own keys, so it cannot reach an AWS account.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from typing import Any, Final
 
 import streamlit as st
 
+from console.idle import IdleTime
 from finops.deployment.environment import LOCAL, Environment
 from finops.shared.people import person
 
@@ -99,7 +101,24 @@ def current(environment: Environment) -> User | None:
         return user
     if not st.user.is_logged_in:
         return None
-    return from_claims(st.user.to_dict(), prefix=environment.prefix, now=time.time())
+    claims = st.user.to_dict()
+    if _idle_time().is_over(claims):
+        return None
+    return from_claims(claims, prefix=environment.prefix, now=time.time())
+
+
+def note_use(environment: Environment) -> None:
+    """Note that the person of this session has opened a page, or done something on it.
+
+    Parts of a page that draw themselves again by the clock do not come here.
+    """
+    if not allows_development_login(environment) and st.user.is_logged_in:
+        _idle_time().use(st.user.to_dict())
+
+
+@st.cache_resource(show_spinner=False)
+def _idle_time() -> IdleTime:
+    return IdleTime(os.environ)
 
 
 def sign_in(environment: Environment) -> None:

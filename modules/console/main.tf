@@ -11,6 +11,7 @@ locals {
 
   settings = {
     AWS_REGION              = var.region
+    CONSOLE_IDLE_MINUTES    = tostring(var.login.idle_minutes)
     CONSOLE_URL             = local.url
     FINOPS_ENV              = var.environment
     FINOPS_NAME_PREFIX      = var.name_prefix

@@ -76,12 +76,14 @@ variable "login" {
   description = <<-EOT
     The login page: the prefix of its Cognito domain (`domain`, unique in the region, by default made of prefix and account),
     and who signs in with a second factor (`multi_factor`): everybody (`ON`), those who want to (`OPTIONAL`) or nobody (`OFF`).
-    A session ends after `session_hours`: whoever goes on signs in again, and their role is looked up again.
+    A session ends after `session_hours`, and after `idle_minutes` without use (0: never): whoever goes on signs in again, and
+    their role is looked up again.
   EOT
   type = object({
     domain        = optional(string)
     multi_factor  = optional(string, "ON")
     session_hours = optional(number, 10)
+    idle_minutes  = optional(number, 60)
   })
   default  = {}
   nullable = false
@@ -101,6 +103,10 @@ variable "login" {
   validation {
     condition     = contains(range(1, 25), var.login.session_hours)
     error_message = "login.session_hours must be a whole number from 1 to 24: Cognito's tokens last a day at most."
+  }
+  validation {
+    condition     = contains(concat([0], range(5, 1441)), var.login.idle_minutes)
+    error_message = "login.idle_minutes must be a whole number from 5 to 1440, or 0 for no end."
   }
 }
 

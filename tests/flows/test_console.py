@@ -481,6 +481,7 @@ def test_outside_the_local_cloud_users_sign_in_with_cognito_and_groups_give_thei
     pool, client = user_pool(deployment, url, people, password)
     settings = {
         "FINOPS_ENV": "prod",
+        "CONSOLE_IDLE_MINUTES": "60",
         "CONSOLE_URL": url,
         "OIDC_CLIENT_ID": client,
         "OIDC_METADATA_URL": f"{deployment.url}/{pool}/.well-known/openid-configuration",

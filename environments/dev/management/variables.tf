@@ -267,7 +267,7 @@ variable "console" {
       internal           = optional(bool)
       access_logs_bucket = optional(string)
     })
-    login     = optional(object({ domain = optional(string), multi_factor = optional(string), session_hours = optional(number) }), {})
+    login     = optional(object({ domain = optional(string), multi_factor = optional(string), session_hours = optional(number), idle_minutes = optional(number) }), {})
     container = optional(object({ cpu = optional(number), memory = optional(number), architecture = optional(string), desired_count = optional(number) }), {})
   })
   default = null

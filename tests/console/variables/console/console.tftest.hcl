@@ -91,6 +91,12 @@ run "refuses_sessions_of_more_than_a_day" {
   expect_failures = [var.login]
 }
 
+run "refuses_an_idle_time_in_which_nobody_can_work" {
+  command = plan
+  variables { login = { idle_minutes = 1 } }
+  expect_failures = [var.login]
+}
+
 run "refuses_no_private_subnet" {
   command = plan
   variables {
