@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from finops.invoices.vendors.vendor import FactKind, Vendor
 
 COLUMNS: Final = ("id", "name", "vat_id", "country", "currency", "ibans", "aliases")
+#: How many vendors that begin alike are named.
+_NAMED: Final = 5
 
 
 def fact_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -55,7 +57,7 @@ def show(environment: Environment, out: Output, *, vendor: str) -> None:
     """Show VENDOR (its id or name): each fact, who approved or entered it, and its last changes."""
     from finops.deployment.descriptions import vendor_document
 
-    described = vendor_document(_deployed(environment).vendor_desk.find(vendor))
+    described = vendor_document(_find(_deployed(environment), vendor))
     out.answer({"vendors": [described]}, rows="vendors", columns=COLUMNS)
     if out.as_json:
         return
@@ -93,8 +95,9 @@ def set_(environment: Environment, out: Output, *, vendor: str, name: str, **fac
     if not (name or any(entered.values())):
         raise click.UsageError("there is nothing to set: see `finops vendors set --help`")
     deployment = _deployed(environment)
+    found = _find(deployment, vendor)
     desk = deployment.vendor_desk
-    _print(out, [desk.change(desk.find(vendor), entered, by=deployment.caller, name=name)])
+    _print(out, [desk.change(found, entered, by=deployment.caller, name=name)])
 
 
 @vendors.command("alias")
@@ -104,9 +107,9 @@ def set_(environment: Environment, out: Output, *, vendor: str, name: str, **fac
 def alias(environment: Environment, out: Output, *, vendor: str, name: str) -> None:
     """Enter another NAME that invoices of VENDOR print."""
     deployment = _deployed(environment)
-    desk = deployment.vendor_desk
+    found = _find(deployment, vendor)
     entered = _entered({"alias": (name,)})
-    _print(out, [desk.change(desk.find(vendor), entered, by=deployment.caller)])
+    _print(out, [deployment.vendor_desk.change(found, entered, by=deployment.caller)])
 
 
 @vendors.command("revoke")
@@ -123,8 +126,7 @@ def revoke(environment: Environment, out: Output, *, vendor: str, fact: str, und
 
     kind, value = parse_fact(fact)
     deployment = _deployed(environment)
-    desk = deployment.vendor_desk
-    found = desk.find(vendor)
+    found, desk = _find(deployment, vendor), deployment.vendor_desk
     _print(out, [desk.revoke(found, kind, value, by=deployment.caller, undo=undo)])
 
 
@@ -134,12 +136,11 @@ def revoke(environment: Environment, out: Output, *, vendor: str, fact: str, und
 @common
 def remove(environment: Environment, out: Output, *, vendor: str, yes: bool) -> None:
     """Remove VENDOR and all that is known of it, its history too."""
-    if not yes:
-        confirm("Its accounts and rules are then unknown. Remove the vendor?")
     deployment = _deployed(environment)
-    desk = deployment.vendor_desk
-    found = desk.find(vendor)
-    desk.remove(found, by=deployment.caller)
+    found = _find(deployment, vendor)
+    if not yes:
+        confirm(f"Its accounts and rules are then unknown. Remove the vendor {found.name}?")
+    deployment.vendor_desk.remove(found, by=deployment.caller)
     _print(out, [found])
 
 
@@ -147,6 +148,34 @@ def _deployed(environment: Environment) -> InvoiceDeployment:
     from finops.deployment.invoices import InvoiceDeployment
 
     return InvoiceDeployment(environment)
+
+
+def _find(deployment: InvoiceDeployment, name: str) -> Vendor:
+    """The vendor with this id or name, or with the id that a narrow table ends with an ellipsis.
+
+    Raises:
+        RejectedInput: There is no such vendor, or there are several.
+    """
+    from finops.shared.errors import RejectedInput
+
+    try:
+        return deployment.vendor_desk.find(name)
+    except RejectedInput:
+        begin = name.removesuffix("…")
+        if begin in ("", name):
+            raise
+        found = [one for one in deployment.vendors.all() if one.id.startswith(begin)]
+        if not found:
+            raise
+        if len(found) == 1:
+            return found[0]
+    raise RejectedInput(
+        f"{len(found)} vendors begin with {begin!r}: {', '.join(one.id for one in found[:_NAMED])}",
+        code="ambiguous_id",
+        value=name,
+        step="find_vendor",
+        remedy="Give more letters of the id",
+    )
 
 
 def _entered(facts: Mapping[str, Any]) -> dict[FactKind, tuple[str, ...]]:

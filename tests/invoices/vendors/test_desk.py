@@ -154,6 +154,17 @@ class TestCommands:
         assert run("set", "acmegmbh", "--name", "Acme SE")["aliases"] == ["Acme GmbH"]
         assert table.vendors.vendors["acmegmbh"].is_called("Acme GmbH")
 
+    def test_an_id_may_be_given_as_a_narrow_table_shows_it(self, table: Table) -> None:
+        run("add", "Acme GmbH")
+        run("add", "Acme Trading GmbH")
+        assert run("show", "acmegm…")["id"] == "acmegmbh"
+        assert run("set", "acmetr…", "--currency", "EUR")["currency"] == "EUR"
+        several = refused("set", "acme…", "--currency", "EUR")
+        assert (several.code, "acmegmbh" in str(several)) == ("ambiguous_id", True)
+        for name in ("acmegm", "acmex…", "…"):
+            assert refused("remove", name, "--yes").code == "unknown_vendor"
+        assert len(table.vendors.vendors) == 2
+
     def test_nothing_to_set_is_wrong_usage(self, table: Table) -> None:
         run("add", "Acme GmbH")
         assert CliRunner().invoke(finops, ["vendors", "set", "acmegmbh"]).exit_code == 2
