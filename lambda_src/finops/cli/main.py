@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-import io
-import json
 import sys
-from importlib import import_module
-from typing import Final, NoReturn
 
-import click
+#: As a shell ends what Ctrl-C stopped: 128 + SIGINT.
+INTERRUPTED = 130
+
+try:
+    import io
+    import json
+    from importlib import import_module
+    from typing import Final, NoReturn
+
+    import click
+except KeyboardInterrupt:  # pressed while a slow machine still imports
+    sys.exit(INTERRUPTED)
 
 #: Each command with the first line of its help; it stands in a module of its own name.
 COMMANDS: Final = {
@@ -24,8 +31,6 @@ COMMANDS: Final = {
     "status": "Show what is there, the state of each flow, and what waits for a person.",
     "vendors": "See and change what is known of vendors.",
 }
-#: As a shell ends what Ctrl-C stopped: 128 + SIGINT.
-INTERRUPTED: Final = 130
 #: Options of every command, each with an example.
 _OF_COMMANDS: Final = {"--env": "--env NAME", "--json": "--json"}
 _AWS_PACKAGES: Final = frozenset({"boto3", "botocore", "s3transfer"})
