@@ -105,7 +105,7 @@ variable "login" {
     error_message = "login.session_hours must be a whole number from 1 to 24: Cognito's tokens last a day at most."
   }
   validation {
-    condition     = contains(concat([0], range(5, 1441)), var.login.idle_minutes)
+    condition     = var.login.idle_minutes == 0 || (var.login.idle_minutes == floor(var.login.idle_minutes) && var.login.idle_minutes >= 5 && var.login.idle_minutes <= 1440)
     error_message = "login.idle_minutes must be a whole number from 5 to 1440, or 0 for no end."
   }
 }
