@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from finops.billing.batches import MOST_ROWS
+from finops.billing.batches import LARGEST_DOCUMENT
 from finops.billing.domain import FileStatus, SourceObject
 from tests.flows.billing import LOADER, BillingFlow, as_csv, bill
 from tests.flows.deployment import eventually
@@ -37,8 +37,10 @@ pytestmark = [
     pytest.mark.needs("lambda_workers"),
 ]
 
-#: Enough for two batches.
-ROWS = MOST_ROWS + 500
+#: As wide as may be: each character is twelve bytes of a request.
+WIDE = dict.fromkeys(("city", "product_line", "item"), "🧾" * 255)
+#: More than one batch takes.
+ROWS = LARGEST_DOCUMENT // (len(WIDE) * 255 * 12) + 50
 runs = itertools.count()
 
 
@@ -69,7 +71,7 @@ def put(billing: BillingFlow) -> SourceObject:
     run = next(runs)
     # Bills of other days are not compared, so each load makes the same calls.
     own = {"company_name": f"run {run}", "bill_date": str(date(2015, 1, 1) + timedelta(run))}
-    row = bill(0, **own)
+    row = bill(0, **own, **WIDE)
     body = as_csv([row | {"record_id": str(number)} for number in range(ROWS)])
     return replace(billing.put(f"billing/killed-{run}/bills.csv", body), size=1)
 
@@ -109,6 +111,17 @@ def at_call(position: int, fault: Fault) -> tuple[Fault, Callable[[], str]]:
     return one, lambda: struck[0] if struck else ""
 
 
+def batches(proxy: FaultProxy) -> set[str]:
+    """The documents of rows that were sent, of which no request could carry two."""
+    return {
+        value
+        for call in proxy.calls
+        if len(call.body) > LARGEST_DOCUMENT / 2
+        for one in json.loads(call.body)["parameters"]
+        if len(value := one["value"].get("stringValue", "")) > ROWS * 255
+    }
+
+
 def assert_loaded_once(billing: BillingFlow, source: SourceObject) -> None:
     """Every row is loaded once, and the ledger has one entry."""
     dataset = source.dataset
@@ -143,6 +156,7 @@ def test_a_loader_that_is_killed_or_gets_no_answer_at_any_call_loads_once(
 ) -> None:
     calls = calls_of_a_load(billing, proxy)
     assert {"BeginTransaction", "Execute", "CommitTransaction"} <= set(calls)
+    assert len(batches(proxy)) == 2
     # What only reads, before and after the transaction, is like any other of its kind.
     begin, commit = calls.index("BeginTransaction"), calls.index("CommitTransaction")
     positions = range(begin, commit + 1) if fault is not lose_answer else (begin + 2, commit)
